@@ -1,0 +1,166 @@
+namespace RatOS.Flash.Virtual;
+
+/// <summary>
+/// Flash memory as silicon has it: an erase sets a whole sector to ones, programming only clears bits, both take time, and power that fails in
+/// between leaves cells that read as anything. Every erase is counted.
+/// </summary>
+/// <remarks>
+/// An operation changes the array at once and is remembered until its time is over; <see cref="CutPower"/> within that time undoes it in part.
+/// The board runs one operation at a time, as the chips do.
+/// </remarks>
+public sealed class VirtualFlash
+{
+    private readonly VirtualChip _chip;
+    private readonly byte[] _bytes;
+    private readonly bool[] _programmed;   // by program unit: written since its last erase
+    private readonly bool[] _unsound;      // by program unit: half erased or half programmed
+    private readonly int[] _erases;        // by sector
+    private readonly uint[] _starts;       // by sector, then the end
+    private Pending? _pending;
+
+    public VirtualFlash(VirtualChip chip)
+    {
+        _chip = chip;
+        _bytes = new byte[chip.FlashSize];
+        _bytes.AsSpan().Fill(0xFF);
+        _programmed = new bool[chip.FlashSize / chip.ProgramUnit];
+        _unsound = new bool[_programmed.Length];
+        _erases = new int[chip.Sectors.Length];
+        _starts = new uint[chip.Sectors.Length + 1];
+        _starts[0] = chip.FlashBase;
+        for (var i = 0; i < chip.Sectors.Length; i++)
+            _starts[i + 1] = _starts[i] + (uint)chip.Sectors[i].Size;
+    }
+
+    private sealed record Pending(TimeSpan Begin, TimeSpan Time, int Offset, byte[] Before, byte[] After, bool IsErase);
+
+    /// <summary>Counts every change, so that what was derived from the content can be kept until then.</summary>
+    public long Version { get; private set; }
+
+    /// <summary>Erases done, one number a sector.</summary>
+    public IReadOnlyList<int> Erases => _erases;
+
+    public uint Base => _chip.FlashBase;
+
+    public uint End => _chip.FlashEnd;
+
+    public bool Contains(uint address, int length) => address >= Base && (ulong)address + (ulong)length <= End;
+
+    /// <summary>What a read returns now. Both ends must lie within the flash.</summary>
+    public ReadOnlySpan<byte> Read(uint address, int length) => _bytes.AsSpan((int)(address - Base), length);
+
+    /// <summary>No cell of the range was left half erased or half programmed.</summary>
+    public bool IsSound(uint address, int length)
+    {
+        var unit = _chip.ProgramUnit;
+        var first = (int)(address - Base) / unit;
+        var last = ((int)(address - Base) + length + unit - 1) / unit;
+        return !_unsound.AsSpan(first, last - first).Contains(true);
+    }
+
+    /// <summary>Index of the sector that holds an address within the flash.</summary>
+    public int SectorAt(uint address)
+    {
+        var index = Array.BinarySearch(_starts, address);
+        return index >= 0 ? Math.Min(index, _erases.Length - 1) : ~index - 1;
+    }
+
+    public uint SectorStart(int sector) => _starts[sector];
+
+    public int SectorSize(int sector) => _chip.Sectors[sector].Size;
+
+    /// <summary>Erases one sector and tells how long the chip is busy with it.</summary>
+    public TimeSpan Erase(int sector, TimeSpan now)
+    {
+        var (offset, size) = ((int)(_starts[sector] - Base), SectorSize(sector));
+        var time = _chip.Sectors[sector].EraseTime;
+        var before = _bytes.AsSpan(offset, size).ToArray();
+        _bytes.AsSpan(offset, size).Fill(0xFF);
+        var (first, count) = (offset / _chip.ProgramUnit, size / _chip.ProgramUnit);
+        _programmed.AsSpan(first, count).Clear();
+        _unsound.AsSpan(first, count).Clear();
+        _erases[sector]++;
+        Version++;
+        _pending = new Pending(now, time, offset, before, [], IsErase: true);
+        return time;
+    }
+
+    /// <summary>
+    /// Programs bytes at an address within the flash and tells how long it takes and whether the array now holds them.
+    /// It does not where a bit would have to rise, or where ECC forbids a second write.
+    /// </summary>
+    public (TimeSpan Time, bool Ok) Program(uint address, ReadOnlySpan<byte> data, TimeSpan now)
+    {
+        var unit = _chip.ProgramUnit;
+        var offset = (int)(address - Base);
+        var before = _bytes.AsSpan(offset, data.Length).ToArray();
+        var ok = true;
+        for (var at = 0; at < data.Length;)
+        {
+            var index = (offset + at) / unit;
+            var length = Math.Min(data.Length - at, ((index + 1) * unit) - offset - at);
+            var cells = _bytes.AsSpan(offset + at, length);
+            var wanted = data.Slice(at, length);
+            if (_programmed[index] && !_chip.ClearsFurtherBits)
+            {
+                ok &= cells.SequenceEqual(wanted);
+            }
+            else
+            {
+                for (var i = 0; i < length; i++)
+                    cells[i] &= wanted[i];
+                ok &= cells.SequenceEqual(wanted);
+                _programmed[index] = true;
+            }
+            at += length;
+        }
+        Version++;
+        var units = ((offset + data.Length + unit - 1) / unit) - (offset / unit);
+        var time = units * _chip.ProgramTime;
+        _pending = new Pending(now, time, offset, before, data.ToArray(), IsErase: false);
+        return (time, ok);
+    }
+
+    /// <summary>
+    /// Power fails now. What was in progress stays where it was: an erase leaves its sector unsound and reading as a mix of old bits and ones;
+    /// programming leaves the units behind the point as they were and the one at the point unsound.
+    /// </summary>
+    public void CutPower(TimeSpan now)
+    {
+        if (_pending is not { } pending || now >= pending.Begin + pending.Time)
+            return;
+        _pending = null;
+        Version++;
+        var unit = _chip.ProgramUnit;
+        var share = Math.Clamp((now - pending.Begin) / pending.Time, 0, 1);
+        var noise = new Random(HashCode.Combine(pending.Offset, now.Ticks, pending.Before.Length));
+        var cells = _bytes.AsSpan(pending.Offset, pending.Before.Length);
+        var reached = pending.IsErase ? 0 : (int)(share * pending.Before.Length) / unit * unit;
+        for (var i = reached; i < cells.Length; i++)
+        {
+            var unsound = pending.IsErase || i < reached + unit;
+            cells[i] = unsound ? (byte)(pending.IsErase ? pending.Before[i] | noise.Next(256) : pending.Before[i] & (pending.After[i] | noise.Next(256)))
+                : pending.Before[i];
+        }
+        var first = (pending.Offset + reached) / unit;
+        var last = pending.IsErase ? (pending.Offset + cells.Length) / unit : Math.Min(first + 1, _unsound.Length);
+        _unsound.AsSpan(first, last - first).Fill(true);
+        // What was not reached is as blank as before, but nobody may rely on it: it counts as programmed unless it reads blank.
+        for (var i = first; i < (pending.Offset + cells.Length + unit - 1) / unit; i++)
+            _programmed[i] = _bytes.AsSpan(i * unit, unit).ContainsAnyExcept((byte)0xFF);
+    }
+
+    /// <summary>Puts bytes there without time, wear or rules: how the printer's story begins, or what a folder kept.</summary>
+    public void Preset(uint address, ReadOnlySpan<byte> data)
+    {
+        var offset = (int)(address - Base);
+        data.CopyTo(_bytes.AsSpan(offset));
+        var unit = _chip.ProgramUnit;
+        var (first, last) = (offset / unit, (offset + data.Length + unit - 1) / unit);
+        _unsound.AsSpan(first, last - first).Clear();
+        for (var i = first; i < last; i++)
+            _programmed[i] = _bytes.AsSpan(i * unit, unit).ContainsAnyExcept((byte)0xFF);
+        _pending = null;
+        Version++;
+    }
+}

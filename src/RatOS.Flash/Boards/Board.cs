@@ -1,0 +1,104 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace RatOS.Flash.Boards;
+
+/// <summary>One kind of board, in the shape of <c>boards.json</c>: what a maintainer knows of it before it is plugged in.</summary>
+public sealed record Board
+{
+    /// <summary>RatOS's id and, by its convention, the USB serial that the firmware announces: <c>btt-octopus-11</c>.</summary>
+    public required string Id { get; init; }
+
+    /// <summary><c>mainboard</c>, <c>toolboard</c>, <c>host</c> or <c>probe</c>.</summary>
+    public required string Kind { get; init; }
+
+    public string? Name { get; init; }
+
+    public string? Manufacturer { get; init; }
+
+    [JsonPropertyName("mcu")]
+    public string? McuName { get; init; }
+
+    public int? CrystalHz { get; init; }
+
+    /// <summary>Application address as hex text, as the catalogue has it; <see cref="ApplicationStart"/> is the number.</summary>
+    public string? FlashStartEffective { get; init; }
+
+    /// <summary>Address that the firmware jumps to for ROM DFU, as hex text; null when the chip's firmware cannot.</summary>
+    public string? DfuRomAddress { get; init; }
+
+    /// <summary><c>USB</c>, <c>UART</c> or <c>CAN</c>.</summary>
+    public string? Comm { get; init; }
+
+    /// <summary>USB serial string of the firmware.</summary>
+    public string? UsbSerial { get; init; }
+
+    public ImmutableArray<string> Preconditions { get; init; } = [];
+
+    /// <summary>The manual way into the ROM bootloader.</summary>
+    public DfuGuide? Dfu { get; init; }
+
+    /// <summary>Known defects of the catalogue's entry.</summary>
+    public ImmutableArray<string> Issues { get; init; } = [];
+
+    /// <summary>The chip; null when this product does not know it.</summary>
+    [JsonIgnore]
+    public Mcu? Mcu => McuName is null ? null : Mcu.Find(McuName);
+
+    /// <summary>Where the application begins; what lies below belongs to somebody else.</summary>
+    [JsonIgnore]
+    public uint? ApplicationStart => FlashStartEffective is { } text && text.StartsWith("0x", StringComparison.Ordinal)
+        && uint.TryParse(text.AsSpan(2), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out var start) ? start : null;
+
+    /// <summary>Firmware of this board can start the chip's ROM DFU by itself: F429, F042 and boards without USB cannot (facts, quirks).</summary>
+    [JsonIgnore]
+    public bool EntersDfu => DfuRomAddress is not null && Comm == "USB" && McuName is not ("stm32f429xx" or "stm32f042x6");
+
+    [JsonIgnore]
+    public string DisplayName => Manufacturer is null ? Name ?? Id : $"{Manufacturer} {Name}";
+}
+
+/// <param name="UsbId">What the ROM announces.</param>
+/// <param name="HasBoot0Jumper">A jumper that must come off again afterwards.</param>
+/// <param name="Steps">Keys into <see cref="BoardCatalogue.StepText"/>, in order.</param>
+public sealed record DfuGuide(string UsbId, bool HasBoot0Jumper, ImmutableArray<string> Steps);
+
+/// <summary>The boards that the product knows, as data inside the binary.</summary>
+public sealed class BoardCatalogue
+{
+    private static readonly Lazy<BoardCatalogue> Loaded = new(Load);
+
+    private readonly CatalogueFile _file;
+
+    private BoardCatalogue(CatalogueFile file) => _file = file;
+
+    public static BoardCatalogue BuiltIn => Loaded.Value;
+
+    public ImmutableArray<Board> Boards => _file.Boards;
+
+    /// <summary>Finds by id, in any case.</summary>
+    public Board? Find(string id) => Boards.FirstOrDefault(board => string.Equals(board.Id, id, StringComparison.OrdinalIgnoreCase));
+
+    /// <summary>What a person does for a step key such as <c>boot0-jumper-on</c>.</summary>
+    public string StepText(string step) => _file.DfuSteps.GetValueOrDefault(step, step);
+
+    /// <summary>What must be true before a flash, for a key such as <c>sd-slot-empty</c>.</summary>
+    public string PreconditionText(string key) => _file.Preconditions.GetValueOrDefault(key, key);
+
+    private static BoardCatalogue Load()
+    {
+        using var stream = typeof(BoardCatalogue).Assembly.GetManifestResourceStream("boards.json")
+            ?? throw new InvalidOperationException("boards.json is not in the assembly");
+        return new(JsonSerializer.Deserialize(stream, CatalogueJson.Default.CatalogueFile)
+            ?? throw new InvalidOperationException("boards.json is empty"));
+    }
+}
+
+internal sealed record CatalogueFile(
+    ImmutableDictionary<string, string> DfuSteps, ImmutableDictionary<string, string> Preconditions, ImmutableArray<Board> Boards);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+[JsonSerializable(typeof(CatalogueFile))]
+internal sealed partial class CatalogueJson : JsonSerializerContext;

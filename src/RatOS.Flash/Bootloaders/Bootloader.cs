@@ -1,0 +1,64 @@
+using System.Collections.Immutable;
+using RatOS.Flash.Boards;
+
+namespace RatOS.Flash.Bootloaders;
+
+/// <summary>
+/// A board that waits in its bootloader. The protocol's own order (blocks in flight, addresses, polling) is inside; what is written where, and in
+/// which order, comes from <see cref="FlashLayout"/>. No method takes a cancel: once a write began it ends.
+/// </summary>
+/// <remarks>Every method throws <see cref="FlashException"/> when the bootloader refuses and <see cref="DeviceGoneException"/> when it leaves.</remarks>
+public abstract class Bootloader : IAsyncDisposable
+{
+    /// <summary>The bootloader as people call it: <c>STM32 ROM DFU</c>, <c>Katapult v0.0.1-109-g902f335</c>.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>The chip as the bootloader itself named it, or as its memory layout shows; null when it does not tell.</summary>
+    public abstract string? Mcu { get; }
+
+    public abstract FlashMemory Memory { get; }
+
+    /// <summary>Bytes of one transfer, as the bootloader reported it.</summary>
+    public abstract int BlockSize { get; }
+
+    /// <summary>Erases one sector. Only for memory that does not erase by itself while it is written.</summary>
+    public abstract Task EraseAsync(Sector sector);
+
+    /// <summary>Writes one run of consecutive bytes. <paramref name="done"/> is called with the bytes written so far, a few times a second at most.</summary>
+    /// <param name="address">Within <see cref="FlashMemory.Sectors"/>, a multiple of <see cref="BlockSize"/> past the application's start.</param>
+    /// <param name="data">A multiple of <see cref="FlashMemory.WriteUnit"/> bytes.</param>
+    public abstract Task WriteAsync(uint address, ReadOnlyMemory<byte> data, Func<int, ValueTask> done);
+
+    /// <summary>Everything written is in flash when this returns.</summary>
+    public abstract Task FinishAsync();
+
+    /// <summary>Reads back what is in flash.</summary>
+    public abstract Task ReadAsync(uint address, Memory<byte> data, Func<int, ValueTask> done);
+
+    /// <summary>Starts the application. A board that vanishes without an answer has left; that it runs is proven elsewhere.</summary>
+    public abstract Task LeaveAsync();
+
+    public abstract ValueTask DisposeAsync();
+}
+
+/// <summary>What may be written, and how it wants to be written.</summary>
+/// <param name="Sectors">Writable internal flash in ascending order, as the device itself told (DfuSe) or as the chip has it (Katapult).</param>
+/// <param name="WriteUnit">Bytes programmed together: runs are padded with FF to a multiple.</param>
+/// <param name="Order">The order that survives a power cut best here.</param>
+/// <param name="ErasesByItself">Writing the first block of a sector erases it (Katapult).</param>
+public sealed record FlashMemory(ImmutableArray<Sector> Sectors, int WriteUnit, WriteOrder Order, bool ErasesByItself)
+{
+    public uint End => Sectors[^1].End;
+}
+
+public enum WriteOrder
+{
+    /// <summary>Ascending: where no order helps.</summary>
+    Ascending,
+
+    /// <summary>The application's first sector last: until then the chip or its bootloader sees that there is no firmware (AN2606 empty check).</summary>
+    FirstSectorLast,
+
+    /// <summary>First the application's first block as zeros, then all other sectors, then the first: Katapult stays in charge in between.</summary>
+    InvalidateFirst,
+}

@@ -1,0 +1,209 @@
+namespace RatOS.Flash;
+
+/// <summary>Every fault that a user can meet: stable code, the cause with its numbers, and what to do now.</summary>
+public static class Faults
+{
+    private const string Jumper = "start its bootloader by hand (BOOT0 jumper or button, then reset)";
+
+    // ---- firmware files
+
+    public static FlashException FirmwareUnreadable(string file, string why) => new(
+        "firmware-unreadable", $"The firmware file {file} cannot be read: {why}.", "Check the path and its permissions.");
+
+    public static FlashException NotKlipperFirmware(string file, string why) => new(
+        "not-klipper-firmware", $"{file} is no Klipper firmware: {why}.",
+        "Give the klipper.bin (or klipper.uf2, klipper.elf) that Klipper's build made for this board.");
+
+    public static FlashException FirmwareCutShort(string file, string why) => new(
+        "firmware-cut-short", $"{file} is damaged or was cut short: {why}.", "Build the firmware again, or copy the file again.");
+
+    public static FlashException FirmwareContainer(string file, string why) => new(
+        "firmware-bad-container", $"{file} cannot be opened: {why}.", "Build the firmware again, or give the klipper.bin of the same build.");
+
+    public static FlashException FirmwareDfuFile(string file, string kind) => new(
+        "firmware-dfu-file", $"{file} is a {kind}, which Klipper's build never makes; it carries addresses of its own.",
+        "Give the klipper.bin that Klipper's build made for this board.");
+
+    public static FlashException FirmwareWrongMcu(string built, string expected) => new(
+        "firmware-wrong-mcu", $"The firmware was built for {built}, but the board is a {expected}.",
+        $"Build the firmware for {expected}, or choose the board it was built for.");
+
+    public static FlashException FirmwareWrongOffset(uint resetVector, uint start, int size, string? builtFor) => new(
+        "firmware-wrong-offset",
+        $"The firmware was built for another start address{(builtFor is null ? "" : $" ({builtFor})")}: its reset vector {resetVector:x8} is not inside "
+        + $"{start:x8}..{start + (uint)size:x8}, where this board would run it.",
+        $"Build it with the bootloader offset of this board (application start {start:x8}).");
+
+    public static FlashException FirmwareBadVectors(string why) => new(
+        "firmware-bad-vectors", $"The firmware's vector table is wrong: {why}.", "Build the firmware again with this board's configuration.");
+
+    public static FlashException FirmwareTooBig(int size, uint start, uint end) => new(
+        "firmware-too-big",
+        $"The firmware is {size} bytes; from {start:x8} on only {(end > start ? end - start : 0)} bytes of flash are there"
+        + $" ({Math.Max(0, (long)start + size - end)} too many).",
+        "Build it for this board, with fewer features, or see whether Klipper still supports the board.");
+
+    public static FlashException FirmwareMissing(string board) => new(
+        "firmware-missing", $"There is no firmware to write to {board}.", "Give one with --firmware FILE.");
+
+    public static FlashException StartInsideSector(uint start, uint sector, int size) => new(
+        "start-inside-sector",
+        $"The application start {start:x8} lies inside the flash sector {sector:x8} of {size / 1024} KiB: erasing it would erase the bootloader's end too.",
+        "This board cannot be flashed this way yet; use its vendor's way (SD card or USB stick).");
+
+    // ---- which board
+
+    public static FlashException UnknownBoard(string name, IReadOnlyCollection<string> nearest, IReadOnlyCollection<string> all) => new(
+        "unknown-board",
+        $"This printer has no board called '{name}'." + (nearest.Count > 0 ? $" Did you mean {string.Join(" or ", nearest)}?" : ""),
+        all.Count > 0 ? $"Its boards are: {string.Join(", ", all)}. `ratos-flash boards` shows them." : "`ratos-flash boards` shows what is connected.");
+
+    public static FlashException BoardNotSeen(string board, string wanted, string seen) => new(
+        "board-not-seen", $"{board} is not connected: nothing on the bus is {wanted}. Seen: {seen}.",
+        "Check its power and its USB cable; `ratos-flash boards` shows what is connected.");
+
+    public static FlashException BoardsAlike(string board, IEnumerable<string> ports) => new(
+        "boards-alike", $"More than one device could be {board}: {string.Join(", ", ports)}.",
+        "Say which one with --port PORT (the USB port path, as listed), or unplug the other.");
+
+    public static FlashException NoRoad(string board, string why) => new(
+        "no-road", $"{board} cannot be flashed from here: {why}.", "Flash it its vendor's way (SD card, avrdude or its own tool).");
+
+    public static FlashException NeedsBootloaderByHand(string board, string why, string steps) => new(
+        "needs-bootloader-by-hand", $"{board} cannot start its bootloader by itself: {why}.", $"Do this, then flash again: {steps}");
+
+    public static FlashException PrinterBusy(string activity) => new(
+        "printer-busy", $"The printer is busy: {activity}.", "Wait until it is idle, or cancel the print, then flash again.");
+
+    public static FlashException Cancelled() => new(
+        "cancelled", "You cancelled the flash before anything was erased.", "Nothing to repair; start it again whenever you like.");
+
+    // ---- the computer
+
+    public static FlashException NoSuchPort(string port, string seen) => new(
+        "no-such-port", $"There is no port {port}. Seen: {seen}.", "Check the cable and the name; `ratos-flash boards` lists the ports.");
+
+    public static FlashException NoPermission(string node, string missing) => new(
+        "no-permission", $"No permission to open {node}.", $"{missing} Then plug the board in again or log in anew.");
+
+    public static FlashException PortHeld(string port, string holder) => new(
+        "port-held", $"{port} is in use by {holder}.", "Stop that program and flash again; only one may talk to a board.");
+
+    public static FlashException HardwareMissing() => new(
+        "hardware-not-supported-yet", "This version talks to the virtual printer only.", "Add --virtual; real boards come with the next version.");
+
+    public static FlashException KlipperWouldNotStop(string why) => new(
+        "klipper-would-not-stop", $"Klipper could not be stopped: {why}.", "Stop it by hand (`sudo systemctl stop klipper`) and flash again.");
+
+    public static FlashException KlipperNotStarted(string why) => new(
+        "klipper-not-started", $"Klipper did not start again: {why}.", "Start it by hand (`sudo systemctl start klipper`) and read klippy.log.");
+
+    // ---- the way into the bootloader
+
+    public static FlashException TouchIgnored(string board, double seconds, string holder) => new(
+        "touch-ignored", $"{board} never left the bus: {seconds:0.#} s after the request for its bootloader Klipper's firmware is still there{holder}.",
+        $"Switch the board's power off and on and flash again, or {Jumper}.");
+
+    public static FlashException BootloaderNotSeen(string board, string port, double seconds, string hint) => new(
+        "bootloader-not-seen", $"{board} left the bus, but nothing appeared at port {port} (or elsewhere) for {seconds:0.#} s.{hint}",
+        $"Switch the board's power off and on, or {Jumper}; then flash again: it goes on from whatever state the board is in.");
+
+    public static FlashException CameBackAsKlipper(string board, int times, string hint) => new(
+        "came-back-as-klipper", $"{board} was asked for its bootloader {times} times and came back as Klipper each time.{hint}",
+        $"Take any SD card out of the board, switch its power off and on and flash again, or {Jumper}.");
+
+    public static FlashException EnumerationElsewhere(string board, string what) => new(
+        "unexpected-device", $"{what} appeared where {board} was expected.", $"Unplug it, then {Jumper} on {board}, and flash again.");
+
+    // ---- identity
+
+    public static FlashException WrongMcu(string board, string expected, string found) => new(
+        "wrong-mcu", $"{board} should be a {expected}, but the device says {found}.",
+        "Check which board is plugged in where, and the board's name; nothing was written.");
+
+    public static FlashException WrongBoard(string board, string expected, string found) => new(
+        "wrong-board", $"The bootloader that appeared has the serial {found}, but {board} must show {expected}: it is another board.",
+        "Take the other board out of its bootloader (power off and on), then flash again; nothing was written.");
+
+    public static FlashException WrongStart(string board, uint expected, uint found) => new(
+        "wrong-start", $"The bootloader of {board} starts applications at {found:x8}, but the board is declared with {expected:x8}.",
+        $"Build the firmware for {found:x8} and correct the board's declaration; nothing was written.");
+
+    public static FlashException CloneRefused(string what) => new(
+        "clone-refused", $"{what} is a GD32's bootloader, which behaves differently from an STM32's.", "Flash this board its vendor's way.");
+
+    public static FlashException ReadProtected(string board) => new(
+        "read-protected", $"{board} is read protected (RDP level 1): its flash can be neither read nor written.",
+        "Removing the protection erases the whole chip, its vendor's bootloader included; do that with the vendor's tool if you must. Nothing was touched.");
+
+    // ---- USB DFU
+
+    public static FlashException DfuDescriptor(string why) => new(
+        "dfu-descriptor", $"The DFU bootloader describes itself wrongly: {why}.", "Power the board off and on, start its bootloader again and retry.");
+
+    public static FlashException DfuRefused(string doing, string status, string state) => new(
+        "dfu-refused", $"The DFU bootloader refused while {doing}: {status} in state {state}.",
+        "Flash again; if it refuses again at the same place, the sector may be write protected: use the vendor's tool.");
+
+    public static FlashException DfuStuck(string doing, double seconds) => new(
+        "dfu-stuck", $"The DFU bootloader gave no result for {seconds:0.#} s while {doing}.", "Power the board off and on with BOOT0 set, and flash again.");
+
+    // ---- Katapult
+
+    public static FlashException KatapultSilent(string doing) => new(
+        "katapult-silent", $"Katapult does not answer while {doing}.",
+        "Press the board's reset button twice quickly (or switch its power off and on), and flash again.");
+
+    public static FlashException KatapultWedged(string doing) => new(
+        "katapult-wedged", $"Katapult got a damaged frame while {doing} and no longer listens; only a reset cures that.",
+        "Press the board's reset button twice quickly (or switch its power off and on), and flash again. Check cable and baud rate if it happens again.");
+
+    public static FlashException KatapultProtocol(string found) => new(
+        "katapult-protocol", $"This Katapult (or CanBoot) speaks protocol {found}; 1.0 and 1.1 are understood.",
+        "Update the board's Katapult, or flash by DFU (BOOT0 jumper or button, then reset).");
+
+    public static FlashException KatapultRefused(string doing, string answer) => new(
+        "katapult-refused", $"Katapult refused while {doing}: {answer}.", "Flash again; if it refuses again, flash by DFU (BOOT0 jumper or button, then reset).");
+
+    // ---- writing
+
+    public static FlashException VerifyFailed(uint address, int differing, int attempts) => new(
+        "verify-failed", $"What was read back differs from the firmware: {differing} bytes, the first at {address:x8}, after {attempts} tries.",
+        "Flash again; if it fails again at the same address the chip's flash is worn or its power is bad.");
+
+    public static FlashException DeviceLost(string board, string doing, double seconds) => new(
+        "device-lost", $"{board} left the bus while {doing} and did not return within {seconds:0.#} s.",
+        "Check its cable and power; then flash again: if it does not show up, " + Jumper + " first.");
+
+    // ---- afterwards
+
+    public static FlashException DidNotLeave(string board, int times) => new(
+        "did-not-leave", $"{board} was told {times} times to start its firmware, but stays in its bootloader. The firmware was read back equal.",
+        "Take the BOOT0 jumper off if it is on, and switch the board's power off and on once.");
+
+    public static FlashException NotBack(string board, double seconds) => new(
+        "not-back", $"{board} left its bootloader, but did not come back within {seconds:0.#} s. The firmware was read back equal.",
+        "Switch its power off and on. If it stays away, the firmware does not suit the board (crystal, offset, USB pins): " + Jumper + " and flash the right one.");
+
+    public static FlashException NotBackAfterReset(string board, double seconds, string now) => new(
+        "not-back-after-reset", $"{board} ran the new firmware, but after a reset {now} for {seconds:0.#} s: its bootloader does not start this firmware.",
+        "The offset may be wrong for the bootloader in the board. Check it, " + Jumper + " and flash a firmware built for the right offset.");
+
+    public static FlashException OtherFirmwareRuns(string board, string expected, string running) => new(
+        "other-firmware-runs", $"{board} runs {running}, not the firmware that was written ({expected}).", "Flash again; keep the report if it happens again.");
+
+    public static FlashException KlipperSilent(string board, string doing) => new(
+        "klipper-silent", $"The firmware of {board} does not answer while {doing}.", "Switch the board's power off and on, and flash again.");
+
+    public static FlashException KlipperDictionary(string why) => new(
+        "klipper-dictionary", $"The board's data dictionary cannot be read: {why}.", "Switch the board's power off and on, and flash again.");
+
+    public static FlashException ResetUnknown(string board) => new(
+        "no-reset-command", $"The firmware of {board} has no reset command, so its way through the bootloader cannot be proven.",
+        "Switch its power off and on once and see that it comes back.");
+
+    // ---- ourselves
+
+    public static FlashException Internal(Exception bug) => new(
+        "internal-error", $"RatOS.Flash made a mistake: {bug.GetType().Name}: {bug.Message}", "Please report it with the log file; flash again meanwhile.");
+}

@@ -1,0 +1,128 @@
+using System.Collections.Immutable;
+
+namespace RatOS.Flash;
+
+/// <summary>What a board is when the flash is over. Always told, never guessed.</summary>
+public enum BoardCondition
+{
+    /// <summary>It runs the firmware it ran before; nothing was erased.</summary>
+    Unchanged,
+
+    /// <summary>It waits in a bootloader; its firmware was not touched.</summary>
+    InBootloaderUnchanged,
+
+    /// <summary>Its firmware is erased or half written; it needs a new flash.</summary>
+    InBootloaderWithoutFirmware,
+
+    /// <summary>The firmware was written and read back equal, but the running board did not confirm it.</summary>
+    Unconfirmed,
+
+    /// <summary>The running board returned the new firmware's own data dictionary, also after a reset.</summary>
+    Flashed,
+}
+
+/// <summary>The steps of a flash in their order.</summary>
+public enum FlashPhase
+{
+    Look,
+    Plan,
+    Stop,
+    Ask,
+    Enter,
+    Identify,
+    Erase,
+    Write,
+    Verify,
+    Leave,
+    Confirm,
+    Prove,
+    Start,
+    Done,
+}
+
+public enum FlashEventKind
+{
+    /// <summary>The phase begins; sent before the step changes the world.</summary>
+    Begin,
+
+    /// <summary>Work done so far, as a whole snapshot.</summary>
+    Progress,
+
+    /// <summary>The phase is over and went well.</summary>
+    End,
+
+    /// <summary>Something worth knowing.</summary>
+    Note,
+
+    /// <summary>Something went wrong and is being dealt with.</summary>
+    Warning,
+
+    /// <summary>From here on a cancel is ignored until the board is whole again.</summary>
+    PointOfNoReturn,
+
+    /// <summary>What became of the board, or of the whole flash.</summary>
+    Verdict,
+}
+
+/// <summary>
+/// One step of a flash, sent before the step is taken and awaited: it is the line on the screen, the line of NDJSON and the journal's entry.
+/// </summary>
+/// <param name="Sequence">1, 2, 3 ... without a gap within one flash.</param>
+/// <param name="At">Since the flash began.</param>
+/// <param name="Board">The board's name on this printer; null for what concerns all.</param>
+/// <param name="Phase">Where the flash is.</param>
+/// <param name="Kind">What this event says.</param>
+/// <param name="Message">One line for people.</param>
+/// <param name="Done">Bytes (or, while erasing, bytes of sectors) done, 0..<paramref name="Total"/>; 0 when the phase has no measure.</param>
+/// <param name="Total">Bytes in all; 0 when the phase has no measure.</param>
+/// <param name="Report">With a verdict on one board: its report.</param>
+public sealed record FlashEvent(
+    int Sequence, TimeSpan At, string? Board, FlashPhase Phase, FlashEventKind Kind, string Message, long Done = 0, long Total = 0,
+    BoardReport? Report = null);
+
+/// <summary>The fault of a flash as data.</summary>
+public sealed record FaultReport(string Code, string Cause, string Remedy)
+{
+    public static FaultReport Of(FlashException fault) => new(fault.Code, fault.Cause, fault.Remedy);
+}
+
+/// <summary>What happened to one board, what became of it, and what to do now.</summary>
+public sealed record BoardReport
+{
+    public required string Board { get; init; }
+
+    public required BoardCondition Condition { get; init; }
+
+    /// <summary>Null exactly when the flash succeeded.</summary>
+    public FaultReport? Fault { get; init; }
+
+    /// <summary>True only when the running board proved it: read-back equal, and the dictionary in the image returned before and after a reset.</summary>
+    public bool Ok => Fault is null && Condition == BoardCondition.Flashed;
+
+    public string? OldVersion { get; init; }
+
+    public string? NewVersion { get; init; }
+
+    /// <summary>Bytes of the image, and its SHA-256 in lower-case hex.</summary>
+    public int Size { get; init; }
+
+    /// <inheritdoc cref="Size"/>
+    public string? Sha256 { get; init; }
+
+    /// <summary>The road taken, as people would say it.</summary>
+    public string? Route { get; init; }
+
+    public TimeSpan Elapsed { get; init; }
+
+    /// <summary>What was seen on the way that a maintainer would want to know.</summary>
+    public ImmutableArray<string> Notes { get; init; } = [];
+}
+
+/// <summary>The end of a flash.</summary>
+/// <param name="Boards">One report a board, in the order asked for.</param>
+/// <param name="Klippy">Set when Klipper could not be started again.</param>
+/// <param name="Elapsed">From the first look to the last event.</param>
+public sealed record FlashReport(ImmutableArray<BoardReport> Boards, FaultReport? Klippy, TimeSpan Elapsed)
+{
+    public bool Ok => Klippy is null && Boards.All(board => board.Ok);
+}
