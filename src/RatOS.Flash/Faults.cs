@@ -34,6 +34,12 @@ public static class Faults
         + $"{start:x8}..{start + (uint)size:x8}, where this board would run it.",
         $"Build it with the bootloader offset of this board (application start {start:x8}).");
 
+    /// <summary>Its vectors would pass for this start too, but file or code say where it belongs.</summary>
+    public static FlashException FirmwareLinkedElsewhere(uint builtFor, uint start) => new(
+        "firmware-wrong-offset",
+        $"The firmware was built for the start address {builtFor:x8}, but this board runs its firmware from {start:x8}.",
+        $"Build it with the bootloader offset of this board (application start {start:x8}).");
+
     public static FlashException FirmwareBadVectors(string why) => new(
         "firmware-bad-vectors", $"The firmware's vector table is wrong: {why}.", "Build the firmware again with this board's configuration.");
 
