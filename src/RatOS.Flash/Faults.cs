@@ -92,6 +92,11 @@ public static class Faults
     public static FlashException Cancelled() => new(
         "cancelled", "You cancelled the flash before anything was erased.", "Nothing to repair; start it again whenever you like.");
 
+    public static FlashException ConsentMissing() => new(
+        "consent-missing", "The plan has warnings, and nobody agreed to go on.", "Read them; to flash all the same, add --yes.");
+
+    public static FlashException BadOption(string why, string remedy) => new("bad-option", $"The options do not go together: {why}.", remedy);
+
     // ---- the computer
 
     public static FlashException NoSuchPort(string port, string seen) => new(
