@@ -133,7 +133,8 @@ internal sealed class BoardFlash
             }
             // From here on a cancel has to bring the board back first, so the wait is not cut short.
             (_startedBootloader, _condition) = (true, BoardCondition.InBootloaderUnchanged);
-            var back = await _bus.WaitBackAsync(klipper, BoardBus.BackLimit) ?? throw Faults.BootloaderNotSeen(_name, klipper.Port, BoardBus.BackLimit.TotalSeconds, _bus.Hint());
+            var back = await _bus.WaitBackAsync(klipper, BoardBus.BackLimit, CancellationToken.None)
+                ?? throw Faults.BootloaderNotSeen(_name, klipper.Port, BoardBus.BackLimit.TotalSeconds, _bus.Hint());
             if (BoardBus.IsBootloader(back))
             {
                 await _log.EndAsync(_name, FlashPhase.Enter, $"{BoardBus.BootloaderName(back)} is at {back.Port}");
@@ -339,8 +340,12 @@ internal sealed class BoardFlash
                 var dictionary = await client.IdentifyAsync(CancellationToken.None);
                 if (!client.CompressedDictionary.Span.SequenceEqual(_image.CompressedDictionary.Span))
                     throw Faults.OtherFirmwareRuns(_name, _image.Version, dictionary.Version);
-                if (_plan.Evidence?.Chip?.Uid is { } uid && (await client.AskChipAsync(_mcu, _start, CancellationToken.None)).Uid is { } now && !uid.AsSpan().SequenceEqual(now))
-                    throw Faults.WrongBoard(_name, Convert.ToHexString(uid), Convert.ToHexString(now));
+                if (_plan.Evidence?.Chip?.Uid is { } uid && (await client.AskChipAsync(_mcu, _start, CancellationToken.None)).Uid is { } now
+                    && !uid.Span.SequenceEqual(now.Span))
+                {
+                    throw Faults.WrongBoard(_name, Convert.ToHexString(uid.Span), Convert.ToHexString(now.Span));
+                }
+
                 await _log.EndAsync(_name, phase, $"It runs {dictionary.Version} on {dictionary.Mcu}");
                 return running;
             }
