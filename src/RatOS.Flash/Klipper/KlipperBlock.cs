@@ -26,7 +26,7 @@ internal static class KlipperBlock
         to[0] = (byte)length;
         to[1] = (byte)(Destination | (sequence & 0x0F));
         payload.CopyTo(to[HeaderLength..]);
-        BinaryPrimitives.WriteUInt16BigEndian(to[(length - TrailerLength)..], Crc(to[..(length - TrailerLength)]));
+        BinaryPrimitives.WriteUInt16BigEndian(to[(length - TrailerLength)..], Crc16.Compute(to[..(length - TrailerLength)]));
         to[length - 1] = Sync;
         return length;
     }
@@ -55,7 +55,7 @@ internal static class KlipperBlock
                 if (rest.Length < Overhead || rest.Length < rest[0])
                     break;
                 var block = rest[..rest[0]];
-                if (block[^1] == Sync && BinaryPrimitives.ReadUInt16BigEndian(block[^TrailerLength..]) == Crc(block[..^TrailerLength]))
+                if (block[^1] == Sync && BinaryPrimitives.ReadUInt16BigEndian(block[^TrailerLength..]) == Crc16.Compute(block[..^TrailerLength]))
                 {
                     used += block.Length;
                     sequence = block[1] & 0x0F;
@@ -112,18 +112,5 @@ internal static class KlipperBlock
         }
         from = from[at..];
         return true;
-    }
-
-    /// <summary>CRC-16/MCRF4XX.</summary>
-    public static ushort Crc(ReadOnlySpan<byte> bytes)
-    {
-        uint crc = 0xFFFF;
-        foreach (var value in bytes)
-        {
-            var x = (value ^ crc) & 0xFF;
-            x = (x ^ (x << 4)) & 0xFF;
-            crc = ((x << 8) | (crc >> 8)) ^ (x >> 4) ^ (x << 3);
-        }
-        return (ushort)crc;
     }
 }
