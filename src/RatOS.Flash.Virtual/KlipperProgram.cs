@@ -241,7 +241,8 @@ internal sealed class KlipperProgram(VirtualFirmware firmware, VirtualChip chip,
             uid.AsSpan((int)(address - chip.UidAddress), size).CopyTo(word);
         else if (IsWithin(chip.FlashSizeAddress, 4))
             // Sixteen bits of it are the size; what is above means nothing.
-            BinaryPrimitives.WriteUInt32LittleEndian(word, (0xFFFF_0000 | (uint)(chip.FlashSize / 1024)) >> (int)((address - chip.FlashSizeAddress) * 8));
+            BinaryPrimitives.WriteUInt32LittleEndian(
+                word, (0xFFFF_0000 | (uint)(chip.FlashSize / 1024)) >> (int)((address - chip.FlashSizeAddress) * 8));
         else if (IsWithin(chip.IdCodeAddress, 4))
             BinaryPrimitives.WriteUInt32LittleEndian(word, chip.IdCode >> (int)((address - chip.IdCodeAddress) * 8));
         else
@@ -293,7 +294,8 @@ internal sealed class KlipperProgram(VirtualFirmware firmware, VirtualChip chip,
         block[0] = (byte)block.Length;
         block[1] = (byte)(0x10 | _expected);
         payload.CopyTo(block.AsSpan(HeaderSize));
-        BinaryPrimitives.WriteUInt16BigEndian(block.AsSpan(block.Length - TrailerSize), VirtualCrc.Compute(block.AsSpan(0, block.Length - TrailerSize)));
+        var checkedPart = block.AsSpan(..^TrailerSize);
+        BinaryPrimitives.WriteUInt16BigEndian(block.AsSpan(checkedPart.Length), VirtualCrc.Compute(checkedPart));
         block[^1] = Sync;
         Transmit(block);
     }

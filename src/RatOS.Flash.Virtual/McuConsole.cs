@@ -96,20 +96,25 @@ internal abstract class McuConsole(bool uart) : SerialProgram
         bytes = bytes[..Math.Min(bytes.Length, Math.Max(0, _receive.Length - _received - _unreadLength))];
         bytes.CopyTo(_receive.AsSpan(_received));
         _received += bytes.Length;
-        while (!Halted && _received > 0)
+        // A parser may need a second look at the same bytes (it has found its start byte); one that then still takes none is stuck for good.
+        for (var looks = 0; looks < 2 && !Halted && _received > 0; looks++)
         {
             var (judged, done) = ParseOnce();
             if (_parserLeft)
             {
                 // The block stays in the buffer and is seen again, as a repetition.
                 _parserLeft = false;
+                looks = -1;
                 continue;
             }
-            if (!judged || done == 0)
+            if (!judged)
                 break;
+            if (done == 0)
+                continue;
             Remove(done);
             _unread.Enqueue((_clock, done));
             _unreadLength += done;
+            looks = -1;
         }
     }
 

@@ -53,8 +53,8 @@ internal static class VirtualDictionary
 
     private static readonly string[] Complaints =
     [
-        "{0} reader fault", "Invalid {0} config", "{0} queue overflow", "Missed scheduling of next {0} event", "Too many {0} samples",
-        "Can not set {0} while updates pending", "{0} not ready", "Unsupported {0} bus",
+        "{0} does not answer", "{0} was set up twice", "No room left for {0}", "{0} heard too late", "Unknown kind of {0}",
+        "{0} is in use", "Too much data for {0}", "{0} out of bounds",
     ];
 
     /// <summary>The dictionary as a build stores it: JSON in a zlib stream that begins with 78 da.</summary>
