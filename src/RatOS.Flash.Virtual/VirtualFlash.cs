@@ -16,7 +16,7 @@ public sealed class VirtualFlash
     private readonly bool[] _unsound;      // by program unit: half erased or half programmed
     private readonly int[] _erases;        // by sector
     private readonly uint[] _starts;       // by sector, then the end
-    private Pending? _pending;
+    private readonly List<Pending> _pending = []; // in the order they were asked for; programs queue work that begins later
 
     public VirtualFlash(VirtualChip chip)
     {
@@ -81,7 +81,7 @@ public sealed class VirtualFlash
         _unsound.AsSpan(first, count).Clear();
         _erases[sector]++;
         Version++;
-        _pending = new Pending(now, time, offset, before, [], IsErase: true);
+        Remember(new Pending(now, time, offset, before, [], IsErase: true));
         return time;
     }
 
@@ -117,7 +117,7 @@ public sealed class VirtualFlash
         Version++;
         var units = ((offset + data.Length + unit - 1) / unit) - (offset / unit);
         var time = units * _chip.ProgramTime;
-        _pending = new Pending(now, time, offset, before, data.ToArray(), IsErase: false);
+        Remember(new Pending(now, time, offset, before, data.ToArray(), IsErase: false));
         return (time, ok);
     }
 
@@ -127,13 +127,33 @@ public sealed class VirtualFlash
     /// </summary>
     public void CutPower(TimeSpan now)
     {
-        if (_pending is not { } pending || now >= pending.Begin + pending.Time)
-            return;
-        _pending = null;
+        for (var i = _pending.Count - 1; i >= 0; i--) // the last first: each knows what was there before it
+        {
+            if (now < _pending[i].Begin + _pending[i].Time)
+                Undo(_pending[i], now);
+        }
+        _pending.Clear();
+    }
+
+    /// <summary>What is over long since is forgotten: no chip has ten seconds of work before it.</summary>
+    private void Remember(Pending pending)
+    {
+        _pending.RemoveAll(old => old.Begin + old.Time + TimeSpan.FromSeconds(10) < pending.Begin);
+        _pending.Add(pending);
+    }
+
+    private void Undo(Pending pending, TimeSpan now)
+    {
         Version++;
         var unit = _chip.ProgramUnit;
+        if (now <= pending.Begin)
+        {
+            pending.Before.CopyTo(_bytes.AsSpan(pending.Offset));
+            MarkProgrammed(pending.Offset, pending.Before.Length);
+            return;
+        }
         var share = Math.Clamp((now - pending.Begin) / pending.Time, 0, 1);
-        var noise = new Random(HashCode.Combine(pending.Offset, now.Ticks, pending.Before.Length));
+        var noise = new Random(unchecked((int)((now.Ticks * 31) + pending.Offset)));
         var cells = _bytes.AsSpan(pending.Offset, pending.Before.Length);
         var reached = pending.IsErase ? 0 : (int)(share * pending.Before.Length) / unit * unit;
         for (var i = reached; i < cells.Length; i++)
@@ -146,7 +166,13 @@ public sealed class VirtualFlash
         var last = pending.IsErase ? (pending.Offset + cells.Length) / unit : Math.Min(first + 1, _unsound.Length);
         _unsound.AsSpan(first, last - first).Fill(true);
         // What was not reached is as blank as before, but nobody may rely on it: it counts as programmed unless it reads blank.
-        for (var i = first; i < (pending.Offset + cells.Length + unit - 1) / unit; i++)
+        MarkProgrammed(first * unit, pending.Offset + cells.Length - (first * unit));
+    }
+
+    private void MarkProgrammed(int offset, int length)
+    {
+        var unit = _chip.ProgramUnit;
+        for (var i = offset / unit; i < (offset + length + unit - 1) / unit; i++)
             _programmed[i] = _bytes.AsSpan(i * unit, unit).ContainsAnyExcept((byte)0xFF);
     }
 
@@ -160,7 +186,7 @@ public sealed class VirtualFlash
         _unsound.AsSpan(first, last - first).Clear();
         for (var i = first; i < last; i++)
             _programmed[i] = _bytes.AsSpan(i * unit, unit).ContainsAnyExcept((byte)0xFF);
-        _pending = null;
+        _pending.Clear();
         Version++;
     }
 }
