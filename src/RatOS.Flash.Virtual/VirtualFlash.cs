@@ -16,7 +16,7 @@ public sealed class VirtualFlash
     private readonly bool[] _unsound;      // by program unit: half erased or half programmed
     private readonly int[] _erases;        // by sector
     private readonly uint[] _starts;       // by sector, then the end
-    private readonly List<Pending> _pending = []; // in the order they were asked for; programs queue work that begins later
+    private readonly Queue<Pending> _pending = new(); // in the order they were asked for; programs queue work that begins later
 
     public VirtualFlash(VirtualChip chip)
     {
@@ -127,10 +127,10 @@ public sealed class VirtualFlash
     /// </summary>
     public void CutPower(TimeSpan now)
     {
-        for (var i = _pending.Count - 1; i >= 0; i--) // the last first: each knows what was there before it
+        foreach (var pending in _pending.Reverse()) // the last first: each knows what was there before it
         {
-            if (now < _pending[i].Begin + _pending[i].Time)
-                Undo(_pending[i], now);
+            if (now < pending.Begin + pending.Time)
+                Undo(pending, now);
         }
         _pending.Clear();
     }
@@ -138,8 +138,9 @@ public sealed class VirtualFlash
     /// <summary>What is over long since is forgotten: no chip has ten seconds of work before it.</summary>
     private void Remember(Pending pending)
     {
-        _pending.RemoveAll(old => old.Begin + old.Time + TimeSpan.FromSeconds(10) < pending.Begin);
-        _pending.Add(pending);
+        while (_pending.TryPeek(out var old) && old.Begin + old.Time + TimeSpan.FromSeconds(10) < pending.Begin)
+            _pending.Dequeue();
+        _pending.Enqueue(pending);
     }
 
     private void Undo(Pending pending, TimeSpan now)

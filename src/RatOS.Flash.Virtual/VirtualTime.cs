@@ -1,0 +1,222 @@
+namespace RatOS.Flash.Virtual;
+
+/// <summary>
+/// Time that passes only when everybody waits. One thread runs all: callbacks until none is left, then the next timer, whose moment becomes now.
+/// So a half-minute flash takes milliseconds, and the same story gives the same trace.
+/// </summary>
+/// <remarks>With a <see cref="Pace"/> it really waits between timers, for people who watch.</remarks>
+public sealed class VirtualTime : TimeProvider
+{
+    private static readonly TimeSpan ShortestWait = TimeSpan.FromMilliseconds(5);
+    private static readonly DateTimeOffset Beginning = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
+    private readonly Queue<(SendOrPostCallback Callback, object? State)> _ready = new();
+    private readonly PriorityQueue<Entry, (long At, long Order)> _timers = new();
+    private readonly object _gate = new();
+    private readonly Queue<Action> _posted = new();   // by other threads
+    private volatile bool _hasPosted;
+    private TimeSpan _owed;   // real time
+    private long _order;
+    private long _now;
+
+    private sealed class Entry(Action<object?> callback, object? state)
+    {
+        public readonly object? State = state;
+        public Action<object?>? Callback = callback;   // null once it was taken back
+    }
+
+    /// <summary>Virtual seconds for each real one; 0 never waits.</summary>
+    public double Pace { get; init; }
+
+    /// <summary>A story that takes longer than this never ends.</summary>
+    public TimeSpan Limit { get; init; } = TimeSpan.FromHours(12);
+
+    /// <summary>Since the beginning.</summary>
+    public TimeSpan Now => new(_now);
+
+    public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+    public override long GetTimestamp() => _now;
+
+    public override DateTimeOffset GetUtcNow() => Beginning + Now;
+
+    public override TimeZoneInfo LocalTimeZone => TimeZoneInfo.Utc;
+
+    /// <summary>Runs a story on virtual time of its own.</summary>
+    public static void Run(Func<VirtualTime, Task> story)
+    {
+        var time = new VirtualTime();
+        time.Run(async () =>
+        {
+            await story(time);
+            return true;
+        });
+    }
+
+    /// <summary>Runs a story until its task is complete, and returns its result or throws its exception.</summary>
+    /// <exception cref="InvalidOperationException">Everybody waits, and no timer is left to end it; or <see cref="Limit"/> passed.</exception>
+    public T Run<T>(Func<Task<T>> story)
+    {
+        var outer = SynchronizationContext.Current;
+        SynchronizationContext.SetSynchronizationContext(new Context(this));
+        try
+        {
+            var task = story();
+            // Completion from a foreign thread must end the wait of a paced run as well.
+            while (!task.IsCompleted)
+                Step();
+            return task.GetAwaiter().GetResult();
+        }
+        finally
+        {
+            SynchronizationContext.SetSynchronizationContext(outer);
+        }
+    }
+
+    /// <summary>Runs something on this time's thread as soon as it can. The only member for other threads.</summary>
+    public void Post(Action action)
+    {
+        lock (_gate)
+        {
+            _posted.Enqueue(action);
+            _hasPosted = true;
+            Monitor.PulseAll(_gate);
+        }
+    }
+
+    /// <summary>Calls back once, after a delay of 0 or more. Those of one moment come in the order of this call.</summary>
+    /// <returns>What to give to <see cref="Unschedule"/>.</returns>
+    public object Schedule(TimeSpan delay, Action<object?> callback, object? state = null)
+    {
+        var entry = new Entry(callback, state);
+        _timers.Enqueue(entry, (_now + Math.Max(0, delay.Ticks), _order++));
+        return entry;
+    }
+
+    /// <inheritdoc cref="Schedule(TimeSpan, Action{object?}, object?)"/>
+    public object Schedule(TimeSpan delay, Action callback) => Schedule(delay, static state => ((Action)state!)(), callback);
+
+    /// <summary>Takes a callback back; nothing happens when it was called already.</summary>
+    public static void Unschedule(object entry) => ((Entry)entry).Callback = null;
+
+    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
+        new Timer(this, callback, state, dueTime, period);
+
+    private void Step()
+    {
+        if (_hasPosted)
+        {
+            lock (_gate)
+            {
+                while (_posted.TryDequeue(out var action))
+                    _ready.Enqueue((static state => ((Action)state!)(), action));
+                _hasPosted = false;
+            }
+        }
+        if (_ready.TryDequeue(out var next))
+        {
+            next.Callback(next.State);
+            return;
+        }
+        while (_timers.TryPeek(out var timer, out var due))
+        {
+            if (timer.Callback is not { } callback)
+            {
+                _timers.Dequeue();
+                continue;
+            }
+            if (due.At > Limit.Ticks)
+                throw new InvalidOperationException($"the story did not end within {Limit} of virtual time");
+            if (!WaitUntil(due.At))
+                return;
+            _timers.Dequeue();
+            _now = Math.Max(_now, due.At);
+            timer.Callback = null;
+            callback(timer.State);
+            return;
+        }
+        throw new InvalidOperationException($"nothing can ever happen again: at {Now} everybody waits, and no timer is left");
+    }
+
+    /// <summary>Lets real time pass; false when another thread posted something first.</summary>
+    private bool WaitUntil(long at)
+    {
+        if (Pace <= 0)
+            return true;
+        _owed += TimeSpan.FromTicks((long)((at - _now) / Pace));
+        if (_owed < ShortestWait)
+            return true;   // short waits are gathered until they are worth a real one
+        lock (_gate)
+        {
+            var begin = System.GetTimestamp();
+            if (_posted.Count == 0 && !Monitor.Wait(_gate, _owed))
+            {
+                _owed = TimeSpan.Zero;
+                return true;
+            }
+            // The rest is waited for when the same timer is next in turn again.
+            _owed = -System.GetElapsedTime(begin);
+            return false;
+        }
+    }
+
+    private sealed class Timer : ITimer
+    {
+        private readonly VirtualTime _time;
+        private readonly TimerCallback _callback;
+        private readonly object? _state;
+        private TimeSpan _period;
+        private object? _entry;
+
+        public Timer(VirtualTime time, TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            (_time, _callback, _state) = (time, callback, state);
+            Change(dueTime, period);
+        }
+
+        public bool Change(TimeSpan dueTime, TimeSpan period)
+        {
+            Dispose();
+            _period = period;
+            if (dueTime != Timeout.InfiniteTimeSpan)
+                _entry = _time.Schedule(dueTime, static timer => ((Timer)timer!).Fire(), this);
+            return true;
+        }
+
+        public void Dispose()
+        {
+            if (_entry is not null)
+                Unschedule(_entry);
+            _entry = null;
+        }
+
+        public ValueTask DisposeAsync()
+        {
+            Dispose();
+            return ValueTask.CompletedTask;
+        }
+
+        private void Fire()
+        {
+            _entry = _period > TimeSpan.Zero ? _time.Schedule(_period, static timer => ((Timer)timer!).Fire(), this) : null;
+            _callback(_state);
+        }
+    }
+
+    private sealed class Context(VirtualTime time) : SynchronizationContext
+    {
+        private readonly int _thread = Environment.CurrentManagedThreadId;
+
+        public override void Post(SendOrPostCallback d, object? state)
+        {
+            if (Environment.CurrentManagedThreadId == _thread)
+                time._ready.Enqueue((d, state));
+            else
+                time.Post(() => d(state));
+        }
+
+        public override void Send(SendOrPostCallback d, object? state) => d(state);
+
+        public override SynchronizationContext CreateCopy() => this;
+    }
+}
