@@ -100,7 +100,10 @@ public sealed class KlipperClient : IAsyncDisposable
         {
             var uid = new byte[ChipAddresses.UidLength];
             for (var i = 0; i < uid.Length; i += 4)
-                BinaryPrimitives.WriteUInt32LittleEndian(uid.AsSpan(i), await ReadAsync(uidAddress + (uint)i, 4));
+            {
+                var word = await ReadAsync(uidAddress + (uint)i, 4);
+                BinaryPrimitives.WriteUInt32LittleEndian(uid.AsSpan(i), word);
+            }
             // A chip that hides its id reads all alike.
             if (uid.AsSpan().ContainsAnyExcept(uid[0]))
                 evidence = evidence with { Uid = uid };

@@ -19,7 +19,7 @@ internal sealed class KlipperLink
     private const int Slots = 16;
 
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(50);
-    private static readonly TimeSpan LastRetry = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan LastRetry = TimeSpan.FromMilliseconds(200);
 
     private readonly byte[] _payloads = new byte[Slots * KlipperBlock.MaxPayload];
     private readonly int[] _lengths = new int[Slots];
@@ -71,6 +71,7 @@ internal sealed class KlipperLink
         {
             if (InFlight == 0 || now < _deadline)
                 return default;
+            ForgetHalfBlock();
             Repeat();
             _retry = _retry * 2 < LastRetry ? _retry * 2 : LastRetry;
         }
@@ -152,6 +153,13 @@ internal sealed class KlipperLink
             Repeat();
         }
         _isInStep = true;
+    }
+
+    /// <summary>What began like a long block and stopped would swallow all the short ones that follow; after a silence its rest will not come.</summary>
+    private void ForgetHalfBlock()
+    {
+        var sync = _received.AsSpan(_from, _to - _from).IndexOf(KlipperBlock.Sync);
+        _from = sync < 0 ? _to : _from + sync + 1;
     }
 
     /// <summary>

@@ -1,5 +1,4 @@
 using System.Text;
-using CsCheck;
 using RatOS.Flash.Firmware;
 
 namespace RatOS.Flash.Tests.Pure;
@@ -38,12 +37,19 @@ public sealed class DataDictionaryTests
     }
 
     [Fact]
-    public void Any_damaged_byte_is_refused() => Gen.Int[2, Images.Compress(Images.Json()).Length - 1].Sample(at =>
+    public void Any_damaged_byte_is_refused()
     {
-        var damaged = Images.Compress(Images.Json());
-        damaged[at] ^= 0x10;
-        Assert.Throws<FlashException>(() => DataDictionary.Parse(damaged));
-    });
+        var whole = Images.Compress(Images.Json());
+        for (var at = 2; at < whole.Length; at++)
+        {
+            // The byte before the checksum is filled up with bits that mean nothing.
+            if (at == whole.Length - 5)
+                continue;
+            var damaged = (byte[])whole.Clone();
+            damaged[at] ^= 0x10;
+            Assert.Throws<FlashException>(() => DataDictionary.Parse(damaged));
+        }
+    }
 
     [Fact]
     public void A_zlib_bomb_stops_at_one_mebibyte()
