@@ -164,7 +164,7 @@ public sealed class DfuSe : Bootloader
             var status = await AskStatusAsync("finding its state");
             if (status.State == DfuState.Idle && status.Status == 0)
                 return;
-            if (status.State is DfuState.DownloadBusy or DfuState.Manifest)
+            if (tries < 3 && status.State is (DfuState.DownloadBusy or DfuState.Manifest))
                 await Task.Delay(Bounded(status.Poll), _time);
             else
                 await ControlAsync(status.IsError ? ClearStatus : Abort, 0, Memory<byte>.Empty);

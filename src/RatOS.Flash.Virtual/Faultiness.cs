@@ -1,0 +1,142 @@
+using System.Collections.Immutable;
+
+namespace RatOS.Flash.Virtual;
+
+/// <summary>What goes wrong, as data: made by hand for a story, or drawn from a seed. The same record gives the same trace.</summary>
+public sealed record Faultiness
+{
+    public static readonly Faultiness None = new();
+
+    /// <summary>What happens at which transfer. Every control transfer and every frame to a serial line counts, from 1 on, over the whole printer.</summary>
+    public ImmutableArray<TransferFault> Transfers { get; init; } = [];
+
+    /// <summary>Requests for the bootloader that Klipper does not heed.</summary>
+    public int TouchesIgnored { get; init; }
+
+    /// <summary>Requests for the bootloader after which Klipper comes back instead.</summary>
+    public int TouchesInVain { get; init; }
+
+    /// <summary>Times the ROM is told to leave and stays.</summary>
+    public int LeavesIgnored { get; init; }
+
+    /// <summary>The ROM jumps without an answer.</summary>
+    public bool LeaveIsSilent { get; init; }
+
+    /// <summary>Between leaving the bus and being listed again, on top of what the board needs (H2: slow enumeration).</summary>
+    public TimeSpan ReturnsAfter { get; init; }
+
+    /// <summary>The bootloader never shows up on USB: its ROM listens to another interface (H2).</summary>
+    public bool RomMissesUsb { get; init; }
+
+    /// <summary>How long the computer goes on listing what has left (H3).</summary>
+    public TimeSpan Lingers { get; init; }
+
+    /// <summary>Where the board appears when it next returns; null for its own port.</summary>
+    public string? ReturnsAt { get; init; }
+
+    /// <summary>Serial that the ROM shows; null for the one that follows from the unique id.</summary>
+    public string? RomSerial { get; init; }
+
+    /// <summary>Poll time that the ROM announces for everything; null for its constants.</summary>
+    public TimeSpan? PollTime { get; init; }
+
+    /// <summary>Address of a flash cell whose lowest bit no longer programs to what it should; null for good flash.</summary>
+    public uint? WornAt { get; init; }
+
+    /// <summary>G0: the chip keeps its mark "flash is empty" until power goes off, so its ROM comes at every reset (AN2606).</summary>
+    public bool EmptyMarkSticks { get; init; }
+
+    /// <summary>RDP level 1.</summary>
+    public bool IsReadProtected { get; init; }
+
+    /// <summary>H7 revision V: sits in dfuDNBUSY until cleared twice.</summary>
+    public bool StuckInBusy { get; init; }
+
+    /// <summary>Who holds the serial ports, as a person would name it; null for nobody.</summary>
+    public string? PortsHeldBy { get; init; }
+
+    /// <summary>The user is in no group that may open the devices.</summary>
+    public bool NoPermission { get; init; }
+
+    /// <summary>Draws one to three faults, most of them in the middle of the work.</summary>
+    /// <param name="seed">Any number; the same one gives the same faults everywhere.</param>
+    public static Faultiness FromSeed(int seed)
+    {
+        var dice = new Random(seed);
+        var faults = None;
+        for (var left = dice.Next(1, 4); left > 0; left--)
+        {
+            faults = dice.Next(16) switch
+            {
+                0 => faults with { TouchesIgnored = dice.Next(1, 5) },
+                1 => faults with { TouchesInVain = dice.Next(1, 5) },
+                2 => faults with { LeavesIgnored = dice.Next(1, 5) },
+                3 => faults with { LeaveIsSilent = true },
+                4 => faults with { ReturnsAfter = TimeSpan.FromMilliseconds(dice.Next(50, 40_000)) },
+                5 => faults with { Lingers = TimeSpan.FromMilliseconds(dice.Next(1, 12_000)) },
+                6 => faults with { RomSerial = dice.Next(2) == 0 ? "STM32FxSTM32" : "FFFFFFFEFFFF" },
+                7 => faults with { PollTime = TimeSpan.FromMilliseconds(dice.Next(3) switch { 0 => 0, 1 => 1, _ => dice.Next(10_000) }) },
+                8 => faults with { EmptyMarkSticks = true },
+                _ => faults with { Transfers = faults.Transfers.Add(TransferFault.Draw(dice)) },
+            };
+        }
+        return faults;
+    }
+}
+
+/// <param name="Index">Which transfer, from 1 on.</param>
+/// <param name="Kind">What happens.</param>
+/// <param name="Time">How long it takes: the delay of what is late, the time until cable or power are back; negative for never.</param>
+public sealed record TransferFault(int Index, TransferFaultKind Kind, TimeSpan Time)
+{
+    internal static TransferFault Draw(Random dice)
+    {
+        var kinds = Enum.GetValues<TransferFaultKind>();
+        var time = dice.Next(10) == 0 ? TimeSpan.FromSeconds(-1) : TimeSpan.FromMilliseconds(dice.Next(1, 9_000));
+        // Most flashes have a few hundred transfers over DFU and two thousand over Katapult: both ends of that shall be met.
+        var index = dice.Next(3) == 0 ? dice.Next(1, 2200) : dice.Next(1, 350);
+        return new TransferFault(index, kinds[dice.Next(kinds.Length)], time);
+    }
+}
+
+public enum TransferFaultKind
+{
+    /// <summary>Serial: the answers to this frame are lost. On a UART the frame itself.</summary>
+    Lost,
+
+    /// <summary>Serial: the answers to this frame come twice.</summary>
+    Doubled,
+
+    /// <summary>The answer takes so much longer.</summary>
+    Late,
+
+    /// <summary>UART: one byte of the frame arrives damaged. USB has checksums of its own.</summary>
+    Damaged,
+
+    /// <summary>UART: one byte of the answer arrives damaged.</summary>
+    AnswerDamaged,
+
+    /// <summary>Control: the endpoint stalls, and the device has not seen the request.</summary>
+    Stall,
+
+    /// <summary>Control: no answer at all, and the device has not seen the request.</summary>
+    Timeout,
+
+    /// <summary>Control: the bus fails, and the device has not seen the request.</summary>
+    BusError,
+
+    /// <summary>What is read has a wrong bit, though flash is right.</summary>
+    WrongReadBack,
+
+    /// <summary>Fewer bytes come than were asked for.</summary>
+    Short,
+
+    /// <summary>The cable is pulled, and put back.</summary>
+    Unplug,
+
+    /// <summary>The board's power fails, and returns.</summary>
+    PowerCut,
+
+    /// <summary>Somebody starts Klipper (H4).</summary>
+    ForeignKlipper,
+}
