@@ -160,11 +160,8 @@ public sealed class FirmwareImage
         // Klipper's linker script aligns the end of the last section to a word; so do UF2's blocks.
         if (bytes.Length % 4 != 0)
             throw Faults.FirmwareCutShort(name, $"its length of {bytes.Length} bytes is no multiple of 4, as every build's is");
-        if (Boards.Mcu.Find(image.Mcu) is { } mcu && image.BuiltFor(mcu) is { } start && image._code.LinkedLength(start) is { } length
-            && length > image._code.Length)
-        {
-            throw Faults.FirmwareCutShort(name, $"its start-up code wants {length} bytes, but only {image._code.Length} are there");
-        }
+        if (Boards.Mcu.Find(image.Mcu) is { } mcu && image.BuiltFor(mcu) is { } start && image._code.CutShort(start) is { } why)
+            throw Faults.FirmwareCutShort(name, why);
         return image;
     }
 

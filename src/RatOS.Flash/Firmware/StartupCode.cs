@@ -56,7 +56,7 @@ internal readonly struct StartupCode(ReadOnlyMemory<byte> bytes)
     }
 
     /// <summary>Bytes that the linker gave the image, when its code tells.</summary>
-    public long? LinkedLength(uint start)
+    private long? LinkedLength(uint start)
     {
         const int reach = 0x800;
         var literal = StackLiteral(start);
@@ -80,31 +80,27 @@ internal readonly struct StartupCode(ReadOnlyMemory<byte> bytes)
     {
         if (Length < VectorWords * 4)
             return null;
-        var beyond = false;
+        bool isKnown = false, isInside = false;
         foreach (var mcu in Mcu.All)
         {
             if (mcu.RamEnd != InitialStack || ResetVector % 2 == 0 || ResetVector - mcu.FlashBase >= mcu.FlashSize)
                 continue;
-            if (LinkedFor(mcu) is not { } linked)
+            isKnown = true;
+            foreach (var offset in mcu.Offsets)
             {
-                var inside = false;
-                foreach (var offset in mcu.Offsets)
-                    inside |= Contains(ResetVector, mcu.FlashBase + offset);
-                if (inside)
-                    return null;
-                beyond = true;
-            }
-            else if (!linked.IsSure)
-            {
-                return null;
-            }
-            else if (LinkedLength(linked.Start) is { } length && length > Length)
-            {
-                return $"its start-up code wants {length} bytes, but only {Length} are there";
+                var start = mcu.FlashBase + offset;
+                if (FitsExactly(start))
+                    return CutShort(start);
+                isInside |= Contains(ResetVector, start);
             }
         }
-        return beyond ? $"its reset vector {ResetVector:x8} points beyond its {Length} bytes" : null;
+        return isKnown && !isInside ? $"its reset vector {ResetVector:x8} points beyond its {Length} bytes" : null;
     }
+
+    /// <summary>The image is shorter than the linker made it for this start; null when it is whole or its code does not tell.</summary>
+    public string? CutShort(uint start) => LinkedLength(start) is { } length && length > Length
+        ? $"its start-up code wants {length} bytes, but only {Length} are there"
+        : null;
 
     /// <summary>Where the stack pointer stands behind the reset handler's instructions; -1 when it does not.</summary>
     private int StackLiteral(uint start)

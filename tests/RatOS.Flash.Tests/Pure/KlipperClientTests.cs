@@ -214,7 +214,7 @@ public sealed class KlipperClientTests
     [InlineData(0x2000_0200u, 0x0800_0A10u, 0x0800_0A18u)] // the mark stands elsewhere
     [InlineData(0x2000_0204u, 0x0800_0A10u, 0x0800_0A10u)] // the firmware could not leave its request there
     [InlineData(0x2000_0200u, 0x0800_0A14u, 0x0800_0A14u)] // not aligned as Klipper wants it
-    [InlineData(0x2000_0200u, 0x0800_7FFCu, 0x0800_0A10u)] // half of it would be the application's
+    [InlineData(0x2000_0200u, 0x0800_8000u, 0x0800_0A10u)] // in the application
     [InlineData(0xFFFF_FFFFu, 0xFFFF_FFFEu, 0x0800_0A10u)] // erased
     [InlineData(0x2000_0200u, 0x0000_0000u, 0x0800_0A10u)] // below all flash
     public async Task Another_bootloader_is_not_katapult_and_nothing_outside_is_read(uint stack, uint mark, uint markAt)
