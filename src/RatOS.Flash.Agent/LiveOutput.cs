@@ -11,7 +11,7 @@ internal sealed class LiveOutput : Output
 {
     private readonly ConcurrentDictionary<int, Step> _steps = new();
     private readonly Dictionary<string, ProgressTask> _tasks = [];
-    private readonly ManualResetEventSlim _over = new();
+    private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private ProgressContext? _progress;
     private Thread? _renderer;
     private bool _oneBoard;
@@ -67,7 +67,7 @@ internal sealed class LiveOutput : Output
         {
             _progress = context;
             ready.Set();
-            _over.Wait();
+            _over.Task.Wait();
         }))
         {
             IsBackground = true,
@@ -111,7 +111,7 @@ internal sealed class LiveOutput : Output
 
     public override void End()
     {
-        _over.Set();
+        _over.TrySetResult();
         _renderer?.Join();
         AnsiConsole.WriteLine();
     }

@@ -24,9 +24,6 @@ internal sealed class Printer
 
     public string Description => $"virtual printer '{_place.Scenario}'";
 
-    /// <summary>The version of Klipper on this computer.</summary>
-    public string HostVersion => _virtual.HostVersion;
-
     /// <summary>Runs a verb on the printer's own clock and thread; without a place, for verbs that need no printer.</summary>
     public static int Run(VirtualPlace? place, Func<Printer?, Task<int>> verb)
     {
@@ -43,7 +40,7 @@ internal sealed class Printer
     /// <summary>The firmware that this printer's Klipper would build for the board.</summary>
     public FirmwareImage? Build(PrinterBoard board) =>
         _virtual.Boards.FirstOrDefault(candidate => candidate.Name == board.Name) is { } found
-            ? FirmwareImage.Parse(_virtual.BuildFirmware(found), $"the {_virtual.HostVersion} build for {board.Name}") : null;
+            ? FirmwareImage.Parse(found.BuildFirmware(), $"the {VirtualPrinter.HostVersion} build for {board.Name}") : null;
 
     /// <summary>Runs something on the printer's thread, from any other.</summary>
     public void Post(Action action) => _time.Post(action);

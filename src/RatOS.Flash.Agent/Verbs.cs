@@ -86,7 +86,7 @@ internal sealed class Verbs(Printer? printer, Output output, LogFile log)
                 known.Add(device.Port);
             rows.Add(new BoardRow(
                 board.Name, board.Board.Id, board.Board.DisplayName, board.Board.McuName, plan.Device?.Port ?? board.Port, StateOf(plan),
-                board.RunningVersion, Printer.HostVersion));
+                board.RunningVersion, VirtualPrinter.HostVersion));
         }
         rows.AddRange(seen.Devices.Where(device => !known.Contains(device.Port)).Select(device => new BoardRow(
             null, null, device.Product ?? device.ToString(), null, device.Port, "none of this printer's boards", null, null)));

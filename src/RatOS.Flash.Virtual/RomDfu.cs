@@ -29,8 +29,12 @@ internal sealed class RomDfu(VirtualFlash flash, VirtualChip chip, string serial
     private ushort _block;
     private TimeSpan _busyUntil;
     private byte _result;
+    private bool _isStuck = behaviour.StuckInBusy;
     private int _clears;
     private bool _stays;
+
+    /// <summary>Times it is still going to ignore that it is told to leave.</summary>
+    public int LeavesIgnored { get; private set; } = behaviour.LeavesIgnored;
 
     /// <summary>Requests that no document allows.</summary>
     public List<string> Illegal { get; } = [];
@@ -88,7 +92,7 @@ internal sealed class RomDfu(VirtualFlash flash, VirtualChip chip, string serial
                 poll = Begin(now);
                 _state = StateBusy;
                 break;
-            case StateBusy when behaviour.StuckInBusy:
+            case StateBusy when _isStuck:
                 poll = _rom.CommandPoll;
                 break;
             case StateBusy when !_rom.HoldsStatusWhileBusy:
@@ -99,10 +103,10 @@ internal sealed class RomDfu(VirtualFlash flash, VirtualChip chip, string serial
                 break;
             case StateManifestSync:
                 _state = StateManifest;
-                _stays = behaviour.LeavesIgnored > 0;
+                _stays = LeavesIgnored > 0;
                 if (_stays)
                 {
-                    behaviour = behaviour with { LeavesIgnored = behaviour.LeavesIgnored - 1 };
+                    LeavesIgnored--;
                     break;
                 }
                 leave(_pointer);
@@ -178,7 +182,7 @@ internal sealed class RomDfu(VirtualFlash flash, VirtualChip chip, string serial
     /// <summary>What was begun is over when its time is.</summary>
     private void Finish(TimeSpan now)
     {
-        if (_state != StateBusy || now < _busyUntil || behaviour.StuckInBusy)
+        if (_state != StateBusy || now < _busyUntil || _isStuck)
             return;
         _status = _result;
         _state = _result == StatusOk ? StateDownloadIdle : StateError;
@@ -204,13 +208,13 @@ internal sealed class RomDfu(VirtualFlash flash, VirtualChip chip, string serial
 
     private UsbAnswer ClearStatus()
     {
-        if (_state == StateBusy && behaviour.StuckInBusy && ++_clears == 2)
+        if (_state == StateBusy && _isStuck && ++_clears == 2)
         {
-            behaviour = behaviour with { StuckInBusy = false };
+            _isStuck = false;
             (_state, _status) = (StateIdle, StatusOk);
             return UsbAnswer.Ok(0);
         }
-        if (_state == StateBusy && behaviour.StuckInBusy)
+        if (_state == StateBusy && _isStuck)
             return UsbAnswer.Ok(0);
         if (_state != StateError)
             return Refuse($"clear status in state {_state}");

@@ -84,7 +84,7 @@ public sealed class VirtualBoard
     internal VirtualBoard(VirtualPrinter printer, BoardSetup setup)
     {
         (_printer, Setup, Port) = (printer, setup, setup.Port);
-        Flash = new VirtualFlash(setup.Chip);
+        Flash = new VirtualFlash(setup.Chip, printer.Faults.WornAt);
         // Twelve bytes that look like those of a real lot, different for each port.
         _uid = Convert.FromHexString("2B0007000C50425539393020");
         BinaryPrimitives.WriteUInt16LittleEndian(_uid, (ushort)setup.Port.Aggregate(17, (hash, c) => (hash * 31) + c));
@@ -132,6 +132,9 @@ public sealed class VirtualBoard
 
     /// <summary>The catalogue's entry.</summary>
     public Board Board => BoardCatalogue.BuiltIn.Find(Setup.BoardId) ?? throw new InvalidOperationException($"no board {Setup.BoardId} in the catalogue");
+
+    /// <summary>The image that this printer's Klipper would build for it.</summary>
+    public byte[] BuildFirmware() => VirtualFirmware.Build(Chip, ApplicationStart, VirtualPrinter.HostVersion);
 
     internal UsbFunction? Function { get; private set; }
 
@@ -190,6 +193,7 @@ public sealed class VirtualBoard
     /// <summary>Begins a story in a state, without the way there.</summary>
     internal void Begin(BoardState state)
     {
+        State = BoardState.Starting;
         switch (state)
         {
             case BoardState.Klipper:
@@ -208,6 +212,30 @@ public sealed class VirtualBoard
                 Hang("it hung before");
                 break;
         }
+    }
+
+    /// <summary>Skips the way: what was to start next has started.</summary>
+    internal void SettleNow()
+    {
+        while (_pending is { } pending && State == BoardState.Starting)
+        {
+            _pending = null;
+            VirtualTime.RunNow(pending);
+        }
+    }
+
+    internal StoredBoard Store() => new(Name, State, Port, Boot0, SdFirmware is not null, [.. Flash.UnsoundRanges()]);
+
+    internal void Restore(byte[] flash, StoredBoard stored)
+    {
+        Flash.Preset(Flash.Base, flash);
+        foreach (var range in stored.Unsound)
+            Flash.Spoil(range);
+        (Port, Boot0) = (stored.Port, stored.Boot0);
+        if (!stored.HasSdFirmware)
+            SdFirmware = null;
+        State = BoardState.Starting;
+        Begin(stored.State == BoardState.Starting ? BoardState.Hung : stored.State);
     }
 
     private void Boot(ResetRequest request, bool isPowerOn = false)
@@ -348,7 +376,7 @@ public sealed class VirtualBoard
         {
             WasMassErased |= rom.WasMassErased;
             IllegalRequests = [.. IllegalRequests, .. rom.Illegal];
-            _leavesIgnored = Math.Max(0, _leavesIgnored - rom.LeavesIgnored);
+            _leavesIgnored = rom.LeavesIgnored;
         }
         if (_pending is not null)
             VirtualTime.Unschedule(_pending);

@@ -11,6 +11,7 @@ namespace RatOS.Flash.Virtual;
 public sealed class VirtualFlash
 {
     private readonly VirtualChip _chip;
+    private readonly uint? _wornAt;
     private readonly byte[] _bytes;
     private readonly bool[] _programmed;   // by program unit: written since its last erase
     private readonly bool[] _unsound;      // by program unit: half erased or half programmed
@@ -18,9 +19,11 @@ public sealed class VirtualFlash
     private readonly uint[] _starts;       // by sector, then the end
     private readonly Queue<Pending> _pending = new(); // in the order they were asked for; programs queue work that begins later
 
-    public VirtualFlash(VirtualChip chip)
+    /// <param name="chip">Its size, sectors and times.</param>
+    /// <param name="wornAt">Address of a cell whose lowest bit stays at zero; null for good flash.</param>
+    public VirtualFlash(VirtualChip chip, uint? wornAt = null)
     {
-        _chip = chip;
+        (_chip, _wornAt) = (chip, wornAt);
         _bytes = new byte[chip.FlashSize];
         _bytes.AsSpan().Fill(0xFF);
         _programmed = new bool[chip.FlashSize / chip.ProgramUnit];
@@ -114,6 +117,11 @@ public sealed class VirtualFlash
             }
             at += length;
         }
+        if (_wornAt is { } worn && worn >= address && worn < address + (uint)data.Length)
+        {
+            _bytes[(int)(worn - Base)] &= 0xFE;
+            ok &= (data[(int)(worn - address)] & 1) == 0;
+        }
         Version++;
         var units = ((offset + data.Length + unit - 1) / unit) - (offset / unit);
         var time = units * _chip.ProgramTime;
@@ -175,6 +183,28 @@ public sealed class VirtualFlash
         var unit = _chip.ProgramUnit;
         for (var i = offset / unit; i < (offset + length + unit - 1) / unit; i++)
             _programmed[i] = _bytes.AsSpan(i * unit, unit).ContainsAnyExcept((byte)0xFF);
+    }
+
+    /// <summary>What was left half erased or half programmed.</summary>
+    internal IEnumerable<StoredRange> UnsoundRanges()
+    {
+        var unit = _chip.ProgramUnit;
+        for (var i = 0; i < _unsound.Length; i++)
+        {
+            if (!_unsound[i])
+                continue;
+            var first = i;
+            while (i < _unsound.Length && _unsound[i])
+                i++;
+            yield return new StoredRange(first * unit, (i - first) * unit);
+        }
+    }
+
+    internal void Spoil(StoredRange range)
+    {
+        var unit = _chip.ProgramUnit;
+        if (range.Offset >= 0 && range.Length >= 0 && (long)range.Offset + range.Length <= _bytes.Length)
+            _unsound.AsSpan(range.Offset / unit, range.Length / unit).Fill(true);
     }
 
     /// <summary>Puts bytes there without time, wear or rules: how the printer's story begins, or what a folder kept.</summary>

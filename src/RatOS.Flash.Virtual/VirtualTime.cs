@@ -99,6 +99,14 @@ public sealed class VirtualTime : TimeProvider
     /// <summary>Takes a callback back; nothing happens when it was called already.</summary>
     public static void Unschedule(object entry) => ((Entry)entry).Callback = null;
 
+    /// <summary>Calls a scheduled callback now instead of at its time.</summary>
+    internal static void RunNow(object entry)
+    {
+        var (callback, state) = (((Entry)entry).Callback, ((Entry)entry).State);
+        Unschedule(entry);
+        callback?.Invoke(state);
+    }
+
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
         new Timer(this, callback, state, dueTime, period);
 

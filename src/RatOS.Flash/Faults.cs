@@ -225,6 +225,14 @@ public static class Faults
         "no-reset-command", $"The firmware of {board} has no reset command, so its way through the bootloader cannot be proven.",
         "Switch its power off and on once and see that it comes back.");
 
+    // ---- the virtual printer
+
+    public static FlashException UnknownScenario(string name) => new(
+        "unknown-scenario", $"There is no virtual printer called '{name}'.", "`ratos-flash virtual --list` shows them.");
+
+    public static FlashException VirtualFolder(string folder, string why) => new(
+        "virtual-folder", $"The virtual printer in {folder} cannot be used: {why}", "Put it back to its beginning with `ratos-flash virtual --reset`, or name another --folder.");
+
     // ---- ourselves
 
     public static FlashException Internal(Exception bug) => new(

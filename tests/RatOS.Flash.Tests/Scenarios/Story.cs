@@ -35,7 +35,7 @@ internal sealed class Story
         tell(new Story(VirtualPrinter.Create(scenario, time, faults), time)));
 
     /// <summary>What this printer's Klipper would build for the board.</summary>
-    public FirmwareImage Build(VirtualBoard board) => FirmwareImage.Parse(Printer.BuildFirmware(board), "klipper.bin");
+    public FirmwareImage Build(VirtualBoard board) => FirmwareImage.Parse(board.BuildFirmware(), "klipper.bin");
 
     public FirmwareImage Build(string board) => Build(Find(board));
 

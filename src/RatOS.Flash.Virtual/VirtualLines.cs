@@ -1,0 +1,188 @@
+using RatOS.Flash.Hardware;
+
+namespace RatOS.Flash.Virtual;
+
+/// <summary>Control transfers to a virtual board, in the bus's own time and with its faults.</summary>
+internal sealed class VirtualUsb : IUsbDevice
+{
+    private readonly VirtualPrinter _printer;
+    private readonly VirtualPrinter.Present _present;
+
+    public VirtualUsb(VirtualPrinter printer, VirtualPrinter.Present present)
+    {
+        (_printer, _present) = (printer, present);
+        Configuration = present.Function!.Configuration;
+    }
+
+    public Device Device => _present.Device;
+
+    public ReadOnlyMemory<byte> Configuration { get; }
+
+    public async ValueTask ClaimAsync(byte interfaceNumber, byte alternate) =>
+        await ControlAsync(new UsbSetup(0x01, 11, alternate, interfaceNumber), Memory<byte>.Empty, TimeSpan.FromSeconds(1));
+
+    public async ValueTask<UsbTransfer> ControlAsync(UsbSetup setup, Memory<byte> data, TimeSpan timeout)
+    {
+        var fault = _printer.NextTransfer(_present.Board!);
+        var isUpload = setup is { RequestType: 0xA1, Request: 2 };
+        await Task.Delay(VirtualPrinter.ControlOverhead + (VirtualPrinter.ControlByte * data.Length), _printer.Time);
+        if (_present.Function is not { } function)
+            throw new DeviceGoneException(Device.ToString());
+        switch (fault?.Kind)
+        {
+            case TransferFaultKind.Stall:
+                return new UsbTransfer(UsbStatus.Stall, 0);
+            case TransferFaultKind.BusError:
+                return new UsbTransfer(UsbStatus.Error, 0);
+            case TransferFaultKind.Timeout:
+                await Task.Delay(timeout, _printer.Time);
+                return _present.Function is null ? throw new DeviceGoneException(Device.ToString()) : new UsbTransfer(UsbStatus.Timeout, 0);
+        }
+        var answer = function.Control(setup, data.Span, _printer.Time.Now);
+        var delay = answer.Delay + (fault?.Kind == TransferFaultKind.Late ? fault.Time.Duration() : TimeSpan.Zero);
+        var isInTime = delay <= timeout;
+        if (delay > TimeSpan.Zero)
+            await Task.Delay(isInTime ? delay : timeout, _printer.Time);
+        if (_present.Function is null)
+            throw new DeviceGoneException(Device.ToString());
+        if (!isInTime)
+            return new UsbTransfer(UsbStatus.Timeout, 0);
+        if (fault?.Kind == TransferFaultKind.WrongReadBack && isUpload && answer.Length > 0)
+            data.Span[answer.Length / 2] ^= 0x10;
+        return new UsbTransfer(answer.Status, fault?.Kind == TransferFaultKind.Short ? answer.Length / 2 : answer.Length);
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        _present.IsHeld = false;
+        return ValueTask.CompletedTask;
+    }
+}
+
+/// <summary>A serial line to a virtual board, USB or UART. What is written is on its way at once; both directions take the bus's time.</summary>
+internal sealed class VirtualLine : ByteLine
+{
+    private readonly VirtualPrinter _printer;
+    private readonly VirtualPrinter.Present _present;
+    private readonly VirtualBoard _board;
+    private readonly bool _isUart;
+    private readonly Queue<byte[]> _incoming = new();
+    private int _taken;                      // of the first of them
+    private TimeSpan _outFree;               // when the line has carried what was written
+    private TimeSpan _inFree;
+    private TransferFault? _fault;           // of the frame that the program works on
+    private TaskCompletionSource<bool>? _reader;
+    private object? _limit;
+    private bool _isOpen = true;
+
+    public VirtualLine(VirtualPrinter printer, VirtualPrinter.Present present)
+    {
+        (_printer, _present, _board) = (printer, present, present.Board!);
+        _isUart = present.Device.Usb is null;
+        _board.Answered = Answered;
+        present.Gone = Wake;
+    }
+
+    public override Device Device => _present.Device;
+
+    private bool IsGone => !_isUart && _present.Function is null;
+
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> frame)
+    {
+        var fault = _printer.NextTransfer(_board);
+        if (IsGone)
+            return ValueTask.FromException(new DeviceGoneException(Device.ToString()));
+        var bytes = frame.ToArray();
+        if (fault?.Kind == TransferFaultKind.Damaged && _isUart)
+            bytes[bytes.Length / 2] ^= 0x04;
+        var now = _printer.Time.Now;
+        _outFree = (_outFree > now ? _outFree : now) + TimeOf(bytes.Length);
+        if (fault?.Kind == TransferFaultKind.Lost && _isUart)
+            return ValueTask.CompletedTask;
+        _printer.Time.Schedule(_outFree - now, () =>
+        {
+            if (IsGone || _board.Program is not { } program)
+                return;
+            _fault = fault;
+            program.Receive(bytes, _printer.Time.Now);
+            _fault = null;
+        });
+        return ValueTask.CompletedTask;
+    }
+
+    public override async ValueTask<int> ReadAsync(Memory<byte> buffer, TimeSpan timeout)
+    {
+        if (_incoming.Count == 0)
+        {
+            if (IsGone)
+                throw new DeviceGoneException(Device.ToString());
+            if (timeout <= TimeSpan.Zero)
+                return 0;
+            var reader = _reader = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+            _limit = _printer.Time.Schedule(timeout, static line => ((VirtualLine)line!).Wake(), this);
+            await reader.Task;
+            if (_incoming.Count == 0)
+                return IsGone ? throw new DeviceGoneException(Device.ToString()) : 0;
+        }
+        var first = _incoming.Peek().AsMemory(_taken);
+        var length = Math.Min(first.Length, buffer.Length);
+        first[..length].CopyTo(buffer);
+        _taken += length;
+        if (length == first.Length)
+        {
+            _incoming.Dequeue();
+            _taken = 0;
+        }
+        return length;
+    }
+
+    public override ValueTask DisposeAsync()
+    {
+        if (_isOpen)
+            (_isOpen, _present.IsHeld, _board.Answered, _present.Gone) = (false, false, null, null);
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>The program has an answer, ready after a delay.</summary>
+    private void Answered(ReadOnlyMemory<byte> bytes, TimeSpan delay)
+    {
+        if (_fault?.Kind == TransferFaultKind.Lost)
+            return;
+        var answer = bytes.ToArray();
+        if (_fault?.Kind == TransferFaultKind.AnswerDamaged && _isUart)
+            answer[answer.Length / 2] ^= 0x20;
+        if (_fault?.Kind == TransferFaultKind.Late)
+            delay += _fault.Time.Duration();
+        Carry(answer, delay);
+        if (_fault?.Kind == TransferFaultKind.Doubled)
+            Carry(answer, delay);
+    }
+
+    private void Carry(byte[] answer, TimeSpan delay)
+    {
+        var now = _printer.Time.Now;
+        var ready = now + delay;
+        // Answers keep their order: what comes later does not overtake.
+        _inFree = (_inFree > ready ? _inFree : ready) + TimeOf(answer.Length);
+        _printer.Time.Schedule(_inFree - now, () =>
+        {
+            if (!_isOpen || IsGone)
+                return;
+            _incoming.Enqueue(answer);
+            Wake();
+        });
+    }
+
+    private void Wake()
+    {
+        if (_limit is not null)
+            VirtualTime.Unschedule(_limit);
+        _limit = null;
+        _reader?.TrySetResult(true);
+        _reader = null;
+    }
+
+    private TimeSpan TimeOf(int bytes) => _isUart
+        ? TimeSpan.FromMicroseconds(bytes * 40)   // 250000 baud, 10 bits a byte
+        : VirtualPrinter.BulkOverhead + (VirtualPrinter.BulkByte * bytes);
+}

@@ -1,0 +1,290 @@
+using System.Collections.Immutable;
+using RatOS.Flash.Hardware;
+
+namespace RatOS.Flash.Virtual;
+
+/// <summary>
+/// A printer made of memory: boards, buses and Klipper, on virtual time. Faithful to the facts, merciless with faults, and the same again each time.
+/// </summary>
+public sealed class VirtualPrinter : IHardware
+{
+    /// <summary>The bus as modelled: full-speed USB, one control transfer's overhead and its bytes, one bulk transfer's and its bytes.</summary>
+    public static readonly TimeSpan ControlOverhead = TimeSpan.FromMicroseconds(200);
+
+    /// <inheritdoc cref="ControlOverhead"/>
+    public static readonly TimeSpan ControlByte = TimeSpan.FromMicroseconds(1.6);
+
+    /// <inheritdoc cref="ControlOverhead"/>
+    public static readonly TimeSpan BulkOverhead = TimeSpan.FromMicroseconds(50);
+
+    /// <inheritdoc cref="ControlOverhead"/>
+    public static readonly TimeSpan BulkByte = TimeSpan.FromMicroseconds(1);
+
+    /// <summary>From the pull-up on D+ until the computer lists the device: debounce, resets, descriptors.</summary>
+    private static readonly TimeSpan Enumeration = TimeSpan.FromMilliseconds(300);
+
+    private readonly List<Present> _present = [];
+    private readonly List<(long Generation, TaskCompletionSource<DeviceList> Waiter)> _waiters = [];
+    private readonly Dictionary<VirtualBoard, object> _arriving = [];
+    private readonly Dictionary<VirtualBoard, string> _lastPort = [];
+    private readonly ImmutableDictionary<int, TransferFault> _transferFaults;
+    private readonly bool _goesElsewhere;
+    private string? _nextPort;
+    private DeviceList _list = new(0, []);
+    private int _number;
+    private int _transfers;
+    private bool _returnsLate;
+
+    private VirtualPrinter(Scenario scenario, VirtualTime time, Faultiness faults)
+    {
+        (Scenario, Time, Faults) = (scenario, time, faults);
+        _transferFaults = faults.Transfers.GroupBy(fault => fault.Index).ToImmutableDictionary(group => group.Key, group => group.First());
+        (_nextPort, _goesElsewhere) = (faults.ReturnsAt, faults.ReturnsAt is not null);
+        Klippy = new VirtualKlippy(this);
+        foreach (var stranger in scenario.Strangers)
+            _present.Add(new Present(stranger with { Number = ++_number }, null, null));
+        Boards = [.. scenario.Boards.Select(setup => new VirtualBoard(this, setup))];
+        Changed();
+    }
+
+    /// <summary>One device that is listed; of a board that has left but lingers the function is null.</summary>
+    internal sealed class Present(Device device, VirtualBoard? board, UsbFunction? function)
+    {
+        public Device Device { get; } = device;
+
+        public VirtualBoard? Board { get; } = board;
+
+        public UsbFunction? Function { get; set; } = function;
+
+        public bool IsHeld { get; set; }
+
+        /// <summary>Told when this stay is over.</summary>
+        public Action? Gone { get; set; }
+    }
+
+    public static ImmutableArray<Scenario> Scenarios => Scenario.All;
+
+    public Scenario Scenario { get; }
+
+    public ImmutableArray<VirtualBoard> Boards { get; private init; }
+
+    public VirtualKlippy Klippy { get; }
+
+    public VirtualTime Time { get; }
+
+    public Faultiness Faults { get; }
+
+    /// <summary>Version of Klipper on this computer: what a build would make.</summary>
+    public const string HostVersion = "v0.13.0-730-g84104bbbd";
+
+    /// <summary>Transfers so far: what <see cref="TransferFault.Index"/> counts.</summary>
+    public int Transfers => _transfers;
+
+    /// <summary>The printer's boards as its configuration names them; the port is where each was last seen.</summary>
+    public IReadOnlyList<PrinterBoard> PrinterBoards => [.. Boards.Select(board => new PrinterBoard(board.Name, board.Board)
+    {
+        Serial = board.Setup.Serial,
+        Port = _lastPort.GetValueOrDefault(board, board.Setup.Port),
+        RunningVersion = board.RunningFirmware?.Version,
+    })];
+
+    /// <summary>A printer at its story's beginning, with Klipper running.</summary>
+    /// <exception cref="FlashException">No such scenario.</exception>
+    public static VirtualPrinter Create(string scenario, VirtualTime time, Faultiness? faults = null)
+    {
+        var found = Scenario.Find(scenario);
+        var printer = new VirtualPrinter(found, time, faults is null || faults == Faultiness.None ? found.Faults : faults);
+        foreach (var board in printer.Boards)
+            board.Begin(board.Setup.State);
+        printer.Settle();
+        return printer;
+    }
+
+    /// <summary>The printer as <see cref="Save"/> left it in a folder, or at its beginning when there is none.</summary>
+    /// <exception cref="FlashException">No such scenario, or the folder is damaged.</exception>
+    public static VirtualPrinter Load(string folder, string scenario, VirtualTime time, Faultiness? faults = null)
+    {
+        if (VirtualStore.Load(folder) is not { } states)
+            return Create(scenario, time, faults);
+        var found = Scenario.Find(scenario);
+        var printer = new VirtualPrinter(found, time, faults is null || faults == Faultiness.None ? found.Faults : faults);
+        foreach (var board in printer.Boards)
+            VirtualStore.Restore(folder, states, board);
+        printer.Settle();
+        return printer;
+    }
+
+    public void Save(string folder) => VirtualStore.Save(folder, this);
+
+    // ---- IHardware
+
+    public DeviceList Look() => _list;
+
+    public Task<DeviceList> WaitForChangeAsync(long generation, CancellationToken cancel)
+    {
+        if (_list.Generation > generation)
+            return Task.FromResult(_list);
+        cancel.ThrowIfCancellationRequested();
+        var waiter = new TaskCompletionSource<DeviceList>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _waiters.Add((generation, waiter));
+        if (cancel.CanBeCanceled)
+            cancel.Register(() => waiter.TrySetCanceled(cancel));
+        return waiter.Task;
+    }
+
+    public async Task<IUsbDevice> OpenUsbAsync(Device device)
+    {
+        await Task.Delay(TimeSpan.FromMilliseconds(1), Time);
+        return new VirtualUsb(this, Take(device));
+    }
+
+    public async Task<ByteLine> OpenSerialAsync(Device device, SerialMode mode)
+    {
+        await Task.Delay(TimeSpan.FromMilliseconds(1), Time);
+        return new VirtualLine(this, Take(device));
+    }
+
+    public async Task TouchAsync(Device device, int baud)
+    {
+        await Task.Delay(TimeSpan.FromMilliseconds(1), Time);
+        var present = Take(device);
+        present.IsHeld = false;
+        if (present.Function is not CdcAcm port)
+            return;
+        _transfers++;
+        // Open raises DTR; then the rate, then DTR falls.
+        byte[] coding = [(byte)baud, (byte)(baud >> 8), (byte)(baud >> 16), (byte)(baud >> 24), 0, 0, 8];
+        port.Control(new UsbSetup(0x21, 0x22, 1, 0), [], Time.Now);
+        port.Control(new UsbSetup(0x21, 0x20, 0, 0), coding, Time.Now);
+        port.Control(new UsbSetup(0x21, 0x22, 0, 0), [], Time.Now);
+    }
+
+    private Present Take(Device device)
+    {
+        if (Faults.NoPermission)
+        {
+            throw RatOS.Flash.Faults.NoPermission(
+                device.Node ?? $"{device}", "Add the udev rule for this id (99-ratos-flash.rules) and put the user into the groups plugdev and dialout.");
+        }
+        var present = _present.FirstOrDefault(candidate => candidate.Device.IsSameStay(device) && (candidate.Function is not null || device.Usb is null))
+            ?? throw new DeviceGoneException(device.ToString());
+        if (present.Function is not RomDfu && Klippy.IsRunning && present.Board is not null)
+            throw RatOS.Flash.Faults.PortHeld(device.Node ?? device.Port, "Klipper (klippy.py, process 612)");
+        if (Faults.PortsHeldBy is { } holder && present.Function is not RomDfu)
+            throw RatOS.Flash.Faults.PortHeld(device.Node ?? device.Port, holder);
+        if (present.IsHeld)
+            throw RatOS.Flash.Faults.PortHeld(device.Node ?? device.Port, "ratos-flash itself");
+        present.IsHeld = true;
+        return present;
+    }
+
+    // ---- the bus
+
+    internal void Attach(VirtualBoard board, UsbFunction function)
+    {
+        var delay = Enumeration + (_returnsLate ? Faults.ReturnsAfter : TimeSpan.Zero);
+        _arriving[board] = Time.Schedule(delay, () =>
+        {
+            _arriving.Remove(board);
+            if (_goesElsewhere && _returnsLate && _nextPort is { } elsewhere)
+            {
+                _nextPort = null;
+                board.Unplug();
+                board.Plug(elsewhere);
+                return;
+            }
+            _lastPort[board] = board.Port!;
+            _present.Add(new Present(DeviceOf(board, function), board, function));
+            Changed();
+        });
+    }
+
+    internal void Detach(VirtualBoard board, TimeSpan lingers)
+    {
+        if (_arriving.Remove(board, out var arriving))
+            VirtualTime.Unschedule(arriving);
+        _returnsLate |= Time.Now > TimeSpan.Zero;
+        foreach (var present in _present.Where(candidate => candidate.Board == board && candidate.Device.Usb is not null && candidate.Function is not null).ToList())
+        {
+            present.Function = null;
+            present.Gone?.Invoke();
+            if (lingers == TimeSpan.Zero)
+                Remove(present);
+            else
+                Time.Schedule(lingers, () => Remove(present));
+        }
+    }
+
+    /// <summary>Counts a transfer, and tells what goes wrong with it.</summary>
+    internal TransferFault? NextTransfer(VirtualBoard board)
+    {
+        if (!_transferFaults.TryGetValue(++_transfers, out var fault))
+            return null;
+        switch (fault.Kind)
+        {
+            case TransferFaultKind.Unplug:
+                board.Unplug();
+                if (fault.Time >= TimeSpan.Zero)
+                    Time.Schedule(fault.Time, () => board.Plug());
+                break;
+            case TransferFaultKind.PowerCut:
+                board.PowerOff();
+                if (fault.Time >= TimeSpan.Zero)
+                    Time.Schedule(fault.Time, board.PowerOn);
+                break;
+            case TransferFaultKind.ForeignKlipper:
+                Klippy.StartedBySomebody();
+                break;
+        }
+        return fault;
+    }
+
+    private Device DeviceOf(VirtualBoard board, UsbFunction function) => new()
+    {
+        Port = board.Port!,
+        Number = ++_number,
+        Usb = function.Id,
+        Manufacturer = function.Manufacturer,
+        Product = function.Product,
+        Serial = function.Serial,
+        Release = function.Release,
+        Node = function is CdcAcm ? $"/dev/ttyACM{Boards.IndexOf(board)}" : null,
+    };
+
+    private void Remove(Present present)
+    {
+        _present.Remove(present);
+        Changed();
+    }
+
+    private void Changed()
+    {
+        _list = new DeviceList(_list.Generation + 1, [.. _present.Select(present => present.Device).OrderBy(device => device.Port, StringComparer.Ordinal)]);
+        for (var i = _waiters.Count - 1; i >= 0; i--)
+        {
+            if (_waiters[i].Generation >= _list.Generation && !_waiters[i].Waiter.Task.IsCompleted)
+                continue;
+            _waiters[i].Waiter.TrySetResult(_list);
+            _waiters.RemoveAt(i);
+        }
+    }
+
+    /// <summary>The story begins when everything that was on its way is there.</summary>
+    private void Settle()
+    {
+        foreach (var board in Boards)
+        {
+            if (board.Setup.IsUart)
+                _present.Add(new Present(new Device { Port = board.Setup.Port, Number = ++_number, Node = $"/dev/{board.Setup.Port}" }, board, null));
+            board.SettleNow();
+            if (_arriving.Remove(board, out var arriving))
+            {
+                VirtualTime.Unschedule(arriving);
+                _lastPort[board] = board.Port!;
+                _present.Add(new Present(DeviceOf(board, board.Function!), board, board.Function));
+            }
+        }
+        _returnsLate = false;
+        Changed();
+    }
+}
