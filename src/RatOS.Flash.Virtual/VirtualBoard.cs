@@ -5,65 +5,6 @@ using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Virtual;
 
-/// <summary>What stands in flash below the application and decides whether it starts.</summary>
-public enum BootStage
-{
-    /// <summary>Nothing: the application begins at the flash's start.</summary>
-    None,
-
-    /// <summary>The SD-card bootloader that BTT ships (facts: "Stock SD bootloaders").</summary>
-    StockSd,
-
-    Katapult,
-}
-
-/// <summary>A board as it stands before the story begins.</summary>
-/// <param name="Name">What its owner calls it.</param>
-/// <param name="BoardId">Its kind in the catalogue.</param>
-/// <param name="Chip">Its chip.</param>
-/// <param name="ApplicationStart">Where Klipper begins.</param>
-/// <param name="Port">Where it is plugged in: a USB port path, or the name of a UART.</param>
-public sealed record BoardSetup(string Name, string BoardId, VirtualChip Chip, uint ApplicationStart, string Port)
-{
-    public BootStage Stage { get; init; } = BootStage.StockSd;
-
-    /// <summary>Version of the Klipper that it runs.</summary>
-    public string Version { get; init; } = "v0.12.0-10-g1f2a9e1c";
-
-    /// <summary>A build with a fixed serial, as RatOS makes them: the board's id.</summary>
-    public string Serial { get; init; } = BoardId;
-
-    /// <summary>Powered by the USB cable alone: pulling it cuts the power.</summary>
-    public bool IsBusPowered { get; init; }
-
-    public bool IsUart { get; init; }
-
-    /// <summary>Katapult without the version text (protocol 1.0).</summary>
-    public bool OldKatapult { get; init; }
-
-    /// <summary>A card with a klipper.bin of the old version sits in its SD slot.</summary>
-    public bool HasSdCard { get; init; }
-
-    /// <summary>How the story begins.</summary>
-    public BoardState State { get; init; } = BoardState.Klipper;
-}
-
-/// <summary>What a board is doing.</summary>
-public enum BoardState
-{
-    /// <summary>No power.</summary>
-    Off,
-
-    /// <summary>On its way: a bootloader at work, or waiting for USB.</summary>
-    Starting,
-    Klipper,
-    Katapult,
-    Rom,
-
-    /// <summary>Nothing runs, or runs wild: only a reset or power helps.</summary>
-    Hung,
-}
-
 /// <summary>One board: chip, flash, the chain of what starts what, and its place on the bus.</summary>
 public sealed class VirtualBoard
 {
@@ -84,6 +25,9 @@ public sealed class VirtualBoard
     internal VirtualBoard(VirtualPrinter printer, BoardSetup setup)
     {
         (_printer, Setup, Port) = (printer, setup, setup.Port);
+        Board = (BoardCatalogue.BuiltIn.Find(setup.BoardId) ?? throw new ArgumentException($"no board {setup.BoardId} in the catalogue", nameof(setup)))
+            with
+        { FlashStartEffective = $"0x{setup.ApplicationStart:x}" };
         Flash = new VirtualFlash(setup.Chip, printer.Faults.WornAt);
         // Twelve bytes that look like those of a real lot, different for each port.
         _uid = Convert.FromHexString("2B0007000C50425539393020");
@@ -130,8 +74,8 @@ public sealed class VirtualBoard
     /// <summary>Requests to its ROM that no document allows.</summary>
     public ImmutableArray<string> IllegalRequests { get; private set; } = [];
 
-    /// <summary>The catalogue's entry.</summary>
-    public Board Board => BoardCatalogue.BuiltIn.Find(Setup.BoardId) ?? throw new InvalidOperationException($"no board {Setup.BoardId} in the catalogue");
+    /// <summary>The catalogue's entry, with the application start that its owner knows.</summary>
+    public Board Board { get; }
 
     /// <summary>The image that this printer's Klipper would build for it.</summary>
     public byte[] BuildFirmware() => VirtualFirmware.Build(Chip, ApplicationStart, VirtualPrinter.HostVersion);
@@ -304,7 +248,7 @@ public sealed class VirtualBoard
     private void RunKlipper(VirtualFirmware firmware)
     {
         RunningFirmware = firmware;
-        var program = new KlipperProgram(firmware, Chip, Flash, _uid, Setup.IsUart) { Send = Send, Reset = ResetLater };
+        var program = new KlipperProgram(firmware, Chip, Flash, _uid, Setup.IsUart, _printer.Time.Now) { Send = Send, Reset = ResetLater };
         Run(BoardState.Klipper, program, new CdcAcm(UsbId.Klipper, "Klipper", Chip.Name, Setup.Serial, program, () => ResetLater(ResetRequest.Bootloader, default)));
     }
 

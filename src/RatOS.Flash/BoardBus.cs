@@ -57,8 +57,8 @@ internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider 
                 device => IsNew(device) && device.Usb == UsbId.Klipper && device.Serial == plan.Request.Board.Serial));
     }
 
-    /// <summary>The board's bootloader, if it waits in one now.</summary>
-    public Device? FindBootloader() => hardware.Look().Devices.FirstOrDefault(device => IsBootloader(device) && IsOurs(device));
+    /// <summary>The board's bootloader, if it waits in one now. On a wire nobody can tell, so the port itself.</summary>
+    public Device? FindBootloader() => plan.Device is { Usb: null } wired ? wired : hardware.Look().Devices.FirstOrDefault(device => IsBootloader(device) && IsOurs(device));
 
     /// <summary>What else appeared, and what is known to keep this board's bootloader away.</summary>
     public string Hint()
@@ -92,6 +92,17 @@ internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider 
         var flashEnd = Chip?.FlashKib is { } kib and > 0 ? mcu.FlashBase + ((uint)kib * 1024) : mcu.FlashEnd;
         var line = await OpenLineAsync(device);
         return await OwnAsync(line, async () => await Katapult.OpenAsync(line, flashEnd, time));
+    }
+
+    /// <summary>The ROM's serial follows from the chip's unique id; some ROMs show a dead one, so at the board's own port it is only worth a note.</summary>
+    /// <exception cref="FlashException">Another serial at another port: another board.</exception>
+    public string? CheckSerial(Device device)
+    {
+        if (device.Usb != UsbId.StmDfu || Chip?.DfuSerial is not { } expected || device.Serial == expected)
+            return null;
+        if (device.Port != Port)
+            throw Faults.WrongBoard(plan.Name, expected, device.Serial ?? "none");
+        return $"The ROM at {device.Port} shows the serial {device.Serial ?? "none"}, not {expected} as its chip id would give.";
     }
 
     public static bool IsBootloader(Device device) => device.Usb is { } id && BoardPlan.IsBootloader(id);

@@ -2,7 +2,6 @@ using RatOS.Flash.Boards;
 using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Hardware;
-using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash;
 
@@ -10,7 +9,7 @@ namespace RatOS.Flash;
 /// One board's way through a flash: into the bootloader, write and read back, out of it, proven by the running firmware, reset, proven again.
 /// Whatever happens on the way, the report says what the board is now.
 /// </summary>
-internal sealed class BoardFlash
+internal sealed partial class BoardFlash
 {
     private const int Tries = 3;
 
@@ -27,6 +26,7 @@ internal sealed class BoardFlash
     private BoardCondition _condition;
     private bool _committed;
     private bool _startedBootloader;
+    private TimeSpan? _uptime;
 
     public BoardFlash(BoardBus bus, TimeProvider time, FlashLog log, BoardPlan plan)
     {
@@ -58,9 +58,9 @@ internal sealed class BoardFlash
         {
             fault = known;
         }
-        catch (DeviceGoneException gone)
+        catch (DeviceGoneException)
         {
-            fault = Faults.DeviceLost(_name, $"it was {gone.Device}", BoardBus.CableLimit.TotalSeconds);
+            fault = Faults.DeviceLost(_name, $"it was being flashed, for the {Tries}rd time,", 0);
         }
         catch (Exception bug)
         {
@@ -95,6 +95,10 @@ internal sealed class BoardFlash
                 await WriteAsync(device, tries, cancel);
                 return device;
             }
+            catch (DeviceGoneException) when (_condition == BoardCondition.Unconfirmed)
+            {
+                return device;   // it was read back equal already: whether it starts is the next question
+            }
             catch (DeviceGoneException) when (tries < Tries)
             {
                 var doing = _committed ? "it was being written" : "its bootloader was being started";
@@ -112,96 +116,6 @@ internal sealed class BoardFlash
     private static bool MayHelpToRepeat(FlashException fault) =>
         fault.Code is "verify-failed" or "dfu-refused" or "dfu-stuck" or "katapult-refused" or "katapult-silent";
 
-    // ---- into the bootloader
-
-    private async Task<Device> EnterAsync(Device klipper, CancellationToken cancel)
-    {
-        await _log.BeginAsync(_name, FlashPhase.Enter, "Starting the bootloader");
-        if (klipper.Usb is null)
-            return await EnterUartAsync(klipper);
-        var cameBack = 0;
-        for (var rung = 0; rung < Tries; rung++)
-        {
-            cancel.ThrowIfCancellationRequested();
-            klipper = await PrepareAsync(klipper, rung) ?? throw Faults.NotSeenAgain(_name, klipper.Port, BoardBus.BackLimit.TotalSeconds);
-            _bus.Remember();
-            await _bus.TouchAsync(klipper);
-            if (!await _bus.WaitGoneAsync(klipper))
-            {
-                await WarnAsync(FlashPhase.Enter, $"The request for the bootloader had no effect for {BoardBus.GoneLimit.TotalSeconds:0} s.");
-                continue;
-            }
-            // From here on a cancel has to bring the board back first, so the wait is not cut short.
-            (_startedBootloader, _condition) = (true, BoardCondition.InBootloaderUnchanged);
-            var back = await _bus.WaitBackAsync(klipper, BoardBus.BackLimit, CancellationToken.None)
-                ?? throw Faults.BootloaderNotSeen(_name, klipper.Port, BoardBus.BackLimit.TotalSeconds, _bus.Hint());
-            if (BoardBus.IsBootloader(back))
-            {
-                await _log.EndAsync(_name, FlashPhase.Enter, $"{BoardBus.BootloaderName(back)} is at {back.Port}");
-                if (_plan.Bootloader is { } expected && expected != BoardBus.KindOf(back))
-                    Note($"Expected {expected}, found {BoardBus.KindOf(back)}.");
-                return back;
-            }
-            (cameBack, klipper, _condition) = (cameBack + 1, back, BoardCondition.Unchanged);
-            await WarnAsync(FlashPhase.Enter, "It came back as Klipper instead of its bootloader.");
-        }
-        throw cameBack > 0 ? Faults.CameBackAsKlipper(_name, cameBack, _bus.Hint()) : Faults.TouchIgnored(_name, BoardBus.GoneLimit.TotalSeconds, Tries);
-    }
-
-    /// <summary>What is different about the second and the third request: the same again under the same conditions would do the same again.</summary>
-    private async Task<Device?> PrepareAsync(Device klipper, int rung)
-    {
-        if (rung == 0)
-            return klipper;
-        try
-        {
-            await using var client = await _bus.ConnectAsync(klipper);
-            await client.IdentifyAsync(CancellationToken.None);
-            if (rung == 2)
-            {
-                await _log.NoteAsync(_name, FlashPhase.Enter, "Stopping the firmware by its own emergency stop, then asking again");
-                await client.EmergencyStopAsync();
-                return klipper;
-            }
-            await _log.NoteAsync(_name, FlashPhase.Enter, "Resetting the board, then asking again");
-            _bus.Remember();
-            if (!await client.ResetAsync())
-                return klipper;
-        }
-        catch (FlashException fault)
-        {
-            await WarnAsync(FlashPhase.Enter, $"The running firmware could not be asked: {fault.Cause}");
-            return klipper;
-        }
-        catch (DeviceGoneException)
-        {
-            // It left by itself: the wait below finds it.
-        }
-        return await _bus.WaitGoneAsync(klipper) ? await _bus.WaitBackAsync(klipper, BoardBus.BackLimit) : klipper;
-    }
-
-    /// <summary>
-    /// Katapult is asked first: Klipper answers its frame with a NAK and is none the worse, while Klipper's own frames would wedge Katapult for good.
-    /// </summary>
-    private async Task<Device> EnterUartAsync(Device port)
-    {
-        await using (var line = await _bus.OpenLineAsync(port))
-        {
-            try
-            {
-                await Katapult.OpenAsync(line, _mcu.FlashEnd, _time);
-            }
-            catch (FlashException fault) when (fault.Code == "katapult-silent")
-            {
-                await KlipperClient.RequestBootloaderAsync(line);
-                _startedBootloader = true;
-            }
-        }
-        _condition = BoardCondition.InBootloaderUnchanged;
-        await _log.EndAsync(_name, FlashPhase.Enter, $"Asking Katapult at {port.Port}");
-        return port;
-    }
-
     // ---- write
 
     private async Task WriteAsync(Device device, int tries, CancellationToken cancel)
@@ -209,7 +123,8 @@ internal sealed class BoardFlash
         await _log.BeginAsync(_name, FlashPhase.Identify, "Asking the bootloader for its chip and memory");
         await using var bootloader = await _bus.OpenBootloaderAsync(device, _mcu, _start);
         bootloader.CheckChip(_name, _mcu, _start);
-        CheckSerial(device);
+        if (_bus.CheckSerial(device) is { } strange)
+            Note(strange);
         var layout = FlashLayout.Create(_image.Bytes, _start, bootloader.Memory, bootloader.BlockSize);
         await _log.EndAsync(
             _name, FlashPhase.Identify, $"{bootloader.Name}: {_mcu.Name}, {(bootloader.Memory.End - _mcu.FlashBase) / 1024} KiB, blocks of {bootloader.BlockSize}");
@@ -277,16 +192,6 @@ internal sealed class BoardFlash
         await _log.EndAsync(_name, FlashPhase.Verify, $"Read back {total} bytes: equal (sha256 {_image.Sha256[..8]}...)", total);
     }
 
-    /// <summary>The ROM's serial follows from the chip's unique id; some ROMs show a dead one, so at the right port it is only worth a note.</summary>
-    private void CheckSerial(Device device)
-    {
-        if (BoardBus.KindOf(device) != BootloaderKind.DfuSe || _plan.Evidence?.Chip?.DfuSerial is not { } expected || device.Serial == expected)
-            return;
-        if (device.Port != _plan.Device!.Port)
-            throw Faults.WrongBoard(_name, expected, device.Serial ?? "none");
-        Note($"The ROM at {device.Port} shows the serial {device.Serial ?? "none"}, not {expected} as its chip id would give.");
-    }
-
     // ---- out of the bootloader, and proof
 
     /// <summary>From the leave until Klipper is there: a bootloader that stays, or that comes back, is told again.</summary>
@@ -345,7 +250,7 @@ internal sealed class BoardFlash
                 {
                     throw Faults.WrongBoard(_name, Convert.ToHexString(uid.Span), Convert.ToHexString(now.Span));
                 }
-
+                _uptime = await client.GetUptimeAsync(CancellationToken.None);
                 await _log.EndAsync(_name, phase, $"It runs {dictionary.Version} on {dictionary.Mcu}");
                 return running;
             }
@@ -362,10 +267,41 @@ internal sealed class BoardFlash
         }
     }
 
-    /// <summary>A jump out of the ROM proves little: a reset takes the way through the board's own bootloader that every power-up takes.</summary>
+    /// <summary>
+    /// A jump out of the ROM proves little: a reset takes the way through the board's own bootloader that every power-up takes. That it was reset, and
+    /// not merely unplugged, its uptime shows.
+    /// </summary>
     private async Task ProveAsync(Device running)
     {
-        await _log.BeginAsync(_name, FlashPhase.Prove, "Resetting the board: it must come back by itself");
+        for (var tries = 1; ; tries++)
+        {
+            await _log.BeginAsync(_name, FlashPhase.Prove, "Resetting the board: it must come back by itself");
+            var sent = _time.GetTimestamp();
+            await ResetAsync(running);
+            if (!await _bus.WaitGoneAsync(running))
+                throw Faults.KlipperSilent(_name, "it is being reset");
+            var back = await _bus.WaitBackAsync(running, BoardBus.BackLimit) ?? throw Faults.NotBackAfterReset(_name, BoardBus.BackLimit.TotalSeconds, "nothing appeared");
+            var bootloader = BoardBus.IsBootloader(back) ? BoardBus.BootloaderName(back) : null;
+            if (bootloader is not null)
+            {
+                await WarnAsync(FlashPhase.Prove, $"After the reset {bootloader} is at {back.Port}; telling it to start the firmware.");
+                await TellToLeaveAsync(back);
+                back = await SettleAsync(back, FlashPhase.Prove);
+            }
+            running = await ConfirmAsync(back, FlashPhase.Prove);
+            if (_uptime <= _time.GetElapsedTime(sent) + TimeSpan.FromSeconds(1) || _uptime is null)
+            {
+                JudgeReset(bootloader);
+                return;
+            }
+            if (tries == Tries)
+                throw Faults.KlipperSilent(_name, "it is being reset");
+            await WarnAsync(FlashPhase.Prove, "It left the bus without having been reset; resetting it again.");
+        }
+    }
+
+    private async Task ResetAsync(Device running)
+    {
         _bus.Remember();
         try
         {
@@ -378,20 +314,16 @@ internal sealed class BoardFlash
         {
             // It resets without an answer.
         }
-        if (!await _bus.WaitGoneAsync(running))
-            throw Faults.KlipperSilent(_name, "being reset");
-        var back = await _bus.WaitBackAsync(running, BoardBus.BackLimit) ?? throw Faults.NotBackAfterReset(_name, BoardBus.BackLimit.TotalSeconds, "nothing appeared");
-        var bootloader = BoardBus.IsBootloader(back) ? BoardBus.BootloaderName(back) : null;
-        if (bootloader is not null)
-        {
-            await WarnAsync(FlashPhase.Prove, $"After the reset {bootloader} is at {back.Port}; telling it to start the firmware.");
-            await TellToLeaveAsync(back);
-            back = await SettleAsync(back, FlashPhase.Prove);
-        }
-        await ConfirmAsync(back, FlashPhase.Prove);
+    }
+
+    /// <summary>
+    /// Some G0 keep their mark "flash is empty" until power goes off: their ROM comes once more although all is well (AN2606). Of others it means that
+    /// the jumper is still on.
+    /// </summary>
+    private void JudgeReset(string? bootloader)
+    {
         if (bootloader is null)
             return;
-        // Some G0 keep their "flash is empty" mark until power goes off: their ROM comes once more although all is well (AN2606). Others must not.
         if (!_mcu.EmptyCheck || _start != _mcu.FlashBase)
             throw Faults.BootloaderAfterReset(_name, bootloader);
         Note("After the reset the chip started its ROM once more, as some G0 do until their power was off; it was told to leave and runs.");
@@ -402,12 +334,12 @@ internal sealed class BoardFlash
     {
         try
         {
-            var here = _bus.FindBootloader();
-            if (here is null)
+            if (_bus.FindBootloader() is not { } here)
                 return;
             await _log.NoteAsync(_name, FlashPhase.Leave, "Nothing was written: starting the old firmware again");
             await TellToLeaveAsync(here);
-            await SettleAsync(here, FlashPhase.Leave);
+            await using var client = await _bus.ConnectAsync(await SettleAsync(here, FlashPhase.Leave));
+            await client.IdentifyAsync(CancellationToken.None);
             _condition = BoardCondition.Unchanged;
         }
         catch (Exception fault) when (fault is FlashException or DeviceGoneException)

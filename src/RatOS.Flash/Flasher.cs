@@ -175,11 +175,17 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
             await log.EndAsync(board.Name, FlashPhase.Ask, $"It runs {dictionary.Version} on {dictionary.Mcu}");
             return (board.Name, new BoardEvidence(dictionary.Version, dictionary.Mcu, chip));
         }
-        catch (Exception fault) when (fault is FlashException or DeviceGoneException)
+        catch (FlashException fault)
         {
-            await log.WarnAsync(board.Name, FlashPhase.Ask, $"The running firmware could not be asked: {(fault as FlashException)?.Cause ?? fault.Message}");
-            return (board.Name, null);
+            await log.WarnAsync(board.Name, FlashPhase.Ask, $"The running firmware could not be asked: {fault.Cause}");
         }
+        catch (DeviceGoneException)
+        {
+            await log.WarnAsync(board.Name, FlashPhase.Ask, $"{device} left the bus. Put the cable or power back: I go on by myself.");
+            await hardware.WaitForAsync(
+                seen => seen.Devices.FirstOrDefault(other => other.Port == device.Port && !other.IsSameStay(device)), BoardBus.CableLimit, time, cancel);
+        }
+        return (board.Name, null);
     }
 
     private static async ValueTask TellAsync(BoardPlan board, FlashLog log)

@@ -47,9 +47,9 @@ public sealed class TidyTests
         Assert.All(files, file => Assert.True(File.ReadLines(file).Count() <= 400, file));
     }
 
-    private static object?[] Arguments(MethodInfo method) => [.. method.GetParameters().Select(parameter => parameter.ParameterType switch
+    private static object?[] Arguments(MethodInfo method) => [.. method.GetParameters().Select<ParameterInfo, object?>(parameter => parameter.ParameterType switch
     {
-        var type when type == typeof(string) => "something",
+        var type when type == typeof(string) => "something or other",
         var type when type == typeof(uint) => 0x0800_8000u,
         var type when type == typeof(int) => 3,
         var type when type == typeof(double) => 3.0,

@@ -217,7 +217,7 @@ public sealed class DfuSe : Bootloader
             }
             var poll = Bounded(status.Poll);
             await Task.Delay(AsksEarly && wait < poll ? wait : poll, _time);
-            wait *= 2;
+            wait = wait < poll ? wait * 2 : wait;
             status = await AskStatusAsync(doing, status);
         }
         if (status.IsError)

@@ -27,6 +27,9 @@ internal readonly record struct KatapultFrame(byte Code, ReadOnlyMemory<byte> Pa
 
     private const int Overhead = 8;
 
+    /// <summary>Address and the largest block, 512 bytes, in words.</summary>
+    private const int MaxWords = 129;
+
     /// <summary>First payload word of an acknowledgement: the command it answers; 0 when there is none.</summary>
     public uint Answers => Word(0);
 
@@ -72,7 +75,8 @@ internal readonly record struct KatapultFrame(byte Code, ReadOnlyMemory<byte> Pa
             var rest = bytes[used..];
             if (rest.Length < 2)
                 return false;
-            if (rest[1] == 0x88)
+            // A length that no frame has is damage; it must not make the line wait for bytes that never come.
+            if (rest[1] == 0x88 && (rest.Length < 4 || rest[3] <= MaxWords))
             {
                 if (rest.Length < 4 || rest.Length < (rest[3] * 4) + Overhead)
                     return false;

@@ -81,6 +81,17 @@ public sealed class KlipperClient : IAsyncDisposable
         return new KlipperConfig(values[0] != 0, (uint)values[1], values[2] != 0, values[3]);
     }
 
+    /// <summary>How long ago the chip was reset, by its own clock; null when this build does not tell.</summary>
+    /// <exception cref="FlashException">No answer.</exception>
+    public async Task<TimeSpan?> GetUptimeAsync(CancellationToken cancel)
+    {
+        var dictionary = await DictionaryAsync(cancel);
+        var values = new int[2];
+        if (dictionary.ClockFreq is not { } frequency || !await AskAsync(dictionary, "get_uptime", [], "uptime", values, "it is asked for its uptime", cancel))
+            return null;
+        return TimeSpan.FromSeconds((((ulong)(uint)values[0] << 32) | (uint)values[1]) / (double)frequency);
+    }
+
     /// <summary>
     /// Reads the chip's id registers and looks for Katapult below the application, all through the running firmware.
     /// <see cref="ChipEvidence.None"/> when the firmware cannot, or was built for another chip: then the addresses would mean nothing.

@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using CsCheck;
 using RatOS.Flash.Boards;
 using RatOS.Flash.Bootloaders;
@@ -79,7 +78,7 @@ public sealed class FlashLayoutTests
     [Fact]
     public void Runs_cover_the_image_exactly_and_stay_inside_the_erased_sectors() =>
         Gen.Select(
-            Gen.OneOfConst([.. Mcu.All]), Gen.OneOfConst(Enum.GetValues<WriteOrder>()), Gen.Int[1, 30_000], Gen.Int[0, 10])
+            Gen.Int[0, Mcu.All.Length - 1].Select(i => Mcu.All[i]), Gen.Enum<WriteOrder>(), Gen.Int[1, 30_000], Gen.Int[0, 10])
         .Sample((mcu, order, size, offset) =>
         {
             var start = mcu.FlashBase + mcu.Offsets[offset % mcu.Offsets.Length];

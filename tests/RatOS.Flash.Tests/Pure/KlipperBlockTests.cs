@@ -7,7 +7,7 @@ namespace RatOS.Flash.Tests.Pure;
 public sealed class KlipperBlockTests
 {
     [Fact]
-    public void The_crc_has_its_published_check_value() => Assert.Equal(0x6F91, KlipperBlock.Crc("123456789"u8));
+    public void The_crc_has_its_published_check_value() => Assert.Equal(0x6F91, Crc16.Compute("123456789"u8));
 
     [Fact]
     public void Blocks_are_written_as_recorded()
