@@ -381,9 +381,10 @@ public sealed class VirtualBoard
         var image = new byte[size];
         new Random(size).NextBytes(image.AsSpan(0, Math.Min(size, 6 * 1024)));
         image.AsSpan(Math.Min(size, 6 * 1024)).Fill(0xFF);
-        BinaryPrimitives.WriteUInt32LittleEndian(image, Chip.RamEnd);
-        var reset = Flash.Base + 0x200 + 9;
-        BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(4), reset);
+        // The RP2040's second-stage boot code comes before the vectors.
+        var vectors = Chip.Rom is null ? 0x100 : 0;
+        BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(vectors), Chip.RamEnd);
+        BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(vectors + 4), Flash.Base + 0x200 + 9);
         "CanBoot!"u8.CopyTo(image.AsSpan(0x200));
         if (Setup.Stage != BootStage.Katapult)
             image.AsSpan(0x200, 8).Reverse();

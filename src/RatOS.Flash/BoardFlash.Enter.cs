@@ -54,8 +54,7 @@ internal sealed partial class BoardFlash
             return klipper;
         try
         {
-            await using var client = await _bus.ConnectAsync(klipper);
-            await client.IdentifyAsync(CancellationToken.None);
+            await using var client = await IdentifyAsync(klipper);
             if (rung == 2)
             {
                 await _log.NoteAsync(_name, FlashPhase.Enter, "Stopping the firmware by its own emergency stop, then asking again");

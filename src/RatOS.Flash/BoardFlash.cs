@@ -2,6 +2,7 @@ using RatOS.Flash.Boards;
 using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Hardware;
+using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash;
 
@@ -241,17 +242,16 @@ internal sealed partial class BoardFlash
         {
             try
             {
-                await using var client = await _bus.ConnectAsync(running);
-                var dictionary = await client.IdentifyAsync(CancellationToken.None);
+                await using var client = await IdentifyAsync(running);
                 if (!client.CompressedDictionary.Span.SequenceEqual(_image.CompressedDictionary.Span))
-                    throw Faults.OtherFirmwareRuns(_name, _image.Version, dictionary.Version);
+                    throw Faults.OtherFirmwareRuns(_name, _image.Version, client.Dictionary!.Version);
                 if (_plan.Evidence?.Chip?.Uid is { } uid && (await client.AskChipAsync(_mcu, _start, CancellationToken.None)).Uid is { } now
                     && !uid.Span.SequenceEqual(now.Span))
                 {
                     throw Faults.WrongBoard(_name, Convert.ToHexString(uid.Span), Convert.ToHexString(now.Span));
                 }
                 _uptime = await client.GetUptimeAsync(CancellationToken.None);
-                await _log.EndAsync(_name, phase, $"It runs {dictionary.Version} on {dictionary.Mcu}");
+                await _log.EndAsync(_name, phase, $"It runs {_image.Version} on {_mcu.Name}");
                 return running;
             }
             catch (DeviceGoneException) when (tries < Tries)
@@ -263,6 +263,29 @@ internal sealed partial class BoardFlash
                     await TellToLeaveAsync(running);
                     running = await SettleAsync(running, phase);
                 }
+            }
+        }
+    }
+
+    /// <summary>A client that knows the board's dictionary. Silence is asked once more: nothing on a board is as cheap as a question.</summary>
+    private async Task<KlipperClient> IdentifyAsync(Device running)
+    {
+        for (var tries = 1; ; tries++)
+        {
+            var client = await _bus.ConnectAsync(running);
+            try
+            {
+                await client.IdentifyAsync(CancellationToken.None);
+                return client;
+            }
+            catch (FlashException silent) when (silent.Code == "klipper-silent" && tries < Tries)
+            {
+                await client.DisposeAsync();
+            }
+            catch
+            {
+                await client.DisposeAsync();
+                throw;
             }
         }
     }
@@ -305,8 +328,7 @@ internal sealed partial class BoardFlash
         _bus.Remember();
         try
         {
-            await using var client = await _bus.ConnectAsync(running);
-            await client.IdentifyAsync(CancellationToken.None);
+            await using var client = await IdentifyAsync(running);
             if (!await client.ResetAsync())
                 throw Faults.ResetUnknown(_name);
         }
@@ -338,8 +360,7 @@ internal sealed partial class BoardFlash
                 return;
             await _log.NoteAsync(_name, FlashPhase.Leave, "Nothing was written: starting the old firmware again");
             await TellToLeaveAsync(here);
-            await using var client = await _bus.ConnectAsync(await SettleAsync(here, FlashPhase.Leave));
-            await client.IdentifyAsync(CancellationToken.None);
+            await using var client = await IdentifyAsync(await SettleAsync(here, FlashPhase.Leave));
             _condition = BoardCondition.Unchanged;
         }
         catch (Exception fault) when (fault is FlashException or DeviceGoneException)

@@ -32,9 +32,18 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
         FaultReport? klippyFault = null;
         try
         {
-            var open = await PlanAsync(requests, log, reports, cancel);
-            if (open.Count > 0)
-                klippyFault = await WhileStoppedAsync(() => FlashAllAsync(open, log, reports, cancel), log, cancel);
+            var byHand = new List<BoardPlan>();
+            var open = await PlanAsync(requests, byHand, log, reports, cancel);
+            while (true)
+            {
+                if (open.Count > 0)
+                    klippyFault = await WhileStoppedAsync(() => FlashAllAsync(open, byHand, log, reports, cancel), log, cancel);
+                if (byHand.Count == 0)
+                    break;
+                // While a person is awaited Klipper runs.
+                open = await AwaitPeopleAsync(byHand, log, reports, cancel);
+                byHand.Clear();
+            }
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
@@ -48,7 +57,7 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
     }
 
     private async Task<IReadOnlyList<FlashRequest>> PlanAsync(
-        IReadOnlyList<FlashRequest> requests, FlashLog log, Dictionary<string, BoardReport> reports, CancellationToken cancel)
+        IReadOnlyList<FlashRequest> requests, List<BoardPlan> byHand, FlashLog log, Dictionary<string, BoardReport> reports, CancellationToken cancel)
     {
         await log.BeginAsync(null, FlashPhase.Look, "Looking at the printer");
         foreach (var request in requests.Where(request => request.Image is null))
@@ -63,24 +72,35 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
             await TellAsync(board, log);
             if (await BlockedAsync(board, log, reports))
                 continue;
-            // While a person is awaited Klipper goes on running.
-            if (board.ByHand is { } fault && !await AwaitPersonAsync(board, fault, log, cancel))
-                await RefuseAsync([board.Request], fault, log, reports);
+            if (board.ByHand is not null)
+                byHand.Add(board);
             else
                 open.Add(board.Request);
         }
         return open;
     }
 
-    private async Task<bool> AwaitPersonAsync(BoardPlan board, FlashException fault, FlashLog log, CancellationToken cancel)
+    /// <summary>Asks for the bootloaders that only a person can start, and returns the boards whose bootloader came.</summary>
+    private async Task<IReadOnlyList<FlashRequest>> AwaitPeopleAsync(
+        List<BoardPlan> boards, FlashLog log, Dictionary<string, BoardReport> reports, CancellationToken cancel)
     {
-        if (WaitForPerson == TimeSpan.Zero)
-            return false;
-        await log.WarnAsync(board.Name, FlashPhase.Enter, $"{fault.Cause} Do this now, I go on by myself: {BoardPlan.Guide(board.Board)}");
-        var port = board.Device!.Port;
-        return await hardware.WaitForAsync(
-            seen => seen.Devices.FirstOrDefault(device => device.Port == port && device.Usb is { } id && BoardPlan.IsBootloader(id)),
-            WaitForPerson, time, cancel) is not null;
+        var ready = new List<FlashRequest>();
+        foreach (var board in boards)
+        {
+            var (fault, port) = (board.ByHand!, board.Device!.Port);
+            if (WaitForPerson > TimeSpan.Zero)
+            {
+                await log.WarnAsync(board.Name, FlashPhase.Enter, $"{fault.Cause} Do this now, I go on by myself: {BoardPlan.Guide(board.Board)}");
+                if (await hardware.WaitForAsync(
+                    seen => seen.Devices.FirstOrDefault(device => device.Port == port && BoardBus.IsBootloader(device)), WaitForPerson, time, cancel) is not null)
+                {
+                    ready.Add(board.Request with { Board = board.Request.Board with { Port = port } });
+                    continue;
+                }
+            }
+            await RefuseAsync([board.Request], fault, log, reports, board);
+        }
+        return ready;
     }
 
     /// <summary>Klipper is started again however the work ends.</summary>
@@ -130,7 +150,7 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
     }
 
     private async Task FlashAllAsync(
-        IReadOnlyList<FlashRequest> requests, FlashLog log, Dictionary<string, BoardReport> reports, CancellationToken cancel)
+        IReadOnlyList<FlashRequest> requests, List<BoardPlan> byHand, FlashLog log, Dictionary<string, BoardReport> reports, CancellationToken cancel)
     {
         var stopped = new KlippyState(KlippyActivity.Stopped);
         var answers = await Task.WhenAll(
@@ -143,8 +163,8 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
         {
             if (await BlockedAsync(board, log, reports))
                 continue;
-            if (board.ByHand is { } fault)
-                await RefuseAsync([board.Request], fault, log, reports, board);
+            if (board.ByHand is not null)
+                byHand.Add(board);
             else
                 open.Add(board);
         }

@@ -159,6 +159,7 @@ public sealed class DfuSe : Bootloader
     /// <summary>To dfuIDLE from any state: after a jump from software the ROM reports errFIRMWARE, after a dead predecessor anything.</summary>
     private async Task NormaliseAsync()
     {
+        var begin = _time.GetTimestamp();
         for (var tries = 0; tries < 8; tries++)
         {
             var status = await AskStatusAsync("finding its state");
@@ -169,7 +170,7 @@ public sealed class DfuSe : Bootloader
             else
                 await ControlAsync(status.IsError ? ClearStatus : Abort, 0, Memory<byte>.Empty);
         }
-        throw Faults.DfuStuck("coming to rest", 0);
+        throw Faults.DfuStuck("coming to rest", _time.GetElapsedTime(begin).TotalSeconds);
     }
 
     /// <summary>Reads one block of the application: what cannot be read must not be written (RDP level 1 answers with a stall or errVENDOR).</summary>
@@ -229,22 +230,26 @@ public sealed class DfuSe : Bootloader
     /// <summary>Reported poll times can be nothing or absurd; each question costs at least a millisecond of everybody's bus.</summary>
     private static TimeSpan Bounded(TimeSpan poll) => TimeSpan.FromMilliseconds(Math.Clamp(poll.TotalMilliseconds, 1, 2000));
 
-    /// <summary>GETSTATUS. A stall or a lost answer means "not yet" while work is going on, up to the longest work there is.</summary>
+    /// <summary>
+    /// GETSTATUS. A stall means "not yet": work is going on, perhaps that of a predecessor whose cable was pulled. It is over within the longest work there
+    /// is. No answer at all, or a bus error, is asked again.
+    /// </summary>
     private async Task<DfuStatus> AskStatusAsync(string doing, DfuStatus? busy = null)
     {
         var begin = _time.GetTimestamp();
         var bytes = new byte[DfuStatus.Length];
-        for (var tries = 1; ; tries++)
+        for (var failures = 0; ;)
         {
             var transfer = await ControlAsync(GetStatus, 0, bytes);
             if (transfer.IsOk)
                 return DfuStatus.Parse(bytes.AsSpan(0, transfer.Length));
-            if (busy is not null && transfer.Status == UsbStatus.Stall)
+            var isStall = transfer.Status == UsbStatus.Stall;
+            if (isStall && busy is not null)
                 _patience.Add(_usb.Device);
             var elapsed = _time.GetElapsedTime(begin);
-            if (busy is null ? tries == 3 : elapsed > LongestWork)
+            if (isStall ? elapsed > LongestWork : ++failures == 3)
                 throw Faults.DfuStuck(doing, elapsed.TotalSeconds);
-            await Task.Delay(Bounded(busy?.Poll ?? TimeSpan.Zero), _time);
+            await Task.Delay(Bounded(busy?.Poll ?? EarlyAfterErase), _time);
         }
     }
 

@@ -41,13 +41,15 @@ public sealed class KlipperClient : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly long _started;
     private readonly KlipperLink _link = new();
-    private DataDictionary? _dictionary;
 
     private KlipperClient(ByteLine line, string board, TimeProvider time) =>
         (_line, _board, _time, _started) = (line, board, time, time.GetTimestamp());
 
     /// <summary>The dictionary exactly as the board sent it; empty before <see cref="IdentifyAsync"/>.</summary>
     public ReadOnlyMemory<byte> CompressedDictionary { get; private set; }
+
+    /// <summary>The same, read; null before <see cref="IdentifyAsync"/>.</summary>
+    public DataDictionary? Dictionary { get; private set; }
 
     private TimeSpan Now => _time.GetElapsedTime(_started);
 
@@ -68,7 +70,7 @@ public sealed class KlipperClient : IAsyncDisposable
         await RunAsync(identification, "it is asked who it is", cancel);
         var dictionary = DataDictionary.Parse(identification.Data);
         CompressedDictionary = identification.Data;
-        return _dictionary = dictionary;
+        return Dictionary = dictionary;
     }
 
     /// <exception cref="FlashException">No answer.</exception>
@@ -165,7 +167,7 @@ public sealed class KlipperClient : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _line.DisposeAsync();
 
-    private async ValueTask<DataDictionary> DictionaryAsync(CancellationToken cancel) => _dictionary ?? await IdentifyAsync(cancel);
+    private async ValueTask<DataDictionary> DictionaryAsync(CancellationToken cancel) => Dictionary ?? await IdentifyAsync(cancel);
 
     /// <summary>Sends a command that is not acknowledged, again only when the firmware refuses the number of the block.</summary>
     private async Task<bool> OrderAsync(string command)
