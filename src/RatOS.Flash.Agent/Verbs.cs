@@ -122,13 +122,13 @@ internal sealed class Verbs(Printer? printer, Output output, LogFile log)
     {
         if (asked.Port is not null && asked.Boards.Length != 1)
             throw Faults.BadOption("--port names the port of one board", "Flash the boards one by one, or leave --port out.");
-        var boards = asked.Boards.Distinct(StringComparer.OrdinalIgnoreCase).Select(name => Find(name) with { }).ToList();
+        var boards = asked.Boards.Distinct(StringComparer.OrdinalIgnoreCase).Select(Find).ToList();
         if (asked.Port is { } port)
         {
             var seen = Printer.Hardware.Look();
             if (!seen.Devices.Any(device => device.Port == port || device.Node == port))
                 throw Faults.NoSuchPort(port, seen.Devices.Length == 0 ? "none" : string.Join(", ", seen.Devices.Select(device => device.Port)));
-            boards[0] = boards[0] with { Port = port };
+            boards[0] = boards[0] with { Port = port, OnlyByPort = true };
         }
         var given = asked.Firmware is { } file ? await FirmwareImage.OpenAsync(file, CancellationToken.None) : null;
         return [.. boards.Select(board => new FlashRequest(board, given ?? Printer.Build(board)))];

@@ -58,6 +58,36 @@ public sealed record Faultiness
     /// <summary>The user is in no group that may open the devices.</summary>
     public bool NoPermission { get; init; }
 
+    /// <summary>All that is out of order, on one line.</summary>
+    public override string ToString()
+    {
+        var text = new List<string>();
+        Add(nameof(TouchesIgnored), TouchesIgnored, 0);
+        Add(nameof(TouchesInVain), TouchesInVain, 0);
+        Add(nameof(LeavesIgnored), LeavesIgnored, 0);
+        Add(nameof(LeaveIsSilent), LeaveIsSilent, false);
+        Add(nameof(ReturnsAfter), ReturnsAfter, TimeSpan.Zero);
+        Add(nameof(RomMissesUsb), RomMissesUsb, false);
+        Add(nameof(Lingers), Lingers, TimeSpan.Zero);
+        Add(nameof(ReturnsAt), ReturnsAt, null);
+        Add(nameof(RomSerial), RomSerial, null);
+        Add(nameof(PollTime), PollTime, null);
+        Add(nameof(WornAt), WornAt, null);
+        Add(nameof(EmptyMarkSticks), EmptyMarkSticks, false);
+        Add(nameof(IsReadProtected), IsReadProtected, false);
+        Add(nameof(StuckInBusy), StuckInBusy, false);
+        Add(nameof(PortsHeldBy), PortsHeldBy, null);
+        Add(nameof(NoPermission), NoPermission, false);
+        text.AddRange(Transfers.Select(fault => $"{fault.Kind} at transfer {fault.Index} for {fault.Time.TotalSeconds:0.###} s"));
+        return text.Count == 0 ? "no faults" : string.Join(", ", text);
+
+        void Add<T>(string name, T value, T usual)
+        {
+            if (!EqualityComparer<T>.Default.Equals(value, usual))
+                text.Add($"{name} = {value}");
+        }
+    }
+
     /// <summary>Draws one to three faults, most of them in the middle of the work.</summary>
     /// <param name="seed">Any number; the same one gives the same faults everywhere.</param>
     public static Faultiness FromSeed(int seed)

@@ -85,6 +85,7 @@ public sealed class VirtualPrinter : IHardware
     {
         Serial = board.Setup.Serial,
         Port = _lastPort.GetValueOrDefault(board, board.Setup.Port),
+        OnlyByPort = Boards.Count(other => other.Setup.Serial == board.Setup.Serial) > 1,
         RunningVersion = board.RunningFirmware?.Version,
     })];
 

@@ -19,7 +19,8 @@ internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider 
 
     private readonly HashSet<(string Port, int Number)> _known = [];
 
-    private string Port => plan.Device!.Port;
+    /// <summary>Where the board was last seen: a bootloader that was known by its serial may have come up at another port.</summary>
+    private string _port = plan.Device!.Port;
 
     private ChipEvidence? Chip => plan.Evidence?.Chip;
 
@@ -44,17 +45,17 @@ internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider 
     }
 
     /// <summary>
-    /// The board's next stay: by the serials that follow from its unique id wherever it is, else by its port. Null when it did not come. Only then,
-    /// and only where its unique id will tell, a Klipper of its serial at another port is looked at.
+    /// The board's next stay: by the serials that follow from its unique id wherever it is, else by its port. Null when it did not come. A Klipper of
+    /// the same name at another port is not looked at: an equal board of the same printer would be taken for it.
     /// </summary>
     public async Task<Device?> WaitBackAsync(Device left, TimeSpan limit, CancellationToken cancel = default)
     {
         if (left.Usb is null)
             return left;
         _known.Add((left.Port, left.Number));
-        return await hardware.WaitForAsync(seen => seen.Devices.FirstOrDefault(device => IsNew(device) && IsOurs(device)), limit, time, cancel)
-            ?? (Chip?.Uid is null ? null : hardware.Look().Devices.FirstOrDefault(
-                device => IsNew(device) && device.Usb == UsbId.Klipper && device.Serial == plan.Request.Board.Serial));
+        var back = await hardware.WaitForAsync(seen => seen.Devices.FirstOrDefault(device => IsNew(device) && IsOurs(device)), limit, time, cancel);
+        _port = back?.Port ?? _port;
+        return back;
     }
 
     /// <summary>The board's bootloader, if it waits in one now. On a wire nobody can tell, so the port itself.</summary>
@@ -63,7 +64,7 @@ internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider 
     /// <summary>What else appeared, and what is known to keep this board's bootloader away.</summary>
     public string Hint()
     {
-        var elsewhere = hardware.Look().Devices.Where(device => IsNew(device) && IsBootloader(device) && device.Port != Port).ToList();
+        var elsewhere = hardware.Look().Devices.Where(device => IsNew(device) && IsBootloader(device) && device.Port != _port).ToList();
         var hint = elsewhere.Count > 0 ? $" {string.Join(", ", elsewhere)} appeared meanwhile: if that is the board, say --port {elsewhere[0].Port}." : "";
         return plan.Board.Preconditions.Contains("sd-slot-empty") ? hint + " A card in the board's SD slot is known to cause this." : hint;
     }
@@ -100,7 +101,7 @@ internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider 
     {
         if (device.Usb != UsbId.StmDfu || Chip?.DfuSerial is not { } expected || device.Serial == expected)
             return null;
-        if (device.Port != Port)
+        if (device.Port != _port)
             throw Faults.WrongBoard(plan.Name, expected, device.Serial ?? "none");
         return $"The ROM at {device.Port} shows the serial {device.Serial ?? "none"}, not {expected} as its chip id would give.";
     }
@@ -117,7 +118,7 @@ internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider 
     {
         if (device.Usb is not { } id || (id != UsbId.Klipper && !BoardPlan.IsBootloader(id)))
             return false;
-        return device.Port == Port
+        return device.Port == _port
             || (id == UsbId.StmDfu && Chip?.DfuSerial is { } dfu && device.Serial == dfu)
             || (id == UsbId.Katapult && Chip?.KatapultSerial is { } katapult && string.Equals(device.Serial, katapult, StringComparison.OrdinalIgnoreCase));
     }

@@ -20,7 +20,8 @@ internal sealed partial class BoardFlash
             // The computer may have gone on listing the old stay for longer than was waited, with the new one beside it.
             if (rung > 0 && _bus.FindBootloader() is { } late)
             {
-                (_startedBootloader, _condition) = (true, BoardCondition.InBootloaderUnchanged);
+                _startedBootloader = true;
+                Reached(BoardCondition.InBootloaderUnchanged);
                 return late;
             }
             _bus.Remember();
@@ -31,7 +32,8 @@ internal sealed partial class BoardFlash
                 continue;
             }
             // From here on a cancel has to bring the board back first, so the wait is not cut short.
-            (_startedBootloader, _condition) = (true, BoardCondition.InBootloaderUnchanged);
+            _startedBootloader = true;
+            Reached(BoardCondition.InBootloaderUnchanged);
             var back = await _bus.WaitBackAsync(klipper, BoardBus.BackLimit, CancellationToken.None)
                 ?? throw Faults.BootloaderNotSeen(_name, klipper.Port, BoardBus.BackLimit.TotalSeconds, _bus.Hint());
             if (BoardBus.IsBootloader(back))
@@ -41,7 +43,8 @@ internal sealed partial class BoardFlash
                     Note($"Expected {expected}, found {BoardBus.KindOf(back)}.");
                 return back;
             }
-            (cameBack, klipper, _condition) = (cameBack + 1, back, BoardCondition.Unchanged);
+            (cameBack, klipper) = (cameBack + 1, back);
+            Reached(BoardCondition.Unchanged);
             await WarnAsync(FlashPhase.Enter, "It came back as Klipper instead of its bootloader.");
         }
         throw cameBack > 0 ? Faults.CameBackAsKlipper(_name, cameBack, _bus.Hint()) : Faults.TouchIgnored(_name, BoardBus.GoneLimit.TotalSeconds, Tries);
@@ -95,7 +98,7 @@ internal sealed partial class BoardFlash
                 _startedBootloader = true;
             }
         }
-        _condition = BoardCondition.InBootloaderUnchanged;
+        Reached(BoardCondition.InBootloaderUnchanged);
         await _log.EndAsync(_name, FlashPhase.Enter, $"Asking Katapult at {port.Port}");
         return port;
     }

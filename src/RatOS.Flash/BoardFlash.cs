@@ -369,6 +369,9 @@ internal sealed partial class BoardFlash
         }
     }
 
+    /// <summary>As long as nothing was erased. Afterwards only a read-back makes a board better than one without firmware.</summary>
+    private void Reached(BoardCondition condition) => _condition = _committed ? _condition : condition;
+
     private void Note(string text) => _notes.Add(text);
 
     private ValueTask WarnAsync(FlashPhase phase, string text)

@@ -17,6 +17,9 @@ public sealed record PrinterBoard(string Name, Board Board)
     /// <summary>USB port path or serial port where it is, when somebody said so or remembers it. In a bootloader this is how it is known.</summary>
     public string? Port { get; init; }
 
+    /// <summary>Known by its port alone: somebody named the port, or another board of this printer announces the same serial.</summary>
+    public bool OnlyByPort { get; init; }
+
     /// <summary>The version it runs, as Klipper last reported it.</summary>
     public string? RunningVersion { get; init; }
 }
@@ -43,6 +46,8 @@ public enum FindingSeverity
 public sealed record Finding(FindingSeverity Severity, string Code, string Text, string Remedy)
 {
     internal static Finding Of(FindingSeverity severity, FlashException fault) => new(severity, fault.Code, fault.Cause, fault.Remedy);
+
+    internal FlashException ToFault() => new(Code, Text, Remedy);
 
     internal static Finding Blocker(FlashException fault) => Of(FindingSeverity.Blocker, fault);
 }
@@ -78,8 +83,11 @@ public enum BootloaderKind
 /// </summary>
 public sealed record FlashPlan(ImmutableArray<BoardPlan> Boards, ImmutableArray<Finding> Findings)
 {
+    /// <summary>What stands against flashing anything at all; null when nothing does.</summary>
+    public FlashException? Blocker => Findings.FirstOrDefault(finding => finding.Severity == FindingSeverity.Blocker)?.ToFault();
+
     /// <summary>Nothing at all can be flashed.</summary>
-    public bool IsBlocked => Findings.Any(finding => finding.Severity == FindingSeverity.Blocker) || Boards.All(board => board.IsBlocked);
+    public bool IsBlocked => Blocker is not null || Boards.All(board => board.IsBlocked);
 
     /// <param name="requests">The boards, 1 or more.</param>
     /// <param name="seen">The buses.</param>
@@ -122,7 +130,10 @@ public sealed record BoardPlan
 
     public ImmutableArray<Finding> Findings { get; private init; } = [];
 
-    public bool IsBlocked => Findings.Any(finding => finding.Severity == FindingSeverity.Blocker);
+    /// <summary>What stands against flashing this board; null when nothing does.</summary>
+    public FlashException? Blocker => Findings.FirstOrDefault(finding => finding.Severity == FindingSeverity.Blocker)?.ToFault();
+
+    public bool IsBlocked => Blocker is not null;
 
     /// <summary>The version that runs now, as far as anybody said.</summary>
     public string? RunningVersion => Evidence?.Version ?? Request.Board.RunningVersion;
@@ -178,7 +189,7 @@ public sealed record BoardPlan
             ? seen.Devices.Where(device => device.Port == port || device.Node == port).ToList()
             : seen.Devices.Where(device => device.Usb == UsbId.Klipper && device.Serial == board.Serial).ToList();
         // A board that remembers its port may have been plugged in elsewhere since; its Klipper still tells its name.
-        if (matches.Count == 0 && board.Port is not null && board.Serial is not null)
+        if (matches.Count == 0 && board is { Port: not null, Serial: not null, OnlyByPort: false })
             matches = [.. seen.Devices.Where(device => device.Usb == UsbId.Klipper && device.Serial == board.Serial)];
         switch (matches)
         {

@@ -63,8 +63,8 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
         foreach (var request in requests.Where(request => request.Image is null))
             await RefuseAsync([request], Faults.FirmwareMissing(request.Board.Name), log, reports);
         var plan = FlashPlan.Create([.. requests.Where(request => request.Image is not null)], hardware.Look(), await klippy.LookAsync(cancel));
-        if (plan.Findings.FirstOrDefault(finding => finding.Severity == FindingSeverity.Blocker) is { } blocker)
-            throw new FlashException(blocker.Code, blocker.Text, blocker.Remedy);
+        if (plan.Blocker is { } blocker)
+            throw blocker;
 
         var open = new List<FlashRequest>();
         foreach (var board in plan.Boards)
@@ -159,7 +159,10 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
 
         // Now the boards have told their chip, plan again: what does not fit is refused before anything was touched.
         var open = new List<BoardPlan>();
-        foreach (var board in FlashPlan.Create(requests, hardware.Look(), stopped, evidence).Boards)
+        var plan = FlashPlan.Create(requests, hardware.Look(), stopped, evidence);
+        if (plan.Blocker is { } blocker)
+            throw blocker;
+        foreach (var board in plan.Boards)
         {
             if (await BlockedAsync(board, log, reports))
                 continue;
@@ -220,9 +223,9 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
 
     private static async Task<bool> BlockedAsync(BoardPlan board, FlashLog log, Dictionary<string, BoardReport> reports)
     {
-        if (board.Findings.FirstOrDefault(finding => finding.Severity == FindingSeverity.Blocker) is not { } blocker)
+        if (board.Blocker is not { } blocker)
             return false;
-        await RefuseAsync([board.Request], new FlashException(blocker.Code, blocker.Text, blocker.Remedy), log, reports, board);
+        await RefuseAsync([board.Request], blocker, log, reports, board);
         return true;
     }
 

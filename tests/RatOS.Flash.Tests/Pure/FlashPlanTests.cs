@@ -65,8 +65,11 @@ public sealed class FlashPlanTests
     }
 
     [Fact]
-    public void A_board_that_moved_to_another_port_is_found_by_its_name() =>
+    public void A_board_that_moved_to_another_port_is_found_by_its_name_unless_only_the_port_tells()
+    {
         Assert.Equal(OctopusInKlipper, Plan(Octopus with { Port = "1-1.4" }, null, null, OctopusInKlipper).Device);
+        Assert.Equal("board-not-seen", Blocker(Plan(Octopus with { Port = "1-1.4", OnlyByPort = true }, null, null, OctopusInKlipper)));
+    }
 
     [Fact]
     public void Two_names_for_one_device_are_refused()

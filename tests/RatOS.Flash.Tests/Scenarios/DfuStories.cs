@@ -226,6 +226,26 @@ public sealed class DfuStories
     });
 
     [Fact]
+    public void An_equal_board_is_never_flashed_in_place_of_one_that_is_missing() => Story.Of("two-octopuses", async story =>
+    {
+        story.Find("octopus-2").Unplug();
+        await story.FailedAsync("octopus-2", "board-not-seen", BoardCondition.Unchanged);   // Truth sees that the other one was not touched
+    });
+
+    [Fact]
+    public void An_equal_board_that_comes_back_is_never_taken_for_one_that_was_lost() => Story.Of("two-octopuses", async story =>
+    {
+        story.OnEvent = step =>
+        {
+            if (step is { Board: "octopus-2", Phase: FlashPhase.Write, Kind: FlashEventKind.Begin })
+                story.Find("octopus-2").Unplug();
+        };
+        var report = await story.FlashAsync("octopus", "octopus-2");
+        Assert.Equal([true, false], report.Boards.Select(board => board.Ok));
+        Assert.Equal(BoardState.Klipper, story.Find("octopus").State);
+    });
+
+    [Fact]
     public void Another_board_in_DFU_is_never_taken_for_the_one_that_was_asked() => Story.Of("two-octopuses", async story =>
     {
         story.Find("octopus").Boot0 = true;
