@@ -1,8 +1,8 @@
 namespace RatOS.Flash.Virtual;
 
 /// <summary>
-/// What runs in the chip behind its serial line: Klipper's firmware or Katapult.
-/// A sans-IO machine: bytes and time in, bytes out.
+/// What runs on a virtual chip and talks over a serial line, USB or UART: bytes and time in, bytes and reset requests out.
+/// It owns no timer and no thread; the board that runs it carries its answers to the host when their time has come.
 /// </summary>
 internal abstract class SerialProgram
 {
@@ -16,17 +16,18 @@ internal abstract class SerialProgram
     public required Action<ResetRequest, TimeSpan> Reset { get; init; }
 }
 
-/// <summary>What a program leaves in the backup word when it resets its chip.</summary>
+/// <summary>What a program leaves behind for the code that runs after the reset.</summary>
 internal enum ResetRequest
 {
+    /// <summary>Nothing: the board starts as after power-on.</summary>
     Plain,
 
-    /// <summary>The bypass word: Klipper's reset and Katapult's COMPLETE.</summary>
+    /// <summary>Katapult is to start the application at once and unchecked.</summary>
     SkipKatapult,
 
-    /// <summary>Klipper was asked for its bootloader.</summary>
+    /// <summary>The bootloader is to stay: Katapult where there is one, else the ROM.</summary>
     Bootloader,
 
-    /// <summary>A bus fault: the chip hangs until reset or power.</summary>
+    /// <summary>No reset at all but a fault: the chip hangs until somebody resets it.</summary>
     Crash,
 }
