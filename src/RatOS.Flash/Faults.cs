@@ -202,6 +202,14 @@ public static class Faults
         "no-reset-command", $"The firmware of {board} has no reset command, so its way through the bootloader cannot be proven.",
         "Switch its power off and on once and see that it comes back.");
 
+    // ---- the virtual printer
+
+    public static FlashException UnknownScenario(string name, IEnumerable<string> all) => new(
+        "unknown-scenario", $"There is no virtual printer called '{name}'.", $"Take one of these: {string.Join(", ", all)}.");
+
+    public static FlashException VirtualFolderDamaged(string folder, string why) => new(
+        "virtual-folder-damaged", $"The virtual printer in {folder} cannot be read: {why}.", "Delete the folder; a new virtual printer is made then.");
+
     // ---- ourselves
 
     public static FlashException Internal(Exception bug) => new(
