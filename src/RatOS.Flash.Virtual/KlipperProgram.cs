@@ -10,8 +10,9 @@ namespace RatOS.Flash.Virtual;
 /// <param name="chip">The chip it runs on.</param>
 /// <param name="flash">The chip's flash, for <c>debug_read</c>.</param>
 /// <param name="uid">The chip's unique id, 12 bytes in memory order.</param>
+/// <param name="started">When it was started: its clock counts from there.</param>
 /// <param name="uart">A build for UART and not for USB: it knows the request for the bootloader.</param>
-internal sealed class KlipperProgram(VirtualFirmware firmware, VirtualChip chip, VirtualFlash flash, byte[] uid, bool uart = false)
+internal sealed class KlipperProgram(VirtualFirmware firmware, VirtualChip chip, VirtualFlash flash, byte[] uid, bool uart = false, TimeSpan started = default)
     : McuConsole(uart)
 {
     private const int BlockMin = 5;
@@ -253,7 +254,7 @@ internal sealed class KlipperProgram(VirtualFirmware firmware, VirtualChip chip,
         bool IsWithin(uint start, int length) => start != 0 && address >= start && address + (ulong)size <= start + (ulong)length;
     }
 
-    private ulong Ticks => (ulong)(Clock.TotalSeconds * firmware.ClockFrequency);
+    private ulong Ticks => (ulong)((Clock - started).TotalSeconds * firmware.ClockFrequency);
 
     private void Shutdown(string reason)
     {

@@ -1,339 +1,288 @@
 using System.Buffers.Binary;
 using System.Collections.Immutable;
+using System.Globalization;
 using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Virtual;
 
-/// <summary>What this ROM does otherwise than the good one of its family.</summary>
-internal sealed record RomTraits
-{
-    /// <summary>Entered by a jump from software: the first status is errFIRMWARE, which is no fault (facts: "Normalise").</summary>
-    public bool ErrFirmware { get; init; }
-
-    public PollTimes PollTimes { get; init; }
-
-    public LeaveManner Leave { get; init; }
-
-    /// <summary>RDP level 1: neither read nor written.</summary>
-    public bool ReadProtected { get; init; }
-
-    /// <summary>H7 revision V: an erase shows as busy until CLRSTATUS came twice.</summary>
-    public bool SitsInBusy { get; init; }
-
-    /// <summary>A status request that comes too early stalls, whatever the family does.</summary>
-    public bool StallsEarlyStatus { get; init; }
-}
-
-public enum PollTimes
-{
-    /// <summary>The family's constants.</summary>
-    AsBuilt,
-    Zero,
-
-    /// <summary>FFFFFF: four hours and a half.</summary>
-    Huge,
-}
-
-public enum LeaveManner
-{
-    /// <summary>Says "manifest", then goes.</summary>
-    AnswersFirst,
-
-    /// <summary>Goes without an answer to the last status request.</summary>
-    Silent,
-}
-
 /// <summary>
-/// USB DFU as the ROM of an STM32 speaks it (AN3156, AN2606; facts: "STM32 ROM DFU"). A download only queues, the next status request starts the
-/// work, a later one tells how it went. Whatever no host should ever do is written down in <see cref="Illegal"/> and <see cref="Scandals"/>.
+/// The USB DFU of an STM32's ROM (AN3156, AN2606, UM0424; facts: "STM32 ROM DFU"). It judges every request: what AN3156 does not allow stalls and is
+/// written down in <see cref="Illegal"/>.
 /// </summary>
-internal sealed class RomDfu : UsbFunction
+/// <param name="flash">The chip's flash.</param>
+/// <param name="chip">The chip; its <see cref="VirtualChip.Rom"/> gives the traits.</param>
+/// <param name="serial">iSerial.</param>
+/// <param name="behaviour">What is odd about this one.</param>
+/// <param name="leave">Called with the address when it jumps.</param>
+internal sealed class RomDfu(VirtualFlash flash, VirtualChip chip, string serial, RomBehaviour behaviour, Action<uint> leave) : UsbFunction
 {
-    private const byte Idle = 2, DownloadSync = 3, DownloadBusy = 4, DownloadIdle = 5, ManifestSync = 6, Manifest = 7, UploadIdle = 9, Error = 10;
-    private const byte Ok = 0, ErrTarget = 1, ErrWrite = 3, ErrErase = 4, ErrAddress = 8, ErrFirmware = 10, ErrVendor = 11, ErrUnknown = 14, ErrStalled = 15;
-    private const byte Download = 1, Upload = 2, GetStatus = 3, ClearStatus = 4, GetState = 5, Abort = 6;
-    private static readonly TimeSpan LeaveTime = TimeSpan.FromMilliseconds(3);
+    private const byte StateIdle = 2, StateSync = 3, StateBusy = 4, StateDownloadIdle = 5, StateManifestSync = 6, StateManifest = 7, StateUploadIdle = 9, StateError = 10;
+    private const byte StatusOk = 0, StatusTarget = 1, StatusErase = 4, StatusAddress = 8, StatusFirmware = 10, StatusVendor = 11, StatusStalled = 15;
 
-    private readonly VirtualChip _chip;
-    private readonly VirtualRom _rom;
-    private readonly VirtualFlash _flash;
-    private readonly RomTraits _traits;
-    private readonly byte[] _device;
-    private readonly byte[] _configuration;
-    private byte _state = Idle;
-    private byte _status = Ok;
-    private byte _resultStatus;
-    private uint _pointer;
+    private readonly VirtualRom _rom = chip.Rom!;
+    private readonly ImmutableArray<(uint Start, uint End)> _otherMemory = OtherMemory(chip.Rom!);
+    private byte _state = behaviour.AfterJump ? StateError : StateIdle;
+    private byte _status = behaviour.AfterJump ? StatusFirmware : StatusOk;
     private byte _alternate;
-    private (ushort Block, byte[] Data)? _queued;
+    private uint _pointer = chip.FlashBase;
+    private byte[]? _queued;
+    private ushort _block;
     private TimeSpan _busyUntil;
-    private int _clearsToGo;
-    private bool _gone;
+    private byte _result;
+    private bool _isStuck = behaviour.StuckInBusy;
+    private int _clears;
+    private bool _stays;
 
-    public RomDfu(VirtualChip chip, VirtualFlash flash, RomTraits traits)
+    /// <summary>Times it is still going to ignore that it is told to leave.</summary>
+    public int LeavesIgnored { get; private set; } = behaviour.LeavesIgnored;
+
+    /// <summary>Requests that no document allows.</summary>
+    public List<string> Illegal { get; } = [];
+
+    /// <summary>Somebody mass erased the chip, or took its read protection away.</summary>
+    public bool WasMassErased { get; private set; }
+
+    public override UsbId Id => UsbId.StmDfu;
+
+    public override ushort Release => _rom.Release;
+
+    public override ImmutableArray<string> Strings { get; } = ["STMicroelectronics", chip.Rom!.Product, serial, .. chip.Rom!.AlternateNames];
+
+    public override ReadOnlyMemory<byte> Configuration { get; } = Describe(chip.Rom!);
+
+    protected override bool SelectAlternate(byte alternate)
     {
-        _chip = chip;
-        _rom = chip.Rom ?? throw new ArgumentException($"{chip.Name} has no USB DFU.", nameof(chip));
-        _flash = flash;
-        _traits = traits;
-        _pointer = flash.Base;
-        if (traits.ErrFirmware)
-            (_state, _status) = (Error, ErrFirmware);
-        _device = Device([0, 1, 0, 0, 0, 64], UsbId.StmDfu, _rom.Release);
-        _configuration = Compose(_rom);
+        _alternate = alternate;
+        return alternate < _rom.AlternateNames.Length;
     }
 
-    /// <summary>Asked to start the application there. False when it stays.</summary>
-    public required Func<uint, TimeSpan, bool> Leave { get; init; }
-
-    /// <summary>The chip resets (after its protection was taken off).</summary>
-    public required Action<TimeSpan> Reset { get; init; }
-
-    /// <summary>Requests that the protocol forbids.</summary>
-    public required ICollection<string> Illegal { get; init; }
-
-    /// <summary>Requests that destroy what is somebody else's: mass erase, read unprotect.</summary>
-    public required ICollection<string> Scandals { get; init; }
-
-    public override ReadOnlyMemory<byte> DeviceDescriptor => _device;
-
-    public override ReadOnlyMemory<byte> Configuration => _configuration;
-
-    /// <summary>The serial that the ROM makes of the unique id's three words: the first and third added, then the upper half of the second.</summary>
-    public static string SerialOf(ReadOnlySpan<byte> uid)
+    protected override UsbAnswer ClassRequest(UsbSetup setup, Span<byte> data, TimeSpan now)
     {
-        var sum = unchecked(BinaryPrimitives.ReadUInt32LittleEndian(uid) + BinaryPrimitives.ReadUInt32LittleEndian(uid[8..]));
-        return $"{sum:X8}{BinaryPrimitives.ReadUInt16LittleEndian(uid[6..]):X4}";
-    }
-
-    /// <summary>Strings as the ROM has them: manufacturer, product, serial, one for each alternate setting.</summary>
-    public static ImmutableArray<string> StringsOf(VirtualRom rom, ReadOnlySpan<byte> uid, string? deadSerial) =>
-        ["STMicroelectronics", rom.Product, deadSerial ?? SerialOf(uid), .. rom.AlternateNames];
-
-    private static byte[] Compose(VirtualRom rom)
-    {
-        List<byte> bytes = [9, 2, 0, 0, 1, 1, 0, 0xC0, 50];
-        for (var i = 0; i < rom.AlternateNames.Length; i++)
-            bytes.AddRange([9, 4, 0, (byte)i, 0, 0xFE, 1, 2, (byte)(4 + i)]);
-        bytes.AddRange([9, 0x21, 0x0B, 0xFF, 0, (byte)rom.TransferSize, (byte)(rom.TransferSize >> 8), 0x1A, 1]);
-        bytes[2] = (byte)bytes.Count;
-        return [.. bytes];
-    }
-
-    // The F42x's layout is too long for its ROM: the descriptor claims more than comes (facts: "Alternate settings").
-    protected override byte[] StringDescriptor(string text)
-    {
-        var descriptor = base.StringDescriptor(text);
-        if (text.Length > 64)
-            descriptor[0] += 4;
-        return descriptor;
-    }
-
-    protected override byte Alternate(ushort interfaceNumber) => _alternate;
-
-    protected override bool SelectAlternate(ushort interfaceNumber, ushort alternate)
-    {
-        if (interfaceNumber != 0 || alternate >= _rom.AlternateNames.Length)
-            return false;
-        _alternate = (byte)alternate;
-        return true;
-    }
-
-    protected override UsbReply Class(UsbSetup setup, Memory<byte> data, TimeSpan now)
-    {
-        if (_gone)
-            return new UsbReply(UsbStatus.Ok, 0, UsbReply.Never);
-        if (setup.Index != 0)
-            return Forbid("an interface that is not there", fails: false);
-        var hold = TimeSpan.Zero;
-        if (_state == DownloadBusy && now < _busyUntil)
+        Finish(now);
+        return (setup.RequestType, setup.Request) switch
         {
-            if (!_rom.HoldsStatusWhileBusy || _traits.StallsEarlyStatus)
-                return UsbReply.Stall;
-            hold = _busyUntil - now;
-        }
-        var reply = (setup.RequestType, setup.Request) switch
-        {
-            (0x21, Download) => Queue(setup.Value, data.Span),
-            (0xA1, Upload) => Read(setup.Value, data.Span),
-            (0xA1, GetStatus) => Status(data.Span, now),
-            (0x21, ClearStatus) => Clear(),
-            (0xA1, GetState) => Fill(data.Span, [_state]),
-            (0x21, Abort) => Stop(),
-            _ => Forbid($"request {setup.RequestType:x2} {setup.Request}", fails: false),
+            (0x21, 1) => Download(setup.Value, data),
+            (0xA1, 2) => Upload(setup.Value, data),
+            (0xA1, 3) => GetStatus(data, now),
+            (0x21, 4) => ClearStatus(),
+            (0xA1, 5) => Copy([_state], data),
+            (0x21, 6) => Abort(),
+            _ => Refuse($"request {setup.Request} of type {setup.RequestType:x2}"),
         };
-        return reply with { Hold = reply.Hold + hold };
     }
 
-    private UsbReply Queue(ushort block, ReadOnlySpan<byte> data)
+    private UsbAnswer Download(ushort block, ReadOnlySpan<byte> data)
     {
-        if (_state is not (Idle or DownloadIdle))
-            return Forbid($"download in state {_state}");
-        if (data.Length > _rom.TransferSize)
-            return Forbid($"download of {data.Length} bytes, {_rom.TransferSize} are announced");
-        if (block == 1 && !data.IsEmpty)
-            return Forbid("download with the reserved block number 1");
-        _queued = data.IsEmpty ? null : (block, data.ToArray());
-        _state = data.IsEmpty ? ManifestSync : DownloadSync;
-        return UsbReply.Ok(data.Length);
+        if (_state is not (StateIdle or StateDownloadIdle))
+            return Refuse($"download in state {_state}");
+        if (data.Length > _rom.TransferSize || (block == 1 && data.Length > 0))
+            return Refuse($"download of {data.Length} bytes as block {block}");
+        (_queued, _block) = (data.ToArray(), block);
+        _state = data.Length == 0 ? StateManifestSync : StateSync;
+        return UsbAnswer.Ok(data.Length);
     }
 
-    private UsbReply Read(ushort block, Span<byte> data)
+    private UsbAnswer GetStatus(Span<byte> data, TimeSpan now)
     {
-        if (_state is not (Idle or UploadIdle))
-            return Forbid($"upload in state {_state}");
-        if (data.Length > _rom.TransferSize || data.IsEmpty)
-            return Forbid($"upload of {data.Length} bytes, {_rom.TransferSize} are announced");
-        if (block == 0)
-            return Fill(data, [0x00, 0x21, 0x41, 0x92]);
-        if (block == 1)
-            return Forbid("upload with the reserved block number 1");
-        var address = AddressOf(block);
-        if (_traits.ReadProtected || !IsFlash || !_flash.Contains(address, 1))
-        {
-            (_state, _status) = (Error, _traits.ReadProtected ? ErrVendor : ErrAddress);
-            return UsbReply.Stall;
-        }
-        _state = UploadIdle;
-        return Fill(data, _flash.Read(address, (int)Math.Min((uint)data.Length, _flash.End - address)));
-    }
-
-    private UsbReply Status(Span<byte> data, TimeSpan now)
-    {
+        var delay = TimeSpan.Zero;
+        var poll = TimeSpan.Zero;
         switch (_state)
         {
-            case DownloadSync:
-                var time = Work(now);
-                (_state, _busyUntil) = (DownloadBusy, now + time);
-                return Tell(data, Ok, DownloadBusy, _queued is { Block: 0, Data: [0x41 or 0x92, ..] } ? _rom.ErasePoll : _rom.CommandPoll);
-            case DownloadBusy when _clearsToGo > 0:
-                return Tell(data, Ok, DownloadBusy, _rom.ErasePoll);
-            case DownloadBusy:
-                (_status, _state) = (_resultStatus, _resultStatus == Ok ? DownloadIdle : Error);
-                return Tell(data, _status, _state);
-            case ManifestSync:
-                return StartApplication(data);
-            default:
-                return Tell(data, _status, _state);
+            case StateSync:
+                poll = Begin(now);
+                _state = StateBusy;
+                break;
+            case StateBusy when _isStuck:
+                poll = _rom.CommandPoll;
+                break;
+            case StateBusy when !_rom.HoldsStatusWhileBusy:
+                return UsbAnswer.Stall;   // too early, and no fault: the state stays
+            case StateBusy:
+                delay = _busyUntil - now;
+                Finish(_busyUntil);
+                break;
+            case StateManifestSync:
+                _state = StateManifest;
+                _stays = LeavesIgnored > 0;
+                if (_stays)
+                {
+                    LeavesIgnored--;
+                    break;
+                }
+                leave(_pointer);
+                if (behaviour.LeaveIsSilent)
+                    return UsbAnswer.Ok(0, TimeSpan.FromSeconds(30));   // it is gone before it answers
+                break;
+            case StateManifest:
+                break;
         }
+        poll = behaviour.PollTime ?? poll;
+        Span<byte> answer = [_status, 0, 0, 0, _state, 0];
+        var milliseconds = (int)poll.TotalMilliseconds;
+        (answer[1], answer[2], answer[3]) = ((byte)milliseconds, (byte)(milliseconds >> 8), (byte)(milliseconds >> 16));
+        return Copy(answer, data) with { Delay = delay };
     }
 
-    private UsbReply StartApplication(Span<byte> data)
+    /// <summary>Starts what was queued; returns the poll time that the ROM announces, which is a constant.</summary>
+    private TimeSpan Begin(TimeSpan now)
     {
-        _gone = Leave(_pointer, LeaveTime);
-        _state = Idle; // if it stays
-        return _gone && _traits.Leave == LeaveManner.Silent
-            ? new UsbReply(UsbStatus.Ok, 0, UsbReply.Never)
-            : Tell(data, Ok, Manifest, TimeSpan.FromMilliseconds(1));
-    }
-
-    private UsbReply Tell(Span<byte> data, byte status, byte state, TimeSpan poll = default)
-    {
-        var milliseconds = _traits.PollTimes switch
+        var data = _queued!;
+        _queued = null;
+        (_result, _busyUntil) = (StatusOk, now);
+        if (_block >= 2)
         {
-            PollTimes.Zero => 0,
-            PollTimes.Huge when state == DownloadBusy => 0xFF_FFFF,
-            _ => (int)poll.TotalMilliseconds,
-        };
-        return Fill(data, [status, (byte)milliseconds, (byte)(milliseconds >> 8), (byte)(milliseconds >> 16), state, 0]);
-    }
-
-    private UsbReply Clear()
-    {
-        if (_state == DownloadBusy && _clearsToGo > 0)
-        {
-            _clearsToGo--;
-            return UsbReply.Ok();
+            Write(_pointer + ((uint)(_block - 2) * (uint)_rom.TransferSize), data, now);
+            return _rom.CommandPoll;
         }
-        // Outside of an error it is one itself, as in ST's published library.
-        (_state, _status) = _state == Error ? (Idle, Ok) : (Error, ErrUnknown);
-        return UsbReply.Ok();
-    }
-
-    private UsbReply Stop()
-    {
-        if (_state is Idle or DownloadSync or DownloadIdle or ManifestSync or UploadIdle)
-            (_state, _status, _queued) = (Idle, Ok, null);
-        return UsbReply.Ok();
-    }
-
-    /// <summary>Does what was queued and tells how long it takes.</summary>
-    private TimeSpan Work(TimeSpan now)
-    {
-        var (block, data) = _queued ?? (0, []);
-        _resultStatus = Ok;
-        if (_traits.ReadProtected && !(block == 0 && data is [0x92]))
-            return Fail(ErrVendor);
-        if (block >= 2)
-            return Write(AddressOf(block), data, now);
         switch (data)
         {
             case [0x21, _, _, _, _]:
-                var target = BinaryPrimitives.ReadUInt32LittleEndian(data.AsSpan(1));
-                if (!IsFlash || !_flash.Contains(target, 1))
-                    return Fail(ErrTarget);
-                _pointer = target;
-                return TimeSpan.Zero;
+                var address = BinaryPrimitives.ReadUInt32LittleEndian(data.AsSpan(1));
+                if (!flash.Contains(address, 1) && !_otherMemory.Any(area => address >= area.Start && address < area.End))
+                    _result = StatusAddress;
+                else
+                    _pointer = address;
+                return _rom.CommandPoll;
             case [0x41, _, _, _, _]:
-                var page = BinaryPrimitives.ReadUInt32LittleEndian(data.AsSpan(1));
-                if (!IsFlash || !_flash.Contains(page, 1))
-                    return Fail(ErrTarget);
-                if (_flash.IsProtected(_flash.SectorAt(page)))
-                    return Fail(ErrErase);
-                _clearsToGo = _traits.SitsInBusy ? 2 : 0;
-                return _flash.Erase(_flash.SectorAt(page), now);
-            case [0x41]:
-                Scandals.Add("mass erase");
-                return EraseAll(now);
-            case [0x92]:
-                Scandals.Add("read unprotect");
-                var time = EraseAll(now);
-                Reset(time);
-                return time;
+                Erase(BinaryPrimitives.ReadUInt32LittleEndian(data.AsSpan(1)), now);
+                return _rom.ErasePoll;
+            case [0x41] or [0x92]:
+                WasMassErased = true;
+                for (var sector = 0; sector < chip.Sectors.Length; sector++)
+                    _busyUntil += flash.Erase(sector, _busyUntil);
+                return _rom.ErasePoll;
             default:
                 Illegal.Add($"command {Convert.ToHexString(data)}");
-                return Fail(ErrStalled);
+                _result = StatusTarget;
+                return _rom.CommandPoll;
         }
     }
 
-    private TimeSpan Write(uint address, byte[] data, TimeSpan now)
+    private void Erase(uint address, TimeSpan now)
     {
-        if (!IsFlash || !_flash.Contains(address, data.Length))
-            return Fail(ErrAddress);
-        if (_flash.IsProtected(_flash.SectorAt(address)) || _flash.IsProtected(_flash.SectorAt(address + (uint)data.Length - 1)))
-            return Fail(ErrWrite);
-        // A short last unit is filled up with ones. Whether the cells took it nobody looks: that shows when it is read back.
-        var units = (data.Length + _chip.ProgramUnit - 1) / _chip.ProgramUnit;
-        var whole = new byte[Math.Min(units * _chip.ProgramUnit, (int)(_flash.End - address))];
-        whole.AsSpan(data.Length).Fill(0xFF);
-        data.CopyTo(whole, 0);
-        return _flash.Program(address, whole, now).Time;
+        if (behaviour.IsReadProtected)
+            _result = StatusVendor;
+        else if (!IsFlashSelected || !flash.Contains(address, 1))
+            (_result, _) = (StatusErase, Note($"erase of {address:x8} in alternate {_alternate}"));
+        else
+            _busyUntil = now + flash.Erase(flash.SectorAt(address), now);
     }
 
-    private TimeSpan EraseAll(TimeSpan now)
+    private void Write(uint address, byte[] data, TimeSpan now)
     {
-        var begin = now;
-        for (var sector = 0; sector < _chip.Sectors.Length; sector++)
-            now += _flash.Erase(sector, now);
-        return now - begin;
+        if (behaviour.IsReadProtected)
+            _result = StatusVendor;
+        else if (!IsFlashSelected || !flash.Contains(address, data.Length))
+            (_result, _) = (StatusAddress, Note($"write of {data.Length} bytes to {address:x8} in alternate {_alternate}"));
+        else
+            // The ROM does not look whether the cells took it: only a read-back tells.
+            _busyUntil = now + flash.Program(address, data, now).Time;
     }
 
-    private TimeSpan Fail(byte status)
+    /// <summary>What was begun is over when its time is.</summary>
+    private void Finish(TimeSpan now)
     {
-        _resultStatus = status;
-        return TimeSpan.Zero;
+        if (_state != StateBusy || now < _busyUntil || _isStuck)
+            return;
+        _status = _result;
+        _state = _result == StatusOk ? StateDownloadIdle : StateError;
     }
 
-    private uint AddressOf(ushort block) => _pointer + ((block - 2u) * (uint)_rom.TransferSize);
+    private UsbAnswer Upload(ushort block, Span<byte> data)
+    {
+        if (_state is not (StateIdle or StateUploadIdle) || data.Length > _rom.TransferSize || block == 1)
+            return Refuse($"upload of {data.Length} bytes as block {block} in state {_state}");
+        if (block == 0)
+            return Copy([0x00, 0x21, 0x41, 0x92], data);
+        if (behaviour.IsReadProtected)
+        {
+            (_state, _status) = (StateError, StatusVendor);
+            return UsbAnswer.Stall;
+        }
+        var address = _pointer + ((uint)(block - 2) * (uint)_rom.TransferSize);
+        if (!flash.Contains(address, data.Length))
+            return Refuse($"upload from {address:x8}");
+        _state = StateUploadIdle;
+        return Copy(flash.Read(address, data.Length), data);
+    }
 
-    // Some chips show the same layout on several alternates: all of them are the flash.
-    private bool IsFlash => _rom.AlternateNames[_alternate].StartsWith("@Internal Flash", StringComparison.Ordinal);
+    private UsbAnswer ClearStatus()
+    {
+        if (_state == StateBusy && _isStuck && ++_clears == 2)
+        {
+            _isStuck = false;
+            (_state, _status) = (StateIdle, StatusOk);
+            return UsbAnswer.Ok(0);
+        }
+        if (_state == StateBusy && _isStuck)
+            return UsbAnswer.Ok(0);
+        if (_state != StateError)
+            return Refuse($"clear status in state {_state}");
+        (_state, _status) = (StateIdle, StatusOk);
+        return UsbAnswer.Ok(0);
+    }
 
-    private UsbReply Forbid(string what, bool fails = true)
+    private UsbAnswer Abort()
+    {
+        if (_state is StateError or StateBusy || (_state == StateManifest && !_stays))
+            return Refuse($"abort in state {_state}");
+        (_state, _queued) = (StateIdle, null);
+        return UsbAnswer.Ok(0);
+    }
+
+    private bool IsFlashSelected => _rom.AlternateNames[_alternate].StartsWith("@Internal Flash", StringComparison.Ordinal);
+
+    private bool Note(string what)
     {
         Illegal.Add(what);
-        if (fails)
-            (_state, _status, _queued) = (Error, ErrStalled, null);
-        return UsbReply.Stall;
+        return true;
     }
+
+    private UsbAnswer Refuse(string what)
+    {
+        Illegal.Add(what);
+        if (_state != StateBusy)
+            (_state, _status) = (StateError, StatusStalled);
+        return UsbAnswer.Stall;
+    }
+
+    private static byte[] Describe(VirtualRom rom)
+    {
+        var bytes = new List<byte> { 9, 2, 0, 0, 1, 1, 0, 0xC0, 50 };
+        for (byte alternate = 0; alternate < rom.AlternateNames.Length; alternate++)
+            bytes.AddRange([9, 4, 0, alternate, 0, 0xFE, 1, 2, (byte)(4 + alternate)]);
+        bytes.AddRange([9, 0x21, 0x0B, 0xFF, 0, (byte)rom.TransferSize, (byte)(rom.TransferSize >> 8), 0x1A, 0x01]);
+        (bytes[2], bytes[3]) = ((byte)bytes.Count, (byte)(bytes.Count >> 8));
+        return [.. bytes];
+    }
+
+    // Option bytes, OTP and the like may be addressed, though nobody should: their starts, with room enough.
+    private static ImmutableArray<(uint, uint)> OtherMemory(VirtualRom rom) =>
+    [
+        .. rom.AlternateNames.Where(name => !name.StartsWith("@Internal Flash", StringComparison.Ordinal)).SelectMany(name => name.Split('/'))
+            .Where(part => part.StartsWith("0x", StringComparison.Ordinal))
+            .Select(part => uint.Parse(part.AsSpan(2), NumberStyles.HexNumber, CultureInfo.InvariantCulture)).Select(start => (start, start + 1024)),
+    ];
+}
+
+/// <summary>What is odd about a ROM.</summary>
+internal sealed record RomBehaviour
+{
+    /// <summary>It was jumped to by software: it finds no firmware mark and says so at once (errFIRMWARE).</summary>
+    public bool AfterJump { get; init; }
+
+    /// <summary>RDP level 1.</summary>
+    public bool IsReadProtected { get; init; }
+
+    /// <summary>It is told to leave this many times before it does.</summary>
+    public int LeavesIgnored { get; init; }
+
+    /// <summary>It jumps without an answer to the last request.</summary>
+    public bool LeaveIsSilent { get; init; }
+
+    /// <summary>What it announces as poll time, whatever it does; null for its own constants.</summary>
+    public TimeSpan? PollTime { get; init; }
+
+    /// <summary>H7 revision V: sits in dfuDNBUSY until cleared twice.</summary>
+    public bool StuckInBusy { get; init; }
 }

@@ -6,95 +6,128 @@ using RatOS.Flash.Hardware;
 namespace RatOS.Flash.Virtual;
 
 /// <summary>
-/// A USB device as its host sees it: descriptors as bytes, control requests, bulk endpoints. It knows no host: the virtual printer asks it in
-/// virtual time, a USB/IP server may ask the same object for a real kernel.
+/// What a board is on USB, byte by byte as its firmware would answer: descriptors, strings, control requests. So a server for real kernels can
+/// carry the same object that the virtual printer does.
 /// </summary>
-internal abstract class UsbFunction
+public abstract class UsbFunction
 {
-    private const byte GetDescriptor = 6;
-    private static readonly byte[] EnglishOnly = [4, 3, 0x09, 0x04];
+    public abstract UsbId Id { get; }
 
-    /// <summary>The 18 bytes.</summary>
-    public abstract ReadOnlyMemory<byte> DeviceDescriptor { get; }
+    /// <summary>bcdDevice.</summary>
+    public virtual ushort Release => 0x0100;
 
-    /// <summary>The configuration descriptor and all that follows it.</summary>
+    /// <summary>Strings 1, 2, 3 and on: manufacturer, product, serial, then the function's own.</summary>
+    public abstract ImmutableArray<string> Strings { get; }
+
+    /// <summary>The configuration descriptor with everything behind it.</summary>
     public abstract ReadOnlyMemory<byte> Configuration { get; }
 
-    /// <summary>String descriptors from index 1 on: manufacturer, product, serial, then whatever the descriptors name.</summary>
-    public required ImmutableArray<string> Strings { get; set; }
+    public string Manufacturer => Strings[0];
 
-    /// <summary>The chip behind it has crashed: it stays on the bus and answers nothing.</summary>
-    public bool Hangs { get; set; }
+    public string Product => Strings[1];
 
-    public UsbId Id => new(
-        BinaryPrimitives.ReadUInt16LittleEndian(DeviceDescriptor.Span[8..]), BinaryPrimitives.ReadUInt16LittleEndian(DeviceDescriptor.Span[10..]));
+    public string Serial => Strings[2];
 
-    public ushort Release => BinaryPrimitives.ReadUInt16LittleEndian(DeviceDescriptor.Span[12..]);
-
-    /// <summary>A string descriptor as it goes over the bus.</summary>
-    protected virtual byte[] StringDescriptor(string text) => [(byte)((text.Length * 2) + 2), 3, .. Encoding.Unicode.GetBytes(text)];
-
-    /// <summary>One control transfer: <paramref name="data"/> came from the host, or is filled for it, by bit 7 of the request type.</summary>
-    public UsbReply Control(UsbSetup setup, Memory<byte> data, TimeSpan now) => setup switch
+    public byte[] DeviceDescriptor()
     {
-        _ when Hangs => new UsbReply(UsbStatus.Ok, 0, UsbReply.Never),
-        { RequestType: 0x80, Request: GetDescriptor } => Descriptor(setup.Value, data.Span),
-        { RequestType: 0x80 or 0x81 or 0x82, Request: 0 } => Fill(data.Span, [0, 0]),          // GET_STATUS
-        { RequestType: 0x80, Request: 8 } => Fill(data.Span, [1]),                             // GET_CONFIGURATION
-        { RequestType: 0x81, Request: 10 } => Fill(data.Span, [Alternate(setup.Index)]),       // GET_INTERFACE
-        { RequestType: 0x01, Request: 11 } => SelectAlternate(setup.Index, setup.Value) ? UsbReply.Ok() : UsbReply.Stall,
-        { RequestType: 0x00 or 0x01 or 0x02, Request: 1 or 3 or 5 or 9 } => UsbReply.Ok(),     // features, address, configuration
-        { RequestType: 0x21 or 0xA1 } => Class(setup, data, now),
-        _ => UsbReply.Stall,
-    };
-
-    private UsbReply Descriptor(ushort value, Span<byte> data) => (value >> 8, value & 0xFF) switch
-    {
-        (1, 0) => Fill(data, DeviceDescriptor.Span),
-        (2, 0) => Fill(data, Configuration.Span),
-        (3, 0) => Fill(data, EnglishOnly),
-        (3, var index) when index <= Strings.Length => Fill(data, StringDescriptor(Strings[index - 1])),
-        _ => UsbReply.Stall,
-    };
-
-    protected static UsbReply Fill(Span<byte> data, ReadOnlySpan<byte> answer)
-    {
-        var length = Math.Min(data.Length, answer.Length);
-        answer[..length].CopyTo(data);
-        return UsbReply.Ok(length);
-    }
-
-    /// <summary>A class request to an interface.</summary>
-    protected abstract UsbReply Class(UsbSetup setup, Memory<byte> data, TimeSpan now);
-
-    protected virtual bool SelectAlternate(ushort interfaceNumber, ushort alternate) => alternate == 0;
-
-    protected virtual byte Alternate(ushort interfaceNumber) => 0;
-
-    /// <summary>One bulk transfer from the host.</summary>
-    public virtual void BulkOut(ReadOnlySpan<byte> data, TimeSpan now)
-    {
-    }
-
-    protected static byte[] Device(byte[] head, UsbId id, ushort release)
-    {
-        byte[] descriptor = [18, 1, .. head, 0, 0, 0, 0, 0, 0, 1, 2, 3, 1];
-        BinaryPrimitives.WriteUInt16LittleEndian(descriptor.AsSpan(8), id.Vendor);
-        BinaryPrimitives.WriteUInt16LittleEndian(descriptor.AsSpan(10), id.Product);
-        BinaryPrimitives.WriteUInt16LittleEndian(descriptor.AsSpan(12), release);
+        byte[] descriptor = [18, 1, 0x00, 0x02, 0, 0, 0, 64, 0, 0, 0, 0, 0, 0, 1, 2, 3, 1];
+        BinaryPrimitives.WriteUInt16LittleEndian(descriptor.AsSpan(8), Id.Vendor);
+        BinaryPrimitives.WriteUInt16LittleEndian(descriptor.AsSpan(10), Id.Product);
+        BinaryPrimitives.WriteUInt16LittleEndian(descriptor.AsSpan(12), Release);
         return descriptor;
+    }
+
+    /// <summary>One control transfer. Data is read or filled by the direction bit.</summary>
+    public UsbAnswer Control(UsbSetup setup, Span<byte> data, TimeSpan now)
+    {
+        if ((setup.RequestType & 0x60) != 0)
+            return ClassRequest(setup, data, now);
+        return (setup.RequestType, setup.Request, setup.Value >> 8) switch
+        {
+            (0x80, 6, 1) => Copy(DeviceDescriptor(), data),
+            (0x80, 6, 2) => Copy(Configuration.Span, data),
+            (0x80, 6, 3) => StringDescriptor(setup.Value & 0xFF) is { } text ? Copy(text, data) : UsbAnswer.Stall,
+            (0x00, 9, _) => UsbAnswer.Ok(0),
+            (0x01, 11, _) => SelectAlternate((byte)setup.Value) ? UsbAnswer.Ok(0) : UsbAnswer.Stall,
+            _ => UsbAnswer.Stall,
+        };
+    }
+
+    protected abstract UsbAnswer ClassRequest(UsbSetup setup, Span<byte> data, TimeSpan now);
+
+    protected virtual bool SelectAlternate(byte alternate) => alternate == 0;
+
+    protected static UsbAnswer Copy(ReadOnlySpan<byte> from, Span<byte> to)
+    {
+        var length = Math.Min(from.Length, to.Length);
+        from[..length].CopyTo(to);
+        return UsbAnswer.Ok(length);
+    }
+
+    private byte[]? StringDescriptor(int index)
+    {
+        if (index == 0)
+            return [4, 3, 0x09, 0x04];
+        if (index > Strings.Length)
+            return null;
+        var text = Encoding.Unicode.GetBytes(Strings[index - 1]);
+        // A string descriptor's length is one byte: what does not fit is cut, as the ROM of F42x does with its layout.
+        text = text[..Math.Min(text.Length, 252)];
+        return [(byte)(text.Length + 2), 3, .. text];
     }
 }
 
-/// <summary>What a device answers to a control transfer.</summary>
-/// <param name="Status">Ok or Stall.</param>
-/// <param name="Length">Bytes it took or gives.</param>
-/// <param name="Hold">How long it says "not yet" (NAK) before it answers; <see cref="Never"/> when it will not.</param>
-internal readonly record struct UsbReply(UsbStatus Status, int Length, TimeSpan Hold)
+/// <param name="Status">Ok, or a stall.</param>
+/// <param name="Length">Bytes taken or given.</param>
+/// <param name="Delay">How long the endpoint answered NAK before.</param>
+public readonly record struct UsbAnswer(UsbStatus Status, int Length, TimeSpan Delay)
 {
-    public static readonly TimeSpan Never = TimeSpan.MaxValue;
+    public static readonly UsbAnswer Stall = new(UsbStatus.Stall, 0, TimeSpan.Zero);
 
-    public static readonly UsbReply Stall = new(UsbStatus.Stall, 0, TimeSpan.Zero);
+    public static UsbAnswer Ok(int length, TimeSpan delay = default) => new(UsbStatus.Ok, length, delay);
+}
 
-    public static UsbReply Ok(int length = 0) => new(UsbStatus.Ok, length, TimeSpan.Zero);
+/// <summary>USB CDC-ACM as Klipper and Katapult announce it; what runs behind it is a <see cref="SerialProgram"/>.</summary>
+internal sealed class CdcAcm(UsbId id, string manufacturer, string product, string serial, SerialProgram program, Action? touched) : UsbFunction
+{
+    private const byte SetLineCoding = 0x20;
+    private const byte GetLineCoding = 0x21;
+    private const byte SetControlLineState = 0x22;
+
+    // One configuration: communication interface with its functional descriptors and interrupt endpoint, data interface with two bulk endpoints.
+    private static readonly byte[] Descriptor = Convert.FromHexString(
+        "09024300020100C032" + "090400000102020100" + "0524001001" + "04240206" + "0524060001" + "0524010001" + "0705820308000A"
+        + "09040100020A000000" + "07050102400000" + "07058102400000");
+
+    private readonly byte[] _lineCoding = [0x00, 0xC2, 0x01, 0x00, 0, 0, 8];
+    private bool _dtr;
+
+    public override UsbId Id => id;
+
+    public override ImmutableArray<string> Strings { get; } = [manufacturer, product, serial];
+
+    public override ReadOnlyMemory<byte> Configuration => Descriptor;
+
+    public SerialProgram Program => program;
+
+    protected override UsbAnswer ClassRequest(UsbSetup setup, Span<byte> data, TimeSpan now)
+    {
+        switch (setup.Request)
+        {
+            case SetLineCoding when data.Length == _lineCoding.Length:
+                data.CopyTo(_lineCoding);
+                break;
+            case GetLineCoding:
+                return Copy(_lineCoding, data);
+            case SetControlLineState:
+                _dtr = (setup.Value & 1) != 0;
+                break;
+            default:
+                return UsbAnswer.Stall;
+        }
+        // Klipper looks at both requests: 1200 baud and no DTR means "start the bootloader" (facts: software entry).
+        if (!_dtr && BinaryPrimitives.ReadUInt32LittleEndian(_lineCoding) == 1200)
+            touched?.Invoke();
+        return UsbAnswer.Ok(data.Length);
+    }
 }

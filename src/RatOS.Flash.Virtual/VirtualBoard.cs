@@ -1,360 +1,393 @@
 using System.Buffers.Binary;
+using System.Collections.Immutable;
+using RatOS.Flash.Boards;
 using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Virtual;
 
-/// <summary>One board of the virtual printer: a chip, what boots in it, its cable, its jumper and its SD card slot.</summary>
-public sealed partial class VirtualBoard
+/// <summary>One board: chip, flash, the chain of what starts what, and its place on the bus.</summary>
+public sealed class VirtualBoard
 {
-    // Facts, "Stock SD bootloaders": before the card is read, and the pins and the USART that F4 builds set up afterwards.
-    private static readonly TimeSpan StockStart = TimeSpan.FromMilliseconds(200);
-    private static readonly TimeSpan StockEnd = TimeSpan.FromMilliseconds(1210);
-    private static readonly TimeSpan DoubleResetMin = TimeSpan.FromMilliseconds(10);
-    private static readonly TimeSpan DoubleResetMax = TimeSpan.FromMilliseconds(500);
-    private static readonly TimeSpan ResetTime = TimeSpan.FromMilliseconds(1);
+    private static readonly TimeSpan SdMount = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan SdModule = TimeSpan.FromMilliseconds(1210);   // F4 only
+    private static readonly TimeSpan RomStart = TimeSpan.FromMilliseconds(150);
+    private static readonly TimeSpan ProgramStart = TimeSpan.FromMilliseconds(20);
 
     private readonly VirtualPrinter _printer;
-    private readonly byte[] _bootImage;
-    private readonly List<string> _scandals = [];
-    private readonly List<string> _illegal = [];
-    private int _epoch;                     // counts what ends everything that is under way in the chip
-    private bool _dfuFlag;                  // Klipper's word in RAM: the next application start jumps to the ROM
-    private bool _emptyAtPowerOn;
-    private TimeSpan? _lastReset;
-    private (long Version, uint Address, VirtualFirmware? Firmware, string Reason) _verdict = (-1, 0, null, "");
+    private readonly byte[] _uid;
+    private object? _pending;          // what starts next
+    private bool _emptyMark;
+    private int _touchesIgnored;
+    private int _touchesInVain;
+    private int _leavesIgnored;
+    private (long Version, uint Start, VirtualFirmware? Firmware) _known = (-1, 0, null);
 
     internal VirtualBoard(VirtualPrinter printer, BoardSetup setup)
     {
-        _printer = printer;
-        Setup = setup;
-        Port = setup.Port;
-        Flash = new VirtualFlash(setup.Chip, () => printer.Time.Now);
-        _bootImage = setup.BootImage();
-        Flash.Preset(Flash.Base, _bootImage);
-        if (setup.OverUart)
-            Uart = new SerialWire { Baud = SerialMode.Klipper.Baud };
+        (_printer, Setup, Port) = (printer, setup, setup.Port);
+        Board = (BoardCatalogue.BuiltIn.Find(setup.BoardId) ?? throw new ArgumentException($"no board {setup.BoardId} in the catalogue", nameof(setup)))
+            with
+        { FlashStartEffective = $"0x{setup.ApplicationStart:x}" };
+        Flash = new VirtualFlash(setup.Chip, printer.Faults.WornAt);
+        // Twelve bytes that look like those of a real lot, different for each port.
+        _uid = Convert.FromHexString("2B0007000C50425539393020");
+        BinaryPrimitives.WriteUInt16LittleEndian(_uid, (ushort)setup.Port.Aggregate(17, (hash, c) => (hash * 31) + c));
+        (_touchesIgnored, _touchesInVain, _leavesIgnored) = (printer.Faults.TouchesIgnored, printer.Faults.TouchesInVain, printer.Faults.LeavesIgnored);
+        if (setup.HasSdCard)
+            SdFirmware = VirtualFirmware.Build(setup.Chip, setup.ApplicationStart, setup.Version);
+        PresetFlash();
     }
 
     public BoardSetup Setup { get; }
 
     public string Name => Setup.Name;
 
-    /// <summary>Id in the catalogue.</summary>
-    public string BoardId => Setup.BoardId;
-
     public VirtualChip Chip => Setup.Chip;
+
+    public uint ApplicationStart => Setup.ApplicationStart;
 
     public VirtualFlash Flash { get; }
 
-    /// <summary>Where its cable is plugged in now.</summary>
-    public string Port { get; private set; }
+    /// <summary>Unique id, 12 bytes in memory order.</summary>
+    public ReadOnlyMemory<byte> Uid => _uid;
 
     public BoardState State { get; private set; }
 
-    /// <summary>Why it is in this state, when it is one that nobody wants.</summary>
-    public string Reason { get; private set; } = "";
+    /// <summary>The port it is plugged into now; null while its cable is out.</summary>
+    public string? Port { get; private set; }
 
-    /// <summary>The firmware that runs; null when none does.</summary>
-    public VirtualFirmware? Running { get; private set; }
+    /// <summary>The BOOT0 jumper is on, or the button held.</summary>
+    public bool Boot0 { get; set; }
 
-    /// <summary>The BOOT0 jumper or button.</summary>
-    public bool Boot0 { get; private set; }
+    /// <summary>A firmware file on the card in its SD slot; null for no card or no file.</summary>
+    public byte[]? SdFirmware { get; set; }
 
-    public bool IsPowered => State != BoardState.Off;
+    /// <summary>The firmware that runs now; null while none does.</summary>
+    public VirtualFirmware? RunningFirmware { get; private set; }
 
-    public bool IsPlugged { get; private set; } = true;
+    /// <summary>Why nothing runs.</summary>
+    public string? HangReason { get; private set; }
 
-    /// <summary>Files on the card in the slot; null when there is no card.</summary>
-    public IDictionary<string, byte[]>? Card { get; private set; }
+    /// <summary>Somebody mass erased the chip: nobody may.</summary>
+    public bool WasMassErased { get; private set; }
 
-    /// <summary>Nobody has touched what lies below the application.</summary>
-    public bool IsBootAreaIntact =>
-        Flash.IsSound(Flash.Base, _bootImage.Length) && Flash.Read(Flash.Base, _bootImage.Length).SequenceEqual(_bootImage);
+    /// <summary>Requests to its ROM that no document allows.</summary>
+    public ImmutableArray<string> IllegalRequests { get; private set; } = [];
 
-    /// <summary>What destroyed something that was not the host's: mass erase, read unprotect. Empty in every good story.</summary>
-    public IReadOnlyCollection<string> Scandals => _scandals;
+    /// <summary>The catalogue's entry, with the application start that its owner knows.</summary>
+    public Board Board { get; }
 
-    /// <summary>Requests that the protocol forbids. Empty in every good story.</summary>
-    public IReadOnlyCollection<string> IllegalRequests => _illegal;
+    /// <summary>The image that this printer's Klipper would build for it.</summary>
+    public byte[] BuildFirmware() => VirtualFirmware.Build(Chip, ApplicationStart, VirtualPrinter.HostVersion);
 
-    /// <summary>The function on its USB connector; null when there is none.</summary>
     internal UsbFunction? Function { get; private set; }
 
-    /// <summary>Its serial wires; null for a board on USB.</summary>
-    internal SerialWire? Uart { get; }
+    internal SerialProgram? Program { get; private set; }
 
-    /// <summary>What the application area would run, and if nothing, why.</summary>
-    public (VirtualFirmware? Firmware, string Reason) Application => WouldStart(Setup.Start);
-
-    private TimeSpan Now => _printer.Time.Now;
+    /// <summary>Answers of the running program, and when they are ready.</summary>
+    internal Action<ReadOnlyMemory<byte>, TimeSpan>? Answered { get; set; }
 
     // ---- what a person does
 
-    /// <summary>Presses the reset button. An erase or a write that was under way stays half done.</summary>
-    public void PressReset()
-    {
-        if (!IsPowered)
-            return;
-        Flash.CutPower(Now);
-        Reset(ResetRequest.Plain);
-    }
-
-    /// <summary>Presses the reset button twice, quickly: Katapult stays (if it was built so).</summary>
-    public void DoublePressReset()
-    {
-        PressReset();
-        _printer.Time.Schedule(TimeSpan.FromMilliseconds(200), PressReset);
-    }
-
-    /// <summary>Sets or removes the BOOT0 jumper, or holds and releases the button: it is looked at on the next reset.</summary>
-    public void SetBoot0(bool on) => Boot0 = on;
-
-    /// <summary>Power fails, or is switched off.</summary>
-    public void PowerOff()
-    {
-        if (!IsPowered)
-            return;
-        Flash.CutPower(Now);
-        Silence(BoardState.Off, "");
-        _dfuFlag = false;
-        _lastReset = null;
-    }
-
     public void PowerOn()
     {
-        if (IsPowered || !(IsPlugged || Setup.SelfPowered))
-            return;
-        _emptyAtPowerOn = Chip.EmptyCheck && Word(Flash.Base) == uint.MaxValue;
-        Boot(ResetRequest.Plain, isPowerOn: true);
+        if (State == BoardState.Off)
+            Boot(ResetRequest.Plain, isPowerOn: true);
     }
 
-    /// <summary>Pulls the USB cable. A board with a supply of its own runs on, also in its bootloader.</summary>
+    public void PowerOff()
+    {
+        Flash.CutPower(_printer.Time.Now);
+        Stop(BoardState.Off);
+    }
+
+    public void PressReset()
+    {
+        if (State != BoardState.Off)
+            Boot(ResetRequest.Plain);
+    }
+
+    /// <summary>Katapult takes the second reset within half a second as a request to stay.</summary>
+    public void DoublePressReset()
+    {
+        if (State != BoardState.Off)
+            Boot(Setup.Stage == BootStage.Katapult ? ResetRequest.Bootloader : ResetRequest.Plain);
+    }
+
     public void Unplug()
     {
-        if (!IsPlugged || Setup.OverUart)
-            return;
-        IsPlugged = false;
-        _printer.Detach(this);
-        if (!Setup.SelfPowered)
+        Port = null;
+        _printer.Detach(this, lingers: TimeSpan.Zero);
+        if (Setup.IsBusPowered)
             PowerOff();
     }
 
-    /// <param name="otherPort">Another port than the one it was in.</param>
-    public void Plug(string? otherPort = null)
+    /// <param name="port">Another port than before; null for the same.</param>
+    public void Plug(string? port = null)
     {
-        if (IsPlugged)
-            return;
-        IsPlugged = true;
-        Port = otherPort ?? Port;
-        if (!Setup.SelfPowered && !IsPowered)
+        Port = port ?? Setup.Port;
+        if (State == BoardState.Off && Setup.IsBusPowered)
             PowerOn();
-        else if (Function is { } function)
+        else if (Function is not null)
+            _printer.Attach(this, Function);
+    }
+
+    // ---- what starts what
+
+    /// <summary>Begins a story in a state, without the way there.</summary>
+    internal void Begin(BoardState state)
+    {
+        State = BoardState.Starting;
+        switch (state)
+        {
+            case BoardState.Klipper:
+                StartApplication(ApplicationStart, wantsRom: false, TimeSpan.Zero);
+                break;
+            case BoardState.Katapult:
+                StartKatapult();
+                break;
+            case BoardState.Rom:
+                StartRom(afterJump: false);
+                break;
+            case BoardState.Off:
+                Stop(BoardState.Off);
+                break;
+            default:
+                Hang("it hung before");
+                break;
+        }
+    }
+
+    /// <summary>Skips the way: what was to start next has started.</summary>
+    internal void SettleNow()
+    {
+        while (_pending is { } pending && State == BoardState.Starting)
+        {
+            _pending = null;
+            VirtualTime.RunNow(pending);
+        }
+    }
+
+    internal StoredBoard Store() => new(Name, State, Port, Boot0, SdFirmware is not null, [.. Flash.UnsoundRanges()]);
+
+    internal void Restore(byte[] flash, StoredBoard stored)
+    {
+        Flash.Preset(Flash.Base, flash);
+        foreach (var range in stored.Unsound)
+            Flash.Spoil(range);
+        (Port, Boot0) = (stored.Port, stored.Boot0);
+        if (!stored.HasSdFirmware)
+            SdFirmware = null;
+        State = BoardState.Starting;
+        Begin(stored.State == BoardState.Starting ? BoardState.Hung : stored.State);
+    }
+
+    private void Boot(ResetRequest request, bool isPowerOn = false)
+    {
+        Stop(BoardState.Starting);
+        var isEmpty = Flash.Read(Flash.Base, 4).IndexOfAnyExcept((byte)0xFF) < 0;
+        if (isPowerOn || !_printer.Faults.EmptyMarkSticks)
+            _emptyMark = isEmpty && isPowerOn;
+        if (Boot0 || (Chip.EmptyCheck && _emptyMark && isEmpty | _printer.Faults.EmptyMarkSticks))
+        {
+            StartRom(afterJump: false);
+            return;
+        }
+        var wantsRom = request == ResetRequest.Bootloader && Setup.Stage != BootStage.Katapult;
+        switch (Setup.Stage)
+        {
+            case BootStage.StockSd:
+                var isF4 = Chip.Name.StartsWith("stm32f4", StringComparison.Ordinal);
+                Later(SdMount + (isF4 ? SdModule : TimeSpan.Zero), () => LeaveSdBootloader(wantsRom));
+                break;
+            case BootStage.Katapult:
+                var first = BinaryPrimitives.ReadUInt32LittleEndian(Flash.Read(ApplicationStart, 4));
+                if (request == ResetRequest.Bootloader || (request != ResetRequest.SkipKatapult && first is 0 or uint.MaxValue))
+                    StartKatapult();
+                else
+                    StartApplication(ApplicationStart, wantsRom: false, ProgramStart);
+                break;
+            default:
+                StartApplication(ApplicationStart, wantsRom, ProgramStart);
+                break;
+        }
+    }
+
+    /// <summary>The stock bootloader: a file on the card is flashed, then a word of the application decides whether it starts.</summary>
+    private void LeaveSdBootloader(bool wantsRom)
+    {
+        if (SdFirmware is { } file)
+        {
+            var now = _printer.Time.Now;
+            for (var sector = Flash.SectorAt(ApplicationStart); Flash.SectorStart(sector) < ApplicationStart + file.Length; sector++)
+                now += Flash.Erase(sector, now);
+            Flash.Program(ApplicationStart, file, now);
+            SdFirmware = null;   // renamed to FIRMWARE.CUR
+        }
+        if (Flash.Read(ApplicationStart + 7, 1)[0] != 0x08)
+            Hang("the stock bootloader found no firmware and waits for ever");
+        else
+            StartApplication(ApplicationStart, wantsRom, ProgramStart);
+    }
+
+    private void StartApplication(uint address, bool wantsRom, TimeSpan delay)
+    {
+        if (_known.Version != Flash.Version || _known.Start != address)
+        {
+            var (firmware, reason) = VirtualFirmware.WouldStart(Flash, Chip, address);
+            (_known, HangReason) = ((Flash.Version, address, firmware), reason);
+        }
+        if (_known.Firmware is not { } running)
+            Hang(HangReason ?? "it does not start");
+        else if (wantsRom)
+            StartRom(afterJump: true);   // the very first thing that Klipper looks at
+        else
+            Later(delay, () => RunKlipper(running));
+    }
+
+    private void RunKlipper(VirtualFirmware firmware)
+    {
+        RunningFirmware = firmware;
+        var program = new KlipperProgram(firmware, Chip, Flash, _uid, Setup.IsUart, _printer.Time.Now) { Send = Send, Reset = ResetLater };
+        Run(BoardState.Klipper, program, new CdcAcm(UsbId.Klipper, "Klipper", Chip.Name, Setup.Serial, program, () => ResetLater(ResetRequest.Bootloader, default)));
+    }
+
+    private void StartKatapult() => Later(ProgramStart, () =>
+    {
+        var traits = new KatapultTraits { Uart = Setup.IsUart, Protocol = Setup.OldKatapult ? 0x0001_0000u : 0x0001_0100u };
+        var program = new KatapultProgram(Flash, Chip, ApplicationStart, traits) { Send = Send, Reset = ResetLater };
+        Run(BoardState.Katapult, program, new CdcAcm(UsbId.Katapult, "katapult", Chip.Name, Convert.ToHexString(_uid), program, touched: null));
+    });
+
+    private void StartRom(bool afterJump)
+    {
+        // H2: another of the interfaces that the ROM watches spoke first.
+        if (Chip.Rom is null || (_printer.Faults.RomMissesUsb && !Boot0))
+        {
+            Hang("its ROM listens to another interface than USB");
+            return;
+        }
+        Later(RomStart, () =>
+        {
+            var faults = _printer.Faults;
+            var behaviour = new RomBehaviour
+            {
+                AfterJump = afterJump,
+                IsReadProtected = faults.IsReadProtected,
+                LeavesIgnored = _leavesIgnored,
+                LeaveIsSilent = faults.LeaveIsSilent,
+                PollTime = faults.PollTime,
+                StuckInBusy = faults.StuckInBusy,
+            };
+            (State, Program) = (BoardState.Rom, null);
+            Attach(new RomDfu(Flash, Chip, faults.RomSerial ?? DfuSerial(), behaviour, Jump));
+        });
+    }
+
+    /// <summary>The ROM jumps: no reset, so neither BOOT0 nor the boot stage is looked at.</summary>
+    private void Jump(uint address)
+    {
+        Stop(BoardState.Starting);
+        StartApplication(address, wantsRom: false, ProgramStart);
+    }
+
+    private void Run(BoardState state, SerialProgram program, UsbFunction function)
+    {
+        (State, Program) = (state, program);
+        if (Setup.IsUart)
+            Function = null;
+        else
+            Attach(function);
+    }
+
+    private void Attach(UsbFunction function)
+    {
+        Function = function;
+        if (Port is not null)
             _printer.Attach(this, function);
     }
 
-    /// <param name="files">Names and contents, such as <c>firmware.bin</c>; none for an empty card.</param>
-    public void InsertSdCard(params ReadOnlySpan<(string Name, byte[] Content)> files)
+    private void Hang(string reason)
     {
-        Card = new Dictionary<string, byte[]>(StringComparer.OrdinalIgnoreCase);
-        foreach (var (name, content) in files)
-            Card[name] = content;
+        Stop(BoardState.Hung);
+        HangReason = reason;
     }
 
-    public void RemoveSdCard() => Card = null;
-
-    // ---- how it boots
-
-    /// <summary>The chip resets and boots.</summary>
-    internal void Reset(ResetRequest request)
+    /// <summary>Everything volatile ends: what ran, and its stay on the bus.</summary>
+    private void Stop(BoardState state)
     {
-        if (request == ResetRequest.Crash)
-            Crash();
-        else if (request == ResetRequest.Bootloader)
-            RequestBootloader();
-        else
-            Boot(request, isPowerOn: false);
+        if (Function is RomDfu rom)
+        {
+            WasMassErased |= rom.WasMassErased;
+            IllegalRequests = [.. IllegalRequests, .. rom.Illegal];
+            _leavesIgnored = rom.LeavesIgnored;
+        }
+        if (_pending is not null)
+            VirtualTime.Unschedule(_pending);
+        (_pending, State, Function, Program, RunningFirmware) = (null, state, null, null, null);
+        _printer.Detach(this, _printer.Faults.Lingers);
     }
 
-    private void Boot(ResetRequest request, bool isPowerOn)
-    {
-        var sinceLast = isPowerOn ? null : Now - _lastReset;
-        _lastReset = Now;
-        Silence(BoardState.Booting, "");
-        if (Boot0 && Chip.Rom is not null)
-        {
-            EnterRom(bySoftware: false);
-            return;
-        }
-        if (_emptyAtPowerOn && (isPowerOn || Setup.EmptyCheckSticks))
-        {
-            EnterRom(bySoftware: false);
-            return;
-        }
-        if (!IsBootAreaIntact)
-        {
-            Silence(BoardState.Hung, "its bootloader is destroyed");
-            return;
-        }
-        switch (Setup.Boot)
-        {
-            case BootStage.None:
-                StartApplication(Setup.Start);
-                break;
-            case BootStage.StockSd:
-                Later(StockStart, ReadCard);
-                break;
-            default:
-                StartKatapult(request, sinceLast);
-                break;
-        }
-    }
-
-    private void StartKatapult(ResetRequest request, TimeSpan? sinceLast)
-    {
-        var isTwice = Setup.DoubleReset && request == ResetRequest.Plain && sinceLast >= DoubleResetMin && sinceLast <= DoubleResetMax;
-        if (request == ResetRequest.SkipKatapult)
-            StartApplication(Setup.Start); // unchecked: the bypass word
-        else if (request == ResetRequest.Bootloader || isTwice || Word(Setup.Start) is 0 or uint.MaxValue)
-            EnterKatapult();
-        else if (Setup.DoubleReset)
-            Later(DoubleResetMax, () => StartApplication(Setup.Start));
-        else
-            StartApplication(Setup.Start);
-    }
-
-    private void ReadCard()
-    {
-        const string File = "firmware.bin";
-        var flashing = TimeSpan.Zero;
-        if (Card is { } card && card.TryGetValue(File, out var image) && Flash.Contains(Setup.Start, image.Length))
-        {
-            flashing = FlashFromCard(image);
-            // Renamed last: a power cut before leaves the file, and it is flashed once more. With admin.txt it always is.
-            if (!card.ContainsKey("admin.txt"))
-            {
-                Later(flashing, () =>
-                {
-                    card.Remove(File);
-                    card["FIRMWARE.CUR"] = image;
-                });
-            }
-        }
-        var isF4 = Chip.Name.StartsWith("stm32f4", StringComparison.Ordinal);
-        Later(flashing + (isF4 ? StockEnd : TimeSpan.Zero), () =>
-        {
-            if ((Word(Setup.Start + 4) & 0xFF00_0000) == 0x0800_0000)
-                StartApplication(Setup.Start);
-            else
-                Silence(BoardState.LoopsInBootloader, "the stock bootloader found no application");
-        });
-    }
-
-    private TimeSpan FlashFromCard(byte[] image)
-    {
-        var time = TimeSpan.Zero;
-        for (var sector = Flash.SectorAt(Setup.Start); sector <= Flash.SectorAt(Setup.Start + (uint)image.Length - 1); sector++)
-            time += Flash.Erase(sector, Now + time);
-        for (var at = 0; at < image.Length; at += 512)
-            time += Flash.Program(Setup.Start + (uint)at, image.AsSpan(at, Math.Min(512, image.Length - at)), Now + time).Time;
-        return time;
-    }
-
-    /// <summary>The CPU jumps to an application: after a boot stage, or from the ROM without one.</summary>
-    private void StartApplication(uint address)
-    {
-        var (firmware, reason) = WouldStart(address);
-        if (firmware is null)
-        {
-            Silence(BoardState.Hung, reason);
-            return;
-        }
-        // The first thing that Klipper does, before any clock: so a broken application never reaches the ROM by software.
-        if (_dfuFlag)
-        {
-            _dfuFlag = false;
-            EnterRom(bySoftware: true);
-            return;
-        }
-        Run(firmware);
-    }
-
-    /// <summary>Klipper was asked for its bootloader: Katapult if its signature stands where it must, else the ROM (facts: "Software entry per MCU").</summary>
-    private void RequestBootloader()
-    {
-        if (_printer.IgnoresTouch())
-            return;
-        var entersRom = Chip.Rom is not null && !Setup.OverUart && Chip.Name is not ("stm32f429xx" or "stm32f042x6");
-        if (HasKatapult)
-        {
-            Boot(ResetRequest.Bootloader, isPowerOn: false);
-        }
-        else if (entersRom || !Setup.OverUart)
-        {
-            _dfuFlag = entersRom;
-            Boot(ResetRequest.Plain, isPowerOn: false);
-        }
-    }
-
-    private bool HasKatapult
-    {
-        get
-        {
-            if (Setup.Start == Flash.Base)
-                return false;
-            var vectors = Chip.FlashBase == 0x1000_0000 ? 0x100u : 0;
-            var at = Word(Flash.Base + vectors + 4) - 9;
-            return at % 8 == 0 && Flash.Contains(at, 8) && at < Setup.Start && Flash.Read(at, 8).SequenceEqual(BoardSetup.KatapultSignature);
-        }
-    }
-
-    private (VirtualFirmware? Firmware, string Reason) WouldStart(uint address)
-    {
-        if (_verdict.Version != Flash.Version || _verdict.Address != address)
-        {
-            var (firmware, reason) = VirtualFirmware.WouldStart(Flash, Chip, address);
-            _verdict = (Flash.Version, address, firmware, reason);
-        }
-        return (_verdict.Firmware, _verdict.Reason);
-    }
-
-    private uint Word(uint address) => BinaryPrimitives.ReadUInt32LittleEndian(Flash.Read(address, 4));
-
-    /// <summary>A bus fault: the chip stays on the bus and no longer answers.</summary>
-    private void Crash()
-    {
-        _epoch++;
-        (State, Reason, Running) = (BoardState.Hung, "a bus fault", null);
-        if (Function is { } function)
-            function.Hangs = true;
-        if ((Uart ?? (Function as CdcAcm)?.Wire) is { } wire)
-            wire.Program = null;
-    }
-
-    /// <summary>It turns up at another port, as when somebody moved its cable.</summary>
-    internal void MoveTo(string port) => Port = port;
-
-    /// <summary>Whatever the chip did ends here: nothing on USB, nothing under way.</summary>
-    private void Silence(BoardState state, string reason)
-    {
-        _epoch++;
-        (State, Reason, Running) = (state, reason, null);
-        if (Uart is { } uart)
-            uart.Program = null;
-        if (Function is not null)
-        {
-            Function = null;
-            _printer.Detach(this);
-        }
-    }
-
-    /// <summary>Does something after a delay, unless the chip was reset or lost its power meanwhile.</summary>
     private void Later(TimeSpan delay, Action action)
     {
-        var epoch = _epoch;
-        _printer.Time.Schedule(delay, () =>
+        if (_pending is not null)
+            VirtualTime.Unschedule(_pending);
+        _pending = _printer.Time.Schedule(delay, action);
+    }
+
+    private void Send(ReadOnlyMemory<byte> bytes, TimeSpan delay) => Answered?.Invoke(bytes, delay);
+
+    private void ResetLater(ResetRequest request, TimeSpan delay)
+    {
+        if (request == ResetRequest.Bootloader && State == BoardState.Klipper)
         {
-            if (_epoch == epoch)
-                action();
-        });
+            if (_touchesIgnored > 0)
+            {
+                _touchesIgnored--;
+                return;
+            }
+            var hasRoad = Setup.Stage == BootStage.Katapult || (Board.EntersDfu && !Setup.IsUart);
+            if (_touchesInVain > 0 || !hasRoad)
+            {
+                _touchesInVain--;
+                request = ResetRequest.Plain;
+            }
+        }
+        if (request == ResetRequest.Crash)
+            Later(delay, () => Hang("the bus faulted"));
+        else
+            Later(delay, () => Boot(request));
+    }
+
+    /// <summary>facts 3.1: hex8(w0 + w2) and hex4(w1 >> 16).</summary>
+    private string DfuSerial()
+    {
+        var words = Enumerable.Range(0, 3).Select(i => BitConverter.ToUInt32(_uid, i * 4)).ToArray();
+        return (words[0] + words[2]).ToString("X8") + (words[1] >> 16).ToString("X4");
+    }
+
+    private void PresetFlash()
+    {
+        var below = (int)(ApplicationStart - Flash.Base);
+        if (below > 0)
+            Flash.Preset(Flash.Base, BootImage(below));
+        var image = VirtualFirmware.Build(Chip, ApplicationStart, Setup.Version);
+        Flash.Preset(ApplicationStart, Setup.State == BoardState.Hung ? image[..(image.Length / 2)] : image);
+    }
+
+    /// <summary>A bootloader to look at: vectors, noise, and Katapult's signature where Klipper looks for it (facts: "Software entry per MCU").</summary>
+    private byte[] BootImage(int size)
+    {
+        var image = new byte[size];
+        new Random(size).NextBytes(image.AsSpan(0, Math.Min(size, 6 * 1024)));
+        image.AsSpan(Math.Min(size, 6 * 1024)).Fill(0xFF);
+        // The RP2040's second-stage boot code comes before the vectors.
+        var vectors = Chip.Rom is null ? 0x100 : 0;
+        BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(vectors), Chip.RamEnd);
+        BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(vectors + 4), Flash.Base + 0x200 + 9);
+        "CanBoot!"u8.CopyTo(image.AsSpan(0x200));
+        if (Setup.Stage != BootStage.Katapult)
+            image.AsSpan(0x200, 8).Reverse();
+        return image;
     }
 }

@@ -116,6 +116,8 @@ public sealed class VirtualFirmware
         BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(MarkOffset + 4), (uint)size);
         BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(MarkOffset + 8), start);
         BinaryPrimitives.WriteUInt16LittleEndian(image.AsSpan(resetOffset), DisableInterrupts);
+        // Behind its instructions the real handler keeps the stack pointer: by that word the engine tells where an image was linked for.
+        BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(resetOffset + 0x10), chip.RamEnd);
         BinaryPrimitives.WriteUInt16LittleEndian(image.AsSpan(resetOffset + 0x14), LoopForever);
         BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(size - ChecksumSize), Checksum(image.AsSpan(0, size - ChecksumSize)));
         return image;

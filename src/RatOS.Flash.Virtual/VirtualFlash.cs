@@ -5,27 +5,25 @@ namespace RatOS.Flash.Virtual;
 /// between leaves cells that read as anything. Every erase is counted.
 /// </summary>
 /// <remarks>
-/// An operation changes the array at once and is remembered until its time is over; <see cref="CutPower"/> within that time undoes it in part, and
-/// entirely what was to begin later: a program that works ahead of its time (erase, then write) stands where the power found it.
+/// An operation changes the array at once and is remembered until its time is over; <see cref="CutPower"/> within that time undoes it in part.
+/// The board runs one operation at a time, as the chips do.
 /// </remarks>
 public sealed class VirtualFlash
 {
     private readonly VirtualChip _chip;
+    private readonly uint? _wornAt;
     private readonly byte[] _bytes;
     private readonly bool[] _programmed;   // by program unit: written since its last erase
     private readonly bool[] _unsound;      // by program unit: half erased or half programmed
     private readonly int[] _erases;        // by sector
     private readonly uint[] _starts;       // by sector, then the end
-    private readonly Queue<Pending> _pending = new();
-    private readonly HashSet<int> _protected = [];
-    private readonly List<WornCell> _worn = [];
-    private readonly Func<TimeSpan>? _clock;
+    private readonly Queue<Pending> _pending = new(); // in the order they were asked for; programs queue work that begins later
 
-    /// <param name="clock">Lets it forget operations that are over; without one it remembers the last few.</param>
-    public VirtualFlash(VirtualChip chip, Func<TimeSpan>? clock = null)
+    /// <param name="chip">Its size, sectors and times.</param>
+    /// <param name="wornAt">Address of a cell whose lowest bit stays at zero; null for good flash.</param>
+    public VirtualFlash(VirtualChip chip, uint? wornAt = null)
     {
-        _chip = chip;
-        _clock = clock;
+        (_chip, _wornAt) = (chip, wornAt);
         _bytes = new byte[chip.FlashSize];
         _bytes.AsSpan().Fill(0xFF);
         _programmed = new bool[chip.FlashSize / chip.ProgramUnit];
@@ -37,13 +35,7 @@ public sealed class VirtualFlash
             _starts[i + 1] = _starts[i] + (uint)chip.Sectors[i].Size;
     }
 
-    private sealed record Pending(TimeSpan Begin, TimeSpan Time, int Offset, byte[] Before, byte[] After, bool IsErase, Cells State)
-    {
-        public TimeSpan End => Begin + Time;
-    }
-
-    /// <summary>Which units of a range were programmed and which unsound.</summary>
-    private sealed record Cells(bool[] Programmed, bool[] Unsound);
+    private sealed record Pending(TimeSpan Begin, TimeSpan Time, int Offset, byte[] Before, byte[] After, bool IsErase);
 
     /// <summary>Counts every change, so that what was derived from the content can be kept until then.</summary>
     public long Version { get; private set; }
@@ -80,147 +72,139 @@ public sealed class VirtualFlash
 
     public int SectorSize(int sector) => _chip.Sectors[sector].Size;
 
-    /// <summary>Write protection by option bytes (WRP): neither erased nor programmed, and the chip sets an error flag.</summary>
-    public bool IsProtected(int sector) => _protected.Contains(sector);
-
-    /// <inheritdoc cref="IsProtected"/>
-    public void Protect(int sector) => _protected.Add(sector);
-
-    /// <summary>A cell gives out: from the next erase or programming on its bit reads as it is stuck.</summary>
-    public void Wear(WornCell cell)
-    {
-        if (Contains(cell.Address, 1))
-            _worn.Add(cell);
-    }
-
     /// <summary>Erases one sector and tells how long the chip is busy with it.</summary>
     public TimeSpan Erase(int sector, TimeSpan now)
     {
-        if (IsProtected(sector))
-            return TimeSpan.Zero;
         var (offset, size) = ((int)(_starts[sector] - Base), SectorSize(sector));
         var time = _chip.Sectors[sector].EraseTime;
-        Remember(new Pending(now, time, offset, _bytes.AsSpan(offset, size).ToArray(), [], IsErase: true, Save(offset, size)));
+        var before = _bytes.AsSpan(offset, size).ToArray();
         _bytes.AsSpan(offset, size).Fill(0xFF);
-        var (first, count) = Units(offset, size);
+        var (first, count) = (offset / _chip.ProgramUnit, size / _chip.ProgramUnit);
         _programmed.AsSpan(first, count).Clear();
         _unsound.AsSpan(first, count).Clear();
-        ShowWear(offset, size);
         _erases[sector]++;
         Version++;
+        Remember(new Pending(now, time, offset, before, [], IsErase: true));
         return time;
     }
 
     /// <summary>
     /// Programs bytes at an address within the flash and tells how long it takes and whether the array now holds them.
-    /// It does not where a bit would have to rise, where ECC forbids a second write, in a protected sector and in a worn cell.
+    /// It does not where a bit would have to rise, or where ECC forbids a second write.
     /// </summary>
     public (TimeSpan Time, bool Ok) Program(uint address, ReadOnlySpan<byte> data, TimeSpan now)
     {
-        if (data.IsEmpty)
-            return (TimeSpan.Zero, true);
-        if (IsProtected(SectorAt(address)) || IsProtected(SectorAt(address + (uint)data.Length - 1)))
-            return (TimeSpan.Zero, false);
         var unit = _chip.ProgramUnit;
         var offset = (int)(address - Base);
-        var (first, count) = Units(offset, data.Length);
-        var time = count * _chip.ProgramTime;
-        Remember(new Pending(
-            now, time, offset, _bytes.AsSpan(offset, data.Length).ToArray(), data.ToArray(), IsErase: false, Save(offset, data.Length)));
+        var before = _bytes.AsSpan(offset, data.Length).ToArray();
+        var ok = true;
         for (var at = 0; at < data.Length;)
         {
             var index = (offset + at) / unit;
             var length = Math.Min(data.Length - at, ((index + 1) * unit) - offset - at);
-            if (!_programmed[index] || _chip.ClearsFurtherBits)
+            var cells = _bytes.AsSpan(offset + at, length);
+            var wanted = data.Slice(at, length);
+            if (_programmed[index] && !_chip.ClearsFurtherBits)
             {
-                for (var i = at; i < at + length; i++)
-                    _bytes[offset + i] &= data[i];
+                ok &= cells.SequenceEqual(wanted);
+            }
+            else
+            {
+                for (var i = 0; i < length; i++)
+                    cells[i] &= wanted[i];
+                ok &= cells.SequenceEqual(wanted);
                 _programmed[index] = true;
             }
             at += length;
         }
-        ShowWear(offset, data.Length);
+        if (_wornAt is { } worn && worn >= address && worn < address + (uint)data.Length)
+        {
+            _bytes[(int)(worn - Base)] &= 0xFE;
+            ok &= (data[(int)(worn - address)] & 1) == 0;
+        }
         Version++;
-        return (time, _bytes.AsSpan(offset, data.Length).SequenceEqual(data));
+        var units = ((offset + data.Length + unit - 1) / unit) - (offset / unit);
+        var time = units * _chip.ProgramTime;
+        Remember(new Pending(now, time, offset, before, data.ToArray(), IsErase: false));
+        return (time, ok);
     }
 
     /// <summary>
     /// Power fails now. What was in progress stays where it was: an erase leaves its sector unsound and reading as a mix of old bits and ones;
-    /// programming leaves the units behind the point as they were and the one at the point unsound. What had not begun did not happen.
+    /// programming leaves the units behind the point as they were and the one at the point unsound.
     /// </summary>
     public void CutPower(TimeSpan now)
     {
-        var undone = _pending.Where(pending => pending.End > now).Reverse().ToList();
+        foreach (var pending in _pending.Reverse()) // the last first: each knows what was there before it
+        {
+            if (now < pending.Begin + pending.Time)
+                Undo(pending, now);
+        }
         _pending.Clear();
-        foreach (var pending in undone)
-            Undo(pending, now);
     }
 
-    private void Undo(Pending pending, TimeSpan now)
-    {
-        var cells = _bytes.AsSpan(pending.Offset, pending.Before.Length);
-        var (first, count) = Units(pending.Offset, cells.Length);
-        var after = pending.IsErase ? new Cells(new bool[count], new bool[count]) : Save(pending.Offset, cells.Length);
-        pending.State.Programmed.CopyTo(_programmed, first);
-        pending.State.Unsound.CopyTo(_unsound, first);
-        Version++;
-        if (now <= pending.Begin)
-        {
-            pending.Before.CopyTo(cells);
-            if (pending.IsErase)
-                _erases[SectorAt(Base + (uint)pending.Offset)]--;
-            return;
-        }
-        var noise = new Random((int)(uint)((pending.Offset * 31L) + now.Ticks));
-        if (pending.IsErase)
-        {
-            for (var i = 0; i < cells.Length; i++)
-                cells[i] = (byte)(pending.Before[i] | noise.Next(256));
-            _unsound.AsSpan(first, count).Fill(true);
-            _programmed.AsSpan(first, count).Fill(true); // nobody may rely on a unit that reads blank
-            return;
-        }
-        var reached = Math.Min((int)((now - pending.Begin) / pending.Time * count), count - 1);
-        after.Programmed.AsSpan(0, reached).CopyTo(_programmed.AsSpan(first));
-        for (var i = 0; i < cells.Length; i++)
-        {
-            var index = ((pending.Offset + i) / _chip.ProgramUnit) - first;
-            if (index == reached)
-                cells[i] = (byte)(pending.Before[i] & (pending.After[i] | noise.Next(256)));
-            else if (index > reached)
-                cells[i] = pending.Before[i];
-        }
-        (_programmed[first + reached], _unsound[first + reached]) = (true, true);
-    }
-
+    /// <summary>What is over long since is forgotten: no chip has ten seconds of work before it.</summary>
     private void Remember(Pending pending)
     {
-        var past = _clock?.Invoke() ?? TimeSpan.MinValue;
-        while (_pending.TryPeek(out var oldest) && (oldest.End <= past || (_clock is null && _pending.Count >= 8)))
+        while (_pending.TryPeek(out var old) && old.Begin + old.Time + TimeSpan.FromSeconds(10) < pending.Begin)
             _pending.Dequeue();
         _pending.Enqueue(pending);
     }
 
-    private (int First, int Count) Units(int offset, int length)
+    private void Undo(Pending pending, TimeSpan now)
     {
-        var first = offset / _chip.ProgramUnit;
-        return (first, ((offset + length + _chip.ProgramUnit - 1) / _chip.ProgramUnit) - first);
-    }
-
-    private Cells Save(int offset, int length)
-    {
-        var (first, count) = Units(offset, length);
-        return new Cells(_programmed.AsSpan(first, count).ToArray(), _unsound.AsSpan(first, count).ToArray());
-    }
-
-    private void ShowWear(int offset, int length)
-    {
-        foreach (var cell in _worn)
+        Version++;
+        var unit = _chip.ProgramUnit;
+        if (now <= pending.Begin)
         {
-            var at = (int)(cell.Address - Base);
-            if (at >= offset && at < offset + length)
-                _bytes[at] = cell.StuckAtOne ? (byte)(_bytes[at] | (1 << cell.Bit)) : (byte)(_bytes[at] & ~(1 << cell.Bit));
+            pending.Before.CopyTo(_bytes.AsSpan(pending.Offset));
+            MarkProgrammed(pending.Offset, pending.Before.Length);
+            return;
         }
+        var share = Math.Clamp((now - pending.Begin) / pending.Time, 0, 1);
+        var noise = new Random(unchecked((int)((now.Ticks * 31) + pending.Offset)));
+        var cells = _bytes.AsSpan(pending.Offset, pending.Before.Length);
+        var reached = pending.IsErase ? 0 : (int)(share * pending.Before.Length) / unit * unit;
+        for (var i = reached; i < cells.Length; i++)
+        {
+            var unsound = pending.IsErase || i < reached + unit;
+            cells[i] = unsound ? (byte)(pending.IsErase ? pending.Before[i] | noise.Next(256) : pending.Before[i] & (pending.After[i] | noise.Next(256)))
+                : pending.Before[i];
+        }
+        var first = (pending.Offset + reached) / unit;
+        var last = pending.IsErase ? (pending.Offset + cells.Length) / unit : Math.Min(first + 1, _unsound.Length);
+        _unsound.AsSpan(first, last - first).Fill(true);
+        // What was not reached is as blank as before, but nobody may rely on it: it counts as programmed unless it reads blank.
+        MarkProgrammed(first * unit, pending.Offset + cells.Length - (first * unit));
+    }
+
+    private void MarkProgrammed(int offset, int length)
+    {
+        var unit = _chip.ProgramUnit;
+        for (var i = offset / unit; i < (offset + length + unit - 1) / unit; i++)
+            _programmed[i] = _bytes.AsSpan(i * unit, unit).ContainsAnyExcept((byte)0xFF);
+    }
+
+    /// <summary>What was left half erased or half programmed.</summary>
+    internal IEnumerable<StoredRange> UnsoundRanges()
+    {
+        var unit = _chip.ProgramUnit;
+        for (var i = 0; i < _unsound.Length; i++)
+        {
+            if (!_unsound[i])
+                continue;
+            var first = i;
+            while (i < _unsound.Length && _unsound[i])
+                i++;
+            yield return new StoredRange(first * unit, (i - first) * unit);
+        }
+    }
+
+    internal void Spoil(StoredRange range)
+    {
+        var unit = _chip.ProgramUnit;
+        if (range.Offset >= 0 && range.Length >= 0 && (long)range.Offset + range.Length <= _bytes.Length)
+            _unsound.AsSpan(range.Offset / unit, range.Length / unit).Fill(true);
     }
 
     /// <summary>Puts bytes there without time, wear or rules: how the printer's story begins, or what a folder kept.</summary>
@@ -236,30 +220,4 @@ public sealed class VirtualFlash
         _pending.Clear();
         Version++;
     }
-
-    /// <summary>The state of the cells that their bytes do not show, for a folder: two bits a unit, programmed and unsound.</summary>
-    internal byte[] SaveCells()
-    {
-        var packed = new byte[(_programmed.Length + 3) / 4];
-        for (var i = 0; i < _programmed.Length; i++)
-            packed[i / 4] |= (byte)(((_programmed[i] ? 1 : 0) | (_unsound[i] ? 2 : 0)) << (i % 4 * 2));
-        return packed;
-    }
-
-    /// <summary>Puts back what <see cref="SaveCells"/> gave, after <see cref="Preset"/>. False when it is not of this flash.</summary>
-    internal bool RestoreCells(ReadOnlySpan<byte> packed)
-    {
-        if (packed.Length != (_programmed.Length + 3) / 4)
-            return false;
-        for (var i = 0; i < _programmed.Length; i++)
-        {
-            var bits = packed[i / 4] >> (i % 4 * 2);
-            (_programmed[i], _unsound[i]) = ((bits & 1) != 0, (bits & 2) != 0);
-        }
-        Version++;
-        return true;
-    }
 }
-
-/// <summary>One bit of flash that no longer changes.</summary>
-public readonly record struct WornCell(uint Address, int Bit, bool StuckAtOne);

@@ -2,307 +2,187 @@ using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Virtual;
 
-/// <summary>What a transfer costs on the virtual bus, apart from what the chip does. A flash can not be faster than these add up to.</summary>
-public static class BusTimes
+/// <summary>Control transfers to a virtual board, in the bus's own time and with its faults.</summary>
+internal sealed class VirtualUsb : IUsbDevice
 {
-    /// <summary>A control transfer at full speed: setup, status and what a host needs in between.</summary>
-    public static readonly TimeSpan Control = TimeSpan.FromMicroseconds(200);
+    private readonly VirtualPrinter _printer;
+    private readonly VirtualPrinter.Present _present;
 
-    /// <summary>Each byte of a control transfer's data (64-byte packets).</summary>
-    public static readonly TimeSpan ControlByte = TimeSpan.FromMicroseconds(1.6);
-
-    /// <summary>A bulk transfer.</summary>
-    public static readonly TimeSpan Bulk = TimeSpan.FromMicroseconds(100);
-
-    public static readonly TimeSpan BulkByte = TimeSpan.FromMicroseconds(1);
-
-    /// <summary>A byte on a UART: start bit, eight, stop bit, and the parity bit where there is one.</summary>
-    public static TimeSpan UartByte(SerialMode mode) => TimeSpan.FromSeconds((mode.EvenParity ? 11.0 : 10.0) / mode.Baud);
-}
-
-/// <summary>One stay of a device on the bus, or a wired serial port.</summary>
-internal sealed class Stay(Device device, UsbFunction? function, SerialWire? wire, VirtualBoard? board)
-{
-    private readonly List<Pause> _waiting = [];
-
-    public Device Device { get; } = device;
-
-    public UsbFunction? Function { get; } = function;
-
-    public SerialWire? Wire { get; } = wire;
-
-    public VirtualBoard? Board { get; } = board;
-
-    /// <summary>The device is no longer there, though it may still be listed.</summary>
-    public bool HasLeft { get; set; }
-
-    /// <summary>No longer listed.</summary>
-    public bool IsGone { get; private set; }
-
-    /// <summary>Who has it open here.</summary>
-    public string? Opener { get; set; }
-
-    /// <summary>How many transfers answers of the device are still to lose: AnswerLost on a serial write.</summary>
-    public int AnswersToLose { get; set; }
-
-    public void End()
+    public VirtualUsb(VirtualPrinter printer, VirtualPrinter.Present present)
     {
-        (HasLeft, IsGone) = (true, true);
-        foreach (var pause in _waiting)
-            pause.Wake();
+        (_printer, _present) = (printer, present);
+        Configuration = present.Function!.Configuration;
     }
 
-    public Pause Waiter(VirtualTime time)
-    {
-        var pause = new Pause(time);
-        _waiting.Add(pause);
-        return pause;
-    }
+    public Device Device => _present.Device;
 
-    public void Forget(Pause pause) => _waiting.Remove(pause);
+    public ReadOnlyMemory<byte> Configuration { get; }
 
-    public DeviceGoneException Gone() => new(Device.ToString());
-}
-
-internal sealed class VirtualUsbDevice(VirtualPrinter printer, Stay stay) : IUsbDevice
-{
-    private readonly Pause _pause = stay.Waiter(printer.Time);
-    private bool _closed;
-
-    public Device Device => stay.Device;
-
-    public ReadOnlyMemory<byte> Configuration => stay.Function!.Configuration;
-
-    public async ValueTask ClaimAsync(byte interfaceNumber, byte alternate)
-    {
-        const int SetInterface = 11;
-        await ControlAsync(new UsbSetup(0x01, SetInterface, alternate, interfaceNumber), Memory<byte>.Empty, TimeSpan.FromSeconds(1));
-    }
+    public async ValueTask ClaimAsync(byte interfaceNumber, byte alternate) =>
+        await ControlAsync(new UsbSetup(0x01, 11, alternate, interfaceNumber), Memory<byte>.Empty, TimeSpan.FromSeconds(1));
 
     public async ValueTask<UsbTransfer> ControlAsync(UsbSetup setup, Memory<byte> data, TimeSpan timeout)
     {
-        ObjectDisposedException.ThrowIf(_closed, this);
-        if (data.Length > ushort.MaxValue)
-            throw new ArgumentException($"A control transfer carries at most 65535 bytes, not {data.Length}.", nameof(data));
-        var fault = printer.NextTransfer(stay);
-        var out_ = setup.IsIn ? TimeSpan.Zero : data.Length * BusTimes.ControlByte;
-        await OnBus(BusTimes.Control + out_);
-        if (stay.HasLeft)
-            return new UsbTransfer(UsbStatus.Error, 0); // still listed, but nobody answers
+        var fault = _printer.NextTransfer(_present.Board!);
+        var isUpload = setup is { RequestType: 0xA1, Request: 2 };
+        await Task.Delay(VirtualPrinter.ControlOverhead + (VirtualPrinter.ControlByte * data.Length), _printer.Time);
+        if (_present.Function is not { } function)
+            throw new DeviceGoneException(Device.ToString());
         switch (fault?.Kind)
         {
-            case TransferFaultKind.Lost:
-                await OnBus(timeout);
-                return new UsbTransfer(UsbStatus.Timeout, 0);
-            case TransferFaultKind.Stalled:
+            case TransferFaultKind.Stall:
                 return new UsbTransfer(UsbStatus.Stall, 0);
             case TransferFaultKind.BusError:
                 return new UsbTransfer(UsbStatus.Error, 0);
-            case TransferFaultKind.Late when fault.Delay >= timeout:
-                await OnBus(timeout);
-                return new UsbTransfer(UsbStatus.Timeout, 0);
-            case TransferFaultKind.Late:
-                await OnBus(fault.Delay);
-                break;
+            case TransferFaultKind.Timeout:
+                await Task.Delay(timeout, _printer.Time);
+                return _present.Function is null ? throw new DeviceGoneException(Device.ToString()) : new UsbTransfer(UsbStatus.Timeout, 0);
         }
-        var reply = stay.Function!.Control(setup, data, printer.Time.Now);
-        if (reply.Hold >= timeout || fault?.Kind == TransferFaultKind.AnswerLost)
-        {
-            await OnBus(timeout);
+        var answer = function.Control(setup, data.Span, _printer.Time.Now);
+        var delay = answer.Delay + (fault?.Kind == TransferFaultKind.Late ? fault.Time.Duration() : TimeSpan.Zero);
+        var isInTime = delay <= timeout;
+        if (delay > TimeSpan.Zero)
+            await Task.Delay(isInTime ? delay : timeout, _printer.Time);
+        if (_present.Function is null)
+            throw new DeviceGoneException(Device.ToString());
+        if (!isInTime)
             return new UsbTransfer(UsbStatus.Timeout, 0);
-        }
-        if (setup.IsIn || reply.Hold > TimeSpan.Zero)
-            await OnBus(reply.Hold + (setup.IsIn ? reply.Length * BusTimes.ControlByte : TimeSpan.Zero));
-        if (fault?.Kind == TransferFaultKind.ReadWrong && setup.IsIn && reply.Length >= 32)
-            data.Span[reply.Length / 3] ^= 0x04;
-        return new UsbTransfer(reply.Status, reply.Length);
-    }
-
-    private async ValueTask OnBus(TimeSpan time)
-    {
-        if (!stay.IsGone)
-            await _pause.WaitAsync(time);
-        if (stay.IsGone)
-            throw stay.Gone();
+        if (fault?.Kind == TransferFaultKind.WrongReadBack && isUpload && answer.Length > 0)
+            data.Span[answer.Length / 2] ^= 0x10;
+        return new UsbTransfer(answer.Status, fault?.Kind == TransferFaultKind.Short ? answer.Length / 2 : answer.Length);
     }
 
     public ValueTask DisposeAsync()
     {
-        if (!_closed)
-        {
-            _closed = true;
-            stay.Forget(_pause);
-            stay.Opener = null;
-        }
+        _present.IsHeld = false;
         return ValueTask.CompletedTask;
     }
 }
 
-/// <summary>An open serial port: what arrives is kept until it is read, also when the device has left meanwhile.</summary>
-internal sealed class VirtualSerialLine : ByteLine
+/// <summary>A serial line to a virtual board, USB or UART. What is written is on its way at once; both directions take the bus's time.</summary>
+internal sealed class VirtualLine : ByteLine
 {
     private readonly VirtualPrinter _printer;
-    private readonly Stay _stay;
-    private readonly SerialMode _mode;
-    private readonly SerialWire _wire;
-    private readonly Pause _reading;
-    private readonly Pause _writing;
-    private readonly Queue<ReadOnlyMemory<byte>> _arrived = new();
-    private ReadOnlyMemory<byte> _rest;
-    private TimeSpan _lastArrival;
-    private bool _closed;
+    private readonly VirtualPrinter.Present _present;
+    private readonly VirtualBoard _board;
+    private readonly bool _isUart;
+    private readonly Queue<byte[]> _incoming = new();
+    private int _taken;                      // of the first of them
+    private TimeSpan _outFree;               // when the line has carried what was written
+    private TimeSpan _inFree;
+    private TransferFault? _fault;           // of the frame that the program works on
+    private TaskCompletionSource<bool>? _reader;
+    private object? _limit;
+    private bool _isOpen = true;
 
-    public VirtualSerialLine(VirtualPrinter printer, Stay stay, SerialMode mode)
+    public VirtualLine(VirtualPrinter printer, VirtualPrinter.Present present)
     {
-        (_printer, _stay, _mode, _wire) = (printer, stay, mode, stay.Wire!);
-        _reading = stay.Waiter(printer.Time);
-        _writing = stay.Waiter(printer.Time);
-        (stay.Function as CdcAcm)?.Set(mode.Baud, dtr: true, printer.Time.Now);
-        _wire.Listen(Answer);
+        (_printer, _present, _board) = (printer, present, present.Board!);
+        _isUart = present.Device.Usb is null;
+        _board.Answered = Answered;
+        present.Gone = Wake;
     }
 
-    public override Device Device => _stay.Device;
+    public override Device Device => _present.Device;
 
-    private TimeSpan TimeOf(int bytes) =>
-        _wire.Baud is null ? BusTimes.Bulk + (bytes * BusTimes.BulkByte) : bytes * BusTimes.UartByte(_mode);
+    private bool IsGone => !_isUart && _present.Function is null;
 
-    private bool CanDamage => _wire.Baud is not null || _printer.Faults.DamagesUsb;
-
-    public override async ValueTask WriteAsync(ReadOnlyMemory<byte> frame)
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> frame)
     {
-        ObjectDisposedException.ThrowIf(_closed, this);
-        var fault = _printer.NextTransfer(_stay);
-        if (!_stay.IsGone)
-            await _writing.WaitAsync(TimeOf(frame.Length));
-        if (_stay.IsGone)
-            throw _stay.Gone();
-        if (_stay.HasLeft)
-            return;
-        switch (fault?.Kind)
-        {
-            case TransferFaultKind.Lost or TransferFaultKind.Stalled or TransferFaultKind.BusError:
-                return;
-            case TransferFaultKind.Late:
-                _printer.Time.Schedule(fault.Delay, () => Deliver(frame.Span));
-                return;
-            case TransferFaultKind.Doubled:
-                Deliver(frame.Span);
-                break;
-            case TransferFaultKind.AnswerLost:
-                _stay.AnswersToLose++;
-                break;
-            case TransferFaultKind.Damaged when CanDamage:
-                frame = Damage(frame);
-                break;
-        }
-        Deliver(frame.Span);
-    }
-
-    private void Deliver(ReadOnlySpan<byte> frame)
-    {
-        if (_stay.HasLeft)
-            return;
-        if (_wire.Baud is { } baud && baud != _mode.Baud)
-            _wire.Receive(Garbage(frame), _printer.Time.Now);
-        else
-            _wire.Receive(frame, _printer.Time.Now);
-    }
-
-    /// <summary>The chip has an answer for us, some time from now.</summary>
-    private void Answer(ReadOnlyMemory<byte> bytes, TimeSpan delay)
-    {
-        var fault = _printer.NextTransfer(_stay);
-        if (_stay.AnswersToLose > 0)
-        {
-            _stay.AnswersToLose--;
-            return;
-        }
-        switch (fault?.Kind)
-        {
-            case TransferFaultKind.Lost or TransferFaultKind.AnswerLost or TransferFaultKind.Stalled or TransferFaultKind.BusError:
-                return;
-            case TransferFaultKind.Late:
-                delay += fault.Delay;
-                break;
-            case TransferFaultKind.Doubled:
-                Arrive(bytes, delay);
-                break;
-            case TransferFaultKind.Damaged when CanDamage:
-                bytes = Damage(bytes);
-                break;
-        }
-        if (_wire.Baud is { } baud && baud != _mode.Baud)
-            bytes = Garbage(bytes.Span);
-        Arrive(bytes, delay);
-    }
-
-    private void Arrive(ReadOnlyMemory<byte> bytes, TimeSpan delay)
-    {
+        var fault = _printer.NextTransfer(_board);
+        if (IsGone)
+            return ValueTask.FromException(new DeviceGoneException(Device.ToString()));
+        var bytes = frame.ToArray();
+        if (fault?.Kind == TransferFaultKind.Damaged && _isUart)
+            bytes[bytes.Length / 2] ^= 0x04;
         var now = _printer.Time.Now;
-        var begin = now + delay;
-        _lastArrival = (begin > _lastArrival ? begin : _lastArrival) + TimeOf(bytes.Length);
-        _printer.Time.Schedule(_lastArrival - now, () =>
+        _outFree = (_outFree > now ? _outFree : now) + TimeOf(bytes.Length);
+        if (fault?.Kind == TransferFaultKind.Lost && _isUart)
+            return ValueTask.CompletedTask;
+        _printer.Time.Schedule(_outFree - now, () =>
         {
-            if (_stay.HasLeft || _closed)
+            if (IsGone || _board.Program is not { } program)
                 return;
-            _arrived.Enqueue(bytes);
-            _reading.Wake();
+            _fault = fault;
+            program.Receive(bytes, _printer.Time.Now);
+            _fault = null;
         });
+        return ValueTask.CompletedTask;
     }
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, TimeSpan timeout)
     {
-        ObjectDisposedException.ThrowIf(_closed, this);
-        if (_rest.IsEmpty && !_arrived.TryDequeue(out _rest))
+        if (_incoming.Count == 0)
         {
-            if (_stay.IsGone)
-                throw _stay.Gone();
-            if (timeout == TimeSpan.Zero)
+            if (IsGone)
+                throw new DeviceGoneException(Device.ToString());
+            if (timeout <= TimeSpan.Zero)
                 return 0;
-            await _reading.WaitAsync(timeout);
-            if (!_arrived.TryDequeue(out _rest))
-                return _stay.IsGone ? throw _stay.Gone() : 0;
+            var reader = _reader = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+            _limit = _printer.Time.Schedule(timeout, static line => ((VirtualLine)line!).Wake(), this);
+            await reader.Task;
+            if (_incoming.Count == 0)
+                return IsGone ? throw new DeviceGoneException(Device.ToString()) : 0;
         }
-        var read = 0;
-        while (read < buffer.Length && (!_rest.IsEmpty || _arrived.TryDequeue(out _rest)))
+        var first = _incoming.Peek().AsMemory(_taken);
+        var length = Math.Min(first.Length, buffer.Length);
+        first[..length].CopyTo(buffer);
+        _taken += length;
+        if (length == first.Length)
         {
-            var part = _rest[..Math.Min(_rest.Length, buffer.Length - read)];
-            part.CopyTo(buffer[read..]);
-            _rest = _rest[part.Length..];
-            read += part.Length;
+            _incoming.Dequeue();
+            _taken = 0;
         }
-        return read;
-    }
-
-    private static byte[] Damage(ReadOnlyMemory<byte> bytes)
-    {
-        var damaged = bytes.ToArray();
-        damaged[damaged.Length / 2] ^= 0x10;
-        return damaged;
-    }
-
-    /// <summary>What a UART makes of another rate.</summary>
-    private static byte[] Garbage(ReadOnlySpan<byte> bytes)
-    {
-        var garbage = bytes.ToArray();
-        for (var i = 0; i < garbage.Length; i++)
-            garbage[i] = (byte)((garbage[i] * 0x35) | 0x80);
-        return garbage;
+        return length;
     }
 
     public override ValueTask DisposeAsync()
     {
-        if (!_closed)
-        {
-            _closed = true;
-            _wire.Listen(null);
-            if (!_stay.HasLeft)
-                (_stay.Function as CdcAcm)?.Set(null, dtr: false, _printer.Time.Now);
-            _reading.Wake();
-            _stay.Forget(_reading);
-            _stay.Forget(_writing);
-            _stay.Opener = null;
-        }
+        if (_isOpen)
+            (_isOpen, _present.IsHeld, _board.Answered, _present.Gone) = (false, false, null, null);
         return ValueTask.CompletedTask;
     }
+
+    /// <summary>The program has an answer, ready after a delay.</summary>
+    private void Answered(ReadOnlyMemory<byte> bytes, TimeSpan delay)
+    {
+        if (_fault?.Kind == TransferFaultKind.Lost)
+            return;
+        var answer = bytes.ToArray();
+        if (_fault?.Kind == TransferFaultKind.AnswerDamaged && _isUart)
+            answer[answer.Length / 2] ^= 0x20;
+        if (_fault?.Kind == TransferFaultKind.Late)
+            delay += _fault.Time.Duration();
+        Carry(answer, delay);
+        if (_fault?.Kind == TransferFaultKind.Doubled)
+            Carry(answer, delay);
+    }
+
+    private void Carry(byte[] answer, TimeSpan delay)
+    {
+        var now = _printer.Time.Now;
+        var ready = now + delay;
+        // Answers keep their order: what comes later does not overtake.
+        _inFree = (_inFree > ready ? _inFree : ready) + TimeOf(answer.Length);
+        _printer.Time.Schedule(_inFree - now, () =>
+        {
+            if (!_isOpen || IsGone)
+                return;
+            _incoming.Enqueue(answer);
+            Wake();
+        });
+    }
+
+    private void Wake()
+    {
+        if (_limit is not null)
+            VirtualTime.Unschedule(_limit);
+        _limit = null;
+        _reader?.TrySetResult(true);
+        _reader = null;
+    }
+
+    private TimeSpan TimeOf(int bytes) => _isUart
+        ? TimeSpan.FromMicroseconds(bytes * 40)   // 250000 baud, 10 bits a byte
+        : VirtualPrinter.BulkOverhead + (VirtualPrinter.BulkByte * bytes);
 }

@@ -4,331 +4,288 @@ using RatOS.Flash.Hardware;
 namespace RatOS.Flash.Virtual;
 
 /// <summary>
-/// A printer made of memory: boards on a bus, with Klipper beside them, in virtual time. It follows the facts and not what a flasher would like,
-/// it goes wrong exactly where its <see cref="Faultiness"/> says, and it does the same every time.
+/// A printer made of memory: boards, buses and Klipper, on virtual time. Faithful to the facts, merciless with faults, and the same again each time.
 /// </summary>
-public sealed partial class VirtualPrinter : IHardware
+public sealed class VirtualPrinter : IHardware
 {
-    private readonly List<Stay> _stays = [];
-    private readonly List<TaskCompletionSource<DeviceList>> _waiters = [];
-    private readonly Dictionary<VirtualBoard, int> _attached = []; // counts what a board's connector went through
-    private readonly ILookup<int, TransferFault> _transferFaults;
-    private DeviceList _list = new(1, []);
-    private bool _began;
-    private int _lastNumber;
-    private int _enumerations;
-    private int _touches;
-    private int _leaves;
-    private int _deaf;
+    /// <summary>The bus as modelled: full-speed USB, one control transfer's overhead and its bytes, one bulk transfer's and its bytes.</summary>
+    public static readonly TimeSpan ControlOverhead = TimeSpan.FromMicroseconds(200);
 
-    internal VirtualPrinter(VirtualTime time, Scenario scenario, Faultiness faults, ImmutableArray<BoardSetup> boards)
+    /// <inheritdoc cref="ControlOverhead"/>
+    public static readonly TimeSpan ControlByte = TimeSpan.FromMicroseconds(1.6);
+
+    /// <inheritdoc cref="ControlOverhead"/>
+    public static readonly TimeSpan BulkOverhead = TimeSpan.FromMicroseconds(50);
+
+    /// <inheritdoc cref="ControlOverhead"/>
+    public static readonly TimeSpan BulkByte = TimeSpan.FromMicroseconds(1);
+
+    /// <summary>From the pull-up on D+ until the computer lists the device: debounce, resets, descriptors.</summary>
+    private static readonly TimeSpan Enumeration = TimeSpan.FromMilliseconds(300);
+
+    private readonly List<Present> _present = [];
+    private readonly List<(long Generation, TaskCompletionSource<DeviceList> Waiter)> _waiters = [];
+    private readonly Dictionary<VirtualBoard, object> _arriving = [];
+    private readonly Dictionary<VirtualBoard, string> _lastPort = [];
+    private readonly ImmutableDictionary<int, TransferFault> _transferFaults;
+    private readonly bool _goesElsewhere;
+    private string? _nextPort;
+    private DeviceList _list = new(0, []);
+    private int _number;
+    private int _transfers;
+    private bool _returnsLate;
+
+    private VirtualPrinter(Scenario scenario, VirtualTime time, Faultiness faults)
     {
-        (Time, Scenario, Faults) = (time, scenario, faults);
-        _transferFaults = faults.Transfers.ToLookup(fault => fault.At);
-        Boards = [.. boards.Select(setup => new VirtualBoard(this, setup))];
+        (Scenario, Time, Faults) = (scenario, time, faults);
+        _transferFaults = faults.Transfers.GroupBy(fault => fault.Index).ToImmutableDictionary(group => group.Key, group => group.First());
+        (_nextPort, _goesElsewhere) = (faults.ReturnsAt, faults.ReturnsAt is not null);
         Klippy = new VirtualKlippy(this);
-        time.AddWitness(() => _waiters.Count > 0 ? $"{_waiters.Count} wait for a change of the bus" : null);
-    }
-
-    public VirtualTime Time { get; }
-
-    public Scenario Scenario { get; }
-
-    public Faultiness Faults { get; }
-
-    public ImmutableArray<VirtualBoard> Boards { get; }
-
-    public VirtualKlippy Klippy { get; }
-
-    /// <summary>The version of Klipper on this printer's host: what a build's firmware says of itself.</summary>
-    public string HostVersion => Scenario.HostVersion;
-
-    /// <summary>Transfers so far, as <see cref="Faultiness.Transfers"/> counts them.</summary>
-    public int Transfers { get; private set; }
-
-    /// <summary>The board of a name.</summary>
-    public VirtualBoard this[string name] => Boards.First(board => board.Name == name);
-
-    /// <summary>The image that this printer's host would build for a board.</summary>
-    public byte[] BuildFirmware(VirtualBoard board) => VirtualFirmware.Build(board.Chip, board.Setup.Start, HostVersion);
-
-    /// <summary>The mains of all boards; the host has its own.</summary>
-    public void PowerOff()
-    {
-        foreach (var board in Boards)
-            board.PowerOff();
-    }
-
-    public void PowerOn()
-    {
-        foreach (var board in Boards)
-            board.PowerOn();
-    }
-
-    /// <summary>Builds the printer of a scenario, its boards on the bus.</summary>
-    /// <param name="faults">What goes wrong; null for what the scenario has of itself.</param>
-    /// <exception cref="FlashException">There is no such scenario.</exception>
-    public static VirtualPrinter Create(string scenario, VirtualTime time, Faultiness? faults = null) => FindScenario(scenario).Build(time, faults);
-
-    private static Scenario FindScenario(string name) =>
-        Scenario.Find(name) ?? throw RatOS.Flash.Faults.UnknownScenario(name, Scenario.All.Select(scenario => scenario.Name));
-
-    /// <summary>From here on time passes: boards need theirs to come onto the bus, and faults strike.</summary>
-    internal void Begin()
-    {
-        _began = true;
-        Klippy.Begin();
-        foreach (var cell in Faults.Worn)
-            Boards.FirstOrDefault(board => board.Flash.Contains(cell.Address, 1))?.Flash.Wear(cell);
-        foreach (var cut in Faults.PowerCuts)
-            Time.Schedule(cut.At, () => CutPower(cut.Return));
-    }
-
-    private void CutPower(TimeSpan? back)
-    {
-        PowerOff();
-        if (back is { } after)
-            Time.Schedule(after, PowerOn);
-    }
-
-    // ---- the bus
-
-    public DeviceList Look() => _list;
-
-    public async Task<DeviceList> WaitForChangeAsync(long generation, CancellationToken cancel)
-    {
-        cancel.ThrowIfCancellationRequested();
-        if (_list.Generation != generation)
-            return _list;
-        var change = new TaskCompletionSource<DeviceList>(TaskCreationOptions.RunContinuationsAsynchronously);
-        _waiters.Add(change);
-        using var registration = cancel.Register(() =>
-        {
-            _waiters.Remove(change);
-            change.TrySetCanceled(cancel);
-        });
-        return await change.Task;
-    }
-
-    private void Changed()
-    {
-        _list = new DeviceList(_list.Generation + 1, [.. _stays.Select(stay => stay.Device)]);
-        if (!_began)
-            return;
-        var waiters = _waiters.ToList();
-        _waiters.Clear();
-        foreach (var waiter in waiters)
-            waiter.TrySetResult(_list);
-    }
-
-    /// <summary>A wired serial port, there for good.</summary>
-    internal void AddWire(VirtualBoard board) =>
-        List(new Stay(new Device { Port = board.Port, Number = 0, Node = $"/dev/{board.Port}" }, null, board.Uart, board));
-
-    /// <summary>A device on the bus that is none of the printer's boards.</summary>
-    internal void AddForeign(string port, UsbFunction function) => List(Enumerate(port, function, board: null));
-
-    private void List(Stay stay)
-    {
-        _stays.Add(stay);
+        foreach (var stranger in scenario.Strangers)
+            _present.Add(new Present(stranger with { Number = ++_number }, null, null));
+        Boards = [.. scenario.Boards.Select(setup => new VirtualBoard(this, setup))];
         Changed();
     }
 
-    private Stay Enumerate(string port, UsbFunction function, VirtualBoard? board)
+    /// <summary>One device that is listed; of a board that has left but lingers the function is null.</summary>
+    internal sealed class Present(Device device, VirtualBoard? board, UsbFunction? function)
     {
-        var node = function is not CdcAcm ? null : Enumerable.Range(0, int.MaxValue).Select(n => $"/dev/ttyACM{n}")
-            .First(name => !_stays.Exists(stay => stay.Device.Node == name));
-        return new Stay(
-            new Device
-            {
-                Port = port,
-                Number = ++_lastNumber,
-                Usb = function.Id,
-                Manufacturer = Text(0),
-                Product = Text(1),
-                Serial = Text(2),
-                Release = function.Release,
-                Node = node,
-            },
-            function, (function as CdcAcm)?.Wire, board);
+        public Device Device { get; } = device;
 
-        string? Text(int index) => function.Strings[index].Length > 0 ? function.Strings[index] : null;
+        public VirtualBoard? Board { get; } = board;
+
+        public UsbFunction? Function { get; set; } = function;
+
+        public bool IsHeld { get; set; }
+
+        /// <summary>Told when this stay is over.</summary>
+        public Action? Gone { get; set; }
     }
 
-    /// <summary>A board's connector shows a function: it is listed when the host has enumerated it.</summary>
-    internal void Attach(VirtualBoard board, UsbFunction function)
+    public static ImmutableArray<Scenario> Scenarios => Scenario.All;
+
+    public Scenario Scenario { get; }
+
+    public ImmutableArray<VirtualBoard> Boards { get; private init; }
+
+    public VirtualKlippy Klippy { get; }
+
+    public VirtualTime Time { get; }
+
+    public Faultiness Faults { get; }
+
+    /// <summary>Version of Klipper on this computer: what a build would make.</summary>
+    public const string HostVersion = "v0.13.0-730-g84104bbbd";
+
+    /// <summary>Transfers so far: what <see cref="TransferFault.Index"/> counts.</summary>
+    public int Transfers => _transfers;
+
+    /// <summary>The printer's boards as its configuration names them; the port is where each was last seen.</summary>
+    public IReadOnlyList<PrinterBoard> PrinterBoards => [.. Boards.Select(board => new PrinterBoard(board.Name, board.Board)
     {
-        var attempt = _attached[board] = _attached.GetValueOrDefault(board) + 1;
-        if (!_began)
-        {
-            List(Enumerate(board.Port, function, board));
-            return;
-        }
-        var index = _enumerations++;
-        var time = Faults.EnumerationTime;
-        foreach (var fault in Faults.Enumerations.Where(fault => fault.At == index))
-        {
-            switch (fault.Kind)
-            {
-                case EnumerationFaultKind.Slow:
-                    time = TimeSpan.FromSeconds(8);
-                    break;
-                case EnumerationFaultKind.OtherPort:
-                    board.MoveTo("1-1.9");
-                    break;
-                case EnumerationFaultKind.OtherSerial:
-                    function.Strings = function.Strings.SetItem(2, "12345");
-                    break;
-                case EnumerationFaultKind.Never:
-                    return;
-            }
-        }
-        // A host takes a new device for one only after the old one is off its list.
-        var lingers = _stays.Exists(stay => stay.Board == board) ? Faults.Lingers : TimeSpan.Zero;
-        Time.Schedule(time > lingers ? time : lingers + TimeSpan.FromMilliseconds(1), () =>
-        {
-            if (_attached[board] == attempt)
-                List(Enumerate(board.Port, function, board));
-        });
+        Serial = board.Setup.Serial,
+        Port = _lastPort.GetValueOrDefault(board, board.Setup.Port),
+        OnlyByPort = Boards.Count(other => other.Setup.Serial == board.Setup.Serial) > 1,
+        RunningVersion = board.RunningFirmware?.Version,
+    })];
+
+    /// <summary>A printer at its story's beginning, with Klipper running.</summary>
+    /// <exception cref="FlashException">No such scenario.</exception>
+    public static VirtualPrinter Create(string scenario, VirtualTime time, Faultiness? faults = null)
+    {
+        var found = Scenario.Find(scenario);
+        var printer = new VirtualPrinter(found, time, faults is null || faults == Faultiness.None ? found.Faults : faults);
+        foreach (var board in printer.Boards)
+            board.Begin(board.Setup.State);
+        printer.Settle();
+        return printer;
     }
 
-    /// <summary>Nothing is on a board's connector any more.</summary>
-    internal void Detach(VirtualBoard board)
+    /// <summary>The printer as <see cref="Save"/> left it in a folder, or at its beginning when there is none.</summary>
+    /// <exception cref="FlashException">No such scenario, or the folder is damaged.</exception>
+    public static VirtualPrinter Load(string folder, string scenario, VirtualTime time, Faultiness? faults = null)
     {
-        _attached[board] = _attached.GetValueOrDefault(board) + 1;
-        Klippy.Lost(board);
-        if (_stays.Find(stay => stay.Board == board && !stay.HasLeft) is not { } left)
-            return;
-        left.HasLeft = true;
-        if (Faults.Lingers > TimeSpan.Zero)
-            Time.Schedule(Faults.Lingers, () => Remove(left));
-        else
-            Remove(left);
+        if (VirtualStore.Load(folder) is not { } states)
+            return Create(scenario, time, faults);
+        var found = Scenario.Find(scenario);
+        var printer = new VirtualPrinter(found, time, faults is null || faults == Faultiness.None ? found.Faults : faults);
+        foreach (var board in printer.Boards)
+            VirtualStore.Restore(folder, states, board);
+        printer.Settle();
+        return printer;
     }
 
-    private void Remove(Stay stay)
+    public void Save(string folder) => VirtualStore.Save(folder, this);
+
+    // ---- IHardware
+
+    public DeviceList Look() => _list;
+
+    public Task<DeviceList> WaitForChangeAsync(long generation, CancellationToken cancel)
     {
-        if (_stays.Remove(stay))
-        {
-            stay.End();
-            Changed();
-        }
+        if (_list.Generation > generation)
+            return Task.FromResult(_list);
+        cancel.ThrowIfCancellationRequested();
+        var waiter = new TaskCompletionSource<DeviceList>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _waiters.Add((generation, waiter));
+        if (cancel.CanBeCanceled)
+            cancel.Register(() => waiter.TrySetCanceled(cancel));
+        return waiter.Task;
     }
 
-    /// <summary>Whether a board is listed as what it is now.</summary>
-    internal bool IsListed(VirtualBoard board) => _stays.Exists(stay => stay.Board == board && !stay.HasLeft);
-
-    internal IEnumerable<Stay> Stays => _stays;
-
-    // ---- opening
-
-    public Task<IUsbDevice> OpenUsbAsync(Device device)
+    public async Task<IUsbDevice> OpenUsbAsync(Device device)
     {
-        var stay = Find(device);
-        if (stay.Function is null)
-            throw RatOS.Flash.Faults.NoSuchPort(device.ToString(), Seen());
-        Take(stay, isSerial: false);
-        return Task.FromResult<IUsbDevice>(new VirtualUsbDevice(this, stay));
+        await Task.Delay(TimeSpan.FromMilliseconds(1), Time);
+        return new VirtualUsb(this, Take(device));
     }
 
-    public Task<ByteLine> OpenSerialAsync(Device device, SerialMode mode)
+    public async Task<ByteLine> OpenSerialAsync(Device device, SerialMode mode)
     {
-        var stay = Find(device);
-        if (stay.Wire is null)
-            throw RatOS.Flash.Faults.NoSuchPort(device.ToString(), Seen());
-        Take(stay, isSerial: true);
-        return Task.FromResult<ByteLine>(new VirtualSerialLine(this, stay, mode));
+        await Task.Delay(TimeSpan.FromMilliseconds(1), Time);
+        return new VirtualLine(this, Take(device));
     }
 
     public async Task TouchAsync(Device device, int baud)
     {
-        if (_stays.Find(stay => stay.Device.IsSameStay(device)) is not { } stay)
+        await Task.Delay(TimeSpan.FromMilliseconds(1), Time);
+        var present = Take(device);
+        present.IsHeld = false;
+        if (present.Function is not CdcAcm port)
             return;
-        if (stay.Wire is null)
-            throw RatOS.Flash.Faults.NoSuchPort(device.ToString(), Seen());
-        Take(stay, isSerial: true);
-        try
-        {
-            if (stay.Function is not CdcAcm port || stay.HasLeft)
-                return;
-            port.Set(null, dtr: true, Time.Now);
-            port.Set(baud, dtr: true, Time.Now);
-            port.Set(null, dtr: false, Time.Now);
-            await Task.Delay(4 * BusTimes.Control, Time);
-        }
-        finally
-        {
-            stay.Opener = null;
-        }
+        _transfers++;
+        // Open raises DTR; then the rate, then DTR falls.
+        byte[] coding = [(byte)baud, (byte)(baud >> 8), (byte)(baud >> 16), (byte)(baud >> 24), 0, 0, 8];
+        port.Control(new UsbSetup(0x21, 0x22, 1, 0), [], Time.Now);
+        port.Control(new UsbSetup(0x21, 0x20, 0, 0), coding, Time.Now);
+        port.Control(new UsbSetup(0x21, 0x22, 0, 0), [], Time.Now);
     }
 
-    private Stay Find(Device device) =>
-        _stays.Find(stay => stay.Device.IsSameStay(device)) ?? throw new DeviceGoneException(device.ToString());
-
-    private string Seen() => string.Join(", ", _stays.Select(stay => stay.Device.ToString()));
-
-    private void Take(Stay stay, bool isSerial)
+    private Present Take(Device device)
     {
-        var name = stay.Device.Node ?? stay.Device.Port;
         if (Faults.NoPermission)
         {
-            throw RatOS.Flash.Faults.NoPermission(name, stay.Device.Usb is { } id && !isSerial
-                ? $"The udev rule for {id} is missing." : "The user is not in the group dialout.");
+            throw RatOS.Flash.Faults.NoPermission(
+                device.Node ?? $"{device}", "Add the udev rule for this id (99-ratos-flash.rules) and put the user into the groups plugdev and dialout.");
         }
-        var holder = stay.Opener ?? (isSerial ? Faults.PortsHeldBy ?? (Klippy.Holds(stay) ? "klippy" : null) : null);
-        if (holder is not null)
-            throw RatOS.Flash.Faults.PortHeld(name, holder);
-        stay.Opener = "RatOS.Flash itself";
+        var present = _present.FirstOrDefault(candidate => candidate.Device.IsSameStay(device) && (candidate.Function is not null || device.Usb is null))
+            ?? throw new DeviceGoneException(device.ToString());
+        if (present.Function is not RomDfu && Klippy.IsRunning && present.Board is not null)
+            throw RatOS.Flash.Faults.PortHeld(device.Node ?? device.Port, "Klipper (klippy.py, process 612)");
+        if (Faults.PortsHeldBy is { } holder && present.Function is not RomDfu)
+            throw RatOS.Flash.Faults.PortHeld(device.Node ?? device.Port, holder);
+        if (present.IsHeld)
+            throw RatOS.Flash.Faults.PortHeld(device.Node ?? device.Port, "ratos-flash itself");
+        present.IsHeld = true;
+        return present;
     }
 
-    // ---- faults
+    // ---- the bus
 
-    /// <summary>Counts a transfer. What its fault does to the world happens here; what it does to the transfer is for the caller.</summary>
-    internal TransferFault? NextTransfer(Stay stay)
+    internal void Attach(VirtualBoard board, UsbFunction function)
     {
-        var index = Transfers++;
-        TransferFault? own = null;
-        foreach (var fault in _transferFaults[index])
+        var delay = Enumeration + (_returnsLate ? Faults.ReturnsAfter : TimeSpan.Zero);
+        _arriving[board] = Time.Schedule(delay, () =>
         {
-            switch (fault.Kind)
+            _arriving.Remove(board);
+            if (_goesElsewhere && _returnsLate && _nextPort is { } elsewhere)
             {
-                case TransferFaultKind.CablePulled:
-                    After(fault.After, () => PullCable(stay, fault));
-                    break;
-                case TransferFaultKind.PowerFails:
-                    After(fault.After, () => CutPower(fault.Return));
-                    break;
-                case TransferFaultKind.KlipperStarts:
-                    After(fault.After, Klippy.StartByOthers);
-                    break;
-                default:
-                    own = fault;
-                    break;
+                _nextPort = null;
+                board.Unplug();
+                board.Plug(elsewhere);
+                return;
+            }
+            _lastPort[board] = board.Port!;
+            _present.Add(new Present(DeviceOf(board, function), board, function));
+            Changed();
+        });
+    }
+
+    internal void Detach(VirtualBoard board, TimeSpan lingers)
+    {
+        if (_arriving.Remove(board, out var arriving))
+            VirtualTime.Unschedule(arriving);
+        _returnsLate |= Time.Now > TimeSpan.Zero;
+        foreach (var present in _present.Where(candidate => candidate.Board == board && candidate.Device.Usb is not null && candidate.Function is not null).ToList())
+        {
+            present.Function = null;
+            present.Gone?.Invoke();
+            if (lingers == TimeSpan.Zero)
+                Remove(present);
+            else
+                Time.Schedule(lingers, () => Remove(present));
+        }
+    }
+
+    /// <summary>Counts a transfer, and tells what goes wrong with it.</summary>
+    internal TransferFault? NextTransfer(VirtualBoard board)
+    {
+        if (!_transferFaults.TryGetValue(++_transfers, out var fault))
+            return null;
+        switch (fault.Kind)
+        {
+            case TransferFaultKind.Unplug:
+                board.Unplug();
+                if (fault.Time >= TimeSpan.Zero)
+                    Time.Schedule(fault.Time, () => board.Plug());
+                break;
+            case TransferFaultKind.PowerCut:
+                board.PowerOff();
+                if (fault.Time >= TimeSpan.Zero)
+                    Time.Schedule(fault.Time, board.PowerOn);
+                break;
+            case TransferFaultKind.ForeignKlipper:
+                Klippy.StartedBySomebody();
+                break;
+        }
+        return fault;
+    }
+
+    private Device DeviceOf(VirtualBoard board, UsbFunction function) => new()
+    {
+        Port = board.Port!,
+        Number = ++_number,
+        Usb = function.Id,
+        Manufacturer = function.Manufacturer,
+        Product = function.Product,
+        Serial = function.Serial,
+        Release = function.Release,
+        Node = function is CdcAcm ? $"/dev/ttyACM{Boards.IndexOf(board)}" : null,
+    };
+
+    private void Remove(Present present)
+    {
+        _present.Remove(present);
+        Changed();
+    }
+
+    private void Changed()
+    {
+        _list = new DeviceList(_list.Generation + 1, [.. _present.Select(present => present.Device).OrderBy(device => device.Port, StringComparer.Ordinal)]);
+        for (var i = _waiters.Count - 1; i >= 0; i--)
+        {
+            if (_waiters[i].Generation >= _list.Generation && !_waiters[i].Waiter.Task.IsCompleted)
+                continue;
+            _waiters[i].Waiter.TrySetResult(_list);
+            _waiters.RemoveAt(i);
+        }
+    }
+
+    /// <summary>The story begins when everything that was on its way is there.</summary>
+    private void Settle()
+    {
+        foreach (var board in Boards)
+        {
+            if (board.Setup.IsUart)
+                _present.Add(new Present(new Device { Port = board.Setup.Port, Number = ++_number, Node = $"/dev/{board.Setup.Port}" }, board, null));
+            board.SettleNow();
+            if (_arriving.Remove(board, out var arriving))
+            {
+                VirtualTime.Unschedule(arriving);
+                _lastPort[board] = board.Port!;
+                _present.Add(new Present(DeviceOf(board, board.Function!), board, board.Function));
             }
         }
-        return own;
+        _returnsLate = false;
+        Changed();
     }
-
-    private void PullCable(Stay stay, TransferFault fault)
-    {
-        if (stay.Board is not { } board)
-            return;
-        board.Unplug();
-        if (fault.Return is { } back)
-            Time.Schedule(back, () => board.Plug(fault.OtherPort));
-    }
-
-    private void After(TimeSpan delay, Action action)
-    {
-        if (delay > TimeSpan.Zero)
-            Time.Schedule(delay, action);
-        else
-            action();
-    }
-
-    internal bool IgnoresTouch() => _touches++ < Faults.TouchesIgnored;
-
-    internal bool IgnoresLeave() => _leaves++ < Faults.LeavesIgnored;
-
-    internal bool DeafensRom() => _began && _deaf++ < Faults.RomsDeaf;
 }

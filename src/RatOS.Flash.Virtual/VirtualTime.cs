@@ -1,288 +1,201 @@
-using System.Threading.Tasks.Sources;
-
 namespace RatOS.Flash.Virtual;
 
 /// <summary>
-/// Time that a story makes by itself: everything runs on one thread, one callback after the other, and where none is left time jumps to the next
-/// timer. Half a minute of flashing takes milliseconds and repeats exactly. With <see cref="Pace"/> it passes at the wall clock's speed instead.
+/// Time that passes only when everybody waits. One thread runs all: callbacks until none is left, then the next timer, whose moment becomes now.
+/// So a half-minute flash takes milliseconds, and the same story gives the same trace.
 /// </summary>
-/// <remarks>
-/// While a story runs, its continuations come back here through a <see cref="SynchronizationContext"/>. Only <see cref="Post"/> may be called from
-/// another thread. Waiting for the real world (a file, a key) goes through <see cref="OutsideAsync{T}"/>; else it looks like a story that is stuck.
-/// </remarks>
+/// <remarks>With a <see cref="Pace"/> it really waits between timers, for people who watch.</remarks>
 public sealed class VirtualTime : TimeProvider
 {
-    /// <summary>What the calendar shows when the story begins.</summary>
-    public static readonly DateTimeOffset Start = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+    private static readonly TimeSpan ShortestWait = TimeSpan.FromMilliseconds(5);
+    private static readonly DateTimeOffset Beginning = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
-    private readonly PriorityQueue<(Happening What, int Version), (long Due, long Order)> _coming = new(); // what was asked for first comes first
     private readonly Queue<(SendOrPostCallback Callback, object? State)> _ready = new();
-    private readonly Queue<(SendOrPostCallback Callback, object? State)> _foreign = new(); // guarded by itself
-    private readonly List<Func<string?>> _witnesses = [];
-    private readonly Context _context;
-    private volatile bool _foreignCame;
-    private long _now;
+    private readonly PriorityQueue<Entry, (long At, long Order)> _timers = new();
+    private readonly object _gate = new();
+    private readonly Queue<Action> _posted = new();   // by other threads
+    private volatile bool _hasPosted;
+    private TimeSpan _owed;   // real time
     private long _order;
-    private int _thread;
-    private int _outside;
-    private double _pace;
-    private (long Wall, long Virtual) _anchor;
+    private long _now;
 
-    public VirtualTime() => _context = new Context(this);
-
-    /// <summary>Time since the story began.</summary>
-    public TimeSpan Now => new(_now);
-
-    /// <summary>A story that lasts longer fails: bounded time is a promise that tests hold it to.</summary>
-    public TimeSpan Limit { get; set; } = TimeSpan.FromHours(1);
-
-    /// <summary>How fast time passes: 0 jumps at once, 1 is real time, n is n times faster.</summary>
-    public double Pace
+    private sealed class Entry(Action<object?> callback, object? state)
     {
-        get => _pace;
-        set
-        {
-            ArgumentOutOfRangeException.ThrowIfNegative(value);
-            _pace = value;
-            _anchor = (System.GetTimestamp(), _now);
-        }
+        public readonly object? State = state;
+        public Action<object?>? Callback = callback;   // null once it was taken back
     }
 
-    public override TimeZoneInfo LocalTimeZone => TimeZoneInfo.Utc;
+    /// <summary>Virtual seconds for each real one; 0 never waits.</summary>
+    public double Pace { get; init; }
+
+    /// <summary>A story that takes longer than this never ends.</summary>
+    public TimeSpan Limit { get; init; } = TimeSpan.FromHours(12);
+
+    /// <summary>Since the beginning.</summary>
+    public TimeSpan Now => new(_now);
 
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
 
     public override long GetTimestamp() => _now;
 
-    public override DateTimeOffset GetUtcNow() => Start + Now;
+    public override DateTimeOffset GetUtcNow() => Beginning + Now;
 
-    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
-    {
-        var timer = new Timer(this, callback, state);
-        timer.Change(dueTime, period);
-        return timer;
-    }
+    public override TimeZoneInfo LocalTimeZone => TimeZoneInfo.Utc;
 
-    /// <summary>Runs a story to its end in a time of its own. Its exception comes out as it was thrown.</summary>
-    /// <exception cref="VirtualTimeException">Nothing can ever happen again, or <see cref="Limit"/> has passed.</exception>
+    /// <summary>Runs a story on virtual time of its own.</summary>
     public static void Run(Func<VirtualTime, Task> story)
     {
         var time = new VirtualTime();
-        time.Run(() => story(time));
+        time.Run(async () =>
+        {
+            await story(time);
+            return true;
+        });
     }
 
-    /// <inheritdoc cref="Run(Func{VirtualTime, Task})"/>
-    public static T Run<T>(Func<VirtualTime, Task<T>> story)
+    /// <summary>Runs a story until its task is complete, and returns its result or throws its exception.</summary>
+    /// <exception cref="InvalidOperationException">Everybody waits, and no timer is left to end it; or <see cref="Limit"/> passed.</exception>
+    public T Run<T>(Func<Task<T>> story)
     {
-        var time = new VirtualTime();
-        return time.Run(() => story(time));
-    }
-
-    /// <summary>Runs a story to its end, here and now. Timers that are left stay for the next story.</summary>
-    /// <inheritdoc cref="Run(Func{VirtualTime, Task})" path="/exception"/>
-    public void Run(Func<Task> story) => Pump(story).GetAwaiter().GetResult();
-
-    /// <inheritdoc cref="Run(Func{Task})"/>
-    public T Run<T>(Func<Task<T>> story) => Pump(story).GetAwaiter().GetResult();
-
-    private T Pump<T>(Func<T> story)
-        where T : Task
-    {
-        if (_thread != 0)
-            throw new InvalidOperationException("This time already runs a story.");
-        var before = SynchronizationContext.Current;
-        SynchronizationContext.SetSynchronizationContext(_context);
-        _thread = Environment.CurrentManagedThreadId;
-        _anchor = (System.GetTimestamp(), _now);
+        var outer = SynchronizationContext.Current;
+        SynchronizationContext.SetSynchronizationContext(new Context(this));
         try
         {
             var task = story();
-            // A story that ends on a foreign thread wakes the pump too.
-            _ = task.ContinueWith(
-                static (_, time) => ((VirtualTime)time!).Post(static () => { }), this,
-                CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            // Completion from a foreign thread must end the wait of a paced run as well.
             while (!task.IsCompleted)
                 Step();
-            return task;
+            return task.GetAwaiter().GetResult();
         }
         finally
         {
-            _thread = 0;
-            SynchronizationContext.SetSynchronizationContext(before);
+            SynchronizationContext.SetSynchronizationContext(outer);
         }
     }
+
+    /// <summary>Runs something on this time's thread as soon as it can. The only member for other threads.</summary>
+    public void Post(Action action)
+    {
+        lock (_gate)
+        {
+            _posted.Enqueue(action);
+            _hasPosted = true;
+            Monitor.PulseAll(_gate);
+        }
+    }
+
+    /// <summary>Calls back once, after a delay of 0 or more. Those of one moment come in the order of this call.</summary>
+    /// <returns>What to give to <see cref="Unschedule"/>.</returns>
+    public object Schedule(TimeSpan delay, Action<object?> callback, object? state = null)
+    {
+        var entry = new Entry(callback, state);
+        _timers.Enqueue(entry, (_now + Math.Max(0, delay.Ticks), _order++));
+        return entry;
+    }
+
+    /// <inheritdoc cref="Schedule(TimeSpan, Action{object?}, object?)"/>
+    public object Schedule(TimeSpan delay, Action callback) => Schedule(delay, static state => ((Action)state!)(), callback);
+
+    /// <summary>Takes a callback back; nothing happens when it was called already.</summary>
+    public static void Unschedule(object entry) => ((Entry)entry).Callback = null;
+
+    /// <summary>Calls a scheduled callback now instead of at its time.</summary>
+    internal static void RunNow(object entry)
+    {
+        var (callback, state) = (((Entry)entry).Callback, ((Entry)entry).State);
+        Unschedule(entry);
+        callback?.Invoke(state);
+    }
+
+    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
+        new Timer(this, callback, state, dueTime, period);
 
     private void Step()
     {
-        TakeForeign();
-        if (_ready.TryDequeue(out var work))
+        if (_hasPosted)
         {
-            work.Callback(work.State);
+            lock (_gate)
+            {
+                while (_posted.TryDequeue(out var action))
+                    _ready.Enqueue((static state => ((Action)state!)(), action));
+                _hasPosted = false;
+            }
+        }
+        if (_ready.TryDequeue(out var next))
+        {
+            next.Callback(next.State);
             return;
         }
-        while (_coming.TryPeek(out var stale, out _) && stale.Version != stale.What.Version)
-            _coming.Dequeue();
-        if (!_coming.TryPeek(out var next, out var moment))
+        while (_timers.TryPeek(out var timer, out var due))
         {
-            if (_outside == 0)
-                throw new VirtualTimeException($"Nothing can ever happen again (at {Now}).{Testimony()}");
-            WaitForForeign(Timeout.InfiniteTimeSpan);
-        }
-        else if (moment.Due > Limit.Ticks)
-        {
-            throw new VirtualTimeException($"The story did not end within {Limit} of virtual time.{Testimony()}");
-        }
-        else if (_pace == 0 && _outside > 0)
-        {
-            WaitForForeign(Timeout.InfiniteTimeSpan);
-        }
-        else if (_pace == 0 || WaitUntil(moment.Due))
-        {
-            _coming.Dequeue();
-            _now = Math.Max(_now, moment.Due);
-            next.What.Version++;
-            next.What.Happen();
-        }
-    }
-
-    private string Testimony()
-    {
-        var pending = _witnesses.Select(witness => witness()).OfType<string>().ToList();
-        return pending.Count == 0 ? "" : $" Pending: {string.Join("; ", pending)}.";
-    }
-
-    /// <summary>Somebody who can tell what is being waited for, when nothing can happen any more; null for nothing.</summary>
-    internal void AddWitness(Func<string?> witness) => _witnesses.Add(witness);
-
-    /// <summary>Has an action run on the story's thread, after what is already queued. The one method that any thread may call; it wakes a paced wait.</summary>
-    public void Post(Action action) => Enqueue(static state => ((Action)state!)(), action);
-
-    /// <summary>Runs an action after a delay of virtual time.</summary>
-    public void Schedule(TimeSpan delay, Action action) => Add(new Callback(action), delay);
-
-    /// <summary>Waits for something that does not happen in this time, such as a file or a key: unless paced, time stands still meanwhile.</summary>
-    public async Task<T> OutsideAsync<T>(Task<T> task)
-    {
-        _outside++;
-        try
-        {
-            return await task;
-        }
-        finally
-        {
-            _outside--;
-        }
-    }
-
-    /// <inheritdoc cref="OutsideAsync{T}"/>
-    public async Task OutsideAsync(Task task)
-    {
-        _outside++;
-        try
-        {
-            await task;
-        }
-        finally
-        {
-            _outside--;
-        }
-    }
-
-    internal void Add(Happening what, TimeSpan delay)
-    {
-        if (_thread != 0 && _thread != Environment.CurrentManagedThreadId)
-            throw new InvalidOperationException("Virtual time belongs to one thread: others go through Post.");
-        _coming.Enqueue((what, what.Version), (_now + Math.Max(0, delay.Ticks), _order++));
-    }
-
-    private void Enqueue(SendOrPostCallback callback, object? state)
-    {
-        if (_thread == Environment.CurrentManagedThreadId)
-        {
-            _ready.Enqueue((callback, state));
+            if (timer.Callback is not { } callback)
+            {
+                _timers.Dequeue();
+                continue;
+            }
+            if (due.At > Limit.Ticks)
+                throw new InvalidOperationException($"the story did not end within {Limit} of virtual time");
+            if (!WaitUntil(due.At))
+                return;
+            _timers.Dequeue();
+            _now = Math.Max(_now, due.At);
+            timer.Callback = null;
+            callback(timer.State);
             return;
         }
-        lock (_foreign)
-        {
-            _foreign.Enqueue((callback, state));
-            _foreignCame = true;
-            Monitor.PulseAll(_foreign);
-        }
+        throw new InvalidOperationException($"nothing can ever happen again: at {Now} everybody waits, and no timer is left");
     }
 
-    private void TakeForeign()
+    /// <summary>Lets real time pass; false when another thread posted something first.</summary>
+    private bool WaitUntil(long at)
     {
-        if (!_foreignCame)
-            return;
-        lock (_foreign)
-        {
-            _foreignCame = false;
-            while (_foreign.TryDequeue(out var work))
-                _ready.Enqueue(work);
-        }
-    }
-
-    private void WaitForForeign(TimeSpan limit)
-    {
-        lock (_foreign)
-        {
-            if (_foreign.Count == 0)
-                Monitor.Wait(_foreign, limit);
-        }
-    }
-
-    /// <summary>Waits on the wall clock. False when something else came first.</summary>
-    private bool WaitUntil(long due)
-    {
-        var reached = _anchor.Virtual + (long)(System.GetElapsedTime(_anchor.Wall).Ticks * _pace);
-        if (reached >= due)
+        if (Pace <= 0)
             return true;
-        _now = Math.Max(_now, reached);
-        // A millisecond at least: the monitor's limit is in whole ones, and 0 would spin.
-        WaitForForeign(TimeSpan.FromMilliseconds(Math.Clamp((due - reached) / _pace / TimeSpan.TicksPerMillisecond, 1, 60_000)));
-        return false;
+        _owed += TimeSpan.FromTicks((long)((at - _now) / Pace));
+        if (_owed < ShortestWait)
+            return true;   // short waits are gathered until they are worth a real one
+        lock (_gate)
+        {
+            var begin = System.GetTimestamp();
+            if (_posted.Count == 0 && !Monitor.Wait(_gate, _owed))
+            {
+                _owed = TimeSpan.Zero;
+                return true;
+            }
+            // The rest is waited for when the same timer is next in turn again.
+            _owed = -System.GetElapsedTime(begin);
+            return false;
+        }
     }
 
-    /// <summary>Something that happens at a moment, unless its version changed in between: that is how it is called off.</summary>
-    internal abstract class Happening
+    private sealed class Timer : ITimer
     {
-        internal int Version { get; set; }
-
-        internal abstract void Happen();
-    }
-
-    private sealed class Callback(Action action) : Happening
-    {
-        internal override void Happen() => action();
-    }
-
-    private sealed class Timer(VirtualTime time, TimerCallback callback, object? state) : Happening, ITimer
-    {
+        private readonly VirtualTime _time;
+        private readonly TimerCallback _callback;
+        private readonly object? _state;
         private TimeSpan _period;
-        private bool _disposed;
+        private object? _entry;
+
+        public Timer(VirtualTime time, TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            (_time, _callback, _state) = (time, callback, state);
+            Change(dueTime, period);
+        }
 
         public bool Change(TimeSpan dueTime, TimeSpan period)
         {
-            if (_disposed)
-                return false;
-            Version++;
+            Dispose();
             _period = period;
-            if (dueTime >= TimeSpan.Zero)
-                time.Add(this, dueTime);
+            if (dueTime != Timeout.InfiniteTimeSpan)
+                _entry = _time.Schedule(dueTime, static timer => ((Timer)timer!).Fire(), this);
             return true;
-        }
-
-        internal override void Happen()
-        {
-            if (_period > TimeSpan.Zero)
-                time.Add(this, _period);
-            callback(state);
         }
 
         public void Dispose()
         {
-            _disposed = true;
-            Version++;
+            if (_entry is not null)
+                Unschedule(_entry);
+            _entry = null;
         }
 
         public ValueTask DisposeAsync()
@@ -290,59 +203,28 @@ public sealed class VirtualTime : TimeProvider
             Dispose();
             return ValueTask.CompletedTask;
         }
+
+        private void Fire()
+        {
+            _entry = _period > TimeSpan.Zero ? _time.Schedule(_period, static timer => ((Timer)timer!).Fire(), this) : null;
+            _callback(_state);
+        }
     }
 
     private sealed class Context(VirtualTime time) : SynchronizationContext
     {
-        public override void Post(SendOrPostCallback d, object? state) => time.Enqueue(d, state);
+        private readonly int _thread = Environment.CurrentManagedThreadId;
 
-        public override void Send(SendOrPostCallback d, object? state) =>
-            throw new NotSupportedException("Virtual time runs one callback after the other; nobody may wait for one.");
+        public override void Post(SendOrPostCallback d, object? state)
+        {
+            if (Environment.CurrentManagedThreadId == _thread)
+                time._ready.Enqueue((d, state));
+            else
+                time.Post(() => d(state));
+        }
+
+        public override void Send(SendOrPostCallback d, object? state) => d(state);
 
         public override SynchronizationContext CreateCopy() => this;
     }
 }
-
-/// <summary>A wait that ends when its time is over or somebody ends it, and that is used again and again: it allocates nothing.</summary>
-internal sealed class Pause(VirtualTime time) : VirtualTime.Happening, IValueTaskSource<bool>
-{
-    private ManualResetValueTaskSourceCore<bool> _core = new() { RunContinuationsAsynchronously = true };
-
-    public bool IsWaiting { get; private set; }
-
-    /// <summary>Waits. True when it was woken, false when the time was over. One at a time.</summary>
-    /// <param name="limit">Below zero: without end.</param>
-    public ValueTask<bool> WaitAsync(TimeSpan limit)
-    {
-        if (IsWaiting)
-            throw new InvalidOperationException("Two callers wait at once where only one may.");
-        _core.Reset();
-        IsWaiting = true;
-        if (limit >= TimeSpan.Zero)
-            time.Add(this, limit);
-        return new ValueTask<bool>(this, _core.Version);
-    }
-
-    public void Wake() => End(woken: true);
-
-    internal override void Happen() => End(woken: false);
-
-    private void End(bool woken)
-    {
-        if (!IsWaiting)
-            return;
-        IsWaiting = false;
-        Version++;
-        _core.SetResult(woken);
-    }
-
-    bool IValueTaskSource<bool>.GetResult(short token) => _core.GetResult(token);
-
-    ValueTaskSourceStatus IValueTaskSource<bool>.GetStatus(short token) => _core.GetStatus(token);
-
-    void IValueTaskSource<bool>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
-        _core.OnCompleted(continuation, state, token, flags);
-}
-
-/// <summary>A story that cannot go on: a bug in it, or in what it tells of.</summary>
-public sealed class VirtualTimeException(string message) : Exception(message);

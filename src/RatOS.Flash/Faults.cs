@@ -34,6 +34,12 @@ public static class Faults
         + $"{start:x8}..{start + (uint)size:x8}, where this board would run it.",
         $"Build it with the bootloader offset of this board (application start {start:x8}).");
 
+    /// <summary>Its vectors would pass for this start too, but file or code say where it belongs.</summary>
+    public static FlashException FirmwareLinkedElsewhere(uint builtFor, uint start) => new(
+        "firmware-wrong-offset",
+        $"The firmware was built for the start address {builtFor:x8}, but this board runs its firmware from {start:x8}.",
+        $"Build it with the bootloader offset of this board (application start {start:x8}).");
+
     public static FlashException FirmwareBadVectors(string why) => new(
         "firmware-bad-vectors", $"The firmware's vector table is wrong: {why}.", "Build the firmware again with this board's configuration.");
 
@@ -66,6 +72,14 @@ public static class Faults
         "boards-alike", $"More than one device could be {board}: {string.Join(", ", ports)}.",
         "Say which one with --port PORT (the USB port path, as listed), or unplug the other.");
 
+    public static FlashException WhichBootloader(string board, IEnumerable<string> ports) => new(
+        "which-bootloader",
+        $"{board} does not run Klipper, and a bootloader waits at {string.Join(", ", ports)}; whether it is this board cannot be seen from here.",
+        "If it is, say so with --port PORT.");
+
+    public static FlashException SamePort(string port, IEnumerable<string> boards) => new(
+        "same-port", $"{string.Join(" and ", boards)} are the same device, at port {port}.", "Flash it under one name, or give each its own --port.");
+
     public static FlashException NoRoad(string board, string why) => new(
         "no-road", $"{board} cannot be flashed from here: {why}.", "Flash it its vendor's way (SD card, avrdude or its own tool).");
 
@@ -77,6 +91,11 @@ public static class Faults
 
     public static FlashException Cancelled() => new(
         "cancelled", "You cancelled the flash before anything was erased.", "Nothing to repair; start it again whenever you like.");
+
+    public static FlashException ConsentMissing() => new(
+        "consent-missing", "The plan has warnings, and nobody agreed to go on.", "Read them; to flash all the same, add --yes.");
+
+    public static FlashException BadOption(string why, string remedy) => new("bad-option", $"The options do not go together: {why}.", remedy);
 
     // ---- the computer
 
@@ -100,20 +119,20 @@ public static class Faults
 
     // ---- the way into the bootloader
 
-    public static FlashException TouchIgnored(string board, double seconds, string holder) => new(
-        "touch-ignored", $"{board} never left the bus: {seconds:0.#} s after the request for its bootloader Klipper's firmware is still there{holder}.",
+    public static FlashException TouchIgnored(string board, double seconds, int times) => new(
+        "touch-ignored", $"{board} never left the bus: it was asked {times} times for its bootloader, and {seconds:0.#} s later Klipper's firmware was still there.",
         $"Switch the board's power off and on and flash again, or {Jumper}.");
 
     public static FlashException BootloaderNotSeen(string board, string port, double seconds, string hint) => new(
         "bootloader-not-seen", $"{board} left the bus, but nothing appeared at port {port} (or elsewhere) for {seconds:0.#} s.{hint}",
         $"Switch the board's power off and on, or {Jumper}; then flash again: it goes on from whatever state the board is in.");
 
+    public static FlashException NotSeenAgain(string board, string port, double seconds) => new(
+        "not-seen-again", $"{board} was reset and did not come back to port {port} within {seconds:0.#} s.", "Switch the board's power off and on, and flash again.");
+
     public static FlashException CameBackAsKlipper(string board, int times, string hint) => new(
         "came-back-as-klipper", $"{board} was asked for its bootloader {times} times and came back as Klipper each time.{hint}",
         $"Take any SD card out of the board, switch its power off and on and flash again, or {Jumper}.");
-
-    public static FlashException EnumerationElsewhere(string board, string what) => new(
-        "unexpected-device", $"{what} appeared where {board} was expected.", $"Unplug it, then {Jumper} on {board}, and flash again.");
 
     // ---- identity
 
@@ -189,6 +208,10 @@ public static class Faults
         "not-back-after-reset", $"{board} ran the new firmware, but after a reset {now} for {seconds:0.#} s: its bootloader does not start this firmware.",
         "The offset may be wrong for the bootloader in the board. Check it, " + Jumper + " and flash a firmware built for the right offset.");
 
+    public static FlashException BootloaderAfterReset(string board, string bootloader) => new(
+        "bootloader-after-reset", $"{board} runs the new firmware, but a reset brings it back into its bootloader ({bootloader}): its BOOT0 jumper is still on.",
+        "Take the jumper off and press reset, so that it starts by itself from now on. Until its next reset it runs.");
+
     public static FlashException OtherFirmwareRuns(string board, string expected, string running) => new(
         "other-firmware-runs", $"{board} runs {running}, not the firmware that was written ({expected}).", "Flash again; keep the report if it happens again.");
 
@@ -204,11 +227,11 @@ public static class Faults
 
     // ---- the virtual printer
 
-    public static FlashException UnknownScenario(string name, IEnumerable<string> all) => new(
-        "unknown-scenario", $"There is no virtual printer called '{name}'.", $"Take one of these: {string.Join(", ", all)}.");
+    public static FlashException UnknownScenario(string name) => new(
+        "unknown-scenario", $"There is no virtual printer called '{name}'.", "`ratos-flash virtual --list` shows them.");
 
-    public static FlashException VirtualFolderDamaged(string folder, string why) => new(
-        "virtual-folder-damaged", $"The virtual printer in {folder} cannot be read: {why}.", "Delete the folder; a new virtual printer is made then.");
+    public static FlashException VirtualFolder(string folder, string why) => new(
+        "virtual-folder", $"The virtual printer in {folder} cannot be used: {why}", "Put it back to its beginning with `ratos-flash virtual --reset`, or name another --folder.");
 
     // ---- ourselves
 

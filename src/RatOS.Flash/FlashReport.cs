@@ -99,6 +99,9 @@ public sealed record BoardReport
     /// <summary>True only when the running board proved it: read-back equal, and the dictionary in the image returned before and after a reset.</summary>
     public bool Ok => Fault is null && Condition == BoardCondition.Flashed;
 
+    /// <summary>The plan refused it; nothing was tried.</summary>
+    public bool Refused { get; init; }
+
     public string? OldVersion { get; init; }
 
     public string? NewVersion { get; init; }

@@ -48,6 +48,12 @@ public sealed record Mcu
 
     public uint FlashEnd => FlashBase + FlashSize;
 
+    /// <summary>Least flash that a part of this name has on the boards known; less is another chip.</summary>
+    public required uint LeastFlash { get; init; }
+
+    /// <summary>G0, G4, H7 and later: their ROM calls itself <c>DFU in FS Mode</c>, older ones <c>STM32  BOOTLOADER</c>.</summary>
+    public bool HasLaterRom => Name.StartsWith("stm32g", StringComparison.Ordinal) || Name.StartsWith("stm32h7", StringComparison.Ordinal);
+
     public bool IsStm32 => Name.StartsWith("stm32", StringComparison.Ordinal);
 
     /// <summary>Flash sectors in ascending order.</summary>
@@ -72,6 +78,8 @@ public sealed record Mcu
         Name = name,
         FlashBase = 0x0800_0000,
         FlashSize = kib * K,
+        // An F446 with half its flash and an F407 with half of its would look alike, so only the full part is believed.
+        LeastFlash = kib * K,
         RamEnd = ramEnd,
         Offsets = [.. offsets],
         // 2 MiB parts repeat the pattern in their second bank (RM0090 table 6).
@@ -90,6 +98,7 @@ public sealed record Mcu
         Name = name,
         FlashBase = 0x0800_0000,
         FlashSize = kib * K,
+        LeastFlash = kib * K,
         RamEnd = 0x2002_0000,
         Offsets = [.. offsets],
         Sectors = [128 * K],
@@ -105,6 +114,7 @@ public sealed record Mcu
         Name = name,
         FlashBase = 0x0800_0000,
         FlashSize = kib * K,
+        LeastFlash = Math.Min(kib, 64) * K,
         RamEnd = ramEnd,
         Offsets = [.. offsets],
         Sectors = [page],
@@ -130,6 +140,7 @@ public sealed record Mcu
         Name = name,
         FlashBase = 0x1000_0000,
         FlashSize = flashSize,
+        LeastFlash = 2 * K * K,
         RamEnd = ramEnd,
         Offsets = [.. offsets],
         Sectors = [4 * K],

@@ -13,13 +13,14 @@ public abstract class Bootloader : IAsyncDisposable
     /// <summary>The bootloader as people call it: <c>STM32 ROM DFU</c>, <c>Katapult v0.0.1-109-g902f335</c>.</summary>
     public abstract string Name { get; }
 
-    /// <summary>The chip as the bootloader itself named it, or as its memory layout shows; null when it does not tell.</summary>
-    public abstract string? Mcu { get; }
-
     public abstract FlashMemory Memory { get; }
 
     /// <summary>Bytes of one transfer, as the bootloader reported it.</summary>
     public abstract int BlockSize { get; }
+
+    /// <summary>Compares what the bootloader tells of its chip with what the board should have. Nothing is written before.</summary>
+    /// <exception cref="FlashException">Another chip, another application start.</exception>
+    public abstract void CheckChip(string board, Mcu mcu, uint start);
 
     /// <summary>Erases one sector. Only for memory that does not erase by itself while it is written.</summary>
     public abstract Task EraseAsync(Sector sector);

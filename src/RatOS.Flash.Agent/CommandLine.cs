@@ -1,0 +1,151 @@
+using System.CommandLine;
+
+namespace RatOS.Flash.Agent;
+
+/// <summary>The verbs and options; what they do is in <see cref="Verbs"/>.</summary>
+internal static class CommandLine
+{
+    private static readonly Option<bool> Virtual = new("--virtual") { Description = "Use the virtual printer: no hardware is needed or touched", Recursive = true };
+
+    private static readonly Option<string?> Scenario = new("--scenario")
+    {
+        Description = "Which virtual printer (implies --virtual); `ratos-flash virtual --list` shows them",
+        HelpName = "NAME",
+        Recursive = true,
+    };
+
+    private static readonly Option<DirectoryInfo?> Folder = new("--folder")
+    {
+        Description = "Where the virtual printer is kept between calls (default: the user's state folder)",
+        HelpName = "DIR",
+        Recursive = true,
+    };
+
+    private static readonly Option<double?> Pace = new("--pace")
+    {
+        Description = "Virtual seconds for each real one; 0 does not wait at all (default: 1 on a terminal, else 0)",
+        HelpName = "FACTOR",
+        Recursive = true,
+    };
+
+    private static readonly Option<int?> Seed = new("--seed")
+    {
+        Description = "Let the virtual printer misbehave, the same way each time for the same number",
+        HelpName = "NUMBER",
+        Recursive = true,
+    };
+
+    private static readonly Option<bool> Json = new("--json") { Description = "One JSON object a line instead of text", Recursive = true };
+
+    private static readonly Option<bool> Verbose = new("--verbose", "-v") { Description = "Log to standard error as well", Recursive = true };
+
+    private static readonly Option<FileInfo?> Log = new("--log")
+    {
+        Description = "The log file (default: ratos-flash.log in the printer's logs folder, or in the user's state folder)",
+        HelpName = "FILE",
+        Recursive = true,
+    };
+
+    private static readonly Option<string?> Firmware = new("--firmware", "-f")
+    {
+        Description = "The firmware to write: klipper.bin, klipper.uf2 or klipper.elf",
+        HelpName = "FILE",
+    };
+
+    private static readonly Option<string?> Port = new("--port", "-p")
+    {
+        Description = "Where the board is: its USB port path (1-1.3) or its serial port",
+        HelpName = "PORT",
+    };
+
+    private static readonly Option<bool> NoKlipper = new("--no-klipper") { Description = "Leave Klipper alone: nobody uses the board's port" };
+
+    private static readonly Option<bool> Yes = new("--yes", "-y") { Description = "Flash despite warnings, without asking" };
+
+    private static readonly Argument<string[]> Boards = new("BOARD")
+    {
+        Description = "Names of this printer's boards, as `ratos-flash boards` lists them",
+        Arity = ArgumentArity.OneOrMore,
+    };
+
+    /// <summary>Parses, does it, and returns the exit code.</summary>
+    public static int Run(string[] args)
+    {
+        var parsed = Build().Parse(args);
+        if (parsed.Errors.Count > 0)
+        {
+            foreach (var error in parsed.Errors)
+                Console.Error.WriteLine(error.Message);
+            Console.Error.WriteLine("`ratos-flash --help` shows how it is used.");
+            return ExitCode.Usage;
+        }
+        return parsed.Invoke(new InvocationConfiguration { ProcessTerminationTimeout = null, EnableDefaultExceptionHandler = false });
+    }
+
+    private static RootCommand Build()
+    {
+        var root = new RootCommand("Flashes the firmware of a Klipper printer's boards, proves it, and tells the truth.")
+        {
+            Virtual, Scenario, Folder, Pace, Seed, Json, Verbose, Log,
+        };
+
+        var flash = new Command("flash", "Write firmware to boards, read it back, and prove that it runs") { Boards, Firmware, Port, NoKlipper, Yes };
+        flash.SetAction(parsed => Run(parsed, verbs => verbs.FlashAsync(Ask(parsed), parsed.GetValue(NoKlipper), parsed.GetValue(Yes))));
+
+        var plan = new Command("plan", "Show what `flash` would do, without touching anything") { Boards, Firmware, Port };
+        plan.SetAction(parsed => Run(parsed, verbs => verbs.PlanAsync(Ask(parsed))));
+
+        var boards = new Command("boards", "List this printer's boards and everything else on the bus");
+        boards.SetAction(parsed => Run(parsed, verbs => verbs.BoardsAsync()));
+
+        var file = new Argument<string>("FILE") { Description = "klipper.bin, klipper.uf2 or klipper.elf" };
+        var inspect = new Command("inspect", "Show what a firmware file says about itself") { file };
+        inspect.SetAction(parsed => Run(parsed, verbs => verbs.InspectAsync(parsed.GetValue(file)!)));
+        var firmware = new Command("firmware", "Look into firmware files") { inspect };
+
+        var list = new Option<bool>("--list") { Description = "List the scenarios" };
+        var reset = new Option<bool>("--reset") { Description = "Put the virtual printer back to its beginning" };
+        var virtualPrinter = new Command("virtual", "The printer made of memory") { list, reset };
+        virtualPrinter.SetAction(parsed => Run(parsed, verbs => verbs.VirtualAsync(parsed.GetValue(reset))));
+
+        root.Subcommands.Add(flash);
+        root.Subcommands.Add(plan);
+        root.Subcommands.Add(boards);
+        root.Subcommands.Add(firmware);
+        root.Subcommands.Add(virtualPrinter);
+        return root;
+    }
+
+    private static Asked Ask(ParseResult parsed) => new(parsed.GetValue(Boards) ?? [], parsed.GetValue(Firmware), parsed.GetValue(Port));
+
+    private static int Run(ParseResult parsed, Func<Verbs, Task<int>> verb)
+    {
+        var json = parsed.GetValue(Json);
+        using var log = LogFile.Open(parsed.GetValue(Log)?.FullName, parsed.GetValue(Verbose));
+        var output = json ? new JsonOutput(Console.Out) : Output.ForConsole();
+        try
+        {
+            var scenario = parsed.GetValue(Scenario);
+            var place = parsed.GetValue(Virtual) || scenario is not null
+                ? new VirtualPlace(
+                    scenario ?? VirtualPlace.DefaultScenario, parsed.GetValue(Folder)?.FullName, parsed.GetValue(Pace) ?? (output.IsLive ? 1 : 0), parsed.GetValue(Seed))
+                : null;
+            return Printer.Run(place, printer => verb(new Verbs(printer, output, log)));
+        }
+        catch (FlashException fault)
+        {
+            log.Fault(fault);
+            output.Fault(fault);
+            return ExitCode.Of(fault);
+        }
+        catch (Exception bug)
+        {
+            log.Bug(bug);
+            output.Fault(Faults.Internal(bug));
+            return ExitCode.Failed;
+        }
+    }
+}
+
+/// <summary>What the caller named.</summary>
+internal sealed record Asked(string[] Boards, string? Firmware, string? Port);

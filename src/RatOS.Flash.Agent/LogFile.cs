@@ -1,0 +1,82 @@
+using System.Globalization;
+using Serilog;
+using Serilog.Core;
+using Serilog.Events;
+
+namespace RatOS.Flash.Agent;
+
+/// <summary>The log: a few rolling files, and standard error with <c>--verbose</c>.</summary>
+internal sealed class LogFile : IDisposable
+{
+    private const long FileSize = 2 * 1024 * 1024;
+    private const int Files = 3;
+
+    private readonly Logger _logger;
+
+    private LogFile(Logger logger) => _logger = logger;
+
+    /// <param name="path">Null for the default place.</param>
+    /// <param name="verbose">To standard error as well.</param>
+    public static LogFile Open(string? path, bool verbose)
+    {
+        path ??= Path.Combine(Folders.Logs(), "ratos-flash.log");
+        var configuration = new LoggerConfiguration().MinimumLevel.Debug();
+        if (verbose)
+        {
+            configuration.WriteTo.Console(
+                formatProvider: CultureInfo.InvariantCulture, standardErrorFromLevel: LogEventLevel.Verbose, outputTemplate: "{Timestamp:HH:mm:ss.fff} {Message:lj}{NewLine}{Exception}");
+        }
+        try
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            configuration.WriteTo.File(
+                path, formatProvider: CultureInfo.InvariantCulture, fileSizeLimitBytes: FileSize, rollOnFileSizeLimit: true, retainedFileCountLimit: Files,
+                outputTemplate: "{Timestamp:yyyy-MM-dd HH:mm:ss.fff} [{Level:u3}] {Message:lj}{NewLine}{Exception}");
+            return new LogFile(configuration.CreateLogger());
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
+        {
+            // A flash must not fail for want of a log; that there is none is said.
+            Console.Error.WriteLine($"No log file: {fault.Message}");
+            return new LogFile(new LoggerConfiguration().CreateLogger());
+        }
+    }
+
+    public void Event(FlashEvent step)
+    {
+        if (step.Kind == FlashEventKind.Progress)
+            return;
+        var level = step.Kind == FlashEventKind.Warning ? LogEventLevel.Warning : LogEventLevel.Information;
+        _logger.Write(level, "+{At} {Board} {Phase} {Kind}: {Message}", step.At, step.Board ?? "-", step.Phase, step.Kind, step.Message);
+        if (step.Report is { Fault: { } fault } report)
+            _logger.Error("{Board} {Condition} [{Code}] {Cause} {Remedy} Notes: {Notes}", report.Board, report.Condition, fault.Code, fault.Cause, fault.Remedy, report.Notes);
+    }
+
+    public void Say(string text) => _logger.Information("{Text}", text);
+
+    public void Fault(FlashException fault) => _logger.Error("[{Code}] {Cause} {Remedy}", fault.Code, fault.Cause, fault.Remedy);
+
+    public void Bug(Exception bug) => _logger.Fatal(bug, "A mistake of ours");
+
+    public void Dispose() => _logger.Dispose();
+}
+
+/// <summary>Where things are kept.</summary>
+internal static class Folders
+{
+    /// <summary>A printer's logs folder where there is one, so that the log is found in Mainsail.</summary>
+    public static string Logs()
+    {
+        var logs = Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), "printer_data", "logs");
+        return Directory.Exists(logs) ? logs : State();
+    }
+
+    /// <summary>XDG_STATE_HOME, or ~/.local/state, and our name.</summary>
+    public static string State()
+    {
+        var state = Environment.GetEnvironmentVariable("XDG_STATE_HOME");
+        if (string.IsNullOrEmpty(state) || !Path.IsPathRooted(state))
+            state = Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".local", "state");
+        return Path.Combine(state, "ratos-flash");
+    }
+}

@@ -1,0 +1,49 @@
+using RatOS.Flash.Firmware;
+using RatOS.Flash.Virtual;
+
+namespace RatOS.Flash.Agent;
+
+/// <summary>Where results go: to a person at a terminal, to a pipe, or to a program.</summary>
+internal abstract class Output
+{
+    /// <summary>Somebody watches, so virtual time passes as real time does.</summary>
+    public virtual bool IsLive => false;
+
+    /// <summary>Somebody can be asked to do something with the board.</summary>
+    public virtual bool HasPerson => false;
+
+    public static Output ForConsole() =>
+        Console.IsOutputRedirected || Environment.GetEnvironmentVariable("TERM") is null or "dumb" ? new PlainOutput(Console.Out) : new LiveOutput();
+
+    public abstract void Plan(FlashPlan plan, string printer);
+
+    public abstract void Boards(IReadOnlyList<BoardRow> rows, string printer);
+
+    /// <param name="file">As the user named it.</param>
+    /// <param name="image">What is in it.</param>
+    /// <param name="start">Application start it was built for, when that can be told.</param>
+    /// <param name="misfit">What is wrong with its vector table; null when nothing.</param>
+    public abstract void Firmware(string file, FirmwareImage image, uint? start, FlashException? misfit);
+
+    public abstract void Scenarios(IReadOnlyList<Scenario> scenarios);
+
+    /// <summary>A flash of so many boards begins: events follow until <see cref="End"/>.</summary>
+    public virtual void Begin(int boards)
+    {
+    }
+
+    public abstract void Event(FlashEvent step);
+
+    public virtual void End()
+    {
+    }
+
+    public abstract void Result(FlashReport report, int exit);
+
+    public abstract void Fault(FlashException fault);
+
+    public abstract void Say(string text);
+
+    /// <summary>Asks a person; without one the answer is no.</summary>
+    public virtual bool Confirm(string question) => false;
+}

@@ -1,0 +1,157 @@
+using RatOS.Flash.Boards;
+using RatOS.Flash.Firmware;
+using RatOS.Flash.Virtual;
+
+namespace RatOS.Flash.Agent;
+
+/// <summary>Lines of text without colour or movement, for pipes, files and <c>TERM=dumb</c>.</summary>
+internal sealed class PlainOutput(TextWriter writer) : Output
+{
+    public override void Plan(FlashPlan plan, string printer)
+    {
+        writer.WriteLine($"RatOS.Flash {Product.Version}, {printer}");
+        foreach (var board in plan.Boards)
+        {
+            foreach (var line in PlanText.Of(board))
+                writer.WriteLine(line.Text);
+        }
+        foreach (var finding in plan.Findings)
+            writer.WriteLine(PlanText.Of(finding).Text);
+    }
+
+    public override void Boards(IReadOnlyList<BoardRow> rows, string printer)
+    {
+        writer.WriteLine(printer);
+        foreach (var row in rows)
+            writer.WriteLine(string.Join('\t', row.Name ?? "-", row.Description, row.Mcu ?? "-", row.Port ?? "-", row.State, row.Running ?? "-", row.Host ?? "-"));
+    }
+
+    public override void Firmware(string file, FirmwareImage image, uint? start, FlashException? misfit)
+    {
+        foreach (var (key, value) in FirmwareText.Of(file, image, start, misfit))
+            writer.WriteLine($"{key + ":",-13} {value}");
+    }
+
+    public override void Scenarios(IReadOnlyList<Scenario> scenarios)
+    {
+        foreach (var scenario in scenarios)
+            writer.WriteLine($"{scenario.Name,-20} {scenario.Description}");
+    }
+
+    public override void Event(FlashEvent step)
+    {
+        if (step.Kind is FlashEventKind.Progress or FlashEventKind.Verdict)
+            return;
+        var mark = step.Kind switch { FlashEventKind.Warning => "! ", FlashEventKind.End => "= ", _ => "  " };
+        writer.WriteLine($"{step.At.TotalSeconds,8:0.00} {step.Board ?? "printer",-12} {step.Phase.ToString().ToLowerInvariant(),-8} {mark}{step.Message}");
+    }
+
+    public override void Result(FlashReport report, int exit)
+    {
+        foreach (var line in ResultText.Of(report))
+            writer.WriteLine(line.Text);
+    }
+
+    public override void Fault(FlashException fault)
+    {
+        Console.Error.WriteLine($"ratos-flash: {fault.Cause} [{fault.Code}]");
+        Console.Error.WriteLine($"What to do: {fault.Remedy}");
+    }
+
+    public override void Say(string text) => writer.WriteLine(text);
+}
+
+/// <summary>How a line is meant; the terminal colours it.</summary>
+internal enum Tone
+{
+    Normal,
+    Dim,
+    Good,
+    Warning,
+    Bad,
+}
+
+/// <summary>The plan in words, the same on a terminal and in a pipe.</summary>
+internal static class PlanText
+{
+    private const int Indent = 12;
+
+    public static IEnumerable<(string Text, Tone Tone)> Of(BoardPlan plan)
+    {
+        var board = plan.Board;
+        var where = plan.Device is { } device ? $" at {device.Node ?? device.Port}{(device.Node is null ? "" : $" ({device.Port})")}" : "";
+        yield return ($"{plan.Name,-Indent}{board.DisplayName} ({board.McuName}){where}", Tone.Normal);
+        if (plan.Request.Image is { } image)
+        {
+            yield return ($"{"",Indent}{plan.RunningVersion ?? "unknown version"} -> {image.Version}, {Text.Size(image.Bytes.Length)}"
+                + (board.ApplicationStart is { } start ? $" at {start:x8}" : ""), Tone.Normal);
+        }
+        if (plan.Entry != FlashEntry.None)
+            yield return ($"{"",Indent}{plan.Route}", Tone.Dim);
+        foreach (var finding in plan.Findings)
+            yield return Of(finding);
+    }
+
+    public static (string Text, Tone Tone) Of(Finding finding) => (
+        $"{"",Indent}{Label(finding.Severity)}: {finding.Text} {finding.Remedy} [{finding.Code}]",
+        finding.Severity switch { FindingSeverity.Note => Tone.Dim, FindingSeverity.Warning => Tone.Warning, _ => Tone.Bad });
+
+    public static string Label(FindingSeverity severity) => severity switch
+    {
+        FindingSeverity.Note => "note",
+        FindingSeverity.Warning => "warning",
+        _ => "cannot flash",
+    };
+}
+
+/// <summary>The end in words: what happened, what became of each board, and what to do now.</summary>
+internal static class ResultText
+{
+    public static IEnumerable<(string Text, Tone Tone)> Of(FlashReport report)
+    {
+        foreach (var board in report.Boards)
+        {
+            if (board.Fault is not { } fault)
+            {
+                yield return ($"{board.Board} OK: runs {board.NewVersion}, {Text.Size(board.Size)} read back equal (sha256 {board.Sha256?[..8]}...), "
+                    + $"proven by a reset, {board.Elapsed.TotalSeconds:0.0} s.", Tone.Good);
+            }
+            else
+            {
+                yield return ($"{board.Board} {(board.Refused ? "NOT FLASHED" : "FAILED")} [{fault.Code}]", Tone.Bad);
+                yield return ($"  What happened:  {fault.Cause}", Tone.Normal);
+                yield return ($"  The board now:  {Text.Condition(board.Condition)}", Tone.Normal);
+                yield return ($"  What to do:     {fault.Remedy}", Tone.Warning);
+            }
+            foreach (var note in board.Notes)
+                yield return ($"  Seen on the way: {note}", Tone.Dim);
+        }
+        if (report.Klippy is { } klippy)
+        {
+            yield return ($"Klipper [{klippy.Code}] {klippy.Cause}", Tone.Bad);
+            yield return ($"  What to do:     {klippy.Remedy}", Tone.Warning);
+        }
+    }
+}
+
+/// <summary>A firmware file in words.</summary>
+internal static class FirmwareText
+{
+    public static IEnumerable<(string Key, string Value)> Of(string file, FirmwareImage image, uint? start, FlashException? misfit)
+    {
+        yield return ("file", Text.Clean(file));
+        yield return ("kind", $"{image.Dictionary.App} firmware ({image.Container.ToString().ToLowerInvariant()})");
+        yield return ("version", image.Version);
+        yield return ("chip", image.Mcu + (Mcu.Find(image.Mcu) is null && !image.IsHostProcess ? " (not known to this version)" : ""));
+        if (start is { } address)
+            yield return ("built for", $"application start {address:x8}");
+        if (!image.IsHostProcess)
+            yield return ("vectors", $"stack {image.InitialStack:x8}, reset {image.ResetVector:x8}" + (misfit is null ? "" : $" - {misfit.Cause}"));
+        yield return ("size", $"{image.Bytes.Length} bytes");
+        yield return ("sha256", image.Sha256);
+        yield return ("dictionary", $"{image.Dictionary.Commands.Count} commands, {image.Dictionary.Responses.Count} responses, {image.CompressedDictionary.Length} bytes compressed");
+        yield return ("compiler", image.Dictionary.BuildVersions);
+        if (misfit is not null)
+            yield return ("what to do", misfit.Remedy);
+    }
+}

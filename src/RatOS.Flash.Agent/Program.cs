@@ -1,0 +1,45 @@
+using System.Reflection;
+using RatOS.Flash.Agent;
+
+// `--version` is asked by installers and by Moonraker at every start: it answers before anything is built up.
+if (args is ["--version"])
+{
+    Console.WriteLine(Product.Version);
+    return 0;
+}
+return CommandLine.Run(args);
+
+namespace RatOS.Flash.Agent
+{
+    internal static class Product
+    {
+        public static string Version { get; } =
+            typeof(Product).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0";
+    }
+
+    /// <summary>What the process tells its caller.</summary>
+    internal static class ExitCode
+    {
+        public const int Done = 0;
+        public const int Failed = 1;
+        public const int Usage = 2;
+
+        /// <summary>The plan refused; nothing was touched.</summary>
+        public const int Refused = 3;
+
+        /// <summary>For a fault outside a flash: what the caller typed, or what the world is like.</summary>
+        public static int Of(FlashException fault) => fault.Code switch
+        {
+            "unknown-board" or "unknown-scenario" or "firmware-unreadable" or "bad-option" => Usage,
+            "internal-error" or "virtual-folder" => Failed,
+            _ => Refused,
+        };
+
+        public static int Of(FlashReport report)
+        {
+            if (report.Ok)
+                return Done;
+            return report.Klippy is null && report.Boards.Where(board => !board.Ok).All(board => board.Refused) ? Refused : Failed;
+        }
+    }
+}

@@ -1,0 +1,158 @@
+using RatOS.Flash.Boards;
+using RatOS.Flash.Bootloaders;
+using RatOS.Flash.Hardware;
+using RatOS.Flash.Klipper;
+
+namespace RatOS.Flash;
+
+/// <summary>One board as the bus shows it: which stays are its own, when one ends and the next begins, and opening what is there.</summary>
+internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider time, FlashLog log, BoardPlan plan, DfuPatience patience)
+{
+    // A board that leaves the bus does so within milliseconds; some computers notice seconds later (users.md, H3).
+    public static readonly TimeSpan GoneLimit = TimeSpan.FromSeconds(10);
+
+    // The stock bootloader of an Octopus takes 1.4 s and a card mount before anything appears, a slow hub or a cold ROM 8 s and more.
+    public static readonly TimeSpan BackLimit = TimeSpan.FromSeconds(25);
+
+    // A cable that was knocked out in the middle of a write: time for a person to put it back.
+    public static readonly TimeSpan CableLimit = TimeSpan.FromSeconds(60);
+
+    private readonly HashSet<(string Port, int Number)> _known = [];
+
+    /// <summary>Where the board was last seen: a bootloader that was known by its serial may have come up at another port.</summary>
+    private string _port = plan.Device!.Port;
+
+    private ChipEvidence? Chip => plan.Evidence?.Chip;
+
+    /// <summary>Every stay on the bus up to now is the past: what comes back must be none of them.</summary>
+    public void Remember()
+    {
+        foreach (var device in hardware.Look().Devices)
+            _known.Add((device.Port, device.Number));
+    }
+
+    /// <summary>True as soon as this stay is over. A wired port never leaves.</summary>
+    public async Task<bool> WaitGoneAsync(Device device)
+    {
+        if (device.Usb is null)
+        {
+            // The one wait by the clock: a wire tells nothing. Katapult resets 100 ms after its answer, and a Klipper frame before that would wedge it.
+            await Task.Delay(TimeSpan.FromMilliseconds(500), time);
+            return true;
+        }
+        return await hardware.WaitForAsync(
+            seen => seen.Devices.Any(device.IsSameStay) ? null : seen, GoneLimit, time, CancellationToken.None) is not null;
+    }
+
+    /// <summary>
+    /// The board's next stay: by the serials that follow from its unique id wherever it is, else by its port. Null when it did not come. A Klipper of
+    /// the same name at another port is not looked at: an equal board of the same printer would be taken for it.
+    /// </summary>
+    public async Task<Device?> WaitBackAsync(Device left, TimeSpan limit, CancellationToken cancel = default)
+    {
+        if (left.Usb is null)
+            return left;
+        _known.Add((left.Port, left.Number));
+        var back = await hardware.WaitForAsync(seen => seen.Devices.FirstOrDefault(device => IsNew(device) && IsOurs(device)), limit, time, cancel);
+        _port = back?.Port ?? _port;
+        return back;
+    }
+
+    /// <summary>The board's bootloader, if it waits in one now. On a wire nobody can tell, so the port itself.</summary>
+    public Device? FindBootloader() => plan.Device is { Usb: null } wired ? wired : hardware.Look().Devices.FirstOrDefault(device => IsBootloader(device) && IsOurs(device));
+
+    /// <summary>What else appeared, and what is known to keep this board's bootloader away.</summary>
+    public string Hint()
+    {
+        var elsewhere = hardware.Look().Devices.Where(device => IsNew(device) && IsBootloader(device) && device.Port != _port).ToList();
+        var hint = elsewhere.Count > 0 ? $" {string.Join(", ", elsewhere)} appeared meanwhile: if that is the board, say --port {elsewhere[0].Port}." : "";
+        return plan.Board.Preconditions.Contains("sd-slot-empty") ? hint + " A card in the board's SD slot is known to cause this." : hint;
+    }
+
+    /// <summary>Asks the running Klipper for its bootloader. Whether it goes is seen on the bus.</summary>
+    public Task TouchAsync(Device device) => WithPortAsync(async () =>
+    {
+        await hardware.TouchAsync(device, 1200);
+        return true;
+    });
+
+    public Task<ByteLine> OpenLineAsync(Device device) => WithPortAsync(() => hardware.OpenSerialAsync(device, SerialMode.Klipper));
+
+    /// <exception cref="FlashException"/>
+    /// <exception cref="DeviceGoneException"/>
+    public async Task<KlipperClient> ConnectAsync(Device device) =>
+        await KlipperClient.ConnectAsync(await OpenLineAsync(device), plan.Name, time, CancellationToken.None);
+
+    public async Task<Bootloader> OpenBootloaderAsync(Device device, Mcu mcu, uint start)
+    {
+        if (KindOf(device) == BootloaderKind.DfuSe)
+        {
+            var usb = await WithPortAsync(() => hardware.OpenUsbAsync(device));
+            return await OwnAsync(usb, async () => await DfuSe.OpenAsync(usb, new DfuSe.Target(plan.Name, mcu, start, patience), time));
+        }
+        var flashEnd = Chip?.FlashKib is { } kib and > 0 ? mcu.FlashBase + ((uint)kib * 1024) : mcu.FlashEnd;
+        var line = await OpenLineAsync(device);
+        return await OwnAsync(line, async () => await Katapult.OpenAsync(line, flashEnd, time));
+    }
+
+    /// <summary>The ROM's serial follows from the chip's unique id; some ROMs show a dead one, so at the board's own port it is only worth a note.</summary>
+    /// <exception cref="FlashException">Another serial at another port: another board.</exception>
+    public string? CheckSerial(Device device)
+    {
+        if (device.Usb != UsbId.StmDfu || Chip?.DfuSerial is not { } expected || device.Serial == expected)
+            return null;
+        if (device.Port != _port)
+            throw Faults.WrongBoard(plan.Name, expected, device.Serial ?? "none");
+        return $"The ROM at {device.Port} shows the serial {device.Serial ?? "none"}, not {expected} as its chip id would give.";
+    }
+
+    public static bool IsBootloader(Device device) => device.Usb is { } id && BoardPlan.IsBootloader(id);
+
+    public static BootloaderKind KindOf(Device device) => device.Usb == UsbId.StmDfu ? BootloaderKind.DfuSe : BootloaderKind.Katapult;
+
+    public static string BootloaderName(Device device) => KindOf(device) == BootloaderKind.DfuSe ? "The ROM's USB DFU" : "Katapult";
+
+    private bool IsNew(Device device) => !_known.Contains((device.Port, device.Number));
+
+    private bool IsOurs(Device device)
+    {
+        if (device.Usb is not { } id || (id != UsbId.Klipper && !BoardPlan.IsBootloader(id)))
+            return false;
+        return device.Port == _port
+            || (id == UsbId.StmDfu && Chip?.DfuSerial is { } dfu && device.Serial == dfu)
+            || (id == UsbId.Katapult && Chip?.KatapultSerial is { } katapult && string.Equals(device.Serial, katapult, StringComparison.OrdinalIgnoreCase));
+    }
+
+    /// <summary>The bootloader owns what it was opened on; until it exists, nobody does.</summary>
+    private static async Task<Bootloader> OwnAsync(IAsyncDisposable transport, Func<Task<Bootloader>> open)
+    {
+        try
+        {
+            return await open();
+        }
+        catch
+        {
+            await transport.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Somebody may have started Klipper meanwhile (a hook, an update): it is stopped again, for it would talk into the flash.</summary>
+    private async Task<T> WithPortAsync<T>(Func<Task<T>> open)
+    {
+        for (var tries = 1; ; tries++)
+        {
+            try
+            {
+                return await open();
+            }
+            catch (FlashException held) when (held.Code == "port-held" && tries < 3)
+            {
+                if (!(await klippy.LookAsync(CancellationToken.None)).HoldsPorts)
+                    throw;
+                await log.WarnAsync(plan.Name, FlashPhase.Stop, $"{held.Cause} Somebody started Klipper in the middle of the flash; stopping it again.");
+                await klippy.StopAsync(CancellationToken.None);
+            }
+        }
+    }
+}

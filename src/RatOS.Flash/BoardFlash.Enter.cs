@@ -1,0 +1,105 @@
+using RatOS.Flash.Bootloaders;
+using RatOS.Flash.Hardware;
+using RatOS.Flash.Klipper;
+
+namespace RatOS.Flash;
+
+/// <content>Into the bootloader.</content>
+internal sealed partial class BoardFlash
+{
+    private async Task<Device> EnterAsync(Device klipper, CancellationToken cancel)
+    {
+        await _log.BeginAsync(_name, FlashPhase.Enter, "Starting the bootloader");
+        if (klipper.Usb is null)
+            return await EnterUartAsync(klipper);
+        var cameBack = 0;
+        for (var rung = 0; rung < Tries; rung++)
+        {
+            cancel.ThrowIfCancellationRequested();
+            klipper = await PrepareAsync(klipper, rung) ?? throw Faults.NotSeenAgain(_name, klipper.Port, BoardBus.BackLimit.TotalSeconds);
+            // The computer may have gone on listing the old stay for longer than was waited, with the new one beside it.
+            if (rung > 0 && _bus.FindBootloader() is { } late)
+            {
+                _startedBootloader = true;
+                Reached(BoardCondition.InBootloaderUnchanged);
+                return late;
+            }
+            _bus.Remember();
+            await _bus.TouchAsync(klipper);
+            if (!await _bus.WaitGoneAsync(klipper))
+            {
+                await WarnAsync(FlashPhase.Enter, $"The request for the bootloader had no effect for {BoardBus.GoneLimit.TotalSeconds:0} s.");
+                continue;
+            }
+            // From here on a cancel has to bring the board back first, so the wait is not cut short.
+            _startedBootloader = true;
+            Reached(BoardCondition.InBootloaderUnchanged);
+            var back = await _bus.WaitBackAsync(klipper, BoardBus.BackLimit, CancellationToken.None)
+                ?? throw Faults.BootloaderNotSeen(_name, klipper.Port, BoardBus.BackLimit.TotalSeconds, _bus.Hint());
+            if (BoardBus.IsBootloader(back))
+            {
+                await _log.EndAsync(_name, FlashPhase.Enter, $"{BoardBus.BootloaderName(back)} is at {back.Port}");
+                if (_plan.Bootloader is { } expected && expected != BoardBus.KindOf(back))
+                    Note($"Expected {expected}, found {BoardBus.KindOf(back)}.");
+                return back;
+            }
+            (cameBack, klipper) = (cameBack + 1, back);
+            Reached(BoardCondition.Unchanged);
+            await WarnAsync(FlashPhase.Enter, "It came back as Klipper instead of its bootloader.");
+        }
+        throw cameBack > 0 ? Faults.CameBackAsKlipper(_name, cameBack, _bus.Hint()) : Faults.TouchIgnored(_name, BoardBus.GoneLimit.TotalSeconds, Tries);
+    }
+
+    /// <summary>What is different about the second and the third request: the same again under the same conditions would do the same again.</summary>
+    private async Task<Device?> PrepareAsync(Device klipper, int rung)
+    {
+        if (rung == 0)
+            return klipper;
+        try
+        {
+            await using var client = await IdentifyAsync(klipper);
+            if (rung == 2)
+            {
+                await _log.NoteAsync(_name, FlashPhase.Enter, "Stopping the firmware by its own emergency stop, then asking again");
+                await client.EmergencyStopAsync();
+                return klipper;
+            }
+            await _log.NoteAsync(_name, FlashPhase.Enter, "Resetting the board, then asking again");
+            _bus.Remember();
+            if (!await client.ResetAsync())
+                return klipper;
+        }
+        catch (FlashException fault)
+        {
+            await WarnAsync(FlashPhase.Enter, $"The running firmware could not be asked: {fault.Cause}");
+            return klipper;
+        }
+        catch (DeviceGoneException)
+        {
+            // It left by itself: the wait below finds it.
+        }
+        return await _bus.WaitGoneAsync(klipper) ? await _bus.WaitBackAsync(klipper, BoardBus.BackLimit) : klipper;
+    }
+
+    /// <summary>
+    /// Katapult is asked first: Klipper answers its frame with a NAK and is none the worse, while Klipper's own frames would wedge Katapult for good.
+    /// </summary>
+    private async Task<Device> EnterUartAsync(Device port)
+    {
+        await using (var line = await _bus.OpenLineAsync(port))
+        {
+            try
+            {
+                await Katapult.OpenAsync(line, _mcu.FlashEnd, _time);
+            }
+            catch (FlashException fault) when (fault.Code == "katapult-silent")
+            {
+                await KlipperClient.RequestBootloaderAsync(line);
+                _startedBootloader = true;
+            }
+        }
+        Reached(BoardCondition.InBootloaderUnchanged);
+        await _log.EndAsync(_name, FlashPhase.Enter, $"Asking Katapult at {port.Port}");
+        return port;
+    }
+}

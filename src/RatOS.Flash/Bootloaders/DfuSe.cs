@@ -1,0 +1,300 @@
+using System.Buffers.Binary;
+using System.Collections.Immutable;
+using System.Text;
+using RatOS.Flash.Boards;
+using RatOS.Flash.Hardware;
+
+namespace RatOS.Flash.Bootloaders;
+
+/// <summary>
+/// The USB DFU bootloader in the ROM of STM32 chips (AN3156, UM0424). Erases sector by sector, sets the address once for each run, reads back by upload.
+/// Neither mass erase nor option bytes nor read-unprotect can be sent from here.
+/// </summary>
+/// <remarks>
+/// The ROM only queues a download; the first GETSTATUS starts it. Its poll times are constants far above what the work takes, so families that are
+/// proven to bear it are asked early; the first stall ends that for the rest of the run (facts: polling strategy).
+/// </remarks>
+public sealed class DfuSe : Bootloader
+{
+    private const byte Download = 1;
+    private const byte Upload = 2;
+    private const byte GetStatus = 3;
+    private const byte ClearStatus = 4;
+    private const byte Abort = 6;
+
+    private const byte CommandSetAddress = 0x21;
+    private const byte CommandErase = 0x41;
+    private const ushort FirstBlock = 2;
+
+    // F4 and F7 hold endpoint 0 until the work is done, so a transfer may take as long as the longest erase (4 s at x8 parallelism) and more.
+    private static readonly TimeSpan TransferTimeout = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan LongestWork = TimeSpan.FromSeconds(10);
+
+    // Where a family is proven to bear early questions: facts, polling strategy.
+    private static readonly TimeSpan EarlyAfterCommand = TimeSpan.FromMilliseconds(2);
+    private static readonly TimeSpan EarlyAfterData = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan EarlyAfterErase = TimeSpan.FromMilliseconds(20);
+
+    private readonly IUsbDevice _usb;
+    private readonly TimeProvider _time;
+    private readonly string _board;
+    private readonly DfuPatience _patience;
+    private readonly bool _mayAskEarly;
+    private readonly DfuDescriptors _descriptors;
+    private readonly uint _start;
+
+    private DfuSe(IUsbDevice usb, DfuDescriptors descriptors, FlashMemory memory, Target target, TimeProvider time)
+    {
+        (_usb, _descriptors, Memory, _board, _patience, _start, _time) = (usb, descriptors, memory, target.Board, target.Patience, target.Start, time);
+        _mayAskEarly = target.Mcu.Name.StartsWith("stm32f4", StringComparison.Ordinal) || target.Mcu.Name.StartsWith("stm32f7", StringComparison.Ordinal);
+    }
+
+    /// <param name="Board">The board's name, for faults.</param>
+    /// <param name="Mcu">The chip it should have.</param>
+    /// <param name="Start">Where its application begins.</param>
+    /// <param name="Patience">Shared by all boards of one run.</param>
+    internal sealed record Target(string Board, Mcu Mcu, uint Start, DfuPatience Patience);
+
+    public override string Name => "STM32 ROM DFU";
+
+    public override FlashMemory Memory { get; }
+
+    public override int BlockSize => _descriptors.TransferSize;
+
+    /// <summary>Reads the descriptors, claims the alternate setting of the internal flash, and brings the ROM to dfuIDLE from whatever state it is in.</summary>
+    /// <exception cref="FlashException">Descriptors that lie, a chip that is not the expected one, read protection: nothing was touched.</exception>
+    internal static async Task<DfuSe> OpenAsync(IUsbDevice usb, Target target, TimeProvider time)
+    {
+        var descriptors = DfuDescriptors.Parse(usb.Configuration.Span);
+        if (!descriptors.CanUpload)
+            throw Faults.DfuDescriptor("it says that flash cannot be read back");
+        foreach (var (alternate, nameIndex) in descriptors.Alternates)
+        {
+            // EBB boards show the same string on three alternates: the first one is as good as any and the one every tool uses.
+            if (DfuMemoryMap.Parse(await ReadStringAsync(usb, nameIndex)) is not { IsInternalFlash: true } map)
+                continue;
+            var sectors = map.Areas.Where(area => area.IsFlash).Select(area => area.Sector).OrderBy(sector => sector.Address).ToImmutableArray();
+            await usb.ClaimAsync(descriptors.Number, alternate);
+            var memory = new FlashMemory(sectors, target.Mcu.WriteUnit, WriteOrder.FirstSectorLast, ErasesByItself: false);
+            var dfu = new DfuSe(usb, descriptors, memory, target, time);
+            await dfu.NormaliseAsync();
+            await dfu.CheckReadableAsync();
+            return dfu;
+        }
+        throw Faults.DfuDescriptor("no alternate setting is called Internal Flash");
+    }
+
+    /// <summary>
+    /// The ROM does not name its chip, but its layout tells an F446 (3 sectors of 128 KiB) from an F407 (7) and an H723 (8), and its product string
+    /// the older families from the later ones. Small chips come with less flash than their name allows; F42x cuts its string short.
+    /// </summary>
+    public override void CheckChip(string board, Mcu mcu, uint start)
+    {
+        var (expected, found) = (mcu.AllSectors().ToArray(), Memory.Sectors);
+        var sameLayout = found.Length > 0 && found.Length <= expected.Length
+            && found.AsSpan().SequenceEqual(expected.AsSpan(0, found.Length)) && Memory.End - mcu.FlashBase >= mcu.LeastFlash;
+        var sameRom = _usb.Device.Product switch
+        {
+            "DFU in FS Mode" => mcu.HasLaterRom,
+            "STM32  BOOTLOADER" => !mcu.HasLaterRom,
+            _ => true,
+        };
+        if (sameLayout && sameRom)
+            return;
+        var sizes = found.GroupBy(sector => sector.Size).Select(group => $"{group.Count()} x {group.Key / 1024} KiB");
+        throw Faults.WrongMcu(board, mcu.Name, $"'{_usb.Device.Product}' with flash of {string.Join(", ", sizes)}");
+    }
+
+    public override async Task EraseAsync(Sector sector)
+        => await CommandAsync(CommandErase, sector.Address, $"erasing {sector}", EarlyAfterErase);
+
+    public override async Task WriteAsync(uint address, ReadOnlyMemory<byte> data, Func<int, ValueTask> done)
+    {
+        await CommandAsync(CommandSetAddress, address, $"setting the address {address:x8}", EarlyAfterCommand);
+        var block = FirstBlock;
+        for (var at = 0; at < data.Length; at += BlockSize, block++)
+        {
+            var piece = data.Slice(at, Math.Min(BlockSize, data.Length - at)).ToArray();
+            await DownloadAsync(block, piece, $"writing {address + (uint)at:x8}", EarlyAfterData);
+            await done(at + piece.Length);
+        }
+    }
+
+    /// <summary>Every block was waited for when it was written.</summary>
+    public override Task FinishAsync() => Task.CompletedTask;
+
+    public override async Task ReadAsync(uint address, Memory<byte> data, Func<int, ValueTask> done)
+    {
+        await CommandAsync(CommandSetAddress, address, $"setting the address {address:x8}", EarlyAfterCommand);
+        await NormaliseAsync();   // dfuDNLOAD-IDLE refuses an upload
+        var block = FirstBlock;
+        for (var at = 0; at < data.Length; at += BlockSize, block++)
+        {
+            var piece = data.Slice(at, Math.Min(BlockSize, data.Length - at));
+            var transfer = await ControlAsync(Upload, block, piece);
+            if (!transfer.IsOk || transfer.Length != piece.Length)
+                throw await RefusedAsync(transfer, $"reading {address + (uint)at:x8}");
+            await done(at + piece.Length);
+        }
+        await NormaliseAsync();
+    }
+
+    public override async Task LeaveAsync()
+    {
+        await NormaliseAsync();
+        await CommandAsync(CommandSetAddress, _start, $"setting the address {_start:x8}", EarlyAfterCommand);
+        try
+        {
+            await ControlAsync(Download, FirstBlock, Memory<byte>.Empty);
+            await ControlAsync(GetStatus, 0, new byte[DfuStatus.Length]);
+        }
+        catch (DeviceGoneException)
+        {
+            // The chip jumped before it answered: dfu-util calls that an error, it is the best possible outcome. Any other answer tells as little.
+        }
+    }
+
+    public override ValueTask DisposeAsync() => _usb.DisposeAsync();
+
+    /// <summary>To dfuIDLE from any state: after a jump from software the ROM reports errFIRMWARE, after a dead predecessor anything.</summary>
+    private async Task NormaliseAsync()
+    {
+        var begin = _time.GetTimestamp();
+        for (var tries = 0; tries < 8; tries++)
+        {
+            var status = await AskStatusAsync("finding its state");
+            if (status.State == DfuState.Idle && status.Status == 0)
+                return;
+            if (tries < 3 && status.State is (DfuState.DownloadBusy or DfuState.Manifest))
+                await Task.Delay(Bounded(status.Poll), _time);
+            else
+                await ControlAsync(status.IsError ? ClearStatus : Abort, 0, Memory<byte>.Empty);
+        }
+        throw Faults.DfuStuck("coming to rest", _time.GetElapsedTime(begin).TotalSeconds);
+    }
+
+    /// <summary>Reads one block of the application: what cannot be read must not be written (RDP level 1 answers with a stall or errVENDOR).</summary>
+    private async Task CheckReadableAsync()
+    {
+        try
+        {
+            await ReadAsync(_start, new byte[Math.Min(64, BlockSize)], static _ => ValueTask.CompletedTask);
+        }
+        catch (FlashException fault) when (fault.Code == "dfu-refused")
+        {
+            throw Faults.ReadProtected(_board);
+        }
+    }
+
+    private async Task CommandAsync(byte command, uint address, string doing, TimeSpan early)
+    {
+        var bytes = new byte[5];
+        bytes[0] = command;
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(1), address);
+        await DownloadAsync(0, bytes, doing, early);
+    }
+
+    private async Task DownloadAsync(ushort block, byte[] data, string doing, TimeSpan early)
+    {
+        var transfer = await ControlAsync(Download, block, data);
+        if (!transfer.IsOk || transfer.Length != data.Length)
+            throw await RefusedAsync(transfer, doing);
+
+        var begin = _time.GetTimestamp();
+        var status = await AskStatusAsync(doing);   // this one starts the work
+        var wait = early;
+        var cleared = false;
+        while (status.State is DfuState.DownloadBusy or DfuState.DownloadSync && status.Status == 0)
+        {
+            var elapsed = _time.GetElapsedTime(begin);
+            if (elapsed > LongestWork)
+                throw Faults.DfuStuck(doing, elapsed.TotalSeconds);
+            if (elapsed > LongestWork / 2 && !cleared)
+            {
+                // H7 revision V can sit in dfuDNBUSY after a big sector until it is cleared twice. Whether it erased, the read-back will show.
+                cleared = true;
+                await ControlAsync(ClearStatus, 0, Memory<byte>.Empty);
+                await ControlAsync(ClearStatus, 0, Memory<byte>.Empty);
+            }
+            var poll = Bounded(status.Poll);
+            await Task.Delay(AsksEarly && wait < poll ? wait : poll, _time);
+            wait = wait < poll ? wait * 2 : wait;
+            status = await AskStatusAsync(doing, status);
+        }
+        if (status.IsError)
+            throw await RefusedAsync(status, doing);
+    }
+
+    private bool AsksEarly => _mayAskEarly && !_patience.Contains(_usb.Device);
+
+    /// <summary>Reported poll times can be nothing or absurd; each question costs at least a millisecond of everybody's bus.</summary>
+    private static TimeSpan Bounded(TimeSpan poll) => TimeSpan.FromMilliseconds(Math.Clamp(poll.TotalMilliseconds, 1, 2000));
+
+    /// <summary>
+    /// GETSTATUS. A stall means "not yet": work is going on, perhaps that of a predecessor whose cable was pulled. It is over within the longest work there
+    /// is. No answer at all, or a bus error, is asked again.
+    /// </summary>
+    private async Task<DfuStatus> AskStatusAsync(string doing, DfuStatus? busy = null)
+    {
+        var begin = _time.GetTimestamp();
+        var bytes = new byte[DfuStatus.Length];
+        for (var failures = 0; ;)
+        {
+            var transfer = await ControlAsync(GetStatus, 0, bytes);
+            if (transfer.IsOk)
+                return DfuStatus.Parse(bytes.AsSpan(0, transfer.Length));
+            var isStall = transfer.Status == UsbStatus.Stall;
+            if (isStall && busy is not null)
+                _patience.Add(_usb.Device);
+            var elapsed = _time.GetElapsedTime(begin);
+            if (isStall ? elapsed > LongestWork : ++failures == 3)
+                throw Faults.DfuStuck(doing, elapsed.TotalSeconds);
+            await Task.Delay(Bounded(busy?.Poll ?? EarlyAfterErase), _time);
+        }
+    }
+
+    private async Task<FlashException> RefusedAsync(UsbTransfer transfer, string doing)
+    {
+        if (transfer.Status == UsbStatus.Stall)
+            return await RefusedAsync(await AskStatusAsync(doing), doing);
+        var what = transfer.IsOk ? $"only {transfer.Length} bytes came" : transfer.Status == UsbStatus.Timeout ? "no answer" : "a bus error";
+        await TryClearAsync();
+        return Faults.DfuRefused(doing, what, "an unknown state");
+    }
+
+    private async Task<FlashException> RefusedAsync(DfuStatus status, string doing)
+    {
+        await TryClearAsync();
+        return status.IsReadProtected ? Faults.ReadProtected(_board) : Faults.DfuRefused(doing, status.StatusName, status.State.ToString());
+    }
+
+    /// <summary>Leaves the ROM fit for the next try; that this fails too is no news beside the fault being reported.</summary>
+    private async Task TryClearAsync() => await ControlAsync(ClearStatus, 0, Memory<byte>.Empty);
+
+    private ValueTask<UsbTransfer> ControlAsync(byte request, ushort value, Memory<byte> data)
+    {
+        var type = request is Upload or GetStatus ? (byte)0xA1 : (byte)0x21;
+        return _usb.ControlAsync(new UsbSetup(type, request, value, _descriptors.Number), data, TransferTimeout);
+    }
+
+    private static async Task<string> ReadStringAsync(IUsbDevice usb, byte index)
+    {
+        if (index == 0)
+            return "";
+        var bytes = new byte[255];
+        var transfer = await usb.ControlAsync(new UsbSetup(0x80, 6, (ushort)(0x0300 | index), 0x0409), bytes, TransferTimeout);
+        // Two header bytes, then UTF-16; the length byte may claim more than came.
+        var length = transfer.IsOk ? Math.Min(transfer.Length, bytes[0]) : 0;
+        return length <= 2 ? "" : Encoding.Unicode.GetString(bytes, 2, (length - 2) & ~1);
+    }
+}
+
+/// <summary>Which ROMs (by product and release) were seen to stall early questions in this run.</summary>
+public sealed class DfuPatience
+{
+    private readonly HashSet<(string? Product, ushort Release)> _seen = [];
+
+    internal bool Contains(Device device) => _seen.Contains((device.Product, device.Release));
+
+    internal void Add(Device device) => _seen.Add((device.Product, device.Release));
+}

@@ -1,0 +1,264 @@
+using System.Collections.Immutable;
+using RatOS.Flash.Boards;
+using RatOS.Flash.Hardware;
+
+namespace RatOS.Flash.Bootloaders;
+
+/// <summary>Katapult over a line of bytes: USB or UART now; over CAN the same frames go in pieces of 8 bytes.</summary>
+/// <remarks>
+/// Katapult answers in order, once for each frame. A few frames are in flight, as its buffers allow. When an answer stays away, a read of one
+/// block serves as a fence: all answers that come before the fence's own belong to the past and are dropped. Only then is anything sent again, so a
+/// late answer is never taken for the present one.
+/// </remarks>
+public sealed class Katapult : Bootloader
+{
+    private const int Tries = 3;
+
+    // A block that starts a sector is answered after the erase: 1 s typical, 2 s at worst on F446 and H723 (facts: timing of answers).
+    private static readonly TimeSpan EraseTimeout = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(0.75);
+
+    private readonly ByteLine _line;
+    private readonly TimeProvider _time;
+    private readonly KatapultGreeting _greeting;
+    private readonly HashSet<uint> _sectorStarts;
+    private readonly Answers _answers;
+
+    private Katapult(ByteLine line, Answers answers, KatapultGreeting greeting, FlashMemory memory, TimeProvider time)
+    {
+        (_line, _answers, _greeting, Memory, _time) = (line, answers, greeting, memory, time);
+        _sectorStarts = [.. memory.Sectors.Select(sector => sector.Address)];
+    }
+
+    public override string Name => _greeting.Version.Length > 0 ? $"Katapult {_greeting.Version}" : "Katapult";
+
+    public override FlashMemory Memory { get; }
+
+    public override int BlockSize => _greeting.BlockSize;
+
+    // USB: the endpoint refuses what does not fit, each frame in a transfer of its own. UART: 192 bytes in, 96 out (facts: buffers and pipelining).
+    private int WriteDepth => _line.Device.Usb is null ? 2 : 4;
+
+    private int ReadDepth => _line.Device.Usb is null ? 1 : 2;
+
+    /// <summary>Connects; the line must be used by nobody else and must not have carried anything but Katapult's frames since the board's reset.</summary>
+    /// <exception cref="FlashException">No answer, another protocol, a chip that this product does not know.</exception>
+    internal static async Task<Katapult> OpenAsync(ByteLine line, uint flashEnd, TimeProvider time)
+    {
+        var answers = new Answers(line, time);
+        for (var tries = 1; ; tries++)
+        {
+            if (line.Device.Usb is not null)
+                await line.WriteAsync(new KatapultFrame(KatapultFrame.Prime, default).Encode());
+            await line.WriteAsync(new KatapultFrame(KatapultFrame.Connect, default).Encode());
+            if (await answers.NextAsync(ConnectTimeout, frame => frame.Code == KatapultFrame.Acknowledge && frame.Answers == KatapultFrame.Connect) is { } frame)
+            {
+                var greeting = KatapultGreeting.Parse(frame);
+                if (Mcu.Find(greeting.Mcu) is not { } mcu)
+                    throw Faults.KatapultProtocol($"{greeting.Protocol} on a chip called '{greeting.Mcu}'");
+                var katapult = new Katapult(line, answers, greeting, MemoryOf(mcu, greeting, flashEnd), time);
+                // Answers to what was sent before the one that counted may still be on their way.
+                await katapult.FenceAsync(greeting.Start, "connecting");
+                return katapult;
+            }
+            if (tries == Tries)
+                throw answers.SawNack ? Faults.KatapultWedged("connecting") : Faults.KatapultSilent("connecting");
+        }
+    }
+
+    public override void CheckChip(string board, Mcu mcu, uint start)
+    {
+        if (_greeting.Mcu != mcu.Name)
+            throw Faults.WrongMcu(board, mcu.Name, $"Katapult on a {_greeting.Mcu}");
+        if (_greeting.Start != start)
+            throw Faults.WrongStart(board, start, _greeting.Start);
+    }
+
+    /// <summary>Katapult erases a sector when its first block is written.</summary>
+    public override Task EraseAsync(Sector sector) => throw new InvalidOperationException("Katapult erases by itself");
+
+    public override async Task WriteAsync(uint address, ReadOnlyMemory<byte> data, Func<int, ValueTask> done)
+    {
+        var inFlight = new Queue<uint>();
+        var end = address + (uint)data.Length;
+        var next = address;
+        while (next < end || inFlight.Count > 0)
+        {
+            // A sector's first block goes alone: a second one for the same sector, sent again later, would erase it once more.
+            var mayFollow = inFlight.Count == 0 || !_sectorStarts.Contains(inFlight.Last());
+            if (next < end && inFlight.Count < WriteDepth && mayFollow)
+            {
+                await _line.WriteAsync(EncodeWrite(next));
+                inFlight.Enqueue(next);
+                next += (uint)BlockSize;
+                continue;
+            }
+            var oldest = inFlight.Peek();
+            var answer = await AnswerToAsync(KatapultFrame.SendBlock, oldest);
+            if (answer is { Code: KatapultFrame.Acknowledge })
+            {
+                inFlight.Dequeue();
+            }
+            else
+            {
+                // Refused, damaged or lost: from the oldest on, one at a time, until all that was in flight is known to be there.
+                if (answer is { Code: KatapultFrame.CommandError } && inFlight.Count == 1)
+                    await WriteOneAsync(oldest, EncodeWrite(oldest), refused: 1);
+                else
+                    await WriteOneAsync(oldest, EncodeWrite(oldest), fenceFirst: true);
+                inFlight.Dequeue();
+                while (inFlight.TryDequeue(out var following))
+                    await WriteOneAsync(following, EncodeWrite(following));
+            }
+            await done((int)((inFlight.TryPeek(out var pending) ? pending : next) - address));
+        }
+
+        byte[] EncodeWrite(uint at) =>
+            KatapultFrame.EncodeBlock(KatapultFrame.SendBlock, at, data.Span.Slice((int)(at - address), BlockSize));
+    }
+
+    public override async Task FinishAsync() =>
+        await ExchangeAsync(new KatapultFrame(KatapultFrame.EndOfFile, default).Encode(), KatapultFrame.EndOfFile, null, "finishing the write");
+
+    public override async Task ReadAsync(uint address, Memory<byte> data, Func<int, ValueTask> done)
+    {
+        var asked = 0;
+        for (var at = 0; at < data.Length; at += BlockSize)
+        {
+            for (; asked < data.Length && asked < at + (ReadDepth * BlockSize); asked += BlockSize)
+                await _line.WriteAsync(KatapultFrame.EncodeBlock(KatapultFrame.RequestBlock, address + (uint)asked, []));
+            var block = address + (uint)at;
+            if (await AnswerToAsync(KatapultFrame.RequestBlock, block) is not { Code: KatapultFrame.Acknowledge } frame)
+            {
+                frame = await FenceAsync(block, $"reading {block:x8}");
+                asked = at + BlockSize;   // what was in flight behind it is asked again; its late answers carry the same bytes
+            }
+            if (frame.Payload.Length < 8 + BlockSize)
+                throw Faults.KatapultRefused($"reading {block:x8}", $"{frame.Payload.Length - 8} bytes instead of {BlockSize}");
+            frame.Payload.Slice(8, Math.Min(BlockSize, data.Length - at)).CopyTo(data[at..]);
+            await done(Math.Min(at + BlockSize, data.Length));
+        }
+    }
+
+    public override async Task LeaveAsync()
+    {
+        try
+        {
+            await _line.WriteAsync(new KatapultFrame(KatapultFrame.Complete, default).Encode());
+            await AnswerToAsync(KatapultFrame.Complete, null);
+        }
+        catch (DeviceGoneException)
+        {
+            // It resets 100 ms after its answer; the answer may not get through. Only the bus shows whether it left.
+        }
+    }
+
+    public override ValueTask DisposeAsync() => _line.DisposeAsync();
+
+    private async Task WriteOneAsync(uint address, byte[] frame, int refused = 0, bool fenceFirst = false)
+    {
+        var doing = $"writing {address:x8}";
+        if (fenceFirst)
+            await FenceAsync(address, doing);
+        for (var tries = refused; ;)
+        {
+            await _line.WriteAsync(frame);
+            var answer = await AnswerToAsync(KatapultFrame.SendBlock, address);
+            if (answer is { Code: KatapultFrame.Acknowledge })
+                return;
+            if (++tries >= Tries)
+                throw answer is null ? Lost(doing) : Faults.KatapultRefused(doing, Describe(answer.Value));
+            if (answer is null)
+                await FenceAsync(address, doing);
+        }
+    }
+
+    /// <summary>
+    /// Reads one block and drops every answer that comes before its own. Answers come in order, so nothing sent earlier can still be answered.
+    /// </summary>
+    private Task<KatapultFrame> FenceAsync(uint address, string doing) =>
+        ExchangeAsync(KatapultFrame.EncodeBlock(KatapultFrame.RequestBlock, address, []), KatapultFrame.RequestBlock, address, doing);
+
+    /// <summary>For commands that may be repeated: a late answer to the first one says the same as the second one's.</summary>
+    private async Task<KatapultFrame> ExchangeAsync(byte[] frame, byte command, uint? address, string doing)
+    {
+        for (var tries = 1; ; tries++)
+        {
+            await _line.WriteAsync(frame);
+            if (await _answers.NextAsync(EraseTimeout, candidate => IsAcknowledgement(candidate, command, address)) is { } answer)
+                return answer;
+            if (tries == Tries)
+                throw Lost(doing);
+        }
+    }
+
+    /// <summary>The next answer that can belong to this frame: its acknowledgement, or an error, which names no frame. Null when none came in time.</summary>
+    private ValueTask<KatapultFrame?> AnswerToAsync(byte command, uint? address)
+    {
+        var erases = command == KatapultFrame.SendBlock && (_sectorStarts.Contains(address!.Value) || Memory.Order != WriteOrder.InvalidateFirst);
+        return _answers.NextAsync(
+            erases ? EraseTimeout : AnswerTimeout,
+            frame => IsAcknowledgement(frame, command, address) || frame.Code is KatapultFrame.NotUnderstood or KatapultFrame.CommandError);
+    }
+
+    private static bool IsAcknowledgement(KatapultFrame frame, byte command, uint? address) =>
+        frame.Code == KatapultFrame.Acknowledge && frame.Answers == command && (address is null || frame.Word(1) == address);
+
+    private FlashException Lost(string doing) => _answers.SawNack ? Faults.KatapultWedged(doing) : Faults.KatapultSilent(doing);
+
+    private static string Describe(KatapultFrame answer) => answer.Code switch
+    {
+        KatapultFrame.CommandError => "it answered with a command error (f2)",
+        KatapultFrame.NotUnderstood => "it did not understand the frame (f1)",
+        _ => $"answer {answer.Code:x2}",
+    };
+
+    private static FlashMemory MemoryOf(Mcu mcu, KatapultGreeting greeting, uint flashEnd)
+    {
+        // There is no upper bound in Katapult: a block beyond the flash's end hangs the chip, so the bound is here.
+        var sectors = mcu.AllSectors().Where(sector => sector.Address >= greeting.Start && sector.End <= flashEnd).ToImmutableArray();
+        // RP2040 and LPC buffer whole pages and want them in order; their first page cannot be made to wait (facts: flash rules).
+        var order = mcu.IsStm32 ? WriteOrder.InvalidateFirst : WriteOrder.Ascending;
+        return new FlashMemory(sectors, greeting.BlockSize, order, ErasesByItself: true);
+    }
+
+    /// <summary>Frames as they come in, whatever pieces they come in.</summary>
+    private sealed class Answers(ByteLine line, TimeProvider time)
+    {
+        private readonly byte[] _buffer = new byte[4096];
+        private int _length;
+
+        /// <summary>Katapult did not understand a frame: if it falls silent now, it is wedged.</summary>
+        public bool SawNack { get; private set; }
+
+        /// <summary>The next frame that <paramref name="wanted"/> accepts; others are dropped. Null when none came in time.</summary>
+        public async ValueTask<KatapultFrame?> NextAsync(TimeSpan timeout, Func<KatapultFrame, bool> wanted)
+        {
+            var begin = time.GetTimestamp();
+            while (true)
+            {
+                while (KatapultFrame.TryTake(_buffer.AsSpan(0, _length), out var frame, out var used) || used > 0)
+                {
+                    _buffer.AsSpan(used, _length - used).CopyTo(_buffer);
+                    _length -= used;
+                    if (frame.Code == 0)
+                        break;
+                    SawNack = frame.Code == KatapultFrame.NotUnderstood || (SawNack && frame.Code != KatapultFrame.Acknowledge);
+                    if (wanted(frame))
+                        return frame;
+                }
+                var left = timeout - time.GetElapsedTime(begin);
+                if (left <= TimeSpan.Zero)
+                {
+                    if (_length == 0)
+                        return null;
+                    // The header of a damaged frame may have claimed more than came: what stands behind it still counts.
+                    _buffer.AsSpan(1, --_length).CopyTo(_buffer);
+                    continue;
+                }
+                _length += await line.ReadAsync(_buffer.AsMemory(_length), left);
+            }
+        }
+    }
+}

@@ -1,0 +1,269 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.Collections.Frozen;
+using System.IO.Compression;
+using System.Runtime.InteropServices;
+using System.Text.Json;
+
+namespace RatOS.Flash.Firmware;
+
+/// <summary>
+/// What a Klipper firmware says about itself: a zlib stream of JSON that stands in the image and comes back byte for byte through <c>identify</c>
+/// (facts: "What a klipper.bin holds").
+/// </summary>
+public sealed class DataDictionary
+{
+    /// <summary>Real ones are 10-13 KB of JSON; a stream that inflates beyond this is hostile.</summary>
+    private const int MaxJson = 1 << 20;
+
+    private const int MaxText = 256;
+
+    private DataDictionary(JsonElement root)
+    {
+        Version = Text(root, "version") ?? throw new FormatException("it has no version");
+        BuildVersions = Text(root, "build_versions") ?? "";
+        App = Text(root, "app") ?? "";
+        Commands = Messages(root, "commands");
+        Responses = Messages(root, "responses");
+        Config = Constants(root);
+        Mcu = Config.GetValueOrDefault("MCU") ?? throw new FormatException("it names no MCU");
+        ClockFreq = uint.TryParse(Config.GetValueOrDefault("CLOCK_FREQ"), out var clock) ? clock : null;
+    }
+
+    /// <summary>What <c>git describe</c> said when it was built, such as <c>v0.13.0-730-g84104bbbd</c>; forks and dirty trees have other forms.</summary>
+    public string Version { get; }
+
+    /// <summary>Compiler and binutils; empty when missing.</summary>
+    public string BuildVersions { get; }
+
+    /// <summary><c>Klipper</c>; forks may differ; empty when missing.</summary>
+    public string App { get; }
+
+    /// <summary>The chip it was built for, in Klipper's words: <c>stm32f446xx</c>, <c>rp2040</c>, <c>linux</c>.</summary>
+    public string Mcu { get; }
+
+    /// <summary>The timer's clock in Hz (an RP2040 says 12000000); null when missing.</summary>
+    public uint? ClockFreq { get; }
+
+    /// <summary>All constants of the build, numbers as text.</summary>
+    public IReadOnlyDictionary<string, string> Config { get; }
+
+    /// <summary>By name, without the parameters. Ids differ from build to build: never assume one.</summary>
+    public IReadOnlyDictionary<string, KlipperMessage> Commands { get; }
+
+    /// <inheritdoc cref="Commands"/>
+    public IReadOnlyDictionary<string, KlipperMessage> Responses { get; }
+
+    /// <param name="compressed">The whole zlib stream and nothing else.</param>
+    /// <exception cref="FlashException">It does not inflate to its very end, is too big, or is no dictionary.</exception>
+    public static DataDictionary Parse(ReadOnlyMemory<byte> compressed)
+    {
+        var json = Zlib.Inflate(compressed, MaxJson) ?? throw Faults.KlipperDictionary("it does not inflate");
+        if (json.Length > MaxJson)
+            throw Faults.KlipperDictionary($"it inflates to more than {MaxJson} bytes");
+        if (!Zlib.EndsWithChecksum(compressed.Span, json))
+            throw Faults.KlipperDictionary($"its {compressed.Length} bytes are not all of it");
+        try
+        {
+            return ParseJson(json);
+        }
+        catch (FormatException e)
+        {
+            throw Faults.KlipperDictionary(e.Message);
+        }
+    }
+
+    /// <summary>Looks for a dictionary inside a firmware.</summary>
+    /// <param name="image">The firmware's bytes.</param>
+    /// <param name="at">Where the stream stands: offset and length, in bytes. Without a result: where something began like one and broke off, else 0.</param>
+    internal static DataDictionary? Find(ReadOnlyMemory<byte> image, out (int Offset, int Length) at)
+    {
+        at = default;
+        var span = image.Span;
+        // A candidate costs an exception when it is none; 64 MiB of noise hold about 4096 of them.
+        var tries = 8192;
+        for (var i = span.IndexOf((byte)0x78); i >= 0 && i + 2 <= span.Length && tries > 0;)
+        {
+            if (span[i + 1] is 0x01 or 0x5e or 0x9c or 0xda)
+            {
+                tries--;
+                var rest = image[i..];
+                if (Zlib.Inflate(rest, 2) is { Length: > 1 } start && start.AsSpan().StartsWith("{\""u8))
+                {
+                    if (Zlib.Inflate(rest, MaxJson) is { Length: <= MaxJson } json && Zlib.FindEnd(rest, json) is var length and > 0
+                        && TryParseJson(json) is { } found)
+                    {
+                        at = (i, length);
+                        return found;
+                    }
+                    if (at.Length == 0)
+                        at = (i, span.Length - i);
+                }
+            }
+            var next = span[(i + 1)..].IndexOf((byte)0x78);
+            i = next < 0 ? -1 : i + 1 + next;
+        }
+        return null;
+    }
+
+    private static DataDictionary? TryParseJson(byte[] json)
+    {
+        try
+        {
+            return ParseJson(json);
+        }
+        catch (FormatException)
+        {
+            return null;
+        }
+    }
+
+    /// <exception cref="FormatException">With the reason.</exception>
+    private static DataDictionary ParseJson(byte[] json)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(json, new JsonDocumentOptions { MaxDepth = 8 });
+            return document.RootElement.ValueKind == JsonValueKind.Object
+                ? new DataDictionary(document.RootElement)
+                : throw new FormatException("it is no JSON object");
+        }
+        // InvalidOperationException: half a surrogate pair, found only when the text is asked for.
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            throw new FormatException("its JSON is damaged", e);
+        }
+    }
+
+    private static string? Text(JsonElement root, string name) =>
+        root.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? Clean(value.GetString()!) : null;
+
+    /// <summary>These texts end on terminals and in dialogs, and they come from a device: no control characters, no novels.</summary>
+    private static string Clean(string text) =>
+        text.Length <= MaxText && !text.AsSpan().ContainsAnyInRange('\0', '\x1f')
+            ? text
+            : string.Concat(text.Take(MaxText).Select(c => char.IsControl(c) ? '?' : c));
+
+    private static FrozenDictionary<string, KlipperMessage> Messages(JsonElement root, string section)
+    {
+        var messages = new Dictionary<string, KlipperMessage>(StringComparer.Ordinal);
+        foreach (var entry in Section(root, section))
+        {
+            if (entry.Value.ValueKind != JsonValueKind.Number || !entry.Value.TryGetInt32(out var id))
+                throw new FormatException($"an id among its {section} is no number");
+            var format = entry.Name;
+            var blank = format.IndexOf(' ', StringComparison.Ordinal);
+            messages[blank < 0 ? format : format[..blank]] = new KlipperMessage(id, blank < 0 ? "" : format[(blank + 1)..]);
+        }
+        return messages.ToFrozenDictionary(StringComparer.Ordinal);
+    }
+
+    private static FrozenDictionary<string, string> Constants(JsonElement root)
+    {
+        var constants = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var entry in Section(root, "config"))
+        {
+            constants[entry.Name] = entry.Value.ValueKind switch
+            {
+                JsonValueKind.String => Clean(entry.Value.GetString()!),
+                JsonValueKind.Number => Clean(entry.Value.GetRawText()),
+                _ => throw new FormatException($"its constant {Clean(entry.Name)} is neither text nor number"),
+            };
+        }
+        return constants.ToFrozenDictionary(StringComparer.Ordinal);
+    }
+
+    private static JsonElement.ObjectEnumerator Section(JsonElement root, string name) =>
+        root.TryGetProperty(name, out var section) && section.ValueKind == JsonValueKind.Object
+            ? section.EnumerateObject()
+            : throw new FormatException($"it has no {name}");
+}
+
+/// <param name="Id">The number on the wire, VLQ coded, may be negative.</param>
+/// <param name="Format">Its parameters as Klipper writes them, <c>order=%c addr=%u</c>; empty when it has none.</param>
+public readonly record struct KlipperMessage(int Id, string Format);
+
+/// <summary>Bounded zlib. .NET's stream is silent about a stream that ends too early, so the Adler-32 at the end is looked at here (RFC 1950).</summary>
+internal static class Zlib
+{
+    private const int ChecksumLength = 4;
+
+    /// <summary>Inflates until the stream ends or more than <paramref name="limit"/> bytes came out; null when it is damaged.</summary>
+    public static byte[]? Inflate(ReadOnlyMemory<byte> compressed, int limit)
+    {
+        using var input = MemoryMarshal.TryGetArray(compressed, out var array)
+            ? new MemoryStream(array.Array!, array.Offset, array.Count, writable: false)
+            : new MemoryStream(compressed.ToArray(), writable: false);
+        using var inflater = new ZLibStream(input, CompressionMode.Decompress);
+        var buffer = ArrayPool<byte>.Shared.Rent(Math.Min(limit + 1, 32 * 1024));
+        try
+        {
+            var length = 0;
+            while (length <= limit)
+            {
+                if (length == buffer.Length)
+                {
+                    var larger = ArrayPool<byte>.Shared.Rent(buffer.Length * 2);
+                    buffer.CopyTo(larger.AsSpan());
+                    ArrayPool<byte>.Shared.Return(buffer);
+                    buffer = larger;
+                }
+                var came = inflater.Read(buffer, length, Math.Min(buffer.Length, limit + 1) - length);
+                if (came == 0)
+                    break;
+                length += came;
+            }
+            return buffer.AsSpan(0, length).ToArray();
+        }
+        catch (InvalidDataException)
+        {
+            return null;
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    public static bool EndsWithChecksum(ReadOnlySpan<byte> stream, ReadOnlySpan<byte> output) =>
+        stream.Length > ChecksumLength && BinaryPrimitives.ReadUInt32BigEndian(stream[^ChecksumLength..]) == Adler32(output);
+
+    /// <summary>Length of the stream that begins at the first byte and gave <paramref name="output"/>; 0 when its end is missing.</summary>
+    public static int FindEnd(ReadOnlyMemory<byte> stream, byte[] output)
+    {
+        Span<byte> checksum = stackalloc byte[ChecksumLength];
+        BinaryPrimitives.WriteUInt32BigEndian(checksum, Adler32(output));
+        for (var from = 0; ;)
+        {
+            var at = stream.Span[from..].IndexOf(checksum);
+            if (at < 0)
+                return 0;
+            var end = from + at + ChecksumLength;
+            // The same four bytes could stand by chance before the end: then less comes out.
+            if (Inflate(stream[..end], output.Length)?.Length == output.Length)
+                return end;
+            from += at + 1;
+        }
+    }
+
+    private static uint Adler32(ReadOnlySpan<byte> data)
+    {
+        const uint modulus = 65521;
+        // RFC 1950: 5552 bytes are the most that 32 bits hold without a modulo.
+        const int run = 5552;
+        uint a = 1, b = 0;
+        while (!data.IsEmpty)
+        {
+            var part = data[..Math.Min(run, data.Length)];
+            foreach (var value in part)
+            {
+                a += value;
+                b += a;
+            }
+            a %= modulus;
+            b %= modulus;
+            data = data[part.Length..];
+        }
+        return (b << 16) | a;
+    }
+}

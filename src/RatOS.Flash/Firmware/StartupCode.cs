@@ -1,0 +1,121 @@
+using System.Buffers.Binary;
+using RatOS.Flash.Boards;
+
+namespace RatOS.Flash.Firmware;
+
+/// <summary>
+/// What a Cortex-M firmware's vector table and first instructions tell about the address it was linked for and about its length.
+/// </summary>
+/// <remarks>
+/// Klipper's reset handler (src/generic/armcm_boot.c, unchanged in this respect since 2019) loads the stack pointer and the second stage's address from
+/// two words right behind its few instructions; the second stage copies the data section with the words "end, begin, copy in flash" behind its code.
+/// Where a build does not read that way nothing is concluded from it.
+/// </remarks>
+internal readonly struct StartupCode(ReadOnlyMemory<byte> bytes)
+{
+    /// <summary>Vector table words that are looked at: stack pointer, reset, handlers 2..7.</summary>
+    public const int VectorWords = 8;
+
+    private const uint MaxFlash = 16 << 20;
+
+    /// <summary>Word 0.</summary>
+    public uint InitialStack => Word(0);
+
+    /// <summary>Word 1, with the Thumb bit.</summary>
+    public uint ResetVector => Word(4);
+
+    /// <summary>Bytes from the vector table to the end of the file.</summary>
+    public int Length => bytes.Length;
+
+    public uint Vector(int number) => Word(number * 4);
+
+    public static bool IsRam(uint address) => address >> 24 == 0x20;
+
+    /// <summary>The address is within the image when that begins at <paramref name="start"/>.</summary>
+    public bool Contains(uint address, uint start) => address >= start && address < start + (ulong)Length;
+
+    /// <summary>The code that the reset vector wants stands where it would be: the image was linked for this start beyond doubt.</summary>
+    public bool FitsExactly(uint start) => StackLiteral(start) >= 0;
+
+    /// <summary>
+    /// The application start of this chip for which the image was linked: shown by its code, or else the only one at which its vectors point into it.
+    /// </summary>
+    public (uint Start, bool IsSure)? LinkedFor(Mcu mcu)
+    {
+        uint? possible = null;
+        var candidates = 0;
+        foreach (var offset in mcu.Offsets)
+        {
+            var start = mcu.FlashBase + offset;
+            if (FitsExactly(start))
+                return (start, true);
+            if (Contains(ResetVector, start))
+                (possible, candidates) = (start, candidates + 1);
+        }
+        return candidates == 1 ? (possible!.Value, false) : null;
+    }
+
+    /// <summary>Bytes that the linker gave the image, when its code tells.</summary>
+    private long? LinkedLength(uint start)
+    {
+        const int reach = 0x800;
+        var literal = StackLiteral(start);
+        if (literal < 0 || literal + 8 > Length)
+            return null;
+        var secondStage = Word(literal + 4);
+        if (secondStage % 2 == 0 || !Contains(secondStage, start))
+            return null;
+        var code = (int)(secondStage - start) & ~3;
+        for (var at = code; at < code + reach && at + 12 <= Length; at += 4)
+        {
+            var (end, begin, copy) = (Word(at), Word(at + 4), Word(at + 8));
+            if (IsRam(begin) && begin < end && end <= InitialStack && copy > start + (uint)at && copy - start < MaxFlash && (begin | end | copy) % 4 == 0)
+                return copy - start + (long)(end - begin);
+        }
+        return null;
+    }
+
+    /// <summary>Why the end of a firmware is surely missing; null when nothing says so. For files whose dictionary, which names the chip, is missing.</summary>
+    public string? CutShort()
+    {
+        if (Length < VectorWords * 4)
+            return null;
+        bool isKnown = false, isInside = false;
+        foreach (var mcu in Mcu.All)
+        {
+            if (mcu.RamEnd != InitialStack || ResetVector % 2 == 0 || ResetVector - mcu.FlashBase >= mcu.FlashSize)
+                continue;
+            isKnown = true;
+            foreach (var offset in mcu.Offsets)
+            {
+                var start = mcu.FlashBase + offset;
+                if (FitsExactly(start))
+                    return CutShort(start);
+                isInside |= Contains(ResetVector, start);
+            }
+        }
+        return isKnown && !isInside ? $"its reset vector {ResetVector:x8} points beyond its {Length} bytes" : null;
+    }
+
+    /// <summary>The image is shorter than the linker made it for this start; null when it is whole or its code does not tell.</summary>
+    public string? CutShort(uint start) => LinkedLength(start) is { } length && length > Length
+        ? $"its start-up code wants {length} bytes, but only {Length} are there"
+        : null;
+
+    /// <summary>Where the stack pointer stands behind the reset handler's instructions; -1 when it does not.</summary>
+    private int StackLiteral(uint start)
+    {
+        const int reach = 32;
+        if (!Contains(ResetVector, start))
+            return -1;
+        var code = (int)(ResetVector - start) & ~3;
+        for (var at = Math.Max(code, 4); at < code + reach && at + 4 <= Length; at += 4)
+        {
+            if (Word(at) == InitialStack)
+                return at;
+        }
+        return -1;
+    }
+
+    private uint Word(int at) => BinaryPrimitives.ReadUInt32LittleEndian(bytes.Span[at..]);
+}

@@ -1,0 +1,294 @@
+using System.Collections.Immutable;
+using RatOS.Flash.Boards;
+using RatOS.Flash.Firmware;
+using RatOS.Flash.Hardware;
+using RatOS.Flash.Klipper;
+
+namespace RatOS.Flash;
+
+/// <summary>A board of this printer: which kind it is, and how to know it on the bus.</summary>
+/// <param name="Name">What people call it: <c>octopus</c>, <c>toolboard_t0</c>.</param>
+/// <param name="Board">Its kind.</param>
+public sealed record PrinterBoard(string Name, Board Board)
+{
+    /// <summary>Serial that its Klipper announces; by RatOS's convention the board's id.</summary>
+    public string? Serial { get; init; } = Board.UsbSerial;
+
+    /// <summary>USB port path or serial port where it is, when somebody said so or remembers it. In a bootloader this is how it is known.</summary>
+    public string? Port { get; init; }
+
+    /// <summary>Known by its port alone: somebody named the port, or another board of this printer announces the same serial.</summary>
+    public bool OnlyByPort { get; init; }
+
+    /// <summary>The version it runs, as Klipper last reported it.</summary>
+    public string? RunningVersion { get; init; }
+}
+
+/// <summary>A board to flash and what to write; null asks only how it would go.</summary>
+public sealed record FlashRequest(PrinterBoard Board, FirmwareImage? Image);
+
+/// <summary>What a running board told of itself when Klipper was stopped.</summary>
+/// <param name="Version">Its firmware's version.</param>
+/// <param name="Mcu">Its firmware's chip.</param>
+/// <param name="Chip">What the silicon said; null when it could not be asked.</param>
+public sealed record BoardEvidence(string Version, string Mcu, ChipEvidence? Chip);
+
+public enum FindingSeverity
+{
+    Note,
+    Warning,
+
+    /// <summary>The flash ends before anything is touched.</summary>
+    Blocker,
+}
+
+/// <summary>Something that the plan found out.</summary>
+public sealed record Finding(FindingSeverity Severity, string Code, string Text, string Remedy)
+{
+    internal static Finding Of(FindingSeverity severity, FlashException fault) => new(severity, fault.Code, fault.Cause, fault.Remedy);
+
+    internal FlashException ToFault() => new(Code, Text, Remedy);
+
+    internal static Finding Blocker(FlashException fault) => Of(FindingSeverity.Blocker, fault);
+}
+
+/// <summary>How a board gets into its bootloader.</summary>
+public enum FlashEntry
+{
+    /// <summary>There is no way.</summary>
+    None,
+
+    /// <summary>It waits in one already.</summary>
+    InBootloader,
+
+    /// <summary>Klipper on USB is asked by opening its port at 1200 baud.</summary>
+    Touch,
+
+    /// <summary>Klipper on a UART is asked by a request on the line.</summary>
+    UartRequest,
+
+    /// <summary>A person sets BOOT0 or presses reset twice.</summary>
+    ByHand,
+}
+
+public enum BootloaderKind
+{
+    DfuSe,
+    Katapult,
+}
+
+/// <summary>
+/// The road of every board and what was found on the way. Pure: made from what is known, and made anew whenever more is known - before the stop of
+/// Klipper, and after it, when the boards themselves have told their chip.
+/// </summary>
+public sealed record FlashPlan(ImmutableArray<BoardPlan> Boards, ImmutableArray<Finding> Findings)
+{
+    /// <summary>What stands against flashing anything at all; null when nothing does.</summary>
+    public FlashException? Blocker => Findings.FirstOrDefault(finding => finding.Severity == FindingSeverity.Blocker)?.ToFault();
+
+    /// <summary>Nothing at all can be flashed.</summary>
+    public bool IsBlocked => Blocker is not null || Boards.All(board => board.IsBlocked);
+
+    /// <param name="requests">The boards, 1 or more.</param>
+    /// <param name="seen">The buses.</param>
+    /// <param name="printer">What Klipper does.</param>
+    /// <param name="evidence">By board name, what the boards told; empty before they were asked.</param>
+    public static FlashPlan Create(
+        IReadOnlyList<FlashRequest> requests, DeviceList seen, KlippyState printer, IReadOnlyDictionary<string, BoardEvidence>? evidence = null)
+    {
+        var findings = ImmutableArray.CreateBuilder<Finding>();
+        if (!printer.AllowsFlash)
+            findings.Add(Finding.Blocker(Faults.PrinterBusy(printer.Message)));
+        var plans = requests.Select(request => BoardPlan.Create(request, seen, evidence?.GetValueOrDefault(request.Board.Name))).ToList();
+        // Two names for one device would write it twice at the same time.
+        foreach (var shared in plans.Where(plan => plan.Device is not null).GroupBy(plan => plan.Device!.Port).Where(group => group.Count() > 1))
+            findings.Add(Finding.Blocker(Faults.SamePort(shared.Key, shared.Select(plan => plan.Name))));
+        return new FlashPlan([.. plans], findings.ToImmutable());
+    }
+}
+
+/// <summary>The road of one board.</summary>
+public sealed record BoardPlan
+{
+    private BoardPlan(FlashRequest request) => Request = request;
+
+    public FlashRequest Request { get; }
+
+    public string Name => Request.Board.Name;
+
+    public Board Board => Request.Board.Board;
+
+    /// <summary>Where the board is now; null when it was not found.</summary>
+    public Device? Device { get; private init; }
+
+    public FlashEntry Entry { get; private init; }
+
+    /// <summary>The bootloader that is there, or that is expected; null while both kinds are possible.</summary>
+    public BootloaderKind? Bootloader { get; private init; }
+
+    public BoardEvidence? Evidence { get; private init; }
+
+    public ImmutableArray<Finding> Findings { get; private init; } = [];
+
+    /// <summary>What stands against flashing this board; null when nothing does.</summary>
+    public FlashException? Blocker => Findings.FirstOrDefault(finding => finding.Severity == FindingSeverity.Blocker)?.ToFault();
+
+    public bool IsBlocked => Blocker is not null;
+
+    /// <summary>The version that runs now, as far as anybody said.</summary>
+    public string? RunningVersion => Evidence?.Version ?? Request.Board.RunningVersion;
+
+    /// <summary>The road as people say it.</summary>
+    public string Route => (Entry, Bootloader) switch
+    {
+        (FlashEntry.InBootloader, BootloaderKind.Katapult) => "waits in Katapult -> write",
+        (FlashEntry.InBootloader, _) => "waits in USB DFU -> write",
+        (FlashEntry.Touch or FlashEntry.UartRequest, BootloaderKind.Katapult) => "Klipper -> Katapult -> write",
+        (FlashEntry.Touch, BootloaderKind.DfuSe) => "Klipper -> USB DFU -> write",
+        (FlashEntry.Touch, _) => "Klipper -> USB DFU (or Katapult, if the board has it) -> write",
+        (FlashEntry.ByHand, _) => "a person starts the bootloader -> write",
+        _ => "no road",
+    };
+
+    internal static BoardPlan Create(FlashRequest request, DeviceList seen, BoardEvidence? evidence)
+    {
+        var findings = ImmutableArray.CreateBuilder<Finding>();
+        var plan = new BoardPlan(request) { Evidence = evidence };
+        var board = request.Board.Board;
+        if (board.Mcu is not { } mcu || board.ApplicationStart is not { } start)
+        {
+            var why = board.Mcu is null ? $"its chip ({board.McuName ?? "none"}) is not supported" : "its application start is not known";
+            findings.Add(Finding.Blocker(Faults.NoRoad(request.Board.Name, why)));
+            return plan with { Findings = findings.ToImmutable() };
+        }
+
+        var device = FindDevice(request.Board, mcu, seen, findings);
+        var (entry, kind) = device is null ? (FlashEntry.None, (BootloaderKind?)null) : Road(board, device, evidence);
+        plan = plan with { Device = device, Entry = entry, Bootloader = kind };
+        if (entry == FlashEntry.ByHand)
+            findings.Add(Finding.Of(FindingSeverity.Warning, NeedsHand(request.Board.Name, board, evidence)));
+        if (device?.Usb is { } id && (id == UsbId.Rp2040Boot || id == UsbId.Rp2350Boot))
+            findings.Add(Finding.Blocker(Faults.NoRoad(request.Board.Name, "it waits in the ROM of an RP2040 (BOOTSEL), which takes a klipper.uf2 copied onto its drive")));
+        if (device?.Usb == UsbId.GigaDeviceDfu)
+            findings.Add(Finding.Blocker(Faults.CloneRefused(device.ToString())));
+
+        JudgeEvidence(request.Board.Name, mcu, evidence, findings);
+        JudgeImage(request, mcu, start, evidence, findings);
+        JudgeCircumstances(board, entry, kind, mcu, findings);
+        return plan with { Findings = findings.ToImmutable() };
+    }
+
+    /// <summary>
+    /// By its port where that is known, by its serial where it runs Klipper. A bootloader at an unknown port is never taken for the board merely
+    /// because it is the only one there.
+    /// </summary>
+    private static Device? FindDevice(PrinterBoard board, Mcu mcu, DeviceList seen, ImmutableArray<Finding>.Builder findings)
+    {
+        var wanted = board.Port is { } pinned ? $"at port {pinned}" : $"Klipper with the serial '{board.Serial}'";
+        var matches = board.Port is { } port
+            ? seen.Devices.Where(device => device.Port == port || device.Node == port).ToList()
+            : seen.Devices.Where(device => device.Usb == UsbId.Klipper && device.Serial == board.Serial).ToList();
+        // A board that remembers its port may have been plugged in elsewhere since; its Klipper still tells its name.
+        if (matches.Count == 0 && board is { Port: not null, Serial: not null, OnlyByPort: false })
+            matches = [.. seen.Devices.Where(device => device.Usb == UsbId.Klipper && device.Serial == board.Serial)];
+        switch (matches)
+        {
+            case [var device]:
+                if (device.Usb is not null && !IsOurs(device))
+                    findings.Add(Finding.Blocker(Faults.BoardNotSeen(board.Name, wanted, Describe(seen))));
+                else if (device.Usb == UsbId.Klipper && board.Serial is { } serial && device.Serial != serial)
+                    findings.Add(new(
+                        FindingSeverity.Warning, "other-serial", $"The board at {device.Port} announces the serial '{device.Serial}', not '{serial}'.",
+                        "See that this is the right board; firmware with another serial changes its name for Klipper."));
+                return device;
+            case []:
+                var lost = seen.Devices.Where(device => device.Usb == UsbId.StmDfu && mcu.IsStm32 || (device.Usb == UsbId.Katapult && device.Product == mcu.Name)).ToList();
+                findings.Add(Finding.Blocker(lost.Count == 0
+                    ? Faults.BoardNotSeen(board.Name, wanted, Describe(seen))
+                    : Faults.WhichBootloader(board.Name, lost.Select(device => device.Port))));
+                return null;
+            default:
+                findings.Add(Finding.Blocker(Faults.BoardsAlike(board.Name, matches.Select(device => device.Port))));
+                return null;
+        }
+    }
+
+    internal static string Describe(DeviceList seen) =>
+        seen.Devices.Length == 0 ? "nothing" : string.Join(", ", seen.Devices.Select(device => $"{device.Product ?? "?"} ({device})"));
+
+    private static bool IsOurs(Device device) => device.Usb is { } id && (id == UsbId.Klipper || IsBootloader(id));
+
+    internal static bool IsBootloader(UsbId id) =>
+        id == UsbId.StmDfu || id == UsbId.Katapult || id == UsbId.Rp2040Boot || id == UsbId.Rp2350Boot || id == UsbId.GigaDeviceDfu;
+
+    private static (FlashEntry, BootloaderKind?) Road(Board board, Device device, BoardEvidence? evidence)
+    {
+        if (device.Usb is null)
+            return (FlashEntry.UartRequest, BootloaderKind.Katapult);
+        if (device.Usb == UsbId.Katapult)
+            return (FlashEntry.InBootloader, BootloaderKind.Katapult);
+        if (device.Usb == UsbId.StmDfu)
+            return (FlashEntry.InBootloader, BootloaderKind.DfuSe);
+        if (device.Usb != UsbId.Klipper)
+            return (FlashEntry.None, null);
+        // Klipper tries Katapult first and the ROM second (facts: software entry); only the board itself knows whether Katapult is there.
+        var canHaveKatapult = board.ApplicationStart != board.Mcu?.FlashBase;
+        return evidence?.Chip?.Katapult switch
+        {
+            true => (FlashEntry.Touch, BootloaderKind.Katapult),
+            false when !board.EntersDfu => (FlashEntry.ByHand, null),
+            false => (FlashEntry.Touch, BootloaderKind.DfuSe),
+            null when !canHaveKatapult => board.EntersDfu ? (FlashEntry.Touch, BootloaderKind.DfuSe) : (FlashEntry.ByHand, BootloaderKind.DfuSe),
+            null when !board.Mcu!.IsStm32 => (FlashEntry.Touch, BootloaderKind.Katapult),
+            null => (FlashEntry.Touch, null),
+        };
+    }
+
+    private static FlashException NeedsHand(string name, Board board, BoardEvidence? evidence)
+    {
+        var noRom = $"Klipper on {board.McuName} cannot start the ROM's USB DFU";
+        var why = evidence?.Chip?.Katapult == false ? $"its boot area holds no Katapult, and {noRom}" : noRom;
+        return Faults.NeedsBootloaderByHand(name, why, Guide(board));
+    }
+
+    /// <summary>What a person has to do before this board can be flashed; null when nothing.</summary>
+    internal FlashException? ByHand => Entry == FlashEntry.ByHand ? NeedsHand(Name, Board, Evidence) : null;
+
+    /// <summary>The manual way into the bootloader, in the catalogue's words.</summary>
+    internal static string Guide(Board board) => board.Dfu is { Steps.Length: > 0 } guide
+        ? string.Join(" ", guide.Steps.Select((step, i) => $"({i + 1}) {BoardCatalogue.BuiltIn.StepText(step)}"))
+        : "(1) Set the BOOT0 jumper, or hold the BOOT button. (2) Press and release RESET. (3) Leave the jumper on until the flash is over.";
+
+    private static void JudgeEvidence(string name, Mcu mcu, BoardEvidence? evidence, ImmutableArray<Finding>.Builder findings)
+    {
+        if (evidence is null)
+            return;
+        if (!string.Equals(evidence.Mcu, mcu.Name, StringComparison.OrdinalIgnoreCase))
+            findings.Add(Finding.Blocker(Faults.WrongMcu(name, mcu.Name, $"its firmware runs on a {evidence.Mcu}")));
+        else if (evidence.Chip?.IdCode is { } id && !mcu.IdCodes.Contains(id))
+            findings.Add(Finding.Blocker(Faults.WrongMcu(name, mcu.Name, $"its chip id is {id:x3}")));
+    }
+
+    private static void JudgeImage(FlashRequest request, Mcu mcu, uint start, BoardEvidence? evidence, ImmutableArray<Finding>.Builder findings)
+    {
+        if (request.Image is not { } image)
+            return;
+        var flashEnd = evidence?.Chip?.FlashKib is { } kib and > 0 ? mcu.FlashBase + ((uint)kib * 1024) : mcu.FlashEnd;
+        if (image.Misfit(mcu, start, Math.Min(flashEnd, mcu.FlashEnd)) is { } misfit)
+            findings.Add(Finding.Blocker(misfit));
+        if (image.Version == (evidence?.Version ?? request.Board.RunningVersion))
+            findings.Add(new(FindingSeverity.Note, "same-version", $"The board already runs {image.Version}.", "Flashing it again is harmless."));
+    }
+
+    private static void JudgeCircumstances(Board board, FlashEntry entry, BootloaderKind? kind, Mcu mcu, ImmutableArray<Finding>.Builder findings)
+    {
+        if (entry is FlashEntry.Touch && kind != BootloaderKind.Katapult && board.Preconditions.Contains("sd-slot-empty"))
+            findings.Add(new(
+                FindingSeverity.Note, "sd-slot-empty", "A card in the board's SD slot can keep the bootloader from showing up, or flash an old file.",
+                "If there is a card in the slot, take it out."));
+        if (kind == BootloaderKind.Katapult && mcu is { IsStm32: true, Sectors: [> 64 * 1024, ..] })
+            findings.Add(new(
+                FindingSeverity.Note, "no-safe-order", "The firmware lies in one flash sector: a power cut during the write needs a double reset afterwards.",
+                "Keep the power on during the write."));
+    }
+}

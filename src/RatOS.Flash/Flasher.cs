@@ -1,0 +1,252 @@
+using RatOS.Flash.Bootloaders;
+using RatOS.Flash.Hardware;
+using RatOS.Flash.Klipper;
+
+namespace RatOS.Flash;
+
+/// <summary>
+/// The path of one flash, top to bottom: look, plan, stop Klipper, ask the boards, plan again, flash each board, start Klipper, report.
+/// What happens to one board is in <see cref="BoardFlash"/>.
+/// </summary>
+/// <param name="hardware">The buses.</param>
+/// <param name="klippy">Klipper's host process.</param>
+/// <param name="time">The only clock.</param>
+/// <param name="onEvent">Awaited before each step that changes the world.</param>
+public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider time, Func<FlashEvent, ValueTask> onEvent)
+{
+    private readonly DfuPatience _patience = new();
+
+    /// <summary>How long a person is waited for who has to start a bootloader by hand; zero refuses such a board at once.</summary>
+    public TimeSpan WaitForPerson { get; init; }
+
+    /// <summary>
+    /// Flashes the boards in one stop of Klipper. Never throws for what can go wrong in the world: every board has a report, and Klipper was
+    /// started again if it was stopped.
+    /// </summary>
+    /// <param name="requests">Boards with an image each, 1 or more, each name once.</param>
+    /// <param name="cancel">Heeded until a board's point of no return.</param>
+    public async Task<FlashReport> FlashAsync(IReadOnlyList<FlashRequest> requests, CancellationToken cancel)
+    {
+        var log = new FlashLog(time, onEvent);
+        var reports = new Dictionary<string, BoardReport>();
+        FaultReport? klippyFault = null;
+        try
+        {
+            var byHand = new List<BoardPlan>();
+            var open = await PlanAsync(requests, byHand, log, reports, cancel);
+            while (true)
+            {
+                if (open.Count > 0)
+                    klippyFault = await WhileStoppedAsync(() => FlashAllAsync(open, byHand, log, reports, cancel), log, cancel);
+                if (byHand.Count == 0)
+                    break;
+                // While a person is awaited Klipper runs.
+                open = await AwaitPeopleAsync(byHand, log, reports, cancel);
+                byHand.Clear();
+            }
+        }
+        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+        {
+            await RefuseAsync(requests, Faults.Cancelled(), log, reports, byPlan: false);
+        }
+        catch (FlashException fault)
+        {
+            await RefuseAsync(requests, fault, log, reports, byPlan: fault.Code != "klipper-would-not-stop");
+        }
+        return new FlashReport([.. requests.Select(request => reports[request.Board.Name])], klippyFault, log.Elapsed);
+    }
+
+    private async Task<IReadOnlyList<FlashRequest>> PlanAsync(
+        IReadOnlyList<FlashRequest> requests, List<BoardPlan> byHand, FlashLog log, Dictionary<string, BoardReport> reports, CancellationToken cancel)
+    {
+        await log.BeginAsync(null, FlashPhase.Look, "Looking at the printer");
+        foreach (var request in requests.Where(request => request.Image is null))
+            await RefuseAsync([request], Faults.FirmwareMissing(request.Board.Name), log, reports);
+        var plan = FlashPlan.Create([.. requests.Where(request => request.Image is not null)], hardware.Look(), await klippy.LookAsync(cancel));
+        if (plan.Blocker is { } blocker)
+            throw blocker;
+
+        var open = new List<FlashRequest>();
+        foreach (var board in plan.Boards)
+        {
+            await TellAsync(board, log);
+            if (await BlockedAsync(board, log, reports))
+                continue;
+            if (board.ByHand is not null)
+                byHand.Add(board);
+            else
+                open.Add(board.Request);
+        }
+        return open;
+    }
+
+    /// <summary>Asks for the bootloaders that only a person can start, and returns the boards whose bootloader came.</summary>
+    private async Task<IReadOnlyList<FlashRequest>> AwaitPeopleAsync(
+        List<BoardPlan> boards, FlashLog log, Dictionary<string, BoardReport> reports, CancellationToken cancel)
+    {
+        var ready = new List<FlashRequest>();
+        foreach (var board in boards)
+        {
+            var (fault, port) = (board.ByHand!, board.Device!.Port);
+            if (WaitForPerson > TimeSpan.Zero)
+            {
+                await log.WarnAsync(board.Name, FlashPhase.Enter, $"{fault.Cause} Do this now, I go on by myself: {BoardPlan.Guide(board.Board)}");
+                if (await hardware.WaitForAsync(
+                    seen => seen.Devices.FirstOrDefault(device => device.Port == port && BoardBus.IsBootloader(device)), WaitForPerson, time, cancel) is not null)
+                {
+                    ready.Add(board.Request with { Board = board.Request.Board with { Port = port } });
+                    continue;
+                }
+            }
+            await RefuseAsync([board.Request], fault, log, reports, board);
+        }
+        return ready;
+    }
+
+    /// <summary>Klipper is started again however the work ends.</summary>
+    private async Task<FaultReport?> WhileStoppedAsync(Func<Task> work, FlashLog log, CancellationToken cancel)
+    {
+        // The second look: a print may have been started since the first.
+        var state = await klippy.LookAsync(cancel);
+        if (!state.AllowsFlash)
+            throw Faults.PrinterBusy(state.Message);
+        if (state.Activity == KlippyActivity.Absent)
+        {
+            await work();
+            return null;
+        }
+        await log.BeginAsync(null, FlashPhase.Stop, "Stopping Klipper");
+        FaultReport? fault;
+        try
+        {
+            await klippy.StopAsync(cancel);
+            await log.EndAsync(null, FlashPhase.Stop, "Klipper is stopped");
+            await work();
+        }
+        finally
+        {
+            fault = await StartAsync(log);
+        }
+        return fault;
+    }
+
+    private async Task<FaultReport?> StartAsync(FlashLog log)
+    {
+        await log.BeginAsync(null, FlashPhase.Start, "Starting Klipper");
+        try
+        {
+            var state = await klippy.StartAsync();
+            if (state.Activity == KlippyActivity.Ready)
+                await log.EndAsync(null, FlashPhase.Start, "Klipper is ready");
+            else
+                await log.WarnAsync(null, FlashPhase.Start, $"Klipper runs, but is not ready: {state.Message}");
+            return null;
+        }
+        catch (FlashException fault)
+        {
+            await log.WarnAsync(null, FlashPhase.Start, fault.Message);
+            return FaultReport.Of(fault);
+        }
+    }
+
+    private async Task FlashAllAsync(
+        IReadOnlyList<FlashRequest> requests, List<BoardPlan> byHand, FlashLog log, Dictionary<string, BoardReport> reports, CancellationToken cancel)
+    {
+        var stopped = new KlippyState(KlippyActivity.Stopped);
+        var answers = await Task.WhenAll(
+            FlashPlan.Create(requests, hardware.Look(), stopped).Boards.Select(board => AskAsync(board, log, cancel)));
+        var evidence = answers.Where(answer => answer.Evidence is not null).ToDictionary(answer => answer.Name, answer => answer.Evidence!);
+
+        // Now the boards have told their chip, plan again: what does not fit is refused before anything was touched.
+        var open = new List<BoardPlan>();
+        var plan = FlashPlan.Create(requests, hardware.Look(), stopped, evidence);
+        if (plan.Blocker is { } blocker)
+            throw blocker;
+        foreach (var board in plan.Boards)
+        {
+            if (await BlockedAsync(board, log, reports))
+                continue;
+            if (board.ByHand is not null)
+                byHand.Add(board);
+            else
+                open.Add(board);
+        }
+        cancel.ThrowIfCancellationRequested();
+        await Task.WhenAll(open.Select(async board =>
+        {
+            await log.NoteAsync(board.Name, FlashPhase.Plan, board.Route);
+            var bus = new BoardBus(hardware, klippy, time, log, board, _patience);
+            var report = await new BoardFlash(bus, time, log, board).RunAsync(cancel);
+            reports[board.Name] = report;
+            await log.VerdictAsync(report);
+        }));
+    }
+
+    /// <summary>Chip, unique id and running version, from a board that runs Klipper. One that cannot answer is flashed without: the bootloader is asked too.</summary>
+    private async Task<(string Name, BoardEvidence? Evidence)> AskAsync(BoardPlan board, FlashLog log, CancellationToken cancel)
+    {
+        if (board is not { Entry: FlashEntry.Touch or FlashEntry.ByHand, Device: { } device, Board: { Mcu: { } mcu, ApplicationStart: { } start } })
+            return (board.Name, null);
+        await log.BeginAsync(board.Name, FlashPhase.Ask, "Asking the running firmware");
+        try
+        {
+            await using var client = await KlipperClient.ConnectAsync(
+                await hardware.OpenSerialAsync(device, SerialMode.Klipper), board.Name, time, cancel);
+            var dictionary = await client.IdentifyAsync(cancel);
+            // Addresses are only asked of the chip that has them: another one would fault.
+            var chip = dictionary.Mcu == mcu.Name ? await client.AskChipAsync(mcu, start, cancel) : null;
+            await log.EndAsync(board.Name, FlashPhase.Ask, $"It runs {dictionary.Version} on {dictionary.Mcu}");
+            return (board.Name, new BoardEvidence(dictionary.Version, dictionary.Mcu, chip));
+        }
+        catch (FlashException fault)
+        {
+            await log.WarnAsync(board.Name, FlashPhase.Ask, $"The running firmware could not be asked: {fault.Cause}");
+        }
+        catch (DeviceGoneException)
+        {
+            await log.WarnAsync(board.Name, FlashPhase.Ask, $"{device} left the bus. Put the cable or power back: I go on by myself.");
+            await hardware.WaitForAsync(
+                seen => seen.Devices.FirstOrDefault(other => other.Port == device.Port && !other.IsSameStay(device)), BoardBus.CableLimit, time, cancel);
+        }
+        return (board.Name, null);
+    }
+
+    private static async ValueTask TellAsync(BoardPlan board, FlashLog log)
+    {
+        foreach (var finding in board.Findings.Where(finding => finding.Severity != FindingSeverity.Blocker && finding.Code != "needs-bootloader-by-hand"))
+        {
+            var text = $"{finding.Text} {finding.Remedy}";
+            await (finding.Severity == FindingSeverity.Warning
+                ? log.WarnAsync(board.Name, FlashPhase.Plan, text) : log.NoteAsync(board.Name, FlashPhase.Plan, text));
+        }
+    }
+
+    private static async Task<bool> BlockedAsync(BoardPlan board, FlashLog log, Dictionary<string, BoardReport> reports)
+    {
+        if (board.Blocker is not { } blocker)
+            return false;
+        await RefuseAsync([board.Request], blocker, log, reports, board);
+        return true;
+    }
+
+    /// <summary>Reports boards that were never touched.</summary>
+    private static async Task RefuseAsync(
+        IEnumerable<FlashRequest> requests, FlashException fault, FlashLog log, Dictionary<string, BoardReport> reports, BoardPlan? plan = null,
+        bool byPlan = true)
+    {
+        foreach (var request in requests.Where(request => !reports.ContainsKey(request.Board.Name)))
+        {
+            var report = new BoardReport
+            {
+                Board = request.Board.Name,
+                Condition = plan?.Entry == FlashEntry.InBootloader ? BoardCondition.InBootloaderUnchanged : BoardCondition.Unchanged,
+                Fault = FaultReport.Of(fault),
+                Refused = byPlan,
+                OldVersion = plan?.RunningVersion ?? request.Board.RunningVersion,
+                NewVersion = request.Image?.Version,
+            };
+            reports[request.Board.Name] = report;
+            await log.VerdictAsync(report);
+        }
+    }
+}

@@ -1,0 +1,69 @@
+using System.Buffers.Binary;
+using RatOS.Flash.Boards;
+
+namespace RatOS.Flash.Klipper;
+
+/// <summary>What a running board's chip told about itself; null for what could not be asked or was not there.</summary>
+public sealed record ChipEvidence
+{
+    /// <summary>Nothing is known: an old firmware, a host process, a chip without such registers.</summary>
+    public static readonly ChipEvidence None = new();
+
+    /// <summary>The unique id, 12 bytes in memory order.</summary>
+    public ReadOnlyMemory<byte>? Uid { get; init; }
+
+    /// <summary>Flash in KiB.</summary>
+    public int? FlashKib { get; init; }
+
+    /// <summary>DBGMCU_IDCODE &amp; fff. Null also when the chip answers 0, as F0, F1 and G0 do: unknown, never wrong.</summary>
+    public int? IdCode { get; init; }
+
+    /// <summary>Katapult stands below the application, and this firmware's request will reach it.</summary>
+    public bool? Katapult { get; init; }
+
+    /// <summary>The serial that the chip's ROM DFU will show (facts 3.1). Some ROMs show a fixed text instead.</summary>
+    public string? DfuSerial
+    {
+        get
+        {
+            if (Uid is not { } uid)
+                return null;
+            var w0 = BinaryPrimitives.ReadUInt32LittleEndian(uid.Span);
+            var w1 = BinaryPrimitives.ReadUInt32LittleEndian(uid.Span[4..]);
+            var w2 = BinaryPrimitives.ReadUInt32LittleEndian(uid.Span[8..]);
+            return $"{w0 + w2:X8}{w1 >> 16:X4}";
+        }
+    }
+
+    /// <summary>The chip id as Klipper and Katapult show it in their USB serial: the unique id in memory order, upper-case hex.</summary>
+    public string? KatapultSerial => Uid is { } uid ? Convert.ToHexString(uid.Span) : null;
+}
+
+/// <summary>
+/// The only addresses that a running board is asked for: reading where nothing is stops its firmware for good (facts: "Reading a running board").
+/// </summary>
+internal static class ChipAddresses
+{
+    public const int UidLength = 12;
+
+    /// <summary>Where a bootloader's vectors stand: the application's address when there is none (rp2040: behind the second-stage boot code).</summary>
+    public static uint BootStart(Mcu mcu) => mcu.FlashBase + mcu.Offsets[0];
+
+    /// <summary>Stops a read that no table allows.</summary>
+    /// <param name="size">2 or 4 bytes, aligned.</param>
+    /// <exception cref="InvalidOperationException">It would be our mistake.</exception>
+    public static void Guard(Mcu mcu, uint applicationStart, uint address, int size)
+    {
+        var end = address + (ulong)size;
+        var allowed = size switch
+        {
+            2 => address == mcu.FlashSizeAddress,
+            4 => (mcu.UidAddress is { } uid && address >= uid && end <= uid + (ulong)UidLength)
+                || address == mcu.IdCodeAddress
+                || (address >= mcu.FlashBase && end <= Math.Min(applicationStart, mcu.FlashEnd)),
+            _ => false,
+        };
+        if (!allowed || address % size != 0)
+            throw new InvalidOperationException($"{size} bytes at {address:x8} of a {mcu.Name} must not be read");
+    }
+}

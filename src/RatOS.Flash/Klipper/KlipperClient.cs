@@ -1,0 +1,247 @@
+using System.Buffers.Binary;
+using RatOS.Flash.Boards;
+using RatOS.Flash.Firmware;
+using RatOS.Flash.Hardware;
+
+namespace RatOS.Flash.Klipper;
+
+/// <summary>Klipper's state on a board. Configuration and its checksum outlive the host's connection.</summary>
+/// <param name="IsConfigured">Klippy has configured it.</param>
+/// <param name="Crc">Of that configuration.</param>
+/// <param name="IsShutdown">It refuses everything but the commands that a flasher needs.</param>
+/// <param name="MoveCount">Size of its move queue.</param>
+public sealed record KlipperConfig(bool IsConfigured, uint Crc, bool IsShutdown, int MoveCount);
+
+/// <summary>
+/// Talks to a running Klipper firmware as klippy would, and asks only what changes nothing: who it is, its state, its chip.
+/// Never to be opened on a board that may be in Katapult: a Klipper frame wedges it (facts: "The wedge").
+/// </summary>
+/// <remarks>
+/// One question at a time. Every question ends: with its answer, or 2.5 s after the last thing that was of any use.
+/// A <see cref="DeviceGoneException"/> passes through.
+/// </remarks>
+public sealed class KlipperClient : IAsyncDisposable
+{
+    private static readonly TimeSpan Silence = TimeSpan.FromSeconds(2.5);
+
+    /// <summary>How long a firmware may take to refuse a command that it answers in no other way; shorter than the link's first repetition by time.</summary>
+    private static readonly TimeSpan RefusalTime = TimeSpan.FromMilliseconds(40);
+
+    private static readonly TimeSpan ShortestWait = TimeSpan.FromMilliseconds(1);
+
+    private static readonly byte[] BootloaderRequest = "~ \x1c Request Serial Bootloader!! ~"u8.ToArray();
+
+    /// <summary>"CanBoot!", Katapult's former name, little-endian.</summary>
+    private const ulong CanBootMark = 0x2174_6F6F_426E_6143;
+
+    private static readonly byte[] Flush = [KlipperBlock.Sync];
+
+    private readonly ByteLine _line;
+    private readonly string _board;
+    private readonly TimeProvider _time;
+    private readonly long _started;
+    private readonly KlipperLink _link = new();
+
+    private KlipperClient(ByteLine line, string board, TimeProvider time) =>
+        (_line, _board, _time, _started) = (line, board, time, time.GetTimestamp());
+
+    /// <summary>The dictionary exactly as the board sent it; empty before <see cref="IdentifyAsync"/>.</summary>
+    public ReadOnlyMemory<byte> CompressedDictionary { get; private set; }
+
+    /// <summary>The same, read; null before <see cref="IdentifyAsync"/>.</summary>
+    public DataDictionary? Dictionary { get; private set; }
+
+    private TimeSpan Now => _time.GetElapsedTime(_started);
+
+    /// <summary>Takes over the line and ends whatever half frame its last owner may have left on it.</summary>
+    /// <param name="boardName">For faults.</param>
+    public static async Task<KlipperClient> ConnectAsync(ByteLine line, string boardName, TimeProvider time, CancellationToken cancel)
+    {
+        cancel.ThrowIfCancellationRequested();
+        await line.WriteAsync(Flush);
+        return new KlipperClient(line, boardName, time);
+    }
+
+    /// <summary>Asks for the data dictionary. Works in every state of the firmware and changes nothing.</summary>
+    /// <exception cref="FlashException">No answer, or no dictionary.</exception>
+    public async Task<DataDictionary> IdentifyAsync(CancellationToken cancel)
+    {
+        var identification = new Identification();
+        await RunAsync(identification, "it is asked who it is", cancel);
+        var dictionary = DataDictionary.Parse(identification.Data);
+        CompressedDictionary = identification.Data;
+        return Dictionary = dictionary;
+    }
+
+    /// <exception cref="FlashException">No answer.</exception>
+    public async Task<KlipperConfig> GetConfigAsync(CancellationToken cancel)
+    {
+        var dictionary = await DictionaryAsync(cancel);
+        var values = new int[4];
+        if (!await AskAsync(dictionary, "get_config", [], "config", values, "it is asked for its state", cancel))
+            throw Faults.KlipperDictionary("it has no get_config");
+        return new KlipperConfig(values[0] != 0, (uint)values[1], values[2] != 0, values[3]);
+    }
+
+    /// <summary>How long ago the chip was reset, by its own clock; null when this build does not tell.</summary>
+    /// <exception cref="FlashException">No answer.</exception>
+    public async Task<TimeSpan?> GetUptimeAsync(CancellationToken cancel)
+    {
+        var dictionary = await DictionaryAsync(cancel);
+        var values = new int[2];
+        if (dictionary.ClockFreq is not { } frequency || !await AskAsync(dictionary, "get_uptime", [], "uptime", values, "it is asked for its uptime", cancel))
+            return null;
+        return TimeSpan.FromSeconds((((ulong)(uint)values[0] << 32) | (uint)values[1]) / (double)frequency);
+    }
+
+    /// <summary>
+    /// Reads the chip's id registers and looks for Katapult below the application, all through the running firmware.
+    /// <see cref="ChipEvidence.None"/> when the firmware cannot, or was built for another chip: then the addresses would mean nothing.
+    /// </summary>
+    /// <param name="applicationStart">Where the running firmware begins.</param>
+    /// <exception cref="FlashException">No answer.</exception>
+    public async Task<ChipEvidence> AskChipAsync(Mcu mcu, uint applicationStart, CancellationToken cancel)
+    {
+        var dictionary = await DictionaryAsync(cancel);
+        if (!dictionary.Commands.ContainsKey("debug_read") || !dictionary.Responses.ContainsKey("debug_result")
+            || !string.Equals(dictionary.Mcu, mcu.Name, StringComparison.OrdinalIgnoreCase))
+        {
+            return ChipEvidence.None;
+        }
+        var evidence = new ChipEvidence();
+        if (mcu.UidAddress is { } uidAddress)
+        {
+            var uid = new byte[ChipAddresses.UidLength];
+            for (var i = 0; i < uid.Length; i += 4)
+            {
+                var word = await ReadAsync(uidAddress + (uint)i, 4);
+                BinaryPrimitives.WriteUInt32LittleEndian(uid.AsSpan(i), word);
+            }
+            // A chip that hides its id reads all alike.
+            if (uid.AsSpan().ContainsAnyExcept(uid[0]))
+                evidence = evidence with { Uid = uid };
+        }
+        if (mcu.FlashSizeAddress is { } sizeAddress && await ReadAsync(sizeAddress, 2) is var size and > 0 and < 0xFFFF)
+            evidence = evidence with { FlashKib = (int)size };
+        if (mcu.IdCodeAddress is { } idAddress && (await ReadAsync(idAddress, 4) & 0xFFF) is var id and > 0)
+            evidence = evidence with { IdCode = (int)id };
+        return evidence with { Katapult = await HasKatapultAsync() };
+
+        async Task<uint> ReadAsync(uint address, int bytes)
+        {
+            ChipAddresses.Guard(mcu, applicationStart, address, bytes);
+            var value = new int[1];
+            await AskAsync(dictionary, "debug_read", [bytes == 4 ? 2 : 1, (int)address], "debug_result", value, "its chip is asked for", cancel);
+            return (uint)value[0];
+        }
+
+        // The same conditions under which Klipper itself hands over to Katapult (facts: "Software entry per MCU").
+        async Task<bool?> HasKatapultAsync()
+        {
+            var boot = ChipAddresses.BootStart(mcu);
+            if (applicationStart < boot + 8)
+                return null;
+            var request = await ReadAsync(boot, 4);
+            var mark = await ReadAsync(boot + 4, 4) - 9;
+            return request % 8 == 0 && mark % 8 == 0 && mark >= mcu.FlashBase && mark + 8ul <= applicationStart
+                && await ReadAsync(mark, 4) == (CanBootMark & uint.MaxValue) && await ReadAsync(mark + 4, 4) == CanBootMark >> 32;
+        }
+    }
+
+    /// <summary>
+    /// Resets the chip; the board leaves the bus. False when the firmware has no such command. There is no answer: whether it left is seen on the bus alone.
+    /// </summary>
+    /// <exception cref="FlashException">The dictionary, which holds the command's number, was asked for first and did not come.</exception>
+    public Task<bool> ResetAsync() => OrderAsync("reset");
+
+    /// <summary>Stops the firmware: everything that heats or moves goes off. It stays on the bus and goes on answering this client.</summary>
+    /// <exception cref="FlashException">The dictionary, which holds the command's number, was asked for first and did not come.</exception>
+    public Task EmergencyStopAsync() => OrderAsync("emergency_stop");
+
+    /// <summary>
+    /// Asks firmware on a UART for its bootloader, in any state: one block that it must refuse, after a 7e that ends whatever came before.
+    /// There is no answer (facts: "Software entry per MCU").
+    /// </summary>
+    /// <exception cref="DeviceGoneException"/>
+    public static ValueTask RequestBootloaderAsync(ByteLine line) => line.WriteAsync(BootloaderRequest);
+
+    public ValueTask DisposeAsync() => _line.DisposeAsync();
+
+    private async ValueTask<DataDictionary> DictionaryAsync(CancellationToken cancel) => Dictionary ?? await IdentifyAsync(cancel);
+
+    /// <summary>Sends a command that is not acknowledged, again only when the firmware refuses the number of the block.</summary>
+    private async Task<bool> OrderAsync(string command)
+    {
+        var dictionary = await DictionaryAsync(CancellationToken.None);
+        if (Encode(dictionary, command, []) is not { } order)
+            return false;
+        try
+        {
+            // Nothing else may be in flight: a late acknowledgement would look like a refusal.
+            for (var end = Now + Silence; _link.InFlight > 0 && Now < end;)
+                await StepAsync(null, end);
+            var sent = new Order(order);
+            for (var end = Now + RefusalTime; !sent.IsDone && Now < end;)
+                await StepAsync(sent, end);
+        }
+        catch (DeviceGoneException)
+        {
+            // That is what a reset does.
+        }
+        return true;
+    }
+
+    /// <summary>Asks one question; false when this build does not know it.</summary>
+    private async Task<bool> AskAsync(
+        DataDictionary dictionary, string command, int[] arguments, string response, int[] values, string doing, CancellationToken cancel)
+    {
+        if (Encode(dictionary, command, arguments) is not { } question || !dictionary.Responses.TryGetValue(response, out var answer))
+            return false;
+        await RunAsync(new Question(question, answer.Id, values), doing, cancel);
+        return true;
+    }
+
+    /// <summary>Null when the command is not there or takes other parameters: a wrong one shuts the firmware down.</summary>
+    private static byte[]? Encode(DataDictionary dictionary, string command, int[] arguments)
+    {
+        if (!dictionary.Commands.TryGetValue(command, out var message) || message.Format.AsSpan().Count('%') != arguments.Length)
+            return null;
+        Span<byte> bytes = stackalloc byte[KlipperBlock.MaxPayload];
+        var length = KlipperBlock.WriteNumber(bytes, message.Id);
+        foreach (var argument in arguments)
+            length += KlipperBlock.WriteNumber(bytes[length..], argument);
+        return bytes[..length].ToArray();
+    }
+
+    private async Task RunAsync(KlipperExchange exchange, string doing, CancellationToken cancel)
+    {
+        for (var end = Now + Silence; !exchange.IsDone;)
+        {
+            cancel.ThrowIfCancellationRequested();
+            if (await StepAsync(exchange, end))
+                end = Now + Silence;
+            else if (Now >= end)
+                throw Faults.KlipperSilent(_board, doing);
+        }
+    }
+
+    /// <summary>Sends what is due and takes what comes, waiting once at most; true when that brought the exchange forward.</summary>
+    private async ValueTask<bool> StepAsync(KlipperExchange? exchange, TimeSpan end)
+    {
+        exchange?.Ask(_link);
+        while (_link.NextFrame(Now) is { IsEmpty: false } frame)
+            await _line.WriteAsync(frame);
+
+        var wait = (_link.Deadline < end && _link.InFlight > 0 ? _link.Deadline : end) - Now;
+        _link.Received(await _line.ReadAsync(_link.Space, wait > ShortestWait ? wait : ShortestWait));
+
+        var isForward = false;
+        while (_link.TryTake(Now, out var message))
+        {
+            if (!message.IsEmpty)
+                isForward |= exchange is not null && exchange.Take(message);
+            exchange?.Settle(_link);
+        }
+        return isForward;
+    }
+}

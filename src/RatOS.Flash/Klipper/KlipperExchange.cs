@@ -1,0 +1,160 @@
+namespace RatOS.Flash.Klipper;
+
+/// <summary>Something to find out over a <see cref="KlipperLink"/>: it names its requests, takes the answers, and asks again for those that were lost.</summary>
+internal abstract class KlipperExchange
+{
+    public abstract bool IsDone { get; }
+
+    /// <summary>Hands the next requests to the link while it has room and there is something to ask.</summary>
+    public abstract void Ask(KlipperLink link);
+
+    /// <summary>Takes a message from the firmware; true when it brought this exchange forward. All others are passed over.</summary>
+    public abstract bool Take(ReadOnlySpan<byte> message);
+
+    /// <summary>After every block that came: a request that is acknowledged and not answered never will be.</summary>
+    public abstract void Settle(KlipperLink link);
+}
+
+/// <summary><c>identify</c>: the data dictionary in pieces of 40 bytes, a dozen in flight, in whatever order and however often it takes.</summary>
+internal sealed class Identification : KlipperExchange
+{
+    // The only two numbers that are the same in every build.
+    private const byte Identify = 1;
+    private const byte IdentifyResponse = 0;
+
+    private const int PieceSize = 40;
+
+    /// <summary>Real dictionaries have about 100 pieces; one that does not end by 64 KiB is none.</summary>
+    private const int MaxPieces = 64 * 1024 / PieceSize;
+
+    private readonly Queue<(long Block, int Piece)> _asked = new();
+    private readonly Queue<int> _lost = new();
+    private readonly sbyte[] _lengths = new sbyte[MaxPieces]; // of each piece, -1 while it is missing
+    private byte[] _data = new byte[8 * 1024];
+    private int _next;
+    private int _last = MaxPieces - 1;
+    private int _full; // pieces from the first one on without a gap
+
+    public Identification() => Array.Fill(_lengths, (sbyte)-1);
+
+    /// <summary>The first piece that is not full is the last one.</summary>
+    public override bool IsDone => _lengths[_full] >= 0;
+
+    /// <summary>The zlib stream, once done.</summary>
+    public ReadOnlyMemory<byte> Data => _data.AsMemory(0, _full * PieceSize + _lengths[_full]);
+
+    public override void Ask(KlipperLink link)
+    {
+        Span<byte> request = stackalloc byte[12];
+        while (_lost.Count > 0 || _next <= _last)
+        {
+            var piece = _lost.TryPeek(out var again) ? again : _next;
+            request[0] = Identify;
+            var length = 1 + KlipperBlock.WriteNumber(request[1..], piece * PieceSize);
+            length += KlipperBlock.WriteNumber(request[length..], PieceSize);
+            if (!link.HasRoom(length))
+                return;
+            if (!_lost.TryDequeue(out _))
+                _next++;
+            _asked.Enqueue((link.Send(request[..length]), piece));
+        }
+    }
+
+    public override bool Take(ReadOnlySpan<byte> message)
+    {
+        if (!KlipperBlock.TryReadNumber(ref message, out var id) || id != IdentifyResponse
+            || !KlipperBlock.TryReadNumber(ref message, out var offset) || message.IsEmpty)
+        {
+            return false;
+        }
+        var (piece, inside) = Math.DivRem(offset, PieceSize);
+        var bytes = message[1..];
+        if (message[0] != bytes.Length || bytes.Length > PieceSize || inside != 0 || piece < 0 || piece >= _next || _lengths[piece] >= 0)
+            return false;
+
+        while (offset + PieceSize > _data.Length)
+            Array.Resize(ref _data, _data.Length * 2);
+        bytes.CopyTo(_data.AsSpan(offset));
+        _lengths[piece] = (sbyte)bytes.Length;
+        if (bytes.Length < PieceSize)
+            _last = Math.Min(_last, piece);
+        while (_lengths[_full] == PieceSize)
+        {
+            if (++_full == MaxPieces)
+                throw Faults.KlipperDictionary($"it does not end within {MaxPieces * PieceSize} bytes");
+        }
+        return true;
+    }
+
+    public override void Settle(KlipperLink link)
+    {
+        while (_asked.TryPeek(out var oldest) && oldest.Block < link.Acknowledged)
+        {
+            _asked.Dequeue();
+            if (_lengths[oldest.Piece] >= 0)
+            {
+                link.Answered();
+            }
+            else if (oldest.Piece <= _last)
+            {
+                _lost.Enqueue(oldest.Piece);
+                link.Lost(oldest.Block);
+            }
+        }
+    }
+}
+
+/// <summary>One command with one answer of plain numbers.</summary>
+/// <param name="command">The encoded command.</param>
+/// <param name="responseId">Number of the answer in this build.</param>
+/// <param name="values">Where its parameters go; as many as there are places.</param>
+internal sealed class Question(byte[] command, int responseId, int[] values) : KlipperExchange
+{
+    private long? _block;
+    private bool _isDone;
+
+    public override bool IsDone => _isDone;
+
+    public override void Ask(KlipperLink link)
+    {
+        if (_block is null && link.HasRoom(command.Length))
+            _block = link.Send(command);
+    }
+
+    public override bool Take(ReadOnlySpan<byte> message)
+    {
+        if (_isDone || _block is null || !KlipperBlock.TryReadNumber(ref message, out var id) || id != responseId)
+            return false;
+        foreach (ref var value in values.AsSpan())
+        {
+            if (!KlipperBlock.TryReadNumber(ref message, out value))
+                return false;
+        }
+        return _isDone = true;
+    }
+
+    public override void Settle(KlipperLink link)
+    {
+        if (_block < link.Acknowledged)
+            _block = null;
+    }
+}
+
+/// <summary>A command without an answer: done when it is acknowledged, if it ever is.</summary>
+internal sealed class Order(byte[] command) : KlipperExchange
+{
+    private long? _block;
+    private bool _isDone;
+
+    public override bool IsDone => _isDone;
+
+    public override void Ask(KlipperLink link)
+    {
+        if (_block is null && link.HasRoom(command.Length))
+            _block = link.Send(command);
+    }
+
+    public override bool Take(ReadOnlySpan<byte> message) => false;
+
+    public override void Settle(KlipperLink link) => _isDone |= _block < link.Acknowledged;
+}

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Runs every test and ends with the count as "N passed, N failed, N skipped".
+set -uo pipefail
+cd "$(dirname "$0")"
+output=$(mktemp)
+trap 'rm -f "$output"' EXIT
+dotnet test --solution RatOS.Flash.sln "$@" | tee "$output"
+status=${PIPESTATUS[0]}
+count() { sed -n "s/^ *$1: *\([0-9]\+\).*/\1/p" "$output" | tail -n 1; }
+passed=$(count succeeded) failed=$(count failed) skipped=$(count skipped)
+echo "${passed:-0} passed, ${failed:-0} failed, ${skipped:-0} skipped"
+# A runner that ran nothing has failed, whatever it says.
+[ "${passed:-0}" -gt 0 ] || status=1
+exit "$status"

@@ -1,0 +1,258 @@
+using RatOS.Flash.Virtual;
+
+namespace RatOS.Flash.Tests.Scenarios;
+
+/// <summary>What people live through with boards that go through the ROM's USB DFU. Behind each story stands <see cref="Truth"/>.</summary>
+public sealed class DfuStories
+{
+    [Theory]
+    [InlineData("octopus", "octopus")]
+    [InlineData("octopus-407", "octopus")]
+    [InlineData("octopus-pro-h723", "octopus-pro")]
+    [InlineData("ebb42", "ebb42")]
+    [InlineData("ebb36-f072", "ebb36")]
+    [InlineData("stranger", "octopus")]
+    public void A_board_that_runs_an_old_Klipper_is_flashed_and_proven_by_a_reset(string scenario, string board) => Story.Of(scenario, async story =>
+    {
+        var report = await story.FlashedAsync(board);
+        Assert.Equal(("v0.12.0-10-g1f2a9e1c", VirtualPrinter.HostVersion), (report.OldVersion, report.NewVersion));
+        Assert.Equal("Klipper -> USB DFU -> write", report.Route);
+        Assert.Empty(report.Notes);
+        Assert.Equal(BoardState.Klipper, story.Board.State);
+        Assert.Empty(story.Board.IllegalRequests);
+        Assert.Equal(1, story.Printer.Klippy.Stops);
+        // Each sector once, and only those that the image touches.
+        Assert.All(story.Board.Flash.Erases, count => Assert.InRange(count, 0, 1));
+    });
+
+    [Fact]
+    public void The_phases_come_in_their_order_and_the_point_of_no_return_before_the_first_erase() => Story.Of("octopus", async story =>
+    {
+        await story.FlashedAsync("octopus");
+        var begun = story.Events.Where(step => step.Kind == FlashEventKind.Begin).Select(step => step.Phase).Distinct();
+        Assert.Equal(
+            [FlashPhase.Look, FlashPhase.Stop, FlashPhase.Ask, FlashPhase.Enter, FlashPhase.Identify, FlashPhase.Erase, FlashPhase.Write, FlashPhase.Verify,
+                FlashPhase.Leave, FlashPhase.Confirm, FlashPhase.Prove, FlashPhase.Start], begun);
+        var commit = story.Events.Single(step => step.Kind == FlashEventKind.PointOfNoReturn);
+        Assert.True(commit.Sequence < story.Events.First(step => step.Phase == FlashPhase.Erase && step.Kind == FlashEventKind.Begin).Sequence);
+        Assert.All(story.Events.Where(step => step.Kind == FlashEventKind.Progress), step => Assert.InRange(step.Done, 1, step.Total));
+    });
+
+    [Fact]
+    public void A_board_left_in_DFU_by_a_flash_that_died_is_flashed_from_there() => Story.Of("octopus-in-dfu", async story =>
+        Assert.Equal("waits in USB DFU -> write", (await story.FlashedAsync("octopus")).Route));
+
+    [Fact]
+    public void H1_a_board_that_answers_as_Katapult_is_flashed_through_Katapult() => Story.Of("h1-katapult-unexpected", async story =>
+        Assert.Equal("Klipper -> Katapult -> write", (await story.FlashedAsync("octopus")).Route));
+
+    [Fact]
+    public void H2_a_rom_that_takes_eight_seconds_is_waited_for() => Story.Of("h2-slow-enumeration", async story => await story.FlashedAsync("octopus"));
+
+    [Fact]
+    public void H2_a_rom_that_never_comes_is_told_with_its_cause_and_power_brings_the_board_back() => Story.Of("h2-no-enumeration", async story =>
+    {
+        var report = await story.FailedAsync("octopus", "bootloader-not-seen", BoardCondition.InBootloaderUnchanged);
+        Assert.Contains("SD slot", report.Fault!.Cause, StringComparison.Ordinal);
+        story.Board.PowerOff();
+        story.Board.PowerOn();
+        await Task.Delay(TimeSpan.FromSeconds(3), story.Time);
+        Assert.Equal(BoardState.Klipper, story.Board.State);
+    });
+
+    [Fact]
+    public void H3_a_device_node_that_stays_for_three_seconds_is_never_taken_for_the_new_board() => Story.Of("h3-old-node-stays", async story =>
+    {
+        await story.FlashedAsync("octopus");
+        Assert.DoesNotContain(story.Events, step => step.Message.Contains("came back as Klipper", StringComparison.Ordinal));
+    });
+
+    [Fact]
+    public void H4_Klipper_started_by_somebody_in_the_middle_is_stopped_again() => Story.Of("h4-foreign-start", async story =>
+    {
+        await story.FlashedAsync("octopus");
+        Assert.Equal(2, story.Printer.Klippy.Stops);
+    });
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void A_request_for_the_bootloader_that_is_ignored_is_made_again_under_other_conditions(int times) =>
+        Story.Of("octopus", new Faultiness { TouchesIgnored = times }, async story => await story.FlashedAsync("octopus"));
+
+    [Fact]
+    public void A_board_that_never_leaves_Klipper_is_untouched_and_says_so() => Story.Of("octopus", new Faultiness { TouchesIgnored = 99 }, async story =>
+    {
+        await story.FailedAsync("octopus", "touch-ignored", BoardCondition.Unchanged);
+        Assert.True(story.Printer.Klippy.IsRunning);
+    });
+
+    [Fact]
+    public void A_board_that_comes_back_as_Klipper_twice_is_flashed_the_third_time() =>
+        Story.Of("octopus", new Faultiness { TouchesInVain = 2 }, async story => await story.FlashedAsync("octopus"));
+
+    [Fact]
+    public void A_board_that_always_comes_back_as_Klipper_is_untouched_and_says_so() => Story.Of("octopus", new Faultiness { TouchesInVain = 99 }, async story =>
+        await story.FailedAsync("octopus", "came-back-as-klipper", BoardCondition.Unchanged));
+
+    [Fact]
+    public void A_leave_answered_by_silence_is_no_failure() =>
+        Story.Of("octopus", new Faultiness { LeaveIsSilent = true }, async story => Assert.Empty((await story.FlashedAsync("octopus")).Notes));
+
+    [Fact]
+    public void A_rom_that_does_not_leave_is_told_again() => Story.Of("octopus", new Faultiness { LeavesIgnored = 2 }, async story =>
+        Assert.NotEmpty((await story.FlashedAsync("octopus")).Notes));
+
+    [Fact]
+    public void A_rom_that_never_leaves_is_unconfirmed_and_power_starts_the_new_firmware() => Story.Of("octopus", new Faultiness { LeavesIgnored = 99 }, async story =>
+    {
+        await story.FailedAsync("octopus", "did-not-leave", BoardCondition.Unconfirmed);
+        story.Board.PowerOff();
+        story.Board.PowerOn();
+        await Task.Delay(TimeSpan.FromSeconds(3), story.Time);
+        Assert.Equal(VirtualPrinter.HostVersion, story.Board.RunningFirmware?.Version);
+    });
+
+    [Fact]
+    public void Poll_times_that_lie_change_nothing()
+    {
+        foreach (var poll in new[] { 0, 1, 5_000, 16_000_000 })
+        {
+            foreach (var scenario in new[] { "octopus", "ebb42", "ebb36-f072" })
+                Story.Of(scenario, new Faultiness { PollTime = TimeSpan.FromMilliseconds(poll) }, async story => await story.FlashedAsync(story.Board.Name));
+        }
+    }
+
+    [Fact]
+    public void A_chip_that_sits_in_busy_until_cleared_twice_is_flashed() =>
+        Story.Of("octopus-pro-h723", new Faultiness { StuckInBusy = true }, async story => await story.FlashedAsync("octopus-pro"));
+
+    [Fact]
+    public void A_rom_with_a_dead_serial_is_taken_at_its_port_with_a_note() => Story.Of("octopus", new Faultiness { RomSerial = "STM32FxSTM32" }, async story =>
+        Assert.Contains((await story.FlashedAsync("octopus")).Notes, note => note.Contains("STM32FxSTM32", StringComparison.Ordinal)));
+
+    [Fact]
+    public void A_board_that_comes_back_at_another_port_is_known_by_its_unique_id() => Story.Of("octopus", new Faultiness { ReturnsAt = "2-1" }, async story =>
+    {
+        await story.FlashedAsync("octopus");
+        Assert.Equal("2-1", story.Board.Port);
+    });
+
+    [Fact]
+    public void A_bootloader_elsewhere_whose_serial_fits_nobody_is_left_alone_and_named() =>
+        Story.Of("octopus", new Faultiness { ReturnsAt = "2-1", RomSerial = "200364500000" }, async story =>
+        {
+            var report = await story.FailedAsync("octopus", "bootloader-not-seen", BoardCondition.InBootloaderUnchanged);
+            Assert.Contains("--port 2-1", report.Fault!.Cause, StringComparison.Ordinal);
+        });
+
+    [Fact]
+    public void Read_protection_is_found_before_anything_is_erased_and_the_old_firmware_runs_again() =>
+        Story.Of("octopus", new Faultiness { IsReadProtected = true }, async story =>
+        {
+            var report = await story.FailedAsync("octopus", "read-protected", BoardCondition.InBootloaderUnchanged);
+            Assert.Contains("Nothing was touched", report.Fault!.Remedy, StringComparison.Ordinal);
+            Assert.DoesNotContain(story.Events, step => step.Kind == FlashEventKind.PointOfNoReturn);
+        });
+
+    [Fact]
+    public void A_worn_cell_is_found_by_reading_back_and_never_called_a_success() =>
+        Story.Of("octopus", new Faultiness { WornAt = 0x0800_9001 }, async story =>
+        {
+            var report = await story.FailedAsync("octopus", "verify-failed", BoardCondition.InBootloaderWithoutFirmware);
+            Assert.Contains("08009001", report.Fault!.Cause, StringComparison.Ordinal);
+            Assert.Equal(BoardState.Rom, story.Board.State);   // never started: it stays where it can be flashed again
+        });
+
+    [Fact]
+    public void A_G0_that_keeps_its_empty_mark_is_a_success_with_a_note() => Story.Of("ebb42", new Faultiness { EmptyMarkSticks = true }, async story =>
+    {
+        // The mark is set when power comes to an empty chip.
+        story.Board.Flash.Erase(0, story.Time.Now);
+        await Task.Delay(TimeSpan.FromSeconds(1), story.Time);
+        story.Board.PowerOff();
+        story.Board.PowerOn();
+        await Task.Delay(TimeSpan.FromSeconds(2), story.Time);
+        Assert.Equal(BoardState.Rom, story.Board.State);
+        Assert.Contains((await story.FlashedAsync("ebb42")).Notes, note => note.Contains("G0", StringComparison.Ordinal));
+    });
+
+    [Fact]
+    public void A_jumper_left_on_is_no_success_and_is_named() => Story.Of("octopus-in-dfu", async story =>
+    {
+        story.Board.Boot0 = true;
+        await story.FailedAsync("octopus", "bootloader-after-reset", BoardCondition.Unconfirmed);
+        Assert.Equal(VirtualPrinter.HostVersion, story.Board.RunningFirmware?.Version);
+    });
+
+    [Fact]
+    public void An_F429_is_refused_with_its_guide_when_nobody_is_there() => Story.Of("octopus-pro-429", async story =>
+    {
+        var report = await story.FailedAsync("octopus-pro", "needs-bootloader-by-hand", BoardCondition.Unchanged);
+        Assert.True(report.Refused);
+        Assert.Contains("BOOT0", report.Fault!.Remedy, StringComparison.Ordinal);
+    });
+
+    [Fact]
+    public void Three_boards_go_through_one_stop_of_Klipper_side_by_side() => Story.Of("voron", async story =>
+    {
+        var report = await story.FlashAsync("octopus", "ebb42", "octopus-pro");
+        Assert.True(report.Ok, string.Join("; ", report.Boards.Select(board => board.Fault?.Cause)));
+        Assert.Equal(1, story.Printer.Klippy.Stops);
+        Assert.True(report.Boards.Sum(board => board.Elapsed.TotalSeconds) > 1.5 * report.Boards.Max(board => board.Elapsed.TotalSeconds));
+    });
+
+    [Fact]
+    public void One_boards_failure_does_not_stop_the_others() => Story.Of("voron", async story =>
+    {
+        story.OnEvent = step =>
+        {
+            if (step is { Board: "ebb42", Phase: FlashPhase.Write, Kind: FlashEventKind.Begin })
+                story.Find("ebb42").Unplug();
+        };
+        var report = await story.FlashAsync("octopus", "ebb42", "octopus-pro");
+        Assert.Equal([true, false, true], report.Boards.Select(board => board.Ok));
+        Assert.Equal(("device-lost", BoardCondition.InBootloaderWithoutFirmware), (report.Boards[1].Fault!.Code, report.Boards[1].Condition));
+    });
+
+    [Fact]
+    public void Each_of_two_equal_boards_finds_itself() => Story.Of("two-octopuses", async story =>
+    {
+        await story.FlashedAsync("octopus-2");   // Truth sees that the other one was not touched
+        await story.FlashedAsync("octopus");
+        var both = await story.FlashAsync("octopus", "octopus-2");
+        Assert.True(both.Ok);
+        Assert.Equal(["1-1.1", "1-1.2"], story.Printer.Boards.Select(board => board.Port!));
+    });
+
+    [Fact]
+    public void An_equal_board_is_never_flashed_in_place_of_one_that_is_missing() => Story.Of("two-octopuses", async story =>
+    {
+        story.Find("octopus-2").Unplug();
+        await story.FailedAsync("octopus-2", "board-not-seen", BoardCondition.Unchanged);   // Truth sees that the other one was not touched
+    });
+
+    [Fact]
+    public void An_equal_board_that_comes_back_is_never_taken_for_one_that_was_lost() => Story.Of("two-octopuses", async story =>
+    {
+        story.OnEvent = step =>
+        {
+            if (step is { Board: "octopus-2", Phase: FlashPhase.Write, Kind: FlashEventKind.Begin })
+                story.Find("octopus-2").Unplug();
+        };
+        var report = await story.FlashAsync("octopus", "octopus-2");
+        Assert.Equal([true, false], report.Boards.Select(board => board.Ok));
+        Assert.Equal(BoardState.Klipper, story.Find("octopus").State);
+    });
+
+    [Fact]
+    public void Another_board_in_DFU_is_never_taken_for_the_one_that_was_asked() => Story.Of("two-octopuses", async story =>
+    {
+        story.Find("octopus").Boot0 = true;
+        story.Find("octopus").PressReset();
+        story.Find("octopus-2").Unplug();
+        await Task.Delay(TimeSpan.FromSeconds(2), story.Time);
+        Assert.Equal(BoardState.Rom, story.Find("octopus").State);
+        await story.FailedAsync("octopus-2", "which-bootloader", BoardCondition.Unchanged);
+    });
+}

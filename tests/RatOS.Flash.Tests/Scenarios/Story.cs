@@ -1,0 +1,157 @@
+using System.Collections.Immutable;
+using RatOS.Flash.Firmware;
+using RatOS.Flash.Virtual;
+
+namespace RatOS.Flash.Tests.Scenarios;
+
+/// <summary>
+/// A printer, and somebody who flashes it. After every flash the whole of <see cref="Truth"/> is checked, whatever the story itself asserts.
+/// </summary>
+internal sealed class Story
+{
+    private readonly List<FlashEvent> _events = [];
+
+    private Story(VirtualPrinter printer, VirtualTime time) => (Printer, Time) = (printer, time);
+
+    public VirtualPrinter Printer { get; }
+
+    public VirtualTime Time { get; }
+
+    public IReadOnlyList<FlashEvent> Events => _events;
+
+    /// <summary>Called with every event before the step is taken: where a story pulls the cable.</summary>
+    public Action<FlashEvent>? OnEvent { get; set; }
+
+    /// <summary>A person who does what the screen asks for; null lets the flash refuse.</summary>
+    public TimeSpan WaitForPerson { get; set; }
+
+    public VirtualBoard Board => Printer.Boards[0];
+
+    public static void Of(string scenario, Func<Story, Task> tell) => Of(scenario, Faultiness.None, tell);
+
+    public static void Of(string scenario, Faultiness faults, Func<Story, Task> tell) => VirtualTime.Run(time =>
+        tell(new Story(VirtualPrinter.Create(scenario, time, faults), time)));
+
+    /// <summary>What this printer's Klipper would build for the board.</summary>
+    public FirmwareImage Build(VirtualBoard board) => FirmwareImage.Parse(board.BuildFirmware(), "klipper.bin");
+
+    public FirmwareImage Build(string board) => Build(Find(board));
+
+    public VirtualBoard Find(string name) => Printer.Boards.Single(board => board.Name == name);
+
+    public PrinterBoard Known(string name) => Printer.PrinterBoards.Single(board => board.Name == name);
+
+    public Task<FlashReport> FlashAsync(params string[] boards) =>
+        FlashAsync(CancellationToken.None, [.. boards.Select(name => new FlashRequest(Known(name), Build(name)))]);
+
+    public async Task<FlashReport> FlashAsync(CancellationToken cancel, params FlashRequest[] requests)
+    {
+        _events.Clear();
+        var truth = Truth.Before(Printer);
+        var flasher = new Flasher(Printer, Printer.Klippy, Time, step =>
+        {
+            _events.Add(step);
+            OnEvent?.Invoke(step);
+            return ValueTask.CompletedTask;
+        })
+        {
+            WaitForPerson = WaitForPerson,
+        };
+        var report = await flasher.FlashAsync(requests, cancel);
+        truth.Check(requests, report, _events);
+        return report;
+    }
+
+    /// <summary>Flashes one board and expects that it runs the new firmware.</summary>
+    public async Task<BoardReport> FlashedAsync(string board)
+    {
+        var report = (await FlashAsync(board)).Boards.Single();
+        Assert.True(report.Ok, report.Fault?.Cause + "\n" + string.Join('\n', _events.Select(step => $"{step.At.TotalSeconds:0.000} {step.Phase} {step.Kind} {step.Message}")));
+        return report;
+    }
+
+    /// <summary>Flashes one board and expects this fault and this condition.</summary>
+    public async Task<BoardReport> FailedAsync(string board, string code, BoardCondition condition, FirmwareImage? image = null)
+    {
+        var report = (await FlashAsync(CancellationToken.None, new FlashRequest(Known(board), image ?? Build(board)))).Boards.Single();
+        Assert.Equal((code, condition), (report.Fault?.Code ?? "ok", report.Condition));
+        return report;
+    }
+}
+
+/// <summary>
+/// What must hold after every flash, however it went: a success is one in the flash memory and on the line, the bootloader's area is as it was, every
+/// fault has a remedy, the condition is the real one, Klipper runs, time is bounded, and nothing illegal was asked of a bootloader.
+/// </summary>
+internal sealed class Truth
+{
+    private readonly VirtualPrinter _printer;
+    private readonly ImmutableArray<(byte[] Boot, byte[] Application)> _before;
+    private readonly bool _klippyRan;
+
+    private Truth(VirtualPrinter printer)
+    {
+        _printer = printer;
+        _before = [.. printer.Boards.Select(board => (BootArea(board), Application(board)))];
+        _klippyRan = printer.Klippy.IsRunning;
+    }
+
+    public static Truth Before(VirtualPrinter printer) => new(printer);
+
+    public void Check(IReadOnlyList<FlashRequest> requests, FlashReport report, IReadOnlyList<FlashEvent> events)
+    {
+        Assert.Equal(requests.Select(request => request.Board.Name), report.Boards.Select(board => board.Board));
+        Assert.True(report.Elapsed < TimeSpan.FromMinutes(20), $"it took {report.Elapsed}");
+        Assert.Equal(Enumerable.Range(1, events.Count), events.Select(step => step.Sequence));
+        if (_klippyRan)
+            Assert.True(_printer.Klippy.IsRunning || report.Klippy is not null, "Klipper does not run, and nobody said so");
+        for (var i = 0; i < _printer.Boards.Length; i++)
+        {
+            var board = _printer.Boards[i];
+            Assert.True(BootArea(board).AsSpan().SequenceEqual(_before[i].Boot), $"the bootloader's area of {board.Name} was changed");
+            Assert.False(board.WasMassErased, $"{board.Name} was mass erased");
+            var request = requests.FirstOrDefault(request => request.Board.Name == board.Name);
+            if (request is null)
+                Assert.True(Application(board).AsSpan().SequenceEqual(_before[i].Application), $"{board.Name} was not asked for and was changed");
+            else
+                Check(board, request.Image!, _before[i].Application, report.Boards.Single(one => one.Board == board.Name));
+        }
+    }
+
+    private static void Check(VirtualBoard board, FirmwareImage image, byte[] before, BoardReport report)
+    {
+        var start = board.ApplicationStart;
+        var holdsImage = board.Flash.Contains(start, image.Bytes.Length) && board.Flash.Read(start, image.Bytes.Length).SequenceEqual(image.Bytes.Span);
+        var isUntouched = Application(board).AsSpan().SequenceEqual(before);
+        Assert.Equal(report.Fault is null, report.Ok);
+        if (report.Fault is { } fault)
+        {
+            Assert.True(fault.Code != "internal-error", fault.Cause);
+            Assert.True(fault.Cause.Length > 10 && fault.Remedy.Length > 10, fault.Code);
+        }
+        switch (report.Condition)
+        {
+            case BoardCondition.Flashed:
+                Assert.True(holdsImage, "success was claimed, and flash holds something else");
+                Assert.Equal(image.Version, board.RunningFirmware?.Version);
+                Assert.True(board.RunningFirmware!.CompressedDictionary.Span.SequenceEqual(image.CompressedDictionary.Span), "another firmware runs");
+                break;
+            case BoardCondition.Unconfirmed:
+                Assert.True(holdsImage, "'written and read back equal' was claimed, and flash holds something else");
+                break;
+            case BoardCondition.Unchanged:
+            case BoardCondition.InBootloaderUnchanged:
+                Assert.True(isUntouched, $"'{report.Condition}' was claimed, and flash was changed");
+                break;
+            case BoardCondition.InBootloaderWithoutFirmware:
+                Assert.False(report.Ok);
+                break;
+        }
+    }
+
+    private static byte[] BootArea(VirtualBoard board) =>
+        board.Flash.Read(board.Flash.Base, (int)(board.ApplicationStart - board.Flash.Base)).ToArray();
+
+    private static byte[] Application(VirtualBoard board) =>
+        board.Flash.Read(board.ApplicationStart, (int)(board.Flash.End - board.ApplicationStart)).ToArray();
+}

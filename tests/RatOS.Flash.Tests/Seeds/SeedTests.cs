@@ -1,0 +1,67 @@
+using System.Collections.Concurrent;
+using RatOS.Flash.Tests.Scenarios;
+using RatOS.Flash.Virtual;
+
+namespace RatOS.Flash.Tests.Seeds;
+
+/// <summary>
+/// Thousands of flashes with faults drawn from a seed. <see cref="Truth"/> judges each. A failure names its seed, and
+/// <c>ratos-flash flash BOARD --scenario NAME --seed NUMBER</c> shows it again.
+/// </summary>
+public sealed class SeedTests
+{
+    private const int Flashes = 10_000;
+
+    private static readonly string[] Scenarios =
+    [
+        "octopus", "octopus-in-dfu", "octopus-katapult", "ebb42", "octopus-pro-h723", "manta-m8p", "ebb36-f072", "octopus-half-written", "sb2209-rp2040",
+        "uart-katapult", "two-octopuses", "h723-katapult",
+    ];
+
+    public static string ScenarioOf(int seed) => Scenarios[seed % Scenarios.Length];
+
+    [Fact]
+    public void Ten_thousand_faulty_flashes_never_lie_never_hang_and_never_touch_a_bootloader()
+    {
+        var outcomes = new ConcurrentDictionary<string, int>();
+        var failures = new ConcurrentQueue<string>();
+        Parallel.For(0, Flashes, (seed, loop) =>
+        {
+            try
+            {
+                outcomes.AddOrUpdate(Flash(seed).Outcome, 1, (_, count) => count + 1);
+            }
+            catch (Exception broken)
+            {
+                failures.Enqueue($"seed {seed}, scenario {ScenarioOf(seed)}, {Faultiness.FromSeed(seed)}:\n{broken}");
+                if (failures.Count > 3)
+                    loop.Stop();
+            }
+        });
+        Assert.True(failures.IsEmpty, string.Join("\n\n", failures));
+        TestContext.Current.TestOutputHelper?.WriteLine(string.Join('\n', outcomes.OrderByDescending(pair => pair.Value).Select(pair => $"{pair.Value,6} {pair.Key}")));
+        // The faults must bite, and most boards must come through them.
+        Assert.InRange(outcomes.GetValueOrDefault("flashed"), Flashes / 2, Flashes * 95 / 100);
+        Assert.True(outcomes.Count > 10, "hardly any fault was met");
+    }
+
+    [Fact]
+    public void The_same_seed_gives_the_same_trace()
+    {
+        for (var seed = 0; seed < 60; seed++)
+            Assert.Equal(Flash(seed).Trace, Flash(seed).Trace);
+    }
+
+    private static (string Outcome, string Trace) Flash(int seed)
+    {
+        var (outcome, trace) = ("", "");
+        Story.Of(ScenarioOf(seed), Faultiness.FromSeed(seed), async story =>
+        {
+            var names = story.Printer.Boards.Select(board => board.Name).ToArray();
+            var report = await story.FlashAsync(names);
+            outcome = report.Boards.Select(board => board.Fault?.Code ?? "flashed").MaxBy(code => code == "flashed" ? 0 : 1)!;
+            trace = string.Join('\n', story.Events.Select(step => $"{step.At.Ticks} {step.Board} {step.Phase} {step.Kind} {step.Message} {step.Done}"));
+        });
+        return (outcome, trace);
+    }
+}

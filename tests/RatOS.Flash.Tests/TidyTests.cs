@@ -1,0 +1,68 @@
+using System.Reflection;
+using RatOS.Flash.Hardware;
+
+namespace RatOS.Flash.Tests;
+
+/// <summary>The house keeps its shape: arrows point one way, interfaces are few, files can be read in one sitting.</summary>
+public sealed class TidyTests
+{
+    private static readonly string Root = FindRoot();
+
+    [Fact]
+    public void The_engine_knows_nobody_but_the_base_library()
+    {
+        var references = typeof(Flasher).Assembly.GetReferencedAssemblies().Select(name => name.Name!);
+        Assert.All(references, name => Assert.StartsWith("System.", name, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void The_virtual_printer_knows_the_engine_alone() =>
+        Assert.All(
+            typeof(Virtual.VirtualPrinter).Assembly.GetReferencedAssemblies().Select(name => name.Name!),
+            name => Assert.True(name == "RatOS.Flash" || name.StartsWith("System.", StringComparison.Ordinal), name));
+
+    [Fact]
+    public void There_are_just_the_interfaces_with_two_real_implementations() =>
+        Assert.Equal(
+            ["IHardware", "IKlippy", "IUsbDevice"],
+            typeof(IHardware).Assembly.GetTypes().Concat(typeof(Virtual.VirtualPrinter).Assembly.GetTypes())
+                .Where(type => type.IsInterface && type.Namespace?.StartsWith("RatOS", StringComparison.Ordinal) == true).Select(type => type.Name).Order());
+
+    [Fact]
+    public void Every_fault_has_a_stable_code_a_cause_and_a_remedy()
+    {
+        var faults = typeof(Faults).GetMethods(BindingFlags.Public | BindingFlags.Static)
+            .Where(method => method.ReturnType == typeof(FlashException)).Select(method => (FlashException)method.Invoke(null, Arguments(method))!).ToList();
+        Assert.True(faults.Count > 40, $"only {faults.Count} faults were found");
+        Assert.All(faults, fault => Assert.Matches("^[a-z0-9]+(-[a-z0-9]+)*$", fault.Code));
+        Assert.All(faults, fault => Assert.True(fault.Cause.Length > 10 && fault.Remedy.Length > 10 && fault.Remedy.TrimEnd()[^1] is not ',', fault.Code));
+    }
+
+    [Fact]
+    public void No_source_file_is_longer_than_400_lines()
+    {
+        var files = Directory.EnumerateFiles(Path.Combine(Root, "src"), "*.cs", SearchOption.AllDirectories)
+            .Where(file => !file.Contains($"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}", StringComparison.Ordinal)).ToList();
+        Assert.NotEmpty(files);
+        Assert.All(files, file => Assert.True(File.ReadLines(file).Count() <= 400, file));
+    }
+
+    private static object?[] Arguments(MethodInfo method) => [.. method.GetParameters().Select<ParameterInfo, object?>(parameter => parameter.ParameterType switch
+    {
+        var type when type == typeof(string) => "something or other",
+        var type when type == typeof(uint) => 0x0800_8000u,
+        var type when type == typeof(int) => 3,
+        var type when type == typeof(double) => 3.0,
+        var type when type == typeof(Exception) => new InvalidOperationException("a bug"),
+        var type when type.IsAssignableFrom(typeof(string[])) => new[] { "one", "two" },
+        var type => throw new NotSupportedException($"{method.Name}: {type}"),
+    })];
+
+    private static string FindRoot()
+    {
+        var folder = new DirectoryInfo(AppContext.BaseDirectory);
+        while (!File.Exists(Path.Combine(folder.FullName, "RatOS.Flash.sln")))
+            folder = folder.Parent ?? throw new InvalidOperationException("no RatOS.Flash.sln above the tests");
+        return folder.FullName;
+    }
+}
