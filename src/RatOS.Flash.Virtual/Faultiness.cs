@@ -78,7 +78,7 @@ public sealed record Faultiness
         Add(nameof(StuckInBusy), StuckInBusy, false);
         Add(nameof(PortsHeldBy), PortsHeldBy, null);
         Add(nameof(NoPermission), NoPermission, false);
-        text.AddRange(Transfers.Select(fault => $"{fault.Kind} at transfer {fault.Index} for {fault.Time.TotalSeconds:0.###} s"));
+        text.AddRange(Transfers.Select(fault => $"{fault.Kind} at transfer {fault.Index}{(fault.After > TimeSpan.Zero ? $" + {fault.After.TotalSeconds:0.###} s" : "")} for {fault.Time.TotalSeconds:0.###} s"));
         return text.Count == 0 ? "no faults" : string.Join(", ", text);
 
         void Add<T>(string name, T value, T usual)
@@ -119,13 +119,19 @@ public sealed record Faultiness
 /// <param name="Time">How long it takes: the delay of what is late, the time until cable or power are back; negative for never.</param>
 public sealed record TransferFault(int Index, TransferFaultKind Kind, TimeSpan Time)
 {
+    /// <summary>
+    /// How long after the transfer cable or power go, in the middle of an erase or a write. Where the chip is at none then, they go at the next transfer.
+    /// </summary>
+    public TimeSpan After { get; init; }
+
     internal static TransferFault Draw(Random dice)
     {
         var kinds = Enum.GetValues<TransferFaultKind>();
         var time = dice.Next(10) == 0 ? TimeSpan.FromSeconds(-1) : TimeSpan.FromMilliseconds(dice.Next(1, 9_000));
         // Most flashes have a few hundred transfers over DFU and two thousand over Katapult: both ends of that shall be met.
         var index = dice.Next(3) == 0 ? dice.Next(1, 2200) : dice.Next(1, 350);
-        return new TransferFault(index, kinds[dice.Next(kinds.Length)], time);
+        var after = dice.Next(3) == 0 ? TimeSpan.FromMilliseconds(dice.Next(1, 1500)) : TimeSpan.Zero;
+        return new TransferFault(index, kinds[dice.Next(kinds.Length)], time) { After = after };
     }
 }
 
@@ -151,6 +157,9 @@ public enum TransferFaultKind
 
     /// <summary>Control: no answer at all, and the device has not seen the request.</summary>
     Timeout,
+
+    /// <summary>Control: the device did what it was asked, and its answer never came.</summary>
+    AnswerLost,
 
     /// <summary>Control: the bus fails, and the device has not seen the request.</summary>
     BusError,

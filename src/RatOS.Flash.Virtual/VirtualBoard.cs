@@ -91,7 +91,7 @@ public sealed class VirtualBoard
 
     public void PowerOn()
     {
-        if (State == BoardState.Off)
+        if (State == BoardState.Off && !(Setup.IsBusPowered && Port is null))
             Boot(ResetRequest.Plain, isPowerOn: true);
     }
 
@@ -101,10 +101,13 @@ public sealed class VirtualBoard
         Stop(BoardState.Off);
     }
 
+    /// <summary>An erase or a write that was under way stays half done.</summary>
     public void PressReset()
     {
-        if (State != BoardState.Off)
-            Boot(ResetRequest.Plain);
+        if (State == BoardState.Off)
+            return;
+        Flash.CutPower(_printer.Time.Now);
+        Boot(ResetRequest.Plain);
     }
 
     /// <summary>Katapult takes the second reset within half a second as a request to stay.</summary>
@@ -125,6 +128,8 @@ public sealed class VirtualBoard
     /// <param name="port">Another port than before; null for the same.</param>
     public void Plug(string? port = null)
     {
+        if (Port is not null)
+            return;
         Port = port ?? Setup.Port;
         if (State == BoardState.Off && Setup.IsBusPowered)
             PowerOn();

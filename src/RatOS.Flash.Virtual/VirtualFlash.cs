@@ -129,6 +129,9 @@ public sealed class VirtualFlash
         return (time, ok);
     }
 
+    /// <summary>An erase or a write is under way.</summary>
+    public bool IsBusy(TimeSpan now) => _pending.Any(pending => now > pending.Begin && now < pending.Begin + pending.Time);
+
     /// <summary>
     /// Power fails now. What was in progress stays where it was: an erase leaves its sector unsound and reading as a mix of old bits and ones;
     /// programming leaves the units behind the point as they were and the one at the point unsound.

@@ -7,11 +7,14 @@ internal sealed class VirtualUsb : IUsbDevice
 {
     private readonly VirtualPrinter _printer;
     private readonly VirtualPrinter.Present _present;
+    private readonly Pause _transfer;
 
     public VirtualUsb(VirtualPrinter printer, VirtualPrinter.Present present)
     {
         (_printer, _present) = (printer, present);
         Configuration = present.Function!.Configuration;
+        _transfer = new Pause(printer.Time);
+        present.WhenGone(_transfer.Wake);
     }
 
     public Device Device => _present.Device;
@@ -25,9 +28,7 @@ internal sealed class VirtualUsb : IUsbDevice
     {
         var fault = _printer.NextTransfer(_present.Board!);
         var isUpload = setup is { RequestType: 0xA1, Request: 2 };
-        await Task.Delay(VirtualPrinter.ControlOverhead + (VirtualPrinter.ControlByte * data.Length), _printer.Time);
-        if (_present.Function is not { } function)
-            throw new DeviceGoneException(Device.ToString());
+        await OnBusAsync(VirtualPrinter.ControlOverhead + (VirtualPrinter.ControlByte * data.Length));
         switch (fault?.Kind)
         {
             case TransferFaultKind.Stall:
@@ -35,16 +36,14 @@ internal sealed class VirtualUsb : IUsbDevice
             case TransferFaultKind.BusError:
                 return new UsbTransfer(UsbStatus.Error, 0);
             case TransferFaultKind.Timeout:
-                await Task.Delay(timeout, _printer.Time);
-                return _present.Function is null ? throw new DeviceGoneException(Device.ToString()) : new UsbTransfer(UsbStatus.Timeout, 0);
+                await OnBusAsync(timeout);
+                return new UsbTransfer(UsbStatus.Timeout, 0);
         }
-        var answer = function.Control(setup, data.Span, _printer.Time.Now);
+        var answer = _present.Function!.Control(setup, data.Span, _printer.Time.Now);
         var delay = answer.Delay + (fault?.Kind == TransferFaultKind.Late ? fault.Time.Duration() : TimeSpan.Zero);
-        var isInTime = delay <= timeout;
-        if (delay > TimeSpan.Zero)
-            await Task.Delay(isInTime ? delay : timeout, _printer.Time);
-        if (_present.Function is null)
-            throw new DeviceGoneException(Device.ToString());
+        var isInTime = delay <= timeout && fault?.Kind != TransferFaultKind.AnswerLost;
+        if (delay > TimeSpan.Zero || !isInTime)
+            await OnBusAsync(isInTime ? delay : timeout);
         if (!isInTime)
             return new UsbTransfer(UsbStatus.Timeout, 0);
         if (fault?.Kind == TransferFaultKind.WrongReadBack && isUpload && answer.Length > 0)
@@ -52,9 +51,19 @@ internal sealed class VirtualUsb : IUsbDevice
         return new UsbTransfer(answer.Status, fault?.Kind == TransferFaultKind.Short ? answer.Length / 2 : answer.Length);
     }
 
+    /// <summary>Lets time pass on the bus. A device that leaves ends that at once, as a kernel ends the transfers of a device that is gone.</summary>
+    private async ValueTask OnBusAsync(TimeSpan time)
+    {
+        if (_present.Function is not null)
+            await _transfer.WaitAsync(time);
+        if (_present.Function is null)
+            throw new DeviceGoneException(Device.ToString());
+    }
+
     public ValueTask DisposeAsync()
     {
         _present.IsHeld = false;
+        _present.Forget(_transfer.Wake);
         return ValueTask.CompletedTask;
     }
 }
@@ -71,16 +80,17 @@ internal sealed class VirtualLine : ByteLine
     private TimeSpan _outFree;               // when the line has carried what was written
     private TimeSpan _inFree;
     private TransferFault? _fault;           // of the frame that the program works on
-    private TaskCompletionSource<bool>? _reader;
-    private object? _limit;
+    private readonly Pause _reader;
+    private readonly SerialMode _mode;
     private bool _isOpen = true;
 
-    public VirtualLine(VirtualPrinter printer, VirtualPrinter.Present present)
+    public VirtualLine(VirtualPrinter printer, VirtualPrinter.Present present, SerialMode mode)
     {
-        (_printer, _present, _board) = (printer, present, present.Board!);
+        (_printer, _present, _board, _mode) = (printer, present, present.Board!, mode);
+        _reader = new Pause(printer.Time);
         _isUart = present.Device.Usb is null;
         _board.Answered = Answered;
-        present.Gone = Wake;
+        present.WhenGone(_reader.Wake);
     }
 
     public override Device Device => _present.Device;
@@ -104,7 +114,7 @@ internal sealed class VirtualLine : ByteLine
             if (IsGone || _board.Program is not { } program)
                 return;
             _fault = fault;
-            program.Receive(bytes, _printer.Time.Now);
+            program.Receive(HasBoardsRate ? bytes : Garble(bytes), _printer.Time.Now);
             _fault = null;
         });
         return ValueTask.CompletedTask;
@@ -118,9 +128,7 @@ internal sealed class VirtualLine : ByteLine
                 throw new DeviceGoneException(Device.ToString());
             if (timeout <= TimeSpan.Zero)
                 return 0;
-            var reader = _reader = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
-            _limit = _printer.Time.Schedule(timeout, static line => ((VirtualLine)line!).Wake(), this);
-            await reader.Task;
+            await _reader.WaitAsync(timeout);
             if (_incoming.Count == 0)
                 return IsGone ? throw new DeviceGoneException(Device.ToString()) : 0;
         }
@@ -139,7 +147,10 @@ internal sealed class VirtualLine : ByteLine
     public override ValueTask DisposeAsync()
     {
         if (_isOpen)
-            (_isOpen, _present.IsHeld, _board.Answered, _present.Gone) = (false, false, null, null);
+        {
+            (_isOpen, _present.IsHeld, _board.Answered) = (false, false, null);
+            _present.Forget(_reader.Wake);
+        }
         return ValueTask.CompletedTask;
     }
 
@@ -168,21 +179,17 @@ internal sealed class VirtualLine : ByteLine
         {
             if (!_isOpen || IsGone)
                 return;
-            _incoming.Enqueue(answer);
-            Wake();
+            _incoming.Enqueue(HasBoardsRate ? answer : Garble(answer));
+            _reader.Wake();
         });
     }
 
-    private void Wake()
-    {
-        if (_limit is not null)
-            VirtualTime.Unschedule(_limit);
-        _limit = null;
-        _reader?.TrySetResult(true);
-        _reader = null;
-    }
+    /// <summary>A UART understands only its own rate: Klipper's and Katapult's 250000 8N1.</summary>
+    private bool HasBoardsRate => !_isUart || _mode == SerialMode.Klipper;
+
+    private static byte[] Garble(byte[] bytes) => [.. bytes.Select(value => (byte)((value * 0x35) | 0x80))];
 
     private TimeSpan TimeOf(int bytes) => _isUart
-        ? TimeSpan.FromMicroseconds(bytes * 40)   // 250000 baud, 10 bits a byte
+        ? TimeSpan.FromSeconds(bytes * (_mode.EvenParity ? 11.0 : 10.0) / _mode.Baud)   // with start and stop bit
         : VirtualPrinter.BulkOverhead + (VirtualPrinter.BulkByte * bytes);
 }

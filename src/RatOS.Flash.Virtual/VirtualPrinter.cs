@@ -34,6 +34,7 @@ public sealed class VirtualPrinter : IHardware
     private int _number;
     private int _transfers;
     private bool _returnsLate;
+    private Action? _owed;   // a fault that waits for the flash's work, or else for the next transfer
 
     private VirtualPrinter(Scenario scenario, VirtualTime time, Faultiness faults)
     {
@@ -50,6 +51,8 @@ public sealed class VirtualPrinter : IHardware
     /// <summary>One device that is listed; of a board that has left but lingers the function is null.</summary>
     internal sealed class Present(Device device, VirtualBoard? board, UsbFunction? function)
     {
+        private readonly List<Action> _gone = [];
+
         public Device Device { get; } = device;
 
         public VirtualBoard? Board { get; } = board;
@@ -58,8 +61,19 @@ public sealed class VirtualPrinter : IHardware
 
         public bool IsHeld { get; set; }
 
-        /// <summary>Told when this stay is over.</summary>
-        public Action? Gone { get; set; }
+        /// <summary>Has somebody told when this stay is over.</summary>
+        public void WhenGone(Action gone) => _gone.Add(gone);
+
+        /// <inheritdoc cref="WhenGone"/>
+        public void Forget(Action gone) => _gone.Remove(gone);
+
+        /// <summary>The device is no longer there, though it may linger in the list.</summary>
+        public void End()
+        {
+            Function = null;
+            foreach (var gone in _gone.ToList())
+                gone();
+        }
     }
 
     public static ImmutableArray<Scenario> Scenarios => Scenario.All;
@@ -142,7 +156,7 @@ public sealed class VirtualPrinter : IHardware
     public async Task<ByteLine> OpenSerialAsync(Device device, SerialMode mode)
     {
         await Task.Delay(TimeSpan.FromMilliseconds(1), Time);
-        return new VirtualLine(this, Take(device));
+        return new VirtualLine(this, Take(device), mode);
     }
 
     public async Task TouchAsync(Device device, int baud)
@@ -183,6 +197,8 @@ public sealed class VirtualPrinter : IHardware
 
     internal void Attach(VirtualBoard board, UsbFunction function)
     {
+        if (_arriving.Remove(board, out var before))
+            VirtualTime.Unschedule(before);
         var delay = Enumeration + (_returnsLate ? Faults.ReturnsAfter : TimeSpan.Zero);
         _arriving[board] = Time.Schedule(delay, () =>
         {
@@ -207,8 +223,7 @@ public sealed class VirtualPrinter : IHardware
         _returnsLate |= Time.Now > TimeSpan.Zero;
         foreach (var present in _present.Where(candidate => candidate.Board == board && candidate.Device.Usb is not null && candidate.Function is not null).ToList())
         {
-            present.Function = null;
-            present.Gone?.Invoke();
+            present.End();
             if (lingers == TimeSpan.Zero)
                 Remove(present);
             else
@@ -219,25 +234,53 @@ public sealed class VirtualPrinter : IHardware
     /// <summary>Counts a transfer, and tells what goes wrong with it.</summary>
     internal TransferFault? NextTransfer(VirtualBoard board)
     {
-        if (!_transferFaults.TryGetValue(++_transfers, out var fault))
+        _transfers++;
+        StrikeOwed();
+        if (!_transferFaults.TryGetValue(_transfers, out var fault))
             return null;
         switch (fault.Kind)
         {
             case TransferFaultKind.Unplug:
-                board.Unplug();
-                if (fault.Time >= TimeSpan.Zero)
-                    Time.Schedule(fault.Time, () => board.Plug());
+                Strike(fault, board, board.Unplug, () => board.Plug());
                 break;
             case TransferFaultKind.PowerCut:
-                board.PowerOff();
-                if (fault.Time >= TimeSpan.Zero)
-                    Time.Schedule(fault.Time, board.PowerOn);
+                Strike(fault, board, board.PowerOff, board.PowerOn);
                 break;
             case TransferFaultKind.ForeignKlipper:
                 Klippy.StartedBySomebody();
                 break;
         }
         return fault;
+    }
+
+    /// <summary>Strikes now, or with a delay in the middle of the flash's work; if it has none then, at the next transfer.</summary>
+    private void Strike(TransferFault fault, VirtualBoard board, Action strike, Action heal)
+    {
+        if (fault.After == TimeSpan.Zero)
+        {
+            Now();
+            return;
+        }
+        _owed = Now;
+        Time.Schedule(fault.After, () =>
+        {
+            if (_owed == Now && board.Flash.IsBusy(Time.Now))
+                StrikeOwed();
+        });
+
+        void Now()
+        {
+            strike();
+            if (fault.Time >= TimeSpan.Zero)
+                Time.Schedule(fault.Time, heal);
+        }
+    }
+
+    private void StrikeOwed()
+    {
+        var owed = _owed;
+        _owed = null;
+        owed?.Invoke();
     }
 
     private Device DeviceOf(VirtualBoard board, UsbFunction function) => new()
@@ -249,8 +292,12 @@ public sealed class VirtualPrinter : IHardware
         Product = function.Product,
         Serial = function.Serial,
         Release = function.Release,
-        Node = function is CdcAcm ? $"/dev/ttyACM{Boards.IndexOf(board)}" : null,
+        Node = function is CdcAcm ? FreeNode() : null,
     };
+
+    /// <summary>As a kernel numbers them: the lowest that is free, so a board that returns may get another.</summary>
+    private string FreeNode() => Enumerable.Range(0, int.MaxValue).Select(number => $"/dev/ttyACM{number}")
+        .First(node => !_present.Exists(present => present.Device.Node == node));
 
     private void Remove(Present present)
     {

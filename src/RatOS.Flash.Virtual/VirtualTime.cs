@@ -1,3 +1,5 @@
+using System.Threading.Tasks.Sources;
+
 namespace RatOS.Flash.Virtual;
 
 /// <summary>
@@ -227,4 +229,40 @@ public sealed class VirtualTime : TimeProvider
 
         public override SynchronizationContext CreateCopy() => this;
     }
+}
+
+/// <summary>A wait that ends when its time is over or when somebody ends it. It is used again and again: transfers wait by the thousand.</summary>
+internal sealed class Pause(VirtualTime time) : IValueTaskSource
+{
+    private ManualResetValueTaskSourceCore<bool> _core = new() { RunContinuationsAsynchronously = true };
+    private object? _limit;
+    private bool _waits;
+
+    /// <summary>Waits; one caller at a time.</summary>
+    public ValueTask WaitAsync(TimeSpan limit)
+    {
+        if (_waits)
+            throw new InvalidOperationException("Two callers wait where only one may.");
+        _core.Reset();
+        _waits = true;
+        _limit = limit >= TimeSpan.Zero ? time.Schedule(limit, static pause => ((Pause)pause!).Wake(), this) : null;
+        return new ValueTask(this, _core.Version);
+    }
+
+    public void Wake()
+    {
+        if (!_waits)
+            return;
+        _waits = false;
+        if (_limit is not null)
+            VirtualTime.Unschedule(_limit);
+        _core.SetResult(true);
+    }
+
+    void IValueTaskSource.GetResult(short token) => _core.GetResult(token);
+
+    ValueTaskSourceStatus IValueTaskSource.GetStatus(short token) => _core.GetStatus(token);
+
+    void IValueTaskSource.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        _core.OnCompleted(continuation, state, token, flags);
 }
