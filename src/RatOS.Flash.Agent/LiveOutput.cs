@@ -79,10 +79,20 @@ internal sealed class LiveOutput : Output
 
     public override void Event(FlashEvent step)
     {
-        if (step.Kind == FlashEventKind.PointOfNoReturn || step.Kind == FlashEventKind.Verdict)
+        if (WasInPlan(step))
+            return;
+        if (step.Kind is FlashEventKind.PointOfNoReturn or FlashEventKind.Verdict)
         {
             if (step.Report is { Refused: false } report && TaskOf(step.Board, step.Phase) is { } ended)
-                _steps[ended.Id] = _steps[ended.Id] with { Message = report.Ok ? "done" : $"failed: {report.Fault?.Code}", IsDone = true, IsBad = !report.Ok, End = step.At };
+                _steps[ended.Id] = _steps[ended.Id] with
+                {
+                    Label = report.Board,
+                    Message = report.Ok ? "flashed" : $"failed: {report.Fault?.Code}",
+                    IsDone = true,
+                    IsBad = !report.Ok,
+                    Begin = step.At - report.Elapsed,
+                    End = step.At,
+                };
             return;
         }
         if (step.Kind is FlashEventKind.Note or FlashEventKind.Warning)
@@ -92,20 +102,12 @@ internal sealed class LiveOutput : Output
             return;
         }
         var task = TaskOf(step.Board, step.Phase) ?? Add(step);
-        _steps.AddOrUpdate(
-            task.Id,
-            _ => new Step(Label(step), step.Message, step.Done, step.Total, step.At, step.At, IsDone: false, IsBad: false),
-            (_, old) => old with
-            {
-                Label = Label(step),
-                Begin = step.Kind == FlashEventKind.Begin ? step.At : old.Begin,
-                Message = step.Message.Length > 0 ? step.Message : old.Message,
-                Done = step.Done,
-                Total = step.Total,
-                End = step.At,
-                IsDone = step.Kind == FlashEventKind.End && (_oneBoard || step.Board is null),
-            });
-        if (step.Kind == FlashEventKind.End && (_oneBoard || step.Board is null))
+        var isDone = step.Kind == FlashEventKind.End && (_oneBoard || step.Board is null);
+        var old = _steps.GetValueOrDefault(task.Id);
+        _steps[task.Id] = new Step(
+            Label(step), step.Message.Length > 0 ? step.Message : old?.Message ?? "", step.Done, step.Total,
+            step.Phase, Begin: old is { IsDone: false } && old.Phase == step.Phase ? old.Begin : step.At, End: step.At, isDone, IsBad: false);
+        if (isDone)
             task.StopTask();
     }
 
@@ -154,7 +156,7 @@ internal sealed class LiveOutput : Output
 
     private string Label(FlashEvent step) => _oneBoard || step.Board is null ? step.Phase.ToString() : $"{step.Board} {step.Phase.ToString().ToLowerInvariant()}";
 
-    private sealed record Step(string Label, string Message, long Done, long Total, TimeSpan Begin, TimeSpan End, bool IsDone, bool IsBad)
+    private sealed record Step(string Label, string Message, long Done, long Total, FlashPhase Phase, TimeSpan Begin, TimeSpan End, bool IsDone, bool IsBad)
     {
         public double Seconds => (End - Begin).TotalSeconds;
     }

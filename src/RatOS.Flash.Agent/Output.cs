@@ -34,6 +34,9 @@ internal abstract class Output
 
     public abstract void Event(FlashEvent step);
 
+    /// <summary>The plan was shown before the flash: its findings are not said twice.</summary>
+    protected static bool WasInPlan(FlashEvent step) => step is { Phase: FlashPhase.Plan, Kind: FlashEventKind.Note or FlashEventKind.Warning };
+
     public virtual void End()
     {
     }

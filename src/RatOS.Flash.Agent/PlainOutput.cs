@@ -40,7 +40,7 @@ internal sealed class PlainOutput(TextWriter writer) : Output
 
     public override void Event(FlashEvent step)
     {
-        if (step.Kind is FlashEventKind.Progress or FlashEventKind.Verdict)
+        if (WasInPlan(step) || step.Kind is FlashEventKind.Progress or FlashEventKind.Verdict)
             return;
         var mark = step.Kind switch { FlashEventKind.Warning => "! ", FlashEventKind.End => "= ", _ => "  " };
         writer.WriteLine($"{step.At.TotalSeconds,8:0.00} {step.Board ?? "printer",-12} {step.Phase.ToString().ToLowerInvariant(),-8} {mark}{step.Message}");
@@ -118,7 +118,7 @@ internal static class ResultText
             }
             else
             {
-                yield return ($"{board.Board} {(board.Refused ? "NOT FLASHED" : "FAILED")} [{fault.Code}]", Tone.Bad);
+                yield return ($"{board.Board} {(fault.Code == "cancelled" ? "CANCELLED" : board.Refused ? "NOT FLASHED" : "FAILED")} [{fault.Code}]", Tone.Bad);
                 yield return ($"  What happened:  {fault.Cause}", Tone.Normal);
                 yield return ($"  The board now:  {Text.Condition(board.Condition)}", Tone.Normal);
                 yield return ($"  What to do:     {fault.Remedy}", Tone.Warning);

@@ -18,7 +18,7 @@ internal sealed class Verbs(Printer? printer, Output output, LogFile log)
 
     public async Task<int> FlashAsync(Asked asked, bool noKlipper, bool yes)
     {
-        var requests = await RequestAsync(asked);
+        var requests = Request(asked);
         var klippy = noKlipper ? new Klipper.NoKlippy() : Printer.Klippy;
         var plan = FlashPlan.Create(requests, Printer.Hardware.Look(), await klippy.LookAsync(CancellationToken.None));
         output.Plan(plan, Printer.Description);
@@ -68,7 +68,7 @@ internal sealed class Verbs(Printer? printer, Output output, LogFile log)
 
     public async Task<int> PlanAsync(Asked asked)
     {
-        var requests = await RequestAsync(asked);
+        var requests = Request(asked);
         var plan = FlashPlan.Create(requests, Printer.Hardware.Look(), await Printer.Klippy.LookAsync(CancellationToken.None));
         output.Plan(plan, Printer.Description);
         return plan.IsBlocked ? ExitCode.Refused : ExitCode.Done;
@@ -94,14 +94,14 @@ internal sealed class Verbs(Printer? printer, Output output, LogFile log)
         return Task.FromResult(ExitCode.Done);
     }
 
-    public async Task<int> InspectAsync(string file)
+    public Task<int> InspectAsync(string file)
     {
-        var image = await FirmwareImage.OpenAsync(file, CancellationToken.None);
+        var image = FirmwareImage.Open(file);
         var mcu = Mcu.Find(image.Mcu);
         var start = mcu is null ? null : image.BuiltFor(mcu);
         var misfit = mcu is not null && start is { } address ? image.Misfit(mcu, address, mcu.FlashEnd) : null;
         output.Firmware(file, image, start, misfit);
-        return misfit is null ? ExitCode.Done : ExitCode.Refused;
+        return Task.FromResult(misfit is null ? ExitCode.Done : ExitCode.Refused);
     }
 
     public Task<int> VirtualAsync(bool reset)
@@ -118,7 +118,7 @@ internal sealed class Verbs(Printer? printer, Output output, LogFile log)
         return Task.FromResult(ExitCode.Done);
     }
 
-    private async Task<IReadOnlyList<FlashRequest>> RequestAsync(Asked asked)
+    private IReadOnlyList<FlashRequest> Request(Asked asked)
     {
         if (asked.Port is not null && asked.Boards.Length != 1)
             throw Faults.BadOption("--port names the port of one board", "Flash the boards one by one, or leave --port out.");
@@ -130,7 +130,7 @@ internal sealed class Verbs(Printer? printer, Output output, LogFile log)
                 throw Faults.NoSuchPort(port, seen.Devices.Length == 0 ? "none" : string.Join(", ", seen.Devices.Select(device => device.Port)));
             boards[0] = boards[0] with { Port = port, OnlyByPort = true };
         }
-        var given = asked.Firmware is { } file ? await FirmwareImage.OpenAsync(file, CancellationToken.None) : null;
+        var given = asked.Firmware is { } file ? FirmwareImage.Open(file) : null;
         return [.. boards.Select(board => new FlashRequest(board, given ?? Printer.Build(board)))];
     }
 

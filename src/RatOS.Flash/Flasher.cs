@@ -65,6 +65,7 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
         var plan = FlashPlan.Create([.. requests.Where(request => request.Image is not null)], hardware.Look(), await klippy.LookAsync(cancel));
         if (plan.Blocker is { } blocker)
             throw blocker;
+        await log.EndAsync(null, FlashPhase.Look, $"{plan.Boards.Count(board => board.Device is not null)} of {requests.Count} boards found");
 
         var open = new List<FlashRequest>();
         foreach (var board in plan.Boards)
@@ -174,7 +175,7 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
         cancel.ThrowIfCancellationRequested();
         await Task.WhenAll(open.Select(async board =>
         {
-            await log.NoteAsync(board.Name, FlashPhase.Plan, board.Route);
+            await log.NoteAsync(board.Name, FlashPhase.Enter, board.Route);
             var bus = new BoardBus(hardware, klippy, time, log, board, _patience);
             var report = await new BoardFlash(bus, time, log, board).RunAsync(cancel);
             reports[board.Name] = report;

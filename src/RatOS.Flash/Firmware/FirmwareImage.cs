@@ -86,18 +86,18 @@ public sealed class FirmwareImage
 
     /// <summary>Reads and opens a firmware file of at most 64 MiB.</summary>
     /// <exception cref="FlashException">Unreadable, or refused by <see cref="Parse"/>.</exception>
-    public static async Task<FirmwareImage> OpenAsync(string path, CancellationToken cancel)
+    public static FirmwareImage Open(string path)
     {
         var name = Path.GetFileName(path.AsSpan().TrimEnd('/')).ToString();
         if (Directory.Exists(path))
             throw Faults.FirmwareUnreadable(path, "it is a directory");
         try
         {
-            await using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, useAsync: true);
+            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
             using var bytes = new MemoryStream();
             var buffer = new byte[128 * 1024];
             // Read to the end instead of asking for the length: a pipe has none.
-            for (int came; (came = await file.ReadAsync(buffer, cancel)) > 0;)
+            for (int came; (came = file.Read(buffer)) > 0;)
             {
                 if (bytes.Length + came > MaxFile)
                     throw Faults.FirmwareUnreadable(path, $"it is larger than {MaxFile >> 20} MiB");

@@ -314,30 +314,30 @@ public sealed class FirmwareImageTests
     }
 
     [Fact]
-    public async Task A_file_is_opened_from_disk_and_what_cannot_be_read_says_why()
+    public void A_file_is_opened_from_disk_and_what_cannot_be_read_says_why()
     {
         var folder = Directory.CreateTempSubdirectory();
         try
         {
             var path = Path.Combine(folder.FullName, "klipper.bin");
-            await File.WriteAllBytesAsync(path, Images.Bin());
-            Assert.Equal("klipper.bin", (await FirmwareImage.OpenAsync(path, default)).Name);
+            File.WriteAllBytes(path, Images.Bin());
+            Assert.Equal("klipper.bin", FirmwareImage.Open(path).Name);
 
-            await Unreadable(Path.Combine(folder.FullName, "other.bin"), "there is no such file");
-            await Unreadable(folder.FullName, "it is a directory");
-            await Unreadable("", "");
-            await using (var large = File.Create(path))
+            Unreadable(Path.Combine(folder.FullName, "other.bin"), "there is no such file");
+            Unreadable(folder.FullName, "it is a directory");
+            Unreadable("", "");
+            using (var large = File.Create(path))
                 large.SetLength((64 << 20) + 1);
-            await Unreadable(path, "it is larger than 64 MiB");
+            Unreadable(path, "it is larger than 64 MiB");
         }
         finally
         {
             folder.Delete(recursive: true);
         }
 
-        static async Task Unreadable(string path, string why)
+        static void Unreadable(string path, string why)
         {
-            var fault = await Assert.ThrowsAsync<FlashException>(() => FirmwareImage.OpenAsync(path, default));
+            var fault = Assert.Throws<FlashException>(() => FirmwareImage.Open(path));
             Assert.Equal("firmware-unreadable", fault.Code);
             Assert.Contains(why, fault.Cause, StringComparison.Ordinal);
         }

@@ -1,0 +1,87 @@
+using System.Diagnostics;
+using System.Globalization;
+using RatOS.Flash;
+using RatOS.Flash.Benchmarks;
+using RatOS.Flash.Firmware;
+using RatOS.Flash.Virtual;
+
+// Figures as ratios beside a floor that no tool can go below on the same model. With `--binary PATH` the start of the published program too.
+var rows = new List<(string What, string Ours, string Beside, double Ratio, double Most)>();
+Add("DFU, F446: erase + write + read back", Measure("octopus"), Floors.Dfu(VirtualChip.F446, 0x0800_8000, Size("octopus")), "floor", 1.25);
+Add("Katapult, F446 on USB: the same, in the safe order", Measure("octopus-katapult"), Floors.KatapultUsb(VirtualChip.F446, 0x0800_8000, Size("octopus")), "floor", 1.15);
+Add("Katapult, F446 on a UART at 250000", Measure("uart-katapult"), Floors.KatapultUartOneByOne(VirtualChip.F446, 0x0800_8000, Size("octopus")), "one by one", 0.95);
+
+const int Flashes = 2000;
+for (var seed = 0; seed < 200; seed++)
+    Seeded(seed);   // warm-up
+var process = Process.GetCurrentProcess();
+var before = process.TotalProcessorTime;
+for (var seed = 0; seed < Flashes; seed++)
+    Seeded(seed);
+process.Refresh();
+var cpu = (process.TotalProcessorTime - before) / Flashes;
+rows.Add(($"A full seeded flash, CPU (mean of {Flashes})", $"{cpu.TotalMilliseconds:0.00} ms", "5 ms", cpu.TotalMilliseconds / 5, 1));
+
+if (args is ["--binary", var binary])
+{
+    var starts = new List<double>();
+    for (var i = 0; i < 30; i++)
+    {
+        var begin = Stopwatch.GetTimestamp();
+        using var started = Process.Start(new ProcessStartInfo(binary, "--version") { RedirectStandardOutput = true, UseShellExecute = false })!;
+        started.WaitForExit();
+        starts.Add(Stopwatch.GetElapsedTime(begin).TotalMilliseconds);
+    }
+    starts.Sort();
+    rows.Add(("Cold start of the native program (`--version`, median of 30)", $"{starts[15]:0.0} ms", "15 ms", starts[15] / 15, 1));
+}
+
+Console.WriteLine("| what | ours | beside | ratio | at most |");
+Console.WriteLine("|---|---|---|---|---|");
+foreach (var (what, ours, beside, ratio, most) in rows)
+    Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {what} | {ours} | {beside} | {ratio:0.00} | {most:0.00} |"));
+return rows.TrueForAll(row => row.Ratio <= row.Most) ? 0 : 1;
+
+void Add(string what, TimeSpan ours, TimeSpan beside, string name, double most) =>
+    rows.Add((what, $"{ours.TotalSeconds:0.000} s", $"{beside.TotalSeconds:0.000} s ({name})", ours / beside, most));
+
+// From the first erase (Katapult: the first block) to the end of the read-back, on the board's clock.
+static TimeSpan Measure(string scenario)
+{
+    var (begin, end) = (TimeSpan.Zero, TimeSpan.Zero);
+    Flash(scenario, Faultiness.None, step =>
+    {
+        if (step.Kind == FlashEventKind.PointOfNoReturn)
+            begin = step.At;
+        if (step is { Phase: FlashPhase.Verify, Kind: FlashEventKind.End })
+            end = step.At;
+    });
+    return end - begin;
+}
+
+static int Size(string scenario)
+{
+    var size = 0;
+    VirtualTime.Run(time =>
+    {
+        size = VirtualPrinter.Create(scenario, time).Boards[0].BuildFirmware().Length;
+        return Task.CompletedTask;
+    });
+    return size;
+}
+
+static void Seeded(int seed) => Flash(seed % 2 == 0 ? "octopus" : "octopus-katapult", Faultiness.FromSeed(seed), static _ => { });
+
+static void Flash(string scenario, Faultiness faults, Action<FlashEvent> onEvent) => VirtualTime.Run(async time =>
+{
+    var printer = VirtualPrinter.Create(scenario, time, faults);
+    var flasher = new Flasher(printer, printer.Klippy, time, step =>
+    {
+        onEvent(step);
+        return ValueTask.CompletedTask;
+    });
+    var image = FirmwareImage.Parse(printer.Boards[0].BuildFirmware(), "klipper.bin");
+    var report = await flasher.FlashAsync([new FlashRequest(printer.PrinterBoards[0], image)], CancellationToken.None);
+    if (faults == Faultiness.None && !report.Ok)
+        throw new InvalidOperationException(report.Boards[0].Fault?.Cause);
+});
