@@ -66,6 +66,14 @@ internal static class CommandLine
     {
         Description = "Names of this printer's boards, as `ratos-flash boards` lists them",
         Arity = ArgumentArity.OneOrMore,
+        Validators =
+        {
+            static given =>
+            {
+                if (given.Tokens.FirstOrDefault(token => token.Value.StartsWith('-')) is { } option)
+                    given.AddError($"There is no option '{option.Value}'.");
+            },
+        },
     };
 
     /// <summary>Parses, does it, and returns the exit code.</summary>

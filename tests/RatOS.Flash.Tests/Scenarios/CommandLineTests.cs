@@ -1,0 +1,147 @@
+using System.Diagnostics;
+using System.Text.Json;
+using RatOS.Flash.Virtual;
+
+namespace RatOS.Flash.Tests.Scenarios;
+
+/// <summary>The program as people and scripts meet it: a real process, its lines, its exit code.</summary>
+public sealed class CommandLineTests : IDisposable
+{
+    private readonly DirectoryInfo _home = Directory.CreateTempSubdirectory("ratos-flash-test");
+
+    public void Dispose() => _home.Delete(recursive: true);
+
+    private async Task<(int Exit, string Output, string Error)> RunAsync(params string[] args)
+    {
+        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "ratos-flash.dll"), .. args])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            RedirectStandardInput = true,
+            UseShellExecute = false,
+        };
+        start.Environment["XDG_STATE_HOME"] = _home.FullName;
+        start.Environment["HOME"] = _home.FullName;
+        start.Environment.Remove("CI");
+        using var process = Process.Start(start)!;
+        process.StandardInput.Close();
+        var (output, error) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
+        await process.WaitForExitAsync();
+        return (process.ExitCode, await output, await error);
+    }
+
+    private string FileOf(byte[] bytes)
+    {
+        var path = Path.Combine(_home.FullName, $"{Guid.NewGuid():N}.bin");
+        File.WriteAllBytes(path, bytes);
+        return path;
+    }
+
+    [Fact]
+    public async Task The_main_job_ends_with_a_true_verdict_and_is_remembered()
+    {
+        var flash = await RunAsync("flash", "octopus", "--virtual");
+        Assert.Equal((0, ""), (flash.Exit, flash.Error));
+        Assert.StartsWith($"octopus OK: runs {VirtualPrinter.HostVersion}, 43.4 KiB read back equal", flash.Output.Split('\n')[^2], StringComparison.Ordinal);
+
+        var boards = await RunAsync("boards", "--virtual", "--json");
+        var octopus = JsonDocument.Parse(boards.Output.Split('\n')[0]).RootElement;
+        Assert.Equal(("btt-octopus-11", VirtualPrinter.HostVersion), (octopus.GetProperty("id").GetString(), octopus.GetProperty("running").GetString()));
+        Assert.True(File.Exists(Path.Combine(_home.FullName, "ratos-flash", "ratos-flash.log")));
+
+        Assert.Equal(0, (await RunAsync("virtual", "--virtual", "--reset")).Exit);
+        Assert.Contains("v0.12.0-10", (await RunAsync("boards", "--virtual")).Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Every_JSON_line_is_an_object_with_an_event_and_the_last_one_is_the_result()
+    {
+        var flash = await RunAsync("flash", "octopus", "--virtual", "--json");
+        var lines = flash.Output.Trim().Split('\n').Select(line => JsonDocument.Parse(line).RootElement).ToList();
+        Assert.All(lines, line => Assert.Contains(line.GetProperty("event").GetString(), new[] { "plan", "step", "verdict", "result" }));
+        Assert.Equal("plan", lines[0].GetProperty("event").GetString());
+        var result = lines[^1];
+        Assert.Equal(("result", true, 0), (result.GetProperty("event").GetString(), result.GetProperty("ok").GetBoolean(), result.GetProperty("exit").GetInt32()));
+        Assert.Equal("flashed", result.GetProperty("boards")[0].GetProperty("condition").GetString());
+        Assert.Contains(lines, line => line.GetProperty("event").GetString() == "step" && line.GetProperty("kind").GetString() == "point-of-no-return");
+    }
+
+    [Theory]
+    [InlineData(2, "unknown-board", "flash", "octopuss", "--virtual")]
+    [InlineData(2, "unknown-board", "plan", "; rm -rf /\n", "--virtual")]
+    [InlineData(2, "unknown-scenario", "boards", "--scenario", "../../etc")]
+    [InlineData(2, "firmware-unreadable", "flash", "octopus", "--virtual", "--firmware", "/nowhere/klipper.bin")]
+    [InlineData(3, "no-such-port", "flash", "octopus", "--virtual", "--port", "9-9")]
+    [InlineData(3, "board-not-seen", "flash", "octopus", "--virtual", "--port", "1-1.4")]
+    [InlineData(3, "hardware-not-supported-yet", "flash", "octopus")]
+    [InlineData(3, "needs-bootloader-by-hand", "flash", "octopus-pro", "--scenario", "octopus-pro-429")]
+    [InlineData(1, "bootloader-not-seen", "flash", "octopus", "--scenario", "sd-card-in-slot")]
+    [InlineData(3, "not-klipper-firmware", "firmware", "inspect", "/bin/sh")]
+    public async Task A_fault_has_its_code_its_remedy_and_its_exit_code(int exit, string code, params string[] args)
+    {
+        var run = await RunAsync(args);
+        Assert.Equal(exit, run.Exit);
+        Assert.Contains($"[{code}]", run.Output + run.Error, StringComparison.Ordinal);
+        Assert.Contains("What to do:", run.Output + run.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("flash")]
+    [InlineData("flash", "octopus", "--virtual", "--wrong")]
+    [InlineData("flash", "octopus", "--pace", "fast")]
+    [InlineData("nonsense")]
+    public async Task Wrong_usage_ends_with_two(params string[] args)
+    {
+        var run = await RunAsync(args);
+        Assert.Equal((2, ""), (run.Exit, run.Output));
+        Assert.Contains("--help", run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Firmware_for_another_board_is_refused_by_plan_and_flash_alike()
+    {
+        var other = FileOf(VirtualFirmware.Build(VirtualChip.F407, 0x0800_8000, "v0.13.0"));
+        var moved = FileOf(VirtualFirmware.Build(VirtualChip.F446, 0x0800_0000, "v0.13.0"));
+        foreach (var (file, code) in new[] { (other, "firmware-wrong-mcu"), (moved, "firmware-wrong-offset") })
+        {
+            foreach (var verb in new[] { "plan", "flash" })
+            {
+                var run = await RunAsync(verb, "octopus", "--virtual", "--firmware", file);
+                Assert.Equal(3, run.Exit);
+                Assert.Contains(code, run.Output, StringComparison.Ordinal);
+            }
+        }
+        Assert.Contains("v0.12.0-10", (await RunAsync("boards", "--virtual")).Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_damaged_folder_is_a_fault_and_not_a_crash()
+    {
+        var folder = _home.CreateSubdirectory("printer").FullName;
+        Assert.Equal(0, (await RunAsync("flash", "octopus", "--virtual", "--folder", folder)).Exit);
+        File.WriteAllText(Path.Combine(folder, "octopus.flash.bin"), "too short");
+        var run = await RunAsync("boards", "--virtual", "--folder", folder);
+        Assert.Equal(1, run.Exit);
+        Assert.Contains("virtual-folder", run.Error, StringComparison.Ordinal);
+        File.WriteAllText(Path.Combine(folder, "printer.json"), "[{]");
+        Assert.Contains("virtual-folder", (await RunAsync("boards", "--virtual", "--folder", folder)).Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Seeds_are_repeatable_from_the_command_line()
+    {
+        var first = await RunAsync("flash", "octopus", "--virtual", "--seed", "12", "--folder", Path.Combine(_home.FullName, "a"));
+        var second = await RunAsync("flash", "octopus", "--virtual", "--seed", "12", "--folder", Path.Combine(_home.FullName, "b"));
+        Assert.Equal(first, second);
+        Assert.Contains("came-back-as-klipper", first.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Help_names_every_verb()
+    {
+        var help = await RunAsync("--help");
+        Assert.Equal(0, help.Exit);
+        Assert.All(["flash", "plan", "boards", "firmware", "virtual", "--json", "--verbose"], word => Assert.Contains(word, help.Output, StringComparison.Ordinal));
+        Assert.Equal("0.1.0\n", (await RunAsync("--version")).Output);
+    }
+}
