@@ -17,23 +17,19 @@ internal sealed partial class BoardFlash
         {
             cancel.ThrowIfCancellationRequested();
             klipper = await PrepareAsync(klipper, rung) ?? throw Faults.NotSeenAgain(_name, klipper.Port, BoardBus.BackLimit.TotalSeconds);
-            // The computer may have gone on listing the old stay for longer than was waited, with the new one beside it.
-            if (rung > 0 && _bus.FindBootloader() is { } late)
-            {
-                _startedBootloader = true;
-                Reached(BoardCondition.InBootloaderUnchanged);
-                return late;
-            }
+            if (BoardBus.IsBootloader(klipper))
+                return Entered(klipper);
             _bus.Remember();
             await _bus.TouchAsync(klipper);
             if (!await _bus.WaitGoneAsync(klipper))
             {
+                // Some computers go on listing the old stay, with the new one beside it.
+                if (_bus.FindBootloader() is { } late)
+                    return Entered(late);
                 await WarnAsync(FlashPhase.Enter, $"The request for the bootloader had no effect for {BoardBus.GoneLimit.TotalSeconds:0} s.");
                 continue;
             }
             // From here on a cancel has to bring the board back first, so the wait is not cut short.
-            _startedBootloader = true;
-            Reached(BoardCondition.InBootloaderUnchanged);
             var back = await _bus.WaitBackAsync(klipper, BoardBus.BackLimit, CancellationToken.None)
                 ?? throw Faults.BootloaderNotSeen(_name, klipper.Port, BoardBus.BackLimit.TotalSeconds, _bus.Hint());
             if (BoardBus.IsBootloader(back))
@@ -41,13 +37,19 @@ internal sealed partial class BoardFlash
                 await _log.EndAsync(_name, FlashPhase.Enter, $"{BoardBus.BootloaderName(back)} is at {back.Port}");
                 if (_plan.Bootloader is { } expected && expected != BoardBus.KindOf(back))
                     Note($"Expected {expected}, found {BoardBus.KindOf(back)}.");
-                return back;
+                return Entered(back);
             }
             (cameBack, klipper) = (cameBack + 1, back);
-            Reached(BoardCondition.Unchanged);
             await WarnAsync(FlashPhase.Enter, "It came back as Klipper instead of its bootloader.");
         }
         throw cameBack > 0 ? Faults.CameBackAsKlipper(_name, cameBack, _bus.Hint()) : Faults.TouchIgnored(_name, BoardBus.GoneLimit.TotalSeconds, Tries);
+    }
+
+    private Device Entered(Device bootloader)
+    {
+        _startedBootloader = true;
+        Reached(BoardCondition.InBootloaderUnchanged);
+        return bootloader;
     }
 
     /// <summary>What is different about the second and the third request: the same again under the same conditions would do the same again.</summary>
@@ -98,7 +100,6 @@ internal sealed partial class BoardFlash
                 _startedBootloader = true;
             }
         }
-        Reached(BoardCondition.InBootloaderUnchanged);
         await _log.EndAsync(_name, FlashPhase.Enter, $"Asking Katapult at {port.Port}");
         return port;
     }

@@ -115,7 +115,7 @@ internal sealed partial class BoardFlash
 
     // A bootloader that does not answer, or refuses, may do better from the start; one that is the wrong one, or protected, or deaf, will not.
     private static bool MayHelpToRepeat(FlashException fault) =>
-        fault.Code is "verify-failed" or "dfu-refused" or "dfu-stuck" or "katapult-refused" or "katapult-silent";
+        fault.Code is "verify-failed" or "dfu-descriptor" or "dfu-refused" or "dfu-stuck" or "katapult-refused" or "katapult-silent";
 
     // ---- write
 
@@ -123,6 +123,7 @@ internal sealed partial class BoardFlash
     {
         await _log.BeginAsync(_name, FlashPhase.Identify, "Asking the bootloader for its chip and memory");
         await using var bootloader = await _bus.OpenBootloaderAsync(device, _mcu, _start);
+        Reached(BoardCondition.InBootloaderUnchanged);
         bootloader.CheckChip(_name, _mcu, _start);
         if (_bus.CheckSerial(device) is { } strange)
             Note(strange);
@@ -254,6 +255,10 @@ internal sealed partial class BoardFlash
                 await _log.EndAsync(_name, phase, $"It runs {_image.Version} on {_mcu.Name}");
                 return running;
             }
+            catch (FlashException silent) when (silent.Code == "klipper-silent" && tries < Tries)
+            {
+                await WarnAsync(phase, $"{silent.Cause} Asking again.");
+            }
             catch (DeviceGoneException) when (tries < Tries)
             {
                 await WarnAsync(phase, $"{running} left the bus. Put the cable back: I go on by myself.");
@@ -267,26 +272,19 @@ internal sealed partial class BoardFlash
         }
     }
 
-    /// <summary>A client that knows the board's dictionary. Silence is asked once more: nothing on a board is as cheap as a question.</summary>
+    /// <summary>A client that knows the board's dictionary.</summary>
     private async Task<KlipperClient> IdentifyAsync(Device running)
     {
-        for (var tries = 1; ; tries++)
+        var client = await _bus.ConnectAsync(running);
+        try
         {
-            var client = await _bus.ConnectAsync(running);
-            try
-            {
-                await client.IdentifyAsync(CancellationToken.None);
-                return client;
-            }
-            catch (FlashException silent) when (silent.Code == "klipper-silent" && tries < Tries)
-            {
-                await client.DisposeAsync();
-            }
-            catch
-            {
-                await client.DisposeAsync();
-                throw;
-            }
+            await client.IdentifyAsync(CancellationToken.None);
+            return client;
+        }
+        catch
+        {
+            await client.DisposeAsync();
+            throw;
         }
     }
 
@@ -326,15 +324,23 @@ internal sealed partial class BoardFlash
     private async Task ResetAsync(Device running)
     {
         _bus.Remember();
-        try
+        for (var tries = 1; ; tries++)
         {
-            await using var client = await IdentifyAsync(running);
-            if (!await client.ResetAsync())
-                throw Faults.ResetUnknown(_name);
-        }
-        catch (DeviceGoneException)
-        {
-            // It resets without an answer.
+            try
+            {
+                await using var client = await IdentifyAsync(running);
+                if (!await client.ResetAsync())
+                    throw Faults.ResetUnknown(_name);
+                return;
+            }
+            catch (FlashException silent) when (silent.Code == "klipper-silent" && tries < Tries)
+            {
+                await WarnAsync(FlashPhase.Prove, $"{silent.Cause} Asking again.");
+            }
+            catch (DeviceGoneException)
+            {
+                return;   // it resets without an answer
+            }
         }
     }
 

@@ -128,7 +128,7 @@ public static class Faults
         $"Switch the board's power off and on, or {Jumper}; then flash again: it goes on from whatever state the board is in.");
 
     public static FlashException NotSeenAgain(string board, string port, double seconds) => new(
-        "not-seen-again", $"{board} was reset and did not come back to port {port} within {seconds:0.#} s.", "Switch the board's power off and on, and flash again.");
+        "not-seen-again", $"{board} left the bus and did not come back to port {port} within {seconds:0.#} s.", "Switch the board's power off and on, and flash again.");
 
     public static FlashException CameBackAsKlipper(string board, int times, string hint) => new(
         "came-back-as-klipper", $"{board} was asked for its bootloader {times} times and came back as Klipper each time.{hint}",
@@ -205,8 +205,8 @@ public static class Faults
         "Switch its power off and on. If it stays away, the firmware does not suit the board (crystal, offset, USB pins): " + Jumper + " and flash the right one.");
 
     public static FlashException NotBackAfterReset(string board, double seconds, string now) => new(
-        "not-back-after-reset", $"{board} ran the new firmware, but after a reset {now} for {seconds:0.#} s: its bootloader does not start this firmware.",
-        "The offset may be wrong for the bootloader in the board. Check it, " + Jumper + " and flash a firmware built for the right offset.");
+        "not-back-after-reset", $"{board} ran the new firmware, but after a reset {now} for {seconds:0.#} s.",
+        "Switch its power off and on. If it stays away, its bootloader does not start this firmware: check the offset it is built for, " + Jumper + " and flash the right one.");
 
     public static FlashException BootloaderAfterReset(string board, string bootloader) => new(
         "bootloader-after-reset", $"{board} runs the new firmware, but a reset brings it back into its bootloader ({bootloader}): its BOOT0 jumper is still on.",

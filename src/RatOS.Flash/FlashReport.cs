@@ -5,10 +5,10 @@ namespace RatOS.Flash;
 /// <summary>What a board is when the flash is over. Always told, never guessed.</summary>
 public enum BoardCondition
 {
-    /// <summary>It runs the firmware it ran before; nothing was erased.</summary>
+    /// <summary>Nothing was erased: it has the firmware that it had, and was not seen in a bootloader.</summary>
     Unchanged,
 
-    /// <summary>It waits in a bootloader; its firmware was not touched.</summary>
+    /// <summary>It was last seen in a bootloader; nothing was erased.</summary>
     InBootloaderUnchanged,
 
     /// <summary>Its firmware is erased or half written; it needs a new flash.</summary>

@@ -173,16 +173,25 @@ public sealed class DfuSe : Bootloader
         throw Faults.DfuStuck("coming to rest", _time.GetElapsedTime(begin).TotalSeconds);
     }
 
-    /// <summary>Reads one block of the application: what cannot be read must not be written (RDP level 1 answers with a stall or errVENDOR).</summary>
+    /// <summary>
+    /// Reads one block of the application: what cannot be read must not be written. RDP level 1 answers with errVENDOR or with a stall, and does so each
+    /// time; a transfer that failed once does not mean that.
+    /// </summary>
     private async Task CheckReadableAsync()
     {
-        try
+        for (var tries = 1; ; tries++)
         {
-            await ReadAsync(_start, new byte[Math.Min(64, BlockSize)], static _ => ValueTask.CompletedTask);
-        }
-        catch (FlashException fault) when (fault.Code == "dfu-refused")
-        {
-            throw Faults.ReadProtected(_board);
+            try
+            {
+                await ReadAsync(_start, new byte[Math.Min(64, BlockSize)], static _ => ValueTask.CompletedTask);
+                return;
+            }
+            catch (FlashException fault) when (fault.Code == "dfu-refused")
+            {
+                if (tries == 3)
+                    throw Faults.ReadProtected(_board);
+                await NormaliseAsync();
+            }
         }
     }
 
@@ -232,7 +241,7 @@ public sealed class DfuSe : Bootloader
 
     /// <summary>
     /// GETSTATUS. A stall means "not yet": work is going on, perhaps that of a predecessor whose cable was pulled. It is over within the longest work there
-    /// is. No answer at all, or a bus error, is asked again.
+    /// is. No answer, half of one, or a bus error is asked again.
     /// </summary>
     private async Task<DfuStatus> AskStatusAsync(string doing, DfuStatus? busy = null)
     {
@@ -241,8 +250,8 @@ public sealed class DfuSe : Bootloader
         for (var failures = 0; ;)
         {
             var transfer = await ControlAsync(GetStatus, 0, bytes);
-            if (transfer.IsOk)
-                return DfuStatus.Parse(bytes.AsSpan(0, transfer.Length));
+            if (transfer is { IsOk: true, Length: DfuStatus.Length })
+                return DfuStatus.Parse(bytes);
             var isStall = transfer.Status == UsbStatus.Stall;
             if (isStall && busy is not null)
                 _patience.Add(_usb.Device);
@@ -282,10 +291,14 @@ public sealed class DfuSe : Bootloader
         if (index == 0)
             return "";
         var bytes = new byte[255];
-        var transfer = await usb.ControlAsync(new UsbSetup(0x80, 6, (ushort)(0x0300 | index), 0x0409), bytes, TransferTimeout);
-        // Two header bytes, then UTF-16; the length byte may claim more than came.
-        var length = transfer.IsOk ? Math.Min(transfer.Length, bytes[0]) : 0;
-        return length <= 2 ? "" : Encoding.Unicode.GetString(bytes, 2, (length - 2) & ~1);
+        for (var tries = 1; ; tries++)
+        {
+            var transfer = await usb.ControlAsync(new UsbSetup(0x80, 6, (ushort)(0x0300 | index), 0x0409), bytes, TransferTimeout);
+            // Two header bytes, then UTF-16. F42x claims more than it sends; that it is always so only a second look shows.
+            var length = transfer.IsOk ? Math.Min(transfer.Length, bytes[0]) : 0;
+            if ((transfer.IsOk && length == bytes[0]) || tries == 3)
+                return length <= 2 ? "" : Encoding.Unicode.GetString(bytes, 2, (length - 2) & ~1);
+        }
     }
 }
 

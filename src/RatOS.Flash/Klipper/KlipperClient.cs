@@ -239,7 +239,7 @@ public sealed class KlipperClient : IAsyncDisposable
         while (_link.TryTake(Now, out var message))
         {
             if (!message.IsEmpty)
-                isForward |= exchange is not null && exchange.Take(message);
+                isForward |= exchange is not null && exchange.Take(_link, message);
             exchange?.Settle(_link);
         }
         return isForward;

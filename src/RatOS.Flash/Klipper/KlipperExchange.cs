@@ -9,7 +9,7 @@ internal abstract class KlipperExchange
     public abstract void Ask(KlipperLink link);
 
     /// <summary>Takes a message from the firmware; true when it brought this exchange forward. All others are passed over.</summary>
-    public abstract bool Take(ReadOnlySpan<byte> message);
+    public abstract bool Take(KlipperLink link, ReadOnlySpan<byte> message);
 
     /// <summary>After every block that came: a request that is acknowledged and not answered never will be.</summary>
     public abstract void Settle(KlipperLink link);
@@ -60,7 +60,7 @@ internal sealed class Identification : KlipperExchange
         }
     }
 
-    public override bool Take(ReadOnlySpan<byte> message)
+    public override bool Take(KlipperLink link, ReadOnlySpan<byte> message)
     {
         if (!KlipperBlock.TryReadNumber(ref message, out var id) || id != IdentifyResponse
             || !KlipperBlock.TryReadNumber(ref message, out var offset) || message.IsEmpty)
@@ -121,9 +121,10 @@ internal sealed class Question(byte[] command, int responseId, int[] values) : K
             _block = link.Send(command);
     }
 
-    public override bool Take(ReadOnlySpan<byte> message)
+    public override bool Take(KlipperLink link, ReadOnlySpan<byte> message)
     {
-        if (_isDone || _block is null || !KlipperBlock.TryReadNumber(ref message, out var id) || id != responseId)
+        // The answer carries the number that acknowledges its command: an answer to an earlier question that comes once more does not.
+        if (_isDone || !(_block < link.Acknowledged) || !KlipperBlock.TryReadNumber(ref message, out var id) || id != responseId)
             return false;
         foreach (ref var value in values.AsSpan())
         {
@@ -154,7 +155,7 @@ internal sealed class Order(byte[] command) : KlipperExchange
             _block = link.Send(command);
     }
 
-    public override bool Take(ReadOnlySpan<byte> message) => false;
+    public override bool Take(KlipperLink link, ReadOnlySpan<byte> message) => false;
 
     public override void Settle(KlipperLink link) => _isDone |= _block < link.Acknowledged;
 }

@@ -150,7 +150,7 @@ public sealed class KlipperClientTests
                 }
                 var length = 1 + KlipperBlock.WriteNumber(message.AsSpan(1), piece * 40);
                 message[length++] = 40;
-                Assert.True(identification.Take(message.AsSpan(0, length + 40)));
+                Assert.True(identification.Take(link, message.AsSpan(0, length + 40)));
                 var ack = new byte[KlipperBlock.MaxLength];
                 ack.AsSpan(0, KlipperBlock.Write(ack, piece + 1, [])).CopyTo(link.Space.Span);
                 link.Received(5);
@@ -159,6 +159,37 @@ public sealed class KlipperClientTests
             }
         });
         Assert.Equal("The board's data dictionary cannot be read: it does not end within 65520 bytes.", fault.Cause);
+    }
+
+    [Fact]
+    public void An_answer_that_comes_twice_is_not_taken_for_the_next_questions_answer()
+    {
+        // The first question's answer (values 512) comes once more before the second one's (1057); all carry the firmware's next number.
+        var link = new KlipperLink();
+        int[] first = [0], second = [0];
+        Assert.True(Ask(new Question([0x0C], 5, first), Answer(1, 512)));
+        Assert.False(Ask(new Question([0x0C], 5, second), Answer(1, 512)));
+        Assert.Equal((512, 0), (first[0], second[0]));
+
+        bool Ask(Question question, byte[] answer)
+        {
+            question.Ask(link);
+            while (!link.NextFrame(TimeSpan.Zero).IsEmpty)
+            {
+            }
+            answer.CopyTo(link.Space.Span);
+            link.Received(answer.Length);
+            return link.TryTake(TimeSpan.Zero, out var message) && question.Take(link, message);
+        }
+
+        static byte[] Answer(int sequence, int value)
+        {
+            var payload = new byte[8];
+            payload[0] = 5;
+            var length = 1 + KlipperBlock.WriteNumber(payload.AsSpan(1), value);
+            var block = new byte[KlipperBlock.MaxLength];
+            return block[..KlipperBlock.Write(block, sequence, payload.AsSpan(0, length))];
+        }
     }
 
     [Theory]
@@ -172,9 +203,10 @@ public sealed class KlipperClientTests
     public void An_answer_to_something_else_is_passed_over(string hex)
     {
         var identification = new Identification();
-        identification.Ask(new KlipperLink());
-        Assert.False(identification.Take(Convert.FromHexString(hex)));
-        Assert.True(identification.Take(Convert.FromHexString("000001AA")));
+        var link = new KlipperLink();
+        identification.Ask(link);
+        Assert.False(identification.Take(link, Convert.FromHexString(hex)));
+        Assert.True(identification.Take(link, Convert.FromHexString("000001AA")));
         Assert.True(identification.IsDone);
     }
 

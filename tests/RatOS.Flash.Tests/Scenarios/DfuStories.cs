@@ -52,7 +52,7 @@ public sealed class DfuStories
     [Fact]
     public void H2_a_rom_that_never_comes_is_told_with_its_cause_and_power_brings_the_board_back() => Story.Of("h2-no-enumeration", async story =>
     {
-        var report = await story.FailedAsync("octopus", "bootloader-not-seen", BoardCondition.InBootloaderUnchanged);
+        var report = await story.FailedAsync("octopus", "bootloader-not-seen", BoardCondition.Unchanged);
         Assert.Contains("SD slot", report.Fault!.Cause, StringComparison.Ordinal);
         story.Board.PowerOff();
         story.Board.PowerOn();
@@ -142,7 +142,7 @@ public sealed class DfuStories
     public void A_bootloader_elsewhere_whose_serial_fits_nobody_is_left_alone_and_named() =>
         Story.Of("octopus", new Faultiness { ReturnsAt = "2-1", RomSerial = "200364500000" }, async story =>
         {
-            var report = await story.FailedAsync("octopus", "bootloader-not-seen", BoardCondition.InBootloaderUnchanged);
+            var report = await story.FailedAsync("octopus", "bootloader-not-seen", BoardCondition.Unchanged);
             Assert.Contains("--port 2-1", report.Fault!.Cause, StringComparison.Ordinal);
         });
 

@@ -142,6 +142,10 @@ internal sealed class Truth
             case BoardCondition.Unchanged:
             case BoardCondition.InBootloaderUnchanged:
                 Assert.True(isUntouched, $"'{report.Condition}' was claimed, and flash was changed");
+                if (report.Condition == BoardCondition.Unchanged && !report.Refused && report.Fault!.Code is not ("bootloader-not-seen" or "not-seen-again"))
+                    Assert.True(board.State is not (BoardState.Katapult or BoardState.Rom), $"'Unchanged' was claimed, and it is in {board.State}");
+                else if (report.Condition == BoardCondition.InBootloaderUnchanged && !report.Refused)
+                    Assert.True(board.State != BoardState.Klipper || board.Port is null, "'in its bootloader' was claimed, and it runs Klipper");
                 break;
             case BoardCondition.InBootloaderWithoutFirmware:
                 Assert.False(report.Ok);
