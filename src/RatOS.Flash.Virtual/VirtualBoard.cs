@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using System.Collections.Immutable;
 using RatOS.Flash.Boards;
-using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Virtual;
 

@@ -221,6 +221,7 @@ public sealed class VirtualPrinter : IHardware
         if (_arriving.Remove(board, out var arriving))
             VirtualTime.Unschedule(arriving);
         _returnsLate |= Time.Now > TimeSpan.Zero;
+        Klippy.Lost(board);
         foreach (var present in _present.Where(candidate => candidate.Board == board && candidate.Device.Usb is not null && candidate.Function is not null).ToList())
         {
             present.End();
@@ -334,5 +335,9 @@ public sealed class VirtualPrinter : IHardware
         }
         _returnsLate = false;
         Changed();
+        Klippy.Settle();
     }
+
+    /// <summary>The computer lists the board as what it is now; a wired port is always there.</summary>
+    internal bool IsListed(VirtualBoard board) => _present.Exists(present => present.Board == board && (present.Function is not null || board.Setup.IsUart));
 }
