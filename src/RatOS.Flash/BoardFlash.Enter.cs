@@ -10,6 +10,7 @@ internal sealed partial class BoardFlash
     private async Task<Device> EnterAsync(Device klipper, CancellationToken cancel)
     {
         await _log.BeginAsync(_name, FlashPhase.Enter, "Starting the bootloader");
+        Reached(BoardCondition.Unchanged);
         if (klipper.Usb is null)
             return await EnterUartAsync(klipper);
         var cameBack = 0;
