@@ -34,7 +34,7 @@ public sealed class VirtualPrinter : IHardware
     private int _number;
     private int _transfers;
     private bool _returnsLate;
-    private Action? _owed;   // a fault that waits for the flash's work, or else for the next transfer
+    private Action? _owed;   // faults that missed the flash's work and wait for the next transfer
 
     private VirtualPrinter(Scenario scenario, VirtualTime time, Faultiness faults)
     {
@@ -254,7 +254,7 @@ public sealed class VirtualPrinter : IHardware
         return fault;
     }
 
-    /// <summary>Strikes now, or with a delay in the middle of the flash's work; if it has none then, at the next transfer.</summary>
+    /// <summary>Strikes now, or after a delay in the middle of the flash's work; where there is none by then, at the next transfer.</summary>
     private void Strike(TransferFault fault, VirtualBoard board, Action strike, Action heal)
     {
         if (fault.After == TimeSpan.Zero)
@@ -262,11 +262,12 @@ public sealed class VirtualPrinter : IHardware
             Now();
             return;
         }
-        _owed = Now;
         Time.Schedule(fault.After, () =>
         {
-            if (_owed == Now && board.Flash.IsBusy(Time.Now))
-                StrikeOwed();
+            if (board.Flash.IsBusy(Time.Now))
+                Now();
+            else
+                _owed += Now;
         });
 
         void Now()
