@@ -50,10 +50,14 @@ internal sealed class RomDfu(VirtualFlash flash, VirtualChip chip, string serial
 
     public override ReadOnlyMemory<byte> Configuration { get; } = Describe(chip.Rom!);
 
+    protected override byte Alternate => _alternate;
+
     protected override bool SelectAlternate(byte alternate)
     {
+        if (alternate >= _rom.AlternateNames.Length)
+            return false;
         _alternate = alternate;
-        return alternate < _rom.AlternateNames.Length;
+        return true;
     }
 
     protected override UsbAnswer ClassRequest(UsbSetup setup, Span<byte> data, TimeSpan now)

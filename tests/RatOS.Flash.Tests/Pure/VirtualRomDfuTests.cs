@@ -52,6 +52,36 @@ public sealed class VirtualRomDfuTests
     }
 
     [Fact]
+    public void It_answers_a_kernels_standard_requests_and_knows_its_alternates()
+    {
+        var rom = Rom();
+        Assert.Equal("0000", In(rom, 0x80, 0, 0, 2).Data);
+        Assert.Equal("01", In(rom, 0x80, 8, 0, 1).Data);
+        Assert.Equal(UsbStatus.Ok, rom.Control(new UsbSetup(0x01, 11, 3, 0), [], _now).Status);
+        Assert.Equal("03", In(rom, 0x81, 10, 0, 1).Data);
+        Assert.Equal(UsbStatus.Stall, rom.Control(new UsbSetup(0x01, 11, 4, 0), [], _now).Status);
+        Assert.Equal("03", In(rom, 0x81, 10, 0, 1).Data);
+    }
+
+    [Fact]
+    public void An_F429_claims_more_of_its_layout_than_comes()
+    {
+        var layout = In(Rom(chip: VirtualChip.F429, flash: new VirtualFlash(VirtualChip.F429)), 0x80, 6, 0x0304, 255).Data;
+        Assert.True(Convert.FromHexString(layout)[0] > layout.Length / 2);
+    }
+
+    [Fact]
+    public void A_download_to_an_alternate_that_is_no_flash_is_refused()
+    {
+        _flash.Preset(0x0800_8000, [1, 2, 3, 4]);
+        var rom = Rom();
+        rom.Control(new UsbSetup(0x01, 11, 1, 0), [], _now);
+        Assert.Equal("0A", Download(rom, 0, "4100800008")[8..10]);
+        Assert.NotEmpty(rom.Illegal);
+        Assert.Equal(1, _flash.Read(0x0800_8000, 1)[0]);
+    }
+
+    [Fact]
     public void A_download_only_queues_and_the_first_status_request_starts_it()
     {
         _flash.Preset(0x0800_8000, new byte[0x4000]);
