@@ -17,7 +17,7 @@ namespace RatOS.Flash.Virtual;
 internal sealed class RomDfu(VirtualFlash flash, VirtualChip chip, string serial, RomBehaviour behaviour, Action<uint> leave) : UsbFunction
 {
     private const byte StateIdle = 2, StateSync = 3, StateBusy = 4, StateDownloadIdle = 5, StateManifestSync = 6, StateManifest = 7, StateUploadIdle = 9, StateError = 10;
-    private const byte StatusOk = 0, StatusTarget = 1, StatusErase = 4, StatusAddress = 8, StatusFirmware = 10, StatusVendor = 11, StatusStalled = 15;
+    private const byte StatusOk = 0, StatusTarget = 1, StatusWrite = 3, StatusErase = 4, StatusAddress = 8, StatusFirmware = 10, StatusVendor = 11, StatusStalled = 15;
 
     private readonly VirtualRom _rom = chip.Rom!;
     private readonly ImmutableArray<(uint Start, uint End)> _otherMemory = OtherMemory(chip.Rom!);
@@ -50,15 +50,18 @@ internal sealed class RomDfu(VirtualFlash flash, VirtualChip chip, string serial
 
     public override ReadOnlyMemory<byte> Configuration { get; } = Describe(chip.Rom!);
 
+    protected override byte Alternate => _alternate;
+
     protected override bool SelectAlternate(byte alternate)
     {
+        if (alternate >= _rom.AlternateNames.Length)
+            return false;
         _alternate = alternate;
-        return alternate < _rom.AlternateNames.Length;
+        return true;
     }
 
     protected override UsbAnswer ClassRequest(UsbSetup setup, Span<byte> data, TimeSpan now)
     {
-        Finish(now);
         return (setup.RequestType, setup.Request) switch
         {
             (0x21, 1) => Download(setup.Value, data),
@@ -95,11 +98,12 @@ internal sealed class RomDfu(VirtualFlash flash, VirtualChip chip, string serial
             case StateBusy when _isStuck:
                 poll = _rom.CommandPoll;
                 break;
-            case StateBusy when !_rom.HoldsStatusWhileBusy:
+            case StateBusy when now < _busyUntil && !_rom.HoldsStatusWhileBusy:
                 return UsbAnswer.Stall;   // too early, and no fault: the state stays
             case StateBusy:
-                delay = _busyUntil - now;
-                Finish(_busyUntil);
+                // Nothing else ends it: a download that comes before this answer is refused.
+                delay = now < _busyUntil ? _busyUntil - now : TimeSpan.Zero;
+                (_status, _state) = (_result, _result == StatusOk ? StateDownloadIdle : StateError);
                 break;
             case StateManifestSync:
                 _state = StateManifest;
@@ -164,6 +168,8 @@ internal sealed class RomDfu(VirtualFlash flash, VirtualChip chip, string serial
             _result = StatusVendor;
         else if (!IsFlashSelected || !flash.Contains(address, 1))
             (_result, _) = (StatusErase, Note($"erase of {address:x8} in alternate {_alternate}"));
+        else if (flash.IsProtected(flash.SectorAt(address)))
+            _result = StatusErase;
         else
             _busyUntil = now + flash.Erase(flash.SectorAt(address), now);
     }
@@ -174,18 +180,11 @@ internal sealed class RomDfu(VirtualFlash flash, VirtualChip chip, string serial
             _result = StatusVendor;
         else if (!IsFlashSelected || !flash.Contains(address, data.Length))
             (_result, _) = (StatusAddress, Note($"write of {data.Length} bytes to {address:x8} in alternate {_alternate}"));
+        else if (flash.IsProtected(flash.SectorAt(address)) || flash.IsProtected(flash.SectorAt(address + (uint)data.Length - 1)))
+            _result = StatusWrite;
         else
             // The ROM does not look whether the cells took it: only a read-back tells.
             _busyUntil = now + flash.Program(address, data, now).Time;
-    }
-
-    /// <summary>What was begun is over when its time is.</summary>
-    private void Finish(TimeSpan now)
-    {
-        if (_state != StateBusy || now < _busyUntil || _isStuck)
-            return;
-        _status = _result;
-        _state = _result == StatusOk ? StateDownloadIdle : StateError;
     }
 
     private UsbAnswer Upload(ushort block, Span<byte> data)

@@ -47,7 +47,10 @@ public abstract class UsbFunction
             (0x80, 6, 1) => Copy(DeviceDescriptor(), data),
             (0x80, 6, 2) => Copy(Configuration.Span, data),
             (0x80, 6, 3) => StringDescriptor(setup.Value & 0xFF) is { } text ? Copy(text, data) : UsbAnswer.Stall,
-            (0x00, 9, _) => UsbAnswer.Ok(0),
+            (0x80 or 0x81 or 0x82, 0, _) => Copy([0, 0], data),              // GET_STATUS
+            (0x80, 8, _) => Copy([1], data),                                 // GET_CONFIGURATION
+            (0x81, 10, _) => Copy([Alternate], data),                        // GET_INTERFACE
+            (0x00 or 0x01 or 0x02, 1 or 3 or 5 or 9, _) => UsbAnswer.Ok(0),  // features, address, configuration
             (0x01, 11, _) => SelectAlternate((byte)setup.Value) ? UsbAnswer.Ok(0) : UsbAnswer.Stall,
             _ => UsbAnswer.Stall,
         };
@@ -56,6 +59,8 @@ public abstract class UsbFunction
     protected abstract UsbAnswer ClassRequest(UsbSetup setup, Span<byte> data, TimeSpan now);
 
     protected virtual bool SelectAlternate(byte alternate) => alternate == 0;
+
+    protected virtual byte Alternate => 0;
 
     protected static UsbAnswer Copy(ReadOnlySpan<byte> from, Span<byte> to)
     {
@@ -71,9 +76,10 @@ public abstract class UsbFunction
         if (index > Strings.Length)
             return null;
         var text = Encoding.Unicode.GetBytes(Strings[index - 1]);
-        // A string descriptor's length is one byte: what does not fit is cut, as the ROM of F42x does with its layout.
         text = text[..Math.Min(text.Length, 252)];
-        return [(byte)(text.Length + 2), 3, .. text];
+        // The layout of F42x is too long for its ROM: the descriptor claims more than comes (facts: "Alternate settings").
+        var claimed = text.Length + (text.Length > 128 ? 4 : 2);
+        return [(byte)Math.Min(claimed, 255), 3, .. text];
     }
 }
 

@@ -17,6 +17,7 @@ public sealed class VirtualFlash
     private readonly bool[] _unsound;      // by program unit: half erased or half programmed
     private readonly int[] _erases;        // by sector
     private readonly uint[] _starts;       // by sector, then the end
+    private readonly HashSet<int> _protected = [];
     private readonly Queue<Pending> _pending = new(); // in the order they were asked for; programs queue work that begins later
 
     /// <param name="chip">Its size, sectors and times.</param>
@@ -35,7 +36,9 @@ public sealed class VirtualFlash
             _starts[i + 1] = _starts[i] + (uint)chip.Sectors[i].Size;
     }
 
-    private sealed record Pending(TimeSpan Begin, TimeSpan Time, int Offset, byte[] Before, byte[] After, bool IsErase);
+    /// <param name="Programmed">As the units were before.</param>
+    /// <param name="Unsound">As the units were before.</param>
+    private sealed record Pending(TimeSpan Begin, TimeSpan Time, int Offset, byte[] Before, byte[] After, bool IsErase, bool[] Programmed, bool[] Unsound);
 
     /// <summary>Counts every change, so that what was derived from the content can be kept until then.</summary>
     public long Version { get; private set; }
@@ -72,19 +75,26 @@ public sealed class VirtualFlash
 
     public int SectorSize(int sector) => _chip.Sectors[sector].Size;
 
+    /// <summary>Option bytes forbid to erase and to program it; the chip sets an error flag.</summary>
+    public bool IsProtected(int sector) => _protected.Contains(sector);
+
+    /// <inheritdoc cref="IsProtected"/>
+    public void Protect(int sector) => _protected.Add(sector);
+
     /// <summary>Erases one sector and tells how long the chip is busy with it.</summary>
     public TimeSpan Erase(int sector, TimeSpan now)
     {
+        if (IsProtected(sector))
+            return TimeSpan.Zero;
         var (offset, size) = ((int)(_starts[sector] - Base), SectorSize(sector));
         var time = _chip.Sectors[sector].EraseTime;
-        var before = _bytes.AsSpan(offset, size).ToArray();
+        Remember(now, time, offset, _bytes.AsSpan(offset, size).ToArray(), [], isErase: true);
         _bytes.AsSpan(offset, size).Fill(0xFF);
         var (first, count) = (offset / _chip.ProgramUnit, size / _chip.ProgramUnit);
         _programmed.AsSpan(first, count).Clear();
         _unsound.AsSpan(first, count).Clear();
         _erases[sector]++;
         Version++;
-        Remember(new Pending(now, time, offset, before, [], IsErase: true));
         return time;
     }
 
@@ -94,9 +104,15 @@ public sealed class VirtualFlash
     /// </summary>
     public (TimeSpan Time, bool Ok) Program(uint address, ReadOnlySpan<byte> data, TimeSpan now)
     {
+        if (data.IsEmpty)
+            return (TimeSpan.Zero, true);
+        if (IsProtected(SectorAt(address)) || IsProtected(SectorAt(address + (uint)data.Length - 1)))
+            return (TimeSpan.Zero, false);
         var unit = _chip.ProgramUnit;
         var offset = (int)(address - Base);
-        var before = _bytes.AsSpan(offset, data.Length).ToArray();
+        var units = ((offset + data.Length + unit - 1) / unit) - (offset / unit);
+        var time = units * _chip.ProgramTime;
+        Remember(now, time, offset, _bytes.AsSpan(offset, data.Length).ToArray(), data.ToArray(), isErase: false);
         var ok = true;
         for (var at = 0; at < data.Length;)
         {
@@ -123,9 +139,6 @@ public sealed class VirtualFlash
             ok &= (data[(int)(worn - address)] & 1) == 0;
         }
         Version++;
-        var units = ((offset + data.Length + unit - 1) / unit) - (offset / unit);
-        var time = units * _chip.ProgramTime;
-        Remember(new Pending(now, time, offset, before, data.ToArray(), IsErase: false));
         return (time, ok);
     }
 
@@ -147,45 +160,56 @@ public sealed class VirtualFlash
     }
 
     /// <summary>What is over long since is forgotten: no chip has ten seconds of work before it.</summary>
-    private void Remember(Pending pending)
+    private void Remember(TimeSpan begin, TimeSpan time, int offset, byte[] before, byte[] after, bool isErase)
     {
-        while (_pending.TryPeek(out var old) && old.Begin + old.Time + TimeSpan.FromSeconds(10) < pending.Begin)
+        while (_pending.TryPeek(out var old) && old.Begin + old.Time + TimeSpan.FromSeconds(10) < begin)
             _pending.Dequeue();
-        _pending.Enqueue(pending);
+        var (first, count) = Units(offset, before.Length);
+        _pending.Enqueue(new Pending(
+            begin, time, offset, before, after, isErase, _programmed.AsSpan(first, count).ToArray(), _unsound.AsSpan(first, count).ToArray()));
+    }
+
+    private (int First, int Count) Units(int offset, int length)
+    {
+        var first = offset / _chip.ProgramUnit;
+        return (first, ((offset + length + _chip.ProgramUnit - 1) / _chip.ProgramUnit) - first);
     }
 
     private void Undo(Pending pending, TimeSpan now)
     {
         Version++;
-        var unit = _chip.ProgramUnit;
+        var (first, count) = Units(pending.Offset, pending.Before.Length);
+        var cells = _bytes.AsSpan(pending.Offset, pending.Before.Length);
         if (now <= pending.Begin)
         {
-            pending.Before.CopyTo(_bytes.AsSpan(pending.Offset));
-            MarkProgrammed(pending.Offset, pending.Before.Length);
+            pending.Before.CopyTo(cells);
+            pending.Programmed.CopyTo(_programmed, first);
+            pending.Unsound.CopyTo(_unsound, first);
+            if (pending.IsErase)
+                _erases[SectorAt(Base + (uint)pending.Offset)]--;
             return;
         }
-        var share = Math.Clamp((now - pending.Begin) / pending.Time, 0, 1);
         var noise = new Random(unchecked((int)((now.Ticks * 31) + pending.Offset)));
-        var cells = _bytes.AsSpan(pending.Offset, pending.Before.Length);
-        var reached = pending.IsErase ? 0 : (int)(share * pending.Before.Length) / unit * unit;
-        for (var i = reached; i < cells.Length; i++)
+        if (pending.IsErase)
         {
-            var unsound = pending.IsErase || i < reached + unit;
-            cells[i] = unsound ? (byte)(pending.IsErase ? pending.Before[i] | noise.Next(256) : pending.Before[i] & (pending.After[i] | noise.Next(256)))
-                : pending.Before[i];
+            for (var i = 0; i < cells.Length; i++)
+                cells[i] = (byte)(pending.Before[i] | noise.Next(256));
+            _unsound.AsSpan(first, count).Fill(true);
+            _programmed.AsSpan(first, count).Fill(true);   // also what happens to read blank: nobody may rely on it
+            return;
         }
-        var first = (pending.Offset + reached) / unit;
-        var last = pending.IsErase ? (pending.Offset + cells.Length) / unit : Math.Min(first + 1, _unsound.Length);
-        _unsound.AsSpan(first, last - first).Fill(true);
-        // What was not reached is as blank as before, but nobody may rely on it: it counts as programmed unless it reads blank.
-        MarkProgrammed(first * unit, pending.Offset + cells.Length - (first * unit));
-    }
-
-    private void MarkProgrammed(int offset, int length)
-    {
-        var unit = _chip.ProgramUnit;
-        for (var i = offset / unit; i < (offset + length + unit - 1) / unit; i++)
-            _programmed[i] = _bytes.AsSpan(i * unit, unit).ContainsAnyExcept((byte)0xFF);
+        var reached = Math.Min((int)((now - pending.Begin) / pending.Time * count), count - 1);
+        for (var i = 0; i < cells.Length; i++)
+        {
+            var unit = ((pending.Offset + i) / _chip.ProgramUnit) - first;
+            if (unit == reached)
+                cells[i] = (byte)(pending.Before[i] & (pending.After[i] | noise.Next(256)));
+            else if (unit > reached)
+                cells[i] = pending.Before[i];
+        }
+        pending.Programmed.AsSpan(reached).CopyTo(_programmed.AsSpan(first + reached));
+        pending.Unsound.AsSpan(reached).CopyTo(_unsound.AsSpan(first + reached));
+        (_programmed[first + reached], _unsound[first + reached]) = (true, true);
     }
 
     /// <summary>What was left half erased or half programmed.</summary>

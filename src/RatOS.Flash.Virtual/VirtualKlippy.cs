@@ -2,11 +2,19 @@ using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash.Virtual;
 
-/// <summary>Klipper's host process of the virtual printer: it holds the boards' ports, prints, stops and starts.</summary>
+/// <summary>
+/// Klipper's host process of the virtual printer: it holds the boards' ports, prints, stops and starts. It connects once: a board that comes back later
+/// does not make it ready, and one that leaves shuts it down, until it is started anew.
+/// </summary>
 public sealed class VirtualKlippy(VirtualPrinter printer) : IKlippy
 {
     private static readonly TimeSpan StopTime = TimeSpan.FromSeconds(0.6);
     private static readonly TimeSpan StartTime = TimeSpan.FromSeconds(2.5);
+    private static readonly TimeSpan Retry = TimeSpan.FromSeconds(1);
+    private const int Retries = 10;
+
+    private KlippyState _state = new(KlippyActivity.Ready);
+    private int _starts;
 
     public bool IsRunning { get; private set; } = true;
 
@@ -22,20 +30,9 @@ public sealed class VirtualKlippy(VirtualPrinter printer) : IKlippy
     /// <summary>Times it was stopped.</summary>
     public int Stops { get; private set; }
 
-    public Task<KlippyState> LookAsync(CancellationToken cancel) => Task.FromResult(State);
+    public KlippyState State => !IsRunning ? new(KlippyActivity.Stopped) : Busy is { } activity ? new(KlippyActivity.Busy, activity) : _state;
 
-    private KlippyState State
-    {
-        get
-        {
-            if (!IsRunning)
-                return new(KlippyActivity.Stopped);
-            if (Busy is { } activity)
-                return new(KlippyActivity.Busy, activity);
-            var missing = printer.Boards.Where(board => board.State != BoardState.Klipper || (board.Port is null && !board.Setup.IsUart)).Select(board => board.Name).ToList();
-            return missing.Count == 0 ? new(KlippyActivity.Ready) : new(KlippyActivity.Error, $"mcu '{string.Join("', '", missing)}': Unable to connect");
-        }
-    }
+    public Task<KlippyState> LookAsync(CancellationToken cancel) => Task.FromResult(State);
 
     public async Task StopAsync(CancellationToken cancel)
     {
@@ -43,6 +40,7 @@ public sealed class VirtualKlippy(VirtualPrinter printer) : IKlippy
             throw Faults.KlipperWouldNotStop(why);
         await Task.Delay(StopTime, printer.Time, cancel);
         IsRunning = false;
+        _starts++;
         Stops++;
     }
 
@@ -50,11 +48,43 @@ public sealed class VirtualKlippy(VirtualPrinter printer) : IKlippy
     {
         if (WillNotStart is { } why)
             throw Faults.KlipperNotStarted(why);
-        await Task.Delay(StartTime, printer.Time);
-        IsRunning = true;
+        await ConnectAsync();
         return State;
     }
 
     /// <summary>A hook or an update starts it in the middle of somebody's flash.</summary>
-    public void StartedBySomebody() => IsRunning = true;
+    public void StartedBySomebody()
+    {
+        if (!IsRunning)
+            _ = ConnectAsync();
+    }
+
+    /// <summary>It holds the ports from the first moment on, and looks for its boards for a while.</summary>
+    private async Task ConnectAsync()
+    {
+        var start = ++_starts;
+        (IsRunning, _state) = (true, new(KlippyActivity.Error, "Printer is not ready: the klippy host software is attempting to connect"));
+        await Task.Delay(StartTime, printer.Time);
+        for (var tries = 0; start == _starts; tries++)
+        {
+            Settle();
+            if (_state.Activity == KlippyActivity.Ready || tries == Retries)
+                return;
+            await Task.Delay(Retry, printer.Time);
+        }
+    }
+
+    /// <summary>Ready with all of its boards, in error without.</summary>
+    internal void Settle()
+    {
+        var missing = printer.Boards.Where(board => board.State != BoardState.Klipper || !printer.IsListed(board)).Select(board => board.Name).ToList();
+        _state = missing.Count == 0 ? new(KlippyActivity.Ready) : new(KlippyActivity.Error, $"mcu '{string.Join("', '", missing)}': Unable to connect");
+    }
+
+    /// <summary>A board left.</summary>
+    internal void Lost(VirtualBoard board)
+    {
+        if (IsRunning && _state.Activity == KlippyActivity.Ready)
+            _state = new(KlippyActivity.Shutdown, $"Lost communication with MCU '{board.Name}'");
+    }
 }

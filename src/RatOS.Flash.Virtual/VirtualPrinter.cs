@@ -34,7 +34,7 @@ public sealed class VirtualPrinter : IHardware
     private int _number;
     private int _transfers;
     private bool _returnsLate;
-    private Action? _owed;   // a fault that waits for the flash's work, or else for the next transfer
+    private Action? _owed;   // faults that missed the flash's work and wait for the next transfer
 
     private VirtualPrinter(Scenario scenario, VirtualTime time, Faultiness faults)
     {
@@ -221,6 +221,7 @@ public sealed class VirtualPrinter : IHardware
         if (_arriving.Remove(board, out var arriving))
             VirtualTime.Unschedule(arriving);
         _returnsLate |= Time.Now > TimeSpan.Zero;
+        Klippy.Lost(board);
         foreach (var present in _present.Where(candidate => candidate.Board == board && candidate.Device.Usb is not null && candidate.Function is not null).ToList())
         {
             present.End();
@@ -253,7 +254,7 @@ public sealed class VirtualPrinter : IHardware
         return fault;
     }
 
-    /// <summary>Strikes now, or with a delay in the middle of the flash's work; if it has none then, at the next transfer.</summary>
+    /// <summary>Strikes now, or after a delay in the middle of the flash's work; where there is none by then, at the next transfer.</summary>
     private void Strike(TransferFault fault, VirtualBoard board, Action strike, Action heal)
     {
         if (fault.After == TimeSpan.Zero)
@@ -261,11 +262,12 @@ public sealed class VirtualPrinter : IHardware
             Now();
             return;
         }
-        _owed = Now;
         Time.Schedule(fault.After, () =>
         {
-            if (_owed == Now && board.Flash.IsBusy(Time.Now))
-                StrikeOwed();
+            if (board.Flash.IsBusy(Time.Now))
+                Now();
+            else
+                _owed += Now;
         });
 
         void Now()
@@ -334,5 +336,9 @@ public sealed class VirtualPrinter : IHardware
         }
         _returnsLate = false;
         Changed();
+        Klippy.Settle();
     }
+
+    /// <summary>The computer lists the board as what it is now; a wired port is always there.</summary>
+    internal bool IsListed(VirtualBoard board) => _present.Exists(present => present.Board == board && (present.Function is not null || board.Setup.IsUart));
 }

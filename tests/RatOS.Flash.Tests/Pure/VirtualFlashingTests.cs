@@ -1,0 +1,25 @@
+using RatOS.Flash.Tests.Scenarios;
+using RatOS.Flash.Virtual;
+
+namespace RatOS.Flash.Tests.Pure;
+
+/// <summary>What a flash without faults must never do to a bootloader: the virtual ROM writes it down.</summary>
+public sealed class VirtualFlashingTests
+{
+    [Fact]
+    public void A_clean_flash_asks_nothing_of_a_ROM_that_its_documents_forbid()
+    {
+        var flashed = 0;
+        foreach (var scenario in VirtualPrinter.Scenarios.Where(scenario => scenario.Faults == Faultiness.None))
+        {
+            Story.Of(scenario.Name, async story =>
+            {
+                var report = await story.FlashAsync([.. story.Printer.Boards.Select(board => board.Name)]);
+                flashed += report.Boards.Count(board => board.Ok);
+                Assert.All(story.Printer.Boards, board => Assert.True(
+                    board.IllegalRequests.IsEmpty && board.IsBootAreaIntact, $"{scenario.Name}, {board.Name}: {string.Join("; ", board.IllegalRequests)}"));
+            });
+        }
+        Assert.True(flashed > 12, $"only {flashed} boards were flashed");
+    }
+}

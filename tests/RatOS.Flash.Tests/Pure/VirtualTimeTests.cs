@@ -1,0 +1,163 @@
+using RatOS.Flash.Virtual;
+
+namespace RatOS.Flash.Tests.Pure;
+
+/// <summary>Time that a story makes by itself.</summary>
+public sealed class VirtualTimeTests
+{
+    [Fact]
+    public void Half_an_hour_is_over_at_once_and_the_clocks_agree() => VirtualTime.Run(async time =>
+    {
+        var (stamp, calendar) = (time.GetTimestamp(), time.GetUtcNow());
+        await Task.Delay(TimeSpan.FromMinutes(30), time);
+        Assert.Equal(TimeSpan.FromMinutes(30), time.Now);
+        Assert.Equal(time.Now, time.GetElapsedTime(stamp));
+        Assert.Equal(time.Now, time.GetUtcNow() - calendar);
+    });
+
+    [Fact]
+    public void Callbacks_come_in_the_order_of_their_moments_and_those_of_one_moment_in_the_order_they_were_asked_for() => VirtualTime.Run(async time =>
+    {
+        var order = "";
+        time.Schedule(TimeSpan.FromSeconds(2), () => order += "c");
+        time.Schedule(TimeSpan.FromSeconds(1), () => order += "a");
+        time.Schedule(TimeSpan.FromSeconds(1), () => order += "b");
+        time.Schedule(TimeSpan.FromSeconds(-5), () => order += "0");
+        await Task.Delay(TimeSpan.FromSeconds(2), time);
+        Assert.Equal("0abc", order);
+    });
+
+    [Fact]
+    public void What_is_ready_now_comes_before_any_timer() => VirtualTime.Run(async time =>
+    {
+        var order = "";
+        time.Schedule(TimeSpan.Zero, () => order += "t");
+        await Task.Yield();
+        order += "y";
+        await Task.Yield();
+        order += "y";
+        await Task.Delay(TimeSpan.FromMilliseconds(1), time);
+        Assert.Equal("yyt", order);
+    });
+
+    [Fact]
+    public void A_callback_that_was_taken_back_does_not_come_and_moves_no_time()
+    {
+        var fault = Assert.Throws<InvalidOperationException>(() => VirtualTime.Run(async time =>
+        {
+            VirtualTime.Unschedule(time.Schedule(TimeSpan.FromSeconds(5), () => Assert.Fail("it came")));
+            await new TaskCompletionSource().Task;
+        }));
+        Assert.Contains("00:00:00", fault.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_timer_repeats_until_it_is_stopped() => VirtualTime.Run(async time =>
+    {
+        var at = new List<double>();
+        var timer = time.CreateTimer(_ => at.Add(time.Now.TotalSeconds), null, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(3));
+        await Task.Delay(TimeSpan.FromSeconds(8), time);
+        timer.Dispose();
+        await Task.Delay(TimeSpan.FromSeconds(8), time);
+        Assert.Equal([1, 4, 7], at);
+    });
+
+    [Fact]
+    public void A_story_in_which_nothing_can_ever_happen_again_is_told_so()
+    {
+        var fault = Assert.Throws<InvalidOperationException>(() => VirtualTime.Run(_ => new TaskCompletionSource().Task));
+        Assert.Contains("nothing can ever happen again", fault.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_story_without_end_is_stopped_at_the_limit()
+    {
+        var time = new VirtualTime { Limit = TimeSpan.FromMinutes(1) };
+        var fault = Assert.Throws<InvalidOperationException>(() => time.Run<bool>(async () =>
+        {
+            while (true)
+                await Task.Delay(TimeSpan.FromSeconds(7), time);
+        }));
+        Assert.Contains("00:01:00", fault.Message, StringComparison.Ordinal);
+        Assert.InRange(time.Now, TimeSpan.FromSeconds(50), TimeSpan.FromMinutes(1));
+    }
+
+    [Fact]
+    public void The_storys_own_exception_comes_out_as_it_was_thrown()
+    {
+        var thrown = new FormatException("mine");
+        Assert.Same(thrown, Assert.Throws<FormatException>(() => VirtualTime.Run(async time =>
+        {
+            await Task.Delay(TimeSpan.FromSeconds(1), time);
+            throw thrown;
+        })));
+    }
+
+    [Fact]
+    public void Everything_runs_on_one_thread() => VirtualTime.Run(async time =>
+    {
+        var thread = Environment.CurrentManagedThreadId;
+        await Task.WhenAll(Enumerable.Range(0, 20).Select(async number =>
+        {
+            for (var i = 0; i < 5; i++)
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(number), time);
+                Assert.Equal(thread, Environment.CurrentManagedThreadId);
+            }
+        }));
+    });
+
+    [Fact]
+    public void A_paced_story_really_waits()
+    {
+        var time = new VirtualTime { Pace = 10 };
+        var begin = TimeProvider.System.GetTimestamp();
+        time.Run(async () =>
+        {
+            await Task.Delay(TimeSpan.FromSeconds(1), time);
+            return true;
+        });
+        Assert.InRange(TimeProvider.System.GetElapsedTime(begin).TotalMilliseconds, 80, 5000);
+    }
+
+    [Fact]
+    public void A_post_from_another_thread_ends_a_paced_wait_at_once()
+    {
+        var time = new VirtualTime { Pace = 1 };
+        var begin = TimeProvider.System.GetTimestamp();
+        time.Run(async () =>
+        {
+            using var cancel = new CancellationTokenSource();
+            new Thread(() => time.Post(cancel.Cancel)).Start();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Task.Delay(TimeSpan.FromMinutes(10), time, cancel.Token));
+            return true;
+        });
+        Assert.InRange(TimeProvider.System.GetElapsedTime(begin).TotalSeconds, 0, 10);
+    }
+
+    [Fact]
+    public void A_pause_is_used_again_and_again_and_can_be_ended_early() => VirtualTime.Run(async time =>
+    {
+        var pause = new Pause(time);
+        for (var i = 0; i < 3; i++)
+            await pause.WaitAsync(TimeSpan.FromSeconds(1));
+        Assert.Equal(TimeSpan.FromSeconds(3), time.Now);
+
+        time.Schedule(TimeSpan.FromSeconds(0.5), pause.Wake);
+        await pause.WaitAsync(TimeSpan.FromSeconds(9));
+        Assert.Equal(TimeSpan.FromSeconds(3.5), time.Now);
+
+        // The limit of a wait that was ended does not end the next one.
+        await pause.WaitAsync(TimeSpan.FromSeconds(20));
+        Assert.Equal(TimeSpan.FromSeconds(23.5), time.Now);
+    });
+
+    [Fact]
+    public void Two_cannot_wait_on_one_pause() => VirtualTime.Run(async time =>
+    {
+        var pause = new Pause(time);
+        var first = pause.WaitAsync(TimeSpan.FromSeconds(1));
+        await Assert.ThrowsAsync<InvalidOperationException>(async () => await pause.WaitAsync(TimeSpan.FromSeconds(1)));
+        await first;
+    });
+}
