@@ -115,7 +115,7 @@ public sealed partial class VirtualBoard
     public void Unplug()
     {
         Port = null;
-        _printer.Detach(this, lingers: TimeSpan.Zero);
+        _printer.Detach(this, _printer.Faults.Lingers);
         if (Setup.IsBusPowered)
             PowerOff();
     }

@@ -68,6 +68,25 @@ public sealed class DfuStories
     });
 
     [Fact]
+    public void H3_a_lingering_node_is_not_opened_again_when_a_cable_was_pulled() =>
+        Story.Of("octopus", new Faultiness { Lingers = TimeSpan.FromSeconds(3), Transfers = [new(180, TransferFaultKind.Unplug, TimeSpan.FromSeconds(5))] }, async story =>
+        {
+            await story.FlashedAsync("octopus");
+            Assert.Single(story.Events, step => step.Message.Contains("left the bus while", StringComparison.Ordinal));
+        });
+
+    /// <summary>A card whose file is never renamed brings the old firmware back at every reset: also one of the same version text is found out.</summary>
+    [Theory]
+    [InlineData("v0.12.0-10-g1f2a9e1c", null)]
+    [InlineData(VirtualPrinter.HostVersion, "gcc: another compiler")]
+    public void Firmware_that_a_card_brings_back_at_the_reset_is_never_taken_for_ours(string version, string? compiler) => Story.Of("octopus", async story =>
+    {
+        story.Board.SdFirmware = VirtualFirmware.Build(story.Board.Chip, story.Board.ApplicationStart, version, compiler: compiler);
+        story.Board.SdFileStays = true;
+        await story.FailedAsync("octopus", "other-firmware-runs", BoardCondition.Unconfirmed);
+    });
+
+    [Fact]
     public void H4_Klipper_started_by_somebody_in_the_middle_is_stopped_again() => Story.Of("h4-foreign-start", async story =>
     {
         await story.FlashedAsync("octopus");

@@ -81,7 +81,7 @@ internal sealed class Story
 
 /// <summary>
 /// What must hold after every flash, however it went: a success is one in the flash memory and on the line, the bootloader's area is as it was, every
-/// fault has a remedy, the condition is the real one, Klipper runs, time is bounded, and nothing illegal was asked of a bootloader.
+/// fault has a remedy, the condition is the real one, Klipper runs, and time is bounded.
 /// </summary>
 internal sealed class Truth
 {
@@ -137,7 +137,8 @@ internal sealed class Truth
                 Assert.True(board.RunningFirmware!.CompressedDictionary.Span.SequenceEqual(image.CompressedDictionary.Span), "another firmware runs");
                 break;
             case BoardCondition.Unconfirmed:
-                Assert.True(holdsImage, "'written and read back equal' was claimed, and flash holds something else");
+                // A card in the slot may have brought other firmware since; that is what the fault says then.
+                Assert.True(holdsImage || report.Fault?.Code == "other-firmware-runs", "'written and read back equal' was claimed, and flash holds something else");
                 break;
             case BoardCondition.Unchanged:
             case BoardCondition.InBootloaderUnchanged:
