@@ -26,6 +26,14 @@ internal static class CommandLine
         Description = "Virtual seconds for each real one; 0 does not wait at all (default: 1 on a terminal, else 0)",
         HelpName = "FACTOR",
         Recursive = true,
+        Validators =
+        {
+            static given =>
+            {
+                if (given.Tokens is not [{ Value: var text }] || !double.TryParse(text, out var factor) || factor is not (>= 0 and <= 1000))
+                    given.AddError("--pace takes a factor of 0 to 1000.");
+            },
+        },
     };
 
     private static readonly Option<int?> Seed = new("--seed")

@@ -131,6 +131,15 @@ public sealed class FlashPlanTests
         Assert.False(plan.IsBlocked);
     }
 
+    [Fact]
+    public void A_clones_bootloader_and_the_ROM_of_an_RP2040_are_refused_with_the_reason()
+    {
+        var clone = Usb("1-1.1", UsbId.GigaDeviceDfu, "4BSH", "GD32 DFU");
+        Assert.Equal("clone-refused", Blocker(Plan(Octopus with { Port = "1-1.1" }, null, null, clone)));
+        var rp = new PrinterBoard("sb2209", BoardCatalogue.BuiltIn.Find("btt-sb-2209-10-rp")! with { FlashStartEffective = "0x10004000" }) { Port = "1-1.1" };
+        Assert.Equal("no-road", Blocker(Plan(rp, null, null, Usb("1-1.1", UsbId.Rp2040Boot, "E0C9125B0D9B", "RP2 Boot"))));
+    }
+
     [Theory]
     [InlineData("prusa-einsy")]
     [InlineData("klipper_host_mcu")]

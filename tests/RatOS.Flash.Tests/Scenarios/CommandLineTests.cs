@@ -89,6 +89,8 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("flash")]
     [InlineData("flash", "octopus", "--virtual", "--wrong")]
     [InlineData("flash", "octopus", "--pace", "fast")]
+    [InlineData("flash", "octopus", "--virtual", "--pace", "NaN")]
+    [InlineData("flash", "octopus", "--virtual", "--pace", "-1")]
     [InlineData("nonsense")]
     public async Task Wrong_usage_ends_with_two(params string[] args)
     {
