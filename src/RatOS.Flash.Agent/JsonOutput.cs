@@ -1,3 +1,4 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using RatOS.Flash.Firmware;
@@ -8,6 +9,9 @@ namespace RatOS.Flash.Agent;
 /// <summary>One JSON object a line. Names and values are part of the product: new ones may come, none changes or goes (README, "For programs").</summary>
 internal sealed class JsonOutput(TextWriter writer) : Output
 {
+    // Lines are read by people too: no \u0027 for an apostrophe. Nothing of it ends in a web page unescaped.
+    private static readonly Lines Shapes = new(new JsonSerializerOptions(Lines.Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+
     public override void Plan(FlashPlan plan, string printer)
     {
         foreach (var board in plan.Boards)
@@ -16,16 +20,16 @@ internal sealed class JsonOutput(TextWriter writer) : Output
             Write(new JsonPlan(
                 "plan", board.Name, board.Board.Id, board.Board.McuName, board.Device?.Port, board.Device?.Node, Name(board.Entry), board.Bootloader is { } kind ? Name(kind) : null, board.RunningVersion,
                 image?.Version, image?.Bytes.Length, image?.Sha256, Hex(board.Board.ApplicationStart), board.IsBlocked,
-                [.. board.Findings.Select(JsonFinding.Of)]), Lines.Default.JsonPlan);
+                [.. board.Findings.Select(JsonFinding.Of)]), Shapes.JsonPlan);
         }
         foreach (var finding in plan.Findings)
-            Write(JsonFinding.Of(finding), Lines.Default.JsonFinding);
+            Write(JsonFinding.Of(finding), Shapes.JsonFinding);
     }
 
     public override void Boards(IReadOnlyList<BoardRow> rows, string printer)
     {
         foreach (var row in rows)
-            Write(new JsonBoard("board", row.Id, row.Name, row.Description, row.Mcu, row.Port, row.State, row.Running, row.Host), Lines.Default.JsonBoard);
+            Write(new JsonBoard("board", row.Id, row.Name, row.Description, row.Mcu, row.Port, row.State, row.Running, row.Host), Shapes.JsonBoard);
     }
 
     public override void Firmware(string file, FirmwareImage image, uint? start, FlashException? misfit) => Write(
@@ -33,26 +37,26 @@ internal sealed class JsonOutput(TextWriter writer) : Output
             "firmware", file, Name(image.Container), image.Dictionary.App, image.Version, image.Mcu, Hex(start), image.IsHostProcess ? null : Hex(image.InitialStack),
             image.IsHostProcess ? null : Hex(image.ResetVector), image.Bytes.Length, image.Sha256, image.Dictionary.BuildVersions, image.Dictionary.Config,
             image.Dictionary.Commands.Count, image.Dictionary.Responses.Count, misfit is null ? null : FaultReport.Of(misfit)),
-        Lines.Default.JsonFirmware);
+        Shapes.JsonFirmware);
 
     public override void Scenarios(IReadOnlyList<Scenario> scenarios)
     {
         foreach (var scenario in scenarios)
-            Write(new JsonScenario("scenario", scenario.Name, scenario.Description), Lines.Default.JsonScenario);
+            Write(new JsonScenario("scenario", scenario.Name, scenario.Description), Shapes.JsonScenario);
     }
 
     public override void Event(FlashEvent step) => Write(
         new JsonStep(
             step.Kind == FlashEventKind.Verdict ? "verdict" : "step", step.Sequence, Math.Round(step.At.TotalSeconds, 6), step.Board, Name(step.Phase), Name(step.Kind), step.Message,
             step.Total > 0 ? step.Done : null, step.Total > 0 ? step.Total : null, step.Report is { } report ? JsonReport.Of(report) : null),
-        Lines.Default.JsonStep);
+        Shapes.JsonStep);
 
     public override void Result(FlashReport report, int exit) => Write(
-        new JsonResult("result", report.Ok, exit, Math.Round(report.Elapsed.TotalSeconds, 6), [.. report.Boards.Select(JsonReport.Of)], report.Klippy), Lines.Default.JsonResult);
+        new JsonResult("result", report.Ok, exit, Math.Round(report.Elapsed.TotalSeconds, 6), [.. report.Boards.Select(JsonReport.Of)], report.Klippy), Shapes.JsonResult);
 
-    public override void Fault(FlashException fault) => Write(new JsonFault("fault", fault.Code, fault.Cause, fault.Remedy), Lines.Default.JsonFault);
+    public override void Fault(FlashException fault) => Write(new JsonFault("fault", fault.Code, fault.Cause, fault.Remedy), Shapes.JsonFault);
 
-    public override void Say(string text) => Write(new JsonMessage("message", text), Lines.Default.JsonMessage);
+    public override void Say(string text) => Write(new JsonMessage("message", text), Shapes.JsonMessage);
 
     /// <summary>An enumeration's value as programs see it: <c>in-bootloader-without-firmware</c>.</summary>
     public static string Name<T>(T value)

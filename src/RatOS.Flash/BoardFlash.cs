@@ -249,7 +249,7 @@ internal sealed partial class BoardFlash
                 if (_plan.Evidence?.Chip?.Uid is { } uid && (await client.AskChipAsync(_mcu, _start, CancellationToken.None)).Uid is { } now
                     && !uid.Span.SequenceEqual(now.Span))
                 {
-                    throw Faults.WrongBoard(_name, Convert.ToHexString(uid.Span), Convert.ToHexString(now.Span));
+                    throw Faults.OtherBoardAnswers(_name, Convert.ToHexString(uid.Span), Convert.ToHexString(now.Span));
                 }
                 _uptime = await client.GetUptimeAsync(CancellationToken.None);
                 await _log.EndAsync(_name, phase, $"It runs {_image.Version} on {_mcu.Name}");
@@ -310,7 +310,8 @@ internal sealed partial class BoardFlash
                 back = await SettleAsync(back, FlashPhase.Prove);
             }
             running = await ConfirmAsync(back, FlashPhase.Prove);
-            if (_uptime <= _time.GetElapsedTime(sent) + TimeSpan.FromSeconds(1) || _uptime is null)
+            // A board that was not reset has been up since before the command; the rest is for crystals that are off.
+            if (_uptime is null || _uptime <= (_time.GetElapsedTime(sent) * 1.005) + TimeSpan.FromMilliseconds(100))
             {
                 JudgeReset(bootloader);
                 return;

@@ -215,6 +215,10 @@ public static class Faults
     public static FlashException OtherFirmwareRuns(string board, string expected, string running) => new(
         "other-firmware-runs", $"{board} runs {running}, not the firmware that was written ({expected}).", "Flash again; keep the report if it happens again.");
 
+    public static FlashException OtherBoardAnswers(string board, string expected, string found) => new(
+        "other-board-answers", $"The board that answers at the port of {board} has the unique id {found}; the one that was flashed has {expected}.",
+        "Put the cables back as they were and flash again.");
+
     public static FlashException KlipperSilent(string board, string doing) => new(
         "klipper-silent", $"The firmware of {board} does not answer while {doing}.", "Switch the board's power off and on, and flash again.");
 

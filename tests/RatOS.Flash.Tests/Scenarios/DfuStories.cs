@@ -123,6 +123,21 @@ public sealed class DfuStories
         Assert.NotEmpty((await story.FlashedAsync("octopus")).Notes));
 
     [Fact]
+    public void A_cable_pulled_instead_of_the_reset_is_not_taken_for_one() => Story.Of("octopus", async story =>
+    {
+        var pulled = false;
+        story.OnEvent = step =>
+        {
+            if (step is not { Phase: FlashPhase.Prove, Kind: FlashEventKind.Begin } || pulled)
+                return;
+            pulled = true;
+            story.Board.Unplug();
+            story.Time.Schedule(TimeSpan.FromSeconds(2), () => story.Board.Plug());
+        };
+        Assert.Contains((await story.FlashedAsync("octopus")).Notes, note => note.Contains("without having been reset", StringComparison.Ordinal));
+    });
+
+    [Fact]
     public void A_rom_that_never_leaves_is_unconfirmed_and_power_starts_the_new_firmware() => Story.Of("octopus", new Faultiness { LeavesIgnored = 99 }, async story =>
     {
         await story.FailedAsync("octopus", "did-not-leave", BoardCondition.Unconfirmed);
@@ -262,6 +277,21 @@ public sealed class DfuStories
         var report = await story.FlashAsync("octopus", "octopus-2");
         Assert.Equal([true, false], report.Boards.Select(board => board.Ok));
         Assert.Equal(BoardState.Klipper, story.Find("octopus").State);
+    });
+
+    [Fact]
+    public void An_equal_board_of_equal_firmware_at_the_same_port_is_known_by_its_unique_id() => Story.Of("two-octopuses", async story =>
+    {
+        await story.FlashedAsync("octopus-2");
+        story.OnEvent = step =>
+        {
+            if (step is not { Phase: FlashPhase.Prove, Kind: FlashEventKind.Begin } || story.Find("octopus").Port is null)
+                return;
+            story.Find("octopus").Unplug();
+            story.Find("octopus-2").Unplug();
+            story.Find("octopus-2").Plug("1-1.1");
+        };
+        await story.FailedAsync("octopus", "other-board-answers", BoardCondition.Unconfirmed);
     });
 
     [Fact]
