@@ -122,7 +122,7 @@ internal static class CommandLine
         var list = new Option<bool>("--list") { Description = "List the scenarios" };
         var reset = new Option<bool>("--reset") { Description = "Put the virtual printer back to its beginning" };
         var virtualPrinter = new Command("virtual", "The printer made of memory") { list, reset };
-        virtualPrinter.SetAction(parsed => Run(parsed, verbs => verbs.VirtualAsync(parsed.GetValue(reset))));
+        virtualPrinter.SetAction(parsed => Run(parsed, verbs => verbs.VirtualAsync(parsed.GetValue(reset)), isVirtual: true));
 
         root.Subcommands.Add(flash);
         root.Subcommands.Add(plan);
@@ -134,7 +134,7 @@ internal static class CommandLine
 
     private static Asked Ask(ParseResult parsed) => new(parsed.GetValue(Boards) ?? [], parsed.GetValue(Firmware), parsed.GetValue(Port));
 
-    private static int Run(ParseResult parsed, Func<Verbs, Task<int>> verb)
+    private static int Run(ParseResult parsed, Func<Verbs, Task<int>> verb, bool isVirtual = false)
     {
         var json = parsed.GetValue(Json);
         using var log = LogFile.Open(parsed.GetValue(Log)?.FullName, parsed.GetValue(Verbose));
@@ -142,7 +142,7 @@ internal static class CommandLine
         try
         {
             var scenario = parsed.GetValue(Scenario);
-            var place = parsed.GetValue(Virtual) || scenario is not null
+            var place = isVirtual || parsed.GetValue(Virtual) || scenario is not null
                 ? new VirtualPlace(
                     scenario ?? VirtualPlace.DefaultScenario, parsed.GetValue(Folder)?.FullName, parsed.GetValue(Pace) ?? (output.IsLive ? 1 : 0), parsed.GetValue(Seed))
                 : null;

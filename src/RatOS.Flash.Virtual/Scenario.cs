@@ -50,6 +50,8 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
         new("h2-no-enumeration", "the ROM never shows up on USB", Octopus) { Faults = new Faultiness { RomMissesUsb = true } },
         new("h3-old-node-stays", "the computer lists the board for 3 s after it left", Octopus) { Faults = new Faultiness { Lingers = TimeSpan.FromSeconds(3) } },
         new("h4-foreign-start", "somebody starts Klipper in the middle of the flash", Octopus) { Faults = new Faultiness { Transfers = [new(140, TransferFaultKind.ForeignKlipper, TimeSpan.Zero)] } },
+        new("port-held", "ModemManager has opened the board's port", Octopus) { Faults = new Faultiness { PortsHeldBy = "ModemManager (process 812)" } },
+        new("no-permission", "the user may not open the board's devices", Octopus) { Faults = new Faultiness { NoPermission = true } },
         new("stranger", "a probe that announces Klipper's id under a name of its own sits beside the Octopus", Octopus)
         {
             Strangers = [new Device { Port = "1-1.2", Number = 0, Usb = UsbId.Klipper, Product = "stm32f401xc", Serial = "probe-0815", Node = "/dev/ttyACM9" }],

@@ -6,16 +6,16 @@ namespace RatOS.Flash.Bootloaders;
 
 /// <summary>Katapult over a line of bytes: USB or UART now; over CAN the same frames go in pieces of 8 bytes.</summary>
 /// <remarks>
-/// Katapult answers in order, once for each frame. A few frames are in flight, as its buffers allow. When an answer stays away, a read of one
-/// block serves as a fence: all answers that come before the fence's own belong to the past and are dropped. Only then is anything sent again, so a
-/// late answer is never taken for the present one.
+/// Katapult answers in order, once for each frame, and an acknowledgement names its command and its block. So a late one is never taken for another
+/// block's, and a block that is sent again may be acknowledged by its first answer: it says the same. Errors name nothing; they cost one more try.
+/// A few frames are in flight, as its buffers allow.
 /// </remarks>
 public sealed class Katapult : Bootloader
 {
     private const int Tries = 3;
 
-    // A block that starts a sector is answered after the erase: 1 s typical, 2 s at worst on F446 and H723 (facts: timing of answers).
-    private static readonly TimeSpan EraseTimeout = TimeSpan.FromSeconds(5);
+    // A block that starts a sector (RP2040: any that leaves a page) is answered after the erase: up to 2 s on F446 and H723 (facts: timing of answers).
+    private static readonly TimeSpan WriteTimeout = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(0.75);
 
@@ -58,8 +58,8 @@ public sealed class Katapult : Bootloader
                 if (Mcu.Find(greeting.Mcu) is not { } mcu)
                     throw Faults.KatapultProtocol($"{greeting.Protocol} on a chip called '{greeting.Mcu}'");
                 var katapult = new Katapult(line, answers, greeting, MemoryOf(mcu, greeting, flashEnd), time);
-                // Answers to what was sent before the one that counted may still be on their way.
-                await katapult.FenceAsync(greeting.Start, "connecting");
+                // Answers to what was sent before the one that counted may still be on their way (facts: priming, "drain every answer").
+                await katapult.ReadBlockAsync(greeting.Start, "connecting");
                 return katapult;
             }
             if (tries == Tries)
@@ -103,13 +103,10 @@ public sealed class Katapult : Bootloader
             else
             {
                 // Refused, damaged or lost: from the oldest on, one at a time, until all that was in flight is known to be there.
-                if (answer is { Code: KatapultFrame.CommandError } && inFlight.Count == 1)
-                    await WriteOneAsync(oldest, EncodeWrite(oldest), refused: 1);
-                else
-                    await WriteOneAsync(oldest, EncodeWrite(oldest), fenceFirst: true);
+                await WriteOneAsync(oldest, EncodeWrite(oldest), refused: answer is { Code: KatapultFrame.CommandError } ? 1 : 0);
                 inFlight.Dequeue();
                 while (inFlight.TryDequeue(out var following))
-                    await WriteOneAsync(following, EncodeWrite(following));
+                    await WriteOneAsync(following, EncodeWrite(following), refused: 0);
             }
             await done((int)((inFlight.TryPeek(out var pending) ? pending : next) - address));
         }
@@ -131,7 +128,7 @@ public sealed class Katapult : Bootloader
             var block = address + (uint)at;
             if (await AnswerToAsync(KatapultFrame.RequestBlock, block) is not { Code: KatapultFrame.Acknowledge } frame)
             {
-                frame = await FenceAsync(block, $"reading {block:x8}");
+                frame = await ReadBlockAsync(block, $"reading {block:x8}");
                 asked = at + BlockSize;   // what was in flight behind it is asked again; its late answers carry the same bytes
             }
             if (frame.Payload.Length < 8 + BlockSize)
@@ -156,11 +153,8 @@ public sealed class Katapult : Bootloader
 
     public override ValueTask DisposeAsync() => _line.DisposeAsync();
 
-    private async Task WriteOneAsync(uint address, byte[] frame, int refused = 0, bool fenceFirst = false)
+    private async Task WriteOneAsync(uint address, byte[] frame, int refused)
     {
-        var doing = $"writing {address:x8}";
-        if (fenceFirst)
-            await FenceAsync(address, doing);
         for (var tries = refused; ;)
         {
             await _line.WriteAsync(frame);
@@ -168,16 +162,12 @@ public sealed class Katapult : Bootloader
             if (answer is { Code: KatapultFrame.Acknowledge })
                 return;
             if (++tries >= Tries)
-                throw answer is null ? Lost(doing) : Faults.KatapultRefused(doing, Describe(answer.Value));
-            if (answer is null)
-                await FenceAsync(address, doing);
+                throw answer is null ? Lost($"writing {address:x8}") : Faults.KatapultRefused($"writing {address:x8}", Describe(answer.Value));
         }
     }
 
-    /// <summary>
-    /// Reads one block and drops every answer that comes before its own. Answers come in order, so nothing sent earlier can still be answered.
-    /// </summary>
-    private Task<KatapultFrame> FenceAsync(uint address, string doing) =>
+    /// <summary>Reads one block and drops every answer that comes before its own: nothing that was sent earlier is answered after it.</summary>
+    private Task<KatapultFrame> ReadBlockAsync(uint address, string doing) =>
         ExchangeAsync(KatapultFrame.EncodeBlock(KatapultFrame.RequestBlock, address, []), KatapultFrame.RequestBlock, address, doing);
 
     /// <summary>For commands that may be repeated: a late answer to the first one says the same as the second one's.</summary>
@@ -186,7 +176,7 @@ public sealed class Katapult : Bootloader
         for (var tries = 1; ; tries++)
         {
             await _line.WriteAsync(frame);
-            if (await _answers.NextAsync(EraseTimeout, candidate => IsAcknowledgement(candidate, command, address)) is { } answer)
+            if (await _answers.NextAsync(WriteTimeout, candidate => IsAcknowledgement(candidate, command, address)) is { } answer)
                 return answer;
             if (tries == Tries)
                 throw Lost(doing);
@@ -194,13 +184,9 @@ public sealed class Katapult : Bootloader
     }
 
     /// <summary>The next answer that can belong to this frame: its acknowledgement, or an error, which names no frame. Null when none came in time.</summary>
-    private ValueTask<KatapultFrame?> AnswerToAsync(byte command, uint? address)
-    {
-        var erases = command == KatapultFrame.SendBlock && (_sectorStarts.Contains(address!.Value) || Memory.Order != WriteOrder.InvalidateFirst);
-        return _answers.NextAsync(
-            erases ? EraseTimeout : AnswerTimeout,
-            frame => IsAcknowledgement(frame, command, address) || frame.Code is KatapultFrame.NotUnderstood or KatapultFrame.CommandError);
-    }
+    private ValueTask<KatapultFrame?> AnswerToAsync(byte command, uint? address) => _answers.NextAsync(
+        command == KatapultFrame.SendBlock ? WriteTimeout : AnswerTimeout,
+        frame => IsAcknowledgement(frame, command, address) || frame.Code is KatapultFrame.NotUnderstood or KatapultFrame.CommandError);
 
     private static bool IsAcknowledgement(KatapultFrame frame, byte command, uint? address) =>
         frame.Code == KatapultFrame.Acknowledge && frame.Answers == command && (address is null || frame.Word(1) == address);

@@ -49,7 +49,7 @@ public sealed class CommandLineTests : IDisposable
         Assert.Equal(("btt-octopus-11", VirtualPrinter.HostVersion), (octopus.GetProperty("id").GetString(), octopus.GetProperty("running").GetString()));
         Assert.True(File.Exists(Path.Combine(_home.FullName, "ratos-flash", "ratos-flash.log")));
 
-        Assert.Equal(0, (await RunAsync("virtual", "--virtual", "--reset")).Exit);
+        Assert.Equal(0, (await RunAsync("virtual", "--reset")).Exit);
         Assert.Contains("v0.12.0-10", (await RunAsync("boards", "--virtual")).Output, StringComparison.Ordinal);
     }
 
@@ -76,6 +76,8 @@ public sealed class CommandLineTests : IDisposable
     [InlineData(3, "hardware-not-supported-yet", "flash", "octopus")]
     [InlineData(3, "needs-bootloader-by-hand", "flash", "octopus-pro", "--scenario", "octopus-pro-429")]
     [InlineData(1, "bootloader-not-seen", "flash", "octopus", "--scenario", "sd-card-in-slot")]
+    [InlineData(1, "port-held", "flash", "octopus", "--scenario", "port-held")]
+    [InlineData(1, "no-permission", "flash", "octopus", "--scenario", "no-permission")]
     [InlineData(3, "not-klipper-firmware", "firmware", "inspect", "/bin/sh")]
     public async Task A_fault_has_its_code_its_remedy_and_its_exit_code(int exit, string code, params string[] args)
     {
