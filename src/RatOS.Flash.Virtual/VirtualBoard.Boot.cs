@@ -78,7 +78,7 @@ public sealed partial class VirtualBoard
         var isEmpty = Flash.Read(Flash.Base, 4).IndexOfAnyExcept((byte)0xFF) < 0;
         if (isPowerOn || !_printer.Faults.EmptyMarkSticks)
             _emptyMark = isEmpty && isPowerOn;
-        if (Boot0 || (Chip.EmptyCheck && _emptyMark && isEmpty | _printer.Faults.EmptyMarkSticks))
+        if (Boot0 || (Chip.EmptyCheck && _emptyMark && (isEmpty || _printer.Faults.EmptyMarkSticks)))
         {
             StartRom(afterJump: false);
             return;
