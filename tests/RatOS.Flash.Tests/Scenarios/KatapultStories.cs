@@ -66,6 +66,11 @@ public sealed class KatapultStories
         });
 
     [Fact]
+    public void A_board_on_a_wire_whose_power_fails_in_mid_write_is_never_called_unchanged() =>
+        Story.Of("uart-katapult", new Faultiness { Transfers = [new(400, TransferFaultKind.PowerCut, TimeSpan.FromSeconds(-1))] }, async story =>
+            await story.FailedAsync("octopus", "katapult-silent", BoardCondition.InBootloaderWithoutFirmware));
+
+    [Fact]
     public void A_damaged_answer_on_a_wire_is_asked_for_again() =>
         Story.Of("uart-katapult", new Faultiness { Transfers = [new(400, TransferFaultKind.AnswerDamaged, TimeSpan.Zero)] }, async story => await story.FlashedAsync("octopus"));
 
