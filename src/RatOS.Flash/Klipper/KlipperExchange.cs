@@ -104,27 +104,33 @@ internal sealed class Identification : KlipperExchange
     }
 }
 
+/// <summary>One command, sent once there is room for it.</summary>
+internal abstract class SingleCommand(byte[] command) : KlipperExchange
+{
+    /// <summary>The block it went out in; null before, and when it has to go out again.</summary>
+    protected long? Block { get; set; }
+
+    public override void Ask(KlipperLink link)
+    {
+        if (Block is null && link.HasRoom(command.Length))
+            Block = link.Send(command);
+    }
+}
+
 /// <summary>One command with one answer of plain numbers.</summary>
 /// <param name="command">The encoded command.</param>
 /// <param name="responseId">Number of the answer in this build.</param>
 /// <param name="values">Where its parameters go; as many as there are places.</param>
-internal sealed class Question(byte[] command, int responseId, int[] values) : KlipperExchange
+internal sealed class Question(byte[] command, int responseId, int[] values) : SingleCommand(command)
 {
-    private long? _block;
     private bool _isDone;
 
     public override bool IsDone => _isDone;
 
-    public override void Ask(KlipperLink link)
-    {
-        if (_block is null && link.HasRoom(command.Length))
-            _block = link.Send(command);
-    }
-
     public override bool Take(KlipperLink link, ReadOnlySpan<byte> message)
     {
         // The answer carries the number that acknowledges its command: an answer to an earlier question that comes once more does not.
-        if (_isDone || !(_block < link.Acknowledged) || !KlipperBlock.TryReadNumber(ref message, out var id) || id != responseId)
+        if (_isDone || !(Block < link.Acknowledged) || !KlipperBlock.TryReadNumber(ref message, out var id) || id != responseId)
             return false;
         foreach (ref var value in values.AsSpan())
         {
@@ -136,26 +142,19 @@ internal sealed class Question(byte[] command, int responseId, int[] values) : K
 
     public override void Settle(KlipperLink link)
     {
-        if (_block < link.Acknowledged)
-            _block = null;
+        if (Block < link.Acknowledged)
+            Block = null;
     }
 }
 
 /// <summary>A command without an answer: done when it is acknowledged, if it ever is.</summary>
-internal sealed class Order(byte[] command) : KlipperExchange
+internal sealed class Order(byte[] command) : SingleCommand(command)
 {
-    private long? _block;
     private bool _isDone;
 
     public override bool IsDone => _isDone;
 
-    public override void Ask(KlipperLink link)
-    {
-        if (_block is null && link.HasRoom(command.Length))
-            _block = link.Send(command);
-    }
-
     public override bool Take(KlipperLink link, ReadOnlySpan<byte> message) => false;
 
-    public override void Settle(KlipperLink link) => _isDone |= _block < link.Acknowledged;
+    public override void Settle(KlipperLink link) => _isDone |= Block < link.Acknowledged;
 }
