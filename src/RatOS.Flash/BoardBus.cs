@@ -44,6 +44,24 @@ internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider 
             seen => seen.Devices.Any(device.IsSameStay) ? null : seen, GoneLimit, time, CancellationToken.None) is not null;
     }
 
+    /// <summary>A listed device is really there when its port can be opened, or is held by somebody.</summary>
+    public async Task<bool> IsThereAsync(Device device)
+    {
+        try
+        {
+            await using var line = await OpenLineAsync(device);
+            return true;
+        }
+        catch (FlashException)
+        {
+            return true;
+        }
+        catch (DeviceGoneException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>
     /// The board's next stay: by the serials that follow from its unique id wherever it is, else by its port. Null when it did not come. A Klipper of
     /// the same name at another port is not looked at: an equal board of the same printer would be taken for it.

@@ -22,11 +22,9 @@ internal sealed partial class BoardFlash
                 return Entered(klipper);
             _bus.Remember();
             await _bus.TouchAsync(klipper);
-            if (!await _bus.WaitGoneAsync(klipper))
+            // Some computers go on listing what has left: whether it is still there, its port tells.
+            if (!await _bus.WaitGoneAsync(klipper) && await _bus.IsThereAsync(klipper))
             {
-                // Some computers go on listing the old stay, with the new one beside it.
-                if (_bus.FindBootloader() is { } late)
-                    return Entered(late);
                 await WarnAsync(FlashPhase.Enter, $"The request for the bootloader had no effect for {BoardBus.GoneLimit.TotalSeconds:0} s.");
                 continue;
             }

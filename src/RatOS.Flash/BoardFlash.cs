@@ -58,6 +58,8 @@ internal sealed partial class BoardFlash
         catch (FlashException known)
         {
             fault = known;
+            if (known.Code == "katapult-wedged")
+                Reached(BoardCondition.InBootloaderUnchanged);   // it answered once, so Katapult it is
         }
         catch (DeviceGoneException)
         {

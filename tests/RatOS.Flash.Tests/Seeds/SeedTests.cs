@@ -53,6 +53,12 @@ public sealed class SeedTests
             Assert.Equal(Flash(seed).Trace, Flash(seed).Trace);
     }
 
+    /// <summary>Seeds beyond the ten thousand that once told a lie.</summary>
+    [Theory]
+    [InlineData(57_633)]   // a wedged Katapult on a wire, called unchanged
+    [InlineData(93_053)]   // a board that had left and lingered in the list, called deaf
+    public void What_was_once_wrong_stays_right(int seed) => Assert.NotEqual("flashed", Flash(seed).Outcome);
+
     private static (string Outcome, string Trace) Flash(int seed)
     {
         var (outcome, trace) = ("", "");
