@@ -142,10 +142,10 @@ internal static class CommandLine
         try
         {
             var scenario = parsed.GetValue(Scenario);
-            var place = isVirtual || parsed.GetValue(Virtual) || scenario is not null
-                ? new VirtualPlace(
-                    scenario ?? VirtualPlace.DefaultScenario, parsed.GetValue(Folder)?.FullName, parsed.GetValue(Pace) ?? (output.IsLive ? 1 : 0), parsed.GetValue(Seed))
-                : null;
+            if (!isVirtual && !parsed.GetValue(Virtual) && scenario is null)
+                return Printer.Run(parsed.GetValue(Port), printer => verb(new Verbs(printer, output, log)));
+            var place = new VirtualPlace(
+                scenario ?? VirtualPlace.DefaultScenario, parsed.GetValue(Folder)?.FullName, parsed.GetValue(Pace) ?? (output.IsLive ? 1 : 0), parsed.GetValue(Seed));
             return Printer.Run(place, printer => verb(new Verbs(printer, output, log)));
         }
         catch (FlashException fault)

@@ -80,7 +80,7 @@ internal static class PlanText
     {
         var board = plan.Board;
         var where = plan.Device is { } device ? $" at {device.Node ?? device.Port}{(device.Node is null ? "" : $" ({device.Port})")}" : "";
-        yield return ($"{plan.Name,-Indent}{board.DisplayName} ({board.McuName}){where}", Tone.Normal);
+        yield return ($"{plan.Name,-(Indent - 1)} {board.DisplayName} ({board.McuName}){where}", Tone.Normal);
         if (plan.Request.Image is { } image)
         {
             yield return ($"{"",Indent}{plan.RunningVersion ?? "unknown version"} -> {image.Version}, {Text.Size(image.Bytes.Length)}"

@@ -1,57 +1,132 @@
+using RatOS.Flash.Boards;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Hardware;
+using RatOS.Flash.Hardware.Linux;
 using RatOS.Flash.Klipper;
 using RatOS.Flash.Virtual;
 
 namespace RatOS.Flash.Agent;
 
-/// <summary>The printer that the command line works on, and the thread and clock it works by. The real one joins it with hardware access.</summary>
-internal sealed class Printer
+/// <summary>The printer that the command line works on, and the thread and clock it works by: this computer's, or one made of memory.</summary>
+internal abstract class Printer
 {
-    private readonly VirtualPrinter _virtual;
-    private readonly VirtualTime _time;
-    private readonly VirtualPlace _place;
+    public abstract IHardware Hardware { get; }
 
-    private Printer(VirtualPrinter printer, VirtualTime time, VirtualPlace place) => (_virtual, _time, _place) = (printer, time, place);
+    public abstract IKlippy Klippy { get; }
 
-    public IHardware Hardware => _virtual;
+    public abstract TimeProvider Time { get; }
 
-    public IKlippy Klippy => _virtual.Klippy;
+    /// <summary>The boards that it has, as far as is known.</summary>
+    public abstract IReadOnlyList<PrinterBoard> Boards { get; }
 
-    public TimeProvider Time => _time;
+    public abstract string Description { get; }
 
-    public IReadOnlyList<PrinterBoard> Boards => _virtual.PrinterBoards;
+    /// <summary>Version of Klipper on the computer; null where nobody knows.</summary>
+    public virtual string? HostVersion => null;
 
-    public string Description => $"virtual printer '{_place.Scenario}'";
+    /// <summary>A board that is not among <see cref="Boards"/> but may be asked for.</summary>
+    public virtual PrinterBoard? Find(string name) => null;
 
-    /// <summary>Runs a verb on the printer's own clock and thread; without a place, for verbs that need no printer.</summary>
-    public static int Run(VirtualPlace? place, Func<Printer?, Task<int>> verb)
+    /// <summary>The firmware that this printer's Klipper would build for the board; null where it cannot be built from here.</summary>
+    public virtual FirmwareImage? Build(PrinterBoard board) => null;
+
+    /// <exception cref="FlashException">Somebody else works on the boards.</exception>
+    public virtual void CheckAlone()
     {
-        if (place is null)
-            return verb(null).GetAwaiter().GetResult();
-        var time = new VirtualTime { Pace = place.Pace };
-        return time.Run(async () =>
-        {
-            var printer = VirtualPrinter.Load(place.Folder, place.Scenario, time, place.Seed is { } seed ? Faultiness.FromSeed(seed) : Faultiness.None);
-            return await verb(new Printer(printer, time, place));
-        });
     }
 
-    /// <summary>The firmware that this printer's Klipper would build for the board.</summary>
-    public FirmwareImage? Build(PrinterBoard board) =>
-        _virtual.Boards.FirstOrDefault(candidate => candidate.Name == board.Name) is { } found
-            ? FirmwareImage.Parse(found.BuildFirmware(), $"the {VirtualPrinter.HostVersion} build for {board.Name}") : null;
-
     /// <summary>Runs something on the printer's thread, from any other.</summary>
-    public void Post(Action action) => _time.Post(action);
+    public abstract void Post(Action action);
 
-    public void Save() => _virtual.Save(_place.Folder);
+    public virtual void Save()
+    {
+    }
 
     /// <summary>Forgets what was done to it.</summary>
-    public void Reset()
+    public virtual void Reset()
     {
-        if (Directory.Exists(_place.Folder))
-            Directory.Delete(_place.Folder, recursive: true);
+    }
+
+    /// <summary>Runs a verb on the virtual printer's own clock and thread.</summary>
+    public static int Run(VirtualPlace place, Func<Printer, Task<int>> verb)
+    {
+        var time = new VirtualTime { Pace = place.Pace };
+        return time.Run(() => verb(new OfMemory(
+            VirtualPrinter.Load(place.Folder, place.Scenario, time, place.Seed is { } seed ? Faultiness.FromSeed(seed) : Faultiness.None), time, place)));
+    }
+
+    /// <summary>Runs a verb on this computer.</summary>
+    /// <param name="namedPort">A port that the caller named: pseudo terminals are listed nowhere.</param>
+    public static int Run(string? namedPort, Func<Printer, Task<int>> verb) => OneThread.Run(async thread =>
+    {
+        // Verbs that look into files need no bus, and some computers forbid to hear of it.
+        var hardware = new Lazy<LinuxHardware>(() => new(TimeProvider.System, namedPort is not null && namedPort.StartsWith('/') ? [namedPort] : []));
+        try
+        {
+            return await verb(new OfThisComputer(hardware, thread));
+        }
+        finally
+        {
+            if (hardware.IsValueCreated)
+                hardware.Value.Dispose();
+        }
+    });
+
+    private sealed class OfMemory(VirtualPrinter printer, VirtualTime time, VirtualPlace place) : Printer
+    {
+        public override IHardware Hardware => printer;
+
+        public override IKlippy Klippy => printer.Klippy;
+
+        public override TimeProvider Time => time;
+
+        public override IReadOnlyList<PrinterBoard> Boards => printer.PrinterBoards;
+
+        public override string Description => $"virtual printer '{place.Scenario}'";
+
+        public override string? HostVersion => VirtualPrinter.HostVersion;
+
+        public override FirmwareImage? Build(PrinterBoard board) =>
+            printer.Boards.FirstOrDefault(candidate => candidate.Name == board.Name) is { } found
+                ? FirmwareImage.Parse(found.BuildFirmware(), $"the {VirtualPrinter.HostVersion} build for {board.Name}") : null;
+
+        public override void Post(Action action) => time.Post(action);
+
+        public override void Save() => printer.Save(place.Folder);
+
+        public override void Reset()
+        {
+            if (Directory.Exists(place.Folder))
+                Directory.Delete(place.Folder, recursive: true);
+        }
+    }
+
+    private sealed class OfThisComputer(Lazy<LinuxHardware> hardware, OneThread thread) : Printer
+    {
+        public override IHardware Hardware => hardware.Value;
+
+        /// <summary>Nobody can be asked about Klipper from here: it must be stopped, see <see cref="CheckAlone"/>.</summary>
+        public override IKlippy Klippy { get; } = new NoKlippy();
+
+        public override TimeProvider Time => TimeProvider.System;
+
+        public override string Description => "this computer";
+
+        /// <summary>Boards that run a Klipper built as RatOS does: its serial is the board's id in the catalogue.</summary>
+        public override IReadOnlyList<PrinterBoard> Boards => [.. Hardware.Look().Devices
+            .Where(device => device.Usb == UsbId.Klipper && device.Serial is not null)
+            .Select(device => BoardCatalogue.BuiltIn.Boards.FirstOrDefault(board => board.UsbSerial == device.Serial)).OfType<Board>().DistinctBy(board => board.Id)
+            .Select(board => new PrinterBoard(board.Id, board))];
+
+        public override PrinterBoard? Find(string name) => BoardCatalogue.BuiltIn.Find(name) is { } board ? new PrinterBoard(board.Id, board) : null;
+
+        public override void CheckAlone()
+        {
+            if (LinuxHardware.RunningKlipper() is { } klipper)
+                throw Faults.KlipperRuns(klipper);
+        }
+
+        public override void Post(Action action) => thread.Post(static action => ((Action)action!)(), action);
     }
 }
 

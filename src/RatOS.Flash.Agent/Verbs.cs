@@ -6,22 +6,22 @@ using RatOS.Flash.Virtual;
 namespace RatOS.Flash.Agent;
 
 /// <summary>What the command line's verbs do. Each returns the exit code.</summary>
-/// <param name="printer">The printer; null where none was named, which only the verbs that need none bear.</param>
+/// <param name="printer">The printer.</param>
 /// <param name="output">For people, for pipes, or for programs.</param>
 /// <param name="log">The log file.</param>
-internal sealed class Verbs(Printer? printer, Output output, LogFile log)
+internal sealed class Verbs(Printer printer, Output output, LogFile log)
 {
     // Somebody has to find the jumper; Ctrl-C ends the wait at any time.
     private static readonly TimeSpan PatienceWithPeople = TimeSpan.FromMinutes(30);
 
-    private Printer Printer => printer ?? throw Faults.HardwareMissing();
-
     public async Task<int> FlashAsync(Asked asked, bool noKlipper, bool yes)
     {
         var requests = Request(asked);
-        var klippy = noKlipper ? new Klipper.NoKlippy() : Printer.Klippy;
-        var plan = FlashPlan.Create(requests, Printer.Hardware.Look(), await klippy.LookAsync(CancellationToken.None));
-        output.Plan(plan, Printer.Description);
+        if (!noKlipper)
+            printer.CheckAlone();
+        var klippy = noKlipper ? new Klipper.NoKlippy() : printer.Klippy;
+        var plan = FlashPlan.Create(requests, printer.Hardware.Look(), await klippy.LookAsync(CancellationToken.None));
+        output.Plan(plan, printer.Description);
         if (!yes && !plan.IsBlocked && plan.Boards.Any(NeedsConsent) && !output.Confirm("There are warnings. Flash all the same?"))
             throw Faults.ConsentMissing();
 
@@ -29,7 +29,7 @@ internal sealed class Verbs(Printer? printer, Output output, LogFile log)
         var committed = false;
         using var interrupt = OnSignal(PosixSignal.SIGINT);
         using var terminate = OnSignal(PosixSignal.SIGTERM);
-        var flasher = new Flasher(Printer.Hardware, klippy, Printer.Time, TellAsync) { WaitForPerson = output.HasPerson ? PatienceWithPeople : TimeSpan.Zero };
+        var flasher = new Flasher(printer.Hardware, klippy, printer.Time, TellAsync) { WaitForPerson = output.HasPerson ? PatienceWithPeople : TimeSpan.Zero };
         output.Begin(requests.Count);
         FlashReport report;
         try
@@ -39,7 +39,7 @@ internal sealed class Verbs(Printer? printer, Output output, LogFile log)
         finally
         {
             output.End();
-            Printer.Save();
+            printer.Save();
         }
         var exit = ExitCode.Of(report);
         output.Result(report, exit);
@@ -56,7 +56,7 @@ internal sealed class Verbs(Printer? printer, Output output, LogFile log)
         PosixSignalRegistration OnSignal(PosixSignal signal) => PosixSignalRegistration.Create(signal, context =>
         {
             context.Cancel = true;   // a half-written board is worse than a late exit
-            Printer.Post(() =>
+            printer.Post(() =>
             {
                 output.Say(committed
                     ? "Finishing the write first: a board that is half written could not start. Then I stop."
@@ -69,28 +69,28 @@ internal sealed class Verbs(Printer? printer, Output output, LogFile log)
     public async Task<int> PlanAsync(Asked asked)
     {
         var requests = Request(asked);
-        var plan = FlashPlan.Create(requests, Printer.Hardware.Look(), await Printer.Klippy.LookAsync(CancellationToken.None));
-        output.Plan(plan, Printer.Description);
+        var plan = FlashPlan.Create(requests, printer.Hardware.Look(), await printer.Klippy.LookAsync(CancellationToken.None));
+        output.Plan(plan, printer.Description);
         return plan.IsBlocked ? ExitCode.Refused : ExitCode.Done;
     }
 
     public Task<int> BoardsAsync()
     {
-        var seen = Printer.Hardware.Look();
+        var seen = printer.Hardware.Look();
         var rows = new List<BoardRow>();
         var known = new HashSet<string>(StringComparer.Ordinal);
-        foreach (var board in Printer.Boards)
+        foreach (var board in printer.Boards)
         {
             var plan = FlashPlan.Create([new FlashRequest(board, null)], seen, new(Klipper.KlippyActivity.Stopped)).Boards[0];
             if (plan.Device is { } device)
                 known.Add(device.Port);
             rows.Add(new BoardRow(
                 board.Name, board.Board.Id, board.Board.DisplayName, board.Board.McuName, plan.Device?.Port ?? board.Port, StateOf(plan),
-                board.RunningVersion, VirtualPrinter.HostVersion));
+                board.RunningVersion, printer.HostVersion));
         }
         rows.AddRange(seen.Devices.Where(device => !known.Contains(device.Port)).Select(device => new BoardRow(
             null, null, device.Product ?? device.ToString(), null, device.Port, "none of this printer's boards", null, null)));
-        output.Boards(rows, Printer.Description);
+        output.Boards(rows, printer.Description);
         return Task.FromResult(ExitCode.Done);
     }
 
@@ -108,8 +108,8 @@ internal sealed class Verbs(Printer? printer, Output output, LogFile log)
     {
         if (reset)
         {
-            Printer.Reset();
-            output.Say($"{Printer.Description} is back at its beginning.");
+            printer.Reset();
+            output.Say($"{printer.Description} is back at its beginning.");
         }
         else
         {
@@ -123,20 +123,22 @@ internal sealed class Verbs(Printer? printer, Output output, LogFile log)
         if (asked.Port is not null && asked.Boards.Length != 1)
             throw Faults.BadOption("--port names the port of one board", "Flash the boards one by one, or leave --port out.");
         var boards = asked.Boards.Distinct(StringComparer.OrdinalIgnoreCase).Select(Find).ToList();
-        if (asked.Port is { } port)
+        if (asked.Port is { } named)
         {
-            var seen = Printer.Hardware.Look();
+            // People know their boards by the links below /dev/serial.
+            var port = named.StartsWith('/') && File.Exists(named) && File.ResolveLinkTarget(named, returnFinalTarget: true) is { } target ? target.FullName : named;
+            var seen = printer.Hardware.Look();
             if (!seen.Devices.Any(device => device.Port == port || device.Node == port))
                 throw Faults.NoSuchPort(port, seen.Devices.Length == 0 ? "none" : string.Join(", ", seen.Devices.Select(device => device.Port)));
             boards[0] = boards[0] with { Port = port, OnlyByPort = true };
         }
         var given = asked.Firmware is { } file ? FirmwareImage.Open(file) : null;
-        return [.. boards.Select(board => new FlashRequest(board, given ?? Printer.Build(board)))];
+        return [.. boards.Select(board => new FlashRequest(board, given ?? printer.Build(board)))];
     }
 
     private PrinterBoard Find(string name)
     {
-        var boards = Printer.Boards;
+        var boards = printer.Boards;
         var found = boards.FirstOrDefault(board => string.Equals(board.Name, name, StringComparison.OrdinalIgnoreCase));
         if (found is not null)
             return found;
@@ -144,6 +146,8 @@ internal sealed class Verbs(Printer? printer, Output output, LogFile log)
         var kind = boards.Where(board => string.Equals(board.Board.Id, name, StringComparison.OrdinalIgnoreCase)).ToList();
         if (kind.Count == 1)
             return kind[0];
+        if (kind.Count == 0 && printer.Find(name) is { } board)
+            return board;
         var nearest = kind.Count > 1
             ? kind.ConvertAll(board => board.Name)
             : [.. boards.Select(board => board.Name).Where(candidate => Nearness.Of(name, candidate) <= Math.Max(2, candidate.Length / 3))];

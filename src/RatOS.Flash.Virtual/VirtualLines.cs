@@ -51,6 +51,8 @@ internal sealed class VirtualUsb : IUsbDevice
         return new UsbTransfer(answer.Status, fault?.Kind == TransferFaultKind.Short ? answer.Length / 2 : answer.Length);
     }
 
+    public ValueTask<UsbTransfer> BulkAsync(byte endpoint, Memory<byte> data, TimeSpan timeout) => ValueTask.FromResult(new UsbTransfer(UsbStatus.Stall, 0));
+
     /// <summary>Lets time pass on the bus. A device that leaves ends that at once, as a kernel ends the transfers of a device that is gone.</summary>
     private async ValueTask OnBusAsync(TimeSpan time)
     {

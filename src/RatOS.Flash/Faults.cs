@@ -108,8 +108,27 @@ public static class Faults
     public static FlashException PortHeld(string port, string holder) => new(
         "port-held", $"{port} is in use by {holder}.", "Stop that program and flash again; only one may talk to a board.");
 
-    public static FlashException HardwareMissing() => new(
-        "hardware-not-supported-yet", "This version talks to the virtual printer only.", "Add --virtual; real boards come with the next version.");
+    public static FlashException PortUnusable(string port, string why) => new(
+        "port-unusable", $"{port} cannot be used: {why}.", "Plug the board in again; the kernel's log (`dmesg`) may say more.");
+
+    public static FlashException PortStuck(string port, double seconds) => new(
+        "port-stuck", $"{port} took no byte for {seconds:0.#} s.", "Press the board's reset button or switch its power off and on, and flash again.");
+
+    public static FlashException NoSuchRate(string port, int wanted, int got) => new(
+        "no-such-rate", $"{port} cannot do {wanted} baud; the nearest it offers is {got}.", "Use another serial port or adapter, or build board and bootloader for a rate that both can do.");
+
+    public static FlashException NoSerialDriver(string device) => new(
+        "no-serial-driver", $"{device} has no serial port: the kernel's cdc_acm driver did not take it.", "Load it (`sudo modprobe cdc_acm`), plug the board in again and flash again.");
+
+    public static FlashException LibUsbMissing() => new(
+        "libusb-missing", "The library libusb-1.0.so.0 is not installed.", "Install it: sudo apt-get install libusb-1.0-0");
+
+    public static FlashException NoDeviceEvents(string why) => new(
+        "no-device-events", $"The kernel's device announcements cannot be heard: {why}.", "Run outside of a container that hides them (it needs a netlink socket).");
+
+    public static FlashException KlipperRuns(string klipper) => new(
+        "klipper-runs", $"{klipper} runs on this computer, and whether it prints cannot be asked from here.",
+        "Stop it (`sudo systemctl stop klipper`), flash, and start it again; or add --no-klipper if it has nothing to do with this board.");
 
     public static FlashException KlipperWouldNotStop(string why) => new(
         "klipper-would-not-stop", $"Klipper could not be stopped: {why}.", "Stop it by hand (`sudo systemctl stop klipper`) and flash again.");

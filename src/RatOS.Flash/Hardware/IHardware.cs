@@ -66,6 +66,9 @@ public sealed record Device
     /// <summary>The serial port's device node such as <c>/dev/ttyACM0</c>; null when the device has none (ROM DFU).</summary>
     public string? Node { get; init; }
 
+    /// <summary>The kernel's driver of the first interface such as <c>cdc_acm</c>; null where none is bound. <c>usbfs</c>: a program has taken it.</summary>
+    public string? Driver { get; init; }
+
     /// <summary>True when both are the same stay on the bus, not merely the same board.</summary>
     public bool IsSameStay(Device other) => Port == other.Port && Number == other.Number;
 
@@ -131,6 +134,10 @@ public interface IUsbDevice : IAsyncDisposable
     /// </summary>
     /// <exception cref="DeviceGoneException"/>
     ValueTask<UsbTransfer> ControlAsync(UsbSetup setup, Memory<byte> data, TimeSpan timeout);
+
+    /// <summary>One bulk transfer of a claimed interface; bit 7 of the endpoint's address says which way. Outcomes as for a control transfer.</summary>
+    /// <exception cref="DeviceGoneException"/>
+    ValueTask<UsbTransfer> BulkAsync(byte endpoint, Memory<byte> data, TimeSpan timeout);
 }
 
 public readonly record struct UsbSetup(byte RequestType, byte Request, ushort Value, ushort Index)

@@ -1,0 +1,110 @@
+using System.Buffers.Binary;
+using System.Globalization;
+
+namespace RatOS.Flash.Hardware.Linux;
+
+/// <summary>Who has a device node open, as far as /proc lets this user see it.</summary>
+internal static class Holders
+{
+    // What opens the ports of printers' boards by itself; the last part of a command line's words is compared, so scripts are found too.
+    private static readonly string[] Grabbers = ["ModemManager", "brltty", "klippy.py", "octoprint", "flashtool.py", "dfu-util"];
+
+    /// <summary>The other process that has the node open; null where none is seen.</summary>
+    public static string? Of(string node)
+    {
+        var real = Looked(() => File.ResolveLinkTarget(node, returnFinalTarget: true)?.FullName, null) ?? node;
+        foreach (var process in Processes())
+        {
+            if (process != Environment.ProcessId && Opens(process).Contains(real, StringComparer.Ordinal))
+                return Name(process);
+        }
+        return null;
+    }
+
+    /// <summary>For a port that is held by somebody whom this user may not look at: what runs here and is known to do that.</summary>
+    public static string Guess()
+    {
+        var known = Processes().Select(process => (process, Words: CommandLine(process)))
+            .Where(one => one.Words.Exists(word => Grabbers.Contains(Path.GetFileName(word), StringComparer.Ordinal))).Select(one => Name(one.process)).Distinct(StringComparer.Ordinal).ToList();
+        return known.Count == 0 ? "a process of another user" : $"a process of another user; {string.Join(" and ", known)} run{(known.Count == 1 ? "s" : "")} here";
+    }
+
+    /// <summary>A process that runs a program or script of that file name; null where there is none.</summary>
+    public static string? Running(string program)
+    {
+        var process = Processes().FirstOrDefault(candidate => CommandLine(candidate).Exists(word => Path.GetFileName(word) == program));
+        return process == 0 ? null : Name(process);
+    }
+
+    private static IEnumerable<int> Processes() => Directory.EnumerateDirectories("/proc")
+        .Select(folder => int.TryParse(Path.GetFileName(folder.AsSpan()), NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id : 0).Where(id => id > 0);
+
+    private static List<string?> Opens(int process) => Looked(() => Directory.EnumerateFileSystemEntries($"/proc/{process}/fd")
+        .Select(link => Looked(() => new FileInfo(link).LinkTarget, null)).ToList(), []);
+
+    private static string Name(int process)
+    {
+        var words = CommandLine(process);
+        // A script is named, not the interpreter that runs it.
+        var script = words.Skip(1).FirstOrDefault(word => word.EndsWith(".py", StringComparison.Ordinal));
+        var name = Path.GetFileName(script ?? words.FirstOrDefault()) is { Length: > 0 } known ? known : "a process";
+        return name == "klippy.py" ? $"Klipper (klippy.py, process {process})" : $"{name} (process {process})";
+    }
+
+    private static List<string> CommandLine(int process) =>
+        Looked(() => File.ReadAllText($"/proc/{process}/cmdline").Split('\0', StringSplitOptions.RemoveEmptyEntries).ToList(), []);
+
+    /// <summary>Processes end while they are looked at, and those of other users may not be.</summary>
+    private static T Looked<T>(Func<T> look, T otherwise)
+    {
+        try
+        {
+            return look();
+        }
+        catch (Exception hidden) when (hidden is IOException or UnauthorizedAccessException)
+        {
+            return otherwise;
+        }
+    }
+}
+
+/// <summary>What a user lacks who may not open a node.</summary>
+internal static class Access
+{
+    private const uint GroupMayWrite = 0x10;   // S_IWGRP
+
+    /// <summary>The group to join, or the udev rule that is missing.</summary>
+    public static string Remedy(string node, UsbId? usb)
+    {
+        Span<byte> stat = stackalloc byte[256];
+        const uint basicStats = 0x7FF;
+        if (Libc.StatX(-100, node, 0, basicStats, stat) == 0)
+        {
+            var (group, mode) = (BinaryPrimitives.ReadUInt32LittleEndian(stat[24..]), BinaryPrimitives.ReadUInt16LittleEndian(stat[28..]));
+            if (group != 0 && (mode & GroupMayWrite) != 0)
+            {
+                return IsMember(group)
+                    ? $"The node belongs to your group {GroupName(group)}, and still it was refused: see whether a container or a security module forbids it."
+                    : $"Put the user {Environment.UserName} into the group {GroupName(group)}: sudo usermod -aG {GroupName(group)} {Environment.UserName}.";
+            }
+        }
+        var rule = usb is { } id
+            ? $"SUBSYSTEM==\"usb\", ATTR{{idVendor}}==\"{id.Vendor:x4}\", ATTR{{idProduct}}==\"{id.Product:x4}\", MODE=\"0660\", GROUP=\"plugdev\""
+            : $"KERNEL==\"{Path.GetFileName(node)}\", MODE=\"0660\", GROUP=\"dialout\"";
+        return $"Install the udev rules (99-ratos-flash.rules), or put this line into /etc/udev/rules.d/99-ratos-flash.rules: {rule}";
+    }
+
+    private static bool IsMember(uint group)
+    {
+        Span<uint> groups = stackalloc uint[256];
+        var count = Libc.Groups(groups.Length, groups);
+        return count > 0 && groups[..count].Contains(group);
+    }
+
+    private static string GroupName(uint group)
+    {
+        var id = group.ToString(CultureInfo.InvariantCulture);
+        var line = File.Exists("/etc/group") ? File.ReadLines("/etc/group").Select(text => text.Split(':')).FirstOrDefault(parts => parts.Length > 2 && parts[2] == id) : null;
+        return line?[0] ?? id;
+    }
+}

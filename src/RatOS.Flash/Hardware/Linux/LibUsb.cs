@@ -1,0 +1,174 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace RatOS.Flash.Hardware.Linux;
+
+/// <summary>
+/// A USB device through libusb-1.0: the only file that knows that library. The device's node is opened here and handed over, so libusb neither lists
+/// nor watches the bus, and why a device cannot be opened is known exactly.
+/// </summary>
+internal sealed partial class LibUsbDevice : IUsbDevice
+{
+    private readonly Worker _worker;
+    private readonly SafeFileHandle _node;
+    private readonly nint _context;
+    private readonly nint _handle;
+    private readonly string _path;
+    private readonly List<int> _claimed = [];
+    private bool _isOpen = true;
+
+    private LibUsbDevice(Device device, ReadOnlyMemory<byte> configuration, SafeFileHandle node, nint context, nint handle, string path)
+    {
+        (Device, Configuration, _node, _context, _handle, _path) = (device, configuration, node, context, handle, path);
+        _worker = new Worker($"usb {device.Port}");
+    }
+
+    public Device Device { get; }
+
+    public ReadOnlyMemory<byte> Configuration { get; }
+
+    /// <param name="device">Its stay.</param>
+    /// <param name="path">Its node, such as <c>/dev/bus/usb/001/004</c>.</param>
+    /// <param name="configuration">The active configuration descriptor with all that follows.</param>
+    /// <exception cref="FlashException">No permission, no libusb.</exception>
+    /// <exception cref="DeviceGoneException"/>
+    public static LibUsbDevice Open(Device device, string path, ReadOnlyMemory<byte> configuration)
+    {
+        var node = new SafeFileHandle(Libc.Open(path, Libc.ReadWrite | Libc.CloseOnExec, 0), ownsHandle: true);
+        var context = nint.Zero;
+        try
+        {
+            if (node.IsInvalid)
+            {
+                throw Libc.Errno switch
+                {
+                    Errno.AccessDenied or Errno.NotPermitted => Faults.NoPermission($"{device} ({path})", Access.Remedy(path, device.Usb)),
+                    Errno.NoEntry or Errno.NoDevice or Errno.NoSuchDevice => new DeviceGoneException(device.ToString()),
+                    var errno => Faults.PortUnusable(path, Libc.ErrorText(errno)),
+                };
+            }
+            // A library that does not know the option lists the bus for nothing, and works.
+            _ = SetOption(nint.Zero, OptionNoDiscovery);
+            Check(device, path, Init(out context));
+            Check(device, path, Wrap(context, node.DangerousGetHandle(), out var handle));
+            Check(device, path, SetAutoDetach(handle, 1));
+            return new LibUsbDevice(device, configuration, node, context, handle, path);
+        }
+        catch (Exception fault)
+        {
+            if (context != nint.Zero)
+                Exit(context);
+            node.Dispose();
+            throw fault is DllNotFoundException ? Faults.LibUsbMissing() : fault;
+        }
+    }
+
+    public async ValueTask ClaimAsync(byte interfaceNumber, byte alternate) => await _worker.RunAsync(() =>
+    {
+        if (!_claimed.Contains(interfaceNumber))
+            Check(Device, _path, Claim(_handle, interfaceNumber));
+        _claimed.Add(interfaceNumber);
+        Check(Device, _path, SetAlternate(_handle, interfaceNumber, alternate));
+        return true;
+    });
+
+    public async ValueTask<UsbTransfer> ControlAsync(UsbSetup setup, Memory<byte> data, TimeSpan timeout) => await _worker.RunAsync(() =>
+    {
+        using var pinned = data.Pin();
+        return Outcome(ControlTransfer(
+            _handle, setup.RequestType, setup.Request, setup.Value, setup.Index, Pointer(pinned), checked((ushort)data.Length), Milliseconds(timeout)));
+    });
+
+    public async ValueTask<UsbTransfer> BulkAsync(byte endpoint, Memory<byte> data, TimeSpan timeout) => await _worker.RunAsync(() =>
+    {
+        using var pinned = data.Pin();
+        var result = BulkTransfer(_handle, endpoint, Pointer(pinned), data.Length, out var length, Milliseconds(timeout));
+        // What went over before the time was up has gone over.
+        return result == TimedOut && length > 0 ? new UsbTransfer(UsbStatus.Ok, length) : Outcome(result < 0 ? result : length);
+    });
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_isOpen)
+            return;
+        _isOpen = false;
+        await _worker.RunAsync(() =>
+        {
+            foreach (var claimed in _claimed.Distinct())
+                _ = Release(_handle, claimed);   // the kernel's driver comes back; of a device that has left nothing is to be released
+            Close(_handle);
+            Exit(_context);
+            _node.Dispose();
+            return true;
+        });
+        _worker.Dispose();
+    }
+
+    private UsbTransfer Outcome(int result) => result switch
+    {
+        >= 0 => new(UsbStatus.Ok, result),
+        Stalled => new(UsbStatus.Stall, 0),
+        TimedOut => new(UsbStatus.Timeout, 0),
+        Gone => throw new DeviceGoneException(Device.ToString()),
+        _ => new(UsbStatus.Error, 0),
+    };
+
+    private static unsafe nint Pointer(System.Buffers.MemoryHandle pinned) => (nint)pinned.Pointer;
+
+    private static uint Milliseconds(TimeSpan timeout) => (uint)Math.Clamp(timeout.TotalMilliseconds, 1, int.MaxValue);   // 0 would be for ever
+
+    private static void Check(Device device, string path, int result)
+    {
+        if (result >= 0)
+            return;
+        throw result switch
+        {
+            Gone or NotFound => new DeviceGoneException(device.ToString()),
+            InUse => Faults.PortHeld(device.ToString(), Holders.Of(path) ?? Holders.Guess()),
+            Denied => Faults.NoPermission($"{device} ({path})", Access.Remedy(path, device.Usb)),
+            _ => Faults.PortUnusable($"{device}", Marshal.PtrToStringUTF8(ErrorName(result)) ?? $"libusb error {result}"),
+        };
+    }
+
+    // ---- libusb.h
+
+    private const string Library = "libusb-1.0.so.0";
+    private const int OptionNoDiscovery = 2;
+    private const int Denied = -3, Gone = -4, NotFound = -5, InUse = -6, TimedOut = -7, Stalled = -9;
+
+    [LibraryImport(Library, EntryPoint = "libusb_set_option")]
+    private static partial int SetOption(nint context, int option);
+
+    [LibraryImport(Library, EntryPoint = "libusb_init")]
+    private static partial int Init(out nint context);
+
+    [LibraryImport(Library, EntryPoint = "libusb_exit")]
+    private static partial void Exit(nint context);
+
+    [LibraryImport(Library, EntryPoint = "libusb_wrap_sys_device")]
+    private static partial int Wrap(nint context, nint file, out nint handle);
+
+    [LibraryImport(Library, EntryPoint = "libusb_close")]
+    private static partial void Close(nint handle);
+
+    [LibraryImport(Library, EntryPoint = "libusb_set_auto_detach_kernel_driver")]
+    private static partial int SetAutoDetach(nint handle, int enable);
+
+    [LibraryImport(Library, EntryPoint = "libusb_claim_interface")]
+    private static partial int Claim(nint handle, int interfaceNumber);
+
+    [LibraryImport(Library, EntryPoint = "libusb_release_interface")]
+    private static partial int Release(nint handle, int interfaceNumber);
+
+    [LibraryImport(Library, EntryPoint = "libusb_set_interface_alt_setting")]
+    private static partial int SetAlternate(nint handle, int interfaceNumber, int alternate);
+
+    [LibraryImport(Library, EntryPoint = "libusb_control_transfer")]
+    private static partial int ControlTransfer(nint handle, byte type, byte request, ushort value, ushort index, nint data, ushort length, uint timeout);
+
+    [LibraryImport(Library, EntryPoint = "libusb_bulk_transfer")]
+    private static partial int BulkTransfer(nint handle, byte endpoint, nint data, int length, out int transferred, uint timeout);
+
+    [LibraryImport(Library, EntryPoint = "libusb_error_name")]
+    private static partial nint ErrorName(int error);
+}

@@ -1,0 +1,193 @@
+using System.Collections.Immutable;
+
+namespace RatOS.Flash.Hardware.Linux;
+
+/// <summary>
+/// The buses of this computer: sysfs says what is there, netlink when to look again, libusb and termios carry the bytes.
+/// </summary>
+/// <remarks>
+/// A device is listed when its driver and udev are done with it, so that it can be opened with its final permissions; what udev does not finish within
+/// <see cref="Patience"/> is listed all the same.
+/// </remarks>
+public sealed class LinuxHardware : IHardware, IDisposable
+{
+    // udev takes tens of milliseconds; a driver that has to be loaded first, a second.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
+
+    private readonly TimeProvider _time;
+    private readonly ImmutableArray<string> _namedPorts;
+    private readonly Sysfs _sysfs;
+    private readonly Uevents _events;
+    private readonly ITimer _again;
+    private readonly Lock _gate = new();
+    private readonly List<(long Generation, TaskCompletionSource<DeviceList> Waiter)> _waiters = [];
+    private readonly Dictionary<string, long> _firstSeen = [];   // stays that are not ready yet
+    private Dictionary<string, (int Number, SysDevice Device)> _stays = [];
+    private DeviceList _list = new(0, []);
+    private int _number;
+
+    /// <param name="time">For the time-outs of serial lines.</param>
+    /// <param name="namedPorts">Serial ports that the kernel does not list (pseudo terminals), by path.</param>
+    /// <exception cref="FlashException">The kernel's announcements cannot be heard.</exception>
+    public LinuxHardware(TimeProvider time, params ImmutableArray<string> namedPorts)
+        : this(time, new Sysfs(), namedPorts)
+    {
+    }
+
+    internal LinuxHardware(TimeProvider time, Sysfs sysfs, ImmutableArray<string> namedPorts)
+    {
+        (_time, _sysfs, _namedPorts) = (time, sysfs, namedPorts);
+        // The system's clock whatever the caller's is: it is the system that is waited for.
+        _again = TimeProvider.System.CreateTimer(_ => LookAgain(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _events = new Uevents(LookAgain);
+        LookAgain();
+    }
+
+    /// <summary>Klipper's host process on this computer, as a person would name it; null where none runs.</summary>
+    public static string? RunningKlipper() => Holders.Running("klippy.py");
+
+    public DeviceList Look()
+    {
+        lock (_gate)
+        {
+            LookAgain();
+            return _list;
+        }
+    }
+
+    public Task<DeviceList> WaitForChangeAsync(long generation, CancellationToken cancel)
+    {
+        lock (_gate)
+        {
+            if (_list.Generation > generation)
+                return Task.FromResult(_list);
+            cancel.ThrowIfCancellationRequested();
+            var waiter = new TaskCompletionSource<DeviceList>(TaskCreationOptions.RunContinuationsAsynchronously);
+            _waiters.Add((generation, waiter));
+            cancel.Register(() => waiter.TrySetCanceled(cancel));
+            return waiter.Task;
+        }
+    }
+
+    public Task<IUsbDevice> OpenUsbAsync(Device device)
+    {
+        var found = Current(device);
+        try
+        {
+            var configuration = DescriptorBlob.Configuration(_sysfs.Descriptors(device.Port), _sysfs.ActiveConfiguration(device.Port));
+            return Task.FromResult<IUsbDevice>(LibUsbDevice.Open(device, found.UsbNode ?? throw new ArgumentException("no USB device", nameof(device)), configuration));
+        }
+        catch (IOException)
+        {
+            throw new DeviceGoneException(device.ToString());
+        }
+    }
+
+    public Task<ByteLine> OpenSerialAsync(Device device, SerialMode mode) =>
+        Task.FromResult<ByteLine>(new SerialLine(device, SerialPort.Open(Current(device).Device with { Number = device.Number }, mode), _time));
+
+    public Task TouchAsync(Device device, int baud)
+    {
+        Current(device);
+        using var port = SerialPort.Open(device, SerialMode.Klipper);
+        try
+        {
+            port.SetReady(device, true);
+            port.SetMode(device, new SerialMode(baud));
+            port.SetReady(device, false);
+        }
+        catch (DeviceGoneException)
+        {
+            // It left before the last word: what was wanted. Whether it left is seen on the bus.
+        }
+        return Task.CompletedTask;
+    }
+
+    public void Dispose()
+    {
+        _events.Dispose();
+        _again.Dispose();
+    }
+
+    private SysDevice Current(Device device)
+    {
+        Look();
+        lock (_gate)
+        {
+            return _stays.Values.FirstOrDefault(stay => stay.Device.Device.Port == device.Port && stay.Number == device.Number).Device
+                ?? throw new DeviceGoneException(device.ToString());
+        }
+    }
+
+    private void LookAgain()
+    {
+        lock (_gate)
+        {
+            var stays = new Dictionary<string, (int Number, SysDevice Device)>(StringComparer.Ordinal);
+            var isPending = false;
+            foreach (var found in _sysfs.Scan().Concat(NamedPorts()))
+            {
+                if (found.IsReady || IsOverdue(found))
+                    stays[found.Stay] = (_stays.TryGetValue(found.Stay, out var before) ? before.Number : ++_number, found);
+                else
+                    isPending = true;
+            }
+            _stays = stays;
+            if (isPending)
+                _again.Change(Patience, Timeout.InfiniteTimeSpan);
+            else
+                _firstSeen.Clear();
+            ImmutableArray<Device> devices = [.. stays.Values.Select(stay => stay.Device.Device with { Number = stay.Number }).OrderBy(device => device.Port, StringComparer.Ordinal)];
+            if (_list.Generation == 0 || !devices.SequenceEqual(_list.Devices))
+                Changed(new DeviceList(_list.Generation + 1, devices));
+        }
+    }
+
+    private void Changed(DeviceList list)
+    {
+        _list = list;
+        foreach (var (generation, waiter) in _waiters)
+        {
+            if (generation < list.Generation)
+                waiter.TrySetResult(list);
+        }
+        _waiters.RemoveAll(entry => entry.Waiter.Task.IsCompleted);
+    }
+
+    private bool IsOverdue(SysDevice found)
+    {
+        if (!_firstSeen.TryGetValue(found.Stay, out var since))
+            _firstSeen[found.Stay] = since = TimeProvider.System.GetTimestamp();
+        return TimeProvider.System.GetElapsedTime(since) >= Patience;
+    }
+
+    private IEnumerable<SysDevice> NamedPorts() =>
+        _namedPorts.Where(File.Exists).Select(path => new SysDevice(new Device { Port = path, Number = 0, Node = path }, path, IsReady: true));
+}
+
+/// <summary>What sysfs keeps of a device's descriptors.</summary>
+internal static class DescriptorBlob
+{
+    private const int DeviceLength = 18;
+    private const int ConfigurationHeader = 9;
+    private const byte ConfigurationType = 2;
+
+    /// <summary>The configuration of that value, cut where the next begins; the first one where no value is known. Empty where there is none.</summary>
+    public static ReadOnlyMemory<byte> Configuration(ReadOnlyMemory<byte> blob, byte? value)
+    {
+        var first = ReadOnlyMemory<byte>.Empty;
+        for (var at = DeviceLength; at + ConfigurationHeader <= blob.Length;)
+        {
+            var rest = blob.Span[at..];
+            var total = rest[2] | (rest[3] << 8);
+            if (rest[1] != ConfigurationType || total < ConfigurationHeader)
+                break;
+            var configuration = blob.Slice(at, Math.Min(total, rest.Length));
+            if (value is null || rest[5] == value)
+                return configuration;
+            first = first.IsEmpty ? configuration : first;
+            at += total;
+        }
+        return first;
+    }
+}

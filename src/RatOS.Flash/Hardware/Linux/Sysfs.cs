@@ -1,0 +1,125 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+
+namespace RatOS.Flash.Hardware.Linux;
+
+/// <summary>What the kernel (sysfs) and udev's database say is on the buses. The folders are given, so that recorded trees can be read too.</summary>
+internal sealed partial class Sysfs(string sys = "/sys", string udev = "/run/udev", string dev = "/dev")
+{
+    private const byte CommunicationClass = 0x02;
+    private const byte HubClass = 0x09;
+
+    /// <summary>Everything that is plugged in, hubs left out. A device that leaves while it is read is not there.</summary>
+    public IEnumerable<SysDevice> Scan()
+    {
+        foreach (var folder in Folders($"{sys}/bus/usb/devices").Where(folder => UsbPort().IsMatch(Path.GetFileName(folder))))
+        {
+            if (Read(() => ReadUsb(folder)) is { } device)
+                yield return device;
+        }
+        foreach (var folder in Folders($"{sys}/class/tty").Where(folder => Directory.Exists($"{folder}/device")))
+        {
+            if (Read(() => ReadWired(folder)) is { } device)
+                yield return device;
+        }
+    }
+
+    /// <summary>Descriptors as the kernel read them: the device's, then every configuration's with all that follows it.</summary>
+    public byte[] Descriptors(string port) => File.ReadAllBytes($"{sys}/bus/usb/devices/{port}/descriptors");
+
+    /// <summary>bConfigurationValue of the active configuration; null while none is.</summary>
+    public byte? ActiveConfiguration(string port) =>
+        byte.TryParse(Text($"{sys}/bus/usb/devices/{port}", "bConfigurationValue"), NumberStyles.None, CultureInfo.InvariantCulture, out var value) ? value : null;
+
+    private SysDevice? ReadUsb(string folder)
+    {
+        if (Hex(folder, "bDeviceClass") == HubClass || Hex(folder, "idVendor") is not { } vendor || Hex(folder, "idProduct") is not { } product)
+            return null;
+        var port = Path.GetFileName(folder);
+        var (bus, number) = (Decimal(folder, "busnum"), Decimal(folder, "devnum"));
+        var interfaces = Folders(folder).Where(path => Path.GetFileName(path).StartsWith(port + ":", StringComparison.Ordinal)).Order(StringComparer.Ordinal).ToList();
+        var first = interfaces.FirstOrDefault();
+        var tty = interfaces.SelectMany(path => Folders($"{path}/tty")).Select(Path.GetFileName).FirstOrDefault();
+        var device = new Device
+        {
+            Port = port,
+            Number = 0,
+            Usb = new UsbId((ushort)vendor, (ushort)product),
+            Manufacturer = Text(folder, "manufacturer"),
+            Product = Text(folder, "product"),
+            Serial = Text(folder, "serial"),
+            Release = (ushort)(Hex(folder, "bcdDevice") ?? 0),
+            Node = tty is null ? null : $"{dev}/{tty}",
+            Driver = first is null ? null : Driver(first),
+        };
+        // A serial port is ready when its driver has made it and udev has set its owner; a driver that must be loaded first takes its time.
+        var isSerial = first is not null && Hex(first, "bInterfaceClass") == CommunicationClass;
+        var isReady = IsInitialised($"c189:{((bus - 1) * 128) + number - 1}") && first is not null
+            && (!isSerial || (tty is not null && IsInitialised($"c{Text($"{sys}/class/tty/{tty}", "dev")}")));
+        return new SysDevice(device, $"{port} {bus}/{number}", isReady) { UsbNode = string.Create(CultureInfo.InvariantCulture, $"{dev}/bus/usb/{bus:000}/{number:000}") };
+    }
+
+    /// <summary>A UART of this computer or behind a USB adapter. CDC-ACM ports belong to their USB device.</summary>
+    private SysDevice? ReadWired(string folder)
+    {
+        var name = Path.GetFileName(folder);
+        // Type 0 of an 8250 is a port that does not exist.
+        if (name.StartsWith("ttyACM", StringComparison.Ordinal) || Text(folder, "type") == "0" || Driver($"{folder}/device") is null)
+            return null;
+        var device = new Device { Port = name, Number = 0, Node = $"{dev}/{name}", Driver = Driver($"{folder}/device") };
+        return new SysDevice(device, $"{name} {AdapterNumber(folder)}", IsInitialised($"c{Text(folder, "dev")}"));
+    }
+
+    /// <summary>An adapter that was pulled and put back is another stay, though its port has the same name.</summary>
+    private static string? AdapterNumber(string folder)
+    {
+        for (var at = new DirectoryInfo(folder).ResolveLinkTarget(returnFinalTarget: true)?.FullName; at is not null; at = Path.GetDirectoryName(at))
+        {
+            if (Text(at, "devnum") is { } number)
+                return number;
+        }
+        return null;
+    }
+
+    /// <summary>udev has applied its rules to the node: before that its owner and mode are not what they will be.</summary>
+    private bool IsInitialised(string id) => !File.Exists($"{udev}/control") || File.Exists($"{udev}/data/{id}");
+
+    private static string? Driver(string folder) => new DirectoryInfo($"{folder}/driver").LinkTarget is { } target ? Path.GetFileName(target) : null;
+
+    private static IEnumerable<string> Folders(string folder) => Directory.Exists(folder) ? Directory.EnumerateDirectories(folder) : [];
+
+    private static string? Text(string folder, string name)
+    {
+        var path = $"{folder}/{name}";
+        return File.Exists(path) ? File.ReadAllText(path).TrimEnd('\n') : null;
+    }
+
+    private static uint? Hex(string folder, string name) =>
+        uint.TryParse(Text(folder, name), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out var value) ? value : null;
+
+    private static int Decimal(string folder, string name) => int.Parse(Text(folder, name) ?? "0", NumberStyles.None, CultureInfo.InvariantCulture);
+
+    private static SysDevice? Read(Func<SysDevice?> read)
+    {
+        try
+        {
+            return read();
+        }
+        catch (Exception gone) when (gone is IOException or UnauthorizedAccessException or FormatException)
+        {
+            return null;   // it left while it was read: an event follows
+        }
+    }
+
+    [GeneratedRegex(@"^\d+-\d+(\.\d+)*$", RegexOptions.None | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
+    private static partial Regex UsbPort();
+}
+
+/// <param name="Device">The device, still without its number.</param>
+/// <param name="Stay">Differs for each stay of whatever is at this port.</param>
+/// <param name="IsReady">Its driver and udev are done with it.</param>
+internal sealed record SysDevice(Device Device, string Stay, bool IsReady)
+{
+    /// <summary>The node for USB transfers, such as <c>/dev/bus/usb/001/004</c>.</summary>
+    public string? UsbNode { get; init; }
+}

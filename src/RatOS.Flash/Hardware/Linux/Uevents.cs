@@ -1,0 +1,101 @@
+using System.Buffers.Binary;
+using System.Text;
+using Microsoft.Win32.SafeHandles;
+
+namespace RatOS.Flash.Hardware.Linux;
+
+/// <summary>
+/// The kernel's and udev's announcements of devices (netlink, NETLINK_KOBJECT_UEVENT). They only say when to look: what is there is read from sysfs, so
+/// a lost or a forged one does no harm.
+/// </summary>
+internal sealed class Uevents : IDisposable
+{
+    private const int Netlink = 16, Raw = 3, KobjectUevent = 15;
+    private const int SocketLevel = 1, ReceiveBuffer = 8;
+    private const uint FromKernel = 1, FromUdev = 2;
+
+    private readonly SafeFileHandle _socket;
+    private readonly StopSignal _stop = new();
+    private readonly Thread _thread;
+
+    /// <param name="heard">Called on a thread of its own, for events of USB, serial and network devices.</param>
+    public Uevents(Action heard)
+    {
+        _socket = new SafeFileHandle(Libc.Socket(Netlink, Raw | Libc.CloseOnExec | Libc.NonBlocking, KobjectUevent), ownsHandle: true);
+        Span<byte> address = stackalloc byte[12];   // sockaddr_nl: family, padding, port id (the kernel chooses), groups
+        address.Clear();
+        BinaryPrimitives.WriteUInt16LittleEndian(address, Netlink);
+        BinaryPrimitives.WriteUInt32LittleEndian(address[8..], FromKernel | FromUdev);
+        if (_socket.IsInvalid || Libc.Bind(_socket, address, (uint)address.Length) < 0)
+            throw Faults.NoDeviceEvents(Libc.ErrorText(Libc.Errno));
+        // Room for the burst of a hub with everything behind it; that it cannot be had is no fault, an overflow only means one more look.
+        _ = Libc.SetSocketOption(_socket, SocketLevel, ReceiveBuffer, BitConverter.GetBytes(1024 * 1024), 4);
+        _thread = new Thread(() => Listen(heard)) { IsBackground = true, Name = "uevents" };
+        _thread.Start();
+    }
+
+    public void Dispose()
+    {
+        _stop.Set();
+        _thread.Join();
+        _socket.Dispose();
+        _stop.Dispose();
+    }
+
+    private void Listen(Action heard)
+    {
+        Span<byte> message = stackalloc byte[8192];
+        while (_stop.WaitFor(_socket, Libc.PollIn) is not 0)
+        {
+            var isOurs = false;
+            while (true)
+            {
+                var length = Libc.Read(_socket, message, message.Length);
+                if (length > 0)
+                    isOurs |= Concerns(message[..(int)length]);
+                else if (length < 0 && Libc.Errno == Errno.NoBuffers)
+                    isOurs = true;   // some were lost
+                else
+                    break;
+            }
+            if (isOurs)
+                heard();
+        }
+    }
+
+    /// <summary>Both forms hold NUL-ended <c>KEY=value</c> texts; udev's has a binary header before them.</summary>
+    internal static bool Concerns(ReadOnlySpan<byte> message)
+    {
+        foreach (var subsystem in (ReadOnlySpan<string>)["usb", "tty", "net"])
+        {
+            if (message.IndexOf(Encoding.ASCII.GetBytes($"SUBSYSTEM={subsystem}\0")) >= 0)
+                return true;
+        }
+        return false;
+    }
+}
+
+/// <summary>Ends a thread that waits in poll.</summary>
+internal sealed class StopSignal : IDisposable
+{
+    private readonly SafeFileHandle _event = new(Libc.EventFd(0, Libc.EventCloseOnExec | Libc.EventNonBlocking), ownsHandle: true);
+
+    public void Set() => Libc.Write(_event, BitConverter.GetBytes(1UL), sizeof(ulong));
+
+    /// <summary>Blocks until the file has something, or until the end; returns what poll said of the file, 0 for the end.</summary>
+    public short WaitFor(SafeFileHandle file, short events)
+    {
+        Span<Libc.PollFd> both = [new() { File = (int)file.DangerousGetHandle(), Events = events }, new() { File = (int)_event.DangerousGetHandle(), Events = Libc.PollIn }];
+        while (true)
+        {
+            if (Libc.Poll(both, 2, -1) < 0 && Libc.Errno != Errno.Interrupted)
+                return 0;
+            if (both[1].Returned != 0)
+                return 0;
+            if (both[0].Returned != 0)
+                return both[0].Returned;
+        }
+    }
+
+    public void Dispose() => _event.Dispose();
+}
