@@ -8,10 +8,13 @@ namespace RatOS.Flash.Bootloaders;
 /// <summary>The DFU-mode interface of a configuration descriptor: USB DFU 1.1 section 4.2, DfuSe extension UM0424.</summary>
 /// <param name="Number">Interface number: wIndex of every request.</param>
 /// <param name="Alternates">Alternate settings with the index of their name, in the order they came.</param>
-/// <param name="TransferSize">wTransferSize as reported, 64..65535.</param>
+/// <param name="TransferSize">wTransferSize as reported, 64..4096.</param>
 /// <param name="CanUpload">bmAttributes bit 1: flash can be read back.</param>
 internal sealed record DfuDescriptors(byte Number, ImmutableArray<(byte Alternate, byte NameIndex)> Alternates, int TransferSize, bool CanUpload)
 {
+    // Every ROM says 1024 or 2048. More than a page no Linux carries in one control transfer, and a block's address counts in transfer sizes.
+    private const int LeastTransfer = 64, MostTransfer = 4096;
+
     private const byte ClassApplicationSpecific = 0xFE;
     private const byte SubclassDfu = 0x01;
     private const byte ProtocolDfuMode = 0x02;
@@ -52,7 +55,7 @@ internal sealed record DfuDescriptors(byte Number, ImmutableArray<(byte Alternat
             throw Faults.DfuDescriptor("no interface of class FE/01/02");
         if (functional is not var (size, attributes))
             throw Faults.DfuDescriptor("no DFU functional descriptor");
-        if (size < 64)
+        if (size is < LeastTransfer or > MostTransfer)
             throw Faults.DfuDescriptor($"a transfer size of {size} bytes");
         return new DfuDescriptors(number.Value, alternates.ToImmutable(), size, (attributes & 0x02) != 0);
     }

@@ -129,7 +129,7 @@ public interface IUsbDevice : IAsyncDisposable
     ValueTask ClaimAsync(byte interfaceNumber, byte alternate);
 
     /// <summary>
-    /// One control transfer; <paramref name="data"/> is sent or filled, by bit 7 of the request type. At most 65535 bytes.
+    /// One control transfer; <paramref name="data"/> is sent or filled, by bit 7 of the request type. At most 4096 bytes.
     /// A stall and a time-out are answers, not exceptions: what they mean depends on the request.
     /// </summary>
     /// <exception cref="DeviceGoneException"/>
