@@ -24,8 +24,8 @@ internal abstract class Printer
     /// <summary>Version of Klipper on the computer; null where nobody knows.</summary>
     public virtual string? HostVersion => null;
 
-    /// <summary>A board that is not among <see cref="Boards"/> but may be asked for.</summary>
-    public virtual PrinterBoard? Find(string name) => null;
+    /// <summary>Kinds of boards that may be asked for though none is seen to be connected.</summary>
+    public virtual IEnumerable<PrinterBoard> Kinds => [];
 
     /// <summary>The firmware that this printer's Klipper would build for the board; null where it cannot be built from here.</summary>
     public virtual FirmwareImage? Build(PrinterBoard board) => null;
@@ -118,7 +118,7 @@ internal abstract class Printer
             .Select(device => BoardCatalogue.BuiltIn.Boards.FirstOrDefault(board => board.UsbSerial == device.Serial)).OfType<Board>().DistinctBy(board => board.Id)
             .Select(board => new PrinterBoard(board.Id, board))];
 
-        public override PrinterBoard? Find(string name) => BoardCatalogue.BuiltIn.Find(name) is { } board ? new PrinterBoard(board.Id, board) : null;
+        public override IEnumerable<PrinterBoard> Kinds => BoardCatalogue.BuiltIn.Boards.Select(board => new PrinterBoard(board.Id, board));
 
         public override void CheckAlone()
         {

@@ -146,11 +146,12 @@ internal sealed class Verbs(Printer printer, Output output, LogFile log)
         var kind = boards.Where(board => string.Equals(board.Board.Id, name, StringComparison.OrdinalIgnoreCase)).ToList();
         if (kind.Count == 1)
             return kind[0];
-        if (kind.Count == 0 && printer.Find(name) is { } board)
-            return board;
+        var others = printer.Kinds.ToList();
+        if (kind.Count == 0 && others.Find(board => string.Equals(board.Name, name, StringComparison.OrdinalIgnoreCase)) is { } other)
+            return other;
         var nearest = kind.Count > 1
             ? kind.ConvertAll(board => board.Name)
-            : [.. boards.Select(board => board.Name).Where(candidate => Nearness.Of(name, candidate) <= Math.Max(2, candidate.Length / 3))];
+            : [.. boards.Concat(others).Select(board => board.Name).Distinct().Where(candidate => Nearness.Of(name, candidate) <= Math.Max(2, candidate.Length / 3))];
         throw Faults.UnknownBoard(Text.Clean(name), nearest, [.. boards.Select(board => board.Name)]);
     }
 

@@ -55,6 +55,9 @@ public sealed record Faultiness
     /// <summary>Who holds the serial ports, as a person would name it; null for nobody.</summary>
     public string? PortsHeldBy { get; init; }
 
+    /// <summary>When they let go of them.</summary>
+    public TimeSpan PortsHeldUntil { get; init; } = TimeSpan.MaxValue;
+
     /// <summary>The user is in no group that may open the devices.</summary>
     public bool NoPermission { get; init; }
 

@@ -185,7 +185,7 @@ public sealed class VirtualPrinter : IHardware
             ?? throw new DeviceGoneException(device.ToString());
         if (present.Function is not RomDfu && Klippy.IsRunning && present.Board is not null)
             throw RatOS.Flash.Faults.PortHeld(device.Node ?? device.Port, "Klipper (klippy.py, process 612)");
-        if (Faults.PortsHeldBy is { } holder && present.Function is not RomDfu)
+        if (Faults.PortsHeldBy is { } holder && Time.Now < Faults.PortsHeldUntil && present.Function is not RomDfu)
             throw RatOS.Flash.Faults.PortHeld(device.Node ?? device.Port, holder);
         if (present.IsHeld)
             throw RatOS.Flash.Faults.PortHeld(device.Node ?? device.Port, "ratos-flash itself");

@@ -17,6 +17,10 @@ internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider 
     // A cable that was knocked out in the middle of a write: time for a person to put it back.
     public static readonly TimeSpan CableLimit = TimeSpan.FromSeconds(60);
 
+    // ModemManager and their like open a port that appears, try what it is, and let it go again. Nothing tells when.
+    private static readonly TimeSpan HeldLimit = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan HeldRetry = TimeSpan.FromSeconds(0.5);
+
     private readonly HashSet<(string Port, int Number)> _known = [];
 
     /// <summary>Where the board was last seen: a bootloader that was known by its serial may have come up at another port.</summary>
@@ -155,21 +159,32 @@ internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider 
         }
     }
 
-    /// <summary>Somebody may have started Klipper meanwhile (a hook, an update): it is stopped again, for it would talk into the flash.</summary>
+    /// <summary>
+    /// Somebody may have started Klipper meanwhile (a hook, an update): it is stopped again, for it would talk into the flash. Anybody else is given
+    /// time to let go.
+    /// </summary>
     private async Task<T> WithPortAsync<T>(Func<Task<T>> open)
     {
-        for (var tries = 1; ; tries++)
+        var begin = time.GetTimestamp();
+        var stops = 0;
+        for (var isFirst = true; ; isFirst = false)
         {
             try
             {
                 return await open();
             }
-            catch (FlashException held) when (held.Code == "port-held" && tries < 3)
+            catch (FlashException held) when (held.Code == "port-held" && stops < 2 && time.GetElapsedTime(begin) < HeldLimit)
             {
-                if (!(await klippy.LookAsync(CancellationToken.None)).HoldsPorts)
-                    throw;
-                await log.WarnAsync(plan.Name, FlashPhase.Stop, $"{held.Cause} Somebody started Klipper in the middle of the flash; stopping it again.");
-                await klippy.StopAsync(CancellationToken.None);
+                if ((await klippy.LookAsync(CancellationToken.None)).HoldsPorts)
+                {
+                    stops++;
+                    await log.WarnAsync(plan.Name, FlashPhase.Stop, $"{held.Cause} Somebody started Klipper in the middle of the flash; stopping it again.");
+                    await klippy.StopAsync(CancellationToken.None);
+                    continue;
+                }
+                if (isFirst)
+                    await log.WarnAsync(plan.Name, FlashPhase.Enter, $"{held.Cause} Waiting for it to let go.");
+                await Task.Delay(HeldRetry, time);
             }
         }
     }

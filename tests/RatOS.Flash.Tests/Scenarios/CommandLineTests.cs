@@ -73,7 +73,9 @@ public sealed class CommandLineTests : IDisposable
     [InlineData(2, "firmware-unreadable", "flash", "octopus", "--virtual", "--firmware", "/nowhere/klipper.bin")]
     [InlineData(3, "no-such-port", "flash", "octopus", "--virtual", "--port", "9-9")]
     [InlineData(3, "board-not-seen", "flash", "octopus", "--virtual", "--port", "1-1.4")]
-    [InlineData(3, "hardware-not-supported-yet", "flash", "octopus")]
+    [InlineData(2, "unknown-board", "flash", "octopus")]                                     // this computer: the catalogue's names
+    [InlineData(3, "no-such-port", "flash", "btt-octopus-11", "--port", "99-9")]
+    [InlineData(3, "no-such-port", "plan", "btt-octopus-11", "--port", "/dev/ttyACM99")]
     [InlineData(3, "needs-bootloader-by-hand", "flash", "octopus-pro", "--scenario", "octopus-pro-429")]
     [InlineData(1, "bootloader-not-seen", "flash", "octopus", "--scenario", "sd-card-in-slot")]
     [InlineData(1, "port-held", "flash", "octopus", "--scenario", "port-held")]

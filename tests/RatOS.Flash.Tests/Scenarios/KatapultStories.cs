@@ -271,6 +271,14 @@ public sealed class RefusalStories
         });
 
     [Fact]
+    public void A_program_that_only_looks_at_a_new_port_is_waited_for() =>
+        Story.Of("octopus", new Faultiness { PortsHeldBy = "ModemManager (process 812)", PortsHeldUntil = TimeSpan.FromSeconds(8) }, async story =>
+        {
+            await story.FlashedAsync("octopus");
+            Assert.Contains(story.Events, step => step.Message.Contains("let go", StringComparison.Ordinal));
+        });
+
+    [Fact]
     public void Missing_permission_is_told_with_the_rule_and_the_groups() => Story.Of("octopus", new Faultiness { NoPermission = true }, async story =>
     {
         var report = await story.FailedAsync("octopus", "no-permission", BoardCondition.Unchanged);
