@@ -22,6 +22,15 @@ public abstract class UsbFunction
     /// <summary>The configuration descriptor with everything behind it.</summary>
     public abstract ReadOnlyMemory<byte> Configuration { get; }
 
+    /// <summary>bcdUSB.</summary>
+    public virtual ushort UsbVersion => 0x0200;
+
+    /// <summary>bDeviceClass; 0 where each interface says its own.</summary>
+    public virtual byte DeviceClass => 0;
+
+    /// <summary>bMaxPacketSize0.</summary>
+    public virtual byte ControlPacketSize => 64;
+
     public string Manufacturer => Strings[0];
 
     public string Product => Strings[1];
@@ -30,11 +39,26 @@ public abstract class UsbFunction
 
     public byte[] DeviceDescriptor()
     {
-        byte[] descriptor = [18, 1, 0x00, 0x02, 0, 0, 0, 64, 0, 0, 0, 0, 0, 0, 1, 2, 3, 1];
+        byte[] descriptor = [18, 1, 0, 0, DeviceClass, 0, 0, ControlPacketSize, 0, 0, 0, 0, 0, 0, 1, 2, 3, 1];
+        BinaryPrimitives.WriteUInt16LittleEndian(descriptor.AsSpan(2), UsbVersion);
         BinaryPrimitives.WriteUInt16LittleEndian(descriptor.AsSpan(8), Id.Vendor);
         BinaryPrimitives.WriteUInt16LittleEndian(descriptor.AsSpan(10), Id.Product);
         BinaryPrimitives.WriteUInt16LittleEndian(descriptor.AsSpan(12), Release);
         return descriptor;
+    }
+
+    /// <summary>How an endpoint of the configuration transfers; null where there is no such endpoint.</summary>
+    /// <param name="address">bEndpointAddress, the direction in bit 7.</param>
+    public EndpointKind? Endpoint(byte address)
+    {
+        if ((address & 0x7F) == 0)
+            return EndpointKind.Control;
+        for (var rest = Configuration.Span; rest.Length >= 2 && rest[0] is var length && length >= 2 && length <= rest.Length; rest = rest[length..])
+        {
+            if (rest[1] == 5 && rest[2] == address)
+                return (EndpointKind)(rest[3] & 3);
+        }
+        return null;
     }
 
     /// <summary>One control transfer. Data is read or filled by the direction bit.</summary>
@@ -42,16 +66,19 @@ public abstract class UsbFunction
     {
         if ((setup.RequestType & 0x60) != 0)
             return ClassRequest(setup, data, now);
+        // A full-speed device has no qualifier and no other speed: those descriptors stall (USB 2.0, 9.6.2).
         return (setup.RequestType, setup.Request, setup.Value >> 8) switch
         {
             (0x80, 6, 1) => Copy(DeviceDescriptor(), data),
-            (0x80, 6, 2) => Copy(Configuration.Span, data),
+            (0x80, 6, 2) when (setup.Value & 0xFF) == 0 => Copy(Configuration.Span, data),
             (0x80, 6, 3) => StringDescriptor(setup.Value & 0xFF) is { } text ? Copy(text, data) : UsbAnswer.Stall,
-            (0x80 or 0x81 or 0x82, 0, _) => Copy([0, 0], data),              // GET_STATUS
-            (0x80, 8, _) => Copy([1], data),                                 // GET_CONFIGURATION
-            (0x81, 10, _) => Copy([Alternate], data),                        // GET_INTERFACE
-            (0x00 or 0x01 or 0x02, 1 or 3 or 5 or 9, _) => UsbAnswer.Ok(0),  // features, address, configuration
-            (0x01, 11, _) => SelectAlternate((byte)setup.Value) ? UsbAnswer.Ok(0) : UsbAnswer.Stall,
+            (0x80, 0, _) => Copy([(byte)((Configuration.Span[7] >> 6) & 1), 0], data),   // GET_STATUS: bit 0, self powered
+            (0x81 or 0x82, 0, _) => Copy([0, 0], data),
+            (0x80, 8, _) => Copy([1], data),                                        // GET_CONFIGURATION
+            (0x81, 10, _) => Copy([Alternate], data),                               // GET_INTERFACE
+            (0x00, 9, _) => setup.Value <= 1 ? UsbAnswer.Ok(0) : UsbAnswer.Stall,   // SET_CONFIGURATION: there is one
+            (0x00 or 0x01 or 0x02, 1 or 3 or 5, _) => UsbAnswer.Ok(0),              // features (a halt that is cleared), address
+            (0x01, 11, _) => setup.Index < Configuration.Span[4] && SelectAlternate((byte)setup.Value) ? UsbAnswer.Ok(0) : UsbAnswer.Stall,
             _ => UsbAnswer.Stall,
         };
     }
@@ -83,6 +110,15 @@ public abstract class UsbFunction
     }
 }
 
+/// <summary>bmAttributes of an endpoint.</summary>
+public enum EndpointKind : byte
+{
+    Control,
+    Isochronous,
+    Bulk,
+    Interrupt,
+}
+
 /// <param name="Status">Ok, or a stall.</param>
 /// <param name="Length">Bytes taken or given.</param>
 /// <param name="Delay">How long the endpoint answered NAK before.</param>
@@ -100,15 +136,26 @@ internal sealed class CdcAcm(UsbId id, string manufacturer, string product, stri
     private const byte GetLineCoding = 0x21;
     private const byte SetControlLineState = 0x22;
 
-    // One configuration: communication interface with its functional descriptors and interrupt endpoint, data interface with two bulk endpoints.
+    /// <summary>Where the host writes: bulk OUT.</summary>
+    public const byte Out = 0x02;
+
+    /// <summary>Where the host reads: bulk IN.</summary>
+    public const byte In = 0x81;
+
+    // As Klipper has it (generic/usb_cdc.c, usb_cdc_ep.h), and Katapult from there: communication interface with its functional descriptors (header
+    // 1.10, ACM, union) and the interrupt endpoint 83 that never says anything, data interface with two bulk endpoints of 64 bytes.
     private static readonly byte[] Descriptor = Convert.FromHexString(
-        "09024300020100C032" + "090400000102020100" + "0524001001" + "04240206" + "0524060001" + "0524010001" + "0705820308000A"
-        + "09040100020A000000" + "07050102400000" + "07058102400000");
+        "09023E00020100C032" + "090400000102020100" + "0524001001" + "04240206" + "0524060001" + "070583030800FF"
+        + "09040100020A000000" + "07050202400000" + "07058102400000");
 
     private readonly byte[] _lineCoding = [0x00, 0xC2, 0x01, 0x00, 0, 0, 8];
     private bool _dtr;
 
     public override UsbId Id => id;
+
+    public override byte DeviceClass => 2;   // communications
+
+    public override byte ControlPacketSize => 16;
 
     public override ImmutableArray<string> Strings { get; } = [manufacturer, product, serial];
 

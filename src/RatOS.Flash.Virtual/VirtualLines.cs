@@ -8,6 +8,7 @@ internal sealed class VirtualUsb : IUsbDevice
     private readonly VirtualPrinter _printer;
     private readonly VirtualPrinter.Present _present;
     private readonly Pause _transfer;
+    private bool _isAborted;
 
     public VirtualUsb(VirtualPrinter printer, VirtualPrinter.Present present)
     {
@@ -26,9 +27,12 @@ internal sealed class VirtualUsb : IUsbDevice
 
     public async ValueTask<UsbTransfer> ControlAsync(UsbSetup setup, Memory<byte> data, TimeSpan timeout)
     {
+        _isAborted = false;
         var fault = _printer.NextTransfer(_present.Board!);
         var isUpload = setup is { RequestType: 0xA1, Request: 2 };
         await OnBusAsync(VirtualPrinter.ControlOverhead + (VirtualPrinter.ControlByte * data.Length));
+        if (_isAborted)
+            return new UsbTransfer(UsbStatus.Timeout, 0);
         switch (fault?.Kind)
         {
             case TransferFaultKind.Stall:
@@ -53,19 +57,31 @@ internal sealed class VirtualUsb : IUsbDevice
 
     public ValueTask<UsbTransfer> BulkAsync(byte endpoint, Memory<byte> data, TimeSpan timeout) => ValueTask.FromResult(new UsbTransfer(UsbStatus.Stall, 0));
 
+    /// <summary>Ends the transfer under way, as a host does that unlinks it: its caller gets a time-out at once.</summary>
+    public void Abort()
+    {
+        _isAborted = true;
+        _transfer.Wake();
+    }
+
     /// <summary>Lets time pass on the bus. A device that leaves ends that at once, as a kernel ends the transfers of a device that is gone.</summary>
     private async ValueTask OnBusAsync(TimeSpan time)
     {
-        if (_present.Function is not null)
+        if (_present.Function is not null && !_isAborted)
             await _transfer.WaitAsync(time);
         if (_present.Function is null)
             throw new DeviceGoneException(Device.ToString());
     }
 
-    public ValueTask DisposeAsync()
+    public void Close()
     {
         _present.IsHeld = false;
         _present.Forget(_transfer.Wake);
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        Close();
         return ValueTask.CompletedTask;
     }
 }
@@ -73,6 +89,8 @@ internal sealed class VirtualUsb : IUsbDevice
 /// <summary>A serial line to a virtual board, USB or UART. What is written is on its way at once; both directions take the bus's time.</summary>
 internal sealed class VirtualLine : ByteLine
 {
+    private const int MostUnread = 4096;   // answers; far more than anybody leaves unread on purpose
+
     private readonly VirtualPrinter _printer;
     private readonly VirtualPrinter.Present _present;
     private readonly VirtualBoard _board;
@@ -128,7 +146,7 @@ internal sealed class VirtualLine : ByteLine
         {
             if (IsGone)
                 throw new DeviceGoneException(Device.ToString());
-            if (timeout <= TimeSpan.Zero)
+            if (timeout <= TimeSpan.Zero && timeout != Timeout.InfiniteTimeSpan)
                 return 0;
             await _reader.WaitAsync(timeout);
             if (_incoming.Count == 0)
@@ -146,13 +164,17 @@ internal sealed class VirtualLine : ByteLine
         return length;
     }
 
+    public void Close()
+    {
+        if (!_isOpen)
+            return;
+        (_isOpen, _present.IsHeld, _board.Answered) = (false, false, null);
+        _present.Forget(_reader.Wake);
+    }
+
     public override ValueTask DisposeAsync()
     {
-        if (_isOpen)
-        {
-            (_isOpen, _present.IsHeld, _board.Answered) = (false, false, null);
-            _present.Forget(_reader.Wake);
-        }
+        Close();
         return ValueTask.CompletedTask;
     }
 
@@ -179,7 +201,8 @@ internal sealed class VirtualLine : ByteLine
         _inFree = (_inFree > ready ? _inFree : ready) + TimeOf(answer.Length);
         _printer.Time.Schedule(_inFree - now, () =>
         {
-            if (!_isOpen || IsGone)
+            // A host that does not read fills the chip's buffer, and what comes then is lost.
+            if (!_isOpen || IsGone || _incoming.Count == MostUnread)
                 return;
             _incoming.Enqueue(HasBoardsRate ? answer : Garble(answer));
             _reader.Wake();

@@ -6,14 +6,20 @@ namespace RatOS.Flash.Virtual;
 /// Time that passes only when everybody waits. One thread runs all: callbacks until none is left, then the next timer, whose moment becomes now.
 /// So a half-minute flash takes milliseconds, and the same story gives the same trace.
 /// </summary>
-/// <remarks>With a <see cref="Pace"/> it really waits between timers, for people who watch.</remarks>
+/// <remarks>
+/// With a <see cref="Pace"/> it really waits between timers, for people who watch. Live it follows the real clock instead, for boards that a real
+/// kernel talks to: it waits for other threads as long as it takes.
+/// </remarks>
 public sealed class VirtualTime : TimeProvider
 {
     private static readonly TimeSpan ShortestWait = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan LiveResolution = TimeSpan.FromMilliseconds(1);   // the system's waits are no finer
+    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(1);
     private static readonly DateTimeOffset Beginning = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
     private readonly Queue<(SendOrPostCallback Callback, object? State)> _ready = new();
     private readonly PriorityQueue<Entry, (long At, long Order)> _timers = new();
+    private readonly long _realBeginning = System.GetTimestamp();
     private readonly object _gate = new();
     private readonly Queue<Action> _posted = new();   // by other threads
     private volatile bool _hasPosted;
@@ -27,10 +33,16 @@ public sealed class VirtualTime : TimeProvider
         public Action<object?>? Callback = callback;   // null once it was taken back
     }
 
-    /// <summary>Virtual seconds for each real one; 0 never waits.</summary>
+    /// <summary>Virtual seconds for each real one; 0 never waits, or is 1 when <see cref="IsLive"/>.</summary>
     public double Pace { get; init; }
 
-    /// <summary>A story that takes longer than this never ends.</summary>
+    /// <summary>
+    /// Now follows the real clock, timers run when they are due (at most a real millisecond early), and with nothing to do it waits for
+    /// <see cref="Post"/>. Now stands still within a callback.
+    /// </summary>
+    public bool IsLive { get; init; }
+
+    /// <summary>A story that takes longer than this never ends; a live one may.</summary>
     public TimeSpan Limit { get; init; } = TimeSpan.FromHours(12);
 
     /// <summary>Since the beginning.</summary>
@@ -112,8 +124,15 @@ public sealed class VirtualTime : TimeProvider
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
         new Timer(this, callback, state, dueTime, period);
 
+    private double LivePace => Pace > 0 ? Pace : 1;
+
+    /// <summary>Where the real clock is, in ticks of this one.</summary>
+    private long LiveNow => (long)(System.GetElapsedTime(_realBeginning).Ticks * LivePace);
+
     private void Step()
     {
+        if (IsLive)
+            _now = Math.Max(_now, LiveNow);
         if (_hasPosted)
         {
             lock (_gate)
@@ -135,14 +154,19 @@ public sealed class VirtualTime : TimeProvider
                 _timers.Dequeue();
                 continue;
             }
-            if (due.At > Limit.Ticks)
+            if (due.At > Limit.Ticks && !IsLive)
                 throw new InvalidOperationException($"the story did not end within {Limit} of virtual time");
-            if (!WaitUntil(due.At))
+            if (IsLive ? !WaitLive(due.At) : !WaitUntil(due.At))
                 return;
             _timers.Dequeue();
             _now = Math.Max(_now, due.At);
             timer.Callback = null;
             callback(timer.State);
+            return;
+        }
+        if (IsLive)
+        {
+            WaitLive(long.MaxValue);
             return;
         }
         throw new InvalidOperationException($"nothing can ever happen again: at {Now} everybody waits, and no timer is left");
@@ -168,6 +192,20 @@ public sealed class VirtualTime : TimeProvider
             _owed = -System.GetElapsedTime(begin);
             return false;
         }
+    }
+
+    /// <summary>True when the real clock is there; else waits for a while, or until another thread posts something.</summary>
+    private bool WaitLive(long at)
+    {
+        var left = TimeSpan.FromTicks((long)((at - LiveNow) / LivePace));
+        if (left < LiveResolution)
+            return true;
+        lock (_gate)
+        {
+            if (_posted.Count == 0)
+                Monitor.Wait(_gate, left < LongestWait ? left : LongestWait);
+        }
+        return false;
     }
 
     private sealed class Timer : ITimer
