@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using RatOS.Flash.Firmware;
+using RatOS.Flash.Hardware;
 using RatOS.Flash.Virtual;
 
 namespace RatOS.Flash.Tests.Scenarios;
@@ -11,11 +12,14 @@ internal sealed class Story
 {
     private readonly List<FlashEvent> _events = [];
 
-    private Story(VirtualPrinter printer, VirtualTime time) => (Printer, Time) = (printer, time);
+    private Story(VirtualPrinter printer, IHardware hardware) => (Printer, Hardware) = (printer, hardware);
 
     public VirtualPrinter Printer { get; }
 
-    public VirtualTime Time { get; }
+    /// <summary>How the flasher reaches the boards: the virtual printer's own bus, or a real kernel's.</summary>
+    public IHardware Hardware { get; }
+
+    public VirtualTime Time => Printer.Time;
 
     public IReadOnlyList<FlashEvent> Events => _events;
 
@@ -29,8 +33,19 @@ internal sealed class Story
 
     public static void Of(string scenario, Func<Story, Task> tell) => Of(scenario, Faultiness.None, tell);
 
-    public static void Of(string scenario, Faultiness faults, Func<Story, Task> tell) => VirtualTime.Run(time =>
-        tell(new Story(VirtualPrinter.Create(scenario, time, faults), time)));
+    public static void Of(string scenario, Faultiness faults, Func<Story, Task> tell)
+    {
+        if (Rig.IsHere)
+        {
+            Rig.Run(scenario, faults, (printer, rig) => tell(new Story(printer, rig)));
+            return;
+        }
+        VirtualTime.Run(time =>
+        {
+            var printer = VirtualPrinter.Create(scenario, time, faults);
+            return tell(new Story(printer, printer));
+        });
+    }
 
     /// <summary>What this printer's Klipper would build for the board.</summary>
     public FirmwareImage Build(VirtualBoard board) => FirmwareImage.Parse(board.BuildFirmware(), "klipper.bin");
@@ -48,7 +63,7 @@ internal sealed class Story
     {
         _events.Clear();
         var truth = Truth.Before(Printer);
-        var flasher = new Flasher(Printer, Printer.Klippy, Time, step =>
+        var flasher = new Flasher(Hardware, Printer.Klippy, Time, step =>
         {
             _events.Add(step);
             OnEvent?.Invoke(step);

@@ -17,11 +17,8 @@ internal sealed partial class LibUsbDevice : IUsbDevice
     private readonly List<int> _claimed = [];
     private bool _isOpen = true;
 
-    private LibUsbDevice(Device device, ReadOnlyMemory<byte> configuration, SafeFileHandle node, nint context, nint handle, string path)
-    {
-        (Device, Configuration, _node, _context, _handle, _path) = (device, configuration, node, context, handle, path);
-        _worker = new Worker($"usb {device.Port}");
-    }
+    private LibUsbDevice(Device device, ReadOnlyMemory<byte> configuration, SafeFileHandle node, nint context, nint handle, string path, Worker worker) =>
+        (Device, Configuration, _node, _context, _handle, _path, _worker) = (device, configuration, node, context, handle, path, worker);
 
     public Device Device { get; }
 
@@ -30,9 +27,10 @@ internal sealed partial class LibUsbDevice : IUsbDevice
     /// <param name="device">Its stay.</param>
     /// <param name="path">Its node, such as <c>/dev/bus/usb/001/004</c>.</param>
     /// <param name="configuration">The active configuration descriptor with all that follows.</param>
+    /// <param name="worker">Where the library's calls block; the device's own from now on.</param>
     /// <exception cref="FlashException">No permission, no libusb.</exception>
     /// <exception cref="DeviceGoneException"/>
-    public static LibUsbDevice Open(Device device, string path, ReadOnlyMemory<byte> configuration)
+    public static LibUsbDevice Open(Device device, string path, ReadOnlyMemory<byte> configuration, Worker worker)
     {
         var node = new SafeFileHandle(Libc.Open(path, Libc.ReadWrite | Libc.CloseOnExec, 0), ownsHandle: true);
         var context = nint.Zero;
@@ -52,7 +50,7 @@ internal sealed partial class LibUsbDevice : IUsbDevice
             Check(device, path, Init(out context));
             Check(device, path, Wrap(context, node.DangerousGetHandle(), out var handle));
             Check(device, path, SetAutoDetach(handle, 1));
-            return new LibUsbDevice(device, configuration, node, context, handle, path);
+            return new LibUsbDevice(device, configuration, node, context, handle, path, worker);
         }
         catch (Exception fault)
         {

@@ -69,38 +69,53 @@ public sealed class LinuxHardware : IHardware, IDisposable
         }
     }
 
-    public Task<IUsbDevice> OpenUsbAsync(Device device)
+    // Opening asks the device, and closing waits for it: calls that may take seconds, on a thread of their own.
+
+    public async Task<IUsbDevice> OpenUsbAsync(Device device)
     {
         var found = Current(device);
+        var worker = new Worker($"usb {device.Port}");
         try
         {
-            var configuration = DescriptorBlob.Configuration(_sysfs.Descriptors(device.Port), _sysfs.ActiveConfiguration(device.Port));
-            return Task.FromResult<IUsbDevice>(LibUsbDevice.Open(device, found.UsbNode ?? throw new ArgumentException("no USB device", nameof(device)), configuration));
+            return await worker.RunAsync(() =>
+            {
+                var configuration = DescriptorBlob.Configuration(_sysfs.Descriptors(device.Port), _sysfs.ActiveConfiguration(device.Port));
+                return LibUsbDevice.Open(device, found.UsbNode ?? throw new ArgumentException("no USB device", nameof(device)), configuration, worker);
+            });
         }
-        catch (IOException)
+        catch (Exception fault)
         {
-            throw new DeviceGoneException(device.ToString());
+            worker.Dispose();
+            throw fault is IOException ? new DeviceGoneException(device.ToString()) : fault;
         }
     }
 
-    public Task<ByteLine> OpenSerialAsync(Device device, SerialMode mode) =>
-        Task.FromResult<ByteLine>(new SerialLine(device, SerialPort.Open(Current(device).Device with { Number = device.Number }, mode), _time));
-
-    public Task TouchAsync(Device device, int baud)
+    public async Task<ByteLine> OpenSerialAsync(Device device, SerialMode mode)
     {
         Current(device);
-        using var port = SerialPort.Open(device, SerialMode.Klipper);
-        try
+        using var worker = new Worker($"open {device.Node}");
+        return new SerialLine(device, await worker.RunAsync(() => SerialPort.Open(device, mode)), _time);
+    }
+
+    public async Task TouchAsync(Device device, int baud)
+    {
+        Current(device);
+        using var worker = new Worker($"touch {device.Node}");
+        await worker.RunAsync(() =>
         {
-            port.SetReady(device, true);
-            port.SetMode(device, new SerialMode(baud));
-            port.SetReady(device, false);
-        }
-        catch (DeviceGoneException)
-        {
-            // It left before the last word: what was wanted. Whether it left is seen on the bus.
-        }
-        return Task.CompletedTask;
+            using var port = SerialPort.Open(device, SerialMode.Klipper);
+            try
+            {
+                port.SetReady(device, true);
+                port.SetMode(device, new SerialMode(baud));
+                port.SetReady(device, false);
+            }
+            catch (DeviceGoneException)
+            {
+                // It left before the last word: what was wanted. Whether it left is seen on the bus.
+            }
+            return true;
+        });
     }
 
     public void Dispose()

@@ -25,7 +25,14 @@ internal sealed partial class Sysfs(string sys = "/sys", string udev = "/run/ude
     }
 
     /// <summary>Descriptors as the kernel read them: the device's, then every configuration's with all that follows it.</summary>
-    public byte[] Descriptors(string port) => File.ReadAllBytes($"{sys}/bus/usb/devices/{port}/descriptors");
+    public byte[] Descriptors(string port)
+    {
+        // sysfs says that it is 64 KiB long, whatever is in it.
+        using var file = File.OpenRead($"{sys}/bus/usb/devices/{port}/descriptors");
+        using var bytes = new MemoryStream();
+        file.CopyTo(bytes);
+        return bytes.ToArray();
+    }
 
     /// <summary>bConfigurationValue of the active configuration; null while none is.</summary>
     public byte? ActiveConfiguration(string port) =>
