@@ -5,6 +5,7 @@ using RatOS.Flash.Virtual;
 namespace RatOS.Flash.Tests.Scenarios;
 
 /// <summary>The program as people and scripts meet it: a real process, its lines, its exit code.</summary>
+[VirtualOnly("the program itself is run in the rig")]
 public sealed class CommandLineTests : IDisposable
 {
     private readonly DirectoryInfo _home = Directory.CreateTempSubdirectory("ratos-flash-test");

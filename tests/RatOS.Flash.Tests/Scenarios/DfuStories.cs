@@ -60,6 +60,7 @@ public sealed class DfuStories
         Assert.Equal(BoardState.Klipper, story.Board.State);
     });
 
+    [VirtualOnly("a real kernel takes what has left off its list")]
     [Fact]
     public void H3_a_device_node_that_stays_for_three_seconds_is_never_taken_for_the_new_board() => Story.Of("h3-old-node-stays", async story =>
     {
@@ -67,6 +68,7 @@ public sealed class DfuStories
         Assert.DoesNotContain(story.Events, step => step.Message.Contains("came back as Klipper", StringComparison.Ordinal));
     });
 
+    [VirtualOnly("a real kernel takes what has left off its list")]
     [Fact]
     public void H3_a_lingering_node_is_not_opened_again_when_a_cable_was_pulled() =>
         Story.Of("octopus", new Faultiness { Lingers = TimeSpan.FromSeconds(3), Transfers = [new(180, TransferFaultKind.Unplug, TimeSpan.FromSeconds(5))] }, async story =>
@@ -86,6 +88,7 @@ public sealed class DfuStories
         await story.FailedAsync("octopus", "other-firmware-runs", BoardCondition.Unconfirmed);
     });
 
+    [VirtualOnly("the Klipper of the virtual printer holds no real port")]
     [Fact]
     public void H4_Klipper_started_by_somebody_in_the_middle_is_stopped_again() => Story.Of("h4-foreign-start", async story =>
     {

@@ -32,6 +32,7 @@ public sealed class KatapultStories
     });
 
     /// <summary>Every kind of trouble on the wire, at every tenth frame: retried, or told; never taken for another answer.</summary>
+    [VirtualOnly("hundreds of flashes")]
     [Theory]
     [InlineData("octopus-katapult")]
     [InlineData("manta-m8p")]
@@ -105,6 +106,7 @@ public sealed class CutStories
     }
 
     /// <summary>A mainboard has power of its own: with the cable back the flash goes on and ends well, wherever it was pulled.</summary>
+    [VirtualOnly("hundreds of flashes")]
     [Theory]
     [InlineData("octopus", 1)]
     [InlineData("octopus-katapult", 7)]
@@ -128,6 +130,7 @@ public sealed class CutStories
     /// Power fails at any transfer and returns; then the same flash is started again, after BOOT0 or a double reset where a person is needed. In the end
     /// the board runs; and where the chip or Katapult can see that there is no firmware, nobody has to touch it.
     /// </summary>
+    [VirtualOnly("hundreds of flashes")]
     [Theory]
     [InlineData("octopus", 1, 0.5)]
     [InlineData("octopus-katapult", 5, 0.75)]
@@ -262,6 +265,7 @@ public sealed class RefusalStories
         }
     });
 
+    [VirtualOnly("a real process holds a real port in the tests of the rig")]
     [Fact]
     public void A_port_that_another_program_holds_is_named_with_the_program() =>
         Story.Of("octopus", new Faultiness { PortsHeldBy = "ModemManager (process 812)" }, async story =>
@@ -270,6 +274,7 @@ public sealed class RefusalStories
             Assert.Contains("ModemManager", report.Fault!.Cause, StringComparison.Ordinal);
         });
 
+    [VirtualOnly("a real process holds a real port in the tests of the rig")]
     [Fact]
     public void A_program_that_only_looks_at_a_new_port_is_waited_for() =>
         Story.Of("octopus", new Faultiness { PortsHeldBy = "ModemManager (process 812)", PortsHeldUntil = TimeSpan.FromSeconds(8) }, async story =>
@@ -278,6 +283,7 @@ public sealed class RefusalStories
             Assert.Contains(story.Events, step => step.Message.Contains("let go", StringComparison.Ordinal));
         });
 
+    [VirtualOnly("a real user without rights is in the tests of the rig")]
     [Fact]
     public void Missing_permission_is_told_with_the_rule_and_the_groups() => Story.Of("octopus", new Faultiness { NoPermission = true }, async story =>
     {
