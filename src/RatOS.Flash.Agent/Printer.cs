@@ -29,7 +29,7 @@ internal sealed class Printer
     {
         if (place is null)
             return verb(null).GetAwaiter().GetResult();
-        var time = new VirtualTime { Pace = place.Pace };
+        var time = new VirtualTime { Pace = place.Pace, IsLive = place.IsLive };
         return time.Run(async () =>
         {
             var printer = VirtualPrinter.Load(place.Folder, place.Scenario, time, place.Seed is { } seed ? Faultiness.FromSeed(seed) : Faultiness.None);
@@ -44,6 +44,34 @@ internal sealed class Printer
 
     /// <summary>Runs something on the printer's thread, from any other.</summary>
     public void Post(Action action) => _time.Post(action);
+
+    /// <summary>Serves the boards to real kernels until it is cancelled.</summary>
+    /// <param name="port">TCP port; 0 for any that is free.</param>
+    /// <param name="attach">To this computer's own kernel as well.</param>
+    /// <param name="ready">Called with the port as soon as it listens.</param>
+    /// <param name="tell">Called for each thing that happens.</param>
+    /// <param name="over">The proper end.</param>
+    /// <exception cref="FlashException">The port is taken, or there is no virtual host controller.</exception>
+    public async Task ServeAsync(int port, bool attach, Action<int> ready, Action<UsbIpEvent> tell, CancellationToken over)
+    {
+        // Klipper's host process is only imagined here: the boards' ports are for whoever comes.
+        await _virtual.Klippy.StopAsync(CancellationToken.None);
+        await using var server = UsbIpServer.Start(_virtual, port, tell);
+        var attacher = attach ? new VhciAttacher(_virtual, server.Port, tell) : null;
+        ready(server.Port);
+        try
+        {
+            await (attacher?.RunAsync(over) ?? Task.Delay(Timeout.InfiniteTimeSpan, _time, over));
+        }
+        catch (OperationCanceledException) when (over.IsCancellationRequested)
+        {
+            // That was asked for.
+        }
+        finally
+        {
+            attacher?.Detach();
+        }
+    }
 
     public void Save() => _virtual.Save(_place.Folder);
 
@@ -61,6 +89,9 @@ internal sealed class Printer
 /// <param name="Seed">Null for one that behaves.</param>
 internal sealed record VirtualPlace(string Scenario, string? Keep, double Pace, int? Seed)
 {
+    /// <summary>Its time follows the real clock.</summary>
+    public bool IsLive { get; init; }
+
     public const string DefaultScenario = "octopus";
 
     public string Folder => Keep ?? Path.Combine(Folders.State(), "virtual", Path.GetFileName(Scenario));

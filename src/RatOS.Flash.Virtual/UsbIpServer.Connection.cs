@@ -66,6 +66,7 @@ public sealed partial class UsbIpServer
             if (_present is { } present)
             {
                 present.Forget(Gone);
+                _control?.Abort();
                 _control?.Close();
                 _line?.Close();
                 server.Tell(UsbIpEvent.Of(UsbIpEventKind.Released, present, "is imported no more"));
