@@ -397,6 +397,20 @@ public sealed class UsbIpTests
     });
 
     [Fact]
+    public void A_client_that_takes_no_answer_is_not_kept() => With("octopus", async stage =>
+    {
+        using var client = await stage.ImportAsync();
+        var unlinks = Convert.FromHexString(string.Concat(Enumerable.Repeat($"0000000200000001{client.DeviceId:X8}" + new string('0', 72), 1000)));
+        // Until the buffers of both sides are full, and then some.
+        await Assert.ThrowsAnyAsync<System.Net.Sockets.SocketException>(async () =>
+        {
+            for (var i = 0; i < 1000; i++)
+                await client.SendAsync(unlinks);
+        });
+        Assert.Contains(stage.Told, happened => happened.Text.Contains("answers", StringComparison.Ordinal));
+    });
+
+    [Fact]
     public void A_port_that_is_taken_is_a_fault_with_a_remedy() => With("octopus", stage =>
     {
         Assert.Equal("usbip-port", Assert.Throws<FlashException>(() => UsbIpServer.Start(stage.Printer, stage.Server.Port, _ => { })).Code);
