@@ -236,7 +236,7 @@ public sealed class UsbIpTests
             Assert.Equal(18, (await client.ControlAsync(GetDevice)).Length);
             Assert.InRange(stage.Time.Now - begin, TimeSpan.Zero, TimeSpan.FromSeconds(0.9));
         },
-        pace: 0.5);
+        pace: 0.1);
 
     [Theory]
     [InlineData(TransferFaultKind.Stall, -32)]

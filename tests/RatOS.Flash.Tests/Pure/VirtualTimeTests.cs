@@ -164,8 +164,8 @@ public sealed class VirtualTimeTests
     [Fact]
     public void A_live_clock_follows_the_real_one_at_its_pace_and_timers_run_when_they_are_due()
     {
-        var time = new VirtualTime { IsLive = true, Pace = 20 };
         var begin = TimeProvider.System.GetTimestamp();
+        var time = new VirtualTime { IsLive = true, Pace = 20 };
         time.Run(async () =>
         {
             var from = time.Now;
