@@ -108,6 +108,26 @@ public sealed class VhciAttacherTests : IDisposable
     }
 
     [Fact]
+    public void A_controller_that_is_unloaded_meanwhile_is_a_fault_with_a_remedy() => With("octopus", async (printer, attacher, running, waitAsync) =>
+        Assert.Equal("vhci-missing", (await Assert.ThrowsAsync<FlashException>(() => running)).Code));
+
+    [Fact]
+    public void A_board_that_somebody_else_has_is_left_to_him()
+    {
+        Status(5);
+        With("octopus", async (printer, attacher, running, waitAsync) =>
+        {
+            await printer.Klippy.StopAsync(CancellationToken.None);
+            await using var line = await printer.OpenSerialAsync(printer.Look().Devices.First(device => device.Port == "1-1.1"), Hardware.SerialMode.Klipper);
+            Status(4);
+            await waitAsync(() => attacher.Ports.Count == 1);
+            await Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System);
+            Assert.Equal("", Attached);
+            Assert.False(running.IsCompleted);
+        });
+    }
+
+    [Fact]
     public void A_computer_without_the_controller_is_told_how_to_get_it()
     {
         Assert.SkipWhen(Directory.Exists(VhciAttacher.Controller), "this computer has one");
