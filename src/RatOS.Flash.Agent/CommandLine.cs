@@ -70,6 +70,22 @@ internal static class CommandLine
 
     private static readonly Option<bool> Yes = new("--yes", "-y") { Description = "Flash despite warnings, without asking" };
 
+    private static readonly Option<int?> UsbIp = new("--usbip")
+    {
+        Description = "Serve the virtual boards to real kernels by USB/IP on this TCP port of 127.0.0.1, in real time, until Ctrl-C (the usual port is 3240; 0 takes any)",
+        HelpName = "PORT",
+        Validators =
+        {
+            static given =>
+            {
+                if (given.Tokens is not [{ Value: var text }] || !ushort.TryParse(text, out _))
+                    given.AddError("--usbip takes a TCP port, 0 to 65535.");
+            },
+        },
+    };
+
+    private static readonly Option<bool> Attach = new("--attach") { Description = "With --usbip: plug the boards into this computer's own kernel (vhci-hcd), as root" };
+
     private static readonly Argument<string[]> Boards = new("BOARD")
     {
         Description = "Names of this printer's boards, as `ratos-flash boards` lists them",
@@ -121,8 +137,16 @@ internal static class CommandLine
 
         var list = new Option<bool>("--list") { Description = "List the scenarios" };
         var reset = new Option<bool>("--reset") { Description = "Put the virtual printer back to its beginning" };
-        var virtualPrinter = new Command("virtual", "The printer made of memory") { list, reset };
-        virtualPrinter.SetAction(parsed => Run(parsed, verbs => verbs.VirtualAsync(parsed.GetValue(reset)), isVirtual: true));
+        var virtualPrinter = new Command("virtual", "The printer made of memory") { list, reset, UsbIp, Attach };
+        virtualPrinter.Validators.Add(given =>
+        {
+            if (given.GetValue(Attach) && given.GetResult(UsbIp) is null)
+                given.AddError("--attach needs --usbip PORT.");
+        });
+        virtualPrinter.SetAction(parsed => Run(
+            parsed,
+            verbs => parsed.GetValue(UsbIp) is { } port ? verbs.ServeAsync(port, parsed.GetValue(Attach)) : verbs.VirtualAsync(parsed.GetValue(reset)),
+            isVirtual: true));
 
         root.Subcommands.Add(flash);
         root.Subcommands.Add(plan);
@@ -145,7 +169,10 @@ internal static class CommandLine
             if (!isVirtual && !parsed.GetValue(Virtual) && scenario is null)
                 return Printer.Run(parsed.GetValue(Port), printer => verb(new Verbs(printer, output, log)));
             var place = new VirtualPlace(
-                scenario ?? VirtualPlace.DefaultScenario, parsed.GetValue(Folder)?.FullName, parsed.GetValue(Pace) ?? (output.IsLive ? 1 : 0), parsed.GetValue(Seed));
+                scenario ?? VirtualPlace.DefaultScenario, parsed.GetValue(Folder)?.FullName, parsed.GetValue(Pace) ?? (output.IsLive ? 1 : 0), parsed.GetValue(Seed))
+            {
+                IsLive = parsed.GetResult(UsbIp) is not null,
+            };
             return Printer.Run(place, printer => verb(new Verbs(printer, output, log)));
         }
         catch (FlashException fault)

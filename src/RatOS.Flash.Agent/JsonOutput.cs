@@ -51,6 +51,9 @@ internal sealed class JsonOutput(TextWriter writer) : Output
             step.Total > 0 ? step.Done : null, step.Total > 0 ? step.Total : null, step.Report is { } report ? JsonReport.Of(report) : null),
         Shapes.JsonStep);
 
+    public override void Bus(UsbIpEvent happened) => Write(
+        new JsonBus("bus", Name(happened.Kind), happened.Board, happened.Port, happened.State is { } state ? Name(state) : null, happened.Text), Shapes.JsonBus);
+
     public override void Result(FlashReport report, int exit) => Write(
         new JsonResult("result", report.Ok, exit, Math.Round(report.Elapsed.TotalSeconds, 6), [.. report.Boards.Select(JsonReport.Of)], report.Klippy), Shapes.JsonResult);
 
@@ -87,6 +90,8 @@ internal sealed record JsonFirmware(
     string Event, string File, string Container, string App, string Version, string Mcu, string? Start, string? InitialStack, string? ResetVector, int Size,
     string Sha256, string BuildVersions, IReadOnlyDictionary<string, string> Config, int Commands, int Responses, FaultReport? Fault);
 
+internal sealed record JsonBus(string Event, string Kind, string? Board, string? Port, string? State, string Text);
+
 internal sealed record JsonScenario(string Event, string Name, string Description);
 
 internal sealed record JsonStep(
@@ -113,6 +118,7 @@ internal sealed record JsonMessage(string Event, string Text);
 [JsonSerializable(typeof(JsonFinding))]
 [JsonSerializable(typeof(JsonBoard))]
 [JsonSerializable(typeof(JsonFirmware))]
+[JsonSerializable(typeof(JsonBus))]
 [JsonSerializable(typeof(JsonScenario))]
 [JsonSerializable(typeof(JsonStep))]
 [JsonSerializable(typeof(JsonResult))]

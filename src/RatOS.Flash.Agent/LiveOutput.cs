@@ -118,6 +118,13 @@ internal sealed class LiveOutput : Output
         AnsiConsole.WriteLine();
     }
 
+    public override void Bus(UsbIpEvent happened) => Write(BusText.Of(happened), happened.Kind switch
+    {
+        UsbIpEventKind.Refused or UsbIpEventKind.Dropped => Tone.Warning,
+        UsbIpEventKind.Left or UsbIpEventKind.Released => Tone.Dim,
+        _ => Tone.Normal,
+    });
+
     public override void Result(FlashReport report, int exit)
     {
         foreach (var line in ResultText.Of(report))

@@ -41,6 +41,9 @@ internal abstract class Output
     {
     }
 
+    /// <summary>A served board came, went, or was imported.</summary>
+    public abstract void Bus(UsbIpEvent happened);
+
     public abstract void Result(FlashReport report, int exit);
 
     public abstract void Fault(FlashException fault);

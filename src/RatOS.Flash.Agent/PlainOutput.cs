@@ -46,6 +46,8 @@ internal sealed class PlainOutput(TextWriter writer) : Output
         writer.WriteLine($"{step.At.TotalSeconds,8:0.00} {step.Board ?? "printer",-12} {step.Phase.ToString().ToLowerInvariant(),-8} {mark}{step.Message}");
     }
 
+    public override void Bus(UsbIpEvent happened) => writer.WriteLine(BusText.Of(happened));
+
     public override void Result(FlashReport report, int exit)
     {
         foreach (var line in ResultText.Of(report))
@@ -132,6 +134,12 @@ internal static class ResultText
             yield return ($"  What to do:     {klippy.Remedy}", Tone.Warning);
         }
     }
+}
+
+/// <summary>What happens to a served board, in words.</summary>
+internal static class BusText
+{
+    public static string Of(UsbIpEvent happened) => happened.State is { } state ? $"{happened.Text} (it is in state {JsonOutput.Name(state)})" : happened.Text;
 }
 
 /// <summary>A firmware file in words.</summary>

@@ -42,6 +42,16 @@ internal abstract class Printer
     {
     }
 
+    /// <summary>Serves the boards to real kernels until it is cancelled.</summary>
+    /// <param name="port">TCP port; 0 for any that is free.</param>
+    /// <param name="attach">To this computer's own kernel as well.</param>
+    /// <param name="ready">Called with the port as soon as it listens.</param>
+    /// <param name="tell">Called for each thing that happens.</param>
+    /// <param name="over">The proper end.</param>
+    /// <exception cref="FlashException">The port is taken, or there is no virtual host controller.</exception>
+    public virtual Task ServeAsync(int port, bool attach, Action<int> ready, Action<UsbIpEvent> tell, CancellationToken over) =>
+        throw new NotSupportedException("only a virtual printer can be served");
+
     /// <summary>Forgets what was done to it.</summary>
     public virtual void Reset()
     {
@@ -50,7 +60,7 @@ internal abstract class Printer
     /// <summary>Runs a verb on the virtual printer's own clock and thread.</summary>
     public static int Run(VirtualPlace place, Func<Printer, Task<int>> verb)
     {
-        var time = new VirtualTime { Pace = place.Pace };
+        var time = new VirtualTime { Pace = place.Pace, IsLive = place.IsLive };
         return time.Run(() => verb(new OfMemory(
             VirtualPrinter.Load(place.Folder, place.Scenario, time, place.Seed is { } seed ? Faultiness.FromSeed(seed) : Faultiness.None), time, place)));
     }
@@ -91,6 +101,27 @@ internal abstract class Printer
                 ? FirmwareImage.Parse(found.BuildFirmware(), $"the {VirtualPrinter.HostVersion} build for {board.Name}") : null;
 
         public override void Post(Action action) => time.Post(action);
+
+        public override async Task ServeAsync(int port, bool attach, Action<int> ready, Action<UsbIpEvent> tell, CancellationToken over)
+        {
+            // Klipper's host process is only imagined here: the boards' ports are for whoever comes.
+            await printer.Klippy.StopAsync(CancellationToken.None);
+            await using var server = UsbIpServer.Start(printer, port, tell);
+            var attacher = attach ? new VhciAttacher(printer, server.Port, tell) : null;
+            ready(server.Port);
+            try
+            {
+                await (attacher?.RunAsync(over) ?? Task.Delay(Timeout.InfiniteTimeSpan, time, over));
+            }
+            catch (OperationCanceledException) when (over.IsCancellationRequested)
+            {
+                // That was asked for.
+            }
+            finally
+            {
+                attacher?.Detach();
+            }
+        }
 
         public override void Save() => printer.Save(place.Folder);
 
@@ -136,6 +167,9 @@ internal abstract class Printer
 /// <param name="Seed">Null for one that behaves.</param>
 internal sealed record VirtualPlace(string Scenario, string? Keep, double Pace, int? Seed)
 {
+    /// <summary>Its time follows the real clock.</summary>
+    public bool IsLive { get; init; }
+
     public const string DefaultScenario = "octopus";
 
     public string Folder => Keep ?? Path.Combine(Folders.State(), "virtual", Path.GetFileName(Scenario));

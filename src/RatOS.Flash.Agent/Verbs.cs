@@ -14,6 +14,8 @@ internal sealed class Verbs(Printer printer, Output output, LogFile log)
     // Somebody has to find the jumper; Ctrl-C ends the wait at any time.
     private static readonly TimeSpan PatienceWithPeople = TimeSpan.FromMinutes(30);
 
+    private const int StandardUsbIpPort = 3240;
+
     public async Task<int> FlashAsync(Asked asked, bool noKlipper, bool yes)
     {
         var requests = Request(asked);
@@ -116,6 +118,36 @@ internal sealed class Verbs(Printer printer, Output output, LogFile log)
             output.Scenarios(VirtualPrinter.Scenarios);
         }
         return Task.FromResult(ExitCode.Done);
+    }
+
+    /// <summary>Serves the boards by USB/IP until Ctrl-C or SIGTERM.</summary>
+    public async Task<int> ServeAsync(int port, bool attach)
+    {
+        using var over = new CancellationTokenSource();
+        using var interrupt = OnSignal(PosixSignal.SIGINT);
+        using var terminate = OnSignal(PosixSignal.SIGTERM);
+        try
+        {
+            await printer.ServeAsync(port, attach, Ready, output.Bus, over.Token);
+        }
+        finally
+        {
+            printer.Save();
+        }
+        return ExitCode.Done;
+
+        void Ready(int port)
+        {
+            var tcp = port == StandardUsbIpPort ? "" : $" --tcp-port {port}";
+            output.Say($"Serving {printer.Description} by USB/IP on 127.0.0.1:{port} until Ctrl-C. On the computer that shall have a board: "
+                + $"`sudo modprobe vhci-hcd`, `sudo usbip{tcp} attach -r HOST -b {printer.Boards.Select(board => board.Port).FirstOrDefault()}`.");
+        }
+
+        PosixSignalRegistration OnSignal(PosixSignal signal) => PosixSignalRegistration.Create(signal, context =>
+        {
+            context.Cancel = true;
+            printer.Post(over.Cancel);
+        });
     }
 
     private IReadOnlyList<FlashRequest> Request(Asked asked)

@@ -48,6 +48,10 @@ public sealed partial class UsbIpServer
             {
                 // The client is gone, or the board; both end the connection.
             }
+            catch (Exception bug)
+            {
+                Mistake(bug);
+            }
             finally
             {
                 VirtualTime.Unschedule(limit);
@@ -66,6 +70,7 @@ public sealed partial class UsbIpServer
             if (_present is { } present)
             {
                 present.Forget(Gone);
+                _control?.Abort();
                 _control?.Close();
                 _line?.Close();
                 server.Tell(UsbIpEvent.Of(UsbIpEventKind.Released, present, "is imported no more"));
@@ -244,10 +249,12 @@ public sealed partial class UsbIpServer
             }
             catch (Exception bug)
             {
-                server.Tell(new UsbIpEvent(UsbIpEventKind.Dropped, $"a connection was closed by a mistake of ours: {bug}"));
+                Mistake(bug);
                 Dispose();
             }
         }
+
+        private void Mistake(Exception bug) => server.Tell(new UsbIpEvent(UsbIpEventKind.Dropped, $"a connection was closed by a mistake of ours: {bug}"));
 
         private void Answer(UsbIpCommand command, int status, ReadOnlySpan<byte> data)
         {

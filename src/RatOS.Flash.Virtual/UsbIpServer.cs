@@ -94,6 +94,7 @@ public sealed partial class UsbIpServer : IAsyncDisposable
     /// <summary>Tells who comes and goes.</summary>
     private async Task WatchAsync()
     {
+        await Task.Yield();   // whoever starts it has something to say first
         var (seen, known) = (Printer.Look(), new List<VirtualPrinter.Present>());
         while (true)
         {

@@ -95,6 +95,8 @@ public sealed class VhciAttacher
         // A reset that the kernel has under way would keep the device that was there before.
         if (returns)
             await Task.Delay(OffBus, TimeProvider.System, cancel);
+        if (present.Function is null)
+            return;   // it left again meanwhile, and is attached when it returns
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         // The kernel works on the same connection: it has a reference of its own.
         present.WhenGone(socket.Dispose);
@@ -108,9 +110,10 @@ public sealed class VhciAttacher
             Write("attach", $"{number} {socket.Handle} {UsbIpWire.DeviceId(present.Device)} {UsbIpWire.FullSpeed}");
             _tell(UsbIpEvent.Of(UsbIpEventKind.Attached, present, $"is attached to port {number} of this computer's vhci_hcd"));
         }
-        catch (Exception fault) when (present.Function is null && fault is IOException or SocketException or ObjectDisposedException)
+        catch (Exception end) when (end is EndOfStreamException || present.Function is null)
         {
-            // It left again meanwhile, and is attached when it returns.
+            // It left just now, or the server refused because somebody else has it; the server told.
+            socket.Dispose();
         }
         catch (Exception fault) when (fault is IOException or SocketException or UnauthorizedAccessException)
         {
@@ -137,11 +140,24 @@ public sealed class VhciAttacher
         }
     }
 
-    /// <summary>The lines "hub port sta spd dev sockfd local_busid"; others, such as the first, are passed over.</summary>
+    /// <exception cref="FlashException">The controller is not there (any more).</exception>
     private List<(string Hub, int Port, int State, string Name)> Status()
     {
+        try
+        {
+            return ParseStatus(File.ReadAllLines(Path.Combine(_folder, "status")));
+        }
+        catch (IOException)
+        {
+            throw Faults.VhciMissing(_folder);
+        }
+    }
+
+    /// <summary>The lines "hub port sta spd dev sockfd local_busid"; others, such as the first, are passed over.</summary>
+    private static List<(string Hub, int Port, int State, string Name)> ParseStatus(string[] lines)
+    {
         var rows = new List<(string, int, int, string)>();
-        foreach (var line in File.ReadLines(Path.Combine(_folder, "status")))
+        foreach (var line in lines)
         {
             if (line.Split(' ', StringSplitOptions.RemoveEmptyEntries) is [var hub, var port, var state, _, _, _, var name]
                 && int.TryParse(port, out var number) && int.TryParse(state, out var status))

@@ -340,7 +340,7 @@ public sealed class VirtualPrinter : IHardware
     }
 
     /// <summary>What another computer can import: each board that is on USB now. Strangers are only listed, and have no function.</summary>
-    internal IEnumerable<Present> Exported => _present.Where(present => present is { Function: not null, Board: not null });
+    internal IEnumerable<Present> Exported => _present.Where(present => present.Function is not null);
 
     /// <summary>The computer lists the board as what it is now; a wired port is always there.</summary>
     internal bool IsListed(VirtualBoard board) => _present.Exists(present => present.Board == board && (present.Function is not null || board.Setup.IsUart));

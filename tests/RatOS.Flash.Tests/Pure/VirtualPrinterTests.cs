@@ -176,6 +176,18 @@ public sealed class VirtualPrinterTests
         At(2, kind));
 
     [Fact]
+    public void A_transfer_that_is_aborted_on_its_way_never_reaches_the_board() => With("octopus-in-dfu", async (printer, board) =>
+    {
+        var usb = (VirtualUsb)await OpenUsbAsync(printer);
+        var transfer = usb.ControlAsync(new UsbSetup(0x21, 1, 0, 0), Convert.FromHexString("2100800008"), Second).AsTask();
+        usb.Abort();
+        Assert.Equal(UsbStatus.Timeout, (await transfer).Status);
+        var state = new byte[1];
+        Assert.Equal(1, (await usb.ControlAsync(new UsbSetup(0xA1, 5, 0, 0), state, Second)).Length);
+        Assert.Equal(2, state[0]);   // dfuIDLE
+    });
+
+    [Fact]
     public void A_cut_after_a_transfer_falls_into_the_erase() => With("octopus-in-dfu", async (printer, board) =>
     {
         var usb = await OpenUsbAsync(printer);

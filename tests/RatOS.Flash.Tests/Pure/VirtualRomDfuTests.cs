@@ -55,7 +55,7 @@ public sealed class VirtualRomDfuTests
     public void It_answers_a_kernels_standard_requests_and_knows_its_alternates()
     {
         var rom = Rom();
-        Assert.Equal("0000", In(rom, 0x80, 0, 0, 2).Data);
+        Assert.Equal("0100", In(rom, 0x80, 0, 0, 2).Data);   // self powered
         Assert.Equal("01", In(rom, 0x80, 8, 0, 1).Data);
         Assert.Equal(UsbStatus.Ok, rom.Control(new UsbSetup(0x01, 11, 3, 0), [], _now).Status);
         Assert.Equal("03", In(rom, 0x81, 10, 0, 1).Data);

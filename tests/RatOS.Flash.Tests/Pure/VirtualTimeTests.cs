@@ -160,4 +160,79 @@ public sealed class VirtualTimeTests
         await Assert.ThrowsAsync<InvalidOperationException>(async () => await pause.WaitAsync(TimeSpan.FromSeconds(1)));
         await first;
     });
+
+    [Fact]
+    public void A_live_clock_follows_the_real_one_at_its_pace_and_timers_run_when_they_are_due()
+    {
+        var begin = TimeProvider.System.GetTimestamp();
+        var time = new VirtualTime { IsLive = true, Pace = 20 };
+        time.Run(async () =>
+        {
+            var from = time.Now;
+            await Task.Delay(TimeSpan.FromSeconds(4), time);
+            Assert.True(time.Now - from >= TimeSpan.FromSeconds(4));
+            return true;
+        });
+        var real = TimeProvider.System.GetElapsedTime(begin);
+        Assert.InRange(real.TotalMilliseconds, 195, 20_000);
+        Assert.InRange(time.Now / 20, real - TimeSpan.FromSeconds(2), real + TimeSpan.FromMilliseconds(1));   // no more than that ahead
+    }
+
+    [Fact]
+    public void A_live_story_waits_for_other_threads_where_another_would_never_end_and_has_no_limit()
+    {
+        var time = new VirtualTime { IsLive = true, Pace = 100, Limit = TimeSpan.FromSeconds(1) };
+        var (thread, answer) = (Environment.CurrentManagedThreadId, new TaskCompletionSource<int>(TaskCreationOptions.RunContinuationsAsynchronously));
+        var foreign = new Thread(() =>
+        {
+            Thread.Sleep(50);
+            answer.SetResult(42);
+        });
+        Assert.Equal(42, time.Run(async () =>
+        {
+            foreign.Start();
+            var result = await answer.Task;
+            Assert.Equal(thread, Environment.CurrentManagedThreadId);   // the continuation came home
+            await Task.Delay(TimeSpan.FromSeconds(2), time);            // past the limit
+            return result;
+        }));
+        foreign.Join();
+    }
+
+    [Fact]
+    public void A_post_ends_a_live_wait_at_once()
+    {
+        var time = new VirtualTime { IsLive = true };
+        var begin = TimeProvider.System.GetTimestamp();
+        time.Run(async () =>
+        {
+            using var cancel = new CancellationTokenSource();
+            new Thread(() => time.Post(cancel.Cancel)).Start();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Task.Delay(TimeSpan.FromMinutes(10), time, cancel.Token));
+            return true;
+        });
+        Assert.InRange(TimeProvider.System.GetElapsedTime(begin).TotalSeconds, 0, 10);
+    }
+
+    [Fact]
+    public void Live_time_stands_still_within_a_callback_so_that_what_is_asked_for_in_turn_comes_in_turn()
+    {
+        var time = new VirtualTime { IsLive = true };
+        var order = "";
+        time.Run(async () =>
+        {
+            var due = time.Now + TimeSpan.FromMilliseconds(60);
+            var now = time.Now;
+            Thread.Sleep(20);   // preempted between two lines
+            Assert.Equal(now, time.Now);
+            time.Schedule(due - now, () => order += "a");
+            Thread.Sleep(20);
+            time.Schedule(due - time.Now, () => order += "b");
+            time.Schedule(TimeSpan.FromMilliseconds(1), () => order += "0");
+            await Task.Delay(TimeSpan.FromMilliseconds(100), time);
+            Assert.True(time.Now - now >= TimeSpan.FromMilliseconds(100));
+            return true;
+        });
+        Assert.Equal("0ab", order);
+    }
 }

@@ -12,7 +12,7 @@ public sealed class CommandLineTests : IDisposable
 
     public void Dispose() => _home.Delete(recursive: true);
 
-    private async Task<(int Exit, string Output, string Error)> RunAsync(params string[] args)
+    private ProcessStartInfo Start(params string[] args)
     {
         var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "ratos-flash.dll"), .. args])
         {
@@ -24,7 +24,12 @@ public sealed class CommandLineTests : IDisposable
         start.Environment["XDG_STATE_HOME"] = _home.FullName;
         start.Environment["HOME"] = _home.FullName;
         start.Environment.Remove("CI");
-        using var process = Process.Start(start)!;
+        return start;
+    }
+
+    private async Task<(int Exit, string Output, string Error)> RunAsync(params string[] args)
+    {
+        using var process = Process.Start(Start(args))!;
         process.StandardInput.Close();
         var (output, error) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
         await process.WaitForExitAsync();
@@ -96,6 +101,8 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("flash", "octopus", "--pace", "fast")]
     [InlineData("flash", "octopus", "--virtual", "--pace", "NaN")]
     [InlineData("flash", "octopus", "--virtual", "--pace", "-1")]
+    [InlineData("virtual", "--usbip", "65536")]
+    [InlineData("virtual", "--attach")]
     [InlineData("nonsense")]
     public async Task Wrong_usage_ends_with_two(params string[] args)
     {
@@ -141,6 +148,31 @@ public sealed class CommandLineTests : IDisposable
         var second = await RunAsync("flash", "octopus", "--virtual", "--seed", "12", "--folder", Path.Combine(_home.FullName, "b"));
         Assert.Equal(first, second);
         Assert.Contains("came-back-as-klipper", first.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Boards_are_served_until_the_end_is_asked_for_and_kept_then()
+    {
+        var start = Start("virtual", "--usbip", "0", "--scenario", "two-octopuses", "--json", "--pace", "20");
+        using var process = Process.Start(start)!;
+        var port = 0;
+        for (var came = 0; came < 2;)
+        {
+            var line = JsonDocument.Parse((await process.StandardOutput.ReadLineAsync())!).RootElement;
+            if (line.GetProperty("event").GetString() == "message")
+                port = int.Parse(line.GetProperty("text").GetString()!.Split("127.0.0.1:")[1].Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture);
+            else if (line.GetProperty("kind").GetString() == "came")
+                Assert.Equal(++came == 1 ? "octopus" : "octopus-2", line.GetProperty("board").GetString());
+        }
+        using (var client = await Pure.UsbIpClient.ImportAsync(port, "1-1.2"))
+            Assert.Equal(18, (await client.ControlAsync("8006000100001200")).Length);
+        using (var kill = Process.Start("kill", ["-TERM", $"{process.Id}"]))
+            await kill.WaitForExitAsync();
+        var rest = await process.StandardOutput.ReadToEndAsync();
+        await process.WaitForExitAsync();
+        Assert.Equal(0, process.ExitCode);
+        Assert.Contains("\"kind\":\"imported\",\"board\":\"octopus-2\",\"port\":\"1-1.2\",\"state\":\"klipper\"", rest, StringComparison.Ordinal);
+        Assert.True(File.Exists(Path.Combine(_home.FullName, "ratos-flash", "virtual", "two-octopuses", "printer.json")));
     }
 
     [Fact]

@@ -1,0 +1,459 @@
+using System.Text;
+using CsCheck;
+using RatOS.Flash.Hardware;
+using RatOS.Flash.Virtual;
+
+namespace RatOS.Flash.Tests.Pure;
+
+/// <summary>The virtual boards as a kernel meets them, over real sockets. The client is the tests' own.</summary>
+public sealed class UsbIpTests
+{
+    private const string GetDevice = "8006000100001200", GetConfiguration = "800600020000FF00", GetStatus = "A103000000000600", GetState = "A105000000000100";
+    private const byte BulkOut = 0x02, BulkIn = 0x81, Notify = 0x83;
+
+    // Klipper's identify 0/40.
+    private static readonly byte[] Identify = Convert.FromHexString("08100100285e9f7e");
+
+    private sealed record Stage(VirtualPrinter Printer, UsbIpServer Server, List<UsbIpEvent> Told)
+    {
+        public VirtualBoard Board => Printer.Boards[0];
+
+        public VirtualTime Time => Printer.Time;
+
+        public Task<UsbIpClient> ImportAsync() => UsbIpClient.ImportAsync(Server.Port, Board.Port!);
+
+        public async Task WaitAsync(Func<bool> until)
+        {
+            for (var tries = 0; !until(); tries++)
+            {
+                Assert.True(tries < 2000, "it never came to that");
+                await Task.Delay(TimeSpan.FromSeconds(0.25), Time);
+            }
+        }
+    }
+
+    private static void With(string scenario, Func<Stage, Task> story, Faultiness? faults = null, double pace = 50)
+    {
+        var time = new VirtualTime { IsLive = true, Pace = pace };
+        time.Run(async () =>
+        {
+            var printer = VirtualPrinter.Create(scenario, time, faults);
+            var told = new List<UsbIpEvent>();
+            await using var server = UsbIpServer.Start(printer, 0, told.Add);
+            await story(new Stage(printer, server, told));
+            Assert.DoesNotContain(told, happened => happened.Text.Contains("mistake of ours", StringComparison.Ordinal));
+            return true;
+        });
+    }
+
+    private static Faultiness At(int index, TransferFaultKind kind, double seconds = 1) =>
+        new() { Transfers = [new TransferFault(index, kind, TimeSpan.FromSeconds(seconds))] };
+
+    [Fact]
+    public void The_list_names_each_board_with_its_interfaces_and_no_stranger() => With("voron", async stage =>
+    {
+        var list = await UsbIpClient.ListAsync(stage.Server.Port);
+        Assert.Equal("011100050000000000000003", Convert.ToHexString(list.AsSpan(0, 12)));
+        Assert.Equal(12 + (3 * (312 + 8)), list.Length);
+        for (var i = 0; i < 3; i++)
+        {
+            var record = list.AsSpan(12 + (i * 320), 320);
+            Assert.Equal(new[] { "1-1.1", "1-1.3", "1-1.2" }[i], Encoding.ASCII.GetString(record.Slice(256, 32)).TrimEnd('\0'));
+            Assert.Equal("00000001", Convert.ToHexString(record.Slice(288, 4)));       // busnum
+            Assert.Equal("00000002" + "1D50614E0100", Convert.ToHexString(record.Slice(296, 10)));   // full speed
+            Assert.Equal("020000" + "010102", Convert.ToHexString(record.Slice(306, 6)));   // class; configuration 1 of 1 with two interfaces
+            Assert.Equal("02020100" + "0A000000", Convert.ToHexString(record[312..]));
+        }
+    });
+
+    [Fact]
+    public void A_kernel_enumerates_a_Klipper_board() => With("octopus", async stage =>
+    {
+        using var client = await stage.ImportAsync();
+        Assert.Equal((0, 8, "1201000202000010"), await client.ControlAsync("8006000100000800"));   // the first look takes 8 bytes
+        Assert.Equal((0, 18, "1201000202000010" + "501D4E610001" + "01020301"), await client.ControlAsync(GetDevice));
+        Assert.Equal((0, 9, "09023E00020100C032"), await client.ControlAsync("8006000200000900"));
+        var configuration = await client.ControlAsync(GetConfiguration);
+        Assert.Equal((0, 0x3E), (configuration.Status, configuration.Length));
+        Assert.Equal(
+            "09023E00020100C032" + "090400000102020100" + "0524001001" + "04240206" + "0524060001" + "070583030800FF" + "09040100020A000000" + "07050202400000" + "07058102400000",
+            configuration.Data);
+        foreach (var stalled in new[] { "8006000600000A00", "8006000700000900", "8006000F00000500", "8006010200000900", "800609030904FF00", "0009020000000000" })
+            Assert.Equal((UsbIpClient.Stall, 0, ""), await client.ControlAsync(stalled));   // qualifier, other speed, BOS; what is not there
+        Assert.Equal("04030904", (await client.ControlAsync("800600030000FF00")).Data);
+        Assert.Equal("1803" + Convert.ToHexString(Encoding.Unicode.GetBytes("stm32f446xx")), (await client.ControlAsync("800602030904FF00")).Data);
+        Assert.Equal((0, 2, "1803"), await client.ControlAsync("8006020309040200"));
+        foreach (var done in new[] { "0009010000000000", "010B000001000000", "0201000081000000", "2122030000000000" })
+            Assert.Equal((0, 0, ""), await client.ControlAsync(done));   // configuration, interface, halt, line state
+        Assert.Equal((0, 2, "0100"), await client.ControlAsync("8000000000000200"));
+        Assert.Equal((0, 7, ""), await client.ControlAsync("2120000000000700", "80250000000008"));
+        Assert.Equal((0, 7, "80250000000008"), await client.ControlAsync("A121000000000700"));
+        Assert.Equal(0, stage.Printer.Transfers);   // none of that is a transfer that faults are counted by
+    });
+
+    [Fact]
+    public void Klipper_answers_over_the_bulk_endpoints_into_the_reads_that_wait() => With("octopus", async stage =>
+    {
+        using var client = await stage.ImportAsync();
+        var (first, second) = (await client.SubmitAsync(BulkIn, 16), await client.SubmitAsync(BulkIn, 128));
+        var notification = await client.SubmitAsync(Notify, 8);
+        Assert.Equal((0, Identify.Length), await WriteAsync(client));
+        // The answer is longer than the first read: the rest goes to the next one.
+        var (head, rest) = (await client.AnswerAsync(first), await client.AnswerAsync(second));
+        Assert.Equal((0, 16, 16), (head.Status, head.Length, head.Data.Length));
+        Assert.Equal(head.Data[0], 16 + rest.Length);   // a frame says its length
+        Assert.Contains("78DA", Convert.ToHexString([.. head.Data, .. rest.Data]), StringComparison.Ordinal);   // the dictionary's first bytes
+        Assert.Equal(5, (await client.AnswerAsync(await client.SubmitAsync(BulkIn, 128))).Length);   // the acknowledgement
+        Assert.Equal(1, stage.Printer.Transfers);
+        Assert.False(client.HasAnswer(notification));
+        Assert.Equal((UsbIpClient.Stall, 0), (await client.AnswerAsync(await client.SubmitAsync(0x85, 64))) is var (status, length, _) ? (status, length) : default);
+    });
+
+    [Fact]
+    public void A_read_that_waits_is_unlinked_and_loses_no_byte() => With("octopus", async stage =>
+    {
+        using var client = await stage.ImportAsync();
+        var read = await client.SubmitAsync(BulkIn, 128);
+        Assert.Equal(UsbIpClient.ConnectionReset, await client.UnlinkedAsync(await client.SubmitUnlinkAsync(read)));
+        Assert.Equal(0, await client.UnlinkedAsync(await client.SubmitUnlinkAsync(read)));   // once more: there is nothing
+        await WriteAsync(client);
+        await Task.Delay(TimeSpan.FromSeconds(1), stage.Time);
+        Assert.True((await client.AnswerAsync(await client.SubmitAsync(BulkIn, 128))).Length > 40);
+        Assert.False(client.HasAnswer(read));
+        var answered = await client.SubmitAsync(0x80, 18, null, GetDevice);
+        await client.AnswerAsync(answered);
+        Assert.Equal(0, await client.UnlinkedAsync(await client.SubmitUnlinkAsync(answered)));
+    });
+
+    [Fact]
+    public void A_bootloader_is_erased_written_and_read_by_control_transfers_alone() => With("octopus-in-dfu", async stage =>
+    {
+        using var client = await stage.ImportAsync();
+        Assert.Equal("1201000100000040" + "830411DF0022" + "01020301", (await client.ControlAsync(GetDevice)).Data);
+        Assert.Equal(0x36, (await client.ControlAsync(GetConfiguration)).Length);
+        Assert.Equal(UsbIpClient.Stall, (await client.AnswerAsync(await client.SubmitAsync(BulkIn, 64))).Status);   // it has no other endpoint
+        Assert.Equal(0, (await client.ControlAsync("010B000000000000")).Status);
+        Assert.Equal(0, stage.Printer.Transfers);
+
+        var begin = stage.Time.Now;
+        await DownloadAsync("2101000000000500", "4100800008");      // erase the sector at 08008000
+        Assert.InRange(stage.Time.Now - begin, TimeSpan.FromSeconds(0.2), TimeSpan.FromMinutes(2));
+        Assert.Equal(-1, stage.Board.Flash.Read(0x0800_8000, 0x4000).IndexOfAnyExcept((byte)0xFF));
+        await DownloadAsync("2101000000000500", "2100800008");      // address
+        var block = Enumerable.Range(0, 2048).Select(i => (byte)((i * 7) + (i >> 8))).ToArray();
+        await DownloadAsync("2101020000000008", Convert.ToHexString(block));
+        Assert.Equal(block, stage.Board.Flash.Read(0x0800_8000, 2048).ToArray());
+        Assert.Equal((0, 0, ""), await client.ControlAsync("2106000000000000"));
+        await DownloadAsync("2101000000000500", "2100800008");
+        Assert.Equal((0, 0, ""), await client.ControlAsync("2106000000000000"));
+        Assert.Equal((0, 2048, Convert.ToHexString(block)), await client.ControlAsync("A102020000000008"));
+        Assert.Equal(4 + 8 + 3, stage.Printer.Transfers);
+
+        async Task DownloadAsync(string setup, string data)
+        {
+            Assert.Equal((0, data.Length / 2, ""), await client.ControlAsync(setup, data));
+            Assert.EndsWith("0400", (await client.ControlAsync(GetStatus)).Data, StringComparison.Ordinal);   // dfuDNBUSY
+            Assert.Equal("000000000500", (await client.ControlAsync(GetStatus)).Data);                          // held until it is done
+        }
+    });
+
+    [Fact]
+    public void A_board_that_leaves_its_bootloader_answers_first_and_is_imported_anew_as_Klipper() => With("octopus-in-dfu", async stage =>
+    {
+        using var client = await stage.ImportAsync();
+        await client.ControlAsync("2101000000000500", "2100800008");
+        await client.ControlAsync(GetStatus);
+        await client.ControlAsync(GetStatus);
+        Assert.Equal(0, (await client.ControlAsync("2101000000000000")).Status);
+        Assert.Equal("000000000700", (await client.ControlAsync(GetStatus)).Data);   // dfuMANIFEST
+        Assert.True(await client.IsClosedAsync());
+        await stage.WaitAsync(() => stage.Told.Count(happened => happened.Kind == UsbIpEventKind.Came) == 2);
+        using var again = await stage.ImportAsync();
+        Assert.NotEqual(client.DeviceId, again.DeviceId);
+        Assert.Equal("501D4E61", (await again.ControlAsync(GetDevice)).Data[16..24]);
+        Assert.Equal(
+            [UsbIpEventKind.Came, UsbIpEventKind.Imported, UsbIpEventKind.Left, UsbIpEventKind.Released, UsbIpEventKind.Came, UsbIpEventKind.Imported],
+            stage.Told.Select(happened => happened.Kind).OrderBy(kind => 0));
+        Assert.Equal(("octopus", "1-1.1", BoardState.Klipper), (stage.Told[^1].Board, stage.Told[^1].Port, stage.Told[^1].State));
+    });
+
+    [Fact]
+    public void A_touch_at_1200_baud_brings_the_bootloader() => With("octopus", async stage =>
+    {
+        using var client = await stage.ImportAsync();
+        await client.ControlAsync("2122010000000000");
+        await client.ControlAsync("2120000000000700", "B0040000000008");
+        Assert.Equal((0, 0, ""), await client.ControlAsync("2122000000000000"));
+        Assert.True(await client.IsClosedAsync());
+        await stage.WaitAsync(() => stage.Board.State == BoardState.Rom && stage.Told[^1].Kind == UsbIpEventKind.Came);
+        using var rom = await stage.ImportAsync();
+        Assert.Equal("830411DF", (await rom.ControlAsync(GetDevice)).Data[16..24]);
+        Assert.Equal("0A000000" + "0A00", (await rom.ControlAsync(GetStatus)).Data);   // jumped to: errFIRMWARE
+    });
+
+    [Fact]
+    public void A_cable_that_is_pulled_in_the_middle_of_a_transfer_closes_the_connection_and_comes_back() => With(
+        "octopus-in-dfu",
+        async stage =>
+        {
+            using var client = await stage.ImportAsync();
+            await client.ControlAsync("2101000000000500", "4100000208");
+            var status = await client.SubmitAsync(0x80, 6, null, GetStatus);
+            await Assert.ThrowsAsync<EndOfStreamException>(() => client.AnswerAsync(status));
+            await stage.WaitAsync(() => stage.Told.Count(happened => happened.Kind == UsbIpEventKind.Came) == 2);
+            using var again = await stage.ImportAsync();
+            Assert.Equal(18, (await again.ControlAsync(GetDevice)).Length);
+        },
+        At(2, TransferFaultKind.Unplug));
+
+    [Fact]
+    public void A_transfer_that_gets_no_answer_is_unlinked_and_the_next_one_works() => With(
+        "octopus-in-dfu",
+        async stage =>
+        {
+            using var client = await stage.ImportAsync();
+            var lost = await client.SubmitAsync(0x80, 6, null, GetStatus);
+            var next = await client.SubmitAsync(0x80, 1, null, GetState);   // queued behind it
+            await Task.Delay(TimeSpan.FromSeconds(30), stage.Time);
+            Assert.Equal(UsbIpClient.ConnectionReset, await client.UnlinkedAsync(await client.SubmitUnlinkAsync(lost)));
+            Assert.Equal((0, 1), (await client.AnswerAsync(next)) is var (status, length, _) ? (status, length) : default);
+            Assert.False(client.HasAnswer(lost));
+            Assert.Equal(2, stage.Printer.Transfers);
+        },
+        At(1, TransferFaultKind.Timeout));
+
+    [Fact]
+    public void An_unlink_frees_the_endpoint_that_an_erase_holds() => With(
+        "octopus-in-dfu",
+        async stage =>
+        {
+            using var client = await stage.ImportAsync();
+            await client.ControlAsync("2101000000000500", "4100000208");   // 128 KiB, 1 s
+            await client.ControlAsync(GetStatus);
+            var held = await client.SubmitAsync(0x80, 6, null, GetStatus);
+            var begin = stage.Time.Now;
+            Assert.Equal(UsbIpClient.ConnectionReset, await client.UnlinkedAsync(await client.SubmitUnlinkAsync(held)));
+            Assert.Equal(18, (await client.ControlAsync(GetDevice)).Length);
+            Assert.InRange(stage.Time.Now - begin, TimeSpan.Zero, TimeSpan.FromSeconds(0.9));
+        },
+        pace: 0.1);
+
+    [Theory]
+    [InlineData(TransferFaultKind.Stall, -32)]
+    [InlineData(TransferFaultKind.BusError, -71)]
+    public void Faults_of_control_transfers_arrive_as_the_kernels_numbers(TransferFaultKind kind, int status) => With(
+        "octopus-in-dfu",
+        async stage =>
+        {
+            using var client = await stage.ImportAsync();
+            Assert.Equal(6, (await client.ControlAsync(GetStatus)).Length);
+            Assert.Equal((status, 0, ""), await client.ControlAsync(GetStatus));
+            Assert.Equal(6, (await client.ControlAsync(GetStatus)).Length);
+        },
+        At(2, kind));
+
+    [Theory]
+    [InlineData(TransferFaultKind.Lost)]
+    [InlineData(TransferFaultKind.Doubled)]
+    [InlineData(TransferFaultKind.Late)]
+    public void Faults_of_frames_strike_on_the_bulk_endpoints(TransferFaultKind kind) => With(
+        "octopus",
+        async stage =>
+        {
+            using var client = await stage.ImportAsync();
+            var reads = new[] { await client.SubmitAsync(BulkIn, 128), await client.SubmitAsync(BulkIn, 128), await client.SubmitAsync(BulkIn, 128) };
+            var begin = stage.Time.Now;
+            await WriteAsync(client);
+            if (kind == TransferFaultKind.Late)
+            {
+                await client.AnswerAsync(reads[0]);
+                Assert.True(stage.Time.Now - begin >= TimeSpan.FromSeconds(20));
+                return;
+            }
+            await Task.Delay(TimeSpan.FromSeconds(10), stage.Time);
+            await client.ControlAsync(GetDevice);   // what was sent before it has arrived with it
+            Assert.Equal(kind == TransferFaultKind.Doubled, client.HasAnswer(reads[1]));
+            if (kind == TransferFaultKind.Doubled)
+                Assert.Equal((await client.AnswerAsync(reads[0])).Data, (await client.AnswerAsync(reads[1])).Data);
+        },
+        At(1, kind, seconds: 20));
+
+    [Fact]
+    public void Two_boards_at_once_each_on_a_connection_of_its_own() => With("two-octopuses", async stage =>
+    {
+        using var one = await UsbIpClient.ImportAsync(stage.Server.Port, "1-1.1");
+        using var two = await UsbIpClient.ImportAsync(stage.Server.Port, "1-1.2");
+        var reads = (await one.SubmitAsync(BulkIn, 128), await two.SubmitAsync(BulkIn, 128));
+        await WriteAsync(two);
+        Assert.True((await two.AnswerAsync(reads.Item2)).Length > 40);
+        stage.Printer.Boards[1].Unplug();
+        Assert.True(await two.IsClosedAsync());
+        await WriteAsync(one);
+        Assert.True((await one.AnswerAsync(reads.Item1)).Length > 40);
+    });
+
+    [Fact]
+    public void A_device_that_is_imported_is_refused_to_others_until_it_is_released() => With("octopus", async stage =>
+    {
+        var first = await stage.ImportAsync();
+        using (var second = await UsbIpClient.ConnectAsync(stage.Server.Port))
+        {
+            Assert.Equal((2u, 0), await second.RequestAsync("1-1.1") is var (status, device) ? (status, device.Length) : default);
+            Assert.True(await second.IsClosedAsync());
+        }
+        foreach (var nobody in new[] { "1-1.4", "9-9", "" })   // a stranger, and two that are not there
+        {
+            using var third = await UsbIpClient.ConnectAsync(stage.Server.Port);
+            Assert.Equal(4u, (await third.RequestAsync(nobody)).Status);
+        }
+        // The printer's own door is shut meanwhile as well.
+        await stage.Printer.Klippy.StopAsync(CancellationToken.None);
+        var device1 = stage.Printer.Look().Devices.First(device => device.Port == "1-1.1");
+        Assert.Equal("port-held", (await Assert.ThrowsAsync<FlashException>(() => stage.Printer.OpenSerialAsync(device1, SerialMode.Klipper))).Code);
+        first.Dispose();
+        await stage.WaitAsync(() => stage.Told.Exists(happened => happened.Kind == UsbIpEventKind.Released));
+        using var again = await stage.ImportAsync();
+        Assert.Equal(18, (await again.ControlAsync(GetDevice)).Length);
+    });
+
+    public static TheoryData<string> Malformed =>
+    [
+        "0110800500000000",                                     // another version
+        "0111123400000000",                                     // unknown request
+        "474554202F20485454502F312E300D0A",
+        "01",                                                   // cut short
+        "0111800300000000" + "312D31",
+    ];
+
+    [Theory]
+    [MemberData(nameof(Malformed))]
+    public void A_request_that_is_malformed_closes_its_connection_alone(string hex) => With("octopus", async stage =>
+    {
+        using var good = await stage.ImportAsync();
+        using (var bad = await UsbIpClient.ConnectAsync(stage.Server.Port))
+        {
+            await bad.SendAsync(Convert.FromHexString(hex));
+            if (hex.Length is 2 or 22)
+                bad.Dispose();
+            else
+                Assert.True(await bad.IsClosedAsync());
+        }
+        await stage.WaitAsync(() => stage.Told.Exists(happened => happened.Kind == UsbIpEventKind.Dropped));
+        Assert.Equal(18, (await good.ControlAsync(GetDevice)).Length);
+    });
+
+    public static TheoryData<string> MalformedCommands =>
+    [
+        "00000005" + "00000001" + "DDDDDDDD" + "00000001" + "00000000" + "00000000" + "00000012" + "0000000000000000" + "00000000" + GetDevice,   // unknown command
+        "00000001" + "00000001" + "00770077" + "00000001" + "00000000" + "00000000" + "00000012" + "0000000000000000" + "00000000" + GetDevice,   // another device
+        "00000001" + "00000001" + "DDDDDDDD" + "00000002" + "00000000" + "00000000" + "00000012" + "0000000000000000" + "00000000" + GetDevice,   // direction 2
+        "00000001" + "00000001" + "DDDDDDDD" + "00000001" + "00000010" + "00000000" + "00000012" + "0000000000000000" + "00000000" + GetDevice,   // endpoint 16
+        "00000001" + "00000001" + "DDDDDDDD" + "00000000" + "00000002" + "00000000" + "00100001" + "0000000000000000" + "00000000" + GetDevice,   // over 1 MiB
+        "00000001" + "00000001" + "DDDDDDDD" + "00000001" + "00000000" + "00000000" + "FFFFFFFF" + "0000000000000000" + "00000000" + GetDevice,
+        "00000001" + "00000001" + "DDDDDDDD" + "00000001" + "00000001" + "00000000" + "00000012" + "0000000000000003" + "00000000" + GetDevice,   // isochronous
+        "00000001" + "00000001" + "DDDDDDDD" + "00000001" + "00000000" + "00000000" + "00000011" + "0000000000000000" + "00000000" + GetDevice,   // buffer too small
+    ];
+
+    [Theory]
+    [MemberData(nameof(MalformedCommands))]
+    public void A_command_that_is_malformed_closes_its_connection_alone(string hex) => With("two-octopuses", async stage =>
+    {
+        using var good = await UsbIpClient.ImportAsync(stage.Server.Port, "1-1.2");
+        using var bad = await UsbIpClient.ImportAsync(stage.Server.Port, "1-1.1");
+        await bad.SendAsync(Convert.FromHexString(hex.Replace("DDDDDDDD", $"{bad.DeviceId:X8}", StringComparison.Ordinal)));
+        Assert.True(await bad.IsClosedAsync());
+        Assert.Equal(UsbIpEventKind.Dropped, stage.Told.Find(happened => happened.Text.Contains("closed", StringComparison.Ordinal))?.Kind);
+        Assert.Equal(18, (await good.ControlAsync(GetDevice)).Length);
+        using var again = await UsbIpClient.ImportAsync(stage.Server.Port, "1-1.1");
+    });
+
+    [Fact]
+    public void Noise_after_an_import_harms_nobody() => With("two-octopuses", async stage =>
+    {
+        using var good = await UsbIpClient.ImportAsync(stage.Server.Port, "1-1.2");
+        var dice = new Random(4711);
+        for (var round = 0; round < 40; round++)
+        {
+            using var bad = await UsbIpClient.ImportAsync(stage.Server.Port, "1-1.1");
+            var noise = new byte[dice.Next(1, 400)];
+            dice.NextBytes(noise);
+            if (round % 2 == 0)
+                Convert.FromHexString($"0000000100000001{bad.DeviceId:X8}0000000{round % 4 / 2}0000000{dice.Next(3)}000000000000{noise.Length:X4}").AsSpan(0, Math.Min(28, noise.Length)).CopyTo(noise);
+            await bad.SendAsync(noise);
+            bad.Dispose();
+            await stage.WaitAsync(() => stage.Told.FindLast(happened => happened.Port == "1-1.1")?.Kind != UsbIpEventKind.Imported);
+        }
+        Assert.Equal(18, (await good.ControlAsync(GetDevice)).Length);
+    });
+
+    [Fact]
+    public void More_transfers_than_any_kernel_sends_close_the_connection() => With("octopus", async stage =>
+    {
+        using var client = await stage.ImportAsync();
+        for (var i = 0; i < 1025; i++)
+            await client.SubmitAsync(BulkIn, 64);
+        Assert.True(await client.IsClosedAsync());
+        Assert.Contains(stage.Told, happened => happened.Text.Contains("1024 transfers", StringComparison.Ordinal));
+    });
+
+    [Fact]
+    public void A_client_that_takes_no_answer_is_not_kept() => With("octopus", async stage =>
+    {
+        using var client = await stage.ImportAsync();
+        var unlinks = Convert.FromHexString(string.Concat(Enumerable.Repeat($"0000000200000001{client.DeviceId:X8}" + new string('0', 72), 1000)));
+        // Until the buffers of both sides are full, and then some.
+        await Assert.ThrowsAnyAsync<System.Net.Sockets.SocketException>(async () =>
+        {
+            for (var i = 0; i < 1000; i++)
+                await client.SendAsync(unlinks);
+        });
+        Assert.Contains(stage.Told, happened => happened.Text.Contains("answers", StringComparison.Ordinal));
+    });
+
+    [Fact]
+    public void A_port_that_is_taken_is_a_fault_with_a_remedy() => With("octopus", stage =>
+    {
+        Assert.Equal("usbip-port", Assert.Throws<FlashException>(() => UsbIpServer.Start(stage.Printer, stage.Server.Port, _ => { })).Code);
+        return Task.CompletedTask;
+    });
+
+    [Fact]
+    public void Any_header_is_either_refused_or_understood_as_it_was_meant() =>
+        Gen.Select(Gen.Byte.Array[48], Gen.UInt[0, 3], Gen.UInt[0, 2], Gen.UInt[0, 17], Gen.UInt[0, (1 << 20) + 2], Gen.Bool).Sample((noise, command, direction, endpoint, length, tame) =>
+        {
+            if (tame)
+            {
+                foreach (var (at, value) in new[] { (0, command), (12, direction), (16, endpoint), (24, length), (32, 0u) })
+                    System.Buffers.Binary.BinaryPrimitives.WriteUInt32BigEndian(noise.AsSpan(at), value);
+            }
+            UsbIpCommand parsed;
+            try
+            {
+                parsed = UsbIpWire.ParseCommand(noise);
+            }
+            catch (InvalidDataException)
+            {
+                return;
+            }
+            var hex = Convert.ToHexString(noise);
+            Assert.Equal(hex[8..24], $"{parsed.Sequence:X8}{parsed.DeviceId:X8}");
+            if (parsed.Unlinks is { } unlinked)
+            {
+                Assert.Equal(("00000002", hex[40..48]), (hex[..8], $"{unlinked:X8}"));
+                return;
+            }
+            Assert.Equal("00000001", hex[..8]);
+            Assert.InRange(parsed.Length, 0, 1 << 20);
+            Assert.Equal(hex[24..40], $"0000000{(parsed.IsIn ? 1 : 0)}{parsed.Endpoint:X8}");
+            Assert.Equal(hex[48..56], $"{parsed.Length:X8}");
+            Assert.Equal(hex[80..], Convert.ToHexString([parsed.Setup.RequestType, parsed.Setup.Request,
+                (byte)parsed.Setup.Value, (byte)(parsed.Setup.Value >> 8), (byte)parsed.Setup.Index, (byte)(parsed.Setup.Index >> 8), (byte)parsed.SetupLength, (byte)(parsed.SetupLength >> 8)]));
+            Assert.True(parsed.Endpoint != 0 || parsed.SetupLength <= parsed.Length);
+        }, iter: 20_000);
+
+    private static async Task<(int Status, int Length)> WriteAsync(UsbIpClient client)
+    {
+        var (status, length, _) = await client.AnswerAsync(await client.SubmitAsync(BulkOut, Identify.Length, Identify));
+        return (status, length);
+    }
+}
