@@ -15,6 +15,9 @@ internal sealed class Rig : IHardware, IAsyncDisposable
     /// <summary>Stories of half a minute are told faster; the kernel's own work takes as long as it takes, so not much faster.</summary>
     private const double Pace = 4;
 
+    /// <summary>No story takes so long; one that hangs shall not take the others with it.</summary>
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(15);
+
     private readonly VirtualPrinter _printer;
     private readonly UsbIpServer _server;
     private readonly VhciAttacher _attacher;
@@ -42,7 +45,7 @@ internal sealed class Rig : IHardware, IAsyncDisposable
             var printer = VirtualPrinter.Create(scenario, time, faults);
             await using var rig = new Rig(printer);
             await rig.SettleAsync();
-            await tell(printer, rig);
+            await tell(printer, rig).WaitAsync(Limit, time);
             return true;
         });
     }

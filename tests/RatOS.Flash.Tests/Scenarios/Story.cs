@@ -35,7 +35,8 @@ internal sealed class Story
 
     public static void Of(string scenario, Faultiness faults, Func<Story, Task> tell)
     {
-        if (Rig.IsHere)
+        // Boards on a wire have nothing of USB.
+        if (Rig.IsHere && Scenario.Find(scenario).Boards.All(board => !board.IsUart))
         {
             Rig.Run(scenario, faults, (printer, rig) => tell(new Story(printer, rig)));
             return;
