@@ -44,7 +44,7 @@ internal sealed class Rig : IHardware, IAsyncDisposable
         {
             var printer = VirtualPrinter.Create(scenario, time, faults);
             await using var rig = new Rig(printer);
-            await rig.SettleAsync();
+            await rig.CatchUpAsync();
             await tell(printer, rig).WaitAsync(Limit, time);
             return true;
         });
@@ -80,15 +80,19 @@ internal sealed class Rig : IHardware, IAsyncDisposable
             throw _attaching.Exception;
     }
 
-    /// <summary>The story begins when the kernel has everything that the virtual printer has.</summary>
-    private async Task SettleAsync()
+    /// <summary>Waits until the kernel lists just what the virtual printer has on USB.</summary>
+    public async Task CatchUpAsync()
     {
-        var expected = _printer.Look().Devices.Where(device => device.Usb is { } && _printer.Scenario.Strangers.All(stranger => stranger.Port != device.Port))
-            .Select(device => device.Port).ToHashSet(StringComparer.Ordinal);
-        var seen = await _hardware.WaitForAsync(list => Named(list).Devices.Count(device => expected.Contains(device.Port)) == expected.Count ? list : null,
-            TimeSpan.FromSeconds(120), _printer.Time, CancellationToken.None);
-        Assert.True(seen is not null, $"the kernel never listed {string.Join(", ", expected)}, but {string.Join(", ", _hardware.Look().Devices)}");
+        var seen = await _hardware.WaitForAsync(list => Known(Named(list)).SetEquals(Expected()) ? list : null, TimeSpan.FromSeconds(120), _printer.Time, CancellationToken.None);
+        Assert.True(seen is not null, $"the kernel never listed {string.Join(", ", Expected())}, but {string.Join(", ", _hardware.Look().Devices)}");
     }
+
+    private HashSet<(string, UsbId?)> Expected() => Known(_printer.Look() with
+    {
+        Devices = [.. _printer.Look().Devices.Where(device => device.Usb is not null && _printer.Scenario.Strangers.All(stranger => stranger.Port != device.Port))],
+    });
+
+    private static HashSet<(string, UsbId?)> Known(DeviceList list) => [.. list.Devices.Select(device => (device.Port, device.Usb))];
 
     private DeviceList Named(DeviceList list)
     {

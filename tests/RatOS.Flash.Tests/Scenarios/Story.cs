@@ -48,6 +48,14 @@ internal sealed class Story
         });
     }
 
+    /// <summary>Lets time pass, and the kernel catch up with the boards.</summary>
+    public async Task PassAsync(TimeSpan time)
+    {
+        await Task.Delay(time, Time);
+        if (Hardware is Rig rig)
+            await rig.CatchUpAsync();
+    }
+
     /// <summary>What this printer's Klipper would build for the board.</summary>
     public FirmwareImage Build(VirtualBoard board) => FirmwareImage.Parse(board.BuildFirmware(), "klipper.bin");
 
