@@ -46,11 +46,11 @@ public sealed class LinuxHardware : IHardware, IDisposable
     /// <summary>Klipper's host process on this computer, as a person would name it; null where none runs.</summary>
     public static string? RunningKlipper() => Holders.Running("klippy.py");
 
+    /// <remarks>As of the last announcement: reading sysfs waits for a device that is at work, so nobody who asks here reads it.</remarks>
     public DeviceList Look()
     {
         lock (_gate)
         {
-            LookAgain();
             return _list;
         }
     }
@@ -126,7 +126,6 @@ public sealed class LinuxHardware : IHardware, IDisposable
 
     private SysDevice Current(Device device)
     {
-        Look();
         lock (_gate)
         {
             return _stays.Values.FirstOrDefault(stay => stay.Device.Device.Port == device.Port && stay.Number == device.Number).Device
@@ -134,27 +133,26 @@ public sealed class LinuxHardware : IHardware, IDisposable
         }
     }
 
-    private void LookAgain()
+    /// <summary>Reads what is there now.</summary>
+    internal void LookAgain()
     {
-        lock (_gate)
+        lock (_looking)
         {
+            var found = _sysfs.Scan().Concat(NamedPorts()).ToList();
             var stays = new Dictionary<string, (int Number, SysDevice Device)>(StringComparer.Ordinal);
-            var isPending = false;
-            foreach (var found in _sysfs.Scan().Concat(NamedPorts()))
-            {
-                if (found.IsReady || IsOverdue(found))
-                    stays[found.Stay] = (_stays.TryGetValue(found.Stay, out var before) ? before.Number : ++_number, found);
-                else
-                    isPending = true;
-            }
-            _stays = stays;
-            if (isPending)
+            foreach (var device in found.Where(device => device.IsReady || IsOverdue(device)))
+                stays[device.Stay] = (_stays.TryGetValue(device.Stay, out var before) ? before.Number : ++_number, device);
+            if (stays.Count < found.Count)
                 _again.Change(Patience, Timeout.InfiniteTimeSpan);
             else
                 _firstSeen.Clear();
             ImmutableArray<Device> devices = [.. stays.Values.Select(stay => stay.Device.Device with { Number = stay.Number }).OrderBy(device => device.Port, StringComparer.Ordinal)];
-            if (_list.Generation == 0 || !devices.SequenceEqual(_list.Devices))
-                Changed(new DeviceList(_list.Generation + 1, devices));
+            lock (_gate)
+            {
+                _stays = stays;
+                if (_list.Generation == 0 || !devices.SequenceEqual(_list.Devices))
+                    Changed(new DeviceList(_list.Generation + 1, devices));
+            }
         }
     }
 
