@@ -19,6 +19,7 @@ public sealed class LinuxHardware : IHardware, IDisposable
     private readonly Sysfs _sysfs;
     private readonly Uevents _events;
     private readonly ITimer _again;
+    private readonly Lock _looking = new();   // one look at a time, outside of the gate
     private readonly Lock _gate = new();
     private readonly List<(long Generation, TaskCompletionSource<DeviceList> Waiter)> _waiters = [];
     private readonly Dictionary<string, long> _firstSeen = [];   // stays that are not ready yet
