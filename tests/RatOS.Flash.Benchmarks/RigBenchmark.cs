@@ -45,7 +45,74 @@ internal static class RigBenchmark
                 + $"{Median(theirs, run => run.Transfers) / (size / 1024.0):0.0}, {Median(ours, run => run.Transfers) / (size / 1024.0):0.0} | "
                 + $"{(theirs.TrueForAll(run => run.IsRight) ? "no" : "WRONG")}, {(ours.TrueForAll(run => run.IsRight) ? "yes" : "WRONG")} | +{Median(ours, run => run.Total - run.Dfu):0.0} s |"));
         }
-        return isGood;
+        return isGood & Seen();
+    }
+
+    /// <summary>How long after the kernel's and udev's last announcement of a board it is listed here, beside the whole of its enumeration.</summary>
+    private static bool Seen()
+    {
+        var (delays, enumerations) = (new List<double>(), new List<double>());
+        for (var round = 0; round < Rounds; round++)
+        {
+            var time = new VirtualTime { IsLive = true };
+            time.Run(async () =>
+            {
+                var (announced, attached) = (0L, 0L);
+                using var events = new Uevents(() => Volatile.Write(ref announced, TimeProvider.System.GetTimestamp()));
+                await using var board = await Attached.CreateAsync(Scenario.Find("octopus"), null, () => attached = TimeProvider.System.GetTimestamp(), UsbId.Klipper, time);
+                var seen = TimeProvider.System.GetTimestamp();
+                delays.Add(Math.Max(0, TimeProvider.System.GetElapsedTime(Volatile.Read(ref announced), seen).TotalMilliseconds));
+                enumerations.Add(TimeProvider.System.GetElapsedTime(attached, seen).TotalMilliseconds);
+                return true;
+            });
+        }
+        var (delay, enumeration) = (delays.Order().ElementAt(Rounds / 2), enumerations.Order().ElementAt(Rounds / 2));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"\nFrom the last announcement of a board until it is listed: {delay:0.0} ms, {delay / enumeration:0.00} of its enumeration of {enumeration:0} ms (at most 0.10)."));
+        return delay / enumeration <= 0.1;
+    }
+
+    /// <summary>One virtual printer whose boards are in this computer's kernel.</summary>
+    private sealed class Attached : IAsyncDisposable
+    {
+        private readonly UsbIpServer _server;
+        private readonly VhciAttacher _attacher;
+        private readonly CancellationTokenSource _over = new();
+        private readonly LinuxHardware _hardware;
+        private readonly Task _attaching;
+
+        private Attached(VirtualPrinter printer, Action attached)
+        {
+            Printer = printer;
+            _hardware = new LinuxHardware(printer.Time);
+            _server = UsbIpServer.Start(printer, 0, static _ => { });
+            _attacher = new VhciAttacher(printer, _server.Port, _ => attached());
+            _attaching = _attacher.RunAsync(_over.Token);
+        }
+
+        public VirtualPrinter Printer { get; }
+
+        public Device Device { get; private set; } = null!;
+
+        /// <param name="attached">Called when the kernel was given the device.</param>
+        /// <param name="id">What is waited for.</param>
+        public static async Task<Attached> CreateAsync(Scenario scenario, Faultiness? faults, Action attached, UsbId id, VirtualTime time)
+        {
+            var board = new Attached(VirtualPrinter.Create(scenario, time, faults), attached);
+            board.Device = await board._hardware.WaitForAsync(seen => seen.Devices.FirstOrDefault(found => found.Usb == id), TimeSpan.FromSeconds(60), time, CancellationToken.None)
+                ?? throw new InvalidOperationException("the kernel never listed the board");
+            return board;
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await _over.CancelAsync();
+            await _attaching.ContinueWith(static _ => { }, TaskScheduler.FromCurrentSynchronizationContext());
+            _attacher.Detach();
+            await _server.DisposeAsync();
+            _hardware.Dispose();
+            _over.Dispose();
+        }
     }
 
     private static Run Flash(Mode mode, string tool, bool isOurs, string folder, out int size)
@@ -60,23 +127,15 @@ internal static class RigBenchmark
                 ProgramTime = TimeSpan.Zero,
                 Sectors = [.. octopus.Boards[0].Chip.Sectors.Select(sector => sector with { EraseTime = TimeSpan.Zero })],
             };
-            var printer = VirtualPrinter.Create(
-                octopus with { Boards = [octopus.Boards[0] with { Chip = chip }] }, time, mode.PollTimes ? null : new Faultiness { PollTime = TimeSpan.Zero });
-            var board = printer.Boards[0];
+            await using var attached = await Attached.CreateAsync(
+                octopus with { Boards = [octopus.Boards[0] with { Chip = chip }] }, mode.PollTimes ? null : new Faultiness { PollTime = TimeSpan.Zero }, static () => { }, UsbId.StmDfu, time);
+            var board = attached.Printer.Boards[0];
             var image = board.BuildFirmware();
             bytes = image.Length;
             await File.WriteAllBytesAsync($"{folder}/klipper.bin", image);
-
-            await using var server = UsbIpServer.Start(printer, 0, static _ => { });
-            using var over = new CancellationTokenSource();
-            var attacher = new VhciAttacher(printer, server.Port, static _ => { });
-            var attaching = attacher.RunAsync(over.Token);
-            using var hardware = new LinuxHardware(time);
-            var device = await hardware.WaitForAsync(seen => seen.Devices.FirstOrDefault(found => found.Usb == UsbId.StmDfu), TimeSpan.FromSeconds(60), time, over.Token)
-                ?? throw new InvalidOperationException("the kernel never listed the board");
             var arguments = isOurs
-                ? $"flash btt-octopus-11 --port {device.Port} --firmware {folder}/klipper.bin --yes --log /dev/null"
-                : $"-d 0483:df11 -p {device.Port} -a 0 -s 0x{Start:x8}:leave -D {folder}/klipper.bin";
+                ? $"flash btt-octopus-11 --port {attached.Device.Port} --firmware {folder}/klipper.bin --yes --log /dev/null"
+                : $"-d 0483:df11 -p {attached.Device.Port} -a 0 -s 0x{Start:x8}:leave -D {folder}/klipper.bin";
             using var process = Process.Start(new ProcessStartInfo(tool, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false })!;
             var said = Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
             await process.WaitForExitAsync();
@@ -84,10 +143,7 @@ internal static class RigBenchmark
             if (isOurs && process.ExitCode != 0)
                 throw new InvalidOperationException(string.Concat(await said));
             var (first, last) = board.RomAsked ?? throw new InvalidOperationException("the board is still in its ROM: " + string.Concat(await said));
-            await over.CancelAsync();
-            await attaching.ContinueWith(static _ => { }, TaskScheduler.FromCurrentSynchronizationContext());
-            attacher.Detach();
-            return new Run((last - first).TotalSeconds, (end - first).TotalSeconds, printer.Transfers, board.Flash.Read(Start, image.Length).SequenceEqual(image));
+            return new Run((last - first).TotalSeconds, (end - first).TotalSeconds, attached.Printer.Transfers, board.Flash.Read(Start, image.Length).SequenceEqual(image));
         });
         size = bytes;
         return run;

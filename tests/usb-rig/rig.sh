@@ -8,7 +8,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 cache=$here/../../artifacts/usb-rig
 
 modules="vhci-hcd cdc-acm usbmon vcan can-raw gs_usb 9p 9pnet_virtio virtio_pci"
-packages="udev,kmod,dfu-util,usbip,can-utils,iproute2,libusb-1.0-0,busybox,bash,coreutils,util-linux,mount,sed,grep,procps,libssl3,zlib1g,libstdc++6,libgcc-s1,base-files,base-passwd"
+packages="udev,kmod,dfu-util,usbip,can-utils,iproute2,libusb-1.0-0,busybox,bash,coreutils,diffutils,util-linux,mount,sed,grep,procps,libssl3,zlib1g,libstdc++6,libgcc-s1,base-files,base-passwd"
 
 give_up() {
   echo "usb-rig: skipped: $1"
@@ -41,7 +41,7 @@ build() {
   # No maintainer script runs, so another machine's architecture needs nothing special.
   mmdebstrap --quiet --variant=extract --architectures="$arch" --include="$packages,$kernel" "$suite" "$guest/root.tar"
   mkdir "$root"
-  tar -xf "$guest/root.tar" -C "$root" --exclude=./usr/share/{doc,man,locale,info,i18n,hwdata} --exclude=./usr/lib/*/gconv --exclude=./dev
+  tar -xf "$guest/root.tar" -C "$root" --exclude=./usr/share/{doc,man,locale,info,i18n,hwdata} --exclude=./usr/lib/*/gconv --exclude='./usr/*/python3*' --exclude=./dev
   version=$(basename "$root"/lib/modules/*)
   depmod -b "$root" "$version"
   # The few modules that are needed, with what they need.
@@ -96,7 +96,7 @@ run() {
     -kernel "$guest/kernel" -initrd "$guest/initrd" -chardev "file,id=console,path=$console" -serial chardev:console \
     -virtfs "local,path=$folder,mount_tag=rig,security_model=none,readonly=on" </dev/null &
   local machine_id=$!
-  tail -n +1 -f --pid="$machine_id" "$console" | tr -d '\r' | sed -u '/^usb-rig: ended with/d'
+  tail -n +1 -f --pid="$machine_id" "$console" | sed -u 's/\r$//; /^usb-rig: ended with/d'
   wait "$machine_id" || true
   status=$(tr -d '\r' <"$console" | sed -n 's/^usb-rig: ended with \([0-9]*\)$/\1/p')
   [ -n "$status" ] || echo "usb-rig: the guest did not end by itself within $seconds s"

@@ -8,6 +8,7 @@ check() {
   local name=$1
   shift
   count=$((count + 1))
+  : >/tmp/said
   if "$@"; then
     echo "ok $count - $name"
   else

@@ -19,7 +19,7 @@ cp "artifacts/$rid/ratos-flash" "artifacts/$rid/99-ratos-flash.rules" tests/usb-
 # What the virtual printer's Klipper would build is what stands in its flash after a virtual flash.
 artifacts/linux-x64/ratos-flash flash octopus --virtual --folder "$stage/made" --json --log /dev/null >"$stage/made.json"
 size=$(sed -n 's/.*"event":"result".*"size":\([0-9]*\).*/\1/p' "$stage/made.json")
-tail -c +32769 "$stage/made/octopus.flash.bin" | head -c "$size" >"$stage/klipper.bin"
+dd if="$stage/made/octopus.flash.bin" of="$stage/klipper.bin" iflag=skip_bytes,count_bytes skip=32768 count="$size" status=none
 [ "$(stat -c %s "$stage/klipper.bin")" = "$size" ]
 
 printf '#!/bin/sh\nbash /rig/scenarios.sh\n' >"$stage/run"

@@ -78,6 +78,16 @@ public sealed class LinuxHardwareTests
     }
 
     [Fact]
+    public void A_board_whose_driver_never_came_is_listed_without_a_port()
+    {
+        using var tree = new SysfsTree().WithUdev();
+        tree.Plug("1-1", "1d50:614e", 5, "one", driver: null);
+        tree.Finish("c189:4", longAgo: true);
+        using var hardware = Of(tree);
+        Assert.Null(Assert.Single(Look(hardware).Devices).Node);
+    }
+
+    [Fact]
     public async Task What_udev_never_finishes_is_listed_all_the_same()
     {
         using var tree = new SysfsTree().WithUdev();

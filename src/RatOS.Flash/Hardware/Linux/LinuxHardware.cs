@@ -7,13 +7,10 @@ namespace RatOS.Flash.Hardware.Linux;
 /// </summary>
 /// <remarks>
 /// A device is listed when its driver and udev are done with it, so that it can be opened with its final permissions; what udev does not finish within
-/// <see cref="Patience"/> is listed all the same.
+/// <see cref="Sysfs.Patience"/> is listed all the same.
 /// </remarks>
 public sealed class LinuxHardware : IHardware, IDisposable
 {
-    // udev takes tens of milliseconds; a driver that has to be loaded first, a second.
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
-
     private readonly TimeProvider _time;
     private readonly ImmutableArray<string> _namedPorts;
     private readonly Sysfs _sysfs;
@@ -144,7 +141,7 @@ public sealed class LinuxHardware : IHardware, IDisposable
             foreach (var device in found.Where(device => device.IsReady || IsOverdue(device)))
                 stays[device.Stay] = (_stays.TryGetValue(device.Stay, out var before) ? before.Number : ++_number, device);
             if (stays.Count < found.Count)
-                _again.Change(Patience, Timeout.InfiniteTimeSpan);
+                _again.Change(Sysfs.Patience, Timeout.InfiniteTimeSpan);
             else
                 _firstSeen.Clear();
             ImmutableArray<Device> devices = [.. stays.Values.Select(stay => stay.Device.Device with { Number = stay.Number }).OrderBy(device => device.Port, StringComparer.Ordinal)];
@@ -172,7 +169,7 @@ public sealed class LinuxHardware : IHardware, IDisposable
     {
         if (!_firstSeen.TryGetValue(found.Stay, out var since))
             _firstSeen[found.Stay] = since = TimeProvider.System.GetTimestamp();
-        return TimeProvider.System.GetElapsedTime(since) >= Patience;
+        return TimeProvider.System.GetElapsedTime(since) >= Sysfs.Patience;
     }
 
     private IEnumerable<SysDevice> NamedPorts() =>
