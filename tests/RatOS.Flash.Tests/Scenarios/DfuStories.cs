@@ -150,6 +150,7 @@ public sealed class DfuStories
         Assert.Equal(VirtualPrinter.HostVersion, story.Board.RunningFirmware?.Version);
     });
 
+    [VirtualOnly("a dozen flashes, and nothing of a kernel in them")]
     [Fact]
     public void Poll_times_that_lie_change_nothing()
     {

@@ -67,6 +67,7 @@ public sealed class RigStories
             await using (var thief = await story.Hardware.OpenUsbAsync(story.Hardware.Look().Devices.Single(device => device.Usb == UsbId.Klipper)))
             {
                 await thief.ClaimAsync(0, 0);
+                await KlipperAsync(story, hasPort: false);
                 var report = await story.FailedAsync("octopus", "port-held", BoardCondition.Unchanged);
                 Assert.Contains("usbfs", report.Fault!.Cause, StringComparison.Ordinal);
             }
@@ -90,6 +91,7 @@ public sealed class RigStories
                 Assert.True((await usb.BulkAsync(0x81, answer, TimeSpan.FromSeconds(10))).IsOk);
                 Assert.Equal(0x11, answer[1]);   // the next sequence number that it expects
             }
+            await KlipperAsync(story, hasPort: true);
             await story.FlashedAsync("octopus");
         });
     }
@@ -136,6 +138,9 @@ public sealed class RigStories
             seen => seen.Devices.FirstOrDefault(device => device.Usb == UsbId.StmDfu), TimeSpan.FromSeconds(60), story.Time, CancellationToken.None));
         story.Board.Boot0 = false;
     }
+
+    private static async Task KlipperAsync(Story story, bool hasPort) => Assert.NotNull(await story.Hardware.WaitForAsync(
+        seen => seen.Devices.FirstOrDefault(device => device.Usb == UsbId.Klipper && device.Node is not null == hasPort), TimeSpan.FromSeconds(60), story.Time, CancellationToken.None));
 
     private static async Task<(int Exit, string Said)> DfuUtilAsync(Story story, string arguments)
     {
