@@ -126,6 +126,31 @@ public sealed class CutStories
         }
     }
 
+    /// <summary>Everything behind a hub drops at once and returns, at any moment of a flash of three boards.</summary>
+    [VirtualOnly("hundreds of flashes")]
+    [Fact]
+    public void A_hub_that_drops_at_any_moment_and_returns_does_not_end_the_flash()
+    {
+        for (var moment = TimeSpan.FromSeconds(0.601); moment < TimeSpan.FromSeconds(12); moment += TimeSpan.FromSeconds(0.037))
+        {
+            Story.Of("voron", async story =>
+            {
+                story.Time.Schedule(moment, () =>
+                {
+                    foreach (var board in story.Printer.Boards)
+                        board.Unplug();
+                });
+                story.Time.Schedule(moment + TimeSpan.FromSeconds(4), () =>
+                {
+                    foreach (var board in story.Printer.Boards)
+                        board.Plug();
+                });
+                var report = await story.FlashAsync("octopus", "ebb42", "octopus-pro");
+                Story.CheckAfterDrop(report, $"{moment}");
+            });
+        }
+    }
+
     /// <summary>
     /// Power fails at any transfer and returns; then the same flash is started again, after BOOT0 or a double reset where a person is needed. In the end
     /// the board runs; and where the chip or Katapult can see that there is no firmware, nobody has to touch it.
