@@ -132,7 +132,7 @@ public sealed class VhciAttacher
             var free = Status().Where(row => row is { Hub: "hs", State: Free }).Select(row => row.Port).ToList();
             if (!_ports.ContainsKey(port) && free.Except(_ports.Values).ToList() is [var first, ..])
                 _ports[port] = first;
-            if (_ports.TryGetValue(port, out var number) && free.Contains(number))
+            if (_ports.TryGetValue(port, out var number) && free.Contains(number) && !IsListed(number))
                 return number;
             if (TimeProvider.System.GetElapsedTime(begin) > FreeLimit)
                 throw Faults.VhciBusy(port, FreeLimit.TotalSeconds, string.Join(", ", Status().Where(row => row.Hub == "hs").Select(row => $"{row.Port}: {row.State:000}")));
@@ -152,6 +152,13 @@ public sealed class VhciAttacher
             throw Faults.VhciMissing(_folder);
         }
     }
+
+    /// <summary>
+    /// The port may be free while the kernel's hub thread has not yet taken what was there off its list: a device that comes now would be taken for the
+    /// old one.
+    /// </summary>
+    private bool IsListed(int number) => Directory.EnumerateDirectories(_folder, "usb*")
+        .Any(bus => Directory.Exists(Path.Combine(bus, $"{Path.GetFileName(bus)[3..]}-{number + 1}")));
 
     /// <summary>The lines "hub port sta spd dev sockfd local_busid"; others, such as the first, are passed over.</summary>
     private static List<(string Hub, int Port, int State, string Name)> ParseStatus(string[] lines)

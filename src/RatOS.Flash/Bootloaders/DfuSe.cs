@@ -68,10 +68,12 @@ public sealed class DfuSe : Bootloader
         var descriptors = DfuDescriptors.Parse(usb.Configuration.Span);
         if (!descriptors.CanUpload)
             throw Faults.DfuDescriptor("it says that flash cannot be read back");
+        var names = new List<string>();
         foreach (var (alternate, nameIndex) in descriptors.Alternates)
         {
+            names.Add(await ReadStringAsync(usb, nameIndex));
             // EBB boards show the same string on three alternates: the first one is as good as any and the one every tool uses.
-            if (DfuMemoryMap.Parse(await ReadStringAsync(usb, nameIndex)) is not { IsInternalFlash: true } map)
+            if (DfuMemoryMap.Parse(names[^1]) is not { IsInternalFlash: true } map)
                 continue;
             var sectors = map.Areas.Where(area => area.IsFlash).Select(area => area.Sector).OrderBy(sector => sector.Address).ToImmutableArray();
             await usb.ClaimAsync(descriptors.Number, alternate);
@@ -81,7 +83,7 @@ public sealed class DfuSe : Bootloader
             await dfu.CheckReadableAsync();
             return dfu;
         }
-        throw Faults.DfuDescriptor("no alternate setting is called Internal Flash");
+        throw Faults.DfuDescriptor($"no alternate setting is called Internal Flash, but {string.Join(", ", names.Select(name => $"'{name}'"))}");
     }
 
     /// <summary>
@@ -296,6 +298,8 @@ public sealed class DfuSe : Bootloader
             var transfer = await usb.ControlAsync(new UsbSetup(0x80, 6, (ushort)(0x0300 | index), 0x0409), bytes, TransferTimeout);
             // Two header bytes, then UTF-16. F42x claims more than it sends; that it is always so only a second look shows.
             var length = transfer.IsOk ? Math.Min(transfer.Length, bytes[0]) : 0;
+            if (!transfer.IsOk && tries == 3)
+                throw Faults.DfuDescriptor($"its text {index} cannot be read ({transfer.Status})");
             if ((transfer.IsOk && length == bytes[0]) || tries == 3)
                 return length <= 2 ? "" : Encoding.Unicode.GetString(bytes, 2, (length - 2) & ~1);
         }

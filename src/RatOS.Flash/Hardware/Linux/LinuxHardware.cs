@@ -108,9 +108,9 @@ public sealed class LinuxHardware : IHardware, IDisposable
                 port.SetMode(device, new SerialMode(baud));
                 port.SetReady(device, false);
             }
-            catch (DeviceGoneException)
+            catch (Exception reset) when (reset is DeviceGoneException or FlashException { Code: "port-unusable" })
             {
-                // It left before the last word: what was wanted. Whether it left is seen on the bus.
+                // It reset before it answered the last word: what was wanted. Whether it left is seen on the bus.
             }
             return true;
         });
