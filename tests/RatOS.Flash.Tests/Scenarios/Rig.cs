@@ -1,3 +1,4 @@
+using RatOS.Flash.Firmware;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Hardware.Linux;
 using RatOS.Flash.Virtual;
@@ -12,11 +13,23 @@ namespace RatOS.Flash.Tests.Scenarios;
 /// <remarks>In the guest of tests/usb-rig, where <c>RATOS_FLASH_RIG=1</c>.</remarks>
 internal sealed class Rig : IHardware, IAsyncDisposable
 {
-    /// <summary>Stories of half a minute are told faster; the kernel's own work takes as long as it takes, so not much faster.</summary>
-    private const double Pace = 4;
+    /// <summary>Stories are told faster; the kernel's own work takes as long as it takes, in software emulation ten times as long, so not much faster.</summary>
+    private const double Pace = 2;
 
     /// <summary>No story takes so long; one that hangs shall not take the others with it.</summary>
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(15);
+
+    /// <summary>The compiler's work is not the story's: one flash in memory, before the first clock runs.</summary>
+    private static readonly Lazy<bool> WarmUp = new(() =>
+    {
+        VirtualTime.Run(async time =>
+        {
+            var printer = VirtualPrinter.Create("voron", time);
+            var requests = printer.PrinterBoards.Zip(printer.Boards, (known, board) => new FlashRequest(known, FirmwareImage.Parse(board.BuildFirmware(), "klipper.bin"))).ToList();
+            await new Flasher(printer, printer.Klippy, time, static _ => ValueTask.CompletedTask).FlashAsync(requests, CancellationToken.None);
+        });
+        return true;
+    });
 
     private readonly VirtualPrinter _printer;
     private readonly UsbIpServer _server;
@@ -39,6 +52,7 @@ internal sealed class Rig : IHardware, IAsyncDisposable
 
     public static void Run(string scenario, Faultiness faults, Func<VirtualPrinter, Rig, Task> tell)
     {
+        Assert.True(WarmUp.Value);
         var time = new VirtualTime { IsLive = true, Pace = Pace };
         time.Run(async () =>
         {
