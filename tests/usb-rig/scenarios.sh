@@ -84,7 +84,7 @@ serve_no_more
 check "and the flash holds the firmware" holds_firmware octopus-katapult octopus
 
 serve two-octopuses /sys/bus/usb/devices/1-2
-udevadm wait --timeout=60 /dev/ttyACM0 /dev/ttyACM1
+udevadm wait --timeout=60 /dev/serial/by-path/platform-vhci_hcd.0-usb-0:1:1.0 /dev/serial/by-path/platform-vhci_hcd.0-usb-0:2:1.0
 check "of two equal boards with one serial neither is guessed" refused boards-alike "\-\-port" pi dialout,plugdev flash btt-octopus-11 --firmware /rig/klipper.bin
 check "the one that was named is flashed" as pi dialout,plugdev flash btt-octopus-11 --port 1-2 --firmware /rig/klipper.bin
 serve_no_more
