@@ -20,6 +20,12 @@ public sealed record PrinterBoard(string Name, Board Board)
     /// <summary>Known by its port alone: somebody named the port, or another board of this printer announces the same serial.</summary>
     public bool OnlyByPort { get; init; }
 
+    /// <summary>Who it is on CAN; null for a board that is not there. Its Klipper is then reached over <see cref="CanInterface"/>.</summary>
+    public CanUuid? CanUuid { get; init; }
+
+    /// <summary>The interface of its bus.</summary>
+    public string CanInterface { get; init; } = "can0";
+
     /// <summary>The version it runs, as Klipper last reported it.</summary>
     public string? RunningVersion { get; init; }
 }

@@ -97,6 +97,13 @@ public sealed class LinuxHardware : IHardware, IDisposable
         return new SerialLine(device, await worker.RunAsync(() => SerialPort.Open(device, mode)), _time);
     }
 
+    public async Task<CanPort> OpenCanAsync(Device device)
+    {
+        Current(device);
+        await Task.CompletedTask;
+        throw Faults.CanUnsupported("not yet");
+    }
+
     public async Task TouchAsync(Device device, int baud)
     {
         Current(device);
