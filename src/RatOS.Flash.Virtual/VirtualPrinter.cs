@@ -186,7 +186,7 @@ public sealed partial class VirtualPrinter : IHardware
             throw RatOS.Flash.Faults.NoPermission(
                 device.Node ?? $"{device}", "Add the udev rule for this id (99-ratos-flash.rules) and put the user into the groups plugdev and dialout.");
         }
-        var present = _present.FirstOrDefault(candidate => candidate.Device.IsSameStay(device) && (candidate.Function is not null || device.Usb is null))
+        var present = _present.FirstOrDefault(candidate => candidate.Device.IsSameStay(device) && (candidate.Function is not null || device.IsWired))
             ?? throw new DeviceGoneException(device.ToString());
         if (present.Function is not RomDfu && Klippy.IsRunning && present.Board is not null)
             throw RatOS.Flash.Faults.PortHeld(device.Node ?? device.Port, "Klipper (klippy.py, process 612)");

@@ -70,6 +70,9 @@ public readonly record struct CanUuid
             ? OfChip(chipId[..length]) : null;
     }
 
+    /// <summary>A number of 0..<paramref name="count"/>-1 that is always the same for this node.</summary>
+    internal int Fold(int count) => (int)(_value % (ulong)count);
+
     public void CopyTo(Span<byte> bytes)
     {
         BinaryPrimitives.WriteUInt32LittleEndian(bytes, (uint)_value);

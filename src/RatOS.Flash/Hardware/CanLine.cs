@@ -58,6 +58,17 @@ internal static class CanAdmin
         return nodes.ToImmutable();
     }
 
+    /// <summary>What keeps frames from getting through, as far as the controller has told; null while all is well.</summary>
+    public static FlashException? TroubleOf(CanPort port) => port.State switch
+    {
+        CanBusState.Off => Faults.CanBusOff(port.Device.Port),
+        CanBusState.NotAcknowledged => Faults.CanNotAcknowledged(port.Device.Port, port.Device.Can?.Bitrate),
+        _ => null,
+    };
+
+    /// <summary>A fault of the bus and not of a node: it may pass.</summary>
+    public static bool IsTrouble(FlashException fault) => fault.Code is "can-bus-off" or "can-not-acknowledged" or "can-down";
+
     private static CanFrame Encode(byte command, CanUuid uuid, params ReadOnlySpan<byte> rest)
     {
         Span<byte> data = stackalloc byte[CanFrame.MaxLength];
@@ -92,8 +103,6 @@ internal sealed class CanLine : ByteLine
         (_port, _uuid, _number, _time, _lastSign) = (port, uuid, number, time, time.GetTimestamp());
 
     public override Device Device => _port.Device;
-
-    public CanBusState State => _port.State;
 
     /// <summary>The id of what the host says to a node.</summary>
     public static int ToNode(byte number) => (number * 2) + 0x100;
