@@ -256,6 +256,7 @@ public sealed partial class VirtualBoard
             WasMassErased |= rom.WasMassErased;
             IllegalRequests = [.. IllegalRequests, .. rom.Illegal];
             _leavesIgnored = rom.LeavesIgnored;
+            RomAsked = rom.Asked ?? RomAsked;
         }
         if (_pending is not null)
             VirtualTime.Unschedule(_pending);

@@ -71,6 +71,9 @@ public sealed partial class VirtualBoard
     /// <summary>Requests to its ROM that no document allows.</summary>
     public ImmutableArray<string> IllegalRequests { get; private set; } = [];
 
+    /// <summary>From the first request to its ROM to the last one, by the printer's clock, in its latest stay there; null before it was in there.</summary>
+    public (TimeSpan First, TimeSpan Last)? RomAsked { get; private set; }
+
     /// <summary>The catalogue's entry, with the application start that its owner knows.</summary>
     public Board Board { get; }
 

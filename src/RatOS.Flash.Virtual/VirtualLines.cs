@@ -55,6 +55,7 @@ internal sealed class VirtualUsb : IUsbDevice
         return new UsbTransfer(answer.Status, fault?.Kind == TransferFaultKind.Short ? answer.Length / 2 : answer.Length);
     }
 
+    /// <summary>A bootloader has no other endpoint than 0, and what Klipper and Katapult say goes over their serial port.</summary>
     public ValueTask<UsbTransfer> BulkAsync(byte endpoint, Memory<byte> data, TimeSpan timeout) => ValueTask.FromResult(new UsbTransfer(UsbStatus.Stall, 0));
 
     /// <summary>Ends the transfer under way, as a host does that unlinks it: its caller gets a time-out at once.</summary>

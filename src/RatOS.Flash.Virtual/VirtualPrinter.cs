@@ -110,10 +110,12 @@ public sealed partial class VirtualPrinter : IHardware
 
     /// <summary>A printer at its story's beginning, with Klipper running.</summary>
     /// <exception cref="FlashException">No such scenario.</exception>
-    public static VirtualPrinter Create(string scenario, VirtualTime time, Faultiness? faults = null)
+    public static VirtualPrinter Create(string scenario, VirtualTime time, Faultiness? faults = null) => Create(Scenario.Find(scenario), time, faults);
+
+    /// <inheritdoc cref="Create(string, VirtualTime, Faultiness?)"/>
+    public static VirtualPrinter Create(Scenario scenario, VirtualTime time, Faultiness? faults = null)
     {
-        var found = Scenario.Find(scenario);
-        var printer = new VirtualPrinter(found, time, faults is null || faults == Faultiness.None ? found.Faults : faults);
+        var printer = new VirtualPrinter(scenario, time, faults is null || faults == Faultiness.None ? scenario.Faults : faults);
         foreach (var board in printer.Boards)
             board.Begin(board.Setup.State);
         printer.Settle();

@@ -5,6 +5,9 @@ using RatOS.Flash.Benchmarks;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Virtual;
 
+if (args is ["rig", var program])
+    return RigBenchmark.Measure(program) ? 0 : 1;
+
 // Figures as ratios beside a floor that no tool can go below on the same model. With `--binary PATH` the start of the published program too.
 var rows = new List<(string What, string Ours, string Beside, double Ratio, double Most)>();
 Add("DFU, F446: erase + write + read back", Measure("octopus"), Floors.Dfu(VirtualChip.F446, 0x0800_8000, Size("octopus")), "floor", 1.25);

@@ -16,8 +16,8 @@ public sealed class LinuxHardwareTests
         tree.Plug("2-1", "0483:df11", 4, "203739645542", interfaceClass: 0xFE, driver: null, product: "STM32  BOOTLOADER");
         tree.Plug("1-1", "1a40:0101", 2, deviceClass: 9, driver: "hub");
         using var hardware = Of(tree);
-        Assert.Equal(["1-1.3.2", "2-1"], hardware.Look().Devices.Select(device => device.Port));
-        var (klipper, dfu) = (hardware.Look().Devices[0], hardware.Look().Devices[1]);
+        Assert.Equal(["1-1.3.2", "2-1"], Look(hardware).Devices.Select(device => device.Port));
+        var (klipper, dfu) = (Look(hardware).Devices[0], Look(hardware).Devices[1]);
         Assert.Equal((UsbId.Klipper, "btt-octopus-11", "stm32f446xx", $"{tree.Dev}/ttyACM0", "cdc_acm", (ushort)0x0200),
             (klipper.Usb, klipper.Serial, klipper.Product, klipper.Node, klipper.Driver, klipper.Release));
         Assert.Equal((UsbId.StmDfu, "203739645542", "STM32  BOOTLOADER", null, null), (dfu.Usb, dfu.Serial, dfu.Product, dfu.Node, dfu.Driver));
@@ -31,8 +31,8 @@ public sealed class LinuxHardwareTests
         Wire("ttyS0", "0", "serial8250");
         Wire("ttyUSB0", null, "ch341-uart");
         using var hardware = Of(tree);
-        Assert.Equal(["ttyAMA0", "ttyUSB0"], hardware.Look().Devices.Select(device => device.Port));
-        Assert.All(hardware.Look().Devices, device => Assert.Null(device.Usb));
+        Assert.Equal(["ttyAMA0", "ttyUSB0"], Look(hardware).Devices.Select(device => device.Port));
+        Assert.All(Look(hardware).Devices, device => Assert.Null(device.Usb));
 
         void Wire(string name, string? type, string driver)
         {
@@ -51,14 +51,14 @@ public sealed class LinuxHardwareTests
         tree.Plug("1-1", "1d50:614e", 5, "one", "ttyACM0");
         tree.Plug("1-2", "1d50:614e", 6, "two", "ttyACM1");
         using var hardware = Of(tree);
-        var first = hardware.Look();
+        var first = Look(hardware);
         tree.Unplug("1-1");
         tree.Plug("1-1", "1d50:614e", 7, "one", "ttyACM0");
-        var second = hardware.Look();
+        var second = Look(hardware);
         Assert.True(second.Generation > first.Generation);
         Assert.False(second.Devices[0].IsSameStay(first.Devices[0]));
         Assert.True(second.Devices[1].IsSameStay(first.Devices[1]));
-        Assert.Equal(second.Generation, hardware.Look().Generation);
+        Assert.Equal(second.Generation, Look(hardware).Generation);
     }
 
     [Fact]
@@ -67,14 +67,24 @@ public sealed class LinuxHardwareTests
         using var tree = new SysfsTree().WithUdev();
         using var hardware = Of(tree);
         tree.Plug("1-1", "1d50:614e", 5, "one");
-        Assert.Empty(hardware.Look().Devices);
+        Assert.Empty(Look(hardware).Devices);
         tree.Finish("c189:4");
-        Assert.Empty(hardware.Look().Devices);   // cdc_acm has not made its port yet
+        Assert.Empty(Look(hardware).Devices);   // cdc_acm has not made its port yet
         tree.Unplug("1-1");
         tree.Plug("1-1", "1d50:614e", 5, "one", "ttyACM0");
-        Assert.Empty(hardware.Look().Devices);   // whose owner is not set yet
+        Assert.Empty(Look(hardware).Devices);   // whose owner is not set yet
         tree.Finish("c166:0");
-        Assert.Equal($"{tree.Dev}/ttyACM0", Assert.Single(hardware.Look().Devices).Node);
+        Assert.Equal($"{tree.Dev}/ttyACM0", Assert.Single(Look(hardware).Devices).Node);
+    }
+
+    [Fact]
+    public void A_board_whose_driver_never_came_is_listed_without_a_port()
+    {
+        using var tree = new SysfsTree().WithUdev();
+        tree.Plug("1-1", "1d50:614e", 5, "one", driver: null);
+        tree.Finish("c189:4", longAgo: true);
+        using var hardware = Of(tree);
+        Assert.Null(Assert.Single(Look(hardware).Devices).Node);
     }
 
     [Fact]
@@ -83,7 +93,7 @@ public sealed class LinuxHardwareTests
         using var tree = new SysfsTree().WithUdev();
         using var hardware = Of(tree);
         tree.Plug("1-1", "0483:df11", 5, "one", interfaceClass: 0xFE, driver: null);
-        var before = hardware.Look();
+        var before = Look(hardware);
         Assert.Empty(before.Devices);
         Assert.Single((await hardware.WaitForChangeAsync(before.Generation, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(30))).Devices);
     }
@@ -95,7 +105,7 @@ public sealed class LinuxHardwareTests
         Assert.SkipUnless(Environment.UserName == "root", "only root can make the kernel announce something");
         using var tree = new SysfsTree();
         using var hardware = Of(tree);
-        var before = hardware.Look();
+        var before = Look(hardware);
         var waits = new[] { hardware.WaitForChangeAsync(before.Generation, CancellationToken.None), hardware.WaitForChangeAsync(before.Generation, CancellationToken.None) };
         tree.Plug("1-1", "1d50:614e", 5, "one", "ttyACM0");
         Assert.All(waits, wait => Assert.False(wait.IsCompleted));
@@ -112,7 +122,7 @@ public sealed class LinuxHardwareTests
         using var tree = new SysfsTree();
         using var hardware = Of(tree);
         using var cancel = new CancellationTokenSource();
-        var wait = hardware.WaitForChangeAsync(hardware.Look().Generation, cancel.Token);
+        var wait = hardware.WaitForChangeAsync(Look(hardware).Generation, cancel.Token);
         await cancel.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => wait);
     }
@@ -123,8 +133,9 @@ public sealed class LinuxHardwareTests
         using var tree = new SysfsTree();
         tree.Plug("1-1", "1d50:614e", 5, "one", "ttyACM0");
         using var hardware = Of(tree);
-        var device = hardware.Look().Devices[0];
+        var device = Look(hardware).Devices[0];
         tree.Unplug("1-1");
+        hardware.LookAgain();
         await Assert.ThrowsAsync<DeviceGoneException>(() => hardware.OpenSerialAsync(device, SerialMode.Klipper));
         await Assert.ThrowsAsync<DeviceGoneException>(() => hardware.OpenUsbAsync(device));
         await Assert.ThrowsAsync<DeviceGoneException>(() => hardware.TouchAsync(device, 1200));
@@ -157,6 +168,13 @@ public sealed class LinuxHardwareTests
             var found = DescriptorBlob.Configuration(bytes, 1);
             return found.Length <= Math.Max(0, bytes.Length - 18);
         });
+    }
+
+    /// <summary>A folder announces nothing by itself.</summary>
+    private static DeviceList Look(LinuxHardware hardware)
+    {
+        hardware.LookAgain();
+        return hardware.Look();
     }
 
     private static LinuxHardware Of(SysfsTree tree) => new(TimeProvider.System, new Sysfs(tree.Sys, tree.Udev, tree.Dev), ImmutableArray<string>.Empty);

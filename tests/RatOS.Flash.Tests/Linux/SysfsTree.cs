@@ -49,8 +49,9 @@ internal sealed class SysfsTree : IDisposable
         Directory.Delete($"{Sys}/bus/usb/devices/{port}", recursive: true);
     }
 
-    /// <summary>udev has finished a node.</summary>
-    public void Finish(string id) => Write($"{Udev}/data/{id}", "I:1\n");
+    /// <summary>udev has finished a node, just now or when the computer started.</summary>
+    public void Finish(string id, bool longAgo = false) =>
+        Write($"{Udev}/data/{id}", $"S:some/link\nI:{(longAgo ? 1 : TimeProvider.System.GetElapsedTime(0).Ticks / 10)}\nE:ID_VENDOR=x\n");
 
     public void Write(string path, string text)
     {

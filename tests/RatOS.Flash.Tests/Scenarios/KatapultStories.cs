@@ -62,7 +62,7 @@ public sealed class KatapultStories
             Assert.Contains("twice", report.Fault!.Remedy, StringComparison.Ordinal);
             // The person does it, and flashes again: the order of the write kept Katapult in charge.
             story.Board.DoublePressReset();
-            await Task.Delay(TimeSpan.FromSeconds(1), story.Time);
+            await story.PassAsync(TimeSpan.FromSeconds(1));
             await story.FlashedAsync("octopus");
         });
 
@@ -155,7 +155,7 @@ public sealed class CutStories
                 Assert.Equal(BoardCondition.InBootloaderWithoutFirmware, report.Condition);
                 story.Board.Boot0 = story.Board.Setup.Stage != BootStage.Katapult;
                 story.Board.DoublePressReset();
-                await Task.Delay(TimeSpan.FromSeconds(3), story.Time);
+                await story.PassAsync(TimeSpan.FromSeconds(3));
                 story.Board.Boot0 = false;
                 await story.FlashedAsync(story.Board.Name);
             });

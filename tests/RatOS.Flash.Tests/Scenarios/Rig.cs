@@ -15,6 +15,9 @@ internal sealed class Rig : IHardware, IAsyncDisposable
     /// <summary>Stories of half a minute are told faster; the kernel's own work takes as long as it takes, so not much faster.</summary>
     private const double Pace = 4;
 
+    /// <summary>No story takes so long; one that hangs shall not take the others with it.</summary>
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(15);
+
     private readonly VirtualPrinter _printer;
     private readonly UsbIpServer _server;
     private readonly VhciAttacher _attacher;
@@ -41,8 +44,8 @@ internal sealed class Rig : IHardware, IAsyncDisposable
         {
             var printer = VirtualPrinter.Create(scenario, time, faults);
             await using var rig = new Rig(printer);
-            await rig.SettleAsync();
-            await tell(printer, rig);
+            await rig.CatchUpAsync();
+            await tell(printer, rig).WaitAsync(Limit, time);
             return true;
         });
     }
@@ -79,15 +82,19 @@ internal sealed class Rig : IHardware, IAsyncDisposable
             throw _attaching.Exception;
     }
 
-    /// <summary>The story begins when the kernel has everything that the virtual printer has.</summary>
-    private async Task SettleAsync()
+    /// <summary>Waits until the kernel lists just what the virtual printer has on USB.</summary>
+    public async Task CatchUpAsync()
     {
-        var expected = _printer.Look().Devices.Where(device => device.Usb is { } && _printer.Scenario.Strangers.All(stranger => stranger.Port != device.Port))
-            .Select(device => device.Port).ToHashSet(StringComparer.Ordinal);
-        var seen = await _hardware.WaitForAsync(list => Named(list).Devices.Count(device => expected.Contains(device.Port)) == expected.Count ? list : null,
-            TimeSpan.FromSeconds(120), _printer.Time, CancellationToken.None);
-        Assert.True(seen is not null, $"the kernel never listed {string.Join(", ", expected)}, but {string.Join(", ", _hardware.Look().Devices)}");
+        var seen = await _hardware.WaitForAsync(list => Known(Named(list)).SetEquals(Expected()) ? list : null, TimeSpan.FromSeconds(120), _printer.Time, CancellationToken.None);
+        Assert.True(seen is not null, $"the kernel never listed {string.Join(", ", Expected())}, but {string.Join(", ", _hardware.Look().Devices)}");
     }
+
+    private HashSet<(string, UsbId?)> Expected() => Known(_printer.Look() with
+    {
+        Devices = [.. _printer.Look().Devices.Where(device => device.Usb is not null && _printer.Scenario.Strangers.All(stranger => stranger.Port != device.Port))],
+    });
+
+    private static HashSet<(string, UsbId?)> Known(DeviceList list) => [.. list.Devices.Select(device => (device.Port, device.Usb))];
 
     private DeviceList Named(DeviceList list)
     {

@@ -35,7 +35,8 @@ internal sealed class Story
 
     public static void Of(string scenario, Faultiness faults, Func<Story, Task> tell)
     {
-        if (Rig.IsHere)
+        // Boards on a wire have nothing of USB.
+        if (Rig.IsHere && Scenario.Find(scenario).Boards.All(board => !board.IsUart))
         {
             Rig.Run(scenario, faults, (printer, rig) => tell(new Story(printer, rig)));
             return;
@@ -45,6 +46,14 @@ internal sealed class Story
             var printer = VirtualPrinter.Create(scenario, time, faults);
             return tell(new Story(printer, printer));
         });
+    }
+
+    /// <summary>Lets time pass, and the kernel catch up with the boards.</summary>
+    public async Task PassAsync(TimeSpan time)
+    {
+        await Task.Delay(time, Time);
+        if (Hardware is Rig rig)
+            await rig.CatchUpAsync();
     }
 
     /// <summary>What this printer's Klipper would build for the board.</summary>

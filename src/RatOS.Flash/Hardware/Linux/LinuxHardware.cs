@@ -7,18 +7,16 @@ namespace RatOS.Flash.Hardware.Linux;
 /// </summary>
 /// <remarks>
 /// A device is listed when its driver and udev are done with it, so that it can be opened with its final permissions; what udev does not finish within
-/// <see cref="Patience"/> is listed all the same.
+/// <see cref="Sysfs.Patience"/> is listed all the same.
 /// </remarks>
 public sealed class LinuxHardware : IHardware, IDisposable
 {
-    // udev takes tens of milliseconds; a driver that has to be loaded first, a second.
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
-
     private readonly TimeProvider _time;
     private readonly ImmutableArray<string> _namedPorts;
     private readonly Sysfs _sysfs;
     private readonly Uevents _events;
     private readonly ITimer _again;
+    private readonly Lock _looking = new();   // one look at a time, outside of the gate
     private readonly Lock _gate = new();
     private readonly List<(long Generation, TaskCompletionSource<DeviceList> Waiter)> _waiters = [];
     private readonly Dictionary<string, long> _firstSeen = [];   // stays that are not ready yet
@@ -46,11 +44,11 @@ public sealed class LinuxHardware : IHardware, IDisposable
     /// <summary>Klipper's host process on this computer, as a person would name it; null where none runs.</summary>
     public static string? RunningKlipper() => Holders.Running("klippy.py");
 
+    /// <remarks>As of the last announcement: reading sysfs waits for a device that is at work, so nobody who asks here reads it.</remarks>
     public DeviceList Look()
     {
         lock (_gate)
         {
-            LookAgain();
             return _list;
         }
     }
@@ -133,7 +131,6 @@ public sealed class LinuxHardware : IHardware, IDisposable
 
     private SysDevice Current(Device device)
     {
-        Look();
         lock (_gate)
         {
             return _stays.Values.FirstOrDefault(stay => stay.Device.Device.Port == device.Port && stay.Number == device.Number).Device
@@ -141,27 +138,26 @@ public sealed class LinuxHardware : IHardware, IDisposable
         }
     }
 
-    private void LookAgain()
+    /// <summary>Reads what is there now.</summary>
+    internal void LookAgain()
     {
-        lock (_gate)
+        lock (_looking)
         {
+            var found = _sysfs.Scan().Concat(NamedPorts()).ToList();
             var stays = new Dictionary<string, (int Number, SysDevice Device)>(StringComparer.Ordinal);
-            var isPending = false;
-            foreach (var found in _sysfs.Scan().Concat(NamedPorts()))
-            {
-                if (found.IsReady || IsOverdue(found))
-                    stays[found.Stay] = (_stays.TryGetValue(found.Stay, out var before) ? before.Number : ++_number, found);
-                else
-                    isPending = true;
-            }
-            _stays = stays;
-            if (isPending)
-                _again.Change(Patience, Timeout.InfiniteTimeSpan);
+            foreach (var device in found.Where(device => device.IsReady || IsOverdue(device)))
+                stays[device.Stay] = (_stays.TryGetValue(device.Stay, out var before) ? before.Number : ++_number, device);
+            if (stays.Count < found.Count)
+                _again.Change(Sysfs.Patience, Timeout.InfiniteTimeSpan);
             else
                 _firstSeen.Clear();
             ImmutableArray<Device> devices = [.. stays.Values.Select(stay => stay.Device.Device with { Number = stay.Number }).OrderBy(device => device.Port, StringComparer.Ordinal)];
-            if (_list.Generation == 0 || !devices.SequenceEqual(_list.Devices))
-                Changed(new DeviceList(_list.Generation + 1, devices));
+            lock (_gate)
+            {
+                _stays = stays;
+                if (_list.Generation == 0 || !devices.SequenceEqual(_list.Devices))
+                    Changed(new DeviceList(_list.Generation + 1, devices));
+            }
         }
     }
 
@@ -180,7 +176,7 @@ public sealed class LinuxHardware : IHardware, IDisposable
     {
         if (!_firstSeen.TryGetValue(found.Stay, out var since))
             _firstSeen[found.Stay] = since = TimeProvider.System.GetTimestamp();
-        return TimeProvider.System.GetElapsedTime(since) >= Patience;
+        return TimeProvider.System.GetElapsedTime(since) >= Sysfs.Patience;
     }
 
     private IEnumerable<SysDevice> NamedPorts() =>

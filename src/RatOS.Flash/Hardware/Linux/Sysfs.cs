@@ -6,6 +6,9 @@ namespace RatOS.Flash.Hardware.Linux;
 /// <summary>What the kernel (sysfs) and udev's database say is on the buses. The folders are given, so that recorded trees can be read too.</summary>
 internal sealed partial class Sysfs(string sys = "/sys", string udev = "/run/udev", string dev = "/dev")
 {
+    /// <summary>How long a driver or udev is waited for: udev takes tens of milliseconds, a driver that has to be loaded first a second.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
+
     private const byte CommunicationClass = 0x02;
     private const byte HubClass = 0x09;
 
@@ -61,8 +64,9 @@ internal sealed partial class Sysfs(string sys = "/sys", string udev = "/run/ude
         };
         // A serial port is ready when its driver has made it and udev has set its owner; a driver that must be loaded first takes its time.
         var isSerial = first is not null && Hex(first, "bInterfaceClass") == CommunicationClass;
-        var isReady = IsInitialised($"c189:{((bus - 1) * 128) + number - 1}") && first is not null
-            && (!isSerial || (tty is not null && IsInitialised($"c{Text($"{sys}/class/tty/{tty}", "dev")}")));
+        var age = SinceInitialised($"c189:{((bus - 1) * 128) + number - 1}");
+        var isReady = age is not null && first is not null
+            && (!isSerial || age > Patience || (tty is not null && SinceInitialised($"c{Text($"{sys}/class/tty/{tty}", "dev")}") is not null));
         return new SysDevice(device, $"{port} {bus}/{number}", isReady) { UsbNode = string.Create(CultureInfo.InvariantCulture, $"{dev}/bus/usb/{bus:000}/{number:000}") };
     }
 
@@ -74,7 +78,7 @@ internal sealed partial class Sysfs(string sys = "/sys", string udev = "/run/ude
         if (name.StartsWith("ttyACM", StringComparison.Ordinal) || Text(folder, "type") == "0" || Driver($"{folder}/device") is null)
             return null;
         var device = new Device { Port = name, Number = 0, Node = $"{dev}/{name}", Driver = Driver($"{folder}/device") };
-        return new SysDevice(device, $"{name} {AdapterNumber(folder)}", IsInitialised($"c{Text(folder, "dev")}"));
+        return new SysDevice(device, $"{name} {AdapterNumber(folder)}", SinceInitialised($"c{Text(folder, "dev")}") is not null);
     }
 
     /// <summary>An adapter that was pulled and put back is another stay, though its port has the same name.</summary>
@@ -88,8 +92,21 @@ internal sealed partial class Sysfs(string sys = "/sys", string udev = "/run/ude
         return null;
     }
 
-    /// <summary>udev has applied its rules to the node: before that its owner and mode are not what they will be.</summary>
-    private bool IsInitialised(string id) => !File.Exists($"{udev}/control") || File.Exists($"{udev}/data/{id}");
+    /// <summary>
+    /// How long ago udev applied its rules to the node; null before: until then its owner and mode are not what they will be. Where no udev runs,
+    /// nobody is to be waited for.
+    /// </summary>
+    private TimeSpan? SinceInitialised(string id)
+    {
+        if (!File.Exists($"{udev}/control"))
+            return TimeSpan.MaxValue;
+        if (!File.Exists($"{udev}/data/{id}"))
+            return null;
+        // "I:" and microseconds of the monotonic clock.
+        var line = File.ReadLines($"{udev}/data/{id}").FirstOrDefault(line => line.StartsWith("I:", StringComparison.Ordinal));
+        return line is not null && long.TryParse(line.AsSpan(2), NumberStyles.None, CultureInfo.InvariantCulture, out var at)
+            ? TimeProvider.System.GetElapsedTime(0) - TimeSpan.FromMicroseconds(at) : TimeSpan.Zero;
+    }
 
     private static string? Driver(string folder) => new DirectoryInfo($"{folder}/driver").LinkTarget is { } target ? Path.GetFileName(target) : null;
 

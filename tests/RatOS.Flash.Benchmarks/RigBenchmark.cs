@@ -1,0 +1,153 @@
+using System.Diagnostics;
+using System.Globalization;
+using RatOS.Flash.Hardware;
+using RatOS.Flash.Hardware.Linux;
+using RatOS.Flash.Virtual;
+
+namespace RatOS.Flash.Benchmarks;
+
+/// <summary>
+/// The native program and the real dfu-util, in turns, on the same virtual board through the same kernel: in the guest of tests/usb-rig. Both are timed on the
+/// board's clock, from the first DFU request to the last; what we do beyond that (identify, reset, identify) is a column of its own.
+/// </summary>
+internal static class RigBenchmark
+{
+    private const int Rounds = 5;
+    private const uint Start = 0x0800_8000;
+
+    private sealed record Mode(string Name, bool ChipTimes, bool PollTimes, double Most);
+
+    private sealed record Run(double Dfu, double Total, int Transfers, bool IsRight);
+
+    /// <param name="program">The published ratos-flash.</param>
+    /// <returns>Whether every ratio is as it should be.</returns>
+    public static bool Measure(string program)
+    {
+        var folder = Directory.CreateTempSubdirectory().FullName;
+        var isGood = true;
+        Console.WriteLine("| F446, 43.4 KiB | dfu-util | ratos-flash | ratio | at most | transfers per KiB (theirs, ours) | reads back | our proof by the firmware |");
+        Console.WriteLine("|---|---|---|---|---|---|---|---|");
+        foreach (var mode in (Mode[])[new("no delays", false, false, 1.0), new("ROM poll times", false, true, 0.5), new("chip times", true, true, 0.45)])
+        {
+            var (theirs, ours, size) = (new List<Run>(), new List<Run>(), 0);
+            for (var round = 0; round < Rounds; round++)
+            {
+                foreach (var isOurs in (bool[])[round % 2 == 0, round % 2 != 0])
+                {
+                    var run = Flash(mode, isOurs ? program : "dfu-util", isOurs, folder, out size);
+                    (isOurs ? ours : theirs).Add(run);
+                }
+            }
+            var ratio = Median(ours, run => run.Dfu) / Median(theirs, run => run.Dfu);
+            isGood &= ratio <= mode.Most && ours.TrueForAll(run => run.IsRight);
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"| {mode.Name} | {Median(theirs, run => run.Dfu):0.00} s | {Median(ours, run => run.Dfu):0.00} s | {ratio:0.00} | {mode.Most:0.00} | "
+                + $"{Median(theirs, run => run.Transfers) / (size / 1024.0):0.0}, {Median(ours, run => run.Transfers) / (size / 1024.0):0.0} | "
+                + $"{(theirs.TrueForAll(run => run.IsRight) ? "no" : "WRONG")}, {(ours.TrueForAll(run => run.IsRight) ? "yes" : "WRONG")} | +{Median(ours, run => run.Total - run.Dfu):0.0} s |"));
+        }
+        return isGood & Seen();
+    }
+
+    /// <summary>How long after the kernel's and udev's last announcement of a board it is listed here, beside the whole of its enumeration.</summary>
+    private static bool Seen()
+    {
+        var (delays, enumerations) = (new List<double>(), new List<double>());
+        for (var round = 0; round < Rounds; round++)
+        {
+            var time = new VirtualTime { IsLive = true };
+            time.Run(async () =>
+            {
+                var (announced, attached) = (0L, 0L);
+                using var events = new Uevents(() => Volatile.Write(ref announced, TimeProvider.System.GetTimestamp()));
+                await using var board = await Attached.CreateAsync(Scenario.Find("octopus"), null, () => attached = TimeProvider.System.GetTimestamp(), UsbId.Klipper, time);
+                var seen = TimeProvider.System.GetTimestamp();
+                delays.Add(Math.Max(0, TimeProvider.System.GetElapsedTime(Volatile.Read(ref announced), seen).TotalMilliseconds));
+                enumerations.Add(TimeProvider.System.GetElapsedTime(attached, seen).TotalMilliseconds);
+                return true;
+            });
+        }
+        var (delay, enumeration) = (delays.Order().ElementAt(Rounds / 2), enumerations.Order().ElementAt(Rounds / 2));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"\nFrom the last announcement of a board until it is listed: {delay:0.0} ms, {delay / enumeration:0.00} of its enumeration of {enumeration:0} ms (at most 0.10)."));
+        return delay / enumeration <= 0.1;
+    }
+
+    /// <summary>One virtual printer whose boards are in this computer's kernel.</summary>
+    private sealed class Attached : IAsyncDisposable
+    {
+        private readonly UsbIpServer _server;
+        private readonly VhciAttacher _attacher;
+        private readonly CancellationTokenSource _over = new();
+        private readonly LinuxHardware _hardware;
+        private readonly Task _attaching;
+
+        private Attached(VirtualPrinter printer, Action attached)
+        {
+            Printer = printer;
+            _hardware = new LinuxHardware(printer.Time);
+            _server = UsbIpServer.Start(printer, 0, static _ => { });
+            _attacher = new VhciAttacher(printer, _server.Port, _ => attached());
+            _attaching = _attacher.RunAsync(_over.Token);
+        }
+
+        public VirtualPrinter Printer { get; }
+
+        public Device Device { get; private set; } = null!;
+
+        /// <param name="attached">Called when the kernel was given the device.</param>
+        /// <param name="id">What is waited for.</param>
+        public static async Task<Attached> CreateAsync(Scenario scenario, Faultiness? faults, Action attached, UsbId id, VirtualTime time)
+        {
+            var board = new Attached(VirtualPrinter.Create(scenario, time, faults), attached);
+            board.Device = await board._hardware.WaitForAsync(seen => seen.Devices.FirstOrDefault(found => found.Usb == id), TimeSpan.FromSeconds(60), time, CancellationToken.None)
+                ?? throw new InvalidOperationException("the kernel never listed the board");
+            return board;
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await _over.CancelAsync();
+            await _attaching.ContinueWith(static _ => { }, TaskScheduler.FromCurrentSynchronizationContext());
+            _attacher.Detach();
+            await _server.DisposeAsync();
+            _hardware.Dispose();
+            _over.Dispose();
+        }
+    }
+
+    private static Run Flash(Mode mode, string tool, bool isOurs, string folder, out int size)
+    {
+        var time = new VirtualTime { IsLive = true };
+        var bytes = 0;
+        var run = time.Run(async () =>
+        {
+            var octopus = Scenario.Find("octopus-in-dfu");
+            var chip = mode.ChipTimes ? octopus.Boards[0].Chip : octopus.Boards[0].Chip with
+            {
+                ProgramTime = TimeSpan.Zero,
+                Sectors = [.. octopus.Boards[0].Chip.Sectors.Select(sector => sector with { EraseTime = TimeSpan.Zero })],
+            };
+            await using var attached = await Attached.CreateAsync(
+                octopus with { Boards = [octopus.Boards[0] with { Chip = chip }] }, mode.PollTimes ? null : new Faultiness { PollTime = TimeSpan.Zero }, static () => { }, UsbId.StmDfu, time);
+            var board = attached.Printer.Boards[0];
+            var image = board.BuildFirmware();
+            bytes = image.Length;
+            await File.WriteAllBytesAsync($"{folder}/klipper.bin", image);
+            var arguments = isOurs
+                ? $"flash btt-octopus-11 --port {attached.Device.Port} --firmware {folder}/klipper.bin --yes --log /dev/null"
+                : $"-d 0483:df11 -p {attached.Device.Port} -a 0 -s 0x{Start:x8}:leave -D {folder}/klipper.bin";
+            using var process = Process.Start(new ProcessStartInfo(tool, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false })!;
+            var said = Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
+            await process.WaitForExitAsync();
+            var end = time.Now;
+            if (isOurs && process.ExitCode != 0)
+                throw new InvalidOperationException(string.Concat(await said));
+            var (first, last) = board.RomAsked ?? throw new InvalidOperationException("the board is still in its ROM: " + string.Concat(await said));
+            return new Run((last - first).TotalSeconds, (end - first).TotalSeconds, attached.Printer.Transfers, board.Flash.Read(Start, image.Length).SequenceEqual(image));
+        });
+        size = bytes;
+        return run;
+    }
+
+    private static double Median(List<Run> runs, Func<Run, double> of) => runs.Select(of).Order().ElementAt(runs.Count / 2);
+}

@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# A guest with Debian's own kernel, in which the virtual boards meet the real Linux USB stack. Made of Debian packages alone, in software emulation.
+#   rig.sh build [ARCH]                 makes the guest, or does nothing when it is there (ARCH: amd64, arm64)
+#   rig.sh run ARCH FOLDER [SECONDS]    boots it, shows it FOLDER as /rig, runs /rig/run there, and ends as that did
+# 77: it cannot be made here, and a line says why.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+cache=$here/../../artifacts/usb-rig
+
+modules="vhci-hcd cdc-acm usbmon vcan can-raw gs_usb 9p 9pnet_virtio virtio_pci"
+packages="udev,kmod,dfu-util,usbip,can-utils,iproute2,libusb-1.0-0,busybox,bash,coreutils,diffutils,util-linux,mount,sed,grep,procps,libssl3,zlib1g,libstdc++6,libgcc-s1,base-files,base-passwd"
+
+give_up() {
+  echo "usb-rig: skipped: $1"
+  exit 77
+}
+
+set_arch() {
+  arch=$1 guest=$cache/$1
+  case $arch in
+    amd64) qemu=qemu-system-x86_64 kernel=linux-image-amd64 ;;
+    arm64) qemu=qemu-system-aarch64 kernel=linux-image-arm64 ;;
+    *) give_up "there is no guest for '$arch'" ;;
+  esac
+  command -v "$qemu" >/dev/null || give_up "$qemu is not installed"
+}
+
+build() {
+  for tool in mmdebstrap cpio xz depmod; do
+    command -v "$tool" >/dev/null || give_up "$tool is not installed"
+  done
+  local suite key root version
+  # shellcheck disable=SC1091
+  suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
+  key=$(cat "$0" "$here/init" "$here/rules" <(echo "$suite $arch") | sha256sum | cut -c1-16)
+  [ "$(cat "$guest/key" 2>/dev/null)" = "$key" ] && return
+  echo "usb-rig: making the $arch guest"
+  rm -rf "$guest"
+  mkdir -p "$guest"
+  root=$guest/root
+  # No maintainer script runs, so another machine's architecture needs nothing special.
+  mmdebstrap --quiet --variant=extract --architectures="$arch" --include="$packages,$kernel" "$suite" "$guest/root.tar"
+  mkdir "$root"
+  tar -xf "$guest/root.tar" -C "$root" --exclude=./usr/share/{doc,man,locale,info,i18n,hwdata} --exclude=./usr/lib/*/gconv --exclude='./usr/*/python3*' --exclude=./dev
+  version=$(basename "$root"/lib/modules/*)
+  depmod -b "$root" "$version"
+  # The few modules that are needed, with what they need.
+  local module
+  mkdir -p "$guest/modules"
+  for module in $modules; do modprobe -d "$root" -S "$version" --show-depends "$module"; done | awk '$1 == "insmod" { print $2 }' | sort -u | while read -r module; do
+    install -D "$module" "$guest/modules/${module#"$root"/lib/modules/}"
+  done
+  cp "$root/lib/modules/$version"/modules.{order,builtin,builtin.modinfo} "$guest/modules/$version/"
+  rm -rf "$root/lib/modules"
+  mv "$guest/modules" "$root/lib/modules"
+  depmod -b "$root" "$version"
+  if [ "$arch" = amd64 ]; then
+    # The unpacked kernel has an entry for QEMU of its own, and boots two seconds sooner than the packed one.
+    unpack "$root/boot/vmlinuz-$version" >"$guest/kernel"
+  else
+    mv "$root/boot/vmlinuz-$version" "$guest/kernel"
+  fi
+  rm -rf "${root:?}/boot"
+  cp "$root/usr/share/base-passwd/group.master" "$root/etc/group"
+  printf '%s\n' 'render:x:990:' 'kvm:x:991:' 'input:x:992:' 'sgx:x:993:' 'pi:x:1000:' 'stranger:x:1001:' >>"$root/etc/group"
+  printf '%s\n' root:x:0:0::/root:/bin/sh pi:x:1000:1000::/tmp:/bin/sh stranger:x:1001:1001::/tmp:/bin/sh >"$root/etc/passwd"
+  [ -e "$root/bin/sh" ] || ln -s bash "$root/bin/sh"
+  # What the guest's udev is given before any board comes: a RatOS printer's own link for its board.
+  install -D -m 644 "$here/rules" "$root/etc/udev/rules.d/98-printer.rules"
+  install -m 755 "$here/init" "$root/init"
+  mkdir -p "$root"/{dev,proc,sys,run,tmp,rig,results}
+  (cd "$root" && find . -print0 | cpio --quiet --null -o -H newc -R 0:0) >"$guest/initrd"
+  rm -rf "$root" "$guest/root.tar"
+  echo "$key" >"$guest/key"
+}
+
+# The xz stream in a bzImage.
+unpack() {
+  local at
+  at=$(LC_ALL=C grep -abom1 $'\xfd7zXZ' "$1" | head -n 1 | cut -d: -f1)
+  [ -n "$at" ] || give_up "the kernel is packed in a way that is not known here"
+  tail -c +$((at + 1)) "$1" | xz -dc 2>/dev/null || true   # what stands behind the stream is not its business
+}
+
+run() {
+  local folder=$1 seconds=${2:-900} console status machine
+  console=$(mktemp)
+  # shellcheck disable=SC2064
+  trap "rm -f '$console'" EXIT
+  case $arch in
+    amd64) machine=(-M q35 -cpu max -append "console=ttyS0 quiet panic=-1 mitigations=off") ;;
+    arm64) machine=(-M virt -cpu cortex-a72 -append "console=ttyAMA0 quiet panic=-1 mitigations=off") ;;
+  esac
+  # The console is a file: a chardev on an input at its end would block the guest.
+  timeout "$seconds" "$qemu" -accel tcg,thread=multi -smp 2 -m 3072 "${machine[@]}" -nodefaults -no-reboot -display none \
+    -kernel "$guest/kernel" -initrd "$guest/initrd" -chardev "file,id=console,path=$console" -serial chardev:console \
+    -virtfs "local,path=$folder,mount_tag=rig,security_model=none,readonly=on" </dev/null &
+  local machine_id=$!
+  tail -n +1 -f --pid="$machine_id" "$console" | sed -u 's/\r$//; /^usb-rig: ended with/d'
+  wait "$machine_id" || true
+  status=$(tr -d '\r' <"$console" | sed -n 's/^usb-rig: ended with \([0-9]*\)$/\1/p')
+  [ -n "$status" ] || echo "usb-rig: the guest did not end by itself within $seconds s"
+  return "${status:-1}"
+}
+
+case ${1:-} in
+  build) set_arch "${2:-amd64}" && build ;;
+  run) set_arch "$2" && build && run "$(realpath "$3")" "${4:-900}" ;;
+  *) sed -n '2,5s/^# \{0,1\}//p' "$0" && exit 2 ;;
+esac

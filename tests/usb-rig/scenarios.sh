@@ -1,0 +1,94 @@
+#!/bin/bash
+# In the guest: the shipped program, as an ordinary user without a PATH, flashes virtual boards through the real kernel. Prints TAP.
+flash=/rig/ratos-flash
+serial=/dev/serial/by-id/usb-Klipper_stm32f446xx_btt-octopus-11-if00
+count=0
+
+check() {
+  local name=$1
+  shift
+  count=$((count + 1))
+  : >/tmp/said
+  if "$@"; then
+    echo "ok $count - $name"
+  else
+    echo "not ok $count - $name"
+    sed 's/^/# /' /tmp/said
+  fi
+}
+
+# serve SCENARIO DEVICE: plugs a virtual printer's boards in, and waits until udev is done with one of them.
+serve() {
+  $flash virtual --usbip 0 --attach --scenario "$1" --folder "/tmp/$1" --pace 1 >/tmp/served 2>&1 &
+  server=$!
+  udevadm wait --timeout=60 "$2"
+}
+
+# Unplugs them, and keeps what is in their flash.
+serve_no_more() {
+  kill -TERM "$server"
+  wait "$server"
+  udevadm wait --timeout=60 --removed /sys/bus/usb/devices/1-1
+}
+
+# as USER GROUPS ARGUMENTS...: the program with an empty environment; its exit status and everything it said are kept.
+as() {
+  setpriv --reuid "$1" --regid "$1" --groups "$2" /usr/bin/env -i HOME=/tmp PATH= "$flash" "${@:3}" --log "/tmp/log.$1" >/tmp/said 2>&1
+}
+
+refused() {
+  local code=$1 text=$2
+  shift 2
+  ! as "$@" && grep -q "\[$code\]" /tmp/said && grep -q "$text" /tmp/said
+}
+
+# The virtual flash, as it was kept, holds the firmware where the board's application begins.
+holds_firmware() {
+  cmp -n "$(stat -c %s /rig/klipper.bin)" -i 32768:0 "/tmp/$1/$2.flash.bin" /rig/klipper.bin >/tmp/said 2>&1
+}
+
+echo "# $(uname -m) $(uname -r), $(dfu-util --version | head -n 1)"
+check "there is no Python to lean on" sh -c '! command -v python3'
+
+serve octopus $serial
+check "Klipper to DFU to Klipper needs the rule for the ROM" refused no-permission 99-ratos-flash.rules pi dialout,plugdev flash btt-octopus-11 --firmware /rig/klipper.bin
+install -m 644 /rig/99-ratos-flash.rules /etc/udev/rules.d/
+udevadm control --reload
+udevadm trigger --action=add --settle /sys/bus/usb/devices/1-1
+check "found in DFU it is flashed with the rule" as pi dialout,plugdev flash btt-octopus-11 --port 1-1 --firmware /rig/klipper.bin
+udevadm wait --timeout=60 $serial
+check "Klipper to DFU to Klipper" as pi dialout,plugdev flash btt-octopus-11 --firmware /rig/klipper.bin
+udevadm wait --timeout=60 $serial
+check "the printer's own link names the board too" as pi dialout,plugdev flash btt-octopus-11 --port /dev/btt-octopus-11 --firmware /rig/klipper.bin
+udevadm wait --timeout=60 $serial
+check "its boards are listed" as pi dialout,plugdev boards
+check "a user outside of the groups is told which one is missing" refused no-permission "usermod -aG dialout" stranger stranger flash btt-octopus-11 --firmware /rig/klipper.bin
+
+sh -c "exec 3<>$serial; exec sleep 1000" &
+held=$!
+check "a port that is in use is refused, and the process is named" refused port-held "process $held" root root flash btt-octopus-11 --firmware /rig/klipper.bin
+kill $held
+flock $serial sleep 1000 &
+held=$!
+check "and so it is when only a lock can be seen" refused port-held "process of another user" pi dialout,plugdev flash btt-octopus-11 --firmware /rig/klipper.bin
+kill $held
+
+echo 1-1:1.0 >/sys/bus/usb/drivers/cdc_acm/unbind
+check "a board without the kernel's serial driver is told so" refused no-serial-driver cdc_acm pi dialout,plugdev flash btt-octopus-11 --port 1-1 --firmware /rig/klipper.bin
+serve_no_more
+check "the flash holds the firmware" holds_firmware octopus octopus
+
+serve octopus-katapult $serial
+check "Klipper to Katapult to Klipper" as pi dialout,plugdev flash btt-octopus-11 --firmware /rig/klipper.bin
+serve_no_more
+check "and the flash holds the firmware" holds_firmware octopus-katapult octopus
+
+serve two-octopuses /sys/bus/usb/devices/1-2
+udevadm wait --timeout=60 /dev/ttyACM0 /dev/ttyACM1
+check "of two equal boards with one serial neither is guessed" refused boards-alike "\-\-port" pi dialout,plugdev flash btt-octopus-11 --firmware /rig/klipper.bin
+check "the one that was named is flashed" as pi dialout,plugdev flash btt-octopus-11 --port 1-2 --firmware /rig/klipper.bin
+serve_no_more
+check "it holds the firmware" holds_firmware two-octopuses octopus-2
+check "and the other one does not" eval '! holds_firmware two-octopuses octopus'
+
+echo "1..$count"
