@@ -60,7 +60,7 @@ internal sealed partial class BoardBus
         if (await AnswersAsKlipperAsync(port))
             return true;
         throw CanAdmin.TroubleOf(port) ?? Faults.CanNodeSilent(
-            plan.Name, $"{Uuid}", device.Port, _others.Count > 0 ? $"others do ({string.Join(", ", _others)})" : "and nobody else without a number does");
+            plan.Name, $"{Uuid}", device.Port, _others.Count > 0 ? $"these do: {string.Join(", ", _others)}" : "nor does anybody else who has no number");
     }
 
     /// <summary>

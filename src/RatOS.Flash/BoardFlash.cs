@@ -208,7 +208,8 @@ internal sealed partial class BoardFlash
         for (var told = 1; ; told++)
         {
             Device? next = left;
-            if (await _bus.WaitGoneAsync(left))
+            // A node that is silent still may have got a number from a Klipper that somebody started.
+            if (await _bus.WaitGoneAsync(left) || _bus.IsNode(left))
             {
                 next = await _bus.WaitBackAsync(left, BoardBus.BackLimit);
                 if (next is null)

@@ -175,7 +175,7 @@ public static class Faults
         $"Check wires and bitrate, then start it again: `sudo ip link set {name} down`, `sudo ip link set {name} up type can bitrate 1000000 restart-ms 100`; then flash again.");
 
     public static FlashException CanNodeSilent(string board, string uuid, string name, string others) => new(
-        "can-node-silent", $"{board} ({uuid}) does not answer on {name}: {others}.",
+        "can-node-silent", $"{board} ({uuid}) does not answer on {name}; {others}.",
         "Check its power, its cable and the uuid in printer.cfg (`canbus_uuid`); switch its power off and on, and flash again.");
 
     public static FlashException CanUuidTwice(string board, string uuid, string name) => new(

@@ -275,7 +275,7 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
         {
             await log.WarnAsync(board.Name, FlashPhase.Ask, $"{device} left the bus. Put the cable or power back: I go on by myself.");
             await hardware.WaitForAsync(
-                seen => seen.Devices.Any(device.IsSameStay) ? null : seen.Devices.FirstOrDefault(other => other.Port == device.Port), BoardBus.CableLimit, time, cancel);
+                seen => seen.Devices.Any(device.IsSameStay) ? null : seen.Devices.FirstOrDefault(other => other.Port == device.Port && other.Can is not { IsUp: false }), BoardBus.CableLimit, time, cancel);
         }
         return (board.Name, null);
     }

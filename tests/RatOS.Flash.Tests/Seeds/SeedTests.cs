@@ -11,7 +11,7 @@ namespace RatOS.Flash.Tests.Seeds;
 public sealed class SeedTests
 {
     private const int Flashes = 10_000;
-    private const int CanFlashes = 300;   // thirty thousand frames each
+    private const int CanFlashes = 400;   // thirty thousand frames each
 
     private static readonly string[] Scenarios =
     [

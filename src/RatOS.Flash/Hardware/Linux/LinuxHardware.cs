@@ -97,9 +97,10 @@ public sealed class LinuxHardware : IHardware, IDisposable
 
     public async Task<CanPort> OpenCanAsync(Device device)
     {
-        Current(device);
-        await Task.CompletedTask;
-        throw Faults.CanUnsupported("not yet");
+        if (Current(device).Device.Can is { IsUp: false })
+            throw Faults.CanDown(device.Port);
+        using var worker = new Worker($"open {device.Port}");   // the first one loads the kernel's module
+        return await worker.RunAsync(() => SocketCan.Open(device, _time));
     }
 
     public async Task TouchAsync(Device device, int baud)
