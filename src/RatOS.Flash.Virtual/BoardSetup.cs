@@ -33,6 +33,15 @@ public sealed record BoardSetup(string Name, string BoardId, VirtualChip Chip, u
 
     public bool IsUart { get; init; }
 
+    /// <summary>A node on the printer's CAN bus and nowhere else; its port is the interface.</summary>
+    public bool IsCan { get; init; }
+
+    /// <summary>Its Klipper is a USB-CAN bridge: the printer's CAN interface, and a node itself. Its bootloaders are on USB.</summary>
+    public bool IsCanBridge { get; init; }
+
+    /// <summary>What its Klipper talks over.</summary>
+    internal McuLink Link => IsUart ? McuLink.Uart : IsCan || IsCanBridge ? McuLink.Can : McuLink.Usb;
+
     /// <summary>Katapult without the version text (protocol 1.0).</summary>
     public bool OldKatapult { get; init; }
 

@@ -61,6 +61,15 @@ public sealed record Faultiness
     /// <summary>The user is in no group that may open the devices.</summary>
     public bool NoPermission { get; init; }
 
+    /// <summary>Bitrate of the CAN interface; null for the nodes' own.</summary>
+    public int? CanBitrate { get; init; }
+
+    /// <summary>A bridge's CAN interface does not come back with it.</summary>
+    public bool CanStaysAway { get; init; }
+
+    /// <summary>Nobody brings a bridge's CAN interface up when it has come back.</summary>
+    public bool CanStaysDown { get; init; }
+
     /// <summary>All that is out of order, on one line.</summary>
     public override string ToString()
     {
@@ -81,6 +90,9 @@ public sealed record Faultiness
         Add(nameof(StuckInBusy), StuckInBusy, false);
         Add(nameof(PortsHeldBy), PortsHeldBy, null);
         Add(nameof(NoPermission), NoPermission, false);
+        Add(nameof(CanBitrate), CanBitrate, null);
+        Add(nameof(CanStaysAway), CanStaysAway, false);
+        Add(nameof(CanStaysDown), CanStaysDown, false);
         text.AddRange(Transfers.Select(fault => $"{fault.Kind} at transfer {fault.Index}{(fault.After > TimeSpan.Zero ? $" + {fault.After.TotalSeconds:0.###} s" : "")} for {fault.Time.TotalSeconds:0.###} s"));
         return text.Count == 0 ? "no faults" : string.Join(", ", text);
 
@@ -140,10 +152,10 @@ public sealed record TransferFault(int Index, TransferFaultKind Kind, TimeSpan T
 
 public enum TransferFaultKind
 {
-    /// <summary>Serial: the answers to this frame are lost. On a UART the frame itself.</summary>
+    /// <summary>Serial: the answers to this frame are lost. On a UART and on CAN the frame itself.</summary>
     Lost,
 
-    /// <summary>Serial: the answers to this frame come twice.</summary>
+    /// <summary>Serial: the answers to this frame come twice. CAN: the frame itself.</summary>
     Doubled,
 
     /// <summary>The answer takes so much longer.</summary>
@@ -164,7 +176,7 @@ public enum TransferFaultKind
     /// <summary>Control: the device did what it was asked, and its answer never came.</summary>
     AnswerLost,
 
-    /// <summary>Control: the bus fails, and the device has not seen the request.</summary>
+    /// <summary>Control: the bus fails, and the device has not seen the request. CAN: the host's controller goes bus-off.</summary>
     BusError,
 
     /// <summary>What is read has a wrong bit, though flash is right.</summary>

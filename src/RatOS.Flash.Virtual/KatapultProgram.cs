@@ -15,8 +15,11 @@ internal sealed record KatapultTraits
     /// <summary>The text of the build.</summary>
     public string Version { get; init; } = "v0.0.1-109-g902f335";
 
-    /// <summary>Talks over UART (250000 8N1) and not over USB: smaller buffers, and bytes get lost.</summary>
-    public bool Uart { get; init; }
+    /// <summary>Over UART and CAN it has smaller buffers, and bytes get lost.</summary>
+    public McuLink Link { get; init; }
+
+    /// <summary>In a build for CAN: what GET_CANBUS_ID answers.</summary>
+    public ReadOnlyMemory<byte>? CanUuid { get; init; }
 }
 
 /// <summary>
@@ -27,7 +30,7 @@ internal sealed record KatapultTraits
 /// <param name="chip">The chip it runs on.</param>
 /// <param name="appStart">Address of the application; below it nothing is written.</param>
 /// <param name="traits">How it was built.</param>
-internal sealed class KatapultProgram(VirtualFlash flash, VirtualChip chip, uint appStart, KatapultTraits traits) : McuConsole(traits.Uart)
+internal sealed class KatapultProgram(VirtualFlash flash, VirtualChip chip, uint appStart, KatapultTraits traits) : McuConsole(traits.Link)
 {
     private const int FrameMin = 8;
     private const int FrameMax = 128;
@@ -45,7 +48,7 @@ internal sealed class KatapultProgram(VirtualFlash flash, VirtualChip chip, uint
     private int _pagesBegun;
     private bool _needSync;
     private bool _needValid;
-    private bool _holdsFirst = chip.HoldsFirstPacket && !traits.Uart;
+    private bool _holdsFirst = chip.HoldsFirstPacket && traits.Link == McuLink.Usb;
     private ReadOnlyMemory<byte>? _held;
 
     private enum Command : byte
@@ -55,6 +58,7 @@ internal sealed class KatapultProgram(VirtualFlash flash, VirtualChip chip, uint
         EndOfFile = 0x13,
         RequestBlock = 0x14,
         Complete = 0x15,
+        GetCanbusId = 0x16,
     }
 
     private enum Answer : byte
@@ -135,8 +139,11 @@ internal sealed class KatapultProgram(VirtualFlash flash, VirtualChip chip, uint
                 Reply(Answer.Ack, [(byte)Command.Complete, 0, 0, 0]);
                 Halt(ResetRequest.SkipKatapult, CompleteDelay);
                 break;
+            case Command.GetCanbusId when traits.CanUuid is { } uuid:
+                Reply(Answer.Ack, [(byte)Command.GetCanbusId, 0, 0, 0, .. uuid.Span, 0, 0]);
+                break;
             default:
-                Reply(Answer.CommandError, []); // GET_CANBUS_ID among them: this is no build for CAN
+                Reply(Answer.CommandError, []); // GET_CANBUS_ID among them in other builds
                 break;
         }
     }

@@ -11,9 +11,9 @@ namespace RatOS.Flash.Virtual;
 /// <param name="flash">The chip's flash, for <c>debug_read</c>.</param>
 /// <param name="uid">The chip's unique id, 12 bytes in memory order.</param>
 /// <param name="started">When it was started: its clock counts from there.</param>
-/// <param name="uart">A build for UART and not for USB: it knows the request for the bootloader.</param>
-internal sealed class KlipperProgram(VirtualFirmware firmware, VirtualChip chip, VirtualFlash flash, byte[] uid, bool uart = false, TimeSpan started = default)
-    : McuConsole(uart)
+/// <param name="link">What it was built for. On UART it knows the request for the bootloader.</param>
+internal sealed class KlipperProgram(VirtualFirmware firmware, VirtualChip chip, VirtualFlash flash, byte[] uid, McuLink link = McuLink.Usb, TimeSpan started = default)
+    : McuConsole(link)
 {
     private const int BlockMin = 5;
     private const int BlockMax = 64;
@@ -89,7 +89,7 @@ internal sealed class KlipperProgram(VirtualFirmware firmware, VirtualChip chip,
         _needSync = done == 0;
         if (done == 0)
             done = buffer.Length;
-        if (IsUart && buffer[..done].SequenceEqual(BootloaderRequest))
+        if (Link == McuLink.Uart && buffer[..done].SequenceEqual(BootloaderRequest))
         {
             // Answered by the reset alone: a NAK would not get out of the buffer any more.
             Reset(ResetRequest.Bootloader, TimeSpan.Zero);
@@ -101,6 +101,9 @@ internal sealed class KlipperProgram(VirtualFirmware firmware, VirtualChip chip,
         _needValid = true;
         return (true, done);
     }
+
+    /// <summary>Something other than a command stops the firmware.</summary>
+    public void Stop(string reason) => Shutdown(reason);
 
     /// <summary>Runs the commands of a block.</summary>
     private void Run(ReadOnlySpan<byte> block)

@@ -6,34 +6,36 @@ namespace RatOS.Flash.Virtual;
 /// </summary>
 /// <remarks>
 /// Buffers as in the facts ("Buffers and pipelining"): USB reads one packet of up to 64 bytes if 64 fit and then parses once, so nothing is
-/// lost but a frame can get stuck; UART takes byte after byte and loses what does not fit.
+/// lost but a frame can get stuck; UART and CAN take byte after byte and lose what does not fit.
 /// </remarks>
-internal abstract class McuConsole(bool uart) : SerialProgram
+internal abstract class McuConsole(McuLink link) : SerialProgram
 {
     protected const int PacketSize = 64;
+    private const int FramesHeld = 3;   // receive FIFO of bxCAN and FDCAN
 
-    private readonly byte[] _receive = new byte[uart ? 192 : 128];
-    private readonly Queue<(TimeSpan Until, int Length)> _unread = new(); // UART: parsed here already, but still in the chip's buffer
+    private readonly byte[] _receive = new byte[link == McuLink.Usb ? 128 : 192];
+    private readonly Queue<(TimeSpan Until, int Length)> _unread = new(); // UART, CAN: parsed here already, but still in the chip's buffer
     private int _unreadLength;
     private int _received;
     private TimeSpan _now;
     private TimeSpan _clock;
     private TimeSpan _transmitted;
     private (TimeSpan From, TimeSpan Until) _stall;
+    private int _heldInStall;
     private bool _parserLeft;
 
     /// <summary>It asked for a reset, or crashed: nothing is heard any more.</summary>
     protected bool Halted { get; private set; }
 
-    protected bool IsUart { get; } = uart;
+    protected McuLink Link { get; } = link;
 
     /// <summary>The chip's time: the host's, or later while it still works on what came before.</summary>
     protected TimeSpan Clock => _clock;
 
-    private int TransmitSize => IsUart ? 96 : 192;
+    private int TransmitSize => Link == McuLink.Usb ? 192 : 96;
 
-    /// <summary>250000 baud, 10 bits a byte; or a full-speed packet of 64 bytes each 100 us.</summary>
-    private TimeSpan TimeOf(int bytes) => TimeSpan.FromMicroseconds(IsUart ? bytes * 40 : bytes * 100 / PacketSize);
+    /// <summary>250000 baud, 10 bits a byte; a CAN frame of 8 bytes each 130 us; or a full-speed packet of 64 bytes each 100 us.</summary>
+    private TimeSpan TimeOf(int bytes) => TimeSpan.FromMicroseconds(Link switch { McuLink.Uart => bytes * 40, McuLink.Can => bytes * 16, _ => bytes * 100 / PacketSize });
 
     /// <summary>
     /// Looks at the buffer once and does what it asks for.
@@ -47,10 +49,10 @@ internal abstract class McuConsole(bool uart) : SerialProgram
             return;
         _now = now;
         _clock = _clock > now ? _clock : now;
-        if (IsUart)
-            ReceiveBytes(bytes);
-        else
+        if (Link == McuLink.Usb)
             ReceiveTransfer(bytes);
+        else
+            ReceiveBytes(bytes);
     }
 
     private void ReceiveTransfer(ReadOnlySpan<byte> rest)
@@ -90,9 +92,12 @@ internal abstract class McuConsole(bool uart) : SerialProgram
     {
         while (_unread.TryPeek(out var first) && first.Until <= _now)
             _unreadLength -= _unread.Dequeue().Length;
-        // A CPU that runs from the flash it erases stands still: its UART holds one byte, the rest is lost.
+        // A CPU that runs from the flash it erases stands still: its UART holds one byte, its CAN controller three frames; the rest is lost.
         if (_now >= _stall.From && _now < _stall.Until)
-            bytes = bytes[..Math.Min(1, bytes.Length)];
+        {
+            bytes = Link == McuLink.Uart ? bytes[..Math.Min(1, bytes.Length)] : _heldInStall < FramesHeld ? bytes : [];
+            _heldInStall++;
+        }
         bytes = bytes[..Math.Min(bytes.Length, Math.Max(0, _receive.Length - _received - _unreadLength))];
         bytes.CopyTo(_receive.AsSpan(_received));
         _received += bytes.Length;
@@ -132,7 +137,7 @@ internal abstract class McuConsole(bool uart) : SerialProgram
     /// <summary>As <see cref="Work"/>, with the CPU standing still meanwhile: an erase of the flash that it runs from.</summary>
     protected void Stall(TimeSpan time)
     {
-        _stall = (_clock, _clock + time);
+        (_stall, _heldInStall) = ((_clock, _clock + time), 0);
         _clock += time;
     }
 
@@ -155,4 +160,16 @@ internal abstract class McuConsole(bool uart) : SerialProgram
         Halted = delay == default;
         Reset(request, _clock - _now + delay);
     }
+}
+
+/// <summary>What a build talks over.</summary>
+internal enum McuLink
+{
+    Usb,
+
+    /// <summary>250000 8N1.</summary>
+    Uart,
+
+    /// <summary>Frames of up to 8 bytes.</summary>
+    Can,
 }

@@ -18,11 +18,18 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
         new Device { Port = "1-1.4", Number = 0, Usb = new UsbId(0x046d, 0x0825), Product = "Webcam C270", Serial = "5A1B2C3D" },
     ];
 
+    /// <summary>Where the printer's USB-CAN adapter is plugged in; null where there is none, or a board is the bridge.</summary>
+    public string? CanAdapterPort { get; init; }
+
     private static BoardSetup Octopus => new("octopus", "btt-octopus-11", VirtualChip.F446, 0x0800_8000, "1-1.1");
 
     private static BoardSetup OctopusKatapult => Octopus with { Stage = BootStage.Katapult };
 
     private static BoardSetup Ebb42 => new("ebb42", "btt-ebb42-12", VirtualChip.G0B1, 0x0800_0000, "1-1.3") { Stage = BootStage.None, IsBusPowered = true };
+
+    private static BoardSetup CanEbb42 => Ebb42 with { Port = "can0", IsCan = true, Stage = BootStage.Katapult, ApplicationStart = 0x0800_2000 };
+
+    private static Device CanAdapter => new() { Port = "1-1.5", Number = 0, Usb = UsbId.KlipperCanBridge, Product = "candleLight USB to CAN adapter", Serial = "0033002E4D4D5015" };
 
     private static BoardSetup ProH723 => new("octopus-pro", "btt-octopus-pro-h723", VirtualChip.H723, 0x0802_0000, "1-1.2");
 
@@ -42,6 +49,10 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
         new("ebb36-f072", "BTT EBB36 v1.0 (F072) without bootloader, powered by USB", new BoardSetup("ebb36", "btt-ebb36-10", VirtualChip.F072, 0x0800_0000, "1-1.3") { Stage = BootStage.None, IsBusPowered = true }),
         new("sb2209-rp2040", "BTT SB2209 (RP2040) with Katapult", new BoardSetup("sb2209", "btt-sb-2209-10-rp", VirtualChip.Rp2040, 0x1000_4000, "1-1.3") { Stage = BootStage.Katapult, IsBusPowered = true }),
         new("uart-katapult", "an F446 on a UART, with Katapult", OctopusKatapult with { Port = "ttyAMA0", IsUart = true }),
+        new("can-toolhead", "BTT EBB42 v1.2 (G0B1) with Katapult on can0, behind a USB-CAN adapter", CanEbb42) { CanAdapterPort = "1-1.5", Strangers = [CanAdapter] },
+        new("can-toolheads", "two such tool heads on one bus", CanEbb42, CanEbb42 with { Name = "ebb42-2" }) { CanAdapterPort = "1-1.5", Strangers = [CanAdapter] },
+        new("can-bridge", "BTT Octopus v1.1 with Katapult as USB-CAN bridge, an EBB42 behind it", OctopusKatapult with { IsCanBridge = true }, CanEbb42),
+        new("can-bridge-dfu", "the same with the stock SD bootloader: the bridge is flashed by USB DFU", Octopus with { IsCanBridge = true }, CanEbb42),
         new("old-katapult", "an F446 with Katapult of protocol 1.0", OctopusKatapult with { OldKatapult = true }),
         new("voron", "octopus, ebb42 and a second mainboard (Octopus Pro H723) on one printer", Octopus, Ebb42, ProH723),
         new("sd-card-in-slot", "a card in the Octopus's slot keeps its ROM off USB", Octopus with { HasSdCard = true }) { Faults = new Faultiness { RomMissesUsb = true } },

@@ -157,13 +157,18 @@ public sealed partial class VirtualBoard
     private void RunKlipper(VirtualFirmware firmware)
     {
         RunningFirmware = firmware;
-        var program = new KlipperProgram(firmware, Chip, Flash, _uid, Setup.IsUart, _printer.Time.Now) { Send = Send, Reset = ResetLater };
-        Run(BoardState.Klipper, program, new CdcAcm(UsbId.Klipper, "Klipper", Chip.Name, Setup.Serial, program, () => ResetLater(ResetRequest.Bootloader, default)));
+        var program = new KlipperProgram(firmware, Chip, Flash, _uid, Setup.Link, _printer.Time.Now) { Send = Send, Reset = ResetLater };
+        Run(BoardState.Klipper, program, Setup.IsCanBridge ? new GsUsb(Chip.Name, Setup.Serial) : new CdcAcm(UsbId.Klipper, "Klipper", Chip.Name, Setup.Serial, program, () => ResetLater(ResetRequest.Bootloader, default)));
     }
 
     private void StartKatapult() => Later(ProgramStart, () =>
     {
-        var traits = new KatapultTraits { Uart = Setup.IsUart, Protocol = Setup.OldKatapult ? 0x0001_0000u : 0x0001_0100u };
+        var traits = new KatapultTraits
+        {
+            Link = Setup.IsCanBridge ? McuLink.Usb : Setup.Link,
+            Protocol = Setup.OldKatapult ? 0x0001_0000u : 0x0001_0100u,
+            CanUuid = Setup.IsCan ? CanUuidBytes : null,
+        };
         var program = new KatapultProgram(Flash, Chip, ApplicationStart, traits) { Send = Send, Reset = ResetLater };
         Run(BoardState.Katapult, program, new CdcAcm(UsbId.Katapult, "katapult", Chip.Name, Convert.ToHexString(_uid), program, touched: null));
     });
@@ -203,14 +208,35 @@ public sealed partial class VirtualBoard
     private void Run(BoardState state, SerialProgram program, UsbFunction function)
     {
         (State, Program) = (state, program);
-        if (Setup.IsUart)
+        if (Setup.IsCan || function is GsUsb)
+        {
+            CanNode = new VirtualCanNode(_printer.Time, _printer.Can!, CanUuidBytes, program, () => ResetLater(ResetRequest.Bootloader, default));
+            Answered = CanNode.Send;
+            JoinCan();
+        }
+        if (Setup.IsUart || Setup.IsCan)
             Function = null;
         else
             Attach(function);
     }
 
+    private void JoinCan()
+    {
+        if (CanNode is not null && Port is not null)
+            _printer.Can!.Join(CanNode);
+    }
+
+    private void LeaveCan()
+    {
+        if (CanNode is not null)
+            _printer.Can!.Leave(CanNode);
+    }
+
     private void Attach(UsbFunction function)
     {
+        // On a CAN cable there is no USB: a ROM waits there in vain.
+        if (Setup.IsCan)
+            return;
         Function = function;
         if (Port is not null)
             _printer.Attach(this, function);
@@ -234,6 +260,9 @@ public sealed partial class VirtualBoard
         }
         if (_pending is not null)
             VirtualTime.Unschedule(_pending);
+        LeaveCan();
+        if (CanNode is not null)
+            (CanNode, Answered) = (null, null);
         (_pending, State, Function, Program, RunningFirmware) = (null, state, null, null, null);
         _printer.Detach(this, _printer.Faults.Lingers);
     }
@@ -256,7 +285,7 @@ public sealed partial class VirtualBoard
                 _touchesIgnored--;
                 return;
             }
-            var hasRoad = Setup.Stage == BootStage.Katapult || (Board.EntersDfu && !Setup.IsUart);
+            var hasRoad = Setup.Stage == BootStage.Katapult || (Board.EntersDfu && !Setup.IsUart && !Setup.IsCan);
             if (_touchesInVain > 0 || !hasRoad)
             {
                 _touchesInVain--;
@@ -282,7 +311,7 @@ public sealed partial class VirtualBoard
         if (below > 0)
             _bootImage = BootImage(below);
         Flash.Preset(Flash.Base, _bootImage);
-        var image = VirtualFirmware.Build(Chip, ApplicationStart, Setup.Version);
+        var image = BuildFirmware(Setup.Version);
         Flash.Preset(ApplicationStart, Setup.State == BoardState.Hung ? image[..(image.Length / 2)] : image);
     }
 

@@ -19,10 +19,12 @@ public sealed partial class VirtualBoard
         Flash = new VirtualFlash(setup.Chip, printer.Faults.WornAt);
         // Twelve bytes that look like those of a real lot, different for each port.
         _uid = Convert.FromHexString("2B0007000C50425539393020");
-        BinaryPrimitives.WriteUInt16LittleEndian(_uid, (ushort)setup.Port.Aggregate(17, (hash, c) => (hash * 31) + c));
+        var place = setup.IsCan ? $"{setup.Port} {setup.Name}" : setup.Port;
+        BinaryPrimitives.WriteUInt16LittleEndian(_uid, (ushort)place.Aggregate(17, (hash, c) => (hash * 31) + c));
+        CanUuidBytes = VirtualCanNode.UuidOf(_uid);
         (_touchesIgnored, _touchesInVain, _leavesIgnored) = (printer.Faults.TouchesIgnored, printer.Faults.TouchesInVain, printer.Faults.LeavesIgnored);
         if (setup.HasSdCard)
-            SdFirmware = VirtualFirmware.Build(setup.Chip, setup.ApplicationStart, setup.Version);
+            SdFirmware = BuildFirmware(setup.Version);
         PresetFlash();
     }
 
@@ -76,11 +78,21 @@ public sealed partial class VirtualBoard
     public Board Board { get; }
 
     /// <summary>The image that this printer's Klipper would build for it.</summary>
-    public byte[] BuildFirmware() => VirtualFirmware.Build(Chip, ApplicationStart, VirtualPrinter.HostVersion);
+    public byte[] BuildFirmware() => BuildFirmware(VirtualPrinter.HostVersion);
+
+    private byte[] BuildFirmware(string version) => VirtualFirmware.Build(Chip, ApplicationStart, version, link: FirmwareLink);
+
+    private FirmwareLink FirmwareLink => Setup.IsCanBridge ? FirmwareLink.CanBridge : Setup.IsCan ? FirmwareLink.Can : FirmwareLink.Serial;
 
     internal UsbFunction? Function { get; private set; }
 
     internal SerialProgram? Program { get; private set; }
+
+    /// <summary>What Klipper and Katapult know it by on CAN.</summary>
+    internal byte[] CanUuidBytes { get; }
+
+    /// <summary>What it is on the CAN bus, since its last reset; null while nothing runs, and for boards without CAN.</summary>
+    internal VirtualCanNode? CanNode { get; private set; }
 
     /// <summary>Answers of the running program, and when they are ready.</summary>
     internal Action<ReadOnlyMemory<byte>, TimeSpan>? Answered { get; set; }
@@ -118,6 +130,7 @@ public sealed partial class VirtualBoard
     public void Unplug()
     {
         Port = null;
+        LeaveCan();
         _printer.Detach(this, _printer.Faults.Lingers);
         if (Setup.IsBusPowered)
             PowerOff();
@@ -133,5 +146,6 @@ public sealed partial class VirtualBoard
             PowerOn();
         else if (Function is not null)
             _printer.Attach(this, Function);
+        JoinCan();
     }
 }

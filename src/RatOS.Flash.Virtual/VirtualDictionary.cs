@@ -58,15 +58,15 @@ internal static class VirtualDictionary
     ];
 
     /// <summary>The dictionary as a build stores it: JSON in a zlib stream that begins with 78 da.</summary>
-    public static byte[] Compressed(VirtualChip chip, string version, string compiler)
+    public static byte[] Compressed(VirtualChip chip, string version, string compiler, FirmwareLink link)
     {
         using var packed = new MemoryStream();
         using (var zlib = new ZLibStream(packed, CompressionLevel.SmallestSize, leaveOpen: true))
-            zlib.Write(Json(chip, version, compiler));
+            zlib.Write(Json(chip, version, compiler, link));
         return packed.ToArray();
     }
 
-    private static ReadOnlySpan<byte> Json(VirtualChip chip, string version, string compiler)
+    private static ReadOnlySpan<byte> Json(VirtualChip chip, string version, string compiler, FirmwareLink link)
     {
         var buffer = new ArrayBufferWriter<byte>(16 * 1024);
         using var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
@@ -76,7 +76,7 @@ internal static class VirtualDictionary
         json.WriteString("app", "Klipper");
         json.WriteString("build_versions", compiler);
         WriteSorted(json, "commands", [.. FixedCommands, .. Invented(commandCount - FixedCommands.Length - 1, Verbs), "reset"], Number, first: 1);
-        WriteConfig(json, chip);
+        WriteConfig(json, chip, link);
         json.WriteStartObject("enumerations");
         WriteSorted(json, "sensor_type", PartNumbers(96), id => id, first: 0);
         WriteSorted(json, "static_string_id", [.. FixedStrings, .. Invented(49, Complaints)], id => id, first: 2);
@@ -134,13 +134,17 @@ internal static class VirtualDictionary
         json.WriteEndObject();
     }
 
-    private static void WriteConfig(Utf8JsonWriter json, VirtualChip chip)
+    private static void WriteConfig(Utf8JsonWriter json, VirtualChip chip, FirmwareLink link)
     {
         json.WriteStartObject("config");
         json.WriteNumber("ADC_MAX", 4095);
         var dice = new Random(1);
         for (var i = 0; i < 24; i++)
             json.WriteString($"BUS_PINS_spi{i / 4}{(char)('a' + (i % 4))}", string.Join(',', Enumerable.Range(0, 3).Select(_ => Pin())));
+        if (link == FirmwareLink.CanBridge)
+            json.WriteNumber("CANBUS_BRIDGE", 1);
+        if (link != FirmwareLink.Serial)
+            json.WriteNumber("CANBUS_FREQUENCY", VirtualCanBus.Bitrate);
         json.WriteNumber("CLOCK_FREQ", ClockOf(chip));
         json.WriteString("MCU", chip.Name);
         json.WriteNumber("PWM_MAX", 32768);

@@ -25,7 +25,7 @@ public sealed class VirtualFirmware
     private const ushort LoopForever = 0xE7FE;       // b .: its default handler
     private const string UsualCompiler = "gcc: (15:12.2.rel1-1) 12.2.1 20221205 binutils: (2.40-2+18+b1) 2.40";
 
-    private static readonly ConcurrentDictionary<(string Chip, uint Start, string Version, int Size, string Compiler), byte[]> Built = new();
+    private static readonly ConcurrentDictionary<(string Chip, uint Start, string Version, int Size, string Compiler, FirmwareLink Link), byte[]> Built = new();
 
     private readonly VirtualCommand?[] _commands;
     private readonly FrozenDictionary<string, int> _responses;
@@ -85,20 +85,22 @@ public sealed class VirtualFirmware
     /// <param name="version">The version text in its dictionary.</param>
     /// <param name="size">Length in bytes; real ones have 43,000 to 45,000. At least 8 KiB.</param>
     /// <param name="compiler">The text under <c>build_versions</c>: another compiler makes another image of the same version.</param>
-    public static byte[] Build(VirtualChip chip, uint start, string version, int size = 44_468, string? compiler = null)
+    /// <param name="link">What it is built to talk over.</param>
+    public static byte[] Build(
+        VirtualChip chip, uint start, string version, int size = 44_468, string? compiler = null, FirmwareLink link = FirmwareLink.Serial)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(size, 8 * 1024);
-        var key = (chip.Name, start, version, size, compiler ?? UsualCompiler);
-        return (byte[])Built.GetOrAdd(key, static (key, chip) => Compose(chip, key.Start, key.Version, key.Size, key.Compiler), chip).Clone();
+        var key = (chip.Name, start, version, size, compiler ?? UsualCompiler, link);
+        return (byte[])Built.GetOrAdd(key, static (key, chip) => Compose(chip, key.Start, key.Version, key.Size, key.Compiler, key.Link), chip).Clone();
     }
 
-    private static byte[] Compose(VirtualChip chip, uint start, string version, int size, string compiler)
+    private static byte[] Compose(VirtualChip chip, uint start, string version, int size, string compiler, FirmwareLink link)
     {
         var image = new byte[size];
         var seed = Checksum(Encoding.UTF8.GetBytes($"{chip.Name} {start} {version} {compiler}"));
         new Random((int)seed).NextBytes(image);
         image.AsSpan().Replace((byte)0x78, (byte)0x79); // nothing but the dictionary may look like a zlib stream
-        var dictionary = VirtualDictionary.Compressed(chip, version, compiler);
+        var dictionary = VirtualDictionary.Compressed(chip, version, compiler, link);
         var behind = Math.Min(3200, size / 8);
         var dictionaryOffset = (size - behind - dictionary.Length) & ~3;
         dictionary.CopyTo(image, dictionaryOffset);
@@ -271,6 +273,17 @@ public sealed class VirtualFirmware
     private static uint Word(ReadOnlySpan<byte> image, int offset) => BinaryPrimitives.ReadUInt32LittleEndian(image[offset..]);
 
     private static ushort Half(ReadOnlySpan<byte> image, int offset) => BinaryPrimitives.ReadUInt16LittleEndian(image[offset..]);
+}
+
+/// <summary>What a build of Klipper talks over, as its dictionary shows it.</summary>
+public enum FirmwareLink
+{
+    /// <summary>USB or UART.</summary>
+    Serial,
+    Can,
+
+    /// <summary>USB to CAN, itself a node.</summary>
+    CanBridge,
 }
 
 /// <summary>A command that firmware knows.</summary>

@@ -78,6 +78,7 @@ public sealed class VirtualKlippy(VirtualPrinter printer) : IKlippy
     internal void Settle()
     {
         var missing = printer.Boards.Where(board => board.State != BoardState.Klipper || !printer.IsListed(board)).Select(board => board.Name).ToList();
+        printer.AssignByKlippy();
         _state = missing.Count == 0 ? new(KlippyActivity.Ready) : new(KlippyActivity.Error, $"mcu '{string.Join("', '", missing)}': Unable to connect");
     }
 

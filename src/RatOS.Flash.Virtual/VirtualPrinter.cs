@@ -6,7 +6,7 @@ namespace RatOS.Flash.Virtual;
 /// <summary>
 /// A printer made of memory: boards, buses and Klipper, on virtual time. Faithful to the facts, merciless with faults, and the same again each time.
 /// </summary>
-public sealed class VirtualPrinter : IHardware
+public sealed partial class VirtualPrinter : IHardware
 {
     /// <summary>The bus as modelled: full-speed USB, one control transfer's overhead and its bytes, one bulk transfer's and its bytes.</summary>
     public static readonly TimeSpan ControlOverhead = TimeSpan.FromMicroseconds(200);
@@ -44,6 +44,7 @@ public sealed class VirtualPrinter : IHardware
         Klippy = new VirtualKlippy(this);
         foreach (var stranger in scenario.Strangers)
             _present.Add(new Present(stranger with { Number = ++_number }, null, null));
+        Can = CreateCan();
         Boards = [.. scenario.Boards.Select(setup => new VirtualBoard(this, setup))];
         Changed();
     }
@@ -53,13 +54,16 @@ public sealed class VirtualPrinter : IHardware
     {
         private readonly List<Action> _gone = [];
 
-        public Device Device { get; } = device;
+        public Device Device { get; set; } = device;
 
         public VirtualBoard? Board { get; } = board;
 
         public UsbFunction? Function { get; set; } = function;
 
         public bool IsHeld { get; set; }
+
+        /// <summary>This stay is over, though it may linger in the list.</summary>
+        public bool IsOver { get; private set; }
 
         /// <summary>Has somebody told when this stay is over.</summary>
         public void WhenGone(Action gone) => _gone.Add(gone);
@@ -70,7 +74,7 @@ public sealed class VirtualPrinter : IHardware
         /// <summary>The device is no longer there, though it may linger in the list.</summary>
         public void End()
         {
-            Function = null;
+            (Function, IsOver) = (null, true);
             foreach (var gone in _gone.ToList())
                 gone();
         }
@@ -98,8 +102,9 @@ public sealed class VirtualPrinter : IHardware
     public IReadOnlyList<PrinterBoard> PrinterBoards => [.. Boards.Select(board => new PrinterBoard(board.Name, board.Board)
     {
         Serial = board.Setup.Serial,
-        Port = _lastPort.GetValueOrDefault(board, board.Setup.Port),
+        Port = board.Setup.IsCan ? null : _lastPort.GetValueOrDefault(board, board.Setup.Port),
         OnlyByPort = Boards.Count(other => other.Setup.Serial == board.Setup.Serial) > 1,
+        CanUuid = board.Setup.Link == McuLink.Can ? CanUuid.Read(board.CanUuidBytes) : null,
         RunningVersion = board.RunningFirmware?.Version,
     })];
 
@@ -183,7 +188,7 @@ public sealed class VirtualPrinter : IHardware
             throw RatOS.Flash.Faults.NoPermission(
                 device.Node ?? $"{device}", "Add the udev rule for this id (99-ratos-flash.rules) and put the user into the groups plugdev and dialout.");
         }
-        var present = _present.FirstOrDefault(candidate => candidate.Device.IsSameStay(device) && (candidate.Function is not null || device.Usb is null))
+        var present = _present.FirstOrDefault(candidate => candidate.Device.IsSameStay(device) && (candidate.Function is not null || device.IsWired))
             ?? throw new DeviceGoneException(device.ToString());
         if (present.Function is not RomDfu && Klippy.IsRunning && present.Board is not null)
             throw RatOS.Flash.Faults.PortHeld(device.Node ?? device.Port, "Klipper (klippy.py, process 612)");
@@ -215,6 +220,7 @@ public sealed class VirtualPrinter : IHardware
             _lastPort[board] = board.Port!;
             _present.Add(new Present(DeviceOf(board, function), board, function));
             Changed();
+            AddCanInterfaceOf(board, function);
         });
     }
 
@@ -224,7 +230,7 @@ public sealed class VirtualPrinter : IHardware
             VirtualTime.Unschedule(arriving);
         _returnsLate |= Time.Now > TimeSpan.Zero;
         Klippy.Lost(board);
-        foreach (var present in _present.Where(candidate => candidate.Board == board && candidate.Device.Usb is not null && candidate.Function is not null).ToList())
+        foreach (var present in _present.Where(candidate => candidate.Board == board && !candidate.Device.IsWired && !candidate.IsOver).ToList())
         {
             present.End();
             if (lingers == TimeSpan.Zero)
@@ -334,6 +340,7 @@ public sealed class VirtualPrinter : IHardware
                 VirtualTime.Unschedule(arriving);
                 _lastPort[board] = board.Port!;
                 _present.Add(new Present(DeviceOf(board, board.Function!), board, board.Function));
+                AddCanInterfaceOf(board, board.Function!);
             }
         }
         _returnsLate = false;
@@ -344,6 +351,6 @@ public sealed class VirtualPrinter : IHardware
     /// <summary>What another computer can import: each board that is on USB now. Strangers are only listed, and have no function.</summary>
     internal IEnumerable<Present> Exported => _present.Where(present => present.Function is not null);
 
-    /// <summary>The computer lists the board as what it is now; a wired port is always there.</summary>
-    internal bool IsListed(VirtualBoard board) => _present.Exists(present => present.Board == board && (present.Function is not null || board.Setup.IsUart));
+    /// <summary>The computer lists the board as what it is now; a wired port is always there, and a node where the bus reaches it.</summary>
+    internal bool IsListed(VirtualBoard board) => board.Setup.Link == McuLink.Can ? IsCanReached(board) : _present.Exists(present => present.Board == board && (present.Function is not null || board.Setup.IsUart));
 }

@@ -6,7 +6,7 @@ using RatOS.Flash.Klipper;
 namespace RatOS.Flash;
 
 /// <summary>One board as the bus shows it: which stays are its own, when one ends and the next begins, and opening what is there.</summary>
-internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider time, FlashLog log, BoardPlan plan, DfuPatience patience)
+internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider time, FlashLog log, BoardPlan plan, DfuPatience patience)
 {
     // A board that leaves the bus does so within milliseconds; some computers notice seconds later (users.md, H3).
     public static readonly TimeSpan GoneLimit = TimeSpan.FromSeconds(10);
@@ -24,7 +24,7 @@ internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider 
     private readonly HashSet<(string Port, int Number)> _known = [];
 
     /// <summary>Where the board was last seen: a bootloader that was known by its serial may have come up at another port.</summary>
-    private string _port = plan.Device!.Port;
+    private string _port = plan.BootloaderPort ?? plan.Device!.Port;
 
     private ChipEvidence? Chip => plan.Evidence?.Chip;
 
@@ -38,7 +38,9 @@ internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider 
     /// <summary>True as soon as this stay is over. A wired port never leaves.</summary>
     public async Task<bool> WaitGoneAsync(Device device)
     {
-        if (device.Usb is null)
+        if (IsNode(device))
+            return await FindNodeAsync(device, GoneLimit, isLost: false, CancellationToken.None) is not null;
+        if (device.IsWired)
         {
             // The one wait by the clock: a wire tells nothing. Katapult resets 100 ms after its answer, and a Klipper frame before that would wedge it.
             await Task.Delay(TimeSpan.FromMilliseconds(500), time);
@@ -53,10 +55,12 @@ internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider 
     {
         try
         {
+            if (device.Can is not null)
+                return await IsThereOnCanAsync(device);
             await using var line = await OpenLineAsync(device);
             return true;
         }
-        catch (FlashException)
+        catch (FlashException held) when (held.Code != "can-node-silent" && !CanAdmin.IsTrouble(held))
         {
             return true;
         }
@@ -72,16 +76,22 @@ internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider 
     /// </summary>
     public async Task<Device?> WaitBackAsync(Device left, TimeSpan limit, CancellationToken cancel = default)
     {
-        if (left.Usb is null)
+        if (left.IsWired)
             return left;
+        if (IsNode(left))
+            return await FindNodeAsync(left, limit, isLost: true, cancel);
         _known.Add((left.Port, left.Number));
         var back = await hardware.WaitForAsync(seen => seen.Devices.FirstOrDefault(device => IsNew(device) && IsOurs(device)), limit, time, cancel);
+        if (back?.Can is not null)
+            return back with { CanNode = new CanNode(Uuid, IsKatapult: false) };
+        if (back is null && hardware.Look().Devices.FirstOrDefault(IsBridgeInterface) is { Can.IsUp: false } down)
+            throw Faults.CanDown(down.Port);
         _port = back?.Port ?? _port;
         return back;
     }
 
-    /// <summary>The board's bootloader, if it waits in one now. On a wire nobody can tell, so the port itself.</summary>
-    public Device? FindBootloader() => plan.Device is { Usb: null } wired ? wired : hardware.Look().Devices.FirstOrDefault(device => IsBootloader(device) && IsOurs(device));
+    /// <summary>The board's bootloader, if it waits in one now. On a wire, and of a node that has its number, nobody can tell without asking it.</summary>
+    public Device? FindBootloader() => plan.Device is { IsWired: true } wired ? wired : IsNode(plan.Device!) ? NodeInKatapult() : hardware.Look().Devices.FirstOrDefault(device => IsBootloader(device) && IsOurs(device));
 
     /// <summary>What else appeared, and what is known to keep this board's bootloader away.</summary>
     public string Hint()
@@ -92,7 +102,7 @@ internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider 
     }
 
     /// <summary>Asks the running Klipper for its bootloader. Whether it goes is seen on the bus.</summary>
-    public Task TouchAsync(Device device) => WithPortAsync(async () =>
+    public Task TouchAsync(Device device) => device.Can is not null ? RequestBootloaderAsync(device) : WithPortAsync(async () =>
     {
         await hardware.TouchAsync(device, 1200);
         return true;
@@ -102,8 +112,8 @@ internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider 
 
     /// <exception cref="FlashException"/>
     /// <exception cref="DeviceGoneException"/>
-    public async Task<KlipperClient> ConnectAsync(Device device) =>
-        await KlipperClient.ConnectAsync(await OpenLineAsync(device), plan.Name, time, CancellationToken.None);
+    public async Task<KlipperClient> ConnectAsync(Device device) => await KlipperClient.ConnectAsync(
+        device.Can is not null ? await OpenNodeAsync(device, isKatapult: false) : await OpenLineAsync(device), plan.Name, time, CancellationToken.None);
 
     public async Task<Bootloader> OpenBootloaderAsync(Device device, Mcu mcu, uint start)
     {
@@ -113,6 +123,8 @@ internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider 
             return await OwnAsync(usb, async () => await DfuSe.OpenAsync(usb, new DfuSe.Target(plan.Name, mcu, start, patience), time));
         }
         var flashEnd = Chip?.FlashKib is { } kib and > 0 ? mcu.FlashBase + ((uint)kib * 1024) : mcu.FlashEnd;
+        if (device.Can is not null)
+            return await OpenKatapultNodeAsync(device, flashEnd);
         var line = await OpenLineAsync(device);
         return await OwnAsync(line, async () => await Katapult.OpenAsync(line, flashEnd, time));
     }
@@ -121,6 +133,8 @@ internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider 
     /// <exception cref="FlashException">Another serial at another port: another board.</exception>
     public string? CheckSerial(Device device)
     {
+        if (plan.Request.Board.CanUuid is { } uuid && device.Usb == UsbId.Katapult && CanUuid.OfSerial(device.Serial) is { } found && found != uuid)
+            throw Faults.WrongBoard(plan.Name, $"the CAN uuid {uuid}", $"{device.Serial} (CAN uuid {found})");
         if (device.Usb != UsbId.StmDfu || Chip?.DfuSerial is not { } expected || device.Serial == expected)
             return null;
         if (device.Port != _port)
@@ -128,7 +142,7 @@ internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider 
         return $"The ROM at {device.Port} shows the serial {device.Serial ?? "none"}, not {expected} as its chip id would give.";
     }
 
-    public static bool IsBootloader(Device device) => device.Usb is { } id && BoardPlan.IsBootloader(id);
+    public static bool IsBootloader(Device device) => device.CanNode is { IsKatapult: true } || (device.Usb is { } id && BoardPlan.IsBootloader(id));
 
     public static BootloaderKind KindOf(Device device) => device.Usb == UsbId.StmDfu ? BootloaderKind.DfuSe : BootloaderKind.Katapult;
 
@@ -138,6 +152,8 @@ internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider 
 
     private bool IsOurs(Device device)
     {
+        if (IsBridgeInterface(device))
+            return device.Can is { IsUp: true };
         if (device.Usb is not { } id || (id != UsbId.Klipper && !BoardPlan.IsBootloader(id)))
             return false;
         return device.Port == _port

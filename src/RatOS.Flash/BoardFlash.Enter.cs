@@ -11,7 +11,7 @@ internal sealed partial class BoardFlash
     {
         await _log.BeginAsync(_name, FlashPhase.Enter, "Starting the bootloader");
         Reached(BoardCondition.Unchanged);
-        if (klipper.Usb is null)
+        if (klipper.IsWired)
             return await EnterUartAsync(klipper);
         var cameBack = 0;
         for (var rung = 0; rung < Tries; rung++)

@@ -111,13 +111,17 @@ internal sealed partial class BoardFlash
             catch (FlashException fault) when (tries < Tries && MayHelpToRepeat(fault))
             {
                 await WarnAsync(FlashPhase.Write, $"{fault.Cause} Trying again ({tries + 1} of {Tries}).");
+                // A node without power, or behind a bus in trouble, is silent; with power again it waits in Katapult.
+                if (_bus.IsNode(device))
+                    device = await _bus.WaitBackAsync(device, BoardBus.CableLimit, _committed ? CancellationToken.None : cancel) ?? throw Faults.DeviceLost(_name, "it was being flashed", BoardBus.CableLimit.TotalSeconds);
             }
         }
     }
 
     // A bootloader that does not answer, or refuses, may do better from the start; one that is the wrong one, or protected, or deaf, will not.
     private static bool MayHelpToRepeat(FlashException fault) =>
-        fault.Code is "verify-failed" or "dfu-descriptor" or "dfu-refused" or "dfu-stuck" or "katapult-refused" or "katapult-silent";
+        fault.Code is "verify-failed" or "dfu-descriptor" or "dfu-refused" or "dfu-stuck" or "katapult-refused" or "katapult-silent"
+            or "can-bus-off" or "can-not-acknowledged" or "can-down";
 
     // ---- write
 
@@ -204,7 +208,8 @@ internal sealed partial class BoardFlash
         for (var told = 1; ; told++)
         {
             Device? next = left;
-            if (await _bus.WaitGoneAsync(left))
+            // A node that is silent still may have got a number from a Klipper that somebody started.
+            if (await _bus.WaitGoneAsync(left) || _bus.IsNode(left))
             {
                 next = await _bus.WaitBackAsync(left, BoardBus.BackLimit);
                 if (next is null)
@@ -301,7 +306,9 @@ internal sealed partial class BoardFlash
             await _log.BeginAsync(_name, FlashPhase.Prove, "Resetting the board: it must come back by itself");
             var sent = _time.GetTimestamp();
             await ResetAsync(running);
-            if (!await _bus.WaitGoneAsync(running))
+            var hasLeft = await _bus.WaitGoneAsync(running);
+            // A node's interface may have left before the command got out: the node is still there, and is asked again.
+            if (!hasLeft && (!_bus.IsNode(running) || tries == Tries))
                 throw Faults.KlipperSilent(_name, "it is being reset");
             var back = await _bus.WaitBackAsync(running, BoardBus.BackLimit) ?? throw Faults.NotBackAfterReset(_name, BoardBus.BackLimit.TotalSeconds, "nothing appeared");
             var bootloader = BoardBus.IsBootloader(back) ? BoardBus.BootloaderName(back) : null;
@@ -313,7 +320,7 @@ internal sealed partial class BoardFlash
             }
             running = await ConfirmAsync(back, FlashPhase.Prove);
             // A board that was not reset has been up since before the command; the rest is for crystals that are off.
-            if (_uptime is null || _uptime <= (_time.GetElapsedTime(sent) * 1.005) + TimeSpan.FromMilliseconds(100))
+            if ((_uptime is null && hasLeft) || _uptime <= (_time.GetElapsedTime(sent) * 1.005) + TimeSpan.FromMilliseconds(100))
             {
                 JudgeReset(bootloader);
                 return;

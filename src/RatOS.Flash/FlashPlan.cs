@@ -20,6 +20,12 @@ public sealed record PrinterBoard(string Name, Board Board)
     /// <summary>Known by its port alone: somebody named the port, or another board of this printer announces the same serial.</summary>
     public bool OnlyByPort { get; init; }
 
+    /// <summary>Who it is on CAN; null for a board that is not there. Its Klipper is then reached over <see cref="CanInterface"/>.</summary>
+    public CanUuid? CanUuid { get; init; }
+
+    /// <summary>The interface of its bus.</summary>
+    public string CanInterface { get; init; } = "can0";
+
     /// <summary>The version it runs, as Klipper last reported it.</summary>
     public string? RunningVersion { get; init; }
 }
@@ -31,7 +37,11 @@ public sealed record FlashRequest(PrinterBoard Board, FirmwareImage? Image);
 /// <param name="Version">Its firmware's version.</param>
 /// <param name="Mcu">Its firmware's chip.</param>
 /// <param name="Chip">What the silicon said; null when it could not be asked.</param>
-public sealed record BoardEvidence(string Version, string Mcu, ChipEvidence? Chip);
+public sealed record BoardEvidence(string Version, string Mcu, ChipEvidence? Chip)
+{
+    /// <summary>Its firmware is a USB-CAN bridge.</summary>
+    public bool IsCanBridge { get; init; }
+}
 
 public enum FindingSeverity
 {
@@ -67,6 +77,9 @@ public enum FlashEntry
     /// <summary>Klipper on a UART is asked by a request on the line.</summary>
     UartRequest,
 
+    /// <summary>Klipper on CAN is asked by a request to its uuid.</summary>
+    CanRequest,
+
     /// <summary>A person sets BOOT0 or presses reset twice.</summary>
     ByHand,
 }
@@ -99,16 +112,21 @@ public sealed record FlashPlan(ImmutableArray<BoardPlan> Boards, ImmutableArray<
         var findings = ImmutableArray.CreateBuilder<Finding>();
         if (!printer.AllowsFlash)
             findings.Add(Finding.Blocker(Faults.PrinterBusy(printer.Message)));
-        var plans = requests.Select(request => BoardPlan.Create(request, seen, evidence?.GetValueOrDefault(request.Board.Name))).ToList();
+        var numbers = new HashSet<int>();
+        var plans = requests.Select(request => BoardPlan.Create(request, seen, evidence?.GetValueOrDefault(request.Board.Name)) with { CanNumber = FreeNumber(request) }).ToList();
         // Two names for one device would write it twice at the same time.
-        foreach (var shared in plans.Where(plan => plan.Device is not null).GroupBy(plan => plan.Device!.Port).Where(group => group.Count() > 1))
-            findings.Add(Finding.Blocker(Faults.SamePort(shared.Key, shared.Select(plan => plan.Name))));
+        foreach (var shared in plans.Where(plan => plan.Device is not null).GroupBy(plan => (plan.Device!.Port, plan.Request.Board.CanUuid)).Where(group => group.Count() > 1))
+            findings.Add(Finding.Blocker(Faults.SamePort(shared.Key.Port, shared.Select(plan => plan.Name))));
         return new FlashPlan([.. plans], findings.ToImmutable());
+
+        // The same for a board each time as far as possible: Klipper shuts down when somebody else gets its number, and it keeps the one of the last flash.
+        int FreeNumber(FlashRequest request) => request.Board.CanUuid is not { } uuid ? 0 : Enumerable.Range(uuid.Fold(BoardPlan.Numbers), BoardPlan.Numbers)
+            .Select(number => number % BoardPlan.Numbers).First(numbers.Add);
     }
 }
 
 /// <summary>The road of one board.</summary>
-public sealed record BoardPlan
+public sealed partial record BoardPlan
 {
     private BoardPlan(FlashRequest request) => Request = request;
 
@@ -143,6 +161,10 @@ public sealed record BoardPlan
     {
         (FlashEntry.InBootloader, BootloaderKind.Katapult) => "waits in Katapult -> write",
         (FlashEntry.InBootloader, _) => "waits in USB DFU -> write",
+        (FlashEntry.CanRequest, _) when !IsCanBridge => "Klipper on CAN -> Katapult on CAN -> write",
+        (FlashEntry.CanRequest, BootloaderKind.Katapult) => "bridge's Klipper on CAN -> Katapult on USB -> write",
+        (FlashEntry.CanRequest, BootloaderKind.DfuSe) => "bridge's Klipper on CAN -> USB DFU -> write",
+        (FlashEntry.CanRequest, _) => "bridge's Klipper on CAN -> USB DFU (or Katapult, if the board has it) -> write",
         (FlashEntry.Touch or FlashEntry.UartRequest, BootloaderKind.Katapult) => "Klipper -> Katapult -> write",
         (FlashEntry.Touch, BootloaderKind.DfuSe) => "Klipper -> USB DFU -> write",
         (FlashEntry.Touch, _) => "Klipper -> USB DFU (or Katapult, if the board has it) -> write",
@@ -162,9 +184,14 @@ public sealed record BoardPlan
             return plan with { Findings = findings.ToImmutable() };
         }
 
-        var device = FindDevice(request.Board, mcu, seen, findings);
-        var (entry, kind) = device is null ? (FlashEntry.None, (BootloaderKind?)null) : Road(board, device, evidence);
-        plan = plan with { Device = device, Entry = entry, Bootloader = kind };
+        var device = request.Board.CanUuid is { } uuid ? FindOnCan(request.Board, uuid, seen, findings) : FindDevice(request.Board, mcu, seen, findings);
+        var isBridge = device is not null && IsBridge(request, device, seen, evidence);
+        var (entry, kind) = device is null ? (FlashEntry.None, (BootloaderKind?)null) : Road(board, device, isBridge, evidence);
+        plan = plan with { Device = device, Entry = entry, Bootloader = kind, IsCanBridge = isBridge };
+        if (device is { Can: not null } && entry == FlashEntry.None)
+            findings.Add(Finding.Blocker(Faults.CanNoKatapult(request.Board.Name)));
+        if (device is not null)
+            JudgeCanImage(request, device, isBridge, findings);
         if (entry == FlashEntry.ByHand)
             findings.Add(Finding.Of(FindingSeverity.Warning, NeedsHand(request.Board.Name, board, evidence)));
         if (device?.Usb is { } id && (id == UsbId.Rp2040Boot || id == UsbId.Rp2350Boot))
@@ -221,26 +248,31 @@ public sealed record BoardPlan
     internal static bool IsBootloader(UsbId id) =>
         id == UsbId.StmDfu || id == UsbId.Katapult || id == UsbId.Rp2040Boot || id == UsbId.Rp2350Boot || id == UsbId.GigaDeviceDfu;
 
-    private static (FlashEntry, BootloaderKind?) Road(Board board, Device device, BoardEvidence? evidence)
+    private static (FlashEntry, BootloaderKind?) Road(Board board, Device device, bool isBridge, BoardEvidence? evidence)
     {
-        if (device.Usb is null)
+        if (device.IsWired)
             return (FlashEntry.UartRequest, BootloaderKind.Katapult);
+        if (device.CanNode is { IsKatapult: true })
+            return (FlashEntry.InBootloader, BootloaderKind.Katapult);
         if (device.Usb == UsbId.Katapult)
             return (FlashEntry.InBootloader, BootloaderKind.Katapult);
         if (device.Usb == UsbId.StmDfu)
             return (FlashEntry.InBootloader, BootloaderKind.DfuSe);
-        if (device.Usb != UsbId.Klipper)
+        if (device.Usb != UsbId.Klipper && device.Can is null)
             return (FlashEntry.None, null);
         // Klipper tries Katapult first and the ROM second (facts: software entry); only the board itself knows whether Katapult is there.
         var canHaveKatapult = board.ApplicationStart != board.Mcu?.FlashBase;
+        if (device.Can is not null && !isBridge)
+            return canHaveKatapult && evidence?.Chip?.Katapult != false ? (FlashEntry.CanRequest, BootloaderKind.Katapult) : (FlashEntry.None, null);
+        var request = isBridge ? FlashEntry.CanRequest : FlashEntry.Touch;
         return evidence?.Chip?.Katapult switch
         {
-            true => (FlashEntry.Touch, BootloaderKind.Katapult),
+            true => (request, BootloaderKind.Katapult),
             false when !board.EntersDfu => (FlashEntry.ByHand, null),
-            false => (FlashEntry.Touch, BootloaderKind.DfuSe),
-            null when !canHaveKatapult => board.EntersDfu ? (FlashEntry.Touch, BootloaderKind.DfuSe) : (FlashEntry.ByHand, BootloaderKind.DfuSe),
-            null when !board.Mcu!.IsStm32 => (FlashEntry.Touch, BootloaderKind.Katapult),
-            null => (FlashEntry.Touch, null),
+            false => (request, BootloaderKind.DfuSe),
+            null when !canHaveKatapult => board.EntersDfu ? (request, BootloaderKind.DfuSe) : (FlashEntry.ByHand, BootloaderKind.DfuSe),
+            null when !board.Mcu!.IsStm32 => (request, BootloaderKind.Katapult),
+            null => (request, null),
         };
     }
 
@@ -282,7 +314,7 @@ public sealed record BoardPlan
 
     private static void JudgeCircumstances(Board board, FlashEntry entry, BootloaderKind? kind, Mcu mcu, ImmutableArray<Finding>.Builder findings)
     {
-        if (entry is FlashEntry.Touch && kind != BootloaderKind.Katapult && board.Preconditions.Contains("sd-slot-empty"))
+        if (entry is FlashEntry.Touch or FlashEntry.CanRequest && kind != BootloaderKind.Katapult && board.Preconditions.Contains("sd-slot-empty"))
             findings.Add(new(
                 FindingSeverity.Note, "sd-slot-empty", "A card in the board's SD slot can keep the bootloader from showing up, or flash an old file.",
                 "If there is a card in the slot, take it out."));

@@ -14,6 +14,9 @@ namespace RatOS.Flash;
 /// <param name="onEvent">Awaited before each step that changes the world.</param>
 public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider time, Func<FlashEvent, ValueTask> onEvent)
 {
+    // Each node answers within milliseconds; Katapult's own tool waits 2 s.
+    private static readonly TimeSpan SurveyTime = TimeSpan.FromSeconds(0.5);
+
     private readonly DfuPatience _patience = new();
 
     /// <summary>How long a person is waited for who has to start a bootloader by hand; zero refuses such a board at once.</summary>
@@ -88,7 +91,7 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
         var ready = new List<FlashRequest>();
         foreach (var board in boards)
         {
-            var (fault, port) = (board.ByHand!, board.Device!.Port);
+            var (fault, port) = (board.ByHand!, board.BootloaderPort!);
             if (WaitForPerson > TimeSpan.Zero)
             {
                 await log.WarnAsync(board.Name, FlashPhase.Enter, $"{fault.Cause} Do this now, I go on by myself: {BoardPlan.Guide(board.Board)}");
@@ -154,13 +157,15 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
         IReadOnlyList<FlashRequest> requests, List<BoardPlan> byHand, FlashLog log, Dictionary<string, BoardReport> reports, CancellationToken cancel)
     {
         var stopped = new KlippyState(KlippyActivity.Stopped);
+        var nodes = await SurveyAsync(requests, log, reports, cancel);
+        requests = [.. requests.Where(request => !reports.ContainsKey(request.Board.Name))];
         var answers = await Task.WhenAll(
-            FlashPlan.Create(requests, hardware.Look(), stopped).Boards.Select(board => AskAsync(board, log, cancel)));
+            FlashPlan.Create(requests, Look(nodes), stopped).Boards.Select(board => AskAsync(board, log, cancel)));
         var evidence = answers.Where(answer => answer.Evidence is not null).ToDictionary(answer => answer.Name, answer => answer.Evidence!);
 
         // Now the boards have told their chip, plan again: what does not fit is refused before anything was touched.
         var open = new List<BoardPlan>();
-        var plan = FlashPlan.Create(requests, hardware.Look(), stopped, evidence);
+        var plan = FlashPlan.Create(requests, Look(nodes), stopped, evidence);
         if (plan.Blocker is { } blocker)
             throw blocker;
         foreach (var board in plan.Boards)
@@ -173,31 +178,94 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
                 open.Add(board);
         }
         cancel.ThrowIfCancellationRequested();
-        await Task.WhenAll(open.Select(async board =>
+        // Side by side, but a bridge only when everything behind it is proven: from then on nothing there can be reached.
+        var others = open.Where(board => !board.IsCanBridge).ToDictionary(board => board, board => FlashAsync(board, log, reports, cancel));
+        await Task.WhenAll([.. others.Values, .. open.Where(board => board.IsCanBridge).Select(FlashBridgeAsync)]);
+
+        async Task FlashBridgeAsync(BoardPlan bridge)
         {
-            await log.NoteAsync(board.Name, FlashPhase.Enter, board.Route);
-            var bus = new BoardBus(hardware, klippy, time, log, board, _patience);
-            var report = await new BoardFlash(bus, time, log, board).RunAsync(cancel);
-            reports[board.Name] = report;
-            await log.VerdictAsync(report);
-        }));
+            await Task.WhenAll(others.Where(other => other.Key.IsBehind(bridge)).Select(other => other.Value));
+            var stranded = others.Keys.Where(other => other.IsBehind(bridge) && reports[other.Name] is { Ok: false, Condition: not BoardCondition.Unchanged })
+                .Select(other => other.Name).ToList();
+            if (stranded.Count > 0)
+                await RefuseAsync([bridge.Request], Faults.CanBridgeKept(bridge.Name, stranded), log, reports, bridge, byPlan: false);
+            else
+                await FlashAsync(bridge, log, reports, cancel);
+        }
+    }
+
+    private async Task FlashAsync(BoardPlan board, FlashLog log, Dictionary<string, BoardReport> reports, CancellationToken cancel)
+    {
+        await log.NoteAsync(board.Name, FlashPhase.Enter, board.Route);
+        var bus = new BoardBus(hardware, klippy, time, log, board, _patience);
+        var report = await new BoardFlash(bus, time, log, board).RunAsync(cancel);
+        reports[board.Name] = report;
+        await log.VerdictAsync(report);
+    }
+
+    /// <summary>What the buses show, and the nodes that answered on those that show nothing.</summary>
+    private DeviceList Look(IReadOnlyList<Device> nodes)
+    {
+        var seen = hardware.Look();
+        return seen with { Devices = [.. seen.Devices, .. nodes.Where(node => seen.Devices.Any(node.IsSameStay))] };
+    }
+
+    /// <summary>
+    /// Asks who is on the CAN buses of these boards and has no number: whoever waits in Katapult is among them, whoever runs Klipper may be. The boards of
+    /// a bus that is in trouble are refused here, before anything was touched.
+    /// </summary>
+    private async Task<IReadOnlyList<Device>> SurveyAsync(
+        IReadOnlyList<FlashRequest> requests, FlashLog log, Dictionary<string, BoardReport> reports, CancellationToken cancel)
+    {
+        var nodes = new List<Device>();
+        foreach (var can in hardware.Look().Devices.Where(device => device.Can is { IsUp: true }))
+        {
+            var boards = requests.Where(request => request.Board.CanUuid is not null && request.Board.CanInterface == can.Port).ToList();
+            if (boards.Count == 0)
+                continue;
+            cancel.ThrowIfCancellationRequested();
+            await log.NoteAsync(null, FlashPhase.Ask, $"Asking who is on {can.Port}");
+            try
+            {
+                await using var port = await hardware.OpenCanAsync(can);
+                // Nobody writes yet: whoever a dead predecessor left with a number answers now as well.
+                await port.SendAsync(CanAdmin.ClearKatapult);
+                var first = await CanAdmin.QueryAsync(port, SurveyTime, time);
+                // An answer can be heard twice (a frame repeated in its last bit); two boards answer twice each time.
+                var second = first.Distinct().Count() < first.Length ? await CanAdmin.QueryAsync(port, SurveyTime, time) : first;
+                foreach (var node in first.Distinct())
+                    nodes.AddRange(Enumerable.Repeat(can with { CanNode = node }, Math.Max(1, second.Count(other => other.Uuid == node.Uuid))));
+                if (first.Length == 0 && CanAdmin.TroubleOf(port) is { } trouble)
+                    throw trouble;
+            }
+            catch (FlashException fault)
+            {
+                await RefuseAsync(boards, fault, log, reports, byPlan: false);
+            }
+            catch (DeviceGoneException)
+            {
+                // What is no longer there is not found by the plan either.
+            }
+        }
+        return nodes;
     }
 
     /// <summary>Chip, unique id and running version, from a board that runs Klipper. One that cannot answer is flashed without: the bootloader is asked too.</summary>
     private async Task<(string Name, BoardEvidence? Evidence)> AskAsync(BoardPlan board, FlashLog log, CancellationToken cancel)
     {
-        if (board is not { Entry: FlashEntry.Touch or FlashEntry.ByHand, Device: { } device, Board: { Mcu: { } mcu, ApplicationStart: { } start } })
+        if (board is not { Entry: FlashEntry.Touch or FlashEntry.CanRequest or FlashEntry.ByHand, Device: { } device, Board: { Mcu: { } mcu, ApplicationStart: { } start } })
             return (board.Name, null);
         await log.BeginAsync(board.Name, FlashPhase.Ask, "Asking the running firmware");
         try
         {
-            await using var client = await KlipperClient.ConnectAsync(
-                await hardware.OpenSerialAsync(device, SerialMode.Klipper), board.Name, time, cancel);
+            await using var client = device.Can is not null
+                ? await new BoardBus(hardware, klippy, time, log, board, _patience).ConnectAsync(device)
+                : await KlipperClient.ConnectAsync(await hardware.OpenSerialAsync(device, SerialMode.Klipper), board.Name, time, cancel);
             var dictionary = await client.IdentifyAsync(cancel);
             // Addresses are only asked of the chip that has them: another one would fault.
             var chip = dictionary.Mcu == mcu.Name ? await client.AskChipAsync(mcu, start, cancel) : null;
             await log.EndAsync(board.Name, FlashPhase.Ask, $"It runs {dictionary.Version} on {dictionary.Mcu}");
-            return (board.Name, new BoardEvidence(dictionary.Version, dictionary.Mcu, chip));
+            return (board.Name, new BoardEvidence(dictionary.Version, dictionary.Mcu, chip) { IsCanBridge = dictionary.IsCanBridge });
         }
         catch (FlashException fault)
         {
@@ -207,7 +275,7 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
         {
             await log.WarnAsync(board.Name, FlashPhase.Ask, $"{device} left the bus. Put the cable or power back: I go on by myself.");
             await hardware.WaitForAsync(
-                seen => seen.Devices.Any(device.IsSameStay) ? null : seen.Devices.FirstOrDefault(other => other.Port == device.Port), BoardBus.CableLimit, time, cancel);
+                seen => seen.Devices.Any(device.IsSameStay) ? null : seen.Devices.FirstOrDefault(other => other.Port == device.Port && other.Can is not { IsUp: false }), BoardBus.CableLimit, time, cancel);
         }
         return (board.Name, null);
     }

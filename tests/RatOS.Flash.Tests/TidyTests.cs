@@ -56,7 +56,7 @@ public sealed class TidyTests
     {
         var type when type == typeof(string) => "something or other",
         var type when type == typeof(uint) => 0x0800_8000u,
-        var type when type == typeof(int) => 3,
+        var type when type == typeof(int) || type == typeof(int?) => 3,
         var type when type == typeof(double) => 3.0,
         var type when type == typeof(Exception) => new InvalidOperationException("a bug"),
         var type when type.IsAssignableFrom(typeof(string[])) => new[] { "one", "two" },

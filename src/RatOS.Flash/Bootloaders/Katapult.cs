@@ -4,7 +4,7 @@ using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Bootloaders;
 
-/// <summary>Katapult over a line of bytes: USB or UART now; over CAN the same frames go in pieces of 8 bytes.</summary>
+/// <summary>Katapult over a line of bytes: USB or UART; over CAN the same frames go in pieces of 8 bytes.</summary>
 /// <remarks>
 /// Katapult answers in order, once for each frame, and an acknowledgement names its command and its block. So a late one is never taken for another
 /// block's, and a block that is sent again may be acknowledged by its first answer: it says the same. Errors name nothing; they cost one more try.
@@ -37,7 +37,7 @@ public sealed class Katapult : Bootloader
 
     public override int BlockSize => _greeting.BlockSize;
 
-    // USB: the endpoint refuses what does not fit, each frame in a transfer of its own. UART: 192 bytes in, 96 out (facts: buffers and pipelining).
+    // USB: the endpoint refuses what does not fit, each frame in a transfer of its own. UART and CAN: 192 bytes in, 96 out (facts: buffers and pipelining).
     private int WriteDepth => _line.Device.Usb is null ? 2 : 4;
 
     private int ReadDepth => _line.Device.Usb is null ? 1 : 2;
@@ -73,6 +73,27 @@ public sealed class Katapult : Bootloader
             throw Faults.WrongMcu(board, mcu.Name, $"Katapult on a {_greeting.Mcu}");
         if (_greeting.Start != start)
             throw Faults.WrongStart(board, start, _greeting.Start);
+    }
+
+    /// <summary>Over CAN: asks the node at the end of the line who it is.</summary>
+    /// <exception cref="FlashException">It is another one, or does not say.</exception>
+    internal async Task CheckNodeAsync(string board, CanUuid uuid)
+    {
+        const string Doing = "asking for its uuid";
+        for (var tries = 1; ; tries++)
+        {
+            await _line.WriteAsync(new KatapultFrame(KatapultFrame.GetCanUuid, default).Encode());
+            var answer = await AnswerToAsync(KatapultFrame.GetCanUuid, null);
+            if (answer is { Code: KatapultFrame.Acknowledge, Payload.Length: >= 4 + CanUuid.Length } frame)
+            {
+                var found = CanUuid.Read(frame.Payload.Span[4..]);
+                if (found != uuid)
+                    throw Faults.CanWrongNode(board, $"{uuid}", $"{found}");
+                return;
+            }
+            if (tries == Tries)
+                throw answer is null ? Lost(Doing) : Faults.KatapultRefused(Doing, Describe(answer.Value));
+        }
     }
 
     /// <summary>Katapult erases a sector when its first block is written.</summary>

@@ -17,6 +17,9 @@ internal readonly record struct KatapultFrame(byte Code, ReadOnlyMemory<byte> Pa
     public const byte RequestBlock = 0x14;
     public const byte Complete = 0x15;
 
+    /// <summary>Builds for CAN answer with their uuid.</summary>
+    public const byte GetCanUuid = 0x16;
+
     /// <summary>No command at all: every Katapult answers it with an error, which brings its first held-back packet out (facts: priming).</summary>
     public const byte Prime = 0x90;
 

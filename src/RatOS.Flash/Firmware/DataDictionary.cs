@@ -28,6 +28,8 @@ public sealed class DataDictionary
         Config = Constants(root);
         Mcu = Config.GetValueOrDefault("MCU") ?? throw new FormatException("it names no MCU");
         ClockFreq = uint.TryParse(Config.GetValueOrDefault("CLOCK_FREQ"), out var clock) ? clock : null;
+        CanFrequency = int.TryParse(Config.GetValueOrDefault("CANBUS_FREQUENCY"), out var frequency) ? frequency : null;
+        IsCanBridge = Config.GetValueOrDefault("CANBUS_BRIDGE") is not (null or "0");
     }
 
     /// <summary>What <c>git describe</c> said when it was built, such as <c>v0.13.0-730-g84104bbbd</c>; forks and dirty trees have other forms.</summary>
@@ -44,6 +46,12 @@ public sealed class DataDictionary
 
     /// <summary>The timer's clock in Hz (an RP2040 says 12000000); null when missing.</summary>
     public uint? ClockFreq { get; }
+
+    /// <summary>In a build for CAN: the bitrate it was built for. Null in others.</summary>
+    public int? CanFrequency { get; }
+
+    /// <summary>A USB-CAN bridge.</summary>
+    public bool IsCanBridge { get; }
 
     /// <summary>All constants of the build, numbers as text.</summary>
     public IReadOnlyDictionary<string, string> Config { get; }

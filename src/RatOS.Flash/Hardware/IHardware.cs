@@ -28,6 +28,11 @@ public interface IHardware
     /// <exception cref="DeviceGoneException">This enumeration of the device is over.</exception>
     Task<ByteLine> OpenSerialAsync(Device device, SerialMode mode);
 
+    /// <summary>Opens a CAN interface; others may have it open too.</summary>
+    /// <exception cref="FlashException">The interface is down, or this computer has no CAN.</exception>
+    /// <exception cref="DeviceGoneException">This stay of the interface is over.</exception>
+    Task<CanPort> OpenCanAsync(Device device);
+
     /// <summary>
     /// Opens the port, raises DTR, sets the rate, lowers DTR and closes: at 1200 baud Klipper takes it as the request for its bootloader
     /// (facts: Klipper, generic/usb_cdc.c). A device that leaves meanwhile is no error; whether it left is seen on the bus alone.
@@ -42,14 +47,23 @@ public sealed record DeviceList(long Generation, ImmutableArray<Device> Devices)
 /// <summary>One enumeration of one device at one port.</summary>
 public sealed record Device
 {
-    /// <summary>Where it is plugged in: a USB port path such as <c>1-1.3</c>, or the name of a wired serial port such as <c>ttyAMA0</c>.</summary>
+    /// <summary>Where it is plugged in: a USB port path such as <c>1-1.3</c>, the name of a wired serial port such as <c>ttyAMA0</c>, or of a CAN interface such as <c>can0</c>.</summary>
     public required string Port { get; init; }
 
     /// <summary>Number of this enumeration, unique on this computer: the same board gets another one each time it returns to the bus.</summary>
     public required int Number { get; init; }
 
-    /// <summary>Vendor and product; null for a wired serial port.</summary>
+    /// <summary>Vendor and product; null for a wired serial port and for a CAN interface.</summary>
     public UsbId? Usb { get; init; }
+
+    /// <summary>A CAN interface; null for all others. Its adapter, if it is on USB, is another device.</summary>
+    public CanLink? Can { get; init; }
+
+    /// <summary>One node on that interface, as it answered; null for the interface itself. No bus lists nodes: this is found out by asking.</summary>
+    public CanNode? CanNode { get; init; }
+
+    /// <summary>A serial port without USB: it is always there, whoever is at its end.</summary>
+    public bool IsWired => Usb is null && Can is null;
 
     /// <summary>The device's own strings as it sent them; null when it has none.</summary>
     public string? Manufacturer { get; init; }
@@ -72,7 +86,7 @@ public sealed record Device
     /// <summary>True when both are the same stay on the bus, not merely the same board.</summary>
     public bool IsSameStay(Device other) => Port == other.Port && Number == other.Number;
 
-    public override string ToString() => Usb is { } id ? $"{id} at {Port}" : Node ?? Port;
+    public override string ToString() => Usb is { } id ? $"{id} at {Port}" : CanNode is { } node ? $"{node.Uuid} on {Port}" : Node ?? Port;
 }
 
 /// <summary>USB vendor and product id. Who is who: facts, "Who is at the port".</summary>

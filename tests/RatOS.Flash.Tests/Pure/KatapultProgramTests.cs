@@ -23,7 +23,7 @@ public sealed class KatapultProgramTests
     private TimeSpan _now;
 
     private KatapultProgram Create(VirtualFlash flash, VirtualChip chip, uint appStart, bool uart = false, uint protocol = 0x0001_0100) =>
-        new(flash, chip, appStart, new KatapultTraits { Uart = uart, Protocol = protocol })
+        new(flash, chip, appStart, new KatapultTraits { Link = uart ? McuLink.Uart : McuLink.Usb, Protocol = protocol })
         {
             Send = (bytes, delay) => _sent.Add((bytes.ToArray(), _now + delay)),
             Reset = (request, delay) => _resets.Add((request, _now + delay)),

@@ -373,7 +373,7 @@ public sealed class KlipperClientTests
             flash.Preset(chip.FlashBase, boot);
         var firmware = new VirtualFirmware(image.CompressedDictionary);
         return (new ProgramLine(
-            (send, reset) => new KlipperProgram(firmware, chip, flash, Uid, uart) { Send = send, Reset = reset }, damage, seed, leavesOnReset, uart), image);
+            (send, reset) => new KlipperProgram(firmware, chip, flash, Uid, uart ? McuLink.Uart : McuLink.Usb) { Send = send, Reset = reset }, damage, seed, leavesOnReset, uart), image);
     }
 
     private static byte[] Katapult(uint stack, uint mark, uint? markAt = null)

@@ -12,7 +12,7 @@ public sealed class KlipperProgramTests
     private readonly VirtualFlash _flash = new(VirtualChip.F446);
 
     private KlipperProgram Create(VirtualFirmware firmware, bool uart = false, VirtualChip? chip = null, VirtualFlash? flash = null) =>
-        new(firmware, chip ?? VirtualChip.F446, flash ?? _flash, Uid, uart)
+        new(firmware, chip ?? VirtualChip.F446, flash ?? _flash, Uid, uart ? McuLink.Uart : McuLink.Usb)
         {
             Send = (bytes, delay) => _sent.Add((bytes.ToArray(), delay)),
             Reset = (request, delay) => _resets.Add((request, delay)),

@@ -78,6 +78,8 @@ internal sealed class Rig : IHardware, IAsyncDisposable
 
     public Task<ByteLine> OpenSerialAsync(Device device, SerialMode mode) => _hardware.OpenSerialAsync(Real(device), mode);
 
+    public Task<CanPort> OpenCanAsync(Device device) => _hardware.OpenCanAsync(device);
+
     public Task TouchAsync(Device device, int baud) => _hardware.TouchAsync(Real(device), baud);
 
     public async ValueTask DisposeAsync()

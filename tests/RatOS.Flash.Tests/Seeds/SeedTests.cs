@@ -11,6 +11,7 @@ namespace RatOS.Flash.Tests.Seeds;
 public sealed class SeedTests
 {
     private const int Flashes = 10_000;
+    private const int CanFlashes = 400;   // thirty thousand frames each
 
     private static readonly string[] Scenarios =
     [
@@ -18,51 +19,72 @@ public sealed class SeedTests
         "uart-katapult", "two-octopuses", "h723-katapult",
     ];
 
+    private static readonly string[] CanScenarios = ["can-toolhead", "can-bridge", "can-toolheads", "can-bridge-dfu"];
+
     public static string ScenarioOf(int seed) => Scenarios[seed % Scenarios.Length];
+
+    public static string CanScenarioOf(int seed) => CanScenarios[seed % CanScenarios.Length];
 
     [Fact]
     public void Ten_thousand_faulty_flashes_never_lie_never_hang_and_never_touch_a_bootloader()
     {
-        var outcomes = new ConcurrentDictionary<string, (int Count, int First)>();
-        var failures = new ConcurrentQueue<string>();
-        Parallel.For(0, Flashes, (seed, loop) =>
-        {
-            try
-            {
-                outcomes.AddOrUpdate(Flash(seed).Outcome, (1, seed), (_, old) => (old.Count + 1, Math.Min(old.First, seed)));
-            }
-            catch (Exception broken)
-            {
-                failures.Enqueue($"seed {seed}, scenario {ScenarioOf(seed)}, {Faultiness.FromSeed(seed)}:\n{broken}");
-                if (failures.Count > 3)
-                    loop.Stop();
-            }
-        });
-        Assert.True(failures.IsEmpty, string.Join("\n\n", failures));
-        TestContext.Current.TestOutputHelper?.WriteLine(string.Join('\n', outcomes.OrderByDescending(pair => pair.Value.Count)
-            .Select(pair => $"{pair.Value.Count,6} {pair.Key,-24} first: seed {pair.Value.First}, {ScenarioOf(pair.Value.First)}")));
+        var outcomes = Sweep(Flashes, ScenarioOf);
         // The faults must bite, and most boards must come through them.
         Assert.InRange(outcomes.GetValueOrDefault("flashed").Count, Flashes / 2, Flashes * 95 / 100);
         Assert.True(outcomes.Count > 10, "hardly any fault was met");
     }
 
     [Fact]
+    public void Hundreds_of_faulty_flashes_over_CAN_never_lie_never_hang_and_never_touch_a_bootloader()
+    {
+        var outcomes = Sweep(CanFlashes, CanScenarioOf);
+        Assert.InRange(outcomes.GetValueOrDefault("flashed").Count, CanFlashes / 3, CanFlashes * 95 / 100);
+        Assert.True(outcomes.Count > 8, "hardly any fault was met");
+    }
+
+    private static ConcurrentDictionary<string, (int Count, int First)> Sweep(int flashes, Func<int, string> scenarioOf)
+    {
+        var outcomes = new ConcurrentDictionary<string, (int Count, int First)>();
+        var failures = new ConcurrentQueue<string>();
+        Parallel.For(0, flashes, (seed, loop) =>
+        {
+            try
+            {
+                outcomes.AddOrUpdate(Flash(seed, scenarioOf).Outcome, (1, seed), (_, old) => (old.Count + 1, Math.Min(old.First, seed)));
+            }
+            catch (Exception broken)
+            {
+                failures.Enqueue($"seed {seed}, scenario {scenarioOf(seed)}, {Faultiness.FromSeed(seed)}:\n{broken}");
+                if (failures.Count > 3)
+                    loop.Stop();
+            }
+        });
+        Assert.True(failures.IsEmpty, string.Join("\n\n", failures));
+        TestContext.Current.TestOutputHelper?.WriteLine(string.Join('\n', outcomes.OrderByDescending(pair => pair.Value.Count)
+            .Select(pair => $"{pair.Value.Count,6} {pair.Key,-24} first: seed {pair.Value.First}, {scenarioOf(pair.Value.First)}")));
+        return outcomes;
+    }
+
+    [Fact]
     public void The_same_seed_gives_the_same_trace()
     {
         for (var seed = 0; seed < 60; seed++)
-            Assert.Equal(Flash(seed).Trace, Flash(seed).Trace);
+        {
+            Assert.Equal(Flash(seed, ScenarioOf).Trace, Flash(seed, ScenarioOf).Trace);
+            Assert.Equal(Flash(seed, CanScenarioOf).Trace, Flash(seed, CanScenarioOf).Trace);
+        }
     }
 
     /// <summary>Seeds beyond the ten thousand that once told a lie.</summary>
     [Theory]
     [InlineData(57_633)]   // a wedged Katapult on a wire, called unchanged
     [InlineData(93_053)]   // a board that had left and lingered in the list, called deaf
-    public void What_was_once_wrong_stays_right(int seed) => Assert.NotEqual("flashed", Flash(seed).Outcome);
+    public void What_was_once_wrong_stays_right(int seed) => Assert.NotEqual("flashed", Flash(seed, ScenarioOf).Outcome);
 
-    private static (string Outcome, string Trace) Flash(int seed)
+    private static (string Outcome, string Trace) Flash(int seed, Func<int, string> scenarioOf)
     {
         var (outcome, trace) = ("", "");
-        Story.Of(ScenarioOf(seed), Faultiness.FromSeed(seed), async story =>
+        Story.Of(scenarioOf(seed), Faultiness.FromSeed(seed), async story =>
         {
             var names = story.Printer.Boards.Select(board => board.Name).ToArray();
             var report = await story.FlashAsync(names);

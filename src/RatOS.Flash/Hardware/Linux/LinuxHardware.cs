@@ -95,6 +95,14 @@ public sealed class LinuxHardware : IHardware, IDisposable
         return new SerialLine(device, await worker.RunAsync(() => SerialPort.Open(device, mode)), _time);
     }
 
+    public async Task<CanPort> OpenCanAsync(Device device)
+    {
+        if (Current(device).Device.Can is { IsUp: false })
+            throw Faults.CanDown(device.Port);
+        using var worker = new Worker($"open {device.Port}");   // the first one loads the kernel's module
+        return await worker.RunAsync(() => SocketCan.Open(device, _time));
+    }
+
     public async Task TouchAsync(Device device, int baud)
     {
         Current(device);

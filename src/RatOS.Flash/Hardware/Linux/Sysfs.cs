@@ -20,6 +20,8 @@ internal sealed partial class Sysfs(string sys = "/sys", string udev = "/run/ude
             if (Read(() => ReadUsb(folder)) is { } device)
                 yield return device;
         }
+        foreach (var device in CanInterfaces.List(sys))
+            yield return device;
         foreach (var folder in Folders($"{sys}/class/tty").Where(folder => Directory.Exists($"{folder}/device")))
         {
             if (Read(() => ReadWired(folder)) is { } device)

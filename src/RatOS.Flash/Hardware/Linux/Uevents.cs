@@ -5,62 +5,28 @@ using Microsoft.Win32.SafeHandles;
 namespace RatOS.Flash.Hardware.Linux;
 
 /// <summary>
-/// The kernel's and udev's announcements of devices (netlink, NETLINK_KOBJECT_UEVENT). They only say when to look: what is there is read from sysfs, so
-/// a lost or a forged one does no harm.
+/// The kernel's and udev's announcements of devices (netlink, NETLINK_KOBJECT_UEVENT), and the kernel's of CAN interfaces that go up and down (NETLINK_ROUTE).
+/// They only say when to look: what is there is read from sysfs, so a lost or a forged one does no harm.
 /// </summary>
 internal sealed class Uevents : IDisposable
 {
-    private const int Netlink = 16, Raw = 3, KobjectUevent = 15;
-    private const int SocketLevel = 1, ReceiveBuffer = 8;
-    private const uint FromKernel = 1, FromUdev = 2;
+    private const int KobjectUevent = 15, Route = 0;
+    private const uint FromKernel = 1, FromUdev = 2, Links = 1;
 
-    private readonly SafeFileHandle _socket;
-    private readonly StopSignal _stop = new();
-    private readonly Thread _thread;
+    private readonly Announcements _devices;
+    private readonly Announcements _links;
 
-    /// <param name="heard">Called on a thread of its own, for events of USB, serial and network devices.</param>
+    /// <param name="heard">Called on threads of its own, for events of USB, serial and network devices.</param>
     public Uevents(Action heard)
     {
-        _socket = new SafeFileHandle(Libc.Socket(Netlink, Raw | Libc.CloseOnExec | Libc.NonBlocking, KobjectUevent), ownsHandle: true);
-        Span<byte> address = stackalloc byte[12];   // sockaddr_nl: family, padding, port id (the kernel chooses), groups
-        address.Clear();
-        BinaryPrimitives.WriteUInt16LittleEndian(address, Netlink);
-        BinaryPrimitives.WriteUInt32LittleEndian(address[8..], FromKernel | FromUdev);
-        if (_socket.IsInvalid || Libc.Bind(_socket, address, (uint)address.Length) < 0)
-            throw Faults.NoDeviceEvents(Libc.ErrorText(Libc.Errno));
-        // Room for the burst of a hub with everything behind it; that it cannot be had is no fault, an overflow only means one more look.
-        _ = Libc.SetSocketOption(_socket, SocketLevel, ReceiveBuffer, BitConverter.GetBytes(1024 * 1024), 4);
-        _thread = new Thread(() => Listen(heard)) { IsBackground = true, Name = "uevents" };
-        _thread.Start();
+        _devices = new Announcements("uevents", KobjectUevent, FromKernel | FromUdev, Concerns, heard);
+        _links = new Announcements("links", Route, Links, CanInterfaces.Concerns, heard);
     }
 
     public void Dispose()
     {
-        _stop.Set();
-        _thread.Join();
-        _socket.Dispose();
-        _stop.Dispose();
-    }
-
-    private void Listen(Action heard)
-    {
-        Span<byte> message = stackalloc byte[8192];
-        while (_stop.WaitFor(_socket, Libc.PollIn) is not 0)
-        {
-            var isOurs = false;
-            while (true)
-            {
-                var length = Libc.Read(_socket, message, message.Length);
-                if (length > 0)
-                    isOurs |= Concerns(message[..(int)length]);
-                else if (length < 0 && Libc.Errno == Errno.NoBuffers)
-                    isOurs = true;   // some were lost
-                else
-                    break;
-            }
-            if (isOurs)
-                heard();
-        }
+        _devices.Dispose();
+        _links.Dispose();
     }
 
     /// <summary>Both forms hold NUL-ended <c>KEY=value</c> texts; udev's has a binary header before them.</summary>
@@ -72,6 +38,64 @@ internal sealed class Uevents : IDisposable
                 return true;
         }
         return false;
+    }
+}
+
+/// <summary>A netlink socket whose messages are heard by a thread.</summary>
+internal sealed class Announcements : IDisposable
+{
+    private const int Netlink = 16, Raw = 3;
+    private const int SocketLevel = 1, ReceiveBuffer = 8;
+
+    private readonly SafeFileHandle _socket;
+    private readonly StopSignal _stop = new();
+    private readonly Thread _thread;
+
+    /// <summary>Whether a message is worth a look.</summary>
+    public delegate bool Filter(ReadOnlySpan<byte> message);
+
+    public Announcements(string name, int protocol, uint groups, Filter concerns, Action heard)
+    {
+        _socket = new SafeFileHandle(Libc.Socket(Netlink, Raw | Libc.CloseOnExec | Libc.NonBlocking, protocol), ownsHandle: true);
+        Span<byte> address = stackalloc byte[12];   // sockaddr_nl: family, padding, port id (the kernel chooses), groups
+        address.Clear();
+        BinaryPrimitives.WriteUInt16LittleEndian(address, Netlink);
+        BinaryPrimitives.WriteUInt32LittleEndian(address[8..], groups);
+        if (_socket.IsInvalid || Libc.Bind(_socket, address, (uint)address.Length) < 0)
+            throw Faults.NoDeviceEvents(Libc.ErrorText(Libc.Errno));
+        // Room for the burst of a hub with everything behind it; that it cannot be had is no fault, an overflow only means one more look.
+        _ = Libc.SetSocketOption(_socket, SocketLevel, ReceiveBuffer, BitConverter.GetBytes(1024 * 1024), 4);
+        _thread = new Thread(() => Listen(concerns, heard)) { IsBackground = true, Name = name };
+        _thread.Start();
+    }
+
+    public void Dispose()
+    {
+        _stop.Set();
+        _thread.Join();
+        _socket.Dispose();
+        _stop.Dispose();
+    }
+
+    private void Listen(Filter concerns, Action heard)
+    {
+        Span<byte> message = stackalloc byte[8192];
+        while (_stop.WaitFor(_socket, Libc.PollIn) is not 0)
+        {
+            var isOurs = false;
+            while (true)
+            {
+                var length = Libc.Read(_socket, message, message.Length);
+                if (length > 0)
+                    isOurs |= concerns(message[..(int)length]);
+                else if (length < 0 && Libc.Errno == Errno.NoBuffers)
+                    isOurs = true;   // some were lost
+                else
+                    break;
+            }
+            if (isOurs)
+                heard();
+        }
     }
 }
 

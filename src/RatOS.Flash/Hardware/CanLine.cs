@@ -1,0 +1,171 @@
+using System.Collections.Immutable;
+
+namespace RatOS.Flash.Hardware;
+
+/// <summary>What is said to all nodes of a bus: who is there, who gets which number, who goes to its bootloader (facts: CAN).</summary>
+/// <remarks>
+/// Only a node without a number answers the query. None loses its number without a reset, so a node that had one and answers has been reset: that is how
+/// a stay of it ends and the next begins.
+/// </remarks>
+internal static class CanAdmin
+{
+    public const int ToNodes = 0x3F0;
+    public const int FromNodes = 0x3F1;
+
+    private const byte QueryUnassigned = 0x00, AssignKlipperCommand = 0x01, RequestBootloaderCommand = 0x02, AssignKatapultCommand = 0x11, ClearKatapultCommand = 0x12;
+    private const byte NeedsNumber = 0x20;
+
+    public static CanFrame Query { get; } = new(ToNodes, QueryUnassigned);
+
+    /// <summary>Every Katapult loses its number. Nobody may be writing on this bus.</summary>
+    public static CanFrame ClearKatapult { get; } = new(ToNodes, ClearKatapultCommand);
+
+    public static CanFrame AssignKlipper(CanUuid uuid, byte number) => Encode(AssignKlipperCommand, uuid, number);
+
+    public static CanFrame AssignKatapult(CanUuid uuid, byte number) => Encode(AssignKatapultCommand, uuid, number);
+
+    /// <summary>Klipper heeds it in any state, with and without a number; Katapult not at all.</summary>
+    public static CanFrame RequestBootloader(CanUuid uuid) => Encode(RequestBootloaderCommand, uuid);
+
+    /// <summary>A Katapult that hears its own answers' id drops that number. A Klipper would shut down: never with a number of Klipper's.</summary>
+    public static CanFrame ReleaseKatapult(byte number) => new(CanLine.FromNode(number));
+
+    /// <summary>Null for anything but the answer to a query.</summary>
+    public static CanNode? Parse(CanFrame frame)
+    {
+        Span<byte> data = stackalloc byte[CanFrame.MaxLength];
+        frame.CopyTo(data);
+        return frame is { Id: FromNodes, Length: 8 } && data[0] == NeedsNumber && data[7] is AssignKatapultCommand or AssignKlipperCommand
+            ? new CanNode(CanUuid.Read(data[1..]), data[7] == AssignKatapultCommand) : null;
+    }
+
+    /// <summary>Everybody without a number, one entry an answer.</summary>
+    /// <param name="listen">How long answers are waited for; all nodes answer within milliseconds of their next idle moment.</param>
+    /// <param name="wanted">The query ends with this node's answer.</param>
+    public static async Task<ImmutableArray<CanNode>> QueryAsync(CanPort port, TimeSpan listen, TimeProvider time, CanUuid? wanted = null)
+    {
+        var nodes = ImmutableArray.CreateBuilder<CanNode>();
+        var begin = time.GetTimestamp();
+        await port.SendAsync(Query);
+        while (listen - time.GetElapsedTime(begin) is var left && left > TimeSpan.Zero && await port.ReceiveAsync(left) is { } frame)
+        {
+            if (Parse(frame) is not { } node)
+                continue;
+            nodes.Add(node);
+            if (node.Uuid == wanted)
+                break;
+        }
+        return nodes.ToImmutable();
+    }
+
+    /// <summary>What keeps frames from getting through, as far as the controller has told; null while all is well.</summary>
+    public static FlashException? TroubleOf(CanPort port) => port.State switch
+    {
+        CanBusState.Off => Faults.CanBusOff(port.Device.Port),
+        CanBusState.NotAcknowledged => Faults.CanNotAcknowledged(port.Device.Port, port.Device.Can?.Bitrate),
+        _ => null,
+    };
+
+    /// <summary>A fault of the bus and not of a node: it may pass.</summary>
+    public static bool IsTrouble(FlashException fault) => fault.Code is "can-bus-off" or "can-not-acknowledged" or "can-down";
+
+    private static CanFrame Encode(byte command, CanUuid uuid, params ReadOnlySpan<byte> rest)
+    {
+        Span<byte> data = stackalloc byte[CanFrame.MaxLength];
+        data[0] = command;
+        uuid.CopyTo(data[1..]);
+        rest.CopyTo(data[(1 + CanUuid.Length)..]);
+        return new CanFrame(ToNodes, data[..(1 + CanUuid.Length + rest.Length)]);
+    }
+}
+
+/// <summary>
+/// The byte line of one node: what is written goes out in pieces of 8 bytes, what the node sends comes back in such. A node that was reset has lost its
+/// number, and this line is over.
+/// </summary>
+internal sealed class CanLine : ByteLine
+{
+    // A node that works (an erase takes 2 s) is silent as well: ask now and then whether it has been reset.
+    private static readonly TimeSpan Silence = TimeSpan.FromSeconds(1);
+
+    // Nothing acknowledges an assignment, and a frame to a number that is not yet assigned is lost. Nodes look at their mail thousands of times a second.
+    private static readonly TimeSpan Assigning = TimeSpan.FromMilliseconds(20);
+
+    private readonly CanPort _port;
+    private readonly CanUuid _uuid;
+    private readonly byte _number;
+    private readonly TimeProvider _time;
+    private readonly byte[] _rest = new byte[CanFrame.MaxLength];
+    private (int From, int To) _unread;
+    private long _lastSign;
+
+    private CanLine(CanPort port, CanUuid uuid, byte number, TimeProvider time) =>
+        (_port, _uuid, _number, _time, _lastSign) = (port, uuid, number, time, time.GetTimestamp());
+
+    public override Device Device => _port.Device;
+
+    /// <summary>The id of what the host says to a node.</summary>
+    public static int ToNode(byte number) => (number * 2) + 0x100;
+
+    /// <summary>The id of what a node says.</summary>
+    public static int FromNode(byte number) => ToNode(number) + 1;
+
+    /// <summary>Gives the node its number and opens the line to it, taking over the port. Whether the node is there is seen when it answers.</summary>
+    /// <param name="isKatapult">Which of the two is meant: each heeds only its own assignment, so neither hears the other's frames.</param>
+    public static async Task<CanLine> OpenAsync(CanPort port, CanUuid uuid, byte number, bool isKatapult, TimeProvider time)
+    {
+        try
+        {
+            await port.SendAsync(isKatapult ? CanAdmin.AssignKatapult(uuid, number) : CanAdmin.AssignKlipper(uuid, number));
+            await Task.Delay(Assigning, time);
+            return new CanLine(port, uuid, number, time);
+        }
+        catch
+        {
+            await port.DisposeAsync();
+            throw;
+        }
+    }
+
+    public override async ValueTask WriteAsync(ReadOnlyMemory<byte> frame)
+    {
+        for (; !frame.IsEmpty; frame = frame[Math.Min(CanFrame.MaxLength, frame.Length)..])
+            await _port.SendAsync(new CanFrame(ToNode(_number), frame.Span[..Math.Min(CanFrame.MaxLength, frame.Length)]));
+    }
+
+    public override async ValueTask<int> ReadAsync(Memory<byte> buffer, TimeSpan timeout)
+    {
+        var begin = _time.GetTimestamp();
+        while (_unread.From == _unread.To)
+        {
+            var left = timeout - _time.GetElapsedTime(begin);
+            var untilQuery = Silence - _time.GetElapsedTime(_lastSign);
+            if (untilQuery <= TimeSpan.Zero)
+            {
+                _lastSign = _time.GetTimestamp();
+                await _port.SendAsync(CanAdmin.Query);
+                continue;
+            }
+            if (left <= TimeSpan.Zero)
+                return 0;
+            if (await _port.ReceiveAsync(left < untilQuery ? left : untilQuery) is not { } frame)
+                continue;
+            if (frame.Id == FromNode(_number))
+            {
+                frame.CopyTo(_rest);
+                _unread = (0, frame.Length);
+                _lastSign = _time.GetTimestamp();
+            }
+            else if (CanAdmin.Parse(frame)?.Uuid == _uuid)
+            {
+                throw new DeviceGoneException($"{_uuid} on {Device.Port}");
+            }
+        }
+        var length = Math.Min(_unread.To - _unread.From, buffer.Length);
+        _rest.AsSpan(_unread.From, length).CopyTo(buffer.Span);
+        _unread.From += length;
+        return length;
+    }
+
+    public override ValueTask DisposeAsync() => _port.DisposeAsync();
+}
