@@ -29,7 +29,7 @@ internal sealed class Printer
     {
         if (place is null)
             return verb(null).GetAwaiter().GetResult();
-        var time = new VirtualTime { Pace = place.Pace };
+        var time = new VirtualTime { Pace = place.Pace, IsLive = place.IsLive };
         return time.Run(async () =>
         {
             var printer = VirtualPrinter.Load(place.Folder, place.Scenario, time, place.Seed is { } seed ? Faultiness.FromSeed(seed) : Faultiness.None);
@@ -47,6 +47,9 @@ internal sealed class Printer
 
     public void Save() => _virtual.Save(_place.Folder);
 
+    /// <summary>The boards' serial lines for other programs.</summary>
+    public VirtualPtys OpenPtys(string folder) => VirtualPtys.Open(_virtual, folder);
+
     /// <summary>Forgets what was done to it.</summary>
     public void Reset()
     {
@@ -61,6 +64,9 @@ internal sealed class Printer
 /// <param name="Seed">Null for one that behaves.</param>
 internal sealed record VirtualPlace(string Scenario, string? Keep, double Pace, int? Seed)
 {
+    /// <summary>Other programs talk to it, so its time is theirs.</summary>
+    public bool IsLive { get; init; }
+
     public const string DefaultScenario = "octopus";
 
     public string Folder => Keep ?? Path.Combine(Folders.State(), "virtual", Path.GetFileName(Scenario));

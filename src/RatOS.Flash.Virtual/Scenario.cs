@@ -22,6 +22,13 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
 
     private static BoardSetup OctopusKatapult => Octopus with { Stage = BootStage.Katapult };
 
+    private static BoardSetup UartRom => new("octopus", "btt-octopus-11", VirtualChip.F446, 0x0800_0000, "ttyAMA0")
+    {
+        Stage = BootStage.None,
+        IsUart = true,
+        State = BoardState.Rom,
+    };
+
     private static BoardSetup Ebb42 => new("ebb42", "btt-ebb42-12", VirtualChip.G0B1, 0x0800_0000, "1-1.3") { Stage = BootStage.None, IsBusPowered = true };
 
     private static BoardSetup ProH723 => new("octopus-pro", "btt-octopus-pro-h723", VirtualChip.H723, 0x0802_0000, "1-1.2");
@@ -42,6 +49,10 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
         new("ebb36-f072", "BTT EBB36 v1.0 (F072) without bootloader, powered by USB", new BoardSetup("ebb36", "btt-ebb36-10", VirtualChip.F072, 0x0800_0000, "1-1.3") { Stage = BootStage.None, IsBusPowered = true }),
         new("sb2209-rp2040", "BTT SB2209 (RP2040) with Katapult", new BoardSetup("sb2209", "btt-sb-2209-10-rp", VirtualChip.Rp2040, 0x1000_4000, "1-1.3") { Stage = BootStage.Katapult, IsBusPowered = true }),
         new("uart-katapult", "an F446 on a UART, with Katapult", OctopusKatapult with { Port = "ttyAMA0", IsUart = true }),
+        new("uart-rom", "an F446 on a UART without bootloader, started in its ROM by BOOT0, the jumper taken off again", UartRom),
+        new("uart-rom-boot0", "the same board with its BOOT0 jumper still on", UartRom with { Boot0 = true }),
+        new("uart-rom-g0b1", "BTT SKR Mini E3 v3 (G0B1) with its stock SD bootloader, on a UART, started in its ROM by BOOT0",
+            new BoardSetup("skr-mini", "btt-skr-mini-e3-30", VirtualChip.G0B1, 0x0800_2000, "ttyAMA0") { IsUart = true, State = BoardState.Rom }),
         new("old-katapult", "an F446 with Katapult of protocol 1.0", OctopusKatapult with { OldKatapult = true }),
         new("voron", "octopus, ebb42 and a second mainboard (Octopus Pro H723) on one printer", Octopus, Ebb42, ProH723),
         new("sd-card-in-slot", "a card in the Octopus's slot keeps its ROM off USB", Octopus with { HasSdCard = true }) { Faults = new Faultiness { RomMissesUsb = true } },

@@ -171,7 +171,7 @@ public sealed partial class VirtualBoard
     private void StartRom(bool afterJump)
     {
         // H2: another of the interfaces that the ROM watches spoke first.
-        if (Chip.Rom is null || (_printer.Faults.RomMissesUsb && !Boot0))
+        if (Chip.Rom is null || (!Setup.IsUart && _printer.Faults.RomMissesUsb && !Boot0))
         {
             Hang("its ROM listens to another interface than USB");
             return;
@@ -189,6 +189,11 @@ public sealed partial class VirtualBoard
                 StuckInBusy = faults.StuckInBusy,
             };
             (State, Program) = (BoardState.Rom, null);
+            if (Setup.IsUart)
+            {
+                Program = new RomUart(Flash, Chip, behaviour, Jump) { Send = Send, Reset = ResetLater };
+                return;
+            }
             Attach(new RomDfu(Flash, Chip, faults.RomSerial ?? DfuSerial(), behaviour, Jump));
         });
     }
@@ -225,16 +230,22 @@ public sealed partial class VirtualBoard
     /// <summary>Everything volatile ends: what ran, and its stay on the bus.</summary>
     private void Stop(BoardState state)
     {
-        if (Function is RomDfu rom)
-        {
-            WasMassErased |= rom.WasMassErased;
-            IllegalRequests = [.. IllegalRequests, .. rom.Illegal];
-            _leavesIgnored = rom.LeavesIgnored;
-        }
+        if (Function is RomDfu dfu)
+            Remember(dfu.WasMassErased, dfu.Illegal, dfu.LeavesIgnored);
+        if (Program is RomUart uart)
+            Remember(uart.WasMassErased, uart.Illegal, uart.LeavesIgnored);
         if (_pending is not null)
             VirtualTime.Unschedule(_pending);
         (_pending, State, Function, Program, RunningFirmware) = (null, state, null, null, null);
         _printer.Detach(this, _printer.Faults.Lingers);
+    }
+
+    /// <summary>What the ROM would say of its visitor.</summary>
+    private void Remember(bool wasMassErased, IEnumerable<string> illegal, int leavesIgnored)
+    {
+        WasMassErased |= wasMassErased;
+        IllegalRequests = [.. IllegalRequests, .. illegal];
+        _leavesIgnored = leavesIgnored;
     }
 
     private void Later(TimeSpan delay, Action action)

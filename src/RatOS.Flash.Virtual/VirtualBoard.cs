@@ -12,7 +12,7 @@ public sealed partial class VirtualBoard
 
     internal VirtualBoard(VirtualPrinter printer, BoardSetup setup)
     {
-        (_printer, Setup, Port) = (printer, setup, setup.Port);
+        (_printer, Setup, Port, Boot0) = (printer, setup, setup.Port, setup.Boot0);
         Board = (BoardCatalogue.BuiltIn.Find(setup.BoardId) ?? throw new ArgumentException($"no board {setup.BoardId} in the catalogue", nameof(setup)))
             with
         { FlashStartEffective = $"0x{setup.ApplicationStart:x}" };

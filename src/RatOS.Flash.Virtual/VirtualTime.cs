@@ -18,6 +18,8 @@ public sealed class VirtualTime : TimeProvider
     private readonly Queue<Action> _posted = new();   // by other threads
     private volatile bool _hasPosted;
     private TimeSpan _owed;   // real time
+    private long _liveSince;  // real timestamp of the moment that was
+    private long _liveFrom;   // ... this virtual one
     private long _order;
     private long _now;
 
@@ -29,6 +31,12 @@ public sealed class VirtualTime : TimeProvider
 
     /// <summary>Virtual seconds for each real one; 0 never waits.</summary>
     public double Pace { get; init; }
+
+    /// <summary>
+    /// The world is outside: time follows the real clock times <see cref="Pace"/> (at pace 0 it jumps from timer to timer), and when nothing is due it waits
+    /// for <see cref="Post"/>. Never an exception for a story that nothing can end.
+    /// </summary>
+    public bool IsLive { get; init; }
 
     /// <summary>A story that takes longer than this never ends.</summary>
     public TimeSpan Limit { get; init; } = TimeSpan.FromHours(12);
@@ -60,6 +68,7 @@ public sealed class VirtualTime : TimeProvider
     public T Run<T>(Func<Task<T>> story)
     {
         var outer = SynchronizationContext.Current;
+        (_liveSince, _liveFrom) = (System.GetTimestamp(), _now);
         SynchronizationContext.SetSynchronizationContext(new Context(this));
         try
         {
@@ -119,7 +128,13 @@ public sealed class VirtualTime : TimeProvider
             lock (_gate)
             {
                 while (_posted.TryDequeue(out var action))
-                    _ready.Enqueue((static state => ((Action)state!)(), action));
+                {
+                    // What comes from outside comes now, and behind the timers that are overdue.
+                    if (IsLive)
+                        Schedule(new TimeSpan(LiveNow - _now), action);
+                    else
+                        _ready.Enqueue((static state => ((Action)state!)(), action));
+                }
                 _hasPosted = false;
             }
         }
@@ -135,7 +150,7 @@ public sealed class VirtualTime : TimeProvider
                 _timers.Dequeue();
                 continue;
             }
-            if (due.At > Limit.Ticks)
+            if (due.At > Limit.Ticks && !IsLive)
                 throw new InvalidOperationException($"the story did not end within {Limit} of virtual time");
             if (!WaitUntil(due.At))
                 return;
@@ -145,7 +160,13 @@ public sealed class VirtualTime : TimeProvider
             callback(timer.State);
             return;
         }
-        throw new InvalidOperationException($"nothing can ever happen again: at {Now} everybody waits, and no timer is left");
+        if (!IsLive)
+            throw new InvalidOperationException($"nothing can ever happen again: at {Now} everybody waits, and no timer is left");
+        lock (_gate)
+        {
+            if (_posted.Count == 0)
+                Monitor.Wait(_gate);
+        }
     }
 
     /// <summary>Lets real time pass; false when another thread posted something first.</summary>
@@ -153,6 +174,8 @@ public sealed class VirtualTime : TimeProvider
     {
         if (Pace <= 0)
             return true;
+        if (IsLive)
+            return WaitLive(at);
         _owed += TimeSpan.FromTicks((long)((at - _now) / Pace));
         if (_owed < ShortestWait)
             return true;   // short waits are gathered until they are worth a real one
@@ -169,6 +192,25 @@ public sealed class VirtualTime : TimeProvider
             return false;
         }
     }
+
+    /// <summary>Until the real clock says that the moment is there; false when another thread posted something first.</summary>
+    private bool WaitLive(long at)
+    {
+        lock (_gate)
+        {
+            while (_posted.Count == 0)
+            {
+                var left = TimeSpan.FromTicks(at - LiveNow) / Pace;
+                if (left <= TimeSpan.Zero)
+                    return true;
+                // Rounded up: a wait of no time at all would only spin.
+                Monitor.Wait(_gate, TimeSpan.FromMilliseconds(Math.Ceiling(left.TotalMilliseconds)));
+            }
+            return false;
+        }
+    }
+
+    private long LiveNow => Pace > 0 ? Math.Max(_now, _liveFrom + (long)(System.GetElapsedTime(_liveSince).Ticks * Pace)) : _now;
 
     private sealed class Timer : ITimer
     {
