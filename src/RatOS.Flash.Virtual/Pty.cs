@@ -13,7 +13,7 @@ internal sealed partial class Pty : IDisposable
 {
     private const string Library = "libc";
     private const int ReadWrite = 2, NoControllingTerminal = 0x100, NonBlocking = 0x800, CloseOnExec = 0x80000;
-    private const nuint GetTermios = (nuint)(nint)0x802C_542A, SetTermios = 0x402C_542B;   // TCGETS2, TCSETS2
+    private const nuint GetTermios = 0x802C_542A, SetTermios = 0x402C_542B;   // TCGETS2, TCSETS2
     private const int TermiosSize = 44, ControlFlags = 8, LocalFlags = 12, InputSpeed = 36, OutputSpeed = 40;
     private const uint SpeedMask = 0x100F, AnySpeed = 0x1000, EightBits = 0x30, Receiver = 0x80, Local = 0x800;   // CBAUD, BOTHER, CS8, CREAD, CLOCAL
     private const short Input = 1;
