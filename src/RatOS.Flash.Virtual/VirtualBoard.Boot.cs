@@ -16,6 +16,8 @@ public sealed partial class VirtualBoard
     private byte[] _bootImage = [];    // what lies below the application when the story begins
     private object? _pending;          // what starts next
     private bool _emptyMark;
+    private readonly List<string> _illegal = [];
+    private bool _wasMassErased;
     private int _touchesIgnored;
     private int _touchesInVain;
     private int _leavesIgnored;
@@ -240,11 +242,11 @@ public sealed partial class VirtualBoard
         _printer.Detach(this, _printer.Faults.Lingers);
     }
 
-    /// <summary>What the ROM would say of its visitor.</summary>
+    /// <summary>What a ROM that ends would say of its visitor.</summary>
     private void Remember(bool wasMassErased, IEnumerable<string> illegal, int leavesIgnored)
     {
-        WasMassErased |= wasMassErased;
-        IllegalRequests = [.. IllegalRequests, .. illegal];
+        _wasMassErased |= wasMassErased;
+        _illegal.AddRange(illegal);
         _leavesIgnored = leavesIgnored;
     }
 

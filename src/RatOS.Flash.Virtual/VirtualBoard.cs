@@ -64,10 +64,10 @@ public sealed partial class VirtualBoard
         Flash.IsSound(Flash.Base, _bootImage.Length) && Flash.Read(Flash.Base, _bootImage.Length).SequenceEqual(_bootImage);
 
     /// <summary>Somebody mass erased the chip: nobody may.</summary>
-    public bool WasMassErased { get; private set; }
+    public bool WasMassErased => _wasMassErased || Function is RomDfu { WasMassErased: true } || Program is RomUart { WasMassErased: true };
 
     /// <summary>Requests to its ROM that no document allows.</summary>
-    public ImmutableArray<string> IllegalRequests { get; private set; } = [];
+    public ImmutableArray<string> IllegalRequests => [.. _illegal, .. (Function as RomDfu)?.Illegal ?? (Program as RomUart)?.Illegal ?? []];
 
     /// <summary>The catalogue's entry, with the application start that its owner knows.</summary>
     public Board Board { get; }
