@@ -60,11 +60,30 @@ internal static class CommandLine
         HelpName = "FILE",
     };
 
+    private static readonly Dictionary<string, BootloaderKind> Bootloaders = new(StringComparer.Ordinal)
+    {
+        ["katapult"] = BootloaderKind.Katapult,
+        ["dfu"] = BootloaderKind.DfuSe,
+        ["stm32-uart"] = BootloaderKind.Stm32Uart,
+    };
+
+    private static readonly Option<DirectoryInfo?> Pty = new("--pty")
+    {
+        Description = "Offer each board's serial line as a pseudo terminal DIR/BOARD to other programs, until Ctrl-C",
+        HelpName = "DIR",
+    };
+
     private static readonly Option<string?> Port = new("--port", "-p")
     {
         Description = "Where the board is: its USB port path (1-1.3) or its serial port",
         HelpName = "PORT",
     };
+
+    private static readonly Option<string?> Bootloader = new Option<string?>("--bootloader", "-b")
+    {
+        Description = "The bootloader the board has; stm32-uart: its ROM waits at --port ttyX (BOOT0 set, then reset)",
+        HelpName = "KIND",
+    }.AcceptOnlyFromAmong([.. Bootloaders.Keys]);
 
     private static readonly Option<bool> NoKlipper = new("--no-klipper") { Description = "Leave Klipper alone: nobody uses the board's port" };
 
@@ -121,10 +140,10 @@ internal static class CommandLine
             Virtual, Scenario, Folder, Pace, Seed, Json, Verbose, Log,
         };
 
-        var flash = new Command("flash", "Write firmware to boards, read it back, and prove that it runs") { Boards, Firmware, Port, NoKlipper, Yes };
+        var flash = new Command("flash", "Write firmware to boards, read it back, and prove that it runs") { Boards, Firmware, Port, Bootloader, NoKlipper, Yes };
         flash.SetAction(parsed => Run(parsed, verbs => verbs.FlashAsync(Ask(parsed), parsed.GetValue(NoKlipper), parsed.GetValue(Yes))));
 
-        var plan = new Command("plan", "Show what `flash` would do, without touching anything") { Boards, Firmware, Port };
+        var plan = new Command("plan", "Show what `flash` would do, without touching anything") { Boards, Firmware, Port, Bootloader };
         plan.SetAction(parsed => Run(parsed, verbs => verbs.PlanAsync(Ask(parsed))));
 
         var boards = new Command("boards", "List this printer's boards and everything else on the bus");
@@ -137,7 +156,7 @@ internal static class CommandLine
 
         var list = new Option<bool>("--list") { Description = "List the scenarios" };
         var reset = new Option<bool>("--reset") { Description = "Put the virtual printer back to its beginning" };
-        var virtualPrinter = new Command("virtual", "The printer made of memory") { list, reset, UsbIp, Attach };
+        var virtualPrinter = new Command("virtual", "The printer made of memory") { list, reset, UsbIp, Attach, Pty };
         virtualPrinter.Validators.Add(given =>
         {
             if (given.GetValue(Attach) && given.GetResult(UsbIp) is null)
@@ -145,7 +164,8 @@ internal static class CommandLine
         });
         virtualPrinter.SetAction(parsed => Run(
             parsed,
-            verbs => parsed.GetValue(UsbIp) is { } port ? verbs.ServeAsync(port, parsed.GetValue(Attach)) : verbs.VirtualAsync(parsed.GetValue(reset)),
+            verbs => parsed.GetValue(UsbIp) is { } port ? verbs.ServeAsync(port, parsed.GetValue(Attach))
+                : parsed.GetValue(Pty) is { } folder ? verbs.VirtualPtyAsync(folder.FullName) : verbs.VirtualAsync(parsed.GetValue(reset)),
             isVirtual: true));
 
         root.Subcommands.Add(flash);
@@ -156,7 +176,8 @@ internal static class CommandLine
         return root;
     }
 
-    private static Asked Ask(ParseResult parsed) => new(parsed.GetValue(Boards) ?? [], parsed.GetValue(Firmware), parsed.GetValue(Port));
+    private static Asked Ask(ParseResult parsed) => new(
+        parsed.GetValue(Boards) ?? [], parsed.GetValue(Firmware), parsed.GetValue(Port), parsed.GetValue(Bootloader) is { } kind ? Bootloaders[kind] : null);
 
     private static int Run(ParseResult parsed, Func<Verbs, Task<int>> verb, bool isVirtual = false)
     {
@@ -165,13 +186,13 @@ internal static class CommandLine
         var output = json ? new JsonOutput(Console.Out) : Output.ForConsole();
         try
         {
-            var scenario = parsed.GetValue(Scenario);
+            var (scenario, isLive) = (parsed.GetValue(Scenario), isVirtual && (parsed.GetResult(UsbIp) is not null || parsed.GetValue(Pty) is not null));
             if (!isVirtual && !parsed.GetValue(Virtual) && scenario is null)
                 return Printer.Run(parsed.GetValue(Port), printer => verb(new Verbs(printer, output, log)));
             var place = new VirtualPlace(
-                scenario ?? VirtualPlace.DefaultScenario, parsed.GetValue(Folder)?.FullName, parsed.GetValue(Pace) ?? (output.IsLive ? 1 : 0), parsed.GetValue(Seed))
+                scenario ?? VirtualPlace.DefaultScenario, parsed.GetValue(Folder)?.FullName, parsed.GetValue(Pace) ?? (output.IsLive || isLive ? 1 : 0), parsed.GetValue(Seed))
             {
-                IsLive = parsed.GetResult(UsbIp) is not null,
+                IsLive = isLive,
             };
             return Printer.Run(place, printer => verb(new Verbs(printer, output, log)));
         }
@@ -191,4 +212,4 @@ internal static class CommandLine
 }
 
 /// <summary>What the caller named.</summary>
-internal sealed record Asked(string[] Boards, string? Firmware, string? Port);
+internal sealed record Asked(string[] Boards, string? Firmware, string? Port, BootloaderKind? Bootloader);

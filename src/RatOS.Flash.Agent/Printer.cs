@@ -52,6 +52,9 @@ internal abstract class Printer
     public virtual Task ServeAsync(int port, bool attach, Action<int> ready, Action<UsbIpEvent> tell, CancellationToken over) =>
         throw new NotSupportedException("only a virtual printer can be served");
 
+    /// <summary>The boards' serial lines for other programs.</summary>
+    public virtual VirtualPtys OpenPtys(string folder) => throw new NotSupportedException("only a virtual printer has such lines");
+
     /// <summary>Forgets what was done to it.</summary>
     public virtual void Reset()
     {
@@ -123,6 +126,8 @@ internal abstract class Printer
             }
         }
 
+        public override VirtualPtys OpenPtys(string folder) => VirtualPtys.Open(printer, folder);
+
         public override void Save() => printer.Save(place.Folder);
 
         public override void Reset()
@@ -167,7 +172,7 @@ internal abstract class Printer
 /// <param name="Seed">Null for one that behaves.</param>
 internal sealed record VirtualPlace(string Scenario, string? Keep, double Pace, int? Seed)
 {
-    /// <summary>Its time follows the real clock.</summary>
+    /// <summary>Other programs talk to it: its time follows the real clock.</summary>
     public bool IsLive { get; init; }
 
     public const string DefaultScenario = "octopus";

@@ -150,6 +150,29 @@ internal sealed class Verbs(Printer printer, Output output, LogFile log)
         });
     }
 
+    /// <summary>Serves the boards' serial lines until somebody ends it.</summary>
+    public async Task<int> VirtualPtyAsync(string folder)
+    {
+        var ended = new TaskCompletionSource();
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, End);
+        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, End);
+        using (var ptys = printer.OpenPtys(folder))
+        {
+            foreach (var (board, link, terminal) in ptys.Ports)
+                output.Say($"{board}: {link} -> {terminal}");
+            output.Say($"{printer.Description} is connected until Ctrl-C.");
+            await ended.Task;
+        }
+        printer.Save();
+        return ExitCode.Done;
+
+        void End(PosixSignalContext context)
+        {
+            context.Cancel = true;   // what was flashed is kept first
+            printer.Post(() => ended.TrySetResult());
+        }
+    }
+
     private IReadOnlyList<FlashRequest> Request(Asked asked)
     {
         if (asked.Port is not null && asked.Boards.Length != 1)
@@ -164,6 +187,8 @@ internal sealed class Verbs(Printer printer, Output output, LogFile log)
                 throw Faults.NoSuchPort(port, seen.Devices.Length == 0 ? "none" : string.Join(", ", seen.Devices.Select(device => device.Port)));
             boards[0] = boards[0] with { Port = port, OnlyByPort = true };
         }
+        if (asked.Bootloader is { } kind)
+            boards = boards.ConvertAll(board => board with { Bootloader = kind });
         var given = asked.Firmware is { } file ? FirmwareImage.Open(file) : null;
         return [.. boards.Select(board => new FlashRequest(board, given ?? printer.Build(board)))];
     }

@@ -48,6 +48,9 @@ public sealed record BoardSetup(string Name, string BoardId, VirtualChip Chip, u
     /// <summary>A card with a klipper.bin of the old version sits in its SD slot.</summary>
     public bool HasSdCard { get; init; }
 
+    /// <summary>Its BOOT0 jumper is on.</summary>
+    public bool Boot0 { get; init; }
+
     /// <summary>How the story begins.</summary>
     public BoardState State { get; init; } = BoardState.Klipper;
 }

@@ -25,6 +25,13 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
 
     private static BoardSetup OctopusKatapult => Octopus with { Stage = BootStage.Katapult };
 
+    private static BoardSetup UartRom => new("octopus", "btt-octopus-11", VirtualChip.F446, 0x0800_0000, "ttyAMA0")
+    {
+        Stage = BootStage.None,
+        IsUart = true,
+        State = BoardState.Rom,
+    };
+
     private static BoardSetup Ebb42 => new("ebb42", "btt-ebb42-12", VirtualChip.G0B1, 0x0800_0000, "1-1.3") { Stage = BootStage.None, IsBusPowered = true };
 
     private static BoardSetup CanEbb42 => Ebb42 with { Port = "can0", IsCan = true, Stage = BootStage.Katapult, ApplicationStart = 0x0800_2000 };
@@ -53,6 +60,10 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
         new("can-toolheads", "two such tool heads on one bus", CanEbb42, CanEbb42 with { Name = "ebb42-2" }) { CanAdapterPort = "1-1.5", Strangers = [CanAdapter] },
         new("can-bridge", "BTT Octopus v1.1 with Katapult as USB-CAN bridge, an EBB42 behind it", OctopusKatapult with { IsCanBridge = true }, CanEbb42),
         new("can-bridge-dfu", "the same with the stock SD bootloader: the bridge is flashed by USB DFU", Octopus with { IsCanBridge = true }, CanEbb42),
+        new("uart-rom", "an F446 on a UART without bootloader, started in its ROM by BOOT0, the jumper taken off again", UartRom),
+        new("uart-rom-boot0", "the same board with its BOOT0 jumper still on", UartRom with { Boot0 = true }),
+        new("uart-rom-g0b1", "BTT SKR Mini E3 v3 (G0B1) with its stock SD bootloader, on a UART, started in its ROM by BOOT0",
+            new BoardSetup("skr-mini", "btt-skr-mini-e3-30", VirtualChip.G0B1, 0x0800_2000, "ttyAMA0") { IsUart = true, State = BoardState.Rom }),
         new("old-katapult", "an F446 with Katapult of protocol 1.0", OctopusKatapult with { OldKatapult = true }),
         new("voron", "octopus, ebb42 and a second mainboard (Octopus Pro H723) on one printer", Octopus, Ebb42, ProH723),
         new("sd-card-in-slot", "a card in the Octopus's slot keeps its ROM off USB", Octopus with { HasSdCard = true }) { Faults = new Faultiness { RomMissesUsb = true } },

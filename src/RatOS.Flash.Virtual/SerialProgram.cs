@@ -1,3 +1,5 @@
+using RatOS.Flash.Hardware;
+
 namespace RatOS.Flash.Virtual;
 
 /// <summary>
@@ -6,6 +8,14 @@ namespace RatOS.Flash.Virtual;
 /// </summary>
 internal abstract class SerialProgram
 {
+    /// <summary>Speed and parity that it hears and speaks on a UART. On USB they mean nothing.</summary>
+    public virtual SerialMode Mode => SerialMode.Klipper;
+
+    /// <summary>Bytes come at this speed. What follows the host's speed does so now.</summary>
+    public virtual void Hear(SerialMode mode, ReadOnlySpan<byte> bytes)
+    {
+    }
+
     /// <summary>Bytes from the host: on USB one transfer's worth as the host wrote it, on UART whatever arrived.</summary>
     public abstract void Receive(ReadOnlySpan<byte> bytes, TimeSpan now);
 

@@ -16,6 +16,8 @@ public sealed partial class VirtualBoard
     private byte[] _bootImage = [];    // what lies below the application when the story begins
     private object? _pending;          // what starts next
     private bool _emptyMark;
+    private readonly List<string> _illegal = [];
+    private bool _wasMassErased;
     private int _touchesIgnored;
     private int _touchesInVain;
     private int _leavesIgnored;
@@ -176,7 +178,7 @@ public sealed partial class VirtualBoard
     private void StartRom(bool afterJump)
     {
         // H2: another of the interfaces that the ROM watches spoke first.
-        if (Chip.Rom is null || (_printer.Faults.RomMissesUsb && !Boot0))
+        if (Chip.Rom is null || (!Setup.IsUart && _printer.Faults.RomMissesUsb && !Boot0))
         {
             Hang("its ROM listens to another interface than USB");
             return;
@@ -194,6 +196,11 @@ public sealed partial class VirtualBoard
                 StuckInBusy = faults.StuckInBusy,
             };
             (State, Program) = (BoardState.Rom, null);
+            if (Setup.IsUart)
+            {
+                Program = new RomUart(Flash, Chip, behaviour, Jump) { Send = Send, Reset = ResetLater };
+                return;
+            }
             Attach(new RomDfu(Flash, Chip, faults.RomSerial ?? DfuSerial(), behaviour, Jump));
         });
     }
@@ -251,13 +258,13 @@ public sealed partial class VirtualBoard
     /// <summary>Everything volatile ends: what ran, and its stay on the bus.</summary>
     private void Stop(BoardState state)
     {
-        if (Function is RomDfu rom)
+        if (Function is RomDfu dfu)
         {
-            WasMassErased |= rom.WasMassErased;
-            IllegalRequests = [.. IllegalRequests, .. rom.Illegal];
-            _leavesIgnored = rom.LeavesIgnored;
-            RomAsked = rom.Asked ?? RomAsked;
+            Remember(dfu.WasMassErased, dfu.Illegal, dfu.LeavesIgnored);
+            RomAsked = dfu.Asked ?? RomAsked;
         }
+        if (Program is RomUart uart)
+            Remember(uart.WasMassErased, uart.Illegal, uart.LeavesIgnored);
         if (_pending is not null)
             VirtualTime.Unschedule(_pending);
         LeaveCan();
@@ -265,6 +272,14 @@ public sealed partial class VirtualBoard
             (CanNode, Answered) = (null, null);
         (_pending, State, Function, Program, RunningFirmware) = (null, state, null, null, null);
         _printer.Detach(this, _printer.Faults.Lingers);
+    }
+
+    /// <summary>What a ROM that ends would say of its visitor.</summary>
+    private void Remember(bool wasMassErased, IEnumerable<string> illegal, int leavesIgnored)
+    {
+        _wasMassErased |= wasMassErased;
+        _illegal.AddRange(illegal);
+        _leavesIgnored = leavesIgnored;
     }
 
     private void Later(TimeSpan delay, Action action)

@@ -12,7 +12,7 @@ public sealed partial class VirtualBoard
 
     internal VirtualBoard(VirtualPrinter printer, BoardSetup setup)
     {
-        (_printer, Setup, Port) = (printer, setup, setup.Port);
+        (_printer, Setup, Port, Boot0) = (printer, setup, setup.Port, setup.Boot0);
         Board = (BoardCatalogue.BuiltIn.Find(setup.BoardId) ?? throw new ArgumentException($"no board {setup.BoardId} in the catalogue", nameof(setup)))
             with
         { FlashStartEffective = $"0x{setup.ApplicationStart:x}" };
@@ -66,10 +66,10 @@ public sealed partial class VirtualBoard
         Flash.IsSound(Flash.Base, _bootImage.Length) && Flash.Read(Flash.Base, _bootImage.Length).SequenceEqual(_bootImage);
 
     /// <summary>Somebody mass erased the chip: nobody may.</summary>
-    public bool WasMassErased { get; private set; }
+    public bool WasMassErased => _wasMassErased || Function is RomDfu { WasMassErased: true } || Program is RomUart { WasMassErased: true };
 
     /// <summary>Requests to its ROM that no document allows.</summary>
-    public ImmutableArray<string> IllegalRequests { get; private set; } = [];
+    public ImmutableArray<string> IllegalRequests => [.. _illegal, .. (Function as RomDfu)?.Illegal ?? (Program as RomUart)?.Illegal ?? []];
 
     /// <summary>From the first request to its ROM to the last one, by the printer's clock, in its latest stay there; null before it was in there.</summary>
     public (TimeSpan First, TimeSpan Last)? RomAsked { get; private set; }

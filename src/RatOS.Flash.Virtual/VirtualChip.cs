@@ -59,8 +59,9 @@ public sealed record VirtualChip
     private static IEnumerable<VirtualSector> Repeat(int count, int size, double milliseconds) =>
         Enumerable.Repeat(new VirtualSector(size, TimeSpan.FromMilliseconds(milliseconds)), count);
 
-    private static VirtualRom F4Rom(string layout, params string[] others) => new()
+    private static VirtualRom F4Rom(ushort id, string layout, params string[] others) => new()
     {
+        UartId = id,
         Product = "STM32  BOOTLOADER",
         Release = 0x2200,
         TransferSize = 2048,
@@ -70,8 +71,9 @@ public sealed record VirtualChip
         HoldsStatusWhileBusy = true,
     };
 
-    private static VirtualRom LaterRom(params string[] names) => new()
+    private static VirtualRom LaterRom(ushort id, params string[] names) => new()
     {
+        UartId = id,
         Product = "DFU in FS Mode",
         Release = 0x0200,
         TransferSize = 1024,
@@ -93,7 +95,7 @@ public sealed record VirtualChip
         FlashSizeAddress = 0x1FFF_7A22,
         IdCodeAddress = 0xE004_2000,
         IdCode = idCode,
-        Rom = F4Rom(layout, option, "@OTP Memory /0x1FFF7800/01*512 e,01*016 e", "@Device Feature/0xFFFF0000/01*004 e"),
+        Rom = F4Rom((ushort)(idCode & 0xFFF), layout, option, "@OTP Memory /0x1FFF7800/01*512 e,01*016 e", "@Device Feature/0xFFFF0000/01*004 e"),
     };
 
     public static readonly VirtualChip F446 = F4(
@@ -121,7 +123,7 @@ public sealed record VirtualChip
         FlashSizeAddress = 0x1FF1_E880,
         IdCodeAddress = 0x5C00_1000,
         IdCode = 0x1001_6483,
-        Rom = LaterRom("@Internal Flash   /0x08000000/8*128Kg", "@Option Bytes   /0x5200201C/01*88 e"),
+        Rom = LaterRom(0x483, "@Internal Flash   /0x08000000/8*128Kg", "@Option Bytes   /0x5200201C/01*88 e"),
     };
 
     public static readonly VirtualChip G0B1 = new()
@@ -138,7 +140,7 @@ public sealed record VirtualChip
         IdCode = 0,
         // The same string on three alternates, as EBB boards show it.
         Rom = LaterRom(
-            "@Internal Flash   /0x08000000/64*02Kg", "@Internal Flash   /0x08000000/64*02Kg", "@Internal Flash   /0x08000000/64*02Kg"),
+            0x467, "@Internal Flash   /0x08000000/64*02Kg", "@Internal Flash   /0x08000000/64*02Kg", "@Internal Flash   /0x08000000/64*02Kg"),
         EmptyCheck = true,
         HoldsFirstPacket = true,
     };
@@ -155,7 +157,7 @@ public sealed record VirtualChip
         FlashSizeAddress = 0x1FFF_F7CC,
         IdCodeAddress = 0x4001_5800,
         IdCode = 0,
-        Rom = F4Rom("@Internal Flash  /0x08000000/064*0002Kg", "@Option Bytes  /0x1FFFF800/01*016 e") with { HoldsStatusWhileBusy = false },
+        Rom = F4Rom(0x448, "@Internal Flash  /0x08000000/064*0002Kg", "@Option Bytes  /0x1FFFF800/01*016 e") with { HoldsStatusWhileBusy = false },
         HoldsFirstPacket = true,
     };
 
@@ -178,7 +180,7 @@ public sealed record VirtualChip
 /// <param name="EraseTime">Typical erase time.</param>
 public readonly record struct VirtualSector(int Size, TimeSpan EraseTime);
 
-/// <summary>The traits of an STM32's USB DFU ROM (AN3156, AN2606; facts: descriptors, quirks per family).</summary>
+/// <summary>The traits of an STM32's ROM (AN3155, AN3156, AN2606; facts: descriptors, quirks per family).</summary>
 public sealed record VirtualRom
 {
     public required string Product { get; init; }
@@ -191,6 +193,12 @@ public sealed record VirtualRom
 
     /// <summary>One DfuSe layout string for each alternate setting.</summary>
     public required ImmutableArray<string> AlternateNames { get; init; }
+
+    /// <summary>Chip id that its UART bootloader tells (AN2606): the device's number in DBGMCU, on every family.</summary>
+    public required ushort UartId { get; init; }
+
+    /// <summary>What its UART bootloader calls itself (AN3155); before 3.0 it erases by pages of one byte (43).</summary>
+    public byte UartVersion { get; init; } = 0x31;
 
     /// <summary>bwPollTimeout it reports for an erase: a constant, not an estimate.</summary>
     public required TimeSpan ErasePoll { get; init; }

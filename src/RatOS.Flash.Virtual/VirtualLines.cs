@@ -135,7 +135,7 @@ internal sealed class VirtualLine : ByteLine
             if (IsGone || _board.Program is not { } program)
                 return;
             _fault = fault;
-            program.Receive(HasBoardsRate ? bytes : Garble(bytes), _printer.Time.Now);
+            program.Receive(_isUart ? Heard(program, _mode, bytes) : bytes, _printer.Time.Now);
             _fault = null;
         });
         return ValueTask.CompletedTask;
@@ -184,7 +184,7 @@ internal sealed class VirtualLine : ByteLine
     {
         if (_fault?.Kind == TransferFaultKind.Lost)
             return;
-        var answer = bytes.ToArray();
+        var answer = !_isUart || _board.Program?.Mode == _mode ? bytes.ToArray() : Garble(bytes.Span);
         if (_fault?.Kind == TransferFaultKind.AnswerDamaged && _isUart)
             answer[answer.Length / 2] ^= 0x20;
         if (_fault?.Kind == TransferFaultKind.Late)
@@ -205,17 +205,27 @@ internal sealed class VirtualLine : ByteLine
             // A host that does not read fills the chip's buffer, and what comes then is lost.
             if (!_isOpen || IsGone || _incoming.Count == MostUnread)
                 return;
-            _incoming.Enqueue(HasBoardsRate ? answer : Garble(answer));
+            _incoming.Enqueue(answer);
             _reader.Wake();
         });
     }
 
-    /// <summary>A UART understands only its own rate: Klipper's and Katapult's 250000 8N1.</summary>
-    private bool HasBoardsRate => !_isUart || _mode == SerialMode.Klipper;
+    /// <summary>What a program on a UART makes of bytes that come at this speed.</summary>
+    internal static byte[] Heard(SerialProgram program, SerialMode mode, byte[] bytes)
+    {
+        program.Hear(mode, bytes);
+        return program.Mode == mode ? bytes : Garble(bytes);
+    }
 
-    private static byte[] Garble(byte[] bytes) => [.. bytes.Select(value => (byte)((value * 0x35) | 0x80))];
+    internal static byte[] Garble(ReadOnlySpan<byte> bytes)
+    {
+        var garbled = new byte[bytes.Length];
+        for (var i = 0; i < bytes.Length; i++)
+            garbled[i] = (byte)((bytes[i] * 0x35) | 0x80);
+        return garbled;
+    }
 
-    private TimeSpan TimeOf(int bytes) => _isUart
-        ? TimeSpan.FromSeconds(bytes * (_mode.EvenParity ? 11.0 : 10.0) / _mode.Baud)   // with start and stop bit
-        : VirtualPrinter.BulkOverhead + (VirtualPrinter.BulkByte * bytes);
+    internal static TimeSpan TimeOf(SerialMode mode, int bytes) => TimeSpan.FromSeconds(bytes * (mode.EvenParity ? 11.0 : 10.0) / mode.Baud);   // with start and stop bit
+
+    private TimeSpan TimeOf(int bytes) => _isUart ? TimeOf(_mode, bytes) : VirtualPrinter.BulkOverhead + (VirtualPrinter.BulkByte * bytes);
 }

@@ -171,9 +171,16 @@ public sealed partial class VirtualPrinter : IHardware
         await Task.Delay(TimeSpan.FromMilliseconds(1), Time);
         var present = Take(device);
         present.IsHeld = false;
-        if (present.Function is not CdcAcm port)
+        if (present.Function is CdcAcm)
+            _transfers++;
+        Touch(present.Board, baud);
+    }
+
+    /// <summary>A program has opened the board's USB serial port, set the rate, and closed it.</summary>
+    internal void Touch(VirtualBoard? board, int baud)
+    {
+        if (board?.Function is not CdcAcm port)
             return;
-        _transfers++;
         // Open raises DTR; then the rate, then DTR falls.
         byte[] coding = [(byte)baud, (byte)(baud >> 8), (byte)(baud >> 16), (byte)(baud >> 24), 0, 0, 8];
         port.Control(new UsbSetup(0x21, 0x22, 1, 0), [], Time.Now);

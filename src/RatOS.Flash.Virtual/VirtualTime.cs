@@ -24,6 +24,8 @@ public sealed class VirtualTime : TimeProvider
     private readonly Queue<Action> _posted = new();   // by other threads
     private volatile bool _hasPosted;
     private TimeSpan _owed;   // real time
+    private long _liveSince;  // real timestamp of the moment that was
+    private long _liveFrom;   // ... this virtual one
     private long _order;
     private long _now;
 
@@ -72,6 +74,7 @@ public sealed class VirtualTime : TimeProvider
     public T Run<T>(Func<Task<T>> story)
     {
         var outer = SynchronizationContext.Current;
+        (_liveSince, _liveFrom) = (System.GetTimestamp(), _now);
         SynchronizationContext.SetSynchronizationContext(new Context(this));
         try
         {
@@ -138,7 +141,13 @@ public sealed class VirtualTime : TimeProvider
             lock (_gate)
             {
                 while (_posted.TryDequeue(out var action))
-                    _ready.Enqueue((static state => ((Action)state!)(), action));
+                {
+                    // What comes from outside comes now, and behind the timers that are overdue.
+                    if (IsLive)
+                        Schedule(new TimeSpan(LiveNow - _now), action);
+                    else
+                        _ready.Enqueue((static state => ((Action)state!)(), action));
+                }
                 _hasPosted = false;
             }
         }
@@ -177,6 +186,8 @@ public sealed class VirtualTime : TimeProvider
     {
         if (Pace <= 0)
             return true;
+        if (IsLive)
+            return WaitLive(at);
         _owed += TimeSpan.FromTicks((long)((at - _now) / Pace));
         if (_owed < ShortestWait)
             return true;   // short waits are gathered until they are worth a real one

@@ -108,7 +108,9 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
         return true;
     });
 
-    public Task<ByteLine> OpenLineAsync(Device device) => WithPortAsync(() => hardware.OpenSerialAsync(device, SerialMode.Klipper));
+    public Task<ByteLine> OpenLineAsync(Device device) => OpenLineAsync(device, SerialMode.Klipper);
+
+    private Task<ByteLine> OpenLineAsync(Device device, SerialMode mode) => WithPortAsync(() => hardware.OpenSerialAsync(device, mode));
 
     /// <exception cref="FlashException"/>
     /// <exception cref="DeviceGoneException"/>
@@ -121,6 +123,11 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
         {
             var usb = await WithPortAsync(() => hardware.OpenUsbAsync(device));
             return await OwnAsync(usb, async () => await DfuSe.OpenAsync(usb, new DfuSe.Target(plan.Name, mcu, start, patience), time));
+        }
+        if (HasUartRom)
+        {
+            var uart = await OpenLineAsync(device, Stm32Uart.Mode);
+            return await OwnAsync(uart, async () => await Stm32Uart.OpenAsync(uart, plan.Name, mcu, start, time));
         }
         var flashEnd = Chip?.FlashKib is { } kib and > 0 ? mcu.FlashBase + ((uint)kib * 1024) : mcu.FlashEnd;
         if (device.Can is not null)
@@ -144,9 +151,23 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
 
     public static bool IsBootloader(Device device) => device.CanNode is { IsKatapult: true } || (device.Usb is { } id && BoardPlan.IsBootloader(id));
 
+    /// <summary>The board's ROM is said to wait on a wire, where only an answer shows it.</summary>
+    public bool HasUartRom => plan is { Device.Usb: null, Bootloader: BootloaderKind.Stm32Uart };
+
+    /// <summary>
+    /// On a wire the ROM is asked, and before Klipper is: Klipper is none the worse for it, while a ROM that hears Klipper's speed first is deaf from then on.
+    /// </summary>
+    public async Task<bool> IsInBootloaderAsync(Device device)
+    {
+        if (!HasUartRom)
+            return IsBootloader(device);
+        await using var line = await OpenLineAsync(device, Stm32Uart.Mode);
+        return await Stm32Uart.AnswersAsync(line, time);
+    }
+
     public static BootloaderKind KindOf(Device device) => device.Usb == UsbId.StmDfu ? BootloaderKind.DfuSe : BootloaderKind.Katapult;
 
-    public static string BootloaderName(Device device) => KindOf(device) == BootloaderKind.DfuSe ? "The ROM's USB DFU" : "Katapult";
+    public string BootloaderName(Device device) => HasUartRom ? "The ROM's UART bootloader" : KindOf(device) == BootloaderKind.DfuSe ? "The ROM's USB DFU" : "Katapult";
 
     private bool IsNew(Device device) => !_known.Contains((device.Port, device.Number));
 

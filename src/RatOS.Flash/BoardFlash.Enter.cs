@@ -33,7 +33,7 @@ internal sealed partial class BoardFlash
                 ?? throw Faults.BootloaderNotSeen(_name, klipper.Port, BoardBus.BackLimit.TotalSeconds, _bus.Hint());
             if (BoardBus.IsBootloader(back))
             {
-                await _log.EndAsync(_name, FlashPhase.Enter, $"{BoardBus.BootloaderName(back)} is at {back.Port}");
+                await _log.EndAsync(_name, FlashPhase.Enter, $"{_bus.BootloaderName(back)} is at {back.Port}");
                 if (_plan.Bootloader is { } expected && expected != BoardBus.KindOf(back))
                     Note($"Expected {expected}, found {BoardBus.KindOf(back)}.");
                 return Entered(back);

@@ -36,7 +36,8 @@ internal sealed partial class BoardFlash
         _mcu = plan.Board.Mcu ?? throw new ArgumentException("a board of an unknown chip", nameof(plan));
         _start = plan.Board.ApplicationStart ?? throw new ArgumentException("a board without an application start", nameof(plan));
         _name = plan.Name;
-        _condition = plan.Entry == FlashEntry.InBootloader ? BoardCondition.InBootloaderUnchanged : BoardCondition.Unchanged;
+        // Of a ROM on a wire nobody has seen anything yet.
+        _condition = plan.Entry == FlashEntry.InBootloader && !bus.HasUartRom ? BoardCondition.InBootloaderUnchanged : BoardCondition.Unchanged;
     }
 
     public async Task<BoardReport> RunAsync(CancellationToken cancel)
@@ -58,8 +59,8 @@ internal sealed partial class BoardFlash
         catch (FlashException known)
         {
             fault = known;
-            if (known.Code == "katapult-wedged")
-                Reached(BoardCondition.InBootloaderUnchanged);   // it answered once, so Katapult it is
+            if (known.Code is "katapult-wedged" or "read-protected" or "uart-rom-refused")
+                Reached(BoardCondition.InBootloaderUnchanged);   // it answered, so a bootloader it is
         }
         catch (DeviceGoneException)
         {
@@ -93,7 +94,7 @@ internal sealed partial class BoardFlash
         {
             try
             {
-                if (!BoardBus.IsBootloader(device))
+                if (!BoardBus.IsBootloader(device) && !_bus.HasUartRom)
                     device = await EnterAsync(device, cancel);
                 await WriteAsync(device, tries, cancel);
                 return device;
@@ -121,7 +122,7 @@ internal sealed partial class BoardFlash
     // A bootloader that does not answer, or refuses, may do better from the start; one that is the wrong one, or protected, or deaf, will not.
     private static bool MayHelpToRepeat(FlashException fault) =>
         fault.Code is "verify-failed" or "dfu-descriptor" or "dfu-refused" or "dfu-stuck" or "katapult-refused" or "katapult-silent"
-            or "can-bus-off" or "can-not-acknowledged" or "can-down";
+            or "can-bus-off" or "can-not-acknowledged" or "can-down" or "uart-rom-silent" or "uart-rom-refused";
 
     // ---- write
 
@@ -214,7 +215,7 @@ internal sealed partial class BoardFlash
                 next = await _bus.WaitBackAsync(left, BoardBus.BackLimit);
                 if (next is null)
                     throw phase == FlashPhase.Prove ? Faults.NotBackAfterReset(_name, BoardBus.BackLimit.TotalSeconds, "nothing appeared") : Faults.NotBack(_name, BoardBus.BackLimit.TotalSeconds);
-                if (!BoardBus.IsBootloader(next))
+                if (!await _bus.IsInBootloaderAsync(next))
                 {
                     await _log.EndAsync(_name, phase, $"Klipper is back at {next.Port}");
                     return next;
@@ -222,7 +223,7 @@ internal sealed partial class BoardFlash
             }
             if (told == Tries)
                 throw Faults.DidNotLeave(_name, told);
-            await WarnAsync(phase, $"{BoardBus.BootloaderName(next)} is {(next == left ? "still" : "back")} at {next.Port}; telling it to start the firmware again.");
+            await WarnAsync(phase, $"{_bus.BootloaderName(next)} is {(next == left ? "still" : "back")} at {next.Port}; telling it to start the firmware again.");
             left = next;
             await TellToLeaveAsync(left);
         }
@@ -311,7 +312,7 @@ internal sealed partial class BoardFlash
             if (!hasLeft && (!_bus.IsNode(running) || tries == Tries))
                 throw Faults.KlipperSilent(_name, "it is being reset");
             var back = await _bus.WaitBackAsync(running, BoardBus.BackLimit) ?? throw Faults.NotBackAfterReset(_name, BoardBus.BackLimit.TotalSeconds, "nothing appeared");
-            var bootloader = BoardBus.IsBootloader(back) ? BoardBus.BootloaderName(back) : null;
+            var bootloader = await _bus.IsInBootloaderAsync(back) ? _bus.BootloaderName(back) : null;
             if (bootloader is not null)
             {
                 await WarnAsync(FlashPhase.Prove, $"After the reset {bootloader} is at {back.Port}; telling it to start the firmware.");

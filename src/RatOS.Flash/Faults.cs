@@ -77,6 +77,9 @@ public static class Faults
         $"{board} does not run Klipper, and a bootloader waits at {string.Join(", ", ports)}; whether it is this board cannot be seen from here.",
         "If it is, say so with --port PORT.");
 
+    public static FlashException OtherBootloader(string board, string asked, string found) => new(
+        "other-bootloader", $"{board} cannot be flashed by {asked}: {found}.", "Leave --bootloader out, or name the bootloader that the board has.");
+
     public static FlashException SamePort(string port, IEnumerable<string> boards) => new(
         "same-port", $"{string.Join(" and ", boards)} are the same device, at port {port}.", "Flash it under one name, or give each its own --port.");
 
@@ -237,7 +240,7 @@ public static class Faults
 
     public static FlashException KatapultSilent(string doing) => new(
         "katapult-silent", $"Katapult does not answer while {doing}.",
-        "Press the board's reset button twice quickly (or switch its power off and on), and flash again.");
+        "Press the board's reset button twice quickly (or switch its power off and on), and flash again. A ROM that waits on a wire (BOOT0) needs --bootloader stm32-uart.");
 
     public static FlashException KatapultWedged(string doing) => new(
         "katapult-wedged", $"Katapult got a damaged frame while {doing} and no longer listens; only a reset cures that.",
@@ -249,6 +252,17 @@ public static class Faults
 
     public static FlashException KatapultRefused(string doing, string answer) => new(
         "katapult-refused", $"Katapult refused while {doing}: {answer}.", "Flash again; if it refuses again, flash by DFU (BOOT0 jumper or button, then reset).");
+
+    // ---- STM32 UART ROM
+
+    public static FlashException UartRomSilent(string doing) => new(
+        "uart-rom-silent", $"The STM32's ROM does not answer on its UART while {doing}.",
+        "With Klipper stopped, set BOOT0 and reset the board, then flash again; if it stays silent, check that its wires are crossed (RX to TX). "
+        + "A ROM that heard another speed first, Klipper's for one, is deaf until its next reset.");
+
+    public static FlashException UartRomRefused(string doing, int times) => new(
+        "uart-rom-refused", $"The STM32's ROM refused {times} times (NACK) while {doing}.",
+        "Check the wires and flash again; if it refuses again at the same place, the sector may be write protected: use the vendor's tool.");
 
     // ---- writing
 
@@ -299,6 +313,9 @@ public static class Faults
 
     public static FlashException UnknownScenario(string name) => new(
         "unknown-scenario", $"There is no virtual printer called '{name}'.", "`ratos-flash virtual --list` shows them.");
+
+    public static FlashException NoPty(string why) => new(
+        "no-pty", $"The virtual printer's pseudo terminals cannot be made: {why}.", "Name a folder of your own that can be written, with nothing in it that is called like a board.");
 
     public static FlashException VirtualFolder(string folder, string why) => new(
         "virtual-folder", $"The virtual printer in {folder} cannot be used: {why}", "Put it back to its beginning with `ratos-flash virtual --reset`, or name another --folder.");

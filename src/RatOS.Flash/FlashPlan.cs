@@ -26,6 +26,9 @@ public sealed record PrinterBoard(string Name, Board Board)
     /// <summary>The interface of its bus.</summary>
     public string CanInterface { get; init; } = "can0";
 
+    /// <summary>The bootloader that somebody named. A ROM that waits on a wire (BOOT0) can be known no other way.</summary>
+    public BootloaderKind? Bootloader { get; init; }
+
     /// <summary>The version it runs, as Klipper last reported it.</summary>
     public string? RunningVersion { get; init; }
 }
@@ -88,6 +91,9 @@ public enum BootloaderKind
 {
     DfuSe,
     Katapult,
+
+    /// <summary>The ROM of an STM32, on a UART.</summary>
+    Stm32Uart,
 }
 
 /// <summary>
@@ -159,6 +165,7 @@ public sealed partial record BoardPlan
     /// <summary>The road as people say it.</summary>
     public string Route => (Entry, Bootloader) switch
     {
+        (FlashEntry.InBootloader, BootloaderKind.Stm32Uart) => "waits in its ROM on the UART -> write",
         (FlashEntry.InBootloader, BootloaderKind.Katapult) => "waits in Katapult -> write",
         (FlashEntry.InBootloader, _) => "waits in USB DFU -> write",
         (FlashEntry.CanRequest, _) when !IsCanBridge => "Klipper on CAN -> Katapult on CAN -> write",
@@ -187,6 +194,8 @@ public sealed partial record BoardPlan
         var device = request.Board.CanUuid is { } uuid ? FindOnCan(request.Board, uuid, seen, findings) : FindDevice(request.Board, mcu, seen, findings);
         var isBridge = device is not null && IsBridge(request, device, seen, evidence);
         var (entry, kind) = device is null ? (FlashEntry.None, (BootloaderKind?)null) : Road(board, device, isBridge, evidence);
+        if (device is not null && request.Board.Bootloader is { } asked)
+            (entry, kind) = AskedRoad(request.Board.Name, mcu, device, asked, (entry, kind), findings);
         plan = plan with { Device = device, Entry = entry, Bootloader = kind, IsCanBridge = isBridge };
         if (device is { Can: not null } && entry == FlashEntry.None)
             findings.Add(Finding.Blocker(Faults.CanNoKatapult(request.Board.Name)));
@@ -221,6 +230,9 @@ public sealed partial record BoardPlan
         switch (matches)
         {
             case [var device]:
+                // An adapter's own ids say nothing of what is behind it: where a ROM is said to wait there, it is a wire like any other.
+                if (board.Bootloader == BootloaderKind.Stm32Uart && device is { Usb: not null, Node: not null } && !IsOurs(device))
+                    return device with { Usb = null };
                 if (device.Usb is not null && !IsOurs(device))
                     findings.Add(Finding.Blocker(Faults.BoardNotSeen(board.Name, wanted, Describe(seen))));
                 else if (device.Usb == UsbId.Klipper && board.Serial is { } serial && device.Serial != serial)
@@ -276,6 +288,32 @@ public sealed partial record BoardPlan
         };
     }
 
+    /// <summary>What somebody named counts where nothing can be seen, and must not contradict what is seen.</summary>
+    private static (FlashEntry, BootloaderKind?) AskedRoad(
+        string name, Mcu mcu, Device device, BootloaderKind asked, (FlashEntry Entry, BootloaderKind? Kind) road, ImmutableArray<Finding>.Builder findings)
+    {
+        var contradiction = (device.Usb, asked) switch
+        {
+            (null, BootloaderKind.Stm32Uart) => mcu.IsStm32 ? null : $"a {mcu.Name} has no such ROM",
+            (null, BootloaderKind.DfuSe) => $"{device.Port} is a wire, not USB",
+            (not null, BootloaderKind.Stm32Uart) => $"{device} is on USB, not on a UART",
+            _ => road.Kind is { } kind && kind != asked ? $"what is at {device.Port} leads to {NameOf(kind)}" : null,
+        };
+        if (contradiction is not null)
+        {
+            findings.Add(Finding.Blocker(Faults.OtherBootloader(name, NameOf(asked), contradiction)));
+            return road;
+        }
+        return asked == BootloaderKind.Stm32Uart ? (FlashEntry.InBootloader, asked) : (road.Entry, road.Kind ?? asked);
+    }
+
+    private static string NameOf(BootloaderKind kind) => kind switch
+    {
+        BootloaderKind.DfuSe => "USB DFU",
+        BootloaderKind.Katapult => "Katapult",
+        _ => "the ROM's UART bootloader",
+    };
+
     private static FlashException NeedsHand(string name, Board board, BoardEvidence? evidence)
     {
         var noRom = $"Klipper on {board.McuName} cannot start the ROM's USB DFU";
@@ -318,6 +356,10 @@ public sealed partial record BoardPlan
             findings.Add(new(
                 FindingSeverity.Note, "sd-slot-empty", "A card in the board's SD slot can keep the bootloader from showing up, or flash an old file.",
                 "If there is a card in the slot, take it out."));
+        if (kind == BootloaderKind.Stm32Uart)
+            findings.Add(new(
+                FindingSeverity.Note, "boot0-jumper", "The flash ends with a reset: with BOOT0 still set the board comes back in its ROM.",
+                "Take the jumper off now: the ROM goes on waiting, as BOOT0 counts only at a reset."));
         if (kind == BootloaderKind.Katapult && mcu is { IsStm32: true, Sectors: [> 64 * 1024, ..] })
             findings.Add(new(
                 FindingSeverity.Note, "no-safe-order", "The firmware lies in one flash sector: a power cut during the write needs a double reset afterwards.",

@@ -71,6 +71,40 @@ public sealed class FlashPlanTests
         Assert.Equal("board-not-seen", Blocker(Plan(Octopus with { Port = "1-1.4", OnlyByPort = true }, null, null, OctopusInKlipper)));
     }
 
+    [Theory]
+    [InlineData("ttyAMA0", BootloaderKind.Stm32Uart, FlashEntry.InBootloader, null)]
+    [InlineData("ttyAMA0", BootloaderKind.Katapult, FlashEntry.UartRequest, null)]
+    [InlineData("ttyAMA0", null, FlashEntry.UartRequest, null)]
+    [InlineData("ttyAMA0", BootloaderKind.DfuSe, FlashEntry.UartRequest, "other-bootloader")]
+    [InlineData("1-1.1", BootloaderKind.Stm32Uart, FlashEntry.Touch, "other-bootloader")]
+    [InlineData("1-1.1", BootloaderKind.Katapult, FlashEntry.Touch, null)]
+    [InlineData("1-1.1", BootloaderKind.DfuSe, FlashEntry.Touch, null)]
+    [InlineData("1-1.2", BootloaderKind.Katapult, FlashEntry.InBootloader, "other-bootloader")]   // DFU waits there
+    [InlineData("1-1.3", BootloaderKind.Stm32Uart, FlashEntry.InBootloader, null)]                // an adapter is a wire
+    [InlineData("1-1.3", null, FlashEntry.None, "board-not-seen")]
+    public void A_bootloader_that_was_named_counts_where_nothing_can_be_seen_and_must_not_contradict_what_is(
+        string port, BootloaderKind? named, FlashEntry entry, string? code)
+    {
+        Device[] devices =
+        [
+            OctopusInKlipper, AnyDfu with { Port = "1-1.2" },
+            new() { Port = "1-1.3", Number = 7, Usb = new UsbId(0x1a86, 0x7523), Product = "USB Serial", Node = "/dev/ttyUSB0" },
+            new() { Port = "ttyAMA0", Number = 8, Node = "/dev/ttyAMA0" },
+        ];
+        var plan = Plan(Octopus with { Port = port, OnlyByPort = true, Bootloader = named }, Image(VirtualChip.F446, 0x0800_8000), null, devices);
+        Assert.Equal((entry, code), (plan.Entry, Blocker(plan)));
+        if (code is null && named is not null)
+            Assert.Equal(named, plan.Bootloader);
+    }
+
+    [Fact]
+    public void Only_an_STM32_has_the_ROM_that_was_named()
+    {
+        var kind = BoardCatalogue.BuiltIn.Find("btt-sb-2209-10-rp")! with { FlashStartEffective = "0x10004000" };
+        var board = new PrinterBoard("sb2209", kind) { Port = "ttyAMA0", Bootloader = BootloaderKind.Stm32Uart };
+        Assert.Equal("other-bootloader", Blocker(Plan(board, null, null, new Device { Port = "ttyAMA0", Number = 8, Node = "/dev/ttyAMA0" })));
+    }
+
     [Fact]
     public void Two_names_for_one_device_are_refused()
     {

@@ -53,13 +53,14 @@ internal sealed class ProgramLine : ByteLine
             throw new DeviceGoneException("1d50:614e at 1-1");
         Written.Add(frame.ToArray());
         _toldUntil = Later(_toldUntil, Now + Latency) + frame.Length * _byteTime;
+        _program?.Hear(new SerialMode(115_200, EvenParity: true), frame.Span);
         _program?.Receive(Damaged(frame.ToArray()), _toldUntil);
         return ValueTask.CompletedTask;
     }
 
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, TimeSpan timeout)
     {
-        Assert.True(timeout > TimeSpan.Zero && timeout < TimeSpan.FromSeconds(10));
+        Assert.True(timeout >= TimeSpan.Zero && timeout < TimeSpan.FromSeconds(11));
         var end = Now + timeout;
         if (_rest.Length == 0 && _toHost.TryPeek(out _, out var next) && next.At <= end)
         {

@@ -16,7 +16,7 @@ public sealed class SeedTests
     private static readonly string[] Scenarios =
     [
         "octopus", "octopus-in-dfu", "octopus-katapult", "ebb42", "octopus-pro-h723", "manta-m8p", "ebb36-f072", "octopus-half-written", "sb2209-rp2040",
-        "uart-katapult", "two-octopuses", "h723-katapult",
+        "uart-katapult", "two-octopuses", "h723-katapult", "uart-rom", "uart-rom-g0b1",
     ];
 
     private static readonly string[] CanScenarios = ["can-toolhead", "can-bridge", "can-toolheads", "can-bridge-dfu"];
@@ -77,9 +77,9 @@ public sealed class SeedTests
 
     /// <summary>Seeds beyond the ten thousand that once told a lie.</summary>
     [Theory]
-    [InlineData(57_633)]   // a wedged Katapult on a wire, called unchanged
-    [InlineData(93_053)]   // a board that had left and lingered in the list, called deaf
-    public void What_was_once_wrong_stays_right(int seed) => Assert.NotEqual("flashed", Flash(seed, ScenarioOf).Outcome);
+    [InlineData(57_633, "uart-katapult")]   // a wedged Katapult on a wire, called unchanged
+    [InlineData(93_053, "manta-m8p")]       // a board that had left and lingered in the list, called deaf
+    public void What_was_once_wrong_stays_right(int seed, string scenario) => Assert.NotEqual("flashed", Flash(seed, _ => scenario).Outcome);
 
     private static (string Outcome, string Trace) Flash(int seed, Func<int, string> scenarioOf)
     {
