@@ -92,8 +92,9 @@ internal sealed partial class LibUsbDevice : IUsbDevice
         _isOpen = false;
         await _worker.RunAsync(() =>
         {
-            foreach (var claimed in _claimed.Distinct())
-                _ = Release(_handle, claimed);   // the kernel's driver comes back; of a device that has left nothing is to be released
+            // The kernel's driver comes back with the first interface, and wants the others free by then. Of a device that has left nothing is to be released.
+            foreach (var claimed in _claimed.Distinct().Reverse())
+                _ = Release(_handle, claimed);
             Close(_handle);
             Exit(_context);
             _node.Dispose();
