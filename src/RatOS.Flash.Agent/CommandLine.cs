@@ -1,4 +1,5 @@
 using System.CommandLine;
+using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Agent;
 
@@ -75,7 +76,7 @@ internal static class CommandLine
 
     private static readonly Option<string?> Port = new("--port", "-p")
     {
-        Description = "Where the board is: its USB port path (1-1.3) or its serial port",
+        Description = "Where the board is: its USB port path (1-1.3), its serial port, or its CAN interface",
         HelpName = "PORT",
     };
 
@@ -84,6 +85,20 @@ internal static class CommandLine
         Description = "The bootloader the board has; stm32-uart: its ROM waits at --port ttyX (BOOT0 set, then reset)",
         HelpName = "KIND",
     }.AcceptOnlyFromAmong([.. Bootloaders.Keys]);
+
+    private static readonly Option<string?> Uuid = new("--uuid")
+    {
+        Description = "The board is on CAN: its uuid, as `canbus_uuid` in printer.cfg; --port is then its interface (default: can0)",
+        HelpName = "UUID",
+        Validators =
+        {
+            static given =>
+            {
+                if (given.Tokens is not [{ Value: var text }] || CanUuid.TryParse(text) is null)
+                    given.AddError("--uuid takes 12 hex digits, as `canbus_uuid` in printer.cfg.");
+            },
+        },
+    };
 
     private static readonly Option<bool> NoKlipper = new("--no-klipper") { Description = "Leave Klipper alone: nobody uses the board's port" };
 
@@ -140,10 +155,10 @@ internal static class CommandLine
             Virtual, Scenario, Folder, Pace, Seed, Json, Verbose, Log,
         };
 
-        var flash = new Command("flash", "Write firmware to boards, read it back, and prove that it runs") { Boards, Firmware, Port, Bootloader, NoKlipper, Yes };
+        var flash = new Command("flash", "Write firmware to boards, read it back, and prove that it runs") { Boards, Firmware, Port, Uuid, Bootloader, NoKlipper, Yes };
         flash.SetAction(parsed => Run(parsed, verbs => verbs.FlashAsync(Ask(parsed), parsed.GetValue(NoKlipper), parsed.GetValue(Yes))));
 
-        var plan = new Command("plan", "Show what `flash` would do, without touching anything") { Boards, Firmware, Port, Bootloader };
+        var plan = new Command("plan", "Show what `flash` would do, without touching anything") { Boards, Firmware, Port, Uuid, Bootloader };
         plan.SetAction(parsed => Run(parsed, verbs => verbs.PlanAsync(Ask(parsed))));
 
         var boards = new Command("boards", "List this printer's boards and everything else on the bus");
@@ -177,7 +192,8 @@ internal static class CommandLine
     }
 
     private static Asked Ask(ParseResult parsed) => new(
-        parsed.GetValue(Boards) ?? [], parsed.GetValue(Firmware), parsed.GetValue(Port), parsed.GetValue(Bootloader) is { } kind ? Bootloaders[kind] : null);
+        parsed.GetValue(Boards) ?? [], parsed.GetValue(Firmware), parsed.GetValue(Port), CanUuid.TryParse(parsed.GetValue(Uuid)),
+        parsed.GetValue(Bootloader) is { } kind ? Bootloaders[kind] : null);
 
     private static int Run(ParseResult parsed, Func<Verbs, Task<int>> verb, bool isVirtual = false)
     {
@@ -212,4 +228,4 @@ internal static class CommandLine
 }
 
 /// <summary>What the caller named.</summary>
-internal sealed record Asked(string[] Boards, string? Firmware, string? Port, BootloaderKind? Bootloader);
+internal sealed record Asked(string[] Boards, string? Firmware, string? Port, CanUuid? Uuid, BootloaderKind? Bootloader);

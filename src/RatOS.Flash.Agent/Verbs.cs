@@ -85,9 +85,10 @@ internal sealed class Verbs(Printer printer, Output output, LogFile log)
         {
             var plan = FlashPlan.Create([new FlashRequest(board, null)], seen, new(Klipper.KlippyActivity.Stopped)).Boards[0];
             if (plan.Device is { } device)
-                known.Add(device.Port);
+                known.UnionWith([device.Port, device.Can?.UsbPort ?? device.Port]);
+            var where = board.CanUuid is { } uuid && plan.Device is not { Usb: not null } ? $"{board.CanInterface} {uuid}" : plan.Device?.Port ?? board.Port;
             rows.Add(new BoardRow(
-                board.Name, board.Board.Id, board.Board.DisplayName, board.Board.McuName, plan.Device?.Port ?? board.Port, StateOf(plan),
+                board.Name, board.Board.Id, board.Board.DisplayName, board.Board.McuName, where, StateOf(plan),
                 board.RunningVersion, printer.HostVersion));
         }
         rows.AddRange(seen.Devices.Where(device => !known.Contains(device.Port)).Select(device => new BoardRow(
@@ -175,9 +176,11 @@ internal sealed class Verbs(Printer printer, Output output, LogFile log)
 
     private IReadOnlyList<FlashRequest> Request(Asked asked)
     {
-        if (asked.Port is not null && asked.Boards.Length != 1)
-            throw Faults.BadOption("--port names the port of one board", "Flash the boards one by one, or leave --port out.");
+        if ((asked.Port ?? asked.Uuid?.ToString()) is not null && asked.Boards.Length != 1)
+            throw Faults.BadOption("--port and --uuid name one board", "Flash the boards one by one, or leave them out.");
         var boards = asked.Boards.Distinct(StringComparer.OrdinalIgnoreCase).Select(Find).ToList();
+        if (asked.Uuid is { } uuid)
+            boards[0] = boards[0] with { CanUuid = uuid };
         if (asked.Port is { } named)
         {
             // People know their boards by the links below /dev/serial.
@@ -185,7 +188,8 @@ internal sealed class Verbs(Printer printer, Output output, LogFile log)
             var seen = printer.Hardware.Look();
             if (!seen.Devices.Any(device => device.Port == port || device.Node == port))
                 throw Faults.NoSuchPort(port, seen.Devices.Length == 0 ? "none" : string.Join(", ", seen.Devices.Select(device => device.Port)));
-            boards[0] = boards[0] with { Port = port, OnlyByPort = true };
+            boards[0] = seen.Devices.Any(device => device.Port == port && device.Can is not null)
+                ? boards[0] with { CanInterface = port } : boards[0] with { Port = port, OnlyByPort = true };
         }
         if (asked.Bootloader is { } kind)
             boards = boards.ConvertAll(board => board with { Bootloader = kind });
@@ -220,6 +224,8 @@ internal sealed class Verbs(Printer printer, Output output, LogFile log)
         { Device: null } => "not connected",
         { Entry: FlashEntry.InBootloader, Bootloader: BootloaderKind.Katapult } => "waits in Katapult",
         { Entry: FlashEntry.InBootloader } => "waits in USB DFU",
+        { Device.Can: not null, IsCanBridge: true } => "runs Klipper as USB-CAN bridge",
+        { Device.Can: not null } => "on CAN",
         { Device.Usb: null } => "on a wire",
         _ => "runs Klipper",
     };

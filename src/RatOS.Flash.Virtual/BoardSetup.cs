@@ -36,6 +36,9 @@ public sealed record BoardSetup(string Name, string BoardId, VirtualChip Chip, u
     /// <summary>A node on the printer's CAN bus and nowhere else; its port is the interface.</summary>
     public bool IsCan { get; init; }
 
+    /// <summary>A board on CAN that was connected by USB as well, for its ROM: the port; null for CAN alone.</summary>
+    public string? RescuePort { get; init; }
+
     /// <summary>Its Klipper is a USB-CAN bridge: the printer's CAN interface, and a node itself. Its bootloaders are on USB.</summary>
     public bool IsCanBridge { get; init; }
 

@@ -58,6 +58,11 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
         new("uart-katapult", "an F446 on a UART, with Katapult", OctopusKatapult with { Port = "ttyAMA0", IsUart = true }),
         new("can-toolhead", "BTT EBB42 v1.2 (G0B1) with Katapult on can0, behind a USB-CAN adapter", CanEbb42) { CanAdapterPort = "1-1.5", Strangers = [CanAdapter] },
         new("can-toolheads", "two such tool heads on one bus", CanEbb42, CanEbb42 with { Name = "ebb42-2" }) { CanAdapterPort = "1-1.5", Strangers = [CanAdapter] },
+        new("can-rescue", "an EBB42 for CAN without Katapult, connected by USB as well and left in its ROM", CanEbb42 with
+        {
+            Stage = BootStage.None, ApplicationStart = 0x0800_0000, RescuePort = "1-1.3", State = BoardState.Rom,
+        })
+        { CanAdapterPort = "1-1.5", Strangers = [CanAdapter] },
         new("can-bridge", "BTT Octopus v1.1 with Katapult as USB-CAN bridge, an EBB42 behind it", OctopusKatapult with { IsCanBridge = true }, CanEbb42),
         new("can-bridge-dfu", "the same with the stock SD bootloader: the bridge is flashed by USB DFU", Octopus with { IsCanBridge = true }, CanEbb42),
         new("uart-rom", "an F446 on a UART without bootloader, started in its ROM by BOOT0, the jumper taken off again", UartRom),

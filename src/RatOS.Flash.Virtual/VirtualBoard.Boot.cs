@@ -169,7 +169,7 @@ public sealed partial class VirtualBoard
         {
             Link = Setup.IsCanBridge ? McuLink.Usb : Setup.Link,
             Protocol = Setup.OldKatapult ? 0x0001_0000u : 0x0001_0100u,
-            CanUuid = Setup.IsCan ? CanUuidBytes : null,
+            CanUuid = Setup.IsCan ? CanUuidBytes.ToArray() : null,
         };
         var program = new KatapultProgram(Flash, Chip, ApplicationStart, traits) { Send = Send, Reset = ResetLater };
         Run(BoardState.Katapult, program, new CdcAcm(UsbId.Katapult, "katapult", Chip.Name, Convert.ToHexString(_uid), program, touched: null));
@@ -241,8 +241,8 @@ public sealed partial class VirtualBoard
 
     private void Attach(UsbFunction function)
     {
-        // On a CAN cable there is no USB: a ROM waits there in vain.
-        if (Setup.IsCan)
+        // On a CAN cable alone there is no USB: a ROM waits there in vain.
+        if (Setup.IsCan && Setup.RescuePort is null)
             return;
         Function = function;
         if (Port is not null)

@@ -102,7 +102,7 @@ public sealed partial class VirtualPrinter : IHardware
     public IReadOnlyList<PrinterBoard> PrinterBoards => [.. Boards.Select(board => new PrinterBoard(board.Name, board.Board)
     {
         Serial = board.Setup.Serial,
-        Port = board.Setup.IsCan ? null : _lastPort.GetValueOrDefault(board, board.Setup.Port),
+        Port = board.Setup.IsCan ? board.Setup.RescuePort : _lastPort.GetValueOrDefault(board, board.Setup.Port),
         OnlyByPort = Boards.Count(other => other.Setup.Serial == board.Setup.Serial) > 1,
         CanUuid = board.Setup.Link == McuLink.Can ? CanUuid.Read(board.CanUuidBytes) : null,
         RunningVersion = board.RunningFirmware?.Version,
@@ -302,7 +302,7 @@ public sealed partial class VirtualPrinter : IHardware
 
     private Device DeviceOf(VirtualBoard board, UsbFunction function) => new()
     {
-        Port = board.Port!,
+        Port = board.Setup.RescuePort ?? board.Port!,
         Number = ++_number,
         Usb = function.Id,
         Manufacturer = function.Manufacturer,

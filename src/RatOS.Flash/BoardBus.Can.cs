@@ -64,26 +64,32 @@ internal sealed partial class BoardBus
     }
 
     /// <summary>
-    /// Asks again and again until the node answers, through interfaces that leave and return. Null when it did not.
+    /// Asks again and again until the node answers, through interfaces that leave and return; one whose bootloader is on USB may come back there as well.
+    /// Null when it did not.
     /// </summary>
     /// <param name="isLost">It may still have its number, as after a fault of the bus: then that is taken from it, or Klipper is spoken to.</param>
     /// <exception cref="FlashException">The bus was in trouble to the end.</exception>
     private async Task<Device?> FindNodeAsync(Device left, TimeSpan limit, bool isLost, CancellationToken cancel)
     {
+        var name = plan.Request.Board.CanInterface;
         var begin = time.GetTimestamp();
         FlashException? trouble = null;
         while (limit - time.GetElapsedTime(begin) is var rest && rest > TimeSpan.Zero)
         {
             var can = await hardware.WaitForAsync(
-                seen => seen.Devices.FirstOrDefault(device => device.Port == left.Port && device.Can is { IsUp: true }), rest, time, cancel);
+                seen => BackOnUsb(seen) ?? seen.Devices.FirstOrDefault(device => device.Port == name && device.Can is { IsUp: true }), rest, time, cancel);
             if (can is null)
-                return hardware.Look().Devices.Any(device => device.Port == left.Port && device.Can is not null) ? throw Faults.CanDown(left.Port) : null;
+                return hardware.Look().Devices.Any(device => device.Port == name && device.Can is not null) ? throw Faults.CanDown(name) : null;
+            if (can.Can is null)
+                return can;
             try
             {
                 await using var port = await OpenCanAsync(can);
                 while (limit > time.GetElapsedTime(begin))
                 {
                     cancel.ThrowIfCancellationRequested();
+                    if (BackOnUsb(hardware.Look()) is { } usb)
+                        return usb;
                     if (isLost)
                         await port.SendAsync(CanAdmin.ReleaseKatapult(plan.KatapultNumber));
                     var nodes = await CanAdmin.QueryAsync(port, QueryTime, time, Uuid);
@@ -106,6 +112,8 @@ internal sealed partial class BoardBus
             }
         }
         return trouble is null ? null : throw trouble;
+
+        Device? BackOnUsb(DeviceList seen) => left.Usb is null ? null : seen.Devices.FirstOrDefault(device => device.Usb is not null && IsNew(device) && IsOurs(device));
     }
 
     /// <summary>Any answer at all to the first block of an identify. Only Klipper can hear it: Katapult does not take that number.</summary>

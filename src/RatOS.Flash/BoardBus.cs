@@ -81,6 +81,8 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
         if (IsNode(left))
             return await FindNodeAsync(left, limit, isLost: true, cancel);
         _known.Add((left.Port, left.Number));
+        if (plan.Request.Board.CanUuid is not null && !plan.IsCanBridge)
+            return await FindNodeAsync(left, limit, isLost: false, cancel);
         var back = await hardware.WaitForAsync(seen => seen.Devices.FirstOrDefault(device => IsNew(device) && IsOurs(device)), limit, time, cancel);
         if (back?.Can is not null)
             return back with { CanNode = new CanNode(Uuid, IsKatapult: false) };

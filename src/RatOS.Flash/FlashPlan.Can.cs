@@ -55,7 +55,7 @@ public sealed partial record BoardPlan
         if (request.Board.CanUuid is not { } uuid || device.CanNode is { IsKatapult: true })
             return false;
         if (device.Can is not { } can)
-            return true;   // its bootloader is on USB
+            return request.Image?.Dictionary.IsCanBridge ?? true;   // its bootloader is on USB; so is that of a node that was connected by USB to rescue it
         if (evidence is not null)
             return evidence.IsCanBridge;
         var adapter = seen.Devices.FirstOrDefault(other => other.Usb == UsbId.KlipperCanBridge && other.Port == can.UsbPort);

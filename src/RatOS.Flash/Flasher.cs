@@ -218,11 +218,10 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
         IReadOnlyList<FlashRequest> requests, FlashLog log, Dictionary<string, BoardReport> reports, CancellationToken cancel)
     {
         var nodes = new List<Device>();
-        foreach (var can in hardware.Look().Devices.Where(device => device.Can is { IsUp: true }))
+        var onCan = FlashPlan.Create(requests, hardware.Look(), new(KlippyActivity.Stopped)).Boards.Where(board => board.Device is { Can.IsUp: true });
+        foreach (var boards in onCan.GroupBy(board => board.Device!, board => board.Request))
         {
-            var boards = requests.Where(request => request.Board.CanUuid is not null && request.Board.CanInterface == can.Port).ToList();
-            if (boards.Count == 0)
-                continue;
+            var can = boards.Key;
             cancel.ThrowIfCancellationRequested();
             await log.NoteAsync(null, FlashPhase.Ask, $"Asking who is on {can.Port}");
             try

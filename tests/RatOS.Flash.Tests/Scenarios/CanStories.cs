@@ -17,6 +17,7 @@ public sealed class CanStories
     [Theory]
     [InlineData("can-toolhead", "ebb42")]
     [InlineData("can-toolheads", "ebb42-2")]
+    [InlineData("can-rescue", "ebb42")]
     [InlineData("can-bridge", "ebb42")]
     [InlineData("can-bridge", "octopus")]
     [InlineData("can-bridge-dfu", "octopus")]
@@ -249,6 +250,17 @@ public sealed class CanStories
         await Task.Delay(TimeSpan.FromSeconds(1), story.Time);
         story.Printer.Boards[0].CanUuidBytes.CopyTo(story.Printer.Boards[1].CanUuidBytes, 0);
         await story.FailedAsync("ebb42", "can-uuid-twice", BoardCondition.InBootloaderUnchanged);
+    });
+
+    [Fact]
+    public void A_Katapult_that_has_the_number_and_another_uuid_is_not_written() => Story.Of("can-toolhead", async story =>
+    {
+        await story.Printer.Klippy.StopAsync(CancellationToken.None);
+        story.Board.DoublePressReset();
+        await Task.Delay(TimeSpan.FromSeconds(1), story.Time);
+        Convert.FromHexString("0123456789ab").CopyTo(story.Board.CanUuidBytes, 0);   // what it heeds; what it says it is stays
+        await story.FailedAsync("ebb42", "can-wrong-node", BoardCondition.InBootloaderUnchanged);
+        Assert.DoesNotContain(story.Events, step => step.Kind == FlashEventKind.PointOfNoReturn);
     });
 
     [Fact]
