@@ -79,9 +79,9 @@ internal static class CommandLine
         HelpName = "PORT",
     };
 
-    private static readonly Option<string?> Bootloader = new Option<string?>("--bootloader", "-b")
+    private static readonly Option<string?> Bootloader = new Option<string?>("--bootloader")
     {
-        Description = "The bootloader the board has; stm32-uart: its ROM waits at --port ttyX (BOOT0 set, then reset)",
+        Description = "The bootloader that the board has; stm32-uart: its ROM waits on the wire at --port (BOOT0 set, then reset)",
         HelpName = "KIND",
     }.AcceptOnlyFromAmong([.. Bootloaders.Keys]);
 
