@@ -82,7 +82,7 @@ internal static class CommandLine
     private static readonly Option<string?> Bootloader = new Option<string?>("--bootloader")
     {
         Description = "The bootloader that the board has; stm32-uart: its ROM waits on the wire at --port (BOOT0 set, then reset)",
-        HelpName = "KIND",
+        HelpName = string.Join('|', Bootloaders.Keys),
     }.AcceptOnlyFromAmong([.. Bootloaders.Keys]);
 
     private static readonly Option<bool> NoKlipper = new("--no-klipper") { Description = "Leave Klipper alone: nobody uses the board's port" };
