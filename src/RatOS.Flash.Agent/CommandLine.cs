@@ -80,10 +80,10 @@ internal static class CommandLine
         HelpName = "PORT",
     };
 
-    private static readonly Option<string?> Bootloader = new Option<string?>("--bootloader", "-b")
+    private static readonly Option<string?> Bootloader = new Option<string?>("--bootloader")
     {
-        Description = "The bootloader the board has; stm32-uart: its ROM waits at --port ttyX (BOOT0 set, then reset)",
-        HelpName = "KIND",
+        Description = "The bootloader that the board has; stm32-uart: its ROM waits on the wire at --port (BOOT0 set, then reset)",
+        HelpName = string.Join('|', Bootloaders.Keys),
     }.AcceptOnlyFromAmong([.. Bootloaders.Keys]);
 
     private static readonly Option<string?> Uuid = new("--uuid")

@@ -250,8 +250,8 @@ public sealed class Stm32Uart : Bootloader
 
     private async Task<Answer> AskAsync(byte[] frame, TimeSpan limit)
     {
-        // What is still there answers something earlier.
-        while (await _line.ReadAsync(_dropped, TimeSpan.Zero) > 0)
+        // What is still there answers something earlier. What never ends is no ROM.
+        for (var reads = 0; reads < 16 && await _line.ReadAsync(_dropped, TimeSpan.Zero) > 0; reads++)
         {
         }
         await _line.WriteAsync(frame);

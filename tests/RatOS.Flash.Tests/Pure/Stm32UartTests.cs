@@ -101,6 +101,51 @@ public sealed class Stm32UartTests
         Assert.Empty(virtualRom().Illegal);
     }
 
+    [Theory]
+    [InlineData(0x55)]
+    [InlineData(0x79)]
+    [InlineData(0x1F)]
+    public async Task A_line_on_which_something_else_never_stops_talking_is_given_up(byte word)
+    {
+        var line = new ChatteringLine(word);
+        var fault = await Assert.ThrowsAsync<FlashException>(() => Stm32Uart.OpenAsync(line, "octopus", F446, Start, line.Time));
+        Assert.StartsWith("uart-rom-", fault.Code, StringComparison.Ordinal);
+        Assert.InRange(line.Time.GetElapsedTime(0), TimeSpan.Zero, TimeSpan.FromMinutes(2));
+        Assert.False(await Stm32Uart.AnswersAsync(line, line.Time));
+        Assert.DoesNotContain(line.Written, frame => frame is [0x31 or 0x43 or 0x44 or 0x21, _]);
+    }
+
+    /// <summary>One byte each millisecond, whatever it is asked.</summary>
+    private sealed class ChatteringLine(byte word) : Hardware.ByteLine
+    {
+        private readonly VirtualTime _time = new();
+
+        public TimeProvider Time => _time;
+
+        public List<byte[]> Written { get; } = [];
+
+        public override Hardware.Device Device { get; } = new() { Port = "ttyAMA0", Number = 1 };
+
+        public override ValueTask WriteAsync(ReadOnlyMemory<byte> frame)
+        {
+            Written.Add(frame.ToArray());
+            return ValueTask.CompletedTask;
+        }
+
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, TimeSpan timeout)
+        {
+            _time.Run(async () =>
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(1), _time);
+                return true;
+            });
+            buffer.Span[0] = word;
+            return ValueTask.FromResult(1);
+        }
+
+        public override ValueTask DisposeAsync() => ValueTask.CompletedTask;
+    }
+
     [Fact]
     public async Task Another_chip_is_told_by_its_id()
     {
@@ -119,13 +164,14 @@ public sealed class Stm32UartTests
         Assert.Equal("read-protected", fault.Code);
     }
 
-    /// <summary>Longer than any erase is waited for; but a ROM that says that it is busy is believed.</summary>
+    /// <summary>Longer than any erase is not waited for; a ROM that says that it is busy is believed for as long as a whole chip may take.</summary>
     [Theory]
-    [InlineData(null, "uart-rom-silent")]
-    [InlineData(3.0, null)]
-    public async Task A_ROM_that_says_busy_is_waited_for(double? saysBusyEach, string? code)
+    [InlineData(25, null, "uart-rom-silent")]
+    [InlineData(25, 3.0, null)]
+    [InlineData(90, 3.0, "uart-rom-silent")]
+    public async Task A_ROM_that_says_busy_is_waited_for(int eraseTime, double? saysBusyEach, string? code)
     {
-        var chip = VirtualChip.F446 with { Sectors = [.. VirtualChip.F446.Sectors.Select(sector => sector with { EraseTime = TimeSpan.FromSeconds(25) })] };
+        var chip = VirtualChip.F446 with { Sectors = [.. VirtualChip.F446.Sectors.Select(sector => sector with { EraseTime = TimeSpan.FromSeconds(eraseTime) })] };
         var (line, _) = LineTo(new VirtualFlash(chip), chip, saysBusyEach: saysBusyEach is { } each ? TimeSpan.FromSeconds(each) : null);
         await using var rom = await Stm32Uart.OpenAsync(line, "octopus", F446, Start, line.Time);
         var fault = await Record.ExceptionAsync(() => rom.EraseAsync(rom.Memory.Sectors[0]));

@@ -6,6 +6,43 @@ namespace RatOS.Flash.Tests.Pure;
 public sealed class VirtualTimeTests
 {
     [Fact]
+    public void Live_time_waits_for_the_world_and_what_comes_from_there_comes_now()
+    {
+        var time = new VirtualTime { IsLive = true, Pace = 100 };
+        var (came, timer) = (TimeSpan.Zero, TimeSpan.Zero);
+        time.Run(async () =>
+        {
+            var told = new TaskCompletionSource();
+            new Thread(() =>
+            {
+                Thread.Sleep(50);
+                time.Post(() =>
+                {
+                    came = time.Now;
+                    told.SetResult();
+                });
+            }).Start();
+            await told.Task;   // no timer is left, and nothing throws
+            await Task.Delay(TimeSpan.FromSeconds(1), time);
+            timer = time.Now;
+            return true;
+        });
+        Assert.True(came >= TimeSpan.FromSeconds(4.5), $"{came}");   // 50 ms at a pace of 100, less a clock's grain
+        Assert.True(timer >= came + TimeSpan.FromSeconds(1), $"{came}, {timer}");
+    }
+
+    [Fact]
+    public void Live_time_without_a_pace_jumps_and_has_no_limit()
+    {
+        var time = new VirtualTime { IsLive = true, Limit = TimeSpan.FromHours(1) };
+        Assert.Equal(TimeSpan.FromDays(2), time.Run(async () =>
+        {
+            await Task.Delay(TimeSpan.FromDays(2), time);
+            return time.Now;
+        }));
+    }
+
+    [Fact]
     public void Half_an_hour_is_over_at_once_and_the_clocks_agree() => VirtualTime.Run(async time =>
     {
         var (stamp, calendar) = (time.GetTimestamp(), time.GetUtcNow());

@@ -12,7 +12,16 @@ public sealed class CommandLineTests : IDisposable
 
     public void Dispose() => _home.Delete(recursive: true);
 
-    private ProcessStartInfo Start(params string[] args)
+    private async Task<ProcessStartInfo> StartAsync(params string[] args)
+    {
+        using var process = Start(args);
+        process.StandardInput.Close();
+        var (output, error) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
+        await process.WaitForExitAsync();
+        return (process.ExitCode, await output, await error);
+    }
+
+    private Process Start(params string[] args)
     {
         var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "ratos-flash.dll"), .. args])
         {
@@ -24,16 +33,7 @@ public sealed class CommandLineTests : IDisposable
         start.Environment["XDG_STATE_HOME"] = _home.FullName;
         start.Environment["HOME"] = _home.FullName;
         start.Environment.Remove("CI");
-        return start;
-    }
-
-    private async Task<(int Exit, string Output, string Error)> RunAsync(params string[] args)
-    {
-        using var process = Process.Start(Start(args))!;
-        process.StandardInput.Close();
-        var (output, error) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
-        await process.WaitForExitAsync();
-        return (process.ExitCode, await output, await error);
+        return Process.Start(start)!;
     }
 
     private string FileOf(byte[] bytes)
@@ -84,6 +84,10 @@ public sealed class CommandLineTests : IDisposable
     [InlineData(3, "no-such-port", "plan", "btt-octopus-11", "--port", "/dev/ttyACM99")]
     [InlineData(3, "needs-bootloader-by-hand", "flash", "octopus-pro", "--scenario", "octopus-pro-429")]
     [InlineData(1, "bootloader-not-seen", "flash", "octopus", "--scenario", "sd-card-in-slot")]
+    [InlineData(3, "other-bootloader", "flash", "octopus", "--virtual", "--bootloader", "stm32-uart")]
+    [InlineData(3, "other-bootloader", "flash", "octopus", "--scenario", "octopus-in-dfu", "--bootloader", "katapult")]
+    [InlineData(1, "bootloader-after-reset", "flash", "octopus", "--scenario", "uart-rom-boot0", "--bootloader", "stm32-uart")]
+    [InlineData(3, "no-pty", "virtual", "--pty", "/proc/nowhere")]
     [InlineData(1, "port-held", "flash", "octopus", "--scenario", "port-held")]
     [InlineData(1, "no-permission", "flash", "octopus", "--scenario", "no-permission")]
     [InlineData(3, "not-klipper-firmware", "firmware", "inspect", "/bin/sh")]
@@ -104,6 +108,7 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("virtual", "--usbip", "65536")]
     [InlineData("virtual", "--attach")]
     [InlineData("nonsense")]
+    [InlineData("flash", "octopus", "--virtual", "--bootloader", "nonsense")]
     public async Task Wrong_usage_ends_with_two(params string[] args)
     {
         var run = await RunAsync(args);
@@ -153,8 +158,7 @@ public sealed class CommandLineTests : IDisposable
     [Fact]
     public async Task Boards_are_served_until_the_end_is_asked_for_and_kept_then()
     {
-        var start = Start("virtual", "--usbip", "0", "--scenario", "two-octopuses", "--json", "--pace", "20");
-        using var process = Process.Start(start)!;
+        using var process = Start("virtual", "--usbip", "0", "--scenario", "two-octopuses", "--json", "--pace", "20");
         var port = 0;
         for (var came = 0; came < 2;)
         {
@@ -173,6 +177,38 @@ public sealed class CommandLineTests : IDisposable
         Assert.Equal(0, process.ExitCode);
         Assert.Contains("\"kind\":\"imported\",\"board\":\"octopus-2\",\"port\":\"1-1.2\",\"state\":\"klipper\"", rest, StringComparison.Ordinal);
         Assert.True(File.Exists(Path.Combine(_home.FullName, "ratos-flash", "virtual", "two-octopuses", "printer.json")));
+    }
+
+    [Fact]
+    public async Task A_board_whose_ROM_waits_on_a_wire_is_flashed_when_that_is_said()
+    {
+        var flash = await RunAsync("flash", "octopus", "--scenario", "uart-rom", "--port", "ttyAMA0", "--bootloader", "stm32-uart", "--json");
+        Assert.Equal((0, ""), (flash.Exit, flash.Error));
+        var plan = JsonDocument.Parse(flash.Output.Split('\n')[0]).RootElement;
+        Assert.Equal(("in-bootloader", "stm32-uart"), (plan.GetProperty("entry").GetString(), plan.GetProperty("bootloader").GetString()));
+        Assert.Equal(1, (await RunAsync("flash", "octopus", "--scenario", "uart-rom", "--bootloader", "stm32-uart")).Exit);   // it runs Klipper now
+    }
+
+    [Fact]
+    public async Task Virtual_boards_are_on_pseudo_terminals_until_the_program_is_ended_and_what_became_of_them_is_kept()
+    {
+        var (ports, folder) = (Path.Combine(_home.FullName, "ports"), Path.Combine(_home.FullName, "printer"));
+        using var process = Start("virtual", "--pty", ports, "--scenario", "uart-rom", "--folder", folder, "--json");
+        var first = JsonDocument.Parse((await process.StandardOutput.ReadLineAsync())!).RootElement;
+        Assert.StartsWith($"octopus: {ports}/octopus -> /dev/pts/", first.GetProperty("text").GetString(), StringComparison.Ordinal);
+        await process.StandardOutput.ReadLineAsync();
+        await using (var port = new FileStream(Path.Combine(ports, "octopus"), FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, bufferSize: 0, useAsync: true))
+        {
+            var answer = new byte[1];
+            await port.WriteAsync(new byte[] { 0x7F });
+            await port.ReadExactlyAsync(answer);
+            Assert.Equal(0x79, answer[0]);
+        }
+        Process.Start("kill", ["-TERM", $"{process.Id}"]).Dispose();
+        await process.WaitForExitAsync();
+        Assert.Equal(0, process.ExitCode);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(ports));
+        Assert.Equal(VirtualChip.F446.FlashSize, new FileInfo(Path.Combine(folder, "octopus.flash.bin")).Length);
     }
 
     [Fact]
