@@ -12,7 +12,7 @@ public sealed class CommandLineTests : IDisposable
 
     public void Dispose() => _home.Delete(recursive: true);
 
-    private async Task<ProcessStartInfo> StartAsync(params string[] args)
+    private async Task<(int Exit, string Output, string Error)> RunAsync(params string[] args)
     {
         using var process = Start(args);
         process.StandardInput.Close();
