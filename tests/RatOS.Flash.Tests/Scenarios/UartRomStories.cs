@@ -102,6 +102,30 @@ public sealed class UartRomStories
         }
     }
 
+    /// <summary>The jump, the question whether the ROM is still there, and the running firmware's first answers.</summary>
+    [Theory]
+    [InlineData(TransferFaultKind.Damaged)]
+    [InlineData(TransferFaultKind.AnswerDamaged)]
+    [InlineData(TransferFaultKind.Lost)]
+    public void A_lost_byte_while_it_is_told_to_leave_does_not_matter(TransferFaultKind kind)
+    {
+        var before = 0;
+        Story.Of("uart-rom", async story =>
+        {
+            story.OnEvent = step => before = step is { Phase: FlashPhase.Leave, Kind: FlashEventKind.Begin } ? story.Printer.Transfers : before;
+            await story.FlashedAsync("octopus");
+        });
+        Assert.True(before > 1000);
+        for (var index = before + 1; index < before + 12; index++)
+        {
+            Story.Of("uart-rom", new Faultiness { Transfers = [new(index, kind, TimeSpan.Zero)] }, async story =>
+            {
+                var report = (await story.FlashAsync("octopus")).Boards.Single();
+                Assert.True(report.Ok, $"{index - before}: [{report.Fault?.Code}] {report.Fault?.Cause}");
+            });
+        }
+    }
+
     [Fact]
     public void A_ROM_that_heard_Klippers_speed_first_is_deaf_until_its_next_reset() => Story.Of("uart-rom", async story =>
     {
