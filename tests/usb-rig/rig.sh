@@ -41,7 +41,8 @@ build() {
   # No maintainer script runs, so another machine's architecture needs nothing special.
   mmdebstrap --quiet --variant=extract --architectures="$arch" --include="$packages,$kernel" "$suite" "$guest/root.tar"
   mkdir "$root"
-  tar -xf "$guest/root.tar" -C "$root" --exclude=./usr/share/{doc,man,locale,info,i18n,hwdata} --exclude=./usr/lib/*/gconv --exclude='./usr/*/python3*' --exclude=./dev
+  tar -xf "$guest/root.tar" -C "$root" --exclude=./usr/share/{doc,man,locale,info,i18n,hwdata,perl} --exclude='./usr/lib/*/'{gconv,perl,perl-base} \
+    --exclude='./usr/*/python3*' --exclude='./lib/udev/hwdb.d/*' --exclude='./usr/lib/linux-image-*' --exclude=./dev
   version=$(basename "$root"/lib/modules/*)
   depmod -b "$root" "$version"
   # The few modules that are needed, with what they need.

@@ -17,18 +17,25 @@ check() {
   fi
 }
 
+# udevadm's wait for devices; one that never ends well ends the run, so that no check is made of the wrong board.
+settle() {
+  udevadm wait --timeout=60 "$@" && return
+  echo "Bail out! waited 60 s in vain: $*"
+  exit 1
+}
+
 # serve SCENARIO DEVICE: plugs a virtual printer's boards in, and waits until udev is done with one of them.
 serve() {
   $flash virtual --usbip 0 --attach --scenario "$1" --folder "/tmp/$1" --pace 1 >/tmp/served 2>&1 &
   server=$!
-  udevadm wait --timeout=60 "$2"
+  settle "$2"
 }
 
 # Unplugs them, and keeps what is in their flash.
 serve_no_more() {
   kill -TERM "$server"
   wait "$server"
-  udevadm wait --timeout=60 --removed /sys/bus/usb/devices/1-1
+  settle --removed /sys/bus/usb/devices/1-1
 }
 
 # as USER GROUPS ARGUMENTS...: the program with an empty environment; its exit status and everything it said are kept.
@@ -56,11 +63,11 @@ install -m 644 /rig/99-ratos-flash.rules /etc/udev/rules.d/
 udevadm control --reload
 udevadm trigger --action=add --settle /sys/bus/usb/devices/1-1
 check "found in DFU it is flashed with the rule" as pi dialout,plugdev flash btt-octopus-11 --port 1-1 --firmware /rig/klipper.bin
-udevadm wait --timeout=60 $serial
+settle $serial
 check "Klipper to DFU to Klipper" as pi dialout,plugdev flash btt-octopus-11 --firmware /rig/klipper.bin
-udevadm wait --timeout=60 $serial
+settle $serial
 check "the printer's own link names the board too" as pi dialout,plugdev flash btt-octopus-11 --port /dev/btt-octopus-11 --firmware /rig/klipper.bin
-udevadm wait --timeout=60 $serial
+settle $serial
 check "its boards are listed" as pi dialout,plugdev boards
 check "a user outside of the groups is told which one is missing" refused no-permission "usermod -aG dialout" stranger stranger flash btt-octopus-11 --firmware /rig/klipper.bin
 
@@ -68,7 +75,8 @@ sh -c "exec 3<>$serial; exec sleep 1000" &
 held=$!
 check "a port that is in use is refused, and the process is named" refused port-held "process $held" root root flash btt-octopus-11 --firmware /rig/klipper.bin
 kill $held
-flock $serial sleep 1000 &
+# Without --close the sleeping child would keep the port, and its number, after its parent is killed.
+flock --close $serial sleep 1000 &
 held=$!
 check "and so it is when only a lock can be seen" refused port-held "process of another user" pi dialout,plugdev flash btt-octopus-11 --firmware /rig/klipper.bin
 kill $held
@@ -84,7 +92,7 @@ serve_no_more
 check "and the flash holds the firmware" holds_firmware octopus-katapult octopus
 
 serve two-octopuses /sys/bus/usb/devices/1-2
-udevadm wait --timeout=60 /dev/serial/by-path/platform-vhci_hcd.0-usb-0:1:1.0 /dev/serial/by-path/platform-vhci_hcd.0-usb-0:2:1.0
+settle /dev/serial/by-path/platform-vhci_hcd.0-usb-0:1:1.0 /dev/serial/by-path/platform-vhci_hcd.0-usb-0:2:1.0
 check "of two equal boards with one serial neither is guessed" refused boards-alike "\-\-port" pi dialout,plugdev flash btt-octopus-11 --firmware /rig/klipper.bin
 check "the one that was named is flashed" as pi dialout,plugdev flash btt-octopus-11 --port 1-2 --firmware /rig/klipper.bin
 serve_no_more

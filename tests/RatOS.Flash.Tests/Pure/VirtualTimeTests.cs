@@ -32,17 +32,6 @@ public sealed class VirtualTimeTests
     }
 
     [Fact]
-    public void Live_time_without_a_pace_jumps_and_has_no_limit()
-    {
-        var time = new VirtualTime { IsLive = true, Limit = TimeSpan.FromHours(1) };
-        Assert.Equal(TimeSpan.FromDays(2), time.Run(async () =>
-        {
-            await Task.Delay(TimeSpan.FromDays(2), time);
-            return time.Now;
-        }));
-    }
-
-    [Fact]
     public void Half_an_hour_is_over_at_once_and_the_clocks_agree() => VirtualTime.Run(async time =>
     {
         var (stamp, calendar) = (time.GetTimestamp(), time.GetUtcNow());
