@@ -85,7 +85,7 @@ public sealed class CanTests
     [InlineData(76, new[] { 8, 8, 8, 8, 8, 8, 8, 8, 8, 4 })]
     public void A_line_goes_out_in_pieces_of_eight(int length, int[] pieces) => VirtualTime.Run(async time =>
     {
-        var port = new MemoryPort();
+        var port = new MemoryPort(time);
         await using var line = await CanLine.OpenAsync(port, Uuid, 0x81, isKatapult: true, time);
         await line.WriteAsync(Enumerable.Range(0, length).Select(i => (byte)i).ToArray());
         var sent = port.Sent.Skip(1).ToList();
@@ -97,7 +97,7 @@ public sealed class CanTests
     [Fact]
     public void A_line_hears_its_own_node_alone_and_ends_when_that_has_lost_its_number() => VirtualTime.Run(async time =>
     {
-        var port = new MemoryPort();
+        var port = new MemoryPort(time);
         await using var line = await CanLine.OpenAsync(port, Uuid, 0x81, isKatapult: true, time);
         var buffer = new byte[5];
         port.Coming.Enqueue(new CanFrame(0x205, 9));
@@ -111,7 +111,7 @@ public sealed class CanTests
     });
 
     /// <summary>Frames that were sent, and frames to come.</summary>
-    private sealed class MemoryPort : CanPort
+    private sealed class MemoryPort(TimeProvider time) : CanPort
     {
         public List<CanFrame> Sent { get; } = [];
 
@@ -127,7 +127,12 @@ public sealed class CanTests
             return ValueTask.CompletedTask;
         }
 
-        public override ValueTask<CanFrame?> ReceiveAsync(TimeSpan timeout) => ValueTask.FromResult<CanFrame?>(Coming.TryDequeue(out var frame) ? frame : null);
+        public override async ValueTask<CanFrame?> ReceiveAsync(TimeSpan timeout)
+        {
+            if (Coming.Count == 0)
+                await Task.Delay(timeout, time);
+            return Coming.TryDequeue(out var frame) ? frame : null;
+        }
 
         public override ValueTask DisposeAsync() => ValueTask.CompletedTask;
     }

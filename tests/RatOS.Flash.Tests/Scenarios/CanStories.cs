@@ -117,6 +117,7 @@ public sealed class CanStories
     {
         story.Board.PowerOff();
         await story.FailedAsync("ebb42", "can-not-acknowledged", BoardCondition.Unchanged);
+        Assert.DoesNotContain(story.Events, step => step.Phase == FlashPhase.Enter);
     });
 
     [Fact]
@@ -199,8 +200,10 @@ public sealed class CanStories
             story.Printer.UnplugCanAdapter();
             story.Time.Schedule(TimeSpan.FromSeconds(4), story.Printer.PlugCanAdapter);
         };
-        await story.FlashedAsync("ebb42");
+        var report = await story.FlashedAsync("ebb42");
         Assert.True(isPulled);
+        if (phase == FlashPhase.Prove)
+            Assert.Contains(report.Notes, note => note.Contains("without having been reset", StringComparison.Ordinal));
     });
 
     [Fact]
@@ -222,8 +225,16 @@ public sealed class CanStories
         Story.Of("can-toolhead", new Faultiness { TouchesIgnored = 1 }, async story => await story.FlashedAsync("ebb42"));
 
     [Fact]
+    public void Requests_that_never_have_an_effect_are_told_as_such() =>
+        Story.Of("can-toolhead", new Faultiness { TouchesIgnored = 9 }, async story => await story.FailedAsync("ebb42", "touch-ignored", BoardCondition.Unchanged));
+
+    [Fact]
     public void A_Klipper_that_somebody_starts_meanwhile_is_stopped_again() =>
-        Story.Of("can-toolhead", At(8000, TransferFaultKind.ForeignKlipper, 0), async story => await story.FlashedAsync("ebb42"));
+        Story.Of("can-toolhead", At(8000, TransferFaultKind.ForeignKlipper, 0), async story =>
+        {
+            await story.FlashedAsync("ebb42");
+            Assert.Equal(2, story.Printer.Klippy.Stops);
+        });
 
     [Fact]
     public void A_power_cut_in_mid_write_is_waited_for_and_the_write_begins_anew() => Story.Of("can-toolhead", At(5000, TransferFaultKind.PowerCut, 20), async story =>
