@@ -105,6 +105,9 @@ internal sealed class RomDfu(VirtualFlash flash, VirtualChip chip, string serial
             case StateBusy when _isStuck:
                 poll = _rom.CommandPoll;
                 break;
+            case StateBusy when now < _busyUntil && _rom.SaysBusy:
+                poll = _rom.CommandPoll;
+                break;
             case StateBusy when now < _busyUntil && !_rom.HoldsStatusWhileBusy:
                 return UsbAnswer.Stall;   // too early, and no fault: the state stays
             case StateBusy:

@@ -123,7 +123,7 @@ public sealed record VirtualChip
         FlashSizeAddress = 0x1FF1_E880,
         IdCodeAddress = 0x5C00_1000,
         IdCode = 0x1001_6483,
-        Rom = LaterRom(0x483, "@Internal Flash   /0x08000000/8*128Kg", "@Option Bytes   /0x5200201C/01*88 e"),
+        Rom = LaterRom(0x483, "@Internal Flash   /0x08000000/8*128Kg", "@Option Bytes   /0x5200201C/01*88 e") with { SaysBusy = true },
     };
 
     public static readonly VirtualChip G0B1 = new()
@@ -208,4 +208,7 @@ public sealed record VirtualRom
 
     /// <summary>F4: endpoint 0 answers NAK until the work is done, so a status request just takes as long. Others stall a request that comes too early.</summary>
     public required bool HoldsStatusWhileBusy { get; init; }
+
+    /// <summary>H7: a status request that comes early is told dfuDNBUSY once more; dfu-util, which asks after the announced time, waits so for its big sectors.</summary>
+    public bool SaysBusy { get; init; }
 }

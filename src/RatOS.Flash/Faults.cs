@@ -300,7 +300,8 @@ public static class Faults
         "Put the cables back as they were and flash again.");
 
     public static FlashException KlipperSilent(string board, string doing) => new(
-        "klipper-silent", $"The firmware of {board} does not answer while {doing}.", "Switch the board's power off and on, and flash again.");
+        "klipper-silent", $"The firmware of {board} does not answer while {doing}.",
+        "Take the BOOT0 jumper off if it is on, switch the board's power off and on, and flash again.");
 
     public static FlashException KlipperDictionary(string why) => new(
         "klipper-dictionary", $"The board's data dictionary cannot be read: {why}.", "Switch the board's power off and on, and flash again.");

@@ -51,6 +51,22 @@ public sealed class UartRomStories
     });
 
     [Fact]
+    public void A_ROM_that_heard_Klipper_first_is_deaf_and_the_fault_names_the_jumper() => Story.Of("uart-rom-boot0", async story =>
+    {
+        var isDone = false;
+        story.OnEvent = step =>
+        {
+            if (isDone || step is not { Phase: FlashPhase.Confirm, Kind: FlashEventKind.Begin })
+                return;
+            isDone = true;
+            story.Board.PowerOff();
+            story.Board.PowerOn();
+        };
+        var report = await story.FailedAsync("octopus", "klipper-silent", BoardCondition.Unconfirmed);
+        Assert.Contains("BOOT0", report.Fault!.Remedy, StringComparison.Ordinal);
+    });
+
+    [Fact]
     public void A_jumper_that_is_taken_off_in_mid_flash_is_no_trouble() => Story.Of("uart-rom-boot0", async story =>
     {
         story.OnEvent = step => story.Board.Boot0 &= step.Phase != FlashPhase.Write;
