@@ -23,6 +23,7 @@ dd if="$stage/made/octopus.flash.bin" of="$stage/klipper.bin" iflag=skip_bytes,c
 [ "$(stat -c %s "$stage/klipper.bin")" = "$size" ]
 
 printf '#!/bin/sh\nbash /rig/scenarios.sh\n' >"$stage/run"
+stories='RATOS_FLASH_RIG=1 DOTNET_ROOT=/rig/dotnet exec /rig/dotnet/dotnet /rig/tests/RatOS.Flash.Tests.dll -noColor -parallelMode none'
 if [ "$arch" = amd64 ]; then
   dotnet build tests/RatOS.Flash.Tests -c Release --no-restore -v quiet -nologo
   cp -r tests/RatOS.Flash.Tests/bin/Release/net10.0 "$stage/tests"
@@ -31,12 +32,16 @@ if [ "$arch" = amd64 ]; then
   mkdir -p "$stage/dotnet/shared"
   cp -r "$root/dotnet" "$root/host" "$stage/dotnet"
   cp -r "$root/shared/Microsoft.NETCore.App" "$stage/dotnet/shared"
-  cat >>"$stage/run" <<'RUN'
-export RATOS_FLASH_RIG=1 DOTNET_ROOT=/rig/dotnet
-exec /rig/dotnet/dotnet /rig/tests/RatOS.Flash.Tests.dll -noColor -parallelMode none -namespace RatOS.Flash.Tests.Scenarios -trait- Runs=virtual-only
-RUN
+  printf '%s\n' "$stories -namespace RatOS.Flash.Tests.Scenarios -trait- Runs=virtual-only" >>"$stage/run"
 fi
 chmod 755 "$stage/run"
+
+# What the runner counted: total, broken (errors included), skipped; a runner that counted nothing has failed.
+totals() {
+  local errors
+  read -r total errors broken skipped < <(sed -n 's/.*Total: \([0-9]*\), Errors: \([0-9]*\), Failed: \([0-9]*\), Skipped: \([0-9]*\).*/\1 \2 \3 \4/p' "$1") || true
+  total=${total:-0} skipped=${skipped:-0} broken=$((${broken:-1} + ${errors:-0}))
+}
 
 log=$stage/log
 status=0
@@ -44,13 +49,23 @@ tests/usb-rig/rig.sh run "$arch" "$stage" 1800 | tee "$log" || status=$?
 passed=$(grep -c '^ok ' "$log" || true)
 failed=$(grep -c '^not ok ' "$log" || true)
 planned=$(sed -n 's/^1\.\.\([0-9]*\)$/\1/p' "$log")
-[ "$((passed + failed))" = "${planned:-none}" ] || status=1
-[ "$failed" = 0 ] || status=1
+checks=0
+[ "$((passed + failed))" = "${planned:-none}" ] && [ "$failed" = 0 ] || checks=1
 if [ "$arch" = amd64 ]; then
-  stories=$(sed -n 's/.*Total: \([0-9]*\), Errors: \([0-9]*\), Failed: \([0-9]*\), Skipped: \([0-9]*\).*/\1 \2 \3 \4/p' "$log")
-  read -r total errors broken skipped <<<"${stories:-0 1 0 0}"
-  echo "usb-rig $arch: $((total - broken - skipped)) stories passed, $((broken + errors)) failed, $skipped skipped"
-  [ "$((broken + errors))" = 0 ] && [ "$total" -gt 20 ] || status=1
+  # Time passes unevenly in emulation: a story that failed is told once more, alone. Whoever fails twice has failed.
+  mapfile -t again < <(sed -n 's/^ *\(RatOS\.Flash\.Tests\.[A-Za-z0-9_.]*\).* \[FAIL\]$/\1/p' "$log" | sort -u)
+  totals "$log"
+  if [ ${#again[@]} -gt 0 ] && [ ${#again[@]} -le 5 ]; then
+    echo "usb-rig: telling ${#again[@]} stories once more: ${again[*]}"
+    printf '#!/bin/sh\n%s\n' "$stories $(printf -- '-method %s ' "${again[@]}")" >"$stage/run"
+    status=0
+    tests/usb-rig/rig.sh run "$arch" "$stage" 900 | tee "$log" || status=$?
+    first=$((total - broken))
+    totals "$log"
+    total=$((first + total))
+  fi
+  echo "usb-rig $arch: $((total - broken - skipped)) stories passed, $broken failed, $skipped skipped"
+  [ "$broken" = 0 ] && [ "$total" -gt 20 ] || status=1
 fi
 echo "usb-rig $arch: $passed checks of the program passed, $failed failed"
-exit "$status"
+exit "$((status | checks))"
