@@ -8,6 +8,7 @@ namespace RatOS.Flash.Tests.Scenarios;
 /// Virtual boards on pseudo terminals, with other people's programs at the other end. Debian's stm32flash is the judge of the virtual ROM: it shares no
 /// line with either side of this project.
 /// </summary>
+[VirtualOnly("a pseudo terminal is the same everywhere, and time is coarse in emulation")]
 public sealed class PtyTests : IDisposable
 {
     // Real seconds: a program that hangs ends the test.
