@@ -45,7 +45,7 @@ totals() {
 
 log=$stage/log
 status=0
-tests/usb-rig/rig.sh run "$arch" "$stage" 1800 | tee "$log" || status=$?
+tests/usb-rig/rig.sh run "$arch" "$stage" 3000 | tee "$log" || status=$?
 passed=$(grep -c '^ok ' "$log" || true)
 failed=$(grep -c '^not ok ' "$log" || true)
 planned=$(sed -n 's/^1\.\.\([0-9]*\)$/\1/p' "$log")
