@@ -167,13 +167,14 @@ public sealed class DfuSe : Bootloader
             var status = await AskStatusAsync("finding its state");
             if (status.State == DfuState.Idle && status.Status == 0)
                 return;
-            var isBusy = status.State == DfuState.DownloadBusy;
             // A predecessor's erase ends by itself; H7 revision V can sit in it until it is cleared twice.
-            if (isBusy ? _time.GetElapsedTime(begin) < LongestWork / 2 : status.State == DfuState.Manifest && tries < 3)
+            var isBusy = status.State == DfuState.DownloadBusy;
+            var mayEnd = isBusy && _time.GetElapsedTime(begin) < LongestWork / 2;
+            if (mayEnd || (status.State == DfuState.Manifest && tries < 3))
                 await Task.Delay(Bounded(status.Poll), _time);
             else
                 await ControlAsync(status.IsError || isBusy ? ClearStatus : Abort, 0, Memory<byte>.Empty);
-            tries += isBusy && _time.GetElapsedTime(begin) < LongestWork / 2 ? 0 : 1;
+            tries += mayEnd ? 0 : 1;
         }
         throw Faults.DfuStuck("coming to rest", _time.GetElapsedTime(begin).TotalSeconds);
     }
