@@ -20,7 +20,7 @@ internal sealed class LiveOutput : Output
 
     public override bool HasPerson => !Console.IsInputRedirected;
 
-    public override void Plan(FlashPlan plan, string printer)
+    public override void Plan(PlanView plan, string printer)
     {
         AnsiConsole.MarkupLine($"[bold]RatOS.Flash[/] {Product.Version.EscapeMarkup()}, {printer.EscapeMarkup()}");
         AnsiConsole.WriteLine();
@@ -29,14 +29,14 @@ internal sealed class LiveOutput : Output
         AnsiConsole.WriteLine();
     }
 
-    public override void Boards(IReadOnlyList<BoardRow> rows, string printer)
+    public override void Boards(IReadOnlyList<JsonBoard> rows, string printer)
     {
         AnsiConsole.MarkupLine(printer.EscapeMarkup());
         var table = new Table().Border(TableBorder.Rounded).AddColumns("Board", "Kind", "Chip", "Port", "State", "Runs", "Klipper here");
         foreach (var row in rows)
         {
-            var style = row.Name is null ? Color.Grey : row.State == "not connected" ? Color.Yellow : Color.Default;
-            table.AddRow(new[] { row.Name, row.Description, row.Mcu, row.Port, row.State, row.Running, row.Host }
+            var style = row.Board is null ? Color.Grey : row.State == "not connected" ? Color.Yellow : Color.Default;
+            table.AddRow(new[] { row.Board, row.Description, row.Mcu, row.Port, row.State, row.Running, row.Host }
                 .Select(cell => (IRenderable)new Spectre.Console.Text(cell ?? "", new Style(style))));
         }
         AnsiConsole.Write(table);
@@ -125,9 +125,15 @@ internal sealed class LiveOutput : Output
         _ => Tone.Normal,
     });
 
-    public override void Result(FlashReport report, int exit)
+    public override void Result(FlashReport report)
     {
         foreach (var line in ResultText.Of(report))
+            Write(line.Text, line.Tone);
+    }
+
+    public override void Jobs(IReadOnlyList<JsonJob> jobs)
+    {
+        foreach (var line in jobs.SelectMany(JobText.Of))
             Write(line.Text, line.Tone);
     }
 

@@ -15,9 +15,9 @@ internal abstract class Output
     public static Output ForConsole() =>
         Console.IsOutputRedirected || Environment.GetEnvironmentVariable("TERM") is null or "dumb" ? new PlainOutput(Console.Out) : new LiveOutput();
 
-    public abstract void Plan(FlashPlan plan, string printer);
+    public abstract void Plan(PlanView plan, string printer);
 
-    public abstract void Boards(IReadOnlyList<BoardRow> rows, string printer);
+    public abstract void Boards(IReadOnlyList<JsonBoard> rows, string printer);
 
     /// <param name="file">As the user named it.</param>
     /// <param name="image">What is in it.</param>
@@ -44,7 +44,9 @@ internal abstract class Output
     /// <summary>A served board came, went, or was imported.</summary>
     public abstract void Bus(UsbIpEvent happened);
 
-    public abstract void Result(FlashReport report, int exit);
+    public abstract void Result(FlashReport report);
+
+    public abstract void Jobs(IReadOnlyList<JsonJob> jobs);
 
     public abstract void Fault(FlashException fault);
 

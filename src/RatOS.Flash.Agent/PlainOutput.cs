@@ -7,7 +7,7 @@ namespace RatOS.Flash.Agent;
 /// <summary>Lines of text without colour or movement, for pipes, files and <c>TERM=dumb</c>.</summary>
 internal sealed class PlainOutput(TextWriter writer) : Output
 {
-    public override void Plan(FlashPlan plan, string printer)
+    public override void Plan(PlanView plan, string printer)
     {
         writer.WriteLine($"RatOS.Flash {Product.Version}, {printer}");
         foreach (var board in plan.Boards)
@@ -19,11 +19,11 @@ internal sealed class PlainOutput(TextWriter writer) : Output
             writer.WriteLine(PlanText.Of(finding).Text);
     }
 
-    public override void Boards(IReadOnlyList<BoardRow> rows, string printer)
+    public override void Boards(IReadOnlyList<JsonBoard> rows, string printer)
     {
         writer.WriteLine(printer);
         foreach (var row in rows)
-            writer.WriteLine(string.Join('\t', row.Name ?? "-", row.Description, row.Mcu ?? "-", row.Port ?? "-", row.State, row.Running ?? "-", row.Host ?? "-"));
+            writer.WriteLine(string.Join('\t', row.Board ?? "-", row.Description, row.Mcu ?? "-", row.Port ?? "-", row.State, row.Running ?? "-", row.Host ?? "-"));
     }
 
     public override void Firmware(string file, FirmwareImage image, uint? start, FlashException? misfit)
@@ -48,9 +48,15 @@ internal sealed class PlainOutput(TextWriter writer) : Output
 
     public override void Bus(UsbIpEvent happened) => writer.WriteLine(BusText.Of(happened));
 
-    public override void Result(FlashReport report, int exit)
+    public override void Result(FlashReport report)
     {
         foreach (var line in ResultText.Of(report))
+            writer.WriteLine(line.Text);
+    }
+
+    public override void Jobs(IReadOnlyList<JsonJob> jobs)
+    {
+        foreach (var line in jobs.SelectMany(JobText.Of))
             writer.WriteLine(line.Text);
     }
 
@@ -78,32 +84,24 @@ internal static class PlanText
 {
     private const int Indent = 12;
 
-    public static IEnumerable<(string Text, Tone Tone)> Of(BoardPlan plan)
+    public static IEnumerable<(string Text, Tone Tone)> Of(JsonPlan plan)
     {
-        var board = plan.Board;
-        var where = plan.Device is { } device ? $" at {device.Node ?? device.Port}{(device.Node is null ? "" : $" ({device.Port})")}" : "";
-        yield return ($"{plan.Name,-(Indent - 1)} {board.DisplayName} ({board.McuName}){where}", Tone.Normal);
-        if (plan.Request.Image is { } image)
+        var where = plan.Port is null ? "" : $" at {plan.Node ?? plan.Port}{(plan.Node is null ? "" : $" ({plan.Port})")}";
+        yield return ($"{plan.Board,-(Indent - 1)} {plan.Description} ({plan.Mcu}){where}", Tone.Normal);
+        if (plan.Version is not null)
         {
-            yield return ($"{"",Indent}{plan.RunningVersion ?? "unknown version"} -> {image.Version}, {Text.Size(image.Bytes.Length)}"
-                + (board.ApplicationStart is { } start ? $" at {start:x8}" : ""), Tone.Normal);
+            yield return ($"{"",Indent}{plan.Running ?? "unknown version"} -> {plan.Version}, {Text.Size(plan.Size ?? 0)}"
+                + (plan.Start is { } start ? $" at {start[2..]}" : ""), Tone.Normal);
         }
-        if (plan.Entry != FlashEntry.None)
-            yield return ($"{"",Indent}{plan.Route}", Tone.Dim);
+        if (plan.Route is { } route)
+            yield return ($"{"",Indent}{route}", Tone.Dim);
         foreach (var finding in plan.Findings)
             yield return Of(finding);
     }
 
-    public static (string Text, Tone Tone) Of(Finding finding) => (
-        $"{"",Indent}{Label(finding.Severity)}: {finding.Text} {finding.Remedy} [{finding.Code}]",
-        finding.Severity switch { FindingSeverity.Note => Tone.Dim, FindingSeverity.Warning => Tone.Warning, _ => Tone.Bad });
-
-    public static string Label(FindingSeverity severity) => severity switch
-    {
-        FindingSeverity.Note => "note",
-        FindingSeverity.Warning => "warning",
-        _ => "cannot flash",
-    };
+    public static (string Text, Tone Tone) Of(JsonFinding finding) => (
+        $"{"",Indent}{(finding.Severity == "blocker" ? "cannot flash" : finding.Severity)}: {finding.Text} {finding.Remedy} [{finding.Code}]",
+        finding.Severity switch { "note" => Tone.Dim, "warning" => Tone.Warning, _ => Tone.Bad });
 }
 
 /// <summary>The end in words: what happened, what became of each board, and what to do now.</summary>
@@ -136,10 +134,30 @@ internal static class ResultText
     }
 }
 
+/// <summary>A job in words.</summary>
+internal static class JobText
+{
+    public static IEnumerable<(string Text, Tone Tone)> Of(JsonJob job)
+    {
+        var outcome = job.Ok switch { true => "OK", false => "FAILED", _ => job.State };
+        yield return ($"{job.Job}  {job.Created}  {outcome}, asked for by {job.By}, {job.Elapsed:0.0} s", job.Ok == false ? Tone.Bad : job.Ok == true ? Tone.Good : Tone.Normal);
+        foreach (var board in job.Boards)
+        {
+            var what = board.Fault is { } fault ? $"{fault.Cause} {fault.Remedy} [{fault.Code}]"
+                : board.Ok == true ? $"runs {board.NewVersion}" : $"{board.Phase}{(board.Percent is { } percent ? $" {percent} %" : "")} {board.Message}";
+            yield return ($"  {board.Board}: {what}", board.Fault is null ? Tone.Normal : Tone.Warning);
+            if (board.Condition is { } condition && board.Ok == false)
+                yield return ($"  {board.Board} now: {Text.Condition(Wire.Value(condition, BoardCondition.Unconfirmed))}", Tone.Normal);
+        }
+        if (job.Klippy is { } klippy)
+            yield return ($"  Klipper: {klippy.Cause} {klippy.Remedy} [{klippy.Code}]", Tone.Bad);
+    }
+}
+
 /// <summary>What happens to a served board, in words.</summary>
 internal static class BusText
 {
-    public static string Of(UsbIpEvent happened) => happened.State is { } state ? $"{happened.Text} (it is in state {JsonOutput.Name(state)})" : happened.Text;
+    public static string Of(UsbIpEvent happened) => happened.State is { } state ? $"{happened.Text} (it is in state {Wire.Name(state)})" : happened.Text;
 }
 
 /// <summary>A firmware file in words.</summary>

@@ -13,6 +13,8 @@ namespace RatOS.Flash.Agent
 {
     internal static class Product
     {
+        public const string Url = "https://github.com/Rat-OS/RatOS.Flash";
+
         public static string Version { get; } =
             typeof(Product).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0";
     }
@@ -30,8 +32,8 @@ namespace RatOS.Flash.Agent
         /// <summary>For a fault outside a flash: what the caller typed, or what the world is like.</summary>
         public static int Of(FlashException fault) => fault.Code switch
         {
-            "unknown-board" or "unknown-scenario" or "firmware-unreadable" or "bad-option" => Usage,
-            "internal-error" or "virtual-folder" => Failed,
+            "unknown-board" or "unknown-scenario" or "firmware-unreadable" or "bad-option" or "bad-request" or "bad-settings" or "unknown-job" => Usage,
+            "internal-error" or "virtual-folder" or "agent-gone" or "no-agent" => Failed,
             _ => Refused,
         };
 

@@ -1,100 +1,120 @@
 using System.Runtime.InteropServices;
-using RatOS.Flash.Boards;
 using RatOS.Flash.Firmware;
+using RatOS.Flash.Klipper;
 using RatOS.Flash.Virtual;
 
 namespace RatOS.Flash.Agent;
 
 /// <summary>What the command line's verbs do. Each returns the exit code.</summary>
 /// <param name="printer">The printer.</param>
+/// <param name="data">Its folder; null for a virtual printer that no agent works on.</param>
 /// <param name="output">For people, for pipes, or for programs.</param>
 /// <param name="log">The log file.</param>
-internal sealed class Verbs(Printer printer, Output output, LogFile log)
+internal sealed class Verbs(Printer printer, DataFolder? data, Output output, LogFile log)
 {
-    // Somebody has to find the jumper; Ctrl-C ends the wait at any time.
-    private static readonly TimeSpan PatienceWithPeople = TimeSpan.FromMinutes(30);
-
     private const int StandardUsbIpPort = 3240;
 
-    public async Task<int> FlashAsync(Asked asked, bool noKlipper, bool yes)
+    // A Moonraker on this computer answers at once, or is just starting.
+    private static readonly TimeSpan MoonrakerLimit = TimeSpan.FromSeconds(3);
+
+    public Task<int> FlashAsync(Asked asked, bool noKlipper) => WithBoardsAsync(noKlipper, isFlash: true, async boards =>
     {
-        var requests = Request(asked);
-        if (!noKlipper)
-            printer.CheckAlone();
-        var klippy = noKlipper ? new Klipper.NoKlippy() : printer.Klippy;
-        var plan = FlashPlan.Create(requests, printer.Hardware.Look(), await klippy.LookAsync(CancellationToken.None));
-        output.Plan(plan, printer.Description);
-        if (!yes && !plan.IsBlocked && plan.Boards.Any(NeedsConsent) && !output.Confirm("There are warnings. Flash all the same?"))
-            throw Faults.ConsentMissing();
+        asked = asked with { HasPerson = output.HasPerson };
+        var plan = await boards.PlanAsync(asked);
+        output.Plan(plan, boards.Description);
+        if (!asked.Force && !plan.IsBlocked && plan.Boards.Any(board => board.NeedsConsent))
+            asked = output.Confirm("There are warnings. Flash all the same?") ? asked with { Force = true } : throw Faults.ConsentMissing();
 
         using var cancel = new CancellationTokenSource();
         var committed = false;
-        using var interrupt = OnSignal(PosixSignal.SIGINT);
-        using var terminate = OnSignal(PosixSignal.SIGTERM);
-        var flasher = new Flasher(printer.Hardware, klippy, printer.Time, TellAsync) { WaitForPerson = output.HasPerson ? PatienceWithPeople : TimeSpan.Zero };
-        output.Begin(requests.Count);
+        using var interrupt = OnSignal(PosixSignal.SIGINT, Stop);
+        using var terminate = OnSignal(PosixSignal.SIGTERM, Stop);
+        output.Begin(plan.Boards.Length);
         FlashReport report;
         try
         {
-            report = await flasher.FlashAsync(requests, cancel.Token);
+            report = await boards.FlashAsync(asked, step =>
+            {
+                committed |= step.Kind == FlashEventKind.PointOfNoReturn;
+                if (boards is LocalBoards)
+                    log.Event(step);
+                output.Event(step);
+            }, cancel.Token);
         }
         finally
         {
             output.End();
-            printer.Save();
         }
-        var exit = ExitCode.Of(report);
-        output.Result(report, exit);
-        return exit;
+        output.Result(report);
+        return ExitCode.Of(report);
 
-        ValueTask TellAsync(FlashEvent step)
+        void Stop()
         {
-            committed |= step.Kind == FlashEventKind.PointOfNoReturn;
-            log.Event(step);
-            output.Event(step);
-            return ValueTask.CompletedTask;
+            output.Say(committed
+                ? "Finishing the write first: a board that is half written could not start. Then I stop."
+                : "Stopping: nothing was erased. Klipper and the board are brought back to what they were.");
+            cancel.Cancel();
         }
+    });
 
-        PosixSignalRegistration OnSignal(PosixSignal signal) => PosixSignalRegistration.Create(signal, context =>
-        {
-            context.Cancel = true;   // a half-written board is worse than a late exit
-            printer.Post(() =>
-            {
-                output.Say(committed
-                    ? "Finishing the write first: a board that is half written could not start. Then I stop."
-                    : "Stopping: nothing was erased. Klipper and the board are brought back to what they were.");
-                cancel.Cancel();
-            });
-        });
-    }
-
-    public async Task<int> PlanAsync(Asked asked)
+    public Task<int> PlanAsync(Asked asked) => WithBoardsAsync(noKlipper: false, isFlash: false, async boards =>
     {
-        var requests = Request(asked);
-        var plan = FlashPlan.Create(requests, printer.Hardware.Look(), await printer.Klippy.LookAsync(CancellationToken.None));
-        output.Plan(plan, printer.Description);
+        var plan = await boards.PlanAsync(asked);
+        output.Plan(plan, boards.Description);
         return plan.IsBlocked ? ExitCode.Refused : ExitCode.Done;
+    });
+
+    public Task<int> BoardsAsync() => WithBoardsAsync(noKlipper: false, isFlash: false, async boards =>
+    {
+        output.Boards(await boards.ListAsync(), boards.Description);
+        return ExitCode.Done;
+    });
+
+    /// <summary>Runs the agent until SIGTERM.</summary>
+    public async Task<int> AgentAsync(Settings settings)
+    {
+        using var over = new CancellationTokenSource();
+        using var interrupt = OnSignal(PosixSignal.SIGINT, over.Cancel);
+        using var terminate = OnSignal(PosixSignal.SIGTERM, over.Cancel);
+        await new Agent(printer, data!, settings, log).RunAsync(over.Token, () => output.Say($"The agent works for {data!.Root} until Ctrl-C."));
+        return ExitCode.Done;
     }
 
-    public Task<int> BoardsAsync()
+    /// <summary>Asks the running agent for something that only it knows.</summary>
+    /// <exception cref="FlashException">There is none.</exception>
+    public async Task<int> AskAsync(string method, Dictionary<string, object?>? arguments, Action<JsonAnswer> show)
     {
-        var seen = printer.Hardware.Look();
-        var rows = new List<BoardRow>();
-        var known = new HashSet<string>(StringComparer.Ordinal);
-        foreach (var board in printer.Boards)
+        using var agent = AgentBoards.TryOpen(data ?? DataFolder.Default) ?? throw Faults.NoAgent((data ?? DataFolder.Default).Root);
+        show(await agent.AskAsync(method, arguments));
+        return ExitCode.Done;
+    }
+
+    public Task<int> StatusAsync() => AskAsync("status", null, answer =>
+    {
+        output.Say($"ratos-flash {answer.Version}; Klipper: {answer.Klippy}{(answer.Message is { Length: > 0 } message ? $" - {message}" : "")}");
+        if (answer.Taken is { Length: > 0 } taken)
+            output.Say($"Another program has registered {string.Join(", ", taken)}: those macros do not reach this agent.");
+        output.Jobs(answer.Jobs ?? []);
+        if (answer.Jobs is not { Length: > 0 })
+            output.Say("No flash is at work.");
+    });
+
+    /// <summary>Shows what the agent does, until Ctrl-C.</summary>
+    public async Task<int> WatchAsync()
+    {
+        using var agent = AgentBoards.TryOpen(data ?? DataFolder.Default) ?? throw Faults.NoAgent((data ?? DataFolder.Default).Root);
+        using var over = new CancellationTokenSource();
+        using var interrupt = OnSignal(PosixSignal.SIGINT, over.Cancel);
+        using var terminate = OnSignal(PosixSignal.SIGTERM, over.Cancel);
+        try
         {
-            var plan = FlashPlan.Create([new FlashRequest(board, null)], seen, new(Klipper.KlippyActivity.Stopped)).Boards[0];
-            if (plan.Device is { } device)
-                known.UnionWith([device.Port, device.Can?.UsbPort ?? device.Port]);
-            var where = board.CanUuid is { } uuid && plan.Device is not { Usb: not null } ? $"{board.CanInterface} {uuid}" : plan.Device?.Port ?? board.Port;
-            rows.Add(new BoardRow(
-                board.Name, board.Board.Id, board.Board.DisplayName, board.Board.McuName, where, StateOf(plan),
-                board.RunningVersion, printer.HostVersion));
+            await agent.WatchAsync(output.Event, over.Token);
         }
-        rows.AddRange(seen.Devices.Where(device => !known.Contains(device.Port)).Select(device => new BoardRow(
-            null, null, device.Product ?? device.ToString(), null, device.Port, "none of this printer's boards", null, null)));
-        output.Boards(rows, printer.Description);
-        return Task.FromResult(ExitCode.Done);
+        catch (OperationCanceledException) when (over.IsCancellationRequested)
+        {
+            // That was asked for.
+        }
+        return ExitCode.Done;
     }
 
     public Task<int> InspectAsync(string file)
@@ -107,17 +127,16 @@ internal sealed class Verbs(Printer printer, Output output, LogFile log)
         return Task.FromResult(misfit is null ? ExitCode.Done : ExitCode.Refused);
     }
 
-    public Task<int> VirtualAsync(bool reset)
+    public Task<int> ListScenariosAsync()
     {
-        if (reset)
-        {
-            printer.Reset();
-            output.Say($"{printer.Description} is back at its beginning.");
-        }
-        else
-        {
-            output.Scenarios(VirtualPrinter.Scenarios);
-        }
+        output.Scenarios(VirtualPrinter.Scenarios);
+        return Task.FromResult(ExitCode.Done);
+    }
+
+    public Task<int> ResetAsync()
+    {
+        printer.Reset();
+        output.Say($"{printer.Description} is back at its beginning.");
         return Task.FromResult(ExitCode.Done);
     }
 
@@ -125,8 +144,8 @@ internal sealed class Verbs(Printer printer, Output output, LogFile log)
     public async Task<int> ServeAsync(int port, bool attach)
     {
         using var over = new CancellationTokenSource();
-        using var interrupt = OnSignal(PosixSignal.SIGINT);
-        using var terminate = OnSignal(PosixSignal.SIGTERM);
+        using var interrupt = OnSignal(PosixSignal.SIGINT, over.Cancel);
+        using var terminate = OnSignal(PosixSignal.SIGTERM, over.Cancel);
         try
         {
             await printer.ServeAsync(port, attach, Ready, output.Bus, over.Token);
@@ -143,20 +162,14 @@ internal sealed class Verbs(Printer printer, Output output, LogFile log)
             output.Say($"Serving {printer.Description} by USB/IP on 127.0.0.1:{port} until Ctrl-C. On the computer that shall have a board: "
                 + $"`sudo modprobe vhci-hcd`, `sudo usbip{tcp} attach -r HOST -b {printer.Boards.Select(board => board.Port).FirstOrDefault()}`.");
         }
-
-        PosixSignalRegistration OnSignal(PosixSignal signal) => PosixSignalRegistration.Create(signal, context =>
-        {
-            context.Cancel = true;
-            printer.Post(over.Cancel);
-        });
     }
 
     /// <summary>Serves the boards' serial lines until somebody ends it.</summary>
     public async Task<int> VirtualPtyAsync(string folder)
     {
         var ended = new TaskCompletionSource();
-        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, End);
-        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, End);
+        using var interrupt = OnSignal(PosixSignal.SIGINT, () => ended.TrySetResult());
+        using var terminate = OnSignal(PosixSignal.SIGTERM, () => ended.TrySetResult());
         using (var ptys = printer.OpenPtys(folder))
         {
             foreach (var (board, link, terminal) in ptys.Ports)
@@ -166,94 +179,80 @@ internal sealed class Verbs(Printer printer, Output output, LogFile log)
         }
         printer.Save();
         return ExitCode.Done;
-
-        void End(PosixSignalContext context)
-        {
-            context.Cancel = true;   // what was flashed is kept first
-            printer.Post(() => ended.TrySetResult());
-        }
     }
 
-    private IReadOnlyList<FlashRequest> Request(Asked asked)
+    /// <summary>
+    /// The boards by way of the agent where one runs. Without one, this process works on them itself: through Moonraker, or, where that is down as well, as long as
+    /// nobody else has their ports.
+    /// </summary>
+    private async Task<int> WithBoardsAsync(bool noKlipper, bool isFlash, Func<BoardService, Task<int>> work)
     {
-        if ((asked.Port ?? asked.Uuid?.ToString()) is not null && asked.Boards.Length != 1)
-            throw Faults.BadOption("--port and --uuid name one board", "Flash the boards one by one, or leave them out.");
-        var boards = asked.Boards.Distinct(StringComparer.OrdinalIgnoreCase).Select(Find).ToList();
-        if (asked.Uuid is { } uuid)
-            boards[0] = boards[0] with { CanUuid = uuid };
-        if (asked.Port is { } named)
+        if (data is null)
+            return await work(new LocalBoards(printer, _ => noKlipper ? new NoKlippy() : printer.Klippy));
+        if (!noKlipper && AgentBoards.TryOpen(data) is { } agent)
         {
-            // People know their boards by the links below /dev/serial.
-            var port = named.StartsWith('/') && File.Exists(named) && File.ResolveLinkTarget(named, returnFinalTarget: true) is { } target ? target.FullName : named;
-            var seen = printer.Hardware.Look();
-            if (!seen.Devices.Any(device => device.Port == port || device.Node == port))
-                throw Faults.NoSuchPort(port, seen.Devices.Length == 0 ? "none" : string.Join(", ", seen.Devices.Select(device => device.Port)));
-            boards[0] = seen.Devices.Any(device => device.Port == port && device.Can is not null)
-                ? boards[0] with { CanInterface = port } : boards[0] with { Port = port, OnlyByPort = true };
+            using (agent)
+                return await work(agent);
         }
-        if (asked.Bootloader is { } kind)
-            boards = boards.ConvertAll(board => board with { Bootloader = kind });
-        var given = asked.Firmware is { } file ? FirmwareImage.Open(file) : null;
-        return [.. boards.Select(board => new FlashRequest(board, given ?? printer.Build(board)))];
+        if (!Directory.Exists(data.Root))
+        {
+            // A computer without a printer of its own: boards on a bench.
+            if (isFlash && !noKlipper)
+                printer.CheckAlone();
+            return await work(new LocalBoards(printer, static _ => new NoKlippy()));
+        }
+        using var over = new CancellationTokenSource();
+        var settings = Settings.Read(data.Settings);
+        var moonraker = new MoonrakerConnection(new(data.Moonraker, settings.MoonrakerUrl, settings.ApiKey), printer.Time, log);
+        var line = !noKlipper && File.Exists(data.Moonraker) ? moonraker.RunAsync(over.Token) : Task.CompletedTask;
+        var isUp = !line.IsCompleted && await moonraker.WaitConnectedAsync(MoonrakerLimit, CancellationToken.None);
+        if (isFlash && !noKlipper && !isUp)
+            printer.CheckAlone();
+        try
+        {
+            var local = new LocalBoards(printer, hot => Klippy(hot, null)) { FirmwareFolder = data.Firmware };
+            return await work(isFlash ? new LoneBoards(local, data, (job, journal) => Klippy(job.Hot, journal), printer.Time, log) : local);
+        }
+        finally
+        {
+            await over.CancelAsync();
+            await line;
+        }
+
+        IKlippy Klippy(bool hot, Action<string, bool>? journal) =>
+            isUp ? new MoonrakerKlippy(moonraker, printer.Time) { AllowsHot = hot, Journal = journal } : new NoKlippy();
     }
 
-    private PrinterBoard Find(string name)
+    private PosixSignalRegistration OnSignal(PosixSignal signal, Action stop) => PosixSignalRegistration.Create(signal, context =>
     {
-        var boards = printer.Boards;
-        var found = boards.FirstOrDefault(board => string.Equals(board.Name, name, StringComparison.OrdinalIgnoreCase));
-        if (found is not null)
-            return found;
-        // A kind's id is as good as a name, unless two boards are of that kind.
-        var kind = boards.Where(board => string.Equals(board.Board.Id, name, StringComparison.OrdinalIgnoreCase)).ToList();
-        if (kind.Count == 1)
-            return kind[0];
-        var others = printer.Kinds.ToList();
-        if (kind.Count == 0 && others.Find(board => string.Equals(board.Name, name, StringComparison.OrdinalIgnoreCase)) is { } other)
-            return other;
-        var nearest = kind.Count > 1
-            ? kind.ConvertAll(board => board.Name)
-            : [.. boards.Concat(others).Select(board => board.Name).Distinct().Where(candidate => Nearness.Of(name, candidate) <= Math.Max(2, candidate.Length / 3))];
-        throw Faults.UnknownBoard(Text.Clean(name), nearest, [.. boards.Select(board => board.Name)]);
-    }
+        context.Cancel = true;   // a half-written board is worse than a late exit
+        printer.Post(stop);
+    });
 
-    private static bool NeedsConsent(BoardPlan board) => !board.IsBlocked
-        && board.Findings.Any(finding => finding.Severity == FindingSeverity.Warning && finding.Code != "needs-bootloader-by-hand");
-
-    private static string StateOf(BoardPlan plan) => plan switch
+    /// <summary>The printer's boards while no agent runs: locked and journalled all the same.</summary>
+    private sealed class LoneBoards(LocalBoards local, DataFolder data, Func<Job, Action<string, bool>, IKlippy> klippy, TimeProvider time, LogFile log) : BoardService
     {
-        { Device: null } => "not connected",
-        { Entry: FlashEntry.InBootloader, Bootloader: BootloaderKind.Katapult } => "waits in Katapult",
-        { Entry: FlashEntry.InBootloader } => "waits in USB DFU",
-        { Device.Can: not null, IsCanBridge: true } => "runs Klipper as USB-CAN bridge",
-        { Device.Can: not null } => "on CAN",
-        { Device.Usb: null } => "on a wire",
-        _ => "runs Klipper",
-    };
-}
+        public override string Description => local.Description;
 
-/// <summary>One line of `boards`; strangers have no name.</summary>
-internal sealed record BoardRow(
-    string? Name, string? Id, string Description, string? Mcu, string? Port, string State, string? Running, string? Host);
+        public override Task<IReadOnlyList<JsonBoard>> ListAsync() => local.ListAsync();
 
-internal static class Nearness
-{
-    /// <summary>Levenshtein's distance, in any case. A name within the other counts as near.</summary>
-    public static int Of(string typed, string name)
-    {
-        var (a, b) = (typed.ToLowerInvariant(), name.ToLowerInvariant());
-        if (a.Length > 64)
-            return a.Length;
-        if (a.Length > 2 && (b.Contains(a, StringComparison.Ordinal) || a.Contains(b, StringComparison.Ordinal)))
-            return 1;
-        var row = Enumerable.Range(0, b.Length + 1).ToArray();
-        for (var i = 1; i <= a.Length; i++)
+        public override Task<PlanView> PlanAsync(Asked asked) => local.PlanAsync(asked);
+
+        public override async Task<FlashReport> FlashAsync(Asked asked, Action<FlashEvent> tell, CancellationToken cancel)
         {
-            var diagonal = row[0];
-            row[0] = i;
-            for (var j = 1; j <= b.Length; j++)
-                (diagonal, row[j]) = (row[j], Math.Min(Math.Min(row[j], row[j - 1]) + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)));
+            using var held = data.Lock();
+            using var over = new CancellationTokenSource();
+            var queue = new FlashQueue(local, data.Jobs, klippy, token => Task.Delay(Timeout.Infinite, token), log);
+            var job = new Job("command-line", local.Request(asked), time) { Hot = asked.Hot, HasPerson = asked.HasPerson };
+            job.Happened += tell;
+            using var stop = cancel.Register(job.Cancel.Cancel);
+            queue.Add(job);
+            var work = queue.RunAsync(over.Token);
+            var report = await job.Done;
+            await over.CancelAsync();
+            await work;
+            return report;
         }
-        return row[^1];
     }
 }
 

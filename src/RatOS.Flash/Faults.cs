@@ -50,7 +50,7 @@ public static class Faults
         "Build it for this board, with fewer features, or see whether Klipper still supports the board.");
 
     public static FlashException FirmwareMissing(string board) => new(
-        "firmware-missing", $"There is no firmware to write to {board}.", "Give one with --firmware FILE.");
+        "firmware-missing", $"There is no firmware to write to {board}.", "Give one with --firmware FILE, or put it into the firmware folder of the printer's ratos-flash folder as BOARD.bin.");
 
     public static FlashException StartInsideSector(uint start, uint sector, int size) => new(
         "start-inside-sector",
@@ -63,6 +63,9 @@ public static class Faults
         "unknown-board",
         $"This printer has no board called '{name}'." + (nearest.Count > 0 ? $" Did you mean {string.Join(" or ", nearest)}?" : ""),
         all.Count > 0 ? $"Its boards are: {string.Join(", ", all)}. `ratos-flash boards` shows them." : "`ratos-flash boards` shows what is connected.");
+
+    public static FlashException NoBoards() => new(
+        "no-boards", "No board of this printer is known.", "Connect one that runs Klipper, or name its kind and its port; `ratos-flash boards` shows what is connected.");
 
     public static FlashException BoardNotSeen(string board, string wanted, string seen) => new(
         "board-not-seen", $"{board} is not connected: nothing on the bus is {wanted}. Seen: {seen}.",
@@ -138,6 +141,55 @@ public static class Faults
 
     public static FlashException KlipperNotStarted(string why) => new(
         "klipper-not-started", $"Klipper did not start again: {why}.", "Start it by hand (`sudo systemctl start klipper`) and read klippy.log.");
+
+    public static FlashException HeatersHot(string heaters) => new(
+        "heaters-hot", $"{heaters}: their fans stop while the board is flashed.", "Let them cool below 50 °C; or, if you know that it does no harm, ask once more with HOT=1 (`--hot`).");
+
+    public static FlashException PrinterUnknown(string why) => new(
+        "printer-unknown", $"Whether the printer is idle could not be found out: {why}.", "See that Klipper and Moonraker answer (Mainsail shows it), then flash again.");
+
+    public static FlashException UpdateRuns(string what) => new(
+        "update-runs", $"Moonraker is updating {what}.", "Wait until the update is complete, then flash again.");
+
+    // ---- Moonraker and the agent
+
+    public static FlashException MoonrakerGone(string where, string why) => new(
+        "moonraker-gone", $"Moonraker does not answer at {where}: {why}.", "Start it (`sudo systemctl start moonraker`), or see moonraker.log.");
+
+    public static FlashException MoonrakerRefused(string method, string text) => new(
+        "moonraker-refused", $"Moonraker refused {method}: {text}.", "See moonraker.log; `sudo systemctl restart moonraker` starts it afresh.");
+
+    public static FlashException NoSocket(string path, string why) => new(
+        "no-socket", $"The agent's socket {path} cannot be made: {why}.", "See whose folder it is: the agent runs as Moonraker's user.");
+
+    public static FlashException NoAgent(string folder) => new(
+        "no-agent", $"No agent runs for the printer in {folder}.", "Start it (`sudo systemctl start ratos-flash`), or name another printer's folder with --data.");
+
+    public static FlashException AgentGone(string why) => new(
+        "agent-gone", $"The agent is gone: {why}.", "See `systemctl status ratos-flash`. It goes on with what it had begun as soon as it is back; `ratos-flash status` tells.");
+
+    public static FlashException AgentElsewhere(string who) => new(
+        "already-running", $"Another ratos-flash works on this printer ({who}).", "Wait for it, or ask the running agent (`ratos-flash status`).");
+
+    public static FlashException Interrupted(string phase) => new(
+        "interrupted", $"RatOS.Flash itself was ended in the middle of the flash (phase {phase}).", "Flash the board again; `ratos-flash boards` shows what it is now.");
+
+    public static FlashException JournalUnwritable(string folder, string why) => new(
+        "journal-unwritable", $"The journal in {folder} cannot be written: {why} Without it nobody could go on after a power cut.", "Make room on the disk, or see whose folder it is.");
+
+    public static FlashException QueueFull(int jobs) => new(
+        "queue-full", $"{jobs} flashes wait already.", "Wait for them, or cancel them with `ratos-flash cancel`.");
+
+    public static FlashException UnknownJob(string id) => new(
+        "unknown-job", $"There is no job '{id}'.", "`ratos-flash history` lists them.");
+
+    public static FlashException BadRequest(string why) => new("bad-request", $"The request makes no sense: {why}.", "Correct it; the README lists what each request takes.");
+
+    public static FlashException BadSettings(string file, int line, string why) => new(
+        "bad-settings", $"{file}, line {line}: {why}.", "Correct that line; the file that came with RatOS.Flash shows what is possible.");
+
+    public static FlashException ShuttingDown() => new(
+        "shutting-down", "The agent is being stopped.", "Ask again when it is back; `systemctl status ratos-flash` tells.");
 
     // ---- the way into the bootloader
 

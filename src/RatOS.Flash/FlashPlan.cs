@@ -116,8 +116,8 @@ public sealed record FlashPlan(ImmutableArray<BoardPlan> Boards, ImmutableArray<
         IReadOnlyList<FlashRequest> requests, DeviceList seen, KlippyState printer, IReadOnlyDictionary<string, BoardEvidence>? evidence = null)
     {
         var findings = ImmutableArray.CreateBuilder<Finding>();
-        if (!printer.AllowsFlash)
-            findings.Add(Finding.Blocker(Faults.PrinterBusy(printer.Message)));
+        if (printer.Blocker is { } busy)
+            findings.Add(Finding.Blocker(busy));
         var numbers = new HashSet<int>();
         var plans = requests.Select(request => BoardPlan.Create(request, seen, evidence?.GetValueOrDefault(request.Board.Name)) with { CanNumber = FreeNumber(request) }).ToList();
         // Two names for one device would write it twice at the same time.

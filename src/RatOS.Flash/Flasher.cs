@@ -112,8 +112,8 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
     {
         // The second look: a print may have been started since the first.
         var state = await klippy.LookAsync(cancel);
-        if (!state.AllowsFlash)
-            throw Faults.PrinterBusy(state.Message);
+        if (state.Blocker is { } blocker)
+            throw blocker;
         if (state.Activity == KlippyActivity.Absent)
         {
             await work();
@@ -141,7 +141,7 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
         {
             var state = await klippy.StartAsync();
             if (state.Activity == KlippyActivity.Ready)
-                await log.EndAsync(null, FlashPhase.Start, "Klipper is ready");
+                await log.EndAsync(null, FlashPhase.Start, state.Message.Length == 0 ? "Klipper is ready" : $"Klipper is ready. {state.Message}");
             else
                 await log.WarnAsync(null, FlashPhase.Start, $"Klipper runs, but is not ready: {state.Message}");
             return null;

@@ -1,9 +1,9 @@
 namespace RatOS.Flash.Klipper;
 
-/// <summary>Klipper's host process, as far as a flash is concerned. Two implementations exist: none at all, and the virtual printer's.</summary>
+/// <summary>Klipper's host process, as far as a flash is concerned. It is reached through Moonraker, made of memory, or not there at all.</summary>
 public interface IKlippy
 {
-    /// <summary>What the printer is doing now.</summary>
+    /// <summary>What the printer is doing now. What cannot be found out is a state too: <see cref="KlippyActivity.Unknown"/>.</summary>
     Task<KlippyState> LookAsync(CancellationToken cancel);
 
     /// <summary>Stops Klipper and returns when it is truly gone and its ports are free.</summary>
@@ -19,10 +19,13 @@ public interface IKlippy
 /// <param name="Message">Klipper's own words for it, one or more lines; empty when it has none.</param>
 public sealed record KlippyState(KlippyActivity Activity, string Message = "")
 {
-    /// <summary>A flash may begin: nobody prints, pauses, homes or heats.</summary>
-    public bool AllowsFlash => Activity is not KlippyActivity.Busy;
+    /// <summary>Why no flash may begin, where there is more to say than that the printer is busy.</summary>
+    public FlashException? Refusal { get; init; }
 
-    public bool HoldsPorts => Activity is not (KlippyActivity.Absent or KlippyActivity.Stopped);
+    /// <summary>What stands against a flash now; null when it may begin: nobody prints, pauses, homes or heats, and that is known.</summary>
+    public FlashException? Blocker => Refusal ?? (Activity == KlippyActivity.Busy ? Faults.PrinterBusy(Message) : null);
+
+    public bool HoldsPorts => Activity is not (KlippyActivity.Absent or KlippyActivity.Stopped or KlippyActivity.Unknown);
 }
 
 public enum KlippyActivity
@@ -36,6 +39,9 @@ public enum KlippyActivity
     Busy,
     Error,
     Shutdown,
+
+    /// <summary>Nobody could be asked; always with a refusal.</summary>
+    Unknown,
 }
 
 /// <summary>No Klipper: for <c>--no-klipper</c> and for boards on a bench.</summary>

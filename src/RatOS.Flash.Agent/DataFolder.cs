@@ -1,0 +1,122 @@
+using System.Globalization;
+
+namespace RatOS.Flash.Agent;
+
+/// <summary>One printer's folder, as Klipper's installers lay it out (<c>~/printer_data</c>, <c>~/printer_1_data</c>), and what of it is ours.</summary>
+internal sealed record DataFolder(string Root)
+{
+    public static DataFolder Default => new(Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), "printer_data"));
+
+    public string Settings => Path.Combine(Root, "config", "ratos-flash.conf");
+
+    public string Moonraker => Path.Combine(Root, "comms", "moonraker.sock");
+
+    /// <summary>Where the command line and the agent meet.</summary>
+    public string Socket => Path.Combine(Root, "comms", "ratos-flash.sock");
+
+    public string Jobs => Path.Combine(Root, "ratos-flash", "jobs");
+
+    /// <summary>Firmware by the name of its board or kind: <c>octopus.bin</c>, <c>btt-octopus-11.bin</c>.</summary>
+    public string Firmware => Path.Combine(Root, "ratos-flash", "firmware");
+
+    /// <summary>What people were asked already.</summary>
+    public string Told => Path.Combine(Root, "ratos-flash", "told");
+
+    public string Log => Path.Combine(Root, "logs", "ratos-flash.log");
+
+    /// <summary>Held by whoever works on the boards; nobody else does meanwhile.</summary>
+    /// <exception cref="FlashException">Somebody else holds it, or the folder cannot be written.</exception>
+    public IDisposable Lock()
+    {
+        var path = Path.Combine(Root, "ratos-flash", "lock");
+        try
+        {
+            foreach (var folder in (string[])[Path.GetDirectoryName(path)!, Jobs, Firmware])
+                Directory.CreateDirectory(folder);
+            // .NET's sharing is the kernel's flock: it ends with its process, however that ends.
+            var file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            using var writer = new StreamWriter(file, leaveOpen: true);
+            file.SetLength(0);
+            writer.Write(string.Create(CultureInfo.InvariantCulture, $"process {Environment.ProcessId}"));
+            return file;
+        }
+        catch (IOException) when (File.Exists(path))
+        {
+            throw Faults.AgentElsewhere(path);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            throw Faults.JournalUnwritable(Path.GetDirectoryName(path)!, fault.Message);
+        }
+    }
+}
+
+/// <summary>When boards are flashed after an update of Klipper, without anybody pressing a button.</summary>
+internal enum FlashPolicy
+{
+    /// <summary>A prompt and an announcement; nothing is done until somebody says so.</summary>
+    Ask,
+
+    /// <summary>Boards that Klipper cannot talk to any more.</summary>
+    Required,
+
+    /// <summary>Boards whose version is not Klipper's.</summary>
+    Changed,
+
+    /// <summary>As changed, and said aloud.</summary>
+    Always,
+    Never,
+}
+
+/// <summary><c>ratos-flash.conf</c>: INI as Moonraker's. Every setting has a default.</summary>
+internal sealed record Settings
+{
+    public FlashPolicy Policy { get; init; }
+
+    /// <summary>What policy decides waits for an idle printer; without, it is refused on a busy one.</summary>
+    public bool WhenIdle { get; init; }
+
+    /// <summary>Where Moonraker's websocket is, when its unix socket is not there.</summary>
+    public Uri MoonrakerUrl { get; init; } = new("ws://127.0.0.1:7125/websocket");
+
+    public string? ApiKey { get; init; }
+
+    /// <summary>Reads a file; one that is not there is all defaults.</summary>
+    /// <exception cref="FlashException">A line cannot be understood; it is named.</exception>
+    public static Settings Read(string path)
+    {
+        var settings = new Settings();
+        if (!File.Exists(path))
+            return settings;
+        var (number, section) = (0, "");
+        foreach (var raw in File.ReadLines(path))
+        {
+            number++;
+            var line = raw.Split(['#', ';'], 2)[0].TrimEnd();
+            if (line.Length == 0)
+                continue;
+            if (line.StartsWith('['))
+            {
+                section = line.EndsWith(']') ? line[1..^1].Trim() : throw Faults.BadSettings(path, number, "the section's name does not end with ]");
+                continue;
+            }
+            var at = line.IndexOfAny([':', '=']);
+            if (at < 1)
+                throw Faults.BadSettings(path, number, "it is no `name: value`");
+            // Boards are another version's.
+            if (section == "agent")
+                settings = settings.With(line[..at].Trim(), line[(at + 1)..].Trim(), why => Faults.BadSettings(path, number, why));
+        }
+        return settings;
+    }
+
+    private Settings With(string name, string value, Func<string, FlashException> fault) => name switch
+    {
+        _ when value.Length == 0 => this,
+        "policy" => this with { Policy = Enum.TryParse<FlashPolicy>(value, ignoreCase: true, out var policy) && !char.IsDigit(value[0]) ? policy : throw fault($"policy is one of ask, required, changed, always, never, not '{Text.Clean(value)}'") },
+        "when_idle" => this with { WhenIdle = bool.TryParse(value, out var flag) ? flag : throw fault("when_idle is True or False") },
+        "moonraker_url" => this with { MoonrakerUrl = Uri.TryCreate(value, UriKind.Absolute, out var url) && url.Scheme is "ws" or "wss" ? url : throw fault("moonraker_url is such as ws://127.0.0.1:7125/websocket") },
+        "api_key" => this with { ApiKey = value },
+        _ => throw fault($"there is no setting '{Text.Clean(name)}'"),
+    };
+}

@@ -1,0 +1,336 @@
+using System.Net.Sockets;
+using System.Net.WebSockets;
+using System.Text.Json;
+using PolyType;
+using StreamJsonRpc;
+
+namespace RatOS.Flash.Agent;
+
+/// <summary>Where Moonraker is: its unix socket is preferred, as it asks for no key; a websocket where that is not there.</summary>
+/// <param name="Socket">Path of <c>comms/moonraker.sock</c>.</param>
+/// <param name="Url">Such as <c>ws://127.0.0.1:7125/websocket</c>.</param>
+/// <param name="ApiKey">For a Moonraker that does not trust this computer; null otherwise.</param>
+internal sealed record MoonrakerPlace(string Socket, Uri Url, string? ApiKey = null)
+{
+    public override string ToString() => File.Exists(Socket) ? Socket : Url.ToString();
+}
+
+/// <summary>
+/// The line to Moonraker: kept up for ever, made anew with a growing pause whenever it breaks, and registered anew each time, for Moonraker forgets everything
+/// with the socket. Facts: rules 1-5 and 20.
+/// </summary>
+/// <param name="place">Where it is.</param>
+/// <param name="time">The only clock.</param>
+/// <param name="log">Where it is told what happened.</param>
+internal sealed class MoonrakerConnection(MoonrakerPlace place, TimeProvider time, LogFile log)
+{
+    /// <summary>As agents are called; also the name under which requests reach it.</summary>
+    public const string AgentName = "ratos_flash";
+
+    private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(0.25);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan CallLimit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan ConnectLimit = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan PingInterval = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan PingLimit = TimeSpan.FromSeconds(20);
+
+    private Rpc? _rpc;
+    private TaskCompletionSource _change = new();
+    private string? _trouble;
+
+    /// <summary>What the agent offers to Moonraker; null for a command line, which is no agent.</summary>
+    public IDoors? Doors { get; init; }
+
+    /// <summary>Called when the line is up and everything registered; what it throws is logged.</summary>
+    public Func<Task>? Connected { get; init; }
+
+    /// <summary>A line of Klipper's console.</summary>
+    public Action<string>? GcodeResponse { get; init; }
+
+    public bool IsConnected => _rpc is not null;
+
+    /// <summary>Another number each time that the line came up or Klipper became ready: what was told to either is forgotten.</summary>
+    public int Epoch { get; private set; }
+
+    /// <summary>Remote methods that another program had registered before us; their macros do not reach this agent.</summary>
+    public IReadOnlyList<string> Taken { get; private set; } = [];
+
+    public MoonrakerPlace Place => place;
+
+    /// <summary>Completes at the next thing that Moonraker announces, or that happens to the line. Take it before you look: nothing falls between.</summary>
+    public Task NextChange => _change.Task;
+
+    /// <summary>Keeps the line up until it is cancelled.</summary>
+    public async Task RunAsync(CancellationToken over)
+    {
+        var pause = FirstPause;
+        while (!over.IsCancellationRequested)
+        {
+            try
+            {
+                using var rpc = await ConnectAsync(over);
+                _rpc = rpc;
+                (pause, _trouble) = (FirstPause, null);
+                Epoch++;
+                log.Say($"Connected to Moonraker at {place}.");
+                Wake();
+                if (Connected is { } connected)
+                    await connected();
+                await rpc.Completion.WaitAsync(over);
+                log.Say("Moonraker closed the connection.");
+            }
+            catch (OperationCanceledException) when (over.IsCancellationRequested)
+            {
+                break;
+            }
+            catch (Exception fault) when (IsWeather(fault))
+            {
+                // Said once, not every ten seconds for a night.
+                if (fault.Message != _trouble)
+                    log.Say($"No connection to Moonraker at {place}: {_trouble = fault.Message}");
+            }
+            finally
+            {
+                _rpc = null;
+                Wake();
+            }
+            await Task.Delay(pause, time, over).ContinueWith(static _ => { }, TaskScheduler.FromCurrentSynchronizationContext());
+            pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
+        }
+    }
+
+    /// <summary>Calls a method of Moonraker.</summary>
+    /// <returns>Its result, of any kind.</returns>
+    /// <exception cref="MoonrakerException">Moonraker answered with an error.</exception>
+    /// <exception cref="FlashException">Moonraker is not there (<c>moonraker-gone</c>).</exception>
+    public async Task<JsonElement> CallAsync(string method, Dictionary<string, object?>? arguments = null, CancellationToken cancel = default)
+    {
+        var rpc = _rpc ?? throw Faults.MoonrakerGone(place.ToString(), _trouble ?? "there is no connection");
+        try
+        {
+            return await rpc.CallAsync(method, arguments).WaitAsync(CallLimit, time, cancel);
+        }
+        catch (RemoteRpcException error)
+        {
+            throw Rpc.ErrorOf(error);
+        }
+        catch (TimeoutException)
+        {
+            throw Faults.MoonrakerGone(place.ToString(), $"no answer to {method} within {CallLimit.TotalSeconds:0} s");
+        }
+        catch (Exception lost) when (IsWeather(lost))
+        {
+            throw Faults.MoonrakerGone(place.ToString(), $"the connection broke during {method}");
+        }
+    }
+
+    /// <summary>As <see cref="CallAsync"/>, for what is worth doing only while somebody is there to hear it.</summary>
+    /// <returns>Null when it could not be done.</returns>
+    public async Task<JsonElement?> TryCallAsync(string method, Dictionary<string, object?>? arguments = null)
+    {
+        try
+        {
+            return await CallAsync(method, arguments);
+        }
+        catch (MoonrakerException refused)
+        {
+            log.Say($"{method}: {refused.Message} ({refused.Code})");
+        }
+        catch (FlashException)
+        {
+            // That the line is down is logged where it broke.
+        }
+        return null;
+    }
+
+    /// <summary>Waits for the line.</summary>
+    /// <returns>False when it was not up within the limit.</returns>
+    public async Task<bool> WaitConnectedAsync(TimeSpan limit, CancellationToken cancel)
+    {
+        var begin = time.GetTimestamp();
+        while (true)
+        {
+            var change = NextChange;
+            if (IsConnected)
+                return true;
+            var left = limit - time.GetElapsedTime(begin);
+            if (left <= TimeSpan.Zero || !await change.WaitUpToAsync(left, time, cancel))
+                return IsConnected;
+        }
+    }
+
+    private async Task<Rpc> ConnectAsync(CancellationToken over)
+    {
+        using var limit = new CancellationTokenSource(ConnectLimit, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, over);
+        Rpc? rpc = null;
+        try
+        {
+            rpc = new Rpc(await OpenAsync(place, either.Token));
+            rpc.Offer<IAnnouncements>(new Announcements(this));
+            if (Doors is { } doors)
+                rpc.Offer(doors);
+            rpc.StartListening();
+            var identity = new Dictionary<string, object?>
+            {
+                ["client_name"] = Doors is null ? AgentName + "_cli" : AgentName,
+                ["version"] = Product.Version,
+                ["type"] = Doors is null ? "other" : "agent",
+                ["url"] = Product.Url,
+            };
+            if (place.ApiKey is { } key)
+                identity["api_key"] = key;
+            // Of what is registered the answer to this must be awaited: Moonraker works on all requests of a socket at once.
+            await rpc.CallAsync("server.connection.identify", identity).WaitAsync(either.Token);
+            if (Doors is not null)
+                await RegisterAsync(rpc, either.Token);
+            return rpc;
+        }
+        catch (RemoteRpcException error)
+        {
+            // After a refused identify the socket is spoiled: only a new one helps (facts: "Name taken").
+            rpc?.Dispose();
+            throw Rpc.ErrorOf(error);
+        }
+        catch (OperationCanceledException) when (!over.IsCancellationRequested)
+        {
+            rpc?.Dispose();
+            throw new TimeoutException($"it did not answer within {ConnectLimit.TotalSeconds:0} s");
+        }
+        catch
+        {
+            rpc?.Dispose();
+            throw;
+        }
+    }
+
+    private async Task RegisterAsync(Rpc rpc, CancellationToken cancel)
+    {
+        var taken = new List<string>();
+        foreach (var method in RemoteMethods.All)
+        {
+            try
+            {
+                await rpc.CallAsync("connection.register_remote_method", new() { ["method_name"] = method }).WaitAsync(cancel);
+            }
+            catch (RemoteRpcException refused)
+            {
+                taken.Add(method);
+                log.Say($"The remote method {method} could not be registered: {Text.Clean(refused.Message)}");
+            }
+        }
+        Taken = taken;
+    }
+
+    /// <summary>Opens the socket that is there.</summary>
+    private static async Task<IJsonRpcMessageHandler> OpenAsync(MoonrakerPlace place, CancellationToken cancel)
+    {
+        if (File.Exists(place.Socket))
+        {
+            var unix = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            try
+            {
+                await unix.ConnectAsync(new UnixDomainSocketEndPoint(place.Socket), cancel);
+                return new Rpc.EtxHandler(new NetworkStream(unix, ownsSocket: true));
+            }
+            catch
+            {
+                unix.Dispose();
+                throw;
+            }
+        }
+        var web = new ClientWebSocket();
+        try
+        {
+            (web.Options.KeepAliveInterval, web.Options.KeepAliveTimeout) = (PingInterval, PingLimit);
+            if (place.ApiKey is { } key)
+                web.Options.SetRequestHeader("X-Api-Key", key);
+            await web.ConnectAsync(place.Url, cancel);
+            return new Rpc.SocketHandler(web);
+        }
+        catch
+        {
+            web.Dispose();
+            throw;
+        }
+    }
+
+    // What a network does, as opposed to what we do wrong.
+    private static bool IsWeather(Exception fault) => fault is IOException or SocketException or WebSocketException or TimeoutException or ConnectionLostException or MoonrakerException
+        or ObjectDisposedException or FlashException or OperationCanceledException or JsonException or BadRpcHeaderException;
+
+    /// <summary>Something changed that Moonraker does not know of: whoever waits looks again.</summary>
+    public void Wake()
+    {
+        var change = _change;
+        _change = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        change.TrySetResult();
+    }
+
+    /// <summary>What Moonraker announces: what it says is looked up, never believed.</summary>
+    private sealed class Announcements(MoonrakerConnection connection) : IAnnouncements
+    {
+        public Task KlippyReadyAsync(JsonElement arguments)
+        {
+            connection.Epoch++;
+            return ChangedAsync();
+        }
+
+        public Task KlippyDisconnectedAsync(JsonElement arguments) => ChangedAsync();
+
+        public Task KlippyShutdownAsync(JsonElement arguments) => ChangedAsync();
+
+        public Task ServiceStateChangedAsync(JsonElement arguments) => ChangedAsync();
+
+        public Task StatusUpdateAsync(JsonElement arguments) => ChangedAsync();
+
+        public Task UpdateResponseAsync(JsonElement arguments) =>
+            arguments.ValueKind == JsonValueKind.Array && arguments.GetArrayLength() > 0 && arguments[0].Flag("complete") ? ChangedAsync() : Task.CompletedTask;
+
+        public Task GcodeResponseAsync(JsonElement arguments)
+        {
+            if (arguments.ValueKind == JsonValueKind.Array && arguments.GetArrayLength() > 0 && arguments[0].ValueKind == JsonValueKind.String)
+                connection.GcodeResponse?.Invoke(arguments[0].GetString()!);
+            return Task.CompletedTask;
+        }
+
+        private Task ChangedAsync()
+        {
+            connection.Wake();
+            return Task.CompletedTask;
+        }
+    }
+}
+
+/// <summary>Methods that macros reach the agent by; their names cannot clash with other projects' (facts: <c>flash_mcu</c> is taken).</summary>
+internal static class RemoteMethods
+{
+    public static readonly string[] All = ["ratos_flash_mcu", "ratos_flash_status", "ratos_flash_cancel"];
+}
+
+/// <summary>Moonraker's announcements that matter here; the others are passed over by the line itself.</summary>
+[JsonRpcContract]
+[GenerateShape(IncludeMethods = MethodShapeFlags.PublicInstance)]
+internal partial interface IAnnouncements
+{
+    [JsonRpcMethod("notify_klippy_ready")]
+    Task KlippyReadyAsync(JsonElement arguments = default);
+
+    [JsonRpcMethod("notify_klippy_disconnected")]
+    Task KlippyDisconnectedAsync(JsonElement arguments = default);
+
+    [JsonRpcMethod("notify_klippy_shutdown")]
+    Task KlippyShutdownAsync(JsonElement arguments = default);
+
+    [JsonRpcMethod("notify_service_state_changed")]
+    Task ServiceStateChangedAsync(JsonElement arguments = default);
+
+    [JsonRpcMethod("notify_status_update")]
+    Task StatusUpdateAsync(JsonElement arguments = default);
+
+    [JsonRpcMethod("notify_update_response")]
+    Task UpdateResponseAsync(JsonElement arguments = default);
+
+    [JsonRpcMethod("notify_gcode_response")]
+    Task GcodeResponseAsync(JsonElement arguments = default);
+}

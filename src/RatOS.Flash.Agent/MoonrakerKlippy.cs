@@ -1,0 +1,256 @@
+using System.Text.Json;
+using RatOS.Flash.Klipper;
+
+namespace RatOS.Flash.Agent;
+
+/// <summary>
+/// Klipper's host process, through Moonraker. What is asked is looked up, never believed from an announcement; what cannot be found out forbids a flash. A Moonraker that
+/// restarts in the middle is waited for.
+/// </summary>
+/// <param name="moonraker">The line.</param>
+/// <param name="time">The only clock.</param>
+internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvider time) : IKlippy
+{
+    /// <summary>A command that runs (the very macro that asks for the flash, for one) is given this time to end.</summary>
+    private static readonly TimeSpan CommandLimit = TimeSpan.FromSeconds(5);
+
+    private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(150);   // Klipper looks for a missing board for 90 s
+    private static readonly TimeSpan GoneLimit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Poll = TimeSpan.FromSeconds(1);           // nobody announces an error (facts: rule 10)
+    private const double Cool = 50;
+
+    /// <summary>The caller answers for hot heaters.</summary>
+    public bool AllowsHot { get; init; }
+
+    /// <summary>Called with the service's name before it is stopped, and again (true) when it was started.</summary>
+    public Action<string, bool>? Journal { get; init; }
+
+    public async Task<KlippyState> LookAsync(CancellationToken cancel)
+    {
+        try
+        {
+            return await LookOnceAsync(cancel);
+        }
+        catch (FlashException gone)
+        {
+            return new(KlippyActivity.Unknown) { Refusal = gone };
+        }
+        catch (MoonrakerException refused)
+        {
+            return new(KlippyActivity.Unknown) { Refusal = Faults.PrinterUnknown(refused.Message) };
+        }
+    }
+
+    public async Task StopAsync(CancellationToken cancel)
+    {
+        var service = await ServiceAsync(cancel);
+        Journal?.Invoke(service, false);
+        if ((await moonraker.CallAsync("server.info", cancel: cancel)).Word("klippy_state") == "ready")
+            await moonraker.TryCallAsync("printer.gcode.script", new() { ["script"] = "TURN_OFF_HEATERS" });
+        var begin = time.GetTimestamp();
+        var why = "";
+        for (var asked = false; ;)
+        {
+            var change = moonraker.NextChange;
+            try
+            {
+                if (!asked)
+                    await moonraker.CallAsync("machine.services.stop", new() { ["service"] = service }, cancel);
+                asked = true;
+                // "ok" says that it was asked for: the truth is that Klipper is gone and its service inactive.
+                if (!(await moonraker.CallAsync("server.info", cancel: cancel)).Flag("klippy_connected") && await IsActiveAsync(service, cancel) != true)
+                    return;
+                why = $"its service {service} is still running";
+            }
+            catch (MoonrakerException refused)
+            {
+                throw Faults.KlipperWouldNotStop(refused.Message);
+            }
+            catch (FlashException gone)
+            {
+                (asked, why) = (false, gone.Cause);
+            }
+            if (time.GetElapsedTime(begin) > StopLimit)
+                throw Faults.KlipperWouldNotStop($"{StopLimit.TotalSeconds:0} s later {why}");
+            await change.WaitUpToAsync(Poll, time, cancel);
+        }
+    }
+
+    public async Task<KlippyState> StartAsync()
+    {
+        var begin = time.GetTimestamp();
+        string? service = null;
+        var (isAsked, restarts, lost) = (false, 0, (FlashException?)null);
+        while (true)
+        {
+            var change = moonraker.NextChange;
+            try
+            {
+                service ??= await ServiceAsync(CancellationToken.None);
+                if (!isAsked)
+                    await moonraker.CallAsync("machine.services.start", new() { ["service"] = service });
+                (isAsked, lost) = (true, null);
+                var state = (await moonraker.CallAsync("server.info")).Word("klippy_state");
+                if (state is "ready" or "error" or "shutdown")
+                {
+                    var message = (await moonraker.CallAsync("printer.info")).Word("state_message") ?? "";
+                    // A board that shut down when Klipper left it has to be told to start over (facts: life cycle).
+                    if (state != "ready" && message.Contains("shutdown", StringComparison.OrdinalIgnoreCase) && restarts++ == 0)
+                    {
+                        await moonraker.CallAsync("printer.firmware_restart");
+                        continue;
+                    }
+                    Journal?.Invoke(service, true);
+                    return state == "ready" ? new(KlippyActivity.Ready, await StrangersAsync()) : new(state == "error" ? KlippyActivity.Error : KlippyActivity.Shutdown, message);
+                }
+            }
+            catch (MoonrakerException refused) when (!isAsked)
+            {
+                throw Faults.KlipperNotStarted(refused.Message);
+            }
+            catch (MoonrakerException)
+            {
+                // It connects just now: asked again.
+            }
+            catch (FlashException gone)
+            {
+                (isAsked, lost) = (false, gone);
+                if (time.GetElapsedTime(begin) > GoneLimit)
+                    throw Faults.KlipperNotStarted($"{gone.Cause} It is started as soon as Moonraker is back");
+            }
+            if (time.GetElapsedTime(begin) > StartLimit)
+            {
+                if (isAsked && lost is null)
+                    Journal?.Invoke(service!, true);
+                return new(KlippyActivity.Error, $"it is still looking for its boards after {StartLimit.TotalSeconds:0} s");
+            }
+            await change.WaitUpToAsync(Poll, time, CancellationToken.None);
+        }
+    }
+
+    /// <summary>What Klipper says of itself and of its boards: versions by the name of their <c>[mcu]</c> section.</summary>
+    /// <exception cref="FlashException">Moonraker is gone.</exception>
+    /// <exception cref="MoonrakerException">Klipper cannot be asked.</exception>
+    public async Task<KlippyVersions> VersionsAsync()
+    {
+        var info = await moonraker.CallAsync("printer.info");
+        var boards = new Dictionary<string, string?>(StringComparer.Ordinal);
+        var names = (await moonraker.CallAsync("printer.objects.list")).Items("objects").Where(name => name.ValueKind == JsonValueKind.String).Select(name => name.GetString()!)
+            .Where(name => name == "mcu" || name.StartsWith("mcu ", StringComparison.Ordinal)).ToList();
+        if (names.Count > 0)
+        {
+            var status = await QueryAsync(names.ToDictionary(name => name, _ => (string[])["mcu_version"]));
+            foreach (var name in names)
+                boards[name] = status.Word(name, "mcu_version");
+        }
+        return new(info.Word("software_version") ?? "?", info.Word("state") ?? "", info.Word("state_message") ?? "", boards);
+    }
+
+    private async Task<KlippyState> LookOnceAsync(CancellationToken cancel)
+    {
+        if (await UpdateAsync(cancel) is { } update)
+            return new(KlippyActivity.Busy) { Refusal = Faults.UpdateRuns(update) };
+        var begin = time.GetTimestamp();
+        while (true)
+        {
+            var change = moonraker.NextChange;
+            var info = await moonraker.CallAsync("server.info", cancel: cancel);
+            var state = info.Word("klippy_state");
+            if (!info.Flag("klippy_connected") || state is null or "disconnected")
+            {
+                return await IsActiveAsync(await ServiceAsync(cancel), cancel) == true
+                    ? new(KlippyActivity.Error, "Klipper is starting") : new(KlippyActivity.Stopped);
+            }
+            if (state != "ready")
+                return new(state == "shutdown" ? KlippyActivity.Shutdown : KlippyActivity.Error, (await moonraker.CallAsync("printer.info", cancel: cancel)).Word("state_message") ?? state);
+            var (busy, isCommand) = await BusyAsync(cancel);
+            if (busy is null || !isCommand || time.GetElapsedTime(begin) > CommandLimit)
+                return busy ?? await HeatersAsync(cancel) ?? new(KlippyActivity.Ready);
+            await change.WaitUpToAsync(Poll, time, cancel);
+        }
+    }
+
+    /// <summary>Printing, paused, or some other command at work.</summary>
+    private async Task<(KlippyState? Busy, bool IsCommand)> BusyAsync(CancellationToken cancel)
+    {
+        var status = await QueryAsync(new() { ["print_stats"] = ["state", "filename"], ["idle_timeout"] = ["state"] }, cancel);
+        var (print, idle) = (status.Word("print_stats", "state"), status.Word("idle_timeout", "state"));
+        if (print is null && idle is null)
+            return (new(KlippyActivity.Unknown) { Refusal = Faults.PrinterUnknown("Klipper tells neither print_stats nor idle_timeout") }, false);
+        if (print is "printing" or "paused")
+            return (new(KlippyActivity.Busy, $"{print} {Text.Clean(status.Word("print_stats", "filename") ?? "")}".TrimEnd()), false);
+        return idle == "Printing" ? (new(KlippyActivity.Busy, "it moves, or a command runs"), true) : (null, false);
+    }
+
+    private async Task<KlippyState?> HeatersAsync(CancellationToken cancel)
+    {
+        if (AllowsHot)
+            return null;
+        var names = (await QueryAsync(new() { ["heaters"] = ["available_heaters"] }, cancel)).Items("heaters", "available_heaters")
+            .Where(name => name.ValueKind == JsonValueKind.String).Select(name => name.GetString()!).ToList();
+        if (names.Count == 0)
+            return null;
+        var status = await QueryAsync(names.ToDictionary(name => name, _ => (string[])["temperature"]), cancel);
+        var hot = names.Select(name => (name, Degrees: status.Number(name, "temperature"))).Where(heater => heater.Degrees is not < Cool).ToList();
+        if (hot.Count == 0)
+            return null;
+        if (hot.FirstOrDefault(heater => heater.Degrees is null) is { name: not null } unknown)
+            return new(KlippyActivity.Unknown) { Refusal = Faults.PrinterUnknown($"the temperature of {unknown.name} is not told") };
+        return new(KlippyActivity.Busy) { Refusal = Faults.HeatersHot(string.Join(", ", hot.Select(heater => $"{heater.name} is at {heater.Degrees:0} °C"))) };
+    }
+
+    /// <summary>What update_manager is at work on; null for nothing, or where there is none.</summary>
+    public async Task<string?> UpdateAsync(CancellationToken cancel = default)
+    {
+        try
+        {
+            var status = await moonraker.CallAsync("machine.update.status", new() { ["refresh"] = false }, cancel);
+            return status.Flag("busy") ? "its programs" : null;
+        }
+        catch (MoonrakerException missing) when (missing.Code == MoonrakerException.NoSuchMethod)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Boards whose version is not Klipper's, in words; empty when there is none.</summary>
+    private async Task<string> StrangersAsync()
+    {
+        try
+        {
+            var versions = await VersionsAsync();
+            var others = versions.Boards.Where(board => board.Value is { } version && version != versions.Host).ToList();
+            return others.Count == 0 ? "" : $"Klipper is {versions.Host}; {string.Join(", ", others.Select(board => $"{board.Key} runs {board.Value}"))}.";
+        }
+        catch (Exception fault) when (fault is FlashException or MoonrakerException)
+        {
+            return "";   // it is ready; what its boards run is asked again by whoever wants to know
+        }
+    }
+
+    private Task<string> ServiceAsync(CancellationToken cancel) => ServiceAsync(moonraker, cancel);
+
+    /// <summary>The unit's real name: <c>klipper</c>, <c>klipper-1</c>, ...</summary>
+    private static async Task<string> ServiceAsync(MoonrakerConnection moonraker, CancellationToken cancel) =>
+        (await moonraker.CallAsync("machine.system_info", cancel: cancel)).Word("system_info", "instance_ids", "klipper") ?? "klipper";
+
+    /// <summary>Null where Moonraker does not know.</summary>
+    private async Task<bool?> IsActiveAsync(string service, CancellationToken cancel) =>
+        (await moonraker.CallAsync("machine.system_info", cancel: cancel)).Word("system_info", "service_state", service, "active_state") is { } state
+            ? state is "active" or "activating" or "deactivating" or "reloading" : null;
+
+    private async Task<JsonElement> QueryAsync(Dictionary<string, string[]> objects, CancellationToken cancel = default)
+    {
+        var asked = new System.Text.Json.Nodes.JsonObject();
+        foreach (var (name, fields) in objects)
+            asked[name] = new System.Text.Json.Nodes.JsonArray([.. fields.Select(field => System.Text.Json.Nodes.JsonValue.Create(field))]);
+        return (await moonraker.CallAsync("printer.objects.query", new() { ["objects"] = asked }, cancel)).At("status") ?? default;
+    }
+}
+
+/// <param name="Host">Klipper's own version.</param>
+/// <param name="State"><c>ready</c>, <c>error</c>, <c>shutdown</c>, <c>startup</c>.</param>
+/// <param name="Message">Its words for it.</param>
+/// <param name="Boards">By <c>mcu</c> or <c>mcu NAME</c>; null where the board could not be asked.</param>
+internal sealed record KlippyVersions(string Host, string State, string Message, IReadOnlyDictionary<string, string?> Boards);

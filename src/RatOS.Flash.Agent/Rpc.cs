@@ -1,0 +1,133 @@
+using System.Buffers;
+using System.Diagnostics.CodeAnalysis;
+using System.IO.Pipelines;
+using System.Net.WebSockets;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+using StreamJsonRpc;
+using StreamJsonRpc.Protocol;
+
+namespace RatOS.Flash.Agent;
+
+/// <summary>
+/// One JSON-RPC conversation in Moonraker's dialect, with Moonraker itself or over our own socket: named parameters only, no cancel requests, and nothing
+/// that the other side says about unknown methods ends it. Calls come in on the context it was made on, in their order.
+/// </summary>
+internal sealed class Rpc : JsonRpc
+{
+    public Rpc(IJsonRpcMessageHandler handler)
+        : base(handler)
+    {
+        // Moonraker answers what it does not know with errors that nobody asked for.
+        CancellationStrategy = null;
+        ActivityTracingStrategy = null;
+        SynchronizationContext = SynchronizationContext.Current;
+        TraceSource.Listeners.Clear();
+    }
+
+    /// <summary>Calls a method with named arguments; null sends none. The answer may be of any kind.</summary>
+    public Task<JsonElement> CallAsync(string method, Dictionary<string, object?>? arguments) =>
+        InvokeWithParameterObjectAsync<JsonElement>(method, (IReadOnlyDictionary<string, object?>?)arguments, argumentDeclaredTypes: null, CancellationToken.None);
+
+    /// <summary>Offers every method of a contract; one that takes the arguments as they came, whether named or not.</summary>
+    public void Offer<T>(T target)
+        where T : PolyType.IShapeable<T> =>
+        AddLocalRpcTarget(RpcTargetMetadata.FromShape<T>(), target!, new JsonRpcTargetOptions { UseSingleObjectParameterDeserialization = true });
+
+    /// <summary>The far side's error, as it said it.</summary>
+    public static MoonrakerException ErrorOf(RemoteRpcException error) => new(
+        error.ErrorCode is { } code ? (int)code : 0, Text.Clean(error.Message));
+
+    protected override Type? GetErrorDetailsDataType(JsonRpcError error) => typeof(JsonElement);
+
+    protected override JsonRpcError.ErrorDetail CreateErrorDetails(JsonRpcRequest request, Exception exception) =>
+        new() { Code = JsonRpcErrorCode.InvocationError, Message = exception.Message };
+
+    [UnconditionalSuppressMessage("Trimming", "IL2026", Justification = "Every type that goes over the line is in WireJson.")]
+    [UnconditionalSuppressMessage("AOT", "IL3050", Justification = "Every type that goes over the line is in WireJson.")]
+    private static SystemTextJsonFormatter Formatter() => new() { JsonSerializerOptions = { TypeInfoResolver = WireJson.Default } };
+
+    /// <summary>Moonraker answers failing notifications with an error that names no request; StreamJsonRpc would end the conversation for it.</summary>
+    private static bool IsOrphan(JsonRpcMessage? message)
+    {
+        if (message is not JsonRpcError { RequestId: var id } || !(id.IsEmpty || id.IsNull))
+            return false;
+        (message as IJsonRpcMessageBufferManager)?.DeserializationComplete(message);
+        return true;
+    }
+
+    /// <summary>Messages that end with the byte 03, as on Moonraker's unix socket.</summary>
+    /// <exception cref="InvalidDataException">The far side sends a message without end.</exception>
+    internal sealed class EtxHandler(Stream stream) : PipeMessageHandler(PipeWriter.Create(stream), PipeReader.Create(stream), Formatter())
+    {
+        private const byte Etx = 3;
+        private const int Limit = 20 * 1024 * 1024;   // Moonraker's own
+
+        protected override void Write(JsonRpcMessage content, CancellationToken cancellationToken)
+        {
+            Formatter.Serialize(Writer!, content);
+            Writer!.Write([Etx]);
+        }
+
+        protected override async ValueTask<JsonRpcMessage?> ReadCoreAsync(CancellationToken cancellationToken)
+        {
+            while (true)
+            {
+                var read = await Reader!.ReadAsync(cancellationToken);
+                if (read.Buffer.PositionOf(Etx) is { } end)
+                {
+                    try
+                    {
+                        var message = Formatter.Deserialize(read.Buffer.Slice(0, end));
+                        if (!IsOrphan(message))
+                            return message;
+                    }
+                    finally
+                    {
+                        Reader.AdvanceTo(read.Buffer.GetPosition(1, end));
+                    }
+                    continue;
+                }
+                if (read.IsCompleted)
+                    return null;
+                if (read.Buffer.Length > Limit)
+                    throw new InvalidDataException($"a message of more than {Limit} bytes");
+                Reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+            }
+        }
+    }
+
+    internal sealed class SocketHandler(WebSocket socket) : WebSocketMessageHandler(socket, Formatter())
+    {
+        protected override async ValueTask<JsonRpcMessage?> ReadCoreAsync(CancellationToken cancellationToken)
+        {
+            while (true)
+            {
+                var message = await base.ReadCoreAsync(cancellationToken);
+                if (!IsOrphan(message))
+                    return message;
+            }
+        }
+    }
+}
+
+/// <summary>An error that Moonraker answered with: its code (HTTP's or JSON-RPC's) and its words.</summary>
+internal sealed class MoonrakerException(int code, string text) : Exception(text)
+{
+    public const int NoSuchMethod = -32601;
+
+    public int Code { get; } = code;
+}
+
+/// <summary>What goes over the line: arguments as values, answers as whatever they are.</summary>
+[JsonSerializable(typeof(Dictionary<string, object?>))]
+[JsonSerializable(typeof(JsonElement))]
+[JsonSerializable(typeof(JsonObject))]
+[JsonSerializable(typeof(string))]
+[JsonSerializable(typeof(string[]))]
+[JsonSerializable(typeof(bool))]
+[JsonSerializable(typeof(int))]
+[JsonSerializable(typeof(long))]
+[JsonSerializable(typeof(double))]
+internal sealed partial class WireJson : JsonSerializerContext;

@@ -1,0 +1,205 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using RatOS.Flash.Firmware;
+
+namespace RatOS.Flash.Agent;
+
+/// <summary>
+/// What goes to programs: lines of <c>--json</c>, answers of the agent, its events and its journal are made of the same shapes. Names and values are part of the
+/// product: new ones may come, none changes or goes (README, "For programs").
+/// </summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(JsonPlan))]
+[JsonSerializable(typeof(JsonFinding))]
+[JsonSerializable(typeof(JsonBus))]
+[JsonSerializable(typeof(JsonBoard))]
+[JsonSerializable(typeof(JsonFirmware))]
+[JsonSerializable(typeof(JsonScenario))]
+[JsonSerializable(typeof(JsonStep))]
+[JsonSerializable(typeof(JsonResult))]
+[JsonSerializable(typeof(JsonFault))]
+[JsonSerializable(typeof(JsonMessage))]
+[JsonSerializable(typeof(JsonJob))]
+[JsonSerializable(typeof(JsonJob[]))]
+[JsonSerializable(typeof(JsonHeader))]
+[JsonSerializable(typeof(JsonService))]
+[JsonSerializable(typeof(JsonAnswer))]
+internal sealed partial class Wire : JsonSerializerContext
+{
+    // Lines are read by people too: no \u0027 for an apostrophe. Nothing of it ends in a web page unescaped.
+    public static readonly Wire Shapes = new(new JsonSerializerOptions(Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+
+    /// <summary>An enumeration's value as programs see it: <c>in-bootloader-without-firmware</c>.</summary>
+    public static string Name<T>(T value)
+        where T : struct, Enum => JsonNamingPolicy.KebabCaseLower.ConvertName(value.ToString());
+
+    /// <summary>And back; a value of a newer version is the given one.</summary>
+    public static T Value<T>(string name, T unknown)
+        where T : struct, Enum => Enum.TryParse<T>(name.Replace("-", "", StringComparison.Ordinal), ignoreCase: true, out var value) ? value : unknown;
+
+    public static string? Hex(uint? address) => address is { } value ? $"0x{value:x8}" : null;
+}
+
+internal sealed record JsonFinding(string Event, string Severity, string Code, string Text, string Remedy)
+{
+    public static JsonFinding Of(Finding finding) => new("finding", Wire.Name(finding.Severity), finding.Code, finding.Text, finding.Remedy);
+}
+
+/// <param name="Id">Of its kind in the catalogue.</param>
+/// <param name="Start">Application start as hex text.</param>
+/// <param name="Description">The kind in words.</param>
+/// <param name="Route">The road in words; null where there is none.</param>
+internal sealed record JsonPlan(
+    string Event, string Board, string Id, string? Mcu, string? Port, string? Node, string Entry, string? Bootloader, string? Running, string? Version,
+    int? Size, string? Sha256, string? Start, bool Blocked, JsonFinding[] Findings, string Description, string? Route)
+{
+    public static JsonPlan Of(BoardPlan board)
+    {
+        var image = board.Request.Image;
+        return new(
+            "plan", board.Name, board.Board.Id, board.Board.McuName, board.Device?.Port, board.Device?.Node, Wire.Name(board.Entry),
+            board.Bootloader is { } kind ? Wire.Name(kind) : null, board.RunningVersion, image?.Version, image?.Bytes.Length, image?.Sha256,
+            Wire.Hex(board.Board.ApplicationStart), board.IsBlocked, [.. board.Findings.Select(JsonFinding.Of)], board.Board.DisplayName,
+            board.Entry == FlashEntry.None ? null : board.Route);
+    }
+
+    /// <summary>A person has to agree: there is a warning that is not merely about what the person will be asked to do.</summary>
+    [JsonIgnore]
+    public bool NeedsConsent => !Blocked && Findings.Any(finding => finding is { Severity: "warning", Code: not "needs-bootloader-by-hand" });
+}
+
+internal sealed record JsonBoard(
+    string Event, string? Id, string? Board, string Description, string? Mcu, string? Port, string State, string? Running, string? Host)
+{
+    public JsonBoard(string? board, string? id, string description, string? mcu, string? port, string state, string? running, string? host)
+        : this("board", id, board, description, mcu, port, state, running, host)
+    {
+    }
+}
+
+internal sealed record JsonFirmware(
+    string Event, string File, string Container, string App, string Version, string Mcu, string? Start, string? InitialStack, string? ResetVector, int Size,
+    string Sha256, string BuildVersions, IReadOnlyDictionary<string, string> Config, int Commands, int Responses, FaultReport? Fault)
+{
+    public static JsonFirmware Of(string file, FirmwareImage image, uint? start, FlashException? misfit) => new(
+        "firmware", file, Wire.Name(image.Container), image.Dictionary.App, image.Version, image.Mcu, Wire.Hex(start),
+        image.IsHostProcess ? null : Wire.Hex(image.InitialStack), image.IsHostProcess ? null : Wire.Hex(image.ResetVector), image.Bytes.Length, image.Sha256,
+        image.Dictionary.BuildVersions, image.Dictionary.Config, image.Dictionary.Commands.Count, image.Dictionary.Responses.Count,
+        misfit is null ? null : FaultReport.Of(misfit));
+}
+
+internal sealed record JsonBus(string Event, string Kind, string? Board, string? Port, string? State, string Text);
+
+internal sealed record JsonScenario(string Event, string Name, string Description);
+
+internal sealed record JsonStep(
+    string Event, int Seq, double At, string? Board, string Phase, string Kind, string Message, long? Done, long? Total, JsonReport? Report)
+{
+    public static JsonStep Of(FlashEvent step) => new(
+        step.Kind == FlashEventKind.Verdict ? "verdict" : "step", step.Sequence, Math.Round(step.At.TotalSeconds, 6), step.Board, Wire.Name(step.Phase), Wire.Name(step.Kind),
+        step.Message, step.Total > 0 ? step.Done : null, step.Total > 0 ? step.Total : null, step.Report is { } report ? JsonReport.Of(report) : null);
+
+    public FlashEvent ToEvent() => new(
+        Seq, TimeSpan.FromSeconds(At), Board, Wire.Value(Phase, FlashPhase.Plan), Wire.Value(Kind, FlashEventKind.Note), Message, Done ?? 0, Total ?? 0, Report?.ToReport());
+}
+
+internal sealed record JsonReport(
+    string Board, bool Ok, bool Refused, string Condition, FaultReport? Fault, string? OldVersion, string? NewVersion, int Size, string? Sha256, string? Route,
+    double Elapsed, string[] Notes)
+{
+    public static JsonReport Of(BoardReport report) => new(
+        report.Board, report.Ok, report.Refused, Wire.Name(report.Condition), report.Fault, report.OldVersion, report.NewVersion, report.Size, report.Sha256, report.Route,
+        Math.Round(report.Elapsed.TotalSeconds, 6), [.. report.Notes]);
+
+    public BoardReport ToReport() => new()
+    {
+        Board = Board,
+        Condition = Wire.Value(Condition, BoardCondition.Unconfirmed),
+        Fault = Fault,
+        Refused = Refused,
+        OldVersion = OldVersion,
+        NewVersion = NewVersion,
+        Size = Size,
+        Sha256 = Sha256,
+        Route = Route,
+        Elapsed = TimeSpan.FromSeconds(Elapsed),
+        Notes = [.. Notes],
+    };
+}
+
+internal sealed record JsonResult(string Event, bool Ok, int Exit, double Elapsed, JsonReport[] Boards, FaultReport? Klippy)
+{
+    public static JsonResult Of(FlashReport report) => new(
+        "result", report.Ok, ExitCode.Of(report), Math.Round(report.Elapsed.TotalSeconds, 6), [.. report.Boards.Select(JsonReport.Of)], report.Klippy);
+
+    public FlashReport ToReport() => new([.. Boards.Select(board => board.ToReport())], Klippy, TimeSpan.FromSeconds(Elapsed));
+}
+
+internal sealed record JsonFault(string Event, string Code, string Cause, string Remedy);
+
+internal sealed record JsonMessage(string Event, string Text);
+
+/// <summary>The first line of a journal: what was asked for.</summary>
+/// <param name="By">Who asked: <c>macro</c>, <c>request</c>, <c>command-line</c>, <c>prompt</c>, <c>update</c>.</param>
+/// <param name="Created">UTC, ISO 8601.</param>
+/// <param name="Images">By board, the SHA-256 of what is to be written.</param>
+internal sealed record JsonHeader(string Event, string Job, string By, string Created, string[] Boards, Dictionary<string, string> Images, string Version);
+
+/// <summary>A journal's line about Klipper's service: <c>stopping</c> is written before it is stopped by us, <c>started</c> when it runs again.</summary>
+internal sealed record JsonService(string Event, string Service, string State);
+
+/// <summary>A job as it stands.</summary>
+/// <param name="State"><c>queued</c>, <c>waiting</c> (for an idle printer), <c>running</c>, <c>done</c>.</param>
+/// <param name="Ok">Null until it is done.</param>
+/// <param name="Klippy">Why Klipper could not be started again; null when it could.</param>
+internal sealed record JsonJob(string Job, string State, bool? Ok, string By, string Created, double Elapsed, JsonJobBoard[] Boards, FaultReport? Klippy)
+{
+    /// <summary><c>job</c> in a line of <c>--json</c>.</summary>
+    public string? Event { get; init; }
+}
+
+/// <param name="Percent">Of the phase, 0 to 100; null where it has no measure.</param>
+/// <param name="Condition">What the board is; null until there is a verdict.</param>
+internal sealed record JsonJobBoard(
+    string Board, string Phase, int? Percent, string Message, bool? Ok, string? Condition, FaultReport? Fault, string? OldVersion, string? NewVersion);
+
+/// <summary>What every door answers; never null, never an error of JSON-RPC.</summary>
+/// <param name="Ok">It was done as asked.</param>
+/// <param name="Error">Why not.</param>
+/// <param name="Job">The job that the request made or joined.</param>
+/// <param name="Joined">The job was there already.</param>
+internal sealed record JsonAnswer(bool Ok)
+{
+    public FaultReport? Error { get; init; }
+
+    public string? Job { get; init; }
+
+    public bool? Joined { get; init; }
+
+    /// <summary>With <c>job</c>, <c>history</c> and <c>status</c>: newest last.</summary>
+    public JsonJob[]? Jobs { get; init; }
+
+    /// <summary>With <c>follow</c>: how the job ended.</summary>
+    public JsonResult? Result { get; init; }
+
+    public JsonPlan[]? Plan { get; init; }
+
+    public JsonFinding[]? Findings { get; init; }
+
+    public JsonBoard[]? Boards { get; init; }
+
+    /// <summary>With <c>status</c>: the agent's version.</summary>
+    public string? Version { get; init; }
+
+    /// <summary>With <c>status</c>: what Klipper does, and its own words for it.</summary>
+    public string? Klippy { get; init; }
+
+    /// <inheritdoc cref="Klippy"/>
+    public string? Message { get; init; }
+
+    /// <summary>With <c>status</c>: remote methods that belong to another program.</summary>
+    public string[]? Taken { get; init; }
+
+    public static JsonAnswer Of(FlashException fault) => new(false) { Error = FaultReport.Of(fault) };
+}
