@@ -105,6 +105,11 @@ internal sealed class KlipperProgram(VirtualFirmware firmware, VirtualChip chip,
     /// <summary>Something other than a command stops the firmware.</summary>
     public void Stop(string reason) => Shutdown(reason);
 
+    public bool IsShutdown => _isShutdown;
+
+    /// <summary>As after a reset, for a host that resets it in no time.</summary>
+    public void Revive() => _isShutdown = false;
+
     /// <summary>Runs the commands of a block.</summary>
     private void Run(ReadOnlySpan<byte> block)
     {

@@ -6,7 +6,7 @@ namespace RatOS.Flash.Virtual;
 /// Klipper's host process of the virtual printer: it holds the boards' ports, prints, stops and starts. It connects once: a board that comes back later
 /// does not make it ready, and one that leaves shuts it down, until it is started anew.
 /// </summary>
-public sealed class VirtualKlippy(VirtualPrinter printer) : IKlippy
+public sealed partial class VirtualKlippy(VirtualPrinter printer) : IKlippy
 {
     private static readonly TimeSpan StopTime = TimeSpan.FromSeconds(0.6);
     private static readonly TimeSpan StartTime = TimeSpan.FromSeconds(2.5);
@@ -42,6 +42,7 @@ public sealed class VirtualKlippy(VirtualPrinter printer) : IKlippy
         IsRunning = false;
         _starts++;
         Stops++;
+        Leave(KlippyMoment.Stopped);
     }
 
     public async Task<KlippyState> StartAsync()
@@ -64,28 +65,38 @@ public sealed class VirtualKlippy(VirtualPrinter printer) : IKlippy
     {
         var start = ++_starts;
         (IsRunning, _state) = (true, new(KlippyActivity.Error, "Printer is not ready: the klippy host software is attempting to connect"));
-        await Task.Delay(StartTime, printer.Time);
+        Begin();
+        await Task.Delay(ListenTime, printer.Time);
+        if (start == _starts)
+            Listen();
+        await Task.Delay(StartTime - ListenTime, printer.Time);
         for (var tries = 0; start == _starts; tries++)
         {
             Settle();
-            if (_state.Activity == KlippyActivity.Ready || tries == Retries)
+            if (!_isMissingBoards || tries == Retries)
+            {
+                Settled();
                 return;
+            }
             await Task.Delay(Retry, printer.Time);
         }
     }
 
     /// <summary>Ready with all of its boards, in error without.</summary>
-    internal void Settle()
+    private void Settle()
     {
         var missing = printer.Boards.Where(board => board.State != BoardState.Klipper || !printer.IsListed(board)).Select(board => board.Name).ToList();
         printer.AssignByKlippy();
-        _state = missing.Count == 0 ? new(KlippyActivity.Ready) : new(KlippyActivity.Error, $"mcu '{string.Join("', '", missing)}': Unable to connect");
+        Identify();
+        _isMissingBoards = missing.Count > 0;
+        var error = _isMissingBoards ? $"mcu '{string.Join("', '", missing)}': Unable to connect" : Refusal();
+        _state = error is null ? new(KlippyActivity.Ready) : new(KlippyActivity.Error, error);
     }
 
     /// <summary>A board left.</summary>
     internal void Lost(VirtualBoard board)
     {
         if (IsRunning && _state.Activity == KlippyActivity.Ready)
-            _state = new(KlippyActivity.Shutdown, $"Lost communication with MCU '{board.Name}'");
+            LoseLater(board);
     }
 }

@@ -352,7 +352,7 @@ public sealed partial class VirtualPrinter : IHardware
         }
         _returnsLate = false;
         Changed();
-        Klippy.Settle();
+        Klippy.SettleNow();
     }
 
     /// <summary>What another computer can import: each board that is on USB now. Strangers are only listed, and have no function.</summary>

@@ -376,6 +376,9 @@ public static class Faults
     public static FlashException UsbIpPort(int port, string why) => new(
         "usbip-port", $"The virtual printer cannot be served on TCP port {port}: {why}.", "Name another port with --usbip, or stop the program that has this one.");
 
+    public static FlashException MoonrakerSocket(string where, string why) => new(
+        "moonraker-socket", $"The virtual Moonraker cannot listen at {where}: {why}.", "Name another place for it, or stop the program that has this one.");
+
     public static FlashException VhciMissing(string folder) => new(
         "vhci-missing", $"This computer has no virtual USB host controller: {folder} is not there.",
         "Load it with `sudo modprobe vhci-hcd` and start again, or leave --attach out.");
