@@ -41,7 +41,7 @@ internal sealed partial record FlashNeed(string Host, IReadOnlyDictionary<string
     /// <summary>Without what differs between two builds of the same: -dirty, date and host (facts: versions).</summary>
     private static string Core(string version) => Dirty().Replace(version, "");
 
-    [GeneratedRegex(@"-dirty(-\d{8}_\d{6}-.*)?$", RegexOptions.None, matchTimeoutMilliseconds: 100)]
+    [GeneratedRegex(@"-dirty(-\d{8}_\d{6}-.*)?$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
     private static partial Regex Dirty();
 }
 

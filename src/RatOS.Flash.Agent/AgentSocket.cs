@@ -20,7 +20,8 @@ internal sealed class AgentSocket : IDisposable
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
             File.Delete(path);
             _listener.Bind(new UnixDomainSocketEndPoint(path));
-            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+            if (!OperatingSystem.IsWindows())
+                File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
             _listener.Listen();
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or SocketException or ArgumentException)

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using RatOS.Flash.Boards;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Klipper;

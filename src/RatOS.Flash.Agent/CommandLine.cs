@@ -44,6 +44,13 @@ internal static class CommandLine
         Recursive = true,
     };
 
+    private static readonly Option<DirectoryInfo?> Data = new("--data")
+    {
+        Description = "The printer's folder, by which its agent is found (default: ~/printer_data)",
+        HelpName = "DIR",
+        Recursive = true,
+    };
+
     private static readonly Option<bool> Json = new("--json") { Description = "One JSON object a line instead of text", Recursive = true };
 
     private static readonly Option<bool> Verbose = new("--verbose", "-v") { Description = "Log to standard error as well", Recursive = true };
@@ -61,13 +68,6 @@ internal static class CommandLine
         HelpName = "FILE",
     };
 
-    private static readonly Dictionary<string, BootloaderKind> Bootloaders = new(StringComparer.Ordinal)
-    {
-        ["katapult"] = BootloaderKind.Katapult,
-        ["dfu"] = BootloaderKind.DfuSe,
-        ["stm32-uart"] = BootloaderKind.Stm32Uart,
-    };
-
     private static readonly Option<DirectoryInfo?> Pty = new("--pty")
     {
         Description = "Offer each board's serial line as a pseudo terminal DIR/BOARD to other programs, until Ctrl-C",
@@ -83,8 +83,8 @@ internal static class CommandLine
     private static readonly Option<string?> Bootloader = new Option<string?>("--bootloader")
     {
         Description = "The bootloader that the board has; stm32-uart: its ROM waits on the wire at --port (BOOT0 set, then reset)",
-        HelpName = string.Join('|', Bootloaders.Keys),
-    }.AcceptOnlyFromAmong([.. Bootloaders.Keys]);
+        HelpName = string.Join('|', Arguments.Bootloaders.Keys),
+    }.AcceptOnlyFromAmong([.. Arguments.Bootloaders.Keys]);
 
     private static readonly Option<string?> Uuid = new("--uuid")
     {
@@ -102,6 +102,8 @@ internal static class CommandLine
 
     private static readonly Option<bool> NoKlipper = new("--no-klipper") { Description = "Leave Klipper alone: nobody uses the board's port" };
 
+    private static readonly Option<bool> Hot = new("--hot") { Description = "Flash although heaters are hot: their fans stop meanwhile" };
+
     private static readonly Option<bool> Yes = new("--yes", "-y") { Description = "Flash despite warnings, without asking" };
 
     private static readonly Option<int?> UsbIp = new("--usbip")
@@ -117,6 +119,23 @@ internal static class CommandLine
             },
         },
     };
+
+    private static readonly Option<int> MoonrakerPort = new("--moonraker")
+    {
+        Description = "TCP port of the virtual printer's Moonraker on 127.0.0.1; 0 takes any",
+        HelpName = "PORT",
+        DefaultValueFactory = static _ => 7125,
+        Validators =
+        {
+            static given =>
+            {
+                if (given.Tokens is not [{ Value: var text }] || !ushort.TryParse(text, out _))
+                    given.AddError("--moonraker takes a TCP port, 0 to 65535.");
+            },
+        },
+    };
+
+    private static readonly Option<bool> NoAgent = new("--no-agent") { Description = "The virtual printer without an agent, for one that is run by hand" };
 
     private static readonly Option<bool> Attach = new("--attach") { Description = "With --usbip: plug the boards into this computer's own kernel (vhci-hcd), as root" };
 
@@ -152,11 +171,11 @@ internal static class CommandLine
     {
         var root = new RootCommand("Flashes the firmware of a Klipper printer's boards, proves it, and tells the truth.")
         {
-            Virtual, Scenario, Folder, Pace, Seed, Json, Verbose, Log,
+            Virtual, Scenario, Folder, Data, Pace, Seed, Json, Verbose, Log,
         };
 
-        var flash = new Command("flash", "Write firmware to boards, read it back, and prove that it runs") { Boards, Firmware, Port, Uuid, Bootloader, NoKlipper, Yes };
-        flash.SetAction(parsed => Run(parsed, verbs => verbs.FlashAsync(Ask(parsed), parsed.GetValue(NoKlipper), parsed.GetValue(Yes))));
+        var flash = new Command("flash", "Write firmware to boards, read it back, and prove that it runs") { Boards, Firmware, Port, Uuid, Bootloader, NoKlipper, Hot, Yes };
+        flash.SetAction(parsed => Run(parsed, verbs => verbs.FlashAsync(Ask(parsed), parsed.GetValue(NoKlipper))));
 
         var plan = new Command("plan", "Show what `flash` would do, without touching anything") { Boards, Firmware, Port, Uuid, Bootloader };
         plan.SetAction(parsed => Run(parsed, verbs => verbs.PlanAsync(Ask(parsed))));
@@ -169,48 +188,84 @@ internal static class CommandLine
         inspect.SetAction(parsed => Run(parsed, verbs => verbs.InspectAsync(parsed.GetValue(file)!)));
         var firmware = new Command("firmware", "Look into firmware files") { inspect };
 
+        var agent = new Command("agent", "Run as the printer's agent: plugs into Moonraker, until SIGTERM");
+        agent.SetAction(parsed => Run(parsed, verbs => verbs.AgentAsync(Settings.Read(DataOf(parsed).Settings))));
+        var status = new Command("status", "Show what the agent is doing");
+        status.SetAction(parsed => Run(parsed, verbs => verbs.StatusAsync()));
+        var watch = new Command("watch", "Show what the agent does as it happens, until Ctrl-C");
+        watch.SetAction(parsed => Run(parsed, verbs => verbs.WatchAsync()));
+        var history = new Command("history", "Show the last flashes");
+        history.SetAction(parsed => Run(parsed, verbs => verbs.HistoryAsync()));
+        var job = new Argument<string?>("JOB") { Description = "Which (default: all)", Arity = ArgumentArity.ZeroOrOne };
+        var cancel = new Command("cancel", "Cancel a flash, unless its write has begun") { job };
+        cancel.SetAction(parsed => Run(parsed, verbs => verbs.CancelAsync(parsed.GetValue(job))));
+
         var list = new Option<bool>("--list") { Description = "List the scenarios" };
         var reset = new Option<bool>("--reset") { Description = "Put the virtual printer back to its beginning" };
-        var virtualPrinter = new Command("virtual", "The printer made of memory") { list, reset, UsbIp, Attach, Pty };
+        var virtualPrinter = new Command("virtual", "The printer made of memory: runs it, with Moonraker, Klipper and agent, until Ctrl-C")
+        {
+            list, reset, MoonrakerPort, NoAgent, UsbIp, Attach, Pty,
+        };
         virtualPrinter.Validators.Add(given =>
         {
             if (given.GetValue(Attach) && given.GetResult(UsbIp) is null)
                 given.AddError("--attach needs --usbip PORT.");
         });
-        virtualPrinter.SetAction(parsed => Run(
-            parsed,
-            verbs => parsed.GetValue(UsbIp) is { } port ? verbs.ServeAsync(port, parsed.GetValue(Attach))
-                : parsed.GetValue(Pty) is { } folder ? verbs.VirtualPtyAsync(folder.FullName) : verbs.VirtualAsync(parsed.GetValue(reset)),
-            isVirtual: true));
+        virtualPrinter.SetAction(parsed =>
+        {
+            var (isList, isReset) = (parsed.GetValue(list), parsed.GetValue(reset));
+            return Run(
+                parsed,
+                verbs => isList ? verbs.ListScenariosAsync() : isReset ? verbs.ResetAsync()
+                    : parsed.GetValue(UsbIp) is { } port ? verbs.ServeAsync(port, parsed.GetValue(Attach))
+                    : parsed.GetValue(Pty) is { } folder ? verbs.VirtualPtyAsync(folder.FullName)
+                    : verbs.VirtualAsync(parsed.GetValue(MoonrakerPort), !parsed.GetValue(NoAgent)),
+                isVirtual: true, isLive: !isList && !isReset);
+        });
 
         root.Subcommands.Add(flash);
         root.Subcommands.Add(plan);
         root.Subcommands.Add(boards);
         root.Subcommands.Add(firmware);
+        root.Subcommands.Add(agent);
+        root.Subcommands.Add(status);
+        root.Subcommands.Add(watch);
+        root.Subcommands.Add(history);
+        root.Subcommands.Add(cancel);
         root.Subcommands.Add(virtualPrinter);
         return root;
     }
 
-    private static Asked Ask(ParseResult parsed) => new(
-        parsed.GetValue(Boards) ?? [], parsed.GetValue(Firmware), parsed.GetValue(Port), CanUuid.TryParse(parsed.GetValue(Uuid)),
-        parsed.GetValue(Bootloader) is { } kind ? Bootloaders[kind] : null);
+    private static Asked Ask(ParseResult parsed) => new([.. parsed.GetValue(Boards) ?? []])
+    {
+        Firmware = parsed.GetValue(Firmware) is { } file ? FirmwareFile.Read(file) : null,
+        Port = parsed.GetValue(Port),
+        Uuid = CanUuid.TryParse(parsed.GetValue(Uuid)),
+        Bootloader = parsed.GetValue(Bootloader) is { } kind ? Arguments.Bootloaders[kind] : null,
+        Force = parsed.GetValue(Yes),
+        Hot = parsed.GetValue(Hot),
+    };
 
-    private static int Run(ParseResult parsed, Func<Verbs, Task<int>> verb, bool isVirtual = false)
+    private static DataFolder DataOf(ParseResult parsed) => parsed.GetValue(Data) is { } folder ? new(folder.FullName) : DataFolder.Default;
+
+    private static int Run(ParseResult parsed, Func<Verbs, Task<int>> verb, bool isVirtual = false, bool isLive = false)
     {
         var json = parsed.GetValue(Json);
-        using var log = LogFile.Open(parsed.GetValue(Log)?.FullName, parsed.GetValue(Verbose));
+        var scenario = parsed.GetValue(Scenario);
+        var isOfMemory = isVirtual || parsed.GetValue(Virtual) || scenario is not null;
+        using var log = LogFile.Open(parsed.GetValue(Log)?.FullName ?? (isOfMemory ? null : DataOf(parsed).LogIfThere), parsed.GetValue(Verbose));
         var output = json ? new JsonOutput(Console.Out) : Output.ForConsole();
         try
         {
-            var (scenario, isLive) = (parsed.GetValue(Scenario), isVirtual && (parsed.GetResult(UsbIp) is not null || parsed.GetValue(Pty) is not null));
-            if (!isVirtual && !parsed.GetValue(Virtual) && scenario is null)
-                return Printer.Run(parsed.GetValue(Port), printer => verb(new Verbs(printer, output, log)));
+            if (!isOfMemory)
+                return Printer.Run(parsed.GetValue(Port), printer => verb(new Verbs(printer, DataOf(parsed), output, log)));
             var place = new VirtualPlace(
                 scenario ?? VirtualPlace.DefaultScenario, parsed.GetValue(Folder)?.FullName, parsed.GetValue(Pace) ?? (output.IsLive || isLive ? 1 : 0), parsed.GetValue(Seed))
             {
                 IsLive = isLive,
             };
-            return Printer.Run(place, printer => verb(new Verbs(printer, output, log)));
+            var data = !isLive ? null : parsed.GetResult(Data) is null ? new DataFolder(Path.Combine(place.Folder, "printer_data")) : DataOf(parsed);
+            return Printer.Run(place, printer => verb(new Verbs(printer, data, output, log)));
         }
         catch (FlashException fault)
         {
@@ -226,6 +281,3 @@ internal static class CommandLine
         }
     }
 }
-
-/// <summary>What the caller named.</summary>
-internal sealed record Asked(string[] Boards, string? Firmware, string? Port, CanUuid? Uuid, BootloaderKind? Bootloader);

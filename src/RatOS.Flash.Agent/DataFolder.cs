@@ -22,7 +22,8 @@ internal sealed record DataFolder(string Root)
     /// <summary>What people were asked already.</summary>
     public string Told => Path.Combine(Root, "ratos-flash", "told");
 
-    public string Log => Path.Combine(Root, "logs", "ratos-flash.log");
+    /// <summary>In the folder that Mainsail shows; null where there is none.</summary>
+    public string? LogIfThere => Directory.Exists(Path.Combine(Root, "logs")) ? Path.Combine(Root, "logs", "ratos-flash.log") : null;
 
     /// <summary>Held by whoever works on the boards; nobody else does meanwhile.</summary>
     /// <exception cref="FlashException">Somebody else holds it, or the folder cannot be written.</exception>

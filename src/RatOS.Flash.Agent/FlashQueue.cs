@@ -133,7 +133,7 @@ internal sealed class FlashQueue(
         }
     }
 
-    private FlashReport Refused(Job job, FlashException fault, Journal? journal)
+    private static FlashReport Refused(Job job, FlashException fault, Journal? journal)
     {
         ImmutableArray<BoardReport> reports = [.. job.Requests.Select(request => new BoardReport
         {

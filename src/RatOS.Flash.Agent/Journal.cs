@@ -173,17 +173,17 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
             var steps = Steps.Where(step => step.Board == board).ToList();
             if (steps.FindLast(step => step.Report is not null)?.Report is { } told)
                 return told.ToReport();
-            var last = steps.LastOrDefault();
+            var phase = steps is [.., var latest] ? latest.Phase : "look";
             return new BoardReport
             {
                 Board = board,
                 Condition = ConditionAfter(steps),
-                Fault = FaultReport.Of(Faults.Interrupted(last?.Phase ?? "look")),
+                Fault = FaultReport.Of(Faults.Interrupted(phase)),
                 Sha256 = Header.Images.GetValueOrDefault(board),
             };
         })],
         Stopped is null ? null : FaultReport.Of(Faults.KlipperNotStarted("RatOS.Flash itself was ended before")),
-        TimeSpan.FromSeconds(Steps.LastOrDefault()?.At ?? 0));
+        TimeSpan.FromSeconds(Steps is [.., var last] ? last.At : 0));
 
     /// <summary>What a board is after these steps of its own, of which the last may not have been taken.</summary>
     internal static BoardCondition ConditionAfter(IEnumerable<JsonStep> steps)

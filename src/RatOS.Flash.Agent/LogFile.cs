@@ -19,7 +19,7 @@ internal sealed class LogFile : IDisposable
     /// <param name="verbose">To standard error as well.</param>
     public static LogFile Open(string? path, bool verbose)
     {
-        path ??= Path.Combine(Folders.Logs(), "ratos-flash.log");
+        path ??= Path.Combine(Folders.State(), "ratos-flash.log");
         var configuration = new LoggerConfiguration().MinimumLevel.Debug();
         if (verbose)
         {
@@ -64,13 +64,6 @@ internal sealed class LogFile : IDisposable
 /// <summary>Where things are kept.</summary>
 internal static class Folders
 {
-    /// <summary>A printer's logs folder where there is one, so that the log is found in Mainsail.</summary>
-    public static string Logs()
-    {
-        var logs = Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), "printer_data", "logs");
-        return Directory.Exists(logs) ? logs : State();
-    }
-
     /// <summary>XDG_STATE_HOME, or ~/.local/state, and our name.</summary>
     public static string State()
     {

@@ -192,10 +192,10 @@ internal sealed class MoonrakerConnection(MoonrakerPlace place, TimeProvider tim
             rpc?.Dispose();
             throw Rpc.ErrorOf(error);
         }
-        catch (OperationCanceledException) when (!over.IsCancellationRequested)
+        catch (OperationCanceledException late) when (!over.IsCancellationRequested)
         {
             rpc?.Dispose();
-            throw new TimeoutException($"it did not answer within {ConnectLimit.TotalSeconds:0} s");
+            throw new TimeoutException($"it did not answer within {ConnectLimit.TotalSeconds:0} s", late);
         }
         catch
         {

@@ -55,6 +55,9 @@ internal abstract class Printer
     /// <summary>The boards' serial lines for other programs.</summary>
     public virtual VirtualPtys OpenPtys(string folder) => throw new NotSupportedException("only a virtual printer has such lines");
 
+    /// <summary>Starts a Moonraker in front of it.</summary>
+    public virtual VirtualMoonraker OpenMoonraker(MoonrakerSetup setup) => throw new NotSupportedException("only a virtual printer has a Moonraker of its own");
+
     /// <summary>Forgets what was done to it.</summary>
     public virtual void Reset()
     {
@@ -125,6 +128,8 @@ internal abstract class Printer
                 attacher?.Detach();
             }
         }
+
+        public override VirtualMoonraker OpenMoonraker(MoonrakerSetup setup) => VirtualMoonraker.Start(printer, setup);
 
         public override VirtualPtys OpenPtys(string folder) => VirtualPtys.Open(printer, folder);
 

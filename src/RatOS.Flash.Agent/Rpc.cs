@@ -7,6 +7,7 @@ using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using StreamJsonRpc;
 using StreamJsonRpc.Protocol;
+using StreamJsonRpc.Reflection;
 
 namespace RatOS.Flash.Agent;
 
@@ -44,9 +45,9 @@ internal sealed class Rpc : JsonRpc
     protected override JsonRpcError.ErrorDetail CreateErrorDetails(JsonRpcRequest request, Exception exception) =>
         new() { Code = JsonRpcErrorCode.InvocationError, Message = exception.Message };
 
-    [UnconditionalSuppressMessage("Trimming", "IL2026", Justification = "Every type that goes over the line is in WireJson.")]
-    [UnconditionalSuppressMessage("AOT", "IL3050", Justification = "Every type that goes over the line is in WireJson.")]
-    private static SystemTextJsonFormatter Formatter() => new() { JsonSerializerOptions = { TypeInfoResolver = WireJson.Default } };
+    [UnconditionalSuppressMessage("Trimming", "IL2026", Justification = "Every type that goes over the line is in RpcShapes.")]
+    [UnconditionalSuppressMessage("AOT", "IL3050", Justification = "Every type that goes over the line is in RpcShapes.")]
+    private static SystemTextJsonFormatter Formatter() => new() { JsonSerializerOptions = { TypeInfoResolver = RpcShapes.Default } };
 
     /// <summary>Moonraker answers failing notifications with an error that names no request; StreamJsonRpc would end the conversation for it.</summary>
     private static bool IsOrphan(JsonRpcMessage? message)
@@ -130,4 +131,4 @@ internal sealed class MoonrakerException(int code, string text) : Exception(text
 [JsonSerializable(typeof(int))]
 [JsonSerializable(typeof(long))]
 [JsonSerializable(typeof(double))]
-internal sealed partial class WireJson : JsonSerializerContext;
+internal sealed partial class RpcShapes : JsonSerializerContext;

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using RatOS.Flash.Boards;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Klipper;
 using RatOS.Flash.Virtual;
@@ -76,7 +77,7 @@ internal sealed class Verbs(Printer printer, DataFolder? data, Output output, Lo
         using var over = new CancellationTokenSource();
         using var interrupt = OnSignal(PosixSignal.SIGINT, over.Cancel);
         using var terminate = OnSignal(PosixSignal.SIGTERM, over.Cancel);
-        await new Agent(printer, data!, settings, log).RunAsync(over.Token, () => output.Say($"The agent works for {data!.Root} until Ctrl-C."));
+        await new FlashAgent(printer, data!, settings, log).RunAsync(() => output.Say($"The agent works for {data!.Root} until Ctrl-C."), over.Token);
         return ExitCode.Done;
     }
 
@@ -98,6 +99,16 @@ internal sealed class Verbs(Printer printer, DataFolder? data, Output output, Lo
         if (answer.Jobs is not { Length: > 0 })
             output.Say("No flash is at work.");
     });
+
+    public Task<int> HistoryAsync() => AskAsync("history", null, answer =>
+    {
+        output.Jobs(answer.Jobs ?? []);
+        if (answer.Jobs is not { Length: > 0 })
+            output.Say("Nothing was flashed yet.");
+    });
+
+    public Task<int> CancelAsync(string? job) => AskAsync("cancel", job is null ? null : new() { ["job"] = job }, answer =>
+        output.Say(answer.Jobs is { Length: > 0 } jobs ? $"Cancelling {string.Join(", ", jobs.Select(job => job.Job))}; a write that has begun is finished first." : "No flash is at work."));
 
     /// <summary>Shows what the agent does, until Ctrl-C.</summary>
     public async Task<int> WatchAsync()
@@ -138,6 +149,31 @@ internal sealed class Verbs(Printer printer, DataFolder? data, Output output, Lo
         printer.Reset();
         output.Say($"{printer.Description} is back at its beginning.");
         return Task.FromResult(ExitCode.Done);
+    }
+
+    /// <summary>Runs the whole virtual printer, Moonraker and agent and all, until Ctrl-C or SIGTERM.</summary>
+    public async Task<int> VirtualAsync(int port, bool withAgent)
+    {
+        using var over = new CancellationTokenSource();
+        using var interrupt = OnSignal(PosixSignal.SIGINT, over.Cancel);
+        using var terminate = OnSignal(PosixSignal.SIGTERM, over.Cancel);
+        Directory.CreateDirectory(Path.GetDirectoryName(data!.Moonraker)!);
+        try
+        {
+            await using var moonraker = printer.OpenMoonraker(new MoonrakerSetup { UnixSocket = data.Moonraker, Port = port });
+            output.Say($"{printer.Description}: Moonraker at http://127.0.0.1:{moonraker.Port} and {data.Moonraker}, until Ctrl-C.");
+            output.Say($"A macro:   curl -d '{{\"script\":\"FLASH_MCU BOARD={printer.Boards[0].Name}\"}}' -H 'Content-Type: application/json' http://127.0.0.1:{moonraker.Port}/printer/gcode/script");
+            output.Say($"Its agent: ratos-flash watch --data {data.Root}");
+            if (withAgent)
+                await new FlashAgent(printer, data, Settings.Read(data.Settings), log).RunAsync(static () => { }, over.Token);
+            else
+                await Task.Delay(Timeout.InfiniteTimeSpan, printer.Time, over.Token).ContinueWith(static _ => { }, TaskScheduler.FromCurrentSynchronizationContext());
+        }
+        finally
+        {
+            printer.Save();
+        }
+        return ExitCode.Done;
     }
 
     /// <summary>Serves the boards by USB/IP until Ctrl-C or SIGTERM.</summary>
@@ -242,7 +278,7 @@ internal sealed class Verbs(Printer printer, DataFolder? data, Output output, Lo
         {
             using var held = data.Lock();
             using var over = new CancellationTokenSource();
-            var queue = new FlashQueue(local, data.Jobs, klippy, token => Task.Delay(Timeout.Infinite, token), log);
+            var queue = new FlashQueue(local, data.Jobs, klippy, token => Task.Delay(Timeout.InfiniteTimeSpan, time, token), log);
             var job = new Job("command-line", local.Request(asked), time) { Hot = asked.Hot, HasPerson = asked.HasPerson };
             job.Happened += tell;
             using var stop = cancel.Register(job.Cancel.Cancel);

@@ -25,14 +25,17 @@ namespace RatOS.Flash.Agent;
 [JsonSerializable(typeof(JsonHeader))]
 [JsonSerializable(typeof(JsonService))]
 [JsonSerializable(typeof(JsonAnswer))]
-internal sealed partial class Wire : JsonSerializerContext
+internal sealed partial class WireShapes : JsonSerializerContext;
+
+/// <inheritdoc cref="WireShapes"/>
+internal static class Wire
 {
     // Lines are read by people too: no \u0027 for an apostrophe. Nothing of it ends in a web page unescaped.
-    public static readonly Wire Shapes = new(new JsonSerializerOptions(Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+    public static readonly WireShapes Shapes = new(new JsonSerializerOptions(WireShapes.Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
 
     /// <summary>An enumeration's value as programs see it: <c>in-bootloader-without-firmware</c>.</summary>
     public static string Name<T>(T value)
-        where T : struct, Enum => JsonNamingPolicy.KebabCaseLower.ConvertName(value.ToString());
+        where T : struct, Enum => JsonNamingPolicy.KebabCaseLower.ConvertName(value.ToString()!);
 
     /// <summary>And back; a value of a newer version is the given one.</summary>
     public static T Value<T>(string name, T unknown)
@@ -166,15 +169,15 @@ internal sealed record JsonJobBoard(
 
 /// <summary>What every door answers; never null, never an error of JSON-RPC.</summary>
 /// <param name="Ok">It was done as asked.</param>
-/// <param name="Error">Why not.</param>
-/// <param name="Job">The job that the request made or joined.</param>
-/// <param name="Joined">The job was there already.</param>
 internal sealed record JsonAnswer(bool Ok)
 {
+    /// <summary>Why not.</summary>
     public FaultReport? Error { get; init; }
 
+    /// <summary>The job that the request made or joined.</summary>
     public string? Job { get; init; }
 
+    /// <summary>The job was there already.</summary>
     public bool? Joined { get; init; }
 
     /// <summary>With <c>job</c>, <c>history</c> and <c>status</c>: newest last.</summary>

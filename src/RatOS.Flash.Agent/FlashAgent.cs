@@ -1,5 +1,4 @@
 using System.Text.Json;
-using RatOS.Flash.Firmware;
 using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash.Agent;
@@ -8,7 +7,7 @@ namespace RatOS.Flash.Agent;
 /// The running agent of one printer: every door - macro, button, menu, HTTP, command line, update - leads to one queue. It lives beside a Klipper that has little time to
 /// spare: nothing here polls, and with nothing to do nothing happens.
 /// </summary>
-internal sealed class Agent : IDoors
+internal sealed class FlashAgent : IDoors
 {
     private static readonly TimeSpan ErrorPoll = TimeSpan.FromMinutes(1);   // nobody announces an error
     private static readonly TimeSpan IdlePoll = TimeSpan.FromMinutes(1);
@@ -25,7 +24,7 @@ internal sealed class Agent : IDoors
     private readonly List<JournalRecord> _unstarted = [];
     private bool _owesStart;
 
-    public Agent(Printer printer, DataFolder data, Settings settings, LogFile log)
+    public FlashAgent(Printer printer, DataFolder data, Settings settings, LogFile log)
     {
         (_printer, _data, _log) = (printer, data, log);
         _moonraker = new MoonrakerConnection(new(data.Moonraker, settings.MoonrakerUrl, settings.ApiKey), printer.Time, log)
@@ -43,10 +42,10 @@ internal sealed class Agent : IDoors
     }
 
     /// <summary>Works until it is cancelled; a write that has begun is finished first.</summary>
-    /// <param name="over">The proper end.</param>
     /// <param name="ready">Called when every door but Moonraker's is open.</param>
+    /// <param name="over">The proper end.</param>
     /// <exception cref="FlashException">Another agent has this printer, or its folder cannot be written.</exception>
-    public async Task RunAsync(CancellationToken over, Action ready)
+    public async Task RunAsync(Action ready, CancellationToken over)
     {
         using var held = _data.Lock();
         using var socket = new AgentSocket(_data.Socket);
@@ -199,7 +198,7 @@ internal sealed class Agent : IDoors
             arguments[pair[0].ToLowerInvariant()] = pair[1];
         _ = TellAsync(() => words.FirstOrDefault() switch
         {
-            "flash" => Enqueue(JsonSerializer.SerializeToElement(arguments, WireJson.Default.JsonObject), "prompt"),
+            "flash" => Enqueue(JsonSerializer.SerializeToElement(arguments, RpcShapes.Default.JsonObject), "prompt"),
             "cancel" => new JsonAnswer(Cancelled(null).Count >= 0),
             "later" => new JsonAnswer(true),
             _ => throw Faults.BadRequest($"'{Text.Clean(line)}' asks for nothing that there is"),
@@ -210,7 +209,7 @@ internal sealed class Agent : IDoors
 
     private MoonrakerKlippy Klippy(bool hot = false, Action<string, bool>? journal = null) => new(_moonraker, _printer.Time) { AllowsHot = hot, Journal = journal };
 
-    private IKlippy KlippyFor(Job job, Action<string, bool> journal) => Klippy(job.Hot, (service, isStarted) =>
+    private MoonrakerKlippy KlippyFor(Job job, Action<string, bool> journal) => Klippy(job.Hot, (service, isStarted) =>
     {
         _owesStart = !isStarted;
         journal(service, isStarted);
@@ -251,7 +250,7 @@ internal sealed class Agent : IDoors
                 {
                     if (_owesStart)
                         await StartOwedAsync();
-                    var state = (await _moonraker.CallAsync("server.info")).Word("klippy_state");
+                    var state = (await _moonraker.CallAsync("server.info", cancel: over)).Word("klippy_state");
                     isTroubled = state is not "ready";
                     if (state is "ready" or "error" && (isTroubled || seen != _moonraker.Epoch))
                     {
