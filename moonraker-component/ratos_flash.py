@@ -130,7 +130,7 @@ class RatosFlash:
         self.giving_up = None
         here = AGENT in self.server.lookup_component("extensions").agents
         state = "was away and says nothing more of this job" if here else "is gone"
-        self._close_dialog(f"RatOS.Flash {state}: what became of it is not known here. On the printer, look at: systemctl status {APPLICATION}")
+        self._close_dialog(f"RatOS.Flash {state}. How the job ended is not known here. On the printer, look at: systemctl status {APPLICATION}")
 
     def _stop_giving_up(self) -> None:
         if self.giving_up is not None:
