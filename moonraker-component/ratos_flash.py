@@ -1,0 +1,179 @@
+# Shows what RatOS.Flash does in stock Mainsail, Fluidd and KlipperScreen, also while Klipper is stopped.
+#
+# This file may be distributed under the terms of the GNU GPLv3 license.
+#
+# An agent can send events, but no front end shows them, and G-code needs a running Klipper. A component may send what the front ends do
+# show: the lines of the update dialog, console lines, announcements. This one does only that; whatever decides or flashes is the agent's.
+# Moonraker catches and logs what endpoints, event handlers and timers throw, so nothing is caught here a second time.
+from __future__ import annotations
+import asyncio
+import html
+import logging
+import zlib
+from typing import TYPE_CHECKING, Any, Dict, List, Optional
+
+from ..common import RequestType
+
+if TYPE_CHECKING:
+    from ..common import WebRequest
+    from ..confighelper import ConfigHelper
+    from .announcements import Announcements
+    from .websockets import BaseRemoteConnection
+
+API = 1
+AGENT = "ratos_flash"
+# The dialog's title, and the service. Front ends treat some names specially (client, mainsail, full, recover_...): this is none of them.
+APPLICATION = "ratos-flash"
+DIALOG_EVENT = "update_manager:update_response"
+CONSOLE_EVENT = "server:gcode_response"
+# Klipper's own kinds of lines. A line of another kind would be taken for the answer to somebody's G-code.
+CONSOLE_PREFIXES = ("// ", "!! ", "echo: ")
+# An agent that lost its connection is back within seconds; a dialog without a Close button must not stay longer than it has to.
+GRACE = 10.
+MAX_LINES = 100
+MAX_LINE = 1000
+MAX_NAME = 100
+
+
+class RatosFlash:
+    def __init__(self, config: ConfigHelper) -> None:
+        self.server = config.get_server()
+        self.event_loop = self.server.get_event_loop()
+        self.dialog = False
+        self.announcements: Optional[Announcements] = None
+        self.announcing = asyncio.Lock()
+        # Front ends have one dialog, so one is open at most: its job, who showed it last, and when it is given up.
+        self.open_job: Optional[str] = None
+        self.shown_by: Optional[BaseRemoteConnection] = None
+        self.giving_up: Optional[asyncio.TimerHandle] = None
+        self.server.register_endpoint("/server/ratos_flash/info", RequestType.GET, self._info)
+        self.server.register_endpoint("/server/ratos_flash/show", RequestType.POST, self._show)
+        self.server.register_endpoint("/server/ratos_flash/announce", RequestType.POST, self._announce)
+        self.server.register_event_handler("websockets:client_removed", self._client_removed)
+
+    def component_init(self) -> None:
+        self.announcements = self.server.lookup_component("announcements", None)
+        if self.server.lookup_component("update_manager", None) is None:
+            # With update_manager loaded this would send every line of the dialog twice.
+            self.server.register_notification(DIALOG_EVENT)
+            logging.info("ratos_flash: no [update_manager], so its dialog is opened without it")
+        self.dialog = True
+
+    def on_exit(self) -> None:
+        # Moonraker leaves its clients a moment after this, so that the line still reaches them.
+        self._close_dialog("Moonraker stops. A flash that runs goes on, and is shown again when Moonraker is back.")
+
+    async def _info(self, web_request: WebRequest) -> Dict[str, Any]:
+        return {"api": API, "dialog": self.dialog, "announcements": self.announcements is not None}
+
+    async def _show(self, web_request: WebRequest) -> Dict[str, Any]:
+        args = web_request.get_args()
+        job = self._text(args, "job", MAX_NAME)
+        dialog = self._lines(args, "dialog")
+        console = self._lines(args, "console")
+        complete = self._flag(args, "complete")
+        # All of the call is checked before any of it is shown.
+        for line in console:
+            if not line.startswith(CONSOLE_PREFIXES):
+                raise self.server.error(f"a line of 'console' must begin with '// ', '!! ' or 'echo: ', not so: {line[:40]!r}")
+
+        if dialog or job == self.open_job:
+            self._stop_giving_up()
+            self.shown_by = web_request.get_client_connection()
+        if complete and not dialog and self.open_job == job:
+            dialog = [""]
+        for index, line in enumerate(dialog):
+            self._show_dialog(job, line, complete and index == len(dialog) - 1)
+        for line in console:
+            self.server.send_event(CONSOLE_EVENT, line)
+        return {"shown": True}
+
+    async def _announce(self, web_request: WebRequest) -> Dict[str, Any]:
+        args = web_request.get_args()
+        dismiss = self._flag(args, "dismiss")
+        title = "" if dismiss else self._text(args, "title", MAX_NAME)
+        # Mainsail renders the description as HTML, the title as text.
+        description = "" if dismiss else _escape(self._text(args, "description", MAX_LINE))
+        if self.announcements is None:
+            return {"shown": False}
+        async with self.announcing:  # two calls at once would remove the same entry twice
+            same = False
+            for entry in await self.announcements.get_announcements(True):
+                if entry.get("feed") != AGENT:
+                    continue
+                if not dismiss and (entry["title"], entry["description"]) == (title, description):
+                    # Said already, perhaps before Moonraker's last start: whoever dismissed it is not asked again.
+                    same = True
+                else:
+                    await self.announcements.remove_announcement(entry["entry_id"])
+            if not dismiss and not same:
+                self.announcements.add_internal_announcement(title, description, "", "normal", AGENT)
+        return {"shown": not dismiss}
+
+    def _show_dialog(self, job: str, line: str, complete: bool) -> None:
+        self.open_job = None if complete else job
+        self.server.send_event(DIALOG_EVENT, {
+            "message": _escape(line),
+            "application": APPLICATION,
+            "proc_id": zlib.crc32(job.encode()),
+            "complete": complete,
+        })
+
+    def _client_removed(self, client: BaseRemoteConnection) -> None:
+        if self.open_job is None:
+            return
+        if client is self.shown_by or client.client_data.get("name") == AGENT:
+            self._stop_giving_up()
+            self.giving_up = self.event_loop.delay_callback(GRACE, self._give_up)
+
+    def _give_up(self) -> None:
+        self.giving_up = None
+        here = AGENT in self.server.lookup_component("extensions").agents
+        state = "was away and says nothing more of this job" if here else "is gone"
+        self._close_dialog(f"RatOS.Flash {state}. How the job ended is not known here. On the printer, look at: systemctl status {APPLICATION}")
+
+    def _stop_giving_up(self) -> None:
+        if self.giving_up is not None:
+            self.giving_up.cancel()
+            self.giving_up = None
+
+    def _close_dialog(self, line: str) -> None:
+        self._stop_giving_up()
+        if self.open_job is not None:
+            self._show_dialog(self.open_job, line, True)
+
+    def _text(self, args: Dict[str, Any], name: str, limit: int) -> str:
+        value = args.get(name)
+        text = _clean(value, limit) if isinstance(value, str) else ""
+        if not text:
+            raise self.server.error(f"'{name}' must be a text that is not empty")
+        return text
+
+    def _lines(self, args: Dict[str, Any], name: str) -> List[str]:
+        value = args.get(name, [])
+        if not isinstance(value, list) or not all(isinstance(line, str) for line in value):
+            raise self.server.error(f"'{name}' must be a list of texts")
+        if len(value) > MAX_LINES:
+            raise self.server.error(f"'{name}' has {len(value)} lines, at most {MAX_LINES} are shown at once")
+        return [_clean(line, MAX_LINE) for line in value]
+
+    def _flag(self, args: Dict[str, Any], name: str) -> bool:
+        value = args.get(name, False)
+        if not isinstance(value, bool):
+            raise self.server.error(f"'{name}' must be true or false")
+        return value
+
+
+def _clean(text: str, limit: int) -> str:
+    """One printable line: no control characters, no halves of surrogate pairs (they cannot be sent), no change of writing direction."""
+    text = "".join(character for character in text if character.isprintable())
+    return text if len(text) <= limit else text[:limit - 1] + "…"
+
+
+def _escape(line: str) -> str:
+    # Quotes stay as they are: they are harmless between tags, and KlipperScreen shows the text as it comes.
+    return html.escape(line, quote=False)
+
+
+def load_component(config: ConfigHelper) -> RatosFlash:
+    return RatosFlash(config)

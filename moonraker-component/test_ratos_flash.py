@@ -1,0 +1,530 @@
+"""The Moonraker component, on a small stand-in of Moonraker and, where MOONRAKER_PATH names a checkout of it, inside the real one.
+
+Both are told the same stories. The real one needs a Python that has Moonraker's packages:
+    MOONRAKER_PATH=~/moonraker ~/moonraker-env/bin/python test_ratos_flash.py
+"""
+import asyncio
+import enum
+import importlib.util
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import types
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+MOONRAKER_PATH = os.environ.get("MOONRAKER_PATH")
+GRACE = 1.0  # seconds; shorter than the component's own, since the real Moonraker has no other clock than ours
+DIALOG, CONSOLE, NEWS = "notify_update_response", "notify_gcode_response", "notify_announcement_update"
+
+
+class Refused(Exception):
+    def __init__(self, message, code=400):
+        super().__init__(message)
+        self.code = code
+
+
+class Stories:
+    """What front ends see. A world has: call, seen (the notifications of these names since it was last asked), connect, wait, stop."""
+
+    def world(self, update_manager=True, announcements=True):
+        raise NotImplementedError
+
+    def show(self, world, **params):
+        return world.call("server.ratos_flash.show", {"job": "7f3a", **params})
+
+    def dialog(self, world):
+        """The dialog's lines as (message, complete)."""
+        return [(line["message"], line["complete"]) for line in world.seen(DIALOG)]
+
+    def assert_refused(self, world, method, params, *words):
+        with self.assertRaises(Refused) as refused:
+            world.call(method, params)
+        self.assertEqual(400, refused.exception.code)
+        for word in words:
+            self.assertIn(word, str(refused.exception))
+
+    def test_it_says_what_it_can_show(self):
+        world = self.world()
+        self.assertEqual({"api": 1, "dialog": True, "announcements": True}, world.call("server.ratos_flash.info", {}))
+
+    def test_a_dialog_line_carries_what_the_front_ends_read(self):
+        world = self.world()
+        self.show(world, dialog=["octopus: erase", "octopus: write 25 %"])
+        first, second = world.seen(DIALOG)
+        self.assertEqual({"message": "octopus: erase", "application": "ratos-flash", "proc_id": first["proc_id"], "complete": False}, first)
+        self.assertEqual(("octopus: write 25 %", False), (second["message"], second["complete"]))
+        self.assertIsInstance(first["proc_id"], int)
+        self.assertEqual(first["proc_id"], second["proc_id"])
+        world.call("server.ratos_flash.show", {"job": "another", "dialog": ["x"]})
+        self.assertNotEqual(first["proc_id"], world.seen(DIALOG)[0]["proc_id"])
+
+    def test_only_the_last_line_of_a_completing_call_completes(self):
+        world = self.world()
+        self.show(world, dialog=["octopus: verified", "done"], complete=True)
+        self.assertEqual([("octopus: verified", False), ("done", True)], self.dialog(world))
+
+    def test_an_open_dialog_is_completed_also_without_a_line(self):
+        world = self.world()
+        self.show(world, dialog=["octopus: write"])
+        self.show(world, complete=True)
+        self.assertEqual([("octopus: write", False), ("", True)], self.dialog(world))
+
+    def test_completing_what_is_not_open_opens_no_dialog(self):
+        world = self.world()
+        self.show(world, complete=True)
+        self.assertEqual([], self.dialog(world))
+
+    def test_html_in_the_dialog_is_text(self):
+        world = self.world()
+        self.show(world, dialog=["<img src=x onerror=alert(1)> & 'quoted' \"twice\""], complete=True)
+        self.assertEqual([("&lt;img src=x onerror=alert(1)&gt; &amp; 'quoted' \"twice\"", True)], self.dialog(world))
+
+    def test_console_lines_arrive_as_they_are_and_in_order(self):
+        world = self.world()
+        lines = ["// action:prompt_begin Flash?", "// action:prompt_button Yes|FLASH_MCU BOARD=all|primary", "!! ebb42: failed", "echo: <hello> & goodbye"]
+        self.show(world, console=lines)
+        self.assertEqual(lines, world.seen(CONSOLE))
+        self.assertEqual([], self.dialog(world))
+
+    def test_a_console_line_of_no_known_kind_is_refused_and_nothing_is_shown(self):
+        world = self.world()
+        for line in ("ok", "//no space", " // late", "!!", "echo:x", "", "B:20.0 /0.0"):
+            self.assert_refused(world, "server.ratos_flash.show", {"job": "7f3a", "dialog": ["x"], "console": ["// fine", line]}, "console", "'!! '")
+        self.assertEqual([], world.seen(DIALOG) + world.seen(CONSOLE))
+
+    def test_control_characters_are_removed(self):
+        world = self.world()
+        self.show(world, dialog=["a\r\nb\x00\x1b[31m\x7f\x85\u2028\u202ec\ud800"], console=["// one\n!! two\x03"], complete=True)
+        self.assertEqual([("ab[31mc", True)], self.dialog(world))
+        self.assertEqual(["// one!! two"], world.seen(CONSOLE))
+
+    def test_long_lines_are_cut_before_they_are_escaped(self):
+        world = self.world()
+        self.show(world, dialog=["<" * 5000], complete=True)
+        self.assertEqual([("&lt;" * 999 + "…", True)], self.dialog(world))
+
+    def test_too_many_lines_are_refused(self):
+        world = self.world()
+        for name in ("dialog", "console"):
+            self.assert_refused(world, "server.ratos_flash.show", {"job": "7f3a", name: ["// x"] * 101}, name, "101")
+        self.show(world, console=["// x"] * 100)
+        self.assertEqual(100, len(world.seen(CONSOLE)))
+
+    def test_wrong_types_are_refused_with_the_name_of_what_is_wrong(self):
+        world = self.world()
+        good = {"job": "7f3a", "dialog": ["x"], "console": ["// x"], "complete": True}
+        for name, values in {"job": (None, 7, "", "\n", ["x"]), "dialog": ("x", None, [1], {"a": 1}, [None]), "console": ("// x", [["// x"]]),
+                             "complete": ("true", 1, None)}.items():
+            for value in values:
+                self.assert_refused(world, "server.ratos_flash.show", {**good, name: value}, f"'{name}'")
+        self.assert_refused(world, "server.ratos_flash.show", {"dialog": ["x"]}, "'job'")
+        self.assertEqual([], world.seen(DIALOG) + world.seen(CONSOLE))
+
+    def test_a_dialog_of_an_agent_that_died_is_completed(self):
+        world = self.world()
+        agent = world.connect("ratos_flash")
+        agent.call("server.ratos_flash.show", {"job": "7f3a", "dialog": ["octopus: write"]})
+        agent.close()
+        world.wait(GRACE / 2)
+        self.assertEqual([("octopus: write", False)], self.dialog(world))
+        world.wait(GRACE)
+        (line, complete), = self.dialog(world)
+        self.assertTrue(complete)
+        self.assertIn("RatOS.Flash is gone", line)
+        self.assertIn("systemctl status ratos-flash", line)
+        world.wait(2 * GRACE)
+        self.assertEqual([], self.dialog(world))
+
+    def test_an_agent_that_comes_back_and_shows_goes_on(self):
+        world = self.world()
+        agent = world.connect("ratos_flash")
+        agent.call("server.ratos_flash.show", {"job": "7f3a", "dialog": ["octopus: write"]})
+        agent.close()
+        agent = world.connect("ratos_flash")
+        agent.call("server.ratos_flash.show", {"job": "7f3a", "dialog": ["octopus: verify"]})
+        world.wait(2 * GRACE)
+        self.assertEqual([("octopus: write", False), ("octopus: verify", False)], self.dialog(world))
+        agent.close()
+        agent = world.connect("ratos_flash")
+        agent.call("server.ratos_flash.show", {"job": "7f3a", "console": ["// octopus: still verifying"]})
+        world.wait(2 * GRACE)
+        self.assertEqual([], self.dialog(world))
+        agent.call("server.ratos_flash.show", {"job": "7f3a", "dialog": ["done"], "complete": True})
+        agent.close()
+        world.wait(2 * GRACE)
+        self.assertEqual([("done", True)], self.dialog(world))
+
+    def test_an_agent_that_comes_back_and_is_silent_is_not_said_to_be_gone(self):
+        world = self.world()
+        agent = world.connect("ratos_flash")
+        agent.call("server.ratos_flash.show", {"job": "7f3a", "dialog": ["octopus: write"]})
+        agent.close()
+        world.connect("ratos_flash")
+        world.wait(2 * GRACE)
+        line, complete = self.dialog(world)[-1]
+        self.assertTrue(complete)
+        self.assertNotIn("gone", line)
+
+    def test_whoever_opened_the_dialog_is_watched_and_nobody_else(self):
+        world = self.world()
+        program, other = world.connect("a program", "other"), world.connect("somebody", "other")
+        program.call("server.ratos_flash.show", {"job": "7f3a", "dialog": ["octopus: write"]})
+        other.call("server.ratos_flash.show", {"job": "8b11", "console": ["// hello"]})
+        other.close()
+        world.wait(2 * GRACE)
+        self.assertEqual([("octopus: write", False)], self.dialog(world))
+        program.close()
+        world.wait(2 * GRACE)
+        self.assertTrue(self.dialog(world)[-1][1])
+
+    def test_the_agent_is_watched_whatever_way_its_lines_came(self):
+        world = self.world()
+        agent = world.connect("ratos_flash")
+        self.show(world, dialog=["octopus: write"])
+        agent.close()
+        world.wait(2 * GRACE)
+        self.assertTrue(self.dialog(world)[-1][1])
+
+    def test_an_agent_that_has_nothing_open_leaves_without_a_word(self):
+        world = self.world()
+        world.connect("ratos_flash").close()
+        world.wait(2 * GRACE)
+        self.assertEqual([], self.dialog(world))
+
+    def test_moonraker_leaves_no_dialog_open(self):
+        world = self.world()
+        self.show(world, dialog=["octopus: write"])
+        world.stop()
+        (_, before), (line, after) = self.dialog(world)
+        self.assertEqual((False, True), (before, after))
+        self.assertIn("Moonraker", line)
+
+    def test_every_line_comes_once_with_and_without_update_manager(self):
+        for update_manager in (True, False):
+            with self.subTest(update_manager=update_manager):
+                world = self.world(update_manager=update_manager)
+                self.show(world, dialog=["once"], complete=True)
+                self.assertEqual([("once", True)], self.dialog(world))
+
+    def test_an_announcement_replaces_the_former_one_and_can_be_taken_back(self):
+        world = self.world()
+        self.assertEqual({"shown": True}, world.call("server.ratos_flash.announce", {"title": "1 board", "description": "octopus"}))
+        self.assertEqual({"shown": True}, world.call("server.ratos_flash.announce", {"title": "2 boards <b>", "description": "octopus <b> & ebb42"}))
+        self.assertEqual([("2 boards <b>", "octopus &lt;b&gt; &amp; ebb42")], world.announced())
+        self.assertEqual({"shown": False}, world.call("server.ratos_flash.announce", {"dismiss": True}))
+        self.assertEqual([], world.announced())
+        self.assertEqual({"shown": False}, world.call("server.ratos_flash.announce", {"dismiss": True}))
+
+    def test_who_dismissed_an_announcement_is_not_asked_again(self):
+        world = self.world()
+        world.call("server.ratos_flash.announce", {"title": "1 board", "description": "octopus"})
+        world.dismiss_all()
+        world.call("server.ratos_flash.announce", {"title": "1 board", "description": "octopus"})
+        self.assertEqual([], world.announced())
+        world.call("server.ratos_flash.announce", {"title": "2 boards", "description": "octopus"})
+        self.assertEqual([("2 boards", "octopus")], world.announced())
+
+    def test_wrong_announcements_are_refused(self):
+        world = self.world()
+        good = {"title": "1 board", "description": "octopus"}
+        for name, value in (("title", 7), ("title", ""), ("description", None), ("description", ["x"]), ("dismiss", "yes")):
+            self.assert_refused(world, "server.ratos_flash.announce", {**good, name: value}, f"'{name}'")
+        self.assertEqual([], world.announced())
+
+
+class OnAStandIn(Stories, unittest.TestCase):
+    def world(self, update_manager=True, announcements=True):
+        return StandIn(update_manager, announcements)
+
+    def test_without_announcements_it_says_that_nothing_is_shown(self):
+        world = self.world(announcements=False)
+        self.assertEqual({"shown": False}, world.call("server.ratos_flash.announce", {"title": "1 board", "description": "octopus"}))
+        self.assertFalse(world.call("server.ratos_flash.info", {})["announcements"])
+
+    def test_announcements_of_others_stay(self):
+        world = self.world()
+        world.add_internal_announcement("Klipper", "news", "", "normal", "klipper")
+        world.call("server.ratos_flash.announce", {"title": "1 board", "description": "octopus"})
+        world.call("server.ratos_flash.announce", {"dismiss": True})
+        self.assertEqual([("Klipper", "news")], world.announced())
+
+
+class StandIn:
+    """As much of Moonraker as the component uses, with time that passes when told to. It is itself server, event loop, config and world."""
+
+    error = Refused
+
+    def __init__(self, update_manager, announcements):
+        self.endpoints, self.handlers, self.frames, self.timers, self.now = {}, {}, [], [], 0.0
+        self.components = {"extensions": self}
+        self.agents = {}
+        self.entries = []
+        if announcements:
+            self.components["announcements"] = self
+        if update_manager:
+            self.components["update_manager"] = self
+            self.register_notification("update_manager:update_response")
+        self.register_notification("server:gcode_response")
+        self.component = load_component_file().load_component(self)
+        self.component.component_init()
+
+    # Moonraker's side
+    def get_server(self):
+        return self
+
+    def get_event_loop(self):
+        return self
+
+    def register_endpoint(self, path, request_type, callback):
+        self.endpoints[path.strip("/").replace("/", ".")] = callback
+
+    def register_notification(self, event):
+        self.register_event_handler(event, lambda data: self.frames.append(("notify_" + event.split(":")[1], data)))
+
+    def register_event_handler(self, event, handler):
+        self.handlers.setdefault(event, []).append(handler)
+
+    def send_event(self, event, *args):
+        for handler in self.handlers.get(event, []):
+            handler(*args)
+
+    def lookup_component(self, name, *default):
+        return self.components.get(name, *default) if default else self.components[name]
+
+    def delay_callback(self, delay, callback):
+        timer = types.SimpleNamespace(at=self.now + delay, callback=callback)
+        timer.cancel = lambda: self.timers.remove(timer)
+        self.timers.append(timer)
+        return timer
+
+    async def get_announcements(self, include_dismissed=False):
+        return [entry for entry in self.entries if include_dismissed or not entry["dismissed"]]
+
+    async def remove_announcement(self, entry_id):
+        self.entries = [entry for entry in self.entries if entry["entry_id"] != entry_id]
+
+    def add_internal_announcement(self, title, desc, url, priority, feed):
+        self.entries.append({"entry_id": f"{feed}/{self.now}", "title": title, "description": desc, "feed": feed, "dismissed": False})
+
+    # The world's side
+    def call(self, method, params, client=None):
+        request = types.SimpleNamespace(get_args=lambda: params, get_client_connection=lambda: client)
+        return asyncio.run(self.endpoints[method](request))
+
+    def seen(self, name):
+        seen = [data for frame, data in self.frames if frame == name]
+        self.frames = [frame for frame in self.frames if frame[0] != name]
+        return seen
+
+    def connect(self, name, kind="agent"):
+        client = types.SimpleNamespace(client_data={"name": name})
+        client.call = lambda method, params: self.call(method, params, client)
+        client.close = lambda: (self.agents.pop(name, None), self.send_event("websockets:client_removed", client))
+        if kind == "agent":
+            self.agents[name] = client
+        return client
+
+    def wait(self, seconds):
+        self.now += seconds
+        for timer in [timer for timer in self.timers if timer.at <= self.now]:
+            self.timers.remove(timer)
+            timer.callback()
+
+    def stop(self):
+        self.component.on_exit()
+
+    def announced(self):
+        return [(entry["title"], entry["description"]) for entry in self.entries if not entry["dismissed"]]
+
+    def dismiss_all(self):
+        for entry in self.entries:
+            entry["dismissed"] = True
+
+
+def load_component_file():
+    """The component as Moonraker imports it: a module of the package moonraker.components."""
+    name = "moonraker.components.ratos_flash"
+    if name not in sys.modules:
+        for package in ("moonraker", "moonraker.components"):
+            sys.modules[package] = types.ModuleType(package)
+            sys.modules[package].__path__ = []
+        sys.modules["moonraker.common"] = types.ModuleType("moonraker.common")
+        sys.modules["moonraker.common"].RequestType = enum.Enum("RequestType", "GET POST")
+        spec = importlib.util.spec_from_file_location(name, HERE / "ratos_flash.py")
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+        sys.modules[name].GRACE = GRACE
+    return sys.modules[name]
+
+
+class InMoonraker(Stories, unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        if not MOONRAKER_PATH:
+            raise unittest.SkipTest("the stories inside the real Moonraker: MOONRAKER_PATH names no checkout of it")
+
+    def world(self, update_manager=True, announcements=True):
+        world = RealMoonraker(update_manager)
+        self.addCleanup(world.close)
+        return world
+
+    def test_the_same_doors_are_there_by_http(self):
+        world = self.world()
+        self.assertEqual((200, {"api": 1, "dialog": True, "announcements": True}), world.http("GET", "info"))
+        self.assertEqual((200, {"shown": True}), world.http("POST", "show", {"job": "7f3a", "dialog": ["by http"], "complete": True}))
+        self.assertEqual([("by http", True)], self.dialog(world))
+        self.assertEqual(400, world.http("POST", "show", {"job": 7})[0])
+
+    def test_console_lines_stay_in_the_store_for_those_who_come_later(self):
+        world = self.world()
+        self.show(world, console=["!! ebb42: failed"])
+        store = world.call("server.gcode_store", {})["gcode_store"]
+        self.assertEqual(["!! ebb42: failed"], [entry["message"] for entry in store])
+
+
+class RealMoonraker:
+    """Moonraker from MOONRAKER_PATH in a folder of its own, with no Klipper. The component is taken from here; the checkout is not touched."""
+
+    LAUNCH = ("import sys; sys.path.insert(0, {path!r}); import moonraker.components as all; all.__path__.append({here!r}); "
+              "import moonraker.components.ratos_flash as component; component.GRACE = {grace}; from moonraker.server import main; main()")
+
+    def __init__(self, update_manager):
+        self.folder = tempfile.TemporaryDirectory()
+        root = pathlib.Path(self.folder.name)
+        (root / "config").mkdir()
+        (root / "logs").mkdir()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        (root / "config" / "moonraker.conf").write_text(
+            f"[server]\nhost: 127.0.0.1\nport: {self.port}\n[machine]\nprovider: none\nvalidate_service: False\n[authorization]\ntrusted_clients: 127.0.0.1\n"
+            + "[ratos_flash]\n" + ("[update_manager]\nenable_auto_refresh: False\n" if update_manager else ""))
+        self.path = str(root / "comms" / "moonraker.sock")
+        launch = self.LAUNCH.format(path=MOONRAKER_PATH, here=str(HERE), grace=GRACE)
+        self.log = open(root / "out", "w+")
+        self.process = subprocess.Popen([sys.executable, "-c", launch, "-d", str(root)], stdout=self.log, stderr=subprocess.STDOUT)
+        self.clients = []
+        try:
+            self.observer = self.connect("observer", "other")
+            self.call = self.observer.call
+            failed = self.call("server.info", {})["failed_components"]
+            if failed:
+                raise ConnectionError(f"failed components: {failed}")
+        except (OSError, Refused) as error:
+            self.kill()
+            self.log.seek(0)
+            raise AssertionError(f"Moonraker did not start: {error}\n" + self.log.read()[-3000:]) from None
+
+    def connect(self, name, kind="agent"):
+        client = RealClient(self.path, self.process)
+        self.clients.append(client)
+        client.call("server.connection.identify", {"client_name": name, "version": "1", "type": kind, "url": "http://localhost"})
+        return client
+
+    def seen(self, name):
+        # What was sent before this call's answer has arrived with it; events of timers came while waiting.
+        if self.process.poll() is None:
+            self.observer.call("server.ratos_flash.info", {})
+        seen = [frame["params"][0] for frame in self.observer.frames if frame["method"] == name]
+        self.observer.frames = [frame for frame in self.observer.frames if frame["method"] != name]
+        return seen
+
+    def wait(self, seconds):
+        time.sleep(seconds)
+
+    def announced(self):
+        entries = self.call("server.announcements.list", {"include_dismissed": False})["entries"]
+        return [(entry["title"], entry["description"]) for entry in entries if entry["feed"] == "ratos_flash"]
+
+    def dismiss_all(self):
+        for entry in self.call("server.announcements.list", {})["entries"]:
+            self.call("server.announcements.dismiss", {"entry_id": entry["entry_id"]})
+
+    def http(self, verb, name, body=None):
+        import http.client
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection.request(verb, f"/server/ratos_flash/{name}", json.dumps(body) if body else None, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        answer = json.loads(response.read())
+        connection.close()
+        return response.status, answer.get("result")
+
+    def stop(self):
+        self.process.terminate()
+        self.observer.drain()
+        self.kill()
+
+    def kill(self):
+        # Moonraker can hang for long when it is ended while update_manager looks around for the first time.
+        self.process.kill()
+        self.process.wait()
+
+    def close(self):
+        self.kill()
+        for client in self.clients:
+            client.close()
+        self.log.close()
+        self.folder.cleanup()
+
+
+class RealClient:
+    """A connection over Moonraker's unix socket: JSON-RPC messages, each ended by ETX."""
+
+    def __init__(self, path, process):
+        self.frames, self.buffer, self.last = [], b"", 0
+        deadline = time.monotonic() + 30
+        while True:
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.settimeout(20)
+            try:
+                self.socket.connect(path)
+                return
+            except OSError:
+                self.socket.close()
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+
+    def call(self, method, params):
+        self.last += 1
+        self.socket.sendall(json.dumps({"jsonrpc": "2.0", "method": method, "params": params, "id": self.last}).encode() + b"\x03")
+        while True:
+            frame = self.receive()
+            if frame is None:
+                raise ConnectionError("Moonraker closed the connection")
+            if frame.get("id") == self.last:
+                if "error" in frame:
+                    raise Refused(frame["error"]["message"], frame["error"]["code"])
+                return frame["result"]
+
+    def receive(self):
+        while b"\x03" not in self.buffer:
+            data = self.socket.recv(65536)
+            if not data:
+                return None
+            self.buffer += data
+        text, _, self.buffer = self.buffer.partition(b"\x03")
+        frame = json.loads(text)
+        if frame.get("method", "").startswith("notify_"):
+            self.frames.append(frame)
+        return frame
+
+    def drain(self):
+        while self.receive() is not None:
+            pass
+
+    def close(self):
+        self.socket.close()
+
+
+if __name__ == "__main__":
+    result = unittest.main(exit=False).result
+    failed, skipped = len(result.failures) + len(result.errors), len(result.skipped)
+    print(f"{result.testsRun - failed} passed, {failed} failed, {skipped} skipped", flush=True)
+    sys.exit(0 if result.wasSuccessful() and result.testsRun else 1)
