@@ -78,7 +78,10 @@ internal sealed class AfterUpdate(MoonrakerKlippy klippy, Settings settings, New
         Write(told, _told);
         if (need is null)
         {
+            // The question is answered: browsers show it anew at each reload until it is ended.
             news.Announce(null);
+            if (settings.Policy == FlashPolicy.Ask)
+                news.PromptEnd();
             return true;
         }
         log.Say(need.Words);

@@ -82,10 +82,10 @@ internal sealed class LocalBoards(Printer printer, Func<bool, IKlippy> klippy) :
                 known.UnionWith([device.Port, device.Can?.UsbPort ?? device.Port]);
             var where = board.CanUuid is { } uuid && plan.Device is not { Usb: not null } ? $"{board.CanInterface} {uuid}" : plan.Device?.Port ?? board.Port;
             rows.Add(new JsonBoard(
-                board.Name, board.Board.Id, board.Board.DisplayName, board.Board.McuName, where, StateOf(plan), board.RunningVersion, printer.HostVersion));
+                "board", board.Board.Id, board.Name, board.Board.DisplayName, board.Board.McuName, where, StateOf(plan), board.RunningVersion, printer.HostVersion));
         }
         rows.AddRange(seen.Devices.Where(device => !known.Contains(device.Port)).Select(device => new JsonBoard(
-            null, null, device.Product ?? device.ToString(), null, device.Port, "none of this printer's boards", null, null)));
+            "board", null, null, device.Product ?? device.ToString(), null, device.Port, "none of this printer's boards", null, null)));
         return Task.FromResult<IReadOnlyList<JsonBoard>>(rows);
     }
 

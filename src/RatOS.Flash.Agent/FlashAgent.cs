@@ -262,6 +262,8 @@ internal sealed class FlashAgent : IDoors
                         var epoch = _moonraker.Epoch;
                         if (await _after.LookAsync())
                             seen = epoch;
+                        else
+                            isTroubled = true;   // an update: its end is announced, but not by every kind of end
                     }
                 }
                 catch (Exception fault) when (fault is FlashException or MoonrakerException)

@@ -38,6 +38,8 @@ internal sealed class MoonrakerConnection(MoonrakerPlace place, TimeProvider tim
     private TaskCompletionSource _change = new();
     private string? _trouble;
 
+    public string Name { get; init; } = AgentName;
+
     /// <summary>What the agent offers to Moonraker; null for a command line, which is no agent.</summary>
     public IDoors? Doors { get; init; }
 
@@ -110,7 +112,7 @@ internal sealed class MoonrakerConnection(MoonrakerPlace place, TimeProvider tim
         {
             return await rpc.CallAsync(method, arguments).WaitAsync(CallLimit, time, cancel);
         }
-        catch (RemoteRpcException error)
+        catch (RemoteRpcException error) when (error is not ConnectionLostException)
         {
             throw Rpc.ErrorOf(error);
         }
@@ -173,7 +175,7 @@ internal sealed class MoonrakerConnection(MoonrakerPlace place, TimeProvider tim
             rpc.StartListening();
             var identity = new Dictionary<string, object?>
             {
-                ["client_name"] = Doors is null ? AgentName + "_cli" : AgentName,
+                ["client_name"] = Doors is null ? Name + "_cli" : Name,
                 ["version"] = Product.Version,
                 ["type"] = Doors is null ? "other" : "agent",
                 ["url"] = Product.Url,
@@ -186,7 +188,7 @@ internal sealed class MoonrakerConnection(MoonrakerPlace place, TimeProvider tim
                 await RegisterAsync(rpc, either.Token);
             return rpc;
         }
-        catch (RemoteRpcException error)
+        catch (RemoteRpcException error) when (error is not ConnectionLostException)
         {
             // After a refused identify the socket is spoiled: only a new one helps (facts: "Name taken").
             rpc?.Dispose();
@@ -213,7 +215,7 @@ internal sealed class MoonrakerConnection(MoonrakerPlace place, TimeProvider tim
             {
                 await rpc.CallAsync("connection.register_remote_method", new() { ["method_name"] = method }).WaitAsync(cancel);
             }
-            catch (RemoteRpcException refused)
+            catch (RemoteRpcException refused) when (refused is not ConnectionLostException)
             {
                 taken.Add(method);
                 log.Say($"The remote method {method} could not be registered: {Text.Clean(refused.Message)}");

@@ -44,24 +44,37 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
 
     public async Task StopAsync(CancellationToken cancel)
     {
-        var service = await ServiceAsync(cancel);
-        Journal?.Invoke(service, false);
-        if ((await moonraker.CallAsync("server.info", cancel: cancel)).Word("klippy_state") == "ready")
-            await moonraker.TryCallAsync("printer.gcode.script", new() { ["script"] = "TURN_OFF_HEATERS" });
         var begin = time.GetTimestamp();
-        var why = "";
-        for (var asked = false; ;)
+        string? service = null;
+        var (isAsked, why) = (false, "");
+        while (true)
         {
             var change = moonraker.NextChange;
             try
             {
-                if (!asked)
+                if (service is null)
+                {
+                    service = await ServiceAsync(cancel);
+                    Journal?.Invoke(service, false);
+                }
+                var info = await moonraker.CallAsync("server.info", cancel: cancel);
+                if (!isAsked)
+                {
+                    if (info.Word("klippy_state") == "ready")
+                        await moonraker.TryCallAsync("printer.gcode.script", new() { ["script"] = "TURN_OFF_HEATERS" });
                     await moonraker.CallAsync("machine.services.stop", new() { ["service"] = service }, cancel);
-                asked = true;
+                    isAsked = true;
+                }
                 // "ok" says that it was asked for: the truth is that Klipper is gone and its service inactive.
-                if (!(await moonraker.CallAsync("server.info", cancel: cancel)).Flag("klippy_connected") && await IsActiveAsync(service, cancel) != true)
+                else if (!info.Flag("klippy_connected") && await IsActiveAsync(service, cancel) != true)
+                {
                     return;
-                why = $"its service {service} is still running";
+                }
+                else
+                {
+                    why = $"its service {service} is still running";
+                    await change.WaitUpToAsync(Poll, time, cancel);
+                }
             }
             catch (MoonrakerException refused)
             {
@@ -69,11 +82,11 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
             }
             catch (FlashException gone)
             {
-                (asked, why) = (false, gone.Cause);
+                (isAsked, why) = (false, gone.Cause);
+                await change.WaitUpToAsync(Poll, time, cancel);
             }
             if (time.GetElapsedTime(begin) > StopLimit)
                 throw Faults.KlipperWouldNotStop($"{StopLimit.TotalSeconds:0} s later {why}");
-            await change.WaitUpToAsync(Poll, time, cancel);
         }
     }
 

@@ -67,9 +67,11 @@ internal abstract class Printer
     public static int Run(VirtualPlace place, Func<Printer, Task<int>> verb)
     {
         var time = new VirtualTime { Pace = place.Pace, IsLive = place.IsLive };
-        return time.Run(() => verb(new OfMemory(
-            VirtualPrinter.Load(place.Folder, place.Scenario, time, place.Seed is { } seed ? Faultiness.FromSeed(seed) : Faultiness.None), time, place)));
+        return time.Run(() => verb(Of(VirtualPrinter.Load(place.Folder, place.Scenario, time, place.Seed is { } seed ? Faultiness.FromSeed(seed) : Faultiness.None), place)));
     }
+
+    /// <summary>A virtual printer that is there already.</summary>
+    public static Printer Of(VirtualPrinter printer, VirtualPlace place) => new OfMemory(printer, printer.Time, place);
 
     /// <summary>Runs a verb on this computer.</summary>
     /// <param name="namedPort">A port that the caller named: pseudo terminals are listed nowhere.</param>

@@ -73,13 +73,7 @@ internal sealed record JsonPlan(
 }
 
 internal sealed record JsonBoard(
-    string Event, string? Id, string? Board, string Description, string? Mcu, string? Port, string State, string? Running, string? Host)
-{
-    public JsonBoard(string? board, string? id, string description, string? mcu, string? port, string state, string? running, string? host)
-        : this("board", id, board, description, mcu, port, state, running, host)
-    {
-    }
-}
+    string Event, string? Id, string? Board, string Description, string? Mcu, string? Port, string State, string? Running, string? Host);
 
 internal sealed record JsonFirmware(
     string Event, string File, string Container, string App, string Version, string Mcu, string? Start, string? InitialStack, string? ResetVector, int Size,

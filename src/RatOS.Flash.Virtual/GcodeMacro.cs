@@ -36,7 +36,7 @@ internal sealed record GcodeMacro(string Name, Func<MacroContext, string> Templa
     /// <summary>Those of ratos_flash.cfg.</summary>
     public static IEnumerable<GcodeMacro> OfProduct() =>
     [
-        new(Flag, _ => "") { Beginning = new Dictionary<string, int>(StringComparer.Ordinal) { ["alive"] = 0 } },
+        new(Flag, _ => "") { Beginning = new Dictionary<string, int>(StringComparer.Ordinal) { ["alive"] = 0, ["asked"] = 0 } },
         new("FLASH_MCU", context => Call(context, "FLASH_MCU", "ratos_flash_mcu", new JsonObject
         {
             ["board"] = (context.Parameter("BOARD") ?? context.Parameter("MCU") ?? "all").ToLowerInvariant(),
@@ -52,7 +52,7 @@ internal sealed record GcodeMacro(string Name, Func<MacroContext, string> Templa
         if (context.Variable(Flag, "alive") is null or 0)
             throw new GcodeException($"gcode.CommandError: {macro}: ratos-flash is not connected to Moonraker");
         context.CallRemote(method, arguments);
-        return "";
+        return $"SET_GCODE_VARIABLE MACRO={Flag} VARIABLE=asked VALUE=1";   // until the agent has heard it
     }
 }
 

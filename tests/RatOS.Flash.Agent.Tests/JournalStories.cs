@@ -1,0 +1,100 @@
+using RatOS.Flash.Klipper;
+
+namespace RatOS.Flash.Agent.Tests;
+
+/// <summary>An agent that was killed, and the one that comes after it.</summary>
+public sealed class JournalStories
+{
+    /// <summary>The journal of a flash that went well, line by line.</summary>
+    private static readonly Lazy<string[]> Whole = new(() =>
+    {
+        string[] lines = [];
+        AgentStory.Of(async story =>
+        {
+            await story.TypeAsync("FLASH_MCU BOARD=octopus");
+            await story.UntilOverAsync();
+            lines = await File.ReadAllLinesAsync(story.Jobs[0].Path);
+        });
+        return lines;
+    });
+
+    [Fact]
+    public void Killed_after_any_line_the_next_agent_tells_what_became_of_the_board_and_starts_Klipper()
+    {
+        var lines = Whole.Value;
+        Assert.True(lines.Length > 30, $"{lines.Length} lines");
+        var conditions = new List<string>();
+        // The last line is the result: with it nothing was interrupted.
+        for (var count = 1; count < lines.Length; count++)
+        {
+            var (kept, isStopped) = (lines[..count], lines[..count].Any(line => line.Contains("\"stopping\"", StringComparison.Ordinal)) && !lines[..count].Any(line => line.Contains("\"started\"", StringComparison.Ordinal)));
+            var isTorn = count % 3 == 0;
+            AgentStory.Of(async story =>
+            {
+                var folder = Path.Combine(story.Data.Jobs, "20260101-000000-dead");
+                Directory.CreateDirectory(folder);
+                await File.WriteAllTextAsync(Path.Combine(folder, "journal.ndjson"), string.Join('\n', kept) + "\n" + (isTorn ? lines[kept.Length][..20] : ""));
+                if (isStopped)
+                    await story.Printer.Klippy.StopAsync(CancellationToken.None);
+                await story.StartAgentAsync();
+                await story.UntilAsync(() => story.Printer.Klippy.State.Activity == KlippyActivity.Ready, "Klipper is ready");
+                var record = Assert.Single(story.Jobs);
+                Assert.NotNull(record.Result);
+                await story.UntilAsync(() => story.Jobs[0].Stopped is null, "what was owed is paid");
+                var board = record.View().Boards[0];
+                conditions.Add(board.Condition!);
+                var hasVerdict = kept.Any(line => line.Contains("\"verdict\"", StringComparison.Ordinal));
+                Assert.Equal(hasVerdict ? null : "interrupted", board.Fault?.Code);
+                if (!hasVerdict)
+                    await story.UntilSaidAsync("[interrupted]");
+                // And it is told once.
+                await story.StopAgentsAsync();
+                Assert.Equal(record.View().Boards, story.Jobs[0].View().Boards);
+            }, isAlone: true);
+        }
+        Assert.Equal(["unchanged", "in-bootloader-unchanged", "in-bootloader-without-firmware", "unconfirmed", "flashed"], conditions.Distinct());
+    }
+
+    [Fact]
+    public void Nothing_is_touched_when_the_journal_cannot_be_written() => AgentStory.Of(async story =>
+    {
+        Directory.Delete(story.Data.Jobs, recursive: true);
+        await File.WriteAllTextAsync(story.Data.Jobs, "a file where a folder should be");
+        using var agent = AgentBoards.TryOpen(story.Data)!;
+        var report = await agent.FlashAsync(new Asked(["octopus"]), static _ => { }, CancellationToken.None);
+        Assert.Equal(("journal-unwritable", BoardCondition.Unchanged), (report.Boards[0].Fault!.Code, report.Boards[0].Condition));
+        Assert.Equal(0, story.Printer.Klippy.Stops);
+        File.Delete(story.Data.Jobs);
+    });
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("not JSON\n{\"event\":\"step\"}\n")]
+    [InlineData("{\"event\":\"job\"}\n")]
+    [InlineData("{\"event\":\"job\",\"job\":7,\"boards\":null}\n")]
+    [InlineData("\0\0\0\0\0\0")]
+    [InlineData("[[[[[[[[[[")]
+    public void A_damaged_journal_is_passed_over(string text) => AgentStory.Of(async story =>
+    {
+        var folder = Path.Combine(story.Data.Jobs, "20260101-000000-dead");
+        Directory.CreateDirectory(folder);
+        await File.WriteAllTextAsync(Path.Combine(folder, "journal.ndjson"), text);
+        await story.StartAgentAsync();
+        Assert.Empty((await story.RequestAsync("history")).Items("jobs"));
+        await story.RequestAsync("flash", ("board", "octopus"));
+        await story.UntilAsync(() => story.Jobs is [{ Result.Ok: true }], "the next flash works");
+    }, isAlone: true);
+
+    [Fact]
+    public void Only_the_newest_fifty_are_kept() => AgentStory.Of(async story =>
+    {
+        for (var i = 0; i < 60; i++)
+        {
+            var folder = Path.Combine(story.Data.Jobs, $"20250101-0000{i:00}-{i:x4}");
+            Directory.CreateDirectory(folder);
+            await File.WriteAllLinesAsync(Path.Combine(folder, "journal.ndjson"), Whole.Value);
+        }
+        await story.RequestAsync("flash", ("board", "octopus"));
+        await story.UntilAsync(() => story.Jobs.Count == 50 && story.Jobs[^1].Result is not null && !story.Jobs[^1].Path.Contains("2025", StringComparison.Ordinal), "50 are left");
+    });
+}

@@ -1,0 +1,120 @@
+using RatOS.Flash.Virtual;
+
+namespace RatOS.Flash.Agent.Tests;
+
+/// <summary>After an update of Klipper: by the state of the boards, by policy, never while the update runs, and never twice.</summary>
+public sealed class UpdateStories
+{
+    private static Settings By(FlashPolicy policy, bool whenIdle = false) => new() { Policy = policy, WhenIdle = whenIdle };
+
+    [Fact]
+    public void Somebody_is_asked_once_and_presses_the_button() => AgentStory.Of(async story =>
+    {
+        await story.UntilSaidAsync("action:prompt_show");
+        Assert.Contains(story.Moonraker.Console, line => line.Contains("prompt_text 1 board could have new firmware: mcu runs v0.12.0-10-g1f2a9e1c", StringComparison.Ordinal));
+        Assert.Equal(1, story.Moonraker.Console.Count(line => line.Contains("prompt_text", StringComparison.Ordinal)));
+        Assert.Contains("server.ratos_flash.announce", story.Moonraker.Calls);
+        Assert.Empty(story.Jobs);
+
+        // Also a new agent does not ask again.
+        await story.StopAgentsAsync();
+        await story.StartAgentAsync();
+        await Task.Delay(TimeSpan.FromSeconds(5), story.Time);
+        Assert.Equal(1, story.Moonraker.Console.Count(line => line.Contains("prompt_show", StringComparison.Ordinal)));
+
+        await story.TypeAsync(story.Button("Flash now"));
+        var job = await story.UntilOverAsync();
+        Assert.Equal((true, "prompt"), (job.Ok, job.By));
+        Assert.Contains(story.Moonraker.Console, line => line.Contains("action:prompt_end", StringComparison.Ordinal));
+        // Nothing is left to be done, and the note goes away.
+        await story.UntilAsync(() => !File.Exists(story.Data.Told), "it is forgotten");
+    }, settings: By(FlashPolicy.Ask));
+
+    [Fact]
+    public void In_error_the_button_works_though_macros_do_not() => AgentStory.Of(async story =>
+    {
+        await story.BreakProtocolAsync();
+        await story.StartAgentAsync(waits: false);
+        await story.UntilSaidAsync("action:prompt_show");
+        Assert.Contains(story.Moonraker.Console, line => line.StartsWith("!! RatOS.Flash: 1 board needs new firmware before Klipper can work", StringComparison.Ordinal));
+        Assert.False((await story.TypeAsync("FLASH_MCU BOARD=octopus")).IsOk);
+        Assert.True((await story.TypeAsync(story.Button("Flash now"))).IsOk);
+        Assert.True((await story.UntilOverAsync()).Ok);
+        Assert.Equal(Klipper.KlippyActivity.Ready, story.Printer.Klippy.State.Activity);
+    }, settings: By(FlashPolicy.Ask), isAlone: true);
+
+    [Theory]
+    [InlineData("flash board=; rm")]
+    [InlineData("flash board=../../x")]
+    [InlineData("flash firmware=/etc/passwd")]
+    [InlineData("explode")]
+    [InlineData("")]
+    public void What_anybody_writes_to_the_console_is_checked_like_any_request(string words) => AgentStory.Of(async story =>
+    {
+        await story.TypeAsync($"RESPOND TYPE=command MSG=\"action:ratos_flash {words}\"");
+        await story.UntilAsync(() => story.Moonraker.Console.Any(line => line.StartsWith("!! RatOS.Flash:", StringComparison.Ordinal)) || words.Length == 0, "it is refused aloud");
+        await Task.Delay(TimeSpan.FromSeconds(1), story.Time);
+        Assert.Empty(story.Jobs);
+    });
+
+    [Fact]
+    public void While_the_update_is_at_work_nobody_is_asked() => AgentStory.Of(async story =>
+    {
+        story.Moonraker.UpdateBusy = "klipper";
+        await story.StartAgentAsync(waits: false);
+        await Task.Delay(TimeSpan.FromSeconds(10), story.Time);
+        Assert.DoesNotContain(story.Moonraker.Console, line => line.Contains("prompt_show", StringComparison.Ordinal));
+        story.Moonraker.UpdateBusy = null;
+        await story.UntilSaidAsync("action:prompt_show");
+    }, settings: By(FlashPolicy.Ask), isAlone: true);
+
+    [Theory]
+    [InlineData("changed", true)]
+    [InlineData("always", true)]
+    [InlineData("required", false)]
+    [InlineData("never", false)]
+    public void The_policy_decides_when_only_the_version_differs(string policy, bool isFlashed) => AgentStory.Of(async story =>
+    {
+        if (isFlashed)
+            Assert.Equal((true, "update"), ((await story.UntilOverAsync()).Ok, story.Jobs[0].View().By));
+        else
+            await Task.Delay(TimeSpan.FromSeconds(30), story.Time);
+        Assert.Equal(isFlashed, story.Runs(VirtualPrinter.HostVersion));
+        Assert.Equal(isFlashed ? 1 : 0, story.Jobs.Count);
+        Assert.DoesNotContain(story.Moonraker.Console, line => line.Contains("prompt_show", StringComparison.Ordinal));
+    }, settings: By(Enum.Parse<FlashPolicy>(policy, ignoreCase: true)));
+
+    [Fact]
+    public void What_is_required_is_done_by_that_policy() => AgentStory.Of(async story =>
+    {
+        await story.BreakProtocolAsync();
+        await story.StartAgentAsync(waits: false);
+        Assert.True((await story.UntilOverAsync()).Ok);
+        await Task.Delay(TimeSpan.FromMinutes(3), story.Time);
+        Assert.Single(story.Jobs);
+    }, settings: By(FlashPolicy.Required), isAlone: true);
+
+    [Fact]
+    public void When_idle_the_policy_waits_for_the_print() => AgentStory.Of(async story =>
+    {
+        story.Moonraker.Print.PrintState = "printing";
+        await story.StartAgentAsync(waits: false);
+        await Task.Delay(TimeSpan.FromSeconds(20), story.Time);
+        Assert.Equal(0, story.Printer.Klippy.Stops);
+        story.Moonraker.Print.PrintState = "complete";
+        Assert.True((await story.UntilOverAsync()).Ok);
+    }, settings: By(FlashPolicy.Changed, whenIdle: true), isAlone: true);
+
+    [Fact]
+    public void Who_was_flashed_within_the_update_is_not_flashed_again() => AgentStory.Of(async story =>
+    {
+        // RatOS's own hook did it.
+        await story.Printer.Klippy.StopAsync(CancellationToken.None);
+        await story.FlashByHandAsync();
+        await story.Printer.Klippy.StartAsync();
+        await story.StartAgentAsync();
+        await Task.Delay(TimeSpan.FromSeconds(30), story.Time);
+        Assert.Empty(story.Jobs);
+        Assert.DoesNotContain(story.Moonraker.Console, line => line.Contains("RatOS.Flash", StringComparison.Ordinal));
+    }, settings: By(FlashPolicy.Always), isAlone: true);
+}

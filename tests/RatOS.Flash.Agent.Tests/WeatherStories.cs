@@ -1,0 +1,288 @@
+using RatOS.Flash.Klipper;
+using RatOS.Flash.Virtual;
+
+namespace RatOS.Flash.Agent.Tests;
+
+/// <summary>Whatever Moonraker, Klipper or the agent do in the middle: the verdict is true, and Klipper runs again.</summary>
+public sealed class WeatherStories
+{
+    private const string Old = "v0.12.0-10-g1f2a9e1c";
+
+    [Theory]
+    [InlineData("stop")]
+    [InlineData("enter")]
+    [InlineData("erase")]
+    [InlineData("write")]
+    [InlineData("verify")]
+    [InlineData("prove")]
+    [InlineData("start")]
+    public void Moonraker_restarts_in_the_middle(string phase) => AgentStory.Of(async story =>
+    {
+        await story.TypeAsync("FLASH_MCU BOARD=octopus");
+        await story.UntilPhaseAsync(phase);
+        var calls = story.Moonraker.Calls.Count;
+        await story.Moonraker.RestartAsync(TimeSpan.FromSeconds(2));
+        var job = await story.UntilOverAsync();
+        Assert.True(job.Ok, job.Boards[0].Fault?.Cause);
+        Assert.True(story.Runs(VirtualPrinter.HostVersion));
+        // Everything was told anew to the new one: the next press works.
+        await story.UntilRegisteredAsync(calls);
+        Assert.True((await story.TypeAsync("FLASH_STATUS")).IsOk);
+        await story.UntilSaidAsync("runs Klipper");
+    });
+
+    [Fact]
+    public void A_line_that_breaks_again_and_again_does_not_end_the_flash() => AgentStory.Of(async story =>
+    {
+        await story.TypeAsync("FLASH_MCU BOARD=octopus");
+        for (var i = 0; i < 20; i++)
+        {
+            await Task.Delay(TimeSpan.FromSeconds(0.4), story.Time);
+            story.Moonraker.DropConnections();
+        }
+        Assert.True((await story.UntilOverAsync()).Ok);
+        Assert.True(story.Runs(VirtualPrinter.HostVersion));
+    });
+
+    [Fact]
+    public void A_Moonraker_that_stays_away_for_minutes_finds_Klipper_started_when_it_is_back() => AgentStory.Of(async story =>
+    {
+        await story.TypeAsync("FLASH_MCU BOARD=octopus");
+        await story.UntilPhaseAsync("write");
+        await story.Moonraker.RestartAsync(TimeSpan.FromMinutes(4));
+        await story.UntilOverAsync();
+        var job = story.Jobs[0].Result!;
+        Assert.Equal((true, "klipper-not-started"), (job.Boards[0].Ok, job.Klippy?.Code));
+        await story.UntilAsync(() => story.Printer.Klippy.State.Activity == KlippyActivity.Ready, "Klipper is ready");
+        await story.UntilAsync(() => story.Log.Contains("Klipper was stopped for a flash that is over", StringComparison.Ordinal), "it was started by the agent");
+    });
+
+    [Fact]
+    public void A_Moonraker_that_answers_nothing_is_given_up_and_asked_anew() => AgentStory.Of(async story =>
+    {
+        story.Moonraker.IsSilent = true;
+        story.Moonraker.DropConnections();
+        await story.UntilAsync(() => story.Log.Contains("it did not answer within 10 s", StringComparison.Ordinal), "the silence is noticed");
+        story.Moonraker.IsSilent = false;
+        await story.UntilRegisteredAsync(story.Moonraker.Calls.Count);
+        Assert.True((await story.RequestAsync("status")).Flag("ok"));
+    });
+
+    [Fact]
+    public void Slow_answers_only_take_longer() => AgentStory.Of(async story =>
+    {
+        story.Moonraker.AnswerDelay = TimeSpan.FromSeconds(1.5);
+        await story.TypeAsync("FLASH_MCU BOARD=octopus");
+        Assert.True((await story.UntilOverAsync()).Ok);
+        story.Moonraker.AnswerDelay = TimeSpan.Zero;
+    });
+
+    [Theory]
+    [InlineData("printing")]
+    [InlineData("paused")]
+    public void A_printer_at_work_is_left_alone_even_by_force(string state) => AgentStory.Of(async story =>
+    {
+        (story.Moonraker.Print.PrintState, story.Moonraker.Print.FileName) = (state, "boat.gcode");
+        await story.RequestAsync("flash", ("board", "octopus"), ("force", true), ("hot", true));
+        var job = await story.UntilOverAsync();
+        Assert.Equal(("printer-busy", "unchanged"), (job.Boards[0].Fault!.Code, job.Boards[0].Condition));
+        Assert.Contains("boat.gcode", job.Boards[0].Fault!.Cause, StringComparison.Ordinal);
+        Assert.Equal(0, story.Printer.Klippy.Stops);
+        story.Moonraker.Print.PrintState = "standby";
+    });
+
+    [Fact]
+    public void A_print_that_begins_between_the_two_looks_is_seen_by_the_second() => AgentStory.Of(async story =>
+    {
+        using var agent = AgentBoards.TryOpen(story.Data)!;
+        var looks = 0;
+        var report = await agent.FlashAsync(new Asked(["octopus"]), step =>
+        {
+            if (step is { Phase: FlashPhase.Look, Kind: FlashEventKind.Begin } && looks++ == 0)
+                story.Moonraker.Print.PrintState = "printing";
+        }, CancellationToken.None);
+        Assert.Equal("printer-busy", report.Boards[0].Fault!.Code);
+        Assert.Equal(0, story.Printer.Klippy.Stops);
+        story.Moonraker.Print.PrintState = "standby";
+    });
+
+    [Fact]
+    public void While_it_homes_nothing_is_flashed() => AgentStory.Of(async story =>
+    {
+        story.Moonraker.Print.IdleState = "Printing";
+        await story.RequestAsync("flash", ("board", "octopus"));
+        Assert.Equal("printer-busy", (await story.UntilOverAsync()).Boards[0].Fault!.Code);
+        Assert.Equal(0, story.Printer.Klippy.Stops);
+        story.Moonraker.Print.IdleState = "Ready";
+    });
+
+    [Fact]
+    public void Hot_heaters_forbid_a_flash_unless_somebody_answers_for_them() => AgentStory.Of(async story =>
+    {
+        story.Moonraker.Print.Heaters["extruder"] = (210, 215);
+        await story.TypeAsync("FLASH_MCU BOARD=octopus FORCE=1");
+        var refused = await story.UntilOverAsync();
+        Assert.Equal("heaters-hot", refused.Boards[0].Fault!.Code);
+        Assert.Contains("extruder is at 210 °C", refused.Boards[0].Fault!.Cause, StringComparison.Ordinal);
+        await story.TypeAsync("FLASH_MCU BOARD=octopus HOT=1");
+        Assert.True((await story.UntilOverAsync(2)).Ok);
+        Assert.Equal(0, story.Moonraker.Print.Heaters["extruder"].Target);
+    });
+
+    [Fact]
+    public void A_heater_that_only_just_began_is_turned_off() => AgentStory.Of(async story =>
+    {
+        story.Moonraker.Print.Heaters["heater_bed"] = (31, 60);
+        var isOff = false;
+        using var agent = AgentBoards.TryOpen(story.Data)!;
+        await agent.FlashAsync(new Asked(["octopus"]), step => isOff |= step is { Phase: FlashPhase.Stop, Kind: FlashEventKind.End } && story.Moonraker.Calls.Contains("printer.gcode.script"), CancellationToken.None);
+        Assert.True(isOff);
+        Assert.Equal(0, story.Moonraker.Print.Heaters["heater_bed"].Target);
+    });
+
+    [Fact]
+    public void While_Moonraker_updates_nothing_is_flashed() => AgentStory.Of(async story =>
+    {
+        story.Moonraker.UpdateBusy = "klipper";
+        await story.RequestAsync("flash", ("board", "octopus"), ("force", true));
+        Assert.Equal("update-runs", (await story.UntilOverAsync()).Boards[0].Fault!.Code);
+        Assert.Equal(0, story.Printer.Klippy.Stops);
+        story.Moonraker.UpdateBusy = null;
+    });
+
+    [Fact]
+    public void A_Klipper_that_will_not_stop_is_told_and_nothing_was_touched() => AgentStory.Of(async story =>
+    {
+        story.Printer.Klippy.WillNotStop = "it hangs";
+        await story.RequestAsync("flash", ("board", "octopus"));
+        var job = await story.UntilOverAsync();
+        Assert.Equal(("klipper-would-not-stop", "unchanged"), (job.Boards[0].Fault!.Code, job.Boards[0].Condition));
+        Assert.True(story.Runs(Old));
+        story.Printer.Klippy.WillNotStop = null;
+    });
+
+    [Fact]
+    public void A_flash_when_idle_waits_for_the_end_of_the_print() => AgentStory.Of(async story =>
+    {
+        story.Moonraker.Print.PrintState = "printing";
+        var job = (await story.RequestAsync("flash", ("board", "octopus"), ("when_idle", true))).Word("job");
+        await Task.Delay(TimeSpan.FromSeconds(30), story.Time);
+        Assert.Equal("waiting", (await story.RequestAsync("job", ("job", job))).Items("jobs").First().Word("state"));
+        Assert.Equal(0, story.Printer.Klippy.Stops);
+        story.Moonraker.Print.PrintState = "complete";
+        var begin = story.Time.Now;
+        Assert.True((await story.UntilOverAsync()).Ok);
+        Assert.True(story.Time.Now - begin < TimeSpan.FromSeconds(40), "the end of the print was not heard");
+    });
+
+    [Fact]
+    public void A_second_agent_of_the_name_waits_until_the_first_is_gone() => AgentStory.Of(async story =>
+    {
+        var other = new MoonrakerConnection(new(story.Data.Moonraker, story.Settings.MoonrakerUrl), story.Time, story.LogFile) { Doors = new NoDoors() };
+        using var over = new CancellationTokenSource();
+        var line = other.RunAsync(over.Token);
+        await story.UntilAsync(() => story.Log.Contains("already registered and connected", StringComparison.Ordinal), "the name is taken");
+        Assert.False(other.IsConnected);
+        await story.StopAgentsAsync();
+        await story.UntilAsync(() => other.IsConnected, "the second one takes over");
+        await over.CancelAsync();
+        await line;
+    });
+
+    [Fact]
+    public void Two_agents_of_one_printer_are_one_too_many() => AgentStory.Of(async story =>
+    {
+        var second = await Assert.ThrowsAsync<FlashException>(() => story.StartAgentAgainAsync());
+        Assert.Equal("already-running", second.Code);
+        Assert.True((await story.RequestAsync("status")).Flag("ok"));
+    });
+
+    [Fact]
+    public void A_method_that_belongs_to_another_program_is_told_and_the_rest_works() => AgentStory.Of(async story =>
+    {
+        var other = new MoonrakerConnection(new(story.Data.Moonraker, story.Settings.MoonrakerUrl), story.Time, story.LogFile) { Doors = new NoDoors(), Name = "somebody_else" };
+        using var over = new CancellationTokenSource();
+        var line = other.RunAsync(over.Token);
+        await story.UntilAsync(() => other.IsConnected, "somebody else is connected");
+        await story.StartAgentAsync(waits: false);
+        await story.UntilAsync(() => story.Moonraker.Calls.Count(call => call == "server.connection.identify") >= 2, "the agent is connected");
+        Assert.Equal(["ratos_flash_mcu", "ratos_flash_status", "ratos_flash_cancel"], (await story.RequestAsync("status")).Items("taken").Select(name => name.GetString()));
+        await story.RequestAsync("flash", ("board", "octopus"));
+        Assert.True((await story.UntilOverAsync()).Ok);
+        await over.CancelAsync();
+        await line;
+    }, isAlone: true);
+
+    [Fact]
+    public void An_old_Moonraker_over_a_websocket_that_asks_for_a_key() => AgentStory.Of(async story =>
+    {
+        Assert.False(File.Exists(story.Data.Moonraker));
+        await story.TypeAsync("FLASH_MCU BOARD=octopus");
+        Assert.True((await story.UntilOverAsync()).Ok);
+    }, setup: new() { ApiKey = "0123456789abcdef", IsOld = true }, settings: new Settings { Policy = FlashPolicy.Never, ApiKey = "0123456789abcdef" }, isWeb: true);
+
+    [Fact]
+    public void A_wrong_key_is_told_and_tried_again() => AgentStory.Of(async story =>
+    {
+        await story.StartAgentAsync(waits: false);
+        await story.UntilAsync(() => story.Log.Contains("No connection to Moonraker", StringComparison.Ordinal), "the refusal is logged");
+        Assert.DoesNotContain("printer.objects.subscribe", story.Moonraker.Calls);
+        Assert.DoesNotContain("wrong", story.Log, StringComparison.Ordinal);   // keys are nobody's business
+    }, setup: new() { ApiKey = "0123456789abcdef" }, settings: new Settings { Policy = FlashPolicy.Never, ApiKey = "wrong" }, isWeb: true, isAlone: true);
+
+    [Fact]
+    public void Asked_to_end_in_the_middle_of_a_write_it_ends_the_write_first() => AgentStory.Of(async story =>
+    {
+        await story.TypeAsync("FLASH_MCU BOARD=octopus");
+        await story.UntilPhaseAsync("write");
+        story.AskToStop();
+        Assert.False(story.HasStopped);
+        await story.UntilAsync(() => story.HasStopped, "the agent ends");
+        Assert.True(story.Jobs[0].Result!.Ok);
+        Assert.True(story.Runs(VirtualPrinter.HostVersion));
+    });
+
+    [Fact]
+    public void Asked_to_end_before_anything_was_erased_it_brings_everything_back() => AgentStory.Of(async story =>
+    {
+        await story.TypeAsync("FLASH_MCU BOARD=octopus");
+        await story.UntilPhaseAsync("ask");
+        story.AskToStop();
+        await story.UntilAsync(() => story.HasStopped, "the agent ends");
+        Assert.Equal("cancelled", story.Jobs[0].Result!.Boards[0].Fault!.Code);
+        await story.UntilAsync(() => story.Runs(Old), "the board runs what it ran");
+    });
+
+    [Fact]
+    public void When_the_agent_dies_the_dialog_is_completed() => AgentStory.Of(async story =>
+    {
+        await story.TypeAsync("FLASH_MCU BOARD=octopus");
+        await story.UntilPhaseAsync("write");
+        story.Moonraker.DropConnections();
+        Assert.True((await story.UntilOverAsync()).Ok);
+        Assert.Equal("(complete)", story.Moonraker.Dialog[^1]);
+    });
+
+    private sealed class NoDoors : IDoors
+    {
+        public Task MacroFlashAsync(System.Text.Json.JsonElement arguments = default) => Task.CompletedTask;
+
+        public Task MacroStatusAsync(System.Text.Json.JsonElement arguments = default) => Task.CompletedTask;
+
+        public Task MacroCancelAsync(System.Text.Json.JsonElement arguments = default) => Task.CompletedTask;
+
+        public Task<System.Text.Json.JsonElement> FlashAsync(System.Text.Json.JsonElement arguments = default) => throw new NotSupportedException();
+
+        public Task<System.Text.Json.JsonElement> PlanAsync(System.Text.Json.JsonElement arguments = default) => throw new NotSupportedException();
+
+        public Task<System.Text.Json.JsonElement> BoardsAsync(System.Text.Json.JsonElement arguments = default) => throw new NotSupportedException();
+
+        public Task<System.Text.Json.JsonElement> StatusAsync(System.Text.Json.JsonElement arguments = default) => throw new NotSupportedException();
+
+        public Task<System.Text.Json.JsonElement> JobAsync(System.Text.Json.JsonElement arguments = default) => throw new NotSupportedException();
+
+        public Task<System.Text.Json.JsonElement> CancelAsync(System.Text.Json.JsonElement arguments = default) => throw new NotSupportedException();
+
+        public Task<System.Text.Json.JsonElement> HistoryAsync(System.Text.Json.JsonElement arguments = default) => throw new NotSupportedException();
+    }
+}
