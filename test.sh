@@ -1,14 +1,19 @@
 #!/usr/bin/env bash
 # Runs every test and ends with the count as "N passed, N failed, N skipped".
 set -uo pipefail
-cd "$(dirname "$0")"
+cd "$(dirname "$0")" || exit
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT
 dotnet test --solution RatOS.Flash.sln "$@" | tee "$output"
 status=${PIPESTATUS[0]}
 count() { sed -n "s/^ *$1: *\([0-9]\+\).*/\1/p" "$output" | tail -n 1; }
 passed=$(count succeeded) failed=$(count failed) skipped=$(count skipped)
-echo "${passed:-0} passed, ${failed:-0} failed, ${skipped:-0} skipped"
 # A runner that ran nothing has failed, whatever it says.
 [ "${passed:-0}" -gt 0 ] || status=1
+# The installer, in throw-away roots.
+tests/install/test.sh | tee "$output" || status=1
+sum() { sed -n "s/^install: .*\b\([0-9]\+\) $1.*/\1/p" "$output"; }
+installs=$(sum passed)
+[ -n "$installs" ] && passed=$((${passed:-0} + installs)) failed=$((${failed:-0} + $(sum failed))) skipped=$((${skipped:-0} + $(sum skipped)))
+echo "${passed:-0} passed, ${failed:-0} failed, ${skipped:-0} skipped"
 exit "$status"
