@@ -76,7 +76,7 @@ printer() {
   printf '[respond]\n' >"$config/mainsail.cfg"
   printf '# mine\r\n[server]\r\nport: 7125\r\n[update_manager]\r\n' >"$config/moonraker.conf"
   printf '[main]\nfont_size: medium\n#~# --- Do not edit below this line. This section is auto generated --- #~#\n' >"$config/KlipperScreen.conf"
-  chmod 600 "$config/moonraker.conf"
+  chmod 660 "$config/moonraker.conf"
   printf 'klipper_mcu\nwebcamd' >"$root/home/pi/$1/moonraker.asvc"
 }
 
@@ -99,7 +99,7 @@ tree() {
 }
 
 run() {
-  said=$("$pi/ratos-flash/install.sh" --root "$root" "$@" 2>&1)
+  said=$(timeout 60 "$pi/ratos-flash/install.sh" --root "$root" "$@" 2>&1)
   result=$?
 }
 # expect STATUS NAME ARGUMENTS...
@@ -132,7 +132,7 @@ unit=$root/etc/systemd/system/ratos-flash.service
 same "the macros are in printer.cfg, on top" "[include ratos_flash.cfg]" "$(head -n 1 "$config/printer.cfg")"
 same "Klipper's own block is still the end of printer.cfg" "#*# [bed_mesh default]" "$(tail -n 1 "$config/printer.cfg")"
 same "Moonraker includes its file once" 1 "$(grep -c '^\[include ratos-flash-moonraker.conf\]' "$config/moonraker.conf")"
-same "moonraker.conf keeps its mode" 600 "$(stat -c %a "$config/moonraker.conf")"
+same "moonraker.conf keeps its mode" 660 "$(stat -c %a "$config/moonraker.conf")"
 same "KlipperScreen's line has nothing behind its bracket, which KlipperScreen would refuse" "[include ratos-flash-klipperscreen.conf]" "$(grep ratos "$config/KlipperScreen.conf")"
 same "Moonraker may restart the service" ratos-flash "$(grep -x ratos-flash "$pi/printer_data/moonraker.asvc")"
 same "the component is linked" /home/pi/ratos-flash/moonraker-component/ratos_flash.py "$(readlink "$pi/moonraker/moonraker/components/ratos_flash.py")"
