@@ -230,6 +230,9 @@ reached() {
   done < <(sed -nE 's/^[[:space:]]*\[include[[:space:]]+([^]#]*[^]#[:space:]])[[:space:]]*\].*/\1/p' "$file")
 }
 
+# configuration FILE: the text of it and of all that it includes, but for what we gave it
+configuration() { reached "$root$1" | while IFS= read -r file; do [[ $file = */ratos-flash-moonraker.conf ]] || cat -- "$file"; done; }
+
 # include FILE NAME: the line that includes NAME, unless a pattern already does. Moonraker does not start when it meets a file twice.
 include() {
   if reached "$root$1" | grep -xF -- "$root${1%/*}/$2" >/dev/null; then return; fi
@@ -326,7 +329,7 @@ install_macros() {
   fi
   link "$user" "${here#"$root"}/config/ratos_flash.cfg" "$config/ratos_flash.cfg"
   include "$config/printer.cfg" ratos_flash.cfg
-  reached "$root$config/printer.cfg" | while IFS= read -r file; do cat -- "$file"; done | grep -E '^\[respond\]' >/dev/null ||
+  configuration "$config/printer.cfg" | grep -E '^\[respond\]' >/dev/null ||
     note "$config/printer.cfg and what it includes have no section [respond], which our macros need: add a line [respond] to it"
 }
 
@@ -339,7 +342,7 @@ install_printer() {
   text=$(fill ratos-flash-moonraker.conf)
   if [ ! -f "$here/release_info.json" ]; then
     text=${text%%\[update_manager*}
-  elif ! reached "$root$config/moonraker.conf" | grep -v ratos-flash-moonraker | while IFS= read -r file; do cat -- "$file"; done | grep -E '^\[update_manager' >/dev/null; then
+  elif ! configuration "$config/moonraker.conf" | grep -E '^\[update_manager' >/dev/null; then
     # It would switch on what this printer's owner does without.
     text=${text%%\[update_manager*}
     note "$config/moonraker.conf has no [update_manager], so Moonraker will not update RatOS.Flash"
@@ -434,7 +437,8 @@ uninstall_all() {
   fi
   if [ -L "$root$component" ] && ratos=$(ratos_command); then
     tell "take the component out of RatOS: ratos extensions unregister moonraker ratos_flash"
-    as "$user" "$ratos" extensions unregister moonraker ratos_flash || note "RatOS's configurator did not answer; run later: ratos extensions unregister moonraker ratos_flash"
+    as "$user" "$ratos" extensions unregister moonraker ratos_flash ||
+      note "RatOS's configurator did not answer; run later: ratos extensions unregister moonraker ratos_flash"
   fi
   drop "$user" "$component"
   remove_line "$exclude" "$excluded"
@@ -458,7 +462,7 @@ restart_moonraker() {
     note "restart Moonraker, so that it knows of RatOS.Flash (no running service $service was found)"
     return
   fi
-  port=$(reached "$printer/config/moonraker.conf" | while IFS= read -r file; do awk '/^\[/ { server = /^\[server\]/ } server && sub(/^port *[:=] */, "") { print $0 + 0 }' "$file"; done | tail -n 1)
+  port=$(configuration "$printer/config/moonraker.conf" | awk '/^\[/ { server = /^\[server\]/ } server && sub(/^port *[:=] */, "") { print $0 + 0 }' | tail -n 1)
   answer=$(curl -s -m 10 "http://127.0.0.1:${port:-7125}/printer/objects/query?print_stats" || true)
   case $answer in
     *'"printing"'* | *'"paused"'*) note "the printer prints. Restart Moonraker when it is done: sudo systemctl restart $service" ;;
