@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs every test and ends with the count as "N passed, N failed, N skipped".
 set -uo pipefail
-cd "$(dirname "$0")"
+cd "$(dirname "$0")" || exit
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT
 dotnet test --solution RatOS.Flash.sln "$@" | tee "$output"
@@ -21,5 +21,10 @@ else
   echo "python3 is missing: the Moonraker component is not tested"
   [ -z "${CI:-}" ] || status=1
 fi
+# The installer, in throw-away roots.
+tests/install/test.sh | tee "$output" || status=1
+sum() { sed -n "s/^install: .*\b\([0-9]\+\) $1.*/\1/p" "$output"; }
+installs=$(sum passed)
+[ -n "$installs" ] && passed=$((${passed:-0} + installs)) failed=$((${failed:-0} + $(sum failed))) skipped=$((${skipped:-0} + $(sum skipped)))
 echo "${passed:-0} passed, ${failed:-0} failed, ${skipped:-0} skipped"
 exit "$status"

@@ -189,7 +189,7 @@ internal static class CommandLine
         var firmware = new Command("firmware", "Look into firmware files") { inspect };
 
         var agent = new Command("agent", "Run as the printer's agent: plugs into Moonraker, until SIGTERM");
-        agent.SetAction(parsed => Run(parsed, verbs => verbs.AgentAsync(Settings.Read(DataOf(parsed).Settings))));
+        agent.SetAction(parsed => Run(parsed, verbs => verbs.AgentAsync(), isLive: true));
         var status = new Command("status", "Show what the agent is doing");
         status.SetAction(parsed => Run(parsed, verbs => verbs.StatusAsync()));
         var watch = new Command("watch", "Show what the agent does as it happens, until Ctrl-C");

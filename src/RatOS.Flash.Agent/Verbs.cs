@@ -71,13 +71,13 @@ internal sealed class Verbs(Printer printer, DataFolder? data, Output output, Lo
         return ExitCode.Done;
     });
 
-    /// <summary>Runs the agent until SIGTERM.</summary>
-    public async Task<int> AgentAsync(Settings settings)
+    /// <summary>Runs the agent until SIGTERM: for this computer's boards, or for virtual ones.</summary>
+    public async Task<int> AgentAsync()
     {
         using var over = new CancellationTokenSource();
         using var interrupt = OnSignal(PosixSignal.SIGINT, over.Cancel);
         using var terminate = OnSignal(PosixSignal.SIGTERM, over.Cancel);
-        await new FlashAgent(printer, data!, settings, log).RunAsync(() => output.Say($"The agent works for {data!.Root} until Ctrl-C."), over.Token);
+        await new FlashAgent(printer, data!, Settings.Read(data!.Settings), log).RunAsync(() => output.Say($"The agent works for {data!.Root} until Ctrl-C."), over.Token);
         return ExitCode.Done;
     }
 

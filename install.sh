@@ -1,0 +1,521 @@
+#!/usr/bin/env bash
+# Installs RatOS.Flash: the agent as a service, its macros, menus and settings, and its Moonraker component.
+# Run it as the user whose printer this is; it asks sudo for what only root may do. To run it again is safe: it mends what is missing and changes nothing else.
+#
+#   install.sh [options]
+#     --user NAME       whose printer it is; needed when root runs this and sudo does not tell
+#     --data DIR        the printer's data folder, once for each printer of this computer; without: ~/printer_data and each ~/printer_NAME_data
+#     --moonraker DIR   where Moonraker's program is; without: ~/moonraker
+#     --dry-run         tells what would be done, and does nothing
+#     --uninstall       takes away all that was installed; your edited ratos-flash.conf and your firmware files stay
+#     --root DIR        treats DIR as the whole computer (for tests): nothing outside of it is touched, no service is started
+#     --help
+set -euo pipefail
+shopt -s nullglob
+export LC_ALL=C
+
+die() {
+  printf 'install.sh: %s\n' "$*" >&2
+  exit 1
+}
+
+usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
+
+# ---- what is asked for
+
+user='' data=() moonraker='' dry='' uninstall='' root=''
+while [ $# -gt 0 ]; do
+  case $1 in
+    --user | --data | --moonraker | --root)
+      [ -n "${2:-}" ] || die "$1 needs a value (see --help)"
+      case $1 in
+        --user) user=$2 ;;
+        --data) data+=("$2") ;;
+        --moonraker) moonraker=$2 ;;
+        --root) root=$2 ;;
+      esac
+      shift
+      ;;
+    --dry-run) dry=yes ;;
+    --uninstall) uninstall=yes ;;
+    --help | -h) usage && exit ;;
+    *) usage >&2 && exit 2 ;;
+  esac
+  shift
+done
+
+# The service is called after the data folder, as those of Klipper and Moonraker are: printer_left_data has klipper-left.
+suffix_of() {
+  local name=${1##*/}
+  case $name in
+    printer_data) echo ;;
+    printer_*_data) name=${name#printer_} && echo "-${name%_data}" ;;
+    *) echo "-${name//[^A-Za-z0-9_-]/-}" ;;
+  esac
+}
+
+# Names and paths go into files that systemd, Klipper and Moonraker read: what would need quoting there is not taken.
+plain_path() {
+  [[ $2 =~ ^/[A-Za-z0-9_./+-]+$ && /$2/ != */../* ]] || die "$1 '$2' is not taken: it has to be a full path of letters, digits and _ . + - / alone"
+}
+
+if [ -n "$root" ]; then
+  root=$(realpath -e -- "$root") || die "--root: there is no such folder"
+  [ "$root" != / ] || die "--root / would be this computer itself: leave the option out"
+fi
+system=$root/etc/systemd/system
+
+if [ -z "$user" ]; then
+  user=$(id -un)
+  [ "$user" != root ] || user=${SUDO_USER:-root}
+fi
+[[ $user =~ ^[A-Za-z_][A-Za-z0-9_.-]{0,31}$ ]] || die "'$user' is not a user's name that is taken here"
+[ "$user" != root ] || die "the agent does not run as root. Run this as the user whose printer it is, or name it: --user pi"
+home=$(if [ -n "$root" ]; then cat "$root/etc/passwd"; else getent passwd "$user" || true; fi | awk -F: -v "user=$user" '$1 == user { print $6 }')
+[ -n "$home" ] || die "there is no user '$user' here"
+plain_path "the home folder" "$home"
+
+here=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd -P)
+moonraker=${moonraker:-$home/moonraker}
+plain_path --moonraker "$moonraker"
+
+if [ ${#data[@]} = 0 ] && [ -n "$uninstall" ]; then
+  # Whatever was named when it was installed.
+  for unit in "$system"/ratos-flash*.service; do
+    if grep -qxF "User=$user" "$unit"; then data+=("$(sed -n 's/^ExecStart=.* --data //p' "$unit")"); fi
+  done
+fi
+if [ ${#data[@]} = 0 ]; then
+  for config in "$root$home"/printer_data/config "$root$home"/printer_*_data/config; do
+    config=${config%/config}
+    [ ! -d "$config/config" ] || data+=("${config#"$root"}")
+  done
+fi
+[ ${#data[@]} -gt 0 ] || die "there is no printer in $home: no folder printer_data with a folder config in it. Name it: --data DIR"
+for i in "${!data[@]}"; do
+  plain_path --data "${data[i]}"
+  data[i]=$(realpath -ms -- "${data[i]}")
+  [ -d "$root${data[i]}/config" ] || [ -n "$uninstall" ] || die "${data[i]} is no printer's data folder: it has no folder config"
+done
+
+[ "$(for one in "${data[@]}"; do suffix_of "$one"; done | sort -u | wc -l)" = ${#data[@]} ] ||
+  die "two of these data folders would have one service, for that is called after the folder's name: name each but once, and no two of them alike"
+
+# ---- how things are done: each in plain words, as the user or as root, and not at all in a dry run
+
+changes=0
+tell() {
+  changes=$((changes + 1))
+  printf '  %s\n' "${dry:+would }$*"
+}
+note() { notes+=("$*"); }
+notes=()
+
+# as WHO COMMAND...
+as() {
+  local who=$1
+  shift
+  if [ -n "$dry" ]; then
+    return
+  elif [ -n "$root" ] || [ "$(id -un)" = "$who" ]; then
+    "$@"
+  elif [ "$(id -u)" = 0 ]; then
+    runuser -u "$who" -- env "HOME=$home" "$@"
+  elif command -v sudo >/dev/null; then
+    sudo -H -u "$who" -- "$@"
+  else
+    die "this needs $who, and sudo is not here: run it as root, with --user $user"
+  fi
+}
+
+# put WHO FILE: the file with the text on standard input
+put() {
+  local who=$1 file=$2 text
+  text=$(cat && echo .) # the dot keeps the last line's end
+  if [ -f "$root$file" ] && [ "$(cat "$root$file" && echo .)" = "$text" ]; then return; fi
+  tell "write $file"
+  [ -z "$dry" ] || return 0
+  as "$who" mkdir -p -- "$root${file%/*}"
+  printf %s "${text%.}" | as "$who" tee -- "$root$file" >/dev/null
+  as "$who" chmod 644 -- "$root$file"
+}
+
+# link WHO TARGET LINK
+link() {
+  local who=$1 target=$2 link=$3
+  if [ "$(readlink "$root$link" || true)" = "$target" ]; then return; fi
+  if [ -e "$root$link" ] && [ ! -L "$root$link" ]; then
+    note "$link is a file of your own, and is left as it is. Ours is $target."
+    return
+  fi
+  tell "link $link to $target"
+  as "$who" ln -sfnT -- "$target" "$root$link"
+}
+
+# drop WHO FILE...: those that are there
+drop() {
+  local who=$1 file
+  shift
+  for file; do
+    if [ -e "$root$file" ] || [ -L "$root$file" ]; then
+      tell "remove $file"
+      as "$who" rm -rf -- "$root$file"
+    fi
+  done
+}
+
+# rewrite FILE: its new text is on standard input; in one step, with the mode and the owner that it has
+rewrite() {
+  local real
+  real=$(readlink -f "$root$1")
+  as "$user" cp -p -- "$real" "$real.ratos-flash-new"
+  as "$user" tee -- "$real.ratos-flash-new" >/dev/null
+  as "$user" mv -fT -- "$real.ratos-flash-new" "$real"
+}
+
+# (Nothing here reads a pipe with grep -q: it leaves early, and the writer's broken pipe would count as a no.)
+has_line() { [ -f "$root$1" ] && sed 's/[[:space:]]*$//' "$root$1" | grep -xF -- "$2" >/dev/null; }
+
+# add_line FILE LINE: on top, where no other section takes it, and no file's missing last line end matters
+add_line() {
+  if has_line "$1" "$2"; then return; fi
+  tell "put the line $2 on top of $1"
+  [ -z "$dry" ] || return 0
+  { printf '%s\n' "$2" && cat -- "$root$1"; } | rewrite "$1"
+}
+
+remove_line() {
+  local pattern
+  if ! has_line "$1" "$2"; then return; fi
+  tell "take the line $2 out of $1"
+  [ -z "$dry" ] || return 0
+  pattern=$(printf %s "$2" | sed 's/[][\.*^$/]/\\&/g')
+  sed "/^${pattern}[[:space:]]*\$/d" "$root$1" | rewrite "$1"
+}
+
+# A person's file is kept as it was, once, before the first edit.
+keep() {
+  if [ ! -e "$root$1.ratos-flash-backup" ]; then
+    tell "keep a copy of it: $1.ratos-flash-backup"
+    as "$user" cp -p -- "$root$1" "$root$1.ratos-flash-backup"
+  fi
+}
+
+# The copy goes when nothing but our lines was changed since.
+unkeep() {
+  local copy=$1.ratos-flash-backup
+  if [ ! -e "$root$copy" ]; then
+    return
+  elif [ -z "$dry" ] && ! cmp -s "$root$1" "$root$copy"; then
+    note "$1 was edited since RatOS.Flash came, so the copy from before is left: $copy"
+  else
+    drop "$user" "$copy"
+  fi
+}
+
+# reached FILE: it, and every file that it includes, as Klipper and Moonraker find them
+declare -A seen=()
+reached() {
+  local file=$1 pattern found name
+  name=$(realpath -m -- "$file")
+  if [ -n "${seen[$name]:-}" ] || [ ! -f "$file" ]; then return; fi
+  seen[$name]=1
+  printf '%s\n' "$file"
+  while IFS= read -r pattern; do
+    case $pattern in
+      /*) pattern=$root$pattern ;;
+      *) pattern=${file%/*}/$pattern ;;
+    esac
+    while IFS= read -r found; do reached "$found"; done < <(compgen -G "$pattern")
+  done < <(sed -nE 's/^[[:space:]]*\[include[[:space:]]+([^]#]*[^]#[:space:]])[[:space:]]*\].*/\1/p' "$file")
+}
+
+# configuration FILE: the text of it and of all that it includes, but for what we gave it
+configuration() { reached "$root$1" | while IFS= read -r file; do [[ $file = */ratos-flash-moonraker.conf ]] || cat -- "$file"; done; }
+
+# include FILE NAME: the line that includes NAME, unless a pattern already does. Moonraker does not start when it meets a file twice.
+include() {
+  if reached "$root$1" | grep -xF -- "$root${1%/*}/$2" >/dev/null; then return; fi
+  keep "$1"
+  add_line "$1" "[include $2]"
+}
+
+# fill TEMPLATE: with this printer's names
+fill() { sed -e "s|@UNIT@|$unit|g; s|@SUFFIX@|$suffix|g; s|@USER@|$user|g; s|@FOLDER@|$folder|g; s|@DATA@|$printer|g" "$here/config/$1"; }
+
+# ---- what has to be there, looked at before anything is changed
+
+check() {
+  local arch want=() folders
+  arch=$(dpkg --print-architecture 2>/dev/null) || die "this is no Debian system (there is no dpkg), and nothing else was tried"
+  case $arch in
+    amd64) rid=linux-x64 ;;
+    arm64) rid=linux-arm64 ;;
+    armhf | armel | i386)
+      die "no: this system is a 32-bit one ($arch), even where its kernel has 64 bits. .NET, with which RatOS.Flash is made, has no 32-bit version that runs on" \
+        "the C library of such printers' systems. It needs a 64-bit image (arm64 or amd64) on this computer; there is no way around it."
+      ;;
+    *) die "there is no version of RatOS.Flash for $arch: only for arm64 and amd64" ;;
+  esac
+
+  [ -d "$root$moonraker/moonraker/components" ] || die "Moonraker was not found in $moonraker. Name its folder: --moonraker DIR"
+  for printer in "${data[@]}"; do
+    [ -f "$root$printer/config/moonraker.conf" ] || die "$printer/config has no moonraker.conf: start Moonraker once, then run this again"
+    [ -f "$root$printer/moonraker.asvc" ] || die "$printer has no moonraker.asvc, which Moonraker makes when it starts: start it once, then run this again"
+  done
+  for name in dialout plugdev; do
+    grep -q "^$name:" "$root/etc/group" || die "this system has no group $name, which owns the boards' ports: sudo groupadd --system $name"
+  done
+
+  folders=$(compgen -G "$root/usr/lib/*/libusb-1.0.so.0" || compgen -G "$root/lib/*/libusb-1.0.so.0" || true)
+  [ -n "$folders" ] || want+=(libusb-1.0-0)
+  folders=$(compgen -G "$root/usr/lib/*/libssl.so.[13]*" || compgen -G "$root/lib/*/libssl.so.[13]*" || true)
+  [ -n "$folders" ] || want+=(openssl)
+  if [ ${#want[@]} -gt 0 ]; then
+    [ -z "$root" ] || die "it lacks: ${want[*]}. Install them: sudo apt-get install ${want[*]}"
+    tell "install the packages ${want[*]}"
+    as root apt-get install -y --no-install-recommends "${want[@]}"
+  fi
+
+  for file in config/ratos_flash.cfg config/ratos-flash.service moonraker-component/ratos_flash.py; do
+    [ -f "$here/$file" ] || die "$file is missing beside install.sh: unpack the whole zip"
+  done
+  rules=$here/99-ratos-flash.rules
+  [ -f "$rules" ] || rules=$here/src/RatOS.Flash.Agent/99-ratos-flash.rules
+  binary=$here/ratos-flash
+  [ -f "$binary" ] || binary=$here/artifacts/$rid/ratos-flash
+  if [ ! -f "$binary" ]; then
+    [ -f "$here/publish.sh" ] || die "the program ratos-flash is missing beside install.sh: unpack the whole zip for $rid"
+    dotnet --list-sdks 2>/dev/null | grep '^10\.' >/dev/null ||
+      die "there is no program here yet, and no .NET 10 SDK to make it with. Take a release's zip for $rid, or install the SDK and run this again"
+    tell "make the program with publish.sh $rid (some minutes)"
+    as "$user" "$here/publish.sh" "$rid"
+  fi
+  folder=${binary%/*}
+  folder=${folder#"$root"}
+  plain_path "the folder of the program" "$folder"
+  plain_path "this folder" "${here#"$root"}"
+  if [ -f "$binary" ]; then
+    as "$user" "$binary" --version >/dev/null || die "the program does not run here (see above). Is it the zip for $rid, and may $user read $folder?"
+  fi
+}
+
+# ---- install
+
+# A macro of that name that is somebody else's: with both, Klipper would merge them or not start at all.
+foreign_macro() {
+  local file
+  reached "$root$1" | while IFS= read -r file; do
+    if [ "${file##*/}" != ratos_flash.cfg ]; then
+      grep -HiE '^\[gcode_macro[[:space:]]+(FLASH_MCU|FLASH_STATUS|FLASH_CANCEL)[[:space:]]*\]' "$file" || true
+    fi
+  done | sed -n 1p
+}
+
+install_macros() {
+  local config=$printer/config found
+  if [ ! -f "$root$config/printer.cfg" ]; then
+    note "there is no $config/printer.cfg: put [include ratos_flash.cfg] into your Klipper configuration yourself"
+    link "$user" "${here#"$root"}/config/ratos_flash.cfg" "$config/ratos_flash.cfg"
+    return
+  fi
+  found=$(foreign_macro "$config/printer.cfg")
+  if [ -n "$found" ]; then
+    remove_line "$config/printer.cfg" "[include ratos_flash.cfg]"
+    drop "$user" "$config/ratos_flash.cfg"
+    note "our macros are left out, because one of that name is there already (${found#"$root"}), and Klipper cannot have both. Remove it and run this" \
+      "again to have ours. Until then: KlipperScreen's menu, or the command ratos-flash."
+    return
+  fi
+  link "$user" "${here#"$root"}/config/ratos_flash.cfg" "$config/ratos_flash.cfg"
+  include "$config/printer.cfg" ratos_flash.cfg
+  configuration "$config/printer.cfg" | grep -E '^\[respond\]' >/dev/null ||
+    note "$config/printer.cfg and what it includes have no section [respond], which our macros need: add a line [respond] to it"
+}
+
+install_printer() {
+  local config=$printer/config text
+  install_macros
+  # Settings are yours: they come once.
+  [ -e "$root$config/ratos-flash.conf" ] || put "$user" "$config/ratos-flash.conf" <"$here/config/ratos-flash.conf"
+
+  text=$(fill ratos-flash-moonraker.conf)
+  if [ ! -f "$here/release_info.json" ]; then
+    text=${text%%\[update_manager*}
+  elif ! configuration "$config/moonraker.conf" | grep -E '^\[update_manager' >/dev/null; then
+    # It would switch on what this printer's owner does without.
+    text=${text%%\[update_manager*}
+    note "$config/moonraker.conf has no [update_manager], so Moonraker will not update RatOS.Flash"
+  fi
+  put "$user" "$config/ratos-flash-moonraker.conf" <<<"${text%$'\n\n'}"
+  include "$config/moonraker.conf" ratos-flash-moonraker.conf
+  add_line "$printer/moonraker.asvc" "$unit"
+
+  if [ -f "$root$config/KlipperScreen.conf" ]; then
+    link "$user" "${here#"$root"}/config/ratos-flash-klipperscreen.conf" "$config/ratos-flash-klipperscreen.conf"
+    include "$config/KlipperScreen.conf" ratos-flash-klipperscreen.conf
+  fi
+  fill ratos-flash.service | put root "/etc/systemd/system/$unit.service"
+}
+
+ratos_command() { if [ -n "$root" ]; then compgen -G "$root/usr/local/bin/ratos"; else command -v ratos; fi; }
+
+linked() { [[ $(readlink "$root$component" || true) = @($1|$root$1) ]] && has_line "$exclude" "$excluded"; }
+
+install_component() {
+  local file=${here#"$root"}/moonraker-component/ratos_flash.py ratos
+  if linked "$file"; then return; fi
+  if ratos=$(ratos_command); then
+    tell "register the component with RatOS: ratos extensions register moonraker ratos_flash $file"
+    # RatOS keeps the first path that it was told for a name.
+    as "$user" "$ratos" extensions unregister moonraker ratos_flash >/dev/null 2>&1 || true
+    as "$user" "$ratos" extensions register moonraker ratos_flash "$root$file" || true
+    as "$user" "$ratos" extensions symlink moonraker || true
+    if [ -n "$dry" ] || linked "$file"; then return; fi
+    note "RatOS's configurator did not link the component (does it run?), so it was done without it"
+  fi
+  link "$user" "$file" "$component"
+  # Without this line Moonraker's own update calls its folder changed.
+  if [ -d "$root$moonraker/.git/info" ]; then
+    if [ ! -e "$root$exclude" ]; then put "$user" "$exclude" </dev/null; fi
+    add_line "$exclude" "$excluded"
+  fi
+}
+
+install_all() {
+  check
+  install_component
+  for printer in "${data[@]}"; do
+    suffix=$(suffix_of "$printer") unit=ratos-flash$(suffix_of "$printer")
+    install_printer
+  done
+  put root /etc/udev/rules.d/99-ratos-flash.rules <"$rules"
+  link root "$folder/ratos-flash" /usr/local/bin/ratos-flash
+}
+
+# ---- uninstall
+
+uninstall_printer() {
+  local config=$printer/config own=$printer/ratos-flash
+  if [ -z "$root" ] && [ -e "$system/$unit.service" ]; then
+    tell "stop the service $unit (a write that has begun is finished first)"
+    as root systemctl disable --now "$unit"
+  fi
+  drop root "/etc/systemd/system/$unit.service"
+  for pair in printer.cfg:ratos_flash.cfg moonraker.conf:ratos-flash-moonraker.conf KlipperScreen.conf:ratos-flash-klipperscreen.conf; do
+    remove_line "$config/${pair%:*}" "[include ${pair#*:}]"
+    unkeep "$config/${pair%:*}"
+    if [ -L "$root$config/${pair#*:}" ] || grep -qs 'written by its install.sh' "$root$config/${pair#*:}"; then drop "$user" "$config/${pair#*:}"; fi
+  done
+  remove_line "$printer/moonraker.asvc" "$unit"
+  if cmp -s "$root$config/ratos-flash.conf" "$here/config/ratos-flash.conf"; then
+    drop "$user" "$config/ratos-flash.conf"
+  elif [ -e "$root$config/ratos-flash.conf" ]; then
+    note "$config/ratos-flash.conf has your settings and is left"
+  fi
+  # What the agent made. Firmware in its folder is yours.
+  for file in "$root$own"/* "$root$printer"/logs/ratos-flash*.log "$root$printer/comms/ratos-flash.sock"; do
+    if [ "$file" = "$root$own/firmware" ] && [ -n "$(ls -A "$file")" ]; then
+      note "your firmware is left in $own/firmware"
+    else
+      drop "$user" "${file#"$root"}"
+    fi
+  done
+  if [ -d "$root$own" ]; then as "$user" rmdir --ignore-fail-on-non-empty -- "$root$own"; fi
+}
+
+uninstall_all() {
+  local others ratos
+  for printer in "${data[@]}"; do
+    suffix=$(suffix_of "$printer") unit=ratos-flash$(suffix_of "$printer")
+    uninstall_printer
+  done
+  others=("$system"/ratos-flash*.service)
+  if [ ${#others[@]} -gt 0 ] && [ -z "$dry" ]; then
+    note "another printer has RatOS.Flash (${others[*]##*/}), so what they share is left: the component, the udev rules, the command"
+    return
+  fi
+  if [ -L "$root$component" ] && ratos=$(ratos_command); then
+    tell "take the component out of RatOS: ratos extensions unregister moonraker ratos_flash"
+    as "$user" "$ratos" extensions unregister moonraker ratos_flash ||
+      note "RatOS's configurator did not answer; run later: ratos extensions unregister moonraker ratos_flash"
+  fi
+  drop "$user" "$component"
+  remove_line "$exclude" "$excluded"
+  drop root /etc/udev/rules.d/99-ratos-flash.rules
+  if [[ $(readlink "$root/usr/local/bin/ratos-flash" || true) = */ratos-flash ]]; then drop root /usr/local/bin/ratos-flash; fi
+}
+
+# ---- the running system
+
+# Whether the agent that runs is the one that was installed: an update may have put another in its place.
+is_current() {
+  local id
+  id=$(systemctl show -p MainPID --value "$1")
+  [ "${id:-0}" != 0 ] && [ "$(as "$user" readlink "/proc/$id/exe")" = "$(readlink -f "$binary")" ]
+}
+
+# Moonraker reads its components and its services once, when it starts. A print is more important.
+restart_moonraker() {
+  local port answer service=moonraker$suffix
+  if ! systemctl is-active --quiet "$service"; then
+    note "restart Moonraker, so that it knows of RatOS.Flash (no running service $service was found)"
+    return
+  fi
+  port=$(configuration "$printer/config/moonraker.conf" | awk '/^\[/ { server = /^\[server\]/ } server && sub(/^port *[:=] */, "") { print $0 + 0 }' | tail -n 1)
+  answer=$(curl -s -m 10 "http://127.0.0.1:${port:-7125}/printer/objects/query?print_stats" || true)
+  case $answer in
+    *'"printing"'* | *'"paused"'*) note "the printer prints. Restart Moonraker when it is done: sudo systemctl restart $service" ;;
+    *'"print_stats"'* | *'not connected'*)
+      tell "restart Moonraker ($service)"
+      as root systemctl restart "$service"
+      ;;
+    *) note "Moonraker did not say whether the printer prints. Restart it when it does not: sudo systemctl restart $service" ;;
+  esac
+}
+
+settle() {
+  as root systemctl daemon-reload
+  as root udevadm control --reload
+  as root udevadm trigger --subsystem-match=usb --subsystem-match=tty
+  for printer in "${data[@]}"; do
+    suffix=$(suffix_of "$printer") unit=ratos-flash$(suffix_of "$printer")
+    restart_moonraker
+    if [ -z "$uninstall" ]; then
+      tell "start the service $unit"
+      as root systemctl enable "$unit"
+      as root systemctl restart "$unit" || note "the service $unit did not start: journalctl -u $unit says why"
+    fi
+  done
+}
+
+component=$moonraker/moonraker/components/ratos_flash.py exclude=$moonraker/.git/info/exclude excluded=moonraker/components/ratos_flash.py
+printf '%s\n' "RatOS.Flash, for $user: ${data[*]}"
+if [ -n "$uninstall" ]; then uninstall_all; else install_all; fi
+if [ -z "$root$dry" ] && [ "$changes" -gt 0 ]; then
+  settle
+elif [ -z "$root$dry$uninstall" ]; then
+  for printer in "${data[@]}"; do
+    unit=ratos-flash$(suffix_of "$printer")
+    if ! is_current "$unit"; then
+      tell "restart the service $unit"
+      as root systemctl restart "$unit"
+    fi
+  done
+fi
+
+[ "$changes" -gt 0 ] || echo "  everything is as it should be: nothing was changed"
+for line in "${notes[@]}"; do printf 'Note: %s\n' "$line"; done
+if [ -n "$dry" ]; then
+  echo "Nothing was done. Run it without --dry-run to do it."
+elif [ -n "$uninstall" ]; then
+  echo "RatOS.Flash is gone. Press Restart (Klipper, and KlipperScreen if you have it); then this folder can be deleted."
+else
+  if [ -z "$root" ] && ! id -nG "$user" | grep -w dialout >/dev/null; then
+    note=" (for the command without the agent, once: sudo usermod -aG dialout,plugdev $user)"
+  fi
+  cat <<END
+What to do next: press Restart in Mainsail or Fluidd, so that Klipper reads the new macros; restart KlipperScreen if you have it.
+Then FLASH_MCU is among the macros. On a terminal: ratos-flash boards${note:-}
+END
+fi

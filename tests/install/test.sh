@@ -1,0 +1,354 @@
+#!/usr/bin/env bash
+# Installs, installs again and uninstalls in throw-away roots with a fake home, from the very zip that release.sh packs (with a stand-in for the program).
+# Prints ok and not ok lines, and ends with the count.
+set -uo pipefail
+here=$(cd "$(dirname "$0")/../.." && pwd)
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+umask 022
+export LC_ALL=C
+passed=0 failed=0 skipped=0
+
+ok() { passed=$((passed + 1)) && echo "ok $((passed + failed)) - $1"; }
+not_ok() { # NAME WHY
+  failed=$((failed + 1))
+  echo "not ok $((passed + failed)) - $1"
+  printf '#   %s\n' "${2//$'\n'/$'\n#   '}"
+}
+skip() { skipped=$((skipped + 1)) && echo "# skipped: $1"; }
+# check NAME COMMAND...: it succeeds
+check() {
+  local name=$1 said
+  shift
+  if said=$("$@" 2>&1); then ok "$name"; else not_ok "$name" "$said"; fi
+}
+# same NAME BEFORE AFTER
+same() { if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "$(diff <(echo "$2") <(echo "$3"))"; fi; }
+# says NAME TEXT: the last run's output has it
+says() { if grep -qF -- "$2" <<<"$said"; then ok "$1"; else not_ok "$1" "$said"; fi; }
+
+# ---- the zip
+
+copy=$scratch/copy
+mkdir -p "$copy"/{artifacts/linux-x64,artifacts/linux-arm64,src/RatOS.Flash.Agent,moonraker-component}
+cp -r "$here"/{config,install.sh,release.sh,publish.sh,LICENSE,README.md,Directory.Build.props} "$copy"
+cp "$here/src/RatOS.Flash.Agent/99-ratos-flash.rules" "$copy/src/RatOS.Flash.Agent"
+echo '# a stand-in' >"$copy/moonraker-component/ratos_flash.py"
+for rid in linux-x64 linux-arm64; do printf '#!/bin/sh\necho 0.1.0\n' >"$copy/artifacts/$rid/ratos-flash"; done
+version=v$(sed -n 's/.*<Version>\(.*\)<.*/\1/p' "$here/Directory.Build.props")
+if ! command -v zip >/dev/null || ! command -v unzip >/dev/null; then
+  echo "zip and unzip are not installed" && exit 1
+fi
+check "a release is packed" "$copy/release.sh" "$version" --packed
+zip=$copy/artifacts/release/ratos-flash-linux-x64.zip
+same "the zip holds the program and install.sh as executable, the rest as plain files, and no more" "$(unzip -Z "$zip" | awk '/^-/ { print $1, $9 }' | sort -k 2)" "$(sort -k 2 <<'END'
+-rw-r--r-- 99-ratos-flash.rules
+-rw-r--r-- LICENSE
+-rw-r--r-- README.md
+-rw-r--r-- config/ratos-flash-klipperscreen.conf
+-rw-r--r-- config/ratos-flash-moonraker.conf
+-rw-r--r-- config/ratos-flash.conf
+-rw-r--r-- config/ratos-flash.service
+-rw-r--r-- config/ratos_flash.cfg
+-rwxr-xr-x install.sh
+-rw-r--r-- moonraker-component/ratos_flash.py
+-rwxr-xr-x ratos-flash
+-rw-r--r-- release_info.json
+END
+)"
+same "each zip knows its own name, for Moonraker takes the asset of that name" "$(unzip -p "${zip/x64/arm64}" release_info.json)" \
+  '{"project_name": "RatOS.Flash", "project_owner": "Rat-OS", "version": "'"$version"'", "asset_name": "ratos-flash-linux-arm64.zip"}'
+check "a version that the program does not have is refused" eval "! '$copy/release.sh' v99.0.0 --packed"
+
+# ---- throw-away printers
+
+# This computer has 64 bits, whatever it has.
+mkdir "$scratch/bin"
+# shellcheck disable=SC2016
+printf '#!/bin/sh\necho "${ARCH:-amd64}"\n' >"$scratch/bin/dpkg"
+chmod 755 "$scratch/bin/dpkg"
+export PATH=$scratch/bin:$PATH
+
+printer() {
+  local config=$root/home/pi/$1/config
+  mkdir -p "$config" "$root/home/pi/$1"/{comms,logs}
+  printf '[include mainsail.cfg]\n[mcu]\nserial: x\n\n#*# <---------------------- SAVE_CONFIG ---------------------->\n#*# [bed_mesh default]' >"$config/printer.cfg"
+  printf '[respond]\n' >"$config/mainsail.cfg"
+  printf '# mine\r\n[server]\r\nport: 7125\r\n[update_manager]\r\n' >"$config/moonraker.conf"
+  printf '[main]\nfont_size: medium\n#~# --- Do not edit below this line. This section is auto generated --- #~#\n' >"$config/KlipperScreen.conf"
+  chmod 660 "$config/moonraker.conf"
+  printf 'klipper_mcu\nwebcamd' >"$root/home/pi/$1/moonraker.asvc"
+}
+
+new_root() {
+  root=$scratch/$1
+  pi=$root/home/pi
+  mkdir -p "$root"/{etc/systemd/system,etc/udev/rules.d,usr/local/bin,usr/lib/x86_64-linux-gnu} "$pi/moonraker"/{moonraker/components,.git/info}
+  printf 'root:x:0:0::/root:/bin/sh\npi:x:1000:1000::/home/pi:/bin/bash\n' >"$root/etc/passwd"
+  printf 'dialout:x:20:\nplugdev:x:46:\n' >"$root/etc/group"
+  touch "$root/usr/lib/x86_64-linux-gnu"/{libusb-1.0.so.0,libssl.so.3}
+  printf '# git ls-files --others\n*~\n' >"$pi/moonraker/.git/info/exclude"
+  unzip -q "$zip" -d "$pi/ratos-flash"
+  shift
+  for data; do printer "$data"; done
+}
+
+# Everything in the root: kind, mode, name, where it points to, what it says.
+tree() {
+  (cd "$root" && find . \( -type f -printf '%y %m %p ' -exec sh -c 'sha256sum <"$1"' - {} \; \) -o -printf '%y %m %p %l\n') | sort -k 3
+}
+
+run() {
+  said=$(timeout 60 "$pi/ratos-flash/install.sh" --root "$root" "$@" 2>&1)
+  result=$?
+}
+# expect STATUS NAME ARGUMENTS...
+expect() {
+  local status=$1 name=$2
+  shift 2
+  run "$@"
+  if [ "$result" = "$status" ]; then ok "$name"; else not_ok "$name" "ended with $result: $said"; fi
+}
+# refused NAME TEXT ARGUMENTS...: in those words, and nothing was touched
+refused() {
+  local name=$1 text=$2 before
+  shift 2
+  before=$(tree)
+  run "$@"
+  if [ "$result" = 1 ] && grep -qF -- "$text" <<<"$said" && [ "$(tree)" = "$before" ]; then ok "$name"; else not_ok "$name" "ended with $result: $said"; fi
+}
+
+echo "# a plain installation"
+new_root plain printer_data
+before=$(tree)
+expect 0 "a dry run succeeds" --user pi --dry-run
+same "a dry run changes nothing" "$before" "$(tree)"
+says "a dry run tells what would be done" "would write /etc/systemd/system/ratos-flash.service"
+promised=$(grep -c '^  would ' <<<"$said")
+expect 0 "it installs" --user pi
+same "a dry run told each thing that is done" "$promised" "$(grep -c '^  ' <<<"$said")"
+config=$pi/printer_data/config
+unit=$root/etc/systemd/system/ratos-flash.service
+same "the macros are in printer.cfg, on top" "[include ratos_flash.cfg]" "$(head -n 1 "$config/printer.cfg")"
+same "Klipper's own block is still the end of printer.cfg" "#*# [bed_mesh default]" "$(tail -n 1 "$config/printer.cfg")"
+same "Moonraker includes its file once" 1 "$(grep -c '^\[include ratos-flash-moonraker.conf\]' "$config/moonraker.conf")"
+same "moonraker.conf keeps its mode" 660 "$(stat -c %a "$config/moonraker.conf")"
+same "KlipperScreen's line has nothing behind its bracket, which KlipperScreen would refuse" "[include ratos-flash-klipperscreen.conf]" "$(grep ratos "$config/KlipperScreen.conf")"
+same "Moonraker may restart the service" ratos-flash "$(grep -x ratos-flash "$pi/printer_data/moonraker.asvc")"
+same "the component is linked" /home/pi/ratos-flash/moonraker-component/ratos_flash.py "$(readlink "$pi/moonraker/moonraker/components/ratos_flash.py")"
+check "Moonraker's repository does not see the link" grep -qx moonraker/components/ratos_flash.py "$pi/moonraker/.git/info/exclude"
+check "the unit starts the program with this printer's folder" grep -qx 'ExecStart=/home/pi/ratos-flash/ratos-flash agent --data /home/pi/printer_data' "$unit"
+check "the unit runs as the user, after Moonraker" eval "grep -qx User=pi '$unit' && grep -qx After=moonraker.service '$unit'"
+check "no template's name is left in any file" eval "! grep -rlE '@[A-Z]+@' '$unit' '$config/ratos-flash-moonraker.conf'"
+check "updates come as this folder's zip" eval "grep -qx '\[update_manager ratos-flash\]' '$config/ratos-flash-moonraker.conf' && grep -qx 'path: /home/pi/ratos-flash' '$config/ratos-flash-moonraker.conf'"
+check "a copy of printer.cfg from before is kept" eval "[ -f '$config/printer.cfg.ratos-flash-backup' ] && ! grep -q ratos_flash '$config/printer.cfg.ratos-flash-backup'"
+check "the udev rules are there" cmp "$here/src/RatOS.Flash.Agent/99-ratos-flash.rules" "$root/etc/udev/rules.d/99-ratos-flash.rules"
+check "the command is there" [ "$(readlink "$root/usr/local/bin/ratos-flash")" = /home/pi/ratos-flash/ratos-flash ]
+after=$(tree)
+expect 0 "it installs again" --user pi
+same "the second time nothing changes" "$after" "$(tree)"
+says "the second time it says so" "nothing was changed"
+expect 0 "a dry run of uninstall succeeds" --user pi --uninstall --dry-run
+same "a dry run of uninstall changes nothing" "$after" "$(tree)"
+expect 0 "it uninstalls" --user pi --uninstall
+same "uninstall leaves no trace" "$before" "$(tree)"
+
+if command -v systemd-analyze >/dev/null; then
+  run --user pi
+  # On this computer the paths lead into the root, and the user is one that every Debian has.
+  sed "s|/home/pi|$pi|g; s|^User=pi|User=daemon|" "$unit" >"$scratch/ratos-flash.service"
+  same "systemd finds no fault in the unit" "" "$(systemd-analyze verify "$scratch/ratos-flash.service" 2>&1)"
+  check "the unit is as closed as it says" systemd-analyze security --offline=true --no-pager --threshold=25 "$scratch/ratos-flash.service"
+  run --user pi --uninstall
+else
+  skip "systemd-analyze is not installed"
+fi
+
+echo "# what is a person's stays theirs"
+run --user pi
+echo 'policy: never' >>"$config/ratos-flash.conf"
+settings=$(cat "$config/ratos-flash.conf")
+sed -i '/serial: x/s/x/y/' "$config/printer.cfg"
+mkdir -p "$pi/printer_data/ratos-flash"/{firmware,jobs}
+touch "$pi/printer_data/ratos-flash/firmware/mine.bin" "$pi/printer_data/ratos-flash/jobs/1.json" "$pi/printer_data/logs/ratos-flash.log" "$pi/printer_data/comms/ratos-flash.sock"
+expect 0 "it installs over a person's edits" --user pi
+same "settings are never overwritten" "$settings" "$(cat "$config/ratos-flash.conf")"
+expect 0 "it uninstalls after a person's edits" --user pi --uninstall
+same "edited settings stay" "$settings" "$(cat "$config/ratos-flash.conf")"
+same "an edit of printer.cfg stays, without our line" "$(printf '[include mainsail.cfg]\n[mcu]\nserial: y')" "$(head -n 3 "$config/printer.cfg")"
+check "the copy from before stays, since it differs now" grep -qx 'serial: x' "$config/printer.cfg.ratos-flash-backup"
+same "their firmware stays, and nothing else of the agent's" "$pi/printer_data/ratos-flash/firmware/mine.bin" "$(find "$pi/printer_data" \( -path '*/ratos-flash/*' -type f \) -o -name 'ratos-flash.log' -o -name 'ratos-flash.sock')"
+
+echo "# other people's configurations"
+new_root globs printer_data
+config=$pi/printer_data/config
+printf '[include *.conf]\n' >"$config/all.inc"
+printf '[include all.inc]\n[include ./printer.cfg]\n' | cat - "$config/moonraker.conf" >"$config/moonraker.new" && mv "$config/moonraker.new" "$config/moonraker.conf"
+expect 0 "it installs where a pattern includes every file" --user pi
+check "Moonraker does not meet the file a second time" eval "! grep -q ratos-flash '$config/moonraker.conf'"
+
+new_root foreign printer_data
+config=$pi/printer_data/config
+printf '[gcode_macro flash_mcu]\ngcode:\n' >>"$config/mainsail.cfg"
+before=$(tree)
+expect 0 "it installs beside another project's FLASH_MCU" --user pi
+says "it says whose macro is in the way" "/home/pi/printer_data/config/mainsail.cfg:[gcode_macro flash_mcu]"
+check "Klipper still reads what it read before" eval "! grep -rq ratos_flash '$config/printer.cfg' && [ ! -e '$config/ratos_flash.cfg' ]"
+sed -i '/gcode/d' "$config/mainsail.cfg"
+run --user pi
+same "when that is gone, ours come" "[include ratos_flash.cfg]" "$(head -n 1 "$config/printer.cfg")"
+printf '[gcode_macro flash_mcu]\ngcode:\n' >>"$config/mainsail.cfg"
+run --user pi
+check "when that comes back, ours leave, so that Klipper starts" eval "! grep -q ratos_flash '$config/printer.cfg'"
+run --user pi --uninstall
+same "uninstall leaves no trace there either" "$before" "$(tree)"
+
+new_root bare printer_data
+config=$pi/printer_data/config
+rm "$config/KlipperScreen.conf"
+sed -i '/update_manager/d' "$config/moonraker.conf"
+echo >"$config/mainsail.cfg"
+before=$(tree)
+run --user pi
+check "without [update_manager] none is switched on" eval "! grep -q update_manager '$config/ratos-flash-moonraker.conf' && grep -qx '\[ratos_flash\]' '$config/ratos-flash-moonraker.conf'"
+check "without KlipperScreen there are no files for it" eval "! ls '$config' | grep -i screen"
+says "a missing [respond] is told" "no section [respond]"
+run --user pi --uninstall
+same "and uninstall leaves no trace" "$before" "$(tree)"
+
+echo "# RatOS"
+new_root ratos printer_data
+config=$pi/printer_data/config
+mkdir -p "$config/.theme" && echo '[]' >"$config/.theme/navi.json"
+# Does what RatOS's own does with its list, the link and git's exclude file.
+cat >"$root/usr/local/bin/ratos" <<'END'
+#!/bin/bash
+pi=$(cd "$(dirname "$0")/../../../home/pi" && pwd)
+link=$pi/moonraker/moonraker/components/ratos_flash.py exclude=$pi/moonraker/.git/info/exclude list=$pi/extensions
+[ ! -e "$pi/configurator-is-down" ] || { echo "Failed" && exit 2; }
+echo "$*" >>"$pi/../../calls"
+case "$*" in
+  "extensions register moonraker ratos_flash "*) [ -f "$5" ] && echo "$5" >"$list" ;;
+  "extensions symlink moonraker") ln -sfn "$(cat "$list")" "$link" && echo moonraker/components/ratos_flash.py >>"$exclude" ;;
+  "extensions unregister moonraker ratos_flash") rm -f "$list" "$link" && sed -i '/ratos_flash/d' "$exclude" ;;
+  *) exit 2 ;;
+esac
+END
+chmod 755 "$root/usr/local/bin/ratos"
+before=$(tree)
+expect 0 "it installs on RatOS" --user pi
+same "RatOS was asked to link the component" "extensions symlink moonraker" "$(tail -n 1 "$root/calls")"
+same "the component is linked by RatOS" "$pi/ratos-flash/moonraker-component/ratos_flash.py" "$(readlink "$pi/moonraker/moonraker/components/ratos_flash.py")"
+same "RatOS's theme is as it was" '[]' "$(cat "$config/.theme/navi.json")"
+after=$(tree)
+run --user pi
+same "the second time nothing changes there either" "$after" "$(tree)"
+run --user pi --uninstall
+rm "$root/calls"
+same "uninstall leaves no trace there either" "$before" "$(tree)"
+touch "$pi/configurator-is-down"
+before=$(tree)
+expect 0 "it installs while RatOS's configurator is down" --user pi
+says "and says so" "RatOS's configurator did not link the component"
+check "the component is linked all the same" [ -e "$pi/moonraker/moonraker/components/ratos_flash.py" -o -L "$pi/moonraker/moonraker/components/ratos_flash.py" ]
+run --user pi --uninstall
+same "and uninstall leaves no trace" "$before" "$(tree)"
+
+echo "# two printers on one computer"
+new_root two printer_1_data printer_left_data
+before=$(tree)
+expect 0 "it installs for both" --user pi
+same "each has its unit" "ratos-flash-1.service ratos-flash-left.service" "$(cd "$root/etc/systemd/system" && echo ratos-flash*)"
+check "each unit has its own folder and its own Moonraker" eval "grep -qx 'After=moonraker-left.service' '$root/etc/systemd/system/ratos-flash-left.service' && grep -q -- '--data /home/pi/printer_left_data$' '$root/etc/systemd/system/ratos-flash-left.service'"
+check "each Moonraker restarts its own" eval "grep -qx 'managed_services: ratos-flash-1' '$pi/printer_1_data/config/ratos-flash-moonraker.conf' && grep -qx ratos-flash-1 '$pi/printer_1_data/moonraker.asvc'"
+both=$(tree)
+run --user pi --uninstall --data /home/pi/printer_1_data
+check "one can leave, and the other keeps what they share" [ -L "$pi/moonraker/moonraker/components/ratos_flash.py" -a ! -e "$root/etc/systemd/system/ratos-flash-1.service" ]
+run --user pi --data /home/pi/printer_1_data
+same "one can come back" "$both" "$(tree)"
+expect 0 "both uninstall" --user pi --uninstall
+same "then no trace is left" "$before" "$(tree)"
+printer odd-place
+run --user pi --data /home/pi/odd-place
+check "a data folder of another name gives the unit its own" [ -e "$root/etc/systemd/system/ratos-flash-odd-place.service" ]
+run --user pi --uninstall
+check "uninstall finds it by its unit" [ ! -e "$root/etc/systemd/system/ratos-flash-odd-place.service" ]
+refused "two folders of one name are refused" "would have one service" --user pi --data /home/pi/odd-place --data /home/pi/odd-place/
+
+echo "# what is not taken"
+new_root hostile printer_data
+cd "$scratch/bin" || exit 1
+# shellcheck disable=SC2016
+for name in 'pi;touch pwned' '$(touch pwned)' '../pi' '-pi' $'pi\nUser=root' 'pi pi' '%u'; do
+  refused "a user called $(printf %q "$name")" "is not a user's name that is taken here" --user "$name"
+done
+refused "root" "the agent does not run as root" --user root
+refused "a user who is not here" "there is no user 'anna'" --user anna
+# shellcheck disable=SC2016
+for name in '/home/pi/printer_data;touch pwned' '/home/pi/$(touch pwned)' '/home/pi/../../etc' 'printer_data' $'/home/pi/printer_data\nUser=root' '/home/pi/my printer' '/home/pi/%h' '/home/pi/a"b' "/home/pi/a'b" '/home/pi/a|b' '/home/pi/a&b' '/home/pi/a@USER@'; do
+  [[ $name != /* ]] || mkdir -p "$root$name/config"
+  refused "a data folder called $(printf %q "$name")" "is not taken" --user pi --data "$name"
+done
+refused "a folder without a printer" "it has no folder config" --user pi --data /home/pi/nothing
+mv "$pi/ratos-flash" "$pi/my flash"
+said=$("$pi/my flash/install.sh" --root "$root" --user pi 2>&1)
+says "a program in a folder with a blank" "is not taken"
+mv "$pi/my flash" "$pi/ratos-flash"
+check "no name was run as a command" eval "! find '$scratch' -name 'pwned*' -type f | grep ."
+expect 2 "an option that is none" --frobnicate
+expect 0 "--help" --help
+says "--help tells of the options" "--uninstall"
+refused "an option without its value" "needs a value" --user
+refused "this computer's own root" "leave the option out" --root /
+
+for arch in armhf armel i386; do ARCH=$arch refused "$arch, with the why" "this system is a 32-bit one ($arch)" --user pi; done
+ARCH=riscv64 refused "a processor that there is no program for" "there is no version of RatOS.Flash for riscv64" --user pi
+mv "$pi/ratos-flash/ratos-flash" "$scratch/program"
+refused "a zip without its program" "the program ratos-flash is missing beside install.sh" --user pi
+printf '#!/bin/sh\necho "version GLIBC_2.99 not found" >&2\nexit 1\n' >"$pi/ratos-flash/ratos-flash" && chmod 755 "$pi/ratos-flash/ratos-flash"
+refused "a program that does not run here" "the program does not run here" --user pi
+mv "$scratch/program" "$pi/ratos-flash/ratos-flash"
+mv "$root/usr/lib/x86_64-linux-gnu/libusb-1.0.so.0" "$scratch"
+refused "a system without libusb" "sudo apt-get install libusb-1.0-0" --user pi
+mv "$scratch/libusb-1.0.so.0" "$root/usr/lib/x86_64-linux-gnu"
+sed -i /plugdev/d "$root/etc/group"
+refused "a system without the group plugdev" "this system has no group plugdev" --user pi
+echo plugdev:x:46: >>"$root/etc/group"
+refused "a Moonraker that is elsewhere" "Moonraker was not found in /opt/moonraker" --user pi --moonraker /opt/moonraker
+rm "$pi/printer_data/moonraker.asvc"
+refused "a Moonraker that never ran" "has no moonraker.asvc" --user pi
+
+echo "# a checkout"
+new_root checkout printer_data
+rm -r "$pi/ratos-flash"
+cp -r "$copy" "$pi/ratos-flash"
+rm -r "$pi/ratos-flash/artifacts"
+printf '#!/bin/sh\nexit 1\n' >"$scratch/bin/dotnet" && chmod 755 "$scratch/bin/dotnet"
+refused "without a .NET SDK it says what it lacks" "no .NET 10 SDK" --user pi
+printf '#!/bin/sh\necho "10.0.401 [/usr/share/dotnet/sdk]"\n' >"$scratch/bin/dotnet"
+# shellcheck disable=SC2016
+printf '#!/bin/sh\ncd "$(dirname "$0")" && mkdir -p "artifacts/$1" && printf "#!/bin/sh\\n" >"artifacts/$1/ratos-flash" && chmod 755 "artifacts/$1/ratos-flash"\n' >"$pi/ratos-flash/publish.sh"
+expect 0 "with one it makes the program" --user pi
+check "the unit starts what was made" grep -q '^ExecStart=/home/pi/ratos-flash/artifacts/linux-x64/ratos-flash ' "$root/etc/systemd/system/ratos-flash.service"
+check "Moonraker is not told to replace a checkout by a zip" eval "! grep -q update_manager '$pi/printer_data/config/ratos-flash-moonraker.conf'"
+
+echo "# the files for people"
+# Mainsail makes a macro's fields by this expression, one for each pair of braces.
+same "Mainsail shows BOARD, FORCE and HOT" "BOARD all string
+FORCE 0 int
+HOT 0 int" "$(sed -nE 's/.*\{%?.*params\.([A-Za-z_0-9]+)\|default\("?([^")]*)"?\)\|(int|string).*/\1 \2 \3/p' "$here/config/ratos_flash.cfg")"
+check "no argument of a call has a name that Klipper or Moonraker takes for itself" eval "! grep -E 'action_call_remote_method.*\b(method|self|method_name|callback)=' '$here/config/ratos_flash.cfg'"
+check "no text has a # or a blank before ; in it, where Klipper would end it" eval "! grep -nE '^[^#]*[^#[:space:]][^#]*(#| ;)' '$here/config/ratos_flash.cfg'"
+check "KlipperScreen finds no text behind a bracket" eval "! grep -nE '.+\].' '$here/config/ratos-flash-klipperscreen.conf'"
+check "each macro has a description" [ "$(grep -c '^\[gcode_macro' "$here/config/ratos_flash.cfg")" = "$(grep -c '^description: .' "$here/config/ratos_flash.cfg")" ]
+
+if command -v shellcheck >/dev/null; then
+  cd "$here" || exit 1
+  mapfile -t scripts < <(find . \( -name artifacts -o -name bin -o -name obj -o -name .git \) -prune -o -type f -size -100k -exec grep -lE -m 1 '^#!.*\b(ba)?sh$' {} +)
+  check "shellcheck finds nothing in ${#scripts[@]} scripts" shellcheck "${scripts[@]}"
+else
+  skip "shellcheck is not installed"
+fi
+
+echo "install: $passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ] && [ "$passed" -gt 100 ]
