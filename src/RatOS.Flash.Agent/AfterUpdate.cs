@@ -80,8 +80,7 @@ internal sealed class AfterUpdate(MoonrakerKlippy klippy, Settings settings, New
         {
             // The question is answered: browsers show it anew at each reload until it is ended.
             news.Announce(null);
-            if (settings.Policy == FlashPolicy.Ask)
-                news.PromptEnd();
+            news.PromptEnd();
             return true;
         }
         log.Say(need.Words);
@@ -96,7 +95,7 @@ internal sealed class AfterUpdate(MoonrakerKlippy klippy, Settings settings, New
         news.Announce(need.Words);
         news.Console((need.IsRequired ? "!! " : "// ") + "RatOS.Flash: " + need.Words);
         // Macros are dead while Klipper is in error; this command is not.
-        if (settings.Policy == FlashPolicy.Ask)
+        if (settings.Policy is FlashPolicy.Ask or FlashPolicy.Required)
             news.Prompt("New firmware", need.Words, [("Flash now", Press("flash"), "primary"), ("When idle", Press("flash when_idle=1"), "secondary"), ("Not now", Press("later"), "secondary")]);
         return true;
     }

@@ -258,7 +258,7 @@ internal static class CommandLine
         try
         {
             if (!isOfMemory)
-                return Printer.Run(parsed.GetValue(Port), printer => verb(new Verbs(printer, DataOf(parsed), output, log)));
+                return Printer.Run(parsed.GetValue(Port), new(() => Settings.Read(DataOf(parsed).Settings)), printer => verb(new Verbs(printer, DataOf(parsed), output, log)));
             var place = new VirtualPlace(
                 scenario ?? VirtualPlace.DefaultScenario, parsed.GetValue(Folder)?.FullName, parsed.GetValue(Pace) ?? (output.IsLive || isLive ? 1 : 0), parsed.GetValue(Seed))
             {

@@ -1,4 +1,8 @@
+using System.Collections.Immutable;
 using System.Globalization;
+using RatOS.Flash.Boards;
+using RatOS.Flash.Hardware;
+using Serilog.Events;
 
 namespace RatOS.Flash.Agent;
 
@@ -58,13 +62,13 @@ internal enum FlashPolicy
     /// <summary>A prompt and an announcement; nothing is done until somebody says so.</summary>
     Ask,
 
-    /// <summary>Boards that Klipper cannot talk to any more.</summary>
+    /// <summary>Boards that Klipper cannot talk to any more; about others it is asked.</summary>
     Required,
 
     /// <summary>Boards whose version is not Klipper's.</summary>
     Changed,
 
-    /// <summary>As changed, and said aloud.</summary>
+    /// <summary>Every board, after every update.</summary>
     Always,
     Never,
 }
@@ -82,6 +86,14 @@ internal sealed record Settings
 
     public string? ApiKey { get; init; }
 
+    /// <summary>Klipper's unit; null to ask Moonraker.</summary>
+    public string? KlipperService { get; init; }
+
+    public LogEventLevel LogLevel { get; init; } = LogEventLevel.Debug;
+
+    /// <summary>Boards that somebody described by hand.</summary>
+    public ImmutableArray<PrinterBoard> Boards { get; init; } = [];
+
     /// <summary>Reads a file; one that is not there is all defaults.</summary>
     /// <exception cref="FlashException">A line cannot be understood; it is named.</exception>
     public static Settings Read(string path)
@@ -89,26 +101,61 @@ internal sealed record Settings
         var settings = new Settings();
         if (!File.Exists(path))
             return settings;
-        var (number, section) = (0, "");
+        var (number, section, boards) = (0, "", new List<(string Name, int Line, Dictionary<string, string> Values)>());
         foreach (var raw in File.ReadLines(path))
         {
             number++;
-            var line = raw.Split(['#', ';'], 2)[0].TrimEnd();
+            var line = WithoutComment(raw).Trim();
             if (line.Length == 0)
                 continue;
             if (line.StartsWith('['))
             {
                 section = line.EndsWith(']') ? line[1..^1].Trim() : throw Faults.BadSettings(path, number, "the section's name does not end with ]");
+                if (section.StartsWith("board ", StringComparison.Ordinal))
+                    boards.Add((section[6..].Trim(), number, new(StringComparer.Ordinal)));
+                else if (section != "agent")
+                    throw Faults.BadSettings(path, number, $"there is no section [{Text.Clean(section)}]");
                 continue;
             }
             var at = line.IndexOfAny([':', '=']);
             if (at < 1)
                 throw Faults.BadSettings(path, number, "it is no `name: value`");
-            // Boards are another version's.
+            var (name, value) = (line[..at].Trim(), line[(at + 1)..].Trim());
             if (section == "agent")
-                settings = settings.With(line[..at].Trim(), line[(at + 1)..].Trim(), why => Faults.BadSettings(path, number, why));
+                settings = settings.With(name, value, why => Faults.BadSettings(path, number, why));
+            else if (boards is [.., var board])
+                board.Values[name] = BoardKeys.Contains(name) ? value : throw Faults.BadSettings(path, number, $"a board has no '{Text.Clean(name)}'");
+            else
+                throw Faults.BadSettings(path, number, "it stands in no section");
         }
-        return settings;
+        return settings with { Boards = [.. boards.Select(board => BoardOf(board.Name, board.Values, why => Faults.BadSettings(path, board.Line, why)))] };
+    }
+
+    // A # within a word is part of it: keys and names may have one.
+    private static string WithoutComment(string line)
+    {
+        for (var i = 0; i < line.Length; i++)
+        {
+            if (line[i] is '#' or ';' && (i == 0 || char.IsWhiteSpace(line[i - 1])))
+                return line[..i];
+        }
+        return line;
+    }
+
+    private static readonly string[] BoardKeys = ["id", "port", "uuid", "bootloader"];
+
+    private static PrinterBoard BoardOf(string name, Dictionary<string, string> values, Func<string, FlashException> fault)
+    {
+        var id = values.GetValueOrDefault("id") is { Length: > 0 } given ? given : name;
+        var kind = BoardCatalogue.BuiltIn.Find(id) ?? throw fault($"the board {Text.Clean(name)} is of no kind that is known: '{Text.Clean(id)}' (`ratos-flash boards` lists the kinds)");
+        var board = new PrinterBoard(name, kind);
+        if (values.GetValueOrDefault("uuid") is { Length: > 0 } uuid)
+            board = board with { CanUuid = CanUuid.TryParse(uuid) ?? throw fault($"'{Text.Clean(uuid)}' is no uuid of 12 hex digits") };
+        if (values.GetValueOrDefault("port") is { Length: > 0 } port)
+            board = board.CanUuid is not null ? board with { CanInterface = port } : board with { Port = port, OnlyByPort = true };
+        if (values.GetValueOrDefault("bootloader") is { Length: > 0 } bootloader)
+            board = board with { Bootloader = Arguments.Bootloaders.TryGetValue(bootloader, out var which) ? which : throw fault($"there is no bootloader '{Text.Clean(bootloader)}'") };
+        return board;
     }
 
     private Settings With(string name, string value, Func<string, FlashException> fault) => name switch
@@ -118,6 +165,8 @@ internal sealed record Settings
         "when_idle" => this with { WhenIdle = bool.TryParse(value, out var flag) ? flag : throw fault("when_idle is True or False") },
         "moonraker_url" => this with { MoonrakerUrl = Uri.TryCreate(value, UriKind.Absolute, out var url) && url.Scheme is "ws" or "wss" ? url : throw fault("moonraker_url is such as ws://127.0.0.1:7125/websocket") },
         "api_key" => this with { ApiKey = value },
+        "klipper_service" => value.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '@' or '.') ? this with { KlipperService = value } : throw fault($"'{Text.Clean(value)}' is no service's name"),
+        "log_level" => this with { LogLevel = Enum.TryParse<LogEventLevel>(value == "info" ? "Information" : value, ignoreCase: true, out var level) && !char.IsDigit(value[0]) ? level : throw fault("log_level is debug, info, warning or error") },
         _ => throw fault($"there is no setting '{Text.Clean(name)}'"),
     };
 }

@@ -16,6 +16,7 @@ internal sealed class FlashAgent : IDoors
     private readonly Printer _printer;
     private readonly DataFolder _data;
     private readonly LogFile _log;
+    private readonly string? _service;
     private readonly MoonrakerConnection _moonraker;
     private readonly LocalBoards _boards;
     private readonly FlashQueue _queue;
@@ -26,7 +27,7 @@ internal sealed class FlashAgent : IDoors
 
     public FlashAgent(Printer printer, DataFolder data, Settings settings, LogFile log)
     {
-        (_printer, _data, _log) = (printer, data, log);
+        (_printer, _data, _log, _service) = (printer, data, log, settings.KlipperService);
         _moonraker = new MoonrakerConnection(new(data.Moonraker, settings.MoonrakerUrl, settings.ApiKey), printer.Time, log)
         {
             Doors = this,
@@ -207,7 +208,7 @@ internal sealed class FlashAgent : IDoors
 
     // ---- the printer
 
-    private MoonrakerKlippy Klippy(bool hot = false, Action<string, bool>? journal = null) => new(_moonraker, _printer.Time) { AllowsHot = hot, Journal = journal };
+    private MoonrakerKlippy Klippy(bool hot = false, Action<string, bool>? journal = null) => new(_moonraker, _printer.Time) { AllowsHot = hot, Journal = journal, Service = _service };
 
     private MoonrakerKlippy KlippyFor(Job job, Action<string, bool> journal) => Klippy(job.Hot, (service, isStarted) =>
     {

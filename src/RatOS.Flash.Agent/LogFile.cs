@@ -13,14 +13,23 @@ internal sealed class LogFile : IDisposable
 
     private readonly Logger _logger;
 
-    private LogFile(Logger logger) => _logger = logger;
+    private readonly LoggingLevelSwitch _level;
+
+    private LogFile(Logger logger, LoggingLevelSwitch level) => (_logger, _level) = (logger, level);
+
+    /// <summary>What is less is not written.</summary>
+    public LogEventLevel Level
+    {
+        set => _level.MinimumLevel = value;
+    }
 
     /// <param name="path">Null for the default place.</param>
     /// <param name="verbose">To standard error as well.</param>
     public static LogFile Open(string? path, bool verbose)
     {
+        var level = new LoggingLevelSwitch(LogEventLevel.Debug);
         path ??= Path.Combine(Folders.State(), "ratos-flash.log");
-        var configuration = new LoggerConfiguration().MinimumLevel.Debug();
+        var configuration = new LoggerConfiguration().MinimumLevel.ControlledBy(level);
         if (verbose)
         {
             configuration.WriteTo.Console(
@@ -32,13 +41,13 @@ internal sealed class LogFile : IDisposable
             configuration.WriteTo.File(
                 path, formatProvider: CultureInfo.InvariantCulture, fileSizeLimitBytes: FileSize, rollOnFileSizeLimit: true, retainedFileCountLimit: Files,
                 outputTemplate: "{Timestamp:yyyy-MM-dd HH:mm:ss.fff} [{Level:u3}] {Message:lj}{NewLine}{Exception}");
-            return new LogFile(configuration.CreateLogger());
+            return new LogFile(configuration.CreateLogger(), level);
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
         {
             // A flash must not fail for want of a log; that there is none is said.
             Console.Error.WriteLine($"No log file: {fault.Message}");
-            return new LogFile(new LoggerConfiguration().CreateLogger());
+            return new LogFile(new LoggerConfiguration().CreateLogger(), level);
         }
     }
 

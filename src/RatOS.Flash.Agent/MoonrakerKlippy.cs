@@ -23,6 +23,9 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
     /// <summary>The caller answers for hot heaters.</summary>
     public bool AllowsHot { get; init; }
 
+    /// <summary>Klipper's unit, where somebody knows better than Moonraker.</summary>
+    public string? Service { get; init; }
+
     /// <summary>Called with the service's name before it is stopped, and again (true) when it was started.</summary>
     public Action<string, bool>? Journal { get; init; }
 
@@ -177,17 +180,18 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
             }
             if (state != "ready")
                 return new(state == "shutdown" ? KlippyActivity.Shutdown : KlippyActivity.Error, (await moonraker.CallAsync("printer.info", cancel: cancel)).Word("state_message") ?? state);
-            var (busy, isCommand) = await BusyAsync(cancel);
+            // Klipper answers a query at its next quarter of a second: as few of them as can be.
+            var status = await QueryAsync(new() { ["print_stats"] = ["state", "filename"], ["idle_timeout"] = ["state"], ["heaters"] = ["available_heaters"] }, cancel);
+            var (busy, isCommand) = Busy(status);
             if (busy is null || !isCommand || time.GetElapsedTime(begin) > CommandLimit)
-                return busy ?? await HeatersAsync(cancel) ?? new(KlippyActivity.Ready);
+                return busy ?? await HeatersAsync(status, cancel) ?? new(KlippyActivity.Ready);
             await change.WaitUpToAsync(Poll, time, cancel);
         }
     }
 
     /// <summary>Printing, paused, or some other command at work.</summary>
-    private async Task<(KlippyState? Busy, bool IsCommand)> BusyAsync(CancellationToken cancel)
+    private static (KlippyState? Busy, bool IsCommand) Busy(JsonElement status)
     {
-        var status = await QueryAsync(new() { ["print_stats"] = ["state", "filename"], ["idle_timeout"] = ["state"] }, cancel);
         var (print, idle) = (status.Word("print_stats", "state"), status.Word("idle_timeout", "state"));
         if (print is null && idle is null)
             return (new(KlippyActivity.Unknown) { Refusal = Faults.PrinterUnknown("Klipper tells neither print_stats nor idle_timeout") }, false);
@@ -196,13 +200,10 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
         return idle == "Printing" ? (new(KlippyActivity.Busy, "it moves, or a command runs"), true) : (null, false);
     }
 
-    private async Task<KlippyState?> HeatersAsync(CancellationToken cancel)
+    private async Task<KlippyState?> HeatersAsync(JsonElement known, CancellationToken cancel)
     {
-        if (AllowsHot)
-            return null;
-        var names = (await QueryAsync(new() { ["heaters"] = ["available_heaters"] }, cancel)).Items("heaters", "available_heaters")
-            .Where(name => name.ValueKind == JsonValueKind.String).Select(name => name.GetString()!).ToList();
-        if (names.Count == 0)
+        var names = known.Items("heaters", "available_heaters").Where(name => name.ValueKind == JsonValueKind.String).Select(name => name.GetString()!).ToList();
+        if (AllowsHot || names.Count == 0)
             return null;
         var status = await QueryAsync(names.ToDictionary(name => name, _ => (string[])["temperature"]), cancel);
         var hot = names.Select(name => (name, Degrees: status.Number(name, "temperature"))).Where(heater => heater.Degrees is not < Cool).ToList();
@@ -242,11 +243,9 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
         }
     }
 
-    private Task<string> ServiceAsync(CancellationToken cancel) => ServiceAsync(moonraker, cancel);
-
     /// <summary>The unit's real name: <c>klipper</c>, <c>klipper-1</c>, ...</summary>
-    private static async Task<string> ServiceAsync(MoonrakerConnection moonraker, CancellationToken cancel) =>
-        (await moonraker.CallAsync("machine.system_info", cancel: cancel)).Word("system_info", "instance_ids", "klipper") ?? "klipper";
+    private async Task<string> ServiceAsync(CancellationToken cancel) =>
+        Service ?? (await moonraker.CallAsync("machine.system_info", cancel: cancel)).Word("system_info", "instance_ids", "klipper") ?? "klipper";
 
     /// <summary>Null where Moonraker does not know.</summary>
     private async Task<bool?> IsActiveAsync(string service, CancellationToken cancel) =>

@@ -144,7 +144,7 @@ internal sealed class News(MoonrakerConnection moonraker, TimeProvider time, Log
         {
             await moonraker.TryCallAsync("server.ratos_flash.show", new()
             {
-                ["job"] = job?.Id ?? "",
+                ["job"] = job?.Id ?? "console",
                 ["dialog"] = job is null ? Array.Empty<string>() : dialog,
                 ["console"] = console,
                 ["complete"] = isOver,

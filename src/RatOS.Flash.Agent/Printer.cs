@@ -55,6 +55,9 @@ internal abstract class Printer
     /// <summary>The boards' serial lines for other programs.</summary>
     public virtual VirtualPtys OpenPtys(string folder) => throw new NotSupportedException("only a virtual printer has such lines");
 
+    /// <summary>Another Klipper than the printer's own is asked: what is only imagined lets go of the boards.</summary>
+    public virtual Task FreePortsAsync() => Task.CompletedTask;
+
     /// <summary>Starts a Moonraker in front of it.</summary>
     public virtual VirtualMoonraker OpenMoonraker(MoonrakerSetup setup) => throw new NotSupportedException("only a virtual printer has a Moonraker of its own");
 
@@ -75,13 +78,14 @@ internal abstract class Printer
 
     /// <summary>Runs a verb on this computer.</summary>
     /// <param name="namedPort">A port that the caller named: pseudo terminals are listed nowhere.</param>
-    public static int Run(string? namedPort, Func<Printer, Task<int>> verb) => OneThread.Run(async thread =>
+    /// <param name="settings">With boards that somebody described.</param>
+    public static int Run(string? namedPort, Lazy<Settings> settings, Func<Printer, Task<int>> verb) => OneThread.Run(async thread =>
     {
         // Verbs that look into files need no bus, and some computers forbid to hear of it.
         var hardware = new Lazy<LinuxHardware>(() => new(TimeProvider.System, namedPort is not null && namedPort.StartsWith('/') ? [namedPort] : []));
         try
         {
-            return await verb(new OfThisComputer(hardware, thread));
+            return await verb(new OfThisComputer(hardware, thread, settings));
         }
         finally
         {
@@ -112,8 +116,7 @@ internal abstract class Printer
 
         public override async Task ServeAsync(int port, bool attach, Action<int> ready, Action<UsbIpEvent> tell, CancellationToken over)
         {
-            // Klipper's host process is only imagined here: the boards' ports are for whoever comes.
-            await printer.Klippy.StopAsync(CancellationToken.None);
+            await FreePortsAsync();
             await using var server = UsbIpServer.Start(printer, port, tell);
             var attacher = attach ? new VhciAttacher(printer, server.Port, tell) : null;
             ready(server.Port);
@@ -131,6 +134,8 @@ internal abstract class Printer
             }
         }
 
+        public override Task FreePortsAsync() => printer.Klippy.StopAsync(CancellationToken.None);
+
         public override VirtualMoonraker OpenMoonraker(MoonrakerSetup setup) => VirtualMoonraker.Start(printer, setup);
 
         public override VirtualPtys OpenPtys(string folder) => VirtualPtys.Open(printer, folder);
@@ -144,7 +149,7 @@ internal abstract class Printer
         }
     }
 
-    private sealed class OfThisComputer(Lazy<LinuxHardware> hardware, OneThread thread) : Printer
+    private sealed class OfThisComputer(Lazy<LinuxHardware> hardware, OneThread thread, Lazy<Settings> settings) : Printer
     {
         public override IHardware Hardware => hardware.Value;
 
@@ -155,10 +160,11 @@ internal abstract class Printer
 
         public override string Description => "this computer";
 
-        /// <summary>Boards that run a Klipper built as RatOS does: its serial is the board's id in the catalogue.</summary>
-        public override IReadOnlyList<PrinterBoard> Boards => [.. Hardware.Look().Devices
+        /// <summary>Those that somebody described, and those that run a Klipper built as RatOS does: its serial is the board's id in the catalogue.</summary>
+        public override IReadOnlyList<PrinterBoard> Boards => [.. settings.Value.Boards, .. Hardware.Look().Devices
             .Where(device => device.Usb == UsbId.Klipper && device.Serial is not null)
             .Select(device => BoardCatalogue.BuiltIn.Boards.FirstOrDefault(board => board.UsbSerial == device.Serial)).OfType<Board>().DistinctBy(board => board.Id)
+            .Where(board => !settings.Value.Boards.Any(described => described.Board.Id == board.Id))
             .Select(board => new PrinterBoard(board.Id, board))];
 
         public override IEnumerable<PrinterBoard> Kinds => BoardCatalogue.BuiltIn.Boards.Select(board => new PrinterBoard(board.Id, board));

@@ -77,7 +77,10 @@ internal sealed class Verbs(Printer printer, DataFolder? data, Output output, Lo
         using var over = new CancellationTokenSource();
         using var interrupt = OnSignal(PosixSignal.SIGINT, over.Cancel);
         using var terminate = OnSignal(PosixSignal.SIGTERM, over.Cancel);
-        await new FlashAgent(printer, data!, Settings.Read(data!.Settings), log).RunAsync(() => output.Say($"The agent works for {data!.Root} until Ctrl-C."), over.Token);
+        var settings = Settings.Read(data!.Settings);
+        log.Level = settings.LogLevel;
+        await printer.FreePortsAsync();
+        await new FlashAgent(printer, data!, settings, log).RunAsync(() => output.Say($"The agent works for {data!.Root} until Ctrl-C."), over.Token);
         return ExitCode.Done;
     }
 
@@ -256,7 +259,7 @@ internal sealed class Verbs(Printer printer, DataFolder? data, Output output, Lo
         }
 
         IKlippy Klippy(bool hot, Action<string, bool>? journal) =>
-            isUp ? new MoonrakerKlippy(moonraker, printer.Time) { AllowsHot = hot, Journal = journal } : new NoKlippy();
+            isUp ? new MoonrakerKlippy(moonraker, printer.Time) { AllowsHot = hot, Journal = journal, Service = settings.KlipperService } : new NoKlippy();
     }
 
     private PosixSignalRegistration OnSignal(PosixSignal signal, Action stop) => PosixSignalRegistration.Create(signal, context =>
