@@ -28,7 +28,7 @@ public sealed partial class VirtualMoonraker
     {
         if (call.Optional("api_key") is { } key)
         {
-            if (_setup.ApiKey is { } right && key.ToString() != right)
+            if (key.ToString() != ApiKey)
                 throw new MoonrakerException(401, "Invalid API Key");
             call.Client.IsTrusted = true;
         }

@@ -20,17 +20,17 @@ internal sealed class MoonrakerStage(VirtualPrinter printer, VirtualMoonraker mo
 
     /// <param name="setup">Without sockets: it gets both.</param>
     /// <param name="story">What is lived through.</param>
-    /// <param name="scenario">Which printer.</param>
-    public static void With(MoonrakerSetup setup, Func<MoonrakerStage, Task> story, string scenario = "octopus")
+    /// <param name="pace">Less where something must happen within a second or so.</param>
+    public static void With(MoonrakerSetup setup, Func<MoonrakerStage, Task> story, double pace = 20)
     {
-        var time = new VirtualTime { IsLive = true, Pace = 20 };
+        var time = new VirtualTime { IsLive = true, Pace = pace };
         time.Run(async () =>
         {
             var folder = Directory.CreateTempSubdirectory("moonraker-");
             try
             {
                 var path = Path.Combine(folder.FullName, "moonraker.sock");
-                var printer = VirtualPrinter.Create(scenario, time);
+                var printer = VirtualPrinter.Create("octopus", time);
                 await using var moonraker = VirtualMoonraker.Start(printer, setup with { UnixSocket = path, Port = 0 });
                 await story(new MoonrakerStage(printer, moonraker, path));
             }
@@ -190,8 +190,9 @@ internal sealed class TestClient : IDisposable
 
     private void Hear(ReadOnlySpan<byte> utf8)
     {
-        var text = JsonNode.Parse(utf8)!.AsObject();
-        if (text.ContainsKey("method"))
+        if (JsonNode.Parse(utf8) is not JsonObject text)
+            Heard.Add(new JsonObject { ["method"] = Encoding.UTF8.GetString(utf8) });
+        else if (text.ContainsKey("method"))
             Heard.Add(text);
         else if (text["id"] is JsonValue id && id.TryGetValue(out long number) && _asked.Remove(number, out var asked))
             asked.SetResult(text);
