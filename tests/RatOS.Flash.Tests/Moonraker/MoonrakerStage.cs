@@ -88,13 +88,16 @@ internal sealed class TestClient : IDisposable
         Ended = ReadWebSocketAsync();
     }
 
-    /// <summary>Notifications and requests that came, in order.</summary>
+    /// <summary>Notifications and requests that came, in order, but for the statistics.</summary>
     public List<JsonObject> Heard { get; } = [];
+
+    /// <summary>How often the statistics came, which come each second.</summary>
+    public int Statistics { get; private set; }
 
     /// <summary>Complete when the server has closed; with the websocket's close code and words, if it had any.</summary>
     public Task<string> Ended { get; }
 
-    public IEnumerable<string> Methods => Heard.Select(text => (string)text["method"]!).Where(method => method != "notify_proc_stat_update");
+    public IEnumerable<string> Methods => Heard.Select(text => (string)text["method"]!);
 
     /// <summary>The whole answer.</summary>
     public async Task<JsonObject> AskAsync(string method, JsonObject? parameters = null)
@@ -192,6 +195,8 @@ internal sealed class TestClient : IDisposable
     {
         if (JsonNode.Parse(utf8) is not JsonObject text)
             Heard.Add(new JsonObject { ["method"] = Encoding.UTF8.GetString(utf8) });
+        else if ((string?)text["method"] == "notify_proc_stat_update")
+            Statistics++;
         else if (text.ContainsKey("method"))
             Heard.Add(text);
         else if (text["id"] is JsonValue id && id.TryGetValue(out long number) && _asked.Remove(number, out var asked))
