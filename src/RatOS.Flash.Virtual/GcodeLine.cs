@@ -15,17 +15,13 @@ internal sealed record GcodeLine(string Text, string Command)
         var text = line.Trim();
         var end = text.IndexOf(';', StringComparison.Ordinal);
         var code = (end < 0 ? text : text[..end]).TrimEnd().ToUpperInvariant();
-        var length = 0;
-        while (length < code.Length && (char.IsAsciiLetter(code[length]) || code[length] == '_'))
-            length++;
-        // A letter and a number (M118), else a name that may hold digits.
-        while (length < code.Length && (char.IsAsciiLetterOrDigit(code[length]) || code[length] is '_' or '.'))
+        // A letter and a number (M118, and what follows may touch it), else a name.
+        var isNumbered = code.Length > 1 && char.IsAsciiLetter(code[0]) && char.IsAsciiDigit(code[1]);
+        var length = isNumbered ? 1 : 0;
+        while (length < code.Length && (isNumbered ? char.IsAsciiDigit(code[length]) || code[length] == '.' : char.IsAsciiLetterOrDigit(code[length]) || code[length] == '_'))
             length++;
         return new GcodeLine(text, code[..length]);
     }
-
-    /// <summary>A letter and a number: its parameters are letters with numbers.</summary>
-    public bool IsTraditional => Command.Length >= 2 && char.IsAsciiDigit(Command[1]);
 
     /// <summary>The number behind a letter of a traditional command; null where it is not there or no number.</summary>
     public double? Number(char letter)

@@ -118,7 +118,7 @@ internal sealed partial class StandInKlipper
             };
         }
         var mcu = build.DeepClone().AsObject();
-        if (Klippy.ApiState != "error")
+        if (Klippy.HasConfigured)
             mcu["last_stats"] = new JsonObject { ["mcu_awake"] = 0.001, ["bytes_retransmit"] = 0, ["bytes_invalid"] = 0, ["srtt"] = 0.0, ["freq"] = firmware.ClockFrequency };
         return mcu;
     }

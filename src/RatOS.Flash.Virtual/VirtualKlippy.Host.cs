@@ -42,6 +42,9 @@ public sealed partial class VirtualKlippy
     /// <summary>As its API tells: <c>startup</c>, <c>ready</c>, <c>error</c>, <c>shutdown</c>; null while nothing answers there.</summary>
     internal string? ApiState => !IsRunning || !_isListening ? null : !_isSettled ? "startup" : _words is null ? "ready" : _isShut ? "shutdown" : "error";
 
+    /// <summary>It was ready in this run: the boards are configured and tell their statistics.</summary>
+    internal bool HasConfigured { get; private set; }
+
     /// <summary>The text beside it, one or more lines.</summary>
     internal string ApiMessage => !_isSettled ? Startup : _words ?? "Printer is ready";
 
@@ -84,16 +87,19 @@ public sealed partial class VirtualKlippy
 
     private void ShutFor(string why)
     {
+        var wasReady = _isSettled && _words is null;
         // In error the words stay: they say what is wrong.
         _words ??= $"{why}{Advice}Printer is shutdown\n";
         (_isShut, _isSettled) = (true, true);
         _state = new(KlippyActivity.Shutdown, why);
+        if (wasReady)
+            Happened?.Invoke(KlippyMoment.Stopping);
         Happened?.Invoke(KlippyMoment.Shutdown);
     }
 
     private void Begin()
     {
-        (_isListening, _isSettled, _isShut, _words) = (false, false, false, null);
+        (_isListening, _isSettled, _isShut, _words, HasConfigured) = (false, false, false, null, false);
         _identified.Clear();
         Happened?.Invoke(KlippyMoment.Started);
     }
@@ -120,7 +126,8 @@ public sealed partial class VirtualKlippy
             { Message: var text } when text.StartsWith("MCU Protocol", StringComparison.Ordinal) => text,
             { Message: var text } => $"{text}{Advice}Error configuring printer\n",
         };
-        if (_words is null)
+        HasConfigured = _words is null;
+        if (HasConfigured)
             Happened?.Invoke(KlippyMoment.Ready);
     }
 
@@ -201,6 +208,9 @@ internal enum KlippyMoment
     /// <summary>Its API can be reached.</summary>
     Listening,
     Ready,
+
+    /// <summary>It says that it shuts down; it does not when it was in error before.</summary>
+    Stopping,
     Shutdown,
 
     /// <summary>It says that it is about to begin anew.</summary>

@@ -20,6 +20,8 @@ public sealed partial class VirtualMoonraker
     // Null: Moonraker's own.
     private readonly Dictionary<string, MoonrakerClient?> _remoteMethods = OwnMethods.ToDictionary(name => name, _ => (MoonrakerClient?)null, StringComparer.Ordinal);
 
+    private static readonly TimeSpan ShowerGrace = TimeSpan.FromSeconds(10);
+
     private MoonrakerClient? _shower;   // whose dialog is open
     private long _dialogId;
     private JsonObject? _announcement;
@@ -28,7 +30,7 @@ public sealed partial class VirtualMoonraker
     {
         if (call.Optional("api_key") is { } key)
         {
-            if (_setup.ApiKey is { } right && key.ToString() != right)
+            if (key.ToString() != ApiKey)
                 throw new MoonrakerException(401, "Invalid API Key");
             call.Client.IsTrusted = true;
         }
@@ -153,8 +155,15 @@ public sealed partial class VirtualMoonraker
         client.Asked.Clear();
         foreach (var (name, _) in _remoteMethods.Where(method => method.Value == client).ToList())
             _remoteMethods.Remove(name);
+        // An agent that only lost its socket is back within moments, and goes on.
         if (_shower == client)
-            Complete("");
+        {
+            Time.Schedule(ShowerGrace, () =>
+            {
+                if (_shower == client && !_isOver)
+                    CompleteFor("RatOS.Flash is gone. How the job ended is not known here. On the printer, look at: systemctl status ratos-flash");
+            });
+        }
         if (client.IsAgent && _agents.Remove(client.Identity!.Name))
             TellAgentEvent(client, "disconnected", null, hasData: false);
     }
@@ -163,7 +172,7 @@ public sealed partial class VirtualMoonraker
     private void Forget()
     {
         if (_shower is not null)
-            Complete("");
+            CompleteFor("Moonraker stops. A flash that runs goes on, and is shown again when Moonraker is back.");
         foreach (var client in _clients.ToList())
             Disconnect(client);
         _announcement = null;
@@ -175,19 +184,20 @@ public sealed partial class VirtualMoonraker
 
     private JsonNode Show(Call call)
     {
-        _ = call.Text("job");
+        if (call.Text("job").Length == 0)
+            throw new MoonrakerException(400, "'job' must be a text that is not empty");
         var (dialog, console) = (Lines(call, "dialog"), Lines(call, "console"));
         var isComplete = call.Optional("complete") is { ValueKind: JsonValueKind.True };
         foreach (var line in console)
         {
             if (!line.StartsWith("// ", StringComparison.Ordinal) && !line.StartsWith("!! ", StringComparison.Ordinal) && !line.StartsWith("echo: ", StringComparison.Ordinal))
-                throw new MoonrakerException(400, $"A console line must begin with '// ', '!! ' or 'echo: ': {line}");
+                throw new MoonrakerException(400, $"a line of 'console' must begin with '// ', '!! ' or 'echo: ', not so: {line}");
         }
         if (_setup.HasUpdateManager)
             ShowInDialog(call.Client, dialog, isComplete);
         foreach (var line in console)
             ShowOnConsole(line);
-        return "ok";
+        return new JsonObject { ["shown"] = true };
     }
 
     private void ShowInDialog(MoonrakerClient client, List<string> lines, bool isComplete)
@@ -195,13 +205,20 @@ public sealed partial class VirtualMoonraker
         foreach (var (index, line) in lines.Index())
         {
             if (_shower is null)
-                (_shower, _dialogId) = (client, NextId());
+                _dialogId = NextId();
+            _shower = client;
             _dialog = _dialog.Add(line);
             if (!isComplete || index < lines.Count - 1)
                 TellDialog(line, isComplete: false);
         }
         if (isComplete && _shower is not null)
             Complete(lines.LastOrDefault() ?? "");
+    }
+
+    private void CompleteFor(string line)
+    {
+        _dialog = _dialog.Add(line);
+        Complete(line);
     }
 
     private void Complete(string line)
@@ -237,7 +254,7 @@ public sealed partial class VirtualMoonraker
             if (_announcement is not null)
                 Tell("notify_announcement_dismissed", new JsonObject { ["entry_id"] = _announcement["entry_id"]!.DeepClone() });
             _announcement = null;
-            return "ok";
+            return new JsonObject { ["shown"] = false };
         }
         var at = Time.GetUtcNow();
         _announcement = new JsonObject
@@ -255,6 +272,6 @@ public sealed partial class VirtualMoonraker
             ["feed"] = Application,
         };
         Tell("notify_announcement_update", new JsonObject { ["entries"] = new JsonArray(_announcement.DeepClone()) });
-        return "ok";
+        return new JsonObject { ["shown"] = true };
     }
 }

@@ -16,7 +16,7 @@ public sealed partial class VirtualMoonraker
     private const int LargestMessage = 10 * 1024 * 1024;   // of a websocket
 
     /// <summary>A request by HTTP.</summary>
-    private sealed record HttpRequest(string Verb, string Path, string Query, IReadOnlyDictionary<string, string> Headers)
+    internal sealed record HttpRequest(string Verb, string Path, string Query, IReadOnlyDictionary<string, string> Headers)
     {
         public ReadOnlyMemory<byte> Body { get; init; }
 
@@ -36,7 +36,7 @@ public sealed partial class VirtualMoonraker
         _setup.ApiKey is not { } key || request.Header("X-Api-Key") == key || request.Arguments.Any(argument => argument.Name == "token" && _tokens.Remove(argument.Value));
 
     /// <summary>Does what a request asks for; null for no answer, ever.</summary>
-    private async Task<(int Status, JsonNode Body)?> ServeAsync(HttpRequest request)
+    internal async Task<(int Status, JsonNode Body)?> ServeAsync(HttpRequest request)
     {
         try
         {

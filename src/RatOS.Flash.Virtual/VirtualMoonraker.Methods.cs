@@ -13,6 +13,9 @@ public sealed partial class VirtualMoonraker
 
     private readonly HashSet<string> _tokens = new(StringComparer.Ordinal);   // not used yet
 
+    /// <summary>There is always one; where TCP clients are trusted nobody needs it, but a wrong one is refused all the same.</summary>
+    private string ApiKey => _setup.ApiKey ?? UsualKey;
+
     private Dictionary<string, Method> Methods()
     {
         var methods = new Dictionary<string, Method>(StringComparer.Ordinal)
@@ -41,7 +44,7 @@ public sealed partial class VirtualMoonraker
             ["machine.services.stop"] = Now("POST", call => Service(call, "stop")),
             ["machine.services.start"] = Now("POST", call => Service(call, "start")),
             ["machine.services.restart"] = Now("POST", call => Service(call, "restart")),
-            ["access.get_api_key"] = Now("GET", _ => _setup.ApiKey ?? UsualKey) with { Path = "/access/api_key" },
+            ["access.get_api_key"] = Now("GET", _ => ApiKey) with { Path = "/access/api_key" },
             ["access.oneshot_token"] = Now("GET", _ => Token()),
             ["access.info"] = Now("GET", AccessInfo) with { IsOpen = true },
         };

@@ -57,7 +57,17 @@ public sealed partial class VirtualMoonraker
     {
         if (client.IsGone)
             return;
-        if (await AnswerAsync(client, text) is { } answer && !IsSilent && _isUp)
+        byte[]? answer;
+        try
+        {
+            answer = await AnswerAsync(client, text);
+        }
+        catch (InvalidOperationException)
+        {
+            // A text that is JSON by its signs alone: half a surrogate pair, or no UTF-8.
+            answer = MoonrakerJson.Write(Error(null, -32600, "Invalid Request"));
+        }
+        if (answer is not null && !IsSilent && _isUp)
             client.Send(answer);
     }
 

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Net.WebSockets;
 
 namespace RatOS.Flash.Virtual;
 
@@ -96,7 +97,7 @@ public sealed partial class VirtualMoonraker
         {
             await runAsync(peer);
         }
-        catch (Exception end) when (end is IOException or ObjectDisposedException or System.Net.WebSockets.WebSocketException or InvalidDataException or OperationCanceledException)
+        catch (Exception end) when (end is IOException or SocketException or ObjectDisposedException or WebSocketException or InvalidDataException or OperationCanceledException)
         {
             // The client is gone, or sent what nobody can read: both end the connection.
         }
@@ -201,17 +202,16 @@ public sealed partial class VirtualMoonraker
                     _waiting -= next.Length;
                     await _write(next);
                 }
+                // Its own goodbye then ends the reading; one that says none is hung up soon.
                 if (_isClosing && !_isClosed)
                     await SayGoodbyeAsync();
             }
-            catch (Exception end) when (end is IOException or ObjectDisposedException or System.Net.WebSockets.WebSocketException or OperationCanceledException or InvalidOperationException)
+            catch (Exception end) when (end is IOException or ObjectDisposedException or WebSocketException or OperationCanceledException or InvalidOperationException)
             {
                 // The reading side meets the same end, and closes.
                 _outgoing.Clear();
             }
             _isSending = false;
-            if (_isClosing)
-                HangUp(false);
         }
     }
 }

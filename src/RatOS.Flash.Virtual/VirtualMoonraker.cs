@@ -35,7 +35,8 @@ public sealed record MoonrakerSetup
 /// </remarks>
 public sealed partial class VirtualMoonraker : IAsyncDisposable
 {
-    private static readonly TimeSpan LinkTime = TimeSpan.FromSeconds(1);        // after its own start, until it is connected to Klipper
+    private static readonly TimeSpan LinkTime = TimeSpan.FromSeconds(0.7);      // after its own start, until it is connected to Klipper
+    private static readonly TimeSpan GreetTime = TimeSpan.FromSeconds(0.3);     // ... and knows how that is
     private static readonly TimeSpan StatusTime = TimeSpan.FromSeconds(0.25);   // how often Klipper tells what has changed
     private static readonly TimeSpan ShutdownTime = TimeSpan.FromSeconds(0.05);
     private static readonly TimeSpan ServiceTime = TimeSpan.FromSeconds(0.9);   // how late it notices what a service does
@@ -53,6 +54,7 @@ public sealed partial class VirtualMoonraker : IAsyncDisposable
     private ImmutableList<JsonElement> _agentEvents = [];
     private bool _isUp = true;
     private bool _isLinked;      // to Klipper's API
+    private bool _isGreeting;    // ... and does not know yet how it is
     private bool _isOver;
     private int _starts;
     private string _serviceShown = "";
@@ -143,6 +145,15 @@ public sealed partial class VirtualMoonraker : IAsyncDisposable
             if (start == _starts)
                 Link();
         });
+        _isGreeting = true;
+        Time.Schedule(LinkTime + GreetTime, () =>
+        {
+            if (start != _starts)
+                return;
+            _isGreeting = false;
+            if (Klippy.ApiState == "ready")
+                BecomeReady();
+        });
     }
 
     /// <summary>Closes every connection without a word; new ones are taken.</summary>
@@ -159,7 +170,11 @@ public sealed partial class VirtualMoonraker : IAsyncDisposable
 
     private VirtualKlippy Klippy => _printer.Klippy;
 
-    private string KlippyState => _isLinked ? Klippy.ApiState ?? "disconnected" : "disconnected";
+    private string KlippyState => !_isLinked ? "disconnected" : _isGreeting ? "startup" : Klippy.ApiState ?? "disconnected";
+
+    internal StandInKlipper Klipper => _klipper;
+
+    internal VirtualPrinter Printer => _printer;
 
     private void End()
     {
@@ -188,8 +203,10 @@ public sealed partial class VirtualMoonraker : IAsyncDisposable
             case KlippyMoment.Ready:
                 BecomeReady();
                 break;
-            case KlippyMoment.Shutdown when _isLinked:
+            case KlippyMoment.Stopping:
                 Respond("// Klipper state: Shutdown");
+                break;
+            case KlippyMoment.Shutdown when _isLinked:
                 Time.Schedule(ShutdownTime, () =>
                 {
                     if (!_isLinked || Klippy.ApiState != "shutdown")
@@ -219,7 +236,7 @@ public sealed partial class VirtualMoonraker : IAsyncDisposable
 
     private void BecomeReady()
     {
-        if (!_isLinked)
+        if (!_isLinked || _isGreeting)
             return;
         foreach (var method in _remoteMethods.Keys)
             _klipper.Register(method);

@@ -254,13 +254,14 @@ public sealed class WeatherStories
     });
 
     [Fact]
-    public void When_the_agent_dies_the_dialog_is_completed() => AgentStory.Of(async story =>
+    public void An_agent_that_comes_back_goes_on_in_the_same_dialog() => AgentStory.Of(async story =>
     {
         await story.TypeAsync("FLASH_MCU BOARD=octopus");
         await story.UntilPhaseAsync("write");
         story.Moonraker.DropConnections();
         Assert.True((await story.UntilOverAsync()).Ok);
-        Assert.Equal("(complete)", story.Moonraker.Dialog[^1]);
+        Assert.Equal(1, story.Moonraker.Dialog.Count(line => line == "(complete)"));
+        Assert.StartsWith("octopus OK", story.Moonraker.Dialog[^2], StringComparison.Ordinal);
     });
 
     private sealed class NoDoors : IDoors

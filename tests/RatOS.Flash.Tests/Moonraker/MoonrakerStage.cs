@@ -20,17 +20,17 @@ internal sealed class MoonrakerStage(VirtualPrinter printer, VirtualMoonraker mo
 
     /// <param name="setup">Without sockets: it gets both.</param>
     /// <param name="story">What is lived through.</param>
-    /// <param name="scenario">Which printer.</param>
-    public static void With(MoonrakerSetup setup, Func<MoonrakerStage, Task> story, string scenario = "octopus")
+    /// <param name="pace">Less where something must happen within a second or so.</param>
+    public static void With(MoonrakerSetup setup, Func<MoonrakerStage, Task> story, double pace = 20)
     {
-        var time = new VirtualTime { IsLive = true, Pace = 20 };
+        var time = new VirtualTime { IsLive = true, Pace = pace };
         time.Run(async () =>
         {
             var folder = Directory.CreateTempSubdirectory("moonraker-");
             try
             {
                 var path = Path.Combine(folder.FullName, "moonraker.sock");
-                var printer = VirtualPrinter.Create(scenario, time);
+                var printer = VirtualPrinter.Create("octopus", time);
                 await using var moonraker = VirtualMoonraker.Start(printer, setup with { UnixSocket = path, Port = 0 });
                 await story(new MoonrakerStage(printer, moonraker, path));
             }
@@ -88,13 +88,16 @@ internal sealed class TestClient : IDisposable
         Ended = ReadWebSocketAsync();
     }
 
-    /// <summary>Notifications and requests that came, in order.</summary>
+    /// <summary>Notifications and requests that came, in order, but for the statistics.</summary>
     public List<JsonObject> Heard { get; } = [];
+
+    /// <summary>How often the statistics came, which come each second.</summary>
+    public int Statistics { get; private set; }
 
     /// <summary>Complete when the server has closed; with the websocket's close code and words, if it had any.</summary>
     public Task<string> Ended { get; }
 
-    public IEnumerable<string> Methods => Heard.Select(text => (string)text["method"]!).Where(method => method != "notify_proc_stat_update");
+    public IEnumerable<string> Methods => Heard.Select(text => (string)text["method"]!);
 
     /// <summary>The whole answer.</summary>
     public async Task<JsonObject> AskAsync(string method, JsonObject? parameters = null)
@@ -190,8 +193,11 @@ internal sealed class TestClient : IDisposable
 
     private void Hear(ReadOnlySpan<byte> utf8)
     {
-        var text = JsonNode.Parse(utf8)!.AsObject();
-        if (text.ContainsKey("method"))
+        if (JsonNode.Parse(utf8) is not JsonObject text)
+            Heard.Add(new JsonObject { ["method"] = Encoding.UTF8.GetString(utf8) });
+        else if ((string?)text["method"] == "notify_proc_stat_update")
+            Statistics++;
+        else if (text.ContainsKey("method"))
             Heard.Add(text);
         else if (text["id"] is JsonValue id && id.TryGetValue(out long number) && _asked.Remove(number, out var asked))
             asked.SetResult(text);
