@@ -120,11 +120,12 @@ internal static class CommandLine
         },
     };
 
-    private static readonly Option<int> MoonrakerPort = new("--moonraker")
+    private const int StandardMoonrakerPort = 7125;
+
+    private static readonly Option<int?> MoonrakerPort = new("--moonraker")
     {
-        Description = "TCP port of the virtual printer's Moonraker on 127.0.0.1; 0 takes any",
+        Description = "TCP port of the virtual printer's Moonraker on 127.0.0.1 (default: 7125; 0 takes any)",
         HelpName = "PORT",
-        DefaultValueFactory = static _ => 7125,
         Validators =
         {
             static given =>
@@ -219,7 +220,7 @@ internal static class CommandLine
                 verbs => isList ? verbs.ListScenariosAsync() : isReset ? verbs.ResetAsync()
                     : parsed.GetValue(UsbIp) is { } port ? verbs.ServeAsync(port, parsed.GetValue(Attach))
                     : parsed.GetValue(Pty) is { } folder ? verbs.VirtualPtyAsync(folder.FullName)
-                    : verbs.VirtualAsync(parsed.GetValue(MoonrakerPort), !parsed.GetValue(NoAgent)),
+                    : verbs.VirtualAsync(parsed.GetValue(MoonrakerPort) ?? StandardMoonrakerPort, !parsed.GetValue(NoAgent)),
                 isVirtual: true, isLive: !isList && !isReset);
         });
 

@@ -75,12 +75,12 @@ internal sealed class AgentStory : IAsyncDisposable
     /// <summary>Starts an agent and waits until it is registered.</summary>
     public async Task StartAgentAsync(bool waits = true)
     {
-        var over = new CancellationTokenSource();
+        var (over, calls) = (new CancellationTokenSource(), Moonraker.Calls.Count);
         var agent = new FlashAgent(RatOS.Flash.Agent.Printer.Of(Printer, new VirtualPlace("test", Path.Combine(_folder.FullName, "v"), 0, null)), Data, Settings, _log);
         var work = agent.RunAsync(static () => { }, over.Token);
         _agents.Add((agent, over, work));
         if (waits)
-            await UntilAsync(() => Moonraker.Calls.Count(call => call == "connection.register_remote_method") % 3 == 0 && Moonraker.Calls.Contains("printer.objects.subscribe"), "the agent is registered");
+            await UntilRegisteredAsync(calls);
     }
 
     /// <summary>What a button of the last prompt sends when it is pressed.</summary>
@@ -160,9 +160,15 @@ internal sealed class AgentStory : IAsyncDisposable
         }
     }
 
-    /// <summary>Waits until the agent has registered its methods anew, since there were so many calls.</summary>
-    public Task UntilRegisteredAsync(int callsBefore) =>
-        UntilAsync(() => Moonraker.Calls.Skip(callsBefore).Count(call => call == "connection.register_remote_method") >= 3 && Moonraker.Calls.Skip(callsBefore).Contains("printer.objects.subscribe"), "the methods are registered again");
+    /// <summary>Waits until the agent has registered its methods and greeted a Klipper that is ready, since there were so many calls.</summary>
+    public async Task UntilRegisteredAsync(int callsBefore)
+    {
+        await UntilAsync(
+            () => Moonraker.Calls.Skip(callsBefore).Count(call => call == "connection.register_remote_method") >= 3 && Moonraker.Calls.Skip(callsBefore).Contains("printer.gcode.script"),
+            "the agent is registered");
+        // The macros' variable is set by a script, which takes its turn.
+        await Task.Delay(TimeSpan.FromSeconds(0.5), Time);
+    }
 
     /// <summary>Waits until a console line has this text.</summary>
     public Task UntilSaidAsync(string text) => UntilAsync(() => Moonraker.Console.Any(line => line.Contains(text, StringComparison.Ordinal)), $"the console says '{text}'");

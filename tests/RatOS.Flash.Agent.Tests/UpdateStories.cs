@@ -71,7 +71,6 @@ public sealed class UpdateStories
     [Theory]
     [InlineData("changed", true)]
     [InlineData("always", true)]
-    [InlineData("required", false)]
     [InlineData("never", false)]
     public void The_policy_decides_when_only_the_version_differs(string policy, bool isFlashed) => AgentStory.Of(async story =>
     {
@@ -83,6 +82,13 @@ public sealed class UpdateStories
         Assert.Equal(isFlashed ? 1 : 0, story.Jobs.Count);
         Assert.DoesNotContain(story.Moonraker.Console, line => line.Contains("prompt_show", StringComparison.Ordinal));
     }, settings: By(Enum.Parse<FlashPolicy>(policy, ignoreCase: true)));
+
+    [Fact]
+    public void What_is_not_required_is_asked_by_that_policy() => AgentStory.Of(async story =>
+    {
+        await story.UntilSaidAsync("action:prompt_show");
+        Assert.Empty(story.Jobs);
+    }, settings: By(FlashPolicy.Required));
 
     [Fact]
     public void What_is_required_is_done_by_that_policy() => AgentStory.Of(async story =>
