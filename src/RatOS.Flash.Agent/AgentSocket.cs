@@ -50,7 +50,7 @@ internal sealed class AgentSocket : IDisposable
 
     private async Task ServeAsync(Socket client, IDoors doors, FlashQueue queue)
     {
-        using var rpc = new Rpc(new Rpc.EtxHandler(new NetworkStream(client, ownsSocket: true)));
+        using var rpc = new Rpc(new NetworkStream(client, ownsSocket: true));
         rpc.Offer(doors);
         rpc.Offer<IFollow>(new Follower(rpc, queue));
         _clients.Add(rpc);
@@ -144,7 +144,7 @@ internal sealed class AgentBoards : BoardService, IDisposable
     private AgentBoards(Stream stream, DataFolder data)
     {
         _data = data;
-        _rpc = new Rpc(new Rpc.EtxHandler(stream));
+        _rpc = new Rpc(stream);
         _rpc.Offer<IFollower>(_events);
         _rpc.StartListening();
     }

@@ -12,6 +12,7 @@ internal sealed class FlashAgent : IDoors
     private static readonly TimeSpan ErrorPoll = TimeSpan.FromMinutes(1);   // nobody announces an error
     private static readonly TimeSpan IdlePoll = TimeSpan.FromMinutes(1);
     private const int HistoryShown = 20;
+    private const string Macro = "gcode_macro _RATOS_FLASH";
 
     private readonly Printer _printer;
     private readonly DataFolder _data;
@@ -22,8 +23,10 @@ internal sealed class FlashAgent : IDoors
     private readonly FlashQueue _queue;
     private readonly News _news;
     private readonly AfterUpdate _after;
-    private readonly List<JournalRecord> _unstarted = [];
+    private readonly List<JournalRecord> _unstarted = [];   // jobs that stopped Klipper and did not live to start it
+    private readonly List<string> _interrupted = [];          // what people have to hear of them
     private bool _owesStart;
+    private bool _hasMacro;
 
     public FlashAgent(Printer printer, DataFolder data, Settings settings, LogFile log)
     {
@@ -52,7 +55,8 @@ internal sealed class FlashAgent : IDoors
         using var socket = new AgentSocket(_data.Socket);
         using var last = new CancellationTokenSource();
         ReadJournals();
-        var queue = _queue.RunAsync(over);
+        using var closing = CancellationTokenSource.CreateLinkedTokenSource(over);
+        var queue = _queue.RunAsync(closing.Token);
         Task[] loops =
         [
             _moonraker.RunAsync(last.Token), _news.RunAsync(last.Token), socket.RunAsync(this, _queue, last.Token), WatchAsync(last.Token), Systemd.KeepAliveAsync(_printer.Time, last.Token),
@@ -63,10 +67,12 @@ internal sealed class FlashAgent : IDoors
         ready();
         try
         {
-            // None of the loops ends by itself: one that does has met a mistake of ours, and systemd starts us anew.
-            await await Task.WhenAny([queue, .. loops]);
+            // None of the loops ends by itself: one that does has met a mistake of ours, and systemd starts us anew - when the write is over.
+            var first = await Task.WhenAny([queue, .. loops]);
+            await closing.CancelAsync();
             await queue;
             await _news.FlushAsync();
+            await first;
         }
         finally
         {
@@ -235,8 +241,6 @@ internal sealed class FlashAgent : IDoors
         _owesStart = _unstarted.Count > 0;
     }
 
-    private readonly List<string> _interrupted = [];
-
     /// <summary>Each time the line comes up or Klipper becomes ready: macros are told that we live, a Klipper that we owe is started, versions are compared.</summary>
     private async Task WatchAsync(CancellationToken over)
     {
@@ -301,14 +305,17 @@ internal sealed class FlashAgent : IDoors
         {
             ["objects"] = new System.Text.Json.Nodes.JsonObject { ["print_stats"] = new System.Text.Json.Nodes.JsonArray("state"), ["idle_timeout"] = new System.Text.Json.Nodes.JsonArray("state") },
         });
-        if ((await _moonraker.CallAsync("printer.objects.list")).Items("objects").Any(name => name.ValueKind == JsonValueKind.String && name.GetString() == Macro))
+        _hasMacro = (await _moonraker.CallAsync("printer.objects.list")).Items("objects").Any(name => name.ValueKind == JsonValueKind.String && name.GetString() == Macro);
+        if (_hasMacro)
             await _moonraker.TryCallAsync("printer.gcode.script", new() { ["script"] = "SET_GCODE_VARIABLE MACRO=_RATOS_FLASH VARIABLE=alive VALUE=1" });
     }
 
-    private const string Macro = "gcode_macro _RATOS_FLASH";
-
     /// <summary>The macro that called complains after a while unless it hears this. It is said when the macro has ended.</summary>
-    private void Acknowledge() => _news.Script("SET_GCODE_VARIABLE MACRO=_RATOS_FLASH VARIABLE=asked VALUE=0");
+    private void Acknowledge()
+    {
+        if (_hasMacro)
+            _news.Script("SET_GCODE_VARIABLE MACRO=_RATOS_FLASH VARIABLE=asked VALUE=0");
+    }
 
     private JsonJob[] History(int limit) => [.. Journal.ReadAll(_data.Jobs).Where(record => record.Result is not null).TakeLast(limit).Select(record => record.View())];
 

@@ -168,7 +168,7 @@ internal sealed class MoonrakerConnection(MoonrakerPlace place, TimeProvider tim
         Rpc? rpc = null;
         try
         {
-            rpc = new Rpc(await OpenAsync(place, either.Token));
+            rpc = await OpenAsync(place, either.Token);
             rpc.Offer<IAnnouncements>(new Announcements(this));
             if (Doors is { } doors)
                 rpc.Offer(doors);
@@ -225,7 +225,7 @@ internal sealed class MoonrakerConnection(MoonrakerPlace place, TimeProvider tim
     }
 
     /// <summary>Opens the socket that is there.</summary>
-    private static async Task<IJsonRpcMessageHandler> OpenAsync(MoonrakerPlace place, CancellationToken cancel)
+    private static async Task<Rpc> OpenAsync(MoonrakerPlace place, CancellationToken cancel)
     {
         if (File.Exists(place.Socket))
         {
@@ -233,7 +233,7 @@ internal sealed class MoonrakerConnection(MoonrakerPlace place, TimeProvider tim
             try
             {
                 await unix.ConnectAsync(new UnixDomainSocketEndPoint(place.Socket), cancel);
-                return new Rpc.EtxHandler(new NetworkStream(unix, ownsSocket: true));
+                return new Rpc(new NetworkStream(unix, ownsSocket: true));
             }
             catch
             {
@@ -248,7 +248,7 @@ internal sealed class MoonrakerConnection(MoonrakerPlace place, TimeProvider tim
             if (place.ApiKey is { } key)
                 web.Options.SetRequestHeader("X-Api-Key", key);
             await web.ConnectAsync(place.Url, cancel);
-            return new Rpc.SocketHandler(web);
+            return new Rpc(web);
         }
         catch
         {

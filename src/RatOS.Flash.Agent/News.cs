@@ -33,7 +33,7 @@ internal sealed class News(MoonrakerConnection moonraker, TimeProvider time, Log
         {
             _hasComponent = (await moonraker.CallAsync("server.ratos_flash.info")).Number("api") is not null;
         }
-        catch (MoonrakerException missing) when (missing.Code == MoonrakerException.NoSuchMethod)
+        catch (MoonrakerException)
         {
             _hasComponent = false;
             log.Say("Moonraker lacks the component ratos_flash: flashes are told on the console alone, and only while Klipper runs.");

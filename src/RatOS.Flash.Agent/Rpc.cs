@@ -17,9 +17,24 @@ namespace RatOS.Flash.Agent;
 /// </summary>
 internal sealed class Rpc : JsonRpc
 {
-    public Rpc(IJsonRpcMessageHandler handler)
+    private readonly IDisposable _transport;
+
+    /// <summary>Over a unix socket, in Moonraker's framing.</summary>
+    public Rpc(Stream stream)
+        : this(new EtxHandler(stream), stream)
+    {
+    }
+
+    /// <summary>Over a websocket.</summary>
+    public Rpc(WebSocket socket)
+        : this(new SocketHandler(socket), socket)
+    {
+    }
+
+    private Rpc(IJsonRpcMessageHandler handler, IDisposable transport)
         : base(handler)
     {
+        _transport = transport;
         // Moonraker answers what it does not know with errors that nobody asked for.
         CancellationStrategy = null;
         ActivityTracingStrategy = null;
@@ -39,6 +54,14 @@ internal sealed class Rpc : JsonRpc
     /// <summary>The far side's error, as it said it.</summary>
     public static MoonrakerException ErrorOf(RemoteRpcException error) => new(
         error.ErrorCode is { } code ? (int)code : 0, Text.Clean(error.Message));
+
+    /// <summary>The base class leaves the socket open; the far side would believe that we are still there.</summary>
+    protected override void Dispose(bool disposing)
+    {
+        base.Dispose(disposing);
+        if (disposing)
+            _transport.Dispose();
+    }
 
     protected override Type? GetErrorDetailsDataType(JsonRpcError error) => typeof(JsonElement);
 
@@ -60,7 +83,7 @@ internal sealed class Rpc : JsonRpc
 
     /// <summary>Messages that end with the byte 03, as on Moonraker's unix socket.</summary>
     /// <exception cref="InvalidDataException">The far side sends a message without end.</exception>
-    internal sealed class EtxHandler(Stream stream) : PipeMessageHandler(PipeWriter.Create(stream), PipeReader.Create(stream), Formatter())
+    private sealed class EtxHandler(Stream stream) : PipeMessageHandler(PipeWriter.Create(stream), PipeReader.Create(stream), Formatter())
     {
         private const byte Etx = 3;
         private const int Limit = 20 * 1024 * 1024;   // Moonraker's own
@@ -99,7 +122,7 @@ internal sealed class Rpc : JsonRpc
         }
     }
 
-    internal sealed class SocketHandler(WebSocket socket) : WebSocketMessageHandler(socket, Formatter())
+    private sealed class SocketHandler(WebSocket socket) : WebSocketMessageHandler(socket, Formatter())
     {
         protected override async ValueTask<JsonRpcMessage?> ReadCoreAsync(CancellationToken cancellationToken)
         {

@@ -25,15 +25,13 @@ internal static class Systemd
     public static TimeSpan? Watchdog => long.TryParse(Environment.GetEnvironmentVariable("WATCHDOG_USEC"), out var microseconds) && microseconds > 0
         && (Environment.GetEnvironmentVariable("WATCHDOG_PID") is not { Length: > 0 } process || process == Environment.ProcessId.ToString()) ? TimeSpan.FromMicroseconds(microseconds) : null;
 
-    /// <summary>Says that the agent's own thread still turns, twice as often as it must.</summary>
+    /// <summary>Says that the agent's own thread still turns, twice as often as it must, until it is cancelled.</summary>
     public static async Task KeepAliveAsync(TimeProvider time, CancellationToken over)
     {
-        if (Watchdog is not { } every)
-            return;
         while (!over.IsCancellationRequested)
         {
             Notify("WATCHDOG=1");
-            await Task.Delay(every / 2, time, over).ContinueWith(static _ => { }, TaskScheduler.FromCurrentSynchronizationContext());
+            await Task.Delay(Watchdog / 2 ?? Timeout.InfiniteTimeSpan, time, over).ContinueWith(static _ => { }, TaskScheduler.FromCurrentSynchronizationContext());
         }
     }
 }

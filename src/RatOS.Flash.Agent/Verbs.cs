@@ -164,19 +164,26 @@ internal sealed class Verbs(Printer printer, DataFolder? data, Output output, Lo
         try
         {
             await using var moonraker = printer.OpenMoonraker(new MoonrakerSetup { UnixSocket = data.Moonraker, Port = port });
-            output.Say($"{printer.Description}: Moonraker at http://127.0.0.1:{moonraker.Port} and {data.Moonraker}, until Ctrl-C.");
-            output.Say($"A macro:   curl -d '{{\"script\":\"FLASH_MCU BOARD={printer.Boards[0].Name}\"}}' -H 'Content-Type: application/json' http://127.0.0.1:{moonraker.Port}/printer/gcode/script");
-            output.Say($"Its agent: ratos-flash watch --data {data.Root}");
             if (withAgent)
-                await new FlashAgent(printer, data, Settings.Read(data.Settings), log).RunAsync(static () => { }, over.Token);
-            else
-                await Task.Delay(Timeout.InfiniteTimeSpan, printer.Time, over.Token).ContinueWith(static _ => { }, TaskScheduler.FromCurrentSynchronizationContext());
+            {
+                await new FlashAgent(printer, data, Settings.Read(data.Settings), log).RunAsync(() => Tell(moonraker.Port), over.Token);
+                return ExitCode.Done;
+            }
+            Tell(moonraker.Port);
+            await Task.Delay(Timeout.InfiniteTimeSpan, printer.Time, over.Token).ContinueWith(static _ => { }, TaskScheduler.FromCurrentSynchronizationContext());
         }
         finally
         {
             printer.Save();
         }
         return ExitCode.Done;
+
+        void Tell(int port)
+        {
+            output.Say($"{printer.Description}: Moonraker at http://127.0.0.1:{port} and {data.Moonraker}, until Ctrl-C.");
+            output.Say($"A macro:   curl -d '{{\"script\":\"FLASH_MCU BOARD={printer.Boards[0].Name}\"}}' -H 'Content-Type: application/json' http://127.0.0.1:{port}/printer/gcode/script");
+            output.Say(withAgent ? $"Its agent: ratos-flash watch --data {data.Root}" : $"An agent:  ratos-flash agent --data {data.Root}");
+        }
     }
 
     /// <summary>Serves the boards by USB/IP until Ctrl-C or SIGTERM.</summary>

@@ -1,0 +1,121 @@
+using System.Diagnostics;
+using System.Net.Http.Json;
+using System.Text.Json;
+
+namespace RatOS.Flash.Agent.Tests;
+
+/// <summary>The program as people run it: one process that is the printer, others that ask its agent.</summary>
+public sealed class ProgramStories : IDisposable
+{
+    private readonly DirectoryInfo _home = Directory.CreateTempSubdirectory("rf-");
+    private Process? _printer;
+
+    private string Data => Path.Combine(_home.FullName, "v", "printer_data");
+
+    public void Dispose()
+    {
+        if (_printer is { HasExited: false })
+        {
+            _printer.Kill();
+            _printer.WaitForExit();
+        }
+        _printer?.Dispose();
+        _home.Delete(recursive: true);
+    }
+
+    private Process Start(params string[] args)
+    {
+        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "ratos-flash.dll"), .. args])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
+        };
+        (start.Environment["HOME"], start.Environment["XDG_STATE_HOME"]) = (_home.FullName, _home.FullName);
+        return Process.Start(start)!;
+    }
+
+    private async Task<(int Exit, string Output)> RunAsync(params string[] args)
+    {
+        using var process = Start(args);
+        var (output, error) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
+        await process.WaitForExitAsync();
+        return (process.ExitCode, await output + await error);
+    }
+
+    /// <summary>Starts the whole virtual printer and returns where its Moonraker is.</summary>
+    private async Task<Uri> StartPrinterAsync()
+    {
+        _printer = Start("virtual", "--folder", Path.Combine(_home.FullName, "v"), "--moonraker", "0", "--pace", "5");
+        var first = await _printer.StandardOutput.ReadLineAsync() ?? await _printer.StandardError.ReadToEndAsync();
+        Assert.Contains("Moonraker at http://127.0.0.1:", first, StringComparison.Ordinal);
+        return new Uri(first.Split("Moonraker at ")[1].Split(' ')[0]);
+    }
+
+    [Fact]
+    public async Task The_whole_virtual_printer_is_tried_without_hardware()
+    {
+        var moonraker = await StartPrinterAsync();
+        Assert.Equal((0, true), await Contains(["status", "--data", Data], "No flash is at work."));
+        var flash = await RunAsync("flash", "octopus", "--data", Data);
+        Assert.Equal(0, flash.Exit);
+        Assert.Contains("octopus OK: runs v0.13.0", flash.Output, StringComparison.Ordinal);
+
+        // The macro, as the program itself says how to try it; somebody watches.
+        using var watch = Start("watch", "--data", Data, "--json");
+        using var http = new HttpClient();
+        using var macro = await http.PostAsJsonAsync(new Uri(moonraker, "printer/gcode/script"), new { script = "FLASH_MCU BOARD=octopus" });
+        Assert.True(macro.IsSuccessStatusCode);
+        string? line;
+        do
+        {
+            line = await watch.StandardOutput.ReadLineAsync();
+        }
+        while (line is not null && !line.Contains("\"verdict\"", StringComparison.Ordinal));
+        using var verdict = JsonDocument.Parse(line!);
+        Assert.True(verdict.RootElement.GetProperty("report").GetProperty("ok").GetBoolean());
+        watch.Kill();
+
+        Assert.Equal((0, true), await Contains(["history", "--data", Data], "asked for by macro"));
+        Assert.Equal((2, true), await Contains(["flash", "nonsense", "--data", Data], "[unknown-board]"));
+        Assert.Equal((0, true), await Contains(["cancel", "--data", Data], "No flash is at work."));
+        Assert.Equal((2, true), await Contains(["cancel", "beef", "--data", Data], "[unknown-job]"));
+
+        using var stop = Process.Start("kill", ["-TERM", $"{_printer!.Id}"]);
+        await _printer.WaitForExitAsync();
+        Assert.Equal(0, _printer.ExitCode);
+        Assert.False(File.Exists(Path.Combine(Data, "comms", "ratos-flash.sock")));
+        Assert.Equal((1, true), await Contains(["status", "--data", Data], "[no-agent]"));
+    }
+
+    [Fact]
+    public async Task Killed_in_the_middle_of_a_write_the_next_agent_says_what_happened()
+    {
+        await StartPrinterAsync();
+        using var flash = Start("flash", "octopus", "--data", Data);
+        string? line;
+        do
+        {
+            line = await flash.StandardOutput.ReadLineAsync();
+        }
+        while (line is not null && !line.Contains("Writing 44468 bytes", StringComparison.Ordinal));
+        Assert.NotNull(line);
+        _printer!.Kill();   // SIGKILL
+        await _printer.WaitForExitAsync();
+        await flash.WaitForExitAsync();
+        Assert.Equal(1, flash.ExitCode);
+        Assert.Contains("[agent-gone]", await flash.StandardError.ReadToEndAsync(), StringComparison.Ordinal);
+        _printer.Dispose();
+
+        await StartPrinterAsync();
+        var history = await RunAsync("history", "--data", Data);
+        Assert.Contains("[interrupted]", history.Output, StringComparison.Ordinal);
+        Assert.Contains("no working firmware", history.Output, StringComparison.Ordinal);
+    }
+
+    private async Task<(int Exit, bool Contains)> Contains(string[] args, string text)
+    {
+        var (exit, output) = await RunAsync(args);
+        return (exit, output.Contains(text, StringComparison.Ordinal));
+    }
+}

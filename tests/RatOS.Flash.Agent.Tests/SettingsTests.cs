@@ -1,0 +1,104 @@
+namespace RatOS.Flash.Agent.Tests;
+
+/// <summary>What people write into ratos-flash.conf, and what the agent says to G-code.</summary>
+public sealed class SettingsTests
+{
+    private static Settings Read(string text)
+    {
+        var file = Path.GetTempFileName();
+        try
+        {
+            File.WriteAllText(file, text);
+            return Settings.Read(file);
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+
+    private static string Root
+    {
+        get
+        {
+            var folder = new DirectoryInfo(AppContext.BaseDirectory);
+            while (!File.Exists(Path.Combine(folder.FullName, "RatOS.Flash.sln")))
+                folder = folder.Parent!;
+            return folder.FullName;
+        }
+    }
+
+    [Fact]
+    public void The_file_that_we_give_people_says_what_is_so_without_it()
+    {
+        var shipped = Settings.Read(Path.Combine(Root, "config", "ratos-flash.conf"));
+        Assert.Equal(new Settings() with { LogLevel = shipped.LogLevel, Boards = shipped.Boards }, shipped);
+        Assert.Empty(shipped.Boards);
+        Assert.Equal(FlashPolicy.Ask, shipped.Policy);
+        Assert.Equal(shipped.Policy, Settings.Read("/nowhere/ratos-flash.conf").Policy);
+    }
+
+    [Fact]
+    public void Every_setting_is_understood()
+    {
+        var settings = Read("""
+            # a comment
+            [agent]
+            policy: changed ; as the version says
+            when_idle = true
+            klipper_service: klipper-1
+            moonraker_url: ws://192.168.1.7:7125/websocket
+            api_key: abc#def
+            log_level: warning
+
+            [board toolhead]
+            id: btt-ebb42-12
+            uuid: a19f7f1b35c1
+            port: can1
+            [board btt-octopus-11]
+            port: 1-1.3
+            bootloader: katapult
+            """);
+        Assert.Equal((FlashPolicy.Changed, true, "klipper-1", "abc#def"), (settings.Policy, settings.WhenIdle, settings.KlipperService, settings.ApiKey));
+        Assert.Equal("192.168.1.7", settings.MoonrakerUrl.Host);
+        Assert.Equal(Serilog.Events.LogEventLevel.Warning, settings.LogLevel);
+        Assert.Equal(("toolhead", "can1", "a19f7f1b35c1"), (settings.Boards[0].Name, settings.Boards[0].CanInterface, settings.Boards[0].CanUuid.ToString()));
+        Assert.Equal(("btt-octopus-11", "1-1.3", true, BootloaderKind.Katapult), (settings.Boards[1].Board.Id, settings.Boards[1].Port, settings.Boards[1].OnlyByPort, settings.Boards[1].Bootloader));
+    }
+
+    [Theory]
+    [InlineData("[agent]\npolicy: perhaps", 2)]
+    [InlineData("[agent]\npolicy: 3", 2)]
+    [InlineData("[agent]\nwhen_idle: 7", 2)]
+    [InlineData("[agent]\n\nmoonraker_url: http://x", 3)]
+    [InlineData("[agent]\nklipper_service: klipper; reboot", 0)]   // a comment: it is klipper
+    [InlineData("[agent]\nklipper_service: $(reboot)", 2)]
+    [InlineData("[agent]\nlog_level: loud", 2)]
+    [InlineData("[agent]\ncolour: red", 2)]
+    [InlineData("[agent\npolicy: ask", 1)]
+    [InlineData("policy: ask", 1)]
+    [InlineData("[agent]\nnonsense", 2)]
+    [InlineData("[agnet]\npolicy: ask", 1)]
+    [InlineData("[board x]\nid: no-such-kind", 1)]
+    [InlineData("[board btt-octopus-11]\nuuid: zz", 1)]
+    [InlineData("[board btt-octopus-11]\nbootloader: magic", 1)]
+    [InlineData("[board btt-octopus-11]\ncolour: red", 2)]
+    public void A_line_that_makes_no_sense_is_named(string text, int line)
+    {
+        if (line == 0)
+        {
+            Assert.Equal("klipper", Read(text.Replace("r;", "r ;", StringComparison.Ordinal)).KlipperService);
+            return;
+        }
+        var fault = Assert.Throws<FlashException>(() => Read(text));
+        Assert.Equal("bad-settings", fault.Code);
+        Assert.Contains($", line {line}:", fault.Cause, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("// plain", "RESPOND TYPE=command MSG=\"plain\"")]
+    [InlineData("!! it's \"bad\"; M112 # *x", "RESPOND TYPE=error MSG=\"it's 'bad', M112    x\"")]
+    [InlineData("// two\nlines", "RESPOND TYPE=command MSG=\"two?lines\"")]
+    [InlineData("// 50 °C \\ end", "RESPOND TYPE=command MSG=\"50 ?C / end\"")]
+    public void What_is_said_through_Klipper_is_one_command_and_nothing_else(string line, string gcode) => Assert.Equal(gcode, News.Respond(line));
+}
