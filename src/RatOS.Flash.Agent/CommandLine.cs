@@ -254,6 +254,8 @@ internal static class CommandLine
         var json = parsed.GetValue(Json);
         var scenario = parsed.GetValue(Scenario);
         var isOfMemory = isVirtual || parsed.GetValue(Virtual) || scenario is not null;
+        // A Moonraker of its own has a clock of its own.
+        isLive |= parsed.GetResult(Data) is not null;
         using var log = LogFile.Open(parsed.GetValue(Log)?.FullName ?? (isOfMemory ? null : DataOf(parsed).LogIfThere), parsed.GetValue(Verbose));
         var output = json ? new JsonOutput(Console.Out) : Output.ForConsole();
         try

@@ -96,11 +96,14 @@ internal sealed class Rpc : JsonRpc
 
         protected override async ValueTask<JsonRpcMessage?> ReadCoreAsync(CancellationToken cancellationToken)
         {
+            long looked = 0;
             while (true)
             {
                 var read = await Reader!.ReadAsync(cancellationToken);
-                if (read.Buffer.PositionOf(Etx) is { } end)
+                // A message of megabytes comes in a thousand pieces: what was looked through is not looked through again.
+                if (read.Buffer.Slice(looked).PositionOf(Etx) is { } end)
                 {
+                    looked = 0;
                     try
                     {
                         var message = Formatter.Deserialize(read.Buffer.Slice(0, end));
@@ -117,6 +120,7 @@ internal sealed class Rpc : JsonRpc
                     return null;
                 if (read.Buffer.Length > Limit)
                     throw new InvalidDataException($"a message of more than {Limit} bytes");
+                looked = read.Buffer.Length;
                 Reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
             }
         }

@@ -252,7 +252,9 @@ internal sealed class Verbs(Printer printer, DataFolder? data, Output output, Lo
         var moonraker = new MoonrakerConnection(new(data.Moonraker, settings.MoonrakerUrl, settings.ApiKey), printer.Time, log);
         var line = !noKlipper && File.Exists(data.Moonraker) ? moonraker.RunAsync(over.Token) : Task.CompletedTask;
         var isUp = !line.IsCompleted && await moonraker.WaitConnectedAsync(MoonrakerLimit, CancellationToken.None);
-        if (isFlash && !noKlipper && !isUp)
+        if (isUp)
+            await printer.FreePortsAsync();
+        else if (isFlash && !noKlipper)
             printer.CheckAlone();
         try
         {

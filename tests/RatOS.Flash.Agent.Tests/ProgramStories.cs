@@ -44,9 +44,9 @@ public sealed class ProgramStories : IDisposable
     }
 
     /// <summary>Starts the whole virtual printer and returns where its Moonraker is.</summary>
-    private async Task<Uri> StartPrinterAsync()
+    private async Task<Uri> StartPrinterAsync(params string[] more)
     {
-        _printer = Start("virtual", "--folder", Path.Combine(_home.FullName, "v"), "--moonraker", "0", "--pace", "5");
+        _printer = Start(["virtual", "--folder", Path.Combine(_home.FullName, "v"), "--moonraker", "0", "--pace", "5", .. more]);
         var first = await _printer.StandardOutput.ReadLineAsync() ?? await _printer.StandardError.ReadToEndAsync();
         Assert.Contains("Moonraker at http://127.0.0.1:", first, StringComparison.Ordinal);
         return new Uri(first.Split("Moonraker at ")[1].Split(' ')[0]);
@@ -66,13 +66,11 @@ public sealed class ProgramStories : IDisposable
         using var http = new HttpClient();
         using var macro = await http.PostAsJsonAsync(new Uri(moonraker, "printer/gcode/script"), new { script = "FLASH_MCU BOARD=octopus" });
         Assert.True(macro.IsSuccessStatusCode);
-        string? line;
+        var seen = new List<string>();
         do
-        {
-            line = await watch.StandardOutput.ReadLineAsync();
-        }
-        while (line is not null && !line.Contains("\"verdict\"", StringComparison.Ordinal));
-        using var verdict = JsonDocument.Parse(line!);
+            seen.Add(await watch.StandardOutput.ReadLineAsync() ?? throw new EndOfStreamException(string.Join('\n', seen)));
+        while (!seen[^1].Contains("Klipper is ready", StringComparison.Ordinal));
+        using var verdict = JsonDocument.Parse(seen.Single(line => line.Contains("\"event\":\"verdict\"", StringComparison.Ordinal)));
         Assert.True(verdict.RootElement.GetProperty("report").GetProperty("ok").GetBoolean());
         watch.Kill();
 
@@ -111,6 +109,24 @@ public sealed class ProgramStories : IDisposable
         var history = await RunAsync("history", "--data", Data);
         Assert.Contains("[interrupted]", history.Output, StringComparison.Ordinal);
         Assert.Contains("no working firmware", history.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Without_an_agent_the_command_line_stops_and_starts_Klipper_itself()
+    {
+        await StartPrinterAsync("--no-agent");
+        Assert.Equal((1, true), await Contains(["status", "--data", Data], "[no-agent]"));
+        string[] boards = ["--virtual", "--folder", Path.Combine(_home.FullName, "w"), "--pace", "5", "--data", Data];
+        var flash = await RunAsync(["flash", "octopus", .. boards]);
+        Assert.True(flash.Exit == 0, flash.Output);
+        Assert.Contains("Klipper is stopped", flash.Output, StringComparison.Ordinal);
+        Assert.Contains("Klipper is ready", flash.Output, StringComparison.Ordinal);
+        var journal = Assert.Single(Journal.ReadAll(new DataFolder(Data).Jobs));
+        Assert.Equal((true, null, "command-line"), (journal.Result!.Ok, journal.Stopped, journal.Header.By));
+
+        // Who works on the boards holds the lock.
+        using (new DataFolder(Data).Lock())
+            Assert.Equal((3, true), await Contains(["flash", "octopus", .. boards], "[already-running]"));
     }
 
     private async Task<(int Exit, bool Contains)> Contains(string[] args, string text)

@@ -32,6 +32,37 @@ public sealed class WeatherStories
     });
 
     [Fact]
+    public void Somebody_starts_Klipper_in_the_middle_and_it_is_stopped_again() => AgentStory.Of(async story =>
+    {
+        await story.TypeAsync("FLASH_MCU BOARD=octopus");
+        var job = await story.UntilOverAsync();
+        Assert.True(job.Ok, job.Boards[0].Fault?.Cause);
+        Assert.Equal(2, story.Printer.Klippy.Stops);
+    }, scenario: "h4-foreign-start", faults: Scenario.Find("h4-foreign-start").Faults);
+
+    [Fact]
+    public void Klipper_is_killed_and_Moonraker_restarted_in_one_go_as_a_full_update_does() => AgentStory.Of(async story =>
+    {
+        await story.TypeAsync("FLASH_MCU BOARD=octopus");
+        await story.UntilPhaseAsync("erase");
+        var restart = story.Moonraker.RestartAsync(TimeSpan.FromSeconds(1));
+        story.Printer.Klippy.StartedBySomebody();
+        await restart;
+        var job = await story.UntilOverAsync();
+        Assert.True(job.Ok, job.Boards[0].Fault?.Cause);
+        Assert.True(story.Runs(VirtualPrinter.HostVersion));
+    });
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_message_of_nine_megabytes_is_answered_like_any_other(bool isWeb) => AgentStory.Of(async story =>
+    {
+        var answer = await story.RequestAsync("flash", ("board", "octopuss"), ("junk", new string('x', 9 * 1024 * 1024)));
+        Assert.Equal("unknown-board", answer.Word("error", "code"));
+    }, isWeb: isWeb);
+
+    [Fact]
     public void A_line_that_breaks_again_and_again_does_not_end_the_flash() => AgentStory.Of(async story =>
     {
         await story.TypeAsync("FLASH_MCU BOARD=octopus");
