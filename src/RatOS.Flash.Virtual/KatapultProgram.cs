@@ -51,6 +51,9 @@ internal sealed class KatapultProgram(VirtualFlash flash, VirtualChip chip, uint
     private bool _holdsFirst = chip.HoldsFirstPacket && traits.Link == McuLink.Usb;
     private ReadOnlyMemory<byte>? _held;
 
+    /// <summary>When the first command came, and the last one, and how many; null before any.</summary>
+    public (TimeSpan First, TimeSpan Last, int Count)? Asked { get; private set; }
+
     private enum Command : byte
     {
         Connect = 0x11,
@@ -86,6 +89,7 @@ internal sealed class KatapultProgram(VirtualFlash flash, VirtualChip chip, uint
             VirtualCrc.Compute(frame[2..^TrailerSize]) != BinaryPrimitives.ReadUInt16LittleEndian(frame[^TrailerSize..]))
             return Resynchronise(buffer);
         _needValid = false;
+        Asked = (Asked?.First ?? Now, Now, (Asked?.Count ?? 0) + 1);
         Work(FrameTime);
         Run(frame);
         return (true, length);

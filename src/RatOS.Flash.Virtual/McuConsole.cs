@@ -32,6 +32,9 @@ internal abstract class McuConsole(McuLink link) : SerialProgram
     /// <summary>The chip's time: the host's, or later while it still works on what came before.</summary>
     protected TimeSpan Clock => _clock;
 
+    /// <summary>When the bytes came that it works on.</summary>
+    protected TimeSpan Now => _now;
+
     private int TransmitSize => Link == McuLink.Usb ? 192 : 96;
 
     /// <summary>250000 baud, 10 bits a byte; a CAN frame of 8 bytes each 130 us; or a full-speed packet of 64 bytes each 100 us.</summary>

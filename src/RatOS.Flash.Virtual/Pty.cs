@@ -5,10 +5,14 @@ using Microsoft.Win32.SafeHandles;
 namespace RatOS.Flash.Virtual;
 
 /// <summary>
-/// A pseudo terminal in raw mode: what a program opens at <see cref="Path"/> is a serial port whose other end is here. It is kept open on that side too,
-/// so that programs may come and go. Numbers are those of the kernel's generic interface: x86-64, arm64 and arm share them.
+/// A pseudo terminal in raw mode: what a program opens at <see cref="Path"/> is a serial port whose other end is here. Programs may come and go; here it is
+/// not held open on their side, because a careful one refuses a port that somebody has open (flashtool, ratos-flash). Numbers are those of the kernel's
+/// generic interface: x86-64, arm64 and arm share them.
 /// </summary>
-/// <remarks>A pty has no parity: the kernel clears it (drivers/tty/pty.c). Its speed it only remembers.</remarks>
+/// <remarks>
+/// A pty has no parity: the kernel clears it (drivers/tty/pty.c). Its speed it only remembers; asked for here, its settings are those of the other side, and
+/// stay when nobody has that open.
+/// </remarks>
 internal sealed partial class Pty : IDisposable
 {
     private const string Library = "libc";
@@ -16,12 +20,11 @@ internal sealed partial class Pty : IDisposable
     private const nuint GetTermios = 0x802C_542A, SetTermios = 0x402C_542B;   // TCGETS2, TCSETS2
     private const int TermiosSize = 44, ControlFlags = 8, LocalFlags = 12, InputSpeed = 36, OutputSpeed = 40;
     private const uint SpeedMask = 0x100F, AnySpeed = 0x1000, EightBits = 0x30, Receiver = 0x80, Local = 0x800;   // CBAUD, BOTHER, CS8, CREAD, CLOCAL
-    private const short Input = 1;
+    private const short Input = 1, HungUp = 16;
 
     private readonly SafeFileHandle _master;
-    private readonly SafeFileHandle _slave;
 
-    private Pty(SafeFileHandle master, SafeFileHandle slave, string path) => (_master, _slave, Path) = (master, slave, path);
+    private Pty(SafeFileHandle master, string path) => (_master, Path) = (master, path);
 
     /// <summary>Such as <c>/dev/pts/3</c>.</summary>
     public string Path { get; }
@@ -35,8 +38,7 @@ internal sealed partial class Pty : IDisposable
         var name = new byte[64];
         Check(Name(master, name, name.Length) == 0 ? 0 : -1, "ptsname_r");
         var path = System.Text.Encoding.ASCII.GetString(name.AsSpan(0, name.AsSpan().IndexOf((byte)0)));
-        var slave = new SafeFileHandle(Check(OpenFile(path, ReadWrite | NoControllingTerminal | CloseOnExec), path), ownsHandle: true);
-        var pty = new Pty(master, slave, path);
+        var pty = new Pty(master, path);
         pty.SetRaw(115_200);
         return pty;
     }
@@ -47,7 +49,7 @@ internal sealed partial class Pty : IDisposable
         get
         {
             var termios = new byte[TermiosSize];
-            return Control(_slave, GetTermios, termios) == 0 ? BinaryPrimitives.ReadInt32LittleEndian(termios.AsSpan(OutputSpeed)) : 0;
+            return Control(_master, GetTermios, termios) == 0 ? BinaryPrimitives.ReadInt32LittleEndian(termios.AsSpan(OutputSpeed)) : 0;
         }
     }
 
@@ -55,14 +57,14 @@ internal sealed partial class Pty : IDisposable
     public void SetRaw(int baud)
     {
         var termios = new byte[TermiosSize];
-        Check(Control(_slave, GetTermios, termios), "TCGETS2");
+        Check(Control(_master, GetTermios, termios), "TCGETS2");
         var control = BinaryPrimitives.ReadUInt32LittleEndian(termios.AsSpan(ControlFlags));
         termios.AsSpan(0, ControlFlags).Clear();
         BinaryPrimitives.WriteUInt32LittleEndian(termios.AsSpan(ControlFlags), (control & ~SpeedMask) | AnySpeed | EightBits | Receiver | Local);
         termios.AsSpan(LocalFlags, 4).Clear();
         BinaryPrimitives.WriteInt32LittleEndian(termios.AsSpan(InputSpeed), baud);
         BinaryPrimitives.WriteInt32LittleEndian(termios.AsSpan(OutputSpeed), baud);
-        Check(Control(_slave, SetTermios, termios), "TCSETS2");
+        Check(Control(_master, SetTermios, termios), "TCSETS2");
     }
 
     /// <summary>Waits for bytes, at most so long; 0 when none came.</summary>
@@ -71,17 +73,19 @@ internal sealed partial class Pty : IDisposable
         Span<PollFd> files = [new PollFd { File = (int)_master.DangerousGetHandle(), Events = Input }];
         if (Poll(files, 1, (int)limit.TotalMilliseconds) <= 0)
             return 0;
+        if ((files[0].Returned & (Input | HungUp)) == HungUp)
+        {
+            // Nobody has it open, which is told at once and again and again: the time passes without asking.
+            Poll([], 0, (int)limit.TotalMilliseconds);
+            return 0;
+        }
         return (int)Math.Max(0, ReadFile(_master, buffer, buffer.Length));
     }
 
     /// <summary>What does not fit is lost, as on a wire whose other end does not listen.</summary>
     public void Write(ReadOnlySpan<byte> bytes) => WriteFile(_master, bytes, bytes.Length);
 
-    public void Dispose()
-    {
-        _master.Dispose();
-        _slave.Dispose();
-    }
+    public void Dispose() => _master.Dispose();
 
     private static int Check(int result, string what) =>
         result >= 0 ? result : throw Faults.NoPty($"{what}: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
@@ -105,9 +109,6 @@ internal sealed partial class Pty : IDisposable
 
     [LibraryImport(Library, EntryPoint = "ptsname_r", SetLastError = true)]
     private static partial int Name(SafeFileHandle master, Span<byte> name, nint length);
-
-    [LibraryImport(Library, EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int OpenFile(string path, int flags);
 
     [LibraryImport(Library, EntryPoint = "ioctl", SetLastError = true)]
     private static partial int Control(SafeFileHandle file, nuint request, Span<byte> argument);

@@ -39,8 +39,8 @@ internal sealed class RomDfu(VirtualFlash flash, VirtualChip chip, string serial
     /// <summary>Requests that no document allows.</summary>
     public List<string> Illegal { get; } = [];
 
-    /// <summary>When the first DFU request came, and the last one; null before any.</summary>
-    public (TimeSpan First, TimeSpan Last)? Asked { get; private set; }
+    /// <summary>When the first DFU request came, and the last one, and how many; null before any.</summary>
+    public (TimeSpan First, TimeSpan Last, int Count)? Asked { get; private set; }
 
     /// <summary>Somebody mass erased the chip, or took its read protection away.</summary>
     public bool WasMassErased { get; private set; }
@@ -68,7 +68,7 @@ internal sealed class RomDfu(VirtualFlash flash, VirtualChip chip, string serial
 
     protected override UsbAnswer ClassRequest(UsbSetup setup, Span<byte> data, TimeSpan now)
     {
-        Asked = (Asked?.First ?? now, now);
+        Asked = (Asked?.First ?? now, now, (Asked?.Count ?? 0) + 1);
         return (setup.RequestType, setup.Request) switch
         {
             (0x21, 1) => Download(setup.Value, data),

@@ -261,8 +261,10 @@ public sealed partial class VirtualBoard
         if (Function is RomDfu dfu)
         {
             Remember(dfu.WasMassErased, dfu.Illegal, dfu.LeavesIgnored);
-            RomAsked = dfu.Asked ?? RomAsked;
+            BootloaderAsked = dfu.Asked ?? BootloaderAsked;
         }
+        if (Program is KatapultProgram katapult)
+            BootloaderAsked = katapult.Asked ?? BootloaderAsked;
         if (Program is RomUart uart)
             Remember(uart.WasMassErased, uart.Illegal, uart.LeavesIgnored);
         if (_pending is not null)

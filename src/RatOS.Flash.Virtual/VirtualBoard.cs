@@ -71,8 +71,11 @@ public sealed partial class VirtualBoard
     /// <summary>Requests to its ROM that no document allows.</summary>
     public ImmutableArray<string> IllegalRequests => [.. _illegal, .. (Function as RomDfu)?.Illegal ?? (Program as RomUart)?.Illegal ?? []];
 
-    /// <summary>From the first request to its ROM to the last one, by the printer's clock, in its latest stay there; null before it was in there.</summary>
-    public (TimeSpan First, TimeSpan Last)? RomAsked { get; private set; }
+    /// <summary>
+    /// From the first request to its ROM by USB, or to its Katapult, to the last one, by the printer's clock, and how many there were, in the latest stay there
+    /// in which it was asked anything; null before one was over.
+    /// </summary>
+    public (TimeSpan First, TimeSpan Last, int Count)? BootloaderAsked { get; private set; }
 
     /// <summary>The catalogue's entry, with the application start that its owner knows.</summary>
     public Board Board { get; }

@@ -30,7 +30,7 @@ internal sealed class VirtualUsb : IUsbDevice
         _isAborted = false;
         var fault = _printer.NextTransfer(_present.Board!);
         var isUpload = setup is { RequestType: 0xA1, Request: 2 };
-        await OnBusAsync(VirtualPrinter.ControlOverhead + (VirtualPrinter.ControlByte * data.Length));
+        await OnBusAsync(_printer.ControlTime(data.Length));
         if (_isAborted)
             return new UsbTransfer(UsbStatus.Timeout, 0);
         switch (fault?.Kind)
@@ -227,5 +227,5 @@ internal sealed class VirtualLine : ByteLine
 
     internal static TimeSpan TimeOf(SerialMode mode, int bytes) => TimeSpan.FromSeconds(bytes * (mode.EvenParity ? 11.0 : 10.0) / mode.Baud);   // with start and stop bit
 
-    private TimeSpan TimeOf(int bytes) => _isUart ? TimeOf(_mode, bytes) : VirtualPrinter.BulkOverhead + (VirtualPrinter.BulkByte * bytes);
+    private TimeSpan TimeOf(int bytes) => _isUart ? TimeOf(_mode, bytes) : _printer.BulkTime(bytes);
 }

@@ -95,6 +95,13 @@ public sealed partial class VirtualPrinter : IHardware
     /// <summary>Version of Klipper on this computer: what a build would make.</summary>
     public const string HostVersion = "v0.13.0-730-g84104bbbd";
 
+    /// <summary>False: transfers take no time of the virtual bus, where a real one already carries them. True unless it is measured what that alone takes.</summary>
+    public bool HasBusTime { get; set; } = true;
+
+    internal TimeSpan ControlTime(int bytes) => HasBusTime ? ControlOverhead + (ControlByte * bytes) : TimeSpan.Zero;
+
+    internal TimeSpan BulkTime(int bytes) => HasBusTime ? BulkOverhead + (BulkByte * bytes) : TimeSpan.Zero;
+
     /// <summary>Transfers so far: what <see cref="TransferFault.Index"/> counts.</summary>
     public int Transfers => _transfers;
 

@@ -138,6 +138,6 @@ public sealed class VirtualPtys : IDisposable
 
         private TimeSpan TimeOf(int bytes) => _board.Setup.IsUart
             ? VirtualLine.TimeOf(new SerialMode(_baud, _board.Program?.Mode.EvenParity == true), bytes)
-            : VirtualPrinter.BulkOverhead + (VirtualPrinter.BulkByte * bytes);
+            : _printer.BulkTime(bytes);
     }
 }

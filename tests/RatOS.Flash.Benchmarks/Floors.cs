@@ -14,7 +14,7 @@ internal static class Floors
         Erase(chip, start, size) + Program(chip, size) + (VirtualPrinter.ControlByte * size * 2);
 
     /// <summary>
-    /// Erases and programming of the safe order (the first sector is erased once more for the invalidating block), and the frames' bytes on the bus.
+    /// Erases and programming of the safe order (on an F4 the invalidating block needs no erase of its own), and the frames' bytes on the bus.
     /// </summary>
     public static TimeSpan KatapultUsb(VirtualChip chip, uint start, int size)
     {
@@ -36,7 +36,7 @@ internal static class Floors
     }
 
     private static TimeSpan SafeOrder(VirtualChip chip, uint start, int size) =>
-        Erase(chip, start, size) + Erase(chip, start, 1) + Program(chip, ((size + Block - 1) / Block * Block) + Block);
+        Erase(chip, start, size) + Program(chip, ((size + Block - 1) / Block * Block) + Block);
 
     private static TimeSpan Erase(VirtualChip chip, uint start, int size)
     {

@@ -12,47 +12,55 @@ namespace RatOS.Flash.Benchmarks;
 /// </summary>
 internal static class RigBenchmark
 {
-    private const int Rounds = 5;
     private const uint Start = 0x0800_8000;
 
-    private sealed record Mode(string Name, bool ChipTimes, bool PollTimes, double Most);
+    private sealed record Mode(string Name, bool BusTime, bool ChipTimes, bool PollTimes, double? Most);
 
-    private sealed record Run(double Dfu, double Total, int Transfers, bool IsRight);
+    private sealed record Run(double Dfu, double Total, int Requests, bool IsRight);
 
     /// <param name="program">The published ratos-flash.</param>
+    /// <param name="rounds">How often each of them flashes; a machine that does other things as well needs more.</param>
     /// <returns>Whether every ratio is as it should be.</returns>
-    public static bool Measure(string program)
+    public static bool Measure(string program, int rounds)
     {
         var folder = Directory.CreateTempSubdirectory().FullName;
         var isGood = true;
-        Console.WriteLine("| F446, 43.4 KiB | dfu-util | ratos-flash | ratio | at most | transfers per KiB (theirs, ours) | reads back | our proof by the firmware |");
+        Console.WriteLine("| F446, 43.4 KiB: median (least) | dfu-util | ratos-flash | ratio | at most | DFU requests per KiB (theirs, ours) | reads back | our proof by the firmware |");
         Console.WriteLine("|---|---|---|---|---|---|---|---|");
-        foreach (var mode in (Mode[])[new("no delays", false, false, 1.0), new("ROM poll times", false, true, 0.5), new("chip times", true, true, 0.45)])
+        foreach (var mode in (Mode[])
+        [
+            new("no delays", false, false, false, 1.0),
+            new("the bus's time alone", true, false, false, null),   // reading back carries as many bytes as writing
+            new("bus and ROM poll times", true, false, true, 0.5),
+            new("bus, poll and chip times", true, true, true, 0.45),
+        ])
         {
             var (theirs, ours, size) = (new List<Run>(), new List<Run>(), 0);
-            for (var round = 0; round < Rounds; round++)
+            for (var round = -1; round < rounds; round++)
             {
+                // The first one of each is the compiler's: it is the board that is compiled as it runs.
                 foreach (var isOurs in (bool[])[round % 2 == 0, round % 2 != 0])
                 {
                     var run = Flash(mode, isOurs ? program : "dfu-util", isOurs, folder, out size);
-                    (isOurs ? ours : theirs).Add(run);
+                    if (round >= 0)
+                        (isOurs ? ours : theirs).Add(run);
                 }
             }
             var ratio = Median(ours, run => run.Dfu) / Median(theirs, run => run.Dfu);
-            isGood &= ratio <= mode.Most && ours.TrueForAll(run => run.IsRight);
+            isGood &= ratio <= (mode.Most ?? ratio) && ours.TrueForAll(run => run.IsRight);
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"| {mode.Name} | {Median(theirs, run => run.Dfu):0.00} s | {Median(ours, run => run.Dfu):0.00} s | {ratio:0.00} | {mode.Most:0.00} | "
-                + $"{Median(theirs, run => run.Transfers) / (size / 1024.0):0.0}, {Median(ours, run => run.Transfers) / (size / 1024.0):0.0} | "
+                $"| {mode.Name} | {Seconds(theirs)} | {Seconds(ours)} | {ratio:0.00} | {mode.Most?.ToString("0.00", CultureInfo.InvariantCulture) ?? "-"} | "
+                + $"{Median(theirs, run => run.Requests) / (size / 1024.0):0.0}, {Median(ours, run => run.Requests) / (size / 1024.0):0.0} | "
                 + $"{(theirs.TrueForAll(run => run.IsRight) ? "no" : "WRONG")}, {(ours.TrueForAll(run => run.IsRight) ? "yes" : "WRONG")} | +{Median(ours, run => run.Total - run.Dfu):0.0} s |"));
         }
-        return isGood & Seen();
+        return isGood & Seen(rounds);
     }
 
     /// <summary>How long after the kernel's and udev's last announcement of a board it is listed here, beside the whole of its enumeration.</summary>
-    private static bool Seen()
+    private static bool Seen(int rounds)
     {
         var (delays, enumerations) = (new List<double>(), new List<double>());
-        for (var round = 0; round < Rounds; round++)
+        for (var round = 0; round < rounds; round++)
         {
             var time = new VirtualTime { IsLive = true };
             time.Run(async () =>
@@ -66,7 +74,7 @@ internal static class RigBenchmark
                 return true;
             });
         }
-        var (delay, enumeration) = (delays.Order().ElementAt(Rounds / 2), enumerations.Order().ElementAt(Rounds / 2));
+        var (delay, enumeration) = (delays.Order().ElementAt(rounds / 2), enumerations.Order().ElementAt(rounds / 2));
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"\nFrom the last announcement of a board until it is listed: {delay:0.0} ms, {delay / enumeration:0.00} of its enumeration of {enumeration:0} ms (at most 0.10)."));
         return delay / enumeration <= 0.1;
@@ -130,6 +138,7 @@ internal static class RigBenchmark
             await using var attached = await Attached.CreateAsync(
                 octopus with { Boards = [octopus.Boards[0] with { Chip = chip }] }, mode.PollTimes ? null : new Faultiness { PollTime = TimeSpan.Zero }, static () => { }, UsbId.StmDfu, time);
             var board = attached.Printer.Boards[0];
+            attached.Printer.HasBusTime = mode.BusTime;
             var image = board.BuildFirmware();
             bytes = image.Length;
             await File.WriteAllBytesAsync($"{folder}/klipper.bin", image);
@@ -142,12 +151,15 @@ internal static class RigBenchmark
             var end = time.Now;
             if (isOurs && process.ExitCode != 0)
                 throw new InvalidOperationException(string.Concat(await said));
-            var (first, last) = board.RomAsked ?? throw new InvalidOperationException("the board is still in its ROM: " + string.Concat(await said));
-            return new Run((last - first).TotalSeconds, (end - first).TotalSeconds, attached.Printer.Transfers, board.Flash.Read(Start, image.Length).SequenceEqual(image));
+            var (first, last, asked) = board.BootloaderAsked ?? throw new InvalidOperationException("the board is still in its ROM: " + string.Concat(await said));
+            return new Run((last - first).TotalSeconds, (end - first).TotalSeconds, asked, board.Flash.Read(Start, image.Length).SequenceEqual(image));
         });
         size = bytes;
         return run;
     }
+
+    private static string Seconds(List<Run> runs) =>
+        string.Create(CultureInfo.InvariantCulture, $"{Median(runs, run => run.Dfu):0.00} s ({runs.Min(run => run.Dfu):0.00})");
 
     private static double Median(List<Run> runs, Func<Run, double> of) => runs.Select(of).Order().ElementAt(runs.Count / 2);
 }

@@ -27,11 +27,7 @@ stories='RATOS_FLASH_RIG=1 DOTNET_ROOT=/rig/dotnet exec /rig/dotnet/dotnet /rig/
 if [ "$arch" = amd64 ]; then
   dotnet build tests/RatOS.Flash.Tests -c Release --no-restore -v quiet -nologo
   cp -r tests/RatOS.Flash.Tests/bin/Release/net10.0 "$stage/tests"
-  # The guest has no .NET of its own.
-  root=$(dirname "$(readlink -f "$(command -v dotnet)")")
-  mkdir -p "$stage/dotnet/shared"
-  cp -r "$root/dotnet" "$root/host" "$stage/dotnet"
-  cp -r "$root/shared/Microsoft.NETCore.App" "$stage/dotnet/shared"
+  tests/usb-rig/dotnet.sh "$stage"
   printf '%s\n' "$stories -namespace RatOS.Flash.Tests.Scenarios -trait- Runs=virtual-only" >>"$stage/run"
 fi
 chmod 755 "$stage/run"

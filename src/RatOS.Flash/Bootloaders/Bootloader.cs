@@ -50,6 +50,12 @@ public abstract class Bootloader : IAsyncDisposable
 public sealed record FlashMemory(ImmutableArray<Sector> Sectors, int WriteUnit, WriteOrder Order, bool ErasesByItself)
 {
     public uint End => Sectors[^1].End;
+
+    /// <summary>
+    /// What the invalidating block of <see cref="WriteOrder.InvalidateFirst"/> is made of. FF leaves the sector blank, so its own write needs no second erase; it
+    /// will do only where a cell that was programmed with ones may be programmed once more, which flash with error correction refuses.
+    /// </summary>
+    public byte InvalidFill { get; init; }
 }
 
 public enum WriteOrder
@@ -60,6 +66,6 @@ public enum WriteOrder
     /// <summary>The application's first sector last: until then the chip or its bootloader sees that there is no firmware (AN2606 empty check).</summary>
     FirstSectorLast,
 
-    /// <summary>First the application's first block as zeros, then all other sectors, then the first: Katapult stays in charge in between.</summary>
+    /// <summary>First the application's first block as one that is no firmware, then all other sectors, then the first: Katapult stays in charge in between.</summary>
     InvalidateFirst,
 }

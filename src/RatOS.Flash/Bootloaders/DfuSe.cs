@@ -35,6 +35,9 @@ public sealed class DfuSe : Bootloader
     private static readonly TimeSpan EarlyAfterData = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan EarlyAfterErase = TimeSpan.FromMilliseconds(20);
 
+    // Where nothing is announced the next question is due at once. A ROM that is still busy after so many of them does not mean it.
+    private const int QuestionsAtOnce = 3;
+
     private readonly IUsbDevice _usb;
     private readonly TimeProvider _time;
     private readonly string _board;
@@ -171,7 +174,7 @@ public sealed class DfuSe : Bootloader
             var isBusy = status.State == DfuState.DownloadBusy;
             var mayEnd = isBusy && _time.GetElapsedTime(begin) < LongestWork / 2;
             if (mayEnd || (status.State == DfuState.Manifest && tries < 3))
-                await Task.Delay(Bounded(status.Poll), _time);
+                await Task.Delay(Bounded(status.Poll, EarlyAfterErase), _time);
             else
                 await ControlAsync(status.IsError || isBusy ? ClearStatus : Abort, 0, Memory<byte>.Empty);
             tries += mayEnd ? 0 : 1;
@@ -219,6 +222,7 @@ public sealed class DfuSe : Bootloader
         var status = await AskStatusAsync(doing);   // this one starts the work
         var wait = early;
         var cleared = false;
+        var atOnce = 0;
         while (status.State is DfuState.DownloadBusy or DfuState.DownloadSync && status.Status == 0)
         {
             var elapsed = _time.GetElapsedTime(begin);
@@ -231,9 +235,12 @@ public sealed class DfuSe : Bootloader
                 await ControlAsync(ClearStatus, 0, Memory<byte>.Empty);
                 await ControlAsync(ClearStatus, 0, Memory<byte>.Empty);
             }
-            var poll = Bounded(status.Poll);
-            await Task.Delay(AsksEarly && wait < poll ? wait : poll, _time);
-            wait = wait < poll ? wait * 2 : wait;
+            if (status.Poll > TimeSpan.Zero || ++atOnce > QuestionsAtOnce)
+            {
+                var poll = Bounded(status.Poll, early);
+                await Task.Delay(AsksEarly && wait < poll ? wait : poll, _time);
+                wait = wait < poll ? wait * 2 : wait;
+            }
             status = await AskStatusAsync(doing, status);
         }
         if (status.IsError)
@@ -243,7 +250,8 @@ public sealed class DfuSe : Bootloader
     private bool AsksEarly => _mayAskEarly && !_patience.Contains(_usb.Device);
 
     /// <summary>Reported poll times can be nothing or absurd; each question costs at least a millisecond of everybody's bus.</summary>
-    private static TimeSpan Bounded(TimeSpan poll) => TimeSpan.FromMilliseconds(Math.Clamp(poll.TotalMilliseconds, 1, 2000));
+    private static TimeSpan Bounded(TimeSpan poll, TimeSpan whenNothing) =>
+        poll > TimeSpan.Zero ? TimeSpan.FromMilliseconds(Math.Clamp(poll.TotalMilliseconds, 1, 2000)) : whenNothing;
 
     /// <summary>
     /// GETSTATUS. A stall means "not yet": work is going on, perhaps that of a predecessor whose cable was pulled. It is over within the longest work there
@@ -264,7 +272,7 @@ public sealed class DfuSe : Bootloader
             var elapsed = _time.GetElapsedTime(begin);
             if (isStall ? elapsed > LongestWork : ++failures == 3)
                 throw Faults.DfuStuck(doing, elapsed.TotalSeconds);
-            await Task.Delay(Bounded(busy?.Poll ?? EarlyAfterErase), _time);
+            await Task.Delay(Bounded(busy?.Poll ?? EarlyAfterErase, EarlyAfterData), _time);
         }
     }
 

@@ -227,7 +227,11 @@ public sealed class Katapult : Bootloader
         var sectors = mcu.AllSectors().Where(sector => sector.Address >= greeting.Start && sector.End <= flashEnd).ToImmutableArray();
         // RP2040 and LPC buffer whole pages and want them in order; their first page cannot be made to wait (facts: flash rules).
         var order = mcu.IsStm32 ? WriteOrder.InvalidateFirst : WriteOrder.Ascending;
-        return new FlashMemory(sectors, greeting.BlockSize, order, ErasesByItself: true);
+        return new FlashMemory(sectors, greeting.BlockSize, order, ErasesByItself: true)
+        {
+            // Katapult takes either for "no firmware"; an F4 has no error correction (facts: safe write order).
+            InvalidFill = mcu.Name.StartsWith("stm32f4", StringComparison.Ordinal) ? (byte)0xFF : (byte)0,
+        };
     }
 
     /// <summary>Frames as they come in, whatever pieces they come in.</summary>

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Hardware.Linux;
 using RatOS.Flash.Virtual;
@@ -143,9 +144,15 @@ public sealed class SerialLineTests
         // Where nobody can read it: the tests may lie in a folder of root's.
         var folder = Directory.CreateTempSubdirectory().FullName;
         await File.WriteAllBytesAsync($"{folder}/klipper.bin", VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, "v0.13.0"));
+        // Not this process's own program: that is the muxer or the tests' apphost, as they were started.
+        var runtime = new DirectoryInfo(RuntimeEnvironment.GetRuntimeDirectory());
+        var dotnet = runtime.Parent!.Parent!.Parent!.FullName;
+        const string Nobody = "setpriv --reuid 65534 --regid 65534 --clear-groups";
         return await ShAsync(
-            $"cp '{AppContext.BaseDirectory}'/*.dll '{AppContext.BaseDirectory}'/ratos-flash.runtimeconfig.json '{AppContext.BaseDirectory}'/ratos-flash.deps.json '{folder}' && chmod -R a+rX '{folder}' && cd / && "
-            + $"setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=/nonexistent '{Environment.ProcessPath}' '{folder}/ratos-flash.dll' "
+            $"cp '{AppContext.BaseDirectory}'/*.dll '{AppContext.BaseDirectory}'/ratos-flash.runtimeconfig.json '{AppContext.BaseDirectory}'/ratos-flash.deps.json '{folder}'; "
+            + $"dotnet='{dotnet}'; if ! {Nobody} test -x \"$dotnet/dotnet\" -a -r '{runtime.FullName}/System.Private.CoreLib.dll'; then dotnet='{folder}'; "
+            + $"mkdir -p '{folder}/shared/{runtime.Parent.Name}' && cp -r '{dotnet}/dotnet' '{dotnet}/host' '{folder}' && cp -r '{runtime.FullName}' '{folder}/shared/{runtime.Parent.Name}/{runtime.Name}'; fi; "
+            + $"chmod -R a+rX '{folder}' && cd / && {Nobody} env HOME=/nonexistent DOTNET_ROOT=\"$dotnet\" \"$dotnet/dotnet\" '{folder}/ratos-flash.dll' "
             + $"flash btt-octopus-11 --no-klipper --yes --port {pty.Node} --firmware '{folder}/klipper.bin' --log /dev/null 2>&1; rm -rf '{folder}'");
     }
 

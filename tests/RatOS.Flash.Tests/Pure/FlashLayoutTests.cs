@@ -21,14 +21,17 @@ public sealed class FlashLayoutTests
         Assert.True(layout.Erases);
     }
 
-    [Fact]
-    public void Katapult_is_given_zeros_first_and_the_first_sector_last()
+    [Theory]
+    [InlineData(0)]
+    [InlineData(0xFF)]
+    public void Katapult_is_given_a_block_that_is_no_firmware_first_and_the_first_sector_last(byte fill)
     {
-        var layout = FlashLayout.Create(new byte[44_468], 0x0800_8000, Memory("stm32f446xx", WriteOrder.InvalidateFirst, erasesByItself: true), 64);
+        var memory = Memory("stm32f446xx", WriteOrder.InvalidateFirst, erasesByItself: true) with { InvalidFill = fill };
+        var layout = FlashLayout.Create(new byte[44_468], 0x0800_8000, memory, 64);
         Assert.Equal([(0x0800_8000u, 64), (0x0800_C000u, 28_096), (0x0800_8000u, 16_384)], layout.Runs.Select(run => (run.Address, run.Data.Length)));
         Assert.False(layout.Erases);
         Assert.Equal(44_480 + 64, layout.BytesToWrite);
-        Assert.True(layout.Runs[0].Data.Span.IndexOfAnyExcept((byte)0) < 0);
+        Assert.True(layout.Runs[0].Data.Span.IndexOfAnyExcept(fill) < 0);
     }
 
     [Fact]

@@ -161,6 +161,73 @@ public sealed class DfuStories
         }
     }
 
+    [VirtualOnly("it counts the bus's own time")]
+    [Fact]
+    public void Where_nothing_is_announced_nothing_is_waited_for() => Story.Of(WithErase("octopus-in-dfu", TimeSpan.Zero), new Faultiness { PollTime = TimeSpan.Zero }, async story =>
+    {
+        var (begin, end) = ((TimeSpan.Zero, 0), (TimeSpan.Zero, 0));
+        story.OnEvent = step =>
+        {
+            if (step is { Phase: FlashPhase.Write, Kind: FlashEventKind.Begin })
+                begin = (step.At, story.Printer.Transfers);
+            if (step is { Phase: FlashPhase.Write, Kind: FlashEventKind.End })
+                end = (step.At, story.Printer.Transfers);
+        };
+        var report = await story.FlashedAsync("octopus");
+        var transfers = end.Item2 - begin.Item2;
+        Assert.InRange(transfers, 60, 100);
+        // The bytes of the image, and of each answer; not one wait between them.
+        var bus = (transfers * VirtualPrinter.ControlOverhead) + ((report.Size + (transfers * 6)) * VirtualPrinter.ControlByte);
+        Assert.InRange(end.Item1 - begin.Item1, bus / 2, bus);
+    });
+
+    /// <summary>A second of erase, or five until it is cleared, in questions of a third of a millisecond would be thousands.</summary>
+    [VirtualOnly("it counts questions")]
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_chip_that_is_busy_and_announces_nothing_is_asked_now_and_then(bool isStuck) =>
+        Story.Of("octopus-pro-h723", new Faultiness { PollTime = TimeSpan.Zero, StuckInBusy = isStuck }, async story =>
+        {
+            var (begin, end) = (0, 0);
+            story.OnEvent = step =>
+            {
+                begin = step is { Phase: FlashPhase.Erase, Kind: FlashEventKind.Begin } ? story.Printer.Transfers : begin;
+                end = step is { Phase: FlashPhase.Erase, Kind: FlashEventKind.End } ? story.Printer.Transfers : end;
+            };
+            await story.FlashedAsync("octopus-pro");
+            Assert.InRange(end - begin, 20, isStuck ? 400 : 80);
+        });
+
+    [VirtualOnly("it is the engine's clock that ends it")]
+    [Theory]
+    [InlineData(0)]
+    [InlineData(100)]
+    public void A_chip_that_is_busy_for_ever_ends_with_a_fault(int poll) =>
+        Story.Of(WithErase("octopus-pro-h723", TimeSpan.FromHours(3)), new Faultiness { PollTime = TimeSpan.FromMilliseconds(poll) }, async story =>
+        {
+            var report = await story.FailedAsync("octopus-pro", "dfu-stuck", BoardCondition.InBootloaderWithoutFirmware);
+            Assert.InRange(report.Elapsed, TimeSpan.FromSeconds(10), TimeSpan.FromMinutes(2));
+            Assert.InRange(story.Printer.Transfers, 100, 5000);
+        });
+
+    private static Scenario WithErase(string scenario, TimeSpan erase)
+    {
+        var known = Scenario.Find(scenario);
+        var chip = known.Boards[0].Chip;
+        return known with
+        {
+            Boards = [known.Boards[0] with
+            {
+                Chip = chip with
+                {
+                    ProgramTime = TimeSpan.Zero,
+                    Sectors = [.. chip.Sectors.Select(sector => sector with { EraseTime = erase })],
+                },
+            }],
+        };
+    }
+
     [Fact]
     public void A_chip_that_sits_in_busy_until_cleared_twice_is_flashed() =>
         Story.Of("octopus-pro-h723", new Faultiness { StuckInBusy = true }, async story => await story.FlashedAsync("octopus-pro"));

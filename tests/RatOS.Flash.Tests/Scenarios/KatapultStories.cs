@@ -20,6 +20,18 @@ public sealed class KatapultStories
         Assert.Equal(BoardState.Klipper, story.Board.State);
     });
 
+    /// <summary>A block of ones leaves it blank; where they cannot be written over, zeros cost an erase more.</summary>
+    [Theory]
+    [InlineData("octopus-katapult", 1)]
+    [InlineData("manta-m8p", 2)]
+    public void The_first_sector_is_erased_as_often_as_its_chip_needs(string scenario, int times) => Story.Of(scenario, async story =>
+    {
+        await story.FlashedAsync(story.Board.Name);
+        var erases = story.Board.Flash.Erases;
+        Assert.Equal(times, erases[story.Board.Flash.SectorAt(story.Board.ApplicationStart)]);
+        Assert.Equal(1, erases[story.Board.Flash.SectorAt(story.Board.ApplicationStart) + 1]);
+    });
+
     [Fact]
     public void A_board_that_Katapult_starts_elsewhere_than_declared_is_refused_and_runs_its_old_firmware_again() => Story.Of("octopus-katapult", async story =>
     {

@@ -1,5 +1,7 @@
 using System.Diagnostics;
+using RatOS.Flash.Firmware;
 using RatOS.Flash.Hardware;
+using RatOS.Flash.Hardware.Linux;
 using RatOS.Flash.Virtual;
 
 namespace RatOS.Flash.Tests.Scenarios;
@@ -177,6 +179,30 @@ public sealed class PtyTests : IDisposable
             seen => seen.Devices.FirstOrDefault(device => device.Usb == UsbId.Katapult), TimeSpan.FromMinutes(5), time, CancellationToken.None);
         Assert.NotNull(katapult);
         Assert.Equal(BoardState.Katapult, printer.Boards[0].State);
+    });
+
+    /// <summary>A port that anybody has open is refused, so the virtual board's own side must not be one that has.</summary>
+    [Fact]
+    public void The_engine_flashes_a_board_over_a_real_serial_line() => OnPtys("uart-katapult", async (printer, time) =>
+    {
+        var board = printer.Boards[0];
+        var port = new FileInfo(PathOf("ports/octopus")).LinkTarget!;
+        using var hardware = new LinuxHardware(time, port);
+        var flasher = new Flasher(hardware, printer.Klippy, time, static _ => ValueTask.CompletedTask);
+        var known = printer.PrinterBoards[0] with { Port = port };
+        var report = await flasher.FlashAsync([new FlashRequest(known, FirmwareImage.Parse(board.BuildFirmware(), "klipper.bin"))], CancellationToken.None);
+        Assert.True(report.Ok, report.Boards[0].Fault?.Cause);
+        Assert.Equal((BoardState.Klipper, VirtualPrinter.HostVersion), (board.State, board.RunningFirmware?.Version));
+    }, pace: 2);
+
+    [Fact]
+    public void Programs_come_and_go_and_a_speed_that_was_set_stays() => OnPtys("uart-rom", async (_, _) =>
+    {
+        Assert.Equal(0, (await RunAsync("stty", "-F", PathOf("ports/octopus"), "57600")).Exit);
+        // Nobody has it open now, and it is asked for longer than it is looked at.
+        await Task.Delay(TimeSpan.FromMilliseconds(200));
+        Assert.Contains("speed 57600", (await RunAsync("stty", "-F", PathOf("ports/octopus"))).Output, StringComparison.Ordinal);
+        Assert.Equal("79", await AskAsync(PathOf("ports/octopus"), "57600", "7F", 1));
     });
 
     [Fact]

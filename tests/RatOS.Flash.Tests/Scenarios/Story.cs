@@ -41,12 +41,15 @@ internal sealed class Story
             Rig.Run(scenario, faults, (printer, rig) => tell(new Story(printer, rig)));
             return;
         }
-        VirtualTime.Run(time =>
-        {
-            var printer = VirtualPrinter.Create(scenario, time, faults);
-            return tell(new Story(printer, printer));
-        });
+        Of(Scenario.Find(scenario), faults, tell);
     }
+
+    /// <summary>Of boards that are in no list of scenarios: in memory, wherever the tests run.</summary>
+    public static void Of(Scenario scenario, Faultiness faults, Func<Story, Task> tell) => VirtualTime.Run(time =>
+    {
+        var printer = VirtualPrinter.Create(scenario, time, faults);
+        return tell(new Story(printer, printer));
+    });
 
     /// <summary>Lets time pass, and the kernel catch up with the boards.</summary>
     public async Task PassAsync(TimeSpan time)

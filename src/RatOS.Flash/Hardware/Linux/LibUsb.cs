@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
@@ -14,6 +15,7 @@ internal sealed partial class LibUsbDevice : IUsbDevice
     private readonly nint _context;
     private readonly nint _handle;
     private readonly string _path;
+    private readonly ControlTransfer _control = new();
     private readonly List<int> _claimed = [];
     private bool _isOpen = true;
 
@@ -70,12 +72,13 @@ internal sealed partial class LibUsbDevice : IUsbDevice
         return true;
     });
 
-    public async ValueTask<UsbTransfer> ControlAsync(UsbSetup setup, Memory<byte> data, TimeSpan timeout) => await _worker.RunAsync(() =>
+    public async ValueTask<UsbTransfer> ControlAsync(UsbSetup setup, Memory<byte> data, TimeSpan timeout)
     {
-        using var pinned = data.Pin();
-        return Outcome(ControlTransfer(
-            _handle, setup.RequestType, setup.Request, setup.Value, setup.Index, Pointer(pinned), checked((ushort)data.Length), Milliseconds(timeout)));
-    });
+        _control.Submit(this, setup, data.Span, timeout);
+        if (!_control.WaitBriefly(_context))
+            await _worker.RunAsync(() => _control.Wait(_context));
+        return _control.Take(this, setup, data.Span);
+    }
 
     public async ValueTask<UsbTransfer> BulkAsync(byte endpoint, Memory<byte> data, TimeSpan timeout) => await _worker.RunAsync(() =>
     {
@@ -92,6 +95,7 @@ internal sealed partial class LibUsbDevice : IUsbDevice
         _isOpen = false;
         await _worker.RunAsync(() =>
         {
+            _control.Dispose();
             // The kernel's driver comes back with the first interface, and wants the others free by then. Of a device that has left nothing is to be released.
             foreach (var claimed in _claimed.Distinct().Reverse())
                 _ = Release(_handle, claimed);
@@ -129,11 +133,130 @@ internal sealed partial class LibUsbDevice : IUsbDevice
         };
     }
 
+    /// <summary>
+    /// The device's one control transfer at a time. It is asked for and, when it is over at once, waited for on the caller's thread: two changes of thread cost
+    /// as much as the whole of it. What takes longer goes on on the device's own.
+    /// </summary>
+    private sealed unsafe class ControlTransfer : IDisposable
+    {
+        private const int SetupLength = 8;
+
+        // Boards that are flashed side by side wait so long for each other, not longer.
+        private const int BrieflyMicroseconds = 2000;
+
+        private readonly Transfer* _transfer = AllocateTransfer(0);
+        private readonly byte* _buffer = (byte*)NativeMemory.Alloc(SetupLength + ushort.MaxValue);
+        private readonly int* _isOver = (int*)NativeMemory.AllocZeroed(sizeof(int));
+        private bool _isUnderWay;
+
+        public void Submit(LibUsbDevice device, UsbSetup setup, ReadOnlySpan<byte> data, TimeSpan timeout)
+        {
+            if (_isUnderWay)
+                throw new InvalidOperationException("a control transfer is under way");
+            var header = new Span<byte>(_buffer, SetupLength);
+            (header[0], header[1]) = (setup.RequestType, setup.Request);
+            BinaryPrimitives.WriteUInt16LittleEndian(header[2..], setup.Value);
+            BinaryPrimitives.WriteUInt16LittleEndian(header[4..], setup.Index);
+            BinaryPrimitives.WriteUInt16LittleEndian(header[6..], checked((ushort)data.Length));
+            if (!setup.IsIn)
+                data.CopyTo(new Span<byte>(_buffer + SetupLength, data.Length));
+            *_isOver = 0;
+            *_transfer = new Transfer
+            {
+                Handle = device._handle,
+                Timeout = Milliseconds(timeout),
+                Length = SetupLength + data.Length,
+                Callback = &Over,
+                UserData = _isOver,
+                Buffer = _buffer,
+            };
+            var result = SubmitTransfer(_transfer);
+            _isUnderWay = result >= 0;
+            // A device that cannot take it now has an outcome of its own; only one that left has none.
+            if (result < 0)
+                (_transfer->Status, *_isOver) = (result == Gone ? TransferNoDevice : TransferError, 1);
+        }
+
+        /// <summary>Whether it is over.</summary>
+        public bool WaitBriefly(nint context)
+        {
+            var limit = new TimeValue { Microseconds = BrieflyMicroseconds };
+            if (*_isOver == 0)
+                _ = HandleEvents(context, &limit, _isOver);
+            return *_isOver != 0;
+        }
+
+        /// <summary>Until it is over, which its own time-out sees to.</summary>
+        public bool Wait(nint context)
+        {
+            while (*_isOver == 0)
+            {
+                var limit = new TimeValue { Seconds = 60 };
+                if (HandleEvents(context, &limit, _isOver) is < 0 and not InterruptedCall)
+                    _ = CancelTransfer(_transfer);
+            }
+            return true;
+        }
+
+        public UsbTransfer Take(LibUsbDevice device, UsbSetup setup, Span<byte> data)
+        {
+            _isUnderWay = false;
+            if (_transfer->Status == TransferDone && setup.IsIn)
+                new ReadOnlySpan<byte>(_buffer + SetupLength, Math.Min(_transfer->ActualLength, data.Length)).CopyTo(data);
+            return device.Outcome(_transfer->Status switch
+            {
+                TransferDone => _transfer->ActualLength,
+                TransferTimedOut => TimedOut,
+                TransferStalled => Stalled,
+                TransferNoDevice => Gone,
+                _ => -1,
+            });
+        }
+
+        public void Dispose()
+        {
+            FreeTransfer(_transfer);
+            NativeMemory.Free(_buffer);
+            NativeMemory.Free(_isOver);
+        }
+
+        [UnmanagedCallersOnly]
+        private static void Over(Transfer* transfer) => *(int*)transfer->UserData = 1;
+    }
+
     // ---- libusb.h
+
+    private const int TransferDone = 0, TransferError = 1, TransferTimedOut = 2, TransferStalled = 4, TransferNoDevice = 5;
+
+    /// <summary>struct libusb_transfer, without the isochronous packets at its end.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    private unsafe struct Transfer
+    {
+        public nint Handle;
+        public byte Flags;
+        public byte Endpoint;   // 0
+        public byte Type;       // 0: control
+        public uint Timeout;
+        public int Status;
+        public int Length;
+        public int ActualLength;
+        public delegate* unmanaged<Transfer*, void> Callback;
+        public void* UserData;
+        public byte* Buffer;
+        public int IsochronousPackets;
+    }
+
+    /// <summary>struct timeval where a long has the size of a pointer: every Linux of 64 bits.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    private struct TimeValue
+    {
+        public nint Seconds;
+        public nint Microseconds;
+    }
 
     private const string Library = "libusb-1.0.so.0";
     private const int OptionNoDiscovery = 2;
-    private const int Denied = -3, Gone = -4, NotFound = -5, InUse = -6, TimedOut = -7, Stalled = -9;
+    private const int Denied = -3, Gone = -4, NotFound = -5, InUse = -6, TimedOut = -7, Stalled = -9, InterruptedCall = -10;
 
     [LibraryImport(Library, EntryPoint = "libusb_set_option")]
     private static partial int SetOption(nint context, int option);
@@ -162,8 +285,20 @@ internal sealed partial class LibUsbDevice : IUsbDevice
     [LibraryImport(Library, EntryPoint = "libusb_set_interface_alt_setting")]
     private static partial int SetAlternate(nint handle, int interfaceNumber, int alternate);
 
-    [LibraryImport(Library, EntryPoint = "libusb_control_transfer")]
-    private static partial int ControlTransfer(nint handle, byte type, byte request, ushort value, ushort index, nint data, ushort length, uint timeout);
+    [LibraryImport(Library, EntryPoint = "libusb_alloc_transfer")]
+    private static unsafe partial Transfer* AllocateTransfer(int isochronousPackets);
+
+    [LibraryImport(Library, EntryPoint = "libusb_free_transfer")]
+    private static unsafe partial void FreeTransfer(Transfer* transfer);
+
+    [LibraryImport(Library, EntryPoint = "libusb_submit_transfer")]
+    private static unsafe partial int SubmitTransfer(Transfer* transfer);
+
+    [LibraryImport(Library, EntryPoint = "libusb_cancel_transfer")]
+    private static unsafe partial int CancelTransfer(Transfer* transfer);
+
+    [LibraryImport(Library, EntryPoint = "libusb_handle_events_timeout_completed")]
+    private static unsafe partial int HandleEvents(nint context, TimeValue* limit, int* isOver);
 
     [LibraryImport(Library, EntryPoint = "libusb_bulk_transfer")]
     private static partial int BulkTransfer(nint handle, byte endpoint, nint data, int length, out int transferred, uint timeout);

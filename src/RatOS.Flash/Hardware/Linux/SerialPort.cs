@@ -10,12 +10,14 @@ namespace RatOS.Flash.Hardware.Linux;
 internal sealed class SerialPort : IDisposable
 {
     // asm-generic/ioctls.h and termbits.h
-    private const nuint GetTermios2 = 0x802C542A, SetTermios2 = 0x402C542B, Flush = 0x540B, SetExclusive = 0x540C, GetExclusive = 0x80045440;
+    private const nuint GetTermios2 = 0x802C542A, SetTermios2 = 0x402C542B, Flush = 0x540B, SetExclusive = 0x540C, ClearExclusive = 0x540D, GetExclusive = 0x80045440;
     private const nuint SetModemBits = 0x5416, ClearModemBits = 0x5417;
     private const int DataTerminalReady = 2;
     private const int FlushBoth = 2;
     private const int TermiosSize = 44, ControlFlags = 8, ControlCharacters = 17, MinimumIndex = 6, InputSpeed = 36, OutputSpeed = 40;
     private const uint EightBits = 0x30, Receive = 0x80, EvenParity = 0x100, HangUpOnClose = 0x400, Local = 0x800, AnyRate = 0x1000;
+
+    private bool _isExclusive;
 
     private SerialPort(SafeFileHandle file) => File = file;
 
@@ -39,6 +41,7 @@ internal sealed class SerialPort : IDisposable
             if (Libc.Flock(file, Libc.LockExclusive | Libc.LockNonBlocking) < 0 || (Libc.Ioctl(file, GetExclusive, flag) == 0 && BinaryPrimitives.ReadInt32LittleEndian(flag) != 0))
                 throw Faults.PortHeld(node, Holders.Guess());
             Check(device, Libc.Ioctl(file, SetExclusive, 0));
+            port._isExclusive = true;
             port.SetMode(device, mode);
             Check(device, Libc.Ioctl(file, Flush, FlushBoth));
             return port;
@@ -79,7 +82,14 @@ internal sealed class SerialPort : IDisposable
     /// <summary>Throws away what was not sent, so that closing does not wait for a device that takes nothing.</summary>
     public void Discard() => Libc.Ioctl(File, Flush, FlushBoth);
 
-    public void Dispose() => File.Dispose();
+    public void Dispose()
+    {
+        // A pseudo terminal outlives its last program, and would refuse the next one.
+        if (_isExclusive)
+            Libc.Ioctl(File, ClearExclusive, 0);
+        _isExclusive = false;
+        File.Dispose();
+    }
 
     private static void Check(Device device, int result)
     {

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# dotnet.sh FOLDER: this machine's .NET runtime, as FOLDER/dotnet: the guest has none of its own.
+set -euo pipefail
+root=$(dirname "$(readlink -f "$(command -v dotnet)")")
+mkdir -p "$1/dotnet/shared"
+cp -r "$root/dotnet" "$root/host" "$1/dotnet"
+cp -r "$root/shared/Microsoft.NETCore.App" "$1/dotnet/shared"
