@@ -70,6 +70,9 @@ internal sealed class LocalBoards(Printer printer, Func<bool, IKlippy> klippy) :
     /// <summary>Folder in which firmware lies under the name of its board or kind; null where there is none.</summary>
     public string? FirmwareFolder { get; init; }
 
+    /// <summary>Called when everything is known that is asked for, and nothing was done yet; it may refuse.</summary>
+    public Action? BeforeFlash { get; init; }
+
     public override Task<IReadOnlyList<JsonBoard>> ListAsync()
     {
         var seen = printer.Hardware.Look();
@@ -102,6 +105,7 @@ internal sealed class LocalBoards(Printer printer, Func<bool, IKlippy> klippy) :
     /// <summary>As <see cref="FlashAsync(Asked, Action{FlashEvent}, CancellationToken)"/>, for the agent, which journals what it does.</summary>
     public async Task<FlashReport> FlashAsync(IReadOnlyList<FlashRequest> requests, IKlippy by, bool hasPerson, Func<FlashEvent, ValueTask> tell, CancellationToken cancel)
     {
+        BeforeFlash?.Invoke();
         var flasher = new Flasher(printer.Hardware, by, printer.Time, tell) { WaitForPerson = hasPerson ? PatienceWithPeople : TimeSpan.Zero };
         try
         {

@@ -51,6 +51,9 @@ internal sealed class MoonrakerConnection(MoonrakerPlace place, TimeProvider tim
 
     public bool IsConnected => _rpc is not null;
 
+    /// <summary>The last try met a socket that nobody listens on: Moonraker is not running.</summary>
+    public bool IsRefused { get; private set; }
+
     /// <summary>Another number each time that the line came up or Klipper became ready: what was told to either is forgotten.</summary>
     public int Epoch { get; private set; }
 
@@ -72,7 +75,7 @@ internal sealed class MoonrakerConnection(MoonrakerPlace place, TimeProvider tim
             {
                 using var rpc = await ConnectAsync(over);
                 _rpc = rpc;
-                (pause, _trouble) = (FirstPause, null);
+                (pause, _trouble, IsRefused) = (FirstPause, null, false);
                 Epoch++;
                 log.Say($"Connected to Moonraker at {place}.");
                 Wake();
@@ -87,6 +90,7 @@ internal sealed class MoonrakerConnection(MoonrakerPlace place, TimeProvider tim
             }
             catch (Exception fault) when (IsWeather(fault))
             {
+                IsRefused = fault is SocketException { SocketErrorCode: SocketError.ConnectionRefused };
                 // Said once, not every ten seconds for a night.
                 if (fault.Message != _trouble)
                     log.Say($"No connection to Moonraker at {place}: {_trouble = fault.Message}");
@@ -146,7 +150,7 @@ internal sealed class MoonrakerConnection(MoonrakerPlace place, TimeProvider tim
     }
 
     /// <summary>Waits for the line.</summary>
-    /// <returns>False when it was not up within the limit.</returns>
+    /// <returns>False when it was not up within the limit, or nobody is there.</returns>
     public async Task<bool> WaitConnectedAsync(TimeSpan limit, CancellationToken cancel)
     {
         var begin = time.GetTimestamp();
@@ -156,6 +160,8 @@ internal sealed class MoonrakerConnection(MoonrakerPlace place, TimeProvider tim
             if (IsConnected)
                 return true;
             var left = limit - time.GetElapsedTime(begin);
+            if (IsRefused)
+                return false;
             if (left <= TimeSpan.Zero || !await change.WaitUpToAsync(left, time, cancel))
                 return IsConnected;
         }

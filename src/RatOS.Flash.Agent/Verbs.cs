@@ -15,8 +15,7 @@ internal sealed class Verbs(Printer printer, DataFolder? data, Output output, Lo
 {
     private const int StandardUsbIpPort = 3240;
 
-    // A Moonraker on this computer answers at once, or is just starting.
-    private static readonly TimeSpan MoonrakerLimit = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan MoonrakerLimit = TimeSpan.FromSeconds(15);
 
     public Task<int> FlashAsync(Asked asked, bool noKlipper) => WithBoardsAsync(noKlipper, isFlash: true, async boards =>
     {
@@ -243,22 +242,23 @@ internal sealed class Verbs(Printer printer, DataFolder? data, Output output, Lo
         if (!Directory.Exists(data.Root))
         {
             // A computer without a printer of its own: boards on a bench.
-            if (isFlash && !noKlipper)
-                printer.CheckAlone();
-            return await work(new LocalBoards(printer, static _ => new NoKlippy()));
+            return await work(new LocalBoards(printer, static _ => new NoKlippy()) { BeforeFlash = noKlipper ? null : printer.CheckAlone });
         }
         using var over = new CancellationTokenSource();
         var settings = Settings.Read(data.Settings);
         var moonraker = new MoonrakerConnection(new(data.Moonraker, settings.MoonrakerUrl, settings.ApiKey), printer.Time, log);
         var line = !noKlipper && File.Exists(data.Moonraker) ? moonraker.RunAsync(over.Token) : Task.CompletedTask;
-        var isUp = !line.IsCompleted && await moonraker.WaitConnectedAsync(MoonrakerLimit, CancellationToken.None);
-        if (isUp)
-            await printer.FreePortsAsync();
-        else if (isFlash && !noKlipper)
-            printer.CheckAlone();
         try
         {
-            var local = new LocalBoards(printer, hot => Klippy(hot, null)) { FirmwareFolder = data.Firmware };
+            var isUp = !line.IsCompleted && await moonraker.WaitConnectedAsync(MoonrakerLimit, CancellationToken.None);
+            // One that is down has refused by now; one that says nothing may be about to start a print.
+            if (!isUp && !line.IsCompleted && isFlash && !moonraker.IsRefused)
+                throw Faults.MoonrakerGone(moonraker.Place.ToString(), $"no answer within {MoonrakerLimit.TotalSeconds:0} s");
+            if (isUp)
+                await printer.FreePortsAsync();
+            IKlippy Klippy(bool hot, Action<string, bool>? journal) =>
+                isUp ? new MoonrakerKlippy(moonraker, printer.Time) { AllowsHot = hot, Journal = journal, Service = settings.KlipperService } : new NoKlippy();
+            var local = new LocalBoards(printer, hot => Klippy(hot, null)) { FirmwareFolder = data.Firmware, BeforeFlash = isUp || noKlipper ? null : printer.CheckAlone };
             return await work(isFlash ? new LoneBoards(local, data, (job, journal) => Klippy(job.Hot, journal), printer.Time, log) : local);
         }
         finally
@@ -266,9 +266,6 @@ internal sealed class Verbs(Printer printer, DataFolder? data, Output output, Lo
             await over.CancelAsync();
             await line;
         }
-
-        IKlippy Klippy(bool hot, Action<string, bool>? journal) =>
-            isUp ? new MoonrakerKlippy(moonraker, printer.Time) { AllowsHot = hot, Journal = journal, Service = settings.KlipperService } : new NoKlippy();
     }
 
     private PosixSignalRegistration OnSignal(PosixSignal signal, Action stop) => PosixSignalRegistration.Create(signal, context =>
