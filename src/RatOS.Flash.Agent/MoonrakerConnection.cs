@@ -290,7 +290,7 @@ internal sealed class MoonrakerConnection(MoonrakerPlace place, TimeProvider tim
 
         public Task ServiceStateChangedAsync(JsonElement arguments) => ChangedAsync();
 
-        public Task StatusUpdateAsync(JsonElement arguments) => ChangedAsync();
+        public Task StatusUpdateAsync(JsonElement status, JsonElement eventTime) => ChangedAsync();
 
         public Task UpdateResponseAsync(JsonElement arguments) =>
             arguments.ValueKind == JsonValueKind.Array && arguments.GetArrayLength() > 0 && arguments[0].Flag("complete") ? ChangedAsync() : Task.CompletedTask;
@@ -333,8 +333,9 @@ internal partial interface IAnnouncements
     [JsonRpcMethod("notify_service_state_changed")]
     Task ServiceStateChangedAsync(JsonElement arguments = default);
 
+    /// <summary>The only one with two: what has changed, and when.</summary>
     [JsonRpcMethod("notify_status_update")]
-    Task StatusUpdateAsync(JsonElement arguments = default);
+    Task StatusUpdateAsync(JsonElement status = default, JsonElement eventTime = default);
 
     [JsonRpcMethod("notify_update_response")]
     Task UpdateResponseAsync(JsonElement arguments = default);
