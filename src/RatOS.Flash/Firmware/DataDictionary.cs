@@ -147,7 +147,7 @@ public sealed class DataDictionary
         root.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? Clean(value.GetString()!) : null;
 
     /// <summary>These texts end on terminals and in dialogs, and they come from a device: no control characters, no novels.</summary>
-    private static string Clean(string text) =>
+    internal static string Clean(string text) =>
         text.Length <= MaxText && !text.AsSpan().ContainsAnyInRange('\0', '\x1f')
             ? text
             : string.Concat(text.Take(MaxText).Select(c => char.IsControl(c) ? '?' : c));

@@ -54,7 +54,7 @@ public sealed class BoardTableTests
             foreach (var (step, i) in BoardGuide.Of(board).Steps.Select((step, i) => (step, i)))
                 text.Append($"{i + 1}. {step}\n");
         }
-        text.Append("\n## What RatOS's definitions say wrongly\n\nFound in RatOS's configuration of October 2024. Where the installed one still says so, ours is taken, and `ratos-flash boards` notes it.\n\n");
+        text.Append("\n## What RatOS's definitions say wrongly\n\nFound in RatOS's configuration of October 2024. RatOS.Flash runs none of its scripts and needs none of its rules; where a chip, a start or a build configuration is concerned, ours is taken and that is noted.\n\n");
         foreach (var board in catalogue.Boards.Where(board => board.Issues.Length > 0))
             text.Append($"- `{board.Id}`: {string.Join("; ", board.Issues)}.\n");
         return text.ToString();
