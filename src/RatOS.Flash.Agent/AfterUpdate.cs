@@ -1,4 +1,5 @@
-using System.Text.RegularExpressions;
+using RatOS.Flash.Firmware;
+using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash.Agent;
 
@@ -6,27 +7,19 @@ namespace RatOS.Flash.Agent;
 /// <param name="Host">Klipper's version.</param>
 /// <param name="Boards">By the name of their section, <c>mcu</c> or <c>mcu NAME</c>: what they run.</param>
 /// <param name="IsRequired">Klipper cannot work with them (its own words: MCU Protocol error).</param>
-internal sealed partial record FlashNeed(string Host, IReadOnlyDictionary<string, string> Boards, bool IsRequired)
+internal sealed record FlashNeed(string Host, IReadOnlyDictionary<string, string> Boards, bool IsRequired)
 {
     /// <summary>Null when every board runs Klipper's version, as far as they could be asked.</summary>
     public static FlashNeed? Of(KlippyVersions versions)
     {
-        var isRequired = versions.State == "error" && versions.Message.StartsWith("MCU Protocol error", StringComparison.Ordinal);
-        var boards = new Dictionary<string, string>(StringComparer.Ordinal);
-        if (isRequired && versions.Message.Split("MCU(s) which should be updated:") is [_, var list])
-        {
-            foreach (var line in list.Split("Up-to-date MCU(s):")[0].Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
-            {
-                if (line.Split(": Current version ", 2) is [var name, var version])
-                    boards[Section(name)] = Text.Clean(version);
-            }
-        }
+        var complaint = ProtocolError.Parse(versions.State, versions.Message);
+        var boards = new Dictionary<string, string>(complaint?.Outdated ?? new Dictionary<string, string>(), StringComparer.Ordinal);
         foreach (var (name, version) in versions.Boards)
         {
-            if (version is not null && Core(version) != Core(versions.Host))
+            if (version is not null && KlipperVersion.Parse(version).Core != KlipperVersion.Parse(versions.Host).Core)
                 boards.TryAdd(name, Text.Clean(version));
         }
-        return boards.Count == 0 ? null : new(versions.Host, boards, isRequired);
+        return boards.Count == 0 ? null : new(versions.Host, boards, complaint is not null);
     }
 
     /// <summary>The same need again is not told again.</summary>
@@ -34,15 +27,6 @@ internal sealed partial record FlashNeed(string Host, IReadOnlyDictionary<string
 
     public string Words => $"{(Boards.Count == 1 ? "1 board" : $"{Boards.Count} boards")} {(IsRequired ? (Boards.Count == 1 ? "needs" : "need") + " new firmware before Klipper can work" : "could have new firmware")}: "
         + $"{string.Join(", ", Boards.Select(board => $"{board.Key} runs {board.Value}"))}; Klipper is {Host}.";
-
-    // Klipper names a board `mcu`, or `toolboard_t0` for [mcu toolboard_t0].
-    private static string Section(string name) => name == "mcu" || name.StartsWith("mcu ", StringComparison.Ordinal) ? name : "mcu " + name;
-
-    /// <summary>Without what differs between two builds of the same: -dirty, date and host (facts: versions).</summary>
-    private static string Core(string version) => Dirty().Replace(version, "");
-
-    [GeneratedRegex(@"-dirty(-\d{8}_\d{6}-.*)?$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
-    private static partial Regex Dirty();
 }
 
 /// <summary>

@@ -1,7 +1,7 @@
 namespace RatOS.Flash;
 
 /// <summary>Every fault that a user can meet: stable code, the cause with its numbers, and what to do now.</summary>
-public static class Faults
+public static partial class Faults
 {
     private const string Jumper = "start its bootloader by hand (BOOT0 jumper or button, then reset)";
 
@@ -86,8 +86,8 @@ public static class Faults
     public static FlashException SamePort(string port, IEnumerable<string> boards) => new(
         "same-port", $"{string.Join(" and ", boards)} are the same device, at port {port}.", "Flash it under one name, or give each its own --port.");
 
-    public static FlashException NoRoad(string board, string why) => new(
-        "no-road", $"{board} cannot be flashed from here: {why}.", "Flash it its vendor's way (SD card, avrdude or its own tool).");
+    public static FlashException NoRoad(string board, string why, string guide) => new(
+        "no-road", $"{board} cannot be flashed from here: {why}.", guide);
 
     public static FlashException NeedsBootloaderByHand(string board, string why, string steps) => new(
         "needs-bootloader-by-hand", $"{board} cannot start its bootloader by itself: {why}.", $"Do this, then flash again: {steps}");

@@ -184,14 +184,21 @@ public sealed partial record BoardPlan
         var findings = ImmutableArray.CreateBuilder<Finding>();
         var plan = new BoardPlan(request) { Evidence = evidence };
         var board = request.Board.Board;
+        var guide = BoardGuide.Of(board);
         if (board.Mcu is not { } mcu || board.ApplicationStart is not { } start)
         {
-            var why = board.Mcu is null ? $"its chip ({board.McuName ?? "none"}) is not supported" : "its application start is not known";
-            findings.Add(Finding.Blocker(Faults.NoRoad(request.Board.Name, why)));
+            findings.Add(Finding.Blocker(Faults.NoRoad(request.Board.Name, WhyNoRoad(board, guide.Road), guide.Text)));
             return plan with { Findings = findings.ToImmutable() };
         }
 
         var device = request.Board.CanUuid is { } uuid ? FindOnCan(request.Board, uuid, seen, findings) : FindDevice(request.Board, mcu, seen, findings);
+        if (guide.Road is BoardRoad.Uf2 or BoardRoad.DfuUtil && device?.Usb != UsbId.Rp2040Boot && device?.Usb != UsbId.Rp2350Boot)
+        {
+            // Whether the board is there does not matter: it must not even be sent into its bootloader.
+            findings.Insert(0, Finding.Blocker(Faults.NoRoad(request.Board.Name, WhyNoRoad(board, guide.Road), guide.Text)));
+            JudgeImage(request, mcu, start, evidence, findings);
+            return plan with { Device = device, Findings = findings.ToImmutable() };
+        }
         var isBridge = device is not null && IsBridge(request, device, seen, evidence);
         var (entry, kind) = device is null ? (FlashEntry.None, (BootloaderKind?)null) : Road(board, device, isBridge, evidence);
         if (device is not null && request.Board.Bootloader is { } asked)
@@ -204,7 +211,7 @@ public sealed partial record BoardPlan
         if (entry == FlashEntry.ByHand)
             findings.Add(Finding.Of(FindingSeverity.Warning, NeedsHand(request.Board.Name, board, evidence)));
         if (device?.Usb is { } id && (id == UsbId.Rp2040Boot || id == UsbId.Rp2350Boot))
-            findings.Add(Finding.Blocker(Faults.NoRoad(request.Board.Name, "it waits in the ROM of an RP2040 (BOOTSEL), which takes a klipper.uf2 copied onto its drive")));
+            findings.Add(Finding.Blocker(Faults.NoRoad(request.Board.Name, "it waits in its ROM (BOOTSEL), which takes a .uf2 copied onto its drive", BoardGuide.InBootsel(board))));
         if (device?.Usb == UsbId.GigaDeviceDfu)
             findings.Add(Finding.Blocker(Faults.CloneRefused(device.ToString())));
 
@@ -325,9 +332,18 @@ public sealed partial record BoardPlan
     internal FlashException? ByHand => Entry == FlashEntry.ByHand ? NeedsHand(Name, Board, Evidence) : null;
 
     /// <summary>The manual way into the bootloader, in the catalogue's words.</summary>
-    internal static string Guide(Board board) => board.Dfu is { Steps.Length: > 0 } guide
-        ? string.Join(" ", guide.Steps.Select((step, i) => $"({i + 1}) {BoardCatalogue.BuiltIn.StepText(step)}"))
-        : "(1) Set the BOOT0 jumper, or hold the BOOT button. (2) Press and release RESET. (3) Leave the jumper on until the flash is over.";
+    internal static string Guide(Board board) => (BoardGuide.Of(board) with { Steps = BoardGuide.EnterSteps(board) }).Text;
+
+    private static string WhyNoRoad(Board board, BoardRoad road) => road switch
+    {
+        BoardRoad.Uf2 => $"a {board.McuName} without Katapult takes its firmware as a .uf2, copied onto the drive of its ROM",
+        BoardRoad.DfuUtil => $"its firmware begins at {board.ApplicationStart:x8}, inside a flash sector whose other part belongs to its bootloader",
+        BoardRoad.SdCard => $"its bootloader takes its firmware from an SD card, and its chip ({board.McuName}) is not supported",
+        BoardRoad.Avrdude => $"its chip ({board.McuName}) is an AVR",
+        BoardRoad.Process => "it is a program on this computer, not a board",
+        BoardRoad.OwnUpdater => "its firmware is not Klipper's; who made it updates it",
+        _ => board.Mcu is null ? $"its chip ({board.McuName ?? "none"}) is not supported" : "its application start is not known",
+    };
 
     private static void JudgeEvidence(string name, Mcu mcu, BoardEvidence? evidence, ImmutableArray<Finding>.Builder findings)
     {

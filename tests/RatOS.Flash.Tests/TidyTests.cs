@@ -6,7 +6,7 @@ namespace RatOS.Flash.Tests;
 /// <summary>The house keeps its shape: arrows point one way, interfaces are few, files can be read in one sitting.</summary>
 public sealed class TidyTests
 {
-    private static readonly string Root = FindRoot();
+    internal static readonly string Root = FindRoot();
 
     [Fact]
     public void The_engine_knows_nobody_but_the_base_library()

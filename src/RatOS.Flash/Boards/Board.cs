@@ -11,7 +11,10 @@ public sealed record Board
     /// <summary>RatOS's id and, by its convention, the USB serial that the firmware announces: <c>btt-octopus-11</c>.</summary>
     public required string Id { get; init; }
 
-    /// <summary><c>mainboard</c>, <c>toolboard</c>, <c>host</c> or <c>probe</c>.</summary>
+    /// <summary>What people call it, and the name of a printer's main board: <c>octopus</c>; null where only <see cref="Id"/> is known.</summary>
+    public string? ShortName { get; init; }
+
+    /// <summary><c>mainboard</c>, <c>toolboard</c>, <c>host</c>, <c>probe</c>, or <c>unknown</c>.</summary>
     public required string Kind { get; init; }
 
     public string? Name { get; init; }
@@ -34,6 +37,27 @@ public sealed record Board
 
     /// <summary>USB serial string of the firmware.</summary>
     public string? UsbSerial { get; init; }
+
+    /// <summary>USB id that RatOS's rule waits for, <c>1d50:614e</c>; of a board that brings its own firmware the only one known.</summary>
+    public string? UdevUsbId { get; init; }
+
+    /// <summary>Links below <c>/dev</c> that RatOS's rules make for it.</summary>
+    public ImmutableArray<string> Symlinks { get; init; } = [];
+
+    /// <summary>File name of the pseudo terminal of a process that is an MCU.</summary>
+    public string? HostPty { get; init; }
+
+    /// <summary>The name that RatOS gives to a firmware built for it: <c>firmware-btt-octopus-11.bin</c>.</summary>
+    public string? FirmwareBinaryName { get; init; }
+
+    /// <summary>Its name in Klipper's own tool for SD cards; null where that does not know it.</summary>
+    public string? KlipperSdBoard { get; init; }
+
+    /// <summary>RatOS says that it is not to be flashed without somebody asking for it.</summary>
+    public bool DisableAutoFlash { get; init; }
+
+    /// <summary>Build configuration in Kconfig's form, as RatOS has it or, where that one is obsolete, as it should be; null where none is known.</summary>
+    public string? FirmwareConfig { get; init; }
 
     public ImmutableArray<string> Preconditions { get; init; } = [];
 
@@ -62,10 +86,14 @@ public sealed record Board
 
 /// <param name="UsbId">What the ROM announces.</param>
 /// <param name="HasBoot0Jumper">A jumper that must come off again afterwards.</param>
-/// <param name="Steps">Keys into <see cref="BoardCatalogue.StepText"/>, in order.</param>
-public sealed record DfuGuide(string UsbId, bool HasBoot0Jumper, ImmutableArray<string> Steps);
+/// <param name="Steps">Keys into <see cref="BoardCatalogue.StepText"/>, in order; or plain sentences.</param>
+public sealed record DfuGuide(string UsbId, bool HasBoot0Jumper, ImmutableArray<string> Steps)
+{
+    /// <summary>What is to be done when the flash is over; keys and sentences as in <see cref="Steps"/>.</summary>
+    public ImmutableArray<string> Afterwards { get; init; } = [];
+}
 
-/// <summary>The boards that the product knows, as data inside the binary.</summary>
+/// <summary>The boards that the product knows: those inside the binary, and those that an installed RatOS adds.</summary>
 public sealed class BoardCatalogue
 {
     private static readonly Lazy<BoardCatalogue> Loaded = new(Load);
@@ -81,11 +109,30 @@ public sealed class BoardCatalogue
     /// <summary>Finds by id, in any case.</summary>
     public Board? Find(string id) => Boards.FirstOrDefault(board => string.Equals(board.Id, id, StringComparison.OrdinalIgnoreCase));
 
+    /// <summary>Finds by the serial that its Klipper announces: RatOS gives tool boards a suffix of their own, <c>btt-ebb42-12-t0</c>.</summary>
+    public Board? FindBySerial(string? serial)
+    {
+        if (string.IsNullOrEmpty(serial))
+            return null;
+        // First as it is: an id may itself end like a suffix.
+        return Boards.FirstOrDefault(board => string.Equals(board.UsbSerial, serial, StringComparison.OrdinalIgnoreCase))
+            ?? (WithoutSuffix(serial) is { } kind ? Boards.FirstOrDefault(board => string.Equals(board.UsbSerial, kind, StringComparison.OrdinalIgnoreCase)) : null);
+    }
+
+    /// <summary>The same catalogue with other boards in it.</summary>
+    internal BoardCatalogue With(ImmutableArray<Board> boards) => new(_file with { Boards = boards });
+
     /// <summary>What a person does for a step key such as <c>boot0-jumper-on</c>.</summary>
-    public string StepText(string step) => _file.DfuSteps.GetValueOrDefault(step, step);
+    public string StepText(string step) => _file.DfuSteps.GetValueOrDefault(step) ?? _file.Afterwards.GetValueOrDefault(step, step);
 
     /// <summary>What must be true before a flash, for a key such as <c>sd-slot-empty</c>.</summary>
     public string PreconditionText(string key) => _file.Preconditions.GetValueOrDefault(key, key);
+
+    private static string? WithoutSuffix(string serial)
+    {
+        var at = serial.LastIndexOf("-t", StringComparison.OrdinalIgnoreCase);
+        return at > 0 && serial.Length > at + 2 && serial.AsSpan(at + 2).IndexOfAnyExceptInRange('0', '9') < 0 ? serial[..at] : null;
+    }
 
     private static BoardCatalogue Load()
     {
@@ -97,7 +144,8 @@ public sealed class BoardCatalogue
 }
 
 internal sealed record CatalogueFile(
-    ImmutableDictionary<string, string> DfuSteps, ImmutableDictionary<string, string> Preconditions, ImmutableArray<Board> Boards);
+    ImmutableDictionary<string, string> DfuSteps, ImmutableDictionary<string, string> Afterwards, ImmutableDictionary<string, string> Preconditions,
+    ImmutableArray<Board> Boards);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
 [JsonSerializable(typeof(CatalogueFile))]

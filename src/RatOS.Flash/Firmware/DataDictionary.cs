@@ -26,6 +26,7 @@ public sealed class DataDictionary
         Commands = Messages(root, "commands");
         Responses = Messages(root, "responses");
         Config = Constants(root);
+        Enumerations = Enums(root);
         Mcu = Config.GetValueOrDefault("MCU") ?? throw new FormatException("it names no MCU");
         ClockFreq = uint.TryParse(Config.GetValueOrDefault("CLOCK_FREQ"), out var clock) ? clock : null;
         CanFrequency = int.TryParse(Config.GetValueOrDefault("CANBUS_FREQUENCY"), out var frequency) ? frequency : null;
@@ -61,6 +62,9 @@ public sealed class DataDictionary
 
     /// <inheritdoc cref="Commands"/>
     public IReadOnlyDictionary<string, KlipperMessage> Responses { get; }
+
+    /// <summary>Names for numbers, such as pins, by the name of the enumeration: all of one as text, in an order that does not depend on the build. Empty when missing.</summary>
+    public IReadOnlyDictionary<string, string> Enumerations { get; }
 
     /// <param name="compressed">The whole zlib stream and nothing else.</param>
     /// <exception cref="FlashException">It does not inflate to its very end, is too big, or is no dictionary.</exception>
@@ -147,7 +151,7 @@ public sealed class DataDictionary
         root.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? Clean(value.GetString()!) : null;
 
     /// <summary>These texts end on terminals and in dialogs, and they come from a device: no control characters, no novels.</summary>
-    private static string Clean(string text) =>
+    internal static string Clean(string text) =>
         text.Length <= MaxText && !text.AsSpan().ContainsAnyInRange('\0', '\x1f')
             ? text
             : string.Concat(text.Take(MaxText).Select(c => char.IsControl(c) ? '?' : c));
@@ -180,6 +184,16 @@ public sealed class DataDictionary
         }
         return constants.ToFrozenDictionary(StringComparer.Ordinal);
     }
+
+    /// <summary>Only compared, never looked into: what their entries look like is Klipper's business.</summary>
+    private static FrozenDictionary<string, string> Enums(JsonElement root) =>
+        !root.TryGetProperty("enumerations", out var all) || all.ValueKind != JsonValueKind.Object
+            ? FrozenDictionary<string, string>.Empty
+            : all.EnumerateObject().DistinctBy(entry => entry.Name, StringComparer.Ordinal).ToFrozenDictionary(
+                entry => entry.Name,
+                entry => entry.Value.ValueKind != JsonValueKind.Object ? entry.Value.GetRawText()
+                    : string.Join(',', entry.Value.EnumerateObject().Select(name => $"{name.Name}={name.Value.GetRawText()}").Order(StringComparer.Ordinal)),
+                StringComparer.Ordinal);
 
     private static JsonElement.ObjectEnumerator Section(JsonElement root, string name) =>
         root.TryGetProperty(name, out var section) && section.ValueKind == JsonValueKind.Object

@@ -1,0 +1,75 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+
+namespace RatOS.Flash.Firmware;
+
+/// <summary>
+/// What a firmware or a host says of its sources (facts: versions): <c>v0.13.0-730-g84104bbbd</c>, the same with <c>-dirty</c> or with date and host of the build behind it,
+/// a bare hash where there are no tags, the text of a <c>.version</c> file, or <c>?</c>.
+/// </summary>
+public sealed partial record KlipperVersion
+{
+    private const int MaxText = 200;
+
+    private KlipperVersion(string text) => Text = text;
+
+    /// <summary>As it was told.</summary>
+    public string Text { get; }
+
+    /// <summary>The last tag before the commit; null where none is told.</summary>
+    public string? Tag { get; private init; }
+
+    /// <summary>Commits since that tag, 0 on the tag itself; null where no tag is told.</summary>
+    public int? Commits { get; private init; }
+
+    /// <summary>The commit, 4 to 40 hex digits; null where none is told.</summary>
+    public string? Sha { get; private init; }
+
+    /// <summary>Built from a tree that was changed: the commit does not say what is in it.</summary>
+    public bool IsDirty { get; private init; }
+
+    /// <summary>No commit, only a text such as a release's name: as good as its equality. Null in all other forms, and for <c>?</c>.</summary>
+    public string? Other { get; private init; }
+
+    /// <summary>It says nothing at all: <c>?</c>, or empty.</summary>
+    public bool IsUnknown => Sha is null && Other is null;
+
+    /// <summary>Without what differs between two builds of the same: <c>-dirty</c>, date and host.</summary>
+    public string Core { get; private init; } = "";
+
+    /// <summary>Never fails: what has no known form is <see cref="Other"/>.</summary>
+    public static KlipperVersion Parse(string? text)
+    {
+        var whole = (text ?? "").Trim();
+        if (whole.Length > MaxText)
+            whole = whole[..MaxText];
+        var stamp = Stamp().Match(whole);
+        var core = stamp.Success ? whole[..stamp.Index] : whole;
+        var version = new KlipperVersion(whole) { Core = core, IsDirty = stamp.Groups["dirty"].Success };
+        if (core is "" or "?")
+            return version;
+        var form = Describe().Match(core);
+        if (!form.Success)
+            return version with { Other = core };
+        return version with
+        {
+            Tag = form.Groups["tag"] is { Success: true } tag ? tag.Value : null,
+            Commits = form.Groups["commits"] is { Success: true } commits ? int.Parse(commits.Value, CultureInfo.InvariantCulture) : null,
+            Sha = form.Groups["sha"].Value,
+        };
+    }
+
+    /// <summary>Both are of one commit, whatever was changed beside it. Git shortens a hash as far as it can in its own tree, so one may begin the other.</summary>
+    public bool IsSameCommit(KlipperVersion other) => Sha is { } mine && other.Sha is { } theirs
+        && (mine.StartsWith(theirs, StringComparison.Ordinal) || theirs.StartsWith(mine, StringComparison.Ordinal));
+
+    public override string ToString() => Text;
+
+    // Date and host come without -dirty where the compiler's version could not be read (facts: versions).
+    [GeneratedRegex(@"(?<dirty>-dirty)?-\d{8}_\d{6}-.*$|(?<dirty>-dirty)$", RegexOptions.ExplicitCapture | RegexOptions.Singleline, matchTimeoutMilliseconds: 100)]
+    private static partial Regex Stamp();
+
+    // A bare hash is told from a word by its length: git gives 7 digits or more.
+    [GeneratedRegex(@"^(?<tag>\S+)-(?<commits>\d{1,8})-g(?<sha>[0-9a-f]{4,40})$|^(?<sha>[0-9a-f]{7,40})$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
+    private static partial Regex Describe();
+}

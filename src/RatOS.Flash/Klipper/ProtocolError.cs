@@ -1,0 +1,47 @@
+using System.Text.RegularExpressions;
+using RatOS.Flash.Firmware;
+
+namespace RatOS.Flash.Klipper;
+
+/// <summary>
+/// Klipper's complaint that it cannot work with a board's firmware, as its state message has it (klipper: klippy/extras/error_mcu.py). It lists every board whose version text
+/// differs, so the list names boards that would work; only the last line names the one that does not.
+/// </summary>
+/// <param name="Host">Klipper's own version; empty where it does not say.</param>
+/// <param name="Outdated">Boards that differ, by section (<c>mcu</c>, <c>mcu NAME</c>): what they run.</param>
+/// <param name="Section">The board that failed; null where an older Klipper does not name it.</param>
+/// <param name="Error">What it failed at: <c>Unable to encode: allocate_oids</c>.</param>
+public sealed partial record ProtocolError(string Host, IReadOnlyDictionary<string, string> Outdated, string? Section, string Error)
+{
+    private const string Begin = "MCU Protocol error", HostLine = "Your Klipper version is:", Old = "MCU(s) which should be updated:", Fine = "Up-to-date MCU(s):";
+
+    /// <param name="state">Klipper's state, <c>error</c>.</param>
+    /// <param name="message">Its state message, lines parted by \n.</param>
+    /// <returns>Null for any other state or message.</returns>
+    public static ProtocolError? Parse(string? state, string? message)
+    {
+        if (state != "error" || message?.StartsWith(Begin, StringComparison.Ordinal) != true)
+            return null;
+        var (host, outdated, isList, last) = ("", new Dictionary<string, string>(StringComparer.Ordinal), false, "");
+        foreach (var line in message.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
+        {
+            last = line;
+            if (line.StartsWith(HostLine, StringComparison.Ordinal))
+                host = DataDictionary.Clean(line[HostLine.Length..].Trim());
+            else if (line is Old or Fine)
+                isList = line == Old;
+            else if (isList && line.Split(": Current version ", 2) is [var name, var version])
+                outdated[SectionOf(name)] = DataDictionary.Clean(version);
+        }
+        var who = Who().Match(last);
+        return new(host, outdated, who.Success ? SectionOf(who.Groups["name"].Value) : null, DataDictionary.Clean(who.Success ? who.Groups["error"].Value : last));
+    }
+
+    /// <summary>Klipper names a board by the last word of its section alone.</summary>
+    internal static bool IsSame(string section, string? other) => other is not null && section.Split(' ')[^1] == other.Split(' ')[^1];
+
+    private static string SectionOf(string name) => name == "mcu" || name.StartsWith("mcu ", StringComparison.Ordinal) ? DataDictionary.Clean(name) : "mcu " + DataDictionary.Clean(name);
+
+    [GeneratedRegex(@"^mcu '(?<name>[^']+)': (?<error>.+)$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
+    private static partial Regex Who();
+}

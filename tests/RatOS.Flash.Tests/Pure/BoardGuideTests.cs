@@ -1,0 +1,89 @@
+using RatOS.Flash.Boards;
+using RatOS.Flash.Hardware;
+using RatOS.Flash.Klipper;
+
+namespace RatOS.Flash.Tests.Pure;
+
+/// <summary>No board is a dead end: who cannot be flashed from here says exactly how it is done.</summary>
+public sealed class BoardGuideTests
+{
+    private static Board Of(string id) => BoardCatalogue.BuiltIn.Find(id)!;
+
+    private static BoardPlan Plan(PrinterBoard board, params Device[] devices) =>
+        FlashPlan.Create([new(board, null)], new DeviceList(1, [.. devices]), new(KlippyActivity.Ready)).Boards[0];
+
+    private static Device InKlipper(Board board) =>
+        new() { Port = "1-1.1", Number = 3, Usb = UsbId.Klipper, Serial = board.UsbSerial, Product = board.McuName, Node = "/dev/ttyACM0" };
+
+    [Theory]
+    [InlineData("btt-octopus-11", BoardRoad.Engine, "klipper.bin", "firmware-btt-octopus-11.bin")]
+    [InlineData("btt-octopus-pro-429", BoardRoad.EngineByHand, "klipper.bin", "firmware-btt-octopus-pro-429.bin")]
+    [InlineData("ldo-orbitool-o2", BoardRoad.EngineByHand, "klipper.bin", "firmware-ldo-orbitool-o2.bin")]
+    [InlineData("btt-sb-2209-10-rp", BoardRoad.Uf2, "klipper.uf2", "firmware-btt-sb-2209-10-rp.uf2")]
+    [InlineData("btt-skr-14", BoardRoad.SdCard, "klipper.bin", "firmware.bin")]
+    [InlineData("prusa-einsy", BoardRoad.Avrdude, "klipper.elf.hex", "firmware-prusa-einsy.elf.hex")]
+    [InlineData("prusa-buddy", BoardRoad.DfuUtil, "klipper.bin", "firmware-prusa-buddy.bin")]
+    [InlineData("klipper_host_mcu", BoardRoad.Process, "klipper.elf", "klipper_mcu")]
+    [InlineData("beacon", BoardRoad.OwnUpdater, null, null)]
+    public void Every_kind_of_board_has_its_road_and_its_file(string id, BoardRoad road, string? builds, string? file)
+    {
+        var guide = BoardGuide.Of(Of(id));
+        Assert.Equal((road, builds, file), (guide.Road, guide.BuildsFile, guide.FileName));
+    }
+
+    [Fact]
+    public void A_plan_is_possible_or_tells_the_whole_way_for_every_board_of_the_catalogue() => Assert.All(BoardCatalogue.BuiltIn.Boards, board =>
+    {
+        var (plan, guide) = (Plan(new PrinterBoard("it", board), InKlipper(board)), BoardGuide.Of(board));
+        if (guide.Road is BoardRoad.Engine or BoardRoad.EngineByHand)
+        {
+            Assert.False(plan.IsBlocked);
+            Assert.Equal(guide.Road == BoardRoad.EngineByHand && board.ApplicationStart == board.Mcu!.FlashBase, plan.Entry == FlashEntry.ByHand);
+            return;
+        }
+        Assert.Equal("no-road", plan.Blocker!.Code);
+        Assert.StartsWith("(1) ", plan.Blocker.Remedy, StringComparison.Ordinal);
+        if (guide.FileName is { } name)
+            Assert.Contains(name, plan.Blocker.Remedy, StringComparison.Ordinal);
+        // It is not even sent into its bootloader.
+        Assert.Equal(FlashEntry.None, plan.Entry);
+    });
+
+    [Theory]
+    [InlineData("btt-sb-2209-10-rp", "(1) Connect the board to the host with a USB cable.")]
+    [InlineData("btt-sb-2209-10-rp", "/dev/disk/by-label/RPI-RP2")]
+    [InlineData("btt-skr-14", "as firmware.bin.")]
+    [InlineData("btt-skr-14", "flash-sdcard.sh -f firmware.bin /dev/btt-skr-14 btt-skr-v1.4")]
+    [InlineData("prusa-einsy", "avrdude -p atmega2560 -c wiring -P /dev/prusa-einsy -D -U flash:w:firmware-prusa-einsy.elf.hex:i")]
+    [InlineData("prusa-buddy", "dfu-util -d 0483:df11 -a 0 -s 0x08020200:leave -D firmware-prusa-buddy.bin")]
+    [InlineData("klipper_host_mcu", "/usr/local/bin/klipper_mcu")]
+    public void The_steps_are_those_of_the_very_board(string id, string words) =>
+        Assert.Contains(words, Plan(new PrinterBoard("it", Of(id)), InKlipper(Of(id))).Blocker!.Remedy, StringComparison.Ordinal);
+
+    [Fact]
+    public void An_RP2040_in_BOOTSEL_only_needs_the_copy_unless_its_firmware_is_Katapults_to_write()
+    {
+        var bootsel = new Device { Port = "1-1.1", Number = 4, Usb = UsbId.Rp2040Boot, Serial = "E0C9125B0D9B", Product = "RP2 Boot" };
+        var plain = Plan(new PrinterBoard("it", Of("btt-sb-2209-10-rp")) { Port = "1-1.1" }, bootsel).Blocker!;
+        Assert.StartsWith("(1) It shows a drive called RPI-RP2. Copy the built firmware-btt-sb-2209-10-rp.uf2", plain.Remedy, StringComparison.Ordinal);
+        var behind = Plan(new PrinterBoard("it", Of("btt-sb-2209-10-rp") with { FlashStartEffective = "0x10004000" }) { Port = "1-1.1" }, bootsel).Blocker!;
+        Assert.Contains("katapult.uf2", behind.Remedy, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_RP2040_with_Katapult_is_flashed_by_us()
+    {
+        var board = Of("btt-sb-2209-10-rp") with { FlashStartEffective = "0x10004000" };
+        Assert.Equal(BoardRoad.Engine, BoardGuide.Of(board).Road);
+        Assert.False(Plan(new PrinterBoard("it", board), InKlipper(board)).IsBlocked);
+    }
+
+    [Fact]
+    public void A_board_of_which_little_is_known_gets_the_next_step_too()
+    {
+        var guide = BoardGuide.Of(new Board { Id = "mystery", Kind = "unknown", McuName = "stm32f103xe", Comm = "USB" });
+        Assert.Equal(BoardRoad.Unknown, guide.Road);
+        Assert.Contains("ratos-flash.conf", guide.Text, StringComparison.Ordinal);
+        Assert.Equal(BoardRoad.SdCard, BoardGuide.Of(new Board { Id = "old", Kind = "unknown", McuName = "lpc1769" }).Road);
+    }
+}
