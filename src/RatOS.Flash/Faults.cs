@@ -1,7 +1,7 @@
 namespace RatOS.Flash;
 
 /// <summary>Every fault that a user can meet: stable code, the cause with its numbers, and what to do now.</summary>
-public static class Faults
+public static partial class Faults
 {
     private const string Jumper = "start its bootloader by hand (BOOT0 jumper or button, then reset)";
 

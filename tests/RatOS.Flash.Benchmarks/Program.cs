@@ -7,6 +7,8 @@ using RatOS.Flash.Virtual;
 
 if (args is ["rig", var program])
     return RigBenchmark.Measure(program) ? 0 : 1;
+if (args is ["build", "--klipper", var klipper])
+    return await BuildBenchmark.MeasureAsync(klipper) ? 0 : 1;
 
 // Figures as ratios beside a floor that no tool can go below on the same model. With `--binary PATH` the start of the published program too.
 var rows = new List<(string What, string Ours, string Beside, double Ratio, double Most)>();
