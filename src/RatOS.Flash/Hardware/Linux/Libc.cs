@@ -53,6 +53,10 @@ internal static partial class Libc
     [LibraryImport(Library, EntryPoint = "getgroups", SetLastError = true)]
     public static partial int Groups(int size, Span<uint> groups);
 
+    /// <summary>A negative number is a process group's.</summary>
+    [LibraryImport(Library, EntryPoint = "kill", SetLastError = true)]
+    public static partial int Kill(int process, int signal);
+
     /// <summary>Answer of 256 bytes: owner at 20, group at 24, mode (16 bits) at 28 (linux/stat.h).</summary>
     [LibraryImport(Library, EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int StatX(int folder, string path, int flags, uint mask, Span<byte> answer);

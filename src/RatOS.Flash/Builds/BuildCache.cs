@@ -1,0 +1,188 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace RatOS.Flash.Builds;
+
+/// <summary>
+/// The folder of builds. <c>entries/KEY</c> appears whole, by a rename, and is never changed; <c>work/NAME</c> is a build that somebody has locked, or
+/// what a killed one left. Everything in it can be deleted at any time.
+/// </summary>
+internal sealed class BuildCache(string folder, int mostEntries, TimeProvider time)
+{
+    private const string Index = "built.json";
+    private const string Config = "config";
+
+    private string Entries => Path.Combine(folder, "entries");
+
+    private string Workshops => Path.Combine(folder, "work");
+
+    public string Folder => folder;
+
+    /// <summary>For Python's compiled scripts, which would else land in Klipper's tree.</summary>
+    public string Bytecode => Path.Combine(folder, "pycache");
+
+    /// <summary>Where the output of a board's last failed build is.</summary>
+    public string LogOf(string board) =>
+        Path.Combine(folder, "failed", string.Concat(board.Take(64).Select(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' ? c : '_')) + ".log");
+
+    /// <summary>The firmware of a key, with the completed configuration; null when it is not there or damaged.</summary>
+    public CachedBuild? Find(string key)
+    {
+        var entry = Path.Combine(Entries, key);
+        try
+        {
+            if (IndexOf(entry) is not { } found || Path.GetFileName(found.File) != found.File)
+                return null;
+            // Its last use, which decides who has to go.
+            File.SetLastWriteTimeUtc(Path.Combine(entry, Index), time.GetUtcNow().UtcDateTime);
+            return new CachedBuild(found, File.ReadAllText(Path.Combine(entry, Config)), Path.Combine(entry, found.File));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>How many objects the last build for a chip had; null before the first.</summary>
+    public int? Objects(string mcu) => ByAge().Select(IndexOf).FirstOrDefault(found => found?.Mcu == mcu)?.Objects;
+
+    public void Forget(string key) => Discard(Path.Combine(Entries, key));
+
+    /// <summary>A folder of one's own to build in, below this one. Those of builds that were killed go.</summary>
+    public Workshop OpenWorkshop()
+    {
+        Directory.CreateDirectory(Entries);
+        Directory.CreateDirectory(Bytecode);
+        var shop = new Workshop(Path.Combine(Workshops, Guid.NewGuid().ToString("N")));
+        foreach (var other in Directory.EnumerateDirectories(Workshops))
+            Workshop.ClearAbandoned(other, shop);
+        return shop;
+    }
+
+    /// <summary>Makes an entry of a finished build. When somebody else was faster with the same one, theirs stays.</summary>
+    public void Keep(string key, CacheIndex index, string config, string image, Workshop shop)
+    {
+        var made = Path.Combine(shop.Folder, "entry");
+        Directory.CreateDirectory(made);
+        File.WriteAllText(Path.Combine(made, Config), config);
+        File.Move(image, Path.Combine(made, index.File));
+        File.WriteAllBytes(Path.Combine(made, Index), JsonSerializer.SerializeToUtf8Bytes(index, CacheJson.Default.CacheIndex));
+        File.SetLastWriteTimeUtc(Path.Combine(made, Index), time.GetUtcNow().UtcDateTime);
+        var entry = Path.Combine(Entries, key);
+        // Half an entry is none of ours, but it would be in the way for ever.
+        if (Directory.Exists(entry) && !File.Exists(Path.Combine(entry, Index)))
+            Discard(entry);
+        try
+        {
+            Directory.Move(made, entry);
+        }
+        catch (IOException) when (File.Exists(Path.Combine(entry, Index)))
+        {
+            // The same sources and the same configuration: either will do.
+        }
+        foreach (var old in ByAge().Skip(mostEntries).ToList())
+            Discard(old);
+    }
+
+    /// <summary>Entries, the last used first.</summary>
+    private IEnumerable<string> ByAge() => Directory.Exists(Entries)
+        ? Directory.GetDirectories(Entries).OrderByDescending(entry => File.GetLastWriteTimeUtc(Path.Combine(entry, Index)))
+        : [];
+
+    private static CacheIndex? IndexOf(string entry)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(File.ReadAllBytes(Path.Combine(entry, Index)), CacheJson.Default.CacheIndex);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Out of sight first, by a rename, so that nobody ever finds half an entry.</summary>
+    private void Discard(string entry)
+    {
+        try
+        {
+            var away = Path.Combine(Workshops, "old-" + Guid.NewGuid().ToString("N"));
+            Directory.CreateDirectory(Workshops);
+            Directory.Move(entry, away);
+            Directory.Delete(away, recursive: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Somebody else was faster.
+        }
+    }
+}
+
+/// <summary>A locked folder for one build; it goes with its end.</summary>
+internal sealed class Workshop : IDisposable
+{
+    /// <summary>A folder this much older than a new one, and not locked, is nobody's.</summary>
+    private static readonly TimeSpan Abandoned = TimeSpan.FromMinutes(10);
+
+    private readonly FileStream _lock;
+
+    public Workshop(string folder)
+    {
+        Folder = folder;
+        Directory.CreateDirectory(Temporary);
+        _lock = new FileStream(LockOf(folder), FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None);
+    }
+
+    public string Folder { get; }
+
+    public string Config => Path.Combine(Folder, "board.config");
+
+    /// <summary>With the slash at its end that Klipper's Makefile wants.</summary>
+    public string Out => Path.Combine(Folder, "out") + "/";
+
+    public string Temporary => Path.Combine(Folder, "tmp");
+
+    public string GitIndex => Path.Combine(Folder, "index");
+
+    public static void ClearAbandoned(string folder, Workshop own)
+    {
+        try
+        {
+            if (folder == own.Folder || Directory.GetLastWriteTimeUtc(own.Folder) - Directory.GetLastWriteTimeUtc(folder) < Abandoned)
+                return;
+            if (File.Exists(LockOf(folder)))
+                new FileStream(LockOf(folder), FileMode.Open, FileAccess.ReadWrite, FileShare.None).Dispose();
+            Directory.Delete(folder, recursive: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // It is at work.
+        }
+    }
+
+    public void Dispose()
+    {
+        try
+        {
+            Directory.Delete(Folder, recursive: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // The next build that finds it abandoned tries again.
+        }
+        _lock.Dispose();
+    }
+
+    private static string LockOf(string folder) => Path.Combine(folder, "lock");
+}
+
+/// <param name="File">Name of the image in the entry.</param>
+/// <param name="Sha256">Of that file, lower-case hex.</param>
+/// <param name="Objects">How many were compiled.</param>
+internal sealed record CacheIndex(string Mcu, string Version, string SourceId, string ConfigHash, string File, string Sha256, int Objects);
+
+internal sealed record CachedBuild(CacheIndex Index, string ConfigText, string File);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+[JsonSerializable(typeof(CacheIndex))]
+internal sealed partial class CacheJson : JsonSerializerContext;

@@ -1,0 +1,244 @@
+using System.Collections.Immutable;
+using System.Security.Cryptography;
+using System.Text;
+using RatOS.Flash.Boards;
+
+namespace RatOS.Flash.Builds;
+
+/// <summary>
+/// A board's <c>.config</c> before Klipper has completed it, and what it is meant to say. Klipper drops symbols that it no longer knows without a word and takes
+/// the first choice instead: an RP2040's old file so becomes an AVR's. Therefore what was meant is compared with what became of it, before anything is built.
+/// </summary>
+public sealed class BuildConfig
+{
+    private readonly ImmutableSortedDictionary<string, string> _symbols;
+    private readonly ImmutableSortedDictionary<string, string> _declared;
+
+    private BuildConfig(string board, string mcu, uint? start, ImmutableSortedDictionary<string, string> symbols, ImmutableSortedDictionary<string, string> declared) =>
+        (Board, Mcu, Start, _symbols, _declared, Text) = (board, mcu, start, symbols, declared, Kconfig.Write(symbols));
+
+    /// <summary>The board's kind, for faults: <c>btt-octopus-11</c>.</summary>
+    public string Board { get; }
+
+    /// <summary>The chip as the dictionary of its firmware names it: <c>stm32f446xx</c>, <c>linux</c>.</summary>
+    public string Mcu { get; }
+
+    /// <summary>Where the application must begin; null where that is no question (AVR, the Linux process) or not known.</summary>
+    public uint? Start { get; }
+
+    /// <summary>The .config that Klipper completes: assignments alone, LF at the line ends.</summary>
+    public string Text { get; }
+
+    /// <summary>What must be true of the completed configuration: symbols without CONFIG_, values without quotes.</summary>
+    public IEnumerable<(string Symbol, string Value)> Declared => _declared.Select(pair => (pair.Key, Kconfig.Unquoted(pair.Value)));
+
+    /// <summary>Makes the configuration of a board from what is known of it, so that today's Klipper and v0.12 both take it.</summary>
+    /// <param name="board">Its chip, crystal and application start count.</param>
+    /// <param name="usbSerial">USB serial of the firmware; null: the board's own.</param>
+    /// <param name="transport">What it talks over; null: as the board's <see cref="Boards.Board.Comm"/> says, with Klipper's own pins.</param>
+    /// <exception cref="FlashException">The board's data do not make one.</exception>
+    public static BuildConfig For(Board board, string? usbSerial = null, BuildTransport? transport = null)
+    {
+        var name = board.McuName ?? throw Faults.ConfigUnusable(board.Id, "its chip is not known");
+        var start = StartOf(board, name);
+        var text = new Dictionary<string, string>(StringComparer.Ordinal) { ["LOW_LEVEL_OPTIONS"] = "y" };
+        var declared = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var symbol in Machine(board.Id, name))
+            text[symbol] = "y";
+        Declare(declared, name, start);
+        if (start is { } address)
+        {
+            var offset = address - Base(name);
+            var digits = offset is 0 or 0x100 ? $"{offset:X4}" : $"{offset:X}";
+            foreach (var family in name.StartsWith("rp2", StringComparison.Ordinal) ? (string[])["RPXXXX", "RP2040"] : [name[..3] == "lpc" ? "LPC" : "STM32"])
+                text[$"{family}_FLASH_START_{digits}"] = "y";
+        }
+        if (board.CrystalHz is { } crystal && name.StartsWith("stm32", StringComparison.Ordinal))
+        {
+            if (crystal > 1 && crystal % 1_000_000 != 0)
+                throw Faults.ConfigUnusable(board.Id, $"Klipper knows no crystal of {crystal} Hz");
+            text[crystal > 1 ? $"STM32_CLOCK_REF_{crystal / 1_000_000}M" : "STM32_CLOCK_REF_INTERNAL"] = "y";
+            declared["CLOCK_REF_FREQ"] = $"{Math.Max(crystal, 1)}";
+        }
+        transport ??= new BuildTransport(board.Comm switch { "USB" => BuildLink.Usb, "CAN" => BuildLink.Can, _ => BuildLink.Uart });
+        if (name != "linux")
+            Connect(board, usbSerial, transport, name, text, declared);
+        return new BuildConfig(board.Id, name, start, text.ToImmutableSortedDictionary(StringComparer.Ordinal), declared.ToImmutableSortedDictionary(StringComparer.Ordinal));
+    }
+
+    /// <summary>Takes a configuration as somebody keeps it (RatOS's <c>firmware.config</c>, an answer of <c>menuconfig</c>), of any age, with any line ends.</summary>
+    /// <param name="text">At most 64 KiB, assignments and comments alone.</param>
+    /// <param name="board">The board that it is for: chip and start must come out as it says, the rest as the text itself says.</param>
+    /// <param name="usbSerial">Replaces the USB serial of the text; null leaves it.</param>
+    /// <exception cref="FlashException">The text is no configuration, or says another chip than the board's.</exception>
+    public static BuildConfig FromText(string text, Board board, string? usbSerial = null)
+    {
+        ImmutableSortedDictionary<string, string> symbols;
+        try
+        {
+            symbols = Kconfig.Parse(text);
+        }
+        catch (FormatException e)
+        {
+            throw Faults.ConfigUnusable(board.Id, e.Message);
+        }
+        var name = board.McuName ?? (symbols.GetValueOrDefault("MCU") is { } said ? Kconfig.Unquoted(said) : throw Faults.ConfigUnusable(board.Id, "its chip is not known"));
+        var start = StartOf(board, name);
+        var declared = new Dictionary<string, string>(StringComparer.Ordinal);
+        var isUsb = IsSet(symbols, "USBSERIAL") || IsSet(symbols, "USBCANBUS");
+        foreach (var (symbol, value) in symbols)
+        {
+            if (Matters(symbol, value, symbols, isUsb))
+                declared[symbol] = value;
+        }
+        if (declared.GetValueOrDefault("MCU") is { } other && !Kconfig.Same(other, name))
+            throw Faults.ConfigDrift(board.Id, "MCU", name, Kconfig.Unquoted(other));
+        Declare(declared, name, start);
+        if (board.CrystalHz is { } crystal and > 1 && !declared.ContainsKey("CLOCK_REF_FREQ") && name.StartsWith("stm32", StringComparison.Ordinal))
+            declared["CLOCK_REF_FREQ"] = $"{crystal}";
+        if (usbSerial is not null && (isUsb || board.Comm == "USB"))
+        {
+            var changed = new Dictionary<string, string>(symbols, StringComparer.Ordinal);
+            SetSerial(board.Id, usbSerial, changed, declared);
+            symbols = changed.ToImmutableSortedDictionary(StringComparer.Ordinal);
+        }
+        return new BuildConfig(board.Id, name, start, symbols, declared.ToImmutableSortedDictionary(StringComparer.Ordinal));
+    }
+
+    /// <summary>Refuses a completed configuration that does not say what was meant.</summary>
+    /// <param name="completed">The text that Klipper made of <see cref="Text"/>.</param>
+    /// <param name="name">The board's name on this printer, for the fault.</param>
+    /// <exception cref="FlashException"><c>config-drift</c>, with the symbol that says most.</exception>
+    public void Check(string completed, string name)
+    {
+        ImmutableSortedDictionary<string, string> became;
+        try
+        {
+            became = Kconfig.Parse(completed);
+        }
+        catch (FormatException e)
+        {
+            throw Faults.ConfigUnusable(name, $"what Klipper made of it cannot be read: {e.Message}");
+        }
+        // A lost chip takes everything else with it: it is named first.
+        foreach (var (symbol, wanted) in _declared.OrderBy(pair => pair.Key switch { "MCU" or "MACH_LINUX" => 0, "FLASH_APPLICATION_ADDRESS" => 1, _ => 2 }))
+        {
+            var got = Names(symbol).Select(other => became.GetValueOrDefault(other)).FirstOrDefault(value => value is not null);
+            if (!Kconfig.Same(wanted, got ?? "n"))
+                throw Faults.ConfigDrift(name, symbol, Kconfig.Unquoted(wanted), got is null or "n" ? "nothing" : Kconfig.Unquoted(got));
+        }
+    }
+
+    /// <summary>Of a completed configuration: equal for two that build the same firmware from the same sources. 24 hex digits.</summary>
+    internal static string Hash(string completed) =>
+        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Kconfig.Write(Kconfig.Parse(completed).Where(symbol => symbol.Value != "n")))))[..24];
+
+    private static void Declare(Dictionary<string, string> declared, string name, uint? start)
+    {
+        if (name == "linux")
+            declared["MACH_LINUX"] = "y";
+        else
+            declared["MCU"] = name;
+        declared.Remove("FLASH_START");
+        if (start is { } address)
+            declared["FLASH_APPLICATION_ADDRESS"] = $"0x{address:x}";
+    }
+
+    private static void Connect(
+        Board board, string? usbSerial, BuildTransport transport, string name, Dictionary<string, string> text, Dictionary<string, string> declared)
+    {
+        if (transport.Pins is { } pins && !pins.All(c => char.IsAsciiLetterUpper(c) || char.IsAsciiDigit(c) || c == '_'))
+            throw Faults.ConfigUnusable(board.Id, $"'{pins}' names no pins");
+        foreach (var (symbol, value) in transport.Choices(board.Mcu, name))
+            text[symbol] = value;
+        declared[transport.Symbol] = "y";
+        if (transport.Pins is not null)
+        {
+            // What was asked for by name must come out: of names old and new, the new one.
+            foreach (var (symbol, value) in transport.Choices(board.Mcu, name).Where(choice => !choice.Symbol.StartsWith("RP2040", StringComparison.Ordinal)))
+                declared[symbol] = value;
+        }
+        switch (transport.Link)
+        {
+            case BuildLink.Uart:
+                declared["SERIAL_BAUD"] = text["SERIAL_BAUD"] = $"{transport.Rate ?? 250_000}";
+                break;
+            case BuildLink.Can or BuildLink.UsbCanBridge:
+                declared["CANBUS_FREQUENCY"] = text["CANBUS_FREQUENCY"] = $"{transport.Rate ?? 1_000_000}";
+                break;
+        }
+        if (transport.Link == BuildLink.Usb && (usbSerial ?? board.UsbSerial) is { } serial)
+            SetSerial(board.Id, serial, text, declared);
+    }
+
+    private static void SetSerial(string board, string serial, Dictionary<string, string> text, Dictionary<string, string> declared)
+    {
+        // udev makes links of it, a person writes it into printer.cfg: what neither can bear is a mistake.
+        if (serial.Length is 0 or > 64 || !serial.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.'))
+            throw Faults.ConfigUnusable(board, "the USB serial may have letters, digits, '-', '_' and '.' alone, 64 at most");
+        text["LOW_LEVEL_OPTIONS"] = "y";
+        text["USB_SERIAL_NUMBER_CHIPID"] = "n";
+        text["USB_SERIAL_NUMBER"] = declared["USB_SERIAL_NUMBER"] = Kconfig.Quoted(serial);
+        declared.Remove("USB_SERIAL_NUMBER_CHIPID");
+    }
+
+    private static IEnumerable<string> Machine(string board, string name) => name switch
+    {
+        "linux" => ["MACH_LINUX"],
+        "rp2040" or "rp2350" => ["MACH_RPXXXX", $"MACH_{name.ToUpperInvariant()}"],
+        _ when name.StartsWith("stm32", StringComparison.Ordinal) && name.Length >= 9 => ["MACH_STM32", $"MACH_{name[..9].ToUpperInvariant()}"],
+        _ when name.StartsWith("lpc17", StringComparison.Ordinal) => ["MACH_LPC176X", $"MACH_{name.ToUpperInvariant()}"],
+        _ when name.StartsWith("atmega", StringComparison.Ordinal) || name.StartsWith("at90usb", StringComparison.Ordinal) => ["MACH_AVR", $"MACH_{name}"],
+        _ => throw Faults.ConfigUnusable(board, $"how a {name} is chosen is not known; give a .config"),
+    };
+
+    private static uint? StartOf(Board board, string name) => board.ApplicationStart ?? name switch
+    {
+        // Nothing below it: behind the second-stage boot code (facts: offsets).
+        "rp2040" => 0x1000_0100,
+        "rp2350" => 0x1000_0000,
+        _ => null,
+    };
+
+    private static uint Base(string name) => name switch
+    {
+        _ when name.StartsWith("rp2", StringComparison.Ordinal) => 0x1000_0000,
+        _ when name.StartsWith("lpc", StringComparison.Ordinal) => 0,
+        _ => 0x0800_0000,
+    };
+
+    /// <summary>Whether a text's own value must survive: what a person chooses and what decides whether the board is ever heard again.</summary>
+    private static bool Matters(string symbol, string value, ImmutableSortedDictionary<string, string> all, bool isUsb) => symbol switch
+    {
+        "MCU" or "FLASH_APPLICATION_ADDRESS" or "CLOCK_REF_FREQ" => true,
+        "FLASH_START" => !all.ContainsKey("FLASH_APPLICATION_ADDRESS"),
+        "USBSERIAL" or "SERIAL" or "CANSERIAL" or "USBCANBUS" => value == "y",
+        "INITIAL_PINS" => Kconfig.Unquoted(value).Length > 0,
+        "SERIAL_BAUD" => IsSet(all, "SERIAL"),
+        "USB_VENDOR_ID" or "USB_DEVICE_ID" or "USB_SERIAL_NUMBER_CHIPID" => isUsb,
+        "USB_SERIAL_NUMBER" => isUsb && !IsSet(all, "USB_SERIAL_NUMBER_CHIPID"),
+        // In a build for USB or a UART it is a default that Klipper has changed, and of no effect.
+        "CANBUS_FREQUENCY" => IsSet(all, "CANSERIAL") || IsSet(all, "USBCANBUS"),
+        // The interface and its pins, an RP2040's flash chip: all under the family's name.
+        _ => value != "n" && symbol.Split('_', 2) is ["STM32" or "RPXXXX" or "RP2040" or "LPC" or "AVR", var rest]
+            && (rest.Contains("CANBUS", StringComparison.Ordinal) || rest.StartsWith("USB_P", StringComparison.Ordinal) || rest is "USB" || rest.StartsWith("SERIAL_", StringComparison.Ordinal)
+                || rest.StartsWith("FLASH_W", StringComparison.Ordinal) || rest.StartsWith("FLASH_G", StringComparison.Ordinal)),
+    };
+
+    /// <summary>A symbol and what else it was called in other years, newest first.</summary>
+    private static IEnumerable<string> Names(string symbol)
+    {
+        yield return symbol;
+        if (symbol is "FLASH_APPLICATION_ADDRESS")
+            yield return "FLASH_START";
+        if (symbol is "FLASH_START")
+            yield return "FLASH_APPLICATION_ADDRESS";
+        foreach (var (one, other) in ((string, string)[])[("RP2040_", "RPXXXX_"), ("RPXXXX_", "RP2040_")])
+        {
+            if (symbol.StartsWith(one, StringComparison.Ordinal))
+                yield return other + (symbol.EndsWith("SERIAL_UART0", StringComparison.Ordinal) ? "SERIAL_UART0_PINS_0_1" : symbol[one.Length..]);
+        }
+    }
+
+    private static bool IsSet(ImmutableSortedDictionary<string, string> symbols, string symbol) => symbols.GetValueOrDefault(symbol) == "y";
+}

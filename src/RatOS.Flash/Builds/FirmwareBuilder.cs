@@ -1,0 +1,180 @@
+using System.Collections.Immutable;
+using System.ComponentModel;
+using System.Security.Cryptography;
+using System.Text;
+
+namespace RatOS.Flash.Builds;
+
+/// <summary>
+/// Builds firmware with Klipper's own make, outside of Klipper's tree, and keeps what it built: no change, no build. Safe against another builder at work in the same
+/// folder, in this process or another.
+/// </summary>
+/// <remarks>Facts: "Building". A cached build is found by the sources, the configuration before Klipper completed it, and the compiler.</remarks>
+/// <param name="tree">The sources; only read.</param>
+/// <param name="cacheFolder">Made when it is not there. Everything the builds write is in it.</param>
+/// <param name="time">For the time taken.</param>
+public sealed partial class FirmwareBuilder(KlipperTree tree, string cacheFolder, TimeProvider time)
+{
+    /// <summary>Part of every key: raised when what is kept, or how it is checked, changes.</summary>
+    private const string Format = "1";
+
+    private readonly string _folder = Path.GetFullPath(cacheFolder);
+
+    /// <summary>What one build takes on the disk at most, for a while.</summary>
+    internal const long UsualBytes = 64L << 20;
+
+    /// <summary>Where compilers, make and Python are looked for, as PATH is written.</summary>
+    public string SearchPath { get; init; } = Tools.UsualPath;
+
+    /// <summary>Firmwares kept; the one longest unused goes first. Each has 50 KB to 1 MB.</summary>
+    public int MostKept { get; init; } = 40;
+
+    /// <summary>Cores to use; memory may allow for fewer.</summary>
+    public int Cores { get; init; } = Environment.ProcessorCount;
+
+    /// <summary>Bytes that must be free before a build begins.</summary>
+    public long LeastFree { get; init; } = UsualBytes;
+
+    private BuildCache Cache => new(_folder, MostKept, time);
+
+    private Tools Programs => new(SearchPath);
+
+    /// <summary>Builds one firmware, or finds it.</summary>
+    /// <param name="tell">Awaited for each piece of news.</param>
+    /// <param name="cancel">Kills make and all it started; nothing is left behind.</param>
+    /// <exception cref="FlashException">Why there is no firmware.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public async Task<BuiltFirmware> BuildAsync(BuildRequest request, Func<BuildProgress, ValueTask> tell, CancellationToken cancel)
+    {
+        var begin = time.GetTimestamp();
+        var source = await tree.LookAsync(cancel);
+        return await GuardAsync(async () => await FindAsync(request, source, begin, tell) ?? await MakeAsync(request, source, Jobs(1), begin, tell, cancel));
+    }
+
+    /// <summary>Builds several at once, as many as cores and memory allow. One that fails stops no other; equal ones are built once.</summary>
+    /// <param name="tell">Never called twice at a time.</param>
+    /// <returns>In the order of the requests.</returns>
+    /// <exception cref="FlashException">The sources cannot be read.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public async Task<ImmutableArray<BuildOutcome>> BuildAllAsync(
+        IReadOnlyList<BuildRequest> requests, Func<BuildProgress, ValueTask> tell, CancellationToken cancel)
+    {
+        var begin = time.GetTimestamp();
+        var source = await tree.LookAsync(cancel);
+        using var gate = new SemaphoreSlim(1);
+        var outcomes = new BuildOutcome?[requests.Count];
+        for (var i = 0; i < requests.Count; i++)
+            outcomes[i] = await OutcomeAsync(requests[i], () => FindAsync(requests[i], source, begin, TellInTurn));
+
+        var missing = Enumerable.Range(0, requests.Count).Where(i => outcomes[i] is { Firmware: null, Fault: null })
+            .GroupBy(i => Key(requests[i], source), StringComparer.Ordinal).ToList();
+        var atOnce = Math.Max(1, Math.Min(missing.Count, Budget()));
+        using var places = new SemaphoreSlim(atOnce);
+        await Task.WhenAll(missing.Select(async group =>
+        {
+            await places.WaitAsync(cancel);
+            try
+            {
+                var first = group.First();
+                outcomes[first] = await OutcomeAsync(requests[first], async () => await MakeAsync(requests[first], source, Jobs(atOnce), begin, TellInTurn, cancel));
+                foreach (var same in group.Skip(1))
+                {
+                    outcomes[same] = outcomes[first]!.Firmware is null
+                        ? outcomes[first]! with { Request = requests[same] }
+                        : await OutcomeAsync(requests[same], () => FindAsync(requests[same], source, begin, TellInTurn));
+                }
+            }
+            finally
+            {
+                places.Release();
+            }
+        }));
+        return [.. outcomes.Select(outcome => outcome!)];
+
+        async ValueTask TellInTurn(BuildProgress news)
+        {
+            await gate.WaitAsync(CancellationToken.None);
+            try
+            {
+                await tell(news);
+            }
+            finally
+            {
+                gate.Release();
+            }
+        }
+    }
+
+    private async Task<BuildOutcome> OutcomeAsync(BuildRequest request, Func<Task<BuiltFirmware?>> work)
+    {
+        try
+        {
+            return new BuildOutcome(request, await GuardAsync(work), null);
+        }
+        catch (FlashException fault)
+        {
+            return new BuildOutcome(request, null, fault);
+        }
+    }
+
+    /// <summary>Turns what the file system and the starting of programs may say into faults.</summary>
+    private async Task<T> GuardAsync<T>(Func<Task<T>> work)
+    {
+        const int noSpace = 28;
+        try
+        {
+            return await work();
+        }
+        catch (IOException e) when ((e.HResult & 0xffff) == noSpace)
+        {
+            throw Faults.BuildDiskFull(_folder, UsualBytes / 1048576.0);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or Win32Exception)
+        {
+            throw Faults.BuildFolder(_folder, e.Message.TrimEnd('.'));
+        }
+    }
+
+    /// <summary>
+    /// What a firmware is found by. The configuration as it was asked for stands for the completed one too, which follows from it and the sources. The version
+    /// is in it because it is in the image: new tags change it on the same commit.
+    /// </summary>
+    private string Key(BuildRequest request, KlipperSource source) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join(
+        '\n', Format, source.SourceId, source.Version, Toolchain.For(request.Config.Mcu).Identity(Programs), request.Config.Mcu, request.Config.Text))))[..32];
+
+    private async Task<BuiltFirmware?> FindAsync(BuildRequest request, KlipperSource source, long begin, Func<BuildProgress, ValueTask> tell)
+    {
+        var key = Key(request, source);
+        if (Cache.Find(key) is not { } found)
+            return null;
+        if (Read(found) is not { } image)
+        {
+            Cache.Forget(key);
+            return null;
+        }
+        // What is declared may have changed since; the text did not.
+        request.Config.Check(found.ConfigText, request.Board);
+        Judge(image, request);
+        await tell(new BuildProgress(request.Board, BuildStep.Done, found.Index.Objects, found.Index.Objects));
+        return new BuiltFirmware(image, found.File, found.ConfigText, found.Index.ConfigHash, found.Index.SourceId, true, time.GetElapsedTime(begin));
+    }
+
+    /// <summary>How many compilers may run at once: one a core, and 160 MiB of free memory for each (the largest, a link of an STM32H7, takes 120).</summary>
+    private int Budget() => Math.Max(1, (int)Math.Min(Cores, AvailableMemory() / (160L << 20)));
+
+    private int Jobs(int builds) => Math.Max(1, (Budget() + builds - 1) / builds);
+
+    /// <summary>MemAvailable of /proc/meminfo (proc(5)), in bytes; plenty where it cannot be read.</summary>
+    private static long AvailableMemory()
+    {
+        try
+        {
+            var line = File.ReadLines("/proc/meminfo").FirstOrDefault(line => line.StartsWith("MemAvailable:", StringComparison.Ordinal));
+            return line is not null && long.TryParse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], out var kib) ? kib << 10 : long.MaxValue;
+        }
+        catch (IOException)
+        {
+            return long.MaxValue;
+        }
+    }
+}

@@ -1,0 +1,194 @@
+using System.Buffers;
+using System.ComponentModel;
+using System.Security.Cryptography;
+using System.Text;
+
+namespace RatOS.Flash.Builds;
+
+/// <summary>
+/// A folder with the sources of Klipper or of a fork of it (Kalico and others). Nothing in it is ever written, git's own files included.
+/// </summary>
+public sealed class KlipperTree
+{
+    /// <summary>What firmware is made from; the rest of the tree is the host's.</summary>
+    private static readonly string[] Sources = ["src", "lib", "scripts"];
+
+    private const string Makefile = "Makefile";
+
+    private readonly Tools _tools;
+
+    private KlipperTree(string path, Tools tools) => (Path, _tools) = (path, tools);
+
+    /// <summary>Absolute, without a slash at its end, links resolved.</summary>
+    public string Path { get; }
+
+    /// <param name="path">The folder; a link to it will do.</param>
+    /// <param name="searchPath">Where git is looked for, as PATH is written; null for this process's own.</param>
+    /// <exception cref="FlashException">It is not there, cannot be read, or is no such tree.</exception>
+    public static KlipperTree Open(string path, string? searchPath = null)
+    {
+        try
+        {
+            path = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(path));
+            if (!Directory.Exists(path))
+                throw Faults.NotAKlipperTree(path, File.Exists(path) ? "it is a file" : "there is no such folder");
+            path = Directory.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path;
+            foreach (var needed in (string[])[Makefile, "src/Kconfig", "src/Makefile"])
+            {
+                if (!File.Exists(System.IO.Path.Combine(path, needed)))
+                    throw Faults.NotAKlipperTree(path, $"{needed} is missing");
+            }
+            if (!Directory.Exists(System.IO.Path.Combine(path, "scripts")))
+                throw Faults.NotAKlipperTree(path, "scripts/ is missing");
+            return new KlipperTree(path, new Tools(searchPath ?? Tools.UsualPath));
+        }
+        catch (Exception e) when (e is IOException or ArgumentException or NotSupportedException)
+        {
+            throw Faults.NotAKlipperTree(path, e.Message.TrimEnd('.'));
+        }
+    }
+
+    /// <summary>What is in the tree at this moment.</summary>
+    /// <exception cref="FlashException">Its files cannot be read.</exception>
+    public async Task<KlipperSource> LookAsync(CancellationToken cancel)
+    {
+        try
+        {
+            if (!Directory.Exists(Git) && !File.Exists(Git))
+                return WithoutGit(null);
+            var status = Run(["-c", "core.fsmonitor=false", "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=all", "--no-renames"], cancel);
+            var described = await Run(["describe", "--always", "--tags", "--long"], cancel);
+            var (exit, changes, errors) = await status;
+            if (exit != 0 || described.Exit != 0)
+                return WithoutGit(Faults.KlipperGitUnusable(Path, FirstLine(exit != 0 ? errors : described.Errors)));
+            return FromGit(described.Output.Trim(), changes);
+        }
+        catch (Win32Exception e)
+        {
+            return WithoutGit(Faults.KlipperGitUnusable(Path, e.Message));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw Faults.KlipperTreeUnreadable(Path, e.Message.TrimEnd('.'));
+        }
+    }
+
+    private string Git => System.IO.Path.Combine(Path, ".git");
+
+    /// <summary>
+    /// The variables with which git, called by Klipper's scripts, answers as for its owner and leaves the tree alone: `describe --dirty` would lock
+    /// and rewrite the index, in which an update may be at work.
+    /// </summary>
+    /// <param name="indexCopy">Where to put a copy of the index for it.</param>
+    internal Dictionary<string, string> GitEnvironment(string? indexCopy)
+    {
+        var environment = new Dictionary<string, string>
+        {
+            ["GIT_OPTIONAL_LOCKS"] = "0",
+            ["GIT_TERMINAL_PROMPT"] = "0",
+            // A tree of another user: git would refuse to look at it. Its Makefile is run all the same.
+            ["GIT_CONFIG_COUNT"] = "1",
+            ["GIT_CONFIG_KEY_0"] = "safe.directory",
+            ["GIT_CONFIG_VALUE_0"] = Path,
+        };
+        if (indexCopy is null)
+            return environment;
+        var folder = Git;
+        const string pointer = "gitdir:";
+        if (File.Exists(folder) && File.ReadLines(folder).FirstOrDefault() is { } line && line.StartsWith(pointer, StringComparison.Ordinal))
+            folder = System.IO.Path.Combine(Path, line[pointer.Length..].Trim());
+        var index = System.IO.Path.Combine(folder, "index");
+        if (File.Exists(index))
+        {
+            File.Copy(index, indexCopy, overwrite: true);
+            environment["GIT_INDEX_FILE"] = indexCopy;
+        }
+        return environment;
+    }
+
+    private Task<(int Exit, string Output, string Errors)> Run(string[] arguments, CancellationToken cancel) =>
+        _tools.AskAsync("git", arguments, Path, GitEnvironment(null), cancel);
+
+    /// <summary>From `git status --porcelain=v2 -z` (git-status(1)): entries end with NUL, paths are never quoted.</summary>
+    private KlipperSource FromGit(string described, string status)
+    {
+        const string commitLine = "# branch.oid ";
+        var (commit, isDirty) = ("", false);
+        var changed = new SortedSet<string>(StringComparer.Ordinal);
+        foreach (var entry in status.Split('\0', StringSplitOptions.RemoveEmptyEntries))
+        {
+            if (entry.StartsWith(commitLine, StringComparison.Ordinal))
+                commit = entry[commitLine.Length..];
+            // Fields before the path: 8 for a changed entry, 10 for an unmerged one, 1 for an untracked one.
+            var (fields, isTracked) = entry[0] switch { '1' => (8, true), 'u' => (10, true), '?' => (1, false), _ => (0, false) };
+            if (fields == 0)
+                continue;
+            isDirty |= isTracked;
+            var path = entry.Split(' ', fields + 1)[^1];
+            if (path == Makefile || Sources.Any(folder => path.StartsWith(folder + "/", StringComparison.Ordinal)))
+                changed.Add(path);
+        }
+        var id = changed.Count == 0 ? commit : $"{commit}+{Hash(changed)}";
+        var warning = described.Length > 0 && described.All(char.IsAsciiHexDigit) ? Faults.KlipperWithoutTags(Path) : null;
+        return new KlipperSource(isDirty ? described + "-dirty" : described, id, changed.Count > 0, warning);
+    }
+
+    private KlipperSource WithoutGit(FlashException? warning)
+    {
+        var file = System.IO.Path.Combine(Path, "klippy", ".version");
+        var version = File.Exists(file) ? File.ReadAllText(file).Trim() : "";
+        var files = new SortedSet<string>(StringComparer.Ordinal) { Makefile };
+        foreach (var folder in Sources.Select(name => System.IO.Path.Combine(Path, name)).Where(Directory.Exists))
+        {
+            files.UnionWith(Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
+                .Where(name => !name.EndsWith(".pyc", StringComparison.Ordinal)).Select(name => System.IO.Path.GetRelativePath(Path, name)));
+        }
+        return new KlipperSource(version.Length > 0 ? version : "?", $"files+{Hash(files)}", true, warning);
+    }
+
+    /// <summary>Of names and contents; a name without a file counts as deleted.</summary>
+    private string Hash(SortedSet<string> paths)
+    {
+        using var all = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        var buffer = ArrayPool<byte>.Shared.Rent(64 * 1024);
+        try
+        {
+            foreach (var path in paths)
+            {
+                all.AppendData(Encoding.UTF8.GetBytes(path));
+                var full = new FileInfo(System.IO.Path.Combine(Path, path));
+                if (!full.Exists)
+                {
+                    all.AppendData([0, 0]);
+                    continue;
+                }
+                using var one = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+                using (var file = new FileStream(full.FullName, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0))
+                {
+                    for (int came; (came = file.Read(buffer)) > 0;)
+                        one.AppendData(buffer, 0, came);
+                }
+                all.AppendData([0, 1, full.UnixFileMode.HasFlag(UnixFileMode.UserExecute) ? (byte)1 : (byte)0]);
+                all.AppendData(one.GetHashAndReset());
+            }
+            return Convert.ToHexStringLower(all.GetHashAndReset())[..24];
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    private static string FirstLine(string text) => text.Trim().Split('\n', 2)[0] is { Length: > 0 } line ? line.TrimEnd('.') : "it says nothing";
+}
+
+/// <summary>What a Klipper tree held when it was looked at.</summary>
+/// <param name="Version">
+/// What Klipper's own scripts say: <c>git describe --always --tags --long --dirty</c>, without git <c>klippy/.version</c>, else <c>?</c>. Firmware of a
+/// tree that is dirty or without git adds the time and the host's name to it.
+/// </param>
+/// <param name="SourceId">The same exactly when the same firmware comes out: the commit, and a hash of what differs from it in <c>src</c>, <c>lib</c>,
+/// <c>scripts</c> and the Makefile; without git a hash of these.</param>
+/// <param name="IsModified">Something of that differs from the commit, or there is no commit.</param>
+/// <param name="Warning">Builds all the same, but the version is less than it could be: no tags, git cannot be used.</param>
+public sealed record KlipperSource(string Version, string SourceId, bool IsModified, FlashException? Warning);

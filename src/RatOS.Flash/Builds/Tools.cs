@@ -1,0 +1,140 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using RatOS.Flash.Hardware.Linux;
+
+namespace RatOS.Flash.Builds;
+
+/// <summary>
+/// Programs of this computer, always started by an argument list. Each gets an environment made from nothing: what the caller inherited (MAKEFLAGS, GIT_DIR,
+/// CFLAGS, a language) must not decide what comes out.
+/// </summary>
+/// <param name="searchPath">As PATH is written.</param>
+internal sealed class Tools(string searchPath)
+{
+    private const int KillSignal = 9;
+
+    private const UnixFileMode Executable = UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
+
+    /// <summary>Of a line of output nobody needs more.</summary>
+    private const int MaxLine = 4096;
+
+    public static string UsualPath => Environment.GetEnvironmentVariable("PATH") is { Length: > 0 } path ? path : "/usr/local/bin:/usr/bin:/bin";
+
+    /// <summary>The full path of a program, or null.</summary>
+    public string? Find(string name)
+    {
+        foreach (var folder in searchPath.Split(':', StringSplitOptions.RemoveEmptyEntries))
+        {
+            var path = Path.Combine(folder, name);
+            if (new FileInfo(path) is { Exists: true } file && (file.UnixFileMode & Executable) != UnixFileMode.None)
+                return path;
+        }
+        return null;
+    }
+
+    /// <summary>Runs a program in a process group of its own, politely (nice), to its end.</summary>
+    /// <param name="program">Its name; null from <see cref="Find"/> ends in <see cref="Win32Exception"/> as for any that is not there.</param>
+    /// <param name="line">Called for each line of both outputs, in their order within each, never twice at a time.</param>
+    /// <param name="cancel">Kills it with all that it started, and waits until they are gone.</param>
+    /// <returns>Its exit code.</returns>
+    /// <exception cref="Win32Exception">It cannot be started.</exception>
+    public async Task<int> RunAsync(
+        string program, IEnumerable<string> arguments, string folder, IReadOnlyDictionary<string, string> environment,
+        Func<string, ValueTask> line, CancellationToken cancel)
+    {
+        cancel.ThrowIfCancellationRequested();
+        // setsid makes the group that a cancel kills as a whole; nice keeps printing and the web page first. Both are in every Debian.
+        string[] wrapped = ["nice", "-n", "10", Require(program), .. arguments];
+        using var process = Start(Require("setsid"), wrapped, folder, environment);
+        using var gate = new SemaphoreSlim(1);
+        using var killed = cancel.Register(() => Kill(process));
+        try
+        {
+            await Task.WhenAll(Read(process.StandardOutput), Read(process.StandardError));
+        }
+        finally
+        {
+            await process.WaitForExitAsync(CancellationToken.None);
+        }
+        cancel.ThrowIfCancellationRequested();
+        return process.ExitCode;
+
+        async Task Read(StreamReader output)
+        {
+            while (await output.ReadLineAsync(CancellationToken.None) is { } text)
+            {
+                await gate.WaitAsync(CancellationToken.None);
+                try
+                {
+                    // After a cancel the pipes are only drained.
+                    if (!cancel.IsCancellationRequested)
+                        await line(text.Length <= MaxLine ? text : text[..MaxLine]);
+                }
+                catch
+                {
+                    // Nobody would read this pipe any more, and the program would wait for that for ever.
+                    Kill(process);
+                    throw;
+                }
+                finally
+                {
+                    gate.Release();
+                }
+            }
+        }
+    }
+
+    /// <summary>Runs a short program and returns what it printed (all of it, NULs included) and its exit code.</summary>
+    /// <exception cref="Win32Exception">It cannot be started.</exception>
+    public async Task<(int Exit, string Output, string Errors)> AskAsync(
+        string program, IEnumerable<string> arguments, string folder, IReadOnlyDictionary<string, string> environment, CancellationToken cancel)
+    {
+        cancel.ThrowIfCancellationRequested();
+        using var process = Start(Require(program), arguments, folder, environment);
+        using var killed = cancel.Register(() => Kill(process));
+        var errors = process.StandardError.ReadToEndAsync(CancellationToken.None);
+        var output = await process.StandardOutput.ReadToEndAsync(CancellationToken.None);
+        await process.WaitForExitAsync(CancellationToken.None);
+        cancel.ThrowIfCancellationRequested();
+        return (process.ExitCode, output, await errors);
+    }
+
+    private string Require(string program) => Find(program) ?? throw new Win32Exception(2, $"{program} is not installed");
+
+    private Process Start(string program, IEnumerable<string> arguments, string folder, IReadOnlyDictionary<string, string> environment)
+    {
+        var start = new ProcessStartInfo(program, arguments)
+        {
+            WorkingDirectory = folder,
+            UseShellExecute = false,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        start.Environment.Clear();
+        start.Environment["PATH"] = searchPath;
+        start.Environment["LC_ALL"] = "C";
+        start.Environment["HOME"] = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
+        foreach (var (name, value) in environment)
+            start.Environment[name] = value;
+        var process = Process.Start(start)!;
+        process.StandardInput.Close();
+        return process;
+    }
+
+    private static void Kill(Process process)
+    {
+        try
+        {
+            if (process.HasExited)
+                return;
+            // The first reaches everybody once setsid has run; before that there is only the process itself.
+            _ = Libc.Kill(-process.Id, KillSignal);
+            process.Kill();
+        }
+        catch (Exception e) when (e is InvalidOperationException or Win32Exception)
+        {
+            // It ended meanwhile.
+        }
+    }
+}
