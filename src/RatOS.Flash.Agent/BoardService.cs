@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using RatOS.Flash.Builds;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Klipper;
@@ -70,6 +71,12 @@ internal sealed class LocalBoards(Printer printer, Func<bool, IKlippy> klippy) :
     /// <summary>Folder in which firmware lies under the name of its board or kind; null where there is none.</summary>
     public string? FirmwareFolder { get; init; }
 
+    /// <summary>Klipper's sources, to build what there is no firmware for; null where nothing is built.</summary>
+    public string? KlipperPath { get; init; }
+
+    /// <summary>Where builds are kept.</summary>
+    public string? BuildFolder { get; init; }
+
     /// <summary>Called when everything is known that is asked for, and nothing was done yet; it may refuse.</summary>
     public Action? BeforeFlash { get; init; }
 
@@ -106,7 +113,11 @@ internal sealed class LocalBoards(Printer printer, Func<bool, IKlippy> klippy) :
     public async Task<FlashReport> FlashAsync(IReadOnlyList<FlashRequest> requests, IKlippy by, bool hasPerson, Func<FlashEvent, ValueTask> tell, CancellationToken cancel)
     {
         BeforeFlash?.Invoke();
-        var flasher = new Flasher(printer.Hardware, by, printer.Time, tell) { WaitForPerson = hasPerson ? PatienceWithPeople : TimeSpan.Zero };
+        var flasher = new Flasher(printer.Hardware, by, printer.Time, tell)
+        {
+            WaitForPerson = hasPerson ? PatienceWithPeople : TimeSpan.Zero,
+            Build = KlipperPath is null || BuildFolder is null ? null : BuildAsync,
+        };
         try
         {
             return await flasher.FlashAsync(requests, cancel);
@@ -131,7 +142,7 @@ internal sealed class LocalBoards(Printer printer, Func<bool, IKlippy> klippy) :
             var all = printer.Boards.Select(board => new FlashRequest(board, given ?? ImageFor(board))).ToList();
             if (all.Count == 0)
                 throw Faults.NoBoards();
-            return all.Exists(request => request.Image is not null) ? all.FindAll(request => request.Image is not null) : all;
+            return KlipperPath is null && all.Exists(request => request.Image is not null) ? all.FindAll(request => request.Image is not null) : all;
         }
         var boards = asked.Boards.Distinct(StringComparer.OrdinalIgnoreCase).Select(Find).ToList();
         if (asked.Uuid is { } uuid)
@@ -151,11 +162,40 @@ internal sealed class LocalBoards(Printer printer, Func<bool, IKlippy> klippy) :
         return [.. boards.Select(board => new FlashRequest(board, given ?? ImageFor(board)))];
     }
 
+    private async Task<IReadOnlyDictionary<string, BuiltOrNot>> BuildAsync(IReadOnlyList<PrinterBoard> boards, Func<BuildProgress, ValueTask> tell, CancellationToken cancel)
+    {
+        var (wanted, built) = (new List<BuildRequest>(), new Dictionary<string, BuiltOrNot>(StringComparer.Ordinal));
+        foreach (var board in boards)
+        {
+            try
+            {
+                // What a board on CAN is wired to (pins, bitrate, a bridge or not) nobody has said.
+                if (board.CanUuid is not null)
+                    throw Faults.ConfigUnusable(board.Name, "its pins and bitrate on CAN are not known here; put its firmware into the firmware folder");
+                wanted.Add(new BuildRequest(board.Name, BuildConfig.For(board.Board, board.Serial)));
+            }
+            catch (FlashException fault)
+            {
+                built[board.Name] = new(null, fault);
+            }
+        }
+        if (wanted.Count > 0)
+        {
+            var builder = new FirmwareBuilder(KlipperTree.Open(KlipperPath!), BuildFolder!, printer.Time);
+            foreach (var outcome in await builder.BuildAllAsync(wanted, tell, cancel))
+                built[outcome.Request.Board] = new(outcome.Firmware, outcome.Fault);
+        }
+        return built;
+    }
+
     /// <summary>What this printer's Klipper would build, or what lies in the firmware folder under the board's name or its kind's.</summary>
     private FirmwareImage? ImageFor(PrinterBoard board)
     {
-        if (printer.Build(board) is { } built || FirmwareFolder is null)
-            return printer.Build(board);
+        // A virtual printer has its own Klipper, unless another one is named.
+        if (KlipperPath is null && printer.Build(board) is { } built)
+            return built;
+        if (FirmwareFolder is null)
+            return null;
         // Names of boards come from catalogue and configuration, but a path is none.
         return new[] { board.Name, board.Board.Id }.Where(name => name.AsSpan().IndexOfAny('/', '\0') < 0 && name is not (".." or "."))
             .SelectMany(name => Endings, (name, ending) => Path.Combine(FirmwareFolder, name + ending)).FirstOrDefault(File.Exists) is { } file

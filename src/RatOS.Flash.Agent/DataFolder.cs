@@ -23,6 +23,9 @@ internal sealed record DataFolder(string Root)
     /// <summary>Firmware by the name of its board or kind: <c>octopus.bin</c>, <c>btt-octopus-11.bin</c>.</summary>
     public string Firmware => Path.Combine(Root, "ratos-flash", "firmware");
 
+    /// <summary>Firmware that was built, and what building takes.</summary>
+    public string Builds => Path.Combine(Root, "ratos-flash", "builds");
+
     /// <summary>What people were asked already.</summary>
     public string Told => Path.Combine(Root, "ratos-flash", "told");
 
@@ -88,6 +91,13 @@ internal sealed record Settings
 
     /// <summary>Klipper's unit; null to ask Moonraker.</summary>
     public string? KlipperService { get; init; }
+
+    /// <summary>Klipper's sources; null for <c>~/klipper</c>.</summary>
+    public string? KlipperPath { get; init; }
+
+    /// <summary>Those that are named, or the usual ones where they are.</summary>
+    public string? KlipperSources => KlipperPath
+        ?? (Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), "klipper") is var usual && Directory.Exists(Path.Combine(usual, "src")) ? usual : null);
 
     public LogEventLevel LogLevel { get; init; } = LogEventLevel.Debug;
 
@@ -165,6 +175,7 @@ internal sealed record Settings
         "when_idle" => this with { WhenIdle = bool.TryParse(value, out var flag) ? flag : throw fault("when_idle is True or False") },
         "moonraker_url" => this with { MoonrakerUrl = Uri.TryCreate(value, UriKind.Absolute, out var url) && url.Scheme is "ws" or "wss" ? url : throw fault("moonraker_url is such as ws://127.0.0.1:7125/websocket") },
         "api_key" => this with { ApiKey = value },
+        "klipper_path" => Path.IsPathRooted(value) ? this with { KlipperPath = value } : throw fault("klipper_path is the whole path of Klipper's sources"),
         "klipper_service" => value.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '@' or '.') ? this with { KlipperService = value } : throw fault($"'{Text.Clean(value)}' is no service's name"),
         "log_level" => this with { LogLevel = Enum.TryParse<LogEventLevel>(value == "info" ? "Information" : value, ignoreCase: true, out var level) && !char.IsDigit(value[0]) ? level : throw fault("log_level is debug, info, warning or error") },
         _ => throw fault($"there is no setting '{Text.Clean(name)}'"),

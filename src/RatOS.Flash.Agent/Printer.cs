@@ -30,6 +30,9 @@ internal abstract class Printer
     /// <summary>The firmware that this printer's Klipper would build for the board; null where it cannot be built from here.</summary>
     public virtual FirmwareImage? Build(PrinterBoard board) => null;
 
+    /// <summary>Klipper's sources, where firmware is built; a virtual printer has firmware without, and takes only those that are named.</summary>
+    public virtual string? KlipperSources(Settings settings) => settings.KlipperPath;
+
     /// <exception cref="FlashException">Somebody else works on the boards.</exception>
     public virtual void CheckAlone()
     {
@@ -168,6 +171,8 @@ internal abstract class Printer
             .Select(board => new PrinterBoard(board.Id, board))];
 
         public override IEnumerable<PrinterBoard> Kinds => BoardCatalogue.BuiltIn.Boards.Select(board => new PrinterBoard(board.Id, board));
+
+        public override string? KlipperSources(Settings known) => known.KlipperSources;
 
         public override void CheckAlone()
         {

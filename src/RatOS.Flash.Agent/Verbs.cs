@@ -258,7 +258,7 @@ internal sealed class Verbs(Printer printer, DataFolder? data, Output output, Lo
                 await printer.FreePortsAsync();
             IKlippy Klippy(bool hot, Action<string, bool>? journal) =>
                 isUp ? new MoonrakerKlippy(moonraker, printer.Time) { AllowsHot = hot, Journal = journal, Service = settings.KlipperService } : new NoKlippy();
-            var local = new LocalBoards(printer, hot => Klippy(hot, null)) { FirmwareFolder = data.Firmware, BeforeFlash = isUp || noKlipper ? null : printer.CheckAlone };
+            var local = new LocalBoards(printer, hot => Klippy(hot, null)) { FirmwareFolder = data.Firmware, BuildFolder = data.Builds, KlipperPath = printer.KlipperSources(settings), BeforeFlash = isUp || noKlipper ? null : printer.CheckAlone };
             return await work(isFlash ? new LoneBoards(local, data, (job, journal) => Klippy(job.Hot, journal), printer.Time, log) : local);
         }
         finally

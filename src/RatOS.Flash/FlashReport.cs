@@ -26,6 +26,9 @@ public enum FlashPhase
 {
     Look,
     Plan,
+
+    /// <summary>Klipper's own make, while Klipper still runs.</summary>
+    Build,
     Stop,
     Ask,
     Enter,

@@ -1,4 +1,5 @@
 using RatOS.Flash.Bootloaders;
+using RatOS.Flash.Builds;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Klipper;
 
@@ -21,6 +22,9 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
 
     /// <summary>How long a person is waited for who has to start a bootloader by hand; zero refuses such a board at once.</summary>
     public TimeSpan WaitForPerson { get; init; }
+
+    /// <summary>Builds what there is no firmware for, given the boards and whom to tell: firmware or fault by the board's name. Null where nothing can be built.</summary>
+    public Func<IReadOnlyList<PrinterBoard>, Func<BuildProgress, ValueTask>, CancellationToken, Task<IReadOnlyDictionary<string, BuiltOrNot>>>? Build { get; init; }
 
     /// <summary>
     /// Flashes the boards in one stop of Klipper. Never throws for what can go wrong in the world: every board has a report, and Klipper was
@@ -63,9 +67,8 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
         IReadOnlyList<FlashRequest> requests, List<BoardPlan> byHand, FlashLog log, Dictionary<string, BoardReport> reports, CancellationToken cancel)
     {
         await log.BeginAsync(null, FlashPhase.Look, "Looking at the printer");
-        foreach (var request in requests.Where(request => request.Image is null))
-            await RefuseAsync([request], Faults.FirmwareMissing(request.Board.Name), log, reports);
-        var plan = FlashPlan.Create([.. requests.Where(request => request.Image is not null)], hardware.Look(), await klippy.LookAsync(cancel));
+        requests = await BuildAsync(requests, log, reports, cancel);
+        var plan = FlashPlan.Create(requests, hardware.Look(), await klippy.LookAsync(cancel));
         if (plan.Blocker is { } blocker)
             throw blocker;
         await log.EndAsync(null, FlashPhase.Look, $"{plan.Boards.Count(board => board.Device is not null)} of {requests.Count} boards found");
@@ -82,6 +85,41 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
                 open.Add(board.Request);
         }
         return open;
+    }
+
+    /// <summary>
+    /// The requests that there is firmware for, or can be made: while Klipper runs, but not while it prints (a build takes what a print needs). A board that could not
+    /// be flashed anyway is not built for.
+    /// </summary>
+    private async Task<IReadOnlyList<FlashRequest>> BuildAsync(
+        IReadOnlyList<FlashRequest> requests, FlashLog log, Dictionary<string, BoardReport> reports, CancellationToken cancel)
+    {
+        var missing = requests.Where(request => request.Image is null).ToList();
+        if (missing.Count == 0)
+            return requests;
+        var plan = FlashPlan.Create(missing, hardware.Look(), await klippy.LookAsync(cancel));
+        if (plan.Blocker is { } blocker)
+            throw blocker;
+        foreach (var board in plan.Boards)
+            await BlockedAsync(board, log, reports);
+        missing.RemoveAll(request => reports.ContainsKey(request.Board.Name));
+        IReadOnlyDictionary<string, BuiltOrNot>? built = null;
+        if (Build is not null && missing.Count > 0)
+        {
+            foreach (var request in missing)
+                await log.BeginAsync(request.Board.Name, FlashPhase.Build, "Building the firmware");
+            built = await Build([.. missing.Select(request => request.Board)], news => log.ProgressAsync(news.Board, FlashPhase.Build, news.Done, news.Total), cancel);
+        }
+        foreach (var request in missing)
+        {
+            var (firmware, fault) = built?.GetValueOrDefault(request.Board.Name) ?? default;
+            if (firmware is not { } made)
+                await RefuseAsync([request], fault ?? Faults.FirmwareMissing(request.Board.Name), log, reports);
+            else
+                await log.EndAsync(request.Board.Name, FlashPhase.Build, $"{(made.IsFromCache ? "It was built before" : "Built")}: {made.Image.Version}, {made.Image.Bytes.Length} bytes, {made.Elapsed.TotalSeconds:0.0} s");
+        }
+        return [.. requests.Where(request => !reports.ContainsKey(request.Board.Name))
+            .Select(request => request.Image is not null ? request : request with { Image = built![request.Board.Name].Firmware!.Image })];
     }
 
     /// <summary>Asks for the bootloaders that only a person can start, and returns the boards whose bootloader came.</summary>

@@ -39,5 +39,8 @@ public sealed record BuildProgress(string Board, BuildStep Step, int Done, int T
 public sealed record BuiltFirmware(
     FirmwareImage Image, string File, string ConfigText, string ConfigHash, string SourceId, bool IsFromCache, TimeSpan Elapsed);
 
+/// <summary>Firmware, or the fault that there is none: also where it was not even begun.</summary>
+public readonly record struct BuiltOrNot(BuiltFirmware? Firmware, FlashException? Fault);
+
 /// <summary>One of several builds: firmware, or the fault that there is none.</summary>
 public sealed record BuildOutcome(BuildRequest Request, BuiltFirmware? Firmware, FlashException? Fault);
