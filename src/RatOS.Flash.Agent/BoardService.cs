@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using RatOS.Flash.Boards;
 using RatOS.Flash.Builds;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Hardware;
@@ -217,7 +218,7 @@ internal sealed class LocalBoards(Printer printer, Func<bool, IKlippy> klippy) :
             return other;
         var nearest = kind.Count > 1
             ? kind.ConvertAll(board => board.Name)
-            : [.. boards.Concat(others).Select(board => board.Name).Distinct().Where(candidate => Nearness.Of(name, candidate) <= Math.Max(2, candidate.Length / 3))];
+            : [.. boards.Concat(others).Select(board => board.Name).Distinct().Where(candidate => Nearness.IsNear(name, candidate))];
         throw Faults.UnknownBoard(Text.Clean(name), nearest, [.. boards.Select(board => board.Name)]);
     }
 
@@ -231,26 +232,4 @@ internal sealed class LocalBoards(Printer printer, Func<bool, IKlippy> klippy) :
         { Device.Usb: null } => "on a wire",
         _ => "runs Klipper",
     };
-}
-
-internal static class Nearness
-{
-    /// <summary>Levenshtein's distance, in any case. A name within the other counts as near.</summary>
-    public static int Of(string typed, string name)
-    {
-        var (a, b) = (typed.ToLowerInvariant(), name.ToLowerInvariant());
-        if (a.Length > 64)
-            return a.Length;
-        if (a.Length > 2 && (b.Contains(a, StringComparison.Ordinal) || a.Contains(b, StringComparison.Ordinal)))
-            return 1;
-        var row = Enumerable.Range(0, b.Length + 1).ToArray();
-        for (var i = 1; i <= a.Length; i++)
-        {
-            var diagonal = row[0];
-            row[0] = i;
-            for (var j = 1; j <= b.Length; j++)
-                (diagonal, row[j]) = (row[j], Math.Min(Math.Min(row[j], row[j - 1]) + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)));
-        }
-        return row[^1];
-    }
 }
