@@ -40,15 +40,15 @@ public static partial class Faults
 
     public static FlashException FirmwareOutgrewBoard(string board, string mcu, string tooMany, string version) => new(
         "firmware-too-big", $"Klipper {version} no longer fits into the flash of {board} ({mcu}): {tooMany} too many.",
-        "This board is no longer supported by this Klipper. Leave features out (`ratos-flash menuconfig`), keep the board on an older Klipper, or replace it.");
+        "This board is no longer supported by this Klipper. Build it with fewer features and put it into the firmware folder, keep the board on an older Klipper, or replace it.");
 
     /// <param name="symbol">As it stands in a .config, without <c>CONFIG_</c>.</param>
     public static FlashException ConfigDrift(string board, string symbol, string wanted, string got) => new(
         "config-drift", $"This Klipper understands the configuration of {board} otherwise than it was meant: CONFIG_{symbol} should be {wanted}, but becomes {got}.",
-        "The configuration is older (or newer) than this Klipper: make it anew for this board (`ratos-flash menuconfig`). Nothing was built.");
+        "The configuration is older (or newer) than this Klipper: build for this board by hand and put the firmware into the firmware folder. Nothing was built.");
 
     public static FlashException ConfigUnusable(string board, string why) => new(
-        "config-unusable", $"The build configuration of {board} cannot be used: {why}.", "Correct it, or make it anew for this board (`ratos-flash menuconfig`).");
+        "config-unusable", $"The build configuration of {board} cannot be used: {why}.", "Build for this board by hand, and put the firmware into the firmware folder under its name.");
 
     public static FlashException BuiltOtherFirmware(string board, string what, string wanted, string got) => new(
         "built-other-firmware", $"What was built for {board} is not what was asked for: its {what} is {got}, not {wanted}.", "Build again; if it happens again, see whether something else builds in Klipper's folder.");

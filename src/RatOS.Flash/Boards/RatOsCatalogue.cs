@@ -219,9 +219,9 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
     private static Board Added(Board read, ImmutableArray<Finding>.Builder findings)
     {
         if (read.FirmwareConfig is null)
-            findings.Add(new(FindingSeverity.Note, "no-build-configuration", $"{read.Id} has no firmware.config: nothing can be built for it from RatOS's definition.", "Give its firmware with --firmware, or make a configuration with `ratos-flash menuconfig`."));
+            findings.Add(new(FindingSeverity.Note, "no-build-configuration", $"{read.Id} has no firmware.config: nothing can be built for it from RatOS's definition.", "Give its firmware with --firmware, or make a configuration with Klipper's `make menuconfig`."));
         else if (IsObsolete(read.FirmwareConfig))
-            findings.Add(new(FindingSeverity.Warning, "obsolete-configuration", $"The firmware.config of {read.Id} is of an older Klipper, in which the RP2040 had another name: today's would build for an AVR.", "Make a configuration with `ratos-flash menuconfig`, or update RatOS."));
+            findings.Add(new(FindingSeverity.Warning, "obsolete-configuration", $"The firmware.config of {read.Id} is of an older Klipper, in which the RP2040 had another name: today's would build for an AVR.", "Make a configuration with Klipper's `make menuconfig`, or update RatOS."));
         return read with { ShortName = ShortOf(read.Id), Symlinks = [$"/dev/{read.Id}"], DfuRomAddress = read.Comm == "USB" ? RomOf(read.McuName) : null };
     }
 
