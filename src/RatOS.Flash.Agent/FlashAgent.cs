@@ -165,8 +165,9 @@ internal sealed class FlashAgent : IDoors
     {
         try
         {
-            // An image of another version would only be the same need once more.
-            var requests = _boards.Request(new Asked(["all"])).Where(request => request.Image?.Version == need.Host && request.Board.RunningVersion != need.Host).ToList();
+            // An image of another version would only be the same need once more; what is built is of Klipper's own.
+            var requests = _boards.Request(new Asked(["all"]))
+                .Where(request => (request.Image is null ? _boards.KlipperPath is not null : request.Image.Version == need.Host) && request.Board.RunningVersion != need.Host).ToList();
             if (requests.Count == 0)
                 return false;
             _queue.Add(new Job("update", requests, _printer.Time) { WhenIdle = whenIdle });
