@@ -46,6 +46,9 @@ internal sealed class AfterUpdate(MoonrakerKlippy klippy, Settings settings, New
 
     private string? _told = Read(told);
 
+    /// <summary>Somebody was told of boards that are behind, and may see the question still.</summary>
+    public bool IsTold => _told is not null;
+
     /// <returns>False while an update is at work: look again when it is over.</returns>
     /// <exception cref="FlashException">Moonraker is gone.</exception>
     /// <exception cref="MoonrakerException">Klipper cannot be asked.</exception>
@@ -78,9 +81,9 @@ internal sealed class AfterUpdate(MoonrakerKlippy klippy, Settings settings, New
             return true;
         news.Announce(need.Words);
         news.Console((need.IsRequired ? "!! " : "// ") + "RatOS.Flash: " + need.Words);
-        // Macros are dead while Klipper is in error; this command is not.
+        // Macros are dead while Klipper is in error; this command is not. (A button that is secondary looks as if it could not be pressed, in Mainsail.)
         if (settings.Policy is FlashPolicy.Ask or FlashPolicy.Required)
-            news.Prompt("New firmware", need.Words, [("Flash now", Press("flash"), "primary"), ("When idle", Press("flash when_idle=1"), "secondary"), ("Not now", Press("later"), "secondary")]);
+            news.Prompt("New firmware", need.Words, [("Flash now", Press("flash"), "primary"), ("When idle", Press("flash when_idle=1"), "info"), ("Not now", Press("later"), "info")]);
         return true;
     }
 

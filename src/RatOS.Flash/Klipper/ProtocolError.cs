@@ -15,12 +15,12 @@ public sealed partial record ProtocolError(string Host, IReadOnlyDictionary<stri
 {
     private const string Begin = "MCU Protocol error", HostLine = "Your Klipper version is:", Old = "MCU(s) which should be updated:", Fine = "Up-to-date MCU(s):";
 
-    /// <param name="state">Klipper's state, <c>error</c>.</param>
+    /// <param name="state">Klipper's state: <c>error</c>, or <c>shutdown</c> with the error's words, when a board that is not outdated shuts down over it.</param>
     /// <param name="message">Its state message, lines parted by \n.</param>
     /// <returns>Null for any other state or message.</returns>
     public static ProtocolError? Parse(string? state, string? message)
     {
-        if (state != "error" || message?.StartsWith(Begin, StringComparison.Ordinal) != true)
+        if (state is not ("error" or "shutdown") || message?.StartsWith(Begin, StringComparison.Ordinal) != true)
             return null;
         var (host, outdated, isList, last) = ("", new Dictionary<string, string>(StringComparer.Ordinal), false, "");
         foreach (var line in message.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
