@@ -142,7 +142,7 @@ internal static class CommandLine
 
     private static readonly Argument<string[]> Boards = new("BOARD")
     {
-        Description = "Names of this printer's boards, as `ratos-flash boards` lists them",
+        Description = "Names of this printer's boards, as `ratos-flash boards` lists them; `all` for every one",
         Arity = ArgumentArity.OneOrMore,
         Validators =
         {

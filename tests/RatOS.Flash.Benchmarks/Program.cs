@@ -9,6 +9,8 @@ if (args is ["rig", var program, .. var times])
     return RigBenchmark.Measure(program, times is [var rounds] ? int.Parse(rounds, CultureInfo.InvariantCulture) : 5) ? 0 : 1;
 if (args is ["pty", var native, .. var rest])
     return PtyBenchmark.Measure(native, rest is ["--flashtool", var script] ? script : null) ? 0 : 1;
+if (args is ["agent", var published])
+    return await AgentBenchmark.MeasureAsync(published) ? 0 : 1;
 if (args is ["build", "--klipper", var klipper])
     return await BuildBenchmark.MeasureAsync(klipper) ? 0 : 1;
 
