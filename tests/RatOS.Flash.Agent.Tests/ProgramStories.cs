@@ -112,6 +112,42 @@ public sealed class ProgramStories : IDisposable
     }
 
     [Fact]
+    public async Task An_agent_that_is_killed_leaves_a_stopped_Klipper_and_the_next_one_starts_it()
+    {
+        var moonraker = await StartPrinterAsync("--no-agent");
+        string[] agent = ["agent", "--virtual", "--folder", Path.Combine(_home.FullName, "w"), "--pace", "5", "--data", Data];
+        using var http = new HttpClient();
+        using (var first = Start(agent))
+        {
+            Assert.Contains("works for", await first.StandardOutput.ReadLineAsync() ?? "", StringComparison.Ordinal);
+            using var flash = Start("flash", "octopus", "--data", Data);
+            while (await flash.StandardOutput.ReadLineAsync() is { } line && !line.Contains("Writing 44468 bytes", StringComparison.Ordinal))
+            {
+                // On to the write.
+            }
+            first.Kill();
+            await first.WaitForExitAsync();
+            await flash.WaitForExitAsync();
+        }
+        Assert.Equal("disconnected", await StateAsync());
+
+        using var second = Start(agent);
+        Assert.Contains("works for", await second.StandardOutput.ReadLineAsync() ?? "", StringComparison.Ordinal);
+        var begin = Stopwatch.GetTimestamp();
+        while (await StateAsync() != "ready" && Stopwatch.GetElapsedTime(begin) < TimeSpan.FromSeconds(30))
+            await Task.Delay(100);
+        Assert.Equal("ready", await StateAsync());
+        Assert.Equal((0, true), await Contains(["history", "--data", Data], "[interrupted]"));
+        second.Kill();
+
+        async Task<string?> StateAsync()
+        {
+            using var info = JsonDocument.Parse(await http.GetStringAsync(new Uri(moonraker, "server/info")));
+            return info.RootElement.Word("result", "klippy_state");
+        }
+    }
+
+    [Fact]
     public async Task Without_an_agent_the_command_line_stops_and_starts_Klipper_itself()
     {
         await StartPrinterAsync("--no-agent");
