@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import html
 import logging
+import textwrap
 import zlib
-from typing import TYPE_CHECKING, Any, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 from ..common import RequestType
 
@@ -30,9 +31,14 @@ CONSOLE_EVENT = "server:gcode_response"
 CONSOLE_PREFIXES = ("// ", "!! ", "echo: ")
 # An agent that lost its connection is back within seconds; a dialog without a Close button must not stay longer than it has to.
 GRACE = 10.
+# Mainsail builds its page anew when Klipper becomes ready, and shows the dialog from its top then, where the outcome of a flash is not. It scrolls to
+# a line that comes later: so the last one does.
+SETTLE = 3.
 MAX_LINES = 100
 MAX_LINE = 1000
 MAX_NAME = 100
+# KlipperScreen cuts a longer line off, and what is to be done stands at the end of one. For browsers a line break is a space.
+WRAP = 64
 
 
 class RatosFlash:
@@ -46,10 +52,13 @@ class RatosFlash:
         self.open_job: Optional[str] = None
         self.shown_by: Optional[BaseRemoteConnection] = None
         self.giving_up: Optional[asyncio.TimerHandle] = None
+        self.settling: Optional[asyncio.TimerHandle] = None
+        self.kept: Optional[Tuple[str, str]] = None
         self.server.register_endpoint("/server/ratos_flash/info", RequestType.GET, self._info)
         self.server.register_endpoint("/server/ratos_flash/show", RequestType.POST, self._show)
         self.server.register_endpoint("/server/ratos_flash/announce", RequestType.POST, self._announce)
         self.server.register_event_handler("websockets:client_removed", self._client_removed)
+        self.server.register_event_handler("server:klippy_ready", self._klippy_ready)
 
     def component_init(self) -> None:
         self.announcements = self.server.lookup_component("announcements", None)
@@ -82,8 +91,14 @@ class RatosFlash:
             self.shown_by = web_request.get_client_connection()
         if complete and not dialog and self.open_job == job:
             dialog = [""]
+        if dialog:
+            self._show_kept()
         for index, line in enumerate(dialog):
-            self._show_dialog(job, line, complete and index == len(dialog) - 1)
+            last = complete and index == len(dialog) - 1
+            if last and self.settling is not None:
+                self.kept = (job, line)
+            else:
+                self._show_dialog(job, line, last)
         for line in console:
             self.server.send_event(CONSOLE_EVENT, line)
         return {"shown": True}
@@ -113,11 +128,25 @@ class RatosFlash:
     def _show_dialog(self, job: str, line: str, complete: bool) -> None:
         self.open_job = None if complete else job
         self.server.send_event(DIALOG_EVENT, {
-            "message": _escape(line),
+            "message": _escape(textwrap.fill(line, WRAP)),
             "application": APPLICATION,
             "proc_id": zlib.crc32(job.encode()),
             "complete": complete,
         })
+
+    def _klippy_ready(self) -> None:
+        if self.settling is not None:
+            self.settling.cancel()
+        self.settling = self.event_loop.delay_callback(SETTLE, self._settled)
+
+    def _settled(self) -> None:
+        self.settling = None
+        self._show_kept()
+
+    def _show_kept(self) -> None:
+        if self.kept is not None:
+            (job, line), self.kept = self.kept, None
+            self._show_dialog(job, line, True)
 
     def _client_removed(self, client: BaseRemoteConnection) -> None:
         if self.open_job is None:
@@ -139,6 +168,7 @@ class RatosFlash:
 
     def _close_dialog(self, line: str) -> None:
         self._stop_giving_up()
+        self._show_kept()
         if self.open_job is not None:
             self._show_dialog(self.open_job, line, True)
 

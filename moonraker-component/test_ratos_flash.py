@@ -20,6 +20,7 @@ import unittest
 HERE = pathlib.Path(__file__).resolve().parent
 MOONRAKER_PATH = os.environ.get("MOONRAKER_PATH")
 GRACE = 1.0  # seconds; shorter than the component's own, since the real Moonraker has no other clock than ours
+SETTLE = 3.0  # as the component's
 DIALOG, CONSOLE, NEWS = "notify_update_response", "notify_gcode_response", "notify_announcement_update"
 
 
@@ -85,6 +86,13 @@ class Stories:
         self.show(world, dialog=["<img src=x onerror=alert(1)> & 'quoted' \"twice\""], complete=True)
         self.assertEqual([("&lt;img src=x onerror=alert(1)&gt; &amp; 'quoted' \"twice\"", True)], self.dialog(world))
 
+    def test_a_line_is_as_long_as_the_smallest_screen_shows(self):
+        world = self.world()
+        self.show(world, dialog=["What to do: " + "switch it off & on, " * 6])
+        (text, _), = self.dialog(world)
+        self.assertEqual("What to do: " + "switch it off &amp; on, " * 6, text.replace("\n", " ") + " ")
+        self.assertLessEqual(max(len(line.replace("&amp;", "&")) for line in text.split("\n")), 64)
+
     def test_console_lines_arrive_as_they_are_and_in_order(self):
         world = self.world()
         lines = ["// action:prompt_begin Flash?", "// action:prompt_button Yes|FLASH_MCU BOARD=all|primary", "!! ebb42: failed", "echo: <hello> & goodbye"]
@@ -107,7 +115,8 @@ class Stories:
     def test_long_lines_are_cut_before_they_are_escaped(self):
         world = self.world()
         self.show(world, dialog=["<" * 5000], complete=True)
-        self.assertEqual([("&lt;" * 999 + "…", True)], self.dialog(world))
+        (text, complete), = self.dialog(world)
+        self.assertEqual(("&lt;" * 999 + "…", True), (text.replace("\n", ""), complete))
 
     def test_too_many_lines_are_refused(self):
         world = self.world()
@@ -246,6 +255,40 @@ class OnAStandIn(Stories, unittest.TestCase):
         world = self.world(announcements=False)
         self.assertEqual({"shown": False}, world.call("server.ratos_flash.announce", {"title": "1 board", "description": "octopus"}))
         self.assertFalse(world.call("server.ratos_flash.info", {})["announcements"])
+
+    def test_the_last_line_comes_when_the_page_is_built_that_klipper_being_ready_builds_anew(self):
+        world = self.world()
+        self.show(world, dialog=["octopus: write"])
+        world.send_event("server:klippy_ready")
+        self.show(world, dialog=["octopus OK", "proven"], console=["// octopus OK"], complete=True)
+        self.assertEqual([("octopus: write", False), ("octopus OK", False)], self.dialog(world))
+        self.assertEqual(["// octopus OK"], world.seen(CONSOLE))
+        world.wait(SETTLE)
+        self.assertEqual([("proven", True)], self.dialog(world))
+        world.wait(2 * SETTLE)
+        self.show(world, dialog=["octopus: write", "done"], complete=True)
+        self.assertEqual([("octopus: write", False), ("done", True)], self.dialog(world))
+
+    def test_a_last_line_that_waits_is_lost_to_nothing_that_comes_before(self):
+        for what in ("another job", "the agent leaves", "moonraker stops"):
+            with self.subTest(what):
+                world = self.world()
+                agent = world.connect("ratos_flash")
+                agent.call("server.ratos_flash.show", {"job": "7f3a", "dialog": ["octopus: write"]})
+                world.send_event("server:klippy_ready")
+                agent.call("server.ratos_flash.show", {"job": "7f3a", "dialog": ["done"], "complete": True})
+                if what == "another job":
+                    agent.call("server.ratos_flash.show", {"job": "8b11", "dialog": ["ebb42: erase"]})
+                    world.wait(SETTLE)
+                    self.assertEqual([("octopus: write", False), ("done", True), ("ebb42: erase", False)], self.dialog(world))
+                    continue
+                if what == "the agent leaves":
+                    agent.close()
+                    world.wait(SETTLE)
+                    world.wait(2 * GRACE)
+                else:
+                    world.stop()
+                self.assertEqual([("octopus: write", False), ("done", True)], self.dialog(world))
 
     def test_announcements_of_others_stay(self):
         world = self.world()
