@@ -11,7 +11,8 @@ internal sealed partial record FlashNeed(string Host, IReadOnlyDictionary<string
     /// <summary>Null when every board runs Klipper's version, as far as they could be asked.</summary>
     public static FlashNeed? Of(KlippyVersions versions)
     {
-        var isRequired = versions.State == "error" && versions.Message.StartsWith("MCU Protocol error", StringComparison.Ordinal);
+        // An error becomes a shutdown, with the error's words, when the board that is not outdated shuts down over it.
+        var isRequired = versions.State is "error" or "shutdown" && versions.Message.StartsWith("MCU Protocol error", StringComparison.Ordinal);
         var boards = new Dictionary<string, string>(StringComparer.Ordinal);
         if (isRequired && versions.Message.Split("MCU(s) which should be updated:") is [_, var list])
         {
@@ -62,6 +63,9 @@ internal sealed class AfterUpdate(MoonrakerKlippy klippy, Settings settings, New
 
     private string? _told = Read(told);
 
+    /// <summary>Somebody was told of boards that are behind, and may see the question still.</summary>
+    public bool IsTold => _told is not null;
+
     /// <returns>False while an update is at work: look again when it is over.</returns>
     /// <exception cref="FlashException">Moonraker is gone.</exception>
     /// <exception cref="MoonrakerException">Klipper cannot be asked.</exception>
@@ -94,9 +98,9 @@ internal sealed class AfterUpdate(MoonrakerKlippy klippy, Settings settings, New
             return true;
         news.Announce(need.Words);
         news.Console((need.IsRequired ? "!! " : "// ") + "RatOS.Flash: " + need.Words);
-        // Macros are dead while Klipper is in error; this command is not.
+        // Macros are dead while Klipper is in error; this command is not. (A button that is secondary looks as if it could not be pressed, in Mainsail.)
         if (settings.Policy is FlashPolicy.Ask or FlashPolicy.Required)
-            news.Prompt("New firmware", need.Words, [("Flash now", Press("flash"), "primary"), ("When idle", Press("flash when_idle=1"), "secondary"), ("Not now", Press("later"), "secondary")]);
+            news.Prompt("New firmware", need.Words, [("Flash now", Press("flash"), "primary"), ("When idle", Press("flash when_idle=1"), "info"), ("Not now", Press("later"), "info")]);
         return true;
     }
 

@@ -9,7 +9,14 @@ namespace RatOS.Flash.Agent;
 /// </summary>
 internal sealed class FlashAgent : IDoors
 {
-    private static readonly TimeSpan ErrorPoll = TimeSpan.FromMinutes(1);   // nobody announces an error
+    // Nobody announces that Klipper ended in an error (facts: life cycle). It does so within seconds of a start, for which somebody waits; later only a person mends it.
+    private static readonly TimeSpan SoonPoll = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan ErrorPoll = TimeSpan.FromMinutes(1);
+    private const int SoonPolls = 30;
+
+    // KlipperScreen looks for an error every five seconds and from then on hears no console: a question that it hears before could not be closed there by anything.
+    private static readonly TimeSpan KnownToScreens = TimeSpan.FromSeconds(10);
+
     private static readonly TimeSpan IdlePoll = TimeSpan.FromMinutes(1);
     private const int HistoryShown = 20;
 
@@ -37,7 +44,13 @@ internal sealed class FlashAgent : IDoors
         _boards = new LocalBoards(printer, hot => Klippy(hot)) { FirmwareFolder = data.Firmware };
         _news = new News(_moonraker, printer.Time, log);
         _queue = new FlashQueue(_boards, data.Jobs, KlippyFor, cancel => _moonraker.NextChange.WaitUpToAsync(IdlePoll, printer.Time, cancel), log);
-        _queue.Added += _news.Follow;
+        _queue.Added += job =>
+        {
+            // Whoever flashes has answered the question, by whichever door; it would lie above the dialog.
+            if (_after!.IsTold && job.By != "prompt")
+                _news.PromptEnd();
+            _news.Follow(job);
+        };
         _queue.Ended += OnEnded;
         _after = new AfterUpdate(Klippy(), settings, _news, FlashAfterUpdate, data.Told, log);
     }
@@ -240,7 +253,8 @@ internal sealed class FlashAgent : IDoors
     /// <summary>Each time the line comes up or Klipper becomes ready: macros are told that we live, a Klipper that we owe is started, versions are compared.</summary>
     private async Task WatchAsync(CancellationToken over)
     {
-        var seen = -1;
+        var (seen, soon) = (-1, SoonPolls);
+        long? inError = null;
         while (!over.IsCancellationRequested)
         {
             var change = _moonraker.NextChange;
@@ -253,7 +267,8 @@ internal sealed class FlashAgent : IDoors
                         await StartOwedAsync();
                     var state = (await _moonraker.CallAsync("server.info", cancel: over)).Word("klippy_state");
                     isTroubled = state is not "ready";
-                    if (state is "ready" or "error" && (isTroubled || seen != _moonraker.Epoch))
+                    inError = state is "error" or "shutdown" ? inError ?? _printer.Time.GetTimestamp() : null;
+                    if (state == "ready" ? seen != _moonraker.Epoch : inError is { } since && _printer.Time.GetElapsedTime(since) >= KnownToScreens)
                     {
                         if (!isTroubled)
                             await GreetAsync();
@@ -275,7 +290,7 @@ internal sealed class FlashAgent : IDoors
             }
             try
             {
-                await change.WaitUpToAsync(isTroubled ? ErrorPoll : Timeout.InfiniteTimeSpan, _printer.Time, over);
+                soon = await change.WaitUpToAsync(!isTroubled ? Timeout.InfiniteTimeSpan : soon > 0 ? SoonPoll : ErrorPoll, _printer.Time, over) ? SoonPolls : soon - 1;
             }
             catch (OperationCanceledException)
             {

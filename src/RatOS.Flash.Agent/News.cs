@@ -140,6 +140,8 @@ internal sealed class News(MoonrakerConnection moonraker, TimeProvider time, Log
 
     private void Show(Job? job, string[] dialog, string[] console, bool isOver) => Send(async () =>
     {
+        // Klipper's own words have many lines, and ours are put in columns for a terminal: here a line is one, without gaps.
+        (dialog, console) = ([.. dialog.Select(OneLine)], [.. console.Select(OneLine)]);
         if (_hasComponent)
         {
             await moonraker.TryCallAsync("server.ratos_flash.show", new()
@@ -155,6 +157,8 @@ internal sealed class News(MoonrakerConnection moonraker, TimeProvider time, Log
         foreach (var line in console)
             await moonraker.TryCallAsync("printer.gcode.script", new() { ["script"] = Respond(line) });
     });
+
+    private static string OneLine(string text) => string.Join(' ', text.Split((char[])['\n', ' '], StringSplitOptions.RemoveEmptyEntries));
 
     /// <summary>A console line as Klipper's own command; what G-code would take for something else is replaced.</summary>
     internal static string Respond(string line)

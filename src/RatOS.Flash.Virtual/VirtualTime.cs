@@ -20,6 +20,7 @@ public sealed class VirtualTime : TimeProvider
     private readonly Queue<(SendOrPostCallback Callback, object? State)> _ready = new();
     private readonly PriorityQueue<Entry, (long At, long Order)> _timers = new();
     private readonly long _realBeginning = System.GetTimestamp();
+    private readonly DateTimeOffset _realDate = System.GetUtcNow();
     private readonly object _gate = new();
     private readonly Queue<Action> _posted = new();   // by other threads
     private volatile bool _hasPosted;
@@ -54,7 +55,8 @@ public sealed class VirtualTime : TimeProvider
 
     public override long GetTimestamp() => _now;
 
-    public override DateTimeOffset GetUtcNow() => Beginning + Now;
+    /// <summary>The same for each story; live the real date, for what is kept is put in order by it.</summary>
+    public override DateTimeOffset GetUtcNow() => (IsLive ? _realDate : Beginning) + Now;
 
     public override TimeZoneInfo LocalTimeZone => TimeZoneInfo.Utc;
 

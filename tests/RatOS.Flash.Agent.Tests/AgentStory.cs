@@ -76,11 +76,12 @@ internal sealed class AgentStory : IAsyncDisposable
     public async Task StartAgentAsync(bool waits = true)
     {
         var over = new CancellationTokenSource();
+        var before = Moonraker.Calls.Count;
         var agent = new FlashAgent(RatOS.Flash.Agent.Printer.Of(Printer, new VirtualPlace("test", Path.Combine(_folder.FullName, "v"), 0, null)), Data, Settings, _log);
         var work = agent.RunAsync(static () => { }, over.Token);
         _agents.Add((agent, over, work));
         if (waits)
-            await UntilAsync(() => Moonraker.Calls.Count(call => call == "connection.register_remote_method") % 3 == 0 && Moonraker.Calls.Contains("printer.objects.subscribe"), "the agent is registered");
+            await UntilRegisteredAsync(before);
     }
 
     /// <summary>What a button of the last prompt sends when it is pressed.</summary>
@@ -160,9 +161,10 @@ internal sealed class AgentStory : IAsyncDisposable
         }
     }
 
-    /// <summary>Waits until the agent has registered its methods anew, since there were so many calls.</summary>
-    public Task UntilRegisteredAsync(int callsBefore) =>
-        UntilAsync(() => Moonraker.Calls.Skip(callsBefore).Count(call => call == "connection.register_remote_method") >= 3 && Moonraker.Calls.Skip(callsBefore).Contains("printer.objects.subscribe"), "the methods are registered again");
+    /// <summary>Waits until the agent has registered its methods and told the macros that it lives, since there were so many calls.</summary>
+    public Task UntilRegisteredAsync(int callsBefore) => UntilAsync(
+        () => Moonraker.Calls.Skip(callsBefore).Count(call => call == "connection.register_remote_method") >= 3
+            && Moonraker.Calls.Skip(callsBefore).SkipWhile(call => call != "printer.objects.list").Contains("printer.gcode.script"), "the agent is registered");
 
     /// <summary>Waits until a console line has this text.</summary>
     public Task UntilSaidAsync(string text) => UntilAsync(() => Moonraker.Console.Any(line => line.Contains(text, StringComparison.Ordinal)), $"the console says '{text}'");

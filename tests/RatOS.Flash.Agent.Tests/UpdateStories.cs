@@ -43,6 +43,50 @@ public sealed class UpdateStories
         Assert.Equal(Klipper.KlippyActivity.Ready, story.Printer.Klippy.State.Activity);
     }, settings: By(FlashPolicy.Ask), isAlone: true);
 
+    [Fact]
+    public void An_error_that_nobody_announces_is_told_within_seconds_but_not_before_every_screen_knows_of_it() => AgentStory.Of(async story =>
+    {
+        await story.UntilSaidAsync("could have new firmware");
+        var begin = story.Time.Now;
+        await story.BreakProtocolAsync();
+        await story.UntilSaidAsync("!! RatOS.Flash: 1 board needs new firmware before Klipper can work");
+        Assert.InRange((story.Time.Now - begin).TotalSeconds, 10, 30);
+    }, settings: By(FlashPolicy.Ask));
+
+    [Fact]
+    public void Who_flashes_by_another_door_is_no_longer_asked() => AgentStory.Of(async story =>
+    {
+        await story.UntilSaidAsync("action:prompt_show");
+        await story.TypeAsync("FLASH_MCU BOARD=octopus");
+        await story.UntilPhaseAsync("stop");
+        await story.UntilAsync(() => story.Moonraker.Console.Last(line => line is "// action:prompt_end" or "// action:prompt_show") == "// action:prompt_end", "the question is taken back");
+        Assert.Null(story.Jobs[0].Result);
+        Assert.True((await story.UntilOverAsync()).Ok);
+    }, settings: By(FlashPolicy.Ask));
+
+    [Fact]
+    public void What_Klipper_says_in_many_lines_is_one_in_the_dialog() => AgentStory.Of(async story =>
+    {
+        await story.BreakProtocolAsync();
+        // Flashed, but not with what Klipper wants.
+        using var agent = AgentBoards.TryOpen(story.Data)!;
+        var image = VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, "v0.12.9");
+        Assert.True((await agent.FlashAsync(new Asked(["octopus"]) { Firmware = new("klipper.bin", image) }, static _ => { }, CancellationToken.None)).Ok);
+        await story.UntilAsync(() => story.Moonraker.Dialog.Any(line => line.Contains("is not ready: MCU Protocol error This is", StringComparison.Ordinal)), "the dialog says why Klipper is not ready");
+        Assert.DoesNotContain(story.Moonraker.Dialog, line => line.Contains('\n', StringComparison.Ordinal));
+    });
+
+    [Theory]
+    [InlineData("error", true)]
+    [InlineData("shutdown", true)]
+    [InlineData("ready", false)]
+    public void An_outdated_protocol_is_known_by_Klippers_own_words(string state, bool isRequired)
+    {
+        const string words = "MCU Protocol error\n\nYour Klipper version is: v0.13.0\nMCU(s) which should be updated:\ntoolhead: Current version v0.12.0-316-g96cceed2\nUp-to-date MCU(s):\nmcu: Current version v0.13.0\n";
+        var need = FlashNeed.Of(new("v0.13.0", state, words, new Dictionary<string, string?> { ["mcu"] = "v0.13.0", ["mcu toolhead"] = "v0.12.0-316-g96cceed2" }))!;
+        Assert.Equal((isRequired, "mcu toolhead"), (need.IsRequired, Assert.Single(need.Boards).Key));
+    }
+
     [Theory]
     [InlineData("flash board=; rm")]
     [InlineData("flash board=../../x")]
@@ -81,7 +125,8 @@ public sealed class UpdateStories
             await Task.Delay(TimeSpan.FromSeconds(30), story.Time);
         Assert.Equal(isFlashed, story.Runs(VirtualPrinter.HostVersion));
         Assert.Equal(isFlashed ? 1 : 0, story.Jobs.Count);
-        Assert.DoesNotContain(story.Moonraker.Console, line => line.Contains("prompt_show", StringComparison.Ordinal));
+        // What is not required is asked about by that policy (ratos-flash.conf).
+        Assert.Equal(policy == "required", story.Moonraker.Console.Any(line => line.Contains("prompt_show", StringComparison.Ordinal)));
     }, settings: By(Enum.Parse<FlashPolicy>(policy, ignoreCase: true)));
 
     [Fact]
