@@ -20,8 +20,8 @@ public static partial class Faults
     public static FlashException KlipperTreeChanged(string board) => new(
         "klipper-tree-changed", $"Klipper's sources changed while the firmware of {board} was being built.", "Wait until the update is complete, then build again.");
 
-    public static FlashException BuildPath(string path, char what) => new(
-        "build-path", $"Klipper cannot be built with the path {path}: make and its shell would misread the {(char.IsWhiteSpace(what) ? "blank" : what)} in it.",
+    public static FlashException BuildPath(string path, string what) => new(
+        "build-path", $"Klipper cannot be built with the path {path}: make and its shell would misread the {what} in it.",
         "Use a folder whose path has letters, digits, '/', '.', '-' and '_' alone.");
 
     public static FlashException BuildFolder(string path, string why) => new(

@@ -31,11 +31,11 @@ internal sealed class BuildCache(string folder, int mostEntries, TimeProvider ti
         var entry = Path.Combine(Entries, key);
         try
         {
-            if (IndexOf(entry) is not { } found || Path.GetFileName(found.File) != found.File)
+            if (IndexOf(entry) is not { } found || Path.GetFileName(found.Image) != found.Image || Path.GetFileName(found.File) != found.File)
                 return null;
             // Its last use, which decides who has to go.
             File.SetLastWriteTimeUtc(Path.Combine(entry, Index), time.GetUtcNow().UtcDateTime);
-            return new CachedBuild(found, File.ReadAllText(Path.Combine(entry, Config)), Path.Combine(entry, found.File));
+            return new CachedBuild(found, File.ReadAllText(Path.Combine(entry, Config)), Path.Combine(entry, found.Image), Path.Combine(entry, found.File));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -60,12 +60,13 @@ internal sealed class BuildCache(string folder, int mostEntries, TimeProvider ti
     }
 
     /// <summary>Makes an entry of a finished build. When somebody else was faster with the same one, theirs stays.</summary>
-    public void Keep(string key, CacheIndex index, string config, string image, Workshop shop)
+    public void Keep(string key, CacheIndex index, string config, Workshop shop)
     {
         var made = Path.Combine(shop.Folder, "entry");
         Directory.CreateDirectory(made);
         File.WriteAllText(Path.Combine(made, Config), config);
-        File.Move(image, Path.Combine(made, index.File));
+        foreach (var file in (string[])[index.Image, index.File])
+            File.Copy(Path.Combine(shop.Out, file), Path.Combine(made, file), overwrite: true);
         File.WriteAllBytes(Path.Combine(made, Index), JsonSerializer.SerializeToUtf8Bytes(index, CacheJson.Default.CacheIndex));
         File.SetLastWriteTimeUtc(Path.Combine(made, Index), time.GetUtcNow().UtcDateTime);
         var entry = Path.Combine(Entries, key);
@@ -176,12 +177,13 @@ internal sealed class Workshop : IDisposable
     private static string LockOf(string folder) => Path.Combine(folder, "lock");
 }
 
-/// <param name="File">Name of the image in the entry.</param>
-/// <param name="Sha256">Of that file, lower-case hex.</param>
+/// <param name="Image">Name of the file in the entry that is read.</param>
+/// <param name="File">Name of the file that a board takes; the same, but for an AVR.</param>
+/// <param name="Sha256">Of the image, lower-case hex.</param>
 /// <param name="Objects">How many were compiled.</param>
-internal sealed record CacheIndex(string Mcu, string Version, string SourceId, string ConfigHash, string File, string Sha256, int Objects);
+internal sealed record CacheIndex(string Mcu, string Version, string SourceId, string ConfigHash, string Image, string File, string Sha256, int Objects);
 
-internal sealed record CachedBuild(CacheIndex Index, string ConfigText, string File);
+internal sealed record CachedBuild(CacheIndex Index, string ConfigText, string Image, string File);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
 [JsonSerializable(typeof(CacheIndex))]

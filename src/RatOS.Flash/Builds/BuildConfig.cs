@@ -130,7 +130,7 @@ public sealed class BuildConfig
     }
 
     /// <summary>Of a completed configuration: equal for two that build the same firmware from the same sources. 24 hex digits.</summary>
-    internal static string Hash(string completed) =>
+    public static string Hash(string completed) =>
         Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Kconfig.Write(Kconfig.Parse(completed).Where(symbol => symbol.Value != "n")))))[..24];
 
     private static void Declare(Dictionary<string, string> declared, string name, uint? start)

@@ -30,7 +30,7 @@ public sealed record BuildProgress(string Board, BuildStep Step, int Done, int T
 
 /// <summary>A firmware that Klipper's own build made, checked.</summary>
 /// <param name="Image">Its bytes and dictionary.</param>
-/// <param name="File">The file itself, in the cache: for boards that take it from an SD card or a mass storage. It may go with later builds.</param>
+/// <param name="File">The file that the board takes, in the cache: a .bin, .uf2, .elf or (AVR) .elf.hex. It may go with later builds.</param>
 /// <param name="ConfigText">The .config as Klipper completed it.</param>
 /// <param name="ConfigHash">Equal for equal configurations, comments and order aside; 24 hex digits. Two configurations can give one version.</param>
 /// <param name="SourceId">The sources, as <see cref="KlipperSource.SourceId"/>.</param>

@@ -14,44 +14,40 @@ public sealed partial class FirmwareBuilder
 
     private static readonly TimeSpan BetweenNews = TimeSpan.FromMilliseconds(150);
 
+    /// <summary>Lets Klipper complete a configuration and judges the result; nothing is built. Takes a tenth of a second or two.</summary>
+    /// <returns>The completed text, for <see cref="BuildConfig.Hash"/>.</returns>
+    /// <exception cref="FlashException">It became something else, or cannot be completed here.</exception>
+    public Task<string> CompleteAsync(BuildRequest request, CancellationToken cancel) => GuardAsync(async () =>
+    {
+        using var run = new Run(this, request, await tree.LookAsync(cancel));
+        return await run.ConfigureAsync(cancel);
+    });
+
     private async Task<BuiltFirmware> MakeAsync(
         BuildRequest request, KlipperSource source, int jobs, long begin, Func<BuildProgress, ValueTask> tell, CancellationToken cancel)
     {
-        RefuseUnquotable(tree.Path);
-        RefuseUnquotable(_folder);
-        var toolchain = Toolchain.For(request.Config.Mcu);
-        toolchain.Require(Programs, request.Board);
-        Directory.CreateDirectory(_folder);
-        if (new DriveInfo(_folder).AvailableFreeSpace < LeastFree)
-            throw Faults.BuildDiskFull(_folder, LeastFree / 1048576.0);
-
-        using var shop = Cache.OpenWorkshop();
-        var environment = tree.GitEnvironment(shop.GitIndex);
-        environment["TMPDIR"] = shop.Temporary;
-        environment["PYTHONPYCACHEPREFIX"] = Cache.Bytecode;
-        environment["PYTHONNOUSERSITE"] = "1";
-        var output = new List<string>();
-
+        using var run = new Run(this, request, source);
+        var shop = run.Shop;
         await tell(new BuildProgress(request.Board, BuildStep.Configure, 0, 0));
-        await File.WriteAllTextAsync(shop.Config, request.Config.Text, cancel);
-        await MakeTarget(["olddefconfig"], static _ => ValueTask.CompletedTask);
-        var config = await File.ReadAllTextAsync(shop.Config, cancel);
-        request.Config.Check(config, request.Board);
+        var config = await run.ConfigureAsync(cancel);
 
         var (objects, total, told) = (0, Cache.Objects(request.Config.Mcu) ?? GuessedObjects, time.GetTimestamp());
         await tell(new BuildProgress(request.Board, BuildStep.Compile, 0, total));
-        await MakeTarget([$"-j{jobs}"], async line =>
-        {
-            var isLink = line.StartsWith("  Linking", StringComparison.Ordinal);
-            if (!isLink && !line.StartsWith("  Compiling", StringComparison.Ordinal))
-                return;
-            if (!isLink)
-                total = Math.Max(total, ++objects);
-            if (!isLink && time.GetElapsedTime(told) < BetweenNews)
-                return;
-            told = time.GetTimestamp();
-            await tell(new BuildProgress(request.Board, isLink ? BuildStep.Link : BuildStep.Compile, objects, isLink ? objects : total));
-        });
+        await run.MakeAsync(
+            [$"-j{jobs}"],
+            async line =>
+            {
+                var isLink = line.StartsWith("  Linking", StringComparison.Ordinal);
+                if (!isLink && !line.StartsWith("  Compiling", StringComparison.Ordinal))
+                    return;
+                if (!isLink)
+                    total = Math.Max(total, ++objects);
+                if (!isLink && time.GetElapsedTime(told) < BetweenNews)
+                    return;
+                told = time.GetTimestamp();
+                await tell(new BuildProgress(request.Board, isLink ? BuildStep.Link : BuildStep.Compile, objects, isLink ? objects : total));
+            },
+            cancel);
 
         var (image, file) = Take(shop, request, source);
         // An update of Klipper in the middle gives a firmware of neither version.
@@ -59,29 +55,75 @@ public sealed partial class FirmwareBuilder
             throw Faults.KlipperTreeChanged(request.Board);
         var key = Key(request, source);
         var name = Path.GetFileName(file);
+        // avrdude takes the hex file alone, which says nothing about itself.
+        var forBoard = File.Exists(file + ".hex") ? name + ".hex" : name;
         var index = new CacheIndex(
-            request.Config.Mcu, image.Version, source.SourceId, BuildConfig.Hash(config), name, Convert.ToHexStringLower(SHA256.HashData(await File.ReadAllBytesAsync(file, cancel))), objects);
-        Cache.Keep(key, index, config, file, shop);
+            request.Config.Mcu, image.Version, source.SourceId, BuildConfig.Hash(config), name, forBoard,
+            Convert.ToHexStringLower(SHA256.HashData(await File.ReadAllBytesAsync(file, cancel))), objects);
+        Cache.Keep(key, index, config, shop);
         await tell(new BuildProgress(request.Board, BuildStep.Done, objects, objects));
         return new BuiltFirmware(image, Cache.Find(key)?.File ?? file, config, index.ConfigHash, source.SourceId, false, time.GetElapsedTime(begin));
+    }
 
-        async Task MakeTarget(string[] target, Func<string, ValueTask> onLine)
+    /// <summary>Klipper's make in a workshop of its own, with all it says.</summary>
+    private sealed class Run : IDisposable
+    {
+        private readonly FirmwareBuilder _builder;
+        private readonly BuildRequest _request;
+        private readonly KlipperSource _source;
+        private readonly Toolchain _toolchain;
+        private readonly Dictionary<string, string> _environment;
+        private readonly List<string> _output = [];
+
+        /// <exception cref="FlashException">A path, a program or room is missing.</exception>
+        public Run(FirmwareBuilder builder, BuildRequest request, KlipperSource source)
         {
-            var exit = await Programs.RunAsync(
-                "make", [$"KCONFIG_CONFIG={shop.Config}", $"OUT={shop.Out}", .. target], tree.Path, environment,
+            (_builder, _request, _source, _toolchain) = (builder, request, source, Toolchain.For(request.Config.Mcu));
+            RefuseUnquotable(Tree.Path);
+            RefuseUnquotable(builder._folder);
+            _toolchain.Require(builder.Programs, request.Board);
+            Directory.CreateDirectory(builder._folder);
+            if (new DriveInfo(builder._folder).AvailableFreeSpace < builder.LeastFree)
+                throw Faults.BuildDiskFull(builder._folder, builder.LeastFree / 1048576.0);
+            Shop = builder.Cache.OpenWorkshop();
+            _environment = Tree.GitEnvironment(Shop.GitIndex);
+            _environment["TMPDIR"] = Shop.Temporary;
+            _environment["PYTHONPYCACHEPREFIX"] = builder.Cache.Bytecode;
+            _environment["PYTHONNOUSERSITE"] = "1";
+        }
+
+        public Workshop Shop { get; }
+
+        private KlipperTree Tree => _builder.Tree;
+
+        public void Dispose() => Shop.Dispose();
+
+        public async Task<string> ConfigureAsync(CancellationToken cancel)
+        {
+            await File.WriteAllTextAsync(Shop.Config, _request.Config.Text, cancel);
+            await MakeAsync(["olddefconfig"], static _ => ValueTask.CompletedTask, cancel);
+            var completed = await File.ReadAllTextAsync(Shop.Config, cancel);
+            _request.Config.Check(completed, _request.Board);
+            return completed;
+        }
+
+        public async Task MakeAsync(string[] target, Func<string, ValueTask> onLine, CancellationToken cancel)
+        {
+            var exit = await _builder.Programs.RunAsync(
+                "make", [$"KCONFIG_CONFIG={Shop.Config}", $"OUT={Shop.Out}", .. target], Tree.Path, _environment,
                 line =>
                 {
-                    if (output.Count < MostLines)
-                        output.Add(line);
+                    if (_output.Count < MostLines)
+                        _output.Add(line);
                     return onLine(line);
                 },
                 cancel);
             if (exit == 0)
                 return;
-            var log = Cache.LogOf(request.Board);
-            var fault = toolchain.Explain(request, source, output, log, _folder);
+            var log = _builder.Cache.LogOf(_request.Board);
+            var fault = _toolchain.Explain(_request, _source, _output, log, _builder._folder);
             Directory.CreateDirectory(Path.GetDirectoryName(log)!);
-            await File.WriteAllLinesAsync(log, output, CancellationToken.None);
+            await File.WriteAllLinesAsync(log, _output, CancellationToken.None);
             throw fault;
         }
     }
@@ -89,7 +131,7 @@ public sealed partial class FirmwareBuilder
     /// <summary>The firmware in the output folder, when it is what was asked for.</summary>
     private static (FirmwareImage Image, string File) Take(Workshop shop, BuildRequest request, KlipperSource source)
     {
-        // A chip's own file first: an ELF is there always, and the only one of the Linux process.
+        // A chip's own file first: an ELF is there always, and the only one of the Linux process. An AVR has it and a hex file.
         var file = ((string[])["klipper.bin", "klipper.uf2", "klipper.elf"]).Select(name => Path.Combine(shop.Out, name)).FirstOrDefault(File.Exists)
             ?? throw Faults.BuiltOtherFirmware(request.Board, "file", "klipper.bin, klipper.uf2 or klipper.elf", "missing");
         var image = FirmwareImage.Open(file);
@@ -113,9 +155,9 @@ public sealed partial class FirmwareBuilder
     {
         try
         {
-            var bytes = File.ReadAllBytes(found.File);
+            var bytes = File.ReadAllBytes(found.Image);
             return Convert.ToHexStringLower(SHA256.HashData(bytes)) == found.Index.Sha256 && BuildConfig.Hash(found.ConfigText) == found.Index.ConfigHash
-                ? FirmwareImage.Parse(bytes, found.Index.File)
+                ? FirmwareImage.Parse(bytes, found.Index.Image)
                 : null;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or FormatException or FlashException)
@@ -133,7 +175,7 @@ public sealed partial class FirmwareBuilder
         foreach (var c in path)
         {
             if (char.IsWhiteSpace(c) || char.IsControl(c) || "$#:;%'\"\\|&<>()*?[]{}!`~=,".Contains(c, StringComparison.Ordinal))
-                throw Faults.BuildPath(path, c);
+                throw Faults.BuildPath(path, char.IsWhiteSpace(c) || char.IsControl(c) ? "blank" : c.ToString());
         }
     }
 }

@@ -1,5 +1,5 @@
 using System.Collections.Immutable;
-using System.ComponentModel;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 
@@ -34,6 +34,8 @@ public sealed partial class FirmwareBuilder(KlipperTree tree, string cacheFolder
 
     /// <summary>Bytes that must be free before a build begins.</summary>
     public long LeastFree { get; init; } = UsualBytes;
+
+    private KlipperTree Tree => tree;
 
     private BuildCache Cache => new(_folder, MostKept, time);
 
@@ -129,7 +131,7 @@ public sealed partial class FirmwareBuilder(KlipperTree tree, string cacheFolder
         {
             throw Faults.BuildDiskFull(_folder, UsualBytes / 1048576.0);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or Win32Exception)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ExternalException)
         {
             throw Faults.BuildFolder(_folder, e.Message.TrimEnd('.'));
         }

@@ -1,5 +1,5 @@
 using System.Buffers;
-using System.ComponentModel;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 
@@ -56,6 +56,8 @@ public sealed class KlipperTree
         {
             if (!Directory.Exists(Git) && !File.Exists(Git))
                 return WithoutGit(null);
+            if (_tools.Find("git") is null)
+                return WithoutGit(Faults.KlipperGitUnusable(Path, "git is not installed"));
             var status = Run(["-c", "core.fsmonitor=false", "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=all", "--no-renames"], cancel);
             var described = await Run(["describe", "--always", "--tags", "--long"], cancel);
             var (exit, changes, errors) = await status;
@@ -63,7 +65,7 @@ public sealed class KlipperTree
                 return WithoutGit(Faults.KlipperGitUnusable(Path, FirstLine(exit != 0 ? errors : described.Errors)));
             return FromGit(described.Output.Trim(), changes);
         }
-        catch (Win32Exception e)
+        catch (ExternalException e)
         {
             return WithoutGit(Faults.KlipperGitUnusable(Path, e.Message));
         }

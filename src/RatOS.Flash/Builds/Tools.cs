@@ -1,5 +1,5 @@
-using System.ComponentModel;
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using RatOS.Flash.Hardware.Linux;
 
 namespace RatOS.Flash.Builds;
@@ -33,11 +33,11 @@ internal sealed class Tools(string searchPath)
     }
 
     /// <summary>Runs a program in a process group of its own, politely (nice), to its end.</summary>
-    /// <param name="program">Its name; null from <see cref="Find"/> ends in <see cref="Win32Exception"/> as for any that is not there.</param>
     /// <param name="line">Called for each line of both outputs, in their order within each, never twice at a time.</param>
     /// <param name="cancel">Kills it with all that it started, and waits until they are gone.</param>
     /// <returns>Its exit code.</returns>
-    /// <exception cref="Win32Exception">It cannot be started.</exception>
+    /// <exception cref="FileNotFoundException">It is not installed.</exception>
+    /// <exception cref="ExternalException">It cannot be started.</exception>
     public async Task<int> RunAsync(
         string program, IEnumerable<string> arguments, string folder, IReadOnlyDictionary<string, string> environment,
         Func<string, ValueTask> line, CancellationToken cancel)
@@ -85,7 +85,8 @@ internal sealed class Tools(string searchPath)
     }
 
     /// <summary>Runs a short program and returns what it printed (all of it, NULs included) and its exit code.</summary>
-    /// <exception cref="Win32Exception">It cannot be started.</exception>
+    /// <exception cref="FileNotFoundException">It is not installed.</exception>
+    /// <exception cref="ExternalException">It cannot be started.</exception>
     public async Task<(int Exit, string Output, string Errors)> AskAsync(
         string program, IEnumerable<string> arguments, string folder, IReadOnlyDictionary<string, string> environment, CancellationToken cancel)
     {
@@ -99,7 +100,7 @@ internal sealed class Tools(string searchPath)
         return (process.ExitCode, output, await errors);
     }
 
-    private string Require(string program) => Find(program) ?? throw new Win32Exception(2, $"{program} is not installed");
+    private string Require(string program) => Find(program) ?? throw new FileNotFoundException($"{program} is not installed");
 
     private Process Start(string program, IEnumerable<string> arguments, string folder, IReadOnlyDictionary<string, string> environment)
     {
@@ -132,7 +133,7 @@ internal sealed class Tools(string searchPath)
             _ = Libc.Kill(-process.Id, KillSignal);
             process.Kill();
         }
-        catch (Exception e) when (e is InvalidOperationException or Win32Exception)
+        catch (Exception e) when (e is InvalidOperationException or ExternalException)
         {
             // It ended meanwhile.
         }

@@ -15,6 +15,7 @@ internal static class Elf
     private const byte Class64 = 2;
     private const byte LittleEndian = 1;
     private const ushort MachineArm = 40;
+    private const ushort MachineAvr = 83;
     private const uint Load = 1;
     private const uint Dynamic = 2;
     private const uint Interpreter = 3;
@@ -30,8 +31,8 @@ internal static class Elf
         if (file[4] == Class64)
             return null;
         var machine = Half(file, 18);
-        if (file[4] != Class32 || file[5] != LittleEndian || machine != MachineArm)
-            throw Faults.FirmwareContainer(name, $"this ELF is for machine type {machine}, neither for an ARM chip nor for this computer");
+        if (file[4] != Class32 || file[5] != LittleEndian || machine is not (MachineArm or MachineAvr))
+            throw Faults.FirmwareContainer(name, $"this ELF is for machine type {machine}, neither for an ARM or AVR chip nor for this computer");
 
         var table = Word(file, 28);
         var entrySize = Half(file, 42);

@@ -157,8 +157,8 @@ public sealed class FirmwareImage
         var image = new FirmwareImage(name, container, bytes, loadAddress, dictionary, at);
         if (image.IsHostProcess)
             return image;
-        // Klipper's linker script aligns the end of the last section to a word; so do UF2's blocks.
-        if (bytes.Length % 4 != 0)
+        // Klipper's linker script for ARM aligns the end of the last section to a word; so do UF2's blocks. An AVR's ELF has its own end.
+        if (bytes.Length % 4 != 0 && container != FirmwareContainer.Elf)
             throw Faults.FirmwareCutShort(name, $"its length of {bytes.Length} bytes is no multiple of 4, as every build's is");
         if (Boards.Mcu.Find(image.Mcu) is { } mcu && image.BuiltFor(mcu) is { } start && image._code.CutShort(start) is { } why)
             throw Faults.FirmwareCutShort(name, why);

@@ -27,7 +27,8 @@ internal sealed class StandInTree : IDisposable
         	@echo "  Linking $@"
         	@if [ -e src/overflow ]; then cat src/overflow >&2; exit 1; fi
         	@if [ -e src/during ]; then sh src/during; fi
-        	@cp prebuilt/$(CONFIG_MCU)-$(CONFIG_FLASH_APPLICATION_ADDRESS).bin $@
+        	@if [ -e prebuilt/$(CONFIG_MCU).elf ]; then cp prebuilt/$(CONFIG_MCU).elf $(OUT)klipper.elf; echo ":00000001FF" >$(OUT)klipper.elf.hex; \
+        	else cp prebuilt/$(CONFIG_MCU)-$(CONFIG_FLASH_APPLICATION_ADDRESS).bin $@; fi
         olddefconfig:
         	@python3 scripts/complete.py
         .PHONY: all olddefconfig
@@ -57,6 +58,7 @@ internal sealed class StandInTree : IDisposable
         out["MCU"] = '"%s"' % names.CHIPS[family][chip]
         if family == "MACH_AVR":
             out["SERIAL"] = "y"
+            out["SERIAL_BAUD"] = asked.get("SERIAL_BAUD", "250000")
         else:
             base = 0x10000000 if family == "MACH_RPXXXX" else 0x8000000
             prefix = "RPXXXX" if family == "MACH_RPXXXX" else "STM32"
@@ -118,9 +120,9 @@ internal sealed class StandInTree : IDisposable
         for (var i = 0; i < 6; i++)
             Write($"src/part{i}.c", $"int part{i};\n");
         Write(".gitignore", "out\n*.pyc\n.config\nprebuilt\n");
-        foreach (var tool in (string[])["gcc", "as", "ld", "objcopy"])
+        foreach (var tool in ((string[])["gcc", "as", "ld", "objcopy"]).SelectMany(tool => (string[])["arm-none-eabi-" + tool, "avr-" + tool]))
         {
-            var file = Path.Combine(Tools, "arm-none-eabi-" + tool);
+            var file = Path.Combine(Tools, tool);
             Directory.CreateDirectory(Tools);
             File.WriteAllText(file, Compiler.Replace("@HERE@", Tools, StringComparison.Ordinal));
             Run(Tools, "chmod", ["+x", file]);

@@ -277,8 +277,17 @@ public sealed class FirmwareImageTests
         Assert.Contains("for an RP2350, but the firmware in them is for rp2040", fault.Cause, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void An_avrs_elf_is_opened_whatever_its_length()
+    {
+        var file = Images.Elf((0, [.. Images.Bin("atmega2560", 0), 1]));
+        file[18] = 83;
+        var image = Open(file);
+        Assert.Equal(("atmega2560", Images.Bin("atmega2560", 0).Length + 1), (image.Mcu, image.Bytes.Length));
+    }
+
     [Theory]
-    [InlineData(18, 83u, "machine type 83")]
+    [InlineData(18, 243u, "machine type 243")]
     [InlineData(52 + 4, 0x7FFF_0000u, "ends beyond the file")]
     [InlineData(28, 0x7FFF_0000u, "segment table")]
     [InlineData(52 + 12, 0x1000_0000u, "too far apart")]
