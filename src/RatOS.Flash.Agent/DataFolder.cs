@@ -9,7 +9,7 @@ namespace RatOS.Flash.Agent;
 /// <summary>One printer's folder, as Klipper's installers lay it out (<c>~/printer_data</c>, <c>~/printer_1_data</c>), and what of it is ours.</summary>
 internal sealed record DataFolder(string Root)
 {
-    public static DataFolder Default => new(Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), "printer_data"));
+    public static DataFolder Default => new(Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify), "printer_data"));
 
     public string Settings => Path.Combine(Root, "config", "ratos-flash.conf");
 
@@ -97,7 +97,7 @@ internal sealed record Settings
 
     /// <summary>Those that are named, or the usual ones where they are.</summary>
     public string? KlipperSources => KlipperPath
-        ?? (Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), "klipper") is var usual && Directory.Exists(Path.Combine(usual, "src")) ? usual : null);
+        ?? (Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify), "klipper") is var usual && Directory.Exists(Path.Combine(usual, "src")) ? usual : null);
 
     public LogEventLevel LogLevel { get; init; } = LogEventLevel.Debug;
 
