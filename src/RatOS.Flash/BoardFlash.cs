@@ -29,6 +29,9 @@ internal sealed partial class BoardFlash
     private bool _startedBootloader;
     private TimeSpan? _uptime;
 
+    /// <summary>Where the firmware goes that is in the board before; null when it is not wanted. Called once at most.</summary>
+    public Action<FirmwareImage>? KeepOld { get; set; }
+
     public BoardFlash(BoardBus bus, TimeProvider time, FlashLog log, BoardPlan plan)
     {
         (_bus, _time, _log, _plan) = (bus, time, log, plan);
@@ -140,6 +143,7 @@ internal sealed partial class BoardFlash
 
         if (!_committed)
         {
+            await ReadOutAsync(bootloader);
             cancel.ThrowIfCancellationRequested();
             await _log.CommitAsync(_name);
             _committed = true;   // the point of no return: no token below this line

@@ -1,5 +1,6 @@
 using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Builds;
+using RatOS.Flash.Firmware;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Klipper;
 
@@ -26,6 +27,9 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
     /// <summary>Builds what there is no firmware for, given the boards and whom to tell: firmware or fault by the board's name. Null where nothing can be built.</summary>
     public Func<IReadOnlyList<PrinterBoard>, Func<BuildProgress, ValueTask>, CancellationToken, Task<IReadOnlyDictionary<string, BuiltOrNot>>>? Build { get; init; }
 
+    /// <summary>By the name of a board: where the firmware goes that is in it before the flash; null for a board of which it is not wanted.</summary>
+    public Func<string, Action<FirmwareImage>?>? KeepOld { get; init; }
+
     /// <summary>
     /// Flashes the boards in one stop of Klipper. Never throws for what can go wrong in the world: every board has a report, and Klipper was
     /// started again if it was stopped.
@@ -40,7 +44,10 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
         try
         {
             var byHand = new List<BoardPlan>();
-            var open = await PlanAsync(requests, byHand, log, reports, cancel);
+            foreach (var request in requests.Where(request => request.LeftOut is not null))
+                await LeaveOutAsync(request, log, reports);
+            IReadOnlyList<FlashRequest> wanted = [.. requests.Where(request => request.LeftOut is null)];
+            var open = wanted.Count == 0 ? [] : await PlanAsync(wanted, byHand, log, reports, cancel);
             while (true)
             {
                 if (open.Count > 0)
@@ -236,7 +243,7 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
     {
         await log.NoteAsync(board.Name, FlashPhase.Enter, board.Route);
         var bus = new BoardBus(hardware, klippy, time, log, board, _patience);
-        var report = await new BoardFlash(bus, time, log, board).RunAsync(cancel);
+        var report = await new BoardFlash(bus, time, log, board) { KeepOld = KeepOld?.Invoke(board.Name) }.RunAsync(cancel);
         reports[board.Name] = report;
         await log.VerdictAsync(report);
     }
@@ -333,6 +340,20 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
             return false;
         await RefuseAsync([board.Request], blocker, log, reports, board);
         return true;
+    }
+
+    private static async Task LeaveOutAsync(FlashRequest request, FlashLog log, Dictionary<string, BoardReport> reports)
+    {
+        var report = new BoardReport
+        {
+            Board = request.Board.Name,
+            Condition = BoardCondition.Unchanged,
+            LeftOut = request.LeftOut,
+            OldVersion = request.Board.RunningVersion,
+            NewVersion = request.Board.RunningVersion,
+        };
+        reports[request.Board.Name] = report;
+        await log.VerdictAsync(report);
     }
 
     /// <summary>Reports boards that were never touched.</summary>
