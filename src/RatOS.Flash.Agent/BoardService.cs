@@ -78,6 +78,12 @@ internal sealed class LocalBoards(Printer printer, Func<bool, IKlippy> klippy) :
     /// <summary>Where builds are kept.</summary>
     public string? BuildFolder { get; init; }
 
+    /// <summary>Build configurations that somebody chose; null where there are none.</summary>
+    public string? ConfigFolder { get; init; }
+
+    /// <summary>Who may replace the process of this computer that is an MCU; null where nobody can be asked.</summary>
+    public HostMcu? HostMcu { get; init; } = printer.HostMcu;
+
     /// <summary>Called when everything is known that is asked for, and nothing was done yet; it may refuse.</summary>
     public Action? BeforeFlash { get; init; }
 
@@ -101,7 +107,8 @@ internal sealed class LocalBoards(Printer printer, Func<bool, IKlippy> klippy) :
     }
 
     public override async Task<PlanView> PlanAsync(Asked asked) =>
-        PlanView.Of(FlashPlan.Create(Request(asked), printer.Hardware.Look(), await klippy(asked.Hot).LookAsync(CancellationToken.None)));
+        PlanView.Of(await Flasher.WithHostMcuAsync(
+            FlashPlan.Create(Request(asked), printer.Hardware.Look(), await klippy(asked.Hot).LookAsync(CancellationToken.None)), HostMcu, CancellationToken.None));
 
     public override async Task<FlashReport> FlashAsync(Asked asked, Action<FlashEvent> tell, CancellationToken cancel) =>
         await FlashAsync(Request(asked), klippy(asked.Hot), asked.HasPerson, step =>
@@ -118,6 +125,7 @@ internal sealed class LocalBoards(Printer printer, Func<bool, IKlippy> klippy) :
         {
             WaitForPerson = hasPerson ? PatienceWithPeople : TimeSpan.Zero,
             Build = KlipperPath is null || BuildFolder is null ? null : BuildAsync,
+            HostMcu = HostMcu,
         };
         try
         {
@@ -170,6 +178,11 @@ internal sealed class LocalBoards(Printer printer, Func<bool, IKlippy> klippy) :
         {
             try
             {
+                if (Menuconfig.Kept(ConfigFolder, board) is { } chosen)
+                {
+                    wanted.Add(new BuildRequest(board.Name, chosen));
+                    continue;
+                }
                 // What a board on CAN is wired to (pins, bitrate, a bridge or not) nobody has said.
                 if (board.CanUuid is not null)
                     throw Faults.ConfigUnusable(board.Name, "its pins and bitrate on CAN are not known here; put its firmware into the firmware folder");
@@ -224,6 +237,7 @@ internal sealed class LocalBoards(Printer printer, Func<bool, IKlippy> klippy) :
 
     private static string StateOf(BoardPlan plan) => plan switch
     {
+        { Entry: FlashEntry.Replace } => "a process of this computer",
         { Device: null } => "not connected",
         { Entry: FlashEntry.InBootloader, Bootloader: BootloaderKind.Katapult } => "waits in Katapult",
         { Entry: FlashEntry.InBootloader } => "waits in USB DFU",

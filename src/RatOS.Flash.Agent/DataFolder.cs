@@ -26,6 +26,12 @@ internal sealed record DataFolder(string Root)
     /// <summary>Firmware that was built, and what building takes.</summary>
     public string Builds => Path.Combine(Root, "ratos-flash", "builds");
 
+    /// <summary>Where the unit that replaces the process of this computer takes its program from.</summary>
+    public string HostMcu => Path.Combine(Root, "ratos-flash", "host-mcu");
+
+    /// <summary>Build configurations that somebody chose, by the board's name.</summary>
+    public string Configs => Path.Combine(Root, "ratos-flash", "configs");
+
     /// <summary>What people were asked already.</summary>
     public string Told => Path.Combine(Root, "ratos-flash", "told");
 

@@ -44,7 +44,14 @@ internal sealed class FlashAgent : IDoors
             Connected = () => _news!.ConnectedAsync(),
             GcodeResponse = OnConsole,
         };
-        _boards = new LocalBoards(printer, hot => Klippy(hot)) { FirmwareFolder = data.Firmware, BuildFolder = data.Builds, KlipperPath = printer.KlipperSources(settings) };
+        _boards = new LocalBoards(printer, hot => Klippy(hot))
+        {
+            FirmwareFolder = data.Firmware,
+            BuildFolder = data.Builds,
+            ConfigFolder = data.Configs,
+            KlipperPath = printer.KlipperSources(settings),
+            HostMcu = new MoonrakerHostMcu(_moonraker, data.HostMcu, printer.Time),
+        };
         _news = new News(_moonraker, printer.Time, log);
         _queue = new FlashQueue(_boards, data.Jobs, KlippyFor, cancel => _moonraker.NextChange.WaitUpToAsync(IdlePoll, printer.Time, cancel), log);
         _queue.Added += job =>

@@ -152,8 +152,7 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
     {
         var info = await moonraker.CallAsync("printer.info");
         var boards = new Dictionary<string, string?>(StringComparer.Ordinal);
-        var names = (await moonraker.CallAsync("printer.objects.list")).Items("objects").Where(name => name.ValueKind == JsonValueKind.String).Select(name => name.GetString()!)
-            .Where(name => name == "mcu" || name.StartsWith("mcu ", StringComparison.Ordinal)).ToList();
+        var names = await McusAsync();
         if (names.Count > 0)
         {
             var status = await QueryAsync(names.ToDictionary(name => name, _ => (string[])["mcu_version"]));
@@ -162,6 +161,20 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
         }
         return new(info.Word("software_version") ?? "?", info.Word("state") ?? "", info.Word("state_message") ?? "", boards);
     }
+
+    /// <summary>The constants of each MCU's running firmware, by its section; empty where Klipper has not reached it.</summary>
+    /// <exception cref="FlashException">Moonraker is gone.</exception>
+    /// <exception cref="MoonrakerException">Klipper cannot be asked.</exception>
+    public async Task<IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>>> ConstantsAsync()
+    {
+        var names = await McusAsync();
+        var status = names.Count == 0 ? default : await QueryAsync(names.ToDictionary(name => name, _ => (string[])["mcu_constants"]));
+        return names.ToDictionary(name => name, IReadOnlyDictionary<string, string> (name) => status.Members(name, "mcu_constants").DistinctBy(constant => constant.Name)
+            .ToDictionary(constant => constant.Name, constant => constant.Value.ToString(), StringComparer.Ordinal), StringComparer.Ordinal);
+    }
+
+    private async Task<List<string>> McusAsync() => (await moonraker.CallAsync("printer.objects.list")).Items("objects").Where(name => name.ValueKind == JsonValueKind.String)
+        .Select(name => name.GetString()!).Where(name => name == "mcu" || name.StartsWith("mcu ", StringComparison.Ordinal)).ToList();
 
     private async Task<KlippyState> LookOnceAsync(CancellationToken cancel)
     {

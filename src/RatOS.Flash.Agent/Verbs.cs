@@ -11,7 +11,7 @@ namespace RatOS.Flash.Agent;
 /// <param name="data">Its folder; null for a virtual printer that no agent works on.</param>
 /// <param name="output">For people, for pipes, or for programs.</param>
 /// <param name="log">The log file.</param>
-internal sealed class Verbs(Printer printer, DataFolder? data, Output output, LogFile log)
+internal sealed partial class Verbs(Printer printer, DataFolder? data, Output output, LogFile log)
 {
     private const int StandardUsbIpPort = 3240;
 
@@ -162,7 +162,7 @@ internal sealed class Verbs(Printer printer, DataFolder? data, Output output, Lo
         Directory.CreateDirectory(Path.GetDirectoryName(data!.Moonraker)!);
         try
         {
-            await using var moonraker = printer.OpenMoonraker(new MoonrakerSetup { UnixSocket = data.Moonraker, Port = port });
+            await using var moonraker = printer.OpenMoonraker(new MoonrakerSetup { UnixSocket = data.Moonraker, Port = port, HostMcuFolder = data.HostMcu });
             if (withAgent)
             {
                 await new FlashAgent(printer, data, Settings.Read(data.Settings), log).RunAsync(() => Tell(moonraker.Port), over.Token);
@@ -258,7 +258,15 @@ internal sealed class Verbs(Printer printer, DataFolder? data, Output output, Lo
                 await printer.FreePortsAsync();
             IKlippy Klippy(bool hot, Action<string, bool>? journal) =>
                 isUp ? new MoonrakerKlippy(moonraker, printer.Time) { AllowsHot = hot, Journal = journal, Service = settings.KlipperService } : new NoKlippy();
-            var local = new LocalBoards(printer, hot => Klippy(hot, null)) { FirmwareFolder = data.Firmware, BuildFolder = data.Builds, KlipperPath = printer.KlipperSources(settings), BeforeFlash = isUp || noKlipper ? null : printer.CheckAlone };
+            var local = new LocalBoards(printer, hot => Klippy(hot, null))
+            {
+                FirmwareFolder = data.Firmware,
+                BuildFolder = data.Builds,
+                ConfigFolder = data.Configs,
+                KlipperPath = printer.KlipperSources(settings),
+                HostMcu = isUp ? new MoonrakerHostMcu(moonraker, data.HostMcu, printer.Time) : null,
+                BeforeFlash = isUp || noKlipper ? null : printer.CheckAlone,
+            };
             return await work(isFlash ? new LoneBoards(local, data, (job, journal) => Klippy(job.Hot, journal), printer.Time, log) : local);
         }
         finally
@@ -309,8 +317,9 @@ internal static class Text
 
     public static string Size(long bytes) => bytes < 1024 ? $"{bytes} bytes" : $"{bytes / 1024.0:0.0} KiB";
 
-    public static string Condition(BoardCondition condition) => condition switch
+    public static string Condition(BoardCondition condition, bool isProcess = false) => condition switch
     {
+        BoardCondition.Unconfirmed when isProcess => "its new program is in its place, but no process confirmed that it runs it.",
         BoardCondition.Unchanged => "untouched: it still has its old firmware.",
         BoardCondition.InBootloaderUnchanged => "it waits in its bootloader; its old firmware was not touched.",
         BoardCondition.InBootloaderWithoutFirmware => "it has no working firmware: it was erased or is half written. Flashing it again is what it needs.",

@@ -105,15 +105,22 @@ internal sealed record JsonReport(
     string Board, bool Ok, bool Refused, string Condition, FaultReport? Fault, string? OldVersion, string? NewVersion, int Size, string? Sha256, string? Route,
     double Elapsed, string[] Notes)
 {
+    /// <summary>It is a process of this computer; missing for a board.</summary>
+    public bool? Process { get; init; }
+
     public static JsonReport Of(BoardReport report) => new(
         report.Board, report.Ok, report.Refused, Wire.Name(report.Condition), report.Fault, report.OldVersion, report.NewVersion, report.Size, report.Sha256, report.Route,
-        Math.Round(report.Elapsed.TotalSeconds, 6), [.. report.Notes]);
+        Math.Round(report.Elapsed.TotalSeconds, 6), [.. report.Notes])
+    {
+        Process = report.IsProcess ? true : null,
+    };
 
     public BoardReport ToReport() => new()
     {
         Board = Board,
         Condition = Wire.Value(Condition, BoardCondition.Unconfirmed),
         Fault = Fault,
+        IsProcess = Process == true,
         Refused = Refused,
         OldVersion = OldVersion,
         NewVersion = NewVersion,

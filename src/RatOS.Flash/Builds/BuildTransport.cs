@@ -27,14 +27,18 @@ public sealed record BuildTransport(BuildLink Link, string? Pins = null, int? Ra
 
     /// <summary>How a running firmware says that it was built; null when it does not say enough.</summary>
     /// <remarks>Klipper reserves the pins it talks over and names them among its constants, RESERVE_PINS_CAN=PB8,PB9 for one.</remarks>
-    public static BuildTransport? Of(DataDictionary running)
+    public static BuildTransport? Of(DataDictionary running) => Of(running.Config);
+
+    /// <param name="constants">As the dictionary has them, and Klipper's status of an MCU.</param>
+    /// <inheritdoc cref="Of(DataDictionary)"/>
+    public static BuildTransport? Of(IReadOnlyDictionary<string, string> constants)
     {
-        var constants = running.Config;
+        int? rate = int.TryParse(constants.GetValueOrDefault("CANBUS_FREQUENCY"), out var frequency) ? frequency : null;
         var can = constants.GetValueOrDefault("RESERVE_PINS_CAN")?.Replace(',', '_').Replace("gpio", "", StringComparison.Ordinal);
-        if (running.IsCanBridge)
-            return new BuildTransport(BuildLink.UsbCanBridge, can, running.CanFrequency);
+        if (constants.GetValueOrDefault("CANBUS_BRIDGE") is not (null or "0"))
+            return new BuildTransport(BuildLink.UsbCanBridge, can, rate);
         if (can is not null)
-            return new BuildTransport(BuildLink.Can, can, running.CanFrequency);
+            return new BuildTransport(BuildLink.Can, can, rate);
         return constants.ContainsKey("RESERVE_PINS_USB") ? Usb : null;
     }
 
