@@ -8,8 +8,6 @@ namespace RatOS.Flash.Agent;
 /// <content>Builds, and whether a board needs one.</content>
 internal sealed partial class LocalBoards
 {
-    private const int LargestConfig = 64 * 1024;
-
     private async Task<IReadOnlyDictionary<string, BuiltOrNot>> BuildAsync(
         IReadOnlyList<PrinterBoard> boards, Dictionary<string, BuiltFirmware> made, Func<BuildProgress, ValueTask> tell, CancellationToken cancel)
     {
@@ -49,27 +47,24 @@ internal sealed partial class LocalBoards
     /// <summary>By the answers that somebody gave, by what the running board says of its wires, by RatOS's own file, or by what is known of its kind.</summary>
     private BuildConfig ConfigOf(PrinterBoard board)
     {
-        if (KeptConfig(board.Name) is { } kept)
-            return BuildConfig.FromText(kept, board.Board);
+        if (Menuconfig.Kept(Data?.Configs, board) is { } chosen)
+            return chosen;
         if (board.Transport is { Link: not BuildLink.Usb } wires)
             return BuildConfig.For(board.Board, board.Serial, wires);
-        if (board.CanUuid is not null || (board.Port is { } port && !port.Contains('-', StringComparison.Ordinal)))
+        if (board.Board.McuName != "linux" && (board.CanUuid is not null || (board.Port is { } port && !port.Contains('-', StringComparison.Ordinal))))
             throw Faults.PinsUnknown(board.Name, board.CanUuid is not null ? "CAN bus" : "UART");
         return board.Board.FirmwareConfig is { } text ? BuildConfig.FromText(text, board.Board, board.Serial) : BuildConfig.For(board.Board, board.Serial);
     }
 
-    private string? KeptConfig(string board)
+    private PrinterBoard AsChosen(PrinterBoard board)
     {
-        if (Data is null || board.AsSpan().IndexOfAny('/', '\0') >= 0)
-            return null;
         try
         {
-            var file = new FileInfo(Path.Combine(Data.Configs, board + ".config"));
-            return !file.Exists ? null : file.Length <= LargestConfig ? File.ReadAllText(file.FullName) : throw Faults.ConfigUnusable(board, $"{file.FullName} has {file.Length} bytes");
+            return Menuconfig.Described(Data?.Configs, board);
         }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        catch (FlashException)
         {
-            throw Faults.ConfigUnusable(board, fault.Message.TrimEnd('.'));
+            return board;   // the build says so
         }
     }
 

@@ -86,6 +86,9 @@ internal sealed partial class LocalBoards(Printer printer, KnownMcus mcus, Func<
     /// <summary>Asks Klipper for its boards; null where it cannot be asked.</summary>
     public Func<Task>? Refresh { get; init; }
 
+    /// <summary>Who may replace the process of this computer that is an MCU; null where nobody can be asked.</summary>
+    public HostMcu? HostMcu { get; init; } = printer.HostMcu;
+
     /// <summary>Called when everything is known that is asked for, and nothing was done yet; it may refuse.</summary>
     public Action? BeforeFlash { get; init; }
 
@@ -100,7 +103,7 @@ internal sealed partial class LocalBoards(Printer printer, KnownMcus mcus, Func<
         var needs = await NeedsAsync([.. inventory.Mcus.Where(mcu => mcu is { Owner: McuOwner.Ours, Board: not null })], null);
         foreach (var mcu in inventory.Mcus)
         {
-            var plan = mcu.Board is null ? null : FlashPlan.Create([new FlashRequest(mcu.Board, null)], seen, new(KlippyActivity.Stopped)).Boards[0];
+            var plan = mcu.Board is null ? null : FlashPlan.Create([new FlashRequest(AsChosen(mcu.Board), null)], seen, new(KlippyActivity.Stopped)).Boards[0];
             if ((plan?.Device ?? mcu.Device) is { } device)
                 known.UnionWith([device.Port, device.Can?.UsbPort ?? device.Port]);
             var need = needs.GetValueOrDefault(mcu.Name);
@@ -125,6 +128,7 @@ internal sealed partial class LocalBoards(Printer printer, KnownMcus mcus, Func<
     {
         await (Refresh?.Invoke() ?? Task.CompletedTask);
         var plan = FlashPlan.Create(await RequestAsync(asked), printer.Hardware.Look(), await klippy(asked.Hot).LookAsync(CancellationToken.None));
+        plan = await Flasher.WithHostMcuAsync(plan, HostMcu, CancellationToken.None);
         return PlanView.Of(plan with { Findings = [.. plan.Findings, .. mcus.Catalogue.Findings] });
     }
 
@@ -145,6 +149,7 @@ internal sealed partial class LocalBoards(Printer printer, KnownMcus mcus, Func<
             WaitForPerson = hasPerson ? PatienceWithPeople : TimeSpan.Zero,
             KeepOld = Good is { } good ? board => good.Of(board).Count > 0 ? null : old => good.Keep(board, old, "read-out", null) : null,
             Build = KlipperPath is null || Data is null ? null : (boards, news, stop) => BuildAsync(boards, built, news, stop),
+            HostMcu = HostMcu,
         };
         try
         {
@@ -198,7 +203,7 @@ internal sealed partial class LocalBoards(Printer printer, KnownMcus mcus, Func<
     /// <summary>The boards of the printer's configuration; those that would become what they are, are left out.</summary>
     private async Task<IReadOnlyList<FlashRequest>> AllAsync(PrinterInventory inventory, FirmwareImage? given, Asked asked)
     {
-        var boards = inventory.All.ToList();
+        var boards = inventory.All.Select(mcu => mcu with { Board = AsChosen(mcu.Board!) }).ToList();
         if (boards.Count == 0)
             throw Faults.NoBoards();
         var needs = asked.Needless || asked.Rollback ? ImmutableDictionary<string, FirmwareNeed>.Empty : await NeedsAsync(boards, given);
@@ -232,7 +237,7 @@ internal sealed partial class LocalBoards(Printer printer, KnownMcus mcus, Func<
         try
         {
             var mcu = inventory.Find(name);
-            return new FlashRequest(mcu.BoardToFlash(), null) { Findings = mcu.Findings };
+            return new FlashRequest(AsChosen(mcu.BoardToFlash()), null) { Findings = mcu.Findings };
         }
         catch (FlashException unknown) when (unknown.Code == "unknown-board" && printer.HasKinds)
         {
@@ -246,9 +251,8 @@ internal sealed partial class LocalBoards(Printer printer, KnownMcus mcus, Func<
 
     private static string StateOf(PrinterMcu mcu, BoardPlan? plan) => (mcu, plan) switch
     {
-        ({ Kind.Kind: "host" }, _) => "a program on this computer",
         ({ Owner: McuOwner.OwnUpdater }, _) => mcu.Device is null ? "not connected" : "updated by its maker",
-        (_, { Device: not null }) when mcu.Owner != McuOwner.Stranger => StateOf(plan),
+        (_, { Device: not null } or { Entry: FlashEntry.Replace }) when mcu.Owner != McuOwner.Stranger => StateOf(plan),
         ({ Owner: McuOwner.Stranger }, _) => "none of this printer's boards",
         (_, null or { Device: null }) => "not connected",
         _ => StateOf(plan!),
@@ -256,6 +260,7 @@ internal sealed partial class LocalBoards(Printer printer, KnownMcus mcus, Func<
 
     private static string StateOf(BoardPlan plan) => plan switch
     {
+        { Entry: FlashEntry.Replace } => "a process of this computer",
         { Device: null } => "not connected",
         { Entry: FlashEntry.InBootloader, Bootloader: BootloaderKind.Katapult } => "waits in Katapult",
         { Entry: FlashEntry.InBootloader } => "waits in USB DFU",

@@ -188,6 +188,10 @@ internal static class CommandLine
         var rollback = new Command("rollback", "Write the firmware that boards ran before") { Boards, NoKlipper, Hot, Yes };
         rollback.SetAction(parsed => Run(parsed, verbs => verbs.FlashAsync(Ask(parsed) with { Rollback = true }, parsed.GetValue(NoKlipper))));
 
+        var one = new Argument<string>("BOARD") { Description = "Name of the board, as `ratos-flash boards` lists it" };
+        var menuconfig = new Command("menuconfig", "Choose how a board's firmware is built, in Klipper's own menu; it is kept for that board") { one };
+        menuconfig.SetAction(parsed => Run(parsed, verbs => verbs.MenuconfigAsync(parsed.GetValue(one)!), isLive: true));
+
         var file = new Argument<string>("FILE") { Description = "klipper.bin, klipper.uf2 or klipper.elf" };
         var inspect = new Command("inspect", "Show what a firmware file says about itself") { file };
         inspect.SetAction(parsed => Run(parsed, verbs => verbs.InspectAsync(parsed.GetValue(file)!)));
@@ -233,6 +237,7 @@ internal static class CommandLine
         root.Subcommands.Add(rollback);
         root.Subcommands.Add(boards);
         root.Subcommands.Add(firmware);
+        root.Subcommands.Add(menuconfig);
         root.Subcommands.Add(agent);
         root.Subcommands.Add(status);
         root.Subcommands.Add(watch);

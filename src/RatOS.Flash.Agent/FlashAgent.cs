@@ -48,7 +48,13 @@ internal sealed class FlashAgent : IDoors
             GcodeResponse = OnConsole,
         };
         _mcus = new KnownMcus(printer, settings.Boards, data, log);
-        _boards = new LocalBoards(printer, _mcus, hot => Klippy(hot), log) { Data = data, KlipperPath = printer.KlipperSources(settings), Refresh = RefreshAsync };
+        _boards = new LocalBoards(printer, _mcus, hot => Klippy(hot), log)
+        {
+            Data = data,
+            KlipperPath = printer.KlipperSources(settings),
+            HostMcu = new MoonrakerHostMcu(_moonraker, data.HostMcu, printer.Time),
+            Refresh = RefreshAsync,
+        };
         _news = new News(_moonraker, printer.Time, log);
         _queue = new FlashQueue(_boards, data.Jobs, KlippyFor, cancel => _moonraker.NextChange.WaitUpToAsync(IdlePoll, printer.Time, cancel), log);
         _queue.Added += job =>

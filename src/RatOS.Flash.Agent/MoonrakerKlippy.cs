@@ -192,9 +192,12 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
         };
     }
 
+    private static readonly string[] Wires = ["RESERVE_PINS_", "CANBUS_", "SERIAL_BAUD"];
+
     private static McuTold ToldOf(JsonElement mcu) => new(mcu.Word("mcu_version"), mcu.Word("mcu_constants", "MCU"))
     {
-        Constants = mcu.Members("mcu_constants").Where(constant => constant.Value.ValueKind is JsonValueKind.String or JsonValueKind.Number)
+        // Its wires alone: a chip has a hundred others.
+        Constants = mcu.Members("mcu_constants").Where(constant => Wires.Any(constant.Name.StartsWith) && constant.Value.ValueKind is JsonValueKind.String or JsonValueKind.Number)
             .DistinctBy(constant => constant.Name).ToDictionary(constant => constant.Name, constant => $"{constant.Value}"),
     };
 

@@ -138,14 +138,14 @@ internal static class ResultText
             }
             else if (board.Fault is not { } fault)
             {
-                yield return ($"{board.Board} OK: runs {board.NewVersion}, {Text.Size(board.Size)} read back equal (sha256 {board.Sha256?[..8]}...), "
-                    + $"proven by a reset, {board.Elapsed.TotalSeconds:0.0} s.", Tone.Good);
+                yield return ($"{board.Board} OK: runs {board.NewVersion}, {Text.Size(board.Size)} {(board.IsProcess ? "in its place" : "read back equal")} (sha256 {board.Sha256?[..8]}...), "
+                    + $"proven by {(board.IsProcess ? "the new process" : "a reset")}, {board.Elapsed.TotalSeconds:0.0} s.", Tone.Good);
             }
             else
             {
                 yield return ($"{board.Board} {(fault.Code == "cancelled" ? "CANCELLED" : board.Refused ? "NOT FLASHED" : "FAILED")} [{fault.Code}]", Tone.Bad);
                 yield return ($"  What happened:  {fault.Cause}", Tone.Normal);
-                yield return ($"  The board now:  {Text.Condition(board.Condition)}", Tone.Normal);
+                yield return ($"  The board now:  {Text.Condition(board.Condition, board.IsProcess)}", Tone.Normal);
                 yield return ($"  What to do:     {fault.Remedy}", Tone.Warning);
             }
             foreach (var note in board.Notes)

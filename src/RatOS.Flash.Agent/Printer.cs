@@ -37,6 +37,9 @@ internal abstract class Printer
     /// <summary>Klipper's sources, where firmware is built; a virtual printer has firmware without, and takes only those that are named.</summary>
     public virtual string? KlipperSources(Settings settings) => settings.KlipperPath;
 
+    /// <summary>Who may replace the process that is an MCU, where that is not Moonraker.</summary>
+    public virtual HostMcu? HostMcu => null;
+
     /// <exception cref="FlashException">Somebody else works on the boards.</exception>
     public virtual void CheckAlone()
     {
@@ -105,6 +108,8 @@ internal abstract class Printer
         public override IHardware Hardware => printer;
 
         public override IKlippy Klippy => printer.Klippy;
+
+        public override HostMcu? HostMcu => printer.HostMcu;
 
         public override TimeProvider Time => time;
 

@@ -11,7 +11,7 @@ namespace RatOS.Flash.Agent;
 /// <param name="data">Its folder; null for a virtual printer that no agent works on.</param>
 /// <param name="output">For people, for pipes, or for programs.</param>
 /// <param name="log">The log file.</param>
-internal sealed class Verbs(Printer printer, DataFolder? data, Output output, LogFile log)
+internal sealed partial class Verbs(Printer printer, DataFolder? data, Output output, LogFile log)
 {
     private const int StandardUsbIpPort = 3240;
 
@@ -170,7 +170,7 @@ internal sealed class Verbs(Printer printer, DataFolder? data, Output output, Lo
         Directory.CreateDirectory(Path.GetDirectoryName(data!.Moonraker)!);
         try
         {
-            await using var moonraker = printer.OpenMoonraker(new MoonrakerSetup { UnixSocket = data.Moonraker, Port = port });
+            await using var moonraker = printer.OpenMoonraker(new MoonrakerSetup { UnixSocket = data.Moonraker, Port = port, HostMcuFolder = data.HostMcu });
             if (withAgent)
             {
                 await new FlashAgent(printer, data, Settings.Read(data.Settings), log).RunAsync(() => Tell(moonraker.Port), over.Token);
@@ -273,6 +273,7 @@ internal sealed class Verbs(Printer printer, DataFolder? data, Output output, Lo
             {
                 Data = data,
                 KlipperPath = printer.KlipperSources(settings),
+                HostMcu = isUp ? new MoonrakerHostMcu(moonraker, data.HostMcu, printer.Time) : null,
                 Refresh = isUp ? () => mcus.RefreshAsync(Asked(false, null)) : null,
                 BeforeFlash = isUp || noKlipper ? null : printer.CheckAlone,
             };
@@ -326,8 +327,9 @@ internal static class Text
 
     public static string Size(long bytes) => bytes < 1024 ? $"{bytes} bytes" : $"{bytes / 1024.0:0.0} KiB";
 
-    public static string Condition(BoardCondition condition) => condition switch
+    public static string Condition(BoardCondition condition, bool isProcess = false) => condition switch
     {
+        BoardCondition.Unconfirmed when isProcess => "its new program is in its place, but no process confirmed that it runs it.",
         BoardCondition.Unchanged => "untouched: it still has its old firmware.",
         BoardCondition.InBootloaderUnchanged => "it waits in its bootloader; its old firmware was not touched.",
         BoardCondition.InBootloaderWithoutFirmware => "it has no working firmware: it was erased or is half written. Flashing it again is what it needs.",

@@ -155,12 +155,15 @@ internal sealed record JsonReport(
 {
     /// <summary>Why nothing had to be done.</summary>
     public string? LeftOut { get; init; }
+    /// <summary>It is a process of this computer; missing for a board.</summary>
+    public bool? Process { get; init; }
 
     public static JsonReport Of(BoardReport report) => new(
         report.Board, report.Ok, report.Refused, Wire.Name(report.Condition), report.Fault, report.OldVersion, report.NewVersion, report.Size, report.Sha256, report.Route,
         Math.Round(report.Elapsed.TotalSeconds, 6), [.. report.Notes])
     {
         LeftOut = report.LeftOut,
+        Process = report.IsProcess ? true : null,
     };
 
     public BoardReport ToReport() => new()
@@ -168,6 +171,7 @@ internal sealed record JsonReport(
         Board = Board,
         Condition = Wire.Value(Condition, BoardCondition.Unconfirmed),
         Fault = Fault,
+        IsProcess = Process == true,
         Refused = Refused,
         OldVersion = OldVersion,
         NewVersion = NewVersion,

@@ -36,6 +36,8 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
 
     private static BoardSetup CanEbb42 => Ebb42 with { Port = "can0", IsCan = true, Stage = BootStage.Katapult, ApplicationStart = 0x0800_2000 };
 
+    private static BoardSetup Pi => new("pi", "klipper_host_mcu", VirtualChip.Linux, 0, "/tmp/klipper_host_mcu") { Stage = BootStage.None, IsProcess = true };
+
     private static Device CanAdapter => new() { Port = "1-1.5", Number = 0, Usb = UsbId.KlipperCanBridge, Product = "candleLight USB to CAN adapter", Serial = "0033002E4D4D5015" };
 
     private static BoardSetup ProH723 => new("octopus-pro", "btt-octopus-pro-h723", VirtualChip.H723, 0x0802_0000, "1-1.2");
@@ -71,6 +73,7 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
             new BoardSetup("skr-mini-e3", "btt-skr-mini-e3-30", VirtualChip.G0B1, 0x0800_2000, "ttyAMA0") { IsUart = true, State = BoardState.Rom }),
         new("old-katapult", "an F446 with Katapult of protocol 1.0", OctopusKatapult with { OldKatapult = true }),
         new("voron", "octopus, ebb42 and a second mainboard (Octopus Pro H723) on one printer", Octopus, Ebb42, ProH723),
+        new("octopus-and-pi", "BTT Octopus v1.1, and the Raspberry Pi itself as a second MCU", Octopus, Pi),
         new("sd-card-in-slot", "a card in the Octopus's slot keeps its ROM off USB", Octopus with { HasSdCard = true }) { Faults = new Faultiness { RomMissesUsb = true } },
         new("h1-katapult-unexpected", "nobody knew that Katapult is in the board: it answers instead of DFU", OctopusKatapult),
         new("h2-slow-enumeration", "the ROM shows up on USB only after 8 s", Octopus) { Faults = new Faultiness { ReturnsAfter = TimeSpan.FromSeconds(8) } },

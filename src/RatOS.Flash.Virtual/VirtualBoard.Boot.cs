@@ -145,7 +145,7 @@ public sealed partial class VirtualBoard
     {
         if (_known.Version != Flash.Version || _known.Start != address)
         {
-            var (firmware, reason) = VirtualFirmware.WouldStart(Flash, Chip, address);
+            var (firmware, reason) = Setup.IsProcess ? WouldRun() : VirtualFirmware.WouldStart(Flash, Chip, address);
             (_known, HangReason) = ((Flash.Version, address, firmware), reason);
         }
         if (_known.Firmware is not { } running)
@@ -221,7 +221,7 @@ public sealed partial class VirtualBoard
             Answered = CanNode.Send;
             JoinCan();
         }
-        if (Setup.IsUart || Setup.IsCan)
+        if (Setup.IsUart || Setup.IsCan || Setup.IsProcess)
             Function = null;
         else
             Attach(function);

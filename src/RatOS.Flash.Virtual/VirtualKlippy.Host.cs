@@ -64,8 +64,8 @@ public sealed partial class VirtualKlippy
     /// <summary>The link that names a USB board by its serial, as udev makes it; by its port where two have the same serial.</summary>
     private string SerialOf(VirtualBoard board)
     {
-        if (board.Setup.IsUart)
-            return $"/dev/{board.Setup.Port}";
+        if (board.Setup.IsUart || board.Setup.IsProcess)
+            return board.Setup.IsUart ? $"/dev/{board.Setup.Port}" : board.Setup.Port;
         var isAmbiguous = printer.Boards.Count(other => other.Setup.Serial == board.Setup.Serial && other.Chip == board.Chip) > 1;
         return isAmbiguous
             ? $"/dev/serial/by-path/platform-fd500000.pcie-pci-0000:01:00.0-usb-0:{board.Setup.Port.Split('-')[^1]}:1.0"

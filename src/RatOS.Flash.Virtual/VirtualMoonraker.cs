@@ -23,6 +23,9 @@ public sealed record MoonrakerSetup
     public bool HasComponent { get; init; } = true;
 
     public bool HasUpdateManager { get; init; } = true;
+
+    /// <summary>From where the unit takes the program of the process that is an MCU; null where that unit is not installed.</summary>
+    public string? HostMcuFolder { get; init; }
 }
 
 /// <summary>

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using RatOS.Flash.Hardware;
+using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash.Virtual;
 
@@ -87,6 +88,11 @@ public sealed partial class VirtualPrinter : IHardware
     public ImmutableArray<VirtualBoard> Boards { get; private init; }
 
     public VirtualKlippy Klippy { get; }
+
+    /// <summary>Who may replace the process that is an MCU; null where there is none.</summary>
+    public HostMcu? HostMcu => Process is { } process ? new VirtualBoard.Unit(this, process) : null;
+
+    internal VirtualBoard? Process => Boards.FirstOrDefault(board => board.Setup.IsProcess);
 
     public VirtualTime Time { get; }
 
@@ -197,6 +203,8 @@ public sealed partial class VirtualPrinter : IHardware
 
     private Present Take(Device device)
     {
+        if (device.IsTerminal)
+            return TakeTerminal(device);
         if (Faults.NoPermission)
         {
             throw RatOS.Flash.Faults.NoPermission(
@@ -212,6 +220,14 @@ public sealed partial class VirtualPrinter : IHardware
             throw RatOS.Flash.Faults.PortHeld(device.Node ?? device.Port, "ratos-flash itself");
         present.IsHeld = true;
         return present;
+    }
+
+    /// <summary>A process's terminal is in no list: it is there while the process is.</summary>
+    private Present TakeTerminal(Device device)
+    {
+        if (Process is not { State: BoardState.Klipper } process || process.Setup.Port != device.Port)
+            throw new DeviceGoneException(device.ToString());
+        return Klippy.IsRunning ? throw RatOS.Flash.Faults.PortHeld(device.Port, "Klipper (klippy.py, process 612)") : new Present(device, process, null);
     }
 
     // ---- the bus
@@ -366,5 +382,5 @@ public sealed partial class VirtualPrinter : IHardware
     internal IEnumerable<Present> Exported => _present.Where(present => present.Function is not null);
 
     /// <summary>The computer lists the board as what it is now; a wired port is always there, and a node where the bus reaches it.</summary>
-    internal bool IsListed(VirtualBoard board) => board.Setup.Link == McuLink.Can ? IsCanReached(board) : _present.Exists(present => present.Board == board && (present.Function is not null || board.Setup.IsUart));
+    internal bool IsListed(VirtualBoard board) => board.Setup.IsProcess || (board.Setup.Link == McuLink.Can ? IsCanReached(board) : _present.Exists(present => present.Board == board && (present.Function is not null || board.Setup.IsUart)));
 }

@@ -9,6 +9,9 @@ internal sealed partial class BoardFlash
     private const int Piece = 8 * 1024;
     private const int LargestFirmware = 512 * 1024;
 
+    /// <summary>Where the firmware goes that is in the board before; null when it is not wanted. Called once at most.</summary>
+    public Action<FirmwareImage>? KeepOld { get; set; }
+
     /// <summary>
     /// Reads until flash is empty for a whole piece. What is no Klipper is of no use: nobody could prove that it runs. That it cannot be read is no reason not to flash.
     /// </summary>

@@ -29,9 +29,6 @@ internal sealed partial class BoardFlash
     private bool _startedBootloader;
     private TimeSpan? _uptime;
 
-    /// <summary>Where the firmware goes that is in the board before; null when it is not wanted. Called once at most.</summary>
-    public Action<FirmwareImage>? KeepOld { get; set; }
-
     public BoardFlash(BoardBus bus, TimeProvider time, FlashLog log, BoardPlan plan)
     {
         (_bus, _time, _log, _plan) = (bus, time, log, plan);

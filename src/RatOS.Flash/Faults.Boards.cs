@@ -38,7 +38,7 @@ public static partial class Faults
 
     public static FlashException KindUnknown(string board, string? chip, IReadOnlyCollection<string> candidates) => new(
         "kind-unknown", $"Which kind of board {board} is cannot be seen{(chip is null ? "" : $"; its chip is a {chip}")}.",
-        $"Describe it in ratos-flash.conf: a section `[board NAME]` with `id:` of its kind{(candidates.Count > 0 ? $", such as {string.Join(", ", candidates)}" : "")}.");
+        $"Describe it in ratos-flash.conf: a section `[board NAME]` with `id:` of its kind{(candidates.Count > 0 ? $", such as {string.Join(", ", candidates)}" : "")}; or choose how it is built with `ratos-flash menuconfig {board}`.");
 
     public static FlashException BootloaderAssumed(string board, string device) => new(
         "bootloader-assumed", $"{board} is missing, and {device} waits in a bootloader that would be its; nothing else fits.",

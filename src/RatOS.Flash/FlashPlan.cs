@@ -44,6 +44,9 @@ public enum FlashEntry
 
     /// <summary>A person sets BOOT0 or presses reset twice.</summary>
     ByHand,
+
+    /// <summary>It has none: it is a process of this computer, whose program is replaced.</summary>
+    Replace,
 }
 
 public enum BootloaderKind
@@ -59,7 +62,7 @@ public enum BootloaderKind
 /// The road of every board and what was found on the way. Pure: made from what is known, and made anew whenever more is known - before the stop of
 /// Klipper, and after it, when the boards themselves have told their chip.
 /// </summary>
-public sealed record FlashPlan(ImmutableArray<BoardPlan> Boards, ImmutableArray<Finding> Findings)
+public sealed partial record FlashPlan(ImmutableArray<BoardPlan> Boards, ImmutableArray<Finding> Findings)
 {
     /// <summary>What stands against flashing anything at all; null when nothing does.</summary>
     public FlashException? Blocker => Findings.FirstOrDefault(finding => finding.Severity == FindingSeverity.Blocker)?.ToFault();
@@ -135,6 +138,7 @@ public sealed partial record BoardPlan
         (FlashEntry.Touch, BootloaderKind.DfuSe) => "Klipper -> USB DFU -> write",
         (FlashEntry.Touch, _) => "Klipper -> USB DFU (or Katapult, if the board has it) -> write",
         (FlashEntry.ByHand, _) => "a person starts the bootloader -> write",
+        (FlashEntry.Replace, _) => "a process of this computer -> its program is replaced -> started anew",
         _ => "no road",
     };
 
@@ -158,6 +162,8 @@ public sealed partial record BoardPlan
         var plan = new BoardPlan(request) { Evidence = evidence };
         var board = request.Board.Board;
         var guide = BoardGuide.Of(board);
+        if (guide.Road == BoardRoad.Process)
+            return CreateProcess(request, evidence);
         if (board.Mcu is not { } mcu || board.ApplicationStart is not { } start)
         {
             findings.Add(Finding.Blocker(Faults.NoRoad(request.Board.Name, WhyNoRoad(board, guide.Road), guide.Text)));
@@ -313,7 +319,6 @@ public sealed partial record BoardPlan
         BoardRoad.DfuUtil => $"its firmware begins at {board.ApplicationStart:x8}, inside a flash sector whose other part belongs to its bootloader",
         BoardRoad.SdCard => $"its bootloader takes its firmware from an SD card, and its chip ({board.McuName}) is not supported",
         BoardRoad.Avrdude => $"its chip ({board.McuName}) is an AVR",
-        BoardRoad.Process => "it is a program on this computer, not a board",
         BoardRoad.OwnUpdater => "its firmware is not Klipper's; who made it updates it",
         _ => board.Mcu is null ? $"its chip ({board.McuName ?? "none"}) is not supported" : "its application start is not known",
     };
@@ -335,7 +340,12 @@ public sealed partial record BoardPlan
         var flashEnd = evidence?.Chip?.FlashKib is { } kib and > 0 ? mcu.FlashBase + ((uint)kib * 1024) : mcu.FlashEnd;
         if (image.Misfit(mcu, start, Math.Min(flashEnd, mcu.FlashEnd)) is { } misfit)
             findings.Add(Finding.Blocker(misfit));
-        if (image.Version == (evidence?.Version ?? request.Board.RunningVersion))
+        JudgeVersion(request, evidence, findings);
+    }
+
+    private static void JudgeVersion(FlashRequest request, BoardEvidence? evidence, ImmutableArray<Finding>.Builder findings)
+    {
+        if (request.Image is { } image && image.Version == (evidence?.Version ?? request.Board.RunningVersion))
             findings.Add(new(FindingSeverity.Note, "same-version", $"The board already runs {image.Version}.", "Flashing it again is harmless."));
     }
 

@@ -108,6 +108,9 @@ public sealed record BoardReport
     /// <summary>The plan refused it; nothing was tried.</summary>
     public bool Refused { get; init; }
 
+    /// <summary>It is a process of this computer: nothing was read back, and its proof is the new process.</summary>
+    public bool IsProcess { get; init; }
+
     public string? OldVersion { get; init; }
 
     public string? NewVersion { get; init; }

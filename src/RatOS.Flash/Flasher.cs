@@ -29,6 +29,8 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
 
     /// <summary>By the name of a board: where the firmware goes that is in it before the flash; null for a board of which it is not wanted.</summary>
     public Func<string, Action<FirmwareImage>?>? KeepOld { get; init; }
+    /// <summary>Who may replace the process of this computer that is an MCU; null where nobody can be asked.</summary>
+    public HostMcu? HostMcu { get; init; }
 
     /// <summary>
     /// Flashes the boards in one stop of Klipper. Never throws for what can go wrong in the world: every board has a report, and Klipper was
@@ -75,10 +77,10 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
     {
         await log.BeginAsync(null, FlashPhase.Look, "Looking at the printer");
         requests = await BuildAsync(requests, log, reports, cancel);
-        var plan = FlashPlan.Create(requests, hardware.Look(), await klippy.LookAsync(cancel));
+        var plan = await WithHostMcuAsync(FlashPlan.Create(requests, hardware.Look(), await klippy.LookAsync(cancel)), HostMcu, cancel);
         if (plan.Blocker is { } blocker)
             throw blocker;
-        await log.EndAsync(null, FlashPhase.Look, $"{plan.Boards.Count(board => board.Device is not null)} of {requests.Count} boards found");
+        await log.EndAsync(null, FlashPhase.Look, $"{plan.Boards.Count(board => board.Device is not null || board.Entry == FlashEntry.Replace)} of {requests.Count} boards found");
 
         var open = new List<FlashRequest>();
         foreach (var board in plan.Boards)
@@ -104,7 +106,7 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
         var missing = requests.Where(request => request.Image is null).ToList();
         if (missing.Count == 0)
             return requests;
-        var plan = FlashPlan.Create(missing, hardware.Look(), await klippy.LookAsync(cancel));
+        var plan = await WithHostMcuAsync(FlashPlan.Create(missing, hardware.Look(), await klippy.LookAsync(cancel)), HostMcu, cancel);
         if (plan.Blocker is { } blocker)
             throw blocker;
         foreach (var board in plan.Boards)
@@ -242,10 +244,19 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
     private async Task FlashAsync(BoardPlan board, FlashLog log, Dictionary<string, BoardReport> reports, CancellationToken cancel)
     {
         await log.NoteAsync(board.Name, FlashPhase.Enter, board.Route);
-        var bus = new BoardBus(hardware, klippy, time, log, board, _patience);
-        var report = await new BoardFlash(bus, time, log, board) { KeepOld = KeepOld?.Invoke(board.Name) }.RunAsync(cancel);
+        var report = board.Entry == FlashEntry.Replace
+            ? await new ProcessFlash(hardware, HostMcu!, time, log, board).RunAsync(cancel)
+            : await new BoardFlash(new BoardBus(hardware, klippy, time, log, board, _patience), time, log, board) { KeepOld = KeepOld?.Invoke(board.Name) }.RunAsync(cancel);
         reports[board.Name] = report;
         await log.VerdictAsync(report);
+    }
+
+    /// <summary>The plan, with what stands against replacing the process of this computer that is an MCU.</summary>
+    public static async Task<FlashPlan> WithHostMcuAsync(FlashPlan plan, HostMcu? host, CancellationToken cancel)
+    {
+        if (plan.Boards.FirstOrDefault(board => board.Entry == FlashEntry.Replace) is not { } process)
+            return plan;
+        return plan.WithHostMcu(host is null ? Faults.HostMcuUnreachable(Boards.BoardGuide.Of(process.Board).Text) : await host.CheckAsync(cancel));
     }
 
     /// <summary>What the buses show, and the nodes that answered on those that show nothing.</summary>

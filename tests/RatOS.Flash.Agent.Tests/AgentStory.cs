@@ -27,7 +27,12 @@ internal sealed class AgentStory : IAsyncDisposable
         _log = LogFile.Open(Data.LogIfThere, verbose: false);
         Settings = settings ?? new Settings { Policy = FlashPolicy.Never };
         Printer = VirtualPrinter.Create(scenario, time, faults ?? Faultiness.None);
-        Moonraker = VirtualMoonraker.Start(Printer, setup with { UnixSocket = isWeb ? null : Data.Moonraker, Port = 0 });
+        Moonraker = VirtualMoonraker.Start(Printer, setup with
+        {
+            UnixSocket = isWeb ? null : Data.Moonraker,
+            Port = 0,
+            HostMcuFolder = faults?.HasNoHostMcuUnit == true ? null : Data.HostMcu,
+        });
         Settings = Settings with { MoonrakerUrl = new Uri($"ws://127.0.0.1:{Moonraker.Port}/websocket") };
     }
 

@@ -87,6 +87,7 @@ internal sealed class Story
         })
         {
             WaitForPerson = WaitForPerson,
+            HostMcu = Printer.HostMcu,
         };
         var report = await flasher.FlashAsync(requests, cancel);
         truth.Check(requests, report, _events);

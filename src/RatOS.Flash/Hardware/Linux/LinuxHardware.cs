@@ -108,7 +108,8 @@ public sealed class LinuxHardware : IHardware, IDisposable
 
     public async Task<ByteLine> OpenSerialAsync(Device device, SerialMode mode)
     {
-        Current(device);
+        if (!device.IsTerminal)
+            Current(device);
         using var worker = new Worker($"open {device.Node}");
         return new SerialLine(device, await worker.RunAsync(() => SerialPort.Open(device, mode)), _time);
     }
