@@ -16,7 +16,7 @@ public sealed class MenuconfigTests : IDisposable
         Assert.SkipUnless(StandInTree.CanBuild && File.Exists("/usr/bin/script"), "make, python3, git, setsid, nice or script is missing");
         _standIn = new StandInTree();
         Directory.CreateDirectory(Path.Combine(Data, "config"));
-        File.WriteAllText(Path.Combine(Data, "config", "ratos-flash.conf"), $"[ratos_flash]\nklipper_path: {_standIn.Folder}\n");
+        File.WriteAllText(Path.Combine(Data, "config", "ratos-flash.conf"), $"[agent]\nklipper_path: {_standIn.Folder}\n");
     }
 
     private string Data => Path.Combine(_home.FullName, "p");
