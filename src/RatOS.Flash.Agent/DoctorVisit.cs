@@ -230,7 +230,7 @@ internal sealed class DoctorVisit
     {
         if (new FileInfo(path) is not { LinkTarget: { } target })
             return Text(path)?.Contains("ratos", StringComparison.OrdinalIgnoreCase) == true ? path : null;
-        return !target.Contains("ratos", StringComparison.OrdinalIgnoreCase) ? null : File.Exists(path) ? target : "";
+        return !target.Contains("ratos", StringComparison.OrdinalIgnoreCase) ? null : File.ResolveLinkTarget(path, returnFinalTarget: true)?.Exists == true ? target : "";
     }
 
     private static bool Found(string folder, params ReadOnlySpan<string> names)

@@ -59,7 +59,7 @@ public sealed class DoctorTests
         ("udev-rules-missing", "sudo cp /home/pi/ratos-flash/99-ratos-flash.rules /etc/udev/rules.d/", Well with { Rules = null }),
         ("udev-rules-old", "sudo udevadm control --reload", Well with { Rules = "other rules" }),
         ("node-closed", "sudo udevadm trigger", Well with { Nodes = [Node(0, 0, RootNode)] }),
-        ("node-closed", "sudo usermod -aG dialout pi", Well with { GroupIds = [46], Nodes = [Node(0, 20, GroupNode)] }),
+        ("node-closed", "sudo usermod -aG uucp pi", Well with { Groups = Well.Groups.Add("uucp", 10), Nodes = [Node(0, 10, GroupNode)] }),
         // For the owner the owner's bits count, and no others.
         ("node-closed", "sudo ", Well with { Nodes = [Node(1000, 20, (UnixFileMode)0x30)] }),
         ("libusb-missing", "sudo apt-get install libusb-1.0-0", Well with { HasLibUsb = false }),
