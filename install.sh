@@ -506,10 +506,11 @@ settle() {
   as root udevadm trigger --subsystem-match=usb --subsystem-match=tty
   for printer in "${data[@]}"; do
     suffix=$(suffix_of "$printer") unit=ratos-flash$(suffix_of "$printer")
+    # First, so that systemd has it loaded when Moonraker looks which services there are.
+    [ -n "$uninstall" ] || as root systemctl enable "$unit"
     restart_moonraker
     if [ -z "$uninstall" ]; then
       tell "start the service $unit"
-      as root systemctl enable "$unit"
       as root systemctl restart "$unit" || note "the service $unit did not start: journalctl -u $unit says why"
     fi
   done

@@ -192,6 +192,10 @@ internal static class CommandLine
         var menuconfig = new Command("menuconfig", "Choose how a board's firmware is built, in Klipper's own menu; it is kept for that board") { one };
         menuconfig.SetAction(parsed => Run(parsed, verbs => verbs.MenuconfigAsync(parsed.GetValue(one)!), isLive: true));
 
+        var fix = new Option<bool>("--fix") { Description = "Mend what takes no root: our links and our line in moonraker.asvc" };
+        var doctor = new Command("doctor", "Look at everything that a flash needs, and say what is wrong and how it is mended") { fix };
+        doctor.SetAction(parsed => Run(parsed, verbs => verbs.DoctorAsync(parsed.GetValue(fix)), isLive: true));
+
         var file = new Argument<string>("FILE") { Description = "klipper.bin, klipper.uf2 or klipper.elf" };
         var inspect = new Command("inspect", "Show what a firmware file says about itself") { file };
         inspect.SetAction(parsed => Run(parsed, verbs => verbs.InspectAsync(parsed.GetValue(file)!)));
@@ -238,6 +242,7 @@ internal static class CommandLine
         root.Subcommands.Add(boards);
         root.Subcommands.Add(firmware);
         root.Subcommands.Add(menuconfig);
+        root.Subcommands.Add(doctor);
         root.Subcommands.Add(agent);
         root.Subcommands.Add(status);
         root.Subcommands.Add(watch);

@@ -45,6 +45,10 @@ internal partial interface IDoors
     [JsonRpcMethod("cancel")]
     Task<JsonElement> CancelAsync(JsonElement arguments = default);
 
+    /// <summary>What is wrong with the printer's computer, as far as the agent may see.</summary>
+    [JsonRpcMethod("doctor")]
+    Task<JsonElement> DoctorAsync(JsonElement arguments = default);
+
     /// <summary><c>limit</c> (default 20).</summary>
     [JsonRpcMethod("history")]
     Task<JsonElement> HistoryAsync(JsonElement arguments = default);

@@ -170,6 +170,13 @@ internal sealed class FlashAgent : IDoors
         Jobs = History((int)Math.Clamp(arguments.Number("limit") ?? HistoryShown, 1, 100)),
     }));
 
+    public Task<JsonElement> DoctorAsync(JsonElement arguments) => Wired(async () =>
+    {
+        var (visit, troubles, _) = _printer.Visit(_data, Product.Version);
+        var findings = Doctor.Judge(await visit.LookAsync(await DoctorVisit.AskAsync(_moonraker), [.. troubles]));
+        return new JsonAnswer(true) { Checks = [.. findings.Select(JsonCheck.Of)] };
+    });
+
     // ---- work
 
     private async Task<JsonAnswer> EnqueueAsync(JsonElement arguments, string by)

@@ -50,6 +50,14 @@ internal sealed class JsonOutput(TextWriter writer) : Output
             Write(job with { Event = "job" }, Wire.Shapes.JsonJob);
     }
 
+    public override void Doctor(IReadOnlyList<DoctorFinding> findings, int checks)
+    {
+        foreach (var finding in findings)
+            Write(JsonCheck.Of(finding), Wire.Shapes.JsonCheck);
+        var wrong = findings.Count(finding => finding.Severity != FindingSeverity.Note);
+        Write(new JsonDoctor("doctor", wrong == 0, checks, wrong), Wire.Shapes.JsonDoctor);
+    }
+
     public override void Fault(FlashException fault) => Write(new JsonFault("fault", fault.Code, fault.Cause, fault.Remedy), Wire.Shapes.JsonFault);
 
     public override void Say(string text) => Write(new JsonMessage("message", text), Wire.Shapes.JsonMessage);

@@ -147,6 +147,12 @@ internal sealed class LiveOutput : Output
             Write(line.Text, line.Tone);
     }
 
+    public override void Doctor(IReadOnlyList<DoctorFinding> findings, int checks)
+    {
+        foreach (var line in DoctorText.Of(findings, checks))
+            Write(line.Text, line.Tone);
+    }
+
     public override void Fault(FlashException fault)
     {
         Write($"{fault.Cause} [{fault.Code}]", Tone.Bad);

@@ -51,6 +51,10 @@ internal abstract class Output
 
     public abstract void Jobs(IReadOnlyList<JsonJob> jobs);
 
+    /// <param name="findings">What was found.</param>
+    /// <param name="checks">How many things were looked at.</param>
+    public abstract void Doctor(IReadOnlyList<DoctorFinding> findings, int checks);
+
     public abstract void Fault(FlashException fault);
 
     public abstract void Say(string text);

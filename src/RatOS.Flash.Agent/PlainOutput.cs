@@ -68,6 +68,12 @@ internal sealed class PlainOutput(TextWriter writer) : Output
             writer.WriteLine(line.Text);
     }
 
+    public override void Doctor(IReadOnlyList<DoctorFinding> findings, int checks)
+    {
+        foreach (var line in DoctorText.Of(findings, checks))
+            writer.WriteLine(line.Text);
+    }
+
     public override void Fault(FlashException fault)
     {
         Console.Error.WriteLine($"ratos-flash: {fault.Cause} [{fault.Code}]");
@@ -156,6 +162,22 @@ internal static class ResultText
             yield return ($"Klipper [{klippy.Code}] {klippy.Cause}", Tone.Bad);
             yield return ($"  What to do:     {klippy.Remedy}", Tone.Warning);
         }
+    }
+}
+
+/// <summary>What doctor found, in words.</summary>
+internal static class DoctorText
+{
+    public static IEnumerable<(string Text, Tone Tone)> Of(IReadOnlyList<DoctorFinding> findings, int checks)
+    {
+        foreach (var finding in findings.OrderByDescending(finding => finding.Severity))
+        {
+            var (mark, tone) = finding.Severity switch { FindingSeverity.Blocker => ("WRONG", Tone.Bad), FindingSeverity.Warning => ("CARE ", Tone.Warning), _ => ("note ", Tone.Dim) };
+            yield return ($"{mark}  {finding.Text} [{finding.Id}]", tone);
+            yield return ($"       {finding.Remedy}{(finding.Fix is null ? "" : "   (or: ratos-flash doctor --fix)")}", Tone.Normal);
+        }
+        var wrong = findings.Count(finding => finding.Severity != FindingSeverity.Note);
+        yield return wrong == 0 ? ($"{checks} things were looked at: nothing is wrong.", Tone.Good) : ($"{checks} things were looked at: {wrong} to mend.", Tone.Bad);
     }
 }
 

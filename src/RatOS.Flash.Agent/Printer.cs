@@ -45,6 +45,40 @@ internal abstract class Printer
     {
     }
 
+    /// <summary>What doctor goes to look at, and what of it could not be found out.</summary>
+    /// <param name="data">Null for a computer without a printer.</param>
+    /// <param name="agent">What the running agent calls itself; null for none.</param>
+    public (DoctorVisit Visit, List<FaultReport> Troubles, Settings Settings) Visit(DataFolder? data, string? agent)
+    {
+        var (troubles, settings) = (new List<FaultReport>(), new Settings());
+        IReadOnlyList<PrinterBoard> boards = [];
+        IReadOnlyList<Device> devices = [];
+        Try(() => settings = data is null ? settings : Settings.Read(data.Settings));
+        Try(() => devices = Hardware.Look().Devices);
+        if (troubles.Count == 0)
+            Try(() => boards = Boards);
+        return (new DoctorVisit
+        {
+            Time = TimeProvider.System,
+            Sources = settings.KlipperSources,
+            Chips = boards.Where(board => board.Board.Kind != "probe").Select(board => board.Board.McuName).OfType<string>(),
+            Devices = devices,
+            Data = data is null ? null : (data, agent),
+        }, troubles, settings);
+
+        void Try(Action look)
+        {
+            try
+            {
+                look();
+            }
+            catch (FlashException fault)
+            {
+                troubles.Add(FaultReport.Of(fault));
+            }
+        }
+    }
+
     /// <summary>Runs something on the printer's thread, from any other.</summary>
     public abstract void Post(Action action);
 

@@ -21,6 +21,8 @@ namespace RatOS.Flash.Agent;
 [JsonSerializable(typeof(JsonResult))]
 [JsonSerializable(typeof(JsonFault))]
 [JsonSerializable(typeof(JsonMessage))]
+[JsonSerializable(typeof(JsonCheck))]
+[JsonSerializable(typeof(JsonDoctor))]
 [JsonSerializable(typeof(JsonJob))]
 [JsonSerializable(typeof(JsonJob[]))]
 [JsonSerializable(typeof(JsonHeader))]
@@ -192,6 +194,17 @@ internal sealed record JsonResult(string Event, bool Ok, int Exit, double Elapse
     public FlashReport ToReport() => new([.. Boards.Select(board => board.ToReport())], Klippy, TimeSpan.FromSeconds(Elapsed));
 }
 
+/// <param name="Severity"><c>problem</c>, <c>warning</c> or <c>note</c>; a note is nothing wrong.</param>
+/// <param name="Fixable"><c>doctor --fix</c> mends it.</param>
+internal sealed record JsonCheck(string Event, string Id, string Severity, string Text, string Remedy, bool Fixable)
+{
+    public static JsonCheck Of(DoctorFinding finding) => new(
+        "check", finding.Id, finding.Severity == FindingSeverity.Blocker ? "problem" : Wire.Name(finding.Severity), finding.Text, finding.Remedy, finding.Fix is not null);
+}
+
+/// <summary>The last line of doctor.</summary>
+internal sealed record JsonDoctor(string Event, bool Ok, int Checks, int Wrong);
+
 internal sealed record JsonFault(string Event, string Code, string Cause, string Remedy);
 
 internal sealed record JsonMessage(string Event, string Text);
@@ -244,6 +257,9 @@ internal sealed record JsonAnswer(bool Ok)
     public JsonFinding[]? Findings { get; init; }
 
     public JsonBoard[]? Boards { get; init; }
+
+    /// <summary>With <c>doctor</c>.</summary>
+    public JsonCheck[]? Checks { get; init; }
 
     /// <summary>With <c>status</c>: the agent's version.</summary>
     public string? Version { get; init; }

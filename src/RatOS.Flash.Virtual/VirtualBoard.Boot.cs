@@ -159,7 +159,7 @@ public sealed partial class VirtualBoard
     private void RunKlipper(VirtualFirmware firmware)
     {
         RunningFirmware = firmware;
-        var program = new KlipperProgram(firmware, Chip, Flash, _uid, Setup.Link, _printer.Time.Now) { Send = Send, Reset = ResetLater };
+        var program = new KlipperProgram(firmware, Chip, Flash, _uid, Setup.Link, _printer.Time.Now - (Setup.IsProcess ? ProcessClock : TimeSpan.Zero)) { Send = Send, Reset = ResetLater };
         Run(BoardState.Klipper, program, Setup.IsCanBridge ? new GsUsb(Chip.Name, Setup.Serial) : new CdcAcm(UsbId.Klipper, "Klipper", Chip.Name, Setup.Serial, program, () => ResetLater(ResetRequest.Bootloader, default)));
     }
 

@@ -7,6 +7,9 @@ public sealed partial class VirtualBoard
 {
     private static readonly TimeSpan ProcessEnd = TimeSpan.FromSeconds(1);   // its unit's ExecStop sleeps so long
 
+    /// <summary>What its clock says when it starts: a turn of 32 bits less a second (tried with the real one).</summary>
+    private static readonly TimeSpan ProcessClock = TimeSpan.FromSeconds((4_294_967_296 / 50_000_000.0) - 1);
+
     private byte[]? _previous;
 
     /// <summary>Whoever is to start the process anew does nothing.</summary>

@@ -29,6 +29,6 @@ public static partial class Faults
         "`journalctl -u klipper-mcu` says what it met. Nothing to repair: flash again when that is mended.");
 
     public static FlashException HostMcuLost(string board, string why, string again) => new(
-        "host-mcu-lost", $"The new program of {board} did not come up: {why}. Nor could the previous one be brought back: {again}",
+        "host-mcu-lost", $"The new program of {board} did not come up: {why}. Nor could the previous one be brought back: {again}.",
         "`sudo mv /usr/local/bin/klipper_mcu.previous /usr/local/bin/klipper_mcu && sudo systemctl restart klipper-mcu`; `journalctl -u klipper-mcu` says what it met.");
 }

@@ -22,6 +22,7 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
     private readonly List<string> _notes = [];
     private BoardCondition _condition;
     private (string Version, ReadOnlyMemory<byte> Dictionary)? _old;
+    private (TimeSpan Uptime, long At)? _last;   // of the process that answered last
 
     public async Task<BoardReport> RunAsync(CancellationToken cancel)
     {
@@ -35,8 +36,10 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
             _condition = BoardCondition.Unconfirmed;   // no token below this line: what was begun is finished or put back
             await host.InstallAsync(_image.Bytes);
             await log.EndAsync(_name, FlashPhase.Verify, "It is in its place, and the previous one is kept");
-            await StartAnewAsync(_image.CompressedDictionary);
-            _condition = BoardCondition.Flashed;
+            if (await StartAnewAsync(_image.CompressedDictionary) is { } why)
+                fault = await PutBackAsync(why, null);
+            else
+                _condition = BoardCondition.Flashed;
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
@@ -48,7 +51,7 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
         }
         catch (FlashException known)
         {
-            fault = _condition == BoardCondition.Unconfirmed ? await PutBackAsync(known) : known;
+            fault = _condition == BoardCondition.Unconfirmed ? await PutBackAsync(known.Cause.TrimEnd('.'), known) : known;
         }
         catch (Exception bug)
         {
@@ -75,7 +78,7 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
         await log.BeginAsync(_name, FlashPhase.Ask, "Asking the running process who it is");
         try
         {
-            var (running, _) = await IdentifyAsync();
+            var running = await IdentifyAsync();
             _old = running;
             await log.EndAsync(_name, FlashPhase.Ask, $"It runs {running.Version}");
         }
@@ -85,11 +88,11 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
         }
     }
 
-    /// <summary>Until a process that was started after now returns this dictionary, byte for byte.</summary>
-    private async Task StartAnewAsync(ReadOnlyMemory<byte>? expected)
+    /// <summary>Until a process that was started after now returns this dictionary, byte for byte; why it did not, or null.</summary>
+    private async Task<string?> StartAnewAsync(ReadOnlyMemory<byte>? expected)
     {
         await log.BeginAsync(_name, FlashPhase.Leave, "Starting the process anew");
-        var asked = time.GetTimestamp();
+        var (before, asked) = (_last, time.GetTimestamp());
         await host.RestartAsync();
         await log.BeginAsync(_name, FlashPhase.Confirm, "Asking the new process who it is");
         var why = "";
@@ -98,16 +101,15 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
             await Task.Delay(Poll, time);
             try
             {
-                var (running, uptime) = await IdentifyAsync();
-                // One that has been up since before is the old one, on its way out. (In its first second the process tells of a minute and a half.)
-                if (uptime > (time.GetElapsedTime(asked) * 1.005) + TimeSpan.FromMilliseconds(100))
-                    why = $"the process that answers has been up for {uptime?.TotalSeconds:0} s";
+                var running = await IdentifyAsync();
+                if (before is { } old && _last is { } now && IsSame(old, now))
+                    why = $"the process that answers is the one from before ({now.Uptime.TotalSeconds:0} s by its own clock)";
                 else if (expected is { } dictionary && !running.Dictionary.Span.SequenceEqual(dictionary.Span))
                     why = $"what was started is {running.Version}";
                 else
                 {
                     await log.EndAsync(_name, FlashPhase.Confirm, $"It runs {running.Version} on linux");
-                    return;
+                    return null;
                 }
             }
             catch (DeviceGoneException)
@@ -120,44 +122,55 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
             }
         }
         while (time.GetElapsedTime(asked) < UpLimit);
-        throw Faults.HostMcuNotUp(_name, why, "?");
+        return why;
     }
 
-    private async Task<((string Version, ReadOnlyMemory<byte> Dictionary) Running, TimeSpan? Uptime)> IdentifyAsync()
+    /// <summary>
+    /// Whether it is one process at both times, by its clock. That begins at a minute and a half, one turn of 32 bits (K:src/linux/timer.c starts it a second in the
+    /// future), so only the difference counts.
+    /// </summary>
+    private bool IsSame((TimeSpan Uptime, long At) one, (TimeSpan Uptime, long At) other)
+    {
+        var between = time.GetElapsedTime(one.At, other.At);
+        return (other.Uptime - one.Uptime - between).Duration() < (between * 0.005) + TimeSpan.FromMilliseconds(100);
+    }
+
+    private async Task<(string Version, ReadOnlyMemory<byte> Dictionary)> IdentifyAsync()
     {
         await using var client = await KlipperClient.ConnectAsync(await hardware.OpenSerialAsync(_terminal, SerialMode.Klipper), _name, time, CancellationToken.None);
         var dictionary = await client.IdentifyAsync(CancellationToken.None);
-        return ((dictionary.Version, client.CompressedDictionary), await client.GetUptimeAsync(CancellationToken.None));
+        _last = await client.GetUptimeAsync(CancellationToken.None) is { } uptime ? (uptime, time.GetTimestamp()) : null;
+        return (dictionary.Version, client.CompressedDictionary);
     }
 
-    private async Task<FlashException> PutBackAsync(FlashException fault)
+    /// <param name="why">What the new program did not do.</param>
+    /// <param name="fault">What went wrong before it could be asked; null where it was.</param>
+    private async Task<FlashException> PutBackAsync(string why, FlashException? fault)
     {
-        var why = fault.Cause.TrimEnd('.');
-        await WarnAsync(FlashPhase.Confirm, $"{fault.Cause} Putting the previous one back.");
+        await WarnAsync(FlashPhase.Confirm, $"The new program did not come up: {why}. Putting the previous one back.");
+        string? again;
         try
         {
             await host.RestoreAsync();
-            await StartAnewAsync(_old?.Dictionary);
-            _condition = BoardCondition.Unchanged;
-            return Faults.HostMcuNotUp(_name, why, _old?.Version ?? "again");
+            again = await StartAnewAsync(_old?.Dictionary);
         }
-        catch (FlashException again)
+        catch (FlashException refused)
         {
-            // A unit that did nothing at all has nothing to put back either.
-            if (fault.Code != "host-mcu-not-up" && await RunsOldAsync())
-            {
-                _condition = BoardCondition.Unchanged;
-                return fault;
-            }
-            return Faults.HostMcuLost(_name, why, again.Cause);
+            again = refused.Cause.TrimEnd('.');
         }
+        // A unit that did nothing at all has nothing to put back either.
+        var isUntouched = again is not null && fault is not null && await RunsOldAsync();
+        if (again is not null && !isUntouched)
+            return Faults.HostMcuLost(_name, why, again);
+        _condition = BoardCondition.Unchanged;
+        return isUntouched ? fault! : Faults.HostMcuNotUp(_name, why, _old?.Version ?? "again");
     }
 
     private async Task<bool> RunsOldAsync()
     {
         try
         {
-            return _old is { } old && (await IdentifyAsync()).Running.Dictionary.Span.SequenceEqual(old.Dictionary.Span);
+            return _old is { } old && (await IdentifyAsync()).Dictionary.Span.SequenceEqual(old.Dictionary.Span);
         }
         catch (Exception silent) when (silent is FlashException or DeviceGoneException)
         {

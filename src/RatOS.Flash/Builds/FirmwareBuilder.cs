@@ -35,6 +35,22 @@ public sealed partial class FirmwareBuilder(KlipperTree tree, string cacheFolder
     /// <summary>Bytes that must be free before a build begins.</summary>
     public long LeastFree { get; init; } = UsualBytes;
 
+    /// <summary>Which programs are missing to build for a chip; null when none is.</summary>
+    /// <param name="mcu">As the dictionary names it.</param>
+    /// <param name="searchPath">Where they are looked for, as PATH is written; null for this process's own.</param>
+    public static FlashException? MissingTools(string mcu, string? searchPath = null)
+    {
+        try
+        {
+            Toolchain.For(mcu).Require(new Tools(searchPath ?? Tools.UsualPath), mcu);
+            return null;
+        }
+        catch (FlashException missing)
+        {
+            return missing;
+        }
+    }
+
     private KlipperTree Tree => tree;
 
     private BuildCache Cache => new(_folder, MostKept, time);

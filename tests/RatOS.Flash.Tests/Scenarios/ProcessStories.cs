@@ -87,6 +87,6 @@ public sealed class ProcessStories
         story.Find("pi").IgnoresRestart = true;
         await story.PassAsync(TimeSpan.FromMinutes(5));
         var report = await story.FailedAsync("pi", "host-mcu-lost", BoardCondition.Unconfirmed);
-        Assert.Contains("has been up for", report.Fault!.Cause, StringComparison.Ordinal);
+        Assert.Contains("is the one from before", report.Fault!.Cause, StringComparison.Ordinal);
     });
 }
