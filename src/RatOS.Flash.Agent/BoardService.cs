@@ -63,8 +63,6 @@ internal abstract class BoardService
 /// <param name="klippy">Its Klipper, given whether hot heaters are allowed.</param>
 internal sealed class LocalBoards(Printer printer, Func<bool, IKlippy> klippy) : BoardService
 {
-    // Somebody has to find the jumper; a cancel ends the wait at any time.
-    private static readonly TimeSpan PatienceWithPeople = TimeSpan.FromMinutes(30);
     private static readonly string[] Endings = [".bin", ".uf2", ".elf"];
 
     public override string Description => printer.Description;
@@ -110,13 +108,17 @@ internal sealed class LocalBoards(Printer printer, Func<bool, IKlippy> klippy) :
             return ValueTask.CompletedTask;
         }, cancel);
 
-    /// <summary>As <see cref="FlashAsync(Asked, Action{FlashEvent}, CancellationToken)"/>, for the agent, which journals what it does.</summary>
-    public async Task<FlashReport> FlashAsync(IReadOnlyList<FlashRequest> requests, IKlippy by, bool hasPerson, Func<FlashEvent, ValueTask> tell, CancellationToken cancel)
+    /// <summary>As <see cref="FlashAsync(Asked, Action{FlashEvent}, CancellationToken)"/>, for the agent, which journals what it does, and lets others flash while a person is awaited.</summary>
+    public async Task<FlashReport> FlashAsync(
+        IReadOnlyList<FlashRequest> requests, IKlippy by, bool hasPerson, Func<FlashEvent, ValueTask> tell, CancellationToken cancel, Func<Func<Task>, Task>? aside = null,
+        Func<CancellationToken, Task>? change = null)
     {
         BeforeFlash?.Invoke();
         var flasher = new Flasher(printer.Hardware, by, printer.Time, tell)
         {
-            WaitForPerson = hasPerson ? PatienceWithPeople : TimeSpan.Zero,
+            HasPerson = hasPerson,
+            Aside = aside,
+            PrinterChange = change,
             Build = KlipperPath is null || BuildFolder is null ? null : BuildAsync,
         };
         try

@@ -264,7 +264,7 @@ internal sealed class FlashAgent : IDoors
         {
             var change = _moonraker.NextChange;
             var isTroubled = false;
-            if (_moonraker.IsConnected && _queue.Open.Count == 0)
+            if (_moonraker.IsConnected && _queue.IsAtRest)
             {
                 try
                 {
