@@ -169,7 +169,9 @@ internal sealed class FlashAgent : IDoors
         // What a command line asks a person, a macro must be told beforehand.
         if (!asked.Force && PlanView.Of(FlashPlan.Create(requests, _printer.Hardware.Look(), new(KlippyActivity.Ready))).Boards.Any(board => board.NeedsConsent))
             throw Faults.ConsentMissing();
-        var job = new Job(asked.HasPerson ? "command-line" : by, requests, _printer.Time) { Hot = asked.Hot, HasPerson = asked.HasPerson, WhenIdle = arguments.Flag("when_idle") };
+        // Whoever pressed a button stands before the printer or its page; a program has to say so.
+        var hasPerson = arguments.At("person") is null ? by is "macro" or "prompt" : asked.HasPerson;
+        var job = new Job(arguments.Word("by") is ("command-line" or "screen") and { } door ? door : by, requests, _printer.Time) { Hot = asked.Hot, HasPerson = hasPerson, WhenIdle = arguments.Flag("when_idle") };
         var added = _queue.Add(job);
         return new JsonAnswer(true) { Job = added.Id, Joined = added != job };
     }
@@ -220,7 +222,7 @@ internal sealed class FlashAgent : IDoors
         _ = TellAsync(() => words.FirstOrDefault() switch
         {
             "flash" => Enqueue(JsonSerializer.SerializeToElement(arguments, RpcShapes.Default.JsonObject), "prompt"),
-            "cancel" => new JsonAnswer(Cancelled(null).Count >= 0),
+            "cancel" => new JsonAnswer(Cancelled((string?)arguments["job"]).Count >= 0),
             "later" => new JsonAnswer(true),
             _ => throw Faults.BadRequest($"'{Text.Clean(line)}' asks for nothing that there is"),
         });
