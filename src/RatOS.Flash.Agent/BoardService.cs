@@ -111,13 +111,17 @@ internal sealed class LocalBoards(Printer printer, Func<bool, IKlippy> klippy) :
         }, cancel);
 
     /// <summary>As <see cref="FlashAsync(Asked, Action{FlashEvent}, CancellationToken)"/>, for the agent, which journals what it does.</summary>
-    public async Task<FlashReport> FlashAsync(IReadOnlyList<FlashRequest> requests, IKlippy by, bool hasPerson, Func<FlashEvent, ValueTask> tell, CancellationToken cancel)
+    public async Task<FlashReport> FlashAsync(
+        IReadOnlyList<FlashRequest> requests, IKlippy by, bool hasPerson, Func<FlashEvent, ValueTask> tell, CancellationToken cancel, Flight? flight = null)
     {
         BeforeFlash?.Invoke();
-        var flasher = new Flasher(printer.Hardware, by, printer.Time, tell)
+        var waitForPerson = hasPerson ? PatienceWithPeople : TimeSpan.Zero;
+        var (hardware, klippy) = flight?.Begin(printer.Hardware, by, requests, waitForPerson, cancel) ?? (printer.Hardware, by);
+        var flasher = new Flasher(hardware, klippy, printer.Time, tell)
         {
-            WaitForPerson = hasPerson ? PatienceWithPeople : TimeSpan.Zero,
-            Build = KlipperPath is null || BuildFolder is null ? null : BuildAsync,
+            WaitForPerson = waitForPerson,
+            Build = KlipperPath is null || BuildFolder is null ? null
+                : (boards, news, token) => flight?.BuiltAsync(BuildAsync(boards, news, token)) ?? BuildAsync(boards, news, token),
         };
         try
         {
@@ -128,6 +132,9 @@ internal sealed class LocalBoards(Printer printer, Func<bool, IKlippy> klippy) :
             printer.Save();
         }
     }
+
+    /// <summary>How a flash would go, as far as the buses tell.</summary>
+    public PlanView Plan(IReadOnlyList<FlashRequest> requests) => PlanView.Of(FlashPlan.Create(requests, printer.Hardware.Look(), new(KlippyActivity.Ready)));
 
     /// <summary>Which boards and which firmware are meant.</summary>
     /// <exception cref="FlashException">A board or a port is not known, or the firmware is none.</exception>

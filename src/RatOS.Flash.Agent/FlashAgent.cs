@@ -1,5 +1,6 @@
 using System.Text.Json;
 using RatOS.Flash.Klipper;
+using RatOS.Flash.Virtual.Recordings;
 
 namespace RatOS.Flash.Agent;
 
@@ -7,7 +8,7 @@ namespace RatOS.Flash.Agent;
 /// The running agent of one printer: every door - macro, button, menu, HTTP, command line, update - leads to one queue. It lives beside a Klipper that has little time to
 /// spare: nothing here polls, and with nothing to do nothing happens.
 /// </summary>
-internal sealed class FlashAgent : IDoors
+internal sealed partial class FlashAgent : IDoors
 {
     // Nobody announces that Klipper ended in an error (facts: life cycle). It does so within seconds of a start, for which somebody waits; later only a person mends it.
     private static readonly TimeSpan SoonPoll = TimeSpan.FromSeconds(2);
@@ -28,6 +29,7 @@ internal sealed class FlashAgent : IDoors
     private readonly MoonrakerConnection _moonraker;
     private readonly LocalBoards _boards;
     private readonly FlashQueue _queue;
+    private readonly FlightRecorder _recorder;
     private readonly News _news;
     private readonly AfterUpdate _after;
     private readonly List<JournalRecord> _unstarted = [];   // jobs that stopped Klipper and did not live to start it
@@ -38,15 +40,17 @@ internal sealed class FlashAgent : IDoors
     public FlashAgent(Printer printer, DataFolder data, Settings settings, LogFile log)
     {
         (_printer, _data, _log, _service) = (printer, data, log, settings.KlipperService);
+        _recorder = NewRecorder(printer, log);
         _moonraker = new MoonrakerConnection(new(data.Moonraker, settings.MoonrakerUrl, settings.ApiKey), printer.Time, log)
         {
             Doors = this,
             Connected = () => _news!.ConnectedAsync(),
             GcodeResponse = OnConsole,
+            Recorder = _recorder,
         };
         _boards = new LocalBoards(printer, hot => Klippy(hot)) { FirmwareFolder = data.Firmware, BuildFolder = data.Builds, KlipperPath = printer.KlipperSources(settings) };
         _news = new News(_moonraker, printer.Time, log);
-        _queue = new FlashQueue(_boards, data.Jobs, KlippyFor, cancel => _moonraker.NextChange.WaitUpToAsync(IdlePoll, printer.Time, cancel), log);
+        _queue = new FlashQueue(_boards, data.Jobs, KlippyFor, cancel => _moonraker.NextChange.WaitUpToAsync(IdlePoll, printer.Time, cancel), log) { Recorder = _recorder };
         _queue.Added += job =>
         {
             // Whoever flashes has answered the question, by whichever door; it would lie above the dialog.
@@ -68,6 +72,7 @@ internal sealed class FlashAgent : IDoors
         using var socket = new AgentSocket(_data.Socket);
         using var last = new CancellationTokenSource();
         ReadJournals();
+        WatchBuses();
         using var closing = CancellationTokenSource.CreateLinkedTokenSource(over);
         var queue = _queue.RunAsync(closing.Token);
         Task[] loops =

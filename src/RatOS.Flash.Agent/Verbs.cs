@@ -3,6 +3,7 @@ using RatOS.Flash.Boards;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Klipper;
 using RatOS.Flash.Virtual;
+using RatOS.Flash.Virtual.Recordings;
 
 namespace RatOS.Flash.Agent;
 
@@ -11,7 +12,7 @@ namespace RatOS.Flash.Agent;
 /// <param name="data">Its folder; null for a virtual printer that no agent works on.</param>
 /// <param name="output">For people, for pipes, or for programs.</param>
 /// <param name="log">The log file.</param>
-internal sealed class Verbs(Printer printer, DataFolder? data, Output output, LogFile log)
+internal sealed partial class Verbs(Printer printer, DataFolder? data, Output output, LogFile log)
 {
     private const int StandardUsbIpPort = 3240;
 
@@ -287,7 +288,8 @@ internal sealed class Verbs(Printer printer, DataFolder? data, Output output, Lo
         {
             using var held = data.Lock();
             using var over = new CancellationTokenSource();
-            var queue = new FlashQueue(local, data.Jobs, klippy, token => Task.Delay(Timeout.InfiniteTimeSpan, time, token), log);
+            using var recorder = new FlightRecorder(time, log.Say);
+            var queue = new FlashQueue(local, data.Jobs, klippy, token => Task.Delay(Timeout.InfiniteTimeSpan, time, token), log) { Recorder = recorder };
             var job = new Job("command-line", local.Request(asked), time) { Hot = asked.Hot, HasPerson = asked.HasPerson };
             job.Happened += tell;
             using var stop = cancel.Register(job.Cancel.Cancel);

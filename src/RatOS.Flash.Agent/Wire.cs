@@ -186,6 +186,9 @@ internal sealed record JsonAnswer(bool Ok)
 
     public JsonBoard[]? Boards { get; init; }
 
+    /// <summary>With <c>bundle</c>: its path.</summary>
+    public string? File { get; init; }
+
     /// <summary>With <c>status</c>: the agent's version.</summary>
     public string? Version { get; init; }
 

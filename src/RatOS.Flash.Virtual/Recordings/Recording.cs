@@ -103,10 +103,11 @@ public sealed class Recording
         var requests = new List<FlashRequest>();
         foreach (var line in _lines.Where(line => line is { Channel: "job", Verb: "asked" }))
         {
-            if (line.Words is not [{ } name, { } id, var serial, var port, var only, var uuid, var can, var bootloader, var running, var image])
+            if (line.Words is not [{ } name, { } id, var serial, var port, var only, var uuid, var can, var bootloader, var running, var image, var mcu, var start, var rom, var comm, var usbSerial, ..])
                 throw Faults.ReplayImpossible("a board in it is described by other words than today's");
-            var kind = BoardCatalogue.BuiltIn.Find(id) ?? throw Faults.ReplayImpossible($"its board {id} is not in this program's catalogue");
-            var board = new PrinterBoard(name, kind)
+            // A definition of RatOS's may say otherwise than the catalogue, or be of a kind that is not in it.
+            var kind = BoardCatalogue.BuiltIn.Find(id) ?? new Board { Id = id, Kind = "unknown" };
+            var board = new PrinterBoard(name, kind with { McuName = mcu, FlashStartEffective = start, DfuRomAddress = rom, Comm = comm, UsbSerial = usbSerial })
             {
                 Serial = serial,
                 Port = port,

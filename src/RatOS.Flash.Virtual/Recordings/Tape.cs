@@ -22,8 +22,8 @@ internal sealed class Tape
     private readonly Dictionary<string, Channel> _channels = [];
     private readonly List<RecordedLineOf> _questions;   // by their beginning
     private readonly HashSet<RecordedLineOf> _asked = [];
-    private readonly TaskCompletionSource<Departure> _departed = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private TaskCompletionSource _moved = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<Departure> _departed = new();   // on this thread: nobody else keeps this time
+    private readonly List<TaskCompletionSource> _waiting = [];            // for the next question
     private int _next;
 
     public Tape(Recording recording, VirtualTime time)
@@ -102,7 +102,6 @@ internal sealed class Tape
         var end = timeout == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : _time.Now + timeout;
         while (true)
         {
-            var moved = _moved.Task;
             while (channel.Incoming.TryPeek(out var skipped) && skipped.Line.Verb == "state")
                 channel.Incoming.Dequeue();
             var isThere = channel.Incoming.TryPeek(out var next) && channel.Asked >= next.After;
@@ -112,12 +111,7 @@ internal sealed class Tape
             if (_time.Now >= end)
                 return null;
             var until = due < end ? due : end;
-            if (until == TimeSpan.MaxValue)
-                await moved;
-            else if (due <= end)
-                await WaitAsync(until - _time.Now);
-            else
-                await Task.WhenAny(moved, WaitAsync(until - _time.Now));
+            await WaitAsync(until == TimeSpan.MaxValue ? until : until - _time.Now, orAsked: !isThere);
         }
     }
 
@@ -129,7 +123,7 @@ internal sealed class Tape
     public async Task UntilAsync(long at)
     {
         while (_next < _questions.Count && _questions[_next].Begun < at)
-            await _moved.Task;
+            await WaitAsync(TimeSpan.MaxValue, orAsked: true);
         await WaitAsync(Of(at) - _time.Now);
     }
 
@@ -144,20 +138,25 @@ internal sealed class Tape
         throw new InvalidOperationException();
     }
 
-    /// <summary>To the tick: Task.Delay knows whole milliseconds alone.</summary>
-    private Task WaitAsync(TimeSpan span)
+    /// <summary>To the tick, while Task.Delay knows whole milliseconds alone.</summary>
+    /// <param name="span">The largest of all has no end.</param>
+    /// <param name="orAsked">Or until the next question is asked.</param>
+    private Task WaitAsync(TimeSpan span, bool orAsked = false)
     {
         if (span <= TimeSpan.Zero)
             return Task.CompletedTask;
         var over = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        _time.Schedule(span, over.SetResult);
+        if (span < TimeSpan.MaxValue)
+            _time.Schedule(span, () => over.TrySetResult());
+        if (orAsked)
+            _waiting.Add(over);
         return over.Task;
     }
 
     private void Move()
     {
-        var moved = _moved;
-        _moved = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        moved.TrySetResult();
+        foreach (var waiting in _waiting)
+            waiting.TrySetResult();
+        _waiting.Clear();
     }
 }

@@ -44,6 +44,9 @@ public sealed class LinuxHardware : IHardware, IDisposable
     /// <summary>Klipper's host process on this computer, as a person would name it; null where none runs.</summary>
     public static string? RunningKlipper() => Holders.Running("klippy.py");
 
+    /// <summary>Who else has a device's node open, as a person would name it; null where nobody is seen.</summary>
+    public static string? HolderOf(string node) => Holders.Of(node);
+
     /// <remarks>As of the last announcement: reading sysfs waits for a device that is at work, so nobody who asks here reads it.</remarks>
     public DeviceList Look()
     {
