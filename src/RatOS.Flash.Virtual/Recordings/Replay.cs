@@ -55,8 +55,11 @@ public sealed record Replay(FlashReport? Report, Departure? Departure, Immutable
             if (recording.Lines.FirstOrDefault(line => line is { Channel: "job", Verb: "cancel" }) is not { } line)
                 return;
             await tape.UntilAsync(line.At);
-            await cancel.CancelAsync();
+            Cancel();
         }
+
+        // Here and now: CancelAsync would do it on another thread, and this time has one alone.
+        void Cancel() => cancel.Cancel();
     }
 
     private static Dictionary<string, BuiltOrNot> Built(Recording recording, IReadOnlyList<PrinterBoard> boards)

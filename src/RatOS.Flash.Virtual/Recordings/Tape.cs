@@ -33,15 +33,15 @@ internal sealed class Tape
         _questions = [.. lines.Where(line => !ByItself.Contains(line.Verb)).OrderBy(line => line.Begun)];
         foreach (var line in lines)
         {
-            if (!_channels.TryGetValue(line.Channel, out var channel))
-                _channels[line.Channel] = channel = new Channel();
+            if (!_channels.TryGetValue(NameOf(line.Channel, line.Verb), out var channel))
+                _channels[NameOf(line.Channel, line.Verb)] = channel = new Channel();
             if (ByItself.Contains(line.Verb))
                 channel.Incoming.Enqueue((line, channel.Answered));
             else
                 channel.Answered++;
         }
         foreach (var line in _questions)
-            _channels[line.Channel].Questions.Enqueue(line);
+            _channels[NameOf(line.Channel, line.Verb)].Questions.Enqueue(line);
     }
 
     private sealed class Channel
@@ -68,7 +68,7 @@ internal sealed class Tape
     /// <exception cref="FlashException">That was the answer.</exception>
     public async Task<RecordedAnswer> AskAsync(string channel, string verb, string?[] words, ReadOnlyMemory<byte>? data, TimeSpan? limit = null)
     {
-        var known = _channels.GetValueOrDefault(channel);
+        var known = _channels.GetValueOrDefault(NameOf(channel, verb));
         var line = known?.Questions.Count > 0 ? known.Questions.Peek() : null;
         var isSame = line is not null && line.Verb == verb && line.Words.AsSpan().SequenceEqual(words) && (line.Data is null) == (data is null) && line.Data.AsSpan().SequenceEqual(data is { } sent ? sent.Span : default);
         if (!isSame)
@@ -129,6 +129,9 @@ internal sealed class Tape
 
     /// <summary>The engine is done: was that all?</summary>
     public Departure? Rest() => _next < _questions.Count ? new(Of(_questions[_next].Begun), RecordingTimeline.Question(_questions[_next]), null) : null;
+
+    /// <summary>Several boards ask after Klipper at the same time: in which order does not matter.</summary>
+    private static string NameOf(string channel, string verb) => channel == "klippy" ? $"{channel} {verb}" : channel;
 
     /// <summary>Never returns.</summary>
     private async Task<RecordedAnswer> DepartAsync(RecordedLineOf? recorded, string today)

@@ -212,7 +212,7 @@ public sealed class BundleTests : IDisposable
             var job = queue.Add(new Job("command-line", local.Request(new Asked(["all"])), time));
             var work = queue.RunAsync(over.Token);
             Assert.True((await job.Done).Ok);
-            await over.CancelAsync();
+            over.Cancel();
             await work;
         });
     }
