@@ -4,7 +4,6 @@ using System.Text.Json;
 using RatOS.Flash.Agent;
 using RatOS.Flash.Virtual;
 using RatOS.Flash.Virtual.Recordings;
-using Flight = RatOS.Flash.Tests.Flights.Flight;
 
 namespace RatOS.Flash.Tests.Flights;
 

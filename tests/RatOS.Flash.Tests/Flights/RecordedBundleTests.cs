@@ -15,7 +15,7 @@ public sealed class RecordedBundleTests
     {
         ["dfu-success"] = ("octopus", Faultiness.None),
         ["katapult-success"] = ("octopus-katapult", Faultiness.None),
-        ["verify-failed"] = ("octopus", new Faultiness { WornAt = 0x0800_A000 }),
+        ["verify-failed"] = ("octopus", new Faultiness { WornAt = 0x0800_9001 }),
         ["not-back"] = ("octopus-katapult", new Faultiness { Transfers = [new(300, TransferFaultKind.Unplug, TimeSpan.FromSeconds(-1))] }),
     };
 
