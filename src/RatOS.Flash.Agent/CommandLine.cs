@@ -213,6 +213,14 @@ internal static class CommandLine
         var cancel = new Command("cancel", "Cancel a flash, unless its write has begun") { job };
         cancel.SetAction(parsed => Run(parsed, verbs => verbs.CancelAsync(parsed.GetValue(job))));
 
+        var told = new Argument<string?>("JOB") { Description = "Which (default: the last one)", Arity = ArgumentArity.ZeroOrOne };
+        var into = new Option<FileInfo?>("--output", "-o") { Description = "The file to write (default: one in the printer's logs folder, where Mainsail offers it)", HelpName = "FILE" };
+        var bundle = new Command("bundle", "Write everything about a flash into one zip, for whoever is to help") { told, into };
+        bundle.SetAction(parsed => Run(parsed, verbs => verbs.BundleAsync(parsed.GetValue(told), parsed.GetValue(into)?.FullName)));
+        var flight = new Argument<string>("BUNDLE") { Description = "A bundle, or a job's recording.gz" };
+        var replay = new Command("replay", "Show what happened in a bundle, and play it against this program: no hardware is touched") { flight };
+        replay.SetAction(parsed => Run(parsed, verbs => verbs.ReplayAsync(parsed.GetValue(flight)!)));
+
         var list = new Option<bool>("--list") { Description = "List the scenarios" };
         var reset = new Option<bool>("--reset") { Description = "Put the virtual printer back to its beginning" };
         var virtualPrinter = new Command("virtual", "The printer made of memory: runs it, with Moonraker, Klipper and agent, until Ctrl-C")
@@ -248,6 +256,8 @@ internal static class CommandLine
         root.Subcommands.Add(watch);
         root.Subcommands.Add(history);
         root.Subcommands.Add(cancel);
+        root.Subcommands.Add(bundle);
+        root.Subcommands.Add(replay);
         root.Subcommands.Add(virtualPrinter);
         return root;
     }

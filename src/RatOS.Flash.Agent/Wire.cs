@@ -260,6 +260,8 @@ internal sealed record JsonAnswer(bool Ok)
 
     /// <summary>With <c>doctor</c>.</summary>
     public JsonCheck[]? Checks { get; init; }
+    /// <summary>With <c>bundle</c>: its path.</summary>
+    public string? File { get; init; }
 
     /// <summary>With <c>status</c>: the agent's version.</summary>
     public string? Version { get; init; }
