@@ -48,6 +48,21 @@ internal abstract class Output
 
     public abstract void Jobs(IReadOnlyList<JsonJob> jobs);
 
+    /// <summary>One of many seeded flashes is over; people are told of those that are broken.</summary>
+    public virtual void Seed(SeededFlash flash)
+    {
+        if (flash.Trial.Outcome != TrialOutcome.Broken)
+            return;
+        foreach (var line in SeedText.Of(flash))
+            Say(line);
+    }
+
+    public virtual void Seeds(SeedCount count)
+    {
+        foreach (var line in SeedText.Of(count))
+            Say(line);
+    }
+
     public abstract void Fault(FlashException fault);
 
     public abstract void Say(string text);

@@ -11,7 +11,7 @@ namespace RatOS.Flash.Agent;
 /// <param name="data">Its folder; null for a virtual printer that no agent works on.</param>
 /// <param name="output">For people, for pipes, or for programs.</param>
 /// <param name="log">The log file.</param>
-internal sealed class Verbs(Printer printer, DataFolder? data, Output output, LogFile log)
+internal sealed partial class Verbs(Printer printer, DataFolder? data, Output output, LogFile log)
 {
     private const int StandardUsbIpPort = 3240;
 

@@ -39,6 +39,8 @@ public static class Person
         return [.. remedy.StartsWith("flash again", StringComparison.OrdinalIgnoreCase) ? [HumanStep.FlashAgain] : Enumerable.Empty<HumanStep>(), .. named.Distinct()];
     }
 
+    public static bool FlashesAgain(string remedy) => remedy.Contains("flash again", StringComparison.OrdinalIgnoreCase);
+
     /// <summary>Does it, and waits until the board can be there.</summary>
     public static async Task DoAsync(HumanStep step, VirtualPrinter printer, VirtualBoard board)
     {

@@ -103,24 +103,43 @@ public sealed record Trial
     private static async Task<Trial> MendAsync(Trial trial, VirtualPrinter printer, List<BoardReport> open)
     {
         printer.Heal();
-        var steps = open.SelectMany(report => Person.Read(report.Fault!.Remedy)).Distinct().ToList();
         var tried = new StringBuilder();
-        foreach (var step in steps)
+        foreach (var step in open.SelectMany(report => Person.Read(report.Fault!.Remedy)).Distinct().ToList())
         {
-            var boards = open.Select(report => printer.Boards.Single(board => board.Name == report.Board)).ToList();
-            foreach (var board in boards.Where(board => Person.Read(open.Single(report => report.Board == board.Name).Fault!.Remedy).Contains(step)))
-                await Person.DoAsync(step, printer, board);
-            var (again, problems) = await FlashAsync(printer, boards, [], Truth.Before(printer));
-            if (problems.Length > 0)
-                return trial with { Outcome = TrialOutcome.Broken, Problems = [.. problems.Select(problem => $"after {step}: {problem}")] };
-            open = [.. open.Where(report => !again.Boards.Single(board => board.Board == report.Board).Ok)];
-            if (open.Count == 0)
-                return IsReady(printer) ? trial with { Outcome = TrialOutcome.HumanStep, Step = step } : Broken("all boards run, and Klipper is not ready");
-            tried.Append($" After {step}: {string.Join(", ", again.Boards.Where(board => !board.Ok).Select(board => $"{board.Board} [{board.Fault!.Code}] {board.Fault.Cause} ({printer.Boards.Single(one => one.Name == board.Board).State})"))}");
+            foreach (var report in open.Where(report => Person.Read(report.Fault!.Remedy).Contains(step)))
+                await Person.DoAsync(step, printer, Find(report));
+            // Where the remedy speaks of no other flash, the firmware is in place and only has to start.
+            open.RemoveAll(report => !Person.FlashesAgain(report.Fault!.Remedy) && RunsNew(Find(report)));
+            if (open.Count > 0)
+            {
+                var (again, problems) = await FlashAsync(printer, open.Select(Find), [], Truth.Before(printer));
+                if (problems.Length > 0)
+                    return trial with { Outcome = TrialOutcome.Broken, Problems = [.. problems.Select(problem => $"after {step}: {problem}")] };
+                open.RemoveAll(report => again.Boards.Single(board => board.Board == report.Board).Ok);
+                tried.Append($" After {step}: {string.Join(", ", again.Boards.Where(board => !board.Ok).Select(board => $"{board.Board} [{board.Fault!.Code}] {board.Fault.Cause}"))}");
+            }
+            if (open.Count > 0)
+                continue;
+            if (!IsReady(printer))
+                await RestartKlipperAsync(printer);
+            return IsReady(printer) ? trial with { Outcome = TrialOutcome.HumanStep, Step = step } : Broken("all boards run, and Klipper is not ready");
         }
-        return Broken($"[{trial.Code}] nothing that the remedy names helped: {string.Join(" ", open.Select(report => report.Fault!.Remedy))}{tried}");
+        return Broken($"[{trial.Code}] nothing that the remedy names helped: {string.Join(" ", open.Select(report => report.Fault!.Remedy))}{tried}"
+            + $" Now: {string.Join(", ", open.Select(report => $"{report.Board} {Find(report).State}"))}.");
+
+        VirtualBoard Find(BoardReport report) => printer.Boards.Single(board => board.Name == report.Board);
 
         Trial Broken(string why) => trial with { Outcome = TrialOutcome.Broken, Problems = [why] };
+    }
+
+    private static bool RunsNew(VirtualBoard board) => board.RunningFirmware is { } running
+        && running.CompressedDictionary.Span.SequenceEqual(FirmwareImage.Parse(board.BuildFirmware(), "klipper.bin").CompressedDictionary.Span);
+
+    /// <summary>As Klipper's own message asks for.</summary>
+    private static async Task RestartKlipperAsync(VirtualPrinter printer)
+    {
+        await printer.Klippy.StopAsync(CancellationToken.None);
+        await printer.Klippy.StartAsync();
     }
 
     private static async Task<(FlashReport Report, ImmutableArray<string> Problems)> FlashAsync(
