@@ -21,6 +21,11 @@ public enum TrialOutcome
     Broken,
 }
 
+/// <param name="At">When it was made.</param>
+/// <param name="Phase">Of the flash.</param>
+/// <param name="IsControl">To a bootloader on USB's endpoint 0; else a frame to a serial line or to CAN.</param>
+public readonly record struct Transfer(TimeSpan At, FlashPhase Phase, bool IsControl);
+
 /// <summary>One flash of all boards of a virtual printer, under faults, and what became of it. Each one is judged by <see cref="Truth"/>.</summary>
 public sealed record Trial
 {
@@ -43,8 +48,8 @@ public sealed record Trial
     /// <summary>Every event of that flash, with its time.</summary>
     public required string Trace { get; init; }
 
-    /// <summary>Every transfer of that flash: when it was made, and in which phase.</summary>
-    public required ImmutableArray<(TimeSpan At, FlashPhase Phase)> Transfers { get; init; }
+    /// <summary>Every transfer of that flash, as <see cref="TransferFault.Index"/> counts them.</summary>
+    public required ImmutableArray<Transfer> Transfers { get; init; }
 
     /// <summary>The first fault of its boards; <c>flashed</c> without one.</summary>
     public string Code => Report.Boards.Select(board => board.Fault?.Code).FirstOrDefault(code => code is not null) ?? "flashed";
@@ -66,8 +71,8 @@ public sealed record Trial
 
     private static async Task<Trial> RunAsync(VirtualPrinter printer)
     {
-        var (events, transfers) = (new List<FlashEvent>(), new List<(TimeSpan, FlashPhase)>());
-        printer.OnTransfer = () => transfers.Add((printer.Time.Now, events.Count > 0 ? events[^1].Phase : FlashPhase.Look));
+        var (events, transfers) = (new List<FlashEvent>(), new List<Transfer>());
+        printer.OnTransfer = isControl => transfers.Add(new(printer.Time.Now, events.Count > 0 ? events[^1].Phase : FlashPhase.Look, isControl));
         var truth = Truth.Before(printer);
         var (report, problems) = await FlashAsync(printer, printer.Boards, events, truth);
         var trial = new Trial

@@ -105,8 +105,8 @@ public sealed partial class VirtualPrinter : IHardware
     /// <summary>Transfers so far: what <see cref="TransferFault.Index"/> counts.</summary>
     public int Transfers => _transfers;
 
-    /// <summary>Called with each of them.</summary>
-    internal Action? OnTransfer { get; set; }
+    /// <summary>Called with each of them: whether it is a control transfer to a bootloader.</summary>
+    internal Action<bool>? OnTransfer { get; set; }
 
     /// <summary>The printer's boards as its configuration names them; the port is where each was last seen.</summary>
     public IReadOnlyList<PrinterBoard> PrinterBoards => [.. Boards.Select(board => new PrinterBoard(board.Name, board.Board)
@@ -182,7 +182,7 @@ public sealed partial class VirtualPrinter : IHardware
         var present = Take(device);
         present.IsHeld = false;
         if (present.Function is CdcAcm)
-            Count();
+            Count(present.Board!);
         Touch(present.Board, baud);
     }
 
@@ -260,7 +260,7 @@ public sealed partial class VirtualPrinter : IHardware
     /// <summary>Counts a transfer, and tells what goes wrong with it.</summary>
     internal TransferFault? NextTransfer(VirtualBoard board)
     {
-        Count();
+        Count(board);
         StrikeOwed();
         if (!_transferFaults.TryGetValue(_transfers, out var fault))
             return null;
@@ -279,10 +279,10 @@ public sealed partial class VirtualPrinter : IHardware
         return fault;
     }
 
-    private void Count()
+    private void Count(VirtualBoard board)
     {
         _transfers++;
-        OnTransfer?.Invoke();
+        OnTransfer?.Invoke(board.Function is RomDfu);
     }
 
     /// <summary>Strikes now, or after a delay in the middle of the flash's work; where there is none by then, at the next transfer.</summary>

@@ -1,11 +1,10 @@
 using System.Globalization;
 using System.Reflection;
-using System.Text.RegularExpressions;
 
 namespace RatOS.Flash.Tests;
 
 /// <summary>Every fault there is, made by each method of <see cref="Faults"/> with words in place of what only a real one has: <c>[board]</c>.</summary>
-internal static partial class FaultList
+internal static class FaultList
 {
     private const int Number = 7000;
     private const uint Address = 0x0B00_0000;
@@ -32,6 +31,7 @@ internal static partial class FaultList
         var type when type == typeof(uint) => Address + ((uint)i * 0x1000),
         var type when type == typeof(int) || type == typeof(int?) => (Number + i) * 1024,   // some are told in KiB
         var type when type == typeof(char) => '?',
+        var type when type == typeof(bool) => false,
         var type when type == typeof(double) => (double)(Number + i),
         var type when type == typeof(Exception) => new InvalidOperationException($"[{parameter.Name}]"),
         var type when type.IsAssignableFrom(typeof(string[])) => new[] { $"[{parameter.Name}]" },
@@ -59,18 +59,21 @@ internal static partial class FaultList
             var topic = "";
             foreach (var line in File.ReadLines(file))
             {
-                if (Heading().Match(line) is { Success: true } heading)
-                    topic = heading.Groups["topic"].Value.Trim().TrimEnd('.');
-                else if (Method().Match(line) is { Success: true } method)
-                    topics[method.Groups["name"].Value] = char.ToUpperInvariant(topic[0]) + topic[1..];
+                if ((Between(line, "    // ---- ", "") ?? Between(line, "/// <content>", "</content>") ?? Between(line, "/// <summary>", "</summary>")) is { } heading)
+                    topic = char.ToUpperInvariant(heading[0]) + heading[1..].TrimEnd('.');
+                else if (Between(line, "    public static FlashException ", "(") is { } method)
+                    topics[method] = topic;
             }
         }
         return topics;
     }
 
-    [GeneratedRegex(@"^    // ---- (?<topic>.+)$|^/// <(summary|content)>(?<topic>.+)</\1>$")]
-    private static partial Regex Heading();
-
-    [GeneratedRegex(@"^    public static FlashException (?<name>\w+)\(")]
-    private static partial Regex Method();
+    /// <summary>What stands in a line between its beginning and an end; null where it begins otherwise.</summary>
+    private static string? Between(string line, string begin, string end)
+    {
+        if (!line.StartsWith(begin, StringComparison.Ordinal))
+            return null;
+        var to = end.Length == 0 ? line.Length : line.IndexOf(end, begin.Length, StringComparison.Ordinal);
+        return to > begin.Length ? line[begin.Length..to] : null;
+    }
 }

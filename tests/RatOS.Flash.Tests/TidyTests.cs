@@ -1,4 +1,3 @@
-using System.Reflection;
 using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Tests;
