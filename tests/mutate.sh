@@ -11,8 +11,10 @@ git ls-files -z --cached --others --exclude-standard | tar --null -T - -c --igno
 log="$copy/log"
 
 engine=tests/RatOS.Flash.Tests agent=tests/RatOS.Flash.Agent.Tests
-quick=(-namespace RatOS.Flash.Tests.Pure -class RatOS.Flash.Tests.Scenarios.DfuStories -class RatOS.Flash.Tests.Scenarios.KatapultStories
-  -class RatOS.Flash.Tests.Scenarios.CanStories -class RatOS.Flash.Tests.Scenarios.UartRomStories)
+quick=()
+for class in Pure.FlashLayoutTests Pure.FlashPlanTests 'Pure.Katapult*' Scenarios.DfuStories Scenarios.KatapultStories Scenarios.CanStories Scenarios.UartRomStories; do
+  quick+=(-class "RatOS.Flash.Tests.$class")   # of one kind of filter any may fit
+done
 failed=0
 
 build() { dotnet build "$copy/$1" -c Release --no-restore -v quiet -nologo -p:RunAnalyzers=false -p:TreatWarningsAsErrors=false >"$log" 2>&1; }
@@ -47,6 +49,7 @@ PY
     failed=1
   else
     if [ "$project" = "$engine" ]; then run "$project" "${quick[@]}"; fi
+    if [ "$project" = "$engine" ] && ! grep -q 'Total: [1-9]' "$log"; then echo "the quick tests were not found" >&2; exit 1; fi
     { [ "$project" = "$engine" ] && grep -q '\[FAIL\]' "$log"; } || run "$project"
     count=$(grep -c '\[FAIL\]' "$log")
     first=$(grep -m1 '\[FAIL\]' "$log" | sed 's/^ *//; s/ \[FAIL\].*//; s/^RatOS\.Flash\.//; s/(.*//')

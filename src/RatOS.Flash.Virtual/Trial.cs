@@ -14,7 +14,10 @@ public enum TrialOutcome
     /// <summary>The flash failed; the old firmware, untouched, runs again by itself, and Klipper is ready.</summary>
     OldFirmware,
 
-    /// <summary>The flash failed; a person who did what its remedy says, and flashed again, had the new firmware confirmed and Klipper ready.</summary>
+    /// <summary>
+    /// The flash failed; a person who did what its remedy says, and flashed again if it says so, had the new firmware confirmed (of a chip that nobody can write to: its old one run)
+    /// and Klipper ready.
+    /// </summary>
     HumanStep,
 
     /// <summary>Something that must hold did not (see <see cref="Truth"/>), or nothing that the remedy names helped.</summary>
@@ -95,7 +98,7 @@ public sealed record Trial
         if (open.Count == 0 && IsReady(printer))
             return trial with { Outcome = failed.Count == 0 ? TrialOutcome.Flashed : TrialOutcome.OldFirmware };
         // All boards run, and Klipper met one of them too late: the remedy of that one it is.
-        return await MendAsync(trial, printer, open.Count > 0 ? open : failed);
+        return await MendAsync(trial, printer, open.Count > 0 ? open : failed, RunsOld);
 
         bool RunsOld(BoardReport one)
         {
@@ -105,7 +108,7 @@ public sealed record Trial
     }
 
     /// <summary>A person goes through what the remedies name, in their order, until one helps. The weather is fair again.</summary>
-    private static async Task<Trial> MendAsync(Trial trial, VirtualPrinter printer, List<BoardReport> open)
+    private static async Task<Trial> MendAsync(Trial trial, VirtualPrinter printer, List<BoardReport> open, Predicate<BoardReport> runsOld)
     {
         printer.Heal();
         var tried = new StringBuilder();
@@ -113,8 +116,8 @@ public sealed record Trial
         {
             foreach (var report in open.Where(report => Person.Read(report.Fault!.Remedy).Contains(step)))
                 await Person.DoAsync(step, printer, Find(report));
-            // Where the remedy speaks of no other flash, the firmware is in place and only has to start.
-            open.RemoveAll(report => !Person.FlashesAgain(report.Fault!.Remedy) && RunsNew(Find(report)));
+            // Where the remedy speaks of no other flash, the firmware is in place and only has to start; or none can be written, and the old one has to.
+            open.RemoveAll(report => !Person.FlashesAgain(report.Fault!.Remedy) && (RunsNew(Find(report)) || runsOld(report)));
             if (open.Count > 0)
             {
                 var (again, problems) = await FlashAsync(printer, open.Select(Find), [], Truth.Before(printer));

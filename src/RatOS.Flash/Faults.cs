@@ -276,7 +276,7 @@ public static partial class Faults
 
     public static FlashException ReadProtected(string board) => new(
         "read-protected", $"{board} is read protected (RDP level 1): its flash can be neither read nor written.",
-        "Removing the protection erases the whole chip, its vendor's bootloader included; do that with the vendor's tool if you must. Nothing was touched.");
+        "Nothing was touched: switch its power off and on, and it runs its old firmware. Removing the protection erases the whole chip, its vendor's bootloader included; do that with the vendor's tool if you must.");
 
     // ---- USB DFU
 
