@@ -203,12 +203,13 @@ public sealed class BundleTests : IDisposable
         VirtualTime.Run(async time =>
         {
             var printer = VirtualPrinter.Create(scenario, time);
-            var local = new LocalBoards(Printer.Of(printer, Place(scenario)), _ => printer.Klippy) { BeforeFlash = () => onJob?.Invoke(Directory.GetDirectories(Data.Jobs)[0]) };
             using var log = LogFile.Open(Path.Combine(_folder.FullName, "log"), verbose: false);
+            var place = Printer.Of(printer, Place(scenario));
+            var local = new LocalBoards(place, new KnownMcus(place, [], Data, log), _ => printer.Klippy, log) { Data = Data, BeforeFlash = () => onJob?.Invoke(Directory.GetDirectories(Data.Jobs)[0]) };
             using var recorder = new FlightRecorder(time, log.Say);
             using var over = new CancellationTokenSource();
             var queue = new FlashQueue(local, Data.Jobs, (_, _) => printer.Klippy, token => Task.Delay(Timeout.InfiniteTimeSpan, time, token), log) { Recorder = recorder };
-            var job = queue.Add(new Job("command-line", local.Request(new Asked(["all"])), time));
+            var job = queue.Add(new Job("command-line", await local.RequestAsync(new Asked(["all"])), time));
             var work = queue.RunAsync(over.Token);
             Assert.True((await job.Done).Ok);
             over.Cancel();
