@@ -318,5 +318,7 @@ public sealed class WeatherStories
         public Task<System.Text.Json.JsonElement> CancelAsync(System.Text.Json.JsonElement arguments = default) => throw new NotSupportedException();
 
         public Task<System.Text.Json.JsonElement> HistoryAsync(System.Text.Json.JsonElement arguments = default) => throw new NotSupportedException();
+
+        public Task<System.Text.Json.JsonElement> BundleAsync(System.Text.Json.JsonElement arguments = default) => throw new NotSupportedException();
     }
 }
