@@ -61,6 +61,21 @@ public sealed class ReplayStories
         Assert.False(replay.EndsEarly);
     }
 
+    [Theory]
+    [InlineData("octopus")]
+    [InlineData("octopus-katapult")]
+    public void Where_the_engine_is_later_today_boards_leave_and_answer_later_too(string scenario)
+    {
+        var (bytes, report, _) = Flight.Record(scenario);
+        var text = Encoding.UTF8.GetString(bytes).Split('\n');
+        // As if Klipper had taken seven seconds more to stop: what comes after it is asked that much later.
+        var at = Array.FindIndex(text, line => line.Contains(" klippy stop ", StringComparison.Ordinal));
+        var words = text[at].Split(' ');
+        words[3] = words[0];
+        text[at] = string.Join(' ', words);
+        Flight.PlayedAlike(Encoding.UTF8.GetBytes(string.Join('\n', text)), report);
+    }
+
     [Fact]
     public void A_verdict_that_is_another_today_is_told()
     {
