@@ -70,7 +70,7 @@ internal sealed partial class Bundle(DataFolder data, Printer printer)
         foreach (var build in Files(Path.Combine(data.Builds, "failed")))
             AddFile(zip, $"build/{Path.GetFileName(build)}", build);
         AddFacts(zip);
-        Add(zip, "README.txt", $"""
+        Add(zip, "README.txt", _redaction.Of($"""
             A bundle of ratos-flash {Product.Version}: everything about one flash. Begin with timeline.txt.
             `ratos-flash replay THIS-FILE` plays the recording against the engine, without any hardware.
             Keys, passwords, Wi-Fi, host names, addresses, e-mail and users' names in paths were taken out where they were known as such. The recording holds the firmware and
@@ -79,7 +79,7 @@ internal sealed partial class Bundle(DataFolder data, Printer printer)
             Not in it:
             {string.Join('\n', _missing.Count == 0 ? ["nothing is missing"] : _missing.Select(line => "- " + line))}
 
-            """);
+            """));
     }
 
     private void AddJob(ZipArchive zip, JournalRecord record)

@@ -110,17 +110,16 @@ internal sealed class RecordedLine(ByteLine inner, string handle, FlightRecorder
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, TimeSpan timeout)
     {
+        var begun = recorder.Now;
         try
         {
             var length = await inner.ReadAsync(buffer, timeout);
-            // That nothing came in time follows from what did not come.
-            if (length > 0)
-                recorder.Put(handle, "got", recorder.Now, [], null, Answer.Bytes(buffer[..length]));
+            recorder.Put(handle, length > 0 ? "got" : "none", begun, [FlightRecorder.Number(timeout.Ticks)], null, length > 0 ? Answer.Bytes(buffer[..length]) : Answer.Ok());
             return length;
         }
         catch (Exception fault) when (Answer.For(fault) is not null)
         {
-            recorder.Put(handle, "lost", recorder.Now, [], null, Answer.For(fault)!.Value);
+            recorder.Put(handle, "lost", begun, [FlightRecorder.Number(timeout.Ticks)], null, Answer.For(fault)!.Value);
             throw;
         }
     }
@@ -155,16 +154,18 @@ internal sealed class RecordedCan(CanPort inner, string handle, FlightRecorder r
 
     public override async ValueTask<CanFrame?> ReceiveAsync(TimeSpan timeout)
     {
+        var begun = recorder.Now;
         try
         {
             var frame = await inner.ReceiveAsync(timeout);
-            if (frame is { } heard)
-                recorder.Put(handle, "heard", recorder.Now, [], null, Answer.Bytes(heard.ToArray(), FlightRecorder.Number(heard.Id)));
+            recorder.Put(
+                handle, frame is null ? "none" : "heard", begun, [FlightRecorder.Number(timeout.Ticks)], null,
+                frame is { } heard ? Answer.Bytes(heard.ToArray(), FlightRecorder.Number(heard.Id)) : Answer.Ok());
             return frame;
         }
         catch (Exception fault) when (Answer.For(fault) is not null)
         {
-            recorder.Put(handle, "lost", recorder.Now, [], null, Answer.For(fault)!.Value);
+            recorder.Put(handle, "lost", begun, [FlightRecorder.Number(timeout.Ticks)], null, Answer.For(fault)!.Value);
             throw;
         }
     }

@@ -15,6 +15,8 @@ public static class RecordingTimeline
         var runs = new Dictionary<string, (long From, long To, int Out, long BytesOut, int In, long BytesIn)>(StringComparer.Ordinal);
         foreach (var line in recording.Lines)
         {
+            if (line.Verb == "none")
+                continue;
             if (IsUneventful(line))
             {
                 var run = runs.TryGetValue(line.Channel, out var known) ? known : (line.Begun, line.At, 0, 0, 0, 0);

@@ -14,7 +14,9 @@ public sealed record Departure(TimeSpan At, string? Recorded, string? Today);
 /// </summary>
 internal sealed class Tape
 {
-    private static readonly HashSet<string> ByItself = ["got", "heard", "lost", "state"];
+    private static readonly HashSet<string> ByItself = ["got", "heard", "none", "lost", "state"];
+
+    private static readonly TimeSpan LongestStall = TimeSpan.FromSeconds(5);
 
     private readonly VirtualTime _time;
     private readonly long _begin;
@@ -96,23 +98,43 @@ internal sealed class Tape
     }
 
     /// <summary>The next thing that came in on a channel; null when nothing did in time.</summary>
+    /// <param name="name">The channel.</param>
+    /// <param name="timeout">May be infinite.</param>
     public async Task<RecordedLineOf?> HearAsync(string name, TimeSpan timeout)
     {
         var channel = _channels.GetValueOrDefault(name) ?? new Channel();
-        var end = timeout == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : _time.Now + timeout;
+        var begin = _time.Now;
         while (true)
         {
-            while (channel.Incoming.TryPeek(out var skipped) && skipped.Line.Verb == "state")
-                channel.Incoming.Dequeue();
             var isThere = channel.Incoming.TryPeek(out var next) && channel.Asked >= next.After;
             var due = isThere ? Of(next.Line.At) : TimeSpan.MaxValue;
-            if (isThere && due <= _time.Now)
-                return channel.Incoming.Dequeue().Line;
+            if (isThere && (next.Line.Verb == "state" || due <= _time.Now))
+            {
+                var line = channel.Incoming.Dequeue().Line;
+                if (line.Verb == "none" && begin + timeout <= _time.Now)
+                    return null;
+                if (line.Verb is not ("state" or "none"))
+                    return line;
+                continue;
+            }
+            var end = timeout == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : isThere ? EndOf(next.Line, begin, timeout) : begin + timeout;
             if (_time.Now >= end)
                 return null;
             var until = due < end ? due : end;
             await WaitAsync(until == TimeSpan.MaxValue ? until : until - _time.Now, orAsked: !isThere);
         }
+    }
+
+    /// <summary>
+    /// When a read gives up. A computer that was busy began it late, and ended it late: with what came after its time had passed, or with nothing. It is not the engine that gives up
+    /// earlier today.
+    /// </summary>
+    private TimeSpan EndOf(RecordedLineOf line, TimeSpan begin, TimeSpan timeout)
+    {
+        if (!long.TryParse(line.Words is [{ } word, ..] ? word : null, out var given) || given < 0)
+            return begin + timeout;
+        var (stalled, late) = (Of(line.Begun) - begin, line.Took - given);
+        return begin + timeout + (stalled > TimeSpan.Zero && stalled < LongestStall ? stalled : TimeSpan.Zero) + TimeSpan.FromTicks(Math.Clamp(late, 0, LongestStall.Ticks));
     }
 
     /// <summary>What the bus's controller had told by now.</summary>
