@@ -181,8 +181,12 @@ internal static class CommandLine
         var plan = new Command("plan", "Show what `flash` would do, without touching anything") { Boards, Firmware, Port, Uuid, Bootloader };
         plan.SetAction(parsed => Run(parsed, verbs => verbs.PlanAsync(Ask(parsed))));
 
-        var boards = new Command("boards", "List this printer's boards and everything else on the bus");
-        boards.SetAction(parsed => Run(parsed, verbs => verbs.BoardsAsync()));
+        var catalogue = new Option<bool>("--catalogue") { Description = "List every kind of board that is known instead" };
+        var boards = new Command("boards", "List this printer's boards, whether they need a flash, and everything else on the bus") { catalogue };
+        boards.SetAction(parsed => Run(parsed, verbs => parsed.GetValue(catalogue) ? verbs.KindsAsync() : verbs.BoardsAsync()));
+
+        var rollback = new Command("rollback", "Write the firmware that boards ran before") { Boards, NoKlipper, Hot, Yes };
+        rollback.SetAction(parsed => Run(parsed, verbs => verbs.FlashAsync(Ask(parsed) with { Rollback = true }, parsed.GetValue(NoKlipper))));
 
         var one = new Argument<string>("BOARD") { Description = "Name of the board, as `ratos-flash boards` lists it" };
         var menuconfig = new Command("menuconfig", "Choose how a board's firmware is built, in Klipper's own menu; it is kept for that board") { one };
@@ -234,6 +238,7 @@ internal static class CommandLine
 
         root.Subcommands.Add(flash);
         root.Subcommands.Add(plan);
+        root.Subcommands.Add(rollback);
         root.Subcommands.Add(boards);
         root.Subcommands.Add(firmware);
         root.Subcommands.Add(menuconfig);
@@ -271,7 +276,7 @@ internal static class CommandLine
         try
         {
             if (!isOfMemory)
-                return Printer.Run(parsed.GetValue(Port), new(() => Settings.Read(DataOf(parsed).Settings)), printer => verb(new Verbs(printer, DataOf(parsed), output, log)));
+                return Printer.Run(parsed.GetValue(Port), printer => verb(new Verbs(printer, DataOf(parsed), output, log)));
             var place = new VirtualPlace(
                 scenario ?? VirtualPlace.DefaultScenario, parsed.GetValue(Folder)?.FullName, parsed.GetValue(Pace) ?? (output.IsLive || isLive ? 1 : 0), parsed.GetValue(Seed))
             {

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using RatOS.Flash.Firmware;
 using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash.Agent;
@@ -26,6 +27,7 @@ internal sealed class FlashAgent : IDoors
     private readonly LogFile _log;
     private readonly string? _service;
     private readonly MoonrakerConnection _moonraker;
+    private readonly KnownMcus _mcus;
     private readonly LocalBoards _boards;
     private readonly FlashQueue _queue;
     private readonly News _news;
@@ -34,6 +36,7 @@ internal sealed class FlashAgent : IDoors
     private readonly List<string> _interrupted = [];          // what people have to hear of them
     private bool _owesStart;
     private bool _hasMacro;
+    private int _asked = -1;   // the epoch in which Klipper was asked for its boards
 
     public FlashAgent(Printer printer, DataFolder data, Settings settings, LogFile log)
     {
@@ -44,13 +47,13 @@ internal sealed class FlashAgent : IDoors
             Connected = () => _news!.ConnectedAsync(),
             GcodeResponse = OnConsole,
         };
-        _boards = new LocalBoards(printer, hot => Klippy(hot))
+        _mcus = new KnownMcus(printer, settings.Boards, data, log);
+        _boards = new LocalBoards(printer, _mcus, hot => Klippy(hot), log)
         {
-            FirmwareFolder = data.Firmware,
-            BuildFolder = data.Builds,
-            ConfigFolder = data.Configs,
+            Data = data,
             KlipperPath = printer.KlipperSources(settings),
             HostMcu = new MoonrakerHostMcu(_moonraker, data.HostMcu, printer.Time),
+            Refresh = RefreshAsync,
         };
         _news = new News(_moonraker, printer.Time, log);
         _queue = new FlashQueue(_boards, data.Jobs, KlippyFor, cancel => _moonraker.NextChange.WaitUpToAsync(IdlePoll, printer.Time, cancel), log);
@@ -62,7 +65,7 @@ internal sealed class FlashAgent : IDoors
             _news.Follow(job);
         };
         _queue.Ended += OnEnded;
-        _after = new AfterUpdate(Klippy(), settings, _news, FlashAfterUpdate, data.Told, log);
+        _after = new AfterUpdate(Klippy(), settings, _news, NeedsAsync, FlashAfterUpdateAsync, data.Told, log);
     }
 
     /// <summary>Works until it is cancelled; a write that has begun is finished first.</summary>
@@ -106,7 +109,7 @@ internal sealed class FlashAgent : IDoors
     public Task MacroFlashAsync(JsonElement arguments)
     {
         Acknowledge();
-        return TellAsync(() => Enqueue(arguments, "macro"));
+        return TellAsync(() => EnqueueAsync(arguments, "macro"));
     }
 
     public async Task MacroStatusAsync(JsonElement arguments)
@@ -125,7 +128,7 @@ internal sealed class FlashAgent : IDoors
         return Task.CompletedTask;
     }
 
-    public Task<JsonElement> FlashAsync(JsonElement arguments) => Wired(() => Task.FromResult(Enqueue(arguments, "request")));
+    public Task<JsonElement> FlashAsync(JsonElement arguments) => Wired(() => EnqueueAsync(arguments, "request"));
 
     public Task<JsonElement> PlanAsync(JsonElement arguments) => Wired(async () =>
     {
@@ -176,10 +179,13 @@ internal sealed class FlashAgent : IDoors
 
     // ---- work
 
-    private JsonAnswer Enqueue(JsonElement arguments, string by)
+    private async Task<JsonAnswer> EnqueueAsync(JsonElement arguments, string by)
     {
         var asked = Arguments.Parse(arguments, _data.Firmware);
-        var requests = _boards.Request(asked);
+        // Klipper answers at its next quarter of a second: what it said when it became ready is good until it restarts.
+        if (_asked != _moonraker.Epoch)
+            await RefreshAsync();
+        var requests = await _boards.RequestAsync(asked);
         // What a command line asks a person, a macro must be told beforehand.
         if (!asked.Force && PlanView.Of(FlashPlan.Create(requests, _printer.Hardware.Look(), new(KlippyActivity.Ready))).Boards.Any(board => board.NeedsConsent))
             throw Faults.ConsentMissing();
@@ -188,13 +194,31 @@ internal sealed class FlashAgent : IDoors
         return new JsonAnswer(true) { Job = added.Id, Joined = added != job };
     }
 
-    private bool FlashAfterUpdate(FlashNeed need, bool whenIdle)
+    /// <summary>Asks Klipper for its boards.</summary>
+    private async Task RefreshAsync()
+    {
+        var epoch = _moonraker.Epoch;
+        await _mcus.RefreshAsync(Klippy());
+        _asked = epoch;
+    }
+
+    /// <summary>By section, what the boards of the configuration need.</summary>
+    private async Task<IReadOnlyDictionary<string, FirmwareNeed>> NeedsAsync()
+    {
+        await RefreshAsync();
+        var boards = _mcus.Look().All.ToList();
+        var needs = await _boards.NeedsAsync(boards, null);
+        return boards.ToDictionary(mcu => mcu.Section!, mcu => needs[mcu.Name], StringComparer.OrdinalIgnoreCase);
+    }
+
+    private async Task<bool> FlashAfterUpdateAsync(FlashNeed need, bool isAlways, bool whenIdle)
     {
         try
         {
             // An image of another version would only be the same need once more; what is built is of Klipper's own.
-            var requests = _boards.Request(new Asked(["all"]))
-                .Where(request => (request.Image is null ? _boards.KlipperPath is not null : request.Image.Version == need.Host) && request.Board.RunningVersion != need.Host).ToList();
+            var requests = (await _boards.RequestAsync(new Asked(["all"]) { Needless = isAlways }))
+                .Where(request => request.LeftOut is null && (request.Image is null ? _boards.KlipperPath is not null : request.Image.Version == need.Host)
+                    && (isAlways || request.Board.RunningVersion != need.Host)).ToList();
             if (requests.Count == 0)
                 return false;
             _queue.Add(new Job("update", requests, _printer.Time) { WhenIdle = whenIdle });
@@ -233,9 +257,9 @@ internal sealed class FlashAgent : IDoors
             arguments[pair[0].ToLowerInvariant()] = pair[1];
         _ = TellAsync(() => words.FirstOrDefault() switch
         {
-            "flash" => Enqueue(JsonSerializer.SerializeToElement(arguments, RpcShapes.Default.JsonObject), "prompt"),
-            "cancel" => new JsonAnswer(Cancelled(null).Count >= 0),
-            "later" => new JsonAnswer(true),
+            "flash" => EnqueueAsync(JsonSerializer.SerializeToElement(arguments, RpcShapes.Default.JsonObject), "prompt"),
+            "cancel" => Task.FromResult(new JsonAnswer(Cancelled(null).Count >= 0)),
+            "later" => Task.FromResult(new JsonAnswer(true)),
             _ => throw Faults.BadRequest($"'{Text.Clean(line)}' asks for nothing that there is"),
         });
     }
@@ -291,6 +315,7 @@ internal sealed class FlashAgent : IDoors
                     {
                         if (!isTroubled)
                             await GreetAsync();
+                        await RefreshAsync();
                         foreach (var line in _interrupted)
                             _news.Console($"!! RatOS.Flash: {line}");
                         _interrupted.Clear();
@@ -352,9 +377,9 @@ internal sealed class FlashAgent : IDoors
     private JsonJob? Last() => History(1).LastOrDefault();
 
     /// <summary>Does what nobody hears the answer of; that it failed is said on the console.</summary>
-    private async Task TellAsync(Func<JsonAnswer> door)
+    private async Task TellAsync(Func<Task<JsonAnswer>> door)
     {
-        if ((await AnswerAsync(() => Task.FromResult(door()))).Error is { } fault)
+        if ((await AnswerAsync(door)).Error is { } fault)
             _news.Console($"!! RatOS.Flash: {fault.Cause} {fault.Remedy} [{fault.Code}]");
     }
 

@@ -22,6 +22,12 @@ internal sealed class JsonOutput(TextWriter writer) : Output
             Write(row, Wire.Shapes.JsonBoard);
     }
 
+    public override void Kinds(IReadOnlyList<JsonKind> kinds)
+    {
+        foreach (var kind in kinds)
+            Write(kind, Wire.Shapes.JsonKind);
+    }
+
     public override void Firmware(string file, FirmwareImage image, uint? start, FlashException? misfit) =>
         Write(JsonFirmware.Of(file, image, start, misfit), Wire.Shapes.JsonFirmware);
 

@@ -19,6 +19,9 @@ internal abstract class Output
 
     public abstract void Boards(IReadOnlyList<JsonBoard> rows, string printer);
 
+    /// <summary>Every kind of board that the product knows.</summary>
+    public abstract void Kinds(IReadOnlyList<JsonKind> kinds);
+
     /// <param name="file">As the user named it.</param>
     /// <param name="image">What is in it.</param>
     /// <param name="start">Application start it was built for, when that can be told.</param>

@@ -23,7 +23,15 @@ internal sealed class PlainOutput(TextWriter writer) : Output
     {
         writer.WriteLine(printer);
         foreach (var row in rows)
-            writer.WriteLine(string.Join('\t', row.Board ?? "-", row.Description, row.Mcu ?? "-", row.Port ?? "-", row.State, row.Running ?? "-", row.Host ?? "-"));
+            writer.WriteLine(string.Join('\t', row.Board ?? "-", row.Description, row.Mcu ?? "-", row.Port ?? "-", row.State, row.Running ?? "-", row.Host ?? "-", row.Need ?? "-"));
+        foreach (var line in rows.SelectMany(BoardText.Of))
+            writer.WriteLine(line.Text);
+    }
+
+    public override void Kinds(IReadOnlyList<JsonKind> kinds)
+    {
+        foreach (var kind in kinds)
+            writer.WriteLine(string.Join('\t', kind.Id, kind.Description, kind.Mcu ?? "-", kind.Kind, kind.Road));
     }
 
     public override void Firmware(string file, FirmwareImage image, uint? start, FlashException? misfit)
@@ -110,6 +118,19 @@ internal static class PlanText
         finding.Severity switch { "note" => Tone.Dim, "warning" => Tone.Warning, _ => Tone.Bad });
 }
 
+/// <summary>What there is to say of a board beside the table.</summary>
+internal static class BoardText
+{
+    public static IEnumerable<(string Text, Tone Tone)> Of(JsonBoard row)
+    {
+        if (row.Board is null)
+            yield break;
+        yield return ($"{row.Board}: {(row.Need is null ? row.Reason : $"a flash is {(row.Need == "unknown" ? "possible" : row.Need)}. {row.Reason}")}", row.Need == "required" ? Tone.Warning : Tone.Dim);
+        foreach (var finding in row.Findings ?? [])
+            yield return PlanText.Of(finding);
+    }
+}
+
 /// <summary>The end in words: what happened, what became of each board, and what to do now.</summary>
 internal static class ResultText
 {
@@ -117,7 +138,11 @@ internal static class ResultText
     {
         foreach (var board in report.Boards)
         {
-            if (board.Fault is not { } fault)
+            if (board.LeftOut is { } reason)
+            {
+                yield return ($"{board.Board} left out: {reason}", Tone.Good);
+            }
+            else if (board.Fault is not { } fault)
             {
                 yield return ($"{board.Board} OK: runs {board.NewVersion}, {Text.Size(board.Size)} {(board.IsProcess ? "in its place" : "read back equal")} (sha256 {board.Sha256?[..8]}...), "
                     + $"proven by {(board.IsProcess ? "the new process" : "a reset")}, {board.Elapsed.TotalSeconds:0.0} s.", Tone.Good);
@@ -166,7 +191,7 @@ internal static class JobText
         foreach (var board in job.Boards)
         {
             var what = board.Fault is { } fault ? $"{fault.Cause} {fault.Remedy} [{fault.Code}]"
-                : board.Ok == true ? $"runs {board.NewVersion}" : $"{board.Phase}{(board.Percent is { } percent ? $" {percent} %" : "")} {board.Message}";
+                : board.Ok == true ? board.Message : $"{board.Phase}{(board.Percent is { } percent ? $" {percent} %" : "")} {board.Message}";
             yield return ($"  {board.Board}: {what}", board.Fault is null ? Tone.Normal : Tone.Warning);
             if (board.Condition is { } condition && board.Ok == false)
                 yield return ($"  {board.Board} now: {Text.Condition(Wire.Value(condition, BoardCondition.Unconfirmed))}", Tone.Normal);

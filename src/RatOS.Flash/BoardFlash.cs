@@ -140,6 +140,7 @@ internal sealed partial class BoardFlash
 
         if (!_committed)
         {
+            await ReadOutAsync(bootloader);
             cancel.ThrowIfCancellationRequested();
             await _log.CommitAsync(_name);
             _committed = true;   // the point of no return: no token below this line

@@ -96,11 +96,14 @@ public sealed record BoardReport
 
     public required BoardCondition Condition { get; init; }
 
-    /// <summary>Null exactly when the flash succeeded.</summary>
+    /// <summary>Null exactly when the flash succeeded, or was not needed.</summary>
     public FaultReport? Fault { get; init; }
 
-    /// <summary>True only when the running board proved it: read-back equal, and the dictionary in the image returned before and after a reset.</summary>
-    public bool Ok => Fault is null && Condition == BoardCondition.Flashed;
+    /// <summary>True only when the running board proved it: read-back equal, and the dictionary in the image returned before and after a reset; or it was left out.</summary>
+    public bool Ok => Fault is null && (Condition == BoardCondition.Flashed || LeftOut is not null);
+
+    /// <summary>Why nothing had to be done, in a sentence; null when it was tried.</summary>
+    public string? LeftOut { get; init; }
 
     /// <summary>The plan refused it; nothing was tried.</summary>
     public bool Refused { get; init; }

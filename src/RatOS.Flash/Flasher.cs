@@ -1,5 +1,6 @@
 using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Builds;
+using RatOS.Flash.Firmware;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Klipper;
 
@@ -26,6 +27,8 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
     /// <summary>Builds what there is no firmware for, given the boards and whom to tell: firmware or fault by the board's name. Null where nothing can be built.</summary>
     public Func<IReadOnlyList<PrinterBoard>, Func<BuildProgress, ValueTask>, CancellationToken, Task<IReadOnlyDictionary<string, BuiltOrNot>>>? Build { get; init; }
 
+    /// <summary>By the name of a board: where the firmware goes that is in it before the flash; null for a board of which it is not wanted.</summary>
+    public Func<string, Action<FirmwareImage>?>? KeepOld { get; init; }
     /// <summary>Who may replace the process of this computer that is an MCU; null where nobody can be asked.</summary>
     public HostMcu? HostMcu { get; init; }
 
@@ -43,7 +46,10 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
         try
         {
             var byHand = new List<BoardPlan>();
-            var open = await PlanAsync(requests, byHand, log, reports, cancel);
+            foreach (var request in requests.Where(request => request.LeftOut is not null))
+                await LeaveOutAsync(request, log, reports);
+            IReadOnlyList<FlashRequest> wanted = [.. requests.Where(request => request.LeftOut is null)];
+            var open = wanted.Count == 0 ? [] : await PlanAsync(wanted, byHand, log, reports, cancel);
             while (true)
             {
                 if (open.Count > 0)
@@ -240,7 +246,7 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
         await log.NoteAsync(board.Name, FlashPhase.Enter, board.Route);
         var report = board.Entry == FlashEntry.Replace
             ? await new ProcessFlash(hardware, HostMcu!, time, log, board).RunAsync(cancel)
-            : await new BoardFlash(new BoardBus(hardware, klippy, time, log, board, _patience), time, log, board).RunAsync(cancel);
+            : await new BoardFlash(new BoardBus(hardware, klippy, time, log, board, _patience), time, log, board) { KeepOld = KeepOld?.Invoke(board.Name) }.RunAsync(cancel);
         reports[board.Name] = report;
         await log.VerdictAsync(report);
     }
@@ -345,6 +351,20 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
             return false;
         await RefuseAsync([board.Request], blocker, log, reports, board);
         return true;
+    }
+
+    private static async Task LeaveOutAsync(FlashRequest request, FlashLog log, Dictionary<string, BoardReport> reports)
+    {
+        var report = new BoardReport
+        {
+            Board = request.Board.Name,
+            Condition = BoardCondition.Unchanged,
+            LeftOut = request.LeftOut,
+            OldVersion = request.Board.RunningVersion,
+            NewVersion = request.Board.RunningVersion,
+        };
+        reports[request.Board.Name] = report;
+        await log.VerdictAsync(report);
     }
 
     /// <summary>Reports boards that were never touched.</summary>

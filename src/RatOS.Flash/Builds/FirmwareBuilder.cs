@@ -69,6 +69,18 @@ public sealed partial class FirmwareBuilder(KlipperTree tree, string cacheFolder
         return await GuardAsync(async () => await FindAsync(request, source, begin, tell) ?? await MakeAsync(request, source, Jobs(1), begin, tell, cancel));
     }
 
+    /// <summary>What was built before of these very sources; null for each that would have to be built, or cannot be. Nothing is run but git.</summary>
+    /// <exception cref="FlashException">The sources cannot be read.</exception>
+    public async Task<(KlipperSource Source, ImmutableArray<BuiltFirmware?> Built)> FindAllAsync(IReadOnlyList<BuildRequest> requests, CancellationToken cancel)
+    {
+        var begin = time.GetTimestamp();
+        var source = await tree.LookAsync(cancel);
+        var built = ImmutableArray.CreateBuilder<BuiltFirmware?>();
+        foreach (var request in requests)
+            built.Add((await OutcomeAsync(request, () => FindAsync(request, source, begin, static _ => ValueTask.CompletedTask))).Firmware);
+        return (source, built.ToImmutable());
+    }
+
     /// <summary>Builds several at once, as many as cores and memory allow. One that fails stops no other; equal ones are built once.</summary>
     /// <param name="tell">Never called twice at a time.</param>
     /// <returns>In the order of the requests.</returns>

@@ -20,7 +20,17 @@ public sealed class Menuconfig(KlipperTree tree, string folder)
     /// <returns>Null where nobody chose anything.</returns>
     /// <exception cref="FlashException">It is damaged, or for another chip than the board's.</exception>
     public static BuildConfig? Kept(string? folder, PrinterBoard board) =>
-        folder is not null && FileOf(folder, board.Name) is { } file && Text(file, board.Name) is { } text ? BuildConfig.FromText(text, board.Board) : null;
+        folder is not null && FileOf(folder, board.Name) is { } file && Text(file, board.Name) is { } text ? BuildConfig.FromText(text, Said(board, text)) : null;
+
+    /// <summary>
+    /// The board as what was chosen for it says, where nothing else tells where its firmware begins: nobody knows its kind, or it is on CAN, where Katapult stands below it.
+    /// Of all others the kind's word counts: a firmware elsewhere would overwrite its bootloader.
+    /// </summary>
+    /// <exception cref="FlashException">What is kept is damaged.</exception>
+    public static PrinterBoard Described(string? folder, PrinterBoard board) =>
+        folder is not null && FileOf(folder, board.Name) is { } file && Text(file, board.Name) is { } text ? board with { Board = Said(board, text) } : board;
+
+    private static Boards.Board Said(PrinterBoard board, string text) => board.CanUuid is null && board.Board.ApplicationStart is not null ? board.Board : BuildConfig.Said(text, board.Board);
 
     /// <summary>Where a board's configuration is kept; null for a name that can be no file's.</summary>
     public static string? FileOf(string folder, string board) =>
@@ -55,7 +65,7 @@ public sealed class Menuconfig(KlipperTree tree, string folder)
             var chosen = await File.ReadAllTextAsync(draft);
             if (chosen == before)
                 return false;
-            BuildConfig.FromText(chosen, board.Board).Check(chosen, board.Name);
+            BuildConfig.FromText(chosen, Said(board, chosen)).Check(chosen, board.Name);
             File.Move(draft, file, overwrite: true);
             return true;
         }

@@ -180,3 +180,8 @@ public readonly record struct UsbTransfer(UsbStatus Status, int Length)
 {
     public bool IsOk => Status == UsbStatus.Ok;
 }
+
+/// <summary>One link to a port: below <c>/dev/serial</c>, <c>/dev/RatOS</c> or <c>/dev</c>.</summary>
+/// <param name="Path">The whole path of the link.</param>
+/// <param name="Target">What it leads to, as it stands in the link or resolved: <c>../../ttyACM0</c>, <c>/dev/ttyACM0</c>, or another link.</param>
+public sealed record DeviceLink(string Path, string Target);
