@@ -98,7 +98,7 @@ internal sealed class AfterUpdate(MoonrakerKlippy klippy, Settings settings, New
         return true;
     }
 
-    private static string Press(string what) => $"RESPOND TYPE=command MSG=\"{Action[3..]}{what}\"";
+    internal static string Press(string what) => $"RESPOND TYPE=command MSG=\"{Action[3..]}{what}\"";
 
     private static string? Read(string file)
     {

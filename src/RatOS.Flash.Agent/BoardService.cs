@@ -71,8 +71,6 @@ internal abstract class BoardService
 /// <param name="log">The log.</param>
 internal sealed partial class LocalBoards(Printer printer, KnownMcus mcus, Func<bool, IKlippy> klippy, LogFile log) : BoardService
 {
-    // Somebody has to find the jumper; a cancel ends the wait at any time.
-    private static readonly TimeSpan PatienceWithPeople = TimeSpan.FromMinutes(30);
     private static readonly string[] Endings = [".bin", ".uf2", ".elf"];
 
     public override string Description => printer.Description;
@@ -139,14 +137,18 @@ internal sealed partial class LocalBoards(Printer printer, KnownMcus mcus, Func<
             return ValueTask.CompletedTask;
         }, cancel);
 
-    /// <summary>As <see cref="FlashAsync(Asked, Action{FlashEvent}, CancellationToken)"/>, for the agent, which journals what it does.</summary>
-    public async Task<FlashReport> FlashAsync(IReadOnlyList<FlashRequest> requests, IKlippy by, bool hasPerson, Func<FlashEvent, ValueTask> tell, CancellationToken cancel)
+    /// <summary>As <see cref="FlashAsync(Asked, Action{FlashEvent}, CancellationToken)"/>, for the agent, which journals what it does, and lets others flash while a person is awaited.</summary>
+    public async Task<FlashReport> FlashAsync(
+        IReadOnlyList<FlashRequest> requests, IKlippy by, bool hasPerson, Func<FlashEvent, ValueTask> tell, CancellationToken cancel, Func<Func<Task>, Task>? aside = null,
+        Func<CancellationToken, Task>? change = null)
     {
         BeforeFlash?.Invoke();
         var (before, built) = (mcus.Look(), new Dictionary<string, BuiltFirmware>(StringComparer.Ordinal));
         var flasher = new Flasher(printer.Hardware, by, printer.Time, tell)
         {
-            WaitForPerson = hasPerson ? PatienceWithPeople : TimeSpan.Zero,
+            HasPerson = hasPerson,
+            Aside = aside,
+            PrinterChange = change,
             KeepOld = Good is { } good ? board => good.Of(board).Count > 0 ? null : old => good.Keep(board, old, "read-out", null) : null,
             Build = KlipperPath is null || Data is null ? null : (boards, news, stop) => BuildAsync(boards, built, news, stop),
             HostMcu = HostMcu,

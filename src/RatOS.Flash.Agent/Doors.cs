@@ -23,7 +23,7 @@ internal partial interface IDoors
     [JsonRpcMethod("ratos_flash_cancel")]
     Task MacroCancelAsync(JsonElement arguments = default);
 
-    /// <summary><c>board</c> (or <c>mcu</c>, <c>boards</c>; default <c>all</c>), <c>force</c>, <c>hot</c>, <c>when_idle</c>, <c>firmware</c>, <c>rollback</c>, <c>port</c>, <c>uuid</c>, <c>bootloader</c>.</summary>
+    /// <summary><c>board</c> (or <c>mcu</c>, <c>boards</c>; default <c>all</c>), <c>force</c>, <c>hot</c>, <c>when_idle</c>, <c>firmware</c>, <c>rollback</c>, <c>port</c>, <c>uuid</c>, <c>bootloader</c>, <c>person</c> (somebody is there who can set a jumper).</summary>
     [JsonRpcMethod("flash")]
     Task<JsonElement> FlashAsync(JsonElement arguments = default);
 
@@ -119,7 +119,15 @@ internal static class Arguments
     /// <summary>The same, from a command line to the agent.</summary>
     public static Dictionary<string, object?> Of(Asked asked)
     {
-        var arguments = new Dictionary<string, object?> { ["boards"] = asked.Boards.ToArray(), ["force"] = asked.Force, ["hot"] = asked.Hot, ["person"] = asked.HasPerson, ["rollback"] = asked.Rollback };
+        var arguments = new Dictionary<string, object?>
+        {
+            ["boards"] = asked.Boards.ToArray(),
+            ["force"] = asked.Force,
+            ["hot"] = asked.Hot,
+            ["person"] = asked.HasPerson,
+            ["rollback"] = asked.Rollback,
+            ["by"] = "command-line",
+        };
         if (asked.Firmware is { } firmware)
             (arguments["firmware"], arguments["bytes"]) = (firmware.Name, Convert.ToBase64String(firmware.Bytes.Span));
         if (asked.Port is { } port)

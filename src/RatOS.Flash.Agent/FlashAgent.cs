@@ -172,7 +172,7 @@ internal sealed class FlashAgent : IDoors
 
     public Task<JsonElement> DoctorAsync(JsonElement arguments) => Wired(async () =>
     {
-        var (visit, troubles, _) = _printer.Visit(_data, Product.Version);
+        var (visit, troubles, _) = _printer.Visit(_data, Product.Version, _log);
         var findings = Doctor.Judge(await visit.LookAsync(await DoctorVisit.AskAsync(_moonraker), [.. troubles]));
         return new JsonAnswer(true) { Checks = [.. findings.Select(JsonCheck.Of)] };
     });
@@ -189,7 +189,9 @@ internal sealed class FlashAgent : IDoors
         // What a command line asks a person, a macro must be told beforehand.
         if (!asked.Force && PlanView.Of(FlashPlan.Create(requests, _printer.Hardware.Look(), new(KlippyActivity.Ready))).Boards.Any(board => board.NeedsConsent))
             throw Faults.ConsentMissing();
-        var job = new Job(asked.HasPerson ? "command-line" : by, requests, _printer.Time) { Hot = asked.Hot, HasPerson = asked.HasPerson, WhenIdle = arguments.Flag("when_idle") };
+        // Whoever pressed a button stands before the printer or its page; a program has to say so.
+        var hasPerson = arguments.At("person") is null ? by is "macro" or "prompt" : asked.HasPerson;
+        var job = new Job(arguments.Word("by") is ("command-line" or "screen") and { } door ? door : by, requests, _printer.Time) { Hot = asked.Hot, HasPerson = hasPerson, WhenIdle = arguments.Flag("when_idle") };
         var added = _queue.Add(job);
         return new JsonAnswer(true) { Job = added.Id, Joined = added != job };
     }
@@ -258,7 +260,7 @@ internal sealed class FlashAgent : IDoors
         _ = TellAsync(() => words.FirstOrDefault() switch
         {
             "flash" => EnqueueAsync(JsonSerializer.SerializeToElement(arguments, RpcShapes.Default.JsonObject), "prompt"),
-            "cancel" => Task.FromResult(new JsonAnswer(Cancelled(null).Count >= 0)),
+            "cancel" => Task.FromResult(new JsonAnswer(Cancelled((string?)arguments["job"]).Count >= 0)),
             "later" => Task.FromResult(new JsonAnswer(true)),
             _ => throw Faults.BadRequest($"'{Text.Clean(line)}' asks for nothing that there is"),
         });
@@ -302,7 +304,7 @@ internal sealed class FlashAgent : IDoors
         {
             var change = _moonraker.NextChange;
             var isTroubled = false;
-            if (_moonraker.IsConnected && _queue.Open.Count == 0)
+            if (_moonraker.IsConnected && _queue.IsAtRest)
             {
                 try
                 {

@@ -1,9 +1,10 @@
 using System.Collections.Immutable;
+using System.Threading.Channels;
 using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash.Agent;
 
-/// <summary>One flash after the other, whoever asks; each is journalled before it touches anything.</summary>
+/// <summary>One flash after the other, whoever asks; each is journalled before it touches anything. One that waits for a person leaves its turn to the others meanwhile.</summary>
 /// <param name="boards">The boards.</param>
 /// <param name="folder">Of the journals.</param>
 /// <param name="klippy">Klipper for a job, which tells the journal what it does to the service (its name; whether it was started).</param>
@@ -16,11 +17,15 @@ internal sealed class FlashQueue(
 
     private readonly List<Job> _open = [];
     private readonly List<Job> _last = [];
+    private readonly Channel<bool> _turn = Channel.CreateBounded<bool>(1);   // whoever has taken what is in it has the printer
     private TaskCompletionSource _added = new();
     private bool _isClosed;
 
-    /// <summary>Those that are not done, the running one first.</summary>
+    /// <summary>Those that are not done, in the order in which they were asked for.</summary>
     public IReadOnlyList<Job> Open => _open;
+
+    /// <summary>No job has anything to do but to wait for a person.</summary>
+    public bool IsAtRest => _open.TrueForAll(job => job.State == JobState.Person);
 
     /// <summary>A job was added; nothing of it has happened yet.</summary>
     public event Action<Job>? Added;
@@ -56,30 +61,51 @@ internal sealed class FlashQueue(
                 job.Cancel.Cancel();
             _added.TrySetResult();
         });
+        var works = new List<Task>();
+        _turn.Writer.TryWrite(true);
         while (true)
         {
-            while (_open.Count > 0)
-            {
-                var job = _open[0];
-                job.End(await DoAsync(job));
-                _open.Remove(job);
-                // Somebody may just be asking for it.
-                _last.Add(job);
-                if (_last.Count > Most)
-                    _last.RemoveAt(0);
-                Ended?.Invoke(job);
-            }
+            works.RemoveAll(work => work.IsCompletedSuccessfully);
+            foreach (var job in _open.Where(job => job.Begin()).ToList())
+                works.Add(WorkAsync(job));
             if (_isClosed)
+            {
+                await Task.WhenAll(works);
                 return;
+            }
             await _added.Task;
             _added = new();
         }
     }
 
+    private async Task WorkAsync(Job job)
+    {
+        await _turn.Reader.ReadAsync();
+        var hasTurn = true;
+        job.End(await DoAsync(job, async wait =>
+        {
+            job.Become(JobState.Person);
+            hasTurn = false;
+            _turn.Writer.TryWrite(true);
+            await wait();
+            await _turn.Reader.ReadAsync(job.Cancel.Token);
+            hasTurn = true;
+            job.Become(JobState.Running);
+        }));
+        if (hasTurn)
+            _turn.Writer.TryWrite(true);
+        _open.Remove(job);
+        // Somebody may just be asking for it.
+        _last.Add(job);
+        if (_last.Count > Most)
+            _last.RemoveAt(0);
+        Ended?.Invoke(job);
+    }
+
     /// <summary>An open job, or one of the last that ended.</summary>
     public Job? Find(string id) => _open.Find(job => job.Id == id) ?? _last.Find(job => job.Id == id);
 
-    private async Task<FlashReport> DoAsync(Job job)
+    private async Task<FlashReport> DoAsync(Job job, Func<Func<Task>, Task> aside)
     {
         Journal? journal = null;
         try
@@ -95,7 +121,7 @@ internal sealed class FlashQueue(
                 log.Event(step);
                 job.Apply(step);
                 return ValueTask.CompletedTask;
-            }, job.Cancel.Token);
+            }, job.Cancel.Token, aside, change);
             journal.Append(report);
             return report;
         }

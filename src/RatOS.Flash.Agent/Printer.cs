@@ -48,20 +48,21 @@ internal abstract class Printer
     /// <summary>What doctor goes to look at, and what of it could not be found out.</summary>
     /// <param name="data">Null for a computer without a printer.</param>
     /// <param name="agent">What the running agent calls itself; null for none.</param>
-    public (DoctorVisit Visit, List<FaultReport> Troubles, Settings Settings) Visit(DataFolder? data, string? agent)
+    /// <param name="log">The log.</param>
+    public (DoctorVisit Visit, List<FaultReport> Troubles, Settings Settings) Visit(DataFolder? data, string? agent, LogFile log)
     {
         var (troubles, settings) = (new List<FaultReport>(), new Settings());
-        IReadOnlyList<PrinterBoard> boards = [];
+        IReadOnlyList<PrinterMcu> mcus = [];
         IReadOnlyList<Device> devices = [];
         Try(() => settings = data is null ? settings : Settings.Read(data.Settings));
         Try(() => devices = Hardware.Look().Devices);
         if (troubles.Count == 0)
-            Try(() => boards = Boards);
+            Try(() => mcus = new KnownMcus(this, settings.Boards, data, log).Look().Mcus);
         return (new DoctorVisit
         {
             Time = TimeProvider.System,
             Sources = settings.KlipperSources,
-            Chips = boards.Where(board => board.Board.Kind != "probe").Select(board => board.Board.McuName).OfType<string>(),
+            Chips = mcus.Where(mcu => mcu.Owner == McuOwner.Ours).Select(mcu => mcu.Board?.Board.McuName ?? mcu.Chip).OfType<string>(),
             Devices = devices,
             Data = data is null ? null : (data, agent),
         }, troubles, settings);

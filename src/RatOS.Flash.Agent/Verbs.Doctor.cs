@@ -41,7 +41,7 @@ internal sealed partial class Verbs
             // It hung up: none runs.
         }
         using var over = new CancellationTokenSource();
-        var (visit, troubles, settings) = printer.Visit(isPrinter ? folder : null, agent);
+        var (visit, troubles, settings) = printer.Visit(isPrinter ? folder : null, agent, log);
         if (!isPrinter)
             return await visit.LookAsync(null, [.. troubles]);
         var moonraker = new MoonrakerConnection(new(folder.Moonraker, settings.MoonrakerUrl, settings.ApiKey), printer.Time, log);

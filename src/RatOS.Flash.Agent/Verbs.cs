@@ -26,7 +26,7 @@ internal sealed partial class Verbs(Printer printer, DataFolder? data, Output ou
             asked = output.Confirm("There are warnings. Flash all the same?") ? asked with { Force = true } : throw Faults.ConsentMissing();
 
         using var cancel = new CancellationTokenSource();
-        var committed = false;
+        var (committed, awaits) = (false, false);
         using var interrupt = OnSignal(PosixSignal.SIGINT, Stop);
         using var terminate = OnSignal(PosixSignal.SIGTERM, Stop);
         output.Begin(plan.Boards.Length);
@@ -36,6 +36,7 @@ internal sealed partial class Verbs(Printer printer, DataFolder? data, Output ou
             report = await boards.FlashAsync(asked, step =>
             {
                 committed |= step.Kind == FlashEventKind.PointOfNoReturn;
+                awaits = step is { Phase: FlashPhase.Person, Kind: not FlashEventKind.End };
                 if (boards is LocalBoards)
                     log.Event(step);
                 output.Event(step);
@@ -50,7 +51,7 @@ internal sealed partial class Verbs(Printer printer, DataFolder? data, Output ou
 
         void Stop()
         {
-            output.Say(committed
+            output.Say(awaits ? "Giving up the wait. The board stays as it is." : committed
                 ? "Finishing the write first: a board that is half written could not start. Then I stop."
                 : "Stopping: nothing was erased. Klipper and the board are brought back to what they were.");
             cancel.Cancel();

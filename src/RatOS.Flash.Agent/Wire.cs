@@ -210,7 +210,7 @@ internal sealed record JsonFault(string Event, string Code, string Cause, string
 internal sealed record JsonMessage(string Event, string Text);
 
 /// <summary>The first line of a journal: what was asked for.</summary>
-/// <param name="By">Who asked: <c>macro</c>, <c>request</c>, <c>command-line</c>, <c>prompt</c>, <c>update</c>.</param>
+/// <param name="By">Who asked: <c>macro</c>, <c>request</c>, <c>command-line</c>, <c>screen</c>, <c>prompt</c>, <c>update</c>.</param>
 /// <param name="Created">UTC, ISO 8601.</param>
 /// <param name="Images">By board, the SHA-256 of what is to be written.</param>
 internal sealed record JsonHeader(string Event, string Job, string By, string Created, string[] Boards, Dictionary<string, string> Images, string Version);
@@ -219,7 +219,7 @@ internal sealed record JsonHeader(string Event, string Job, string By, string Cr
 internal sealed record JsonService(string Event, string Service, string State);
 
 /// <summary>A job as it stands.</summary>
-/// <param name="State"><c>queued</c>, <c>waiting</c> (for an idle printer), <c>running</c>, <c>done</c>.</param>
+/// <param name="State"><c>queued</c>, <c>waiting</c> (for an idle printer), <c>running</c>, <c>person</c> (waits for one: what to do is in the boards' messages), <c>done</c>.</param>
 /// <param name="Ok">Null until it is done.</param>
 /// <param name="Klippy">Why Klipper could not be started again; null when it could.</param>
 internal sealed record JsonJob(string Job, string State, bool? Ok, string By, string Created, double Elapsed, JsonJobBoard[] Boards, FaultReport? Klippy)

@@ -31,7 +31,7 @@ internal sealed partial class BoardFlash
 
     public BoardFlash(BoardBus bus, TimeProvider time, FlashLog log, BoardPlan plan)
     {
-        (_bus, _time, _log, _plan) = (bus, time, log, plan);
+        (_bus, _time, _log, _plan, _begin) = (bus, time, log, plan, time.GetTimestamp());
         _image = plan.Request.Image ?? throw new ArgumentException("a board without firmware", nameof(plan));
         _mcu = plan.Board.Mcu ?? throw new ArgumentException("a board of an unknown chip", nameof(plan));
         _start = plan.Board.ApplicationStart ?? throw new ArgumentException("a board without an application start", nameof(plan));
@@ -40,14 +40,16 @@ internal sealed partial class BoardFlash
         _condition = plan.Entry == FlashEntry.InBootloader && !bus.HasUartRom ? BoardCondition.InBootloaderUnchanged : BoardCondition.Unchanged;
     }
 
-    public async Task<BoardReport> RunAsync(CancellationToken cancel)
+    public Task<BoardReport> RunAsync(CancellationToken cancel) => RunAsync(_plan.Device!, cancel);
+
+    /// <param name="device">What the board is now: at the beginning as planned, later as a person brought it back.</param>
+    /// <param name="cancel">Heeded until the point of no return.</param>
+    public async Task<BoardReport> RunAsync(Device device, CancellationToken cancel)
     {
-        var begin = _time.GetTimestamp();
         FlashException? fault = null;
         try
         {
-            var bootloader = await WriteVerifiedAsync(_plan.Device!, cancel);
-            var running = await SettleAsync(bootloader, FlashPhase.Leave);
+            var running = await ArriveAsync(device, cancel);
             running = await ConfirmAsync(running, FlashPhase.Confirm);
             await ProveAsync(running);
             _condition = BoardCondition.Flashed;
@@ -72,19 +74,7 @@ internal sealed partial class BoardFlash
         }
         if (fault is not null && _startedBootloader && _condition == BoardCondition.InBootloaderUnchanged)
             await ReturnAsync();
-        return new BoardReport
-        {
-            Board = _name,
-            Condition = _condition,
-            Fault = fault is null ? null : FaultReport.Of(fault),
-            OldVersion = _plan.RunningVersion,
-            NewVersion = _image.Version,
-            Size = _image.Bytes.Length,
-            Sha256 = _image.Sha256,
-            Route = _plan.Route,
-            Elapsed = _time.GetElapsedTime(begin),
-            Notes = [.. _notes],
-        };
+        return Report(fault);
     }
 
     /// <summary>Until what is in flash reads back equal. Returns the bootloader's stay that was told to leave.</summary>

@@ -40,6 +40,9 @@ public enum FlashPhase
     Confirm,
     Prove,
     Start,
+
+    /// <summary>A person is awaited, who alone can help: what to do is its message. Klipper runs meanwhile.</summary>
+    Person,
     Done,
 }
 

@@ -14,15 +14,12 @@ namespace RatOS.Flash;
 /// <param name="klippy">Klipper's host process.</param>
 /// <param name="time">The only clock.</param>
 /// <param name="onEvent">Awaited before each step that changes the world.</param>
-public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider time, Func<FlashEvent, ValueTask> onEvent)
+public sealed partial class Flasher(IHardware hardware, IKlippy klippy, TimeProvider time, Func<FlashEvent, ValueTask> onEvent)
 {
     // Each node answers within milliseconds; Katapult's own tool waits 2 s.
     private static readonly TimeSpan SurveyTime = TimeSpan.FromSeconds(0.5);
 
     private readonly DfuPatience _patience = new();
-
-    /// <summary>How long a person is waited for who has to start a bootloader by hand; zero refuses such a board at once.</summary>
-    public TimeSpan WaitForPerson { get; init; }
 
     /// <summary>Builds what there is no firmware for, given the boards and whom to tell: firmware or fault by the board's name. Null where nothing can be built.</summary>
     public Func<IReadOnlyList<PrinterBoard>, Func<BuildProgress, ValueTask>, CancellationToken, Task<IReadOnlyDictionary<string, BuiltOrNot>>>? Build { get; init; }
@@ -45,35 +42,35 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
         FaultReport? klippyFault = null;
         try
         {
-            var byHand = new List<BoardPlan>();
             foreach (var request in requests.Where(request => request.LeftOut is not null))
                 await LeaveOutAsync(request, log, reports);
             IReadOnlyList<FlashRequest> wanted = [.. requests.Where(request => request.LeftOut is null)];
-            var open = wanted.Count == 0 ? [] : await PlanAsync(wanted, byHand, log, reports, cancel);
-            while (true)
+            var open = wanted.Count == 0 ? [] : await PlanAsync(wanted, log, reports, cancel);
+            for (var isFirst = true; ; isFirst = false)
             {
-                if (open.Count > 0)
-                    klippyFault = await WhileStoppedAsync(() => FlashAllAsync(open, byHand, log, reports, cancel), log, cancel);
-                if (byHand.Count == 0)
+                var back = isFirst ? [] : await AwaitPeopleAsync(log, cancel);
+                open = isFirst ? open : [.. back.Where(board => board.Flash is null).Select(board => board.Request)];
+                if (open.Count + back.Count > 0)
+                    klippyFault = await WhileStoppedAsync(() => FlashAllAsync(open, back, log, reports, cancel), mayWait: !isFirst, log, cancel);
+                if (_awaited.Count == 0)
                     break;
-                // While a person is awaited Klipper runs.
-                open = await AwaitPeopleAsync(byHand, log, reports, cancel);
-                byHand.Clear();
             }
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
+            await GiveUpAsync(log, reports);
             await RefuseAsync(requests, Faults.Cancelled(), log, reports, byPlan: false);
         }
         catch (FlashException fault)
         {
+            await GiveUpAsync(log, reports);
             await RefuseAsync(requests, fault, log, reports, byPlan: fault.Code != "klipper-would-not-stop");
         }
         return new FlashReport([.. requests.Select(request => reports[request.Board.Name])], klippyFault, log.Elapsed);
     }
 
     private async Task<IReadOnlyList<FlashRequest>> PlanAsync(
-        IReadOnlyList<FlashRequest> requests, List<BoardPlan> byHand, FlashLog log, Dictionary<string, BoardReport> reports, CancellationToken cancel)
+        IReadOnlyList<FlashRequest> requests, FlashLog log, Dictionary<string, BoardReport> reports, CancellationToken cancel)
     {
         await log.BeginAsync(null, FlashPhase.Look, "Looking at the printer");
         requests = await BuildAsync(requests, log, reports, cancel);
@@ -86,11 +83,7 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
         foreach (var board in plan.Boards)
         {
             await TellAsync(board, log);
-            if (await BlockedAsync(board, log, reports))
-                continue;
-            if (board.ByHand is not null)
-                byHand.Add(board);
-            else
+            if (!await BlockedAsync(board, log, reports) && !await LeaveToPersonAsync(board, log, reports))
                 open.Add(board.Request);
         }
         return open;
@@ -131,34 +124,11 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
             .Select(request => request.Image is not null ? request : request with { Image = built![request.Board.Name].Firmware!.Image })];
     }
 
-    /// <summary>Asks for the bootloaders that only a person can start, and returns the boards whose bootloader came.</summary>
-    private async Task<IReadOnlyList<FlashRequest>> AwaitPeopleAsync(
-        List<BoardPlan> boards, FlashLog log, Dictionary<string, BoardReport> reports, CancellationToken cancel)
-    {
-        var ready = new List<FlashRequest>();
-        foreach (var board in boards)
-        {
-            var (fault, port) = (board.ByHand!, board.BootloaderPort!);
-            if (WaitForPerson > TimeSpan.Zero)
-            {
-                await log.WarnAsync(board.Name, FlashPhase.Enter, $"{fault.Cause} Do this now, I go on by myself: {BoardPlan.Guide(board.Board)}");
-                if (await hardware.WaitForAsync(
-                    seen => seen.Devices.FirstOrDefault(device => device.Port == port && BoardBus.IsBootloader(device)), WaitForPerson, time, cancel) is not null)
-                {
-                    ready.Add(board.Request with { Board = board.Request.Board with { Port = port } });
-                    continue;
-                }
-            }
-            await RefuseAsync([board.Request], fault, log, reports, board);
-        }
-        return ready;
-    }
-
     /// <summary>Klipper is started again however the work ends.</summary>
-    private async Task<FaultReport?> WhileStoppedAsync(Func<Task> work, FlashLog log, CancellationToken cancel)
+    private async Task<FaultReport?> WhileStoppedAsync(Func<Task> work, bool mayWait, FlashLog log, CancellationToken cancel)
     {
         // The second look: a print may have been started since the first.
-        var state = await klippy.LookAsync(cancel);
+        var state = mayWait ? await AwaitIdleAsync(log, cancel) : await klippy.LookAsync(cancel);
         if (state.Blocker is { } blocker)
             throw blocker;
         if (state.Activity == KlippyActivity.Absent)
@@ -201,7 +171,23 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
     }
 
     private async Task FlashAllAsync(
-        IReadOnlyList<FlashRequest> requests, List<BoardPlan> byHand, FlashLog log, Dictionary<string, BoardReport> reports, CancellationToken cancel)
+        IReadOnlyList<FlashRequest> requests, IReadOnlyList<Awaited> back, FlashLog log, Dictionary<string, BoardReport> reports, CancellationToken cancel)
+    {
+        // Those that a person brought back go on where they were; all that a plan asks for is known of them.
+        _awaited.RemoveAll(back.Contains);
+        var going = Task.WhenAll(back.Where(board => board.Flash is not null).Select(board => GoOnAsync(board, log, reports, cancel)));
+        try
+        {
+            if (requests.Count > 0)
+                await FlashAllAsync(requests, log, reports, cancel);
+        }
+        finally
+        {
+            await going;
+        }
+    }
+
+    private async Task FlashAllAsync(IReadOnlyList<FlashRequest> requests, FlashLog log, Dictionary<string, BoardReport> reports, CancellationToken cancel)
     {
         var stopped = new KlippyState(KlippyActivity.Stopped);
         var nodes = await SurveyAsync(requests, log, reports, cancel);
@@ -217,11 +203,7 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
             throw blocker;
         foreach (var board in plan.Boards)
         {
-            if (await BlockedAsync(board, log, reports))
-                continue;
-            if (board.ByHand is not null)
-                byHand.Add(board);
-            else
+            if (!await BlockedAsync(board, log, reports) && !await LeaveToPersonAsync(board, log, reports))
                 open.Add(board);
         }
         cancel.ThrowIfCancellationRequested();
@@ -244,11 +226,15 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
     private async Task FlashAsync(BoardPlan board, FlashLog log, Dictionary<string, BoardReport> reports, CancellationToken cancel)
     {
         await log.NoteAsync(board.Name, FlashPhase.Enter, board.Route);
-        var report = board.Entry == FlashEntry.Replace
-            ? await new ProcessFlash(hardware, HostMcu!, time, log, board).RunAsync(cancel)
-            : await new BoardFlash(new BoardBus(hardware, klippy, time, log, board, _patience), time, log, board) { KeepOld = KeepOld?.Invoke(board.Name) }.RunAsync(cancel);
-        reports[board.Name] = report;
-        await log.VerdictAsync(report);
+        if (board.Entry == FlashEntry.Replace)
+        {
+            var report = await new ProcessFlash(hardware, HostMcu!, time, log, board).RunAsync(cancel);
+            reports[board.Name] = report;
+            await log.VerdictAsync(report);
+            return;
+        }
+        var flash = new BoardFlash(new BoardBus(hardware, klippy, time, log, board, _patience), time, log, board) { KeepOld = KeepOld?.Invoke(board.Name) };
+        await ReportAsync(board, flash, await flash.RunAsync(cancel), log, reports);
     }
 
     /// <summary>The plan, with what stands against replacing the process of this computer that is an MCU.</summary>

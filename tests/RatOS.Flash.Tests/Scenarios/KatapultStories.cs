@@ -328,22 +328,5 @@ public sealed class RefusalStories
         Assert.Contains("dialout", report.Fault!.Remedy, StringComparison.Ordinal);
     });
 
-    [Fact]
-    public void A_person_who_sets_the_jumper_is_waited_for_while_Klipper_runs() => Story.Of("octopus-pro-429", async story =>
-    {
-        // Only the board itself can tell that it has no Katapult: it is asked in a first stop of Klipper, and flashed in a second one.
-        var known = story.Known("octopus-pro");
-        story.WaitForPerson = TimeSpan.FromMinutes(30);
-        story.Time.Schedule(TimeSpan.FromMinutes(3), () =>
-        {
-            Assert.True(story.Printer.Klippy.IsRunning);
-            story.Board.Boot0 = true;
-            story.Board.PressReset();
-        });
-        var report = (await story.FlashAsync(CancellationToken.None, new FlashRequest(known, story.Build("octopus-pro")))).Boards.Single();
-        Assert.Equal("bootloader-after-reset", report.Fault?.Code);   // the jumper is still on
-        Assert.Equal(VirtualPrinter.HostVersion, story.Board.RunningFirmware?.Version);
-    });
-
     private static Boards.Board BoardCatalogueOf(string id) => Boards.BoardCatalogue.BuiltIn.Find(id)!;
 }

@@ -26,8 +26,11 @@ internal sealed class Story
     /// <summary>Called with every event before the step is taken: where a story pulls the cable.</summary>
     public Action<FlashEvent>? OnEvent { get; set; }
 
-    /// <summary>A person who does what the screen asks for; null lets the flash refuse.</summary>
-    public TimeSpan WaitForPerson { get; set; }
+    /// <summary>What a person does who reads what the screen asks for, a while later; null for nobody there.</summary>
+    public Action<FlashEvent>? Person { get; set; }
+
+    /// <summary>Somebody has to find the jumper first.</summary>
+    public static TimeSpan PersonTime => Rig.IsHere ? TimeSpan.FromSeconds(10) : TimeSpan.FromMinutes(3);
 
     public VirtualBoard Board => Printer.Boards[0];
 
@@ -83,10 +86,15 @@ internal sealed class Story
         {
             _events.Add(step);
             OnEvent?.Invoke(step);
+            if (step is { Phase: FlashPhase.Person, Kind: FlashEventKind.Begin } && Person is { } person)
+            {
+                Assert.True(Printer.Klippy.IsRunning, "a person is awaited, and Klipper does not run");
+                Time.Schedule(PersonTime, () => person(step));
+            }
             return ValueTask.CompletedTask;
         })
         {
-            WaitForPerson = WaitForPerson,
+            HasPerson = Person is not null,
             HostMcu = Printer.HostMcu,
         };
         var report = await flasher.FlashAsync(requests, cancel);
