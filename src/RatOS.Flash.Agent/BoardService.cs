@@ -140,17 +140,20 @@ internal sealed partial class LocalBoards(Printer printer, KnownMcus mcus, Func<
     /// <summary>As <see cref="FlashAsync(Asked, Action{FlashEvent}, CancellationToken)"/>, for the agent, which journals what it does, and lets others flash while a person is awaited.</summary>
     public async Task<FlashReport> FlashAsync(
         IReadOnlyList<FlashRequest> requests, IKlippy by, bool hasPerson, Func<FlashEvent, ValueTask> tell, CancellationToken cancel, Func<Func<Task>, Task>? aside = null,
-        Func<CancellationToken, Task>? change = null)
+        Func<CancellationToken, Task>? change = null, Flight? flight = null)
     {
         BeforeFlash?.Invoke();
         var (before, built) = (mcus.Look(), new Dictionary<string, BuiltFirmware>(StringComparer.Ordinal));
-        var flasher = new Flasher(printer.Hardware, by, printer.Time, tell)
+        var unknown = requests.Select(request => request.Board.Name).Where(board => Good?.Of(board).Count == 0).ToHashSet(StringComparer.Ordinal);
+        var (hardware, klippy) = flight?.Begin(printer.Hardware, by, requests, hasPerson, unknown, cancel) ?? (printer.Hardware, by);
+        var flasher = new Flasher(hardware, klippy, printer.Time, tell)
         {
             HasPerson = hasPerson,
             Aside = aside,
             PrinterChange = change,
-            KeepOld = Good is { } good ? board => good.Of(board).Count > 0 ? null : old => good.Keep(board, old, "read-out", null) : null,
-            Build = KlipperPath is null || Data is null ? null : (boards, news, stop) => BuildAsync(boards, built, news, stop),
+            KeepOld = board => unknown.Contains(board) ? old => Good!.Keep(board, old, "read-out", null) : null,
+            Build = KlipperPath is null || Data is null ? null
+                : (boards, news, stop) => flight?.BuiltAsync(BuildAsync(boards, built, news, stop)) ?? BuildAsync(boards, built, news, stop),
             HostMcu = HostMcu,
         };
         try
@@ -170,6 +173,9 @@ internal sealed partial class LocalBoards(Printer printer, KnownMcus mcus, Func<
             printer.Save();
         }
     }
+
+    /// <summary>How a flash would go, as far as the buses tell.</summary>
+    public PlanView Plan(IReadOnlyList<FlashRequest> requests) => PlanView.Of(FlashPlan.Create(requests, printer.Hardware.Look(), new(KlippyActivity.Ready)));
 
     /// <summary>Which boards and which firmware are meant.</summary>
     /// <exception cref="FlashException">A board or a port is not known, or the firmware is none.</exception>

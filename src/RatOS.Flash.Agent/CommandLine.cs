@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Agent;
@@ -213,6 +214,14 @@ internal static class CommandLine
         var cancel = new Command("cancel", "Cancel a flash, unless its write has begun") { job };
         cancel.SetAction(parsed => Run(parsed, verbs => verbs.CancelAsync(parsed.GetValue(job))));
 
+        var told = new Argument<string?>("JOB") { Description = "Which (default: the last one)", Arity = ArgumentArity.ZeroOrOne };
+        var into = new Option<FileInfo?>("--output", "-o") { Description = "The file to write (default: one in the printer's logs folder, where Mainsail offers it)", HelpName = "FILE" };
+        var bundle = new Command("bundle", "Write everything about a flash into one zip, for whoever is to help") { told, into };
+        bundle.SetAction(parsed => Run(parsed, verbs => verbs.BundleAsync(parsed.GetValue(told), parsed.GetValue(into)?.FullName)));
+        var flight = new Argument<string>("BUNDLE") { Description = "A bundle, or a job's recording.gz" };
+        var replay = new Command("replay", "Show what happened in a bundle, and play it against this program: no hardware is touched") { flight };
+        replay.SetAction(parsed => Run(parsed, verbs => verbs.ReplayAsync(parsed.GetValue(flight)!)));
+
         var list = new Option<bool>("--list") { Description = "List the scenarios" };
         var reset = new Option<bool>("--reset") { Description = "Put the virtual printer back to its beginning" };
         var virtualPrinter = new Command("virtual", "The printer made of memory: runs it, with Moonraker, Klipper and agent, until Ctrl-C")
@@ -236,6 +245,11 @@ internal static class CommandLine
                 isVirtual: true, isLive: !isList && !isReset);
         });
 
+        var count = new Option<int>("--count") { Description = "How many flashes, 1 to 1000000 (default: 10000)", HelpName = "N", DefaultValueFactory = _ => 10_000, Validators = { given => Within(given, 1, 1_000_000) } };
+        var from = new Option<int>("--from") { Description = "The first seed (default: 0)", HelpName = "S", Validators = { given => Within(given, 0, int.MaxValue - 1_000_000) } };
+        var seeds = new Command("seeds", "Run thousands of faulty flashes on virtual printers, and count how they end") { count, from };
+        seeds.SetAction(parsed => Verbs.Seeds(parsed.GetValue(count), parsed.GetValue(from), OutputOf(parsed)));
+
         root.Subcommands.Add(flash);
         root.Subcommands.Add(plan);
         root.Subcommands.Add(rollback);
@@ -248,9 +262,20 @@ internal static class CommandLine
         root.Subcommands.Add(watch);
         root.Subcommands.Add(history);
         root.Subcommands.Add(cancel);
+        root.Subcommands.Add(bundle);
+        root.Subcommands.Add(replay);
         root.Subcommands.Add(virtualPrinter);
+        root.Subcommands.Add(seeds);
         return root;
     }
+
+    private static void Within(OptionResult given, int least, int most)
+    {
+        if (given.Tokens is not [{ Value: var text }] || !int.TryParse(text, out var number) || number < least || number > most)
+            given.AddError($"{given.Option.Name} takes a number of {least} to {most}.");
+    }
+
+    private static Output OutputOf(ParseResult parsed) => parsed.GetValue(Json) ? new JsonOutput(Console.Out) : Output.ForConsole();
 
     private static Asked Ask(ParseResult parsed) => new([.. parsed.GetValue(Boards) ?? []])
     {
@@ -266,13 +291,12 @@ internal static class CommandLine
 
     private static int Run(ParseResult parsed, Func<Verbs, Task<int>> verb, bool isVirtual = false, bool isLive = false)
     {
-        var json = parsed.GetValue(Json);
         var scenario = parsed.GetValue(Scenario);
         var isOfMemory = isVirtual || parsed.GetValue(Virtual) || scenario is not null;
         // A Moonraker of its own has a clock of its own.
         isLive |= parsed.GetResult(Data) is not null;
         using var log = LogFile.Open(parsed.GetValue(Log)?.FullName ?? (isOfMemory ? null : DataOf(parsed).LogIfThere), parsed.GetValue(Verbose));
-        var output = json ? new JsonOutput(Console.Out) : Output.ForConsole();
+        var output = OutputOf(parsed);
         try
         {
             if (!isOfMemory)

@@ -52,6 +52,10 @@ internal partial interface IDoors
     /// <summary><c>limit</c> (default 20).</summary>
     [JsonRpcMethod("history")]
     Task<JsonElement> HistoryAsync(JsonElement arguments = default);
+
+    /// <summary><c>job</c> (default: the last one). Answers with the <c>file</c> that was written, in the printer's logs folder.</summary>
+    [JsonRpcMethod("bundle")]
+    Task<JsonElement> BundleAsync(JsonElement arguments = default);
 }
 
 /// <summary>On the agent's own socket alone.</summary>

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Klipper;
+using RatOS.Flash.Virtual.Recordings;
 
 namespace RatOS.Flash.Agent;
 
@@ -8,7 +9,7 @@ namespace RatOS.Flash.Agent;
 /// The running agent of one printer: every door - macro, button, menu, HTTP, command line, update - leads to one queue. It lives beside a Klipper that has little time to
 /// spare: nothing here polls, and with nothing to do nothing happens.
 /// </summary>
-internal sealed class FlashAgent : IDoors
+internal sealed partial class FlashAgent : IDoors
 {
     // Nobody announces that Klipper ended in an error (facts: life cycle). It does so within seconds of a start, for which somebody waits; later only a person mends it.
     private static readonly TimeSpan SoonPoll = TimeSpan.FromSeconds(2);
@@ -30,6 +31,7 @@ internal sealed class FlashAgent : IDoors
     private readonly KnownMcus _mcus;
     private readonly LocalBoards _boards;
     private readonly FlashQueue _queue;
+    private readonly FlightRecorder _recorder;
     private readonly News _news;
     private readonly AfterUpdate _after;
     private readonly List<JournalRecord> _unstarted = [];   // jobs that stopped Klipper and did not live to start it
@@ -41,11 +43,13 @@ internal sealed class FlashAgent : IDoors
     public FlashAgent(Printer printer, DataFolder data, Settings settings, LogFile log)
     {
         (_printer, _data, _log, _service) = (printer, data, log, settings.KlipperService);
+        _recorder = NewRecorder(printer, log);
         _moonraker = new MoonrakerConnection(new(data.Moonraker, settings.MoonrakerUrl, settings.ApiKey), printer.Time, log)
         {
             Doors = this,
             Connected = () => _news!.ConnectedAsync(),
             GcodeResponse = OnConsole,
+            Recorder = _recorder,
         };
         _mcus = new KnownMcus(printer, settings.Boards, data, log);
         _boards = new LocalBoards(printer, _mcus, hot => Klippy(hot), log)
@@ -56,7 +60,7 @@ internal sealed class FlashAgent : IDoors
             Refresh = RefreshAsync,
         };
         _news = new News(_moonraker, printer.Time, log);
-        _queue = new FlashQueue(_boards, data.Jobs, KlippyFor, cancel => _moonraker.NextChange.WaitUpToAsync(IdlePoll, printer.Time, cancel), log);
+        _queue = new FlashQueue(_boards, data.Jobs, KlippyFor, cancel => _moonraker.NextChange.WaitUpToAsync(IdlePoll, printer.Time, cancel), log) { Recorder = _recorder };
         _queue.Added += job =>
         {
             // Whoever flashes has answered the question, by whichever door; it would lie above the dialog.
@@ -78,6 +82,7 @@ internal sealed class FlashAgent : IDoors
         using var socket = new AgentSocket(_data.Socket);
         using var last = new CancellationTokenSource();
         ReadJournals();
+        WatchBuses();
         using var closing = CancellationTokenSource.CreateLinkedTokenSource(over);
         var queue = _queue.RunAsync(closing.Token);
         Task[] loops =
@@ -103,79 +108,6 @@ internal sealed class FlashAgent : IDoors
             await Task.WhenAll(loops).ContinueWith(static _ => { }, TaskScheduler.FromCurrentSynchronizationContext());
         }
     }
-
-    // ---- doors
-
-    public Task MacroFlashAsync(JsonElement arguments)
-    {
-        Acknowledge();
-        return TellAsync(() => EnqueueAsync(arguments, "macro"));
-    }
-
-    public async Task MacroStatusAsync(JsonElement arguments)
-    {
-        Acknowledge();
-        foreach (var line in _queue.Open.Select(job => job.View()).DefaultIfEmpty(Last()).OfType<JsonJob>().SelectMany(JobText.Of))
-            _news.Console($"// RatOS.Flash: {line.Text.Trim()}");
-        foreach (var row in await _boards.ListAsync())
-            _news.Console($"// RatOS.Flash: {row.Board ?? "-"} {row.Description} {row.State}");
-    }
-
-    public Task MacroCancelAsync(JsonElement arguments)
-    {
-        Acknowledge();
-        _news.Console($"// RatOS.Flash: {(Cancelled(null) is { Count: > 0 } ids ? $"cancelling {string.Join(", ", ids)}; a write that has begun is finished first" : "nothing to cancel")}");
-        return Task.CompletedTask;
-    }
-
-    public Task<JsonElement> FlashAsync(JsonElement arguments) => Wired(() => EnqueueAsync(arguments, "request"));
-
-    public Task<JsonElement> PlanAsync(JsonElement arguments) => Wired(async () =>
-    {
-        var plan = await _boards.PlanAsync(Arguments.Parse(arguments, _data.Firmware));
-        return new JsonAnswer(true) { Plan = plan.Boards, Findings = plan.Findings };
-    });
-
-    public Task<JsonElement> BoardsAsync(JsonElement arguments) => Wired(async () => new JsonAnswer(true) { Boards = [.. await _boards.ListAsync()] });
-
-    public Task<JsonElement> StatusAsync(JsonElement arguments) => Wired(async () =>
-    {
-        var klippy = await Klippy().LookAsync(CancellationToken.None);
-        return new JsonAnswer(true)
-        {
-            Version = Product.Version,
-            Klippy = Wire.Name(klippy.Activity),
-            Message = klippy.Blocker?.Cause ?? klippy.Message,
-            Jobs = [.. _queue.Open.Select(job => job.View())],
-            Taken = _moonraker.Taken.Count == 0 ? null : [.. _moonraker.Taken],
-        };
-    });
-
-    public Task<JsonElement> JobAsync(JsonElement arguments) => Wired(() =>
-    {
-        var id = arguments.Word("job") ?? throw Faults.BadRequest("it names no job");
-        var job = _queue.Find(id)?.View() ?? Journal.ReadAll(_data.Jobs).LastOrDefault(record => record.Header.Job == id)?.View() ?? throw Faults.UnknownJob(Text.Clean(id));
-        return Task.FromResult(new JsonAnswer(true) { Jobs = [job] });
-    });
-
-    public Task<JsonElement> CancelAsync(JsonElement arguments) => Wired(() =>
-    {
-        var id = arguments.Word("job");
-        var ids = Cancelled(id);
-        return ids.Count == 0 && id is not null ? throw Faults.UnknownJob(Text.Clean(id)) : Task.FromResult(new JsonAnswer(true) { Jobs = [.. _queue.Open.Where(job => ids.Contains(job.Id)).Select(job => job.View())] });
-    });
-
-    public Task<JsonElement> HistoryAsync(JsonElement arguments) => Wired(() => Task.FromResult(new JsonAnswer(true)
-    {
-        Jobs = History((int)Math.Clamp(arguments.Number("limit") ?? HistoryShown, 1, 100)),
-    }));
-
-    public Task<JsonElement> DoctorAsync(JsonElement arguments) => Wired(async () =>
-    {
-        var (visit, troubles, _) = _printer.Visit(_data, Product.Version, _log);
-        var findings = Doctor.Judge(await visit.LookAsync(await DoctorVisit.AskAsync(_moonraker), [.. troubles]));
-        return new JsonAnswer(true) { Checks = [.. findings.Select(JsonCheck.Of)] };
-    });
 
     // ---- work
 

@@ -21,6 +21,9 @@ internal sealed class Journal : IDisposable
 
     private Journal(FileStream file, LogFile log) => (_file, _log) = (file, log);
 
+    /// <summary>The job's own folder.</summary>
+    public string Folder => Path.GetDirectoryName(_file.Name)!;
+
     /// <param name="folder">Of all jobs.</param>
     /// <param name="job">What was asked for.</param>
     /// <param name="log">Where it is told when the disk fails later.</param>

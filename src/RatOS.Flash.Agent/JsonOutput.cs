@@ -58,6 +58,11 @@ internal sealed class JsonOutput(TextWriter writer) : Output
         Write(new JsonDoctor("doctor", wrong == 0, checks, wrong), Wire.Shapes.JsonDoctor);
     }
 
+    public override void Seed(SeededFlash flash) => Write(JsonSeed.Of(flash), Wire.Shapes.JsonSeed);
+
+    public override void Seeds(SeedCount count) => Write(
+        new JsonSeeds("seeds", count.Broken == 0, count.Flashes, count.Recovered, count.HumanSteps, count.Broken, count.Undisturbed), Wire.Shapes.JsonSeeds);
+
     public override void Fault(FlashException fault) => Write(new JsonFault("fault", fault.Code, fault.Cause, fault.Remedy), Wire.Shapes.JsonFault);
 
     public override void Say(string text) => Write(new JsonMessage("message", text), Wire.Shapes.JsonMessage);

@@ -55,6 +55,21 @@ internal abstract class Output
     /// <param name="checks">How many things were looked at.</param>
     public abstract void Doctor(IReadOnlyList<DoctorFinding> findings, int checks);
 
+    /// <summary>One of many seeded flashes is over; people are told of those that are broken.</summary>
+    public virtual void Seed(SeededFlash flash)
+    {
+        if (flash.Trial.Outcome != TrialOutcome.Broken)
+            return;
+        foreach (var line in SeedText.Of(flash))
+            Say(line);
+    }
+
+    public virtual void Seeds(SeedCount count)
+    {
+        foreach (var line in SeedText.Of(count))
+            Say(line);
+    }
+
     public abstract void Fault(FlashException fault);
 
     public abstract void Say(string text);

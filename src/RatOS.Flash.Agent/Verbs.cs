@@ -3,6 +3,7 @@ using RatOS.Flash.Boards;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Klipper;
 using RatOS.Flash.Virtual;
+using RatOS.Flash.Virtual.Recordings;
 
 namespace RatOS.Flash.Agent;
 
@@ -306,7 +307,8 @@ internal sealed partial class Verbs(Printer printer, DataFolder? data, Output ou
         {
             using var held = data.Lock();
             using var over = new CancellationTokenSource();
-            var queue = new FlashQueue(local, data.Jobs, klippy, token => Task.Delay(Timeout.InfiniteTimeSpan, time, token), log);
+            using var recorder = new FlightRecorder(time, log.Say);
+            var queue = new FlashQueue(local, data.Jobs, klippy, token => Task.Delay(Timeout.InfiniteTimeSpan, time, token), log) { Recorder = recorder };
             var job = new Job("command-line", await local.RequestAsync(asked), time) { Hot = asked.Hot, HasPerson = asked.HasPerson };
             job.Happened += tell;
             using var stop = cancel.Register(job.Cancel.Cancel);

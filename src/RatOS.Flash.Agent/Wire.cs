@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using RatOS.Flash.Boards;
 using RatOS.Flash.Firmware;
+using RatOS.Flash.Virtual;
 
 namespace RatOS.Flash.Agent;
 
@@ -17,6 +18,8 @@ namespace RatOS.Flash.Agent;
 [JsonSerializable(typeof(JsonBoard))]
 [JsonSerializable(typeof(JsonFirmware))]
 [JsonSerializable(typeof(JsonScenario))]
+[JsonSerializable(typeof(JsonSeed))]
+[JsonSerializable(typeof(JsonSeeds))]
 [JsonSerializable(typeof(JsonStep))]
 [JsonSerializable(typeof(JsonResult))]
 [JsonSerializable(typeof(JsonFault))]
@@ -140,6 +143,20 @@ internal sealed record JsonBus(string Event, string Kind, string? Board, string?
 
 internal sealed record JsonScenario(string Event, string Name, string Description);
 
+/// <param name="Code">Of the first fault that was reported; null when there was none.</param>
+internal sealed record JsonSeed(string Event, int Seed, string Scenario, string Faults, string Outcome, string? Step, string? Code, bool Undisturbed, string[]? Problems, string? Command)
+{
+    public static JsonSeed Of(SeededFlash flash)
+    {
+        var (trial, isBroken) = (flash.Trial, flash.Trial.Outcome == TrialOutcome.Broken);
+        return new(
+            "seed", flash.Seed, flash.Scenario, Faultiness.FromSeed(flash.Seed).ToString(), Wire.Name(trial.Outcome), trial.Step is { } step ? Wire.Name(step) : null,
+            trial.Report.Ok ? null : trial.Code, flash.IsUndisturbed, isBroken ? [.. trial.Problems] : null, isBroken ? flash.Command : null);
+    }
+}
+
+internal sealed record JsonSeeds(string Event, bool Ok, int Flashes, int Recovered, int HumanSteps, int Broken, int Undisturbed);
+
 internal sealed record JsonStep(
     string Event, int Seq, double At, string? Board, string Phase, string Kind, string Message, long? Done, long? Total, JsonReport? Report)
 {
@@ -260,6 +277,8 @@ internal sealed record JsonAnswer(bool Ok)
 
     /// <summary>With <c>doctor</c>.</summary>
     public JsonCheck[]? Checks { get; init; }
+    /// <summary>With <c>bundle</c>: its path.</summary>
+    public string? File { get; init; }
 
     /// <summary>With <c>status</c>: the agent's version.</summary>
     public string? Version { get; init; }

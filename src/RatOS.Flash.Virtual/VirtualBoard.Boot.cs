@@ -72,6 +72,8 @@ public sealed partial class VirtualBoard
         Begin(stored.State == BoardState.Starting ? BoardState.Hung : stored.State);
     }
 
+    internal void Heal() => (_touchesIgnored, _touchesInVain, _leavesIgnored) = (0, 0, 0);
+
     private void Boot(ResetRequest request, bool isPowerOn = false)
     {
         Stop(BoardState.Starting);

@@ -28,7 +28,7 @@ public sealed partial class VirtualPrinter : IHardware
     private readonly List<(long Generation, TaskCompletionSource<DeviceList> Waiter)> _waiters = [];
     private readonly Dictionary<VirtualBoard, object> _arriving = [];
     private readonly Dictionary<VirtualBoard, string> _lastPort = [];
-    private readonly ImmutableDictionary<int, TransferFault> _transferFaults;
+    private ImmutableDictionary<int, TransferFault> _transferFaults;
     private readonly bool _goesElsewhere;
     private string? _nextPort;
     private DeviceList _list = new(0, []);
@@ -96,7 +96,7 @@ public sealed partial class VirtualPrinter : IHardware
 
     public VirtualTime Time { get; }
 
-    public Faultiness Faults { get; }
+    public Faultiness Faults { get; private set; }
 
     /// <summary>Version of Klipper on this computer: what a build would make.</summary>
     public const string HostVersion = "v0.13.0-730-g84104bbbd";
@@ -110,6 +110,9 @@ public sealed partial class VirtualPrinter : IHardware
 
     /// <summary>Transfers so far: what <see cref="TransferFault.Index"/> counts.</summary>
     public int Transfers => _transfers;
+
+    /// <summary>Called with each of them: whether it is a control transfer to a bootloader.</summary>
+    internal Action<bool>? OnTransfer { get; set; }
 
     /// <summary>The printer's boards as its configuration names them; the port is where each was last seen.</summary>
     public IReadOnlyList<PrinterBoard> PrinterBoards => [.. Boards.Select(board => new PrinterBoard(board.Name, board.Board)
@@ -185,7 +188,7 @@ public sealed partial class VirtualPrinter : IHardware
         var present = Take(device);
         present.IsHeld = false;
         if (present.Function is CdcAcm)
-            _transfers++;
+            Count(present.Board!);
         Touch(present.Board, baud);
     }
 
@@ -273,7 +276,7 @@ public sealed partial class VirtualPrinter : IHardware
     /// <summary>Counts a transfer, and tells what goes wrong with it.</summary>
     internal TransferFault? NextTransfer(VirtualBoard board)
     {
-        _transfers++;
+        Count(board);
         StrikeOwed();
         if (!_transferFaults.TryGetValue(_transfers, out var fault))
             return null;
@@ -290,6 +293,12 @@ public sealed partial class VirtualPrinter : IHardware
                 break;
         }
         return fault;
+    }
+
+    private void Count(VirtualBoard board)
+    {
+        _transfers++;
+        OnTransfer?.Invoke(board.Function is RomDfu);
     }
 
     /// <summary>Strikes now, or after a delay in the middle of the flash's work; where there is none by then, at the next transfer.</summary>
@@ -314,6 +323,17 @@ public sealed partial class VirtualPrinter : IHardware
             if (fault.Time >= TimeSpan.Zero)
                 Time.Schedule(fault.Time, heal);
         }
+    }
+
+    /// <summary>Whatever was wrong with printer and computer is over from now on; what it did to the boards stays.</summary>
+    public void Heal()
+    {
+        (Faults, _transferFaults, _nextPort, _owed) = (Faultiness.None, ImmutableDictionary<int, TransferFault>.Empty, null, null);
+        foreach (var board in Boards)
+            board.Heal();
+        Can?.GoOff(TimeSpan.Zero);
+        if (_present.Exists(present => present.Device.Can is { IsUp: false }))
+            SetCanUp(true);
     }
 
     private void StrikeOwed()

@@ -1,6 +1,6 @@
 namespace RatOS.Flash;
 
-/// <summary>The faults of building firmware.</summary>
+/// <summary>Building firmware.</summary>
 public static partial class Faults
 {
     public static FlashException NotAKlipperTree(string path, string why) => new(

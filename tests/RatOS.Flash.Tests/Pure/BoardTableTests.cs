@@ -6,16 +6,8 @@ namespace RatOS.Flash.Tests.Pure;
 /// <summary><c>docs/boards.md</c> says what the catalogue says. <c>RATOS_FLASH_WRITE_DOCS=1</c> writes it anew.</summary>
 public sealed class BoardTableTests
 {
-    private const string Variable = "RATOS_FLASH_WRITE_DOCS";
-
     [Fact]
-    public void The_table_of_boards_is_what_the_catalogue_says()
-    {
-        var (file, text) = (Path.Combine(TidyTests.Root, "docs", "boards.md"), Text(BoardCatalogue.BuiltIn));
-        if (Environment.GetEnvironmentVariable(Variable) == "1")
-            File.WriteAllText(file, text);
-        Assert.True(text == File.ReadAllText(file), $"docs/boards.md is stale: run the tests with {Variable}=1 and look at what changed");
-    }
+    public void The_table_of_boards_is_what_the_catalogue_says() => Docs.Check("boards.md", Text(BoardCatalogue.BuiltIn));
 
     [Fact]
     public void The_table_has_every_board_just_once()

@@ -61,6 +61,8 @@ public sealed class LinuxHardware : IHardware, IDisposable
         }
         return links;
     }
+    /// <summary>Who else has a device's node open, as a person would name it; null where nobody is seen.</summary>
+    public static string? HolderOf(string node) => Holders.Of(node);
 
     /// <remarks>As of the last announcement: reading sysfs waits for a device that is at work, so nobody who asks here reads it.</remarks>
     public DeviceList Look()
