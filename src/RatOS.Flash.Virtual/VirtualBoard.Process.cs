@@ -18,6 +18,9 @@ public sealed partial class VirtualBoard
     /// <summary>The unit does nothing about a program, and gives no answer.</summary>
     public bool IgnoresInstall { get; set; }
 
+    /// <summary>The unit has lost the previous program.</summary>
+    public bool RefusesRestore { get; set; }
+
     /// <summary>What the unit does with a program, with the checks of the real one: null when it is in its place, else why it was refused.</summary>
     internal string? Install(byte[] program)
     {
@@ -31,7 +34,7 @@ public sealed partial class VirtualBoard
     /// <summary>The unit puts the program back that the last one replaced: null when it did, else why not.</summary>
     internal string? Restore()
     {
-        if (_previous is null)
+        if (_previous is null || RefusesRestore)
             return "there is no previous program";
         Put(_previous);
         return null;

@@ -34,24 +34,22 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
             cancel.ThrowIfCancellationRequested();
             await log.NoteAsync(_name, FlashPhase.Write, $"Handing over a program of {_image.Bytes.Length} bytes (sha256 {_image.Sha256[..8]}...)");
             _condition = BoardCondition.Unconfirmed;   // no token below this line: what was begun is finished or put back
-            await host.InstallAsync(_image.Bytes);
-            await log.EndAsync(_name, FlashPhase.Verify, "It is in its place, and the previous one is kept");
-            if (await StartAnewAsync(_image.CompressedDictionary) is { } why)
-                fault = await PutBackAsync(why, null);
-            else
+            var unsure = await InstallAsync();
+            if (await StartAnewAsync(_image.CompressedDictionary) is not { } why)
                 _condition = BoardCondition.Flashed;
+            // Where it is not known whether anything was put there, what starts tells: to put back would bring back what an earlier flash replaced.
+            else if (unsure is not null && await RunsOldAsync())
+                (fault, _condition) = (unsure, BoardCondition.Unchanged);
+            else
+                fault = await PutBackAsync(why);
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
             fault = Faults.Cancelled();
         }
-        catch (FlashException refused) when (refused.Code == "host-mcu-refused")
+        catch (FlashException refused)
         {
             (fault, _condition) = (refused, BoardCondition.Unchanged);
-        }
-        catch (FlashException known)
-        {
-            fault = _condition == BoardCondition.Unconfirmed ? await PutBackAsync(known.Cause.TrimEnd('.'), known) : known;
         }
         catch (Exception bug)
         {
@@ -71,6 +69,22 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
             Elapsed = time.GetElapsedTime(begin),
             Notes = [.. _notes],
         };
+    }
+
+    /// <returns>Null when the program is in its place; the fault when nobody knows. Any other fault passes through: nothing was changed.</returns>
+    private async Task<FlashException?> InstallAsync()
+    {
+        try
+        {
+            await host.InstallAsync(_image.Bytes);
+            await log.EndAsync(_name, FlashPhase.Verify, "It is in its place, and the previous one is kept");
+            return null;
+        }
+        catch (FlashException silent) when (silent.Code is "host-mcu-unit-silent" or "moonraker-gone")
+        {
+            await WarnAsync(FlashPhase.Verify, $"{silent.Cause} What starts now will tell.");
+            return silent;
+        }
     }
 
     private async Task AskAsync()
@@ -93,7 +107,14 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
     {
         await log.BeginAsync(_name, FlashPhase.Leave, "Starting the process anew");
         var (before, asked) = (_last, time.GetTimestamp());
-        await host.RestartAsync();
+        try
+        {
+            await host.RestartAsync();
+        }
+        catch (FlashException fault)
+        {
+            return fault.Cause.TrimEnd('.');
+        }
         await log.BeginAsync(_name, FlashPhase.Confirm, "Asking the new process who it is");
         var why = "";
         do
@@ -144,26 +165,25 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
     }
 
     /// <param name="why">What the new program did not do.</param>
-    /// <param name="fault">What went wrong before it could be asked; null where it was.</param>
-    private async Task<FlashException> PutBackAsync(string why, FlashException? fault)
+    private async Task<FlashException> PutBackAsync(string why)
     {
         await WarnAsync(FlashPhase.Confirm, $"The new program did not come up: {why}. Putting the previous one back.");
-        string? again;
+        var (isBack, again) = (false, (string?)null);
         try
         {
             await host.RestoreAsync();
+            isBack = true;
             again = await StartAnewAsync(_old?.Dictionary);
         }
         catch (FlashException refused)
         {
             again = refused.Cause.TrimEnd('.');
         }
-        // A unit that did nothing at all has nothing to put back either.
-        var isUntouched = again is not null && fault is not null && await RunsOldAsync();
-        if (again is not null && !isUntouched)
+        // One that could not even be started anew may never have ended.
+        if (again is not null && !(isBack && await RunsOldAsync()))
             return Faults.HostMcuLost(_name, why, again);
         _condition = BoardCondition.Unchanged;
-        return isUntouched ? fault! : Faults.HostMcuNotUp(_name, why, _old?.Version ?? "again");
+        return Faults.HostMcuNotUp(_name, why, _old?.Version ?? "again");
     }
 
     private async Task<bool> RunsOldAsync()

@@ -340,6 +340,11 @@ ask install
 check "the next one keeps the previous one" eval "cmp '$in/klipper_mcu.new' '$bin/klipper_mcu' && program linux v1 | cmp - '$bin/klipper_mcu.previous'"
 ask restore
 check "which comes back for the asking" eval "program linux v1 | cmp - '$bin/klipper_mcu' && [ \"\$(ls '$bin' | wc -l)\" = 2 ]"
+ask restore
+check "also when it is there already" eval "[ '$result' = 0 ] && program linux v1 | cmp - '$bin/klipper_mcu'"
+program linux v3 >"$in/klipper_mcu.new"
+ask install
+check "and after that another one is taken as ever" eval "program linux v3 | cmp - '$bin/klipper_mcu' && program linux v1 | cmp - '$bin/klipper_mcu.previous'"
 program stm32f446xx >"$in/klipper_mcu.new"
 declined "a firmware for a chip" "it is not Klipper's Linux process"
 head -c 30000 /bin/sh >"$in/klipper_mcu.new"

@@ -15,7 +15,7 @@ public abstract class HostMcu
     public abstract Task<FlashException?> CheckAsync(CancellationToken cancel);
 
     /// <summary>Puts a program into the place of the one that is there, which is kept. What runs goes on until <see cref="RestartAsync"/>.</summary>
-    /// <exception cref="FlashException"><c>host-mcu-refused</c>: nothing was changed. Any other: nobody knows.</exception>
+    /// <exception cref="FlashException"><c>host-mcu-unit-silent</c>, <c>moonraker-gone</c>: nobody knows whether it was done. Any other: nothing was changed.</exception>
     public abstract Task InstallAsync(ReadOnlyMemory<byte> program);
 
     /// <summary>Puts the program back that the last one replaced.</summary>

@@ -45,9 +45,19 @@ public sealed class MenuconfigTests : IDisposable
         (start.Environment["HOME"], start.Environment["XDG_STATE_HOME"], start.Environment["TERM"]) = (_home.FullName, _home.FullName, "vt100");
         using var process = Process.Start(start)!;
         var errors = process.StandardError.ReadToEndAsync();
-        await process.StandardInput.WriteLineAsync(typed);
-        await process.StandardInput.FlushAsync();
-        var shown = await process.StandardOutput.ReadToEndAsync();
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(3));
+        using var killed = limit.Token.Register(() => process.Kill(entireProcessTree: true));
+        var (shown, buffer, isTyped) = ("", new char[1024], false);
+        for (int came; (came = await process.StandardOutput.ReadAsync(buffer)) > 0;)
+        {
+            shown += new string(buffer, 0, came);
+            // As a person does: what is typed before there is a menu may be lost when the terminal changes hands.
+            if (isTyped || !shown.Contains("MENU of", StringComparison.Ordinal) || !shown.EndsWith("> ", StringComparison.Ordinal))
+                continue;
+            isTyped = true;
+            await process.StandardInput.WriteLineAsync(typed);
+            await process.StandardInput.FlushAsync();
+        }
         await process.WaitForExitAsync();
         return (process.ExitCode, shown + await errors);
     }
