@@ -27,6 +27,9 @@ internal sealed record Asked(ImmutableArray<string> Boards)
 
     /// <summary>Somebody is there who can set a jumper.</summary>
     public bool HasPerson { get; init; }
+
+    /// <summary>The boards are to run again, whatever they run then; they are flashed only where nothing less helps.</summary>
+    public bool Recover { get; init; }
 }
 
 /// <summary>A firmware file as it was read by whoever named it.</summary>
@@ -76,6 +79,12 @@ internal sealed class LocalBoards(Printer printer, Func<bool, IKlippy> klippy) :
     /// <summary>Where builds are kept.</summary>
     public string? BuildFolder { get; init; }
 
+    /// <summary>Switches the power of boards that somebody named a device for; null where nobody can.</summary>
+    public Func<string, bool, Task>? SwitchPower { get; init; }
+
+    /// <summary>The devices that somebody named, by the name of the board.</summary>
+    public IReadOnlyDictionary<string, string> PowerDevices { get; init; } = new Dictionary<string, string>();
+
     /// <summary>Called when everything is known that is asked for, and nothing was done yet; it may refuse.</summary>
     public Action? BeforeFlash { get; init; }
 
@@ -119,6 +128,7 @@ internal sealed class LocalBoards(Printer printer, Func<bool, IKlippy> klippy) :
             HasPerson = hasPerson,
             Aside = aside,
             PrinterChange = change,
+            SwitchPower = SwitchPower,
             Build = KlipperPath is null || BuildFolder is null ? null : BuildAsync,
         };
         try
@@ -133,7 +143,10 @@ internal sealed class LocalBoards(Printer printer, Func<bool, IKlippy> klippy) :
 
     /// <summary>Which boards and which firmware are meant.</summary>
     /// <exception cref="FlashException">A board or a port is not known, or the firmware is none.</exception>
-    public IReadOnlyList<FlashRequest> Request(Asked asked)
+    public IReadOnlyList<FlashRequest> Request(Asked asked) => [.. Find(asked).Select(request =>
+        PowerDevices.GetValueOrDefault(request.Board.Name) is { } power ? request with { Board = request.Board with { Power = power } } : request)];
+
+    private List<FlashRequest> Find(Asked asked)
     {
         var isAll = asked.Boards.Any(name => string.Equals(name, "all", StringComparison.OrdinalIgnoreCase));
         if ((asked.Port ?? asked.Uuid?.ToString()) is not null && (isAll || asked.Boards.Length != 1))
@@ -145,6 +158,8 @@ internal sealed class LocalBoards(Printer printer, Func<bool, IKlippy> klippy) :
             var all = printer.Boards.Select(board => new FlashRequest(board, given ?? ImageFor(board))).ToList();
             if (all.Count == 0)
                 throw Faults.NoBoards();
+            if (asked.Recover)
+                return [.. all.Select(request => request with { Recovers = true })];
             return KlipperPath is null && all.Exists(request => request.Image is not null) ? all.FindAll(request => request.Image is not null) : all;
         }
         var boards = asked.Boards.Distinct(StringComparer.OrdinalIgnoreCase).Select(Find).ToList();
@@ -162,7 +177,7 @@ internal sealed class LocalBoards(Printer printer, Func<bool, IKlippy> klippy) :
         }
         if (asked.Bootloader is { } kind)
             boards = boards.ConvertAll(board => board with { Bootloader = kind });
-        return [.. boards.Select(board => new FlashRequest(board, given ?? ImageFor(board)))];
+        return [.. boards.Select(board => new FlashRequest(board, given ?? ImageFor(board)) { Recovers = asked.Recover })];
     }
 
     private async Task<IReadOnlyDictionary<string, BuiltOrNot>> BuildAsync(IReadOnlyList<PrinterBoard> boards, Func<BuildProgress, ValueTask> tell, CancellationToken cancel)

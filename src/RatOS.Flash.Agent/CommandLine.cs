@@ -178,6 +178,14 @@ internal static class CommandLine
         var flash = new Command("flash", "Write firmware to boards, read it back, and prove that it runs") { Boards, Firmware, Port, Uuid, Bootloader, NoKlipper, Hot, Yes };
         flash.SetAction(parsed => Run(parsed, verbs => verbs.FlashAsync(Ask(parsed), parsed.GetValue(NoKlipper))));
 
+        var some = new Argument<string[]>("BOARD") { Description = "Which (default: all)", Arity = ArgumentArity.ZeroOrMore };
+        var recover = new Command("recover", "Get boards running again, in whatever state they are; flashes only where nothing less helps") { some, Firmware, Port, Uuid, Bootloader, NoKlipper, Hot };
+        recover.SetAction(parsed => Run(
+            parsed, verbs => verbs.FlashAsync(Ask(parsed) with { Boards = parsed.GetValue(some) is { Length: > 0 } named ? [.. named] : ["all"], Recover = true }, parsed.GetValue(NoKlipper))));
+        var one = new Argument<string>("BOARD") { Description = "A board's name, or a kind's id" };
+        var guide = new Command("guide", "The manual way into a board's bootloader, step by step, while the bus is watched") { one, Port };
+        guide.SetAction(parsed => Run(parsed, verbs => verbs.GuideAsync(new Asked([parsed.GetValue(one)!]) { Port = parsed.GetValue(Port) })));
+
         var plan = new Command("plan", "Show what `flash` would do, without touching anything") { Boards, Firmware, Port, Uuid, Bootloader };
         plan.SetAction(parsed => Run(parsed, verbs => verbs.PlanAsync(Ask(parsed))));
 
@@ -225,6 +233,8 @@ internal static class CommandLine
         });
 
         root.Subcommands.Add(flash);
+        root.Subcommands.Add(recover);
+        root.Subcommands.Add(guide);
         root.Subcommands.Add(plan);
         root.Subcommands.Add(boards);
         root.Subcommands.Add(firmware);

@@ -44,7 +44,7 @@ internal sealed class FlashAgent : IDoors
             Connected = () => _news!.ConnectedAsync(),
             GcodeResponse = OnConsole,
         };
-        _boards = new LocalBoards(printer, hot => Klippy(hot)) { FirmwareFolder = data.Firmware, BuildFolder = data.Builds, KlipperPath = printer.KlipperSources(settings) };
+        _boards = new LocalBoards(printer, hot => Klippy(hot)) { FirmwareFolder = data.Firmware, BuildFolder = data.Builds, KlipperPath = printer.KlipperSources(settings), SwitchPower = MoonrakerPower.Of(_moonraker), PowerDevices = settings.PowerDevices };
         _news = new News(_moonraker, printer.Time, log);
         _queue = new FlashQueue(_boards, data.Jobs, KlippyFor, cancel => _moonraker.NextChange.WaitUpToAsync(IdlePoll, printer.Time, cancel), log);
         _queue.Added += job =>
@@ -120,6 +120,8 @@ internal sealed class FlashAgent : IDoors
 
     public Task<JsonElement> FlashAsync(JsonElement arguments) => Wired(() => Task.FromResult(Enqueue(arguments, "request")));
 
+    public Task<JsonElement> RecoverAsync(JsonElement arguments) => Wired(() => Task.FromResult(Enqueue(arguments, "request", recover: true)));
+
     public Task<JsonElement> PlanAsync(JsonElement arguments) => Wired(async () =>
     {
         var plan = await _boards.PlanAsync(Arguments.Parse(arguments, _data.Firmware));
@@ -162,12 +164,12 @@ internal sealed class FlashAgent : IDoors
 
     // ---- work
 
-    private JsonAnswer Enqueue(JsonElement arguments, string by)
+    private JsonAnswer Enqueue(JsonElement arguments, string by, bool recover = false)
     {
-        var asked = Arguments.Parse(arguments, _data.Firmware);
+        var asked = Arguments.Parse(arguments, _data.Firmware) with { Recover = recover };
         var requests = _boards.Request(asked);
         // What a command line asks a person, a macro must be told beforehand.
-        if (!asked.Force && PlanView.Of(FlashPlan.Create(requests, _printer.Hardware.Look(), new(KlippyActivity.Ready))).Boards.Any(board => board.NeedsConsent))
+        if (!asked.Force && !recover && PlanView.Of(FlashPlan.Create(requests, _printer.Hardware.Look(), new(KlippyActivity.Ready))).Boards.Any(board => board.NeedsConsent))
             throw Faults.ConsentMissing();
         // Whoever pressed a button stands before the printer or its page; a program has to say so.
         var hasPerson = arguments.At("person") is null ? by is "macro" or "prompt" : asked.HasPerson;

@@ -111,7 +111,11 @@ internal static class ResultText
     {
         foreach (var board in report.Boards)
         {
-            if (board.Fault is not { } fault)
+            if (board is { Fault: null, Condition: BoardCondition.Running })
+            {
+                yield return ($"{board.Board} OK: runs {board.NewVersion}, and answers. It was not flashed.", Tone.Good);
+            }
+            else if (board.Fault is not { } fault)
             {
                 yield return ($"{board.Board} OK: runs {board.NewVersion}, {Text.Size(board.Size)} read back equal (sha256 {board.Sha256?[..8]}...), "
                     + $"proven by a reset, {board.Elapsed.TotalSeconds:0.0} s.", Tone.Good);

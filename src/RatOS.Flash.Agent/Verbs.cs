@@ -11,18 +11,20 @@ namespace RatOS.Flash.Agent;
 /// <param name="data">Its folder; null for a virtual printer that no agent works on.</param>
 /// <param name="output">For people, for pipes, or for programs.</param>
 /// <param name="log">The log file.</param>
-internal sealed class Verbs(Printer printer, DataFolder? data, Output output, LogFile log)
+internal sealed partial class Verbs(Printer printer, DataFolder? data, Output output, LogFile log)
 {
     private const int StandardUsbIpPort = 3240;
 
     private static readonly TimeSpan MoonrakerLimit = TimeSpan.FromSeconds(15);
 
+    /// <summary><c>flash</c>, and <c>recover</c>, which asks nothing.</summary>
     public Task<int> FlashAsync(Asked asked, bool noKlipper) => WithBoardsAsync(noKlipper, isFlash: true, async boards =>
     {
         asked = asked with { HasPerson = output.HasPerson };
         var plan = await boards.PlanAsync(asked);
-        output.Plan(plan, boards.Description);
-        if (!asked.Force && !plan.IsBlocked && plan.Boards.Any(board => board.NeedsConsent))
+        if (!asked.Recover)
+            output.Plan(plan, boards.Description);
+        if (!asked.Force && !asked.Recover && !plan.IsBlocked && plan.Boards.Any(board => board.NeedsConsent))
             asked = output.Confirm("There are warnings. Flash all the same?") ? asked with { Force = true } : throw Faults.ConsentMissing();
 
         using var cancel = new CancellationTokenSource();
@@ -259,7 +261,7 @@ internal sealed class Verbs(Printer printer, DataFolder? data, Output output, Lo
                 await printer.FreePortsAsync();
             IKlippy Klippy(bool hot, Action<string, bool>? journal) =>
                 isUp ? new MoonrakerKlippy(moonraker, printer.Time) { AllowsHot = hot, Journal = journal, Service = settings.KlipperService } : new NoKlippy();
-            var local = new LocalBoards(printer, hot => Klippy(hot, null)) { FirmwareFolder = data.Firmware, BuildFolder = data.Builds, KlipperPath = printer.KlipperSources(settings), BeforeFlash = isUp || noKlipper ? null : printer.CheckAlone };
+            var local = new LocalBoards(printer, hot => Klippy(hot, null)) { FirmwareFolder = data.Firmware, BuildFolder = data.Builds, KlipperPath = printer.KlipperSources(settings), BeforeFlash = isUp || noKlipper ? null : printer.CheckAlone, SwitchPower = isUp ? MoonrakerPower.Of(moonraker) : null, PowerDevices = settings.PowerDevices };
             return await work(isFlash ? new LoneBoards(local, data, (job, journal) => Klippy(job.Hot, journal), printer.Time, log) : local);
         }
         finally
@@ -316,6 +318,7 @@ internal static class Text
         BoardCondition.InBootloaderUnchanged => "it waits in its bootloader; its old firmware was not touched.",
         BoardCondition.InBootloaderWithoutFirmware => "it has no working firmware: it was erased or is half written. Flashing it again is what it needs.",
         BoardCondition.Unconfirmed => "the new firmware was written and read back equal, but the running board did not confirm it.",
+        BoardCondition.Running => "it runs the firmware that it had, and answers.",
         _ => "it runs the new firmware.",
     };
 }

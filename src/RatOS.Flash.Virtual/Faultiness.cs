@@ -28,6 +28,12 @@ public sealed record Faultiness
     /// <summary>The bootloader never shows up on USB: its ROM listens to another interface (H2).</summary>
     public bool RomMissesUsb { get; init; }
 
+    /// <summary>... until the board was without power once (S9: it works after a power cycle).</summary>
+    public bool RomNeedsPower { get; init; }
+
+    /// <summary>From this transfer on the ROM's USB answers nothing until the hub resets it; null for never.</summary>
+    public int? HangsAt { get; init; }
+
     /// <summary>How long the computer goes on listing what has left (H3).</summary>
     public TimeSpan Lingers { get; init; }
 
@@ -80,6 +86,8 @@ public sealed record Faultiness
         Add(nameof(LeaveIsSilent), LeaveIsSilent, false);
         Add(nameof(ReturnsAfter), ReturnsAfter, TimeSpan.Zero);
         Add(nameof(RomMissesUsb), RomMissesUsb, false);
+        Add(nameof(RomNeedsPower), RomNeedsPower, false);
+        Add(nameof(HangsAt), HangsAt, null);
         Add(nameof(Lingers), Lingers, TimeSpan.Zero);
         Add(nameof(ReturnsAt), ReturnsAt, null);
         Add(nameof(RomSerial), RomSerial, null);

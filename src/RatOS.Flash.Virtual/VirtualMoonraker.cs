@@ -23,6 +23,9 @@ public sealed record MoonrakerSetup
     public bool HasComponent { get; init; } = true;
 
     public bool HasUpdateManager { get; init; } = true;
+
+    /// <summary>Its <c>[power]</c> devices: by name, the boards whose supply they switch.</summary>
+    public ImmutableDictionary<string, ImmutableArray<string>> PowerDevices { get; init; } = ImmutableDictionary<string, ImmutableArray<string>>.Empty;
 }
 
 /// <summary>

@@ -259,6 +259,7 @@ public sealed partial class VirtualPrinter : IHardware
     {
         _transfers++;
         StrikeOwed();
+        HangIfDue(board);
         if (!_transferFaults.TryGetValue(_transfers, out var fault))
             return null;
         switch (fault.Kind)

@@ -29,12 +29,19 @@ public sealed record PrinterBoard(string Name, Board Board)
     /// <summary>The bootloader that somebody named. A ROM that waits on a wire (BOOT0) can be known no other way.</summary>
     public BootloaderKind? Bootloader { get; init; }
 
+    /// <summary>The power device that somebody named, by which the board's power can be switched off and on.</summary>
+    public string? Power { get; init; }
+
     /// <summary>The version it runs, as Klipper last reported it.</summary>
     public string? RunningVersion { get; init; }
 }
 
 /// <summary>A board to flash and what to write; null asks only how it would go.</summary>
-public sealed record FlashRequest(PrinterBoard Board, FirmwareImage? Image);
+public sealed record FlashRequest(PrinterBoard Board, FirmwareImage? Image)
+{
+    /// <summary>It is to run again, whatever it runs then: it is flashed only where nothing less helps, and only then an image is needed.</summary>
+    public bool Recovers { get; init; }
+}
 
 /// <summary>What a running board told of itself when Klipper was stopped.</summary>
 /// <param name="Version">Its firmware's version.</param>

@@ -29,6 +29,9 @@ internal sealed class Story
     /// <summary>What a person does who reads what the screen asks for, a while later; null for nobody there.</summary>
     public Action<FlashEvent>? Person { get; set; }
 
+    /// <summary>Switches a supply by the name that a board was given; null where nobody can.</summary>
+    public Func<string, bool, Task>? SwitchPower { get; set; }
+
     /// <summary>Somebody has to find the jumper first.</summary>
     public static TimeSpan PersonTime => Rig.IsHere ? TimeSpan.FromSeconds(10) : TimeSpan.FromMinutes(3);
 
@@ -95,11 +98,16 @@ internal sealed class Story
         })
         {
             HasPerson = Person is not null,
+            SwitchPower = SwitchPower,
         };
         var report = await flasher.FlashAsync(requests, cancel);
         truth.Check(requests, report, _events);
         return report;
     }
+
+    /// <summary>Gets one board running again, with or without firmware at hand.</summary>
+    public async Task<BoardReport> RecoverAsync(string board, bool hasFirmware = true) =>
+        (await FlashAsync(CancellationToken.None, new FlashRequest(Known(board), hasFirmware ? Build(board) : null) { Recovers = true })).Boards.Single();
 
     /// <summary>Flashes one board and expects that it runs the new firmware.</summary>
     public async Task<BoardReport> FlashedAsync(string board)
@@ -166,14 +174,14 @@ internal sealed class Truth
             if (request is null)
                 Assert.True(Application(board).AsSpan().SequenceEqual(_before[i].Application), $"{board.Name} was not asked for and was changed");
             else
-                Check(board, request.Image!, _before[i].Application, report.Boards.Single(one => one.Board == board.Name));
+                Check(board, request.Image, _before[i].Application, report.Boards.Single(one => one.Board == board.Name));
         }
     }
 
-    private static void Check(VirtualBoard board, FirmwareImage image, byte[] before, BoardReport report)
+    private static void Check(VirtualBoard board, FirmwareImage? image, byte[] before, BoardReport report)
     {
         var start = board.ApplicationStart;
-        var holdsImage = board.Flash.Contains(start, image.Bytes.Length) && board.Flash.Read(start, image.Bytes.Length).SequenceEqual(image.Bytes.Span);
+        var holdsImage = image is not null && board.Flash.Contains(start, image.Bytes.Length) && board.Flash.Read(start, image.Bytes.Length).SequenceEqual(image.Bytes.Span);
         var isUntouched = Application(board).AsSpan().SequenceEqual(before);
         Assert.Equal(report.Fault is null, report.Ok);
         if (report.Fault is { } fault)
@@ -185,7 +193,7 @@ internal sealed class Truth
         {
             case BoardCondition.Flashed:
                 Assert.True(holdsImage, "success was claimed, and flash holds something else");
-                Assert.Equal(image.Version, board.RunningFirmware?.Version);
+                Assert.Equal(image!.Version, board.RunningFirmware?.Version);
                 Assert.True(board.RunningFirmware!.CompressedDictionary.Span.SequenceEqual(image.CompressedDictionary.Span), "another firmware runs");
                 break;
             case BoardCondition.Unconfirmed:
@@ -199,6 +207,10 @@ internal sealed class Truth
                     Assert.True(board.State is not (BoardState.Katapult or BoardState.Rom), $"'Unchanged' was claimed, and {board.Name} is in {board.State}: {report.Fault!.Cause}");
                 else if (report.Condition == BoardCondition.InBootloaderUnchanged && !report.Refused)
                     Assert.True(board.State != BoardState.Klipper || board.Port is null, "'in its bootloader' was claimed, and it runs Klipper");
+                break;
+            case BoardCondition.Running:
+                Assert.True(isUntouched && board.State == BoardState.Klipper, "'it runs what it had' was claimed");
+                Assert.Equal(report.NewVersion, board.RunningFirmware?.Version);
                 break;
             case BoardCondition.InBootloaderWithoutFirmware:
                 Assert.False(report.Ok);
