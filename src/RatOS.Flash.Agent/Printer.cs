@@ -33,6 +33,9 @@ internal abstract class Printer
     /// <summary>Klipper's sources, where firmware is built; a virtual printer has firmware without, and takes only those that are named.</summary>
     public virtual string? KlipperSources(Settings settings) => settings.KlipperPath;
 
+    /// <summary>Somebody can do something with its boards; with virtual ones only a virtual person, or another program.</summary>
+    public virtual bool HasPerson => true;
+
     /// <exception cref="FlashException">Somebody else works on the boards.</exception>
     public virtual void CheckAlone()
     {
@@ -110,6 +113,8 @@ internal abstract class Printer
         public override string Description => $"virtual printer '{place.Scenario}'";
 
         public override string? HostVersion => VirtualPrinter.HostVersion;
+
+        public override bool HasPerson => place.IsLive || printer.Faults.PersonAfter is not null;
 
         public override FirmwareImage? Build(PrinterBoard board) =>
             printer.Boards.FirstOrDefault(candidate => candidate.Name == board.Name) is { } found

@@ -20,7 +20,7 @@ internal sealed partial class Verbs(Printer printer, DataFolder? data, Output ou
     /// <summary><c>flash</c>, and <c>recover</c>, which asks nothing.</summary>
     public Task<int> FlashAsync(Asked asked, bool noKlipper) => WithBoardsAsync(noKlipper, isFlash: true, async boards =>
     {
-        asked = asked with { HasPerson = output.HasPerson };
+        asked = asked with { HasPerson = output.HasPerson && printer.HasPerson };
         var plan = await boards.PlanAsync(asked);
         if (!asked.Recover)
             output.Plan(plan, boards.Description);

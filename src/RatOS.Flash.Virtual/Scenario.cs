@@ -84,6 +84,10 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
             Faults = new Faultiness { RomNeedsPower = true },
         },
         new("h2-needs-power", "the ROM shows up on USB only when the board was without power", Octopus) { Faults = new Faultiness { RomNeedsPower = true } },
+        new("h2-person", "the ROM never shows up on USB, and a minute later a person sets the jumper", Octopus)
+        {
+            Faults = new Faultiness { RomMissesUsb = true, PersonAfter = TimeSpan.FromMinutes(1) },
+        },
         new("h3-old-node-stays", "the computer lists the board for 3 s after it left", Octopus) { Faults = new Faultiness { Lingers = TimeSpan.FromSeconds(3) } },
         new("h4-foreign-start", "somebody starts Klipper in the middle of the flash", Octopus) { Faults = new Faultiness { Transfers = [new(140, TransferFaultKind.ForeignKlipper, TimeSpan.Zero)] } },
         new("port-held", "ModemManager has opened the board's port", Octopus) { Faults = new Faultiness { PortsHeldBy = "ModemManager (process 812)" } },

@@ -255,6 +255,15 @@ public sealed partial class VirtualBoard
     {
         Stop(BoardState.Hung);
         HangReason = reason;
+        if (_printer.Faults.PersonAfter is { } after)
+            _pending = _printer.Time.Schedule(after, SetJumper);
+    }
+
+    private void SetJumper()
+    {
+        Boot0 = true;
+        PressReset();
+        Boot0 = false;
     }
 
     /// <summary>Everything volatile ends: what ran, and its stay on the bus.</summary>
