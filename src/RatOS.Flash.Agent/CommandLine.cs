@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Agent;
@@ -189,8 +190,20 @@ internal static class CommandLine
         var plan = new Command("plan", "Show what `flash` would do, without touching anything") { Boards, Firmware, Port, Uuid, Bootloader };
         plan.SetAction(parsed => Run(parsed, verbs => verbs.PlanAsync(Ask(parsed))));
 
-        var boards = new Command("boards", "List this printer's boards and everything else on the bus");
-        boards.SetAction(parsed => Run(parsed, verbs => verbs.BoardsAsync()));
+        var catalogue = new Option<bool>("--catalogue") { Description = "List every kind of board that is known instead" };
+        var boards = new Command("boards", "List this printer's boards, whether they need a flash, and everything else on the bus") { catalogue };
+        boards.SetAction(parsed => Run(parsed, verbs => parsed.GetValue(catalogue) ? verbs.KindsAsync() : verbs.BoardsAsync()));
+
+        var rollback = new Command("rollback", "Write the firmware that boards ran before") { Boards, NoKlipper, Hot, Yes };
+        rollback.SetAction(parsed => Run(parsed, verbs => verbs.FlashAsync(Ask(parsed) with { Rollback = true }, parsed.GetValue(NoKlipper))));
+
+        var which = new Argument<string>("BOARD") { Description = "Name of the board, as `ratos-flash boards` lists it" };
+        var menuconfig = new Command("menuconfig", "Choose how a board's firmware is built, in Klipper's own menu; it is kept for that board") { which };
+        menuconfig.SetAction(parsed => Run(parsed, verbs => verbs.MenuconfigAsync(parsed.GetValue(which)!), isLive: true));
+
+        var fix = new Option<bool>("--fix") { Description = "Mend what takes no root: our links and our line in moonraker.asvc" };
+        var doctor = new Command("doctor", "Look at everything that a flash needs, and say what is wrong and how it is mended") { fix };
+        doctor.SetAction(parsed => Run(parsed, verbs => verbs.DoctorAsync(parsed.GetValue(fix)), isLive: true));
 
         var file = new Argument<string>("FILE") { Description = "klipper.bin, klipper.uf2 or klipper.elf" };
         var inspect = new Command("inspect", "Show what a firmware file says about itself") { file };
@@ -208,6 +221,14 @@ internal static class CommandLine
         var job = new Argument<string?>("JOB") { Description = "Which (default: all)", Arity = ArgumentArity.ZeroOrOne };
         var cancel = new Command("cancel", "Cancel a flash, unless its write has begun") { job };
         cancel.SetAction(parsed => Run(parsed, verbs => verbs.CancelAsync(parsed.GetValue(job))));
+
+        var told = new Argument<string?>("JOB") { Description = "Which (default: the last one)", Arity = ArgumentArity.ZeroOrOne };
+        var into = new Option<FileInfo?>("--output", "-o") { Description = "The file to write (default: one in the printer's logs folder, where Mainsail offers it)", HelpName = "FILE" };
+        var bundle = new Command("bundle", "Write everything about a flash into one zip, for whoever is to help") { told, into };
+        bundle.SetAction(parsed => Run(parsed, verbs => verbs.BundleAsync(parsed.GetValue(told), parsed.GetValue(into)?.FullName)));
+        var flight = new Argument<string>("BUNDLE") { Description = "A bundle, or a job's recording.gz" };
+        var replay = new Command("replay", "Show what happened in a bundle, and play it against this program: no hardware is touched") { flight };
+        replay.SetAction(parsed => Run(parsed, verbs => verbs.ReplayAsync(parsed.GetValue(flight)!)));
 
         var list = new Option<bool>("--list") { Description = "List the scenarios" };
         var reset = new Option<bool>("--reset") { Description = "Put the virtual printer back to its beginning" };
@@ -232,20 +253,39 @@ internal static class CommandLine
                 isVirtual: true, isLive: !isList && !isReset);
         });
 
+        var count = new Option<int>("--count") { Description = "How many flashes, 1 to 1000000 (default: 10000)", HelpName = "N", DefaultValueFactory = _ => 10_000, Validators = { given => Within(given, 1, 1_000_000) } };
+        var from = new Option<int>("--from") { Description = "The first seed (default: 0)", HelpName = "S", Validators = { given => Within(given, 0, int.MaxValue - 1_000_000) } };
+        var seeds = new Command("seeds", "Run thousands of faulty flashes on virtual printers, and count how they end") { count, from };
+        seeds.SetAction(parsed => Verbs.Seeds(parsed.GetValue(count), parsed.GetValue(from), OutputOf(parsed)));
+
         root.Subcommands.Add(flash);
         root.Subcommands.Add(recover);
         root.Subcommands.Add(guide);
         root.Subcommands.Add(plan);
+        root.Subcommands.Add(rollback);
         root.Subcommands.Add(boards);
         root.Subcommands.Add(firmware);
+        root.Subcommands.Add(menuconfig);
+        root.Subcommands.Add(doctor);
         root.Subcommands.Add(agent);
         root.Subcommands.Add(status);
         root.Subcommands.Add(watch);
         root.Subcommands.Add(history);
         root.Subcommands.Add(cancel);
+        root.Subcommands.Add(bundle);
+        root.Subcommands.Add(replay);
         root.Subcommands.Add(virtualPrinter);
+        root.Subcommands.Add(seeds);
         return root;
     }
+
+    private static void Within(OptionResult given, int least, int most)
+    {
+        if (given.Tokens is not [{ Value: var text }] || !int.TryParse(text, out var number) || number < least || number > most)
+            given.AddError($"{given.Option.Name} takes a number of {least} to {most}.");
+    }
+
+    private static Output OutputOf(ParseResult parsed) => parsed.GetValue(Json) ? new JsonOutput(Console.Out) : Output.ForConsole();
 
     private static Asked Ask(ParseResult parsed) => new([.. parsed.GetValue(Boards) ?? []])
     {
@@ -261,17 +301,16 @@ internal static class CommandLine
 
     private static int Run(ParseResult parsed, Func<Verbs, Task<int>> verb, bool isVirtual = false, bool isLive = false)
     {
-        var json = parsed.GetValue(Json);
         var scenario = parsed.GetValue(Scenario);
         var isOfMemory = isVirtual || parsed.GetValue(Virtual) || scenario is not null;
         // A Moonraker of its own has a clock of its own.
         isLive |= parsed.GetResult(Data) is not null;
         using var log = LogFile.Open(parsed.GetValue(Log)?.FullName ?? (isOfMemory ? null : DataOf(parsed).LogIfThere), parsed.GetValue(Verbose));
-        var output = json ? new JsonOutput(Console.Out) : Output.ForConsole();
+        var output = OutputOf(parsed);
         try
         {
             if (!isOfMemory)
-                return Printer.Run(parsed.GetValue(Port), new(() => Settings.Read(DataOf(parsed).Settings)), printer => verb(new Verbs(printer, DataOf(parsed), output, log)));
+                return Printer.Run(parsed.GetValue(Port), printer => verb(new Verbs(printer, DataOf(parsed), output, log)));
             var place = new VirtualPlace(
                 scenario ?? VirtualPlace.DefaultScenario, parsed.GetValue(Folder)?.FullName, parsed.GetValue(Pace) ?? (output.IsLive || isLive ? 1 : 0), parsed.GetValue(Seed))
             {

@@ -26,6 +26,21 @@ internal sealed record DataFolder(string Root)
     /// <summary>Firmware that was built, and what building takes.</summary>
     public string Builds => Path.Combine(Root, "ratos-flash", "builds");
 
+    /// <summary>Firmware that boards have run, for a way back.</summary>
+    public string Good => Path.Combine(Root, "ratos-flash", "good");
+
+    /// <summary>What Klipper told of its boards.</summary>
+    public string Mcus => Path.Combine(Root, "ratos-flash", "mcus.json");
+
+    /// <summary>The definitions of boards of an installed RatOS.</summary>
+    public string RatOsBoards => Path.Combine(Root, "config", "RatOS", "boards");
+
+    /// <summary>Where the unit that replaces the process of this computer takes its program from.</summary>
+    public string HostMcu => Path.Combine(Root, "ratos-flash", "host-mcu");
+
+    /// <summary>Build configurations that somebody chose, by the board's name.</summary>
+    public string Configs => Path.Combine(Root, "ratos-flash", "configs");
+
     /// <summary>What people were asked already.</summary>
     public string Told => Path.Combine(Root, "ratos-flash", "told");
 

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Threading.Channels;
 using RatOS.Flash.Klipper;
+using RatOS.Flash.Virtual.Recordings;
 
 namespace RatOS.Flash.Agent;
 
@@ -14,6 +15,9 @@ internal sealed class FlashQueue(
     LocalBoards boards, string folder, Func<Job, Action<string, bool>, IKlippy> klippy, Func<CancellationToken, Task> change, LogFile log)
 {
     private const int Most = 16;
+
+    /// <summary>Records what each job does; null where nobody wants to know.</summary>
+    public FlightRecorder? Recorder { get; init; }
 
     private readonly List<Job> _open = [];
     private readonly List<Job> _last = [];
@@ -115,13 +119,16 @@ internal sealed class FlashQueue(
             if (job.WhenIdle)
                 await WaitIdleAsync(job, by);
             job.Become(JobState.Running);
+            using var flight = Recorder is null ? null : new Flight(Recorder, journal.Folder, log);
+            flight?.Plan(boards.Plan(job.Requests));
             var report = await boards.FlashAsync(job.Requests, by, job.HasPerson, step =>
             {
                 journal.Append(step);
+                flight?.Event(step);
                 log.Event(step);
                 job.Apply(step);
                 return ValueTask.CompletedTask;
-            }, job.Cancel.Token, aside, change);
+            }, job.Cancel.Token, aside, change, flight);
             journal.Append(report);
             return report;
         }
@@ -143,6 +150,7 @@ internal sealed class FlashQueue(
         {
             journal?.Dispose();
             Journal.Prune(folder, log);
+            Flight.Prune(folder, log);
         }
     }
 

@@ -11,7 +11,8 @@ internal sealed partial class Verbs
         using var over = new CancellationTokenSource();
         using var interrupt = OnSignal(PosixSignal.SIGINT, over.Cancel);
         using var terminate = OnSignal(PosixSignal.SIGTERM, over.Cancel);
-        var board = new LocalBoards(printer, static _ => new Klipper.NoKlippy()).Request(asked)[0].Board;
+        var mcus = new KnownMcus(printer, data is null ? [] : Settings.Read(data.Settings).Boards, data, log);
+        var board = (await new LocalBoards(printer, mcus, static _ => new Klipper.NoKlippy(), log).RequestAsync(asked))[0].Board;
         try
         {
             await new GuidedEntry(printer.Hardware, printer.Time, step =>

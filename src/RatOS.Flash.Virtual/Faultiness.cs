@@ -79,6 +79,12 @@ public sealed record Faultiness
     /// <summary>Nobody brings a bridge's CAN interface up when it has come back.</summary>
     public bool CanStaysDown { get; init; }
 
+    /// <summary>A new program of the process on this computer ends as soon as it starts.</summary>
+    public bool NewProcessCrashes { get; init; }
+
+    /// <summary>Nobody installed the unit that replaces it.</summary>
+    public bool HasNoHostMcuUnit { get; init; }
+
     /// <summary>All that is out of order, on one line.</summary>
     public override string ToString()
     {
@@ -105,6 +111,8 @@ public sealed record Faultiness
         Add(nameof(CanBitrate), CanBitrate, null);
         Add(nameof(CanStaysAway), CanStaysAway, false);
         Add(nameof(CanStaysDown), CanStaysDown, false);
+        Add(nameof(NewProcessCrashes), NewProcessCrashes, false);
+        Add(nameof(HasNoHostMcuUnit), HasNoHostMcuUnit, false);
         text.AddRange(Transfers.Select(fault => $"{fault.Kind} at transfer {fault.Index}{(fault.After > TimeSpan.Zero ? $" + {fault.After.TotalSeconds:0.###} s" : "")} for {fault.Time.TotalSeconds:0.###} s"));
         return text.Count == 0 ? "no faults" : string.Join(", ", text);
 

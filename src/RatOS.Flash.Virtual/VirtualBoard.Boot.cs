@@ -73,6 +73,8 @@ public sealed partial class VirtualBoard
         Begin(stored.State == BoardState.Starting ? BoardState.Hung : stored.State);
     }
 
+    internal void Heal() => (_touchesIgnored, _touchesInVain, _leavesIgnored) = (0, 0, 0);
+
     private void Boot(ResetRequest request, bool isPowerOn = false)
     {
         Stop(BoardState.Starting);
@@ -147,7 +149,7 @@ public sealed partial class VirtualBoard
     {
         if (_known.Version != Flash.Version || _known.Start != address)
         {
-            var (firmware, reason) = VirtualFirmware.WouldStart(Flash, Chip, address);
+            var (firmware, reason) = Setup.IsProcess ? WouldRun() : VirtualFirmware.WouldStart(Flash, Chip, address);
             (_known, HangReason) = ((Flash.Version, address, firmware), reason);
         }
         if (_known.Firmware is not { } running)
@@ -161,7 +163,7 @@ public sealed partial class VirtualBoard
     private void RunKlipper(VirtualFirmware firmware)
     {
         RunningFirmware = firmware;
-        var program = new KlipperProgram(firmware, Chip, Flash, _uid, Setup.Link, _printer.Time.Now) { Send = Send, Reset = ResetLater };
+        var program = new KlipperProgram(firmware, Chip, Flash, _uid, Setup.Link, _printer.Time.Now - (Setup.IsProcess ? ProcessClock : TimeSpan.Zero)) { Send = Send, Reset = ResetLater };
         Run(BoardState.Klipper, program, Setup.IsCanBridge ? new GsUsb(Chip.Name, Setup.Serial) : new CdcAcm(UsbId.Klipper, "Klipper", Chip.Name, Setup.Serial, program, () => ResetLater(ResetRequest.Bootloader, default)));
     }
 
@@ -223,7 +225,7 @@ public sealed partial class VirtualBoard
             Answered = CanNode.Send;
             JoinCan();
         }
-        if (Setup.IsUart || Setup.IsCan)
+        if (Setup.IsUart || Setup.IsCan || Setup.IsProcess)
             Function = null;
         else
             Attach(function);

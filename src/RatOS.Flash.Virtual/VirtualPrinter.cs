@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using RatOS.Flash.Hardware;
+using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash.Virtual;
 
@@ -27,7 +28,7 @@ public sealed partial class VirtualPrinter : IHardware
     private readonly List<(long Generation, TaskCompletionSource<DeviceList> Waiter)> _waiters = [];
     private readonly Dictionary<VirtualBoard, object> _arriving = [];
     private readonly Dictionary<VirtualBoard, string> _lastPort = [];
-    private readonly ImmutableDictionary<int, TransferFault> _transferFaults;
+    private ImmutableDictionary<int, TransferFault> _transferFaults;
     private readonly bool _goesElsewhere;
     private string? _nextPort;
     private DeviceList _list = new(0, []);
@@ -88,9 +89,14 @@ public sealed partial class VirtualPrinter : IHardware
 
     public VirtualKlippy Klippy { get; }
 
+    /// <summary>Who may replace the process that is an MCU; null where there is none.</summary>
+    public HostMcu? HostMcu => Process is { } process ? new VirtualBoard.Unit(this, process) : null;
+
+    internal VirtualBoard? Process => Boards.FirstOrDefault(board => board.Setup.IsProcess);
+
     public VirtualTime Time { get; }
 
-    public Faultiness Faults { get; }
+    public Faultiness Faults { get; private set; }
 
     /// <summary>Version of Klipper on this computer: what a build would make.</summary>
     public const string HostVersion = "v0.13.0-730-g84104bbbd";
@@ -104,6 +110,9 @@ public sealed partial class VirtualPrinter : IHardware
 
     /// <summary>Transfers so far: what <see cref="TransferFault.Index"/> counts.</summary>
     public int Transfers => _transfers;
+
+    /// <summary>Called with each of them: whether it is a control transfer to a bootloader.</summary>
+    internal Action<bool>? OnTransfer { get; set; }
 
     /// <summary>The printer's boards as its configuration names them; the port is where each was last seen.</summary>
     public IReadOnlyList<PrinterBoard> PrinterBoards => [.. Boards.Select(board => new PrinterBoard(board.Name, board.Board)
@@ -179,7 +188,7 @@ public sealed partial class VirtualPrinter : IHardware
         var present = Take(device);
         present.IsHeld = false;
         if (present.Function is CdcAcm)
-            _transfers++;
+            Count(present.Board!);
         Touch(present.Board, baud);
     }
 
@@ -197,6 +206,8 @@ public sealed partial class VirtualPrinter : IHardware
 
     private Present Take(Device device)
     {
+        if (device.IsTerminal)
+            return TakeTerminal(device);
         if (Faults.NoPermission)
         {
             throw RatOS.Flash.Faults.NoPermission(
@@ -212,6 +223,14 @@ public sealed partial class VirtualPrinter : IHardware
             throw RatOS.Flash.Faults.PortHeld(device.Node ?? device.Port, "ratos-flash itself");
         present.IsHeld = true;
         return present;
+    }
+
+    /// <summary>A process's terminal is in no list: it is there while the process is.</summary>
+    private Present TakeTerminal(Device device)
+    {
+        if (Process is not { State: BoardState.Klipper } process || process.Setup.Port != device.Port)
+            throw new DeviceGoneException(device.ToString());
+        return Klippy.IsRunning ? throw RatOS.Flash.Faults.PortHeld(device.Port, "Klipper (klippy.py, process 612)") : new Present(device, process, null);
     }
 
     // ---- the bus
@@ -257,7 +276,7 @@ public sealed partial class VirtualPrinter : IHardware
     /// <summary>Counts a transfer, and tells what goes wrong with it.</summary>
     internal TransferFault? NextTransfer(VirtualBoard board)
     {
-        _transfers++;
+        Count(board);
         StrikeOwed();
         HangIfDue(board);
         if (!_transferFaults.TryGetValue(_transfers, out var fault))
@@ -275,6 +294,12 @@ public sealed partial class VirtualPrinter : IHardware
                 break;
         }
         return fault;
+    }
+
+    private void Count(VirtualBoard board)
+    {
+        _transfers++;
+        OnTransfer?.Invoke(board.Function is RomDfu);
     }
 
     /// <summary>Strikes now, or after a delay in the middle of the flash's work; where there is none by then, at the next transfer.</summary>
@@ -299,6 +324,17 @@ public sealed partial class VirtualPrinter : IHardware
             if (fault.Time >= TimeSpan.Zero)
                 Time.Schedule(fault.Time, heal);
         }
+    }
+
+    /// <summary>Whatever was wrong with printer and computer is over from now on; what it did to the boards stays.</summary>
+    public void Heal()
+    {
+        (Faults, _transferFaults, _nextPort, _owed) = (Faultiness.None, ImmutableDictionary<int, TransferFault>.Empty, null, null);
+        foreach (var board in Boards)
+            board.Heal();
+        Can?.GoOff(TimeSpan.Zero);
+        if (_present.Exists(present => present.Device.Can is { IsUp: false }))
+            SetCanUp(true);
     }
 
     private void StrikeOwed()
@@ -367,5 +403,5 @@ public sealed partial class VirtualPrinter : IHardware
     internal IEnumerable<Present> Exported => _present.Where(present => present.Function is not null);
 
     /// <summary>The computer lists the board as what it is now; a wired port is always there, and a node where the bus reaches it.</summary>
-    internal bool IsListed(VirtualBoard board) => board.Setup.Link == McuLink.Can ? IsCanReached(board) : _present.Exists(present => present.Board == board && (present.Function is not null || board.Setup.IsUart));
+    internal bool IsListed(VirtualBoard board) => board.Setup.IsProcess || (board.Setup.Link == McuLink.Can ? IsCanReached(board) : _present.Exists(present => present.Board == board && (present.Function is not null || board.Setup.IsUart)));
 }

@@ -7,6 +7,8 @@ namespace RatOS.Flash;
 /// <content>Into the bootloader.</content>
 internal sealed partial class BoardFlash
 {
+    private bool _hasKatapult;   // it was met there: what a person may have to do by hand depends on it
+
     private async Task<Device> EnterAsync(Device klipper, CancellationToken cancel)
     {
         await _log.BeginAsync(_name, FlashPhase.Enter, "Starting the bootloader");

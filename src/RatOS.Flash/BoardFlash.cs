@@ -70,7 +70,7 @@ internal sealed partial class BoardFlash
         }
         catch (DeviceGoneException)
         {
-            fault = Faults.DeviceLost(_name, $"it was being flashed, for the {Tries}rd time,", 0);
+            fault = Faults.DeviceLost(_name, $"it was being flashed, for the {Tries}rd time,", 0, _hasKatapult);
         }
         catch (Exception bug)
         {
@@ -101,7 +101,7 @@ internal sealed partial class BoardFlash
             {
                 var doing = _committed ? "it was being written" : "its bootloader was being started";
                 await WarnAsync(FlashPhase.Write, $"{device} left the bus while {doing}. Put the cable or power back: I go on by myself.");
-                device = await _bus.WaitBackAsync(device, BoardBus.CableLimit, _committed ? CancellationToken.None : cancel) ?? throw Faults.DeviceLost(_name, doing, BoardBus.CableLimit.TotalSeconds);
+                device = await _bus.WaitBackAsync(device, BoardBus.CableLimit, _committed ? CancellationToken.None : cancel) ?? throw Faults.DeviceLost(_name, doing, BoardBus.CableLimit.TotalSeconds, _hasKatapult);
             }
             catch (FlashException fault) when (tries < Tries && MayHelpToRepeat(fault))
             {
@@ -110,7 +110,7 @@ internal sealed partial class BoardFlash
                     device = await ResetUsbAsync(device, FlashPhase.Write);
                 // A node without power, or behind a bus in trouble, is silent; with power again it waits in Katapult.
                 if (_bus.IsNode(device))
-                    device = await _bus.WaitBackAsync(device, BoardBus.CableLimit, _committed ? CancellationToken.None : cancel) ?? throw Faults.DeviceLost(_name, "it was being flashed", BoardBus.CableLimit.TotalSeconds);
+                    device = await _bus.WaitBackAsync(device, BoardBus.CableLimit, _committed ? CancellationToken.None : cancel) ?? throw Faults.DeviceLost(_name, "it was being flashed", BoardBus.CableLimit.TotalSeconds, _hasKatapult);
             }
         }
     }
@@ -126,6 +126,7 @@ internal sealed partial class BoardFlash
     {
         await _log.BeginAsync(_name, FlashPhase.Identify, "Asking the bootloader for its chip and memory");
         await using var bootloader = await _bus.OpenBootloaderAsync(device, _mcu, _start);
+        _hasKatapult = bootloader is Katapult;
         Reached(BoardCondition.InBootloaderUnchanged);
         bootloader.CheckChip(_name, _mcu, _start);
         if (_bus.CheckSerial(device) is { } strange)
@@ -136,6 +137,7 @@ internal sealed partial class BoardFlash
 
         if (!_committed)
         {
+            await ReadOutAsync(bootloader);
             cancel.ThrowIfCancellationRequested();
             await _log.CommitAsync(_name);
             _committed = true;   // the point of no return: no token below this line
@@ -210,7 +212,7 @@ internal sealed partial class BoardFlash
             {
                 next = await _bus.WaitBackAsync(left, BoardBus.BackLimit);
                 if (next is null)
-                    throw phase == FlashPhase.Prove ? Faults.NotBackAfterReset(_name, BoardBus.BackLimit.TotalSeconds, "nothing appeared") : Faults.NotBack(_name, BoardBus.BackLimit.TotalSeconds);
+                    throw phase == FlashPhase.Prove ? Faults.NotBackAfterReset(_name, BoardBus.BackLimit.TotalSeconds, "nothing appeared", _hasKatapult) : Faults.NotBack(_name, BoardBus.BackLimit.TotalSeconds, _hasKatapult);
                 if (!await _bus.IsInBootloaderAsync(next))
                 {
                     await _log.EndAsync(_name, phase, $"Klipper is back at {next.Port}");
@@ -266,7 +268,7 @@ internal sealed partial class BoardFlash
             catch (DeviceGoneException) when (tries < Tries)
             {
                 await WarnAsync(phase, $"{running} left the bus. Put the cable back: I go on by myself.");
-                running = await _bus.WaitBackAsync(running, BoardBus.CableLimit) ?? throw Faults.DeviceLost(_name, "it was being confirmed", BoardBus.CableLimit.TotalSeconds);
+                running = await _bus.WaitBackAsync(running, BoardBus.CableLimit) ?? throw Faults.DeviceLost(_name, "it was being confirmed", BoardBus.CableLimit.TotalSeconds, _hasKatapult);
                 if (BoardBus.IsBootloader(running))
                 {
                     await TellToLeaveAsync(running);
@@ -307,7 +309,7 @@ internal sealed partial class BoardFlash
             // A node's interface may have left before the command got out: the node is still there, and is asked again.
             if (!hasLeft && (!_bus.IsNode(running) || tries == Tries))
                 throw Faults.KlipperSilent(_name, "it is being reset");
-            var back = await _bus.WaitBackAsync(running, BoardBus.BackLimit) ?? throw Faults.NotBackAfterReset(_name, BoardBus.BackLimit.TotalSeconds, "nothing appeared");
+            var back = await _bus.WaitBackAsync(running, BoardBus.BackLimit) ?? throw Faults.NotBackAfterReset(_name, BoardBus.BackLimit.TotalSeconds, "nothing appeared", _hasKatapult);
             var bootloader = await _bus.IsInBootloaderAsync(back) ? _bus.BootloaderName(back) : null;
             if (bootloader is not null)
             {

@@ -5,6 +5,8 @@ public static partial class Faults
 {
     private const string Jumper = "start its bootloader by hand (BOOT0 jumper or button, then reset)";
 
+    private static string ByHand(bool hasKatapult) => hasKatapult ? "start its Katapult by hand (press its reset button twice quickly)" : Jumper;
+
     // ---- firmware files
 
     public static FlashException FirmwareUnreadable(string file, string why) => new(
@@ -274,7 +276,7 @@ public static partial class Faults
 
     public static FlashException ReadProtected(string board) => new(
         "read-protected", $"{board} is read protected (RDP level 1): its flash can be neither read nor written.",
-        "Removing the protection erases the whole chip, its vendor's bootloader included; do that with the vendor's tool if you must. Nothing was touched.");
+        "Nothing was touched: switch its power off and on, and it runs its old firmware. Removing the protection erases the whole chip, its vendor's bootloader included; do that with the vendor's tool if you must.");
 
     // ---- USB DFU
 
@@ -322,9 +324,10 @@ public static partial class Faults
         "verify-failed", $"What was read back differs from the firmware: {differing} bytes, the first at {address:x8}, after {attempts} tries.",
         "Flash again; if it fails again at the same address the chip's flash is worn or its power is bad.");
 
-    public static FlashException DeviceLost(string board, string doing, double seconds) => new(
+    /// <param name="hasKatapult">It was met there; an RP2040 has no other bootloader that could be written to.</param>
+    public static FlashException DeviceLost(string board, string doing, double seconds, bool hasKatapult) => new(
         "device-lost", $"{board} left the bus while {doing} and did not return within {seconds:0.#} s.",
-        "Check its cable and power; then flash again: if it does not show up, " + Jumper + " first.");
+        $"Check its cable and power; then flash again: if it does not show up, {ByHand(hasKatapult)} first.");
 
     // ---- afterwards
 
@@ -332,13 +335,13 @@ public static partial class Faults
         "did-not-leave", $"{board} was told {times} times to start its firmware, but stays in its bootloader. The firmware was read back equal.",
         "Take the BOOT0 jumper off if it is on, and switch the board's power off and on once.");
 
-    public static FlashException NotBack(string board, double seconds) => new(
+    public static FlashException NotBack(string board, double seconds, bool hasKatapult) => new(
         "not-back", $"{board} left its bootloader, but did not come back within {seconds:0.#} s. The firmware was read back equal.",
-        "Switch its power off and on. If it stays away, the firmware does not suit the board (crystal, offset, USB pins): " + Jumper + " and flash the right one.");
+        "Switch its power off and on. If it stays away, the firmware does not suit the board (crystal, offset, USB pins): " + ByHand(hasKatapult) + " and flash the right one.");
 
-    public static FlashException NotBackAfterReset(string board, double seconds, string now) => new(
+    public static FlashException NotBackAfterReset(string board, double seconds, string now, bool hasKatapult) => new(
         "not-back-after-reset", $"{board} ran the new firmware, but after a reset {now} for {seconds:0.#} s.",
-        "Switch its power off and on. If it stays away, its bootloader does not start this firmware: check the offset it is built for, " + Jumper + " and flash the right one.");
+        "Switch its power off and on. If it stays away, its bootloader does not start this firmware: check the offset it is built for, " + ByHand(hasKatapult) + " and flash the right one.");
 
     public static FlashException BootloaderAfterReset(string board, string bootloader) => new(
         "bootloader-after-reset", $"{board} runs the new firmware, but a reset brings it back into its bootloader ({bootloader}): its BOOT0 jumper is still on.",
@@ -361,37 +364,6 @@ public static partial class Faults
     public static FlashException ResetUnknown(string board) => new(
         "no-reset-command", $"The firmware of {board} has no reset command, so its way through the bootloader cannot be proven.",
         "Switch its power off and on once and see that it comes back.");
-
-    // ---- the virtual printer
-
-    public static FlashException UnknownScenario(string name) => new(
-        "unknown-scenario", $"There is no virtual printer called '{name}'.", "`ratos-flash virtual --list` shows them.");
-
-    public static FlashException NoPty(string why) => new(
-        "no-pty", $"The virtual printer's pseudo terminals cannot be made: {why}.", "Name a folder of your own that can be written, with nothing in it that is called like a board.");
-
-    public static FlashException VirtualFolder(string folder, string why) => new(
-        "virtual-folder", $"The virtual printer in {folder} cannot be used: {why}", "Put it back to its beginning with `ratos-flash virtual --reset`, or name another --folder.");
-
-    public static FlashException UsbIpPort(int port, string why) => new(
-        "usbip-port", $"The virtual printer cannot be served on TCP port {port}: {why}.", "Name another port with --usbip, or stop the program that has this one.");
-
-    public static FlashException MoonrakerSocket(string where, string why) => new(
-        "moonraker-socket", $"The virtual Moonraker cannot listen at {where}: {why}.", "Name another place for it, or stop the program that has this one.");
-
-    public static FlashException VhciMissing(string folder) => new(
-        "vhci-missing", $"This computer has no virtual USB host controller: {folder} is not there.",
-        "Load it with `sudo modprobe vhci-hcd` and start again, or leave --attach out.");
-
-    public static FlashException VhciNeedsRoot() => new(
-        "vhci-needs-root", "Only root may attach devices to the virtual USB host controller.", "Start it with sudo, or leave --attach out and use `sudo usbip attach`.");
-
-    public static FlashException VhciBusy(string port, double seconds, string status) => new(
-        "vhci-busy", $"The virtual USB host controller has no free port for {port}, or did not free it within {seconds:0.#} s. Its status: {status}.",
-        "See `usbip port`, detach what is left over with `sudo usbip detach -p PORT`, and start again.");
-
-    public static FlashException VhciRefused(string port, string why) => new(
-        "vhci-refused", $"The virtual USB host controller did not take the device at {port}: {why}.", "Read `dmesg`; `sudo rmmod vhci-hcd && sudo modprobe vhci-hcd` starts it afresh.");
 
     // ---- ourselves
 

@@ -1,5 +1,6 @@
 using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Builds;
+using RatOS.Flash.Firmware;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Klipper;
 
@@ -23,6 +24,11 @@ public sealed partial class Flasher(IHardware hardware, IKlippy klippy, TimeProv
     /// <summary>Builds what there is no firmware for, given the boards and whom to tell: firmware or fault by the board's name. Null where nothing can be built.</summary>
     public Func<IReadOnlyList<PrinterBoard>, Func<BuildProgress, ValueTask>, CancellationToken, Task<IReadOnlyDictionary<string, BuiltOrNot>>>? Build { get; init; }
 
+    /// <summary>By the name of a board: where the firmware goes that is in it before the flash; null for a board of which it is not wanted.</summary>
+    public Func<string, Action<FirmwareImage>?>? KeepOld { get; init; }
+    /// <summary>Who may replace the process of this computer that is an MCU; null where nobody can be asked.</summary>
+    public HostMcu? HostMcu { get; init; }
+
     /// <summary>
     /// Flashes the boards in one stop of Klipper. Never throws for what can go wrong in the world: every board has a report, and Klipper was
     /// started again if it was stopped.
@@ -36,7 +42,10 @@ public sealed partial class Flasher(IHardware hardware, IKlippy klippy, TimeProv
         FaultReport? klippyFault = null;
         try
         {
-            var open = await PlanAsync(requests, log, reports, cancel);
+            foreach (var request in requests.Where(request => request.LeftOut is not null))
+                await LeaveOutAsync(request, log, reports);
+            IReadOnlyList<FlashRequest> wanted = [.. requests.Where(request => request.LeftOut is null)];
+            var open = wanted.Count == 0 ? [] : await PlanAsync(wanted, log, reports, cancel);
             for (var isFirst = true; ; isFirst = false)
             {
                 var back = isFirst ? [] : await AwaitPeopleAsync(log, cancel);
@@ -65,10 +74,10 @@ public sealed partial class Flasher(IHardware hardware, IKlippy klippy, TimeProv
     {
         await log.BeginAsync(null, FlashPhase.Look, "Looking at the printer");
         requests = await BuildAsync(requests, log, reports, cancel);
-        var plan = FlashPlan.Create(requests, hardware.Look(), await klippy.LookAsync(cancel));
+        var plan = await WithHostMcuAsync(FlashPlan.Create(requests, hardware.Look(), await klippy.LookAsync(cancel)), HostMcu, cancel);
         if (plan.Blocker is { } blocker)
             throw blocker;
-        await log.EndAsync(null, FlashPhase.Look, $"{plan.Boards.Count(board => board.Device is not null)} of {requests.Count} boards found");
+        await log.EndAsync(null, FlashPhase.Look, $"{plan.Boards.Count(board => board.Device is not null || board.Entry == FlashEntry.Replace)} of {requests.Count} boards found");
 
         var open = new List<FlashRequest>();
         foreach (var board in plan.Boards)
@@ -91,7 +100,7 @@ public sealed partial class Flasher(IHardware hardware, IKlippy klippy, TimeProv
         var missing = requests.Where(request => request.Image is null && !request.Recovers).ToList();
         if (missing.Count == 0)
             return await BuildForRecoveryAsync(requests, log, cancel);
-        var plan = FlashPlan.Create(missing, hardware.Look(), await klippy.LookAsync(cancel));
+        var plan = await WithHostMcuAsync(FlashPlan.Create(missing, hardware.Look(), await klippy.LookAsync(cancel)), HostMcu, cancel);
         if (plan.Blocker is { } blocker)
             throw blocker;
         foreach (var board in plan.Boards)
@@ -219,8 +228,23 @@ public sealed partial class Flasher(IHardware hardware, IKlippy klippy, TimeProv
     private async Task FlashAsync(BoardPlan board, FlashLog log, Dictionary<string, BoardReport> reports, CancellationToken cancel)
     {
         await log.NoteAsync(board.Name, FlashPhase.Enter, board.Route);
-        var flash = new BoardFlash(new BoardBus(hardware, klippy, time, log, board, _patience), time, log, board);
+        if (board.Entry == FlashEntry.Replace)
+        {
+            var report = await new ProcessFlash(hardware, HostMcu!, time, log, board).RunAsync(cancel);
+            reports[board.Name] = report;
+            await log.VerdictAsync(report);
+            return;
+        }
+        var flash = new BoardFlash(new BoardBus(hardware, klippy, time, log, board, _patience), time, log, board) { KeepOld = KeepOld?.Invoke(board.Name) };
         await ReportAsync(board, flash, await flash.RunAsync(cancel), log, reports);
+    }
+
+    /// <summary>The plan, with what stands against replacing the process of this computer that is an MCU.</summary>
+    public static async Task<FlashPlan> WithHostMcuAsync(FlashPlan plan, HostMcu? host, CancellationToken cancel)
+    {
+        if (plan.Boards.FirstOrDefault(board => board.Entry == FlashEntry.Replace) is not { } process)
+            return plan;
+        return plan.WithHostMcu(host is null ? Faults.HostMcuUnreachable(Boards.BoardGuide.Of(process.Board).Text) : await host.CheckAsync(cancel));
     }
 
     /// <summary>What the buses show, and the nodes that answered on those that show nothing.</summary>
@@ -315,6 +339,20 @@ public sealed partial class Flasher(IHardware hardware, IKlippy klippy, TimeProv
             return false;
         await RefuseAsync([board.Request], blocker, log, reports, board);
         return true;
+    }
+
+    private static async Task LeaveOutAsync(FlashRequest request, FlashLog log, Dictionary<string, BoardReport> reports)
+    {
+        var report = new BoardReport
+        {
+            Board = request.Board.Name,
+            Condition = BoardCondition.Unchanged,
+            LeftOut = request.LeftOut,
+            OldVersion = request.Board.RunningVersion,
+            NewVersion = request.Board.RunningVersion,
+        };
+        reports[request.Board.Name] = report;
+        await log.VerdictAsync(report);
     }
 
     /// <summary>Reports boards that were never touched.</summary>

@@ -320,5 +320,7 @@ public sealed class WeatherStories
         public Task<System.Text.Json.JsonElement> CancelAsync(System.Text.Json.JsonElement arguments = default) => throw new NotSupportedException();
 
         public Task<System.Text.Json.JsonElement> HistoryAsync(System.Text.Json.JsonElement arguments = default) => throw new NotSupportedException();
+
+        public Task<System.Text.Json.JsonElement> DoctorAsync(System.Text.Json.JsonElement arguments = default) => throw new NotSupportedException();
     }
 }

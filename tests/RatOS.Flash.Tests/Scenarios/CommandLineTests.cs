@@ -108,6 +108,8 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("virtual", "--usbip", "65536")]
     [InlineData("virtual", "--attach")]
     [InlineData("nonsense")]
+    [InlineData("seeds", "--count", "0")]
+    [InlineData("seeds", "--from", "-1")]
     [InlineData("flash", "octopus", "--virtual", "--bootloader", "nonsense")]
     public async Task Wrong_usage_ends_with_two(params string[] args)
     {
@@ -212,11 +214,26 @@ public sealed class CommandLineTests : IDisposable
     }
 
     [Fact]
+    public async Task Seeded_flashes_end_with_their_count_for_people_and_for_programs()
+    {
+        var text = await RunAsync("seeds", "--count", "24", "--from", "300");
+        Assert.Equal((0, ""), (text.Exit, text.Error));
+        Assert.Matches("^24 flashes, [0-9]+ recovered, [0-9]+ human steps, 0 broken$", text.Output.Trim().Split('\n')[^1]);
+
+        var lines = (await RunAsync("seeds", "--count", "24", "--from", "300", "--json")).Output.Trim().Split('\n').Select(line => JsonDocument.Parse(line).RootElement).ToList();
+        Assert.Equal(Enumerable.Range(300, 24), lines[..^1].Select(line => line.GetProperty("seed").GetInt32()).Order());
+        var (end, flashes) = (lines[^1], lines[..^1]);
+        Assert.Contains($"{end.GetProperty("recovered").GetInt32()} recovered, {end.GetProperty("humanSteps").GetInt32()} human steps", text.Output, StringComparison.Ordinal);
+        Assert.Equal(24, end.GetProperty("recovered").GetInt32() + end.GetProperty("humanSteps").GetInt32() + end.GetProperty("undisturbed").GetInt32());
+        Assert.Equal(end.GetProperty("humanSteps").GetInt32(), flashes.Count(line => line.TryGetProperty("step", out _)));
+    }
+
+    [Fact]
     public async Task Help_names_every_verb()
     {
         var help = await RunAsync("--help");
         Assert.Equal(0, help.Exit);
-        Assert.All(["flash", "plan", "boards", "firmware", "virtual", "--json", "--verbose"], word => Assert.Contains(word, help.Output, StringComparison.Ordinal));
+        Assert.All(["flash", "plan", "boards", "firmware", "virtual", "seeds", "--json", "--verbose"], word => Assert.Contains(word, help.Output, StringComparison.Ordinal));
         Assert.Equal("0.1.0\n", (await RunAsync("--version")).Output);
     }
 }

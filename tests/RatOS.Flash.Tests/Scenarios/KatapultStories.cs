@@ -9,7 +9,7 @@ public sealed class KatapultStories
     [InlineData("octopus-katapult", "octopus")]
     [InlineData("octopus-half-written", "octopus")]
     [InlineData("h723-katapult", "octopus-pro")]
-    [InlineData("manta-m8p", "manta")]          // holds its first answer back until a second one is queued
+    [InlineData("manta-m8p", "manta-m8p")]      // holds its first answer back until a second one is queued
     [InlineData("sb2209-rp2040", "sb2209")]     // buffers pages, writes nothing before the end
     [InlineData("uart-katapult", "octopus")]
     [InlineData("old-katapult", "octopus")]     // protocol 1.0

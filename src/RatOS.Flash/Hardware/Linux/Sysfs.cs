@@ -152,7 +152,7 @@ internal sealed partial class Sysfs(string sys = "/sys", string udev = "/run/ude
         }
     }
 
-    [GeneratedRegex(@"^\d+-\d+(\.\d+)*$", RegexOptions.None | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
+    [GeneratedRegex(@"^\d+-\d+(\.\d+)*$", RegexOptions.None | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex UsbPort();
 }
 

@@ -1,0 +1,140 @@
+using System.Collections.Concurrent;
+using System.Text;
+using RatOS.Flash.Virtual;
+
+namespace RatOS.Flash.Tests.Seeds;
+
+/// <summary>
+/// Every kind of fault at every transfer of a flash, over DFU and Katapult, on an F446 and a G0B1. Each combination is judged as seeds are (<see cref="Trial"/>): no
+/// wrong verdict, Klipper runs, the bootloader's area is untouched, and the board recovers by itself or by what the remedy names. The table stands in <c>docs/proof.md</c>.
+/// </summary>
+public sealed class FaultMatrixTests
+{
+    // A run of so many frames of one phase says the same thing again and again: of those both ends and every so many in between. Control transfers are all taken.
+    private const int LongRun = 32;
+    private const int Ends = 8;
+    private const int Stride = 32;
+
+    private static readonly TimeSpan Time = TimeSpan.FromSeconds(3);   // a late answer's delay; until cable or power are back
+
+    private static readonly (string Name, string Scenario)[] Printers =
+    [
+        ("F446, DFU", "octopus"), ("G0B1, DFU", "ebb42"), ("F446, Katapult", "octopus-katapult"), ("G0B1, Katapult", "manta-m8p"), ("F446, Katapult on a UART", "uart-katapult"),
+    ];
+
+    private static readonly (string Name, Faultiness Faults)[] Standing =
+    [
+        .. new[] { 1, 2, 3, 9 }.Select(times => ("the request for the bootloader is ignored 1, 2, 3, 9 times", new Faultiness { TouchesIgnored = times })),
+        .. new[] { 1, 2, 3, 9 }.Select(times => ("Klipper comes back instead of the bootloader 1, 2, 3, 9 times", new Faultiness { TouchesInVain = times })),
+        .. new[] { 1, 2, 3, 9 }.Select(times => ("the ROM does not leave 1, 2, 3, 9 times", new Faultiness { LeavesIgnored = times })),
+        ("the ROM leaves without an answer", new Faultiness { LeaveIsSilent = true }),
+        .. new[] { 8, 24, 40 }.Select(seconds => ("the board is back on the bus 8, 24, 40 s late", new Faultiness { ReturnsAfter = TimeSpan.FromSeconds(seconds) })),
+        .. new[] { 3, 12 }.Select(seconds => ("the computer lists the board 3, 12 s after it left", new Faultiness { Lingers = TimeSpan.FromSeconds(seconds) })),
+        ("the ROM misses USB", new Faultiness { RomMissesUsb = true }),
+        ("the board comes back at another port", new Faultiness { ReturnsAt = "2-1" }),
+        .. new[] { "STM32FxSTM32", "FFFFFFFEFFFF" }.Select(serial => ("the ROM shows a dead serial", new Faultiness { RomSerial = serial })),
+        .. new[] { 0, 10_000 }.Select(time => ("the ROM announces poll times of 0, 10 s", new Faultiness { PollTime = TimeSpan.FromMilliseconds(time) })),
+        ("a G0 keeps its mark that flash is empty", new Faultiness { EmptyMarkSticks = true }),
+        ("the chip is read protected", new Faultiness { IsReadProtected = true }),
+        ("the ROM is stuck in busy until cleared", new Faultiness { StuckInBusy = true }),
+        .. new[] { TimeSpan.FromSeconds(5), TimeSpan.MaxValue }.Select(until => ("a program holds the ports for 5 s, for good", new Faultiness { PortsHeldBy = "ModemManager (process 812)", PortsHeldUntil = until })),
+        ("the user may not open the devices", new Faultiness { NoPermission = true }),
+    ];
+
+    private sealed record Case(string Row, string Printer, Scenario Scenario, Faultiness Faults);
+
+    private sealed record End(Case Case, TrialOutcome Outcome, HumanStep? Step, bool IsUndisturbed, IReadOnlyList<string> Problems);
+
+    [Fact]
+    public void Every_kind_of_fault_at_every_transfer_ends_with_the_truth_and_a_board_that_runs_or_one_step_that_mends_it()
+    {
+        var cases = Printers.SelectMany(Cases).ToList();
+        var ends = new ConcurrentBag<End>();
+        Parallel.ForEach(cases, one =>
+        {
+            var trial = Trial.Run(one.Scenario, one.Faults);
+            ends.Add(new(one, trial.Outcome, trial.Step, trial.Outcome == TrialOutcome.Flashed && trial.IsUndisturbed(one.Scenario), trial.Problems));
+        });
+        var broken = ends.Where(end => end.Outcome == TrialOutcome.Broken).ToList();
+        Assert.True(broken.Count == 0, $"{broken.Count} of {ends.Count}:\n" + string.Join("\n\n", broken.OrderBy(end => end.Case.Faults.ToString(), StringComparer.Ordinal)
+            .DistinctBy(end => (end.Case.Row, end.Case.Printer)).Select(end => $"{end.Case.Scenario.Name}: {end.Case.Faults}\n{string.Join('\n', end.Problems)}")));
+        // A kind that never made a difference would prove nothing.
+        Assert.All(Enum.GetValues<TransferFaultKind>(), kind => Assert.Contains(ends, end => end.Case.Row == Name(kind) && !end.IsUndisturbed));
+
+        var text = new StringBuilder();
+        Table(text, "fault", [.. Enum.GetValues<TransferFaultKind>().Select(Name).Concat(Standing.Select(one => one.Name)).Distinct()], ends, end => end.Case.Row);
+        text.Append('\n');
+        Table(text, "board and road", [.. Printers.Select(printer => printer.Name)], ends, end => end.Case.Printer);
+        Docs.Check("proof.md", "matrix", text.ToString());
+    }
+
+    private static IEnumerable<Case> Cases((string Name, string Scenario) printer)
+    {
+        var scenario = Scenario.Find(printer.Scenario);
+        var isWire = scenario.Boards[0].IsUart;
+        var transfers = Trial.Without(scenario).Transfers;
+        for (var i = 0; i < transfers.Length; i++)
+        {
+            foreach (var kind in Enum.GetValues<TransferFaultKind>().Where(kind => Applies(kind, transfers[i].IsControl, isWire) && IsTaken(transfers, i)))
+                yield return new(Name(kind), printer.Name, scenario, new Faultiness { Transfers = [new(i + 1, kind, Time)] });
+        }
+        if (isWire)
+            yield break;
+        foreach (var (name, faults) in Standing)
+            yield return new(name, printer.Name, scenario, faults);
+    }
+
+    /// <summary>What <see cref="TransferFaultKind"/> says of each kind; the wire is here for what USB's own checksums keep away.</summary>
+    private static bool Applies(TransferFaultKind kind, bool isControl, bool isWire) => kind switch
+    {
+        _ when isWire => kind is TransferFaultKind.Damaged or TransferFaultKind.AnswerDamaged or TransferFaultKind.Lost,
+        TransferFaultKind.Damaged or TransferFaultKind.AnswerDamaged => false,
+        TransferFaultKind.Late or TransferFaultKind.Unplug or TransferFaultKind.PowerCut or TransferFaultKind.ForeignKlipper => true,
+        TransferFaultKind.Lost or TransferFaultKind.Doubled => !isControl,
+        _ => isControl,
+    };
+
+    private static bool IsTaken(IReadOnlyList<Transfer> transfers, int index)
+    {
+        var one = transfers[index];
+        if (one.IsControl)
+            return true;
+        var (from, to) = (index, index);
+        while (from > 0 && transfers[from - 1].Phase == one.Phase && !transfers[from - 1].IsControl)
+            from--;
+        while (to < transfers.Count - 1 && transfers[to + 1].Phase == one.Phase && !transfers[to + 1].IsControl)
+            to++;
+        return to - from < LongRun || index - from < Ends || to - index < Ends || (index - from) % Stride == 0;
+    }
+
+    private static string Name(TransferFaultKind kind) => kind switch
+    {
+        TransferFaultKind.Lost => "answers to a frame are lost (wire: the frame)",
+        TransferFaultKind.Doubled => "answers to a frame come twice",
+        TransferFaultKind.Late => "the answer is 3 s late",
+        TransferFaultKind.Damaged => "wire: a byte of the frame is damaged",
+        TransferFaultKind.AnswerDamaged => "wire: a byte of the answer is damaged",
+        TransferFaultKind.Stall => "the endpoint stalls",
+        TransferFaultKind.Timeout => "no answer, the request not seen",
+        TransferFaultKind.AnswerLost => "no answer, the request done",
+        TransferFaultKind.BusError => "a bus error",
+        TransferFaultKind.WrongReadBack => "a wrong bit in what is read back",
+        TransferFaultKind.Short => "half of the bytes come",
+        TransferFaultKind.Unplug => "the cable is out for 3 s",
+        TransferFaultKind.PowerCut => "power is off for 3 s",
+        TransferFaultKind.ForeignKlipper => "somebody starts Klipper",
+        _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, null),
+    };
+
+    private static void Table(StringBuilder text, string what, IReadOnlyList<string> rows, IReadOnlyCollection<End> ends, Func<End, string> rowOf)
+    {
+        text.Append($"| {what} | flashes | no difference | new firmware | old firmware | flash again | cable or power | reset twice | BOOT0 | broken |\n|---|---|---|---|---|---|---|---|---|---|\n");
+        foreach (var row in rows.Append("**all**"))
+        {
+            var its = ends.Where(end => row == "**all**" || rowOf(end) == row).ToList();
+            int Count(Func<End, bool> holds) => its.Count(holds);
+            text.Append($"| {row} | {its.Count} | {Count(end => end.IsUndisturbed)} | {Count(end => end.Outcome == TrialOutcome.Flashed && !end.IsUndisturbed)} | {Count(end => end.Outcome == TrialOutcome.OldFirmware)} | ");
+            text.Append(string.Join(" | ", Enum.GetValues<HumanStep>().Select(step => Count(end => end.Step == step)))).Append($" | {Count(end => end.Outcome == TrialOutcome.Broken)} |\n");
+        }
+    }
+}

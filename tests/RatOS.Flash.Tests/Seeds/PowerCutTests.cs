@@ -1,0 +1,83 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Text;
+using RatOS.Flash.Virtual;
+
+namespace RatOS.Flash.Tests.Seeds;
+
+/// <summary>
+/// Power fails for computer and board at every instant of a write, comes back, and the flash is asked for again. Which boards come back by themselves, and what the others
+/// take, stands in <c>docs/proof.md</c>.
+/// </summary>
+public sealed class PowerCutTests
+{
+    // Between two transfers the chip works, most of all while it erases.
+    private static readonly TimeSpan LongWork = TimeSpan.FromMilliseconds(50);
+    private const int MomentsOfLongWork = 16;
+
+    private static readonly (string Chip, string Bootloader, Scenario Scenario)[] Printers =
+    [
+        ("F446", "DFU, stock SD bootloader", Scenario.Find("octopus")),
+        ("F446", "Katapult", Scenario.Find("octopus-katapult")),
+        ("F407", "DFU, stock SD bootloader", Scenario.Find("octopus-407")),
+        ("F407", "Katapult", WithKatapult("octopus-407")),
+        ("H723", "DFU, stock SD bootloader", Scenario.Find("octopus-pro-h723")),
+        ("H723", "Katapult", Scenario.Find("h723-katapult")),
+        ("G0B1", "DFU, no bootloader", Scenario.Find("ebb42")),
+        ("G0B1", "Katapult", Scenario.Find("manta-m8p")),
+    ];
+
+    /// <param name="Index">The transfer before it.</param>
+    /// <param name="After">How long after that.</param>
+    /// <param name="Stands">For so much of the write's time.</param>
+    /// <param name="IsLong">The chip does one long thing: it erases.</param>
+    private sealed record Moment(int Index, TimeSpan After, TimeSpan Stands, bool IsLong);
+
+    [Fact]
+    public void After_a_power_cut_at_any_moment_of_a_write_the_board_comes_back_or_one_step_of_a_person_brings_it_back()
+    {
+        var text = new StringBuilder("""
+            | chip | road | moments | by itself | ... of those inside an erase | share of the write's time | else: reset twice | else: BOOT0 |
+            |---|---|---|---|---|---|---|---|
+
+            """);
+        foreach (var (chip, bootloader, scenario) in Printers)
+        {
+            var moments = Moments(scenario);
+            var ends = new ConcurrentBag<(Moment Moment, Trial Trial)>();
+            Parallel.ForEach(moments, moment => ends.Add((moment, Trial.Run(scenario, new Faultiness
+            {
+                Transfers = [new TransferFault(moment.Index, TransferFaultKind.PowerCut, TimeSpan.FromSeconds(-1)) { After = moment.After }],
+            }))));
+            Assert.All(ends, end => Assert.True(end.Trial.Problems.IsEmpty, $"{scenario.Name}: {end.Moment}: {string.Join('\n', end.Trial.Problems)}"));
+            var alone = ends.Where(end => end.Trial.Outcome is TrialOutcome.Flashed || end.Trial.Step is HumanStep.Power or HumanStep.FlashAgain).ToList();
+            var share = alone.Sum(end => end.Moment.Stands.TotalSeconds) / moments.Sum(moment => moment.Stands.TotalSeconds);
+            text.Append(CultureInfo.InvariantCulture, $"| {chip} | {bootloader} | {moments.Count} | {alone.Count} | {alone.Count(end => end.Moment.IsLong)} of {moments.Count(moment => moment.IsLong)} | ");
+            text.Append(CultureInfo.InvariantCulture, $"{share * 100:0.0} % | {ends.Count(end => end.Trial.Step == HumanStep.ResetTwice)} | {ends.Count(end => end.Trial.Step == HumanStep.Boot0)} |\n");
+        }
+        Docs.Check("proof.md", "power", text.ToString());
+    }
+
+    /// <summary>In the middle of what follows each transfer of erase and write; long work at many points.</summary>
+    private static List<Moment> Moments(Scenario scenario)
+    {
+        var transfers = Trial.Without(scenario).Transfers;
+        var moments = new List<Moment>();
+        for (var i = 0; i < transfers.Length - 1; i++)
+        {
+            if (transfers[i].Phase is not (FlashPhase.Erase or FlashPhase.Write))
+                continue;
+            var gap = transfers[i + 1].At - transfers[i].At;
+            var points = gap > LongWork ? MomentsOfLongWork : 1;
+            for (var point = 0; point < points; point++)
+                moments.Add(new(i + 1, gap * ((point + 0.5) / points), gap / points, gap > LongWork));
+        }
+        return moments;
+    }
+
+    private static Scenario WithKatapult(string name)
+    {
+        var scenario = Scenario.Find(name);
+        return scenario with { Name = $"{name}-katapult", Boards = [scenario.Boards[0] with { Stage = BootStage.Katapult }] };
+    }
+}

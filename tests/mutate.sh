@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# Takes one safety step after another out of a throw-away copy of the source, and shows which tests miss it. Ends with 1 when none does, or when a step
+# is no longer found in the source. Takes an hour on two cores; not part of .ci/run.
+#   tests/mutate.sh [NAME...]       only the steps whose name contains one of these
+# The quick tests are asked first (bytes, tables and stories on virtual time); only where none of them fails the whole project is run.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit
+copy=$(mktemp -d "${TMPDIR:-/tmp}/ratos-flash-mutants.XXXXXX")
+trap 'rm -rf "$copy"' EXIT
+git ls-files -z --cached --others --exclude-standard | tar --null -T - -c --ignore-failed-read 2>/dev/null | tar -x -C "$copy"
+log="$copy/log"
+
+engine=tests/RatOS.Flash.Tests agent=tests/RatOS.Flash.Agent.Tests
+quick=()
+for class in Pure.FlashLayoutTests Pure.FlashPlanTests 'Pure.Katapult*' Scenarios.DfuStories Scenarios.KatapultStories Scenarios.CanStories Scenarios.UartRomStories; do
+  quick+=(-class "RatOS.Flash.Tests.$class")   # of one kind of filter any may fit
+done
+failed=0
+
+build() { dotnet build "$copy/$1" -c Release --no-restore -v quiet -nologo -p:RunAnalyzers=false -p:TreatWarningsAsErrors=false >"$log" 2>&1; }
+
+# Project, then options of the runner.
+run() { (cd "$copy/$1/bin/Release/net10.0" && shift && "./$(basename "$project")" -noColor "$@") >"$log" 2>&1; }
+
+# Name, file, project of the tests, text that stands there once, text in its place.
+mutant() {
+  local name=$1 file=$2 project=$3 old=$4 new=$5 count first
+  if [ ${#only[@]} -gt 0 ]; then
+    local wanted=
+    for word in "${only[@]}"; do [[ $name == *$word* ]] && wanted=1; done
+    [ -n "$wanted" ] || return 0
+  fi
+  cp "$copy/$file" "$copy/original"
+  if ! OLD=$old NEW=$new python3 - "$copy/$file" <<'PY'
+import os, sys
+path, old, new = sys.argv[1], os.environ["OLD"], os.environ["NEW"]
+text = open(path, encoding="utf-8").read()
+if text.count(old) != 1:
+    sys.exit(f"{path}: found {text.count(old)} times: {old}")
+open(path, "w", encoding="utf-8").write(text.replace(old, new))
+PY
+  then
+    echo "| $name | **not found in $file** | |"
+    failed=1
+    return
+  fi
+  if ! build "$project"; then
+    echo "| $name | **does not build** | $(grep -m1 -o 'error .*' "$log") |"
+    failed=1
+  else
+    if [ "$project" = "$engine" ]; then run "$project" "${quick[@]}"; fi
+    if [ "$project" = "$engine" ] && ! grep -q 'Total: [1-9]' "$log"; then echo "the quick tests were not found" >&2; exit 1; fi
+    { [ "$project" = "$engine" ] && grep -q '\[FAIL\]' "$log"; } || run "$project"
+    count=$(grep -c '\[FAIL\]' "$log")
+    first=$(grep -m1 '\[FAIL\]' "$log" | sed 's/^ *//; s/ \[FAIL\].*//; s/^RatOS\.Flash\.//; s/(.*//')
+    if [ "$count" = 0 ]; then
+      echo "| $name | **none** | the mutant survives |"
+      failed=1
+    else
+      echo "| $name | $count | $first |"
+    fi
+  fi
+  cp "$copy/original" "$copy/$file"
+}
+
+only=("$@")
+dotnet restore "$copy/RatOS.Flash.sln" --locked-mode -v quiet >"$log" 2>&1 || { cat "$log"; exit 1; }
+echo "| safety step taken out | tests that fail | the first of them |"
+echo "|---|---|---|"
+mutant "verify: what is read back is compared" src/RatOS.Flash/BoardFlash.cs $engine \
+  'if (first < found.Length)' 'if (first > found.Length)'
+mutant "version check: the running board returns the image's dictionary" src/RatOS.Flash/BoardFlash.cs $engine \
+  'if (!client.CompressedDictionary.Span.SequenceEqual(_image.CompressedDictionary.Span))' 'if (client.CompressedDictionary.IsEmpty)'
+mutant "gone before back: what returns is a new stay" src/RatOS.Flash/BoardBus.cs $engine \
+  '=> !_known.Contains((device.Port, device.Number));' '=> !_known.Contains((device.Port, device.Number)) || device.Number >= 0;'
+mutant "late answers: an acknowledgement names its block" src/RatOS.Flash/Bootloaders/Katapult.cs $engine \
+  '(address is null || frame.Word(1) == address)' '(address is null || frame.Word(1) == address || frame.Answers == command)'
+mutant "idle gate, first look: the plan" src/RatOS.Flash/FlashPlan.cs $engine \
+  'if (printer.Blocker is { } busy)' 'if (printer.Blocker is { Code: "" } busy)'
+mutant "idle gate, second look: before the stop" src/RatOS.Flash/Flasher.cs $engine \
+  'if (state.Blocker is { } blocker)' 'if (state.Blocker is { Code: "" } blocker)'
+mutant "point of no return: no cancel from there on" src/RatOS.Flash/BoardFlash.cs $engine \
+  '_committed = true;' '_committed = false;'
+mutant "first page last: USB DFU" src/RatOS.Flash/FlashLayout.cs $engine \
+  'WriteOrder.FirstSectorLast => [rest, first],' 'WriteOrder.FirstSectorLast => [first, rest],'
+mutant "first page last: Katapult" src/RatOS.Flash/FlashLayout.cs $engine \
+  'memory.InvalidFill, blockSize).ToArray()), rest, first],' 'memory.InvalidFill, blockSize).ToArray()), first, rest],'
+mutant "journal: each step is written ahead" src/RatOS.Flash.Agent/Journal.cs $agent \
+  'if (step.Kind != FlashEventKind.Progress)' 'if (step.Kind == FlashEventKind.Verdict)'
+mutant "journal: that Klipper was stopped by us" src/RatOS.Flash.Agent/Journal.cs $agent \
+  'public void Append(JsonService service) => Append(service, Wire.Shapes.JsonService, isCritical: true);' 'public void Append(JsonService service) => _ = service;'
+exit "$failed"
