@@ -28,6 +28,9 @@ internal sealed record Asked(ImmutableArray<string> Boards)
     /// <summary>Somebody is there who can set a jumper.</summary>
     public bool HasPerson { get; init; }
 
+    /// <summary>The boards are to run again, whatever they run then; they are flashed only where nothing less helps.</summary>
+    public bool Recover { get; init; }
+
     /// <summary>The firmware that the board ran before.</summary>
     public bool Rollback { get; init; }
 
@@ -86,6 +89,12 @@ internal sealed partial class LocalBoards(Printer printer, KnownMcus mcus, Func<
 
     /// <summary>Who may replace the process of this computer that is an MCU; null where nobody can be asked.</summary>
     public HostMcu? HostMcu { get; init; } = printer.HostMcu;
+
+    /// <summary>Switches the power of boards that somebody named a device for; null where nobody can.</summary>
+    public Func<string, bool, Task>? SwitchPower { get; init; }
+
+    /// <summary>The devices that somebody named, by the name of the board.</summary>
+    public IReadOnlyDictionary<string, string> PowerDevices { get; init; } = new Dictionary<string, string>();
 
     /// <summary>Called when everything is known that is asked for, and nothing was done yet; it may refuse.</summary>
     public Action? BeforeFlash { get; init; }
@@ -151,6 +160,7 @@ internal sealed partial class LocalBoards(Printer printer, KnownMcus mcus, Func<
             HasPerson = hasPerson,
             Aside = aside,
             PrinterChange = change,
+            SwitchPower = SwitchPower,
             KeepOld = board => unknown.Contains(board) ? old => Good!.Keep(board, old, "read-out", null) : null,
             Build = KlipperPath is null || Data is null ? null
                 : (boards, news, stop) => flight?.BuiltAsync(BuildAsync(boards, built, news, stop)) ?? BuildAsync(boards, built, news, stop),
@@ -179,7 +189,14 @@ internal sealed partial class LocalBoards(Printer printer, KnownMcus mcus, Func<
 
     /// <summary>Which boards and which firmware are meant.</summary>
     /// <exception cref="FlashException">A board or a port is not known, or the firmware is none.</exception>
-    public async Task<IReadOnlyList<FlashRequest>> RequestAsync(Asked asked)
+    public async Task<IReadOnlyList<FlashRequest>> RequestAsync(Asked asked) => [.. (await FindAsync(asked)).Select(request => request with
+    {
+        Recovers = asked.Recover,
+        LeftOut = asked.Recover && request.Board.Board.McuName == "linux" ? "it is a process of this computer, which its own service starts again." : request.LeftOut,
+        Board = PowerDevices.GetValueOrDefault(request.Board.Name) is { } power ? request.Board with { Power = power } : request.Board,
+    })];
+
+    private async Task<IReadOnlyList<FlashRequest>> FindAsync(Asked asked)
     {
         var isAll = asked.Boards.Any(name => string.Equals(name, "all", StringComparison.OrdinalIgnoreCase));
         if ((asked.Port ?? asked.Uuid?.ToString()) is not null && (isAll || asked.Boards.Length != 1))
@@ -214,14 +231,14 @@ internal sealed partial class LocalBoards(Printer printer, KnownMcus mcus, Func<
         var boards = inventory.All.Select(mcu => mcu with { Board = AsChosen(mcu.Board!) }).ToList();
         if (boards.Count == 0)
             throw Faults.NoBoards();
-        var needs = asked.Needless || asked.Rollback ? ImmutableDictionary<string, FirmwareNeed>.Empty : await NeedsAsync(boards, given);
+        var needs = asked.Needless || asked.Rollback || asked.Recover ? ImmutableDictionary<string, FirmwareNeed>.Empty : await NeedsAsync(boards, given);
         var all = boards.ConvertAll(mcu => new FlashRequest(mcu.Board!, asked.Rollback ? BeforeThis(mcu.Board!) : given ?? ImageFor(mcu.Board!))
         {
             Findings = mcu.Findings,
             LeftOut = needs.GetValueOrDefault(mcu.Name) is { Level: NeedLevel.Needless } need ? need.Reason : null,
         });
         // A board that nobody has firmware for is no reason to leave out the others.
-        return KlipperPath is null && all.Exists(request => request is { Image: not null, LeftOut: null }) ? all.FindAll(request => request.Image is not null || request.LeftOut is not null) : all;
+        return KlipperPath is null && !asked.Recover && all.Exists(request => request is { Image: not null, LeftOut: null }) ? all.FindAll(request => request.Image is not null || request.LeftOut is not null) : all;
     }
 
     private FirmwareImage BeforeThis(PrinterBoard board) => (Good ?? throw Faults.NothingToRollBack(board.Name, "-")).Before(board.Name, board.RunningVersion);

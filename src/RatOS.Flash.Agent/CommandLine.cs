@@ -179,6 +179,14 @@ internal static class CommandLine
         var flash = new Command("flash", "Write firmware to boards, read it back, and prove that it runs") { Boards, Firmware, Port, Uuid, Bootloader, NoKlipper, Hot, Yes };
         flash.SetAction(parsed => Run(parsed, verbs => verbs.FlashAsync(Ask(parsed), parsed.GetValue(NoKlipper))));
 
+        var some = new Argument<string[]>("BOARD") { Description = "Which (default: all)", Arity = ArgumentArity.ZeroOrMore };
+        var recover = new Command("recover", "Get boards running again, in whatever state they are; flashes only where nothing less helps") { some, Firmware, Port, Uuid, Bootloader, NoKlipper, Hot };
+        recover.SetAction(parsed => Run(
+            parsed, verbs => verbs.FlashAsync(Ask(parsed) with { Boards = parsed.GetValue(some) is { Length: > 0 } named ? [.. named] : ["all"], Recover = true }, parsed.GetValue(NoKlipper))));
+        var one = new Argument<string>("BOARD") { Description = "A board's name, or a kind's id" };
+        var guide = new Command("guide", "The manual way into a board's bootloader, step by step, while the bus is watched") { one, Port };
+        guide.SetAction(parsed => Run(parsed, verbs => verbs.GuideAsync(new Asked([parsed.GetValue(one)!]) { Port = parsed.GetValue(Port) })));
+
         var plan = new Command("plan", "Show what `flash` would do, without touching anything") { Boards, Firmware, Port, Uuid, Bootloader };
         plan.SetAction(parsed => Run(parsed, verbs => verbs.PlanAsync(Ask(parsed))));
 
@@ -189,9 +197,9 @@ internal static class CommandLine
         var rollback = new Command("rollback", "Write the firmware that boards ran before") { Boards, NoKlipper, Hot, Yes };
         rollback.SetAction(parsed => Run(parsed, verbs => verbs.FlashAsync(Ask(parsed) with { Rollback = true }, parsed.GetValue(NoKlipper))));
 
-        var one = new Argument<string>("BOARD") { Description = "Name of the board, as `ratos-flash boards` lists it" };
-        var menuconfig = new Command("menuconfig", "Choose how a board's firmware is built, in Klipper's own menu; it is kept for that board") { one };
-        menuconfig.SetAction(parsed => Run(parsed, verbs => verbs.MenuconfigAsync(parsed.GetValue(one)!), isLive: true));
+        var which = new Argument<string>("BOARD") { Description = "Name of the board, as `ratos-flash boards` lists it" };
+        var menuconfig = new Command("menuconfig", "Choose how a board's firmware is built, in Klipper's own menu; it is kept for that board") { which };
+        menuconfig.SetAction(parsed => Run(parsed, verbs => verbs.MenuconfigAsync(parsed.GetValue(which)!), isLive: true));
 
         var fix = new Option<bool>("--fix") { Description = "Mend what takes no root: our links and our line in moonraker.asvc" };
         var doctor = new Command("doctor", "Look at everything that a flash needs, and say what is wrong and how it is mended") { fix };
@@ -251,6 +259,8 @@ internal static class CommandLine
         seeds.SetAction(parsed => Verbs.Seeds(parsed.GetValue(count), parsed.GetValue(from), OutputOf(parsed)));
 
         root.Subcommands.Add(flash);
+        root.Subcommands.Add(recover);
+        root.Subcommands.Add(guide);
         root.Subcommands.Add(plan);
         root.Subcommands.Add(rollback);
         root.Subcommands.Add(boards);

@@ -119,6 +119,10 @@ internal sealed record Settings
     /// <summary>Boards that somebody described by hand.</summary>
     public ImmutableArray<PrinterBoard> Boards { get; init; } = [];
 
+    /// <summary>By the name of a board, the power device that somebody named for it.</summary>
+    public IReadOnlyDictionary<string, string> PowerDevices => Boards.Where(board => board.Power is not null)
+        .GroupBy(board => board.Name, StringComparer.OrdinalIgnoreCase).ToDictionary(group => group.Key, group => group.Last().Power!, StringComparer.OrdinalIgnoreCase);
+
     /// <summary>Reads a file; one that is not there is all defaults.</summary>
     /// <exception cref="FlashException">A line cannot be understood; it is named.</exception>
     public static Settings Read(string path)
@@ -167,7 +171,7 @@ internal sealed record Settings
         return line;
     }
 
-    private static readonly string[] BoardKeys = ["id", "port", "uuid", "bootloader"];
+    private static readonly string[] BoardKeys = ["id", "port", "uuid", "bootloader", "power"];
 
     private static PrinterBoard BoardOf(string name, Dictionary<string, string> values, Func<string, FlashException> fault)
     {
@@ -180,7 +184,7 @@ internal sealed record Settings
             board = board.CanUuid is not null ? board with { CanInterface = port } : board with { Port = port, OnlyByPort = true };
         if (values.GetValueOrDefault("bootloader") is { Length: > 0 } bootloader)
             board = board with { Bootloader = Arguments.Bootloaders.TryGetValue(bootloader, out var which) ? which : throw fault($"there is no bootloader '{Text.Clean(bootloader)}'") };
-        return board;
+        return values.GetValueOrDefault("power") is { Length: > 0 } power ? board with { Power = power } : board;
     }
 
     private Settings With(string name, string value, Func<string, FlashException> fault) => name switch

@@ -27,6 +27,10 @@ internal partial interface IDoors
     [JsonRpcMethod("flash")]
     Task<JsonElement> FlashAsync(JsonElement arguments = default);
 
+    /// <summary>As <c>flash</c>, for boards in any state that are to run again: they are flashed only where nothing less helps.</summary>
+    [JsonRpcMethod("recover")]
+    Task<JsonElement> RecoverAsync(JsonElement arguments = default);
+
     /// <summary>As <c>flash</c>, touching nothing.</summary>
     [JsonRpcMethod("plan")]
     Task<JsonElement> PlanAsync(JsonElement arguments = default);

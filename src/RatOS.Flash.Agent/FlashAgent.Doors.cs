@@ -29,6 +29,8 @@ internal sealed partial class FlashAgent
 
     public Task<JsonElement> FlashAsync(JsonElement arguments) => Wired(() => EnqueueAsync(arguments, "request"));
 
+    public Task<JsonElement> RecoverAsync(JsonElement arguments) => Wired(() => EnqueueAsync(arguments, "request", recover: true));
+
     public Task<JsonElement> PlanAsync(JsonElement arguments) => Wired(async () =>
     {
         var plan = await _boards.PlanAsync(Arguments.Parse(arguments, _data.Firmware));

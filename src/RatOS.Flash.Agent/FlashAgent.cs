@@ -58,6 +58,8 @@ internal sealed partial class FlashAgent : IDoors
             KlipperPath = printer.KlipperSources(settings),
             HostMcu = new MoonrakerHostMcu(_moonraker, data.HostMcu, printer.Time),
             Refresh = RefreshAsync,
+            SwitchPower = MoonrakerPower.Of(_moonraker),
+            PowerDevices = settings.PowerDevices,
         };
         _news = new News(_moonraker, printer.Time, log);
         _queue = new FlashQueue(_boards, data.Jobs, KlippyFor, cancel => _moonraker.NextChange.WaitUpToAsync(IdlePoll, printer.Time, cancel), log) { Recorder = _recorder };
@@ -111,15 +113,15 @@ internal sealed partial class FlashAgent : IDoors
 
     // ---- work
 
-    private async Task<JsonAnswer> EnqueueAsync(JsonElement arguments, string by)
+    private async Task<JsonAnswer> EnqueueAsync(JsonElement arguments, string by, bool recover = false)
     {
-        var asked = Arguments.Parse(arguments, _data.Firmware);
+        var asked = Arguments.Parse(arguments, _data.Firmware) with { Recover = recover };
         // Klipper answers at its next quarter of a second: what it said when it became ready is good until it restarts.
         if (_asked != _moonraker.Epoch)
             await RefreshAsync();
         var requests = await _boards.RequestAsync(asked);
         // What a command line asks a person, a macro must be told beforehand.
-        if (!asked.Force && PlanView.Of(FlashPlan.Create(requests, _printer.Hardware.Look(), new(KlippyActivity.Ready))).Boards.Any(board => board.NeedsConsent))
+        if (!asked.Force && !recover && PlanView.Of(FlashPlan.Create(requests, _printer.Hardware.Look(), new(KlippyActivity.Ready))).Boards.Any(board => board.NeedsConsent))
             throw Faults.ConsentMissing();
         // Whoever pressed a button stands before the printer or its page; a program has to say so.
         var hasPerson = arguments.At("person") is null ? by is "macro" or "prompt" : asked.HasPerson;
@@ -304,36 +306,5 @@ internal sealed partial class FlashAgent : IDoors
     {
         if (_hasMacro)
             _news.Script("SET_GCODE_VARIABLE MACRO=_RATOS_FLASH VARIABLE=asked VALUE=0");
-    }
-
-    private JsonJob[] History(int limit) => [.. Journal.ReadAll(_data.Jobs).Where(record => record.Result is not null).TakeLast(limit).Select(record => record.View())];
-
-    private JsonJob? Last() => History(1).LastOrDefault();
-
-    /// <summary>Does what nobody hears the answer of; that it failed is said on the console.</summary>
-    private async Task TellAsync(Func<Task<JsonAnswer>> door)
-    {
-        if ((await AnswerAsync(door)).Error is { } fault)
-            _news.Console($"!! RatOS.Flash: {fault.Cause} {fault.Remedy} [{fault.Code}]");
-    }
-
-    private async Task<JsonElement> Wired(Func<Task<JsonAnswer>> door) => JsonSerializer.SerializeToElement(await AnswerAsync(door), Wire.Shapes.JsonAnswer);
-
-    private async Task<JsonAnswer> AnswerAsync(Func<Task<JsonAnswer>> door)
-    {
-        try
-        {
-            return await door();
-        }
-        catch (FlashException fault)
-        {
-            _log.Fault(fault);
-            return JsonAnswer.Of(fault);
-        }
-        catch (Exception bug)
-        {
-            _log.Bug(bug);
-            return JsonAnswer.Of(Faults.Internal(bug));
-        }
     }
 }

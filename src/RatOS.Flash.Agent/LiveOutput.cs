@@ -105,10 +105,11 @@ internal sealed class LiveOutput : Output
                 };
             return;
         }
-        if (step.Kind is FlashEventKind.Note or FlashEventKind.Warning)
+        // What a person is to do must not be cut off at the line's end.
+        if (step.Phase == FlashPhase.Person || step.Kind is FlashEventKind.Note or FlashEventKind.Warning)
         {
             Write($"  {(step.Kind == FlashEventKind.Warning ? "!" : "·")} {(step.Board is null ? "" : step.Board + ": ")}{step.Message}",
-                step.Kind == FlashEventKind.Warning ? Tone.Warning : Tone.Dim);
+                step.Kind is FlashEventKind.Warning or FlashEventKind.Begin ? Tone.Warning : Tone.Dim);
             return;
         }
         var task = TaskOf(step.Board, step.Phase) ?? Add(step);

@@ -138,7 +138,11 @@ internal static class ResultText
     {
         foreach (var board in report.Boards)
         {
-            if (board.LeftOut is { } reason)
+            if (board is { Fault: null, Condition: BoardCondition.Running })
+            {
+                yield return ($"{board.Board} OK: runs {board.NewVersion}, and answers. It was not flashed.", Tone.Good);
+            }
+            else if (board.LeftOut is { } reason)
             {
                 yield return ($"{board.Board} left out: {reason}", Tone.Good);
             }

@@ -37,6 +37,9 @@ internal abstract class Printer
     /// <summary>Klipper's sources, where firmware is built; a virtual printer has firmware without, and takes only those that are named.</summary>
     public virtual string? KlipperSources(Settings settings) => settings.KlipperPath;
 
+    /// <summary>Somebody can do something with its boards; with virtual ones only a virtual person, or another program.</summary>
+    public virtual bool HasPerson => true;
+
     /// <summary>Who may replace the process that is an MCU, where that is not Moonraker.</summary>
     public virtual HostMcu? HostMcu => null;
 
@@ -161,6 +164,8 @@ internal abstract class Printer
         public override IEnumerable<PrinterBoard> Described => printer.PrinterBoards.Where(board => board.Port is null || board.CanUuid is not null || !board.Port.Contains('-', StringComparison.Ordinal));
 
         public override string Description => $"virtual printer '{place.Scenario}'";
+
+        public override bool HasPerson => place.IsLive || printer.Faults.PersonAfter is not null;
 
         public override FirmwareImage? Build(PrinterBoard board) =>
             printer.Boards.FirstOrDefault(candidate => candidate.Name == board.Name) is { } found

@@ -18,12 +18,14 @@ internal sealed partial class Verbs(Printer printer, DataFolder? data, Output ou
 
     private static readonly TimeSpan MoonrakerLimit = TimeSpan.FromSeconds(15);
 
+    /// <summary><c>flash</c>, and <c>recover</c>, which asks nothing.</summary>
     public Task<int> FlashAsync(Asked asked, bool noKlipper) => WithBoardsAsync(noKlipper, isFlash: true, async boards =>
     {
-        asked = asked with { HasPerson = output.HasPerson };
+        asked = asked with { HasPerson = output.HasPerson && printer.HasPerson };
         var plan = await boards.PlanAsync(asked);
-        output.Plan(plan, boards.Description);
-        if (!asked.Force && !plan.IsBlocked && plan.Boards.Any(board => board.NeedsConsent))
+        if (!asked.Recover)
+            output.Plan(plan, boards.Description);
+        if (!asked.Force && !asked.Recover && !plan.IsBlocked && plan.Boards.Any(board => board.NeedsConsent))
             asked = output.Confirm("There are warnings. Flash all the same?") ? asked with { Force = true } : throw Faults.ConsentMissing();
 
         using var cancel = new CancellationTokenSource();
@@ -277,6 +279,8 @@ internal sealed partial class Verbs(Printer printer, DataFolder? data, Output ou
                 KlipperPath = printer.KlipperSources(settings),
                 HostMcu = isUp ? new MoonrakerHostMcu(moonraker, data.HostMcu, printer.Time) : null,
                 Refresh = isUp ? () => mcus.RefreshAsync(Asked(false, null)) : null,
+                SwitchPower = isUp ? MoonrakerPower.Of(moonraker) : null,
+                PowerDevices = settings.PowerDevices,
                 BeforeFlash = isUp || noKlipper ? null : printer.CheckAlone,
             };
             return await work(isFlash ? new LoneBoards(local, data, (job, journal) => Klippy(job.Hot, journal), printer.Time, log) : local);
@@ -337,6 +341,7 @@ internal static class Text
         BoardCondition.InBootloaderUnchanged => "it waits in its bootloader; its old firmware was not touched.",
         BoardCondition.InBootloaderWithoutFirmware => "it has no working firmware: it was erased or is half written. Flashing it again is what it needs.",
         BoardCondition.Unconfirmed => "the new firmware was written and read back equal, but the running board did not confirm it.",
+        BoardCondition.Running => "it runs the firmware that it had, and answers.",
         _ => "it runs the new firmware.",
     };
 }

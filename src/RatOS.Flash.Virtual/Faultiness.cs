@@ -28,6 +28,15 @@ public sealed record Faultiness
     /// <summary>The bootloader never shows up on USB: its ROM listens to another interface (H2).</summary>
     public bool RomMissesUsb { get; init; }
 
+    /// <summary>... until the board was without power once (S9: it works after a power cycle).</summary>
+    public bool RomNeedsPower { get; init; }
+
+    /// <summary>So long after a board has hung a person sets BOOT0, presses reset, and takes the jumper off again; null for nobody there.</summary>
+    public TimeSpan? PersonAfter { get; init; }
+
+    /// <summary>From this transfer on the ROM's USB answers nothing until the hub resets it; null for never.</summary>
+    public int? HangsAt { get; init; }
+
     /// <summary>How long the computer goes on listing what has left (H3).</summary>
     public TimeSpan Lingers { get; init; }
 
@@ -86,6 +95,9 @@ public sealed record Faultiness
         Add(nameof(LeaveIsSilent), LeaveIsSilent, false);
         Add(nameof(ReturnsAfter), ReturnsAfter, TimeSpan.Zero);
         Add(nameof(RomMissesUsb), RomMissesUsb, false);
+        Add(nameof(RomNeedsPower), RomNeedsPower, false);
+        Add(nameof(PersonAfter), PersonAfter, null);
+        Add(nameof(HangsAt), HangsAt, null);
         Add(nameof(Lingers), Lingers, TimeSpan.Zero);
         Add(nameof(ReturnsAt), ReturnsAt, null);
         Add(nameof(RomSerial), RomSerial, null);

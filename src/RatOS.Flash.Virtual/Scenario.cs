@@ -18,6 +18,9 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
         new Device { Port = "1-1.4", Number = 0, Usb = new UsbId(0x046d, 0x0825), Product = "Webcam C270", Serial = "5A1B2C3D" },
     ];
 
+    /// <summary>USB ports whose hub can switch them.</summary>
+    public ImmutableArray<string> SwitchedPorts { get; init; } = [];
+
     /// <summary>Where the printer's USB-CAN adapter is plugged in; null where there is none, or a board is the bridge.</summary>
     public string? CanAdapterPort { get; init; }
 
@@ -78,6 +81,16 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
         new("h1-katapult-unexpected", "nobody knew that Katapult is in the board: it answers instead of DFU", OctopusKatapult),
         new("h2-slow-enumeration", "the ROM shows up on USB only after 8 s", Octopus) { Faults = new Faultiness { ReturnsAfter = TimeSpan.FromSeconds(8) } },
         new("h2-no-enumeration", "the ROM never shows up on USB", Octopus) { Faults = new Faultiness { RomMissesUsb = true } },
+        new("h2-hub-power", "the ROM of an EBB42 shows up on USB only when it was without power, and its hub can switch the port", Ebb42)
+        {
+            SwitchedPorts = ["1-1.3"],
+            Faults = new Faultiness { RomNeedsPower = true },
+        },
+        new("h2-needs-power", "the ROM shows up on USB only when the board was without power", Octopus) { Faults = new Faultiness { RomNeedsPower = true } },
+        new("h2-person", "the ROM never shows up on USB, and a minute later a person sets the jumper", Octopus)
+        {
+            Faults = new Faultiness { RomMissesUsb = true, PersonAfter = TimeSpan.FromMinutes(1) },
+        },
         new("h3-old-node-stays", "the computer lists the board for 3 s after it left", Octopus) { Faults = new Faultiness { Lingers = TimeSpan.FromSeconds(3) } },
         new("h4-foreign-start", "somebody starts Klipper in the middle of the flash", Octopus) { Faults = new Faultiness { Transfers = [new(140, TransferFaultKind.ForeignKlipper, TimeSpan.Zero)] } },
         new("port-held", "ModemManager has opened the board's port", Octopus) { Faults = new Faultiness { PortsHeldBy = "ModemManager (process 812)" } },

@@ -89,6 +89,9 @@ public sealed partial class VirtualBoard
 
     internal UsbFunction? Function { get; private set; }
 
+    /// <summary>Its USB answers nothing until the hub resets it.</summary>
+    internal bool IsUsbHung { get; set; }
+
     internal SerialProgram? Program { get; private set; }
 
     /// <summary>What Klipper and Katapult know it by on CAN.</summary>

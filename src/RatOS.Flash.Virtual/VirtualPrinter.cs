@@ -278,6 +278,7 @@ public sealed partial class VirtualPrinter : IHardware
     {
         Count(board);
         StrikeOwed();
+        HangIfDue(board);
         if (!_transferFaults.TryGetValue(_transfers, out var fault))
             return null;
         switch (fault.Kind)

@@ -166,6 +166,14 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
         return $"The ROM at {device.Port} shows the serial {device.Serial ?? "none"}, not {expected} as its chip id would give.";
     }
 
+    public Task<bool> CyclePortAsync() => hardware.CyclePortAsync(_port);
+
+    public async Task ResetUsbAsync(Device device)
+    {
+        await using var usb = await hardware.OpenUsbAsync(device);
+        await usb.ResetAsync();
+    }
+
     public static bool IsBootloader(Device device) => device.CanNode is { IsKatapult: true } || (device.Usb is { } id && BoardPlan.IsBootloader(id));
 
     /// <summary>The board's ROM is said to wait on a wire, where only an answer shows it.</summary>

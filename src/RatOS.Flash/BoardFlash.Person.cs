@@ -26,6 +26,26 @@ internal sealed partial class BoardFlash
         return RunAsync(back, cancel);
     }
 
+    /// <summary>Until the running firmware is proven, with the one rung that a port has when asking again did not help.</summary>
+    private async Task ClimbAsync(Device device, CancellationToken cancel)
+    {
+        while (true)
+        {
+            try
+            {
+                var running = await ArriveAsync(device, cancel);
+                await ProveAsync(await ConfirmAsync(running, FlashPhase.Confirm));
+                return;
+            }
+            catch (FlashException fault) when (PowerMayHelp(fault.Code) && !_cycledPort)
+            {
+                if (await CyclePortAsync(fault) is not { } back)
+                    throw;
+                device = back;
+            }
+        }
+    }
+
     /// <summary>To the board's firmware, by whatever is left to do. One that was read back equal already is not written once more: whether it starts is the question.</summary>
     private async Task<Device> ArriveAsync(Device device, CancellationToken cancel)
     {
@@ -37,7 +57,7 @@ internal sealed partial class BoardFlash
         return await SettleAsync(device, FlashPhase.Leave);
     }
 
-    private BoardReport Report(FlashException? fault)
+    private BoardReport Report(FlashException? fault, string? alive = null)
     {
         Step = fault is null || _plan.Device is { } device && (device.IsWired || _bus.IsNode(device)) ? null : StepAfter(fault.Code);
         if (Step is not null)
@@ -53,9 +73,9 @@ internal sealed partial class BoardFlash
             Condition = _condition,
             Fault = fault is null ? null : FaultReport.Of(fault),
             OldVersion = _plan.RunningVersion,
-            NewVersion = _image.Version,
-            Size = _image.Bytes.Length,
-            Sha256 = _image.Sha256,
+            NewVersion = alive ?? _plan.Request.Image?.Version,
+            Size = alive is null ? _plan.Request.Image?.Bytes.Length ?? 0 : 0,
+            Sha256 = alive is null ? _plan.Request.Image?.Sha256 : null,
             Route = _plan.Route,
             Elapsed = _time.GetElapsedTime(_begin),
             Notes = [.. _notes],

@@ -32,7 +32,7 @@ internal sealed partial class BoardFlash
     public BoardFlash(BoardBus bus, TimeProvider time, FlashLog log, BoardPlan plan)
     {
         (_bus, _time, _log, _plan, _begin) = (bus, time, log, plan, time.GetTimestamp());
-        _image = plan.Request.Image ?? throw new ArgumentException("a board without firmware", nameof(plan));
+        _image = plan.Request.Image ?? (plan.Request.Recovers ? null! : throw new ArgumentException("a board without firmware", nameof(plan)));
         _mcu = plan.Board.Mcu ?? throw new ArgumentException("a board of an unknown chip", nameof(plan));
         _start = plan.Board.ApplicationStart ?? throw new ArgumentException("a board without an application start", nameof(plan));
         _name = plan.Name;
@@ -49,9 +49,13 @@ internal sealed partial class BoardFlash
         FlashException? fault = null;
         try
         {
-            var running = await ArriveAsync(device, cancel);
-            running = await ConfirmAsync(running, FlashPhase.Confirm);
-            await ProveAsync(running);
+            if (_plan.Request.Recovers && !_committed)
+            {
+                (var alive, device) = await RecoverAsync(device, cancel);
+                if (alive is not null)
+                    return Report(null, alive);
+            }
+            await ClimbAsync(device, cancel);
             _condition = BoardCondition.Flashed;
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
@@ -102,6 +106,8 @@ internal sealed partial class BoardFlash
             catch (FlashException fault) when (tries < Tries && MayHelpToRepeat(fault))
             {
                 await WarnAsync(FlashPhase.Write, $"{fault.Cause} Trying again ({tries + 1} of {Tries}).");
+                if (tries == Tries - 1)
+                    device = await ResetUsbAsync(device, FlashPhase.Write);
                 // A node without power, or behind a bus in trouble, is silent; with power again it waits in Katapult.
                 if (_bus.IsNode(device))
                     device = await _bus.WaitBackAsync(device, BoardBus.CableLimit, _committed ? CancellationToken.None : cancel) ?? throw Faults.DeviceLost(_name, "it was being flashed", BoardBus.CableLimit.TotalSeconds, _hasKatapult);
@@ -216,7 +222,7 @@ internal sealed partial class BoardFlash
             if (told == Tries)
                 throw Faults.DidNotLeave(_name, told);
             await WarnAsync(phase, $"{_bus.BootloaderName(next)} is {(next == left ? "still" : "back")} at {next.Port}; telling it to start the firmware again.");
-            left = next;
+            left = told == Tries - 1 ? await ResetUsbAsync(next, phase) : next;
             await TellToLeaveAsync(left);
         }
     }

@@ -19,6 +19,9 @@ public enum BoardCondition
 
     /// <summary>The running board returned the new firmware's own data dictionary, also after a reset.</summary>
     Flashed,
+
+    /// <summary>It was not flashed: it runs the firmware that it had, and answers. What a recovery is for.</summary>
+    Running,
 }
 
 /// <summary>The steps of a flash in their order.</summary>
@@ -102,8 +105,11 @@ public sealed record BoardReport
     /// <summary>Null exactly when the flash succeeded, or was not needed.</summary>
     public FaultReport? Fault { get; init; }
 
-    /// <summary>True only when the running board proved it: read-back equal, and the dictionary in the image returned before and after a reset; or it was left out.</summary>
-    public bool Ok => Fault is null && (Condition == BoardCondition.Flashed || LeftOut is not null);
+    /// <summary>
+    /// True only when the running board proved it: read-back equal, and the dictionary in the image returned before and after a reset; or it was left out. Of a recovery also
+    /// when it answers with the firmware that it had.
+    /// </summary>
+    public bool Ok => Fault is null && (Condition is BoardCondition.Flashed or BoardCondition.Running || LeftOut is not null);
 
     /// <summary>Why nothing had to be done, in a sentence; null when it was tried.</summary>
     public string? LeftOut { get; init; }

@@ -30,6 +30,9 @@ public sealed record PrinterBoard(string Name, Board Board)
     /// <summary>The bootloader that somebody named. A ROM that waits on a wire (BOOT0) can be known no other way.</summary>
     public BootloaderKind? Bootloader { get; init; }
 
+    /// <summary>The power device that somebody named, by which the board's power can be switched off and on.</summary>
+    public string? Power { get; init; }
+
     /// <summary>The version it runs, as Klipper last reported it.</summary>
     public string? RunningVersion { get; init; }
 
@@ -40,6 +43,9 @@ public sealed record PrinterBoard(string Name, Board Board)
 /// <summary>A board to flash and what to write; null asks only how it would go.</summary>
 public sealed record FlashRequest(PrinterBoard Board, FirmwareImage? Image)
 {
+    /// <summary>It is to run again, whatever it runs then: it is flashed only where nothing less helps, and only then an image is needed.</summary>
+    public bool Recovers { get; init; }
+
     /// <summary>Why it need not be flashed, in a sentence; it is left out then. Null for one that is.</summary>
     public string? LeftOut { get; init; }
 

@@ -36,10 +36,17 @@ public sealed partial class Flasher
         public FlashRequest Request => Plan.Request with { Board = Plan.Request.Board with { Port = Back!.Port } };
     }
 
-    /// <summary>True for a board whose bootloader only a person can start.</summary>
+    /// <summary>True for a board whose bootloader only a person can start, and for one that is to be recovered and is not there.</summary>
     private async Task<bool> LeaveToPersonAsync(BoardPlan board, FlashLog log, Dictionary<string, BoardReport> reports)
     {
-        if (board.ByHand is not { } fault)
+        if (board is { Request.Recovers: true, Blocker: { Code: "board-not-seen" } missing } && HasPerson)
+        {
+            _awaited.Add(new(
+                board, FaultReport.Of(missing), $"See that its cable and its power are connected. If it does not show up then: {BoardPlan.Guide(board.Board)}",
+                seen => FlashPlan.Create([board.Request], seen, new(KlippyActivity.Stopped)).Boards[0] is { Blocker: null, Device: { } device } ? device : null, null));
+            return true;
+        }
+        if (board.IsBlocked || board.Request.Recovers || board.ByHand is not { } fault)
             return false;
         var port = board.BootloaderPort;
         if (HasPerson)
@@ -49,9 +56,37 @@ public sealed partial class Flasher
         return true;
     }
 
+    /// <summary>
+    /// Firmware for boards that are to run again and sit in a bootloader: they may need it, and while Klipper is stopped nothing is built. That there is none is said
+    /// when it is needed.
+    /// </summary>
+    private async Task<IReadOnlyList<FlashRequest>> BuildForRecoveryAsync(IReadOnlyList<FlashRequest> requests, FlashLog log, CancellationToken cancel)
+    {
+        var seen = hardware.Look();
+        var needy = requests.Where(request => request is { Recovers: true, Image: null }
+            && FlashPlan.Create([request], seen, new(KlippyActivity.Stopped)).Boards[0] is { Device: null } or { Entry: FlashEntry.InBootloader }).ToList();
+        if (Build is null || needy.Count == 0 || (await klippy.LookAsync(cancel)).Blocker is not null)
+            return requests;
+        foreach (var request in needy)
+            await log.BeginAsync(request.Board.Name, FlashPhase.Build, "Building the firmware, in case that it is needed");
+        var built = await Build([.. needy.Select(request => request.Board)], news => log.ProgressAsync(news.Board, FlashPhase.Build, news.Done, news.Total), cancel);
+        foreach (var request in needy)
+        {
+            var (firmware, fault) = built.GetValueOrDefault(request.Board.Name);
+            await (firmware is null ? log.WarnAsync(request.Board.Name, FlashPhase.Build, fault?.Cause ?? "Nothing was built.")
+                : log.EndAsync(request.Board.Name, FlashPhase.Build, $"{(firmware.IsFromCache ? "It was built before" : "Built")}: {firmware.Image.Version}"));
+        }
+        return [.. requests.Select(request => needy.Contains(request) ? request with { Image = built.GetValueOrDefault(request.Board.Name).Firmware?.Image } : request)];
+    }
+
     /// <summary>Gives a board's verdict, unless a person can still change it. Nobody else's verdict waits for that.</summary>
     private async Task ReportAsync(BoardPlan board, BoardFlash flash, BoardReport report, FlashLog log, Dictionary<string, BoardReport> reports)
     {
+        if (SwitchPower is not null && flash.PowerToCycle is not null)
+        {
+            _dark.Add((board, flash, report));
+            return;
+        }
         if (HasPerson && flash.Step is { } step)
         {
             _awaited.Add(new(board, report.Fault!, step, flash.FindBack, flash));

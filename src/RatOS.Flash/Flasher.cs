@@ -83,7 +83,7 @@ public sealed partial class Flasher(IHardware hardware, IKlippy klippy, TimeProv
         foreach (var board in plan.Boards)
         {
             await TellAsync(board, log);
-            if (!await BlockedAsync(board, log, reports) && !await LeaveToPersonAsync(board, log, reports))
+            if (!await LeaveToPersonAsync(board, log, reports) && !await BlockedAsync(board, log, reports))
                 open.Add(board.Request);
         }
         return open;
@@ -96,9 +96,10 @@ public sealed partial class Flasher(IHardware hardware, IKlippy klippy, TimeProv
     private async Task<IReadOnlyList<FlashRequest>> BuildAsync(
         IReadOnlyList<FlashRequest> requests, FlashLog log, Dictionary<string, BoardReport> reports, CancellationToken cancel)
     {
-        var missing = requests.Where(request => request.Image is null).ToList();
+        // What runs, or can be started, needs none.
+        var missing = requests.Where(request => request.Image is null && !request.Recovers).ToList();
         if (missing.Count == 0)
-            return requests;
+            return await BuildForRecoveryAsync(requests, log, cancel);
         var plan = await WithHostMcuAsync(FlashPlan.Create(missing, hardware.Look(), await klippy.LookAsync(cancel)), HostMcu, cancel);
         if (plan.Blocker is { } blocker)
             throw blocker;
@@ -121,7 +122,7 @@ public sealed partial class Flasher(IHardware hardware, IKlippy klippy, TimeProv
                 await log.EndAsync(request.Board.Name, FlashPhase.Build, $"{(made.IsFromCache ? "It was built before" : "Built")}: {made.Image.Version}, {made.Image.Bytes.Length} bytes, {made.Elapsed.TotalSeconds:0.0} s");
         }
         return [.. requests.Where(request => !reports.ContainsKey(request.Board.Name))
-            .Select(request => request.Image is not null ? request : request with { Image = built![request.Board.Name].Firmware!.Image })];
+            .Select(request => request.Image is not null || request.Recovers ? request : request with { Image = built![request.Board.Name].Firmware!.Image })];
     }
 
     /// <summary>Klipper is started again however the work ends.</summary>
@@ -184,6 +185,7 @@ public sealed partial class Flasher(IHardware hardware, IKlippy klippy, TimeProv
         finally
         {
             await going;
+            await CyclePowerAsync(log, reports, cancel);
         }
     }
 
@@ -203,7 +205,7 @@ public sealed partial class Flasher(IHardware hardware, IKlippy klippy, TimeProv
             throw blocker;
         foreach (var board in plan.Boards)
         {
-            if (!await BlockedAsync(board, log, reports) && !await LeaveToPersonAsync(board, log, reports))
+            if (!await LeaveToPersonAsync(board, log, reports) && !await BlockedAsync(board, log, reports))
                 open.Add(board);
         }
         cancel.ThrowIfCancellationRequested();

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+using RatOS.Flash.Boards;
 using RatOS.Flash.Virtual;
 
 namespace RatOS.Flash.Agent.Tests;
@@ -79,4 +81,50 @@ public sealed class PersonStories
         await story.StopAgentsAsync();
         Assert.Equal("bootloader-not-seen", story.Jobs[^1].View().Boards[0].Fault!.Code);
     }, faults: NoRom);
+}
+
+/// <summary>By hand, and by Moonraker's own switches.</summary>
+public sealed class RecoveryStories
+{
+    private static readonly MoonrakerSetup WithSupply = new() { PowerDevices = ImmutableDictionary<string, ImmutableArray<string>>.Empty.Add("printer", ["octopus"]) };
+
+    private static Settings Named(string power) => new()
+    {
+        Policy = FlashPolicy.Never,
+        Boards = [new PrinterBoard("octopus", BoardCatalogue.BuiltIn.Find("btt-octopus-11")!) { Power = power }],
+    };
+
+    [Fact]
+    public void A_power_device_of_Moonraker_that_was_named_brings_the_board_into_its_bootloader() => AgentStory.Of(async story =>
+    {
+        await story.RequestAsync("flash", ("board", "octopus"));
+        Assert.True((await story.UntilOverAsync()).Ok);
+        Assert.Equal(2, story.Moonraker.Calls.Count(call => call == "machine.device_power.post_device"));
+        Assert.True(story.Runs(VirtualPrinter.HostVersion));
+    }, scenario: "h2-needs-power", setup: WithSupply, settings: Named("printer"));
+
+    [Fact]
+    public void A_power_device_that_there_is_not_is_told_and_the_board_s_own_fault_stands() => AgentStory.Of(async story =>
+    {
+        var job = (await story.RequestAsync("flash", ("board", "octopus"))).Word("job");
+        Assert.Equal("bootloader-not-seen", (await story.UntilOverAsync()).Boards[0].Fault!.Code);
+        Assert.Contains("No valid device named psu", story.Log, StringComparison.Ordinal);
+    }, scenario: "h2-needs-power", setup: WithSupply, settings: Named("psu"));
+
+    [Fact]
+    public void A_board_left_in_its_bootloader_runs_again_by_a_request() => AgentStory.Of(async story =>
+    {
+        Assert.True((await story.RequestAsync("recover", ("board", "octopus"))).Flag("ok"));
+        var job = await story.UntilOverAsync();
+        Assert.Equal((true, "running"), (job.Ok, job.Boards[0].Condition));
+        Assert.Equal(Klipper.KlippyActivity.Ready, story.Printer.Klippy.State.Activity);
+    }, scenario: "octopus-in-dfu", isAlone: false);
+
+    [Fact]
+    public void The_command_line_recovers_by_way_of_the_agent() => AgentStory.Of(async story =>
+    {
+        using var agent = AgentBoards.TryOpen(story.Data)!;
+        var report = await agent.FlashAsync(new Asked(["all"]) { Recover = true }, static _ => { }, CancellationToken.None);
+        Assert.Equal((true, BoardCondition.Running), (report.Ok, report.Boards[0].Condition));
+    });
 }

@@ -307,6 +307,8 @@ public sealed class WeatherStories
 
         public Task<System.Text.Json.JsonElement> FlashAsync(System.Text.Json.JsonElement arguments = default) => throw new NotSupportedException();
 
+        public Task<System.Text.Json.JsonElement> RecoverAsync(System.Text.Json.JsonElement arguments = default) => throw new NotSupportedException();
+
         public Task<System.Text.Json.JsonElement> PlanAsync(System.Text.Json.JsonElement arguments = default) => throw new NotSupportedException();
 
         public Task<System.Text.Json.JsonElement> BoardsAsync(System.Text.Json.JsonElement arguments = default) => throw new NotSupportedException();

@@ -52,6 +52,9 @@ internal sealed class RecordedHardware(IHardware inner, FlightRecorder recorder)
         },
         static _ => Answer.Ok());
 
+    public Task<bool> CyclePortAsync(string port) => recorder.AskAsync(
+        FlightRecorder.Escape(port), "cycle", [], null, () => inner.CyclePortAsync(port), static isDone => Answer.Ok(isDone ? "on" : "no"));
+
     internal static string ChannelOf(Device device) => string.Create(CultureInfo.InvariantCulture, $"{FlightRecorder.Escape(device.Port)}#{device.Number}");
 }
 
@@ -80,6 +83,15 @@ internal sealed class RecordedUsb(IUsbDevice inner, string handle, FlightRecorde
             handle, "bulk", [FlightRecorder.Number(endpoint), FlightRecorder.Number(data.Length)], Sent(isIn, data),
             async () => await inner.BulkAsync(endpoint, data, timeout), came => Told(came, isIn, data));
     }
+
+    public async ValueTask ResetAsync() => await recorder.AskAsync(
+        handle, "reset", [], null,
+        async () =>
+        {
+            await inner.ResetAsync();
+            return true;
+        },
+        static _ => Answer.Ok());
 
     public ValueTask DisposeAsync() => inner.DisposeAsync();
 

@@ -54,6 +54,8 @@ internal sealed class ReplayHardware : IHardware
 
     public Task TouchAsync(Device device, int baud) => _tape.AskAsync(RecordedHardware.ChannelOf(device), "touch", [FlightRecorder.Number(baud)], null);
 
+    public async Task<bool> CyclePortAsync(string port) => (await _tape.AskAsync(FlightRecorder.Escape(port), "cycle", [], null)).Word(0) == "on";
+
     private async Task ChangeAsync()
     {
         foreach (var line in _recording.Lines.SkipWhile(line => line != _recording.Begin).Where(line => line.Channel == "bus"))
@@ -97,6 +99,8 @@ internal sealed class ReplayUsb(Tape tape, Device device, string handle, byte[]?
 
     public async ValueTask<UsbTransfer> BulkAsync(byte endpoint, Memory<byte> data, TimeSpan timeout) =>
         Came(await tape.AskAsync(handle, "bulk", [FlightRecorder.Number(endpoint), FlightRecorder.Number(data.Length)], RecordedUsb.Sent((endpoint & 0x80) != 0, data), timeout), data);
+
+    public async ValueTask ResetAsync() => await tape.AskAsync(handle, "reset", [], null);
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 

@@ -39,6 +39,15 @@ public interface IHardware
     /// </summary>
     /// <exception cref="FlashException">No permission, held by another process, no such port.</exception>
     Task TouchAsync(Device device, int baud);
+
+    /// <summary>
+    /// Switches a USB port off, and on again a moment later, where its hub can do that and its user may: what lives from the port alone was without power then, anything else was at
+    /// least unplugged. What comes of it is seen on the bus.
+    /// </summary>
+    /// <param name="port">The port's path, such as <c>1-1.3</c>.</param>
+    /// <returns>False: nothing was done.</returns>
+    /// <exception cref="FlashException">It could not be switched on again.</exception>
+    Task<bool> CyclePortAsync(string port);
 }
 
 /// <summary>All devices at one moment, and the number of changes until then.</summary>
@@ -158,6 +167,11 @@ public interface IUsbDevice : IAsyncDisposable
     /// <summary>One bulk transfer of a claimed interface; bit 7 of the endpoint's address says which way. Outcomes as for a control transfer.</summary>
     /// <exception cref="DeviceGoneException"/>
     ValueTask<UsbTransfer> BulkAsync(byte endpoint, Memory<byte> data, TimeSpan timeout);
+
+    /// <summary>Has the hub reset the device's port: the device answers anew from its beginning on, if it still can. Interfaces have to be claimed again.</summary>
+    /// <exception cref="FlashException">It may not be reset.</exception>
+    /// <exception cref="DeviceGoneException">It left, or came back as another stay.</exception>
+    ValueTask ResetAsync();
 }
 
 public readonly record struct UsbSetup(byte RequestType, byte Request, ushort Value, ushort Index)

@@ -55,6 +55,13 @@ public sealed class PersonStories
     });
 
     [Fact]
+    public void A_virtual_person_does_it_for_whoever_tries_the_product() => Story.Of("h2-person", async story =>
+    {
+        story.Person = static _ => { };
+        await story.FlashedAsync("octopus");
+    });
+
+    [Fact]
     public void H2_a_person_who_only_switches_power_sees_it_tried_again_and_is_asked_again() => Story.Of("h2-no-enumeration", async story =>
     {
         var times = 0;

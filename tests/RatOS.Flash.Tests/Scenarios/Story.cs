@@ -28,6 +28,9 @@ internal sealed class Story
     /// <summary>What a person does who reads what the screen asks for, a while later; null for nobody there.</summary>
     public Action<FlashEvent>? Person { get; set; }
 
+    /// <summary>Switches a supply by the name that a board was given; null where nobody can.</summary>
+    public Func<string, bool, Task>? SwitchPower { get; set; }
+
     /// <summary>Somebody has to find the jumper first.</summary>
     public static TimeSpan PersonTime => Rig.IsHere ? TimeSpan.FromSeconds(10) : TimeSpan.FromMinutes(3);
 
@@ -91,6 +94,7 @@ internal sealed class Story
         })
         {
             HasPerson = Person is not null,
+            SwitchPower = SwitchPower,
             HostMcu = Printer.HostMcu,
         };
         var report = await flasher.FlashAsync(requests, cancel);
@@ -98,6 +102,10 @@ internal sealed class Story
         Assert.True(lies.IsEmpty, string.Join('\n', lies));
         return report;
     }
+
+    /// <summary>Gets one board running again, with or without firmware at hand.</summary>
+    public async Task<BoardReport> RecoverAsync(string board, bool hasFirmware = true) =>
+        (await FlashAsync(CancellationToken.None, new FlashRequest(Known(board), hasFirmware ? Build(board) : null) { Recovers = true })).Boards.Single();
 
     /// <summary>Flashes one board and expects that it runs the new firmware.</summary>
     public async Task<BoardReport> FlashedAsync(string board)

@@ -145,6 +145,17 @@ public sealed class LinuxHardware : IHardware, IDisposable
         });
     }
 
+    public async Task<bool> CyclePortAsync(string port)
+    {
+        if (_sysfs.PortSwitch(port) is not { } node)
+            return false;
+        using var worker = new Worker($"port {port}");   // the kernel takes the devices away before it answers
+        if (!await worker.RunAsync(() => PortSwitch.TrySet(node, isOff: true)))
+            return false;
+        await Task.Delay(PortSwitch.OffTime, _time);
+        return await worker.RunAsync(() => PortSwitch.TrySet(node, isOff: false)) ? true : throw Faults.PortLeftOff(port, node);
+    }
+
     public void Dispose()
     {
         _events.Dispose();
