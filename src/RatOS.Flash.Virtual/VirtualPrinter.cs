@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using RatOS.Flash.Hardware;
-using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash.Virtual;
 
@@ -88,11 +87,6 @@ public sealed partial class VirtualPrinter : IHardware
     public ImmutableArray<VirtualBoard> Boards { get; private init; }
 
     public VirtualKlippy Klippy { get; }
-
-    /// <summary>Who may replace the process that is an MCU; null where there is none.</summary>
-    public HostMcu? HostMcu => Process is { } process ? new VirtualBoard.Unit(this, process) : null;
-
-    internal VirtualBoard? Process => Boards.FirstOrDefault(board => board.Setup.IsProcess);
 
     public VirtualTime Time { get; }
 
@@ -223,14 +217,6 @@ public sealed partial class VirtualPrinter : IHardware
             throw RatOS.Flash.Faults.PortHeld(device.Node ?? device.Port, "ratos-flash itself");
         present.IsHeld = true;
         return present;
-    }
-
-    /// <summary>A process's terminal is in no list: it is there while the process is.</summary>
-    private Present TakeTerminal(Device device)
-    {
-        if (Process is not { State: BoardState.Klipper } process || process.Setup.Port != device.Port)
-            throw new DeviceGoneException(device.ToString());
-        return Klippy.IsRunning ? throw RatOS.Flash.Faults.PortHeld(device.Port, "Klipper (klippy.py, process 612)") : new Present(device, process, null);
     }
 
     // ---- the bus
