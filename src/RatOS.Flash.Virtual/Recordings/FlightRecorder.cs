@@ -18,7 +18,7 @@ namespace RatOS.Flash.Virtual.Recordings;
 /// <para>Channels: <c>job</c> (what was asked for, its images, events and verdicts), <c>bus</c> (<c>came</c>, <c>left</c>, then <c>list</c>: the new list is whole), <c>klippy</c>,
 /// <c>moonraker</c>, <c>PORT#NUMBER</c> (what is done with one stay: <c>usb</c>, <c>serial</c>, <c>can</c>, <c>touch</c>) and <c>hN</c>, what was opened by that: <c>control</c>,
 /// <c>bulk</c>, <c>claim</c>, <c>write</c>, <c>send</c>; <c>got</c> and <c>heard</c> are what came in by itself, <c>none</c> that nothing
-    /// did in time, <c>lost</c> its end (each with the time-out that was given), <c>state</c> the bus's. A verb that a reader does not
+/// did in time, <c>lost</c> its end (each with the time-out that was given), <c>state</c> the bus's. A verb that a reader does not
 /// know concerns it not, unless it is asked for. The last line of a whole recording is <c>job end</c>.</para>
 /// </remarks>
 /// <param name="time">The only clock.</param>
