@@ -1,6 +1,6 @@
 namespace RatOS.Flash.Virtual;
 
-/// <content>Hub ports and supplies that can be switched.</content>
+/// <content>Hub ports and supplies that can be switched, and faults that strike in the middle of the work.</content>
 public sealed partial class VirtualPrinter
 {
     private static readonly TimeSpan OffTime = TimeSpan.FromSeconds(3);
@@ -36,5 +36,47 @@ public sealed partial class VirtualPrinter
         if (_hasHung || Faults.HangsAt is not { } at || _transfers < at || board.State != BoardState.Rom)
             return;
         _hasHung = board.IsUsbHung = true;
+    }
+
+    /// <summary>Strikes now, or after a delay in the middle of the flash's work; where there is none by then, at the next transfer.</summary>
+    private void Strike(TransferFault fault, VirtualBoard board, Action strike, Action heal)
+    {
+        if (fault.After == TimeSpan.Zero)
+        {
+            Now();
+            return;
+        }
+        Time.Schedule(fault.After, () =>
+        {
+            if (board.Flash.IsBusy(Time.Now))
+                Now();
+            else
+                _owed += Now;
+        });
+
+        void Now()
+        {
+            strike();
+            if (fault.Time >= TimeSpan.Zero)
+                Time.Schedule(fault.Time, heal);
+        }
+    }
+
+    /// <summary>Whatever was wrong with printer and computer is over from now on; what it did to the boards stays.</summary>
+    public void Heal()
+    {
+        (Faults, _transferFaults, _nextPort, _owed) = (Faultiness.None, ImmutableDictionary<int, TransferFault>.Empty, null, null);
+        foreach (var board in Boards)
+            board.Heal();
+        Can?.GoOff(TimeSpan.Zero);
+        if (_present.Exists(present => present.Device.Can is { IsUp: false }))
+            SetCanUp(true);
+    }
+
+    private void StrikeOwed()
+    {
+        var owed = _owed;
+        _owed = null;
+        owed?.Invoke();
     }
 }

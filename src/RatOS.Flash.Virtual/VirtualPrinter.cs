@@ -288,48 +288,6 @@ public sealed partial class VirtualPrinter : IHardware
         OnTransfer?.Invoke(board.Function is RomDfu);
     }
 
-    /// <summary>Strikes now, or after a delay in the middle of the flash's work; where there is none by then, at the next transfer.</summary>
-    private void Strike(TransferFault fault, VirtualBoard board, Action strike, Action heal)
-    {
-        if (fault.After == TimeSpan.Zero)
-        {
-            Now();
-            return;
-        }
-        Time.Schedule(fault.After, () =>
-        {
-            if (board.Flash.IsBusy(Time.Now))
-                Now();
-            else
-                _owed += Now;
-        });
-
-        void Now()
-        {
-            strike();
-            if (fault.Time >= TimeSpan.Zero)
-                Time.Schedule(fault.Time, heal);
-        }
-    }
-
-    /// <summary>Whatever was wrong with printer and computer is over from now on; what it did to the boards stays.</summary>
-    public void Heal()
-    {
-        (Faults, _transferFaults, _nextPort, _owed) = (Faultiness.None, ImmutableDictionary<int, TransferFault>.Empty, null, null);
-        foreach (var board in Boards)
-            board.Heal();
-        Can?.GoOff(TimeSpan.Zero);
-        if (_present.Exists(present => present.Device.Can is { IsUp: false }))
-            SetCanUp(true);
-    }
-
-    private void StrikeOwed()
-    {
-        var owed = _owed;
-        _owed = null;
-        owed?.Invoke();
-    }
-
     private Device DeviceOf(VirtualBoard board, UsbFunction function) => new()
     {
         Port = board.Setup.RescuePort ?? board.Port!,

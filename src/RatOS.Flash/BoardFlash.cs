@@ -106,7 +106,7 @@ internal sealed partial class BoardFlash
             catch (FlashException fault) when (tries < Tries && MayHelpToRepeat(fault))
             {
                 await WarnAsync(FlashPhase.Write, $"{fault.Cause} Trying again ({tries + 1} of {Tries}).");
-                if (tries == Tries - 1)
+                if (tries == Tries - 1 && fault.Code is "dfu-stuck" or "dfu-descriptor" or "dfu-refused" or "katapult-silent")
                     device = await ResetUsbAsync(device, FlashPhase.Write);
                 // A node without power, or behind a bus in trouble, is silent; with power again it waits in Katapult.
                 if (_bus.IsNode(device))
