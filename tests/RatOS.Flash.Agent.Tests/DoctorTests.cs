@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using RatOS.Flash.Hardware.Linux;
 
 namespace RatOS.Flash.Agent.Tests;
 

@@ -1,10 +1,11 @@
-using System.Text.Json;
+using System.Runtime.Versioning;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Virtual;
 
 namespace RatOS.Flash.Agent.Tests;
 
 /// <summary>Doctor in throw-away roots with a fake home, and beside a virtual Moonraker.</summary>
+[SupportedOSPlatform("linux")]
 public sealed class DoctorVisitTests : IDisposable
 {
     private static readonly Device Octopus = new() { Port = "1-1.1", Number = 1, Usb = UsbId.Klipper, Product = "stm32f446xx", Node = "/dev/ttyACM0" };

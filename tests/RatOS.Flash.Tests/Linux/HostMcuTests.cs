@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.Versioning;
 using RatOS.Flash.Boards;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Hardware.Linux;
@@ -10,6 +11,7 @@ namespace RatOS.Flash.Tests.Linux;
 /// Klipper's real Linux process, replaced by the very script that the unit runs. Opt-in: <c>RATOS_FLASH_KLIPPER_MCU</c> names a <c>klipper.elf</c> that was built for
 /// this computer. The process needs no root without <c>-r</c>.
 /// </summary>
+[SupportedOSPlatform("linux")]
 public sealed class HostMcuTests : IDisposable
 {
     private readonly string? _program = Environment.GetEnvironmentVariable("RATOS_FLASH_KLIPPER_MCU");
