@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace RatOS.Flash.Virtual;
 
 /// <content>Hub ports and supplies that can be switched, and faults that strike in the middle of the work.</content>
