@@ -114,11 +114,14 @@ public sealed class RecoveryStories
     [Fact]
     public void A_board_left_in_its_bootloader_runs_again_by_a_request() => AgentStory.Of(async story =>
     {
+        // Klipper is in error, so nobody greets it.
+        await story.StartAgentAsync(waits: false);
+        await story.UntilAsync(() => story.Moonraker.Calls.Count(call => call == "connection.register_remote_method") >= 3, "the agent is registered");
         Assert.True((await story.RequestAsync("recover", ("board", "octopus"))).Flag("ok"));
         var job = await story.UntilOverAsync();
         Assert.Equal((true, "running"), (job.Ok, job.Boards[0].Condition));
         Assert.Equal(Klipper.KlippyActivity.Ready, story.Printer.Klippy.State.Activity);
-    }, scenario: "octopus-in-dfu", isAlone: false);
+    }, scenario: "octopus-in-dfu", isAlone: true);
 
     [Fact]
     public void The_command_line_recovers_by_way_of_the_agent() => AgentStory.Of(async story =>
