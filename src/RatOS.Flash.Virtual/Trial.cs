@@ -94,11 +94,10 @@ public sealed record Trial
 
         await Task.Delay(ByItself, printer.Time);
         var failed = report.Boards.Where(board => !board.Ok).ToList();
-        var open = failed.Where(board => !RunsOld(board)).ToList();
-        if (open.Count == 0 && IsReady(printer))
+        if (failed.TrueForAll(RunsOld) && IsReady(printer))
             return trial with { Outcome = failed.Count == 0 ? TrialOutcome.Flashed : TrialOutcome.OldFirmware };
-        // All boards run, and Klipper met one of them too late: the remedy of that one it is.
-        return await MendAsync(trial, printer, open.Count > 0 ? open : failed, RunsOld);
+        // A board that runs but was stopped, or came too late, keeps Klipper from being ready too: what its remedy says is done as well.
+        return await MendAsync(trial, printer, failed, RunsOld);
 
         bool RunsOld(BoardReport one)
         {

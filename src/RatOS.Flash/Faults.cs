@@ -356,7 +356,7 @@ public static partial class Faults
 
     public static FlashException KlipperSilent(string board, string doing) => new(
         "klipper-silent", $"The firmware of {board} does not answer while {doing}.",
-        "Take the BOOT0 jumper off if it is on, switch the board's power off and on, and flash again.");
+        "Take the BOOT0 jumper off if it is on, switch the board's power off and on, and flash again. If it is written by its ROM on a wire, set BOOT0 and reset it before that.");
 
     public static FlashException KlipperDictionary(string why) => new(
         "klipper-dictionary", $"The board's data dictionary cannot be read: {why}.", "Switch the board's power off and on, and flash again.");
