@@ -136,7 +136,7 @@ internal sealed partial class LocalBoards(Printer printer, KnownMcus mcus, Func<
         await (Refresh?.Invoke() ?? Task.CompletedTask);
         var plan = FlashPlan.Create(await RequestAsync(asked), printer.Hardware.Look(), await klippy(asked.Hot).LookAsync(CancellationToken.None));
         plan = await Flasher.WithHostMcuAsync(plan, HostMcu, CancellationToken.None);
-        return PlanView.Of(plan with { Findings = [.. plan.Findings, .. mcus.Catalogue.Findings] });
+        return PlanView.Of(plan with { Findings = [.. plan.Findings, .. mcus.Catalogue.Findings.Where(finding => finding.Severity != FindingSeverity.Note)] });
     }
 
     public override async Task<FlashReport> FlashAsync(Asked asked, Action<FlashEvent> tell, CancellationToken cancel) =>

@@ -257,7 +257,11 @@ internal sealed partial class FlashAgent : IDoors
                         _interrupted.Clear();
                         var epoch = _moonraker.Epoch;
                         if (await _after.LookAsync())
+                        {
                             seen = epoch;
+                            // A printer's whole configuration went through here: its memory is given back, once for each start of Klipper.
+                            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+                        }
                         else
                             isTroubled = true;   // an update: its end is announced, but not by every kind of end
                     }

@@ -36,7 +36,7 @@ internal sealed class LiveOutput : Output
         foreach (var row in rows)
         {
             var style = row.Board is null ? Color.Grey : row.State == "not connected" ? Color.Yellow : Color.Default;
-            table.AddRow(new[] { row.Board, row.Description, row.Mcu, row.Port, row.State, row.Running, row.Need }
+            table.AddRow(new[] { row.Board, row.Description, row.Mcu, row.Port, row.State, row.Running, BoardText.Need(row) }
                 .Select(cell => (IRenderable)new Spectre.Console.Text(cell ?? "", new Style(style))));
         }
         AnsiConsole.Write(table);

@@ -23,7 +23,7 @@ internal sealed class PlainOutput(TextWriter writer) : Output
     {
         writer.WriteLine(printer);
         foreach (var row in rows)
-            writer.WriteLine(string.Join('\t', row.Board ?? "-", row.Description, row.Mcu ?? "-", row.Port ?? "-", row.State, row.Running ?? "-", row.Host ?? "-", row.Need ?? "-"));
+            writer.WriteLine(string.Join('\t', row.Board ?? "-", row.Description, row.Mcu ?? "-", row.Port ?? "-", row.State, row.Running ?? "-", row.Host ?? "-", BoardText.Need(row) ?? "-"));
         foreach (var line in rows.SelectMany(BoardText.Of))
             writer.WriteLine(line.Text);
     }
@@ -121,11 +121,14 @@ internal static class PlanText
 /// <summary>What there is to say of a board beside the table.</summary>
 internal static class BoardText
 {
+    /// <summary>Whether it needs a flash, in a word.</summary>
+    public static string? Need(JsonBoard row) => row.Need == "unknown" ? "possible" : row.Need;
+
     public static IEnumerable<(string Text, Tone Tone)> Of(JsonBoard row)
     {
         if (row.Board is null)
             yield break;
-        yield return ($"{row.Board}: {(row.Need is null ? row.Reason : $"a flash is {(row.Need == "unknown" ? "possible" : row.Need)}. {row.Reason}")}", row.Need == "required" ? Tone.Warning : Tone.Dim);
+        yield return ($"{row.Board}: {(row.Need is null ? row.Reason : $"a flash is {Need(row)}. {row.Reason}")}", row.Need == "required" ? Tone.Warning : Tone.Dim);
         foreach (var finding in row.Findings ?? [])
             yield return PlanText.Of(finding);
     }

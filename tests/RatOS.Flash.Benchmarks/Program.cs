@@ -20,6 +20,9 @@ Add("DFU, F446: erase + write + read back", Measure("octopus"), Floors.Dfu(Virtu
 Add("Katapult, F446 on USB: the same, in the safe order", Measure("octopus-katapult"), Floors.KatapultUsb(VirtualChip.F446, 0x0800_8000, Size("octopus")), "floor", 1.15);
 Add("Katapult, F446 on a UART at 250000", Measure("uart-katapult"), Floors.KatapultUartOneByOne(VirtualChip.F446, 0x0800_8000, Size("octopus")), "one by one", 0.95);
 
+var alone = Enumerable.Range(0, 3).Max(board => Down("voron", board));
+Add("Klipper's down time, F446, G0B1 and H723 in one stop", Down("voron", null), alone, "the slowest alone", 1.15);
+
 const int Flashes = 2000;
 for (var seed = 0; seed < 200; seed++)
     Seeded(seed);   // warm-up
@@ -68,6 +71,20 @@ static TimeSpan Measure(string scenario)
     return end - begin;
 }
 
+// From the stop of Klipper until it is ready again; one board of the printer, or all of them.
+static TimeSpan Down(string scenario, int? only)
+{
+    var (begin, end) = (TimeSpan.Zero, TimeSpan.Zero);
+    FlashBoards(scenario, Faultiness.None, step =>
+    {
+        if (step is { Phase: FlashPhase.Stop, Kind: FlashEventKind.Begin })
+            begin = step.At;
+        if (step is { Phase: FlashPhase.Start, Kind: FlashEventKind.End })
+            end = step.At;
+    }, only);
+    return end - begin;
+}
+
 static int Size(string scenario)
 {
     var size = 0;
@@ -81,7 +98,9 @@ static int Size(string scenario)
 
 static void Seeded(int seed) => Flash(seed % 2 == 0 ? "octopus" : "octopus-katapult", Faultiness.FromSeed(seed), static _ => { });
 
-static void Flash(string scenario, Faultiness faults, Action<FlashEvent> onEvent) => VirtualTime.Run(async time =>
+static void Flash(string scenario, Faultiness faults, Action<FlashEvent> onEvent) => FlashBoards(scenario, faults, onEvent, 0);
+
+static void FlashBoards(string scenario, Faultiness faults, Action<FlashEvent> onEvent, int? only) => VirtualTime.Run(async time =>
 {
     var printer = VirtualPrinter.Create(scenario, time, faults);
     var flasher = new Flasher(printer, printer.Klippy, time, step =>
@@ -89,8 +108,8 @@ static void Flash(string scenario, Faultiness faults, Action<FlashEvent> onEvent
         onEvent(step);
         return ValueTask.CompletedTask;
     });
-    var image = FirmwareImage.Parse(printer.Boards[0].BuildFirmware(), "klipper.bin");
-    var report = await flasher.FlashAsync([new FlashRequest(printer.PrinterBoards[0], image)], CancellationToken.None);
+    var requests = printer.Boards.Zip(printer.PrinterBoards, (board, known) => new FlashRequest(known, FirmwareImage.Parse(board.BuildFirmware(), "klipper.bin")));
+    var report = await flasher.FlashAsync([.. only is { } one ? requests.Skip(one).Take(1) : requests], CancellationToken.None);
     if (faults == Faultiness.None && !report.Ok)
         throw new InvalidOperationException(report.Boards[0].Fault?.Cause);
 });

@@ -156,7 +156,7 @@ public sealed record FirmwareNeed(NeedLevel Level, string Reason)
             return new(NeedLevel.Needless, $"It runs {running.Text}, as Klipper does.");
         return new(NeedLevel.Unknown, running.IsSameCommit(host)
             ? $"It runs {running.Text}; Klipper's sources were changed since, and nobody can tell how."
-            : $"It runs {running.Text}, which is not in the history of {Or(host)}.");
+            : $"It runs {running.Text}; what changed until {Or(host)} cannot be told.");
     }
 
     private static string Or(KlipperVersion host) => host.IsUnknown ? "the Klipper that is installed" : host.Text;

@@ -97,7 +97,7 @@ public sealed class FirmwareNeedTests
     {
         var built = Dictionary(New, commands: "\"reset\":-16,\"identify offset=%u count=%c\":1", enumerations: "{\"pin\":{\"PB0\":[16,16],\"PA0\":[0,16]}}");
         var known = Known with { RunningDictionary = Dictionary(), BuiltDictionary = built };
-        Is(NeedLevel.Unknown, "not in the history", known);
+        Is(NeedLevel.Unknown, "cannot be told", known);
         Is(NeedLevel.Needless, "only files of the host", known with { ChangedPaths = ["klippy/mcu.py"] });
     }
 
@@ -160,8 +160,8 @@ public sealed class FirmwareNeedTests
     [InlineData("v0.12.0-1-gbbad17d99", New, NeedLevel.Needless, "as Klipper does")]                        // another shortening
     [InlineData(New, New + "-dirty", NeedLevel.Unknown, "sources were changed since")]
     [InlineData(New + "-dirty-20260101_120000-pi", New, NeedLevel.Unknown, "built from changed sources")]
-    [InlineData(Old, New, NeedLevel.Unknown, "not in the history")]
-    [InlineData("2026.04.00-3-gabcdef1", New, NeedLevel.Unknown, "not in the history")]                     // a fork
+    [InlineData(Old, New, NeedLevel.Unknown, "cannot be told")]
+    [InlineData("2026.04.00-3-gabcdef1", New, NeedLevel.Unknown, "cannot be told")]                     // a fork
     [InlineData("v0.13.0", "v0.13.0", NeedLevel.Needless, "as Klipper does")]                               // from .version
     [InlineData("v0.13.0", New, NeedLevel.Unknown, "names no commit")]
     [InlineData("vendor special edition", New, NeedLevel.Unknown, "names no commit")]

@@ -72,6 +72,15 @@ public sealed class CommandLineTests : IDisposable
         Assert.Contains(lines, line => line.GetProperty("event").GetString() == "step" && line.GetProperty("kind").GetString() == "point-of-no-return");
     }
 
+    [Fact]
+    public async Task The_catalogue_has_a_line_for_each_kind_with_its_id_and_road()
+    {
+        var kinds = (await RunAsync("boards", "--catalogue", "--json")).Output.Trim().Split('\n').Select(line => JsonDocument.Parse(line).RootElement).ToList();
+        Assert.Equal(Boards.BoardCatalogue.BuiltIn.Boards.Select(board => board.Id).Order(StringComparer.Ordinal), kinds.Select(kind => kind.GetProperty("id").GetString()));
+        Assert.Contains(kinds, kind => kind.GetProperty("id").GetString() == "btt-octopus-11" && kind.GetProperty("road").GetString() == "engine");
+        Assert.Contains(kinds, kind => kind.GetProperty("id").GetString() == "prusa-einsy" && kind.GetProperty("road").GetString() == "avrdude");
+    }
+
     [Theory]
     [InlineData(2, "unknown-board", "flash", "octopuss", "--virtual")]
     [InlineData(2, "unknown-board", "plan", "; rm -rf /\n", "--virtual")]
@@ -87,6 +96,7 @@ public sealed class CommandLineTests : IDisposable
     [InlineData(3, "other-bootloader", "flash", "octopus", "--virtual", "--bootloader", "stm32-uart")]
     [InlineData(3, "other-bootloader", "flash", "octopus", "--scenario", "octopus-in-dfu", "--bootloader", "katapult")]
     [InlineData(1, "bootloader-after-reset", "flash", "octopus", "--scenario", "uart-rom-boot0", "--bootloader", "stm32-uart")]
+    [InlineData(3, "nothing-to-roll-back", "rollback", "octopus", "--virtual")]
     [InlineData(3, "no-pty", "virtual", "--pty", "/proc/nowhere")]
     [InlineData(1, "port-held", "flash", "octopus", "--scenario", "port-held")]
     [InlineData(1, "no-permission", "flash", "octopus", "--scenario", "no-permission")]
