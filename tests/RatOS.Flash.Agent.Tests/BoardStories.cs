@@ -118,6 +118,23 @@ public sealed class BoardStories
     });
 
     [Fact]
+    public void A_board_that_fell_into_its_bootloader_needs_a_flash_whatever_Klipper_told_of_it_before() => AgentStory.Of(async story =>
+    {
+        await story.TypeAsync("FLASH_MCU");
+        Assert.True((await story.UntilOverAsync()).Ok);
+        Assert.Equal("needless", (await story.RequestAsync("boards")).Items("boards").First().Word("need"));
+        await story.Printer.Klippy.StopAsync(CancellationToken.None);
+        await story.Printer.TouchAsync(story.Printer.Look().Devices.Single(device => device.Usb == Hardware.UsbId.Klipper), 1200);
+        await story.UntilAsync(() => story.Printer.Look().Devices.Any(device => device.Usb == Hardware.UsbId.StmDfu), "it is in its ROM");
+        var row = (await story.RequestAsync("boards")).Items("boards").First();
+        Assert.Equal(("unknown", null, "waits in USB DFU"), (row.Word("need"), row.Word("running"), row.Word("state")));
+        Assert.True((await story.RequestAsync("flash")).Flag("ok"));
+        Assert.True((await story.UntilOverAsync(2)).Ok);
+        Assert.True(story.Runs(New));
+        await story.Printer.Klippy.StartAsync();
+    });
+
+    [Fact]
     public void What_needs_no_flash_and_what_is_not_ours_is_no_reason_to_ask()
     {
         var need = new FlashNeed(New, new Dictionary<string, string> { ["mcu"] = Old, ["mcu head"] = Old, ["mcu beacon"] = "2.0" }, false);

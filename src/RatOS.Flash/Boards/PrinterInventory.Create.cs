@@ -31,6 +31,9 @@ public sealed partial record PrinterInventory
 
         public McuTold? Told { get; } = told;
 
+        /// <summary>What Klipper told last is no longer so of a board that waits in a bootloader or is not there.</summary>
+        public string? Running => IsMissing || Device is { Usb: { } id } && BoardPlan.IsBootloader(id) ? null : Told?.Version;
+
         /// <summary>Where it was last seen.</summary>
         public string? LastPort { get; } = port;
 

@@ -57,7 +57,7 @@ public sealed partial record PrinterInventory
                 Chip = draft.Chip,
                 Device = draft.Device,
                 Port = draft.Uuid is { } uuid && draft.Device?.Usb is null ? $"{draft.Interface} {uuid}" : draft.Device?.Port ?? (draft.Section.Serial is { } path ? DataDictionary.Clean(path) : null),
-                Running = draft.Told?.Version is { } version ? DataDictionary.Clean(version) : null,
+                Running = draft.Running is { } version ? DataDictionary.Clean(version) : null,
                 Host = told.Host,
                 Findings = [.. draft.Findings],
             };
@@ -76,7 +76,7 @@ public sealed partial record PrinterInventory
                 CanUuid = draft.Uuid ?? draft.Described?.CanUuid,
                 CanInterface = draft.Uuid is not null ? draft.Interface : draft.Described?.CanInterface ?? "can0",
                 Bootloader = draft.Described?.Bootloader,
-                RunningVersion = draft.Told?.Version,
+                RunningVersion = draft.Running,
                 Transport = draft.Told is { } running ? BuildTransport.Of(running.Constants) : null,
             };
         }

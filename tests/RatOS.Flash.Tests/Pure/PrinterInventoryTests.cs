@@ -346,7 +346,8 @@ public sealed class PrinterInventoryTests
     {
         var ports = new Dictionary<string, string> { ["mcu"] = "1-1.1" };
         // Two wait: without the memory nobody could say which is whose.
-        var printer = Of([Main], [Dfu("1-1.1"), Dfu("1-1.6")], ports: ports);
+        var printer = Of([Main], [Dfu("1-1.1"), Dfu("1-1.6")], Told(("mcu", Host, "stm32f446xx")), ports: ports);
+        Assert.Null(printer.Mcus[0].Running);   // what Klipper told before it went there is over
         Assert.Equal(("1-1.1", "1-1.1"), (printer.Mcus[0].Device!.Port, printer.Mcus[0].Board!.Port));
         Assert.Empty(printer.Mcus[0].Findings);
         Assert.Equal(["which-bootloader"], Codes(Of([Main], [Dfu("1-1.1"), Dfu("1-1.6")]).Mcus[0]));
