@@ -6,6 +6,8 @@
 #     --user NAME       whose printer it is; needed when root runs this and sudo does not tell
 #     --data DIR        the printer's data folder, once for each printer of this computer; without: ~/printer_data and each ~/printer_NAME_data
 #     --moonraker DIR   where Moonraker's program is; without: ~/moonraker
+#     --host-mcu        lets the agent replace Klipper's process on this computer (the Raspberry Pi as MCU); without: where that is a service already
+#     --no-host-mcu     does not, for it runs as root: whoever is the user could put a program of their own there
 #     --dry-run         tells what would be done, and does nothing
 #     --uninstall       takes away all that was installed; your edited ratos-flash.conf and your firmware files stay
 #     --root DIR        treats DIR as the whole computer (for tests): nothing outside of it is touched, no service is started
@@ -23,7 +25,7 @@ usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
 
 # ---- what is asked for
 
-user='' data=() moonraker='' dry='' uninstall='' root=''
+user='' data=() moonraker='' dry='' uninstall='' root='' host_mcu=''
 while [ $# -gt 0 ]; do
   case $1 in
     --user | --data | --moonraker | --root)
@@ -36,6 +38,8 @@ while [ $# -gt 0 ]; do
       esac
       shift
       ;;
+    --host-mcu) host_mcu=yes ;;
+    --no-host-mcu) host_mcu=no ;;
     --dry-run) dry=yes ;;
     --uninstall) uninstall=yes ;;
     --help | -h) usage && exit ;;
@@ -95,6 +99,7 @@ fi
 for i in "${!data[@]}"; do
   plain_path --data "${data[i]}"
   data[i]=$(realpath -ms -- "${data[i]}")
+  [[ $(suffix_of "${data[i]}") != -host-mcu* ]] || die "a data folder ${data[i]##*/} is not taken: its service would be called as another one of ours"
   [ -d "$root${data[i]}/config" ] || [ -n "$uninstall" ] || die "${data[i]} is no printer's data folder: it has no folder config"
 done
 
@@ -277,7 +282,7 @@ check() {
     as root apt-get install -y --no-install-recommends "${want[@]}"
   fi
 
-  for file in config/ratos_flash.cfg config/ratos-flash.service moonraker-component/ratos_flash.py; do
+  for file in config/ratos_flash.cfg config/ratos-flash.service config/ratos-flash-host-mcu config/ratos-flash-host-mcu.service moonraker-component/ratos_flash.py; do
     [ -f "$here/$file" ] || die "$file is missing beside install.sh: unpack the whole zip"
   done
   rules=$here/99-ratos-flash.rules
@@ -333,6 +338,25 @@ install_macros() {
     note "$config/printer.cfg and what it includes have no section [respond], which our macros need: add a line [respond] to it"
 }
 
+# Klipper's Linux process: its program is root's, so a unit of root's replaces it, with a script that root alone can write.
+install_host_mcu() {
+  local host=ratos-flash-host-mcu$suffix services
+  services=("$system"/klipper[-_]mcu.service "$system/$host.service")
+  case $host_mcu in
+    yes) ;;
+    no) drop_host_mcu && return ;;
+    *) [ -e "${services[0]}" ] || return 0 ;;
+  esac
+  put root /usr/local/lib/ratos-flash/host-mcu <"$here/config/ratos-flash-host-mcu"
+  fill ratos-flash-host-mcu.service | put root "/etc/systemd/system/$host.service"
+  add_line "$printer/moonraker.asvc" "$host"
+}
+
+drop_host_mcu() {
+  drop root "/etc/systemd/system/ratos-flash-host-mcu$suffix.service"
+  remove_line "$printer/moonraker.asvc" "ratos-flash-host-mcu$suffix"
+}
+
 install_printer() {
   local config=$printer/config text
   install_macros
@@ -356,6 +380,7 @@ install_printer() {
     include "$config/KlipperScreen.conf" ratos-flash-klipperscreen.conf
   fi
   fill ratos-flash.service | put root "/etc/systemd/system/$unit.service"
+  install_host_mcu
 }
 
 ratos_command() { if [ -n "$root" ]; then compgen -G "$root/usr/local/bin/ratos"; else command -v ratos; fi; }
@@ -408,6 +433,7 @@ uninstall_printer() {
     if [ -L "$root$config/${pair#*:}" ] || grep -qs 'written by its install.sh' "$root$config/${pair#*:}"; then drop "$user" "$config/${pair#*:}"; fi
   done
   remove_line "$printer/moonraker.asvc" "$unit"
+  drop_host_mcu
   if cmp -s "$root$config/ratos-flash.conf" "$here/config/ratos-flash.conf"; then
     drop "$user" "$config/ratos-flash.conf"
   elif [ -e "$root$config/ratos-flash.conf" ]; then
@@ -442,7 +468,7 @@ uninstall_all() {
   fi
   drop "$user" "$component"
   remove_line "$exclude" "$excluded"
-  drop root /etc/udev/rules.d/99-ratos-flash.rules
+  drop root /etc/udev/rules.d/99-ratos-flash.rules /usr/local/lib/ratos-flash
   if [[ $(readlink "$root/usr/local/bin/ratos-flash" || true) = */ratos-flash ]]; then drop root /usr/local/bin/ratos-flash; fi
 }
 
@@ -480,10 +506,11 @@ settle() {
   as root udevadm trigger --subsystem-match=usb --subsystem-match=tty
   for printer in "${data[@]}"; do
     suffix=$(suffix_of "$printer") unit=ratos-flash$(suffix_of "$printer")
+    # First, so that systemd has it loaded when Moonraker looks which services there are.
+    [ -n "$uninstall" ] || as root systemctl enable "$unit"
     restart_moonraker
     if [ -z "$uninstall" ]; then
       tell "start the service $unit"
-      as root systemctl enable "$unit"
       as root systemctl restart "$unit" || note "the service $unit did not start: journalctl -u $unit says why"
     fi
   done

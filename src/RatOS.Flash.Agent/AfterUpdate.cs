@@ -22,6 +22,13 @@ internal sealed record FlashNeed(string Host, IReadOnlyDictionary<string, string
         return boards.Count == 0 ? null : new(versions.Host, boards, complaint is not null);
     }
 
+    /// <summary>Of these only what is needed: most updates change files of the host alone, and some boards are not ours. Null when nothing is left.</summary>
+    public FlashNeed? Of(IReadOnlyDictionary<string, FirmwareNeed> needs)
+    {
+        var boards = Boards.Where(board => needs.TryGetValue(board.Key, out var need) && need.Level != NeedLevel.Needless).ToDictionary(StringComparer.Ordinal);
+        return boards.Count == 0 ? null : this with { Boards = boards };
+    }
+
     /// <summary>The same need again is not told again.</summary>
     public string Signature => $"{Host}: {string.Join(", ", Boards.OrderBy(board => board.Key, StringComparer.Ordinal).Select(board => $"{board.Key} {board.Value}"))}{(IsRequired ? " !" : "")}";
 
@@ -36,10 +43,11 @@ internal sealed record FlashNeed(string Host, IReadOnlyDictionary<string, string
 /// <param name="klippy">Klipper.</param>
 /// <param name="settings">The policy.</param>
 /// <param name="news">For the question.</param>
-/// <param name="flash">Flashes what there is firmware of that version for, for the boards of these sections; when idle, or at once. False when there is none.</param>
+/// <param name="needs">By section, what the boards of the configuration need.</param>
+/// <param name="flash">Flashes what there is firmware of that version for; all boards or those in need; when idle, or at once. False when there is none.</param>
 /// <param name="told">File with the last need that was told.</param>
 /// <param name="log">The log.</param>
-internal sealed class AfterUpdate(MoonrakerKlippy klippy, Settings settings, News news, Func<FlashNeed, bool, bool> flash, string told, LogFile log)
+internal sealed class AfterUpdate(MoonrakerKlippy klippy, Settings settings, News news, Func<Task<IReadOnlyDictionary<string, FirmwareNeed>>> needs, Func<FlashNeed, bool, bool, Task<bool>> flash, string told, LogFile log)
 {
     /// <summary>What a press of a button says on the console; anybody may say it, so it is checked like any other request.</summary>
     public const string Action = "// action:ratos_flash ";
@@ -59,6 +67,9 @@ internal sealed class AfterUpdate(MoonrakerKlippy klippy, Settings settings, New
         if (await klippy.UpdateAsync() is not null)
             return false;
         var need = FlashNeed.Of(await klippy.VersionsAsync());
+        // What it costs to know better is only spent where versions differ.
+        if (need is not null)
+            need = need.Of(await needs());
         if (need?.Signature == _told)
             return true;
         _told = need?.Signature;
@@ -77,7 +88,7 @@ internal sealed class AfterUpdate(MoonrakerKlippy klippy, Settings settings, New
             FlashPolicy.Changed or FlashPolicy.Always => true,
             _ => false,
         };
-        if (isDone && flash(need, settings.WhenIdle))
+        if (isDone && await flash(need, settings.Policy == FlashPolicy.Always, settings.WhenIdle))
             return true;
         news.Announce(need.Words);
         news.Console((need.IsRequired ? "!! " : "// ") + "RatOS.Flash: " + need.Words);
@@ -87,7 +98,7 @@ internal sealed class AfterUpdate(MoonrakerKlippy klippy, Settings settings, New
         return true;
     }
 
-    private static string Press(string what) => $"RESPOND TYPE=command MSG=\"{Action[3..]}{what}\"";
+    internal static string Press(string what) => $"RESPOND TYPE=command MSG=\"{Action[3..]}{what}\"";
 
     private static string? Read(string file)
     {

@@ -179,7 +179,7 @@ internal sealed class AgentBoards : BoardService, IDisposable
 
     public override async Task<FlashReport> FlashAsync(Asked asked, Action<FlashEvent> tell, CancellationToken cancel)
     {
-        var job = (await AskAsync("flash", Arguments.Of(asked))).Job!;
+        var job = (await AskAsync(asked.Recover ? "recover" : "flash", Arguments.Of(asked))).Job!;
         _events.Tell = tell;
         using var stop = cancel.Register(() => _ = AskAsync("cancel", new() { ["job"] = job }));
         return (await AskAsync("follow", new() { ["job"] = job })).Result!.ToReport();

@@ -27,6 +27,15 @@ internal sealed record Asked(ImmutableArray<string> Boards)
 
     /// <summary>Somebody is there who can set a jumper.</summary>
     public bool HasPerson { get; init; }
+
+    /// <summary>The boards are to run again, whatever they run then; they are flashed only where nothing less helps.</summary>
+    public bool Recover { get; init; }
+
+    /// <summary>The firmware that the board ran before.</summary>
+    public bool Rollback { get; init; }
+
+    /// <summary>With <c>all</c>: also boards that need none.</summary>
+    public bool Needless { get; init; }
 }
 
 /// <summary>A firmware file as it was read by whoever named it.</summary>
@@ -60,68 +69,114 @@ internal abstract class BoardService
 
 /// <summary>The boards of a printer that this process works on by itself.</summary>
 /// <param name="printer">The printer.</param>
+/// <param name="mcus">Which MCUs it has.</param>
 /// <param name="klippy">Its Klipper, given whether hot heaters are allowed.</param>
-internal sealed class LocalBoards(Printer printer, Func<bool, IKlippy> klippy) : BoardService
+/// <param name="log">The log.</param>
+internal sealed partial class LocalBoards(Printer printer, KnownMcus mcus, Func<bool, IKlippy> klippy, LogFile log) : BoardService
 {
-    // Somebody has to find the jumper; a cancel ends the wait at any time.
-    private static readonly TimeSpan PatienceWithPeople = TimeSpan.FromMinutes(30);
     private static readonly string[] Endings = [".bin", ".uf2", ".elf"];
 
     public override string Description => printer.Description;
 
-    /// <summary>Folder in which firmware lies under the name of its board or kind; null where there is none.</summary>
-    public string? FirmwareFolder { get; init; }
+    /// <summary>The printer's folder; null for a computer without one.</summary>
+    public DataFolder? Data { get; init; }
 
     /// <summary>Klipper's sources, to build what there is no firmware for; null where nothing is built.</summary>
     public string? KlipperPath { get; init; }
 
-    /// <summary>Where builds are kept.</summary>
-    public string? BuildFolder { get; init; }
+    /// <summary>Asks Klipper for its boards; null where it cannot be asked.</summary>
+    public Func<Task>? Refresh { get; init; }
+
+    /// <summary>Who may replace the process of this computer that is an MCU; null where nobody can be asked.</summary>
+    public HostMcu? HostMcu { get; init; } = printer.HostMcu;
+
+    /// <summary>Switches the power of boards that somebody named a device for; null where nobody can.</summary>
+    public Func<string, bool, Task>? SwitchPower { get; init; }
+
+    /// <summary>The devices that somebody named, by the name of the board.</summary>
+    public IReadOnlyDictionary<string, string> PowerDevices { get; init; } = new Dictionary<string, string>();
 
     /// <summary>Called when everything is known that is asked for, and nothing was done yet; it may refuse.</summary>
     public Action? BeforeFlash { get; init; }
 
-    public override Task<IReadOnlyList<JsonBoard>> ListAsync()
+    private GoodImages? Good => Data is null ? null : new(Data.Good, printer.Time, log);
+
+    public override async Task<IReadOnlyList<JsonBoard>> ListAsync()
     {
-        var seen = printer.Hardware.Look();
+        await (Refresh?.Invoke() ?? Task.CompletedTask);
+        var (inventory, seen) = (mcus.Look(), printer.Hardware.Look());
         var rows = new List<JsonBoard>();
         var known = new HashSet<string>(StringComparer.Ordinal);
-        foreach (var board in printer.Boards)
+        var needs = await NeedsAsync([.. inventory.Mcus.Where(mcu => mcu is { Owner: McuOwner.Ours, Board: not null })], null);
+        foreach (var mcu in inventory.Mcus)
         {
-            var plan = FlashPlan.Create([new FlashRequest(board, null)], seen, new(KlippyActivity.Stopped)).Boards[0];
-            if (plan.Device is { } device)
+            var plan = mcu.Board is null ? null : FlashPlan.Create([new FlashRequest(AsChosen(mcu.Board), null)], seen, new(KlippyActivity.Stopped)).Boards[0];
+            if ((plan?.Device ?? mcu.Device) is { } device)
                 known.UnionWith([device.Port, device.Can?.UsbPort ?? device.Port]);
-            var where = board.CanUuid is { } uuid && plan.Device is not { Usb: not null } ? $"{board.CanInterface} {uuid}" : plan.Device?.Port ?? board.Port;
+            var need = needs.GetValueOrDefault(mcu.Name);
             rows.Add(new JsonBoard(
-                "board", board.Board.Id, board.Name, board.Board.DisplayName, board.Board.McuName, where, StateOf(plan), board.RunningVersion, printer.HostVersion));
+                "board", mcu.Kind?.Id ?? mcu.Name, mcu.Name, mcu.Kind?.DisplayName ?? (mcu.Owner == McuOwner.Ours ? "a board of an unknown kind" : mcu.Device?.Product ?? mcu.Name),
+                mcu.Chip, plan?.Device is { Usb: not null } usb ? usb.Port : mcu.Port, StateOf(mcu, plan), mcu.Running, mcu.Host)
+            {
+                Section = mcu.Section,
+                Owner = Wire.Name(mcu.Owner),
+                Aliases = mcu.Aliases.IsEmpty ? null : [.. mcu.Aliases],
+                Need = need is null ? null : Wire.Name(need.Level),
+                Reason = need?.Reason ?? mcu.Reason,
+                Findings = mcu.Findings.IsEmpty ? null : [.. mcu.Findings.Select(JsonFinding.Of)],
+            });
         }
         rows.AddRange(seen.Devices.Where(device => !known.Contains(device.Port)).Select(device => new JsonBoard(
             "board", null, null, device.Product ?? device.ToString(), null, device.Port, "none of this printer's boards", null, null)));
-        return Task.FromResult<IReadOnlyList<JsonBoard>>(rows);
+        return rows;
     }
 
-    public override async Task<PlanView> PlanAsync(Asked asked) =>
-        PlanView.Of(FlashPlan.Create(Request(asked), printer.Hardware.Look(), await klippy(asked.Hot).LookAsync(CancellationToken.None)));
+    public override async Task<PlanView> PlanAsync(Asked asked)
+    {
+        await (Refresh?.Invoke() ?? Task.CompletedTask);
+        var plan = FlashPlan.Create(await RequestAsync(asked), printer.Hardware.Look(), await klippy(asked.Hot).LookAsync(CancellationToken.None));
+        plan = await Flasher.WithHostMcuAsync(plan, HostMcu, CancellationToken.None);
+        return PlanView.Of(plan with { Findings = [.. plan.Findings, .. mcus.Catalogue.Findings] });
+    }
 
     public override async Task<FlashReport> FlashAsync(Asked asked, Action<FlashEvent> tell, CancellationToken cancel) =>
-        await FlashAsync(Request(asked), klippy(asked.Hot), asked.HasPerson, step =>
+        await FlashAsync(await RequestAsync(asked), klippy(asked.Hot), asked.HasPerson, step =>
         {
             tell(step);
             return ValueTask.CompletedTask;
         }, cancel);
 
-    /// <summary>As <see cref="FlashAsync(Asked, Action{FlashEvent}, CancellationToken)"/>, for the agent, which journals what it does.</summary>
-    public async Task<FlashReport> FlashAsync(IReadOnlyList<FlashRequest> requests, IKlippy by, bool hasPerson, Func<FlashEvent, ValueTask> tell, CancellationToken cancel)
+    /// <summary>As <see cref="FlashAsync(Asked, Action{FlashEvent}, CancellationToken)"/>, for the agent, which journals what it does, and lets others flash while a person is awaited.</summary>
+    public async Task<FlashReport> FlashAsync(
+        IReadOnlyList<FlashRequest> requests, IKlippy by, bool hasPerson, Func<FlashEvent, ValueTask> tell, CancellationToken cancel, Func<Func<Task>, Task>? aside = null,
+        Func<CancellationToken, Task>? change = null, Flight? flight = null)
     {
         BeforeFlash?.Invoke();
-        var flasher = new Flasher(printer.Hardware, by, printer.Time, tell)
+        var (before, built) = (mcus.Look(), new Dictionary<string, BuiltFirmware>(StringComparer.Ordinal));
+        var unknown = requests.Select(request => request.Board.Name).Where(board => Good?.Of(board).Count == 0).ToHashSet(StringComparer.Ordinal);
+        var (hardware, klippy) = flight?.Begin(printer.Hardware, by, requests, hasPerson, unknown, cancel) ?? (printer.Hardware, by);
+        var flasher = new Flasher(hardware, klippy, printer.Time, tell)
         {
-            WaitForPerson = hasPerson ? PatienceWithPeople : TimeSpan.Zero,
-            Build = KlipperPath is null || BuildFolder is null ? null : BuildAsync,
+            HasPerson = hasPerson,
+            Aside = aside,
+            PrinterChange = change,
+            SwitchPower = SwitchPower,
+            KeepOld = board => unknown.Contains(board) ? old => Good!.Keep(board, old, "read-out", null) : null,
+            Build = KlipperPath is null || Data is null ? null
+                : (boards, news, stop) => flight?.BuiltAsync(BuildAsync(boards, built, news, stop)) ?? BuildAsync(boards, built, news, stop),
+            HostMcu = HostMcu,
         };
         try
         {
-            return await flasher.FlashAsync(requests, cancel);
+            var report = await flasher.FlashAsync(requests, cancel);
+            mcus.Flashed(report, before);
+            foreach (var board in report.Boards.Where(board => board is { Ok: true, LeftOut: null }))
+            {
+                var made = built.GetValueOrDefault(board.Board);
+                if ((requests.First(request => request.Board.Name == board.Board).Image ?? made?.Image) is { } image)
+                    Good?.Keep(board.Board, image, "confirmed", made);
+            }
+            return report;
         }
         finally
         {
@@ -129,25 +184,31 @@ internal sealed class LocalBoards(Printer printer, Func<bool, IKlippy> klippy) :
         }
     }
 
+    /// <summary>How a flash would go, as far as the buses tell.</summary>
+    public PlanView Plan(IReadOnlyList<FlashRequest> requests) => PlanView.Of(FlashPlan.Create(requests, printer.Hardware.Look(), new(KlippyActivity.Ready)));
+
     /// <summary>Which boards and which firmware are meant.</summary>
     /// <exception cref="FlashException">A board or a port is not known, or the firmware is none.</exception>
-    public IReadOnlyList<FlashRequest> Request(Asked asked)
+    public async Task<IReadOnlyList<FlashRequest>> RequestAsync(Asked asked) => [.. (await FindAsync(asked)).Select(request => request with
+    {
+        Recovers = asked.Recover,
+        LeftOut = asked.Recover && request.Board.Board.McuName == "linux" ? "it is a process of this computer, which its own service starts again." : request.LeftOut,
+        Board = PowerDevices.GetValueOrDefault(request.Board.Name) is { } power ? request.Board with { Power = power } : request.Board,
+    })];
+
+    private async Task<IReadOnlyList<FlashRequest>> FindAsync(Asked asked)
     {
         var isAll = asked.Boards.Any(name => string.Equals(name, "all", StringComparison.OrdinalIgnoreCase));
         if ((asked.Port ?? asked.Uuid?.ToString()) is not null && (isAll || asked.Boards.Length != 1))
             throw Faults.BadOption("a port and a uuid name one board", "Flash the boards one by one, or leave them out.");
         var given = asked.Firmware is { } file ? FirmwareImage.Parse(file.Bytes, file.Name) : null;
+        var inventory = mcus.Look();
         if (isAll)
-        {
-            // A board that nobody has firmware for is no reason to leave out the others.
-            var all = printer.Boards.Select(board => new FlashRequest(board, given ?? ImageFor(board))).ToList();
-            if (all.Count == 0)
-                throw Faults.NoBoards();
-            return KlipperPath is null && all.Exists(request => request.Image is not null) ? all.FindAll(request => request.Image is not null) : all;
-        }
-        var boards = asked.Boards.Distinct(StringComparer.OrdinalIgnoreCase).Select(Find).ToList();
+            return await AllAsync(inventory, given, asked);
+        var requests = asked.Boards.Select(name => Find(inventory, name)).DistinctBy(request => request.Board.Name, StringComparer.OrdinalIgnoreCase).ToList();
+        var board = requests[0].Board;
         if (asked.Uuid is { } uuid)
-            boards[0] = boards[0] with { CanUuid = uuid };
+            board = board with { CanUuid = uuid };
         if (asked.Port is { } named)
         {
             // People know their boards by the links below /dev/serial.
@@ -155,39 +216,32 @@ internal sealed class LocalBoards(Printer printer, Func<bool, IKlippy> klippy) :
             var seen = printer.Hardware.Look();
             if (!seen.Devices.Any(device => device.Port == port || device.Node == port))
                 throw Faults.NoSuchPort(Text.Clean(port), seen.Devices.Length == 0 ? "none" : string.Join(", ", seen.Devices.Select(device => device.Port)));
-            boards[0] = seen.Devices.Any(device => device.Port == port && device.Can is not null)
-                ? boards[0] with { CanInterface = port } : boards[0] with { Port = port, OnlyByPort = true };
+            board = seen.Devices.Any(device => device.Port == port && device.Can is not null) ? board with { CanInterface = port } : board with { Port = port, OnlyByPort = true };
         }
+        // Whoever names the place answers for it.
+        requests[0] = requests[0] with { Board = board, Findings = (asked.Port ?? asked.Uuid?.ToString()) is null ? requests[0].Findings : [] };
         if (asked.Bootloader is { } kind)
-            boards = boards.ConvertAll(board => board with { Bootloader = kind });
-        return [.. boards.Select(board => new FlashRequest(board, given ?? ImageFor(board)))];
+            requests = requests.ConvertAll(request => request with { Board = request.Board with { Bootloader = kind } });
+        return requests.ConvertAll(request => request with { Image = asked.Rollback ? BeforeThis(request.Board) : given ?? ImageFor(request.Board) });
     }
 
-    private async Task<IReadOnlyDictionary<string, BuiltOrNot>> BuildAsync(IReadOnlyList<PrinterBoard> boards, Func<BuildProgress, ValueTask> tell, CancellationToken cancel)
+    /// <summary>The boards of the printer's configuration; those that would become what they are, are left out.</summary>
+    private async Task<IReadOnlyList<FlashRequest>> AllAsync(PrinterInventory inventory, FirmwareImage? given, Asked asked)
     {
-        var (wanted, built) = (new List<BuildRequest>(), new Dictionary<string, BuiltOrNot>(StringComparer.Ordinal));
-        foreach (var board in boards)
+        var boards = inventory.All.Select(mcu => mcu with { Board = AsChosen(mcu.Board!) }).ToList();
+        if (boards.Count == 0)
+            throw Faults.NoBoards();
+        var needs = asked.Needless || asked.Rollback || asked.Recover ? ImmutableDictionary<string, FirmwareNeed>.Empty : await NeedsAsync(boards, given);
+        var all = boards.ConvertAll(mcu => new FlashRequest(mcu.Board!, asked.Rollback ? BeforeThis(mcu.Board!) : given ?? ImageFor(mcu.Board!))
         {
-            try
-            {
-                // What a board on CAN is wired to (pins, bitrate, a bridge or not) nobody has said.
-                if (board.CanUuid is not null)
-                    throw Faults.ConfigUnusable(board.Name, "its pins and bitrate on CAN are not known here; put its firmware into the firmware folder");
-                wanted.Add(new BuildRequest(board.Name, BuildConfig.For(board.Board, board.Serial)));
-            }
-            catch (FlashException fault)
-            {
-                built[board.Name] = new(null, fault);
-            }
-        }
-        if (wanted.Count > 0)
-        {
-            var builder = new FirmwareBuilder(KlipperTree.Open(KlipperPath!), BuildFolder!, printer.Time);
-            foreach (var outcome in await builder.BuildAllAsync(wanted, tell, cancel))
-                built[outcome.Request.Board] = new(outcome.Firmware, outcome.Fault);
-        }
-        return built;
+            Findings = mcu.Findings,
+            LeftOut = needs.GetValueOrDefault(mcu.Name) is { Level: NeedLevel.Needless } need ? need.Reason : null,
+        });
+        // A board that nobody has firmware for is no reason to leave out the others.
+        return KlipperPath is null && !asked.Recover && all.Exists(request => request is { Image: not null, LeftOut: null }) ? all.FindAll(request => request.Image is not null || request.LeftOut is not null) : all;
     }
+
+    private FirmwareImage BeforeThis(PrinterBoard board) => (Good ?? throw Faults.NothingToRollBack(board.Name, "-")).Before(board.Name, board.RunningVersion);
 
     /// <summary>What this printer's Klipper would build, or what lies in the firmware folder under the board's name or its kind's.</summary>
     private FirmwareImage? ImageFor(PrinterBoard board)
@@ -195,35 +249,43 @@ internal sealed class LocalBoards(Printer printer, Func<bool, IKlippy> klippy) :
         // A virtual printer has its own Klipper, unless another one is named.
         if (KlipperPath is null && printer.Build(board) is { } built)
             return built;
-        if (FirmwareFolder is null)
+        if (Data is null)
             return null;
         // Names of boards come from catalogue and configuration, but a path is none.
         return new[] { board.Name, board.Board.Id }.Where(name => name.AsSpan().IndexOfAny('/', '\0') < 0 && name is not (".." or "."))
-            .SelectMany(name => Endings, (name, ending) => Path.Combine(FirmwareFolder, name + ending)).FirstOrDefault(File.Exists) is { } file
+            .SelectMany(name => Endings, (name, ending) => Path.Combine(Data.Firmware, name + ending)).FirstOrDefault(File.Exists) is { } file
             ? FirmwareImage.Open(file) : null;
     }
 
-    private PrinterBoard Find(string name)
+    private FlashRequest Find(PrinterInventory inventory, string name)
     {
-        var boards = printer.Boards;
-        var found = boards.FirstOrDefault(board => string.Equals(board.Name, name, StringComparison.OrdinalIgnoreCase));
-        if (found is not null)
-            return found;
-        // A kind's id is as good as a name, unless two boards are of that kind.
-        var kind = boards.Where(board => string.Equals(board.Board.Id, name, StringComparison.OrdinalIgnoreCase)).ToList();
-        if (kind.Count == 1)
-            return kind[0];
-        var others = printer.Kinds.ToList();
-        if (kind.Count == 0 && others.Find(board => string.Equals(board.Name, name, StringComparison.OrdinalIgnoreCase)) is { } other)
-            return other;
-        var nearest = kind.Count > 1
-            ? kind.ConvertAll(board => board.Name)
-            : [.. boards.Concat(others).Select(board => board.Name).Distinct().Where(candidate => Nearness.IsNear(name, candidate))];
-        throw Faults.UnknownBoard(Text.Clean(name), nearest, [.. boards.Select(board => board.Name)]);
+        try
+        {
+            var mcu = inventory.Find(name);
+            return new FlashRequest(AsChosen(mcu.BoardToFlash()), null) { Findings = mcu.Findings };
+        }
+        catch (FlashException unknown) when (unknown.Code == "unknown-board" && printer.HasKinds)
+        {
+            // A kind may be named though none is seen: with a port, or to hear how it would go.
+            if (mcus.Catalogue.Catalogue.Find(name) is { } kind)
+                return new FlashRequest(new PrinterBoard(kind.Id, kind), null);
+            var near = mcus.Catalogue.Catalogue.Boards.Select(board => board.Id).Where(id => Nearness.IsNear(name, id));
+            throw Faults.UnknownBoard(Text.Clean(name), [.. inventory.Mcus.Select(mcu => mcu.Name).Where(candidate => Nearness.IsNear(name, candidate)), .. near], [.. inventory.Mcus.Where(mcu => mcu.Owner != McuOwner.Stranger).Select(mcu => mcu.Name)]);
+        }
     }
+
+    private static string StateOf(PrinterMcu mcu, BoardPlan? plan) => (mcu, plan) switch
+    {
+        ({ Owner: McuOwner.OwnUpdater }, _) => mcu.Device is null ? "not connected" : "updated by its maker",
+        (_, { Device: not null } or { Entry: FlashEntry.Replace }) when mcu.Owner != McuOwner.Stranger => StateOf(plan),
+        ({ Owner: McuOwner.Stranger }, _) => "none of this printer's boards",
+        (_, null or { Device: null }) => "not connected",
+        _ => StateOf(plan!),
+    };
 
     private static string StateOf(BoardPlan plan) => plan switch
     {
+        { Entry: FlashEntry.Replace } => "a process of this computer",
         { Device: null } => "not connected",
         { Entry: FlashEntry.InBootloader, Bootloader: BootloaderKind.Katapult } => "waits in Katapult",
         { Entry: FlashEntry.InBootloader } => "waits in USB DFU",

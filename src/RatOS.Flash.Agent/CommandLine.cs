@@ -179,11 +179,31 @@ internal static class CommandLine
         var flash = new Command("flash", "Write firmware to boards, read it back, and prove that it runs") { Boards, Firmware, Port, Uuid, Bootloader, NoKlipper, Hot, Yes };
         flash.SetAction(parsed => Run(parsed, verbs => verbs.FlashAsync(Ask(parsed), parsed.GetValue(NoKlipper))));
 
+        var some = new Argument<string[]>("BOARD") { Description = "Which (default: all)", Arity = ArgumentArity.ZeroOrMore };
+        var recover = new Command("recover", "Get boards running again, in whatever state they are; flashes only where nothing less helps") { some, Firmware, Port, Uuid, Bootloader, NoKlipper, Hot };
+        recover.SetAction(parsed => Run(
+            parsed, verbs => verbs.FlashAsync(Ask(parsed) with { Boards = parsed.GetValue(some) is { Length: > 0 } named ? [.. named] : ["all"], Recover = true }, parsed.GetValue(NoKlipper))));
+        var one = new Argument<string>("BOARD") { Description = "A board's name, or a kind's id" };
+        var guide = new Command("guide", "The manual way into a board's bootloader, step by step, while the bus is watched") { one, Port };
+        guide.SetAction(parsed => Run(parsed, verbs => verbs.GuideAsync(new Asked([parsed.GetValue(one)!]) { Port = parsed.GetValue(Port) })));
+
         var plan = new Command("plan", "Show what `flash` would do, without touching anything") { Boards, Firmware, Port, Uuid, Bootloader };
         plan.SetAction(parsed => Run(parsed, verbs => verbs.PlanAsync(Ask(parsed))));
 
-        var boards = new Command("boards", "List this printer's boards and everything else on the bus");
-        boards.SetAction(parsed => Run(parsed, verbs => verbs.BoardsAsync()));
+        var catalogue = new Option<bool>("--catalogue") { Description = "List every kind of board that is known instead" };
+        var boards = new Command("boards", "List this printer's boards, whether they need a flash, and everything else on the bus") { catalogue };
+        boards.SetAction(parsed => Run(parsed, verbs => parsed.GetValue(catalogue) ? verbs.KindsAsync() : verbs.BoardsAsync()));
+
+        var rollback = new Command("rollback", "Write the firmware that boards ran before") { Boards, NoKlipper, Hot, Yes };
+        rollback.SetAction(parsed => Run(parsed, verbs => verbs.FlashAsync(Ask(parsed) with { Rollback = true }, parsed.GetValue(NoKlipper))));
+
+        var which = new Argument<string>("BOARD") { Description = "Name of the board, as `ratos-flash boards` lists it" };
+        var menuconfig = new Command("menuconfig", "Choose how a board's firmware is built, in Klipper's own menu; it is kept for that board") { which };
+        menuconfig.SetAction(parsed => Run(parsed, verbs => verbs.MenuconfigAsync(parsed.GetValue(which)!), isLive: true));
+
+        var fix = new Option<bool>("--fix") { Description = "Mend what takes no root: our links and our line in moonraker.asvc" };
+        var doctor = new Command("doctor", "Look at everything that a flash needs, and say what is wrong and how it is mended") { fix };
+        doctor.SetAction(parsed => Run(parsed, verbs => verbs.DoctorAsync(parsed.GetValue(fix)), isLive: true));
 
         var file = new Argument<string>("FILE") { Description = "klipper.bin, klipper.uf2 or klipper.elf" };
         var inspect = new Command("inspect", "Show what a firmware file says about itself") { file };
@@ -201,6 +221,14 @@ internal static class CommandLine
         var job = new Argument<string?>("JOB") { Description = "Which (default: all)", Arity = ArgumentArity.ZeroOrOne };
         var cancel = new Command("cancel", "Cancel a flash, unless its write has begun") { job };
         cancel.SetAction(parsed => Run(parsed, verbs => verbs.CancelAsync(parsed.GetValue(job))));
+
+        var told = new Argument<string?>("JOB") { Description = "Which (default: the last one)", Arity = ArgumentArity.ZeroOrOne };
+        var into = new Option<FileInfo?>("--output", "-o") { Description = "The file to write (default: one in the printer's logs folder, where Mainsail offers it)", HelpName = "FILE" };
+        var bundle = new Command("bundle", "Write everything about a flash into one zip, for whoever is to help") { told, into };
+        bundle.SetAction(parsed => Run(parsed, verbs => verbs.BundleAsync(parsed.GetValue(told), parsed.GetValue(into)?.FullName)));
+        var flight = new Argument<string>("BUNDLE") { Description = "A bundle, or a job's recording.gz" };
+        var replay = new Command("replay", "Show what happened in a bundle, and play it against this program: no hardware is touched") { flight };
+        replay.SetAction(parsed => Run(parsed, verbs => verbs.ReplayAsync(parsed.GetValue(flight)!)));
 
         var list = new Option<bool>("--list") { Description = "List the scenarios" };
         var reset = new Option<bool>("--reset") { Description = "Put the virtual printer back to its beginning" };
@@ -231,14 +259,21 @@ internal static class CommandLine
         seeds.SetAction(parsed => Verbs.Seeds(parsed.GetValue(count), parsed.GetValue(from), OutputOf(parsed)));
 
         root.Subcommands.Add(flash);
+        root.Subcommands.Add(recover);
+        root.Subcommands.Add(guide);
         root.Subcommands.Add(plan);
+        root.Subcommands.Add(rollback);
         root.Subcommands.Add(boards);
         root.Subcommands.Add(firmware);
+        root.Subcommands.Add(menuconfig);
+        root.Subcommands.Add(doctor);
         root.Subcommands.Add(agent);
         root.Subcommands.Add(status);
         root.Subcommands.Add(watch);
         root.Subcommands.Add(history);
         root.Subcommands.Add(cancel);
+        root.Subcommands.Add(bundle);
+        root.Subcommands.Add(replay);
         root.Subcommands.Add(virtualPrinter);
         root.Subcommands.Add(seeds);
         return root;
@@ -275,7 +310,7 @@ internal static class CommandLine
         try
         {
             if (!isOfMemory)
-                return Printer.Run(parsed.GetValue(Port), new(() => Settings.Read(DataOf(parsed).Settings)), printer => verb(new Verbs(printer, DataOf(parsed), output, log)));
+                return Printer.Run(parsed.GetValue(Port), printer => verb(new Verbs(printer, DataOf(parsed), output, log)));
             var place = new VirtualPlace(
                 scenario ?? VirtualPlace.DefaultScenario, parsed.GetValue(Folder)?.FullName, parsed.GetValue(Pace) ?? (output.IsLive || isLive ? 1 : 0), parsed.GetValue(Seed))
             {

@@ -26,6 +26,21 @@ internal sealed record DataFolder(string Root)
     /// <summary>Firmware that was built, and what building takes.</summary>
     public string Builds => Path.Combine(Root, "ratos-flash", "builds");
 
+    /// <summary>Firmware that boards have run, for a way back.</summary>
+    public string Good => Path.Combine(Root, "ratos-flash", "good");
+
+    /// <summary>What Klipper told of its boards.</summary>
+    public string Mcus => Path.Combine(Root, "ratos-flash", "mcus.json");
+
+    /// <summary>The definitions of boards of an installed RatOS.</summary>
+    public string RatOsBoards => Path.Combine(Root, "config", "RatOS", "boards");
+
+    /// <summary>Where the unit that replaces the process of this computer takes its program from.</summary>
+    public string HostMcu => Path.Combine(Root, "ratos-flash", "host-mcu");
+
+    /// <summary>Build configurations that somebody chose, by the board's name.</summary>
+    public string Configs => Path.Combine(Root, "ratos-flash", "configs");
+
     /// <summary>What people were asked already.</summary>
     public string Told => Path.Combine(Root, "ratos-flash", "told");
 
@@ -104,6 +119,10 @@ internal sealed record Settings
     /// <summary>Boards that somebody described by hand.</summary>
     public ImmutableArray<PrinterBoard> Boards { get; init; } = [];
 
+    /// <summary>By the name of a board, the power device that somebody named for it.</summary>
+    public IReadOnlyDictionary<string, string> PowerDevices => Boards.Where(board => board.Power is not null)
+        .GroupBy(board => board.Name, StringComparer.OrdinalIgnoreCase).ToDictionary(group => group.Key, group => group.Last().Power!, StringComparer.OrdinalIgnoreCase);
+
     /// <summary>Reads a file; one that is not there is all defaults.</summary>
     /// <exception cref="FlashException">A line cannot be understood; it is named.</exception>
     public static Settings Read(string path)
@@ -152,7 +171,7 @@ internal sealed record Settings
         return line;
     }
 
-    private static readonly string[] BoardKeys = ["id", "port", "uuid", "bootloader"];
+    private static readonly string[] BoardKeys = ["id", "port", "uuid", "bootloader", "power"];
 
     private static PrinterBoard BoardOf(string name, Dictionary<string, string> values, Func<string, FlashException> fault)
     {
@@ -165,7 +184,7 @@ internal sealed record Settings
             board = board.CanUuid is not null ? board with { CanInterface = port } : board with { Port = port, OnlyByPort = true };
         if (values.GetValueOrDefault("bootloader") is { Length: > 0 } bootloader)
             board = board with { Bootloader = Arguments.Bootloaders.TryGetValue(bootloader, out var which) ? which : throw fault($"there is no bootloader '{Text.Clean(bootloader)}'") };
-        return board;
+        return values.GetValueOrDefault("power") is { Length: > 0 } power ? board with { Power = power } : board;
     }
 
     private Settings With(string name, string value, Func<string, FlashException> fault) => name switch

@@ -23,9 +23,13 @@ internal partial interface IDoors
     [JsonRpcMethod("ratos_flash_cancel")]
     Task MacroCancelAsync(JsonElement arguments = default);
 
-    /// <summary><c>board</c> (or <c>mcu</c>, <c>boards</c>; default <c>all</c>), <c>force</c>, <c>hot</c>, <c>when_idle</c>, <c>firmware</c>, <c>port</c>, <c>uuid</c>, <c>bootloader</c>.</summary>
+    /// <summary><c>board</c> (or <c>mcu</c>, <c>boards</c>; default <c>all</c>), <c>force</c>, <c>hot</c>, <c>when_idle</c>, <c>firmware</c>, <c>rollback</c>, <c>port</c>, <c>uuid</c>, <c>bootloader</c>, <c>person</c> (somebody is there who can set a jumper).</summary>
     [JsonRpcMethod("flash")]
     Task<JsonElement> FlashAsync(JsonElement arguments = default);
+
+    /// <summary>As <c>flash</c>, for boards in any state that are to run again: they are flashed only where nothing less helps.</summary>
+    [JsonRpcMethod("recover")]
+    Task<JsonElement> RecoverAsync(JsonElement arguments = default);
 
     /// <summary>As <c>flash</c>, touching nothing.</summary>
     [JsonRpcMethod("plan")]
@@ -45,9 +49,17 @@ internal partial interface IDoors
     [JsonRpcMethod("cancel")]
     Task<JsonElement> CancelAsync(JsonElement arguments = default);
 
+    /// <summary>What is wrong with the printer's computer, as far as the agent may see.</summary>
+    [JsonRpcMethod("doctor")]
+    Task<JsonElement> DoctorAsync(JsonElement arguments = default);
+
     /// <summary><c>limit</c> (default 20).</summary>
     [JsonRpcMethod("history")]
     Task<JsonElement> HistoryAsync(JsonElement arguments = default);
+
+    /// <summary><c>job</c> (default: the last one). Answers with the <c>file</c> that was written, in the printer's logs folder.</summary>
+    [JsonRpcMethod("bundle")]
+    Task<JsonElement> BundleAsync(JsonElement arguments = default);
 }
 
 /// <summary>On the agent's own socket alone.</summary>
@@ -108,13 +120,22 @@ internal static class Arguments
             Force = arguments.Flag("force"),
             Hot = arguments.Flag("hot"),
             HasPerson = arguments.Flag("person"),
+            Rollback = arguments.Flag("rollback"),
         };
     }
 
     /// <summary>The same, from a command line to the agent.</summary>
     public static Dictionary<string, object?> Of(Asked asked)
     {
-        var arguments = new Dictionary<string, object?> { ["boards"] = asked.Boards.ToArray(), ["force"] = asked.Force, ["hot"] = asked.Hot, ["person"] = asked.HasPerson };
+        var arguments = new Dictionary<string, object?>
+        {
+            ["boards"] = asked.Boards.ToArray(),
+            ["force"] = asked.Force,
+            ["hot"] = asked.Hot,
+            ["person"] = asked.HasPerson,
+            ["rollback"] = asked.Rollback,
+            ["by"] = "command-line",
+        };
         if (asked.Firmware is { } firmware)
             (arguments["firmware"], arguments["bytes"]) = (firmware.Name, Convert.ToBase64String(firmware.Bytes.Span));
         if (asked.Port is { } port)

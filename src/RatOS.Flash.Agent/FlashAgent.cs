@@ -1,5 +1,7 @@
 using System.Text.Json;
+using RatOS.Flash.Firmware;
 using RatOS.Flash.Klipper;
+using RatOS.Flash.Virtual.Recordings;
 
 namespace RatOS.Flash.Agent;
 
@@ -7,7 +9,7 @@ namespace RatOS.Flash.Agent;
 /// The running agent of one printer: every door - macro, button, menu, HTTP, command line, update - leads to one queue. It lives beside a Klipper that has little time to
 /// spare: nothing here polls, and with nothing to do nothing happens.
 /// </summary>
-internal sealed class FlashAgent : IDoors
+internal sealed partial class FlashAgent : IDoors
 {
     // Nobody announces that Klipper ended in an error (facts: life cycle). It does so within seconds of a start, for which somebody waits; later only a person mends it.
     private static readonly TimeSpan SoonPoll = TimeSpan.FromSeconds(2);
@@ -26,27 +28,41 @@ internal sealed class FlashAgent : IDoors
     private readonly LogFile _log;
     private readonly string? _service;
     private readonly MoonrakerConnection _moonraker;
+    private readonly KnownMcus _mcus;
     private readonly LocalBoards _boards;
     private readonly FlashQueue _queue;
+    private readonly FlightRecorder _recorder;
     private readonly News _news;
     private readonly AfterUpdate _after;
     private readonly List<JournalRecord> _unstarted = [];   // jobs that stopped Klipper and did not live to start it
     private readonly List<string> _interrupted = [];          // what people have to hear of them
     private bool _owesStart;
     private bool _hasMacro;
+    private int _asked = -1;   // the epoch in which Klipper was asked for its boards
 
     public FlashAgent(Printer printer, DataFolder data, Settings settings, LogFile log)
     {
         (_printer, _data, _log, _service) = (printer, data, log, settings.KlipperService);
+        _recorder = NewRecorder(printer, log);
         _moonraker = new MoonrakerConnection(new(data.Moonraker, settings.MoonrakerUrl, settings.ApiKey), printer.Time, log)
         {
             Doors = this,
             Connected = () => _news!.ConnectedAsync(),
             GcodeResponse = OnConsole,
+            Recorder = _recorder,
         };
-        _boards = new LocalBoards(printer, hot => Klippy(hot)) { FirmwareFolder = data.Firmware, BuildFolder = data.Builds, KlipperPath = printer.KlipperSources(settings) };
+        _mcus = new KnownMcus(printer, settings.Boards, data, log);
+        _boards = new LocalBoards(printer, _mcus, hot => Klippy(hot), log)
+        {
+            Data = data,
+            KlipperPath = printer.KlipperSources(settings),
+            HostMcu = new MoonrakerHostMcu(_moonraker, data.HostMcu, printer.Time),
+            Refresh = RefreshAsync,
+            SwitchPower = MoonrakerPower.Of(_moonraker),
+            PowerDevices = settings.PowerDevices,
+        };
         _news = new News(_moonraker, printer.Time, log);
-        _queue = new FlashQueue(_boards, data.Jobs, KlippyFor, cancel => _moonraker.NextChange.WaitUpToAsync(IdlePoll, printer.Time, cancel), log);
+        _queue = new FlashQueue(_boards, data.Jobs, KlippyFor, cancel => _moonraker.NextChange.WaitUpToAsync(IdlePoll, printer.Time, cancel), log) { Recorder = _recorder };
         _queue.Added += job =>
         {
             // Whoever flashes has answered the question, by whichever door; it would lie above the dialog.
@@ -55,7 +71,7 @@ internal sealed class FlashAgent : IDoors
             _news.Follow(job);
         };
         _queue.Ended += OnEnded;
-        _after = new AfterUpdate(Klippy(), settings, _news, FlashAfterUpdate, data.Told, log);
+        _after = new AfterUpdate(Klippy(), settings, _news, NeedsAsync, FlashAfterUpdateAsync, data.Told, log);
     }
 
     /// <summary>Works until it is cancelled; a write that has begun is finished first.</summary>
@@ -68,6 +84,7 @@ internal sealed class FlashAgent : IDoors
         using var socket = new AgentSocket(_data.Socket);
         using var last = new CancellationTokenSource();
         ReadJournals();
+        WatchBuses();
         using var closing = CancellationTokenSource.CreateLinkedTokenSource(over);
         var queue = _queue.RunAsync(closing.Token);
         Task[] loops =
@@ -94,93 +111,50 @@ internal sealed class FlashAgent : IDoors
         }
     }
 
-    // ---- doors
-
-    public Task MacroFlashAsync(JsonElement arguments)
-    {
-        Acknowledge();
-        return TellAsync(() => Enqueue(arguments, "macro"));
-    }
-
-    public async Task MacroStatusAsync(JsonElement arguments)
-    {
-        Acknowledge();
-        foreach (var line in _queue.Open.Select(job => job.View()).DefaultIfEmpty(Last()).OfType<JsonJob>().SelectMany(JobText.Of))
-            _news.Console($"// RatOS.Flash: {line.Text.Trim()}");
-        foreach (var row in await _boards.ListAsync())
-            _news.Console($"// RatOS.Flash: {row.Board ?? "-"} {row.Description} {row.State}");
-    }
-
-    public Task MacroCancelAsync(JsonElement arguments)
-    {
-        Acknowledge();
-        _news.Console($"// RatOS.Flash: {(Cancelled(null) is { Count: > 0 } ids ? $"cancelling {string.Join(", ", ids)}; a write that has begun is finished first" : "nothing to cancel")}");
-        return Task.CompletedTask;
-    }
-
-    public Task<JsonElement> FlashAsync(JsonElement arguments) => Wired(() => Task.FromResult(Enqueue(arguments, "request")));
-
-    public Task<JsonElement> PlanAsync(JsonElement arguments) => Wired(async () =>
-    {
-        var plan = await _boards.PlanAsync(Arguments.Parse(arguments, _data.Firmware));
-        return new JsonAnswer(true) { Plan = plan.Boards, Findings = plan.Findings };
-    });
-
-    public Task<JsonElement> BoardsAsync(JsonElement arguments) => Wired(async () => new JsonAnswer(true) { Boards = [.. await _boards.ListAsync()] });
-
-    public Task<JsonElement> StatusAsync(JsonElement arguments) => Wired(async () =>
-    {
-        var klippy = await Klippy().LookAsync(CancellationToken.None);
-        return new JsonAnswer(true)
-        {
-            Version = Product.Version,
-            Klippy = Wire.Name(klippy.Activity),
-            Message = klippy.Blocker?.Cause ?? klippy.Message,
-            Jobs = [.. _queue.Open.Select(job => job.View())],
-            Taken = _moonraker.Taken.Count == 0 ? null : [.. _moonraker.Taken],
-        };
-    });
-
-    public Task<JsonElement> JobAsync(JsonElement arguments) => Wired(() =>
-    {
-        var id = arguments.Word("job") ?? throw Faults.BadRequest("it names no job");
-        var job = _queue.Find(id)?.View() ?? Journal.ReadAll(_data.Jobs).LastOrDefault(record => record.Header.Job == id)?.View() ?? throw Faults.UnknownJob(Text.Clean(id));
-        return Task.FromResult(new JsonAnswer(true) { Jobs = [job] });
-    });
-
-    public Task<JsonElement> CancelAsync(JsonElement arguments) => Wired(() =>
-    {
-        var id = arguments.Word("job");
-        var ids = Cancelled(id);
-        return ids.Count == 0 && id is not null ? throw Faults.UnknownJob(Text.Clean(id)) : Task.FromResult(new JsonAnswer(true) { Jobs = [.. _queue.Open.Where(job => ids.Contains(job.Id)).Select(job => job.View())] });
-    });
-
-    public Task<JsonElement> HistoryAsync(JsonElement arguments) => Wired(() => Task.FromResult(new JsonAnswer(true)
-    {
-        Jobs = History((int)Math.Clamp(arguments.Number("limit") ?? HistoryShown, 1, 100)),
-    }));
-
     // ---- work
 
-    private JsonAnswer Enqueue(JsonElement arguments, string by)
+    private async Task<JsonAnswer> EnqueueAsync(JsonElement arguments, string by, bool recover = false)
     {
-        var asked = Arguments.Parse(arguments, _data.Firmware);
-        var requests = _boards.Request(asked);
+        var asked = Arguments.Parse(arguments, _data.Firmware) with { Recover = recover };
+        // Klipper answers at its next quarter of a second: what it said when it became ready is good until it restarts.
+        if (_asked != _moonraker.Epoch)
+            await RefreshAsync();
+        var requests = await _boards.RequestAsync(asked);
         // What a command line asks a person, a macro must be told beforehand.
-        if (!asked.Force && PlanView.Of(FlashPlan.Create(requests, _printer.Hardware.Look(), new(KlippyActivity.Ready))).Boards.Any(board => board.NeedsConsent))
+        if (!asked.Force && !recover && PlanView.Of(FlashPlan.Create(requests, _printer.Hardware.Look(), new(KlippyActivity.Ready))).Boards.Any(board => board.NeedsConsent))
             throw Faults.ConsentMissing();
-        var job = new Job(asked.HasPerson ? "command-line" : by, requests, _printer.Time) { Hot = asked.Hot, HasPerson = asked.HasPerson, WhenIdle = arguments.Flag("when_idle") };
+        // Whoever pressed a button stands before the printer or its page; a program has to say so.
+        var hasPerson = arguments.At("person") is null ? by is "macro" or "prompt" : asked.HasPerson;
+        var job = new Job(arguments.Word("by") is ("command-line" or "screen") and { } door ? door : by, requests, _printer.Time) { Hot = asked.Hot, HasPerson = hasPerson, WhenIdle = arguments.Flag("when_idle") };
         var added = _queue.Add(job);
         return new JsonAnswer(true) { Job = added.Id, Joined = added != job };
     }
 
-    private bool FlashAfterUpdate(FlashNeed need, bool whenIdle)
+    /// <summary>Asks Klipper for its boards.</summary>
+    private async Task RefreshAsync()
+    {
+        var epoch = _moonraker.Epoch;
+        await _mcus.RefreshAsync(Klippy());
+        _asked = epoch;
+    }
+
+    /// <summary>By section, what the boards of the configuration need.</summary>
+    private async Task<IReadOnlyDictionary<string, FirmwareNeed>> NeedsAsync()
+    {
+        await RefreshAsync();
+        var boards = _mcus.Look().All.ToList();
+        var needs = await _boards.NeedsAsync(boards, null);
+        return boards.ToDictionary(mcu => mcu.Section!, mcu => needs[mcu.Name], StringComparer.OrdinalIgnoreCase);
+    }
+
+    private async Task<bool> FlashAfterUpdateAsync(FlashNeed need, bool isAlways, bool whenIdle)
     {
         try
         {
             // An image of another version would only be the same need once more; what is built is of Klipper's own.
-            var requests = _boards.Request(new Asked(["all"]))
-                .Where(request => (request.Image is null ? _boards.KlipperPath is not null : request.Image.Version == need.Host) && request.Board.RunningVersion != need.Host).ToList();
+            var requests = (await _boards.RequestAsync(new Asked(["all"]) { Needless = isAlways }))
+                .Where(request => request.LeftOut is null && (request.Image is null ? _boards.KlipperPath is not null : request.Image.Version == need.Host)
+                    && (isAlways || request.Board.RunningVersion != need.Host)).ToList();
             if (requests.Count == 0)
                 return false;
             _queue.Add(new Job("update", requests, _printer.Time) { WhenIdle = whenIdle });
@@ -219,9 +193,9 @@ internal sealed class FlashAgent : IDoors
             arguments[pair[0].ToLowerInvariant()] = pair[1];
         _ = TellAsync(() => words.FirstOrDefault() switch
         {
-            "flash" => Enqueue(JsonSerializer.SerializeToElement(arguments, RpcShapes.Default.JsonObject), "prompt"),
-            "cancel" => new JsonAnswer(Cancelled(null).Count >= 0),
-            "later" => new JsonAnswer(true),
+            "flash" => EnqueueAsync(JsonSerializer.SerializeToElement(arguments, RpcShapes.Default.JsonObject), "prompt"),
+            "cancel" => Task.FromResult(new JsonAnswer(Cancelled((string?)arguments["job"]).Count >= 0)),
+            "later" => Task.FromResult(new JsonAnswer(true)),
             _ => throw Faults.BadRequest($"'{Text.Clean(line)}' asks for nothing that there is"),
         });
     }
@@ -264,7 +238,7 @@ internal sealed class FlashAgent : IDoors
         {
             var change = _moonraker.NextChange;
             var isTroubled = false;
-            if (_moonraker.IsConnected && _queue.Open.Count == 0)
+            if (_moonraker.IsConnected && _queue.IsAtRest)
             {
                 try
                 {
@@ -277,6 +251,7 @@ internal sealed class FlashAgent : IDoors
                     {
                         if (!isTroubled)
                             await GreetAsync();
+                        await RefreshAsync();
                         foreach (var line in _interrupted)
                             _news.Console($"!! RatOS.Flash: {line}");
                         _interrupted.Clear();
@@ -331,36 +306,5 @@ internal sealed class FlashAgent : IDoors
     {
         if (_hasMacro)
             _news.Script("SET_GCODE_VARIABLE MACRO=_RATOS_FLASH VARIABLE=asked VALUE=0");
-    }
-
-    private JsonJob[] History(int limit) => [.. Journal.ReadAll(_data.Jobs).Where(record => record.Result is not null).TakeLast(limit).Select(record => record.View())];
-
-    private JsonJob? Last() => History(1).LastOrDefault();
-
-    /// <summary>Does what nobody hears the answer of; that it failed is said on the console.</summary>
-    private async Task TellAsync(Func<JsonAnswer> door)
-    {
-        if ((await AnswerAsync(() => Task.FromResult(door()))).Error is { } fault)
-            _news.Console($"!! RatOS.Flash: {fault.Cause} {fault.Remedy} [{fault.Code}]");
-    }
-
-    private async Task<JsonElement> Wired(Func<Task<JsonAnswer>> door) => JsonSerializer.SerializeToElement(await AnswerAsync(door), Wire.Shapes.JsonAnswer);
-
-    private async Task<JsonAnswer> AnswerAsync(Func<Task<JsonAnswer>> door)
-    {
-        try
-        {
-            return await door();
-        }
-        catch (FlashException fault)
-        {
-            _log.Fault(fault);
-            return JsonAnswer.Of(fault);
-        }
-        catch (Exception bug)
-        {
-            _log.Bug(bug);
-            return JsonAnswer.Of(Faults.Internal(bug));
-        }
     }
 }

@@ -1,9 +1,11 @@
 using System.Collections.Immutable;
+using System.Threading.Channels;
 using RatOS.Flash.Klipper;
+using RatOS.Flash.Virtual.Recordings;
 
 namespace RatOS.Flash.Agent;
 
-/// <summary>One flash after the other, whoever asks; each is journalled before it touches anything.</summary>
+/// <summary>One flash after the other, whoever asks; each is journalled before it touches anything. One that waits for a person leaves its turn to the others meanwhile.</summary>
 /// <param name="boards">The boards.</param>
 /// <param name="folder">Of the journals.</param>
 /// <param name="klippy">Klipper for a job, which tells the journal what it does to the service (its name; whether it was started).</param>
@@ -14,13 +16,20 @@ internal sealed class FlashQueue(
 {
     private const int Most = 16;
 
+    /// <summary>Records what each job does; null where nobody wants to know.</summary>
+    public FlightRecorder? Recorder { get; init; }
+
     private readonly List<Job> _open = [];
     private readonly List<Job> _last = [];
+    private readonly Channel<bool> _turn = Channel.CreateBounded<bool>(1);   // whoever has taken what is in it has the printer
     private TaskCompletionSource _added = new();
     private bool _isClosed;
 
-    /// <summary>Those that are not done, the running one first.</summary>
+    /// <summary>Those that are not done, in the order in which they were asked for.</summary>
     public IReadOnlyList<Job> Open => _open;
+
+    /// <summary>No job has anything to do but to wait for a person.</summary>
+    public bool IsAtRest => _open.TrueForAll(job => job.State == JobState.Person);
 
     /// <summary>A job was added; nothing of it has happened yet.</summary>
     public event Action<Job>? Added;
@@ -56,30 +65,51 @@ internal sealed class FlashQueue(
                 job.Cancel.Cancel();
             _added.TrySetResult();
         });
+        var works = new List<Task>();
+        _turn.Writer.TryWrite(true);
         while (true)
         {
-            while (_open.Count > 0)
-            {
-                var job = _open[0];
-                job.End(await DoAsync(job));
-                _open.Remove(job);
-                // Somebody may just be asking for it.
-                _last.Add(job);
-                if (_last.Count > Most)
-                    _last.RemoveAt(0);
-                Ended?.Invoke(job);
-            }
+            works.RemoveAll(work => work.IsCompletedSuccessfully);
+            foreach (var job in _open.Where(job => job.Begin()).ToList())
+                works.Add(WorkAsync(job));
             if (_isClosed)
+            {
+                await Task.WhenAll(works);
                 return;
+            }
             await _added.Task;
             _added = new();
         }
     }
 
+    private async Task WorkAsync(Job job)
+    {
+        await _turn.Reader.ReadAsync();
+        var hasTurn = true;
+        job.End(await DoAsync(job, async wait =>
+        {
+            job.Become(JobState.Person);
+            hasTurn = false;
+            _turn.Writer.TryWrite(true);
+            await wait();
+            await _turn.Reader.ReadAsync(job.Cancel.Token);
+            hasTurn = true;
+            job.Become(JobState.Running);
+        }));
+        if (hasTurn)
+            _turn.Writer.TryWrite(true);
+        _open.Remove(job);
+        // Somebody may just be asking for it.
+        _last.Add(job);
+        if (_last.Count > Most)
+            _last.RemoveAt(0);
+        Ended?.Invoke(job);
+    }
+
     /// <summary>An open job, or one of the last that ended.</summary>
     public Job? Find(string id) => _open.Find(job => job.Id == id) ?? _last.Find(job => job.Id == id);
 
-    private async Task<FlashReport> DoAsync(Job job)
+    private async Task<FlashReport> DoAsync(Job job, Func<Func<Task>, Task> aside)
     {
         Journal? journal = null;
         try
@@ -89,13 +119,16 @@ internal sealed class FlashQueue(
             if (job.WhenIdle)
                 await WaitIdleAsync(job, by);
             job.Become(JobState.Running);
+            using var flight = Recorder is null ? null : new Flight(Recorder, journal.Folder, log);
+            flight?.Plan(boards.Plan(job.Requests));
             var report = await boards.FlashAsync(job.Requests, by, job.HasPerson, step =>
             {
                 journal.Append(step);
+                flight?.Event(step);
                 log.Event(step);
                 job.Apply(step);
                 return ValueTask.CompletedTask;
-            }, job.Cancel.Token);
+            }, job.Cancel.Token, aside, change, flight);
             journal.Append(report);
             return report;
         }
@@ -117,6 +150,7 @@ internal sealed class FlashQueue(
         {
             journal?.Dispose();
             Journal.Prune(folder, log);
+            Flight.Prune(folder, log);
         }
     }
 

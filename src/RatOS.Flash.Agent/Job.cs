@@ -9,6 +9,9 @@ internal enum JobState
     /// <summary>For the printer to be idle.</summary>
     Waiting,
     Running,
+
+    /// <summary>For a person: what to do is in the message of its boards. Others are flashed meanwhile.</summary>
+    Person,
     Done,
 }
 
@@ -19,6 +22,7 @@ internal sealed class Job
     private readonly List<FlashEvent> _events = [];
     private readonly TimeProvider _time;
     private long _begun;
+    private bool _isTaken;
 
     public Job(string by, IReadOnlyList<FlashRequest> requests, TimeProvider time)
     {
@@ -64,11 +68,14 @@ internal sealed class Job
 
     public bool Has(IEnumerable<string> boards) => boards.All(_boards.ContainsKey);
 
+    /// <summary>True the first time.</summary>
+    public bool Begin() => !_isTaken && (_isTaken = true);
+
     public void Become(JobState state)
     {
-        State = state;
-        if (state == JobState.Running)
+        if (state == JobState.Running && State != JobState.Person)
             _begun = _time.GetTimestamp();
+        State = state;
     }
 
     public void Apply(FlashEvent step)
@@ -97,6 +104,6 @@ internal sealed class Job
 
     public JsonJob View() => new(
         Id, Wire.Name(State), Report?.Ok, By, Created.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture),
-        Math.Round((Report?.Elapsed ?? (State == JobState.Running ? _time.GetElapsedTime(_begun) : TimeSpan.Zero)).TotalSeconds, 1),
+        Math.Round((Report?.Elapsed ?? (State is JobState.Running or JobState.Person ? _time.GetElapsedTime(_begun) : TimeSpan.Zero)).TotalSeconds, 1),
         [.. Requests.Select(request => _boards[request.Board.Name])], Report?.Klippy);
 }

@@ -21,6 +21,9 @@ internal sealed class Journal : IDisposable
 
     private Journal(FileStream file, LogFile log) => (_file, _log) = (file, log);
 
+    /// <summary>The job's own folder.</summary>
+    public string Folder => Path.GetDirectoryName(_file.Name)!;
+
     /// <param name="folder">Of all jobs.</param>
     /// <param name="job">What was asked for.</param>
     /// <param name="log">Where it is told when the disk fails later.</param>
@@ -208,7 +211,7 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
         var result = Result ?? JsonResult.Of(Interrupted());
         return new(Header.Job, "done", result.Ok, Header.By, Header.Created, Math.Round(result.Elapsed, 1),
             [.. result.Boards.Select(board => new JsonJobBoard(
-                board.Board, "done", null, board.Fault?.Cause ?? $"runs {board.NewVersion}", board.Ok, board.Condition, board.Fault, board.OldVersion, board.NewVersion))],
+                board.Board, "done", null, board.Fault?.Cause ?? (board.LeftOut is { } reason ? $"left out: {reason}" : $"runs {board.NewVersion}"), board.Ok, board.Condition, board.Fault, board.OldVersion, board.NewVersion))],
             result.Klippy);
     }
 

@@ -22,6 +22,12 @@ internal sealed class JsonOutput(TextWriter writer) : Output
             Write(row, Wire.Shapes.JsonBoard);
     }
 
+    public override void Kinds(IReadOnlyList<JsonKind> kinds)
+    {
+        foreach (var kind in kinds)
+            Write(kind, Wire.Shapes.JsonKind);
+    }
+
     public override void Firmware(string file, FirmwareImage image, uint? start, FlashException? misfit) =>
         Write(JsonFirmware.Of(file, image, start, misfit), Wire.Shapes.JsonFirmware);
 
@@ -42,6 +48,14 @@ internal sealed class JsonOutput(TextWriter writer) : Output
     {
         foreach (var job in jobs)
             Write(job with { Event = "job" }, Wire.Shapes.JsonJob);
+    }
+
+    public override void Doctor(IReadOnlyList<DoctorFinding> findings, int checks)
+    {
+        foreach (var finding in findings)
+            Write(JsonCheck.Of(finding), Wire.Shapes.JsonCheck);
+        var wrong = findings.Count(finding => finding.Severity != FindingSeverity.Note);
+        Write(new JsonDoctor("doctor", wrong == 0, checks, wrong), Wire.Shapes.JsonDoctor);
     }
 
     public override void Seed(SeededFlash flash) => Write(JsonSeed.Of(flash), Wire.Shapes.JsonSeed);

@@ -31,15 +31,25 @@ internal sealed class LiveOutput : Output
 
     public override void Boards(IReadOnlyList<JsonBoard> rows, string printer)
     {
-        AnsiConsole.MarkupLine(printer.EscapeMarkup());
-        var table = new Table().Border(TableBorder.Rounded).AddColumns("Board", "Kind", "Chip", "Port", "State", "Runs", "Klipper here");
+        AnsiConsole.MarkupLine($"{printer}{(rows.FirstOrDefault(row => row.Host is not null) is { } any ? $"; Klipper is {any.Host}" : "")}".EscapeMarkup());
+        var table = new Table().Border(TableBorder.Rounded).AddColumns("Board", "Kind", "Chip", "Port", "State", "Runs", "Flash");
         foreach (var row in rows)
         {
             var style = row.Board is null ? Color.Grey : row.State == "not connected" ? Color.Yellow : Color.Default;
-            table.AddRow(new[] { row.Board, row.Description, row.Mcu, row.Port, row.State, row.Running, row.Host }
+            table.AddRow(new[] { row.Board, row.Description, row.Mcu, row.Port, row.State, row.Running, row.Need }
                 .Select(cell => (IRenderable)new Spectre.Console.Text(cell ?? "", new Style(style))));
         }
         AnsiConsole.Write(table);
+        foreach (var (text, tone) in rows.SelectMany(BoardText.Of))
+            Write(text, tone);
+    }
+
+    public override void Kinds(IReadOnlyList<JsonKind> kinds)
+    {
+        var grid = new Grid().AddColumns(4);
+        foreach (var kind in kinds)
+            grid.AddRow($"[bold]{kind.Id.EscapeMarkup()}[/]", kind.Description.EscapeMarkup(), (kind.Mcu ?? "").EscapeMarkup(), kind.Road.EscapeMarkup());
+        AnsiConsole.Write(grid);
     }
 
     public override void Firmware(string file, FirmwareImage image, uint? start, FlashException? misfit)
@@ -95,10 +105,11 @@ internal sealed class LiveOutput : Output
                 };
             return;
         }
-        if (step.Kind is FlashEventKind.Note or FlashEventKind.Warning)
+        // What a person is to do must not be cut off at the line's end.
+        if (step.Phase == FlashPhase.Person || step.Kind is FlashEventKind.Note or FlashEventKind.Warning)
         {
             Write($"  {(step.Kind == FlashEventKind.Warning ? "!" : "·")} {(step.Board is null ? "" : step.Board + ": ")}{step.Message}",
-                step.Kind == FlashEventKind.Warning ? Tone.Warning : Tone.Dim);
+                step.Kind is FlashEventKind.Warning or FlashEventKind.Begin ? Tone.Warning : Tone.Dim);
             return;
         }
         var task = TaskOf(step.Board, step.Phase) ?? Add(step);
@@ -134,6 +145,12 @@ internal sealed class LiveOutput : Output
     public override void Jobs(IReadOnlyList<JsonJob> jobs)
     {
         foreach (var line in jobs.SelectMany(JobText.Of))
+            Write(line.Text, line.Tone);
+    }
+
+    public override void Doctor(IReadOnlyList<DoctorFinding> findings, int checks)
+    {
+        foreach (var line in DoctorText.Of(findings, checks))
             Write(line.Text, line.Tone);
     }
 

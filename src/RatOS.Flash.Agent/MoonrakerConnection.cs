@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using System.Net.WebSockets;
 using System.Text.Json;
 using PolyType;
+using RatOS.Flash.Virtual.Recordings;
 using StreamJsonRpc;
 
 namespace RatOS.Flash.Agent;
@@ -48,6 +49,9 @@ internal sealed class MoonrakerConnection(MoonrakerPlace place, TimeProvider tim
 
     /// <summary>A line of Klipper's console.</summary>
     public Action<string>? GcodeResponse { get; init; }
+
+    /// <summary>Hears what is said here while a job runs; a printer talks every second, and cards wear out.</summary>
+    public FlightRecorder? Recorder { get; init; }
 
     public bool IsConnected => _rpc is not null;
 
@@ -114,10 +118,16 @@ internal sealed class MoonrakerConnection(MoonrakerPlace place, TimeProvider tim
         var rpc = _rpc ?? throw Faults.MoonrakerGone(place.ToString(), _trouble ?? "there is no connection");
         try
         {
-            return await rpc.CallAsync(method, arguments).WaitAsync(CallLimit, time, cancel);
+            if (Recorder is { IsRecording: true } asked)
+                asked.Moonraker("call", method, JsonSerializer.Serialize(arguments ?? [], RpcShapes.Default.DictionaryStringObject));
+            var result = await rpc.CallAsync(method, arguments).WaitAsync(CallLimit, time, cancel);
+            if (Recorder is { IsRecording: true } told)
+                told.Moonraker("answer", method, result.GetRawText());
+            return result;
         }
         catch (RemoteRpcException error) when (error is not ConnectionLostException)
         {
+            Recorder?.Moonraker("refusal", method, error.Message);
             throw Rpc.ErrorOf(error);
         }
         catch (TimeoutException)
@@ -281,19 +291,19 @@ internal sealed class MoonrakerConnection(MoonrakerPlace place, TimeProvider tim
         public Task KlippyReadyAsync(JsonElement arguments)
         {
             connection.Epoch++;
-            return ChangedAsync();
+            return ChangedAsync("notify_klippy_ready", arguments);
         }
 
-        public Task KlippyDisconnectedAsync(JsonElement arguments) => ChangedAsync();
+        public Task KlippyDisconnectedAsync(JsonElement arguments) => ChangedAsync("notify_klippy_disconnected", arguments);
 
-        public Task KlippyShutdownAsync(JsonElement arguments) => ChangedAsync();
+        public Task KlippyShutdownAsync(JsonElement arguments) => ChangedAsync("notify_klippy_shutdown", arguments);
 
-        public Task ServiceStateChangedAsync(JsonElement arguments) => ChangedAsync();
+        public Task ServiceStateChangedAsync(JsonElement arguments) => ChangedAsync("notify_service_state_changed", arguments);
 
-        public Task StatusUpdateAsync(JsonElement status, JsonElement eventTime) => ChangedAsync();
+        public Task StatusUpdateAsync(JsonElement status, JsonElement eventTime) => ChangedAsync("notify_status_update", status);
 
         public Task UpdateResponseAsync(JsonElement arguments) =>
-            arguments.ValueKind == JsonValueKind.Array && arguments.GetArrayLength() > 0 && arguments[0].Flag("complete") ? ChangedAsync() : Task.CompletedTask;
+            arguments.ValueKind == JsonValueKind.Array && arguments.GetArrayLength() > 0 && arguments[0].Flag("complete") ? ChangedAsync("notify_update_response", arguments) : Task.CompletedTask;
 
         public Task GcodeResponseAsync(JsonElement arguments)
         {
@@ -302,8 +312,10 @@ internal sealed class MoonrakerConnection(MoonrakerPlace place, TimeProvider tim
             return Task.CompletedTask;
         }
 
-        private Task ChangedAsync()
+        private Task ChangedAsync(string method, JsonElement arguments)
         {
+            if (connection.Recorder is { IsRecording: true } recorder)
+                recorder.Moonraker("said", method, arguments.ValueKind == JsonValueKind.Undefined ? "" : arguments.GetRawText());
             connection.Wake();
             return Task.CompletedTask;
         }

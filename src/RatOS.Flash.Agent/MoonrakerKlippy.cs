@@ -1,4 +1,6 @@
+using System.Collections.Immutable;
 using System.Text.Json;
+using RatOS.Flash.Boards;
 using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash.Agent;
@@ -152,8 +154,7 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
     {
         var info = await moonraker.CallAsync("printer.info");
         var boards = new Dictionary<string, string?>(StringComparer.Ordinal);
-        var names = (await moonraker.CallAsync("printer.objects.list")).Items("objects").Where(name => name.ValueKind == JsonValueKind.String).Select(name => name.GetString()!)
-            .Where(name => name == "mcu" || name.StartsWith("mcu ", StringComparison.Ordinal)).ToList();
+        var names = await McuObjectsAsync();
         if (names.Count > 0)
         {
             var status = await QueryAsync(names.ToDictionary(name => name, _ => (string[])["mcu_version"]));
@@ -162,6 +163,60 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
         }
         return new(info.Word("software_version") ?? "?", info.Word("state") ?? "", info.Word("state_message") ?? "", boards);
     }
+
+    /// <summary>What Klipper's configuration and Klipper itself say of the printer's MCUs.</summary>
+    /// <exception cref="FlashException">Moonraker is gone.</exception>
+    /// <exception cref="MoonrakerException">Klipper cannot be asked.</exception>
+    public async Task<McuFacts> McusAsync()
+    {
+        var info = await moonraker.CallAsync("printer.info");
+        var names = await McuObjectsAsync();
+        var asked = names.ToDictionary(name => name, _ => (string[])["mcu_version", "mcu_constants"]);
+        asked["configfile"] = ["settings"];
+        var status = await QueryAsync(asked);
+        // Its settings have names in lower case (facts: versions): the objects have the case in which people know them.
+        var sections = status.Members("configfile", "settings").Where(section => section.Name == "mcu" || section.Name.StartsWith("mcu ", StringComparison.Ordinal))
+            .Select(section => new McuSection(names.Find(name => string.Equals(name, section.Name, StringComparison.OrdinalIgnoreCase)) ?? section.Name)
+            {
+                Serial = section.Value.Word("serial"),
+                Baud = section.Value.Number("baud") is { } baud ? $"{baud:0}" : null,
+                CanbusUuid = section.Value.Word("canbus_uuid"),
+                CanbusInterface = section.Value.Word("canbus_interface"),
+                RestartMethod = section.Value.Word("restart_method"),
+            });
+        return new([.. sections], new KlippyTold(info.Word("software_version"), names.ToDictionary(name => name, name => ToldOf(status.At(name) ?? default), StringComparer.OrdinalIgnoreCase)))
+        {
+            State = info.Word("state"),
+            Message = info.Word("state_message"),
+            Power = await PowerAsync(),
+        };
+    }
+
+    private static readonly string[] Wires = ["RESERVE_PINS_", "CANBUS_", "SERIAL_BAUD"];
+
+    private static McuTold ToldOf(JsonElement mcu) => new(mcu.Word("mcu_version"), mcu.Word("mcu_constants", "MCU"))
+    {
+        // Its wires alone: a chip has a hundred others.
+        Constants = mcu.Members("mcu_constants").Where(constant => Wires.Any(constant.Name.StartsWith) && constant.Value.ValueKind is JsonValueKind.String or JsonValueKind.Number)
+            .DistinctBy(constant => constant.Name).ToDictionary(constant => constant.Name, constant => $"{constant.Value}"),
+    };
+
+    private async Task<ImmutableArray<PowerDevice>> PowerAsync()
+    {
+        try
+        {
+            return [.. (await moonraker.CallAsync("machine.device_power.devices")).Items("devices").Where(device => device.Word("device") is not null)
+                .Select(device => new PowerDevice(device.Word("device")!, device.Word("status") != "off"))];
+        }
+        catch (MoonrakerException)
+        {
+            return [];   // it has none
+        }
+    }
+
+    private async Task<List<string>> McuObjectsAsync() =>
+        [.. (await moonraker.CallAsync("printer.objects.list")).Items("objects").Where(name => name.ValueKind == JsonValueKind.String).Select(name => name.GetString()!)
+            .Where(name => name == "mcu" || name.StartsWith("mcu ", StringComparison.Ordinal))];
 
     private async Task<KlippyState> LookOnceAsync(CancellationToken cancel)
     {

@@ -44,18 +44,42 @@ internal sealed class News(MoonrakerConnection moonraker, TimeProvider time, Log
     public void Follow(Job job)
     {
         var quarters = new Dictionary<string, int>(StringComparer.Ordinal);
+        var awaited = new SortedDictionary<string, string>(StringComparer.Ordinal);
         long? last = null;
         Console($"// RatOS.Flash: job {job.Id}: {string.Join(", ", job.Requests.Select(request => $"{request.Board.Name} {request.Board.RunningVersion ?? "?"} -> {request.Image?.Version ?? "?"}"))}");
         Snapshot(job);
         job.Happened += step =>
         {
-            if (DialogLine(step, quarters) is { } line)
+            if (step.Phase == FlashPhase.Person || (step.Report is not null && awaited.Count > 0))
+                Ask(job, step, awaited);
+            else if (DialogLine(step, quarters) is { } line)
                 Show(job, [line], [], isOver: false);
             if (step.Kind is not (FlashEventKind.Verdict or FlashEventKind.PointOfNoReturn) && last is { } before && time.GetElapsedTime(before) < BetweenSnapshots)
                 return;
             last = time.GetTimestamp();
             Snapshot(job);
         };
+    }
+
+    /// <summary>
+    /// A person is awaited, for minutes or days: the dialog, which covers the screen and has no button, is completed; a question with the one step stays instead.
+    /// </summary>
+    private void Ask(Job job, FlashEvent step, SortedDictionary<string, string> awaited)
+    {
+        var text = (step.Board is null ? "" : step.Board + ": ") + step.Message;
+        if (step.Board is { } board)
+        {
+            if (step.Kind == FlashEventKind.Begin)
+                awaited[board] = text;
+            else
+                awaited.Remove(board);
+        }
+        if (step.Report is null)
+            Show(job, step.Kind == FlashEventKind.Begin ? [text] : [], [(step.Kind == FlashEventKind.End ? "// " : "!! ") + $"RatOS.Flash: {text}{(step.Kind == FlashEventKind.End ? "" : " FLASH_CANCEL gives up.")}"], isOver: step.Kind == FlashEventKind.Begin);
+        if (awaited.Count > 0)
+            Prompt("A board needs you", string.Join(" ", awaited.Values), [("Give up", AfterUpdate.Press($"cancel job={job.Id}"), "warning")]);
+        else if (step.Board is not null)
+            PromptEnd();
     }
 
     /// <summary>The job is over: the verdicts, and the dialog's end.</summary>

@@ -19,6 +19,9 @@ internal abstract class Output
 
     public abstract void Boards(IReadOnlyList<JsonBoard> rows, string printer);
 
+    /// <summary>Every kind of board that the product knows.</summary>
+    public abstract void Kinds(IReadOnlyList<JsonKind> kinds);
+
     /// <param name="file">As the user named it.</param>
     /// <param name="image">What is in it.</param>
     /// <param name="start">Application start it was built for, when that can be told.</param>
@@ -47,6 +50,10 @@ internal abstract class Output
     public abstract void Result(FlashReport report);
 
     public abstract void Jobs(IReadOnlyList<JsonJob> jobs);
+
+    /// <param name="findings">What was found.</param>
+    /// <param name="checks">How many things were looked at.</param>
+    public abstract void Doctor(IReadOnlyList<DoctorFinding> findings, int checks);
 
     /// <summary>One of many seeded flashes is over; people are told of those that are broken.</summary>
     public virtual void Seed(SeededFlash flash)

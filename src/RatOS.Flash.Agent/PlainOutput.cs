@@ -23,7 +23,15 @@ internal sealed class PlainOutput(TextWriter writer) : Output
     {
         writer.WriteLine(printer);
         foreach (var row in rows)
-            writer.WriteLine(string.Join('\t', row.Board ?? "-", row.Description, row.Mcu ?? "-", row.Port ?? "-", row.State, row.Running ?? "-", row.Host ?? "-"));
+            writer.WriteLine(string.Join('\t', row.Board ?? "-", row.Description, row.Mcu ?? "-", row.Port ?? "-", row.State, row.Running ?? "-", row.Host ?? "-", row.Need ?? "-"));
+        foreach (var line in rows.SelectMany(BoardText.Of))
+            writer.WriteLine(line.Text);
+    }
+
+    public override void Kinds(IReadOnlyList<JsonKind> kinds)
+    {
+        foreach (var kind in kinds)
+            writer.WriteLine(string.Join('\t', kind.Id, kind.Description, kind.Mcu ?? "-", kind.Kind, kind.Road));
     }
 
     public override void Firmware(string file, FirmwareImage image, uint? start, FlashException? misfit)
@@ -57,6 +65,12 @@ internal sealed class PlainOutput(TextWriter writer) : Output
     public override void Jobs(IReadOnlyList<JsonJob> jobs)
     {
         foreach (var line in jobs.SelectMany(JobText.Of))
+            writer.WriteLine(line.Text);
+    }
+
+    public override void Doctor(IReadOnlyList<DoctorFinding> findings, int checks)
+    {
+        foreach (var line in DoctorText.Of(findings, checks))
             writer.WriteLine(line.Text);
     }
 
@@ -104,6 +118,19 @@ internal static class PlanText
         finding.Severity switch { "note" => Tone.Dim, "warning" => Tone.Warning, _ => Tone.Bad });
 }
 
+/// <summary>What there is to say of a board beside the table.</summary>
+internal static class BoardText
+{
+    public static IEnumerable<(string Text, Tone Tone)> Of(JsonBoard row)
+    {
+        if (row.Board is null)
+            yield break;
+        yield return ($"{row.Board}: {(row.Need is null ? row.Reason : $"a flash is {(row.Need == "unknown" ? "possible" : row.Need)}. {row.Reason}")}", row.Need == "required" ? Tone.Warning : Tone.Dim);
+        foreach (var finding in row.Findings ?? [])
+            yield return PlanText.Of(finding);
+    }
+}
+
 /// <summary>The end in words: what happened, what became of each board, and what to do now.</summary>
 internal static class ResultText
 {
@@ -111,16 +138,24 @@ internal static class ResultText
     {
         foreach (var board in report.Boards)
         {
-            if (board.Fault is not { } fault)
+            if (board is { Fault: null, Condition: BoardCondition.Running })
             {
-                yield return ($"{board.Board} OK: runs {board.NewVersion}, {Text.Size(board.Size)} read back equal (sha256 {board.Sha256?[..8]}...), "
-                    + $"proven by a reset, {board.Elapsed.TotalSeconds:0.0} s.", Tone.Good);
+                yield return ($"{board.Board} OK: runs {board.NewVersion}, and answers. It was not flashed.", Tone.Good);
+            }
+            else if (board.LeftOut is { } reason)
+            {
+                yield return ($"{board.Board} left out: {reason}", Tone.Good);
+            }
+            else if (board.Fault is not { } fault)
+            {
+                yield return ($"{board.Board} OK: runs {board.NewVersion}, {Text.Size(board.Size)} {(board.IsProcess ? "in its place" : "read back equal")} (sha256 {board.Sha256?[..8]}...), "
+                    + $"proven by {(board.IsProcess ? "the new process" : "a reset")}, {board.Elapsed.TotalSeconds:0.0} s.", Tone.Good);
             }
             else
             {
                 yield return ($"{board.Board} {(fault.Code == "cancelled" ? "CANCELLED" : board.Refused ? "NOT FLASHED" : "FAILED")} [{fault.Code}]", Tone.Bad);
                 yield return ($"  What happened:  {fault.Cause}", Tone.Normal);
-                yield return ($"  The board now:  {Text.Condition(board.Condition)}", Tone.Normal);
+                yield return ($"  The board now:  {Text.Condition(board.Condition, board.IsProcess)}", Tone.Normal);
                 yield return ($"  What to do:     {fault.Remedy}", Tone.Warning);
             }
             foreach (var note in board.Notes)
@@ -134,6 +169,22 @@ internal static class ResultText
     }
 }
 
+/// <summary>What doctor found, in words.</summary>
+internal static class DoctorText
+{
+    public static IEnumerable<(string Text, Tone Tone)> Of(IReadOnlyList<DoctorFinding> findings, int checks)
+    {
+        foreach (var finding in findings.OrderByDescending(finding => finding.Severity))
+        {
+            var (mark, tone) = finding.Severity switch { FindingSeverity.Blocker => ("WRONG", Tone.Bad), FindingSeverity.Warning => ("CARE ", Tone.Warning), _ => ("note ", Tone.Dim) };
+            yield return ($"{mark}  {finding.Text} [{finding.Id}]", tone);
+            yield return ($"       {finding.Remedy}{(finding.Fix is null ? "" : "   (or: ratos-flash doctor --fix)")}", Tone.Normal);
+        }
+        var wrong = findings.Count(finding => finding.Severity != FindingSeverity.Note);
+        yield return wrong == 0 ? ($"{checks} things were looked at: nothing is wrong.", Tone.Good) : ($"{checks} things were looked at: {wrong} to mend.", Tone.Bad);
+    }
+}
+
 /// <summary>A job in words.</summary>
 internal static class JobText
 {
@@ -144,7 +195,7 @@ internal static class JobText
         foreach (var board in job.Boards)
         {
             var what = board.Fault is { } fault ? $"{fault.Cause} {fault.Remedy} [{fault.Code}]"
-                : board.Ok == true ? $"runs {board.NewVersion}" : $"{board.Phase}{(board.Percent is { } percent ? $" {percent} %" : "")} {board.Message}";
+                : board.Ok == true ? board.Message : $"{board.Phase}{(board.Percent is { } percent ? $" {percent} %" : "")} {board.Message}";
             yield return ($"  {board.Board}: {what}", board.Fault is null ? Tone.Normal : Tone.Warning);
             if (board.Condition is { } condition && board.Ok == false)
                 yield return ($"  {board.Board} now: {Text.Condition(Wire.Value(condition, BoardCondition.Unconfirmed))}", Tone.Normal);

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using RatOS.Flash.Boards;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Hardware;
@@ -16,16 +17,19 @@ internal abstract class Printer
 
     public abstract TimeProvider Time { get; }
 
-    /// <summary>The boards that it has, as far as is known.</summary>
-    public abstract IReadOnlyList<PrinterBoard> Boards { get; }
+    /// <summary>What can be known of its MCUs without Klipper: of a virtual printer all, of this computer nothing.</summary>
+    public virtual McuFacts Facts => McuFacts.None;
+
+    /// <summary>Boards whose kind neither bus nor configuration tells, and somebody knows all the same.</summary>
+    public virtual IEnumerable<PrinterBoard> Described => [];
+
+    /// <summary>Links to ports, as they are at this moment.</summary>
+    public virtual IReadOnlyList<DeviceLink> Links() => [];
 
     public abstract string Description { get; }
 
-    /// <summary>Version of Klipper on the computer; null where nobody knows.</summary>
-    public virtual string? HostVersion => null;
-
-    /// <summary>Kinds of boards that may be asked for though none is seen to be connected.</summary>
-    public virtual IEnumerable<PrinterBoard> Kinds => [];
+    /// <summary>A kind of board may be asked for though none is seen to be connected.</summary>
+    public virtual bool HasKinds => false;
 
     /// <summary>The firmware that this printer's Klipper would build for the board; null where it cannot be built from here.</summary>
     public virtual FirmwareImage? Build(PrinterBoard board) => null;
@@ -33,9 +37,50 @@ internal abstract class Printer
     /// <summary>Klipper's sources, where firmware is built; a virtual printer has firmware without, and takes only those that are named.</summary>
     public virtual string? KlipperSources(Settings settings) => settings.KlipperPath;
 
+    /// <summary>Somebody can do something with its boards; with virtual ones only a virtual person, or another program.</summary>
+    public virtual bool HasPerson => true;
+
+    /// <summary>Who may replace the process that is an MCU, where that is not Moonraker.</summary>
+    public virtual HostMcu? HostMcu => null;
+
     /// <exception cref="FlashException">Somebody else works on the boards.</exception>
     public virtual void CheckAlone()
     {
+    }
+
+    /// <summary>What doctor goes to look at, and what of it could not be found out.</summary>
+    /// <param name="data">Null for a computer without a printer.</param>
+    /// <param name="agent">What the running agent calls itself; null for none.</param>
+    /// <param name="log">The log.</param>
+    public (DoctorVisit Visit, List<FaultReport> Troubles, Settings Settings) Visit(DataFolder? data, string? agent, LogFile log)
+    {
+        var (troubles, settings) = (new List<FaultReport>(), new Settings());
+        IReadOnlyList<PrinterMcu> mcus = [];
+        IReadOnlyList<Device> devices = [];
+        Try(() => settings = data is null ? settings : Settings.Read(data.Settings));
+        Try(() => devices = Hardware.Look().Devices);
+        if (troubles.Count == 0)
+            Try(() => mcus = new KnownMcus(this, settings.Boards, data, log).Look().Mcus);
+        return (new DoctorVisit
+        {
+            Time = TimeProvider.System,
+            Sources = settings.KlipperSources,
+            Chips = mcus.Where(mcu => mcu.Owner == McuOwner.Ours).Select(mcu => mcu.Board?.Board.McuName ?? mcu.Chip).OfType<string>(),
+            Devices = devices,
+            Data = data is null ? null : (data, agent),
+        }, troubles, settings);
+
+        void Try(Action look)
+        {
+            try
+            {
+                look();
+            }
+            catch (FlashException fault)
+            {
+                troubles.Add(FaultReport.Of(fault));
+            }
+        }
     }
 
     /// <summary>Runs something on the printer's thread, from any other.</summary>
@@ -81,14 +126,13 @@ internal abstract class Printer
 
     /// <summary>Runs a verb on this computer.</summary>
     /// <param name="namedPort">A port that the caller named: pseudo terminals are listed nowhere.</param>
-    /// <param name="settings">With boards that somebody described.</param>
-    public static int Run(string? namedPort, Lazy<Settings> settings, Func<Printer, Task<int>> verb) => OneThread.Run(async thread =>
+    public static int Run(string? namedPort, Func<Printer, Task<int>> verb) => OneThread.Run(async thread =>
     {
         // Verbs that look into files need no bus, and some computers forbid to hear of it.
         var hardware = new Lazy<LinuxHardware>(() => new(TimeProvider.System, namedPort is not null && namedPort.StartsWith('/') ? [namedPort] : []));
         try
         {
-            return await verb(new OfThisComputer(hardware, thread, settings));
+            return await verb(new OfThisComputer(hardware, thread));
         }
         finally
         {
@@ -103,13 +147,25 @@ internal abstract class Printer
 
         public override IKlippy Klippy => printer.Klippy;
 
+        public override HostMcu? HostMcu => printer.HostMcu;
+
         public override TimeProvider Time => time;
 
-        public override IReadOnlyList<PrinterBoard> Boards => printer.PrinterBoards;
+        public override McuFacts Facts => new(
+            [.. printer.Boards.Select(printer.Klippy.Section)],
+            new(VirtualPrinter.HostVersion, printer.Boards.Where(board => board.RunningFirmware is not null)
+                .ToDictionary(board => printer.Klippy.Section(board).Name, board => new McuTold(board.RunningFirmware!.Version, board.Chip.Name))))
+        {
+            Ports = printer.Boards.Zip(printer.PrinterBoards).Where(board => board.Second.Port is not null)
+                .ToImmutableDictionary(board => printer.Klippy.Section(board.First).Name, board => board.Second.Port!),
+        };
+
+        /// <summary>Of a board on CAN or on a wire nothing tells the kind: its owner wrote it down.</summary>
+        public override IEnumerable<PrinterBoard> Described => printer.PrinterBoards.Where(board => board.Port is null || board.CanUuid is not null || !board.Port.Contains('-', StringComparison.Ordinal));
 
         public override string Description => $"virtual printer '{place.Scenario}'";
 
-        public override string? HostVersion => VirtualPrinter.HostVersion;
+        public override bool HasPerson => place.IsLive || printer.Faults.PersonAfter is not null;
 
         public override FirmwareImage? Build(PrinterBoard board) =>
             printer.Boards.FirstOrDefault(candidate => candidate.Name == board.Name) is { } found
@@ -152,7 +208,7 @@ internal abstract class Printer
         }
     }
 
-    private sealed class OfThisComputer(Lazy<LinuxHardware> hardware, OneThread thread, Lazy<Settings> settings) : Printer
+    private sealed class OfThisComputer(Lazy<LinuxHardware> hardware, OneThread thread) : Printer
     {
         public override IHardware Hardware => hardware.Value;
 
@@ -163,14 +219,9 @@ internal abstract class Printer
 
         public override string Description => "this computer";
 
-        /// <summary>Those that somebody described, and those that run a Klipper built as RatOS does: its serial is the board's id in the catalogue.</summary>
-        public override IReadOnlyList<PrinterBoard> Boards => [.. settings.Value.Boards, .. Hardware.Look().Devices
-            .Where(device => device.Usb == UsbId.Klipper && device.Serial is not null)
-            .Select(device => BoardCatalogue.BuiltIn.Boards.FirstOrDefault(board => board.UsbSerial == device.Serial)).OfType<Board>().DistinctBy(board => board.Id)
-            .Where(board => !settings.Value.Boards.Any(described => described.Board.Id == board.Id))
-            .Select(board => new PrinterBoard(board.Id, board))];
+        public override IReadOnlyList<DeviceLink> Links() => LinuxHardware.Links();
 
-        public override IEnumerable<PrinterBoard> Kinds => BoardCatalogue.BuiltIn.Boards.Select(board => new PrinterBoard(board.Id, board));
+        public override bool HasKinds => true;
 
         public override string? KlipperSources(Settings known) => known.KlipperSources;
 

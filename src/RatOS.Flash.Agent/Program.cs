@@ -32,8 +32,8 @@ namespace RatOS.Flash.Agent
         /// <summary>For a fault outside a flash: what the caller typed, or what the world is like.</summary>
         public static int Of(FlashException fault) => fault.Code switch
         {
-            "unknown-board" or "unknown-scenario" or "firmware-unreadable" or "bad-option" or "bad-request" or "bad-settings" or "unknown-job" => Usage,
-            "internal-error" or "virtual-folder" or "agent-gone" or "no-agent" => Failed,
+            "unknown-board" or "unknown-scenario" or "firmware-unreadable" or "bad-option" or "bad-request" or "bad-settings" or "unknown-job" or "bundle-unreadable" or "bundle-version" => Usage,
+            "internal-error" or "virtual-folder" or "agent-gone" or "no-agent" or "bundle-unwritable" or "replay-impossible" => Failed,
             _ => Refused,
         };
 

@@ -3,6 +3,7 @@ using RatOS.Flash.Boards;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Klipper;
 using RatOS.Flash.Virtual;
+using RatOS.Flash.Virtual.Recordings;
 
 namespace RatOS.Flash.Agent;
 
@@ -17,16 +18,18 @@ internal sealed partial class Verbs(Printer printer, DataFolder? data, Output ou
 
     private static readonly TimeSpan MoonrakerLimit = TimeSpan.FromSeconds(15);
 
+    /// <summary><c>flash</c>, and <c>recover</c>, which asks nothing.</summary>
     public Task<int> FlashAsync(Asked asked, bool noKlipper) => WithBoardsAsync(noKlipper, isFlash: true, async boards =>
     {
-        asked = asked with { HasPerson = output.HasPerson };
+        asked = asked with { HasPerson = output.HasPerson && printer.HasPerson };
         var plan = await boards.PlanAsync(asked);
-        output.Plan(plan, boards.Description);
-        if (!asked.Force && !plan.IsBlocked && plan.Boards.Any(board => board.NeedsConsent))
+        if (!asked.Recover)
+            output.Plan(plan, boards.Description);
+        if (!asked.Force && !asked.Recover && !plan.IsBlocked && plan.Boards.Any(board => board.NeedsConsent))
             asked = output.Confirm("There are warnings. Flash all the same?") ? asked with { Force = true } : throw Faults.ConsentMissing();
 
         using var cancel = new CancellationTokenSource();
-        var committed = false;
+        var (committed, awaits) = (false, false);
         using var interrupt = OnSignal(PosixSignal.SIGINT, Stop);
         using var terminate = OnSignal(PosixSignal.SIGTERM, Stop);
         output.Begin(plan.Boards.Length);
@@ -36,6 +39,7 @@ internal sealed partial class Verbs(Printer printer, DataFolder? data, Output ou
             report = await boards.FlashAsync(asked, step =>
             {
                 committed |= step.Kind == FlashEventKind.PointOfNoReturn;
+                awaits = step is { Phase: FlashPhase.Person, Kind: not FlashEventKind.End };
                 if (boards is LocalBoards)
                     log.Event(step);
                 output.Event(step);
@@ -50,7 +54,7 @@ internal sealed partial class Verbs(Printer printer, DataFolder? data, Output ou
 
         void Stop()
         {
-            output.Say(committed
+            output.Say(awaits ? "Giving up the wait. The board stays as it is." : committed
                 ? "Finishing the write first: a board that is half written could not start. Then I stop."
                 : "Stopping: nothing was erased. Klipper and the board are brought back to what they were.");
             cancel.Cancel();
@@ -69,6 +73,14 @@ internal sealed partial class Verbs(Printer printer, DataFolder? data, Output ou
         output.Boards(await boards.ListAsync(), boards.Description);
         return ExitCode.Done;
     });
+
+    /// <summary>Every kind of board: what is inside the program, and what an installed RatOS says.</summary>
+    public Task<int> KindsAsync()
+    {
+        var catalogue = data is null ? BoardCatalogue.BuiltIn : RatOsCatalogue.Load(data.RatOsBoards).Catalogue;
+        output.Kinds([.. catalogue.Boards.OrderBy(board => board.Id, StringComparer.Ordinal).Select(JsonKind.Of)]);
+        return Task.FromResult(ExitCode.Done);
+    }
 
     /// <summary>Runs the agent until SIGTERM: for this computer's boards, or for virtual ones.</summary>
     public async Task<int> AgentAsync()
@@ -162,7 +174,7 @@ internal sealed partial class Verbs(Printer printer, DataFolder? data, Output ou
         Directory.CreateDirectory(Path.GetDirectoryName(data!.Moonraker)!);
         try
         {
-            await using var moonraker = printer.OpenMoonraker(new MoonrakerSetup { UnixSocket = data.Moonraker, Port = port });
+            await using var moonraker = printer.OpenMoonraker(new MoonrakerSetup { UnixSocket = data.Moonraker, Port = port, HostMcuFolder = data.HostMcu });
             if (withAgent)
             {
                 await new FlashAgent(printer, data, Settings.Read(data.Settings), log).RunAsync(() => Tell(moonraker.Port), over.Token);
@@ -180,10 +192,12 @@ internal sealed partial class Verbs(Printer printer, DataFolder? data, Output ou
         void Tell(int port)
         {
             output.Say($"{printer.Description}: Moonraker at http://127.0.0.1:{port} and {data.Moonraker}, until Ctrl-C.");
-            output.Say($"A macro:   curl -d '{{\"script\":\"FLASH_MCU BOARD={printer.Boards[0].Name}\"}}' -H 'Content-Type: application/json' http://127.0.0.1:{port}/printer/gcode/script");
+            output.Say($"A macro:   curl -d '{{\"script\":\"FLASH_MCU BOARD={BoardNames()[0]}\"}}' -H 'Content-Type: application/json' http://127.0.0.1:{port}/printer/gcode/script");
             output.Say(withAgent ? $"Its agent: ratos-flash watch --data {data.Root}" : $"An agent:  ratos-flash agent --data {data.Root}");
         }
     }
+
+    private List<string> BoardNames() => [.. new KnownMcus(printer, [], null, log).Look().All.Select(mcu => mcu.Name)];
 
     /// <summary>Serves the boards by USB/IP until Ctrl-C or SIGTERM.</summary>
     public async Task<int> ServeAsync(int port, bool attach)
@@ -205,7 +219,7 @@ internal sealed partial class Verbs(Printer printer, DataFolder? data, Output ou
         {
             var tcp = port == StandardUsbIpPort ? "" : $" --tcp-port {port}";
             output.Say($"Serving {printer.Description} by USB/IP on 127.0.0.1:{port} until Ctrl-C. On the computer that shall have a board: "
-                + $"`sudo modprobe vhci-hcd`, `sudo usbip{tcp} attach -r HOST -b {printer.Boards.Select(board => board.Port).FirstOrDefault()}`.");
+                + $"`sudo modprobe vhci-hcd`, `sudo usbip{tcp} attach -r HOST -b {printer.Facts.Ports.GetValueOrDefault("mcu")}`.");
         }
     }
 
@@ -233,7 +247,7 @@ internal sealed partial class Verbs(Printer printer, DataFolder? data, Output ou
     private async Task<int> WithBoardsAsync(bool noKlipper, bool isFlash, Func<BoardService, Task<int>> work)
     {
         if (data is null)
-            return await work(new LocalBoards(printer, _ => noKlipper ? new NoKlippy() : printer.Klippy));
+            return await work(new LocalBoards(printer, new KnownMcus(printer, [], null, log), _ => noKlipper ? new NoKlippy() : printer.Klippy, log));
         if (!noKlipper && AgentBoards.TryOpen(data) is { } agent)
         {
             using (agent)
@@ -242,7 +256,7 @@ internal sealed partial class Verbs(Printer printer, DataFolder? data, Output ou
         if (!Directory.Exists(data.Root))
         {
             // A computer without a printer of its own: boards on a bench.
-            return await work(new LocalBoards(printer, static _ => new NoKlippy()) { BeforeFlash = noKlipper ? null : printer.CheckAlone });
+            return await work(new LocalBoards(printer, new KnownMcus(printer, [], null, log), static _ => new NoKlippy(), log) { BeforeFlash = noKlipper ? null : printer.CheckAlone });
         }
         using var over = new CancellationTokenSource();
         var settings = Settings.Read(data.Settings);
@@ -256,9 +270,19 @@ internal sealed partial class Verbs(Printer printer, DataFolder? data, Output ou
                 throw Faults.MoonrakerGone(moonraker.Place.ToString(), $"no answer within {MoonrakerLimit.TotalSeconds:0} s");
             if (isUp)
                 await printer.FreePortsAsync();
-            IKlippy Klippy(bool hot, Action<string, bool>? journal) =>
-                isUp ? new MoonrakerKlippy(moonraker, printer.Time) { AllowsHot = hot, Journal = journal, Service = settings.KlipperService } : new NoKlippy();
-            var local = new LocalBoards(printer, hot => Klippy(hot, null)) { FirmwareFolder = data.Firmware, BuildFolder = data.Builds, KlipperPath = printer.KlipperSources(settings), BeforeFlash = isUp || noKlipper ? null : printer.CheckAlone };
+            MoonrakerKlippy Asked(bool hot, Action<string, bool>? journal) => new(moonraker, printer.Time) { AllowsHot = hot, Journal = journal, Service = settings.KlipperService };
+            IKlippy Klippy(bool hot, Action<string, bool>? journal) => isUp ? Asked(hot, journal) : new NoKlippy();
+            var mcus = new KnownMcus(printer, settings.Boards, data, log);
+            var local = new LocalBoards(printer, mcus, hot => Klippy(hot, null), log)
+            {
+                Data = data,
+                KlipperPath = printer.KlipperSources(settings),
+                HostMcu = isUp ? new MoonrakerHostMcu(moonraker, data.HostMcu, printer.Time) : null,
+                Refresh = isUp ? () => mcus.RefreshAsync(Asked(false, null)) : null,
+                SwitchPower = isUp ? MoonrakerPower.Of(moonraker) : null,
+                PowerDevices = settings.PowerDevices,
+                BeforeFlash = isUp || noKlipper ? null : printer.CheckAlone,
+            };
             return await work(isFlash ? new LoneBoards(local, data, (job, journal) => Klippy(job.Hot, journal), printer.Time, log) : local);
         }
         finally
@@ -287,8 +311,9 @@ internal sealed partial class Verbs(Printer printer, DataFolder? data, Output ou
         {
             using var held = data.Lock();
             using var over = new CancellationTokenSource();
-            var queue = new FlashQueue(local, data.Jobs, klippy, token => Task.Delay(Timeout.InfiniteTimeSpan, time, token), log);
-            var job = new Job("command-line", local.Request(asked), time) { Hot = asked.Hot, HasPerson = asked.HasPerson };
+            using var recorder = new FlightRecorder(time, log.Say);
+            var queue = new FlashQueue(local, data.Jobs, klippy, token => Task.Delay(Timeout.InfiniteTimeSpan, time, token), log) { Recorder = recorder };
+            var job = new Job("command-line", await local.RequestAsync(asked), time) { Hot = asked.Hot, HasPerson = asked.HasPerson };
             job.Happened += tell;
             using var stop = cancel.Register(job.Cancel.Cancel);
             queue.Add(job);
@@ -309,12 +334,14 @@ internal static class Text
 
     public static string Size(long bytes) => bytes < 1024 ? $"{bytes} bytes" : $"{bytes / 1024.0:0.0} KiB";
 
-    public static string Condition(BoardCondition condition) => condition switch
+    public static string Condition(BoardCondition condition, bool isProcess = false) => condition switch
     {
+        BoardCondition.Unconfirmed when isProcess => "its new program is in its place, but no process confirmed that it runs it.",
         BoardCondition.Unchanged => "untouched: it still has its old firmware.",
         BoardCondition.InBootloaderUnchanged => "it waits in its bootloader; its old firmware was not touched.",
         BoardCondition.InBootloaderWithoutFirmware => "it has no working firmware: it was erased or is half written. Flashing it again is what it needs.",
         BoardCondition.Unconfirmed => "the new firmware was written and read back equal, but the running board did not confirm it.",
+        BoardCondition.Running => "it runs the firmware that it had, and answers.",
         _ => "it runs the new firmware.",
     };
 }

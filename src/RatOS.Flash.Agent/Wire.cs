@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using RatOS.Flash.Boards;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Virtual;
 
@@ -23,11 +24,16 @@ namespace RatOS.Flash.Agent;
 [JsonSerializable(typeof(JsonResult))]
 [JsonSerializable(typeof(JsonFault))]
 [JsonSerializable(typeof(JsonMessage))]
+[JsonSerializable(typeof(JsonCheck))]
+[JsonSerializable(typeof(JsonDoctor))]
 [JsonSerializable(typeof(JsonJob))]
 [JsonSerializable(typeof(JsonJob[]))]
 [JsonSerializable(typeof(JsonHeader))]
 [JsonSerializable(typeof(JsonService))]
 [JsonSerializable(typeof(JsonAnswer))]
+[JsonSerializable(typeof(JsonKind))]
+[JsonSerializable(typeof(JsonGood))]
+[JsonSerializable(typeof(JsonMcus))]
 internal sealed partial class WireShapes : JsonSerializerContext;
 
 /// <inheritdoc cref="WireShapes"/>
@@ -75,8 +81,52 @@ internal sealed record JsonPlan(
     public bool NeedsConsent => !Blocked && Findings.Any(finding => finding is { Severity: "warning", Code: not "needs-bootloader-by-hand" });
 }
 
+/// <summary>One MCU of the printer (<c>event</c> is <c>board</c>), or something else on its buses.</summary>
+/// <param name="Id">Of its kind in the catalogue; of a kind that nobody knows, its name.</param>
+/// <param name="Board">Its name on this printer; null for what is none of its boards.</param>
+/// <param name="State">What it does, in words.</param>
+/// <param name="Running">The version that it runs, and Klipper's own.</param>
 internal sealed record JsonBoard(
-    string Event, string? Id, string? Board, string Description, string? Mcu, string? Port, string State, string? Running, string? Host);
+    string Event, string? Id, string? Board, string Description, string? Mcu, string? Port, string State, string? Running, string? Host)
+{
+    /// <summary>Its section of printer.cfg.</summary>
+    public string? Section { get; init; }
+
+    /// <summary>Whose firmware it runs: <c>ours</c>, <c>own-updater</c>, <c>stranger</c>.</summary>
+    public string? Owner { get; init; }
+
+    /// <summary>Other names for it.</summary>
+    public string[]? Aliases { get; init; }
+
+    /// <summary><c>required</c>, <c>useful</c>, <c>needless</c>, <c>unknown</c>, and why, in a sentence.</summary>
+    public string? Need { get; init; }
+
+    /// <inheritdoc cref="Need"/>
+    public string? Reason { get; init; }
+
+    public JsonFinding[]? Findings { get; init; }
+}
+
+/// <summary>A kind of board that the product knows.</summary>
+/// <param name="Road">How firmware gets onto it: <c>engine</c> for a flash by this program, else the way that <c>docs/boards.md</c> describes.</param>
+internal sealed record JsonKind(string Event, string Id, string? Name, string Description, string? Mcu, string Kind, string Road)
+{
+    public static JsonKind Of(Board board) => new("kind", board.Id, board.ShortName, board.DisplayName, board.McuName, board.Kind, Wire.Name(BoardGuide.Of(board).Road));
+}
+
+/// <summary>A firmware that a board has run, beside its bytes.</summary>
+/// <param name="Source"><c>confirmed</c>: the running board proved it. <c>read-out</c>: it was in the board before the first flash.</param>
+internal sealed record JsonGood(
+    string Event, string Board, string File, string Version, string Mcu, string Sha256, int Size, string Source, string? ConfigHash, string? SourceId, string? Config);
+
+/// <summary>What is known of the printer's MCUs, kept for when nobody can be asked.</summary>
+internal sealed record JsonMcus(string? Host, string? State, string? Message, JsonMcu[] Mcus);
+
+/// <param name="Section"><c>mcu</c> or <c>mcu NAME</c>; one without any option is no section, but an MCU that a module of Klipper brought.</param>
+/// <param name="Port">Where it was last seen.</param>
+internal sealed record JsonMcu(
+    string Section, string? Serial, string? Baud, string? CanbusUuid, string? CanbusInterface, string? RestartMethod, string? Version, string? Chip,
+    IReadOnlyDictionary<string, string>? Constants, string? Port);
 
 internal sealed record JsonFirmware(
     string Event, string File, string Container, string App, string Version, string Mcu, string? Start, string? InitialStack, string? ResetVector, int Size,
@@ -122,15 +172,25 @@ internal sealed record JsonReport(
     string Board, bool Ok, bool Refused, string Condition, FaultReport? Fault, string? OldVersion, string? NewVersion, int Size, string? Sha256, string? Route,
     double Elapsed, string[] Notes)
 {
+    /// <summary>Why nothing had to be done.</summary>
+    public string? LeftOut { get; init; }
+    /// <summary>It is a process of this computer; missing for a board.</summary>
+    public bool? Process { get; init; }
+
     public static JsonReport Of(BoardReport report) => new(
         report.Board, report.Ok, report.Refused, Wire.Name(report.Condition), report.Fault, report.OldVersion, report.NewVersion, report.Size, report.Sha256, report.Route,
-        Math.Round(report.Elapsed.TotalSeconds, 6), [.. report.Notes]);
+        Math.Round(report.Elapsed.TotalSeconds, 6), [.. report.Notes])
+    {
+        LeftOut = report.LeftOut,
+        Process = report.IsProcess ? true : null,
+    };
 
     public BoardReport ToReport() => new()
     {
         Board = Board,
         Condition = Wire.Value(Condition, BoardCondition.Unconfirmed),
         Fault = Fault,
+        IsProcess = Process == true,
         Refused = Refused,
         OldVersion = OldVersion,
         NewVersion = NewVersion,
@@ -139,6 +199,7 @@ internal sealed record JsonReport(
         Route = Route,
         Elapsed = TimeSpan.FromSeconds(Elapsed),
         Notes = [.. Notes],
+        LeftOut = LeftOut,
     };
 }
 
@@ -150,12 +211,23 @@ internal sealed record JsonResult(string Event, bool Ok, int Exit, double Elapse
     public FlashReport ToReport() => new([.. Boards.Select(board => board.ToReport())], Klippy, TimeSpan.FromSeconds(Elapsed));
 }
 
+/// <param name="Severity"><c>problem</c>, <c>warning</c> or <c>note</c>; a note is nothing wrong.</param>
+/// <param name="Fixable"><c>doctor --fix</c> mends it.</param>
+internal sealed record JsonCheck(string Event, string Id, string Severity, string Text, string Remedy, bool Fixable)
+{
+    public static JsonCheck Of(DoctorFinding finding) => new(
+        "check", finding.Id, finding.Severity == FindingSeverity.Blocker ? "problem" : Wire.Name(finding.Severity), finding.Text, finding.Remedy, finding.Fix is not null);
+}
+
+/// <summary>The last line of doctor.</summary>
+internal sealed record JsonDoctor(string Event, bool Ok, int Checks, int Wrong);
+
 internal sealed record JsonFault(string Event, string Code, string Cause, string Remedy);
 
 internal sealed record JsonMessage(string Event, string Text);
 
 /// <summary>The first line of a journal: what was asked for.</summary>
-/// <param name="By">Who asked: <c>macro</c>, <c>request</c>, <c>command-line</c>, <c>prompt</c>, <c>update</c>.</param>
+/// <param name="By">Who asked: <c>macro</c>, <c>request</c>, <c>command-line</c>, <c>screen</c>, <c>prompt</c>, <c>update</c>.</param>
 /// <param name="Created">UTC, ISO 8601.</param>
 /// <param name="Images">By board, the SHA-256 of what is to be written.</param>
 internal sealed record JsonHeader(string Event, string Job, string By, string Created, string[] Boards, Dictionary<string, string> Images, string Version);
@@ -164,7 +236,7 @@ internal sealed record JsonHeader(string Event, string Job, string By, string Cr
 internal sealed record JsonService(string Event, string Service, string State);
 
 /// <summary>A job as it stands.</summary>
-/// <param name="State"><c>queued</c>, <c>waiting</c> (for an idle printer), <c>running</c>, <c>done</c>.</param>
+/// <param name="State"><c>queued</c>, <c>waiting</c> (for an idle printer), <c>running</c>, <c>person</c> (waits for one: what to do is in the boards' messages), <c>done</c>.</param>
 /// <param name="Ok">Null until it is done.</param>
 /// <param name="Klippy">Why Klipper could not be started again; null when it could.</param>
 internal sealed record JsonJob(string Job, string State, bool? Ok, string By, string Created, double Elapsed, JsonJobBoard[] Boards, FaultReport? Klippy)
@@ -202,6 +274,11 @@ internal sealed record JsonAnswer(bool Ok)
     public JsonFinding[]? Findings { get; init; }
 
     public JsonBoard[]? Boards { get; init; }
+
+    /// <summary>With <c>doctor</c>.</summary>
+    public JsonCheck[]? Checks { get; init; }
+    /// <summary>With <c>bundle</c>: its path.</summary>
+    public string? File { get; init; }
 
     /// <summary>With <c>status</c>: the agent's version.</summary>
     public string? Version { get; init; }

@@ -28,6 +28,15 @@ public sealed record Faultiness
     /// <summary>The bootloader never shows up on USB: its ROM listens to another interface (H2).</summary>
     public bool RomMissesUsb { get; init; }
 
+    /// <summary>... until the board was without power once (S9: it works after a power cycle).</summary>
+    public bool RomNeedsPower { get; init; }
+
+    /// <summary>So long after a board has hung a person sets BOOT0, presses reset, and takes the jumper off again; null for nobody there.</summary>
+    public TimeSpan? PersonAfter { get; init; }
+
+    /// <summary>From this transfer on the ROM's USB answers nothing until the hub resets it; null for never.</summary>
+    public int? HangsAt { get; init; }
+
     /// <summary>How long the computer goes on listing what has left (H3).</summary>
     public TimeSpan Lingers { get; init; }
 
@@ -70,6 +79,12 @@ public sealed record Faultiness
     /// <summary>Nobody brings a bridge's CAN interface up when it has come back.</summary>
     public bool CanStaysDown { get; init; }
 
+    /// <summary>A new program of the process on this computer ends as soon as it starts.</summary>
+    public bool NewProcessCrashes { get; init; }
+
+    /// <summary>Nobody installed the unit that replaces it.</summary>
+    public bool HasNoHostMcuUnit { get; init; }
+
     /// <summary>All that is out of order, on one line.</summary>
     public override string ToString()
     {
@@ -80,6 +95,9 @@ public sealed record Faultiness
         Add(nameof(LeaveIsSilent), LeaveIsSilent, false);
         Add(nameof(ReturnsAfter), ReturnsAfter, TimeSpan.Zero);
         Add(nameof(RomMissesUsb), RomMissesUsb, false);
+        Add(nameof(RomNeedsPower), RomNeedsPower, false);
+        Add(nameof(PersonAfter), PersonAfter, null);
+        Add(nameof(HangsAt), HangsAt, null);
         Add(nameof(Lingers), Lingers, TimeSpan.Zero);
         Add(nameof(ReturnsAt), ReturnsAt, null);
         Add(nameof(RomSerial), RomSerial, null);
@@ -93,6 +111,8 @@ public sealed record Faultiness
         Add(nameof(CanBitrate), CanBitrate, null);
         Add(nameof(CanStaysAway), CanStaysAway, false);
         Add(nameof(CanStaysDown), CanStaysDown, false);
+        Add(nameof(NewProcessCrashes), NewProcessCrashes, false);
+        Add(nameof(HasNoHostMcuUnit), HasNoHostMcuUnit, false);
         text.AddRange(Transfers.Select(fault => $"{fault.Kind} at transfer {fault.Index}{(fault.After > TimeSpan.Zero ? $" + {fault.After.TotalSeconds:0.###} s" : "")} for {fault.Time.TotalSeconds:0.###} s"));
         return text.Count == 0 ? "no faults" : string.Join(", ", text);
 

@@ -1,6 +1,5 @@
 using System.IO.Compression;
 using System.Text.Json.Nodes;
-using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Virtual;
 
@@ -152,23 +151,13 @@ internal sealed partial class StandInKlipper
 
     private JsonObject McuSection(VirtualBoard board, bool isParsed)
     {
-        if (board.Setup.Link == McuLink.Can)
-            return new JsonObject { ["canbus_uuid"] = CanUuid.Read(board.CanUuidBytes).ToString(), ["canbus_interface"] = "can0" };
-        var section = new JsonObject { ["serial"] = SerialOf(board) };
+        var named = Klippy.Section(board);
+        if (named.CanbusUuid is { } uuid)
+            return new JsonObject { ["canbus_uuid"] = uuid, ["canbus_interface"] = named.CanbusInterface };
+        var section = new JsonObject { ["serial"] = named.Serial };
         if (board.Setup.IsUart || isParsed)
             section["baud"] = isParsed ? 250_000 : "250000";
-        section["restart_method"] = "command";
+        section["restart_method"] = named.RestartMethod;
         return section;
-    }
-
-    /// <summary>The link that names a USB board by its serial, as udev makes it; by its port where two have the same serial.</summary>
-    private string SerialOf(VirtualBoard board)
-    {
-        if (board.Setup.IsUart)
-            return $"/dev/{board.Setup.Port}";
-        var isAmbiguous = printer.Boards.Count(other => other.Setup.Serial == board.Setup.Serial && other.Chip == board.Chip) > 1;
-        return isAmbiguous
-            ? $"/dev/serial/by-path/platform-fd500000.pcie-pci-0000:01:00.0-usb-0:{board.Setup.Port.Split('-')[^1]}:1.0"
-            : $"/dev/serial/by-id/usb-Klipper_{board.Chip.Name}_{board.Setup.Serial}-if00";
     }
 }

@@ -40,7 +40,7 @@ public sealed class Truth
             Must(BootArea(board).AsSpan().SequenceEqual(_before[i].Boot), $"the bootloader's area of {board.Name} was changed");
             Must(!board.WasMassErased, $"{board.Name} was mass erased");
             if (report.Boards.FirstOrDefault(one => one.Board == board.Name) is { } its)
-                Check(board, requests.First(request => request.Board.Name == board.Name).Image!, IsUntouched(i), its);
+                Check(board, requests.First(request => request.Board.Name == board.Name).Image, IsUntouched(i), its);
             else
                 Must(IsUntouched(i), $"{board.Name} was not asked for and was changed");
         }
@@ -52,10 +52,10 @@ public sealed class Truth
 
     private bool IsUntouched(int index) => Application(_printer.Boards[index]).AsSpan().SequenceEqual(_before[index].Application);
 
-    private void Check(VirtualBoard board, FirmwareImage image, bool isUntouched, BoardReport report)
+    private void Check(VirtualBoard board, FirmwareImage? image, bool isUntouched, BoardReport report)
     {
         var start = board.ApplicationStart;
-        var holdsImage = board.Flash.Contains(start, image.Bytes.Length) && board.Flash.Read(start, image.Bytes.Length).SequenceEqual(image.Bytes.Span);
+        var holdsImage = image is not null && board.Flash.Contains(start, image.Bytes.Length) && board.Flash.Read(start, image.Bytes.Length).SequenceEqual(image.Bytes.Span);
         Must(report.Ok == report.Fault is null, $"{board.Name} is no success and has no fault");
         if (report.Fault is { } fault)
         {
@@ -67,8 +67,11 @@ public sealed class Truth
             case BoardCondition.Flashed:
                 Must(holdsImage, "success was claimed, and flash holds something else");
                 Must(
-                    board.RunningFirmware is { } running && running.Version == image.Version && running.CompressedDictionary.Span.SequenceEqual(image.CompressedDictionary.Span),
+                    board.RunningFirmware is { } running && running.Version == image?.Version && running.CompressedDictionary.Span.SequenceEqual(image.CompressedDictionary.Span),
                     $"success was claimed, and {board.RunningFirmware?.Version ?? "nothing"} runs");
+                break;
+            case BoardCondition.Running:
+                Must(isUntouched && board.State == BoardState.Klipper && board.RunningFirmware?.Version == report.NewVersion, "'it runs what it had' was claimed, and that is not so");
                 break;
             case BoardCondition.Unconfirmed:
                 // A card in the slot may have brought other firmware since; that is what the fault says then.

@@ -16,6 +16,7 @@ public sealed partial class VirtualBoard
     private byte[] _bootImage = [];    // what lies below the application when the story begins
     private object? _pending;          // what starts next
     private bool _emptyMark;
+    private bool _hadPower;            // switched on since the story began
     private readonly List<string> _illegal = [];
     private bool _wasMassErased;
     private int _touchesIgnored;
@@ -77,6 +78,7 @@ public sealed partial class VirtualBoard
     private void Boot(ResetRequest request, bool isPowerOn = false)
     {
         Stop(BoardState.Starting);
+        _hadPower |= isPowerOn;
         var sinceReset = _printer.Time.Now - _lastReset;
         _lastReset = isPowerOn ? TimeSpan.MinValue / 2 : _printer.Time.Now;
         var isEmpty = Flash.Read(Flash.Base, 4).IndexOfAnyExcept((byte)0xFF) < 0;
@@ -147,7 +149,7 @@ public sealed partial class VirtualBoard
     {
         if (_known.Version != Flash.Version || _known.Start != address)
         {
-            var (firmware, reason) = VirtualFirmware.WouldStart(Flash, Chip, address);
+            var (firmware, reason) = Setup.IsProcess ? WouldRun() : VirtualFirmware.WouldStart(Flash, Chip, address);
             (_known, HangReason) = ((Flash.Version, address, firmware), reason);
         }
         if (_known.Firmware is not { } running)
@@ -161,7 +163,7 @@ public sealed partial class VirtualBoard
     private void RunKlipper(VirtualFirmware firmware)
     {
         RunningFirmware = firmware;
-        var program = new KlipperProgram(firmware, Chip, Flash, _uid, Setup.Link, _printer.Time.Now) { Send = Send, Reset = ResetLater };
+        var program = new KlipperProgram(firmware, Chip, Flash, _uid, Setup.Link, _printer.Time.Now - (Setup.IsProcess ? ProcessClock : TimeSpan.Zero)) { Send = Send, Reset = ResetLater };
         Run(BoardState.Klipper, program, Setup.IsCanBridge ? new GsUsb(Chip.Name, Setup.Serial) : new CdcAcm(UsbId.Klipper, "Klipper", Chip.Name, Setup.Serial, program, () => ResetLater(ResetRequest.Bootloader, default)));
     }
 
@@ -180,7 +182,7 @@ public sealed partial class VirtualBoard
     private void StartRom(bool afterJump)
     {
         // H2: another of the interfaces that the ROM watches spoke first.
-        if (Chip.Rom is null || (!Setup.IsUart && _printer.Faults.RomMissesUsb && !Boot0))
+        if (Chip.Rom is null || (!Setup.IsUart && (_printer.Faults.RomMissesUsb || (_printer.Faults.RomNeedsPower && !_hadPower)) && !Boot0))
         {
             Hang("its ROM listens to another interface than USB");
             return;
@@ -223,7 +225,7 @@ public sealed partial class VirtualBoard
             Answered = CanNode.Send;
             JoinCan();
         }
-        if (Setup.IsUart || Setup.IsCan)
+        if (Setup.IsUart || Setup.IsCan || Setup.IsProcess)
             Function = null;
         else
             Attach(function);
@@ -255,11 +257,21 @@ public sealed partial class VirtualBoard
     {
         Stop(BoardState.Hung);
         HangReason = reason;
+        if (_printer.Faults.PersonAfter is { } after)
+            _pending = _printer.Time.Schedule(after, SetJumper);
+    }
+
+    private void SetJumper()
+    {
+        Boot0 = true;
+        PressReset();
+        Boot0 = false;
     }
 
     /// <summary>Everything volatile ends: what ran, and its stay on the bus.</summary>
     private void Stop(BoardState state)
     {
+        IsUsbHung = false;
         if (Function is RomDfu dfu)
         {
             Remember(dfu.WasMassErased, dfu.Illegal, dfu.LeavesIgnored);

@@ -15,7 +15,7 @@ public sealed partial class VirtualBoard
         (_printer, Setup, Port, Boot0) = (printer, setup, setup.Port, setup.Boot0);
         Board = (BoardCatalogue.BuiltIn.Find(setup.BoardId) ?? throw new ArgumentException($"no board {setup.BoardId} in the catalogue", nameof(setup)))
             with
-        { FlashStartEffective = $"0x{setup.ApplicationStart:x}" };
+        { FlashStartEffective = setup.IsProcess ? null : $"0x{setup.ApplicationStart:x}" };
         Flash = new VirtualFlash(setup.Chip, printer.Faults.WornAt);
         // Twelve bytes that look like those of a real lot, different for each port.
         _uid = Convert.FromHexString("2B0007000C50425539393020");
@@ -88,6 +88,9 @@ public sealed partial class VirtualBoard
     private FirmwareLink FirmwareLink => Setup.IsCanBridge ? FirmwareLink.CanBridge : Setup.IsCan ? FirmwareLink.Can : FirmwareLink.Serial;
 
     internal UsbFunction? Function { get; private set; }
+
+    /// <summary>Its USB answers nothing until the hub resets it.</summary>
+    internal bool IsUsbHung { get; set; }
 
     internal SerialProgram? Program { get; private set; }
 

@@ -173,6 +173,18 @@ public sealed record VirtualChip
         RamEnd = 0x2004_2000,
     };
 
+    /// <summary>No chip: the file of the program that Klipper's Linux process runs.</summary>
+    public static readonly VirtualChip Linux = new()
+    {
+        Name = "linux",
+        FlashBase = 0,
+        Sectors = [new VirtualSector(128 * K, TimeSpan.Zero)],
+        ProgramUnit = 1,
+        ProgramTime = TimeSpan.Zero,
+        ClearsFurtherBits = false,
+        RamEnd = 0,
+    };
+
     public static readonly ImmutableArray<VirtualChip> All = [F446, F407, F429, H723, G0B1, F072, Rp2040];
 }
 

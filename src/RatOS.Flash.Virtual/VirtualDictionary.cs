@@ -75,7 +75,7 @@ internal static class VirtualDictionary
         json.WriteStartObject();
         json.WriteString("app", "Klipper");
         json.WriteString("build_versions", compiler);
-        WriteSorted(json, "commands", [.. FixedCommands, .. Invented(commandCount - FixedCommands.Length - 1, Verbs), "reset"], Number, first: 1);
+        WriteSorted(json, "commands", [.. FixedCommands, .. Invented(commandCount - FixedCommands.Length - 1, Verbs), chip == VirtualChip.Linux ? "config_reset" : "reset"], Number, first: 1);
         WriteConfig(json, chip, link);
         json.WriteStartObject("enumerations");
         WriteSorted(json, "sensor_type", PartNumbers(96), id => id, first: 0);
@@ -148,7 +148,8 @@ internal static class VirtualDictionary
         json.WriteNumber("CLOCK_FREQ", ClockOf(chip));
         json.WriteString("MCU", chip.Name);
         json.WriteNumber("PWM_MAX", 32768);
-        json.WriteString("RESERVE_PINS_USB", "PA11,PA12");
+        if (chip != VirtualChip.Linux)
+            json.WriteString("RESERVE_PINS_USB", "PA11,PA12");
         json.WriteNumber("STATS_SUMSQ_BASE", 256);
         json.WriteEndObject();
 
@@ -163,6 +164,7 @@ internal static class VirtualDictionary
         "stm32g0b1xx" => 64_000_000,
         "stm32f072xb" => 48_000_000,
         "rp2040" => 12_000_000,
+        "linux" => 50_000_000,
         _ => 168_000_000,
     };
 }

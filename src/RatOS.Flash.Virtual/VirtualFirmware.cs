@@ -13,7 +13,7 @@ namespace RatOS.Flash.Virtual;
 /// A Klipper image as a virtual CPU sees it: what it takes for one to start, and what it then knows of itself.
 /// <see cref="Build"/> makes images that look like a build's result; real ones start as well.
 /// </summary>
-public sealed class VirtualFirmware
+public sealed partial class VirtualFirmware
 {
     // Made-up images say in the reserved vectors 8-10 that their last word is a checksum of all before it: the stand-in for "code that runs".
     // A real image has the common handler there.
@@ -105,6 +105,12 @@ public sealed class VirtualFirmware
         var dictionaryOffset = (size - behind - dictionary.Length) & ~3;
         dictionary.CopyTo(image, dictionaryOffset);
 
+        if (chip == VirtualChip.Linux)
+        {
+            ProcessHeader(image);
+            BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(size - ChecksumSize), Checksum(image.AsSpan(0, size - ChecksumSize)));
+            return image;
+        }
         // The RP2040 copies its handlers to RAM and keeps only the start in flash.
         var inRam = chip.FlashBase != 0x0800_0000;
         var resetOffset = inRam ? VectorsSize : (dictionaryOffset * 3 / 4) & ~3;

@@ -1,3 +1,5 @@
+using RatOS.Flash.Boards;
+using RatOS.Flash.Hardware;
 using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash.Virtual;
@@ -53,6 +55,22 @@ public sealed partial class VirtualKlippy
 
     /// <summary>The board's section of the configuration: <c>mcu</c> for the first, <c>mcu NAME</c> for the others.</summary>
     internal string SectionOf(VirtualBoard board) => board == printer.Boards[0] ? "mcu" : $"mcu {board.Name}";
+
+    /// <summary>What printer.cfg says of it.</summary>
+    public McuSection Section(VirtualBoard board) => board.Setup.Link == McuLink.Can
+        ? new McuSection(SectionOf(board)) { CanbusUuid = CanUuid.Read(board.CanUuidBytes).ToString(), CanbusInterface = "can0" }
+        : new McuSection(SectionOf(board)) { Serial = SerialOf(board), RestartMethod = "command" };
+
+    /// <summary>The link that names a USB board by its serial, as udev makes it; by its port where two have the same serial.</summary>
+    private string SerialOf(VirtualBoard board)
+    {
+        if (board.Setup.IsUart || board.Setup.IsProcess)
+            return board.Setup.IsUart ? $"/dev/{board.Setup.Port}" : board.Setup.Port;
+        var isAmbiguous = printer.Boards.Count(other => other.Setup.Serial == board.Setup.Serial && other.Chip == board.Chip) > 1;
+        return isAmbiguous
+            ? $"/dev/serial/by-path/platform-fd500000.pcie-pci-0000:01:00.0-usb-0:{board.Setup.Port.Split('-')[^1]}:1.0"
+            : $"/dev/serial/by-id/usb-Klipper_{board.Chip.Name}_{board.Setup.Serial}-if00";
+    }
 
     /// <summary>RESTART or FIRMWARE_RESTART: the process stays, everything else begins anew. Returns when it has let go.</summary>
     /// <param name="resetsBoards">FIRMWARE_RESTART: the boards are reset, which alone brings them out of a shutdown.</param>

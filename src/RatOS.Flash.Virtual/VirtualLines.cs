@@ -33,6 +33,11 @@ internal sealed class VirtualUsb : IUsbDevice
         await OnBusAsync(_printer.ControlTime(data.Length));
         if (_isAborted)
             return new UsbTransfer(UsbStatus.Timeout, 0);
+        if (_present.Board!.IsUsbHung)
+        {
+            await OnBusAsync(timeout);
+            return new UsbTransfer(UsbStatus.Timeout, 0);
+        }
         switch (fault?.Kind)
         {
             case TransferFaultKind.Stall:
@@ -57,6 +62,14 @@ internal sealed class VirtualUsb : IUsbDevice
 
     /// <summary>A bootloader has no other endpoint than 0, and what Klipper and Katapult say goes over their serial port.</summary>
     public ValueTask<UsbTransfer> BulkAsync(byte endpoint, Memory<byte> data, TimeSpan timeout) => ValueTask.FromResult(new UsbTransfer(UsbStatus.Stall, 0));
+
+    /// <summary>The ROM goes on with what it does, with the first alternate setting selected (facts: a USB reset does not reset the ROM).</summary>
+    public async ValueTask ResetAsync()
+    {
+        await OnBusAsync(TimeSpan.FromMilliseconds(60));
+        _present.Board!.IsUsbHung = false;
+        _present.Function!.Control(new UsbSetup(0x01, 11, 0, 0), [], _printer.Time.Now);
+    }
 
     /// <summary>Ends the transfer under way, as a host does that unlinks it: its caller gets a time-out at once.</summary>
     public void Abort()

@@ -33,6 +33,11 @@ public sealed partial class VirtualMoonraker
         var service = call.Text("service");
         if (service == "moonraker")
             return action == "restart" ? RestartSoon() : throw new MoonrakerException(400, $"Service action '{action}' not available for moonraker");
+        if (_printer.Process is { } process && (service == ProcessService || (service == UnitService && _setup.HostMcuFolder is not null)))
+        {
+            _job = ActAsync(_job, process, service, action);
+            return "ok";
+        }
         if (service != "klipper")
         {
             // By prefix, as its pattern matches.
@@ -105,7 +110,7 @@ public sealed partial class VirtualMoonraker
             ["network"] = new JsonObject(),
             ["canbus"] = new JsonObject(),
             ["provider"] = "systemd_dbus",
-            ["available_services"] = Texts("klipper", "moonraker"),
+            ["available_services"] = Texts(Services()),
             ["service_state"] = new JsonObject { ["klipper"] = ServiceStatus(ServiceState), ["moonraker"] = ServiceStatus("active") },
             ["instance_ids"] = new JsonObject { ["moonraker"] = "moonraker", ["klipper"] = "klipper" },
         },

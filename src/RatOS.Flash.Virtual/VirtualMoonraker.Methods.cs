@@ -48,6 +48,12 @@ public sealed partial class VirtualMoonraker
             ["access.oneshot_token"] = Now("GET", _ => Token()),
             ["access.info"] = Now("GET", AccessInfo) with { IsOpen = true },
         };
+        if (_setup.PowerDevices.Count > 0)
+        {
+            methods["machine.device_power.devices"] = Now("GET", _ => PowerDevices());
+            methods["machine.device_power.get_device"] = Now("GET", GetPower) with { Path = "/machine/device_power/device" };
+            methods["machine.device_power.post_device"] = Now("POST", SetPower) with { Path = "/machine/device_power/device" };
+        }
         if (_setup.HasUpdateManager)
             methods["machine.update.status"] = Now("GET", _ => UpdateStatus());
         if (_setup.HasComponent)

@@ -23,6 +23,12 @@ public sealed record MoonrakerSetup
     public bool HasComponent { get; init; } = true;
 
     public bool HasUpdateManager { get; init; } = true;
+
+    /// <summary>Its <c>[power]</c> devices: by name, the boards whose supply they switch.</summary>
+    public ImmutableDictionary<string, ImmutableArray<string>> PowerDevices { get; init; } = ImmutableDictionary<string, ImmutableArray<string>>.Empty;
+
+    /// <summary>From where the unit takes the program of the process that is an MCU; null where that unit is not installed.</summary>
+    public string? HostMcuFolder { get; init; }
 }
 
 /// <summary>

@@ -200,6 +200,8 @@ public sealed partial class VirtualPrinter : IHardware
 
     private Present Take(Device device)
     {
+        if (device.IsTerminal)
+            return TakeTerminal(device);
         if (Faults.NoPermission)
         {
             throw RatOS.Flash.Faults.NoPermission(
@@ -262,6 +264,7 @@ public sealed partial class VirtualPrinter : IHardware
     {
         Count(board);
         StrikeOwed();
+        HangIfDue(board);
         if (!_transferFaults.TryGetValue(_transfers, out var fault))
             return null;
         switch (fault.Kind)
@@ -283,48 +286,6 @@ public sealed partial class VirtualPrinter : IHardware
     {
         _transfers++;
         OnTransfer?.Invoke(board.Function is RomDfu);
-    }
-
-    /// <summary>Strikes now, or after a delay in the middle of the flash's work; where there is none by then, at the next transfer.</summary>
-    private void Strike(TransferFault fault, VirtualBoard board, Action strike, Action heal)
-    {
-        if (fault.After == TimeSpan.Zero)
-        {
-            Now();
-            return;
-        }
-        Time.Schedule(fault.After, () =>
-        {
-            if (board.Flash.IsBusy(Time.Now))
-                Now();
-            else
-                _owed += Now;
-        });
-
-        void Now()
-        {
-            strike();
-            if (fault.Time >= TimeSpan.Zero)
-                Time.Schedule(fault.Time, heal);
-        }
-    }
-
-    /// <summary>Whatever was wrong with printer and computer is over from now on; what it did to the boards stays.</summary>
-    public void Heal()
-    {
-        (Faults, _transferFaults, _nextPort, _owed) = (Faultiness.None, ImmutableDictionary<int, TransferFault>.Empty, null, null);
-        foreach (var board in Boards)
-            board.Heal();
-        Can?.GoOff(TimeSpan.Zero);
-        if (_present.Exists(present => present.Device.Can is { IsUp: false }))
-            SetCanUp(true);
-    }
-
-    private void StrikeOwed()
-    {
-        var owed = _owed;
-        _owed = null;
-        owed?.Invoke();
     }
 
     private Device DeviceOf(VirtualBoard board, UsbFunction function) => new()
@@ -386,5 +347,5 @@ public sealed partial class VirtualPrinter : IHardware
     internal IEnumerable<Present> Exported => _present.Where(present => present.Function is not null);
 
     /// <summary>The computer lists the board as what it is now; a wired port is always there, and a node where the bus reaches it.</summary>
-    internal bool IsListed(VirtualBoard board) => board.Setup.Link == McuLink.Can ? IsCanReached(board) : _present.Exists(present => present.Board == board && (present.Function is not null || board.Setup.IsUart));
+    internal bool IsListed(VirtualBoard board) => board.Setup.IsProcess || (board.Setup.Link == McuLink.Can ? IsCanReached(board) : _present.Exists(present => present.Board == board && (present.Function is not null || board.Setup.IsUart)));
 }

@@ -92,6 +92,21 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
         return back;
     }
 
+    /// <summary>As <see cref="Remember"/>; true when this board is there and runs Klipper.</summary>
+    public bool RemembersKlipper()
+    {
+        Remember();
+        return hardware.Look().Devices.Any(device => !IsBootloader(device) && IsOurs(device));
+    }
+
+    /// <summary>A stay of this board that began since <see cref="Remember"/>, in its bootloader or running Klipper as is asked for; null while there is none.</summary>
+    public Device? FindBack(DeviceList seen, bool inBootloader, bool asKlipper) => seen.Devices.FirstOrDefault(device =>
+        IsNew(device) && IsOurs(device) && (IsBootloader(device) ? inBootloader : asKlipper)) is not { } back ? null
+        : back.Can is null ? back : back with { CanNode = new CanNode(Uuid, IsKatapult: false) };
+
+    /// <summary>From here on the board is where this stay of it is.</summary>
+    public void Follow(Device back) => _port = back.Can is null ? back.Port : _port;
+
     /// <summary>The board's bootloader, if it waits in one now. On a wire, and of a node that has its number, nobody can tell without asking it.</summary>
     public Device? FindBootloader() => plan.Device is { IsWired: true } wired ? wired : IsNode(plan.Device!) ? NodeInKatapult() : hardware.Look().Devices.FirstOrDefault(device => IsBootloader(device) && IsOurs(device));
 
@@ -149,6 +164,14 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
         if (device.Port != _port)
             throw Faults.WrongBoard(plan.Name, expected, device.Serial ?? "none");
         return $"The ROM at {device.Port} shows the serial {device.Serial ?? "none"}, not {expected} as its chip id would give.";
+    }
+
+    public Task<bool> CyclePortAsync() => hardware.CyclePortAsync(_port);
+
+    public async Task ResetUsbAsync(Device device)
+    {
+        await using var usb = await hardware.OpenUsbAsync(device);
+        await usb.ResetAsync();
     }
 
     public static bool IsBootloader(Device device) => device.CanNode is { IsKatapult: true } || (device.Usb is { } id && BoardPlan.IsBootloader(id));

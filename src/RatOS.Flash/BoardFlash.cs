@@ -31,8 +31,8 @@ internal sealed partial class BoardFlash
 
     public BoardFlash(BoardBus bus, TimeProvider time, FlashLog log, BoardPlan plan)
     {
-        (_bus, _time, _log, _plan) = (bus, time, log, plan);
-        _image = plan.Request.Image ?? throw new ArgumentException("a board without firmware", nameof(plan));
+        (_bus, _time, _log, _plan, _begin) = (bus, time, log, plan, time.GetTimestamp());
+        _image = plan.Request.Image ?? (plan.Request.Recovers ? null! : throw new ArgumentException("a board without firmware", nameof(plan)));
         _mcu = plan.Board.Mcu ?? throw new ArgumentException("a board of an unknown chip", nameof(plan));
         _start = plan.Board.ApplicationStart ?? throw new ArgumentException("a board without an application start", nameof(plan));
         _name = plan.Name;
@@ -40,16 +40,22 @@ internal sealed partial class BoardFlash
         _condition = plan.Entry == FlashEntry.InBootloader && !bus.HasUartRom ? BoardCondition.InBootloaderUnchanged : BoardCondition.Unchanged;
     }
 
-    public async Task<BoardReport> RunAsync(CancellationToken cancel)
+    public Task<BoardReport> RunAsync(CancellationToken cancel) => RunAsync(_plan.Device!, cancel);
+
+    /// <param name="device">What the board is now: at the beginning as planned, later as a person brought it back.</param>
+    /// <param name="cancel">Heeded until the point of no return.</param>
+    public async Task<BoardReport> RunAsync(Device device, CancellationToken cancel)
     {
-        var begin = _time.GetTimestamp();
         FlashException? fault = null;
         try
         {
-            var bootloader = await WriteVerifiedAsync(_plan.Device!, cancel);
-            var running = await SettleAsync(bootloader, FlashPhase.Leave);
-            running = await ConfirmAsync(running, FlashPhase.Confirm);
-            await ProveAsync(running);
+            if (_plan.Request.Recovers && !_committed)
+            {
+                (var alive, device) = await RecoverAsync(device, cancel);
+                if (alive is not null)
+                    return Report(null, alive);
+            }
+            await ClimbAsync(device, cancel);
             _condition = BoardCondition.Flashed;
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
@@ -72,19 +78,7 @@ internal sealed partial class BoardFlash
         }
         if (fault is not null && _startedBootloader && _condition == BoardCondition.InBootloaderUnchanged)
             await ReturnAsync();
-        return new BoardReport
-        {
-            Board = _name,
-            Condition = _condition,
-            Fault = fault is null ? null : FaultReport.Of(fault),
-            OldVersion = _plan.RunningVersion,
-            NewVersion = _image.Version,
-            Size = _image.Bytes.Length,
-            Sha256 = _image.Sha256,
-            Route = _plan.Route,
-            Elapsed = _time.GetElapsedTime(begin),
-            Notes = [.. _notes],
-        };
+        return Report(fault);
     }
 
     /// <summary>Until what is in flash reads back equal. Returns the bootloader's stay that was told to leave.</summary>
@@ -112,6 +106,8 @@ internal sealed partial class BoardFlash
             catch (FlashException fault) when (tries < Tries && MayHelpToRepeat(fault))
             {
                 await WarnAsync(FlashPhase.Write, $"{fault.Cause} Trying again ({tries + 1} of {Tries}).");
+                if (tries == Tries - 1 && fault.Code is "dfu-stuck" or "dfu-descriptor" or "dfu-refused" or "katapult-silent")
+                    device = await ResetUsbAsync(device, FlashPhase.Write);
                 // A node without power, or behind a bus in trouble, is silent; with power again it waits in Katapult.
                 if (_bus.IsNode(device))
                     device = await _bus.WaitBackAsync(device, BoardBus.CableLimit, _committed ? CancellationToken.None : cancel) ?? throw Faults.DeviceLost(_name, "it was being flashed", BoardBus.CableLimit.TotalSeconds, _hasKatapult);
@@ -141,6 +137,7 @@ internal sealed partial class BoardFlash
 
         if (!_committed)
         {
+            await ReadOutAsync(bootloader);
             cancel.ThrowIfCancellationRequested();
             await _log.CommitAsync(_name);
             _committed = true;   // the point of no return: no token below this line
@@ -225,7 +222,7 @@ internal sealed partial class BoardFlash
             if (told == Tries)
                 throw Faults.DidNotLeave(_name, told);
             await WarnAsync(phase, $"{_bus.BootloaderName(next)} is {(next == left ? "still" : "back")} at {next.Port}; telling it to start the firmware again.");
-            left = next;
+            left = told == Tries - 1 ? await ResetUsbAsync(next, phase) : next;
             await TellToLeaveAsync(left);
         }
     }

@@ -13,6 +13,13 @@ public static partial class Faults
     public static FlashException NotOurs(string board, string why) => new(
         "not-ours", $"The firmware of {board} is not built from Klipper's sources here: {why}.", "Update it with the updater of whoever made it.");
 
+    public static FlashException NothingToRollBack(string board, string folder) => new(
+        "nothing-to-roll-back", $"No other firmware that {board} has run is kept in {folder}.", "Flash it: name a file with --firmware, or let it be built. What is flashed from now on is kept.");
+
+    public static FlashException PinsUnknown(string board, string wire) => new(
+        "pins-unknown", $"Which pins and speed {board} uses on its {wire} is not known: it did not tell, and no configuration is kept.",
+        $"Say it once with `ratos-flash menuconfig {board}`, or put its firmware into the firmware folder.");
+
     public static FlashException NoPower(string board, IEnumerable<string> devices) => new(
         "no-power", $"{board} is not on the bus, and {string.Join(" and ", devices)} is switched off.", "Switch the printer's power on (Mainsail and Fluidd have it in their menu), then look again.");
 
@@ -31,7 +38,7 @@ public static partial class Faults
 
     public static FlashException KindUnknown(string board, string? chip, IReadOnlyCollection<string> candidates) => new(
         "kind-unknown", $"Which kind of board {board} is cannot be seen{(chip is null ? "" : $"; its chip is a {chip}")}.",
-        $"Describe it in ratos-flash.conf: a section `[board NAME]` with `id:` of its kind{(candidates.Count > 0 ? $", such as {string.Join(", ", candidates)}" : "")}.");
+        $"Describe it in ratos-flash.conf: a section `[board NAME]` with `id:` of its kind{(candidates.Count > 0 ? $", such as {string.Join(", ", candidates)}" : "")}; or choose how it is built with `ratos-flash menuconfig {board}`.");
 
     public static FlashException BootloaderAssumed(string board, string device) => new(
         "bootloader-assumed", $"{board} is missing, and {device} waits in a bootloader that would be its; nothing else fits.",

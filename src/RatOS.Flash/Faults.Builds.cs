@@ -47,6 +47,12 @@ public static partial class Faults
         "config-drift", $"This Klipper understands the configuration of {board} otherwise than it was meant: CONFIG_{symbol} should be {wanted}, but becomes {got}.",
         "The configuration is older (or newer) than this Klipper: build for this board by hand and put the firmware into the firmware folder. Nothing was built.");
 
+    public static FlashException MenuconfigFailed(string board, int exit) => new(
+        "menuconfig-failed", $"Klipper's menu for {board} ended with an error (exit code {exit}).", "What it said is above; nothing was kept. A terminal of at least 80 by 24 characters is needed, and Python's curses (`sudo apt-get install python3`).");
+
+    public static FlashException TerminalMissing(string verb) => new(
+        "terminal-missing", $"`{verb}` shows a menu, and there is no terminal to show it on.", "Run it in a terminal, or by `ssh -t`.");
+
     public static FlashException ConfigUnusable(string board, string why) => new(
         "config-unusable", $"The build configuration of {board} cannot be used: {why}.", "Build for this board by hand, and put the firmware into the firmware folder under its name.");
 

@@ -25,7 +25,7 @@ internal sealed class FlashLog(TimeProvider time, Func<FlashEvent, ValueTask> on
         board, FlashPhase.Erase, FlashEventKind.PointOfNoReturn, "From here on the write is finished whatever happens.");
 
     public ValueTask VerdictAsync(BoardReport report) => SendAsync(
-        report.Board, FlashPhase.Done, FlashEventKind.Verdict, report.Fault is { } fault ? fault.Cause : $"runs {report.NewVersion}", 0, 0, report);
+        report.Board, FlashPhase.Done, FlashEventKind.Verdict, report.Fault is { } fault ? fault.Cause : report.LeftOut is { } reason ? $"left out: {reason}" : $"runs {report.NewVersion}", 0, 0, report);
 
     /// <summary>A snapshot; the first and the last of a phase always go out.</summary>
     public ValueTask ProgressAsync(string board, FlashPhase phase, long done, long total)

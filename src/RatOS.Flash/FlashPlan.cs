@@ -1,50 +1,9 @@
 using System.Collections.Immutable;
 using RatOS.Flash.Boards;
-using RatOS.Flash.Firmware;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash;
-
-/// <summary>A board of this printer: which kind it is, and how to know it on the bus.</summary>
-/// <param name="Name">What people call it: <c>octopus</c>, <c>toolboard_t0</c>.</param>
-/// <param name="Board">Its kind.</param>
-public sealed record PrinterBoard(string Name, Board Board)
-{
-    /// <summary>Serial that its Klipper announces; by RatOS's convention the board's id.</summary>
-    public string? Serial { get; init; } = Board.UsbSerial;
-
-    /// <summary>USB port path or serial port where it is, when somebody said so or remembers it. In a bootloader this is how it is known.</summary>
-    public string? Port { get; init; }
-
-    /// <summary>Known by its port alone: somebody named the port, or another board of this printer announces the same serial.</summary>
-    public bool OnlyByPort { get; init; }
-
-    /// <summary>Who it is on CAN; null for a board that is not there. Its Klipper is then reached over <see cref="CanInterface"/>.</summary>
-    public CanUuid? CanUuid { get; init; }
-
-    /// <summary>The interface of its bus.</summary>
-    public string CanInterface { get; init; } = "can0";
-
-    /// <summary>The bootloader that somebody named. A ROM that waits on a wire (BOOT0) can be known no other way.</summary>
-    public BootloaderKind? Bootloader { get; init; }
-
-    /// <summary>The version it runs, as Klipper last reported it.</summary>
-    public string? RunningVersion { get; init; }
-}
-
-/// <summary>A board to flash and what to write; null asks only how it would go.</summary>
-public sealed record FlashRequest(PrinterBoard Board, FirmwareImage? Image);
-
-/// <summary>What a running board told of itself when Klipper was stopped.</summary>
-/// <param name="Version">Its firmware's version.</param>
-/// <param name="Mcu">Its firmware's chip.</param>
-/// <param name="Chip">What the silicon said; null when it could not be asked.</param>
-public sealed record BoardEvidence(string Version, string Mcu, ChipEvidence? Chip)
-{
-    /// <summary>Its firmware is a USB-CAN bridge.</summary>
-    public bool IsCanBridge { get; init; }
-}
 
 public enum FindingSeverity
 {
@@ -85,6 +44,9 @@ public enum FlashEntry
 
     /// <summary>A person sets BOOT0 or presses reset twice.</summary>
     ByHand,
+
+    /// <summary>It has none: it is a process of this computer, whose program is replaced.</summary>
+    Replace,
 }
 
 public enum BootloaderKind
@@ -100,13 +62,13 @@ public enum BootloaderKind
 /// The road of every board and what was found on the way. Pure: made from what is known, and made anew whenever more is known - before the stop of
 /// Klipper, and after it, when the boards themselves have told their chip.
 /// </summary>
-public sealed record FlashPlan(ImmutableArray<BoardPlan> Boards, ImmutableArray<Finding> Findings)
+public sealed partial record FlashPlan(ImmutableArray<BoardPlan> Boards, ImmutableArray<Finding> Findings)
 {
     /// <summary>What stands against flashing anything at all; null when nothing does.</summary>
     public FlashException? Blocker => Findings.FirstOrDefault(finding => finding.Severity == FindingSeverity.Blocker)?.ToFault();
 
-    /// <summary>Nothing at all can be flashed.</summary>
-    public bool IsBlocked => Blocker is not null || Boards.All(board => board.IsBlocked);
+    /// <summary>Nothing at all can be flashed that should be.</summary>
+    public bool IsBlocked => Boards.Any(board => board.Request.LeftOut is null) && (Blocker is not null || Boards.All(board => board.IsBlocked || board.Request.LeftOut is not null));
 
     /// <param name="requests">The boards, 1 or more.</param>
     /// <param name="seen">The buses.</param>
@@ -176,15 +138,32 @@ public sealed partial record BoardPlan
         (FlashEntry.Touch, BootloaderKind.DfuSe) => "Klipper -> USB DFU -> write",
         (FlashEntry.Touch, _) => "Klipper -> USB DFU (or Katapult, if the board has it) -> write",
         (FlashEntry.ByHand, _) => "a person starts the bootloader -> write",
+        (FlashEntry.Replace, _) => "a process of this computer -> its program is replaced -> started anew",
         _ => "no road",
     };
 
+    /// <summary>Findings that are over when the board is there.</summary>
+    private static readonly string[] OfAbsence = ["board-not-seen", "no-power", "can-missing", "which-bootloader"];
+
     internal static BoardPlan Create(FlashRequest request, DeviceList seen, BoardEvidence? evidence)
+    {
+        var plan = Judge(request, seen, evidence);
+        if (request.LeftOut is { } reason)
+            return plan with { Findings = [new(FindingSeverity.Note, "needless", reason, "Nothing to do; name the board to flash it all the same.")] };
+        return plan with
+        {
+            Findings = [.. request.Findings.Where(told => (plan.Device is null || !OfAbsence.Contains(told.Code)) && plan.Findings.All(found => found.Code != told.Code)), .. plan.Findings],
+        };
+    }
+
+    private static BoardPlan Judge(FlashRequest request, DeviceList seen, BoardEvidence? evidence)
     {
         var findings = ImmutableArray.CreateBuilder<Finding>();
         var plan = new BoardPlan(request) { Evidence = evidence };
         var board = request.Board.Board;
         var guide = BoardGuide.Of(board);
+        if (guide.Road == BoardRoad.Process)
+            return CreateProcess(request, evidence);
         if (board.Mcu is not { } mcu || board.ApplicationStart is not { } start)
         {
             findings.Add(Finding.Blocker(Faults.NoRoad(request.Board.Name, WhyNoRoad(board, guide.Road), guide.Text)));
@@ -340,7 +319,6 @@ public sealed partial record BoardPlan
         BoardRoad.DfuUtil => $"its firmware begins at {board.ApplicationStart:x8}, inside a flash sector whose other part belongs to its bootloader",
         BoardRoad.SdCard => $"its bootloader takes its firmware from an SD card, and its chip ({board.McuName}) is not supported",
         BoardRoad.Avrdude => $"its chip ({board.McuName}) is an AVR",
-        BoardRoad.Process => "it is a program on this computer, not a board",
         BoardRoad.OwnUpdater => "its firmware is not Klipper's; who made it updates it",
         _ => board.Mcu is null ? $"its chip ({board.McuName ?? "none"}) is not supported" : "its application start is not known",
     };
@@ -362,7 +340,12 @@ public sealed partial record BoardPlan
         var flashEnd = evidence?.Chip?.FlashKib is { } kib and > 0 ? mcu.FlashBase + ((uint)kib * 1024) : mcu.FlashEnd;
         if (image.Misfit(mcu, start, Math.Min(flashEnd, mcu.FlashEnd)) is { } misfit)
             findings.Add(Finding.Blocker(misfit));
-        if (image.Version == (evidence?.Version ?? request.Board.RunningVersion))
+        JudgeVersion(request, evidence, findings);
+    }
+
+    private static void JudgeVersion(FlashRequest request, BoardEvidence? evidence, ImmutableArray<Finding>.Builder findings)
+    {
+        if (request.Image is { } image && image.Version == (evidence?.Version ?? request.Board.RunningVersion))
             findings.Add(new(FindingSeverity.Note, "same-version", $"The board already runs {image.Version}.", "Flashing it again is harmless."));
     }
 

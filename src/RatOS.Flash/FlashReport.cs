@@ -19,6 +19,9 @@ public enum BoardCondition
 
     /// <summary>The running board returned the new firmware's own data dictionary, also after a reset.</summary>
     Flashed,
+
+    /// <summary>It was not flashed: it runs the firmware that it had, and answers. What a recovery is for.</summary>
+    Running,
 }
 
 /// <summary>The steps of a flash in their order.</summary>
@@ -40,6 +43,9 @@ public enum FlashPhase
     Confirm,
     Prove,
     Start,
+
+    /// <summary>A person is awaited, who alone can help: what to do is its message. Klipper runs meanwhile.</summary>
+    Person,
     Done,
 }
 
@@ -96,14 +102,23 @@ public sealed record BoardReport
 
     public required BoardCondition Condition { get; init; }
 
-    /// <summary>Null exactly when the flash succeeded.</summary>
+    /// <summary>Null exactly when the flash succeeded, or was not needed.</summary>
     public FaultReport? Fault { get; init; }
 
-    /// <summary>True only when the running board proved it: read-back equal, and the dictionary in the image returned before and after a reset.</summary>
-    public bool Ok => Fault is null && Condition == BoardCondition.Flashed;
+    /// <summary>
+    /// True only when the running board proved it: read-back equal, and the dictionary in the image returned before and after a reset; or it was left out. Of a recovery also
+    /// when it answers with the firmware that it had.
+    /// </summary>
+    public bool Ok => Fault is null && (Condition is BoardCondition.Flashed or BoardCondition.Running || LeftOut is not null);
+
+    /// <summary>Why nothing had to be done, in a sentence; null when it was tried.</summary>
+    public string? LeftOut { get; init; }
 
     /// <summary>The plan refused it; nothing was tried.</summary>
     public bool Refused { get; init; }
+
+    /// <summary>It is a process of this computer: nothing was read back, and its proof is the new process.</summary>
+    public bool IsProcess { get; init; }
 
     public string? OldVersion { get; init; }
 

@@ -1,5 +1,6 @@
 using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Builds;
+using RatOS.Flash.Firmware;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Klipper;
 
@@ -13,18 +14,20 @@ namespace RatOS.Flash;
 /// <param name="klippy">Klipper's host process.</param>
 /// <param name="time">The only clock.</param>
 /// <param name="onEvent">Awaited before each step that changes the world.</param>
-public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider time, Func<FlashEvent, ValueTask> onEvent)
+public sealed partial class Flasher(IHardware hardware, IKlippy klippy, TimeProvider time, Func<FlashEvent, ValueTask> onEvent)
 {
     // Each node answers within milliseconds; Katapult's own tool waits 2 s.
     private static readonly TimeSpan SurveyTime = TimeSpan.FromSeconds(0.5);
 
     private readonly DfuPatience _patience = new();
 
-    /// <summary>How long a person is waited for who has to start a bootloader by hand; zero refuses such a board at once.</summary>
-    public TimeSpan WaitForPerson { get; init; }
-
     /// <summary>Builds what there is no firmware for, given the boards and whom to tell: firmware or fault by the board's name. Null where nothing can be built.</summary>
     public Func<IReadOnlyList<PrinterBoard>, Func<BuildProgress, ValueTask>, CancellationToken, Task<IReadOnlyDictionary<string, BuiltOrNot>>>? Build { get; init; }
+
+    /// <summary>By the name of a board: where the firmware goes that is in it before the flash; null for a board of which it is not wanted.</summary>
+    public Func<string, Action<FirmwareImage>?>? KeepOld { get; init; }
+    /// <summary>Who may replace the process of this computer that is an MCU; null where nobody can be asked.</summary>
+    public HostMcu? HostMcu { get; init; }
 
     /// <summary>
     /// Flashes the boards in one stop of Klipper. Never throws for what can go wrong in the world: every board has a report, and Klipper was
@@ -39,49 +42,48 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
         FaultReport? klippyFault = null;
         try
         {
-            var byHand = new List<BoardPlan>();
-            var open = await PlanAsync(requests, byHand, log, reports, cancel);
-            while (true)
+            foreach (var request in requests.Where(request => request.LeftOut is not null))
+                await LeaveOutAsync(request, log, reports);
+            IReadOnlyList<FlashRequest> wanted = [.. requests.Where(request => request.LeftOut is null)];
+            var open = wanted.Count == 0 ? [] : await PlanAsync(wanted, log, reports, cancel);
+            for (var isFirst = true; ; isFirst = false)
             {
-                if (open.Count > 0)
-                    klippyFault = await WhileStoppedAsync(() => FlashAllAsync(open, byHand, log, reports, cancel), log, cancel);
-                if (byHand.Count == 0)
+                var back = isFirst ? [] : await AwaitPeopleAsync(log, cancel);
+                open = isFirst ? open : [.. back.Where(board => board.Flash is null).Select(board => board.Request)];
+                if (open.Count + back.Count > 0)
+                    klippyFault = await WhileStoppedAsync(() => FlashAllAsync(open, back, log, reports, cancel), mayWait: !isFirst, log, cancel);
+                if (_awaited.Count == 0)
                     break;
-                // While a person is awaited Klipper runs.
-                open = await AwaitPeopleAsync(byHand, log, reports, cancel);
-                byHand.Clear();
             }
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
+            await GiveUpAsync(log, reports);
             await RefuseAsync(requests, Faults.Cancelled(), log, reports, byPlan: false);
         }
         catch (FlashException fault)
         {
+            await GiveUpAsync(log, reports);
             await RefuseAsync(requests, fault, log, reports, byPlan: fault.Code != "klipper-would-not-stop");
         }
         return new FlashReport([.. requests.Select(request => reports[request.Board.Name])], klippyFault, log.Elapsed);
     }
 
     private async Task<IReadOnlyList<FlashRequest>> PlanAsync(
-        IReadOnlyList<FlashRequest> requests, List<BoardPlan> byHand, FlashLog log, Dictionary<string, BoardReport> reports, CancellationToken cancel)
+        IReadOnlyList<FlashRequest> requests, FlashLog log, Dictionary<string, BoardReport> reports, CancellationToken cancel)
     {
         await log.BeginAsync(null, FlashPhase.Look, "Looking at the printer");
         requests = await BuildAsync(requests, log, reports, cancel);
-        var plan = FlashPlan.Create(requests, hardware.Look(), await klippy.LookAsync(cancel));
+        var plan = await WithHostMcuAsync(FlashPlan.Create(requests, hardware.Look(), await klippy.LookAsync(cancel)), HostMcu, cancel);
         if (plan.Blocker is { } blocker)
             throw blocker;
-        await log.EndAsync(null, FlashPhase.Look, $"{plan.Boards.Count(board => board.Device is not null)} of {requests.Count} boards found");
+        await log.EndAsync(null, FlashPhase.Look, $"{plan.Boards.Count(board => board.Device is not null || board.Entry == FlashEntry.Replace)} of {requests.Count} boards found");
 
         var open = new List<FlashRequest>();
         foreach (var board in plan.Boards)
         {
             await TellAsync(board, log);
-            if (await BlockedAsync(board, log, reports))
-                continue;
-            if (board.ByHand is not null)
-                byHand.Add(board);
-            else
+            if (!await LeaveToPersonAsync(board, log, reports) && !await BlockedAsync(board, log, reports))
                 open.Add(board.Request);
         }
         return open;
@@ -94,10 +96,11 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
     private async Task<IReadOnlyList<FlashRequest>> BuildAsync(
         IReadOnlyList<FlashRequest> requests, FlashLog log, Dictionary<string, BoardReport> reports, CancellationToken cancel)
     {
-        var missing = requests.Where(request => request.Image is null).ToList();
+        // What runs, or can be started, needs none.
+        var missing = requests.Where(request => request.Image is null && !request.Recovers).ToList();
         if (missing.Count == 0)
-            return requests;
-        var plan = FlashPlan.Create(missing, hardware.Look(), await klippy.LookAsync(cancel));
+            return await BuildForRecoveryAsync(requests, log, cancel);
+        var plan = await WithHostMcuAsync(FlashPlan.Create(missing, hardware.Look(), await klippy.LookAsync(cancel)), HostMcu, cancel);
         if (plan.Blocker is { } blocker)
             throw blocker;
         foreach (var board in plan.Boards)
@@ -119,37 +122,14 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
                 await log.EndAsync(request.Board.Name, FlashPhase.Build, $"{(made.IsFromCache ? "It was built before" : "Built")}: {made.Image.Version}, {made.Image.Bytes.Length} bytes, {made.Elapsed.TotalSeconds:0.0} s");
         }
         return [.. requests.Where(request => !reports.ContainsKey(request.Board.Name))
-            .Select(request => request.Image is not null ? request : request with { Image = built![request.Board.Name].Firmware!.Image })];
-    }
-
-    /// <summary>Asks for the bootloaders that only a person can start, and returns the boards whose bootloader came.</summary>
-    private async Task<IReadOnlyList<FlashRequest>> AwaitPeopleAsync(
-        List<BoardPlan> boards, FlashLog log, Dictionary<string, BoardReport> reports, CancellationToken cancel)
-    {
-        var ready = new List<FlashRequest>();
-        foreach (var board in boards)
-        {
-            var (fault, port) = (board.ByHand!, board.BootloaderPort!);
-            if (WaitForPerson > TimeSpan.Zero)
-            {
-                await log.WarnAsync(board.Name, FlashPhase.Enter, $"{fault.Cause} Do this now, I go on by myself: {BoardPlan.Guide(board.Board)}");
-                if (await hardware.WaitForAsync(
-                    seen => seen.Devices.FirstOrDefault(device => device.Port == port && BoardBus.IsBootloader(device)), WaitForPerson, time, cancel) is not null)
-                {
-                    ready.Add(board.Request with { Board = board.Request.Board with { Port = port } });
-                    continue;
-                }
-            }
-            await RefuseAsync([board.Request], fault, log, reports, board);
-        }
-        return ready;
+            .Select(request => request.Image is not null || request.Recovers ? request : request with { Image = built![request.Board.Name].Firmware!.Image })];
     }
 
     /// <summary>Klipper is started again however the work ends.</summary>
-    private async Task<FaultReport?> WhileStoppedAsync(Func<Task> work, FlashLog log, CancellationToken cancel)
+    private async Task<FaultReport?> WhileStoppedAsync(Func<Task> work, bool mayWait, FlashLog log, CancellationToken cancel)
     {
         // The second look: a print may have been started since the first.
-        var state = await klippy.LookAsync(cancel);
+        var state = mayWait ? await AwaitIdleAsync(log, cancel) : await klippy.LookAsync(cancel);
         if (state.Blocker is { } blocker)
             throw blocker;
         if (state.Activity == KlippyActivity.Absent)
@@ -192,7 +172,24 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
     }
 
     private async Task FlashAllAsync(
-        IReadOnlyList<FlashRequest> requests, List<BoardPlan> byHand, FlashLog log, Dictionary<string, BoardReport> reports, CancellationToken cancel)
+        IReadOnlyList<FlashRequest> requests, IReadOnlyList<Awaited> back, FlashLog log, Dictionary<string, BoardReport> reports, CancellationToken cancel)
+    {
+        // Those that a person brought back go on where they were; all that a plan asks for is known of them.
+        _awaited.RemoveAll(back.Contains);
+        var going = Task.WhenAll(back.Where(board => board.Flash is not null).Select(board => GoOnAsync(board, log, reports, cancel)));
+        try
+        {
+            if (requests.Count > 0)
+                await FlashAllAsync(requests, log, reports, cancel);
+        }
+        finally
+        {
+            await going;
+            await CyclePowerAsync(log, reports, cancel);
+        }
+    }
+
+    private async Task FlashAllAsync(IReadOnlyList<FlashRequest> requests, FlashLog log, Dictionary<string, BoardReport> reports, CancellationToken cancel)
     {
         var stopped = new KlippyState(KlippyActivity.Stopped);
         var nodes = await SurveyAsync(requests, log, reports, cancel);
@@ -208,11 +205,7 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
             throw blocker;
         foreach (var board in plan.Boards)
         {
-            if (await BlockedAsync(board, log, reports))
-                continue;
-            if (board.ByHand is not null)
-                byHand.Add(board);
-            else
+            if (!await LeaveToPersonAsync(board, log, reports) && !await BlockedAsync(board, log, reports))
                 open.Add(board);
         }
         cancel.ThrowIfCancellationRequested();
@@ -235,10 +228,23 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
     private async Task FlashAsync(BoardPlan board, FlashLog log, Dictionary<string, BoardReport> reports, CancellationToken cancel)
     {
         await log.NoteAsync(board.Name, FlashPhase.Enter, board.Route);
-        var bus = new BoardBus(hardware, klippy, time, log, board, _patience);
-        var report = await new BoardFlash(bus, time, log, board).RunAsync(cancel);
-        reports[board.Name] = report;
-        await log.VerdictAsync(report);
+        if (board.Entry == FlashEntry.Replace)
+        {
+            var report = await new ProcessFlash(hardware, HostMcu!, time, log, board).RunAsync(cancel);
+            reports[board.Name] = report;
+            await log.VerdictAsync(report);
+            return;
+        }
+        var flash = new BoardFlash(new BoardBus(hardware, klippy, time, log, board, _patience), time, log, board) { KeepOld = KeepOld?.Invoke(board.Name) };
+        await ReportAsync(board, flash, await flash.RunAsync(cancel), log, reports);
+    }
+
+    /// <summary>The plan, with what stands against replacing the process of this computer that is an MCU.</summary>
+    public static async Task<FlashPlan> WithHostMcuAsync(FlashPlan plan, HostMcu? host, CancellationToken cancel)
+    {
+        if (plan.Boards.FirstOrDefault(board => board.Entry == FlashEntry.Replace) is not { } process)
+            return plan;
+        return plan.WithHostMcu(host is null ? Faults.HostMcuUnreachable(Boards.BoardGuide.Of(process.Board).Text) : await host.CheckAsync(cancel));
     }
 
     /// <summary>What the buses show, and the nodes that answered on those that show nothing.</summary>
@@ -333,6 +339,20 @@ public sealed class Flasher(IHardware hardware, IKlippy klippy, TimeProvider tim
             return false;
         await RefuseAsync([board.Request], blocker, log, reports, board);
         return true;
+    }
+
+    private static async Task LeaveOutAsync(FlashRequest request, FlashLog log, Dictionary<string, BoardReport> reports)
+    {
+        var report = new BoardReport
+        {
+            Board = request.Board.Name,
+            Condition = BoardCondition.Unchanged,
+            LeftOut = request.LeftOut,
+            OldVersion = request.Board.RunningVersion,
+            NewVersion = request.Board.RunningVersion,
+        };
+        reports[request.Board.Name] = report;
+        await log.VerdictAsync(report);
     }
 
     /// <summary>Reports boards that were never touched.</summary>

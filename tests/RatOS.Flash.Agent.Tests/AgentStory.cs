@@ -27,7 +27,12 @@ internal sealed class AgentStory : IAsyncDisposable
         _log = LogFile.Open(Data.LogIfThere, verbose: false);
         Settings = settings ?? new Settings { Policy = FlashPolicy.Never };
         Printer = VirtualPrinter.Create(scenario, time, faults ?? Faultiness.None);
-        Moonraker = VirtualMoonraker.Start(Printer, setup with { UnixSocket = isWeb ? null : Data.Moonraker, Port = 0 });
+        Moonraker = VirtualMoonraker.Start(Printer, setup with
+        {
+            UnixSocket = isWeb ? null : Data.Moonraker,
+            Port = 0,
+            HostMcuFolder = faults?.HasNoHostMcuUnit == true ? null : Data.HostMcu,
+        });
         Settings = Settings with { MoonrakerUrl = new Uri($"ws://127.0.0.1:{Moonraker.Port}/websocket") };
     }
 
@@ -90,7 +95,8 @@ internal sealed class AgentStory : IAsyncDisposable
     /// <summary>Somebody else flashes the board while Klipper is stopped.</summary>
     public async Task FlashByHandAsync()
     {
-        var boards = new LocalBoards(RatOS.Flash.Agent.Printer.Of(Printer, new VirtualPlace("test", Path.Combine(_folder.FullName, "v"), 0, null)), static _ => new Klipper.NoKlippy());
+        var printer = RatOS.Flash.Agent.Printer.Of(Printer, new VirtualPlace("test", Path.Combine(_folder.FullName, "v"), 0, null));
+        var boards = new LocalBoards(printer, new KnownMcus(printer, [], null, _log), static _ => new Klipper.NoKlippy(), _log);
         Assert.True((await boards.FlashAsync(new Asked(["octopus"]), static _ => { }, CancellationToken.None)).Ok);
     }
 

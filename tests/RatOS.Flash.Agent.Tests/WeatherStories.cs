@@ -307,6 +307,8 @@ public sealed class WeatherStories
 
         public Task<System.Text.Json.JsonElement> FlashAsync(System.Text.Json.JsonElement arguments = default) => throw new NotSupportedException();
 
+        public Task<System.Text.Json.JsonElement> RecoverAsync(System.Text.Json.JsonElement arguments = default) => throw new NotSupportedException();
+
         public Task<System.Text.Json.JsonElement> PlanAsync(System.Text.Json.JsonElement arguments = default) => throw new NotSupportedException();
 
         public Task<System.Text.Json.JsonElement> BoardsAsync(System.Text.Json.JsonElement arguments = default) => throw new NotSupportedException();
@@ -318,5 +320,9 @@ public sealed class WeatherStories
         public Task<System.Text.Json.JsonElement> CancelAsync(System.Text.Json.JsonElement arguments = default) => throw new NotSupportedException();
 
         public Task<System.Text.Json.JsonElement> HistoryAsync(System.Text.Json.JsonElement arguments = default) => throw new NotSupportedException();
+
+        public Task<System.Text.Json.JsonElement> BundleAsync(System.Text.Json.JsonElement arguments = default) => throw new NotSupportedException();
+
+        public Task<System.Text.Json.JsonElement> DoctorAsync(System.Text.Json.JsonElement arguments = default) => throw new NotSupportedException();
     }
 }

@@ -45,6 +45,8 @@ same "the zip holds the program and install.sh as executable, the rest as plain 
 -rw-r--r-- 99-ratos-flash.rules
 -rw-r--r-- LICENSE
 -rw-r--r-- README.md
+-rw-r--r-- config/ratos-flash-host-mcu
+-rw-r--r-- config/ratos-flash-host-mcu.service
 -rw-r--r-- config/ratos-flash-klipperscreen.conf
 -rw-r--r-- config/ratos-flash-moonraker.conf
 -rw-r--r-- config/ratos-flash.conf
@@ -83,7 +85,7 @@ printer() {
 new_root() {
   root=$scratch/$1
   pi=$root/home/pi
-  mkdir -p "$root"/{etc/systemd/system,etc/udev/rules.d,usr/local/bin,usr/lib/x86_64-linux-gnu} "$pi/moonraker"/{moonraker/components,.git/info}
+  mkdir -p "$root"/{etc/systemd/system,etc/udev/rules.d,usr/local/bin,usr/local/lib,usr/lib/x86_64-linux-gnu} "$pi/moonraker"/{moonraker/components,.git/info}
   printf 'root:x:0:0::/root:/bin/sh\npi:x:1000:1000::/home/pi:/bin/bash\n' >"$root/etc/passwd"
   printf 'dialout:x:20:\nplugdev:x:46:\n' >"$root/etc/group"
   touch "$root/usr/lib/x86_64-linux-gnu"/{libusb-1.0.so.0,libssl.so.3}
@@ -274,6 +276,120 @@ check "a data folder of another name gives the unit its own" [ -e "$root/etc/sys
 run --user pi --uninstall
 check "uninstall finds it by its unit" [ ! -e "$root/etc/systemd/system/ratos-flash-odd-place.service" ]
 refused "two folders of one name are refused" "would have one service" --user pi --data /home/pi/odd-place --data /home/pi/odd-place/
+
+echo "# Klipper's process on this computer"
+new_root host printer_data
+host=$root/etc/systemd/system/ratos-flash-host-mcu.service
+before=$(tree)
+run --user pi
+check "without such a service there is no unit that could replace it" [ ! -e "$host" -a ! -e "$root/usr/local/lib/ratos-flash" ]
+expect 0 "it is had for the asking" --user pi --host-mcu
+check "the unit has this printer's folder and one target" grep -qx 'ExecStart=/bin/bash /usr/local/lib/ratos-flash/host-mcu pi /home/pi/printer_data/ratos-flash/host-mcu /usr/local/bin/klipper_mcu' "$host"
+same "Moonraker may start it" ratos-flash-host-mcu "$(grep -x ratos-flash-host-mcu "$pi/printer_data/moonraker.asvc")"
+script=$root/usr/local/lib/ratos-flash/host-mcu
+same "nobody but its owner, who is root, may write script, unit and their folders" "" "$(find "$script" "$host" "${script%/*}" "${host%/*}" -perm /022)"
+check "nothing that root runs is in a folder of the user's" eval "! grep -E '^Exec|^Environment' '$host' | sed 's| pi /home/pi/printer_data/ratos-flash/host-mcu | |' | grep /home"
+after=$(tree)
+run --user pi
+same "once there, it stays" "$after" "$(tree)"
+run --user pi --no-host-mcu
+check "and goes for the asking" [ ! -e "$host" ]
+run --user pi --uninstall
+same "uninstall leaves no trace of it" "$before" "$(tree)"
+touch "$root/etc/systemd/system/klipper-mcu.service"
+run --user pi
+check "where the process is a service, the unit comes by itself" [ -e "$host" ]
+if command -v systemd-analyze >/dev/null; then
+  sed "s|/usr/local/lib/ratos-flash|$root/usr/local/lib/ratos-flash|" "$host" >"$scratch/ratos-flash-host-mcu.service"
+  same "systemd finds no fault in that unit" "" "$(systemd-analyze verify "$scratch/ratos-flash-host-mcu.service" 2>&1)"
+  check "it is as closed as the agent's" systemd-analyze security --offline=true --no-pager --threshold=25 "$scratch/ratos-flash-host-mcu.service"
+fi
+mkdir -p "$pi/printer_host-mcu_data/config"
+refused "a data folder whose service would be called like it" "is not taken: its service" --user pi --data /home/pi/printer_host-mcu_data
+
+echo "# what the unit takes, and what not"
+# As root the user is another one: what lies in the folder is read with that one's rights.
+who=$(id -un) && [ "$who" != root ] || who=nobody
+chmod 755 "$scratch"
+box=$scratch/box bin=$scratch/box/bin in=$scratch/box/in
+mkdir -p "$bin" "$in"
+[ "$(id -u)" != 0 ] || chown "$who" "$in"
+token=0123456789abcdef
+dictionary() { printf '%s' "$1" | gzip -9 | tail -c +11 | { printf 'x\332' && cat; }; }
+program() { { head -c 64 /bin/sh && head -c 20000 /dev/zero && dictionary "{\"config\":{\"MCU\":\"${1:-linux}\"},\"version\":\"${2:-v1}\"}" && head -c 300 /dev/zero; }; }
+ask() { # ORDER: what it answered
+  rm -f "$in/result"
+  echo "$1 $token" >"$in/request"
+  said=$(timeout 60 bash "$script" "$who" "$in" "$bin/klipper_mcu" 2>&1)
+  result=$?
+  said=$(cat "$in/result" 2>&1)$'\n'$said
+}
+# declined NAME TEXT: in those words, and the program is as it was
+declined() {
+  local before
+  before=$(cd "$bin" && sha256sum -- *)
+  ask install
+  if [ "$result" != 0 ] && grep -q "^$token refused: .*$2" <<<"$said" && [ "$(cd "$bin" && sha256sum -- *)" = "$before" ]; then ok "$1"; else not_ok "$1" "ended with $result: $said"; fi
+}
+program linux v1 >"$in/klipper_mcu.new"
+ask install
+same "Klipper's own process is taken" "$token done" "$(head -n 1 <<<"$said")"
+check "as it is, as a program, and nothing else is left" eval "cmp '$in/klipper_mcu.new' '$bin/klipper_mcu' && [ -x '$bin/klipper_mcu' ] && [ \"\$(ls '$bin')\" = klipper_mcu ]"
+program linux v2 >"$in/klipper_mcu.new"
+ask install
+check "the next one keeps the previous one" eval "cmp '$in/klipper_mcu.new' '$bin/klipper_mcu' && program linux v1 | cmp - '$bin/klipper_mcu.previous'"
+ask restore
+check "which comes back for the asking" eval "program linux v1 | cmp - '$bin/klipper_mcu' && [ \"\$(ls '$bin' | wc -l)\" = 2 ]"
+ask restore
+check "also when it is there already" eval "[ '$result' = 0 ] && program linux v1 | cmp - '$bin/klipper_mcu'"
+program linux v3 >"$in/klipper_mcu.new"
+ask install
+check "and after that another one is taken as ever" eval "program linux v3 | cmp - '$bin/klipper_mcu' && program linux v1 | cmp - '$bin/klipper_mcu.previous'"
+program stm32f446xx >"$in/klipper_mcu.new"
+declined "a firmware for a chip" "it is not Klipper's Linux process"
+head -c 30000 /bin/sh >"$in/klipper_mcu.new"
+declined "any other program" "it is not Klipper's Linux process"
+program | tail -c +2 >"$in/klipper_mcu.new"
+declined "what is no ELF" "it is no ELF program"
+: >"$in/klipper_mcu.new"
+declined "an empty file" "it is no ELF program"
+program >"$in/klipper_mcu.new" && printf '\363\0' | dd of="$in/klipper_mcu.new" bs=1 seek=18 conv=notrunc status=none
+declined "a program for a RISC-V" "another kind of computer"
+program >"$in/klipper_mcu.new" && printf '\1' | dd of="$in/klipper_mcu.new" bs=1 seek=4 conv=notrunc status=none
+declined "a program of 32 bits" "another kind of computer"
+{ program && head -c 17M /dev/zero; } >"$in/klipper_mcu.new"
+declined "one that is too big" "more than 16777216 bytes"
+rm "$in/klipper_mcu.new" && program >"$scratch/box/real" && ln -s "$scratch/box/real" "$in/klipper_mcu.new"
+declined "a link, even to what would be taken" "no plain file"
+rm "$in/klipper_mcu.new" && mkfifo "$in/klipper_mcu.new"
+declined "a pipe, without waiting" "it is no ELF program"
+rm "$in/klipper_mcu.new" && mkdir "$in/klipper_mcu.new"
+declined "a folder" "no plain file"
+rmdir "$in/klipper_mcu.new"
+declined "nothing at all" "no plain file"
+if [ "$(id -u)" = 0 ]; then
+  program >"$in/klipper_mcu.new" && chmod 600 "$in/klipper_mcu.new"
+  declined "a file that the user may not read, though root may" "no plain file"
+  rm "$in/klipper_mcu.new"
+  echo secret >"$scratch/box/secret" && chmod 600 "$scratch/box/secret"
+  ln -sfn "$scratch/box/secret" "$in/result"
+  before=$(sha256sum <"$scratch/box/secret")
+  ask restore
+  ln -sfn "$scratch/box/secret" "$in/result~"
+  ask restore
+  same "an answer does not overwrite what the user may not" "$before" "$(sha256sum <"$scratch/box/secret")"
+  rm -f "$in/result~" "$in/result"
+else
+  skip "not root: that files are read as the user could not be tried"
+fi
+# shellcheck disable=SC2016
+for request in '' 'install' 'install 0123' "install $token; touch $scratch/pwned" "erase $token" '$(touch pwned)' "install ../../../../etc"; do
+  rm -f "$in/result"
+  echo "$request" >"$in/request"
+  check "a request '$request' is none" eval "! bash '$script' '$who' '$in' '$bin/klipper_mcu' && [ ! -e '$in/result' ]"
+done
+rm "$in/request" && mkfifo "$in/request"
+check "a pipe in place of the request is none either" eval "! timeout 10 bash '$script' '$who' '$in' '$bin/klipper_mcu'"
 
 echo "# what is not taken"
 new_root hostile printer_data

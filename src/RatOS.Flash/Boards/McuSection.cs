@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text.RegularExpressions;
 
 namespace RatOS.Flash.Boards;
@@ -20,15 +21,14 @@ public sealed record McuSection(string Name)
     internal string? Own => Name.StartsWith("mcu ", StringComparison.OrdinalIgnoreCase) && Name[4..].Trim() is { Length: > 0 } own ? own : null;
 }
 
-/// <summary>One link to a port: below <c>/dev/serial</c>, <c>/dev/RatOS</c> or <c>/dev</c>.</summary>
-/// <param name="Path">The whole path of the link.</param>
-/// <param name="Target">What it leads to, as it stands in the link or resolved: <c>../../ttyACM0</c>, <c>/dev/ttyACM0</c>, or another link.</param>
-public sealed record DeviceLink(string Path, string Target);
-
 /// <summary>What Klipper tells of one MCU; null for what it could not ask.</summary>
 /// <param name="Version">The version that it runs.</param>
 /// <param name="Chip">Its chip, in Klipper's words.</param>
-public sealed record McuTold(string? Version, string? Chip);
+public sealed record McuTold(string? Version, string? Chip)
+{
+    /// <summary>The constants of its build, numbers as text; empty for what was not asked.</summary>
+    public IReadOnlyDictionary<string, string> Constants { get; init; } = ImmutableDictionary<string, string>.Empty;
+}
 
 /// <summary>What Klipper tells.</summary>
 /// <param name="Host">Its own version; null when it does not run.</param>
@@ -48,10 +48,15 @@ public sealed record PowerDevice(string Name, bool IsOn);
 /// <param name="Chain">USB ports behind the root hub, <c>1.3</c>: the end of a <see cref="Hardware.Device.Port"/> such as <c>1-1.3</c>.</param>
 internal sealed partial record PathHint(string? Maker, string? Product, string? Serial, string? Chain)
 {
+    /// <summary>PATH_MAX of Linux.</summary>
+    private const int LongestPath = 4096;
+
     public static readonly PathHint None = new(null, null, null, null);
 
     public static PathHint Of(string path)
     {
+        if (path.Length > LongestPath)
+            return None;
         var name = path[(path.LastIndexOf('/') + 1)..];
         if (path.StartsWith("/dev/serial/by-path/", StringComparison.Ordinal))
             return ByPath().Match(name) is { Success: true } port ? None with { Chain = port.Groups["chain"].Value } : None;
@@ -70,9 +75,9 @@ internal sealed partial record PathHint(string? Maker, string? Product, string? 
         string.Concat((text ?? "").Trim().Select(c => char.IsAsciiLetterOrDigit(c) || c is '#' or '+' or '-' or '.' or ':' or '=' or '@' or '_' ? c : '_'));
 
     // Maker and product of Klipper have no underscore; its serials may.
-    [GeneratedRegex(@"^usb-(?<maker>[^_]*)_(?<product>[^_]*)_(?<serial>.+)-if[0-9a-fA-F]{2}(-port\d+)?$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
+    [GeneratedRegex(@"^usb-(?<maker>[^_]*)_(?<product>[^_]*)_(?<serial>.+)-if[0-9a-fA-F]{2}(-port\d+)?$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex ById();
 
-    [GeneratedRegex(@"-usb(v\d)?-\d+:(?<chain>\d+(\.\d+)*):\d+\.\d+", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
+    [GeneratedRegex(@"-usb(v\d)?-\d+:(?<chain>\d+(\.\d+)*):\d+\.\d+", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex ByPath();
 }

@@ -18,17 +18,21 @@ public sealed partial record PrinterInventory
     /// <param name="described">Boards that somebody described: by name, uuid, port, or as the only one of its kind.</param>
     /// <param name="told">What Klipper tells.</param>
     /// <param name="power">Moonraker's power devices.</param>
+    /// <param name="ports">By section: the port where its board was last seen.</param>
     public static PrinterInventory Create(
         IReadOnlyList<McuSection> sections, DeviceList seen, IReadOnlyList<DeviceLink> links, BoardCatalogue catalogue, IReadOnlyList<PrinterBoard> described, KlippyTold told,
-        IReadOnlyList<PowerDevice>? power = null) =>
-        new(new Maker(sections, seen, links, catalogue, described, told, power ?? []).Make());
+        IReadOnlyList<PowerDevice>? power = null, IReadOnlyDictionary<string, string>? ports = null) =>
+        new(new Maker(sections, seen, links, catalogue, described, told, power ?? [], ports ?? ImmutableDictionary<string, string>.Empty).Make());
 
     /// <summary>One section while it is looked into.</summary>
-    private sealed class Draft(McuSection section, McuTold? told)
+    private sealed class Draft(McuSection section, McuTold? told, string? port)
     {
         public McuSection Section { get; } = section;
 
         public McuTold? Told { get; } = told;
+
+        /// <summary>Where it was last seen.</summary>
+        public string? LastPort { get; } = port;
 
         public PathHint Hint { get; set; } = PathHint.None;
 
@@ -61,9 +65,9 @@ public sealed partial record PrinterInventory
 
     private sealed partial class Maker(
         IReadOnlyList<McuSection> sections, DeviceList seen, IReadOnlyList<DeviceLink> links, BoardCatalogue catalogue, IReadOnlyList<PrinterBoard> described, KlippyTold told,
-        IReadOnlyList<PowerDevice> power)
+        IReadOnlyList<PowerDevice> power, IReadOnlyDictionary<string, string> ports)
     {
-        private readonly List<Draft> _drafts = [.. sections.Select(section => new Draft(section, ToldOf(told, section.Name)))];
+        private readonly List<Draft> _drafts = [.. sections.Select(section => new Draft(section, ToldOf(told, section.Name), ports.GetValueOrDefault(section.Name)))];
 
         public ImmutableArray<PrinterMcu> Make()
         {
@@ -270,7 +274,7 @@ public sealed partial record PrinterInventory
         /// <summary>Its port, or a serial that follows from the chip's unique id.</summary>
         private static bool IsProof(Draft draft, Device device)
         {
-            if (draft.Described?.Port is { } port && (port == device.Port || port == device.Node))
+            if ((draft.LastPort == device.Port && Fits(draft, device)) || (draft.Described?.Port is { } port && (port == device.Port || port == device.Node)))
                 return true;
             if (draft.Uuid is { } uuid)
                 return device.Usb == UsbId.Katapult && CanUuid.OfSerial(device.Serial) == uuid;
@@ -280,11 +284,11 @@ public sealed partial record PrinterInventory
             return IsText(device.Serial, device.Usb == UsbId.StmDfu ? chip.DfuSerial : chip.KatapultSerial);
         }
 
-        private static bool MayBe(Draft draft, Device device)
+        // A board that is known by its port is not somewhere else.
+        private static bool MayBe(Draft draft, Device device) => draft.Described?.Port is null && draft.Hint.Chain is null && Fits(draft, device);
+
+        private static bool Fits(Draft draft, Device device)
         {
-            // A board that is known by its port is not somewhere else.
-            if (draft.Described?.Port is not null || draft.Hint.Chain is not null)
-                return false;
             var chip = draft.Chip;
             if (device.Usb == UsbId.Katapult)
                 return chip is null || Mcu.Find(device.Product ?? "") is null || IsText(device.Product, chip);

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using RatOS.Flash.Builds;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Hardware;
 
@@ -14,7 +15,7 @@ public sealed partial record PrinterInventory
         private void NameAll()
         {
             foreach (var draft in _drafts)
-                draft.Name = DataDictionary.Clean(draft.Section.Own ?? draft.Kind?.ShortName ?? draft.Kind?.Id ?? draft.Section.Name);
+                draft.Name = DataDictionary.Clean(draft.Section.Own ?? draft.Described?.Name ?? draft.Kind?.ShortName ?? draft.Kind?.Id ?? draft.Section.Name);
             foreach (var same in _drafts.GroupBy(draft => draft.Name, StringComparer.OrdinalIgnoreCase).Where(group => group.Count() > 1).ToList())
             {
                 // Who bears the name in the configuration keeps it.
@@ -70,12 +71,13 @@ public sealed partial record PrinterInventory
             return new PrinterBoard(draft.Name, kind)
             {
                 Serial = serial ?? draft.Described?.Serial ?? kind.UsbSerial,
-                Port = usb ?? draft.Described?.Port,
+                Port = usb ?? draft.Described?.Port ?? (seen.Devices.Any(device => device.Port == draft.LastPort) ? null : draft.LastPort),
                 OnlyByPort = draft.Described?.OnlyByPort == true || (usb is not null && draft.Uuid is null && (isShared || draft.IsByPort)),
                 CanUuid = draft.Uuid ?? draft.Described?.CanUuid,
                 CanInterface = draft.Uuid is not null ? draft.Interface : draft.Described?.CanInterface ?? "can0",
                 Bootloader = draft.Described?.Bootloader,
                 RunningVersion = draft.Told?.Version,
+                Transport = draft.Told is { } running ? BuildTransport.Of(running.Constants) : null,
             };
         }
 

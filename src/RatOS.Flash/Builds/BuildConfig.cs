@@ -105,6 +105,28 @@ public sealed class BuildConfig
         return new BuildConfig(board.Id, name, start, symbols, declared.ToImmutableSortedDictionary(StringComparer.Ordinal));
     }
 
+    /// <summary>The board as its owner's own configuration has it: where its firmware begins, what it talks over, and, where nobody knew, its chip.</summary>
+    /// <param name="text">A completed .config.</param>
+    /// <exception cref="FlashException">It is none.</exception>
+    internal static Board Said(string text, Board board)
+    {
+        try
+        {
+            var symbols = Kconfig.Parse(text);
+            return board with
+            {
+                McuName = board.McuName ?? (symbols.GetValueOrDefault("MCU") is { } mcu ? Kconfig.Unquoted(mcu) : null),
+                FlashStartEffective = (symbols.GetValueOrDefault("FLASH_APPLICATION_ADDRESS") ?? symbols.GetValueOrDefault("FLASH_START")) ?? board.FlashStartEffective,
+                CrystalHz = int.TryParse(symbols.GetValueOrDefault("CLOCK_REF_FREQ"), out var crystal) ? crystal : board.CrystalHz,
+                Comm = IsSet(symbols, "USBSERIAL") ? "USB" : IsSet(symbols, "CANSERIAL") || IsSet(symbols, "USBCANBUS") ? "CAN" : IsSet(symbols, "SERIAL") ? "UART" : board.Comm,
+            };
+        }
+        catch (FormatException e)
+        {
+            throw Faults.ConfigUnusable(board.Id, e.Message);
+        }
+    }
+
     /// <summary>Refuses a completed configuration that does not say what was meant.</summary>
     /// <param name="completed">The text that Klipper made of <see cref="Text"/>.</param>
     /// <param name="name">The board's name on this printer, for the fault.</param>

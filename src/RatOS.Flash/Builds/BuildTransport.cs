@@ -1,5 +1,4 @@
 using RatOS.Flash.Boards;
-using RatOS.Flash.Firmware;
 
 namespace RatOS.Flash.Builds;
 
@@ -27,16 +26,37 @@ public sealed record BuildTransport(BuildLink Link, string? Pins = null, int? Ra
 
     /// <summary>How a running firmware says that it was built; null when it does not say enough.</summary>
     /// <remarks>Klipper reserves the pins it talks over and names them among its constants, RESERVE_PINS_CAN=PB8,PB9 for one.</remarks>
-    public static BuildTransport? Of(DataDictionary running)
+    /// <param name="constants">Of its data dictionary.</param>
+    public static BuildTransport? Of(IReadOnlyDictionary<string, string> constants)
     {
-        var constants = running.Config;
         var can = constants.GetValueOrDefault("RESERVE_PINS_CAN")?.Replace(',', '_').Replace("gpio", "", StringComparison.Ordinal);
-        if (running.IsCanBridge)
-            return new BuildTransport(BuildLink.UsbCanBridge, can, running.CanFrequency);
+        int? rate = int.TryParse(constants.GetValueOrDefault("CANBUS_FREQUENCY"), out var frequency) ? frequency : null;
+        if (constants.GetValueOrDefault("CANBUS_BRIDGE") is not (null or "0"))
+            return new BuildTransport(BuildLink.UsbCanBridge, can, rate);
         if (can is not null)
-            return new BuildTransport(BuildLink.Can, can, running.CanFrequency);
-        return constants.ContainsKey("RESERVE_PINS_USB") ? Usb : null;
+            return new BuildTransport(BuildLink.Can, can, rate);
+        if (constants.ContainsKey("RESERVE_PINS_USB"))
+            return Usb;
+        return constants.GetValueOrDefault("RESERVE_PINS_serial") is { } pins && SerialPins.TryGetValue(pins, out var port)
+            ? new BuildTransport(BuildLink.Uart, port, int.TryParse(constants.GetValueOrDefault("SERIAL_BAUD"), out var baud) ? baud : null) : null;
     }
+
+    /// <summary>Receive and transmit of STM32s as their firmware names them, by the end of the Kconfig symbol that chose them.</summary>
+    private static readonly Dictionary<string, string> SerialPins = new(StringComparer.Ordinal)
+    {
+        ["PA10,PA9"] = "USART1",
+        ["PB7,PB6"] = "USART1_ALT_PB7_PB6",
+        ["PA3,PA2"] = "USART2",
+        ["PD6,PD5"] = "USART2_ALT_PD6_PD5",
+        ["PA15,PA14"] = "USART2_ALT_PA15_PA14",
+        ["PB4,PB3"] = "USART2_ALT_PB4_PB3",
+        ["PB11,PB10"] = "USART3",
+        ["PD9,PD8"] = "USART3_ALT_PD9_PD8",
+        ["PA1,PA0"] = "UART4",
+        ["PD2,PD3"] = "USART5",
+        ["PA12,PA11"] = "USART6",
+        ["PC7,PC6"] = "USART6_ALT_PC7_PC6",
+    };
 
     /// <summary>The symbol that is set with this transport in every Klipper, whatever the chip.</summary>
     internal string Symbol => Link switch

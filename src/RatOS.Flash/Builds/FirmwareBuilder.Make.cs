@@ -170,7 +170,7 @@ public sealed partial class FirmwareBuilder
     private static string? Commit(string version) => version.Split('-').FirstOrDefault(part => part.Length > 6 && part[0] == 'g' && part[1..].All(char.IsAsciiHexDigit));
 
     /// <summary>Klipper's Makefile hands these paths to make and to the shell without quotes.</summary>
-    private static void RefuseUnquotable(string path)
+    internal static void RefuseUnquotable(string path)
     {
         foreach (var c in path)
         {

@@ -35,6 +35,22 @@ public sealed partial class FirmwareBuilder(KlipperTree tree, string cacheFolder
     /// <summary>Bytes that must be free before a build begins.</summary>
     public long LeastFree { get; init; } = UsualBytes;
 
+    /// <summary>Which programs are missing to build for a chip; null when none is.</summary>
+    /// <param name="mcu">As the dictionary names it.</param>
+    /// <param name="searchPath">Where they are looked for, as PATH is written; null for this process's own.</param>
+    public static FlashException? MissingTools(string mcu, string? searchPath = null)
+    {
+        try
+        {
+            Toolchain.For(mcu).Require(new Tools(searchPath ?? Tools.UsualPath), mcu);
+            return null;
+        }
+        catch (FlashException missing)
+        {
+            return missing;
+        }
+    }
+
     private KlipperTree Tree => tree;
 
     private BuildCache Cache => new(_folder, MostKept, time);
@@ -51,6 +67,18 @@ public sealed partial class FirmwareBuilder(KlipperTree tree, string cacheFolder
         var begin = time.GetTimestamp();
         var source = await tree.LookAsync(cancel);
         return await GuardAsync(async () => await FindAsync(request, source, begin, tell) ?? await MakeAsync(request, source, Jobs(1), begin, tell, cancel));
+    }
+
+    /// <summary>What was built before of these very sources; null for each that would have to be built, or cannot be. Nothing is run but git.</summary>
+    /// <exception cref="FlashException">The sources cannot be read.</exception>
+    public async Task<(KlipperSource Source, ImmutableArray<BuiltFirmware?> Built)> FindAllAsync(IReadOnlyList<BuildRequest> requests, CancellationToken cancel)
+    {
+        var begin = time.GetTimestamp();
+        var source = await tree.LookAsync(cancel);
+        var built = ImmutableArray.CreateBuilder<BuiltFirmware?>();
+        foreach (var request in requests)
+            built.Add((await OutcomeAsync(request, () => FindAsync(request, source, begin, static _ => ValueTask.CompletedTask))).Firmware);
+        return (source, built.ToImmutable());
     }
 
     /// <summary>Builds several at once, as many as cores and memory allow. One that fails stops no other; equal ones are built once.</summary>

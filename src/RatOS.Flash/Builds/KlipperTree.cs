@@ -75,6 +75,27 @@ public sealed class KlipperTree
         }
     }
 
+    /// <summary>Files that differ between a commit and the tree as it is, changes beside the commit included.</summary>
+    /// <param name="commit">4 to 40 hex digits, as a firmware's version has them.</param>
+    /// <returns>Null where that commit is not in its history, or there is no git.</returns>
+    public async Task<IReadOnlyCollection<string>?> ChangedSinceAsync(string commit, CancellationToken cancel)
+    {
+        if (commit.Length is < 4 or > 40 || !commit.All(char.IsAsciiHexDigit))
+            return null;
+        try
+        {
+            // Only a commit that today's follows from: of another branch's nobody could say what is "since".
+            if ((!Directory.Exists(Git) && !File.Exists(Git)) || (await Run(["merge-base", "--is-ancestor", commit, "HEAD"], cancel)).Exit != 0)
+                return null;
+            var (exit, names, _) = await Run(["diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", commit], cancel);
+            return exit == 0 ? names.Split('\0', StringSplitOptions.RemoveEmptyEntries) : null;
+        }
+        catch (Exception e) when (e is ExternalException or IOException)
+        {
+            return null;   // no git: nobody can tell
+        }
+    }
+
     private string Git => System.IO.Path.Combine(Path, ".git");
 
     /// <summary>

@@ -100,27 +100,45 @@ internal sealed class Tools(string searchPath)
         return (process.ExitCode, output, await errors);
     }
 
+    /// <summary>Runs a program that has this process's terminal for itself, to its end.</summary>
+    /// <returns>Its exit code.</returns>
+    /// <exception cref="ExternalException">It cannot be started.</exception>
+    public async Task<int> ShowAsync(string program, IEnumerable<string> arguments, string folder, IReadOnlyDictionary<string, string> environment)
+    {
+        var start = Describe(Require(program), arguments, folder, environment);
+        // The menu draws its frames with it.
+        start.Environment["LC_ALL"] = "C.UTF-8";
+        foreach (var name in (string[])["TERM", "TERMINFO"])
+        {
+            if (Environment.GetEnvironmentVariable(name) is { } value)
+                start.Environment[name] = value;
+        }
+        using var process = Process.Start(start)!;
+        await process.WaitForExitAsync();
+        return process.ExitCode;
+    }
+
     private string Require(string program) => Find(program) ?? throw new FileNotFoundException($"{program} is not installed");
 
     private Process Start(string program, IEnumerable<string> arguments, string folder, IReadOnlyDictionary<string, string> environment)
     {
-        var start = new ProcessStartInfo(program, arguments)
-        {
-            WorkingDirectory = folder,
-            UseShellExecute = false,
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
+        var start = Describe(program, arguments, folder, environment);
+        (start.RedirectStandardInput, start.RedirectStandardOutput, start.RedirectStandardError) = (true, true, true);
+        var process = Process.Start(start)!;
+        process.StandardInput.Close();
+        return process;
+    }
+
+    private ProcessStartInfo Describe(string program, IEnumerable<string> arguments, string folder, IReadOnlyDictionary<string, string> environment)
+    {
+        var start = new ProcessStartInfo(program, arguments) { WorkingDirectory = folder, UseShellExecute = false };
         start.Environment.Clear();
         start.Environment["PATH"] = searchPath;
         start.Environment["LC_ALL"] = "C";
         start.Environment["HOME"] = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
         foreach (var (name, value) in environment)
             start.Environment[name] = value;
-        var process = Process.Start(start)!;
-        process.StandardInput.Close();
-        return process;
+        return start;
     }
 
     private static void Kill(Process process)

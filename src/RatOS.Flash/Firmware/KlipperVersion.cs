@@ -66,10 +66,10 @@ public sealed partial record KlipperVersion
     public override string ToString() => Text;
 
     // Date and host come without -dirty where the compiler's version could not be read (facts: versions).
-    [GeneratedRegex(@"(?<dirty>-dirty)?-\d{8}_\d{6}-.*$|(?<dirty>-dirty)$", RegexOptions.ExplicitCapture | RegexOptions.Singleline, matchTimeoutMilliseconds: 100)]
+    [GeneratedRegex(@"(?<dirty>-dirty)?-\d{8}_\d{6}-.*$|(?<dirty>-dirty)$", RegexOptions.ExplicitCapture | RegexOptions.Singleline, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex Stamp();
 
     // A bare hash is told from a word by its length: git gives 7 digits or more.
-    [GeneratedRegex(@"^(?<tag>\S+)-(?<commits>\d{1,8})-g(?<sha>[0-9a-f]{4,40})$|^(?<sha>[0-9a-f]{7,40})$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
+    [GeneratedRegex(@"^(?<tag>\S+)-(?<commits>\d{1,8})-g(?<sha>[0-9a-f]{4,40})$|^(?<sha>[0-9a-f]{7,40})$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex Describe();
 }

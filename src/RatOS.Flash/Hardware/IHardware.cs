@@ -23,7 +23,7 @@ public interface IHardware
     /// <exception cref="DeviceGoneException">This enumeration of the device is over.</exception>
     Task<IUsbDevice> OpenUsbAsync(Device device);
 
-    /// <summary>Opens a serial port exclusively, raw before the first byte.</summary>
+    /// <summary>Opens a serial port exclusively, raw before the first byte; one that is listed, or a <see cref="Device.Terminal"/>.</summary>
     /// <exception cref="FlashException">No permission, held by another process, no such port.</exception>
     /// <exception cref="DeviceGoneException">This enumeration of the device is over.</exception>
     Task<ByteLine> OpenSerialAsync(Device device, SerialMode mode);
@@ -39,6 +39,15 @@ public interface IHardware
     /// </summary>
     /// <exception cref="FlashException">No permission, held by another process, no such port.</exception>
     Task TouchAsync(Device device, int baud);
+
+    /// <summary>
+    /// Switches a USB port off, and on again a moment later, where its hub can do that and its user may: what lives from the port alone was without power then, anything else was at
+    /// least unplugged. What comes of it is seen on the bus.
+    /// </summary>
+    /// <param name="port">The port's path, such as <c>1-1.3</c>.</param>
+    /// <returns>False: nothing was done.</returns>
+    /// <exception cref="FlashException">It could not be switched on again.</exception>
+    Task<bool> CyclePortAsync(string port);
 }
 
 /// <summary>All devices at one moment, and the number of changes until then.</summary>
@@ -82,6 +91,12 @@ public sealed record Device
 
     /// <summary>The kernel's driver of the first interface such as <c>cdc_acm</c>; null where none is bound. <c>usbfs</c>: a program has taken it.</summary>
     public string? Driver { get; init; }
+
+    /// <summary>A terminal that some process made, which no bus lists: whether it is there is seen when it is opened.</summary>
+    public static Device Terminal(string path) => new() { Port = path, Number = 0, Node = path };
+
+    /// <inheritdoc cref="Terminal"/>
+    public bool IsTerminal => Number == 0 && IsWired && Port == Node;
 
     /// <summary>True when both are the same stay on the bus, not merely the same board.</summary>
     public bool IsSameStay(Device other) => Port == other.Port && Number == other.Number;
@@ -152,6 +167,11 @@ public interface IUsbDevice : IAsyncDisposable
     /// <summary>One bulk transfer of a claimed interface; bit 7 of the endpoint's address says which way. Outcomes as for a control transfer.</summary>
     /// <exception cref="DeviceGoneException"/>
     ValueTask<UsbTransfer> BulkAsync(byte endpoint, Memory<byte> data, TimeSpan timeout);
+
+    /// <summary>Has the hub reset the device's port: the device answers anew from its beginning on, if it still can. Interfaces have to be claimed again.</summary>
+    /// <exception cref="FlashException">It may not be reset.</exception>
+    /// <exception cref="DeviceGoneException">It left, or came back as another stay.</exception>
+    ValueTask ResetAsync();
 }
 
 public readonly record struct UsbSetup(byte RequestType, byte Request, ushort Value, ushort Index)
@@ -174,3 +194,8 @@ public readonly record struct UsbTransfer(UsbStatus Status, int Length)
 {
     public bool IsOk => Status == UsbStatus.Ok;
 }
+
+/// <summary>One link to a port: below <c>/dev/serial</c>, <c>/dev/RatOS</c> or <c>/dev</c>.</summary>
+/// <param name="Path">The whole path of the link.</param>
+/// <param name="Target">What it leads to, as it stands in the link or resolved: <c>../../ttyACM0</c>, <c>/dev/ttyACM0</c>, or another link.</param>
+public sealed record DeviceLink(string Path, string Target);

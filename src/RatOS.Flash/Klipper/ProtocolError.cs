@@ -42,6 +42,6 @@ public sealed partial record ProtocolError(string Host, IReadOnlyDictionary<stri
 
     private static string SectionOf(string name) => name == "mcu" || name.StartsWith("mcu ", StringComparison.Ordinal) ? DataDictionary.Clean(name) : "mcu " + DataDictionary.Clean(name);
 
-    [GeneratedRegex(@"^mcu '(?<name>[^']+)': (?<error>.+)$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
+    [GeneratedRegex(@"^mcu '(?<name>[^']+)': (?<error>.+)$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex Who();
 }

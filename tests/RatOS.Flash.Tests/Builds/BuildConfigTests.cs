@@ -138,10 +138,12 @@ public sealed class BuildConfigTests
         Assert.Equal(new BuildTransport(BuildLink.Can, "PB0_PB1", 500_000), Of("""{"MCU":"stm32g0b1xx","CLOCK_FREQ":64000000,"CANBUS_FREQUENCY":500000,"RESERVE_PINS_CAN":"PB0,PB1"}"""));
         Assert.Equal(new BuildTransport(BuildLink.UsbCanBridge, "4_5", 1_000_000), Of("""{"MCU":"rp2040","CLOCK_FREQ":12000000,"CANBUS_FREQUENCY":1000000,"CANBUS_BRIDGE":1,"RESERVE_PINS_CAN":"gpio4,gpio5"}"""));
         Assert.Equal(BuildTransport.Usb, Of("""{"MCU":"stm32f446xx","CLOCK_FREQ":180000000,"RESERVE_PINS_USB":"PA11,PA12"}"""));
+        Assert.Equal(new BuildTransport(BuildLink.Uart, "USART2", 115_200), Of("""{"MCU":"stm32f446xx","CLOCK_FREQ":180000000,"SERIAL_BAUD":115200,"RESERVE_PINS_serial":"PA3,PA2"}"""));
         Assert.Null(Of("""{"MCU":"stm32f446xx","CLOCK_FREQ":180000000,"SERIAL_BAUD":250000}"""));
+        Assert.Null(Of("""{"MCU":"stm32f446xx","CLOCK_FREQ":180000000,"SERIAL_BAUD":250000,"RESERVE_PINS_serial":"PZ9,PZ8"}"""));
 
         static BuildTransport? Of(string config) => BuildTransport.Of(DataDictionary.Parse(Images.Compress(System.Text.Encoding.UTF8.GetBytes(
-            """{"version":"v1","commands":{},"responses":{},"config":""" + config + "}"))));
+            """{"version":"v1","commands":{},"responses":{},"config":""" + config + "}"))).Config);
     }
 
     [Fact]

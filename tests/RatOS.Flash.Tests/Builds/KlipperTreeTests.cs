@@ -56,6 +56,26 @@ public sealed class KlipperTreeTests
     }
 
     [Fact]
+    public async Task What_changed_since_a_commit_is_told_with_what_nobody_committed_and_of_another_history_nothing()
+    {
+        using var standIn = new StandInTree();
+        var tree = standIn.Open();
+        var first = standIn.Describe().Split("-g")[1];
+        Assert.Empty((await tree.ChangedSinceAsync(first, Never))!);
+        standIn.Write("klippy/klippy.py", "# changed\n");
+        standIn.Git("add", "-A");
+        standIn.Commit("the host alone");
+        Assert.Equal(["klippy/klippy.py"], (await tree.ChangedSinceAsync(first, Never))!);
+        standIn.Write("src/sched.c", "int y;\n");
+        standIn.Git("add", "-A");
+        Assert.Equal(["klippy/klippy.py", "src/sched.c"], (await tree.ChangedSinceAsync(first, Never))!.Order(StringComparer.Ordinal));
+        Assert.Null(await tree.ChangedSinceAsync("1f2a9e1c", Never));
+        Assert.Null(await tree.ChangedSinceAsync("--output=x", Never));
+        using var bare = new StandInTree(withGit: false);
+        Assert.Null(await bare.Open().ChangedSinceAsync(first, Never));
+    }
+
+    [Fact]
     public async Task The_sources_are_told_apart_by_what_firmware_is_made_from()
     {
         using var standIn = new StandInTree();

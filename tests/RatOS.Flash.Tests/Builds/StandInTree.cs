@@ -31,7 +31,9 @@ internal sealed class StandInTree : IDisposable
         	else cp prebuilt/$(CONFIG_MCU)-$(CONFIG_FLASH_APPLICATION_ADDRESS).bin $@; fi
         olddefconfig:
         	@python3 scripts/complete.py
-        .PHONY: all olddefconfig
+        menuconfig:
+        	@python3 scripts/menu.py
+        .PHONY: all olddefconfig menuconfig
 
         """;
 
@@ -91,6 +93,25 @@ internal sealed class StandInTree : IDisposable
 
         """;
 
+    /// <summary>The menu: shows what it was given on a terminal, and saves what is typed, completed, or on an empty line nothing.</summary>
+    private const string Menu = """
+        import os
+        import sys
+        if not sys.stdin.isatty() or not sys.stdout.isatty():
+            sys.exit("no terminal")
+        path = os.environ["KCONFIG_CONFIG"]
+        text = open(path).read()
+        print("MENU of", os.path.basename(path), "TERM", os.environ.get("TERM"), "given", " ".join(text.split()))
+        typed = input("> ")
+        if typed == "fail":
+            sys.exit(3)
+        if typed:
+            with open(path, "w") as file:
+                file.write(text + "".join(line + "\n" for line in typed.split()))
+            import complete
+
+        """;
+
     private const string Compiler = """
         #!/bin/sh
         echo $$ >>@HERE@/pids
@@ -114,6 +135,7 @@ internal sealed class StandInTree : IDisposable
         Write("Makefile", Makefile);
         Write("scripts/complete.py", Complete);
         Write("scripts/names.py", Names);
+        Write("scripts/menu.py", Menu);
         Write("src/Kconfig", "# stand-in\n");
         Write("src/Makefile", "# stand-in\n");
         Write("klippy/klippy.py", "# the host\n");

@@ -35,9 +35,10 @@ public sealed class BoardGuideTests
     public void A_plan_is_possible_or_tells_the_whole_way_for_every_board_of_the_catalogue() => Assert.All(BoardCatalogue.BuiltIn.Boards, board =>
     {
         var (plan, guide) = (Plan(new PrinterBoard("it", board), InKlipper(board)), BoardGuide.Of(board));
-        if (guide.Road is BoardRoad.Engine or BoardRoad.EngineByHand)
+        if (guide.Road is BoardRoad.Engine or BoardRoad.EngineByHand or BoardRoad.Process)
         {
             Assert.False(plan.IsBlocked);
+            Assert.Equal(guide.Road == BoardRoad.Process, plan.Entry == FlashEntry.Replace);
             Assert.Equal(guide.Road == BoardRoad.EngineByHand && board.ApplicationStart == board.Mcu!.FlashBase, plan.Entry == FlashEntry.ByHand);
             return;
         }
@@ -56,9 +57,16 @@ public sealed class BoardGuideTests
     [InlineData("btt-skr-14", "flash-sdcard.sh -f firmware.bin /dev/btt-skr-14 btt-skr-v1.4")]
     [InlineData("prusa-einsy", "avrdude -p atmega2560 -c wiring -P /dev/prusa-einsy -D -U flash:w:firmware-prusa-einsy.elf.hex:i")]
     [InlineData("prusa-buddy", "dfu-util -d 0483:df11 -a 0 -s 0x08020200:leave -D firmware-prusa-buddy.bin")]
-    [InlineData("klipper_host_mcu", "/usr/local/bin/klipper_mcu")]
     public void The_steps_are_those_of_the_very_board(string id, string words) =>
         Assert.Contains(words, Plan(new PrinterBoard("it", Of(id)), InKlipper(Of(id))).Blocker!.Remedy, StringComparison.Ordinal);
+
+    [Fact]
+    public void A_process_that_nobody_may_replace_tells_how_it_is_done_by_hand()
+    {
+        var plan = FlashPlan.Create([new(new PrinterBoard("pi", Of("klipper_host_mcu")), null)], new DeviceList(1, []), new(KlippyActivity.Ready));
+        Assert.False(plan.IsBlocked);
+        Assert.Contains("/usr/local/bin/klipper_mcu", plan.WithHostMcu(Faults.HostMcuUnreachable(BoardGuide.Of(Of("klipper_host_mcu")).Text)).Boards[0].Blocker!.Remedy, StringComparison.Ordinal);
+    }
 
     [Fact]
     public void An_RP2040_in_BOOTSEL_only_needs_the_copy_unless_its_firmware_is_Katapults_to_write()

@@ -27,7 +27,7 @@ public sealed class BoardTableTests
             from the catalogue by a test, which fails when the two differ and, with `RATOS_FLASH_WRITE_DOCS=1`, writes it anew.
 
             Road: **itself** - Klipper starts the bootloader (Katapult, if the board has it, else the chip's USB DFU), and RatOS.Flash writes. **by hand** - RatOS.Flash writes, but
-            without Katapult a person has to start the chip's ROM: it says how, waits, and goes on by itself. All others are refused by `plan` and `flash` with the
+            without Katapult a person has to start the chip's ROM: it says how, waits, and goes on by itself. **a unit of root's** - a process of this computer. All others are refused by `plan` and `flash` with the
             steps below the table, written for the board.
 
             | board | name | known as | chip | start | link | road | before |
@@ -40,7 +40,7 @@ public sealed class BoardTableTests
                 + $"{board.Comm} | {Road(board)} | {string.Join(" ", board.Preconditions.Select(catalogue.PreconditionText))} |\n");
         }
         text.Append("\n## Those that RatOS.Flash does not write\n");
-        foreach (var board in catalogue.Boards.Where(board => BoardGuide.Of(board) is { Steps.Length: > 0, Road: not BoardRoad.EngineByHand }))
+        foreach (var board in catalogue.Boards.Where(board => BoardGuide.Of(board) is { Steps.Length: > 0, Road: not (BoardRoad.EngineByHand or BoardRoad.Process) }))
         {
             text.Append($"\n### {board.Id}\n\n");
             foreach (var (step, i) in BoardGuide.Of(board).Steps.Select((step, i) => (step, i)))
@@ -60,7 +60,7 @@ public sealed class BoardTableTests
         { Road: BoardRoad.SdCard, FileName: var file } => $"`{file}` on an SD card",
         { Road: BoardRoad.Avrdude } => "avrdude",
         { Road: BoardRoad.DfuUtil } => "dfu-util",
-        { Road: BoardRoad.Process } => "a program on this computer",
+        { Road: BoardRoad.Process } => "a unit of root's",
         { Road: BoardRoad.OwnUpdater } => "its maker's updater",
         var guide => throw new InvalidOperationException($"{board.Id}: {guide.Road}"),
     };

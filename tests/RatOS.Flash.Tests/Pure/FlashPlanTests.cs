@@ -34,6 +34,26 @@ public sealed class FlashPlanTests
         Assert.Equal((FlashEntry.Touch, (BootloaderKind?)null, OctopusInKlipper), (plan.Entry, plan.Bootloader, plan.Device));
     }
 
+    [Fact]
+    public void What_was_found_out_before_is_part_of_the_plan_and_that_the_board_is_missing_only_while_it_is()
+    {
+        Finding claimed = new(FindingSeverity.Blocker, "two-sections-one-port", "Two sections.", "Correct them."), off = new(FindingSeverity.Blocker, "no-power", "It has no power.", "Switch it on.");
+        var request = new FlashRequest(Octopus, Image(VirtualChip.F446, 0x0800_8000)) { Findings = [off, claimed] };
+        BoardPlan With(params Device[] devices) => FlashPlan.Create([request], new DeviceList(1, [.. devices]), Ready).Boards[0];
+        Assert.Equal(["two-sections-one-port"], With(OctopusInKlipper).Findings.Where(finding => finding.Severity == FindingSeverity.Blocker).Select(finding => finding.Code));
+        Assert.Equal("no-power", Blocker(With()));
+    }
+
+    [Fact]
+    public void A_board_that_is_left_out_blocks_nothing_and_nothing_blocks_it()
+    {
+        var request = new FlashRequest(Octopus, null) { LeftOut = "It runs what would be built." };
+        var plan = FlashPlan.Create([request], new DeviceList(1, []), new(KlippyActivity.Busy, "printing"));
+        Assert.False(plan.IsBlocked);
+        Assert.Equal(["needless"], plan.Boards[0].Findings.Select(finding => finding.Code));
+        Assert.True(FlashPlan.Create([request, new FlashRequest(Octopus with { Name = "other", Serial = "x" }, null)], new DeviceList(1, []), Ready).IsBlocked);
+    }
+
     [Theory]
     [InlineData(true, BootloaderKind.Katapult)]
     [InlineData(false, BootloaderKind.DfuSe)]
@@ -176,7 +196,6 @@ public sealed class FlashPlanTests
 
     [Theory]
     [InlineData("prusa-einsy")]
-    [InlineData("klipper_host_mcu")]
     [InlineData("btt-skr-14")]
     [InlineData("beacon")]
     public void Boards_without_a_road_say_so(string id) =>

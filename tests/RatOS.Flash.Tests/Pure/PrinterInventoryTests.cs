@@ -1,4 +1,5 @@
 using RatOS.Flash.Boards;
+using RatOS.Flash.Builds;
 using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Tests.Pure;
@@ -38,8 +39,8 @@ public sealed class PrinterInventoryTests
     private static KlippyTold Told(params (string Section, string? Version, string? Chip)[] boards) =>
         new(Host, boards.ToDictionary(board => board.Section, board => new McuTold(board.Version, board.Chip)));
 
-    private static PrinterInventory Of(McuSection[] sections, Device[] devices, KlippyTold? told = null, PrinterBoard[]? described = null, PowerDevice[]? power = null, DeviceLink[]? links = null) =>
-        PrinterInventory.Create(sections, new DeviceList(1, [.. devices]), links ?? Links, BoardCatalogue.BuiltIn, described ?? [], told ?? KlippyTold.Nothing, power);
+    private static PrinterInventory Of(McuSection[] sections, Device[] devices, KlippyTold? told = null, PrinterBoard[]? described = null, PowerDevice[]? power = null, DeviceLink[]? links = null, Dictionary<string, string>? ports = null) =>
+        PrinterInventory.Create(sections, new DeviceList(1, [.. devices]), links ?? Links, BoardCatalogue.BuiltIn, described ?? [], told ?? KlippyTold.Nothing, power, ports);
 
     private static Board Kind(string id) => BoardCatalogue.BuiltIn.Find(id)!;
 
@@ -341,12 +342,41 @@ public sealed class PrinterInventoryTests
     }
 
     [Fact]
+    public void A_bootloader_where_the_board_was_last_seen_is_its_but_not_one_of_another_chip_nor_another_boards_Klipper()
+    {
+        var ports = new Dictionary<string, string> { ["mcu"] = "1-1.1" };
+        // Two wait: without the memory nobody could say which is whose.
+        var printer = Of([Main], [Dfu("1-1.1"), Dfu("1-1.6")], ports: ports);
+        Assert.Equal(("1-1.1", "1-1.1"), (printer.Mcus[0].Device!.Port, printer.Mcus[0].Board!.Port));
+        Assert.Empty(printer.Mcus[0].Findings);
+        Assert.Equal(["which-bootloader"], Codes(Of([Main], [Dfu("1-1.1"), Dfu("1-1.6")]).Mcus[0]));
+
+        Assert.Null(Of([Main], [Katapult("1-1.1", product: "stm32g0b1xx")], ports: ports).Mcus[0].Device);
+        var swapped = Of([Main], [Klipper("1-1.1", "btt-ebb42-12", "stm32g0b1xx", "/dev/ttyACM3")], ports: ports).Mcus[0];
+        Assert.Null(swapped.Device);
+        Assert.Null(swapped.Board!.Port);
+        // Where nothing is, it may come back.
+        Assert.Equal("1-1.1", Of([Main], [], ports: ports).Mcus[0].Board!.Port);
+    }
+
+    [Fact]
+    public void What_the_running_board_says_of_its_wires_is_handed_on()
+    {
+        var told = new KlippyTold(Host, new Dictionary<string, McuTold>
+        {
+            ["mcu head"] = new(Old, "stm32g0b1xx") { Constants = new Dictionary<string, string> { ["CANBUS_FREQUENCY"] = "500000", ["RESERVE_PINS_CAN"] = "PB0,PB1" } },
+        });
+        var head = Of([new McuSection("mcu head") { CanbusUuid = $"{Uuid}" }], [Can0], told).Mcus[0];
+        Assert.Equal(new BuildTransport(BuildLink.Can, "PB0_PB1", 500_000), head.Board!.Transport);
+    }
+
+    [Fact]
     public void A_description_of_the_only_board_of_its_kind_is_that_board_and_keeps_what_it_says()
     {
         var mine = new PrinterBoard("brain", Kind("btt-octopus-11")) { Bootloader = BootloaderKind.Katapult };
         var printer = Of([Main], [Octopus], described: [mine]);
         Assert.Equal(BootloaderKind.Katapult, Assert.Single(printer.Mcus).Board!.Bootloader);
-        Assert.Equal("octopus", printer.Find("brain").Name);
+        Assert.Equal("brain", printer.Find("octopus").Name);
     }
 
     [Fact]

@@ -9,7 +9,7 @@ public sealed class KatapultStories
     [InlineData("octopus-katapult", "octopus")]
     [InlineData("octopus-half-written", "octopus")]
     [InlineData("h723-katapult", "octopus-pro")]
-    [InlineData("manta-m8p", "manta")]          // holds its first answer back until a second one is queued
+    [InlineData("manta-m8p", "manta-m8p")]      // holds its first answer back until a second one is queued
     [InlineData("sb2209-rp2040", "sb2209")]     // buffers pages, writes nothing before the end
     [InlineData("uart-katapult", "octopus")]
     [InlineData("old-katapult", "octopus")]     // protocol 1.0
@@ -326,23 +326,6 @@ public sealed class RefusalStories
     {
         var report = await story.FailedAsync("octopus", "no-permission", BoardCondition.Unchanged);
         Assert.Contains("dialout", report.Fault!.Remedy, StringComparison.Ordinal);
-    });
-
-    [Fact]
-    public void A_person_who_sets_the_jumper_is_waited_for_while_Klipper_runs() => Story.Of("octopus-pro-429", async story =>
-    {
-        // Only the board itself can tell that it has no Katapult: it is asked in a first stop of Klipper, and flashed in a second one.
-        var known = story.Known("octopus-pro");
-        story.WaitForPerson = TimeSpan.FromMinutes(30);
-        story.Time.Schedule(TimeSpan.FromMinutes(3), () =>
-        {
-            Assert.True(story.Printer.Klippy.IsRunning);
-            story.Board.Boot0 = true;
-            story.Board.PressReset();
-        });
-        var report = (await story.FlashAsync(CancellationToken.None, new FlashRequest(known, story.Build("octopus-pro")))).Boards.Single();
-        Assert.Equal("bootloader-after-reset", report.Fault?.Code);   // the jumper is still on
-        Assert.Equal(VirtualPrinter.HostVersion, story.Board.RunningFirmware?.Version);
     });
 
     private static Boards.Board BoardCatalogueOf(string id) => Boards.BoardCatalogue.BuiltIn.Find(id)!;

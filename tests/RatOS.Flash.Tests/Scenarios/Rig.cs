@@ -82,6 +82,9 @@ internal sealed class Rig : IHardware, IAsyncDisposable
 
     public Task TouchAsync(Device device, int baud) => _hardware.TouchAsync(Real(device), baud);
 
+    /// <summary>No hub of this kernel can do it; the boards live from the virtual printer's.</summary>
+    public Task<bool> CyclePortAsync(string port) => _printer.CyclePortAsync(port);
+
     public async ValueTask DisposeAsync()
     {
         await _over.CancelAsync();

@@ -25,8 +25,14 @@ internal sealed class Story
     /// <summary>Called with every event before the step is taken: where a story pulls the cable.</summary>
     public Action<FlashEvent>? OnEvent { get; set; }
 
-    /// <summary>A person who does what the screen asks for; null lets the flash refuse.</summary>
-    public TimeSpan WaitForPerson { get; set; }
+    /// <summary>What a person does who reads what the screen asks for, a while later; null for nobody there.</summary>
+    public Action<FlashEvent>? Person { get; set; }
+
+    /// <summary>Switches a supply by the name that a board was given; null where nobody can.</summary>
+    public Func<string, bool, Task>? SwitchPower { get; set; }
+
+    /// <summary>Somebody has to find the jumper first.</summary>
+    public static TimeSpan PersonTime => Rig.IsHere ? TimeSpan.FromSeconds(10) : TimeSpan.FromMinutes(3);
 
     public VirtualBoard Board => Printer.Boards[0];
 
@@ -79,16 +85,27 @@ internal sealed class Story
         {
             _events.Add(step);
             OnEvent?.Invoke(step);
+            if (step is { Phase: FlashPhase.Person, Kind: FlashEventKind.Begin } && Person is { } person)
+            {
+                Assert.True(Printer.Klippy.IsRunning, "a person is awaited, and Klipper does not run");
+                Time.Schedule(PersonTime, () => person(step));
+            }
             return ValueTask.CompletedTask;
         })
         {
-            WaitForPerson = WaitForPerson,
+            HasPerson = Person is not null,
+            SwitchPower = SwitchPower,
+            HostMcu = Printer.HostMcu,
         };
         var report = await flasher.FlashAsync(requests, cancel);
         var lies = truth.Check(requests, report, _events);
         Assert.True(lies.IsEmpty, string.Join('\n', lies));
         return report;
     }
+
+    /// <summary>Gets one board running again, with or without firmware at hand.</summary>
+    public async Task<BoardReport> RecoverAsync(string board, bool hasFirmware = true) =>
+        (await FlashAsync(CancellationToken.None, new FlashRequest(Known(board), hasFirmware ? Build(board) : null) { Recovers = true })).Boards.Single();
 
     /// <summary>Flashes one board and expects that it runs the new firmware.</summary>
     public async Task<BoardReport> FlashedAsync(string board)

@@ -20,7 +20,7 @@ public sealed class UartRomStories
 
     [Theory]
     [InlineData("uart-rom", "octopus")]
-    [InlineData("uart-rom-g0b1", "skr-mini")]   // ECC, pages of 2 KiB, a bootloader below
+    [InlineData("uart-rom-g0b1", "skr-mini-e3")]   // ECC, pages of 2 KiB, a bootloader below
     public void A_board_that_waits_in_its_ROM_on_a_wire_is_flashed_and_proven_by_a_reset(string scenario, string board) => Story.Of(scenario, async story =>
     {
         var report = await story.FlashedAsync(board);
@@ -33,7 +33,7 @@ public sealed class UartRomStories
     [Fact]
     public void The_application_starts_where_the_board_has_it_and_not_at_the_flashs_beginning() => Story.Of("uart-rom-g0b1", async story =>
     {
-        await story.FlashedAsync("skr-mini");
+        await story.FlashedAsync("skr-mini-e3");
         Assert.True(story.Board.IsBootAreaIntact);
         Assert.Equal(0, story.Board.Flash.Erases.Take(4).Sum());   // 8 KiB of pages of 2 KiB
     });

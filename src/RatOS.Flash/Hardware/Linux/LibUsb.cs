@@ -88,6 +88,12 @@ internal sealed partial class LibUsbDevice : IUsbDevice
         return result == TimedOut && length > 0 ? new UsbTransfer(UsbStatus.Ok, length) : Outcome(result < 0 ? result : length);
     });
 
+    public async ValueTask ResetAsync() => await _worker.RunAsync(() =>
+    {
+        Check(Device, _path, ResetDevice(_handle));
+        return true;
+    });
+
     public async ValueTask DisposeAsync()
     {
         if (!_isOpen)
@@ -278,6 +284,9 @@ internal sealed partial class LibUsbDevice : IUsbDevice
 
     [LibraryImport(Library, EntryPoint = "libusb_claim_interface")]
     private static partial int Claim(nint handle, int interfaceNumber);
+
+    [LibraryImport(Library, EntryPoint = "libusb_reset_device")]
+    private static partial int ResetDevice(nint handle);
 
     [LibraryImport(Library, EntryPoint = "libusb_release_interface")]
     private static partial int Release(nint handle, int interfaceNumber);

@@ -29,6 +29,9 @@ internal static partial class Libc
     [LibraryImport(Library, EntryPoint = "ioctl", SetLastError = true)]
     public static partial int Ioctl(SafeFileHandle file, nuint request, nint argument);
 
+    [LibraryImport(Library, EntryPoint = "klogctl", SetLastError = true)]
+    public static partial int KernelLog(int action, Span<byte> buffer, int length);
+
     [LibraryImport(Library, EntryPoint = "flock", SetLastError = true)]
     public static partial int Flock(SafeFileHandle file, int operation);
 

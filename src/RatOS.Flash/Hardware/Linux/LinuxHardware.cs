@@ -44,6 +44,26 @@ public sealed class LinuxHardware : IHardware, IDisposable
     /// <summary>Klipper's host process on this computer, as a person would name it; null where none runs.</summary>
     public static string? RunningKlipper() => Holders.Running("klippy.py");
 
+    /// <summary>The links to serial ports below <c>/dev</c>, as udev and whoever else made them.</summary>
+    public static IReadOnlyList<DeviceLink> Links(string dev = "/dev")
+    {
+        var links = new List<DeviceLink>();
+        foreach (var folder in (string[])[dev, $"{dev}/serial/by-id", $"{dev}/serial/by-path", $"{dev}/RatOS"])
+        {
+            try
+            {
+                links.AddRange(new DirectoryInfo(folder).EnumerateFileSystemInfos().Where(entry => entry.LinkTarget is not null).Select(entry => new DeviceLink(entry.FullName, entry.LinkTarget!)));
+            }
+            catch (Exception none) when (none is IOException or UnauthorizedAccessException)
+            {
+                // No such links on this computer, or they are being made anew: the ports are found without.
+            }
+        }
+        return links;
+    }
+    /// <summary>Who else has a device's node open, as a person would name it; null where nobody is seen.</summary>
+    public static string? HolderOf(string node) => Holders.Of(node);
+
     /// <remarks>As of the last announcement: reading sysfs waits for a device that is at work, so nobody who asks here reads it.</remarks>
     public DeviceList Look()
     {
@@ -90,7 +110,8 @@ public sealed class LinuxHardware : IHardware, IDisposable
 
     public async Task<ByteLine> OpenSerialAsync(Device device, SerialMode mode)
     {
-        Current(device);
+        if (!device.IsTerminal)
+            Current(device);
         using var worker = new Worker($"open {device.Node}");
         return new SerialLine(device, await worker.RunAsync(() => SerialPort.Open(device, mode)), _time);
     }
@@ -122,6 +143,17 @@ public sealed class LinuxHardware : IHardware, IDisposable
             }
             return true;
         });
+    }
+
+    public async Task<bool> CyclePortAsync(string port)
+    {
+        if (_sysfs.PortSwitch(port) is not { } node)
+            return false;
+        using var worker = new Worker($"port {port}");   // the kernel takes the devices away before it answers
+        if (!await worker.RunAsync(() => PortSwitch.TrySet(node, isOff: true)))
+            return false;
+        await Task.Delay(PortSwitch.OffTime, _time);
+        return await worker.RunAsync(() => PortSwitch.TrySet(node, isOff: false)) ? true : throw Faults.PortLeftOff(port, node);
     }
 
     public void Dispose()

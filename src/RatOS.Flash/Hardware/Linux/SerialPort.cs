@@ -29,7 +29,8 @@ internal sealed class SerialPort : IDisposable
     {
         var node = device.Node ?? throw (device.Driver is null or "cdc_acm" ? Faults.NoSerialDriver(device.ToString()) : Faults.PortHeld(device.ToString(), $"the driver '{device.Driver}'"));
         // Root passes every lock, and not every program sets one: whoever can be seen to have the port open is asked first.
-        if (Holders.Of(node) is { } holder)
+        // (The process that made a terminal keeps it open as well.)
+        if (!device.IsTerminal && Holders.Of(node) is { } holder)
             throw Faults.PortHeld(node, holder);
         var file = new SafeFileHandle(Libc.Open(node, Libc.ReadWrite | Libc.NoControllingTerminal | Libc.NonBlocking | Libc.CloseOnExec, 0), ownsHandle: true);
         var port = new SerialPort(file);
@@ -40,8 +41,10 @@ internal sealed class SerialPort : IDisposable
             Span<byte> flag = stackalloc byte[4];
             if (Libc.Flock(file, Libc.LockExclusive | Libc.LockNonBlocking) < 0 || (Libc.Ioctl(file, GetExclusive, flag) == 0 && BinaryPrimitives.ReadInt32LittleEndian(flag) != 0))
                 throw Faults.PortHeld(node, Holders.Guess());
-            Check(device, Libc.Ioctl(file, SetExclusive, 0));
-            port._isExclusive = true;
+            // A terminal's flag would outlive us in a crash, and keep Klipper out until its maker ends.
+            if (!device.IsTerminal)
+                Check(device, Libc.Ioctl(file, SetExclusive, 0));
+            port._isExclusive = !device.IsTerminal;
             port.SetMode(device, mode);
             Check(device, Libc.Ioctl(file, Flush, FlushBoth));
             return port;

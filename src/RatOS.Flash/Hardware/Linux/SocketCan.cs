@@ -300,6 +300,6 @@ internal static partial class CanInterfaces
     }
 
     /// <summary>The folder of a USB interface, <c>1-1.5:1.0</c>.</summary>
-    [GeneratedRegex(@"^(?<port>\d+-\d+(\.\d+)*):\d+\.\d+$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
+    [GeneratedRegex(@"^(?<port>\d+-\d+(\.\d+)*):\d+\.\d+$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex UsbInterface();
 }

@@ -43,6 +43,21 @@ internal sealed partial class Sysfs(string sys = "/sys", string udev = "/run/ude
     public byte? ActiveConfiguration(string port) =>
         byte.TryParse(Text($"{sys}/bus/usb/devices/{port}", "bConfigurationValue"), NumberStyles.None, CultureInfo.InvariantCulture, out var value) ? value : null;
 
+    /// <summary>
+    /// The kernel's switch of a port, which its hub has: <c>1-1:1.0/1-1-port3/disable</c> for what is at 1-1.3, <c>1-0:1.0/usb1-port1/disable</c> for what is at 1-1. Null where
+    /// there is none (kernels before 6.0), or the path is no port's.
+    /// </summary>
+    public string? PortSwitch(string port)
+    {
+        if (!UsbPort().IsMatch(port))
+            return null;
+        var (dot, dash) = (port.LastIndexOf('.'), port.IndexOf('-', StringComparison.Ordinal));
+        var path = dot > 0
+            ? $"{sys}/bus/usb/devices/{port[..dot]}:1.0/{port[..dot]}-port{port[(dot + 1)..]}/disable"
+            : $"{sys}/bus/usb/devices/{port[..dash]}-0:1.0/usb{port[..dash]}-port{port[(dash + 1)..]}/disable";
+        return File.Exists(path) ? path : null;
+    }
+
     private SysDevice? ReadUsb(string folder)
     {
         if (Hex(folder, "bDeviceClass") == HubClass || Hex(folder, "idVendor") is not { } vendor || Hex(folder, "idProduct") is not { } product)
@@ -137,7 +152,7 @@ internal sealed partial class Sysfs(string sys = "/sys", string udev = "/run/ude
         }
     }
 
-    [GeneratedRegex(@"^\d+-\d+(\.\d+)*$", RegexOptions.None | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 100)]
+    [GeneratedRegex(@"^\d+-\d+(\.\d+)*$", RegexOptions.None | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex UsbPort();
 }
 

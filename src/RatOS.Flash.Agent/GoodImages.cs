@@ -1,0 +1,99 @@
+using System.Globalization;
+using System.Text.Json;
+using RatOS.Flash.Builds;
+using RatOS.Flash.Firmware;
+
+namespace RatOS.Flash.Agent;
+
+/// <summary>A firmware that a board has run.</summary>
+/// <param name="Image">Its bytes.</param>
+/// <param name="About">Where it came from.</param>
+internal sealed record GoodImage(FirmwareImage Image, JsonGood About);
+
+/// <summary>
+/// The last firmwares that each board was proven to run, three generations, and before the first of ours the one that was read out of it: what goes back when a new one
+/// does not work. A folder a board; in it a .bin and a .json of one name each, newest last.
+/// </summary>
+internal sealed class GoodImages(string folder, TimeProvider time, LogFile log)
+{
+    private const int Kept = 3;
+    private const int LargestImage = 8 * 1024 * 1024;
+
+    /// <summary>Newest first; what is damaged is passed over.</summary>
+    public IReadOnlyList<GoodImage> Of(string board)
+    {
+        var found = new List<GoodImage>();
+        foreach (var file in Files(board))
+        {
+            try
+            {
+                if (new FileInfo(file).Length > LargestImage || JsonSerializer.Deserialize(File.ReadAllText(Path.ChangeExtension(file, ".json")), Wire.Shapes.JsonGood) is not { Sha256: not null } about)
+                    continue;
+                var image = FirmwareImage.Parse(File.ReadAllBytes(file), file);
+                if (image.Sha256 == about.Sha256)
+                    found.Add(new(image, about));
+                else
+                    log.Say($"{file} is damaged and passed over.");
+            }
+            catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or JsonException or FlashException)
+            {
+                log.Say($"{file} is passed over: {fault.Message}");
+            }
+        }
+        return found;
+    }
+
+    /// <summary>What a board should go back to: the newest that it does not run now.</summary>
+    /// <exception cref="FlashException">There is none.</exception>
+    public FirmwareImage Before(string board, string? running) =>
+        Of(board).FirstOrDefault(good => good.Image.Version != running)?.Image ?? throw Faults.NothingToRollBack(board, folder);
+
+    /// <param name="source"><c>confirmed</c>, or <c>read-out</c>.</param>
+    /// <param name="built">Null for a firmware that was not built here.</param>
+    public void Keep(string board, FirmwareImage image, string source, BuiltFirmware? built)
+    {
+        try
+        {
+            var place = Path.Combine(folder, NameOf(board));
+            Directory.CreateDirectory(place);
+            // The same once more is no generation of its own.
+            foreach (var same in Of(board).Where(good => good.Image.Sha256 == image.Sha256))
+                Delete(Path.Combine(place, same.About.File));
+            var name = $"{time.GetUtcNow().ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture)}-{image.Sha256[..8]}.bin";
+            var about = new JsonGood("good", board, name, image.Version, image.Mcu, image.Sha256, image.Bytes.Length, source, built?.ConfigHash, built?.SourceId, built?.ConfigText);
+            Write(Path.Combine(place, name), image.Bytes.Span);
+            Write(Path.Combine(place, Path.ChangeExtension(name, ".json")), JsonSerializer.SerializeToUtf8Bytes(about, Wire.Shapes.JsonGood));
+            foreach (var old in Files(board).Skip(Kept))
+                Delete(old);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            log.Say($"The firmware of {board} cannot be kept for a way back: {fault.Message}");
+        }
+    }
+
+    private static void Write(string file, ReadOnlySpan<byte> bytes)
+    {
+        using (var stream = new FileStream(file + ".new", FileMode.Create, FileAccess.Write))
+        {
+            stream.Write(bytes);
+            stream.Flush(flushToDisk: true);
+        }
+        File.Move(file + ".new", file, overwrite: true);
+    }
+
+    private static void Delete(string image)
+    {
+        File.Delete(Path.ChangeExtension(image, ".json"));
+        File.Delete(image);
+    }
+
+    private IEnumerable<string> Files(string board)
+    {
+        var place = Path.Combine(folder, NameOf(board));
+        return Directory.Exists(place) ? Directory.EnumerateFiles(place, "*.bin").OrderDescending(StringComparer.Ordinal) : [];
+    }
+
+    /// <summary>Names of boards come from a configuration; a path is none.</summary>
+    private static string NameOf(string board) => string.Concat(board.Select(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' ? $"{c}" : $"%{(int)c:x2}"));
+}

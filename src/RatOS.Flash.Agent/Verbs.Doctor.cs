@@ -1,0 +1,60 @@
+namespace RatOS.Flash.Agent;
+
+/// <content>What is wrong with this computer.</content>
+internal sealed partial class Verbs
+{
+    private static readonly TimeSpan DoctorLimit = TimeSpan.FromSeconds(5);
+
+    /// <summary>Looks at everything that a flash needs, and mends on request what takes no root.</summary>
+    public async Task<int> DoctorAsync(bool isFix)
+    {
+        var folder = data ?? DataFolder.Default;
+        var findings = Doctor.Judge(await LookAsync(folder));
+        if (isFix)
+        {
+            var isChanged = false;
+            foreach (var finding in findings.Where(finding => finding.Fix is not null))
+            {
+                if (!Doctor.Apply(finding.Fix!))
+                    continue;
+                isChanged = true;
+                output.Say($"Mended: {finding.Id}. Moonraker and Klipper see it when they are restarted.");
+            }
+            if (isChanged)
+                findings = Doctor.Judge(await LookAsync(folder));
+        }
+        output.Doctor(findings, Doctor.Checks);
+        return findings.Any(finding => finding.Severity != FindingSeverity.Note) ? ExitCode.Failed : ExitCode.Done;
+    }
+
+    private async Task<DoctorFacts> LookAsync(DataFolder folder)
+    {
+        var isPrinter = Directory.Exists(folder.Root);
+        string? agent = null;
+        try
+        {
+            using var boards = AgentBoards.TryOpen(folder);
+            agent = boards is null ? null : (await boards.AskAsync("status")).Version;
+        }
+        catch (FlashException)
+        {
+            // It hung up: none runs.
+        }
+        using var over = new CancellationTokenSource();
+        var (visit, troubles, settings) = printer.Visit(isPrinter ? folder : null, agent, log);
+        if (!isPrinter)
+            return await visit.LookAsync(null, [.. troubles]);
+        var moonraker = new MoonrakerConnection(new(folder.Moonraker, settings.MoonrakerUrl, settings.ApiKey), printer.Time, log);
+        var line = moonraker.RunAsync(over.Token);
+        try
+        {
+            var isUp = await moonraker.WaitConnectedAsync(DoctorLimit, CancellationToken.None);
+            return await visit.LookAsync(isUp ? await DoctorVisit.AskAsync(moonraker) : new(FaultReport.Of(Faults.MoonrakerGone(moonraker.Place.ToString(), "no answer"))), [.. troubles]);
+        }
+        finally
+        {
+            await over.CancelAsync();
+            await line;
+        }
+    }
+}

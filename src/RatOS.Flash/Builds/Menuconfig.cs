@@ -1,0 +1,95 @@
+namespace RatOS.Flash.Builds;
+
+/// <summary>
+/// Klipper's own <c>make menuconfig</c> on this terminal, for a board's configuration that is kept beside the builds and not in Klipper's folder. What was chosen
+/// counts for every later build of that board, as long as it is for its chip and its application start.
+/// </summary>
+/// <param name="tree">The sources; only read.</param>
+/// <param name="folder">Where the configurations are.</param>
+public sealed class Menuconfig(KlipperTree tree, string folder)
+{
+    private const string Python = "python3";
+
+    private readonly string _folder = Path.GetFullPath(folder);
+
+    /// <summary>Where make and Python are looked for, as PATH is written.</summary>
+    public string SearchPath { get; init; } = Tools.UsualPath;
+
+    /// <summary>What somebody chose for the board.</summary>
+    /// <param name="folder">Null where nothing is kept.</param>
+    /// <returns>Null where nobody chose anything.</returns>
+    /// <exception cref="FlashException">It is damaged, or for another chip than the board's.</exception>
+    public static BuildConfig? Kept(string? folder, PrinterBoard board) =>
+        folder is not null && FileOf(folder, board.Name) is { } file && Text(file, board.Name) is { } text ? BuildConfig.FromText(text, Said(board, text)) : null;
+
+    /// <summary>
+    /// The board as what was chosen for it says, where nothing else tells where its firmware begins: nobody knows its kind, or it is on CAN, where Katapult stands below it.
+    /// Of all others the kind's word counts: a firmware elsewhere would overwrite its bootloader.
+    /// </summary>
+    /// <exception cref="FlashException">What is kept is damaged.</exception>
+    public static PrinterBoard Described(string? folder, PrinterBoard board) =>
+        folder is not null && FileOf(folder, board.Name) is { } file && Text(file, board.Name) is { } text ? board with { Board = Said(board, text) } : board;
+
+    private static Boards.Board Said(PrinterBoard board, string text) => board.CanUuid is null && board.Board.ApplicationStart is not null ? board.Board : BuildConfig.Said(text, board.Board);
+
+    /// <summary>Where a board's configuration is kept; null for a name that can be no file's.</summary>
+    public static string? FileOf(string folder, string board) =>
+        board.Length == 0 || board[0] == '.' || board.AsSpan().IndexOfAny('/', '\0') >= 0 ? null : Path.Combine(folder, board + ".config");
+
+    /// <summary>Lets a person choose, beginning with what was chosen before or else what is known of the board.</summary>
+    /// <param name="running">What its running firmware was built to talk over; null where nobody knows.</param>
+    /// <returns>Whether anything was saved.</returns>
+    /// <exception cref="FlashException">It cannot be shown, or what was chosen is not for this board; then nothing is kept.</exception>
+    public async Task<bool> AskAsync(PrinterBoard board, BuildTransport? running)
+    {
+        FirmwareBuilder.RefuseUnquotable(tree.Path);
+        FirmwareBuilder.RefuseUnquotable(_folder);
+        var tools = new Tools(SearchPath);
+        var missing = ((string[])["make", Python]).Where(name => tools.Find(name) is null).ToList();
+        if (missing.Count > 0)
+            throw Faults.ToolchainMissing(board.Name, string.Join(", ", missing), string.Join(' ', missing));
+        var file = FileOf(_folder, board.Name) ?? throw Faults.ConfigUnusable(board.Name, "its name is none for a file");
+        var before = Text(file, board.Name) ?? BuildConfig.For(board.Board, board.Serial, running ?? (board.CanUuid is null ? null : new BuildTransport(BuildLink.Can))).Text;
+        // Kconfig leaves its former text beside it, and OUT is made whatever the target.
+        var desk = Path.Combine(_folder, ".menuconfig");
+        try
+        {
+            Directory.CreateDirectory(desk);
+            var draft = Path.Combine(desk, "config");
+            await File.WriteAllTextAsync(draft, before);
+            var environment = tree.GitEnvironment(null);
+            environment["PYTHONDONTWRITEBYTECODE"] = "1";
+            var exit = await tools.ShowAsync("make", [$"KCONFIG_CONFIG={draft}", $"OUT={desk}/out/", "menuconfig"], tree.Path, environment);
+            if (exit != 0)
+                throw Faults.MenuconfigFailed(board.Name, exit);
+            var chosen = await File.ReadAllTextAsync(draft);
+            if (chosen == before)
+                return false;
+            BuildConfig.FromText(chosen, Said(board, chosen)).Check(chosen, board.Name);
+            File.Move(draft, file, overwrite: true);
+            return true;
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            throw Faults.BuildFolder(_folder, fault.Message.TrimEnd('.'));
+        }
+        finally
+        {
+            if (Directory.Exists(desk))
+                Directory.Delete(desk, recursive: true);
+        }
+    }
+
+    private static string? Text(string file, string board)
+    {
+        try
+        {
+            var info = new FileInfo(file);
+            return !info.Exists ? null : info.Length > Kconfig.MaxLength ? throw Faults.ConfigUnusable(board, $"{file} is longer than {Kconfig.MaxLength / 1024} KiB") : File.ReadAllText(file);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            throw Faults.ConfigUnusable(board, fault.Message.TrimEnd('.'));
+        }
+    }
+}

@@ -1,0 +1,124 @@
+using System.Collections.Immutable;
+
+namespace RatOS.Flash.Agent.Tests;
+
+/// <summary>What doctor makes of facts: tables.</summary>
+public sealed class DoctorTests
+{
+    private const UnixFileMode GroupNode = (UnixFileMode)0x1B0;   // rw-rw----, octal 660
+    private const UnixFileMode RootNode = (UnixFileMode)0x180;    // rw-------, octal 600
+
+    private static readonly DoctorFacts Well = new()
+    {
+        User = "pi",
+        UserId = 1000,
+        GroupIds = [1000, 20, 46, 5],
+        Groups = ImmutableDictionary<string, uint>.Empty.Add("root", 0).Add("tty", 5).Add("dialout", 20).Add("plugdev", 46),
+        Rules = "rules\n",
+        OwnRules = "rules\n",
+        Folder = "/home/pi/ratos-flash",
+        Data = new("/home/pi/printer_data", "ratos-flash")
+        {
+            Agent = Product.Version,
+            Free = 1L << 30,
+            Macros = new("/home/pi/printer_data/config/ratos_flash.cfg", "/home/pi/ratos-flash/config/ratos_flash.cfg", true),
+            Component = new("/home/pi/moonraker/moonraker/components/ratos_flash.py", "/home/pi/ratos-flash/moonraker-component/ratos_flash.py", true),
+        },
+        Moonraker = new() { HasMacros = true },
+        KernelLog = ["usb 1-1.3: new full-speed USB device number 5 using xhci_hcd", "usb 1-1.3: reset full-speed USB device number 5 using xhci_hcd"],
+        Throttled = 0,
+        Now = new(2026, 11, 27, 12, 0, 0, TimeSpan.Zero),
+    };
+
+    private static NodeFact Node(uint owner, uint group, UnixFileMode mode) => new("/dev/ttyACM0", "stm32f446xx", new(owner, group, mode));
+
+    private static MoonrakerFacts Answers => new() { HasMacros = true };
+
+    private static DataFacts Data => Well.Data!;
+
+    [Fact]
+    public void Where_all_is_well_nothing_is_said() => Assert.Empty(Doctor.Judge(Well));
+
+    [Fact]
+    public void What_could_not_be_found_out_is_no_finding_but_for_rules_that_are_not_there() =>
+        Assert.Equal(["udev-rules-missing"], Doctor.Judge(new DoctorFacts { User = "pi", UserId = 1000, Now = Well.Now }).Select(finding => finding.Id));
+
+    [Fact]
+    public void A_note_is_nothing_wrong_and_root_needs_no_group()
+    {
+        Assert.All(Doctor.Judge(Well with { RatOsHook = "klipper-post-merge.sh", HostMcu = (true, false), Grabbers = ["ModemManager"] }), finding => Assert.Equal(FindingSeverity.Note, finding.Severity));
+        Assert.Empty(Doctor.Judge(Well with { UserId = 0, GroupIds = [], Nodes = [Node(0, 0, RootNode)] }));
+    }
+
+    private static readonly (string Id, string Remedy, DoctorFacts Facts)[] Table =
+    [
+        ("not-in-group", "sudo usermod -aG dialout,plugdev pi", Well with { GroupIds = [1000] }),
+        ("not-in-group", "sudo usermod -aG tty pi", Well with { GroupIds = [20, 46], HostMcu = (true, true) }),
+        ("no-such-group", "sudo groupadd --system plugdev", Well with { Groups = Well.Groups.Remove("plugdev") }),
+        ("udev-rules-missing", "sudo cp /home/pi/ratos-flash/99-ratos-flash.rules /etc/udev/rules.d/", Well with { Rules = null }),
+        ("udev-rules-old", "sudo udevadm control --reload", Well with { Rules = "other rules" }),
+        ("node-closed", "sudo udevadm trigger", Well with { Nodes = [Node(0, 0, RootNode)] }),
+        ("node-closed", "sudo usermod -aG uucp pi", Well with { Groups = Well.Groups.Add("uucp", 10), Nodes = [Node(0, 10, GroupNode)] }),
+        // For the owner the owner's bits count, and no others.
+        ("node-closed", "sudo ", Well with { Nodes = [Node(1000, 20, (UnixFileMode)0x30)] }),
+        ("libusb-missing", "sudo apt-get install libusb-1.0-0", Well with { HasLibUsb = false }),
+        ("can-down", "sudo ip link set can0 up", Well with { CanDown = ["can0"] }),
+        ("grabber-modemmanager", "sudo systemctl disable --now ModemManager", Well with { Grabbers = ["ModemManager"], Rules = null }),
+        ("grabber-brltty", "sudo apt-get remove brltty", Well with { Grabbers = ["brltty"], Rules = null }),
+        ("toolchain-missing", "sudo apt-get install gcc-arm-none-eabi", Well with { Tools = [FaultReport.Of(Faults.ToolchainMissing("stm32f446xx", "arm-none-eabi-gcc", "gcc-arm-none-eabi"))] }),
+        ("python-broken", "sudo apt-get install --reinstall python3", Well with { Python = "ModuleNotFoundError: No module named 'zlib'" }),
+        ("klipper-without-tags", "fetch --tags", Well with { Sources = FaultReport.Of(Faults.KlipperWithoutTags("/home/pi/klipper")) }),
+        ("bad-settings", "Correct that line", Well with { Troubles = [FaultReport.Of(Faults.BadSettings("ratos-flash.conf", 3, "there is no setting 'polcy'"))] }),
+        ("disk-read-only", "reboot", Well with { Data = Data with { IsReadOnly = true } }),
+        ("disk-full", "du -xh /home/pi/printer_data", Well with { Data = Data with { Free = 20 << 20 } }),
+        ("clock-wrong", "sudo timedatectl set-ntp true", Well with { Now = new(2023, 12, 31, 23, 59, 59, TimeSpan.Zero) }),
+        ("moonraker-gone", "sudo systemctl start moonraker", Well with { Moonraker = new(FaultReport.Of(Faults.MoonrakerGone("moonraker.sock", "no answer"))) }),
+        ("moonraker-policykit", "set-policykit-rules.sh", Well with { Moonraker = Answers with { Warnings = ["PolicyKit warnings detected. See moonraker.log"] } }),
+        ("service-not-allowed", "sed -i '1i ratos-flash' /home/pi/printer_data/moonraker.asvc", Well with { Data = Data with { NotAllowed = ["ratos-flash"] } }),
+        ("component-missing", "ln -sfn /home/pi/ratos-flash/moonraker-component/ratos_flash.py /home/pi/moonraker/", Well with { Data = Data with { Component = Data.Component! with { Is = null } } }),
+        ("component-old", "sudo systemctl restart moonraker", Well with { Data = Data with { Component = Data.Component! with { Is = false } } }),
+        ("component-failed", "moonraker.log", Well with { Moonraker = Answers with { ComponentFailed = true } }),
+        ("component-not-loaded", "/home/pi/ratos-flash/install.sh", Well with { Moonraker = Answers with { HasComponent = false } }),
+        ("macros-missing", "ln -sfn ", Well with { Data = Data with { Macros = Data.Macros! with { Is = null } } }),
+        ("macros-old", "ln -sfn ", Well with { Data = Data with { Macros = Data.Macros! with { Is = false } } }),
+        ("macros-not-loaded", "press Restart", Well with { Moonraker = Answers with { HasMacros = false } }),
+        ("agent-not-running", "sudo systemctl enable --now ratos-flash", Well with { Data = Data with { Agent = null } }),
+        ("agent-old", "sudo systemctl restart ratos-flash", Well with { Data = Data with { Agent = "0.0.1" } }),
+        ("ratos-hook-broken", "post-merge", Well with { RatOsHook = "" }),
+        ("usb-errors", "another cable", Well with { KernelLog = ["usb 1-1.3: device descriptor read/64, error -71", "usb 1-1.3: device not accepting address 7, error -71"] }),
+        ("usb-errors", "another cable", Well with { KernelLog = ["usb 1-1-port4: unable to enumerate USB device"] }),
+        ("usb-resets", "another cable", Well with { KernelLog = [.. Enumerable.Repeat("usb 1-1.3: reset full-speed USB device number 5 using xhci_hcd", 3)] }),
+        ("usb-over-current", "short circuit", Well with { KernelLog = ["usb usb1-port2: over-current change #4"] }),
+        ("undervoltage", "5.1 V", Well with { Throttled = 0x50005 }),
+        ("undervoltage-before", "5.1 V", Well with { Throttled = 0x50000 }),
+        ("throttled", "heat sink", Well with { Throttled = 0xE0000 }),
+    ];
+
+    [Fact]
+    public void Each_thing_that_is_wrong_is_the_only_one_that_is_told_with_one_remedy() => Assert.All(Table, row =>
+    {
+        var wrong = Doctor.Judge(row.Facts).Where(finding => finding.Severity != FindingSeverity.Note && (finding.Id != "udev-rules-missing" || row.Id == "udev-rules-missing")).ToList();
+        var finding = Assert.Single(wrong);
+        Assert.Equal(row.Id, finding.Id);
+        Assert.Contains(row.Remedy, finding.Remedy, StringComparison.Ordinal);
+        Assert.True(finding.Text.Length > 10 && !finding.Remedy.Contains('\n'), row.Id);
+    });
+
+    [Fact]
+    public void Only_what_is_the_users_own_is_mended_and_no_file_of_somebodys_is_replaced()
+    {
+        Assert.Equal(
+            ["component-missing", "component-old", "macros-missing", "macros-old", "service-not-allowed"],
+            Table.SelectMany(row => Doctor.Judge(row.Facts)).Where(finding => finding.Fix is not null).Select(finding => finding.Id).Distinct().Order());
+        Assert.Null(Doctor.Judge(Well with { Data = Data with { Macros = Data.Macros! with { Is = false, IsFile = true } } }).Single().Fix);
+    }
+
+    [Fact]
+    public void Sixteen_ports_in_trouble_are_no_novel()
+    {
+        var log = Enumerable.Range(1, 16).Select(port => $"usb 1-1.{port}: device descriptor read/64, error -71\u001b[31m").ToList();
+        var findings = Doctor.Judge(Well with { KernelLog = log });
+        Assert.Equal(8, findings.Length);
+        Assert.All(findings, finding => Assert.DoesNotContain('\u001b', finding.Text));
+    }
+}

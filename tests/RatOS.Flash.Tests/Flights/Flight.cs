@@ -1,0 +1,58 @@
+using RatOS.Flash.Firmware;
+using RatOS.Flash.Virtual;
+using RatOS.Flash.Virtual.Recordings;
+
+namespace RatOS.Flash.Tests.Flights;
+
+/// <summary>Flashes of the virtual printer, recorded.</summary>
+internal static class Flight
+{
+    /// <summary>Records a flash of all boards of a scenario.</summary>
+    public static (byte[] Bytes, FlashReport Report, List<string> Trouble) Record(string scenario, Faultiness? faults = null, Func<MemoryStream, Stream>? disk = null, Action<FlightRecorder, FlashEvent>? onEvent = null) =>
+        Record(Scenario.Find(scenario), faults, disk, onEvent);
+
+    /// <inheritdoc cref="Record(string, Faultiness?, Func{MemoryStream, Stream}?, Action{FlightRecorder, FlashEvent}?)"/>
+    public static (byte[] Bytes, FlashReport Report, List<string> Trouble) Record(Scenario scenario, Faultiness? faults = null, Func<MemoryStream, Stream>? disk = null, Action<FlightRecorder, FlashEvent>? onEvent = null)
+    {
+        var (file, trouble) = (new MemoryStream(), new List<string>());
+        FlashReport? report = null;
+        VirtualTime.Run(async time =>
+        {
+            var printer = VirtualPrinter.Create(scenario, time, faults ?? Faultiness.None);
+            var recorder = new FlightRecorder(time, trouble.Add);
+            var hardware = recorder.Of(printer);
+            // A process is older than its first job.
+            await Task.Delay(TimeSpan.FromSeconds(7), time);
+            FlashRequest[] requests = [.. printer.PrinterBoards.Select(board => new FlashRequest(board with
+            {
+                Bootloader = printer.Boards.Single(one => one.Name == board.Name).Setup is { IsUart: true, State: BoardState.Rom } ? BootloaderKind.Stm32Uart : null,
+            }, FirmwareImage.Parse(printer.Boards.Single(one => one.Name == board.Name).BuildFirmware(), "klipper.bin")))];
+            recorder.Begin(disk?.Invoke(file) ?? file, "0.1.0", requests, hasPerson: false, readOut: []);
+            using var cancel = new CancellationTokenSource();
+            cancel.Token.Register(recorder.Cancel);
+            report = await new Flasher(hardware, recorder.Of(printer.Klippy), time, step =>
+            {
+                recorder.Event(step);
+                onEvent?.Invoke(recorder, step);
+                if (step.Message == "Cancel now")
+                    cancel.Cancel();
+                return ValueTask.CompletedTask;
+            }).FlashAsync(requests, cancel.Token);
+            recorder.End();
+        });
+        return (file.ToArray(), report!, trouble);
+    }
+
+    public static Recording Read(byte[] bytes) => Recording.Read(new MemoryStream(bytes), "recording");
+
+    /// <summary>What must hold when a recording is played against the engine that made it.</summary>
+    public static Replay PlayedAlike(byte[] bytes, FlashReport report)
+    {
+        var recording = Read(bytes);
+        Assert.True(recording.IsWhole, recording.Damage);
+        var replay = Replay.Run(recording);
+        Assert.True(replay.Departure is null, $"{replay.Departure}\n{string.Join('\n', replay.Events.TakeLast(5))}\n{string.Join('\n', RecordingTimeline.Of(recording).TakeLast(40))}");
+        Assert.Equal(report.Boards.Select(board => (board.Board, board.Condition, board.Fault)), replay.Report!.Boards.Select(board => (board.Board, board.Condition, board.Fault)));
+        return replay;
+    }
+}

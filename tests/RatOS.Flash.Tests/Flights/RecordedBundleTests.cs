@@ -1,0 +1,57 @@
+using System.IO.Compression;
+using RatOS.Flash.Agent;
+using RatOS.Flash.Virtual;
+using RatOS.Flash.Virtual.Recordings;
+
+namespace RatOS.Flash.Tests.Flights;
+
+/// <summary>
+/// Bundles that became tests: put one into <c>Recordings/bundles</c> and name here what it ended in. Where the engine learned something since, it leaves the recording: then say where
+/// ("leaves at write"), or make the bundle anew. Those of the virtual printer are made by the explicit test below (<c>-explicit only</c>).
+/// </summary>
+public sealed class RecordedBundleTests
+{
+    private static readonly Dictionary<string, (string Scenario, Faultiness Faults)> OfTheVirtualPrinter = new(StringComparer.Ordinal)
+    {
+        ["dfu-success"] = ("octopus", Faultiness.None),
+        ["katapult-success"] = ("octopus-katapult", Faultiness.None),
+        ["verify-failed"] = ("octopus", new Faultiness { WornAt = 0x0800_9001 }),
+        ["not-back"] = ("octopus-katapult", new Faultiness { Transfers = [new(300, TransferFaultKind.Unplug, TimeSpan.FromSeconds(-1))] }),
+    };
+
+    [Theory]
+    [InlineData("dfu-success", "ok", "Flashed")]
+    [InlineData("katapult-success", "ok", "Flashed")]
+    [InlineData("verify-failed", "verify-failed", "InBootloaderWithoutFirmware")]
+    [InlineData("not-back", "device-lost", "InBootloaderWithoutFirmware")]
+    public void Each_plays_as_it_was_recorded(string name, string code, string condition)
+    {
+        var recording = BundleFile.Read(Path.Combine(AppContext.BaseDirectory, "Recordings", "bundles", name + ".zip"));
+        Assert.True(recording.IsWhole, recording.Damage);
+        Assert.Equal(("octopus", condition, code), Assert.Single(recording.Verdicts));
+        var replay = Replay.Run(recording);
+        Assert.True(replay.Departure is null, $"{replay.Departure} after {replay.Events[^1]}");
+        Assert.Equal((code, condition), (replay.Report!.Boards[0].Fault?.Code ?? "ok", $"{replay.Report.Boards[0].Condition}"));
+    }
+
+    [Fact]
+    public void None_lies_there_that_nobody_plays() =>
+        Assert.Equal(
+            typeof(RecordedBundleTests).GetMethod(nameof(Each_plays_as_it_was_recorded))!.GetCustomAttributesData().Where(data => data.AttributeType == typeof(InlineDataAttribute))
+                .Select(data => ((IEnumerable<System.Reflection.CustomAttributeTypedArgument>)data.ConstructorArguments[0].Value!).First().Value + ".zip").Order(StringComparer.Ordinal),
+            Directory.GetFiles(Path.Combine(TidyTests.Root, "tests", "RatOS.Flash.Tests", "Recordings", "bundles")).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+
+    [Fact(Explicit = true)]
+    public void Make_those_of_the_virtual_printer_anew()
+    {
+        var folder = Directory.CreateDirectory(Path.Combine(TidyTests.Root, "tests", "RatOS.Flash.Tests", "Recordings", "bundles")).FullName;
+        foreach (var (name, (scenario, faults)) in OfTheVirtualPrinter)
+        {
+            using var zip = new ZipArchive(File.Create(Path.Combine(folder, name + ".zip")), ZipArchiveMode.Create);
+            var entry = zip.CreateEntry(BundleFile.RecordingName, CompressionLevel.SmallestSize);
+            entry.LastWriteTime = new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+            using var stream = entry.Open();
+            stream.Write(Flight.Record(scenario, faults).Bytes);
+        }
+    }
+}
