@@ -96,13 +96,16 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
     public bool RemembersKlipper()
     {
         Remember();
-        return hardware.Look().Devices.Any(device => !IsBootloader(device) && IsOurs(device));
+        return FindKlipper(plan.Device!) is not null;
     }
 
+    /// <summary>The board where it runs Klipper now; a node that has its number is not listed, and is taken to be where it was.</summary>
+    public Device? FindKlipper(Device last) => IsNode(last) ? last : AsNode(hardware.Look().Devices.FirstOrDefault(device => !IsBootloader(device) && IsOurs(device)));
+
     /// <summary>A stay of this board that began since <see cref="Remember"/>, in its bootloader or running Klipper as is asked for; null while there is none.</summary>
-    public Device? FindBack(DeviceList seen, bool inBootloader, bool asKlipper) => seen.Devices.FirstOrDefault(device =>
-        IsNew(device) && IsOurs(device) && (IsBootloader(device) ? inBootloader : asKlipper)) is not { } back ? null
-        : back.Can is null ? back : back with { CanNode = new CanNode(Uuid, IsKatapult: false) };
+    public Device? FindBack(DeviceList seen, bool inBootloader, bool asKlipper) => AsNode(seen.Devices.FirstOrDefault(device =>
+        IsNew(device) && IsOurs(device) && (IsBootloader(device) ? inBootloader : asKlipper)));
+
 
     /// <summary>From here on the board is where this stay of it is.</summary>
     public void Follow(Device back) => _port = back.Can is null ? back.Port : _port;
@@ -193,6 +196,9 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
     public static BootloaderKind KindOf(Device device) => device.Usb == UsbId.StmDfu ? BootloaderKind.DfuSe : BootloaderKind.Katapult;
 
     public string BootloaderName(Device device) => HasUartRom ? "The ROM's UART bootloader" : KindOf(device) == BootloaderKind.DfuSe ? "The ROM's USB DFU" : "Katapult";
+
+    // A bridge that runs Klipper is its interface on USB, and a node of its bus.
+    private Device? AsNode(Device? device) => device?.Can is null ? device : device with { CanNode = new CanNode(Uuid, IsKatapult: false) };
 
     private bool IsNew(Device device) => !_known.Contains((device.Port, device.Number));
 

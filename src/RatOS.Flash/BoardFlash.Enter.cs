@@ -8,6 +8,7 @@ namespace RatOS.Flash;
 internal sealed partial class BoardFlash
 {
     private bool _hasKatapult;   // it was met there: what a person may have to do by hand depends on it
+    private Device? _stopped;    // its firmware was stopped by us, and no bootloader was seen since: a cable that was out does not revive it
 
     private async Task<Device> EnterAsync(Device klipper, CancellationToken cancel)
     {
@@ -48,7 +49,7 @@ internal sealed partial class BoardFlash
 
     private Device Entered(Device bootloader)
     {
-        _startedBootloader = true;
+        (_startedBootloader, _stopped) = (true, null);
         Reached(BoardCondition.InBootloaderUnchanged);
         return bootloader;
     }
@@ -64,6 +65,7 @@ internal sealed partial class BoardFlash
             if (rung == 2)
             {
                 await _log.NoteAsync(_name, FlashPhase.Enter, "Stopping the firmware by its own emergency stop, then asking again");
+                _stopped = klipper;
                 await client.EmergencyStopAsync();
                 return klipper;
             }
@@ -82,6 +84,28 @@ internal sealed partial class BoardFlash
             // It left by itself: the wait below finds it.
         }
         return await _bus.WaitGoneAsync(klipper) ? await _bus.WaitBackAsync(klipper, BoardBus.BackLimit) : klipper;
+    }
+
+    /// <summary>Firmware that was stopped keeps Klipper from being ready until it is reset: where the stop has led nowhere, it is undone.</summary>
+    private async Task ResetStoppedAsync(Device stopped)
+    {
+        _stopped = null;
+        if (_bus.FindKlipper(stopped) is not { } running)
+            return;
+        try
+        {
+            await _log.NoteAsync(_name, FlashPhase.Leave, "Its firmware was stopped: resetting the board, so that Klipper can start");
+            await ResetAsync(running);
+            var back = await _bus.WaitGoneAsync(running) ? await _bus.WaitBackAsync(running, BoardBus.BackLimit) : null;
+            if (back is null)
+                Note("Its firmware was stopped, and a reset did not bring it back: Klipper needs FIRMWARE_RESTART.");
+            else if (BoardBus.IsBootloader(back))
+                Entered(back);
+        }
+        catch (FlashException fault)
+        {
+            Note($"Its firmware was stopped and could not be reset: {fault.Cause} Klipper needs FIRMWARE_RESTART.");
+        }
     }
 
     /// <summary>

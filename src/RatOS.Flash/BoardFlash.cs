@@ -76,6 +76,8 @@ internal sealed partial class BoardFlash
         {
             fault = Faults.Internal(bug);
         }
+        if (fault is not null && !_committed && _stopped is { } stopped)
+            await ResetStoppedAsync(stopped);
         if (fault is not null && _startedBootloader && _condition == BoardCondition.InBootloaderUnchanged)
             await ReturnAsync();
         return Report(fault);

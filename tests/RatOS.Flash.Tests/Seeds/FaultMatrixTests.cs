@@ -10,10 +10,12 @@ namespace RatOS.Flash.Tests.Seeds;
 /// </summary>
 public sealed class FaultMatrixTests
 {
-    // A run of so many frames of one phase says the same thing again and again: of those both ends and every so many in between. Control transfers are all taken.
-    private const int LongRun = 32;
-    private const int Ends = 8;
+    // A run of so many transfers of one phase says the same thing again and again: of those both ends and every so many in between. Control transfers come in
+    // rounds of two to four, which an odd prime goes through.
+    private const int LongRun = 16;
+    private const int Ends = 4;
     private const int Stride = 32;
+    private const int ControlStride = 11;
 
     private static readonly TimeSpan Time = TimeSpan.FromSeconds(3);   // a late answer's delay; until cable or power are back
 
@@ -97,14 +99,14 @@ public sealed class FaultMatrixTests
     private static bool IsTaken(IReadOnlyList<Transfer> transfers, int index)
     {
         var one = transfers[index];
-        if (one.IsControl)
-            return true;
         var (from, to) = (index, index);
-        while (from > 0 && transfers[from - 1].Phase == one.Phase && !transfers[from - 1].IsControl)
+        while (from > 0 && IsSame(transfers[from - 1]))
             from--;
-        while (to < transfers.Count - 1 && transfers[to + 1].Phase == one.Phase && !transfers[to + 1].IsControl)
+        while (to < transfers.Count - 1 && IsSame(transfers[to + 1]))
             to++;
-        return to - from < LongRun || index - from < Ends || to - index < Ends || (index - from) % Stride == 0;
+        return to - from < LongRun || index - from < Ends || to - index < Ends || (index - from) % (one.IsControl ? ControlStride : Stride) == 0;
+
+        bool IsSame(Transfer other) => other.Phase == one.Phase && other.IsControl == one.IsControl;
     }
 
     private static string Name(TransferFaultKind kind) => kind switch
