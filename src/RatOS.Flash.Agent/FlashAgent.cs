@@ -60,14 +60,16 @@ internal sealed partial class FlashAgent : IDoors
             Refresh = RefreshAsync,
             SwitchPower = MoonrakerPower.Of(_moonraker),
             PowerDevices = settings.PowerDevices,
+            Rollback = settings.Rollback,
         };
         _news = new News(_moonraker, printer.Time, log);
         _queue = new FlashQueue(_boards, data.Jobs, KlippyFor, cancel => _moonraker.NextChange.WaitUpToAsync(IdlePoll, printer.Time, cancel), log) { Recorder = _recorder };
         _queue.Added += job =>
         {
             // Whoever flashes has answered the question, by whichever door; it would lie above the dialog.
-            if (_after!.IsTold && job.By != "prompt")
+            if ((_after!.IsTold || _offered.Count > 0) && job.By != "prompt")
                 _news.PromptEnd();
+            _offered.Clear();
             _news.Follow(job);
         };
         _queue.Ended += OnEnded;
@@ -178,6 +180,7 @@ internal sealed partial class FlashAgent : IDoors
     {
         _news.End(job, job.Report!);
         _news.Keep(History(HistoryShown));
+        Offer(job);
         _moonraker.Wake();
     }
 
@@ -257,7 +260,10 @@ internal sealed partial class FlashAgent : IDoors
                         _interrupted.Clear();
                         var epoch = _moonraker.Epoch;
                         if (await _after.LookAsync())
+                        {
                             seen = epoch;
+                            AskBack();
+                        }
                         else
                             isTroubled = true;   // an update: its end is announced, but not by every kind of end
                     }

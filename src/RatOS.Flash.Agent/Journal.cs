@@ -174,7 +174,8 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
         [.. Header.Boards.Select(board =>
         {
             var steps = Steps.Where(step => step.Board == board).ToList();
-            if (steps.FindLast(step => step.Report is not null)?.Report is { } told)
+            // Behind its verdict nothing follows, but for the old firmware on its way back.
+            if (steps is [.., { Report: { } told }])
                 return told.ToReport();
             var phase = steps is [.., var latest] ? latest.Phase : "look";
             return new BoardReport

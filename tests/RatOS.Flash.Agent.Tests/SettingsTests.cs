@@ -45,6 +45,7 @@ public sealed class SettingsTests
             # a comment
             [agent]
             policy: changed ; as the version says
+            rollback: Auto
             when_idle = true
             klipper_service: klipper-1
             moonraker_url: ws://192.168.1.7:7125/websocket
