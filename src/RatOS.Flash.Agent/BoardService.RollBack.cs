@@ -16,19 +16,20 @@ internal sealed partial class LocalBoards
         // Where a person would have to start the bootloader, nothing goes back by itself, nor by a button.
         var open = ways.Count == 0 ? [] : FlashPlan.Create(ways, printer.Hardware.Look(), new(KlippyActivity.Stopped)).Boards.Where(board => !board.IsBlocked && board.Entry != FlashEntry.ByHand)
             .Select(board => board.Request).ToList();
-        var boards = report.Boards.ToDictionary(board => board.Board);
+        // Whoever gave the flash up is there, and may have it with a button.
+        var (isAuto, boards) = (Rollback == RollbackPolicy.Auto && !cancel.IsCancellationRequested, report.Boards.ToDictionary(board => board.Board));
         foreach (var board in failed)
         {
             var told = boards[board.Board] with
             {
                 Fault = board.Fault,
-                Back = board.Image is null ? null : new(board.Image.Version, Rollback == RollbackPolicy.Ask && open.Exists(request => request.Board.Name == board.Board), null),
+                Back = board.Image is null ? null : new(board.Image.Version, Rollback != RollbackPolicy.Never && !isAuto && open.Exists(request => request.Board.Name == board.Board), null),
             };
             boards[board.Board] = told;
             await GoOnAsync(new(0, report.Elapsed, board.Board, FlashPhase.Done, FlashEventKind.Verdict, Text.Verdict(told), Report: told));
         }
         var klippy = report.Klippy;
-        if (Rollback == RollbackPolicy.Auto && open.Count > 0 && !cancel.IsCancellationRequested)
+        if (isAuto && open.Count > 0)
         {
             var before = mcus.Look();
             var flasher = new Flasher(printer.Hardware, by, printer.Time, async step =>

@@ -186,6 +186,8 @@ internal sealed partial class LocalBoards(Printer printer, KnownMcus mcus, Func<
                 if ((requests.First(request => request.Board.Name == board.Board).Image ?? made?.Image) is { } image)
                     Good?.Keep(board.Board, image, "confirmed", made);
             }
+            // A recording holds one flash: that is what it is played against.
+            flight?.Dispose();
             return failed.Count == 0 ? report : await PutBackAsync(report, failed, requests, by, last, tell, cancel);
         }
         finally

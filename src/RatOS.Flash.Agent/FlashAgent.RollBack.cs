@@ -6,6 +6,8 @@ internal sealed partial class FlashAgent
     private readonly SortedDictionary<string, string> _offered = new(StringComparer.Ordinal);   // by board, what there is to say
     private bool _isAsked;
 
+    private bool MustAsk => _offered.Count > 0 && !_isAsked;
+
     private void Offer(Job job)
     {
         // Whoever flashed at a terminal is asked there.
@@ -18,7 +20,7 @@ internal sealed partial class FlashAgent
     /// <summary>When everybody can hear it, and behind whatever else is asked then.</summary>
     private void AskBack()
     {
-        if (_offered.Count == 0 || _isAsked)
+        if (!MustAsk)
             return;
         _isAsked = true;
         _news.Prompt("New firmware does not work", string.Join(" ", _offered.Values), [("Put the old back", AfterUpdate.Press($"flash rollback=1 board={string.Join(',', _offered.Keys)}"), "primary"), ("Not now", AfterUpdate.Press("later"), "info")]);

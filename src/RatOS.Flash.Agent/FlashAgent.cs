@@ -250,7 +250,7 @@ internal sealed partial class FlashAgent : IDoors
                     var state = (await _moonraker.CallAsync("server.info", cancel: over)).Word("klippy_state");
                     isTroubled = state is not "ready";
                     inError = state is "error" or "shutdown" ? inError ?? _printer.Time.GetTimestamp() : null;
-                    if (state == "ready" ? seen != _moonraker.Epoch : inError is { } since && _printer.Time.GetElapsedTime(since) >= KnownToScreens)
+                    if (state == "ready" ? seen != _moonraker.Epoch || MustAsk : inError is { } since && _printer.Time.GetElapsedTime(since) >= KnownToScreens)
                     {
                         if (!isTroubled)
                             await GreetAsync();

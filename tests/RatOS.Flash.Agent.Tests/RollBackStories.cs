@@ -1,6 +1,7 @@
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Klipper;
 using RatOS.Flash.Virtual;
+using RatOS.Flash.Virtual.Recordings;
 
 namespace RatOS.Flash.Agent.Tests;
 
@@ -47,6 +48,8 @@ public sealed class RollBackStories
         Assert.Equal(steps.Select(step => step.Seq).Order(), steps.Select(step => step.Seq));
         Assert.Equal(steps.Select(step => step.At).Order(), steps.Select(step => step.At));
         Assert.Equal([("unconfirmed", false), ("unconfirmed", false), ("running", false)], steps.Where(step => step.Report is not null).Select(step => (step.Report!.Condition, step.Report.Ok)));
+        using (var recorded = File.OpenRead(Path.Combine(Path.GetDirectoryName(story.Jobs.Single().Path)!, Flight.RecordingName)))
+            Assert.Equal([("octopus", "Unconfirmed", "klipper-silent")], Recording.Read(recorded, "recording").Verdicts);
         Assert.Equal("running", (await story.RequestAsync("history")).Items("jobs").Single().Items("boards").First().Word("condition"));
         Assert.DoesNotContain(story.Moonraker.Console, line => line.Contains("prompt_begin", StringComparison.Ordinal));
     }, settings: By(RollbackPolicy.Auto), faults: Mute);
@@ -100,7 +103,7 @@ public sealed class RollBackStories
     }, settings: By(RollbackPolicy.Never), faults: Mute);
 
     [Fact]
-    public void A_board_that_a_person_can_still_help_has_not_failed_and_nothing_goes_back_when_the_wait_is_given_up() => AgentStory.Of(async story =>
+    public void A_board_that_a_person_can_still_help_has_not_failed_and_whoever_gives_up_is_asked() => AgentStory.Of(async story =>
     {
         await story.TypeAsync("FLASH_MCU BOARD=octopus");
         await story.UntilSaidAsync("action:prompt_begin A board needs you");
@@ -110,6 +113,7 @@ public sealed class RollBackStories
         var job = await story.UntilOverAsync();
         Assert.Equal(("klipper-silent", "unconfirmed", 1), (job.Boards[0].Fault!.Code, job.Boards[0].Condition, Stops(story)));
         Assert.Null(story.Jobs.Single().Result!.Boards[0].Back!.Report);
+        await story.UntilSaidAsync("action:prompt_begin New firmware does not work");
     }, settings: By(RollbackPolicy.Auto), faults: Mute);
 
     [Fact]
