@@ -17,7 +17,11 @@ public sealed class RollBackTests
 
     private static BoardReport Report(BoardCondition condition, string? fault, FirmwareImage? written) => new()
     {
-        Board = "octopus", Condition = condition, Fault = fault is null ? null : new(fault, "cause", "remedy"), Sha256 = written?.Sha256, NewVersion = written?.Version,
+        Board = "octopus",
+        Condition = condition,
+        Fault = fault is null ? null : new(fault, "cause", "remedy"),
+        Sha256 = written?.Sha256,
+        NewVersion = written?.Version,
     };
 
     private static RollBack? Of(BoardReport report, KlippyState? before = null, KlippyState? after = null, string? section = "mcu", params FirmwareImage[] goods) =>
