@@ -152,10 +152,12 @@ internal sealed partial class LocalBoards(Printer printer, KnownMcus mcus, Func<
         Func<CancellationToken, Task>? change = null, Flight? flight = null)
     {
         BeforeFlash?.Invoke();
+        var state = await by.LookAsync(cancel);
+        var last = new FlashEvent(0, TimeSpan.Zero, null, FlashPhase.Look, FlashEventKind.Note, "");
         var (before, built) = (mcus.Look(), new Dictionary<string, BuiltFirmware>(StringComparer.Ordinal));
         var unknown = requests.Select(request => request.Board.Name).Where(board => Good?.Of(board).Count == 0).ToHashSet(StringComparer.Ordinal);
         var (hardware, klippy) = flight?.Begin(printer.Hardware, by, requests, hasPerson, unknown, cancel) ?? (printer.Hardware, by);
-        var flasher = new Flasher(hardware, klippy, printer.Time, tell)
+        var flasher = new Flasher(hardware, klippy, printer.Time, step => tell(last = step))
         {
             HasPerson = hasPerson,
             Aside = aside,
@@ -170,13 +172,23 @@ internal sealed partial class LocalBoards(Printer printer, KnownMcus mcus, Func<
         {
             var report = await flasher.FlashAsync(requests, cancel);
             mcus.Flashed(report, before);
-            foreach (var board in report.Boards.Where(board => board is { Ok: true, LeftOut: null }))
+            var failed = RollBack.Of(
+                report, state, await by.LookAsync(CancellationToken.None), board => before.Mcus.FirstOrDefault(mcu => mcu.Name == board)?.Section,
+                board => [.. Good?.Of(board).Select(good => good.Image) ?? []]);
+            foreach (var board in report.Boards.Where(board => board is { Sha256: not null, Refused: false, Condition: not (BoardCondition.Unchanged or BoardCondition.InBootloaderUnchanged) }))
+            {
+                if (!board.Ok || failed.Any(other => other.Board == board.Board))
+                    Good?.Failed(board.Board, board.Sha256!);
+            }
+            foreach (var board in report.Boards.Where(board => board is { Ok: true, LeftOut: null } && failed.All(other => other.Board != board.Board)))
             {
                 var made = built.GetValueOrDefault(board.Board);
                 if ((requests.First(request => request.Board.Name == board.Board).Image ?? made?.Image) is { } image)
                     Good?.Keep(board.Board, image, "confirmed", made);
             }
-            return report;
+            // A recording holds one flash: that is what it is played against.
+            flight?.Dispose();
+            return failed.Count == 0 ? report : await PutBackAsync(report, failed, requests, by, last, tell, cancel);
         }
         finally
         {

@@ -91,6 +91,19 @@ internal enum FlashPolicy
     Never,
 }
 
+/// <summary>What happens when a new firmware does not do and the one before is kept.</summary>
+internal enum RollbackPolicy
+{
+    /// <summary>A person is asked, on the printer's screens or at the terminal.</summary>
+    Ask,
+
+    /// <summary>It goes back at once, within the same flash.</summary>
+    Auto,
+
+    /// <summary>It is only told.</summary>
+    Never,
+}
+
 /// <summary><c>ratos-flash.conf</c>: INI as Moonraker's. Every setting has a default.</summary>
 internal sealed record Settings
 {
@@ -98,6 +111,8 @@ internal sealed record Settings
 
     /// <summary>What policy decides waits for an idle printer; without, it is refused on a busy one.</summary>
     public bool WhenIdle { get; init; }
+
+    public RollbackPolicy Rollback { get; init; }
 
     /// <summary>Where Moonraker's websocket is, when its unix socket is not there.</summary>
     public Uri MoonrakerUrl { get; init; } = new("ws://127.0.0.1:7125/websocket");
@@ -191,6 +206,7 @@ internal sealed record Settings
     {
         _ when value.Length == 0 => this,
         "policy" => this with { Policy = Enum.TryParse<FlashPolicy>(value, ignoreCase: true, out var policy) && !char.IsDigit(value[0]) ? policy : throw fault($"policy is one of ask, required, changed, always, never, not '{Text.Clean(value)}'") },
+        "rollback" => this with { Rollback = Enum.TryParse<RollbackPolicy>(value, ignoreCase: true, out var rollback) && !char.IsDigit(value[0]) ? rollback : throw fault($"rollback is one of ask, auto, never, not '{Text.Clean(value)}'") },
         "when_idle" => this with { WhenIdle = bool.TryParse(value, out var flag) ? flag : throw fault("when_idle is True or False") },
         "moonraker_url" => this with { MoonrakerUrl = Uri.TryCreate(value, UriKind.Absolute, out var url) && url.Scheme is "ws" or "wss" ? url : throw fault("moonraker_url is such as ws://127.0.0.1:7125/websocket") },
         "api_key" => this with { ApiKey = value },

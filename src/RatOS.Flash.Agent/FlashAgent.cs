@@ -60,14 +60,16 @@ internal sealed partial class FlashAgent : IDoors
             Refresh = RefreshAsync,
             SwitchPower = MoonrakerPower.Of(_moonraker),
             PowerDevices = settings.PowerDevices,
+            Rollback = settings.Rollback,
         };
         _news = new News(_moonraker, printer.Time, log);
         _queue = new FlashQueue(_boards, data.Jobs, KlippyFor, cancel => _moonraker.NextChange.WaitUpToAsync(IdlePoll, printer.Time, cancel), log) { Recorder = _recorder };
         _queue.Added += job =>
         {
             // Whoever flashes has answered the question, by whichever door; it would lie above the dialog.
-            if (_after!.IsTold && job.By != "prompt")
+            if ((_after!.IsTold || _offered.Count > 0) && job.By != "prompt")
                 _news.PromptEnd();
+            _offered.Clear();
             _news.Follow(job);
         };
         _queue.Ended += OnEnded;
@@ -178,6 +180,7 @@ internal sealed partial class FlashAgent : IDoors
     {
         _news.End(job, job.Report!);
         _news.Keep(History(HistoryShown));
+        Offer(job);
         _moonraker.Wake();
     }
 
@@ -247,7 +250,7 @@ internal sealed partial class FlashAgent : IDoors
                     var state = (await _moonraker.CallAsync("server.info", cancel: over)).Word("klippy_state");
                     isTroubled = state is not "ready";
                     inError = state is "error" or "shutdown" ? inError ?? _printer.Time.GetTimestamp() : null;
-                    if (state == "ready" ? seen != _moonraker.Epoch : inError is { } since && _printer.Time.GetElapsedTime(since) >= KnownToScreens)
+                    if (state == "ready" ? seen != _moonraker.Epoch || MustAsk : inError is { } since && _printer.Time.GetElapsedTime(since) >= KnownToScreens)
                     {
                         if (!isTroubled)
                             await GreetAsync();
@@ -259,6 +262,7 @@ internal sealed partial class FlashAgent : IDoors
                         if (await _after.LookAsync())
                         {
                             seen = epoch;
+                            AskBack();
                             // A printer's whole configuration went through here: its memory is given back, once for each start of Klipper.
                             GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
                         }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using RatOS.Flash.Builds;
 using RatOS.Flash.Firmware;
@@ -43,10 +44,27 @@ internal sealed class GoodImages(string folder, TimeProvider time, LogFile log)
         return found;
     }
 
-    /// <summary>What a board should go back to: the newest that it does not run now.</summary>
+    /// <summary>What a board should go back to: the newest that it does not run now. One that was given a firmware that does not do may run anything: the newest but that.</summary>
     /// <exception cref="FlashException">There is none.</exception>
-    public FirmwareImage Before(string board, string? running) =>
-        Of(board).FirstOrDefault(good => good.Image.Version != running)?.Image ?? throw Faults.NothingToRollBack(board, folder);
+    public FirmwareImage Before(string board, string? running)
+    {
+        var failed = File.Exists(FailedFile(board)) ? File.ReadAllText(FailedFile(board)) : null;
+        return Of(board).FirstOrDefault(good => failed is null ? good.Image.Version != running : good.Image.Sha256 != failed)?.Image ?? throw Faults.NothingToRollBack(board, folder);
+    }
+
+    /// <summary>This firmware was written and does not do. It stands until the board is proven to run one that does.</summary>
+    public void Failed(string board, string sha256)
+    {
+        try
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(FailedFile(board))!);
+            Write(FailedFile(board), Encoding.ASCII.GetBytes(sha256));
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            log.Say($"That a firmware of {board} does not do cannot be kept: {fault.Message}");
+        }
+    }
 
     /// <param name="source"><c>confirmed</c>, or <c>read-out</c>.</param>
     /// <param name="built">Null for a firmware that was not built here.</param>
@@ -56,6 +74,8 @@ internal sealed class GoodImages(string folder, TimeProvider time, LogFile log)
         {
             var place = Path.Combine(folder, NameOf(board));
             Directory.CreateDirectory(place);
+            if (source == "confirmed")
+                File.Delete(FailedFile(board));
             // The same once more is no generation of its own.
             foreach (var same in Of(board).Where(good => good.Image.Sha256 == image.Sha256))
                 Delete(Path.Combine(place, same.About.File));
@@ -93,6 +113,8 @@ internal sealed class GoodImages(string folder, TimeProvider time, LogFile log)
         var place = Path.Combine(folder, NameOf(board));
         return Directory.Exists(place) ? Directory.EnumerateFiles(place, "*.bin").OrderDescending(StringComparer.Ordinal) : [];
     }
+
+    private string FailedFile(string board) => Path.Combine(folder, NameOf(board), "failed");
 
     /// <summary>Names of boards come from a configuration; a path is none.</summary>
     private static string NameOf(string board) => string.Concat(board.Select(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' ? $"{c}" : $"%{(int)c:x2}"));

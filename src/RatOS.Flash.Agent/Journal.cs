@@ -174,7 +174,8 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
         [.. Header.Boards.Select(board =>
         {
             var steps = Steps.Where(step => step.Board == board).ToList();
-            if (steps.FindLast(step => step.Report is not null)?.Report is { } told)
+            // Behind its verdict nothing follows, but for the old firmware on its way back.
+            if (steps is [.., { Report: { } told }])
                 return told.ToReport();
             var phase = steps is [.., var latest] ? latest.Phase : "look";
             return new BoardReport
@@ -211,7 +212,7 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
         var result = Result ?? JsonResult.Of(Interrupted());
         return new(Header.Job, "done", result.Ok, Header.By, Header.Created, Math.Round(result.Elapsed, 1),
             [.. result.Boards.Select(board => new JsonJobBoard(
-                board.Board, "done", null, board.Fault?.Cause ?? (board.LeftOut is { } reason ? $"left out: {reason}" : $"runs {board.NewVersion}"), board.Ok, board.Condition, board.Fault, board.OldVersion, board.NewVersion))],
+                board.Board, "done", null, (board.Fault is null ? null : Text.Verdict(board.ToReport())) ?? (board.LeftOut is { } reason ? $"left out: {reason}" : $"runs {board.NewVersion}"), board.Ok, board.Condition, board.Fault, board.OldVersion, board.NewVersion))],
             result.Klippy);
     }
 

@@ -19,7 +19,7 @@ internal sealed partial class Verbs(Printer printer, DataFolder? data, Output ou
     private static readonly TimeSpan MoonrakerLimit = TimeSpan.FromSeconds(15);
 
     /// <summary><c>flash</c>, and <c>recover</c>, which asks nothing.</summary>
-    public Task<int> FlashAsync(Asked asked, bool noKlipper) => WithBoardsAsync(noKlipper, isFlash: true, async boards =>
+    private Task<int> FlashAsync(Asked asked, bool noKlipper, Action<FlashReport> ended) => WithBoardsAsync(noKlipper, isFlash: true, async boards =>
     {
         asked = asked with { HasPerson = output.HasPerson && printer.HasPerson };
         var plan = await boards.PlanAsync(asked);
@@ -50,6 +50,7 @@ internal sealed partial class Verbs(Printer printer, DataFolder? data, Output ou
             output.End();
         }
         output.Result(report);
+        ended(report);
         return ExitCode.Of(report);
 
         void Stop()
@@ -281,6 +282,7 @@ internal sealed partial class Verbs(Printer printer, DataFolder? data, Output ou
                 Refresh = isUp ? () => mcus.RefreshAsync(Asked(false, null)) : null,
                 SwitchPower = isUp ? MoonrakerPower.Of(moonraker) : null,
                 PowerDevices = settings.PowerDevices,
+                Rollback = settings.Rollback,
                 BeforeFlash = isUp || noKlipper ? null : printer.CheckAlone,
             };
             return await work(isFlash ? new LoneBoards(local, data, (job, journal) => Klippy(job.Hot, journal), printer.Time, log) : local);
@@ -333,6 +335,16 @@ internal static class Text
         new([.. text.Take(80).Select(c => char.IsControl(c) ? '?' : c)]);
 
     public static string Size(long bytes) => bytes < 1024 ? $"{bytes} bytes" : $"{bytes / 1024.0:0.0} KiB";
+
+    /// <summary>What became of a board, in a sentence or two.</summary>
+    public static string Verdict(BoardReport report) => report.Fault!.Cause + (report.Back is { } back ? " " + Back(report.Board, back) : "");
+
+    public static string Back(string board, WayBack back) => back switch
+    {
+        { Report: null } => $"{back.Version}, which it ran before, is kept: `ratos-flash rollback {board}` puts it back.",
+        { Report.Ok: true } => $"{back.Version}, which it ran before, was put back and is proven by a reset.",
+        _ => $"{back.Version}, which it ran before, could not be put back: {back.Report.Fault?.Cause} [{back.Report.Fault?.Code}]",
+    };
 
     public static string Condition(BoardCondition condition, bool isProcess = false) => condition switch
     {

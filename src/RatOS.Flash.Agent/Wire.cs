@@ -174,6 +174,10 @@ internal sealed record JsonReport(
 {
     /// <summary>Why nothing had to be done.</summary>
     public string? LeftOut { get; init; }
+
+    /// <summary>The last good firmware, where the new one does not do.</summary>
+    public JsonBack? Back { get; init; }
+
     /// <summary>It is a process of this computer; missing for a board.</summary>
     public bool? Process { get; init; }
 
@@ -183,6 +187,7 @@ internal sealed record JsonReport(
     {
         LeftOut = report.LeftOut,
         Process = report.IsProcess ? true : null,
+        Back = report.Back is { } back ? new(back.Version, back.Asks, back.Report is { } came ? Of(came) : null) : null,
     };
 
     public BoardReport ToReport() => new()
@@ -200,8 +205,14 @@ internal sealed record JsonReport(
         Elapsed = TimeSpan.FromSeconds(Elapsed),
         Notes = [.. Notes],
         LeftOut = LeftOut,
+        Back = Back is { Version: not null } ? new(Back.Version, Back.Asks, Back.Report?.ToReport()) : null,
     };
 }
+
+/// <param name="Version">Of what can go back, or went.</param>
+/// <param name="Asks">A person is to be asked; the request for it is <c>flash</c> with <c>rollback</c>.</param>
+/// <param name="Report">What came of it; missing when it was not tried.</param>
+internal sealed record JsonBack(string Version, bool Asks, JsonReport? Report);
 
 internal sealed record JsonResult(string Event, bool Ok, int Exit, double Elapsed, JsonReport[] Boards, FaultReport? Klippy)
 {

@@ -85,6 +85,9 @@ public sealed record Faultiness
     /// <summary>Nobody installed the unit that replaces it.</summary>
     public bool HasNoHostMcuUnit { get; init; }
 
+    /// <summary>Firmware of this version starts, and then answers nothing: a build gone wrong. Null for none.</summary>
+    public string? MuteVersion { get; init; }
+
     /// <summary>All that is out of order, on one line.</summary>
     public override string ToString()
     {
@@ -113,6 +116,7 @@ public sealed record Faultiness
         Add(nameof(CanStaysDown), CanStaysDown, false);
         Add(nameof(NewProcessCrashes), NewProcessCrashes, false);
         Add(nameof(HasNoHostMcuUnit), HasNoHostMcuUnit, false);
+        Add(nameof(MuteVersion), MuteVersion, null);
         text.AddRange(Transfers.Select(fault => $"{fault.Kind} at transfer {fault.Index}{(fault.After > TimeSpan.Zero ? $" + {fault.After.TotalSeconds:0.###} s" : "")} for {fault.Time.TotalSeconds:0.###} s"));
         return text.Count == 0 ? "no faults" : string.Join(", ", text);
 

@@ -93,6 +93,7 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
         },
         new("h3-old-node-stays", "the computer lists the board for 3 s after it left", Octopus) { Faults = new Faultiness { Lingers = TimeSpan.FromSeconds(3) } },
         new("h4-foreign-start", "somebody starts Klipper in the middle of the flash", Octopus) { Faults = new Faultiness { Transfers = [new(140, TransferFaultKind.ForeignKlipper, TimeSpan.Zero)] } },
+        new("bad-build", "the new firmware starts, and then answers nothing", Octopus) { Faults = new Faultiness { MuteVersion = VirtualPrinter.HostVersion } },
         new("port-held", "ModemManager has opened the board's port", Octopus) { Faults = new Faultiness { PortsHeldBy = "ModemManager (process 812)" } },
         new("no-permission", "the user may not open the board's devices", Octopus) { Faults = new Faultiness { NoPermission = true } },
         new("stranger", "a probe that announces Klipper's id under a name of its own sits beside the Octopus", Octopus)

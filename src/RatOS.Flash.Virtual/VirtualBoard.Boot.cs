@@ -163,7 +163,7 @@ public sealed partial class VirtualBoard
     private void RunKlipper(VirtualFirmware firmware)
     {
         RunningFirmware = firmware;
-        var program = new KlipperProgram(firmware, Chip, Flash, _uid, Setup.Link, _printer.Time.Now - (Setup.IsProcess ? ProcessClock : TimeSpan.Zero)) { Send = Send, Reset = ResetLater };
+        var program = new KlipperProgram(firmware, Chip, Flash, _uid, Setup.Link, _printer.Time.Now - (Setup.IsProcess ? ProcessClock : TimeSpan.Zero)) { Send = firmware.Version == _printer.Faults.MuteVersion ? static (_, _) => { } : Send, Reset = ResetLater };
         Run(BoardState.Klipper, program, Setup.IsCanBridge ? new GsUsb(Chip.Name, Setup.Serial) : new CdcAcm(UsbId.Klipper, "Klipper", Chip.Name, Setup.Serial, program, () => ResetLater(ResetRequest.Bootloader, default)));
     }
 

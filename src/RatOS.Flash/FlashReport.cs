@@ -20,7 +20,7 @@ public enum BoardCondition
     /// <summary>The running board returned the new firmware's own data dictionary, also after a reset.</summary>
     Flashed,
 
-    /// <summary>It was not flashed: it runs the firmware that it had, and answers. What a recovery is for.</summary>
+    /// <summary>It runs the firmware that it had, and answers: it was not flashed (a recovery), or that firmware went back.</summary>
     Running,
 }
 
@@ -105,6 +105,9 @@ public sealed record BoardReport
     /// <summary>Null exactly when the flash succeeded, or was not needed.</summary>
     public FaultReport? Fault { get; init; }
 
+    /// <summary>Of a new firmware that does not do: the one that can go back. Null where there is none, or nothing to go back from.</summary>
+    public WayBack? Back { get; init; }
+
     /// <summary>
     /// True only when the running board proved it: read-back equal, and the dictionary in the image returned before and after a reset; or it was left out. Of a recovery also
     /// when it answers with the firmware that it had.
@@ -138,6 +141,12 @@ public sealed record BoardReport
     /// <summary>What was seen on the way that a maintainer would want to know.</summary>
     public ImmutableArray<string> Notes { get; init; } = [];
 }
+
+/// <summary>The last good firmware of a board whose new one does not do.</summary>
+/// <param name="Version">Its version.</param>
+/// <param name="Asks">A person is to be asked whether it goes back.</param>
+/// <param name="Report">What came of putting it back; null when that was not tried.</param>
+public sealed record WayBack(string Version, bool Asks, BoardReport? Report);
 
 /// <summary>The end of a flash.</summary>
 /// <param name="Boards">One report a board, in the order asked for.</param>

@@ -34,7 +34,7 @@ public sealed class SettingsTests
         var shipped = Settings.Read(Path.Combine(Root, "config", "ratos-flash.conf"));
         Assert.Equal(new Settings() with { LogLevel = shipped.LogLevel, Boards = shipped.Boards }, shipped);
         Assert.Empty(shipped.Boards);
-        Assert.Equal(FlashPolicy.Ask, shipped.Policy);
+        Assert.Equal((FlashPolicy.Ask, RollbackPolicy.Ask), (shipped.Policy, shipped.Rollback));
         Assert.Equal(shipped.Policy, Settings.Read("/nowhere/ratos-flash.conf").Policy);
     }
 
@@ -45,6 +45,7 @@ public sealed class SettingsTests
             # a comment
             [agent]
             policy: changed ; as the version says
+            rollback: Auto
             when_idle = true
             klipper_service: klipper-1
             moonraker_url: ws://192.168.1.7:7125/websocket
@@ -60,6 +61,7 @@ public sealed class SettingsTests
             bootloader: katapult
             """);
         Assert.Equal((FlashPolicy.Changed, true, "klipper-1", "abc#def"), (settings.Policy, settings.WhenIdle, settings.KlipperService, settings.ApiKey));
+        Assert.Equal(RollbackPolicy.Auto, settings.Rollback);
         Assert.Equal("192.168.1.7", settings.MoonrakerUrl.Host);
         Assert.Equal(Serilog.Events.LogEventLevel.Warning, settings.LogLevel);
         Assert.Equal(("toolhead", "can1", "a19f7f1b35c1"), (settings.Boards[0].Name, settings.Boards[0].CanInterface, settings.Boards[0].CanUuid.ToString()));
@@ -69,6 +71,8 @@ public sealed class SettingsTests
     [Theory]
     [InlineData("[agent]\npolicy: perhaps", 2)]
     [InlineData("[agent]\npolicy: 3", 2)]
+    [InlineData("[agent]\nrollback: perhaps", 2)]
+    [InlineData("[agent]\nrollback: 1", 2)]
     [InlineData("[agent]\nwhen_idle: 7", 2)]
     [InlineData("[agent]\n\nmoonraker_url: http://x", 3)]
     [InlineData("[agent]\nklipper_service: klipper; reboot", 0)]   // a comment: it is klipper

@@ -37,6 +37,17 @@ public sealed partial record ProtocolError(string Host, IReadOnlyDictionary<stri
         return new(host, outdated, who.Success ? SectionOf(who.Groups["name"].Value) : null, DataDictionary.Clean(who.Success ? who.Groups["error"].Value : last));
     }
 
+    /// <summary>What Klipper says against this board alone, when it is not ready: its protocol error, or another that it begins with the board's name. Null when it names no board, or another.</summary>
+    public static string? Against(string section, KlippyState state)
+    {
+        // A board that shuts down later (a heater's sensor, a lost cable) says nothing against its firmware.
+        var error = Parse(state.Activity switch { KlippyActivity.Error => "error", KlippyActivity.Shutdown => "shutdown", _ => null }, state.Message);
+        if (error is not null)
+            return IsSame(section, error.Section) ? error.Error : null;
+        return state.Activity != KlippyActivity.Error ? null : state.Message.Split('\n', StringSplitOptions.TrimEntries).Select(line => Who().Match(line))
+            .FirstOrDefault(line => line.Success && IsSame(section, line.Groups["name"].Value)) is { } named ? DataDictionary.Clean(named.Groups["error"].Value) : null;
+    }
+
     /// <summary>Klipper names a board by the last word of its section alone.</summary>
     internal static bool IsSame(string section, string? other) => other is not null && section.Split(' ')[^1] == other.Split(' ')[^1];
 
