@@ -28,7 +28,7 @@ internal sealed partial class LocalBoards
             boards[board.Board] = told;
             await GoOnAsync(new(0, report.Elapsed, board.Board, FlashPhase.Done, FlashEventKind.Verdict, Text.Verdict(told), Report: told));
         }
-        var klippy = report.Klippy;
+        var notStarted = report.Klippy;
         if (isAuto && open.Count > 0)
         {
             var before = mcus.Look();
@@ -50,9 +50,9 @@ internal sealed partial class LocalBoards
             mcus.Flashed(outcome, before);
             foreach (var board in outcome.Boards.Where(board => board.Ok))
                 Good!.Keep(board.Board, open.First(request => request.Board.Name == board.Board).Image!, "confirmed", null);
-            (klippy, report) = (outcome.Klippy, report with { Elapsed = report.Elapsed + outcome.Elapsed });
+            (notStarted, report) = (outcome.Klippy, report with { Elapsed = report.Elapsed + outcome.Elapsed });
         }
-        return report with { Boards = [.. report.Boards.Select(board => boards[board.Board])], Klippy = klippy };
+        return report with { Boards = [.. report.Boards.Select(board => boards[board.Board])], Klippy = notStarted };
 
         // One record: numbers and time go on where the flash ended.
         ValueTask GoOnAsync(FlashEvent step) => tell(last = step with { Sequence = last.Sequence + 1 });

@@ -37,7 +37,7 @@ internal sealed record RollBack(string Board, FaultReport Fault, FirmwareImage? 
                 continue;
             // So a way back is never taken back either: what went back was a good one.
             var kept = goods(board.Board);
-            found.Add(new(board.Board, fault, kept.Any(good => good.Sha256 == board.Sha256) ? null : kept.FirstOrDefault()));
+            found.Add(new(board.Board, fault, kept.Any(good => good.Sha256 == board.Sha256) ? null : kept is [var newest, ..] ? newest : null));
         }
         return found;
     }
