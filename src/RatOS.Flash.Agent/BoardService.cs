@@ -217,7 +217,7 @@ internal sealed partial class LocalBoards(Printer printer, KnownMcus mcus, Func<
         var inventory = mcus.Look();
         if (isAll)
             return await AllAsync(inventory, given, asked);
-        var requests = asked.Boards.Select(name => Find(inventory, name)).DistinctBy(request => request.Board.Name, StringComparer.OrdinalIgnoreCase).ToList();
+        var requests = asked.Boards.Select(name => Find(inventory, name, hasPlace: (asked.Port ?? asked.Uuid?.ToString()) is not null)).DistinctBy(request => request.Board.Name, StringComparer.OrdinalIgnoreCase).ToList();
         var board = requests[0].Board;
         if (asked.Uuid is { } uuid)
             board = board with { CanUuid = uuid };
@@ -269,14 +269,14 @@ internal sealed partial class LocalBoards(Printer printer, KnownMcus mcus, Func<
             ? FirmwareImage.Open(file) : null;
     }
 
-    private FlashRequest Find(PrinterInventory inventory, string name)
+    private FlashRequest Find(PrinterInventory inventory, string name, bool hasPlace)
     {
         try
         {
             var mcu = inventory.Find(name);
             return new FlashRequest(AsChosen(mcu.BoardToFlash()), null) { Findings = mcu.Findings };
         }
-        catch (FlashException unknown) when (unknown.Code == "unknown-board" && printer.HasKinds)
+        catch (FlashException unknown) when (printer.HasKinds && (unknown.Code == "unknown-board" || (hasPlace && unknown.Code == "boards-alike")))
         {
             // A kind may be named though none is seen: with a port, or to hear how it would go.
             if (mcus.Catalogue.Catalogue.Find(name) is { } kind)

@@ -119,7 +119,7 @@ public sealed partial record PrinterInventory
             return more.ConvertAll(mcu =>
             {
                 var name = Take(mcu.Name);
-                return mcu with { Name = name, Board = mcu.Board is null ? null : mcu.Board with { Name = name } };
+                return mcu with { Name = name, Aliases = name == mcu.Name ? mcu.Aliases : mcu.Aliases.Add(mcu.Name), Board = mcu.Board is null ? null : mcu.Board with { Name = name } };
             });
 
             string Take(string name)

@@ -79,9 +79,12 @@ public sealed partial record PrinterInventory(ImmutableArray<PrinterMcu> Mcus)
         foreach (var isConfigured in (bool[])[true, false])
         {
             var among = Mcus.Where(mcu => mcu.Section is not null == isConfigured).ToList();
-            if (among.Find(mcu => Is(mcu.Name)) is { } named)
+            if (among.Find(mcu => mcu.Owner != McuOwner.Stranger && Is(mcu.Name)) is { } named)
                 return named;
-            switch (among.FindAll(mcu => mcu.Aliases.Any(Is)))
+            // Strangers are called after their kind: of two that are alike the first is not meant more than the second.
+            if (among.FindAll(mcu => mcu.Owner == McuOwner.Stranger && mcu.Aliases.Append(mcu.Name).Any(Is)) is { Count: > 1 } alike)
+                throw Faults.BoardsAlike(typed, alike.Select(mcu => mcu.Port ?? mcu.Name));
+            switch (among.FindAll(mcu => mcu.Aliases.Append(mcu.Name).Any(Is)))
             {
                 case [var one]:
                     return one;

@@ -361,6 +361,19 @@ public sealed class PrinterInventoryTests
     }
 
     [Fact]
+    public void Of_two_strangers_that_are_alike_neither_is_meant_by_the_name_of_their_kind()
+    {
+        var printer = Of([], [Octopus, Klipper("1-1.6", "btt-octopus-11", "stm32f446xx", "/dev/ttyACM6")]);
+        var fault = Assert.Throws<FlashException>(() => printer.Find("btt-octopus-11"));
+        Assert.Equal("boards-alike", fault.Code);
+        Assert.Contains("1-1.1, 1-1.6", fault.Cause, StringComparison.Ordinal);
+        Assert.Equal("1-1.6", printer.Find("1-1.6").Port);
+        Assert.Equal("1-1.1", Of([], [Octopus]).Find("btt-octopus-11").Port);
+        // A board of the configuration is meant before any stranger.
+        Assert.Equal("mcu", Of([Main], [Octopus, Klipper("1-1.6", "btt-octopus-11", "stm32f446xx", "/dev/ttyACM6")]).Find("btt-octopus-11").Section);
+    }
+
+    [Fact]
     public void What_the_running_board_says_of_its_wires_is_handed_on()
     {
         var told = new KlippyTold(Host, new Dictionary<string, McuTold>
