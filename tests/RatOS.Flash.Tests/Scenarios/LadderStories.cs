@@ -3,6 +3,7 @@ using RatOS.Flash.Virtual;
 namespace RatOS.Flash.Tests.Scenarios;
 
 /// <summary>What is tried between asking again and asking a person.</summary>
+[VirtualOnly("their waits are minutes, which an emulated kernel makes many more; what they wait for is told there by the other stories")]
 public sealed class LadderStories
 {
     /// <summary>A supply with a switch, and what it does.</summary>

@@ -3,6 +3,7 @@ using RatOS.Flash.Virtual;
 namespace RatOS.Flash.Tests.Scenarios;
 
 /// <summary>A person does the one thing that nobody else can, minutes later, and the flash goes on by itself.</summary>
+[VirtualOnly("their waits are minutes, which an emulated kernel makes many more; what they wait for is told there by the other stories")]
 public sealed class PersonStories
 {
     /// <summary>Sets BOOT0, presses reset, and takes the jumper off as soon as the ROM waits.</summary>

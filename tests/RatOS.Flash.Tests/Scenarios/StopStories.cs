@@ -4,6 +4,7 @@ using RatOS.Flash.Virtual;
 namespace RatOS.Flash.Tests.Scenarios;
 
 /// <summary>Boards whose firmware was stopped on the way to their bootloader, and which never came there. Klipper refuses a board in that state.</summary>
+[VirtualOnly("their waits are minutes, which an emulated kernel makes many more; what they wait for is told there by the other stories")]
 public sealed class StopStories
 {
     [Theory]
