@@ -4,7 +4,7 @@ set -uo pipefail
 cd "$(dirname "$0")" || exit
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT
-dotnet test --solution RatOS.Flash.sln "$@" | tee "$output"
+dotnet test --solution RatOS.Flash.sln --max-parallel-test-modules 1 "$@" | tee "$output"
 status=${PIPESTATUS[0]}
 count() { sed -n "s/^ *$1: *\([0-9]\+\).*/\1/p" "$output" | tail -n 1; }
 passed=$(count succeeded) failed=$(count failed) skipped=$(count skipped)

@@ -10,16 +10,16 @@ namespace RatOS.Flash.Agent;
 internal sealed record FlashNeed(string Host, IReadOnlyDictionary<string, string> Boards, bool IsRequired)
 {
     /// <summary>Null when every board runs Klipper's version, as far as they could be asked.</summary>
-    public static FlashNeed? Of(KlippyVersions versions)
+    public static FlashNeed? Of(McuFacts facts)
     {
-        var complaint = ProtocolError.Parse(versions.State, versions.Message);
+        var (complaint, host) = (ProtocolError.Parse(facts.State, facts.Message), facts.Told.Host ?? "?");
         var boards = new Dictionary<string, string>(complaint?.Outdated ?? new Dictionary<string, string>(), StringComparer.Ordinal);
-        foreach (var (name, version) in versions.Boards)
+        foreach (var (name, mcu) in facts.Told.Boards)
         {
-            if (version is not null && KlipperVersion.Parse(version).Core != KlipperVersion.Parse(versions.Host).Core)
+            if (mcu.Version is { } version && KlipperVersion.Parse(version).Core != KlipperVersion.Parse(host).Core)
                 boards.TryAdd(name, Text.Clean(version));
         }
-        return boards.Count == 0 ? null : new(versions.Host, boards, complaint is not null);
+        return boards.Count == 0 ? null : new(host, boards, complaint is not null);
     }
 
     /// <summary>Of these only what is needed: most updates change files of the host alone, and some boards are not ours. Null when nothing is left.</summary>
@@ -57,16 +57,17 @@ internal sealed class AfterUpdate(MoonrakerKlippy klippy, Settings settings, New
     /// <summary>Somebody was told of boards that are behind, and may see the question still.</summary>
     public bool IsTold => _told is not null;
 
+    /// <param name="facts">What Klipper says now.</param>
     /// <returns>False while an update is at work: look again when it is over.</returns>
     /// <exception cref="FlashException">Moonraker is gone.</exception>
-    /// <exception cref="MoonrakerException">Klipper cannot be asked.</exception>
-    public async Task<bool> LookAsync()
+    /// <exception cref="MoonrakerException">Moonraker cannot be asked.</exception>
+    public async Task<bool> LookAsync(McuFacts facts)
     {
         if (settings.Policy == FlashPolicy.Never)
             return true;
         if (await klippy.UpdateAsync() is not null)
             return false;
-        var need = FlashNeed.Of(await klippy.VersionsAsync());
+        var need = FlashNeed.Of(facts);
         // What it costs to know better is only spent where versions differ.
         if (need is not null)
             need = need.Of(await needs());

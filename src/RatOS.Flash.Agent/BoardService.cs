@@ -19,6 +19,9 @@ internal sealed record Asked(ImmutableArray<string> Boards)
 
     public BootloaderKind? Bootloader { get; init; }
 
+    /// <summary>Where the board is was named too: it stands for one board.</summary>
+    public bool HasPlace => Port is not null || Uuid is not null;
+
     /// <summary>Flash despite warnings. It overrides no refusal.</summary>
     public bool Force { get; init; }
 
@@ -152,7 +155,6 @@ internal sealed partial class LocalBoards(Printer printer, KnownMcus mcus, Func<
         Func<CancellationToken, Task>? change = null, Flight? flight = null)
     {
         BeforeFlash?.Invoke();
-        var state = await by.LookAsync(cancel);
         var last = new FlashEvent(0, TimeSpan.Zero, null, FlashPhase.Look, FlashEventKind.Note, "");
         var (before, built) = (mcus.Look(), new Dictionary<string, BuiltFirmware>(StringComparer.Ordinal));
         var unknown = requests.Select(request => request.Board.Name).Where(board => Good?.Of(board).Count == 0).ToHashSet(StringComparer.Ordinal);
@@ -173,7 +175,7 @@ internal sealed partial class LocalBoards(Printer printer, KnownMcus mcus, Func<
             var report = await flasher.FlashAsync(requests, cancel);
             mcus.Flashed(report, before);
             var failed = RollBack.Of(
-                report, state, await by.LookAsync(CancellationToken.None), board => before.Mcus.FirstOrDefault(mcu => mcu.Name == board)?.Section,
+                report, board => before.Mcus.FirstOrDefault(mcu => mcu.Name == board)?.Section,
                 board => [.. Good?.Of(board).Select(good => good.Image) ?? []]);
             foreach (var board in report.Boards.Where(board => board is { Sha256: not null, Refused: false, Condition: not (BoardCondition.Unchanged or BoardCondition.InBootloaderUnchanged) }))
             {
@@ -211,13 +213,13 @@ internal sealed partial class LocalBoards(Printer printer, KnownMcus mcus, Func<
     private async Task<IReadOnlyList<FlashRequest>> FindAsync(Asked asked)
     {
         var isAll = asked.Boards.Any(name => string.Equals(name, "all", StringComparison.OrdinalIgnoreCase));
-        if ((asked.Port ?? asked.Uuid?.ToString()) is not null && (isAll || asked.Boards.Length != 1))
+        if (asked.HasPlace && (isAll || asked.Boards.Length != 1))
             throw Faults.BadOption("a port and a uuid name one board", "Flash the boards one by one, or leave them out.");
         var given = asked.Firmware is { } file ? FirmwareImage.Parse(file.Bytes, file.Name) : null;
         var inventory = mcus.Look();
         if (isAll)
             return await AllAsync(inventory, given, asked);
-        var requests = asked.Boards.Select(name => Find(inventory, name, hasPlace: (asked.Port ?? asked.Uuid?.ToString()) is not null)).DistinctBy(request => request.Board.Name, StringComparer.OrdinalIgnoreCase).ToList();
+        var requests = asked.Boards.Select(name => Find(inventory, name, asked.HasPlace)).DistinctBy(request => request.Board.Name, StringComparer.OrdinalIgnoreCase).ToList();
         var board = requests[0].Board;
         if (asked.Uuid is { } uuid)
             board = board with { CanUuid = uuid };
@@ -231,7 +233,7 @@ internal sealed partial class LocalBoards(Printer printer, KnownMcus mcus, Func<
             board = seen.Devices.Any(device => device.Port == port && device.Can is not null) ? board with { CanInterface = port } : board with { Port = port, OnlyByPort = true };
         }
         // Whoever names the place answers for it.
-        requests[0] = requests[0] with { Board = board, Findings = (asked.Port ?? asked.Uuid?.ToString()) is null ? requests[0].Findings : [] };
+        requests[0] = requests[0] with { Board = board, Findings = asked.HasPlace ? [] : requests[0].Findings };
         if (asked.Bootloader is { } kind)
             requests = requests.ConvertAll(request => request with { Board = request.Board with { Bootloader = kind } });
         return requests.ConvertAll(request => request with { Image = asked.Rollback ? BeforeThis(request.Board) : given ?? ImageFor(request.Board) });
@@ -286,13 +288,11 @@ internal sealed partial class LocalBoards(Printer printer, KnownMcus mcus, Func<
         }
     }
 
-    private static string StateOf(PrinterMcu mcu, BoardPlan? plan) => (mcu, plan) switch
+    private static string StateOf(PrinterMcu mcu, BoardPlan? plan) => mcu.Owner switch
     {
-        ({ Owner: McuOwner.OwnUpdater }, _) => mcu.Device is null ? "not connected" : "updated by its maker",
-        (_, { Device: not null } or { Entry: FlashEntry.Replace }) when mcu.Owner != McuOwner.Stranger => StateOf(plan),
-        ({ Owner: McuOwner.Stranger }, _) => "none of this printer's boards",
-        (_, null or { Device: null }) => "not connected",
-        _ => StateOf(plan!),
+        McuOwner.OwnUpdater => mcu.Device is null ? "not connected" : "updated by its maker",
+        McuOwner.Stranger => "none of this printer's boards",
+        _ => plan is null ? "not connected" : StateOf(plan),
     };
 
     private static string StateOf(BoardPlan plan) => plan switch

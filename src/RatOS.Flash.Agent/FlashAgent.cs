@@ -1,6 +1,5 @@
 using System.Text.Json;
 using RatOS.Flash.Firmware;
-using RatOS.Flash.Klipper;
 using RatOS.Flash.Virtual.Recordings;
 
 namespace RatOS.Flash.Agent;
@@ -123,7 +122,7 @@ internal sealed partial class FlashAgent : IDoors
             await RefreshAsync();
         var requests = await _boards.RequestAsync(asked);
         // What a command line asks a person, a macro must be told beforehand.
-        if (!asked.Force && !recover && PlanView.Of(FlashPlan.Create(requests, _printer.Hardware.Look(), new(KlippyActivity.Ready))).Boards.Any(board => board.NeedsConsent))
+        if (!asked.Force && !recover && _boards.Plan(requests).Boards.Any(board => board.NeedsConsent))
             throw Faults.ConsentMissing();
         // Whoever pressed a button stands before the printer or its page; a program has to say so.
         var hasPerson = arguments.At("person") is null ? by is "macro" or "prompt" : asked.HasPerson;
@@ -132,18 +131,18 @@ internal sealed partial class FlashAgent : IDoors
         return new JsonAnswer(true) { Job = added.Id, Joined = added != job };
     }
 
-    /// <summary>Asks Klipper for its boards.</summary>
-    private async Task RefreshAsync()
+    /// <summary>Asks Klipper for its boards; null when it could not be asked.</summary>
+    private async Task<McuFacts?> RefreshAsync()
     {
         var epoch = _moonraker.Epoch;
-        await _mcus.RefreshAsync(Klippy());
+        var facts = await _mcus.RefreshAsync(Klippy());
         _asked = epoch;
+        return facts;
     }
 
     /// <summary>By section, what the boards of the configuration need.</summary>
     private async Task<IReadOnlyDictionary<string, FirmwareNeed>> NeedsAsync()
     {
-        await RefreshAsync();
         var boards = _mcus.Look().All.ToList();
         var needs = await _boards.NeedsAsync(boards, null);
         return boards.ToDictionary(mcu => mcu.Section!, mcu => needs[mcu.Name], StringComparer.OrdinalIgnoreCase);
@@ -254,12 +253,12 @@ internal sealed partial class FlashAgent : IDoors
                     {
                         if (!isTroubled)
                             await GreetAsync();
-                        await RefreshAsync();
+                        var epoch = _moonraker.Epoch;
+                        var facts = await RefreshAsync();
                         foreach (var line in _interrupted)
                             _news.Console($"!! RatOS.Flash: {line}");
                         _interrupted.Clear();
-                        var epoch = _moonraker.Epoch;
-                        if (await _after.LookAsync())
+                        if (facts is not null && await _after.LookAsync(facts))
                         {
                             seen = epoch;
                             AskBack();
@@ -267,7 +266,7 @@ internal sealed partial class FlashAgent : IDoors
                             GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
                         }
                         else
-                            isTroubled = true;   // an update: its end is announced, but not by every kind of end
+                            isTroubled = true;   // Klipper is not to be asked, or an update runs: its end is announced, but not by every kind of end
                     }
                 }
                 catch (Exception fault) when (fault is FlashException or MoonrakerException)

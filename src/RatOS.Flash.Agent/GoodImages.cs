@@ -57,8 +57,7 @@ internal sealed class GoodImages(string folder, TimeProvider time, LogFile log)
     {
         try
         {
-            Directory.CreateDirectory(Path.GetDirectoryName(FailedFile(board))!);
-            Write(FailedFile(board), Encoding.ASCII.GetBytes(sha256));
+            WholeFile.Write(FailedFile(board), Encoding.ASCII.GetBytes(sha256));
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
@@ -81,8 +80,8 @@ internal sealed class GoodImages(string folder, TimeProvider time, LogFile log)
                 Delete(Path.Combine(place, same.About.File));
             var name = $"{time.GetUtcNow().ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture)}-{image.Sha256[..8]}.bin";
             var about = new JsonGood("good", board, name, image.Version, image.Mcu, image.Sha256, image.Bytes.Length, source, built?.ConfigHash, built?.SourceId, built?.ConfigText);
-            Write(Path.Combine(place, name), image.Bytes.Span);
-            Write(Path.Combine(place, Path.ChangeExtension(name, ".json")), JsonSerializer.SerializeToUtf8Bytes(about, Wire.Shapes.JsonGood));
+            WholeFile.Write(Path.Combine(place, name), image.Bytes.Span);
+            WholeFile.Write(Path.Combine(place, Path.ChangeExtension(name, ".json")), JsonSerializer.SerializeToUtf8Bytes(about, Wire.Shapes.JsonGood));
             foreach (var old in Files(board).Skip(Kept))
                 Delete(old);
         }
@@ -90,16 +89,6 @@ internal sealed class GoodImages(string folder, TimeProvider time, LogFile log)
         {
             log.Say($"The firmware of {board} cannot be kept for a way back: {fault.Message}");
         }
-    }
-
-    private static void Write(string file, ReadOnlySpan<byte> bytes)
-    {
-        using (var stream = new FileStream(file + ".new", FileMode.Create, FileAccess.Write))
-        {
-            stream.Write(bytes);
-            stream.Flush(flushToDisk: true);
-        }
-        File.Move(file + ".new", file, overwrite: true);
     }
 
     private static void Delete(string image)

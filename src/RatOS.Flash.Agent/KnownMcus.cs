@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text;
 using System.Text.Json;
 using RatOS.Flash.Boards;
 
@@ -38,6 +39,7 @@ internal sealed class KnownMcus(Printer printer, ImmutableArray<PrinterBoard> de
     private const int MostPasses = 3;
 
     private McuFacts? _facts;
+    private string? _kept;   // what stands in the file
 
     public McuFacts Facts => _facts ??= Read() ?? printer.Facts;
 
@@ -45,7 +47,8 @@ internal sealed class KnownMcus(Printer printer, ImmutableArray<PrinterBoard> de
     public RatOsCatalogue Catalogue { get; private set; } = new(BoardCatalogue.BuiltIn, []);
 
     /// <summary>Asks Klipper anew. What cannot be asked now stays as it was.</summary>
-    public async Task RefreshAsync(MoonrakerKlippy klippy)
+    /// <returns>What it said just now; null when it could not be asked.</returns>
+    public async Task<McuFacts?> RefreshAsync(MoonrakerKlippy klippy)
     {
         try
         {
@@ -58,10 +61,12 @@ internal sealed class KnownMcus(Printer printer, ImmutableArray<PrinterBoard> de
                     told[name] = mcu;
             }
             Keep(facts with { Sections = facts.Sections.IsEmpty ? Facts.Sections : facts.Sections, Told = facts.Told with { Boards = told }, Ports = Facts.Ports });
+            return facts;
         }
         catch (Exception fault) when (fault is FlashException or MoonrakerException)
         {
             log.Say($"Klipper cannot be asked for its boards ({fault.Message}); they are as they were.");
+            return null;
         }
     }
 
@@ -98,21 +103,19 @@ internal sealed class KnownMcus(Printer printer, ImmutableArray<PrinterBoard> de
             var seen = printer.Hardware.Look();
             var links = printer.Links();
             if (pass == MostPasses || printer.Hardware.Look().Generation == seen.Generation)
-                return PrinterInventory.Create(Facts.Sections, seen, links, Catalogue.Catalogue, [.. described, .. printer.Described], Facts.Told, Facts.Power, printer.Facts.Ports.AddRange(Facts.Ports.Where(port => !printer.Facts.Ports.ContainsKey(port.Key))));
+                return PrinterInventory.Create(Facts.Sections, seen, links, Catalogue.Catalogue, [.. described, .. printer.Described], Facts.Told, Facts.Power, Facts.Ports);
         }
     }
 
     private void Keep(McuFacts facts)
     {
-        var (before, now) = (_facts is null ? "" : Text(_facts), Text(facts));
         _facts = facts;
-        if (data is null || before == now)
+        if (data is null || Text(facts) is var text && text == _kept)
             return;
         try
         {
-            Directory.CreateDirectory(Path.GetDirectoryName(data.Mcus)!);
-            File.WriteAllText(data.Mcus + ".new", now);
-            File.Move(data.Mcus + ".new", data.Mcus, overwrite: true);
+            WholeFile.Write(data.Mcus, Encoding.UTF8.GetBytes(text));
+            _kept = text;
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {

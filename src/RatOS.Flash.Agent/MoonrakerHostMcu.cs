@@ -62,10 +62,9 @@ internal sealed class MoonrakerHostMcu(MoonrakerConnection moonraker, string fol
         var (unit, _) = await ServicesAsync(CancellationToken.None);
         try
         {
-            Directory.CreateDirectory(folder);
             if (program is { } bytes)
-                Lay("klipper_mcu.new", bytes.Span);
-            Lay("request", System.Text.Encoding.ASCII.GetBytes($"{order} {token}\n"));
+                WholeFile.Write(Path.Combine(folder, "klipper_mcu.new"), bytes.Span);
+            WholeFile.Write(Path.Combine(folder, "request"), System.Text.Encoding.ASCII.GetBytes($"{order} {token}\n"));
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
@@ -98,18 +97,6 @@ internal sealed class MoonrakerHostMcu(MoonrakerConnection moonraker, string fol
         {
             return null;
         }
-    }
-
-    /// <summary>Whole or not at all, and on the disk.</summary>
-    private void Lay(string name, ReadOnlySpan<byte> bytes)
-    {
-        var path = Path.Combine(folder, name);
-        using (var file = new FileStream(path + "~", FileMode.Create, FileAccess.Write, FileShare.None))
-        {
-            file.Write(bytes);
-            file.Flush(flushToDisk: true);
-        }
-        File.Move(path + "~", path, overwrite: true);
     }
 
     /// <summary>What Moonraker may start, which it looked up at its own start.</summary>

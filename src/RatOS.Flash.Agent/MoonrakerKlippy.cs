@@ -147,23 +147,6 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
         }
     }
 
-    /// <summary>What Klipper says of itself and of its boards: versions by the name of their <c>[mcu]</c> section.</summary>
-    /// <exception cref="FlashException">Moonraker is gone.</exception>
-    /// <exception cref="MoonrakerException">Klipper cannot be asked.</exception>
-    public async Task<KlippyVersions> VersionsAsync()
-    {
-        var info = await moonraker.CallAsync("printer.info");
-        var boards = new Dictionary<string, string?>(StringComparer.Ordinal);
-        var names = await McuObjectsAsync();
-        if (names.Count > 0)
-        {
-            var status = await QueryAsync(names.ToDictionary(name => name, _ => (string[])["mcu_version"]));
-            foreach (var name in names)
-                boards[name] = status.Word(name, "mcu_version");
-        }
-        return new(info.Word("software_version") ?? "?", info.Word("state") ?? "", info.Word("state_message") ?? "", boards);
-    }
-
     /// <summary>What Klipper's configuration and Klipper itself say of the printer's MCUs.</summary>
     /// <exception cref="FlashException">Moonraker is gone.</exception>
     /// <exception cref="MoonrakerException">Klipper cannot be asked.</exception>
@@ -288,9 +271,9 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
     {
         try
         {
-            var versions = await VersionsAsync();
-            var others = versions.Boards.Where(board => board.Value is { } version && version != versions.Host).ToList();
-            return others.Count == 0 ? "" : $"Klipper is {versions.Host}; {string.Join(", ", others.Select(board => $"{board.Key} runs {board.Value}"))}.";
+            var told = (await McusAsync()).Told;
+            var others = told.Boards.Where(board => board.Value.Version is { } version && version != told.Host).ToList();
+            return others.Count == 0 ? "" : $"Klipper is {told.Host}; {string.Join(", ", others.Select(board => $"{board.Key} runs {board.Value.Version}"))}.";
         }
         catch (Exception fault) when (fault is FlashException or MoonrakerException)
         {
@@ -315,9 +298,3 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
         return (await moonraker.CallAsync("printer.objects.query", new() { ["objects"] = asked }, cancel)).At("status") ?? default;
     }
 }
-
-/// <param name="Host">Klipper's own version.</param>
-/// <param name="State"><c>ready</c>, <c>error</c>, <c>shutdown</c>, <c>startup</c>.</param>
-/// <param name="Message">Its words for it.</param>
-/// <param name="Boards">By <c>mcu</c> or <c>mcu NAME</c>; null where the board could not be asked.</param>
-internal sealed record KlippyVersions(string Host, string State, string Message, IReadOnlyDictionary<string, string?> Boards);

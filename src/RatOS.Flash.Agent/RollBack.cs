@@ -16,12 +16,10 @@ internal sealed record RollBack(string Board, FaultReport Fault, FirmwareImage? 
 
     /// <summary>The boards of a flash that is over whose new firmware does not do.</summary>
     /// <param name="report">How it ended. While a person is awaited it has not.</param>
-    /// <param name="before">Klipper before the flash.</param>
-    /// <param name="after">Klipper after it.</param>
     /// <param name="section">A board's section of printer.cfg; null for one that has none.</param>
     /// <param name="goods">What a board has run, newest first.</param>
     public static IReadOnlyList<RollBack> Of(
-        FlashReport report, KlippyState before, KlippyState after, Func<string, string?> section, Func<string, IReadOnlyList<FirmwareImage>> goods)
+        FlashReport report, Func<string, string?> section, Func<string, IReadOnlyList<FirmwareImage>> goods)
     {
         var found = new List<RollBack>();
         foreach (var board in report.Boards.Where(board => board is { IsProcess: false, LeftOut: null, Sha256: not null }))
@@ -29,7 +27,7 @@ internal sealed record RollBack(string Board, FaultReport Fault, FirmwareImage? 
             var fault = board switch
             {
                 { Condition: BoardCondition.Unconfirmed, Fault: { } known } when DoesNotComeUp.Contains(known.Code) => known,
-                { Ok: true, Condition: BoardCondition.Flashed } when before.Activity == KlippyActivity.Ready && section(board.Board) is { } name
+                { Ok: true, Condition: BoardCondition.Flashed } when report is { Before.Activity: KlippyActivity.Ready, After: { } after } && section(board.Board) is { } name
                     && ProtocolError.Against(name, after) is { } why => FaultReport.Of(Faults.KlipperRefusesFirmware(board.Board, board.NewVersion ?? "?", why)),
                 _ => null,
             };

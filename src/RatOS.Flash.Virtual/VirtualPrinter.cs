@@ -24,13 +24,12 @@ public sealed partial class VirtualPrinter : IHardware
     private static readonly TimeSpan Enumeration = TimeSpan.FromMilliseconds(300);
 
     private readonly List<Present> _present = [];
-    private readonly List<(long Generation, TaskCompletionSource<DeviceList> Waiter)> _waiters = [];
+    private readonly DeviceChanges _changes = new();
     private readonly Dictionary<VirtualBoard, object> _arriving = [];
     private readonly Dictionary<VirtualBoard, string> _lastPort = [];
     private ImmutableDictionary<int, TransferFault> _transferFaults;
     private readonly bool _goesElsewhere;
     private string? _nextPort;
-    private DeviceList _list = new(0, []);
     private int _number;
     private int _transfers;
     private bool _returnsLate;
@@ -150,19 +149,9 @@ public sealed partial class VirtualPrinter : IHardware
 
     // ---- IHardware
 
-    public DeviceList Look() => _list;
+    public DeviceList Look() => _changes.Now;
 
-    public Task<DeviceList> WaitForChangeAsync(long generation, CancellationToken cancel)
-    {
-        if (_list.Generation > generation)
-            return Task.FromResult(_list);
-        cancel.ThrowIfCancellationRequested();
-        var waiter = new TaskCompletionSource<DeviceList>(TaskCreationOptions.RunContinuationsAsynchronously);
-        _waiters.Add((generation, waiter));
-        if (cancel.CanBeCanceled)
-            cancel.Register(() => waiter.TrySetCanceled(cancel));
-        return waiter.Task;
-    }
+    public Task<DeviceList> WaitForChangeAsync(long generation, CancellationToken cancel) => _changes.AfterAsync(generation, cancel);
 
     public async Task<IUsbDevice> OpenUsbAsync(Device device)
     {
@@ -310,17 +299,7 @@ public sealed partial class VirtualPrinter : IHardware
         Changed();
     }
 
-    private void Changed()
-    {
-        _list = new DeviceList(_list.Generation + 1, [.. _present.Select(present => present.Device).OrderBy(device => device.Port, StringComparer.Ordinal)]);
-        for (var i = _waiters.Count - 1; i >= 0; i--)
-        {
-            if (_waiters[i].Generation >= _list.Generation && !_waiters[i].Waiter.Task.IsCompleted)
-                continue;
-            _waiters[i].Waiter.TrySetResult(_list);
-            _waiters.RemoveAt(i);
-        }
-    }
+    private void Changed() => _changes.Set([.. _present.Select(present => present.Device).OrderBy(device => device.Port, StringComparer.Ordinal)]);
 
     /// <summary>The story begins when everything that was on its way is there.</summary>
     private void Settle()

@@ -106,7 +106,6 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
     public Device? FindBack(DeviceList seen, bool inBootloader, bool asKlipper) => AsNode(seen.Devices.FirstOrDefault(device =>
         IsNew(device) && IsOurs(device) && (IsBootloader(device) ? inBootloader : asKlipper)));
 
-
     /// <summary>From here on the board is where this stay of it is.</summary>
     public void Follow(Device back) => _port = back.Can is null ? back.Port : _port;
 

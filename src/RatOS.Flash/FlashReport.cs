@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash;
 
@@ -155,4 +156,10 @@ public sealed record WayBack(string Version, bool Asks, BoardReport? Report);
 public sealed record FlashReport(ImmutableArray<BoardReport> Boards, FaultReport? Klippy, TimeSpan Elapsed)
 {
     public bool Ok => Klippy is null && Boards.All(board => board.Ok);
+
+    /// <summary>Klipper when it was about to be stopped, and when it had been started again; null where it was not.</summary>
+    public KlippyState? Before { get; init; }
+
+    /// <inheritdoc cref="Before"/>
+    public KlippyState? After { get; init; }
 }

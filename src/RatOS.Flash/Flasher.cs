@@ -20,6 +20,8 @@ public sealed partial class Flasher(IHardware hardware, IKlippy klippy, TimeProv
     private static readonly TimeSpan SurveyTime = TimeSpan.FromSeconds(0.5);
 
     private readonly DfuPatience _patience = new();
+    private KlippyState? _before;
+    private KlippyState? _after;
 
     /// <summary>Builds what there is no firmware for, given the boards and whom to tell: firmware or fault by the board's name. Null where nothing can be built.</summary>
     public Func<IReadOnlyList<PrinterBoard>, Func<BuildProgress, ValueTask>, CancellationToken, Task<IReadOnlyDictionary<string, BuiltOrNot>>>? Build { get; init; }
@@ -66,7 +68,7 @@ public sealed partial class Flasher(IHardware hardware, IKlippy klippy, TimeProv
             await GiveUpAsync(log, reports);
             await RefuseAsync(requests, fault, log, reports, byPlan: fault.Code != "klipper-would-not-stop");
         }
-        return new FlashReport([.. requests.Select(request => reports[request.Board.Name])], klippyFault, log.Elapsed);
+        return new FlashReport([.. requests.Select(request => reports[request.Board.Name])], klippyFault, log.Elapsed) { Before = _before, After = _after };
     }
 
     private async Task<IReadOnlyList<FlashRequest>> PlanAsync(
@@ -137,6 +139,7 @@ public sealed partial class Flasher(IHardware hardware, IKlippy klippy, TimeProv
             await work();
             return null;
         }
+        _before ??= state;
         await log.BeginAsync(null, FlashPhase.Stop, "Stopping Klipper");
         FaultReport? fault;
         try
@@ -158,6 +161,7 @@ public sealed partial class Flasher(IHardware hardware, IKlippy klippy, TimeProv
         try
         {
             var state = await klippy.StartAsync();
+            _after = state;
             if (state.Activity == KlippyActivity.Ready)
                 await log.EndAsync(null, FlashPhase.Start, state.Message.Length == 0 ? "Klipper is ready" : $"Klipper is ready. {state.Message}");
             else

@@ -25,7 +25,7 @@ public sealed class RollBackTests
     };
 
     private static RollBack? Of(BoardReport report, KlippyState? before = null, KlippyState? after = null, string? section = "mcu", params FirmwareImage[] goods) =>
-        RollBack.Of(new([report], null, TimeSpan.Zero), before ?? Ready, after ?? Ready, _ => section, _ => goods).SingleOrDefault();
+        RollBack.Of(new([report], null, TimeSpan.Zero) { Before = before ?? Ready, After = after ?? Ready }, _ => section, _ => goods).SingleOrDefault();
 
     [Theory]
     [InlineData("not-back")]

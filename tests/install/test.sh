@@ -311,7 +311,7 @@ echo "# what the unit takes, and what not"
 # As root the user is another one: what lies in the folder is read with that one's rights.
 who=$(id -un) && [ "$who" != root ] || who=nobody
 chmod 755 "$scratch"
-box=$scratch/box bin=$scratch/box/bin in=$scratch/box/in
+bin=$scratch/box/bin in=$scratch/box/in
 mkdir -p "$bin" "$in"
 [ "$(id -u)" != 0 ] || chown "$who" "$in"
 token=0123456789abcdef

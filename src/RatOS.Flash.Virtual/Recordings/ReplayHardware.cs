@@ -9,8 +9,7 @@ internal sealed class ReplayHardware : IHardware
     private readonly Recording _recording;
     private readonly Tape _tape;
     private readonly Dictionary<(string, int), Device> _devices = [];
-    private readonly List<(long Generation, TaskCompletionSource<DeviceList> Waiter)> _waiters = [];
-    private DeviceList _list = new(-1, []);
+    private readonly DeviceChanges _changes = new();
 
     public ReplayHardware(Recording recording, Tape tape)
     {
@@ -21,18 +20,9 @@ internal sealed class ReplayHardware : IHardware
         _ = ChangeAsync();
     }
 
-    public DeviceList Look() => _list;
+    public DeviceList Look() => _changes.Now;
 
-    public Task<DeviceList> WaitForChangeAsync(long generation, CancellationToken cancel)
-    {
-        if (_list.Generation > generation)
-            return Task.FromResult(_list);
-        cancel.ThrowIfCancellationRequested();
-        var waiter = new TaskCompletionSource<DeviceList>(TaskCreationOptions.RunContinuationsAsynchronously);
-        _waiters.Add((generation, waiter));
-        cancel.Register(() => waiter.TrySetCanceled(cancel));
-        return waiter.Task;
-    }
+    public Task<DeviceList> WaitForChangeAsync(long generation, CancellationToken cancel) => _changes.AfterAsync(generation, cancel);
 
     public async Task<IUsbDevice> OpenUsbAsync(Device device)
     {
@@ -76,10 +66,7 @@ internal sealed class ReplayHardware : IHardware
                 _devices.Remove((port, left));
                 break;
             case "list":
-                _list = new DeviceList(Math.Max(_list.Generation + 1, DeviceWords.Int(line.Words.FirstOrDefault()) ?? 0), [.. _devices.Values.OrderBy(device => device.Port, StringComparer.Ordinal)]);
-                foreach (var (generation, waiter) in _waiters.Where(entry => entry.Generation < _list.Generation))
-                    waiter.TrySetResult(_list);
-                _waiters.RemoveAll(entry => entry.Waiter.Task.IsCompleted);
+                _changes.Set([.. _devices.Values.OrderBy(device => device.Port, StringComparer.Ordinal)], DeviceWords.Int(line.Words.FirstOrDefault()) ?? 0);
                 break;
         }
     }

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace RatOS.Flash.Hardware;
 
 /// <summary>Waiting for the bus: always for an event, always with an end.</summary>
@@ -27,6 +29,53 @@ public static class DeviceWatch
             {
                 return null;
             }
+        }
+    }
+}
+
+/// <summary>The list of devices as it is now, and everybody who waits for the next one: what each <see cref="IHardware"/> keeps. On any thread.</summary>
+public sealed class DeviceChanges
+{
+    private readonly Lock _gate = new();
+    private readonly List<(long Generation, TaskCompletionSource<DeviceList> Waiter)> _waiters = [];
+    private DeviceList _now = new(0, []);
+
+    public DeviceList Now
+    {
+        get
+        {
+            lock (_gate)
+                return _now;
+        }
+    }
+
+    /// <inheritdoc cref="IHardware.WaitForChangeAsync"/>
+    public Task<DeviceList> AfterAsync(long generation, CancellationToken cancel)
+    {
+        lock (_gate)
+        {
+            if (_now.Generation > generation)
+                return Task.FromResult(_now);
+            cancel.ThrowIfCancellationRequested();
+            var waiter = new TaskCompletionSource<DeviceList>(TaskCreationOptions.RunContinuationsAsynchronously);
+            _waiters.Add((generation, waiter));
+            if (cancel.CanBeCanceled)
+                cancel.Register(() => waiter.TrySetCanceled(cancel));
+            return waiter.Task;
+        }
+    }
+
+    /// <summary>The devices are these now.</summary>
+    /// <param name="devices">In the order in which they are to be listed.</param>
+    /// <param name="generation">At least this one; the next in any case.</param>
+    public void Set(ImmutableArray<Device> devices, long generation = 0)
+    {
+        lock (_gate)
+        {
+            _now = new(Math.Max(_now.Generation + 1, generation), devices);
+            foreach (var (_, waiter) in _waiters.Where(entry => entry.Generation < _now.Generation))
+                waiter.TrySetResult(_now);
+            _waiters.RemoveAll(entry => entry.Waiter.Task.IsCompleted);
         }
     }
 }

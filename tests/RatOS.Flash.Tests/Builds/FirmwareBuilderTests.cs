@@ -47,7 +47,7 @@ public sealed class FirmwareBuilderTests : IDisposable
         Assert.Equal(_news.OrderBy(news => (news.Step, news.Done)), _news);
         Assert.Equal(6, _standIn.Compiles);
         // Temporary files go to the cache's folder, and the compiler is nice.
-        Assert.All(await File.ReadAllLinesAsync(Path.Combine(_standIn.Tools, "compiles"), Never), line => Assert.Matches($"^{_standIn.Cache}/work/[0-9a-f]+/tmp 1[0-9]$", line));
+        Assert.All(await File.ReadAllLinesAsync(Path.Combine(_standIn.Tools, "compiles"), Never), line => Assert.Matches($"^{Path.Combine(_standIn.Cache, "work")}/[0-9a-f]+/tmp 1[0-9]$", line));
         Assert.Empty(Directory.EnumerateFileSystemEntries(Path.Combine(_standIn.Cache, "work")));
     }
 

@@ -8,6 +8,7 @@ namespace RatOS.Flash.Tests.Seeds;
 /// Every kind of fault at every transfer of a flash, over DFU and Katapult, on an F446 and a G0B1. Each combination is judged as seeds are (<see cref="Trial"/>): no
 /// wrong verdict, Klipper runs, the bootloader's area is untouched, and the board recovers by itself or by what the remedy names. The table stands in <c>docs/proof.md</c>.
 /// </summary>
+[Collection(WholeMachine.Name)]
 public sealed class FaultMatrixTests
 {
     // A run of so many transfers of one phase says the same thing again and again: of those both ends and every so many in between. Control transfers come in

@@ -4,6 +4,7 @@ using RatOS.Flash.Agent;
 namespace RatOS.Flash.Tests.Seeds;
 
 /// <summary><c>docs/faults.md</c> says what <see cref="Faults"/> says, and what was seen of the boards with it.</summary>
+[Collection(WholeMachine.Name)]
 public sealed class FaultReferenceTests
 {
     [Fact]

@@ -9,6 +9,7 @@ namespace RatOS.Flash.Tests.Seeds;
 /// Power fails for computer and board at every instant of a write, comes back, and the flash is asked for again. Which boards come back by themselves, and what the others
 /// take, stands in <c>docs/proof.md</c>.
 /// </summary>
+[Collection(WholeMachine.Name)]
 public sealed class PowerCutTests
 {
     // Between two transfers the chip works, most of all while it erases.

@@ -6,6 +6,7 @@ namespace RatOS.Flash.Tests.Seeds;
 /// Thousands of flashes with faults drawn from a seed, as <c>ratos-flash seeds</c> runs them. <see cref="Truth"/> judges each, and a board that does not
 /// come through is mended by what its remedy says. A failure names its seed and the command that shows it again.
 /// </summary>
+[Collection(WholeMachine.Name)]
 public sealed class SeedTests
 {
     private const int Flashes = 10_000;

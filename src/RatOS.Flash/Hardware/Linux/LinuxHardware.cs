@@ -18,10 +18,9 @@ public sealed class LinuxHardware : IHardware, IDisposable
     private readonly ITimer _again;
     private readonly Lock _looking = new();   // one look at a time, outside of the gate
     private readonly Lock _gate = new();
-    private readonly List<(long Generation, TaskCompletionSource<DeviceList> Waiter)> _waiters = [];
+    private readonly DeviceChanges _changes = new();
     private readonly Dictionary<string, long> _firstSeen = [];   // stays that are not ready yet
     private Dictionary<string, (int Number, SysDevice Device)> _stays = [];
-    private DeviceList _list = new(0, []);
     private int _number;
 
     /// <param name="time">For the time-outs of serial lines.</param>
@@ -65,27 +64,9 @@ public sealed class LinuxHardware : IHardware, IDisposable
     public static string? HolderOf(string node) => Holders.Of(node);
 
     /// <remarks>As of the last announcement: reading sysfs waits for a device that is at work, so nobody who asks here reads it.</remarks>
-    public DeviceList Look()
-    {
-        lock (_gate)
-        {
-            return _list;
-        }
-    }
+    public DeviceList Look() => _changes.Now;
 
-    public Task<DeviceList> WaitForChangeAsync(long generation, CancellationToken cancel)
-    {
-        lock (_gate)
-        {
-            if (_list.Generation > generation)
-                return Task.FromResult(_list);
-            cancel.ThrowIfCancellationRequested();
-            var waiter = new TaskCompletionSource<DeviceList>(TaskCreationOptions.RunContinuationsAsynchronously);
-            _waiters.Add((generation, waiter));
-            cancel.Register(() => waiter.TrySetCanceled(cancel));
-            return waiter.Task;
-        }
-    }
+    public Task<DeviceList> WaitForChangeAsync(long generation, CancellationToken cancel) => _changes.AfterAsync(generation, cancel);
 
     // Opening asks the device, and closing waits for it: calls that may take seconds, on a thread of their own.
 
@@ -179,30 +160,18 @@ public sealed class LinuxHardware : IHardware, IDisposable
             var found = _sysfs.Scan().Concat(NamedPorts()).ToList();
             var stays = new Dictionary<string, (int Number, SysDevice Device)>(StringComparer.Ordinal);
             foreach (var device in found.Where(device => device.IsReady || IsOverdue(device)))
-                stays[device.Stay] = (_stays.TryGetValue(device.Stay, out var before) ? before.Number : ++_number, device);
+                stays[device.Stay] = (_stays.TryGetValue(device.Stay, out var same) ? same.Number : ++_number, device);
             if (stays.Count < found.Count)
                 _again.Change(Sysfs.Patience, Timeout.InfiniteTimeSpan);
             else
                 _firstSeen.Clear();
             ImmutableArray<Device> devices = [.. stays.Values.Select(stay => stay.Device.Device with { Number = stay.Number }).OrderBy(device => device.Port, StringComparer.Ordinal)];
+            // Who sees a device in the list can open it.
             lock (_gate)
-            {
                 _stays = stays;
-                if (_list.Generation == 0 || !devices.SequenceEqual(_list.Devices))
-                    Changed(new DeviceList(_list.Generation + 1, devices));
-            }
+            if (_changes.Now is var before && (before.Generation == 0 || !devices.SequenceEqual(before.Devices)))
+                _changes.Set(devices);
         }
-    }
-
-    private void Changed(DeviceList list)
-    {
-        _list = list;
-        foreach (var (generation, waiter) in _waiters)
-        {
-            if (generation < list.Generation)
-                waiter.TrySetResult(list);
-        }
-        _waiters.RemoveAll(entry => entry.Waiter.Task.IsCompleted);
     }
 
     private bool IsOverdue(SysDevice found)
