@@ -37,6 +37,9 @@ internal sealed record Asked(ImmutableArray<string> Boards)
     /// <summary>The firmware that the board ran before.</summary>
     public bool Rollback { get; init; }
 
+    /// <summary>A person carries the firmware on a card into the board's SD slot.</summary>
+    public bool SdCard { get; init; }
+
     /// <summary>With <c>all</c>: also boards that need none.</summary>
     public bool Needless { get; init; }
 }
@@ -169,6 +172,7 @@ internal sealed partial class LocalBoards(Printer printer, KnownMcus mcus, Func<
             Build = KlipperPath is null || Data is null ? null
                 : (boards, news, stop) => flight?.BuiltAsync(BuildAsync(boards, built, news, stop)) ?? BuildAsync(boards, built, news, stop),
             HostMcu = HostMcu,
+            Offer = Data is null ? null : Data.Offer,
         };
         try
         {
@@ -206,6 +210,7 @@ internal sealed partial class LocalBoards(Printer printer, KnownMcus mcus, Func<
     public async Task<IReadOnlyList<FlashRequest>> RequestAsync(Asked asked) => [.. (await FindAsync(asked)).Select(request => request with
     {
         Recovers = asked.Recover,
+        BySdCard = asked.SdCard,
         LeftOut = asked.Recover && request.Board.Board.McuName == "linux" ? "it is a process of this computer, which its own service starts again." : request.LeftOut,
         Board = PowerDevices.GetValueOrDefault(request.Board.Name) is { } power ? request.Board with { Power = power } : request.Board,
     })];

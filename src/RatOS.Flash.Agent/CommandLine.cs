@@ -105,6 +105,11 @@ internal static class CommandLine
 
     private static readonly Option<bool> Hot = new("--hot") { Description = "Flash although heaters are hot: their fans stop meanwhile" };
 
+    private static readonly Option<bool> SdCard = new("--sd-card")
+    {
+        Description = "Put the firmware onto the card in this computer, or among the files to fetch; a person carries it into the board's SD slot, and then it is proven",
+    };
+
     private static readonly Option<bool> Yes = new("--yes", "-y") { Description = "Flash despite warnings, without asking" };
 
     private static readonly Option<int?> UsbIp = new("--usbip")
@@ -176,7 +181,7 @@ internal static class CommandLine
             Virtual, Scenario, Folder, Data, Pace, Seed, Json, Verbose, Log,
         };
 
-        var flash = new Command("flash", "Write firmware to boards, read it back, and prove that it runs") { Boards, Firmware, Port, Uuid, Bootloader, NoKlipper, Hot, Yes };
+        var flash = new Command("flash", "Write firmware to boards, read it back, and prove that it runs") { Boards, Firmware, Port, Uuid, Bootloader, SdCard, NoKlipper, Hot, Yes };
         flash.SetAction(parsed => Run(parsed, verbs => verbs.FlashAsync(Ask(parsed), parsed.GetValue(NoKlipper))));
 
         var some = new Argument<string[]>("BOARD") { Description = "Which (default: all)", Arity = ArgumentArity.ZeroOrMore };
@@ -187,7 +192,7 @@ internal static class CommandLine
         var guide = new Command("guide", "The manual way into a board's bootloader, step by step, while the bus is watched") { one, Port };
         guide.SetAction(parsed => Run(parsed, verbs => verbs.GuideAsync(new Asked([parsed.GetValue(one)!]) { Port = parsed.GetValue(Port) })));
 
-        var plan = new Command("plan", "Show what `flash` would do, without touching anything") { Boards, Firmware, Port, Uuid, Bootloader };
+        var plan = new Command("plan", "Show what `flash` would do, without touching anything") { Boards, Firmware, Port, Uuid, Bootloader, SdCard };
         plan.SetAction(parsed => Run(parsed, verbs => verbs.PlanAsync(Ask(parsed))));
 
         var catalogue = new Option<bool>("--catalogue") { Description = "List every kind of board that is known instead" };
@@ -295,6 +300,7 @@ internal static class CommandLine
         Bootloader = parsed.GetValue(Bootloader) is { } kind ? Arguments.Bootloaders[kind] : null,
         Force = parsed.GetValue(Yes),
         Hot = parsed.GetValue(Hot),
+        SdCard = parsed.GetValue(SdCard),
     };
 
     private static DataFolder DataOf(ParseResult parsed) => parsed.GetValue(Data) is { } folder ? new(folder.FullName) : DataFolder.Default;

@@ -47,6 +47,26 @@ internal sealed record DataFolder(string Root)
     /// <summary>In the folder that Mainsail shows; null where there is none.</summary>
     public string? LogIfThere => Directory.Exists(Path.Combine(Root, "logs")) ? Path.Combine(Root, "logs", "ratos-flash.log") : null;
 
+    /// <summary>Lays a file where Mainsail and Fluidd offer it for download: among the configuration files.</summary>
+    /// <param name="board">Whose it is.</param>
+    /// <param name="name">Its name.</param>
+    /// <param name="file">All of it.</param>
+    /// <returns>Its path.</returns>
+    /// <exception cref="FlashException">It cannot be written.</exception>
+    public string Offer(string board, string name, ReadOnlyMemory<byte> file)
+    {
+        var path = Path.Combine(Root, "config", "firmware_binaries", Text.FileName(board), name);
+        try
+        {
+            WholeFile.Write(path, file.Span);
+            return path;
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            throw Faults.FileNotOffered(path, fault.Message.TrimEnd('.'));
+        }
+    }
+
     /// <summary>Held by whoever works on the boards; nobody else does meanwhile.</summary>
     /// <exception cref="FlashException">Somebody else holds it, or the folder cannot be written.</exception>
     public IDisposable Lock()

@@ -23,7 +23,7 @@ internal partial interface IDoors
     [JsonRpcMethod("ratos_flash_cancel")]
     Task MacroCancelAsync(JsonElement arguments = default);
 
-    /// <summary><c>board</c> (or <c>mcu</c>, <c>boards</c>; default <c>all</c>), <c>force</c>, <c>hot</c>, <c>when_idle</c>, <c>firmware</c>, <c>rollback</c>, <c>port</c>, <c>uuid</c>, <c>bootloader</c>, <c>person</c> (somebody is there who can set a jumper).</summary>
+    /// <summary><c>board</c> (or <c>mcu</c>, <c>boards</c>; default <c>all</c>), <c>force</c>, <c>hot</c>, <c>sd_card</c> (a person carries it into the board on a card), <c>when_idle</c>, <c>firmware</c>, <c>rollback</c>, <c>port</c>, <c>uuid</c>, <c>bootloader</c>, <c>person</c> (somebody is there who can set a jumper).</summary>
     [JsonRpcMethod("flash")]
     Task<JsonElement> FlashAsync(JsonElement arguments = default);
 
@@ -119,6 +119,7 @@ internal static class Arguments
             Bootloader = bootloader is null ? null : Bootloaders[bootloader],
             Force = arguments.Flag("force"),
             Hot = arguments.Flag("hot"),
+            SdCard = arguments.Flag("sd_card"),
             HasPerson = arguments.Flag("person"),
             Rollback = arguments.Flag("rollback"),
         };
@@ -132,6 +133,7 @@ internal static class Arguments
             ["boards"] = asked.Boards.ToArray(),
             ["force"] = asked.Force,
             ["hot"] = asked.Hot,
+            ["sd_card"] = asked.SdCard,
             ["person"] = asked.HasPerson,
             ["rollback"] = asked.Rollback,
             ["by"] = "command-line",

@@ -71,7 +71,7 @@ internal sealed class GoodImages(string folder, TimeProvider time, LogFile log)
     {
         try
         {
-            var place = Path.Combine(folder, NameOf(board));
+            var place = Path.Combine(folder, Text.FileName(board));
             Directory.CreateDirectory(place);
             if (source == "confirmed")
                 File.Delete(FailedFile(board));
@@ -99,12 +99,9 @@ internal sealed class GoodImages(string folder, TimeProvider time, LogFile log)
 
     private IEnumerable<string> Files(string board)
     {
-        var place = Path.Combine(folder, NameOf(board));
+        var place = Path.Combine(folder, Text.FileName(board));
         return Directory.Exists(place) ? Directory.EnumerateFiles(place, "*.bin").OrderDescending(StringComparer.Ordinal) : [];
     }
 
-    private string FailedFile(string board) => Path.Combine(folder, NameOf(board), "failed");
-
-    /// <summary>Names of boards come from a configuration; a path is none.</summary>
-    private static string NameOf(string board) => string.Concat(board.Select(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' ? $"{c}" : $"%{(int)c:x2}"));
+    private string FailedFile(string board) => Path.Combine(folder, Text.FileName(board), "failed");
 }

@@ -151,14 +151,14 @@ internal static class ResultText
             }
             else if (board.Fault is not { } fault)
             {
-                yield return ($"{board.Board} OK: runs {board.NewVersion}, {Text.Size(board.Size)} {(board.IsProcess ? "in its place" : "read back equal")} (sha256 {board.Sha256?[..8]}...), "
+                yield return ($"{board.Board} OK: runs {board.NewVersion}, {Text.Size(board.Size)} {(board.IsProcess ? "in its place" : board.IsBySdCard ? "taken from the card" : "read back equal")} (sha256 {board.Sha256?[..8]}...), "
                     + $"proven by {(board.IsProcess ? "the new process" : "a reset")}, {board.Elapsed.TotalSeconds:0.0} s.", Tone.Good);
             }
             else
             {
                 yield return ($"{board.Board} {(fault.Code == "cancelled" ? "CANCELLED" : board.Refused ? "NOT FLASHED" : "FAILED")} [{fault.Code}]", Tone.Bad);
                 yield return ($"  What happened:  {fault.Cause}", Tone.Normal);
-                yield return ($"  The board now:  {Text.Condition(board.Condition, board.IsProcess)}", Tone.Normal);
+                yield return ($"  The board now:  {Text.Condition(board.Condition, board)}", Tone.Normal);
                 if (board.Back is { } back)
                     yield return ($"  The way back:   {Text.Back(board.Board, back)}", back.Report?.Ok == true ? Tone.Good : Tone.Warning);
                 yield return ($"  What to do:     {fault.Remedy}", Tone.Warning);

@@ -330,6 +330,9 @@ internal sealed partial class Verbs(Printer printer, DataFolder? data, Output ou
 
 internal static class Text
 {
+    /// <summary>A file's name for a name from a configuration: a path is none.</summary>
+    public static string FileName(string name) => string.Concat(name.Select(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' ? $"{c}" : $"%{(int)c:x2}"));
+
     /// <summary>Text from outside, fit for a terminal: no control characters, no novels.</summary>
     public static string Clean(string text) =>
         new([.. text.Take(80).Select(c => char.IsControl(c) ? '?' : c)]);
@@ -346,9 +349,10 @@ internal static class Text
         _ => $"{back.Version}, which it ran before, could not be put back: {back.Report.Fault?.Cause} [{back.Report.Fault?.Code}]",
     };
 
-    public static string Condition(BoardCondition condition, bool isProcess = false) => condition switch
+    public static string Condition(BoardCondition condition, BoardReport? report = null) => condition switch
     {
-        BoardCondition.Unconfirmed when isProcess => "its new program is in its place, but no process confirmed that it runs it.",
+        BoardCondition.Unconfirmed when report is { IsBySdCard: true } => "it was reset with the card in its slot, and what it runs now did not prove to be the new firmware.",
+        BoardCondition.Unconfirmed when report is { IsProcess: true } => "its new program is in its place, but no process confirmed that it runs it.",
         BoardCondition.Unchanged => "untouched: it still has its old firmware.",
         BoardCondition.InBootloaderUnchanged => "it waits in its bootloader; its old firmware was not touched.",
         BoardCondition.InBootloaderWithoutFirmware => "it has no working firmware: it was erased or is half written. Flashing it again is what it needs.",

@@ -181,12 +181,16 @@ internal sealed record JsonReport(
     /// <summary>It is a process of this computer; missing for a board.</summary>
     public bool? Process { get; init; }
 
+    /// <summary>Its firmware was carried on a card; missing for any other.</summary>
+    public bool? SdCard { get; init; }
+
     public static JsonReport Of(BoardReport report) => new(
         report.Board, report.Ok, report.Refused, Wire.Name(report.Condition), report.Fault, report.OldVersion, report.NewVersion, report.Size, report.Sha256, report.Route,
         Math.Round(report.Elapsed.TotalSeconds, 6), [.. report.Notes])
     {
         LeftOut = report.LeftOut,
         Process = report.IsProcess ? true : null,
+        SdCard = report.IsBySdCard ? true : null,
         Back = report.Back is { } back ? new(back.Version, back.Asks, back.Report is { } came ? Of(came) : null) : null,
     };
 
@@ -196,6 +200,7 @@ internal sealed record JsonReport(
         Condition = Wire.Value(Condition, BoardCondition.Unconfirmed),
         Fault = Fault,
         IsProcess = Process == true,
+        IsBySdCard = SdCard == true,
         Refused = Refused,
         OldVersion = OldVersion,
         NewVersion = NewVersion,

@@ -42,6 +42,7 @@ internal sealed record GcodeMacro(string Name, Func<MacroContext, string> Templa
             ["board"] = (context.Parameter("BOARD") ?? context.Parameter("MCU") ?? "all").ToLowerInvariant(),
             ["force"] = context.Integer("FORCE"),
             ["hot"] = context.Integer("HOT"),
+            ["sd_card"] = context.Integer("CARD"),
         })),
         new("FLASH_STATUS", context => Call(context, "FLASH_STATUS", "ratos_flash_status", [])),
         new("FLASH_CANCEL", context => Call(context, "FLASH_CANCEL", "ratos_flash_cancel", [])),

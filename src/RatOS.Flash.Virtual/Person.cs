@@ -26,7 +26,8 @@ public static class Person
 
     private static readonly (string Words, HumanStep Step)[] Words =
     [
-        ("power", HumanStep.Power), ("cable", HumanStep.Power), ("wires", HumanStep.Power), ("jumper off", HumanStep.Power),
+        ("power", HumanStep.Power), ("cable", HumanStep.Power), ("wires", HumanStep.Power), ("jumper off", HumanStep.Power), ("plug the", HumanStep.Power),
+        ("bring it up", HumanStep.FlashAgain),
         ("reset button twice", HumanStep.ResetTwice),
         ("BOOT0 jumper or button", HumanStep.Boot0), ("set BOOT0", HumanStep.Boot0), ("with BOOT0 set", HumanStep.Boot0),
     ];

@@ -21,6 +21,9 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
     /// <summary>USB ports whose hub can switch them.</summary>
     public ImmutableArray<string> SwitchedPorts { get; init; } = [];
 
+    /// <summary>A card is in this computer.</summary>
+    public bool HasCard { get; init; }
+
     /// <summary>Where the printer's USB-CAN adapter is plugged in; null where there is none, or a board is the bridge.</summary>
     public string? CanAdapterPort { get; init; }
 
@@ -78,6 +81,11 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
         new("voron", "octopus, ebb42 and a second mainboard (Octopus Pro H723) on one printer", Octopus, Ebb42, ProH723),
         new("octopus-and-pi", "BTT Octopus v1.1, and the Raspberry Pi itself as a second MCU", Octopus, Pi),
         new("sd-card-in-slot", "a card in the Octopus's slot keeps its ROM off USB", Octopus with { HasSdCard = true }) { Faults = new Faultiness { RomMissesUsb = true } },
+        new("card-in-computer", "a card is in this computer, and a minute after it was written a person carries it into the Octopus (--sd-card)", Octopus)
+        {
+            HasCard = true,
+            Faults = new Faultiness { PersonAfter = TimeSpan.FromMinutes(1) },
+        },
         new("h1-katapult-unexpected", "nobody knew that Katapult is in the board: it answers instead of DFU", OctopusKatapult),
         new("h2-slow-enumeration", "the ROM shows up on USB only after 8 s", Octopus) { Faults = new Faultiness { ReturnsAfter = TimeSpan.FromSeconds(8) } },
         new("h2-no-enumeration", "the ROM never shows up on USB", Octopus) { Faults = new Faultiness { RomMissesUsb = true } },

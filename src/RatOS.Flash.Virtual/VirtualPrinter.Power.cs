@@ -1,8 +1,9 @@
 using System.Collections.Immutable;
+using RatOS.Flash.Boards;
 
 namespace RatOS.Flash.Virtual;
 
-/// <content>Hub ports and supplies that can be switched, and faults that strike in the middle of the work.</content>
+/// <content>Hub ports and supplies that can be switched, a card that a person carries, and faults that strike in the middle of the work.</content>
 public sealed partial class VirtualPrinter
 {
     private static readonly TimeSpan OffTime = TimeSpan.FromSeconds(3);
@@ -20,6 +21,30 @@ public sealed partial class VirtualPrinter
         boards.ForEach(board => board.Plug());
         return true;
     }
+
+    /// <summary>A card in this computer, where the scenario has one; the virtual person carries it into the slot of the first board then, and presses reset.</summary>
+    public Task<string?> PutOnCardAsync(string name, ReadOnlyMemory<byte> file)
+    {
+        if (!Scenario.HasCard)
+            return Task.FromResult<string?>(null);
+        (CardName, Card) = (name, file.ToArray());
+        if (Faults.PersonAfter is { } after)
+            Time.Schedule(after, () => Carry(Boards[0]));
+        return Task.FromResult<string?>("/media/card");
+    }
+
+    /// <summary>What a person does with the card that is in this computer.</summary>
+    public void Carry(VirtualBoard board)
+    {
+        board.SdFirmware = CardName == SdCardBootloader.FileName ? Card : null;
+        board.PressReset();
+    }
+
+    /// <summary>The file on the card that is in this computer, or was; null before there was one.</summary>
+    public byte[]? Card { get; set; }
+
+    /// <summary>What it is called there.</summary>
+    public string? CardName { get; set; }
 
     /// <summary>Switches boards' supplies. What lives from its cable is not concerned.</summary>
     public void SetPower(IEnumerable<string> boards, bool isOn)

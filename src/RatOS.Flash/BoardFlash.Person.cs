@@ -59,13 +59,13 @@ internal sealed partial class BoardFlash
 
     private BoardReport Report(FlashException? fault, string? alive = null)
     {
-        Step = fault is null || _plan.Device is { } device && (device.IsWired || _bus.IsNode(device)) ? null : StepAfter(fault.Code);
+        Step = fault is null || _plan.Device is { } device && (device.IsWired || _bus.IsNode(device)) ? null : StepAfter(fault);
         if (Step is not null)
         {
             // Klipper is started now, and may reset a board that runs: that is not what is awaited.
             var runs = _bus.RemembersKlipper();
-            _awaitsKlipper = fault!.Code is "bootloader-after-reset" or "klipper-silent" || !runs;
-            _awaitsBootloader = fault.Code != "bootloader-after-reset";
+            _awaitsKlipper = fault!.Code is "bootloader-after-reset" or "klipper-silent" or "sd-card-not-taken" || !runs;
+            _awaitsBootloader = fault.Code is not ("bootloader-after-reset" or "sd-card-not-taken");
         }
         return Last = new BoardReport
         {
@@ -77,12 +77,13 @@ internal sealed partial class BoardFlash
             Size = alive is null ? _plan.Request.Image?.Bytes.Length ?? 0 : 0,
             Sha256 = alive is null ? _plan.Request.Image?.Sha256 : null,
             Route = _plan.Route,
+            IsBySdCard = _plan.Entry == FlashEntry.SdCard,
             Elapsed = _time.GetElapsedTime(_begin),
             Notes = [.. _notes],
         };
     }
 
-    private string? StepAfter(string fault) => fault switch
+    private string? StepAfter(FlashException fault) => fault.Code switch
     {
         "bootloader-not-seen" or "not-seen-again" or "touch-ignored" or "came-back-as-klipper" or "dfu-stuck" or "dfu-descriptor" => Sd + BoardPlan.Guide(_plan.Board),
         "device-lost" => "See that its cable and its power are connected. If it does not show up then: " + BoardPlan.Guide(_plan.Board),
@@ -90,6 +91,7 @@ internal sealed partial class BoardFlash
         "did-not-leave" or "klipper-silent" => "Take the BOOT0 jumper off if it is on, and switch the board's power off and on.",
         "not-back" or "not-back-after-reset" => "Switch the board's power off and on.",
         "bootloader-after-reset" => "Take the BOOT0 jumper off and press reset.",
+        "sd-card-not-taken" => fault.Remedy,
         _ => null,
     };
 

@@ -55,7 +55,7 @@ internal sealed partial class BoardFlash
                 if (alive is not null)
                     return Report(null, alive);
             }
-            await ClimbAsync(device, cancel);
+            await (_plan.Entry == FlashEntry.SdCard ? ProveCardAsync(device) : ClimbAsync(device, cancel));
             _condition = BoardCondition.Flashed;
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)

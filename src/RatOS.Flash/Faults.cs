@@ -214,7 +214,7 @@ public static partial class Faults
 
     public static FlashException CanMissing(string board, string name, string seen) => new(
         "can-missing", $"There is no CAN interface {name}, on which {board} should be. Seen: {seen}.",
-        "Plug the USB-CAN adapter (or the board that is the bridge) in; if it is, give its interface with --port, or look into `dmesg`.");
+        "Plug the USB-CAN adapter (or the board that is the bridge) in, and flash again; if it is in, give its interface with --port, or look into `dmesg`.");
 
     public static FlashException CanDown(string name) => new(
         "can-down", $"The CAN interface {name} is down.", $"Bring it up: `sudo ip link set {name} up type can bitrate 1000000` (with the bitrate of your boards); then flash again.");

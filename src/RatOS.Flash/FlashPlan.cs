@@ -47,6 +47,9 @@ public enum FlashEntry
 
     /// <summary>It has none: it is a process of this computer, whose program is replaced.</summary>
     Replace,
+
+    /// <summary>At any reset its maker's bootloader takes a file from the card in its slot, which a person carries there.</summary>
+    SdCard,
 }
 
 public enum BootloaderKind
@@ -121,8 +124,8 @@ public sealed partial record BoardPlan
 
     public bool IsBlocked => Blocker is not null;
 
-    /// <summary>The version that runs now, as far as anybody said.</summary>
-    public string? RunningVersion => Evidence?.Version ?? Request.Board.RunningVersion;
+    /// <summary>The version that runs before the flash, as far as anybody said.</summary>
+    public string? RunningVersion => Request.CardWasCarried ? Request.Board.RunningVersion : Evidence?.Version ?? Request.Board.RunningVersion;
 
     /// <summary>The road as people say it.</summary>
     public string Route => (Entry, Bootloader) switch
@@ -138,6 +141,7 @@ public sealed partial record BoardPlan
         (FlashEntry.Touch, BootloaderKind.DfuSe) => "Klipper -> USB DFU -> write",
         (FlashEntry.Touch, _) => "Klipper -> USB DFU (or Katapult, if the board has it) -> write",
         (FlashEntry.ByHand, _) => "a person starts the bootloader -> write",
+        (FlashEntry.SdCard, _) => "a person carries its firmware on a card into the board's SD slot -> its maker's bootloader writes it",
         (FlashEntry.Replace, _) => "a process of this computer -> its program is replaced -> started anew",
         _ => "no road",
     };
@@ -152,7 +156,7 @@ public sealed partial record BoardPlan
             return plan with { Findings = [new(FindingSeverity.Note, "needless", reason, "Nothing to do; name the board to flash it all the same.")] };
         return plan with
         {
-            Findings = [.. request.Findings.Where(told => (plan.Device is null || !OfAbsence.Contains(told.Code)) && plan.Findings.All(found => found.Code != told.Code)), .. plan.Findings],
+            Findings = [.. request.Findings.Where(told => (plan is { Device: null, Entry: not FlashEntry.SdCard } || !OfAbsence.Contains(told.Code)) && plan.Findings.All(found => found.Code != told.Code)), .. plan.Findings],
         };
     }
 
@@ -170,6 +174,8 @@ public sealed partial record BoardPlan
             return plan with { Findings = findings.ToImmutable() };
         }
 
+        if (request.BySdCard || guide.Road == BoardRoad.SdCard)
+            return CreateBySdCard(request, mcu, start, seen, evidence);
         var device = request.Board.CanUuid is { } uuid ? FindOnCan(request.Board, uuid, seen, findings) : FindDevice(request.Board, mcu, seen, findings);
         if (guide.Road is BoardRoad.Uf2 or BoardRoad.DfuUtil && device?.Usb != UsbId.Rp2040Boot && device?.Usb != UsbId.Rp2350Boot)
         {
@@ -311,13 +317,13 @@ public sealed partial record BoardPlan
     internal FlashException? ByHand => Entry == FlashEntry.ByHand ? NeedsHand(Name, Board, Evidence) : null;
 
     /// <summary>The manual way into the bootloader, in the catalogue's words.</summary>
-    internal static string Guide(Board board) => (BoardGuide.Of(board) with { Steps = BoardGuide.EnterSteps(board) }).Text;
+    internal static string Guide(Board board) =>
+        BoardGuide.Of(board) is var guide && guide.Road == BoardRoad.SdCard ? guide.Text : (guide with { Steps = BoardGuide.EnterSteps(board) }).Text;
 
     private static string WhyNoRoad(Board board, BoardRoad road) => road switch
     {
         BoardRoad.Uf2 => $"a {board.McuName} without Katapult takes its firmware as a .uf2, copied onto the drive of its ROM",
         BoardRoad.DfuUtil => $"its firmware begins at {board.ApplicationStart:x8}, inside a flash sector whose other part belongs to its bootloader",
-        BoardRoad.SdCard => $"its bootloader takes its firmware from an SD card, and its chip ({board.McuName}) is not supported",
         BoardRoad.Avrdude => $"its chip ({board.McuName}) is an AVR",
         BoardRoad.OwnUpdater => "its firmware is not Klipper's; who made it updates it",
         _ => board.Mcu is null ? $"its chip ({board.McuName ?? "none"}) is not supported" : "its application start is not known",

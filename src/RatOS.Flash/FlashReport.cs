@@ -124,6 +124,9 @@ public sealed record BoardReport
     /// <summary>It is a process of this computer: nothing was read back, and its proof is the new process.</summary>
     public bool IsProcess { get; init; }
 
+    /// <summary>Its maker's bootloader wrote it from a card, if it did: nothing was read back, and its proof is what runs.</summary>
+    public bool IsBySdCard { get; init; }
+
     public string? OldVersion { get; init; }
 
     public string? NewVersion { get; init; }

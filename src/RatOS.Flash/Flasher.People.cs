@@ -29,14 +29,17 @@ public sealed partial class Flasher
     {
         public bool IsTold { get; set; }
 
+        /// <summary>Called when it is told: what the board did until then is not what is awaited. Null where that does not matter.</summary>
+        public Action? Begin { get; init; }
+
         /// <summary>As which it came back.</summary>
         public Device? Back { get; set; }
 
         /// <summary>To be begun, at the port where it is now.</summary>
-        public FlashRequest Request => Plan.Request with { Board = Plan.Request.Board with { Port = Back!.Port } };
+        public FlashRequest Request => Plan.Request with { Board = Plan.Request.Board with { Port = Back!.Port }, CardWasCarried = Plan.Entry == FlashEntry.SdCard };
     }
 
-    /// <summary>True for a board whose bootloader only a person can start, and for one that is to be recovered and is not there.</summary>
+    /// <summary>True for a board whose bootloader only a person can start or feed, and for one that is to be recovered and is not there.</summary>
     private async Task<bool> LeaveToPersonAsync(BoardPlan board, FlashLog log, Dictionary<string, BoardReport> reports)
     {
         if (board is { Request.Recovers: true, Blocker: { Code: "board-not-seen" } missing } && HasPerson)
@@ -44,6 +47,11 @@ public sealed partial class Flasher
             _awaited.Add(new(
                 board, FaultReport.Of(missing), $"See that its cable and its power are connected. If it does not show up then: {BoardPlan.Guide(board.Board)}",
                 seen => FlashPlan.Create([board.Request], seen, new(KlippyActivity.Stopped)).Boards[0] is { Blocker: null, Device: { } device } ? device : null, null));
+            return true;
+        }
+        if (board is { Entry: FlashEntry.SdCard, IsBlocked: false, Request.CardWasCarried: false })
+        {
+            await LeaveToCardAsync(board, log, reports);
             return true;
         }
         if (board.IsBlocked || board.Request.Recovers || board.ByHand is not { } fault)
@@ -89,9 +97,12 @@ public sealed partial class Flasher
         }
         if (HasPerson && flash.Step is { } step)
         {
-            _awaited.Add(new(board, report.Fault!, step, flash.FindBack, flash));
+            await OfferForCardAsync(board, flash, log);
+            _awaited.Add(new(board, report.Fault!, step, flash.FindBack, flash) { Begin = board.Entry == FlashEntry.SdCard ? flash.Remember : null });
             return;
         }
+        if (await OfferForCardAsync(board, flash, log) is { } way)
+            report = report with { Notes = [.. report.Notes, way] };
         reports[board.Name] = report;
         await log.VerdictAsync(report);
     }
@@ -105,6 +116,7 @@ public sealed partial class Flasher
         foreach (var board in _awaited.Where(board => !board.IsTold))
         {
             board.IsTold = true;
+            board.Begin?.Invoke();
             await log.BeginAsync(board.Plan.Name, FlashPhase.Person, $"{board.Fault.Cause} Do this now, I go on by myself: {board.Step}");
         }
         Task Wait() => hardware.WaitForAsync(seen => _awaited.Exists(board => board.Find(seen) is not null) ? seen : null, Timeout.InfiniteTimeSpan, time, cancel);

@@ -1,3 +1,4 @@
+using RatOS.Flash.Boards;
 using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Builds;
 using RatOS.Flash.Firmware;
@@ -105,7 +106,9 @@ public sealed partial class Flasher(IHardware hardware, IKlippy klippy, TimeProv
         var plan = await WithHostMcuAsync(FlashPlan.Create(missing, hardware.Look(), await klippy.LookAsync(cancel)), HostMcu, cancel);
         if (plan.Blocker is { } blocker)
             throw blocker;
-        foreach (var board in plan.Boards)
+        // Whoever has to write a board by hand needs the file all the same.
+        var byHand = Build is null || Offer is null ? [] : plan.Boards.Where(board => board.Blocker is { Code: "no-road" } && BoardGuide.Of(board.Board).BuildsFile is not null).ToDictionary(board => board.Name);
+        foreach (var board in plan.Boards.Where(board => !byHand.ContainsKey(board.Name)))
             await BlockedAsync(board, log, reports);
         missing.RemoveAll(request => reports.ContainsKey(request.Board.Name));
         IReadOnlyDictionary<string, BuiltOrNot>? built = null;
@@ -118,7 +121,9 @@ public sealed partial class Flasher(IHardware hardware, IKlippy klippy, TimeProv
         foreach (var request in missing)
         {
             var (firmware, fault) = built?.GetValueOrDefault(request.Board.Name) ?? default;
-            if (firmware is not { } made)
+            if (byHand.GetValueOrDefault(request.Board.Name) is { } board)
+                await RefuseAsync([request], await OfferAsync(board, board.Blocker!, new(firmware, fault), log), log, reports, board);
+            else if (firmware is not { } made)
                 await RefuseAsync([request], fault ?? Faults.FirmwareMissing(request.Board.Name), log, reports);
             else
                 await log.EndAsync(request.Board.Name, FlashPhase.Build, $"{(made.IsFromCache ? "It was built before" : "Built")}: {made.Image.Version}, {made.Image.Bytes.Length} bytes, {made.Elapsed.TotalSeconds:0.0} s");
@@ -248,7 +253,7 @@ public sealed partial class Flasher(IHardware hardware, IKlippy klippy, TimeProv
     {
         if (plan.Boards.FirstOrDefault(board => board.Entry == FlashEntry.Replace) is not { } process)
             return plan;
-        return plan.WithHostMcu(host is null ? Faults.HostMcuUnreachable(Boards.BoardGuide.Of(process.Board).Text) : await host.CheckAsync(cancel));
+        return plan.WithHostMcu(host is null ? Faults.HostMcuUnreachable(BoardGuide.Of(process.Board).Text) : await host.CheckAsync(cancel));
     }
 
     /// <summary>What the buses show, and the nodes that answered on those that show nothing.</summary>
@@ -300,7 +305,7 @@ public sealed partial class Flasher(IHardware hardware, IKlippy klippy, TimeProv
     /// <summary>Chip, unique id and running version, from a board that runs Klipper. One that cannot answer is flashed without: the bootloader is asked too.</summary>
     private async Task<(string Name, BoardEvidence? Evidence)> AskAsync(BoardPlan board, FlashLog log, CancellationToken cancel)
     {
-        if (board is not { Entry: FlashEntry.Touch or FlashEntry.CanRequest or FlashEntry.ByHand, Device: { } device, Board: { Mcu: { } mcu, ApplicationStart: { } start } })
+        if (board is not { Entry: FlashEntry.Touch or FlashEntry.CanRequest or FlashEntry.ByHand or FlashEntry.SdCard, Device: { } device, Board: { Mcu: { } mcu, ApplicationStart: { } start } })
             return (board.Name, null);
         await log.BeginAsync(board.Name, FlashPhase.Ask, "Asking the running firmware");
         try

@@ -450,9 +450,10 @@ check "Moonraker is not told to replace a checkout by a zip" eval "! grep -q upd
 
 echo "# the files for people"
 # Mainsail makes a macro's fields by this expression, one for each pair of braces.
-same "Mainsail shows BOARD, FORCE and HOT" "BOARD all string
+same "Mainsail shows BOARD, FORCE, HOT and CARD" "BOARD all string
 FORCE 0 int
-HOT 0 int" "$(sed -nE 's/.*\{%?.*params\.([A-Za-z_0-9]+)\|default\("?([^")]*)"?\)\|(int|string).*/\1 \2 \3/p' "$here/config/ratos_flash.cfg")"
+HOT 0 int
+CARD 0 int" "$(sed -nE 's/.*\{%?.*params\.([A-Za-z_0-9]+)\|default\("?([^")]*)"?\)\|(int|string).*/\1 \2 \3/p' "$here/config/ratos_flash.cfg")"
 check "no argument of a call has a name that Klipper or Moonraker takes for itself" eval "! grep -E 'action_call_remote_method.*\b(method|self|method_name|callback)=' '$here/config/ratos_flash.cfg'"
 check "no text has a # or a blank before ; in it, where Klipper would end it" eval "! grep -nE '^[^#]*[^#[:space:]][^#]*(#| ;)' '$here/config/ratos_flash.cfg'"
 check "KlipperScreen finds no text behind a bracket" eval "! grep -nE '.+\].' '$here/config/ratos-flash-klipperscreen.conf'"

@@ -55,6 +55,9 @@ internal sealed class RecordedHardware(IHardware inner, FlightRecorder recorder)
     public Task<bool> CyclePortAsync(string port) => recorder.AskAsync(
         FlightRecorder.Escape(port), "cycle", [], null, () => inner.CyclePortAsync(port), static isDone => Answer.Ok(isDone ? "on" : "no"));
 
+    public Task<string?> PutOnCardAsync(string name, ReadOnlyMemory<byte> file) => recorder.AskAsync(
+        "card", "put", [name], file, () => inner.PutOnCardAsync(name, file), static place => place is null ? Answer.Ok() : Answer.Ok(place));
+
     internal static string ChannelOf(Device device) => string.Create(CultureInfo.InvariantCulture, $"{FlightRecorder.Escape(device.Port)}#{device.Number}");
 }
 

@@ -107,7 +107,11 @@ public sealed class Recording
                 throw Faults.ReplayImpossible("a board in it is described by other words than today's");
             // A definition of RatOS's may say otherwise than the catalogue, or be of a kind that is not in it.
             var kind = BoardCatalogue.BuiltIn.Find(id) ?? new Board { Id = id, Kind = "unknown" };
-            var board = new PrinterBoard(name, kind with { McuName = mcu, FlashStartEffective = start, DfuRomAddress = rom, Comm = comm, UsbSerial = usbSerial })
+            var board = new PrinterBoard(name, kind with
+            {
+                McuName = mcu, FlashStartEffective = start, DfuRomAddress = rom, Comm = comm, UsbSerial = usbSerial,
+                SoldWith = line.Words.ElementAtOrDefault(16) is { } renamed && start is not null ? new(start, renamed) : null,
+            })
             {
                 Serial = serial,
                 Port = port,
@@ -119,7 +123,9 @@ public sealed class Recording
             };
             if (requests.Exists(other => other.Board.Name == name))
                 throw Faults.ReplayImpossible($"two boards in it are called {name}");
-            requests.Add(new FlashRequest(board, image is null ? null : Image(DeviceWords.Int(image), name)));
+            // Older recordings end before this word.
+            var way = line.Words.ElementAtOrDefault(15);
+            requests.Add(new FlashRequest(board, image is null ? null : Image(DeviceWords.Int(image), name)) { Recovers = way == "recovers", BySdCard = way == "sd-card" });
         }
         return requests.Count > 0 && Begin is not null ? requests : throw Faults.ReplayImpossible("it ends before its job begins");
     }

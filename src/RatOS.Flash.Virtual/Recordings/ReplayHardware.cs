@@ -46,6 +46,8 @@ internal sealed class ReplayHardware : IHardware
 
     public async Task<bool> CyclePortAsync(string port) => (await _tape.AskAsync(FlightRecorder.Escape(port), "cycle", [], null)).Word(0) == "on";
 
+    public async Task<string?> PutOnCardAsync(string name, ReadOnlyMemory<byte> file) => (await _tape.AskAsync("card", "put", [name], file)).Word(0);
+
     private async Task ChangeAsync()
     {
         foreach (var line in _recording.Lines.SkipWhile(line => line != _recording.Begin).Where(line => line.Channel == "bus"))

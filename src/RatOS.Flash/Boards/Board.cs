@@ -53,6 +53,10 @@ public sealed record Board
     /// <summary>Its name in Klipper's own tool for SD cards; null where that does not know it.</summary>
     public string? KlipperSdBoard { get; init; }
 
+    /// <summary>What the bootloader that the board is sold with does with a card in the board's slot; null where it takes none, or nobody knows.</summary>
+    [JsonPropertyName("sdCard")]
+    public SdCardBootloader? SoldWith { get; init; }
+
     /// <summary>RatOS says that it is not to be flashed without somebody asking for it.</summary>
     public bool DisableAutoFlash { get; init; }
 
@@ -76,12 +80,29 @@ public sealed record Board
     public uint? ApplicationStart => FlashStartEffective is { } text && text.StartsWith("0x", StringComparison.Ordinal)
         && uint.TryParse(text.AsSpan(2), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out var start) ? start : null;
 
+    /// <summary>The way by its SD card; null where there is none for firmware that begins at <see cref="ApplicationStart"/>.</summary>
+    [JsonIgnore]
+    public SdCardBootloader? SdCard =>
+        (SoldWith ?? (McuName?.StartsWith("lpc17", StringComparison.Ordinal) == true ? SdCardBootloader.Lpc : null)) is { } sold && sold.Start == FlashStartEffective ? sold : null;
+
     /// <summary>Firmware of this board can start the chip's ROM DFU by itself: F429, F042 and boards without USB cannot (facts, quirks).</summary>
     [JsonIgnore]
     public bool EntersDfu => DfuRomAddress is not null && Comm == "USB" && McuName is not ("stm32f429xx" or "stm32f042x6");
 
     [JsonIgnore]
     public string DisplayName => Manufacturer is null ? Name ?? Id : $"{Manufacturer} {Name}";
+}
+
+/// <summary>A maker's own bootloader that takes firmware from a card, at each reset (facts: stock SD bootloaders).</summary>
+/// <param name="Start">Where it writes, as hex text: the application start that firmware must be built for.</param>
+/// <param name="RenamedTo">What the file is called afterwards.</param>
+public sealed record SdCardBootloader(string Start, string RenamedTo)
+{
+    /// <summary>Boards with an LPC176x are sold with one and the same.</summary>
+    public static readonly SdCardBootloader Lpc = new("0x4000", "FIRMWARE.CUR");
+
+    /// <summary>The one name that it looks for.</summary>
+    public const string FileName = "firmware.bin";
 }
 
 /// <param name="UsbId">What the ROM announces.</param>

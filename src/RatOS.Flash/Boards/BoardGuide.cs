@@ -41,7 +41,9 @@ public enum BoardRoad
 public sealed record BoardGuide(BoardRoad Road, string? BuildsFile, string? FileName, ImmutableArray<string> Steps)
 {
     /// <summary>One line: <c>(1) ... (2) ...</c></summary>
-    public string Text => string.Join(" ", Steps.Select((step, i) => $"({i + 1}) {step}"));
+    public string Text => OneLine(Steps);
+
+    internal static string OneLine(ImmutableArray<string> steps) => string.Join(" ", steps.Select((step, i) => $"({i + 1}) {step}"));
 
     public static BoardGuide Of(Board board)
     {
@@ -51,8 +53,7 @@ public sealed record BoardGuide(BoardRoad Road, string? BuildsFile, string? File
             BoardRoad.Uf2 => ("klipper.uf2", NameFor(board, ".uf2")),
             BoardRoad.Avrdude => ("klipper.elf.hex", NameFor(board, ".elf.hex")),
             BoardRoad.Process => ("klipper.elf", "klipper_mcu"),
-            // Bootloaders that read cards take a file of just this name, and rename it when they are done (facts: stock SD bootloaders).
-            BoardRoad.SdCard => ("klipper.bin", "firmware.bin"),
+            BoardRoad.SdCard => ("klipper.bin", SdCardBootloader.FileName),
             BoardRoad.OwnUpdater => (null, null),
             _ => ("klipper.bin", (string?)NameFor(board, ".bin")),
         };
@@ -64,6 +65,17 @@ public sealed record BoardGuide(BoardRoad Road, string? BuildsFile, string? File
         ? [.. guide.Steps.Select(BoardCatalogue.BuiltIn.StepText)]
         : IsRp(board) ? ["Hold the BOOT button (BOOTSEL).", "Press and release RESET, or plug the USB cable in anew.", "Let BOOT go."]
         : ["Set the BOOT0 jumper, or hold the BOOT button.", "Press and release RESET.", "Leave the jumper on until the flash is over."];
+
+    /// <summary>The way by the board's SD card.</summary>
+    /// <param name="board">The board's kind.</param>
+    /// <param name="card">Where the file lies on a card that is in this computer; null where none is.</param>
+    /// <param name="file">Where else it lies; null where it is to be built yet.</param>
+    internal static ImmutableArray<string> CardSteps(Board board, string? card = null, string? file = null) =>
+    [
+        card is null ? $"Copy {file ?? "the built klipper.bin"} onto a card of 32 GB or less with FAT32, as {SdCardBootloader.FileName}." : $"`umount {card}`, and take the card out of this computer.",
+        "Put the card into the board's SD slot, and press the board's reset button, or switch the printer off and on.",
+        $"Give it half a minute: its bootloader writes the file and renames it to {board.SdCard?.RenamedTo ?? "another name"}. `ratos-flash boards` shows the version that runs.",
+    ];
 
     /// <summary>For a board that waits in the ROM of an RP2040 or RP2350.</summary>
     internal static string InBootsel(Board board) => RoadOf(board) == BoardRoad.Uf2
@@ -82,10 +94,10 @@ public sealed record BoardGuide(BoardRoad Road, string? BuildsFile, string? File
             return BoardRoad.Process;
         if (chip.StartsWith("at", StringComparison.Ordinal))
             return BoardRoad.Avrdude;
-        if (board.Mcu is not { } mcu)
-            return chip.StartsWith("lpc", StringComparison.Ordinal) || board.KlipperSdBoard is not null ? BoardRoad.SdCard : BoardRoad.Unknown;
-        if (board.ApplicationStart is not { } start)
+        if (board.Mcu is not { } mcu || board.ApplicationStart is not { } start)
             return BoardRoad.Unknown;
+        if (chip.StartsWith("lpc", StringComparison.Ordinal))
+            return board.SdCard is null ? BoardRoad.Unknown : BoardRoad.SdCard;
         if (!mcu.IsStm32)
             return start == mcu.FlashBase + mcu.Offsets[0] ? BoardRoad.Uf2 : BoardRoad.Engine;
         if (mcu.AllSectors().All(sector => sector.Address != start))
@@ -100,10 +112,7 @@ public sealed record BoardGuide(BoardRoad Road, string? BuildsFile, string? File
         BoardRoad.Uf2 => [.. EnterSteps(board), .. CopyUf2(board, name!)],
         BoardRoad.SdCard =>
         [
-            $"Copy the built {file} onto a FAT32 card as {name}.",
-            "Switch the printer off, put the card into the board's slot, and switch the printer on.",
-            "Wait half a minute: the board takes the file in and renames it to FIRMWARE.CUR. If it is not renamed, it was not taken: try a smaller card, freshly formatted.",
-            "`ratos-flash boards` shows the new version.",
+            .. CardSteps(board),
             .. board.KlipperSdBoard is { } sd && board.Symlinks is [var link, ..] ? (ImmutableArray<string>)
                 [$"Or, with the card in its slot and Klipper running on the board: `sudo systemctl stop klipper`, `~/klipper/scripts/flash-sdcard.sh -f {name} {link} {sd}`, `sudo systemctl start klipper`."] : [],
         ],

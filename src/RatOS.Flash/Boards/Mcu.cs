@@ -4,7 +4,7 @@ namespace RatOS.Flash.Boards;
 
 /// <summary>
 /// What must be known of a microcontroller before a byte is written to it. Sources: Klipper's Kconfig (RAM end, offsets), RM0390, RM0090, RM0433,
-/// RM0468, RM0444, RM0091 (sectors, UID, flash size, DBGMCU), AN2606 (empty check).
+/// RM0468, RM0444, RM0091 (sectors, UID, flash size, DBGMCU), UM10360 (LPC176x), AN2606 (empty check).
 /// </summary>
 public sealed record Mcu
 {
@@ -148,6 +148,19 @@ public sealed record Mcu
         HandlersInRam = true,
     };
 
+    // UM10360: 16 sectors of 4 KiB and 14 of 32; the top 32 bytes of RAM are the ROM's (Klipper leaves them out).
+    private static Mcu Lpc(string name) => new()
+    {
+        Name = name,
+        FlashBase = 0,
+        FlashSize = 512 * K,
+        LeastFlash = 512 * K,
+        RamEnd = 0x1000_7FE0,
+        Offsets = [0, 0x4000],
+        Sectors = [.. Enumerable.Repeat(4 * K, 16), 32 * K],
+        WriteUnit = 256,
+    };
+
     public static readonly ImmutableArray<Mcu> All =
     [
         F4("stm32f446xx", 512, 0x2002_0000, [0, 0x8000, 0x1_0000], 0x421),
@@ -167,6 +180,8 @@ public sealed record Mcu
         Small(
             "stm32f103xe", 512, 0x2000_5000, 2 * K, [0, 0x800, 0x1000, 0x2000, 0x4000, 0x5000, 0x7000, 0x8000, 0x8800, 0x9000, 0x1_0000],
             0x1FFF_F7E8, 0x1FFF_F7E0, 0xE004_2000, 0x410, 0x414),
+        Lpc("lpc1768"),
+        Lpc("lpc1769"),
         Rp("rp2040", 16 * K * K, 0x2004_2000, 0x100, 0x4000),
         Rp("rp2350", 16 * K * K, 0x2008_2000, 0, 0x4000),
     ];

@@ -48,6 +48,13 @@ public interface IHardware
     /// <returns>False: nothing was done.</returns>
     /// <exception cref="FlashException">It could not be switched on again.</exception>
     Task<bool> CyclePortAsync(string port);
+
+    /// <summary>Writes a file onto the card that is in this computer, over one of that name, and reads it back from there.</summary>
+    /// <param name="name">A plain file name.</param>
+    /// <param name="file">All of it.</param>
+    /// <returns>Where the card is mounted; null when there is none.</returns>
+    /// <exception cref="FlashException">There are several, or it cannot be written, or a board's bootloader would not do well with it.</exception>
+    Task<string?> PutOnCardAsync(string name, ReadOnlyMemory<byte> file);
 }
 
 /// <summary>All devices at one moment, and the number of changes until then.</summary>

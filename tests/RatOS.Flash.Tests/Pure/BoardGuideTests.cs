@@ -42,6 +42,11 @@ public sealed class BoardGuideTests
             Assert.Equal(guide.Road == BoardRoad.EngineByHand && board.ApplicationStart == board.Mcu!.FlashBase, plan.Entry == FlashEntry.ByHand);
             return;
         }
+        if (guide.Road == BoardRoad.SdCard)
+        {
+            Assert.Equal((false, FlashEntry.SdCard), (plan.IsBlocked, plan.Entry));
+            return;
+        }
         Assert.Equal("no-road", plan.Blocker!.Code);
         Assert.StartsWith("(1) ", plan.Blocker.Remedy, StringComparison.Ordinal);
         if (guide.FileName is { } name)
@@ -53,12 +58,26 @@ public sealed class BoardGuideTests
     [Theory]
     [InlineData("btt-sb-2209-10-rp", "(1) Connect the board to the host with a USB cable.")]
     [InlineData("btt-sb-2209-10-rp", "/dev/disk/by-label/RPI-RP2")]
-    [InlineData("btt-skr-14", "as firmware.bin.")]
-    [InlineData("btt-skr-14", "flash-sdcard.sh -f firmware.bin /dev/btt-skr-14 btt-skr-v1.4")]
     [InlineData("prusa-einsy", "avrdude -p atmega2560 -c wiring -P /dev/prusa-einsy -D -U flash:w:firmware-prusa-einsy.elf.hex:i")]
     [InlineData("prusa-buddy", "dfu-util -d 0483:df11 -a 0 -s 0x08020200:leave -D firmware-prusa-buddy.bin")]
     public void The_steps_are_those_of_the_very_board(string id, string words) =>
         Assert.Contains(words, Plan(new PrinterBoard("it", Of(id)), InKlipper(Of(id))).Blocker!.Remedy, StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("as firmware.bin.")]
+    [InlineData("renames it to FIRMWARE.CUR")]
+    [InlineData("flash-sdcard.sh -f firmware.bin /dev/btt-skr-14 btt-skr-v1.4")]
+    public void A_board_that_takes_cards_has_the_whole_way_too(string words) => Assert.Contains(words, BoardGuide.Of(Of("btt-skr-14")).Text, StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("btt-octopus-11", "0x8008000", true)]
+    [InlineData("btt-octopus-11", "0x8000000", false)]   // without the bootloader that it is sold with
+    [InlineData("btt-octopus-11", "0x8004000", false)]
+    [InlineData("btt-kraken", "0x8020000", true)]
+    [InlineData("ldo-leviathan-12", "0x8000000", false)]
+    [InlineData("btt-ebb42-12", "0x8000000", false)]
+    public void A_card_helps_only_where_its_bootloader_writes_what_was_built(string id, string start, bool helps) =>
+        Assert.Equal(helps, (Of(id) with { FlashStartEffective = start }).SdCard is not null);
 
     [Fact]
     public void A_process_that_nobody_may_replace_tells_how_it_is_done_by_hand()
@@ -92,6 +111,6 @@ public sealed class BoardGuideTests
         var guide = BoardGuide.Of(new Board { Id = "mystery", Kind = "unknown", McuName = "stm32f103xe", Comm = "USB" });
         Assert.Equal(BoardRoad.Unknown, guide.Road);
         Assert.Contains("ratos-flash.conf", guide.Text, StringComparison.Ordinal);
-        Assert.Equal(BoardRoad.SdCard, BoardGuide.Of(new Board { Id = "old", Kind = "unknown", McuName = "lpc1769" }).Road);
+        Assert.Equal(BoardRoad.SdCard, BoardGuide.Of(new Board { Id = "old", Kind = "unknown", McuName = "lpc1769", FlashStartEffective = "0x4000" }).Road);
     }
 }

@@ -196,7 +196,6 @@ public sealed class FlashPlanTests
 
     [Theory]
     [InlineData("prusa-einsy")]
-    [InlineData("btt-skr-14")]
     [InlineData("beacon")]
     public void Boards_without_a_road_say_so(string id) =>
         Assert.Equal("no-road", Blocker(Plan(new PrinterBoard("board", BoardCatalogue.BuiltIn.Find(id)!), null, null, OctopusInKlipper)));

@@ -85,6 +85,8 @@ internal sealed class Rig : IHardware, IAsyncDisposable
     /// <summary>No hub of this kernel can do it; the boards live from the virtual printer's.</summary>
     public Task<bool> CyclePortAsync(string port) => _printer.CyclePortAsync(port);
 
+    public Task<string?> PutOnCardAsync(string name, ReadOnlyMemory<byte> file) => _printer.PutOnCardAsync(name, file);
+
     public async ValueTask DisposeAsync()
     {
         await _over.CancelAsync();

@@ -31,6 +31,9 @@ internal sealed class Story
     /// <summary>Switches a supply by the name that a board was given; null where nobody can.</summary>
     public Func<string, bool, Task>? SwitchPower { get; set; }
 
+    /// <summary>Files that were laid ready for people: whose, their names, their bytes.</summary>
+    public List<(string Board, string Name, byte[] File)> Offered { get; } = [];
+
     /// <summary>Somebody has to find the jumper first.</summary>
     public static TimeSpan PersonTime => Rig.IsHere ? TimeSpan.FromSeconds(10) : TimeSpan.FromMinutes(3);
 
@@ -96,6 +99,11 @@ internal sealed class Story
             HasPerson = Person is not null,
             SwitchPower = SwitchPower,
             HostMcu = Printer.HostMcu,
+            Offer = (board, name, file) =>
+            {
+                Offered.Add((board, name, file.ToArray()));
+                return $"{board}/{name}";
+            },
         };
         var report = await flasher.FlashAsync(requests, cancel);
         var lies = truth.Check(requests, report, _events);

@@ -56,6 +56,14 @@ internal static partial class Libc
     [LibraryImport(Library, EntryPoint = "getgroups", SetLastError = true)]
     public static partial int Groups(int size, Span<uint> groups);
 
+    /// <summary>Writes all of the file's file system to its disk.</summary>
+    [LibraryImport(Library, EntryPoint = "syncfs", SetLastError = true)]
+    public static partial int SyncFileSystem(SafeFileHandle file);
+
+    /// <summary>0, or the number of an error.</summary>
+    [LibraryImport(Library, EntryPoint = "posix_fadvise64")]
+    public static partial int Advise(SafeFileHandle file, long offset, long length, int advice);
+
     /// <summary>A negative number is a process group's.</summary>
     [LibraryImport(Library, EntryPoint = "kill", SetLastError = true)]
     public static partial int Kill(int process, int signal);
@@ -65,6 +73,7 @@ internal static partial class Libc
     public static partial int StatX(int folder, string path, int flags, uint mask, Span<byte> answer);
 
     public const int ReadWrite = 2, NoControllingTerminal = 0x100, NonBlocking = 0x800, CloseOnExec = 0x80000;
+    public const int AdviseDontNeed = 4;
     public const int LockExclusive = 2, LockNonBlocking = 4;
     public const int EventNonBlocking = NonBlocking, EventCloseOnExec = CloseOnExec;
 

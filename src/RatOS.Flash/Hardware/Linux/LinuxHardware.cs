@@ -137,6 +137,12 @@ public sealed class LinuxHardware : IHardware, IDisposable
         return await worker.RunAsync(() => PortSwitch.TrySet(node, isOff: false)) ? true : throw Faults.PortLeftOff(port, node);
     }
 
+    public async Task<string?> PutOnCardAsync(string name, ReadOnlyMemory<byte> file)
+    {
+        using var worker = new Worker("card");
+        return await worker.RunAsync(() => new SdCards().Put(name, file.Span));
+    }
+
     public void Dispose()
     {
         _events.Dispose();

@@ -1,0 +1,132 @@
+using System.Globalization;
+
+namespace RatOS.Flash.Hardware.Linux;
+
+/// <summary>
+/// The card in this computer: a FAT file system on a disk that can be taken out, mounted where people mount such things. Whatever else this computer lives from is never one:
+/// a Raspberry Pi's own card is FAT too, and can be taken out.
+/// </summary>
+/// <param name="root">What stands for <c>/</c>.</param>
+internal sealed class SdCards(string root = "")
+{
+    private static readonly string[] Places = ["/media/", "/mnt", "/run/media/"];
+
+    private static readonly string[] Fat = ["vfat", "msdos"];
+
+    /// <param name="MountPoint">Where it is.</param>
+    /// <param name="Disk">The disk's name below /sys/block.</param>
+    /// <param name="FileSystem">As the kernel calls it.</param>
+    private sealed record Mount(string MountPoint, string? Disk, string FileSystem);
+
+    /// <inheritdoc cref="IHardware.PutOnCardAsync"/>
+    public string? Put(string name, ReadOnlySpan<byte> file)
+    {
+        var mounts = Mounts();
+        var cards = mounts.Where(mount => mount.Disk is { } disk && (IsCard(disk) || IsOnUsb(disk)) && mounts.Where(other => other.Disk == disk).All(other => IsPlace(other.MountPoint))).ToList();
+        var fat = cards.FindAll(card => Fat.Contains(card.FileSystem));
+        if (fat is not [var card])
+        {
+            if (fat.Count > 1)
+                throw Faults.SdCardUnusable("a card", $"there are several ({string.Join(", ", fat.Select(one => one.MountPoint))})", "Take out what is not meant, and ask again; or fetch the file and copy it by hand.");
+            if (cards is [var other, ..])
+                throw Faults.SdCardUnusable(other.MountPoint, $"it is {other.FileSystem}, and a board's bootloader reads FAT alone", "Format it as FAT32 and ask again, or take another card.");
+            return Unmounted(mounts) is { } disk
+                ? throw Faults.SdCardUnusable($"/dev/{disk}", "it is in this computer and not mounted", $"`udisksctl mount -b /dev/{disk}`, or `sudo mount -o uid=$(id -u) /dev/{disk} /mnt`, and ask again; or fetch the file and copy it by hand.")
+                : null;
+        }
+        Write(card.MountPoint, name, file);
+        return card.MountPoint;
+    }
+
+    private void Write(string card, string name, ReadOnlySpan<byte> file)
+    {
+        var path = Path.Combine(root + card, name);
+        // The bootloader would write its file anew at every reset, over whatever was flashed since (facts: stock SD bootloaders).
+        if (File.Exists(Path.Combine(root + card, "admin.txt")))
+            throw Faults.SdCardUnusable(card, "its admin.txt makes the board's bootloader write the file again at each reset", "Delete admin.txt from the card, and ask again.");
+        try
+        {
+            using (var written = new FileStream(path + "~", FileMode.Create, FileAccess.ReadWrite, FileShare.None, bufferSize: 0))
+            {
+                written.Write(file);
+                written.Flush(flushToDisk: true);
+                File.Move(path + "~", path, overwrite: true);
+                // Names too, and then nothing in memory may answer for the card.
+                if (Libc.SyncFileSystem(written.SafeFileHandle) != 0)
+                    throw new IOException(Libc.ErrorText(Libc.Errno));
+                _ = Libc.Advise(written.SafeFileHandle, 0, 0, Libc.AdviseDontNeed);
+            }
+            if (!File.ReadAllBytes(path).AsSpan().SequenceEqual(file))
+                throw new IOException("it reads back otherwise than it was written");
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            TryDelete(path + "~");
+            throw Faults.SdCardUnusable(card, fault.Message.TrimEnd('.'), "See that the card can be written (its slider, its space, `mount -o uid=`), or take another one, and ask again.");
+        }
+    }
+
+    private static void TryDelete(string half)
+    {
+        try
+        {
+            File.Delete(half);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            // No bootloader looks for it, and what stands against the card is told already.
+        }
+    }
+
+    private static bool IsPlace(string mountPoint) => Places.Any(place => mountPoint.StartsWith(place, StringComparison.Ordinal));
+
+    /// <summary>What is mounted from a disk: proc(5), /proc/[pid]/mountinfo.</summary>
+    private List<Mount> Mounts()
+    {
+        var mounts = new List<Mount>();
+        foreach (var line in File.ReadLines(root + "/proc/self/mountinfo"))
+        {
+            var words = line.Split(' ');
+            var dash = Array.IndexOf(words, "-");
+            if (dash < 6 || words.Length < dash + 3 || !words[2].Contains(':', StringComparison.Ordinal) || words[2].StartsWith("0:", StringComparison.Ordinal))
+                continue;
+            mounts.Add(new(Plain(words[4]), DiskOf(words[2]), words[dash + 1]));
+        }
+        return mounts;
+    }
+
+    /// <summary>Blanks and their like are octal there.</summary>
+    private static string Plain(string path)
+    {
+        for (int at; (at = path.IndexOf('\\', StringComparison.Ordinal)) >= 0 && at + 4 <= path.Length && path.AsSpan(at + 1, 3).IndexOfAnyExceptInRange('0', '7') < 0;)
+            path = path[..at] + (char)Convert.ToInt32(path.Substring(at + 1, 3), 8) + path[(at + 4)..];
+        return path;
+    }
+
+    /// <summary>A partition's folder is inside its disk's.</summary>
+    private string? DiskOf(string number)
+    {
+        var link = $"{root}/sys/dev/block/{number}";
+        if (!Directory.Exists(link) || Directory.ResolveLinkTarget(link, returnFinalTarget: true)?.FullName is not { } folder)
+            return null;
+        return Path.GetFileName(File.Exists(Path.Combine(folder, "partition")) ? Path.GetDirectoryName(folder) : folder);
+    }
+
+    /// <summary>In a slot of this computer, where what is soldered has another type; or in a reader. A drive for discs says the same of itself.</summary>
+    private bool IsCard(string disk) => Text($"{root}/sys/block/{disk}/device/type") == "SD"
+        || (disk.StartsWith("sd", StringComparison.Ordinal) && Text($"{root}/sys/block/{disk}/removable") == "1");
+
+    private bool IsOnUsb(string disk) => Directory.ResolveLinkTarget($"{root}/sys/block/{disk}", returnFinalTarget: true)?.FullName.Contains("/usb", StringComparison.Ordinal) == true;
+
+    /// <summary>The first partition of a disk that can be taken out and has nothing mounted, or that disk itself.</summary>
+    private string? Unmounted(List<Mount> mounts)
+    {
+        if (!Directory.Exists(root + "/sys/block"))
+            return null;
+        var disk = Directory.EnumerateDirectories(root + "/sys/block").Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal).FirstOrDefault(name =>
+            IsCard(name) && mounts.TrueForAll(mount => mount.Disk != name) && long.TryParse(Text($"{root}/sys/block/{name}/size"), CultureInfo.InvariantCulture, out var sectors) && sectors > 0);
+        return disk is null ? null : Directory.EnumerateDirectories($"{root}/sys/block/{disk}").Where(path => File.Exists(Path.Combine(path, "partition"))).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal).FirstOrDefault() ?? disk;
+    }
+
+    private static string? Text(string path) => File.Exists(path) ? File.ReadAllText(path).Trim() : null;
+}

@@ -1,0 +1,63 @@
+using RatOS.Flash.Boards;
+using RatOS.Flash.Builds;
+using RatOS.Flash.Firmware;
+using RatOS.Flash.Virtual;
+
+namespace RatOS.Flash.Tests.Scenarios;
+
+/// <summary>A board that only a person can write is refused with its steps, and with the file that they want.</summary>
+[VirtualOnly("nothing of it is on a bus")]
+public sealed class NoRoadStories : IDisposable
+{
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("rf-");
+
+    public void Dispose() => _folder.Delete(recursive: true);
+
+    private async Task<(BoardReport Report, List<string> Offered)> FlashAsync(Story story, string kind, BuiltOrNot built)
+    {
+        var offered = new List<string>();
+        var flasher = new Flasher(story.Hardware, story.Printer.Klippy, story.Time, static _ => ValueTask.CompletedTask)
+        {
+            Build = (boards, _, _) => Task.FromResult<IReadOnlyDictionary<string, BuiltOrNot>>(boards.ToDictionary(board => board.Name, _ => built)),
+            Offer = (board, name, file) =>
+            {
+                offered.Add($"{board}/{name} {Convert.ToHexString(file.Span)}");
+                return $"{board}/{name}";
+            },
+        };
+        var report = await flasher.FlashAsync([new FlashRequest(new PrinterBoard("tool", BoardCatalogue.BuiltIn.Find(kind)!), null)], CancellationToken.None);
+        Assert.Equal(0, story.Printer.Klippy.Stops);
+        return (report.Boards.Single(), offered);
+    }
+
+    [Theory]
+    [InlineData("btt-sb-2209-10-rp", "klipper.uf2", "firmware-btt-sb-2209-10-rp.uf2")]
+    [InlineData("prusa-einsy", "klipper.elf.hex", "firmware-prusa-einsy.elf.hex")]
+    public void What_a_person_has_to_write_is_built_and_laid_ready_under_its_name(string kind, string file, string name) => Story.Of("octopus", async story =>
+    {
+        var path = Path.Combine(_folder.FullName, file);
+        File.WriteAllBytes(path, [1, 2, 3]);
+        var image = FirmwareImage.Parse(VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, "v1"), "klipper.bin");
+        var (report, offered) = await FlashAsync(story, kind, new(new BuiltFirmware(image, path, "", "", "", IsFromCache: false, TimeSpan.Zero), null));
+        Assert.Equal(("no-road", true), (report.Fault?.Code, report.Refused));
+        Assert.EndsWith($"It was built: tool/{name}.", report.Fault!.Cause, StringComparison.Ordinal);
+        Assert.Equal($"tool/{name} 010203", Assert.Single(offered));
+    });
+
+    [Fact]
+    public void What_cannot_be_built_is_told_with_the_reason() => Story.Of("octopus", async story =>
+    {
+        var (report, offered) = await FlashAsync(story, "prusa-einsy", new(null, new("toolchain-missing", "There is no avr-gcc.", "Install it.")));
+        Assert.Equal("no-road", report.Fault?.Code);
+        Assert.EndsWith("It could not be built: There is no avr-gcc.", report.Fault!.Cause, StringComparison.Ordinal);
+        Assert.Empty(offered);
+    });
+
+    [Fact]
+    public void Nothing_is_built_for_a_board_that_brings_its_own_updater() => Story.Of("octopus", async story =>
+    {
+        var (report, offered) = await FlashAsync(story, "beacon", default);
+        Assert.DoesNotContain("built", report.Fault!.Cause[..^1].Split(". ")[^1], StringComparison.Ordinal);
+        Assert.Empty(offered);
+    });
+}
