@@ -7,8 +7,8 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cache=$here/../../artifacts/usb-rig
 
-modules="vhci-hcd cdc-acm usbmon vcan can-raw gs_usb 9p 9pnet_virtio virtio_pci"
-packages="udev,kmod,dfu-util,usbip,can-utils,iproute2,libusb-1.0-0,busybox,bash,coreutils,diffutils,util-linux,mount,sed,grep,procps,libssl3,zlib1g,libstdc++6,libgcc-s1,base-files,base-passwd"
+modules="vhci-hcd cdc-acm usbmon vcan can-raw gs_usb 9p 9pnet_virtio virtio_pci virtio_scsi sd_mod vfat nls_cp437 nls_ascii"
+packages="udev,kmod,dfu-util,usbip,can-utils,iproute2,libusb-1.0-0,busybox,dosfstools,bash,coreutils,diffutils,util-linux,mount,sed,grep,procps,libssl3,zlib1g,libstdc++6,libgcc-s1,base-files,base-passwd"
 
 give_up() {
   echo "usb-rig: skipped: $1"
@@ -84,10 +84,11 @@ unpack() {
 }
 
 run() {
-  local folder=$1 seconds=${2:-900} console status machine
-  console=$(mktemp)
+  local folder=$1 seconds=${2:-900} console card status machine
+  console=$(mktemp) card=$(mktemp)
   # shellcheck disable=SC2064
-  trap "rm -f '$console'" EXIT
+  trap "rm -f '$console' '$card'" EXIT
+  truncate -s 64M "$card"   # a card in a reader, empty
   case $arch in
     amd64) machine=(-M q35 -cpu max -append "console=ttyS0 quiet panic=-1 mitigations=off") ;;
     arm64) machine=(-M virt -cpu cortex-a72 -append "console=ttyAMA0 quiet panic=-1 mitigations=off") ;;
@@ -95,6 +96,7 @@ run() {
   # The console is a file: a chardev on an input at its end would block the guest.
   timeout "$seconds" "$qemu" -accel tcg,thread=multi -smp 2 -m 3072 "${machine[@]}" -nodefaults -no-reboot -display none \
     -kernel "$guest/kernel" -initrd "$guest/initrd" -chardev "file,id=console,path=$console" -serial chardev:console \
+    -device virtio-scsi-pci -drive "if=none,id=card,format=raw,file=$card" -device scsi-hd,drive=card,removable=on \
     -virtfs "local,path=$folder,mount_tag=rig,security_model=none,readonly=on" </dev/null &
   local machine_id=$!
   tail -n +1 -f --pid="$machine_id" "$console" | sed -u 's/\r$//; /^usb-rig: ended with/d'

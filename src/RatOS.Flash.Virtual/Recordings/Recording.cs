@@ -109,7 +109,11 @@ public sealed class Recording
             var kind = BoardCatalogue.BuiltIn.Find(id) ?? new Board { Id = id, Kind = "unknown" };
             var board = new PrinterBoard(name, kind with
             {
-                McuName = mcu, FlashStartEffective = start, DfuRomAddress = rom, Comm = comm, UsbSerial = usbSerial,
+                McuName = mcu,
+                FlashStartEffective = start,
+                DfuRomAddress = rom,
+                Comm = comm,
+                UsbSerial = usbSerial,
                 SoldWith = line.Words.ElementAtOrDefault(16) is { } renamed && start is not null ? new(start, renamed) : null,
             })
             {
