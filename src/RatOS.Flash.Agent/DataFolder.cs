@@ -210,7 +210,11 @@ internal sealed record Settings
             else
                 throw Faults.BadSettings(path, number, "it stands in no section");
         }
-        return settings with { Boards = [.. boards.Select(board => BoardOf(board.Name, board.Values, why => Faults.BadSettings(path, board.Line, why)))] };
+        if (boards.Count == 0)
+            return settings;
+        // An installed RatOS lies beside this file, and knows more kinds.
+        var kinds = RatOsCatalogue.Load(Path.Combine(Path.GetDirectoryName(path) ?? "", "RatOS", "boards")).Catalogue;
+        return settings with { Boards = [.. boards.Select(board => BoardOf(board.Name, board.Values, kinds, why => Faults.BadSettings(path, board.Line, why)))] };
     }
 
     // A # within a word is part of it: keys and names may have one.
@@ -226,10 +230,10 @@ internal sealed record Settings
 
     private static readonly string[] BoardKeys = ["id", "port", "uuid", "bootloader", "power"];
 
-    private static PrinterBoard BoardOf(string name, Dictionary<string, string> values, Func<string, FlashException> fault)
+    private static PrinterBoard BoardOf(string name, Dictionary<string, string> values, BoardCatalogue kinds, Func<string, FlashException> fault)
     {
         var id = values.GetValueOrDefault("id") is { Length: > 0 } given ? given : name;
-        var kind = BoardCatalogue.BuiltIn.Find(id) ?? throw fault($"the board {Text.Clean(name)} is of no kind that is known: '{Text.Clean(id)}' (`ratos-flash boards` lists the kinds)");
+        var kind = kinds.Find(id) ?? throw fault($"the board {Text.Clean(name)} is of no kind that is known: '{Text.Clean(id)}' (`ratos-flash boards --catalogue` lists the kinds)");
         var board = new PrinterBoard(name, kind);
         if (values.GetValueOrDefault("uuid") is { Length: > 0 } uuid)
             board = board with { CanUuid = CanUuid.TryParse(uuid) ?? throw fault($"'{Text.Clean(uuid)}' is no uuid of 12 hex digits") };

@@ -34,7 +34,7 @@ internal sealed class RomDfu(VirtualFlash flash, VirtualChip chip, string serial
     private bool _stays;
 
     /// <summary>Times it is still going to ignore that it is told to leave.</summary>
-    public int LeavesIgnored { get; private set; } = behaviour.LeavesIgnored;
+    public int LeavesIgnored { get; set; } = behaviour.LeavesIgnored;
 
     /// <summary>Requests that no document allows.</summary>
     public List<string> Illegal { get; } = [];

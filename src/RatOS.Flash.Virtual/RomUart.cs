@@ -34,7 +34,7 @@ internal sealed class RomUart(VirtualFlash flash, VirtualChip chip, RomBehaviour
     private bool _hasLeft;
 
     /// <summary>Times it is still going to ignore that it is told to leave.</summary>
-    public int LeavesIgnored { get; private set; } = behaviour.LeavesIgnored;
+    public int LeavesIgnored { get; set; } = behaviour.LeavesIgnored;
 
     /// <summary>Requests that AN3155 does not allow.</summary>
     public List<string> Illegal { get; } = [];

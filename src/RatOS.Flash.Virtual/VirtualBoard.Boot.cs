@@ -73,7 +73,14 @@ public sealed partial class VirtualBoard
         Begin(stored.State == BoardState.Starting ? BoardState.Hung : stored.State);
     }
 
-    internal void Heal() => (_touchesIgnored, _touchesInVain, _leavesIgnored) = (0, 0, 0);
+    internal void Heal()
+    {
+        (_touchesIgnored, _touchesInVain, _leavesIgnored) = (0, 0, 0);
+        if (Function is RomDfu dfu)
+            dfu.LeavesIgnored = 0;
+        if (Program is RomUart uart)
+            uart.LeavesIgnored = 0;
+    }
 
     private void Boot(ResetRequest request, bool isPowerOn = false)
     {

@@ -29,6 +29,26 @@ public sealed class SettingsTests
     }
 
     [Fact]
+    public void A_board_may_be_of_a_kind_that_only_the_installed_RatOS_knows()
+    {
+        var folder = Directory.CreateTempSubdirectory("rf-");
+        try
+        {
+            var boards = Directory.CreateDirectory(Path.Combine(folder.FullName, "RatOS", "boards", "btt-octopus-12"));
+            File.WriteAllText(Path.Combine(boards.FullName, "board-definition.json"), """{"id": "btt-octopus-12", "name": "Octopus V1.2", "manufacturer": "BIGTREETECH"}""");
+            File.WriteAllText(Path.Combine(boards.FullName, "firmware.config"), "CONFIG_MACH_STM32=y\nCONFIG_MACH_STM32F446=y\nCONFIG_MCU=\"stm32f446xx\"\nCONFIG_FLASH_APPLICATION_ADDRESS=0x8008000\nCONFIG_USBSERIAL=y\n");
+            var path = Path.Combine(folder.FullName, "ratos-flash.conf");
+            File.WriteAllText(path, "[board mine]\nid: btt-octopus-12\n");
+            var board = Settings.Read(path).Boards.Single().Board;
+            Assert.Equal(("btt-octopus-12", "stm32f446xx", 0x0800_8000u), (board.Id, board.McuName, board.ApplicationStart));
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
+    [Fact]
     public void The_file_that_we_give_people_says_what_is_so_without_it()
     {
         var shipped = Settings.Read(Path.Combine(Root, "config", "ratos-flash.conf"));
