@@ -12,7 +12,7 @@ log="$copy/log"
 
 engine=tests/RatOS.Flash.Tests agent=tests/RatOS.Flash.Agent.Tests
 quick=()
-for class in Pure.FlashLayoutTests Pure.FlashPlanTests 'Pure.Katapult*' Scenarios.DfuStories Scenarios.KatapultStories Scenarios.CanStories Scenarios.UartRomStories Scenarios.StopStories; do
+for class in Pure.FlashLayoutTests Pure.FlashPlanTests 'Pure.Katapult*' Scenarios.DfuStories Scenarios.KatapultStories Scenarios.CanStories Scenarios.UartRomStories Scenarios.StopStories Scenarios.SdCardStories Linux.SdCardTests; do
   quick+=(-class "RatOS.Flash.Tests.$class")   # of one kind of filter any may fit
 done
 quick_agent=()
@@ -89,6 +89,10 @@ mutant "first page last: Katapult" src/RatOS.Flash/FlashLayout.cs $engine \
   'memory.InvalidFill, blockSize).ToArray()), rest, first],' 'memory.InvalidFill, blockSize).ToArray()), first, rest],'
 mutant "emergency stop: one in vain is undone" src/RatOS.Flash/BoardFlash.Enter.cs $engine \
   '_stopped = klipper;' '_stopped = null;'
+mutant "SD card: never one that this computer lives from" src/RatOS.Flash/Hardware/Linux/SdCards.cs $engine \
+  '.All(other => IsPlace(other.MountPoint))' '.Any(other => IsPlace(other.MountPoint))'
+mutant "SD card: what runs is compared, not believed" src/RatOS.Flash/BoardFlash.SdCard.cs $engine \
+  'if (!client.CompressedDictionary.Span.SequenceEqual(_image.CompressedDictionary.Span)' 'if (client.CompressedDictionary.IsEmpty'
 mutant "journal: each step is written ahead" src/RatOS.Flash.Agent/Journal.cs $agent \
   'if (step.Kind != FlashEventKind.Progress)' 'if (step.Kind == FlashEventKind.Verdict)'
 mutant "journal: that Klipper was stopped by us" src/RatOS.Flash.Agent/Journal.cs $agent \

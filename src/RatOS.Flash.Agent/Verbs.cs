@@ -272,13 +272,13 @@ internal sealed partial class Verbs(Printer printer, DataFolder? data, Output ou
             if (isUp)
                 await printer.FreePortsAsync();
             MoonrakerKlippy Asked(bool hot, Action<string, bool>? journal) => new(moonraker, printer.Time) { AllowsHot = hot, Journal = journal, Service = settings.KlipperService };
-            IKlippy Klippy(bool hot, Action<string, bool>? journal) => isUp ? Asked(hot, journal) : new NoKlippy();
+            IKlippy Klippy(bool hot, Action<string, bool>? journal) => isUp ? Asked(hot, journal) : noKlipper ? new NoKlippy() : printer.Klippy;
             var mcus = new KnownMcus(printer, settings.Boards, data, log);
             var local = new LocalBoards(printer, mcus, hot => Klippy(hot, null), log)
             {
                 Data = data,
                 KlipperPath = printer.KlipperSources(settings),
-                HostMcu = isUp ? new MoonrakerHostMcu(moonraker, data.HostMcu, printer.Time) : null,
+                HostMcu = isUp ? new MoonrakerHostMcu(moonraker, data.HostMcu, printer.Time) : printer.HostMcu,
                 Refresh = isUp ? () => mcus.RefreshAsync(Asked(false, null)) : null,
                 SwitchPower = isUp ? MoonrakerPower.Of(moonraker) : null,
                 PowerDevices = settings.PowerDevices,

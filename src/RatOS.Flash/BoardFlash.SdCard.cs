@@ -6,9 +6,9 @@ namespace RatOS.Flash;
 /// <content>A board that its maker's own bootloader has written, or not, from a card.</content>
 internal sealed partial class BoardFlash
 {
-    /// <summary>It may be without firmware that starts, and a card may help: the bootloader that it is sold with is still there, as far as anybody knows.</summary>
+    /// <summary>The firmware could not be brought into it, and a card may do that: the bootloader that it is sold with is still there, as far as anybody knows.</summary>
     public bool MayNeedCard => _image is not null && !_hasKatapult && _plan is { Entry: not FlashEntry.SdCard, Board.SdCard: not null, Evidence: null or { Chip: null or { Katapult: not true } } }
-        && Last is { Ok: false } && (Step is not null || _condition == BoardCondition.InBootloaderWithoutFirmware);
+        && _condition != BoardCondition.Unconfirmed && Last is { Ok: false } && (Step is not null || _condition == BoardCondition.InBootloaderWithoutFirmware);
 
     public void Remember() => _bus.Remember();
 

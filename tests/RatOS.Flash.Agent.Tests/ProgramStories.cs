@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net.Http.Json;
+using System.Text;
 using System.Text.Json;
 
 namespace RatOS.Flash.Agent.Tests;
@@ -50,6 +51,46 @@ public sealed class ProgramStories : IDisposable
         var first = await _printer.StandardOutput.ReadLineAsync() ?? await _printer.StandardError.ReadToEndAsync();
         Assert.Contains("Moonraker at http://127.0.0.1:", first, StringComparison.Ordinal);
         return new Uri(first.Split("Moonraker at ")[1].Split(' ')[0]);
+    }
+
+    /// <summary>At a terminal: util-linux's script makes one, and a person at it types when the words are there. The exit code, and what was on the screen.</summary>
+    private async Task<(int Exit, string Screen)> AtTerminalAsync((string When, string Types)[] person, params string[] args)
+    {
+        var start = new ProcessStartInfo("script", ["-qec", $"dotnet {Path.Combine(AppContext.BaseDirectory, "ratos-flash.dll")} {string.Join(' ', args)}", "/dev/null"])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            UseShellExecute = false,
+        };
+        (start.Environment["HOME"], start.Environment["XDG_STATE_HOME"], start.Environment["TERM"]) = (_home.FullName, _home.FullName, "xterm");
+        using var process = Process.Start(start)!;
+        var (screen, buffer, turn) = (new StringBuilder(), new char[4096], 0);
+        for (int length; (length = await process.StandardOutput.ReadAsync(buffer)) > 0;)
+        {
+            screen.Append(buffer, 0, length);
+            if (turn < person.Length && screen.ToString().Contains(person[turn].When, StringComparison.Ordinal))
+            {
+                await process.StandardInput.WriteAsync(person[turn++].Types);
+                await process.StandardInput.FlushAsync();
+            }
+        }
+        await process.WaitForExitAsync();
+        return (process.ExitCode, screen.ToString());
+    }
+
+    [Theory]
+    [InlineData("y\n", "v0.12.0-10-g1f2a9e1c")]
+    [InlineData("n\n", null)]
+    public async Task At_a_terminal_the_firmware_before_goes_back_when_a_person_says_so(string answer, string? runs)
+    {
+        Directory.CreateDirectory(Data);
+        var (exit, screen) = await AtTerminalAsync(
+            [("Do this now", "\x03"), ("Put the firmware before back into octopus?", answer)],
+            "flash", "octopus", "--scenario", "bad-build", "--folder", Path.Combine(_home.FullName, "v"), "--data", Data, "--pace", "50");
+        // The flash that was asked for has failed in any case.
+        Assert.Equal(1, exit);
+        Assert.Contains("octopus FAILED", screen, StringComparison.Ordinal);
+        Assert.Equal(runs is not null, screen.Contains($"octopus OK: runs {runs}", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -173,6 +173,7 @@ public sealed class SdCardStories
     [Theory]
     [InlineData("octopus")]            // nothing went wrong
     [InlineData("octopus-katapult")]   // Katapult reads no card
+    [InlineData("bad-build")]          // it is in the board already, and does not do
     public void Nothing_is_offered_where_a_card_would_not_help(string scenario) => Story.Of(scenario, async story =>
     {
         await story.FlashAsync("octopus");
