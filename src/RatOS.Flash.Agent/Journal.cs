@@ -39,7 +39,10 @@ internal sealed class Journal : IDisposable
             journal.Write(
                 new JsonHeader(
                     "job", job.Id, job.By, view.Created, [.. view.Boards.Select(board => board.Board)],
-                    job.Requests.Where(request => request.Image is not null).ToDictionary(request => request.Board.Name, request => request.Image!.Sha256), Product.Version),
+                    job.Requests.Where(request => request.Image is not null).ToDictionary(request => request.Board.Name, request => request.Image!.Sha256), Product.Version)
+                {
+                    SdCard = job.Requests.Where(request => request.TakesCard).Select(request => request.Board.Name).ToArray() is { Length: > 0 } carried ? carried : null,
+                },
                 Wire.Shapes.JsonHeader);
             journal._file.Flush(flushToDisk: true);
             return journal;
@@ -178,10 +181,13 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
             if (steps is [.., { Report: { } told }])
                 return told.ToReport();
             var phase = steps is [.., var latest] ? latest.Phase : "look";
+            // Whoever was given a card may have put it into the board since.
+            var isCarried = Header.SdCard?.Contains(board) == true && steps.Any(step => step is { Phase: "person", Kind: "begin" });
             return new BoardReport
             {
                 Board = board,
-                Condition = ConditionAfter(steps),
+                Condition = isCarried ? BoardCondition.Unconfirmed : ConditionAfter(steps),
+                IsBySdCard = isCarried,
                 Fault = FaultReport.Of(Faults.Interrupted(phase)),
                 Sha256 = Header.Images.GetValueOrDefault(board),
             };

@@ -351,7 +351,7 @@ internal static class Text
 
     public static string Condition(BoardCondition condition, BoardReport? report = null) => condition switch
     {
-        BoardCondition.Unconfirmed when report is { IsBySdCard: true } => "it was reset with the card in its slot, and what it runs now did not prove to be the new firmware.",
+        BoardCondition.Unconfirmed when report is { IsBySdCard: true } => "its firmware was given to a person on a card, and what it runs now did not prove to be that.",
         BoardCondition.Unconfirmed when report is { IsProcess: true } => "its new program is in its place, but no process confirmed that it runs it.",
         BoardCondition.Unchanged => "untouched: it still has its old firmware.",
         BoardCondition.InBootloaderUnchanged => "it waits in its bootloader; its old firmware was not touched.",

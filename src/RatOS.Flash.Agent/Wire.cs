@@ -246,7 +246,11 @@ internal sealed record JsonMessage(string Event, string Text);
 /// <param name="By">Who asked: <c>macro</c>, <c>request</c>, <c>command-line</c>, <c>screen</c>, <c>prompt</c>, <c>update</c>.</param>
 /// <param name="Created">UTC, ISO 8601.</param>
 /// <param name="Images">By board, the SHA-256 of what is to be written.</param>
-internal sealed record JsonHeader(string Event, string Job, string By, string Created, string[] Boards, Dictionary<string, string> Images, string Version);
+internal sealed record JsonHeader(string Event, string Job, string By, string Created, string[] Boards, Dictionary<string, string> Images, string Version)
+{
+    /// <summary>Boards whose firmware a person carries on a card; missing where there are none.</summary>
+    public string[]? SdCard { get; init; }
+}
 
 /// <summary>A journal's line about Klipper's service: <c>stopping</c> is written before it is stopped by us, <c>started</c> when it runs again.</summary>
 internal sealed record JsonService(string Event, string Service, string State);

@@ -174,7 +174,7 @@ public sealed partial record BoardPlan
             return plan with { Findings = findings.ToImmutable() };
         }
 
-        if (request.BySdCard || guide.Road == BoardRoad.SdCard)
+        if (request.TakesCard)
             return CreateBySdCard(request, mcu, start, seen, evidence);
         var device = request.Board.CanUuid is { } uuid ? FindOnCan(request.Board, uuid, seen, findings) : FindDevice(request.Board, mcu, seen, findings);
         if (guide.Road is BoardRoad.Uf2 or BoardRoad.DfuUtil && device?.Usb != UsbId.Rp2040Boot && device?.Usb != UsbId.Rp2350Boot)

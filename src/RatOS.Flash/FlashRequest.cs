@@ -49,6 +49,9 @@ public sealed record FlashRequest(PrinterBoard Board, FirmwareImage? Image)
     /// <summary>A person is to carry its firmware on a card into the board's SD slot; other boards than those that know no other way are only flashed so when it is asked for.</summary>
     public bool BySdCard { get; init; }
 
+    /// <summary>Its firmware goes into it on a card, asked for or not.</summary>
+    public bool TakesCard => BySdCard || BoardGuide.Of(Board.Board).Road == BoardRoad.SdCard;
+
     /// <summary>That was done: the board was reset since.</summary>
     internal bool CardWasCarried { get; init; }
 

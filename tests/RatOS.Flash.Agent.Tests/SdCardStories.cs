@@ -22,6 +22,17 @@ public sealed class SdCardStories
     }, "card-in-computer");
 
     [Fact]
+    public void An_agent_that_is_killed_meanwhile_does_not_say_that_the_board_was_left_as_it_was() => AgentStory.Of(async story =>
+    {
+        // The printer's switch is this computer's as well.
+        await story.TypeAsync("FLASH_MCU BOARD=octopus CARD=1");
+        await story.UntilSaidAsync("action:prompt_begin A board needs you");
+        var report = Journal.ReadAll(story.Data.Jobs).Single().Interrupted().Boards.Single();
+        Assert.True(report is { Condition: BoardCondition.Unconfirmed, IsBySdCard: true, Fault.Code: "interrupted" });
+        Assert.True((await story.UntilOverAsync()).Ok);
+    }, "card-in-computer");
+
+    [Fact]
     public void A_flash_that_failed_leaves_the_file_for_another_way() => AgentStory.Of(async story =>
     {
         await story.RequestAsync("flash", ("board", "octopus"));

@@ -105,7 +105,8 @@ check "a card that is not mounted is named with the command" refused sd-card-by-
 mkdir -p /media/card && mount -o uid=pi /dev/sda /media/card
 check "a card gets the file, and a person is to carry it" refused sd-card-by-hand "umount /media/card" pi dialout,plugdev flash btt-octopus-11 --sd-card --firmware /rig/klipper.bin
 umount /media/card && mount -o ro /dev/sda /media/card
-check "it is on the card, whole and alone" eval 'cmp /media/card/firmware.bin /rig/klipper.bin && [ "$(ls /media/card)" = firmware.bin ]'
+check "it is on the card, whole" cmp /media/card/firmware.bin /rig/klipper.bin
+check "and nothing else is" [ "$(ls /media/card)" = firmware.bin ]
 check "one that cannot be written is told so" refused sd-card-by-hand "Read-only file system" pi dialout,plugdev flash btt-octopus-11 --sd-card --firmware /rig/klipper.bin
 umount /media/card
 serve_no_more

@@ -26,8 +26,9 @@ internal static class Flight
             FlashRequest[] requests = [.. printer.PrinterBoards.Select(board => new FlashRequest(board with
             {
                 Bootloader = printer.Boards.Single(one => one.Name == board.Name).Setup is { IsUart: true, State: BoardState.Rom } ? BootloaderKind.Stm32Uart : null,
-            }, FirmwareImage.Parse(printer.Boards.Single(one => one.Name == board.Name).BuildFirmware(), "klipper.bin")))];
-            recorder.Begin(disk?.Invoke(file) ?? file, "0.1.0", requests, hasPerson: false, readOut: []);
+            }, FirmwareImage.Parse(printer.Boards.Single(one => one.Name == board.Name).BuildFirmware(), "klipper.bin")) { BySdCard = scenario.HasCard })];
+            // Only a card is nothing without somebody who carries it.
+            recorder.Begin(disk?.Invoke(file) ?? file, "0.1.0", requests, hasPerson: scenario.HasCard, readOut: []);
             using var cancel = new CancellationTokenSource();
             cancel.Token.Register(recorder.Cancel);
             report = await new Flasher(hardware, recorder.Of(printer.Klippy), time, step =>
@@ -37,7 +38,8 @@ internal static class Flight
                 if (step.Message == "Cancel now")
                     cancel.Cancel();
                 return ValueTask.CompletedTask;
-            }).FlashAsync(requests, cancel.Token);
+            })
+            { HasPerson = scenario.HasCard }.FlashAsync(requests, cancel.Token);
             recorder.End();
         });
         return (file.ToArray(), report!, trouble);
