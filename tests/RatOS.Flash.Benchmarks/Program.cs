@@ -5,8 +5,8 @@ using RatOS.Flash.Benchmarks;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Virtual;
 
-if (args is ["rig", var program, .. var times])
-    return RigBenchmark.Measure(program, times is [var rounds] ? int.Parse(rounds, CultureInfo.InvariantCulture) : 5) ? 0 : 1;
+if (args is ["rig", var program, var rounds, .. var flashtool])
+    return RigBenchmark.Measure(program, int.Parse(rounds, CultureInfo.InvariantCulture), flashtool is [var python, var path] ? (python, path) : null) ? 0 : 1;
 if (args is ["pty", var native, .. var rest])
     return PtyBenchmark.Measure(native, rest is ["--flashtool", var script] ? script : null) ? 0 : 1;
 if (args is ["agent", var published])
