@@ -23,6 +23,9 @@ public sealed class JournalStories
     {
         var lines = Whole.Value;
         Assert.True(lines.Length > 30, $"{lines.Length} lines");
+        // That Klipper was stopped by us stands written before a board is sent anywhere, and that it runs again behind all of it.
+        Assert.InRange(Array.FindIndex(lines, line => line.Contains("\"stopping\"", StringComparison.Ordinal)), 1, Array.FindIndex(lines, line => line.Contains("\"phase\":\"enter\"", StringComparison.Ordinal)) - 1);
+        Assert.True(Array.FindIndex(lines, line => line.Contains("\"started\"", StringComparison.Ordinal)) > Array.FindLastIndex(lines, line => line.Contains("\"phase\":\"prove\"", StringComparison.Ordinal)));
         var conditions = new List<string>();
         // The last line is the result: with it nothing was interrupted.
         for (var count = 1; count < lines.Length; count++)

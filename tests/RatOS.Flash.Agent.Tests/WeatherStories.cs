@@ -66,6 +66,8 @@ public sealed class WeatherStories
     public void A_line_that_breaks_again_and_again_does_not_end_the_flash() => AgentStory.Of(async story =>
     {
         await story.TypeAsync("FLASH_MCU BOARD=octopus");
+        // Before that it is refused, and nothing was touched.
+        await story.UntilPhaseAsync("stop");
         for (var i = 0; i < 20; i++)
         {
             await Task.Delay(TimeSpan.FromSeconds(0.4), story.Time);
