@@ -64,6 +64,8 @@ public sealed class ProgramStories : IDisposable
         };
         (start.Environment["HOME"], start.Environment["XDG_STATE_HOME"], start.Environment["TERM"]) = (_home.FullName, _home.FullName, "xterm");
         using var process = Process.Start(start)!;
+        // Words that never come must not be waited for without an end.
+        using var limit = new Timer(_ => process.Kill(entireProcessTree: true), null, TimeSpan.FromMinutes(2), Timeout.InfiniteTimeSpan);
         var (screen, buffer, turn) = (new StringBuilder(), new char[4096], 0);
         for (int length; (length = await process.StandardOutput.ReadAsync(buffer)) > 0;)
         {
