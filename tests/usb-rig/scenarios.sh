@@ -61,7 +61,11 @@ serve octopus $serial
 check "Klipper to DFU to Klipper needs the rule for the ROM" refused no-permission 99-ratos-flash.rules pi dialout,plugdev flash btt-octopus-11 --firmware /rig/klipper.bin
 install -m 644 /rig/99-ratos-flash.rules /etc/udev/rules.d/
 udevadm control --reload
-udevadm trigger --action=add --settle /sys/bus/usb/devices/1-1
+# On a slow machine udev may still be at its old rules when it hears of the device.
+for _ in 1 2 3 4 5; do
+  udevadm trigger --action=add --settle /sys/bus/usb/devices/1-1
+  [ "$(stat -c %G "$(udevadm info --query=name --root /sys/bus/usb/devices/1-1)")" != plugdev ] || break
+done
 check "found in DFU it is flashed with the rule" as pi dialout,plugdev flash btt-octopus-11 --port 1-1 --firmware /rig/klipper.bin
 settle $serial
 check "Klipper to DFU to Klipper" as pi dialout,plugdev flash btt-octopus-11 --firmware /rig/klipper.bin
