@@ -19,7 +19,7 @@ public sealed class MoonrakerSocketTests
         Assert.Contains("400 Error evaluating 'gcode_macro FLASH_MCU:gcode': gcode.CommandError: FLASH_MCU: ", await agent.ErrorAsync("printer.gcode.script", Script("FLASH_MCU BOARD=octopus")), StringComparison.Ordinal);
         await agent.ResultAsync("printer.gcode.script", Script("SET_GCODE_VARIABLE MACRO=_RATOS_FLASH VARIABLE=alive VALUE=1"));
         Assert.Equal("ok", (string?)await agent.ResultAsync("printer.gcode.script", Script("FLASH_MCU BOARD=Octopus FORCE=1")));
-        Assert.Equal("""{"jsonrpc":"2.0","method":"ratos_flash_mcu","params":{"board":"octopus","force":1,"hot":0}}""", agent.Heard[^1].ToJsonString());
+        Assert.Equal("""{"jsonrpc":"2.0","method":"ratos_flash_mcu","params":{"board":"octopus","force":1,"hot":0,"sd_card":0}}""", agent.Heard[^1].ToJsonString());
     });
 
     [Fact]
