@@ -222,7 +222,7 @@ internal sealed partial class FlashAgent : IDoors
                 var report = record.Interrupted();
                 record.End(JsonResult.Of(report), _log);
                 foreach (var board in report.Boards.Where(board => board.Fault is not null))
-                    _log.Say($"Job {record.Header.Job} was interrupted. {board.Board}: {Text.Condition(board.Condition, board)}");
+                    _log.Say($"Job {record.Header.Job} was interrupted. {board.Board}: {Text.Condition(board)}");
                 _interrupted.AddRange(ResultText.Of(report).Select(line => line.Text.Trim()));
             }
             if (record.Stopped is not null)

@@ -158,7 +158,7 @@ internal static class ResultText
             {
                 yield return ($"{board.Board} {(fault.Code == "cancelled" ? "CANCELLED" : board.Refused ? "NOT FLASHED" : "FAILED")} [{fault.Code}]", Tone.Bad);
                 yield return ($"  What happened:  {fault.Cause}", Tone.Normal);
-                yield return ($"  The board now:  {Text.Condition(board.Condition, board)}", Tone.Normal);
+                yield return ($"  The board now:  {Text.Condition(board)}", Tone.Normal);
                 if (board.Back is { } back)
                     yield return ($"  The way back:   {Text.Back(board.Board, back)}", back.Report?.Ok == true ? Tone.Good : Tone.Warning);
                 yield return ($"  What to do:     {fault.Remedy}", Tone.Warning);

@@ -349,10 +349,15 @@ internal static class Text
         _ => $"{back.Version}, which it ran before, could not be put back: {back.Report.Fault?.Cause} [{back.Report.Fault?.Code}]",
     };
 
-    public static string Condition(BoardCondition condition, BoardReport? report = null) => condition switch
+    public static string Condition(BoardReport report) => report switch
     {
-        BoardCondition.Unconfirmed when report is { IsBySdCard: true } => "its firmware was given to a person on a card, and what it runs now did not prove to be that.",
-        BoardCondition.Unconfirmed when report is { IsProcess: true } => "its new program is in its place, but no process confirmed that it runs it.",
+        { Condition: BoardCondition.Unconfirmed, IsBySdCard: true } => "its firmware was given to a person on a card, and what it runs now did not prove to be that.",
+        { Condition: BoardCondition.Unconfirmed, IsProcess: true } => "its new program is in its place, but no process confirmed that it runs it.",
+        _ => Condition(report.Condition),
+    };
+
+    public static string Condition(BoardCondition condition) => condition switch
+    {
         BoardCondition.Unchanged => "untouched: it still has its old firmware.",
         BoardCondition.InBootloaderUnchanged => "it waits in its bootloader; its old firmware was not touched.",
         BoardCondition.InBootloaderWithoutFirmware => "it has no working firmware: it was erased or is half written. Flashing it again is what it needs.",

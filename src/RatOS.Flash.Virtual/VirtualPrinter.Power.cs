@@ -9,6 +9,7 @@ public sealed partial class VirtualPrinter
     private static readonly TimeSpan OffTime = TimeSpan.FromSeconds(3);
 
     private bool _hasHung;
+    private string? _cardName;
 
     /// <summary>A port that its hub can switch: what lives from it is without power, anything else is unplugged.</summary>
     public async Task<bool> CyclePortAsync(string port)
@@ -27,24 +28,20 @@ public sealed partial class VirtualPrinter
     {
         if (!Scenario.HasCard)
             return Task.FromResult<string?>(null);
-        (CardName, Card) = (name, file.ToArray());
+        (_cardName, Card) = (name, file.ToArray());
         if (Faults.PersonAfter is { } after)
             Time.Schedule(after, () => Carry(Boards[0]));
         return Task.FromResult<string?>("/media/card");
     }
 
-    /// <summary>What a person does with the card that is in this computer.</summary>
-    public void Carry(VirtualBoard board)
+    private void Carry(VirtualBoard board)
     {
-        board.SdFirmware = CardName == SdCardBootloader.FileName ? Card : null;
+        board.SdFirmware = _cardName == SdCardBootloader.FileName ? Card : null;
         board.PressReset();
     }
 
     /// <summary>The file on the card that is in this computer, or was; null before there was one.</summary>
-    public byte[]? Card { get; set; }
-
-    /// <summary>What it is called there.</summary>
-    public string? CardName { get; set; }
+    public byte[]? Card { get; private set; }
 
     /// <summary>Switches boards' supplies. What lives from its cable is not concerned.</summary>
     public void SetPower(IEnumerable<string> boards, bool isOn)

@@ -97,11 +97,11 @@ public sealed partial class Flasher
         }
         if (HasPerson && flash.Step is { } step)
         {
-            await OfferForCardAsync(board, flash, log);
+            await OtherWayAsync(board, flash, log);
             _awaited.Add(new(board, report.Fault!, step, flash.FindBack, flash) { Begin = board.Entry == FlashEntry.SdCard ? flash.Remember : null });
             return;
         }
-        if (await OfferForCardAsync(board, flash, log) is { } way)
+        if (await OtherWayAsync(board, flash, log) is { } way)
             report = report with { Notes = [.. report.Notes, way] };
         reports[board.Name] = report;
         await log.VerdictAsync(report);

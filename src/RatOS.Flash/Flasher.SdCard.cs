@@ -44,17 +44,22 @@ public sealed partial class Flasher
     }
 
     /// <summary>For a board that may be without firmware: another way that a person has, where it has its maker's bootloader. What to say of it; null where there is none.</summary>
-    private async Task<string?> OfferForCardAsync(BoardPlan board, BoardFlash flash, FlashLog log) =>
+    private async Task<string?> OtherWayAsync(BoardPlan board, BoardFlash flash, FlashLog log) =>
         flash.MayNeedCard && await OfferForCardAsync(board, log) is { } place
             ? $"Another way: {place}, on a card of 32 GB or less with FAT32 in the board's SD slot, and a reset." : null;
 
-    /// <summary>A board that there is no road to is built for all the same: its steps want the file.</summary>
-    private async Task<FlashException> OfferAsync(BoardPlan board, FlashException noRoad, BuiltOrNot built, FlashLog log)
+    /// <summary>A board that there is no road to is built for all the same: its steps want the file. Why it is refused, with what became of that.</summary>
+    private async Task<FlashException> OfferBuiltAsync(BoardPlan board, BuiltOrNot built, FlashLog log)
     {
-        if (built.Firmware is not { File.Length: > 0 } firmware || BoardGuide.Of(board.Board).FileName is not { } name)
-            return built.Fault is { } fault ? new(noRoad.Code, $"{noRoad.Cause} It could not be built: {fault.Cause}", noRoad.Remedy) : noRoad;
-        return await OfferAsync(board.Name, name, () => Read(firmware.File), log) is { } place
-            ? new(noRoad.Code, $"{noRoad.Cause} It was built: {place}.", noRoad.Remedy) : noRoad;
+        var noRoad = board.Blocker!;
+        var more = built switch
+        {
+            { Firmware: { File.Length: > 0 } firmware } when BoardGuide.Of(board.Board).FileName is { } name =>
+                await OfferAsync(board.Name, name, () => Read(firmware.File), log) is { } place ? $" It was built: {place}." : "",
+            { Fault: { } fault } => $" It could not be built: {fault.Cause}",
+            _ => "",
+        };
+        return new(noRoad.Code, noRoad.Cause + more, noRoad.Remedy);
     }
 
     private Task<string?> OfferForCardAsync(BoardPlan board, FlashLog log) => OfferAsync(board.Name, SdCardBootloader.FileName, () => board.Request.Image!.Bytes, log);

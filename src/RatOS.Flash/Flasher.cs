@@ -120,11 +120,11 @@ public sealed partial class Flasher(IHardware hardware, IKlippy klippy, TimeProv
         }
         foreach (var request in missing)
         {
-            var (firmware, fault) = built?.GetValueOrDefault(request.Board.Name) ?? default;
+            var outcome = built?.GetValueOrDefault(request.Board.Name) ?? default;
             if (byHand.GetValueOrDefault(request.Board.Name) is { } board)
-                await RefuseAsync([request], await OfferAsync(board, board.Blocker!, new(firmware, fault), log), log, reports, board);
-            else if (firmware is not { } made)
-                await RefuseAsync([request], fault ?? Faults.FirmwareMissing(request.Board.Name), log, reports);
+                await RefuseAsync([request], await OfferBuiltAsync(board, outcome, log), log, reports, board);
+            else if (outcome.Firmware is not { } made)
+                await RefuseAsync([request], outcome.Fault ?? Faults.FirmwareMissing(request.Board.Name), log, reports);
             else
                 await log.EndAsync(request.Board.Name, FlashPhase.Build, $"{(made.IsFromCache ? "It was built before" : "Built")}: {made.Image.Version}, {made.Image.Bytes.Length} bytes, {made.Elapsed.TotalSeconds:0.0} s");
         }

@@ -66,7 +66,7 @@ public sealed class WeatherStories
     public void A_line_that_breaks_again_and_again_does_not_end_the_flash() => AgentStory.Of(async story =>
     {
         await story.TypeAsync("FLASH_MCU BOARD=octopus");
-        // Before that it is refused, and nothing was touched.
+        // Before that it is refused: the next story.
         await story.UntilPhaseAsync("stop");
         for (var i = 0; i < 20; i++)
         {
@@ -75,6 +75,19 @@ public sealed class WeatherStories
         }
         Assert.True((await story.UntilOverAsync()).Ok);
         Assert.True(story.Runs(VirtualPrinter.HostVersion));
+    });
+
+    [Fact]
+    public void A_line_that_breaks_while_the_printer_is_looked_at_ends_in_a_refusal_and_nothing_was_touched() => AgentStory.Of(async story =>
+    {
+        story.Moonraker.AnswerDelay = TimeSpan.FromSeconds(1.5);
+        await story.TypeAsync("FLASH_MCU BOARD=octopus");
+        await story.UntilPhaseAsync("look");
+        story.Moonraker.DropConnections();
+        var job = await story.UntilOverAsync();
+        Assert.Equal(("moonraker-gone", "unchanged"), (job.Boards[0].Fault!.Code, job.Boards[0].Condition));
+        Assert.Equal(0, story.Printer.Klippy.Stops);
+        story.Moonraker.AnswerDelay = TimeSpan.Zero;
     });
 
     [Fact]

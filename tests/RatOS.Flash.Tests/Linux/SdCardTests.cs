@@ -180,6 +180,16 @@ public sealed class SdCardTests : IDisposable
     }
 
     [Fact]
+    public void A_card_that_is_pulled_while_it_is_looked_at_is_told_so()
+    {
+        Reader();
+        // A folder's links that lead to each other: no two looks at it see the same.
+        File.Delete(_root + "/sys/block/sda");
+        Directory.CreateSymbolicLink(_root + "/sys/block/sda", _root + "/sys/block/sda");
+        Refused();
+    }
+
+    [Fact]
     public void Lines_that_are_no_mounts_are_passed_over()
     {
         _mounts.AddRange(["", "a b", "1 2 3:4 / /media/x rw", "30 1 8:99 / /media/gone\\0 rw - vfat /dev/sdz1 rw"]);

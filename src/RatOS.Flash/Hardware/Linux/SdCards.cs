@@ -21,21 +21,37 @@ internal sealed class SdCards(string root = "")
     /// <inheritdoc cref="IHardware.PutOnCardAsync"/>
     public string? Put(string name, ReadOnlySpan<byte> file)
     {
+        string? card = null;
+        try
+        {
+            card = Find();
+            if (card is not null)
+                Write(card, name, file);
+            return card;
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            // It may be pulled at any moment.
+            throw Faults.SdCardUnusable(
+                card ?? "the card in this computer", fault.Message.TrimEnd('.'), "See that the card can be written (its slider, its space, `mount -o uid=`), or take another one, and ask again.");
+        }
+    }
+
+    /// <summary>Where it is mounted; null when there is none.</summary>
+    private string? Find()
+    {
         var mounts = Mounts();
         var cards = mounts.Where(mount => mount.Disk is { } disk && (IsCard(disk) || IsOnUsb(disk)) && mounts.Where(other => other.Disk == disk).All(other => IsPlace(other.MountPoint))).ToList();
         var fat = cards.FindAll(card => Fat.Contains(card.FileSystem));
-        if (fat is not [var card])
-        {
-            if (fat.Count > 1)
-                throw Faults.SdCardUnusable("a card", $"there are several ({string.Join(", ", fat.Select(one => one.MountPoint))})", "Take out what is not meant, and ask again; or fetch the file and copy it by hand.");
-            if (cards is [var other, ..])
-                throw Faults.SdCardUnusable(other.MountPoint, $"it is {other.FileSystem}, and a board's bootloader reads FAT alone", "Format it as FAT32 and ask again, or take another card.");
-            return Unmounted(mounts) is { } disk
-                ? throw Faults.SdCardUnusable($"/dev/{disk}", "it is in this computer and not mounted", $"`udisksctl mount -b /dev/{disk}`, or `sudo mount -o uid=$(id -u) /dev/{disk} /mnt`, and ask again; or fetch the file and copy it by hand.")
-                : null;
-        }
-        Write(card.MountPoint, name, file);
-        return card.MountPoint;
+        if (fat is [var card])
+            return card.MountPoint;
+        if (fat.Count > 1)
+            throw Faults.SdCardUnusable("a card", $"there are several ({string.Join(", ", fat.Select(one => one.MountPoint))})", "Take out what is not meant, and ask again; or fetch the file and copy it by hand.");
+        if (cards is [var other, ..])
+            throw Faults.SdCardUnusable(other.MountPoint, $"it is {other.FileSystem}, and a board's bootloader reads FAT alone", "Format it as FAT32 and ask again, or take another card.");
+        return Unmounted(mounts) is { } disk
+            ? throw Faults.SdCardUnusable($"/dev/{disk}", "it is in this computer and not mounted", $"`udisksctl mount -b /dev/{disk}`, or `sudo mount -o uid=$(id -u) /dev/{disk} /mnt`, and ask again; or fetch the file and copy it by hand.")
+            : null;
     }
 
     private void Write(string card, string name, ReadOnlySpan<byte> file)
@@ -44,26 +60,28 @@ internal sealed class SdCards(string root = "")
         // The bootloader would write its file anew at every reset, over whatever was flashed since (facts: stock SD bootloaders).
         if (File.Exists(Path.Combine(root + card, "admin.txt")))
             throw Faults.SdCardUnusable(card, "its admin.txt makes the board's bootloader write the file again at each reset", "Delete admin.txt from the card, and ask again.");
+        var half = path + "~";
         try
         {
-            using (var written = new FileStream(path + "~", FileMode.Create, FileAccess.ReadWrite, FileShare.None, bufferSize: 0))
+            using (var written = new FileStream(half, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 0))
             {
                 written.Write(file);
                 written.Flush(flushToDisk: true);
-                File.Move(path + "~", path, overwrite: true);
-                // Names too, and then nothing in memory may answer for the card.
-                if (Libc.SyncFileSystem(written.SafeFileHandle) != 0)
-                    throw new IOException(Libc.ErrorText(Libc.Errno));
+                // From here on nothing in memory answers for the card.
                 _ = Libc.Advise(written.SafeFileHandle, 0, 0, Libc.AdviseDontNeed);
             }
-            if (!File.ReadAllBytes(path).AsSpan().SequenceEqual(file))
+            if (!File.ReadAllBytes(half).AsSpan().SequenceEqual(file))
                 throw new IOException("it reads back otherwise than it was written");
+            File.Move(half, path, overwrite: true);
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            TryDelete(path + "~");
-            throw Faults.SdCardUnusable(card, fault.Message.TrimEnd('.'), "See that the card can be written (its slider, its space, `mount -o uid=`), or take another one, and ask again.");
+            TryDelete(half);
+            throw;
         }
+        using var there = File.OpenHandle(path);
+        if (Libc.SyncFileSystem(there) != 0)
+            throw new IOException(Libc.ErrorText(Libc.Errno));
     }
 
     private static void TryDelete(string half)
