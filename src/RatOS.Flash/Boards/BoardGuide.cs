@@ -72,7 +72,7 @@ public sealed record BoardGuide(BoardRoad Road, string? BuildsFile, string? File
     /// <param name="file">Where else it lies; null where it is to be built yet.</param>
     internal static ImmutableArray<string> CardSteps(Board board, string? card = null, string? file = null) =>
     [
-        card is null ? $"Copy {file ?? "the built klipper.bin"} onto a card of 32 GB or less with FAT32, as {SdCardBootloader.FileName}." : $"`umount {card}`, and take the card out of this computer.",
+        card is null ? $"Copy {file ?? "the built klipper.bin"} onto a card of 32 GB or less with FAT32, as {SdCardBootloader.FileName}." : $"{SdCardBootloader.FileName} is on the card at {card}: `umount {card}`, and take the card out of this computer.",
         "Put the card into the board's SD slot, and press the board's reset button, or switch the printer off and on.",
         $"Give it half a minute: its bootloader writes the file and renames it to {board.SdCard?.RenamedTo ?? "another name"}. `ratos-flash boards` shows the version that runs.",
     ];
