@@ -6,6 +6,7 @@ output=$(mktemp)
 trap 'rm -f "$output"' EXIT
 dotnet test --solution RatOS.Flash.sln --max-parallel-test-modules 1 "$@" | tee "$output"
 status=${PIPESTATUS[0]}
+failures=$(grep -A 12 "^failed " "$output")
 count() { sed -n "s/^ *$1: *\([0-9]\+\).*/\1/p" "$output" | tail -n 1; }
 passed=$(count succeeded) failed=$(count failed) skipped=$(count skipped)
 # A runner that ran nothing has failed, whatever it says.
@@ -26,5 +27,7 @@ tests/install/test.sh | tee "$output" || status=1
 sum() { sed -n "s/^install: .*\b\([0-9]\+\) $1.*/\1/p" "$output"; }
 installs=$(sum passed)
 [ -n "$installs" ] && passed=$((${passed:-0} + installs)) failed=$((${failed:-0} + $(sum failed))) skipped=$((${skipped:-0} + $(sum skipped)))
+# Once more where they are looked for: thousands of lines are above.
+[ -z "$failures" ] || echo "$failures"
 echo "${passed:-0} passed, ${failed:-0} failed, ${skipped:-0} skipped"
 exit "$status"

@@ -56,8 +56,8 @@ public sealed class ProgramStories : IDisposable
     /// <summary>At a terminal: util-linux's script makes one, and a person at it types when the words are there. The exit code, and what was on the screen.</summary>
     private async Task<(int Exit, string Screen)> AtTerminalAsync((string When, string Types)[] person, params string[] args)
     {
-        // Whoever is started in the background is deaf to Ctrl-C, and so is all that it starts.
-        var start = new ProcessStartInfo("script", ["-qec", $"env --default-signal=INT dotnet {Path.Combine(AppContext.BaseDirectory, "ratos-flash.dll")} {string.Join(' ', args)}", "/dev/null"])
+        // Whoever is started in the background is deaf to Ctrl-C, and so is all that it starts; a shell that stayed around would hear it too, and end as one that was interrupted.
+        var start = new ProcessStartInfo("script", ["-qec", $"exec env --default-signal=INT dotnet {Path.Combine(AppContext.BaseDirectory, "ratos-flash.dll")} {string.Join(' ', args)}", "/dev/null"])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
