@@ -23,9 +23,6 @@ internal sealed partial class Bundle(DataFolder data, Printer printer)
     /// <summary>Moonraker's version; null where it is not up.</summary>
     public string? Moonraker { get; init; }
 
-    /// <summary>What the recorder kept since the last job.</summary>
-    public IReadOnlyCollection<string> BetweenJobs { get; init; } = [];
-
     /// <param name="job">Its id; null for the last one.</param>
     /// <param name="output">Null for a file in the logs folder, or where there is none in the current one.</param>
     /// <returns>The file.</returns>
@@ -61,8 +58,8 @@ internal sealed partial class Bundle(DataFolder data, Printer printer)
             _missing.Add("job: nothing was flashed yet");
         else
             AddJob(zip, record);
-        if (BetweenJobs.Count > 0)
-            Add(zip, "since-last-job.txt", _redaction.OfRecording(string.Join('\n', BetweenJobs)));
+        foreach (var between in Files(Path.GetDirectoryName(data.Between)!))
+            AddFile(zip, $"between-jobs/{Path.GetFileName(between)}", between, _redaction.OfRecording);
         foreach (var log in (string[])["ratos-flash.log", "klippy.log"])
             AddFile(zip, $"logs/{log}", Path.Combine(data.Root, "logs", log));
         foreach (var config in Files(Path.Combine(data.Root, "config")))
@@ -116,7 +113,7 @@ internal sealed partial class Bundle(DataFolder data, Printer printer)
     }
 
     /// <summary>The end of a file, redacted; where it cannot be read, why.</summary>
-    private void AddFile(ZipArchive zip, string name, string path)
+    private void AddFile(ZipArchive zip, string name, string path, Func<string, string>? redact = null)
     {
         string text;
         try
@@ -132,7 +129,7 @@ internal sealed partial class Bundle(DataFolder data, Printer printer)
             _missing.Add($"{name}: {fault.Message}");
             return;
         }
-        Add(zip, name, _redaction.Of(text));
+        Add(zip, name, (redact ?? _redaction.Of)(text));
     }
 
     private static void Add(ZipArchive zip, string name, string text)

@@ -20,6 +20,9 @@ internal sealed record DataFolder(string Root)
 
     public string Jobs => Path.Combine(Root, "ratos-flash", "jobs");
 
+    /// <summary>What happened on the buses and with Klipper while no job ran: the first file of a ring.</summary>
+    public string Between => Path.Combine(Root, "ratos-flash", "between", "between.log");
+
     /// <summary>Firmware by the name of its board or kind: <c>octopus.bin</c>, <c>btt-octopus-11.bin</c>.</summary>
     public string Firmware => Path.Combine(Root, "ratos-flash", "firmware");
 

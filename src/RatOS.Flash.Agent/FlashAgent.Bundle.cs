@@ -24,7 +24,7 @@ internal sealed partial class FlashAgent
     private async Task<string> WriteBundleAsync(string? job)
     {
         var info = _moonraker.IsConnected ? await _moonraker.TryCallAsync("server.info") : null;
-        return new Bundle(_data, _printer) { Moonraker = info?.Word("moonraker_version"), BetweenJobs = _recorder.Kept }.Write(job, null);
+        return new Bundle(_data, _printer) { Moonraker = info?.Word("moonraker_version") }.Write(job, null);
     }
 
     /// <summary>From now on it is known when a board left by itself.</summary>

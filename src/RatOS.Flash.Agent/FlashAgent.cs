@@ -84,6 +84,8 @@ internal sealed partial class FlashAgent : IDoors
         using var held = _data.Lock();
         using var socket = new AgentSocket(_data.Socket);
         using var last = new CancellationTokenSource();
+        using var between = LogFile.Ring(_data.Between);
+        _recorder.Between = between.Say;
         ReadJournals();
         WatchBuses();
         using var closing = CancellationTokenSource.CreateLinkedTokenSource(over);

@@ -51,6 +51,14 @@ internal sealed class LogFile : IDisposable
         }
     }
 
+    /// <summary>A ring of files for what the flight recorder hears between jobs, with the time before each line. It is opened with the first one; where it cannot be, nothing is kept.</summary>
+    /// <param name="path">Of the first file; the others have a number behind its name.</param>
+    public static LogFile Ring(string path) => new(
+        new LoggerConfiguration().WriteTo.File(
+            path, formatProvider: CultureInfo.InvariantCulture, fileSizeLimitBytes: FileSize / 2, rollOnFileSizeLimit: true, retainedFileCountLimit: Files,
+            outputTemplate: "{Timestamp:yyyy-MM-dd'T'HH:mm:ss.fff} {Message:lj}{NewLine}").CreateLogger(),
+        new LoggingLevelSwitch());
+
     public void Event(FlashEvent step)
     {
         if (step.Kind == FlashEventKind.Progress)

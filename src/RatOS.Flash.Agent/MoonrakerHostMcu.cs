@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json;
+using System.Threading.Channels;
 using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash.Agent;
@@ -16,7 +17,6 @@ internal sealed class MoonrakerHostMcu(MoonrakerConnection moonraker, string fol
     public const string UnitName = "ratos-flash-host-mcu";
 
     private static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(60);
-    private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(250);   // systemd announces no end of a unit that was none before
 
     /// <summary>Klipper's own name for the service, and that of older installations.</summary>
     private static readonly string[] Processes = ["klipper-mcu", "klipper_mcu"];
@@ -60,11 +60,19 @@ internal sealed class MoonrakerHostMcu(MoonrakerConnection moonraker, string fol
         // An answer to an earlier request is none to this one.
         var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8));
         var (unit, _) = await ServicesAsync(CancellationToken.None);
+        // The unit's end is announced by nobody; its answer is a file.
+        using var watcher = new FileSystemWatcher();
+        var changes = Channel.CreateBounded<bool>(1);
         try
         {
             if (program is { } bytes)
                 WholeFile.Write(Path.Combine(folder, "klipper_mcu.new"), bytes.Span);
             WholeFile.Write(Path.Combine(folder, "request"), System.Text.Encoding.ASCII.GetBytes($"{order} {token}\n"));
+            watcher.Created += Changed;
+            watcher.Changed += Changed;
+            watcher.Renamed += Changed;
+            (watcher.Path, watcher.Filter) = (folder, "result");
+            watcher.EnableRaisingEvents = true;
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
@@ -75,15 +83,17 @@ internal sealed class MoonrakerHostMcu(MoonrakerConnection moonraker, string fol
         string? said;
         while ((said = AnswerTo(token)) is null)
         {
-            if (time.GetElapsedTime(begin) > AnswerLimit)
+            var left = AnswerLimit - time.GetElapsedTime(begin);
+            if (left <= TimeSpan.Zero || !await changes.Reader.ReadAsync().AsTask().WaitUpToAsync(left, time, CancellationToken.None))
                 throw Faults.HostMcuUnitSilent(AnswerLimit.TotalSeconds);
-            await Task.Delay(Poll, time);
         }
         const string refused = "refused: ";
         File.Delete(Path.Combine(folder, "klipper_mcu.new"));
         File.Delete(Path.Combine(folder, "request"));
         if (said != "done")
             throw Faults.HostMcuRefused(Text.Clean(said.StartsWith(refused, StringComparison.Ordinal) ? said[refused.Length..] : said));
+
+        void Changed(object sender, FileSystemEventArgs change) => changes.Writer.TryWrite(true);
     }
 
     private string? AnswerTo(string token)

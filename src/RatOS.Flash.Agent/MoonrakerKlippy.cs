@@ -16,6 +16,12 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
     /// <summary>A command that runs (the very macro that asks for the flash, for one) is given this time to end.</summary>
     private static readonly TimeSpan CommandLimit = TimeSpan.FromSeconds(5);
 
+    /// <summary>A line that broke while the printer was looked at is back by then, also when Moonraker restarts.</summary>
+    private static readonly TimeSpan LineLimit = TimeSpan.FromSeconds(30);
+
+    /// <summary>A Moonraker that restarted has found Klipper by then, and a Klipper that started has opened its socket, also on a slow computer.</summary>
+    private static readonly TimeSpan LinkLimit = TimeSpan.FromSeconds(15);
+
     private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(150);   // Klipper looks for a missing board for 90 s
     private static readonly TimeSpan GoneLimit = TimeSpan.FromSeconds(60);
@@ -33,17 +39,24 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
 
     public async Task<KlippyState> LookAsync(CancellationToken cancel)
     {
-        try
+        var (begin, mayComeBack) = (time.GetTimestamp(), moonraker.IsConnected || !moonraker.IsRefused);
+        while (true)
         {
-            return await LookOnceAsync(cancel);
-        }
-        catch (FlashException gone)
-        {
-            return new(KlippyActivity.Unknown) { Refusal = gone };
-        }
-        catch (MoonrakerException refused)
-        {
-            return new(KlippyActivity.Unknown) { Refusal = Faults.PrinterUnknown(refused.Message) };
+            var change = moonraker.NextChange;
+            try
+            {
+                return await LookOnceAsync(cancel);
+            }
+            catch (FlashException gone)
+            {
+                var left = LineLimit - time.GetElapsedTime(begin);
+                if (!mayComeBack || left <= TimeSpan.Zero || !await change.WaitUpToAsync(left, time, cancel))
+                    return new(KlippyActivity.Unknown) { Refusal = gone };
+            }
+            catch (MoonrakerException refused)
+            {
+                return new(KlippyActivity.Unknown) { Refusal = Faults.PrinterUnknown(refused.Message) };
+            }
         }
     }
 
@@ -210,11 +223,14 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
         {
             var change = moonraker.NextChange;
             var info = await moonraker.CallAsync("server.info", cancel: cancel);
-            var state = info.Word("klippy_state");
-            if (!info.Flag("klippy_connected") || state is null or "disconnected")
+            var state = info.Flag("klippy_connected") ? info.Word("klippy_state") : null;
+            if (state is null or "disconnected" or "startup")
             {
-                return await IsActiveAsync(await ServiceAsync(cancel), cancel) == true
-                    ? new(KlippyActivity.Error, "Klipper is starting") : new(KlippyActivity.Stopped);
+                var isLate = time.GetElapsedTime(begin) > LinkLimit;
+                if (await UnlinkedAsync(state, isLate, cancel) is { } known)
+                    return known;
+                await change.WaitUpToAsync(Poll, time, cancel);
+                continue;
             }
             if (state != "ready")
                 return new(state == "shutdown" ? KlippyActivity.Shutdown : KlippyActivity.Error, (await moonraker.CallAsync("printer.info", cancel: cancel)).Word("state_message") ?? state);
@@ -225,6 +241,25 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
                 return busy ?? await HeatersAsync(status, cancel) ?? new(KlippyActivity.Ready);
             await change.WaitUpToAsync(Poll, time, cancel);
         }
+    }
+
+    /// <summary>
+    /// Moonraker does not have Klipper as ready, in error or shut down. One that restarted a moment ago has not found it yet, and Klipper may be printing: null, for it must be asked again.
+    /// </summary>
+    private async Task<KlippyState?> UnlinkedAsync(string? state, bool isLate, CancellationToken cancel)
+    {
+        if (state == "startup")
+        {
+            // Moonraker's word for one that it has only just met as well: Klipper's own is asked for.
+            var own = await moonraker.CallAsync("printer.info", cancel: cancel);
+            if (own.Word("state") == "startup")
+                return new(KlippyActivity.Error, own.Word("state_message") ?? state);
+        }
+        else if (await IsActiveAsync(await ServiceAsync(cancel), cancel) is var isActive && (isActive == false || (isLate && isActive is null)))
+        {
+            return new(KlippyActivity.Stopped);
+        }
+        return isLate ? new(KlippyActivity.Unknown) { Refusal = Faults.PrinterUnknown("Klipper runs, and Moonraker has no connection to it") } : null;
     }
 
     /// <summary>Printing, paused, or some other command at work.</summary>

@@ -114,6 +114,9 @@ public sealed partial class VirtualMoonraker : IAsyncDisposable
     /// <summary>It takes requests and does nothing with them; nobody hears anything.</summary>
     public bool IsSilent { get; set; }
 
+    /// <summary>False: its <c>klippy_uds_address</c> names a socket that nobody listens on, from its next start on.</summary>
+    public bool FindsKlipper { get; set; } = true;
+
     /// <summary>Virtual time from the end of each request's work to its answer.</summary>
     public TimeSpan AnswerDelay { get; set; }
 
@@ -233,7 +236,7 @@ public sealed partial class VirtualMoonraker : IAsyncDisposable
 
     private void Link()
     {
-        if (_isLinked || !_isUp || Klippy.ApiState is null)
+        if (_isLinked || !_isUp || !FindsKlipper || Klippy.ApiState is null)
             return;
         _isLinked = true;
         if (Klippy.ApiState == "ready")

@@ -37,12 +37,15 @@ public sealed class BundleStories
         story.Printer.Boards[0].Plug();
         await Task.Delay(TimeSpan.FromSeconds(5), story.Time);
         using var zip = ZipFile.OpenRead((await story.RequestAsync("bundle")).Word("file")!);
-        using var reader = new StreamReader(zip.GetEntry("since-last-job.txt")!.Open());
+        using var reader = new StreamReader(zip.GetEntry("between-jobs/between.log")!.Open());
         var lines = await reader.ReadToEndAsync();
         Assert.Contains(" bus left 0 1-1.1 ", lines, StringComparison.Ordinal);
         Assert.Contains(" bus came 0 1-1.1 ", lines, StringComparison.Ordinal);
         Assert.DoesNotContain(" moonraker ", lines, StringComparison.Ordinal);
         await story.Printer.Klippy.StopAsync(CancellationToken.None);
         await story.Printer.Klippy.StartAsync();
+        // For whoever comes after this agent.
+        await story.StopAgentsAsync();
+        Assert.Contains(" bus left 0 1-1.1 ", await File.ReadAllTextAsync(story.Data.Between), StringComparison.Ordinal);
     });
 }

@@ -66,8 +66,7 @@ public sealed class WeatherStories
     public void A_line_that_breaks_again_and_again_does_not_end_the_flash() => AgentStory.Of(async story =>
     {
         await story.TypeAsync("FLASH_MCU BOARD=octopus");
-        // Before that it is refused: the next story.
-        await story.UntilPhaseAsync("stop");
+        await story.UntilPhaseAsync("look");
         for (var i = 0; i < 20; i++)
         {
             await Task.Delay(TimeSpan.FromSeconds(0.4), story.Time);
@@ -77,16 +76,18 @@ public sealed class WeatherStories
         Assert.True(story.Runs(VirtualPrinter.HostVersion));
     });
 
-    [Fact]
-    public void A_line_that_breaks_while_the_printer_is_looked_at_ends_in_a_refusal_and_nothing_was_touched() => AgentStory.Of(async story =>
+    [Theory]
+    [InlineData(2, null)]
+    [InlineData(240, "moonraker-gone")]
+    public void A_line_that_breaks_while_the_printer_is_looked_at_is_waited_for_but_not_for_ever(int seconds, string? code) => AgentStory.Of(async story =>
     {
         story.Moonraker.AnswerDelay = TimeSpan.FromSeconds(1.5);
         await story.TypeAsync("FLASH_MCU BOARD=octopus");
         await story.UntilPhaseAsync("look");
-        story.Moonraker.DropConnections();
+        await story.Moonraker.RestartAsync(TimeSpan.FromSeconds(seconds));
         var job = await story.UntilOverAsync();
-        Assert.Equal(("moonraker-gone", "unchanged"), (job.Boards[0].Fault!.Code, job.Boards[0].Condition));
-        Assert.Equal(0, story.Printer.Klippy.Stops);
+        Assert.Equal((code, code is null ? "flashed" : "unchanged"), (job.Boards[0].Fault?.Code, job.Boards[0].Condition));
+        Assert.Equal(code is null ? 1 : 0, story.Printer.Klippy.Stops);
         story.Moonraker.AnswerDelay = TimeSpan.Zero;
     });
 
@@ -135,6 +136,40 @@ public sealed class WeatherStories
         Assert.Contains("boat.gcode", job.Boards[0].Fault!.Cause, StringComparison.Ordinal);
         Assert.Equal(0, story.Printer.Klippy.Stops);
         story.Moonraker.Print.PrintState = "standby";
+    });
+
+    [Theory]
+    [InlineData(0)]      // it has Klipper as disconnected
+    [InlineData(0.65)]   // ... as starting
+    public void A_Moonraker_that_has_just_restarted_does_not_know_of_a_print_and_is_asked_until_it_does(double later) => AgentStory.Of(async story =>
+    {
+        using var over = new CancellationTokenSource();
+        var moonraker = new MoonrakerConnection(new(story.Data.Moonraker, story.Settings.MoonrakerUrl), story.Time, story.LogFile);
+        var line = moonraker.RunAsync(over.Token);
+        await story.UntilAsync(() => moonraker.IsConnected, "the line is up");
+        story.Moonraker.Print.PrintState = "printing";
+        var epoch = moonraker.Epoch;
+        await story.Moonraker.RestartAsync(TimeSpan.FromSeconds(0.1));
+        await story.UntilAsync(() => moonraker.Epoch != epoch, "it is up again");
+        await Task.Delay(TimeSpan.FromSeconds(later), story.Time);
+        var state = await new MoonrakerKlippy(moonraker, story.Time).LookAsync(CancellationToken.None);
+        Assert.Equal("printer-busy", state.Blocker?.Code);
+        story.Moonraker.Print.PrintState = "standby";
+        await over.CancelAsync();
+        await line;
+    });
+
+    [Fact]
+    public void A_Klipper_that_runs_where_Moonraker_does_not_find_it_may_be_printing_and_is_left_alone() => AgentStory.Of(async story =>
+    {
+        story.Moonraker.FindsKlipper = false;
+        var calls = story.Moonraker.Calls.Count;
+        await story.Moonraker.RestartAsync(TimeSpan.FromSeconds(0.1));
+        await story.UntilAsync(() => story.Moonraker.Calls.Skip(calls).Contains("server.connection.identify"), "the agent is back");
+        using var agent = AgentBoards.TryOpen(story.Data)!;
+        var report = await agent.FlashAsync(new Asked(["octopus"]), static _ => { }, CancellationToken.None);
+        Assert.Equal("printer-unknown", report.Boards[0].Fault!.Code);
+        Assert.Equal(0, story.Printer.Klippy.Stops);
     });
 
     [Fact]

@@ -52,8 +52,8 @@ public sealed class FlightRecorder(TimeProvider time, Action<string>? say = null
     /// <summary>Number of the recording: another one for each job.</summary>
     public int Session { get; private set; }
 
-    /// <summary>What was kept of the time between jobs, oldest first.</summary>
-    public IReadOnlyCollection<string> Kept => _kept;
+    /// <summary>Told each line of the time between jobs, to keep it for longer than this process lives.</summary>
+    public Action<string>? Between { get; set; }
 
     internal long Now => Ticks(time.GetElapsedTime(_epoch));
 
@@ -196,7 +196,9 @@ public sealed class FlightRecorder(TimeProvider time, Action<string>? say = null
         }
         if (_kept.Count == KeptBetweenJobs)
             _kept.Dequeue();
-        _kept.Enqueue(_line.ToString());
+        var line = _line.ToString();
+        _kept.Enqueue(line);
+        Between?.Invoke(line);
     }
 
     internal static string Number(long value) => value.ToString(CultureInfo.InvariantCulture);
