@@ -13,7 +13,7 @@ internal abstract class Output
     public virtual bool HasPerson => false;
 
     public static Output ForConsole() =>
-        Console.IsOutputRedirected || Environment.GetEnvironmentVariable("TERM") is null or "dumb" ? new PlainOutput(Console.Out) : new LiveOutput();
+        Console.IsOutputRedirected || Console.IsInputRedirected || Environment.GetEnvironmentVariable("TERM") is null or "dumb" ? new PlainOutput(Console.Out) : new LiveOutput();
 
     public abstract void Plan(PlanView plan, string printer);
 

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # A guest with Debian's own kernel, in which the virtual boards meet the real Linux USB stack. Made of Debian packages alone, in software emulation.
 #   rig.sh build [ARCH]                 makes the guest, or does nothing when it is there (ARCH: amd64, arm64)
-#   rig.sh run ARCH FOLDER [SECONDS]    boots it, shows it FOLDER as /rig, runs /rig/run there, and ends as that did
+#   rig.sh run ARCH FOLDER [SECONDS]    boots it, shows it FOLDER as /rig, runs /rig/run there, and ends as that did; with RIG_INIT=systemd that is what runs everything
 # 77: it cannot be made here, and a line says why.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cache=$here/../../artifacts/usb-rig
 
 modules="vhci-hcd cdc-acm usbmon vcan can-raw gs_usb 9p 9pnet_virtio virtio_pci virtio_scsi sd_mod vfat nls_cp437 nls_ascii"
-packages="udev,kmod,dfu-util,usbip,can-utils,iproute2,libusb-1.0-0,busybox,dosfstools,bash,coreutils,diffutils,util-linux,mount,sed,grep,procps,libssl3,zlib1g,libstdc++6,libgcc-s1,base-files,base-passwd"
+packages="udev,kmod,dfu-util,usbip,can-utils,iproute2,libusb-1.0-0,busybox,dosfstools,systemd,make,findutils,mawk,gzip,libc-bin,bash,coreutils,diffutils,util-linux,mount,sed,grep,procps,libssl3,zlib1g,libstdc++6,libgcc-s1,base-files,base-passwd"
 
 give_up() {
   echo "usb-rig: skipped: $1"
@@ -32,7 +32,7 @@ build() {
   local suite key root version
   # shellcheck disable=SC1091
   suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
-  key=$(cat "$0" "$here/init" "$here/rules" <(echo "$suite $arch") | sha256sum | cut -c1-16)
+  key=$(cat "$0" "$here/init" "$here/rules" "$here/rig.service" <(echo "$suite $arch") | sha256sum | cut -c1-16)
   [ "$(cat "$guest/key" 2>/dev/null)" = "$key" ] && return
   echo "usb-rig: making the $arch guest"
   rm -rf "$guest"
@@ -64,11 +64,17 @@ build() {
   rm -rf "${root:?}/boot"
   cp "$root/usr/share/base-passwd/group.master" "$root/etc/group"
   printf '%s\n' 'render:x:990:' 'kvm:x:991:' 'input:x:992:' 'sgx:x:993:' 'pi:x:1000:' 'stranger:x:1001:' >>"$root/etc/group"
-  printf '%s\n' root:x:0:0::/root:/bin/sh pi:x:1000:1000::/tmp:/bin/sh stranger:x:1001:1001::/tmp:/bin/sh >"$root/etc/passwd"
+  printf '%s\n' root:x:0:0::/root:/bin/sh pi:x:1000:1000::/home/pi:/bin/sh stranger:x:1001:1001::/tmp:/bin/sh >"$root/etc/passwd"
   [ -e "$root/bin/sh" ] || ln -s bash "$root/bin/sh"
   # What the guest's udev is given before any board comes: a RatOS printer's own link for its board.
   install -D -m 644 "$here/rules" "$root/etc/udev/rules.d/98-printer.rules"
   install -m 755 "$here/init" "$root/init"
+  install -D -m 644 "$here/rig.service" "$root/etc/systemd/system/rig.service"
+  mkdir -p "$root/etc/systemd/system/default.target.wants"
+  ln -s ../rig.service "$root/etc/systemd/system/default.target.wants/rig.service"
+  ln -sf /lib/systemd/system/basic.target "$root/etc/systemd/system/default.target"
+  ln -s mawk "$root/usr/bin/awk"
+  : >"$root/etc/machine-id"
   mkdir -p "$root"/{dev,proc,sys,run,tmp,rig,results}
   (cd "$root" && find . -print0 | cpio --quiet --null -o -H newc -R 0:0) >"$guest/initrd"
   rm -rf "$root" "$guest/root.tar"
@@ -90,8 +96,8 @@ run() {
   trap "rm -f '$console' '$card'" EXIT
   truncate -s 64M "$card"   # a card in a reader, empty
   case $arch in
-    amd64) machine=(-M q35 -cpu max -append "console=ttyS0 quiet panic=-1 mitigations=off") ;;
-    arm64) machine=(-M virt -cpu cortex-a72 -append "console=ttyAMA0 quiet panic=-1 mitigations=off") ;;
+    amd64) machine=(-M q35 -cpu max -append "${RIG_INIT:-} console=ttyS0 quiet systemd.show_status=0 panic=-1 mitigations=off") ;;
+    arm64) machine=(-M virt -cpu cortex-a72 -append "${RIG_INIT:-} console=ttyAMA0 quiet systemd.show_status=0 panic=-1 mitigations=off") ;;
   esac
   # The console is a file: a chardev on an input at its end would block the guest.
   timeout "$seconds" "$qemu" -accel tcg,thread=multi -smp 2 -m 3072 "${machine[@]}" -nodefaults -no-reboot -display none \

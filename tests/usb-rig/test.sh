@@ -15,7 +15,10 @@ tests/usb-rig/rig.sh build "$arch"
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 chmod 755 "$stage"
-cp "artifacts/$rid/ratos-flash" "artifacts/$rid/99-ratos-flash.rules" tests/usb-rig/scenarios.sh "$stage"
+cp "artifacts/$rid/ratos-flash" "artifacts/$rid/99-ratos-flash.rules" tests/usb-rig/{checks,scenarios,service}.sh "$stage"
+# As release.sh packs it.
+mkdir "$stage/package"
+cp -r "artifacts/$rid/ratos-flash" install.sh config moonraker-component src/RatOS.Flash.Agent/99-ratos-flash.rules "$stage/package"
 # What the virtual printer's Klipper would build is what stands in its flash after a virtual flash.
 artifacts/linux-x64/ratos-flash flash octopus --virtual --folder "$stage/made" --json --log /dev/null >"$stage/made.json"
 size=$(sed -n 's/.*"event":"result".*"size":\([0-9]*\).*/\1/p' "$stage/made.json")
@@ -40,13 +43,17 @@ totals() {
 }
 
 log=$stage/log
-status=0
+status=0 checks=0 passed=0 failed=0
+# What TAP says in the log: a plan that was not kept has failed.
+count_checks() {
+  local good bad
+  good=$(grep -c '^ok ' "$log" || true)
+  bad=$(grep -c '^not ok ' "$log" || true)
+  [ "$((good + bad))" = "$(sed -n 's/^1\.\.\([0-9]*\)$/\1/p' "$log")" ] && [ "$bad" = 0 ] || checks=1
+  passed=$((passed + good)) failed=$((failed + bad))
+}
 tests/usb-rig/rig.sh run "$arch" "$stage" 3000 | tee "$log" || status=$?
-passed=$(grep -c '^ok ' "$log" || true)
-failed=$(grep -c '^not ok ' "$log" || true)
-planned=$(sed -n 's/^1\.\.\([0-9]*\)$/\1/p' "$log")
-checks=0
-[ "$((passed + failed))" = "${planned:-none}" ] && [ "$failed" = 0 ] || checks=1
+count_checks
 if [ "$arch" = amd64 ]; then
   # Time passes unevenly in emulation: a story that failed is told once more, alone. Whoever fails twice has failed.
   mapfile -t again < <(sed -n 's/^ *\(RatOS\.Flash\.Tests\.[A-Za-z0-9_.]*\).* \[FAIL\]$/\1/p' "$log" | sort -u)
@@ -63,5 +70,9 @@ if [ "$arch" = amd64 ]; then
   echo "usb-rig $arch: $((total - broken - skipped)) stories passed, $broken failed, $skipped skipped"
   [ "$broken" = 0 ] && [ "$total" -gt 20 ] || status=1
 fi
+# The same guest, run by systemd: the service as it is installed.
+printf '#!/bin/sh\nbash /rig/service.sh\n' >"$stage/run"
+RIG_INIT=systemd tests/usb-rig/rig.sh run "$arch" "$stage" 900 | tee "$log" || status=$?
+count_checks
 echo "usb-rig $arch: $passed checks of the program passed, $failed failed"
 exit "$((status | checks))"

@@ -97,6 +97,7 @@ internal sealed partial class Toolchain
     [GeneratedRegex("cannot find -l(?:c_nano|c|gcc|util|rt|pthread)\\b|(?:nano|nosys)\\.specs: No such file|fatal error: (?:stdint|stdio|stdlib|string|errno|math|avr/io|sys/types)\\.h: No such file", RegexOptions.ExplicitCapture, Patience)]
     private static partial Regex Library();
 
-    [GeneratedRegex("^make(\\[[0-9]+\\])?: ", RegexOptions.ExplicitCapture, Patience)]
+    // Not that it could not start a program, and why.
+    [GeneratedRegex("^make(\\[[0-9]+\\])?: (\\*\\*\\*|Entering|Leaving|Nothing|Warning|warning)", RegexOptions.ExplicitCapture, Patience)]
     private static partial Regex MakeTalk();
 }

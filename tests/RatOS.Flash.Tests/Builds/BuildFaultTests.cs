@@ -158,6 +158,21 @@ public sealed class BuildFaultTests : IDisposable
     }
 
     [Fact]
+    public async Task A_make_that_may_not_start_programs_says_so()
+    {
+        _standIn.Write("src/overflow", """
+            make: /bin/sh: Operation not permitted
+            Makefile:104: out/board-link: No such file or directory
+            make: *** [Makefile:101: out/board-link] Error 127
+
+            """);
+        var fault = await Fails(Request("caramba", "ay-caramba"));
+        Assert.Equal("build-failed", fault.Code);
+        Assert.Contains("failed: make: /bin/sh: Operation not permitted", fault.Cause, StringComparison.Ordinal);
+        Assert.DoesNotContain("***", fault.Cause, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_build_without_a_file_is_not_taken()
     {
         File.Delete(Path.Combine(_standIn.Folder, "prebuilt", "stm32f446xx-0x8008000.bin"));

@@ -1,0 +1,82 @@
+#!/bin/bash
+# In the guest, where systemd runs everything: what install.sh sets up, behind the walls of its units. Prints TAP.
+# shellcheck source=tests/usb-rig/checks.sh
+. /rig/checks.sh
+home=/home/pi data=/home/pi/v/printer_data
+units=/etc/systemd/system
+
+pi() { setpriv --reuid pi --regid pi --init-groups /usr/bin/env -i HOME=$home PATH="$PATH" "$@" >/tmp/said 2>&1; }
+ask() { pi $home/ratos-flash/ratos-flash "$@" --data $data; }
+says() {
+  local text=$1
+  shift
+  "$@" && grep -q "$text" /tmp/said
+}
+# until SECONDS COMMAND...: systemd announces nothing to a script
+until_true() {
+  local left=$1
+  shift
+  until "$@"; do
+    left=$((left - 1))
+    [ "$left" -gt 0 ] || return 1
+    sleep 1
+  done
+}
+# walled UNIT COMMAND: done once, behind the walls of that unit
+walled() {
+  sed "s|^ExecStart=.*|ExecStart=$2|; s/^Type=.*/Type=oneshot/; /^NotifyAccess\|^Restart\|^WatchdogSec/d" "$units/$1.service" >"$units/walled.service"
+  systemctl daemon-reload
+  systemctl start walled >/tmp/said 2>&1 || { journalctl -u walled --no-pager >>/tmp/said 2>&1; return 1; }
+}
+# Klipper's process as far as the unit looks at it: a program's head, and a dictionary.
+program() {
+  head -c 64 /bin/sh && head -c 20000 /dev/zero
+  printf 'x\332' && printf '{"config":{"MCU":"linux"},"version":"%s"}' "$1" | gzip -9 | tail -c +11
+}
+# replaced VERSION: the unit of root's has put that program in its place
+replaced() {
+  program "$1" >$data/ratos-flash/host-mcu/klipper_mcu.new
+  echo "install 0123456789abcdef" >$data/ratos-flash/host-mcu/request
+  chown pi $data/ratos-flash/host-mcu/*
+  systemctl start ratos-flash-host-mcu >/tmp/said 2>&1
+  cat $data/ratos-flash/host-mcu/result >>/tmp/said 2>&1
+  grep -qx "0123456789abcdef done" /tmp/said && program "$1" | cmp - /usr/local/bin/klipper_mcu >>/tmp/said 2>&1
+}
+
+mkdir -p /usr/local/bin $data/config $data/logs $home/moonraker/moonraker/components
+cp -r /rig/package $home/ratos-flash
+echo '[server]' >$data/config/moonraker.conf
+echo '[printer]' >$data/config/printer.cfg
+echo moonraker >$data/moonraker.asvc
+usermod -aG dialout,plugdev,tty pi 2>/dev/null || sed -i -E 's/^((dialout|plugdev|tty):.*)$/\1pi/' /etc/group
+chown -R pi:pi $home
+ip link set lo up
+
+# Moonraker and Klipper of one virtual printer, and the boards of another on the kernel's own bus.
+pi $flash virtual --no-agent --moonraker 7125 --folder $home/v --pace 1 &
+moonraker=$!
+serve octopus $serial
+until_true 60 [ -S $data/comms/moonraker.sock ]
+
+check "systemd runs everything" [ "$(cat /proc/1/comm)" = systemd ]
+check "it is installed" eval "$home/ratos-flash/install.sh --user pi --data $data --host-mcu >/tmp/said 2>&1"
+check "the agent is up, and has said so to systemd" eval "systemctl is-active ratos-flash >/tmp/said 2>&1"
+check "it answers" says "Klipper: ready" ask status
+check "it sees the board" says "octopus.*v0.12.0-10-g1f2a9e1c" ask boards
+check "it flashes the board from behind its walls" says "octopus OK: runs v0.13.0" ask flash octopus --firmware /rig/klipper.bin
+check "killed, it is started again" eval 'systemctl kill -s KILL --kill-whom=main ratos-flash >/tmp/said 2>&1 && until_true 60 says "Klipper: ready" ask status'
+printf 'all:\n\tmkdir -p %s/made\n\t/bin/sh -c "echo made >%s/made/it"\n' $data $data >/tmp/Makefile
+check "make builds in the printer's folder" walled ratos-flash "/usr/bin/make -f /tmp/Makefile"
+check "by way of a shell, too" [ "$(cat $data/made/it 2>&1)" = made ]
+check "and nowhere else" eval '! walled ratos-flash "/usr/bin/touch /home/pi/elsewhere" && [ ! -e /home/pi/elsewhere ]'
+mkdir -p $data/ratos-flash/host-mcu && chown pi $data/ratos-flash/host-mcu
+check "Klipper's process is replaced by root's unit" replaced v1
+check "and the one before is kept" eval 'replaced v2 && program v1 | cmp - /usr/local/bin/klipper_mcu.previous'
+rm -f $units/walled.service && systemctl daemon-reload
+check "it goes" eval "$home/ratos-flash/install.sh --user pi --data $data --uninstall >/tmp/said 2>&1"
+check "and no unit of it is left" eval 'systemctl list-units --all --no-legend "ratos-flash*" >/tmp/said; [ ! -s /tmp/said ]'
+kill $moonraker
+serve_no_more
+check "the flash holds the firmware" holds_firmware octopus octopus
+
+echo "1..$count"
