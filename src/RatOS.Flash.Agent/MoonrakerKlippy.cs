@@ -64,7 +64,7 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
     {
         var begin = time.GetTimestamp();
         string? service = null;
-        var (isAsked, why) = (false, "");
+        var (isAsked, wasAsked, why) = (false, false, "");
         while (true)
         {
             var change = moonraker.NextChange;
@@ -78,8 +78,12 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
                 var info = await moonraker.CallAsync("server.info", cancel: cancel);
                 if (!isAsked)
                 {
+                    // The line broke since somebody looked: a print may have begun.
+                    if (why.Length > 0 && !wasAsked && (await LookAsync(cancel)).Blocker is { } blocker)
+                        throw blocker;
                     if (info.Word("klippy_state") == "ready")
                         await moonraker.TryCallAsync("printer.gcode.script", new() { ["script"] = "TURN_OFF_HEATERS" });
+                    wasAsked = true;
                     await moonraker.CallAsync("machine.services.stop", new() { ["service"] = service }, cancel);
                     isAsked = true;
                 }
@@ -98,7 +102,7 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
             {
                 throw Faults.KlipperWouldNotStop(refused.Message);
             }
-            catch (FlashException gone)
+            catch (FlashException gone) when (gone.Code == "moonraker-gone")
             {
                 (isAsked, why) = (false, gone.Cause);
                 await change.WaitUpToAsync(Poll, time, cancel);

@@ -173,6 +173,20 @@ public sealed class WeatherStories
     });
 
     [Fact]
+    public void A_print_that_begins_while_the_line_is_broken_before_the_stop_is_left_alone() => AgentStory.Of(async story =>
+    {
+        story.Moonraker.AnswerDelay = TimeSpan.FromSeconds(1.5);
+        await story.TypeAsync("FLASH_MCU BOARD=octopus");
+        await story.UntilPhaseAsync("stop");
+        story.Moonraker.Print.PrintState = "printing";
+        await story.Moonraker.RestartAsync(TimeSpan.FromSeconds(2));
+        var job = await story.UntilOverAsync();
+        Assert.Equal(("printer-busy", "unchanged"), (job.Boards[0].Fault?.Code, job.Boards[0].Condition));
+        Assert.Equal(0, story.Printer.Klippy.Stops);
+        (story.Moonraker.AnswerDelay, story.Moonraker.Print.PrintState) = (TimeSpan.Zero, "standby");
+    });
+
+    [Fact]
     public void A_print_that_begins_between_the_two_looks_is_seen_by_the_second() => AgentStory.Of(async story =>
     {
         using var agent = AgentBoards.TryOpen(story.Data)!;

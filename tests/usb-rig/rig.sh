@@ -96,8 +96,8 @@ run() {
   trap "rm -f '$console' '$card'" EXIT
   truncate -s 64M "$card"   # a card in a reader, empty
   case $arch in
-    amd64) machine=(-M q35 -cpu max -append "${RIG_INIT:-} console=ttyS0 quiet systemd.show_status=0 panic=-1 mitigations=off") ;;
-    arm64) machine=(-M virt -cpu cortex-a72 -append "${RIG_INIT:-} console=ttyAMA0 quiet systemd.show_status=0 panic=-1 mitigations=off") ;;
+    amd64) machine=(-M q35 -cpu max -append "${RIG_INIT:+rig=$RIG_INIT} console=ttyS0 quiet systemd.show_status=0 panic=-1 mitigations=off") ;;
+    arm64) machine=(-M virt -cpu cortex-a72 -append "${RIG_INIT:+rig=$RIG_INIT} console=ttyAMA0 quiet systemd.show_status=0 panic=-1 mitigations=off") ;;
   esac
   # The console is a file: a chardev on an input at its end would block the guest.
   timeout "$seconds" "$qemu" -accel tcg,thread=multi -smp 2 -m 3072 "${machine[@]}" -nodefaults -no-reboot -display none \

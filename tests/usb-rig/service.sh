@@ -12,7 +12,7 @@ says() {
   shift
   "$@" && grep -q "$text" /tmp/said
 }
-# until SECONDS COMMAND...: systemd announces nothing to a script
+# until_true SECONDS COMMAND...: systemd announces nothing to a script
 until_true() {
   local left=$1
   shift

@@ -6,8 +6,8 @@ using RatOS.Flash.Hardware;
 namespace RatOS.Flash.Virtual.Recordings;
 
 /// <summary>
-/// The flight recorder: everything that passes the doors to buses and Klipper, on one clock. Between jobs the last lines are kept in memory; while a job runs they go into its
-/// file, which begins with what was kept. What goes wrong with the file ends the recording and nothing else.
+/// The flight recorder: everything that passes the doors to buses and Klipper, on one clock. Between jobs the last lines are kept, and told to whoever keeps them on disk; while a
+/// job runs they go into its file, which begins with what was kept. What goes wrong with the file ends the recording and nothing else.
 /// </summary>
 /// <remarks>
 /// <para>The format, version 1: lines of text with words between spaces, packed by gzip in a job's folder. The first line is <c>ratos-flash-recording 1 PRODUCT-VERSION DATE</c>. Each
