@@ -70,6 +70,13 @@ check "make builds in the printer's folder" walled ratos-flash "/usr/bin/make -f
 check "by way of a shell, too" [ "$(cat $data/made/it 2>&1)" = made ]
 check "and nowhere else" eval '! walled ratos-flash "/usr/bin/touch /home/pi/elsewhere" && [ ! -e /home/pi/elsewhere ]'
 mkdir -p $data/ratos-flash/host-mcu && chown pi $data/ratos-flash/host-mcu
+hub=/sys/bus/usb/devices/1-0:1.0/usb1-port1/disable
+chgrp plugdev $hub && chmod g+w $hub
+check "a hub's switch that the user may use is reached" walled ratos-flash "/bin/sh -c 'echo 0 >$hub'"
+mkfs.vfat /dev/sda >/dev/null 2>&1
+mkdir -p /media/card && mount -o uid=pi /dev/sda /media/card
+check "a card that was put in later gets the file" eval '! ask flash octopus --sd-card --firmware /rig/klipper.bin && grep -q "\[sd-card-by-hand\]" /tmp/said && cmp /media/card/firmware.bin /rig/klipper.bin'
+umount /media/card
 check "Klipper's process is replaced by root's unit" replaced v1
 check "and the one before is kept" eval 'replaced v2 && program v1 | cmp - /usr/local/bin/klipper_mcu.previous'
 rm -f $units/walled.service && systemctl daemon-reload

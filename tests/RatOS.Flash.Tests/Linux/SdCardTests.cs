@@ -102,6 +102,16 @@ public sealed class SdCardTests : IDisposable
     }
 
     [Fact]
+    public void One_that_is_listed_twice_as_behind_the_walls_of_a_service_is_one()
+    {
+        Reader();
+        _mounts.Add(_mounts[^1].Replace(" /media/pi", " /media", StringComparison.Ordinal));
+        Assert.Contains("there are several (/media/pi/CARD, /media/CARD)", Assert.Throws<FlashException>(() => Put()).Cause, StringComparison.Ordinal);
+        _mounts[^1] = _mounts[^2];
+        Assert.Equal("/media/pi/CARD", Put());
+    }
+
+    [Fact]
     public void What_the_computer_lives_from_is_never_one()
     {
         // Also where somebody mounted a part of it among the cards.

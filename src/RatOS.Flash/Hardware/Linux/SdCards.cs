@@ -41,7 +41,8 @@ internal sealed class SdCards(string root = "")
     private string? Find()
     {
         var mounts = Mounts();
-        var cards = mounts.Where(mount => mount.Disk is { } disk && (IsCard(disk) || IsOnUsb(disk)) && mounts.Where(other => other.Disk == disk).All(other => IsPlace(other.MountPoint))).ToList();
+        // Behind the walls of a service what is mounted in /media is listed twice.
+        var cards = mounts.Where(mount => mount.Disk is { } disk && (IsCard(disk) || IsOnUsb(disk)) && mounts.Where(other => other.Disk == disk).All(other => IsPlace(other.MountPoint))).Distinct().ToList();
         var fat = cards.FindAll(card => Fat.Contains(card.FileSystem));
         if (fat is [var card])
             return card.MountPoint;
