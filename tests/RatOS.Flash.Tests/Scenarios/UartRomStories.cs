@@ -6,6 +6,7 @@ using RatOS.Flash.Virtual;
 namespace RatOS.Flash.Tests.Scenarios;
 
 /// <summary>What people live through with boards whose ROM waits on a UART.</summary>
+[VirtualOnly("a board on a wire has nothing of USB")]
 public sealed class UartRomStories
 {
     /// <summary>What a person does to start the ROM: the jumper on, reset, the jumper off.</summary>

@@ -7,7 +7,7 @@ namespace RatOS.Flash.Hardware.Linux;
 internal sealed partial class Sysfs(string sys = "/sys", string udev = "/run/udev", string dev = "/dev")
 {
     /// <summary>How long a driver or udev is waited for: udev takes tens of milliseconds, a driver that has to be loaded first a second, and on a computer that is busy with something else several.</summary>
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(6);
 
     private const byte CommunicationClass = 0x02;
     private const byte HubClass = 0x09;
