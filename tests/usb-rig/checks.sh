@@ -39,17 +39,6 @@ serve_no_more() {
   settle --removed /sys/bus/usb/devices/1-1
 }
 
-# as USER GROUPS ARGUMENTS...: the program with an empty environment; its exit status and everything it said are kept.
-as() {
-  setpriv --reuid "$1" --regid "$1" --groups "$2" /usr/bin/env -i HOME=/tmp PATH= "$flash" "${@:3}" --log "/tmp/log.$1" >/tmp/said 2>&1
-}
-
-refused() {
-  local code=$1 text=$2
-  shift 2
-  ! as "$@" && grep -q "\[$code\]" /tmp/said && grep -q "$text" /tmp/said
-}
-
 # The virtual flash, as it was kept, holds the firmware where the board's application begins.
 holds_firmware() {
   cmp -n "$(stat -c %s /rig/klipper.bin)" -i 32768:0 "/tmp/$1/$2.flash.bin" /rig/klipper.bin >/tmp/said 2>&1

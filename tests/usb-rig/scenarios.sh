@@ -3,6 +3,17 @@
 # shellcheck source=tests/usb-rig/checks.sh
 . /rig/checks.sh
 
+# as USER GROUPS ARGUMENTS...: the program with an empty environment; its exit status and everything it said are kept.
+as() {
+  setpriv --reuid "$1" --regid "$1" --groups "$2" /usr/bin/env -i HOME=/tmp PATH= "$flash" "${@:3}" --log "/tmp/log.$1" >/tmp/said 2>&1
+}
+
+refused() {
+  local code=$1 text=$2
+  shift 2
+  ! as "$@" && grep -q "\[$code\]" /tmp/said && grep -q "$text" /tmp/said
+}
+
 echo "# $(uname -m) $(uname -r), $(dfu-util --version | head -n 1)"
 check "there is no Python to lean on" sh -c '! command -v python3'
 

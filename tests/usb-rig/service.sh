@@ -22,9 +22,9 @@ until_true() {
     sleep 1
   done
 }
-# walled UNIT COMMAND: done once, behind the walls of that unit
+# walled COMMAND: done once, behind the walls of the agent's unit
 walled() {
-  sed "s|^ExecStart=.*|ExecStart=$2|; s/^Type=.*/Type=oneshot/; /^NotifyAccess\|^Restart\|^WatchdogSec/d" "$units/$1.service" >"$units/walled.service"
+  sed "s|^ExecStart=.*|ExecStart=$1|; s/^Type=.*/Type=oneshot/; /^NotifyAccess\|^Restart\|^WatchdogSec/d" "$units/ratos-flash.service" >"$units/walled.service"
   systemctl daemon-reload
   systemctl start walled >/tmp/said 2>&1 || { journalctl -u walled --no-pager >>/tmp/said 2>&1; return 1; }
 }
@@ -48,7 +48,7 @@ cp -r /rig/package $home/ratos-flash
 echo '[server]' >$data/config/moonraker.conf
 echo '[printer]' >$data/config/printer.cfg
 echo moonraker >$data/moonraker.asvc
-usermod -aG dialout,plugdev,tty pi 2>/dev/null || sed -i -E 's/^((dialout|plugdev|tty):.*)$/\1pi/' /etc/group
+sed -i -E 's/^((dialout|plugdev|tty):.*)$/\1pi/' /etc/group
 chown -R pi:pi $home
 ip link set lo up
 
@@ -66,13 +66,13 @@ check "it sees the board" says "octopus.*v0.12.0-10-g1f2a9e1c" ask boards
 check "it flashes the board from behind its walls" says "octopus OK: runs v0.13.0" ask flash octopus --firmware /rig/klipper.bin
 check "killed, it is started again" eval 'systemctl kill -s KILL --kill-whom=main ratos-flash >/tmp/said 2>&1 && until_true 60 says "Klipper: ready" ask status'
 printf 'all:\n\tmkdir -p %s/made\n\t/bin/sh -c "echo made >%s/made/it"\n' $data $data >/tmp/Makefile
-check "make builds in the printer's folder" walled ratos-flash "/usr/bin/make -f /tmp/Makefile"
+check "make builds in the printer's folder" walled "/usr/bin/make -f /tmp/Makefile"
 check "by way of a shell, too" [ "$(cat $data/made/it 2>&1)" = made ]
-check "and nowhere else" eval '! walled ratos-flash "/usr/bin/touch /home/pi/elsewhere" && [ ! -e /home/pi/elsewhere ]'
+check "and nowhere else" eval '! walled "/usr/bin/touch /home/pi/elsewhere" && [ ! -e /home/pi/elsewhere ]'
 mkdir -p $data/ratos-flash/host-mcu && chown pi $data/ratos-flash/host-mcu
 hub=/sys/bus/usb/devices/1-0:1.0/usb1-port1/disable
 chgrp plugdev $hub && chmod g+w $hub
-check "a hub's switch that the user may use is reached" walled ratos-flash "/bin/sh -c 'echo 0 >$hub'"
+check "a hub's switch that the user may use is reached" walled "/bin/sh -c 'echo 0 >$hub'"
 mkfs.vfat /dev/sda >/dev/null 2>&1
 mkdir -p /media/card && mount -o uid=pi /dev/sda /media/card
 check "a card that was put in later gets the file" eval '! ask flash octopus --sd-card --firmware /rig/klipper.bin && grep -q "\[sd-card-by-hand\]" /tmp/said && cmp /media/card/firmware.bin /rig/klipper.bin'
