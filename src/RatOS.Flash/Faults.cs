@@ -148,7 +148,7 @@ public static partial class Faults
         "heaters-hot", $"{heaters}: their fans stop while the board is flashed.", "Let them cool below 50 °C; or, if you know that it does no harm, ask once more with HOT=1 (`--hot`).");
 
     public static FlashException PrinterUnknown(string why) => new(
-        "printer-unknown", $"Whether the printer is idle could not be found out: {why}.", "See that Klipper and Moonraker answer (Mainsail shows it), then flash again.");
+        "printer-unknown", $"Whether the printer is idle could not be found out: {why}.", "See that Klipper and Moonraker answer (Mainsail shows it), or, when nothing prints, stop Klipper (`sudo systemctl stop klipper`); then flash again.");
 
     public static FlashException UpdateRuns(string what) => new(
         "update-runs", $"Moonraker is updating {what}.", "Wait until the update is complete, then flash again.");
