@@ -19,6 +19,9 @@ public sealed record Faultiness
     /// <summary>Times the ROM is told to leave and stays.</summary>
     public int LeavesIgnored { get; init; }
 
+    /// <summary>Commands to reset that Klipper does not heed.</summary>
+    public int ResetsIgnored { get; init; }
+
     /// <summary>The ROM jumps without an answer.</summary>
     public bool LeaveIsSilent { get; init; }
 
@@ -95,6 +98,7 @@ public sealed record Faultiness
         Add(nameof(TouchesIgnored), TouchesIgnored, 0);
         Add(nameof(TouchesInVain), TouchesInVain, 0);
         Add(nameof(LeavesIgnored), LeavesIgnored, 0);
+        Add(nameof(ResetsIgnored), ResetsIgnored, 0);
         Add(nameof(LeaveIsSilent), LeaveIsSilent, false);
         Add(nameof(ReturnsAfter), ReturnsAfter, TimeSpan.Zero);
         Add(nameof(RomMissesUsb), RomMissesUsb, false);

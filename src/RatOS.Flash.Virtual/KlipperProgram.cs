@@ -107,6 +107,9 @@ internal sealed class KlipperProgram(VirtualFirmware firmware, VirtualChip chip,
 
     public bool IsShutdown => _isShutdown;
 
+    /// <summary>Asked at every command to reset; false: it does nothing.</summary>
+    public Func<bool> HearsReset { get; init; } = static () => true;
+
     /// <summary>As after a reset, for a host that resets it in no time.</summary>
     public void Revive() => _isShutdown = false;
 
@@ -168,6 +171,8 @@ internal sealed class KlipperProgram(VirtualFirmware firmware, VirtualChip chip,
                 _isShutdown = false;
                 break;
             case "reset":
+                if (!HearsReset())
+                    break;
                 Halt(ResetRequest.SkipKatapult);
                 break;
             case "config_reset":

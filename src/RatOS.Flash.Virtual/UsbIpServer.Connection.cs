@@ -12,6 +12,9 @@ public sealed partial class UsbIpServer
         private const int MostPending = 1024;
         private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
         private static readonly TimeSpan ClosingTime = TimeSpan.FromSeconds(1);
+
+        /// <summary>A hub is asked four times a second whether a device has left. Until then the host controller fails what is sent to it.</summary>
+        private static readonly TimeSpan UntilNoticed = TimeSpan.FromMilliseconds(100);
         private static readonly TimeSpan Forever = TimeSpan.FromDays(1);   // a transfer that gets no answer is unlinked by its client
 
         private readonly NetworkStream _stream = new(socket, ownsSocket: true);
@@ -94,8 +97,16 @@ public sealed partial class UsbIpServer
             _stream.Dispose();
         }
 
-        /// <summary>The board left. It may have answered just now, so the answer goes first.</summary>
-        private void Gone() => Time.Schedule(TimeSpan.Zero, Dispose);
+        /// <summary>
+        /// The board left. It may have answered just now, so the answer goes first. A kernel's driver that hears nothing instead of an error waits for its
+        /// answer, 5 s for a modem line, before it notices that the board is gone.
+        /// </summary>
+        private void Gone() => Time.Schedule(TimeSpan.Zero, () =>
+        {
+            foreach (var command in _pending.ToList())
+                Answer(command, UsbIpWire.ProtocolError, []);
+            Time.Schedule(UntilNoticed, Dispose);
+        });
 
         /// <summary>Reads so many bytes; none at the connection's proper end.</summary>
         private async Task<byte[]> ReadAsync(int length)
@@ -143,28 +154,34 @@ public sealed partial class UsbIpServer
                 }
                 if (command.DeviceId != UsbIpWire.DeviceId(_present!.Device))
                     throw new InvalidDataException($"a command for device {command.DeviceId:x8}");
-                if (_isClosed || _present.Function is not { } function)
+                if (_isClosed)
                     return;
                 if (_outgoing.Count > MostPending)
                     throw new InvalidDataException($"command after command and takes none of {_outgoing.Count} answers");
-                await TakeAsync(command, function);
+                await TakeAsync(command);
             }
         }
 
-        private async ValueTask TakeAsync(UsbIpCommand command, UsbFunction function)
+        private async ValueTask TakeAsync(UsbIpCommand command)
         {
             if (command.Unlinks is { } sequence)
             {
                 Unlink(command, sequence);
                 return;
             }
+            if (_present!.Function is not { } function)
+            {
+                Answer(command, UsbIpWire.ProtocolError, []);
+                return;
+            }
             var kind = function.Endpoint(command.Address);
             if (kind == EndpointKind.Bulk && !command.IsIn)
             {
                 // The endpoint takes a transfer as the host wrote it; an empty one says nothing.
-                if (command.Length > 0)
-                    await _line!.WriteAsync(command.Data);
-                Answer(command, 0, command.Data);
+                if (command.Length > 0 && !await WriteAsync(command.Data))
+                    Answer(command, UsbIpWire.ProtocolError, []);
+                else
+                    Answer(command, 0, command.Data);
                 return;
             }
             if (_pending.Count == MostPending)
@@ -178,6 +195,20 @@ public sealed partial class UsbIpServer
                 _ = BesideAsync(ServeControlAsync);
             else if (kind == EndpointKind.Bulk && !_isReading)
                 _ = BesideAsync(ServeReadsAsync);
+        }
+
+        /// <summary>False when the board left before it took it.</summary>
+        private async ValueTask<bool> WriteAsync(byte[] data)
+        {
+            try
+            {
+                await _line!.WriteAsync(data);
+                return true;
+            }
+            catch (DeviceGoneException)
+            {
+                return false;
+            }
         }
 
         private void Unlink(UsbIpCommand command, uint sequence)

@@ -22,6 +22,7 @@ public sealed partial class VirtualBoard
     private int _touchesIgnored;
     private int _touchesInVain;
     private int _leavesIgnored;
+    private int _resetsIgnored;
     private (long Version, uint Start, VirtualFirmware? Firmware) _known = (-1, 0, null);
     private TimeSpan _lastReset = TimeSpan.MinValue / 2;
 
@@ -75,7 +76,7 @@ public sealed partial class VirtualBoard
 
     internal void Heal()
     {
-        (_touchesIgnored, _touchesInVain, _leavesIgnored) = (0, 0, 0);
+        (_touchesIgnored, _touchesInVain, _leavesIgnored, _resetsIgnored) = (0, 0, 0, 0);
         if (Function is RomDfu dfu)
             dfu.LeavesIgnored = 0;
         if (Program is RomUart uart)
@@ -170,7 +171,12 @@ public sealed partial class VirtualBoard
     private void RunKlipper(VirtualFirmware firmware)
     {
         RunningFirmware = firmware;
-        var program = new KlipperProgram(firmware, Chip, Flash, _uid, Setup.Link, _printer.Time.Now - (Setup.IsProcess ? ProcessClock : TimeSpan.Zero)) { Send = firmware.Version == _printer.Faults.MuteVersion ? static (_, _) => { } : Send, Reset = ResetLater };
+        var program = new KlipperProgram(firmware, Chip, Flash, _uid, Setup.Link, _printer.Time.Now - (Setup.IsProcess ? ProcessClock : TimeSpan.Zero))
+        {
+            Send = firmware.Version == _printer.Faults.MuteVersion ? static (_, _) => { } : Send,
+            Reset = ResetLater,
+            HearsReset = () => _resetsIgnored-- <= 0,
+        };
         Run(BoardState.Klipper, program, Setup.IsCanBridge ? new GsUsb(Chip.Name, Setup.Serial) : new CdcAcm(UsbId.Klipper, "Klipper", Chip.Name, Setup.Serial, program, () => ResetLater(ResetRequest.Bootloader, default)));
     }
 

@@ -22,7 +22,8 @@ public sealed partial class VirtualBoard
         var place = setup.IsCan ? $"{setup.Port} {setup.Name}" : setup.Port;
         BinaryPrimitives.WriteUInt16LittleEndian(_uid, (ushort)place.Aggregate(17, (hash, c) => (hash * 31) + c));
         CanUuidBytes = VirtualCanNode.UuidOf(_uid);
-        (_touchesIgnored, _touchesInVain, _leavesIgnored) = (printer.Faults.TouchesIgnored, printer.Faults.TouchesInVain, printer.Faults.LeavesIgnored);
+        (_touchesIgnored, _touchesInVain, _leavesIgnored, _resetsIgnored) =
+            (printer.Faults.TouchesIgnored, printer.Faults.TouchesInVain, printer.Faults.LeavesIgnored, printer.Faults.ResetsIgnored);
         if (setup.HasSdCard)
             SdFirmware = BuildFirmware(setup.Version);
         PresetFlash();

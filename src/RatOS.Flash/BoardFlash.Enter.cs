@@ -95,6 +95,7 @@ internal sealed partial class BoardFlash
         try
         {
             await _log.NoteAsync(_name, FlashPhase.Leave, "Its firmware was stopped: resetting the board, so that Klipper can start");
+            _bus.Remember();
             await ResetAsync(running);
             var back = await _bus.WaitGoneAsync(running) ? await _bus.WaitBackAsync(running, BoardBus.BackLimit) : null;
             if (back is null)

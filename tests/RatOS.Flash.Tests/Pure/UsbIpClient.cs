@@ -7,7 +7,7 @@ namespace RatOS.Flash.Tests.Pure;
 /// <summary>A USB/IP client as the kernel's protocol document describes one. It shares nothing with the server.</summary>
 internal sealed class UsbIpClient : IDisposable
 {
-    public const int Stall = -32, ConnectionReset = -104;
+    public const int Stall = -32, ProtocolError = -71, ConnectionReset = -104;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
     private readonly Socket _socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };

@@ -192,14 +192,16 @@ public sealed class UsbIpTests
     });
 
     [Fact]
-    public void A_cable_that_is_pulled_in_the_middle_of_a_transfer_closes_the_connection_and_comes_back() => With(
+    public void A_cable_that_is_pulled_fails_what_is_under_way_and_what_comes_before_the_hub_has_told() => With(
         "octopus-in-dfu",
         async stage =>
         {
             using var client = await stage.ImportAsync();
             await client.ControlAsync("2101000000000500", "4100000208");
             var status = await client.SubmitAsync(0x80, 6, null, GetStatus);
-            await Assert.ThrowsAsync<EndOfStreamException>(() => client.AnswerAsync(status));
+            Assert.Equal(UsbIpClient.ProtocolError, (await client.AnswerAsync(status)).Status);
+            Assert.Equal(UsbIpClient.ProtocolError, (await client.ControlAsync(GetStatus)).Status);
+            Assert.True(await client.IsClosedAsync());
             await stage.WaitAsync(() => stage.Told.Count(happened => happened.Kind == UsbIpEventKind.Came) == 2);
             using var again = await stage.ImportAsync();
             Assert.Equal(18, (await again.ControlAsync(GetDevice)).Length);

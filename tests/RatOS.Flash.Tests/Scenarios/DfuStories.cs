@@ -141,6 +141,14 @@ public sealed class DfuStories
     });
 
     [Fact]
+    public void A_reset_that_is_not_heeded_is_told_again() => Story.Of("octopus", new Faultiness { ResetsIgnored = 2 }, async story =>
+        Assert.Equal(2, (await story.FlashedAsync("octopus")).Notes.Count(note => note.Contains("telling it again", StringComparison.Ordinal))));
+
+    [Fact]
+    public void A_firmware_that_cannot_be_reset_is_unconfirmed() => Story.Of("octopus", new Faultiness { ResetsIgnored = 99 }, async story =>
+        await story.FailedAsync("octopus", "klipper-silent", BoardCondition.Unconfirmed));
+
+    [Fact]
     public void A_rom_that_never_leaves_is_unconfirmed_and_power_starts_the_new_firmware() => Story.Of("octopus", new Faultiness { LeavesIgnored = 99 }, async story =>
     {
         await story.FailedAsync("octopus", "did-not-leave", BoardCondition.Unconfirmed);
@@ -301,8 +309,7 @@ public sealed class DfuStories
     [Fact]
     public void Three_boards_go_through_one_stop_of_Klipper_side_by_side() => Story.Of("voron", async story =>
     {
-        var report = await story.FlashAsync("octopus", "ebb42", "octopus-pro");
-        Assert.True(report.Ok, string.Join("; ", report.Boards.Select(board => board.Fault?.Cause)));
+        var report = await story.AllFlashedAsync("octopus", "ebb42", "octopus-pro");
         Assert.Equal(1, story.Printer.Klippy.Stops);
         Assert.True(report.Boards.Sum(board => board.Elapsed.TotalSeconds) > 1.5 * report.Boards.Max(board => board.Elapsed.TotalSeconds));
     });
@@ -316,7 +323,7 @@ public sealed class DfuStories
                 story.Find("ebb42").Unplug();
         };
         var report = await story.FlashAsync("octopus", "ebb42", "octopus-pro");
-        Assert.True(report.Boards[0].Ok && report.Boards[2].Ok, $"{report.Boards[0].Fault?.Cause} {report.Boards[2].Fault?.Cause} {string.Join('\n', story.Events.Where(step => step.Board != "ebb42" && step.Kind != FlashEventKind.Progress).Select(step => $"{step.At.TotalSeconds:0.00} {step.Board} {step.Kind} {step.Message}"))}");
+        Assert.True(report.Boards[0].Ok && report.Boards[2].Ok, $"{report.Boards[0].Fault?.Cause} {report.Boards[2].Fault?.Cause}\n{story.Told}");
         Assert.Equal(("device-lost", BoardCondition.InBootloaderWithoutFirmware), (report.Boards[1].Fault!.Code, report.Boards[1].Condition));
     });
 
@@ -325,8 +332,7 @@ public sealed class DfuStories
     {
         await story.FlashedAsync("octopus-2");   // Truth sees that the other one was not touched
         await story.FlashedAsync("octopus");
-        var both = await story.FlashAsync("octopus", "octopus-2");
-        Assert.True(both.Ok);
+        await story.AllFlashedAsync("octopus", "octopus-2");
         Assert.Equal(["1-1.1", "1-1.2"], story.Printer.Boards.Select(board => board.Port!));
     });
 
@@ -346,7 +352,7 @@ public sealed class DfuStories
                 story.Find("octopus-2").Unplug();
         };
         var report = await story.FlashAsync("octopus", "octopus-2");
-        Assert.Equal([true, false], report.Boards.Select(board => board.Ok));
+        Assert.True(report.Boards is [{ Ok: true }, { Ok: false }], story.Told);
         Assert.Equal(BoardState.Klipper, story.Find("octopus").State);
     });
 

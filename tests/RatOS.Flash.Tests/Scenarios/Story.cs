@@ -116,12 +116,19 @@ internal sealed class Story
         (await FlashAsync(CancellationToken.None, new FlashRequest(Known(board), hasFirmware ? Build(board) : null) { Recovers = true })).Boards.Single();
 
     /// <summary>Flashes one board and expects that it runs the new firmware.</summary>
-    public async Task<BoardReport> FlashedAsync(string board)
+    public async Task<BoardReport> FlashedAsync(string board) => (await AllFlashedAsync(board)).Boards.Single();
+
+    /// <summary>Flashes boards and expects that all of them run the new firmware.</summary>
+    public async Task<FlashReport> AllFlashedAsync(params string[] boards)
     {
-        var report = (await FlashAsync(board)).Boards.Single();
-        Assert.True(report.Ok, report.Fault?.Cause + "\n" + string.Join('\n', _events.Select(step => $"{step.At.TotalSeconds:0.000} {step.Phase} {step.Kind} {step.Message}")));
+        var report = await FlashAsync(boards);
+        Assert.True(report.Ok, $"{string.Join('\n', report.Boards.Select(board => $"{board.Board}: [{board.Fault?.Code}] {board.Fault?.Cause}"))}\n{Told}");
         return report;
     }
+
+    /// <summary>What was said in the last flash, for whoever has to find out why a story failed.</summary>
+    public string Told => string.Join('\n', _events.Where(step => step.Kind != FlashEventKind.Progress)
+        .Select(step => $"{step.At.TotalSeconds:0.000} {step.Board} {step.Phase} {step.Kind} {step.Message}"));
 
     /// <summary>
     /// After everything had lost its cable for a while: the mainboards, with power of their own, are flashed. An EBB42 lives from the cable; there is a

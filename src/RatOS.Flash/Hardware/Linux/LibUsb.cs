@@ -11,6 +11,7 @@ namespace RatOS.Flash.Hardware.Linux;
 internal sealed partial class LibUsbDevice : IUsbDevice
 {
     private readonly Worker _worker;
+    private readonly Func<Task<bool>> _hasLeft;
     private readonly SafeFileHandle _node;
     private readonly nint _context;
     private readonly nint _handle;
@@ -19,8 +20,8 @@ internal sealed partial class LibUsbDevice : IUsbDevice
     private readonly List<int> _claimed = [];
     private bool _isOpen = true;
 
-    private LibUsbDevice(Device device, ReadOnlyMemory<byte> configuration, SafeFileHandle node, nint context, nint handle, string path, Worker worker) =>
-        (Device, Configuration, _node, _context, _handle, _path, _worker) = (device, configuration, node, context, handle, path, worker);
+    private LibUsbDevice(Device device, ReadOnlyMemory<byte> configuration, SafeFileHandle node, nint context, nint handle, string path, Func<Task<bool>> hasLeft, Worker worker) =>
+        (Device, Configuration, _node, _context, _handle, _path, _hasLeft, _worker) = (device, configuration, node, context, handle, path, hasLeft, worker);
 
     public Device Device { get; }
 
@@ -29,10 +30,11 @@ internal sealed partial class LibUsbDevice : IUsbDevice
     /// <param name="device">Its stay.</param>
     /// <param name="path">Its node, such as <c>/dev/bus/usb/001/004</c>.</param>
     /// <param name="configuration">The active configuration descriptor with all that follows.</param>
+    /// <param name="hasLeft">Whether a device whose transfer failed turns out to have left.</param>
     /// <param name="worker">Where the library's calls block; the device's own from now on.</param>
     /// <exception cref="FlashException">No permission, no libusb.</exception>
     /// <exception cref="DeviceGoneException"/>
-    public static LibUsbDevice Open(Device device, string path, ReadOnlyMemory<byte> configuration, Worker worker)
+    public static LibUsbDevice Open(Device device, string path, ReadOnlyMemory<byte> configuration, Func<Task<bool>> hasLeft, Worker worker)
     {
         var node = new SafeFileHandle(Libc.Open(path, Libc.ReadWrite | Libc.CloseOnExec, 0), ownsHandle: true);
         var context = nint.Zero;
@@ -52,7 +54,7 @@ internal sealed partial class LibUsbDevice : IUsbDevice
             Check(device, path, Init(out context));
             Check(device, path, Wrap(context, node.DangerousGetHandle(), out var handle));
             Check(device, path, SetAutoDetach(handle, 1));
-            return new LibUsbDevice(device, configuration, node, context, handle, path, worker);
+            return new LibUsbDevice(device, configuration, node, context, handle, path, hasLeft, worker);
         }
         catch (Exception fault)
         {
@@ -77,16 +79,16 @@ internal sealed partial class LibUsbDevice : IUsbDevice
         _control.Submit(this, setup, data.Span, timeout);
         if (!_control.WaitBriefly(_context))
             await _worker.RunAsync(() => _control.Wait(_context));
-        return _control.Take(this, setup, data.Span);
+        return await JudgeAsync(_control.Take(this, setup, data.Span));
     }
 
-    public async ValueTask<UsbTransfer> BulkAsync(byte endpoint, Memory<byte> data, TimeSpan timeout) => await _worker.RunAsync(() =>
+    public async ValueTask<UsbTransfer> BulkAsync(byte endpoint, Memory<byte> data, TimeSpan timeout) => await JudgeAsync(await _worker.RunAsync(() =>
     {
         using var pinned = data.Pin();
         var result = BulkTransfer(_handle, endpoint, Pointer(pinned), data.Length, out var length, Milliseconds(timeout));
         // What went over before the time was up has gone over.
         return result == TimedOut && length > 0 ? new UsbTransfer(UsbStatus.Ok, length) : Outcome(result < 0 ? result : length);
-    });
+    }));
 
     public async ValueTask ResetAsync() => await _worker.RunAsync(() =>
     {
@@ -112,6 +114,10 @@ internal sealed partial class LibUsbDevice : IUsbDevice
         });
         _worker.Dispose();
     }
+
+    /// <summary>A hub tells up to a quarter of a second late that a device has left; until then its transfers fail as on a bad cable.</summary>
+    private async ValueTask<UsbTransfer> JudgeAsync(UsbTransfer transfer) =>
+        transfer.Status == UsbStatus.Error && await _hasLeft() ? throw new DeviceGoneException(Device.ToString()) : transfer;
 
     private UsbTransfer Outcome(int result) => result switch
     {

@@ -11,6 +11,9 @@ namespace RatOS.Flash.Hardware.Linux;
 /// </remarks>
 public sealed class LinuxHardware : IHardware, IDisposable
 {
+    /// <summary>How long after a transfer failed its device may turn out to have left: four times as late as a hub is asked.</summary>
+    private static readonly TimeSpan UntilNoticed = TimeSpan.FromSeconds(1);
+
     private readonly TimeProvider _time;
     private readonly ImmutableArray<string> _namedPorts;
     private readonly Sysfs _sysfs;
@@ -79,7 +82,7 @@ public sealed class LinuxHardware : IHardware, IDisposable
             return await worker.RunAsync(() =>
             {
                 var configuration = DescriptorBlob.Configuration(_sysfs.Descriptors(device.Port), _sysfs.ActiveConfiguration(device.Port));
-                return LibUsbDevice.Open(device, found.UsbNode ?? throw new ArgumentException("no USB device", nameof(device)), configuration, worker);
+                return LibUsbDevice.Open(device, found.UsbNode ?? throw new ArgumentException("no USB device", nameof(device)), configuration, () => HasLeftAsync(device), worker);
             });
         }
         catch (Exception fault)
@@ -148,6 +151,9 @@ public sealed class LinuxHardware : IHardware, IDisposable
         _events.Dispose();
         _again.Dispose();
     }
+
+    private async Task<bool> HasLeftAsync(Device device) =>
+        await this.WaitForAsync(seen => seen.Devices.Any(device.IsSameStay) ? null : seen, UntilNoticed, TimeProvider.System, CancellationToken.None) is not null;
 
     private SysDevice Current(Device device)
     {
