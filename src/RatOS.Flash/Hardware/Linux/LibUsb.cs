@@ -65,14 +65,13 @@ internal sealed partial class LibUsbDevice : IUsbDevice
         }
     }
 
-    public async ValueTask ClaimAsync(byte interfaceNumber, byte alternate) => await _worker.RunAsync(() =>
+    public async ValueTask ClaimAsync(byte interfaceNumber, byte alternate)
     {
         if (!_claimed.Contains(interfaceNumber))
-            Check(Device, _path, Claim(_handle, interfaceNumber));
+            await CheckAsync(() => Claim(_handle, interfaceNumber));
         _claimed.Add(interfaceNumber);
-        Check(Device, _path, SetAlternate(_handle, interfaceNumber, alternate));
-        return true;
-    });
+        await CheckAsync(() => SetAlternate(_handle, interfaceNumber, alternate));
+    }
 
     public async ValueTask<UsbTransfer> ControlAsync(UsbSetup setup, Memory<byte> data, TimeSpan timeout)
     {
@@ -90,11 +89,7 @@ internal sealed partial class LibUsbDevice : IUsbDevice
         return result == TimedOut && length > 0 ? new UsbTransfer(UsbStatus.Ok, length) : Outcome(result < 0 ? result : length);
     }));
 
-    public async ValueTask ResetAsync() => await _worker.RunAsync(() =>
-    {
-        Check(Device, _path, ResetDevice(_handle));
-        return true;
-    });
+    public ValueTask ResetAsync() => CheckAsync(() => ResetDevice(_handle));
 
     public async ValueTask DisposeAsync()
     {
@@ -118,6 +113,14 @@ internal sealed partial class LibUsbDevice : IUsbDevice
     /// <summary>A hub tells up to a quarter of a second late that a device has left; until then its transfers fail as on a bad cable.</summary>
     private async ValueTask<UsbTransfer> JudgeAsync(UsbTransfer transfer) =>
         transfer.Status == UsbStatus.Error && await _hasLeft() ? throw new DeviceGoneException(Device.ToString()) : transfer;
+
+    private async ValueTask CheckAsync(Func<int> call)
+    {
+        var result = await _worker.RunAsync(call);
+        if (result is < 0 and not (InUse or Denied) && await _hasLeft())
+            throw new DeviceGoneException(Device.ToString());
+        Check(Device, _path, result);
+    }
 
     private UsbTransfer Outcome(int result) => result switch
     {
