@@ -28,13 +28,19 @@ internal sealed partial class BoardFlash
                 throw Faults.DidNotLeave(_name, told);
             await WarnAsync(phase, $"{_bus.BootloaderName(next)} is {(next == left ? "still" : "back")} at {next.Port}; telling it to start the firmware again.");
             left = told == Tries - 1 ? await ResetUsbAsync(next, phase) : next;
-            await TellToLeaveAsync(left);
+            // Where the old stay is listed late, the new one may be there by now: nothing is remembered again.
+            await LeaveAsync(left);
         }
     }
 
-    private async Task TellToLeaveAsync(Device device)
+    private Task TellToLeaveAsync(Device device)
     {
         _bus.Remember();
+        return LeaveAsync(device);
+    }
+
+    private async Task LeaveAsync(Device device)
+    {
         try
         {
             await using var bootloader = await _bus.OpenBootloaderAsync(device, _mcu, _start);
@@ -106,10 +112,10 @@ internal sealed partial class BoardFlash
     private async Task ProveAsync(Device running)
     {
         _bus.Remember();
+        var sent = _time.GetTimestamp();   // the first command that may be what reset it
         for (var tries = 1; ; tries++)
         {
             await _log.BeginAsync(_name, FlashPhase.Prove, "Resetting the board: it must come back by itself");
-            var sent = _time.GetTimestamp();
             await ResetAsync(running);
             var hasLeft = await _bus.WaitGoneAsync(running);
             // A command that is not answered may be lost. (A node's interface may have left before it got out: whether the node was reset, it tells.)
@@ -138,6 +144,7 @@ internal sealed partial class BoardFlash
             if (tries == Tries)
                 throw Faults.KlipperSilent(_name, "it is being reset");
             await WarnAsync(FlashPhase.Prove, "It left the bus without having been reset; resetting it again.");
+            sent = _time.GetTimestamp();
         }
     }
 

@@ -144,6 +144,11 @@ public sealed class DfuStories
     public void A_reset_that_is_not_heeded_is_told_again() => Story.Of("octopus", new Faultiness { ResetsIgnored = 2 }, async story =>
         Assert.Equal(2, (await story.FlashedAsync("octopus")).Notes.Count(note => note.Contains("telling it again", StringComparison.Ordinal))));
 
+    [VirtualOnly("a real kernel takes a device off its list as soon as it knows")]
+    [Fact]
+    public void A_reset_whose_departure_is_listed_late_is_not_taken_for_none() => Story.Of("octopus", new Faultiness { Lingers = TimeSpan.FromSeconds(12) }, async story =>
+        Assert.DoesNotContain((await story.FlashedAsync("octopus")).Notes, note => note.Contains("without having been reset", StringComparison.Ordinal)));
+
     [Fact]
     public void A_firmware_that_cannot_be_reset_is_unconfirmed() => Story.Of("octopus", new Faultiness { ResetsIgnored = 99 }, async story =>
         await story.FailedAsync("octopus", "klipper-silent", BoardCondition.Unconfirmed));
