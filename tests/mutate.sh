@@ -71,7 +71,7 @@ echo "| safety step taken out | tests that fail | the first of them |"
 echo "|---|---|---|"
 mutant "verify: what is read back is compared" src/RatOS.Flash/BoardFlash.cs $engine \
   'if (first < found.Length)' 'if (first > found.Length)'
-mutant "version check: the running board returns the image's dictionary" src/RatOS.Flash/BoardFlash.cs $engine \
+mutant "version check: the running board returns the image's dictionary" src/RatOS.Flash/BoardFlash.Prove.cs $engine \
   'if (!client.CompressedDictionary.Span.SequenceEqual(_image.CompressedDictionary.Span))' 'if (client.CompressedDictionary.IsEmpty)'
 mutant "gone before back: what returns is a new stay" src/RatOS.Flash/BoardBus.cs $engine \
   '=> !_known.Contains((device.Port, device.Number));' '=> !_known.Contains((device.Port, device.Number)) || device.Number >= 0;'
