@@ -46,8 +46,7 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
             await Task.Delay(TimeSpan.FromMilliseconds(500), time);
             return true;
         }
-        return await hardware.WaitForAsync(
-            seen => seen.Devices.Any(device.IsSameStay) ? null : seen, GoneLimit, time, CancellationToken.None) is not null;
+        return await hardware.WaitGoneAsync(device, GoneLimit, time);
     }
 
     /// <summary>A listed device is really there when its port can be opened, or is held by somebody.</summary>

@@ -31,6 +31,10 @@ public static class DeviceWatch
             }
         }
     }
+
+    /// <summary>True as soon as this stay is over; false when <paramref name="limit"/> passed first.</summary>
+    public static async Task<bool> WaitGoneAsync(this IHardware hardware, Device device, TimeSpan limit, TimeProvider time) =>
+        await hardware.WaitForAsync(seen => seen.Devices.Any(device.IsSameStay) ? null : seen, limit, time, CancellationToken.None) is not null;
 }
 
 /// <summary>The list of devices as it is now, and everybody who waits for the next one: what each <see cref="IHardware"/> keeps. On any thread.</summary>

@@ -117,7 +117,7 @@ internal sealed partial class LibUsbDevice : IUsbDevice
     private async ValueTask CheckAsync(Func<int> call)
     {
         var result = await _worker.RunAsync(call);
-        if (result is < 0 and not (InUse or Denied) && await _hasLeft())
+        if (result is < 0 and not (InUse or Denied or Gone or NotFound) && await _hasLeft())
             throw new DeviceGoneException(Device.ToString());
         Check(Device, _path, result);
     }

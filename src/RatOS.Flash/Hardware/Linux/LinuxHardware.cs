@@ -82,7 +82,7 @@ public sealed class LinuxHardware : IHardware, IDisposable
             return await worker.RunAsync(() =>
             {
                 var configuration = DescriptorBlob.Configuration(_sysfs.Descriptors(device.Port), _sysfs.ActiveConfiguration(device.Port));
-                return LibUsbDevice.Open(device, found.UsbNode ?? throw new ArgumentException("no USB device", nameof(device)), configuration, () => HasLeftAsync(device), worker);
+                return LibUsbDevice.Open(device, found.UsbNode ?? throw new ArgumentException("no USB device", nameof(device)), configuration, () => this.WaitGoneAsync(device, UntilNoticed, TimeProvider.System), worker);
             });
         }
         catch (Exception fault)
@@ -151,9 +151,6 @@ public sealed class LinuxHardware : IHardware, IDisposable
         _events.Dispose();
         _again.Dispose();
     }
-
-    private async Task<bool> HasLeftAsync(Device device) =>
-        await this.WaitForAsync(seen => seen.Devices.Any(device.IsSameStay) ? null : seen, UntilNoticed, TimeProvider.System, CancellationToken.None) is not null;
 
     private SysDevice Current(Device device)
     {
