@@ -1,5 +1,7 @@
+using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Klipper;
+using RatOS.Flash.Printer;
 
 namespace RatOS.Flash.Agent;
 

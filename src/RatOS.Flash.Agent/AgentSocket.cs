@@ -1,5 +1,7 @@
 using System.Net.Sockets;
 using System.Text.Json;
+using RatOS.Flash.Core;
+using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Agent;
 

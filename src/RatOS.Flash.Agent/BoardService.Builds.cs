@@ -1,7 +1,9 @@
 using System.Collections.Immutable;
 using RatOS.Flash.Boards;
 using RatOS.Flash.Builds;
+using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
+using RatOS.Flash.Printer;
 
 namespace RatOS.Flash.Agent;
 

@@ -1,3 +1,4 @@
+using RatOS.Flash.Flashing;
 using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash.Agent;

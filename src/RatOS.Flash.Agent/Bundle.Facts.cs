@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.IO.Compression;
 using System.Text;
+using RatOS.Flash.Core;
 using RatOS.Flash.Hardware.Linux;
 
 namespace RatOS.Flash.Agent;

@@ -2,7 +2,8 @@ using System.Globalization;
 using System.IO.Compression;
 using System.Text;
 using System.Text.RegularExpressions;
-using RatOS.Flash.Virtual.Recordings;
+using RatOS.Flash.Core;
+using RatOS.Flash.Recording;
 
 namespace RatOS.Flash.Agent;
 
@@ -103,7 +104,7 @@ internal sealed partial class Bundle(DataFolder data, Printer printer)
             }
             var recording = _redaction.OfRecording(text.ToString());
             Add(zip, BundleFile.RecordingName, recording);
-            Add(zip, "timeline.txt", string.Join('\n', RecordingTimeline.Of(Recording.Read(new MemoryStream(Encoding.UTF8.GetBytes(recording)), Flight.RecordingName))) + "\n");
+            Add(zip, "timeline.txt", string.Join('\n', RecordingTimeline.Of(JobRecording.Read(new MemoryStream(Encoding.UTF8.GetBytes(recording)), Flight.RecordingName))) + "\n");
         }
         catch (Exception fault) when (fault is FileNotFoundException or UnauthorizedAccessException or FlashException)
         {

@@ -1,5 +1,6 @@
 using System.IO.Compression;
-using RatOS.Flash.Virtual.Recordings;
+using RatOS.Flash.Core;
+using RatOS.Flash.Recording;
 
 namespace RatOS.Flash.Agent;
 
@@ -12,7 +13,7 @@ internal static class BundleFile
 
     /// <param name="path">A bundle; or a job's recording, packed or not.</param>
     /// <exception cref="FlashException"><c>bundle-unreadable</c>, <c>bundle-version</c>.</exception>
-    public static Recording Read(string path)
+    public static JobRecording Read(string path)
     {
         var name = Text.Clean(Path.GetFileName(path));
         try
@@ -23,13 +24,13 @@ internal static class BundleFile
             var isZip = file.ReadByte() == 'P' && file.ReadByte() == 'K';
             file.Position = 0;
             if (!isZip)
-                return Recording.Read(file, name);
+                return JobRecording.Read(file, name);
             using var zip = new ZipArchive(file, ZipArchiveMode.Read);
             if (zip.Entries.Count(entry => entry.FullName == RecordingName) > 1)
                 throw Faults.BundleUnreadable(name, "it holds more than one recording");
             var entry = zip.GetEntry(RecordingName) ?? throw Faults.BundleUnreadable(name, "there is no recording in it");
             using var recording = entry.Open();
-            return Recording.Read(recording, name);
+            return JobRecording.Read(recording, name);
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or InvalidDataException or ArgumentException or NotSupportedException or EndOfStreamException)
         {

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Agent;

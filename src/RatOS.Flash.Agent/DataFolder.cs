@@ -1,7 +1,9 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using RatOS.Flash.Boards;
+using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
+using RatOS.Flash.Printer;
 using Serilog.Events;
 
 namespace RatOS.Flash.Agent;

@@ -1,3 +1,5 @@
+using RatOS.Flash.Core;
+
 namespace RatOS.Flash.Agent;
 
 /// <content>Moonraker, what it was given of ours, and RatOS.</content>

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text.RegularExpressions;
+using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Agent;
 

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using RatOS.Flash.Core;
 using RatOS.Flash.Hardware.Linux;
 
 namespace RatOS.Flash.Agent;

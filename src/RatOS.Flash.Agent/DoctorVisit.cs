@@ -4,6 +4,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using RatOS.Flash.Builds;
+using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Hardware.Linux;
 

@@ -1,5 +1,7 @@
 using System.Text.Json;
 using PolyType;
+using RatOS.Flash.Bootloaders;
+using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
 using StreamJsonRpc;
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
-using RatOS.Flash.Virtual.Recordings;
+using RatOS.Flash.Core;
+using RatOS.Flash.Recording;
 
 namespace RatOS.Flash.Agent;
 

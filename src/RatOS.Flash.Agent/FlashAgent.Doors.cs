@@ -1,4 +1,5 @@
 using System.Text.Json;
+using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Agent;
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
-using RatOS.Flash.Firmware;
-using RatOS.Flash.Virtual.Recordings;
+using RatOS.Flash.Core;
+using RatOS.Flash.Printer;
+using RatOS.Flash.Recording;
 
 namespace RatOS.Flash.Agent;
 

@@ -1,7 +1,9 @@
 using System.Collections.Immutable;
 using System.Threading.Channels;
+using RatOS.Flash.Core;
+using RatOS.Flash.Flashing;
 using RatOS.Flash.Klipper;
-using RatOS.Flash.Virtual.Recordings;
+using RatOS.Flash.Recording;
 
 namespace RatOS.Flash.Agent;
 

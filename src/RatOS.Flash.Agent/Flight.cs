@@ -1,8 +1,9 @@
 using System.IO.Compression;
 using RatOS.Flash.Builds;
+using RatOS.Flash.Flashing;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Klipper;
-using RatOS.Flash.Virtual.Recordings;
+using RatOS.Flash.Recording;
 
 namespace RatOS.Flash.Agent;
 

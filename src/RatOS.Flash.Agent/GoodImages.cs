@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using RatOS.Flash.Builds;
+using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
 
 namespace RatOS.Flash.Agent;

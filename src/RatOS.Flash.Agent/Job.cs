@@ -1,4 +1,5 @@
 using System.Globalization;
+using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Agent;
 

@@ -2,6 +2,9 @@ using System.Collections.Immutable;
 using System.Text;
 using System.Text.Json;
 using RatOS.Flash.Boards;
+using RatOS.Flash.Core;
+using RatOS.Flash.Flashing;
+using RatOS.Flash.Printer;
 
 namespace RatOS.Flash.Agent;
 

@@ -1,6 +1,9 @@
 using System.Collections.Concurrent;
+using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Flashing;
+using RatOS.Flash.Virtual.Devices;
+using RatOS.Flash.Virtual.UsbIp;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 

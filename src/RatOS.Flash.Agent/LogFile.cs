@@ -1,4 +1,6 @@
 using System.Globalization;
+using RatOS.Flash.Core;
+using RatOS.Flash.Flashing;
 using Serilog;
 using Serilog.Core;
 using Serilog.Events;

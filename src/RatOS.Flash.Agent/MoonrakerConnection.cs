@@ -2,7 +2,8 @@ using System.Net.Sockets;
 using System.Net.WebSockets;
 using System.Text.Json;
 using PolyType;
-using RatOS.Flash.Virtual.Recordings;
+using RatOS.Flash.Core;
+using RatOS.Flash.Recording;
 using StreamJsonRpc;
 
 namespace RatOS.Flash.Agent;

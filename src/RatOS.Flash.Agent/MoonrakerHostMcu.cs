@@ -1,7 +1,8 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using System.Threading.Channels;
-using RatOS.Flash.Klipper;
+using RatOS.Flash.Core;
+using RatOS.Flash.Printer;
 
 namespace RatOS.Flash.Agent;
 

@@ -1,7 +1,8 @@
 using System.Collections.Immutable;
 using System.Text.Json;
-using RatOS.Flash.Boards;
+using RatOS.Flash.Core;
 using RatOS.Flash.Klipper;
+using RatOS.Flash.Printer;
 
 namespace RatOS.Flash.Agent;
 

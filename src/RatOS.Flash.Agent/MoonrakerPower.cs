@@ -1,3 +1,5 @@
+using RatOS.Flash.Core;
+
 namespace RatOS.Flash.Agent;
 
 /// <summary>Moonraker's <c>[power]</c> devices. Only one that somebody named for a board is ever switched.</summary>

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Threading.Channels;
+using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Agent;
 

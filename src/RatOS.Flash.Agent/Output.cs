@@ -1,5 +1,9 @@
+using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Flashing;
+using RatOS.Flash.Virtual.Devices;
+using RatOS.Flash.Virtual.Trials;
+using RatOS.Flash.Virtual.UsbIp;
 
 namespace RatOS.Flash.Agent;
 

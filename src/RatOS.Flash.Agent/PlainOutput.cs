@@ -1,6 +1,9 @@
-using RatOS.Flash.Boards;
+using RatOS.Flash.Chips;
+using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Flashing;
+using RatOS.Flash.Virtual.Devices;
+using RatOS.Flash.Virtual.UsbIp;
 
 namespace RatOS.Flash.Agent;
 

@@ -1,10 +1,14 @@
 using System.Collections.Immutable;
-using RatOS.Flash.Boards;
+using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Hardware.Linux;
 using RatOS.Flash.Klipper;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Printer;
+using RatOS.Flash.Recording;
+using RatOS.Flash.Virtual.Devices;
+using RatOS.Flash.Virtual.Moonraker;
+using RatOS.Flash.Virtual.UsbIp;
 
 namespace RatOS.Flash.Agent;
 

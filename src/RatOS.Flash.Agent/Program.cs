@@ -1,5 +1,7 @@
 using System.Reflection;
 using RatOS.Flash.Agent;
+using RatOS.Flash.Core;
+using RatOS.Flash.Flashing;
 
 // `--version` is asked by installers and by Moonraker at every start: it answers before anything is built up.
 if (args is ["--version"])

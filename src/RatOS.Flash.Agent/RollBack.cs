@@ -1,5 +1,7 @@
 using System.Collections.Frozen;
+using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
+using RatOS.Flash.Flashing;
 using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash.Agent;

@@ -1,4 +1,5 @@
-using RatOS.Flash.Virtual.Recordings;
+using RatOS.Flash.Core;
+using RatOS.Flash.Recording;
 
 namespace RatOS.Flash.Agent;
 

@@ -1,3 +1,5 @@
+using RatOS.Flash.Core;
+
 namespace RatOS.Flash.Agent;
 
 /// <content>What is wrong with this computer.</content>

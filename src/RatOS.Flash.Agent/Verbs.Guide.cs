@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Agent;
 

@@ -1,4 +1,5 @@
 using RatOS.Flash.Builds;
+using RatOS.Flash.Core;
 using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash.Agent;

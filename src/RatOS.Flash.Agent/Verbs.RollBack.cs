@@ -1,3 +1,5 @@
+using RatOS.Flash.Flashing;
+
 namespace RatOS.Flash.Agent;
 
 /// <content>A flash at a terminal whose new firmware does not do.</content>

@@ -1,4 +1,5 @@
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Virtual.Devices;
+using RatOS.Flash.Virtual.Trials;
 
 namespace RatOS.Flash.Agent;
 

@@ -1,9 +1,13 @@
 using System.Runtime.InteropServices;
 using RatOS.Flash.Boards;
+using RatOS.Flash.Chips;
+using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
+using RatOS.Flash.Flashing;
 using RatOS.Flash.Klipper;
-using RatOS.Flash.Virtual;
-using RatOS.Flash.Virtual.Recordings;
+using RatOS.Flash.Recording;
+using RatOS.Flash.Virtual.Devices;
+using RatOS.Flash.Virtual.Moonraker;
 
 namespace RatOS.Flash.Agent;
 

@@ -2,8 +2,11 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using RatOS.Flash.Boards;
+using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Flashing;
+using RatOS.Flash.Virtual.Devices;
+using RatOS.Flash.Virtual.Trials;
 
 namespace RatOS.Flash.Agent;
 

@@ -1,5 +1,7 @@
 using System.Text.Json;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Recording;
+using RatOS.Flash.Virtual.Devices;
+using RatOS.Flash.Virtual.Moonraker;
 
 namespace RatOS.Flash.Agent.Tests;
 

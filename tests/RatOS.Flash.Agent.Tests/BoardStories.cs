@@ -1,6 +1,7 @@
 using System.Text.Json;
 using RatOS.Flash.Firmware;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Printer;
+using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Agent.Tests;
 

@@ -1,5 +1,5 @@
 using System.IO.Compression;
-using RatOS.Flash.Virtual.Recordings;
+using RatOS.Flash.Recording;
 
 namespace RatOS.Flash.Agent.Tests;
 

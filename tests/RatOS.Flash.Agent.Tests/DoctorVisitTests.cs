@@ -1,6 +1,6 @@
 using System.Runtime.Versioning;
 using RatOS.Flash.Hardware;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Virtual.Moonraker;
 
 namespace RatOS.Flash.Agent.Tests;
 

@@ -1,6 +1,7 @@
 using System.Net.Http.Json;
 using System.Text.Json;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Flashing;
+using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Agent.Tests;
 

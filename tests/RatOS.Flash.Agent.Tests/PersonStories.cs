@@ -1,6 +1,9 @@
 using System.Collections.Immutable;
 using RatOS.Flash.Boards;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Flashing;
+using RatOS.Flash.Printer;
+using RatOS.Flash.Virtual.Devices;
+using RatOS.Flash.Virtual.Moonraker;
 
 namespace RatOS.Flash.Agent.Tests;
 

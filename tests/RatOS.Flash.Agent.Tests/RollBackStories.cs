@@ -1,7 +1,8 @@
 using RatOS.Flash.Firmware;
+using RatOS.Flash.Flashing;
 using RatOS.Flash.Klipper;
-using RatOS.Flash.Virtual;
-using RatOS.Flash.Virtual.Recordings;
+using RatOS.Flash.Recording;
+using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Agent.Tests;
 
@@ -49,7 +50,7 @@ public sealed class RollBackStories
         Assert.Equal(steps.Select(step => step.At).Order(), steps.Select(step => step.At));
         Assert.Equal([("unconfirmed", false), ("unconfirmed", false), ("running", false)], steps.Where(step => step.Report is not null).Select(step => (step.Report!.Condition, step.Report.Ok)));
         using (var recorded = File.OpenRead(Path.Combine(Path.GetDirectoryName(story.Jobs.Single().Path)!, Flight.RecordingName)))
-            Assert.Equal([("octopus", "Unconfirmed", "klipper-silent")], Recording.Read(recorded, "recording").Verdicts);
+            Assert.Equal([("octopus", "Unconfirmed", "klipper-silent")], JobRecording.Read(recorded, "recording").Verdicts);
         Assert.Equal("running", (await story.RequestAsync("history")).Items("jobs").Single().Items("boards").First().Word("condition"));
         Assert.DoesNotContain(story.Moonraker.Console, line => line.Contains("prompt_begin", StringComparison.Ordinal));
     }, settings: By(RollbackPolicy.Auto), faults: Mute);

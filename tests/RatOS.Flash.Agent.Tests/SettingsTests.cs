@@ -1,3 +1,6 @@
+using RatOS.Flash.Bootloaders;
+using RatOS.Flash.Core;
+
 namespace RatOS.Flash.Agent.Tests;
 
 /// <summary>What people write into ratos-flash.conf, and what the agent says to G-code.</summary>

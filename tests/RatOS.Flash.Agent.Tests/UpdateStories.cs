@@ -1,4 +1,5 @@
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Printer;
+using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Agent.Tests;
 
@@ -83,7 +84,7 @@ public sealed class UpdateStories
     public void An_outdated_protocol_is_known_by_Klippers_own_words(string state, bool isRequired)
     {
         const string words = "MCU Protocol error\n\nYour Klipper version is: v0.13.0\nMCU(s) which should be updated:\ntoolhead: Current version v0.12.0-316-g96cceed2\nUp-to-date MCU(s):\nmcu: Current version v0.13.0\n";
-        var need = FlashNeed.Of(new([], new("v0.13.0", new Dictionary<string, Boards.McuTold> { ["mcu"] = new("v0.13.0", null), ["mcu toolhead"] = new("v0.12.0-316-g96cceed2", null) })) { State = state, Message = words })!;
+        var need = FlashNeed.Of(new([], new("v0.13.0", new Dictionary<string, McuTold> { ["mcu"] = new("v0.13.0", null), ["mcu toolhead"] = new("v0.12.0-316-g96cceed2", null) })) { State = state, Message = words })!;
         Assert.Equal((isRequired, "mcu toolhead"), (need.IsRequired, Assert.Single(need.Boards).Key));
     }
 

@@ -1,5 +1,7 @@
+using RatOS.Flash.Core;
+using RatOS.Flash.Flashing;
 using RatOS.Flash.Klipper;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Agent.Tests;
 

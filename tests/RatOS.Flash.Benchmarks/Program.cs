@@ -1,9 +1,10 @@
 using System.Diagnostics;
 using System.Globalization;
-using RatOS.Flash;
 using RatOS.Flash.Benchmarks;
 using RatOS.Flash.Firmware;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Flashing;
+using RatOS.Flash.Recording;
+using RatOS.Flash.Virtual.Devices;
 
 if (args is ["rig", var program, var rounds, .. var flashtool])
     return RigBenchmark.Measure(program, int.Parse(rounds, CultureInfo.InvariantCulture), flashtool is [var python, var path] ? (python, path) : null) ? 0 : 1;

@@ -2,7 +2,8 @@ using System.Diagnostics;
 using System.Globalization;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Hardware.Linux;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Recording;
+using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Benchmarks;
 

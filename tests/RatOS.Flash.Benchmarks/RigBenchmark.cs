@@ -2,7 +2,9 @@ using System.Diagnostics;
 using System.Globalization;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Hardware.Linux;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Recording;
+using RatOS.Flash.Virtual.Devices;
+using RatOS.Flash.Virtual.UsbIp;
 
 namespace RatOS.Flash.Benchmarks;
 

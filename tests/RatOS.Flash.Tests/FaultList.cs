@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Reflection;
+using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Tests;
 

@@ -1,4 +1,6 @@
+using RatOS.Flash.Flashing;
 using RatOS.Flash.Hardware;
+using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests;
 
@@ -18,14 +20,14 @@ public sealed class TidyTests
     [Fact]
     public void The_virtual_printer_knows_the_engine_alone() =>
         Assert.All(
-            typeof(Virtual.VirtualPrinter).Assembly.GetReferencedAssemblies().Select(name => name.Name!),
-            name => Assert.True(name == "RatOS.Flash" || name.StartsWith("System.", StringComparison.Ordinal), name));
+            typeof(VirtualPrinter).Assembly.GetReferencedAssemblies().Select(name => name.Name!),
+            name => Assert.True(name is "RatOS.Flash" or "RatOS.Flash.Recording" || name.StartsWith("System.", StringComparison.Ordinal), name));
 
     [Fact]
     public void There_are_just_the_interfaces_with_two_real_implementations() =>
         Assert.Equal(
             ["IHardware", "IKlippy", "IUsbDevice"],
-            typeof(IHardware).Assembly.GetTypes().Concat(typeof(Virtual.VirtualPrinter).Assembly.GetTypes())
+            typeof(IHardware).Assembly.GetTypes().Concat(typeof(VirtualPrinter).Assembly.GetTypes())
                 .Where(type => type.IsInterface && type.Namespace?.StartsWith("RatOS", StringComparison.Ordinal) == true).Select(type => type.Name).Order());
 
     [Fact]

@@ -1,5 +1,7 @@
 using System.Collections.Immutable;
-using RatOS.Flash.Boards;
+using RatOS.Flash.Chips;
+using RatOS.Flash.Core;
+using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Bootloaders;
 

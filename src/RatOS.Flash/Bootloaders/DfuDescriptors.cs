@@ -1,7 +1,8 @@
 using System.Buffers.Binary;
 using System.Collections.Immutable;
 using System.Globalization;
-using RatOS.Flash.Boards;
+using RatOS.Flash.Chips;
+using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Bootloaders;
 

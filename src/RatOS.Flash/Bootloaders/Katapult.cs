@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
-using RatOS.Flash.Boards;
+using RatOS.Flash.Chips;
+using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Bootloaders;

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Bootloaders;
 

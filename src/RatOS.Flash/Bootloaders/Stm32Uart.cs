@@ -1,6 +1,8 @@
 using System.Collections.Immutable;
-using RatOS.Flash.Boards;
+using RatOS.Flash.Chips;
+using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
+
 using Frame = RatOS.Flash.Bootloaders.Stm32UartFrame;
 
 namespace RatOS.Flash.Bootloaders;

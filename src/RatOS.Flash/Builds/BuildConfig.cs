@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Security.Cryptography;
 using System.Text;
 using RatOS.Flash.Boards;
+using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Builds;
 

@@ -1,3 +1,4 @@
+using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
 
 namespace RatOS.Flash.Builds;

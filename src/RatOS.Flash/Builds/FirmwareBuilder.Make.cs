@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
-using RatOS.Flash.Boards;
+using RatOS.Flash.Chips;
+using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
 
 namespace RatOS.Flash.Builds;

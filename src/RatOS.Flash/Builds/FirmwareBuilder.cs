@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
+using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Builds;
 

@@ -1,3 +1,7 @@
+using RatOS.Flash.Boards;
+using RatOS.Flash.Core;
+using RatOS.Flash.Printer;
+
 namespace RatOS.Flash.Builds;
 
 /// <summary>

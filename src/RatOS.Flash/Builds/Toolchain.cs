@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Builds;
 

@@ -4,6 +4,7 @@ using System.Collections.Frozen;
 using System.IO.Compression;
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Firmware;
 

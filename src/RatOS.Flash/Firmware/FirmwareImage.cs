@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
-using RatOS.Flash.Boards;
+using RatOS.Flash.Chips;
+using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Firmware;
 
@@ -160,7 +161,7 @@ public sealed class FirmwareImage
         // Klipper's linker script for ARM aligns the end of the last section to a word; so do UF2's blocks. An AVR's ELF has its own end.
         if (bytes.Length % 4 != 0 && container != FirmwareContainer.Elf)
             throw Faults.FirmwareCutShort(name, $"its length of {bytes.Length} bytes is no multiple of 4, as every build's is");
-        if (Boards.Mcu.Find(image.Mcu) is { } mcu && image.BuiltFor(mcu) is { } start && image._code.CutShort(start) is { } why)
+        if (Chips.Mcu.Find(image.Mcu) is { } mcu && image.BuiltFor(mcu) is { } start && image._code.CutShort(start) is { } why)
             throw Faults.FirmwareCutShort(name, why);
         return image;
     }

@@ -1,5 +1,5 @@
 using System.Buffers.Binary;
-using RatOS.Flash.Boards;
+using RatOS.Flash.Chips;
 
 namespace RatOS.Flash.Firmware;
 

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Globalization;
+using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Hardware;
 

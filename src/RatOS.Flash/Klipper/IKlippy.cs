@@ -1,3 +1,5 @@
+using RatOS.Flash.Core;
+
 namespace RatOS.Flash.Klipper;
 
 /// <summary>Klipper's host process, as far as a flash is concerned. It is reached through Moonraker, made of memory, or not there at all.</summary>

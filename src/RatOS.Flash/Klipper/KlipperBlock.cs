@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Klipper;
 

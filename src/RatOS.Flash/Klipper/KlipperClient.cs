@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
-using RatOS.Flash.Boards;
+using RatOS.Flash.Chips;
+using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Hardware;
 

@@ -1,3 +1,5 @@
+using RatOS.Flash.Core;
+
 namespace RatOS.Flash.Klipper;
 
 /// <summary>Something to find out over a <see cref="KlipperLink"/>: it names its requests, takes the answers, and asks again for those that were lost.</summary>

@@ -1,5 +1,6 @@
 using RatOS.Flash.Boards;
 using RatOS.Flash.Builds;
+using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Tests.Pure;
 

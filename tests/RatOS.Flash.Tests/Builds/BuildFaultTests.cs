@@ -1,6 +1,7 @@
 using RatOS.Flash.Boards;
 using RatOS.Flash.Builds;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Core;
+using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Builds;
 

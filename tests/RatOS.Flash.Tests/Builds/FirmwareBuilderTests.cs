@@ -1,7 +1,8 @@
 using RatOS.Flash.Boards;
 using RatOS.Flash.Builds;
+using RatOS.Flash.Core;
 using RatOS.Flash.Tests.Pure;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Builds;
 

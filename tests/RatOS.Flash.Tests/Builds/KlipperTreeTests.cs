@@ -1,4 +1,5 @@
 using RatOS.Flash.Builds;
+using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Tests.Builds;
 

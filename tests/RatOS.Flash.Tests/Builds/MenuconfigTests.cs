@@ -1,7 +1,9 @@
 using System.Diagnostics;
 using RatOS.Flash.Boards;
 using RatOS.Flash.Builds;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Core;
+using RatOS.Flash.Printer;
+using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Builds;
 

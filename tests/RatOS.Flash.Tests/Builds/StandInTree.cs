@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using RatOS.Flash.Builds;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Builds;
 

@@ -2,8 +2,9 @@ using System.IO.Compression;
 using System.Text;
 using System.Text.Json;
 using RatOS.Flash.Agent;
-using RatOS.Flash.Virtual;
-using RatOS.Flash.Virtual.Recordings;
+using RatOS.Flash.Core;
+using RatOS.Flash.Recording;
+using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Flights;
 
@@ -204,7 +205,7 @@ public sealed class BundleTests : IDisposable
         {
             var printer = VirtualPrinter.Create(scenario, time);
             using var log = LogFile.Open(Path.Combine(_folder.FullName, "log"), verbose: false);
-            var place = Printer.Of(printer, Place(scenario));
+            var place = Agent.Printer.Of(printer, Place(scenario));
             var local = new LocalBoards(place, new KnownMcus(place, [], Data, log), _ => printer.Klippy, log) { Data = Data, BeforeFlash = () => onJob?.Invoke(Directory.GetDirectories(Data.Jobs)[0]) };
             using var recorder = new FlightRecorder(time, log.Say);
             using var over = new CancellationTokenSource();
@@ -222,7 +223,7 @@ public sealed class BundleTests : IDisposable
         var file = "";
         VirtualTime.Run(time =>
         {
-            file = new Bundle(Data, Printer.Of(VirtualPrinter.Create("octopus", time), Place("octopus"))).Write(job, output);
+            file = new Bundle(Data, Agent.Printer.Of(VirtualPrinter.Create("octopus", time), Place("octopus"))).Write(job, output);
             return Task.CompletedTask;
         });
         return file;

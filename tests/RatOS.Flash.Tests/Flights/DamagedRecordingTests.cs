@@ -1,7 +1,9 @@
 using System.IO.Compression;
 using System.Text;
-using RatOS.Flash.Virtual;
-using RatOS.Flash.Virtual.Recordings;
+using RatOS.Flash.Core;
+using RatOS.Flash.Flashing;
+using RatOS.Flash.Recording;
+using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Flights;
 
@@ -84,7 +86,7 @@ public sealed class DamagedRecordingTests
                 gzip.Write(block);
         }
         packed.Position = 0;
-        Assert.Contains("longer than any recording", Recording.Read(packed, "bomb").Damage, StringComparison.Ordinal);
+        Assert.Contains("longer than any recording", JobRecording.Read(packed, "bomb").Damage, StringComparison.Ordinal);
         Assert.True(packed.Position < packed.Length);
     }
 

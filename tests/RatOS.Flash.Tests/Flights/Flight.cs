@@ -1,6 +1,8 @@
+using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Firmware;
-using RatOS.Flash.Virtual;
-using RatOS.Flash.Virtual.Recordings;
+using RatOS.Flash.Flashing;
+using RatOS.Flash.Recording;
+using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Flights;
 
@@ -45,7 +47,7 @@ internal static class Flight
         return (file.ToArray(), report!, trouble);
     }
 
-    public static Recording Read(byte[] bytes) => Recording.Read(new MemoryStream(bytes), "recording");
+    public static JobRecording Read(byte[] bytes) => JobRecording.Read(new MemoryStream(bytes), "recording");
 
     /// <summary>What must hold when a recording is played against the engine that made it.</summary>
     public static Replay PlayedAlike(byte[] bytes, FlashReport report)

@@ -1,7 +1,7 @@
 using System.IO.Compression;
 using RatOS.Flash.Agent;
-using RatOS.Flash.Virtual;
-using RatOS.Flash.Virtual.Recordings;
+using RatOS.Flash.Recording;
+using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Flights;
 

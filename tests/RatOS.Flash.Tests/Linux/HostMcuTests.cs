@@ -1,9 +1,12 @@
 using System.Diagnostics;
 using System.Runtime.Versioning;
 using RatOS.Flash.Boards;
+using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
+using RatOS.Flash.Flashing;
 using RatOS.Flash.Hardware.Linux;
 using RatOS.Flash.Klipper;
+using RatOS.Flash.Printer;
 
 namespace RatOS.Flash.Tests.Linux;
 

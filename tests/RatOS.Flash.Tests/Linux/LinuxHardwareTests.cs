@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text;
 using CsCheck;
+using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Hardware.Linux;
 

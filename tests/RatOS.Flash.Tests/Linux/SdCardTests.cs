@@ -1,3 +1,4 @@
+using RatOS.Flash.Core;
 using RatOS.Flash.Hardware.Linux;
 
 namespace RatOS.Flash.Tests.Linux;

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Core;
+using RatOS.Flash.Virtual.Moonraker;
 
 namespace RatOS.Flash.Tests.Moonraker;
 

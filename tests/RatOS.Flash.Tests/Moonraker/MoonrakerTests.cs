@@ -1,6 +1,8 @@
 using System.Text;
 using System.Text.Json.Nodes;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Recording;
+using RatOS.Flash.Virtual.Devices;
+using RatOS.Flash.Virtual.Moonraker;
 
 namespace RatOS.Flash.Tests.Moonraker;
 

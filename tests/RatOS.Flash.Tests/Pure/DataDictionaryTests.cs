@@ -1,4 +1,5 @@
 using System.Text;
+using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
 
 namespace RatOS.Flash.Tests.Pure;

@@ -1,5 +1,6 @@
 using CsCheck;
 using RatOS.Flash.Bootloaders;
+using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Tests.Pure;
 

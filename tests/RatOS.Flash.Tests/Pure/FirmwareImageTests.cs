@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using CsCheck;
-using RatOS.Flash.Boards;
+using RatOS.Flash.Chips;
+using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
 
 namespace RatOS.Flash.Tests.Pure;

@@ -1,6 +1,7 @@
 using System.Text;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Klipper;
+using RatOS.Flash.Printer;
 
 namespace RatOS.Flash.Tests.Pure;
 

@@ -1,6 +1,8 @@
 using CsCheck;
-using RatOS.Flash.Boards;
 using RatOS.Flash.Bootloaders;
+using RatOS.Flash.Chips;
+using RatOS.Flash.Core;
+using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Tests.Pure;
 

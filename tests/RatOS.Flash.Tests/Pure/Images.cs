@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
 using System.Text;
-using RatOS.Flash.Boards;
+using RatOS.Flash.Chips;
 
 namespace RatOS.Flash.Tests.Pure;
 

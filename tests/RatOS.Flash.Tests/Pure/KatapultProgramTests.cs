@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using System.Globalization;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Pure;
 
@@ -88,7 +88,7 @@ public sealed class KatapultProgramTests
         return frames;
     }
 
-    private static List<(string Request, string Answer)> Recording(string name) => Frames(File.ReadLines(Path.Combine(Recordings, name)));
+    private static List<(string Request, string Answer)> JobRecording(string name) => Frames(File.ReadLines(Path.Combine(Recordings, name)));
 
     private void Replay(KatapultProgram katapult, List<(string Request, string Answer)> recording)
     {
@@ -111,7 +111,7 @@ public sealed class KatapultProgramTests
         var flash = new VirtualFlash(chip);
         if (erases > 0)
             flash.Preset(start, Enumerable.Range(0, 40_000).Select(i => (byte)(i * 7)).ToArray()); // what the used chip held before
-        var recording = Recording(name);
+        var recording = JobRecording(name);
         Assert.True(recording.Count > 370, $"{recording.Count} requests");
         Replay(Create(flash, chip, start, uart), recording);
 
@@ -126,7 +126,7 @@ public sealed class KatapultProgramTests
     public void A_recorded_flash_with_a_failing_block_comes_out_byte_for_byte()
     {
         var (katapult, flash) = F446();
-        var recording = Recording("katapult_flashtool_writefail.frames.txt");
+        var recording = JobRecording("katapult_flashtool_writefail.frames.txt");
         Assert.Equal(24, recording.Count);
         Replay(katapult, recording[..2]); // CONNECT and the first block, which finds its page blank
         flash.Preset(0x0800_84C0, [0x00]); // a cell that cannot be written

@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using CsCheck;
+using RatOS.Flash.Core;
 using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash.Tests.Pure;

@@ -1,8 +1,9 @@
 using System.Text;
-using RatOS.Flash.Boards;
+using RatOS.Flash.Chips;
+using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Klipper;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Pure;
 

@@ -1,5 +1,5 @@
 using System.Globalization;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Pure;
 
@@ -52,7 +52,7 @@ public sealed class KlipperProgramTests
 
     private sealed record Exchange(string Request, List<string> Answers);
 
-    private static List<Exchange> Recording()
+    private static List<Exchange> JobRecording()
     {
         var exchanges = new List<Exchange>();
         foreach (var line in File.ReadLines(Path.Combine(AppContext.BaseDirectory, "Recordings", "klipper_linux_identify.txt")))
@@ -87,7 +87,7 @@ public sealed class KlipperProgramTests
     [Fact]
     public void The_recorded_conversation_of_a_real_firmware_comes_out_byte_for_byte()
     {
-        var recording = Recording();
+        var recording = JobRecording();
         var dictionary = RecordedDictionary(recording);
         Assert.Equal(4009, dictionary.Length);
         var firmware = new VirtualFirmware(dictionary);

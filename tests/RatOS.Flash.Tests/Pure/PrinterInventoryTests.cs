@@ -1,6 +1,9 @@
 using RatOS.Flash.Boards;
-using RatOS.Flash.Builds;
+using RatOS.Flash.Bootloaders;
+using RatOS.Flash.Core;
+using RatOS.Flash.Flashing;
 using RatOS.Flash.Hardware;
+using RatOS.Flash.Printer;
 
 namespace RatOS.Flash.Tests.Pure;
 

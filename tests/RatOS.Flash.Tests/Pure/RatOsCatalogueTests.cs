@@ -1,4 +1,5 @@
 using RatOS.Flash.Boards;
+using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Tests.Pure;
 

@@ -1,6 +1,9 @@
-using RatOS.Flash.Boards;
 using RatOS.Flash.Bootloaders;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Chips;
+using RatOS.Flash.Core;
+using RatOS.Flash.Flashing;
+using RatOS.Flash.Recording;
+using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Pure;
 

@@ -1,7 +1,10 @@
 using System.Text;
 using CsCheck;
+using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Recording;
+using RatOS.Flash.Virtual.Devices;
+using RatOS.Flash.Virtual.UsbIp;
 
 namespace RatOS.Flash.Tests.Pure;
 

@@ -1,6 +1,9 @@
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Core;
+using RatOS.Flash.Recording;
+using RatOS.Flash.Virtual.Devices;
+using RatOS.Flash.Virtual.UsbIp;
 
 namespace RatOS.Flash.Tests.Pure;
 

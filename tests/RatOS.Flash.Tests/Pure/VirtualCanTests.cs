@@ -1,6 +1,8 @@
 using System.Buffers.Binary;
+using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Recording;
+using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Pure;
 
@@ -75,7 +77,7 @@ public sealed class VirtualCanTests
     private static void With(Func<Bus, Task> story) => VirtualTime.Run(time => story(new Bus(time)));
 
     /// <summary>A recording's frames, in bursts: what the host sent, and what was answered before it sent again.</summary>
-    private static List<(List<CanFrame> Sent, List<CanFrame> Answered)> Recording(string name)
+    private static List<(List<CanFrame> Sent, List<CanFrame> Answered)> JobRecording(string name)
     {
         var bursts = new List<(List<CanFrame> Sent, List<CanFrame> Answered)>();
         foreach (var line in File.ReadLines(Path.Combine(AppContext.BaseDirectory, "Recordings", name)).Where(line => line.Length > 0 && line[0] is '>' or '<'))
@@ -96,7 +98,7 @@ public sealed class VirtualCanTests
     public void A_recorded_query_comes_out_frame_for_frame() => With(async bus =>
     {
         bus.Katapult();
-        foreach (var (sent, answered) in Recording("katapult_g0b1_can_query.raw"))
+        foreach (var (sent, answered) in JobRecording("katapult_g0b1_can_query.raw"))
             Assert.Equal(answered, await bus.AskAsync([.. sent]));
     });
 
@@ -104,7 +106,7 @@ public sealed class VirtualCanTests
     public void A_recorded_flash_comes_out_frame_for_frame() => With(async bus =>
     {
         bus.Katapult();
-        var recording = Recording("katapult_g0b1_can_flash.raw");
+        var recording = JobRecording("katapult_g0b1_can_flash.raw");
         Assert.True(recording.Count > 370, $"{recording.Count} bursts");
         foreach (var (sent, answered) in recording)
             Assert.Equal(answered, await bus.AskAsync([.. sent]));

@@ -1,6 +1,8 @@
+using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Klipper;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Recording;
+using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Pure;
 

@@ -1,6 +1,6 @@
 using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Hardware;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Pure;
 

@@ -1,4 +1,4 @@
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Recording;
 
 namespace RatOS.Flash.Tests.Pure;
 

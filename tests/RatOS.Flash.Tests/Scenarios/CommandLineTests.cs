@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Scenarios;
 

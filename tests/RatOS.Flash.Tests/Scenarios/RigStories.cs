@@ -1,6 +1,7 @@
 using System.Diagnostics;
+using RatOS.Flash.Flashing;
 using RatOS.Flash.Hardware;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Scenarios;
 

@@ -1,5 +1,6 @@
+using RatOS.Flash.Flashing;
 using RatOS.Flash.Klipper;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Scenarios;
 

@@ -1,6 +1,10 @@
 using RatOS.Flash.Firmware;
+using RatOS.Flash.Flashing;
 using RatOS.Flash.Hardware;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Printer;
+using RatOS.Flash.Recording;
+using RatOS.Flash.Virtual.Devices;
+using RatOS.Flash.Virtual.Trials;
 
 namespace RatOS.Flash.Tests.Scenarios;
 

@@ -1,7 +1,9 @@
 using RatOS.Flash.Boards;
+using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Firmware;
+using RatOS.Flash.Flashing;
 using RatOS.Flash.Hardware;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Scenarios;
 

@@ -1,8 +1,11 @@
 using System.Diagnostics;
+using RatOS.Flash.Core;
+using RatOS.Flash.Flashing;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Hardware.Linux;
 using RatOS.Flash.Klipper;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Recording;
+using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Scenarios;
 

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Text;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Virtual.Devices;
+using RatOS.Flash.Virtual.Trials;
 
 namespace RatOS.Flash.Tests.Seeds;
 

@@ -1,5 +1,7 @@
 using System.Text;
 using RatOS.Flash.Agent;
+using RatOS.Flash.Core;
+using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Tests.Seeds;
 

@@ -1,7 +1,9 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Text;
-using RatOS.Flash.Virtual;
+using RatOS.Flash.Flashing;
+using RatOS.Flash.Virtual.Devices;
+using RatOS.Flash.Virtual.Trials;
 
 namespace RatOS.Flash.Tests.Seeds;
 

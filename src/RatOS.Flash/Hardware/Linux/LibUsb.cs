@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
+using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Hardware.Linux;
 

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Hardware.Linux;
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Hardware.Linux;
 

@@ -1,4 +1,5 @@
 using System.Threading.Channels;
+using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Hardware.Linux;
 

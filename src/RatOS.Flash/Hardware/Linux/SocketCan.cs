@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 using System.Threading.Channels;
 using Microsoft.Win32.SafeHandles;
+using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Hardware.Linux;
 

@@ -1,0 +1,263 @@
+using System.Buffers.Binary;
+using System.Text;
+
+namespace RatOS.Flash.Virtual.Devices;
+
+/// <summary>The build of Katapult that a virtual board carries.</summary>
+internal sealed record KatapultTraits
+{
+    /// <summary>Protocol version as CONNECT tells it: 00010100 is 1.1.0. Before that there is no version text in the answer.</summary>
+    public uint Protocol { get; init; } = 0x0001_0100;
+
+    /// <summary>Bytes of one SEND_BLOCK. Katapult itself builds with 64 alone, because a frame has at most 128 bytes.</summary>
+    public int BlockSize { get; init; } = 64;
+
+    /// <summary>The text of the build.</summary>
+    public string Version { get; init; } = "v0.0.1-109-g902f335";
+
+    /// <summary>Over UART and CAN it has smaller buffers, and bytes get lost.</summary>
+    public McuLink Link { get; init; }
+
+    /// <summary>In a build for CAN: what GET_CANBUS_ID answers.</summary>
+    public ReadOnlyMemory<byte>? CanUuid { get; init; }
+}
+
+/// <summary>
+/// Katapult as it runs on a chip (facts: "Katapult"), pinned by recordings of the real code: its parser with the wedge, its rules for flash
+/// pages, its buffers and its times.
+/// </summary>
+/// <param name="flash">The chip's flash.</param>
+/// <param name="chip">The chip it runs on.</param>
+/// <param name="appStart">Address of the application; below it nothing is written.</param>
+/// <param name="traits">How it was built.</param>
+internal sealed class KatapultProgram(VirtualFlash flash, VirtualChip chip, uint appStart, KatapultTraits traits) : McuConsole(traits.Link)
+{
+    private const int FrameMin = 8;
+    private const int FrameMax = 128;
+    private const int HeaderSize = 4;
+    private const int TrailerSize = 4;
+    private const byte Start = 0x01;
+    private const int Rp2040PageSize = 256;
+
+    private static readonly TimeSpan FrameTime = TimeSpan.FromMicroseconds(50);
+    private static readonly TimeSpan CompleteDelay = TimeSpan.FromMilliseconds(100);
+
+    private readonly bool _isRp2040 = chip.Name == "rp2040";
+    private readonly byte[] _page = new byte[Rp2040PageSize]; // RP2040: collected until the page is left
+    private uint? _pageAddress;
+    private int _pagesBegun;
+    private bool _needSync;
+    private bool _needValid;
+    private bool _holdsFirst = chip.HoldsFirstPacket && traits.Link == McuLink.Usb;
+    private ReadOnlyMemory<byte>? _held;
+
+    /// <summary>When the first command came, and the last one, and how many; null before any.</summary>
+    public (TimeSpan First, TimeSpan Last, int Count)? Asked { get; private set; }
+
+    private enum Command : byte
+    {
+        Connect = 0x11,
+        SendBlock = 0x12,
+        EndOfFile = 0x13,
+        RequestBlock = 0x14,
+        Complete = 0x15,
+        GetCanbusId = 0x16,
+    }
+
+    private enum Answer : byte
+    {
+        Ack = 0xA0,
+        Nack = 0xF1,
+        CommandError = 0xF2,
+    }
+
+    protected override (bool Judged, int Done) Parse(ReadOnlySpan<byte> buffer)
+    {
+        if (_needSync && !buffer.IsEmpty)
+            return Resynchronise(buffer);
+        if (buffer.Length < FrameMin)
+            return (false, 0);
+        if (buffer[0] != Start || buffer[1] != 0x88)
+            return Resynchronise(buffer);
+        var length = (buffer[3] * 4) + FrameMin;
+        if (length > FrameMax)
+            return Resynchronise(buffer);
+        if (buffer.Length < length)
+            return (false, 0);
+        var frame = buffer[..length];
+        if (frame[^2] != 0x99 || frame[^1] != 0x03 ||
+            VirtualCrc.Compute(frame[2..^TrailerSize]) != BinaryPrimitives.ReadUInt16LittleEndian(frame[^TrailerSize..]))
+            return Resynchronise(buffer);
+        _needValid = false;
+        Asked = (Asked?.First ?? Now, Now, (Asked?.Count ?? 0) + 1);
+        Work(FrameTime);
+        Run(frame);
+        return (true, length);
+    }
+
+    /// <summary>
+    /// Looks for the next start byte beginning with the byte that was just found wrong: where that is a start byte, nothing is ever
+    /// discarded again (facts: "The wedge").
+    /// </summary>
+    private (bool Judged, int Done) Resynchronise(ReadOnlySpan<byte> buffer)
+    {
+        var next = buffer.IndexOf(Start);
+        _needSync = next < 0;
+        if (!_needValid)
+            Reply(Answer.Nack, []);
+        _needValid = true;
+        return (true, next < 0 ? buffer.Length : next);
+    }
+
+    private void Run(ReadOnlySpan<byte> frame)
+    {
+        // Of a frame without payload the word read here is its trailer, as in the real code.
+        var address = BinaryPrimitives.ReadUInt32LittleEndian(frame[HeaderSize..]);
+        switch ((Command)frame[2])
+        {
+            case Command.Connect:
+                Connect();
+                break;
+            case Command.SendBlock:
+                var data = frame[HeaderSize..^TrailerSize];
+                var written = data.Length == traits.BlockSize + 4 && address >= appStart && address % (uint)traits.BlockSize == 0
+                    && (_isRp2040 ? Collect(address, data[4..]) : Write(address, data[4..]));
+                if (Halted)
+                    break;
+                if (written)
+                    Acknowledge(Command.SendBlock, address);
+                else
+                    Reply(Answer.CommandError, []);
+                break;
+            case Command.EndOfFile:
+                FlushPage();
+                Acknowledge(Command.EndOfFile, (uint)_pagesBegun);
+                break;
+            case Command.RequestBlock:
+                if (flash.Contains(address, traits.BlockSize))
+                    Acknowledge(Command.RequestBlock, address, flash.Read(address, traits.BlockSize));
+                else
+                    Halt(ResetRequest.Crash); // the bus faults; memory other than flash is no business of a flasher
+                break;
+            case Command.Complete:
+                Reply(Answer.Ack, [(byte)Command.Complete, 0, 0, 0]);
+                Halt(ResetRequest.SkipKatapult, CompleteDelay);
+                break;
+            case Command.GetCanbusId when traits.CanUuid is { } uuid:
+                Reply(Answer.Ack, [(byte)Command.GetCanbusId, 0, 0, 0, .. uuid.Span, 0, 0]);
+                break;
+            default:
+                Reply(Answer.CommandError, []); // GET_CANBUS_ID among them in other builds
+                break;
+        }
+    }
+
+    private void Connect()
+    {
+        Span<byte> payload = stackalloc byte[FrameMax];
+        payload.Clear();
+        payload[0] = (byte)Command.Connect;
+        BinaryPrimitives.WriteUInt32LittleEndian(payload[4..], traits.Protocol);
+        BinaryPrimitives.WriteUInt32LittleEndian(payload[8..], appStart);
+        BinaryPrimitives.WriteUInt32LittleEndian(payload[12..], (uint)traits.BlockSize);
+        var length = 16 + PutText(payload[16..], chip.Name);
+        if (traits.Protocol >= 0x0001_0100)
+            length += 4 + PutText(payload[(length + 4)..], traits.Version);
+        Reply(Answer.Ack, payload[..length]);
+
+        static int PutText(Span<byte> payload, string text) => (Encoding.ASCII.GetBytes(text, payload) + 3) & ~3;
+    }
+
+    /// <summary>STM32: writes a block at once, by the rules of its page. False where it is refused or did not take.</summary>
+    private bool Write(uint address, ReadOnlySpan<byte> data)
+    {
+        if (!flash.Contains(address, data.Length))
+        {
+            Halt(ResetRequest.Crash); // there is no upper bound: looking whether the page is blank faults
+            return false;
+        }
+        var sector = flash.SectorAt(address);
+        if (flash.SectorStart(sector) == address)
+        {
+            var page = flash.Read(address, flash.SectorSize(sector));
+            var isBlank = IsBlank(page);
+            // Only this very block is in the page: it was sent again.
+            if (!isBlank && page[..data.Length].SequenceEqual(data) && IsBlank(page[data.Length..]))
+                return true;
+            _pagesBegun++;
+            if (!isBlank)
+                Stall(flash.Erase(sector, Clock));
+        }
+        else if (!IsBlank(flash.Read(address, data.Length)))
+        {
+            return flash.Read(address, data.Length).SequenceEqual(data);
+        }
+        Work(flash.Program(address, data, Clock).Time);
+        return flash.Read(address, data.Length).SequenceEqual(data);
+    }
+
+    /// <summary>RP2040: keeps a block until its page is left. An acknowledgement says nothing about the flash.</summary>
+    private bool Collect(uint address, ReadOnlySpan<byte> data)
+    {
+        if (!flash.Contains(address, data.Length))
+            return false;
+        var page = address / Rp2040PageSize * Rp2040PageSize;
+        if (_pageAddress != page)
+        {
+            FlushPage();
+            _pageAddress = page;
+            _page.AsSpan().Fill(0xFF);
+        }
+        data.CopyTo(_page.AsSpan((int)(address - page)));
+        return true;
+    }
+
+    /// <summary>RP2040: writes the collected page, erasing its sector first if the page is the sector's first. Nothing is compared.</summary>
+    private void FlushPage()
+    {
+        if (_pageAddress is not { } page)
+            return;
+        _pageAddress = null;
+        var sector = flash.SectorAt(page);
+        if (flash.SectorStart(sector) == page)
+            Stall(flash.Erase(sector, Clock));
+        Stall(flash.Program(page, _page, Clock).Time);
+        _pagesBegun++;
+    }
+
+    private static bool IsBlank(ReadOnlySpan<byte> bytes) => !bytes.ContainsAnyExcept((byte)0xFF);
+
+    private void Acknowledge(Command command, uint value, ReadOnlySpan<byte> data = default)
+    {
+        Span<byte> payload = stackalloc byte[FrameMax];
+        BinaryPrimitives.WriteUInt32LittleEndian(payload, (byte)command);
+        BinaryPrimitives.WriteUInt32LittleEndian(payload[4..], value);
+        data.CopyTo(payload[8..]);
+        Reply(Answer.Ack, payload[..(8 + data.Length)]);
+    }
+
+    private void Reply(Answer answer, ReadOnlySpan<byte> payload)
+    {
+        var frame = new byte[payload.Length + FrameMin];
+        (frame[0], frame[1], frame[2], frame[3]) = (Start, 0x88, (byte)answer, (byte)(payload.Length / 4));
+        payload.CopyTo(frame.AsSpan(HeaderSize));
+        var crc = VirtualCrc.Compute(frame.AsSpan(2..^TrailerSize));
+        BinaryPrimitives.WriteUInt16LittleEndian(frame.AsSpan(frame.Length - TrailerSize), crc);
+        (frame[^2], frame[^1]) = (0x99, 0x03);
+        Transmit(frame);
+    }
+
+    /// <summary>A double-buffered endpoint gives its first packet away only when there is a second (facts: "Priming").</summary>
+    protected override void Transmit(ReadOnlyMemory<byte> frame)
+    {
+        if (_holdsFirst && _held is null && frame.Length <= PacketSize)
+        {
+            _held = frame;
+            return;
+        }
+        if (_holdsFirst && _held is { } first)
+            base.Transmit(first);
+        _holdsFirst = false;
+        base.Transmit(frame);
+    }
+}

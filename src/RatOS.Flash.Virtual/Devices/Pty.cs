@@ -1,0 +1,125 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+using RatOS.Flash.Core;
+
+namespace RatOS.Flash.Virtual.Devices;
+
+/// <summary>
+/// A pseudo terminal in raw mode: what a program opens at <see cref="Path"/> is a serial port whose other end is here. Programs may come and go; here it is
+/// not held open on their side, because a careful one refuses a port that somebody has open (flashtool, ratos-flash). Numbers are those of the kernel's
+/// generic interface: x86-64, arm64 and arm share them.
+/// </summary>
+/// <remarks>
+/// A pty has no parity: the kernel clears it (drivers/tty/pty.c). Its speed it only remembers; asked for here, its settings are those of the other side, and
+/// stay when nobody has that open.
+/// </remarks>
+internal sealed partial class Pty : IDisposable
+{
+    private const string Library = "libc";
+    private const int ReadWrite = 2, NoControllingTerminal = 0x100, NonBlocking = 0x800, CloseOnExec = 0x80000;
+    private const nuint GetTermios = 0x802C_542A, SetTermios = 0x402C_542B;   // TCGETS2, TCSETS2
+    private const int TermiosSize = 44, ControlFlags = 8, LocalFlags = 12, InputSpeed = 36, OutputSpeed = 40;
+    private const uint SpeedMask = 0x100F, AnySpeed = 0x1000, EightBits = 0x30, Receiver = 0x80, Local = 0x800;   // CBAUD, BOTHER, CS8, CREAD, CLOCAL
+    private const short Input = 1, HungUp = 16;
+
+    private readonly SafeFileHandle _master;
+
+    private Pty(SafeFileHandle master, string path) => (_master, Path) = (master, path);
+
+    /// <summary>Such as <c>/dev/pts/3</c>.</summary>
+    public string Path { get; }
+
+    /// <exception cref="FlashException">The system has no pseudo terminals.</exception>
+    public static Pty Open()
+    {
+        var master = new SafeFileHandle(Check(OpenMaster(ReadWrite | NoControllingTerminal | NonBlocking | CloseOnExec), "posix_openpt"), ownsHandle: true);
+        Check(Grant(master), "grantpt");
+        Check(Unlock(master), "unlockpt");
+        var name = new byte[64];
+        Check(Name(master, name, name.Length) == 0 ? 0 : -1, "ptsname_r");
+        var path = System.Text.Encoding.ASCII.GetString(name.AsSpan(0, name.AsSpan().IndexOf((byte)0)));
+        var pty = new Pty(master, path);
+        pty.SetRaw(115_200);
+        return pty;
+    }
+
+    /// <summary>Baud that the program at the other end last set; it stays when that program ends.</summary>
+    public int Baud
+    {
+        get
+        {
+            var termios = new byte[TermiosSize];
+            return Control(_master, GetTermios, termios) == 0 ? BinaryPrimitives.ReadInt32LittleEndian(termios.AsSpan(OutputSpeed)) : 0;
+        }
+    }
+
+    /// <summary>No echo, no line editing, no signals, 8 bits.</summary>
+    public void SetRaw(int baud)
+    {
+        var termios = new byte[TermiosSize];
+        Check(Control(_master, GetTermios, termios), "TCGETS2");
+        var control = BinaryPrimitives.ReadUInt32LittleEndian(termios.AsSpan(ControlFlags));
+        termios.AsSpan(0, ControlFlags).Clear();
+        BinaryPrimitives.WriteUInt32LittleEndian(termios.AsSpan(ControlFlags), (control & ~SpeedMask) | AnySpeed | EightBits | Receiver | Local);
+        termios.AsSpan(LocalFlags, 4).Clear();
+        BinaryPrimitives.WriteInt32LittleEndian(termios.AsSpan(InputSpeed), baud);
+        BinaryPrimitives.WriteInt32LittleEndian(termios.AsSpan(OutputSpeed), baud);
+        Check(Control(_master, SetTermios, termios), "TCSETS2");
+    }
+
+    /// <summary>Waits for bytes, at most so long; 0 when none came.</summary>
+    public int Read(Span<byte> buffer, TimeSpan limit)
+    {
+        Span<PollFd> files = [new PollFd { File = (int)_master.DangerousGetHandle(), Events = Input }];
+        if (Poll(files, 1, (int)limit.TotalMilliseconds) <= 0)
+            return 0;
+        if ((files[0].Returned & (Input | HungUp)) == HungUp)
+        {
+            // Nobody has it open, which is told at once and again and again: the time passes without asking.
+            Poll([], 0, (int)limit.TotalMilliseconds);
+            return 0;
+        }
+        return (int)Math.Max(0, ReadFile(_master, buffer, buffer.Length));
+    }
+
+    /// <summary>What does not fit is lost, as on a wire whose other end does not listen.</summary>
+    public void Write(ReadOnlySpan<byte> bytes) => WriteFile(_master, bytes, bytes.Length);
+
+    public void Dispose() => _master.Dispose();
+
+    private static int Check(int result, string what) =>
+        result >= 0 ? result : throw Faults.NoPty($"{what}: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
+
+    [StructLayout(LayoutKind.Sequential)]
+    private struct PollFd
+    {
+        public int File;
+        public short Events;
+        public short Returned;
+    }
+
+    [LibraryImport(Library, EntryPoint = "posix_openpt", SetLastError = true)]
+    private static partial int OpenMaster(int flags);
+
+    [LibraryImport(Library, EntryPoint = "grantpt", SetLastError = true)]
+    private static partial int Grant(SafeFileHandle master);
+
+    [LibraryImport(Library, EntryPoint = "unlockpt", SetLastError = true)]
+    private static partial int Unlock(SafeFileHandle master);
+
+    [LibraryImport(Library, EntryPoint = "ptsname_r", SetLastError = true)]
+    private static partial int Name(SafeFileHandle master, Span<byte> name, nint length);
+
+    [LibraryImport(Library, EntryPoint = "ioctl", SetLastError = true)]
+    private static partial int Control(SafeFileHandle file, nuint request, Span<byte> argument);
+
+    [LibraryImport(Library, EntryPoint = "poll", SetLastError = true)]
+    private static partial int Poll(Span<PollFd> files, nuint count, int milliseconds);
+
+    [LibraryImport(Library, EntryPoint = "read", SetLastError = true)]
+    private static partial nint ReadFile(SafeFileHandle file, Span<byte> buffer, nint length);
+
+    [LibraryImport(Library, EntryPoint = "write", SetLastError = true)]
+    private static partial nint WriteFile(SafeFileHandle file, ReadOnlySpan<byte> buffer, nint length);
+}

@@ -1,0 +1,186 @@
+using System.Buffers.Binary;
+using System.Collections.Immutable;
+using System.Text;
+using RatOS.Flash.Hardware;
+
+namespace RatOS.Flash.Virtual.Devices;
+
+/// <summary>
+/// What a board is on USB, byte by byte as its firmware would answer: descriptors, strings, control requests. So a server for real kernels can
+/// carry the same object that the virtual printer does.
+/// </summary>
+public abstract class UsbFunction
+{
+    public abstract UsbId Id { get; }
+
+    /// <summary>bcdDevice.</summary>
+    public virtual ushort Release => 0x0100;
+
+    /// <summary>Strings 1, 2, 3 and on: manufacturer, product, serial, then the function's own.</summary>
+    public abstract ImmutableArray<string> Strings { get; }
+
+    /// <summary>The configuration descriptor with everything behind it.</summary>
+    public abstract ReadOnlyMemory<byte> Configuration { get; }
+
+    /// <summary>bcdUSB.</summary>
+    public virtual ushort UsbVersion => 0x0200;
+
+    /// <summary>bDeviceClass; 0 where each interface says its own.</summary>
+    public virtual byte DeviceClass => 0;
+
+    /// <summary>bMaxPacketSize0.</summary>
+    public virtual byte ControlPacketSize => 64;
+
+    public string Manufacturer => Strings[0];
+
+    public string Product => Strings[1];
+
+    public string Serial => Strings[2];
+
+    public byte[] DeviceDescriptor()
+    {
+        byte[] descriptor = [18, 1, 0, 0, DeviceClass, 0, 0, ControlPacketSize, 0, 0, 0, 0, 0, 0, 1, 2, 3, 1];
+        BinaryPrimitives.WriteUInt16LittleEndian(descriptor.AsSpan(2), UsbVersion);
+        BinaryPrimitives.WriteUInt16LittleEndian(descriptor.AsSpan(8), Id.Vendor);
+        BinaryPrimitives.WriteUInt16LittleEndian(descriptor.AsSpan(10), Id.Product);
+        BinaryPrimitives.WriteUInt16LittleEndian(descriptor.AsSpan(12), Release);
+        return descriptor;
+    }
+
+    /// <summary>How an endpoint of the configuration transfers; null where there is no such endpoint.</summary>
+    /// <param name="address">bEndpointAddress, the direction in bit 7.</param>
+    public EndpointKind? Endpoint(byte address)
+    {
+        if ((address & 0x7F) == 0)
+            return EndpointKind.Control;
+        for (var rest = Configuration.Span; rest.Length >= 2 && rest[0] is var length && length >= 2 && length <= rest.Length; rest = rest[length..])
+        {
+            if (rest[1] == 5 && rest[2] == address)
+                return (EndpointKind)(rest[3] & 3);
+        }
+        return null;
+    }
+
+    /// <summary>One control transfer. Data is read or filled by the direction bit.</summary>
+    public UsbAnswer Control(UsbSetup setup, Span<byte> data, TimeSpan now)
+    {
+        if ((setup.RequestType & 0x60) != 0)
+            return ClassRequest(setup, data, now);
+        // A full-speed device has no qualifier and no other speed: those descriptors stall (USB 2.0, 9.6.2).
+        return (setup.RequestType, setup.Request, setup.Value >> 8) switch
+        {
+            (0x80, 6, 1) => Copy(DeviceDescriptor(), data),
+            (0x80, 6, 2) when (setup.Value & 0xFF) == 0 => Copy(Configuration.Span, data),
+            (0x80, 6, 3) => StringDescriptor(setup.Value & 0xFF) is { } text ? Copy(text, data) : UsbAnswer.Stall,
+            (0x80, 0, _) => Copy([(byte)((Configuration.Span[7] >> 6) & 1), 0], data),   // GET_STATUS: bit 0, self powered
+            (0x81 or 0x82, 0, _) => Copy([0, 0], data),
+            (0x80, 8, _) => Copy([1], data),                                        // GET_CONFIGURATION
+            (0x81, 10, _) => Copy([Alternate], data),                               // GET_INTERFACE
+            (0x00, 9, _) => setup.Value <= 1 ? UsbAnswer.Ok(0) : UsbAnswer.Stall,   // SET_CONFIGURATION: there is one
+            (0x00 or 0x01 or 0x02, 1 or 3 or 5, _) => UsbAnswer.Ok(0),              // features (a halt that is cleared), address
+            (0x01, 11, _) => setup.Index < Configuration.Span[4] && SelectAlternate((byte)setup.Value) ? UsbAnswer.Ok(0) : UsbAnswer.Stall,
+            _ => UsbAnswer.Stall,
+        };
+    }
+
+    protected abstract UsbAnswer ClassRequest(UsbSetup setup, Span<byte> data, TimeSpan now);
+
+    protected virtual bool SelectAlternate(byte alternate) => alternate == 0;
+
+    protected virtual byte Alternate => 0;
+
+    protected static UsbAnswer Copy(ReadOnlySpan<byte> from, Span<byte> to)
+    {
+        var length = Math.Min(from.Length, to.Length);
+        from[..length].CopyTo(to);
+        return UsbAnswer.Ok(length);
+    }
+
+    private byte[]? StringDescriptor(int index)
+    {
+        if (index == 0)
+            return [4, 3, 0x09, 0x04];
+        if (index > Strings.Length)
+            return null;
+        var text = Encoding.Unicode.GetBytes(Strings[index - 1]);
+        text = text[..Math.Min(text.Length, 252)];
+        // The layout of F42x is too long for its ROM: the descriptor claims more than comes (facts: "Alternate settings").
+        var claimed = text.Length + (text.Length > 128 ? 4 : 2);
+        return [(byte)Math.Min(claimed, 255), 3, .. text];
+    }
+}
+
+/// <summary>bmAttributes of an endpoint.</summary>
+public enum EndpointKind : byte
+{
+    Control,
+    Isochronous,
+    Bulk,
+    Interrupt,
+}
+
+/// <param name="Status">Ok, or a stall.</param>
+/// <param name="Length">Bytes taken or given.</param>
+/// <param name="Delay">How long the endpoint answered NAK before.</param>
+public readonly record struct UsbAnswer(UsbStatus Status, int Length, TimeSpan Delay)
+{
+    public static readonly UsbAnswer Stall = new(UsbStatus.Stall, 0, TimeSpan.Zero);
+
+    public static UsbAnswer Ok(int length, TimeSpan delay = default) => new(UsbStatus.Ok, length, delay);
+}
+
+/// <summary>USB CDC-ACM as Klipper and Katapult announce it; what runs behind it is a <see cref="SerialProgram"/>.</summary>
+internal sealed class CdcAcm(UsbId id, string manufacturer, string product, string serial, SerialProgram program, Action? touched) : UsbFunction
+{
+    private const byte SetLineCoding = 0x20;
+    private const byte GetLineCoding = 0x21;
+    private const byte SetControlLineState = 0x22;
+
+    /// <summary>Where the host writes: bulk OUT.</summary>
+    public const byte Out = 0x02;
+
+    /// <summary>Where the host reads: bulk IN.</summary>
+    public const byte In = 0x81;
+
+    // As Klipper has it (generic/usb_cdc.c, usb_cdc_ep.h), and Katapult from there: communication interface with its functional descriptors (header
+    // 1.10, ACM, union) and the interrupt endpoint 83 that never says anything, data interface with two bulk endpoints of 64 bytes.
+    private static readonly byte[] Descriptor = Convert.FromHexString(
+        "09023E00020100C032" + "090400000102020100" + "0524001001" + "04240206" + "0524060001" + "070583030800FF"
+        + "09040100020A000000" + "07050202400000" + "07058102400000");
+
+    private readonly byte[] _lineCoding = [0x00, 0xC2, 0x01, 0x00, 0, 0, 8];
+    private bool _dtr;
+
+    public override UsbId Id => id;
+
+    public override byte DeviceClass => 2;   // communications
+
+    public override byte ControlPacketSize => 16;
+
+    public override ImmutableArray<string> Strings { get; } = [manufacturer, product, serial];
+
+    public override ReadOnlyMemory<byte> Configuration => Descriptor;
+
+    public SerialProgram Program => program;
+
+    protected override UsbAnswer ClassRequest(UsbSetup setup, Span<byte> data, TimeSpan now)
+    {
+        switch (setup.Request)
+        {
+            case SetLineCoding when data.Length == _lineCoding.Length:
+                data.CopyTo(_lineCoding);
+                break;
+            case GetLineCoding:
+                return Copy(_lineCoding, data);
+            case SetControlLineState:
+                _dtr = (setup.Value & 1) != 0;
+                break;
+            default:
+                return UsbAnswer.Stall;
+        }
+        // Klipper looks at both requests: 1200 baud and no DTR means "start the bootloader" (facts: software entry).
+        if (!_dtr && BinaryPrimitives.ReadUInt32LittleEndian(_lineCoding) == 1200)
+            touched?.Invoke();
+        return UsbAnswer.Ok(data.Length);
+    }
+}

@@ -1,0 +1,226 @@
+using System.Collections.Immutable;
+
+namespace RatOS.Flash.Virtual.Devices;
+
+/// <summary>
+/// A microcontroller as its data sheet describes it. Kept apart from the engine's own table on purpose: a wrong number in one of the two makes a test fail.
+/// Times are the data sheets' typical values at 2.7-3.6 V: F446 DS10693 table 41, F407 DS8626 table 40, H723 DS13313, G0B1 DS13560, F072 DS9826, W25Q16 for RP2040.
+/// </summary>
+public sealed record VirtualChip
+{
+    /// <summary>Klipper's and Katapult's name of the chip.</summary>
+    public required string Name { get; init; }
+
+    public uint FlashBase { get; init; } = 0x0800_0000;
+
+    /// <summary>The flash sectors in ascending order, all of them.</summary>
+    public required ImmutableArray<VirtualSector> Sectors { get; init; }
+
+    /// <summary>Bytes that are programmed in one go, and the time it takes.</summary>
+    public required int ProgramUnit { get; init; }
+
+    /// <inheritdoc cref="ProgramUnit"/>
+    public required TimeSpan ProgramTime { get; init; }
+
+    /// <summary>A programmed unit may have further bits cleared (F0, F4). G0 and H7 carry ECC: a unit is written once after an erase.</summary>
+    public required bool ClearsFurtherBits { get; init; }
+
+    /// <summary>Initial stack pointer that firmware for this chip has: anything else crashes.</summary>
+    public required uint RamEnd { get; init; }
+
+    /// <summary>Unique id's address; 0 where there is none to read.</summary>
+    public uint UidAddress { get; init; }
+
+    public uint FlashSizeAddress { get; init; }
+
+    public uint IdCodeAddress { get; init; }
+
+    /// <summary>What a running board reads at <see cref="IdCodeAddress"/>; 0 on F0 and G0, whose DBGMCU clock is off.</summary>
+    public uint IdCode { get; init; }
+
+    /// <summary>The ROM's USB DFU; null on chips without.</summary>
+    public VirtualRom? Rom { get; init; }
+
+    /// <summary>Starts the ROM at power-on when the first flash word is erased (AN2606, empty check).</summary>
+    public bool EmptyCheck { get; init; }
+
+    /// <summary>Katapult's USB driver holds the first answer back until a second one is queued (facts: "Priming").</summary>
+    public bool HoldsFirstPacket { get; init; }
+
+    public int FlashSize => Sectors.Sum(sector => sector.Size);
+
+    public uint FlashEnd => FlashBase + (uint)FlashSize;
+
+    private const int K = 1024;
+
+    private static ImmutableArray<VirtualSector> F4Sectors(int large) =>
+        [.. Repeat(4, 16 * K, 250), .. Repeat(1, 64 * K, 550), .. Repeat(large, 128 * K, 1000)];
+
+    private static IEnumerable<VirtualSector> Repeat(int count, int size, double milliseconds) =>
+        Enumerable.Repeat(new VirtualSector(size, TimeSpan.FromMilliseconds(milliseconds)), count);
+
+    private static VirtualRom F4Rom(ushort id, string layout, params string[] others) => new()
+    {
+        UartId = id,
+        Product = "STM32  BOOTLOADER",
+        Release = 0x2200,
+        TransferSize = 2048,
+        AlternateNames = [layout, .. others],
+        ErasePoll = TimeSpan.FromMilliseconds(100),
+        CommandPoll = TimeSpan.FromMilliseconds(104),
+        HoldsStatusWhileBusy = true,
+    };
+
+    private static VirtualRom LaterRom(ushort id, params string[] names) => new()
+    {
+        UartId = id,
+        Product = "DFU in FS Mode",
+        Release = 0x0200,
+        TransferSize = 1024,
+        AlternateNames = [.. names],
+        ErasePoll = TimeSpan.FromMilliseconds(50),
+        CommandPoll = TimeSpan.FromMilliseconds(20),
+        HoldsStatusWhileBusy = false,
+    };
+
+    private static VirtualChip F4(string name, ImmutableArray<VirtualSector> sectors, uint idCode, string layout, string option) => new()
+    {
+        Name = name,
+        Sectors = sectors,
+        ProgramUnit = 4,
+        ProgramTime = TimeSpan.FromMicroseconds(16),
+        ClearsFurtherBits = true,
+        RamEnd = 0x2002_0000,
+        UidAddress = 0x1FFF_7A10,
+        FlashSizeAddress = 0x1FFF_7A22,
+        IdCodeAddress = 0xE004_2000,
+        IdCode = idCode,
+        Rom = F4Rom((ushort)(idCode & 0xFFF), layout, option, "@OTP Memory /0x1FFF7800/01*512 e,01*016 e", "@Device Feature/0xFFFF0000/01*004 e"),
+    };
+
+    public static readonly VirtualChip F446 = F4(
+        "stm32f446xx", F4Sectors(3), 0x1000_0421,
+        "@Internal Flash  /0x08000000/04*016Kg,01*064Kg,03*128Kg", "@Option Bytes  /0x1FFFC000/01*016 e");
+
+    public static readonly VirtualChip F407 = F4(
+        "stm32f407xx", F4Sectors(7), 0x1007_6413,
+        "@Internal Flash  /0x08000000/04*016Kg,01*064Kg,07*128Kg", "@Option Bytes  /0x1FFFC000/01*016 e");
+
+    public static readonly VirtualChip F429 = F4(
+        "stm32f429xx", [.. F4Sectors(7), .. F4Sectors(7)], 0x1007_6419,
+        "@Internal Flash  /0x08000000/04*016Kg,01*064Kg,07*128Kg,04*016Kg,01*064Kg,07*128Kg",
+        "@Option Bytes  /0x1FFFC000/01*016 e/0x1FFEC000/01*016 e");
+
+    public static readonly VirtualChip H723 = new()
+    {
+        Name = "stm32h723xx",
+        Sectors = [.. Repeat(8, 128 * K, 1000)],
+        ProgramUnit = 32,
+        ProgramTime = TimeSpan.FromMicroseconds(100),
+        ClearsFurtherBits = false,
+        RamEnd = 0x2002_0000,
+        UidAddress = 0x1FF1_E800,
+        FlashSizeAddress = 0x1FF1_E880,
+        IdCodeAddress = 0x5C00_1000,
+        IdCode = 0x1001_6483,
+        Rom = LaterRom(0x483, "@Internal Flash   /0x08000000/8*128Kg", "@Option Bytes   /0x5200201C/01*88 e") with { SaysBusy = true },
+    };
+
+    public static readonly VirtualChip G0B1 = new()
+    {
+        Name = "stm32g0b1xx",
+        Sectors = [.. Repeat(64, 2 * K, 22)],
+        ProgramUnit = 8,
+        ProgramTime = TimeSpan.FromMicroseconds(85),
+        ClearsFurtherBits = false,
+        RamEnd = 0x2002_4000,
+        UidAddress = 0x1FFF_7590,
+        FlashSizeAddress = 0x1FFF_75E0,
+        IdCodeAddress = 0x4001_5800,
+        IdCode = 0,
+        // The same string on three alternates, as EBB boards show it.
+        Rom = LaterRom(
+            0x467, "@Internal Flash   /0x08000000/64*02Kg", "@Internal Flash   /0x08000000/64*02Kg", "@Internal Flash   /0x08000000/64*02Kg"),
+        EmptyCheck = true,
+        HoldsFirstPacket = true,
+    };
+
+    public static readonly VirtualChip F072 = new()
+    {
+        Name = "stm32f072xb",
+        Sectors = [.. Repeat(64, 2 * K, 30)],
+        ProgramUnit = 2,
+        ProgramTime = TimeSpan.FromMicroseconds(53),
+        ClearsFurtherBits = true,
+        RamEnd = 0x2000_4000,
+        UidAddress = 0x1FFF_F7AC,
+        FlashSizeAddress = 0x1FFF_F7CC,
+        IdCodeAddress = 0x4001_5800,
+        IdCode = 0,
+        Rom = F4Rom(0x448, "@Internal Flash  /0x08000000/064*0002Kg", "@Option Bytes  /0x1FFFF800/01*016 e") with { HoldsStatusWhileBusy = false },
+        HoldsFirstPacket = true,
+    };
+
+    /// <summary>With 2 MiB of W25Q16 flash. Its ROM's USB boot is not modelled: Katapult is the only way in.</summary>
+    public static readonly VirtualChip Rp2040 = new()
+    {
+        Name = "rp2040",
+        FlashBase = 0x1000_0000,
+        Sectors = [.. Repeat(512, 4 * K, 45)],
+        ProgramUnit = 256,
+        ProgramTime = TimeSpan.FromMicroseconds(400),
+        ClearsFurtherBits = true,
+        RamEnd = 0x2004_2000,
+    };
+
+    /// <summary>No chip: the file of the program that Klipper's Linux process runs.</summary>
+    public static readonly VirtualChip Linux = new()
+    {
+        Name = "linux",
+        FlashBase = 0,
+        Sectors = [new VirtualSector(128 * K, TimeSpan.Zero)],
+        ProgramUnit = 1,
+        ProgramTime = TimeSpan.Zero,
+        ClearsFurtherBits = false,
+        RamEnd = 0,
+    };
+
+    public static readonly ImmutableArray<VirtualChip> All = [F446, F407, F429, H723, G0B1, F072, Rp2040];
+}
+
+/// <param name="Size">Bytes.</param>
+/// <param name="EraseTime">Typical erase time.</param>
+public readonly record struct VirtualSector(int Size, TimeSpan EraseTime);
+
+/// <summary>The traits of an STM32's ROM (AN3155, AN3156, AN2606; facts: descriptors, quirks per family).</summary>
+public sealed record VirtualRom
+{
+    public required string Product { get; init; }
+
+    /// <summary>bcdDevice.</summary>
+    public required ushort Release { get; init; }
+
+    /// <summary>wTransferSize; a longer transfer stalls.</summary>
+    public required int TransferSize { get; init; }
+
+    /// <summary>One DfuSe layout string for each alternate setting.</summary>
+    public required ImmutableArray<string> AlternateNames { get; init; }
+
+    /// <summary>Chip id that its UART bootloader tells (AN2606): the device's number in DBGMCU, on every family.</summary>
+    public required ushort UartId { get; init; }
+
+    /// <summary>What its UART bootloader calls itself (AN3155); before 3.0 it erases by pages of one byte (43).</summary>
+    public byte UartVersion { get; init; } = 0x31;
+
+    /// <summary>bwPollTimeout it reports for an erase: a constant, not an estimate.</summary>
+    public required TimeSpan ErasePoll { get; init; }
+
+    /// <summary>bwPollTimeout it reports for set-address and for data.</summary>
+    public required TimeSpan CommandPoll { get; init; }
+
+    /// <summary>F4: endpoint 0 answers NAK until the work is done, so a status request just takes as long. Others stall a request that comes too early.</summary>
+    public required bool HoldsStatusWhileBusy { get; init; }
+
+    /// <summary>H7: a status request that comes early is told dfuDNBUSY once more; dfu-util, which asks after the announced time, waits so for its big sectors.</summary>
+    public bool SaysBusy { get; init; }
+}

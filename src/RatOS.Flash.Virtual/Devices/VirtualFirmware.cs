@@ -1,0 +1,306 @@
+using System.Buffers.Binary;
+using System.Collections.Concurrent;
+using System.Collections.Frozen;
+using System.Collections.Immutable;
+using System.IO.Compression;
+using System.Numerics;
+using System.Text;
+using System.Text.Json;
+
+namespace RatOS.Flash.Virtual.Devices;
+
+/// <summary>
+/// A Klipper image as a virtual CPU sees it: what it takes for one to start, and what it then knows of itself.
+/// <see cref="Build"/> makes images that look like a build's result; real ones start as well.
+/// </summary>
+public sealed partial class VirtualFirmware
+{
+    // Made-up images say in the reserved vectors 8-10 that their last word is a checksum of all before it: the stand-in for "code that runs".
+    // A real image has the common handler there.
+    private const uint Mark = 0x3156_4652; // "RFV1"
+    private const int MarkOffset = 32;
+    private const int ChecksumSize = 4;
+    private const int VectorsSize = 0x1C0;
+    private const ushort DisableInterrupts = 0xB672; // cpsid i: the first instruction of Klipper's reset handler
+    private const ushort LoopForever = 0xE7FE;       // b .: its default handler
+    private const string UsualCompiler = "gcc: (15:12.2.rel1-1) 12.2.1 20221205 binutils: (2.40-2+18+b1) 2.40";
+
+    private static readonly ConcurrentDictionary<(string Chip, uint Start, string Version, int Size, string Compiler, FirmwareLink Link), byte[]> Built = new();
+
+    private readonly VirtualCommand?[] _commands;
+    private readonly FrozenDictionary<string, int> _responses;
+    private readonly FrozenDictionary<string, int> _strings;
+
+    /// <summary>Firmware whose dictionary alone is known, for a device without flash of its own (the Linux process).</summary>
+    /// <exception cref="InvalidDataException">No Klipper dictionary.</exception>
+    internal VirtualFirmware(ReadOnlyMemory<byte> compressedDictionary)
+    {
+        CompressedDictionary = compressedDictionary;
+        using var json = Inflate(compressedDictionary.Span, out _) ?? throw new InvalidDataException("not a Klipper data dictionary");
+        var root = json.RootElement;
+        var config = root.GetProperty("config");
+        Version = root.GetProperty("version").GetString()!;
+        Mcu = config.GetProperty("MCU").GetString()!;
+        ClockFrequency = config.GetProperty("CLOCK_FREQ").GetInt64();
+        _commands = Commands(root.GetProperty("commands"));
+        _responses = root.GetProperty("responses").EnumerateObject().ToFrozenDictionary(
+            item => item.Name.Split(' ', 2)[0], item => item.Value.GetInt32(), StringComparer.Ordinal);
+        _strings = root.TryGetProperty("enumerations", out var enumerations) && enumerations.TryGetProperty("static_string_id", out var strings)
+            ? strings.EnumerateObject().ToFrozenDictionary(item => item.Name, item => item.Value.GetInt32(), StringComparer.Ordinal)
+            : FrozenDictionary<string, int>.Empty;
+    }
+
+    /// <summary>Address of the vector table; 0 where the firmware has none.</summary>
+    public uint Start { get; private init; }
+
+    /// <summary>Bytes from <see cref="Start"/>: to the end of a made-up image, to the end of the dictionary in a real one.</summary>
+    public int Length { get; private init; }
+
+    /// <summary>What the dictionary says: the version text, and Klipper's name of the chip.</summary>
+    public string Version { get; }
+
+    /// <inheritdoc cref="Version"/>
+    public string Mcu { get; }
+
+    /// <summary>The zlib stream with the dictionary: what <c>identify</c> hands out.</summary>
+    public ReadOnlyMemory<byte> CompressedDictionary { get; }
+
+    /// <summary>Timer ticks a second.</summary>
+    internal long ClockFrequency { get; }
+
+    /// <summary>The command with a number as it comes on the wire (7 or 14 bits), or null.</summary>
+    internal VirtualCommand? Command(int wireNumber) => wireNumber < _commands.Length ? _commands[wireNumber] : null;
+
+    /// <summary>A response's number, or null where this build has no such response.</summary>
+    internal int? Response(string name) => _responses.TryGetValue(name, out var id) ? id : null;
+
+    /// <summary>The number of a text that firmware reports in a shutdown; 0 where this build does not have it.</summary>
+    internal int StaticString(string text) => _strings.GetValueOrDefault(text);
+
+    /// <summary>
+    /// An image for an address, the same bytes for the same arguments: vector table, noise for code, dictionary near the end, checksum.
+    /// </summary>
+    /// <param name="chip">The chip it is for.</param>
+    /// <param name="start">The application address it is linked for.</param>
+    /// <param name="version">The version text in its dictionary.</param>
+    /// <param name="size">Length in bytes; real ones have 43,000 to 45,000. At least 8 KiB.</param>
+    /// <param name="compiler">The text under <c>build_versions</c>: another compiler makes another image of the same version.</param>
+    /// <param name="link">What it is built to talk over.</param>
+    public static byte[] Build(
+        VirtualChip chip, uint start, string version, int size = 44_468, string? compiler = null, FirmwareLink link = FirmwareLink.Serial)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(size, 8 * 1024);
+        var key = (chip.Name, start, version, size, compiler ?? UsualCompiler, link);
+        return (byte[])Built.GetOrAdd(key, static (key, chip) => Compose(chip, key.Start, key.Version, key.Size, key.Compiler, key.Link), chip).Clone();
+    }
+
+    private static byte[] Compose(VirtualChip chip, uint start, string version, int size, string compiler, FirmwareLink link)
+    {
+        var image = new byte[size];
+        var seed = Checksum(Encoding.UTF8.GetBytes($"{chip.Name} {start} {version} {compiler}"));
+        new Random((int)seed).NextBytes(image);
+        image.AsSpan().Replace((byte)0x78, (byte)0x79); // nothing but the dictionary may look like a zlib stream
+        var dictionary = VirtualDictionary.Compressed(chip, version, compiler, link);
+        var behind = Math.Min(3200, size / 8);
+        var dictionaryOffset = (size - behind - dictionary.Length) & ~3;
+        dictionary.CopyTo(image, dictionaryOffset);
+
+        if (chip == VirtualChip.Linux)
+        {
+            ProcessHeader(image);
+            BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(size - ChecksumSize), Checksum(image.AsSpan(0, size - ChecksumSize)));
+            return image;
+        }
+        // The RP2040 copies its handlers to RAM and keeps only the start in flash.
+        var inRam = chip.FlashBase != 0x0800_0000;
+        var resetOffset = inRam ? VectorsSize : (dictionaryOffset * 3 / 4) & ~3;
+        var reset = start + (uint)resetOffset;
+        var handler = inRam ? 0x2000_7A60 : reset + 0x14;
+        BinaryPrimitives.WriteUInt32LittleEndian(image, chip.RamEnd);
+        BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(4), reset | 1);
+        for (var at = 8; at < VectorsSize; at += 4)
+            BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(at), handler | 1);
+        BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(MarkOffset), Mark);
+        BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(MarkOffset + 4), (uint)size);
+        BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(MarkOffset + 8), start);
+        BinaryPrimitives.WriteUInt16LittleEndian(image.AsSpan(resetOffset), DisableInterrupts);
+        // Behind its instructions the real handler keeps the stack pointer: by that word the engine tells where an image was linked for.
+        BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(resetOffset + 0x10), chip.RamEnd);
+        BinaryPrimitives.WriteUInt16LittleEndian(image.AsSpan(resetOffset + 0x14), LoopForever);
+        BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(size - ChecksumSize), Checksum(image.AsSpan(0, size - ChecksumSize)));
+        return image;
+    }
+
+    /// <summary>
+    /// Whether a CPU that jumps to an address would run Klipper, and if not, why it crashes. Costs about 60 us: keep the
+    /// answer until <see cref="VirtualFlash.Version"/> changes.
+    /// </summary>
+    public static (VirtualFirmware? Running, string Reason) WouldStart(VirtualFlash flash, VirtualChip chip, uint start)
+    {
+        if (!flash.Contains(start, VectorsSize))
+            return (null, "the address is outside the flash");
+        var image = flash.Read(start, (int)(flash.End - start));
+        var (stack, reset) = (Word(image, 0), Word(image, 4));
+        if (stack != chip.RamEnd)
+            return (null, $"the stack pointer is {stack:x8}, not {chip.RamEnd:x8}");
+        if ((reset & 1) == 0 || reset < start || reset >= flash.End || Half(image, (int)(reset - 1 - start)) != DisableInterrupts)
+            return (null, $"there is no start code at the reset vector {reset:x8}");
+        if (FindDictionary(image) is not var (offset, dictionary))
+            return (null, "there is no data dictionary");
+        var length = offset + dictionary.CompressedDictionary.Length;
+        if (dictionary.Mcu != chip.Name)
+            return (null, $"the code is for {dictionary.Mcu}");
+        var isMadeUp = Word(image, MarkOffset) == Mark;
+        if (isMadeUp)
+        {
+            var size = Word(image, MarkOffset + 4);
+            if (size < length + ChecksumSize || size > image.Length || Word(image, MarkOffset + 8) != start)
+                return (null, "the vector table is damaged");
+            length = (int)size;
+        }
+        else if (Word(image, MarkOffset) != Word(image, 8))
+        {
+            return (null, "the vector table is damaged");
+        }
+        if (reset - start >= length)
+            return (null, $"the reset vector {reset:x8} is behind the image");
+        if (!flash.IsSound(start, length))
+            return (null, "some cells are half written");
+        for (var at = 0; at + 64 <= length; at += 64)
+        {
+            if (!image.Slice(at, 64).ContainsAnyExcept((byte)0xFF))
+                return (null, $"a block of the code is blank at {start + at:x8}");
+        }
+        if (isMadeUp && Word(image, length - ChecksumSize) != Checksum(image[..(length - ChecksumSize)]))
+            return (null, "the code is damaged");
+        return (new VirtualFirmware(dictionary) { Start = start, Length = length }, "Klipper runs");
+    }
+
+    private VirtualFirmware(VirtualFirmware other)
+    {
+        (CompressedDictionary, Version, Mcu, ClockFrequency) = (other.CompressedDictionary, other.Version, other.Mcu, other.ClockFrequency);
+        (_commands, _responses, _strings) = (other._commands, other._responses, other._strings);
+    }
+
+    // A board boots the same few builds again and again, and seeded tests do so thousands of times: the last dictionaries are kept.
+    private static ImmutableQueue<VirtualFirmware> _parsed = [];
+
+    private static (int Offset, VirtualFirmware Dictionary)? FindDictionary(ReadOnlySpan<byte> image)
+    {
+        for (var offset = VectorsSize; offset < image.Length - 64; offset++)
+        {
+            var next = image[offset..].IndexOf((byte)0x78);
+            if (next < 0)
+                return null;
+            offset += next;
+            if (offset + 1 >= image.Length || image[offset + 1] is not (0x01 or 0x5E or 0x9C or 0xDA))
+                continue;
+            foreach (var known in _parsed)
+            {
+                if (image[offset..].StartsWith(known.CompressedDictionary.Span))
+                    return (offset, known);
+            }
+            if (Inflate(image[offset..], out var length) is not { } json)
+                continue;
+            json.Dispose();
+            var found = new VirtualFirmware(image.Slice(offset, length).ToArray());
+            ImmutableInterlocked.Update(ref _parsed, queue => queue.Count() < 16 ? queue.Enqueue(found) : queue.Dequeue().Enqueue(found));
+            return (offset, found);
+        }
+        return null;
+    }
+
+    /// <summary>The dictionary in a zlib stream that begins here, and the stream's length; null if it is something else.</summary>
+    private static JsonDocument? Inflate(ReadOnlySpan<byte> bytes, out int length)
+    {
+        length = 0;
+        using var text = new MemoryStream(16 * 1024);
+        try
+        {
+            // A dictionary has 4 KB: noise that happens to look like a stream must not cost more than this.
+            using var packed = new MemoryStream(bytes[..Math.Min(bytes.Length, 32 * 1024)].ToArray());
+            using var zlib = new ZLibStream(packed, CompressionMode.Decompress);
+            zlib.CopyTo(text);
+            // The stream ends with a checksum of the text; its place is the only sign of the length that the class gives away.
+            Span<byte> checksum = stackalloc byte[4];
+            var content = text.GetBuffer().AsSpan(0, (int)text.Length);
+            BinaryPrimitives.WriteUInt32BigEndian(checksum, Adler32(content));
+            length = bytes.IndexOf(checksum) + checksum.Length;
+            var json = JsonDocument.Parse(content.ToArray());
+            if (length >= checksum.Length && IsKlipper(json.RootElement))
+                return json;
+            json.Dispose();
+        }
+        catch (Exception e) when (e is InvalidDataException or JsonException)
+        {
+            // Not a stream, or not of JSON.
+        }
+        return null;
+    }
+
+    private static bool IsKlipper(JsonElement root) =>
+        root.ValueKind == JsonValueKind.Object && root.TryGetProperty("app", out var app) && app.ValueEquals("Klipper") &&
+        root.TryGetProperty("version", out _) && root.TryGetProperty("config", out var config) && config.TryGetProperty("MCU", out _);
+
+    private static uint Adler32(ReadOnlySpan<byte> bytes)
+    {
+        var (a, b) = (1u, 0u);
+        foreach (var value in bytes)
+        {
+            a = (a + value) % 65521;
+            b = (b + a) % 65521;
+        }
+        return (b << 16) | a;
+    }
+
+    private static VirtualCommand?[] Commands(JsonElement commands)
+    {
+        var byNumber = new VirtualCommand?[256];
+        foreach (var item in commands.EnumerateObject())
+        {
+            var number = item.Value.GetInt32();
+            var ordinal = number < 0 ? number + 128 : number;
+            if (ordinal < byNumber.Length)
+                byNumber[ordinal] = VirtualCommand.Parse(item.Name);
+        }
+        return byNumber;
+    }
+
+    private static uint Checksum(ReadOnlySpan<byte> bytes)
+    {
+        var crc = uint.MaxValue;
+        for (; bytes.Length >= 8; bytes = bytes[8..])
+            crc = BitOperations.Crc32C(crc, BinaryPrimitives.ReadUInt64LittleEndian(bytes));
+        foreach (var value in bytes)
+            crc = BitOperations.Crc32C(crc, value);
+        return ~crc;
+    }
+
+    private static uint Word(ReadOnlySpan<byte> image, int offset) => BinaryPrimitives.ReadUInt32LittleEndian(image[offset..]);
+
+    private static ushort Half(ReadOnlySpan<byte> image, int offset) => BinaryPrimitives.ReadUInt16LittleEndian(image[offset..]);
+}
+
+/// <summary>What a build of Klipper talks over, as its dictionary shows it.</summary>
+public enum FirmwareLink
+{
+    /// <summary>USB or UART.</summary>
+    Serial,
+    Can,
+
+    /// <summary>USB to CAN, itself a node.</summary>
+    CanBridge,
+}
+
+/// <summary>A command that firmware knows.</summary>
+/// <param name="Name">Its first word.</param>
+/// <param name="Parameters">One for each parameter: whether it is a buffer (length and bytes) and not a number.</param>
+internal sealed record VirtualCommand(string Name, ImmutableArray<bool> Parameters)
+{
+    /// <summary>Takes Klipper's notation apart: <c>i2c_transfer oid=%c write=%*s read_len=%u</c>.</summary>
+    public static VirtualCommand Parse(string text)
+    {
+        var words = text.Split(' ');
+        return new VirtualCommand(words[0], [.. words.Skip(1).Select(word => word.EndsWith('s'))]);
+    }
+}

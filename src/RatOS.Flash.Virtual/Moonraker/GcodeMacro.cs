@@ -1,0 +1,77 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+
+namespace RatOS.Flash.Virtual.Moonraker;
+
+/// <summary>A macro of Klipper's configuration, its template written in C#.</summary>
+/// <param name="Name">As in the section <c>gcode_macro NAME</c>; names of macros that are called are upper case.</param>
+/// <param name="Template">Evaluates it: returns the G-code to run, one line each, or none.</param>
+internal sealed record GcodeMacro(string Name, Func<MacroContext, string> Template)
+{
+    private const string Flag = "_RATOS_FLASH";
+    private readonly IReadOnlyDictionary<string, int> _beginning = new Dictionary<string, int>(StringComparer.Ordinal);
+
+    /// <summary>Its <c>variable_</c> options, integers, as each start of Klipper sets them.</summary>
+    public IReadOnlyDictionary<string, int> Beginning
+    {
+        get => _beginning;
+        init
+        {
+            _beginning = value;
+            Reset();
+        }
+    }
+
+    /// <summary>The variables as they are now: any JSON.</summary>
+    public Dictionary<string, JsonNode?> Variables { get; } = new(StringComparer.Ordinal);
+
+    public string Evaluate(MacroContext context) => Template(context);
+
+    public void Reset()
+    {
+        foreach (var (name, value) in Beginning)
+            Variables[name] = (double)value;
+    }
+
+    /// <summary>Those of ratos_flash.cfg.</summary>
+    public static IEnumerable<GcodeMacro> OfProduct() =>
+    [
+        new(Flag, _ => "") { Beginning = new Dictionary<string, int>(StringComparer.Ordinal) { ["alive"] = 0, ["asked"] = 0 } },
+        new("FLASH_MCU", context => Call(context, "FLASH_MCU", "ratos_flash_mcu", new JsonObject
+        {
+            ["board"] = (context.Parameter("BOARD") ?? context.Parameter("MCU") ?? "all").ToLowerInvariant(),
+            ["force"] = context.Integer("FORCE"),
+            ["hot"] = context.Integer("HOT"),
+            ["sd_card"] = context.Integer("CARD"),
+        })),
+        new("FLASH_STATUS", context => Call(context, "FLASH_STATUS", "ratos_flash_status", [])),
+        new("FLASH_CANCEL", context => Call(context, "FLASH_CANCEL", "ratos_flash_cancel", [])),
+    ];
+
+    private static string Call(MacroContext context, string macro, string method, JsonObject arguments)
+    {
+        if (context.Variable(Flag, "alive") is null or 0)
+            throw new GcodeException($"gcode.CommandError: {macro}: ratos-flash is not connected to Moonraker");
+        context.CallRemote(method, arguments);
+        return $"SET_GCODE_VARIABLE MACRO={Flag} VARIABLE=asked VALUE=1";   // until the agent has heard it
+    }
+}
+
+/// <summary>What a macro's template can see and do.</summary>
+/// <param name="Find">A macro by its name.</param>
+/// <param name="Parameters">By upper-case name, always texts.</param>
+/// <param name="RawParameters">All behind the command.</param>
+/// <param name="CallRemote"><c>action_call_remote_method</c>.</param>
+internal sealed record MacroContext(
+    Func<string, GcodeMacro?> Find, IReadOnlyDictionary<string, string> Parameters, string RawParameters, Action<string, JsonObject> CallRemote)
+{
+    public string? Parameter(string name) => Parameters.GetValueOrDefault(name);
+
+    /// <summary>As Jinja's filter <c>int</c>: 0 for what is no number.</summary>
+    public int Integer(string name) =>
+        double.TryParse(Parameter(name), NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && Math.Abs(number) < int.MaxValue ? (int)number : 0;
+
+    /// <summary>A variable as a number; null where there is none, or it is no number.</summary>
+    public double? Variable(string macro, string name) =>
+        Find(macro)?.Variables.GetValueOrDefault(name) is JsonValue value && value.TryGetValue(out double number) ? number : null;
+}

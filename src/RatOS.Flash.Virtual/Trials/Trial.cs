@@ -1,0 +1,185 @@
+using System.Collections.Concurrent;
+using System.Collections.Immutable;
+using System.Text;
+using RatOS.Flash.Bootloaders;
+using RatOS.Flash.Firmware;
+using RatOS.Flash.Flashing;
+using RatOS.Flash.Printer;
+using RatOS.Flash.Recording;
+using RatOS.Flash.Virtual.Devices;
+
+namespace RatOS.Flash.Virtual.Trials;
+
+/// <summary>How a flash under faults ended. What of several boards came out worst counts.</summary>
+public enum TrialOutcome
+{
+    /// <summary>The new firmware runs, confirmed before and after a reset, and Klipper is ready.</summary>
+    Flashed,
+
+    /// <summary>The flash failed; the old firmware, untouched, runs again by itself, and Klipper is ready.</summary>
+    OldFirmware,
+
+    /// <summary>
+    /// The flash failed; a person who did what its remedy says, and flashed again if it says so, had the new firmware confirmed (of a chip that nobody can write to: its old one run)
+    /// and Klipper ready.
+    /// </summary>
+    HumanStep,
+
+    /// <summary>Something that must hold did not (see <see cref="Truth"/>), or nothing that the remedy names helped.</summary>
+    Broken,
+}
+
+/// <param name="At">When it was made.</param>
+/// <param name="Phase">Of the flash.</param>
+/// <param name="IsControl">To a bootloader on USB's endpoint 0; else a frame to a serial line or to CAN.</param>
+public readonly record struct Transfer(TimeSpan At, FlashPhase Phase, bool IsControl);
+
+/// <summary>One flash of all boards of a virtual printer, under faults, and what became of it. Each one is judged by <see cref="Truth"/>.</summary>
+public sealed record Trial
+{
+    // What comes back by itself within this time needs nobody. The longest power cut and the slowest return that seeds draw are over by then.
+    private static readonly TimeSpan ByItself = TimeSpan.FromMinutes(1);
+
+    private static readonly ConcurrentDictionary<string, Lazy<Trial>> Undisturbed = new();
+
+    public required TrialOutcome Outcome { get; init; }
+
+    /// <summary>What the person did that mended it, with <see cref="TrialOutcome.HumanStep"/>.</summary>
+    public HumanStep? Step { get; init; }
+
+    /// <summary>What did not hold, a line each; none unless <see cref="TrialOutcome.Broken"/>.</summary>
+    public ImmutableArray<string> Problems { get; init; } = [];
+
+    /// <summary>Of the flash under faults.</summary>
+    public required FlashReport Report { get; init; }
+
+    /// <summary>Every event of that flash, with its time.</summary>
+    public required string Trace { get; init; }
+
+    /// <summary>Every transfer of that flash, as <see cref="TransferFault.Index"/> counts them.</summary>
+    public required ImmutableArray<Transfer> Transfers { get; init; }
+
+    /// <summary>The first fault of its boards; <c>flashed</c> without one.</summary>
+    public string Code => Report.Boards.Select(board => board.Fault?.Code).FirstOrDefault(code => code is not null) ?? "flashed";
+
+    /// <summary>The faults made no difference: every event came as it does without them, at the very same time.</summary>
+    public bool IsUndisturbed(Scenario scenario) => Trace == Without(scenario).Trace;
+
+    /// <summary>The same printer's flash without faults.</summary>
+    public static Trial Without(Scenario scenario) => Undisturbed.GetOrAdd(scenario.Name, _ => new(() => Run(scenario, Faultiness.None))).Value;
+
+    /// <param name="scenario">All of its boards are flashed at once.</param>
+    /// <param name="faults">What goes wrong in the first flash; a person's second one meets nothing.</param>
+    public static Trial Run(Scenario scenario, Faultiness faults)
+    {
+        Trial? trial = null;
+        VirtualTime.Run(async time => trial = await RunAsync(VirtualPrinter.Create(scenario, time, faults)));
+        return trial!;
+    }
+
+    private static async Task<Trial> RunAsync(VirtualPrinter printer)
+    {
+        var (events, transfers) = (new List<FlashEvent>(), new List<Transfer>());
+        printer.OnTransfer = isControl => transfers.Add(new(printer.Time.Now, events.Count > 0 ? events[^1].Phase : FlashPhase.Look, isControl));
+        var truth = Truth.Before(printer);
+        var (report, problems) = await FlashAsync(printer, printer.Boards, events, truth);
+        var trial = new Trial
+        {
+            Outcome = TrialOutcome.Flashed,
+            Problems = problems,
+            Report = report,
+            Trace = TraceOf(events),
+            Transfers = [.. transfers],
+        };
+        printer.OnTransfer = null;
+        if (problems.Length > 0)
+            return trial with { Outcome = TrialOutcome.Broken };
+        if (report.Ok && IsReady(printer))
+            return trial;
+
+        await Task.Delay(ByItself, printer.Time);
+        var failed = report.Boards.Where(board => !board.Ok).ToList();
+        if (failed.TrueForAll(RunsOld) && IsReady(printer))
+            return trial with { Outcome = failed.Count == 0 ? TrialOutcome.Flashed : TrialOutcome.OldFirmware };
+        // A board that runs but was stopped, or came too late, keeps Klipper from being ready too: what its remedy says is done as well.
+        return await MendAsync(trial, printer, failed, RunsOld);
+
+        bool RunsOld(BoardReport one)
+        {
+            var board = printer.Boards.Single(board => board.Name == one.Board);
+            return board.State == BoardState.Klipper && printer.IsListed(board) && truth.IsUntouched(board);
+        }
+    }
+
+    /// <summary>A person goes through what the remedies name, in their order, until one helps. The weather is fair again.</summary>
+    private static async Task<Trial> MendAsync(Trial trial, VirtualPrinter printer, List<BoardReport> open, Predicate<BoardReport> runsOld)
+    {
+        printer.Heal();
+        var tried = new StringBuilder();
+        foreach (var step in open.SelectMany(report => Person.Read(report.Fault!.Remedy)).Distinct().ToList())
+        {
+            foreach (var report in open.Where(report => Person.Read(report.Fault!.Remedy).Contains(step)))
+                await Person.DoAsync(step, printer, Find(report));
+            // Where the remedy speaks of no other flash, the firmware is in place and only has to start; or none can be written, and the old one has to.
+            open.RemoveAll(report => !Person.FlashesAgain(report.Fault!.Remedy) && (RunsNew(Find(report)) || runsOld(report)));
+            if (open.Count > 0)
+            {
+                var (again, problems) = await FlashAsync(printer, open.Select(Find), [], Truth.Before(printer));
+                if (problems.Length > 0)
+                    return trial with { Outcome = TrialOutcome.Broken, Problems = [.. problems.Select(problem => $"after {step}: {problem}")] };
+                open.RemoveAll(report => again.Boards.Single(board => board.Board == report.Board).Ok);
+                tried.Append($" After {step}: {string.Join(", ", again.Boards.Where(board => !board.Ok).Select(board => $"{board.Board} [{board.Fault!.Code}] {board.Fault.Cause}"))}");
+            }
+            if (open.Count > 0)
+                continue;
+            if (!IsReady(printer))
+                await RestartKlipperAsync(printer);
+            return IsReady(printer) ? trial with { Outcome = TrialOutcome.HumanStep, Step = step } : Broken("all boards run, and Klipper is not ready");
+        }
+        return Broken($"[{trial.Code}] nothing that the remedy names helped: {string.Join(" ", open.Select(report => report.Fault!.Remedy))}{tried}"
+            + $" Now: {string.Join(", ", open.Select(report => $"{report.Board} {Find(report).State}"))}.");
+
+        VirtualBoard Find(BoardReport report) => printer.Boards.Single(board => board.Name == report.Board);
+
+        Trial Broken(string why) => trial with { Outcome = TrialOutcome.Broken, Problems = [why] };
+    }
+
+    private static bool RunsNew(VirtualBoard board) => board.RunningFirmware is { } running
+        && running.CompressedDictionary.Span.SequenceEqual(FirmwareImage.Parse(board.BuildFirmware(), "klipper.bin").CompressedDictionary.Span);
+
+    /// <summary>As Klipper's own message asks for.</summary>
+    private static async Task RestartKlipperAsync(VirtualPrinter printer)
+    {
+        await printer.Klippy.StopAsync(CancellationToken.None);
+        await printer.Klippy.StartAsync();
+    }
+
+    private static async Task<(FlashReport Report, ImmutableArray<string> Problems)> FlashAsync(
+        VirtualPrinter printer, IEnumerable<VirtualBoard> boards, List<FlashEvent> events, Truth truth)
+    {
+        var requests = boards.Select(board => new FlashRequest(Known(printer, board), FirmwareImage.Parse(board.BuildFirmware(), "klipper.bin"))).ToList();
+        var flasher = new Flasher(printer, printer.Klippy, printer.Time, step =>
+        {
+            events.Add(step);
+            return ValueTask.CompletedTask;
+        });
+        var report = await flasher.FlashAsync(requests, CancellationToken.None);
+        return (report, truth.Check(requests, report, events));
+    }
+
+    /// <summary>A board as its owner knows it: also that its ROM waits on a wire, which nothing else can tell.</summary>
+    public static PrinterBoard Known(VirtualPrinter printer, VirtualBoard board) => printer.PrinterBoards.Single(known => known.Name == board.Name) with
+    {
+        Bootloader = board.Setup is { IsUart: true, State: BoardState.Rom } ? BootloaderKind.Stm32Uart : null,
+    };
+
+    private static bool IsReady(VirtualPrinter printer) => printer.Klippy.State.Activity == Klipper.KlippyActivity.Ready;
+
+    private static string TraceOf(List<FlashEvent> events)
+    {
+        var trace = new StringBuilder();
+        foreach (var step in events)
+            trace.Append($"{step.At.Ticks} {step.Board} {step.Phase} {step.Kind} {step.Message} {step.Done}\n");
+        return trace.ToString();
+    }
+}

@@ -1,0 +1,186 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using RatOS.Flash.Core;
+using RatOS.Flash.Virtual.Devices;
+
+namespace RatOS.Flash.Virtual.UsbIp;
+
+/// <summary>
+/// Plugs the served boards into this computer's own kernel: each at a port of its virtual host controller, and there again each time it returns
+/// (kernel: drivers/usb/usbip/vhci_sysfs.c). It does what <c>usbip attach</c> does, again and again.
+/// </summary>
+public sealed class VhciAttacher
+{
+    /// <summary>The first controller's folder in sysfs.</summary>
+    public const string Controller = "/sys/devices/platform/vhci_hcd.0";
+
+    private const int Free = 4, Used = 6;   // VDEV_ST_NULL, VDEV_ST_USED (linux/usbip.h)
+    private static readonly TimeSpan FreeLook = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan FreeLimit = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan OffBus = TimeSpan.FromMilliseconds(100);
+
+    private readonly VirtualPrinter _printer;
+    private readonly int _tcpPort;
+    private readonly Action<UsbIpEvent> _tell;
+    private readonly string _folder;
+    private readonly Dictionary<string, int> _ports = new(StringComparer.Ordinal);
+
+    /// <param name="printer">Whose boards.</param>
+    /// <param name="tcpPort">Where its <see cref="UsbIpServer"/> listens.</param>
+    /// <param name="tell">Called for each board that was attached.</param>
+    /// <exception cref="FlashException">No such controller in this kernel, or not root.</exception>
+    public VhciAttacher(VirtualPrinter printer, int tcpPort, Action<UsbIpEvent> tell)
+        : this(printer, tcpPort, tell, Controller)
+    {
+        if (!Directory.Exists(Controller))
+            throw Faults.VhciMissing(Controller);
+        if (!Environment.IsPrivilegedProcess)
+            throw Faults.VhciNeedsRoot();
+    }
+
+    internal VhciAttacher(VirtualPrinter printer, int tcpPort, Action<UsbIpEvent> tell, string folder) =>
+        (_printer, _tcpPort, _tell, _folder) = (printer, tcpPort, tell, folder);
+
+    /// <summary>Which of the controller's ports (0..7) each virtual port got, for good.</summary>
+    public IReadOnlyDictionary<string, int> Ports => _ports;
+
+    /// <summary>Where the kernel lists what is plugged in at a virtual port, such as <c>3-1</c>; null while nothing is.</summary>
+    public string? KernelPort(string port) => _ports.TryGetValue(port, out var number)
+        && Status().FirstOrDefault(row => row.Port == number) is { State: Used } row ? row.Name : null;
+
+    /// <summary>Attaches what is there and what comes. To be called on the time's thread.</summary>
+    /// <exception cref="FlashException">The controller would not take a device.</exception>
+    /// <exception cref="OperationCanceledException">The only proper end.</exception>
+    public async Task RunAsync(CancellationToken cancel)
+    {
+        var (known, work) = (new HashSet<VirtualPrinter.Present>(), new List<Task>());
+        var change = Task.FromResult(_printer.Look());
+        while (true)
+        {
+            await Task.WhenAny([change, .. work]);
+            foreach (var done in work.FindAll(task => task.IsCompleted))
+            {
+                work.Remove(done);
+                await done;
+            }
+            if (!change.IsCompleted)
+                continue;
+            var seen = await change;
+            known.IntersectWith(_printer.Exported);
+            work.AddRange(_printer.Exported.Where(known.Add).ToList().ConvertAll(present => AttachAsync(present, cancel)));
+            change = _printer.WaitForChangeAsync(seen.Generation, cancel);
+        }
+    }
+
+    /// <summary>Unplugs everything that was attached.</summary>
+    public void Detach()
+    {
+        foreach (var number in _ports.Values)
+        {
+            try
+            {
+                Write("detach", $"{number}");
+            }
+            catch (IOException)
+            {
+                // Nothing is plugged in there.
+            }
+        }
+    }
+
+    private async Task AttachAsync(VirtualPrinter.Present present, CancellationToken cancel)
+    {
+        var port = present.Device.Port;
+        var returns = _ports.ContainsKey(port);
+        var number = await FreePortAsync(port, cancel);
+        // A reset that the kernel has under way would keep the device that was there before.
+        if (returns)
+            await Task.Delay(OffBus, TimeProvider.System, cancel);
+        if (present.Function is null)
+            return;   // it left again meanwhile, and is attached when it returns
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        // The kernel works on the same connection: it has a reference of its own.
+        present.WhenGone(socket.Dispose);
+        try
+        {
+            await socket.ConnectAsync(new IPEndPoint(IPAddress.Loopback, _tcpPort), cancel);
+            await using var stream = new NetworkStream(socket, ownsSocket: false);
+            await stream.WriteAsync(UsbIpWire.Import(port), cancel);
+            var reply = new byte[UsbIpWire.RequestLength + UsbIpWire.DeviceLength];
+            await stream.ReadExactlyAsync(reply, cancel);
+            Write("attach", $"{number} {socket.Handle} {UsbIpWire.DeviceId(present.Device)} {UsbIpWire.FullSpeed}");
+            _tell(UsbIpEvent.Of(UsbIpEventKind.Attached, present, $"is attached to port {number} of this computer's vhci_hcd"));
+        }
+        catch (Exception end) when (end is EndOfStreamException || present.Function is null)
+        {
+            // It left just now, or the server refused because somebody else has it; the server told.
+            socket.Dispose();
+        }
+        catch (Exception fault) when (fault is IOException or SocketException or UnauthorizedAccessException)
+        {
+            socket.Dispose();
+            throw Faults.VhciRefused(port, fault.Message);
+        }
+    }
+
+    /// <summary>Waits until the virtual port's own port is free; one that has none yet gets the first that is. sysfs tells of no change, so it is looked at.</summary>
+    private async Task<int> FreePortAsync(string port, CancellationToken cancel)
+    {
+        var begin = TimeProvider.System.GetTimestamp();
+        while (true)
+        {
+            // A full-speed device belongs to the hub of USB 2.
+            var free = Status().Where(row => row is { Hub: "hs", State: Free }).Select(row => row.Port).ToList();
+            if (!_ports.ContainsKey(port) && free.Except(_ports.Values).ToList() is [var first, ..])
+                _ports[port] = first;
+            if (_ports.TryGetValue(port, out var number) && free.Contains(number) && !IsListed(number))
+                return number;
+            if (TimeProvider.System.GetElapsedTime(begin) > FreeLimit)
+                throw Faults.VhciBusy(port, FreeLimit.TotalSeconds, string.Join(", ", Status().Where(row => row.Hub == "hs").Select(row => $"{row.Port}: {row.State:000}")));
+            await Task.Delay(FreeLook, TimeProvider.System, cancel);
+        }
+    }
+
+    /// <exception cref="FlashException">The controller is not there (any more).</exception>
+    private List<(string Hub, int Port, int State, string Name)> Status()
+    {
+        try
+        {
+            return ParseStatus(File.ReadAllLines(Path.Combine(_folder, "status")));
+        }
+        catch (IOException)
+        {
+            throw Faults.VhciMissing(_folder);
+        }
+    }
+
+    /// <summary>
+    /// The port may be free while the kernel's hub thread has not yet taken what was there off its list: a device that comes now would be taken for the
+    /// old one.
+    /// </summary>
+    private bool IsListed(int number) => Directory.EnumerateDirectories(_folder, "usb*")
+        .Any(bus => Directory.Exists(Path.Combine(bus, $"{Path.GetFileName(bus)[3..]}-{number + 1}")));
+
+    /// <summary>The lines "hub port sta spd dev sockfd local_busid"; others, such as the first, are passed over.</summary>
+    private static List<(string Hub, int Port, int State, string Name)> ParseStatus(string[] lines)
+    {
+        var rows = new List<(string, int, int, string)>();
+        foreach (var line in lines)
+        {
+            if (line.Split(' ', StringSplitOptions.RemoveEmptyEntries) is [var hub, var port, var state, _, _, _, var name]
+                && int.TryParse(port, out var number) && int.TryParse(state, out var status))
+            {
+                rows.Add((hub, number, status, name));
+            }
+        }
+        return rows;
+    }
+
+    // One write is one command to sysfs: neither created nor cut.
+    private void Write(string attribute, string value)
+    {
+        using var file = File.OpenHandle(Path.Combine(_folder, attribute), FileMode.Open, FileAccess.Write, FileShare.ReadWrite);
+        RandomAccess.Write(file, Encoding.ASCII.GetBytes(value), 0);
+    }
+}

@@ -1,0 +1,21 @@
+namespace RatOS.Flash.Core;
+
+/// <summary>A fault with a name, a cause and what the reader does now. There is none without a remedy; all are made in <see cref="Faults"/>.</summary>
+/// <param name="code">Stable kebab-case name, for scripts and searches.</param>
+/// <param name="cause">What was seen, with its numbers: one or two sentences.</param>
+/// <param name="remedy">What the reader does now, in the imperative.</param>
+public sealed class FlashException(string code, string cause, string remedy) : Exception($"{cause} {remedy}")
+{
+    public string Code { get; } = code;
+
+    public string Cause { get; } = cause;
+
+    public string Remedy { get; } = remedy;
+}
+
+/// <summary>The device left the bus, or this stay of it is over. The transport's only exception besides <see cref="FlashException"/>.</summary>
+public sealed class DeviceGoneException(string device) : Exception($"{device} left the bus.")
+{
+    /// <summary>What left, as a person would name it: <c>0483:df11 at 1-1.3</c>.</summary>
+    public string Device { get; } = device;
+}

@@ -1,0 +1,258 @@
+using RatOS.Flash.Bootloaders;
+using RatOS.Flash.Chips;
+using RatOS.Flash.Core;
+using RatOS.Flash.Hardware;
+using RatOS.Flash.Klipper;
+
+namespace RatOS.Flash.Flashing;
+
+/// <summary>One board as the bus shows it: which stays are its own, when one ends and the next begins, and opening what is there.</summary>
+internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider time, FlashLog log, BoardPlan plan, DfuPatience patience)
+{
+    // A board that leaves the bus does so within milliseconds; some computers notice seconds later (users.md, H3).
+    public static readonly TimeSpan GoneLimit = TimeSpan.FromSeconds(10);
+
+    // The stock bootloader of an Octopus takes 1.4 s and a card mount before anything appears, a slow hub or a cold ROM 8 s and more.
+    public static readonly TimeSpan BackLimit = TimeSpan.FromSeconds(25);
+
+    // A cable that was knocked out in the middle of a write: time for a person to put it back.
+    public static readonly TimeSpan CableLimit = TimeSpan.FromSeconds(60);
+
+    // ModemManager and their like open a port that appears, try what it is, and let it go again. Nothing tells when.
+    private static readonly TimeSpan HeldLimit = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan HeldRetry = TimeSpan.FromSeconds(0.5);
+
+    private readonly HashSet<(string Port, int Number)> _known = [];
+
+    /// <summary>Where the board was last seen: a bootloader that was known by its serial may have come up at another port.</summary>
+    private string _port = plan.BootloaderPort ?? plan.Device!.Port;
+
+    private ChipEvidence? Chip => plan.Evidence?.Chip;
+
+    /// <summary>Every stay on the bus up to now is the past: what comes back must be none of them.</summary>
+    public void Remember()
+    {
+        foreach (var device in hardware.Look().Devices)
+            _known.Add((device.Port, device.Number));
+    }
+
+    /// <summary>True as soon as this stay is over. A wired port never leaves.</summary>
+    public async Task<bool> WaitGoneAsync(Device device)
+    {
+        if (IsNode(device))
+            return await FindNodeAsync(device, GoneLimit, isLost: false, CancellationToken.None) is not null;
+        if (device.IsWired)
+        {
+            // The one wait by the clock: a wire tells nothing. Katapult resets 100 ms after its answer, and a Klipper frame before that would wedge it.
+            await Task.Delay(TimeSpan.FromMilliseconds(500), time);
+            return true;
+        }
+        return await hardware.WaitGoneAsync(device, GoneLimit, time);
+    }
+
+    /// <summary>A listed device is really there when its port can be opened, or is held by somebody.</summary>
+    public async Task<bool> IsThereAsync(Device device)
+    {
+        try
+        {
+            if (device.Can is not null)
+                return await IsThereOnCanAsync(device);
+            await using var line = await OpenLineAsync(device);
+            return true;
+        }
+        catch (FlashException held) when (held.Code != "can-node-silent" && !CanAdmin.IsTrouble(held))
+        {
+            return true;
+        }
+        catch (DeviceGoneException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>
+    /// The board's next stay: by the serials that follow from its unique id wherever it is, else by its port. Null when it did not come. A Klipper of
+    /// the same name at another port is not looked at: an equal board of the same printer would be taken for it.
+    /// </summary>
+    public async Task<Device?> WaitBackAsync(Device left, TimeSpan limit, CancellationToken cancel = default)
+    {
+        if (left.IsWired)
+            return left;
+        if (IsNode(left))
+            return await FindNodeAsync(left, limit, isLost: true, cancel);
+        _known.Add((left.Port, left.Number));
+        if (plan.Request.Board.CanUuid is not null && !plan.IsCanBridge)
+            return await FindNodeAsync(left, limit, isLost: false, cancel);
+        var back = await hardware.WaitForAsync(seen => seen.Devices.FirstOrDefault(device => IsNew(device) && IsOurs(device)), limit, time, cancel);
+        if (back?.Can is not null)
+            return back with { CanNode = new CanNode(Uuid, IsKatapult: false) };
+        if (back is null && hardware.Look().Devices.FirstOrDefault(IsBridgeInterface) is { Can.IsUp: false } down)
+            throw Faults.CanDown(down.Port);
+        _port = back?.Port ?? _port;
+        return back;
+    }
+
+    /// <summary>As <see cref="Remember"/>; true when this board is there and runs Klipper.</summary>
+    public bool RemembersKlipper()
+    {
+        Remember();
+        return FindKlipper(plan.Device!) is not null;
+    }
+
+    /// <summary>The board where it runs Klipper now; a node that has its number is not listed, and is taken to be where it was.</summary>
+    public Device? FindKlipper(Device last) => IsNode(last) ? last : AsNode(hardware.Look().Devices.FirstOrDefault(device => !IsBootloader(device) && IsOurs(device)));
+
+    /// <summary>A stay of this board that began since <see cref="Remember"/>, in its bootloader or running Klipper as is asked for; null while there is none.</summary>
+    public Device? FindBack(DeviceList seen, bool inBootloader, bool asKlipper) => AsNode(seen.Devices.FirstOrDefault(device =>
+        IsNew(device) && IsOurs(device) && (IsBootloader(device) ? inBootloader : asKlipper)));
+
+    /// <summary>From here on the board is where this stay of it is.</summary>
+    public void Follow(Device back) => _port = back.Can is null ? back.Port : _port;
+
+    /// <summary>The board's bootloader, if it waits in one now. On a wire, and of a node that has its number, nobody can tell without asking it.</summary>
+    public Device? FindBootloader() => plan.Device is { IsWired: true } wired ? wired : IsNode(plan.Device!) ? NodeInKatapult() : hardware.Look().Devices.FirstOrDefault(device => IsBootloader(device) && IsOurs(device));
+
+    /// <summary>What else appeared, and what is known to keep this board's bootloader away.</summary>
+    public string Hint()
+    {
+        var elsewhere = hardware.Look().Devices.Where(device => IsNew(device) && IsBootloader(device) && device.Port != _port).ToList();
+        var hint = elsewhere.Count > 0 ? $" {string.Join(", ", elsewhere)} appeared meanwhile: if that is the board, say --port {elsewhere[0].Port}." : "";
+        return plan.Board.Preconditions.Contains("sd-slot-empty") ? hint + " A card in the board's SD slot is known to cause this." : hint;
+    }
+
+    /// <summary>Asks the running Klipper for its bootloader. Whether it goes is seen on the bus.</summary>
+    public Task TouchAsync(Device device) => device.Can is not null ? RequestBootloaderAsync(device) : WithPortAsync(async () =>
+    {
+        await hardware.TouchAsync(device, 1200);
+        return true;
+    });
+
+    public Task<ByteLine> OpenLineAsync(Device device) => OpenLineAsync(device, SerialMode.Klipper);
+
+    private Task<ByteLine> OpenLineAsync(Device device, SerialMode mode) => WithPortAsync(() => hardware.OpenSerialAsync(device, mode));
+
+    /// <exception cref="FlashException"/>
+    /// <exception cref="DeviceGoneException"/>
+    public async Task<KlipperClient> ConnectAsync(Device device) => await KlipperClient.ConnectAsync(
+        device.Can is not null ? await OpenNodeAsync(device, isKatapult: false) : await OpenLineAsync(device), plan.Name, time, CancellationToken.None);
+
+    public async Task<Bootloader> OpenBootloaderAsync(Device device, Mcu mcu, uint start)
+    {
+        if (KindOf(device) == BootloaderKind.DfuSe)
+        {
+            var usb = await WithPortAsync(() => hardware.OpenUsbAsync(device));
+            return await OwnAsync(usb, async () => await DfuSe.OpenAsync(usb, new DfuSe.Target(plan.Name, mcu, start, patience), time));
+        }
+        if (HasUartRom)
+        {
+            var uart = await OpenLineAsync(device, Stm32Uart.Mode);
+            return await OwnAsync(uart, async () => await Stm32Uart.OpenAsync(uart, plan.Name, mcu, start, time));
+        }
+        var flashEnd = Chip?.FlashKib is { } kib and > 0 ? mcu.FlashBase + ((uint)kib * 1024) : mcu.FlashEnd;
+        if (device.Can is not null)
+            return await OpenKatapultNodeAsync(device, flashEnd);
+        var line = await OpenLineAsync(device);
+        return await OwnAsync(line, async () => await Katapult.OpenAsync(line, flashEnd, time));
+    }
+
+    /// <summary>The ROM's serial follows from the chip's unique id; some ROMs show a dead one, so at the board's own port it is only worth a note.</summary>
+    /// <exception cref="FlashException">Another serial at another port: another board.</exception>
+    public string? CheckSerial(Device device)
+    {
+        if (plan.Request.Board.CanUuid is { } uuid && device.Usb == UsbId.Katapult && CanUuid.OfSerial(device.Serial) is { } found && found != uuid)
+            throw Faults.WrongBoard(plan.Name, $"the CAN uuid {uuid}", $"{device.Serial} (CAN uuid {found})");
+        if (device.Usb != UsbId.StmDfu || Chip?.DfuSerial is not { } expected || device.Serial == expected)
+            return null;
+        if (device.Port != _port)
+            throw Faults.WrongBoard(plan.Name, expected, device.Serial ?? "none");
+        return $"The ROM at {device.Port} shows the serial {device.Serial ?? "none"}, not {expected} as its chip id would give.";
+    }
+
+    public Task<bool> CyclePortAsync() => hardware.CyclePortAsync(_port);
+
+    public async Task ResetUsbAsync(Device device)
+    {
+        await using var usb = await hardware.OpenUsbAsync(device);
+        await usb.ResetAsync();
+    }
+
+    public static bool IsBootloader(Device device) => device.CanNode is { IsKatapult: true } || (device.Usb is { } id && id.IsBootloader);
+
+    /// <summary>The board's ROM is said to wait on a wire, where only an answer shows it.</summary>
+    public bool HasUartRom => plan is { Device.Usb: null, Bootloader: BootloaderKind.Stm32Uart };
+
+    /// <summary>
+    /// On a wire the ROM is asked, and before Klipper is: Klipper is none the worse for it, while a ROM that hears Klipper's speed first is deaf from then on.
+    /// </summary>
+    public async Task<bool> IsInBootloaderAsync(Device device)
+    {
+        if (!HasUartRom)
+            return IsBootloader(device);
+        await using var line = await OpenLineAsync(device, Stm32Uart.Mode);
+        return await Stm32Uart.AnswersAsync(line, time);
+    }
+
+    public static BootloaderKind KindOf(Device device) => device.Usb == UsbId.StmDfu ? BootloaderKind.DfuSe : BootloaderKind.Katapult;
+
+    public string BootloaderName(Device device) => HasUartRom ? "The ROM's UART bootloader" : KindOf(device) == BootloaderKind.DfuSe ? "The ROM's USB DFU" : "Katapult";
+
+    // A bridge that runs Klipper is its interface on USB, and a node of its bus.
+    private Device? AsNode(Device? device) => device?.Can is null ? device : device with { CanNode = new CanNode(Uuid, IsKatapult: false) };
+
+    private bool IsNew(Device device) => !_known.Contains((device.Port, device.Number));
+
+    private bool IsOurs(Device device)
+    {
+        if (IsBridgeInterface(device))
+            return device.Can is { IsUp: true };
+        if (device.Usb is not { } id || (id != UsbId.Klipper && !id.IsBootloader))
+            return false;
+        return device.Port == _port
+            || (id == UsbId.StmDfu && Chip?.DfuSerial is { } dfu && device.Serial == dfu)
+            || (id == UsbId.Katapult && Chip?.KatapultSerial is { } katapult && string.Equals(device.Serial, katapult, StringComparison.OrdinalIgnoreCase));
+    }
+
+    /// <summary>The bootloader owns what it was opened on; until it exists, nobody does.</summary>
+    private static async Task<Bootloader> OwnAsync(IAsyncDisposable transport, Func<Task<Bootloader>> open)
+    {
+        try
+        {
+            return await open();
+        }
+        catch
+        {
+            await transport.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// Somebody may have started Klipper meanwhile (a hook, an update): it is stopped again, for it would talk into the flash. Anybody else is given
+    /// time to let go.
+    /// </summary>
+    private async Task<T> WithPortAsync<T>(Func<Task<T>> open)
+    {
+        var begin = time.GetTimestamp();
+        var stops = 0;
+        for (var isFirst = true; ; isFirst = false)
+        {
+            try
+            {
+                return await open();
+            }
+            catch (FlashException held) when (held.Code == "port-held" && stops < 2 && time.GetElapsedTime(begin) < HeldLimit)
+            {
+                if ((await klippy.LookAsync(CancellationToken.None)).HoldsPorts)
+                {
+                    stops++;
+                    await log.WarnAsync(plan.Name, FlashPhase.Stop, $"{held.Cause} Somebody started Klipper in the middle of the flash; stopping it again.");
+                    await klippy.StopAsync(CancellationToken.None);
+                    continue;
+                }
+                if (isFirst)
+                    await log.WarnAsync(plan.Name, FlashPhase.Enter, $"{held.Cause} Waiting for it to let go.");
+                await Task.Delay(HeldRetry, time);
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+namespace RatOS.Flash.Flashing;
+
+/// <summary>The steps of a flash in their order.</summary>
+public enum FlashPhase
+{
+    Look,
+    Plan,
+
+    /// <summary>Klipper's own make, while Klipper still runs.</summary>
+    Build,
+    Stop,
+    Ask,
+    Enter,
+    Identify,
+    Erase,
+    Write,
+    Verify,
+    Leave,
+    Confirm,
+    Prove,
+    Start,
+
+    /// <summary>A person is awaited, who alone can help: what to do is its message. Klipper runs meanwhile.</summary>
+    Person,
+    Done,
+}
+
+public enum FlashEventKind
+{
+    /// <summary>The phase begins; sent before the step changes the world.</summary>
+    Begin,
+
+    /// <summary>Work done so far, as a whole snapshot.</summary>
+    Progress,
+
+    /// <summary>The phase is over and went well.</summary>
+    End,
+
+    /// <summary>Something worth knowing.</summary>
+    Note,
+
+    /// <summary>Something went wrong and is being dealt with.</summary>
+    Warning,
+
+    /// <summary>From here on a cancel is ignored until the board is whole again.</summary>
+    PointOfNoReturn,
+
+    /// <summary>What became of the board, or of the whole flash.</summary>
+    Verdict,
+}
+
+/// <summary>
+/// One step of a flash, sent before the step is taken and awaited: it is the line on the screen, the line of NDJSON and the journal's entry.
+/// </summary>
+/// <param name="Sequence">1, 2, 3 ... without a gap within one flash.</param>
+/// <param name="At">Since the flash began.</param>
+/// <param name="Board">The board's name on this printer; null for what concerns all.</param>
+/// <param name="Phase">Where the flash is.</param>
+/// <param name="Kind">What this event says.</param>
+/// <param name="Message">One line for people.</param>
+/// <param name="Done">Bytes (or, while erasing, bytes of sectors) done, 0..<paramref name="Total"/>; 0 when the phase has no measure.</param>
+/// <param name="Total">Bytes in all; 0 when the phase has no measure.</param>
+/// <param name="Report">With a verdict on one board: its report.</param>
+public sealed record FlashEvent(
+    int Sequence, TimeSpan At, string? Board, FlashPhase Phase, FlashEventKind Kind, string Message, long Done = 0, long Total = 0,
+    BoardReport? Report = null);

@@ -1,0 +1,208 @@
+using RatOS.Flash.Core;
+using RatOS.Flash.Firmware;
+using RatOS.Flash.Hardware;
+using RatOS.Flash.Klipper;
+using RatOS.Flash.Printer;
+
+namespace RatOS.Flash.Flashing;
+
+/// <summary>
+/// The way of a process that is an MCU: its program is replaced by whoever may, it is started anew, and must return the new dictionary. One that does not come up
+/// is put back, for Klipper starts without no MCU of its configuration. Klipper is stopped meanwhile: the process has one terminal.
+/// </summary>
+internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvider time, FlashLog log, BoardPlan plan)
+{
+    // Its unit starts one that failed again after 5 s (K:scripts/klipper-mcu.service), older ones after 10.
+    private static readonly TimeSpan UpLimit = TimeSpan.FromSeconds(20);
+
+    // Nobody announces a terminal.
+    private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(250);
+
+    private readonly FirmwareImage _image = plan.Request.Image ?? throw new ArgumentException("a process without a program", nameof(plan));
+    private readonly Device _terminal = HostMcu.TerminalOf(plan.Request.Board);
+    private readonly string _name = plan.Name;
+    private readonly List<string> _notes = [];
+    private BoardCondition _condition;
+    private (string Version, ReadOnlyMemory<byte> Dictionary)? _old;
+    private (TimeSpan Uptime, long At)? _last;   // of the process that answered last
+
+    public async Task<BoardReport> RunAsync(CancellationToken cancel)
+    {
+        var begin = time.GetTimestamp();
+        FlashException? fault = null;
+        try
+        {
+            await AskAsync();
+            cancel.ThrowIfCancellationRequested();
+            await log.NoteAsync(_name, FlashPhase.Write, $"Handing over a program of {_image.Bytes.Length} bytes (sha256 {_image.Sha256[..8]}...)");
+            _condition = BoardCondition.Unconfirmed;   // no token below this line: what was begun is finished or put back
+            var unsure = await InstallAsync();
+            if (await StartAnewAsync(_image.CompressedDictionary) is not { } why)
+                _condition = BoardCondition.Flashed;
+            // Where it is not known whether anything was put there, what starts tells: to put back would bring back what an earlier flash replaced.
+            else if (unsure is not null && await RunsOldAsync())
+                (fault, _condition) = (unsure, BoardCondition.Unchanged);
+            else
+                fault = await PutBackAsync(why);
+        }
+        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+        {
+            fault = Faults.Cancelled();
+        }
+        catch (FlashException refused)
+        {
+            (fault, _condition) = (refused, BoardCondition.Unchanged);
+        }
+        catch (Exception bug)
+        {
+            fault = Faults.Internal(bug);
+        }
+        return new BoardReport
+        {
+            Board = _name,
+            IsProcess = true,
+            Condition = _condition,
+            Fault = fault is null ? null : FaultReport.Of(fault),
+            OldVersion = _old?.Version ?? plan.RunningVersion,
+            NewVersion = _image.Version,
+            Size = _image.Bytes.Length,
+            Sha256 = _image.Sha256,
+            Route = plan.Route,
+            Elapsed = time.GetElapsedTime(begin),
+            Notes = [.. _notes],
+        };
+    }
+
+    /// <returns>Null when the program is in its place; the fault when nobody knows. Any other fault passes through: nothing was changed.</returns>
+    private async Task<FlashException?> InstallAsync()
+    {
+        try
+        {
+            await host.InstallAsync(_image.Bytes);
+            await log.EndAsync(_name, FlashPhase.Verify, "It is in its place, and the previous one is kept");
+            return null;
+        }
+        catch (FlashException silent) when (silent.Code is "host-mcu-unit-silent" or "moonraker-gone")
+        {
+            await WarnAsync(FlashPhase.Verify, $"{silent.Cause} What starts now will tell.");
+            return silent;
+        }
+    }
+
+    private async Task AskAsync()
+    {
+        await log.BeginAsync(_name, FlashPhase.Ask, "Asking the running process who it is");
+        try
+        {
+            var running = await IdentifyAsync();
+            _old = running;
+            await log.EndAsync(_name, FlashPhase.Ask, $"It runs {running.Version}");
+        }
+        catch (Exception silent) when (silent is FlashException or DeviceGoneException)
+        {
+            await WarnAsync(FlashPhase.Ask, $"The running process does not answer ({silent.Message}) It is replaced all the same.");
+        }
+    }
+
+    /// <summary>Until a process that was started after now returns this dictionary, byte for byte; why it did not, or null.</summary>
+    private async Task<string?> StartAnewAsync(ReadOnlyMemory<byte>? expected)
+    {
+        await log.BeginAsync(_name, FlashPhase.Leave, "Starting the process anew");
+        var (before, asked) = (_last, time.GetTimestamp());
+        try
+        {
+            await host.RestartAsync();
+        }
+        catch (FlashException fault)
+        {
+            return fault.Cause.TrimEnd('.');
+        }
+        await log.BeginAsync(_name, FlashPhase.Confirm, "Asking the new process who it is");
+        var why = "";
+        do
+        {
+            await Task.Delay(Poll, time);
+            try
+            {
+                var running = await IdentifyAsync();
+                if (before is { } old && _last is { } now && IsSame(old, now))
+                    why = $"the process that answers is the one from before ({now.Uptime.TotalSeconds:0} s by its own clock)";
+                else if (expected is { } dictionary && !running.Dictionary.Span.SequenceEqual(dictionary.Span))
+                    why = $"what was started is {running.Version}";
+                else
+                {
+                    await log.EndAsync(_name, FlashPhase.Confirm, $"It runs {running.Version} on linux");
+                    return null;
+                }
+            }
+            catch (DeviceGoneException)
+            {
+                why = $"there is no {_terminal.Port}";
+            }
+            catch (FlashException silent)
+            {
+                why = silent.Cause.TrimEnd('.');
+            }
+        }
+        while (time.GetElapsedTime(asked) < UpLimit);
+        return why;
+    }
+
+    /// <summary>
+    /// Whether it is one process at both times, by its clock. That begins at a minute and a half, one turn of 32 bits (K:src/linux/timer.c starts it a second in the
+    /// future), so only the difference counts.
+    /// </summary>
+    private bool IsSame((TimeSpan Uptime, long At) one, (TimeSpan Uptime, long At) other)
+    {
+        var between = time.GetElapsedTime(one.At, other.At);
+        return (other.Uptime - one.Uptime - between).Duration() < (between * 0.005) + TimeSpan.FromMilliseconds(100);
+    }
+
+    private async Task<(string Version, ReadOnlyMemory<byte> Dictionary)> IdentifyAsync()
+    {
+        await using var client = await KlipperClient.ConnectAsync(await hardware.OpenSerialAsync(_terminal, SerialMode.Klipper), _name, time, CancellationToken.None);
+        var dictionary = await client.IdentifyAsync(CancellationToken.None);
+        _last = await client.GetUptimeAsync(CancellationToken.None) is { } uptime ? (uptime, time.GetTimestamp()) : null;
+        return (dictionary.Version, client.CompressedDictionary);
+    }
+
+    /// <param name="why">What the new program did not do.</param>
+    private async Task<FlashException> PutBackAsync(string why)
+    {
+        await WarnAsync(FlashPhase.Confirm, $"The new program did not come up: {why}. Putting the previous one back.");
+        var (isBack, again) = (false, (string?)null);
+        try
+        {
+            await host.RestoreAsync();
+            isBack = true;
+            again = await StartAnewAsync(_old?.Dictionary);
+        }
+        catch (FlashException refused)
+        {
+            again = refused.Cause.TrimEnd('.');
+        }
+        // One that could not even be started anew may never have ended.
+        if (again is not null && !(isBack && await RunsOldAsync()))
+            return Faults.HostMcuLost(_name, why, again);
+        _condition = BoardCondition.Unchanged;
+        return Faults.HostMcuNotUp(_name, why, _old?.Version ?? "again");
+    }
+
+    private async Task<bool> RunsOldAsync()
+    {
+        try
+        {
+            return _old is { } old && (await IdentifyAsync()).Dictionary.Span.SequenceEqual(old.Dictionary.Span);
+        }
+        catch (Exception silent) when (silent is FlashException or DeviceGoneException)
+        {
+            return false;
+        }
+    }
+
+    private ValueTask WarnAsync(FlashPhase phase, string text)
+    {
+        _notes.Add(text);
+        return log.WarnAsync(_name, phase, text);
+    }
+}

@@ -1,0 +1,38 @@
+using RatOS.Flash.Boards;
+using RatOS.Flash.Bootloaders;
+using RatOS.Flash.Hardware;
+
+namespace RatOS.Flash.Printer;
+
+/// <summary>A board of this printer: which kind it is, and how to know it on the bus.</summary>
+/// <param name="Name">What people call it: <c>octopus</c>, <c>toolboard_t0</c>.</param>
+/// <param name="Board">Its kind.</param>
+public sealed record PrinterBoard(string Name, Board Board)
+{
+    /// <summary>Serial that its Klipper announces; by RatOS's convention the board's id.</summary>
+    public string? Serial { get; init; } = Board.UsbSerial;
+
+    /// <summary>USB port path or serial port where it is, when somebody said so or remembers it. In a bootloader this is how it is known.</summary>
+    public string? Port { get; init; }
+
+    /// <summary>Known by its port alone: somebody named the port, or another board of this printer announces the same serial.</summary>
+    public bool OnlyByPort { get; init; }
+
+    /// <summary>Who it is on CAN; null for a board that is not there. Its Klipper is then reached over <see cref="CanInterface"/>.</summary>
+    public CanUuid? CanUuid { get; init; }
+
+    /// <summary>The interface of its bus.</summary>
+    public string CanInterface { get; init; } = "can0";
+
+    /// <summary>The bootloader that somebody named. A ROM that waits on a wire (BOOT0) can be known no other way.</summary>
+    public BootloaderKind? Bootloader { get; init; }
+
+    /// <summary>The power device that somebody named, by which the board's power can be switched off and on.</summary>
+    public string? Power { get; init; }
+
+    /// <summary>The version it runs, as Klipper last reported it.</summary>
+    public string? RunningVersion { get; init; }
+
+    /// <summary>What its running firmware says that it talks over; null where nobody asked it, or it does not say.</summary>
+    public BuildTransport? Transport { get; init; }
+}
