@@ -93,8 +93,8 @@ mutant "SD card: never one that this computer lives from" src/RatOS.Flash/Hardwa
   '.All(other => IsPlace(other.MountPoint))' '.Any(other => IsPlace(other.MountPoint))'
 mutant "SD card: what runs is compared, not believed" src/RatOS.Flash/Flashing/BoardFlash.SdCard.cs $engine \
   'if (!client.CompressedDictionary.Span.SequenceEqual(_image.CompressedDictionary.Span)' 'if (client.CompressedDictionary.IsEmpty'
-mutant "journal: each step is written ahead" src/RatOS.Flash.Agent/Journal.cs $agent \
+mutant "journal: each step is written ahead" src/RatOS.Flash.Agent/Jobs/Journal.cs $agent \
   'if (step.Kind != FlashEventKind.Progress)' 'if (step.Kind == FlashEventKind.Verdict)'
-mutant "journal: that Klipper was stopped by us" src/RatOS.Flash.Agent/Journal.cs $agent \
-  'public void Append(JsonService service) => Append(service, Wire.Shapes.JsonService, isCritical: true);' 'public void Append(JsonService service) => _ = service;'
+mutant "journal: that Klipper was stopped by us" src/RatOS.Flash.Agent/Jobs/Journal.cs $agent \
+  'public void Append(JsonService service) => Append(service, JsonContract.Shapes.JsonService, isCritical: true);' 'public void Append(JsonService service) => _ = service;'
 exit "$failed"

@@ -1,4 +1,10 @@
 using System.Text.Json;
+using RatOS.Flash.Agent.Boards;
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Jobs;
+using RatOS.Flash.Agent.Moonraker;
+using RatOS.Flash.Agent.Service;
+using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Recording;
 using RatOS.Flash.Virtual.Devices;
 using RatOS.Flash.Virtual.Moonraker;
@@ -20,14 +26,14 @@ internal sealed class AgentStory : IAsyncDisposable
     private readonly List<(FlashAgent Agent, CancellationTokenSource Over, Task Work)> _agents = [];
     private readonly LogFile _log;
 
-    private AgentStory(VirtualTime time, string scenario, MoonrakerSetup setup, Settings? settings, Faultiness? faults, bool isWeb)
+    private AgentStory(VirtualTime time, string scenario, MoonrakerSetup setup, AgentSettings? settings, Faultiness? faults, bool isWeb)
     {
         Time = time;
         Data = new DataFolder(Path.Combine(_folder.FullName, "p"));
         foreach (var name in (string[])["comms", "logs", "config"])
             Directory.CreateDirectory(Path.Combine(Data.Root, name));
         _log = LogFile.Open(Data.LogIfThere, verbose: false);
-        Settings = settings ?? new Settings { Policy = FlashPolicy.Never };
+        Settings = settings ?? new AgentSettings { Policy = FlashPolicy.Never };
         Printer = VirtualPrinter.Create(scenario, time, faults ?? Faultiness.None);
         Moonraker = VirtualMoonraker.Start(Printer, setup with
         {
@@ -42,7 +48,7 @@ internal sealed class AgentStory : IAsyncDisposable
 
     public DataFolder Data { get; }
 
-    public Settings Settings { get; set; }
+    public AgentSettings Settings { get; set; }
 
     public VirtualPrinter Printer { get; }
 
@@ -56,7 +62,7 @@ internal sealed class AgentStory : IAsyncDisposable
         return reader.ReadToEnd();
     }));
 
-    public static void Of(Func<AgentStory, Task> tell, string scenario = "octopus", MoonrakerSetup? setup = null, Settings? settings = null, Faultiness? faults = null, bool isAlone = false, bool isWeb = false)
+    public static void Of(Func<AgentStory, Task> tell, string scenario = "octopus", MoonrakerSetup? setup = null, AgentSettings? settings = null, Faultiness? faults = null, bool isAlone = false, bool isWeb = false)
     {
         var time = new VirtualTime { IsLive = true, Pace = Pace };
         time.Run(async () =>
@@ -83,7 +89,7 @@ internal sealed class AgentStory : IAsyncDisposable
     public async Task StartAgentAsync(bool waits = true)
     {
         var (over, calls) = (new CancellationTokenSource(), Moonraker.Calls.Count);
-        var agent = new FlashAgent(RatOS.Flash.Agent.Printer.Of(Printer, new VirtualPlace("test", Path.Combine(_folder.FullName, "v"), 0, null)), Data, Settings, _log);
+        var agent = new FlashAgent(PrinterAccess.Of(Printer, new VirtualPlace("test", Path.Combine(_folder.FullName, "v"), 0, null)), Data, Settings, _log);
         var work = agent.RunAsync(static () => { }, over.Token);
         _agents.Add((agent, over, work));
         if (waits)
@@ -97,14 +103,14 @@ internal sealed class AgentStory : IAsyncDisposable
     /// <summary>Somebody else flashes the board while Klipper is stopped.</summary>
     public async Task FlashByHandAsync()
     {
-        var printer = RatOS.Flash.Agent.Printer.Of(Printer, new VirtualPlace("test", Path.Combine(_folder.FullName, "v"), 0, null));
+        var printer = PrinterAccess.Of(Printer, new VirtualPlace("test", Path.Combine(_folder.FullName, "v"), 0, null));
         var boards = new LocalBoards(printer, new KnownMcus(printer, [], null, _log), static _ => new Klipper.NoKlippy(), _log);
         Assert.True((await boards.FlashAsync(new Asked(["octopus"]), static _ => { }, CancellationToken.None)).Ok);
     }
 
     /// <summary>A second process for the same printer.</summary>
     public Task StartAgentAgainAsync() =>
-        new FlashAgent(RatOS.Flash.Agent.Printer.Of(Printer, new VirtualPlace("test", Path.Combine(_folder.FullName, "v"), 0, null)), Data, Settings, _log).RunAsync(static () => { }, CancellationToken.None);
+        new FlashAgent(PrinterAccess.Of(Printer, new VirtualPlace("test", Path.Combine(_folder.FullName, "v"), 0, null)), Data, Settings, _log).RunAsync(static () => { }, CancellationToken.None);
 
     /// <summary>Waits until the newest job has begun a phase.</summary>
     public Task UntilPhaseAsync(string phase) => UntilAsync(() => Jobs is [.., var job] && job.Steps.Any(step => step.Phase == phase), $"the flash is in phase {phase}");

@@ -1,4 +1,7 @@
 using System.Text.Json;
+using RatOS.Flash.Agent.Boards;
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Service;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Printer;
 using RatOS.Flash.Virtual.Devices;

@@ -1,4 +1,6 @@
 using System.IO.Compression;
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Support;
 using RatOS.Flash.Recording;
 
 namespace RatOS.Flash.Agent.Tests;

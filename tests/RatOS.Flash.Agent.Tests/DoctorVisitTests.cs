@@ -1,4 +1,7 @@
 using System.Runtime.Versioning;
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Doctor;
+using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Virtual.Moonraker;
 
@@ -53,7 +56,7 @@ public sealed class DoctorVisitTests : IDisposable
         File.SetUnixFileMode(At($"usr/bin/{name}"), (UnixFileMode)0x1ED);
     }
 
-    private async Task<IReadOnlyList<DoctorFinding>> FindAsync(params Device[] devices) => Doctor.Judge(await new DoctorVisit
+    private async Task<IReadOnlyList<DoctorFinding>> FindAsync(params Device[] devices) => DoctorChecks.Judge(await new SystemProbe
     {
         Root = _root,
         Home = At("home/pi"),
@@ -127,7 +130,7 @@ public sealed class DoctorVisitTests : IDisposable
         Write("home/pi/printer_data/moonraker.asvc", "klipper_mcu");
         var findings = await FindAsync();
         Assert.Equal(["component-missing", "macros-missing", "service-not-allowed"], findings.Select(finding => finding.Id).Order());
-        Assert.All(findings, finding => Assert.True(Doctor.Apply(finding.Fix!)));
+        Assert.All(findings, finding => Assert.True(DoctorChecks.Apply(finding.Fix!)));
         await ExpectAsync();
         Assert.Equal("ratos-flash\nklipper_mcu", File.ReadAllText(At("home/pi/printer_data/moonraker.asvc")));
         Assert.Equal(At("home/pi/ratos-flash/config/ratos_flash.cfg"), new FileInfo(At("home/pi/printer_data/config/ratos_flash.cfg")).LinkTarget);
@@ -158,7 +161,7 @@ public sealed class DoctorVisitTests : IDisposable
     [InlineData("/home/pi/printer_data", "ratos-flash")]
     [InlineData("/home/pi/printer_left_data", "ratos-flash-left")]
     [InlineData("/home/pi/odd.place", "ratos-flash-odd-place")]
-    public void The_unit_is_called_as_install_sh_calls_it(string folder, string unit) => Assert.Equal(unit, DoctorVisit.UnitOf(folder));
+    public void The_unit_is_called_as_install_sh_calls_it(string folder, string unit) => Assert.Equal(unit, SystemProbe.UnitOf(folder));
 
     [Fact]
     public void The_agent_is_asked_over_Moonraker_and_knows_what_that_has_loaded() => AgentStory.Of(async story =>

@@ -1,5 +1,7 @@
 using System.Net.Http.Json;
 using System.Text.Json;
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Service;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Virtual.Devices;
 

@@ -1,3 +1,4 @@
+using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Agent.Tests;

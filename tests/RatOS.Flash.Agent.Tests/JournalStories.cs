@@ -1,3 +1,5 @@
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Service;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Klipper;
 

@@ -1,4 +1,7 @@
 using System.Collections.Immutable;
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Service;
+using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Boards;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Printer;
@@ -91,7 +94,7 @@ public sealed class RecoveryStories
 {
     private static readonly MoonrakerSetup WithSupply = new() { PowerDevices = ImmutableDictionary<string, ImmutableArray<string>>.Empty.Add("printer", ["octopus"]) };
 
-    private static Settings Named(string power) => new()
+    private static AgentSettings Named(string power) => new()
     {
         Policy = FlashPolicy.Never,
         Boards = [new PrinterBoard("octopus", BoardCatalogue.BuiltIn.Find("btt-octopus-11")!) { Power = power }],

@@ -2,6 +2,9 @@ using System.Diagnostics;
 using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json;
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Jobs;
+using RatOS.Flash.Agent.Settings;
 
 namespace RatOS.Flash.Agent.Tests;
 

@@ -1,3 +1,6 @@
+using RatOS.Flash.Agent.Boards;
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Klipper;
@@ -13,7 +16,7 @@ public sealed class RollBackStories
 
     private static readonly Faultiness Mute = new() { MuteVersion = New };
 
-    private static Settings By(RollbackPolicy policy) => new() { Policy = FlashPolicy.Never, Rollback = policy };
+    private static AgentSettings By(RollbackPolicy policy) => new() { Policy = FlashPolicy.Never, Rollback = policy };
 
     private static int Stops(AgentStory story) => story.Moonraker.Calls.Count(call => call == "machine.services.stop");
 
@@ -49,7 +52,7 @@ public sealed class RollBackStories
         Assert.Equal(steps.Select(step => step.Seq).Order(), steps.Select(step => step.Seq));
         Assert.Equal(steps.Select(step => step.At).Order(), steps.Select(step => step.At));
         Assert.Equal([("unconfirmed", false), ("unconfirmed", false), ("running", false)], steps.Where(step => step.Report is not null).Select(step => (step.Report!.Condition, step.Report.Ok)));
-        using (var recorded = File.OpenRead(Path.Combine(Path.GetDirectoryName(story.Jobs.Single().Path)!, Flight.RecordingName)))
+        using (var recorded = File.OpenRead(Path.Combine(Path.GetDirectoryName(story.Jobs.Single().Path)!, JobRecorder.RecordingName)))
             Assert.Equal([("octopus", "Unconfirmed", "klipper-silent")], JobRecording.Read(recorded, "recording").Verdicts);
         Assert.Equal("running", (await story.RequestAsync("history")).Items("jobs").Single().Items("boards").First().Word("condition"));
         Assert.DoesNotContain(story.Moonraker.Console, line => line.Contains("prompt_begin", StringComparison.Ordinal));

@@ -1,3 +1,4 @@
+using RatOS.Flash.Agent.Boards;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Klipper;

@@ -1,3 +1,4 @@
+using RatOS.Flash.Agent.Jobs;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Virtual.Devices;
 

@@ -1,3 +1,5 @@
+using RatOS.Flash.Agent.Service;
+using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Core;
 
@@ -6,13 +8,13 @@ namespace RatOS.Flash.Agent.Tests;
 /// <summary>What people write into ratos-flash.conf, and what the agent says to G-code.</summary>
 public sealed class SettingsTests
 {
-    private static Settings Read(string text)
+    private static AgentSettings Read(string text)
     {
         var file = Path.GetTempFileName();
         try
         {
             File.WriteAllText(file, text);
-            return Settings.Read(file);
+            return AgentSettings.Read(file);
         }
         finally
         {
@@ -42,7 +44,7 @@ public sealed class SettingsTests
             File.WriteAllText(Path.Combine(boards.FullName, "firmware.config"), "CONFIG_MACH_STM32=y\nCONFIG_MACH_STM32F446=y\nCONFIG_MCU=\"stm32f446xx\"\nCONFIG_FLASH_APPLICATION_ADDRESS=0x8008000\nCONFIG_USBSERIAL=y\n");
             var path = Path.Combine(folder.FullName, "ratos-flash.conf");
             File.WriteAllText(path, "[board mine]\nid: btt-octopus-12\n");
-            var board = Settings.Read(path).Boards.Single().Board;
+            var board = AgentSettings.Read(path).Boards.Single().Board;
             Assert.Equal(("btt-octopus-12", "stm32f446xx", 0x0800_8000u), (board.Id, board.McuName, board.ApplicationStart));
         }
         finally
@@ -54,11 +56,11 @@ public sealed class SettingsTests
     [Fact]
     public void The_file_that_we_give_people_says_what_is_so_without_it()
     {
-        var shipped = Settings.Read(Path.Combine(Root, "config", "ratos-flash.conf"));
-        Assert.Equal(new Settings() with { LogLevel = shipped.LogLevel, Boards = shipped.Boards }, shipped);
+        var shipped = AgentSettings.Read(Path.Combine(Root, "config", "ratos-flash.conf"));
+        Assert.Equal(new AgentSettings() with { LogLevel = shipped.LogLevel, Boards = shipped.Boards }, shipped);
         Assert.Empty(shipped.Boards);
         Assert.Equal((FlashPolicy.Ask, RollbackPolicy.Ask), (shipped.Policy, shipped.Rollback));
-        Assert.Equal(shipped.Policy, Settings.Read("/nowhere/ratos-flash.conf").Policy);
+        Assert.Equal(shipped.Policy, AgentSettings.Read("/nowhere/ratos-flash.conf").Policy);
     }
 
     [Fact]
@@ -127,5 +129,5 @@ public sealed class SettingsTests
     [InlineData("!! it's \"bad\"; M112 # *x", "RESPOND TYPE=error MSG=\"it's 'bad', M112    x\"")]
     [InlineData("// two\nlines", "RESPOND TYPE=command MSG=\"two?lines\"")]
     [InlineData("// 50 °C \\ end", "RESPOND TYPE=command MSG=\"50 ?C / end\"")]
-    public void What_is_said_through_Klipper_is_one_command_and_nothing_else(string line, string gcode) => Assert.Equal(gcode, News.Respond(line));
+    public void What_is_said_through_Klipper_is_one_command_and_nothing_else(string line, string gcode) => Assert.Equal(gcode, Notifier.Respond(line));
 }

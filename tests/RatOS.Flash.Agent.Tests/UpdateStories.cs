@@ -1,3 +1,6 @@
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Service;
+using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Printer;
 using RatOS.Flash.Virtual.Devices;
 
@@ -6,7 +9,7 @@ namespace RatOS.Flash.Agent.Tests;
 /// <summary>After an update of Klipper: by the state of the boards, by policy, never while the update runs, and never twice.</summary>
 public sealed class UpdateStories
 {
-    private static Settings By(FlashPolicy policy, bool whenIdle = false) => new() { Policy = policy, WhenIdle = whenIdle };
+    private static AgentSettings By(FlashPolicy policy, bool whenIdle = false) => new() { Policy = policy, WhenIdle = whenIdle };
 
     [Fact]
     public void Somebody_is_asked_once_and_presses_the_button() => AgentStory.Of(async story =>

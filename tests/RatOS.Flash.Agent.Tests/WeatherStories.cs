@@ -1,3 +1,7 @@
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Moonraker;
+using RatOS.Flash.Agent.Service;
+using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Klipper;
@@ -277,7 +281,7 @@ public sealed class WeatherStories
     [Fact]
     public void A_second_agent_of_the_name_waits_until_the_first_is_gone() => AgentStory.Of(async story =>
     {
-        var other = new MoonrakerConnection(new(story.Data.Moonraker, story.Settings.MoonrakerUrl), story.Time, story.LogFile) { Doors = new NoDoors() };
+        var other = new MoonrakerConnection(new(story.Data.Moonraker, story.Settings.MoonrakerUrl), story.Time, story.LogFile) { Api = new NoApi() };
         using var over = new CancellationTokenSource();
         var line = other.RunAsync(over.Token);
         await story.UntilAsync(() => story.Log.Contains("already registered and connected", StringComparison.Ordinal), "the name is taken");
@@ -299,7 +303,7 @@ public sealed class WeatherStories
     [Fact]
     public void A_method_that_belongs_to_another_program_is_told_and_the_rest_works() => AgentStory.Of(async story =>
     {
-        var other = new MoonrakerConnection(new(story.Data.Moonraker, story.Settings.MoonrakerUrl), story.Time, story.LogFile) { Doors = new NoDoors(), Name = "somebody_else" };
+        var other = new MoonrakerConnection(new(story.Data.Moonraker, story.Settings.MoonrakerUrl), story.Time, story.LogFile) { Api = new NoApi(), Name = "somebody_else" };
         using var over = new CancellationTokenSource();
         var line = other.RunAsync(over.Token);
         await story.UntilAsync(() => other.IsConnected, "somebody else is connected");
@@ -318,7 +322,7 @@ public sealed class WeatherStories
         Assert.False(File.Exists(story.Data.Moonraker));
         await story.TypeAsync("FLASH_MCU BOARD=octopus");
         Assert.True((await story.UntilOverAsync()).Ok);
-    }, setup: new() { ApiKey = "0123456789abcdef", IsOld = true }, settings: new Settings { Policy = FlashPolicy.Never, ApiKey = "0123456789abcdef" }, isWeb: true);
+    }, setup: new() { ApiKey = "0123456789abcdef", IsOld = true }, settings: new AgentSettings { Policy = FlashPolicy.Never, ApiKey = "0123456789abcdef" }, isWeb: true);
 
     [Fact]
     public void A_wrong_key_is_told_and_tried_again() => AgentStory.Of(async story =>
@@ -327,7 +331,7 @@ public sealed class WeatherStories
         await story.UntilAsync(() => story.Log.Contains("No connection to Moonraker", StringComparison.Ordinal), "the refusal is logged");
         Assert.DoesNotContain("printer.objects.subscribe", story.Moonraker.Calls);
         Assert.DoesNotContain("wrong", story.Log, StringComparison.Ordinal);   // keys are nobody's business
-    }, setup: new() { ApiKey = "0123456789abcdef" }, settings: new Settings { Policy = FlashPolicy.Never, ApiKey = "wrong" }, isWeb: true, isAlone: true);
+    }, setup: new() { ApiKey = "0123456789abcdef" }, settings: new AgentSettings { Policy = FlashPolicy.Never, ApiKey = "wrong" }, isWeb: true, isAlone: true);
 
     [Fact]
     public void Asked_to_end_in_the_middle_of_a_write_it_ends_the_write_first() => AgentStory.Of(async story =>
@@ -363,7 +367,7 @@ public sealed class WeatherStories
         Assert.StartsWith("octopus OK", story.Moonraker.Dialog[^2], StringComparison.Ordinal);
     });
 
-    private sealed class NoDoors : IDoors
+    private sealed class NoApi : IAgentApi
     {
         public Task MacroFlashAsync(System.Text.Json.JsonElement arguments = default) => Task.CompletedTask;
 

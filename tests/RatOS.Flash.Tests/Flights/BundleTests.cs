@@ -1,7 +1,11 @@
 using System.IO.Compression;
 using System.Text;
 using System.Text.Json;
-using RatOS.Flash.Agent;
+using RatOS.Flash.Agent.Boards;
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Jobs;
+using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Agent.Support;
 using RatOS.Flash.Core;
 using RatOS.Flash.Recording;
 using RatOS.Flash.Virtual.Devices;
@@ -97,10 +101,10 @@ public sealed class BundleTests : IDisposable
             var job = Directory.CreateDirectory(Path.Combine(Data.Jobs, $"20250101-00000{i}-beef")).FullName;
             File.WriteAllText(Path.Combine(job, "journal.ndjson"), "");
             using var file = File.Create(Path.Combine(job, "recording.gz"));
-            file.SetLength(Agent.Flight.MostBytes / 3);
+            file.SetLength(JobRecorder.MostBytes / 3);
         }
         using var log = LogFile.Open(Path.Combine(_folder.FullName, "log"), verbose: false);
-        Agent.Flight.Prune(Data.Jobs, log);
+        JobRecorder.Prune(Data.Jobs, log);
         Assert.Equal(["20250101-000002-beef", "20250101-000003-beef", "20250101-000004-beef"], Directory.GetFiles(Data.Jobs, "recording.gz", SearchOption.AllDirectories).Select(file => Path.GetFileName(Path.GetDirectoryName(file))).Order());
         Assert.Equal(5, Directory.GetFiles(Data.Jobs, "journal.ndjson", SearchOption.AllDirectories).Length);
     }
@@ -205,7 +209,7 @@ public sealed class BundleTests : IDisposable
         {
             var printer = VirtualPrinter.Create(scenario, time);
             using var log = LogFile.Open(Path.Combine(_folder.FullName, "log"), verbose: false);
-            var place = Agent.Printer.Of(printer, Place(scenario));
+            var place = PrinterAccess.Of(printer, Place(scenario));
             var local = new LocalBoards(place, new KnownMcus(place, [], Data, log), _ => printer.Klippy, log) { Data = Data, BeforeFlash = () => onJob?.Invoke(Directory.GetDirectories(Data.Jobs)[0]) };
             using var recorder = new FlightRecorder(time, log.Say);
             using var over = new CancellationTokenSource();
@@ -223,7 +227,7 @@ public sealed class BundleTests : IDisposable
         var file = "";
         VirtualTime.Run(time =>
         {
-            file = new Bundle(Data, Agent.Printer.Of(VirtualPrinter.Create("octopus", time), Place("octopus"))).Write(job, output);
+            file = new Bundle(Data, PrinterAccess.Of(VirtualPrinter.Create("octopus", time), Place("octopus"))).Write(job, output);
             return Task.CompletedTask;
         });
         return file;

@@ -1,5 +1,5 @@
 using System.IO.Compression;
-using RatOS.Flash.Agent;
+using RatOS.Flash.Agent.Support;
 using RatOS.Flash.Recording;
 using RatOS.Flash.Virtual.Devices;
 

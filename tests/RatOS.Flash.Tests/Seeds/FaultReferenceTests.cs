@@ -1,5 +1,5 @@
 using System.Text;
-using RatOS.Flash.Agent;
+using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
 
@@ -30,12 +30,12 @@ public sealed class FaultReferenceTests
 
             """);
         foreach (var condition in Enum.GetValues<BoardCondition>())
-            text.Append($"| `{Wire.Name(condition)}` | {Agent.Text.Condition(condition)} |\n");
+            text.Append($"| `{JsonContract.Name(condition)}` | {Agent.Contract.Text.Condition(condition)} |\n");
         foreach (var topic in FaultList.All.GroupBy(fault => fault.Topic).OrderBy(group => group.Key, StringComparer.Ordinal))
         {
             text.Append($"\n## {topic.Key}\n\n| code | cause | what to do now | board afterwards |\n|---|---|---|---|\n");
             foreach (var fault in topic.OrderBy(fault => fault.Code, StringComparer.Ordinal).ThenBy(fault => fault.Method, StringComparer.Ordinal))
-                text.Append($"| `{fault.Code}` | {Cell(fault.Cause)} | {Cell(fault.Remedy)} | {string.Join(", ", conditions.GetValueOrDefault(fault.Code, []).Select(condition => $"`{Wire.Name(condition)}`"))} |\n");
+                text.Append($"| `{fault.Code}` | {Cell(fault.Cause)} | {Cell(fault.Remedy)} | {string.Join(", ", conditions.GetValueOrDefault(fault.Code, []).Select(condition => $"`{JsonContract.Name(condition)}`"))} |\n");
         }
         return text.ToString();
     }

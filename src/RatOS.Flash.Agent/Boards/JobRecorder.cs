@@ -1,0 +1,106 @@
+using System.IO.Compression;
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Builds;
+using RatOS.Flash.Flashing;
+using RatOS.Flash.Hardware;
+using RatOS.Flash.Klipper;
+using RatOS.Flash.Recording;
+
+namespace RatOS.Flash.Agent.Boards;
+
+/// <summary>What a job's folder keeps beside its journal: the plan as it was made, and the recording. Nothing that goes wrong here is a reason not to flash.</summary>
+/// <param name="recorder">The process's recorder.</param>
+/// <param name="folder">Of the job.</param>
+/// <param name="log">Where it is told what could not be kept.</param>
+internal sealed class JobRecorder(FlightRecorder recorder, string folder, LogFile log) : IDisposable
+{
+    public const string RecordingName = "recording.gz";
+    public const string PlanName = "plan.ndjson";
+
+    /// <summary>Of all recordings together.</summary>
+    public const long MostBytes = 32 * 1024 * 1024;
+
+    /// <summary>The last megabytes of a disk belong to the journal, and to the printer.</summary>
+    private const long RoomToLeave = 32 * 1024 * 1024;
+
+    private int? _session;   // another job that began while this one waited for a person has the recorder
+
+    public void Plan(PlanView plan) => Guarded(() => File.WriteAllLines(
+        Path.Combine(folder, PlanName),
+        [
+            .. plan.Boards.Select(board => System.Text.Json.JsonSerializer.Serialize(board, JsonContract.Shapes.JsonPlan)),
+            .. plan.Findings.Select(finding => System.Text.Json.JsonSerializer.Serialize(finding, JsonContract.Shapes.JsonFinding)),
+        ]));
+
+    /// <summary>The job begins: what it does with these goes into its recording.</summary>
+    public (IHardware Hardware, IKlippy Klippy) Begin(IHardware hardware, IKlippy klippy, IReadOnlyList<FlashRequest> requests, bool hasPerson, IEnumerable<string> readOut, CancellationToken cancel)
+    {
+        var recorded = (recorder.Of(hardware), recorder.Of(klippy));
+        Guarded(() =>
+        {
+            if (new DriveInfo(folder).AvailableFreeSpace < RoomToLeave)
+                throw new IOException($"less than {RoomToLeave / 1024 / 1024} MiB are free there");
+            var file = new FileStream(Path.Combine(folder, RecordingName), FileMode.CreateNew, FileAccess.Write, FileShare.Read);
+            recorder.Begin(new GZipStream(file, CompressionLevel.Fastest), Product.Version, requests.Where(request => request.LeftOut is null), hasPerson, readOut);
+            _session = recorder.Session;
+        });
+        cancel.Register(recorder.Cancel);
+        return recorded;
+    }
+
+    public void Event(FlashEvent step)
+    {
+        if (_session == recorder.Session)
+            recorder.Event(step);
+    }
+
+    public async Task<IReadOnlyDictionary<string, BuiltOrNot>> BuiltAsync(Task<IReadOnlyDictionary<string, BuiltOrNot>> build)
+    {
+        var built = await build;
+        foreach (var (board, (firmware, fault)) in built)
+            recorder.Built(board, firmware?.Image, fault);
+        return built;
+    }
+
+    public void Dispose()
+    {
+        if (_session == recorder.Session)
+            recorder.End();
+    }
+
+    /// <summary>Takes the oldest recordings away until all together are no larger than they may be; what else is in their folders stays.</summary>
+    public static void Prune(string jobs, LogFile log)
+    {
+        if (!Directory.Exists(jobs))
+            return;
+        long total = 0;
+        foreach (var job in Directory.EnumerateDirectories(jobs).OrderDescending(StringComparer.Ordinal))
+        {
+            var file = new FileInfo(Path.Combine(job, RecordingName));
+            total += file.Exists ? file.Length : 0;
+            if (!file.Exists || total <= MostBytes)
+                continue;
+            try
+            {
+                file.Delete();
+            }
+            catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+            {
+                log.Say($"The old recording {file.FullName} cannot be deleted: {fault.Message}");
+            }
+        }
+    }
+
+    private void Guarded(Action write)
+    {
+        try
+        {
+            write();
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            log.Say($"This job is not recorded: {fault.Message}");
+        }
+    }
+}

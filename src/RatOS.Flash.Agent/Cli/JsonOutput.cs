@@ -1,0 +1,81 @@
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Doctor;
+using RatOS.Flash.Core;
+using RatOS.Flash.Firmware;
+using RatOS.Flash.Flashing;
+using RatOS.Flash.Virtual.Devices;
+using RatOS.Flash.Virtual.Trials;
+using RatOS.Flash.Virtual.UsbIp;
+
+namespace RatOS.Flash.Agent.Cli;
+
+/// <summary>One JSON object a line.</summary>
+internal sealed class JsonOutput(TextWriter writer) : Output
+{
+    public override void Plan(PlanView plan, string printer)
+    {
+        foreach (var board in plan.Boards)
+            Write(board, JsonContract.Shapes.JsonPlan);
+        foreach (var finding in plan.Findings)
+            Write(finding, JsonContract.Shapes.JsonFinding);
+    }
+
+    public override void Boards(IReadOnlyList<JsonBoard> rows, string printer)
+    {
+        foreach (var row in rows)
+            Write(row, JsonContract.Shapes.JsonBoard);
+    }
+
+    public override void Kinds(IReadOnlyList<JsonKind> kinds)
+    {
+        foreach (var kind in kinds)
+            Write(kind, JsonContract.Shapes.JsonKind);
+    }
+
+    public override void Firmware(string file, FirmwareImage image, uint? start, FlashException? misfit) =>
+        Write(JsonFirmware.Of(file, image, start, misfit), JsonContract.Shapes.JsonFirmware);
+
+    public override void Scenarios(IReadOnlyList<Scenario> scenarios)
+    {
+        foreach (var scenario in scenarios)
+            Write(new JsonScenario("scenario", scenario.Name, scenario.Description), JsonContract.Shapes.JsonScenario);
+    }
+
+    public override void Event(FlashEvent step) => Write(JsonStep.Of(step), JsonContract.Shapes.JsonStep);
+
+    public override void Bus(UsbIpEvent happened) => Write(
+        new JsonBus("bus", JsonContract.Name(happened.Kind), happened.Board, happened.Port, happened.State is { } state ? JsonContract.Name(state) : null, happened.Text), JsonContract.Shapes.JsonBus);
+
+    public override void Result(FlashReport report) => Write(JsonResult.Of(report), JsonContract.Shapes.JsonResult);
+
+    public override void Jobs(IReadOnlyList<JsonJob> jobs)
+    {
+        foreach (var job in jobs)
+            Write(job with { Event = "job" }, JsonContract.Shapes.JsonJob);
+    }
+
+    public override void Doctor(IReadOnlyList<DoctorFinding> findings, int checks)
+    {
+        foreach (var finding in findings)
+            Write(finding.ToJson(), JsonContract.Shapes.JsonCheck);
+        var wrong = findings.Count(finding => finding.Severity != FindingSeverity.Note);
+        Write(new JsonDoctor("doctor", wrong == 0, checks, wrong), JsonContract.Shapes.JsonDoctor);
+    }
+
+    public override void Seed(SeededFlash flash) => Write(JsonSeed.Of(flash), JsonContract.Shapes.JsonSeed);
+
+    public override void Seeds(SeedCount count) => Write(
+        new JsonSeeds("seeds", count.Broken == 0, count.Flashes, count.Recovered, count.HumanSteps, count.Broken, count.Undisturbed), JsonContract.Shapes.JsonSeeds);
+
+    public override void Fault(FlashException fault) => Write(new JsonFault("fault", fault.Code, fault.Cause, fault.Remedy), JsonContract.Shapes.JsonFault);
+
+    public override void Say(string text) => Write(new JsonMessage("message", text), JsonContract.Shapes.JsonMessage);
+
+    private void Write<T>(T line, JsonTypeInfo<T> type)
+    {
+        writer.WriteLine(JsonSerializer.Serialize(line, type));
+        writer.Flush();
+    }
+}

@@ -1,0 +1,53 @@
+using System.Text.Json;
+
+namespace RatOS.Flash.Agent.Contract;
+
+/// <summary>Reading JSON from outside: what is missing, or of another kind, is null and never an exception.</summary>
+internal static class Json
+{
+    public static JsonElement? At(this JsonElement element, params ReadOnlySpan<string> path)
+    {
+        foreach (var name in path)
+        {
+            if (element.ValueKind != JsonValueKind.Object || !element.TryGetProperty(name, out element))
+                return null;
+        }
+        return element.ValueKind is JsonValueKind.Null or JsonValueKind.Undefined ? null : element;
+    }
+
+    public static string? Word(this JsonElement element, params ReadOnlySpan<string> path) =>
+        element.At(path) is { ValueKind: JsonValueKind.String } value ? value.GetString() : null;
+
+    public static double? Number(this JsonElement element, params ReadOnlySpan<string> path) =>
+        element.At(path) is { ValueKind: JsonValueKind.Number } value && value.TryGetDouble(out var number) && double.IsFinite(number) ? number : null;
+
+    /// <summary>Macros send numbers and texts for flags.</summary>
+    public static bool Flag(this JsonElement element, params ReadOnlySpan<string> path) => element.At(path) switch
+    {
+        { ValueKind: JsonValueKind.True } => true,
+        { ValueKind: JsonValueKind.Number } value => value.TryGetDouble(out var number) && number != 0,
+        { ValueKind: JsonValueKind.String } value => value.GetString()!.Trim().ToLowerInvariant() is "1" or "true" or "yes" or "on",
+        _ => false,
+    };
+
+    public static IEnumerable<JsonElement> Items(this JsonElement element, params ReadOnlySpan<string> path) =>
+        element.At(path) is { ValueKind: JsonValueKind.Array } value ? value.EnumerateArray() : [];
+
+    public static IEnumerable<JsonProperty> Members(this JsonElement element, params ReadOnlySpan<string> path) =>
+        element.At(path) is { ValueKind: JsonValueKind.Object } value ? value.EnumerateObject() : [];
+
+    /// <summary>Waits until the task is done, but no longer; whether it was.</summary>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public static async Task<bool> WaitUpToAsync(this Task task, TimeSpan limit, TimeProvider time, CancellationToken cancel)
+    {
+        try
+        {
+            await task.WaitAsync(limit, time, cancel);
+            return true;
+        }
+        catch (TimeoutException)
+        {
+            return false;
+        }
+    }
+}

@@ -1,0 +1,301 @@
+using System.Collections.Immutable;
+using System.ComponentModel;
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+using RatOS.Flash.Agent.Boards;
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Moonraker;
+using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Builds;
+using RatOS.Flash.Core;
+using RatOS.Flash.Hardware;
+using RatOS.Flash.Hardware.Linux;
+using RatOS.Flash.Printer;
+
+namespace RatOS.Flash.Agent.Doctor;
+
+/// <summary>Goes and looks, and changes nothing. What it finds is <see cref="DoctorFacts"/>; what that means, <see cref="DoctorChecks"/> says.</summary>
+internal sealed class SystemProbe
+{
+    private const string KernelProcesses = "/proc";
+
+    private static readonly TimeSpan PythonLimit = TimeSpan.FromSeconds(20);
+    private static readonly string[] KnownGrabbers = ["ModemManager", "brltty"];
+    private static readonly UsbId[] BoardIds = [UsbId.Klipper, UsbId.KlipperCanBridge, UsbId.Katapult, UsbId.StmDfu, UsbId.Rp2040Boot, UsbId.Rp2350Boot, UsbId.GigaDeviceDfu];
+
+    /// <summary>What stands for <c>/</c> before the system's own folders.</summary>
+    public string Root { get; init; } = "";
+
+    public string Home { get; init; } = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify);
+
+    public string User { get; init; } = Environment.UserName;
+
+    /// <summary>Where this program is.</summary>
+    public string Folder { get; init; } = Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory);
+
+    /// <summary>Where programs are looked for, as PATH is written.</summary>
+    public string SearchPath { get; init; } = Environment.GetEnvironmentVariable("PATH") ?? "/usr/bin:/bin";
+
+    public required TimeProvider Time { get; init; }
+
+    /// <summary>Klipper's sources; null where none are known.</summary>
+    public string? Sources { get; init; }
+
+    /// <summary>Chips of the printer's boards.</summary>
+    public IEnumerable<string> Chips { get; init; } = [];
+
+    public IEnumerable<Device> Devices { get; init; } = [];
+
+    /// <summary>The printer's folder, and what its agent calls itself; null where none runs.</summary>
+    public (DataFolder Folder, string? Agent)? Data { get; init; }
+
+    /// <summary>What doctor goes to look at, and what of it could not be found out.</summary>
+    /// <param name="printer">Its buses.</param>
+    /// <param name="data">Null for a computer without a printer.</param>
+    /// <param name="agent">What the running agent calls itself; null for none.</param>
+    /// <param name="log">The log.</param>
+    public static (SystemProbe Probe, List<FaultReport> Troubles, AgentSettings Settings) Of(PrinterAccess printer, DataFolder? data, string? agent, LogFile log)
+    {
+        var (troubles, settings) = (new List<FaultReport>(), new AgentSettings());
+        IReadOnlyList<PrinterMcu> mcus = [];
+        IReadOnlyList<Device> devices = [];
+        Try(() => settings = data is null ? settings : AgentSettings.Read(data.Settings));
+        Try(() => devices = printer.Hardware.Look().Devices);
+        if (troubles.Count == 0)
+            Try(() => mcus = new KnownMcus(printer, settings.Boards, data, log).Look().Mcus);
+        return (new SystemProbe
+        {
+            Time = TimeProvider.System,
+            Sources = settings.KlipperSources,
+            Chips = mcus.Where(mcu => mcu.Owner == McuOwner.Ours).Select(mcu => mcu.Board?.Board.McuName ?? mcu.Chip).OfType<string>(),
+            Devices = devices,
+            Data = data is null ? null : (data, agent),
+        }, troubles, settings);
+
+        void Try(Action look)
+        {
+            try
+            {
+                look();
+            }
+            catch (FlashException fault)
+            {
+                troubles.Add(FaultReport.Of(fault));
+            }
+        }
+    }
+
+    public async Task<DoctorFacts> LookAsync(MoonrakerFacts? moonraker, params ImmutableArray<FaultReport> troubles)
+    {
+        var (user, groups) = Who();
+        var system = new SystemFacts(Root);
+        var installed = File.Exists(Path.Combine(Folder, "install.sh")) ? Folder : null;
+        var services = Root + "/etc/systemd/system";
+        return new DoctorFacts
+        {
+            User = User,
+            UserId = user,
+            GroupIds = groups,
+            Groups = Groups(),
+            Nodes = [.. Devices.Where(device => device.Usb is { } id && BoardIds.Contains(id)).SelectMany(NodesOf)
+                .Select(node => system.OwnerOf(node.Path) is { } owner ? new NodeFact(node.Path, node.What, owner) : null).OfType<NodeFact>()],
+            CanDown = [.. Devices.Where(device => device is { Can.IsUp: false, CanNode: null }).Select(device => device.Port)],
+            HasLibUsb = ((string[])["/usr/lib", "/lib", "/usr/local/lib"]).Any(folder => Found(Root + folder, "libusb-1.0.so.0")),
+            Rules = Text(Root + "/etc/udev/rules.d/99-ratos-flash.rules"),
+            OwnRules = Text(Path.Combine(Folder, "99-ratos-flash.rules")),
+            Folder = installed,
+            Tools = [.. Chips.Distinct().Select(chip => FirmwareBuilder.MissingTools(chip, SearchPath)).OfType<FlashException>().DistinctBy(fault => fault.Remedy).Select(FaultReport.Of)],
+            Python = await PythonAsync(),
+            Sources = await SourcesAsync(),
+            Troubles = troubles,
+            Data = Data is { } data ? DataOf(data.Folder, data.Agent, installed) : null,
+            Moonraker = moonraker,
+            Grabbers = [.. Programs().Where(name => KnownGrabbers.Contains(name)).Distinct()],
+            KernelLog = system.KernelLog(),
+            Throttled = system.Throttled(),
+            Now = Time.GetUtcNow(),
+            RatOsHook = Hook(Path.Combine(Home, "klipper", ".git", "hooks", "post-merge")),
+            HostMcu = (Found(services, "klipper-mcu.service", "klipper_mcu.service"), HostMcuUnits().Any()),
+        };
+    }
+
+    /// <summary>What Moonraker says, over a line that is up; the fault where it is not.</summary>
+    public static async Task<MoonrakerFacts> AskAsync(MoonrakerConnection moonraker)
+    {
+        try
+        {
+            var info = await moonraker.CallAsync("server.info");
+            var objects = info.Word("klippy_state") == "ready" ? Words(await moonraker.CallAsync("printer.objects.list"), "objects") : null;
+            return new MoonrakerFacts
+            {
+                HasComponent = Words(info, "components").Contains("ratos_flash"),
+                ComponentFailed = Words(info, "failed_components").Contains("ratos_flash"),
+                Warnings = [.. Words(info, "warnings")],
+                HasMacros = objects?.Contains("gcode_macro FLASH_MCU", StringComparer.OrdinalIgnoreCase),
+            };
+        }
+        catch (Exception gone) when (gone is FlashException or MoonrakerException)
+        {
+            return new MoonrakerFacts(FaultReport.Of(gone as FlashException ?? Faults.MoonrakerGone(moonraker.Place.ToString(), gone.Message.TrimEnd('.'))));
+        }
+    }
+
+    /// <summary>The agent's service for a printer's folder: called after it, as install.sh does.</summary>
+    public static string UnitOf(string folder)
+    {
+        var name = Path.GetFileName(folder);
+        return name == "printer_data" ? "ratos-flash"
+            : name.StartsWith("printer_", StringComparison.Ordinal) && name.EndsWith("_data", StringComparison.Ordinal) && name.Length > 13 ? $"ratos-flash-{name[8..^5]}"
+            : $"ratos-flash-{string.Concat(name.Select(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' ? c : '-'))}";
+    }
+
+    private static List<string> Words(JsonElement element, string name) => [.. element.Items(name).Where(item => item.ValueKind == JsonValueKind.String).Select(item => item.GetString()!)];
+
+    private DataFacts DataOf(DataFolder folder, string? agent, string? installed)
+    {
+        var (unit, config) = (UnitOf(folder.Root), Path.Combine(folder.Root, "config"));
+        var components = Path.Combine(Home, "moonraker", "moonraker", "components");
+        // Where somebody else's macro of that name is, ours are left out on purpose.
+        var isForeign = Directory.Exists(config) && Directory.EnumerateFiles(config, "*.cfg").Any(file =>
+            Path.GetFileName(file) != "ratos_flash.cfg" && Text(file)?.Contains("[gcode_macro flash_mcu]", StringComparison.OrdinalIgnoreCase) == true);
+        return new DataFacts(folder.Root, unit)
+        {
+            Agent = agent,
+            Free = Free(folder.Root),
+            IsReadOnly = IsReadOnly(folder.Root),
+            NotAllowed = Text(Path.Combine(folder.Root, "moonraker.asvc"))?.Split('\n').Select(line => line.Trim()).ToList() is not { } allowed ? []
+                : [.. ((string[])[unit, .. HostMcuUnits()]).Where(name => !allowed.Contains(name))],
+            Macros = installed is null || isForeign || !Directory.Exists(config) ? null : Link(Path.Combine(config, "ratos_flash.cfg"), Path.Combine(installed, "config", "ratos_flash.cfg")),
+            Component = installed is null || !Directory.Exists(components) ? null : Link(Path.Combine(components, "ratos_flash.py"), Path.Combine(installed, "moonraker-component", "ratos_flash.py")),
+        };
+    }
+
+    /// <summary>The unit that may replace the process, of this printer's folder.</summary>
+    private IEnumerable<string> HostMcuUnits() => Data is { } data && MoonrakerHostMcu.UnitName + UnitOf(data.Folder.Root)["ratos-flash".Length..] is var unit
+        && File.Exists($"{Root}/etc/systemd/system/{unit}.service") ? [unit] : [];
+
+    private static LinkFact Link(string path, string target)
+    {
+        var text = Text(path);
+        return new(path, target, text is null ? null : text == Text(target), File.Exists(path) && new FileInfo(path).LinkTarget is null);
+    }
+
+    /// <summary>The user and the groups of this process (proc(5), status).</summary>
+    private (uint User, ImmutableHashSet<uint> Groups) Who()
+    {
+        var (user, groups) = (uint.MaxValue, ImmutableHashSet.CreateBuilder<uint>());
+        foreach (var line in (Text(Root + KernelProcesses + "/self/status") ?? "").Split('\n'))
+        {
+            var words = line.Split((char[])['\t', ' '], StringSplitOptions.RemoveEmptyEntries);
+            var numbers = words.Skip(1).Select(word => uint.TryParse(word, NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id : uint.MaxValue).ToList();
+            if (words.FirstOrDefault() == "Uid:" && numbers.Count > 1)
+                user = numbers[1];
+            else if (words.FirstOrDefault() is "Gid:" or "Groups:")
+                groups.UnionWith(numbers);
+        }
+        return (user, groups.ToImmutable());
+    }
+
+    private ImmutableDictionary<string, uint> Groups() => (Text(Root + "/etc/group") ?? "").Split('\n').Select(line => line.Split(':'))
+        .Where(parts => parts.Length > 2 && uint.TryParse(parts[2], out _)).DistinctBy(parts => parts[0]).ToImmutableDictionary(parts => parts[0], parts => uint.Parse(parts[2], CultureInfo.InvariantCulture));
+
+    private IEnumerable<(string Path, string What)> NodesOf(Device device)
+    {
+        var what = device.Product ?? device.ToString();
+        if (device.Node is { } node)
+            yield return (node, what);
+        var folder = $"{Root}/sys/bus/usb/devices/{device.Port}";
+        if (int.TryParse(Text(folder + "/busnum"), out var bus) && int.TryParse(Text(folder + "/devnum"), out var number))
+            yield return ($"/dev/bus/usb/{bus:000}/{number:000}", what);
+    }
+
+    private IEnumerable<string> Programs() => !Directory.Exists(Root + KernelProcesses) ? [] : Directory.EnumerateDirectories(Root + KernelProcesses)
+        .Where(folder => Path.GetFileName(folder).All(char.IsAsciiDigit)).Select(folder => Text(folder + "/comm")?.Trim()).OfType<string>();
+
+    /// <summary>What Klipper's build and its menu import.</summary>
+    private async Task<string?> PythonAsync()
+    {
+        if (SearchPath.Split(':', StringSplitOptions.RemoveEmptyEntries).Select(folder => Path.Combine(folder, "python3")).FirstOrDefault(File.Exists) is not { } program)
+            return null;
+        try
+        {
+            using var process = Process.Start(new ProcessStartInfo(program, ["-c", "import curses, json, optparse, subprocess, zlib"])
+            {
+                RedirectStandardError = true,
+                RedirectStandardOutput = true,
+                UseShellExecute = false,
+            })!;
+            using var limit = new CancellationTokenSource(PythonLimit, TimeProvider.System);
+            using var killed = limit.Token.Register(process.Kill);
+            var said = await process.StandardError.ReadToEndAsync(CancellationToken.None);
+            await process.WaitForExitAsync(CancellationToken.None);
+            return process.ExitCode == 0 ? "" : Contract.Text.Clean(said.Trim().Split('\n')[^1]) is { Length: > 0 } last ? last : $"it ends with {process.ExitCode}";
+        }
+        catch (Exception refused) when (refused is Win32Exception or InvalidOperationException)
+        {
+            return Contract.Text.Clean(refused.Message);
+        }
+    }
+
+    private async Task<FaultReport?> SourcesAsync()
+    {
+        try
+        {
+            var warning = Sources is null ? Faults.NotAKlipperTree("~/klipper", "there is no such folder") : (await KlipperTree.Open(Sources, SearchPath).LookAsync(CancellationToken.None)).Warning;
+            return warning is null ? null : FaultReport.Of(warning);
+        }
+        catch (FlashException fault)
+        {
+            return FaultReport.Of(fault);
+        }
+    }
+
+    private static long? Free(string folder)
+    {
+        try
+        {
+            return new DriveInfo(folder).AvailableFreeSpace;
+        }
+        catch (Exception hidden) when (hidden is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>By the mount that the folder is in (proc(5), mounts).</summary>
+    private bool IsReadOnly(string folder) => (Text(Root + KernelProcesses + "/self/mounts") ?? "").Split('\n').Select(line => line.Split(' '))
+        .Where(parts => parts.Length > 3 && (folder == parts[1] || folder.StartsWith(parts[1].TrimEnd('/') + "/", StringComparison.Ordinal)))
+        .MaxBy(parts => parts[1].Length) is [_, _, _, var options, ..] && options.Split(',').Contains("ro");
+
+    private static string? Hook(string path)
+    {
+        if (new FileInfo(path) is not { LinkTarget: { } target })
+            return Text(path)?.Contains("ratos", StringComparison.OrdinalIgnoreCase) == true ? path : null;
+        return !target.Contains("ratos", StringComparison.OrdinalIgnoreCase) ? null : File.ResolveLinkTarget(path, returnFinalTarget: true)?.Exists == true ? target : "";
+    }
+
+    private static bool Found(string folder, params ReadOnlySpan<string> names)
+    {
+        if (!Directory.Exists(folder))
+            return false;
+        foreach (var name in names)
+        {
+            if (File.Exists(Path.Combine(folder, name)) || Directory.EnumerateDirectories(folder).Any(inner => File.Exists(Path.Combine(inner, name))))
+                return true;
+        }
+        return false;
+    }
+
+    private static string? Text(string path)
+    {
+        try
+        {
+            return File.Exists(path) ? File.ReadAllText(path) : null;
+        }
+        catch (Exception hidden) when (hidden is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+}

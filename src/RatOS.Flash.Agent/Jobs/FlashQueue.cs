@@ -1,0 +1,192 @@
+using System.Collections.Immutable;
+using System.Threading.Channels;
+using RatOS.Flash.Agent.Boards;
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Core;
+using RatOS.Flash.Flashing;
+using RatOS.Flash.Klipper;
+using RatOS.Flash.Recording;
+
+namespace RatOS.Flash.Agent.Jobs;
+
+/// <summary>One flash after the other, whoever asks; each is journalled before it touches anything. One that waits for a person leaves its turn to the others meanwhile.</summary>
+/// <param name="boards">The boards.</param>
+/// <param name="folder">Of the journals.</param>
+/// <param name="klippy">Klipper for a job, which tells the journal what it does to the service (its name; whether it was started).</param>
+/// <param name="change">Completes when something about the printer may have changed, at the latest after a while.</param>
+/// <param name="log">The log.</param>
+internal sealed class FlashQueue(
+    LocalBoards boards, string folder, Func<Job, Action<string, bool>, IKlippy> klippy, Func<CancellationToken, Task> change, LogFile log)
+{
+    private const int Most = 16;
+
+    /// <summary>Records what each job does; null where nobody wants to know.</summary>
+    public FlightRecorder? Recorder { get; init; }
+
+    private readonly List<Job> _open = [];
+    private readonly List<Job> _last = [];
+    private readonly Channel<bool> _turn = Channel.CreateBounded<bool>(1);   // whoever has taken what is in it has the printer
+    private TaskCompletionSource _added = new();
+    private bool _isClosed;
+
+    /// <summary>Those that are not done, in the order in which they were asked for.</summary>
+    public IReadOnlyList<Job> Open => _open;
+
+    /// <summary>No job has anything to do but to wait for a person.</summary>
+    public bool IsAtRest => _open.TrueForAll(job => job.State == JobState.Person);
+
+    /// <summary>A job was added; nothing of it has happened yet.</summary>
+    public event Action<Job>? Added;
+
+    /// <summary>A job is over, and everything about it is on disk.</summary>
+    public event Action<Job>? Ended;
+
+    /// <summary>Adds a job; the same boards twice are one job.</summary>
+    /// <returns>The job that was there already, or this one.</returns>
+    /// <exception cref="FlashException">The queue is full, or being closed.</exception>
+    public Job Add(Job job)
+    {
+        if (_isClosed)
+            throw Faults.ShuttingDown();
+        if (_open.Find(other => other.Has(job.Requests.Select(request => request.Board.Name))) is { } same)
+            return same;
+        if (_open.Count >= Most)
+            throw Faults.QueueFull(_open.Count);
+        _open.Add(job);
+        log.Say($"Job {job.Id} by {job.By}: {string.Join(", ", job.Requests.Select(request => request.Board.Name))}");
+        Added?.Invoke(job);
+        _added.TrySetResult();
+        return job;
+    }
+
+    /// <summary>Works until it is cancelled; a write that has begun is finished first, and what waits is told that it is cancelled.</summary>
+    public async Task RunAsync(CancellationToken over)
+    {
+        using var closing = over.Register(() =>
+        {
+            _isClosed = true;
+            foreach (var job in _open)
+                job.Cancel.Cancel();
+            _added.TrySetResult();
+        });
+        var works = new List<Task>();
+        _turn.Writer.TryWrite(true);
+        while (true)
+        {
+            works.RemoveAll(work => work.IsCompletedSuccessfully);
+            foreach (var job in _open.Where(job => job.Begin()).ToList())
+                works.Add(WorkAsync(job));
+            if (_isClosed)
+            {
+                await Task.WhenAll(works);
+                return;
+            }
+            await _added.Task;
+            _added = new();
+        }
+    }
+
+    private async Task WorkAsync(Job job)
+    {
+        await _turn.Reader.ReadAsync();
+        var hasTurn = true;
+        job.End(await DoAsync(job, async wait =>
+        {
+            job.Become(JobState.Person);
+            hasTurn = false;
+            _turn.Writer.TryWrite(true);
+            await wait();
+            await _turn.Reader.ReadAsync(job.Cancel.Token);
+            hasTurn = true;
+            job.Become(JobState.Running);
+        }));
+        if (hasTurn)
+            _turn.Writer.TryWrite(true);
+        _open.Remove(job);
+        // Somebody may just be asking for it.
+        _last.Add(job);
+        if (_last.Count > Most)
+            _last.RemoveAt(0);
+        Ended?.Invoke(job);
+    }
+
+    /// <summary>An open job, or one of the last that ended.</summary>
+    public Job? Find(string id) => _open.Find(job => job.Id == id) ?? _last.Find(job => job.Id == id);
+
+    private async Task<FlashReport> DoAsync(Job job, Func<Func<Task>, Task> aside)
+    {
+        Journal? journal = null;
+        try
+        {
+            journal = Journal.Create(folder, job, log);
+            var by = klippy(job, (service, isStarted) => journal.Append(new JsonService("klipper", service, isStarted ? "started" : "stopping")));
+            if (job.WhenIdle)
+                await WaitIdleAsync(job, by);
+            job.Become(JobState.Running);
+            using var flight = Recorder is null ? null : new JobRecorder(Recorder, journal.Folder, log);
+            flight?.Plan(boards.Plan(job.Requests));
+            var report = await boards.FlashAsync(job.Requests, by, job.HasPerson, step =>
+            {
+                journal.Append(step);
+                flight?.Event(step);
+                log.Event(step);
+                job.Apply(step);
+                return ValueTask.CompletedTask;
+            }, job.Cancel.Token, aside, change, flight);
+            journal.Append(report);
+            return report;
+        }
+        catch (OperationCanceledException)
+        {
+            return Refused(job, Faults.Cancelled(), journal);
+        }
+        catch (FlashException fault)
+        {
+            log.Fault(fault);
+            return Refused(job, fault, journal);
+        }
+        catch (Exception bug)
+        {
+            log.Bug(bug);
+            return Refused(job, Faults.Internal(bug), journal);
+        }
+        finally
+        {
+            journal?.Dispose();
+            Journal.Prune(folder, log);
+            JobRecorder.Prune(folder, log);
+        }
+    }
+
+    private async Task WaitIdleAsync(Job job, IKlippy by)
+    {
+        job.Become(JobState.Waiting);
+        while (true)
+        {
+            var next = change(job.Cancel.Token);
+            if ((await by.LookAsync(job.Cancel.Token)).Blocker is not { } blocker)
+                return;
+            log.Say($"Job {job.Id} waits: {blocker.Cause}");
+            await next;
+        }
+    }
+
+    private static FlashReport Refused(Job job, FlashException fault, Journal? journal)
+    {
+        ImmutableArray<BoardReport> reports = [.. job.Requests.Select(request => new BoardReport
+        {
+            Board = request.Board.Name,
+            Condition = JournalRecord.ConditionAfter(job.Events.Where(step => step.Board == request.Board.Name).Select(JsonStep.Of)),
+            Fault = FaultReport.Of(fault),
+            Refused = fault.Code != "internal-error",
+            OldVersion = request.Board.RunningVersion,
+            NewVersion = request.Image?.Version,
+        })];
+        foreach (var told in reports)
+            job.Apply(new FlashEvent(job.Events.Count + 1, TimeSpan.Zero, told.Board, FlashPhase.Done, FlashEventKind.Verdict, fault.Cause, Report: told));
+        var report = new FlashReport(reports, null, TimeSpan.Zero);
+        journal?.Append(report);
+        return report;
+    }
+}

@@ -1,0 +1,111 @@
+using System.Globalization;
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Flashing;
+
+namespace RatOS.Flash.Agent.Jobs;
+
+internal enum JobState
+{
+    Queued,
+
+    /// <summary>For the printer to be idle.</summary>
+    Waiting,
+    Running,
+
+    /// <summary>For a person: what to do is in the message of its boards. Others are flashed meanwhile.</summary>
+    Person,
+    Done,
+}
+
+/// <summary>One flash that somebody asked for: what was asked, how far it is, what came of it.</summary>
+internal sealed class Job
+{
+    private readonly Dictionary<string, JsonJobBoard> _boards;
+    private readonly List<FlashEvent> _events = [];
+    private readonly TimeProvider _time;
+    private long _begun;
+    private bool _isTaken;
+
+    public Job(string by, IReadOnlyList<FlashRequest> requests, TimeProvider time)
+    {
+        (By, Requests, _time, Created) = (by, requests, time, time.GetUtcNow());
+        _begun = time.GetTimestamp();
+        _boards = requests.ToDictionary(request => request.Board.Name, request => new JsonJobBoard(
+            request.Board.Name, "queued", null, "", null, null, null, request.Board.RunningVersion, request.Image?.Version));
+    }
+
+    /// <summary>Four hex digits, for people to type.</summary>
+    public string Id { get; } = Random.Shared.Next(0x10000).ToString("x4", CultureInfo.InvariantCulture);
+
+    /// <summary>Which door it came by.</summary>
+    public string By { get; }
+
+    public DateTimeOffset Created { get; }
+
+    public IReadOnlyList<FlashRequest> Requests { get; }
+
+    public bool Hot { get; init; }
+
+    public bool HasPerson { get; init; }
+
+    /// <summary>It begins when the printer is idle; one that is not is refused otherwise.</summary>
+    public bool WhenIdle { get; init; }
+
+    public CancellationTokenSource Cancel { get; } = new();
+
+    public JobState State { get; private set; }
+
+    public FlashReport? Report { get; private set; }
+
+    /// <summary>Completes with it.</summary>
+    public Task<FlashReport> Done => _done.Task;
+
+    /// <summary>What happened so far, without snapshots.</summary>
+    public IReadOnlyList<FlashEvent> Events => _events;
+
+    /// <summary>Everything that happens from now on.</summary>
+    public event Action<FlashEvent>? Happened;
+
+    private readonly TaskCompletionSource<FlashReport> _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public bool Has(IEnumerable<string> boards) => boards.All(_boards.ContainsKey);
+
+    /// <summary>True the first time.</summary>
+    public bool Begin() => !_isTaken && (_isTaken = true);
+
+    public void Become(JobState state)
+    {
+        if (state == JobState.Running && State != JobState.Person)
+            _begun = _time.GetTimestamp();
+        State = state;
+    }
+
+    public void Apply(FlashEvent step)
+    {
+        if (step.Kind != FlashEventKind.Progress)
+            _events.Add(step);
+        if (step.Board is { } name && _boards.TryGetValue(name, out var board))
+        {
+            _boards[name] = step.Report is { } report
+                ? new JsonJobBoard(name, "done", null, step.Message, report.Ok, JsonContract.Name(report.Condition), report.Fault, report.OldVersion, report.NewVersion)
+                : board with
+                {
+                    Phase = JsonContract.Name(step.Phase),
+                    Percent = step.Total > 0 ? (int)(step.Done * 100 / step.Total) : null,
+                    Message = step.Message.Length > 0 ? step.Message : board.Message,
+                };
+        }
+        Happened?.Invoke(step);
+    }
+
+    public void End(FlashReport report)
+    {
+        (State, Report) = (JobState.Done, report);
+        _done.TrySetResult(report);
+    }
+
+    public JsonJob View() => new(
+        Id, JsonContract.Name(State), Report?.Ok, By, Created.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture),
+        Math.Round((Report?.Elapsed ?? (State is JobState.Running or JobState.Person ? _time.GetElapsedTime(_begun) : TimeSpan.Zero)).TotalSeconds, 1),
+        [.. Requests.Select(request => _boards[request.Board.Name])], Report?.Klippy);
+}

@@ -1,0 +1,24 @@
+using System.Collections.Immutable;
+using RatOS.Flash.Printer;
+
+namespace RatOS.Flash.Agent.Moonraker;
+
+/// <summary>What printer.cfg and Klipper say of the printer's MCUs.</summary>
+/// <param name="Sections">All <c>[mcu*]</c> sections; empty while nobody could be asked.</param>
+/// <param name="Told">What Klipper knows of the boards.</param>
+internal sealed record McuFacts(ImmutableArray<McuSection> Sections, KlippyTold Told)
+{
+    public static readonly McuFacts None = new([], KlippyTold.Nothing);
+
+    /// <summary>Klipper's state and state message.</summary>
+    public string? State { get; init; }
+
+    /// <inheritdoc cref="State"/>
+    public string? Message { get; init; }
+
+    /// <summary>By section: where its board was last seen.</summary>
+    public ImmutableDictionary<string, string> Ports { get; init; } = ImmutableDictionary<string, string>.Empty;
+
+    /// <summary>Of this moment; not kept.</summary>
+    public ImmutableArray<PowerDevice> Power { get; init; } = [];
+}

@@ -1,0 +1,360 @@
+using System.Net.Sockets;
+using System.Net.WebSockets;
+using System.Text.Json;
+using PolyType;
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Core;
+using RatOS.Flash.Recording;
+using StreamJsonRpc;
+
+namespace RatOS.Flash.Agent.Moonraker;
+
+/// <summary>Where Moonraker is: its unix socket is preferred, as it asks for no key; a websocket where that is not there.</summary>
+/// <param name="Socket">Path of <c>comms/moonraker.sock</c>.</param>
+/// <param name="Url">Such as <c>ws://127.0.0.1:7125/websocket</c>.</param>
+/// <param name="ApiKey">For a Moonraker that does not trust this computer; null otherwise.</param>
+internal sealed record MoonrakerEndpoint(string Socket, Uri Url, string? ApiKey = null)
+{
+    public override string ToString() => File.Exists(Socket) ? Socket : Url.ToString();
+}
+
+/// <summary>
+/// The line to Moonraker: kept up for ever, made anew with a growing pause whenever it breaks, and registered anew each time, for Moonraker forgets everything
+/// with the socket. Facts: rules 1-5 and 20.
+/// </summary>
+/// <param name="place">Where it is.</param>
+/// <param name="time">The only clock.</param>
+/// <param name="log">Where it is told what happened.</param>
+internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider time, LogFile log)
+{
+    /// <summary>As agents are called; also the name under which requests reach it.</summary>
+    public const string AgentName = "ratos_flash";
+
+    private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(0.25);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan CallLimit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan ConnectLimit = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan PingInterval = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan PingLimit = TimeSpan.FromSeconds(20);
+
+    private Rpc? _rpc;
+    private TaskCompletionSource _change = new();
+    private string? _trouble;
+
+    public string Name { get; init; } = AgentName;
+
+    /// <summary>What the agent offers to Moonraker; null for a command line, which is no agent.</summary>
+    public IAgentApi? Api { get; init; }
+
+    /// <summary>Called when the line is up and everything registered; what it throws is logged.</summary>
+    public Func<Task>? Connected { get; init; }
+
+    /// <summary>A line of Klipper's console.</summary>
+    public Action<string>? GcodeResponse { get; init; }
+
+    /// <summary>Hears what is said here while a job runs; a printer talks every second, and cards wear out.</summary>
+    public FlightRecorder? Recorder { get; init; }
+
+    public bool IsConnected => _rpc is not null;
+
+    /// <summary>The last try met a socket that nobody listens on: Moonraker is not running.</summary>
+    public bool IsRefused { get; private set; }
+
+    /// <summary>Another number each time that the line came up or Klipper became ready: what was told to either is forgotten.</summary>
+    public int Epoch { get; private set; }
+
+    /// <summary>Remote methods that another program had registered before us; their macros do not reach this agent.</summary>
+    public IReadOnlyList<string> Taken { get; private set; } = [];
+
+    public MoonrakerEndpoint Place => place;
+
+    /// <summary>Completes at the next thing that Moonraker announces, or that happens to the line. Take it before you look: nothing falls between.</summary>
+    public Task NextChange => _change.Task;
+
+    /// <summary>Keeps the line up until it is cancelled.</summary>
+    public async Task RunAsync(CancellationToken over)
+    {
+        var pause = FirstPause;
+        while (!over.IsCancellationRequested)
+        {
+            try
+            {
+                using var rpc = await ConnectAsync(over);
+                _rpc = rpc;
+                (pause, _trouble, IsRefused) = (FirstPause, null, false);
+                Epoch++;
+                log.Say($"Connected to Moonraker at {place}.");
+                Wake();
+                if (Connected is { } connected)
+                    await connected();
+                await rpc.Completion.WaitAsync(over);
+                log.Say("Moonraker closed the connection.");
+            }
+            catch (OperationCanceledException) when (over.IsCancellationRequested)
+            {
+                break;
+            }
+            catch (Exception fault) when (IsWeather(fault))
+            {
+                IsRefused = fault is SocketException { SocketErrorCode: SocketError.ConnectionRefused };
+                // Said once, not every ten seconds for a night.
+                if (fault.Message != _trouble)
+                    log.Say($"No connection to Moonraker at {place}: {_trouble = fault.Message}");
+            }
+            finally
+            {
+                _rpc = null;
+                Wake();
+            }
+            await Task.Delay(pause, time, over).ContinueWith(static _ => { }, TaskScheduler.FromCurrentSynchronizationContext());
+            pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
+        }
+    }
+
+    /// <summary>Calls a method of Moonraker.</summary>
+    /// <returns>Its result, of any kind.</returns>
+    /// <exception cref="MoonrakerException">Moonraker answered with an error.</exception>
+    /// <exception cref="FlashException">Moonraker is not there (<c>moonraker-gone</c>).</exception>
+    public async Task<JsonElement> CallAsync(string method, Dictionary<string, object?>? arguments = null, CancellationToken cancel = default)
+    {
+        var rpc = _rpc ?? throw Faults.MoonrakerGone(place.ToString(), _trouble ?? "there is no connection");
+        try
+        {
+            if (Recorder is { IsRecording: true } asked)
+                asked.Moonraker("call", method, JsonSerializer.Serialize(arguments ?? [], RpcShapes.Default.DictionaryStringObject));
+            var result = await rpc.CallAsync(method, arguments).WaitAsync(CallLimit, time, cancel);
+            if (Recorder is { IsRecording: true } told)
+                told.Moonraker("answer", method, result.GetRawText());
+            return result;
+        }
+        catch (RemoteRpcException error) when (error is not ConnectionLostException)
+        {
+            Recorder?.Moonraker("refusal", method, error.Message);
+            throw Rpc.ErrorOf(error);
+        }
+        catch (TimeoutException)
+        {
+            throw Faults.MoonrakerGone(place.ToString(), $"no answer to {method} within {CallLimit.TotalSeconds:0} s");
+        }
+        catch (Exception lost) when (IsWeather(lost))
+        {
+            throw Faults.MoonrakerGone(place.ToString(), $"the connection broke during {method}");
+        }
+    }
+
+    /// <summary>As <see cref="CallAsync"/>, for what is worth doing only while somebody is there to hear it.</summary>
+    /// <returns>Null when it could not be done.</returns>
+    public async Task<JsonElement?> TryCallAsync(string method, Dictionary<string, object?>? arguments = null)
+    {
+        try
+        {
+            return await CallAsync(method, arguments);
+        }
+        catch (MoonrakerException refused)
+        {
+            log.Say($"{method}: {refused.Message} ({refused.Code})");
+        }
+        catch (FlashException)
+        {
+            // That the line is down is logged where it broke.
+        }
+        return null;
+    }
+
+    /// <summary>Waits for the line.</summary>
+    /// <returns>False when it was not up within the limit, or nobody is there.</returns>
+    public async Task<bool> WaitConnectedAsync(TimeSpan limit, CancellationToken cancel)
+    {
+        var begin = time.GetTimestamp();
+        while (true)
+        {
+            var change = NextChange;
+            if (IsConnected)
+                return true;
+            var left = limit - time.GetElapsedTime(begin);
+            if (IsRefused)
+                return false;
+            if (left <= TimeSpan.Zero || !await change.WaitUpToAsync(left, time, cancel))
+                return IsConnected;
+        }
+    }
+
+    private async Task<Rpc> ConnectAsync(CancellationToken over)
+    {
+        using var limit = new CancellationTokenSource(ConnectLimit, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, over);
+        Rpc? rpc = null;
+        try
+        {
+            rpc = await OpenAsync(place, either.Token);
+            rpc.Offer<IAnnouncements>(new Announcements(this));
+            if (Api is { } api)
+                rpc.Offer(api);
+            rpc.StartListening();
+            var identity = new Dictionary<string, object?>
+            {
+                ["client_name"] = Api is null ? Name + "_cli" : Name,
+                ["version"] = Product.Version,
+                ["type"] = Api is null ? "other" : "agent",
+                ["url"] = Product.Url,
+            };
+            if (place.ApiKey is { } key)
+                identity["api_key"] = key;
+            // Of what is registered the answer to this must be awaited: Moonraker works on all requests of a socket at once.
+            await rpc.CallAsync("server.connection.identify", identity).WaitAsync(either.Token);
+            if (Api is not null)
+                await RegisterAsync(rpc, either.Token);
+            return rpc;
+        }
+        catch (RemoteRpcException error) when (error is not ConnectionLostException)
+        {
+            // After a refused identify the socket is spoiled: only a new one helps (facts: "Name taken").
+            rpc?.Dispose();
+            throw Rpc.ErrorOf(error);
+        }
+        catch (OperationCanceledException late) when (!over.IsCancellationRequested)
+        {
+            rpc?.Dispose();
+            throw new TimeoutException($"it did not answer within {ConnectLimit.TotalSeconds:0} s", late);
+        }
+        catch
+        {
+            rpc?.Dispose();
+            throw;
+        }
+    }
+
+    private async Task RegisterAsync(Rpc rpc, CancellationToken cancel)
+    {
+        var taken = new List<string>();
+        foreach (var method in RemoteMethods.All)
+        {
+            try
+            {
+                await rpc.CallAsync("connection.register_remote_method", new() { ["method_name"] = method }).WaitAsync(cancel);
+            }
+            catch (RemoteRpcException refused) when (refused is not ConnectionLostException)
+            {
+                taken.Add(method);
+                log.Say($"The remote method {method} could not be registered: {Text.Clean(refused.Message)}");
+            }
+        }
+        Taken = taken;
+    }
+
+    /// <summary>Opens the socket that is there.</summary>
+    private static async Task<Rpc> OpenAsync(MoonrakerEndpoint place, CancellationToken cancel)
+    {
+        if (File.Exists(place.Socket))
+        {
+            var unix = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            try
+            {
+                await unix.ConnectAsync(new UnixDomainSocketEndPoint(place.Socket), cancel);
+                return new Rpc(new NetworkStream(unix, ownsSocket: true));
+            }
+            catch
+            {
+                unix.Dispose();
+                throw;
+            }
+        }
+        var web = new ClientWebSocket();
+        try
+        {
+            (web.Options.KeepAliveInterval, web.Options.KeepAliveTimeout) = (PingInterval, PingLimit);
+            if (place.ApiKey is { } key)
+                web.Options.SetRequestHeader("X-Api-Key", key);
+            await web.ConnectAsync(place.Url, cancel);
+            return new Rpc(web);
+        }
+        catch
+        {
+            web.Dispose();
+            throw;
+        }
+    }
+
+    // What a network does, as opposed to what we do wrong.
+    private static bool IsWeather(Exception fault) => fault is IOException or SocketException or WebSocketException or TimeoutException or ConnectionLostException or MoonrakerException
+        or ObjectDisposedException or FlashException or OperationCanceledException or JsonException or BadRpcHeaderException;
+
+    /// <summary>Something changed that Moonraker does not know of: whoever waits looks again.</summary>
+    public void Wake()
+    {
+        var change = _change;
+        _change = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        change.TrySetResult();
+    }
+
+    /// <summary>What Moonraker announces: what it says is looked up, never believed.</summary>
+    private sealed class Announcements(MoonrakerConnection connection) : IAnnouncements
+    {
+        public Task KlippyReadyAsync(JsonElement arguments)
+        {
+            connection.Epoch++;
+            return ChangedAsync("notify_klippy_ready", arguments);
+        }
+
+        public Task KlippyDisconnectedAsync(JsonElement arguments) => ChangedAsync("notify_klippy_disconnected", arguments);
+
+        public Task KlippyShutdownAsync(JsonElement arguments) => ChangedAsync("notify_klippy_shutdown", arguments);
+
+        public Task ServiceStateChangedAsync(JsonElement arguments) => ChangedAsync("notify_service_state_changed", arguments);
+
+        public Task StatusUpdateAsync(JsonElement status, JsonElement eventTime) => ChangedAsync("notify_status_update", status);
+
+        public Task UpdateResponseAsync(JsonElement arguments) =>
+            arguments.ValueKind == JsonValueKind.Array && arguments.GetArrayLength() > 0 && arguments[0].Flag("complete") ? ChangedAsync("notify_update_response", arguments) : Task.CompletedTask;
+
+        public Task GcodeResponseAsync(JsonElement arguments)
+        {
+            if (arguments.ValueKind == JsonValueKind.Array && arguments.GetArrayLength() > 0 && arguments[0].ValueKind == JsonValueKind.String)
+                connection.GcodeResponse?.Invoke(arguments[0].GetString()!);
+            return Task.CompletedTask;
+        }
+
+        private Task ChangedAsync(string method, JsonElement arguments)
+        {
+            if (connection.Recorder is { IsRecording: true } recorder)
+                recorder.Moonraker("said", method, arguments.ValueKind == JsonValueKind.Undefined ? "" : arguments.GetRawText());
+            connection.Wake();
+            return Task.CompletedTask;
+        }
+    }
+}
+
+/// <summary>Methods that macros reach the agent by; their names cannot clash with other projects' (facts: <c>flash_mcu</c> is taken).</summary>
+internal static class RemoteMethods
+{
+    public static readonly string[] All = ["ratos_flash_mcu", "ratos_flash_status", "ratos_flash_cancel"];
+}
+
+/// <summary>Moonraker's announcements that matter here; the others are passed over by the line itself.</summary>
+[JsonRpcContract]
+[GenerateShape(IncludeMethods = MethodShapeFlags.PublicInstance)]
+internal partial interface IAnnouncements
+{
+    [JsonRpcMethod("notify_klippy_ready")]
+    Task KlippyReadyAsync(JsonElement arguments = default);
+
+    [JsonRpcMethod("notify_klippy_disconnected")]
+    Task KlippyDisconnectedAsync(JsonElement arguments = default);
+
+    [JsonRpcMethod("notify_klippy_shutdown")]
+    Task KlippyShutdownAsync(JsonElement arguments = default);
+
+    [JsonRpcMethod("notify_service_state_changed")]
+    Task ServiceStateChangedAsync(JsonElement arguments = default);
+
+    /// <summary>The only one with two: what has changed, and when.</summary>
+    [JsonRpcMethod("notify_status_update")]
+    Task StatusUpdateAsync(JsonElement status = default, JsonElement eventTime = default);
+
+    [JsonRpcMethod("notify_update_response")]
+    Task UpdateResponseAsync(JsonElement arguments = default);
+
+    [JsonRpcMethod("notify_gcode_response")]
+    Task GcodeResponseAsync(JsonElement arguments = default);
+}

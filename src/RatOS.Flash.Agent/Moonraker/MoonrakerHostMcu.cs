@@ -1,0 +1,134 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+using System.Threading.Channels;
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Core;
+using RatOS.Flash.Printer;
+
+namespace RatOS.Flash.Agent.Moonraker;
+
+/// <summary>
+/// Klipper's process on this computer, through Moonraker: a program and a request are laid into the printer's folder, Moonraker starts the unit of root's that
+/// <c>install.sh</c> set up (<c>config/ratos-flash-host-mcu</c>), and that answers in the same folder.
+/// </summary>
+/// <param name="moonraker">The line.</param>
+/// <param name="folder">Where the unit takes programs from.</param>
+/// <param name="time">The only clock.</param>
+internal sealed class MoonrakerHostMcu(MoonrakerConnection moonraker, string folder, TimeProvider time) : HostMcu
+{
+    public const string UnitName = "ratos-flash-host-mcu";
+
+    private static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(60);
+
+    /// <summary>Klipper's own name for the service, and that of older installations.</summary>
+    private static readonly string[] Processes = ["klipper-mcu", "klipper_mcu"];
+
+    /// <summary>How the unit is installed on this computer.</summary>
+    public static string InstallCommand
+    {
+        get
+        {
+            var beside = Path.Combine(AppContext.BaseDirectory, "install.sh");
+            return $"{(File.Exists(beside) ? beside : "~/ratos-flash/install.sh")} --host-mcu";
+        }
+    }
+
+    public override async Task<FlashException?> CheckAsync(CancellationToken cancel)
+    {
+        try
+        {
+            var (unit, process) = await ServicesAsync(cancel);
+            return process is null ? Faults.HostMcuServiceMissing(Processes[0]) : unit is null ? Faults.HostMcuUnitMissing(InstallCommand) : null;
+        }
+        catch (FlashException gone)
+        {
+            return gone;
+        }
+        catch (MoonrakerException refused)
+        {
+            return Faults.MoonrakerRefused("machine.system_info", refused.Message);
+        }
+    }
+
+    public override Task InstallAsync(ReadOnlyMemory<byte> program) => AskAsync("install", program);
+
+    public override Task RestoreAsync() => AskAsync("restore", null);
+
+    public override async Task RestartAsync() =>
+        await CallAsync("machine.services.restart", (await ServicesAsync(CancellationToken.None)).Process ?? throw Faults.HostMcuServiceMissing(Processes[0]));
+
+    private async Task AskAsync(string order, ReadOnlyMemory<byte>? program)
+    {
+        // An answer to an earlier request is none to this one.
+        var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8));
+        var (unit, _) = await ServicesAsync(CancellationToken.None);
+        // The unit's end is announced by nobody; its answer is a file.
+        using var watcher = new FileSystemWatcher();
+        var changes = Channel.CreateBounded<bool>(1);
+        try
+        {
+            if (program is { } bytes)
+                AtomicFile.Write(Path.Combine(folder, "klipper_mcu.new"), bytes.Span);
+            AtomicFile.Write(Path.Combine(folder, "request"), System.Text.Encoding.ASCII.GetBytes($"{order} {token}\n"));
+            watcher.Created += Changed;
+            watcher.Changed += Changed;
+            watcher.Renamed += Changed;
+            (watcher.Path, watcher.Filter) = (folder, "result");
+            watcher.EnableRaisingEvents = true;
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            throw Faults.HostMcuStaging(folder, fault.Message.TrimEnd('.'));
+        }
+        var begin = time.GetTimestamp();
+        await CallAsync("machine.services.start", unit ?? throw Faults.HostMcuUnitMissing(InstallCommand));
+        string? said;
+        while ((said = AnswerTo(token)) is null)
+        {
+            var left = AnswerLimit - time.GetElapsedTime(begin);
+            if (left <= TimeSpan.Zero || !await changes.Reader.ReadAsync().AsTask().WaitUpToAsync(left, time, CancellationToken.None))
+                throw Faults.HostMcuUnitSilent(AnswerLimit.TotalSeconds);
+        }
+        const string refused = "refused: ";
+        File.Delete(Path.Combine(folder, "klipper_mcu.new"));
+        File.Delete(Path.Combine(folder, "request"));
+        if (said != "done")
+            throw Faults.HostMcuRefused(Text.Clean(said.StartsWith(refused, StringComparison.Ordinal) ? said[refused.Length..] : said));
+
+        void Changed(object sender, FileSystemEventArgs change) => changes.Writer.TryWrite(true);
+    }
+
+    private string? AnswerTo(string token)
+    {
+        try
+        {
+            var text = File.ReadAllText(Path.Combine(folder, "result"));
+            return text.StartsWith($"{token} ", StringComparison.Ordinal) && text.EndsWith('\n') ? text[(token.Length + 1)..].Trim() : null;
+        }
+        catch (Exception none) when (none is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>What Moonraker may start, which it looked up at its own start.</summary>
+    private async Task<(string? Unit, string? Process)> ServicesAsync(CancellationToken cancel)
+    {
+        var names = (await moonraker.CallAsync("machine.system_info", cancel: cancel)).Items("system_info", "available_services")
+            .Where(name => name.ValueKind == JsonValueKind.String).Select(name => name.GetString()!).ToList();
+        return (names.Find(name => name.StartsWith(UnitName, StringComparison.Ordinal)), Processes.FirstOrDefault(names.Contains));
+    }
+
+    private async Task CallAsync(string method, string service)
+    {
+        try
+        {
+            await moonraker.CallAsync(method, new() { ["service"] = service });
+        }
+        catch (MoonrakerException refused)
+        {
+            throw Faults.MoonrakerRefused($"{method} {service}", refused.Message);
+        }
+    }
+}

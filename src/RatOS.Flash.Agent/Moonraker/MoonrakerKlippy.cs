@@ -1,0 +1,341 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Core;
+using RatOS.Flash.Klipper;
+using RatOS.Flash.Printer;
+
+namespace RatOS.Flash.Agent.Moonraker;
+
+/// <summary>
+/// Klipper's host process, through Moonraker. What is asked is looked up, never believed from an announcement; what cannot be found out forbids a flash. A Moonraker that
+/// restarts in the middle is waited for.
+/// </summary>
+/// <param name="moonraker">The line.</param>
+/// <param name="time">The only clock.</param>
+internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvider time) : IKlippy
+{
+    /// <summary>A command that runs (the very macro that asks for the flash, for one) is given this time to end.</summary>
+    private static readonly TimeSpan CommandLimit = TimeSpan.FromSeconds(5);
+
+    /// <summary>A line that broke while the printer was looked at is back by then, also when Moonraker restarts.</summary>
+    private static readonly TimeSpan LineLimit = TimeSpan.FromSeconds(30);
+
+    /// <summary>A Moonraker that restarted has found Klipper by then, and a Klipper that started has opened its socket, also on a slow computer.</summary>
+    private static readonly TimeSpan LinkLimit = TimeSpan.FromSeconds(15);
+
+    private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(150);   // Klipper looks for a missing board for 90 s
+    private static readonly TimeSpan GoneLimit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Poll = TimeSpan.FromSeconds(1);           // nobody announces an error (facts: rule 10)
+    private const double Cool = 50;
+
+    /// <summary>The caller answers for hot heaters.</summary>
+    public bool AllowsHot { get; init; }
+
+    /// <summary>Klipper's unit, where somebody knows better than Moonraker.</summary>
+    public string? Service { get; init; }
+
+    /// <summary>Called with the service's name before it is stopped, and again (true) when it was started.</summary>
+    public Action<string, bool>? Journal { get; init; }
+
+    public async Task<KlippyState> LookAsync(CancellationToken cancel)
+    {
+        var (begin, mayComeBack) = (time.GetTimestamp(), moonraker.IsConnected || !moonraker.IsRefused);
+        while (true)
+        {
+            var change = moonraker.NextChange;
+            try
+            {
+                return await LookOnceAsync(cancel);
+            }
+            catch (FlashException gone)
+            {
+                var left = LineLimit - time.GetElapsedTime(begin);
+                if (!mayComeBack || left <= TimeSpan.Zero || !await change.WaitUpToAsync(left, time, cancel))
+                    return new(KlippyActivity.Unknown) { Refusal = gone };
+            }
+            catch (MoonrakerException refused)
+            {
+                return new(KlippyActivity.Unknown) { Refusal = Faults.PrinterUnknown(refused.Message) };
+            }
+        }
+    }
+
+    public async Task StopAsync(CancellationToken cancel)
+    {
+        var begin = time.GetTimestamp();
+        string? service = null;
+        var (isAsked, wasAsked, why) = (false, false, "");
+        while (true)
+        {
+            var change = moonraker.NextChange;
+            try
+            {
+                if (service is null)
+                {
+                    service = await ServiceAsync(cancel);
+                    Journal?.Invoke(service, false);
+                }
+                var info = await moonraker.CallAsync("server.info", cancel: cancel);
+                if (!isAsked)
+                {
+                    // The line broke since somebody looked: a print may have begun.
+                    if (why.Length > 0 && !wasAsked && (await LookAsync(cancel)).Blocker is { } blocker)
+                        throw blocker;
+                    if (info.Word("klippy_state") == "ready")
+                        await moonraker.TryCallAsync("printer.gcode.script", new() { ["script"] = "TURN_OFF_HEATERS" });
+                    wasAsked = true;
+                    await moonraker.CallAsync("machine.services.stop", new() { ["service"] = service }, cancel);
+                    isAsked = true;
+                }
+                // "ok" says that it was asked for: the truth is that Klipper is gone and its service inactive.
+                else if (!info.Flag("klippy_connected") && await IsActiveAsync(service, cancel) != true)
+                {
+                    return;
+                }
+                else
+                {
+                    why = $"its service {service} is still running";
+                    await change.WaitUpToAsync(Poll, time, cancel);
+                }
+            }
+            catch (MoonrakerException refused)
+            {
+                throw Faults.KlipperWouldNotStop(refused.Message);
+            }
+            catch (FlashException gone) when (gone.Code == "moonraker-gone")
+            {
+                (isAsked, why) = (false, gone.Cause);
+                await change.WaitUpToAsync(Poll, time, cancel);
+            }
+            if (time.GetElapsedTime(begin) > StopLimit)
+                throw Faults.KlipperWouldNotStop($"{StopLimit.TotalSeconds:0} s later {why}");
+        }
+    }
+
+    public async Task<KlippyState> StartAsync()
+    {
+        var begin = time.GetTimestamp();
+        string? service = null;
+        var (isAsked, restarts, lost) = (false, 0, (FlashException?)null);
+        while (true)
+        {
+            var change = moonraker.NextChange;
+            try
+            {
+                service ??= await ServiceAsync(CancellationToken.None);
+                if (!isAsked)
+                    await moonraker.CallAsync("machine.services.start", new() { ["service"] = service });
+                (isAsked, lost) = (true, null);
+                var state = (await moonraker.CallAsync("server.info")).Word("klippy_state");
+                if (state is "ready" or "error" or "shutdown")
+                {
+                    var message = (await moonraker.CallAsync("printer.info")).Word("state_message") ?? "";
+                    // A board that shut down when Klipper left it has to be told to start over (facts: life cycle).
+                    if (state != "ready" && message.Contains("shutdown", StringComparison.OrdinalIgnoreCase) && restarts++ == 0)
+                    {
+                        await moonraker.CallAsync("printer.firmware_restart");
+                        continue;
+                    }
+                    Journal?.Invoke(service, true);
+                    return state == "ready" ? new(KlippyActivity.Ready, await StrangersAsync()) : new(state == "error" ? KlippyActivity.Error : KlippyActivity.Shutdown, message);
+                }
+            }
+            catch (MoonrakerException refused) when (!isAsked)
+            {
+                throw Faults.KlipperNotStarted(refused.Message);
+            }
+            catch (MoonrakerException)
+            {
+                // It connects just now: asked again.
+            }
+            catch (FlashException gone)
+            {
+                (isAsked, lost) = (false, gone);
+                if (time.GetElapsedTime(begin) > GoneLimit)
+                    throw Faults.KlipperNotStarted($"{gone.Cause} It is started as soon as Moonraker is back");
+            }
+            if (time.GetElapsedTime(begin) > StartLimit)
+            {
+                if (isAsked && lost is null)
+                    Journal?.Invoke(service!, true);
+                return new(KlippyActivity.Error, $"it is still looking for its boards after {StartLimit.TotalSeconds:0} s");
+            }
+            await change.WaitUpToAsync(Poll, time, CancellationToken.None);
+        }
+    }
+
+    /// <summary>What Klipper's configuration and Klipper itself say of the printer's MCUs.</summary>
+    /// <exception cref="FlashException">Moonraker is gone.</exception>
+    /// <exception cref="MoonrakerException">Klipper cannot be asked.</exception>
+    public async Task<McuFacts> McusAsync()
+    {
+        var info = await moonraker.CallAsync("printer.info");
+        var names = await McuObjectsAsync();
+        var asked = names.ToDictionary(name => name, _ => (string[])["mcu_version", "mcu_constants"]);
+        asked["configfile"] = ["settings"];
+        var status = await QueryAsync(asked);
+        // Its settings have names in lower case (facts: versions): the objects have the case in which people know them.
+        var sections = status.Members("configfile", "settings").Where(section => section.Name == "mcu" || section.Name.StartsWith("mcu ", StringComparison.Ordinal))
+            .Select(section => new McuSection(names.Find(name => string.Equals(name, section.Name, StringComparison.OrdinalIgnoreCase)) ?? section.Name)
+            {
+                Serial = section.Value.Word("serial"),
+                Baud = section.Value.Number("baud") is { } baud ? $"{baud:0}" : null,
+                CanbusUuid = section.Value.Word("canbus_uuid"),
+                CanbusInterface = section.Value.Word("canbus_interface"),
+                RestartMethod = section.Value.Word("restart_method"),
+            });
+        return new([.. sections], new KlippyTold(info.Word("software_version"), names.ToDictionary(name => name, name => ToldOf(status.At(name) ?? default), StringComparer.OrdinalIgnoreCase)))
+        {
+            State = info.Word("state"),
+            Message = info.Word("state_message"),
+            Power = await PowerAsync(),
+        };
+    }
+
+    private static readonly string[] Wires = ["RESERVE_PINS_", "CANBUS_", "SERIAL_BAUD"];
+
+    private static McuTold ToldOf(JsonElement mcu) => new(mcu.Word("mcu_version"), mcu.Word("mcu_constants", "MCU"))
+    {
+        // Its wires alone: a chip has a hundred others.
+        Constants = mcu.Members("mcu_constants").Where(constant => Wires.Any(constant.Name.StartsWith) && constant.Value.ValueKind is JsonValueKind.String or JsonValueKind.Number)
+            .DistinctBy(constant => constant.Name).ToDictionary(constant => constant.Name, constant => $"{constant.Value}"),
+    };
+
+    private async Task<ImmutableArray<PowerDevice>> PowerAsync()
+    {
+        try
+        {
+            return [.. (await moonraker.CallAsync("machine.device_power.devices")).Items("devices").Where(device => device.Word("device") is not null)
+                .Select(device => new PowerDevice(device.Word("device")!, device.Word("status") != "off"))];
+        }
+        catch (MoonrakerException)
+        {
+            return [];   // it has none
+        }
+    }
+
+    private async Task<List<string>> McuObjectsAsync() =>
+        [.. (await moonraker.CallAsync("printer.objects.list")).Items("objects").Where(name => name.ValueKind == JsonValueKind.String).Select(name => name.GetString()!)
+            .Where(name => name == "mcu" || name.StartsWith("mcu ", StringComparison.Ordinal))];
+
+    private async Task<KlippyState> LookOnceAsync(CancellationToken cancel)
+    {
+        if (await UpdateAsync(cancel) is { } update)
+            return new(KlippyActivity.Busy) { Refusal = Faults.UpdateRuns(update) };
+        var begin = time.GetTimestamp();
+        while (true)
+        {
+            var change = moonraker.NextChange;
+            var info = await moonraker.CallAsync("server.info", cancel: cancel);
+            var state = info.Flag("klippy_connected") ? info.Word("klippy_state") : null;
+            if (state is null or "disconnected" or "startup")
+            {
+                var isLate = time.GetElapsedTime(begin) > LinkLimit;
+                if (await UnlinkedAsync(state, isLate, cancel) is { } known)
+                    return known;
+                await change.WaitUpToAsync(Poll, time, cancel);
+                continue;
+            }
+            if (state != "ready")
+                return new(state == "shutdown" ? KlippyActivity.Shutdown : KlippyActivity.Error, (await moonraker.CallAsync("printer.info", cancel: cancel)).Word("state_message") ?? state);
+            // Klipper answers a query at its next quarter of a second: as few of them as can be.
+            var status = await QueryAsync(new() { ["print_stats"] = ["state", "filename"], ["idle_timeout"] = ["state"], ["heaters"] = ["available_heaters"] }, cancel);
+            var (busy, isCommand) = Busy(status);
+            if (busy is null || !isCommand || time.GetElapsedTime(begin) > CommandLimit)
+                return busy ?? await HeatersAsync(status, cancel) ?? new(KlippyActivity.Ready);
+            await change.WaitUpToAsync(Poll, time, cancel);
+        }
+    }
+
+    /// <summary>
+    /// Moonraker does not have Klipper as ready, in error or shut down. One that restarted a moment ago has not found it yet, and Klipper may be printing: null, for it must be asked again.
+    /// </summary>
+    private async Task<KlippyState?> UnlinkedAsync(string? state, bool isLate, CancellationToken cancel)
+    {
+        if (state == "startup")
+        {
+            // Moonraker's word for one that it has only just met as well: Klipper's own is asked for.
+            var own = await moonraker.CallAsync("printer.info", cancel: cancel);
+            if (own.Word("state") == "startup")
+                return new(KlippyActivity.Error, own.Word("state_message") ?? state);
+        }
+        else if (await IsActiveAsync(await ServiceAsync(cancel), cancel) is var isActive && (isActive == false || (isLate && isActive is null)))
+        {
+            return new(KlippyActivity.Stopped);
+        }
+        return isLate ? new(KlippyActivity.Unknown) { Refusal = Faults.PrinterUnknown("Klipper runs, and Moonraker has no connection to it") } : null;
+    }
+
+    /// <summary>Printing, paused, or some other command at work.</summary>
+    private static (KlippyState? Busy, bool IsCommand) Busy(JsonElement status)
+    {
+        var (print, idle) = (status.Word("print_stats", "state"), status.Word("idle_timeout", "state"));
+        if (print is null && idle is null)
+            return (new(KlippyActivity.Unknown) { Refusal = Faults.PrinterUnknown("Klipper tells neither print_stats nor idle_timeout") }, false);
+        if (print is "printing" or "paused")
+            return (new(KlippyActivity.Busy, $"{print} {Text.Clean(status.Word("print_stats", "filename") ?? "")}".TrimEnd()), false);
+        return idle == "Printing" ? (new(KlippyActivity.Busy, "it moves, or a command runs"), true) : (null, false);
+    }
+
+    private async Task<KlippyState?> HeatersAsync(JsonElement known, CancellationToken cancel)
+    {
+        var names = known.Items("heaters", "available_heaters").Where(name => name.ValueKind == JsonValueKind.String).Select(name => name.GetString()!).ToList();
+        if (AllowsHot || names.Count == 0)
+            return null;
+        var status = await QueryAsync(names.ToDictionary(name => name, _ => (string[])["temperature"]), cancel);
+        var hot = names.Select(name => (name, Degrees: status.Number(name, "temperature"))).Where(heater => heater.Degrees is not < Cool).ToList();
+        if (hot.Count == 0)
+            return null;
+        if (hot.FirstOrDefault(heater => heater.Degrees is null) is { name: not null } unknown)
+            return new(KlippyActivity.Unknown) { Refusal = Faults.PrinterUnknown($"the temperature of {unknown.name} is not told") };
+        return new(KlippyActivity.Busy) { Refusal = Faults.HeatersHot(string.Join(", ", hot.Select(heater => $"{heater.name} is at {heater.Degrees:0} °C"))) };
+    }
+
+    /// <summary>What update_manager is at work on; null for nothing, or where there is none.</summary>
+    public async Task<string?> UpdateAsync(CancellationToken cancel = default)
+    {
+        try
+        {
+            var status = await moonraker.CallAsync("machine.update.status", new() { ["refresh"] = false }, cancel);
+            return status.Flag("busy") ? "its programs" : null;
+        }
+        catch (MoonrakerException missing) when (missing.Code == MoonrakerException.NoSuchMethod)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Boards whose version is not Klipper's, in words; empty when there is none.</summary>
+    private async Task<string> StrangersAsync()
+    {
+        try
+        {
+            var told = (await McusAsync()).Told;
+            var others = told.Boards.Where(board => board.Value.Version is { } version && version != told.Host).ToList();
+            return others.Count == 0 ? "" : $"Klipper is {told.Host}; {string.Join(", ", others.Select(board => $"{board.Key} runs {board.Value.Version}"))}.";
+        }
+        catch (Exception fault) when (fault is FlashException or MoonrakerException)
+        {
+            return "";   // it is ready; what its boards run is asked again by whoever wants to know
+        }
+    }
+
+    /// <summary>The unit's real name: <c>klipper</c>, <c>klipper-1</c>, ...</summary>
+    private async Task<string> ServiceAsync(CancellationToken cancel) =>
+        Service ?? (await moonraker.CallAsync("machine.system_info", cancel: cancel)).Word("system_info", "instance_ids", "klipper") ?? "klipper";
+
+    /// <summary>Null where Moonraker does not know.</summary>
+    private async Task<bool?> IsActiveAsync(string service, CancellationToken cancel) =>
+        (await moonraker.CallAsync("machine.system_info", cancel: cancel)).Word("system_info", "service_state", service, "active_state") is { } state
+            ? state is "active" or "activating" or "deactivating" or "reloading" : null;
+
+    private async Task<JsonElement> QueryAsync(Dictionary<string, string[]> objects, CancellationToken cancel = default)
+    {
+        var asked = new System.Text.Json.Nodes.JsonObject();
+        foreach (var (name, fields) in objects)
+            asked[name] = new System.Text.Json.Nodes.JsonArray([.. fields.Select(field => System.Text.Json.Nodes.JsonValue.Create(field))]);
+        return (await moonraker.CallAsync("printer.objects.query", new() { ["objects"] = asked }, cancel)).At("status") ?? default;
+    }
+}

@@ -1,0 +1,97 @@
+using System.Net.Sockets;
+using System.Text.Json;
+using RatOS.Flash.Agent.Boards;
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Moonraker;
+using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Core;
+using RatOS.Flash.Flashing;
+
+namespace RatOS.Flash.Agent.Service;
+
+/// <summary>The boards of a printer by way of its running agent.</summary>
+internal sealed class AgentBoards : BoardService, IDisposable
+{
+    private readonly Rpc _rpc;
+    private readonly Events _events = new();
+    private readonly DataFolder _data;
+
+    private AgentBoards(Stream stream, DataFolder data)
+    {
+        _data = data;
+        _rpc = new Rpc(stream);
+        _rpc.Offer<IFollower>(_events);
+        _rpc.StartListening();
+    }
+
+    /// <summary>Null when no agent runs there.</summary>
+    public static AgentBoards? TryOpen(DataFolder data)
+    {
+        if (!File.Exists(data.Socket))
+            return null;
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            socket.Connect(new UnixDomainSocketEndPoint(data.Socket));
+            return new AgentBoards(new NetworkStream(socket, ownsSocket: true), data);
+        }
+        catch (SocketException)
+        {
+            socket.Dispose();
+            return null;   // left over by an agent that was killed
+        }
+    }
+
+    public override string Description => $"this printer's agent ({_data.Root})";
+
+    public override async Task<IReadOnlyList<JsonBoard>> ListAsync() => (await AskAsync("boards")).Boards ?? [];
+
+    public override async Task<PlanView> PlanAsync(Asked asked)
+    {
+        var answer = await AskAsync("plan", Arguments.Of(asked));
+        return new(answer.Plan ?? [], answer.Findings ?? []);
+    }
+
+    public override async Task<FlashReport> FlashAsync(Asked asked, Action<FlashEvent> tell, CancellationToken cancel)
+    {
+        var job = (await AskAsync(asked.Recover ? "recover" : "flash", Arguments.Of(asked))).Job!;
+        _events.Tell = tell;
+        using var stop = cancel.Register(() => _ = AskAsync("cancel", new() { ["job"] = job }));
+        return (await AskAsync("follow", new() { ["job"] = job })).Result!.ToReport();
+    }
+
+    /// <summary>Every event of every job, until it is cancelled.</summary>
+    public async Task WatchAsync(Action<FlashEvent> tell, CancellationToken cancel)
+    {
+        _events.Tell = tell;
+        await AskAsync("follow").WaitAsync(cancel);
+    }
+
+    /// <exception cref="FlashException">The agent refused, or is gone.</exception>
+    public async Task<JsonAnswer> AskAsync(string method, Dictionary<string, object?>? arguments = null)
+    {
+        try
+        {
+            var answer = JsonSerializer.Deserialize(await _rpc.CallAsync(method, arguments), JsonContract.Shapes.JsonAnswer) ?? throw new JsonException("null");
+            return answer.Error is { } fault ? throw new FlashException(fault.Code, fault.Cause, fault.Remedy) : answer;
+        }
+        catch (Exception gone) when (gone is IOException or SocketException or ObjectDisposedException or JsonException or StreamJsonRpc.ConnectionLostException or StreamJsonRpc.RemoteRpcException)
+        {
+            throw Faults.AgentGone(gone is StreamJsonRpc.RemoteRpcException or JsonException ? $"it answers as another version does ({Text.Clean(gone.Message)})" : "it hung up");
+        }
+    }
+
+    public void Dispose() => _rpc.Dispose();
+
+    private sealed class Events : IFollower
+    {
+        public Action<FlashEvent>? Tell { get; set; }
+
+        public Task EventAsync(JsonElement arguments)
+        {
+            if (arguments.At("step") is { } step && JsonSerializer.Deserialize(step, JsonContract.Shapes.JsonStep) is { Phase: not null, Kind: not null, Message: not null } line)
+                Tell?.Invoke(line.ToEvent());
+            return Task.CompletedTask;
+        }
+    }
+}

@@ -1,0 +1,140 @@
+using System.Net.Sockets;
+using System.Text.Json;
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Jobs;
+using RatOS.Flash.Agent.Moonraker;
+using RatOS.Flash.Core;
+using RatOS.Flash.Flashing;
+
+namespace RatOS.Flash.Agent.Service;
+
+/// <summary>The agent's own socket: the same doors as over Moonraker, and the events of a job as they happen. Only the printer's user may open it.</summary>
+internal sealed class AgentSocket : IDisposable
+{
+    private readonly Socket _listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+    private readonly string _path;
+    private readonly HashSet<Rpc> _clients = [];
+
+    /// <param name="path">A file that is there is left over: whoever asks for the socket holds the printer's lock.</param>
+    /// <exception cref="FlashException">It cannot be made.</exception>
+    public AgentSocket(string path)
+    {
+        _path = path;
+        try
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            File.Delete(path);
+            _listener.Bind(new UnixDomainSocketEndPoint(path));
+            if (!OperatingSystem.IsWindows())
+                File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+            _listener.Listen();
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or SocketException or ArgumentException)
+        {
+            _listener.Dispose();
+            throw Faults.NoSocket(path, fault.Message);
+        }
+    }
+
+    /// <summary>Takes clients until it is cancelled.</summary>
+    public async Task RunAsync(IAgentApi doors, FlashQueue queue, CancellationToken over)
+    {
+        try
+        {
+            while (true)
+            {
+                var client = await _listener.AcceptAsync(over);
+                _ = ServeAsync(client, doors, queue);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // That was the end.
+        }
+    }
+
+    private async Task ServeAsync(Socket client, IAgentApi doors, FlashQueue queue)
+    {
+        using var rpc = new Rpc(new NetworkStream(client, ownsSocket: true));
+        rpc.Offer(doors);
+        rpc.Offer<IFollow>(new Follower(rpc, queue));
+        _clients.Add(rpc);
+        rpc.StartListening();
+        try
+        {
+            await rpc.Completion;
+        }
+        catch (Exception gone) when (gone is IOException or SocketException or ObjectDisposedException or InvalidDataException or JsonException or StreamJsonRpc.BadRpcHeaderException or StreamJsonRpc.ConnectionLostException)
+        {
+            // A client that talks nonsense or dies is its own affair.
+        }
+        finally
+        {
+            _clients.Remove(rpc);
+        }
+    }
+
+    public void Dispose()
+    {
+        _listener.Dispose();
+        foreach (var client in _clients.ToList())
+            client.Dispose();
+        File.Delete(_path);
+    }
+
+    private sealed class Follower(Rpc rpc, FlashQueue queue) : IFollow
+    {
+        public async Task<JsonElement> FollowAsync(JsonElement arguments)
+        {
+            var id = arguments.Word("job");
+            var job = id is null ? null : queue.Find(id);
+            if (id is not null && job is null)
+                return JsonSerializer.SerializeToElement(JsonAnswer.Of(Faults.UnknownJob(Text.Clean(id))), JsonContract.Shapes.JsonAnswer);
+            var sent = Task.CompletedTask;
+            if (job is not null)
+            {
+                foreach (var step in job.Events)
+                    sent = Send(job, step, sent);
+                job.Happened += OnEvent;
+                var report = await job.Done;
+                await sent;
+                return JsonSerializer.SerializeToElement(new JsonAnswer(true) { Job = job.Id, Result = JsonResult.Of(report) }, JsonContract.Shapes.JsonAnswer);
+            }
+            // Everything, for as long as the client is there.
+            queue.Added += OnAdded;
+            foreach (var open in queue.Open)
+                OnAdded(open);
+            try
+            {
+                await rpc.Completion;
+            }
+            finally
+            {
+                queue.Added -= OnAdded;
+            }
+            return JsonSerializer.SerializeToElement(new JsonAnswer(true), JsonContract.Shapes.JsonAnswer);
+
+            void OnEvent(FlashEvent step) => sent = Send(job!, step, sent);
+
+            void OnAdded(Job added) => added.Happened += step => sent = Send(added, step, sent);
+        }
+
+        private async Task Send(Job job, FlashEvent step, Task before)
+        {
+            await before;
+            try
+            {
+                await rpc.NotifyWithParameterObjectAsync(
+                    "event", (IReadOnlyDictionary<string, object?>)new Dictionary<string, object?>
+                    {
+                        ["job"] = job.Id,
+                        ["step"] = JsonSerializer.SerializeToElement(JsonStep.Of(step), JsonContract.Shapes.JsonStep),
+                    }, argumentDeclaredTypes: null);
+            }
+            catch (Exception gone) when (gone is IOException or SocketException or ObjectDisposedException or StreamJsonRpc.ConnectionLostException)
+            {
+                // It hung up; the flash goes on.
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+using System.Collections.Immutable;
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Boards;
+using RatOS.Flash.Core;
+using RatOS.Flash.Hardware;
+using RatOS.Flash.Printer;
+using Serilog.Events;
+
+namespace RatOS.Flash.Agent.Settings;
+
+/// <summary>When boards are flashed after an update of Klipper, without anybody pressing a button.</summary>
+internal enum FlashPolicy
+{
+    /// <summary>A prompt and an announcement; nothing is done until somebody says so.</summary>
+    Ask,
+
+    /// <summary>Boards that Klipper cannot talk to any more; about others it is asked.</summary>
+    Required,
+
+    /// <summary>Boards whose version is not Klipper's.</summary>
+    Changed,
+
+    /// <summary>Every board, after every update.</summary>
+    Always,
+    Never,
+}
+
+/// <summary>What happens when a new firmware does not do and the one before is kept.</summary>
+internal enum RollbackPolicy
+{
+    /// <summary>A person is asked, on the printer's screens or at the terminal.</summary>
+    Ask,
+
+    /// <summary>It goes back at once, within the same flash.</summary>
+    Auto,
+
+    /// <summary>It is only told.</summary>
+    Never,
+}
+
+/// <summary><c>ratos-flash.conf</c>: INI as Moonraker's. Every setting has a default.</summary>
+internal sealed record AgentSettings
+{
+    public FlashPolicy Policy { get; init; }
+
+    /// <summary>What policy decides waits for an idle printer; without, it is refused on a busy one.</summary>
+    public bool WhenIdle { get; init; }
+
+    public RollbackPolicy Rollback { get; init; }
+
+    /// <summary>Where Moonraker's websocket is, when its unix socket is not there.</summary>
+    public Uri MoonrakerUrl { get; init; } = new("ws://127.0.0.1:7125/websocket");
+
+    public string? ApiKey { get; init; }
+
+    /// <summary>Klipper's unit; null to ask Moonraker.</summary>
+    public string? KlipperService { get; init; }
+
+    /// <summary>Klipper's sources; null for <c>~/klipper</c>.</summary>
+    public string? KlipperPath { get; init; }
+
+    /// <summary>Those that are named, or the usual ones where they are.</summary>
+    public string? KlipperSources => KlipperPath
+        ?? (Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify), "klipper") is var usual && Directory.Exists(Path.Combine(usual, "src")) ? usual : null);
+
+    public LogEventLevel LogLevel { get; init; } = LogEventLevel.Debug;
+
+    /// <summary>Boards that somebody described by hand.</summary>
+    public ImmutableArray<PrinterBoard> Boards { get; init; } = [];
+
+    /// <summary>By the name of a board, the power device that somebody named for it.</summary>
+    public IReadOnlyDictionary<string, string> PowerDevices => Boards.Where(board => board.Power is not null)
+        .GroupBy(board => board.Name, StringComparer.OrdinalIgnoreCase).ToDictionary(group => group.Key, group => group.Last().Power!, StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>Reads a file; one that is not there is all defaults.</summary>
+    /// <exception cref="FlashException">A line cannot be understood; it is named.</exception>
+    public static AgentSettings Read(string path)
+    {
+        var settings = new AgentSettings();
+        if (!File.Exists(path))
+            return settings;
+        var (number, section, boards) = (0, "", new List<(string Name, int Line, Dictionary<string, string> Values)>());
+        foreach (var raw in File.ReadLines(path))
+        {
+            number++;
+            var line = WithoutComment(raw).Trim();
+            if (line.Length == 0)
+                continue;
+            if (line.StartsWith('['))
+            {
+                section = line.EndsWith(']') ? line[1..^1].Trim() : throw Faults.BadSettings(path, number, "the section's name does not end with ]");
+                if (section.StartsWith("board ", StringComparison.Ordinal))
+                    boards.Add((section[6..].Trim(), number, new(StringComparer.Ordinal)));
+                else if (section != "agent")
+                    throw Faults.BadSettings(path, number, $"there is no section [{Text.Clean(section)}]");
+                continue;
+            }
+            var at = line.IndexOfAny([':', '=']);
+            if (at < 1)
+                throw Faults.BadSettings(path, number, "it is no `name: value`");
+            var (name, value) = (line[..at].Trim(), line[(at + 1)..].Trim());
+            if (section == "agent")
+                settings = settings.With(name, value, why => Faults.BadSettings(path, number, why));
+            else if (boards is [.., var board])
+                board.Values[name] = BoardKeys.Contains(name) ? value : throw Faults.BadSettings(path, number, $"a board has no '{Text.Clean(name)}'");
+            else
+                throw Faults.BadSettings(path, number, "it stands in no section");
+        }
+        if (boards.Count == 0)
+            return settings;
+        // An installed RatOS lies beside this file, and knows more kinds.
+        var kinds = RatOsCatalogue.Load(Path.Combine(Path.GetDirectoryName(path) ?? "", "RatOS", "boards")).Catalogue;
+        return settings with { Boards = [.. boards.Select(board => BoardOf(board.Name, board.Values, kinds, why => Faults.BadSettings(path, board.Line, why)))] };
+    }
+
+    // A # within a word is part of it: keys and names may have one.
+    private static string WithoutComment(string line)
+    {
+        for (var i = 0; i < line.Length; i++)
+        {
+            if (line[i] is '#' or ';' && (i == 0 || char.IsWhiteSpace(line[i - 1])))
+                return line[..i];
+        }
+        return line;
+    }
+
+    private static readonly string[] BoardKeys = ["id", "port", "uuid", "bootloader", "power"];
+
+    private static PrinterBoard BoardOf(string name, Dictionary<string, string> values, BoardCatalogue kinds, Func<string, FlashException> fault)
+    {
+        var id = values.GetValueOrDefault("id") is { Length: > 0 } given ? given : name;
+        var kind = kinds.Find(id) ?? throw fault($"the board {Text.Clean(name)} is of no kind that is known: '{Text.Clean(id)}' (`ratos-flash boards --catalogue` lists the kinds)");
+        var board = new PrinterBoard(name, kind);
+        if (values.GetValueOrDefault("uuid") is { Length: > 0 } uuid)
+            board = board with { CanUuid = CanUuid.TryParse(uuid) ?? throw fault($"'{Text.Clean(uuid)}' is no uuid of 12 hex digits") };
+        if (values.GetValueOrDefault("port") is { Length: > 0 } port)
+            board = board.CanUuid is not null ? board with { CanInterface = port } : board with { Port = port, OnlyByPort = true };
+        if (values.GetValueOrDefault("bootloader") is { Length: > 0 } bootloader)
+            board = board with { Bootloader = Arguments.Bootloaders.TryGetValue(bootloader, out var which) ? which : throw fault($"there is no bootloader '{Text.Clean(bootloader)}'") };
+        return values.GetValueOrDefault("power") is { Length: > 0 } power ? board with { Power = power } : board;
+    }
+
+    private AgentSettings With(string name, string value, Func<string, FlashException> fault) => name switch
+    {
+        _ when value.Length == 0 => this,
+        "policy" => this with { Policy = Enum.TryParse<FlashPolicy>(value, ignoreCase: true, out var policy) && !char.IsDigit(value[0]) ? policy : throw fault($"policy is one of ask, required, changed, always, never, not '{Text.Clean(value)}'") },
+        "rollback" => this with { Rollback = Enum.TryParse<RollbackPolicy>(value, ignoreCase: true, out var rollback) && !char.IsDigit(value[0]) ? rollback : throw fault($"rollback is one of ask, auto, never, not '{Text.Clean(value)}'") },
+        "when_idle" => this with { WhenIdle = bool.TryParse(value, out var flag) ? flag : throw fault("when_idle is True or False") },
+        "moonraker_url" => this with { MoonrakerUrl = Uri.TryCreate(value, UriKind.Absolute, out var url) && url.Scheme is "ws" or "wss" ? url : throw fault("moonraker_url is such as ws://127.0.0.1:7125/websocket") },
+        "api_key" => this with { ApiKey = value },
+        "klipper_path" => Path.IsPathRooted(value) ? this with { KlipperPath = value } : throw fault("klipper_path is the whole path of Klipper's sources"),
+        "klipper_service" => value.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '@' or '.') ? this with { KlipperService = value } : throw fault($"'{Text.Clean(value)}' is no service's name"),
+        "log_level" => this with { LogLevel = Enum.TryParse<LogEventLevel>(value == "info" ? "Information" : value, ignoreCase: true, out var level) && !char.IsDigit(value[0]) ? level : throw fault("log_level is debug, info, warning or error") },
+        _ => throw fault($"there is no setting '{Text.Clean(name)}'"),
+    };
+}

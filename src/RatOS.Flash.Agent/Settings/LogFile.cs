@@ -1,0 +1,94 @@
+using System.Globalization;
+using RatOS.Flash.Core;
+using RatOS.Flash.Flashing;
+using Serilog;
+using Serilog.Core;
+using Serilog.Events;
+
+namespace RatOS.Flash.Agent.Settings;
+
+/// <summary>The log: a few rolling files, and standard error with <c>--verbose</c>.</summary>
+internal sealed class LogFile : IDisposable
+{
+    private const long FileSize = 2 * 1024 * 1024;
+    private const int Files = 3;
+
+    private readonly Logger _logger;
+
+    private readonly LoggingLevelSwitch _level;
+
+    private LogFile(Logger logger, LoggingLevelSwitch level) => (_logger, _level) = (logger, level);
+
+    /// <summary>What is less is not written.</summary>
+    public LogEventLevel Level
+    {
+        set => _level.MinimumLevel = value;
+    }
+
+    /// <param name="path">Null for the default place.</param>
+    /// <param name="verbose">To standard error as well.</param>
+    public static LogFile Open(string? path, bool verbose)
+    {
+        var level = new LoggingLevelSwitch(LogEventLevel.Debug);
+        path ??= Path.Combine(Folders.State(), "ratos-flash.log");
+        var configuration = new LoggerConfiguration().MinimumLevel.ControlledBy(level);
+        if (verbose)
+        {
+            configuration.WriteTo.Console(
+                formatProvider: CultureInfo.InvariantCulture, standardErrorFromLevel: LogEventLevel.Verbose, outputTemplate: "{Timestamp:HH:mm:ss.fff} {Message:lj}{NewLine}{Exception}");
+        }
+        try
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            configuration.WriteTo.File(
+                path, formatProvider: CultureInfo.InvariantCulture, fileSizeLimitBytes: FileSize, rollOnFileSizeLimit: true, retainedFileCountLimit: Files,
+                outputTemplate: "{Timestamp:yyyy-MM-dd HH:mm:ss.fff} [{Level:u3}] {Message:lj}{NewLine}{Exception}");
+            return new LogFile(configuration.CreateLogger(), level);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
+        {
+            // A flash must not fail for want of a log; that there is none is said.
+            Console.Error.WriteLine($"No log file: {fault.Message}");
+            return new LogFile(new LoggerConfiguration().CreateLogger(), level);
+        }
+    }
+
+    /// <summary>A ring of files for what the flight recorder hears between jobs, with the time before each line. It is opened with the first one; where it cannot be, nothing is kept.</summary>
+    /// <param name="path">Of the first file; the others have a number behind its name.</param>
+    public static LogFile Ring(string path) => new(
+        new LoggerConfiguration().WriteTo.File(
+            path, formatProvider: CultureInfo.InvariantCulture, fileSizeLimitBytes: FileSize / 2, rollOnFileSizeLimit: true, retainedFileCountLimit: Files,
+            outputTemplate: "{Timestamp:yyyy-MM-dd'T'HH:mm:ss.fff} {Message:lj}{NewLine}").CreateLogger(),
+        new LoggingLevelSwitch());
+
+    public void Event(FlashEvent step)
+    {
+        if (step.Kind == FlashEventKind.Progress)
+            return;
+        var level = step.Kind == FlashEventKind.Warning ? LogEventLevel.Warning : LogEventLevel.Information;
+        _logger.Write(level, "+{At} {Board} {Phase} {Kind}: {Message}", step.At, step.Board ?? "-", step.Phase, step.Kind, step.Message);
+        if (step.Report is { Fault: { } fault } report)
+            _logger.Error("{Board} {Condition} [{Code}] {Cause} {Remedy} Notes: {Notes}", report.Board, report.Condition, fault.Code, fault.Cause, fault.Remedy, report.Notes);
+    }
+
+    public void Say(string text) => _logger.Information("{Text}", text);
+
+    public void Fault(FlashException fault) => _logger.Error("[{Code}] {Cause} {Remedy}", fault.Code, fault.Cause, fault.Remedy);
+
+    public void Bug(Exception bug) => _logger.Fatal(bug, "A mistake of ours");
+
+    public void Dispose() => _logger.Dispose();
+}
+
+/// <summary>Where things are kept.</summary>
+internal static class Folders
+{
+    /// <summary>XDG_STATE_HOME, or ~/.local/state, and our name.</summary>
+    public static string State()
+    {
+        var state = Environment.GetEnvironmentVariable("XDG_STATE_HOME");
+        if (string.IsNullOrEmpty(state) || !Path.IsPathRooted(state))
+            state = Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify), ".local", "state");
+        return Path.Combine(state, "ratos-flash");
+    }
+}

@@ -1,0 +1,41 @@
+using System.IO.Compression;
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Core;
+using RatOS.Flash.Recording;
+
+namespace RatOS.Flash.Agent.Support;
+
+/// <summary>Reading a bundle: from anybody, so nothing of it is ever written to a disk, and only what has a known name is read, up to a known size.</summary>
+internal static class BundleFile
+{
+    public const string RecordingName = "recording.txt";
+
+    private const long Largest = 32 * 1024 * 1024;
+
+    /// <param name="path">A bundle; or a job's recording, packed or not.</param>
+    /// <exception cref="FlashException"><c>bundle-unreadable</c>, <c>bundle-version</c>.</exception>
+    public static JobRecording Read(string path)
+    {
+        var name = Text.Clean(Path.GetFileName(path));
+        try
+        {
+            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+            if (file.Length > Largest)
+                throw Faults.BundleUnreadable(name, $"it has {file.Length} bytes, which is too much for any bundle");
+            var isZip = file.ReadByte() == 'P' && file.ReadByte() == 'K';
+            file.Position = 0;
+            if (!isZip)
+                return JobRecording.Read(file, name);
+            using var zip = new ZipArchive(file, ZipArchiveMode.Read);
+            if (zip.Entries.Count(entry => entry.FullName == RecordingName) > 1)
+                throw Faults.BundleUnreadable(name, "it holds more than one recording");
+            var entry = zip.GetEntry(RecordingName) ?? throw Faults.BundleUnreadable(name, "there is no recording in it");
+            using var recording = entry.Open();
+            return JobRecording.Read(recording, name);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or InvalidDataException or ArgumentException or NotSupportedException or EndOfStreamException)
+        {
+            throw Faults.BundleUnreadable(name, Text.Clean(fault.Message.TrimEnd('.')));
+        }
+    }
+}
