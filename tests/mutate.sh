@@ -69,17 +69,17 @@ only=("$@")
 dotnet restore "$copy/RatOS.Flash.sln" --locked-mode -v quiet >"$log" 2>&1 || { cat "$log"; exit 1; }
 echo "| safety step taken out | tests that fail | the first of them |"
 echo "|---|---|---|"
-mutant "verify: what is read back is compared" src/RatOS.Flash/Flashing/BoardFlash.cs $engine \
+mutant "verify: the read-back is compared" src/RatOS.Flash/Flashing/BoardFlash.cs $engine \
   'if (first < found.Length)' 'if (first > found.Length)'
 mutant "version check: the running board returns the image's dictionary" src/RatOS.Flash/Flashing/BoardFlash.Prove.cs $engine \
   'if (!client.CompressedDictionary.Span.SequenceEqual(_image.CompressedDictionary.Span))' 'if (client.CompressedDictionary.IsEmpty)'
-mutant "gone before back: what returns is a new stay" src/RatOS.Flash/Flashing/BoardBus.cs $engine \
+mutant "re-enumeration: the returning board is a new session" src/RatOS.Flash/Flashing/BoardBus.cs $engine \
   '=> !_known.Contains((device.Port, device.Number));' '=> !_known.Contains((device.Port, device.Number)) || device.Number >= 0;'
 mutant "late answers: an acknowledgement names its block" src/RatOS.Flash/Bootloaders/Katapult.cs $engine \
   '(address is null || frame.Word(1) == address)' '(address is null || frame.Word(1) == address || frame.Answers == command)'
-mutant "idle gate, first look: the plan" src/RatOS.Flash/Flashing/FlashPlan.cs $engine \
+mutant "idle check, first: the plan" src/RatOS.Flash/Flashing/FlashPlan.cs $engine \
   'if (printer.Blocker is { } busy)' 'if (printer.Blocker is { Code: "" } busy)'
-mutant "idle gate, second look: before the stop" src/RatOS.Flash/Flashing/Flasher.cs $engine \
+mutant "idle check, second: before the stop" src/RatOS.Flash/Flashing/Flasher.cs $engine \
   'if (state.Blocker is { } blocker)' 'if (state.Blocker is { Code: "" } blocker)'
 mutant "point of no return: no cancel from there on" src/RatOS.Flash/Flashing/BoardFlash.cs $engine \
   '_committed = true;' '_committed = false;'
@@ -87,14 +87,14 @@ mutant "first page last: USB DFU" src/RatOS.Flash/Flashing/FlashLayout.cs $engin
   'WriteOrder.FirstSectorLast => [rest, first],' 'WriteOrder.FirstSectorLast => [first, rest],'
 mutant "first page last: Katapult" src/RatOS.Flash/Flashing/FlashLayout.cs $engine \
   'memory.InvalidFill, blockSize).ToArray()), rest, first],' 'memory.InvalidFill, blockSize).ToArray()), first, rest],'
-mutant "emergency stop: one in vain is undone" src/RatOS.Flash/Flashing/BoardFlash.Enter.cs $engine \
+mutant "emergency stop: a futile one is undone" src/RatOS.Flash/Flashing/BoardFlash.Enter.cs $engine \
   '_stopped = klipper;' '_stopped = null;'
-mutant "SD card: never one that this computer lives from" src/RatOS.Flash/Hardware/Linux/SdCards.cs $engine \
+mutant "SD card: never one that this computer runs from" src/RatOS.Flash/Hardware/Linux/SdCards.cs $engine \
   '.All(other => IsPlace(other.MountPoint))' '.Any(other => IsPlace(other.MountPoint))'
-mutant "SD card: what runs is compared, not believed" src/RatOS.Flash/Flashing/BoardFlash.SdCard.cs $engine \
+mutant "SD card: the running firmware is compared" src/RatOS.Flash/Flashing/BoardFlash.SdCard.cs $engine \
   'if (!client.CompressedDictionary.Span.SequenceEqual(_image.CompressedDictionary.Span)' 'if (client.CompressedDictionary.IsEmpty'
 mutant "journal: each step is written ahead" src/RatOS.Flash.Agent/Jobs/Journal.cs $agent \
   'if (step.Kind != FlashEventKind.Progress)' 'if (step.Kind == FlashEventKind.Verdict)'
-mutant "journal: that Klipper was stopped by us" src/RatOS.Flash.Agent/Jobs/Journal.cs $agent \
+mutant "journal: Klipper was stopped by this program" src/RatOS.Flash.Agent/Jobs/Journal.cs $agent \
   'public void Append(JsonService service) => Append(service, JsonContract.Shapes.JsonService, isCritical: true);' 'public void Append(JsonService service) => _ = service;'
 exit "$failed"

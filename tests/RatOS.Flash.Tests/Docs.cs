@@ -1,6 +1,6 @@
 namespace RatOS.Flash.Tests;
 
-/// <summary>Documents that say what the code does. <c>RATOS_FLASH_WRITE_DOCS=1</c> writes them anew.</summary>
+/// <summary>Documents that are made from the code. <c>RATOS_FLASH_WRITE_DOCS=1</c> updates them.</summary>
 internal static class Docs
 {
     private const string Variable = "RATOS_FLASH_WRITE_DOCS";
@@ -10,7 +10,7 @@ internal static class Docs
     /// <summary>The whole file is this text.</summary>
     public static void Check(string name, string text) => Check(name, _ => text);
 
-    /// <summary>What stands in the file between the comments <c>begin SECTION</c> and <c>end SECTION</c> is this text.</summary>
+    /// <summary>The part of the file between the comments <c>begin SECTION</c> and <c>end SECTION</c> is this text.</summary>
     public static void Check(string name, string section, string text) => Check(name, old =>
     {
         var (begin, end) = ($"<!-- begin {section} -->\n", $"<!-- end {section} -->");

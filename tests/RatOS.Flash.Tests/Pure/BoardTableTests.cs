@@ -3,7 +3,7 @@ using RatOS.Flash.Boards;
 
 namespace RatOS.Flash.Tests.Pure;
 
-/// <summary><c>docs/boards.md</c> says what the catalogue says. <c>RATOS_FLASH_WRITE_DOCS=1</c> writes it anew.</summary>
+/// <summary><c>docs/boards.md</c> says what the catalogue says. <c>RATOS_FLASH_WRITE_DOCS=1</c> updates it.</summary>
 public sealed class BoardTableTests
 {
     [Fact]
@@ -21,16 +21,21 @@ public sealed class BoardTableTests
     {
         var text = new StringBuilder();
         text.Append("""
-            # Boards
+            # Is my board supported?
 
-            What RatOS.Flash knows of RatOS's boards. Where RatOS is installed, its own definitions are read as well, and boards that are not here are added. This table is made
-            from the catalogue by a test, which fails when the two differ and, with `RATOS_FLASH_WRITE_DOCS=1`, writes it anew.
+            - This table lists the boards of RatOS. Where RatOS is installed, its own definitions are read as well, and boards
+              that are missing here are added.
+            - Another board: [add-a-board.md](add-a-board.md).
+            - A test makes this page from the catalogue and fails when the two differ. `RATOS_FLASH_WRITE_DOCS=1` updates it.
 
-            Road: **itself** - Klipper starts the bootloader (Katapult, if the board has it, else the chip's USB DFU), and RatOS.Flash writes. **by hand** - RatOS.Flash writes, but
-            without Katapult a person has to start the chip's ROM: it says how, waits, and goes on by itself. **a unit of root's** - a process of this computer. All others are refused by `plan` and `flash` with the
-            steps below the table, written for the board.
+            | flash method | meaning |
+            |---|---|
+            | **automatic** | Klipper starts the bootloader (Katapult if there, else the chip's USB DFU), and RatOS.Flash writes. |
+            | **operator step** | Without Katapult you start the chip's ROM manually. RatOS.Flash says how, waits and continues. |
+            | **root's unit** | A process of this computer, see [install.md](install.md#the-raspberry-pi-as-mcu). |
+            | other | Manual. `plan` and `flash` refuse with the steps below the table, written for the board. |
 
-            | board | name | known as | chip | start | link | road | before |
+            | board | name | short name | chip | application start | link | flash method | before a flash |
             |---|---|---|---|---|---|---|---|
 
             """);
@@ -39,14 +44,22 @@ public sealed class BoardTableTests
             text.Append($"| `{board.Id}` | {(board.Name is null ? "" : board.DisplayName)} | {board.ShortName} | {board.McuName} | {(board.ApplicationStart is { } start ? $"{start:x8}" : "")} | "
                 + $"{board.Comm} | {Road(board)} | {string.Join(" ", board.Preconditions.Select(catalogue.PreconditionText))} |\n");
         }
-        text.Append("\n## Those that RatOS.Flash does not write\n");
+        text.Append("\n## Manual flash methods\n");
         foreach (var board in catalogue.Boards.Where(board => BoardGuide.Of(board) is { Steps.Length: > 0, Road: not (BoardRoad.EngineByHand or BoardRoad.Process) }))
         {
             text.Append($"\n### {board.Id}\n\n");
             foreach (var (step, i) in BoardGuide.Of(board).Steps.Select((step, i) => (step, i)))
                 text.Append($"{i + 1}. {step}\n");
         }
-        text.Append("\n## What RatOS's definitions say wrongly\n\nFound in RatOS's configuration of October 2024. RatOS.Flash runs none of its scripts and needs none of its rules; where a chip, a start or a build configuration is concerned, ours is taken and that is noted.\n\n");
+        text.Append("""
+
+            ## Errors in RatOS's definitions
+
+            Found in RatOS's configuration of October 2024. RatOS.Flash runs none of its scripts and needs none of its rules. For a wrong
+            chip, application start or build configuration the data in the program is used, and a finding says so.
+
+
+            """);
         foreach (var board in catalogue.Boards.Where(board => board.Issues.Length > 0))
             text.Append($"- `{board.Id}`: {string.Join("; ", board.Issues)}.\n");
         return text.ToString();
@@ -54,14 +67,14 @@ public sealed class BoardTableTests
 
     private static string Road(Board board) => BoardGuide.Of(board) switch
     {
-        { Road: BoardRoad.Engine } => "itself",
-        { Road: BoardRoad.EngineByHand } => "by hand",
-        { Road: BoardRoad.Uf2, FileName: var file } => $"`{file}` onto its drive",
+        { Road: BoardRoad.Engine } => "automatic",
+        { Road: BoardRoad.EngineByHand } => "operator step",
+        { Road: BoardRoad.Uf2, FileName: var file } => $"copy `{file}` onto its drive",
         { Road: BoardRoad.SdCard, FileName: var file } => $"`{file}` on an SD card",
         { Road: BoardRoad.Avrdude } => "avrdude",
         { Road: BoardRoad.DfuUtil } => "dfu-util",
-        { Road: BoardRoad.Process } => "a unit of root's",
-        { Road: BoardRoad.OwnUpdater } => "its maker's updater",
+        { Road: BoardRoad.Process } => "root's unit",
+        { Road: BoardRoad.OwnUpdater } => "the maker's updater",
         var guide => throw new InvalidOperationException($"{board.Id}: {guide.Road}"),
     };
 }

@@ -29,20 +29,20 @@ public sealed class FaultMatrixTests
     private static readonly (string Name, Faultiness Faults)[] Standing =
     [
         .. new[] { 1, 2, 3, 9 }.Select(times => ("the request for the bootloader is ignored 1, 2, 3, 9 times", new Faultiness { TouchesIgnored = times })),
-        .. new[] { 1, 2, 3, 9 }.Select(times => ("Klipper comes back instead of the bootloader 1, 2, 3, 9 times", new Faultiness { TouchesInVain = times })),
+        .. new[] { 1, 2, 3, 9 }.Select(times => ("Klipper starts instead of the bootloader 1, 2, 3, 9 times", new Faultiness { TouchesInVain = times })),
         .. new[] { 1, 2, 3, 9 }.Select(times => ("the ROM does not leave 1, 2, 3, 9 times", new Faultiness { LeavesIgnored = times })),
         ("the ROM leaves without an answer", new Faultiness { LeaveIsSilent = true }),
-        .. new[] { 8, 24, 40 }.Select(seconds => ("the board is back on the bus 8, 24, 40 s late", new Faultiness { ReturnsAfter = TimeSpan.FromSeconds(seconds) })),
+        .. new[] { 8, 24, 40 }.Select(seconds => ("the board re-enumerates 8, 24, 40 s late", new Faultiness { ReturnsAfter = TimeSpan.FromSeconds(seconds) })),
         .. new[] { 3, 12 }.Select(seconds => ("the computer lists the board 3, 12 s after it left", new Faultiness { Lingers = TimeSpan.FromSeconds(seconds) })),
-        ("the ROM misses USB", new Faultiness { RomMissesUsb = true }),
-        ("the board comes back at another port", new Faultiness { ReturnsAt = "2-1" }),
+        ("the ROM does not enumerate on USB", new Faultiness { RomMissesUsb = true }),
+        ("the board re-enumerates at another port", new Faultiness { ReturnsAt = "2-1" }),
         .. new[] { "STM32FxSTM32", "FFFFFFFEFFFF" }.Select(serial => ("the ROM shows a dead serial", new Faultiness { RomSerial = serial })),
         .. new[] { 0, 10_000 }.Select(time => ("the ROM announces poll times of 0, 10 s", new Faultiness { PollTime = TimeSpan.FromMilliseconds(time) })),
-        ("a G0 keeps its mark that flash is empty", new Faultiness { EmptyMarkSticks = true }),
+        ("a G0 keeps its empty-flash flag", new Faultiness { EmptyMarkSticks = true }),
         ("the chip is read protected", new Faultiness { IsReadProtected = true }),
         ("the ROM is stuck in busy until cleared", new Faultiness { StuckInBusy = true }),
-        .. new[] { TimeSpan.FromSeconds(5), TimeSpan.MaxValue }.Select(until => ("a program holds the ports for 5 s, for good", new Faultiness { PortsHeldBy = "ModemManager (process 812)", PortsHeldUntil = until })),
-        ("the user may not open the devices", new Faultiness { NoPermission = true }),
+        .. new[] { TimeSpan.FromSeconds(5), TimeSpan.MaxValue }.Select(until => ("a program holds the ports for 5 s, permanently", new Faultiness { PortsHeldBy = "ModemManager (process 812)", PortsHeldUntil = until })),
+        ("no permission to open the devices", new Faultiness { NoPermission = true }),
     ];
 
     private sealed record Case(string Row, string Printer, Scenario Scenario, Faultiness Faults);
@@ -68,7 +68,7 @@ public sealed class FaultMatrixTests
         var text = new StringBuilder();
         Table(text, "fault", [.. Enum.GetValues<TransferFaultKind>().Select(Name).Concat(Standing.Select(one => one.Name)).Distinct()], ends, end => end.Case.Row);
         text.Append('\n');
-        Table(text, "board and road", [.. Printers.Select(printer => printer.Name)], ends, end => end.Case.Printer);
+        Table(text, "board and flash method", [.. Printers.Select(printer => printer.Name)], ends, end => end.Case.Printer);
         Docs.Check("proof.md", "matrix", text.ToString());
     }
 
@@ -119,14 +119,14 @@ public sealed class FaultMatrixTests
         TransferFaultKind.Damaged => "wire: a byte of the frame is damaged",
         TransferFaultKind.AnswerDamaged => "wire: a byte of the answer is damaged",
         TransferFaultKind.Stall => "the endpoint stalls",
-        TransferFaultKind.Timeout => "no answer, the request not seen",
-        TransferFaultKind.AnswerLost => "no answer, the request done",
+        TransferFaultKind.Timeout => "no answer, request not executed",
+        TransferFaultKind.AnswerLost => "no answer, request executed",
         TransferFaultKind.BusError => "a bus error",
-        TransferFaultKind.WrongReadBack => "a wrong bit in what is read back",
-        TransferFaultKind.Short => "half of the bytes come",
-        TransferFaultKind.Unplug => "the cable is out for 3 s",
+        TransferFaultKind.WrongReadBack => "a wrong bit in the read-back",
+        TransferFaultKind.Short => "half of the bytes arrive",
+        TransferFaultKind.Unplug => "the cable is unplugged for 3 s",
         TransferFaultKind.PowerCut => "power is off for 3 s",
-        TransferFaultKind.ForeignKlipper => "somebody starts Klipper",
+        TransferFaultKind.ForeignKlipper => "another program starts Klipper",
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, null),
     };
 

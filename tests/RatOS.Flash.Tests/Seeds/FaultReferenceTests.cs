@@ -17,13 +17,13 @@ public sealed class FaultReferenceTests
         var conditions = SeedTests.All.SelectMany(flash => flash.Trial.Report.Boards).Where(board => board.Fault is not null)
             .GroupBy(board => board.Fault!.Code).ToDictionary(group => group.Key, group => group.Select(board => board.Condition).Distinct().Order().ToList());
         var text = new StringBuilder("""
-            # Faults
+            # What does this fault mean, and what do I do?
 
-            Every fault that RatOS.Flash can tell, by its code: what was seen, and what the reader does now. Words in brackets stand for what only a real fault has. This list is
-            made from the code by a test, which fails when the two differ and, with `RATOS_FLASH_WRITE_DOCS=1`, writes it anew.
-
-            *Board afterwards* is what the board was in the ten thousand seeded flashes of the tests (`ratos-flash seeds`) that ended with this fault; the report of each flash says
-            which of them it is. Where nothing stands none ended so: most of those faults are told before anything is touched.
+            - Every fault by its code: its cause, and your next step. Words in brackets stand for values of a real fault.
+            - *Board afterwards*: the board's condition in the ten thousand seeded flashes of the tests that ended with this fault.
+              The report of a flash names the one that applies. An empty cell: no seeded flash ended so; most of these faults are
+              found before anything is touched.
+            - A test makes this page from the code and fails when the two differ. `RATOS_FLASH_WRITE_DOCS=1` updates it.
 
             | condition | the board |
             |---|---|

@@ -40,7 +40,7 @@ public sealed class PowerCutTests
     public void After_a_power_cut_at_any_moment_of_a_write_the_board_comes_back_or_one_step_of_a_person_brings_it_back()
     {
         var text = new StringBuilder("""
-            | chip | road | moments | by itself | ... of those inside an erase | share of the write's time | else: reset twice | else: BOOT0 |
+            | chip | flash method | moments | automatically | of those inside an erase | share of the write's time | otherwise: reset twice | otherwise: BOOT0 |
             |---|---|---|---|---|---|---|---|
 
             """);
