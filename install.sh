@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # Installs RatOS.Flash: the agent as a service, its macros, menus and settings, and its Moonraker component.
-# Run it as the user whose printer this is; it asks sudo for what only root may do. To run it again is safe: it mends what is missing and changes nothing else.
+# Run it as the user that runs Klipper. It uses sudo for steps that need root. Running it again is safe: it repairs what is missing and
+# changes nothing else.
 #
 #   install.sh [options]
-#     --user NAME       whose printer it is; needed when root runs this and sudo does not tell
-#     --data DIR        the printer's data folder, once for each printer of this computer; without: ~/printer_data and each ~/printer_NAME_data
-#     --moonraker DIR   where Moonraker's program is; without: ~/moonraker
-#     --host-mcu        lets the agent replace Klipper's process on this computer (the Raspberry Pi as MCU); without: where that is a service already
-#     --no-host-mcu     does not, for it runs as root: whoever is the user could put a program of their own there
-#     --dry-run         tells what would be done, and does nothing
-#     --uninstall       takes away all that was installed; your edited ratos-flash.conf and your firmware files stay
+#     --user NAME       the user that runs Klipper; needed when root runs this without sudo
+#     --data DIR        the printer's data folder, once for each printer; default: ~/printer_data and each ~/printer_NAME_data
+#     --moonraker DIR   Moonraker's folder; default: ~/moonraker
+#     --host-mcu        lets the agent replace Klipper's Linux process (the Raspberry Pi as MCU); default where that is a service already
+#     --no-host-mcu     does not: the process runs as root, and the user could install any program there
+#     --dry-run         prints the steps and changes nothing
+#     --uninstall       removes everything that was installed; your edited ratos-flash.conf and your firmware files stay
 #     --root DIR        treats DIR as the whole computer (for tests): nothing outside of it is touched, no service is started
 #     --help
 set -euo pipefail
@@ -23,7 +24,7 @@ die() {
 
 usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
 
-# ---- what is asked for
+# ---- options
 
 user='' data=() moonraker='' dry='' uninstall='' root='' host_mcu=''
 while [ $# -gt 0 ]; do
@@ -48,7 +49,7 @@ while [ $# -gt 0 ]; do
   shift
 done
 
-# The service is called after the data folder, as those of Klipper and Moonraker are: printer_left_data has klipper-left.
+# The service is named after the data folder, like Klipper's and Moonraker's: printer_left_data has klipper-left.
 suffix_of() {
   local name=${1##*/}
   case $name in
@@ -58,9 +59,9 @@ suffix_of() {
   esac
 }
 
-# Names and paths go into files that systemd, Klipper and Moonraker read: what would need quoting there is not taken.
+# Names and paths go into files that systemd, Klipper and Moonraker read: names that need quoting there are refused.
 plain_path() {
-  [[ $2 =~ ^/[A-Za-z0-9_./+-]+$ && /$2/ != */../* ]] || die "$1 '$2' is not taken: it has to be a full path of letters, digits and _ . + - / alone"
+  [[ $2 =~ ^/[A-Za-z0-9_./+-]+$ && /$2/ != */../* ]] || die "$1 '$2' is not accepted: use a full path of letters, digits and _ . + - / only"
 }
 
 if [ -n "$root" ]; then
@@ -73,8 +74,8 @@ if [ -z "$user" ]; then
   user=$(id -un)
   [ "$user" != root ] || user=${SUDO_USER:-root}
 fi
-[[ $user =~ ^[A-Za-z_][A-Za-z0-9_.-]{0,31}$ ]] || die "'$user' is not a user's name that is taken here"
-[ "$user" != root ] || die "the agent does not run as root. Run this as the user whose printer it is, or name it: --user pi"
+[[ $user =~ ^[A-Za-z_][A-Za-z0-9_.-]{0,31}$ ]] || die "'$user' is not accepted as a user name"
+[ "$user" != root ] || die "the agent does not run as root. Run this as the user that runs Klipper, or name that user: --user pi"
 home=$(if [ -n "$root" ]; then cat "$root/etc/passwd"; else getent passwd "$user" || true; fi | awk -F: -v "user=$user" '$1 == user { print $6 }')
 [ -n "$home" ] || die "there is no user '$user' here"
 plain_path "the home folder" "$home"
@@ -84,7 +85,7 @@ moonraker=${moonraker:-$home/moonraker}
 plain_path --moonraker "$moonraker"
 
 if [ ${#data[@]} = 0 ] && [ -n "$uninstall" ]; then
-  # Whatever was named when it was installed.
+  # The folders that were named at installation.
   for unit in "$system"/ratos-flash*.service; do
     if grep -qxF "User=$user" "$unit"; then data+=("$(sed -n 's/^ExecStart=.* --data //p' "$unit")"); fi
   done
@@ -95,18 +96,18 @@ if [ ${#data[@]} = 0 ]; then
     [ ! -d "$config/config" ] || data+=("${config#"$root"}")
   done
 fi
-[ ${#data[@]} -gt 0 ] || die "there is no printer in $home: no folder printer_data with a folder config in it. Name it: --data DIR"
+[ ${#data[@]} -gt 0 ] || die "there is no printer in $home: no folder printer_data with a folder config in it. Name its folder: --data DIR"
 for i in "${!data[@]}"; do
   plain_path --data "${data[i]}"
   data[i]=$(realpath -ms -- "${data[i]}")
-  [[ $(suffix_of "${data[i]}") != -host-mcu* ]] || die "a data folder ${data[i]##*/} is not taken: its service would be called as another one of ours"
+  [[ $(suffix_of "${data[i]}") != -host-mcu* ]] || die "a data folder ${data[i]##*/} is not accepted: its service would have the name of another service of RatOS.Flash"
   [ -d "$root${data[i]}/config" ] || [ -n "$uninstall" ] || die "${data[i]} is no printer's data folder: it has no folder config"
 done
 
 [ "$(for one in "${data[@]}"; do suffix_of "$one"; done | sort -u | wc -l)" = ${#data[@]} ] ||
-  die "two of these data folders would have one service, for that is called after the folder's name: name each but once, and no two of them alike"
+  die "two of these data folders would have one service, because it is named after the folder. Name each folder once, with different names"
 
-# ---- how things are done: each in plain words, as the user or as root, and not at all in a dry run
+# ---- steps: each is printed and runs as the user or as root; a dry run only prints
 
 changes=0
 tell() {
@@ -129,7 +130,7 @@ as() {
   elif command -v sudo >/dev/null; then
     sudo -H -u "$who" -- "$@"
   else
-    die "this needs $who, and sudo is not here: run it as root, with --user $user"
+    die "this step needs the user $who, and sudo is not installed: run this as root, with --user $user"
   fi
 }
 
@@ -150,14 +151,14 @@ link() {
   local who=$1 target=$2 link=$3
   if [ "$(readlink "$root$link" || true)" = "$target" ]; then return; fi
   if [ -e "$root$link" ] && [ ! -L "$root$link" ]; then
-    note "$link is a file of your own, and is left as it is. Ours is $target."
+    note "$link is your own file and was left unchanged. RatOS.Flash's file is $target."
     return
   fi
   tell "link $link to $target"
   as "$who" ln -sfnT -- "$target" "$root$link"
 }
 
-# drop WHO FILE...: those that are there
+# drop WHO FILE...: removes those that exist
 drop() {
   local who=$1 file
   shift
@@ -169,7 +170,7 @@ drop() {
   done
 }
 
-# rewrite FILE: its new text is on standard input; in one step, with the mode and the owner that it has
+# rewrite FILE: replaces its text by standard input, atomically, with the same mode and owner
 rewrite() {
   local real
   real=$(readlink -f "$root$1")
@@ -178,13 +179,13 @@ rewrite() {
   as "$user" mv -fT -- "$real.ratos-flash-new" "$real"
 }
 
-# (Nothing here reads a pipe with grep -q: it leaves early, and the writer's broken pipe would count as a no.)
+# (Nothing here reads a pipe with grep -q: it exits early, and the writer's broken pipe would count as a mismatch.)
 has_line() { [ -f "$root$1" ] && sed 's/[[:space:]]*$//' "$root$1" | grep -xF -- "$2" >/dev/null; }
 
-# add_line FILE LINE: on top, where no other section takes it, and no file's missing last line end matters
+# add_line FILE LINE: on top, where it belongs to no section and a missing last line end does not matter
 add_line() {
   if has_line "$1" "$2"; then return; fi
-  tell "put the line $2 on top of $1"
+  tell "add the line $2 on top of $1"
   [ -z "$dry" ] || return 0
   { printf '%s\n' "$2" && cat -- "$root$1"; } | rewrite "$1"
 }
@@ -192,33 +193,33 @@ add_line() {
 remove_line() {
   local pattern
   if ! has_line "$1" "$2"; then return; fi
-  tell "take the line $2 out of $1"
+  tell "remove the line $2 from $1"
   [ -z "$dry" ] || return 0
   pattern=$(printf %s "$2" | sed 's/[][\.*^$/]/\\&/g')
   sed "/^${pattern}[[:space:]]*\$/d" "$root$1" | rewrite "$1"
 }
 
-# A person's file is kept as it was, once, before the first edit.
+# Keeps a copy of your file, once, before the first edit.
 keep() {
   if [ ! -e "$root$1.ratos-flash-backup" ]; then
-    tell "keep a copy of it: $1.ratos-flash-backup"
+    tell "keep a copy: $1.ratos-flash-backup"
     as "$user" cp -p -- "$root$1" "$root$1.ratos-flash-backup"
   fi
 }
 
-# The copy goes when nothing but our lines was changed since.
+# Removes the copy if only our lines were changed since.
 unkeep() {
   local copy=$1.ratos-flash-backup
   if [ ! -e "$root$copy" ]; then
     return
   elif [ -z "$dry" ] && ! cmp -s "$root$1" "$root$copy"; then
-    note "$1 was edited since RatOS.Flash came, so the copy from before is left: $copy"
+    note "$1 was edited since the installation, so the copy from before is left: $copy"
   else
     drop "$user" "$copy"
   fi
 }
 
-# reached FILE: it, and every file that it includes, as Klipper and Moonraker find them
+# reached FILE: the file and every file that it includes, resolved like Klipper and Moonraker do
 declare -A seen=()
 reached() {
   local file=$1 pattern found name
@@ -235,32 +236,32 @@ reached() {
   done < <(sed -nE 's/^[[:space:]]*\[include[[:space:]]+([^]#]*[^]#[:space:]])[[:space:]]*\].*/\1/p' "$file")
 }
 
-# configuration FILE: the text of it and of all that it includes, but for what we gave it
+# configuration FILE: its text and the text of all included files, without our own
 configuration() { reached "$root$1" | while IFS= read -r file; do [[ $file = */ratos-flash-moonraker.conf ]] || cat -- "$file"; done; }
 
-# include FILE NAME: the line that includes NAME, unless a pattern already does. Moonraker does not start when it meets a file twice.
+# include FILE NAME: adds the line that includes NAME, unless a pattern already does. Moonraker does not start if a file is included twice.
 include() {
   if reached "$root$1" | grep -xF -- "$root${1%/*}/$2" >/dev/null; then return; fi
   keep "$1"
   add_line "$1" "[include $2]"
 }
 
-# fill TEMPLATE: with this printer's names
+# fill TEMPLATE: inserts this printer's names
 fill() { sed -e "s|@UNIT@|$unit|g; s|@SUFFIX@|$suffix|g; s|@USER@|$user|g; s|@FOLDER@|$folder|g; s|@DATA@|$printer|g" "$here/config/$1"; }
 
-# ---- what has to be there, looked at before anything is changed
+# ---- requirements, checked before anything is changed
 
 check() {
   local arch want=() folders
-  arch=$(dpkg --print-architecture 2>/dev/null) || die "this is no Debian system (there is no dpkg), and nothing else was tried"
+  arch=$(dpkg --print-architecture 2>/dev/null) || die "this is not a Debian system (there is no dpkg). Only Debian and RatOS are supported"
   case $arch in
     amd64) rid=linux-x64 ;;
     arm64) rid=linux-arm64 ;;
     armhf | armel | i386)
-      die "no: this system is a 32-bit one ($arch), even where its kernel has 64 bits. .NET, with which RatOS.Flash is made, has no 32-bit version that runs on" \
-        "the C library of such printers' systems. It needs a 64-bit image (arm64 or amd64) on this computer; there is no way around it."
+      die "this system is a 32-bit one ($arch), also if its kernel has 64 bits. RatOS.Flash needs .NET, which has no 32-bit version for" \
+        "the C library of such systems. Install a 64-bit image (arm64 or amd64) on this computer."
       ;;
-    *) die "there is no version of RatOS.Flash for $arch: only for arm64 and amd64" ;;
+    *) die "there is no version of RatOS.Flash for $arch, only for arm64 and amd64" ;;
   esac
 
   [ -d "$root$moonraker/moonraker/components" ] || die "Moonraker was not found in $moonraker. Name its folder: --moonraker DIR"
@@ -269,7 +270,7 @@ check() {
     [ -f "$root$printer/moonraker.asvc" ] || die "$printer has no moonraker.asvc, which Moonraker makes when it starts: start it once, then run this again"
   done
   for name in dialout plugdev; do
-    grep -q "^$name:" "$root/etc/group" || die "this system has no group $name, which owns the boards' ports: sudo groupadd --system $name"
+    grep -q "^$name:" "$root/etc/group" || die "this system has no group $name, which owns the boards' ports. Add it: sudo groupadd --system $name"
   done
 
   folders=$(compgen -G "$root/usr/lib/*/libusb-1.0.so.0" || compgen -G "$root/lib/*/libusb-1.0.so.0" || true)
@@ -277,7 +278,7 @@ check() {
   folders=$(compgen -G "$root/usr/lib/*/libssl.so.[13]*" || compgen -G "$root/lib/*/libssl.so.[13]*" || true)
   [ -n "$folders" ] || want+=(openssl)
   if [ ${#want[@]} -gt 0 ]; then
-    [ -z "$root" ] || die "it lacks: ${want[*]}. Install them: sudo apt-get install ${want[*]}"
+    [ -z "$root" ] || die "these packages are missing: ${want[*]}. Install them: sudo apt-get install ${want[*]}"
     tell "install the packages ${want[*]}"
     as root apt-get install -y --no-install-recommends "${want[@]}"
   fi
@@ -292,8 +293,8 @@ check() {
   if [ ! -f "$binary" ]; then
     [ -f "$here/publish.sh" ] || die "the program ratos-flash is missing beside install.sh: unpack the whole zip for $rid"
     dotnet --list-sdks 2>/dev/null | grep '^10\.' >/dev/null ||
-      die "there is no program here yet, and no .NET 10 SDK to make it with. Take a release's zip for $rid, or install the SDK and run this again"
-    tell "make the program with publish.sh $rid (some minutes)"
+      die "the program is not built yet, and there is no .NET 10 SDK to build it. Use a release's zip for $rid, or install the SDK and run this again"
+    tell "build the program with publish.sh $rid (a few minutes)"
     as "$user" "$here/publish.sh" "$rid"
   fi
   folder=${binary%/*}
@@ -307,7 +308,7 @@ check() {
 
 # ---- install
 
-# A macro of that name that is somebody else's: with both, Klipper would merge them or not start at all.
+# Another project's macro of that name: with both, Klipper merges them or does not start.
 foreign_macro() {
   local file
   reached "$root$1" | while IFS= read -r file; do
@@ -320,7 +321,7 @@ foreign_macro() {
 install_macros() {
   local config=$printer/config found
   if [ ! -f "$root$config/printer.cfg" ]; then
-    note "there is no $config/printer.cfg: put [include ratos_flash.cfg] into your Klipper configuration yourself"
+    note "there is no $config/printer.cfg: add [include ratos_flash.cfg] to your Klipper configuration"
     link "$user" "${here#"$root"}/config/ratos_flash.cfg" "$config/ratos_flash.cfg"
     return
   fi
@@ -328,17 +329,17 @@ install_macros() {
   if [ -n "$found" ]; then
     remove_line "$config/printer.cfg" "[include ratos_flash.cfg]"
     drop "$user" "$config/ratos_flash.cfg"
-    note "our macros are left out, because one of that name is there already (${found#"$root"}), and Klipper cannot have both. Remove it and run this" \
-      "again to have ours. Until then: KlipperScreen's menu, or the command ratos-flash."
+    note "the macros of RatOS.Flash are left out, because another one of that name exists (${found#"$root"}), and Klipper cannot have both." \
+      "Remove it and run this again. Until then use KlipperScreen's menu or the command ratos-flash."
     return
   fi
   link "$user" "${here#"$root"}/config/ratos_flash.cfg" "$config/ratos_flash.cfg"
   include "$config/printer.cfg" ratos_flash.cfg
   configuration "$config/printer.cfg" | grep -E '^\[respond\]' >/dev/null ||
-    note "$config/printer.cfg and what it includes have no section [respond], which our macros need: add a line [respond] to it"
+    note "$config/printer.cfg and its includes have no section [respond], which the macros need: add a line [respond] to it"
 }
 
-# Klipper's Linux process: its program is root's, so a unit of root's replaces it, with a script that root alone can write.
+# Klipper's Linux process: its program belongs to root, so a unit of root's replaces it, with a script that only root can write.
 install_host_mcu() {
   local host=ratos-flash-host-mcu$suffix services
   services=("$system"/klipper[-_]mcu.service "$system/$host.service")
@@ -360,14 +361,14 @@ drop_host_mcu() {
 install_printer() {
   local config=$printer/config text
   install_macros
-  # Settings are yours: they come once.
+  # Settings are yours: they are written once.
   [ -e "$root$config/ratos-flash.conf" ] || put "$user" "$config/ratos-flash.conf" <"$here/config/ratos-flash.conf"
 
   text=$(fill ratos-flash-moonraker.conf)
   if [ ! -f "$here/release_info.json" ]; then
     text=${text%%\[update_manager*}
   elif ! configuration "$config/moonraker.conf" | grep -E '^\[update_manager' >/dev/null; then
-    # It would switch on what this printer's owner does without.
+    # Our section would enable the update manager, which this printer does not use.
     text=${text%%\[update_manager*}
     note "$config/moonraker.conf has no [update_manager], so Moonraker will not update RatOS.Flash"
   fi
@@ -392,15 +393,15 @@ install_component() {
   if linked "$file"; then return; fi
   if ratos=$(ratos_command); then
     tell "register the component with RatOS: ratos extensions register moonraker ratos_flash $file"
-    # RatOS keeps the first path that it was told for a name.
+    # RatOS keeps the first path that was registered for a name.
     as "$user" "$ratos" extensions unregister moonraker ratos_flash >/dev/null 2>&1 || true
     as "$user" "$ratos" extensions register moonraker ratos_flash "$root$file" || true
     as "$user" "$ratos" extensions symlink moonraker || true
     if [ -n "$dry" ] || linked "$file"; then return; fi
-    note "RatOS's configurator did not link the component (does it run?), so it was done without it"
+    note "RatOS's configurator did not link the component (is it running?), so install.sh linked it"
   fi
   link "$user" "$file" "$component"
-  # Without this line Moonraker's own update calls its folder changed.
+  # Without this line Moonraker's own update reports a modified folder.
   if [ -d "$root$moonraker/.git/info" ]; then
     if [ ! -e "$root$exclude" ]; then put "$user" "$exclude" </dev/null; fi
     add_line "$exclude" "$excluded"
@@ -437,12 +438,12 @@ uninstall_printer() {
   if cmp -s "$root$config/ratos-flash.conf" "$here/config/ratos-flash.conf"; then
     drop "$user" "$config/ratos-flash.conf"
   elif [ -e "$root$config/ratos-flash.conf" ]; then
-    note "$config/ratos-flash.conf has your settings and is left"
+    note "$config/ratos-flash.conf has your settings and stays"
   fi
-  # What the agent made. Firmware in its folder is yours.
+  # The agent's own files. Firmware in its folder is yours.
   for file in "$root$own"/* "$root$printer"/logs/ratos-flash*.log "$root$printer/comms/ratos-flash.sock"; do
     if [ "$file" = "$root$own/firmware" ] && [ -n "$(ls -A "$file")" ]; then
-      note "your firmware is left in $own/firmware"
+      note "your firmware stays in $own/firmware"
     else
       drop "$user" "${file#"$root"}"
     fi
@@ -458,11 +459,11 @@ uninstall_all() {
   done
   others=("$system"/ratos-flash*.service)
   if [ ${#others[@]} -gt 0 ] && [ -z "$dry" ]; then
-    note "another printer has RatOS.Flash (${others[*]##*/}), so what they share is left: the component, the udev rules, the command"
+    note "another printer uses RatOS.Flash (${others[*]##*/}), so the shared parts stay: the component, the udev rules, the command"
     return
   fi
   if [ -L "$root$component" ] && ratos=$(ratos_command); then
-    tell "take the component out of RatOS: ratos extensions unregister moonraker ratos_flash"
+    tell "unregister the component from RatOS: ratos extensions unregister moonraker ratos_flash"
     as "$user" "$ratos" extensions unregister moonraker ratos_flash ||
       note "RatOS's configurator did not answer; run later: ratos extensions unregister moonraker ratos_flash"
   fi
@@ -474,29 +475,29 @@ uninstall_all() {
 
 # ---- the running system
 
-# Whether the agent that runs is the one that was installed: an update may have put another in its place.
+# Is the running agent the installed one? An update may have replaced the program.
 is_current() {
   local id
   id=$(systemctl show -p MainPID --value "$1")
   [ "${id:-0}" != 0 ] && [ "$(as "$user" readlink "/proc/$id/exe")" = "$(readlink -f "$binary")" ]
 }
 
-# Moonraker reads its components and its services once, when it starts. A print is more important.
+# Moonraker reads its components and services only when it starts. A print comes first.
 restart_moonraker() {
   local port answer service=moonraker$suffix
   if ! systemctl is-active --quiet "$service"; then
-    note "restart Moonraker, so that it knows of RatOS.Flash (no running service $service was found)"
+    note "restart Moonraker, so that it loads the component (no running service $service was found)"
     return
   fi
   port=$(configuration "$printer/config/moonraker.conf" | awk '/^\[/ { server = /^\[server\]/ } server && sub(/^port *[:=] */, "") { print $0 + 0 }' | tail -n 1)
   answer=$(curl -s -m 10 "http://127.0.0.1:${port:-7125}/printer/objects/query?print_stats" || true)
   case $answer in
-    *'"printing"'* | *'"paused"'*) note "the printer prints. Restart Moonraker when it is done: sudo systemctl restart $service" ;;
+    *'"printing"'* | *'"paused"'*) note "the printer prints. Restart Moonraker after the print: sudo systemctl restart $service" ;;
     *'"print_stats"'* | *'not connected'*)
       tell "restart Moonraker ($service)"
       as root systemctl restart "$service"
       ;;
-    *) note "Moonraker did not say whether the printer prints. Restart it when it does not: sudo systemctl restart $service" ;;
+    *) note "Moonraker did not report whether the printer prints. Restart it when nothing prints: sudo systemctl restart $service" ;;
   esac
 }
 
@@ -506,12 +507,12 @@ settle() {
   as root udevadm trigger --subsystem-match=usb --subsystem-match=tty
   for printer in "${data[@]}"; do
     suffix=$(suffix_of "$printer") unit=ratos-flash$(suffix_of "$printer")
-    # First, so that systemd has it loaded when Moonraker looks which services there are.
+    # First, so that systemd has loaded it when Moonraker lists the services.
     [ -n "$uninstall" ] || as root systemctl enable "$unit"
     restart_moonraker
     if [ -z "$uninstall" ]; then
       tell "start the service $unit"
-      as root systemctl restart "$unit" || note "the service $unit did not start: journalctl -u $unit says why"
+      as root systemctl restart "$unit" || note "the service $unit did not start. Read why: journalctl -u $unit"
     fi
   done
 }
@@ -531,18 +532,18 @@ elif [ -z "$root$dry$uninstall" ]; then
   done
 fi
 
-[ "$changes" -gt 0 ] || echo "  everything is as it should be: nothing was changed"
+[ "$changes" -gt 0 ] || echo "  already installed: nothing was changed"
 for line in "${notes[@]}"; do printf 'Note: %s\n' "$line"; done
 if [ -n "$dry" ]; then
-  echo "Nothing was done. Run it without --dry-run to do it."
+  echo "Dry run: nothing was changed. Run this without --dry-run to apply it."
 elif [ -n "$uninstall" ]; then
-  echo "RatOS.Flash is gone. Press Restart (Klipper, and KlipperScreen if you have it); then this folder can be deleted."
+  echo "RatOS.Flash is removed. Restart Klipper, and KlipperScreen if you have it. Then you can delete this folder."
 else
   if [ -z "$root" ] && ! id -nG "$user" | grep -w dialout >/dev/null; then
     note=" (for the command without the agent, once: sudo usermod -aG dialout,plugdev $user)"
   fi
   cat <<END
-What to do next: press Restart in Mainsail or Fluidd, so that Klipper reads the new macros; restart KlipperScreen if you have it.
-Then FLASH_MCU is among the macros. On a terminal: ratos-flash boards${note:-}
+Next: press Restart in Mainsail or Fluidd, so that Klipper reads the new macros. Restart KlipperScreen if you have it.
+Then use the macro FLASH_MCU, or on a terminal: ratos-flash boards${note:-}
 END
 fi

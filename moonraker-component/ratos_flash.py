@@ -1,10 +1,10 @@
-# Shows what RatOS.Flash does in stock Mainsail, Fluidd and KlipperScreen, also while Klipper is stopped.
+# Shows a flash of RatOS.Flash in stock Mainsail, Fluidd and KlipperScreen, also while Klipper is stopped.
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
 #
-# An agent can send events, but no front end shows them, and G-code needs a running Klipper. A component may send what the front ends do
-# show: the lines of the update dialog, console lines, announcements. This one does only that; whatever decides or flashes is the agent's.
-# Moonraker catches and logs what endpoints, event handlers and timers throw, so nothing is caught here a second time.
+# An agent can send events, but no front end shows them, and G-code needs a running Klipper. A component may send what front ends
+# do show: lines of the update dialog, console lines, announcements. This one does only that; the agent decides and flashes.
+# Moonraker catches and logs exceptions of endpoints, event handlers and timers, so nothing is caught here a second time.
 from __future__ import annotations
 import asyncio
 import html
@@ -27,17 +27,17 @@ AGENT = "ratos_flash"
 APPLICATION = "ratos-flash"
 DIALOG_EVENT = "update_manager:update_response"
 CONSOLE_EVENT = "server:gcode_response"
-# Klipper's own kinds of lines. A line of another kind would be taken for the answer to somebody's G-code.
+# Klipper's own kinds of lines. Front ends take any other line as the answer to a G-code command.
 CONSOLE_PREFIXES = ("// ", "!! ", "echo: ")
-# An agent that lost its connection is back within seconds; a dialog without a Close button must not stay longer than it has to.
+# An agent that lost its connection reconnects within seconds. The dialog has no Close button until it is complete.
 GRACE = 10.
-# Mainsail builds its page anew when Klipper becomes ready, and shows the dialog from its top then, where the outcome of a flash is not. It scrolls to
-# a line that comes later: so the last one does.
+# Mainsail rebuilds its page when Klipper becomes ready, and then shows the dialog from its top, without the result of the flash.
+# It scrolls to every later line, so the last line is sent later.
 SETTLE = 3.
 MAX_LINES = 100
 MAX_LINE = 1000
 MAX_NAME = 100
-# KlipperScreen cuts a longer line off, and what is to be done stands at the end of one. For browsers a line break is a space.
+# KlipperScreen cuts longer lines off, and the remedy is at their end. Browsers show a line break as a space.
 WRAP = 64
 
 
@@ -48,7 +48,7 @@ class RatosFlash:
         self.dialog = False
         self.announcements: Optional[Announcements] = None
         self.announcing = asyncio.Lock()
-        # Front ends have one dialog, so one is open at most: its job, who showed it last, and when it is given up.
+        # Front ends have one dialog, so at most one is open: its job, the client that showed it last, and the timer that gives it up.
         self.open_job: Optional[str] = None
         self.shown_by: Optional[BaseRemoteConnection] = None
         self.giving_up: Optional[asyncio.TimerHandle] = None
@@ -65,12 +65,12 @@ class RatosFlash:
         if self.server.lookup_component("update_manager", None) is None:
             # With update_manager loaded this would send every line of the dialog twice.
             self.server.register_notification(DIALOG_EVENT)
-            logging.info("ratos_flash: no [update_manager], so its dialog is opened without it")
+            logging.info("ratos_flash: no [update_manager]; the component registers the dialog's notification itself")
         self.dialog = True
 
     def on_exit(self) -> None:
-        # Moonraker leaves its clients a moment after this, so that the line still reaches them.
-        self._close_dialog("Moonraker stops. A flash that runs goes on, and is shown again when Moonraker is back.")
+        # Moonraker disconnects its clients a moment after this, so the line still reaches them.
+        self._close_dialog("Moonraker is stopping. A running flash continues, and is shown again when Moonraker is back.")
 
     async def _info(self, web_request: WebRequest) -> Dict[str, Any]:
         return {"api": API, "dialog": self.dialog, "announcements": self.announcements is not None}
@@ -81,10 +81,10 @@ class RatosFlash:
         dialog = self._lines(args, "dialog")
         console = self._lines(args, "console")
         complete = self._flag(args, "complete")
-        # All of the call is checked before any of it is shown.
+        # The whole call is checked before any of it is shown.
         for line in console:
             if not line.startswith(CONSOLE_PREFIXES):
-                raise self.server.error(f"a line of 'console' must begin with '// ', '!! ' or 'echo: ', not so: {line[:40]!r}")
+                raise self.server.error(f"a line of 'console' must begin with '// ', '!! ' or 'echo: ', unlike {line[:40]!r}")
 
         if dialog or job == self.open_job:
             self._stop_giving_up()
@@ -117,7 +117,7 @@ class RatosFlash:
                 if entry.get("feed") != AGENT:
                     continue
                 if not dismiss and (entry["title"], entry["description"]) == (title, description):
-                    # Said already, perhaps before Moonraker's last start: whoever dismissed it is not asked again.
+                    # Announced already, perhaps before Moonraker's last start. If you dismissed it, it does not return.
                     same = True
                 else:
                     await self.announcements.remove_announcement(entry["entry_id"])
@@ -158,8 +158,8 @@ class RatosFlash:
     def _give_up(self) -> None:
         self.giving_up = None
         here = AGENT in self.server.lookup_component("extensions").agents
-        state = "was away and says nothing more of this job" if here else "is gone"
-        self._close_dialog(f"RatOS.Flash {state}. How the job ended is not known here. On the printer, look at: systemctl status {APPLICATION}")
+        state = "lost its connection and reports no more about this job" if here else "is not running"
+        self._close_dialog(f"RatOS.Flash {state}. The result of the job is not known here. On the printer run: systemctl status {APPLICATION}")
 
     def _stop_giving_up(self) -> None:
         if self.giving_up is not None:
@@ -176,7 +176,7 @@ class RatosFlash:
         value = args.get(name)
         text = _clean(value, limit) if isinstance(value, str) else ""
         if not text:
-            raise self.server.error(f"'{name}' must be a text that is not empty")
+            raise self.server.error(f"'{name}' must be a non-empty text")
         return text
 
     def _lines(self, args: Dict[str, Any], name: str) -> List[str]:
@@ -184,7 +184,7 @@ class RatosFlash:
         if not isinstance(value, list) or not all(isinstance(line, str) for line in value):
             raise self.server.error(f"'{name}' must be a list of texts")
         if len(value) > MAX_LINES:
-            raise self.server.error(f"'{name}' has {len(value)} lines, at most {MAX_LINES} are shown at once")
+            raise self.server.error(f"'{name}' has {len(value)} lines; at most {MAX_LINES} are accepted")
         return [_clean(line, MAX_LINE) for line in value]
 
     def _flag(self, args: Dict[str, Any], name: str) -> bool:
@@ -195,13 +195,13 @@ class RatosFlash:
 
 
 def _clean(text: str, limit: int) -> str:
-    """One printable line: no control characters, no halves of surrogate pairs (they cannot be sent), no change of writing direction."""
+    """One printable line: no control characters, no lone surrogates (they cannot be sent), no change of writing direction."""
     text = "".join(character for character in text if character.isprintable())
     return text if len(text) <= limit else text[:limit - 1] + "…"
 
 
 def _escape(line: str) -> str:
-    # Quotes stay as they are: they are harmless between tags, and KlipperScreen shows the text as it comes.
+    # Quotes stay: they are harmless between tags, and KlipperScreen shows the text without unescaping it.
     return html.escape(line, quote=False)
 
 

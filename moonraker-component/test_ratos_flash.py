@@ -31,7 +31,7 @@ class Refused(Exception):
 
 
 class Stories:
-    """What front ends see. A world has: call, seen (the notifications of these names since it was last asked), connect, wait, stop."""
+    """What front ends see. A world has: call, seen (the notifications of these names since the last call), connect, wait, stop."""
 
     def world(self, update_manager=True, announcements=True):
         raise NotImplementedError
@@ -50,7 +50,7 @@ class Stories:
         for word in words:
             self.assertIn(word, str(refused.exception))
 
-    def test_it_says_what_it_can_show(self):
+    def test_it_reports_what_it_can_show(self):
         world = self.world()
         self.assertEqual({"api": 1, "dialog": True, "announcements": True}, world.call("server.ratos_flash.info", {}))
 
@@ -76,7 +76,7 @@ class Stories:
         self.show(world, complete=True)
         self.assertEqual([("octopus: write", False), ("", True)], self.dialog(world))
 
-    def test_completing_what_is_not_open_opens_no_dialog(self):
+    def test_completing_a_closed_dialog_opens_none(self):
         world = self.world()
         self.show(world, complete=True)
         self.assertEqual([], self.dialog(world))
@@ -100,7 +100,7 @@ class Stories:
         self.assertEqual(lines, world.seen(CONSOLE))
         self.assertEqual([], self.dialog(world))
 
-    def test_a_console_line_of_no_known_kind_is_refused_and_nothing_is_shown(self):
+    def test_a_console_line_of_unknown_kind_is_refused_and_nothing_is_shown(self):
         world = self.world()
         for line in ("ok", "//no space", " // late", "!!", "echo:x", "", "B:20.0 /0.0"):
             self.assert_refused(world, "server.ratos_flash.show", {"job": "7f3a", "dialog": ["x"], "console": ["// fine", line]}, "console", "'!! '")
@@ -125,7 +125,7 @@ class Stories:
         self.show(world, console=["// x"] * 100)
         self.assertEqual(100, len(world.seen(CONSOLE)))
 
-    def test_wrong_types_are_refused_with_the_name_of_what_is_wrong(self):
+    def test_wrong_types_are_refused_with_the_name_of_the_argument(self):
         world = self.world()
         good = {"job": "7f3a", "dialog": ["x"], "console": ["// x"], "complete": True}
         for name, values in {"job": (None, 7, "", "\n", ["x"]), "dialog": ("x", None, [1], {"a": 1}, [None]), "console": ("// x", [["// x"]]),
@@ -145,12 +145,12 @@ class Stories:
         world.wait(GRACE)
         (line, complete), = self.dialog(world)
         self.assertTrue(complete)
-        self.assertIn("RatOS.Flash is gone", line)
+        self.assertIn("RatOS.Flash is not running", line)
         self.assertIn("systemctl status ratos-flash", line)
         world.wait(2 * GRACE)
         self.assertEqual([], self.dialog(world))
 
-    def test_an_agent_that_comes_back_and_shows_goes_on(self):
+    def test_an_agent_that_reconnects_continues_its_dialog(self):
         world = self.world()
         agent = world.connect("ratos_flash")
         agent.call("server.ratos_flash.show", {"job": "7f3a", "dialog": ["octopus: write"]})
@@ -169,7 +169,7 @@ class Stories:
         world.wait(2 * GRACE)
         self.assertEqual([("done", True)], self.dialog(world))
 
-    def test_an_agent_that_comes_back_and_is_silent_is_not_said_to_be_gone(self):
+    def test_an_agent_that_reconnects_and_stays_silent_is_not_reported_as_stopped(self):
         world = self.world()
         agent = world.connect("ratos_flash")
         agent.call("server.ratos_flash.show", {"job": "7f3a", "dialog": ["octopus: write"]})
@@ -180,7 +180,7 @@ class Stories:
         self.assertTrue(complete)
         self.assertNotIn("gone", line)
 
-    def test_whoever_opened_the_dialog_is_watched_and_nobody_else(self):
+    def test_only_the_client_that_opened_the_dialog_is_watched(self):
         world = self.world()
         program, other = world.connect("a program", "other"), world.connect("somebody", "other")
         program.call("server.ratos_flash.show", {"job": "7f3a", "dialog": ["octopus: write"]})
@@ -192,7 +192,7 @@ class Stories:
         world.wait(2 * GRACE)
         self.assertTrue(self.dialog(world)[-1][1])
 
-    def test_the_agent_is_watched_whatever_way_its_lines_came(self):
+    def test_the_agent_is_watched_however_its_lines_came(self):
         world = self.world()
         agent = world.connect("ratos_flash")
         self.show(world, dialog=["octopus: write"])
@@ -200,7 +200,7 @@ class Stories:
         world.wait(2 * GRACE)
         self.assertTrue(self.dialog(world)[-1][1])
 
-    def test_an_agent_that_has_nothing_open_leaves_without_a_word(self):
+    def test_an_agent_without_an_open_dialog_disconnects_silently(self):
         world = self.world()
         world.connect("ratos_flash").close()
         world.wait(2 * GRACE)
@@ -221,7 +221,7 @@ class Stories:
                 self.show(world, dialog=["once"], complete=True)
                 self.assertEqual([("once", True)], self.dialog(world))
 
-    def test_an_announcement_replaces_the_former_one_and_can_be_taken_back(self):
+    def test_an_announcement_replaces_the_previous_one_and_can_be_removed(self):
         world = self.world()
         self.assertEqual({"shown": True}, world.call("server.ratos_flash.announce", {"title": "1 board", "description": "octopus"}))
         self.assertEqual({"shown": True}, world.call("server.ratos_flash.announce", {"title": "2 boards <b>", "description": "octopus <b> & ebb42"}))
@@ -230,7 +230,7 @@ class Stories:
         self.assertEqual([], world.announced())
         self.assertEqual({"shown": False}, world.call("server.ratos_flash.announce", {"dismiss": True}))
 
-    def test_who_dismissed_an_announcement_is_not_asked_again(self):
+    def test_a_dismissed_announcement_does_not_return(self):
         world = self.world()
         world.call("server.ratos_flash.announce", {"title": "1 board", "description": "octopus"})
         world.dismiss_all()
@@ -251,12 +251,12 @@ class OnAStandIn(Stories, unittest.TestCase):
     def world(self, update_manager=True, announcements=True):
         return StandIn(update_manager, announcements)
 
-    def test_without_announcements_it_says_that_nothing_is_shown(self):
+    def test_without_announcements_it_reports_that_nothing_is_shown(self):
         world = self.world(announcements=False)
         self.assertEqual({"shown": False}, world.call("server.ratos_flash.announce", {"title": "1 board", "description": "octopus"}))
         self.assertFalse(world.call("server.ratos_flash.info", {})["announcements"])
 
-    def test_the_last_line_comes_when_the_page_is_built_that_klipper_being_ready_builds_anew(self):
+    def test_the_last_line_waits_until_mainsail_has_rebuilt_its_page(self):
         world = self.world()
         self.show(world, dialog=["octopus: write"])
         world.send_event("server:klippy_ready")
@@ -269,7 +269,7 @@ class OnAStandIn(Stories, unittest.TestCase):
         self.show(world, dialog=["octopus: write", "done"], complete=True)
         self.assertEqual([("octopus: write", False), ("done", True)], self.dialog(world))
 
-    def test_a_last_line_that_waits_is_lost_to_nothing_that_comes_before(self):
+    def test_a_waiting_last_line_is_never_lost(self):
         for what in ("another job", "the agent leaves", "moonraker stops"):
             with self.subTest(what):
                 world = self.world()
@@ -417,14 +417,14 @@ class InMoonraker(Stories, unittest.TestCase):
         self.addCleanup(world.close)
         return world
 
-    def test_the_same_doors_are_there_by_http(self):
+    def test_the_same_endpoints_work_by_http(self):
         world = self.world()
         self.assertEqual((200, {"api": 1, "dialog": True, "announcements": True}), world.http("GET", "info"))
         self.assertEqual((200, {"shown": True}), world.http("POST", "show", {"job": "7f3a", "dialog": ["by http"], "complete": True}))
         self.assertEqual([("by http", True)], self.dialog(world))
         self.assertEqual(400, world.http("POST", "show", {"job": 7})[0])
 
-    def test_console_lines_stay_in_the_store_for_those_who_come_later(self):
+    def test_console_lines_stay_in_the_store_for_later_clients(self):
         world = self.world()
         self.show(world, console=["!! ebb42: failed"])
         store = world.call("server.gcode_store", {})["gcode_store"]

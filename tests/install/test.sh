@@ -24,7 +24,7 @@ check() {
 }
 # same NAME BEFORE AFTER
 same() { if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "$(diff <(echo "$2") <(echo "$3"))"; fi; }
-# says NAME TEXT: the last run's output has it
+# says NAME TEXT: the last run's output contains TEXT
 says() { if grep -qF -- "$2" <<<"$said"; then ok "$1"; else not_ok "$1" "$said"; fi; }
 
 # ---- the zip
@@ -58,13 +58,13 @@ same "the zip holds the program and install.sh as executable, the rest as plain 
 -rw-r--r-- release_info.json
 END
 )"
-same "each zip knows its own name, for Moonraker takes the asset of that name" "$(unzip -p "${zip/x64/arm64}" release_info.json)" \
+same "each zip has its own name inside, because Moonraker downloads the asset of that name" "$(unzip -p "${zip/x64/arm64}" release_info.json)" \
   '{"project_name": "RatOS.Flash", "project_owner": "Rat-OS", "version": "'"$version"'", "asset_name": "ratos-flash-linux-arm64.zip"}'
 check "a version that the program does not have is refused" eval "! '$copy/release.sh' v99.0.0 --packed"
 
 # ---- throw-away printers
 
-# This computer has 64 bits, whatever it has.
+# The test pretends to run on a 64-bit computer.
 mkdir "$scratch/bin"
 # shellcheck disable=SC2016
 printf '#!/bin/sh\necho "${ARCH:-amd64}"\n' >"$scratch/bin/dpkg"
@@ -95,7 +95,7 @@ new_root() {
   for data; do printer "$data"; done
 }
 
-# Everything in the root: kind, mode, name, where it points to, what it says.
+# Everything in the root: kind, mode, name, target, contents.
 tree() {
   (cd "$root" && find . \( -type f -printf '%y %m %p ' -exec sh -c 'sha256sum <"$1"' - {} \; \) -o -printf '%y %m %p %l\n') | sort -k 3
 }
@@ -111,7 +111,7 @@ expect() {
   run "$@"
   if [ "$result" = "$status" ]; then ok "$name"; else not_ok "$name" "ended with $result: $said"; fi
 }
-# refused NAME TEXT ARGUMENTS...: in those words, and nothing was touched
+# refused NAME TEXT ARGUMENTS...: the run fails with TEXT and changes nothing
 refused() {
   local name=$1 text=$2 before
   shift 2
@@ -125,23 +125,23 @@ new_root plain printer_data
 before=$(tree)
 expect 0 "a dry run succeeds" --user pi --dry-run
 same "a dry run changes nothing" "$before" "$(tree)"
-says "a dry run tells what would be done" "would write /etc/systemd/system/ratos-flash.service"
+says "a dry run prints the steps" "would write /etc/systemd/system/ratos-flash.service"
 promised=$(grep -c '^  would ' <<<"$said")
 expect 0 "it installs" --user pi
-same "a dry run told each thing that is done" "$promised" "$(grep -c '^  ' <<<"$said")"
+same "a dry run printed each step" "$promised" "$(grep -c '^  ' <<<"$said")"
 config=$pi/printer_data/config
 unit=$root/etc/systemd/system/ratos-flash.service
 same "the macros are in printer.cfg, on top" "[include ratos_flash.cfg]" "$(head -n 1 "$config/printer.cfg")"
 same "Klipper's own block is still the end of printer.cfg" "#*# [bed_mesh default]" "$(tail -n 1 "$config/printer.cfg")"
 same "Moonraker includes its file once" 1 "$(grep -c '^\[include ratos-flash-moonraker.conf\]' "$config/moonraker.conf")"
 same "moonraker.conf keeps its mode" 660 "$(stat -c %a "$config/moonraker.conf")"
-same "KlipperScreen's line has nothing behind its bracket, which KlipperScreen would refuse" "[include ratos-flash-klipperscreen.conf]" "$(grep ratos "$config/KlipperScreen.conf")"
+same "KlipperScreen's line has no text after its bracket, which KlipperScreen would refuse" "[include ratos-flash-klipperscreen.conf]" "$(grep ratos "$config/KlipperScreen.conf")"
 same "Moonraker may restart the service" ratos-flash "$(grep -x ratos-flash "$pi/printer_data/moonraker.asvc")"
 same "the component is linked" /home/pi/ratos-flash/moonraker-component/ratos_flash.py "$(readlink "$pi/moonraker/moonraker/components/ratos_flash.py")"
 check "Moonraker's repository does not see the link" grep -qx moonraker/components/ratos_flash.py "$pi/moonraker/.git/info/exclude"
 check "the unit starts the program with this printer's folder" grep -qx 'ExecStart=/home/pi/ratos-flash/ratos-flash agent --data /home/pi/printer_data' "$unit"
 check "the unit runs as the user, after Moonraker" eval "grep -qx User=pi '$unit' && grep -qx After=moonraker.service '$unit'"
-check "no template's name is left in any file" eval "! grep -rlE '@[A-Z]+@' '$unit' '$config/ratos-flash-moonraker.conf'"
+check "no placeholder is left in any file" eval "! grep -rlE '@[A-Z]+@' '$unit' '$config/ratos-flash-moonraker.conf'"
 check "updates come as this folder's zip" eval "grep -qx '\[update_manager ratos-flash\]' '$config/ratos-flash-moonraker.conf' && grep -qx 'path: /home/pi/ratos-flash' '$config/ratos-flash-moonraker.conf'"
 check "a copy of printer.cfg from before is kept" eval "[ -f '$config/printer.cfg.ratos-flash-backup' ] && ! grep -q ratos_flash '$config/printer.cfg.ratos-flash-backup'"
 check "the udev rules are there" cmp "$here/src/RatOS.Flash.Agent/99-ratos-flash.rules" "$root/etc/udev/rules.d/99-ratos-flash.rules"
@@ -149,7 +149,7 @@ check "the command is there" [ "$(readlink "$root/usr/local/bin/ratos-flash")" =
 after=$(tree)
 expect 0 "it installs again" --user pi
 same "the second time nothing changes" "$after" "$(tree)"
-says "the second time it says so" "nothing was changed"
+says "and reports that" "nothing was changed"
 expect 0 "a dry run of uninstall succeeds" --user pi --uninstall --dry-run
 same "a dry run of uninstall changes nothing" "$after" "$(tree)"
 expect 0 "it uninstalls" --user pi --uninstall
@@ -160,28 +160,28 @@ if command -v systemd-analyze >/dev/null; then
   # On this computer the paths lead into the root, and the user is one that every Debian has.
   sed "s|/home/pi|$pi|g; s|^User=pi|User=daemon|" "$unit" >"$scratch/ratos-flash.service"
   same "systemd finds no fault in the unit" "" "$(systemd-analyze verify "$scratch/ratos-flash.service" 2>&1)"
-  check "the unit is as closed as it says" systemd-analyze security --offline=true --no-pager --threshold=27 "$scratch/ratos-flash.service"
+  check "the unit's exposure is what its comment says" systemd-analyze security --offline=true --no-pager --threshold=27 "$scratch/ratos-flash.service"
   run --user pi --uninstall
 else
   skip "systemd-analyze is not installed"
 fi
 
-echo "# what is a person's stays theirs"
+echo "# your files stay"
 run --user pi
 echo 'policy: never' >>"$config/ratos-flash.conf"
 settings=$(cat "$config/ratos-flash.conf")
 sed -i '/serial: x/s/x/y/' "$config/printer.cfg"
 mkdir -p "$pi/printer_data/ratos-flash"/{firmware,jobs}
 touch "$pi/printer_data/ratos-flash/firmware/mine.bin" "$pi/printer_data/ratos-flash/jobs/1.json" "$pi/printer_data/logs/ratos-flash.log" "$pi/printer_data/comms/ratos-flash.sock"
-expect 0 "it installs over a person's edits" --user pi
+expect 0 "it installs over edited files" --user pi
 same "settings are never overwritten" "$settings" "$(cat "$config/ratos-flash.conf")"
-expect 0 "it uninstalls after a person's edits" --user pi --uninstall
+expect 0 "it uninstalls after edits" --user pi --uninstall
 same "edited settings stay" "$settings" "$(cat "$config/ratos-flash.conf")"
 same "an edit of printer.cfg stays, without our line" "$(printf '[include mainsail.cfg]\n[mcu]\nserial: y')" "$(head -n 3 "$config/printer.cfg")"
 check "the copy from before stays, since it differs now" grep -qx 'serial: x' "$config/printer.cfg.ratos-flash-backup"
-same "their firmware stays, and nothing else of the agent's" "$pi/printer_data/ratos-flash/firmware/mine.bin" "$(find "$pi/printer_data" \( -path '*/ratos-flash/*' -type f \) -o -name 'ratos-flash.log' -o -name 'ratos-flash.sock')"
+same "firmware stays, and no other file of the agent" "$pi/printer_data/ratos-flash/firmware/mine.bin" "$(find "$pi/printer_data" \( -path '*/ratos-flash/*' -type f \) -o -name 'ratos-flash.log' -o -name 'ratos-flash.sock')"
 
-echo "# other people's configurations"
+echo "# other configurations"
 new_root globs printer_data
 config=$pi/printer_data/config
 printf '[include *.conf]\n' >"$config/all.inc"
@@ -194,16 +194,16 @@ config=$pi/printer_data/config
 printf '[gcode_macro flash_mcu]\ngcode:\n' >>"$config/mainsail.cfg"
 before=$(tree)
 expect 0 "it installs beside another project's FLASH_MCU" --user pi
-says "it says whose macro is in the way" "/home/pi/printer_data/config/mainsail.cfg:[gcode_macro flash_mcu]"
+says "it names the macro in the way" "/home/pi/printer_data/config/mainsail.cfg:[gcode_macro flash_mcu]"
 check "Klipper still reads what it read before" eval "! grep -rq ratos_flash '$config/printer.cfg' && [ ! -e '$config/ratos_flash.cfg' ]"
 sed -i '/gcode/d' "$config/mainsail.cfg"
 run --user pi
-same "when that is gone, ours come" "[include ratos_flash.cfg]" "$(head -n 1 "$config/printer.cfg")"
+same "when that one is gone, ours are installed" "[include ratos_flash.cfg]" "$(head -n 1 "$config/printer.cfg")"
 printf '[gcode_macro flash_mcu]\ngcode:\n' >>"$config/mainsail.cfg"
 run --user pi
-check "when that comes back, ours leave, so that Klipper starts" eval "! grep -q ratos_flash '$config/printer.cfg'"
+check "when that one is back, ours are removed, so that Klipper starts" eval "! grep -q ratos_flash '$config/printer.cfg'"
 run --user pi --uninstall
-same "uninstall leaves no trace there either" "$before" "$(tree)"
+same "uninstall leaves no trace here either" "$before" "$(tree)"
 
 new_root bare printer_data
 config=$pi/printer_data/config
@@ -212,9 +212,9 @@ sed -i '/update_manager/d' "$config/moonraker.conf"
 echo >"$config/mainsail.cfg"
 before=$(tree)
 run --user pi
-check "without [update_manager] none is switched on" eval "! grep -q update_manager '$config/ratos-flash-moonraker.conf' && grep -qx '\[ratos_flash\]' '$config/ratos-flash-moonraker.conf'"
+check "without [update_manager] none is enabled" eval "! grep -q update_manager '$config/ratos-flash-moonraker.conf' && grep -qx '\[ratos_flash\]' '$config/ratos-flash-moonraker.conf'"
 check "without KlipperScreen there are no files for it" eval "! ls '$config' | grep -i screen"
-says "a missing [respond] is told" "no section [respond]"
+says "a missing [respond] is reported" "no section [respond]"
 run --user pi --uninstall
 same "and uninstall leaves no trace" "$before" "$(tree)"
 
@@ -241,17 +241,17 @@ before=$(tree)
 expect 0 "it installs on RatOS" --user pi
 same "RatOS was asked to link the component" "extensions symlink moonraker" "$(tail -n 1 "$root/calls")"
 same "the component is linked by RatOS" "$pi/ratos-flash/moonraker-component/ratos_flash.py" "$(readlink "$pi/moonraker/moonraker/components/ratos_flash.py")"
-same "RatOS's theme is as it was" '[]' "$(cat "$config/.theme/navi.json")"
+same "RatOS's theme is unchanged" '[]' "$(cat "$config/.theme/navi.json")"
 after=$(tree)
 run --user pi
-same "the second time nothing changes there either" "$after" "$(tree)"
+same "the second time nothing changes here either" "$after" "$(tree)"
 run --user pi --uninstall
 rm "$root/calls"
-same "uninstall leaves no trace there either" "$before" "$(tree)"
+same "uninstall leaves no trace here either" "$before" "$(tree)"
 touch "$pi/configurator-is-down"
 before=$(tree)
 expect 0 "it installs while RatOS's configurator is down" --user pi
-says "and says so" "RatOS's configurator did not link the component"
+says "and reports that" "RatOS's configurator did not link the component"
 check "the component is linked all the same" [ -e "$pi/moonraker/moonraker/components/ratos_flash.py" -o -L "$pi/moonraker/moonraker/components/ratos_flash.py" ]
 run --user pi --uninstall
 same "and uninstall leaves no trace" "$before" "$(tree)"
@@ -265,11 +265,11 @@ check "each unit has its own folder and its own Moonraker" eval "grep -qx 'After
 check "each Moonraker restarts its own" eval "grep -qx 'managed_services: ratos-flash-1' '$pi/printer_1_data/config/ratos-flash-moonraker.conf' && grep -qx ratos-flash-1 '$pi/printer_1_data/moonraker.asvc'"
 both=$(tree)
 run --user pi --uninstall --data /home/pi/printer_1_data
-check "one can leave, and the other keeps what they share" [ -L "$pi/moonraker/moonraker/components/ratos_flash.py" -a ! -e "$root/etc/systemd/system/ratos-flash-1.service" ]
+check "one is uninstalled, and the other keeps the shared parts" [ -L "$pi/moonraker/moonraker/components/ratos_flash.py" -a ! -e "$root/etc/systemd/system/ratos-flash-1.service" ]
 run --user pi --data /home/pi/printer_1_data
-same "one can come back" "$both" "$(tree)"
+same "one is installed again" "$both" "$(tree)"
 expect 0 "both uninstall" --user pi --uninstall
-same "then no trace is left" "$before" "$(tree)"
+same "no trace is left" "$before" "$(tree)"
 printer odd-place
 run --user pi --data /home/pi/odd-place
 check "a data folder of another name gives the unit its own" [ -e "$root/etc/systemd/system/ratos-flash-odd-place.service" ]
@@ -282,33 +282,33 @@ new_root host printer_data
 host=$root/etc/systemd/system/ratos-flash-host-mcu.service
 before=$(tree)
 run --user pi
-check "without such a service there is no unit that could replace it" [ ! -e "$host" -a ! -e "$root/usr/local/lib/ratos-flash" ]
-expect 0 "it is had for the asking" --user pi --host-mcu
+check "without such a service the unit is not installed" [ ! -e "$host" -a ! -e "$root/usr/local/lib/ratos-flash" ]
+expect 0 "--host-mcu installs it" --user pi --host-mcu
 check "the unit has this printer's folder and one target" grep -qx 'ExecStart=/bin/bash /usr/local/lib/ratos-flash/host-mcu pi /home/pi/printer_data/ratos-flash/host-mcu /usr/local/bin/klipper_mcu' "$host"
 same "Moonraker may start it" ratos-flash-host-mcu "$(grep -x ratos-flash-host-mcu "$pi/printer_data/moonraker.asvc")"
 script=$root/usr/local/lib/ratos-flash/host-mcu
-same "nobody but its owner, who is root, may write script, unit and their folders" "" "$(find "$script" "$host" "${script%/*}" "${host%/*}" -perm /022)"
-check "nothing that root runs is in a folder of the user's" eval "! grep -E '^Exec|^Environment' '$host' | sed 's| pi /home/pi/printer_data/ratos-flash/host-mcu | |' | grep /home"
+same "only the owner, root, may write script, unit and their folders" "" "$(find "$script" "$host" "${script%/*}" "${host%/*}" -perm /022)"
+check "root runs nothing from a folder of the user" eval "! grep -E '^Exec|^Environment' '$host' | sed 's| pi /home/pi/printer_data/ratos-flash/host-mcu | |' | grep /home"
 after=$(tree)
 run --user pi
-same "once there, it stays" "$after" "$(tree)"
+same "a repeated installation keeps it" "$after" "$(tree)"
 run --user pi --no-host-mcu
-check "and goes for the asking" [ ! -e "$host" ]
+check "--no-host-mcu removes it" [ ! -e "$host" ]
 run --user pi --uninstall
 same "uninstall leaves no trace of it" "$before" "$(tree)"
 touch "$root/etc/systemd/system/klipper-mcu.service"
 run --user pi
-check "where the process is a service, the unit comes by itself" [ -e "$host" ]
+check "where the process is a service, the unit is installed automatically" [ -e "$host" ]
 if command -v systemd-analyze >/dev/null; then
   sed "s|/usr/local/lib/ratos-flash|$root/usr/local/lib/ratos-flash|" "$host" >"$scratch/ratos-flash-host-mcu.service"
   same "systemd finds no fault in that unit" "" "$(systemd-analyze verify "$scratch/ratos-flash-host-mcu.service" 2>&1)"
-  check "it is as closed as the agent's" systemd-analyze security --offline=true --no-pager --threshold=25 "$scratch/ratos-flash-host-mcu.service"
+  check "its exposure is at most that of the agent" systemd-analyze security --offline=true --no-pager --threshold=25 "$scratch/ratos-flash-host-mcu.service"
 fi
 mkdir -p "$pi/printer_host-mcu_data/config"
-refused "a data folder whose service would be called like it" "is not taken: its service" --user pi --data /home/pi/printer_host-mcu_data
+refused "a data folder whose service would have the same name" "is not accepted: its service" --user pi --data /home/pi/printer_host-mcu_data
 
-echo "# what the unit takes, and what not"
-# As root the user is another one: what lies in the folder is read with that one's rights.
+echo "# which programs the unit accepts"
+# Run by root the user is another one: the folder is read with that user's rights.
 who=$(id -un) && [ "$who" != root ] || who=nobody
 chmod 755 "$scratch"
 bin=$scratch/box/bin in=$scratch/box/in
@@ -324,7 +324,7 @@ ask() { # ORDER: what it answered
   result=$?
   said=$(cat "$in/result" 2>&1)$'\n'$said
 }
-# declined NAME TEXT: in those words, and the program is as it was
+# declined NAME TEXT: refused with TEXT, and the installed program is unchanged
 declined() {
   local before
   before=$(cd "$bin" && sha256sum -- *)
@@ -333,24 +333,24 @@ declined() {
 }
 program linux v1 >"$in/klipper_mcu.new"
 ask install
-same "Klipper's own process is taken" "$token done" "$(head -n 1 <<<"$said")"
-check "as it is, as a program, and nothing else is left" eval "cmp '$in/klipper_mcu.new' '$bin/klipper_mcu' && [ -x '$bin/klipper_mcu' ] && [ \"\$(ls '$bin')\" = klipper_mcu ]"
+same "Klipper's own process is accepted" "$token done" "$(head -n 1 <<<"$said")"
+check "unchanged, executable, and no other file is left" eval "cmp '$in/klipper_mcu.new' '$bin/klipper_mcu' && [ -x '$bin/klipper_mcu' ] && [ \"\$(ls '$bin')\" = klipper_mcu ]"
 program linux v2 >"$in/klipper_mcu.new"
 ask install
 check "the next one keeps the previous one" eval "cmp '$in/klipper_mcu.new' '$bin/klipper_mcu' && program linux v1 | cmp - '$bin/klipper_mcu.previous'"
 ask restore
-check "which comes back for the asking" eval "program linux v1 | cmp - '$bin/klipper_mcu' && [ \"\$(ls '$bin' | wc -l)\" = 2 ]"
+check "which a request restores" eval "program linux v1 | cmp - '$bin/klipper_mcu' && [ \"\$(ls '$bin' | wc -l)\" = 2 ]"
 ask restore
-check "also when it is there already" eval "[ '$result' = 0 ] && program linux v1 | cmp - '$bin/klipper_mcu'"
+check "also when it is installed already" eval "[ '$result' = 0 ] && program linux v1 | cmp - '$bin/klipper_mcu'"
 program linux v3 >"$in/klipper_mcu.new"
 ask install
-check "and after that another one is taken as ever" eval "program linux v3 | cmp - '$bin/klipper_mcu' && program linux v1 | cmp - '$bin/klipper_mcu.previous'"
+check "and after that another one is accepted" eval "program linux v3 | cmp - '$bin/klipper_mcu' && program linux v1 | cmp - '$bin/klipper_mcu.previous'"
 program stm32f446xx >"$in/klipper_mcu.new"
 declined "a firmware for a chip" "it is not Klipper's Linux process"
 head -c 30000 /bin/sh >"$in/klipper_mcu.new"
 declined "any other program" "it is not Klipper's Linux process"
 program | tail -c +2 >"$in/klipper_mcu.new"
-declined "what is no ELF" "it is no ELF program"
+declined "a file that is no ELF" "it is no ELF program"
 : >"$in/klipper_mcu.new"
 declined "an empty file" "it is no ELF program"
 program >"$in/klipper_mcu.new" && printf '\363\0' | dd of="$in/klipper_mcu.new" bs=1 seek=18 conv=notrunc status=none
@@ -358,15 +358,15 @@ declined "a program for a RISC-V" "another kind of computer"
 program >"$in/klipper_mcu.new" && printf '\1' | dd of="$in/klipper_mcu.new" bs=1 seek=4 conv=notrunc status=none
 declined "a program of 32 bits" "another kind of computer"
 { program && head -c 17M /dev/zero; } >"$in/klipper_mcu.new"
-declined "one that is too big" "more than 16777216 bytes"
+declined "a program that is too big" "more than 16777216 bytes"
 rm "$in/klipper_mcu.new" && program >"$scratch/box/real" && ln -s "$scratch/box/real" "$in/klipper_mcu.new"
-declined "a link, even to what would be taken" "no plain file"
+declined "a link, even to an acceptable program" "no plain file"
 rm "$in/klipper_mcu.new" && mkfifo "$in/klipper_mcu.new"
 declined "a pipe, without waiting" "it is no ELF program"
 rm "$in/klipper_mcu.new" && mkdir "$in/klipper_mcu.new"
 declined "a folder" "no plain file"
 rmdir "$in/klipper_mcu.new"
-declined "nothing at all" "no plain file"
+declined "a missing file" "no plain file"
 if [ "$(id -u)" = 0 ]; then
   program >"$in/klipper_mcu.new" && chmod 600 "$in/klipper_mcu.new"
   declined "a file that the user may not read, though root may" "no plain file"
@@ -377,48 +377,48 @@ if [ "$(id -u)" = 0 ]; then
   ask restore
   ln -sfn "$scratch/box/secret" "$in/result~"
   ask restore
-  same "an answer does not overwrite what the user may not" "$before" "$(sha256sum <"$scratch/box/secret")"
+  same "an answer does not overwrite a file that the user may not write" "$before" "$(sha256sum <"$scratch/box/secret")"
   rm -f "$in/result~" "$in/result"
 else
-  skip "not root: that files are read as the user could not be tried"
+  skip "not root: reading files with the user's rights was not tested"
 fi
 # shellcheck disable=SC2016
 for request in '' 'install' 'install 0123' "install $token; touch $scratch/pwned" "erase $token" '$(touch pwned)' "install ../../../../etc"; do
   rm -f "$in/result"
   echo "$request" >"$in/request"
-  check "a request '$request' is none" eval "! bash '$script' '$who' '$in' '$bin/klipper_mcu' && [ ! -e '$in/result' ]"
+  check "a request '$request' is refused" eval "! bash '$script' '$who' '$in' '$bin/klipper_mcu' && [ ! -e '$in/result' ]"
 done
 rm "$in/request" && mkfifo "$in/request"
-check "a pipe in place of the request is none either" eval "! timeout 10 bash '$script' '$who' '$in' '$bin/klipper_mcu'"
+check "a pipe in place of the request is refused too" eval "! timeout 10 bash '$script' '$who' '$in' '$bin/klipper_mcu'"
 
-echo "# what is not taken"
+echo "# refused arguments"
 new_root hostile printer_data
 cd "$scratch/bin" || exit 1
 # shellcheck disable=SC2016
 for name in 'pi;touch pwned' '$(touch pwned)' '../pi' '-pi' $'pi\nUser=root' 'pi pi' '%u'; do
-  refused "a user called $(printf %q "$name")" "is not a user's name that is taken here" --user "$name"
+  refused "a user called $(printf %q "$name")" "is not accepted as a user name" --user "$name"
 done
 refused "root" "the agent does not run as root" --user root
 refused "a user who is not here" "there is no user 'anna'" --user anna
 # shellcheck disable=SC2016
 for name in '/home/pi/printer_data;touch pwned' '/home/pi/$(touch pwned)' '/home/pi/../../etc' 'printer_data' $'/home/pi/printer_data\nUser=root' '/home/pi/my printer' '/home/pi/%h' '/home/pi/a"b' "/home/pi/a'b" '/home/pi/a|b' '/home/pi/a&b' '/home/pi/a@USER@'; do
   [[ $name != /* ]] || mkdir -p "$root$name/config"
-  refused "a data folder called $(printf %q "$name")" "is not taken" --user pi --data "$name"
+  refused "a data folder called $(printf %q "$name")" "is not accepted" --user pi --data "$name"
 done
 refused "a folder without a printer" "it has no folder config" --user pi --data /home/pi/nothing
 mv "$pi/ratos-flash" "$pi/my flash"
 said=$("$pi/my flash/install.sh" --root "$root" --user pi 2>&1)
-says "a program in a folder with a blank" "is not taken"
+says "a program in a folder with a blank" "is not accepted"
 mv "$pi/my flash" "$pi/ratos-flash"
 check "no name was run as a command" eval "! find '$scratch' -name 'pwned*' -type f | grep ."
-expect 2 "an option that is none" --frobnicate
+expect 2 "an unknown option" --frobnicate
 expect 0 "--help" --help
-says "--help tells of the options" "--uninstall"
+says "--help lists the options" "--uninstall"
 refused "an option without its value" "needs a value" --user
 refused "this computer's own root" "leave the option out" --root /
 
-for arch in armhf armel i386; do ARCH=$arch refused "$arch, with the why" "this system is a 32-bit one ($arch)" --user pi; done
-ARCH=riscv64 refused "a processor that there is no program for" "there is no version of RatOS.Flash for riscv64" --user pi
+for arch in armhf armel i386; do ARCH=$arch refused "$arch, with the reason" "this system is a 32-bit one ($arch)" --user pi; done
+ARCH=riscv64 refused "an unsupported processor" "there is no version of RatOS.Flash for riscv64" --user pi
 mv "$pi/ratos-flash/ratos-flash" "$scratch/program"
 refused "a zip without its program" "the program ratos-flash is missing beside install.sh" --user pi
 printf '#!/bin/sh\necho "version GLIBC_2.99 not found" >&2\nexit 1\n' >"$pi/ratos-flash/ratos-flash" && chmod 755 "$pi/ratos-flash/ratos-flash"
@@ -440,23 +440,23 @@ rm -r "$pi/ratos-flash"
 cp -r "$copy" "$pi/ratos-flash"
 rm -r "$pi/ratos-flash/artifacts"
 printf '#!/bin/sh\nexit 1\n' >"$scratch/bin/dotnet" && chmod 755 "$scratch/bin/dotnet"
-refused "without a .NET SDK it says what it lacks" "no .NET 10 SDK" --user pi
+refused "without a .NET SDK it names it" "no .NET 10 SDK" --user pi
 printf '#!/bin/sh\necho "10.0.401 [/usr/share/dotnet/sdk]"\n' >"$scratch/bin/dotnet"
 # shellcheck disable=SC2016
 printf '#!/bin/sh\ncd "$(dirname "$0")" && mkdir -p "artifacts/$1" && printf "#!/bin/sh\\n" >"artifacts/$1/ratos-flash" && chmod 755 "artifacts/$1/ratos-flash"\n' >"$pi/ratos-flash/publish.sh"
-expect 0 "with one it makes the program" --user pi
-check "the unit starts what was made" grep -q '^ExecStart=/home/pi/ratos-flash/artifacts/linux-x64/ratos-flash ' "$root/etc/systemd/system/ratos-flash.service"
-check "Moonraker is not told to replace a checkout by a zip" eval "! grep -q update_manager '$pi/printer_data/config/ratos-flash-moonraker.conf'"
+expect 0 "with one it builds the program" --user pi
+check "the unit starts that program" grep -q '^ExecStart=/home/pi/ratos-flash/artifacts/linux-x64/ratos-flash ' "$root/etc/systemd/system/ratos-flash.service"
+check "Moonraker's update manager does not replace a checkout by a zip" eval "! grep -q update_manager '$pi/printer_data/config/ratos-flash-moonraker.conf'"
 
-echo "# the files for people"
-# Mainsail makes a macro's fields by this expression, one for each pair of braces.
+echo "# the configuration files"
+# Mainsail finds a macro's fields with this expression, one for each pair of braces.
 same "Mainsail shows BOARD, FORCE, HOT and CARD" "BOARD all string
 FORCE 0 int
 HOT 0 int
 CARD 0 int" "$(sed -nE 's/.*\{%?.*params\.([A-Za-z_0-9]+)\|default\("?([^")]*)"?\)\|(int|string).*/\1 \2 \3/p' "$here/config/ratos_flash.cfg")"
-check "no argument of a call has a name that Klipper or Moonraker takes for itself" eval "! grep -E 'action_call_remote_method.*\b(method|self|method_name|callback)=' '$here/config/ratos_flash.cfg'"
+check "no argument of a call has a reserved name of Klipper or Moonraker" eval "! grep -E 'action_call_remote_method.*\b(method|self|method_name|callback)=' '$here/config/ratos_flash.cfg'"
 check "no text has a # or a blank before ; in it, where Klipper would end it" eval "! grep -nE '^[^#]*[^#[:space:]][^#]*(#| ;)' '$here/config/ratos_flash.cfg'"
-check "KlipperScreen finds no text behind a bracket" eval "! grep -nE '.+\].' '$here/config/ratos-flash-klipperscreen.conf'"
+check "KlipperScreen finds no text after a bracket" eval "! grep -nE '.+\].' '$here/config/ratos-flash-klipperscreen.conf'"
 check "each macro has a description" [ "$(grep -c '^\[gcode_macro' "$here/config/ratos_flash.cfg")" = "$(grep -c '^description: .' "$here/config/ratos_flash.cfg")" ]
 
 if command -v shellcheck >/dev/null; then

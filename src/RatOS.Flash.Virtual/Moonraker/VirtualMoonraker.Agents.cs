@@ -161,7 +161,7 @@ public sealed partial class VirtualMoonraker
             Time.Schedule(ShowerGrace, () =>
             {
                 if (_shower == client && !_isOver)
-                    CompleteFor("RatOS.Flash is gone. How the job ended is not known here. On the printer, look at: systemctl status ratos-flash");
+                    CompleteFor("RatOS.Flash is not running. The result of the job is not known here. On the printer run: systemctl status ratos-flash");
             });
         }
         if (client.IsAgent && _agents.Remove(client.Identity!.Name))
@@ -172,7 +172,7 @@ public sealed partial class VirtualMoonraker
     private void Forget()
     {
         if (_shower is not null)
-            CompleteFor("Moonraker stops. A flash that runs goes on, and is shown again when Moonraker is back.");
+            CompleteFor("Moonraker is stopping. A running flash continues, and is shown again when Moonraker is back.");
         foreach (var client in _clients.ToList())
             Disconnect(client);
         _announcement = null;
@@ -185,13 +185,13 @@ public sealed partial class VirtualMoonraker
     private JsonNode Show(Call call)
     {
         if (call.Text("job").Length == 0)
-            throw new MoonrakerException(400, "'job' must be a text that is not empty");
+            throw new MoonrakerException(400, "'job' must be a non-empty text");
         var (dialog, console) = (Lines(call, "dialog"), Lines(call, "console"));
         var isComplete = call.Optional("complete") is { ValueKind: JsonValueKind.True };
         foreach (var line in console)
         {
             if (!line.StartsWith("// ", StringComparison.Ordinal) && !line.StartsWith("!! ", StringComparison.Ordinal) && !line.StartsWith("echo: ", StringComparison.Ordinal))
-                throw new MoonrakerException(400, $"a line of 'console' must begin with '// ', '!! ' or 'echo: ', not so: {line}");
+                throw new MoonrakerException(400, $"a line of 'console' must begin with '// ', '!! ' or 'echo: ', unlike {line}");
         }
         if (_setup.HasUpdateManager)
             ShowInDialog(call.Client, dialog, isComplete);

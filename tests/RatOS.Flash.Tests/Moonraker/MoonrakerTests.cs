@@ -275,11 +275,11 @@ public sealed class MoonrakerTests
         await Task.Delay(TimeSpan.FromSeconds(9.9), printer.Time);   // it may come back
         Assert.DoesNotContain(screen.Told, told => told.Contains("\"complete\":true", StringComparison.Ordinal));
         await Task.Delay(TimeSpan.FromSeconds(0.2), printer.Time);
-        Assert.Contains(screen.Told, told => told.Contains("RatOS.Flash is gone", StringComparison.Ordinal) && told.Contains("\"complete\":true", StringComparison.Ordinal));
+        Assert.Contains(screen.Told, told => told.Contains("RatOS.Flash is not running", StringComparison.Ordinal) && told.Contains("\"complete\":true", StringComparison.Ordinal));
         var second = new Client(moonraker);
         await second.AskAsync("server.ratos_flash.show", """{"job":"2","dialog":["again"]}""");
         await moonraker.RestartAsync(TimeSpan.FromSeconds(1));
-        Assert.Equal(["writing", "RatOS.Flash is gone", "(complete)", "again", "Moonraker stops", "(complete)"], moonraker.Dialog.Select(line => line.Split('.')[0] is "RatOS" ? "RatOS.Flash is gone" : line.Split('.')[0]));
+        Assert.Equal(["writing", "RatOS.Flash is not running", "(complete)", "again", "Moonraker is stopping", "(complete)"], moonraker.Dialog.Select(line => line.Split('.')[0] is "RatOS" ? "RatOS.Flash is not running" : line.Split('.')[0]));
         Assert.Equal(["// writing"], moonraker.Console);
     });
 
