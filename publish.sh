@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Makes the native program: publish.sh [linux-x64|linux-arm64] [bullseye], into artifacts/.
-# arm64 (from x64), and bullseye, need `apt-get install clang lld binutils-aarch64-linux-gnu libc6-dev-arm64-cross libgcc-12-dev-arm64-cross`.
-# bullseye (as root, with mmdebstrap): links it with that Debian's C library, so that it runs on RatOS's images too, not just on this machine's Debian and later.
+# Builds the native program into artifacts/: publish.sh [linux-x64|linux-arm64] [bullseye]
+# arm64 (from x64) and bullseye need: apt-get install clang lld binutils-aarch64-linux-gnu libc6-dev-arm64-cross libgcc-12-dev-arm64-cross
+# bullseye (as root, with mmdebstrap) links it with that Debian's C library. The program then runs on RatOS's images too, not only on
+# this machine's Debian and later.
 set -euo pipefail
 cd "$(dirname "$0")"
 rid=${1:-linux-x64} suite=${2:-}
@@ -15,7 +16,7 @@ esac
 if [ -n "$suite" ]; then
   sysroot=$PWD/artifacts/sysroot/$suite-$arch
   if [ ! -d "$sysroot" ]; then
-    # From where this machine has its own packages.
+    # The package source of this machine.
     # shellcheck disable=SC1091,SC2016
     mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Codename: $(. /etc/os-release && echo "$VERSION_CODENAME")" | head -n 1)
     rm -rf "$sysroot.new"
@@ -28,6 +29,6 @@ if [ -n "$suite" ]; then
   fi
   options=(-p:CppCompilerAndLinker=clang -p:LinkerFlavor=lld "-p:SysRoot=$sysroot")
 fi
-# The C library is no input that the build would look at: link anew.
+# The build does not track the C library: force a new link.
 rm -rf "src/RatOS.Flash.Agent/bin/Release/net10.0/$rid/native"
 dotnet publish src/RatOS.Flash.Agent -c Release -r "$rid" "${options[@]}" -o "artifacts/$rid"

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Makes what a release on GitHub is made of: release.sh VERSION [--packed], into artifacts/release/.
-# VERSION is the tag, as v0.1.0. The release's name on GitHub has to be the same: Moonraker compares names.
-# --packed takes the programs that are in artifacts/ already. Otherwise publish.sh makes them, linked for RatOS's images (it says what it needs).
+# Makes the files of a GitHub release in artifacts/release/: release.sh VERSION [--packed]
+# VERSION is the tag, for example v0.1.0. The release on GitHub must have the same name: Moonraker compares names.
+# --packed uses the programs in artifacts/. Otherwise publish.sh builds them, linked for RatOS's images (it lists its requirements).
 set -euo pipefail
 cd "$(dirname "$0")"
 version=${1:-} packed=${2:-}
 [[ "$version $packed" =~ ^v[0-9]+\.[0-9]+\.[0-9]+(-[0-9a-z.]+)?\ (--packed)?$ ]] || { echo "release.sh vX.Y.Z [--packed]" >&2 && exit 2; }
 grep -qF "<Version>${version#v}</Version>" Directory.Build.props || { echo "release.sh: Directory.Build.props names another version than ${version#v}" >&2 && exit 1; }
 command -v zip >/dev/null || { echo "release.sh: zip is not installed: apt-get install zip" >&2 && exit 1; }
-# Where releases are is said once, in what Moonraker reads.
+# Moonraker's settings name the repository of the releases.
 repo=$(sed -n 's/^repo: //p' config/ratos-flash-moonraker.conf)
 
 out=$PWD/artifacts/release
@@ -24,7 +24,7 @@ for rid in linux-x64 linux-arm64; do
   cat >"$stage/release_info.json" <<END
 {"project_name": "${repo#*/}", "project_owner": "${repo%/*}", "version": "$version", "asset_name": "ratos-flash-$rid.zip"}
 END
-  # Moonraker gives each file just the mode that stands in the zip.
+  # Moonraker gives each file the mode that is in the zip.
   chmod -R u=rwX,go=rX "$stage"
   chmod 755 "$stage/ratos-flash" "$stage/install.sh"
   (cd "$stage" && zip -q -X -D -r "$out/ratos-flash-$rid.zip" .)
