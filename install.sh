@@ -110,62 +110,62 @@ done
 # ---- steps: each is printed and runs as the user or as root; a dry run only prints
 
 changes=0
-tell() {
+step() {
   changes=$((changes + 1))
   printf '  %s\n' "${dry:+would }$*"
 }
 note() { notes+=("$*"); }
 notes=()
 
-# as WHO COMMAND...
+# as ACCOUNT COMMAND...
 as() {
-  local who=$1
+  local account=$1
   shift
   if [ -n "$dry" ]; then
     return
-  elif [ -n "$root" ] || [ "$(id -un)" = "$who" ]; then
+  elif [ -n "$root" ] || [ "$(id -un)" = "$account" ]; then
     "$@"
   elif [ "$(id -u)" = 0 ]; then
-    runuser -u "$who" -- env "HOME=$home" "$@"
+    runuser -u "$account" -- env "HOME=$home" "$@"
   elif command -v sudo >/dev/null; then
-    sudo -H -u "$who" -- "$@"
+    sudo -H -u "$account" -- "$@"
   else
-    die "this step needs the user $who, and sudo is not installed: run this as root, with --user $user"
+    die "this step needs the user $account, and sudo is not installed: run this as root, with --user $user"
   fi
 }
 
-# put WHO FILE: the file with the text on standard input
+# put ACCOUNT FILE: the file with the text on standard input
 put() {
-  local who=$1 file=$2 text
+  local account=$1 file=$2 text
   text=$(cat && echo .) # the dot keeps the last line's end
   if [ -f "$root$file" ] && [ "$(cat "$root$file" && echo .)" = "$text" ]; then return; fi
-  tell "write $file"
+  step "write $file"
   [ -z "$dry" ] || return 0
-  as "$who" mkdir -p -- "$root${file%/*}"
-  printf %s "${text%.}" | as "$who" tee -- "$root$file" >/dev/null
-  as "$who" chmod 644 -- "$root$file"
+  as "$account" mkdir -p -- "$root${file%/*}"
+  printf %s "${text%.}" | as "$account" tee -- "$root$file" >/dev/null
+  as "$account" chmod 644 -- "$root$file"
 }
 
-# link WHO TARGET LINK
+# link ACCOUNT TARGET LINK
 link() {
-  local who=$1 target=$2 link=$3
+  local account=$1 target=$2 link=$3
   if [ "$(readlink "$root$link" || true)" = "$target" ]; then return; fi
   if [ -e "$root$link" ] && [ ! -L "$root$link" ]; then
     note "$link is your own file and was left unchanged. RatOS.Flash's file is $target."
     return
   fi
-  tell "link $link to $target"
-  as "$who" ln -sfnT -- "$target" "$root$link"
+  step "link $link to $target"
+  as "$account" ln -sfnT -- "$target" "$root$link"
 }
 
-# drop WHO FILE...: removes those that exist
+# drop ACCOUNT FILE...: removes those that exist
 drop() {
-  local who=$1 file
+  local account=$1 file
   shift
   for file; do
     if [ -e "$root$file" ] || [ -L "$root$file" ]; then
-      tell "remove $file"
-      as "$who" rm -rf -- "$root$file"
+      step "remove $file"
+      as "$account" rm -rf -- "$root$file"
     fi
   done
 }
@@ -185,7 +185,7 @@ has_line() { [ -f "$root$1" ] && sed 's/[[:space:]]*$//' "$root$1" | grep -xF --
 # add_line FILE LINE: on top, where it belongs to no section and a missing last line end does not matter
 add_line() {
   if has_line "$1" "$2"; then return; fi
-  tell "add the line $2 on top of $1"
+  step "add the line $2 on top of $1"
   [ -z "$dry" ] || return 0
   { printf '%s\n' "$2" && cat -- "$root$1"; } | rewrite "$1"
 }
@@ -193,7 +193,7 @@ add_line() {
 remove_line() {
   local pattern
   if ! has_line "$1" "$2"; then return; fi
-  tell "remove the line $2 from $1"
+  step "remove the line $2 from $1"
   [ -z "$dry" ] || return 0
   pattern=$(printf %s "$2" | sed 's/[][\.*^$/]/\\&/g')
   sed "/^${pattern}[[:space:]]*\$/d" "$root$1" | rewrite "$1"
@@ -202,7 +202,7 @@ remove_line() {
 # Keeps a copy of your file, once, before the first edit.
 keep() {
   if [ ! -e "$root$1.ratos-flash-backup" ]; then
-    tell "keep a copy: $1.ratos-flash-backup"
+    step "keep a copy: $1.ratos-flash-backup"
     as "$user" cp -p -- "$root$1" "$root$1.ratos-flash-backup"
   fi
 }
@@ -279,7 +279,7 @@ check() {
   [ -n "$folders" ] || want+=(openssl)
   if [ ${#want[@]} -gt 0 ]; then
     [ -z "$root" ] || die "these packages are missing: ${want[*]}. Install them: sudo apt-get install ${want[*]}"
-    tell "install the packages ${want[*]}"
+    step "install the packages ${want[*]}"
     as root apt-get install -y --no-install-recommends "${want[@]}"
   fi
 
@@ -294,7 +294,7 @@ check() {
     [ -f "$here/publish.sh" ] || die "the program ratos-flash is missing beside install.sh: unpack the whole zip for $rid"
     dotnet --list-sdks 2>/dev/null | grep '^10\.' >/dev/null ||
       die "the program is not built yet, and there is no .NET 10 SDK to build it. Use a release's zip for $rid, or install the SDK and run this again"
-    tell "build the program with publish.sh $rid (a few minutes)"
+    step "build the program with publish.sh $rid (a few minutes)"
     as "$user" "$here/publish.sh" "$rid"
   fi
   folder=${binary%/*}
@@ -392,7 +392,7 @@ install_component() {
   local file=${here#"$root"}/moonraker-component/ratos_flash.py ratos
   if linked "$file"; then return; fi
   if ratos=$(ratos_command); then
-    tell "register the component with RatOS: ratos extensions register moonraker ratos_flash $file"
+    step "register the component with RatOS: ratos extensions register moonraker ratos_flash $file"
     # RatOS keeps the first path that was registered for a name.
     as "$user" "$ratos" extensions unregister moonraker ratos_flash >/dev/null 2>&1 || true
     as "$user" "$ratos" extensions register moonraker ratos_flash "$root$file" || true
@@ -424,7 +424,7 @@ install_all() {
 uninstall_printer() {
   local config=$printer/config own=$printer/ratos-flash
   if [ -z "$root" ] && [ -e "$system/$unit.service" ]; then
-    tell "stop the service $unit (a write that has begun is finished first)"
+    step "stop the service $unit (a write that has begun is finished first)"
     as root systemctl disable --now "$unit"
   fi
   drop root "/etc/systemd/system/$unit.service"
@@ -463,7 +463,7 @@ uninstall_all() {
     return
   fi
   if [ -L "$root$component" ] && ratos=$(ratos_command); then
-    tell "unregister the component from RatOS: ratos extensions unregister moonraker ratos_flash"
+    step "unregister the component from RatOS: ratos extensions unregister moonraker ratos_flash"
     as "$user" "$ratos" extensions unregister moonraker ratos_flash ||
       note "RatOS's configurator did not answer; run later: ratos extensions unregister moonraker ratos_flash"
   fi
@@ -494,7 +494,7 @@ restart_moonraker() {
   case $answer in
     *'"printing"'* | *'"paused"'*) note "the printer prints. Restart Moonraker after the print: sudo systemctl restart $service" ;;
     *'"print_stats"'* | *'not connected'*)
-      tell "restart Moonraker ($service)"
+      step "restart Moonraker ($service)"
       as root systemctl restart "$service"
       ;;
     *) note "Moonraker did not report whether the printer prints. Restart it when nothing prints: sudo systemctl restart $service" ;;
@@ -511,7 +511,7 @@ settle() {
     [ -n "$uninstall" ] || as root systemctl enable "$unit"
     restart_moonraker
     if [ -z "$uninstall" ]; then
-      tell "start the service $unit"
+      step "start the service $unit"
       as root systemctl restart "$unit" || note "the service $unit did not start. Read why: journalctl -u $unit"
     fi
   done
@@ -526,7 +526,7 @@ elif [ -z "$root$dry$uninstall" ]; then
   for printer in "${data[@]}"; do
     unit=ratos-flash$(suffix_of "$printer")
     if ! is_current "$unit"; then
-      tell "restart the service $unit"
+      step "restart the service $unit"
       as root systemctl restart "$unit"
     fi
   done
