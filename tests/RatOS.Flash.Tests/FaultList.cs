@@ -55,7 +55,7 @@ internal static class FaultList
     private static Dictionary<string, string> Topics()
     {
         var topics = new Dictionary<string, string>();
-        foreach (var file in Directory.EnumerateFiles(Path.Combine(TidyTests.Root, "src", "RatOS.Flash"), "Faults*.cs"))
+        foreach (var file in Directory.EnumerateFiles(Path.Combine(TidyTests.Root, "src", "RatOS.Flash", "Core"), "Faults*.cs"))
         {
             var topic = "";
             foreach (var line in File.ReadLines(file))

@@ -1,5 +1,9 @@
 using System.Text.Json;
-using RatOS.Flash.Agent;
+using RatOS.Flash.Agent.Boards;
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Jobs;
+using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Agent.Support;
 using RatOS.Flash.Boards;
 using RatOS.Flash.Builds;
 using RatOS.Flash.Printer;
@@ -52,7 +56,7 @@ public sealed class FirstVersionTests : IDisposable
         Assert.True(replay.Departure is null, $"{replay.Departure} after {replay.Events[^1]}");
         Assert.Equal(
             verdicts.Select(verdict => verdict.ToLowerInvariant()),
-            replay.Report!.Boards.Select(board => $"{board.Board} {board.Fault?.Code ?? "ok"} {Wire.Name(board.Condition)}").Order());
+            replay.Report!.Boards.Select(board => $"{board.Board} {board.Fault?.Code ?? "ok"} {JsonContract.Name(board.Condition)}").Order());
         Assert.NotEmpty(RecordingTimeline.Of(recording));
     }
 
@@ -97,7 +101,7 @@ public sealed class FirstVersionTests : IDisposable
         Assert.Equal([true, false], new[] { reports[7][0].IsBySdCard, reports[8][0].IsBySdCard });
         Assert.Equal(["octopus"], jobs[7].Header.SdCard!);
         var (back, kept) = (reports[4][0].Back!, reports[8][0].Back!);
-        Assert.Equal(("v0.12.0-10-g1f2a9e1c", false, "flashed"), (back.Version, back.Asks, Wire.Name(back.Report!.Condition)));
+        Assert.Equal(("v0.12.0-10-g1f2a9e1c", false, "flashed"), (back.Version, back.Asks, JsonContract.Name(back.Report!.Condition)));
         Assert.Equal(("v0.13.0-800-g0123456", true, null), (kept.Version, kept.Asks, kept.Report));
     }
 
@@ -107,9 +111,9 @@ public sealed class FirstVersionTests : IDisposable
         foreach (var job in Journal.ReadAll(Data.Jobs))
         {
             var written = File.ReadAllLines(job.Path).Where(line => line.Contains("\"event\":\"step\"", StringComparison.Ordinal) || line.Contains("\"event\":\"verdict\"", StringComparison.Ordinal));
-            Assert.Equal(written, job.Steps.Select(step => JsonSerializer.Serialize(step, Wire.Shapes.JsonStep)));
+            Assert.Equal(written, job.Steps.Select(step => JsonSerializer.Serialize(step, JsonContract.Shapes.JsonStep)));
             // They mean something to this program: read, and said again, they are the same.
-            Assert.Equal(written, job.Steps.Select(step => JsonSerializer.Serialize(JsonStep.Of(step.ToEvent()), Wire.Shapes.JsonStep)));
+            Assert.Equal(written, job.Steps.Select(step => JsonSerializer.Serialize(JsonStep.Of(step.ToEvent()), JsonContract.Shapes.JsonStep)));
         }
     }
 
@@ -128,7 +132,7 @@ public sealed class FirstVersionTests : IDisposable
         foreach (var job in Directory.GetDirectories(Data.Jobs))
         {
             foreach (var line in File.ReadLines(Path.Combine(job, "plan.ndjson")))
-                Assert.Equal(line, JsonSerializer.Serialize(JsonSerializer.Deserialize(line, Wire.Shapes.JsonPlan), Wire.Shapes.JsonPlan));
+                Assert.Equal(line, JsonSerializer.Serialize(JsonSerializer.Deserialize(line, JsonContract.Shapes.JsonPlan), JsonContract.Shapes.JsonPlan));
         }
     }
 
@@ -141,7 +145,7 @@ public sealed class FirstVersionTests : IDisposable
             var file = new DataFolder(root).Mcus;
             Directory.CreateDirectory(Path.GetDirectoryName(file)!);
             File.Copy(Data.Mcus, file);
-            var printer = Agent.Printer.Of(VirtualPrinter.Create("octopus", time), new VirtualPlace("octopus", Path.Combine(_folder.FullName, "v"), 0, null));
+            var printer = PrinterAccess.Of(VirtualPrinter.Create("octopus", time), new VirtualPlace("octopus", Path.Combine(_folder.FullName, "v"), 0, null));
             var facts = new KnownMcus(printer, [], new DataFolder(root), _log).Facts;
             Assert.Equal(("v0.13.0-730-g84104bbbd", "ready", "Printer is ready"), (facts.Told.Host, facts.State, facts.Message));
             Assert.Equal(["mcu", "mcu ebb42", "mcu pi"], facts.Sections.Select(section => section.Name));
@@ -179,14 +183,14 @@ public sealed class FirstVersionTests : IDisposable
     [Fact]
     public void Every_setting_is_taken()
     {
-        var settings = Settings.Read(Data.Settings);
+        var settings = AgentSettings.Read(Data.Settings);
         Assert.Equal(("Changed", "Auto", true), ($"{settings.Policy}", $"{settings.Rollback}", settings.WhenIdle));
         Assert.Equal(("klipper-1", "/home/pi/klipper", "abc#def"), (settings.KlipperService, settings.KlipperPath, settings.ApiKey));
         Assert.Equal(("ws://192.168.1.7:7125/websocket", "Information"), (settings.MoonrakerUrl.ToString(), $"{settings.LogLevel}"));
         Assert.Equal(
             ["toolhead btt-ebb42-12  a19f7f1b35c1 can1 katapult printer", "btt-octopus-11 btt-octopus-11 1-1.3  can0 dfu-se ", "uart btt-skr-mini-e3-30 /dev/ttyAMA0  can0 stm32-uart "],
             settings.Boards.Select(board =>
-                $"{board.Name} {board.Board.Id} {board.Port} {board.CanUuid} {board.CanInterface} {(board.Bootloader is { } kind ? Wire.Name(kind) : "")} {board.Power}"));
+                $"{board.Name} {board.Board.Id} {board.Port} {board.CanUuid} {board.CanInterface} {(board.Bootloader is { } kind ? JsonContract.Name(kind) : "")} {board.Power}"));
         Assert.Equal([false, true, true], settings.Boards.Select(board => board.OnlyByPort));
     }
 
