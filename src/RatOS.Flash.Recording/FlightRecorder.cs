@@ -230,7 +230,7 @@ public sealed class FlightRecorder(TimeProvider time, Action<string>? say = null
                 board.Name, board.Board.Id, board.Serial, board.Port, board.OnlyByPort ? "only-by-port" : null, board.CanUuid?.ToString(), board.CanInterface,
                 board.Bootloader?.ToString(), board.RunningVersion, image,
                 board.Board.McuName, board.Board.FlashStartEffective, board.Board.DfuRomAddress, board.Board.Comm, board.Board.UsbSerial,
-                request.Recovers ? "recovers" : request.BySdCard ? "sd-card" : null, board.Board.SdCard?.RenamedTo,
+                request.Job switch { FlashJob.Recover => "recovers", FlashJob.SdCard => "sd-card", _ => null }, board.Board.SdCard?.RenamedTo,
             ],
             null, Answer.Ok());
     }

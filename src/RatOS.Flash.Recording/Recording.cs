@@ -133,7 +133,10 @@ public sealed class JobRecording
                 throw Faults.ReplayImpossible($"two boards in it are called {name}");
             // Older recordings end before this word.
             var way = line.Words.ElementAtOrDefault(15);
-            requests.Add(new FlashRequest(board, image is null ? null : Image(DeviceWords.Int(image), name)) { Recovers = way == "recovers", BySdCard = way == "sd-card" });
+            requests.Add(new FlashRequest(board, image is null ? null : Image(DeviceWords.Int(image), name)) 
+            {
+                Job = way switch { "recovers" => FlashJob.Recover, "sd-card" => FlashJob.SdCard, _ => FlashJob.Write },
+            });
         }
         return requests.Count > 0 && Begin is not null ? requests : throw Faults.ReplayImpossible("it ends before its job begins");
     }

@@ -37,16 +37,12 @@ public sealed record Replay(FlashReport? Report, Departure? Departure, Immutable
     private static async Task<Replay> PlayAsync(JobRecording recording, IReadOnlyList<FlashRequest> requests, Tape tape, VirtualTime time, List<FlashEvent> events)
     {
         using var cancel = new CancellationTokenSource();
-        var flasher = new Flasher(new ReplayHardware(recording, tape), new ReplayKlippy(tape), time, step =>
+        var services = new RecordedServices(recording) { HasOperator = recording.Begin!.Words.FirstOrDefault() == "1" };
+        var flasher = new Flasher(new ReplayHardware(recording, tape), new ReplayKlippy(tape), time, services, step =>
         {
             events.Add(step);
             return ValueTask.CompletedTask;
-        })
-        {
-            HasPerson = recording.Begin!.Words.FirstOrDefault() == "1",
-            KeepOld = board => recording.Begin.Words.Skip(1).Contains(board) ? static _ => { } : null,
-            Build = recording.Lines.Any(line => line is { Channel: "job", Verb: "built" }) ? (boards, _, _) => Task.FromResult<IReadOnlyDictionary<string, BuiltOrNot>>(Built(recording, boards)) : null,
-        };
+        });
         var flash = flasher.FlashAsync(requests, cancel.Token);
         _ = CancelAsync();
         if (await Task.WhenAny(flash, tape.Departed) != flash)
@@ -66,20 +62,6 @@ public sealed record Replay(FlashReport? Report, Departure? Departure, Immutable
         void Cancel() => cancel.Cancel();
     }
 
-    private static Dictionary<string, BuiltOrNot> Built(JobRecording recording, IReadOnlyList<PrinterBoard> boards)
-    {
-        var built = new Dictionary<string, BuiltOrNot>(StringComparer.Ordinal);
-        foreach (var line in recording.Lines.Where(line => line is { Channel: "job", Verb: "built" }))
-        {
-            if (line.Words is not [{ } name] || boards.All(board => board.Name != name))
-                continue;
-            built[name] = line.Answer is { Kind: "fault", Words: [{ } code, { } cause, { } remedy] }
-                ? new(null, new FlashException(code, cause, remedy))
-                : new(new BuiltFirmware(recording.Image(DeviceWords.Int(line.Answer.Word(0)), name), "", "", "", "", IsFromCache: true, TimeSpan.Zero), null);
-        }
-        return built;
-    }
-
     private static Departure? Behind(Tape tape, string? today) => tape.Rest() is { } rest ? rest with { Today = today } : null;
 
     /// <summary>The same was done, and something else made of it.</summary>
@@ -91,5 +73,28 @@ public sealed record Replay(FlashReport? Report, Departure? Departure, Immutable
                 return new(tape.Of(recording.Lines[^1].At), $"the verdict on {board}: {code}, {condition}", $"the verdict {(today.Ok ? "ok" : today.Fault?.Code)}, {today.Condition}");
         }
         return null;
+    }
+
+    /// <summary>Builds as they were recorded; old firmware is read out again, and dropped.</summary>
+    private sealed class RecordedServices(JobRecording recording) : FlashServices
+    {
+        public override bool CanBuild => recording.Lines.Any(line => line is { Channel: "job", Verb: "built" });
+
+        public override Task<IReadOnlyDictionary<string, BuiltOrNot>> BuildAsync(
+            IReadOnlyList<PrinterBoard> boards, Func<BuildProgress, ValueTask> progress, CancellationToken cancel)
+        {
+            var built = new Dictionary<string, BuiltOrNot>(StringComparer.Ordinal);
+            foreach (var line in recording.Lines.Where(line => line is { Channel: "job", Verb: "built" }))
+            {
+                if (line.Words is not [{ } name] || boards.All(board => board.Name != name))
+                    continue;
+                built[name] = line.Answer is { Kind: "fault", Words: [{ } code, { } cause, { } remedy] }
+                    ? new(null, new FlashException(code, cause, remedy))
+                    : new(new BuiltFirmware(recording.Image(DeviceWords.Int(line.Answer.Word(0)), name), "", "", "", "", IsFromCache: true, TimeSpan.Zero), null);
+            }
+            return Task.FromResult<IReadOnlyDictionary<string, BuiltOrNot>>(built);
+        }
+
+        public override bool WantsOldFirmware(string board) => recording.Begin!.Words.Skip(1).Contains(board);
     }
 }

@@ -104,7 +104,7 @@ static void Flash(string scenario, Faultiness faults, Action<FlashEvent> onEvent
 static void FlashBoards(string scenario, Faultiness faults, Action<FlashEvent> onEvent, int? only) => VirtualTime.Run(async time =>
 {
     var printer = VirtualPrinter.Create(scenario, time, faults);
-    var flasher = new Flasher(printer, printer.Klippy, time, step =>
+    var flasher = new Flasher(printer, printer.Klippy, time, new FlashServices(), step =>
     {
         onEvent(step);
         return ValueTask.CompletedTask;

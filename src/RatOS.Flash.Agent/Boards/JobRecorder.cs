@@ -42,7 +42,7 @@ internal sealed class JobRecorder(FlightRecorder recorder, string folder, LogFil
             if (new DriveInfo(folder).AvailableFreeSpace < RoomToLeave)
                 throw new IOException($"less than {RoomToLeave / 1024 / 1024} MiB are free there");
             var file = new FileStream(Path.Combine(folder, RecordingName), FileMode.CreateNew, FileAccess.Write, FileShare.Read);
-            recorder.Begin(new GZipStream(file, CompressionLevel.Fastest), Product.Version, requests.Where(request => request.LeftOut is null), hasPerson, readOut);
+            recorder.Begin(new GZipStream(file, CompressionLevel.Fastest), Product.Version, requests.Where(request => request.SkipReason is null), hasPerson, readOut);
             _session = recorder.Session;
         });
         cancel.Register(recorder.Cancel);

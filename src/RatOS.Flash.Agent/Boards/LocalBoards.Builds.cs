@@ -10,7 +10,7 @@ namespace RatOS.Flash.Agent.Boards;
 /// <content>Builds, and whether a board needs one.</content>
 internal sealed partial class LocalBoards
 {
-    private async Task<IReadOnlyDictionary<string, BuiltOrNot>> BuildAsync(
+    internal async Task<IReadOnlyDictionary<string, BuiltOrNot>> BuildAsync(
         IReadOnlyList<PrinterBoard> boards, Dictionary<string, BuiltFirmware> made, Func<BuildProgress, ValueTask> tell, CancellationToken cancel)
     {
         var built = new Dictionary<string, BuiltOrNot>(StringComparer.Ordinal);

@@ -15,7 +15,7 @@ internal sealed partial class LocalBoards
     private async Task<FlashReport> PutBackAsync(
         FlashReport report, IReadOnlyList<RollBack> failed, IReadOnlyList<FlashRequest> requests, IKlippy by, FlashEvent last, Func<FlashEvent, ValueTask> tell, CancellationToken cancel)
     {
-        var ways = failed.Where(board => board.Image is not null).Select(board => requests.First(request => request.Board.Name == board.Board) with { Image = board.Image, Recovers = false }).ToList();
+        var ways = failed.Where(board => board.Image is not null).Select(board => requests.First(request => request.Board.Name == board.Board) with { Image = board.Image, Job = FlashJob.Write }).ToList();
         // Where a person would have to start the bootloader, nothing goes back by itself, nor by a button.
         var open = ways.Count == 0 ? [] : FlashPlan.Create(ways, printer.Hardware.Look(), new(KlippyActivity.Stopped)).Boards.Where(board => !board.IsBlocked && board.Entry != FlashEntry.ByHand)
             .Select(board => board.Request).ToList();
@@ -35,7 +35,7 @@ internal sealed partial class LocalBoards
         if (isAuto && open.Count > 0)
         {
             var before = mcus.Look();
-            var flasher = new Flasher(printer.Hardware, by, printer.Time, async step =>
+            var flasher = new Flasher(printer.Hardware, by, printer.Time, new AgentServices(this), async step =>
             {
                 if (step.Report is { } back)
                 {
@@ -43,10 +43,7 @@ internal sealed partial class LocalBoards
                     step = step with { Report = both, Message = Text.Verdict(both) };
                 }
                 await GoOnAsync(step with { At = report.Elapsed + step.At });
-            })
-            {
-                SwitchPower = SwitchPower,
-            };
+            });
             foreach (var way in open)
                 await GoOnAsync(new(0, report.Elapsed, way.Board.Name, FlashPhase.Plan, FlashEventKind.Warning, $"Putting {way.Image!.Version} back, which it ran before"));
             var outcome = await flasher.FlashAsync(open, cancel);

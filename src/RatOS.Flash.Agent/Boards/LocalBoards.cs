@@ -43,7 +43,7 @@ internal sealed partial class LocalBoards(PrinterAccess printer, KnownMcus mcus,
     /// <summary>Called when everything is known that is asked for, and nothing was done yet; it may refuse.</summary>
     public Action? BeforeFlash { get; init; }
 
-    private GoodImages? Good => Data is null ? null : new(Data.Good, printer.Time, log);
+    internal GoodImages? Good => Data is null ? null : new(Data.Good, printer.Time, log);
 
     public override async Task<IReadOnlyList<JsonBoard>> ListAsync()
     {
@@ -97,21 +97,19 @@ internal sealed partial class LocalBoards(PrinterAccess printer, KnownMcus mcus,
     {
         BeforeFlash?.Invoke();
         var last = new FlashEvent(0, TimeSpan.Zero, null, FlashPhase.Look, FlashEventKind.Note, "");
-        var (before, built) = (mcus.Look(), new Dictionary<string, BuiltFirmware>(StringComparer.Ordinal));
+        var before = mcus.Look();
         var unknown = requests.Select(request => request.Board.Name).Where(board => Good?.Of(board).Count == 0).ToHashSet(StringComparer.Ordinal);
         var (hardware, klippy) = flight?.Begin(printer.Hardware, by, requests, hasPerson, unknown, cancel) ?? (printer.Hardware, by);
-        var flasher = new Flasher(hardware, klippy, printer.Time, step => tell(last = step))
+        var services = new AgentServices(this)
         {
-            HasPerson = hasPerson,
-            Aside = aside,
-            PrinterChange = change,
-            SwitchPower = SwitchPower,
-            KeepOld = board => unknown.Contains(board) ? old => Good!.Keep(board, old, "read-out", null) : null,
-            Build = KlipperPath is null || Data is null ? null
-                : (boards, news, stop) => flight?.BuiltAsync(BuildAsync(boards, built, news, stop)) ?? BuildAsync(boards, built, news, stop),
+            HasOperator = hasPerson,
             HostMcu = HostMcu,
-            Offer = Data is null ? null : Data.Offer,
+            Aside = aside,
+            Change = change,
+            Flight = flight,
+            Unknown = unknown,
         };
+        var flasher = new Flasher(hardware, klippy, printer.Time, services, step => tell(last = step));
         try
         {
             var report = await flasher.FlashAsync(requests, cancel);
@@ -124,9 +122,9 @@ internal sealed partial class LocalBoards(PrinterAccess printer, KnownMcus mcus,
                 if (!board.Ok || failed.Any(other => other.Board == board.Board))
                     Good?.Failed(board.Board, board.Sha256!);
             }
-            foreach (var board in report.Boards.Where(board => board is { Ok: true, LeftOut: null } && failed.All(other => other.Board != board.Board)))
+            foreach (var board in report.Boards.Where(board => board is { Ok: true, SkipReason: null } && failed.All(other => other.Board != board.Board)))
             {
-                var made = built.GetValueOrDefault(board.Board);
+                var made = services.Made.GetValueOrDefault(board.Board);
                 if ((requests.First(request => request.Board.Name == board.Board).Image ?? made?.Image) is { } image)
                     Good?.Keep(board.Board, image, "confirmed", made);
             }
@@ -147,9 +145,8 @@ internal sealed partial class LocalBoards(PrinterAccess printer, KnownMcus mcus,
     /// <exception cref="FlashException">A board or a port is not known, or the firmware is none.</exception>
     public async Task<IReadOnlyList<FlashRequest>> RequestAsync(Asked asked) => [.. (await FindAsync(asked)).Select(request => request with
     {
-        Recovers = asked.Recover,
-        BySdCard = asked.SdCard,
-        LeftOut = asked.Recover && request.Board.Board.McuName == "linux" ? "it is a process of this computer, which its own service starts again." : request.LeftOut,
+        Job = asked.Recover ? FlashJob.Recover : asked.SdCard ? FlashJob.SdCard : FlashJob.Write,
+        SkipReason = asked.Recover && request.Board.Board.McuName == "linux" ? "it is a process of this computer, which its own service starts again." : request.SkipReason,
         Board = PowerDevices.GetValueOrDefault(request.Board.Name) is { } power ? request.Board with { Power = power } : request.Board,
     })];
 
@@ -192,10 +189,10 @@ internal sealed partial class LocalBoards(PrinterAccess printer, KnownMcus mcus,
         var all = boards.ConvertAll(mcu => new FlashRequest(mcu.Board!, asked.Rollback ? BeforeThis(mcu.Board!) : given ?? ImageFor(mcu.Board!))
         {
             Findings = mcu.Findings,
-            LeftOut = needs.GetValueOrDefault(mcu.Name) is { Level: NeedLevel.Needless } need ? need.Reason : null,
+            SkipReason = needs.GetValueOrDefault(mcu.Name) is { Level: NeedLevel.Needless } need ? need.Reason : null,
         });
         // A board that nobody has firmware for is no reason to leave out the others.
-        return KlipperPath is null && !asked.Recover && all.Exists(request => request is { Image: not null, LeftOut: null }) ? all.FindAll(request => request.Image is not null || request.LeftOut is not null) : all;
+        return KlipperPath is null && !asked.Recover && all.Exists(request => request is { Image: not null, SkipReason: null }) ? all.FindAll(request => request.Image is not null || request.SkipReason is not null) : all;
     }
 
     private FirmwareImage BeforeThis(PrinterBoard board) => (Good ?? throw Faults.NothingToRollBack(board.Name, "-")).Before(board.Name, board.RunningVersion);

@@ -24,7 +24,7 @@ internal sealed record RollBack(string Board, FaultReport Fault, FirmwareImage? 
         FlashReport report, Func<string, string?> section, Func<string, IReadOnlyList<FirmwareImage>> goods)
     {
         var found = new List<RollBack>();
-        foreach (var board in report.Boards.Where(board => board is { IsProcess: false, LeftOut: null, Sha256: not null }))
+        foreach (var board in report.Boards.Where(board => board is { IsProcess: false, SkipReason: null, Sha256: not null }))
         {
             var fault = board switch
             {

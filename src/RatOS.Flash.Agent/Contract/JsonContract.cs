@@ -191,7 +191,7 @@ internal sealed record JsonReport(
         report.Board, report.Ok, report.Refused, JsonContract.Name(report.Condition), report.Fault, report.OldVersion, report.NewVersion, report.Size, report.Sha256, report.Route,
         Math.Round(report.Elapsed.TotalSeconds, 6), [.. report.Notes])
     {
-        LeftOut = report.LeftOut,
+        LeftOut = report.SkipReason,
         Process = report.IsProcess ? true : null,
         SdCard = report.IsBySdCard ? true : null,
         Back = report.Back is { } back ? new(back.Version, back.Asks, back.Report is { } came ? Of(came) : null) : null,
@@ -212,7 +212,7 @@ internal sealed record JsonReport(
         Route = Route,
         Elapsed = TimeSpan.FromSeconds(Elapsed),
         Notes = [.. Notes],
-        LeftOut = LeftOut,
+        SkipReason = LeftOut,
         Back = Back is { Version: not null } ? new(Back.Version, Back.Asks, Back.Report?.ToReport()) : null,
     };
 }

@@ -23,9 +23,9 @@ internal static class ResultText
             {
                 yield return ($"{board.Board} OK: runs {board.NewVersion}, and answers. It was not flashed.", Tone.Good);
             }
-            else if (board.LeftOut is { } reason)
+            else if (board.SkipReason is { } reason)
             {
-                yield return ($"{board.Board} left out: {reason}", Tone.Good);
+                yield return ($"{board.Board} skipped: {reason}", Tone.Good);
             }
             else if (board.Fault is not { } fault)
             {

@@ -45,7 +45,7 @@ internal sealed class Journal : IDisposable
                     "job", job.Id, job.By, view.Created, [.. view.Boards.Select(board => board.Board)],
                     job.Requests.Where(request => request.Image is not null).ToDictionary(request => request.Board.Name, request => request.Image!.Sha256), Product.Version)
                 {
-                    SdCard = job.Requests.Where(request => request.TakesCard).Select(request => request.Board.Name).ToArray() is { Length: > 0 } carried ? carried : null,
+                    SdCard = job.Requests.Where(request => request.UsesSdCard).Select(request => request.Board.Name).ToArray() is { Length: > 0 } carried ? carried : null,
                 },
                 JsonContract.Shapes.JsonHeader);
             journal._file.Flush(flushToDisk: true);

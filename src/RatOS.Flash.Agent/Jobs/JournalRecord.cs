@@ -105,7 +105,7 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
         var result = Result ?? JsonResult.Of(Interrupted());
         return new(Header.Job, "done", result.Ok, Header.By, Header.Created, Math.Round(result.Elapsed, 1),
             [.. result.Boards.Select(board => new JsonJobBoard(
-                board.Board, "done", null, (board.Fault is null ? null : Text.Verdict(board.ToReport())) ?? (board.LeftOut is { } reason ? $"left out: {reason}" : $"runs {board.NewVersion}"), board.Ok, board.Condition, board.Fault, board.OldVersion, board.NewVersion))],
+                board.Board, "done", null, (board.Fault is null ? null : Text.Verdict(board.ToReport())) ?? (board.LeftOut is { } reason ? $"skipped: {reason}" : $"runs {board.NewVersion}"), board.Ok, board.Condition, board.Fault, board.OldVersion, board.NewVersion))],
             result.Klippy);
     }
 

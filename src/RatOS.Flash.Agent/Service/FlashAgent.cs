@@ -162,7 +162,7 @@ internal sealed partial class FlashAgent : IAgentApi
         {
             // An image of another version would only be the same need once more; what is built is of Klipper's own.
             var requests = (await _boards.RequestAsync(new Asked(["all"]) { Needless = isAlways }))
-                .Where(request => request.LeftOut is null && (request.Image is null ? _boards.KlipperPath is not null : request.Image.Version == need.Host)
+                .Where(request => request.SkipReason is null && (request.Image is null ? _boards.KlipperPath is not null : request.Image.Version == need.Host)
                     && (isAlways || request.Board.RunningVersion != need.Host)).ToList();
             if (requests.Count == 0)
                 return false;

@@ -158,7 +158,7 @@ public sealed record Trial
         VirtualPrinter printer, IEnumerable<VirtualBoard> boards, List<FlashEvent> events, Truth truth)
     {
         var requests = boards.Select(board => new FlashRequest(Known(printer, board), FirmwareImage.Parse(board.BuildFirmware(), "klipper.bin"))).ToList();
-        var flasher = new Flasher(printer, printer.Klippy, printer.Time, step =>
+        var flasher = new Flasher(printer, printer.Klippy, printer.Time, new FlashServices(), step =>
         {
             events.Add(step);
             return ValueTask.CompletedTask;

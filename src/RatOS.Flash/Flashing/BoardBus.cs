@@ -136,7 +136,64 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
     public async Task<KlipperClient> ConnectAsync(Device device) => await KlipperClient.ConnectAsync(
         device.Can is not null ? await OpenNodeAsync(device, isKatapult: false) : await OpenLineAsync(device), plan.Name, time, CancellationToken.None);
 
+    /// <summary>A client that knows the running board's dictionary.</summary>
+    public async Task<KlipperClient> IdentifyAsync(Device running)
+    {
+        var client = await ConnectAsync(running);
+        try
+        {
+            await client.IdentifyAsync(CancellationToken.None);
+            return client;
+        }
+        catch
+        {
+            await client.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Has the running firmware reset the board.</summary>
+    public async Task ResetAsync(Device running, FlashPhase phase, BoardLog notes)
+    {
+        for (var tries = 1; ; tries++)
+        {
+            try
+            {
+                await using var client = await IdentifyAsync(running);
+                if (!await client.ResetAsync())
+                    throw Faults.ResetUnknown(plan.Name);
+                return;
+            }
+            catch (FlashException silent) when (silent.Code == "klipper-silent" && tries < BoardFlash.Tries)
+            {
+                await notes.WarnAsync(phase, $"{silent.Cause} Asking again.");
+            }
+            catch (DeviceGoneException)
+            {
+                return;   // it resets without an answer
+            }
+        }
+    }
+
+    /// <summary>Waits for a cable to be reconnected.</summary>
+    /// <param name="left">The session that ended.</param>
+    /// <param name="doing">What it interrupted, for the fault.</param>
+    /// <param name="cancel">Ends the wait.</param>
+    /// <exception cref="FlashException">It was not.</exception>
+    public async Task<Device> ReconnectAsync(Device left, string doing, CancellationToken cancel) =>
+        await WaitBackAsync(left, CableLimit, cancel) ?? throw Faults.DeviceLost(plan.Name, doing, CableLimit.TotalSeconds, HasKatapult);
+
+    /// <summary>The bootloader that was opened last was Katapult: the operator steps depend on it.</summary>
+    public bool HasKatapult { get; private set; }
+
     public async Task<Bootloader> OpenBootloaderAsync(Device device, Mcu mcu, uint start)
+    {
+        var bootloader = await OpenAsync(device, mcu, start);
+        HasKatapult = bootloader is Katapult;
+        return bootloader;
+    }
+
+    private async Task<Bootloader> OpenAsync(Device device, Mcu mcu, uint start)
     {
         if (KindOf(device) == BootloaderKind.DfuSe)
         {

@@ -1,3 +1,4 @@
+using RatOS.Flash.Boards;
 using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Chips;
 using RatOS.Flash.Core;
@@ -7,55 +8,99 @@ using RatOS.Flash.Hardware;
 namespace RatOS.Flash.Flashing;
 
 /// <summary>
-/// One board's way through a flash: into the bootloader, write and read back, out of it, proven by the running firmware, reset, proven again.
-/// Whatever happens on the way, the report says what the board is now.
+/// One board, top to bottom: enter the bootloader, identify, erase, write, verify, leave, confirm, prove, report. However it ends, the report says what the
+/// board is now.
 /// </summary>
-internal sealed partial class BoardFlash
+internal sealed class BoardFlash
 {
-    private const int Tries = 3;
+    public const int Tries = 3;
 
     private readonly BoardBus _bus;
     private readonly TimeProvider _time;
-    private readonly FlashLog _log;
-    private readonly BoardPlan _plan;
+    private readonly BoardLog _log;
+    private readonly FlashServices _services;
+    private readonly BootloaderEntry _entry;
+    private readonly FirmwareProof _proof;
+    private readonly RecoverySteps _recovery;
     private readonly FirmwareImage _image;
     private readonly Mcu _mcu;
     private readonly uint _start;
     private readonly string _name;
-    private readonly List<string> _notes = [];
+    private readonly long _begin;
 
     private BoardCondition _condition;
     private bool _committed;
-    private bool _startedBootloader;
-    private TimeSpan? _uptime;
+    private bool _isReadOut;
+    private bool _awaitsBootloader;
+    private bool _awaitsKlipper;
 
-    public BoardFlash(BoardBus bus, TimeProvider time, FlashLog log, BoardPlan plan)
+    public BoardFlash(BoardBus bus, TimeProvider time, FlashLog log, BoardPlan plan, FlashServices services)
     {
-        (_bus, _time, _log, _plan, _begin) = (bus, time, log, plan, time.GetTimestamp());
-        _image = plan.Request.Image ?? (plan.Request.Recovers ? null! : throw new ArgumentException("a board without firmware", nameof(plan)));
+        (_bus, _time, _services, Plan, _name, _begin) = (bus, time, services, plan, plan.Name, time.GetTimestamp());
+        _image = plan.Request.Image ?? (plan.Request.Job == FlashJob.Recover ? null! : throw new ArgumentException("a board without firmware", nameof(plan)));
         _mcu = plan.Board.Mcu ?? throw new ArgumentException("a board of an unknown chip", nameof(plan));
         _start = plan.Board.ApplicationStart ?? throw new ArgumentException("a board without an application start", nameof(plan));
-        _name = plan.Name;
-        // Of a ROM on a wire nobody has seen anything yet.
+        _log = new(log, _name);
+        _recovery = new(bus, _log, plan);
+        _entry = new(bus, time, _log, plan, _mcu);
+        _proof = new(bus, time, _log, plan, _mcu, _start, _recovery);
+        // A ROM on a wire has shown nothing yet.
         _condition = plan.Entry == FlashEntry.InBootloader && !bus.HasUartRom ? BoardCondition.InBootloaderUnchanged : BoardCondition.Unchanged;
     }
 
-    public Task<BoardReport> RunAsync(CancellationToken cancel) => RunAsync(_plan.Device!, cancel);
+    public BoardPlan Plan { get; }
 
-    /// <param name="device">What the board is now: at the beginning as planned, later as a person brought it back.</param>
-    /// <param name="cancel">Heeded until the point of no return.</param>
-    public async Task<BoardReport> RunAsync(Device device, CancellationToken cancel)
+    /// <summary>The last verdict, which stands unless an operator helps.</summary>
+    public BoardReport? Last { get; private set; }
+
+    /// <summary>The fault of <see cref="Last"/>.</summary>
+    public FlashException? Fault { get; private set; }
+
+    /// <summary>What an operator can do so that this flash resumes; null when it is over, or nothing shows that it was done (a wire, a node on CAN).</summary>
+    public string? Step { get; private set; }
+
+    /// <summary>The power device to cycle, where that may help and was not tried; else null.</summary>
+    public string? PowerToCycle => _recovery.PowerToCycle(Fault, _condition);
+
+    /// <summary>The firmware did not get into the board, and a card may do that: as far as is known its stock bootloader is still there.</summary>
+    public bool MayNeedCard => Plan.Request.Image is not null && !_bus.HasKatapult
+        && Plan is { Entry: not FlashEntry.SdCard, Board.SdCard: not null, Evidence: null or { Chip: null or { Katapult: not true } } }
+        && _condition != BoardCondition.Unconfirmed && Last is { Ok: false } && (Step is not null || _condition == BoardCondition.InBootloaderWithoutFirmware);
+
+    /// <param name="cancel">Effective until the point of no return.</param>
+    public Task<BoardReport> RunAsync(CancellationToken cancel) => RunAsync(Plan.Device!, cancel);
+
+    /// <summary>Continues from what <see cref="FindBack"/> or a power cycle brought back.</summary>
+    public Task<BoardReport> ResumeAsync(Device back, CancellationToken cancel)
+    {
+        _bus.Follow(back);
+        return RunAsync(back, cancel);
+    }
+
+    /// <summary>The board as the operator's step brings it back; null before.</summary>
+    public Device? FindBack(DeviceList seen) => _bus.FindBack(seen, _awaitsBootloader, _awaitsKlipper);
+
+    /// <summary>Every session up to now is past.</summary>
+    public void Remember() => _bus.Remember();
+
+    /// <inheritdoc cref="RecoverySteps.PowerIsCycled"/>
+    public void PowerIsCycled() => _recovery.PowerIsCycled();
+
+    /// <inheritdoc cref="RecoverySteps.WaitPoweredAsync"/>
+    public Task<Device?> WaitPoweredAsync() => _recovery.WaitPoweredAsync();
+
+    private async Task<BoardReport> RunAsync(Device device, CancellationToken cancel)
     {
         FlashException? fault = null;
         try
         {
-            if (_plan.Request.Recovers && !_committed)
+            if (Plan.Request.Job == FlashJob.Recover && !_committed)
             {
-                (var alive, device) = await RecoverAsync(device, cancel);
-                if (alive is not null)
-                    return Report(null, alive);
+                (var version, device) = await RecoverAsync(device, cancel);
+                if (version is not null)
+                    return Report(null, version);
             }
-            await (_plan.Entry == FlashEntry.SdCard ? ProveCardAsync(device) : ClimbAsync(device, cancel));
+            await (Plan.Entry == FlashEntry.SdCard ? ConfirmCardAsync(device) : FlashAsync(device, cancel));
             _condition = BoardCondition.Flashed;
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
@@ -66,24 +111,57 @@ internal sealed partial class BoardFlash
         {
             fault = known;
             if (known.Code is "katapult-wedged" or "read-protected" or "uart-rom-refused")
-                Reached(BoardCondition.InBootloaderUnchanged);   // it answered, so a bootloader it is
+                Reached(BoardCondition.InBootloaderUnchanged);
         }
         catch (DeviceGoneException)
         {
-            fault = Faults.DeviceLost(_name, $"it was being flashed, for the {Tries}rd time,", 0, _hasKatapult);
+            fault = Faults.DeviceLost(_name, $"it was being flashed, for the {Tries}rd time,", 0, _bus.HasKatapult);
         }
         catch (Exception bug)
         {
             fault = Faults.Internal(bug);
         }
-        if (fault is not null && !_committed && _stopped is { } stopped)
-            await ResetStoppedAsync(stopped);
-        if (fault is not null && _startedBootloader && _condition == BoardCondition.InBootloaderUnchanged)
+        if (fault is not null && !_committed && await _entry.UndoStopAsync() is not null)
+            Reached(BoardCondition.InBootloaderUnchanged);
+        if (fault is not null && _entry.HasStartedBootloader && _condition == BoardCondition.InBootloaderUnchanged)
             await ReturnAsync();
         return Report(fault);
     }
 
-    /// <summary>Until what is in flash reads back equal. Returns the bootloader's stay that was told to leave.</summary>
+    // ---- the flash
+
+    /// <summary>Enter, write, leave, confirm, prove; with a power cycle of the board's USB port where that may help.</summary>
+    private async Task FlashAsync(Device device, CancellationToken cancel)
+    {
+        while (true)
+        {
+            try
+            {
+                // Firmware that was read back equal already is not written once more: whether it starts is the question.
+                var running = _condition == BoardCondition.Unconfirmed ? await StartAgainAsync(device)
+                    : await _proof.SettleAsync(await WriteVerifiedAsync(device, cancel), FlashPhase.Leave);
+                running = await _proof.ConfirmAsync(running, _image, FlashPhase.Confirm);
+                await _proof.ProveAsync(running, _image);
+                return;
+            }
+            catch (FlashException fault) when (_recovery.MayCyclePort(fault, _condition))
+            {
+                if (await _recovery.CyclePortAsync(fault) is not { } back)
+                    throw;
+                device = back;
+            }
+        }
+    }
+
+    private async Task<Device> StartAgainAsync(Device device)
+    {
+        if (!BoardBus.IsBootloader(device))
+            return device;
+        await _proof.LeaveAsync(device);
+        return await _proof.SettleAsync(device, FlashPhase.Leave);
+    }
+
+    /// <summary>Tries until flash reads back equal. Returns the bootloader's session that was told to leave.</summary>
     private async Task<Device> WriteVerifiedAsync(Device device, CancellationToken cancel)
     {
         for (var tries = 1; ; tries++)
@@ -92,104 +170,133 @@ internal sealed partial class BoardFlash
             {
                 if (!BoardBus.IsBootloader(device) && !_bus.HasUartRom)
                     device = await EnterAsync(device, cancel);
-                await WriteAsync(device, tries, cancel);
+                await using var bootloader = await IdentifyAsync(device);
+                var layout = FlashLayout.Create(_image.Bytes, _start, bootloader.Memory, bootloader.BlockSize);
+                await CommitAsync(bootloader, cancel);   // the point of no return: no token below this line
+                await EraseAsync(bootloader, layout);
+                await WriteAsync(bootloader, layout);
+                await VerifyAsync(bootloader, layout, tries);
+                await _log.BeginAsync(FlashPhase.Leave, "Leaving the bootloader");
+                _bus.Remember();
+                await bootloader.LeaveAsync();
                 return device;
             }
             catch (DeviceGoneException) when (_condition == BoardCondition.Unconfirmed)
             {
-                return device;   // it was read back equal already: whether it starts is the next question
+                return device;   // read back equal already: whether it starts is the next question
             }
             catch (DeviceGoneException) when (tries < Tries)
             {
                 var doing = _committed ? "it was being written" : "its bootloader was being started";
-                await WarnAsync(FlashPhase.Write, $"{device} left the bus while {doing}. Put the cable or power back: I go on by myself.");
-                device = await _bus.WaitBackAsync(device, BoardBus.CableLimit, _committed ? CancellationToken.None : cancel) ?? throw Faults.DeviceLost(_name, doing, BoardBus.CableLimit.TotalSeconds, _hasKatapult);
+                await _log.WarnAsync(FlashPhase.Write, $"{device} left the bus while {doing}. Reconnect its cable or power; the flash then continues automatically.");
+                device = await ReconnectAsync(device, doing, cancel);
             }
             catch (FlashException fault) when (tries < Tries && MayHelpToRepeat(fault))
             {
-                await WarnAsync(FlashPhase.Write, $"{fault.Cause} Trying again ({tries + 1} of {Tries}).");
+                await _log.WarnAsync(FlashPhase.Write, $"{fault.Cause} Trying again ({tries + 1} of {Tries}).");
                 if (tries == Tries - 1 && fault.Code is "dfu-stuck" or "dfu-descriptor" or "dfu-refused" or "katapult-silent")
-                    device = await ResetUsbAsync(device, FlashPhase.Write);
+                    device = await _recovery.ResetUsbAsync(device, FlashPhase.Write);
                 // A node without power, or behind a bus in trouble, is silent; with power again it waits in Katapult.
                 if (_bus.IsNode(device))
-                    device = await _bus.WaitBackAsync(device, BoardBus.CableLimit, _committed ? CancellationToken.None : cancel) ?? throw Faults.DeviceLost(_name, "it was being flashed", BoardBus.CableLimit.TotalSeconds, _hasKatapult);
+                    device = await ReconnectAsync(device, "it was being flashed", cancel);
             }
         }
     }
 
-    // A bootloader that does not answer, or refuses, may do better from the start; one that is the wrong one, or protected, or deaf, will not.
+    // A bootloader that does not answer, or refuses, may do better from the start; a wrong, protected or wedged one does not.
     private static bool MayHelpToRepeat(FlashException fault) =>
         fault.Code is "verify-failed" or "dfu-descriptor" or "dfu-refused" or "dfu-stuck" or "katapult-refused" or "katapult-silent"
             or "can-bus-off" or "can-not-acknowledged" or "can-down" or "uart-rom-silent" or "uart-rom-refused";
 
-    // ---- write
+    private Task<Device> ReconnectAsync(Device device, string doing, CancellationToken cancel) =>
+        _bus.ReconnectAsync(device, doing, _committed ? CancellationToken.None : cancel);
 
-    private async Task WriteAsync(Device device, int tries, CancellationToken cancel)
+    // ---- its steps
+
+    private async Task<Device> EnterAsync(Device klipper, CancellationToken cancel)
     {
-        await _log.BeginAsync(_name, FlashPhase.Identify, "Asking the bootloader for its chip and memory");
-        await using var bootloader = await _bus.OpenBootloaderAsync(device, _mcu, _start);
-        _hasKatapult = bootloader is Katapult;
-        Reached(BoardCondition.InBootloaderUnchanged);
-        bootloader.CheckChip(_name, _mcu, _start);
-        if (_bus.CheckSerial(device) is { } strange)
-            Note(strange);
-        var layout = FlashLayout.Create(_image.Bytes, _start, bootloader.Memory, bootloader.BlockSize);
-        await _log.EndAsync(
-            _name, FlashPhase.Identify, $"{bootloader.Name}: {_mcu.Name}, {(bootloader.Memory.End - _mcu.FlashBase) / 1024} KiB, blocks of {bootloader.BlockSize}");
+        Reached(BoardCondition.Unchanged);
+        var device = await _entry.EnterAsync(klipper, cancel);
+        if (BoardBus.IsBootloader(device))
+            Reached(BoardCondition.InBootloaderUnchanged);
+        return device;
+    }
 
+    private async Task<Bootloader> IdentifyAsync(Device device)
+    {
+        await _log.BeginAsync(FlashPhase.Identify, "Asking the bootloader for its chip and memory");
+        var bootloader = await _bus.OpenBootloaderAsync(device, _mcu, _start);
+        try
+        {
+            Reached(BoardCondition.InBootloaderUnchanged);
+            bootloader.CheckChip(_name, _mcu, _start);
+            if (_bus.CheckSerial(device) is { } strange)
+                _log.Keep(strange);
+            var size = (bootloader.Memory.End - _mcu.FlashBase) / 1024;
+            await _log.EndAsync(FlashPhase.Identify, $"{bootloader.Name}: {_mcu.Name}, {size} KiB, blocks of {bootloader.BlockSize}");
+            return bootloader;
+        }
+        catch
+        {
+            await bootloader.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>The last chance to cancel, and to keep the old firmware. From here on the board is without firmware until flash reads back equal.</summary>
+    private async Task CommitAsync(Bootloader bootloader, CancellationToken cancel)
+    {
         if (!_committed)
         {
-            await ReadOutAsync(bootloader);
+            if (!_isReadOut && _services.WantsOldFirmware(_name))
+            {
+                _isReadOut = true;
+                if (await OldFirmware.ReadAsync(bootloader, _start, _log) is { } old)
+                    _services.KeepOldFirmware(_name, old);
+            }
             cancel.ThrowIfCancellationRequested();
-            await _log.CommitAsync(_name);
-            _committed = true;   // the point of no return: no token below this line
+            await _log.CommitAsync();
+            _committed = true;
         }
         _condition = BoardCondition.InBootloaderWithoutFirmware;
-        if (layout.Erases)
-            await EraseAsync(bootloader, layout);
-        await WriteAsync(bootloader, layout);
-        await VerifyAsync(bootloader, layout, tries);
-        _condition = BoardCondition.Unconfirmed;
-
-        await _log.BeginAsync(_name, FlashPhase.Leave, "Leaving the bootloader");
-        _bus.Remember();
-        await bootloader.LeaveAsync();
     }
 
     private async Task EraseAsync(Bootloader bootloader, FlashLayout layout)
     {
+        if (!layout.Erases)
+            return;
         var total = layout.Sectors.Sum(sector => (long)sector.Size);
-        await _log.BeginAsync(_name, FlashPhase.Erase, $"Erasing {layout.Sectors.Length} sectors", total);
+        await _log.BeginAsync(FlashPhase.Erase, $"Erasing {layout.Sectors.Length} sectors", total);
         long done = 0;
         foreach (var sector in layout.Sectors)
         {
             await bootloader.EraseAsync(sector);
-            await _log.ProgressAsync(_name, FlashPhase.Erase, done += sector.Size, total);
+            await _log.ProgressAsync(FlashPhase.Erase, done += sector.Size, total);
         }
-        await _log.EndAsync(_name, FlashPhase.Erase, $"Erased {total / 1024} KiB in {layout.Sectors.Length} sectors", total);
+        await _log.EndAsync(FlashPhase.Erase, $"Erased {total / 1024} KiB in {layout.Sectors.Length} sectors", total);
     }
 
     private async Task WriteAsync(Bootloader bootloader, FlashLayout layout)
     {
         long total = layout.BytesToWrite;
-        await _log.BeginAsync(_name, FlashPhase.Write, $"Writing {layout.Data.Length} bytes at {layout.Start:x8}", total);
+        await _log.BeginAsync(FlashPhase.Write, $"Writing {layout.Data.Length} bytes at {layout.Start:x8}", total);
         long before = 0;
         foreach (var run in layout.Runs)
         {
             var from = before;
-            await bootloader.WriteAsync(run.Address, run.Data, done => _log.ProgressAsync(_name, FlashPhase.Write, from + done, total));
+            await bootloader.WriteAsync(run.Address, run.Data, done => _log.ProgressAsync(FlashPhase.Write, from + done, total));
             before += run.Data.Length;
         }
         await bootloader.FinishAsync();
-        await _log.EndAsync(_name, FlashPhase.Write, $"Wrote {layout.Data.Length} bytes at {layout.Start:x8}", total);
+        await _log.EndAsync(FlashPhase.Write, $"Wrote {layout.Data.Length} bytes at {layout.Start:x8}", total);
     }
 
     private async Task VerifyAsync(Bootloader bootloader, FlashLayout layout, int tries)
     {
         long total = layout.Data.Length;
-        await _log.BeginAsync(_name, FlashPhase.Verify, "Reading back", total);
+        await _log.BeginAsync(FlashPhase.Verify, "Reading back", total);
         var found = new byte[layout.Data.Length];
-        await bootloader.ReadAsync(layout.Start, found, done => _log.ProgressAsync(_name, FlashPhase.Verify, done, total));
+        await bootloader.ReadAsync(layout.Start, found, done => _log.ProgressAsync(FlashPhase.Verify, done, total));
         var first = found.AsSpan().CommonPrefixLength(layout.Data.Span);
         if (first < found.Length)
         {
@@ -198,7 +305,39 @@ internal sealed partial class BoardFlash
                 differing += found[i] == layout.Data.Span[i] ? 0 : 1;
             throw Faults.VerifyFailed(layout.Start + (uint)first, differing, tries);
         }
-        await _log.EndAsync(_name, FlashPhase.Verify, $"Read back {total} bytes: equal (sha256 {_image.Sha256[..8]}...)", total);
+        await _log.EndAsync(FlashPhase.Verify, $"Read back {total} bytes: equal (sha256 {_image.Sha256[..8]}...)", total);
+        _condition = BoardCondition.Unconfirmed;
+    }
+
+    // ---- other jobs, and the way back
+
+    private async Task<(string? Version, Device Device)> RecoverAsync(Device device, CancellationToken cancel)
+    {
+        var recovery = new Recovery(_bus, _log, Plan, _proof, _mcu, _start);
+        try
+        {
+            return await recovery.StartAsync(device, cancel);
+        }
+        finally
+        {
+            Reached(recovery.Reached ?? _condition);
+        }
+    }
+
+    /// <summary>The write was not observed, so what runs says whether there was one; then the proof is that of any other flash.</summary>
+    private async Task ConfirmCardAsync(Device running)
+    {
+        _condition = BoardCondition.Unconfirmed;
+        await using (var client = await _bus.IdentifyAsync(running))
+        {
+            var version = client.Dictionary!.Version;
+            if (!client.CompressedDictionary.Span.SequenceEqual(_image.CompressedDictionary.Span) && (Plan.RunningVersion ?? version) == version)
+            {
+                _condition = BoardCondition.Unchanged;
+                throw Faults.SdCardNotTaken(_name, version, Plan.Board.SdCard!.RenamedTo, BoardGuide.OneLine(BoardGuide.CardSteps(Plan.Board)));
+            }
+        }
+        await _proof.ProveAsync(await _proof.ConfirmAsync(running, _image, FlashPhase.Confirm), _image);
     }
 
     /// <summary>Nothing was written: the old firmware is started again.</summary>
@@ -208,25 +347,61 @@ internal sealed partial class BoardFlash
         {
             if (_bus.FindBootloader() is not { } here)
                 return;
-            await _log.NoteAsync(_name, FlashPhase.Leave, "Nothing was written: starting the old firmware again");
-            await TellToLeaveAsync(here);
-            await using var client = await IdentifyAsync(await SettleAsync(here, FlashPhase.Leave));
+            await _log.NoteAsync(FlashPhase.Leave, "Nothing was written: starting the old firmware again");
+            await _proof.LeaveAsync(here);
+            await using var client = await _bus.IdentifyAsync(await _proof.SettleAsync(here, FlashPhase.Leave));
             _condition = BoardCondition.Unchanged;
         }
         catch (Exception fault) when (fault is FlashException or DeviceGoneException)
         {
-            Note($"The old firmware could not be started again: {fault.Message}");
+            _log.Keep($"The old firmware could not be started again: {fault.Message}");
         }
     }
 
-    /// <summary>As long as nothing was erased. Afterwards only a read-back makes a board better than one without firmware.</summary>
+    // ---- report
+
+    /// <summary>Counts as long as nothing was erased. Afterwards only a read-back makes a board better than one without firmware.</summary>
     private void Reached(BoardCondition condition) => _condition = _committed ? _condition : condition;
 
-    private void Note(string text) => _notes.Add(text);
-
-    private ValueTask WarnAsync(FlashPhase phase, string text)
+    private BoardReport Report(FlashException? fault, string? alive = null)
     {
-        Note(text);
-        return _log.WarnAsync(_name, phase, text);
+        Fault = fault;
+        Step = fault is null || Plan.Device is { } device && (device.IsWired || _bus.IsNode(device)) ? null : StepAfter(fault);
+        if (Step is not null)
+        {
+            // Klipper is started now, and may reset a board that runs: that is not what is awaited.
+            var runs = _bus.RemembersKlipper();
+            _awaitsKlipper = fault!.Code is "bootloader-after-reset" or "klipper-silent" or "sd-card-not-taken" || !runs;
+            _awaitsBootloader = fault.Code is not ("bootloader-after-reset" or "sd-card-not-taken");
+        }
+        var image = alive is null ? Plan.Request.Image : null;
+        return Last = new BoardReport
+        {
+            Board = _name,
+            Condition = _condition,
+            Fault = fault is null ? null : FaultReport.Of(fault),
+            OldVersion = Plan.RunningVersion,
+            NewVersion = alive ?? image?.Version,
+            Size = image?.Bytes.Length ?? 0,
+            Sha256 = image?.Sha256,
+            Route = Plan.Route,
+            IsBySdCard = Plan.Entry == FlashEntry.SdCard,
+            Elapsed = _time.GetElapsedTime(_begin),
+            Notes = [.. _log.Notes],
+        };
     }
+
+    private string? StepAfter(FlashException fault) => fault.Code switch
+    {
+        "bootloader-not-seen" or "not-seen-again" or "touch-ignored" or "came-back-as-klipper" or "dfu-stuck" or "dfu-descriptor" => Sd + BoardPlan.Guide(Plan.Board),
+        "device-lost" => "See that its cable and its power are connected. If it does not show up then: " + BoardPlan.Guide(Plan.Board),
+        "katapult-silent" or "katapult-wedged" => "Press the board's reset button twice quickly, or switch its power off and on.",
+        "did-not-leave" or "klipper-silent" => "Take the BOOT0 jumper off if it is on, and switch the board's power off and on.",
+        "not-back" or "not-back-after-reset" => "Switch the board's power off and on.",
+        "bootloader-after-reset" => "Take the BOOT0 jumper off and press reset.",
+        "sd-card-not-taken" => fault.Remedy,
+        _ => null,
+    };
+
+    private string Sd => Plan.Board.Preconditions.Contains("sd-slot-empty") ? "Take any card out of the board's SD slot. Then: " : "";
 }

@@ -38,7 +38,7 @@ public sealed partial record BoardPlan
     public bool IsBlocked => Blocker is not null;
 
     /// <summary>The version that runs before the flash, as far as anybody said.</summary>
-    public string? RunningVersion => Request.CardWasCarried ? Request.Board.RunningVersion : Evidence?.Version ?? Request.Board.RunningVersion;
+    public string? RunningVersion => Request.Job == FlashJob.ConfirmSdCard ? Request.Board.RunningVersion : Evidence?.Version ?? Request.Board.RunningVersion;
 
     /// <summary>The road as people say it.</summary>
     public string Route => (Entry, Bootloader) switch
@@ -65,7 +65,7 @@ public sealed partial record BoardPlan
     internal static BoardPlan Create(FlashRequest request, DeviceList seen, BoardEvidence? evidence)
     {
         var plan = Judge(request, seen, evidence);
-        if (request.LeftOut is { } reason)
+        if (request.SkipReason is { } reason)
             return plan with { Findings = [new(FindingSeverity.Note, "needless", reason, "Nothing to do; name the board to flash it all the same.")] };
         return plan with
         {
@@ -87,7 +87,7 @@ public sealed partial record BoardPlan
             return plan with { Findings = findings.ToImmutable() };
         }
 
-        if (request.TakesCard)
+        if (request.UsesSdCard)
             return CreateBySdCard(request, mcu, start, seen, evidence);
         var device = request.Board.CanUuid is { } uuid ? FindOnCan(request.Board, uuid, seen, findings) : FindDevice(request.Board, mcu, seen, findings);
         if (guide.Road is BoardRoad.Uf2 or BoardRoad.DfuUtil && device?.Usb != UsbId.Rp2040Boot && device?.Usb != UsbId.Rp2350Boot)

@@ -42,10 +42,10 @@ public sealed record BoardReport
     /// True only when the running board proved it: read-back equal, and the dictionary in the image returned before and after a reset; or it was left out. Of a recovery also
     /// when it answers with the firmware that it had.
     /// </summary>
-    public bool Ok => Fault is null && (Condition is BoardCondition.Flashed or BoardCondition.Running || LeftOut is not null);
+    public bool Ok => Fault is null && (Condition is BoardCondition.Flashed or BoardCondition.Running || SkipReason is not null);
 
     /// <summary>Why nothing had to be done, in a sentence; null when it was tried.</summary>
-    public string? LeftOut { get; init; }
+    public string? SkipReason { get; init; }
 
     /// <summary>The plan refused it; nothing was tried.</summary>
     public bool Refused { get; init; }

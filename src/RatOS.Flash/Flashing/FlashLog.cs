@@ -1,15 +1,23 @@
+using RatOS.Flash.Core;
+
 namespace RatOS.Flash.Flashing;
 
-/// <summary>The one record of a flash: numbers the events, stamps them, and lets at most ten snapshots a second through.</summary>
+/// <summary>
+/// The one record of a flash: numbers the events, stamps them, limits progress to ten snapshots a second, and holds the reports of the boards that are done.
+/// </summary>
 internal sealed class FlashLog(TimeProvider time, Func<FlashEvent, ValueTask> onEvent)
 {
     private static readonly TimeSpan BetweenSnapshots = TimeSpan.FromMilliseconds(100);
 
     private readonly long _begin = time.GetTimestamp();
     private readonly Dictionary<string, TimeSpan> _lastSnapshot = [];
+    private readonly Dictionary<string, BoardReport> _reports = [];
     private int _sequence;
 
     public TimeSpan Elapsed => time.GetElapsedTime(_begin);
+
+    /// <summary>The boards that have their verdict, by name.</summary>
+    public IReadOnlyDictionary<string, BoardReport> Reports => _reports;
 
     public ValueTask BeginAsync(string? board, FlashPhase phase, string message, long total = 0) =>
         SendAsync(board, phase, FlashEventKind.Begin, message, 0, total);
@@ -22,12 +30,9 @@ internal sealed class FlashLog(TimeProvider time, Func<FlashEvent, ValueTask> on
     public ValueTask WarnAsync(string? board, FlashPhase phase, string message) => SendAsync(board, phase, FlashEventKind.Warning, message);
 
     public ValueTask CommitAsync(string board) => SendAsync(
-        board, FlashPhase.Erase, FlashEventKind.PointOfNoReturn, "From here on the write is finished whatever happens.");
+        board, FlashPhase.Erase, FlashEventKind.PointOfNoReturn, "Point of no return: the write can no longer be cancelled.");
 
-    public ValueTask VerdictAsync(BoardReport report) => SendAsync(
-        report.Board, FlashPhase.Done, FlashEventKind.Verdict, report.Fault is { } fault ? fault.Cause : report.LeftOut is { } reason ? $"left out: {reason}" : $"runs {report.NewVersion}", 0, 0, report);
-
-    /// <summary>A snapshot; the first and the last of a phase always go out.</summary>
+    /// <summary>A snapshot; the first and the last of a phase are always sent.</summary>
     public ValueTask ProgressAsync(string board, FlashPhase phase, long done, long total)
     {
         var now = Elapsed;
@@ -37,7 +42,41 @@ internal sealed class FlashLog(TimeProvider time, Func<FlashEvent, ValueTask> on
         return SendAsync(board, phase, FlashEventKind.Progress, "", done, total);
     }
 
-    public ValueTask SendAsync(
+    /// <summary>A board's verdict ends its part of the flash.</summary>
+    public ValueTask VerdictAsync(BoardReport report)
+    {
+        _reports[report.Board] = report;
+        var message = report.Fault is { } fault ? fault.Cause : report.SkipReason is { } reason ? $"skipped: {reason}" : $"runs {report.NewVersion}";
+        return SendAsync(report.Board, FlashPhase.Done, FlashEventKind.Verdict, message, 0, 0, report);
+    }
+
+    /// <summary>The verdict on a board that needs no flash.</summary>
+    public ValueTask SkipAsync(FlashRequest request) => VerdictAsync(new BoardReport
+    {
+        Board = request.Board.Name,
+        Condition = BoardCondition.Unchanged,
+        SkipReason = request.SkipReason,
+        OldVersion = request.Board.RunningVersion,
+        NewVersion = request.Board.RunningVersion,
+    });
+
+    /// <summary>The verdict on a board that was never touched, unless it has one.</summary>
+    /// <param name="request">The board.</param>
+    /// <param name="fault">Why not.</param>
+    /// <param name="plan">What is known of the board; null before there is a plan.</param>
+    /// <param name="byPlan">The plan refused it; else the attempt failed.</param>
+    public ValueTask RefuseAsync(FlashRequest request, FlashException fault, BoardPlan? plan = null, bool byPlan = true) =>
+        _reports.ContainsKey(request.Board.Name) ? ValueTask.CompletedTask : VerdictAsync(new BoardReport
+        {
+            Board = request.Board.Name,
+            Condition = plan?.Entry == FlashEntry.InBootloader ? BoardCondition.InBootloaderUnchanged : BoardCondition.Unchanged,
+            Fault = FaultReport.Of(fault),
+            Refused = byPlan,
+            OldVersion = plan?.RunningVersion ?? request.Board.RunningVersion,
+            NewVersion = request.Image?.Version,
+        });
+
+    private ValueTask SendAsync(
         string? board, FlashPhase phase, FlashEventKind kind, string message, long done = 0, long total = 0, BoardReport? report = null) =>
         onEvent(new FlashEvent(++_sequence, Elapsed, board, phase, kind, message, done, total, report));
 }

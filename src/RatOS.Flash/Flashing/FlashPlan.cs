@@ -15,7 +15,7 @@ public sealed partial record FlashPlan(ImmutableArray<BoardPlan> Boards, Immutab
     public FlashException? Blocker => Findings.FirstOrDefault(finding => finding.Severity == FindingSeverity.Blocker)?.ToFault();
 
     /// <summary>Nothing at all can be flashed that should be.</summary>
-    public bool IsBlocked => Boards.Any(board => board.Request.LeftOut is null) && (Blocker is not null || Boards.All(board => board.IsBlocked || board.Request.LeftOut is not null));
+    public bool IsBlocked => Boards.Any(board => board.Request.SkipReason is null) && (Blocker is not null || Boards.All(board => board.IsBlocked || board.Request.SkipReason is not null));
 
     /// <param name="requests">The boards, 1 or more.</param>
     /// <param name="seen">The buses.</param>

@@ -6,24 +6,33 @@ using RatOS.Flash.Printer;
 
 namespace RatOS.Flash.Flashing;
 
-/// <summary>A board to flash and what to write; null asks only how it would go.</summary>
+/// <summary>What is to be done with a board.</summary>
+public enum FlashJob
+{
+    /// <summary>Write firmware through a bootloader.</summary>
+    Write,
+
+    /// <summary>Get the board running again with whatever firmware it has; write only if nothing less helps.</summary>
+    Recover,
+
+    /// <summary>Put firmware onto a card, which an operator carries into the board's SD slot.</summary>
+    SdCard,
+
+    /// <summary>The card was carried and the board was reset since: prove what runs.</summary>
+    ConfirmSdCard,
+}
+
+/// <summary>A board and what to write; without firmware it is built, or only planned for.</summary>
 public sealed record FlashRequest(PrinterBoard Board, FirmwareImage? Image)
 {
-    /// <summary>It is to run again, whatever it runs then: it is flashed only where nothing less helps, and only then an image is needed.</summary>
-    public bool Recovers { get; init; }
+    public FlashJob Job { get; init; }
 
-    /// <summary>A person is to carry its firmware on a card into the board's SD slot; other boards than those that know no other way are only flashed so when it is asked for.</summary>
-    public bool BySdCard { get; init; }
+    /// <summary>The stock bootloader takes the firmware from a card: requested, or the board's only flash method.</summary>
+    public bool UsesSdCard => Job is FlashJob.SdCard or FlashJob.ConfirmSdCard || BoardGuide.Of(Board.Board).Road == BoardRoad.SdCard;
 
-    /// <summary>Its firmware goes into it on a card, asked for or not.</summary>
-    public bool TakesCard => BySdCard || BoardGuide.Of(Board.Board).Road == BoardRoad.SdCard;
+    /// <summary>Why the board is skipped, in a sentence; null for one that is flashed.</summary>
+    public string? SkipReason { get; init; }
 
-    /// <summary>That was done: the board was reset since.</summary>
-    internal bool CardWasCarried { get; init; }
-
-    /// <summary>Why it need not be flashed, in a sentence; it is left out then. Null for one that is.</summary>
-    public string? LeftOut { get; init; }
-
-    /// <summary>What was found out about the board before; part of the plan. That it is not there counts only as long as it is not.</summary>
+    /// <summary>Found out before the plan, and part of it. A finding about an absent board counts only while it is absent.</summary>
     public ImmutableArray<Finding> Findings { get; init; } = [];
 }

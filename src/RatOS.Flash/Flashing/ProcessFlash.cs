@@ -21,7 +21,7 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
     private readonly FirmwareImage _image = plan.Request.Image ?? throw new ArgumentException("a process without a program", nameof(plan));
     private readonly Device _terminal = HostMcu.TerminalOf(plan.Request.Board);
     private readonly string _name = plan.Name;
-    private readonly List<string> _notes = [];
+    private readonly BoardLog _log = new(log, plan.Name);
     private BoardCondition _condition;
     private (string Version, ReadOnlyMemory<byte> Dictionary)? _old;
     private (TimeSpan Uptime, long At)? _last;   // of the process that answered last
@@ -34,7 +34,7 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
         {
             await AskAsync();
             cancel.ThrowIfCancellationRequested();
-            await log.NoteAsync(_name, FlashPhase.Write, $"Handing over a program of {_image.Bytes.Length} bytes (sha256 {_image.Sha256[..8]}...)");
+            await _log.NoteAsync(FlashPhase.Write, $"Handing over a program of {_image.Bytes.Length} bytes (sha256 {_image.Sha256[..8]}...)");
             _condition = BoardCondition.Unconfirmed;   // no token below this line: what was begun is finished or put back
             var unsure = await InstallAsync();
             if (await StartAnewAsync(_image.CompressedDictionary) is not { } why)
@@ -69,7 +69,7 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
             Sha256 = _image.Sha256,
             Route = plan.Route,
             Elapsed = time.GetElapsedTime(begin),
-            Notes = [.. _notes],
+            Notes = [.. _log.Notes],
         };
     }
 
@@ -79,35 +79,35 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
         try
         {
             await host.InstallAsync(_image.Bytes);
-            await log.EndAsync(_name, FlashPhase.Verify, "It is in its place, and the previous one is kept");
+            await _log.EndAsync(FlashPhase.Verify, "It is in its place, and the previous one is kept");
             return null;
         }
         catch (FlashException silent) when (silent.Code is "host-mcu-unit-silent" or "moonraker-gone")
         {
-            await WarnAsync(FlashPhase.Verify, $"{silent.Cause} What starts now will tell.");
+            await _log.WarnAsync(FlashPhase.Verify, $"{silent.Cause} What starts now will tell.");
             return silent;
         }
     }
 
     private async Task AskAsync()
     {
-        await log.BeginAsync(_name, FlashPhase.Ask, "Asking the running process who it is");
+        await _log.BeginAsync(FlashPhase.Ask, "Asking the running process who it is");
         try
         {
             var running = await IdentifyAsync();
             _old = running;
-            await log.EndAsync(_name, FlashPhase.Ask, $"It runs {running.Version}");
+            await _log.EndAsync(FlashPhase.Ask, $"It runs {running.Version}");
         }
         catch (Exception silent) when (silent is FlashException or DeviceGoneException)
         {
-            await WarnAsync(FlashPhase.Ask, $"The running process does not answer ({silent.Message}) It is replaced all the same.");
+            await _log.WarnAsync(FlashPhase.Ask, $"The running process does not answer ({silent.Message}) It is replaced all the same.");
         }
     }
 
     /// <summary>Until a process that was started after now returns this dictionary, byte for byte; why it did not, or null.</summary>
     private async Task<string?> StartAnewAsync(ReadOnlyMemory<byte>? expected)
     {
-        await log.BeginAsync(_name, FlashPhase.Leave, "Starting the process anew");
+        await _log.BeginAsync(FlashPhase.Leave, "Starting the process anew");
         var (before, asked) = (_last, time.GetTimestamp());
         try
         {
@@ -117,7 +117,7 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
         {
             return fault.Cause.TrimEnd('.');
         }
-        await log.BeginAsync(_name, FlashPhase.Confirm, "Asking the new process who it is");
+        await _log.BeginAsync(FlashPhase.Confirm, "Asking the new process who it is");
         var why = "";
         do
         {
@@ -131,7 +131,7 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
                     why = $"what was started is {running.Version}";
                 else
                 {
-                    await log.EndAsync(_name, FlashPhase.Confirm, $"It runs {running.Version} on linux");
+                    await _log.EndAsync(FlashPhase.Confirm, $"It runs {running.Version} on linux");
                     return null;
                 }
             }
@@ -169,7 +169,7 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
     /// <param name="why">What the new program did not do.</param>
     private async Task<FlashException> PutBackAsync(string why)
     {
-        await WarnAsync(FlashPhase.Confirm, $"The new program did not come up: {why}. Putting the previous one back.");
+        await _log.WarnAsync(FlashPhase.Confirm, $"The new program did not come up: {why}. Putting the previous one back.");
         var (isBack, again) = (false, (string?)null);
         try
         {
@@ -198,11 +198,5 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
         {
             return false;
         }
-    }
-
-    private ValueTask WarnAsync(FlashPhase phase, string text)
-    {
-        _notes.Add(text);
-        return log.WarnAsync(_name, phase, text);
     }
 }

@@ -28,20 +28,19 @@ internal static class Flight
             FlashRequest[] requests = [.. printer.PrinterBoards.Select(board => new FlashRequest(board with
             {
                 Bootloader = printer.Boards.Single(one => one.Name == board.Name).Setup is { IsUart: true, State: BoardState.Rom } ? BootloaderKind.Stm32Uart : null,
-            }, FirmwareImage.Parse(printer.Boards.Single(one => one.Name == board.Name).BuildFirmware(), "klipper.bin")) { BySdCard = scenario.HasCard })];
+            }, FirmwareImage.Parse(printer.Boards.Single(one => one.Name == board.Name).BuildFirmware(), "klipper.bin")) { Job = scenario.HasCard ? FlashJob.SdCard : FlashJob.Write })];
             // Only a card is nothing without somebody who carries it.
             recorder.Begin(disk?.Invoke(file) ?? file, "0.1.0", requests, hasPerson: scenario.HasCard, readOut: []);
             using var cancel = new CancellationTokenSource();
             cancel.Token.Register(recorder.Cancel);
-            report = await new Flasher(hardware, recorder.Of(printer.Klippy), time, step =>
+            report = await new Flasher(hardware, recorder.Of(printer.Klippy), time, new FlashServices { HasOperator = scenario.HasCard }, step =>
             {
                 recorder.Event(step);
                 onEvent?.Invoke(recorder, step);
                 if (step.Message == "Cancel now")
                     cancel.Cancel();
                 return ValueTask.CompletedTask;
-            })
-            { HasPerson = scenario.HasCard }.FlashAsync(requests, cancel.Token);
+            }).FlashAsync(requests, cancel.Token);
             recorder.End();
         });
         return (file.ToArray(), report!, trouble);

@@ -61,7 +61,7 @@ public sealed class HostMcuTests : IDisposable
     }
 
     private static async Task<BoardReport> FlashAsync(LinuxHardware hardware, Unit unit, PrinterBoard board, FirmwareImage image) =>
-        (await new Flasher(hardware, new NoKlippy(), TimeProvider.System, static _ => ValueTask.CompletedTask) { HostMcu = unit }
+        (await new Flasher(hardware, new NoKlippy(), TimeProvider.System, new FlashServices { HostMcu = unit }, static _ => ValueTask.CompletedTask)
             .FlashAsync([new FlashRequest(board, image)], CancellationToken.None)).Boards.Single();
 
     private sealed class Unit(string target, string terminal, string folder) : HostMcu, IDisposable

@@ -52,7 +52,7 @@ public sealed class FlashPlanTests
     [Fact]
     public void A_board_that_is_left_out_blocks_nothing_and_nothing_blocks_it()
     {
-        var request = new FlashRequest(Octopus, null) { LeftOut = "It runs what would be built." };
+        var request = new FlashRequest(Octopus, null) { SkipReason = "It runs what would be built." };
         var plan = FlashPlan.Create([request], new DeviceList(1, []), new(KlippyActivity.Busy, "printing"));
         Assert.False(plan.IsBlocked);
         Assert.Equal(["needless"], plan.Boards[0].Findings.Select(finding => finding.Code));

@@ -18,15 +18,7 @@ public sealed class NoRoadStories : IDisposable
     private async Task<(BoardReport Report, List<string> Offered)> FlashAsync(Story story, string kind, BuiltOrNot built)
     {
         var offered = new List<string>();
-        var flasher = new Flasher(story.Hardware, story.Printer.Klippy, story.Time, static _ => ValueTask.CompletedTask)
-        {
-            Build = (boards, _, _) => Task.FromResult<IReadOnlyDictionary<string, BuiltOrNot>>(boards.ToDictionary(board => board.Name, _ => built)),
-            Offer = (board, name, file) =>
-            {
-                offered.Add($"{board}/{name} {Convert.ToHexString(file.Span)}");
-                return $"{board}/{name}";
-            },
-        };
+        var flasher = new Flasher(story.Hardware, story.Printer.Klippy, story.Time, new Services(built, offered), static _ => ValueTask.CompletedTask);
         var report = await flasher.FlashAsync([new FlashRequest(new PrinterBoard("tool", BoardCatalogue.BuiltIn.Find(kind)!), null)], CancellationToken.None);
         Assert.Equal(0, story.Printer.Klippy.Stops);
         return (report.Boards.Single(), offered);
@@ -62,4 +54,19 @@ public sealed class NoRoadStories : IDisposable
         Assert.DoesNotContain("built", report.Fault!.Cause[..^1].Split(". ")[^1], StringComparison.Ordinal);
         Assert.Empty(offered);
     });
+
+    private sealed class Services(BuiltOrNot built, List<string> offered) : FlashServices
+    {
+        public override bool CanBuild => true;
+
+        public override Task<IReadOnlyDictionary<string, BuiltOrNot>> BuildAsync(
+            IReadOnlyList<PrinterBoard> boards, Func<BuildProgress, ValueTask> progress, CancellationToken cancel) =>
+            Task.FromResult<IReadOnlyDictionary<string, BuiltOrNot>>(boards.ToDictionary(board => board.Name, _ => built));
+
+        public override string? Offer(string board, string fileName, ReadOnlyMemory<byte> file)
+        {
+            offered.Add($"{board}/{fileName} {Convert.ToHexString(file.Span)}");
+            return $"{board}/{fileName}";
+        }
+    }
 }

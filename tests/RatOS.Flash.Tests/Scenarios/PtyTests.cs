@@ -191,7 +191,7 @@ public sealed class PtyTests : IDisposable
         var board = printer.Boards[0];
         var port = new FileInfo(PathOf("ports/octopus")).LinkTarget!;
         using var hardware = new LinuxHardware(time, port);
-        var flasher = new Flasher(hardware, printer.Klippy, time, static _ => ValueTask.CompletedTask);
+        var flasher = new Flasher(hardware, printer.Klippy, time, new FlashServices(), static _ => ValueTask.CompletedTask);
         var known = printer.PrinterBoards[0] with { Port = port };
         var report = await flasher.FlashAsync([new FlashRequest(known, FirmwareImage.Parse(board.BuildFirmware(), "klipper.bin"))], CancellationToken.None);
         Assert.True(report.Ok, report.Boards[0].Fault?.Cause);

@@ -29,7 +29,7 @@ internal sealed class Rig : IHardware, IAsyncDisposable
         {
             var printer = VirtualPrinter.Create("voron", time);
             var requests = printer.PrinterBoards.Zip(printer.Boards, (known, board) => new FlashRequest(known, FirmwareImage.Parse(board.BuildFirmware(), "klipper.bin"))).ToList();
-            await new Flasher(printer, printer.Klippy, time, static _ => ValueTask.CompletedTask).FlashAsync(requests, CancellationToken.None);
+            await new Flasher(printer, printer.Klippy, time, new FlashServices(), static _ => ValueTask.CompletedTask).FlashAsync(requests, CancellationToken.None);
         });
         return true;
     });

@@ -7,7 +7,7 @@ namespace RatOS.Flash.Tests.Scenarios;
 [VirtualOnly("its waits are a person's minutes")]
 public sealed class SdCardStories
 {
-    private static FlashRequest ByCard(Story story, string board = "octopus") => new(story.Known(board), story.Build(board)) { BySdCard = true };
+    private static FlashRequest ByCard(Story story, string board = "octopus") => new(story.Known(board), story.Build(board)) { Job = FlashJob.SdCard };
 
     private static IEnumerable<FlashEvent> Asked(Story story) => story.Events.Where(step => step is { Phase: FlashPhase.Person, Kind: FlashEventKind.Begin });
 

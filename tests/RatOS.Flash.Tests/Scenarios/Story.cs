@@ -88,7 +88,7 @@ internal sealed class Story
     {
         _events.Clear();
         var truth = Truth.Before(Printer);
-        var flasher = new Flasher(Hardware, Printer.Klippy, Time, step =>
+        var flasher = new Flasher(Hardware, Printer.Klippy, Time, new Services(this), step =>
         {
             _events.Add(step);
             OnEvent?.Invoke(step);
@@ -98,17 +98,7 @@ internal sealed class Story
                 Time.Schedule(PersonTime, () => person(step));
             }
             return ValueTask.CompletedTask;
-        })
-        {
-            HasPerson = Person is not null,
-            SwitchPower = SwitchPower,
-            HostMcu = Printer.HostMcu,
-            Offer = (board, name, file) =>
-            {
-                Offered.Add((board, name, file.ToArray()));
-                return $"{board}/{name}";
-            },
-        };
+        });
         var report = await flasher.FlashAsync(requests, cancel);
         var lies = truth.Check(requests, report, _events);
         Assert.True(lies.IsEmpty, string.Join('\n', lies));
@@ -117,7 +107,7 @@ internal sealed class Story
 
     /// <summary>Gets one board running again, with or without firmware at hand.</summary>
     public async Task<BoardReport> RecoverAsync(string board, bool hasFirmware = true) =>
-        (await FlashAsync(CancellationToken.None, new FlashRequest(Known(board), hasFirmware ? Build(board) : null) { Recovers = true })).Boards.Single();
+        (await FlashAsync(CancellationToken.None, new FlashRequest(Known(board), hasFirmware ? Build(board) : null) { Job = FlashJob.Recover })).Boards.Single();
 
     /// <summary>Flashes one board and expects that it runs the new firmware.</summary>
     public async Task<BoardReport> FlashedAsync(string board) => (await AllFlashedAsync(board)).Boards.Single();
@@ -153,5 +143,27 @@ internal sealed class Story
         var report = (await FlashAsync(CancellationToken.None, new FlashRequest(Known(board), image ?? Build(board)))).Boards.Single();
         Assert.Equal((code, condition), (report.Fault?.Code ?? "ok", report.Condition));
         return report;
+    }
+
+    private sealed class Services : FlashServices
+    {
+        private readonly Story _story;
+
+        public Services(Story story)
+        {
+            _story = story;
+            HasOperator = story.Person is not null;
+            HostMcu = story.Printer.HostMcu;
+        }
+
+        public override bool CanSwitchPower => _story.SwitchPower is not null;
+
+        public override Task SwitchPowerAsync(string device, bool on) => _story.SwitchPower!(device, on);
+
+        public override string? Offer(string board, string fileName, ReadOnlyMemory<byte> file)
+        {
+            _story.Offered.Add((board, fileName, file.ToArray()));
+            return $"{board}/{fileName}";
+        }
     }
 }

@@ -67,7 +67,7 @@ public sealed class VcanStories
     {
         var board = printer.Boards.Single(board => board.Name == name);
         var known = printer.PrinterBoards.Single(known => known.Name == name) with { CanInterface = Interface };
-        var flasher = new Flasher(hardware, new NoKlippy(), printer.Time, step =>
+        var flasher = new Flasher(hardware, new NoKlippy(), printer.Time, new FlashServices(), step =>
         {
             onEvent?.Invoke(step);
             return ValueTask.CompletedTask;

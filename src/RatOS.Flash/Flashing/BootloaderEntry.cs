@@ -1,0 +1,146 @@
+using RatOS.Flash.Bootloaders;
+using RatOS.Flash.Chips;
+using RatOS.Flash.Core;
+using RatOS.Flash.Hardware;
+using RatOS.Flash.Klipper;
+
+namespace RatOS.Flash.Flashing;
+
+/// <summary>
+/// From the running firmware into the bootloader: the request, and what is done before a second (a reset) and a third one (an emergency stop). The same
+/// request under the same conditions would have the same effect.
+/// </summary>
+internal sealed class BootloaderEntry(BoardBus bus, TimeProvider time, BoardLog log, BoardPlan plan, Mcu mcu)
+{
+    private const int Requests = 3;
+
+    private Device? _stopped;   // its firmware was stopped by us, and no bootloader was seen since: reconnecting the cable does not revive it
+
+    /// <summary>The bootloader was started by us, so it is also ours to leave.</summary>
+    public bool HasStartedBootloader { get; private set; }
+
+    /// <param name="klipper">The session that runs Klipper.</param>
+    /// <param name="cancel">Effective until the request; from then on a cancel has to bring the board back first.</param>
+    /// <returns>The bootloader's session.</returns>
+    public async Task<Device> EnterAsync(Device klipper, CancellationToken cancel)
+    {
+        await log.BeginAsync(FlashPhase.Enter, "Starting the bootloader");
+        if (klipper.IsWired)
+            return await EnterOnWireAsync(klipper);
+        var cameBack = 0;
+        for (var request = 1; request <= Requests; request++)
+        {
+            cancel.ThrowIfCancellationRequested();
+            klipper = await PrepareAsync(klipper, request) ?? throw Faults.NotSeenAgain(plan.Name, klipper.Port, BoardBus.BackLimit.TotalSeconds);
+            if (BoardBus.IsBootloader(klipper))
+                return Entered(klipper);
+            bus.Remember();
+            await bus.TouchAsync(klipper);
+            // Some computers go on listing a device that has left: whether it is still there, its port shows.
+            if (!await bus.WaitGoneAsync(klipper) && await bus.IsThereAsync(klipper))
+            {
+                await log.WarnAsync(FlashPhase.Enter, $"The request for the bootloader had no effect for {BoardBus.GoneLimit.TotalSeconds:0} s.");
+                continue;
+            }
+            var back = await bus.WaitBackAsync(klipper, BoardBus.BackLimit, CancellationToken.None)
+                ?? throw Faults.BootloaderNotSeen(plan.Name, klipper.Port, BoardBus.BackLimit.TotalSeconds, bus.Hint());
+            if (BoardBus.IsBootloader(back))
+            {
+                await log.EndAsync(FlashPhase.Enter, $"{bus.BootloaderName(back)} is at {back.Port}");
+                if (plan.Bootloader is { } expected && expected != BoardBus.KindOf(back))
+                    log.Keep($"Expected {expected}, found {BoardBus.KindOf(back)}.");
+                return Entered(back);
+            }
+            (cameBack, klipper) = (cameBack + 1, back);
+            await log.WarnAsync(FlashPhase.Enter, "It re-enumerated as Klipper instead of its bootloader.");
+        }
+        throw cameBack > 0 ? Faults.CameBackAsKlipper(plan.Name, cameBack, bus.Hint())
+            : Faults.TouchIgnored(plan.Name, BoardBus.GoneLimit.TotalSeconds, Requests);
+    }
+
+    /// <summary>
+    /// Stopped firmware keeps Klipper from being ready until it is reset: a stop without effect is undone. Returns the bootloader if that is what
+    /// came back; else null.
+    /// </summary>
+    public async Task<Device?> UndoStopAsync()
+    {
+        if (_stopped is not { } stopped)
+            return null;
+        _stopped = null;
+        if (bus.FindKlipper(stopped) is not { } running)
+            return null;
+        try
+        {
+            await log.NoteAsync(FlashPhase.Leave, "Its firmware was stopped: resetting the board, so that Klipper can start");
+            bus.Remember();
+            await bus.ResetAsync(running, FlashPhase.Leave, log);
+            var back = await bus.WaitGoneAsync(running) ? await bus.WaitBackAsync(running, BoardBus.BackLimit) : null;
+            if (back is null)
+                log.Keep("Its firmware was stopped, and a reset did not bring it back: Klipper needs FIRMWARE_RESTART.");
+            else if (BoardBus.IsBootloader(back))
+                return Entered(back);
+        }
+        catch (FlashException fault)
+        {
+            log.Keep($"Its firmware was stopped and could not be reset: {fault.Cause} Klipper needs FIRMWARE_RESTART.");
+        }
+        return null;
+    }
+
+    private Device Entered(Device bootloader)
+    {
+        (HasStartedBootloader, _stopped) = (true, null);
+        return bootloader;
+    }
+
+    /// <summary>What differs before this request. Null when the board did not come back.</summary>
+    private async Task<Device?> PrepareAsync(Device klipper, int request)
+    {
+        if (request == 1)
+            return klipper;
+        try
+        {
+            await using var client = await bus.IdentifyAsync(klipper);
+            if (request == Requests)
+            {
+                await log.NoteAsync(FlashPhase.Enter, "Stopping the firmware by its own emergency stop, then asking again");
+                _stopped = klipper;
+                await client.EmergencyStopAsync();
+                return klipper;
+            }
+            await log.NoteAsync(FlashPhase.Enter, "Resetting the board, then asking again");
+            bus.Remember();
+            if (!await client.ResetAsync())
+                return klipper;
+        }
+        catch (FlashException fault)
+        {
+            await log.WarnAsync(FlashPhase.Enter, $"The running firmware could not be asked: {fault.Cause}");
+            return klipper;
+        }
+        catch (DeviceGoneException)
+        {
+            // It left already: the wait below finds it.
+        }
+        return await bus.WaitGoneAsync(klipper) ? await bus.WaitBackAsync(klipper, BoardBus.BackLimit) : klipper;
+    }
+
+    /// <summary>Katapult is asked first: Klipper answers its frame with a NAK and goes on, while Klipper's frames would wedge Katapult for good.</summary>
+    private async Task<Device> EnterOnWireAsync(Device port)
+    {
+        await using (var line = await bus.OpenLineAsync(port))
+        {
+            try
+            {
+                await Katapult.OpenAsync(line, mcu.FlashEnd, time);
+            }
+            catch (FlashException fault) when (fault.Code == "katapult-silent")
+            {
+                await KlipperClient.RequestBootloaderAsync(line);
+                HasStartedBootloader = true;
+            }
+        }
+        await log.EndAsync(FlashPhase.Enter, $"Asking Katapult at {port.Port}");
+        return port;
+    }
+}

@@ -1,0 +1,76 @@
+using RatOS.Flash.Bootloaders;
+using RatOS.Flash.Core;
+using RatOS.Flash.Firmware;
+
+namespace RatOS.Flash.Flashing;
+
+/// <summary>What is in a board's flash before it is overwritten.</summary>
+internal static class OldFirmware
+{
+    private const int Piece = 8 * 1024;
+    private const int Largest = 512 * 1024;
+
+    // Klipper for a printer's board has 20 to 60 KiB; what is behind it does not matter. Read in growing pieces, because a wire is slow.
+    private static readonly int[] Pieces = [64 * 1024, 128 * 1024, 256 * 1024];
+
+    private static readonly byte[] Hole = [.. Enumerable.Repeat((byte)0xFF, 256)];
+
+    /// <summary>
+    /// Reads until flash is empty for a whole piece. Null for what is not Klipper (nothing could prove that it runs), or cannot be read: neither is a
+    /// reason not to flash.
+    /// </summary>
+    public static async Task<FirmwareImage?> ReadAsync(Bootloader bootloader, uint start, BoardLog log)
+    {
+        var size = (int)Math.Min(bootloader.Memory.End - start, Largest);
+        await log.BeginAsync(FlashPhase.Identify, "Reading out the old firmware");
+        try
+        {
+            var (all, length) = (new byte[size], 0);
+            while (length < size)
+            {
+                var piece = all.AsMemory(length, Math.Min(Piece, size - length));
+                await bootloader.ReadAsync(start + (uint)length, piece, static _ => ValueTask.CompletedTask);
+                if (piece.Span.IndexOfAnyExcept((byte)0xff) < 0)
+                    break;
+                length += piece.Length;
+            }
+            length = all.AsSpan(0, length).LastIndexOfAnyExcept((byte)0xff) + 1;
+            var old = FirmwareImage.Parse(all.AsMemory(0, (length + 3) & ~3), "the board's old firmware");
+            await log.EndAsync(FlashPhase.Identify, $"Its old firmware is kept: {old.Version}, {old.Bytes.Length} bytes");
+            return old;
+        }
+        catch (FlashException why)
+        {
+            await log.NoteAsync(FlashPhase.Identify, $"Its old firmware is not kept: {why.Cause}");
+            return null;
+        }
+    }
+
+    /// <summary>Firmware in flash that is whole and fits the board; null where there is none.</summary>
+    public static async Task<FirmwareImage?> FindWholeAsync(Bootloader bootloader, Chips.Mcu mcu, uint start, FirmwareImage? image, CancellationToken cancel)
+    {
+        foreach (var piece in Pieces)
+        {
+            cancel.ThrowIfCancellationRequested();
+            var bytes = new byte[Math.Min(piece, (int)(bootloader.Memory.End - start))];
+            await bootloader.ReadAsync(start, bytes, static _ => ValueTask.CompletedTask);
+            try
+            {
+                var found = FirmwareImage.Parse(bytes, "the firmware in flash");
+                // A write that ended early leaves a hole before the sectors that it did not reach.
+                var dictionary = bytes.AsSpan().IndexOf(found.CompressedDictionary.Span);
+                if (found.Misfit(mcu, start, mcu.FlashEnd) is not null || bytes.AsSpan(0, dictionary).IndexOf(Hole) >= 0)
+                    return null;
+                // Firmware with the dictionary of the image is compared to its last byte.
+                var isImage = image is not null && found.CompressedDictionary.Span.SequenceEqual(image.CompressedDictionary.Span);
+                return !isImage || bytes.AsSpan().StartsWith(image!.Bytes.Span) ? found : null;
+            }
+            catch (FlashException)
+            {
+                if (bytes.Length < piece)
+                    break;   // that was all of the flash
+            }
+        }
+        return null;
+    }
+}

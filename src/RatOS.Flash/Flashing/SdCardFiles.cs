@@ -1,0 +1,80 @@
+using RatOS.Flash.Boards;
+using RatOS.Flash.Builds;
+using RatOS.Flash.Core;
+using RatOS.Flash.Hardware;
+
+namespace RatOS.Flash.Flashing;
+
+/// <summary>Firmware as a file under the right name, for an operator: on the card in this computer, or to download.</summary>
+internal sealed class SdCardFiles(IHardware hardware, FlashServices services, FlashLog log)
+{
+    /// <summary>Puts the file onto the card in this computer and where users can download it; the rest is the operator's step.</summary>
+    public async Task<OperatorWait> PrepareCardAsync(BoardPlan board)
+    {
+        var image = board.Request.Image!;
+        var file = await OfferForCardAsync(board);
+        string? card = null;
+        try
+        {
+            card = await hardware.PutOnCardAsync(SdCardBootloader.FileName, image.Bytes);
+            if (card is not null)
+                await log.NoteAsync(board.Name, FlashPhase.Person, $"{SdCardBootloader.FileName} ({image.Version}) is on the card at {card}; read back equal");
+        }
+        catch (FlashException unusable)
+        {
+            await log.WarnAsync(board.Name, FlashPhase.Person, unusable.Message);
+        }
+        var fault = Faults.SdCardByHand(board.Name, BoardGuide.OneLine(BoardGuide.CardSteps(board.Board, card, file)));
+        // On CAN and on a wire nothing shows that the step was done.
+        return new(board, fault, fault.Remedy) { CanWait = services.HasOperator && board.Device is not ({ Usb: null } or { Can: not null }) };
+    }
+
+    /// <summary>A second way for a board that may be without firmware and has its stock bootloader: what to say of it; null where there is no file.</summary>
+    public async Task<string?> OfferOtherWayAsync(BoardPlan board) => await OfferForCardAsync(board) is { } place
+        ? $"Another way: {place}, on a card of 32 GB or less with FAT32 in the board's SD slot, and a reset." : null;
+
+    /// <summary>For a board without a flash method: its manual steps need the file that was built. Why it is refused, with the place of that file.</summary>
+    public async Task<FlashException> OfferBuiltAsync(BoardPlan board, BuiltOrNot built)
+    {
+        var refusal = board.Blocker!;
+        var more = built switch
+        {
+            { Firmware: { File.Length: > 0 } firmware } when BoardGuide.Of(board.Board).FileName is { } name =>
+                await OfferAsync(board.Name, name, () => Read(firmware.File)) is { } place ? $" It was built: {place}." : "",
+            { Fault: { } fault } => $" It could not be built: {fault.Cause}",
+            _ => "",
+        };
+        return new(refusal.Code, refusal.Cause + more, refusal.Remedy);
+    }
+
+    private Task<string?> OfferForCardAsync(BoardPlan board) => OfferAsync(board.Name, SdCardBootloader.FileName, () => board.Request.Image!.Bytes);
+
+    private static byte[] Read(string built)
+    {
+        try
+        {
+            return File.ReadAllBytes(built);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            throw Faults.FirmwareUnreadable(built, fault.Message.TrimEnd('.'));
+        }
+    }
+
+    /// <summary>The file's place; null where it could not be written.</summary>
+    private async Task<string?> OfferAsync(string board, string name, Func<ReadOnlyMemory<byte>> file)
+    {
+        try
+        {
+            if (services.Offer(board, name, file()) is not { } place)
+                return null;
+            await log.NoteAsync(board, FlashPhase.Person, $"Download {place}: Mainsail and Fluidd list it among the configuration files.");
+            return place;
+        }
+        catch (FlashException fault)
+        {
+            await log.WarnAsync(board, FlashPhase.Person, fault.Message);
+            return null;
+        }
+    }
+}
