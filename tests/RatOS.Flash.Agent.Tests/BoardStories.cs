@@ -46,14 +46,14 @@ public sealed class BoardStories
         await story.TypeAsync("FLASH_MCU");
         var job = await story.UntilOverAsync(2);
         Assert.Equal([true, true, true], job.Boards.Select(board => board.Ok));
-        Assert.StartsWith("left out: It runs", job.Boards.Single(board => board.Board == "ebb42").Message, StringComparison.Ordinal);
+        Assert.StartsWith("skipped: It runs", job.Boards.Single(board => board.Board == "ebb42").Message, StringComparison.Ordinal);
         Assert.Equal([New, New, New], story.Printer.PrinterBoards.Select(board => board.RunningVersion));
 
         var stops = story.Moonraker.Calls.Count(call => call == "machine.services.stop");
         await story.TypeAsync("FLASH_MCU");
         Assert.True((await story.UntilOverAsync(3)).Ok);
         Assert.Equal((2, stops), (stops, story.Moonraker.Calls.Count(call => call == "machine.services.stop")));
-        await story.UntilSaidAsync("octopus-pro left out: It runs");
+        await story.UntilSaidAsync("octopus-pro skipped: It runs");
         // Whoever names it has his way.
         await story.TypeAsync("FLASH_MCU BOARD=octopus");
         Assert.True((await story.UntilOverAsync(4)).Ok);

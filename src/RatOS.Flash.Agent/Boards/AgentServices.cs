@@ -32,7 +32,7 @@ internal sealed class AgentServices(LocalBoards boards) : FlashServices
         IReadOnlyList<PrinterBoard> wanted, Func<BuildProgress, ValueTask> progress, CancellationToken cancel)
     {
         var build = boards.BuildAsync(wanted, Made, progress, cancel);
-        return JobRecorder?.BuiltAsync(build) ?? build;
+        return Recorder?.BuiltAsync(build) ?? build;
     }
 
     public override bool WantsOldFirmware(string board) => Unknown.Contains(board);

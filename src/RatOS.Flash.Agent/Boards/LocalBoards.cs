@@ -106,7 +106,7 @@ internal sealed partial class LocalBoards(PrinterAccess printer, KnownMcus mcus,
             HostMcu = HostMcu,
             Aside = aside,
             Change = change,
-            Flight = flight,
+            Recorder = flight,
             Unknown = unknown,
         };
         var flasher = new Flasher(hardware, klippy, printer.Time, services, step => tell(last = step));

@@ -143,8 +143,8 @@ public sealed class DfuStories
     });
 
     [Fact]
-    public void A_reset_that_is_not_heeded_is_told_again() => Story.Of("octopus", new Faultiness { ResetsIgnored = 2 }, async story =>
-        Assert.Equal(2, (await story.FlashedAsync("octopus")).Notes.Count(note => note.Contains("telling it again", StringComparison.Ordinal))));
+    public void A_reset_command_without_effect_is_sent_again() => Story.Of("octopus", new Faultiness { ResetsIgnored = 2 }, async story =>
+        Assert.Equal(2, (await story.FlashedAsync("octopus")).Notes.Count(note => note.Contains("sending it again", StringComparison.Ordinal))));
 
     [VirtualOnly("a real kernel takes a device off its list as soon as it knows")]
     [Fact]
