@@ -1,5 +1,4 @@
 using RatOS.Flash.Core;
-using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Flashing;
 
