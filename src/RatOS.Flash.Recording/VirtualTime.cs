@@ -1,19 +1,17 @@
-using System.Threading.Tasks.Sources;
-
 namespace RatOS.Flash.Recording;
 
 /// <summary>
-/// Time that passes only when everybody waits. One thread runs all: callbacks until none is left, then the next timer, whose moment becomes now.
-/// So a half-minute flash takes milliseconds, and the same story gives the same trace.
+/// Time that passes only while everything waits. One thread runs all callbacks until none is left; then the next timer runs, and its
+/// moment becomes now. A flash of 30 s takes milliseconds, and repeats exactly.
 /// </summary>
 /// <remarks>
-/// With a <see cref="Pace"/> it really waits between timers, for people who watch. Live it follows the real clock instead, for boards that a real
-/// kernel talks to: it waits for other threads as long as it takes.
+/// With a <see cref="Pace"/> it really waits between timers, for people who watch. With <see cref="IsLive"/> it follows the real clock,
+/// for boards that a real kernel talks to, and waits for other threads as long as they take.
 /// </remarks>
 public sealed class VirtualTime : TimeProvider
 {
     private static readonly TimeSpan ShortestWait = TimeSpan.FromMilliseconds(5);
-    private static readonly TimeSpan LiveResolution = TimeSpan.FromMilliseconds(1);   // the system's waits are no finer
+    private static readonly TimeSpan LiveResolution = TimeSpan.FromMilliseconds(1);   // of the system's own waits
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(1);
     private static readonly DateTimeOffset Beginning = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
@@ -25,63 +23,59 @@ public sealed class VirtualTime : TimeProvider
     private readonly Queue<Action> _posted = new();   // by other threads
     private volatile bool _hasPosted;
     private TimeSpan _owed;   // real time
-    private long _liveSince;  // real timestamp of the moment that was
-    private long _liveFrom;   // ... this virtual one
-    private long _order;
+        private long _order;
     private long _now;
 
     private sealed class Entry(Action<object?> callback, object? state)
     {
         public readonly object? State = state;
-        public Action<object?>? Callback = callback;   // null once it was taken back
+        public Action<object?>? Callback = callback;   // null after it ran or was unscheduled
     }
 
-    /// <summary>Virtual seconds for each real one; 0 never waits, or is 1 when <see cref="IsLive"/>.</summary>
+    /// <summary>Virtual seconds for each real one. 0 never waits; with <see cref="IsLive"/> it means 1.</summary>
     public double Pace { get; init; }
 
     /// <summary>
-    /// Now follows the real clock, timers run when they are due (at most a real millisecond early), and with nothing to do it waits for
-    /// <see cref="Post"/>. Now stands still within a callback.
+    /// Now follows the real clock and stands still within a callback. Timers run when they are due, at most a real millisecond early.
+    /// Without work it waits for <see cref="Post"/>.
     /// </summary>
     public bool IsLive { get; init; }
 
-    /// <summary>A story that takes longer than this never ends; a live one may.</summary>
+    /// <summary>A run that passes this limit fails. It does not count with <see cref="IsLive"/>.</summary>
     public TimeSpan Limit { get; init; } = TimeSpan.FromHours(12);
 
-    /// <summary>Since the beginning.</summary>
+    /// <summary>Virtual time since the beginning.</summary>
     public TimeSpan Now => new(_now);
 
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
 
     public override long GetTimestamp() => _now;
 
-    /// <summary>The same for each story; live the real date, for what is kept is put in order by it.</summary>
+    /// <summary>Begins at the same date in each run. Live it is the real date, because kept files are sorted by it.</summary>
     public override DateTimeOffset GetUtcNow() => (IsLive ? _realDate : Beginning) + Now;
 
     public override TimeZoneInfo LocalTimeZone => TimeZoneInfo.Utc;
 
-    /// <summary>Runs a story on virtual time of its own.</summary>
-    public static void Run(Func<VirtualTime, Task> story)
+    /// <summary>Runs work on a virtual time of its own.</summary>
+    public static void Run(Func<VirtualTime, Task> work)
     {
         var time = new VirtualTime();
         time.Run(async () =>
         {
-            await story(time);
+            await work(time);
             return true;
         });
     }
 
-    /// <summary>Runs a story until its task is complete, and returns its result or throws its exception.</summary>
-    /// <exception cref="InvalidOperationException">Everybody waits, and no timer is left to end it; or <see cref="Limit"/> passed.</exception>
-    public T Run<T>(Func<Task<T>> story)
+    /// <summary>Runs work until its task is complete, and returns its result or throws its exception.</summary>
+    /// <exception cref="InvalidOperationException">Everything waits and no timer is left, or <see cref="Limit"/> has passed.</exception>
+    public T Run<T>(Func<Task<T>> work)
     {
         var outer = SynchronizationContext.Current;
-        (_liveSince, _liveFrom) = (System.GetTimestamp(), _now);
         SynchronizationContext.SetSynchronizationContext(new Context(this));
         try
         {
-            var task = story();
-            // Completion from a foreign thread must end the wait of a paced run as well.
+            var task = work();
             while (!task.IsCompleted)
                 Step();
             return task.GetAwaiter().GetResult();
@@ -92,7 +86,7 @@ public sealed class VirtualTime : TimeProvider
         }
     }
 
-    /// <summary>Runs something on this time's thread as soon as it can. The only member for other threads.</summary>
+    /// <summary>Runs an action on this time's thread as soon as possible. The only member for other threads.</summary>
     public void Post(Action action)
     {
         lock (_gate)
@@ -103,8 +97,10 @@ public sealed class VirtualTime : TimeProvider
         }
     }
 
-    /// <summary>Calls back once, after a delay of 0 or more. Those of one moment come in the order of this call.</summary>
-    /// <returns>What to give to <see cref="Unschedule"/>.</returns>
+    /// <summary>
+    /// Calls back once, after a delay of 0 or more. Callbacks of one moment run in the order in which they were scheduled.
+    /// </summary>
+    /// <returns>The handle for <see cref="Unschedule"/>.</returns>
     public object Schedule(TimeSpan delay, Action<object?> callback, object? state = null)
     {
         var entry = new Entry(callback, state);
@@ -115,10 +111,10 @@ public sealed class VirtualTime : TimeProvider
     /// <inheritdoc cref="Schedule(TimeSpan, Action{object?}, object?)"/>
     public object Schedule(TimeSpan delay, Action callback) => Schedule(delay, static state => ((Action)state!)(), callback);
 
-    /// <summary>Takes a callback back; nothing happens when it was called already.</summary>
+    /// <summary>Cancels a callback; no effect after it ran.</summary>
     public static void Unschedule(object entry) => ((Entry)entry).Callback = null;
 
-    /// <summary>Calls a scheduled callback now instead of at its time.</summary>
+    /// <summary>Runs a scheduled callback now instead of at its time.</summary>
     internal static void RunNow(object entry)
     {
         var (callback, state) = (((Entry)entry).Callback, ((Entry)entry).State);
@@ -131,7 +127,7 @@ public sealed class VirtualTime : TimeProvider
 
     private double LivePace => Pace > 0 ? Pace : 1;
 
-    /// <summary>Where the real clock is, in ticks of this one.</summary>
+    /// <summary>The real clock, in ticks of this one.</summary>
     private long LiveNow => (long)(System.GetElapsedTime(_realBeginning).Ticks * LivePace);
 
     private void Step()
@@ -144,7 +140,7 @@ public sealed class VirtualTime : TimeProvider
             {
                 while (_posted.TryDequeue(out var action))
                 {
-                    // What comes from outside comes now, and behind the timers that are overdue.
+                    // An action from outside happens now, behind the timers that are overdue.
                     if (IsLive)
                         Schedule(new TimeSpan(LiveNow - _now), action);
                     else
@@ -166,7 +162,7 @@ public sealed class VirtualTime : TimeProvider
                 continue;
             }
             if (due.At > Limit.Ticks && !IsLive)
-                throw new InvalidOperationException($"the story did not end within {Limit} of virtual time");
+                throw new InvalidOperationException($"the work did not end within {Limit} of virtual time");
             if (IsLive ? !WaitLive(due.At) : !WaitUntil(due.At))
                 return;
             _timers.Dequeue();
@@ -180,19 +176,17 @@ public sealed class VirtualTime : TimeProvider
             WaitLive(long.MaxValue);
             return;
         }
-        throw new InvalidOperationException($"nothing can ever happen again: at {Now} everybody waits, and no timer is left");
+        throw new InvalidOperationException($"virtual time cannot continue: at {Now} everything waits, and no timer is left");
     }
 
-    /// <summary>Lets real time pass; false when another thread posted something first.</summary>
+    /// <summary>Lets real time pass; false when another thread posted an action first.</summary>
     private bool WaitUntil(long at)
     {
         if (Pace <= 0)
             return true;
-        if (IsLive)
-            return WaitLive(at);
         _owed += TimeSpan.FromTicks((long)((at - _now) / Pace));
         if (_owed < ShortestWait)
-            return true;   // short waits are gathered until they are worth a real one
+            return true;   // short waits add up until they are worth a real one
         lock (_gate)
         {
             var begin = System.GetTimestamp();
@@ -201,13 +195,13 @@ public sealed class VirtualTime : TimeProvider
                 _owed = TimeSpan.Zero;
                 return true;
             }
-            // The rest is waited for when the same timer is next in turn again.
+            // The rest of the wait follows when this timer is next in turn again.
             _owed = -System.GetElapsedTime(begin);
             return false;
         }
     }
 
-    /// <summary>True when the real clock is there; else waits for a while, or until another thread posts something.</summary>
+    /// <summary>True when the real clock has reached it; else waits for a while, or until another thread posts an action.</summary>
     private bool WaitLive(long at)
     {
         var left = TimeSpan.FromTicks((long)((at - LiveNow) / LivePace));
@@ -280,40 +274,4 @@ public sealed class VirtualTime : TimeProvider
 
         public override SynchronizationContext CreateCopy() => this;
     }
-}
-
-/// <summary>A wait that ends when its time is over or when somebody ends it. It is used again and again: transfers wait by the thousand.</summary>
-internal sealed class Pause(VirtualTime time) : IValueTaskSource
-{
-    private ManualResetValueTaskSourceCore<bool> _core = new() { RunContinuationsAsynchronously = true };
-    private object? _limit;
-    private bool _waits;
-
-    /// <summary>Waits; one caller at a time.</summary>
-    public ValueTask WaitAsync(TimeSpan limit)
-    {
-        if (_waits)
-            throw new InvalidOperationException("Two callers wait where only one may.");
-        _core.Reset();
-        _waits = true;
-        _limit = limit >= TimeSpan.Zero ? time.Schedule(limit, static pause => ((Pause)pause!).Wake(), this) : null;
-        return new ValueTask(this, _core.Version);
-    }
-
-    public void Wake()
-    {
-        if (!_waits)
-            return;
-        _waits = false;
-        if (_limit is not null)
-            VirtualTime.Unschedule(_limit);
-        _core.SetResult(true);
-    }
-
-    void IValueTaskSource.GetResult(short token) => _core.GetResult(token);
-
-    ValueTaskSourceStatus IValueTaskSource.GetStatus(short token) => _core.GetStatus(token);
-
-    void IValueTaskSource.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
-        _core.OnCompleted(continuation, state, token, flags);
 }

@@ -2,7 +2,6 @@ using System.Buffers.Binary;
 using RatOS.Flash.Boards;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Recording;
-using RatOS.Flash.Virtual.Moonraker;
 
 namespace RatOS.Flash.Virtual.Devices;
 

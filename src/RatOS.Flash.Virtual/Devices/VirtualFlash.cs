@@ -1,4 +1,3 @@
-using RatOS.Flash.Virtual.Moonraker;
 
 namespace RatOS.Flash.Virtual.Devices;
 

@@ -3,7 +3,6 @@ using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Printer;
 using RatOS.Flash.Recording;
-using RatOS.Flash.Virtual.Moonraker;
 
 namespace RatOS.Flash.Virtual.Devices;
 

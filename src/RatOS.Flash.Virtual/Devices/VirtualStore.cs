@@ -2,9 +2,8 @@ using System.Collections.Immutable;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using RatOS.Flash.Core;
-using RatOS.Flash.Virtual.Devices;
 
-namespace RatOS.Flash.Virtual.Moonraker;
+namespace RatOS.Flash.Virtual.Devices;
 
 /// <summary>Keeps a virtual printer in a folder: flash contents as files, everything else in <c>printer.json</c>.</summary>
 internal static class VirtualStore
