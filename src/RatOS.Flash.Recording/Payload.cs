@@ -5,14 +5,14 @@ using System.Text;
 namespace RatOS.Flash.Recording;
 
 /// <summary>
-/// Bytes as a word of a recording: <c>:</c> and parts with <c>~</c> between them, each hex digits or <c>K.OFFSET.LENGTH</c>, a piece of image K. A flash is mostly its image, out and
-/// back: so it stands in the recording once.
+/// Bytes as a word of a recording: <c>:</c> and parts with <c>~</c> between them, each hex digits or <c>K.OFFSET.LENGTH</c>, a piece of
+/// image K. Most bytes of a flash are its image, written and read back: in this form a recording holds it once.
 /// </summary>
 internal sealed class Payload
 {
     public const char Mark = ':';
 
-    /// <summary>Of one word.</summary>
+    /// <summary>Limit of one word, in bytes.</summary>
     public const int Longest = 64 * 1024;
 
     private const int Step = 16;   // every block that a bootloader takes begins at a multiple of this
@@ -22,8 +22,8 @@ internal sealed class Payload
 
     public IReadOnlyList<ReadOnlyMemory<byte>> Images => _images;
 
-    /// <param name="image">From now on what is part of it is a reference.</param>
-    /// <param name="isRead">It is only looked up, never searched.</param>
+    /// <param name="image">From now on its pieces are written as references.</param>
+    /// <param name="isRead">A reader only follows references, so the image is not indexed.</param>
     public void Add(ReadOnlyMemory<byte> image, bool isRead = false)
     {
         for (var at = 0; !isRead && at + Step <= image.Length; at += Step)
@@ -53,7 +53,7 @@ internal sealed class Payload
         Literal(line, bytes[literal..], ref isFirst);
     }
 
-    /// <summary>Null for what is no such word.</summary>
+    /// <summary>Null for a malformed word.</summary>
     public byte[]? Read(ReadOnlySpan<char> word)
     {
         if (word is not [Mark, .. var rest])
@@ -90,8 +90,9 @@ internal sealed class Payload
             if (count == 3 || !int.TryParse(part[range], NumberStyles.None, CultureInfo.InvariantCulture, out numbers[count++]))
                 return null;
         }
-        return count == 3 && numbers[0] < _images.Count && numbers[1] <= _images[numbers[0]].Length && numbers[2] <= _images[numbers[0]].Length - numbers[1]
-            ? _images[numbers[0]].Slice(numbers[1], numbers[2]) : (ReadOnlyMemory<byte>?)null;
+        var (number, offset, length) = (numbers[0], numbers[1], numbers[2]);
+        return count == 3 && number < _images.Count && offset <= _images[number].Length && length <= _images[number].Length - offset
+            ? _images[number].Slice(offset, length) : (ReadOnlyMemory<byte>?)null;
     }
 
     private static void Literal(StringBuilder line, ReadOnlySpan<byte> bytes, ref bool isFirst)

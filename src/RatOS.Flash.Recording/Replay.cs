@@ -1,100 +1,114 @@
 using System.Collections.Immutable;
 using RatOS.Flash.Builds;
 using RatOS.Flash.Core;
+using RatOS.Flash.Firmware;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Printer;
+using static RatOS.Flash.Recording.RecordingWords;
 
 namespace RatOS.Flash.Recording;
 
-/// <summary>What today's engine does with a recording.</summary>
-/// <param name="Report">Its verdicts; null when it left the recording before it had any.</param>
-/// <param name="Departure">Where it left the recording; null when it did all that was recorded, and nothing else.</param>
-/// <param name="Events">What it told until then.</param>
-public sealed record Replay(FlashReport? Report, Departure? Departure, ImmutableArray<FlashEvent> Events)
+/// <summary>The result of replaying a recording against today's engine.</summary>
+/// <param name="Report">Its verdicts; null when it diverged before it had any.</param>
+/// <param name="Divergence">The first call that differs from the recording; null where none does.</param>
+/// <param name="Events">Its events until then.</param>
+public sealed record Replay(FlashReport? Report, Divergence? Divergence, ImmutableArray<FlashEvent> Events)
 {
-    /// <summary>The recording itself ends too early to go on; that is nothing that the engine does otherwise.</summary>
-    public bool EndsEarly => Departure is { Recorded: null, Today: not null };
+    /// <summary>The recording ends too early to continue, and nothing before differs.</summary>
+    public bool EndsEarly => Divergence is { Recorded: null, Today: not null };
 
-    /// <summary>Plays a recording against today's engine, on virtual time.</summary>
-    /// <exception cref="FlashException">It cannot be played.</exception>
+    /// <summary>Replays a recording on virtual time.</summary>
+    /// <exception cref="FlashException">It cannot be replayed.</exception>
     public static Replay Run(JobRecording recording)
     {
         var requests = recording.Requests();
         var time = new VirtualTime();
-        var tape = new Tape(recording, time);
+        var session = new ReplaySession(recording, time);
         var events = new List<FlashEvent>();
         try
         {
-            return time.Run(() => PlayAsync(recording, requests, tape, time, events));
+            return time.Run(() => FlashAsync(recording, requests, session, time, events));
         }
         catch (InvalidOperationException)
         {
-            // Everybody waits for something that was not recorded.
-            return new(null, Behind(tape, "waits for what does not come"), [.. events]);
+            // The engine waits for something that was not recorded, and no timer is left.
+            return new(null, Unasked(session, "waits for what does not come"), [.. events]);
         }
     }
 
-    private static async Task<Replay> PlayAsync(JobRecording recording, IReadOnlyList<FlashRequest> requests, Tape tape, VirtualTime time, List<FlashEvent> events)
+    private static async Task<Replay> FlashAsync(
+        JobRecording recording, IReadOnlyList<FlashRequest> requests, ReplaySession session, VirtualTime time, List<FlashEvent> events)
     {
         using var cancel = new CancellationTokenSource();
         var services = new RecordedServices(recording) { HasOperator = recording.Begin!.Words.FirstOrDefault() == "1" };
-        var flasher = new Flasher(new ReplayHardware(recording, tape), new ReplayKlippy(tape), time, services, step =>
+        var flasher = new Flasher(new ReplayHardware(recording, session), new ReplayKlippy(session), time, services, step =>
         {
             events.Add(step);
             return ValueTask.CompletedTask;
         });
         var flash = flasher.FlashAsync(requests, cancel.Token);
         _ = CancelAsync();
-        if (await Task.WhenAny(flash, tape.Departed) != flash)
-            return new(null, await tape.Departed, [.. events]);
+        if (await Task.WhenAny(flash, session.Diverged) != flash)
+            return new(null, await session.Diverged, [.. events]);
         var report = await flash;
-        return new(report, Behind(tape, null) ?? Other(recording, report, tape), [.. events]);
+        return new(report, Unasked(session, null) ?? OtherVerdict(recording, report, session), [.. events]);
 
         async Task CancelAsync()
         {
             if (recording.Lines.FirstOrDefault(line => line is { Channel: "job", Verb: "cancel" }) is not { } line)
                 return;
-            await tape.UntilAsync(line.At);
+            await session.UntilAsync(line.At);
             Cancel();
         }
 
-        // Here and now: CancelAsync would do it on another thread, and this time has one alone.
+        // CancellationTokenSource.CancelAsync would run the callbacks on another thread, and virtual time has one only.
         void Cancel() => cancel.Cancel();
     }
 
-    private static Departure? Behind(Tape tape, string? today) => tape.Rest() is { } rest ? rest with { Today = today } : null;
+    private static Divergence? Unasked(ReplaySession session, string? today) =>
+        session.Unasked() is { } rest ? rest with { Today = today } : null;
 
-    /// <summary>The same was done, and something else made of it.</summary>
-    private static Departure? Other(JobRecording recording, FlashReport report, Tape tape)
+    /// <summary>The calls are the same, and a verdict differs.</summary>
+    private static Divergence? OtherVerdict(JobRecording recording, FlashReport report, ReplaySession session)
     {
         foreach (var (board, condition, code) in recording.Verdicts)
         {
-            if (report.Boards.FirstOrDefault(one => one.Board == board) is { } today && ($"{today.Condition}", today.Ok ? "ok" : today.Fault?.Code) != (condition, code))
-                return new(tape.Of(recording.Lines[^1].At), $"the verdict on {board}: {code}, {condition}", $"the verdict {(today.Ok ? "ok" : today.Fault?.Code)}, {today.Condition}");
+            if (report.Boards.FirstOrDefault(one => one.Board == board) is not { } today)
+                continue;
+            var (todaysCondition, todaysCode) = (Conditions.Of(today.Condition), today.Ok ? "ok" : today.Fault?.Code);
+            if ((todaysCondition, todaysCode) != (condition, code))
+                return new(
+                    session.Of(recording.Lines[^1].At), $"the verdict on {board}: {code}, {condition}",
+                    $"the verdict {todaysCode}, {todaysCondition}");
         }
         return null;
     }
 
-    /// <summary>Builds as they were recorded; old firmware is read out again, and dropped.</summary>
+    /// <summary>The recorded builds. Old firmware is read out again and dropped.</summary>
     private sealed class RecordedServices(JobRecording recording) : FlashServices
     {
-        public override bool CanBuild => recording.Lines.Any(line => line is { Channel: "job", Verb: "built" });
+        public override bool CanBuild => Builds.Any();
+
+        private IEnumerable<RecordedCall> Builds =>
+            recording.Lines.Where(line => line is { Channel: "job", Verb: "built", Words: [not null] });
 
         public override Task<IReadOnlyDictionary<string, BuiltOrNot>> BuildAsync(
             IReadOnlyList<PrinterBoard> boards, Func<BuildProgress, ValueTask> progress, CancellationToken cancel)
         {
             var built = new Dictionary<string, BuiltOrNot>(StringComparer.Ordinal);
-            foreach (var line in recording.Lines.Where(line => line is { Channel: "job", Verb: "built" }))
-            {
-                if (line.Words is not [{ } name] || boards.All(board => board.Name != name))
-                    continue;
-                built[name] = line.Answer is { Kind: "fault", Words: [{ } code, { } cause, { } remedy] }
-                    ? new(null, new FlashException(code, cause, remedy))
-                    : new(new BuiltFirmware(recording.Image(DeviceWords.Int(line.Answer.Word(0)), name), "", "", "", "", IsFromCache: true, TimeSpan.Zero), null);
-            }
+            foreach (var line in Builds.Where(line => boards.Any(board => board.Name == line.Words[0])))
+                built[line.Words[0]!] = Of(line.Words[0]!, line.Answer);
             return Task.FromResult<IReadOnlyDictionary<string, BuiltOrNot>>(built);
         }
 
         public override bool WantsOldFirmware(string board) => recording.Begin!.Words.Skip(1).Contains(board);
+
+        private BuiltOrNot Of(string board, RecordedAnswer answer)
+        {
+            if (answer is { Kind: "fault", Words: [{ } code, { } cause, { } remedy] })
+                return new(null, new FlashException(code, cause, remedy));
+            var image = recording.Image(Integer(answer.Word(0)), board);
+            return new(new BuiltFirmware(image, "", "", "", "", IsFromCache: true, TimeSpan.Zero), null);
+        }
     }
 }

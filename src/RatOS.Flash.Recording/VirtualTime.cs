@@ -23,7 +23,7 @@ public sealed class VirtualTime : TimeProvider
     private readonly Queue<Action> _posted = new();   // by other threads
     private volatile bool _hasPosted;
     private TimeSpan _owed;   // real time
-        private long _order;
+    private long _order;
     private long _now;
 
     private sealed class Entry(Action<object?> callback, object? state)

@@ -26,7 +26,7 @@ public sealed class BundleStories
             Assert.DoesNotContain("server.connection.identify", recording, StringComparison.Ordinal);
         }
         var replay = Replay.Run(BundleFile.Read(file));
-        Assert.True(replay.Departure is null, $"{replay.Departure}");
+        Assert.True(replay.Divergence is null, $"{replay.Divergence}");
         Assert.True(replay.Report!.Ok);
         Assert.Equal("unknown-job", (await story.RequestAsync("bundle", ("job", "../../etc"))).Word("error", "code"));
     });

@@ -13,7 +13,7 @@ namespace RatOS.Flash.Agent.Boards;
 /// <param name="recorder">The process's recorder.</param>
 /// <param name="folder">Of the job.</param>
 /// <param name="log">Where it is told what could not be kept.</param>
-internal sealed class JobRecorder(FlightRecorder recorder, string folder, LogFile log) : IDisposable
+internal sealed class JobRecorder(CallRecorder recorder, string folder, LogFile log) : IDisposable
 {
     public const string RecordingName = "recording.gz";
     public const string PlanName = "plan.ndjson";
@@ -36,7 +36,7 @@ internal sealed class JobRecorder(FlightRecorder recorder, string folder, LogFil
     /// <summary>The job begins: what it does with these goes into its recording.</summary>
     public (IHardware Hardware, IKlippy Klippy) Begin(IHardware hardware, IKlippy klippy, IReadOnlyList<FlashRequest> requests, bool hasPerson, IEnumerable<string> readOut, CancellationToken cancel)
     {
-        var recorded = (recorder.Of(hardware), recorder.Of(klippy));
+        var recorded = (recorder.Record(hardware), recorder.Record(klippy));
         Guarded(() =>
         {
             if (new DriveInfo(folder).AvailableFreeSpace < RoomToLeave)

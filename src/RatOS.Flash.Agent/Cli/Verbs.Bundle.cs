@@ -40,21 +40,21 @@ internal sealed partial class Verbs
         var replay = Replay.Run(recording);
         if (replay.Report is { } report)
             output.Result(report);
-        if (replay.Departure is not { } departure)
+        if (replay.Divergence is not { } divergence)
         {
             output.Say($"This ratos-flash ({Product.Version}) does the same, from the first question to the last.");
             return Task.FromResult(ExitCode.Done);
         }
-        var at = FormattableString.Invariant($"At {departure.At.TotalSeconds:0.000} s");
+        var at = FormattableString.Invariant($"At {divergence.At.TotalSeconds:0.000} s");
         if (replay.Events is [.., var last])
             at += $" ({last.Board ?? "printer"}, {JsonContract.Name(last.Phase)})";
         output.Say(replay.EndsEarly
-            ? $"{at} the recording ends; until there this ratos-flash ({Product.Version}) does the same. Its next question: {departure.Today}"
+            ? $"{at} the recording ends; until there this ratos-flash ({Product.Version}) does the same. Its next question: {divergence.Today}"
             : $"{at} this ratos-flash ({Product.Version}) leaves the recording, which is no error of the bundle.");
         if (!replay.EndsEarly)
         {
-            output.Say($"  recorded: {departure.Recorded}");
-            output.Say($"  today:    {departure.Today ?? "nothing: it was done before"}");
+            output.Say($"  recorded: {divergence.Recorded}");
+            output.Say($"  today:    {divergence.Today ?? "nothing: it was done before"}");
         }
         return Task.FromResult(replay.EndsEarly ? ExitCode.Done : ExitCode.Failed);
     }

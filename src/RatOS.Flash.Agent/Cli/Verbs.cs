@@ -323,7 +323,7 @@ internal sealed partial class Verbs(PrinterAccess printer, DataFolder? data, Out
         {
             using var held = data.Lock();
             using var over = new CancellationTokenSource();
-            using var recorder = new FlightRecorder(time, log.Say);
+            using var recorder = new CallRecorder(time, log.Say);
             var queue = new FlashQueue(local, data.Jobs, klippy, token => Task.Delay(Timeout.InfiniteTimeSpan, time, token), log) { Recorder = recorder };
             var job = new Job("command-line", await local.RequestAsync(asked), time) { Hot = asked.Hot, HasPerson = asked.HasPerson };
             job.Happened += tell;

@@ -22,7 +22,7 @@ internal sealed class FlashQueue(
     private const int Most = 16;
 
     /// <summary>Records what each job does; null where nobody wants to know.</summary>
-    public FlightRecorder? Recorder { get; init; }
+    public CallRecorder? Recorder { get; init; }
 
     private readonly List<Job> _open = [];
     private readonly List<Job> _last = [];

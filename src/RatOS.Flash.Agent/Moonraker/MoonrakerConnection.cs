@@ -54,7 +54,7 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
     public Action<string>? GcodeResponse { get; init; }
 
     /// <summary>Hears what is said here while a job runs; a printer talks every second, and cards wear out.</summary>
-    public FlightRecorder? Recorder { get; init; }
+    public CallRecorder? Recorder { get; init; }
 
     public bool IsConnected => _rpc is not null;
 

@@ -24,7 +24,7 @@ internal sealed partial class FlashAgent
 
     private Task? _bundle;
 
-    private static FlightRecorder NewRecorder(PrinterAccess printer, LogFile log) => new(printer.Time, log.Say);
+    private static CallRecorder NewRecorder(PrinterAccess printer, LogFile log) => new(printer.Time, log.Say);
 
     private async Task<string> WriteBundleAsync(string? job)
     {
@@ -37,7 +37,7 @@ internal sealed partial class FlashAgent
     {
         try
         {
-            _recorder.Of(_printer.Hardware);
+            _recorder.Record(_printer.Hardware);
         }
         catch (FlashException deaf)
         {

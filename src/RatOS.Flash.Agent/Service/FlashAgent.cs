@@ -36,7 +36,7 @@ internal sealed partial class FlashAgent : IAgentApi
     private readonly KnownMcus _mcus;
     private readonly LocalBoards _boards;
     private readonly FlashQueue _queue;
-    private readonly FlightRecorder _recorder;
+    private readonly CallRecorder _recorder;
     private readonly Notifier _notifier;
     private readonly AfterUpdate _after;
     private readonly List<JournalRecord> _unstarted = [];   // jobs that stopped Klipper and did not live to start it
@@ -91,7 +91,7 @@ internal sealed partial class FlashAgent : IAgentApi
         using var socket = new AgentSocket(_data.Socket);
         using var last = new CancellationTokenSource();
         using var between = LogFile.Ring(_data.Between);
-        _recorder.Between = between.Say;
+        _recorder.BetweenJobs = between.Say;
         ReadJournals();
         WatchBuses();
         using var closing = CancellationTokenSource.CreateLinkedTokenSource(over);

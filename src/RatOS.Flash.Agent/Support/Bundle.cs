@@ -99,7 +99,7 @@ internal sealed partial class Bundle(DataFolder data, PrinterAccess printer)
             {
                 using var reader = new StreamReader(new GZipStream(packed, CompressionMode.Decompress));
                 var buffer = new char[64 * 1024];
-                for (int length; text.Length < FlightRecorder.MostText * 5L / 4 && (length = reader.Read(buffer)) > 0;)
+                for (int length; text.Length < CallRecorder.MostText * 5L / 4 && (length = reader.Read(buffer)) > 0;)
                     text.Append(buffer, 0, length);
             }
             catch (InvalidDataException)

@@ -1,6 +1,5 @@
 using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
-using RatOS.Flash.Recording;
 
 namespace RatOS.Flash.Virtual.Devices;
 

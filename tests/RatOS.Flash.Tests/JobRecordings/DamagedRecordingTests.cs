@@ -5,12 +5,12 @@ using RatOS.Flash.Flashing;
 using RatOS.Flash.Recording;
 using RatOS.Flash.Virtual.Devices;
 
-namespace RatOS.Flash.Tests.Flights;
+namespace RatOS.Flash.Tests.JobRecordings;
 
 /// <summary>Recordings that were damaged, or made to do harm; and disks on which none can be written.</summary>
 public sealed class DamagedRecordingTests
 {
-    private static readonly Lazy<byte[]> Whole = new(() => Flight.Record("octopus-katapult").Bytes);
+    private static readonly Lazy<byte[]> Whole = new(() => RecordedJob.Record("octopus-katapult").Bytes);
 
     [Fact]
     public void Random_damage_never_gets_further_than_a_fault()
@@ -22,7 +22,7 @@ public sealed class DamagedRecordingTests
             var bytes = Damage(Whole.Value, dice);
             try
             {
-                var recording = Flight.Read(bytes);
+                var recording = RecordedJob.Read(bytes);
                 whole += recording.IsWhole ? 1 : 0;
                 Assert.All(RecordingTimeline.Of(recording), line => Assert.DoesNotContain(line, char.IsControl));
                 var replay = Replay.Run(recording);
@@ -46,7 +46,7 @@ public sealed class DamagedRecordingTests
     [InlineData("ratos-flash-recording 1 0.1.0 2030-01-01T00:00:00Z\n", "replay-impossible")]
     public void What_is_no_recording_of_this_version_is_refused_with_its_reason(string text, string code)
     {
-        var fault = Assert.Throws<FlashException>(() => Replay.Run(Flight.Read(Encoding.UTF8.GetBytes(text))));
+        var fault = Assert.Throws<FlashException>(() => Replay.Run(RecordedJob.Read(Encoding.UTF8.GetBytes(text))));
         Assert.Equal(code, fault.Code);
     }
 
@@ -68,7 +68,7 @@ public sealed class DamagedRecordingTests
     [InlineData("nonsense\n", "no line")]
     public void A_line_that_cannot_be_is_named_and_ends_the_recording(string lines, string why)
     {
-        var recording = Flight.Read(Encoding.UTF8.GetBytes("ratos-flash-recording 1 0.1.0 2030-01-01T00:00:00Z\n" + lines));
+        var recording = RecordedJob.Read(Encoding.UTF8.GetBytes("ratos-flash-recording 1 0.1.0 2030-01-01T00:00:00Z\n" + lines));
         Assert.Contains(why, recording.Damage, StringComparison.Ordinal);
         Assert.False(recording.IsWhole);
     }
@@ -96,7 +96,7 @@ public sealed class DamagedRecordingTests
         var packed = new MemoryStream();
         using (var gzip = new GZipStream(packed, CompressionLevel.Fastest, leaveOpen: true))
             gzip.Write(Whole.Value);
-        var recording = Flight.Read(packed.ToArray()[..(int)(packed.Length * 9 / 10)]);
+        var recording = RecordedJob.Read(packed.ToArray()[..(int)(packed.Length * 9 / 10)]);
         Assert.NotNull(recording.Damage);
         Assert.NotNull(recording.Begin);
         Assert.Single(recording.Requests());
@@ -108,12 +108,12 @@ public sealed class DamagedRecordingTests
     [InlineData(100_000)]
     public void A_full_disk_ends_the_recording_and_never_the_flash(int room)
     {
-        var (bytes, report, trouble) = Flight.Record("octopus", disk: file => new FullDisk(file, room));
+        var (bytes, report, trouble) = RecordedJob.Record("octopus", disk: file => new FullDisk(file, room));
         Assert.True(report.Ok);
         Assert.Contains("No space left", Assert.Single(trouble), StringComparison.Ordinal);
         Assert.True(bytes.Length <= room);
         if (room > 1000)
-            Assert.NotEmpty(RecordingTimeline.Of(Flight.Read(bytes)));
+            Assert.NotEmpty(RecordingTimeline.Of(RecordedJob.Read(bytes)));
     }
 
     [Fact]
@@ -124,9 +124,9 @@ public sealed class DamagedRecordingTests
         VirtualTime.Run(async time =>
         {
             var printer = VirtualPrinter.Create("octopus", time);
-            using var recorder = new FlightRecorder(time, trouble.Add);
-            var hardware = recorder.Of(printer);
-            recorder.Begin(file, "0.1.0", [], hasPerson: false, readOut: []);
+            using var recorder = new CallRecorder(time, trouble.Add);
+            var hardware = recorder.Record(printer);
+            recorder.Begin(file, "0.1.0", [], hasOperator: false, readOut: []);
             await printer.Klippy.StopAsync(CancellationToken.None);
             await using var line = await hardware.OpenSerialAsync(printer.Look().Devices[0], Hardware.SerialMode.Klipper);
             for (var i = 0; i < 6000; i++)
@@ -136,8 +136,8 @@ public sealed class DamagedRecordingTests
             recorder.End();
         });
         Assert.Single(trouble);
-        Assert.InRange(file.ToArray().Length, FlightRecorder.MostText, FlightRecorder.MostText * 18 / 16);
-        Assert.False(Flight.Read(file.ToArray()).IsWhole);
+        Assert.InRange(file.ToArray().Length, CallRecorder.MostText, CallRecorder.MostText * 18 / 16);
+        Assert.False(RecordedJob.Read(file.ToArray()).IsWhole);
     }
 
     private static byte[] Damage(byte[] whole, Random dice)

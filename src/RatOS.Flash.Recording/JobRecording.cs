@@ -3,77 +3,84 @@ using System.Globalization;
 using System.IO.Compression;
 using System.Text;
 using RatOS.Flash.Boards;
-using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Printer;
+using static RatOS.Flash.Recording.RecordingWords;
 
 namespace RatOS.Flash.Recording;
 
-/// <summary>One line of a recording.</summary>
-/// <param name="At">When it was over, in ticks of the recorder's clock.</param>
-/// <param name="Took">How long it took, in ticks.</param>
-/// <param name="Words">Of the question, without bytes.</param>
-/// <param name="Data">Bytes of the question; null for none.</param>
-/// <param name="Answer">What came of it.</param>
-internal sealed record RecordedLineOf(long At, long Took, string Channel, string Verb, string?[] Words, byte[]? Data, RecordedAnswer Answer)
+/// <summary>One line of a recording: a call and its answer.</summary>
+/// <param name="At">When it ended, in ticks of the recorder's clock.</param>
+/// <param name="Took">Its duration in ticks.</param>
+/// <param name="Channel">The part of the printer that was called (see <see cref="CallRecorder"/>).</param>
+/// <param name="Verb">The call.</param>
+/// <param name="Words">Its arguments, without bytes.</param>
+/// <param name="Data">Bytes of the call; null for none.</param>
+/// <param name="Answer">How it ended.</param>
+internal sealed record RecordedCall(long At, long Took, string Channel, string Verb, string?[] Words, byte[]? Data, RecordedAnswer Answer)
 {
     public long Begun => At - Took;
 }
 
+/// <inheritdoc cref="Answer"/>
 internal sealed record RecordedAnswer(string Kind, string?[] Words, byte[]? Data)
 {
     public string? Word(int index) => index < Words.Length ? Words[index] : null;
 }
 
 /// <summary>
-/// A recording as it was found. It comes from other computers and other people: what cannot be understood ends it, and what stands before counts.
+/// A recording that was read. Files come from other computers: the first line that cannot be understood ends it, and the lines before it
+/// count.
 /// </summary>
 public sealed class JobRecording
 {
-    private const int MostText = FlightRecorder.MostText + (FlightRecorder.MostText / 4);
+    private const int MostText = CallRecorder.MostText + (CallRecorder.MostText / 4);
     private const int MostLines = 400_000;
     private const int MostImages = 32;
     private const int LargestImage = 8 * 1024 * 1024;
 
     private static readonly long Longest = TimeSpan.FromDays(400).Ticks;   // of a process
 
-    private readonly List<RecordedLineOf> _lines = [];
+    private readonly List<RecordedCall> _lines = [];
     private readonly Payload _payload = new();
     private (int Number, int Length, MemoryStream Bytes)? _image;
-    private bool _hasLeave;
+    private bool _hasEnd;
 
     private JobRecording(string product, string date) => (Product, Date) = (product, date);
 
     /// <summary>Version of the program that recorded.</summary>
     public string Product { get; }
 
-    /// <summary>When, as it says.</summary>
+    /// <summary>When it was begun, by the clock of the computer that recorded.</summary>
     public string Date { get; }
 
-    /// <summary>It was written to its end.</summary>
+    /// <summary>True when its last line is the job's end.</summary>
     public bool IsWhole => Damage is null && _lines is [.., { Channel: "job", Verb: "end" }];
 
-    /// <summary>What ended it early, with its line; null where nothing did.</summary>
+    /// <summary>Line and reason where reading stopped early; null where it did not.</summary>
     public string? Damage { get; private set; }
 
-    internal IReadOnlyList<RecordedLineOf> Lines => _lines;
+    internal IReadOnlyList<RecordedCall> Lines => _lines;
 
-    /// <summary>Where the job begins; null where it never did.</summary>
-    internal RecordedLineOf? Begin { get; private set; }
+    /// <summary>The line at which the job begins; null where there is none.</summary>
+    internal RecordedCall? Begin { get; private set; }
 
     internal IReadOnlyList<ReadOnlyMemory<byte>> Images => _payload.Images;
 
     /// <summary>Verdicts as they were recorded: board, condition, and the fault's code or <c>ok</c>.</summary>
     public ImmutableArray<(string Board, string Condition, string Code)> Verdicts =>
-        [.. _lines.Where(line => line is { Channel: "job", Verb: "verdict", Words.Length: >= 4 }).Select(line => (line.Words[0] ?? "?", line.Words[2] ?? "?", line.Words[1] == "ok" ? "ok" : line.Words[3] ?? "?"))];
+    [
+        .. _lines.Where(line => line is { Channel: "job", Verb: "verdict", Words.Length: >= 4 })
+            .Select(line => (line.Words[0] ?? "?", line.Words[2] ?? "?", line.Words[1] == "ok" ? "ok" : line.Words[3] ?? "?")),
+    ];
 
     /// <summary>Reads a recording, packed or not.</summary>
     /// <param name="stream">May be of any size and content.</param>
-    /// <param name="name">What it is called in a fault.</param>
-    /// <exception cref="FlashException">It is none, or one of another version.</exception>
+    /// <param name="name">Its name in a fault.</param>
+    /// <exception cref="FlashException">It is no recording, or one of another format version.</exception>
     public static JobRecording Read(Stream stream, string name)
     {
         var head = new byte[2];
@@ -83,10 +90,10 @@ public sealed class JobRecording
         using var reader = new Bounded(text, MostText);
         var (line, damage) = reader.Next();
         var words = line?.Split(' ') ?? [];
-        if (words is not [FlightRecorder.Magic, var version, var product, var date])
+        if (words is not [CallRecorder.Magic, var version, var product, var date])
             throw Faults.BundleUnreadable(name, damage ?? "its first line is not that of a recording");
-        if (version != FlightRecorder.FormatVersion.ToString(CultureInfo.InvariantCulture))
-            throw Faults.BundleVersion(name, version.Length < 20 ? version : "?", FlightRecorder.FormatVersion);
+        if (version != CallRecorder.FormatVersion.ToString(CultureInfo.InvariantCulture))
+            throw Faults.BundleVersion(name, version.Length < 20 ? version : "?", CallRecorder.FormatVersion);
         var recording = new JobRecording(Unescape(product) ?? "?", date);
         for (var number = 2; ; number++)
         {
@@ -100,72 +107,74 @@ public sealed class JobRecording
         }
     }
 
-    /// <summary>What was asked for, as today's catalogue and today's engine understand it.</summary>
-    /// <exception cref="FlashException">It cannot be played.</exception>
+    /// <summary>The boards of the job, with what today's catalogue knows about them.</summary>
+    /// <exception cref="FlashException">It cannot be replayed.</exception>
     internal IReadOnlyList<FlashRequest> Requests()
     {
         var requests = new List<FlashRequest>();
         foreach (var line in _lines.Where(line => line is { Channel: "job", Verb: "asked" }))
         {
-            if (line.Words is not [{ } name, { } id, var serial, var port, var only, var uuid, var can, var bootloader, var running, var image, var mcu, var start, var rom, var comm, var usbSerial, ..])
-                throw Faults.ReplayImpossible("a board in it is described by other words than today's");
-            // A definition of RatOS's may say otherwise than the catalogue, or be of a kind that is not in it.
-            var kind = BoardCatalogue.BuiltIn.Find(id) ?? new Board { Id = id, Kind = "unknown" };
-            var board = new PrinterBoard(name, kind with
-            {
-                McuName = mcu,
-                FlashStartEffective = start,
-                DfuRomAddress = rom,
-                Comm = comm,
-                UsbSerial = usbSerial,
-                SoldWith = line.Words.ElementAtOrDefault(16) is { } renamed && start is not null ? new(start, renamed) : null,
-            })
-            {
-                Serial = serial,
-                Port = port,
-                OnlyByPort = only is not null,
-                CanUuid = CanUuid.TryParse(uuid),
-                CanInterface = can ?? "can0",
-                Bootloader = Enum.TryParse<BootloaderKind>(bootloader, out var which) ? which : null,
-                RunningVersion = running,
-            };
-            if (requests.Exists(other => other.Board.Name == name))
-                throw Faults.ReplayImpossible($"two boards in it are called {name}");
-            // Older recordings end before this word.
-            var way = line.Words.ElementAtOrDefault(15);
-            requests.Add(new FlashRequest(board, image is null ? null : Image(DeviceWords.Int(image), name)) 
-            {
-                Job = way switch { "recovers" => FlashJob.Recover, "sd-card" => FlashJob.SdCard, _ => FlashJob.Write },
-            });
+            var request = Request(line.Words);
+            if (requests.Exists(other => other.Board.Name == request.Board.Name))
+                throw Faults.ReplayImpossible($"two boards in it are called {request.Board.Name}");
+            requests.Add(request);
         }
         return requests.Count > 0 && Begin is not null ? requests : throw Faults.ReplayImpossible("it ends before its job begins");
     }
 
-    /// <exception cref="FlashException">There is none of that number.</exception>
-    internal FirmwareImage Image(int? number, string name) => number is >= 0 && number < _payload.Images.Count
-        ? FirmwareImage.Parse(_payload.Images[number.Value], $"the recorded firmware of {name}") : throw Faults.ReplayImpossible($"the firmware of {name} is not in it");
-
-    internal static string? Unescape(string word) => word switch
+    private FlashRequest Request(string?[] words)
     {
-        "-" => null,
-        "%" => "",
-        _ => Uri.UnescapeDataString(word),
-    };
+        if (words is not [{ } name, { } id, var serial, var port, var onlyByPort, var uuid, var can, var bootloader, var running,
+            var image, var mcu, var start, var rom, var comm, var usbSerial, ..])
+            throw Faults.ReplayImpossible("a board in it is described by other words than today's");
+        // The recorded board may differ from the catalogue's, or be of a kind that is not in the catalogue.
+        var kind = BoardCatalogue.BuiltIn.Find(id) ?? new Board { Id = id, Kind = "unknown" };
+        var board = new PrinterBoard(name, kind with
+        {
+            McuName = mcu,
+            FlashStartEffective = start,
+            DfuRomAddress = rom,
+            Comm = comm,
+            UsbSerial = usbSerial,
+            SoldWith = words.ElementAtOrDefault(16) is { } renamed && start is not null ? new(start, renamed) : null,
+        })
+        {
+            Serial = serial,
+            Port = port,
+            OnlyByPort = onlyByPort is not null,
+            CanUuid = CanUuid.TryParse(uuid),
+            CanInterface = can ?? "can0",
+            Bootloader = BootloaderKinds.Find(bootloader),
+            RunningVersion = running,
+        };
+        // Recordings of earlier versions end before this word.
+        var way = words.ElementAtOrDefault(15);
+        var firmware = image is null ? null : Image(Integer(image), name);
+        return new(board, firmware) { Job = way switch { "recovers" => FlashJob.Recover, "sd-card" => FlashJob.SdCard, _ => FlashJob.Write } };
+    }
 
-    /// <summary>Null when it was understood; else why not.</summary>
+    /// <exception cref="FlashException">There is no image of that number.</exception>
+    internal FirmwareImage Image(int? number, string name) => number is >= 0 && number < _payload.Images.Count
+            ? FirmwareImage.Parse(_payload.Images[number.Value], $"the recorded firmware of {name}")
+            : throw Faults.ReplayImpossible($"the firmware of {name} is not in it");
+
+    /// <summary>Takes one line; returns why it cannot be understood, or null.</summary>
     private string? Take(string text)
     {
         var words = text.Split(' ');
         var middle = Array.IndexOf(words, "=", 0);
         if (middle < 4 || middle + 1 >= words.Length)
             return "it is no line of a recording";
-        if (!long.TryParse(words[0], NumberStyles.None, CultureInfo.InvariantCulture, out var at) || !long.TryParse(words[3], NumberStyles.None, CultureInfo.InvariantCulture, out var took) || at > Longest || took > at)
+        if (!long.TryParse(words[0], NumberStyles.None, CultureInfo.InvariantCulture, out var at)
+            || !long.TryParse(words[3], NumberStyles.None, CultureInfo.InvariantCulture, out var took) || at > Longest || took > at)
             return "its times are no times";
         if (_lines is [.., var last] && at < last.At)
             return "time runs backwards in it";
-        if (Sides(words.AsSpan(4, middle - 4)) is not var (question, data) || Sides(words.AsSpan(middle + 2)) is not var (answer, told))
+        if (Side(words.AsSpan(4, middle - 4)) is not var (arguments, data)
+            || Side(words.AsSpan(middle + 2)) is not var (results, returned))
             return "its bytes are no bytes";
-        var line = new RecordedLineOf(at, took, words[1], words[2], question, data, new RecordedAnswer(words[middle + 1], answer, told));
+        var line = new RecordedCall(
+            at, took, words[1], words[2], arguments, data, new RecordedAnswer(words[middle + 1], results, returned));
         if ((line.Channel, line.Verb) is ("job", "begin"))
             Begin ??= line;
         if (line is { Channel: "bus", Verb: "came" } && DeviceWords.Read(line.Words) is null)
@@ -174,20 +183,21 @@ public sealed class JobRecording
             return TakeImage(line);
         if (_image is not null)
             return "a firmware in it has no end";
-        if (_hasLeave)
+        if (_hasEnd)
             return "it goes on after its end";
-        _hasLeave = (line.Channel, line.Verb) is ("job", "end");
+        _hasEnd = (line.Channel, line.Verb) is ("job", "end");
         _lines.Add(line);
         return null;
     }
 
-    private string? TakeImage(RecordedLineOf line)
+    private string? TakeImage(RecordedCall line)
     {
-        if (DeviceWords.Int(line.Words.FirstOrDefault()) is not { } number || number != _payload.Images.Count)
+        if (Integer(line.Words.FirstOrDefault()) is not { } number || number != _payload.Images.Count)
             return "its firmware is out of turn";
         if (line.Verb == "image")
         {
-            if (_image is not null || number >= MostImages || line.Words.Length < 3 || DeviceWords.Int(line.Words[2]) is not (> 0 and <= LargestImage and var length))
+            if (_image is not null || number >= MostImages || line.Words.Length < 3
+                || Integer(line.Words[2]) is not (> 0 and <= LargestImage and var length))
                 return "its firmware has no size that a firmware has";
             _image = (number, length, new MemoryStream());
             _lines.Add(line);
@@ -204,8 +214,8 @@ public sealed class JobRecording
         return null;
     }
 
-    /// <summary>Words, and the bytes behind them; null where they cannot be understood.</summary>
-    private (string?[] Words, byte[]? Data)? Sides(ReadOnlySpan<string> words)
+    /// <summary>One side of a line: its words and the bytes behind them; null where they cannot be understood.</summary>
+    private (string?[] Words, byte[]? Data)? Side(ReadOnlySpan<string> words)
     {
         byte[]? data = null;
         if (words is [.., [Payload.Mark, ..] last])
@@ -225,7 +235,7 @@ public sealed class JobRecording
         return (plain, data);
     }
 
-    /// <summary>Lines, no more text than is allowed, and no exception for what a damaged file does.</summary>
+    /// <summary>Reads lines up to a limit of text; a damaged file is a result and no exception.</summary>
     private sealed class Bounded(Stream text, long most) : IDisposable
     {
         private readonly StreamReader _reader = new(text, new UTF8Encoding(false));
@@ -255,7 +265,7 @@ public sealed class JobRecording
         public void Dispose() => _reader.Dispose();
     }
 
-    /// <summary>A stream whose first bytes were read already.</summary>
+    /// <summary>A stream behind bytes that were read from it already.</summary>
     private sealed class Prefixed(ReadOnlyMemory<byte> head, Stream rest) : Stream
     {
         private ReadOnlyMemory<byte> _head = head;

@@ -10,7 +10,7 @@ using RatOS.Flash.Printer;
 using RatOS.Flash.Recording;
 using RatOS.Flash.Virtual.Devices;
 
-namespace RatOS.Flash.Tests.Flights;
+namespace RatOS.Flash.Tests.JobRecordings;
 
 /// <summary>
 /// Files that version 0.1 left on printers, and bundles that it wrote: <c>Recordings/v0.1</c>. They are read and played for ever,
@@ -53,7 +53,7 @@ public sealed class FirstVersionTests : IDisposable
         Assert.Equal("0.1.0", recording.Product);
         Assert.Equal(verdicts, recording.Verdicts.Select(verdict => $"{verdict.Board} {verdict.Code} {verdict.Condition}").Order());
         var replay = Replay.Run(recording);
-        Assert.True(replay.Departure is null, $"{replay.Departure} after {replay.Events[^1]}");
+        Assert.True(replay.Divergence is null, $"{replay.Divergence} after {replay.Events[^1]}");
         Assert.Equal(
             verdicts.Select(verdict => verdict.ToLowerInvariant()),
             replay.Report!.Boards.Select(board => $"{board.Board} {board.Fault?.Code ?? "ok"} {JsonContract.Name(board.Condition)}").Order());
@@ -65,7 +65,7 @@ public sealed class FirstVersionTests : IDisposable
     {
         var recording = BundleFile.Read(Path.Combine(Data.Jobs, "20261129-125037-108b", "recording.gz"));
         Assert.True(recording.IsWhole, recording.Damage);
-        Assert.Null(Replay.Run(recording).Departure);
+        Assert.Null(Replay.Run(recording).Divergence);
     }
 
     [Fact]

@@ -4,25 +4,25 @@ using RatOS.Flash.Flashing;
 using RatOS.Flash.Recording;
 using RatOS.Flash.Virtual.Devices;
 
-namespace RatOS.Flash.Tests.Flights;
+namespace RatOS.Flash.Tests.JobRecordings;
 
 /// <summary>Flashes of the virtual printer, recorded.</summary>
-internal static class Flight
+internal static class RecordedJob
 {
     /// <summary>Records a flash of all boards of a scenario.</summary>
-    public static (byte[] Bytes, FlashReport Report, List<string> Trouble) Record(string scenario, Faultiness? faults = null, Func<MemoryStream, Stream>? disk = null, Action<FlightRecorder, FlashEvent>? onEvent = null) =>
+    public static (byte[] Bytes, FlashReport Report, List<string> Trouble) Record(string scenario, Faultiness? faults = null, Func<MemoryStream, Stream>? disk = null, Action<CallRecorder, FlashEvent>? onEvent = null) =>
         Record(Scenario.Find(scenario), faults, disk, onEvent);
 
-    /// <inheritdoc cref="Record(string, Faultiness?, Func{MemoryStream, Stream}?, Action{FlightRecorder, FlashEvent}?)"/>
-    public static (byte[] Bytes, FlashReport Report, List<string> Trouble) Record(Scenario scenario, Faultiness? faults = null, Func<MemoryStream, Stream>? disk = null, Action<FlightRecorder, FlashEvent>? onEvent = null)
+    /// <inheritdoc cref="Record(string, Faultiness?, Func{MemoryStream, Stream}?, Action{CallRecorder, FlashEvent}?)"/>
+    public static (byte[] Bytes, FlashReport Report, List<string> Trouble) Record(Scenario scenario, Faultiness? faults = null, Func<MemoryStream, Stream>? disk = null, Action<CallRecorder, FlashEvent>? onEvent = null)
     {
         var (file, trouble) = (new MemoryStream(), new List<string>());
         FlashReport? report = null;
         VirtualTime.Run(async time =>
         {
             var printer = VirtualPrinter.Create(scenario, time, faults ?? Faultiness.None);
-            var recorder = new FlightRecorder(time, trouble.Add);
-            var hardware = recorder.Of(printer);
+            var recorder = new CallRecorder(time, trouble.Add);
+            var hardware = recorder.Record(printer);
             // A process is older than its first job.
             await Task.Delay(TimeSpan.FromSeconds(7), time);
             FlashRequest[] requests = [.. printer.PrinterBoards.Select(board => new FlashRequest(board with
@@ -30,10 +30,10 @@ internal static class Flight
                 Bootloader = printer.Boards.Single(one => one.Name == board.Name).Setup is { IsUart: true, State: BoardState.Rom } ? BootloaderKind.Stm32Uart : null,
             }, FirmwareImage.Parse(printer.Boards.Single(one => one.Name == board.Name).BuildFirmware(), "klipper.bin")) { Job = scenario.HasCard ? FlashJob.SdCard : FlashJob.Write })];
             // Only a card is nothing without somebody who carries it.
-            recorder.Begin(disk?.Invoke(file) ?? file, "0.1.0", requests, hasPerson: scenario.HasCard, readOut: []);
+            recorder.Begin(disk?.Invoke(file) ?? file, "0.1.0", requests, hasOperator: scenario.HasCard, readOut: []);
             using var cancel = new CancellationTokenSource();
             cancel.Token.Register(recorder.Cancel);
-            report = await new Flasher(hardware, recorder.Of(printer.Klippy), time, new FlashServices { HasOperator = scenario.HasCard }, step =>
+            report = await new Flasher(hardware, recorder.Record(printer.Klippy), time, new FlashServices { HasOperator = scenario.HasCard }, step =>
             {
                 recorder.Event(step);
                 onEvent?.Invoke(recorder, step);
@@ -54,7 +54,7 @@ internal static class Flight
         var recording = Read(bytes);
         Assert.True(recording.IsWhole, recording.Damage);
         var replay = Replay.Run(recording);
-        Assert.True(replay.Departure is null, $"{replay.Departure}\n{string.Join('\n', replay.Events.TakeLast(5))}\n{string.Join('\n', RecordingTimeline.Of(recording).TakeLast(40))}");
+        Assert.True(replay.Divergence is null, $"{replay.Divergence}\n{string.Join('\n', replay.Events.TakeLast(5))}\n{string.Join('\n', RecordingTimeline.Of(recording).TakeLast(40))}");
         Assert.Equal(report.Boards.Select(board => (board.Board, board.Condition, board.Fault)), replay.Report!.Boards.Select(board => (board.Board, board.Condition, board.Fault)));
         return replay;
     }

@@ -10,7 +10,7 @@ using RatOS.Flash.Core;
 using RatOS.Flash.Recording;
 using RatOS.Flash.Virtual.Devices;
 
-namespace RatOS.Flash.Tests.Flights;
+namespace RatOS.Flash.Tests.JobRecordings;
 
 /// <summary>One folder a job, one zip for whoever is to help, and what strangers make of such zips.</summary>
 public sealed class BundleTests : IDisposable
@@ -49,7 +49,7 @@ public sealed class BundleTests : IDisposable
         foreach (var recording in (string[])[file, Path.Combine(job, "recording.gz")])
         {
             var replay = Replay.Run(BundleFile.Read(recording));
-            Assert.Null(replay.Departure);
+            Assert.Null(replay.Divergence);
             Assert.True(replay.Report!.Ok);
         }
     }
@@ -135,17 +135,17 @@ public sealed class BundleTests : IDisposable
         var file = Zip(zip =>
         {
             foreach (var name in (string[])["../../evil", "/etc/evil", "recording.txt/../evil", "C:\\evil", "recording.txt"])
-                Put(zip, name, name == "recording.txt" ? Flight.Record("octopus").Bytes : "evil"u8.ToArray());
+                Put(zip, name, name == "recording.txt" ? RecordedJob.Record("octopus").Bytes : "evil"u8.ToArray());
         });
         var before = Directory.GetFileSystemEntries(_folder.FullName, "*", SearchOption.AllDirectories);
-        Assert.Null(Replay.Run(BundleFile.Read(file)).Departure);
+        Assert.Null(Replay.Run(BundleFile.Read(file)).Divergence);
         Assert.Equal(before, Directory.GetFileSystemEntries(_folder.FullName, "*", SearchOption.AllDirectories));
     }
 
     [Fact]
     public void Zips_that_are_made_to_hurt_end_in_a_fault()
     {
-        var whole = Flight.Record("octopus").Bytes;
+        var whole = RecordedJob.Record("octopus").Bytes;
         foreach (var (file, why) in new[]
         {
             (Zip(static zip => Put(zip, "readme.txt", [1])), "no recording in it"),
@@ -177,7 +177,7 @@ public sealed class BundleTests : IDisposable
     [Fact]
     public void A_zip_with_random_damage_is_a_fault_or_a_shorter_recording()
     {
-        var whole = File.ReadAllBytes(Zip(static zip => Put(zip, "recording.txt", Flight.Record("octopus").Bytes)));
+        var whole = File.ReadAllBytes(Zip(static zip => Put(zip, "recording.txt", RecordedJob.Record("octopus").Bytes)));
         for (var seed = 0; seed < 60; seed++)
         {
             var (dice, bytes) = (new Random(seed), whole.ToArray());
@@ -211,7 +211,7 @@ public sealed class BundleTests : IDisposable
             using var log = LogFile.Open(Path.Combine(_folder.FullName, "log"), verbose: false);
             var place = PrinterAccess.Of(printer, Place(scenario));
             var local = new LocalBoards(place, new KnownMcus(place, [], Data, log), _ => printer.Klippy, log) { Data = Data, BeforeFlash = () => onJob?.Invoke(Directory.GetDirectories(Data.Jobs)[0]) };
-            using var recorder = new FlightRecorder(time, log.Say);
+            using var recorder = new CallRecorder(time, log.Say);
             using var over = new CancellationTokenSource();
             var queue = new FlashQueue(local, Data.Jobs, (_, _) => printer.Klippy, token => Task.Delay(Timeout.InfiniteTimeSpan, time, token), log) { Recorder = recorder };
             var job = queue.Add(new Job("command-line", await local.RequestAsync(new Asked(["all"])), time));

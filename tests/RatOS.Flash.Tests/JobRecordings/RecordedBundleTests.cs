@@ -3,7 +3,7 @@ using RatOS.Flash.Agent.Support;
 using RatOS.Flash.Recording;
 using RatOS.Flash.Virtual.Devices;
 
-namespace RatOS.Flash.Tests.Flights;
+namespace RatOS.Flash.Tests.JobRecordings;
 
 /// <summary>
 /// Bundles that became tests: put one into <c>Recordings/bundles</c> and name here what it ended in. Where the engine learned something since, it leaves the recording: then say where
@@ -30,7 +30,7 @@ public sealed class RecordedBundleTests
         Assert.True(recording.IsWhole, recording.Damage);
         Assert.Equal(("octopus", condition, code), Assert.Single(recording.Verdicts));
         var replay = Replay.Run(recording);
-        Assert.True(replay.Departure is null, $"{replay.Departure} after {replay.Events[^1]}");
+        Assert.True(replay.Divergence is null, $"{replay.Divergence} after {replay.Events[^1]}");
         Assert.Equal((code, condition), (replay.Report!.Boards[0].Fault?.Code ?? "ok", $"{replay.Report.Boards[0].Condition}"));
     }
 
@@ -51,7 +51,7 @@ public sealed class RecordedBundleTests
             var entry = zip.CreateEntry(BundleFile.RecordingName, CompressionLevel.SmallestSize);
             entry.LastWriteTime = new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
             using var stream = entry.Open();
-            stream.Write(Flight.Record(scenario, faults).Bytes);
+            stream.Write(RecordedJob.Record(scenario, faults).Bytes);
         }
     }
 }

@@ -3,7 +3,7 @@ using RatOS.Flash.Flashing;
 using RatOS.Flash.Recording;
 using RatOS.Flash.Virtual.Devices;
 
-namespace RatOS.Flash.Tests.Flights;
+namespace RatOS.Flash.Tests.JobRecordings;
 
 /// <summary>What was recorded plays again, and where the engine does something else it is told.</summary>
 public sealed class ReplayStories
@@ -14,8 +14,8 @@ public sealed class ReplayStories
     [MemberData(nameof(Scenarios))]
     public void Every_scenario_plays_as_it_was_recorded(string scenario)
     {
-        var (bytes, report, _) = Flight.Record(scenario);
-        Flight.PlayedAlike(bytes, report);
+        var (bytes, report, _) = RecordedJob.Record(scenario);
+        RecordedJob.PlayedAlike(bytes, report);
     }
 
     [Theory]
@@ -28,16 +28,16 @@ public sealed class ReplayStories
     {
         for (var seed = 1; seed <= 40; seed++)
         {
-            var (bytes, report, _) = Flight.Record(scenario, Faultiness.FromSeed(seed));
-            Flight.PlayedAlike(bytes, report);
+            var (bytes, report, _) = RecordedJob.Record(scenario, Faultiness.FromSeed(seed));
+            RecordedJob.PlayedAlike(bytes, report);
         }
     }
 
     [Fact]
     public void The_same_flash_gives_the_same_recording_and_the_image_stands_in_it_once()
     {
-        var (first, report, _) = Flight.Record("octopus-katapult");
-        Assert.Equal(first, Flight.Record("octopus-katapult").Bytes);
+        var (first, report, _) = RecordedJob.Record("octopus-katapult");
+        Assert.Equal(first, RecordedJob.Record("octopus-katapult").Bytes);
         // 43.4 KiB go out and come back: as hex alone that would be 178 KiB besides the image.
         Assert.InRange(first.Length, 1000, 360_000);
         Assert.True(report.Ok);
@@ -46,18 +46,18 @@ public sealed class ReplayStories
     [Fact]
     public void An_engine_that_asks_for_something_else_is_told_where_it_leaves_the_recording()
     {
-        var text = Encoding.UTF8.GetString(Flight.Record("octopus").Bytes).Split('\n');
+        var text = Encoding.UTF8.GetString(RecordedJob.Record("octopus").Bytes).Split('\n');
         // The engine of that day read a status (request 3) where ours writes a block (request 1).
         var at = Array.FindIndex(text, line => line.Contains(" control ", StringComparison.Ordinal) && line.Split(' ') is [_, _, _, _, "33", "1", "3", ..]);
         var words = text[at].Split(' ');
         (words[4], words[5]) = ("161", "3");
         text[at] = string.Join(' ', words[..9]) + " = ok Ok 0";
-        var recording = Flight.Read(Encoding.UTF8.GetBytes(string.Join('\n', text)));
+        var recording = RecordedJob.Read(Encoding.UTF8.GetBytes(string.Join('\n', text)));
         var replay = Replay.Run(recording);
         Assert.Null(replay.Report);
-        Assert.Contains("type 161, request 3, value 3", replay.Departure!.Recorded, StringComparison.Ordinal);
-        Assert.Contains("type 33, request 1, value 3", replay.Departure.Today, StringComparison.Ordinal);
-        Assert.Equal(recording.Lines.First(line => line.Data is null && line.Verb == "control" && line.Words is ["161", "3", "3", ..]).Begun, recording.Begin!.At + replay.Departure.At.Ticks);
+        Assert.Contains("type 161, request 3, value 3", replay.Divergence!.Recorded, StringComparison.Ordinal);
+        Assert.Contains("type 33, request 1, value 3", replay.Divergence.Today, StringComparison.Ordinal);
+        Assert.Equal(recording.Lines.First(line => line.Data is null && line.Verb == "control" && line.Words is ["161", "3", "3", ..]).Begun, recording.Begin!.At + replay.Divergence.At.Ticks);
         Assert.Contains(replay.Events, step => step.Phase == FlashPhase.Write);
         Assert.False(replay.EndsEarly);
     }
@@ -67,47 +67,47 @@ public sealed class ReplayStories
     [InlineData("octopus-katapult")]
     public void Where_the_engine_is_later_today_boards_leave_and_answer_later_too(string scenario)
     {
-        var (bytes, report, _) = Flight.Record(scenario);
+        var (bytes, report, _) = RecordedJob.Record(scenario);
         var text = Encoding.UTF8.GetString(bytes).Split('\n');
         // As if Klipper had taken seven seconds more to stop: what comes after it is asked that much later.
         var at = Array.FindIndex(text, line => line.Contains(" klippy stop ", StringComparison.Ordinal));
         var words = text[at].Split(' ');
         words[3] = words[0];
         text[at] = string.Join(' ', words);
-        Flight.PlayedAlike(Encoding.UTF8.GetBytes(string.Join('\n', text)), report);
+        RecordedJob.PlayedAlike(Encoding.UTF8.GetBytes(string.Join('\n', text)), report);
     }
 
     [Fact]
     public void A_verdict_that_is_another_today_is_told()
     {
-        var text = Encoding.UTF8.GetString(Flight.Record("octopus").Bytes).Replace("octopus ok Flashed", "octopus failed Unconfirmed", StringComparison.Ordinal);
-        var replay = Replay.Run(Flight.Read(Encoding.UTF8.GetBytes(text)));
-        Assert.Contains("Unconfirmed", replay.Departure!.Recorded, StringComparison.Ordinal);
-        Assert.Contains("Flashed", replay.Departure.Today, StringComparison.Ordinal);
+        var text = Encoding.UTF8.GetString(RecordedJob.Record("octopus").Bytes).Replace("octopus ok Flashed", "octopus failed Unconfirmed", StringComparison.Ordinal);
+        var replay = Replay.Run(RecordedJob.Read(Encoding.UTF8.GetBytes(text)));
+        Assert.Contains("Unconfirmed", replay.Divergence!.Recorded, StringComparison.Ordinal);
+        Assert.Contains("Flashed", replay.Divergence.Today, StringComparison.Ordinal);
     }
 
     [Fact]
     public void A_recording_that_was_cut_plays_to_its_end_and_blames_nobody()
     {
-        var text = Encoding.UTF8.GetString(Flight.Record("octopus").Bytes);
-        var recording = Flight.Read(Encoding.UTF8.GetBytes(text[..(text.Length * 9 / 10)]));
+        var text = Encoding.UTF8.GetString(RecordedJob.Record("octopus").Bytes);
+        var recording = RecordedJob.Read(Encoding.UTF8.GetBytes(text[..(text.Length * 9 / 10)]));
         Assert.Equal("it is torn", recording.Damage?.Split(": ")[1]);
         var replay = Replay.Run(recording);
-        Assert.True(replay.EndsEarly, $"{replay.Departure}");
+        Assert.True(replay.EndsEarly, $"{replay.Divergence}");
         Assert.Contains(replay.Events, step => step.Phase == FlashPhase.Write);
     }
 
     [Fact]
     public void A_cancel_is_played_too()
     {
-        var bytes = Flight.Record("octopus", onEvent: (recorder, step) =>
+        var bytes = RecordedJob.Record("octopus", onEvent: (recorder, step) =>
         {
             if (step is { Phase: FlashPhase.Enter, Kind: FlashEventKind.Begin })
                 recorder.Cancel();
         }).Bytes;
         // The recording says that somebody cancelled; the engine of that day did not care.
-        var replay = Replay.Run(Flight.Read(bytes));
-        Assert.NotNull(replay.Departure);
+        var replay = Replay.Run(RecordedJob.Read(bytes));
+        Assert.NotNull(replay.Divergence);
         Assert.Contains(replay.Events, step => step.Phase == FlashPhase.Ask);
         Assert.DoesNotContain(replay.Events, step => step.Kind == FlashEventKind.PointOfNoReturn);
     }
@@ -119,8 +119,8 @@ public sealed class ReplayStories
         {
             var printer = VirtualPrinter.Create("octopus", time);
             var told = new List<string>();
-            var recorder = new FlightRecorder(time) { Between = told.Add };
-            recorder.Of(printer);
+            var recorder = new CallRecorder(time) { BetweenJobs = told.Add };
+            recorder.Record(printer);
             for (var i = 0; i < 200; i++)
             {
                 printer.Boards[0].Unplug();
@@ -129,22 +129,22 @@ public sealed class ReplayStories
                 await Task.Delay(TimeSpan.FromSeconds(3), time);
             }
             var file = new MemoryStream();
-            recorder.Begin(file, "0.1.0", [], hasPerson: false, readOut: []);
+            recorder.Begin(file, "0.1.0", [], hasOperator: false, readOut: []);
             recorder.End();
             var lines = Encoding.UTF8.GetString(file.ToArray()).Split('\n');
             Assert.True(told.Count > 800, $"{told.Count}");
             Assert.Contains(told, line => line.Contains(" bus left ", StringComparison.Ordinal));
             Assert.Equal(told.TakeLast(256), lines[1..257]);
             Assert.DoesNotContain(told[^257], lines);
-            Assert.True(Flight.Read(file.ToArray()).IsWhole);
+            Assert.True(RecordedJob.Read(file.ToArray()).IsWhole);
         });
     }
 
     [Fact]
     public void A_timeline_tells_events_devices_faults_and_how_much_went_over()
     {
-        var bytes = Flight.Record("octopus", new Faultiness { Transfers = [new(180, TransferFaultKind.Unplug, TimeSpan.FromSeconds(5))] }).Bytes;
-        var timeline = string.Join('\n', RecordingTimeline.Of(Flight.Read(bytes)));
+        var bytes = RecordedJob.Record("octopus", new Faultiness { Transfers = [new(180, TransferFaultKind.Unplug, TimeSpan.FromSeconds(5))] }).Bytes;
+        var timeline = string.Join('\n', RecordingTimeline.Of(RecordedJob.Read(bytes)));
         foreach (var told in (string[])["octopus Enter Begin", "0483:df11 at 1-1.1 came", "1-1.1 2 left", "klippy: stop", "touch 1200", "gone:", "out with", "octopus is Flashed, ok"])
             Assert.Contains(told, timeline, StringComparison.Ordinal);
         Assert.True(timeline.Split('\n').Length < 250, $"{timeline.Split('\n').Length} lines");
