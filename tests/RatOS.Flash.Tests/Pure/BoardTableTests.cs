@@ -31,9 +31,10 @@ public sealed class BoardTableTests
             | flash method | meaning |
             |---|---|
             | **automatic** | Klipper starts the bootloader (Katapult if there, else the chip's USB DFU), and RatOS.Flash writes. |
-            | **operator step** | Without Katapult you start the chip's ROM manually. RatOS.Flash says how, waits and continues. |
-            | **root's unit** | A process of this computer, see [install.md](install.md#the-raspberry-pi-as-mcu). |
-            | other | Manual. `plan` and `flash` refuse with the steps below the table, written for the board. |
+            | **manual bootloader** | Without Katapult you start the chip's ROM manually. RatOS.Flash says how, waits and continues. |
+            | **service** | A process of this computer, see [install.md](install.md#the-raspberry-pi-as-mcu). |
+            | **SD card** | Manual: RatOS.Flash builds and offers the file, and waits while you move the card. |
+            | other | Manual: `plan` and `flash` refuse with the steps below the table, written for the board. |
 
             | board | name | short name | chip | application start | link | flash method | before a flash |
             |---|---|---|---|---|---|---|---|
@@ -68,13 +69,13 @@ public sealed class BoardTableTests
     private static string Road(Board board) => BoardGuide.Of(board) switch
     {
         { Road: BoardRoad.Engine } => "automatic",
-        { Road: BoardRoad.EngineByHand } => "operator step",
-        { Road: BoardRoad.Uf2, FileName: var file } => $"copy `{file}` onto its drive",
-        { Road: BoardRoad.SdCard, FileName: var file } => $"`{file}` on an SD card",
+        { Road: BoardRoad.EngineByHand } => "manual bootloader",
+        { Road: BoardRoad.Uf2, FileName: var file } => $"UF2 drive (`{file}`)",
+        { Road: BoardRoad.SdCard, FileName: var file } => $"SD card (`{file}`)",
         { Road: BoardRoad.Avrdude } => "avrdude",
         { Road: BoardRoad.DfuUtil } => "dfu-util",
-        { Road: BoardRoad.Process } => "root's unit",
-        { Road: BoardRoad.OwnUpdater } => "the maker's updater",
+        { Road: BoardRoad.Process } => "service",
+        { Road: BoardRoad.OwnUpdater } => "its own updater",
         var guide => throw new InvalidOperationException($"{board.Id}: {guide.Road}"),
     };
 }
