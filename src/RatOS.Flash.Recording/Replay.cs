@@ -106,7 +106,7 @@ public sealed record Replay(FlashReport? Report, Divergence? Divergence, Immutab
         private BuiltOrNot Of(string board, RecordedAnswer answer)
         {
             if (answer is { Kind: "fault", Words: [{ } code, { } cause, { } remedy] })
-                return new(null, new FlashException(code, cause, remedy));
+                return new(null, new FlashException(FaultKind.Of(code), cause, remedy));
             var image = recording.Image(Integer(answer.Word(0)), board);
             return new(new BuiltFirmware(image, "", "", "", "", IsFromCache: true, TimeSpan.Zero), null);
         }

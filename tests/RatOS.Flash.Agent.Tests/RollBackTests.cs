@@ -1,4 +1,5 @@
 using RatOS.Flash.Agent.Boards;
+using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Klipper;
@@ -21,7 +22,7 @@ public sealed class RollBackTests
     {
         Board = "octopus",
         Condition = condition,
-        Fault = fault is null ? null : new(fault, "cause", "remedy"),
+        Fault = fault is null ? null : new(FaultKind.Of(fault), "cause", "remedy"),
         Sha256 = written?.Sha256,
         NewVersion = written?.Version,
     };

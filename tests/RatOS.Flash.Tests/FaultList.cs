@@ -4,7 +4,7 @@ using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Tests;
 
-/// <summary>Every fault there is, made by each method of <see cref="Faults"/> with words in place of what only a real one has: <c>[board]</c>.</summary>
+/// <summary>Every fault there is, made by each method of the catalogue with words in place of what only a real one has: <c>[board]</c>.</summary>
 internal static class FaultList
 {
     private const int Number = 7000;
@@ -19,7 +19,8 @@ internal static class FaultList
     private static List<Entry> Create()
     {
         var topics = Topics();
-        return [.. typeof(Faults).GetMethods(BindingFlags.Public | BindingFlags.Static).Where(method => method.ReturnType == typeof(FlashException)).Select(method =>
+        return [.. typeof(FaultKind).Assembly.GetTypes().Where(type => type.Namespace == typeof(FaultKind).Namespace && type.Name.EndsWith("Faults", StringComparison.Ordinal))
+            .SelectMany(type => type.GetMethods(BindingFlags.Public | BindingFlags.Static)).Where(method => method.ReturnType == typeof(FlashException)).Select(method =>
         {
             var fault = (FlashException)method.Invoke(null, [.. method.GetParameters().Select((parameter, i) => Argument(method, parameter, i))])!;
             return new Entry(method.Name, topics[method.Name], fault.Code, Words(method, fault.Cause), Words(method, fault.Remedy));
@@ -51,17 +52,17 @@ internal static class FaultList
         return text;
     }
 
-    /// <summary>The heading above each method: a line <c>// ---- topic</c>, or what the file says of itself.</summary>
+    /// <summary>The heading of each method: the summary of its class.</summary>
     private static Dictionary<string, string> Topics()
     {
         var topics = new Dictionary<string, string>();
-        foreach (var file in Directory.EnumerateFiles(Path.Combine(TidyTests.Root, "src", "RatOS.Flash", "Core"), "Faults*.cs"))
+        foreach (var file in Directory.EnumerateFiles(Path.Combine(TidyTests.Root, "src", "RatOS.Flash", "Core"), "*Faults.cs"))
         {
             var topic = "";
             foreach (var line in File.ReadLines(file))
             {
-                if ((Between(line, "    // ---- ", "") ?? Between(line, "/// <content>", "</content>") ?? Between(line, "/// <summary>", "</summary>")) is { } heading)
-                    topic = char.ToUpperInvariant(heading[0]) + heading[1..].TrimEnd('.');
+                if (Between(line, "/// <summary>", "</summary>") is { } heading)
+                    topic = heading.TrimEnd('.');
                 else if (Between(line, "    public static FlashException ", "(") is { } method)
                     topics[method] = topic;
             }

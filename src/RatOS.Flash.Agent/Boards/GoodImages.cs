@@ -52,7 +52,7 @@ internal sealed class GoodImages(string folder, TimeProvider time, LogFile log)
     public FirmwareImage Before(string board, string? running)
     {
         var failed = File.Exists(FailedFile(board)) ? File.ReadAllText(FailedFile(board)) : null;
-        return Of(board).FirstOrDefault(good => failed is null ? good.Image.Version != running : good.Image.Sha256 != failed)?.Image ?? throw Faults.NothingToRollBack(board, folder);
+        return Of(board).FirstOrDefault(good => failed is null ? good.Image.Version != running : good.Image.Sha256 != failed)?.Image ?? throw FlashFaults.NothingToRollBack(board, folder);
     }
 
     /// <summary>This firmware was written and does not do. It stands until the board is proven to run one that does.</summary>

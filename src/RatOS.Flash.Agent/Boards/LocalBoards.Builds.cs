@@ -54,7 +54,7 @@ internal sealed partial class LocalBoards
         if (board.Transport is { Link: not BuildLink.Usb } wires)
             return BuildConfig.For(board.Board, board.Serial, wires);
         if (board.Board.McuName != "linux" && (board.CanUuid is not null || (board.Port is { } port && !port.Contains('-', StringComparison.Ordinal))))
-            throw Faults.PinsUnknown(board.Name, board.CanUuid is not null ? "CAN bus" : "UART");
+            throw FirmwareFaults.PinsUnknown(board.Name, board.CanUuid is not null ? "CAN bus" : "UART");
         return board.Board.FirmwareConfig is { } text ? BuildConfig.FromText(text, board.Board, board.Serial) : BuildConfig.For(board.Board, board.Serial);
     }
 

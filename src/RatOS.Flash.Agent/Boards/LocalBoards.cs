@@ -154,7 +154,7 @@ internal sealed partial class LocalBoards(PrinterAccess printer, KnownMcus mcus,
     {
         var isAll = asked.Boards.Any(name => string.Equals(name, "all", StringComparison.OrdinalIgnoreCase));
         if (asked.HasPlace && (isAll || asked.Boards.Length != 1))
-            throw Faults.BadOption("a port and a uuid name one board", "Flash the boards one by one, or leave them out.");
+            throw AgentFaults.BadOption("a port and a uuid name one board", "Flash the boards one by one, or leave them out.");
         var given = asked.Firmware is { } file ? FirmwareImage.Parse(file.Bytes, file.Name) : null;
         var inventory = mcus.Look();
         if (isAll)
@@ -169,7 +169,7 @@ internal sealed partial class LocalBoards(PrinterAccess printer, KnownMcus mcus,
             var port = named.StartsWith('/') && File.Exists(named) && File.ResolveLinkTarget(named, returnFinalTarget: true) is { } target ? target.FullName : named;
             var seen = printer.Hardware.Look();
             if (!seen.Devices.Any(device => device.Port == port || device.Node == port))
-                throw Faults.NoSuchPort(Text.Clean(port), seen.Devices.Length == 0 ? "none" : string.Join(", ", seen.Devices.Select(device => device.Port)));
+                throw ComputerFaults.NoSuchPort(Text.Clean(port), seen.Devices.Length == 0 ? "none" : string.Join(", ", seen.Devices.Select(device => device.Port)));
             board = seen.Devices.Any(device => device.Port == port && device.Can is not null) ? board with { CanInterface = port } : board with { Port = port, OnlyByPort = true };
         }
         // Whoever names the place answers for it.
@@ -184,7 +184,7 @@ internal sealed partial class LocalBoards(PrinterAccess printer, KnownMcus mcus,
     {
         var boards = inventory.All.Select(mcu => mcu with { Board = AsChosen(mcu.Board!) }).ToList();
         if (boards.Count == 0)
-            throw Faults.NoBoards();
+            throw BoardFaults.NoBoards();
         var needs = asked.Needless || asked.Rollback || asked.Recover ? ImmutableDictionary<string, FirmwareNeed>.Empty : await NeedsAsync(boards, given);
         var all = boards.ConvertAll(mcu => new FlashRequest(mcu.Board!, asked.Rollback ? BeforeThis(mcu.Board!) : given ?? ImageFor(mcu.Board!))
         {
@@ -195,7 +195,7 @@ internal sealed partial class LocalBoards(PrinterAccess printer, KnownMcus mcus,
         return KlipperPath is null && !asked.Recover && all.Exists(request => request is { Image: not null, SkipReason: null }) ? all.FindAll(request => request.Image is not null || request.SkipReason is not null) : all;
     }
 
-    private FirmwareImage BeforeThis(PrinterBoard board) => (Good ?? throw Faults.NothingToRollBack(board.Name, "-")).Before(board.Name, board.RunningVersion);
+    private FirmwareImage BeforeThis(PrinterBoard board) => (Good ?? throw FlashFaults.NothingToRollBack(board.Name, "-")).Before(board.Name, board.RunningVersion);
 
     /// <summary>What this printer's Klipper would build, or what lies in the firmware folder under the board's name or its kind's.</summary>
     private FirmwareImage? ImageFor(PrinterBoard board)
@@ -218,13 +218,13 @@ internal sealed partial class LocalBoards(PrinterAccess printer, KnownMcus mcus,
             var mcu = inventory.Find(name);
             return new FlashRequest(AsChosen(mcu.BoardToFlash()), null) { Findings = mcu.Findings };
         }
-        catch (FlashException unknown) when (printer.HasKinds && (unknown.Code == "unknown-board" || (hasPlace && unknown.Code == "boards-alike")))
+        catch (FlashException unknown) when (printer.HasKinds && (unknown.Kind == FaultKind.UnknownBoard || (hasPlace && unknown.Kind == FaultKind.BoardsAlike)))
         {
             // A kind may be named though none is seen: with a port, or to hear how it would go.
             if (mcus.Catalogue.Catalogue.Find(name) is { } kind)
                 return new FlashRequest(new PrinterBoard(kind.Id, kind), null);
             var near = mcus.Catalogue.Catalogue.Boards.Select(board => board.Id).Where(id => Nearness.IsNear(name, id));
-            throw Faults.UnknownBoard(Text.Clean(name), [.. inventory.Mcus.Select(mcu => mcu.Name).Where(candidate => Nearness.IsNear(name, candidate)), .. near], [.. inventory.Mcus.Where(mcu => mcu.Owner != McuOwner.Stranger).Select(mcu => mcu.Name)]);
+            throw BoardFaults.UnknownBoard(Text.Clean(name), [.. inventory.Mcus.Select(mcu => mcu.Name).Where(candidate => Nearness.IsNear(name, candidate)), .. near], [.. inventory.Mcus.Where(mcu => mcu.Owner != McuOwner.Stranger).Select(mcu => mcu.Name)]);
         }
     }
 

@@ -199,7 +199,7 @@ internal abstract class PrinterAccess
         public override void CheckAlone()
         {
             if (LinuxHardware.RunningKlipper() is { } klipper)
-                throw Faults.KlipperRuns(klipper);
+                throw PrinterFaults.KlipperRuns(klipper);
         }
 
         public override void Post(Action action) => thread.Post(static action => ((Action)action!)(), action);

@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Flashing;
@@ -12,10 +11,6 @@ namespace RatOS.Flash.Agent.Boards;
 /// <param name="Image">What it can go back to; null where nothing is kept, or where the firmware that does not do has run there before: then it is not the firmware.</param>
 internal sealed record RollBack(string Board, FaultReport Fault, FirmwareImage? Image)
 {
-    // What was written and read back equal is not what runs. A jumper that is still on, a cable, or another board at the port are no fault of the firmware.
-    private static readonly FrozenSet<string> DoesNotComeUp = FrozenSet.Create(
-        StringComparer.Ordinal, "not-back", "not-back-after-reset", "did-not-leave", "klipper-silent", "klipper-dictionary", "other-firmware-runs");
-
     /// <summary>The boards of a flash that is over whose new firmware does not do.</summary>
     /// <param name="report">How it ended. While a person is awaited it has not.</param>
     /// <param name="section">A board's section of printer.cfg; null for one that has none.</param>
@@ -28,9 +23,9 @@ internal sealed record RollBack(string Board, FaultReport Fault, FirmwareImage? 
         {
             var fault = board switch
             {
-                { Condition: BoardCondition.Unconfirmed, Fault: { } known } when DoesNotComeUp.Contains(known.Code) => known,
+                { Condition: BoardCondition.Unconfirmed, Fault: { } known } when known.Kind.WorthRollBack => known,
                 { Ok: true, Condition: BoardCondition.Flashed } when report is { Before.Activity: KlippyActivity.Ready, After: { } after } && section(board.Board) is { } name
-                    && ProtocolError.Against(name, after) is { } why => FaultReport.Of(Faults.KlipperRefusesFirmware(board.Board, board.NewVersion ?? "?", why)),
+                    && ProtocolError.Against(name, after) is { } why => FaultReport.Of(FlashFaults.KlipperRefusesFirmware(board.Board, board.NewVersion ?? "?", why)),
                 _ => null,
             };
             if (fault is null)
@@ -46,7 +41,7 @@ internal sealed record RollBack(string Board, FaultReport Fault, FirmwareImage? 
     public static BoardReport Both(BoardReport first, BoardReport back) => first with
     {
         Condition = back.Ok ? BoardCondition.Running : back.Condition is BoardCondition.Unchanged or BoardCondition.InBootloaderUnchanged ? first.Condition : back.Condition,
-        Fault = back.Ok ? first.Fault! with { Remedy = Faults.RemedyAfterRollBack(first.Back!.Version) } : first.Fault,
+        Fault = back.Ok ? first.Fault! with { Remedy = FlashFaults.RemedyAfterRollBack(first.Back!.Version) } : first.Fault,
         Back = first.Back! with { Asks = false, Report = back },
     };
 }

@@ -338,7 +338,7 @@ internal static class CommandLine
         catch (Exception bug)
         {
             log.Bug(bug);
-            output.Fault(Faults.Internal(bug));
+            output.Fault(FlashFaults.Internal(bug));
             return ExitCode.Failed;
         }
     }

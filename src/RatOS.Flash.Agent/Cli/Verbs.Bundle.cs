@@ -18,7 +18,7 @@ internal sealed partial class Verbs
         if (into is null && AgentBoards.TryOpen(folder) is { } agent)
         {
             using (agent)
-                file = (await agent.AskAsync("bundle", job is null ? null : new() { ["job"] = job })).File ?? throw Faults.AgentGone("it answers as another version does");
+                file = (await agent.AskAsync("bundle", job is null ? null : new() { ["job"] = job })).File ?? throw AgentFaults.AgentGone("it answers as another version does");
         }
         else
         {

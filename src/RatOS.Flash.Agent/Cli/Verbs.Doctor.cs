@@ -56,7 +56,7 @@ internal sealed partial class Verbs
         try
         {
             var isUp = await moonraker.WaitConnectedAsync(DoctorLimit, CancellationToken.None);
-            return await probe.LookAsync(isUp ? await SystemProbe.AskAsync(moonraker) : new(FaultReport.Of(Faults.MoonrakerGone(moonraker.Place.ToString(), "no answer"))), [.. troubles]);
+            return await probe.LookAsync(isUp ? await SystemProbe.AskAsync(moonraker) : new(FaultReport.Of(PrinterFaults.MoonrakerGone(moonraker.Place.ToString(), "no answer"))), [.. troubles]);
         }
         finally
         {

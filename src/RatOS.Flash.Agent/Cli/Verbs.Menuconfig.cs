@@ -14,13 +14,13 @@ internal sealed partial class Verbs
     public async Task<int> MenuconfigAsync(string name)
     {
         if (Console.IsInputRedirected || Console.IsOutputRedirected)
-            throw Faults.TerminalMissing("ratos-flash menuconfig");
+            throw AgentFaults.TerminalMissing("ratos-flash menuconfig");
         var folder = data ?? DataFolder.Default;
         var settings = AgentSettings.Read(folder.Settings);
         var tree = KlipperTree.Open(printer.KlipperSources(settings) ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), "klipper"));
         var local = new LocalBoards(printer, new KnownMcus(printer, settings.Boards, folder, log), static _ => new NoKlippy(), log) { Data = folder };
         if (await local.RequestAsync(new Asked([name])) is not [{ Board: { } board }])
-            throw Faults.BadOption("a configuration is of one board", "Name one; `ratos-flash boards` lists them.");
+            throw AgentFaults.BadOption("a configuration is of one board", "Name one; `ratos-flash boards` lists them.");
         // Ctrl-C is the menu's.
         using var interrupt = OnSignal(System.Runtime.InteropServices.PosixSignal.SIGINT, static () => { });
         var isKept = await new Menuconfig(tree, folder.Configs).AskAsync(board, board.Transport);

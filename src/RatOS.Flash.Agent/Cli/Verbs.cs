@@ -36,7 +36,7 @@ internal sealed partial class Verbs(PrinterAccess printer, DataFolder? data, Out
         if (!asked.Recover)
             output.Plan(plan, boards.Description);
         if (!asked.Force && !asked.Recover && !plan.IsBlocked && plan.Boards.Any(board => board.NeedsConsent))
-            asked = output.Confirm("There are warnings. Flash all the same?") ? asked with { Force = true } : throw Faults.ConsentMissing();
+            asked = output.Confirm("There are warnings. Flash all the same?") ? asked with { Force = true } : throw FlashFaults.ConsentMissing();
 
         using var cancel = new CancellationTokenSource();
         var (committed, awaits) = (false, false);
@@ -110,7 +110,7 @@ internal sealed partial class Verbs(PrinterAccess printer, DataFolder? data, Out
     /// <exception cref="FlashException">There is none.</exception>
     public async Task<int> AskAsync(string method, Dictionary<string, object?>? arguments, Action<JsonAnswer> show)
     {
-        using var agent = AgentBoards.TryOpen(data ?? DataFolder.Default) ?? throw Faults.NoAgent((data ?? DataFolder.Default).Root);
+        using var agent = AgentBoards.TryOpen(data ?? DataFolder.Default) ?? throw AgentFaults.NoAgent((data ?? DataFolder.Default).Root);
         show(await agent.AskAsync(method, arguments));
         return ExitCode.Done;
     }
@@ -138,7 +138,7 @@ internal sealed partial class Verbs(PrinterAccess printer, DataFolder? data, Out
     /// <summary>Shows what the agent does, until Ctrl-C.</summary>
     public async Task<int> WatchAsync()
     {
-        using var agent = AgentBoards.TryOpen(data ?? DataFolder.Default) ?? throw Faults.NoAgent((data ?? DataFolder.Default).Root);
+        using var agent = AgentBoards.TryOpen(data ?? DataFolder.Default) ?? throw AgentFaults.NoAgent((data ?? DataFolder.Default).Root);
         using var over = new CancellationTokenSource();
         using var interrupt = OnSignal(PosixSignal.SIGINT, over.Cancel);
         using var terminate = OnSignal(PosixSignal.SIGTERM, over.Cancel);
@@ -278,7 +278,7 @@ internal sealed partial class Verbs(PrinterAccess printer, DataFolder? data, Out
             var isUp = !line.IsCompleted && await moonraker.WaitConnectedAsync(MoonrakerLimit, CancellationToken.None);
             // One that is down has refused by now; one that says nothing may be about to start a print.
             if (!isUp && !line.IsCompleted && isFlash && !moonraker.IsRefused)
-                throw Faults.MoonrakerGone(moonraker.Place.ToString(), $"no answer within {MoonrakerLimit.TotalSeconds:0} s");
+                throw PrinterFaults.MoonrakerGone(moonraker.Place.ToString(), $"no answer within {MoonrakerLimit.TotalSeconds:0} s");
             if (isUp)
                 await printer.FreePortsAsync();
             MoonrakerKlippy Asked(bool hot, Action<string, bool>? journal) => new(moonraker, printer.Time) { AllowsHot = hot, Journal = journal, Service = settings.KlipperService };

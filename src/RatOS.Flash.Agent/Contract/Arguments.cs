@@ -25,15 +25,15 @@ internal static class Arguments
     public static Asked Parse(JsonElement arguments, string firmwareFolder)
     {
         if (arguments.ValueKind is not (JsonValueKind.Object or JsonValueKind.Undefined or JsonValueKind.Null))
-            throw Faults.BadRequest("its arguments have no names");
+            throw AgentFaults.BadRequest("its arguments have no names");
         var bootloader = arguments.Word("bootloader");
         if (bootloader is not null && !Bootloaders.ContainsKey(bootloader))
-            throw Faults.BadRequest($"there is no bootloader '{Text.Clean(bootloader)}', only {string.Join(", ", Bootloaders.Keys)}");
+            throw AgentFaults.BadRequest($"there is no bootloader '{Text.Clean(bootloader)}', only {string.Join(", ", Bootloaders.Keys)}");
         var uuid = arguments.Word("uuid");
         if (uuid is not null && CanUuid.TryParse(uuid) is null)
-            throw Faults.BadRequest($"'{Text.Clean(uuid)}' is no uuid of 12 hex digits");
+            throw AgentFaults.BadRequest($"'{Text.Clean(uuid)}' is no uuid of 12 hex digits");
         if (arguments.Word("port") is { Length: > 256 })
-            throw Faults.BadRequest("no port has so long a name");
+            throw AgentFaults.BadRequest("no port has so long a name");
         return new Asked([.. Boards(arguments)])
         {
             Firmware = Firmware(arguments, firmwareFolder),
@@ -88,13 +88,13 @@ internal static class Arguments
                     names.AddRange(list.EnumerateArray().Select(item => item.GetString()!.Trim()).Where(item => item.Length > 0));
                     break;
                 default:
-                    throw Faults.BadRequest($"'{key}' is neither a name nor a list of names");
+                    throw AgentFaults.BadRequest($"'{key}' is neither a name nor a list of names");
             }
         }
         if (names.Count > MostBoards)
-            throw Faults.BadRequest($"it names {names.Count} boards");
+            throw AgentFaults.BadRequest($"it names {names.Count} boards");
         if (names.Find(name => name.Length > LongestName) is { } novel)
-            throw Faults.BadRequest($"no board is called '{Text.Clean(novel)}...'");
+            throw AgentFaults.BadRequest($"no board is called '{Text.Clean(novel)}...'");
         return names.Count == 0 ? ["all"] : names;
     }
 
@@ -106,12 +106,12 @@ internal static class Arguments
         {
             var bytes = new byte[text.Length / 4 * 3];
             if (text.Length > LongestFirmware || !Convert.TryFromBase64String(text, bytes, out var length))
-                throw Faults.BadRequest("the firmware's bytes are not base64, or too many");
+                throw AgentFaults.BadRequest("the firmware's bytes are not base64, or too many");
             return new(Text.Clean(name), bytes.AsMemory(0, length));
         }
         // A name within the folder, never a path: whoever may ask here may not therefore read every file.
         if (name.Length > 128 || name.AsSpan().IndexOfAny('/', '\0') >= 0 || name is "" or "." or "..")
-            throw Faults.BadRequest($"'{Text.Clean(name)}' is no file name within {folder}");
+            throw AgentFaults.BadRequest($"'{Text.Clean(name)}' is no file name within {folder}");
         return FirmwareFile.Read(Path.Combine(folder, name));
     }
 }
@@ -127,12 +127,12 @@ internal static class FirmwareFile
         {
             var file = new FileInfo(path);
             if (file.Exists && file.Length > Largest)
-                throw Faults.FirmwareUnreadable(Text.Clean(path), $"it has {file.Length} bytes, which is too much for any firmware");
+                throw FirmwareFaults.FirmwareUnreadable(Text.Clean(path), $"it has {file.Length} bytes, which is too much for any firmware");
             return new(path, File.ReadAllBytes(path));
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
-            throw Faults.FirmwareUnreadable(Text.Clean(path), fault.Message.TrimEnd('.'));
+            throw FirmwareFaults.FirmwareUnreadable(Text.Clean(path), fault.Message.TrimEnd('.'));
         }
     }
 }

@@ -14,10 +14,10 @@ internal static class ExitCode
     public const int Refused = 3;
 
     /// <summary>For a fault outside a flash: what the caller typed, or what the world is like.</summary>
-    public static int Of(FlashException fault) => fault.Code switch
+    public static int Of(FlashException fault) => fault.Kind.Origin switch
     {
-        "unknown-board" or "unknown-scenario" or "firmware-unreadable" or "bad-option" or "bad-request" or "bad-settings" or "unknown-job" or "bundle-unreadable" or "bundle-version" => Usage,
-        "internal-error" or "virtual-folder" or "agent-gone" or "no-agent" or "bundle-unwritable" or "replay-impossible" => Failed,
+        FaultOrigin.Request => Usage,
+        FaultOrigin.Program => Failed,
         _ => Refused,
     };
 

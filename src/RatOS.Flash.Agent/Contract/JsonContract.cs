@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
@@ -81,7 +82,7 @@ internal sealed record JsonPlan(
 
     /// <summary>A person has to agree: there is a warning that is not merely about what the person will be asked to do.</summary>
     [JsonIgnore]
-    public bool NeedsConsent => !Blocked && Findings.Any(finding => finding is { Severity: "warning", Code: not "needs-bootloader-by-hand" });
+    public bool NeedsConsent => !Blocked && Findings.Any(finding => finding.Severity == "warning" && FaultKind.Of(finding.Code).NeedsConsent);
 }
 
 /// <summary>One MCU of the printer (<c>event</c> is <c>board</c>), or something else on its buses.</summary>
@@ -133,13 +134,13 @@ internal sealed record JsonMcu(
 
 internal sealed record JsonFirmware(
     string Event, string File, string Container, string App, string Version, string Mcu, string? Start, string? InitialStack, string? ResetVector, int Size,
-    string Sha256, string BuildVersions, IReadOnlyDictionary<string, string> Config, int Commands, int Responses, FaultReport? Fault)
+    string Sha256, string BuildVersions, IReadOnlyDictionary<string, string> Config, int Commands, int Responses, JsonFaultReport? Fault)
 {
     public static JsonFirmware Of(string file, FirmwareImage image, uint? start, FlashException? misfit) => new(
         "firmware", file, JsonContract.Name(image.Container), image.Dictionary.App, image.Version, image.Mcu, JsonContract.Hex(start),
         image.IsHostProcess ? null : JsonContract.Hex(image.InitialStack), image.IsHostProcess ? null : JsonContract.Hex(image.ResetVector), image.Bytes.Length, image.Sha256,
         image.Dictionary.BuildVersions, image.Dictionary.Config, image.Dictionary.Commands.Count, image.Dictionary.Responses.Count,
-        misfit is null ? null : FaultReport.Of(misfit));
+        misfit is null ? null : JsonFaultReport.Of(FaultReport.Of(misfit)));
 }
 
 internal sealed record JsonBus(string Event, string Kind, string? Board, string? Port, string? State, string Text);
@@ -172,7 +173,7 @@ internal sealed record JsonStep(
 }
 
 internal sealed record JsonReport(
-    string Board, bool Ok, bool Refused, string Condition, FaultReport? Fault, string? OldVersion, string? NewVersion, int Size, string? Sha256, string? Route,
+    string Board, bool Ok, bool Refused, string Condition, JsonFaultReport? Fault, string? OldVersion, string? NewVersion, int Size, string? Sha256, string? Route,
     double Elapsed, string[] Notes)
 {
     /// <summary>Why nothing had to be done.</summary>
@@ -188,7 +189,7 @@ internal sealed record JsonReport(
     public bool? SdCard { get; init; }
 
     public static JsonReport Of(BoardReport report) => new(
-        report.Board, report.Ok, report.Refused, JsonContract.Name(report.Condition), report.Fault, report.OldVersion, report.NewVersion, report.Size, report.Sha256, report.Route,
+        report.Board, report.Ok, report.Refused, JsonContract.Name(report.Condition), JsonFaultReport.Of(report.Fault), report.OldVersion, report.NewVersion, report.Size, report.Sha256, report.Route,
         Math.Round(report.Elapsed.TotalSeconds, 6), [.. report.Notes])
     {
         LeftOut = report.SkipReason,
@@ -201,7 +202,7 @@ internal sealed record JsonReport(
     {
         Board = Board,
         Condition = JsonContract.Value(Condition, BoardCondition.Unconfirmed),
-        Fault = Fault,
+        Fault = Fault?.ToReport(),
         IsProcess = Process == true,
         IsBySdCard = SdCard == true,
         Refused = Refused,
@@ -222,12 +223,12 @@ internal sealed record JsonReport(
 /// <param name="Report">What came of it; missing when it was not tried.</param>
 internal sealed record JsonBack(string Version, bool Asks, JsonReport? Report);
 
-internal sealed record JsonResult(string Event, bool Ok, int Exit, double Elapsed, JsonReport[] Boards, FaultReport? Klippy)
+internal sealed record JsonResult(string Event, bool Ok, int Exit, double Elapsed, JsonReport[] Boards, JsonFaultReport? Klippy)
 {
     public static JsonResult Of(FlashReport report) => new(
-        "result", report.Ok, ExitCode.Of(report), Math.Round(report.Elapsed.TotalSeconds, 6), [.. report.Boards.Select(JsonReport.Of)], report.Klippy);
+        "result", report.Ok, ExitCode.Of(report), Math.Round(report.Elapsed.TotalSeconds, 6), [.. report.Boards.Select(JsonReport.Of)], JsonFaultReport.Of(report.Klippy));
 
-    public FlashReport ToReport() => new([.. Boards.Select(board => board.ToReport())], Klippy, TimeSpan.FromSeconds(Elapsed));
+    public FlashReport ToReport() => new([.. Boards.Select(board => board.ToReport())], Klippy?.ToReport(), TimeSpan.FromSeconds(Elapsed));
 }
 
 /// <param name="Severity"><c>problem</c>, <c>warning</c> or <c>note</c>; a note is nothing wrong.</param>
@@ -238,6 +239,15 @@ internal sealed record JsonCheck(string Event, string Id, string Severity, strin
 internal sealed record JsonDoctor(string Event, bool Ok, int Checks, int Wrong);
 
 internal sealed record JsonFault(string Event, string Code, string Cause, string Remedy);
+
+/// <summary>A fault inside another shape.</summary>
+internal sealed record JsonFaultReport(string Code, string Cause, string Remedy)
+{
+    [return: NotNullIfNotNull(nameof(fault))]
+    public static JsonFaultReport? Of(FaultReport? fault) => fault is null ? null : new(fault.Code, fault.Cause, fault.Remedy);
+
+    public FaultReport ToReport() => new(FaultKind.Of(Code), Cause, Remedy);
+}
 
 internal sealed record JsonMessage(string Event, string Text);
 
@@ -258,7 +268,7 @@ internal sealed record JsonService(string Event, string Service, string State);
 /// <param name="State"><c>queued</c>, <c>waiting</c> (for an idle printer), <c>running</c>, <c>person</c> (waits for one: what to do is in the boards' messages), <c>done</c>.</param>
 /// <param name="Ok">Null until it is done.</param>
 /// <param name="Klippy">Why Klipper could not be started again; null when it could.</param>
-internal sealed record JsonJob(string Job, string State, bool? Ok, string By, string Created, double Elapsed, JsonJobBoard[] Boards, FaultReport? Klippy)
+internal sealed record JsonJob(string Job, string State, bool? Ok, string By, string Created, double Elapsed, JsonJobBoard[] Boards, JsonFaultReport? Klippy)
 {
     /// <summary><c>job</c> in a line of <c>--json</c>.</summary>
     public string? Event { get; init; }
@@ -267,14 +277,14 @@ internal sealed record JsonJob(string Job, string State, bool? Ok, string By, st
 /// <param name="Percent">Of the phase, 0 to 100; null where it has no measure.</param>
 /// <param name="Condition">What the board is; null until there is a verdict.</param>
 internal sealed record JsonJobBoard(
-    string Board, string Phase, int? Percent, string Message, bool? Ok, string? Condition, FaultReport? Fault, string? OldVersion, string? NewVersion);
+    string Board, string Phase, int? Percent, string Message, bool? Ok, string? Condition, JsonFaultReport? Fault, string? OldVersion, string? NewVersion);
 
 /// <summary>What every door answers; never null, never an error of JSON-RPC.</summary>
 /// <param name="Ok">It was done as asked.</param>
 internal sealed record JsonAnswer(bool Ok)
 {
     /// <summary>Why not.</summary>
-    public FaultReport? Error { get; init; }
+    public JsonFaultReport? Error { get; init; }
 
     /// <summary>The job that the request made or joined.</summary>
     public string? Job { get; init; }
@@ -311,5 +321,5 @@ internal sealed record JsonAnswer(bool Ok)
     /// <summary>With <c>status</c>: remote methods that belong to another program.</summary>
     public string[]? Taken { get; init; }
 
-    public static JsonAnswer Of(FlashException fault) => new(false) { Error = FaultReport.Of(fault) };
+    public static JsonAnswer Of(FlashException fault) => new(false) { Error = JsonFaultReport.Of(FaultReport.Of(fault)) };
 }

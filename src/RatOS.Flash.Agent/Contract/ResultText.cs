@@ -1,3 +1,4 @@
+using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Agent.Contract;
@@ -34,7 +35,7 @@ internal static class ResultText
             }
             else
             {
-                yield return ($"{board.Board} {(fault.Code == "cancelled" ? "CANCELLED" : board.Refused ? "NOT FLASHED" : "FAILED")} [{fault.Code}]", Tone.Bad);
+                yield return ($"{board.Board} {(FaultKind.Of(fault.Code) == FaultKind.Cancelled ? "CANCELLED" : board.Refused ? "NOT FLASHED" : "FAILED")} [{fault.Code}]", Tone.Bad);
                 yield return ($"  What happened:  {fault.Cause}", Tone.Normal);
                 yield return ($"  The board now:  {Text.Condition(board)}", Tone.Normal);
                 if (board.Back is { } back)

@@ -100,9 +100,9 @@ internal static partial class DoctorChecks
             : facts.GroupIds.Contains(group) ? UnixFileMode.GroupRead | UnixFileMode.GroupWrite : UnixFileMode.OtherRead | UnixFileMode.OtherWrite);
     }
 
-    private static IEnumerable<DoctorFinding> LibUsb(DoctorFacts facts) => facts.HasLibUsb ? [] : [Of(FaultReport.Of(Faults.LibUsbMissing()))];
+    private static IEnumerable<DoctorFinding> LibUsb(DoctorFacts facts) => facts.HasLibUsb ? [] : [Of(FaultReport.Of(ComputerFaults.LibUsbMissing()))];
 
-    private static IEnumerable<DoctorFinding> Can(DoctorFacts facts) => facts.CanDown.Select(name => Of(FaultReport.Of(Faults.CanDown(name))));
+    private static IEnumerable<DoctorFinding> Can(DoctorFacts facts) => facts.CanDown.Select(name => Of(FaultReport.Of(CanFaults.CanDown(name))));
 
     /// <summary>Our rules keep them off; without these, a byte of theirs can wedge a bootloader.</summary>
     private static IEnumerable<DoctorFinding> Grabbers(DoctorFacts facts) => facts.Grabbers.Select(name => new DoctorFinding(

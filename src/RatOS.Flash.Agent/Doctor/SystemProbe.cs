@@ -137,7 +137,7 @@ internal sealed class SystemProbe
         }
         catch (Exception gone) when (gone is FlashException or MoonrakerException)
         {
-            return new MoonrakerFacts(FaultReport.Of(gone as FlashException ?? Faults.MoonrakerGone(moonraker.Place.ToString(), gone.Message.TrimEnd('.'))));
+            return new MoonrakerFacts(FaultReport.Of(gone as FlashException ?? PrinterFaults.MoonrakerGone(moonraker.Place.ToString(), gone.Message.TrimEnd('.'))));
         }
     }
 
@@ -242,7 +242,7 @@ internal sealed class SystemProbe
     {
         try
         {
-            var warning = Sources is null ? Faults.NotAKlipperTree("~/klipper", "there is no such folder") : (await KlipperTree.Open(Sources, SearchPath).LookAsync(CancellationToken.None)).Warning;
+            var warning = Sources is null ? BuildFaults.NotAKlipperTree("~/klipper", "there is no such folder") : (await KlipperTree.Open(Sources, SearchPath).LookAsync(CancellationToken.None)).Warning;
             return warning is null ? null : FaultReport.Of(warning);
         }
         catch (FlashException fault)

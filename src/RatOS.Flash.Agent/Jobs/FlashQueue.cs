@@ -48,11 +48,11 @@ internal sealed class FlashQueue(
     public Job Add(Job job)
     {
         if (_isClosed)
-            throw Faults.ShuttingDown();
+            throw AgentFaults.ShuttingDown();
         if (_open.Find(other => other.Has(job.Requests.Select(request => request.Board.Name))) is { } same)
             return same;
         if (_open.Count >= Most)
-            throw Faults.QueueFull(_open.Count);
+            throw AgentFaults.QueueFull(_open.Count);
         _open.Add(job);
         log.Say($"Job {job.Id} by {job.By}: {string.Join(", ", job.Requests.Select(request => request.Board.Name))}");
         Added?.Invoke(job);
@@ -139,7 +139,7 @@ internal sealed class FlashQueue(
         }
         catch (OperationCanceledException)
         {
-            return Refused(job, Faults.Cancelled(), journal);
+            return Refused(job, FlashFaults.Cancelled(), journal);
         }
         catch (FlashException fault)
         {
@@ -149,7 +149,7 @@ internal sealed class FlashQueue(
         catch (Exception bug)
         {
             log.Bug(bug);
-            return Refused(job, Faults.Internal(bug), journal);
+            return Refused(job, FlashFaults.Internal(bug), journal);
         }
         finally
         {
@@ -179,7 +179,7 @@ internal sealed class FlashQueue(
             Board = request.Board.Name,
             Condition = JournalRecord.ConditionAfter(job.Events.Where(step => step.Board == request.Board.Name).Select(JsonStep.Of)),
             Fault = FaultReport.Of(fault),
-            Refused = fault.Code != "internal-error",
+            Refused = fault.Kind != FaultKind.InternalError,
             OldVersion = request.Board.RunningVersion,
             NewVersion = request.Image?.Version,
         })];

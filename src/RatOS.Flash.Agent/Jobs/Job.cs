@@ -87,7 +87,7 @@ internal sealed class Job
         if (step.Board is { } name && _boards.TryGetValue(name, out var board))
         {
             _boards[name] = step.Report is { } report
-                ? new JsonJobBoard(name, "done", null, step.Message, report.Ok, JsonContract.Name(report.Condition), report.Fault, report.OldVersion, report.NewVersion)
+                ? new JsonJobBoard(name, "done", null, step.Message, report.Ok, JsonContract.Name(report.Condition), JsonFaultReport.Of(report.Fault), report.OldVersion, report.NewVersion)
                 : board with
                 {
                     Phase = JsonContract.Name(step.Phase),
@@ -107,5 +107,5 @@ internal sealed class Job
     public JsonJob View() => new(
         Id, JsonContract.Name(State), Report?.Ok, By, Created.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture),
         Math.Round((Report?.Elapsed ?? (State is JobState.Running or JobState.Person ? _time.GetElapsedTime(_begun) : TimeSpan.Zero)).TotalSeconds, 1),
-        [.. Requests.Select(request => _boards[request.Board.Name])], Report?.Klippy);
+        [.. Requests.Select(request => _boards[request.Board.Name])], JsonFaultReport.Of(Report?.Klippy));
 }

@@ -53,7 +53,7 @@ internal sealed class Journal : IDisposable
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            throw Faults.JournalUnwritable(folder, fault.Message);
+            throw AgentFaults.JournalUnwritable(folder, fault.Message);
         }
     }
 

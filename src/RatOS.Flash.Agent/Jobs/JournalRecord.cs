@@ -75,11 +75,11 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
                 Board = board,
                 Condition = isCarried ? BoardCondition.Unconfirmed : ConditionAfter(steps),
                 IsBySdCard = isCarried,
-                Fault = FaultReport.Of(Faults.Interrupted(phase)),
+                Fault = FaultReport.Of(FlashFaults.Interrupted(phase)),
                 Sha256 = Header.Images.GetValueOrDefault(board),
             };
         })],
-        Stopped is null ? null : FaultReport.Of(Faults.KlipperNotStarted("RatOS.Flash itself was ended before")),
+        Stopped is null ? null : FaultReport.Of(PrinterFaults.KlipperNotStarted("RatOS.Flash itself was ended before")),
         TimeSpan.FromSeconds(Steps is [.., var last] ? last.At : 0));
 
     /// <summary>What a board is after these steps of its own, of which the last may not have been taken.</summary>

@@ -118,7 +118,7 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
     /// <exception cref="FlashException">Moonraker is not there (<c>moonraker-gone</c>).</exception>
     public async Task<JsonElement> CallAsync(string method, Dictionary<string, object?>? arguments = null, CancellationToken cancel = default)
     {
-        var rpc = _rpc ?? throw Faults.MoonrakerGone(place.ToString(), _trouble ?? "there is no connection");
+        var rpc = _rpc ?? throw PrinterFaults.MoonrakerGone(place.ToString(), _trouble ?? "there is no connection");
         try
         {
             if (Recorder is { IsRecording: true } asked)
@@ -135,11 +135,11 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
         }
         catch (TimeoutException)
         {
-            throw Faults.MoonrakerGone(place.ToString(), $"no answer to {method} within {CallLimit.TotalSeconds:0} s");
+            throw PrinterFaults.MoonrakerGone(place.ToString(), $"no answer to {method} within {CallLimit.TotalSeconds:0} s");
         }
         catch (Exception lost) when (IsWeather(lost))
         {
-            throw Faults.MoonrakerGone(place.ToString(), $"the connection broke during {method}");
+            throw PrinterFaults.MoonrakerGone(place.ToString(), $"the connection broke during {method}");
         }
     }
 

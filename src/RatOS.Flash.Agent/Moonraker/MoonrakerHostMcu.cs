@@ -39,7 +39,7 @@ internal sealed class MoonrakerHostMcu(MoonrakerConnection moonraker, string fol
         try
         {
             var (unit, process) = await ServicesAsync(cancel);
-            return process is null ? Faults.HostMcuServiceMissing(Processes[0]) : unit is null ? Faults.HostMcuUnitMissing(InstallCommand) : null;
+            return process is null ? HostMcuFaults.HostMcuServiceMissing(Processes[0]) : unit is null ? HostMcuFaults.HostMcuUnitMissing(InstallCommand) : null;
         }
         catch (FlashException gone)
         {
@@ -47,7 +47,7 @@ internal sealed class MoonrakerHostMcu(MoonrakerConnection moonraker, string fol
         }
         catch (MoonrakerException refused)
         {
-            return Faults.MoonrakerRefused("machine.system_info", refused.Message);
+            return PrinterFaults.MoonrakerRefused("machine.system_info", refused.Message);
         }
     }
 
@@ -56,7 +56,7 @@ internal sealed class MoonrakerHostMcu(MoonrakerConnection moonraker, string fol
     public override Task RestoreAsync() => AskAsync("restore", null);
 
     public override async Task RestartAsync() =>
-        await CallAsync("machine.services.restart", (await ServicesAsync(CancellationToken.None)).Process ?? throw Faults.HostMcuServiceMissing(Processes[0]));
+        await CallAsync("machine.services.restart", (await ServicesAsync(CancellationToken.None)).Process ?? throw HostMcuFaults.HostMcuServiceMissing(Processes[0]));
 
     private async Task AskAsync(string order, ReadOnlyMemory<byte>? program)
     {
@@ -79,22 +79,22 @@ internal sealed class MoonrakerHostMcu(MoonrakerConnection moonraker, string fol
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            throw Faults.HostMcuStaging(folder, fault.Message.TrimEnd('.'));
+            throw HostMcuFaults.HostMcuStaging(folder, fault.Message.TrimEnd('.'));
         }
         var begin = time.GetTimestamp();
-        await CallAsync("machine.services.start", unit ?? throw Faults.HostMcuUnitMissing(InstallCommand));
+        await CallAsync("machine.services.start", unit ?? throw HostMcuFaults.HostMcuUnitMissing(InstallCommand));
         string? said;
         while ((said = AnswerTo(token)) is null)
         {
             var left = AnswerLimit - time.GetElapsedTime(begin);
             if (left <= TimeSpan.Zero || !await changes.Reader.ReadAsync().AsTask().WaitUpToAsync(left, time, CancellationToken.None))
-                throw Faults.HostMcuUnitSilent(AnswerLimit.TotalSeconds);
+                throw HostMcuFaults.HostMcuUnitSilent(AnswerLimit.TotalSeconds);
         }
         const string refused = "refused: ";
         File.Delete(Path.Combine(folder, "klipper_mcu.new"));
         File.Delete(Path.Combine(folder, "request"));
         if (said != "done")
-            throw Faults.HostMcuRefused(Text.Clean(said.StartsWith(refused, StringComparison.Ordinal) ? said[refused.Length..] : said));
+            throw HostMcuFaults.HostMcuRefused(Text.Clean(said.StartsWith(refused, StringComparison.Ordinal) ? said[refused.Length..] : said));
 
         void Changed(object sender, FileSystemEventArgs change) => changes.Writer.TryWrite(true);
     }
@@ -128,7 +128,7 @@ internal sealed class MoonrakerHostMcu(MoonrakerConnection moonraker, string fol
         }
         catch (MoonrakerException refused)
         {
-            throw Faults.MoonrakerRefused($"{method} {service}", refused.Message);
+            throw PrinterFaults.MoonrakerRefused($"{method} {service}", refused.Message);
         }
     }
 }

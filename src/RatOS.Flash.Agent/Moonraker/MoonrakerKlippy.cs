@@ -57,7 +57,7 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
             }
             catch (MoonrakerException refused)
             {
-                return new(KlippyActivity.Unknown) { Refusal = Faults.PrinterUnknown(refused.Message) };
+                return new(KlippyActivity.Unknown) { Refusal = PrinterFaults.PrinterUnknown(refused.Message) };
             }
         }
     }
@@ -102,15 +102,15 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
             }
             catch (MoonrakerException refused)
             {
-                throw Faults.KlipperWouldNotStop(refused.Message);
+                throw PrinterFaults.KlipperWouldNotStop(refused.Message);
             }
-            catch (FlashException gone) when (gone.Code == "moonraker-gone")
+            catch (FlashException gone) when (gone.Kind == FaultKind.MoonrakerGone)
             {
                 (isAsked, why) = (false, gone.Cause);
                 await change.WaitUpToAsync(Poll, time, cancel);
             }
             if (time.GetElapsedTime(begin) > StopLimit)
-                throw Faults.KlipperWouldNotStop($"{StopLimit.TotalSeconds:0} s later {why}");
+                throw PrinterFaults.KlipperWouldNotStop($"{StopLimit.TotalSeconds:0} s later {why}");
         }
     }
 
@@ -144,7 +144,7 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
             }
             catch (MoonrakerException refused) when (!isAsked)
             {
-                throw Faults.KlipperNotStarted(refused.Message);
+                throw PrinterFaults.KlipperNotStarted(refused.Message);
             }
             catch (MoonrakerException)
             {
@@ -154,7 +154,7 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
             {
                 (isAsked, lost) = (false, gone);
                 if (time.GetElapsedTime(begin) > GoneLimit)
-                    throw Faults.KlipperNotStarted($"{gone.Cause} It is started as soon as Moonraker is back");
+                    throw PrinterFaults.KlipperNotStarted($"{gone.Cause} It is started as soon as Moonraker is back");
             }
             if (time.GetElapsedTime(begin) > StartLimit)
             {
@@ -223,7 +223,7 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
     private async Task<KlippyState> LookOnceAsync(CancellationToken cancel)
     {
         if (await UpdateAsync(cancel) is { } update)
-            return new(KlippyActivity.Busy) { Refusal = Faults.UpdateRuns(update) };
+            return new(KlippyActivity.Busy) { Refusal = PrinterFaults.UpdateRuns(update) };
         var begin = time.GetTimestamp();
         while (true)
         {
@@ -265,7 +265,7 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
         {
             return new(KlippyActivity.Stopped);
         }
-        return isLate ? new(KlippyActivity.Unknown) { Refusal = Faults.PrinterUnknown("Klipper runs, and Moonraker has no connection to it") } : null;
+        return isLate ? new(KlippyActivity.Unknown) { Refusal = PrinterFaults.PrinterUnknown("Klipper runs, and Moonraker has no connection to it") } : null;
     }
 
     /// <summary>Printing, paused, or some other command at work.</summary>
@@ -273,7 +273,7 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
     {
         var (print, idle) = (status.Word("print_stats", "state"), status.Word("idle_timeout", "state"));
         if (print is null && idle is null)
-            return (new(KlippyActivity.Unknown) { Refusal = Faults.PrinterUnknown("Klipper tells neither print_stats nor idle_timeout") }, false);
+            return (new(KlippyActivity.Unknown) { Refusal = PrinterFaults.PrinterUnknown("Klipper tells neither print_stats nor idle_timeout") }, false);
         if (print is "printing" or "paused")
             return (new(KlippyActivity.Busy, $"{print} {Text.Clean(status.Word("print_stats", "filename") ?? "")}".TrimEnd()), false);
         return idle == "Printing" ? (new(KlippyActivity.Busy, "it moves, or a command runs"), true) : (null, false);
@@ -289,8 +289,8 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
         if (hot.Count == 0)
             return null;
         if (hot.FirstOrDefault(heater => heater.Degrees is null) is { name: not null } unknown)
-            return new(KlippyActivity.Unknown) { Refusal = Faults.PrinterUnknown($"the temperature of {unknown.name} is not told") };
-        return new(KlippyActivity.Busy) { Refusal = Faults.HeatersHot(string.Join(", ", hot.Select(heater => $"{heater.name} is at {heater.Degrees:0} °C"))) };
+            return new(KlippyActivity.Unknown) { Refusal = PrinterFaults.PrinterUnknown($"the temperature of {unknown.name} is not told") };
+        return new(KlippyActivity.Busy) { Refusal = PrinterFaults.HeatersHot(string.Join(", ", hot.Select(heater => $"{heater.name} is at {heater.Degrees:0} °C"))) };
     }
 
     /// <summary>What update_manager is at work on; null for nothing, or where there is none.</summary>

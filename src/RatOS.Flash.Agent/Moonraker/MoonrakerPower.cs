@@ -15,7 +15,7 @@ internal static class MoonrakerPower
         }
         catch (MoonrakerException refused)
         {
-            throw Faults.PowerRefused(Text.Clean(device), refused.Message);
+            throw PrinterFaults.PowerRefused(Text.Clean(device), refused.Message);
         }
     };
 }

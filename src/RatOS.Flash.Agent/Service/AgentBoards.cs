@@ -73,11 +73,11 @@ internal sealed class AgentBoards : BoardService, IDisposable
         try
         {
             var answer = JsonSerializer.Deserialize(await _rpc.CallAsync(method, arguments), JsonContract.Shapes.JsonAnswer) ?? throw new JsonException("null");
-            return answer.Error is { } fault ? throw new FlashException(fault.Code, fault.Cause, fault.Remedy) : answer;
+            return answer.Error is { } fault ? throw new FlashException(FaultKind.Of(fault.Code), fault.Cause, fault.Remedy) : answer;
         }
         catch (Exception gone) when (gone is IOException or SocketException or ObjectDisposedException or JsonException or StreamJsonRpc.ConnectionLostException or StreamJsonRpc.RemoteRpcException)
         {
-            throw Faults.AgentGone(gone is StreamJsonRpc.RemoteRpcException or JsonException ? $"it answers as another version does ({Text.Clean(gone.Message)})" : "it hung up");
+            throw AgentFaults.AgentGone(gone is StreamJsonRpc.RemoteRpcException or JsonException ? $"it answers as another version does ({Text.Clean(gone.Message)})" : "it hung up");
         }
     }
 

@@ -32,7 +32,7 @@ internal sealed class AgentSocket : IDisposable
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or SocketException or ArgumentException)
         {
             _listener.Dispose();
-            throw Faults.NoSocket(path, fault.Message);
+            throw AgentFaults.NoSocket(path, fault.Message);
         }
     }
 
@@ -89,7 +89,7 @@ internal sealed class AgentSocket : IDisposable
             var id = arguments.Word("job");
             var job = id is null ? null : queue.Find(id);
             if (id is not null && job is null)
-                return JsonSerializer.SerializeToElement(JsonAnswer.Of(Faults.UnknownJob(Text.Clean(id))), JsonContract.Shapes.JsonAnswer);
+                return JsonSerializer.SerializeToElement(JsonAnswer.Of(AgentFaults.UnknownJob(Text.Clean(id))), JsonContract.Shapes.JsonAnswer);
             var sent = Task.CompletedTask;
             if (job is not null)
             {

@@ -35,7 +35,7 @@ internal sealed partial class FlashAgent
         catch (Exception bug)
         {
             _log.Bug(bug);
-            return JsonAnswer.Of(Faults.Internal(bug));
+            return JsonAnswer.Of(FlashFaults.Internal(bug));
         }
     }
 }

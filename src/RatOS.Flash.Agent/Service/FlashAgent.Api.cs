@@ -58,8 +58,8 @@ internal sealed partial class FlashAgent
 
     public Task<JsonElement> JobAsync(JsonElement arguments) => Wired(() =>
     {
-        var id = arguments.Word("job") ?? throw Faults.BadRequest("it names no job");
-        var job = _queue.Find(id)?.View() ?? Journal.ReadAll(_data.Jobs).LastOrDefault(record => record.Header.Job == id)?.View() ?? throw Faults.UnknownJob(Text.Clean(id));
+        var id = arguments.Word("job") ?? throw AgentFaults.BadRequest("it names no job");
+        var job = _queue.Find(id)?.View() ?? Journal.ReadAll(_data.Jobs).LastOrDefault(record => record.Header.Job == id)?.View() ?? throw AgentFaults.UnknownJob(Text.Clean(id));
         return Task.FromResult(new JsonAnswer(true) { Jobs = [job] });
     });
 
@@ -67,7 +67,7 @@ internal sealed partial class FlashAgent
     {
         var id = arguments.Word("job");
         var ids = Cancelled(id);
-        return ids.Count == 0 && id is not null ? throw Faults.UnknownJob(Text.Clean(id)) : Task.FromResult(new JsonAnswer(true) { Jobs = [.. _queue.Open.Where(job => ids.Contains(job.Id)).Select(job => job.View())] });
+        return ids.Count == 0 && id is not null ? throw AgentFaults.UnknownJob(Text.Clean(id)) : Task.FromResult(new JsonAnswer(true) { Jobs = [.. _queue.Open.Where(job => ids.Contains(job.Id)).Select(job => job.View())] });
     });
 
     public Task<JsonElement> HistoryAsync(JsonElement arguments) => Wired(() => Task.FromResult(new JsonAnswer(true)

@@ -131,7 +131,7 @@ internal sealed partial class FlashAgent : IAgentApi
         var requests = await _boards.RequestAsync(asked);
         // What a command line asks a person, a macro must be told beforehand.
         if (!asked.Force && !recover && _boards.Plan(requests).Boards.Any(board => board.NeedsConsent))
-            throw Faults.ConsentMissing();
+            throw FlashFaults.ConsentMissing();
         // Whoever pressed a button stands before the printer or its page; a program has to say so.
         var hasPerson = arguments.At("person") is null ? by is "macro" or "prompt" : asked.HasPerson;
         var job = new Job(arguments.Word("by") is ("command-line" or "screen") and { } door ? door : by, requests, _printer.Time) { Hot = asked.Hot, HasPerson = hasPerson, WhenIdle = arguments.Flag("when_idle") };
@@ -206,7 +206,7 @@ internal sealed partial class FlashAgent : IAgentApi
             "flash" => EnqueueAsync(JsonSerializer.SerializeToElement(arguments, RpcShapes.Default.JsonObject), "prompt"),
             "cancel" => Task.FromResult(new JsonAnswer(Cancelled((string?)arguments["job"]).Count >= 0)),
             "later" => Task.FromResult(new JsonAnswer(true)),
-            _ => throw Faults.BadRequest($"'{Text.Clean(line)}' asks for nothing that there is"),
+            _ => throw AgentFaults.BadRequest($"'{Text.Clean(line)}' asks for nothing that there is"),
         });
     }
 

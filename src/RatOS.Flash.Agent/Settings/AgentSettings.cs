@@ -88,29 +88,29 @@ internal sealed record AgentSettings
                 continue;
             if (line.StartsWith('['))
             {
-                section = line.EndsWith(']') ? line[1..^1].Trim() : throw Faults.BadSettings(path, number, "the section's name does not end with ]");
+                section = line.EndsWith(']') ? line[1..^1].Trim() : throw AgentFaults.BadSettings(path, number, "the section's name does not end with ]");
                 if (section.StartsWith("board ", StringComparison.Ordinal))
                     boards.Add((section[6..].Trim(), number, new(StringComparer.Ordinal)));
                 else if (section != "agent")
-                    throw Faults.BadSettings(path, number, $"there is no section [{Text.Clean(section)}]");
+                    throw AgentFaults.BadSettings(path, number, $"there is no section [{Text.Clean(section)}]");
                 continue;
             }
             var at = line.IndexOfAny([':', '=']);
             if (at < 1)
-                throw Faults.BadSettings(path, number, "it is no `name: value`");
+                throw AgentFaults.BadSettings(path, number, "it is no `name: value`");
             var (name, value) = (line[..at].Trim(), line[(at + 1)..].Trim());
             if (section == "agent")
-                settings = settings.With(name, value, why => Faults.BadSettings(path, number, why));
+                settings = settings.With(name, value, why => AgentFaults.BadSettings(path, number, why));
             else if (boards is [.., var board])
-                board.Values[name] = BoardKeys.Contains(name) ? value : throw Faults.BadSettings(path, number, $"a board has no '{Text.Clean(name)}'");
+                board.Values[name] = BoardKeys.Contains(name) ? value : throw AgentFaults.BadSettings(path, number, $"a board has no '{Text.Clean(name)}'");
             else
-                throw Faults.BadSettings(path, number, "it stands in no section");
+                throw AgentFaults.BadSettings(path, number, "it stands in no section");
         }
         if (boards.Count == 0)
             return settings;
         // An installed RatOS lies beside this file, and knows more kinds.
         var kinds = RatOsCatalogue.Load(Path.Combine(Path.GetDirectoryName(path) ?? "", "RatOS", "boards")).Catalogue;
-        return settings with { Boards = [.. boards.Select(board => BoardOf(board.Name, board.Values, kinds, why => Faults.BadSettings(path, board.Line, why)))] };
+        return settings with { Boards = [.. boards.Select(board => BoardOf(board.Name, board.Values, kinds, why => AgentFaults.BadSettings(path, board.Line, why)))] };
     }
 
     // A # within a word is part of it: keys and names may have one.

@@ -64,7 +64,7 @@ internal sealed record DataFolder(string Root)
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            throw Faults.FileNotOffered(path, fault.Message.TrimEnd('.'));
+            throw FirmwareFaults.FileNotOffered(path, fault.Message.TrimEnd('.'));
         }
     }
 
@@ -86,11 +86,11 @@ internal sealed record DataFolder(string Root)
         }
         catch (IOException) when (File.Exists(path))
         {
-            throw Faults.AgentElsewhere(path);
+            throw AgentFaults.AgentElsewhere(path);
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            throw Faults.JournalUnwritable(Path.GetDirectoryName(path)!, fault.Message);
+            throw AgentFaults.JournalUnwritable(Path.GetDirectoryName(path)!, fault.Message);
         }
     }
 }

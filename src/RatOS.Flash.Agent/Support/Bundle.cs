@@ -35,7 +35,7 @@ internal sealed partial class Bundle(DataFolder data, PrinterAccess printer)
     public string Write(string? job, string? output)
     {
         var jobs = Journal.ReadAll(data.Jobs);
-        var record = job is not null ? jobs.LastOrDefault(one => one.Header.Job == job) ?? throw Faults.UnknownJob(Text.Clean(job)) : jobs is [.., var newest] ? newest : null;
+        var record = job is not null ? jobs.LastOrDefault(one => one.Header.Job == job) ?? throw AgentFaults.UnknownJob(Text.Clean(job)) : jobs is [.., var newest] ? newest : null;
         var logs = Path.Combine(data.Root, "logs");
         var folder = Directory.Exists(logs) ? logs : Environment.CurrentDirectory;
         var what = record?.Header.Boards is [var board, ..] ? string.Concat(board.Take(32).Select(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' ? c : '_')) : "printer";
@@ -50,7 +50,7 @@ internal sealed partial class Bundle(DataFolder data, PrinterAccess printer)
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or NotSupportedException)
         {
             Discard(part);
-            throw Faults.BundleUnwritable(path, fault.Message.TrimEnd('.'));
+            throw RecordingFaults.BundleUnwritable(path, fault.Message.TrimEnd('.'));
         }
         if (output is null)
             Prune(folder);

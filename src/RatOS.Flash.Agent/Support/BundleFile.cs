@@ -21,21 +21,21 @@ internal static class BundleFile
         {
             using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
             if (file.Length > Largest)
-                throw Faults.BundleUnreadable(name, $"it has {file.Length} bytes, which is too much for any bundle");
+                throw RecordingFaults.BundleUnreadable(name, $"it has {file.Length} bytes, which is too much for any bundle");
             var isZip = file.ReadByte() == 'P' && file.ReadByte() == 'K';
             file.Position = 0;
             if (!isZip)
                 return JobRecording.Read(file, name);
             using var zip = new ZipArchive(file, ZipArchiveMode.Read);
             if (zip.Entries.Count(entry => entry.FullName == RecordingName) > 1)
-                throw Faults.BundleUnreadable(name, "it holds more than one recording");
-            var entry = zip.GetEntry(RecordingName) ?? throw Faults.BundleUnreadable(name, "there is no recording in it");
+                throw RecordingFaults.BundleUnreadable(name, "it holds more than one recording");
+            var entry = zip.GetEntry(RecordingName) ?? throw RecordingFaults.BundleUnreadable(name, "there is no recording in it");
             using var recording = entry.Open();
             return JobRecording.Read(recording, name);
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or InvalidDataException or ArgumentException or NotSupportedException or EndOfStreamException)
         {
-            throw Faults.BundleUnreadable(name, Text.Clean(fault.Message.TrimEnd('.')));
+            throw RecordingFaults.BundleUnreadable(name, Text.Clean(fault.Message.TrimEnd('.')));
         }
     }
 }

@@ -89,7 +89,7 @@ internal sealed partial class Pty : IDisposable
     public void Dispose() => _master.Dispose();
 
     private static int Check(int result, string what) =>
-        result >= 0 ? result : throw Faults.NoPty($"{what}: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
+        result >= 0 ? result : throw VirtualFaults.NoPty($"{what}: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
 
     [StructLayout(LayoutKind.Sequential)]
     private struct PollFd

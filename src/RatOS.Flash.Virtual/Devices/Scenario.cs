@@ -113,5 +113,5 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
 
     /// <exception cref="FlashException">There is none of that name.</exception>
     public static Scenario Find(string name) =>
-        All.FirstOrDefault(scenario => string.Equals(scenario.Name, name, StringComparison.OrdinalIgnoreCase)) ?? throw Core.Faults.UnknownScenario(name);
+        All.FirstOrDefault(scenario => string.Equals(scenario.Name, name, StringComparison.OrdinalIgnoreCase)) ?? throw VirtualFaults.UnknownScenario(name);
 }

@@ -68,7 +68,7 @@ public sealed partial class VirtualBoard
     internal sealed class Unit(VirtualPrinter printer, VirtualBoard process) : HostMcu
     {
         public override Task<FlashException?> CheckAsync(CancellationToken cancel) =>
-            Task.FromResult(printer.Faults.HasNoHostMcuUnit ? Core.Faults.HostMcuUnitMissing("install.sh") : null);
+            Task.FromResult(printer.Faults.HasNoHostMcuUnit ? HostMcuFaults.HostMcuUnitMissing("install.sh") : null);
 
         public override Task InstallAsync(ReadOnlyMemory<byte> program) => Done(process.Install(program.ToArray()));
 
@@ -80,6 +80,6 @@ public sealed partial class VirtualBoard
             return Task.CompletedTask;
         }
 
-        private static Task Done(string? refusal) => refusal is null ? Task.CompletedTask : Task.FromException(Core.Faults.HostMcuRefused(refusal));
+        private static Task Done(string? refusal) => refusal is null ? Task.CompletedTask : Task.FromException(HostMcuFaults.HostMcuRefused(refusal));
     }
 }

@@ -257,7 +257,7 @@ internal sealed class VirtualCanPort : CanPort
         {
             var left = SendLimit - (_printer.Time.Now - begin);
             if (left <= TimeSpan.Zero)
-                throw _bus.State == CanBusState.Off ? Faults.CanBusOff(Device.Port) : Faults.CanNotAcknowledged(Device.Port, Device.Can?.Bitrate);
+                throw _bus.State == CanBusState.Off ? CanFaults.CanBusOff(Device.Port) : CanFaults.CanNotAcknowledged(Device.Port, Device.Can?.Bitrate);
             await _writer.WaitAsync(left);
             Check();
         }
@@ -319,6 +319,6 @@ internal sealed class VirtualCanPort : CanPort
         if (_present.IsOver)
             throw new DeviceGoneException(Device.ToString());
         if (Device.Can is not { IsUp: true })
-            throw Faults.CanDown(Device.Port);
+            throw CanFaults.CanDown(Device.Port);
     }
 }

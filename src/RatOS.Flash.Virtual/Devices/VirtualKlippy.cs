@@ -38,7 +38,7 @@ public sealed partial class VirtualKlippy(VirtualPrinter printer) : IKlippy
     public async Task StopAsync(CancellationToken cancel)
     {
         if (WillNotStop is { } why)
-            throw Faults.KlipperWouldNotStop(why);
+            throw PrinterFaults.KlipperWouldNotStop(why);
         await Task.Delay(StopTime, printer.Time, cancel);
         IsRunning = false;
         _starts++;
@@ -49,7 +49,7 @@ public sealed partial class VirtualKlippy(VirtualPrinter printer) : IKlippy
     public async Task<KlippyState> StartAsync()
     {
         if (WillNotStart is { } why)
-            throw Faults.KlipperNotStarted(why);
+            throw PrinterFaults.KlipperNotStarted(why);
         await ConnectAsync();
         return State;
     }

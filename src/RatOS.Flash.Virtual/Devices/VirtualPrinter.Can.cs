@@ -22,7 +22,7 @@ public sealed partial class VirtualPrinter
         if (present is null || Can is null)
             throw new DeviceGoneException(device.ToString());
         if (!present.Device.Can!.IsUp)
-            throw Core.Faults.CanDown(device.Port);
+            throw CanFaults.CanDown(device.Port);
         return new VirtualCanPort(this, present, Can);
     }
 

@@ -17,6 +17,6 @@ public sealed partial class VirtualPrinter
     {
         if (Process is not { State: BoardState.Klipper } process || process.Setup.Port != device.Port)
             throw new DeviceGoneException(device.ToString());
-        return Klippy.IsRunning ? throw Core.Faults.PortHeld(device.Port, "Klipper (klippy.py, process 612)") : new Present(device, process, null);
+        return Klippy.IsRunning ? throw ComputerFaults.PortHeld(device.Port, "Klipper (klippy.py, process 612)") : new Present(device, process, null);
     }
 }

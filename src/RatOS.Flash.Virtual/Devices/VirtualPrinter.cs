@@ -196,17 +196,17 @@ public sealed partial class VirtualPrinter : IHardware
             return TakeTerminal(device);
         if (Faults.NoPermission)
         {
-            throw Core.Faults.NoPermission(
+            throw ComputerFaults.NoPermission(
                 device.Node ?? $"{device}", "Add the udev rule for this id (99-ratos-flash.rules) and put the user into the groups plugdev and dialout.");
         }
         var present = _present.FirstOrDefault(candidate => candidate.Device.IsSameStay(device) && (candidate.Function is not null || device.IsWired))
             ?? throw new DeviceGoneException(device.ToString());
         if (present.Function is not RomDfu && Klippy.IsRunning && present.Board is not null)
-            throw Core.Faults.PortHeld(device.Node ?? device.Port, "Klipper (klippy.py, process 612)");
+            throw ComputerFaults.PortHeld(device.Node ?? device.Port, "Klipper (klippy.py, process 612)");
         if (Faults.PortsHeldBy is { } holder && Time.Now < Faults.PortsHeldUntil && present.Function is not RomDfu)
-            throw Core.Faults.PortHeld(device.Node ?? device.Port, holder);
+            throw ComputerFaults.PortHeld(device.Node ?? device.Port, holder);
         if (present.IsHeld)
-            throw Core.Faults.PortHeld(device.Node ?? device.Port, "ratos-flash itself");
+            throw ComputerFaults.PortHeld(device.Node ?? device.Port, "ratos-flash itself");
         present.IsHeld = true;
         return present;
     }

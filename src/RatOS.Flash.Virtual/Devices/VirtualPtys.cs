@@ -33,7 +33,7 @@ public sealed class VirtualPtys : IDisposable
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
             ptys.Dispose();
-            throw Faults.NoPty(fault.Message);
+            throw VirtualFaults.NoPty(fault.Message);
         }
     }
 

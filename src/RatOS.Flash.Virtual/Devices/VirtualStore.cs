@@ -21,24 +21,24 @@ internal static class VirtualStore
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or JsonException)
         {
-            throw Faults.VirtualFolder(folder, fault.Message);
+            throw VirtualFaults.VirtualFolder(folder, fault.Message);
         }
     }
 
     /// <exception cref="FlashException">What was kept does not fit the board.</exception>
     public static void Restore(string folder, ImmutableArray<StoredBoard> boards, VirtualBoard board)
     {
-        var stored = boards.FirstOrDefault(candidate => candidate.Name == board.Name) ?? throw Faults.VirtualFolder(folder, $"it knows no board '{board.Name}'");
+        var stored = boards.FirstOrDefault(candidate => candidate.Name == board.Name) ?? throw VirtualFaults.VirtualFolder(folder, $"it knows no board '{board.Name}'");
         try
         {
             var flash = File.ReadAllBytes(Path.Combine(folder, $"{board.Name}.flash.bin"));
             if (flash.Length != board.Chip.FlashSize)
-                throw Faults.VirtualFolder(folder, $"the flash of '{board.Name}' has {flash.Length} bytes instead of {board.Chip.FlashSize}");
+                throw VirtualFaults.VirtualFolder(folder, $"the flash of '{board.Name}' has {flash.Length} bytes instead of {board.Chip.FlashSize}");
             board.Restore(flash, stored);
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            throw Faults.VirtualFolder(folder, fault.Message);
+            throw VirtualFaults.VirtualFolder(folder, fault.Message);
         }
     }
 
@@ -55,7 +55,7 @@ internal static class VirtualStore
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            throw Faults.VirtualFolder(folder, fault.Message);
+            throw VirtualFaults.VirtualFolder(folder, fault.Message);
         }
     }
 

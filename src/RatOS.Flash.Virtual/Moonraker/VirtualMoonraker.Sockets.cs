@@ -46,7 +46,7 @@ public sealed partial class VirtualMoonraker
         catch (Exception fault) when (fault is SocketException or IOException or UnauthorizedAccessException or ArgumentException)
         {
             listener.Dispose();
-            throw Faults.MoonrakerSocket(where, fault.Message);
+            throw VirtualFaults.MoonrakerSocket(where, fault.Message);
         }
         _listeners.Add(listener);
         _ = AcceptAsync(listener, runAsync);

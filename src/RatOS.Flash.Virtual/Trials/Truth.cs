@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Virtual.Devices;
@@ -61,7 +62,7 @@ public sealed class Truth
         Must(report.Ok == report.Fault is null, $"{board.Name} is no success and has no fault");
         if (report.Fault is { } fault)
         {
-            Must(fault.Code != "internal-error", fault.Cause);
+            Must(fault.Kind != FaultKind.InternalError, fault.Cause);
             Must(fault.Cause.Length > 10 && fault.Remedy.Length > 10, $"{fault.Code} has no cause or no remedy");
         }
         switch (report.Condition)
@@ -77,11 +78,11 @@ public sealed class Truth
                 break;
             case BoardCondition.Unconfirmed:
                 // A card in the slot may have brought other firmware since; that is what the fault says then.
-                Must(holdsImage || report.Fault?.Code == "other-firmware-runs", "'written and read back equal' was claimed, and flash holds something else");
+                Must(holdsImage || report.Fault?.Kind == FaultKind.OtherFirmwareRuns, "'written and read back equal' was claimed, and flash holds something else");
                 break;
             case BoardCondition.Unchanged or BoardCondition.InBootloaderUnchanged:
                 Must(isUntouched, $"'{report.Condition}' was claimed, and flash was changed");
-                if (report.Condition == BoardCondition.Unchanged && !report.Refused && report.Fault?.Code is not ("bootloader-not-seen" or "not-seen-again" or "uart-rom-silent"))
+                if (report.Condition == BoardCondition.Unchanged && !report.Refused && report.Fault?.Kind.MayHideBootloader != true)
                     Must(board.State is not (BoardState.Katapult or BoardState.Rom), $"'Unchanged' was claimed, and {board.Name} is in {board.State}: {report.Fault?.Cause}");
                 else if (report.Condition == BoardCondition.InBootloaderUnchanged && !report.Refused)
                     Must(board.State != BoardState.Klipper || board.Port is null, "'in its bootloader' was claimed, and it runs Klipper");

@@ -48,7 +48,7 @@ public sealed partial class UsbIpServer : IAsyncDisposable
         catch (SocketException fault)
         {
             listener.Dispose();
-            throw Faults.UsbIpPort(port, fault.Message);
+            throw VirtualFaults.UsbIpPort(port, fault.Message);
         }
         var server = new UsbIpServer(printer, listener, tell);
         _ = server.AcceptAsync();

@@ -34,9 +34,9 @@ public sealed class VhciAttacher
         : this(printer, tcpPort, tell, Controller)
     {
         if (!Directory.Exists(Controller))
-            throw Faults.VhciMissing(Controller);
+            throw VirtualFaults.VhciMissing(Controller);
         if (!Environment.IsPrivilegedProcess)
-            throw Faults.VhciNeedsRoot();
+            throw VirtualFaults.VhciNeedsRoot();
     }
 
     internal VhciAttacher(VirtualPrinter printer, int tcpPort, Action<UsbIpEvent> tell, string folder) =>
@@ -120,7 +120,7 @@ public sealed class VhciAttacher
         catch (Exception fault) when (fault is IOException or SocketException or UnauthorizedAccessException)
         {
             socket.Dispose();
-            throw Faults.VhciRefused(port, fault.Message);
+            throw VirtualFaults.VhciRefused(port, fault.Message);
         }
     }
 
@@ -137,7 +137,7 @@ public sealed class VhciAttacher
             if (_ports.TryGetValue(port, out var number) && free.Contains(number) && !IsListed(number))
                 return number;
             if (TimeProvider.System.GetElapsedTime(begin) > FreeLimit)
-                throw Faults.VhciBusy(port, FreeLimit.TotalSeconds, string.Join(", ", Status().Where(row => row.Hub == "hs").Select(row => $"{row.Port}: {row.State:000}")));
+                throw VirtualFaults.VhciBusy(port, FreeLimit.TotalSeconds, string.Join(", ", Status().Where(row => row.Hub == "hs").Select(row => $"{row.Port}: {row.State:000}")));
             await Task.Delay(FreeLook, TimeProvider.System, cancel);
         }
     }
@@ -151,7 +151,7 @@ public sealed class VhciAttacher
         }
         catch (IOException)
         {
-            throw Faults.VhciMissing(_folder);
+            throw VirtualFaults.VhciMissing(_folder);
         }
     }
 

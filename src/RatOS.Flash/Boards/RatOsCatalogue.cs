@@ -42,7 +42,7 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
             }
             catch (Exception why) when (why is FormatException or JsonException or IOException or UnauthorizedAccessException)
             {
-                findings.Add(Finding.Of(FindingSeverity.Warning, Faults.BadBoardDefinition(where, why is JsonException ? "its board-definition.json is no JSON" : why.Message.TrimEnd('.'))));
+                findings.Add(Finding.Of(FindingSeverity.Warning, BoardFaults.BadBoardDefinition(where, why is JsonException ? "its board-definition.json is no JSON" : why.Message.TrimEnd('.'))));
             }
         }
         return new(BoardCatalogue.BuiltIn.With([.. boards]), findings.ToImmutable());
@@ -55,7 +55,7 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
             var all = Directory.EnumerateDirectories(boardsFolder).Take(MaxFolders + 1).Order(StringComparer.Ordinal).ToList();
             if (all.Count <= MaxFolders)
                 return all;
-            findings.Add(Finding.Of(FindingSeverity.Warning, Faults.BadBoardDefinition("boards", $"it has more than {MaxFolders} folders")));
+            findings.Add(Finding.Of(FindingSeverity.Warning, BoardFaults.BadBoardDefinition("boards", $"it has more than {MaxFolders} folders")));
         }
         catch (DirectoryNotFoundException)
         {
@@ -63,7 +63,7 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
         }
         catch (Exception why) when (why is IOException or UnauthorizedAccessException)
         {
-            findings.Add(Finding.Of(FindingSeverity.Warning, Faults.BadBoardDefinition("boards", why.Message.TrimEnd('.'))));
+            findings.Add(Finding.Of(FindingSeverity.Warning, BoardFaults.BadBoardDefinition("boards", why.Message.TrimEnd('.'))));
         }
         return [];
     }
@@ -220,9 +220,9 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
     private static Board Added(Board read, ImmutableArray<Finding>.Builder findings)
     {
         if (read.FirmwareConfig is null)
-            findings.Add(new(FindingSeverity.Note, "no-build-configuration", $"{read.Id} has no firmware.config: nothing can be built for it from RatOS's definition.", "Give its firmware with --firmware, or make a configuration with Klipper's `make menuconfig`."));
+            findings.Add(new(FindingSeverity.Note, FaultKind.NoBuildConfiguration, $"{read.Id} has no firmware.config: nothing can be built for it from RatOS's definition.", "Give its firmware with --firmware, or make a configuration with Klipper's `make menuconfig`."));
         else if (IsObsolete(read.FirmwareConfig))
-            findings.Add(new(FindingSeverity.Warning, "obsolete-configuration", $"The firmware.config of {read.Id} is of an older Klipper, in which the RP2040 had another name: today's would build for an AVR.", "Make a configuration with Klipper's `make menuconfig`, or update RatOS."));
+            findings.Add(new(FindingSeverity.Warning, FaultKind.ObsoleteConfiguration, $"The firmware.config of {read.Id} is of an older Klipper, in which the RP2040 had another name: today's would build for an AVR.", "Make a configuration with Klipper's `make menuconfig`, or update RatOS."));
         return read with { ShortName = ShortOf(read.Id), Symlinks = [$"/dev/{read.Id}"], DfuRomAddress = read.Comm == "USB" ? RomOf(read.McuName) : null };
     }
 
@@ -242,11 +242,11 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
         if (theirs.McuName is not null && Difference(ours, theirs) is { Length: > 0 } difference)
         {
             findings.Add(board == ours
-                ? new(FindingSeverity.Note, "ratos-corrected", $"RatOS's definition of {ours.Id} has {difference}, which is known to be wrong.", "Nothing to do: what this program knows of the board is taken.")
-                : new(FindingSeverity.Note, "ratos-differs", $"RatOS's definition of {ours.Id} has {difference}.", "RatOS's is taken. If nobody meant to change it, put RatOS's configuration back as it was."));
+                ? new(FindingSeverity.Note, FaultKind.RatosCorrected, $"RatOS's definition of {ours.Id} has {difference}, which is known to be wrong.", "Nothing to do: what this program knows of the board is taken.")
+                : new(FindingSeverity.Note, FaultKind.RatosDiffers, $"RatOS's definition of {ours.Id} has {difference}.", "RatOS's is taken. If nobody meant to change it, put RatOS's configuration back as it was."));
         }
         if (isObsolete && theirs.FirmwareConfig is not null)
-            findings.Add(new(FindingSeverity.Note, "ratos-corrected", $"RatOS's firmware.config of {ours.Id} is of an older Klipper: today's would build for another chip.", "Nothing to do: another one is used for its build."));
+            findings.Add(new(FindingSeverity.Note, FaultKind.RatosCorrected, $"RatOS's firmware.config of {ours.Id} is of an older Klipper: today's would build for another chip.", "Nothing to do: another one is used for its build."));
         return board with
         {
             Name = theirs.Name ?? ours.Name,

@@ -34,7 +34,7 @@ internal sealed record DfuDescriptors(byte Number, ImmutableArray<(byte Alternat
         {
             var length = configuration[at];
             if (length < 2)
-                throw Faults.DfuDescriptor($"a descriptor of {length} bytes at offset {at}");
+                throw BootloaderFaults.DfuDescriptor($"a descriptor of {length} bytes at offset {at}");
             var descriptor = configuration[at..Math.Min(at + length, configuration.Length)];
             if (descriptor[1] == TypeInterface && descriptor.Length >= 9)
             {
@@ -53,11 +53,11 @@ internal sealed record DfuDescriptors(byte Number, ImmutableArray<(byte Alternat
             at += length;
         }
         if (number is null)
-            throw Faults.DfuDescriptor("no interface of class FE/01/02");
+            throw BootloaderFaults.DfuDescriptor("no interface of class FE/01/02");
         if (functional is not var (size, attributes))
-            throw Faults.DfuDescriptor("no DFU functional descriptor");
+            throw BootloaderFaults.DfuDescriptor("no DFU functional descriptor");
         if (size is < LeastTransfer or > MostTransfer)
-            throw Faults.DfuDescriptor($"a transfer size of {size} bytes");
+            throw BootloaderFaults.DfuDescriptor($"a transfer size of {size} bytes");
         return new DfuDescriptors(number.Value, alternates.ToImmutable(), size, (attributes & 0x02) != 0);
     }
 }
@@ -150,7 +150,7 @@ internal readonly record struct DfuStatus(byte Status, TimeSpan Poll, DfuState S
     public string StatusName => Status < StatusNames.Length ? StatusNames[Status] : $"status {Status}";
 
     public static DfuStatus Parse(ReadOnlySpan<byte> bytes) => bytes.Length < Length
-        ? throw Faults.DfuDescriptor($"a status of {bytes.Length} bytes")
+        ? throw BootloaderFaults.DfuDescriptor($"a status of {bytes.Length} bytes")
         : new(bytes[0], TimeSpan.FromMilliseconds(bytes[1] | (bytes[2] << 8) | (bytes[3] << 16)), (DfuState)bytes[4]);
 }
 

@@ -71,7 +71,7 @@ public sealed class DfuSe : Bootloader
     {
         var descriptors = DfuDescriptors.Parse(usb.Configuration.Span);
         if (!descriptors.CanUpload)
-            throw Faults.DfuDescriptor("it says that flash cannot be read back");
+            throw BootloaderFaults.DfuDescriptor("it says that flash cannot be read back");
         var names = new List<string>();
         foreach (var (alternate, nameIndex) in descriptors.Alternates)
         {
@@ -87,7 +87,7 @@ public sealed class DfuSe : Bootloader
             await dfu.CheckReadableAsync();
             return dfu;
         }
-        throw Faults.DfuDescriptor($"no alternate setting is called Internal Flash, but {string.Join(", ", names.Select(name => $"'{name}'"))}");
+        throw BootloaderFaults.DfuDescriptor($"no alternate setting is called Internal Flash, but {string.Join(", ", names.Select(name => $"'{name}'"))}");
     }
 
     /// <summary>
@@ -108,7 +108,7 @@ public sealed class DfuSe : Bootloader
         if (sameLayout && sameRom)
             return;
         var sizes = found.GroupBy(sector => sector.Size).Select(group => $"{group.Count()} x {group.Key / 1024} KiB");
-        throw Faults.WrongMcu(board, mcu.Name, $"'{_usb.Device.Product}' with flash of {string.Join(", ", sizes)}");
+        throw BoardFaults.WrongMcu(board, mcu.Name, $"'{_usb.Device.Product}' with flash of {string.Join(", ", sizes)}");
     }
 
     public override async Task EraseAsync(Sector sector)
@@ -180,7 +180,7 @@ public sealed class DfuSe : Bootloader
                 await ControlAsync(status.IsError || isBusy ? ClearStatus : Abort, 0, Memory<byte>.Empty);
             tries += mayEnd ? 0 : 1;
         }
-        throw Faults.DfuStuck("coming to rest", _time.GetElapsedTime(begin).TotalSeconds);
+        throw BootloaderFaults.DfuStuck("coming to rest", _time.GetElapsedTime(begin).TotalSeconds);
     }
 
     /// <summary>
@@ -196,10 +196,10 @@ public sealed class DfuSe : Bootloader
                 await ReadAsync(_start, new byte[Math.Min(64, BlockSize)], static _ => ValueTask.CompletedTask);
                 return;
             }
-            catch (FlashException fault) when (fault.Code == "dfu-refused")
+            catch (FlashException fault) when (fault.Kind == FaultKind.DfuRefused)
             {
                 if (tries == 3)
-                    throw Faults.ReadProtected(_board);
+                    throw BootloaderFaults.ReadProtected(_board);
                 await NormaliseAsync();
             }
         }
@@ -228,7 +228,7 @@ public sealed class DfuSe : Bootloader
         {
             var elapsed = _time.GetElapsedTime(begin);
             if (elapsed > LongestWork)
-                throw Faults.DfuStuck(doing, elapsed.TotalSeconds);
+                throw BootloaderFaults.DfuStuck(doing, elapsed.TotalSeconds);
             if (elapsed > LongestWork / 2 && !cleared)
             {
                 // H7 revision V can sit in dfuDNBUSY after a big sector until it is cleared twice. Whether it erased, the read-back will show.
@@ -272,7 +272,7 @@ public sealed class DfuSe : Bootloader
                 _patience.Add(_usb.Device);
             var elapsed = _time.GetElapsedTime(begin);
             if (isStall ? elapsed > LongestWork : ++failures == 3)
-                throw Faults.DfuStuck(doing, elapsed.TotalSeconds);
+                throw BootloaderFaults.DfuStuck(doing, elapsed.TotalSeconds);
             await Task.Delay(Bounded(busy?.Poll ?? EarlyAfterErase, EarlyAfterData), _time);
         }
     }
@@ -283,13 +283,13 @@ public sealed class DfuSe : Bootloader
             return await RefusedAsync(await AskStatusAsync(doing), doing);
         var what = transfer.IsOk ? $"only {transfer.Length} bytes came" : transfer.Status == UsbStatus.Timeout ? "no answer" : "a bus error";
         await TryClearAsync();
-        return Faults.DfuRefused(doing, what, "an unknown state");
+        return BootloaderFaults.DfuRefused(doing, what, "an unknown state");
     }
 
     private async Task<FlashException> RefusedAsync(DfuStatus status, string doing)
     {
         await TryClearAsync();
-        return status.IsReadProtected ? Faults.ReadProtected(_board) : Faults.DfuRefused(doing, status.StatusName, status.State.ToString());
+        return status.IsReadProtected ? BootloaderFaults.ReadProtected(_board) : BootloaderFaults.DfuRefused(doing, status.StatusName, status.State.ToString());
     }
 
     /// <summary>Leaves the ROM fit for the next try; that this fails too is no news beside the fault being reported.</summary>
@@ -312,7 +312,7 @@ public sealed class DfuSe : Bootloader
             // Two header bytes, then UTF-16. F42x claims more than it sends; that it is always so only a second look shows.
             var length = transfer.IsOk ? Math.Min(transfer.Length, bytes[0]) : 0;
             if (!transfer.IsOk && tries == 3)
-                throw Faults.DfuDescriptor($"its text {index} cannot be read ({transfer.Status})");
+                throw BootloaderFaults.DfuDescriptor($"its text {index} cannot be read ({transfer.Status})");
             if ((transfer.IsOk && length == bytes[0]) || tries == 3)
                 return length <= 2 ? "" : Encoding.Unicode.GetString(bytes, 2, (length - 2) & ~1);
         }

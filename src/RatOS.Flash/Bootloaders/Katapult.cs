@@ -57,23 +57,23 @@ public sealed class Katapult : Bootloader
             {
                 var greeting = KatapultGreeting.Parse(frame);
                 if (Mcu.Find(greeting.Mcu) is not { } mcu)
-                    throw Faults.KatapultProtocol($"{greeting.Protocol} on a chip called '{greeting.Mcu}'");
+                    throw BootloaderFaults.KatapultProtocol($"{greeting.Protocol} on a chip called '{greeting.Mcu}'");
                 var katapult = new Katapult(line, answers, greeting, MemoryOf(mcu, greeting, flashEnd), time);
                 // Answers to what was sent before the one that counted may still be on their way (facts: priming, "drain every answer").
                 await katapult.ReadBlockAsync(greeting.Start, "connecting");
                 return katapult;
             }
             if (tries == Tries)
-                throw answers.SawNack ? Faults.KatapultWedged("connecting") : Faults.KatapultSilent("connecting");
+                throw answers.SawNack ? BootloaderFaults.KatapultWedged("connecting") : BootloaderFaults.KatapultSilent("connecting");
         }
     }
 
     public override void CheckChip(string board, Mcu mcu, uint start)
     {
         if (_greeting.Mcu != mcu.Name)
-            throw Faults.WrongMcu(board, mcu.Name, $"Katapult on a {_greeting.Mcu}");
+            throw BoardFaults.WrongMcu(board, mcu.Name, $"Katapult on a {_greeting.Mcu}");
         if (_greeting.Start != start)
-            throw Faults.WrongStart(board, start, _greeting.Start);
+            throw BoardFaults.WrongStart(board, start, _greeting.Start);
     }
 
     /// <summary>Over CAN: asks the node at the end of the line who it is.</summary>
@@ -89,11 +89,11 @@ public sealed class Katapult : Bootloader
             {
                 var found = CanUuid.Read(frame.Payload.Span[4..]);
                 if (found != uuid)
-                    throw Faults.CanWrongNode(board, $"{uuid}", $"{found}");
+                    throw CanFaults.CanWrongNode(board, $"{uuid}", $"{found}");
                 return;
             }
             if (tries == Tries)
-                throw answer is null ? Lost(Doing) : Faults.KatapultRefused(Doing, Describe(answer.Value));
+                throw answer is null ? Lost(Doing) : BootloaderFaults.KatapultRefused(Doing, Describe(answer.Value));
         }
     }
 
@@ -154,7 +154,7 @@ public sealed class Katapult : Bootloader
                 asked = at + BlockSize;   // what was in flight behind it is asked again; its late answers carry the same bytes
             }
             if (frame.Payload.Length < 8 + BlockSize)
-                throw Faults.KatapultRefused($"reading {block:x8}", $"{frame.Payload.Length - 8} bytes instead of {BlockSize}");
+                throw BootloaderFaults.KatapultRefused($"reading {block:x8}", $"{frame.Payload.Length - 8} bytes instead of {BlockSize}");
             frame.Payload.Slice(8, Math.Min(BlockSize, data.Length - at)).CopyTo(data[at..]);
             await done(Math.Min(at + BlockSize, data.Length));
         }
@@ -184,7 +184,7 @@ public sealed class Katapult : Bootloader
             if (answer is { Code: KatapultFrame.Acknowledge })
                 return;
             if (++tries >= Tries)
-                throw answer is null ? Lost($"writing {address:x8}") : Faults.KatapultRefused($"writing {address:x8}", Describe(answer.Value));
+                throw answer is null ? Lost($"writing {address:x8}") : BootloaderFaults.KatapultRefused($"writing {address:x8}", Describe(answer.Value));
         }
     }
 
@@ -213,7 +213,7 @@ public sealed class Katapult : Bootloader
     private static bool IsAcknowledgement(KatapultFrame frame, byte command, uint? address) =>
         frame.Code == KatapultFrame.Acknowledge && frame.Answers == command && (address is null || frame.Word(1) == address);
 
-    private FlashException Lost(string doing) => _answers.SawNack ? Faults.KatapultWedged(doing) : Faults.KatapultSilent(doing);
+    private FlashException Lost(string doing) => _answers.SawNack ? BootloaderFaults.KatapultWedged(doing) : BootloaderFaults.KatapultSilent(doing);
 
     private static string Describe(KatapultFrame answer) => answer.Code switch
     {

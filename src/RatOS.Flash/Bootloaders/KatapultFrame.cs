@@ -113,10 +113,10 @@ internal sealed record KatapultGreeting(Version Protocol, uint Start, int BlockS
         var protocol = new Version((int)(version >> 16) & 0xFF, (int)(version >> 8) & 0xFF, (int)version & 0xFF);
         // Older CanBoot forks differ in byte order: nothing is guessed.
         if (version >> 24 != 0 || protocol.Major != 1 || protocol.Minor > 1)
-            throw Faults.KatapultProtocol($"{version:x8} ({protocol})");
+            throw BootloaderFaults.KatapultProtocol($"{version:x8} ({protocol})");
         var (start, blockSize) = (frame.Word(2), (int)frame.Word(3));
         if (blockSize is not (64 or 128 or 256 or 512) || frame.Payload.Length < 20)
-            throw Faults.KatapultProtocol($"{protocol} with blocks of {blockSize} bytes");
+            throw BootloaderFaults.KatapultProtocol($"{protocol} with blocks of {blockSize} bytes");
         var text = frame.Payload.Span[16..];
         var mcu = Take(ref text);
         return new KatapultGreeting(protocol, start, blockSize, mcu, Take(ref text));

@@ -86,7 +86,7 @@ public sealed class Stm32Uart : Bootloader
     {
         var rom = new Stm32Uart(line, board, start, time);
         if (!await rom.SynchroniseAsync() && !await rom.ResynchroniseAsync())
-            throw Faults.UartRomSilent("looking for it");
+            throw BootloaderFaults.UartRomSilent("looking for it");
         var told = await rom.ListAsync(Frame.Get, "asking for its commands", HasWhatAFlashNeeds);
         (rom._version, rom._erase) = (told[0], told.AsSpan(1).Contains(Frame.ExtendedErase) ? Frame.ExtendedErase : Frame.Erase);
         var id = await rom.ListAsync(Frame.GetId, "asking for its chip", static bytes => bytes.Length == 2);
@@ -95,7 +95,7 @@ public sealed class Stm32Uart : Bootloader
         // A sector that the application only begins in stays in the list: the layout refuses it by name.
         rom._memory = new FlashMemory([.. rom._pages.Where(page => page.End > start)], mcu.WriteUnit, WriteOrder.FirstSectorLast, ErasesByItself: false);
         // With read protection the command byte itself is refused, each time (AN3155: denied commands).
-        await rom.RepeatAsync("reading", () => rom.ReadOnceAsync(start, new byte[4]), denied: Faults.ReadProtected(board));
+        await rom.RepeatAsync("reading", () => rom.ReadOnceAsync(start, new byte[4]), denied: BootloaderFaults.ReadProtected(board));
         return rom;
     }
 
@@ -109,7 +109,7 @@ public sealed class Stm32Uart : Bootloader
     public override void CheckChip(string board, Mcu mcu, uint start)
     {
         if (!mcu.IdCodes.Contains(_id))
-            throw Faults.WrongMcu(board, mcu.Name, $"its ROM has the chip id {_id:x3}");
+            throw BoardFaults.WrongMcu(board, mcu.Name, $"its ROM has the chip id {_id:x3}");
     }
 
     public override Task EraseAsync(Sector sector)
@@ -231,9 +231,9 @@ public sealed class Stm32Uart : Bootloader
             if (outcome.IsDone)
                 return;
             if (!await ResynchroniseAsync())
-                throw Faults.UartRomSilent(doing);
+                throw BootloaderFaults.UartRomSilent(doing);
             if (tries == Tries)
-                throw denied is not null && outcome is { Answer: Answer.Refused, Part: 0 } ? denied : Faults.UartRomRefused(doing, tries);
+                throw denied is not null && outcome is { Answer: Answer.Refused, Part: 0 } ? denied : BootloaderFaults.UartRomRefused(doing, tries);
         }
     }
 

@@ -40,7 +40,7 @@ public sealed class BuildConfig
     /// <exception cref="FlashException">The board's data do not make one.</exception>
     public static BuildConfig For(Board board, string? usbSerial = null, BuildTransport? transport = null)
     {
-        var name = board.McuName ?? throw Faults.ConfigUnusable(board.Id, "its chip is not known");
+        var name = board.McuName ?? throw BuildFaults.ConfigUnusable(board.Id, "its chip is not known");
         var start = StartOf(board, name);
         var text = new Dictionary<string, string>(StringComparer.Ordinal) { ["LOW_LEVEL_OPTIONS"] = "y" };
         var declared = new Dictionary<string, string>(StringComparer.Ordinal);
@@ -57,7 +57,7 @@ public sealed class BuildConfig
         if (board.CrystalHz is { } crystal && name.StartsWith("stm32", StringComparison.Ordinal))
         {
             if (crystal > 1 && crystal % 1_000_000 != 0)
-                throw Faults.ConfigUnusable(board.Id, $"Klipper knows no crystal of {crystal} Hz");
+                throw BuildFaults.ConfigUnusable(board.Id, $"Klipper knows no crystal of {crystal} Hz");
             text[crystal > 1 ? $"STM32_CLOCK_REF_{crystal / 1_000_000}M" : "STM32_CLOCK_REF_INTERNAL"] = "y";
             declared["CLOCK_REF_FREQ"] = $"{Math.Max(crystal, 1)}";
         }
@@ -81,9 +81,9 @@ public sealed class BuildConfig
         }
         catch (FormatException e)
         {
-            throw Faults.ConfigUnusable(board.Id, e.Message);
+            throw BuildFaults.ConfigUnusable(board.Id, e.Message);
         }
-        var name = board.McuName ?? (symbols.GetValueOrDefault("MCU") is { } said ? Kconfig.Unquoted(said) : throw Faults.ConfigUnusable(board.Id, "its chip is not known"));
+        var name = board.McuName ?? (symbols.GetValueOrDefault("MCU") is { } said ? Kconfig.Unquoted(said) : throw BuildFaults.ConfigUnusable(board.Id, "its chip is not known"));
         var start = StartOf(board, name);
         var declared = new Dictionary<string, string>(StringComparer.Ordinal);
         var isUsb = IsSet(symbols, "USBSERIAL") || IsSet(symbols, "USBCANBUS");
@@ -93,7 +93,7 @@ public sealed class BuildConfig
                 declared[symbol] = value;
         }
         if (declared.GetValueOrDefault("MCU") is { } other && !Kconfig.Same(other, name))
-            throw Faults.ConfigDrift(board.Id, "MCU", name, Kconfig.Unquoted(other));
+            throw BuildFaults.ConfigDrift(board.Id, "MCU", name, Kconfig.Unquoted(other));
         Declare(declared, name, start);
         if (board.CrystalHz is { } crystal and > 1 && !declared.ContainsKey("CLOCK_REF_FREQ") && name.StartsWith("stm32", StringComparison.Ordinal))
             declared["CLOCK_REF_FREQ"] = $"{crystal}";
@@ -124,7 +124,7 @@ public sealed class BuildConfig
         }
         catch (FormatException e)
         {
-            throw Faults.ConfigUnusable(board.Id, e.Message);
+            throw BuildFaults.ConfigUnusable(board.Id, e.Message);
         }
     }
 
@@ -141,14 +141,14 @@ public sealed class BuildConfig
         }
         catch (FormatException e)
         {
-            throw Faults.ConfigUnusable(name, $"what Klipper made of it cannot be read: {e.Message}");
+            throw BuildFaults.ConfigUnusable(name, $"what Klipper made of it cannot be read: {e.Message}");
         }
         // A lost chip takes everything else with it: it is named first.
         foreach (var (symbol, wanted) in _declared.OrderBy(pair => pair.Key switch { "MCU" or "MACH_LINUX" => 0, "FLASH_APPLICATION_ADDRESS" => 1, _ => 2 }))
         {
             var got = Names(symbol).Select(other => became.GetValueOrDefault(other)).FirstOrDefault(value => value is not null);
             if (!Kconfig.Same(wanted, got ?? "n"))
-                throw Faults.ConfigDrift(name, symbol, Kconfig.Unquoted(wanted), got is null or "n" ? "nothing" : Kconfig.Unquoted(got));
+                throw BuildFaults.ConfigDrift(name, symbol, Kconfig.Unquoted(wanted), got is null or "n" ? "nothing" : Kconfig.Unquoted(got));
         }
     }
 
@@ -171,7 +171,7 @@ public sealed class BuildConfig
         Board board, string? usbSerial, BuildTransport transport, string name, Dictionary<string, string> text, Dictionary<string, string> declared)
     {
         if (transport.Pins is { } pins && !pins.All(c => char.IsAsciiLetterUpper(c) || char.IsAsciiDigit(c) || c == '_'))
-            throw Faults.ConfigUnusable(board.Id, $"'{pins}' names no pins");
+            throw BuildFaults.ConfigUnusable(board.Id, $"'{pins}' names no pins");
         foreach (var (symbol, value) in transport.Choices(board.Mcu, name))
             text[symbol] = value;
         declared[transport.Symbol] = "y";
@@ -198,7 +198,7 @@ public sealed class BuildConfig
     {
         // udev makes links of it, a person writes it into printer.cfg: what neither can bear is a mistake.
         if (serial.Length is 0 or > 64 || !serial.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.'))
-            throw Faults.ConfigUnusable(board, "the USB serial may have letters, digits, '-', '_' and '.' alone, 64 at most");
+            throw BuildFaults.ConfigUnusable(board, "the USB serial may have letters, digits, '-', '_' and '.' alone, 64 at most");
         text["LOW_LEVEL_OPTIONS"] = "y";
         text["USB_SERIAL_NUMBER_CHIPID"] = "n";
         text["USB_SERIAL_NUMBER"] = declared["USB_SERIAL_NUMBER"] = Kconfig.Quoted(serial);
@@ -212,7 +212,7 @@ public sealed class BuildConfig
         _ when name.StartsWith("stm32", StringComparison.Ordinal) && name.Length >= 9 => ["MACH_STM32", $"MACH_{name[..9].ToUpperInvariant()}"],
         _ when name.StartsWith("lpc17", StringComparison.Ordinal) => ["MACH_LPC176X", $"MACH_{name.ToUpperInvariant()}"],
         _ when name.StartsWith("atmega", StringComparison.Ordinal) || name.StartsWith("at90usb", StringComparison.Ordinal) => ["MACH_AVR", $"MACH_{name}"],
-        _ => throw Faults.ConfigUnusable(board, $"how a {name} is chosen is not known; give a .config"),
+        _ => throw BuildFaults.ConfigUnusable(board, $"how a {name} is chosen is not known; give a .config"),
     };
 
     private static uint? StartOf(Board board, string name) => board.ApplicationStart ?? name switch

@@ -53,7 +53,7 @@ public sealed partial class FirmwareBuilder
         var (image, file) = Take(shop, request, source);
         // An update of Klipper in the middle gives a firmware of neither version.
         if (await tree.LookAsync(cancel) is var now && (now.SourceId != source.SourceId || now.Version != source.Version))
-            throw Faults.KlipperTreeChanged(request.Board);
+            throw BuildFaults.KlipperTreeChanged(request.Board);
         var key = Key(request, source);
         var name = Path.GetFileName(file);
         // avrdude takes the hex file alone, which says nothing about itself.
@@ -85,7 +85,7 @@ public sealed partial class FirmwareBuilder
             _toolchain.Require(builder.Programs, request.Board);
             Directory.CreateDirectory(builder._folder);
             if (new DriveInfo(builder._folder).AvailableFreeSpace < builder.LeastFree)
-                throw Faults.BuildDiskFull(builder._folder, builder.LeastFree / 1048576.0);
+                throw BuildFaults.BuildDiskFull(builder._folder, builder.LeastFree / 1048576.0);
             Shop = builder.Cache.OpenWorkshop();
             _environment = Tree.GitEnvironment(Shop.GitIndex);
             _environment["TMPDIR"] = Shop.Temporary;
@@ -134,19 +134,19 @@ public sealed partial class FirmwareBuilder
     {
         // A chip's own file first: an ELF is there always, and the only one of the Linux process. An AVR has it and a hex file.
         var file = ((string[])["klipper.bin", "klipper.uf2", "klipper.elf"]).Select(name => Path.Combine(shop.Out, name)).FirstOrDefault(File.Exists)
-            ?? throw Faults.BuiltOtherFirmware(request.Board, "file", "klipper.bin, klipper.uf2 or klipper.elf", "missing");
+            ?? throw BuildFaults.BuiltOtherFirmware(request.Board, "file", "klipper.bin, klipper.uf2 or klipper.elf", "missing");
         var image = FirmwareImage.Open(file);
         Judge(image, request);
         // Time and host follow the version of a dirty tree. Forks may write it in their own way: only another commit is another version.
         if (!image.Version.StartsWith(source.Version, StringComparison.Ordinal) && Commit(image.Version) is { } built && Commit(source.Version) is { } wanted && built != wanted)
-            throw Faults.BuiltOtherFirmware(request.Board, "version", source.Version, image.Version);
+            throw BuildFaults.BuiltOtherFirmware(request.Board, "version", source.Version, image.Version);
         return (image, file);
     }
 
     private static void Judge(FirmwareImage image, BuildRequest request)
     {
         if (!string.Equals(image.Mcu, request.Config.Mcu, StringComparison.OrdinalIgnoreCase))
-            throw Faults.BuiltOtherFirmware(request.Board, "chip", request.Config.Mcu, image.Mcu);
+            throw BuildFaults.BuiltOtherFirmware(request.Board, "chip", request.Config.Mcu, image.Mcu);
         if (request.Config.Start is { } start && Mcu.Find(request.Config.Mcu) is { } mcu && image.Misfit(mcu, start, mcu.FlashEnd) is { } misfit)
             throw misfit;
     }
@@ -176,7 +176,7 @@ public sealed partial class FirmwareBuilder
         foreach (var c in path)
         {
             if (char.IsWhiteSpace(c) || char.IsControl(c) || "$#:;%'\"\\|&<>()*?[]{}!`~=,".Contains(c, StringComparison.Ordinal))
-                throw Faults.BuildPath(path, char.IsWhiteSpace(c) || char.IsControl(c) ? "blank" : c.ToString());
+                throw BuildFaults.BuildPath(path, char.IsWhiteSpace(c) || char.IsControl(c) ? "blank" : c.ToString());
         }
     }
 }

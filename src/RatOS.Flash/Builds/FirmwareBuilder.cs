@@ -158,11 +158,11 @@ public sealed partial class FirmwareBuilder(KlipperTree tree, string cacheFolder
         }
         catch (IOException e) when ((e.HResult & 0xffff) == noSpace)
         {
-            throw Faults.BuildDiskFull(_folder, UsualBytes / 1048576.0);
+            throw BuildFaults.BuildDiskFull(_folder, UsualBytes / 1048576.0);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ExternalException)
         {
-            throw Faults.BuildFolder(_folder, e.Message.TrimEnd('.'));
+            throw BuildFaults.BuildFolder(_folder, e.Message.TrimEnd('.'));
         }
     }
 

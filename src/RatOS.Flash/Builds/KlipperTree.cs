@@ -32,20 +32,20 @@ public sealed class KlipperTree
         {
             path = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(path));
             if (!Directory.Exists(path))
-                throw Faults.NotAKlipperTree(path, File.Exists(path) ? "it is a file" : "there is no such folder");
+                throw BuildFaults.NotAKlipperTree(path, File.Exists(path) ? "it is a file" : "there is no such folder");
             path = Directory.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path;
             foreach (var needed in (string[])[Makefile, "src/Kconfig", "src/Makefile"])
             {
                 if (!File.Exists(System.IO.Path.Combine(path, needed)))
-                    throw Faults.NotAKlipperTree(path, $"{needed} is missing");
+                    throw BuildFaults.NotAKlipperTree(path, $"{needed} is missing");
             }
             if (!Directory.Exists(System.IO.Path.Combine(path, "scripts")))
-                throw Faults.NotAKlipperTree(path, "scripts/ is missing");
+                throw BuildFaults.NotAKlipperTree(path, "scripts/ is missing");
             return new KlipperTree(path, new Tools(searchPath ?? Tools.UsualPath));
         }
         catch (Exception e) when (e is IOException or ArgumentException or NotSupportedException)
         {
-            throw Faults.NotAKlipperTree(path, e.Message.TrimEnd('.'));
+            throw BuildFaults.NotAKlipperTree(path, e.Message.TrimEnd('.'));
         }
     }
 
@@ -58,21 +58,21 @@ public sealed class KlipperTree
             if (!Directory.Exists(Git) && !File.Exists(Git))
                 return WithoutGit(null);
             if (_tools.Find("git") is null)
-                return WithoutGit(Faults.KlipperGitUnusable(Path, "git is not installed"));
+                return WithoutGit(BuildFaults.KlipperGitUnusable(Path, "git is not installed"));
             var status = Run(["-c", "core.fsmonitor=false", "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=all", "--no-renames"], cancel);
             var described = await Run(["describe", "--always", "--tags", "--long"], cancel);
             var (exit, changes, errors) = await status;
             if (exit != 0 || described.Exit != 0)
-                return WithoutGit(Faults.KlipperGitUnusable(Path, FirstLine(exit != 0 ? errors : described.Errors)));
+                return WithoutGit(BuildFaults.KlipperGitUnusable(Path, FirstLine(exit != 0 ? errors : described.Errors)));
             return FromGit(described.Output.Trim(), changes);
         }
         catch (ExternalException e)
         {
-            return WithoutGit(Faults.KlipperGitUnusable(Path, e.Message));
+            return WithoutGit(BuildFaults.KlipperGitUnusable(Path, e.Message));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw Faults.KlipperTreeUnreadable(Path, e.Message.TrimEnd('.'));
+            throw BuildFaults.KlipperTreeUnreadable(Path, e.Message.TrimEnd('.'));
         }
     }
 
@@ -153,7 +153,7 @@ public sealed class KlipperTree
                 changed.Add(path);
         }
         var id = changed.Count == 0 ? commit : $"{commit}+{Hash(changed)}";
-        var warning = described.Length > 0 && described.All(char.IsAsciiHexDigit) ? Faults.KlipperWithoutTags(Path) : null;
+        var warning = described.Length > 0 && described.All(char.IsAsciiHexDigit) ? BuildFaults.KlipperWithoutTags(Path) : null;
         return new KlipperSource(isDirty ? described + "-dirty" : described, id, changed.Count > 0, warning);
     }
 

@@ -51,8 +51,8 @@ public sealed class Menuconfig(KlipperTree tree, string folder)
         var tools = new Tools(SearchPath);
         var missing = ((string[])["make", Python]).Where(name => tools.Find(name) is null).ToList();
         if (missing.Count > 0)
-            throw Faults.ToolchainMissing(board.Name, string.Join(", ", missing), string.Join(' ', missing));
-        var file = FileOf(_folder, board.Name) ?? throw Faults.ConfigUnusable(board.Name, "its name is none for a file");
+            throw BuildFaults.ToolchainMissing(board.Name, string.Join(", ", missing), string.Join(' ', missing));
+        var file = FileOf(_folder, board.Name) ?? throw BuildFaults.ConfigUnusable(board.Name, "its name is none for a file");
         var before = Text(file, board.Name) ?? BuildConfig.For(board.Board, board.Serial, running ?? (board.CanUuid is null ? null : new BuildTransport(BuildLink.Can))).Text;
         // Kconfig leaves its former text beside it, and OUT is made whatever the target.
         var desk = Path.Combine(_folder, ".menuconfig");
@@ -65,7 +65,7 @@ public sealed class Menuconfig(KlipperTree tree, string folder)
             environment["PYTHONDONTWRITEBYTECODE"] = "1";
             var exit = await tools.ShowAsync("make", [$"KCONFIG_CONFIG={draft}", $"OUT={desk}/out/", "menuconfig"], tree.Path, environment);
             if (exit != 0)
-                throw Faults.MenuconfigFailed(board.Name, exit);
+                throw BuildFaults.MenuconfigFailed(board.Name, exit);
             var chosen = await File.ReadAllTextAsync(draft);
             if (chosen == before)
                 return false;
@@ -75,7 +75,7 @@ public sealed class Menuconfig(KlipperTree tree, string folder)
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            throw Faults.BuildFolder(_folder, fault.Message.TrimEnd('.'));
+            throw BuildFaults.BuildFolder(_folder, fault.Message.TrimEnd('.'));
         }
         finally
         {
@@ -89,11 +89,11 @@ public sealed class Menuconfig(KlipperTree tree, string folder)
         try
         {
             var info = new FileInfo(file);
-            return !info.Exists ? null : info.Length > Kconfig.MaxLength ? throw Faults.ConfigUnusable(board, $"{file} is longer than {Kconfig.MaxLength / 1024} KiB") : File.ReadAllText(file);
+            return !info.Exists ? null : info.Length > Kconfig.MaxLength ? throw BuildFaults.ConfigUnusable(board, $"{file} is longer than {Kconfig.MaxLength / 1024} KiB") : File.ReadAllText(file);
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            throw Faults.ConfigUnusable(board, fault.Message.TrimEnd('.'));
+            throw BuildFaults.ConfigUnusable(board, fault.Message.TrimEnd('.'));
         }
     }
 }

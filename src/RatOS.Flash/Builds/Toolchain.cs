@@ -37,7 +37,7 @@ internal sealed partial class Toolchain
     {
         var missing = _needs.Where(name => tools.Find(name) is null).ToList();
         if (missing.Count > 0)
-            throw Faults.ToolchainMissing(board, string.Join(", ", missing), Packages);
+            throw BuildFaults.ToolchainMissing(board, string.Join(", ", missing), Packages);
     }
 
     /// <summary>
@@ -60,17 +60,17 @@ internal sealed partial class Toolchain
         foreach (var line in output)
         {
             if (Overflow().Match(line) is { Success: true } overflow)
-                return Faults.FirmwareOutgrewBoard(request.Board, request.Config.Mcu, $"{overflow.Groups["count"]} bytes", source.Version);
+                return BuildFaults.FirmwareOutgrewBoard(request.Board, request.Config.Mcu, $"{overflow.Groups["count"]} bytes", source.Version);
             if (line.Contains("No space left on device", StringComparison.Ordinal))
-                return Faults.BuildDiskFull(folder, FirmwareBuilder.UsualBytes / 1048576.0);
+                return BuildFaults.BuildDiskFull(folder, FirmwareBuilder.UsualBytes / 1048576.0);
             if (NotFound().Match(line) is { Success: true } program)
-                return Faults.ToolchainMissing(request.Board, program.Groups["program"].Value, Packages);
+                return BuildFaults.ToolchainMissing(request.Board, program.Groups["program"].Value, Packages);
             if (Library().Match(line) is { Success: true } library)
-                return Faults.ToolchainMissing(request.Board, $"its C library ({library.Value.Trim()})", Packages);
+                return BuildFaults.ToolchainMissing(request.Board, $"its C library ({library.Value.Trim()})", Packages);
             if (line.StartsWith("ModuleNotFoundError", StringComparison.Ordinal))
-                return Faults.ToolchainMissing(request.Board, $"a part of Python ({line})", Packages);
+                return BuildFaults.ToolchainMissing(request.Board, $"a part of Python ({line})", Packages);
         }
-        return Faults.BuildFailed(request.Board, Tail(output), log);
+        return BuildFaults.BuildFailed(request.Board, Tail(output), log);
     }
 
     /// <summary>The first error and the last lines, without make's own talk.</summary>

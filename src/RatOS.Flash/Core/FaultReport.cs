@@ -1,7 +1,9 @@
 namespace RatOS.Flash.Core;
 
 /// <summary>The fault of a flash as data.</summary>
-public sealed record FaultReport(string Code, string Cause, string Remedy)
+public sealed record FaultReport(FaultKind Kind, string Cause, string Remedy)
 {
-    public static FaultReport Of(FlashException fault) => new(fault.Code, fault.Cause, fault.Remedy);
+    public string Code => Kind.Code;
+
+    public static FaultReport Of(FlashException fault) => new(fault.Kind, fault.Cause, fault.Remedy);
 }

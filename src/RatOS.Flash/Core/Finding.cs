@@ -10,11 +10,13 @@ public enum FindingSeverity
 }
 
 /// <summary>Something that the plan found out.</summary>
-public sealed record Finding(FindingSeverity Severity, string Code, string Text, string Remedy)
+public sealed record Finding(FindingSeverity Severity, FaultKind Kind, string Text, string Remedy)
 {
-    internal static Finding Of(FindingSeverity severity, FlashException fault) => new(severity, fault.Code, fault.Cause, fault.Remedy);
+    public string Code => Kind.Code;
 
-    internal FlashException ToFault() => new(Code, Text, Remedy);
+    internal static Finding Of(FindingSeverity severity, FlashException fault) => new(severity, fault.Kind, fault.Cause, fault.Remedy);
+
+    internal FlashException ToFault() => new(Kind, Text, Remedy);
 
     internal static Finding Blocker(FlashException fault) => Of(FindingSeverity.Blocker, fault);
 }

@@ -1,12 +1,14 @@
 namespace RatOS.Flash.Core;
 
-/// <summary>A fault with a name, a cause and what the reader does now. There is none without a remedy; all are made in <see cref="Faults"/>.</summary>
-/// <param name="code">Stable kebab-case name, for scripts and searches.</param>
+/// <summary>A fault with a name, a cause and what the reader does now. There is none without a remedy; all are made in the classes beside this one.</summary>
+/// <param name="kind">Its code, and how the engine may react.</param>
 /// <param name="cause">What was seen, with its numbers: one or two sentences.</param>
 /// <param name="remedy">What the reader does now, in the imperative.</param>
-public sealed class FlashException(string code, string cause, string remedy) : Exception($"{cause} {remedy}")
+public sealed class FlashException(FaultKind kind, string cause, string remedy) : Exception($"{cause} {remedy}")
 {
-    public string Code { get; } = code;
+    public FaultKind Kind { get; } = kind;
+
+    public string Code => Kind.Code;
 
     public string Cause { get; } = cause;
 

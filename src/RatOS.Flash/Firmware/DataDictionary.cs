@@ -71,18 +71,18 @@ public sealed class DataDictionary
     /// <exception cref="FlashException">It does not inflate to its very end, is too big, or is no dictionary.</exception>
     public static DataDictionary Parse(ReadOnlyMemory<byte> compressed)
     {
-        var json = Zlib.Inflate(compressed, MaxJson) ?? throw Faults.KlipperDictionary("it does not inflate");
+        var json = Zlib.Inflate(compressed, MaxJson) ?? throw FlashFaults.KlipperDictionary("it does not inflate");
         if (json.Length > MaxJson)
-            throw Faults.KlipperDictionary($"it inflates to more than {MaxJson} bytes");
+            throw FlashFaults.KlipperDictionary($"it inflates to more than {MaxJson} bytes");
         if (!Zlib.EndsWithChecksum(compressed.Span, json))
-            throw Faults.KlipperDictionary($"its {compressed.Length} bytes are not all of it");
+            throw FlashFaults.KlipperDictionary($"its {compressed.Length} bytes are not all of it");
         try
         {
             return ParseJson(json);
         }
         catch (FormatException e)
         {
-            throw Faults.KlipperDictionary(e.Message);
+            throw FlashFaults.KlipperDictionary(e.Message);
         }
     }
 

@@ -28,18 +28,18 @@ internal static class Elf
     public static (uint Address, byte[] Bytes)? Open(ReadOnlySpan<byte> file, string name)
     {
         if (file.Length < HeaderSize)
-            throw Faults.FirmwareCutShort(name, "the ELF header is not complete");
+            throw FirmwareFaults.FirmwareCutShort(name, "the ELF header is not complete");
         if (file[4] == Class64)
             return null;
         var machine = Half(file, 18);
         if (file[4] != Class32 || file[5] != LittleEndian || machine is not (MachineArm or MachineAvr))
-            throw Faults.FirmwareContainer(name, $"this ELF is for machine type {machine}, neither for an ARM or AVR chip nor for this computer");
+            throw FirmwareFaults.FirmwareContainer(name, $"this ELF is for machine type {machine}, neither for an ARM or AVR chip nor for this computer");
 
         var table = Word(file, 28);
         var entrySize = Half(file, 42);
         var count = Half(file, 44);
         if (entrySize < SegmentSize || table + (ulong)(entrySize * count) > (ulong)file.Length)
-            throw Faults.FirmwareCutShort(name, "the ELF's segment table is not complete");
+            throw FirmwareFaults.FirmwareCutShort(name, "the ELF's segment table is not complete");
 
         ulong low = uint.MaxValue, high = 0;
         for (var i = 0; i < count; i++)
@@ -50,12 +50,12 @@ internal static class Elf
             if (!segment.IsInFlash)
                 continue;
             if (segment.Offset + (ulong)segment.Size > (ulong)file.Length)
-                throw Faults.FirmwareCutShort(name, $"the ELF's segment for {segment.Address:x8} ends beyond the file");
+                throw FirmwareFaults.FirmwareCutShort(name, $"the ELF's segment for {segment.Address:x8} ends beyond the file");
             low = Math.Min(low, segment.Address);
             high = Math.Max(high, segment.Address + (ulong)segment.Size);
         }
         if (high == 0 || high - low > MaxSpan)
-            throw Faults.FirmwareContainer(name, high == 0 ? "this ELF puts nothing into flash" : "this ELF's segments lie too far apart for a chip's flash");
+            throw FirmwareFaults.FirmwareContainer(name, high == 0 ? "this ELF puts nothing into flash" : "this ELF's segments lie too far apart for a chip's flash");
 
         // Gaps (alignment, two bytes or so) become 00, as in the klipper.bin of the same build: same bytes, same hash.
         var bytes = new byte[high - low];

@@ -91,7 +91,7 @@ public sealed class FirmwareImage
     {
         var name = Path.GetFileName(path.AsSpan().TrimEnd('/')).ToString();
         if (Directory.Exists(path))
-            throw Faults.FirmwareUnreadable(path, "it is a directory");
+            throw FirmwareFaults.FirmwareUnreadable(path, "it is a directory");
         try
         {
             using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
@@ -101,22 +101,22 @@ public sealed class FirmwareImage
             for (int came; (came = file.Read(buffer)) > 0;)
             {
                 if (bytes.Length + came > MaxFile)
-                    throw Faults.FirmwareUnreadable(path, $"it is larger than {MaxFile >> 20} MiB");
+                    throw FirmwareFaults.FirmwareUnreadable(path, $"it is larger than {MaxFile >> 20} MiB");
                 bytes.Write(buffer, 0, came);
             }
             return Parse(bytes.GetBuffer().AsMemory(0, (int)bytes.Length), name);
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
-            throw Faults.FirmwareUnreadable(path, "there is no such file");
+            throw FirmwareFaults.FirmwareUnreadable(path, "there is no such file");
         }
         catch (UnauthorizedAccessException)
         {
-            throw Faults.FirmwareUnreadable(path, "no permission");
+            throw FirmwareFaults.FirmwareUnreadable(path, "no permission");
         }
         catch (Exception e) when (e is IOException or ArgumentException or NotSupportedException)
         {
-            throw Faults.FirmwareUnreadable(path, e.Message.TrimEnd('.'));
+            throw FirmwareFaults.FirmwareUnreadable(path, e.Message.TrimEnd('.'));
         }
     }
 
@@ -128,16 +128,16 @@ public sealed class FirmwareImage
     {
         var span = file.Span;
         if (span.IsEmpty)
-            throw Faults.FirmwareCutShort(name, "it is empty");
+            throw FirmwareFaults.FirmwareCutShort(name, "it is empty");
         if (DfuKind(span) is { } kind)
-            throw Faults.FirmwareDfuFile(name, kind);
+            throw FirmwareFaults.FirmwareDfuFile(name, kind);
 
         if (Uf2.Looks(span))
         {
             var (address, bytes, family) = Uf2.Open(span, name);
             var image = Create(name, FirmwareContainer.Uf2, bytes, address);
             return family == Uf2.Rp2350 && image.Mcu != "rp2350"
-                ? throw Faults.FirmwareContainer(name, $"its UF2 blocks are for an RP2350, but the firmware in them is for {image.Mcu}")
+                ? throw FirmwareFaults.FirmwareContainer(name, $"its UF2 blocks are for an RP2350, but the firmware in them is for {image.Mcu}")
                 : image;
         }
         if (Elf.Looks(span))
@@ -147,7 +147,7 @@ public sealed class FirmwareImage
             var process = Create(name, FirmwareContainer.Elf, file, null);
             return process.IsHostProcess
                 ? process
-                : throw Faults.FirmwareContainer(name, $"it is a program for a computer that holds firmware for {process.Mcu}");
+                : throw FirmwareFaults.FirmwareContainer(name, $"it is a program for a computer that holds firmware for {process.Mcu}");
         }
         return Create(name, FirmwareContainer.Bin, file, null);
     }
@@ -160,18 +160,18 @@ public sealed class FirmwareImage
             return image;
         // Klipper's linker script for ARM aligns the end of the last section to a word; so do UF2's blocks. An AVR's ELF has its own end.
         if (bytes.Length % 4 != 0 && container != FirmwareContainer.Elf)
-            throw Faults.FirmwareCutShort(name, $"its length of {bytes.Length} bytes is no multiple of 4, as every build's is");
+            throw FirmwareFaults.FirmwareCutShort(name, $"its length of {bytes.Length} bytes is no multiple of 4, as every build's is");
         if (Chips.Mcu.Find(image.Mcu) is { } mcu && image.BuiltFor(mcu) is { } start && image._code.CutShort(start) is { } why)
-            throw Faults.FirmwareCutShort(name, why);
+            throw FirmwareFaults.FirmwareCutShort(name, why);
         return image;
     }
 
     private static FlashException WithoutDictionary(string name, ReadOnlyMemory<byte> file, (int Offset, int Length) broken)
     {
         if (broken.Length > 0)
-            return Faults.FirmwareCutShort(name, $"the data dictionary at byte {broken.Offset} does not inflate to its end");
+            return FirmwareFaults.FirmwareCutShort(name, $"the data dictionary at byte {broken.Offset} does not inflate to its end");
         if (new StartupCode(file).CutShort() is { } why)
-            return Faults.FirmwareCutShort(name, why);
+            return FirmwareFaults.FirmwareCutShort(name, why);
         var bytes = file.Span;
         var what = bytes switch
         {
@@ -180,7 +180,7 @@ public sealed class FirmwareImage
             _ when bytes.TrimStart(" \t\r\n"u8).StartsWith("<"u8) => "it is a web page or XML",
             _ => "it holds no data dictionary, so it is another firmware (Katapult, Marlin), or its end is missing",
         };
-        return Faults.NotKlipperFirmware(name, what);
+        return FirmwareFaults.NotKlipperFirmware(name, what);
     }
 
     private static string? DfuKind(ReadOnlySpan<byte> file)
@@ -198,26 +198,26 @@ public sealed class FirmwareImage
     public FlashException? Misfit(Mcu mcu, uint start, uint flashEnd)
     {
         if (!string.Equals(Mcu, mcu.Name, StringComparison.OrdinalIgnoreCase))
-            return Faults.FirmwareWrongMcu(IsHostProcess ? "linux (a process of the computer, for no board)" : Mcu, mcu.Name);
+            return FirmwareFaults.FirmwareWrongMcu(IsHostProcess ? "linux (a process of the computer, for no board)" : Mcu, mcu.Name);
         if (InitialStack != mcu.RamEnd || InitialStack % 8 != 0)
-            return Faults.FirmwareBadVectors($"the initial stack pointer is {InitialStack:x8}, the RAM of a {mcu.Name} ends at {mcu.RamEnd:x8}");
+            return FirmwareFaults.FirmwareBadVectors($"the initial stack pointer is {InitialStack:x8}, the RAM of a {mcu.Name} ends at {mcu.RamEnd:x8}");
         if (ResetVector % 2 == 0)
-            return Faults.FirmwareBadVectors($"the reset vector {ResetVector:x8} is even");
+            return FirmwareFaults.FirmwareBadVectors($"the reset vector {ResetVector:x8} is even");
         var built = BuiltFor(mcu);
         if (!_code.Contains(ResetVector, start))
-            return Faults.FirmwareWrongOffset(ResetVector, start, _code.Length, built is { } other && other != start ? $"{other:x8}" : null);
+            return FirmwareFaults.FirmwareWrongOffset(ResetVector, start, _code.Length, built is { } other && other != start ? $"{other:x8}" : null);
         // The range alone does not tell: a G0B1's image for 08000000 has its reset vector inside 08002000..0800d000 too.
         if (built is { } elsewhere && elsewhere != start && (LoadAddress is not null || _code.FitsExactly(elsewhere)))
-            return Faults.FirmwareLinkedElsewhere(elsewhere, start);
+            return FirmwareFaults.FirmwareLinkedElsewhere(elsewhere, start);
         if (LoadAddress is { } address && address + (uint)BootCode != start)
-            return Faults.FirmwareLinkedElsewhere(address + (uint)BootCode, start);
+            return FirmwareFaults.FirmwareLinkedElsewhere(address + (uint)BootCode, start);
         for (var i = 2; !mcu.HandlersInRam && i < StartupCode.VectorWords; i++)
         {
             var handler = _code.Vector(i);
             if (handler % 2 == 0 || !_code.Contains(handler, start))
-                return Faults.FirmwareBadVectors($"handler {i} is {handler:x8}, which is no code of this firmware");
+                return FirmwareFaults.FirmwareBadVectors($"handler {i} is {handler:x8}, which is no code of this firmware");
         }
-        return start + (ulong)_code.Length > flashEnd ? Faults.FirmwareTooBig(_code.Length, start, flashEnd) : null;
+        return start + (ulong)_code.Length > flashEnd ? FirmwareFaults.FirmwareTooBig(_code.Length, start, flashEnd) : null;
     }
 
     /// <summary>The one application start of this chip for which the image was built; null when none or more than one is possible.</summary>

@@ -27,7 +27,7 @@ internal static class Uf2
     public static (uint Address, byte[] Bytes, uint Family) Open(ReadOnlySpan<byte> file, string name)
     {
         if (file.Length % BlockSize != 0)
-            throw Faults.FirmwareCutShort(name, $"{file.Length} bytes are no whole number of UF2's {BlockSize}-byte blocks");
+            throw FirmwareFaults.FirmwareCutShort(name, $"{file.Length} bytes are no whole number of UF2's {BlockSize}-byte blocks");
 
         var bytes = new byte[file.Length / BlockSize * PayloadSize];
         var length = 0;
@@ -36,7 +36,7 @@ internal static class Uf2
         {
             var block = Block.Read(file.Slice(at, BlockSize));
             if (!block.IsWhole)
-                throw Faults.FirmwareContainer(name, $"the UF2 block at byte {at} is damaged");
+                throw FirmwareFaults.FirmwareContainer(name, $"the UF2 block at byte {at} is damaged");
             // Others' blocks may stand in the same file and count on their own; a reader skips them.
             if ((block.Flags & (HasFamily | IsFileContainer)) != HasFamily || block.Family is not (Rp2040 or Rp2350))
                 continue;
@@ -44,10 +44,10 @@ internal static class Uf2
             if (family == 0)
                 (family, total) = (block.Family, block.Total);
             if (block.Family != family || block.Total != total)
-                throw Faults.FirmwareContainer(name, "it mixes UF2 blocks of two images");
+                throw FirmwareFaults.FirmwareContainer(name, "it mixes UF2 blocks of two images");
             if (block.Number != expected)
             {
-                throw Faults.FirmwareContainer(
+                throw FirmwareFaults.FirmwareContainer(
                     name, block.Number < expected ? $"UF2 block {block.Number} comes twice" : $"UF2 block {expected} is missing");
             }
             expected++;
@@ -55,18 +55,18 @@ internal static class Uf2
                 continue;
 
             if (block.PayloadSize != PayloadSize)
-                throw Faults.FirmwareContainer(name, $"UF2 block {block.Number} carries {block.PayloadSize} bytes instead of {PayloadSize}");
+                throw FirmwareFaults.FirmwareContainer(name, $"UF2 block {block.Number} carries {block.PayloadSize} bytes instead of {PayloadSize}");
             if (length == 0)
                 start = block.Address;
             else if (block.Address != start + (ulong)length)
-                throw Faults.FirmwareContainer(name, $"UF2 block {block.Number} is for {block.Address:x8}, not for {start + (ulong)length:x8}");
+                throw FirmwareFaults.FirmwareContainer(name, $"UF2 block {block.Number} is for {block.Address:x8}, not for {start + (ulong)length:x8}");
             file.Slice(at + PayloadAt, PayloadSize).CopyTo(bytes.AsSpan(length));
             length += PayloadSize;
         }
         if (length == 0)
-            throw Faults.FirmwareContainer(name, "it holds no UF2 block for the flash of an RP2040 or RP2350");
+            throw FirmwareFaults.FirmwareContainer(name, "it holds no UF2 block for the flash of an RP2040 or RP2350");
         if (expected != total)
-            throw Faults.FirmwareCutShort(name, $"only {expected} of {total} UF2 blocks are there");
+            throw FirmwareFaults.FirmwareCutShort(name, $"only {expected} of {total} UF2 blocks are there");
         return (start, bytes[..length], family);
     }
 

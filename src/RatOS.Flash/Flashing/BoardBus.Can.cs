@@ -60,7 +60,7 @@ internal sealed partial class BoardBus
         await using var port = await OpenCanAsync(device);
         if (await AnswersAsKlipperAsync(port))
             return true;
-        throw CanAdmin.TroubleOf(port) ?? Faults.CanNodeSilent(
+        throw CanAdmin.TroubleOf(port) ?? CanFaults.CanNodeSilent(
             plan.Name, $"{Uuid}", device.Port, _others.Count > 0 ? $"these do: {string.Join(", ", _others)}" : "nor does anybody else who has no number");
     }
 
@@ -80,7 +80,7 @@ internal sealed partial class BoardBus
             var can = await hardware.WaitForAsync(
                 seen => BackOnUsb(seen) ?? seen.Devices.FirstOrDefault(device => device.Port == name && device.Can is { IsUp: true }), rest, time, cancel);
             if (can is null)
-                return hardware.Look().Devices.Any(device => device.Port == name && device.Can is not null) ? throw Faults.CanDown(name) : null;
+                return hardware.Look().Devices.Any(device => device.Port == name && device.Can is not null) ? throw CanFaults.CanDown(name) : null;
             if (can.Can is null)
                 return can;
             try
@@ -106,7 +106,7 @@ internal sealed partial class BoardBus
             {
                 await Task.Delay(QueryTime, time, cancel);   // it may be listed a moment longer
             }
-            catch (FlashException fault) when (CanAdmin.IsTrouble(fault))
+            catch (FlashException fault) when (fault.Kind.IsCanTrouble)
             {
                 trouble = fault;
                 await Task.Delay(QueryTime, time, cancel);

@@ -60,7 +60,7 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
             await using var line = await OpenLineAsync(device);
             return true;
         }
-        catch (FlashException held) when (held.Code != "can-node-silent" && !CanAdmin.IsTrouble(held))
+        catch (FlashException held) when (held.Kind != FaultKind.CanNodeSilent && !held.Kind.IsCanTrouble)
         {
             return true;
         }
@@ -87,7 +87,7 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
         if (back?.Can is not null)
             return back with { CanNode = new CanNode(Uuid, IsKatapult: false) };
         if (back is null && hardware.Look().Devices.FirstOrDefault(IsBridgeInterface) is { Can.IsUp: false } down)
-            throw Faults.CanDown(down.Port);
+            throw CanFaults.CanDown(down.Port);
         _port = back?.Port ?? _port;
         return back;
     }
@@ -161,10 +161,10 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
             {
                 await using var client = await IdentifyAsync(running);
                 if (!await client.ResetAsync())
-                    throw Faults.ResetUnknown(plan.Name);
+                    throw FlashFaults.ResetUnknown(plan.Name);
                 return;
             }
-            catch (FlashException silent) when (silent.Code == "klipper-silent" && tries < BoardFlash.Tries)
+            catch (FlashException silent) when (silent.Kind == FaultKind.KlipperSilent && tries < BoardFlash.Tries)
             {
                 await notes.WarnAsync(phase, $"{silent.Cause} Asking again.");
             }
@@ -181,7 +181,7 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
     /// <param name="cancel">Ends the wait.</param>
     /// <exception cref="FlashException">It was not.</exception>
     public async Task<Device> ReconnectAsync(Device left, string doing, CancellationToken cancel) =>
-        await WaitBackAsync(left, CableLimit, cancel) ?? throw Faults.DeviceLost(plan.Name, doing, CableLimit.TotalSeconds, HasKatapult);
+        await WaitBackAsync(left, CableLimit, cancel) ?? throw FlashFaults.DeviceLost(plan.Name, doing, CableLimit.TotalSeconds, HasKatapult);
 
     /// <summary>The bootloader that was opened last was Katapult: the operator steps depend on it.</summary>
     public bool HasKatapult { get; private set; }
@@ -217,11 +217,11 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
     public string? CheckSerial(Device device)
     {
         if (plan.Request.Board.CanUuid is { } uuid && device.Usb == UsbId.Katapult && CanUuid.OfSerial(device.Serial) is { } found && found != uuid)
-            throw Faults.WrongBoard(plan.Name, $"the CAN uuid {uuid}", $"{device.Serial} (CAN uuid {found})");
+            throw BoardFaults.WrongBoard(plan.Name, $"the CAN uuid {uuid}", $"{device.Serial} (CAN uuid {found})");
         if (device.Usb != UsbId.StmDfu || Chip?.DfuSerial is not { } expected || device.Serial == expected)
             return null;
         if (device.Port != _port)
-            throw Faults.WrongBoard(plan.Name, expected, device.Serial ?? "none");
+            throw BoardFaults.WrongBoard(plan.Name, expected, device.Serial ?? "none");
         return $"The ROM at {device.Port} shows the serial {device.Serial ?? "none"}, not {expected} as its chip id would give.";
     }
 
@@ -297,7 +297,7 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
             {
                 return await open();
             }
-            catch (FlashException held) when (held.Code == "port-held" && stops < 2 && time.GetElapsedTime(begin) < HeldLimit)
+            catch (FlashException held) when (held.Kind == FaultKind.PortHeld && stops < 2 && time.GetElapsedTime(begin) < HeldLimit)
             {
                 if ((await klippy.LookAsync(CancellationToken.None)).HoldsPorts)
                 {

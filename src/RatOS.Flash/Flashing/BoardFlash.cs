@@ -105,21 +105,21 @@ internal sealed class BoardFlash
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
-            fault = Faults.Cancelled();
+            fault = FlashFaults.Cancelled();
         }
         catch (FlashException known)
         {
             fault = known;
-            if (known.Code is "katapult-wedged" or "read-protected" or "uart-rom-refused")
+            if (known.Kind.BootloaderAnswered)
                 Reached(BoardCondition.InBootloaderUnchanged);
         }
         catch (DeviceGoneException)
         {
-            fault = Faults.DeviceLost(_name, $"it was being flashed, for the {Tries}rd time,", 0, _bus.HasKatapult);
+            fault = FlashFaults.DeviceLost(_name, $"it was being flashed, for the {Tries}rd time,", 0, _bus.HasKatapult);
         }
         catch (Exception bug)
         {
-            fault = Faults.Internal(bug);
+            fault = FlashFaults.Internal(bug);
         }
         if (fault is not null && !_committed && await _entry.UndoStopAsync() is not null)
             Reached(BoardCondition.InBootloaderUnchanged);
@@ -191,10 +191,10 @@ internal sealed class BoardFlash
                 await _log.WarnAsync(FlashPhase.Write, $"{device} left the bus while {doing}. Reconnect its cable or power; the flash then continues automatically.");
                 device = await ReconnectAsync(device, doing, cancel);
             }
-            catch (FlashException fault) when (tries < Tries && MayHelpToRepeat(fault))
+            catch (FlashException fault) when (tries < Tries && fault.Kind.Retry)
             {
                 await _log.WarnAsync(FlashPhase.Write, $"{fault.Cause} Trying again ({tries + 1} of {Tries}).");
-                if (tries == Tries - 1 && fault.Code is "dfu-stuck" or "dfu-descriptor" or "dfu-refused" or "katapult-silent")
+                if (tries == Tries - 1 && fault.Kind.UsbResetMayHelp)
                     device = await _recovery.ResetUsbAsync(device, FlashPhase.Write);
                 // A node without power, or behind a bus in trouble, is silent; with power again it waits in Katapult.
                 if (_bus.IsNode(device))
@@ -202,11 +202,6 @@ internal sealed class BoardFlash
             }
         }
     }
-
-    // A bootloader that does not answer, or refuses, may do better from the start; a wrong, protected or wedged one does not.
-    private static bool MayHelpToRepeat(FlashException fault) =>
-        fault.Code is "verify-failed" or "dfu-descriptor" or "dfu-refused" or "dfu-stuck" or "katapult-refused" or "katapult-silent"
-            or "can-bus-off" or "can-not-acknowledged" or "can-down" or "uart-rom-silent" or "uart-rom-refused";
 
     private Task<Device> ReconnectAsync(Device device, string doing, CancellationToken cancel) =>
         _bus.ReconnectAsync(device, doing, _committed ? CancellationToken.None : cancel);
@@ -303,7 +298,7 @@ internal sealed class BoardFlash
             var differing = 0;
             for (var i = first; i < found.Length; i++)
                 differing += found[i] == layout.Data.Span[i] ? 0 : 1;
-            throw Faults.VerifyFailed(layout.Start + (uint)first, differing, tries);
+            throw FlashFaults.VerifyFailed(layout.Start + (uint)first, differing, tries);
         }
         await _log.EndAsync(FlashPhase.Verify, $"Read back {total} bytes: equal (sha256 {_image.Sha256[..8]}...)", total);
         _condition = BoardCondition.Unconfirmed;
@@ -334,7 +329,7 @@ internal sealed class BoardFlash
             if (!client.CompressedDictionary.Span.SequenceEqual(_image.CompressedDictionary.Span) && (Plan.RunningVersion ?? version) == version)
             {
                 _condition = BoardCondition.Unchanged;
-                throw Faults.SdCardNotTaken(_name, version, Plan.Board.SdCard!.RenamedTo, BoardGuide.OneLine(BoardGuide.CardSteps(Plan.Board)));
+                throw SdCardFaults.SdCardNotTaken(_name, version, Plan.Board.SdCard!.RenamedTo, BoardGuide.OneLine(BoardGuide.CardSteps(Plan.Board)));
             }
         }
         await _proof.ProveAsync(await _proof.ConfirmAsync(running, _image, FlashPhase.Confirm), _image);
@@ -371,8 +366,8 @@ internal sealed class BoardFlash
         {
             // Klipper is started now, and may reset a board that runs: that is not what is awaited.
             var runs = _bus.RemembersKlipper();
-            _awaitsKlipper = fault!.Code is "bootloader-after-reset" or "klipper-silent" or "sd-card-not-taken" || !runs;
-            _awaitsBootloader = fault.Code is not ("bootloader-after-reset" or "sd-card-not-taken");
+            _awaitsKlipper = fault!.Kind.AwaitsKlipper || !runs;
+            _awaitsBootloader = fault.Kind.AwaitsBootloader;
         }
         var image = alive is null ? Plan.Request.Image : null;
         return Last = new BoardReport
@@ -391,15 +386,15 @@ internal sealed class BoardFlash
         };
     }
 
-    private string? StepAfter(FlashException fault) => fault.Code switch
+    private string? StepAfter(FlashException fault) => fault.Kind.OperatorStep switch
     {
-        "bootloader-not-seen" or "not-seen-again" or "touch-ignored" or "came-back-as-klipper" or "dfu-stuck" or "dfu-descriptor" => Sd + BoardPlan.Guide(Plan.Board),
-        "device-lost" => "See that its cable and its power are connected. If it does not show up then: " + BoardPlan.Guide(Plan.Board),
-        "katapult-silent" or "katapult-wedged" => "Press the board's reset button twice quickly, or switch its power off and on.",
-        "did-not-leave" or "klipper-silent" => "Take the BOOT0 jumper off if it is on, and switch the board's power off and on.",
-        "not-back" or "not-back-after-reset" => "Switch the board's power off and on.",
-        "bootloader-after-reset" => "Take the BOOT0 jumper off and press reset.",
-        "sd-card-not-taken" => fault.Remedy,
+        OperatorStep.StartBootloader => Sd + BoardPlan.Guide(Plan.Board),
+        OperatorStep.CheckCable => "See that its cable and its power are connected. If it does not show up then: " + BoardPlan.Guide(Plan.Board),
+        OperatorStep.DoubleReset => "Press the board's reset button twice quickly, or switch its power off and on.",
+        OperatorStep.RemoveBoot0AndPowerCycle => "Take the BOOT0 jumper off if it is on, and switch the board's power off and on.",
+        OperatorStep.PowerCycle => "Switch the board's power off and on.",
+        OperatorStep.RemoveBoot0AndReset => "Take the BOOT0 jumper off and press reset.",
+        OperatorStep.CarryCard => fault.Remedy,
         _ => null,
     };
 

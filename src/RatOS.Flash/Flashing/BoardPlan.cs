@@ -59,17 +59,14 @@ public sealed partial record BoardPlan
         _ => "no road",
     };
 
-    /// <summary>Findings that are over when the board is there.</summary>
-    private static readonly string[] OfAbsence = ["board-not-seen", "no-power", "can-missing", "which-bootloader"];
-
     internal static BoardPlan Create(FlashRequest request, DeviceList seen, BoardEvidence? evidence)
     {
         var plan = Judge(request, seen, evidence);
         if (request.SkipReason is { } reason)
-            return plan with { Findings = [new(FindingSeverity.Note, "needless", reason, "Nothing to do; name the board to flash it all the same.")] };
+            return plan with { Findings = [new(FindingSeverity.Note, FaultKind.Needless, reason, "Nothing to do; name the board to flash it all the same.")] };
         return plan with
         {
-            Findings = [.. request.Findings.Where(told => (plan is { Device: null, Entry: not FlashEntry.SdCard } || !OfAbsence.Contains(told.Code)) && plan.Findings.All(found => found.Code != told.Code)), .. plan.Findings],
+            Findings = [.. request.Findings.Where(told => (plan is { Device: null, Entry: not FlashEntry.SdCard } || !told.Kind.EndsWhenBoardAppears) && plan.Findings.All(found => found.Kind != told.Kind)), .. plan.Findings],
         };
     }
 
@@ -83,7 +80,7 @@ public sealed partial record BoardPlan
             return CreateProcess(request, evidence);
         if (board.Mcu is not { } mcu || board.ApplicationStart is not { } start)
         {
-            findings.Add(Finding.Blocker(Faults.NoRoad(request.Board.Name, WhyNoRoad(board, guide.Road), guide.Text)));
+            findings.Add(Finding.Blocker(BoardFaults.NoRoad(request.Board.Name, WhyNoRoad(board, guide.Road), guide.Text)));
             return plan with { Findings = findings.ToImmutable() };
         }
 
@@ -93,7 +90,7 @@ public sealed partial record BoardPlan
         if (guide.Road is BoardRoad.Uf2 or BoardRoad.DfuUtil && device?.Usb != UsbId.Rp2040Boot && device?.Usb != UsbId.Rp2350Boot)
         {
             // Whether the board is there does not matter: it must not even be sent into its bootloader.
-            findings.Insert(0, Finding.Blocker(Faults.NoRoad(request.Board.Name, WhyNoRoad(board, guide.Road), guide.Text)));
+            findings.Insert(0, Finding.Blocker(BoardFaults.NoRoad(request.Board.Name, WhyNoRoad(board, guide.Road), guide.Text)));
             JudgeImage(request, mcu, start, evidence, findings);
             return plan with { Device = device, Findings = findings.ToImmutable() };
         }
@@ -103,15 +100,15 @@ public sealed partial record BoardPlan
             (entry, kind) = AskedRoad(request.Board.Name, mcu, device, asked, (entry, kind), findings);
         plan = plan with { Device = device, Entry = entry, Bootloader = kind, IsCanBridge = isBridge };
         if (device is { Can: not null } && entry == FlashEntry.None)
-            findings.Add(Finding.Blocker(Faults.CanNoKatapult(request.Board.Name)));
+            findings.Add(Finding.Blocker(CanFaults.CanNoKatapult(request.Board.Name)));
         if (device is not null)
             JudgeCanImage(request, device, isBridge, findings);
         if (entry == FlashEntry.ByHand)
             findings.Add(Finding.Of(FindingSeverity.Warning, NeedsHand(request.Board.Name, board, evidence)));
         if (device?.Usb is { } id && (id == UsbId.Rp2040Boot || id == UsbId.Rp2350Boot))
-            findings.Add(Finding.Blocker(Faults.NoRoad(request.Board.Name, "it waits in its ROM (BOOTSEL), which takes a .uf2 copied onto its drive", BoardGuide.InBootsel(board))));
+            findings.Add(Finding.Blocker(BoardFaults.NoRoad(request.Board.Name, "it waits in its ROM (BOOTSEL), which takes a .uf2 copied onto its drive", BoardGuide.InBootsel(board))));
         if (device?.Usb == UsbId.GigaDeviceDfu)
-            findings.Add(Finding.Blocker(Faults.CloneRefused(device.ToString())));
+            findings.Add(Finding.Blocker(BoardFaults.CloneRefused(device.ToString())));
 
         JudgeEvidence(request.Board.Name, mcu, evidence, findings);
         JudgeImage(request, mcu, start, evidence, findings);
@@ -139,20 +136,20 @@ public sealed partial record BoardPlan
                 if (board.Bootloader == BootloaderKind.Stm32Uart && device is { Usb: not null, Node: not null } && !IsOurs(device))
                     return device with { Usb = null };
                 if (device.Usb is not null && !IsOurs(device))
-                    findings.Add(Finding.Blocker(Faults.BoardNotSeen(board.Name, wanted, seen.Description)));
+                    findings.Add(Finding.Blocker(BoardFaults.BoardNotSeen(board.Name, wanted, seen.Description)));
                 else if (device.Usb == UsbId.Klipper && board.Serial is { } serial && device.Serial != serial)
                     findings.Add(new(
-                        FindingSeverity.Warning, "other-serial", $"The board at {device.Port} announces the serial '{device.Serial}', not '{serial}'.",
+                        FindingSeverity.Warning, FaultKind.OtherSerial, $"The board at {device.Port} announces the serial '{device.Serial}', not '{serial}'.",
                         "See that this is the right board; firmware with another serial changes its name for Klipper."));
                 return device;
             case []:
                 var lost = seen.Devices.Where(device => device.Usb == UsbId.StmDfu && mcu.IsStm32 || (device.Usb == UsbId.Katapult && device.Product == mcu.Name)).ToList();
                 findings.Add(Finding.Blocker(lost.Count == 0
-                    ? Faults.BoardNotSeen(board.Name, wanted, seen.Description)
-                    : Faults.WhichBootloader(board.Name, lost.Select(device => device.Port))));
+                    ? BoardFaults.BoardNotSeen(board.Name, wanted, seen.Description)
+                    : BoardFaults.WhichBootloader(board.Name, lost.Select(device => device.Port))));
                 return null;
             default:
-                findings.Add(Finding.Blocker(Faults.BoardsAlike(board.Name, matches.Select(device => device.Port))));
+                findings.Add(Finding.Blocker(BoardFaults.BoardsAlike(board.Name, matches.Select(device => device.Port))));
                 return null;
         }
     }
@@ -200,7 +197,7 @@ public sealed partial record BoardPlan
         };
         if (contradiction is not null)
         {
-            findings.Add(Finding.Blocker(Faults.OtherBootloader(name, NameOf(asked), contradiction)));
+            findings.Add(Finding.Blocker(BoardFaults.OtherBootloader(name, NameOf(asked), contradiction)));
             return road;
         }
         return asked == BootloaderKind.Stm32Uart ? (FlashEntry.InBootloader, asked) : (road.Entry, road.Kind ?? asked);
@@ -217,7 +214,7 @@ public sealed partial record BoardPlan
     {
         var noRom = $"Klipper on {board.McuName} cannot start the ROM's USB DFU";
         var why = evidence?.Chip?.Katapult == false ? $"its boot area holds no Katapult, and {noRom}" : noRom;
-        return Faults.NeedsBootloaderByHand(name, why, Guide(board));
+        return FlashFaults.NeedsBootloaderByHand(name, why, Guide(board));
     }
 
     /// <summary>What a person has to do before this board can be flashed; null when nothing.</summary>
@@ -241,9 +238,9 @@ public sealed partial record BoardPlan
         if (evidence is null)
             return;
         if (!string.Equals(evidence.Mcu, mcu.Name, StringComparison.OrdinalIgnoreCase))
-            findings.Add(Finding.Blocker(Faults.WrongMcu(name, mcu.Name, $"its firmware runs on a {evidence.Mcu}")));
+            findings.Add(Finding.Blocker(BoardFaults.WrongMcu(name, mcu.Name, $"its firmware runs on a {evidence.Mcu}")));
         else if (evidence.Chip?.IdCode is { } id && !mcu.IdCodes.Contains(id))
-            findings.Add(Finding.Blocker(Faults.WrongMcu(name, mcu.Name, $"its chip id is {id:x3}")));
+            findings.Add(Finding.Blocker(BoardFaults.WrongMcu(name, mcu.Name, $"its chip id is {id:x3}")));
     }
 
     private static void JudgeImage(FlashRequest request, Mcu mcu, uint start, BoardEvidence? evidence, ImmutableArray<Finding>.Builder findings)
@@ -259,22 +256,22 @@ public sealed partial record BoardPlan
     private static void JudgeVersion(FlashRequest request, BoardEvidence? evidence, ImmutableArray<Finding>.Builder findings)
     {
         if (request.Image is { } image && image.Version == (evidence?.Version ?? request.Board.RunningVersion))
-            findings.Add(new(FindingSeverity.Note, "same-version", $"The board already runs {image.Version}.", "Flashing it again is harmless."));
+            findings.Add(new(FindingSeverity.Note, FaultKind.SameVersion, $"The board already runs {image.Version}.", "Flashing it again is harmless."));
     }
 
     private static void JudgeCircumstances(Board board, FlashEntry entry, BootloaderKind? kind, Mcu mcu, ImmutableArray<Finding>.Builder findings)
     {
         if (entry is FlashEntry.Touch or FlashEntry.CanRequest && kind != BootloaderKind.Katapult && board.Preconditions.Contains("sd-slot-empty"))
             findings.Add(new(
-                FindingSeverity.Note, "sd-slot-empty", "A card in the board's SD slot can keep the bootloader from showing up, or flash an old file.",
+                FindingSeverity.Note, FaultKind.SdSlotEmpty, "A card in the board's SD slot can keep the bootloader from showing up, or flash an old file.",
                 "If there is a card in the slot, take it out."));
         if (kind == BootloaderKind.Stm32Uart)
             findings.Add(new(
-                FindingSeverity.Note, "boot0-jumper", "The flash ends with a reset: with BOOT0 still set the board comes back in its ROM.",
+                FindingSeverity.Note, FaultKind.Boot0Jumper, "The flash ends with a reset: with BOOT0 still set the board comes back in its ROM.",
                 "Take the jumper off now: the ROM goes on waiting, as BOOT0 counts only at a reset."));
         if (kind == BootloaderKind.Katapult && mcu is { IsStm32: true, Sectors: [> 64 * 1024, ..] })
             findings.Add(new(
-                FindingSeverity.Note, "no-safe-order", "The firmware lies in one flash sector: a power cut during the write needs a double reset afterwards.",
+                FindingSeverity.Note, FaultKind.NoSafeOrder, "The firmware lies in one flash sector: a power cut during the write needs a double reset afterwards.",
                 "Keep the power on during the write."));
     }
 }

@@ -31,7 +31,7 @@ internal sealed class BootloaderEntry(BoardBus bus, TimeProvider time, BoardLog 
         for (var request = 1; request <= Requests; request++)
         {
             cancel.ThrowIfCancellationRequested();
-            klipper = await PrepareAsync(klipper, request) ?? throw Faults.NotSeenAgain(plan.Name, klipper.Port, BoardBus.BackLimit.TotalSeconds);
+            klipper = await PrepareAsync(klipper, request) ?? throw FlashFaults.NotSeenAgain(plan.Name, klipper.Port, BoardBus.BackLimit.TotalSeconds);
             if (BoardBus.IsBootloader(klipper))
                 return Entered(klipper);
             bus.Remember();
@@ -43,7 +43,7 @@ internal sealed class BootloaderEntry(BoardBus bus, TimeProvider time, BoardLog 
                 continue;
             }
             var back = await bus.WaitBackAsync(klipper, BoardBus.BackLimit, CancellationToken.None)
-                ?? throw Faults.BootloaderNotSeen(plan.Name, klipper.Port, BoardBus.BackLimit.TotalSeconds, bus.Hint());
+                ?? throw FlashFaults.BootloaderNotSeen(plan.Name, klipper.Port, BoardBus.BackLimit.TotalSeconds, bus.Hint());
             if (BoardBus.IsBootloader(back))
             {
                 await log.EndAsync(FlashPhase.Enter, $"{bus.BootloaderName(back)} is at {back.Port}");
@@ -54,8 +54,8 @@ internal sealed class BootloaderEntry(BoardBus bus, TimeProvider time, BoardLog 
             (cameBack, klipper) = (cameBack + 1, back);
             await log.WarnAsync(FlashPhase.Enter, "It re-enumerated as Klipper instead of its bootloader.");
         }
-        throw cameBack > 0 ? Faults.CameBackAsKlipper(plan.Name, cameBack, bus.Hint())
-            : Faults.TouchIgnored(plan.Name, BoardBus.GoneLimit.TotalSeconds, Requests);
+        throw cameBack > 0 ? FlashFaults.CameBackAsKlipper(plan.Name, cameBack, bus.Hint())
+            : FlashFaults.TouchIgnored(plan.Name, BoardBus.GoneLimit.TotalSeconds, Requests);
     }
 
     /// <summary>
@@ -134,7 +134,7 @@ internal sealed class BootloaderEntry(BoardBus bus, TimeProvider time, BoardLog 
             {
                 await Katapult.OpenAsync(line, mcu.FlashEnd, time);
             }
-            catch (FlashException fault) when (fault.Code == "katapult-silent")
+            catch (FlashException fault) when (fault.Kind == FaultKind.KatapultSilent)
             {
                 await KlipperClient.RequestBootloaderAsync(line);
                 HasStartedBootloader = true;

@@ -38,7 +38,7 @@ internal sealed class FirmwareProof(BoardBus bus, TimeProvider time, BoardLog lo
                 }
             }
             if (told == Tries)
-                throw Faults.DidNotLeave(plan.Name, told);
+                throw FlashFaults.DidNotLeave(plan.Name, told);
             var where = $"{bus.BootloaderName(next)} is {(next == left ? "still" : "back")} at {next.Port}";
             await log.WarnAsync(phase, $"{where}; telling it to start the firmware again.");
             left = told == Tries - 1 ? await recovery.ResetUsbAsync(next, phase) : next;
@@ -58,17 +58,17 @@ internal sealed class FirmwareProof(BoardBus bus, TimeProvider time, BoardLog lo
             {
                 await using var client = await bus.IdentifyAsync(running);
                 if (!client.CompressedDictionary.Span.SequenceEqual(image.CompressedDictionary.Span))
-                    throw Faults.OtherFirmwareRuns(plan.Name, image.Version, client.Dictionary!.Version);
+                    throw FlashFaults.OtherFirmwareRuns(plan.Name, image.Version, client.Dictionary!.Version);
                 if (plan.Evidence?.Chip?.Uid is { } uid && (await client.AskChipAsync(mcu, start, CancellationToken.None)).Uid is { } now
                     && !uid.Span.SequenceEqual(now.Span))
                 {
-                    throw Faults.OtherBoardAnswers(plan.Name, Convert.ToHexString(uid.Span), Convert.ToHexString(now.Span));
+                    throw BoardFaults.OtherBoardAnswers(plan.Name, Convert.ToHexString(uid.Span), Convert.ToHexString(now.Span));
                 }
                 _uptime = await client.GetUptimeAsync(CancellationToken.None);
                 await log.EndAsync(phase, $"It runs {image.Version} on {mcu.Name}");
                 return running;
             }
-            catch (FlashException silent) when (silent.Code == "klipper-silent" && tries < Tries)
+            catch (FlashException silent) when (silent.Kind == FaultKind.KlipperSilent && tries < Tries)
             {
                 await log.WarnAsync(phase, $"{silent.Cause} Asking again.");
             }
@@ -100,7 +100,7 @@ internal sealed class FirmwareProof(BoardBus bus, TimeProvider time, BoardLog lo
             var hasLeft = await bus.WaitGoneAsync(running);
             // A command that is not answered may be lost. (A node's interface may have left before the command got out: the node itself shows whether it was reset.)
             if (!hasLeft && tries == Tries)
-                throw Faults.KlipperSilent(plan.Name, "it is being reset");
+                throw FlashFaults.KlipperSilent(plan.Name, "it is being reset");
             if (!hasLeft && !bus.IsNode(running))
             {
                 await log.WarnAsync(FlashPhase.Prove, $"It is still there {BoardBus.GoneLimit.TotalSeconds:0} s after the reset command; sending it again.");
@@ -122,7 +122,7 @@ internal sealed class FirmwareProof(BoardBus bus, TimeProvider time, BoardLog lo
                 return;
             }
             if (tries == Tries)
-                throw Faults.KlipperSilent(plan.Name, "it is being reset");
+                throw FlashFaults.KlipperSilent(plan.Name, "it is being reset");
             await log.WarnAsync(FlashPhase.Prove, "It left the bus without having been reset; resetting it again.");
             sent = time.GetTimestamp();
         }
@@ -137,13 +137,13 @@ internal sealed class FirmwareProof(BoardBus bus, TimeProvider time, BoardLog lo
         if (bootloader is null)
             return;
         if (!mcu.EmptyCheck || start != mcu.FlashBase)
-            throw Faults.BootloaderAfterReset(plan.Name, bootloader);
+            throw FlashFaults.BootloaderAfterReset(plan.Name, bootloader);
         log.Keep("After the reset the chip started its ROM once more, as some G0 do until their power was off; it was told to leave and runs.");
     }
 
     private FlashException NotBack(FlashPhase phase) => phase == FlashPhase.Prove
-        ? Faults.NotBackAfterReset(plan.Name, BoardBus.BackLimit.TotalSeconds, "nothing appeared", bus.HasKatapult)
-        : Faults.NotBack(plan.Name, BoardBus.BackLimit.TotalSeconds, bus.HasKatapult);
+        ? FlashFaults.NotBackAfterReset(plan.Name, BoardBus.BackLimit.TotalSeconds, "nothing appeared", bus.HasKatapult)
+        : FlashFaults.NotBack(plan.Name, BoardBus.BackLimit.TotalSeconds, bus.HasKatapult);
 
     private async Task TellToLeaveAsync(Device device)
     {

@@ -45,9 +45,9 @@ public sealed record FlashLayout
         var end = start + (ulong)image.Length;
         var touched = memory.Sectors.Where(sector => sector.Overlaps(start, (uint)Math.Min(end, uint.MaxValue))).ToImmutableArray();
         if (end > memory.End || touched.Length == 0 || touched[0].Address > start || !Contiguous(touched))
-            throw Faults.FirmwareTooBig(image.Length, start, memory.End);
+            throw FirmwareFaults.FirmwareTooBig(image.Length, start, memory.End);
         if (touched[0].Address != start)
-            throw Faults.StartInsideSector(start, touched[0].Address, touched[0].Size);
+            throw FirmwareFaults.StartInsideSector(start, touched[0].Address, touched[0].Size);
 
         var data = Pad(image, memory.ErasesByItself ? blockSize : memory.WriteUnit);
         var firstEnd = (int)Math.Min(touched[0].Size, data.Length);

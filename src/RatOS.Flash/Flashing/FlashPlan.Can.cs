@@ -41,14 +41,14 @@ public sealed partial record BoardPlan
         var onBus = seen.Devices.Where(device => device.Can is not null && device.Port == board.CanInterface).ToList();
         if (onBus.Find(device => device.CanNode is null) is not { } can)
         {
-            findings.Add(Finding.Blocker(Faults.CanMissing(board.Name, board.CanInterface, seen.Description)));
+            findings.Add(Finding.Blocker(CanFaults.CanMissing(board.Name, board.CanInterface, seen.Description)));
             return null;
         }
         if (can.Can is { IsUp: false })
-            findings.Add(Finding.Blocker(Faults.CanDown(can.Port)));
+            findings.Add(Finding.Blocker(CanFaults.CanDown(can.Port)));
         var answers = onBus.FindAll(device => device.CanNode?.Uuid == uuid);
         if (answers.Count > 1)
-            findings.Add(Finding.Blocker(Faults.CanUuidTwice(board.Name, $"{uuid}", can.Port)));
+            findings.Add(Finding.Blocker(CanFaults.CanUuidTwice(board.Name, $"{uuid}", can.Port)));
         return answers.FirstOrDefault(can);
     }
 
@@ -74,11 +74,11 @@ public sealed partial record BoardPlan
         if (built.CanFrequency is not { } frequency || built.IsCanBridge != isBridge)
         {
             var found = built.IsCanBridge ? "as a USB-CAN bridge" : built.CanFrequency is null ? "for USB or UART" : "as a node on CAN";
-            findings.Add(Finding.Blocker(Faults.CanOtherFirmware(request.Board.Name, found, isBridge ? "a USB-CAN bridge" : "a node on CAN")));
+            findings.Add(Finding.Blocker(CanFaults.CanOtherFirmware(request.Board.Name, found, isBridge ? "a USB-CAN bridge" : "a node on CAN")));
         }
         else if (!isBridge && device.Can?.Bitrate is { } bitrate && bitrate != frequency)
         {
-            findings.Add(Finding.Blocker(Faults.CanFirmwareBitrate(request.Board.Name, frequency, device.Port, bitrate)));
+            findings.Add(Finding.Blocker(CanFaults.CanFirmwareBitrate(request.Board.Name, frequency, device.Port, bitrate)));
         }
     }
 }

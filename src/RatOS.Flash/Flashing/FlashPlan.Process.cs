@@ -21,7 +21,7 @@ public sealed partial record BoardPlan
     {
         var findings = ImmutableArray.CreateBuilder<Finding>();
         if (request.Image is { IsHostProcess: false } other)
-            findings.Add(Finding.Blocker(Faults.FirmwareWrongMcu(other.Mcu, "process of this computer (linux)")));
+            findings.Add(Finding.Blocker(FirmwareFaults.FirmwareWrongMcu(other.Mcu, "process of this computer (linux)")));
         JudgeVersion(request, evidence, findings);
         return new BoardPlan(request) { Evidence = evidence, Entry = FlashEntry.Replace, Findings = findings.ToImmutable() };
     }

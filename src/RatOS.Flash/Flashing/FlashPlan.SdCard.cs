@@ -14,11 +14,11 @@ public sealed partial record BoardPlan
         var (findings, about) = (ImmutableArray.CreateBuilder<Finding>(), ImmutableArray.CreateBuilder<Finding>());
         var device = request.Board.CanUuid is { } uuid ? FindOnCan(request.Board, uuid, seen, about) : FindDevice(request.Board, mcu, seen, about);
         // Where firmware is broken its board shows nothing, and a card is what helps then. What is only to run again needs no card as long as it answers.
-        findings.AddRange(about.Where(finding => request.Job is FlashJob.Recover or FlashJob.ConfirmSdCard || !OfAbsence.Contains(finding.Code)));
+        findings.AddRange(about.Where(finding => request.Job is FlashJob.Recover or FlashJob.ConfirmSdCard || !finding.Kind.EndsWhenBoardAppears));
         if (request.Board.Board.SdCard is null)
-            findings.Add(Finding.Blocker(Faults.SdCardUnknown(request.Board.Name)));
+            findings.Add(Finding.Blocker(SdCardFaults.SdCardUnknown(request.Board.Name)));
         else if (evidence?.Chip?.Katapult == true || device?.Usb == UsbId.Katapult || device?.CanNode is { IsKatapult: true })
-            findings.Add(Finding.Blocker(Faults.SdCardNotRead(request.Board.Name)));
+            findings.Add(Finding.Blocker(SdCardFaults.SdCardNotRead(request.Board.Name)));
         JudgeEvidence(request.Board.Name, mcu, evidence, findings);
         JudgeImage(request, mcu, start, evidence, findings);
         return new BoardPlan(request) { Evidence = evidence, Device = device, Entry = request.Job == FlashJob.Recover ? FlashEntry.None : FlashEntry.SdCard, Findings = findings.ToImmutable() };

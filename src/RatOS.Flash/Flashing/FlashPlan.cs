@@ -31,7 +31,7 @@ public sealed partial record FlashPlan(ImmutableArray<BoardPlan> Boards, Immutab
         var plans = requests.Select(request => BoardPlan.Create(request, seen, evidence?.GetValueOrDefault(request.Board.Name)) with { CanNumber = FreeNumber(request) }).ToList();
         // Two names for one device would write it twice at the same time.
         foreach (var shared in plans.Where(plan => plan.Device is not null).GroupBy(plan => (plan.Device!.Port, plan.Request.Board.CanUuid)).Where(group => group.Count() > 1))
-            findings.Add(Finding.Blocker(Faults.SamePort(shared.Key.Port, shared.Select(plan => plan.Name))));
+            findings.Add(Finding.Blocker(BoardFaults.SamePort(shared.Key.Port, shared.Select(plan => plan.Name))));
         return new FlashPlan([.. plans], findings.ToImmutable());
 
         // The same for a board each time as far as possible: Klipper shuts down when somebody else gets its number, and it keeps the one of the last flash.

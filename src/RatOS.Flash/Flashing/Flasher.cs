@@ -70,13 +70,13 @@ public sealed class Flasher
         {
             await _operator.GiveUpAsync();
             foreach (var request in requests)
-                await _log.RefuseAsync(request, Faults.Cancelled(), byPlan: false);
+                await _log.RefuseAsync(request, FlashFaults.Cancelled(), byPlan: false);
         }
         catch (FlashException fault)
         {
             await _operator.GiveUpAsync();
             foreach (var request in requests)
-                await _log.RefuseAsync(request, fault, byPlan: fault.Code != "klipper-would-not-stop");
+                await _log.RefuseAsync(request, fault, byPlan: fault.Kind != FaultKind.KlipperWouldNotStop);
         }
         return new FlashReport([.. requests.Select(request => _log.Reports[request.Board.Name])], klippyFault, _log.Elapsed)
         {
@@ -115,7 +115,7 @@ public sealed class Flasher
     {
         if (plan.Boards.FirstOrDefault(board => board.Entry == FlashEntry.Replace) is not { } process)
             return plan;
-        return plan.WithHostMcu(host is null ? Faults.HostMcuUnreachable(BoardGuide.Of(process.Board).Text) : await host.CheckAsync(cancel));
+        return plan.WithHostMcu(host is null ? HostMcuFaults.HostMcuUnreachable(BoardGuide.Of(process.Board).Text) : await host.CheckAsync(cancel));
     }
 
     /// <summary>
@@ -130,7 +130,7 @@ public sealed class Flasher
         var plan = await PlanAsync(missing, cancel);
         // An operator who writes a board manually needs the file all the same.
         var manual = !_services.CanBuild ? [] : plan.Boards
-            .Where(board => board.Blocker is { Code: "no-road" } && BoardGuide.Of(board.Board).BuildsFile is not null).ToDictionary(board => board.Name);
+            .Where(board => board.Blocker?.Kind == FaultKind.NoRoad && BoardGuide.Of(board.Board).BuildsFile is not null).ToDictionary(board => board.Name);
         foreach (var board in plan.Boards.Where(board => board.Blocker is not null && !manual.ContainsKey(board.Name)))
             await _log.RefuseAsync(board.Request, board.Blocker!, board);
         missing.RemoveAll(HasVerdict);
@@ -141,7 +141,7 @@ public sealed class Flasher
             if (manual.GetValueOrDefault(request.Board.Name) is { } board)
                 await _log.RefuseAsync(request, await _files.OfferBuiltAsync(board, outcome), board);
             else if (outcome.Firmware is not { } made)
-                await _log.RefuseAsync(request, outcome.Fault ?? Faults.FirmwareMissing(request.Board.Name));
+                await _log.RefuseAsync(request, outcome.Fault ?? FirmwareFaults.FirmwareMissing(request.Board.Name));
             else
                 await _log.EndAsync(request.Board.Name, FlashPhase.Build, $"{Built(made)}, {made.Image.Bytes.Length} bytes, {made.Elapsed.TotalSeconds:0.0} s");
         }
@@ -271,7 +271,7 @@ public sealed class Flasher
             var stranded = others.Keys.Where(other => other.IsBehind(bridge)
                 && _log.Reports[other.Name] is { Ok: false, Condition: not BoardCondition.Unchanged }).Select(other => other.Name).ToList();
             if (stranded.Count > 0)
-                await _log.RefuseAsync(bridge.Request, Faults.CanBridgeKept(bridge.Name, stranded), bridge, byPlan: false);
+                await _log.RefuseAsync(bridge.Request, CanFaults.CanBridgeKept(bridge.Name, stranded), bridge, byPlan: false);
             else
                 await FlashAsync(bridge, cancel);
         }
@@ -370,7 +370,7 @@ public sealed class Flasher
 
     private async ValueTask ReportFindingsAsync(BoardPlan board)
     {
-        foreach (var finding in board.Findings.Where(finding => finding.Severity != FindingSeverity.Blocker && finding.Code != "needs-bootloader-by-hand"))
+        foreach (var finding in board.Findings.Where(finding => finding.Severity != FindingSeverity.Blocker && finding.Kind != FaultKind.NeedsBootloaderByHand))
         {
             var text = $"{finding.Text} {finding.Remedy}";
             await (finding.Severity == FindingSeverity.Warning

@@ -96,7 +96,7 @@ internal sealed class OperatorWait(BoardPlan plan, FlashException fault, string 
     /// <summary>The operator step of a board that cannot be flashed as it is; null where there is none.</summary>
     public static OperatorWait? For(BoardPlan board, bool hasOperator) => board switch
     {
-        { Request.Job: FlashJob.Recover, Blocker: { Code: "board-not-seen" } missing } when hasOperator =>
+        { Request.Job: FlashJob.Recover, Blocker: { } missing } when missing.Kind == FaultKind.BoardNotSeen && hasOperator =>
             new(board, missing, $"Check its cable and its power. If it does not appear: {BoardPlan.Guide(board.Board)}"),
         { IsBlocked: false, Request.Job: not FlashJob.Recover, ByHand: { } fault } => new(board, fault, BoardPlan.Guide(board.Board)) { CanWait = hasOperator },
         _ => null,

@@ -47,7 +47,7 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
-            fault = Faults.Cancelled();
+            fault = FlashFaults.Cancelled();
         }
         catch (FlashException refused)
         {
@@ -55,7 +55,7 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
         }
         catch (Exception bug)
         {
-            fault = Faults.Internal(bug);
+            fault = FlashFaults.Internal(bug);
         }
         return new BoardReport
         {
@@ -82,7 +82,7 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
             await _log.EndAsync(FlashPhase.Verify, "It is in its place, and the previous one is kept");
             return null;
         }
-        catch (FlashException silent) when (silent.Code is "host-mcu-unit-silent" or "moonraker-gone")
+        catch (FlashException silent) when (silent.Kind == FaultKind.HostMcuUnitSilent || silent.Kind == FaultKind.MoonrakerGone)
         {
             await _log.WarnAsync(FlashPhase.Verify, $"{silent.Cause} What starts now will tell.");
             return silent;
@@ -183,9 +183,9 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
         }
         // One that could not even be started anew may never have ended.
         if (again is not null && !(isBack && await RunsOldAsync()))
-            return Faults.HostMcuLost(_name, why, again);
+            return HostMcuFaults.HostMcuLost(_name, why, again);
         _condition = BoardCondition.Unchanged;
-        return Faults.HostMcuNotUp(_name, why, _old?.Version ?? "again");
+        return HostMcuFaults.HostMcuNotUp(_name, why, _old?.Version ?? "again");
     }
 
     private async Task<bool> RunsOldAsync()

@@ -24,7 +24,7 @@ internal sealed class Recovery(BoardBus bus, BoardLog log, BoardPlan plan, Firmw
         if (version is not null)
             Reached = BoardCondition.Running;
         else if (plan.Request.Image is null)
-            throw Faults.FirmwareMissing(plan.Name);
+            throw FirmwareFaults.FirmwareMissing(plan.Name);
         return (version, device);
     }
 
@@ -36,7 +36,7 @@ internal sealed class Recovery(BoardBus bus, BoardLog log, BoardPlan plan, Firmw
             await log.EndAsync(FlashPhase.Confirm, $"It runs {client.Dictionary!.Version} on {client.Dictionary.Mcu}");
             return client.Dictionary.Version;
         }
-        catch (FlashException silent) when (silent.Code is "klipper-silent" or "klipper-dictionary")
+        catch (FlashException silent) when (silent.Kind == FaultKind.KlipperSilent || silent.Kind == FaultKind.KlipperDictionary)
         {
             await log.WarnAsync(FlashPhase.Confirm, silent.Cause);
             return null;
@@ -65,7 +65,7 @@ internal sealed class Recovery(BoardBus bus, BoardLog log, BoardPlan plan, Firmw
             bus.Remember();
             await bootloader.LeaveAsync();
         }
-        catch (FlashException silent) when (device.IsWired && silent.Code is "katapult-silent" or "uart-rom-silent")
+        catch (FlashException silent) when (device.IsWired && (silent.Kind == FaultKind.KatapultSilent || silent.Kind == FaultKind.UartRomSilent))
         {
             return (await AskAsync(device), device);
         }
@@ -75,15 +75,15 @@ internal sealed class Recovery(BoardBus bus, BoardLog log, BoardPlan plan, Firmw
             Reached = BoardCondition.Unchanged;
             return (await AskAsync(running), running);
         }
-        catch (FlashException stays) when (stays.Code == "did-not-leave")
+        catch (FlashException stays) when (stays.Kind == FaultKind.DidNotLeave)
         {
             await log.WarnAsync(FlashPhase.Leave, $"{bus.BootloaderName(device)} does not start it: it has to be flashed");
             return (null, bus.FindBootloader() ?? device);
         }
-        catch (FlashException gone) when (gone.Code == "not-back")
+        catch (FlashException gone) when (gone.Kind == FaultKind.NotBack)
         {
             Reached = BoardCondition.Unchanged;
-            throw Faults.NotSeenAgain(plan.Name, device.Port, BoardBus.BackLimit.TotalSeconds);
+            throw FlashFaults.NotSeenAgain(plan.Name, device.Port, BoardBus.BackLimit.TotalSeconds);
         }
     }
 }

@@ -73,12 +73,10 @@ internal sealed class RecoverySteps(BoardBus bus, BoardLog log, BoardPlan plan)
     }
 
     // A ROM that holds a board without firmware never loses its power: on most chips nothing but BOOT0 would bring it back. Katapult stays where it is.
-    private static bool PowerMayHelp(FlashException fault, BoardCondition condition) => fault.Code switch
+    private static bool PowerMayHelp(FlashException fault, BoardCondition condition) => fault.Kind.PowerMayHelp switch
     {
-        "bootloader-not-seen" or "not-seen-again" or "touch-ignored" or "came-back-as-klipper" => true,
-        "did-not-leave" or "not-back" or "not-back-after-reset" or "klipper-silent" => true,
-        "katapult-silent" or "katapult-wedged" => true,
-        "device-lost" => condition != BoardCondition.InBootloaderWithoutFirmware,
+        PowerHelp.Always => true,
+        PowerHelp.WithFirmware => condition != BoardCondition.InBootloaderWithoutFirmware,
         _ => false,
     };
 }

@@ -24,7 +24,7 @@ internal sealed class SdCardFiles(IHardware hardware, FlashServices services, Fl
         {
             await log.WarnAsync(board.Name, FlashPhase.Person, unusable.Message);
         }
-        var fault = Faults.SdCardByHand(board.Name, BoardGuide.OneLine(BoardGuide.CardSteps(board.Board, card, file)));
+        var fault = SdCardFaults.SdCardByHand(board.Name, BoardGuide.OneLine(BoardGuide.CardSteps(board.Board, card, file)));
         // On CAN and on a wire nothing shows that the step was done.
         return new(board, fault, fault.Remedy) { CanWait = services.HasOperator && board.Device is not ({ Usb: null } or { Can: not null }) };
     }
@@ -44,7 +44,7 @@ internal sealed class SdCardFiles(IHardware hardware, FlashServices services, Fl
             { Fault: { } fault } => $" It could not be built: {fault.Cause}",
             _ => "",
         };
-        return new(refusal.Code, refusal.Cause + more, refusal.Remedy);
+        return new(refusal.Kind, refusal.Cause + more, refusal.Remedy);
     }
 
     private Task<string?> OfferForCardAsync(BoardPlan board) => OfferAsync(board.Name, SdCardBootloader.FileName, () => board.Request.Image!.Bytes);
@@ -57,7 +57,7 @@ internal sealed class SdCardFiles(IHardware hardware, FlashServices services, Fl
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            throw Faults.FirmwareUnreadable(built, fault.Message.TrimEnd('.'));
+            throw FirmwareFaults.FirmwareUnreadable(built, fault.Message.TrimEnd('.'));
         }
     }
 

@@ -62,13 +62,10 @@ internal static class CanAdmin
     /// <summary>What keeps frames from getting through, as far as the controller has told; null while all is well.</summary>
     public static FlashException? TroubleOf(CanPort port) => port.State switch
     {
-        CanBusState.Off => Faults.CanBusOff(port.Device.Port),
-        CanBusState.NotAcknowledged => Faults.CanNotAcknowledged(port.Device.Port, port.Device.Can?.Bitrate),
+        CanBusState.Off => CanFaults.CanBusOff(port.Device.Port),
+        CanBusState.NotAcknowledged => CanFaults.CanNotAcknowledged(port.Device.Port, port.Device.Can?.Bitrate),
         _ => null,
     };
-
-    /// <summary>A fault of the bus and not of a node: it may pass.</summary>
-    public static bool IsTrouble(FlashException fault) => fault.Code is "can-bus-off" or "can-not-acknowledged" or "can-down";
 
     private static CanFrame Encode(byte command, CanUuid uuid, params ReadOnlySpan<byte> rest)
     {

@@ -25,7 +25,7 @@ public sealed record KlippyState(KlippyActivity Activity, string Message = "")
     public FlashException? Refusal { get; init; }
 
     /// <summary>What stands against a flash now; null when it may begin: nobody prints, pauses, homes or heats, and that is known.</summary>
-    public FlashException? Blocker => Refusal ?? (Activity == KlippyActivity.Busy ? Faults.PrinterBusy(Message) : null);
+    public FlashException? Blocker => Refusal ?? (Activity == KlippyActivity.Busy ? PrinterFaults.PrinterBusy(Message) : null);
 
     public bool HoldsPorts => Activity is not (KlippyActivity.Absent or KlippyActivity.Stopped or KlippyActivity.Unknown);
 }

@@ -80,7 +80,7 @@ public sealed class KlipperClient : IAsyncDisposable
         var dictionary = await DictionaryAsync(cancel);
         var values = new int[4];
         if (!await AskAsync(dictionary, "get_config", [], "config", values, "it is asked for its state", cancel))
-            throw Faults.KlipperDictionary("it has no get_config");
+            throw FlashFaults.KlipperDictionary("it has no get_config");
         return new KlipperConfig(values[0] != 0, (uint)values[1], values[2] != 0, values[3]);
     }
 
@@ -222,7 +222,7 @@ public sealed class KlipperClient : IAsyncDisposable
             if (await StepAsync(exchange, end))
                 end = Now + Silence;
             else if (Now >= end)
-                throw Faults.KlipperSilent(_board, doing);
+                throw FlashFaults.KlipperSilent(_board, doing);
         }
     }
 

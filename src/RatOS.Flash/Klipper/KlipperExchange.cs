@@ -83,7 +83,7 @@ internal sealed class Identification : KlipperExchange
         while (_lengths[_full] == PieceSize)
         {
             if (++_full == MaxPieces)
-                throw Faults.KlipperDictionary($"it does not end within {MaxPieces * PieceSize} bytes");
+                throw FlashFaults.KlipperDictionary($"it does not end within {MaxPieces * PieceSize} bytes");
         }
         return true;
     }

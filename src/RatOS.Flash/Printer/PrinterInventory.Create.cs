@@ -120,7 +120,7 @@ public sealed partial record PrinterInventory
         {
             if (CanUuid.TryParse(text.Trim()) is not { } uuid)
             {
-                draft.Findings.Add(Finding.Blocker(Faults.BadUuid(draft.Section.Name, DataDictionary.Clean(text))));
+                draft.Findings.Add(Finding.Blocker(BoardFaults.BadUuid(draft.Section.Name, DataDictionary.Clean(text))));
                 return;
             }
             draft.Uuid = uuid;
@@ -158,7 +158,7 @@ public sealed partial record PrinterInventory
                 _ => [],
             };
             if (found.Count > 1)
-                draft.Findings.Add(Finding.Blocker(Faults.BoardsAlike(draft.Section.Name, found.Select(device => device.Port))));
+                draft.Findings.Add(Finding.Blocker(BoardFaults.BoardsAlike(draft.Section.Name, found.Select(device => device.Port))));
             return found is [var one] ? one : null;
         }
 
@@ -215,15 +215,15 @@ public sealed partial record PrinterInventory
             {
                 var names = shared.Select(draft => $"[{DataDictionary.Clean(draft.Section.Name)}]").ToList();
                 foreach (var draft in shared)
-                    draft.Findings.Add(Finding.Blocker(Faults.TwoSections(shared.Key!, names)));
+                    draft.Findings.Add(Finding.Blocker(BoardFaults.TwoSections(shared.Key!, names)));
             }
             foreach (var draft in _drafts)
             {
                 var there = draft.Device?.Usb == UsbId.Klipper ? catalogue.FindBySerial(draft.Device.Serial) : null;
                 if (draft.Kind is { } kind && there is not null && there.Id != kind.Id)
-                    draft.Findings.Add(Finding.Blocker(Faults.PortOfAnother(draft.Section.Name, draft.Section.Serial ?? draft.Device!.Port, kind.Id, draft.Device!.Serial!)));
+                    draft.Findings.Add(Finding.Blocker(BoardFaults.PortOfAnother(draft.Section.Name, draft.Section.Serial ?? draft.Device!.Port, kind.Id, draft.Device!.Serial!)));
                 else if (draft.Kind?.McuName is { } declared && draft.Chip is { } chip && !IsText(declared, chip))
-                    draft.Findings.Add(Finding.Blocker(Faults.WrongMcu(draft.Section.Name, declared, $"a {chip}")));
+                    draft.Findings.Add(Finding.Blocker(BoardFaults.WrongMcu(draft.Section.Name, declared, $"a {chip}")));
             }
         }
 
@@ -239,7 +239,7 @@ public sealed partial record PrinterInventory
         private void MatchBootloaders()
         {
             var waiting = seen.Devices.Where(device => device.Usb is { } id && id.IsBootloader && _drafts.TrueForAll(draft => draft.Device != device)).ToList();
-            var missing = _drafts.FindAll(draft => draft.IsMissing && draft.OwnUpdater is null && draft.Findings.TrueForAll(finding => finding.Code != "boards-alike"));
+            var missing = _drafts.FindAll(draft => draft.IsMissing && draft.OwnUpdater is null && draft.Findings.TrueForAll(finding => finding.Kind != FaultKind.BoardsAlike));
             foreach (var draft in missing.ToList())
             {
                 if (waiting.FindAll(device => IsProof(draft, device)) is not [var its])
@@ -254,11 +254,11 @@ public sealed partial record PrinterInventory
                 if (fits[draft] is [var only] && fits.Count(other => other.Value.Contains(only)) == 1)
                 {
                     draft.Device = only;
-                    draft.Findings.Add(Finding.Of(FindingSeverity.Warning, Faults.BootloaderAssumed(draft.Name, only.ToString())));
+                    draft.Findings.Add(Finding.Of(FindingSeverity.Warning, BoardFaults.BootloaderAssumed(draft.Name, only.ToString())));
                 }
                 else if (fits[draft].Count > 0)
                 {
-                    draft.Findings.Add(Finding.Blocker(Faults.WhichBootloader(draft.Name, fits[draft].Select(device => device.Port))));
+                    draft.Findings.Add(Finding.Blocker(BoardFaults.WhichBootloader(draft.Name, fits[draft].Select(device => device.Port))));
                 }
                 else
                 {
@@ -271,10 +271,10 @@ public sealed partial record PrinterInventory
         {
             var off = power.Where(device => !device.IsOn).Select(device => $"the power device '{DataDictionary.Clean(device.Name)}'").ToList();
             if (off.Count > 0)
-                return Faults.NoPower(draft.Name, off);
+                return BoardFaults.NoPower(draft.Name, off);
             return draft.Uuid is not null
-                ? Faults.CanMissing(draft.Name, draft.Interface, seen.Description)
-                : Faults.BoardNotSeen(draft.Name, $"at {DataDictionary.Clean(draft.Section.Serial ?? "")}", seen.Description);
+                ? CanFaults.CanMissing(draft.Name, draft.Interface, seen.Description)
+                : BoardFaults.BoardNotSeen(draft.Name, $"at {DataDictionary.Clean(draft.Section.Serial ?? "")}", seen.Description);
         }
 
         /// <summary>Its port, or a serial that follows from the chip's unique id.</summary>

@@ -23,7 +23,7 @@ public sealed partial record PrinterInventory
                 // Who bears the name in the configuration keeps it.
                 foreach (var draft in same.OrderByDescending(draft => draft.Section.Own is not null).Skip(1))
                 {
-                    draft.Findings.Add(Finding.Of(FindingSeverity.Note, Faults.NameTaken(DataDictionary.Clean(draft.Section.Name), draft.Name)));
+                    draft.Findings.Add(Finding.Of(FindingSeverity.Note, BoardFaults.NameTaken(DataDictionary.Clean(draft.Section.Name), draft.Name)));
                     draft.Name = DataDictionary.Clean(draft.Section.Name);
                 }
             }
@@ -45,7 +45,7 @@ public sealed partial record PrinterInventory
             if (draft is { OwnUpdater: null, Kind: null })
             {
                 var candidates = catalogue.Boards.Where(board => draft.Chip is not null && IsText(board.McuName, draft.Chip)).Select(board => board.Id).Take(5).ToList();
-                draft.Findings.Add(Finding.Of(FindingSeverity.Note, Faults.KindUnknown(draft.Name, draft.Chip, candidates)));
+                draft.Findings.Add(Finding.Of(FindingSeverity.Note, BoardFaults.KindUnknown(draft.Name, draft.Chip, candidates)));
             }
             return new()
             {

@@ -60,7 +60,7 @@ public sealed record PrinterMcu
 
     /// <summary>What a plan takes, for somebody who asked for this very one.</summary>
     /// <exception cref="FlashException">Its maker updates it, or nobody knows what it is.</exception>
-    public PrinterBoard BoardToFlash() => Board ?? throw (Owner == McuOwner.OwnUpdater ? Faults.NotOurs(Name, Reason) : Faults.KindUnknown(Name, Chip, []));
+    public PrinterBoard BoardToFlash() => Board ?? throw (Owner == McuOwner.OwnUpdater ? FirmwareFaults.NotOurs(Name, Reason) : BoardFaults.KindUnknown(Name, Chip, []));
 }
 
 /// <summary>Every MCU of a printer, from what its configuration names, what the buses show, what Klipper tells and what somebody described.</summary>
@@ -85,17 +85,17 @@ public sealed partial record PrinterInventory(ImmutableArray<PrinterMcu> Mcus)
                 return named;
             // Strangers are called after their kind: of two that are alike the first is not meant more than the second.
             if (among.FindAll(mcu => mcu.Owner == McuOwner.Stranger && mcu.Aliases.Append(mcu.Name).Any(Is)) is { Count: > 1 } alike)
-                throw Faults.BoardsAlike(typed, alike.Select(mcu => mcu.Port ?? mcu.Name));
+                throw BoardFaults.BoardsAlike(typed, alike.Select(mcu => mcu.Port ?? mcu.Name));
             switch (among.FindAll(mcu => mcu.Aliases.Append(mcu.Name).Any(Is)))
             {
                 case [var one]:
                     return one;
                 case { Count: > 1 } several:
-                    throw Faults.AmbiguousBoard(typed, several.Select(mcu => mcu.Name));
+                    throw BoardFaults.AmbiguousBoard(typed, several.Select(mcu => mcu.Name));
             }
         }
         var near = Mcus.Where(mcu => mcu.Aliases.Append(mcu.Name).Any(candidate => Nearness.IsNear(typed, candidate))).Select(mcu => mcu.Name).ToList();
-        throw Faults.UnknownBoard(typed, near, [.. Mcus.Where(mcu => mcu.Owner != McuOwner.Stranger).Select(mcu => mcu.Name)]);
+        throw BoardFaults.UnknownBoard(typed, near, [.. Mcus.Where(mcu => mcu.Owner != McuOwner.Stranger).Select(mcu => mcu.Name)]);
 
         bool Is(string candidate) => string.Equals(candidate, typed, StringComparison.OrdinalIgnoreCase);
     }

@@ -107,7 +107,7 @@ public sealed class HostMcuTests : IDisposable
             await script.WaitForExitAsync();
             var answer = await File.ReadAllTextAsync(Path.Combine(folder, "result"));
             if (!answer.Trim().EndsWith(" done", StringComparison.Ordinal))
-                throw Faults.HostMcuRefused(answer.Trim());
+                throw HostMcuFaults.HostMcuRefused(answer.Trim());
         }
     }
 }

@@ -87,7 +87,7 @@ public sealed class BoardGuideTests
     {
         var plan = FlashPlan.Create([new(new PrinterBoard("pi", Of("klipper_host_mcu")), null)], new DeviceList(1, []), new(KlippyActivity.Ready));
         Assert.False(plan.IsBlocked);
-        Assert.Contains("/usr/local/bin/klipper_mcu", plan.WithHostMcu(Faults.HostMcuUnreachable(BoardGuide.Of(Of("klipper_host_mcu")).Text)).Boards[0].Blocker!.Remedy, StringComparison.Ordinal);
+        Assert.Contains("/usr/local/bin/klipper_mcu", plan.WithHostMcu(HostMcuFaults.HostMcuUnreachable(BoardGuide.Of(Of("klipper_host_mcu")).Text)).Boards[0].Blocker!.Remedy, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using RatOS.Flash.Boards;
 using RatOS.Flash.Builds;
+using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Printer;
@@ -41,7 +42,7 @@ public sealed class NoRoadStories : IDisposable
     [Fact]
     public void What_cannot_be_built_is_told_with_the_reason() => Story.Of("octopus", async story =>
     {
-        var (report, offered) = await FlashAsync(story, "prusa-einsy", new(null, new("toolchain-missing", "There is no avr-gcc.", "Install it.")));
+        var (report, offered) = await FlashAsync(story, "prusa-einsy", new(null, new(FaultKind.ToolchainMissing, "There is no avr-gcc.", "Install it.")));
         Assert.Equal("no-road", report.Fault?.Code);
         Assert.EndsWith("It could not be built: There is no avr-gcc.", report.Fault!.Cause, StringComparison.Ordinal);
         Assert.Empty(offered);

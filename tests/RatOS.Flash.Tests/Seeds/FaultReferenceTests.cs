@@ -1,11 +1,10 @@
 using System.Text;
 using RatOS.Flash.Agent.Contract;
-using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Tests.Seeds;
 
-/// <summary><c>docs/faults.md</c> says what <see cref="Faults"/> says, and what was seen of the boards with it.</summary>
+/// <summary><c>docs/faults.md</c> says what the catalogue of faults says, and what was seen of the boards with it.</summary>
 [Collection(WholeMachine.Name)]
 public sealed class FaultReferenceTests
 {

@@ -45,9 +45,9 @@ internal sealed partial class LibUsbDevice : IUsbDevice
             {
                 throw Libc.Errno switch
                 {
-                    Errno.AccessDenied or Errno.NotPermitted => Faults.NoPermission($"{device} ({path})", Access.Remedy(path, device.Usb)),
+                    Errno.AccessDenied or Errno.NotPermitted => ComputerFaults.NoPermission($"{device} ({path})", Access.Remedy(path, device.Usb)),
                     Errno.NoEntry or Errno.NoDevice or Errno.NoSuchDevice => new DeviceGoneException(device.ToString()),
-                    var errno => Faults.PortUnusable(path, Libc.ErrorText(errno)),
+                    var errno => ComputerFaults.PortUnusable(path, Libc.ErrorText(errno)),
                 };
             }
             // A library that does not know the option lists the bus for nothing, and works.
@@ -62,7 +62,7 @@ internal sealed partial class LibUsbDevice : IUsbDevice
             if (context != nint.Zero)
                 Exit(context);
             node.Dispose();
-            throw fault is DllNotFoundException ? Faults.LibUsbMissing() : fault;
+            throw fault is DllNotFoundException ? ComputerFaults.LibUsbMissing() : fault;
         }
     }
 
@@ -143,9 +143,9 @@ internal sealed partial class LibUsbDevice : IUsbDevice
         throw result switch
         {
             Gone or NotFound => new DeviceGoneException(device.ToString()),
-            InUse => Faults.PortHeld(device.ToString(), Holders.Of(path) ?? Holders.Guess()),
-            Denied => Faults.NoPermission($"{device} ({path})", Access.Remedy(path, device.Usb)),
-            _ => Faults.PortUnusable($"{device}", Marshal.PtrToStringUTF8(ErrorName(result)) ?? $"libusb error {result}"),
+            InUse => ComputerFaults.PortHeld(device.ToString(), Holders.Of(path) ?? Holders.Guess()),
+            Denied => ComputerFaults.NoPermission($"{device} ({path})", Access.Remedy(path, device.Usb)),
+            _ => ComputerFaults.PortUnusable($"{device}", Marshal.PtrToStringUTF8(ErrorName(result)) ?? $"libusb error {result}"),
         };
     }
 

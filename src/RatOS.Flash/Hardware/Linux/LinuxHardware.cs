@@ -104,7 +104,7 @@ public sealed class LinuxHardware : IHardware, IDisposable
     public async Task<CanPort> OpenCanAsync(Device device)
     {
         if (Current(device).Device.Can is { IsUp: false })
-            throw Faults.CanDown(device.Port);
+            throw CanFaults.CanDown(device.Port);
         using var worker = new Worker($"open {device.Port}");   // the first one loads the kernel's module
         return await worker.RunAsync(() => SocketCan.Open(device, _time));
     }
@@ -122,7 +122,7 @@ public sealed class LinuxHardware : IHardware, IDisposable
                 port.SetMode(device, new SerialMode(baud));
                 port.SetReady(device, false);
             }
-            catch (Exception reset) when (reset is DeviceGoneException or FlashException { Code: "port-unusable" })
+            catch (Exception reset) when (reset is DeviceGoneException || (reset as FlashException)?.Kind == FaultKind.PortUnusable)
             {
                 // It reset before it answered the last word: what was wanted. Whether it left is seen on the bus.
             }
@@ -138,7 +138,7 @@ public sealed class LinuxHardware : IHardware, IDisposable
         if (!await worker.RunAsync(() => PortSwitch.TrySet(node, isOff: true)))
             return false;
         await Task.Delay(PortSwitch.OffTime, _time);
-        return await worker.RunAsync(() => PortSwitch.TrySet(node, isOff: false)) ? true : throw Faults.PortLeftOff(port, node);
+        return await worker.RunAsync(() => PortSwitch.TrySet(node, isOff: false)) ? true : throw ComputerFaults.PortLeftOff(port, node);
     }
 
     public async Task<string?> PutOnCardAsync(string name, ReadOnlyMemory<byte> file)

@@ -33,7 +33,7 @@ internal sealed class SdCards(string root = "")
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
             // It may be pulled at any moment.
-            throw Faults.SdCardUnusable(
+            throw SdCardFaults.SdCardUnusable(
                 card ?? "the card in this computer", fault.Message.TrimEnd('.'), "See that the card can be written (its slider, its space, `mount -o uid=`), or take another one, and ask again.");
         }
     }
@@ -48,11 +48,11 @@ internal sealed class SdCards(string root = "")
         if (fat is [var card])
             return card.MountPoint;
         if (fat.Count > 1)
-            throw Faults.SdCardUnusable("a card", $"there are several ({string.Join(", ", fat.Select(one => one.MountPoint))})", "Take out what is not meant, and ask again; or fetch the file and copy it by hand.");
+            throw SdCardFaults.SdCardUnusable("a card", $"there are several ({string.Join(", ", fat.Select(one => one.MountPoint))})", "Take out what is not meant, and ask again; or fetch the file and copy it by hand.");
         if (cards is [var other, ..])
-            throw Faults.SdCardUnusable(other.MountPoint, $"it is {other.FileSystem}, and a board's bootloader reads FAT alone", "Format it as FAT32 and ask again, or take another card.");
+            throw SdCardFaults.SdCardUnusable(other.MountPoint, $"it is {other.FileSystem}, and a board's bootloader reads FAT alone", "Format it as FAT32 and ask again, or take another card.");
         return Unmounted(mounts) is { } disk
-            ? throw Faults.SdCardUnusable($"/dev/{disk}", "it is in this computer and not mounted", $"`udisksctl mount -b /dev/{disk}`, or `sudo mount -o uid=$(id -u) /dev/{disk} /mnt`, and ask again; or fetch the file and copy it by hand.")
+            ? throw SdCardFaults.SdCardUnusable($"/dev/{disk}", "it is in this computer and not mounted", $"`udisksctl mount -b /dev/{disk}`, or `sudo mount -o uid=$(id -u) /dev/{disk} /mnt`, and ask again; or fetch the file and copy it by hand.")
             : null;
     }
 
@@ -61,7 +61,7 @@ internal sealed class SdCards(string root = "")
         var path = Path.Combine(root + card, name);
         // The bootloader would write its file anew at every reset, over whatever was flashed since (facts: stock SD bootloaders).
         if (File.Exists(Path.Combine(root + card, "admin.txt")))
-            throw Faults.SdCardUnusable(card, "its admin.txt makes the board's bootloader write the file again at each reset", "Delete admin.txt from the card, and ask again.");
+            throw SdCardFaults.SdCardUnusable(card, "its admin.txt makes the board's bootloader write the file again at each reset", "Delete admin.txt from the card, and ask again.");
         var half = path + "~";
         try
         {

@@ -103,7 +103,7 @@ internal sealed class SerialLine : ByteLine
         if (hasRoom)
             return;
         _port.Discard();
-        throw Faults.PortStuck(Device.Node!, WriteLimit.TotalSeconds);
+        throw ComputerFaults.PortStuck(Device.Node!, WriteLimit.TotalSeconds);
     }
 
     private void ReadAll()

@@ -28,11 +28,11 @@ internal sealed class SerialPort : IDisposable
     /// <exception cref="DeviceGoneException">The port left.</exception>
     public static SerialPort Open(Device device, SerialMode mode)
     {
-        var node = device.Node ?? throw (device.Driver is null or "cdc_acm" ? Faults.NoSerialDriver(device.ToString()) : Faults.PortHeld(device.ToString(), $"the driver '{device.Driver}'"));
+        var node = device.Node ?? throw (device.Driver is null or "cdc_acm" ? ComputerFaults.NoSerialDriver(device.ToString()) : ComputerFaults.PortHeld(device.ToString(), $"the driver '{device.Driver}'"));
         // Root passes every lock, and not every program sets one: whoever can be seen to have the port open is asked first.
         // (The process that made a terminal keeps it open as well.)
         if (!device.IsTerminal && Holders.Of(node) is { } holder)
-            throw Faults.PortHeld(node, holder);
+            throw ComputerFaults.PortHeld(node, holder);
         var file = new SafeFileHandle(Libc.Open(node, Libc.ReadWrite | Libc.NoControllingTerminal | Libc.NonBlocking | Libc.CloseOnExec, 0), ownsHandle: true);
         var port = new SerialPort(file);
         try
@@ -41,7 +41,7 @@ internal sealed class SerialPort : IDisposable
                 throw OpenFault(device, node, Libc.Errno);
             Span<byte> flag = stackalloc byte[4];
             if (Libc.Flock(file, Libc.LockExclusive | Libc.LockNonBlocking) < 0 || (Libc.Ioctl(file, GetExclusive, flag) == 0 && BinaryPrimitives.ReadInt32LittleEndian(flag) != 0))
-                throw Faults.PortHeld(node, Holders.Guess());
+                throw ComputerFaults.PortHeld(node, Holders.Guess());
             // A terminal's flag would outlive us in a crash, and keep Klipper out until its maker ends.
             if (!device.IsTerminal)
                 Check(device, Libc.Ioctl(file, SetExclusive, 0));
@@ -71,7 +71,7 @@ internal sealed class SerialPort : IDisposable
         Check(device, Libc.Ioctl(File, GetTermios2, termios));
         var rate = BinaryPrimitives.ReadInt32LittleEndian(termios[OutputSpeed..]);
         if (Math.Abs(rate - mode.Baud) > mode.Baud * 0.03)
-            throw Faults.NoSuchRate(device.Node!, mode.Baud, rate);
+            throw ComputerFaults.NoSuchRate(device.Node!, mode.Baud, rate);
     }
 
     /// <summary>DTR. A port without modem lines (a pseudo terminal) has none to set.</summary>
@@ -98,14 +98,14 @@ internal sealed class SerialPort : IDisposable
     private static void Check(Device device, int result)
     {
         if (result < 0)
-            throw Libc.Errno is Errno.Io or Errno.NoDevice or Errno.NoSuchDevice ? new DeviceGoneException(device.ToString()) : Faults.PortUnusable(device.Node!, Libc.ErrorText(Libc.Errno));
+            throw Libc.Errno is Errno.Io or Errno.NoDevice or Errno.NoSuchDevice ? new DeviceGoneException(device.ToString()) : ComputerFaults.PortUnusable(device.Node!, Libc.ErrorText(Libc.Errno));
     }
 
     private static Exception OpenFault(Device device, string node, int errno) => errno switch
     {
-        Errno.Busy => Faults.PortHeld(node, Holders.Guess()),
-        Errno.AccessDenied or Errno.NotPermitted => Faults.NoPermission(node, Access.Remedy(node, device.Usb)),
+        Errno.Busy => ComputerFaults.PortHeld(node, Holders.Guess()),
+        Errno.AccessDenied or Errno.NotPermitted => ComputerFaults.NoPermission(node, Access.Remedy(node, device.Usb)),
         Errno.NoEntry or Errno.NoDevice or Errno.NoSuchDevice or Errno.Io => new DeviceGoneException(device.ToString()),
-        _ => Faults.PortUnusable(node, Libc.ErrorText(errno)),
+        _ => ComputerFaults.PortUnusable(node, Libc.ErrorText(errno)),
     };
 }

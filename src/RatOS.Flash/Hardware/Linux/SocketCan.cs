@@ -58,7 +58,7 @@ internal sealed class SocketCan : CanPort
         try
         {
             if (socket.IsInvalid)
-                throw Faults.CanUnsupported(Libc.ErrorText(Libc.Errno));
+                throw CanFaults.CanUnsupported(Libc.ErrorText(Libc.Errno));
             var index = Libc.InterfaceIndex(device.Port);
             if (index == 0)
                 throw new DeviceGoneException(device.ToString());
@@ -68,7 +68,7 @@ internal sealed class SocketCan : CanPort
             MemoryMarshal.Write(address, (ushort)CanFamily);
             MemoryMarshal.Write(address[AddressInterface..], index);
             if (Libc.SetSocketOption(socket, CanRawLevel, ErrorFilter, filter, (uint)filter.Length) < 0 || Libc.Bind(socket, address, AddressLength) < 0)
-                throw Libc.Errno is Errno.NoDevice or Errno.NoSuchDevice ? new DeviceGoneException(device.ToString()) : Faults.CanUnsupported(Libc.ErrorText(Libc.Errno));
+                throw Libc.Errno is Errno.NoDevice or Errno.NoSuchDevice ? new DeviceGoneException(device.ToString()) : CanFaults.CanUnsupported(Libc.ErrorText(Libc.Errno));
             return new SocketCan(device, socket, time);
         }
         catch
@@ -95,7 +95,7 @@ internal sealed class SocketCan : CanPort
             if (errno is not (Errno.NoBuffers or Errno.TryAgain or Errno.Interrupted))
                 throw new DeviceGoneException(Device.ToString());
             if (_time.GetElapsedTime(begin) >= SendLimit)
-                throw State == CanBusState.Off ? Faults.CanBusOff(Device.Port) : Faults.CanNotAcknowledged(Device.Port, Device.Can?.Bitrate);
+                throw State == CanBusState.Off ? CanFaults.CanBusOff(Device.Port) : CanFaults.CanNotAcknowledged(Device.Port, Device.Can?.Bitrate);
             // The interface's queue is full. POLLOUT speaks of the socket's own buffer and would be true at once, so this wait is by the clock.
             await Task.Delay(wait, _time);
         }
@@ -177,7 +177,7 @@ internal sealed class SocketCan : CanPort
         }
         catch (OperationCanceledException)
         {
-            return Faults.CanDown(Device.Port);
+            return CanFaults.CanDown(Device.Port);
         }
     }
 

@@ -63,7 +63,7 @@ internal sealed class Announcements : IDisposable
         BinaryPrimitives.WriteUInt16LittleEndian(address, Netlink);
         BinaryPrimitives.WriteUInt32LittleEndian(address[8..], groups);
         if (_socket.IsInvalid || Libc.Bind(_socket, address, (uint)address.Length) < 0)
-            throw Faults.NoDeviceEvents(Libc.ErrorText(Libc.Errno));
+            throw ComputerFaults.NoDeviceEvents(Libc.ErrorText(Libc.Errno));
         // Room for the burst of a hub with everything behind it; that it cannot be had is no fault, an overflow only means one more look.
         _ = Libc.SetSocketOption(_socket, SocketLevel, ReceiveBuffer, BitConverter.GetBytes(1024 * 1024), 4);
         _thread = new Thread(() => Listen(concerns, heard)) { IsBackground = true, Name = name };
