@@ -91,9 +91,9 @@ public sealed class JobRecording
         var (line, damage) = reader.Next();
         var words = line?.Split(' ') ?? [];
         if (words is not [CallRecorder.Magic, var version, var product, var date])
-            throw Faults.BundleUnreadable(name, damage ?? "its first line is not that of a recording");
+            throw RecordingFaults.BundleUnreadable(name, damage ?? "its first line is not that of a recording");
         if (version != CallRecorder.FormatVersion.ToString(CultureInfo.InvariantCulture))
-            throw Faults.BundleVersion(name, version.Length < 20 ? version : "?", CallRecorder.FormatVersion);
+            throw RecordingFaults.BundleVersion(name, version.Length < 20 ? version : "?", CallRecorder.FormatVersion);
         var recording = new JobRecording(Unescape(product) ?? "?", date);
         for (var number = 2; ; number++)
         {
@@ -116,17 +116,17 @@ public sealed class JobRecording
         {
             var request = Request(line.Words);
             if (requests.Exists(other => other.Board.Name == request.Board.Name))
-                throw Faults.ReplayImpossible($"two boards in it are called {request.Board.Name}");
+                throw RecordingFaults.ReplayImpossible($"two boards in it are called {request.Board.Name}");
             requests.Add(request);
         }
-        return requests.Count > 0 && Begin is not null ? requests : throw Faults.ReplayImpossible("it ends before its job begins");
+        return requests.Count > 0 && Begin is not null ? requests : throw RecordingFaults.ReplayImpossible("it ends before its job begins");
     }
 
     private FlashRequest Request(string?[] words)
     {
         if (words is not [{ } name, { } id, var serial, var port, var onlyByPort, var uuid, var can, var bootloader, var running,
             var image, var mcu, var start, var rom, var comm, var usbSerial, ..])
-            throw Faults.ReplayImpossible("a board in it is described by other words than today's");
+            throw RecordingFaults.ReplayImpossible("a board in it is described by other words than today's");
         // The recorded board may differ from the catalogue's, or be of a kind that is not in the catalogue.
         var kind = BoardCatalogue.BuiltIn.Find(id) ?? new Board { Id = id, Kind = "unknown" };
         var board = new PrinterBoard(name, kind with
@@ -156,7 +156,7 @@ public sealed class JobRecording
     /// <exception cref="FlashException">There is no image of that number.</exception>
     internal FirmwareImage Image(int? number, string name) => number is >= 0 && number < _payload.Images.Count
             ? FirmwareImage.Parse(_payload.Images[number.Value], $"the recorded firmware of {name}")
-            : throw Faults.ReplayImpossible($"the firmware of {name} is not in it");
+            : throw RecordingFaults.ReplayImpossible($"the firmware of {name} is not in it");
 
     /// <summary>Takes one line; returns why it cannot be understood, or null.</summary>
     private string? Take(string text)
