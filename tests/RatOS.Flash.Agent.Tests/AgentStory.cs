@@ -8,6 +8,7 @@ using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Recording;
 using RatOS.Flash.Virtual.Devices;
 using RatOS.Flash.Virtual.Moonraker;
+using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Agent.Tests;
 
@@ -105,7 +106,7 @@ internal sealed class AgentStory : IAsyncDisposable
     {
         var printer = PrinterAccess.Of(Printer, new VirtualPlace("test", Path.Combine(_folder.FullName, "v"), 0, null));
         var boards = new LocalBoards(printer, new KnownMcus(printer, [], null, _log), static _ => new Klipper.NoKlippy(), _log);
-        Assert.True((await boards.FlashAsync(new Asked(["octopus"]), static _ => { }, CancellationToken.None)).Ok);
+        Assert.True((await boards.FlashAsync(new FlashOptions(["octopus"]), static _ => { }, CancellationToken.None)).Ok);
     }
 
     /// <summary>A second process for the same printer.</summary>

@@ -81,10 +81,10 @@ public sealed class DoorStories
     {
         using var agent = AgentBoards.TryOpen(story.Data)!;
         Assert.Equal("octopus", (await agent.ListAsync())[0].Board);
-        var plan = await agent.PlanAsync(new Asked(["octopus"]));
+        var plan = await agent.PlanAsync(new FlashOptions(["octopus"]));
         Assert.Equal((false, VirtualPrinter.HostVersion), (plan.IsBlocked, plan.Boards[0].Version));
         var steps = new List<FlashEvent>();
-        var report = await agent.FlashAsync(new Asked(["octopus"]), steps.Add, CancellationToken.None);
+        var report = await agent.FlashAsync(new FlashOptions(["octopus"]), steps.Add, CancellationToken.None);
         Assert.True(report.Ok);
         // Nothing was lost on the way, and nothing came twice.
         var told = steps.Where(step => step.Kind != FlashEventKind.Progress).Select(step => step.Sequence).ToList();
@@ -99,11 +99,11 @@ public sealed class DoorStories
     {
         var image = VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, "v0.13.9-1-gabcdef0");
         using var agent = AgentBoards.TryOpen(story.Data)!;
-        Assert.True((await agent.FlashAsync(new Asked(["octopus"]) { Firmware = new("klipper.bin", image) }, static _ => { }, CancellationToken.None)).Ok);
+        Assert.True((await agent.FlashAsync(new FlashOptions(["octopus"]) { Firmware = new("klipper.bin", image) }, static _ => { }, CancellationToken.None)).Ok);
         Assert.True(story.Runs("v0.13.9-1-gabcdef0"));
 
         var other = VirtualFirmware.Build(VirtualChip.F407, 0x0800_8000, "v0.13.9");
-        var refused = await agent.FlashAsync(new Asked(["octopus"]) { Firmware = new("klipper.bin", other) }, static _ => { }, CancellationToken.None);
+        var refused = await agent.FlashAsync(new FlashOptions(["octopus"]) { Firmware = new("klipper.bin", other) }, static _ => { }, CancellationToken.None);
         Assert.Equal("firmware-wrong-mcu", refused.Boards[0].Fault!.Code);
         Assert.Equal(1, story.Printer.Klippy.Stops);
     });

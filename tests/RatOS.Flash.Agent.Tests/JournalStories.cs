@@ -67,7 +67,7 @@ public sealed class JournalStories
         Directory.Delete(story.Data.Jobs, recursive: true);
         await File.WriteAllTextAsync(story.Data.Jobs, "a file where a folder should be");
         using var agent = AgentBoards.TryOpen(story.Data)!;
-        var report = await agent.FlashAsync(new Asked(["octopus"]), static _ => { }, CancellationToken.None);
+        var report = await agent.FlashAsync(new FlashOptions(["octopus"]), static _ => { }, CancellationToken.None);
         Assert.Equal(("journal-unwritable", BoardCondition.Unchanged), (report.Boards[0].Fault!.Code, report.Boards[0].Condition));
         Assert.Equal(0, story.Printer.Klippy.Stops);
         File.Delete(story.Data.Jobs);

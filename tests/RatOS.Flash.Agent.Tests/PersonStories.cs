@@ -133,7 +133,7 @@ public sealed class RecoveryStories
     public void The_command_line_recovers_by_way_of_the_agent() => AgentStory.Of(async story =>
     {
         using var agent = AgentBoards.TryOpen(story.Data)!;
-        var report = await agent.FlashAsync(new Asked(["all"]) { Recover = true }, static _ => { }, CancellationToken.None);
+        var report = await agent.FlashAsync(new FlashOptions(["all"]) { Job = FlashJob.Recover }, static _ => { }, CancellationToken.None);
         Assert.Equal((true, BoardCondition.Running), (report.Ok, report.Boards[0].Condition));
     });
 }

@@ -3,6 +3,7 @@ using RatOS.Flash.Agent.Service;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Printer;
 using RatOS.Flash.Virtual.Devices;
+using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Agent.Tests;
 
@@ -75,7 +76,7 @@ public sealed class UpdateStories
         // Flashed, but not with what Klipper wants.
         using var agent = AgentBoards.TryOpen(story.Data)!;
         var image = VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, "v0.12.9");
-        Assert.True((await agent.FlashAsync(new Asked(["octopus"]) { Firmware = new("klipper.bin", image) }, static _ => { }, CancellationToken.None)).Ok);
+        Assert.True((await agent.FlashAsync(new FlashOptions(["octopus"]) { Firmware = new("klipper.bin", image) }, static _ => { }, CancellationToken.None)).Ok);
         await story.UntilAsync(() => story.Moonraker.Dialog.Any(line => line.Contains("is not ready: MCU Protocol error This is", StringComparison.Ordinal)), "the dialog says why Klipper is not ready");
         Assert.DoesNotContain(story.Moonraker.Dialog, line => line.Contains('\n', StringComparison.Ordinal));
     });

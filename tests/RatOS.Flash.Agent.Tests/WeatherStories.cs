@@ -173,7 +173,7 @@ public sealed class WeatherStories
         await story.Moonraker.RestartAsync(TimeSpan.FromSeconds(0.1));
         await story.UntilAsync(() => story.Moonraker.Calls.Skip(calls).Contains("server.connection.identify"), "the agent is back");
         using var agent = AgentBoards.TryOpen(story.Data)!;
-        var report = await agent.FlashAsync(new Asked(["octopus"]), static _ => { }, CancellationToken.None);
+        var report = await agent.FlashAsync(new FlashOptions(["octopus"]), static _ => { }, CancellationToken.None);
         Assert.Equal("printer-unknown", report.Boards[0].Fault!.Code);
         Assert.Equal(0, story.Printer.Klippy.Stops);
     });
@@ -197,7 +197,7 @@ public sealed class WeatherStories
     {
         using var agent = AgentBoards.TryOpen(story.Data)!;
         var looks = 0;
-        var report = await agent.FlashAsync(new Asked(["octopus"]), step =>
+        var report = await agent.FlashAsync(new FlashOptions(["octopus"]), step =>
         {
             if (step is { Phase: FlashPhase.Look, Kind: FlashEventKind.Begin } && looks++ == 0)
                 story.Moonraker.Print.PrintState = "printing";
@@ -236,7 +236,7 @@ public sealed class WeatherStories
         story.Moonraker.Print.Heaters["heater_bed"] = (31, 60);
         var isOff = false;
         using var agent = AgentBoards.TryOpen(story.Data)!;
-        await agent.FlashAsync(new Asked(["octopus"]), step => isOff |= step is { Phase: FlashPhase.Stop, Kind: FlashEventKind.End } && story.Moonraker.Calls.Contains("printer.gcode.script"), CancellationToken.None);
+        await agent.FlashAsync(new FlashOptions(["octopus"]), step => isOff |= step is { Phase: FlashPhase.Stop, Kind: FlashEventKind.End } && story.Moonraker.Calls.Contains("printer.gcode.script"), CancellationToken.None);
         Assert.True(isOff);
         Assert.Equal(0, story.Moonraker.Print.Heaters["heater_bed"].Target);
     });

@@ -13,11 +13,11 @@ internal abstract class BoardService
     public abstract Task<IReadOnlyList<JsonBoard>> ListAsync();
 
     /// <exception cref="FlashException">A board or a port is not known, or the firmware is none.</exception>
-    public abstract Task<PlanView> PlanAsync(Asked asked);
+    public abstract Task<PlanView> PlanAsync(FlashOptions options);
 
-    /// <param name="asked">What to flash.</param>
+    /// <param name="options">What to flash.</param>
     /// <param name="tell">Called for each event, on this thread.</param>
     /// <param name="cancel">Heeded until the point of no return.</param>
     /// <exception cref="FlashException">As for <see cref="PlanAsync"/>, or somebody else works on the boards.</exception>
-    public abstract Task<FlashReport> FlashAsync(Asked asked, Action<FlashEvent> tell, CancellationToken cancel);
+    public abstract Task<FlashReport> FlashAsync(FlashOptions options, Action<FlashEvent> tell, CancellationToken cancel);
 }

@@ -14,9 +14,9 @@ namespace RatOS.Flash.Agent.Boards;
 /// <summary>The boards of a printer that this process works on by itself.</summary>
 /// <param name="printer">The printer.</param>
 /// <param name="mcus">Which MCUs it has.</param>
-/// <param name="klippy">Its Klipper, given whether hot heaters are allowed.</param>
+/// <param name="klippy">Its Klipper, given the options of the flash.</param>
 /// <param name="log">The log.</param>
-internal sealed partial class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<bool, IKlippy> klippy, LogFile log) : BoardService
+internal sealed partial class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<FlashOptions, IKlippy> klippy, LogFile log) : BoardService
 {
     private static readonly string[] Endings = [".bin", ".uf2", ".elf"];
 
@@ -40,7 +40,7 @@ internal sealed partial class LocalBoards(PrinterAccess printer, KnownMcus mcus,
     /// <summary>The devices that somebody named, by the name of the board.</summary>
     public IReadOnlyDictionary<string, string> PowerDevices { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>Called when everything is known that is asked for, and nothing was done yet; it may refuse.</summary>
+    /// <summary>Called when everything is known that the flash needs, and nothing was done yet; it may refuse.</summary>
     public Action? BeforeFlash { get; init; }
 
     internal GoodImages? Good => Data is null ? null : new(Data.Good, printer.Time, log);
@@ -75,34 +75,34 @@ internal sealed partial class LocalBoards(PrinterAccess printer, KnownMcus mcus,
         return rows;
     }
 
-    public override async Task<PlanView> PlanAsync(Asked asked)
+    public override async Task<PlanView> PlanAsync(FlashOptions options)
     {
         await (Refresh?.Invoke() ?? Task.CompletedTask);
-        var plan = FlashPlan.Create(await RequestAsync(asked), printer.Hardware.Look(), await klippy(asked.Hot).LookAsync(CancellationToken.None));
+        var plan = FlashPlan.Create(await RequestAsync(options), printer.Hardware.Look(), await klippy(options).LookAsync(CancellationToken.None));
         plan = await Flasher.WithHostMcuAsync(plan, HostMcu, CancellationToken.None);
         return PlanView.Of(plan with { Findings = [.. plan.Findings, .. mcus.Catalogue.Findings.Where(finding => finding.Severity != FindingSeverity.Note)] });
     }
 
-    public override async Task<FlashReport> FlashAsync(Asked asked, Action<FlashEvent> tell, CancellationToken cancel) =>
-        await FlashAsync(await RequestAsync(asked), klippy(asked.Hot), asked.HasPerson, step =>
+    public override async Task<FlashReport> FlashAsync(FlashOptions options, Action<FlashEvent> tell, CancellationToken cancel) =>
+        await FlashAsync(await RequestAsync(options), options, klippy(options), step =>
         {
             tell(step);
             return ValueTask.CompletedTask;
         }, cancel);
 
-    /// <summary>As <see cref="FlashAsync(Asked, Action{FlashEvent}, CancellationToken)"/>, for the agent, which journals what it does, and lets others flash while a person is awaited.</summary>
+    /// <summary>As <see cref="FlashAsync(FlashOptions, Action{FlashEvent}, CancellationToken)"/>, for the agent, which journals what it does, and lets others flash while a person is awaited.</summary>
     public async Task<FlashReport> FlashAsync(
-        IReadOnlyList<FlashRequest> requests, IKlippy by, bool hasPerson, Func<FlashEvent, ValueTask> tell, CancellationToken cancel, Func<Func<Task>, Task>? aside = null,
+        IReadOnlyList<FlashRequest> requests, FlashOptions options, IKlippy by, Func<FlashEvent, ValueTask> tell, CancellationToken cancel, Func<Func<Task>, Task>? aside = null,
         Func<CancellationToken, Task>? change = null, JobRecorder? flight = null)
     {
         BeforeFlash?.Invoke();
         var last = new FlashEvent(0, TimeSpan.Zero, null, FlashPhase.Look, FlashEventKind.Note, "");
         var before = mcus.Look();
         var unknown = requests.Select(request => request.Board.Name).Where(board => Good?.Of(board).Count == 0).ToHashSet(StringComparer.Ordinal);
-        var (hardware, klippy) = flight?.Begin(printer.Hardware, by, requests, hasPerson, unknown, cancel) ?? (printer.Hardware, by);
+        var (hardware, klippy) = flight?.Begin(printer.Hardware, by, requests, options.OperatorPresent, unknown, cancel) ?? (printer.Hardware, by);
         var services = new AgentServices(this)
         {
-            HasOperator = hasPerson,
+            HasOperator = options.OperatorPresent,
             HostMcu = HostMcu,
             Aside = aside,
             Change = change,
@@ -143,27 +143,27 @@ internal sealed partial class LocalBoards(PrinterAccess printer, KnownMcus mcus,
 
     /// <summary>Which boards and which firmware are meant.</summary>
     /// <exception cref="FlashException">A board or a port is not known, or the firmware is none.</exception>
-    public async Task<IReadOnlyList<FlashRequest>> RequestAsync(Asked asked) => [.. (await FindAsync(asked)).Select(request => request with
+    public async Task<IReadOnlyList<FlashRequest>> RequestAsync(FlashOptions options) => [.. (await FindAsync(options)).Select(request => request with
     {
-        Job = asked.Recover ? FlashJob.Recover : asked.SdCard ? FlashJob.SdCard : FlashJob.Write,
-        SkipReason = asked.Recover && request.Board.Board.McuName == "linux" ? "it is a process of this computer, which its own service starts again." : request.SkipReason,
+        Job = options.Job,
+        SkipReason = options.Job == FlashJob.Recover && request.Board.Board.McuName == "linux" ? "it is a process of this computer, which its own service starts again." : request.SkipReason,
         Board = PowerDevices.GetValueOrDefault(request.Board.Name) is { } power ? request.Board with { Power = power } : request.Board,
     })];
 
-    private async Task<IReadOnlyList<FlashRequest>> FindAsync(Asked asked)
+    private async Task<IReadOnlyList<FlashRequest>> FindAsync(FlashOptions options)
     {
-        var isAll = asked.Boards.Any(name => string.Equals(name, "all", StringComparison.OrdinalIgnoreCase));
-        if (asked.HasPlace && (isAll || asked.Boards.Length != 1))
+        var isAll = options.NamesAll;
+        if (options.NamesPlace && (isAll || options.Boards.Length != 1))
             throw AgentFaults.BadOption("a port and a uuid name one board", "Flash the boards one by one, or leave them out.");
-        var given = asked.Firmware is { } file ? FirmwareImage.Parse(file.Bytes, file.Name) : null;
+        var given = options.Firmware is { } file ? FirmwareImage.Parse(file.Bytes, file.Name) : null;
         var inventory = mcus.Look();
         if (isAll)
-            return await AllAsync(inventory, given, asked);
-        var requests = asked.Boards.Select(name => Find(inventory, name, asked.HasPlace)).DistinctBy(request => request.Board.Name, StringComparer.OrdinalIgnoreCase).ToList();
+            return await AllAsync(inventory, given, options);
+        var requests = options.Boards.Select(name => Find(inventory, name, options.NamesPlace)).DistinctBy(request => request.Board.Name, StringComparer.OrdinalIgnoreCase).ToList();
         var board = requests[0].Board;
-        if (asked.Uuid is { } uuid)
+        if (options.Uuid is { } uuid)
             board = board with { CanUuid = uuid };
-        if (asked.Port is { } named)
+        if (options.Port is { } named)
         {
             // People know their boards by the links below /dev/serial.
             var port = named.StartsWith('/') && File.Exists(named) && File.ResolveLinkTarget(named, returnFinalTarget: true) is { } target ? target.FullName : named;
@@ -173,26 +173,26 @@ internal sealed partial class LocalBoards(PrinterAccess printer, KnownMcus mcus,
             board = seen.Devices.Any(device => device.Port == port && device.Can is not null) ? board with { CanInterface = port } : board with { Port = port, OnlyByPort = true };
         }
         // Whoever names the place answers for it.
-        requests[0] = requests[0] with { Board = board, Findings = asked.HasPlace ? [] : requests[0].Findings };
-        if (asked.Bootloader is { } kind)
+        requests[0] = requests[0] with { Board = board, Findings = options.NamesPlace ? [] : requests[0].Findings };
+        if (options.Bootloader is { } kind)
             requests = requests.ConvertAll(request => request with { Board = request.Board with { Bootloader = kind } });
-        return requests.ConvertAll(request => request with { Image = asked.Rollback ? BeforeThis(request.Board) : given ?? ImageFor(request.Board) });
+        return requests.ConvertAll(request => request with { Image = options.RollsBack ? BeforeThis(request.Board) : given ?? ImageFor(request.Board) });
     }
 
     /// <summary>The boards of the printer's configuration; those that would become what they are, are left out.</summary>
-    private async Task<IReadOnlyList<FlashRequest>> AllAsync(PrinterInventory inventory, FirmwareImage? given, Asked asked)
+    private async Task<IReadOnlyList<FlashRequest>> AllAsync(PrinterInventory inventory, FirmwareImage? given, FlashOptions options)
     {
         var boards = inventory.All.Select(mcu => mcu with { Board = AsChosen(mcu.Board!) }).ToList();
         if (boards.Count == 0)
             throw BoardFaults.NoBoards();
-        var needs = asked.Needless || asked.Rollback || asked.Recover ? ImmutableDictionary<string, FirmwareNeed>.Empty : await NeedsAsync(boards, given);
-        var all = boards.ConvertAll(mcu => new FlashRequest(mcu.Board!, asked.Rollback ? BeforeThis(mcu.Board!) : given ?? ImageFor(mcu.Board!))
+        var needs = options.IncludesUpToDate || options.RollsBack || options.Job == FlashJob.Recover ? ImmutableDictionary<string, FirmwareNeed>.Empty : await NeedsAsync(boards, given);
+        var all = boards.ConvertAll(mcu => new FlashRequest(mcu.Board!, options.RollsBack ? BeforeThis(mcu.Board!) : given ?? ImageFor(mcu.Board!))
         {
             Findings = mcu.Findings,
             SkipReason = needs.GetValueOrDefault(mcu.Name) is { Level: NeedLevel.Needless } need ? need.Reason : null,
         });
         // A board that nobody has firmware for is no reason to leave out the others.
-        return KlipperPath is null && !asked.Recover && all.Exists(request => request is { Image: not null, SkipReason: null }) ? all.FindAll(request => request.Image is not null || request.SkipReason is not null) : all;
+        return KlipperPath is null && options.Job != FlashJob.Recover && all.Exists(request => request is { Image: not null, SkipReason: null }) ? all.FindAll(request => request.Image is not null || request.SkipReason is not null) : all;
     }
 
     private FirmwareImage BeforeThis(PrinterBoard board) => (Good ?? throw FlashFaults.NothingToRollBack(board.Name, "-")).Before(board.Name, board.RunningVersion);

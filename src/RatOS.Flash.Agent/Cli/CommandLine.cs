@@ -4,6 +4,7 @@ using RatOS.Flash.Agent.Boards;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Core;
+using RatOS.Flash.Flashing;
 using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Agent.Cli;
@@ -88,8 +89,8 @@ internal static class CommandLine
     private static readonly Option<string?> Bootloader = new Option<string?>("--bootloader")
     {
         Description = "The bootloader that the board has; stm32-uart: its ROM waits on the wire at --port (BOOT0 set, then reset)",
-        HelpName = string.Join('|', Arguments.Bootloaders.Keys),
-    }.AcceptOnlyFromAmong([.. Arguments.Bootloaders.Keys]);
+        HelpName = string.Join('|', FlashArguments.Bootloaders.Keys),
+    }.AcceptOnlyFromAmong([.. FlashArguments.Bootloaders.Keys]);
 
     private static readonly Option<string?> Uuid = new("--uuid")
     {
@@ -107,14 +108,9 @@ internal static class CommandLine
 
     private static readonly Option<bool> NoKlipper = new("--no-klipper") { Description = "Leave Klipper alone: nobody uses the board's port" };
 
-    private static readonly Option<bool> Hot = new("--hot") { Description = "Flash although heaters are hot: their fans stop meanwhile" };
-
-    private static readonly Option<bool> SdCard = new("--sd-card")
-    {
-        Description = "Put the firmware onto the card in this computer, or among the files to fetch; a person carries it into the board's SD slot, and then it is proven",
-    };
-
-    private static readonly Option<bool> Yes = new("--yes", "-y") { Description = "Flash despite warnings, without asking" };
+    /// <summary>The flags of a flash that the command line has, by their row of the table.</summary>
+    private static readonly Dictionary<FlashFlag, Option<bool>> Flags = FlashFlag.Every.Where(flag => flag.Cli is not null)
+        .ToDictionary(flag => flag, flag => new Option<bool>(flag.Cli!, [.. flag == FlashFlag.Consent ? (string[])["-y"] : []]) { Description = flag.Meaning });
 
     private static readonly Option<int?> UsbIp = new("--usbip")
     {
@@ -185,26 +181,26 @@ internal static class CommandLine
             Virtual, Scenario, Folder, Data, Pace, Seed, Json, Verbose, Log,
         };
 
-        var flash = new Command("flash", "Write firmware to boards, read it back, and prove that it runs") { Boards, Firmware, Port, Uuid, Bootloader, SdCard, NoKlipper, Hot, Yes };
+        var flash = new Command("flash", "Write firmware to boards, read it back, and prove that it runs") { Boards, Firmware, Port, Uuid, Bootloader, Flags[FlashFlag.SdCard], NoKlipper, Flags[FlashFlag.Hot], Flags[FlashFlag.Consent], Flags[FlashFlag.Force] };
         flash.SetAction(parsed => Run(parsed, verbs => verbs.FlashAsync(Ask(parsed), parsed.GetValue(NoKlipper))));
 
         var some = new Argument<string[]>("BOARD") { Description = "Which (default: all)", Arity = ArgumentArity.ZeroOrMore };
-        var recover = new Command("recover", "Get boards running again, in whatever state they are; flashes only where nothing less helps") { some, Firmware, Port, Uuid, Bootloader, NoKlipper, Hot };
+        var recover = new Command("recover", "Get boards running again, in whatever state they are; flashes only where nothing less helps") { some, Firmware, Port, Uuid, Bootloader, NoKlipper, Flags[FlashFlag.Hot] };
         recover.SetAction(parsed => Run(
-            parsed, verbs => verbs.FlashAsync(Ask(parsed) with { Boards = parsed.GetValue(some) is { Length: > 0 } named ? [.. named] : ["all"], Recover = true }, parsed.GetValue(NoKlipper))));
+            parsed, verbs => verbs.FlashAsync(Ask(parsed) with { Boards = parsed.GetValue(some) is { Length: > 0 } named ? [.. named] : [FlashOptions.All], Job = FlashJob.Recover }, parsed.GetValue(NoKlipper))));
         var one = new Argument<string>("BOARD") { Description = "A board's name, or a kind's id" };
         var guide = new Command("guide", "The manual way into a board's bootloader, step by step, while the bus is watched") { one, Port };
-        guide.SetAction(parsed => Run(parsed, verbs => verbs.GuideAsync(new Asked([parsed.GetValue(one)!]) { Port = parsed.GetValue(Port) })));
+        guide.SetAction(parsed => Run(parsed, verbs => verbs.GuideAsync(new FlashOptions([parsed.GetValue(one)!]) { Port = parsed.GetValue(Port) })));
 
-        var plan = new Command("plan", "Show what `flash` would do, without touching anything") { Boards, Firmware, Port, Uuid, Bootloader, SdCard };
+        var plan = new Command("plan", "Show what `flash` would do, without touching anything") { Boards, Firmware, Port, Uuid, Bootloader, Flags[FlashFlag.SdCard], Flags[FlashFlag.Force] };
         plan.SetAction(parsed => Run(parsed, verbs => verbs.PlanAsync(Ask(parsed))));
 
         var catalogue = new Option<bool>("--catalogue") { Description = "List every kind of board that is known instead" };
         var boards = new Command("boards", "List this printer's boards, whether they need a flash, and everything else on the bus") { catalogue };
         boards.SetAction(parsed => Run(parsed, verbs => parsed.GetValue(catalogue) ? verbs.KindsAsync() : verbs.BoardsAsync()));
 
-        var rollback = new Command("rollback", "Write the firmware that boards ran before") { Boards, NoKlipper, Hot, Yes };
-        rollback.SetAction(parsed => Run(parsed, verbs => verbs.FlashAsync(Ask(parsed) with { Rollback = true }, parsed.GetValue(NoKlipper))));
+        var rollback = new Command("rollback", "Write the firmware that boards ran before") { Boards, NoKlipper, Flags[FlashFlag.Hot], Flags[FlashFlag.Consent] };
+        rollback.SetAction(parsed => Run(parsed, verbs => verbs.FlashAsync(Ask(parsed) with { RollsBack = true }, parsed.GetValue(NoKlipper))));
 
         var which = new Argument<string>("BOARD") { Description = "Name of the board, as `ratos-flash boards` lists it" };
         var menuconfig = new Command("menuconfig", "Choose how a board's firmware is built, in Klipper's own menu; it is kept for that board") { which };
@@ -296,16 +292,15 @@ internal static class CommandLine
 
     private static Output OutputOf(ParseResult parsed) => parsed.GetValue(Json) ? new JsonOutput(Console.Out) : Output.ForConsole();
 
-    private static Asked Ask(ParseResult parsed) => new([.. parsed.GetValue(Boards) ?? []])
-    {
-        Firmware = parsed.GetValue(Firmware) is { } file ? FirmwareFile.Read(file) : null,
-        Port = parsed.GetValue(Port),
-        Uuid = CanUuid.TryParse(parsed.GetValue(Uuid)),
-        Bootloader = parsed.GetValue(Bootloader) is { } kind ? Arguments.Bootloaders[kind] : null,
-        Force = parsed.GetValue(Yes),
-        Hot = parsed.GetValue(Hot),
-        SdCard = parsed.GetValue(SdCard),
-    };
+    private static FlashOptions Ask(ParseResult parsed) => FlashFlag.Apply(
+        new FlashOptions([.. parsed.GetValue(Boards) ?? []])
+        {
+            Firmware = parsed.GetValue(Firmware) is { } file ? FirmwareFile.Read(file) : null,
+            Port = parsed.GetValue(Port),
+            Uuid = CanUuid.TryParse(parsed.GetValue(Uuid)),
+            Bootloader = parsed.GetValue(Bootloader) is { } kind ? FlashArguments.Bootloaders[kind] : null,
+        },
+        flag => Flags.TryGetValue(flag, out var option) && parsed.GetValue(option));
 
     private static DataFolder DataOf(ParseResult parsed) => parsed.GetValue(Data) is { } folder ? new(folder.FullName) : DataFolder.Default;
 

@@ -10,13 +10,13 @@ namespace RatOS.Flash.Agent.Cli;
 internal sealed partial class Verbs
 {
     /// <summary>Looks only, so it goes past an agent that runs: both may watch one bus.</summary>
-    public async Task<int> GuideAsync(Asked asked)
+    public async Task<int> GuideAsync(FlashOptions options)
     {
         using var over = new CancellationTokenSource();
         using var interrupt = OnSignal(PosixSignal.SIGINT, over.Cancel);
         using var terminate = OnSignal(PosixSignal.SIGTERM, over.Cancel);
         var mcus = new KnownMcus(printer, data is null ? [] : AgentSettings.Read(data.Settings).Boards, data, log);
-        var board = (await new LocalBoards(printer, mcus, static _ => new Klipper.NoKlippy(), log).RequestAsync(asked))[0].Board;
+        var board = (await new LocalBoards(printer, mcus, static _ => new Klipper.NoKlippy(), log).RequestAsync(options))[0].Board;
         try
         {
             await new GuidedEntry(printer.Hardware, printer.Time, step =>

@@ -3,6 +3,7 @@ using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Builds;
 using RatOS.Flash.Core;
+using RatOS.Flash.Flashing;
 using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash.Agent.Cli;
@@ -19,7 +20,7 @@ internal sealed partial class Verbs
         var settings = AgentSettings.Read(folder.Settings);
         var tree = KlipperTree.Open(printer.KlipperSources(settings) ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), "klipper"));
         var local = new LocalBoards(printer, new KnownMcus(printer, settings.Boards, folder, log), static _ => new NoKlippy(), log) { Data = folder };
-        if (await local.RequestAsync(new Asked([name])) is not [{ Board: { } board }])
+        if (await local.RequestAsync(new FlashOptions([name])) is not [{ Board: { } board }])
             throw AgentFaults.BadOption("a configuration is of one board", "Name one; `ratos-flash boards` lists them.");
         // Ctrl-C is the menu's.
         using var interrupt = OnSignal(System.Runtime.InteropServices.PosixSignal.SIGINT, static () => { });

@@ -29,14 +29,14 @@ internal sealed partial class Verbs(PrinterAccess printer, DataFolder? data, Out
     private static readonly TimeSpan MoonrakerLimit = TimeSpan.FromSeconds(15);
 
     /// <summary><c>flash</c>, and <c>recover</c>, which asks nothing.</summary>
-    private Task<int> FlashAsync(Asked asked, bool noKlipper, Action<FlashReport> ended) => WithBoardsAsync(noKlipper, isFlash: true, async boards =>
+    private Task<int> FlashAsync(FlashOptions options, bool noKlipper, Action<FlashReport> ended) => WithBoardsAsync(noKlipper, isFlash: true, async boards =>
     {
-        asked = asked with { HasPerson = output.HasPerson && printer.HasPerson };
-        var plan = await boards.PlanAsync(asked);
-        if (!asked.Recover)
+        options = options with { OperatorPresent = output.HasPerson && printer.HasPerson };
+        var plan = await boards.PlanAsync(options);
+        if (options.Job != FlashJob.Recover)
             output.Plan(plan, boards.Description);
-        if (!asked.Force && !asked.Recover && !plan.IsBlocked && plan.Boards.Any(board => board.NeedsConsent))
-            asked = output.Confirm("There are warnings. Flash all the same?") ? asked with { Force = true } : throw FlashFaults.ConsentMissing();
+        if (!options.AcceptsWarnings && options.Job != FlashJob.Recover && !plan.IsBlocked && plan.Boards.Any(board => board.NeedsConsent))
+            options = output.Confirm("There are warnings. Flash all the same?") ? options with { AcceptsWarnings = true } : throw FlashFaults.ConsentMissing();
 
         using var cancel = new CancellationTokenSource();
         var (committed, awaits) = (false, false);
@@ -46,7 +46,7 @@ internal sealed partial class Verbs(PrinterAccess printer, DataFolder? data, Out
         FlashReport report;
         try
         {
-            report = await boards.FlashAsync(asked, step =>
+            report = await boards.FlashAsync(options, step =>
             {
                 committed |= step.Kind == FlashEventKind.PointOfNoReturn;
                 awaits = step is { Phase: FlashPhase.Person, Kind: not FlashEventKind.End };
@@ -72,9 +72,9 @@ internal sealed partial class Verbs(PrinterAccess printer, DataFolder? data, Out
         }
     });
 
-    public Task<int> PlanAsync(Asked asked) => WithBoardsAsync(noKlipper: false, isFlash: false, async boards =>
+    public Task<int> PlanAsync(FlashOptions options) => WithBoardsAsync(noKlipper: false, isFlash: false, async boards =>
     {
-        var plan = await boards.PlanAsync(asked);
+        var plan = await boards.PlanAsync(options);
         output.Plan(plan, boards.Description);
         return plan.IsBlocked ? ExitCode.Refused : ExitCode.Done;
     });
@@ -281,21 +281,21 @@ internal sealed partial class Verbs(PrinterAccess printer, DataFolder? data, Out
                 throw PrinterFaults.MoonrakerGone(moonraker.Place.ToString(), $"no answer within {MoonrakerLimit.TotalSeconds:0} s");
             if (isUp)
                 await printer.FreePortsAsync();
-            MoonrakerKlippy Asked(bool hot, Action<string, bool>? journal) => new(moonraker, printer.Time) { AllowsHot = hot, Journal = journal, Service = settings.KlipperService };
-            IKlippy Klippy(bool hot, Action<string, bool>? journal) => isUp ? Asked(hot, journal) : noKlipper ? new NoKlippy() : printer.Klippy;
+            MoonrakerKlippy Asked(FlashOptions? options, Action<string, bool>? journal) => new(moonraker, printer.Time) { Options = options, Journal = journal, Service = settings.KlipperService };
+            IKlippy Klippy(FlashOptions? options, Action<string, bool>? journal) => isUp ? Asked(options, journal) : noKlipper ? new NoKlippy() : printer.Klippy;
             var mcus = new KnownMcus(printer, settings.Boards, data, log);
-            var local = new LocalBoards(printer, mcus, hot => Klippy(hot, null), log)
+            var local = new LocalBoards(printer, mcus, options => Klippy(options, null), log)
             {
                 Data = data,
                 KlipperPath = printer.KlipperSources(settings),
                 HostMcu = isUp ? new MoonrakerHostMcu(moonraker, data.HostMcu, printer.Time) : printer.HostMcu,
-                Refresh = isUp ? () => mcus.RefreshAsync(Asked(false, null)) : null,
+                Refresh = isUp ? () => mcus.RefreshAsync(Asked(null, null)) : null,
                 SwitchPower = isUp ? MoonrakerPower.Of(moonraker) : null,
                 PowerDevices = settings.PowerDevices,
                 Rollback = settings.Rollback,
                 BeforeFlash = isUp || noKlipper ? null : printer.CheckAlone,
             };
-            return await work(isFlash ? new LoneBoards(local, data, (job, journal) => Klippy(job.Hot, journal), printer.Time, log) : local);
+            return await work(isFlash ? new LoneBoards(local, data, (job, journal) => Klippy(job.Options, journal), printer.Time, log) : local);
         }
         finally
         {
@@ -317,15 +317,15 @@ internal sealed partial class Verbs(PrinterAccess printer, DataFolder? data, Out
 
         public override Task<IReadOnlyList<JsonBoard>> ListAsync() => local.ListAsync();
 
-        public override Task<PlanView> PlanAsync(Asked asked) => local.PlanAsync(asked);
+        public override Task<PlanView> PlanAsync(FlashOptions options) => local.PlanAsync(options);
 
-        public override async Task<FlashReport> FlashAsync(Asked asked, Action<FlashEvent> tell, CancellationToken cancel)
+        public override async Task<FlashReport> FlashAsync(FlashOptions options, Action<FlashEvent> tell, CancellationToken cancel)
         {
             using var held = data.Lock();
             using var over = new CancellationTokenSource();
             using var recorder = new CallRecorder(time, log.Say);
             var queue = new FlashQueue(local, data.Jobs, klippy, token => Task.Delay(Timeout.InfiniteTimeSpan, time, token), log) { Recorder = recorder };
-            var job = new Job("command-line", await local.RequestAsync(asked), time) { Hot = asked.Hot, HasPerson = asked.HasPerson };
+            var job = new Job(JobOrigin.CommandLine, options, await local.RequestAsync(options), time);
             job.Happened += tell;
             using var stop = cancel.Register(job.Cancel.Cancel);
             queue.Add(job);

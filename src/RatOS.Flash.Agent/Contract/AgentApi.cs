@@ -22,7 +22,9 @@ internal partial interface IAgentApi
     [JsonRpcMethod("ratos_flash_cancel")]
     Task MacroCancelAsync(JsonElement arguments = default);
 
-    /// <summary><c>board</c> (or <c>mcu</c>, <c>boards</c>; default <c>all</c>), <c>force</c>, <c>hot</c>, <c>sd_card</c> (a person carries it into the board on a card), <c>when_idle</c>, <c>firmware</c>, <c>rollback</c>, <c>port</c>, <c>uuid</c>, <c>bootloader</c>, <c>person</c> (somebody is there who can set a jumper).</summary>
+    /// <summary>
+    /// <c>board</c> (or <c>mcu</c>, <c>boards</c>; default <c>all</c>), <c>firmware</c>, <c>port</c>, <c>uuid</c>, <c>bootloader</c> and the flags of <see cref="FlashFlag"/>.
+    /// </summary>
     [JsonRpcMethod("flash")]
     Task<JsonElement> FlashAsync(JsonElement arguments = default);
 

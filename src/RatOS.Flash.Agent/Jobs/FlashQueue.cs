@@ -121,12 +121,12 @@ internal sealed class FlashQueue(
         {
             journal = Journal.Create(folder, job, log);
             var by = klippy(job, (service, isStarted) => journal.Append(new JsonService("klipper", service, isStarted ? "started" : "stopping")));
-            if (job.WhenIdle)
+            if (job.Options.WhenIdle)
                 await WaitIdleAsync(job, by);
             job.Become(JobState.Running);
             using var flight = Recorder is null ? null : new JobRecorder(Recorder, journal.Folder, log);
             flight?.Plan(boards.Plan(job.Requests));
-            var report = await boards.FlashAsync(job.Requests, by, job.HasPerson, step =>
+            var report = await boards.FlashAsync(job.Requests, job.Options, by, step =>
             {
                 journal.Append(step);
                 flight?.Event(step);

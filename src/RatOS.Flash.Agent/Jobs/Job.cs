@@ -26,9 +26,13 @@ internal sealed class Job
     private long _begun;
     private bool _isTaken;
 
-    public Job(string by, IReadOnlyList<FlashRequest> requests, TimeProvider time)
+    /// <param name="by">The door that it came by, one of <see cref="JobOrigin"/>.</param>
+    /// <param name="options">What was asked for.</param>
+    /// <param name="requests">The boards that it came to.</param>
+    /// <param name="time">The only clock.</param>
+    public Job(string by, FlashOptions options, IReadOnlyList<FlashRequest> requests, TimeProvider time)
     {
-        (By, Requests, _time, Created) = (by, requests, time, time.GetUtcNow());
+        (By, Options, Requests, _time, Created) = (by, options, requests, time, time.GetUtcNow());
         _begun = time.GetTimestamp();
         _boards = requests.ToDictionary(request => request.Board.Name, request => new JsonJobBoard(
             request.Board.Name, "queued", null, "", null, null, null, request.Board.RunningVersion, request.Image?.Version));
@@ -42,14 +46,9 @@ internal sealed class Job
 
     public DateTimeOffset Created { get; }
 
+    public FlashOptions Options { get; }
+
     public IReadOnlyList<FlashRequest> Requests { get; }
-
-    public bool Hot { get; init; }
-
-    public bool HasPerson { get; init; }
-
-    /// <summary>It begins when the printer is idle; one that is not is refused otherwise.</summary>
-    public bool WhenIdle { get; init; }
 
     public CancellationTokenSource Cancel { get; } = new();
 

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text.Json;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Core;
+using RatOS.Flash.Flashing;
 using RatOS.Flash.Klipper;
 using RatOS.Flash.Printer;
 
@@ -30,8 +31,8 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
     private static readonly TimeSpan Poll = TimeSpan.FromSeconds(1);           // nobody announces an error (facts: rule 10)
     private const double Cool = 50;
 
-    /// <summary>The caller answers for hot heaters.</summary>
-    public bool AllowsHot { get; init; }
+    /// <summary>Of the flash that it serves; null where nothing is flashed.</summary>
+    public FlashOptions? Options { get; init; }
 
     /// <summary>Klipper's unit, where somebody knows better than Moonraker.</summary>
     public string? Service { get; init; }
@@ -282,7 +283,7 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
     private async Task<KlippyState?> HeatersAsync(JsonElement known, CancellationToken cancel)
     {
         var names = known.Items("heaters", "available_heaters").Where(name => name.ValueKind == JsonValueKind.String).Select(name => name.GetString()!).ToList();
-        if (AllowsHot || names.Count == 0)
+        if (Options is { AllowsHotHeaters: true } || names.Count == 0)
             return null;
         var status = await QueryAsync(names.ToDictionary(name => name, _ => (string[])["temperature"]), cancel);
         var hot = names.Select(name => (name, Degrees: status.Number(name, "temperature"))).Where(heater => heater.Degrees is not < Cool).ToList();

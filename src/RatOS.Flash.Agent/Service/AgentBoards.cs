@@ -46,15 +46,15 @@ internal sealed class AgentBoards : BoardService, IDisposable
 
     public override async Task<IReadOnlyList<JsonBoard>> ListAsync() => (await AskAsync("boards")).Boards ?? [];
 
-    public override async Task<PlanView> PlanAsync(Asked asked)
+    public override async Task<PlanView> PlanAsync(FlashOptions options)
     {
-        var answer = await AskAsync("plan", Arguments.Of(asked));
+        var answer = await AskAsync("plan", FlashArguments.Of(options));
         return new(answer.Plan ?? [], answer.Findings ?? []);
     }
 
-    public override async Task<FlashReport> FlashAsync(Asked asked, Action<FlashEvent> tell, CancellationToken cancel)
+    public override async Task<FlashReport> FlashAsync(FlashOptions options, Action<FlashEvent> tell, CancellationToken cancel)
     {
-        var job = (await AskAsync(asked.Recover ? "recover" : "flash", Arguments.Of(asked))).Job!;
+        var job = (await AskAsync(options.Job == FlashJob.Recover ? "recover" : "flash", FlashArguments.Of(options))).Job!;
         _events.Tell = tell;
         using var stop = cancel.Register(() => _ = AskAsync("cancel", new() { ["job"] = job }));
         return (await AskAsync("follow", new() { ["job"] = job })).Result!.ToReport();

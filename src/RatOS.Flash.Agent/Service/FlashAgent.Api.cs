@@ -12,7 +12,7 @@ internal sealed partial class FlashAgent
     public Task MacroFlashAsync(JsonElement arguments)
     {
         Acknowledge();
-        return TellAsync(() => EnqueueAsync(arguments, "macro"));
+        return TellAsync(() => EnqueueAsync(arguments, JobOrigin.Macro));
     }
 
     public async Task MacroStatusAsync(JsonElement arguments)
@@ -31,13 +31,13 @@ internal sealed partial class FlashAgent
         return Task.CompletedTask;
     }
 
-    public Task<JsonElement> FlashAsync(JsonElement arguments) => Wired(() => EnqueueAsync(arguments, "request"));
+    public Task<JsonElement> FlashAsync(JsonElement arguments) => Wired(() => EnqueueAsync(arguments, JobOrigin.Request));
 
-    public Task<JsonElement> RecoverAsync(JsonElement arguments) => Wired(() => EnqueueAsync(arguments, "request", recover: true));
+    public Task<JsonElement> RecoverAsync(JsonElement arguments) => Wired(() => EnqueueAsync(arguments, JobOrigin.Request, isRecovery: true));
 
     public Task<JsonElement> PlanAsync(JsonElement arguments) => Wired(async () =>
     {
-        var plan = await _boards.PlanAsync(Arguments.Parse(arguments, _data.Firmware));
+        var plan = await _boards.PlanAsync(FlashArguments.Parse(arguments, _data.Firmware));
         return new JsonAnswer(true) { Plan = plan.Boards, Findings = plan.Findings };
     });
 

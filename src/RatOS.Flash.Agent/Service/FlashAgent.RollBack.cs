@@ -1,3 +1,4 @@
+using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Jobs;
 
 namespace RatOS.Flash.Agent.Service;
@@ -13,7 +14,7 @@ internal sealed partial class FlashAgent
     private void Offer(Job job)
     {
         // Whoever flashed at a terminal is asked there.
-        if (job is { By: "command-line", HasPerson: true })
+        if (job is { By: JobOrigin.CommandLine, Options.OperatorPresent: true })
             return;
         foreach (var board in job.Report!.Boards.Where(board => board.Back is { Asks: true }))
             (_offered[board.Board], _isAsked) = ($"{board.Fault!.Cause} {board.Back!.Version}, which it ran before, is kept.", false);

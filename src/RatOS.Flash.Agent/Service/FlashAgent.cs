@@ -5,6 +5,7 @@ using RatOS.Flash.Agent.Jobs;
 using RatOS.Flash.Agent.Moonraker;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Core;
+using RatOS.Flash.Flashing;
 using RatOS.Flash.Printer;
 using RatOS.Flash.Recording;
 
@@ -57,7 +58,7 @@ internal sealed partial class FlashAgent : IAgentApi
             Recorder = _recorder,
         };
         _mcus = new KnownMcus(printer, settings.Boards, data, log);
-        _boards = new LocalBoards(printer, _mcus, hot => Klippy(hot), log)
+        _boards = new LocalBoards(printer, _mcus, options => Klippy(options), log)
         {
             Data = data,
             KlipperPath = printer.KlipperSources(settings),
@@ -72,7 +73,7 @@ internal sealed partial class FlashAgent : IAgentApi
         _queue.Added += job =>
         {
             // Whoever flashes has answered the question, by whichever door; it would lie above the dialog.
-            if ((_after!.IsTold || _offered.Count > 0) && job.By != "prompt")
+            if ((_after!.IsTold || _offered.Count > 0) && job.By != JobOrigin.Prompt)
                 _notifier.PromptEnd();
             _offered.Clear();
             _notifier.Follow(job);
@@ -122,19 +123,19 @@ internal sealed partial class FlashAgent : IAgentApi
 
     // ---- work
 
-    private async Task<JsonAnswer> EnqueueAsync(JsonElement arguments, string by, bool recover = false)
+    private async Task<JsonAnswer> EnqueueAsync(JsonElement arguments, string by, bool isRecovery = false)
     {
-        var asked = Arguments.Parse(arguments, _data.Firmware) with { Recover = recover };
+        var options = FlashArguments.Parse(arguments, _data.Firmware, by);
+        if (isRecovery)
+            options = options with { Job = FlashJob.Recover };
         // Klipper answers at its next quarter of a second: what it said when it became ready is good until it restarts.
         if (_asked != _moonraker.Epoch)
             await RefreshAsync();
-        var requests = await _boards.RequestAsync(asked);
-        // What a command line asks a person, a macro must be told beforehand.
-        if (!asked.Force && !recover && _boards.Plan(requests).Boards.Any(board => board.NeedsConsent))
+        var requests = await _boards.RequestAsync(options);
+        // The command line asks at its terminal; a macro cannot.
+        if (!options.AcceptsWarnings && !isRecovery && _boards.Plan(requests).Boards.Any(board => board.NeedsConsent))
             throw FlashFaults.ConsentMissing();
-        // Whoever pressed a button stands before the printer or its page; a program has to say so.
-        var hasPerson = arguments.At("person") is null ? by is "macro" or "prompt" : asked.HasPerson;
-        var job = new Job(arguments.Word("by") is ("command-line" or "screen") and { } door ? door : by, requests, _printer.Time) { Hot = asked.Hot, HasPerson = hasPerson, WhenIdle = arguments.Flag("when_idle") };
+        var job = new Job(FlashArguments.OriginOf(arguments, by), options, requests, _printer.Time);
         var added = _queue.Add(job);
         return new JsonAnswer(true) { Job = added.Id, Joined = added != job };
     }
@@ -161,12 +162,13 @@ internal sealed partial class FlashAgent : IAgentApi
         try
         {
             // An image of another version would only be the same need once more; what is built is of Klipper's own.
-            var requests = (await _boards.RequestAsync(new Asked(["all"]) { Needless = isAlways }))
+            var options = new FlashOptions([FlashOptions.All]) { IncludesUpToDate = isAlways, WhenIdle = whenIdle };
+            var requests = (await _boards.RequestAsync(options))
                 .Where(request => request.SkipReason is null && (request.Image is null ? _boards.KlipperPath is not null : request.Image.Version == need.Host)
                     && (isAlways || request.Board.RunningVersion != need.Host)).ToList();
             if (requests.Count == 0)
                 return false;
-            _queue.Add(new Job("update", requests, _printer.Time) { WhenIdle = whenIdle });
+            _queue.Add(new Job(JobOrigin.Update, options, requests, _printer.Time));
             return true;
         }
         catch (FlashException fault)
@@ -203,7 +205,7 @@ internal sealed partial class FlashAgent : IAgentApi
             arguments[pair[0].ToLowerInvariant()] = pair[1];
         _ = TellAsync(() => words.FirstOrDefault() switch
         {
-            "flash" => EnqueueAsync(JsonSerializer.SerializeToElement(arguments, RpcShapes.Default.JsonObject), "prompt"),
+            "flash" => EnqueueAsync(JsonSerializer.SerializeToElement(arguments, RpcShapes.Default.JsonObject), JobOrigin.Prompt),
             "cancel" => Task.FromResult(new JsonAnswer(Cancelled((string?)arguments["job"]).Count >= 0)),
             "later" => Task.FromResult(new JsonAnswer(true)),
             _ => throw AgentFaults.BadRequest($"'{Text.Clean(line)}' asks for nothing that there is"),
@@ -212,9 +214,9 @@ internal sealed partial class FlashAgent : IAgentApi
 
     // ---- the printer
 
-    private MoonrakerKlippy Klippy(bool hot = false, Action<string, bool>? journal = null) => new(_moonraker, _printer.Time) { AllowsHot = hot, Journal = journal, Service = _service };
+    private MoonrakerKlippy Klippy(FlashOptions? options = null, Action<string, bool>? journal = null) => new(_moonraker, _printer.Time) { Options = options, Journal = journal, Service = _service };
 
-    private MoonrakerKlippy KlippyFor(Job job, Action<string, bool> journal) => Klippy(job.Hot, (service, isStarted) =>
+    private MoonrakerKlippy KlippyFor(Job job, Action<string, bool> journal) => Klippy(job.Options, (service, isStarted) =>
     {
         _owesStart = !isStarted;
         journal(service, isStarted);

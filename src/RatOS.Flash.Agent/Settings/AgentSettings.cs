@@ -136,7 +136,7 @@ internal sealed record AgentSettings
         if (values.GetValueOrDefault("port") is { Length: > 0 } port)
             board = board.CanUuid is not null ? board with { CanInterface = port } : board with { Port = port, OnlyByPort = true };
         if (values.GetValueOrDefault("bootloader") is { Length: > 0 } bootloader)
-            board = board with { Bootloader = Arguments.Bootloaders.TryGetValue(bootloader, out var which) ? which : throw fault($"there is no bootloader '{Text.Clean(bootloader)}'") };
+            board = board with { Bootloader = FlashArguments.Bootloaders.TryGetValue(bootloader, out var which) ? which : throw fault($"there is no bootloader '{Text.Clean(bootloader)}'") };
         return values.GetValueOrDefault("power") is { Length: > 0 } power ? board with { Power = power } : board;
     }
 

@@ -9,6 +9,7 @@ using RatOS.Flash.Agent.Support;
 using RatOS.Flash.Core;
 using RatOS.Flash.Recording;
 using RatOS.Flash.Virtual.Devices;
+using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Tests.JobRecordings;
 
@@ -214,7 +215,8 @@ public sealed class BundleTests : IDisposable
             using var recorder = new CallRecorder(time, log.Say);
             using var over = new CancellationTokenSource();
             var queue = new FlashQueue(local, Data.Jobs, (_, _) => printer.Klippy, token => Task.Delay(Timeout.InfiniteTimeSpan, time, token), log) { Recorder = recorder };
-            var job = queue.Add(new Job("command-line", await local.RequestAsync(new Asked(["all"])), time));
+            var options = new FlashOptions(["all"]);
+            var job = queue.Add(new Job("command-line", options, await local.RequestAsync(options), time));
             var work = queue.RunAsync(over.Token);
             Assert.True((await job.Done).Ok);
             over.Cancel();

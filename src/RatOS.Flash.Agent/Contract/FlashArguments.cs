@@ -1,12 +1,15 @@
 using System.Text.Json;
 using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Core;
+using RatOS.Flash.Flashing;
 using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Agent.Contract;
 
-/// <summary>Arguments from outside, checked: they come from macros, browsers, other programs, and from whoever wants to do harm.</summary>
-internal static class Arguments
+/// <summary>
+/// The arguments of <c>flash</c>, <c>recover</c> and <c>plan</c> as JSON. They come from macros, browsers and other programs, and none of them is trusted.
+/// </summary>
+internal static class FlashArguments
 {
     private const int MostBoards = 32;
     private const int LongestName = 64;
@@ -21,8 +24,9 @@ internal static class Arguments
 
     /// <param name="arguments">An object, or nothing.</param>
     /// <param name="firmwareFolder">Where firmware is looked for by name.</param>
+    /// <param name="by">The door that they came by, one of <see cref="JobOrigin"/>.</param>
     /// <exception cref="FlashException"><c>bad-request</c>, or the firmware cannot be read.</exception>
-    public static Asked Parse(JsonElement arguments, string firmwareFolder)
+    public static FlashOptions Parse(JsonElement arguments, string firmwareFolder, string by = JobOrigin.Request)
     {
         if (arguments.ValueKind is not (JsonValueKind.Object or JsonValueKind.Undefined or JsonValueKind.Null))
             throw AgentFaults.BadRequest("its arguments have no names");
@@ -34,40 +38,40 @@ internal static class Arguments
             throw AgentFaults.BadRequest($"'{Text.Clean(uuid)}' is no uuid of 12 hex digits");
         if (arguments.Word("port") is { Length: > 256 })
             throw AgentFaults.BadRequest("no port has so long a name");
-        return new Asked([.. Boards(arguments)])
-        {
-            Firmware = Firmware(arguments, firmwareFolder),
-            Port = arguments.Word("port"),
-            Uuid = CanUuid.TryParse(uuid),
-            Bootloader = bootloader is null ? null : Bootloaders[bootloader],
-            Force = arguments.Flag("force"),
-            Hot = arguments.Flag("hot"),
-            SdCard = arguments.Flag("sd_card"),
-            HasPerson = arguments.Flag("person"),
-            Rollback = arguments.Flag("rollback"),
-        };
+        var options = FlashFlag.Apply(
+            new FlashOptions([.. Boards(arguments)])
+            {
+                Firmware = Firmware(arguments, firmwareFolder),
+                Port = arguments.Word("port"),
+                Uuid = CanUuid.TryParse(uuid),
+                Bootloader = bootloader is null ? null : Bootloaders[bootloader],
+            },
+            flag => arguments.Flag(flag.Json));
+        // A macro and a button are used in front of the printer or its page; a program has to say so.
+        if (by is JobOrigin.Macro or JobOrigin.Prompt && arguments.At(FlashFlag.Operator.Json) is null)
+            options = FlashFlag.Operator.Set(options);
+        return options;
     }
 
+    /// <summary>The door by which a request came: a client of the agent may say that it is the command line or a screen.</summary>
+    /// <param name="arguments">An object, or nothing.</param>
+    /// <param name="by">The door, one of <see cref="JobOrigin"/>.</param>
+    public static string OriginOf(JsonElement arguments, string by) =>
+        arguments.Word("by") is (JobOrigin.CommandLine or JobOrigin.Screen) and { } named ? named : by;
+
     /// <summary>The same, from a command line to the agent.</summary>
-    public static Dictionary<string, object?> Of(Asked asked)
+    public static Dictionary<string, object?> Of(FlashOptions options)
     {
-        var arguments = new Dictionary<string, object?>
-        {
-            ["boards"] = asked.Boards.ToArray(),
-            ["force"] = asked.Force,
-            ["hot"] = asked.Hot,
-            ["sd_card"] = asked.SdCard,
-            ["person"] = asked.HasPerson,
-            ["rollback"] = asked.Rollback,
-            ["by"] = "command-line",
-        };
-        if (asked.Firmware is { } firmware)
+        var arguments = new Dictionary<string, object?> { ["boards"] = options.Boards.ToArray(), ["by"] = JobOrigin.CommandLine };
+        foreach (var flag in FlashFlag.Every)
+            arguments[flag.Json] = flag.IsSet(options);
+        if (options.Firmware is { } firmware)
             (arguments["firmware"], arguments["bytes"]) = (firmware.Name, Convert.ToBase64String(firmware.Bytes.Span));
-        if (asked.Port is { } port)
+        if (options.Port is { } port)
             arguments["port"] = port;
-        if (asked.Uuid is { } uuid)
+        if (options.Uuid is { } uuid)
             arguments["uuid"] = uuid.ToString();
-        if (asked.Bootloader is { } kind)
+        if (options.Bootloader is { } kind)
             arguments["bootloader"] = Bootloaders.First(pair => pair.Value == kind).Key;
         return arguments;
     }
@@ -113,26 +117,5 @@ internal static class Arguments
         if (name.Length > 128 || name.AsSpan().IndexOfAny('/', '\0') >= 0 || name is "" or "." or "..")
             throw AgentFaults.BadRequest($"'{Text.Clean(name)}' is no file name within {folder}");
         return FirmwareFile.Read(Path.Combine(folder, name));
-    }
-}
-
-internal static class FirmwareFile
-{
-    private const int Largest = 8 * 1024 * 1024;
-
-    /// <exception cref="FlashException"><c>firmware-unreadable</c>.</exception>
-    public static GivenFirmware Read(string path)
-    {
-        try
-        {
-            var file = new FileInfo(path);
-            if (file.Exists && file.Length > Largest)
-                throw FirmwareFaults.FirmwareUnreadable(Text.Clean(path), $"it has {file.Length} bytes, which is too much for any firmware");
-            return new(path, File.ReadAllBytes(path));
-        }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
-        {
-            throw FirmwareFaults.FirmwareUnreadable(Text.Clean(path), fault.Message.TrimEnd('.'));
-        }
     }
 }

@@ -1,0 +1,27 @@
+using RatOS.Flash.Core;
+using RatOS.Flash.Flashing;
+
+namespace RatOS.Flash.Agent.Contract;
+
+/// <summary>Reads the firmware files that callers name.</summary>
+internal static class FirmwareFile
+{
+    private const int Largest = 8 * 1024 * 1024;
+
+    /// <param name="path">A regular file of at most 8 MiB.</param>
+    /// <exception cref="FlashException"><c>firmware-unreadable</c>.</exception>
+    public static GivenFirmware Read(string path)
+    {
+        try
+        {
+            var file = new FileInfo(path);
+            if (file.Exists && file.Length > Largest)
+                throw FirmwareFaults.FirmwareUnreadable(Text.Clean(path), $"it has {file.Length} bytes, which is too much for any firmware");
+            return new(path, File.ReadAllBytes(path));
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        {
+            throw FirmwareFaults.FirmwareUnreadable(Text.Clean(path), fault.Message.TrimEnd('.'));
+        }
+    }
+}

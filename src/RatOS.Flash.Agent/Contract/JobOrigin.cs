@@ -1,0 +1,12 @@
+namespace RatOS.Flash.Agent.Contract;
+
+/// <summary>The door that a job came by, as the journal, the history and events show it. New ones may come, none changes.</summary>
+internal static class JobOrigin
+{
+    public const string Macro = "macro";
+    public const string Request = "request";
+    public const string CommandLine = "command-line";
+    public const string Screen = "screen";
+    public const string Prompt = "prompt";
+    public const string Update = "update";
+}
