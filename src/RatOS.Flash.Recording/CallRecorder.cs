@@ -241,7 +241,7 @@ public sealed class CallRecorder(TimeProvider time, Action<string>? warn = null)
         [
             board.Name, board.Board.Id, board.Serial, board.Port, board.OnlyByPort ? "only-by-port" : null,
             board.CanUuid?.ToString(), board.CanInterface,
-            board.Bootloader is { } bootloader ? BootloaderKinds.Of(bootloader) : null, board.RunningVersion, image,
+            board.Bootloader is { } driver ? BootloaderWord(driver) : null, board.RunningVersion, image,
             board.Board.McuName, board.Board.FlashStartEffective, board.Board.DfuRomAddress, board.Board.Comm, board.Board.UsbSerial,
             request.Job switch { FlashJob.Recover => "recovers", FlashJob.SdCard => "sd-card", _ => null }, board.Board.SdCard?.RenamedTo,
         ];

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.IO.Compression;
 using System.Text;
 using RatOS.Flash.Boards;
+using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Flashing;
@@ -144,7 +145,7 @@ public sealed class JobRecording
             OnlyByPort = onlyByPort is not null,
             CanUuid = CanUuid.TryParse(uuid),
             CanInterface = can ?? "can0",
-            Bootloader = BootloaderKinds.Find(bootloader),
+            Bootloader = Drivers.Find(bootloader),
             RunningVersion = running,
         };
         // Recordings of earlier versions end before this word.

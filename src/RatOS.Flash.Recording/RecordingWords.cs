@@ -28,9 +28,6 @@ internal static class RecordingWords
         (BoardCondition.InBootloaderWithoutFirmware, "InBootloaderWithoutFirmware"), (BoardCondition.Unconfirmed, "Unconfirmed"),
         (BoardCondition.Flashed, "Flashed"), (BoardCondition.Running, "Running"));
 
-    public static readonly WordTable<BootloaderKind> BootloaderKinds = new(
-        (BootloaderKind.DfuSe, "DfuSe"), (BootloaderKind.Katapult, "Katapult"), (BootloaderKind.Stm32Uart, "Stm32Uart"));
-
     public static readonly WordTable<UsbStatus> UsbStatuses = new(
         (UsbStatus.Ok, "Ok"), (UsbStatus.Stall, "Stall"), (UsbStatus.Timeout, "Timeout"), (UsbStatus.Error, "Error"));
 
@@ -41,6 +38,10 @@ internal static class RecordingWords
         (KlippyActivity.Absent, "Absent"), (KlippyActivity.Stopped, "Stopped"), (KlippyActivity.Ready, "Ready"),
         (KlippyActivity.Busy, "Busy"),
         (KlippyActivity.Error, "Error"), (KlippyActivity.Shutdown, "Shutdown"), (KlippyActivity.Unknown, "Unknown"));
+
+    /// <summary>A driver's name without hyphens, <c>DfuSe</c>; <see cref="Drivers.Find"/> reads it.</summary>
+    public static string BootloaderWord(BootloaderDriver driver) =>
+        string.Concat(driver.Name.Split('-').Select(part => char.ToUpperInvariant(part[0]) + part[1..]));
 
     public static string Number(long value) => value.ToString(CultureInfo.InvariantCulture);
 

@@ -2,6 +2,7 @@ using System.Text.Json;
 using RatOS.Flash.Agent.Boards;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Service;
+using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Printer;
 using RatOS.Flash.Virtual.Devices;
@@ -129,7 +130,7 @@ public sealed class BoardStories
         Assert.Equal("needless", (await story.RequestAsync("boards")).Items("boards").First().Word("need"));
         await story.Printer.Klippy.StopAsync(CancellationToken.None);
         await story.Printer.TouchAsync(story.Printer.Look().Devices.Single(device => device.Usb == Hardware.UsbId.Klipper), 1200);
-        await story.UntilAsync(() => story.Printer.Look().Devices.Any(device => device.Usb == Hardware.UsbId.StmDfu), "it is in its ROM");
+        await story.UntilAsync(() => story.Printer.Look().Devices.Any(device => device.Usb == DfuSeDriver.Id), "it is in its ROM");
         var row = (await story.RequestAsync("boards")).Items("boards").First();
         Assert.Equal(("unknown", null, "waits in USB DFU"), (row.Word("need"), row.Word("running"), row.Word("state")));
         Assert.True((await story.RequestAsync("flash")).Flag("ok"));

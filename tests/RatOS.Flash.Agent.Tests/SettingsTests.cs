@@ -1,6 +1,5 @@
 using RatOS.Flash.Agent.Service;
 using RatOS.Flash.Agent.Settings;
-using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Agent.Tests;
@@ -90,7 +89,7 @@ public sealed class SettingsTests
         Assert.Equal("192.168.1.7", settings.MoonrakerUrl.Host);
         Assert.Equal(Serilog.Events.LogEventLevel.Warning, settings.LogLevel);
         Assert.Equal(("toolhead", "can1", "a19f7f1b35c1"), (settings.Boards[0].Name, settings.Boards[0].CanInterface, settings.Boards[0].CanUuid.ToString()));
-        Assert.Equal(("btt-octopus-11", "1-1.3", true, BootloaderKind.Katapult), (settings.Boards[1].Board.Id, settings.Boards[1].Port, settings.Boards[1].OnlyByPort, settings.Boards[1].Bootloader));
+        Assert.Equal(("btt-octopus-11", "1-1.3", true, "katapult"), (settings.Boards[1].Board.Id, settings.Boards[1].Port, settings.Boards[1].OnlyByPort, settings.Boards[1].Bootloader?.Name));
     }
 
     [Theory]

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Hardware.Linux;
 using RatOS.Flash.Recording;
@@ -24,7 +25,7 @@ internal static class RigBenchmark
     /// <param name="Arguments">Its arguments, given the port, the node and the file.</param>
     private sealed record Peer(string Scenario, UsbId Id, string Tool, Func<Device, string, string> Arguments);
 
-    private static readonly Peer DfuUtil = new("octopus-in-dfu", UsbId.StmDfu, "dfu-util", static (device, file) => $"-d 0483:df11 -p {device.Port} -a 0 -s 0x{Start:x8}:leave -D {file}");
+    private static readonly Peer DfuUtil = new("octopus-in-dfu", DfuSeDriver.Id, "dfu-util", static (device, file) => $"-d 0483:df11 -p {device.Port} -a 0 -s 0x{Start:x8}:leave -D {file}");
 
     private sealed record Run(double Dfu, double Total, int Requests, bool IsRight);
 
@@ -43,7 +44,7 @@ internal static class RigBenchmark
         ]);
         if (flashtool is { } theirs)
         {
-            var peer = new Peer("octopus-half-written", UsbId.Katapult, theirs.Python, (device, file) => $"{theirs.Script} -d {device.Node} -f {file}");
+            var peer = new Peer("octopus-half-written", KatapultDriver.Id, theirs.Python, (device, file) => $"{theirs.Script} -d {device.Node} -f {file}");
             isGood &= Measure(program, rounds, "flashtool.py", peer, "commands per KiB", [new("no delays", false, false, false, 1.0), new("bus and chip times", true, true, false, 0.9)]);
         }
         return isGood & Seen(rounds);

@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Settings;
-using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Builds;
 using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
@@ -174,8 +173,8 @@ internal sealed partial class LocalBoards(PrinterAccess printer, KnownMcus mcus,
         }
         // Whoever names the place answers for it.
         requests[0] = requests[0] with { Board = board, Findings = options.NamesPlace ? [] : requests[0].Findings };
-        if (options.Bootloader is { } kind)
-            requests = requests.ConvertAll(request => request with { Board = request.Board with { Bootloader = kind } });
+        if (options.Bootloader is { } driver)
+            requests = requests.ConvertAll(request => request with { Board = request.Board with { Bootloader = driver } });
         return requests.ConvertAll(request => request with { Image = options.RollsBack ? BeforeThis(request.Board) : given ?? ImageFor(request.Board) });
     }
 
@@ -239,8 +238,7 @@ internal sealed partial class LocalBoards(PrinterAccess printer, KnownMcus mcus,
     {
         { Entry: FlashEntry.Replace } => "a process of this computer",
         { Device: null } => "not connected",
-        { Entry: FlashEntry.InBootloader, Bootloader: BootloaderKind.Katapult } => "waits in Katapult",
-        { Entry: FlashEntry.InBootloader } => "waits in USB DFU",
+        { Entry: FlashEntry.InBootloader, Bootloader: { } driver } => $"waits in {driver.Place}",
         { Device.Can: not null, IsCanBridge: true } => "runs Klipper as USB-CAN bridge",
         { Device.Can: not null } => "on CAN",
         { Device.Usb: null } => "on a wire",

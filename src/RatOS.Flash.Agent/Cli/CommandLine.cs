@@ -298,7 +298,7 @@ internal static class CommandLine
             Firmware = parsed.GetValue(Firmware) is { } file ? FirmwareFile.Read(file) : null,
             Port = parsed.GetValue(Port),
             Uuid = CanUuid.TryParse(parsed.GetValue(Uuid)),
-            Bootloader = parsed.GetValue(Bootloader) is { } kind ? FlashArguments.Bootloaders[kind] : null,
+            Bootloader = parsed.GetValue(Bootloader) is { } option ? FlashArguments.Bootloaders[option] : null,
         },
         flag => Flags.TryGetValue(flag, out var option) && parsed.GetValue(option));
 

@@ -15,12 +15,8 @@ internal static class FlashArguments
     private const int LongestName = 64;
     private const int LongestFirmware = 8 * 1024 * 1024;
 
-    public static readonly Dictionary<string, BootloaderKind> Bootloaders = new(StringComparer.Ordinal)
-    {
-        ["katapult"] = BootloaderKind.Katapult,
-        ["dfu"] = BootloaderKind.DfuSe,
-        ["stm32-uart"] = BootloaderKind.Stm32Uart,
-    };
+    public static readonly Dictionary<string, BootloaderDriver> Bootloaders =
+        Drivers.All.Where(driver => driver.Option is not null).ToDictionary(driver => driver.Option!, StringComparer.Ordinal);
 
     /// <param name="arguments">An object, or nothing.</param>
     /// <param name="firmwareFolder">Where firmware is looked for by name.</param>
@@ -71,8 +67,8 @@ internal static class FlashArguments
             arguments["port"] = port;
         if (options.Uuid is { } uuid)
             arguments["uuid"] = uuid.ToString();
-        if (options.Bootloader is { } kind)
-            arguments["bootloader"] = Bootloaders.First(pair => pair.Value == kind).Key;
+        if (options.Bootloader is { } driver)
+            arguments["bootloader"] = driver.Option;
         return arguments;
     }
 

@@ -75,7 +75,7 @@ internal sealed record JsonPlan(
         var image = board.Request.Image;
         return new(
             "plan", board.Name, board.Board.Id, board.Board.McuName, board.Device?.Port, board.Device?.Node, JsonContract.Name(board.Entry),
-            board.Bootloader is { } kind ? JsonContract.Name(kind) : null, board.RunningVersion, image?.Version, image?.Bytes.Length, image?.Sha256,
+            board.Bootloader?.Name, board.RunningVersion, image?.Version, image?.Bytes.Length, image?.Sha256,
             JsonContract.Hex(board.Board.ApplicationStart), board.IsBlocked, [.. board.Findings.Select(JsonFinding.Of)], board.Board.DisplayName,
             board.Entry == FlashEntry.None ? null : board.Route);
     }

@@ -7,6 +7,7 @@ using RatOS.Flash.Agent.Boards;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Moonraker;
 using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Builds;
 using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
@@ -22,7 +23,6 @@ internal sealed class SystemProbe
 
     private static readonly TimeSpan PythonLimit = TimeSpan.FromSeconds(20);
     private static readonly string[] KnownGrabbers = ["ModemManager", "brltty"];
-    private static readonly UsbId[] BoardIds = [UsbId.Klipper, UsbId.KlipperCanBridge, UsbId.Katapult, UsbId.StmDfu, UsbId.Rp2040Boot, UsbId.Rp2350Boot, UsbId.GigaDeviceDfu];
 
     /// <summary>What stands for <c>/</c> before the system's own folders.</summary>
     public string Root { get; init; } = "";
@@ -98,7 +98,7 @@ internal sealed class SystemProbe
             UserId = user,
             GroupIds = groups,
             Groups = Groups(),
-            Nodes = [.. Devices.Where(device => device.Usb is { } id && BoardIds.Contains(id)).SelectMany(NodesOf)
+            Nodes = [.. Devices.Where(device => device.Usb == UsbId.Klipper || device.Usb == UsbId.KlipperCanBridge || Drivers.All.Showing(device) is not null).SelectMany(NodesOf)
                 .Select(node => system.OwnerOf(node.Path) is { } owner ? new NodeFact(node.Path, node.What, owner) : null).OfType<NodeFact>()],
             CanDown = [.. Devices.Where(device => device is { Can.IsUp: false, CanNode: null }).Select(device => device.Port)],
             HasLibUsb = ((string[])["/usr/lib", "/lib", "/usr/local/lib"]).Any(folder => Found(Root + folder, "libusb-1.0.so.0")),

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Collections.Immutable;
 using System.Globalization;
+using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Virtual.Devices;
@@ -45,7 +46,7 @@ internal sealed class RomDfu(VirtualFlash flash, VirtualChip chip, string serial
     /// <summary>Somebody mass erased the chip, or took its read protection away.</summary>
     public bool WasMassErased { get; private set; }
 
-    public override UsbId Id => UsbId.StmDfu;
+    public override UsbId Id => DfuSeDriver.Id;
 
     public override ushort Release => _rom.Release;
 

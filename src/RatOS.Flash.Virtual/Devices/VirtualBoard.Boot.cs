@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using RatOS.Flash.Boards;
+using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Recording;
 
@@ -191,7 +192,7 @@ public sealed partial class VirtualBoard
             CanUuid = Setup.IsCan ? CanUuidBytes.ToArray() : null,
         };
         var program = new KatapultProgram(Flash, Chip, ApplicationStart, traits) { Send = Send, Reset = ResetLater };
-        Run(BoardState.Katapult, program, new CdcAcm(UsbId.Katapult, "katapult", Chip.Name, Convert.ToHexString(_uid), program, touched: null));
+        Run(BoardState.Katapult, program, new CdcAcm(KatapultDriver.Id, "katapult", Chip.Name, Convert.ToHexString(_uid), program, touched: null));
     });
 
     private void StartRom(bool afterJump)

@@ -170,7 +170,7 @@ public sealed record Trial
     /// <summary>A board as its owner knows it: also that its ROM waits on a wire, which nothing else can tell.</summary>
     public static PrinterBoard Known(VirtualPrinter printer, VirtualBoard board) => printer.PrinterBoards.Single(known => known.Name == board.Name) with
     {
-        Bootloader = board.Setup is { IsUart: true, State: BoardState.Rom } ? BootloaderKind.Stm32Uart : null,
+        Bootloader = board.Setup is { IsUart: true, State: BoardState.Rom } ? Drivers.Find("stm32-uart") : null,
     };
 
     private static bool IsReady(VirtualPrinter printer) => printer.Klippy.State.Activity == Klipper.KlippyActivity.Ready;

@@ -42,22 +42,16 @@ public sealed class DfuSe : Bootloader
     private readonly IUsbDevice _usb;
     private readonly TimeProvider _time;
     private readonly string _board;
-    private readonly DfuPatience _patience;
+    private readonly EarlyPolling _polling;
     private readonly bool _mayAskEarly;
     private readonly DfuDescriptors _descriptors;
     private readonly uint _start;
 
-    private DfuSe(IUsbDevice usb, DfuDescriptors descriptors, FlashMemory memory, Target target, TimeProvider time)
+    private DfuSe(IUsbDevice usb, DfuDescriptors descriptors, FlashMemory memory, BootloaderTarget target)
     {
-        (_usb, _descriptors, Memory, _board, _patience, _start, _time) = (usb, descriptors, memory, target.Board, target.Patience, target.Start, time);
+        (_usb, _descriptors, Memory, _board, _polling, _start, _time) = (usb, descriptors, memory, target.Board, target.Polling, target.Start, target.Time);
         _mayAskEarly = target.Mcu.Name.StartsWith("stm32f4", StringComparison.Ordinal) || target.Mcu.Name.StartsWith("stm32f7", StringComparison.Ordinal);
     }
-
-    /// <param name="Board">The board's name, for faults.</param>
-    /// <param name="Mcu">The chip it should have.</param>
-    /// <param name="Start">Where its application begins.</param>
-    /// <param name="Patience">Shared by all boards of one run.</param>
-    internal sealed record Target(string Board, Mcu Mcu, uint Start, DfuPatience Patience);
 
     public override string Name => "STM32 ROM DFU";
 
@@ -67,7 +61,7 @@ public sealed class DfuSe : Bootloader
 
     /// <summary>Reads the descriptors, claims the alternate setting of the internal flash, and brings the ROM to dfuIDLE from whatever state it is in.</summary>
     /// <exception cref="FlashException">Descriptors that lie, a chip that is not the expected one, read protection: nothing was touched.</exception>
-    internal static async Task<DfuSe> OpenAsync(IUsbDevice usb, Target target, TimeProvider time)
+    internal static async Task<DfuSe> OpenAsync(IUsbDevice usb, BootloaderTarget target)
     {
         var descriptors = DfuDescriptors.Parse(usb.Configuration.Span);
         if (!descriptors.CanUpload)
@@ -82,7 +76,7 @@ public sealed class DfuSe : Bootloader
             var sectors = map.Areas.Where(area => area.IsFlash).Select(area => area.Sector).OrderBy(sector => sector.Address).ToImmutableArray();
             await usb.ClaimAsync(descriptors.Number, alternate);
             var memory = new FlashMemory(sectors, target.Mcu.WriteUnit, WriteOrder.FirstSectorLast, ErasesByItself: false);
-            var dfu = new DfuSe(usb, descriptors, memory, target, time);
+            var dfu = new DfuSe(usb, descriptors, memory, target);
             await dfu.NormaliseAsync();
             await dfu.CheckReadableAsync();
             return dfu;
@@ -248,7 +242,7 @@ public sealed class DfuSe : Bootloader
             throw await RefusedAsync(status, doing);
     }
 
-    private bool AsksEarly => _mayAskEarly && !_patience.Contains(_usb.Device);
+    private bool AsksEarly => _mayAskEarly && !_polling.HasStalled(_usb.Device);
 
     /// <summary>Reported poll times can be nothing or absurd; each question costs at least a millisecond of everybody's bus.</summary>
     private static TimeSpan Bounded(TimeSpan poll, TimeSpan whenNothing) =>
@@ -269,7 +263,7 @@ public sealed class DfuSe : Bootloader
                 return DfuStatus.Parse(bytes);
             var isStall = transfer.Status == UsbStatus.Stall;
             if (isStall && busy is not null)
-                _patience.Add(_usb.Device);
+                _polling.Stalled(_usb.Device);
             var elapsed = _time.GetElapsedTime(begin);
             if (isStall ? elapsed > LongestWork : ++failures == 3)
                 throw BootloaderFaults.DfuStuck(doing, elapsed.TotalSeconds);
@@ -317,14 +311,4 @@ public sealed class DfuSe : Bootloader
                 return length <= 2 ? "" : Encoding.Unicode.GetString(bytes, 2, (length - 2) & ~1);
         }
     }
-}
-
-/// <summary>Which ROMs (by product and release) were seen to stall early questions in this run.</summary>
-public sealed class DfuPatience
-{
-    private readonly HashSet<(string? Product, ushort Release)> _seen = [];
-
-    internal bool Contains(Device device) => _seen.Contains((device.Product, device.Release));
-
-    internal void Add(Device device) => _seen.Add((device.Product, device.Release));
 }

@@ -1,4 +1,3 @@
-using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Klipper;
@@ -32,19 +31,8 @@ internal sealed partial class BoardBus
         return await hardware.OpenCanAsync(device);
     }
 
-    private async Task<ByteLine> OpenNodeAsync(Device device, bool isKatapult) =>
-        await CanLine.OpenAsync(await OpenCanAsync(device), Uuid, isKatapult ? plan.KatapultNumber : plan.KlipperNumber, isKatapult, time);
-
-    private async Task<Bootloader> OpenKatapultNodeAsync(Device device, uint flashEnd)
-    {
-        var line = await OpenNodeAsync(device, isKatapult: true);
-        return await OwnAsync(line, async () =>
-        {
-            var katapult = await Katapult.OpenAsync(line, flashEnd, time);
-            await katapult.CheckNodeAsync(plan.Name, Uuid);
-            return katapult;
-        });
-    }
+    private async Task<ByteLine> OpenNodeAsync(Device device, bool inBootloader) =>
+        await CanLine.OpenAsync(await OpenCanAsync(device), Uuid, inBootloader ? plan.BootloaderNumber : plan.KlipperNumber, inBootloader, time);
 
     /// <summary>It must have a number first: one without would answer the next query as if it had been reset.</summary>
     private async Task RequestBootloaderAsync(Device device)
@@ -92,13 +80,13 @@ internal sealed partial class BoardBus
                     if (BackOnUsb(hardware.Look()) is { } usb)
                         return usb;
                     if (isLost)
-                        await port.SendAsync(CanAdmin.ReleaseKatapult(plan.KatapultNumber));
+                        await port.SendAsync(CanAdmin.ReleaseBootloader(plan.BootloaderNumber));
                     var nodes = await CanAdmin.QueryAsync(port, QueryTime, time, Uuid);
                     if (nodes.FirstOrDefault(node => node.Uuid == Uuid) is { } answer)
                         return can with { CanNode = answer };
                     _others.UnionWith(nodes.Select(node => node.Uuid));
                     if (isLost && await AnswersAsKlipperAsync(port))
-                        return can with { CanNode = new CanNode(Uuid, IsKatapult: false) };
+                        return can with { CanNode = new CanNode(Uuid, InBootloader: false) };
                     trouble = CanAdmin.TroubleOf(port);
                 }
             }
@@ -117,14 +105,14 @@ internal sealed partial class BoardBus
         Device? BackOnUsb(DeviceList seen) => left.Usb is null ? null : seen.Devices.FirstOrDefault(device => device.Usb is not null && IsNew(device) && IsOurs(device));
     }
 
-    /// <summary>Any answer at all to the first block of an identify. Only Klipper can hear it: Katapult does not take that number.</summary>
+    /// <summary>Any answer at all to the first block of an identify. Only Klipper can hear it: no bootloader takes that number.</summary>
     private async Task<bool> AnswersAsKlipperAsync(CanPort port)
     {
         var block = new byte[KlipperBlock.MaxLength];
         var length = KlipperBlock.Write(block.AsSpan(1), 0, [1, 0, 40]);
         block[0] = KlipperBlock.Sync;
         // The port is the caller's, so the line is not closed.
-        var line = await CanLine.OpenAsync(port, Uuid, plan.KlipperNumber, isKatapult: false, time);
+        var line = await CanLine.OpenAsync(port, Uuid, plan.KlipperNumber, inBootloader: false, time);
         await line.WriteAsync(block.AsMemory(0, length + 1));
         return await line.ReadAsync(block, QueryTime) > 0;
     }
@@ -132,6 +120,6 @@ internal sealed partial class BoardBus
     /// <summary>The interface that the bridge is, when it has come back.</summary>
     private bool IsBridgeInterface(Device device) => plan.Request.Board.CanUuid is not null && device.Can is { } can && can.UsbPort == _port;
 
-    private Device? NodeInKatapult() => hardware.Look().Devices.FirstOrDefault(device => device.Port == plan.Device!.Port && device.Can is { IsUp: true }) is { } can
-        ? can with { CanNode = new CanNode(Uuid, IsKatapult: true) } : null;
+    private Device? NodeInBootloader() => hardware.Look().Devices.FirstOrDefault(device => device.Port == plan.Device!.Port && device.Can is { IsUp: true }) is { } can
+        ? can with { CanNode = new CanNode(Uuid, InBootloader: true) } : null;
 }

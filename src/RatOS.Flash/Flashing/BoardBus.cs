@@ -1,5 +1,5 @@
+using RatOS.Flash.Boards;
 using RatOS.Flash.Bootloaders;
-using RatOS.Flash.Chips;
 using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Klipper;
@@ -7,7 +7,7 @@ using RatOS.Flash.Klipper;
 namespace RatOS.Flash.Flashing;
 
 /// <summary>One board as the bus shows it: which stays are its own, when one ends and the next begins, and opening what is there.</summary>
-internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider time, FlashLog log, BoardPlan plan, DfuPatience patience)
+internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider time, FlashLog log, BoardPlan plan, EarlyPolling polling)
 {
     // A board that leaves the bus does so within milliseconds; some computers notice seconds later (users.md, H3).
     public static readonly TimeSpan GoneLimit = TimeSpan.FromSeconds(10);
@@ -43,7 +43,7 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
             return await FindNodeAsync(device, GoneLimit, isLost: false, CancellationToken.None) is not null;
         if (device.IsWired)
         {
-            // The one wait by the clock: a wire tells nothing. Katapult resets 100 ms after its answer, and a Klipper frame before that would wedge it.
+            // The one wait by the clock: a wire tells nothing. Katapult resets 100 ms after its answer, and a Klipper frame before that would wedge it (Katapult src/command.c).
             await Task.Delay(TimeSpan.FromMilliseconds(500), time);
             return true;
         }
@@ -85,7 +85,7 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
             return await FindNodeAsync(left, limit, isLost: false, cancel);
         var back = await hardware.WaitForAsync(seen => seen.Devices.FirstOrDefault(device => IsNew(device) && IsOurs(device)), limit, time, cancel);
         if (back?.Can is not null)
-            return back with { CanNode = new CanNode(Uuid, IsKatapult: false) };
+            return back with { CanNode = new CanNode(Uuid, InBootloader: false) };
         if (back is null && hardware.Look().Devices.FirstOrDefault(IsBridgeInterface) is { Can.IsUp: false } down)
             throw CanFaults.CanDown(down.Port);
         _port = back?.Port ?? _port;
@@ -110,7 +110,7 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
     public void Follow(Device back) => _port = back.Can is null ? back.Port : _port;
 
     /// <summary>The board's bootloader, if it waits in one now. On a wire, and of a node that has its number, nobody can tell without asking it.</summary>
-    public Device? FindBootloader() => plan.Device is { IsWired: true } wired ? wired : IsNode(plan.Device!) ? NodeInKatapult() : hardware.Look().Devices.FirstOrDefault(device => IsBootloader(device) && IsOurs(device));
+    public Device? FindBootloader() => plan.Device is { IsWired: true } wired ? wired : IsNode(plan.Device!) ? NodeInBootloader() : hardware.Look().Devices.FirstOrDefault(device => IsBootloader(device) && IsOurs(device));
 
     /// <summary>What else appeared, and what is known to keep this board's bootloader away.</summary>
     public string Hint()
@@ -134,7 +134,7 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
     /// <exception cref="FlashException"/>
     /// <exception cref="DeviceGoneException"/>
     public async Task<KlipperClient> ConnectAsync(Device device) => await KlipperClient.ConnectAsync(
-        device.Can is not null ? await OpenNodeAsync(device, isKatapult: false) : await OpenLineAsync(device), plan.Name, time, CancellationToken.None);
+        device.Can is not null ? await OpenNodeAsync(device, inBootloader: false) : await OpenLineAsync(device), plan.Name, time, CancellationToken.None);
 
     /// <summary>A client that knows the running board's dictionary.</summary>
     public async Task<KlipperClient> IdentifyAsync(Device running)
@@ -181,48 +181,61 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
     /// <param name="cancel">Ends the wait.</param>
     /// <exception cref="FlashException">It was not.</exception>
     public async Task<Device> ReconnectAsync(Device left, string doing, CancellationToken cancel) =>
-        await WaitBackAsync(left, CableLimit, cancel) ?? throw FlashFaults.DeviceLost(plan.Name, doing, CableLimit.TotalSeconds, HasKatapult);
+        await WaitBackAsync(left, CableLimit, cancel) ?? throw FlashFaults.DeviceLost(plan.Name, doing, CableLimit.TotalSeconds, StartsOnDoubleReset);
 
-    /// <summary>The bootloader that was opened last was Katapult: the operator steps depend on it.</summary>
-    public bool HasKatapult { get; private set; }
+    /// <summary>The bootloader that was opened last starts on a double reset: the operator steps depend on it.</summary>
+    public bool StartsOnDoubleReset { get; private set; }
 
-    public async Task<Bootloader> OpenBootloaderAsync(Device device, Mcu mcu, uint start)
+    public async Task<Bootloader> OpenBootloaderAsync(Device device)
     {
-        var bootloader = await OpenAsync(device, mcu, start);
-        HasKatapult = bootloader is Katapult;
+        var bootloader = await OpenAsync(device);
+        StartsOnDoubleReset = DriverOf(device).StartsOnDoubleReset;
         return bootloader;
     }
 
-    private async Task<Bootloader> OpenAsync(Device device, Mcu mcu, uint start)
+    private async Task<Bootloader> OpenAsync(Device device)
     {
-        if (KindOf(device) == BootloaderKind.DfuSe)
+        var driver = DriverOf(device);
+        var target = TargetOf(device);
+        if (driver.Mode is not { } mode)
         {
             var usb = await WithPortAsync(() => hardware.OpenUsbAsync(device));
-            return await OwnAsync(usb, async () => await DfuSe.OpenAsync(usb, new DfuSe.Target(plan.Name, mcu, start, patience), time));
+            return await OwnAsync(usb, () => driver.OpenAsync(usb, target));
         }
-        if (HasUartRom)
-        {
-            var uart = await OpenLineAsync(device, Stm32Uart.Mode);
-            return await OwnAsync(uart, async () => await Stm32Uart.OpenAsync(uart, plan.Name, mcu, start, time));
-        }
-        var flashEnd = Chip?.FlashKib is { } kib and > 0 ? mcu.FlashBase + ((uint)kib * 1024) : mcu.FlashEnd;
-        if (device.Can is not null)
-            return await OpenKatapultNodeAsync(device, flashEnd);
-        var line = await OpenLineAsync(device);
-        return await OwnAsync(line, async () => await Katapult.OpenAsync(line, flashEnd, time));
+        var line = device.Can is not null ? await OpenNodeAsync(device, inBootloader: true) : await OpenLineAsync(device, mode);
+        return await OwnAsync(line, () => driver.OpenAsync(line, target));
+    }
+
+    /// <summary>Asks on a wire whether the bootloader is there, and Klipper for it where it is not. True when Klipper was asked.</summary>
+    public async Task<bool> RequestOnWireAsync(Device device)
+    {
+        var driver = DriverOf(device);
+        await using var line = await OpenLineAsync(device, driver.Mode!);
+        if (await driver.AnswersAsync(line, TargetOf(device)))
+            return false;
+        await KlipperClient.RequestBootloaderAsync(line);
+        return true;
+    }
+
+    private BootloaderTarget TargetOf(Device device)
+    {
+        var (mcu, start) = (plan.Board.Mcu!, plan.Board.ApplicationStart!.Value);
+        var end = Chip?.FlashKib is { } kib and > 0 ? mcu.FlashBase + ((uint)kib * 1024) : mcu.FlashEnd;
+        return new(plan.Name, mcu, start, end, polling, time) { Node = device.Can is null ? null : Uuid };
     }
 
     /// <summary>The ROM's serial follows from the chip's unique id; some ROMs show a dead one, so at the board's own port it is only worth a note.</summary>
     /// <exception cref="FlashException">Another serial at another port: another board.</exception>
     public string? CheckSerial(Device device)
     {
-        if (plan.Request.Board.CanUuid is { } uuid && device.Usb == UsbId.Katapult && CanUuid.OfSerial(device.Serial) is { } found && found != uuid)
+        var driver = DriverOf(device);
+        if (plan.Request.Board.CanUuid is { } uuid && device.Usb is not null && driver.UuidOf(device) is { } found && found != uuid)
             throw BoardFaults.WrongBoard(plan.Name, $"the CAN uuid {uuid}", $"{device.Serial} (CAN uuid {found})");
-        if (device.Usb != UsbId.StmDfu || Chip?.DfuSerial is not { } expected || device.Serial == expected)
+        if (device.Usb is null || Chip is not { } chip || driver.SerialOf(chip) is not { } expected || string.Equals(device.Serial, expected, StringComparison.OrdinalIgnoreCase))
             return null;
         if (device.Port != _port)
             throw BoardFaults.WrongBoard(plan.Name, expected, device.Serial ?? "none");
-        return $"The ROM at {device.Port} shows the serial {device.Serial ?? "none"}, not {expected} as its chip id would give.";
+        return $"{driver.Title} at {device.Port} shows the serial {device.Serial ?? "none"}, not {expected} as its chip id would give.";
     }
 
     public Task<bool> CyclePortAsync() => hardware.CyclePortAsync(_port);
@@ -233,28 +246,28 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
         await usb.ResetAsync();
     }
 
-    public static bool IsBootloader(Device device) => device.CanNode is { IsKatapult: true } || (device.Usb is { } id && id.IsBootloader);
+    public bool IsBootloader(Device device) => plan.IsBootloader(device);
 
-    /// <summary>The board's ROM is said to wait on a wire, where only an answer shows it.</summary>
-    public bool HasUartRom => plan is { Device.Usb: null, Bootloader: BootloaderKind.Stm32Uart };
+    public string BootloaderName(Device device) => DriverOf(device).Title;
 
-    /// <summary>
-    /// On a wire the ROM is asked, and before Klipper is: Klipper is none the worse for it, while a ROM that hears Klipper's speed first is deaf from then on.
-    /// </summary>
+    /// <summary>The board's bootloader is said to wait on a wire, where only an answer shows it.</summary>
+    public bool WaitsUnseen => plan is { Device.Usb: null, Bootloader.IsUnlisted: true };
+
+    /// <summary>Where only an answer shows it the bootloader is asked, and before Klipper is.</summary>
     public async Task<bool> IsInBootloaderAsync(Device device)
     {
-        if (!HasUartRom)
+        if (!WaitsUnseen)
             return IsBootloader(device);
-        await using var line = await OpenLineAsync(device, Stm32Uart.Mode);
-        return await Stm32Uart.AnswersAsync(line, time);
+        await using var line = await OpenLineAsync(device, DriverOf(device).Mode!);
+        return await DriverOf(device).AnswersAsync(line, TargetOf(device));
     }
 
-    public static BootloaderKind KindOf(Device device) => device.Usb == UsbId.StmDfu ? BootloaderKind.DfuSe : BootloaderKind.Katapult;
-
-    public string BootloaderName(Device device) => HasUartRom ? "The ROM's UART bootloader" : KindOf(device) == BootloaderKind.DfuSe ? "The ROM's USB DFU" : "Katapult";
+    /// <summary>The bootloader that a device is; on a wire the planned one, or the first that can be there.</summary>
+    public BootloaderDriver DriverOf(Device device) => plan.Request.Board.Drivers.Showing(device) ?? plan.Bootloader
+        ?? plan.Request.Board.Drivers.First(driver => driver.IsReachedOver(device.Can is not null ? BuildLink.Can : device.IsWired ? BuildLink.Uart : BuildLink.Usb));
 
     // A bridge that runs Klipper is its interface on USB, and a node of its bus.
-    private Device? AsNode(Device? device) => device?.Can is null ? device : device with { CanNode = new CanNode(Uuid, IsKatapult: false) };
+    private Device? AsNode(Device? device) => device?.Can is null ? device : device with { CanNode = new CanNode(Uuid, InBootloader: false) };
 
     private bool IsNew(Device device) => !_known.Contains((device.Port, device.Number));
 
@@ -262,11 +275,10 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
     {
         if (IsBridgeInterface(device))
             return device.Can is { IsUp: true };
-        if (device.Usb is not { } id || (id != UsbId.Klipper && !id.IsBootloader))
+        var driver = device.Usb is null ? null : plan.Request.Board.Drivers.Showing(device);
+        if (driver is null && device.Usb != UsbId.Klipper)
             return false;
-        return device.Port == _port
-            || (id == UsbId.StmDfu && Chip?.DfuSerial is { } dfu && device.Serial == dfu)
-            || (id == UsbId.Katapult && Chip?.KatapultSerial is { } katapult && string.Equals(device.Serial, katapult, StringComparison.OrdinalIgnoreCase));
+        return device.Port == _port || (Chip is { } chip && driver?.SerialOf(chip) is { } serial && string.Equals(device.Serial, serial, StringComparison.OrdinalIgnoreCase));
     }
 
     /// <summary>The bootloader owns what it was opened on; until it exists, nobody does.</summary>

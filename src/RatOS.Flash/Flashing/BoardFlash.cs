@@ -42,10 +42,10 @@ internal sealed class BoardFlash
         _start = plan.Board.ApplicationStart ?? throw new ArgumentException("a board without an application start", nameof(plan));
         _log = new(log, _name);
         _recovery = new(bus, _log, plan);
-        _entry = new(bus, time, _log, plan, _mcu);
+        _entry = new(bus, _log, plan);
         _proof = new(bus, time, _log, plan, _mcu, _start, _recovery);
         // A ROM on a wire has shown nothing yet.
-        _condition = plan.Entry == FlashEntry.InBootloader && !bus.HasUartRom ? BoardCondition.InBootloaderUnchanged : BoardCondition.Unchanged;
+        _condition = plan.Entry == FlashEntry.InBootloader && !bus.WaitsUnseen ? BoardCondition.InBootloaderUnchanged : BoardCondition.Unchanged;
     }
 
     public BoardPlan Plan { get; }
@@ -63,8 +63,8 @@ internal sealed class BoardFlash
     public string? PowerToCycle => _recovery.PowerToCycle(Fault, _condition);
 
     /// <summary>The firmware did not get into the board, and a card may do that: as far as is known its stock bootloader is still there.</summary>
-    public bool MayNeedCard => Plan.Request.Image is not null && !_bus.HasKatapult
-        && Plan is { Entry: not FlashEntry.SdCard, Board.SdCard: not null, Evidence: null or { Chip: null or { Katapult: not true } } }
+    public bool MayNeedCard => Plan.Request.Image is not null && !_bus.StartsOnDoubleReset
+        && Plan is { Entry: not FlashEntry.SdCard, Board.SdCard: not null } && !BoardPlan.HasReplacedVendors(Plan.Request.Board, null, Plan.Evidence)
         && _condition != BoardCondition.Unconfirmed && Last is { Ok: false } && (Step is not null || _condition == BoardCondition.InBootloaderWithoutFirmware);
 
     /// <param name="cancel">Effective until the point of no return.</param>
@@ -115,7 +115,7 @@ internal sealed class BoardFlash
         }
         catch (DeviceGoneException)
         {
-            fault = FlashFaults.DeviceLost(_name, $"it was being flashed, for the {Tries}rd time,", 0, _bus.HasKatapult);
+            fault = FlashFaults.DeviceLost(_name, $"it was being flashed, for the {Tries}rd time,", 0, _bus.StartsOnDoubleReset);
         }
         catch (Exception bug)
         {
@@ -155,7 +155,7 @@ internal sealed class BoardFlash
 
     private async Task<Device> StartAgainAsync(Device device)
     {
-        if (!BoardBus.IsBootloader(device))
+        if (!_bus.IsBootloader(device))
             return device;
         await _proof.LeaveAsync(device);
         return await _proof.SettleAsync(device, FlashPhase.Leave);
@@ -168,7 +168,7 @@ internal sealed class BoardFlash
         {
             try
             {
-                if (!BoardBus.IsBootloader(device) && !_bus.HasUartRom)
+                if (!_bus.IsBootloader(device) && !_bus.WaitsUnseen)
                     device = await EnterAsync(device, cancel);
                 await using var bootloader = await IdentifyAsync(device);
                 var layout = FlashLayout.Create(_image.Bytes, _start, bootloader.Memory, bootloader.BlockSize);
@@ -196,7 +196,7 @@ internal sealed class BoardFlash
                 await _log.WarnAsync(FlashPhase.Write, $"{fault.Cause} Trying again ({tries + 1} of {Tries}).");
                 if (tries == Tries - 1 && fault.Kind.UsbResetMayHelp)
                     device = await _recovery.ResetUsbAsync(device, FlashPhase.Write);
-                // A node without power, or behind a bus in trouble, is silent; with power again it waits in Katapult.
+                // A node without power, or behind a bus in trouble, is silent; with power again it waits in its bootloader.
                 if (_bus.IsNode(device))
                     device = await ReconnectAsync(device, "it was being flashed", cancel);
             }
@@ -212,7 +212,7 @@ internal sealed class BoardFlash
     {
         Reached(BoardCondition.Unchanged);
         var device = await _entry.EnterAsync(klipper, cancel);
-        if (BoardBus.IsBootloader(device))
+        if (_bus.IsBootloader(device))
             Reached(BoardCondition.InBootloaderUnchanged);
         return device;
     }
@@ -220,7 +220,7 @@ internal sealed class BoardFlash
     private async Task<Bootloader> IdentifyAsync(Device device)
     {
         await _log.BeginAsync(FlashPhase.Identify, "Asking the bootloader for its chip and memory");
-        var bootloader = await _bus.OpenBootloaderAsync(device, _mcu, _start);
+        var bootloader = await _bus.OpenBootloaderAsync(device);
         try
         {
             Reached(BoardCondition.InBootloaderUnchanged);

@@ -25,8 +25,8 @@ public sealed partial record BoardPlan
 
     public FlashEntry Entry { get; private init; }
 
-    /// <summary>The bootloader that is there, or that is expected; null while both kinds are possible.</summary>
-    public BootloaderKind? Bootloader { get; private init; }
+    /// <summary>The bootloader that is there, or that is expected; null while several are possible.</summary>
+    public BootloaderDriver? Bootloader { get; private init; }
 
     public BoardEvidence? Evidence { get; private init; }
 
@@ -43,16 +43,12 @@ public sealed partial record BoardPlan
     /// <summary>The road as people say it.</summary>
     public string Route => (Entry, Bootloader) switch
     {
-        (FlashEntry.InBootloader, BootloaderKind.Stm32Uart) => "waits in its ROM on the UART -> write",
-        (FlashEntry.InBootloader, BootloaderKind.Katapult) => "waits in Katapult -> write",
-        (FlashEntry.InBootloader, _) => "waits in USB DFU -> write",
-        (FlashEntry.CanRequest, _) when !IsCanBridge => "Klipper on CAN -> Katapult on CAN -> write",
-        (FlashEntry.CanRequest, BootloaderKind.Katapult) => "bridge's Klipper on CAN -> Katapult on USB -> write",
-        (FlashEntry.CanRequest, BootloaderKind.DfuSe) => "bridge's Klipper on CAN -> USB DFU -> write",
-        (FlashEntry.CanRequest, _) => "bridge's Klipper on CAN -> USB DFU (or Katapult, if the board has it) -> write",
-        (FlashEntry.Touch or FlashEntry.UartRequest, BootloaderKind.Katapult) => "Klipper -> Katapult -> write",
-        (FlashEntry.Touch, BootloaderKind.DfuSe) => "Klipper -> USB DFU -> write",
-        (FlashEntry.Touch, _) => "Klipper -> USB DFU (or Katapult, if the board has it) -> write",
+        (FlashEntry.InBootloader, { } driver) => $"waits in {driver.Place} -> write",
+        (FlashEntry.CanRequest, { } driver) when !IsCanBridge => $"Klipper on CAN -> {driver.LabelOn(BuildLink.Can)} -> write",
+        (FlashEntry.CanRequest, { } driver) => $"bridge's Klipper on CAN -> {driver.LabelOn(BuildLink.Usb)} -> write",
+        (FlashEntry.CanRequest, null) => $"bridge's Klipper on CAN -> {AnyOf(Candidates(Request.Board, BuildLink.Usb))} -> write",
+        (FlashEntry.Touch or FlashEntry.UartRequest, { } driver) => $"Klipper -> {driver.Label} -> write",
+        (FlashEntry.Touch, null) => $"Klipper -> {AnyOf(Candidates(Request.Board, BuildLink.Usb))} -> write",
         (FlashEntry.ByHand, _) => "a person starts the bootloader -> write",
         (FlashEntry.SdCard, _) => "a person carries its firmware on a card into the board's SD slot -> its maker's bootloader writes it",
         (FlashEntry.Replace, _) => "a process of this computer -> its program is replaced -> started anew",
@@ -87,7 +83,8 @@ public sealed partial record BoardPlan
         if (request.UsesSdCard)
             return CreateBySdCard(request, mcu, start, seen, evidence);
         var device = request.Board.CanUuid is { } uuid ? FindOnCan(request.Board, uuid, seen, findings) : FindDevice(request.Board, mcu, seen, findings);
-        if (guide.Road is BoardRoad.Uf2 or BoardRoad.DfuUtil && device?.Usb != UsbId.Rp2040Boot && device?.Usb != UsbId.Rp2350Boot)
+        var refusal = device is null ? null : request.Board.Drivers.Showing(device)?.Refusal(request.Board.Name, board, device);
+        if (guide.Road is BoardRoad.Uf2 or BoardRoad.DfuUtil && refusal is null)
         {
             // Whether the board is there does not matter: it must not even be sent into its bootloader.
             findings.Insert(0, Finding.Blocker(BoardFaults.NoRoad(request.Board.Name, WhyNoRoad(board, guide.Road), guide.Text)));
@@ -95,24 +92,22 @@ public sealed partial record BoardPlan
             return plan with { Device = device, Findings = findings.ToImmutable() };
         }
         var isBridge = device is not null && IsBridge(request, device, seen, evidence);
-        var (entry, kind) = device is null ? (FlashEntry.None, (BootloaderKind?)null) : Road(board, device, isBridge, evidence);
+        var (entry, driver) = device is null || refusal is not null ? (FlashEntry.None, null) : Road(request.Board, device, isBridge, evidence?.Chip);
         if (device is not null && request.Board.Bootloader is { } asked)
-            (entry, kind) = AskedRoad(request.Board.Name, mcu, device, asked, (entry, kind), findings);
-        plan = plan with { Device = device, Entry = entry, Bootloader = kind, IsCanBridge = isBridge };
+            (entry, driver) = AskedRoad(request.Board.Name, mcu, device, asked, (entry, driver), findings);
+        plan = plan with { Device = device, Entry = entry, Bootloader = driver, IsCanBridge = isBridge };
         if (device is { Can: not null } && entry == FlashEntry.None)
             findings.Add(Finding.Blocker(CanFaults.CanNoKatapult(request.Board.Name)));
         if (device is not null)
             JudgeCanImage(request, device, isBridge, findings);
         if (entry == FlashEntry.ByHand)
-            findings.Add(Finding.Of(FindingSeverity.Warning, NeedsHand(request.Board.Name, board, evidence)));
-        if (device?.Usb is { } id && (id == UsbId.Rp2040Boot || id == UsbId.Rp2350Boot))
-            findings.Add(Finding.Blocker(BoardFaults.NoRoad(request.Board.Name, "it waits in its ROM (BOOTSEL), which takes a .uf2 copied onto its drive", BoardGuide.InBootsel(board))));
-        if (device?.Usb == UsbId.GigaDeviceDfu)
-            findings.Add(Finding.Blocker(BoardFaults.CloneRefused(device.ToString())));
+            findings.Add(Finding.Of(FindingSeverity.Warning, NeedsHand(request.Board, evidence)));
+        if (refusal is not null)
+            findings.Add(Finding.Blocker(refusal));
 
         JudgeEvidence(request.Board.Name, mcu, evidence, findings);
         JudgeImage(request, mcu, start, evidence, findings);
-        JudgeCircumstances(board, entry, kind, mcu, findings);
+        JudgeCircumstances(board, entry, driver, mcu, findings);
         return plan with { Findings = findings.ToImmutable() };
     }
 
@@ -133,9 +128,9 @@ public sealed partial record BoardPlan
         {
             case [var device]:
                 // An adapter's own ids say nothing of what is behind it: where a ROM is said to wait there, it is a wire like any other.
-                if (board.Bootloader == BootloaderKind.Stm32Uart && device is { Usb: not null, Node: not null } && !IsOurs(device))
+                if (board.Bootloader is { IsUnlisted: true } && device is { Usb: not null, Node: not null } && !IsOurs(board, device))
                     return device with { Usb = null };
-                if (device.Usb is not null && !IsOurs(device))
+                if (device.Usb is not null && !IsOurs(board, device))
                     findings.Add(Finding.Blocker(BoardFaults.BoardNotSeen(board.Name, wanted, seen.Description)));
                 else if (device.Usb == UsbId.Klipper && board.Serial is { } serial && device.Serial != serial)
                     findings.Add(new(
@@ -143,7 +138,7 @@ public sealed partial record BoardPlan
                         "See that this is the right board; firmware with another serial changes its name for Klipper."));
                 return device;
             case []:
-                var lost = seen.Devices.Where(device => device.Usb == UsbId.StmDfu && mcu.IsStm32 || (device.Usb == UsbId.Katapult && device.Product == mcu.Name)).ToList();
+                var lost = seen.Devices.Where(device => device.Usb is not null && board.Drivers.Showing(device)?.MayHaveChip(device, mcu.Name) == true).ToList();
                 findings.Add(Finding.Blocker(lost.Count == 0
                     ? BoardFaults.BoardNotSeen(board.Name, wanted, seen.Description)
                     : BoardFaults.WhichBootloader(board.Name, lost.Select(device => device.Port))));
@@ -154,71 +149,70 @@ public sealed partial record BoardPlan
         }
     }
 
-    private static bool IsOurs(Device device) => device.Usb is { } id && (id == UsbId.Klipper || id.IsBootloader);
+    private static bool IsOurs(PrinterBoard board, Device device) => device.Usb == UsbId.Klipper || (device.Usb is not null && board.Drivers.Showing(device) is not null);
 
-    private static (FlashEntry, BootloaderKind?) Road(Board board, Device device, bool isBridge, BoardEvidence? evidence)
+    /// <summary>A bootloader of this board, by what the bus shows.</summary>
+    internal bool IsBootloader(Device device) => Request.Board.Drivers.Showing(device) is not null;
+
+    /// <summary>Bootloaders that a running Klipper of this chip may start, in the order in which it tries them.</summary>
+    private static List<BootloaderDriver> Candidates(PrinterBoard board, BuildLink link) =>
+        [.. board.Drivers.Where(driver => !driver.IsUnlisted && driver.IsReachedOver(link) && board.Board.Mcu is { } mcu && driver.IsOn(mcu))];
+
+    private static string AnyOf(List<BootloaderDriver> drivers) =>
+        $"{drivers[^1].Label} (or {string.Join(" or ", drivers.SkipLast(1).Select(driver => driver.Label))}, if the board has it)";
+
+    private static (FlashEntry, BootloaderDriver?) Road(PrinterBoard board, Device device, bool isBridge, ChipEvidence? chip)
     {
-        if (device.IsWired)
-            return (FlashEntry.UartRequest, BootloaderKind.Katapult);
-        if (device.CanNode is { IsKatapult: true })
-            return (FlashEntry.InBootloader, BootloaderKind.Katapult);
-        if (device.Usb == UsbId.Katapult)
-            return (FlashEntry.InBootloader, BootloaderKind.Katapult);
-        if (device.Usb == UsbId.StmDfu)
-            return (FlashEntry.InBootloader, BootloaderKind.DfuSe);
-        if (device.Usb != UsbId.Klipper && device.Can is null)
+        if (board.Drivers.Showing(device) is { } waiting)
+            return (FlashEntry.InBootloader, waiting);
+        if (device is { IsWired: false, Can: null } && device.Usb != UsbId.Klipper)
             return (FlashEntry.None, null);
-        // Klipper tries Katapult first and the ROM second (facts: software entry); only the board itself knows whether Katapult is there.
-        var canHaveKatapult = board.ApplicationStart != board.Mcu?.FlashBase;
-        if (device.Can is not null && !isBridge)
-            return canHaveKatapult && evidence?.Chip?.Katapult != false ? (FlashEntry.CanRequest, BootloaderKind.Katapult) : (FlashEntry.None, null);
-        var request = isBridge ? FlashEntry.CanRequest : FlashEntry.Touch;
-        return evidence?.Chip?.Katapult switch
+        var link = device.IsWired ? BuildLink.Uart : device.Can is not null && !isBridge ? BuildLink.Can : BuildLink.Usb;
+        var request = device.IsWired ? FlashEntry.UartRequest : device.Can is not null ? FlashEntry.CanRequest : FlashEntry.Touch;
+        var candidates = Candidates(board, link);
+        foreach (var driver in candidates)
         {
-            true => (request, BootloaderKind.Katapult),
-            false when !board.EntersDfu => (FlashEntry.ByHand, null),
-            false => (request, BootloaderKind.DfuSe),
-            null when !canHaveKatapult => board.EntersDfu ? (request, BootloaderKind.DfuSe) : (FlashEntry.ByHand, BootloaderKind.DfuSe),
-            null when !board.Mcu!.IsStm32 => (request, BootloaderKind.Katapult),
-            null => (request, null),
-        };
+            switch (driver.IsStartedByKlipper(link, board.Board, chip))
+            {
+                case true:
+                    return (request, driver);
+                // Only the board itself knows whether this one is there.
+                case null:
+                    return (request, candidates.Count == 1 ? driver : null);
+            }
+        }
+        return link == BuildLink.Can ? (FlashEntry.None, null) : (FlashEntry.ByHand, candidates.Find(driver => driver.StartsOnBoot0));
     }
 
     /// <summary>What somebody named counts where nothing can be seen, and must not contradict what is seen.</summary>
-    private static (FlashEntry, BootloaderKind?) AskedRoad(
-        string name, Mcu mcu, Device device, BootloaderKind asked, (FlashEntry Entry, BootloaderKind? Kind) road, ImmutableArray<Finding>.Builder findings)
+    private static (FlashEntry, BootloaderDriver?) AskedRoad(
+        string name, Mcu mcu, Device device, BootloaderDriver asked, (FlashEntry Entry, BootloaderDriver? Driver) road, ImmutableArray<Finding>.Builder findings)
     {
-        var contradiction = (device.Usb, asked) switch
+        var link = device.Usb is not null ? BuildLink.Usb : device.Can is not null ? BuildLink.Can : BuildLink.Uart;
+        var contradiction = asked switch
         {
-            (null, BootloaderKind.Stm32Uart) => mcu.IsStm32 ? null : $"a {mcu.Name} has no such ROM",
-            (null, BootloaderKind.DfuSe) => $"{device.Port} is a wire, not USB",
-            (not null, BootloaderKind.Stm32Uart) => $"{device} is on USB, not on a UART",
-            _ => road.Kind is { } kind && kind != asked ? $"what is at {device.Port} leads to {NameOf(kind)}" : null,
+            _ when asked.IsReachedOver(link) => asked.IsUnlisted
+                ? asked.IsOn(mcu) ? null : $"a {mcu.Name} has no such ROM"
+                : road.Driver is { } found && found != asked ? $"what is at {device.Port} leads to {found.Label}" : null,
+            _ when link == BuildLink.Usb => $"{device} is on USB, not on a UART",
+            _ => $"{device.Port} is {(link == BuildLink.Can ? "a CAN bus" : "a wire")}, not USB",
         };
         if (contradiction is not null)
         {
-            findings.Add(Finding.Blocker(BoardFaults.OtherBootloader(name, NameOf(asked), contradiction)));
+            findings.Add(Finding.Blocker(BoardFaults.OtherBootloader(name, asked.Label, contradiction)));
             return road;
         }
-        return asked == BootloaderKind.Stm32Uart ? (FlashEntry.InBootloader, asked) : (road.Entry, road.Kind ?? asked);
+        return asked.IsUnlisted ? (FlashEntry.InBootloader, asked) : (road.Entry, road.Driver ?? asked);
     }
 
-    private static string NameOf(BootloaderKind kind) => kind switch
+    private static FlashException NeedsHand(PrinterBoard board, BoardEvidence? evidence)
     {
-        BootloaderKind.DfuSe => "USB DFU",
-        BootloaderKind.Katapult => "Katapult",
-        _ => "the ROM's UART bootloader",
-    };
-
-    private static FlashException NeedsHand(string name, Board board, BoardEvidence? evidence)
-    {
-        var noRom = $"Klipper on {board.McuName} cannot start the ROM's USB DFU";
-        var why = evidence?.Chip?.Katapult == false ? $"its boot area holds no Katapult, and {noRom}" : noRom;
-        return FlashFaults.NeedsBootloaderByHand(name, why, Guide(board));
+        var why = Candidates(board, BuildLink.Usb).Select(driver => driver.WhyNotStarted(board.Board, evidence?.Chip)).OfType<string>();
+        return FlashFaults.NeedsBootloaderByHand(board.Name, string.Join(", and ", why), Guide(board.Board));
     }
 
     /// <summary>What a person has to do before this board can be flashed; null when nothing.</summary>
-    internal FlashException? ByHand => Entry == FlashEntry.ByHand ? NeedsHand(Name, Board, Evidence) : null;
+    internal FlashException? ByHand => Entry == FlashEntry.ByHand ? NeedsHand(Request.Board, Evidence) : null;
 
     /// <summary>The manual way into the bootloader, in the catalogue's words.</summary>
     internal static string Guide(Board board) =>
@@ -259,19 +253,13 @@ public sealed partial record BoardPlan
             findings.Add(new(FindingSeverity.Note, FaultKind.SameVersion, $"The board already runs {image.Version}.", "Flashing it again is harmless."));
     }
 
-    private static void JudgeCircumstances(Board board, FlashEntry entry, BootloaderKind? kind, Mcu mcu, ImmutableArray<Finding>.Builder findings)
+    private static void JudgeCircumstances(Board board, FlashEntry entry, BootloaderDriver? driver, Mcu mcu, ImmutableArray<Finding>.Builder findings)
     {
-        if (entry is FlashEntry.Touch or FlashEntry.CanRequest && kind != BootloaderKind.Katapult && board.Preconditions.Contains("sd-slot-empty"))
+        if (entry is FlashEntry.Touch or FlashEntry.CanRequest && driver is not { ReplacesVendors: true } && board.Preconditions.Contains("sd-slot-empty"))
             findings.Add(new(
                 FindingSeverity.Note, FaultKind.SdSlotEmpty, "A card in the board's SD slot can keep the bootloader from showing up, or flash an old file.",
                 "If there is a card in the slot, take it out."));
-        if (kind == BootloaderKind.Stm32Uart)
-            findings.Add(new(
-                FindingSeverity.Note, FaultKind.Boot0Jumper, "The flash ends with a reset: with BOOT0 still set the board comes back in its ROM.",
-                "Take the jumper off now: the ROM goes on waiting, as BOOT0 counts only at a reset."));
-        if (kind == BootloaderKind.Katapult && mcu is { IsStm32: true, Sectors: [> 64 * 1024, ..] })
-            findings.Add(new(
-                FindingSeverity.Note, FaultKind.NoSafeOrder, "The firmware lies in one flash sector: a power cut during the write needs a double reset afterwards.",
-                "Keep the power on during the write."));
+        if (driver is not null)
+            findings.AddRange(driver.Notes(mcu));
     }
 }

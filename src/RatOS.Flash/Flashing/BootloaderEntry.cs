@@ -10,7 +10,7 @@ namespace RatOS.Flash.Flashing;
 /// From the running firmware into the bootloader: the request, and what is done before a second (a reset) and a third one (an emergency stop). The same
 /// request under the same conditions would have the same effect.
 /// </summary>
-internal sealed class BootloaderEntry(BoardBus bus, TimeProvider time, BoardLog log, BoardPlan plan, Mcu mcu)
+internal sealed class BootloaderEntry(BoardBus bus, BoardLog log, BoardPlan plan)
 {
     private const int Requests = 3;
 
@@ -32,7 +32,7 @@ internal sealed class BootloaderEntry(BoardBus bus, TimeProvider time, BoardLog 
         {
             cancel.ThrowIfCancellationRequested();
             klipper = await PrepareAsync(klipper, request) ?? throw FlashFaults.NotSeenAgain(plan.Name, klipper.Port, BoardBus.BackLimit.TotalSeconds);
-            if (BoardBus.IsBootloader(klipper))
+            if (bus.IsBootloader(klipper))
                 return Entered(klipper);
             bus.Remember();
             await bus.TouchAsync(klipper);
@@ -44,11 +44,11 @@ internal sealed class BootloaderEntry(BoardBus bus, TimeProvider time, BoardLog 
             }
             var back = await bus.WaitBackAsync(klipper, BoardBus.BackLimit, CancellationToken.None)
                 ?? throw FlashFaults.BootloaderNotSeen(plan.Name, klipper.Port, BoardBus.BackLimit.TotalSeconds, bus.Hint());
-            if (BoardBus.IsBootloader(back))
+            if (bus.IsBootloader(back))
             {
                 await log.EndAsync(FlashPhase.Enter, $"{bus.BootloaderName(back)} is at {back.Port}");
-                if (plan.Bootloader is { } expected && expected != BoardBus.KindOf(back))
-                    log.Keep($"Expected {expected}, found {BoardBus.KindOf(back)}.");
+                if (plan.Bootloader is { } expected && expected != bus.DriverOf(back))
+                    log.Keep($"Expected {expected.Label}, found {bus.DriverOf(back).Label}.");
                 return Entered(back);
             }
             (cameBack, klipper) = (cameBack + 1, back);
@@ -77,7 +77,7 @@ internal sealed class BootloaderEntry(BoardBus bus, TimeProvider time, BoardLog 
             var back = await bus.WaitGoneAsync(running) ? await bus.WaitBackAsync(running, BoardBus.BackLimit) : null;
             if (back is null)
                 log.Keep("Its firmware was stopped, and a reset did not bring it back: Klipper needs FIRMWARE_RESTART.");
-            else if (BoardBus.IsBootloader(back))
+            else if (bus.IsBootloader(back))
                 return Entered(back);
         }
         catch (FlashException fault)
@@ -125,22 +125,11 @@ internal sealed class BootloaderEntry(BoardBus bus, TimeProvider time, BoardLog 
         return await bus.WaitGoneAsync(klipper) ? await bus.WaitBackAsync(klipper, BoardBus.BackLimit) : klipper;
     }
 
-    /// <summary>Katapult is asked first: Klipper answers its frame with a NAK and goes on, while Klipper's frames would wedge Katapult for good.</summary>
+    /// <summary>The bootloader is asked first: it may not survive Klipper's frames.</summary>
     private async Task<Device> EnterOnWireAsync(Device port)
     {
-        await using (var line = await bus.OpenLineAsync(port))
-        {
-            try
-            {
-                await Katapult.OpenAsync(line, mcu.FlashEnd, time);
-            }
-            catch (FlashException fault) when (fault.Kind == FaultKind.KatapultSilent)
-            {
-                await KlipperClient.RequestBootloaderAsync(line);
-                HasStartedBootloader = true;
-            }
-        }
-        await log.EndAsync(FlashPhase.Enter, $"Asking Katapult at {port.Port}");
+        HasStartedBootloader |= await bus.RequestOnWireAsync(port);
+        await log.EndAsync(FlashPhase.Enter, $"Asking {bus.DriverOf(port).Label} at {port.Port}");
         return port;
     }
 }

@@ -53,7 +53,7 @@ internal sealed class CanSurvey
     {
         await using var port = await _hardware.OpenCanAsync(can);
         // No write is under way yet: a node that an interrupted flash left with a number answers now as well.
-        await port.SendAsync(CanAdmin.ClearKatapult);
+        await port.SendAsync(CanAdmin.ClearBootloaders);
         var first = await CanAdmin.QueryAsync(port, AnswerTime, time);
         // One answer may be heard twice (a frame repeated in its last bit); two boards answer twice each time.
         var second = first.Distinct().Count() < first.Length ? await CanAdmin.QueryAsync(port, AnswerTime, time) : first;

@@ -76,7 +76,7 @@ internal sealed class FirmwareProof(BoardBus bus, TimeProvider time, BoardLog lo
             {
                 await log.WarnAsync(phase, $"{running} left the bus. Reconnect its cable; the flash then continues automatically.");
                 running = await bus.ReconnectAsync(running, "it was being confirmed", CancellationToken.None);
-                if (BoardBus.IsBootloader(running))
+                if (bus.IsBootloader(running))
                 {
                     await LeaveAsync(running);
                     running = await SettleAsync(running, phase);
@@ -142,14 +142,14 @@ internal sealed class FirmwareProof(BoardBus bus, TimeProvider time, BoardLog lo
     }
 
     private FlashException NotBack(FlashPhase phase) => phase == FlashPhase.Prove
-        ? FlashFaults.NotBackAfterReset(plan.Name, BoardBus.BackLimit.TotalSeconds, "nothing appeared", bus.HasKatapult)
-        : FlashFaults.NotBack(plan.Name, BoardBus.BackLimit.TotalSeconds, bus.HasKatapult);
+        ? FlashFaults.NotBackAfterReset(plan.Name, BoardBus.BackLimit.TotalSeconds, "nothing appeared", bus.StartsOnDoubleReset)
+        : FlashFaults.NotBack(plan.Name, BoardBus.BackLimit.TotalSeconds, bus.StartsOnDoubleReset);
 
     private async Task TellToLeaveAsync(Device device)
     {
         try
         {
-            await using var bootloader = await bus.OpenBootloaderAsync(device, mcu, start);
+            await using var bootloader = await bus.OpenBootloaderAsync(device);
             await bootloader.LeaveAsync();
         }
         catch (DeviceGoneException)

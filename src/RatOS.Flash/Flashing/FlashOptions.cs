@@ -31,7 +31,7 @@ public sealed record FlashOptions(ImmutableArray<string> Boards)
     public CanUuid? Uuid { get; init; }
 
     /// <summary>The bootloader that the boards have; null where it is found out.</summary>
-    public BootloaderKind? Bootloader { get; init; }
+    public BootloaderDriver? Bootloader { get; init; }
 
     /// <summary>Flash despite warnings in the plan. Blockers stay blockers.</summary>
     public bool AcceptsWarnings { get; init; }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Klipper;
@@ -9,8 +10,8 @@ namespace RatOS.Flash.Flashing;
 /// <content>Boards on CAN, and the board that is the bridge.</content>
 public sealed partial record BoardPlan
 {
-    /// <summary>Klippy numbers its boards from 4 on; Katapult's own tool takes 0x81. Neither hears the other's frames, so each has numbers of its own.</summary>
-    internal const int Numbers = 60, FirstKlipperNumber = 0x44, FirstKatapultNumber = 0x81;
+    /// <summary>Klippy numbers its boards from 4 on, and Katapult's flashtool takes 0x81. Neither hears the other's frames, so each has numbers of its own.</summary>
+    internal const int Numbers = 60, FirstKlipperNumber = 0x44, FirstBootloaderNumber = 0x81;
 
     /// <summary>Its Klipper carries the CAN interface: it leaves with it, and its bootloaders are on USB.</summary>
     public bool IsCanBridge { get; private init; }
@@ -20,7 +21,7 @@ public sealed partial record BoardPlan
 
     internal byte KlipperNumber => (byte)(FirstKlipperNumber + CanNumber);
 
-    internal byte KatapultNumber => (byte)(FirstKatapultNumber + CanNumber);
+    internal byte BootloaderNumber => (byte)(FirstBootloaderNumber + CanNumber);
 
     /// <summary>Where its bootloader shows up: a bridge's at the port of the adapter that it is.</summary>
     internal string? BootloaderPort => IsCanBridge && Device?.Can is { } can ? can.UsbPort ?? Request.Board.Port : Device?.Port;
@@ -34,8 +35,8 @@ public sealed partial record BoardPlan
     /// </summary>
     private static Device? FindOnCan(PrinterBoard board, CanUuid uuid, DeviceList seen, ImmutableArray<Finding>.Builder findings)
     {
-        var waiting = seen.Devices.FirstOrDefault(device => device.Usb is { } id && id.IsBootloader
-            && (device.Port == board.Port || (id == UsbId.Katapult && CanUuid.OfSerial(device.Serial) == uuid)));
+        var waiting = seen.Devices.FirstOrDefault(device => device.Usb is not null && board.Drivers.Showing(device) is { } driver
+            && (device.Port == board.Port || driver.UuidOf(device) == uuid));
         if (waiting is not null)
             return waiting;
         var onBus = seen.Devices.Where(device => device.Can is not null && device.Port == board.CanInterface).ToList();
@@ -55,7 +56,7 @@ public sealed partial record BoardPlan
     /// <summary>The running firmware knows for sure; before it was asked, the adapter's serial and the image tell.</summary>
     private static bool IsBridge(FlashRequest request, Device device, DeviceList seen, BoardEvidence? evidence)
     {
-        if (request.Board.CanUuid is not { } uuid || device.CanNode is { IsKatapult: true })
+        if (request.Board.CanUuid is not { } uuid || device.CanNode is { InBootloader: true })
             return false;
         if (device.Can is not { } can)
             return request.Image?.Dictionary.IsCanBridge ?? true;   // its bootloader is on USB; so is that of a node that was connected by USB to rescue it

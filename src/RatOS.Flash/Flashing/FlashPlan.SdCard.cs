@@ -3,6 +3,7 @@ using RatOS.Flash.Chips;
 using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Klipper;
+using RatOS.Flash.Printer;
 
 namespace RatOS.Flash.Flashing;
 
@@ -17,10 +18,14 @@ public sealed partial record BoardPlan
         findings.AddRange(about.Where(finding => request.Job is FlashJob.Recover or FlashJob.ConfirmSdCard || !finding.Kind.EndsWhenBoardAppears));
         if (request.Board.Board.SdCard is null)
             findings.Add(Finding.Blocker(SdCardFaults.SdCardUnknown(request.Board.Name)));
-        else if (evidence?.Chip?.Katapult == true || device?.Usb == UsbId.Katapult || device?.CanNode is { IsKatapult: true })
+        else if (HasReplacedVendors(request.Board, device, evidence))
             findings.Add(Finding.Blocker(SdCardFaults.SdCardNotRead(request.Board.Name)));
         JudgeEvidence(request.Board.Name, mcu, evidence, findings);
         JudgeImage(request, mcu, start, evidence, findings);
         return new BoardPlan(request) { Evidence = evidence, Device = device, Entry = request.Job == FlashJob.Recover ? FlashEntry.None : FlashEntry.SdCard, Findings = findings.ToImmutable() };
     }
+
+    /// <summary>Another bootloader was seen where the one was that the board is sold with: it reads no cards.</summary>
+    internal static bool HasReplacedVendors(PrinterBoard board, Device? device, BoardEvidence? evidence) => board.Drivers.Any(driver => driver.ReplacesVendors
+        && ((device is not null && driver.Shows(device)) || (evidence?.Chip is { } chip && driver.IsKnownBelow(chip))));
 }

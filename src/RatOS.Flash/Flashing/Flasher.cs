@@ -22,7 +22,7 @@ public sealed class Flasher
     private readonly OperatorWaits _operator;
     private readonly PowerCycles _power;
     private readonly SdCardFiles _files;
-    private readonly DfuPatience _patience = new();
+    private readonly EarlyPolling _polling = new();
 
     private KlippyState? _before;
     private KlippyState? _after;
@@ -364,7 +364,7 @@ public sealed class Flasher
             await _log.VerdictAsync(way is null ? report : report with { Notes = [.. report.Notes, way] });
     }
 
-    private BoardBus Bus(BoardPlan board) => new(_hardware, _klippy, _time, _log, board, _patience);
+    private BoardBus Bus(BoardPlan board) => new(_hardware, _klippy, _time, _log, board, _polling);
 
     private bool HasVerdict(FlashRequest request) => _log.Reports.ContainsKey(request.Board.Name);
 

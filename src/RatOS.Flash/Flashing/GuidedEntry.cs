@@ -26,9 +26,9 @@ public sealed class GuidedEntry(IHardware hardware, TimeProvider time, Func<Flas
         var guide = BoardGuide.Of(board.Board);
         var device = FlashPlan.Create([new FlashRequest(board, null)], seen, new(Klipper.KlippyActivity.Stopped)).Boards[0].Device;
         var port = device?.Can?.UsbPort ?? (device is { IsWired: false, Can: null } ? device.Port : board.Port);
-        if (device is not null && BoardBus.IsBootloader(device))
+        if (device is not null && board.Drivers.Showing(device) is { } waiting)
         {
-            await SayAsync(board, $"{NameOf(device)} waits at {device.Port} already. {Next(board, device)}");
+            await SayAsync(board, $"{waiting.Label} waits at {device.Port} already. {Next(board, waiting, device)}");
             return;
         }
         if (guide.Road is BoardRoad.Avrdude or BoardRoad.Process or BoardRoad.OwnUpdater or BoardRoad.Unknown)
@@ -41,10 +41,10 @@ public sealed class GuidedEntry(IHardware hardware, TimeProvider time, Func<Flas
         if (!isCard && board.Board.Preconditions.Contains("sd-slot-empty"))
             steps = steps.Insert(0, "If there is a card in the board's SD slot, take it out.");
         await StepsAsync(board, steps);
-        if (device is { IsWired: true } || board.Bootloader == BootloaderKind.Stm32Uart)
+        if (device is { IsWired: true } || board.Bootloader is { IsUnlisted: true })
         {
             // A wire shows nothing: whoever asks the ROM at the wrong speed makes it deaf.
-            await SayAsync(board, $"On a wire nothing of it can be seen. When it is done: `ratos-flash flash {board.Name} --port {device?.Port ?? "PORT"} --bootloader stm32-uart`.");
+            await SayAsync(board, $"On a wire nothing of it can be seen. When it is done: `ratos-flash flash {board.Name} --port {device?.Port ?? "PORT"} --bootloader {board.Drivers.First(driver => driver.IsUnlisted).Option}`.");
             return;
         }
         await SayAsync(board, $"I watch {(port is null ? "the bus" : $"port {port}")} until Ctrl-C. Klipper will lose the board when it is reset.");
@@ -66,14 +66,15 @@ public sealed class GuidedEntry(IHardware hardware, TimeProvider time, Func<Flas
             foreach (var device in seen.Devices.Where(device => known.Add((device.Port, device.Number)) && device.Usb is not null))
             {
                 var isHere = port is null || device.Port == port;
-                if (BoardBus.IsBootloader(device) && isHere)
+                var driver = board.Drivers.Showing(device);
+                if (driver is not null && isHere)
                 {
-                    await SayAsync(board, $"{(device.Usb == UsbId.Katapult ? "Seen" : "Jumper seen")}: {NameOf(device)} at {device.Port}. {Next(board, device)}");
+                    await SayAsync(board, $"{(driver.StartsOnBoot0 ? "Jumper seen" : "Seen")}: {driver.Label} at {device.Port}. {Next(board, driver, device)}");
                     return;
                 }
-                if (BoardBus.IsBootloader(device))
+                if (driver is not null)
                 {
-                    await SayAsync(board, $"{NameOf(device)} appeared at {device.Port}, not at {port}. If that is the board: `ratos-flash flash {board.Name} --port {device.Port}`.");
+                    await SayAsync(board, $"{driver.Label} appeared at {device.Port}, not at {port}. If that is the board: `ratos-flash flash {board.Name} --port {device.Port}`.");
                 }
                 else if (isHere && (device.Usb == UsbId.Klipper || device.Usb == UsbId.KlipperCanBridge))
                 {
@@ -97,17 +98,7 @@ public sealed class GuidedEntry(IHardware hardware, TimeProvider time, Func<Flas
 
     private ValueTask SayAsync(PrinterBoard board, string text) => _log.NoteAsync(board.Name, FlashPhase.Person, text);
 
-    private static string NameOf(Device device) => device.Usb == UsbId.StmDfu ? "USB DFU" : device.Usb == UsbId.Katapult ? "Katapult"
-        : device.Usb == UsbId.GigaDeviceDfu ? "a GD32's DFU" : "BOOTSEL";
-
-    private static string Next(PrinterBoard board, Device device)
-    {
-        if (device.Usb == UsbId.Rp2040Boot || device.Usb == UsbId.Rp2350Boot)
-            return BoardGuide.InBootsel(board.Board);
-        if (device.Usb == UsbId.GigaDeviceDfu)
-            return "That is not an STM32: flash it its vendor's way.";
-        var jumper = device.Usb != UsbId.StmDfu ? "" : board.Board.Dfu is { HasBoot0Jumper: false }
-            ? "Let the button go: the ROM goes on waiting. " : "Take the jumper off now: the ROM goes on waiting, as BOOT0 counts only at a reset. ";
-        return $"{jumper}Then `ratos-flash flash {board.Name} --port {device.Port}` writes its firmware, and `ratos-flash recover {board.Name} --port {device.Port}` starts the one that it has.";
-    }
+    private static string Next(PrinterBoard board, BootloaderDriver driver, Device device) => driver.NextStep(
+        board.Board,
+        $"Then `ratos-flash flash {board.Name} --port {device.Port}` writes its firmware, and `ratos-flash recover {board.Name} --port {device.Port}` starts the one that it has.");
 }

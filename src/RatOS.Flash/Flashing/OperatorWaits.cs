@@ -122,7 +122,7 @@ internal sealed class OperatorWait(BoardPlan plan, FlashException fault, string 
         if (plan.Request.Job == FlashJob.Recover)
             return FlashPlan.Create([plan.Request], seen, new(KlippyActivity.Stopped)).Boards[0] is { Blocker: null, Device: { } found } ? found : null;
         if (plan.Entry != FlashEntry.SdCard)
-            return seen.Devices.FirstOrDefault(device => device.Port == plan.BootloaderPort && BoardBus.IsBootloader(device));
+            return seen.Devices.FirstOrDefault(device => device.Port == plan.BootloaderPort && plan.IsBootloader(device));
         var (port, serial) = (plan.Device?.Port ?? plan.Request.Board.Port, plan.Request.Board.Serial);
         return seen.Devices.FirstOrDefault(device => device.Usb == UsbId.Klipper && _known?.Contains((device.Port, device.Number)) == false
             && (port is null ? device.Serial == serial : device.Port == port));

@@ -15,7 +15,7 @@ internal sealed class Recovery(BoardBus bus, BoardLog log, BoardPlan plan, Firmw
     public async Task<(string? Version, Device Device)> StartAsync(Device device, CancellationToken cancel)
     {
         var version = plan.Evidence?.Version;
-        if (version is not null && !BoardBus.IsBootloader(device))
+        if (version is not null && !bus.IsBootloader(device))
             log.Keep("It runs Klipper and answers: there was nothing to recover.");
         else if (device.IsWired || await bus.IsInBootloaderAsync(device))
             (version, device) = await StartFirmwareAsync(device, cancel);
@@ -52,7 +52,7 @@ internal sealed class Recovery(BoardBus bus, BoardLog log, BoardPlan plan, Firmw
         await log.BeginAsync(FlashPhase.Identify, "Asking the bootloader for its chip and for the firmware in its flash");
         try
         {
-            await using var bootloader = await bus.OpenBootloaderAsync(device, mcu, start);
+            await using var bootloader = await bus.OpenBootloaderAsync(device);
             Reached = BoardCondition.InBootloaderUnchanged;
             bootloader.CheckChip(plan.Name, mcu, start);
             bus.CheckSerial(device);

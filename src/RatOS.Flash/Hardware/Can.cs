@@ -12,8 +12,8 @@ public sealed record CanLink(bool IsUp, int? Bitrate, string? UsbPort);
 
 /// <summary>One node as it answered on its bus.</summary>
 /// <param name="Uuid">Who it is.</param>
-/// <param name="IsKatapult">Katapult answered; else Klipper.</param>
-public sealed record CanNode(CanUuid Uuid, bool IsKatapult);
+/// <param name="InBootloader">Its bootloader answered; else Klipper.</param>
+public sealed record CanNode(CanUuid Uuid, bool InBootloader);
 
 /// <summary>
 /// The six bytes by which Klipper and Katapult know a node. They follow from the chip's unique id, so a bridge can be told by its USB serial (facts: CAN).

@@ -13,31 +13,31 @@ internal static class CanAdmin
     public const int ToNodes = 0x3F0;
     public const int FromNodes = 0x3F1;
 
-    private const byte QueryUnassigned = 0x00, AssignKlipperCommand = 0x01, RequestBootloaderCommand = 0x02, AssignKatapultCommand = 0x11, ClearKatapultCommand = 0x12;
+    private const byte QueryUnassigned = 0x00, AssignKlipperCommand = 0x01, RequestBootloaderCommand = 0x02, AssignBootloaderCommand = 0x11, ClearBootloaderCommand = 0x12;
     private const byte NeedsNumber = 0x20;
 
     public static CanFrame Query { get; } = new(ToNodes, QueryUnassigned);
 
     /// <summary>Every Katapult loses its number. Nobody may be writing on this bus.</summary>
-    public static CanFrame ClearKatapult { get; } = new(ToNodes, ClearKatapultCommand);
+    public static CanFrame ClearBootloaders { get; } = new(ToNodes, ClearBootloaderCommand);
 
     public static CanFrame AssignKlipper(CanUuid uuid, byte number) => Encode(AssignKlipperCommand, uuid, number);
 
-    public static CanFrame AssignKatapult(CanUuid uuid, byte number) => Encode(AssignKatapultCommand, uuid, number);
+    public static CanFrame AssignBootloader(CanUuid uuid, byte number) => Encode(AssignBootloaderCommand, uuid, number);
 
     /// <summary>Klipper heeds it in any state, with and without a number; Katapult not at all.</summary>
     public static CanFrame RequestBootloader(CanUuid uuid) => Encode(RequestBootloaderCommand, uuid);
 
     /// <summary>A Katapult that hears its own answers' id drops that number. A Klipper would shut down: never with a number of Klipper's.</summary>
-    public static CanFrame ReleaseKatapult(byte number) => new(CanLine.FromNode(number));
+    public static CanFrame ReleaseBootloader(byte number) => new(CanLine.FromNode(number));
 
     /// <summary>Null for anything but the answer to a query.</summary>
     public static CanNode? Parse(CanFrame frame)
     {
         Span<byte> data = stackalloc byte[CanFrame.MaxLength];
         frame.CopyTo(data);
-        return frame is { Id: FromNodes, Length: 8 } && data[0] == NeedsNumber && data[7] is AssignKatapultCommand or AssignKlipperCommand
-            ? new CanNode(CanUuid.Read(data[1..]), data[7] == AssignKatapultCommand) : null;
+        return frame is { Id: FromNodes, Length: 8 } && data[0] == NeedsNumber && data[7] is AssignBootloaderCommand or AssignKlipperCommand
+            ? new CanNode(CanUuid.Read(data[1..]), data[7] == AssignBootloaderCommand) : null;
     }
 
     /// <summary>Everybody without a number, one entry an answer.</summary>
@@ -109,12 +109,12 @@ internal sealed class CanLine : ByteLine
     public static int FromNode(byte number) => ToNode(number) + 1;
 
     /// <summary>Gives the node its number and opens the line to it, taking over the port. Whether the node is there is seen when it answers.</summary>
-    /// <param name="isKatapult">Which of the two is meant: each heeds only its own assignment, so neither hears the other's frames.</param>
-    public static async Task<CanLine> OpenAsync(CanPort port, CanUuid uuid, byte number, bool isKatapult, TimeProvider time)
+    /// <param name="inBootloader">Which of the two is meant: each heeds only its own assignment, so neither hears the other's frames.</param>
+    public static async Task<CanLine> OpenAsync(CanPort port, CanUuid uuid, byte number, bool inBootloader, TimeProvider time)
     {
         try
         {
-            await port.SendAsync(isKatapult ? CanAdmin.AssignKatapult(uuid, number) : CanAdmin.AssignKlipper(uuid, number));
+            await port.SendAsync(inBootloader ? CanAdmin.AssignBootloader(uuid, number) : CanAdmin.AssignKlipper(uuid, number));
             await Task.Delay(Assigning, time);
             return new CanLine(port, uuid, number, time);
         }

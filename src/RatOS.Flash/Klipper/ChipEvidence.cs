@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using RatOS.Flash.Chips;
 
 namespace RatOS.Flash.Klipper;
@@ -20,23 +19,6 @@ public sealed record ChipEvidence
 
     /// <summary>Katapult stands below the application, and this firmware's request will reach it.</summary>
     public bool? Katapult { get; init; }
-
-    /// <summary>The serial that the chip's ROM DFU will show (facts 3.1). Some ROMs show a fixed text instead.</summary>
-    public string? DfuSerial
-    {
-        get
-        {
-            if (Uid is not { } uid)
-                return null;
-            var w0 = BinaryPrimitives.ReadUInt32LittleEndian(uid.Span);
-            var w1 = BinaryPrimitives.ReadUInt32LittleEndian(uid.Span[4..]);
-            var w2 = BinaryPrimitives.ReadUInt32LittleEndian(uid.Span[8..]);
-            return $"{w0 + w2:X8}{w1 >> 16:X4}";
-        }
-    }
-
-    /// <summary>The chip id as Klipper and Katapult show it in their USB serial: the unique id in memory order, upper-case hex.</summary>
-    public string? KatapultSerial => Uid is { } uid ? Convert.ToHexString(uid.Span) : null;
 }
 
 /// <summary>

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using RatOS.Flash.Boards;
 using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Hardware;
@@ -25,7 +26,10 @@ public sealed record PrinterBoard(string Name, Board Board)
     public string CanInterface { get; init; } = "can0";
 
     /// <summary>The bootloader that somebody named. A ROM that waits on a wire (BOOT0) can be known no other way.</summary>
-    public BootloaderKind? Bootloader { get; init; }
+    public BootloaderDriver? Bootloader { get; init; }
+
+    /// <summary>Every bootloader that it may have.</summary>
+    public ImmutableArray<BootloaderDriver> Drivers { get; init; } = Bootloaders.Drivers.All;
 
     /// <summary>The power device that somebody named, by which the board's power can be switched off and on.</summary>
     public string? Power { get; init; }

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using RatOS.Flash.Boards;
+using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Chips;
 using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
@@ -35,7 +36,7 @@ public sealed partial record PrinterInventory
         public McuTold? Told { get; } = told;
 
         /// <summary>What Klipper told last is no longer so of a board that waits in a bootloader or is not there.</summary>
-        public string? Running => IsMissing || Device is { Usb: { } id } && id.IsBootloader ? null : Told?.Version;
+        public string? Running => IsMissing || Device is { Usb: not null } device && Drivers.All.Showing(device) is not null ? null : Told?.Version;
 
         /// <summary>Where it was last seen.</summary>
         public string? LastPort { get; } = port;
@@ -154,13 +155,15 @@ public sealed partial record PrinterInventory
             {
                 { Serial: { } serial } => seen.Devices.Where(device => device.Usb == UsbId.Klipper && PathHint.Udev(device.Serial) == serial
                     && (hint.Product is null || PathHint.Udev(device.Product) == hint.Product)).ToList(),
-                { Chain: { } chain } => [.. seen.Devices.Where(device => device.Usb is { } id && (id == UsbId.Klipper || id.IsBootloader) && ChainOf(device) == chain)],
+                { Chain: { } chain } => [.. seen.Devices.Where(device => (device.Usb == UsbId.Klipper || IsBootloader(device)) && ChainOf(device) == chain)],
                 _ => [],
             };
             if (found.Count > 1)
                 draft.Findings.Add(Finding.Blocker(BoardFaults.BoardsAlike(draft.Section.Name, found.Select(device => device.Port))));
             return found is [var one] ? one : null;
         }
+
+        private static bool IsBootloader(Device device) => device.Usb is not null && Drivers.All.Showing(device) is not null;
 
         private static string? ChainOf(Device device) => device.Port.IndexOf('-', StringComparison.Ordinal) is var at and > 0 ? device.Port[(at + 1)..] : null;
 
@@ -238,7 +241,7 @@ public sealed partial record PrinterInventory
         /// <summary>A bootloader is taken for a board that is missing when something says so, or when it can be that one's alone.</summary>
         private void MatchBootloaders()
         {
-            var waiting = seen.Devices.Where(device => device.Usb is { } id && id.IsBootloader && _drafts.TrueForAll(draft => draft.Device != device)).ToList();
+            var waiting = seen.Devices.Where(device => IsBootloader(device) && _drafts.TrueForAll(draft => draft.Device != device)).ToList();
             var missing = _drafts.FindAll(draft => draft.IsMissing && draft.OwnUpdater is null && draft.Findings.TrueForAll(finding => finding.Kind != FaultKind.BoardsAlike));
             foreach (var draft in missing.ToList())
             {
@@ -282,29 +285,18 @@ public sealed partial record PrinterInventory
         {
             if ((draft.LastPort == device.Port && Fits(draft, device)) || (draft.Described?.Port is { } port && (port == device.Port || port == device.Node)))
                 return true;
+            var driver = Drivers.All.Showing(device);
             if (draft.Uuid is { } uuid)
-                return device.Usb == UsbId.Katapult && CanUuid.OfSerial(device.Serial) == uuid;
+                return driver?.UuidOf(device) == uuid;
             if (draft.Hint.Serial is not { Length: 24 } serial || !serial.All(char.IsAsciiHexDigit))
                 return false;
             var chip = new ChipEvidence { Uid = Convert.FromHexString(serial) };
-            return IsText(device.Serial, device.Usb == UsbId.StmDfu ? chip.DfuSerial : chip.KatapultSerial);
+            return IsText(device.Serial, driver?.SerialOf(chip));
         }
 
         // A board that is known by its port is not somewhere else.
         private static bool MayBe(Draft draft, Device device) => draft.Described?.Port is null && draft.Hint.Chain is null && Fits(draft, device);
 
-        private static bool Fits(Draft draft, Device device)
-        {
-            var chip = draft.Chip;
-            if (device.Usb == UsbId.Katapult)
-                return chip is null || Mcu.Find(device.Product ?? "") is null || IsText(device.Product, chip);
-            if (device.Usb == UsbId.Rp2040Boot || device.Usb == UsbId.Rp2350Boot)
-                return chip is null || IsText(chip, device.Usb == UsbId.Rp2040Boot ? "rp2040" : "rp2350");
-            if (chip is null || Mcu.Find(chip) is not { } mcu)
-                return chip is null || chip.StartsWith("stm32", StringComparison.Ordinal);
-            // The later ROMs and the earlier ones call themselves differently.
-            return mcu.IsStm32 && (device.Product?.Contains("FS Mode", StringComparison.Ordinal) != true || mcu.HasLaterRom)
-                && (device.Product?.Contains("BOOTLOADER", StringComparison.Ordinal) != true || !mcu.HasLaterRom);
-        }
+        private static bool Fits(Draft draft, Device device) => Drivers.All.Showing(device)?.MayHaveChip(device, draft.Chip) == true;
     }
 }

@@ -115,7 +115,7 @@ public sealed partial record PrinterInventory
             {
                 if (OwnUpdaterOf(device) is { } maker)
                     more.Add(Loose(maker, McuOwner.OwnUpdater, OwnUpdaterReason(maker), device, null));
-                else if (device.Usb == UsbId.Klipper || device.CanNode is not null || (device.Usb is { } id && id.IsBootloader))
+                else if (device.Usb == UsbId.Klipper || device.CanNode is not null || IsBootloader(device))
                     more.Add(Stranger(device));
             }
             return more.ConvertAll(mcu =>
@@ -136,7 +136,7 @@ public sealed partial record PrinterInventory
         private PrinterMcu Stranger(Device device)
         {
             var kind = device.Usb == UsbId.Klipper ? catalogue.FindBySerial(device.Serial) : null;
-            var reason = device.Usb is { } id && id.IsBootloader ? "it waits in a bootloader, and whose it is cannot be seen"
+            var reason = IsBootloader(device) ? "it waits in a bootloader, and whose it is cannot be seen"
                 : sections.Count == 0 ? "which boards this printer has is not known" : "no section of printer.cfg names it";
             return Loose(kind?.Id ?? device.CanNode?.Uuid.ToString() ?? device.Serial ?? device.Port, McuOwner.Stranger, reason, device, kind) with
             {

@@ -190,7 +190,7 @@ public sealed class FirstVersionTests : IDisposable
         Assert.Equal(
             ["toolhead btt-ebb42-12  a19f7f1b35c1 can1 katapult printer", "btt-octopus-11 btt-octopus-11 1-1.3  can0 dfu-se ", "uart btt-skr-mini-e3-30 /dev/ttyAMA0  can0 stm32-uart "],
             settings.Boards.Select(board =>
-                $"{board.Name} {board.Board.Id} {board.Port} {board.CanUuid} {board.CanInterface} {(board.Bootloader is { } kind ? JsonContract.Name(kind) : "")} {board.Power}"));
+                $"{board.Name} {board.Board.Id} {board.Port} {board.CanUuid} {board.CanInterface} {board.Bootloader?.Name} {board.Power}"));
         Assert.Equal([false, true, true], settings.Boards.Select(board => board.OnlyByPort));
     }
 

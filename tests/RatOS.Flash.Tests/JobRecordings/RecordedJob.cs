@@ -27,7 +27,7 @@ internal static class RecordedJob
             await Task.Delay(TimeSpan.FromSeconds(7), time);
             FlashRequest[] requests = [.. printer.PrinterBoards.Select(board => new FlashRequest(board with
             {
-                Bootloader = printer.Boards.Single(one => one.Name == board.Name).Setup is { IsUart: true, State: BoardState.Rom } ? BootloaderKind.Stm32Uart : null,
+                Bootloader = printer.Boards.Single(one => one.Name == board.Name).Setup is { IsUart: true, State: BoardState.Rom } ? Drivers.Find("stm32-uart") : null,
             }, FirmwareImage.Parse(printer.Boards.Single(one => one.Name == board.Name).BuildFirmware(), "klipper.bin")) { Job = scenario.HasCard ? FlashJob.SdCard : FlashJob.Write })];
             // Only a card is nothing without somebody who carries it.
             recorder.Begin(disk?.Invoke(file) ?? file, "0.1.0", requests, hasOperator: scenario.HasCard, readOut: []);

@@ -1,3 +1,4 @@
+using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Recording;
 
 namespace RatOS.Flash.Tests.JobRecordings;
@@ -18,7 +19,8 @@ public sealed class RecordingWordsTests
         RecordingWords.Conditions, "Unchanged InBootloaderUnchanged InBootloaderWithoutFirmware Unconfirmed Flashed Running");
 
     [Fact]
-    public void Bootloaders_keep_their_words() => Check(RecordingWords.BootloaderKinds, "DfuSe Katapult Stm32Uart");
+    public void Bootloaders_keep_their_words() => Assert.All((string[])["DfuSe", "Katapult", "Stm32Uart"], word =>
+        Assert.Equal(word, RecordingWords.BootloaderWord(Drivers.Find(word)!)));
 
     [Fact]
     public void States_of_buses_and_of_Klipper_keep_their_words()

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text;
 using CsCheck;
+using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Hardware.Linux;
@@ -21,7 +22,7 @@ public sealed class LinuxHardwareTests
         var (klipper, dfu) = (Look(hardware).Devices[0], Look(hardware).Devices[1]);
         Assert.Equal((UsbId.Klipper, "btt-octopus-11", "stm32f446xx", $"{tree.Dev}/ttyACM0", "cdc_acm", (ushort)0x0200),
             (klipper.Usb, klipper.Serial, klipper.Product, klipper.Node, klipper.Driver, klipper.Release));
-        Assert.Equal((UsbId.StmDfu, "203739645542", "STM32  BOOTLOADER", null, null), (dfu.Usb, dfu.Serial, dfu.Product, dfu.Node, dfu.Driver));
+        Assert.Equal((DfuSeDriver.Id, "203739645542", "STM32  BOOTLOADER", null, null), (dfu.Usb, dfu.Serial, dfu.Product, dfu.Node, dfu.Driver));
     }
 
     [Fact]

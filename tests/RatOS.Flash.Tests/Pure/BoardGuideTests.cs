@@ -1,4 +1,5 @@
 using RatOS.Flash.Boards;
+using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Hardware;
@@ -93,7 +94,7 @@ public sealed class BoardGuideTests
     [Fact]
     public void An_RP2040_in_BOOTSEL_only_needs_the_copy_unless_its_firmware_is_Katapults_to_write()
     {
-        var bootsel = new Device { Port = "1-1.1", Number = 4, Usb = UsbId.Rp2040Boot, Serial = "E0C9125B0D9B", Product = "RP2 Boot" };
+        var bootsel = new Device { Port = "1-1.1", Number = 4, Usb = BootselDriver.Rp2040, Serial = "E0C9125B0D9B", Product = "RP2 Boot" };
         var plain = Plan(new PrinterBoard("it", Of("btt-sb-2209-10-rp")) { Port = "1-1.1" }, bootsel).Blocker!;
         Assert.StartsWith("(1) It shows a drive called RPI-RP2. Copy the built firmware-btt-sb-2209-10-rp.uf2", plain.Remedy, StringComparison.Ordinal);
         var behind = Plan(new PrinterBoard("it", Of("btt-sb-2209-10-rp") with { FlashStartEffective = "0x10004000" }) { Port = "1-1.1" }, bootsel).Blocker!;

@@ -31,11 +31,11 @@ public sealed class CanPlanTests
     public void A_node_goes_by_a_request_to_Katapult_and_one_that_answers_from_there_waits()
     {
         var plan = Plan(Ebb(), Image(FirmwareLink.Can), null, Can0);
-        Assert.Equal((FlashEntry.CanRequest, BootloaderKind.Katapult, false, false), (plan.Entry, plan.Bootloader!.Value, plan.IsCanBridge, plan.IsBlocked));
+        Assert.Equal((FlashEntry.CanRequest, "katapult", false, false), (plan.Entry, plan.Bootloader?.Name, plan.IsCanBridge, plan.IsBlocked));
         Assert.Equal("Klipper on CAN -> Katapult on CAN -> write", plan.Route);
-        var waits = Plan(Ebb(), Image(FirmwareLink.Can), null, Can0, Can0 with { CanNode = new(Uuid, IsKatapult: true) });
-        Assert.Equal((FlashEntry.InBootloader, BootloaderKind.Katapult), (waits.Entry, waits.Bootloader));
-        Assert.Equal(FlashEntry.CanRequest, Plan(Ebb(), null, null, Can0, Can0 with { CanNode = new(Uuid, IsKatapult: false) }).Entry);
+        var waits = Plan(Ebb(), Image(FirmwareLink.Can), null, Can0, Can0 with { CanNode = new(Uuid, InBootloader: true) });
+        Assert.Equal((FlashEntry.InBootloader, "katapult"), (waits.Entry, waits.Bootloader?.Name));
+        Assert.Equal(FlashEntry.CanRequest, Plan(Ebb(), null, null, Can0, Can0 with { CanNode = new(Uuid, InBootloader: false) }).Entry);
     }
 
     [Fact]
@@ -50,13 +50,13 @@ public sealed class CanPlanTests
     }
 
     [Theory]
-    [InlineData(true, BootloaderKind.Katapult)]
-    [InlineData(false, BootloaderKind.DfuSe)]
-    public void A_bridges_bootloader_is_on_USB_and_its_boot_area_tells_which(bool katapult, BootloaderKind expected)
+    [InlineData(true, "katapult")]
+    [InlineData(false, "dfu-se")]
+    public void A_bridges_bootloader_is_on_USB_and_its_boot_area_tells_which(bool katapult, string expected)
     {
         var evidence = new BoardEvidence("v0.12.0", "stm32f446xx", new ChipEvidence { Katapult = katapult, IdCode = 0x421 }) { IsCanBridge = true };
         var plan = Plan(Octopus, null, evidence, Can0, Adapter);
-        Assert.Equal((FlashEntry.CanRequest, expected, "1-1.1"), (plan.Entry, plan.Bootloader!.Value, plan.BootloaderPort));
+        Assert.Equal((FlashEntry.CanRequest, expected, "1-1.1"), (plan.Entry, plan.Bootloader?.Name, plan.BootloaderPort));
     }
 
     [Fact]
@@ -67,7 +67,7 @@ public sealed class CanPlanTests
         Assert.Equal(first.Fold(BoardPlan.Numbers), second.Fold(BoardPlan.Numbers));
         var plan = FlashPlan.Create([new(Ebb(first), null), new(Ebb(second) with { Name = "ebb42-2" }, null)], new DeviceList(1, [Can0]), new KlippyState(KlippyActivity.Ready));
         Assert.False(plan.IsBlocked);
-        Assert.Equal(4, plan.Boards.SelectMany(board => new[] { board.KlipperNumber, board.KatapultNumber }).Distinct().Count());
+        Assert.Equal(4, plan.Boards.SelectMany(board => new[] { board.KlipperNumber, board.BootloaderNumber }).Distinct().Count());
         Assert.Equal("same-port", Assert.Single(FlashPlan.Create(
             [new(Ebb(first), null), new(Ebb(first) with { Name = "ebb42-2" }, null)], new DeviceList(1, [Can0]), new KlippyState(KlippyActivity.Ready)).Findings).Code);
     }
@@ -75,9 +75,9 @@ public sealed class CanPlanTests
     [Fact]
     public void Katapults_and_Klippers_numbers_never_meet_nor_do_klippys()
     {
-        Assert.True(BoardPlan.FirstKlipperNumber + BoardPlan.Numbers <= BoardPlan.FirstKatapultNumber);
-        Assert.True(BoardPlan.FirstKatapultNumber + BoardPlan.Numbers <= byte.MaxValue);
-        Assert.True(CanLine.FromNode((byte)(BoardPlan.FirstKatapultNumber + BoardPlan.Numbers)) < CanAdmin.ToNodes);
+        Assert.True(BoardPlan.FirstKlipperNumber + BoardPlan.Numbers <= BoardPlan.FirstBootloaderNumber);
+        Assert.True(BoardPlan.FirstBootloaderNumber + BoardPlan.Numbers <= byte.MaxValue);
+        Assert.True(CanLine.FromNode((byte)(BoardPlan.FirstBootloaderNumber + BoardPlan.Numbers)) < CanAdmin.ToNodes);
     }
 
     [Theory]
@@ -87,7 +87,7 @@ public sealed class CanPlanTests
     public void What_stands_against_a_board_on_CAN_is_told(string code, bool isThere, int answers)
     {
         var can = answers == 0 ? Can0 with { Can = Can0.Can! with { IsUp = false } } : Can0;
-        Device[] seen = isThere ? [can, .. Enumerable.Repeat(can with { CanNode = new CanNode(Uuid, IsKatapult: true) }, answers)] : [Adapter];
+        Device[] seen = isThere ? [can, .. Enumerable.Repeat(can with { CanNode = new CanNode(Uuid, InBootloader: true) }, answers)] : [Adapter];
         Assert.Equal(code, Plan(Ebb(), null, null, seen).Blocker?.Code);
     }
 
@@ -107,9 +107,9 @@ public sealed class CanPlanTests
     [Fact]
     public void A_bridge_in_Katapult_is_known_by_the_serial_from_which_its_uuid_follows()
     {
-        var waiting = new Device { Port = "1-1.4", Number = 9, Usb = UsbId.Katapult, Serial = Convert.ToHexString("HOSTPEER-001"u8), Product = "stm32f446xx" };
+        var waiting = new Device { Port = "1-1.4", Number = 9, Usb = KatapultDriver.Id, Serial = Convert.ToHexString("HOSTPEER-001"u8), Product = "stm32f446xx" };
         var plan = Plan(Octopus, null, null, waiting);
-        Assert.Equal((FlashEntry.InBootloader, BootloaderKind.Katapult, waiting), (plan.Entry, plan.Bootloader, plan.Device));
+        Assert.Equal((FlashEntry.InBootloader, "katapult", waiting), (plan.Entry, plan.Bootloader?.Name, plan.Device));
         Assert.Equal("can-missing", Plan(Octopus, null, null, waiting with { Serial = Convert.ToHexString("HOSTPEER-002"u8) }).Blocker?.Code);
     }
 }

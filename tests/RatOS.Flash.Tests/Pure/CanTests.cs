@@ -50,19 +50,19 @@ public sealed class CanTests
     public void What_is_said_to_all_is_what_Katapults_own_tool_says()
     {
         Assert.Equal("3f0 00", $"{CanAdmin.Query}");
-        Assert.Equal("3f0 12", $"{CanAdmin.ClearKatapult}");
+        Assert.Equal("3f0 12", $"{CanAdmin.ClearBootloaders}");
         Assert.Equal("3f0 02a19f7f1b35c1", $"{CanAdmin.RequestBootloader(Uuid)}");
-        Assert.Equal("3f0 11a19f7f1b35c181", $"{CanAdmin.AssignKatapult(Uuid, 0x81)}");
+        Assert.Equal("3f0 11a19f7f1b35c181", $"{CanAdmin.AssignBootloader(Uuid, 0x81)}");
         Assert.Equal("3f0 01a19f7f1b35c104", $"{CanAdmin.AssignKlipper(Uuid, 4)}");
-        Assert.Equal("203 ", $"{CanAdmin.ReleaseKatapult(0x81)}");
+        Assert.Equal("203 ", $"{CanAdmin.ReleaseBootloader(0x81)}");
         Assert.Equal((0x202, 0x203), (CanLine.ToNode(0x81), CanLine.FromNode(0x81)));
     }
 
     [Fact]
     public void Answers_to_the_query_tell_who_and_which_of_the_two()
     {
-        Assert.Equal(new CanNode(Uuid, IsKatapult: true), CanAdmin.Parse(new CanFrame(0x3F1, Convert.FromHexString("20a19f7f1b35c111"))));
-        Assert.Equal(new CanNode(Uuid, IsKatapult: false), CanAdmin.Parse(new CanFrame(0x3F1, Convert.FromHexString("20a19f7f1b35c101"))));
+        Assert.Equal(new CanNode(Uuid, InBootloader: true), CanAdmin.Parse(new CanFrame(0x3F1, Convert.FromHexString("20a19f7f1b35c111"))));
+        Assert.Equal(new CanNode(Uuid, InBootloader: false), CanAdmin.Parse(new CanFrame(0x3F1, Convert.FromHexString("20a19f7f1b35c101"))));
         Assert.Null(CanAdmin.Parse(new CanFrame(0x3F1, Convert.FromHexString("20a19f7f1b35c1"))));
         Assert.Null(CanAdmin.Parse(new CanFrame(0x3F1, Convert.FromHexString("20a19f7f1b35c102"))));
         Assert.Null(CanAdmin.Parse(new CanFrame(0x3F1, Convert.FromHexString("21a19f7f1b35c111"))));
@@ -88,7 +88,7 @@ public sealed class CanTests
     public void A_line_goes_out_in_pieces_of_eight(int length, int[] pieces) => VirtualTime.Run(async time =>
     {
         var port = new MemoryPort(time);
-        await using var line = await CanLine.OpenAsync(port, Uuid, 0x81, isKatapult: true, time);
+        await using var line = await CanLine.OpenAsync(port, Uuid, 0x81, inBootloader: true, time);
         await line.WriteAsync(Enumerable.Range(0, length).Select(i => (byte)i).ToArray());
         var sent = port.Sent.Skip(1).ToList();
         Assert.All(sent, frame => Assert.Equal(0x202, frame.Id));
@@ -100,7 +100,7 @@ public sealed class CanTests
     public void A_line_hears_its_own_node_alone_and_ends_when_that_has_lost_its_number() => VirtualTime.Run(async time =>
     {
         var port = new MemoryPort(time);
-        await using var line = await CanLine.OpenAsync(port, Uuid, 0x81, isKatapult: true, time);
+        await using var line = await CanLine.OpenAsync(port, Uuid, 0x81, inBootloader: true, time);
         var buffer = new byte[5];
         port.Coming.Enqueue(new CanFrame(0x205, 9));
         port.Coming.Enqueue(new CanFrame(0x3F1, Convert.FromHexString("20ffffffffffff11")));

@@ -15,10 +15,10 @@ public sealed class FlashPlanTests
 {
     private static readonly KlippyState Ready = new(KlippyActivity.Ready);
     private static readonly Device OctopusInKlipper = Usb("1-1.1", UsbId.Klipper, "btt-octopus-11", "stm32f446xx");
-    private static readonly Device AnyDfu = Usb("1-1.1", UsbId.StmDfu, "203739645542", "STM32  BOOTLOADER");
+    private static readonly Device AnyDfu = Usb("1-1.1", DfuSeDriver.Id, "203739645542", "STM32  BOOTLOADER");
 
     private static Device Usb(string port, UsbId id, string? serial, string? product, int number = 5) =>
-        new() { Port = port, Number = number, Usb = id, Serial = serial, Product = product, Node = id == UsbId.StmDfu ? null : "/dev/ttyACM0" };
+        new() { Port = port, Number = number, Usb = id, Serial = serial, Product = product, Node = id == DfuSeDriver.Id ? null : "/dev/ttyACM0" };
 
     private static PrinterBoard Octopus => new("octopus", BoardCatalogue.BuiltIn.Find("btt-octopus-11")!);
 
@@ -36,7 +36,7 @@ public sealed class FlashPlanTests
     {
         var plan = Plan(Octopus, Image(VirtualChip.F446, 0x0800_8000), null, OctopusInKlipper);
         Assert.False(plan.IsBlocked);
-        Assert.Equal((FlashEntry.Touch, (BootloaderKind?)null, OctopusInKlipper), (plan.Entry, plan.Bootloader, plan.Device));
+        Assert.Equal((FlashEntry.Touch, (BootloaderDriver?)null, OctopusInKlipper), (plan.Entry, plan.Bootloader, plan.Device));
     }
 
     [Fact]
@@ -60,13 +60,13 @@ public sealed class FlashPlanTests
     }
 
     [Theory]
-    [InlineData(true, BootloaderKind.Katapult)]
-    [InlineData(false, BootloaderKind.DfuSe)]
-    public void What_the_board_told_of_its_boot_area_decides_the_road(bool katapult, BootloaderKind expected)
+    [InlineData(true, "katapult")]
+    [InlineData(false, "dfu-se")]
+    public void What_the_board_told_of_its_boot_area_decides_the_road(bool katapult, string expected)
     {
         var evidence = new BoardEvidence("v0.12.0", "stm32f446xx", new ChipEvidence { Katapult = katapult, IdCode = 0x421, FlashKib = 512 });
         var plan = Plan(Octopus, Image(VirtualChip.F446, 0x0800_8000), evidence, OctopusInKlipper);
-        Assert.Equal((FlashEntry.Touch, expected), (plan.Entry, plan.Bootloader));
+        Assert.Equal((FlashEntry.Touch, expected), (plan.Entry, plan.Bootloader?.Name));
         Assert.False(plan.IsBlocked);
     }
 
@@ -74,7 +74,7 @@ public sealed class FlashPlanTests
     public void A_bootloader_at_the_boards_own_port_is_taken()
     {
         var plan = Plan(Octopus with { Port = "1-1.1" }, Image(VirtualChip.F446, 0x0800_8000), null, AnyDfu);
-        Assert.Equal((FlashEntry.InBootloader, BootloaderKind.DfuSe, false), (plan.Entry, plan.Bootloader, plan.IsBlocked));
+        Assert.Equal((FlashEntry.InBootloader, "dfu-se", false), (plan.Entry, plan.Bootloader?.Name, plan.IsBlocked));
     }
 
     [Fact]
@@ -97,18 +97,18 @@ public sealed class FlashPlanTests
     }
 
     [Theory]
-    [InlineData("ttyAMA0", BootloaderKind.Stm32Uart, FlashEntry.InBootloader, null)]
-    [InlineData("ttyAMA0", BootloaderKind.Katapult, FlashEntry.UartRequest, null)]
+    [InlineData("ttyAMA0", "stm32-uart", FlashEntry.InBootloader, null)]
+    [InlineData("ttyAMA0", "katapult", FlashEntry.UartRequest, null)]
     [InlineData("ttyAMA0", null, FlashEntry.UartRequest, null)]
-    [InlineData("ttyAMA0", BootloaderKind.DfuSe, FlashEntry.UartRequest, "other-bootloader")]
-    [InlineData("1-1.1", BootloaderKind.Stm32Uart, FlashEntry.Touch, "other-bootloader")]
-    [InlineData("1-1.1", BootloaderKind.Katapult, FlashEntry.Touch, null)]
-    [InlineData("1-1.1", BootloaderKind.DfuSe, FlashEntry.Touch, null)]
-    [InlineData("1-1.2", BootloaderKind.Katapult, FlashEntry.InBootloader, "other-bootloader")]   // DFU waits there
-    [InlineData("1-1.3", BootloaderKind.Stm32Uart, FlashEntry.InBootloader, null)]                // an adapter is a wire
+    [InlineData("ttyAMA0", "dfu-se", FlashEntry.UartRequest, "other-bootloader")]
+    [InlineData("1-1.1", "stm32-uart", FlashEntry.Touch, "other-bootloader")]
+    [InlineData("1-1.1", "katapult", FlashEntry.Touch, null)]
+    [InlineData("1-1.1", "dfu-se", FlashEntry.Touch, null)]
+    [InlineData("1-1.2", "katapult", FlashEntry.InBootloader, "other-bootloader")]   // DFU waits there
+    [InlineData("1-1.3", "stm32-uart", FlashEntry.InBootloader, null)]                // an adapter is a wire
     [InlineData("1-1.3", null, FlashEntry.None, "board-not-seen")]
     public void A_bootloader_that_was_named_counts_where_nothing_can_be_seen_and_must_not_contradict_what_is(
-        string port, BootloaderKind? named, FlashEntry entry, string? code)
+        string port, string? named, FlashEntry entry, string? code)
     {
         Device[] devices =
         [
@@ -116,17 +116,17 @@ public sealed class FlashPlanTests
             new() { Port = "1-1.3", Number = 7, Usb = new UsbId(0x1a86, 0x7523), Product = "USB Serial", Node = "/dev/ttyUSB0" },
             new() { Port = "ttyAMA0", Number = 8, Node = "/dev/ttyAMA0" },
         ];
-        var plan = Plan(Octopus with { Port = port, OnlyByPort = true, Bootloader = named }, Image(VirtualChip.F446, 0x0800_8000), null, devices);
+        var plan = Plan(Octopus with { Port = port, OnlyByPort = true, Bootloader = Drivers.Find(named) }, Image(VirtualChip.F446, 0x0800_8000), null, devices);
         Assert.Equal((entry, code), (plan.Entry, Blocker(plan)));
         if (code is null && named is not null)
-            Assert.Equal(named, plan.Bootloader);
+            Assert.Equal(named, plan.Bootloader?.Name);
     }
 
     [Fact]
     public void Only_an_STM32_has_the_ROM_that_was_named()
     {
         var kind = BoardCatalogue.BuiltIn.Find("btt-sb-2209-10-rp")! with { FlashStartEffective = "0x10004000" };
-        var board = new PrinterBoard("sb2209", kind) { Port = "ttyAMA0", Bootloader = BootloaderKind.Stm32Uart };
+        var board = new PrinterBoard("sb2209", kind) { Port = "ttyAMA0", Bootloader = Drivers.Find("stm32-uart") };
         Assert.Equal("other-bootloader", Blocker(Plan(board, null, null, new Device { Port = "ttyAMA0", Number = 8, Node = "/dev/ttyAMA0" })));
     }
 
@@ -193,10 +193,10 @@ public sealed class FlashPlanTests
     [Fact]
     public void A_clones_bootloader_and_the_ROM_of_an_RP2040_are_refused_with_the_reason()
     {
-        var clone = Usb("1-1.1", UsbId.GigaDeviceDfu, "4BSH", "GD32 DFU");
+        var clone = Usb("1-1.1", GigaDeviceDriver.Id, "4BSH", "GD32 DFU");
         Assert.Equal("clone-refused", Blocker(Plan(Octopus with { Port = "1-1.1" }, null, null, clone)));
         var rp = new PrinterBoard("sb2209", BoardCatalogue.BuiltIn.Find("btt-sb-2209-10-rp")! with { FlashStartEffective = "0x10004000" }) { Port = "1-1.1" };
-        Assert.Equal("no-road", Blocker(Plan(rp, null, null, Usb("1-1.1", UsbId.Rp2040Boot, "E0C9125B0D9B", "RP2 Boot"))));
+        Assert.Equal("no-road", Blocker(Plan(rp, null, null, Usb("1-1.1", BootselDriver.Rp2040, "E0C9125B0D9B", "RP2 Boot"))));
     }
 
     [Theory]

@@ -1,4 +1,5 @@
 using System.Text;
+using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Chips;
 using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
@@ -234,14 +235,14 @@ public sealed class KlipperClientTests
 
         Assert.Equal(Uid, evidence.Uid!.Value.ToArray());
         Assert.Equal((512, 0x421, true), (evidence.FlashKib, evidence.IdCode, evidence.Katapult));
-        Assert.Equal("203739645542", evidence.DfuSerial);
-        Assert.Equal("2B0007000C50425539393020", evidence.KatapultSerial);
+        Assert.Equal("203739645542", new DfuSeDriver().SerialOf(evidence));
+        Assert.Equal("2B0007000C50425539393020", new KatapultDriver().SerialOf(evidence));
         Assert.Empty(line.Resets);
     }
 
     [Fact]
     public void The_serial_of_the_rom_follows_from_the_uid() =>
-        Assert.Equal("3941335F3434", new ChipEvidence { Uid = Convert.FromHexString("27000E000551343438333339") }.DfuSerial);
+        Assert.Equal("3941335F3434", new DfuSeDriver().SerialOf(new ChipEvidence { Uid = Convert.FromHexString("27000E000551343438333339") }));
 
     [Theory]
     [InlineData(0x2000_0200u, 0x0800_0A10u, 0x0800_0A18u)] // the mark stands elsewhere
@@ -271,7 +272,7 @@ public sealed class KlipperClientTests
                 await using var client = await Connect(line);
                 var evidence = await client.AskChipAsync(mcu, start, default);
                 Assert.Empty(line.Resets);
-                Assert.Equal(mcu.UidAddress is null ? null : "203739645542", evidence.DfuSerial);
+                Assert.Equal(mcu.UidAddress is null ? null : "203739645542", new DfuSeDriver().SerialOf(evidence));
                 Assert.Equal(mcu.FlashSizeAddress is null ? null : chip.FlashSize / 1024, evidence.FlashKib);
                 Assert.Equal(chip.IdCode == 0 ? null : (int)chip.IdCode & 0xFFF, evidence.IdCode);
                 Assert.Equal(offset == mcu.Offsets[0] ? null : false, evidence.Katapult);

@@ -34,10 +34,10 @@ public sealed class PrinterInventoryTests
         new() { Port = port, Number = number, Usb = UsbId.Klipper, Manufacturer = "Klipper", Serial = serial, Product = product, Node = node };
 
     private static Device Katapult(string port, string serial = OctopusUid, string product = "stm32f446xx") =>
-        new() { Port = port, Number = 11, Usb = UsbId.Katapult, Manufacturer = "katapult", Serial = serial, Product = product, Node = "/dev/ttyACM8" };
+        new() { Port = port, Number = 11, Usb = KatapultDriver.Id, Manufacturer = "katapult", Serial = serial, Product = product, Node = "/dev/ttyACM8" };
 
     private static Device Dfu(string port, string product = "STM32  BOOTLOADER", string serial = "203739645542") =>
-        new() { Port = port, Number = 12, Usb = UsbId.StmDfu, Serial = serial, Product = product };
+        new() { Port = port, Number = 12, Usb = DfuSeDriver.Id, Serial = serial, Product = product };
 
     private static KlippyTold Told(params (string Section, string? Version, string? Chip)[] boards) =>
         new(Host, boards.ToDictionary(board => board.Section, board => new McuTold(board.Version, board.Chip)));
@@ -170,7 +170,7 @@ public sealed class PrinterInventoryTests
         var printer = Of([Main, Tool], [Dfu("1-1.1", "DFU in FS Mode"), Katapult("1-1.2")], links: []);
         Assert.Equal(["1-1.2", "1-1.1"], printer.Mcus.Select(mcu => mcu.Port));
         Assert.Equal(["board-not-seen"], Codes(Of([Main], [Katapult("1-1.2", product: "stm32g0b1xx")], links: []).Mcus[0]));
-        Assert.Equal(["board-not-seen"], Codes(Of([Main], [new Device { Port = "1-1.2", Number = 3, Usb = UsbId.Rp2040Boot }], links: []).Mcus[0]));
+        Assert.Equal(["board-not-seen"], Codes(Of([Main], [new Device { Port = "1-1.2", Number = 3, Usb = BootselDriver.Rp2040 }], links: []).Mcus[0]));
     }
 
     [Fact]
@@ -181,7 +181,7 @@ public sealed class PrinterInventoryTests
         var mcu = Of([section], devices, links: []).Mcus[0];
         Assert.Equal("1-1.3", mcu.Port);
         Assert.DoesNotContain("bootloader-assumed", Codes(mcu));
-        var rom = new RatOS.Flash.Klipper.ChipEvidence { Uid = Convert.FromHexString(OctopusUid) }.DfuSerial!;
+        var rom = new DfuSeDriver().SerialOf(new RatOS.Flash.Klipper.ChipEvidence { Uid = Convert.FromHexString(OctopusUid) })!;
         Assert.Equal("1-1.5", Of([section], [Dfu("1-1.4"), Dfu("1-1.5", serial: rom)], links: []).Mcus[0].Port);
     }
 
@@ -390,9 +390,9 @@ public sealed class PrinterInventoryTests
     [Fact]
     public void A_description_of_the_only_board_of_its_kind_is_that_board_and_keeps_what_it_says()
     {
-        var mine = new PrinterBoard("brain", Kind("btt-octopus-11")) { Bootloader = BootloaderKind.Katapult };
+        var mine = new PrinterBoard("brain", Kind("btt-octopus-11")) { Bootloader = Drivers.Find("katapult") };
         var printer = Of([Main], [Octopus], described: [mine]);
-        Assert.Equal(BootloaderKind.Katapult, Assert.Single(printer.Mcus).Board!.Bootloader);
+        Assert.Equal("katapult", Assert.Single(printer.Mcus).Board!.Bootloader?.Name);
         Assert.Equal("brain", printer.Find("octopus").Name);
     }
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Flashing;
@@ -179,7 +180,7 @@ public sealed class PtyTests : IDisposable
     {
         Assert.Equal(0, (await RunAsync("stty", "-F", PathOf("ports/octopus"), "1200")).Exit);
         var katapult = await printer.WaitForAsync(
-            seen => seen.Devices.FirstOrDefault(device => device.Usb == UsbId.Katapult), TimeSpan.FromMinutes(5), time, CancellationToken.None);
+            seen => seen.Devices.FirstOrDefault(device => device.Usb == KatapultDriver.Id), TimeSpan.FromMinutes(5), time, CancellationToken.None);
         Assert.NotNull(katapult);
         Assert.Equal(BoardState.Katapult, printer.Boards[0].State);
     });

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Virtual.Devices;
@@ -52,7 +53,7 @@ public sealed class RigStories
         Assert.SkipUnless(Rig.IsHere, NotHere);
         Story.Of("octopus-in-dfu", async story =>
         {
-            await using var other = await story.Hardware.OpenUsbAsync(story.Hardware.Look().Devices.Single(device => device.Usb == UsbId.StmDfu));
+            await using var other = await story.Hardware.OpenUsbAsync(story.Hardware.Look().Devices.Single(device => device.Usb == DfuSeDriver.Id));
             await other.ClaimAsync(0, 0);
             await story.FailedAsync("octopus", "port-held", BoardCondition.InBootloaderUnchanged);
         });
@@ -135,7 +136,7 @@ public sealed class RigStories
         story.Board.Boot0 = true;
         story.Board.PressReset();
         Assert.NotNull(await story.Hardware.WaitForAsync(
-            seen => seen.Devices.FirstOrDefault(device => device.Usb == UsbId.StmDfu), TimeSpan.FromSeconds(60), story.Time, CancellationToken.None));
+            seen => seen.Devices.FirstOrDefault(device => device.Usb == DfuSeDriver.Id), TimeSpan.FromSeconds(60), story.Time, CancellationToken.None));
         story.Board.Boot0 = false;
     }
 

@@ -185,7 +185,7 @@ public sealed class UartRomStories
     [Fact]
     public void A_board_that_runs_Klipper_all_the_time_is_none_the_worse_for_the_question() => Story.Of("uart-katapult", async story =>
     {
-        var named = story.Known("octopus") with { Bootloader = BootloaderKind.Stm32Uart };
+        var named = story.Known("octopus") with { Bootloader = Drivers.Find("stm32-uart") };
         var report = (await story.FlashAsync(CancellationToken.None, new FlashRequest(named, story.Build("octopus")))).Boards.Single();
         Assert.Equal(("uart-rom-silent", BoardCondition.Unchanged), (report.Fault?.Code, report.Condition));
         Assert.Equal("v0.12.0-10-g1f2a9e1c", story.Board.RunningFirmware?.Version);

@@ -1,0 +1,43 @@
+using RatOS.Flash.Boards;
+using RatOS.Flash.Chips;
+using RatOS.Flash.Core;
+using RatOS.Flash.Hardware;
+
+namespace RatOS.Flash.Bootloaders;
+
+/// <summary>The UART bootloader in the ROM of an STM32 (AN3155). BOOT0 alone starts it, and a wire shows nothing: the user says that it waits.</summary>
+public sealed class Stm32UartDriver : BootloaderDriver
+{
+    public override string Name => "stm32-uart";
+
+    public override string Label => "the ROM's UART bootloader";
+
+    public override string Title => "The ROM's UART bootloader";
+
+    public override string Place => "its ROM on the UART";
+
+    public override bool Shows(Device device) => false;
+
+    public override bool IsOn(Mcu mcu) => mcu.IsStm32;
+
+    public override bool IsReachedOver(BuildLink link) => link == BuildLink.Uart;
+
+    public override bool IsUnlisted => true;
+
+    public override SerialMode? Mode => Stm32Uart.Mode;
+
+    public override async Task<Bootloader> OpenAsync(ByteLine line, BootloaderTarget target) =>
+        await Stm32Uart.OpenAsync(line, target.Board, target.Mcu, target.Start, target.Time);
+
+    /// <summary>It is asked before Klipper is: Klipper is none the worse for it, while a ROM that hears Klipper's speed first is deaf from then on.</summary>
+    public override Task<bool> AnswersAsync(ByteLine line, BootloaderTarget target) => Stm32Uart.AnswersAsync(line, target.Time);
+
+    public override IEnumerable<Finding> Notes(Mcu mcu) =>
+    [
+        new(
+            FindingSeverity.Note, FaultKind.Boot0Jumper, "The flash ends with a reset: with BOOT0 still set the board comes back in its ROM.",
+            "Take the jumper off now: the ROM goes on waiting, as BOOT0 counts only at a reset."),
+    ];
+
+    public override bool StartsOnBoot0 => true;
+}
