@@ -361,7 +361,7 @@ internal sealed class BoardFlash
     private BoardReport Report(FlashException? fault, string? alive = null)
     {
         Fault = fault;
-        Step = fault is null || Plan.Device is { } device && (device.IsWired || _bus.IsNode(device)) ? null : StepAfter(fault);
+        Step = fault is null || Plan.Device is { } device && (device.IsWired || _bus.IsNode(device)) ? null : OperatorWait.StepAfter(fault, Plan);
         if (Step is not null)
         {
             // Klipper is started now, and may reset a board that runs: that is not what is awaited.
@@ -385,18 +385,4 @@ internal sealed class BoardFlash
             Notes = [.. _log.Notes],
         };
     }
-
-    private string? StepAfter(FlashException fault) => fault.Kind.OperatorStep switch
-    {
-        OperatorStep.StartBootloader => Sd + BoardPlan.Guide(Plan.Board),
-        OperatorStep.CheckCable => "See that its cable and its power are connected. If it does not show up then: " + BoardPlan.Guide(Plan.Board),
-        OperatorStep.DoubleReset => "Press the board's reset button twice quickly, or switch its power off and on.",
-        OperatorStep.RemoveBoot0AndPowerCycle => "Take the BOOT0 jumper off if it is on, and switch the board's power off and on.",
-        OperatorStep.PowerCycle => "Switch the board's power off and on.",
-        OperatorStep.RemoveBoot0AndReset => "Take the BOOT0 jumper off and press reset.",
-        OperatorStep.CarryCard => fault.Remedy,
-        _ => null,
-    };
-
-    private string Sd => Plan.Board.Preconditions.Contains("sd-slot-empty") ? "Take any card out of the board's SD slot. Then: " : "";
 }

@@ -102,6 +102,23 @@ internal sealed class OperatorWait(BoardPlan plan, FlashException fault, string 
         _ => null,
     };
 
+    /// <summary>What an operator can do after a flash failed; null where nothing helps.</summary>
+    public static string? StepAfter(FlashException fault, BoardPlan board)
+    {
+        var card = board.Board.Preconditions.Contains("sd-slot-empty") ? "Take any card out of the board's SD slot. Then: " : "";
+        return fault.Kind.OperatorStep switch
+        {
+            OperatorStep.StartBootloader => card + BoardPlan.Guide(board.Board),
+            OperatorStep.CheckCable => $"Check its cable and its power. If it does not appear: {BoardPlan.Guide(board.Board)}",
+            OperatorStep.DoubleReset => "Press the board's reset button twice quickly, or switch its power off and on.",
+            OperatorStep.RemoveBoot0AndPowerCycle => "Take the BOOT0 jumper off if it is on, and switch the board's power off and on.",
+            OperatorStep.PowerCycle => "Switch the board's power off and on.",
+            OperatorStep.RemoveBoot0AndReset => "Take the BOOT0 jumper off and press reset.",
+            OperatorStep.CarryCard => fault.Remedy,
+            _ => null,
+        };
+    }
+
     /// <summary>From here on a new session of the board counts. False when it had begun before.</summary>
     public bool Begin(DeviceList seen)
     {
