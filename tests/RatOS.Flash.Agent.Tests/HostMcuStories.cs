@@ -66,7 +66,7 @@ public sealed class HostMcuStories
     {
         Directory.CreateDirectory(story.Data.HostMcu);
         File.WriteAllText(Path.Combine(story.Data.HostMcu, "result"), "0123456789abcdef done\n");
-        story.Printer.Boards[1].IgnoresInstall = true;
+        story.Printer.Boards[1].Process!.IgnoresInstall = true;
         var pi = await FlashAsync(story);
         Assert.Equal(("host-mcu-unit-silent", "unchanged"), (pi.Fault?.Code, pi.Condition));
         Assert.True(story.Runs(Old, board: 1));

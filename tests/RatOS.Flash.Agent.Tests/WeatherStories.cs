@@ -52,7 +52,7 @@ public sealed class WeatherStories
         await story.TypeAsync("FLASH_MCU BOARD=octopus");
         await story.UntilPhaseAsync("erase");
         var restart = story.Moonraker.RestartAsync(TimeSpan.FromSeconds(1));
-        story.Printer.Klippy.StartedBySomebody();
+        story.Printer.Klippy.StartFromOutside();
         await restart;
         var job = await story.UntilOverAsync();
         Assert.True(job.Ok, job.Boards[0].Fault?.Cause);

@@ -123,12 +123,12 @@ internal abstract class PrinterAccess
         public override TimeProvider Time => time;
 
         public override McuFacts Facts => new(
-            [.. printer.Boards.Select(printer.Klippy.Section)],
+            [.. printer.Boards.Select(printer.Klippy.Config.Section)],
             new(VirtualPrinter.HostVersion, printer.Boards.Where(board => board.RunningFirmware is not null)
-                .ToDictionary(board => printer.Klippy.Section(board).Name, board => new McuTold(board.RunningFirmware!.Version, board.Chip.Name))))
+                .ToDictionary(board => printer.Klippy.Config.Section(board).Name, board => new McuTold(board.RunningFirmware!.Version, board.Chip.Name))))
         {
             Ports = printer.Boards.Zip(printer.PrinterBoards).Where(board => board.Second.Port is not null)
-                .ToImmutableDictionary(board => printer.Klippy.Section(board.First).Name, board => board.Second.Port!),
+                .ToImmutableDictionary(board => printer.Klippy.Config.Section(board.First).Name, board => board.Second.Port!),
         };
 
         /// <summary>Of a board on CAN or on a wire nothing tells the kind: its owner wrote it down.</summary>

@@ -33,7 +33,9 @@ public sealed record BoardSetup(string Name, string BoardId, VirtualChip Chip, u
 
     public bool IsUart { get; init; }
 
-    /// <summary>Klipper's Linux process on the printer's own computer: its flash stands for the program's file, its port is its terminal.</summary>
+    /// <summary>
+    /// Klipper's Linux process on the printer's own computer: its flash stands for the program's file, its port is its terminal.
+    /// </summary>
     public bool IsProcess { get; init; }
 
     /// <summary>A node on the printer's CAN bus and nowhere else; its port is the interface.</summary>

@@ -7,7 +7,9 @@ public sealed record Faultiness
 {
     public static readonly Faultiness None = new();
 
-    /// <summary>What happens at which transfer. Every control transfer and every frame to a serial line counts, from 1 on, over the whole printer.</summary>
+    /// <summary>
+    /// What happens at which transfer. Every control transfer and every frame to a serial line counts, from 1 on, over the whole printer.
+    /// </summary>
     public ImmutableArray<TransferFault> Transfers { get; init; } = [];
 
     /// <summary>Requests for the bootloader that Klipper does not heed.</summary>
@@ -34,7 +36,9 @@ public sealed record Faultiness
     /// <summary>... until the board was without power once (S9: it works after a power cycle).</summary>
     public bool RomNeedsPower { get; init; }
 
-    /// <summary>So long after a board has hung a person sets BOOT0, presses reset, and takes the jumper off again; null for nobody there.</summary>
+    /// <summary>
+    /// So long after a board has hung a person sets BOOT0, presses reset, and takes the jumper off again; null for nobody there.
+    /// </summary>
     public TimeSpan? PersonAfter { get; init; }
 
     /// <summary>From this transfer on the ROM's USB answers nothing until the hub resets it; null for never.</summary>
@@ -121,7 +125,8 @@ public sealed record Faultiness
         Add(nameof(NewProcessCrashes), NewProcessCrashes, false);
         Add(nameof(HasNoHostMcuUnit), HasNoHostMcuUnit, false);
         Add(nameof(MuteVersion), MuteVersion, null);
-        text.AddRange(Transfers.Select(fault => $"{fault.Kind} at transfer {fault.Index}{(fault.After > TimeSpan.Zero ? $" + {fault.After.TotalSeconds:0.###} s" : "")} for {fault.Time.TotalSeconds:0.###} s"));
+        text.AddRange(
+            Transfers.Select(fault => $"{fault.Kind} at transfer {fault.Index}{(fault.After > TimeSpan.Zero ? $" + {fault.After.TotalSeconds:0.###} s" : "")} for {fault.Time.TotalSeconds:0.###} s"));
         return text.Count == 0 ? "no faults" : string.Join(", ", text);
 
         void Add<T>(string name, T value, T usual)
@@ -155,70 +160,4 @@ public sealed record Faultiness
         }
         return faults;
     }
-}
-
-/// <param name="Index">Which transfer, from 1 on.</param>
-/// <param name="Kind">What happens.</param>
-/// <param name="Time">How long it takes: the delay of what is late, the time until cable or power are back; negative for never.</param>
-public sealed record TransferFault(int Index, TransferFaultKind Kind, TimeSpan Time)
-{
-    /// <summary>
-    /// How long after the transfer cable or power go, in the middle of an erase or a write. Where the chip is at none then, they go at the next transfer.
-    /// </summary>
-    public TimeSpan After { get; init; }
-
-    internal static TransferFault Draw(Random dice)
-    {
-        var kinds = Enum.GetValues<TransferFaultKind>();
-        var time = dice.Next(10) == 0 ? TimeSpan.FromSeconds(-1) : TimeSpan.FromMilliseconds(dice.Next(1, 9_000));
-        // Most flashes have a few hundred transfers over DFU and two thousand over Katapult: both ends of that shall be met.
-        var index = dice.Next(3) == 0 ? dice.Next(1, 2200) : dice.Next(1, 350);
-        var after = dice.Next(3) == 0 ? TimeSpan.FromMilliseconds(dice.Next(1, 1500)) : TimeSpan.Zero;
-        return new TransferFault(index, kinds[dice.Next(kinds.Length)], time) { After = after };
-    }
-}
-
-public enum TransferFaultKind
-{
-    /// <summary>Serial: the answers to this frame are lost. On a UART and on CAN the frame itself.</summary>
-    Lost,
-
-    /// <summary>Serial: the answers to this frame come twice. CAN: the frame itself.</summary>
-    Doubled,
-
-    /// <summary>The answer takes so much longer.</summary>
-    Late,
-
-    /// <summary>UART: one byte of the frame arrives damaged. USB has checksums of its own.</summary>
-    Damaged,
-
-    /// <summary>UART: one byte of the answer arrives damaged.</summary>
-    AnswerDamaged,
-
-    /// <summary>Control: the endpoint stalls, and the device has not seen the request.</summary>
-    Stall,
-
-    /// <summary>Control: no answer at all, and the device has not seen the request.</summary>
-    Timeout,
-
-    /// <summary>Control: the device did what it was asked, and its answer never came.</summary>
-    AnswerLost,
-
-    /// <summary>Control: the bus fails, and the device has not seen the request. CAN: the host's controller goes bus-off.</summary>
-    BusError,
-
-    /// <summary>What is read has a wrong bit, though flash is right.</summary>
-    WrongReadBack,
-
-    /// <summary>Fewer bytes come than were asked for.</summary>
-    Short,
-
-    /// <summary>The cable is pulled, and put back.</summary>
-    Unplug,
-
-    /// <summary>The board's power fails, and returns.</summary>
-    PowerCut,
-
-    /// <summary>Somebody starts Klipper (H4).</summary>
-    ForeignKlipper,
 }

@@ -23,8 +23,8 @@ internal sealed record KatapultTraits
 }
 
 /// <summary>
-/// Katapult as it runs on a chip (facts: "Katapult"), pinned by recordings of the real code: its parser with the wedge, its rules for flash
-/// pages, its buffers and its times.
+/// Katapult as it runs on a chip (facts: "Katapult"), pinned by recordings of the real code: its parser with the wedge, its rules for
+/// flash pages, its buffers and its times.
 /// </summary>
 /// <param name="flash">The chip's flash.</param>
 /// <param name="chip">The chip it runs on.</param>
@@ -212,7 +212,9 @@ internal sealed class KatapultProgram(VirtualFlash flash, VirtualChip chip, uint
         return true;
     }
 
-    /// <summary>RP2040: writes the collected page, erasing its sector first if the page is the sector's first. Nothing is compared.</summary>
+    /// <summary>
+    /// RP2040: writes the collected page, erasing its sector first if the page is the sector's first. Nothing is compared.
+    /// </summary>
     private void FlushPage()
     {
         if (_pageAddress is not { } page)

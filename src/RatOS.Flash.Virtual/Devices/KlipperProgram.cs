@@ -12,7 +12,8 @@ namespace RatOS.Flash.Virtual.Devices;
 /// <param name="uid">The chip's unique id, 12 bytes in memory order.</param>
 /// <param name="started">When it was started: its clock counts from there.</param>
 /// <param name="link">What it was built for. On UART it knows the request for the bootloader.</param>
-internal sealed class KlipperProgram(VirtualFirmware firmware, VirtualChip chip, VirtualFlash flash, byte[] uid, McuLink link = McuLink.Usb, TimeSpan started = default)
+internal sealed class KlipperProgram(
+    VirtualFirmware firmware, VirtualChip chip, VirtualFlash flash, byte[] uid, McuLink link = McuLink.Usb, TimeSpan started = default)
     : McuConsole(link)
 {
     private const int BlockMin = 5;

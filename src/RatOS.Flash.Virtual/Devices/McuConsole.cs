@@ -1,12 +1,12 @@
 namespace RatOS.Flash.Virtual.Devices;
 
 /// <summary>
-/// The part of Klipper's and Katapult's serial console that both share: the receive buffer that a parser works on, the transmit buffer that
-/// drops what does not fit, and the chip's own clock, which runs ahead of the host's while it works.
+/// The part of Klipper's and Katapult's serial console that both share: the receive buffer that a parser works on, the transmit buffer
+/// that drops what does not fit, and the chip's own clock, which runs ahead of the host's while it works.
 /// </summary>
 /// <remarks>
-/// Buffers as in the facts ("Buffers and pipelining"): USB reads one packet of up to 64 bytes if 64 fit and then parses once, so nothing is
-/// lost but a frame can get stuck; UART and CAN take byte after byte and lose what does not fit.
+/// Buffers as in the facts ("Buffers and pipelining"): USB reads one packet of up to 64 bytes if 64 fit and then parses once, so nothing
+/// is lost but a frame can get stuck; UART and CAN take byte after byte and lose what does not fit.
 /// </remarks>
 internal abstract class McuConsole(McuLink link) : SerialProgram
 {
@@ -38,12 +38,14 @@ internal abstract class McuConsole(McuLink link) : SerialProgram
     private int TransmitSize => Link == McuLink.Usb ? 192 : 96;
 
     /// <summary>250000 baud, 10 bits a byte; a CAN frame of 8 bytes each 130 us; or a full-speed packet of 64 bytes each 100 us.</summary>
-    private TimeSpan TimeOf(int bytes) => TimeSpan.FromMicroseconds(Link switch { McuLink.Uart => bytes * 40, McuLink.Can => bytes * 16, _ => bytes * 100 / PacketSize });
+    private TimeSpan TimeOf(int bytes) =>
+        TimeSpan.FromMicroseconds(Link switch { McuLink.Uart => bytes * 40, McuLink.Can => bytes * 16, _ => bytes * 100 / PacketSize });
 
     /// <summary>
     /// Looks at the buffer once and does what it asks for.
     /// </summary>
-    /// <returns>Whether there was anything to judge, and how many bytes are done with: none where it waits for more, or for ever.</returns>
+    /// <returns>Whether there was anything to judge, and how many bytes are done with: none where it waits for more, or for
+    /// ever.</returns>
     protected abstract (bool Judged, int Done) Parse(ReadOnlySpan<byte> buffer);
 
     public sealed override void Receive(ReadOnlySpan<byte> bytes, TimeSpan now)
@@ -86,7 +88,8 @@ internal abstract class McuConsole(McuLink link) : SerialProgram
             if (read == 0 && done == 0)
                 break;
         }
-        // Packets that find no room are refused until there is some; as only packets could complete the frame that fills it, that is never.
+        // Packets that find no room are refused until there is some; as only packets could complete the frame that fills it, that is
+        // never.
         if (!rest.IsEmpty)
             Halted = true;
     }
@@ -95,7 +98,8 @@ internal abstract class McuConsole(McuLink link) : SerialProgram
     {
         while (_unread.TryPeek(out var first) && first.Until <= _now)
             _unreadLength -= _unread.Dequeue().Length;
-        // A CPU that runs from the flash it erases stands still: its UART holds one byte, its CAN controller three frames; the rest is lost.
+        // A CPU that runs from the flash it erases stands still: its UART holds one byte, its CAN controller three frames; the rest is
+        // lost.
         if (_now >= _stall.From && _now < _stall.Until)
         {
             bytes = Link == McuLink.Uart ? bytes[..Math.Min(1, bytes.Length)] : _heldInStall < FramesHeld ? bytes : [];
@@ -104,7 +108,8 @@ internal abstract class McuConsole(McuLink link) : SerialProgram
         bytes = bytes[..Math.Min(bytes.Length, Math.Max(0, _receive.Length - _received - _unreadLength))];
         bytes.CopyTo(_receive.AsSpan(_received));
         _received += bytes.Length;
-        // A parser may need a second look at the same bytes (it has found its start byte); one that then still takes none is stuck for good.
+        // A parser may need a second look at the same bytes (it has found its start byte); one that then still takes none is stuck for
+        // good.
         for (var looks = 0; looks < 2 && !Halted && _received > 0; looks++)
         {
             var (judged, done) = ParseOnce();

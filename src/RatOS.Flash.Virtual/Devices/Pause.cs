@@ -3,7 +3,9 @@ using RatOS.Flash.Recording;
 
 namespace RatOS.Flash.Virtual.Devices;
 
-/// <summary>A wait that ends at its time limit or by <see cref="Wake"/>. Reused, because a flash waits for thousands of transfers.</summary>
+/// <summary>
+/// A wait that ends at its time limit or by <see cref="Wake"/>. Reused, because a flash waits for thousands of transfers.
+/// </summary>
 internal sealed class Pause(VirtualTime time) : IValueTaskSource
 {
     private ManualResetValueTaskSourceCore<bool> _core = new() { RunContinuationsAsynchronously = true };

@@ -6,13 +6,13 @@ using RatOS.Flash.Core;
 namespace RatOS.Flash.Virtual.Devices;
 
 /// <summary>
-/// A pseudo terminal in raw mode: what a program opens at <see cref="Path"/> is a serial port whose other end is here. Programs may come and go; here it is
-/// not held open on their side, because a careful one refuses a port that somebody has open (flashtool, ratos-flash). Numbers are those of the kernel's
-/// generic interface: x86-64, arm64 and arm share them.
+/// A pseudo terminal in raw mode: what a program opens at <see cref="Path"/> is a serial port whose other end is here. Programs may come
+/// and go; here it is not held open on their side, because a careful one refuses a port that somebody has open (flashtool, ratos-flash).
+/// Numbers are those of the kernel's generic interface: x86-64, arm64 and arm share them.
 /// </summary>
 /// <remarks>
-/// A pty has no parity: the kernel clears it (drivers/tty/pty.c). Its speed it only remembers; asked for here, its settings are those of the other side, and
-/// stay when nobody has that open.
+/// A pty has no parity: the kernel clears it (drivers/tty/pty.c). Its speed it only remembers; asked for here, its settings are those of
+/// the other side, and stay when nobody has that open.
 /// </remarks>
 internal sealed partial class Pty : IDisposable
 {
@@ -33,7 +33,8 @@ internal sealed partial class Pty : IDisposable
     /// <exception cref="FlashException">The system has no pseudo terminals.</exception>
     public static Pty Open()
     {
-        var master = new SafeFileHandle(Check(OpenMaster(ReadWrite | NoControllingTerminal | NonBlocking | CloseOnExec), "posix_openpt"), ownsHandle: true);
+        var master = new SafeFileHandle(
+            Check(OpenMaster(ReadWrite | NoControllingTerminal | NonBlocking | CloseOnExec), "posix_openpt"), ownsHandle: true);
         Check(Grant(master), "grantpt");
         Check(Unlock(master), "unlockpt");
         var name = new byte[64];
@@ -61,7 +62,8 @@ internal sealed partial class Pty : IDisposable
         Check(Control(_master, GetTermios, termios), "TCGETS2");
         var control = BinaryPrimitives.ReadUInt32LittleEndian(termios.AsSpan(ControlFlags));
         termios.AsSpan(0, ControlFlags).Clear();
-        BinaryPrimitives.WriteUInt32LittleEndian(termios.AsSpan(ControlFlags), (control & ~SpeedMask) | AnySpeed | EightBits | Receiver | Local);
+        BinaryPrimitives.WriteUInt32LittleEndian(
+            termios.AsSpan(ControlFlags), (control & ~SpeedMask) | AnySpeed | EightBits | Receiver | Local);
         termios.AsSpan(LocalFlags, 4).Clear();
         BinaryPrimitives.WriteInt32LittleEndian(termios.AsSpan(InputSpeed), baud);
         BinaryPrimitives.WriteInt32LittleEndian(termios.AsSpan(OutputSpeed), baud);

@@ -7,18 +7,22 @@ using RatOS.Flash.Hardware;
 namespace RatOS.Flash.Virtual.Devices;
 
 /// <summary>
-/// The USB DFU of an STM32's ROM (AN3156, AN2606, UM0424; facts: "STM32 ROM DFU"). It judges every request: what AN3156 does not allow stalls and is
-/// written down in <see cref="Illegal"/>.
+/// The USB DFU of an STM32's ROM (AN3156, AN2606, UM0424). It checks every request: one that AN3156 does not allow stalls, and is kept in
+/// <see cref="RomRecord.Illegal"/>.
 /// </summary>
 /// <param name="flash">The chip's flash.</param>
 /// <param name="chip">The chip; its <see cref="VirtualChip.Rom"/> gives the traits.</param>
 /// <param name="serial">iSerial.</param>
-/// <param name="behaviour">What is odd about this one.</param>
+/// <param name="behaviour">Its deviations from the documents.</param>
+/// <param name="record">Survives the session.</param>
 /// <param name="leave">Called with the address when it jumps.</param>
-internal sealed class RomDfu(VirtualFlash flash, VirtualChip chip, string serial, RomBehaviour behaviour, Action<uint> leave) : UsbFunction
+internal sealed class RomDfu(
+    VirtualFlash flash, VirtualChip chip, string serial, RomBehaviour behaviour, RomRecord record, Action<uint> leave) : UsbFunction
 {
-    private const byte StateIdle = 2, StateSync = 3, StateBusy = 4, StateDownloadIdle = 5, StateManifestSync = 6, StateManifest = 7, StateUploadIdle = 9, StateError = 10;
-    private const byte StatusOk = 0, StatusTarget = 1, StatusWrite = 3, StatusErase = 4, StatusAddress = 8, StatusFirmware = 10, StatusVendor = 11, StatusStalled = 15;
+    private const byte StateIdle = 2, StateSync = 3, StateBusy = 4, StateDownloadIdle = 5, StateManifestSync = 6, StateManifest = 7;
+    private const byte StateUploadIdle = 9, StateError = 10;
+    private const byte StatusOk = 0, StatusTarget = 1, StatusWrite = 3, StatusErase = 4, StatusAddress = 8, StatusFirmware = 10;
+    private const byte StatusVendor = 11, StatusStalled = 15;
 
     private readonly VirtualRom _rom = chip.Rom!;
     private readonly ImmutableArray<(uint Start, uint End)> _otherMemory = OtherMemory(chip.Rom!);
@@ -34,17 +38,10 @@ internal sealed class RomDfu(VirtualFlash flash, VirtualChip chip, string serial
     private int _clears;
     private bool _stays;
 
-    /// <summary>Times it is still going to ignore that it is told to leave.</summary>
-    public int LeavesIgnored { get; set; } = behaviour.LeavesIgnored;
-
-    /// <summary>Requests that no document allows.</summary>
-    public List<string> Illegal { get; } = [];
-
-    /// <summary>When the first DFU request came, and the last one, and how many; null before any.</summary>
+    /// <summary>Times of the first and the last DFU request, and their number; null before any.</summary>
     public (TimeSpan First, TimeSpan Last, int Count)? Asked { get; private set; }
 
-    /// <summary>Somebody mass erased the chip, or took its read protection away.</summary>
-    public bool WasMassErased { get; private set; }
+    public RomRecord Record => record;
 
     public override UsbId Id => DfuSeDriver.Id;
 
@@ -110,23 +107,23 @@ internal sealed class RomDfu(VirtualFlash flash, VirtualChip chip, string serial
                 poll = _rom.CommandPoll;
                 break;
             case StateBusy when now < _busyUntil && !_rom.HoldsStatusWhileBusy:
-                return UsbAnswer.Stall;   // too early, and no fault: the state stays
+                return UsbAnswer.Stall;   // too early, but no error: the state stays
             case StateBusy:
-                // Nothing else ends it: a download that comes before this answer is refused.
+                // Only this answer ends the state: a download before it is refused.
                 delay = now < _busyUntil ? _busyUntil - now : TimeSpan.Zero;
                 (_status, _state) = (_result, _result == StatusOk ? StateDownloadIdle : StateError);
                 break;
             case StateManifestSync:
                 _state = StateManifest;
-                _stays = LeavesIgnored > 0;
+                _stays = record.LeavesIgnored > 0;
                 if (_stays)
                 {
-                    LeavesIgnored--;
+                    record.LeavesIgnored--;
                     break;
                 }
                 leave(_pointer);
                 if (behaviour.LeaveIsSilent)
-                    return UsbAnswer.Ok(0, TimeSpan.FromSeconds(30));   // it is gone before it answers
+                    return UsbAnswer.Ok(0, TimeSpan.FromSeconds(30));   // it leaves before it answers
                 break;
             case StateManifest:
                 break;
@@ -138,7 +135,7 @@ internal sealed class RomDfu(VirtualFlash flash, VirtualChip chip, string serial
         return Copy(answer, data) with { Delay = delay };
     }
 
-    /// <summary>Starts what was queued; returns the poll time that the ROM announces, which is a constant.</summary>
+    /// <summary>Starts the queued command; returns the poll time that the ROM announces, which is a constant.</summary>
     private TimeSpan Begin(TimeSpan now)
     {
         var data = _queued!;
@@ -162,13 +159,12 @@ internal sealed class RomDfu(VirtualFlash flash, VirtualChip chip, string serial
                 Erase(BinaryPrimitives.ReadUInt32LittleEndian(data.AsSpan(1)), now);
                 return _rom.ErasePoll;
             case [0x41] or [0x92]:
-                WasMassErased = true;
+                record.WasMassErased = true;
                 for (var sector = 0; sector < chip.Sectors.Length; sector++)
                     _busyUntil += flash.Erase(sector, _busyUntil);
                 return _rom.ErasePoll;
             default:
-                Illegal.Add($"command {Convert.ToHexString(data)}");
-                _result = StatusTarget;
+                _result = Deny(StatusTarget, $"command {Convert.ToHexString(data)}");
                 return _rom.CommandPoll;
         }
     }
@@ -178,7 +174,7 @@ internal sealed class RomDfu(VirtualFlash flash, VirtualChip chip, string serial
         if (behaviour.IsReadProtected)
             _result = StatusVendor;
         else if (!IsFlashSelected || !flash.Contains(address, 1))
-            (_result, _) = (StatusErase, Note($"erase of {address:x8} in alternate {_alternate}"));
+            _result = Deny(StatusErase, $"erase of {address:x8} in alternate {_alternate}");
         else if (flash.IsProtected(flash.SectorAt(address)))
             _result = StatusErase;
         else
@@ -190,11 +186,11 @@ internal sealed class RomDfu(VirtualFlash flash, VirtualChip chip, string serial
         if (behaviour.IsReadProtected)
             _result = StatusVendor;
         else if (!IsFlashSelected || !flash.Contains(address, data.Length))
-            (_result, _) = (StatusAddress, Note($"write of {data.Length} bytes to {address:x8} in alternate {_alternate}"));
+            _result = Deny(StatusAddress, $"write of {data.Length} bytes to {address:x8} in alternate {_alternate}");
         else if (flash.IsProtected(flash.SectorAt(address)) || flash.IsProtected(flash.SectorAt(address + (uint)data.Length - 1)))
             _result = StatusWrite;
         else
-            // The ROM does not look whether the cells took it: only a read-back tells.
+            // The ROM does not check the cells: only a read-back does.
             _busyUntil = now + flash.Program(address, data, now).Time;
     }
 
@@ -242,15 +238,15 @@ internal sealed class RomDfu(VirtualFlash flash, VirtualChip chip, string serial
 
     private bool IsFlashSelected => _rom.AlternateNames[_alternate].StartsWith("@Internal Flash", StringComparison.Ordinal);
 
-    private bool Note(string what)
+    private byte Deny(byte status, string request)
     {
-        Illegal.Add(what);
-        return true;
+        record.Illegal.Add(request);
+        return status;
     }
 
-    private UsbAnswer Refuse(string what)
+    private UsbAnswer Refuse(string request)
     {
-        Illegal.Add(what);
+        record.Illegal.Add(request);
         if (_state != StateBusy)
             (_state, _status) = (StateError, StatusStalled);
         return UsbAnswer.Stall;
@@ -266,33 +262,31 @@ internal sealed class RomDfu(VirtualFlash flash, VirtualChip chip, string serial
         return [.. bytes];
     }
 
-    // Option bytes, OTP and the like may be addressed, though nobody should: their starts, with room enough.
+    // Option bytes, OTP and other areas can be addressed too: their starts, with room enough.
     private static ImmutableArray<(uint, uint)> OtherMemory(VirtualRom rom) =>
     [
-        .. rom.AlternateNames.Where(name => !name.StartsWith("@Internal Flash", StringComparison.Ordinal)).SelectMany(name => name.Split('/'))
-            .Where(part => part.StartsWith("0x", StringComparison.Ordinal))
-            .Select(part => uint.Parse(part.AsSpan(2), NumberStyles.HexNumber, CultureInfo.InvariantCulture)).Select(start => (start, start + 1024)),
+        .. rom.AlternateNames.Where(name => !name.StartsWith("@Internal Flash", StringComparison.Ordinal))
+            .SelectMany(name => name.Split('/')).Where(part => part.StartsWith("0x", StringComparison.Ordinal))
+            .Select(part => uint.Parse(part.AsSpan(2), NumberStyles.HexNumber, CultureInfo.InvariantCulture))
+            .Select(start => (start, start + 1024)),
     ];
 }
 
-/// <summary>What is odd about a ROM.</summary>
+/// <summary>A ROM's deviations from the documents.</summary>
 internal sealed record RomBehaviour
 {
-    /// <summary>It was jumped to by software: it finds no firmware mark and says so at once (errFIRMWARE).</summary>
+    /// <summary>Software jumped to it: it finds no firmware mark and reports that at once (errFIRMWARE).</summary>
     public bool AfterJump { get; init; }
 
     /// <summary>RDP level 1.</summary>
     public bool IsReadProtected { get; init; }
 
-    /// <summary>It is told to leave this many times before it does.</summary>
-    public int LeavesIgnored { get; init; }
-
     /// <summary>It jumps without an answer to the last request.</summary>
     public bool LeaveIsSilent { get; init; }
 
-    /// <summary>What it announces as poll time, whatever it does; null for its own constants.</summary>
+    /// <summary>The poll time that it announces for everything; null for its own constants.</summary>
     public TimeSpan? PollTime { get; init; }
 
-    /// <summary>H7 revision V: sits in dfuDNBUSY until cleared twice.</summary>
+    /// <summary>H7 revision V: stays in dfuDNBUSY until its status was cleared twice.</summary>
     public bool StuckInBusy { get; init; }
 }

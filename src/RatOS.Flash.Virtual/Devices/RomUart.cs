@@ -4,18 +4,19 @@ using RatOS.Flash.Hardware;
 namespace RatOS.Flash.Virtual.Devices;
 
 /// <summary>
-/// The UART bootloader of an STM32's ROM (AN3155, AN2606; facts: "STM32 UART ROM"). It judges every request: what AN3155 does not allow is refused, and
-/// written down in <see cref="Illegal"/>. Bytes that do not add up are noise: refused, but nobody's fault.
+/// The UART bootloader of an STM32's ROM (AN3155, AN2606). It checks every request: one that AN3155 does not allow is refused, and kept in
+/// <see cref="RomRecord.Illegal"/>. A wrong checksum is noise: refused, but not illegal.
 /// </summary>
 /// <remarks>
-/// Where AN3155 is silent: it waits for ever for the rest of a command [?]; a first byte other than 7F leaves it at a speed that nobody has [?]; pages
-/// that do not exist are refused [?]; while it erases or programs, its UART holds one byte and the rest is lost.
+/// Assumptions where AN3155 is silent: it waits for ever for the rest of a command; a first byte other than 7F leaves it at an unusable
+/// speed; pages that do not exist are refused; while it erases or programs, its UART holds one byte and loses the rest.
 /// </remarks>
 /// <param name="flash">The chip's flash.</param>
 /// <param name="chip">The chip; its <see cref="VirtualChip.Rom"/> gives the traits.</param>
-/// <param name="behaviour">What is odd about this one.</param>
+/// <param name="behaviour">Its deviations from the documents.</param>
+/// <param name="record">Survives the session.</param>
 /// <param name="leave">Called with the address when it jumps.</param>
-internal sealed class RomUart(VirtualFlash flash, VirtualChip chip, RomBehaviour behaviour, Action<uint> leave) : SerialProgram
+internal sealed class RomUart(VirtualFlash flash, VirtualChip chip, RomBehaviour behaviour, RomRecord record, Action<uint> leave) : SerialProgram
 {
     private const byte Ack = 0x79, Nack = 0x1F, First = 0x7F;
     private const int SlowestRate = 1200, FastestRate = 115_200;
@@ -23,7 +24,7 @@ internal sealed class RomUart(VirtualFlash flash, VirtualChip chip, RomBehaviour
     private static readonly SerialMode NoSpeed = new(0, EvenParity: true);
 
     private readonly VirtualRom _rom = chip.Rom!;
-    private readonly List<byte> _part = [];   // of the command, as far as it came
+    private readonly List<byte> _part = [];   // the part of a command that has arrived
     private SerialMode? _mode;                // null until the first byte
     private bool _isSynchronised;
     private byte? _command;                   // null while it waits for one
@@ -33,16 +34,9 @@ internal sealed class RomUart(VirtualFlash flash, VirtualChip chip, RomBehaviour
     private bool _isProtected = behaviour.IsReadProtected;
     private bool _hasLeft;
 
-    /// <summary>Times it is still going to ignore that it is told to leave.</summary>
-    public int LeavesIgnored { get; set; } = behaviour.LeavesIgnored;
+    public RomRecord Record => record;
 
-    /// <summary>Requests that AN3155 does not allow.</summary>
-    public List<string> Illegal { get; } = [];
-
-    /// <summary>Somebody mass erased the chip, or took its read protection away.</summary>
-    public bool WasMassErased { get; private set; }
-
-    /// <summary>That of the host whose 7F it heard first. Before, any: the first byte decides.</summary>
+    /// <summary>That of the host whose 7F came first; before that byte none.</summary>
     public override SerialMode Mode => _mode ?? NoSpeed;
 
     private byte EraseCommand => _rom.UartVersion >= 0x30 ? (byte)0x44 : (byte)0x43;
@@ -146,7 +140,7 @@ internal sealed class RomUart(VirtualFlash flash, VirtualChip chip, RomBehaviour
                 Reset(ResetRequest.Plain, _busyUntil - _now);
                 break;
             case 0x63 or 0x73 or 0x82:
-                Deny($"command {command:x2}, which nobody may send here");
+                Deny($"command {command:x2}, which is not allowed here");
                 break;
             case 0x11 or 0x21 or 0x31 when !_isProtected:
                 _command = command;
@@ -184,9 +178,9 @@ internal sealed class RomUart(VirtualFlash flash, VirtualChip chip, RomBehaviour
             Answer(Ack);
             return;
         }
-        if (LeavesIgnored > 0)
+        if (record.LeavesIgnored > 0)
         {
-            LeavesIgnored--;
+            record.LeavesIgnored--;
             Answer(Ack);
             return;
         }
@@ -220,7 +214,7 @@ internal sealed class RomUart(VirtualFlash flash, VirtualChip chip, RomBehaviour
             Deny($"write of {data.Length} bytes to {address:x8}");
             return;
         }
-        // Neither write protection nor a cell that does not take its bits is reported: only a read-back tells.
+        // Neither write protection nor a worn cell is reported: only a read-back shows it.
         Work(flash.Program(address, data, _now).Time);
         Answer(Ack);
     }
@@ -252,7 +246,7 @@ internal sealed class RomUart(VirtualFlash flash, VirtualChip chip, RomBehaviour
             Deny($"erase of page {pages.Max()} of {chip.Sectors.Length}");
             return;
         }
-        // Protected pages stay, and nobody is told.
+        // Protected pages stay, without an error.
         foreach (var page in pages)
             Work(flash.Erase(page, _busyUntil > _now ? _busyUntil : _now));
         Answer(Ack);
@@ -260,7 +254,7 @@ internal sealed class RomUart(VirtualFlash flash, VirtualChip chip, RomBehaviour
 
     private void EraseAll()
     {
-        WasMassErased = true;
+        record.WasMassErased = true;
         for (var sector = 0; sector < chip.Sectors.Length; sector++)
             Work(flash.Erase(sector, _busyUntil > _now ? _busyUntil : _now));
     }
@@ -274,9 +268,9 @@ internal sealed class RomUart(VirtualFlash flash, VirtualChip chip, RomBehaviour
         return sum == (isMassOfOne ? 0xFF : 0);
     }
 
-    private void Deny(string what)
+    private void Deny(string request)
     {
-        Illegal.Add(what);
+        record.Illegal.Add(request);
         Answer(Nack);
     }
 

@@ -39,13 +39,17 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
         State = BoardState.Rom,
     };
 
-    private static BoardSetup Ebb42 => new("ebb42", "btt-ebb42-12", VirtualChip.G0B1, 0x0800_0000, "1-1.3") { Stage = BootStage.None, IsBusPowered = true };
+    private static BoardSetup Ebb42 =>
+        new("ebb42", "btt-ebb42-12", VirtualChip.G0B1, 0x0800_0000, "1-1.3") { Stage = BootStage.None, IsBusPowered = true };
 
-    private static BoardSetup CanEbb42 => Ebb42 with { Port = "can0", IsCan = true, Stage = BootStage.Katapult, ApplicationStart = 0x0800_2000 };
+    private static BoardSetup CanEbb42 =>
+        Ebb42 with { Port = "can0", IsCan = true, Stage = BootStage.Katapult, ApplicationStart = 0x0800_2000 };
 
-    private static BoardSetup Pi => new("pi", "klipper_host_mcu", VirtualChip.Linux, 0, "/tmp/klipper_host_mcu") { Stage = BootStage.None, IsProcess = true };
+    private static BoardSetup Pi =>
+        new("pi", "klipper_host_mcu", VirtualChip.Linux, 0, "/tmp/klipper_host_mcu") { Stage = BootStage.None, IsProcess = true };
 
-    private static Device CanAdapter => new() { Port = "1-1.5", Number = 0, Usb = UsbId.KlipperCanBridge, Product = "candleLight USB to CAN adapter", Serial = "0033002E4D4D5015" };
+    private static Device CanAdapter =>
+        new() { Port = "1-1.5", Number = 0, Usb = UsbId.KlipperCanBridge, Product = "candleLight USB to CAN adapter", Serial = "0033002E4D4D5015" };
 
     private static BoardSetup ProH723 => new("octopus-pro", "btt-octopus-pro-h723", VirtualChip.H723, 0x0802_0000, "1-1.2");
 
@@ -54,16 +58,30 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
         new("octopus", "BTT Octopus v1.1 (F446) with its stock SD bootloader, running an old Klipper", Octopus),
         new("octopus-katapult", "the same board with Katapult instead of the stock bootloader", OctopusKatapult),
         new("octopus-in-dfu", "left in USB DFU by a flash that died", Octopus with { State = BoardState.Rom }),
-        new("octopus-half-written", "half written over Katapult by a flash that died", OctopusKatapult with { State = BoardState.Katapult }),
-        new("two-octopuses", "two equal boards with one serial, at ports 1-1.1 and 1-1.2", Octopus, Octopus with { Name = "octopus-2", Port = "1-1.2" }),
+        new(
+            "octopus-half-written", "half written over Katapult by a flash that died",
+            OctopusKatapult with { State = BoardState.Katapult }),
+        new(
+            "two-octopuses", "two equal boards with one serial, at ports 1-1.1 and 1-1.2", Octopus,
+            Octopus with { Name = "octopus-2", Port = "1-1.2" }),
         new("octopus-pro-h723", "BTT Octopus Pro (H723): one flash sector holds everything", ProH723),
         new("h723-katapult", "the same board with Katapult", ProH723 with { Stage = BootStage.Katapult }),
-        new("octopus-407", "BTT Octopus v1.1 with an F407", new BoardSetup("octopus", "btt-octopus-11-407", VirtualChip.F407, 0x0800_8000, "1-1.1")),
-        new("octopus-pro-429", "BTT Octopus Pro (F429), whose Klipper cannot start the ROM", new BoardSetup("octopus-pro", "btt-octopus-pro-429", VirtualChip.F429, 0x0800_8000, "1-1.1")),
+        new(
+            "octopus-407", "BTT Octopus v1.1 with an F407",
+            new BoardSetup("octopus", "btt-octopus-11-407", VirtualChip.F407, 0x0800_8000, "1-1.1")),
+        new(
+            "octopus-pro-429", "BTT Octopus Pro (F429), whose Klipper cannot start the ROM",
+            new BoardSetup("octopus-pro", "btt-octopus-pro-429", VirtualChip.F429, 0x0800_8000, "1-1.1")),
         new("ebb42", "BTT EBB42 v1.2 (G0B1) without bootloader, powered by USB", Ebb42),
-        new("manta-m8p", "BTT Manta M8P (G0B1) with Katapult at 8 KiB", new BoardSetup("manta-m8p", "btt-manta-m8p", VirtualChip.G0B1, 0x0800_2000, "1-1.1") { Stage = BootStage.Katapult }),
-        new("ebb36-f072", "BTT EBB36 v1.0 (F072) without bootloader, powered by USB", new BoardSetup("ebb36", "btt-ebb36-10", VirtualChip.F072, 0x0800_0000, "1-1.3") { Stage = BootStage.None, IsBusPowered = true }),
-        new("sb2209-rp2040", "BTT SB2209 (RP2040) with Katapult", new BoardSetup("sb2209", "btt-sb-2209-10-rp", VirtualChip.Rp2040, 0x1000_4000, "1-1.3") { Stage = BootStage.Katapult, IsBusPowered = true }),
+        new(
+            "manta-m8p", "BTT Manta M8P (G0B1) with Katapult at 8 KiB",
+            new BoardSetup("manta-m8p", "btt-manta-m8p", VirtualChip.G0B1, 0x0800_2000, "1-1.1") { Stage = BootStage.Katapult }),
+        new(
+            "ebb36-f072", "BTT EBB36 v1.0 (F072) without bootloader, powered by USB",
+            new BoardSetup("ebb36", "btt-ebb36-10", VirtualChip.F072, 0x0800_0000, "1-1.3") { Stage = BootStage.None, IsBusPowered = true }),
+        new(
+            "sb2209-rp2040", "BTT SB2209 (RP2040) with Katapult",
+            new BoardSetup("sb2209", "btt-sb-2209-10-rp", VirtualChip.Rp2040, 0x1000_4000, "1-1.3") { Stage = BootStage.Katapult, IsBusPowered = true }),
         new("uart-katapult", "an F446 on a UART, with Katapult", OctopusKatapult with { Port = "ttyAMA0", IsUart = true }),
         new("can-toolhead", "BTT EBB42 v1.2 (G0B1) with Katapult on can0, behind a USB-CAN adapter", CanEbb42) { CanAdapterPort = "1-1.5", Strangers = [CanAdapter] },
         new("can-toolheads", "two such tool heads on one bus", CanEbb42, CanEbb42 with { Name = "ebb42-2" }) { CanAdapterPort = "1-1.5", Strangers = [CanAdapter] },
@@ -72,8 +90,12 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
             Stage = BootStage.None, ApplicationStart = 0x0800_0000, RescuePort = "1-1.3", State = BoardState.Rom,
         })
         { CanAdapterPort = "1-1.5", Strangers = [CanAdapter] },
-        new("can-bridge", "BTT Octopus v1.1 with Katapult as USB-CAN bridge, an EBB42 behind it", OctopusKatapult with { IsCanBridge = true }, CanEbb42),
-        new("can-bridge-dfu", "the same with the stock SD bootloader: the bridge is flashed by USB DFU", Octopus with { IsCanBridge = true }, CanEbb42),
+        new(
+            "can-bridge", "BTT Octopus v1.1 with Katapult as USB-CAN bridge, an EBB42 behind it",
+            OctopusKatapult with { IsCanBridge = true }, CanEbb42),
+        new(
+            "can-bridge-dfu", "the same with the stock SD bootloader: the bridge is flashed by USB DFU",
+            Octopus with { IsCanBridge = true }, CanEbb42),
         new("uart-rom", "an F446 on a UART without bootloader, started in its ROM by BOOT0, the jumper taken off again", UartRom),
         new("uart-rom-boot0", "the same board with its BOOT0 jumper still on", UartRom with { Boot0 = true }),
         new("uart-rom-g0b1", "BTT SKR Mini E3 v3 (G0B1) with its stock SD bootloader, on a UART, started in its ROM by BOOT0",
@@ -82,7 +104,9 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
         new("voron", "octopus, ebb42 and a second mainboard (Octopus Pro H723) on one printer", Octopus, Ebb42, ProH723),
         new("octopus-and-pi", "BTT Octopus v1.1, and the Raspberry Pi itself as a second MCU", Octopus, Pi),
         new("sd-card-in-slot", "a card in the Octopus's slot keeps its ROM off USB", Octopus with { HasSdCard = true }) { Faults = new Faultiness { RomMissesUsb = true } },
-        new("card-in-computer", "a card is in this computer, and a minute after it was written a person carries it into the Octopus (--sd-card)", Octopus)
+        new(
+            "card-in-computer",
+            "a card is in this computer, and a minute after it was written a person carries it into the Octopus (--sd-card)", Octopus)
         {
             HasCard = true,
             Faults = new Faultiness { PersonAfter = TimeSpan.FromMinutes(1) },

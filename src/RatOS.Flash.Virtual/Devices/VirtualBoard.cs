@@ -1,32 +1,43 @@
 using System.Buffers.Binary;
 using System.Collections.Immutable;
 using RatOS.Flash.Boards;
+using RatOS.Flash.Bootloaders;
+using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Virtual.Devices;
 
-/// <summary>One board: chip, flash, the chain of what starts what, and its place on the bus.</summary>
-public sealed partial class VirtualBoard
+/// <summary>
+/// One board: chip, flash, jumper and card, what runs on it, and its place on the buses. <see cref="BoardBoot"/> decides what runs.
+/// </summary>
+public sealed class VirtualBoard
 {
     private readonly VirtualPrinter _printer;
+    private readonly BoardBoot _boot;
+    private readonly RomRecord _rom;
     private readonly byte[] _uid;
+    private readonly byte[] _bootArea;
 
     internal VirtualBoard(VirtualPrinter printer, BoardSetup setup)
     {
         (_printer, Setup, Port, Boot0) = (printer, setup, setup.Port, setup.Boot0);
-        Board = (BoardCatalogue.BuiltIn.Find(setup.BoardId) ?? throw new ArgumentException($"no board {setup.BoardId} in the catalogue", nameof(setup)))
-            with
-        { FlashStartEffective = setup.IsProcess ? null : $"0x{setup.ApplicationStart:x}" };
+        var board = BoardCatalogue.BuiltIn.Find(setup.BoardId)
+            ?? throw new ArgumentException($"no board {setup.BoardId} in the catalogue", nameof(setup));
+        Board = board with { FlashStartEffective = setup.IsProcess ? null : $"0x{setup.ApplicationStart:x}" };
         Flash = new VirtualFlash(setup.Chip, printer.Faults.WornAt);
-        // Twelve bytes that look like those of a real lot, different for each port.
+        // Twelve bytes like those of a real lot, different for each port.
         _uid = Convert.FromHexString("2B0007000C50425539393020");
         var place = setup.IsCan ? $"{setup.Port} {setup.Name}" : setup.Port;
         BinaryPrimitives.WriteUInt16LittleEndian(_uid, (ushort)place.Aggregate(17, (hash, c) => (hash * 31) + c));
         CanUuidBytes = VirtualCanNode.UuidOf(_uid);
-        (_touchesIgnored, _touchesInVain, _leavesIgnored, _resetsIgnored) =
-            (printer.Faults.TouchesIgnored, printer.Faults.TouchesInVain, printer.Faults.LeavesIgnored, printer.Faults.ResetsIgnored);
+        _rom = new RomRecord { LeavesIgnored = printer.Faults.LeavesIgnored };
+        _boot = new BoardBoot(printer, this, _rom);
+        Process = setup.IsProcess ? new VirtualHostProcess(printer, this, _boot) : null;
         if (setup.HasSdCard)
             SdFirmware = BuildFirmware(setup.Version);
-        PresetFlash();
+        _bootArea = BootArea.Create(Chip, setup.Stage, (int)(ApplicationStart - Flash.Base));
+        Flash.Preset(Flash.Base, _bootArea);
+        var image = BuildFirmware(setup.Version);
+        Flash.Preset(ApplicationStart, setup.State == BoardState.Hung ? image[..(image.Length / 2)] : image);
     }
 
     public BoardSetup Setup { get; }
@@ -44,13 +55,13 @@ public sealed partial class VirtualBoard
 
     public BoardState State { get; private set; }
 
-    /// <summary>The port it is plugged into now; null while its cable is out.</summary>
+    /// <summary>The port it is plugged into now; null while it is unplugged.</summary>
     public string? Port { get; private set; }
 
-    /// <summary>The BOOT0 jumper is on, or the button held.</summary>
+    /// <summary>The BOOT0 jumper is on, or the button is held.</summary>
     public bool Boot0 { get; set; }
 
-    /// <summary>A firmware file on the card in its SD slot; null for no card or no file.</summary>
+    /// <summary>The firmware file on the card in its SD slot; null for no card or no file.</summary>
     public byte[]? SdFirmware { get; set; }
 
     /// <summary>The card also has an <c>admin.txt</c>: the stock bootloader flashes the file again at each reset.</summary>
@@ -60,33 +71,37 @@ public sealed partial class VirtualBoard
     public VirtualFirmware? RunningFirmware { get; private set; }
 
     /// <summary>Why nothing runs.</summary>
-    public string? HangReason { get; private set; }
+    public string? HangReason { get; internal set; }
 
-    /// <summary>What lies below the application is as it was when the story began. A board that lost it starts nothing but its ROM.</summary>
+    /// <summary>The flash below the application is as it was at the beginning. A board that lost it starts nothing but its ROM.</summary>
     public bool IsBootAreaIntact =>
-        Flash.IsSound(Flash.Base, _bootImage.Length) && Flash.Read(Flash.Base, _bootImage.Length).SequenceEqual(_bootImage);
+        Flash.IsSound(Flash.Base, _bootArea.Length) && Flash.Read(Flash.Base, _bootArea.Length).SequenceEqual(_bootArea);
 
-    /// <summary>Somebody mass erased the chip: nobody may.</summary>
-    public bool WasMassErased => _wasMassErased || Function is RomDfu { WasMassErased: true } || Program is RomUart { WasMassErased: true };
+    /// <summary>The whole chip was erased, which a flash must never do.</summary>
+    public bool WasMassErased => _rom.WasMassErased;
 
     /// <summary>Requests to its ROM that no document allows.</summary>
-    public ImmutableArray<string> IllegalRequests => [.. _illegal, .. (Function as RomDfu)?.Illegal ?? (Program as RomUart)?.Illegal ?? []];
+    public ImmutableArray<string> IllegalRequests => [.. _rom.Illegal];
 
     /// <summary>
-    /// From the first request to its ROM by USB, or to its Katapult, to the last one, by the printer's clock, and how many there were, in the latest stay there
-    /// in which it was asked anything; null before one was over.
+    /// First and last request to its USB ROM or to its Katapult, by the printer's clock, and their number, in the last session that had
+    /// any; null before such a session has ended.
     /// </summary>
     public (TimeSpan First, TimeSpan Last, int Count)? BootloaderAsked { get; private set; }
 
-    /// <summary>The catalogue's entry, with the application start that its owner knows.</summary>
+    /// <summary>The catalogue's entry, with the application start that the board's owner knows.</summary>
     public Board Board { get; }
+
+    /// <summary>With <see cref="BoardSetup.IsProcess"/>: the process and its unit; else null.</summary>
+    public VirtualHostProcess? Process { get; }
 
     /// <summary>The image that this printer's Klipper would build for it.</summary>
     public byte[] BuildFirmware() => BuildFirmware(VirtualPrinter.HostVersion);
 
     private byte[] BuildFirmware(string version) => VirtualFirmware.Build(Chip, ApplicationStart, version, link: FirmwareLink);
 
-    private FirmwareLink FirmwareLink => Setup.IsCanBridge ? FirmwareLink.CanBridge : Setup.IsCan ? FirmwareLink.Can : FirmwareLink.Serial;
+    private FirmwareLink FirmwareLink =>
+        Setup.IsCanBridge ? FirmwareLink.CanBridge : Setup.IsCan ? FirmwareLink.Can : FirmwareLink.Serial;
 
     internal UsbFunction? Function { get; private set; }
 
@@ -95,21 +110,21 @@ public sealed partial class VirtualBoard
 
     internal SerialProgram? Program { get; private set; }
 
-    /// <summary>What Klipper and Katapult know it by on CAN.</summary>
+    /// <summary>Its uuid in Klipper and Katapult on CAN.</summary>
     internal byte[] CanUuidBytes { get; }
 
-    /// <summary>What it is on the CAN bus, since its last reset; null while nothing runs, and for boards without CAN.</summary>
+    /// <summary>Its node on the CAN bus since the last reset; null while nothing runs, and for boards without CAN.</summary>
     internal VirtualCanNode? CanNode { get; private set; }
 
-    /// <summary>Answers of the running program, and when they are ready.</summary>
+    /// <summary>Takes answers of the running program, and the delay until they are ready.</summary>
     internal Action<ReadOnlyMemory<byte>, TimeSpan>? Answered { get; set; }
 
-    // ---- what a person does
+    // ---- what an operator does
 
     public void PowerOn()
     {
         if (State == BoardState.Off && !(Setup.IsBusPowered && Port is null))
-            Boot(ResetRequest.Plain, isPowerOn: true);
+            _boot.Reset(ResetRequest.Plain, isPowerOn: true);
     }
 
     public void PowerOff()
@@ -118,16 +133,16 @@ public sealed partial class VirtualBoard
         Stop(BoardState.Off);
     }
 
-    /// <summary>An erase or a write that was under way stays half done.</summary>
+    /// <summary>An erase or a write that is under way stays half done.</summary>
     public void PressReset()
     {
         if (State == BoardState.Off)
             return;
         Flash.CutPower(_printer.Time.Now);
-        Boot(ResetRequest.Plain);
+        _boot.Reset(ResetRequest.Plain);
     }
 
-    /// <summary>Twice, quickly: Katapult takes the second one as a request to stay.</summary>
+    /// <summary>Twice, quickly: Katapult takes the second reset as a request to stay.</summary>
     public void DoublePressReset()
     {
         PressReset();
@@ -138,7 +153,7 @@ public sealed partial class VirtualBoard
     {
         Port = null;
         LeaveCan();
-        _printer.Detach(this, _printer.Faults.Lingers);
+        _printer.Bus.Detach(this);
         if (Setup.IsBusPowered)
             PowerOff();
     }
@@ -152,7 +167,133 @@ public sealed partial class VirtualBoard
         if (State == BoardState.Off && Setup.IsBusPowered)
             PowerOn();
         else if (Function is not null)
-            _printer.Attach(this, Function);
+            _printer.Bus.Attach(this, Function);
         JoinCan();
+    }
+
+    // ---- what the printer does at its beginning, and at its end
+
+    /// <summary>Puts the board into a state without the way there.</summary>
+    internal void Begin(BoardState state)
+    {
+        State = BoardState.Starting;
+        _boot.Begin(state);
+    }
+
+    /// <summary>Starts what was about to start.</summary>
+    internal void SettleNow() => _boot.SettleNow();
+
+    internal StoredBoard Store() => new(Name, State, Port, Boot0, SdFirmware is not null, [.. Flash.UnsoundRanges()]);
+
+    internal void Restore(byte[] flash, StoredBoard stored)
+    {
+        Flash.Preset(Flash.Base, flash);
+        foreach (var range in stored.Unsound)
+            Flash.Spoil(range);
+        (Port, Boot0) = (stored.Port, stored.Boot0);
+        if (!stored.HasSdFirmware)
+            SdFirmware = null;
+        Begin(stored.State == BoardState.Starting ? BoardState.Hung : stored.State);
+    }
+
+    /// <summary>Ends the faults that are still to come.</summary>
+    internal void Heal()
+    {
+        _boot.Heal();
+        _rom.LeavesIgnored = 0;
+    }
+
+    // ---- what the boot sequence does
+
+    /// <summary>Klipper runs now.</summary>
+    internal void RunKlipper(VirtualFirmware firmware, KlipperProgram program)
+    {
+        RunningFirmware = firmware;
+        UsbFunction function = Setup.IsCanBridge
+            ? new GsUsb(Chip.Name, Setup.Serial)
+            : new CdcAcm(UsbId.Klipper, "Klipper", Chip.Name, Setup.Serial, program, _boot.RequestBootloader);
+        Run(BoardState.Klipper, program, function);
+    }
+
+    /// <summary>Katapult runs now.</summary>
+    internal void RunKatapult(KatapultProgram program) => Run(
+        BoardState.Katapult, program, new CdcAcm(KatapultDriver.Id, "katapult", Chip.Name, Convert.ToHexString(_uid), program, touched: null));
+
+    /// <summary>The chip's ROM runs now, and listens to its UART.</summary>
+    internal void RunRom(RomUart rom) => (State, Program) = (BoardState.Rom, rom);
+
+    /// <summary>The chip's ROM runs now, and listens to USB.</summary>
+    internal void RunRom(RomDfu rom)
+    {
+        (State, Program) = (BoardState.Rom, null);
+        Attach(rom);
+    }
+
+    /// <summary>Nothing runs.</summary>
+    internal void Hang(string reason)
+    {
+        Stop(BoardState.Hung);
+        HangReason = reason;
+        if (_printer.Faults.PersonAfter is { } after)
+            _boot.Later(after, SetJumper);
+    }
+
+    /// <summary>Ends what is volatile: the running program, and the board's session on the bus.</summary>
+    internal void Stop(BoardState state)
+    {
+        IsUsbHung = false;
+        BootloaderAsked = (Function as RomDfu)?.Asked ?? (Program as KatapultProgram)?.Asked ?? BootloaderAsked;
+        _boot.Cancel();
+        LeaveCan();
+        if (CanNode is not null)
+            (CanNode, Answered) = (null, null);
+        (State, Function, Program, RunningFirmware) = (state, null, null, null);
+        _printer.Bus.Detach(this);
+    }
+
+    internal void Send(ReadOnlyMemory<byte> bytes, TimeSpan delay) => Answered?.Invoke(bytes, delay);
+
+    private void Run(BoardState state, SerialProgram program, UsbFunction function)
+    {
+        (State, Program) = (state, program);
+        if (Setup.IsCan || function is GsUsb)
+        {
+            CanNode = new VirtualCanNode(_printer.Time, _printer.Can!, CanUuidBytes, program, _boot.RequestBootloader);
+            Answered = CanNode.Send;
+            JoinCan();
+        }
+        if (Setup.IsUart || Setup.IsCan || Setup.IsProcess)
+            Function = null;
+        else
+            Attach(function);
+    }
+
+    private void Attach(UsbFunction function)
+    {
+        // On a CAN cable alone there is no USB: no host sees a ROM there.
+        if (Setup.IsCan && Setup.RescuePort is null)
+            return;
+        Function = function;
+        if (Port is not null)
+            _printer.Bus.Attach(this, function);
+    }
+
+    private void JoinCan()
+    {
+        if (CanNode is not null && Port is not null)
+            _printer.Can!.Join(CanNode);
+    }
+
+    private void LeaveCan()
+    {
+        if (CanNode is not null)
+            _printer.Can!.Leave(CanNode);
+    }
+
+    private void SetJumper()
+    {
+        Boot0 = true;
+        PressReset();
+        Boot0 = false;
     }
 }

@@ -3,8 +3,9 @@ using System.Collections.Immutable;
 namespace RatOS.Flash.Virtual.Devices;
 
 /// <summary>
-/// A microcontroller as its data sheet describes it. Kept apart from the engine's own table on purpose: a wrong number in one of the two makes a test fail.
-/// Times are the data sheets' typical values at 2.7-3.6 V: F446 DS10693 table 41, F407 DS8626 table 40, H723 DS13313, G0B1 DS13560, F072 DS9826, W25Q16 for RP2040.
+/// A microcontroller as its data sheet describes it. Kept apart from the engine's own table on purpose: a wrong number in one of the two
+/// makes a test fail. Times are the data sheets' typical values at 2.7-3.6 V: F446 DS10693 table 41, F407 DS8626 table 40, H723 DS13313,
+/// G0B1 DS13560, F072 DS9826, W25Q16 for RP2040.
 /// </summary>
 public sealed record VirtualChip
 {
@@ -22,7 +23,9 @@ public sealed record VirtualChip
     /// <inheritdoc cref="ProgramUnit"/>
     public required TimeSpan ProgramTime { get; init; }
 
-    /// <summary>A programmed unit may have further bits cleared (F0, F4). G0 and H7 carry ECC: a unit is written once after an erase.</summary>
+    /// <summary>
+    /// A programmed unit may have further bits cleared (F0, F4). G0 and H7 carry ECC: a unit is written once after an erase.
+    /// </summary>
     public required bool ClearsFurtherBits { get; init; }
 
     /// <summary>Initial stack pointer that firmware for this chip has: anything else crashes.</summary>
@@ -46,6 +49,8 @@ public sealed record VirtualChip
 
     /// <summary>Katapult's USB driver holds the first answer back until a second one is queued (facts: "Priming").</summary>
     public bool HoldsFirstPacket { get; init; }
+
+    internal bool IsF4 => Name.StartsWith("stm32f4", StringComparison.Ordinal);
 
     public int FlashSize => Sectors.Sum(sector => sector.Size);
 
@@ -95,7 +100,8 @@ public sealed record VirtualChip
         FlashSizeAddress = 0x1FFF_7A22,
         IdCodeAddress = 0xE004_2000,
         IdCode = idCode,
-        Rom = F4Rom((ushort)(idCode & 0xFFF), layout, option, "@OTP Memory /0x1FFF7800/01*512 e,01*016 e", "@Device Feature/0xFFFF0000/01*004 e"),
+        Rom = F4Rom(
+            (ushort)(idCode & 0xFFF), layout, option, "@OTP Memory /0x1FFF7800/01*512 e,01*016 e", "@Device Feature/0xFFFF0000/01*004 e"),
     };
 
     public static readonly VirtualChip F446 = F4(
@@ -218,9 +224,15 @@ public sealed record VirtualRom
     /// <summary>bwPollTimeout it reports for set-address and for data.</summary>
     public required TimeSpan CommandPoll { get; init; }
 
-    /// <summary>F4: endpoint 0 answers NAK until the work is done, so a status request just takes as long. Others stall a request that comes too early.</summary>
+    /// <summary>
+    /// F4: endpoint 0 answers NAK until the work is done, so a status request just takes as long. Others stall a request that comes too
+    /// early.
+    /// </summary>
     public required bool HoldsStatusWhileBusy { get; init; }
 
-    /// <summary>H7: a status request that comes early is told dfuDNBUSY once more; dfu-util, which asks after the announced time, waits so for its big sectors.</summary>
+    /// <summary>
+    /// H7: a status request that comes early is told dfuDNBUSY once more; dfu-util, which asks after the announced time, waits so for its
+    /// big sectors.
+    /// </summary>
     public bool SaysBusy { get; init; }
 }

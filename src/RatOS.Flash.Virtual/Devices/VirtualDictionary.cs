@@ -7,15 +7,16 @@ using System.Text.Json;
 namespace RatOS.Flash.Virtual.Devices;
 
 /// <summary>
-/// Writes the data dictionary of a made-up Klipper build: the keys, the fixed commands and the numbering of a real one, filled up with invented
-/// devices to the size of a real one. Numbers run on from commands to responses, so eight commands more (the SD card of the F4) move all
-/// responses, as in real builds (facts: "Ids").
+/// Writes the data dictionary of a made-up Klipper build: the keys, the fixed commands and the numbering of a real one, filled up with
+/// invented devices to the size of a real one. Numbers run on from commands to responses, so eight commands more (the SD card of the F4)
+/// move all responses, as in real builds (facts: "Ids").
 /// </summary>
 internal static class VirtualDictionary
 {
     private static readonly string[] FixedCommands =
     [
-        "identify offset=%u count=%c", "clear_shutdown", "emergency_stop", "get_uptime", "get_clock", "finalize_config crc=%u", "get_config",
+        "identify offset=%u count=%c", "clear_shutdown", "emergency_stop", "get_uptime", "get_clock", "finalize_config crc=%u",
+        "get_config",
         "allocate_oids count=%c", "debug_nop", "debug_ping data=%*s", "debug_write order=%c addr=%u val=%u", "debug_read order=%c addr=%u",
     ];
 
@@ -30,13 +31,15 @@ internal static class VirtualDictionary
     private static readonly string[] FixedStrings =
     [
         "Shutdown cleared when not shutdown", "Timer too close", "sentinel timer called", "Invalid command", "Message encode error",
-        "Command parser error", "Command request", "config_reset only available when shutdown", "oids already allocated", "Can't assign oid",
+        "Command parser error", "Command request", "config_reset only available when shutdown", "oids already allocated",
+        "Can't assign oid",
         "Invalid oid type", "Already finalized",
     ];
 
     private static readonly string[] Devices =
     [
-        "stepper", "gantry", "adc_in", "pwm_fan", "gpio_out", "gpio_in", "tacho", "spi_port", "i2c_port", "uart_wire", "led_ring", "bk7319",
+        "stepper", "gantry", "adc_in", "pwm_fan", "gpio_out", "gpio_in", "tacho", "spi_port", "i2c_port", "uart_wire", "led_ring",
+        "bk7319",
         "qmx55", "ta4410", "lx90d", "load_cell", "probe_eddy", "vw1120", "dial_7seg", "glyph_lcd", "thermo_k", "thermo_pt", "zr88_angle",
         "belt_tune", "dock_lock", "hall_width", "ozone", "jolt3d", "us9960", "filter_iir", "trig_sync", "door_btn", "servo_4q", "nfc_ring",
         "mzx_motion", "card_slot",
@@ -48,7 +51,8 @@ internal static class VirtualDictionary
     [
         " pin=%u", " rest_ticks=%u", " pull_up=%c", " data=%*s", " sample_count=%c", " rate=%u", " invert=%c", " value=%hu",
         " max_duration=%u", " offset=%i", " bus_oid=%c", " cs_pin=%u", " min_value=%hu max_value=%hu", " trigger_reason=%c",
-        " cycle_ticks=%u", " poll_ticks=%u timeout=%u", " mode=%u", " gain_channel=%c", " scale=%i scale_frac_bits=%c", " step_count=%hu add=%hi",
+        " cycle_ticks=%u", " poll_ticks=%u timeout=%u", " mode=%u", " gain_channel=%c", " scale=%i scale_frac_bits=%c",
+        " step_count=%hu add=%hi",
     ];
 
     private static readonly string[] Complaints =
@@ -70,12 +74,14 @@ internal static class VirtualDictionary
     {
         var buffer = new ArrayBufferWriter<byte>(16 * 1024);
         using var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
-        var isF4 = chip.Name.StartsWith("stm32f4", StringComparison.Ordinal);
-        var commandCount = isF4 ? 120 : 112;
+        var commandCount = chip.IsF4 ? 120 : 112;
         json.WriteStartObject();
         json.WriteString("app", "Klipper");
         json.WriteString("build_versions", compiler);
-        WriteSorted(json, "commands", [.. FixedCommands, .. Invented(commandCount - FixedCommands.Length - 1, Verbs), chip == VirtualChip.Linux ? "config_reset" : "reset"], Number, first: 1);
+        WriteSorted(
+            json, "commands",
+            [.. FixedCommands, .. Invented(commandCount - FixedCommands.Length - 1, Verbs), chip == VirtualChip.Linux ? "config_reset" : "reset"],
+            Number, first: 1);
         WriteConfig(json, chip, link);
         json.WriteStartObject("enumerations");
         WriteSorted(json, "sensor_type", PartNumbers(96), id => id, first: 0);
@@ -84,7 +90,7 @@ internal static class VirtualDictionary
         json.WriteString("license", "GNU GPLv3");
         json.WriteStartObject("responses");
         json.WriteNumber("identify_response offset=%u data=%.*s", 0);
-        string[] responses = [.. FixedResponses, .. Invented(isF4 ? 19 : 15, ["{0}_state oid=%c next_clock=%u"])];
+        string[] responses = [.. FixedResponses, .. Invented(chip.IsF4 ? 19 : 15, ["{0}_state oid=%c next_clock=%u"])];
         for (var i = 0; i < responses.Length; i++)
             json.WriteNumber(responses[i], Number(commandCount + 1 + i));
         json.WriteEndObject();
@@ -123,7 +129,8 @@ internal static class VirtualDictionary
     private static IEnumerable<string> PartNumbers(int count)
     {
         var dice = new Random(2);
-        return Enumerable.Range(0, count).Select(_ => $"{(char)('a' + dice.Next(26))}{(char)('a' + dice.Next(26))}{dice.Next(100, 10_000)}").Distinct();
+        return Enumerable.Range(0, count)
+            .Select(_ => $"{(char)('a' + dice.Next(26))}{(char)('a' + dice.Next(26))}{dice.Next(100, 10_000)}").Distinct();
     }
 
     private static void WriteSorted(Utf8JsonWriter json, string key, IEnumerable<string> names, Func<int, int> number, int first)

@@ -13,10 +13,10 @@ namespace RatOS.Flash.Virtual.Devices;
 /// A Klipper image as a virtual CPU sees it: what it takes for one to start, and what it then knows of itself.
 /// <see cref="Build"/> makes images that look like a build's result; real ones start as well.
 /// </summary>
-public sealed partial class VirtualFirmware
+public sealed class VirtualFirmware
 {
-    // Made-up images say in the reserved vectors 8-10 that their last word is a checksum of all before it: the stand-in for "code that runs".
-    // A real image has the common handler there.
+    // Made-up images say in the reserved vectors 8-10 that their last word is a checksum of all before it: the stand-in for "code that
+    // runs". A real image has the common handler there.
     private const uint Mark = 0x3156_4652; // "RFV1"
     private const int MarkOffset = 32;
     private const int ChecksumSize = 4;
@@ -45,7 +45,8 @@ public sealed partial class VirtualFirmware
         _commands = Commands(root.GetProperty("commands"));
         _responses = root.GetProperty("responses").EnumerateObject().ToFrozenDictionary(
             item => item.Name.Split(' ', 2)[0], item => item.Value.GetInt32(), StringComparer.Ordinal);
-        _strings = root.TryGetProperty("enumerations", out var enumerations) && enumerations.TryGetProperty("static_string_id", out var strings)
+        _strings = root.TryGetProperty("enumerations", out var enumerations)
+            && enumerations.TryGetProperty("static_string_id", out var strings)
             ? strings.EnumerateObject().ToFrozenDictionary(item => item.Name, item => item.Value.GetInt32(), StringComparer.Ordinal)
             : FrozenDictionary<string, int>.Empty;
     }
@@ -107,7 +108,7 @@ public sealed partial class VirtualFirmware
 
         if (chip == VirtualChip.Linux)
         {
-            ProcessHeader(image);
+            LinuxProgram.WriteHeader(image);
             BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(size - ChecksumSize), Checksum(image.AsSpan(0, size - ChecksumSize)));
             return image;
         }
@@ -173,8 +174,11 @@ public sealed partial class VirtualFirmware
         }
         if (isMadeUp && Word(image, length - ChecksumSize) != Checksum(image[..(length - ChecksumSize)]))
             return (null, "the code is damaged");
-        return (new VirtualFirmware(dictionary) { Start = start, Length = length }, "Klipper runs");
+        return (dictionary.At(start, length), "Klipper runs");
     }
+
+    /// <summary>The same firmware, found at an address.</summary>
+    internal VirtualFirmware At(uint start, int length) => new(this) { Start = start, Length = length };
 
     private VirtualFirmware(VirtualFirmware other)
     {
@@ -185,7 +189,8 @@ public sealed partial class VirtualFirmware
     // A board boots the same few builds again and again, and seeded tests do so thousands of times: the last dictionaries are kept.
     private static ImmutableQueue<VirtualFirmware> _parsed = [];
 
-    private static (int Offset, VirtualFirmware Dictionary)? FindDictionary(ReadOnlySpan<byte> image)
+    /// <summary>The first Klipper dictionary in an image, and its offset; null where there is none.</summary>
+    internal static (int Offset, VirtualFirmware Dictionary)? FindDictionary(ReadOnlySpan<byte> image)
     {
         for (var offset = VectorsSize; offset < image.Length - 64; offset++)
         {

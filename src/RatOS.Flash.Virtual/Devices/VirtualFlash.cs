@@ -2,12 +2,12 @@
 namespace RatOS.Flash.Virtual.Devices;
 
 /// <summary>
-/// Flash memory as silicon has it: an erase sets a whole sector to ones, programming only clears bits, both take time, and power that fails in
-/// between leaves cells that read as anything. Every erase is counted.
+/// Flash memory as silicon has it: an erase sets a whole sector to ones, programming only clears bits, both take time, and power that
+/// fails in between leaves cells that read as anything. Every erase is counted.
 /// </summary>
 /// <remarks>
-/// An operation changes the array at once and is remembered until its time is over; <see cref="CutPower"/> within that time undoes it in part.
-/// The board runs one operation at a time, as the chips do.
+/// An operation changes the array at once and is remembered until its time is over; <see cref="CutPower"/> within that time undoes it in
+/// part. The board runs one operation at a time, as the chips do.
 /// </remarks>
 public sealed class VirtualFlash
 {
@@ -39,7 +39,8 @@ public sealed class VirtualFlash
 
     /// <param name="Programmed">As the units were before.</param>
     /// <param name="Unsound">As the units were before.</param>
-    private sealed record Pending(TimeSpan Begin, TimeSpan Time, int Offset, byte[] Before, byte[] After, bool IsErase, bool[] Programmed, bool[] Unsound);
+    private sealed record Pending(
+        TimeSpan Begin, TimeSpan Time, int Offset, byte[] Before, byte[] After, bool IsErase, bool[] Programmed, bool[] Unsound);
 
     /// <summary>Counts every change, so that what was derived from the content can be kept until then.</summary>
     public long Version { get; private set; }
@@ -147,8 +148,8 @@ public sealed class VirtualFlash
     public bool IsBusy(TimeSpan now) => _pending.Any(pending => now > pending.Begin && now < pending.Begin + pending.Time);
 
     /// <summary>
-    /// Power fails now. What was in progress stays where it was: an erase leaves its sector unsound and reading as a mix of old bits and ones;
-    /// programming leaves the units behind the point as they were and the one at the point unsound.
+    /// Power fails now. What was in progress stays where it was: an erase leaves its sector unsound and reading as a mix of old bits and
+    /// ones; programming leaves the units behind the point as they were and the one at the point unsound.
     /// </summary>
     public void CutPower(TimeSpan now)
     {

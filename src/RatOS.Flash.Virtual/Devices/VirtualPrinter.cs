@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using RatOS.Flash.Boards;
 using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Printer;
@@ -7,11 +8,15 @@ using RatOS.Flash.Recording;
 namespace RatOS.Flash.Virtual.Devices;
 
 /// <summary>
-/// A printer made of memory: boards, buses and Klipper, on virtual time. Faithful to the facts, merciless with faults, and the same again each time.
+/// A printer in memory: boards, buses and Klipper on virtual time. It behaves as measured on real ones, injects faults, and repeats
+/// exactly.
 /// </summary>
-public sealed partial class VirtualPrinter : IHardware
+public sealed class VirtualPrinter : IHardware
 {
-    /// <summary>The bus as modelled: full-speed USB, one control transfer's overhead and its bytes, one bulk transfer's and its bytes.</summary>
+    /// <summary>Version of Klipper on this computer: that of a new build.</summary>
+    public const string HostVersion = "v0.13.0-730-g84104bbbd";
+
+    /// <summary>Model of a full-speed USB bus: overhead and bytes of a control transfer, and of a bulk transfer.</summary>
     public static readonly TimeSpan ControlOverhead = TimeSpan.FromMicroseconds(200);
 
     /// <inheritdoc cref="ControlOverhead"/>
@@ -23,70 +28,28 @@ public sealed partial class VirtualPrinter : IHardware
     /// <inheritdoc cref="ControlOverhead"/>
     public static readonly TimeSpan BulkByte = TimeSpan.FromMicroseconds(1);
 
-    /// <summary>From the pull-up on D+ until the computer lists the device: debounce, resets, descriptors.</summary>
-    private static readonly TimeSpan Enumeration = TimeSpan.FromMilliseconds(300);
+    private const string KlipperHolder = "Klipper (klippy.py, process 612)";
+    private static readonly TimeSpan OpenTime = TimeSpan.FromMilliseconds(1);
+    private static readonly TimeSpan OffTime = TimeSpan.FromSeconds(3);
 
-    private readonly List<Present> _present = [];
-    private readonly DeviceChanges _changes = new();
-    private readonly Dictionary<VirtualBoard, object> _arriving = [];
-    private readonly Dictionary<VirtualBoard, string> _lastPort = [];
-    private ImmutableDictionary<int, TransferFault> _transferFaults;
-    private readonly bool _goesElsewhere;
-    private string? _nextPort;
-    private int _number;
-    private int _transfers;
-    private bool _returnsLate;
-    private Action? _owed;   // faults that missed the flash's work and wait for the next transfer
+    private string? _cardName;
 
     private VirtualPrinter(Scenario scenario, VirtualTime time, Faultiness faults)
     {
         (Scenario, Time, Faults) = (scenario, time, faults);
-        _transferFaults = faults.Transfers.GroupBy(fault => fault.Index).ToImmutableDictionary(group => group.Key, group => group.First());
-        (_nextPort, _goesElsewhere) = (faults.ReturnsAt, faults.ReturnsAt is not null);
-        Klippy = new VirtualKlippy(this);
-        foreach (var stranger in scenario.Strangers)
-            _present.Add(new Present(stranger with { Number = ++_number }, null, null));
+        (Klippy, Bus, CanInterfaces, Injector) = (new(this), new(this), new(this), new(this));
+        foreach (var device in scenario.Strangers)
+            Bus.Add(device, null);
         Can = CreateCan();
         Boards = [.. scenario.Boards.Select(setup => new VirtualBoard(this, setup))];
-        Changed();
-    }
-
-    /// <summary>One device that is listed; of a board that has left but lingers the function is null.</summary>
-    internal sealed class Present(Device device, VirtualBoard? board, UsbFunction? function)
-    {
-        private readonly List<Action> _gone = [];
-
-        public Device Device { get; set; } = device;
-
-        public VirtualBoard? Board { get; } = board;
-
-        public UsbFunction? Function { get; set; } = function;
-
-        public bool IsHeld { get; set; }
-
-        /// <summary>This stay is over, though it may linger in the list.</summary>
-        public bool IsOver { get; private set; }
-
-        /// <summary>Has somebody told when this stay is over.</summary>
-        public void WhenGone(Action gone) => _gone.Add(gone);
-
-        /// <inheritdoc cref="WhenGone"/>
-        public void Forget(Action gone) => _gone.Remove(gone);
-
-        /// <summary>The device is no longer there, though it may linger in the list.</summary>
-        public void End()
-        {
-            (Function, IsOver) = (null, true);
-            foreach (var gone in _gone.ToList())
-                gone();
-        }
+        Bus.Update();
     }
 
     public static ImmutableArray<Scenario> Scenarios => Scenario.All;
 
     public Scenario Scenario { get; }
 
-    public ImmutableArray<VirtualBoard> Boards { get; private init; }
+    public ImmutableArray<VirtualBoard> Boards { get; }
 
     public VirtualKlippy Klippy { get; }
 
@@ -94,35 +57,48 @@ public sealed partial class VirtualPrinter : IHardware
 
     public Faultiness Faults { get; private set; }
 
-    /// <summary>Version of Klipper on this computer: what a build would make.</summary>
-    public const string HostVersion = "v0.13.0-730-g84104bbbd";
+    /// <summary>The CAN bus; null in a printer without CAN.</summary>
+    public VirtualCanBus? Can { get; }
 
-    /// <summary>False: transfers take no time of the virtual bus, where a real one already carries them. True unless it is measured what that alone takes.</summary>
+    /// <summary>
+    /// False: transfers take no time, because a real bus carries them already. True unless a benchmark measures what that bus alone takes.
+    /// </summary>
     public bool HasBusTime { get; set; } = true;
 
-    internal TimeSpan ControlTime(int bytes) => HasBusTime ? ControlOverhead + (ControlByte * bytes) : TimeSpan.Zero;
-
-    internal TimeSpan BulkTime(int bytes) => HasBusTime ? BulkOverhead + (BulkByte * bytes) : TimeSpan.Zero;
-
     /// <summary>Transfers so far: what <see cref="TransferFault.Index"/> counts.</summary>
-    public int Transfers => _transfers;
+    public int Transfers => Injector.Transfers;
 
-    /// <summary>Called with each of them: whether it is a control transfer to a bootloader.</summary>
-    internal Action<bool>? OnTransfer { get; set; }
+    /// <summary>The file on the card in this computer; null before there was one.</summary>
+    public byte[]? Card { get; private set; }
+
+    /// <summary>The unit that may replace the process that is an MCU; null where there is none.</summary>
+    public HostMcu? HostMcu => Process?.Unit;
 
     /// <summary>The printer's boards as its configuration names them; the port is where each was last seen.</summary>
     public IReadOnlyList<PrinterBoard> PrinterBoards => [.. Boards.Select(board => new PrinterBoard(board.Name, board.Board)
     {
         Serial = board.Setup.Serial,
-        Port = board.Setup.IsCan ? board.Setup.RescuePort : _lastPort.GetValueOrDefault(board, board.Setup.Port),
+        Port = board.Setup.IsCan ? board.Setup.RescuePort : Bus.PortOf(board),
         OnlyByPort = Boards.Count(other => other.Setup.Serial == board.Setup.Serial) > 1,
         CanUuid = board.Setup.Link == McuLink.Can ? CanUuid.Read(board.CanUuidBytes) : null,
         RunningVersion = board.RunningFirmware?.Version,
     })];
 
-    /// <summary>A printer at its story's beginning, with Klipper running.</summary>
+    internal VirtualBus Bus { get; }
+
+    internal CanInterfaces CanInterfaces { get; }
+
+    internal FaultInjector Injector { get; }
+
+    internal VirtualHostProcess? Process => Boards.Select(board => board.Process).FirstOrDefault(process => process is not null);
+
+    /// <summary>The sessions that another computer can import: boards on USB. Other devices are only listed.</summary>
+    internal IEnumerable<DeviceSession> Exported => Bus.Sessions.Where(session => session.Function is not null);
+
+    /// <summary>A printer at the beginning of a scenario, with Klipper running.</summary>
     /// <exception cref="FlashException">No such scenario.</exception>
-    public static VirtualPrinter Create(string scenario, VirtualTime time, Faultiness? faults = null) => Create(Scenario.Find(scenario), time, faults);
+    public static VirtualPrinter Create(string scenario, VirtualTime time, Faultiness? faults = null) =>
+        Create(Scenario.Find(scenario), time, faults);
 
     /// <inheritdoc cref="Create(string, VirtualTime, Faultiness?)"/>
     public static VirtualPrinter Create(Scenario scenario, VirtualTime time, Faultiness? faults = null)
@@ -152,182 +128,190 @@ public sealed partial class VirtualPrinter : IHardware
 
     // ---- IHardware
 
-    public DeviceList Look() => _changes.Now;
+    public DeviceList Look() => Bus.Look();
 
-    public Task<DeviceList> WaitForChangeAsync(long generation, CancellationToken cancel) => _changes.AfterAsync(generation, cancel);
+    public Task<DeviceList> WaitForChangeAsync(long generation, CancellationToken cancel) => Bus.WaitForChangeAsync(generation, cancel);
 
     public async Task<IUsbDevice> OpenUsbAsync(Device device)
     {
-        await Task.Delay(TimeSpan.FromMilliseconds(1), Time);
+        await Task.Delay(OpenTime, Time);
         return new VirtualUsb(this, Take(device));
     }
 
     public async Task<ByteLine> OpenSerialAsync(Device device, SerialMode mode)
     {
-        await Task.Delay(TimeSpan.FromMilliseconds(1), Time);
+        await Task.Delay(OpenTime, Time);
         return new VirtualLine(this, Take(device), mode);
+    }
+
+    public async Task<CanPort> OpenCanAsync(Device device)
+    {
+        await Task.Delay(OpenTime, Time);
+        var session = Find(device, session => session.Device.Can is not null && !session.IsOver);
+        if (!session.Device.Can!.IsUp)
+            throw CanFaults.CanDown(device.Port);
+        return new VirtualCanPort(this, session, Can!);
     }
 
     public async Task TouchAsync(Device device, int baud)
     {
-        await Task.Delay(TimeSpan.FromMilliseconds(1), Time);
-        var present = Take(device);
-        present.IsHeld = false;
-        if (present.Function is CdcAcm)
-            Count(present.Board!);
-        Touch(present.Board, baud);
+        await Task.Delay(OpenTime, Time);
+        var session = Take(device);
+        session.IsHeld = false;
+        if (session.Function is CdcAcm)
+            Injector.Count(session.Board!);
+        Touch(session.Board, baud);
     }
+
+    /// <summary>Power-cycles a port whose hub can switch it. Boards with a supply of their own are only unplugged.</summary>
+    public async Task<bool> CyclePortAsync(string port)
+    {
+        if (!Scenario.SwitchedPorts.Contains(port))
+            return false;
+        var boards = Boards.Where(board => board.Port == port).ToList();
+        boards.ForEach(board => board.Unplug());
+        await Task.Delay(OffTime, Time);
+        boards.ForEach(board => board.Plug());
+        return true;
+    }
+
+    /// <summary>
+    /// A card in this computer, in scenarios that have one. The simulated operator then moves it to the first board and presses reset.
+    /// </summary>
+    public Task<string?> PutOnCardAsync(string name, ReadOnlyMemory<byte> file)
+    {
+        if (!Scenario.HasCard)
+            return Task.FromResult<string?>(null);
+        (_cardName, Card) = (name, file.ToArray());
+        if (Faults.PersonAfter is { } after)
+            Time.Schedule(after, () => MoveCardTo(Boards[0]));
+        return Task.FromResult<string?>("/media/card");
+    }
+
+    // ---- what an operator or Moonraker does
+
+    /// <summary>Switches boards' supplies. Boards that are powered by USB are not affected.</summary>
+    public void SetPower(IEnumerable<string> boards, bool isOn)
+    {
+        foreach (var board in Boards.Where(board => boards.Contains(board.Name) && !board.Setup.IsBusPowered))
+        {
+            if (isOn)
+                board.PowerOn();
+            else
+                board.PowerOff();
+        }
+    }
+
+    /// <summary>Brings the CAN interface up, or down.</summary>
+    public void SetCanUp(bool isUp) => CanInterfaces.SetUp(isUp);
+
+    /// <summary>Unplugs the CAN adapter; the nodes keep their state.</summary>
+    public void UnplugCanAdapter() => CanInterfaces.Unplug();
+
+    public void PlugCanAdapter() => CanInterfaces.Add(null, Scenario.CanAdapterPort, isUp: true);
+
+    /// <summary>Ends all faults of printer and computer; their effects on boards stay.</summary>
+    public void Heal()
+    {
+        Faults = Faultiness.None;
+        Injector.Heal();
+        Bus.Heal();
+        foreach (var board in Boards)
+            board.Heal();
+        Can?.GoOff(TimeSpan.Zero);
+        CanInterfaces.Heal();
+    }
+
+    // ---- for buses and servers
+
+    internal TimeSpan ControlTime(int bytes) => HasBusTime ? ControlOverhead + (ControlByte * bytes) : TimeSpan.Zero;
+
+    internal TimeSpan BulkTime(int bytes) => HasBusTime ? BulkOverhead + (BulkByte * bytes) : TimeSpan.Zero;
 
     /// <summary>A program has opened the board's USB serial port, set the rate, and closed it.</summary>
     internal void Touch(VirtualBoard? board, int baud)
     {
         if (board?.Function is not CdcAcm port)
             return;
-        // Open raises DTR; then the rate, then DTR falls.
+        // Opening raises DTR; then the rate is set, then DTR falls.
         byte[] coding = [(byte)baud, (byte)(baud >> 8), (byte)(baud >> 16), (byte)(baud >> 24), 0, 0, 8];
         port.Control(new UsbSetup(0x21, 0x22, 1, 0), [], Time.Now);
         port.Control(new UsbSetup(0x21, 0x20, 0, 0), coding, Time.Now);
         port.Control(new UsbSetup(0x21, 0x22, 0, 0), [], Time.Now);
     }
 
-    private Present Take(Device device)
+    /// <summary>Counts a CAN frame as a transfer to its node, and returns its fault; null for none.</summary>
+    internal TransferFault? NextCanFrame(CanFrame frame) => Injector.Next(
+        Boards.FirstOrDefault(board => board.CanNode is { } node && node.AssignedId == frame.Id)
+        ?? Boards.First(board => board.Setup.IsCan || board.Setup.IsCanBridge));
+
+    /// <summary>
+    /// The computer sees the board as what it is now. A wired port is always listed, and a CAN node counts where the host reaches it.
+    /// </summary>
+    internal bool IsListed(VirtualBoard board) => board.Setup switch
+    {
+        { IsProcess: true } => true,
+        { Link: McuLink.Can } => CanInterfaces.Reaches(board),
+        var setup => Bus.Sessions.Any(session => session.Board == board && (session.Function is not null || setup.IsUart)),
+    };
+
+    private DeviceSession Take(Device device)
     {
         if (device.IsTerminal)
             return TakeTerminal(device);
         if (Faults.NoPermission)
         {
             throw ComputerFaults.NoPermission(
-                device.Node ?? $"{device}", "Add the udev rule for this id (99-ratos-flash.rules) and put the user into the groups plugdev and dialout.");
+                device.Node ?? $"{device}",
+                "Add the udev rule for this id (99-ratos-flash.rules) and put the user into the groups plugdev and dialout.");
         }
-        var present = _present.FirstOrDefault(candidate => candidate.Device.IsSameStay(device) && (candidate.Function is not null || device.IsWired))
-            ?? throw new DeviceGoneException(device.ToString());
-        if (present.Function is not RomDfu && Klippy.IsRunning && present.Board is not null)
-            throw ComputerFaults.PortHeld(device.Node ?? device.Port, "Klipper (klippy.py, process 612)");
-        if (Faults.PortsHeldBy is { } holder && Time.Now < Faults.PortsHeldUntil && present.Function is not RomDfu)
-            throw ComputerFaults.PortHeld(device.Node ?? device.Port, holder);
-        if (present.IsHeld)
-            throw ComputerFaults.PortHeld(device.Node ?? device.Port, "ratos-flash itself");
-        present.IsHeld = true;
-        return present;
+        var session = Find(device, session => session.Function is not null || device.IsWired);
+        var node = device.Node ?? device.Port;
+        if (session.Function is not RomDfu && Klippy.IsRunning && session.Board is not null)
+            throw ComputerFaults.PortHeld(node, KlipperHolder);
+        if (session.Function is not RomDfu && Faults.PortsHeldBy is { } holder && Time.Now < Faults.PortsHeldUntil)
+            throw ComputerFaults.PortHeld(node, holder);
+        if (session.IsHeld)
+            throw ComputerFaults.PortHeld(node, "ratos-flash itself");
+        session.IsHeld = true;
+        return session;
     }
 
-    // ---- the bus
-
-    internal void Attach(VirtualBoard board, UsbFunction function)
+    /// <summary>A process's terminal is not listed; it exists while the process runs.</summary>
+    private DeviceSession TakeTerminal(Device device)
     {
-        if (_arriving.Remove(board, out var before))
-            VirtualTime.Unschedule(before);
-        var delay = Enumeration + (_returnsLate ? Faults.ReturnsAfter : TimeSpan.Zero);
-        _arriving[board] = Time.Schedule(delay, () =>
-        {
-            _arriving.Remove(board);
-            if (_goesElsewhere && _returnsLate && _nextPort is { } elsewhere)
-            {
-                _nextPort = null;
-                board.Unplug();
-                board.Plug(elsewhere);
-                return;
-            }
-            _lastPort[board] = board.Port!;
-            _present.Add(new Present(DeviceOf(board, function), board, function));
-            Changed();
-            AddCanInterfaceOf(board, function);
-        });
+        if (Process is not { IsRunning: true } process || process.Terminal != device.Port)
+            throw new DeviceGoneException(device.ToString());
+        return Klippy.IsRunning
+            ? throw ComputerFaults.PortHeld(device.Port, KlipperHolder)
+            : new DeviceSession(device, process.Board, null);
     }
 
-    internal void Detach(VirtualBoard board, TimeSpan lingers)
+    private DeviceSession Find(Device device, Predicate<DeviceSession> isUsable) =>
+        Bus.Sessions.FirstOrDefault(session => session.Device.IsSameStay(device) && isUsable(session))
+        ?? throw new DeviceGoneException(device.ToString());
+
+    private void MoveCardTo(VirtualBoard board)
     {
-        if (_arriving.Remove(board, out var arriving))
-            VirtualTime.Unschedule(arriving);
-        _returnsLate |= Time.Now > TimeSpan.Zero;
-        Klippy.Lost(board);
-        foreach (var present in _present.Where(candidate => candidate.Board == board && !candidate.Device.IsWired && !candidate.IsOver).ToList())
-        {
-            present.End();
-            if (lingers == TimeSpan.Zero)
-                Remove(present);
-            else
-                Time.Schedule(lingers, () => Remove(present));
-        }
+        board.SdFirmware = _cardName == SdCardBootloader.FileName ? Card : null;
+        board.PressReset();
     }
 
-    /// <summary>Counts a transfer, and tells what goes wrong with it.</summary>
-    internal TransferFault? NextTransfer(VirtualBoard board)
+    private VirtualCanBus? CreateCan()
     {
-        Count(board);
-        StrikeOwed();
-        HangIfDue(board);
-        if (!_transferFaults.TryGetValue(_transfers, out var fault))
+        if (!Scenario.Boards.Any(board => board.IsCan || board.IsCanBridge))
             return null;
-        switch (fault.Kind)
-        {
-            case TransferFaultKind.Unplug:
-                Strike(fault, board, board.Unplug, () => board.Plug());
-                break;
-            case TransferFaultKind.PowerCut:
-                Strike(fault, board, board.PowerOff, board.PowerOn);
-                break;
-            case TransferFaultKind.ForeignKlipper:
-                Klippy.StartedBySomebody();
-                break;
-        }
-        return fault;
+        if (Scenario.CanAdapterPort is not null)
+            PlugCanAdapter();
+        return new VirtualCanBus(Time) { HostBitrate = Faults.CanBitrate ?? VirtualCanBus.Bitrate };
     }
 
-    private void Count(VirtualBoard board)
-    {
-        _transfers++;
-        OnTransfer?.Invoke(board.Function is RomDfu);
-    }
-
-    private Device DeviceOf(VirtualBoard board, UsbFunction function) => new()
-    {
-        Port = board.Setup.RescuePort ?? board.Port!,
-        Number = ++_number,
-        Usb = function.Id,
-        Manufacturer = function.Manufacturer,
-        Product = function.Product,
-        Serial = function.Serial,
-        Release = function.Release,
-        Node = function is CdcAcm ? FreeNode() : null,
-    };
-
-    /// <summary>As a kernel numbers them: the lowest that is free, so a board that returns may get another.</summary>
-    private string FreeNode() => Enumerable.Range(0, int.MaxValue).Select(number => $"/dev/ttyACM{number}")
-        .First(node => !_present.Exists(present => present.Device.Node == node));
-
-    private void Remove(Present present)
-    {
-        _present.Remove(present);
-        Changed();
-    }
-
-    private void Changed() => _changes.Set([.. _present.Select(present => present.Device).OrderBy(device => device.Port, StringComparer.Ordinal)]);
-
-    /// <summary>The story begins when everything that was on its way is there.</summary>
+    /// <summary>The beginning: everything that is on its way has arrived.</summary>
     private void Settle()
     {
         foreach (var board in Boards)
-        {
-            if (board.Setup.IsUart)
-                _present.Add(new Present(new Device { Port = board.Setup.Port, Number = ++_number, Node = $"/dev/{board.Setup.Port}" }, board, null));
-            board.SettleNow();
-            if (_arriving.Remove(board, out var arriving))
-            {
-                VirtualTime.Unschedule(arriving);
-                _lastPort[board] = board.Port!;
-                _present.Add(new Present(DeviceOf(board, board.Function!), board, board.Function));
-                AddCanInterfaceOf(board, board.Function!);
-            }
-        }
-        _returnsLate = false;
-        Changed();
+            Bus.Settle(board);
+        Bus.Settled();
         Klippy.SettleNow();
     }
-
-    /// <summary>What another computer can import: each board that is on USB now. Strangers are only listed, and have no function.</summary>
-    internal IEnumerable<Present> Exported => _present.Where(present => present.Function is not null);
-
-    /// <summary>The computer lists the board as what it is now; a wired port is always there, and a node where the bus reaches it.</summary>
-    internal bool IsListed(VirtualBoard board) => board.Setup.IsProcess || (board.Setup.Link == McuLink.Can ? IsCanReached(board) : _present.Exists(present => present.Board == board && (present.Function is not null || board.Setup.IsUart)));
 }

@@ -4,8 +4,8 @@ using RatOS.Flash.Hardware;
 namespace RatOS.Flash.Virtual.Devices;
 
 /// <summary>
-/// The serial lines of a virtual printer's boards as pseudo terminals, for other programs (Klipper, flashtool, stm32flash) and without root. The printer's
-/// time must be live.
+/// The serial lines of a virtual printer's boards as pseudo terminals, for other programs (Klipper, flashtool, stm32flash) and without
+/// root. The printer's time must be live.
 /// </summary>
 public sealed class VirtualPtys : IDisposable
 {
@@ -16,7 +16,8 @@ public sealed class VirtualPtys : IDisposable
     }
 
     /// <summary>By board name: the link in the folder, and the terminal that it leads to.</summary>
-    public IReadOnlyList<(string Board, string Link, string Terminal)> Ports => [.. _ports.Select(port => (port.Board, port.Link, port.Terminal))];
+    public IReadOnlyList<(string Board, string Link, string Terminal)> Ports =>
+        [.. _ports.Select(port => (port.Board, port.Link, port.Terminal))];
 
     /// <summary>One pseudo terminal for each board, at <c>folder/board</c>. To be called on the printer's thread.</summary>
     /// <exception cref="FlashException">No pseudo terminals, or the folder cannot be written.</exception>
@@ -43,7 +44,9 @@ public sealed class VirtualPtys : IDisposable
             port.Dispose();
     }
 
-    /// <summary>One board's line. A thread waits for the host's bytes and hands them to the printer's own thread, where all the rest happens.</summary>
+    /// <summary>
+    /// One board's line. A thread waits for the host's bytes and hands them to the printer's own thread, where all the rest happens.
+    /// </summary>
     private sealed class Port : IDisposable
     {
         // How soon a speed of 1200 baud is noticed: nothing tells when a program sets it.
@@ -102,7 +105,8 @@ public sealed class VirtualPtys : IDisposable
                 }
                 else if (baud == TouchBaud && !_board.Setup.IsUart)
                 {
-                    // The program that set it has closed the port, or will soon: DTR cannot be seen here. The next touch must be a change again.
+                    // The program that set it has closed the port, or will soon: DTR cannot be seen here. The next touch must be a change
+                    // again.
                     _pty.SetRaw(UsualBaud);
                     _printer.Time.Post(() => _printer.Touch(_board, baud));
                 }

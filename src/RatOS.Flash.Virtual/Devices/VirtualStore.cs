@@ -17,7 +17,9 @@ internal static class VirtualStore
         var path = Path.Combine(folder, StateFile);
         try
         {
-            return File.Exists(path) ? JsonSerializer.Deserialize(File.ReadAllBytes(path), StoreJson.Default.ImmutableArrayStoredBoard) : null;
+            return File.Exists(path)
+                ? JsonSerializer.Deserialize(File.ReadAllBytes(path), StoreJson.Default.ImmutableArrayStoredBoard)
+                : null;
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or JsonException)
         {
@@ -28,12 +30,14 @@ internal static class VirtualStore
     /// <exception cref="FlashException">What was kept does not fit the board.</exception>
     public static void Restore(string folder, ImmutableArray<StoredBoard> boards, VirtualBoard board)
     {
-        var stored = boards.FirstOrDefault(candidate => candidate.Name == board.Name) ?? throw VirtualFaults.VirtualFolder(folder, $"it knows no board '{board.Name}'");
+        var stored = boards.FirstOrDefault(candidate => candidate.Name == board.Name) ?? throw VirtualFaults.VirtualFolder(
+            folder, $"it knows no board '{board.Name}'");
         try
         {
             var flash = File.ReadAllBytes(Path.Combine(folder, $"{board.Name}.flash.bin"));
             if (flash.Length != board.Chip.FlashSize)
-                throw VirtualFaults.VirtualFolder(folder, $"the flash of '{board.Name}' has {flash.Length} bytes instead of {board.Chip.FlashSize}");
+                throw VirtualFaults.VirtualFolder(
+                    folder, $"the flash of '{board.Name}' has {flash.Length} bytes instead of {board.Chip.FlashSize}");
             board.Restore(flash, stored);
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
@@ -49,9 +53,11 @@ internal static class VirtualStore
         {
             Directory.CreateDirectory(folder);
             foreach (var board in printer.Boards)
-                Replace(Path.Combine(folder, $"{board.Name}.flash.bin"), board.Flash.Read(board.Flash.Base, board.Chip.FlashSize).ToArray());
+                Replace(
+                    Path.Combine(folder, $"{board.Name}.flash.bin"), board.Flash.Read(board.Flash.Base, board.Chip.FlashSize).ToArray());
             ImmutableArray<StoredBoard> states = [.. printer.Boards.Select(board => board.Store())];
-            Replace(Path.Combine(folder, StateFile), JsonSerializer.SerializeToUtf8Bytes(states, StoreJson.Default.ImmutableArrayStoredBoard));
+            Replace(
+                Path.Combine(folder, StateFile), JsonSerializer.SerializeToUtf8Bytes(states, StoreJson.Default.ImmutableArrayStoredBoard));
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
@@ -73,7 +79,8 @@ internal static class VirtualStore
 /// <param name="Boot0">The jumper.</param>
 /// <param name="HasSdFirmware">A file is on the card in its slot.</param>
 /// <param name="Unsound">Offset and length of flash that was left half written.</param>
-internal sealed record StoredBoard(string Name, BoardState State, string? Port, bool Boot0, bool HasSdFirmware, ImmutableArray<StoredRange> Unsound);
+internal sealed record StoredBoard(
+    string Name, BoardState State, string? Port, bool Boot0, bool HasSdFirmware, ImmutableArray<StoredRange> Unsound);
 
 internal sealed record StoredRange(int Offset, int Length);
 

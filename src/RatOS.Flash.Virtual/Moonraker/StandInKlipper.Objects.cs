@@ -13,7 +13,7 @@ internal sealed partial class StandInKlipper
     /// <summary>Names of all objects that can be asked for.</summary>
     public IReadOnlyList<string> Objects =>
     [
-        "gcode", "webhooks", "configfile", .. printer.Boards.Select(Klippy.SectionOf), "gcode_move", "print_stats", "virtual_sdcard", "display_status",
+        "gcode", "webhooks", "configfile", .. printer.Boards.Select(Klippy.Config.SectionOf), "gcode_move", "print_stats", "virtual_sdcard", "display_status",
         "pause_resume", "idle_timeout", "heaters", .. print.Heaters.Keys, .. Macros.Keys.Select(name => $"gcode_macro {name}"), "toolhead", "system_stats",
     ];
 
@@ -40,7 +40,7 @@ internal sealed partial class StandInKlipper
 
     private JsonObject? Status(string name)
     {
-        if (printer.Boards.FirstOrDefault(board => Klippy.SectionOf(board) == name) is { } mcu)
+        if (printer.Boards.FirstOrDefault(board => Klippy.Config.SectionOf(board) == name) is { } mcu)
             return Mcu(mcu);
         if (print.Heaters.TryGetValue(name, out var heater))
             return new JsonObject { ["temperature"] = heater.Temperature, ["target"] = heater.Target, ["power"] = heater.Target > heater.Temperature ? 1.0 : 0.0 };
@@ -135,7 +135,7 @@ internal sealed partial class StandInKlipper
     {
         var sections = new JsonObject();
         foreach (var board in printer.Boards)
-            sections[isParsed ? Klippy.SectionOf(board).ToLowerInvariant() : Klippy.SectionOf(board)] = McuSection(board, isParsed);
+            sections[isParsed ? Klippy.Config.SectionOf(board).ToLowerInvariant() : Klippy.Config.SectionOf(board)] = McuSection(board, isParsed);
         foreach (var macro in Macros.Values)
         {
             var section = new JsonObject { ["gcode"] = "", ["description"] = "G-Code macro" };
@@ -152,7 +152,7 @@ internal sealed partial class StandInKlipper
 
     private JsonObject McuSection(VirtualBoard board, bool isParsed)
     {
-        var named = Klippy.Section(board);
+        var named = Klippy.Config.Section(board);
         if (named.CanbusUuid is { } uuid)
             return new JsonObject { ["canbus_uuid"] = uuid, ["canbus_interface"] = named.CanbusInterface };
         var section = new JsonObject { ["serial"] = named.Serial };

@@ -86,7 +86,7 @@ internal sealed partial class StandInKlipper(VirtualPrinter printer, VirtualPrin
                 respond($"echo: {line.Rest}");
                 return;
             case "M112":
-                Klippy.Shut("Shutdown due to M112 command");
+                Klippy.ShutDown("Shutdown due to M112 command");
                 return;
             case "RESTART" or "FIRMWARE_RESTART":
                 _ = Klippy.RestartAsync(line.Command == "FIRMWARE_RESTART");

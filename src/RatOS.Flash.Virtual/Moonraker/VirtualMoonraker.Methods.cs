@@ -188,7 +188,7 @@ public sealed partial class VirtualMoonraker
     private JsonNode EmergencyStop()
     {
         WithKlippy(0);
-        Klippy.Shut("Shutdown due to webhooks request");
+        Klippy.ShutDown("Shutdown due to webhooks request");
         return "ok";
     }
 }

@@ -14,7 +14,7 @@ public sealed partial class VirtualMoonraker
         "klipper", "moonraker", .. _printer.Process is null ? [] : (string[])[ProcessService], .. _printer.Process is null || _setup.HostMcuFolder is null ? [] : (string[])[UnitService],
     ];
 
-    private async Task ActAsync(Task before, VirtualBoard process, string service, string action)
+    private async Task ActAsync(Task before, VirtualHostProcess process, string service, string action)
     {
         await before;
         await Task.Yield();

@@ -74,7 +74,7 @@ public sealed partial class VirtualMoonraker : IAsyncDisposable
         (_printer, _setup, _happened) = (printer, setup, Happened);
         _klipper = new StandInKlipper(printer, Print, Respond, CallAgent);
         _methods = Methods();
-        printer.Klippy.Happened += _happened;
+        printer.Klippy.OnMoment += _happened;
         _serviceShown = ServiceState;
         Link();
         _ = TellStatisticsAsync();
@@ -193,7 +193,7 @@ public sealed partial class VirtualMoonraker : IAsyncDisposable
         (_isOver, _isUp) = (true, false);
         _starts++;
         _over.Cancel();
-        _printer.Klippy.Happened -= _happened;
+        _printer.Klippy.OnMoment -= _happened;
         StopListening();
         HangUpAll(withWord: false);
         _over.Dispose();
@@ -215,7 +215,7 @@ public sealed partial class VirtualMoonraker : IAsyncDisposable
             case KlippyMoment.Ready:
                 BecomeReady();
                 break;
-            case KlippyMoment.Stopping:
+            case KlippyMoment.ShuttingDown:
                 Respond("// Klipper state: Shutdown");
                 break;
             case KlippyMoment.Shutdown when _isLinked:
@@ -230,7 +230,7 @@ public sealed partial class VirtualMoonraker : IAsyncDisposable
             case KlippyMoment.Restarting:
                 Respond("// Klipper state: Disconnect");
                 break;
-            case KlippyMoment.Left or KlippyMoment.Stopped:
+            case KlippyMoment.Disconnected or KlippyMoment.Stopped:
                 Unlink();
                 Time.Schedule(ServiceTime, TellService);
                 break;

@@ -80,7 +80,7 @@ public sealed record Trial
     private static async Task<Trial> RunAsync(VirtualPrinter printer)
     {
         var (events, transfers) = (new List<FlashEvent>(), new List<Transfer>());
-        printer.OnTransfer = isControl => transfers.Add(new(printer.Time.Now, events.Count > 0 ? events[^1].Phase : FlashPhase.Look, isControl));
+        printer.Injector.OnTransfer = isControl => transfers.Add(new(printer.Time.Now, events.Count > 0 ? events[^1].Phase : FlashPhase.Look, isControl));
         var truth = Truth.Before(printer);
         var (report, problems) = await FlashAsync(printer, printer.Boards, events, truth);
         var trial = new Trial
@@ -91,7 +91,7 @@ public sealed record Trial
             Trace = TraceOf(events),
             Transfers = [.. transfers],
         };
-        printer.OnTransfer = null;
+        printer.Injector.OnTransfer = null;
         if (problems.Length > 0)
             return trial with { Outcome = TrialOutcome.Broken };
         if (report.Ok && IsReady(printer))

@@ -23,7 +23,7 @@ public sealed partial class UsbIpServer
         private readonly NetworkStream _stream = new(socket, ownsSocket: true);
         private readonly Queue<byte[]> _outgoing = new();
         private readonly List<UsbIpCommand> _pending = [];   // submits without an answer, oldest first
-        private VirtualPrinter.Present? _present;
+        private DeviceSession? _present;
         private VirtualUsb? _control;      // of a bootloader: everything goes through endpoint 0
         private VirtualLine? _line;        // of a CDC-ACM function
         private UsbIpCommand? _inControl;  // the control transfer under way
@@ -133,7 +133,7 @@ public sealed partial class UsbIpServer
                 return false;
             }
             (_present, present.IsHeld) = (present, true);
-            present.WhenGone(Gone);
+            present.WhenOver(Gone);
             if (present.Function is CdcAcm)
                 _line = new VirtualLine(server.Printer, present, SerialMode.Klipper);
             else

@@ -97,7 +97,7 @@ public sealed partial class UsbIpServer : IAsyncDisposable
     private async Task WatchAsync()
     {
         await Task.Yield();   // whoever starts it has something to say first
-        var (seen, known) = (Printer.Look(), new List<VirtualPrinter.Present>());
+        var (seen, known) = (Printer.Look(), new List<DeviceSession>());
         while (true)
         {
             var now = Printer.Exported.ToList();
@@ -132,7 +132,7 @@ public sealed record UsbIpEvent(UsbIpEventKind Kind, string Text)
     /// <summary>What it is doing now.</summary>
     public BoardState? State { get; init; }
 
-    internal static UsbIpEvent Of(UsbIpEventKind kind, VirtualPrinter.Present present, string what) => new(kind, $"{present.Board!.Name} at {present.Device.Port} {what}")
+    internal static UsbIpEvent Of(UsbIpEventKind kind, DeviceSession present, string what) => new(kind, $"{present.Board!.Name} at {present.Device.Port} {what}")
     {
         Board = present.Board.Name,
         Port = present.Device.Port,

@@ -54,7 +54,7 @@ public sealed class VhciAttacher
     /// <exception cref="OperationCanceledException">The only proper end.</exception>
     public async Task RunAsync(CancellationToken cancel)
     {
-        var (known, work) = (new HashSet<VirtualPrinter.Present>(), new List<Task>());
+        var (known, work) = (new HashSet<DeviceSession>(), new List<Task>());
         var change = Task.FromResult(_printer.Look());
         while (true)
         {
@@ -89,7 +89,7 @@ public sealed class VhciAttacher
         }
     }
 
-    private async Task AttachAsync(VirtualPrinter.Present present, CancellationToken cancel)
+    private async Task AttachAsync(DeviceSession present, CancellationToken cancel)
     {
         var port = present.Device.Port;
         var returns = _ports.ContainsKey(port);
@@ -101,7 +101,7 @@ public sealed class VhciAttacher
             return;   // it left again meanwhile, and is attached when it returns
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         // The kernel works on the same connection: it has a reference of its own.
-        present.WhenGone(socket.Dispose);
+        present.WhenOver(socket.Dispose);
         try
         {
             await socket.ConnectAsync(new IPEndPoint(IPAddress.Loopback, _tcpPort), cancel);

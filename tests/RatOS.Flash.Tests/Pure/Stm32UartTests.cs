@@ -20,7 +20,7 @@ public sealed class Stm32UartTests
     private static (ProgramLine Line, Func<RomUart> Rom) LineTo(VirtualFlash flash, VirtualChip chip, RomBehaviour? behaviour = null, TimeSpan? saysBusyEach = null, int seed = 0)
     {
         RomUart? rom = null;
-        var line = new ProgramLine((send, reset) => rom = new RomUart(flash, chip, behaviour ?? new(), static _ => { })
+        var line = new ProgramLine((send, reset) => rom = new RomUart(flash, chip, behaviour ?? new(), new RomRecord(), static _ => { })
         {
             Reset = reset,
             Send = (bytes, delay) =>
@@ -68,7 +68,7 @@ public sealed class Stm32UartTests
         Assert.Equal(image, flash.Read(Start, image.Length));
         Assert.Equal(boot, flash.Read(flash.Base, boot.Length));
         Assert.Equal(1, flash.Erases.Sum());
-        Assert.Empty(virtualRom().Illegal);
+        Assert.Empty(virtualRom().Record.Illegal);
         Assert.DoesNotContain(line.Written, frame => frame is [0x63 or 0x73 or 0x82 or 0x92, _]);
     }
 
@@ -101,7 +101,7 @@ public sealed class Stm32UartTests
         rom.CheckChip("skr-mini", mcu, 0x0800_2000);
         await WriteAllAsync(rom, Noise(3000), 0x0800_2000);
         Assert.Equal(Enumerable.Range(firstPage, (3000 + size - 1) / size), Enumerable.Range(0, 128).Where(page => flash.Erases[page] > 0));
-        Assert.Empty(virtualRom().Illegal);
+        Assert.Empty(virtualRom().Record.Illegal);
     }
 
     [Theory]
@@ -188,7 +188,7 @@ public sealed class Stm32UartTests
         var flash = new VirtualFlash(VirtualChip.G0B1);
         var writes = 0;
         RomUart? virtualRom = null;
-        var line = new ProgramLine((send, reset) => virtualRom = new RomUart(flash, VirtualChip.G0B1, new(), static _ => { })
+        var line = new ProgramLine((send, reset) => virtualRom = new RomUart(flash, VirtualChip.G0B1, new(), new RomRecord(), static _ => { })
         {
             Reset = reset,
             Send = (bytes, delay) =>
@@ -203,7 +203,7 @@ public sealed class Stm32UartTests
         await rom.WriteAsync(0x0800_2000, image, Nobody);
         Assert.Equal(image, flash.Read(0x0800_2000, 512));
         Assert.Equal(2, line.Written.Count(frame => frame.Length == 258));
-        Assert.Empty(virtualRom!.Illegal);
+        Assert.Empty(virtualRom!.Record.Illegal);
     }
 
     /// <summary>
@@ -233,7 +233,7 @@ public sealed class Stm32UartTests
                 Assert.Contains(fault.Code, new[] { "uart-rom-silent", "uart-rom-refused" });
             }
             Assert.Equal(boot, flash.Read(flash.Base, boot.Length));
-            Assert.False(virtualRom().WasMassErased);
+            Assert.False(virtualRom().Record.WasMassErased);
             Assert.True(line.Now < TimeSpan.FromMinutes(5), $"seed {seed} took {line.Now}");
         }
         Assert.InRange(written, 270, 300);

@@ -11,7 +11,7 @@ public sealed class VirtualRomDfuTests
     private TimeSpan _now;
 
     private RomDfu Rom(RomBehaviour? behaviour = null, VirtualChip? chip = null, VirtualFlash? flash = null) =>
-        new(flash ?? _flash, chip ?? VirtualChip.F446, "203739645542", behaviour ?? new(), _left.Add);
+        new(flash ?? _flash, chip ?? VirtualChip.F446, "203739645542", behaviour ?? new(), new RomRecord(), _left.Add);
 
     private (UsbStatus Status, string Data, TimeSpan Delay) In(RomDfu rom, byte type, byte request, ushort value, int length)
     {
@@ -77,7 +77,7 @@ public sealed class VirtualRomDfuTests
         var rom = Rom();
         rom.Control(new UsbSetup(0x01, 11, 1, 0), [], _now);
         Assert.Equal("0A", Download(rom, 0, "4100800008")[8..10]);
-        Assert.NotEmpty(rom.Illegal);
+        Assert.NotEmpty(rom.Record.Illegal);
         Assert.Equal(1, _flash.Read(0x0800_8000, 1)[0]);
     }
 
@@ -94,7 +94,7 @@ public sealed class VirtualRomDfuTests
         Assert.Equal(1, _flash.Erases[2]);
         _now += TimeSpan.FromMilliseconds(250);
         Assert.Equal("000000000500", Status(rom));                       // dfuDNLOAD-IDLE
-        Assert.Empty(rom.Illegal);
+        Assert.Empty(rom.Record.Illegal);
     }
 
     [Fact]
@@ -117,7 +117,7 @@ public sealed class VirtualRomDfuTests
         Assert.Equal(UsbStatus.Stall, In(rom, 0xA1, 3, 0, 6).Status);
         _now += TimeSpan.FromMilliseconds(30);
         Assert.Equal("000000000500", Status(rom));
-        Assert.Empty(rom.Illegal);
+        Assert.Empty(rom.Record.Illegal);
     }
 
     [Fact]
@@ -174,14 +174,14 @@ public sealed class VirtualRomDfuTests
         var rom = Rom();
         Out(rom, 1, 0, "2100800008");
         Assert.Equal(UsbStatus.Stall, Out(rom, 1, 2, "01020304"));
-        Assert.NotEmpty(rom.Illegal);
+        Assert.NotEmpty(rom.Record.Illegal);
 
         rom = Rom();
         Out(rom, 1, 0, "2100800008");
         Status(rom);
         _now += TimeSpan.FromSeconds(1);
         Assert.Equal(UsbStatus.Stall, Out(rom, 1, 2, "01020304"));
-        Assert.NotEmpty(rom.Illegal);
+        Assert.NotEmpty(rom.Record.Illegal);
     }
 
     [Theory]
@@ -221,7 +221,7 @@ public sealed class VirtualRomDfuTests
         Assert.Equal(UsbStatus.Stall, Out(rom, 1, 2, new string('0', 2 * 2049)));
         Out(rom, 4, 0, "");
         Assert.Equal(UsbStatus.Stall, In(rom, 0xA1, 2, 2, 2049).Status);
-        Assert.Equal(2, rom.Illegal.Count);
+        Assert.Equal(2, rom.Record.Illegal.Count);
     }
 
     [Theory]
@@ -232,7 +232,7 @@ public sealed class VirtualRomDfuTests
         _flash.Preset(0x0800_0000, new byte[64]);
         var rom = Rom();
         Assert.Equal("000000000500", Download(rom, 0, command));
-        Assert.True(rom.WasMassErased);
+        Assert.True(rom.Record.WasMassErased);
         Assert.Equal(0xFF, _flash.Read(0x0800_0000, 1)[0]);
     }
 
@@ -250,7 +250,8 @@ public sealed class VirtualRomDfuTests
     [Fact]
     public void One_that_does_not_leave_can_be_told_again()
     {
-        var rom = Rom(new RomBehaviour { LeavesIgnored = 1 });
+        var rom = Rom();
+        rom.Record.LeavesIgnored = 1;
         Download(rom, 0, "2100800008");
         Out(rom, 1, 2, "");
         Status(rom);

@@ -16,7 +16,7 @@ public sealed class VirtualRomUartTests
     private TimeSpan _delay;
     private TimeSpan _now;
 
-    private RomUart Rom(RomBehaviour? behaviour = null, VirtualChip? chip = null, VirtualFlash? flash = null) => new(flash ?? _flash, chip ?? VirtualChip.F446, behaviour ?? new(), _left.Add)
+    private RomUart Rom(RomBehaviour? behaviour = null, VirtualChip? chip = null, VirtualFlash? flash = null) => new(flash ?? _flash, chip ?? VirtualChip.F446, behaviour ?? new(), new RomRecord(), _left.Add)
     {
         Send = (bytes, delay) =>
         {
@@ -51,7 +51,7 @@ public sealed class VirtualRomUartTests
         Assert.Equal("790B310001021121314463738292" + "79", Say(rom, "00FF"));
         Assert.Equal("79310000" + "79", Say(rom, "01FE"));
         Assert.Equal("79010421" + "79", Say(rom, "02FD"));
-        Assert.Empty(rom.Illegal);
+        Assert.Empty(rom.Record.Illegal);
     }
 
     [Theory]
@@ -95,7 +95,7 @@ public sealed class VirtualRomUartTests
         Assert.Equal("79", Say(rom, "11EE"));
         Assert.Equal("79", Say(rom, "0800800088"));
         Assert.Equal("79DEADBEEF", Say(rom, "03FC"));
-        Assert.Empty(rom.Illegal);
+        Assert.Empty(rom.Record.Illegal);
     }
 
     [Fact]
@@ -124,7 +124,7 @@ public sealed class VirtualRomUartTests
         Assert.Equal("1F", Say(rom, "03FD"));
         Say(rom, "44BB");
         Assert.Equal("1F", Say(rom, "0000000203"));
-        Assert.Empty(rom.Illegal);
+        Assert.Empty(rom.Record.Illegal);
         Assert.Equal((byte)0xFF, _flash.Read(0x0800_8000, 1)[0]);
         Assert.Equal(0, _flash.Erases.Sum());
     }
@@ -147,7 +147,7 @@ public sealed class VirtualRomUartTests
         foreach (var part in parts[..^1])
             Assert.Equal("79", Say(rom, part));
         Assert.Equal("1F", Say(rom, parts[^1]));
-        Assert.Single(rom.Illegal);
+        Assert.Single(rom.Record.Illegal);
         Assert.Equal(0, _flash.Erases.Sum());
     }
 
@@ -165,7 +165,7 @@ public sealed class VirtualRomUartTests
         Assert.Equal("", Say(rom, "02FD"));   // of two bytes one was kept
         _now = begin + TimeSpan.FromSeconds(1);
         Assert.Equal("79010421" + "79", Say(rom, "FD"));
-        Assert.False(rom.WasMassErased);
+        Assert.False(rom.Record.WasMassErased);
     }
 
     [Theory]
@@ -177,7 +177,7 @@ public sealed class VirtualRomUartTests
         var rom = Synchronised(chip: VirtualChip.F446 with { Rom = VirtualChip.F446.Rom! with { UartVersion = version } });
         Assert.Equal("79", Say(rom, command));
         Assert.Equal("79", Say(rom, code));
-        Assert.True(rom.WasMassErased);
+        Assert.True(rom.Record.WasMassErased);
         Assert.All(_flash.Erases, count => Assert.Equal(1, count));
     }
 
@@ -198,9 +198,9 @@ public sealed class VirtualRomUartTests
         foreach (var command in new[] { "11EE", "31CE", "44BB", "21DE" })
             Assert.Equal("1F", Say(rom, command));
         Assert.Equal("79010421" + "79", Say(rom, "02FD"));
-        Assert.Empty(rom.Illegal);
+        Assert.Empty(rom.Record.Illegal);
         Assert.Equal("7979", Say(rom, "926D"));
-        Assert.True(rom.WasMassErased);
+        Assert.True(rom.Record.WasMassErased);
         Assert.Equal([ResetRequest.Plain], _resets);
     }
 
@@ -230,12 +230,13 @@ public sealed class VirtualRomUartTests
     [Fact]
     public void One_that_ignores_the_jump_listens_on()
     {
-        var rom = Synchronised(new RomBehaviour { LeavesIgnored = 1 });
+        var rom = Synchronised();
+        rom.Record.LeavesIgnored = 1;
         Say(rom, "21DE");
         Assert.Equal("79", Say(rom, "0800800088"));
         Assert.Empty(_left);
         Assert.Equal("79010421" + "79", Say(rom, "02FD"));
-        Assert.Equal(0, rom.LeavesIgnored);
+        Assert.Equal(0, rom.Record.LeavesIgnored);
     }
 
     /// <summary>
@@ -270,7 +271,7 @@ public sealed class VirtualRomUartTests
                 Assert.Equal(-1, flash.Read(flash.Base, 0x8000).IndexOfAnyExcept((byte)0xFF));
                 Assert.Equal(-1, flash.Read(0x0800_800C, 0x1000).IndexOfAnyExcept((byte)0xFF));
                 Assert.Empty(_left);
-                Assert.False(rom.WasMassErased);
+                Assert.False(rom.Record.WasMassErased);
             }
         }
     }

@@ -85,7 +85,7 @@ public sealed class ProcessStories
         // The dictionary is the same as before: only the uptime tells that it was started anew.
         await story.FlashedAsync("pi");
         Assert.True(story.Time.Now > before);
-        story.Find("pi").IgnoresRestart = true;
+        story.Find("pi").Process!.IgnoresRestart = true;
         await story.PassAsync(TimeSpan.FromMinutes(5));
         var report = await story.FailedAsync("pi", "host-mcu-not-up", BoardCondition.Unchanged);
         Assert.Contains("is the one from before", report.Fault!.Cause, StringComparison.Ordinal);
@@ -95,7 +95,7 @@ public sealed class ProcessStories
     public void Where_neither_comes_up_it_is_said_with_the_commands_that_bring_the_old_one_back() =>
         Story.Of("octopus-and-pi", new Faultiness { NewProcessCrashes = true }, async story =>
         {
-            story.Find("pi").RefusesRestore = true;
+            story.Find("pi").Process!.RefusesRestore = true;
             var report = await story.FailedAsync("pi", "host-mcu-lost", BoardCondition.Unconfirmed);
             Assert.Contains("sudo mv /usr/local/bin/klipper_mcu.previous", report.Fault!.Remedy, StringComparison.Ordinal);
         });

@@ -1,0 +1,263 @@
+using System.Buffers.Binary;
+using RatOS.Flash.Recording;
+
+namespace RatOS.Flash.Virtual.Devices;
+
+/// <summary>
+/// A board's boot sequence: chip ROM, bootloader, application (AN2606, "STM32 microcontroller system memory boot mode"; Katapult's
+/// src/bootentry.c), and the reset requests that start it again.
+/// </summary>
+internal sealed class BoardBoot(VirtualPrinter printer, VirtualBoard board, RomRecord rom)
+{
+    private static readonly TimeSpan SdMount = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan SdModule = TimeSpan.FromMilliseconds(1210);   // F4 only
+    private static readonly TimeSpan RomStart = TimeSpan.FromMilliseconds(150);
+    private static readonly TimeSpan ProgramStart = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan DoubleResetMin = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan DoubleResetMax = TimeSpan.FromMilliseconds(500);   // Katapult waits so long for the second one
+
+    private object? _pending;          // the next start
+    private bool _emptyMark;
+    private bool _hadPower;            // switched on since the beginning
+    private int _touchesIgnored = printer.Faults.TouchesIgnored;
+    private int _touchesInVain = printer.Faults.TouchesInVain;
+    private int _resetsIgnored = printer.Faults.ResetsIgnored;
+    private (long Version, uint Start, VirtualFirmware? Firmware) _known = (-1, 0, null);
+    private TimeSpan _lastReset = TimeSpan.MinValue / 2;
+
+    private BoardSetup Setup => board.Setup;
+
+    private VirtualFlash Flash => board.Flash;
+
+    private uint ApplicationStart => board.ApplicationStart;
+
+    /// <summary>Puts the board into a state without the way there.</summary>
+    public void Begin(BoardState state)
+    {
+        switch (state)
+        {
+            case BoardState.Klipper:
+                StartApplication(ApplicationStart, wantsRom: false, TimeSpan.Zero);
+                break;
+            case BoardState.Katapult:
+                StartKatapult();
+                break;
+            case BoardState.Rom:
+                StartRom(afterJump: false);
+                break;
+            case BoardState.Off:
+                board.Stop(BoardState.Off);
+                break;
+            default:
+                board.Hang("it hung before");
+                break;
+        }
+    }
+
+    /// <summary>Starts what was about to start.</summary>
+    public void SettleNow()
+    {
+        while (_pending is { } pending && board.State == BoardState.Starting)
+        {
+            _pending = null;
+            VirtualTime.RunNow(pending);
+        }
+    }
+
+    /// <summary>Ends the faults that are still to come.</summary>
+    public void Heal() => (_touchesIgnored, _touchesInVain, _resetsIgnored) = (0, 0, 0);
+
+    /// <summary>The board is reset, or gets power.</summary>
+    public void Reset(ResetRequest request, bool isPowerOn = false)
+    {
+        board.Stop(BoardState.Starting);
+        _hadPower |= isPowerOn;
+        var sinceReset = printer.Time.Now - _lastReset;
+        _lastReset = isPowerOn ? TimeSpan.MinValue / 2 : printer.Time.Now;
+        var isEmpty = Flash.Read(Flash.Base, 4).IndexOfAnyExcept((byte)0xFF) < 0;
+        if (isPowerOn || !printer.Faults.EmptyMarkSticks)
+            _emptyMark = isEmpty && isPowerOn;
+        if (board.Boot0 || (board.Chip.EmptyCheck && _emptyMark && (isEmpty || printer.Faults.EmptyMarkSticks)))
+            StartRom(afterJump: false);
+        else if (!board.IsBootAreaIntact)
+            board.Hang("its bootloader is destroyed");
+        else
+            StartStage(request, sinceReset);
+    }
+
+    /// <summary>The application is started again, after a delay.</summary>
+    public void Restart(TimeSpan delay)
+    {
+        board.Stop(BoardState.Starting);
+        Later(delay, () => StartApplication(ApplicationStart, wantsRom: false, ProgramStart));
+    }
+
+    /// <summary>Klipper is asked for the bootloader.</summary>
+    public void RequestBootloader() => ResetLater(ResetRequest.Bootloader, default);
+
+    /// <summary>Schedules what happens next, instead of what was scheduled before.</summary>
+    public void Later(TimeSpan delay, Action action)
+    {
+        if (_pending is not null)
+            VirtualTime.Unschedule(_pending);
+        _pending = printer.Time.Schedule(delay, action);
+    }
+
+    /// <summary>Nothing happens next.</summary>
+    public void Cancel()
+    {
+        if (_pending is not null)
+            VirtualTime.Unschedule(_pending);
+        _pending = null;
+    }
+
+    private void StartStage(ResetRequest request, TimeSpan sinceReset)
+    {
+        switch (Setup.Stage)
+        {
+            case BootStage.StockSd:
+                Later(
+                    SdMount,
+                    () => Later(FlashFromCard() + (board.Chip.IsF4 ? SdModule : TimeSpan.Zero), () => LeaveSdBootloader(request)));
+                break;
+            case BootStage.Katapult:
+                var first = BinaryPrimitives.ReadUInt32LittleEndian(Flash.Read(ApplicationStart, 4));
+                var isDouble = request == ResetRequest.Plain && sinceReset >= DoubleResetMin && sinceReset <= DoubleResetMax;
+                if (request == ResetRequest.Bootloader || isDouble || (request == ResetRequest.Plain && first is 0 or uint.MaxValue))
+                    StartKatapult();
+                else if (request == ResetRequest.SkipKatapult)
+                    StartApplication(ApplicationStart, wantsRom: false, ProgramStart);
+                else
+                    Later(DoubleResetMax, () => StartApplication(ApplicationStart, wantsRom: false, ProgramStart));
+                break;
+            default:
+                StartApplication(ApplicationStart, request == ResetRequest.Bootloader, ProgramStart);
+                break;
+        }
+    }
+
+    /// <summary>
+    /// The stock bootloader flashes the file on the card. It renames the file last: after a power cut it flashes it once more.
+    /// </summary>
+    private TimeSpan FlashFromCard()
+    {
+        if (board.SdFirmware is not { } file)
+            return TimeSpan.Zero;
+        var (now, time) = (printer.Time.Now, TimeSpan.Zero);
+        for (var sector = Flash.SectorAt(ApplicationStart); Flash.SectorStart(sector) < ApplicationStart + file.Length; sector++)
+            time += Flash.Erase(sector, now + time);
+        for (var at = 0; at < file.Length; at += 512)
+            time += Flash.Program(ApplicationStart + (uint)at, file.AsSpan(at, Math.Min(512, file.Length - at)), now + time).Time;
+        return time;
+    }
+
+    /// <summary>The stock bootloader looks at one byte of the application's reset vector only.</summary>
+    private void LeaveSdBootloader(ResetRequest request)
+    {
+        if (!board.SdFileStays)
+            board.SdFirmware = null;   // renamed to FIRMWARE.CUR
+        if (Flash.Read(ApplicationStart + 7, 1)[0] != 0x08)
+            board.Hang("the stock bootloader found no firmware and waits for ever");
+        else
+            StartApplication(ApplicationStart, request == ResetRequest.Bootloader, ProgramStart);
+    }
+
+    private void StartApplication(uint address, bool wantsRom, TimeSpan delay)
+    {
+        if (_known.Version != Flash.Version || _known.Start != address)
+        {
+            var (firmware, reason) = board.Process?.WouldRun() ?? VirtualFirmware.WouldStart(Flash, board.Chip, address);
+            (_known, board.HangReason) = ((Flash.Version, address, firmware), reason);
+        }
+        if (_known.Firmware is not { } running)
+            board.Hang(board.HangReason ?? "it does not start");
+        else if (wantsRom)
+            StartRom(afterJump: true);   // Klipper checks for this request first
+        else
+            Later(delay, () => RunKlipper(running));
+    }
+
+    private void RunKlipper(VirtualFirmware firmware)
+    {
+        var started = printer.Time.Now - (Setup.IsProcess ? VirtualHostProcess.Clock : TimeSpan.Zero);
+        board.RunKlipper(firmware, new KlipperProgram(firmware, board.Chip, Flash, board.Uid.ToArray(), Setup.Link, started)
+        {
+            Send = firmware.Version == printer.Faults.MuteVersion ? static (_, _) => { } : board.Send,
+            Reset = ResetLater,
+            HearsReset = () => _resetsIgnored-- <= 0,
+        });
+    }
+
+    private void StartKatapult() => Later(ProgramStart, () =>
+    {
+        var traits = new KatapultTraits
+        {
+            Link = Setup.IsCanBridge ? McuLink.Usb : Setup.Link,
+            Protocol = Setup.OldKatapult ? 0x0001_0000u : 0x0001_0100u,
+            CanUuid = Setup.IsCan ? board.CanUuidBytes.ToArray() : null,
+        };
+        board.RunKatapult(new KatapultProgram(Flash, board.Chip, ApplicationStart, traits) { Send = board.Send, Reset = ResetLater });
+    });
+
+    private void StartRom(bool afterJump)
+    {
+        var missesUsb = printer.Faults.RomMissesUsb || (printer.Faults.RomNeedsPower && !_hadPower);
+        if (board.Chip.Rom is null || (!Setup.IsUart && missesUsb && !board.Boot0))
+            board.Hang("its ROM listens to another interface than USB");
+        else
+            Later(RomStart, () => RunRom(afterJump));
+    }
+
+    private void RunRom(bool afterJump)
+    {
+        var faults = printer.Faults;
+        var behaviour = new RomBehaviour
+        {
+            AfterJump = afterJump,
+            IsReadProtected = faults.IsReadProtected,
+            LeaveIsSilent = faults.LeaveIsSilent,
+            PollTime = faults.PollTime,
+            StuckInBusy = faults.StuckInBusy,
+        };
+        if (Setup.IsUart)
+            board.RunRom(new RomUart(Flash, board.Chip, behaviour, rom, Jump) { Send = board.Send, Reset = ResetLater });
+        else
+            board.RunRom(new RomDfu(Flash, board.Chip, faults.RomSerial ?? DfuSerial(), behaviour, rom, Jump));
+    }
+
+    /// <summary>The ROM jumps. This is no reset: BOOT0 and the bootloader are not involved.</summary>
+    private void Jump(uint address)
+    {
+        board.Stop(BoardState.Starting);
+        StartApplication(address, wantsRom: false, ProgramStart);
+    }
+
+    private void ResetLater(ResetRequest request, TimeSpan delay)
+    {
+        if (request == ResetRequest.Bootloader && board.State == BoardState.Klipper)
+        {
+            if (_touchesIgnored > 0)
+            {
+                _touchesIgnored--;
+                return;
+            }
+            var hasBootloader = Setup.Stage == BootStage.Katapult || (board.Board.EntersDfu && !Setup.IsUart && !Setup.IsCan);
+            if (_touchesInVain > 0 || !hasBootloader)
+            {
+                _touchesInVain--;
+                request = ResetRequest.Plain;
+            }
+        }
+        if (request == ResetRequest.Crash)
+            Later(delay, () => board.Hang("the bus faulted"));
+        else
+            Later(delay, () => Reset(request));
+    }
+
+    /// <summary>The ROM's serial (AN2606 and Klipper's src/stm32/chipid.c): hex8(w0 + w2) and hex4(w1 >> 16).</summary>
+    private string DfuSerial()
+    {
+        var words = Enumerable.Range(0, 3).Select(i => BitConverter.ToUInt32(board.Uid.Span[(i * 4)..])).ToArray();
+        return (words[0] + words[2]).ToString("X8") + (words[1] >> 16).ToString("X4");
+    }
+}

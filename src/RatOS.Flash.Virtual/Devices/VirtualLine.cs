@@ -1,0 +1,150 @@
+using RatOS.Flash.Core;
+using RatOS.Flash.Hardware;
+
+namespace RatOS.Flash.Virtual.Devices;
+
+/// <summary>
+/// A serial line to a virtual board, USB or UART. What is written is on its way at once; both directions take the bus's time.
+/// </summary>
+internal sealed class VirtualLine : ByteLine
+{
+    private const int MostUnread = 4096;   // answers; far more than anybody leaves unread on purpose
+
+    private readonly VirtualPrinter _printer;
+    private readonly DeviceSession _session;
+    private readonly VirtualBoard _board;
+    private readonly bool _isUart;
+    private readonly Queue<byte[]> _incoming = new();
+    private int _taken;                      // of the first of them
+    private TimeSpan _outFree;               // when the line has carried what was written
+    private TimeSpan _inFree;
+    private TransferFault? _fault;           // of the frame that the program works on
+    private readonly Pause _reader;
+    private readonly SerialMode _mode;
+    private bool _isOpen = true;
+
+    public VirtualLine(VirtualPrinter printer, DeviceSession session, SerialMode mode)
+    {
+        (_printer, _session, _board, _mode) = (printer, session, session.Board!, mode);
+        _reader = new Pause(printer.Time);
+        _isUart = session.Device.Usb is null;
+        _board.Answered = Answered;
+        session.WhenOver(_reader.Wake);
+    }
+
+    public override Device Device => _session.Device;
+
+    private bool IsGone => !_isUart && _session.Function is null;
+
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> frame)
+    {
+        var fault = _printer.Injector.Next(_board);
+        if (IsGone)
+            return ValueTask.FromException(new DeviceGoneException(Device.ToString()));
+        var bytes = frame.ToArray();
+        if (fault?.Kind == TransferFaultKind.Damaged && _isUart)
+            bytes[bytes.Length / 2] ^= 0x04;
+        var now = _printer.Time.Now;
+        _outFree = (_outFree > now ? _outFree : now) + TimeOf(bytes.Length);
+        if (fault?.Kind == TransferFaultKind.Lost && _isUart)
+            return ValueTask.CompletedTask;
+        _printer.Time.Schedule(_outFree - now, () =>
+        {
+            if (IsGone || _board.Program is not { } program)
+                return;
+            _fault = fault;
+            program.Receive(_isUart ? Heard(program, _mode, bytes) : bytes, _printer.Time.Now);
+            _fault = null;
+        });
+        return ValueTask.CompletedTask;
+    }
+
+    public override async ValueTask<int> ReadAsync(Memory<byte> buffer, TimeSpan timeout)
+    {
+        if (_incoming.Count == 0)
+        {
+            if (IsGone)
+                throw new DeviceGoneException(Device.ToString());
+            if (timeout <= TimeSpan.Zero && timeout != Timeout.InfiniteTimeSpan)
+                return 0;
+            await _reader.WaitAsync(timeout);
+            if (_incoming.Count == 0)
+                return IsGone ? throw new DeviceGoneException(Device.ToString()) : 0;
+        }
+        var first = _incoming.Peek().AsMemory(_taken);
+        var length = Math.Min(first.Length, buffer.Length);
+        first[..length].CopyTo(buffer);
+        _taken += length;
+        if (length == first.Length)
+        {
+            _incoming.Dequeue();
+            _taken = 0;
+        }
+        return length;
+    }
+
+    public void Close()
+    {
+        if (!_isOpen)
+            return;
+        (_isOpen, _session.IsHeld, _board.Answered) = (false, false, null);
+        _session.Forget(_reader.Wake);
+    }
+
+    public override ValueTask DisposeAsync()
+    {
+        Close();
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>The program has an answer, ready after a delay.</summary>
+    private void Answered(ReadOnlyMemory<byte> bytes, TimeSpan delay)
+    {
+        if (_fault?.Kind == TransferFaultKind.Lost)
+            return;
+        var answer = !_isUart || _board.Program?.Mode == _mode ? bytes.ToArray() : Garble(bytes.Span);
+        if (_fault?.Kind == TransferFaultKind.AnswerDamaged && _isUart)
+            answer[answer.Length / 2] ^= 0x20;
+        if (_fault?.Kind == TransferFaultKind.Late)
+            delay += _fault.Time.Duration();
+        Carry(answer, delay);
+        if (_fault?.Kind == TransferFaultKind.Doubled)
+            Carry(answer, delay);
+    }
+
+    private void Carry(byte[] answer, TimeSpan delay)
+    {
+        var now = _printer.Time.Now;
+        var ready = now + delay;
+        // Answers keep their order: what comes later does not overtake.
+        _inFree = (_inFree > ready ? _inFree : ready) + TimeOf(answer.Length);
+        _printer.Time.Schedule(_inFree - now, () =>
+        {
+            // A host that does not read fills the chip's buffer, and what comes then is lost.
+            if (!_isOpen || IsGone || _incoming.Count == MostUnread)
+                return;
+            _incoming.Enqueue(answer);
+            _reader.Wake();
+        });
+    }
+
+    /// <summary>What a program on a UART makes of bytes that come at this speed.</summary>
+    internal static byte[] Heard(SerialProgram program, SerialMode mode, byte[] bytes)
+    {
+        program.Hear(mode, bytes);
+        return program.Mode == mode ? bytes : Garble(bytes);
+    }
+
+    internal static byte[] Garble(ReadOnlySpan<byte> bytes)
+    {
+        var garbled = new byte[bytes.Length];
+        for (var i = 0; i < bytes.Length; i++)
+            garbled[i] = (byte)((bytes[i] * 0x35) | 0x80);
+        return garbled;
+    }
+
+    internal static TimeSpan TimeOf(SerialMode mode, int bytes) =>
+        TimeSpan.FromSeconds(bytes * (mode.EvenParity ? 11.0 : 10.0) / mode.Baud);   // with start and stop bit
+
+    private TimeSpan TimeOf(int bytes) => _isUart ? TimeOf(_mode, bytes) : _printer.BulkTime(bytes);
+}
