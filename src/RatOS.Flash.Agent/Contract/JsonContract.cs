@@ -188,6 +188,9 @@ internal sealed record JsonReport(
     /// <summary>Its firmware was carried on a card; missing for any other.</summary>
     public bool? SdCard { get; init; }
 
+    /// <summary>The running board returned the new dictionary at least once; missing where it did not.</summary>
+    public bool? Confirmed { get; init; }
+
     public static JsonReport Of(BoardReport report) => new(
         report.Board, report.Ok, report.Refused, JsonContract.Name(report.Condition), JsonFaultReport.Of(report.Fault), report.OldVersion, report.NewVersion, report.Size, report.Sha256, report.Route,
         Math.Round(report.Elapsed.TotalSeconds, 6), [.. report.Notes])
@@ -195,6 +198,7 @@ internal sealed record JsonReport(
         LeftOut = report.SkipReason,
         Process = report.IsProcess ? true : null,
         SdCard = report.IsBySdCard ? true : null,
+        Confirmed = report.IsConfirmed ? true : null,
         Back = report.Back is { } back ? new(back.Version, back.Asks, back.Report is { } came ? Of(came) : null) : null,
     };
 
@@ -205,6 +209,7 @@ internal sealed record JsonReport(
         Fault = Fault?.ToReport(),
         IsProcess = Process == true,
         IsBySdCard = SdCard == true,
+        IsConfirmed = Confirmed == true,
         Refused = Refused,
         OldVersion = OldVersion,
         NewVersion = NewVersion,

@@ -7,13 +7,13 @@ internal static class Text
     /// <summary>A file's name for a name from a configuration: a path is none.</summary>
     public static string FileName(string name) => string.Concat(name.Select(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' ? $"{c}" : $"%{(int)c:x2}"));
 
-    /// <summary>Text from outside, fit for a terminal: no control characters, no novels.</summary>
+    /// <summary>Text from outside for a terminal: without control characters, 80 characters at most.</summary>
     public static string Clean(string text) =>
         new([.. text.Take(80).Select(c => char.IsControl(c) ? '?' : c)]);
 
     public static string Size(long bytes) => bytes < 1024 ? $"{bytes} bytes" : $"{bytes / 1024.0:0.0} KiB";
 
-    /// <summary>What became of a board, in a sentence or two.</summary>
+    /// <summary>The result for a board, in a sentence or two.</summary>
     public static string Verdict(BoardReport report) => report.Fault!.Cause + (report.Back is { } back ? " " + Back(report.Board, back) : "");
 
     public static string Back(string board, WayBack back) => back switch
@@ -25,8 +25,9 @@ internal static class Text
 
     public static string Condition(BoardReport report) => report switch
     {
-        { Condition: BoardCondition.Unconfirmed, IsBySdCard: true } => "its firmware was given to a person on a card, and what it runs now did not prove to be that.",
-        { Condition: BoardCondition.Unconfirmed, IsProcess: true } => "its new program is in its place, but no process confirmed that it runs it.",
+        { Condition: BoardCondition.Unconfirmed, IsConfirmed: true } => "it confirmed the new firmware once, but did not pass the reset that proves it.",
+        { Condition: BoardCondition.Unconfirmed, IsBySdCard: true } => "its firmware was carried to it on a card, and the running board did not confirm it.",
+        { Condition: BoardCondition.Unconfirmed, IsProcess: true } => "its new program is installed, but no process confirmed that it runs it.",
         _ => Condition(report.Condition),
     };
 
@@ -34,9 +35,9 @@ internal static class Text
     {
         BoardCondition.Unchanged => "untouched: it still has its old firmware.",
         BoardCondition.InBootloaderUnchanged => "it waits in its bootloader; its old firmware was not touched.",
-        BoardCondition.InBootloaderWithoutFirmware => "it has no working firmware: it was erased or is half written. Flashing it again is what it needs.",
+        BoardCondition.InBootloaderWithoutFirmware => "it has no working firmware: it was erased or is half written. It needs another flash.",
         BoardCondition.Unconfirmed => "the new firmware was written and read back equal, but the running board did not confirm it.",
-        BoardCondition.Running => "it runs the firmware that it had, and answers.",
+        BoardCondition.Running => "it runs its old firmware and answers.",
         _ => "it runs the new firmware.",
     };
 }

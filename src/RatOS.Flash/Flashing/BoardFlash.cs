@@ -381,6 +381,7 @@ internal sealed class BoardFlash
             Sha256 = image?.Sha256,
             Route = Plan.Route,
             IsBySdCard = Plan.Entry == FlashEntry.SdCard,
+            IsConfirmed = alive is null && _proof.IsConfirmed,
             Elapsed = _time.GetElapsedTime(_begin),
             Notes = [.. _log.Notes],
         };

@@ -3,10 +3,10 @@ using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Flashing;
 
-/// <summary>What a board is when the flash is over. Always told, never guessed.</summary>
+/// <summary>The state of a board at the end of a flash, as far as it was observed.</summary>
 public enum BoardCondition
 {
-    /// <summary>Nothing was erased: it has the firmware that it had, and was not seen in a bootloader.</summary>
+    /// <summary>Nothing was erased: it has its old firmware, and was not seen in a bootloader.</summary>
     Unchanged,
 
     /// <summary>It was last seen in a bootloader; nothing was erased.</summary>
@@ -15,17 +15,17 @@ public enum BoardCondition
     /// <summary>Its firmware is erased or half written; it needs a new flash.</summary>
     InBootloaderWithoutFirmware,
 
-    /// <summary>The firmware was written and read back equal, but the running board did not confirm it.</summary>
+    /// <summary>The firmware was written and read back equal, but the proof by the running board is missing or incomplete.</summary>
     Unconfirmed,
 
     /// <summary>The running board returned the new firmware's own data dictionary, also after a reset.</summary>
     Flashed,
 
-    /// <summary>It runs the firmware that it had, and answers: it was not flashed (a recovery), or that firmware went back.</summary>
+    /// <summary>It runs its old firmware and answers: it was not flashed (a recovery), or that firmware was put back.</summary>
     Running,
 }
 
-/// <summary>What happened to one board, what became of it, and what to do now.</summary>
+/// <summary>One board: what happened, its state, and what to do now.</summary>
 public sealed record BoardReport
 {
     public required string Board { get; init; }
@@ -35,25 +35,28 @@ public sealed record BoardReport
     /// <summary>Null exactly when the flash succeeded, or was not needed.</summary>
     public FaultReport? Fault { get; init; }
 
-    /// <summary>Of a new firmware that does not do: the one that can go back. Null where there is none, or nothing to go back from.</summary>
+    /// <summary>The firmware that can be put back, where the new one does not work; else null.</summary>
     public WayBack? Back { get; init; }
 
     /// <summary>
-    /// True only when the running board proved it: read-back equal, and the dictionary in the image returned before and after a reset; or it was left out. Of a recovery also
-    /// when it answers with the firmware that it had.
+    /// True only when the running board proved it: read-back equal, and the dictionary in the image returned before and after a reset. True also for a board
+    /// that was skipped, and for a recovery whose board answers with its old firmware.
     /// </summary>
     public bool Ok => Fault is null && (Condition is BoardCondition.Flashed or BoardCondition.Running || SkipReason is not null);
 
-    /// <summary>Why nothing had to be done, in a sentence; null when it was tried.</summary>
+    /// <summary>Why the board was skipped, in a sentence; null for one that was not.</summary>
     public string? SkipReason { get; init; }
 
     /// <summary>The plan refused it; nothing was tried.</summary>
     public bool Refused { get; init; }
 
-    /// <summary>It is a process of this computer: nothing was read back, and its proof is the new process.</summary>
+    /// <summary>The running board returned the new dictionary once. For <see cref="BoardCondition.Flashed"/> it did so after a reset too.</summary>
+    public bool IsConfirmed { get; init; }
+
+    /// <summary>A host process: nothing was read back, and its proof is the new process.</summary>
     public bool IsProcess { get; init; }
 
-    /// <summary>Its maker's bootloader wrote it from a card, if it did: nothing was read back, and its proof is what runs.</summary>
+    /// <summary>The stock bootloader wrote it from a card, if it did: nothing was read back, and its proof is what runs.</summary>
     public bool IsBySdCard { get; init; }
 
     public string? OldVersion { get; init; }
@@ -66,17 +69,17 @@ public sealed record BoardReport
     /// <inheritdoc cref="Size"/>
     public string? Sha256 { get; init; }
 
-    /// <summary>The road taken, as people would say it.</summary>
+    /// <summary>The flash method in words.</summary>
     public string? Route { get; init; }
 
     public TimeSpan Elapsed { get; init; }
 
-    /// <summary>What was seen on the way that a maintainer would want to know.</summary>
+    /// <summary>Warnings and oddities, for a maintainer.</summary>
     public ImmutableArray<string> Notes { get; init; } = [];
 }
 
-/// <summary>The last good firmware of a board whose new one does not do.</summary>
+/// <summary>The last good firmware of a board whose new one does not work.</summary>
 /// <param name="Version">Its version.</param>
-/// <param name="Asks">A person is to be asked whether it goes back.</param>
-/// <param name="Report">What came of putting it back; null when that was not tried.</param>
+/// <param name="Asks">The user is asked whether to put it back.</param>
+/// <param name="Report">The result of putting it back; null when that was not tried.</param>
 public sealed record WayBack(string Version, bool Asks, BoardReport? Report);

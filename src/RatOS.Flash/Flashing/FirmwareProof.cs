@@ -12,6 +12,9 @@ internal sealed class FirmwareProof(BoardBus bus, TimeProvider time, BoardLog lo
 
     private TimeSpan? _uptime;
 
+    /// <summary>The running board returned the dictionary of the image at least once.</summary>
+    public bool IsConfirmed { get; private set; }
+
     /// <summary>Tells the bootloader to start the firmware. What comes back is a new session.</summary>
     public Task LeaveAsync(Device bootloader)
     {
@@ -65,6 +68,7 @@ internal sealed class FirmwareProof(BoardBus bus, TimeProvider time, BoardLog lo
                     throw BoardFaults.OtherBoardAnswers(plan.Name, Convert.ToHexString(uid.Span), Convert.ToHexString(now.Span));
                 }
                 _uptime = await client.GetUptimeAsync(CancellationToken.None);
+                IsConfirmed = true;
                 await log.EndAsync(phase, $"It runs {image.Version} on {mcu.Name}");
                 return running;
             }

@@ -20,7 +20,7 @@ public enum FlashPhase
     Prove,
     Start,
 
-    /// <summary>A person is awaited, who alone can help: what to do is its message. Klipper runs meanwhile.</summary>
+    /// <summary>An operator step is awaited: its message says what to do. Klipper runs meanwhile.</summary>
     Person,
     Done,
 }
@@ -42,10 +42,10 @@ public enum FlashEventKind
     /// <summary>Something went wrong and is being dealt with.</summary>
     Warning,
 
-    /// <summary>From here on a cancel is ignored until the board is whole again.</summary>
+    /// <summary>From here on a cancel takes effect only when the board's write and proof are over.</summary>
     PointOfNoReturn,
 
-    /// <summary>What became of the board, or of the whole flash.</summary>
+    /// <summary>The result for one board.</summary>
     Verdict,
 }
 

@@ -1,3 +1,4 @@
+using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Virtual.Devices;
 using RatOS.Flash.Virtual.Trials;
@@ -301,8 +302,10 @@ public sealed class DfuStories
     public void A_jumper_left_on_is_no_success_and_is_named() => Story.Of("octopus-in-dfu", async story =>
     {
         story.Board.Boot0 = true;
-        await story.FailedAsync("octopus", "bootloader-after-reset", BoardCondition.Unconfirmed);
+        var report = await story.FailedAsync("octopus", "bootloader-after-reset", BoardCondition.Unconfirmed);
         Assert.Equal(VirtualPrinter.HostVersion, story.Board.RunningFirmware?.Version);
+        Assert.True(report.IsConfirmed);
+        Assert.DoesNotContain("did not confirm", Text.Condition(report), StringComparison.Ordinal);
     });
 
     [Fact]
