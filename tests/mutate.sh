@@ -71,8 +71,8 @@ echo "| safety step taken out | tests that fail | the first of them |"
 echo "|---|---|---|"
 mutant "verify: the read-back is compared" src/RatOS.Flash/Flashing/BoardFlash.cs $engine \
   'if (first < found.Length)' 'if (first > found.Length)'
-mutant "version check: the running board returns the image's dictionary" src/RatOS.Flash/Flashing/BoardFlash.Prove.cs $engine \
-  'if (!client.CompressedDictionary.Span.SequenceEqual(_image.CompressedDictionary.Span))' 'if (client.CompressedDictionary.IsEmpty)'
+mutant "version check: the running board returns the image's dictionary" src/RatOS.Flash/Flashing/FirmwareProof.cs $engine \
+  'if (!client.CompressedDictionary.Span.SequenceEqual(image.CompressedDictionary.Span))' 'if (client.CompressedDictionary.IsEmpty)'
 mutant "re-enumeration: the returning board is a new session" src/RatOS.Flash/Flashing/BoardBus.cs $engine \
   '=> !_known.Contains((device.Port, device.Number));' '=> !_known.Contains((device.Port, device.Number)) || device.Number >= 0;'
 mutant "late answers: an acknowledgement names its block" src/RatOS.Flash/Bootloaders/Katapult.cs $engine \
@@ -87,11 +87,13 @@ mutant "first page last: USB DFU" src/RatOS.Flash/Flashing/FlashLayout.cs $engin
   'WriteOrder.FirstSectorLast => [rest, first],' 'WriteOrder.FirstSectorLast => [first, rest],'
 mutant "first page last: Katapult" src/RatOS.Flash/Flashing/FlashLayout.cs $engine \
   'memory.InvalidFill, blockSize).ToArray()), rest, first],' 'memory.InvalidFill, blockSize).ToArray()), first, rest],'
-mutant "emergency stop: a futile one is undone" src/RatOS.Flash/Flashing/BoardFlash.Enter.cs $engine \
+mutant "emergency stop: a futile one is undone" src/RatOS.Flash/Flashing/BootloaderEntry.cs $engine \
   '_stopped = klipper;' '_stopped = null;'
+mutant "power cycle: never while a board has no firmware" src/RatOS.Flash/Flashing/PowerCycles.cs $engine \
+  'if (stranded is not null || cancel.IsCancellationRequested)' 'if (cancel.IsCancellationRequested)'
 mutant "SD card: never one that this computer runs from" src/RatOS.Flash/Hardware/Linux/SdCards.cs $engine \
   '.All(other => IsPlace(other.MountPoint))' '.Any(other => IsPlace(other.MountPoint))'
-mutant "SD card: the running firmware is compared" src/RatOS.Flash/Flashing/BoardFlash.SdCard.cs $engine \
+mutant "SD card: the running firmware is compared" src/RatOS.Flash/Flashing/BoardFlash.cs $engine \
   'if (!client.CompressedDictionary.Span.SequenceEqual(_image.CompressedDictionary.Span)' 'if (client.CompressedDictionary.IsEmpty'
 mutant "journal: each step is written ahead" src/RatOS.Flash.Agent/Jobs/Journal.cs $agent \
   'if (step.Kind != FlashEventKind.Progress)' 'if (step.Kind == FlashEventKind.Verdict)'
