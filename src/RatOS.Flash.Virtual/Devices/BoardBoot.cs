@@ -113,6 +113,11 @@ internal sealed class BoardBoot(VirtualPrinter printer, VirtualBoard board, RomR
 
     private void StartStage(ResetRequest request, TimeSpan sinceReset)
     {
+        if (request == ResetRequest.Bootloader && Setup.OtherBootloader is { } make)
+        {
+            Later(RomStart, () => board.RunRom(make(board, () => Reset(ResetRequest.Plain))));
+            return;
+        }
         switch (Setup.Stage)
         {
             case BootStage.StockSd:

@@ -56,6 +56,12 @@ public sealed record BoardSetup(string Name, string BoardId, VirtualChip Chip, u
     /// <summary>A card with a klipper.bin of the old version sits in its SD slot.</summary>
     public bool HasSdCard { get; init; }
 
+    /// <summary>
+    /// A bootloader that this project does not know: Klipper's request starts it instead of the ROM. Made at each start from the board and what resets
+    /// it; null for a board without.
+    /// </summary>
+    internal Func<VirtualBoard, Action, UsbFunction>? OtherBootloader { get; init; }
+
     /// <summary>Its BOOT0 jumper is on.</summary>
     public bool Boot0 { get; init; }
 

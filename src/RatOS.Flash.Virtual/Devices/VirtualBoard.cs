@@ -222,8 +222,8 @@ public sealed class VirtualBoard
     /// <summary>The chip's ROM runs now, and listens to its UART.</summary>
     internal void RunRom(RomUart rom) => (State, Program) = (BoardState.Rom, rom);
 
-    /// <summary>The chip's ROM runs now, and listens to USB.</summary>
-    internal void RunRom(RomDfu rom)
+    /// <summary>The chip's ROM runs now, or a bootloader in its place, and listens to USB.</summary>
+    internal void RunRom(UsbFunction rom)
     {
         (State, Program) = (BoardState.Rom, null);
         Attach(rom);
