@@ -51,7 +51,7 @@ public sealed class TidyTests
         Assert.All(Sources(), file => Assert.True(File.ReadLines(file).Count() <= 400, file));
     }
 
-    private static List<string> Sources() => [.. Directory.EnumerateFiles(Path.Combine(Root, "src"), "*.cs", SearchOption.AllDirectories)
+    internal static List<string> Sources() => [.. Directory.EnumerateFiles(Path.Combine(Root, "src"), "*.cs", SearchOption.AllDirectories)
         .Where(file => !file.Contains($"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}", StringComparison.Ordinal))];
 
     private static string FindRoot()
