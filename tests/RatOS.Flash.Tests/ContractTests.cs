@@ -1,10 +1,20 @@
 using System.CommandLine;
+using System.CommandLine.Help;
+using System.Diagnostics.CodeAnalysis;
 using System.Reflection;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
-using RatOS.Flash.Agent;
+using RatOS.Flash.Agent.Boards;
+using RatOS.Flash.Agent.Cli;
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Jobs;
+using RatOS.Flash.Agent.Moonraker;
+using RatOS.Flash.Agent.Service;
+using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Agent.Support;
 using RatOS.Flash.Boards;
 using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Core;
@@ -14,6 +24,7 @@ using RatOS.Flash.Hardware;
 using RatOS.Flash.Klipper;
 using RatOS.Flash.Printer;
 using RatOS.Flash.Recording;
+using RatOS.Flash.Tests.JobRecordings;
 using RatOS.Flash.Virtual.Devices;
 using RatOS.Flash.Virtual.Trials;
 using RatOS.Flash.Virtual.UsbIp;
@@ -22,15 +33,18 @@ using StreamJsonRpc;
 namespace RatOS.Flash.Tests;
 
 /// <summary>
-/// All that other programs, printers' configurations and files on printers rely on, against <c>docs/contract.json</c>. A name there never changes and
-/// never goes; a new one is added to the file together with the code. What the program is made of may be renamed freely: only this test then names
-/// the type by another name.
+/// All that other programs, printers' configurations and files on printers rely on, against <c>docs/contract.json</c>. A name there never
+/// changes and never goes; a new one is added to the file together with the code. Types and members may be renamed freely.
 /// </summary>
-public sealed partial class ContractTests
+public sealed class ContractTests
 {
     private static readonly string File = Path.Combine(TidyTests.Root, "docs", "contract.json");
 
-    private static readonly JsonSerializerOptions Written = new() { WriteIndented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Written = new()
+    {
+        WriteIndented = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 
     /// <summary>Objects in JSON: lines of <c>--json</c> and of files by their <c>event</c>, and the others.</summary>
     private static readonly Dictionary<string, Type> Objects = new()
@@ -63,7 +77,7 @@ public sealed partial class ContractTests
     {
         ["(back)"] = typeof(JsonBack),
         ["(board of a job)"] = typeof(JsonJobBoard),
-        ["(error)"] = typeof(FaultReport),
+        ["(error)"] = typeof(JsonFaultReport),
         ["(mcu)"] = typeof(JsonMcu),
         ["(report)"] = typeof(JsonReport),
     };
@@ -71,7 +85,7 @@ public sealed partial class ContractTests
     private static IEnumerable<(string Name, string[] Values)> Values() =>
     [
         ("boardState", Names<BoardState>()),
-        ("bootloader", Names<BootloaderKind>()),
+        ("bootloader", [.. Drivers.All.Select(driver => driver.Name)]),
         ("bus", Names<UsbIpEventKind>()),
         ("condition", Names<BoardCondition>()),
         ("container", Names<FirmwareContainer>()),
@@ -90,8 +104,8 @@ public sealed partial class ContractTests
         ("stepKind", Names<FlashEventKind>()),
     ];
 
-    private static string[] Names<T>()
-        where T : struct, Enum => [.. Enum.GetValues<T>().Select(Wire.Name)];
+    private static string[] Names<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicFields)] T>()
+        where T : struct, Enum => [.. Enum.GetValues<T>().Select(value => JsonContract.Name(value))];
 
     [Fact]
     public void The_program_keeps_to_what_is_written_down()
@@ -101,45 +115,52 @@ public sealed partial class ContractTests
             System.IO.File.WriteAllText(File, program.ToJsonString(Written) + "\n");
         var (written, made) = (Lines(JsonNode.Parse(System.IO.File.ReadAllText(File))!), Lines(program));
         var (gone, added) = (written.Except(made).ToList(), made.Except(written).ToList());
-        Assert.True(gone.Count == 0, $"docs/contract.json promises what the program no longer has. Other programs and files on printers rely on it: give it its old name back.\n  {string.Join("\n  ", gone)}");
-        Assert.True(added.Count == 0, $"The program has what docs/contract.json does not list. Is it meant to stay for ever? Then run this test once with RATOS_FLASH_WRITE_CONTRACT=1 and commit the file.\n  {string.Join("\n  ", added)}");
+        Assert.True(gone.Count == 0, "docs/contract.json promises what the program no longer has. Other programs and files on printers "
+            + $"rely on it: give it its old name back.\n  {string.Join("\n  ", gone)}");
+        Assert.True(added.Count == 0, "The program has what docs/contract.json does not list. If it is meant to stay for ever, run this "
+            + $"test once with RATOS_FLASH_WRITE_CONTRACT=1 and commit the file.\n  {string.Join("\n  ", added)}");
     }
 
     [Fact]
     public void Every_object_that_is_written_as_JSON_is_listed() =>
         Assert.Equal(
-            typeof(WireShapes).GetCustomAttributesData().Where(data => data.AttributeType == typeof(JsonSerializableAttribute))
-                .Select(data => (Type)data.ConstructorArguments[0].Value!).Where(type => !type.IsArray).Select(type => type.Name).Order(StringComparer.Ordinal),
+            typeof(JsonShapes).GetCustomAttributesData().Where(data => data.AttributeType == typeof(JsonSerializableAttribute))
+                .Select(data => (Type)data.ConstructorArguments[0].Value!).Where(type => !type.IsArray)
+                .Select(type => type.Name).Order(StringComparer.Ordinal),
             Objects.Values.Select(type => type.Name).Order(StringComparer.Ordinal));
 
     private static JsonObject Contract() => new()
     {
-        ["json"] = new JsonObject(Objects.Concat(Parts).Select(pair => KeyValuePair.Create(pair.Key, (JsonNode?)Members(pair.Value)))),
-        ["values"] = new JsonObject(Values().Select(pair => KeyValuePair.Create(pair.Name, (JsonNode?)Array(pair.Values)))),
-        ["faults"] = new JsonObject(FaultList.All.Select(fault => (fault.Code, Exit: ExitOf(fault))).Distinct().OrderBy(fault => fault.Code, StringComparer.Ordinal)
-            .Select(fault => KeyValuePair.Create(fault.Code, (JsonNode?)JsonValue.Create(fault.Exit)))),
-        ["findings"] = Array(InSource("FindingSeverity\\.\\w+,\\s*\"([a-z0-9-]+)\"")),
-        ["checks"] = Array(InSource("\\b(?:Wrong|Doubtful)\\(\\s*\"([a-z0-9-]+)\"")),
-        ["exitCodes"] = new JsonArray([.. typeof(ExitCode).GetFields(BindingFlags.Public | BindingFlags.Static).Where(field => field.IsLiteral).Select(field => (int)field.GetRawConstantValue()!).Order().Select(code => (JsonNode)code)]),
+        ["json"] = Object(Objects.Concat(Parts), pair => pair.Key, pair => Members(pair.Value)),
+        ["values"] = Object(Values(), pair => pair.Name, pair => Array(pair.Values)),
+        ["faultsAndFindings"] = Object(
+            FaultKind.All.OrderBy(kind => kind.Code, StringComparer.Ordinal), kind => kind.Code,
+            kind => ExitCode.Of(new FlashException(kind, "cause", "remedy"))),
+        ["checks"] = Array(InSource("\\b(?:Wrong|Doubtful|return new)\\(\\s*\"([a-z0-9-]+)\",", "RatOS.Flash.Agent/Doctor")),
+        ["exitCodes"] = new JsonArray([.. typeof(ExitCode).GetFields(BindingFlags.Public | BindingFlags.Static)
+            .Where(field => field.IsLiteral).Select(field => (int)field.GetRawConstantValue()!).Order().Select(code => (JsonNode)code)]),
         ["commandLine"] = Commands(CommandLine.Build()),
         ["agent"] = Agent(),
         ["moonraker"] = Moonraker(),
-        ["settings"] = new JsonObject { ["agent"] = Array(InSource("(?m)^        \"(\\w+)\" => .*\\bthis with")), ["board"] = Array(Settings.BoardKeys) },
-        ["recording"] = RecordingWords(),
+        ["settings"] = new JsonObject
+        {
+            ["agent"] = Array(InSource("(?m)^        \"(\\w+)\" =>(?=[^\"]*\\bthis with)")),
+            ["board"] = Array(AgentSettings.BoardKeys),
+        },
+        ["recording"] = Recordings(),
         ["files"] = Array(FileNames()),
     };
-
-    private static int ExitOf(FaultList.Entry fault) => ExitCode.Of(new FlashException(fault.Code, fault.Cause, fault.Remedy));
 
     // ---- JSON
 
     private static JsonObject Members(Type type)
     {
         var members = new JsonObject();
-        foreach (var member in Wire.Shapes.GetTypeInfo(type)!.Properties.Where(member => member.Get is not null).OrderBy(member => member.Name, StringComparer.Ordinal))
+        var properties = JsonContract.Shapes.GetTypeInfo(type)!.Properties.Where(member => member.Get is not null);
+        foreach (var member in properties.OrderBy(member => member.Name, StringComparer.Ordinal))
         {
-            var property = (PropertyInfo)member.AttributeProvider!;
-            var isOptional = Nullable.GetUnderlyingType(member.PropertyType) is not null || new NullabilityInfoContext().Create(property).ReadState == NullabilityState.Nullable;
+            var property = new NullabilityInfoContext().Create((PropertyInfo)member.AttributeProvider!);
+            var isOptional = Nullable.GetUnderlyingType(member.PropertyType) is not null || property.ReadState == NullabilityState.Nullable;
             members[member.Name + (isOptional ? "?" : "")] = TypeOf(Nullable.GetUnderlyingType(member.PropertyType) ?? member.PropertyType);
         }
         return members;
@@ -152,7 +173,8 @@ public sealed partial class ContractTests
         _ when type == typeof(int) || type == typeof(long) => "integer",
         _ when type == typeof(double) => "number",
         _ when type.IsArray => TypeOf(type.GetElementType()!) + "[]",
-        _ when type.IsGenericType && type.GetGenericArguments() is [var key, var value] && key == typeof(string) => $"by name: {TypeOf(value)}",
+        _ when type.IsGenericType && type.GetGenericArguments() is [var key, var value] && key == typeof(string) =>
+            $"by name: {TypeOf(value)}",
         _ => Objects.Concat(Parts).Single(pair => pair.Value == type).Key,
     };
 
@@ -162,127 +184,144 @@ public sealed partial class ContractTests
     {
         var listed = new JsonObject();
         if (command.Arguments.Count > 0)
-            listed["arguments"] = Array(command.Arguments.Select(argument => $"{argument.Name} {argument.Arity.MinimumNumberOfValues}..{(argument.Arity.MaximumNumberOfValues > 1 ? "n" : "1")}"), isSorted: false);
-        var options = command.Options.Where(option => option is not System.CommandLine.Help.HelpOption and not VersionOption)
-            .Select(option => string.Join(' ', [option.Name, .. option.Aliases.Order(StringComparer.Ordinal)]) + (option.Arity.MaximumNumberOfValues > 0 && option.ValueType != typeof(bool) ? " VALUE" : ""));
-        if (options.Any())
-            listed["options"] = Array(options);
+            listed["arguments"] = Array(command.Arguments.Select(argument => $"{argument.Name} {Count(argument.Arity)}"));
+        var options = command.Options.Where(option => option is not HelpOption and not VersionOption).ToList();
+        if (options.Count > 0)
+            listed["options"] = Array(options.Select(NamesOf));
         foreach (var sub in command.Subcommands.OrderBy(sub => sub.Name, StringComparer.Ordinal))
             listed[sub.Name] = Commands(sub);
         return listed;
+
+        static string NamesOf(Option option) =>
+            string.Join(' ', [option.Name, .. option.Aliases.Order(StringComparer.Ordinal)]) + (option.ValueType == typeof(bool) ? "" : " VALUE");
+
+        static string Count(ArgumentArity arity) => $"{arity.MinimumNumberOfValues}..{(arity.MaximumNumberOfValues > 1 ? "n" : "1")}";
     }
 
     // ---- the agent, and Moonraker
 
     private static JsonObject Agent() => new()
     {
-        ["methods"] = Methods(typeof(IDoors)),
+        ["methods"] = Methods(typeof(IAgentApi)),
         ["methodsOfItsSocket"] = Methods(typeof(IFollow)),
         ["callsOfItsSocket"] = Methods(typeof(IFollower)),
-        ["arguments"] = Array(InSource("\\barguments\\.(?:At|Flag|Items|Number|Word)\\(\"(\\w+)\"|foreach \\(var key in \\(string\\[\\]\\)\\[(?:\"(\\w+)\"(?:, )?)+\\]")),
-        ["bootloaders"] = Array(Arguments.Bootloaders.Keys),
+        ["arguments"] = Array(FlashFlag.Every.Select(flag => flag.Json).Concat(InSource(
+            "\\barguments\\.(?:At|Flag|Items|Number|Word)\\(\"(\\w+)\""
+            + "|foreach \\(var key in \\(string\\[\\]\\)\\[(?:\"(\\w+)\"(?:, )?)+\\]"))),
+        ["bootloaders"] = Array(FlashArguments.Bootloaders.Keys),
+        ["events"] = Array(InSource(
+            "(?:\\bnew Json(?!Exception)\\w+\\(\\s*|(?:=>|return) new\\(\\s*|Event = |Verdict \\? \"(verdict)\" : )\"([a-z]+)\"",
+            "RatOS.Flash.Agent")),
+        ["requestedBy"] = Array(typeof(JobOrigin).GetFields().Select(field => (string)field.GetRawConstantValue()!)),
     };
 
-    private static JsonArray Methods(Type contract) => Array(contract.GetMethods().Select(method => method.GetCustomAttribute<JsonRpcMethodAttribute>()!.Name!));
+    private static JsonArray Methods(Type contract) =>
+        Array(contract.GetMethods().Select(method => method.GetCustomAttribute<JsonRpcMethodAttribute>()!.Name!));
 
     private static JsonObject Moonraker()
     {
         var (config, component) = (Read("config", "ratos_flash.cfg"), Read("moonraker-component", "ratos_flash.py"));
-        var macros = MacroHeader().Split(config)[1..].Chunk(2).ToDictionary(part => part[0], part => part[1]);
+        var macros = new JsonObject();
+        foreach (var section in config.Split("\n[gcode_macro ").Skip(1).Order(StringComparer.Ordinal))
+            macros[section.Split(']')[0]] = Array(Found(section, "params(?:\\.([A-Z]+)|\\[\"([A-Z]+)\"\\])").Distinct());
         return new()
         {
             ["agent"] = MoonrakerConnection.AgentName,
             ["remoteMethods"] = Array(RemoteMethods.All),
-            ["macros"] = new JsonObject(macros.OrderBy(macro => macro.Key, StringComparer.Ordinal).Select(macro => KeyValuePair.Create(
-                macro.Key, (JsonNode?)Array(Parameter().Matches(macro.Value).Select(match => match.Groups[1].Value + match.Groups[2].Value).Distinct())))),
-            ["macroVariables"] = Array(Variable().Matches(config).Select(match => match.Groups[1].Value)),
-            ["macroArguments"] = Array(Argument().Matches(config).SelectMany(match => match.Groups[2].Captures.Select(name => $"{match.Groups[1].Value} {name.Value}"))),
-            ["endpoints"] = Array(Endpoint().Matches(component).Select(match => match.Groups[1].Value)),
+            ["macros"] = macros,
+            ["macroVariables"] = Array(Found(config, "(?m)^variable_(\\w+):")),
+            ["macroArguments"] = Array(Found(config, "action_call_remote_method\\(\"\\w+\"(?:, (\\w+)=\\w+)*\\)")),
+            ["endpoints"] = Array(Found(component, "register_endpoint\\(\"([^\"]+)\"")),
             ["consoleAction"] = AfterUpdate.Action,
         };
     }
 
     // ---- recordings and files
 
-    /// <summary>Channel and verb of each line, as today's program writes them. In a recording a port's name stands for <c>PORT</c>, a handle's for <c>h</c>.</summary>
-    private static JsonObject RecordingWords()
+    /// <summary>
+    /// Channel and verb of each line, as today's program writes them. A port's name in a recording is <c>PORT</c> here, a handle <c>h</c>.
+    /// </summary>
+    private static JsonObject Recordings()
     {
-        var fault = new FlashException("code", "cause", "remedy");
-        var recorded = new[] { "octopus", "octopus-katapult", "can-bridge", "uart-rom", "h2-hub-power", "card-in-computer" }.Select(scenario => Flights.Flight.Record(scenario).Bytes)
-            .Append(Flights.Flight.Record("octopus", new Faultiness { Transfers = [new(60, TransferFaultKind.Unplug, TimeSpan.FromSeconds(5))], HangsAt = 90 }).Bytes)
-            .Append(Flights.Flight.Record("octopus", onEvent: (recorder, step) =>
+        var fault = new FlashException(FaultKind.BuildFailed, "cause", "remedy");
+        var unplugged = new Faultiness { Transfers = [new(60, TransferFaultKind.Unplug, TimeSpan.FromSeconds(5))], HangsAt = 90 };
+        string[] scenarios = ["octopus", "octopus-katapult", "can-bridge", "uart-rom", "h2-hub-power", "card-in-computer"];
+        var recorded = scenarios.Select(scenario => RecordedJob.Record(scenario).Bytes)
+            .Append(RecordedJob.Record("octopus", unplugged).Bytes)
+            .Append(RecordedJob.Record("octopus", onEvent: (recorder, step) =>
             {
                 if (step is not { Phase: FlashPhase.Enter, Kind: FlashEventKind.Begin })
                     return;
                 recorder.Built("octopus", null, fault);
                 recorder.Cancel();
             }).Bytes);
-        var lines = recorded.SelectMany(bytes => Text(bytes).Split('\n', StringSplitOptions.RemoveEmptyEntries).Skip(1)).ToList();
+        var lines = recorded.SelectMany(bytes => Text(bytes).Split('\n', StringSplitOptions.RemoveEmptyEntries).Skip(1))
+            .Select(line => (Words: line.Split(' '), Answer: line.Split(" = ")[1])).ToList();
         return new()
         {
-            ["firstLine"] = $"{FlightRecorder.Magic} {FlightRecorder.FormatVersion}",
-            ["verbs"] = Array(lines.Select(line => line.Split(' ')).Select(words => $"{ChannelOf(words[1])} {words[2]}").Distinct()),
-            ["answers"] = Array(lines.Where(line => line.Contains(" = ", StringComparison.Ordinal)).Select(line => line.Split(" = ")[1].Split(' ')[0]).Distinct()),
-            ["activity"] = Array(Enum.GetNames<KlippyActivity>()),
-            ["bootloader"] = Array(Enum.GetNames<BootloaderKind>()),
-            ["canState"] = Array(Enum.GetNames<CanBusState>()),
-            ["condition"] = Array(Enum.GetNames<BoardCondition>()),
-            ["kind"] = Array(Enum.GetNames<FlashEventKind>()),
-            ["phase"] = Array(Enum.GetNames<FlashPhase>()),
-            ["usbStatus"] = Array(Enum.GetNames<UsbStatus>()),
+            ["firstLine"] = $"{CallRecorder.Magic} {CallRecorder.FormatVersion}",
+            ["verbs"] = Array(lines.Select(line => $"{ChannelOf(line.Words[1])} {line.Words[2]}").Distinct()),
+            ["answers"] = Array(lines.Select(line => line.Answer.Split(' ')[0]).Distinct()),
+            ["activity"] = Words(RecordingWords.KlippyActivities),
+            ["bootloader"] = Array(Drivers.All.Select(RecordingWords.BootloaderWord)),
+            ["canState"] = Words(RecordingWords.CanBusStates),
+            ["condition"] = Words(RecordingWords.Conditions),
+            ["kind"] = Words(RecordingWords.EventKinds),
+            ["phase"] = Words(RecordingWords.Phases),
+            ["usbStatus"] = Words(RecordingWords.UsbStatuses),
         };
     }
 
+    private static JsonArray Words<T>(WordTable<T> table)
+        where T : struct, Enum => Array(Enum.GetValues<T>().Select(table.Of));
+
     private static string ChannelOf(string channel) =>
-        Handle().IsMatch(channel) ? "h" : channel.Contains('#', StringComparison.Ordinal) ? "PORT#N" : char.IsDigit(channel[0]) ? "PORT" : channel;
+        Regex.IsMatch(channel, "^h[0-9]+$", RegexOptions.None, TimeSpan.FromSeconds(1)) ? "h"
+            : channel.Contains('#', StringComparison.Ordinal) ? "PORT#N" : char.IsDigit(channel[0]) ? "PORT" : channel;
 
     private static IEnumerable<string> FileNames()
     {
         var data = new DataFolder("/p");
-        foreach (var property in typeof(DataFolder).GetProperties().Where(property => property.PropertyType == typeof(string) && property.GetValue(data) is string path && path.StartsWith("/p/", StringComparison.Ordinal)))
-            yield return ((string)property.GetValue(data)!)[3..];
+        var paths = typeof(DataFolder).GetProperties().Where(property => property.PropertyType == typeof(string));
+        foreach (var path in paths.Select(property => property.GetValue(data)).OfType<string>())
+        {
+            if (path.StartsWith("/p/", StringComparison.Ordinal))
+                yield return path[3..];
+        }
         yield return "ratos-flash/jobs/DATE-JOB/" + Journal.FileName;
-        yield return "ratos-flash/jobs/DATE-JOB/" + RatOS.Flash.Agent.Flight.PlanName;
-        yield return "ratos-flash/jobs/DATE-JOB/" + RatOS.Flash.Agent.Flight.RecordingName;
+        yield return "ratos-flash/jobs/DATE-JOB/" + JobRecorder.PlanName;
+        yield return "ratos-flash/jobs/DATE-JOB/" + JobRecorder.RecordingName;
         yield return "ratos-flash/configs/" + Path.GetFileName(RatOS.Flash.Builds.Menuconfig.FileOf("/", "BOARD"));
         yield return "BUNDLE.zip/" + BundleFile.RecordingName;
     }
 
     // ---- helpers
 
-    private static JsonArray Array(IEnumerable<string> names, bool isSorted = true) => new([.. (isSorted ? names.Order(StringComparer.Ordinal) : names).Select(name => (JsonNode)name)]);
+    private static JsonArray Array(IEnumerable<string> names) =>
+        new([.. names.Order(StringComparer.Ordinal).Select(name => (JsonNode)name)]);
+
+    private static JsonObject Object<T>(IEnumerable<T> members, Func<T, string> name, Func<T, JsonNode> value) =>
+        new(members.Select(member => KeyValuePair.Create(name(member), (JsonNode?)value(member))));
 
     private static string Read(params string[] path) => System.IO.File.ReadAllText(Path.Combine([TidyTests.Root, .. path]));
 
     private static string Text(byte[] bytes) => System.Text.Encoding.UTF8.GetString(bytes);
 
-    private static IEnumerable<string> InSource(string pattern) =>
-        TidyTests.Sources().SelectMany(file => Regex.Matches(System.IO.File.ReadAllText(file), pattern, RegexOptions.None, TimeSpan.FromSeconds(10)))
-            .SelectMany(match => match.Groups.Values.Skip(1).SelectMany(group => group.Captures)).Select(capture => capture.Value).Distinct();
+    private static IEnumerable<string> InSource(string pattern, string project = "") => TidyTests.Sources()
+        .Where(file => file.Contains(Path.Combine("src", project), StringComparison.Ordinal))
+        .SelectMany(file => Found(System.IO.File.ReadAllText(file), pattern)).Distinct();
+
+    /// <summary>What the groups of a pattern hold.</summary>
+    private static IEnumerable<string> Found(string text, string pattern) =>
+        Regex.Matches(text, pattern, RegexOptions.None, TimeSpan.FromSeconds(10))
+        .SelectMany(match => match.Groups.Values.Skip(1).SelectMany(group => group.Captures)).Select(capture => capture.Value);
 
     /// <summary>One line for each leaf, so that a difference names just what differs.</summary>
     private static List<string> Lines(JsonNode node, string path = "") => node switch
     {
-        JsonObject members => [.. members.SelectMany(member => Lines(member.Value!, path.Length == 0 ? member.Key : $"{path} > {member.Key}")), .. members.Count == 0 ? (string[])[path] : []],
-        JsonArray items => [.. items.SelectMany(item => Lines(item!, path)), .. items.Count == 0 ? (string[])[path] : []],
+        JsonObject { Count: > 0 } members => [.. members.SelectMany(member => Lines(member.Value!, path + " > " + member.Key))],
+        JsonArray { Count: > 0 } items => [.. items.SelectMany(item => Lines(item!, path))],
+        JsonObject or JsonArray => [path],
         _ => [$"{path} > {node}"],
     };
-
-    [GeneratedRegex(@"^\[gcode_macro (\w+)\]", RegexOptions.Multiline)]
-    private static partial Regex MacroHeader();
-
-    [GeneratedRegex("""params(?:\.([A-Z]+)|\["([A-Z]+)"\])""")]
-    private static partial Regex Parameter();
-
-    [GeneratedRegex(@"^variable_(\w+):", RegexOptions.Multiline)]
-    private static partial Regex Variable();
-
-    [GeneratedRegex("""action_call_remote_method\("(\w+)"(?:, (\w+)=\w+)*\)""")]
-    private static partial Regex Argument();
-
-    [GeneratedRegex("""register_endpoint\("([^"]+)", RequestType\.(\w+)""")]
-    private static partial Regex Endpoint();
-
-    [GeneratedRegex(@"^h\d+$")]
-    private static partial Regex Handle();
 }

@@ -174,7 +174,7 @@ internal static class CommandLine
         return parsed.Invoke(new InvocationConfiguration { ProcessTerminationTimeout = null, EnableDefaultExceptionHandler = false });
     }
 
-    private static RootCommand Build()
+    internal static RootCommand Build()
     {
         var root = new RootCommand("Flashes the firmware of a Klipper printer's boards, proves it, and tells the truth.")
         {

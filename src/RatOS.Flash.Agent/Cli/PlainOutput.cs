@@ -56,7 +56,7 @@ internal sealed class PlainOutput(TextWriter writer) : Output
         if (WasInPlan(step) || step.Kind is FlashEventKind.Progress or FlashEventKind.Verdict)
             return;
         var mark = step.Kind switch { FlashEventKind.Warning => "! ", FlashEventKind.End => "= ", _ => "  " };
-        writer.WriteLine($"{step.At.TotalSeconds,8:0.00} {step.Board ?? "printer",-12} {step.Phase.ToString().ToLowerInvariant(),-8} {mark}{step.Message}");
+        writer.WriteLine($"{step.At.TotalSeconds,8:0.00} {step.Board ?? "printer",-12} {JsonContract.Name(step.Phase),-8} {mark}{step.Message}");
     }
 
     public override void Bus(UsbIpEvent happened) => writer.WriteLine(BusText.Of(happened));
@@ -157,7 +157,7 @@ internal static class FirmwareText
     public static IEnumerable<(string Key, string Value)> Of(string file, FirmwareImage image, uint? start, FlashException? misfit)
     {
         yield return ("file", Text.Clean(file));
-        yield return ("kind", $"{image.Dictionary.App} firmware ({image.Container.ToString().ToLowerInvariant()})");
+        yield return ("kind", $"{image.Dictionary.App} firmware ({JsonContract.Name(image.Container)})");
         yield return ("version", image.Version);
         yield return ("chip", image.Mcu + (Mcu.Find(image.Mcu) is null && !image.IsHostProcess ? " (not known to this version)" : ""));
         if (start is { } address)

@@ -46,13 +46,13 @@ internal static class JsonContract
     // Lines are read by people too: no \u0027 for an apostrophe. Nothing of it ends in a web page unescaped.
     public static readonly JsonShapes Shapes = new(new JsonSerializerOptions(JsonShapes.Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
 
-    /// <summary>An enumeration's value as programs see it: <c>in-bootloader-without-firmware</c>.</summary>
-    public static string Name<T>(T value)
-        where T : struct, Enum => JsonNamingPolicy.KebabCaseLower.ConvertName(value.ToString()!);
+    /// <inheritdoc cref="ContractNameAttribute.Of"/>
+    public static string Name<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicFields)] T>(T value)
+        where T : struct, Enum => ContractNameAttribute.Of(value);
 
     /// <summary>And back; a value of a newer version is the given one.</summary>
-    public static T Value<T>(string name, T unknown)
-        where T : struct, Enum => Enum.TryParse<T>(name.Replace("-", "", StringComparison.Ordinal), ignoreCase: true, out var value) ? value : unknown;
+    public static T Value<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicFields)] T>(string name, T unknown)
+        where T : struct, Enum => ContractNameAttribute.Find<T>(name) ?? unknown;
 
     public static string? Hex(uint? address) => address is { } value ? $"0x{value:x8}" : null;
 }

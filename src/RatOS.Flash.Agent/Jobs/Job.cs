@@ -1,20 +1,21 @@
 using System.Globalization;
 using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Agent.Jobs;
 
 internal enum JobState
 {
-    Queued,
+    [ContractName("queued")] Queued,
 
     /// <summary>For the printer to be idle.</summary>
-    Waiting,
-    Running,
+    [ContractName("waiting")] Waiting,
+    [ContractName("running")] Running,
 
     /// <summary>For a person: what to do is in the message of its boards. Others are flashed meanwhile.</summary>
-    Person,
-    Done,
+    [ContractName("person")] Person,
+    [ContractName("done")] Done,
 }
 
 /// <summary>One flash that somebody asked for: what was asked, how far it is, what came of it.</summary>

@@ -17,7 +17,7 @@ internal sealed class Journal : IDisposable
 {
     private const int Kept = 50;
     private const int LongestLine = 1024 * 1024;
-    private const string FileName = "journal.ndjson";
+    public const string FileName = "journal.ndjson";
 
     private readonly FileStream _file;
     private readonly LogFile _log;

@@ -159,7 +159,7 @@ internal sealed class Notifier(MoonrakerConnection moonraker, TimeProvider time,
                 if (quarter is 0 or 4 || quarter <= quarters.GetValueOrDefault(who))
                     return null;
                 quarters[who] = quarter;
-                return $"{who}{step.Phase.ToString().ToLowerInvariant()} {quarter * 25} %";
+                return $"{who}{JsonContract.Name(step.Phase)} {quarter * 25} %";
             case FlashEventKind.End when step.Phase is FlashPhase.Verify or FlashPhase.Confirm or FlashPhase.Prove or FlashPhase.Start:
                 return who + step.Message;
             default:

@@ -12,30 +12,30 @@ namespace RatOS.Flash.Agent.Settings;
 internal enum FlashPolicy
 {
     /// <summary>A prompt and an announcement; nothing is done until somebody says so.</summary>
-    Ask,
+    [ContractName("ask")] Ask,
 
     /// <summary>Boards that Klipper cannot talk to any more; about others it is asked.</summary>
-    Required,
+    [ContractName("required")] Required,
 
     /// <summary>Boards whose version is not Klipper's.</summary>
-    Changed,
+    [ContractName("changed")] Changed,
 
     /// <summary>Every board, after every update.</summary>
-    Always,
-    Never,
+    [ContractName("always")] Always,
+    [ContractName("never")] Never,
 }
 
 /// <summary>What happens when a new firmware does not do and the one before is kept.</summary>
 internal enum RollbackPolicy
 {
     /// <summary>A person is asked, on the printer's screens or at the terminal.</summary>
-    Ask,
+    [ContractName("ask")] Ask,
 
     /// <summary>It goes back at once, within the same flash.</summary>
-    Auto,
+    [ContractName("auto")] Auto,
 
     /// <summary>It is only told.</summary>
-    Never,
+    [ContractName("never")] Never,
 }
 
 /// <summary><c>ratos-flash.conf</c>: INI as Moonraker's. Every setting has a default.</summary>
@@ -124,7 +124,7 @@ internal sealed record AgentSettings
         return line;
     }
 
-    private static readonly string[] BoardKeys = ["id", "port", "uuid", "bootloader", "power"];
+    internal static readonly string[] BoardKeys = ["id", "port", "uuid", "bootloader", "power"];
 
     private static PrinterBoard BoardOf(string name, Dictionary<string, string> values, BoardCatalogue kinds, Func<string, FlashException> fault)
     {
@@ -143,8 +143,16 @@ internal sealed record AgentSettings
     private AgentSettings With(string name, string value, Func<string, FlashException> fault) => name switch
     {
         _ when value.Length == 0 => this,
-        "policy" => this with { Policy = Enum.TryParse<FlashPolicy>(value, ignoreCase: true, out var policy) && !char.IsDigit(value[0]) ? policy : throw fault($"policy is one of ask, required, changed, always, never, not '{Text.Clean(value)}'") },
-        "rollback" => this with { Rollback = Enum.TryParse<RollbackPolicy>(value, ignoreCase: true, out var rollback) && !char.IsDigit(value[0]) ? rollback : throw fault($"rollback is one of ask, auto, never, not '{Text.Clean(value)}'") },
+        "policy" => this with
+        {
+            Policy = ContractNameAttribute.Find<FlashPolicy>(value)
+                ?? throw fault($"policy is one of ask, required, changed, always, never, not '{Text.Clean(value)}'"),
+        },
+        "rollback" => this with
+        {
+            Rollback = ContractNameAttribute.Find<RollbackPolicy>(value)
+                ?? throw fault($"rollback is one of ask, auto, never, not '{Text.Clean(value)}'"),
+        },
         "when_idle" => this with { WhenIdle = bool.TryParse(value, out var flag) ? flag : throw fault("when_idle is True or False") },
         "moonraker_url" => this with { MoonrakerUrl = Uri.TryCreate(value, UriKind.Absolute, out var url) && url.Scheme is "ws" or "wss" ? url : throw fault("moonraker_url is such as ws://127.0.0.1:7125/websocket") },
         "api_key" => this with { ApiKey = value },

@@ -1,3 +1,5 @@
+using RatOS.Flash.Core;
+
 namespace RatOS.Flash.Virtual.Devices;
 
 /// <summary>What stands in flash below the application and decides whether it starts.</summary>
@@ -73,14 +75,14 @@ public sealed record BoardSetup(string Name, string BoardId, VirtualChip Chip, u
 public enum BoardState
 {
     /// <summary>No power.</summary>
-    Off,
+    [ContractName("off")] Off,
 
     /// <summary>On its way: a bootloader at work, or waiting for USB.</summary>
-    Starting,
-    Klipper,
-    Katapult,
-    Rom,
+    [ContractName("starting")] Starting,
+    [ContractName("klipper")] Klipper,
+    [ContractName("katapult")] Katapult,
+    [ContractName("rom")] Rom,
 
     /// <summary>Nothing runs, or runs wild: only a reset or power helps.</summary>
-    Hung,
+    [ContractName("hung")] Hung,
 }

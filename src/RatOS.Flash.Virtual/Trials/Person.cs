@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using RatOS.Flash.Core;
 using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Virtual.Trials;
@@ -7,16 +8,16 @@ namespace RatOS.Flash.Virtual.Trials;
 public enum HumanStep
 {
     /// <summary>Nothing else: the board waits where it can be written.</summary>
-    FlashAgain,
+    [ContractName("flash-again")] FlashAgain,
 
     /// <summary>Cable in, power off and on.</summary>
-    Power,
+    [ContractName("power")] Power,
 
     /// <summary>The reset button, twice quickly: Katapult.</summary>
-    ResetTwice,
+    [ContractName("reset-twice")] ResetTwice,
 
     /// <summary>BOOT0 jumper or button, then reset, then the jumper off again: the chip's ROM.</summary>
-    Boot0,
+    [ContractName("boot0")] Boot0,
 }
 
 /// <summary>Somebody who reads a fault's remedy and does what it says, and nothing else.</summary>

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Text;
 using RatOS.Flash.Bootloaders;
+using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Printer;
@@ -14,19 +15,19 @@ namespace RatOS.Flash.Virtual.Trials;
 public enum TrialOutcome
 {
     /// <summary>The new firmware runs, confirmed before and after a reset, and Klipper is ready.</summary>
-    Flashed,
+    [ContractName("flashed")] Flashed,
 
     /// <summary>The flash failed; the old firmware, untouched, runs again by itself, and Klipper is ready.</summary>
-    OldFirmware,
+    [ContractName("old-firmware")] OldFirmware,
 
     /// <summary>
     /// The flash failed; a person who did what its remedy says, and flashed again if it says so, had the new firmware confirmed (of a chip that nobody can write to: its old one run)
     /// and Klipper ready.
     /// </summary>
-    HumanStep,
+    [ContractName("human-step")] HumanStep,
 
     /// <summary>Something that must hold did not (see <see cref="Truth"/>), or nothing that the remedy names helped.</summary>
-    Broken,
+    [ContractName("broken")] Broken,
 }
 
 /// <param name="At">When it was made.</param>

@@ -143,19 +143,19 @@ public sealed record UsbIpEvent(UsbIpEventKind Kind, string Text)
 public enum UsbIpEventKind
 {
     /// <summary>A board is on the bus and can be imported.</summary>
-    Came,
-    Left,
+    [ContractName("came")] Came,
+    [ContractName("left")] Left,
 
     /// <summary>A client has it.</summary>
-    Imported,
-    Released,
+    [ContractName("imported")] Imported,
+    [ContractName("released")] Released,
 
     /// <summary>An import was refused: no such device, or somebody has it.</summary>
-    Refused,
+    [ContractName("refused")] Refused,
 
     /// <summary>A connection was closed because of what it sent.</summary>
-    Dropped,
+    [ContractName("dropped")] Dropped,
 
     /// <summary>This computer's own kernel has it (<see cref="VhciAttacher"/>).</summary>
-    Attached,
+    [ContractName("attached")] Attached,
 }

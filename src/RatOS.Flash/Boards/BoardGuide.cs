@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Boards;
 
@@ -6,31 +7,31 @@ namespace RatOS.Flash.Boards;
 public enum BoardRoad
 {
     /// <summary>This product, and the running Klipper starts the bootloader.</summary>
-    Engine,
+    [ContractName("engine")] Engine,
 
     /// <summary>This product, once a person has started the chip's ROM. With Katapult below the firmware no person is needed.</summary>
-    EngineByHand,
+    [ContractName("engine-by-hand")] EngineByHand,
 
     /// <summary>A person copies a .uf2 onto the drive that the chip's ROM shows.</summary>
-    Uf2,
+    [ContractName("uf2")] Uf2,
 
     /// <summary>The board's own bootloader takes a file from its SD card.</summary>
-    SdCard,
+    [ContractName("sd-card")] SdCard,
 
     /// <summary>avrdude.</summary>
-    Avrdude,
+    [ContractName("avrdude")] Avrdude,
 
     /// <summary>dfu-util: the firmware begins inside a flash sector, of which this product leaves the other part alone.</summary>
-    DfuUtil,
+    [ContractName("dfu-util")] DfuUtil,
 
     /// <summary>It is a program on this computer.</summary>
-    Process,
+    [ContractName("process")] Process,
 
     /// <summary>The updater of whoever made it.</summary>
-    OwnUpdater,
+    [ContractName("own-updater")] OwnUpdater,
 
     /// <summary>Nobody told enough about it.</summary>
-    Unknown,
+    [ContractName("unknown")] Unknown,
 }
 
 /// <summary>How a board's firmware is brought onto it where this product cannot write it by itself: the file's name and the steps, whole and in order.</summary>

@@ -2,11 +2,11 @@ namespace RatOS.Flash.Core;
 
 public enum FindingSeverity
 {
-    Note,
-    Warning,
+    [ContractName("note")] Note,
+    [ContractName("warning")] Warning,
 
     /// <summary>The flash ends before anything is touched.</summary>
-    Blocker,
+    [ContractName("blocker")] Blocker,
 }
 
 /// <summary>Something that the plan found out.</summary>

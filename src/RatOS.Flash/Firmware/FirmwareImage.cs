@@ -7,9 +7,9 @@ namespace RatOS.Flash.Firmware;
 /// <summary>How the firmware file was packed.</summary>
 public enum FirmwareContainer
 {
-    Bin,
-    Uf2,
-    Elf,
+    [ContractName("bin")] Bin,
+    [ContractName("uf2")] Uf2,
+    [ContractName("elf")] Elf,
 }
 
 /// <summary>A Klipper firmware out of any file that Klipper's build makes: its bytes, and what they say about themselves.</summary>

@@ -7,22 +7,22 @@ namespace RatOS.Flash.Flashing;
 public enum BoardCondition
 {
     /// <summary>Nothing was erased: it has its old firmware, and was not seen in a bootloader.</summary>
-    Unchanged,
+    [ContractName("unchanged")] Unchanged,
 
     /// <summary>It was last seen in a bootloader; nothing was erased.</summary>
-    InBootloaderUnchanged,
+    [ContractName("in-bootloader-unchanged")] InBootloaderUnchanged,
 
     /// <summary>Its firmware is erased or half written; it needs a new flash.</summary>
-    InBootloaderWithoutFirmware,
+    [ContractName("in-bootloader-without-firmware")] InBootloaderWithoutFirmware,
 
     /// <summary>The firmware was written and read back equal, but the proof by the running board is missing or incomplete.</summary>
-    Unconfirmed,
+    [ContractName("unconfirmed")] Unconfirmed,
 
     /// <summary>The running board returned the new firmware's own data dictionary, also after a reset.</summary>
-    Flashed,
+    [ContractName("flashed")] Flashed,
 
     /// <summary>It runs its old firmware and answers: it was not flashed (a recovery), or that firmware was put back.</summary>
-    Running,
+    [ContractName("running")] Running,
 }
 
 /// <summary>One board: what happened, its state, and what to do now.</summary>

@@ -1,52 +1,54 @@
+using RatOS.Flash.Core;
+
 namespace RatOS.Flash.Flashing;
 
 /// <summary>The steps of a flash in their order.</summary>
 public enum FlashPhase
 {
-    Look,
-    Plan,
+    [ContractName("look")] Look,
+    [ContractName("plan")] Plan,
 
     /// <summary>Klipper's own make, while Klipper still runs.</summary>
-    Build,
-    Stop,
-    Ask,
-    Enter,
-    Identify,
-    Erase,
-    Write,
-    Verify,
-    Leave,
-    Confirm,
-    Prove,
-    Start,
+    [ContractName("build")] Build,
+    [ContractName("stop")] Stop,
+    [ContractName("ask")] Ask,
+    [ContractName("enter")] Enter,
+    [ContractName("identify")] Identify,
+    [ContractName("erase")] Erase,
+    [ContractName("write")] Write,
+    [ContractName("verify")] Verify,
+    [ContractName("leave")] Leave,
+    [ContractName("confirm")] Confirm,
+    [ContractName("prove")] Prove,
+    [ContractName("start")] Start,
 
     /// <summary>An operator step is awaited: its message says what to do. Klipper runs meanwhile.</summary>
-    Person,
-    Done,
+    [ContractName("person")] Person,
+    [ContractName("done")] Done,
 }
 
 public enum FlashEventKind
 {
     /// <summary>The phase begins; sent before the step changes the world.</summary>
-    Begin,
+    [ContractName("begin")] Begin,
 
     /// <summary>Work done so far, as a whole snapshot.</summary>
-    Progress,
+    [ContractName("progress")] Progress,
 
     /// <summary>The phase is over and went well.</summary>
-    End,
+    [ContractName("end")] End,
 
     /// <summary>Something worth knowing.</summary>
-    Note,
+    [ContractName("note")] Note,
 
     /// <summary>Something went wrong and is being dealt with.</summary>
-    Warning,
+    [ContractName("warning")] Warning,
 
     /// <summary>From here on a cancel takes effect only when the board's write and proof are over.</summary>
-    PointOfNoReturn,
+    [ContractName("point-of-no-return")] PointOfNoReturn,
 
     /// <summary>The result for one board.</summary>
-    Verdict,
+    [ContractName("verdict")] Verdict,
 }
 
 /// <summary>

@@ -33,17 +33,17 @@ public sealed record KlippyState(KlippyActivity Activity, string Message = "")
 public enum KlippyActivity
 {
     /// <summary>There is no Klipper here, or it is none of our business.</summary>
-    Absent,
-    Stopped,
-    Ready,
+    [ContractName("absent")] Absent,
+    [ContractName("stopped")] Stopped,
+    [ContractName("ready")] Ready,
 
     /// <summary>Printing, paused, homing, heating: the message says what.</summary>
-    Busy,
-    Error,
-    Shutdown,
+    [ContractName("busy")] Busy,
+    [ContractName("error")] Error,
+    [ContractName("shutdown")] Shutdown,
 
     /// <summary>Nobody could be asked; always with a refusal.</summary>
-    Unknown,
+    [ContractName("unknown")] Unknown,
 }
 
 /// <summary>No Klipper: for <c>--no-klipper</c> and for boards on a bench.</summary>

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Klipper;
 
@@ -7,16 +8,16 @@ namespace RatOS.Flash.Printer;
 public enum NeedLevel
 {
     /// <summary>A flash would change nothing that matters.</summary>
-    Needless,
+    [ContractName("needless")] Needless,
 
     /// <summary>It works as it is, but its firmware would become another one.</summary>
-    Useful,
+    [ContractName("useful")] Useful,
 
     /// <summary>Nobody can tell; offered, and said so.</summary>
-    Unknown,
+    [ContractName("unknown")] Unknown,
 
     /// <summary>Klipper cannot work with it as it is.</summary>
-    Required,
+    [ContractName("required")] Required,
 }
 
 /// <summary>What is known about one board's firmware; whatever is not known stays null.</summary>

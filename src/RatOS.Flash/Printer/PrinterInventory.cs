@@ -9,13 +9,13 @@ namespace RatOS.Flash.Printer;
 public enum McuOwner
 {
     /// <summary>Klipper's, to be built and flashed here.</summary>
-    Ours,
+    [ContractName("ours")] Ours,
 
     /// <summary>Its maker's, who brings an updater: listed and left alone.</summary>
-    OwnUpdater,
+    [ContractName("own-updater")] OwnUpdater,
 
     /// <summary>It is on the bus, and this printer's configuration does not name it.</summary>
-    Stranger,
+    [ContractName("stranger")] Stranger,
 }
 
 /// <summary>One MCU of the printer, or of its buses.</summary>
