@@ -12,7 +12,7 @@ internal readonly record struct Answer(string Kind, string?[] Words, ReadOnlyMem
 
     public static Answer Bytes(ReadOnlyMemory<byte> data, params string?[] words) => new("ok", words, data);
 
-    public static Answer Of(FlashException fault) => new("fault", [fault.Code, fault.Cause, fault.Remedy]);
+    public static Answer Of(FlashException fault) => new("fault", [fault.Code, fault.Cause, fault.Remedy.ToString()]);
 
     /// <summary>Null for an exception that is a bug, and not recorded.</summary>
     public static Answer? For(Exception fault) => fault switch

@@ -120,7 +120,7 @@ public sealed class CallRecorder(TimeProvider time, Action<string>? warn = null)
             words =
             [
                 report.Board, report.Ok ? "ok" : "failed", Conditions.Of(report.Condition),
-                report.Fault?.Code, report.Fault?.Cause, report.Fault?.Remedy,
+                report.Fault?.Code, report.Fault?.Cause, report.Fault?.Remedy.ToString(),
             ];
             Append("job", "verdict", Now, words, null, Answer.Ok());
         }

@@ -100,7 +100,7 @@ public sealed class RollBackStories
     {
         var job = await FlashAsync(story);
         Assert.Equal(("klipper-silent", "unconfirmed"), (job.Boards[0].Fault!.Code, job.Boards[0].Condition));
-        await story.UntilSaidAsync($"{Old}, which it ran before, is kept: `ratos-flash rollback octopus` puts it back");
+        await story.UntilSaidAsync($"{Old}, which it ran before, is kept: in a terminal, `ratos-flash rollback octopus` puts it back");
         await Task.Delay(TimeSpan.FromMinutes(1), story.Time);
         Assert.Equal(1, Stops(story));
         Assert.DoesNotContain(story.Moonraker.Console, line => line.Contains("prompt_begin", StringComparison.Ordinal));

@@ -96,6 +96,6 @@ public sealed class RollBackTests
         Assert.Equal(BoardCondition.Unconfirmed, RollBack.Both(first, Report(BoardCondition.Unchanged, "touch-ignored", Older)).Condition);
         var back = RollBack.Both(first, Report(BoardCondition.Flashed, null, Older));
         Assert.Equal((false, BoardCondition.Running, "klipper-silent", false), (back.Ok, back.Condition, back.Fault!.Code, back.Back!.Asks));
-        Assert.Contains(Older.Version, back.Fault.Remedy, StringComparison.Ordinal);
+        Assert.Contains(Older.Version, back.Fault.Remedy.ToString(), StringComparison.Ordinal);
     }
 }

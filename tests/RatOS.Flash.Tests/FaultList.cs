@@ -23,7 +23,7 @@ internal static class FaultList
             .SelectMany(type => type.GetMethods(BindingFlags.Public | BindingFlags.Static)).Where(method => method.ReturnType == typeof(FlashException)).Select(method =>
         {
             var fault = (FlashException)method.Invoke(null, [.. method.GetParameters().Select((parameter, i) => Argument(method, parameter, i))])!;
-            return new Entry(method.Name, topics[method.Name], fault.Code, Words(method, fault.Cause), Words(method, fault.Remedy));
+            return new Entry(method.Name, topics[method.Name], fault.Code, Words(method, fault.Cause), Words(method, fault.Remedy.ToString()));
         })];
     }
 

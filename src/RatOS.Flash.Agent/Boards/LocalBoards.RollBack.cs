@@ -1,5 +1,6 @@
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Klipper;
 
@@ -29,7 +30,7 @@ internal sealed partial class LocalBoards
                 Back = board.Image is null ? null : new(board.Image.Version, Rollback != RollbackPolicy.Never && !isAuto && open.Exists(request => request.Board.Name == board.Board), null),
             };
             boards[board.Board] = told;
-            await GoOnAsync(new(0, report.Elapsed, board.Board, FlashPhase.Done, FlashEventKind.Verdict, Text.Verdict(told), Report: told));
+            await GoOnAsync(Told(new(0, report.Elapsed, board.Board, FlashPhase.Done, FlashEventKind.Verdict, ""), told));
         }
         var notStarted = report.Klippy;
         if (isAuto && open.Count > 0)
@@ -40,7 +41,7 @@ internal sealed partial class LocalBoards
                 if (step.Report is { } back)
                 {
                     var both = boards[back.Board] = RollBack.Both(boards[back.Board], back);
-                    step = step with { Report = both, Message = Text.Verdict(both) };
+                    step = Told(step, both);
                 }
                 await GoOnAsync(step with { At = report.Elapsed + step.At });
             });
@@ -53,6 +54,13 @@ internal sealed partial class LocalBoards
             (notStarted, report) = (outcome.Klippy, report with { Elapsed = report.Elapsed + outcome.Elapsed });
         }
         return report with { Boards = [.. report.Boards.Select(board => boards[board.Board])], Klippy = notStarted };
+
+        static FlashEvent Told(FlashEvent step, BoardReport verdict) => step with
+        {
+            Message = Text.Verdict(verdict, FrontEnd.CommandLine),
+            Browser = Text.Verdict(verdict, FrontEnd.Browser),
+            Report = verdict,
+        };
 
         // One record: numbers and time go on where the flash ended.
         ValueTask GoOnAsync(FlashEvent step) => tell(last = step with { Sequence = last.Sequence + 1 });

@@ -17,15 +17,15 @@ internal sealed class JsonOutput(TextWriter writer) : Output
     public override void Plan(PlanView plan, string printer)
     {
         foreach (var board in plan.Boards)
-            Write(board, JsonContract.Shapes.JsonPlan);
+            Write(board.In(FrontEnd.CommandLine), JsonContract.Shapes.JsonPlan);
         foreach (var finding in plan.Findings)
-            Write(finding, JsonContract.Shapes.JsonFinding);
+            Write(finding.In(FrontEnd.CommandLine), JsonContract.Shapes.JsonFinding);
     }
 
     public override void Boards(IReadOnlyList<JsonBoard> rows, string printer)
     {
         foreach (var row in rows)
-            Write(row, JsonContract.Shapes.JsonBoard);
+            Write(row.In(FrontEnd.CommandLine), JsonContract.Shapes.JsonBoard);
     }
 
     public override void Kinds(IReadOnlyList<JsonKind> kinds)
@@ -43,23 +43,23 @@ internal sealed class JsonOutput(TextWriter writer) : Output
             Write(new JsonScenario("scenario", scenario.Name, scenario.Description), JsonContract.Shapes.JsonScenario);
     }
 
-    public override void Event(FlashEvent step) => Write(JsonStep.Of(step), JsonContract.Shapes.JsonStep);
+    public override void Event(FlashEvent step) => Write(JsonStep.Of(step).In(FrontEnd.CommandLine), JsonContract.Shapes.JsonStep);
 
     public override void Bus(UsbIpEvent happened) => Write(
         new JsonBus("bus", JsonContract.Name(happened.Kind), happened.Board, happened.Port, happened.State is { } state ? JsonContract.Name(state) : null, happened.Text), JsonContract.Shapes.JsonBus);
 
-    public override void Result(FlashReport report) => Write(JsonResult.Of(report), JsonContract.Shapes.JsonResult);
+    public override void Result(FlashReport report) => Write(JsonResult.Of(report).In(FrontEnd.CommandLine), JsonContract.Shapes.JsonResult);
 
     public override void Jobs(IReadOnlyList<JsonJob> jobs)
     {
         foreach (var job in jobs)
-            Write(job with { Event = "job" }, JsonContract.Shapes.JsonJob);
+            Write(job.In(FrontEnd.CommandLine) with { Event = "job" }, JsonContract.Shapes.JsonJob);
     }
 
     public override void Doctor(IReadOnlyList<DoctorFinding> findings, int checks)
     {
         foreach (var finding in findings)
-            Write(finding.ToJson(), JsonContract.Shapes.JsonCheck);
+            Write(finding.ToJson().In(FrontEnd.CommandLine), JsonContract.Shapes.JsonCheck);
         var wrong = findings.Count(finding => finding.Severity != FindingSeverity.Note);
         Write(new JsonDoctor("doctor", wrong == 0, checks, wrong), JsonContract.Shapes.JsonDoctor);
     }
@@ -69,7 +69,7 @@ internal sealed class JsonOutput(TextWriter writer) : Output
     public override void Seeds(SeedCount count) => Write(
         new JsonSeeds("seeds", count.Broken == 0, count.Flashes, count.Recovered, count.HumanSteps, count.Broken, count.Undisturbed), JsonContract.Shapes.JsonSeeds);
 
-    public override void Fault(FlashException fault) => Write(new JsonFault("fault", fault.Code, fault.Cause, fault.Remedy), JsonContract.Shapes.JsonFault);
+    public override void Fault(FlashException fault) => Write(new JsonFault("fault", fault.Code, fault.Cause, fault.Remedy.In(FrontEnd.CommandLine)), JsonContract.Shapes.JsonFault);
 
     public override void Say(string text) => Write(new JsonMessage("message", text), JsonContract.Shapes.JsonMessage);
 

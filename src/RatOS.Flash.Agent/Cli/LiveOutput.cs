@@ -143,7 +143,7 @@ internal sealed class LiveOutput : Output
 
     public override void Result(FlashReport report)
     {
-        foreach (var line in ResultText.Of(report))
+        foreach (var line in ResultText.Of(report, FrontEnd.CommandLine))
             Write(line.Text, line.Tone);
     }
 

@@ -63,7 +63,7 @@ internal sealed class PlainOutput(TextWriter writer) : Output
 
     public override void Result(FlashReport report)
     {
-        foreach (var line in ResultText.Of(report))
+        foreach (var line in ResultText.Of(report, FrontEnd.CommandLine))
             writer.WriteLine(line.Text);
     }
 
@@ -169,6 +169,6 @@ internal static class FirmwareText
         yield return ("dictionary", $"{image.Dictionary.Commands.Count} commands, {image.Dictionary.Responses.Count} responses, {image.CompressedDictionary.Length} bytes compressed");
         yield return ("compiler", image.Dictionary.BuildVersions);
         if (misfit is not null)
-            yield return ("what to do", misfit.Remedy);
+            yield return ("what to do", misfit.Remedy.In(FrontEnd.CommandLine));
     }
 }

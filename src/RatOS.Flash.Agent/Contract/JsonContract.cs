@@ -54,12 +54,25 @@ internal static class JsonContract
     public static T Value<[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicFields)] T>(string name, T unknown)
         where T : struct, Enum => ContractNameAttribute.Find<T>(name) ?? unknown;
 
+    /// <summary>Of two wordings the one for a front end.</summary>
+    /// <param name="commandLine">For a terminal.</param>
+    /// <param name="browser">For a browser; null where it is the same.</param>
+    public static string Words(FrontEnd frontEnd, string commandLine, string? browser) => frontEnd == FrontEnd.Browser ? browser ?? commandLine : commandLine;
+
     public static string? Hex(uint? address) => address is { } value ? $"0x{value:x8}" : null;
 }
 
 internal sealed record JsonFinding(string Event, string Severity, string Code, string Text, string Remedy)
 {
-    public static JsonFinding Of(Finding finding) => new("finding", JsonContract.Name(finding.Severity), finding.Code, finding.Text, finding.Remedy);
+    /// <inheritdoc cref="JsonFaultReport.Browser"/>
+    public string? Browser { get; init; }
+
+    public static JsonFinding Of(Finding finding) => new("finding", JsonContract.Name(finding.Severity), finding.Code, finding.Text, finding.Remedy.In(FrontEnd.CommandLine))
+    {
+        Browser = finding.Remedy.OnlyInBrowser,
+    };
+
+    public JsonFinding In(FrontEnd frontEnd) => this with { Remedy = JsonContract.Words(frontEnd, Remedy, Browser), Browser = null };
 }
 
 /// <param name="Id">Of its kind in the catalogue.</param>
@@ -79,6 +92,8 @@ internal sealed record JsonPlan(
             JsonContract.Hex(board.Board.ApplicationStart), board.IsBlocked, [.. board.Findings.Select(JsonFinding.Of)], board.Board.DisplayName,
             board.Entry == FlashEntry.None ? null : board.Route);
     }
+
+    public JsonPlan In(FrontEnd frontEnd) => this with { Findings = [.. Findings.Select(finding => finding.In(frontEnd))] };
 
     /// <summary>A person has to agree: there is a warning that is not merely about what the person will be asked to do.</summary>
     [JsonIgnore]
@@ -109,6 +124,8 @@ internal sealed record JsonBoard(
     public string? Reason { get; init; }
 
     public JsonFinding[]? Findings { get; init; }
+
+    public JsonBoard In(FrontEnd frontEnd) => Findings is null ? this : this with { Findings = [.. Findings.Select(finding => finding.In(frontEnd))] };
 }
 
 /// <summary>A kind of board that the product knows.</summary>
@@ -140,7 +157,7 @@ internal sealed record JsonFirmware(
         "firmware", file, JsonContract.Name(image.Container), image.Dictionary.App, image.Version, image.Mcu, JsonContract.Hex(start),
         image.IsHostProcess ? null : JsonContract.Hex(image.InitialStack), image.IsHostProcess ? null : JsonContract.Hex(image.ResetVector), image.Bytes.Length, image.Sha256,
         image.Dictionary.BuildVersions, image.Dictionary.Config, image.Dictionary.Commands.Count, image.Dictionary.Responses.Count,
-        misfit is null ? null : JsonFaultReport.Of(FaultReport.Of(misfit)));
+        misfit is null ? null : JsonFaultReport.Of(FaultReport.Of(misfit)).In(FrontEnd.CommandLine));
 }
 
 internal sealed record JsonBus(string Event, string Kind, string? Board, string? Port, string? State, string Text);
@@ -164,12 +181,23 @@ internal sealed record JsonSeeds(string Event, bool Ok, int Flashes, int Recover
 internal sealed record JsonStep(
     string Event, int Seq, double At, string? Board, string Phase, string Kind, string Message, long? Done, long? Total, JsonReport? Report)
 {
+    /// <summary>The message in the words of a browser, in journals only; missing where they are the same.</summary>
+    public string? Browser { get; init; }
+
+    public JsonStep In(FrontEnd frontEnd) => this with { Message = JsonContract.Words(frontEnd, Message, Browser), Browser = null, Report = Report?.In(frontEnd) };
+
     public static JsonStep Of(FlashEvent step) => new(
         step.Kind == FlashEventKind.Verdict ? "verdict" : "step", step.Sequence, Math.Round(step.At.TotalSeconds, 6), step.Board, JsonContract.Name(step.Phase), JsonContract.Name(step.Kind),
-        step.Message, step.Total > 0 ? step.Done : null, step.Total > 0 ? step.Total : null, step.Report is { } report ? JsonReport.Of(report) : null);
+        step.Message, step.Total > 0 ? step.Done : null, step.Total > 0 ? step.Total : null, step.Report is { } report ? JsonReport.Of(report) : null)
+    {
+        Browser = step.Browser,
+    };
 
     public FlashEvent ToEvent() => new(
-        Seq, TimeSpan.FromSeconds(At), Board, JsonContract.Value(Phase, FlashPhase.Plan), JsonContract.Value(Kind, FlashEventKind.Note), Message, Done ?? 0, Total ?? 0, Report?.ToReport());
+        Seq, TimeSpan.FromSeconds(At), Board, JsonContract.Value(Phase, FlashPhase.Plan), JsonContract.Value(Kind, FlashEventKind.Note), Message, Done ?? 0, Total ?? 0, Report?.ToReport())
+    {
+        Browser = Browser,
+    };
 }
 
 internal sealed record JsonReport(
@@ -200,6 +228,12 @@ internal sealed record JsonReport(
         SdCard = report.IsBySdCard ? true : null,
         Confirmed = report.IsConfirmed ? true : null,
         Back = report.Back is { } back ? new(back.Version, back.Asks, back.Report is { } came ? Of(came) : null) : null,
+    };
+
+    public JsonReport In(FrontEnd frontEnd) => this with
+    {
+        Fault = Fault?.In(frontEnd),
+        Back = Back is { Report: { } came } ? Back with { Report = came.In(frontEnd) } : Back,
     };
 
     public BoardReport ToReport() => new()
@@ -233,12 +267,20 @@ internal sealed record JsonResult(string Event, bool Ok, int Exit, double Elapse
     public static JsonResult Of(FlashReport report) => new(
         "result", report.Ok, ExitCode.Of(report), Math.Round(report.Elapsed.TotalSeconds, 6), [.. report.Boards.Select(JsonReport.Of)], JsonFaultReport.Of(report.Klippy));
 
+    public JsonResult In(FrontEnd frontEnd) => this with { Boards = [.. Boards.Select(board => board.In(frontEnd))], Klippy = Klippy?.In(frontEnd) };
+
     public FlashReport ToReport() => new([.. Boards.Select(board => board.ToReport())], Klippy?.ToReport(), TimeSpan.FromSeconds(Elapsed));
 }
 
 /// <param name="Severity"><c>problem</c>, <c>warning</c> or <c>note</c>; a note is nothing wrong.</param>
 /// <param name="Fixable"><c>doctor --fix</c> mends it.</param>
-internal sealed record JsonCheck(string Event, string Id, string Severity, string Text, string Remedy, bool Fixable);
+internal sealed record JsonCheck(string Event, string Id, string Severity, string Text, string Remedy, bool Fixable)
+{
+    /// <summary>The remedy in the words of a browser; missing where they are the same, and at every door, which has its own words in the remedy.</summary>
+    public string? Browser { get; init; }
+
+    public JsonCheck In(FrontEnd frontEnd) => this with { Remedy = JsonContract.Words(frontEnd, Remedy, Browser), Browser = null };
+}
 
 /// <summary>The last line of doctor.</summary>
 internal sealed record JsonDoctor(string Event, bool Ok, int Checks, int Wrong);
@@ -248,10 +290,18 @@ internal sealed record JsonFault(string Event, string Code, string Cause, string
 /// <summary>A fault inside another shape.</summary>
 internal sealed record JsonFaultReport(string Code, string Cause, string Remedy)
 {
-    [return: NotNullIfNotNull(nameof(fault))]
-    public static JsonFaultReport? Of(FaultReport? fault) => fault is null ? null : new(fault.Code, fault.Cause, fault.Remedy);
+    /// <summary>The remedy in the words of a browser, in journals only; missing where they are the same. Every other door has its own words in the remedy.</summary>
+    public string? Browser { get; init; }
 
-    public FaultReport ToReport() => new(FaultKind.Of(Code), Cause, Remedy);
+    [return: NotNullIfNotNull(nameof(fault))]
+    public static JsonFaultReport? Of(FaultReport? fault) => fault is null ? null : new(fault.Code, fault.Cause, fault.Remedy.In(FrontEnd.CommandLine))
+    {
+        Browser = fault.Remedy.OnlyInBrowser,
+    };
+
+    public JsonFaultReport In(FrontEnd frontEnd) => this with { Remedy = JsonContract.Words(frontEnd, Remedy, Browser), Browser = null };
+
+    public FaultReport ToReport() => new(FaultKind.Of(Code), Cause, Core.Remedy.Of(Remedy, Browser ?? Remedy));
 }
 
 internal sealed record JsonMessage(string Event, string Text);
@@ -277,12 +327,20 @@ internal sealed record JsonJob(string Job, string State, bool? Ok, string By, st
 {
     /// <summary><c>job</c> in a line of <c>--json</c>.</summary>
     public string? Event { get; init; }
+
+    public JsonJob In(FrontEnd frontEnd) => this with { Boards = [.. Boards.Select(board => board.In(frontEnd))], Klippy = Klippy?.In(frontEnd) };
 }
 
 /// <param name="Percent">Of the phase, 0 to 100; null where it has no measure.</param>
 /// <param name="Condition">What the board is; null until there is a verdict.</param>
 internal sealed record JsonJobBoard(
-    string Board, string Phase, int? Percent, string Message, bool? Ok, string? Condition, JsonFaultReport? Fault, string? OldVersion, string? NewVersion);
+    string Board, string Phase, int? Percent, string Message, bool? Ok, string? Condition, JsonFaultReport? Fault, string? OldVersion, string? NewVersion)
+{
+    /// <inheritdoc cref="JsonStep.Browser"/>
+    public string? Browser { get; init; }
+
+    public JsonJobBoard In(FrontEnd frontEnd) => this with { Message = JsonContract.Words(frontEnd, Message, Browser), Browser = null, Fault = Fault?.In(frontEnd) };
+}
 
 /// <summary>What every door answers; never null, never an error of JSON-RPC.</summary>
 /// <param name="Ok">It was done as asked.</param>
@@ -325,6 +383,18 @@ internal sealed record JsonAnswer(bool Ok)
 
     /// <summary>With <c>status</c>: remote methods that belong to another program.</summary>
     public string[]? Taken { get; init; }
+
+    /// <summary>The same in the words of a front end.</summary>
+    public JsonAnswer In(FrontEnd frontEnd) => this with
+    {
+        Error = Error?.In(frontEnd),
+        Jobs = Jobs is null ? null : [.. Jobs.Select(job => job.In(frontEnd))],
+        Result = Result?.In(frontEnd),
+        Plan = Plan is null ? null : [.. Plan.Select(board => board.In(frontEnd))],
+        Findings = Findings is null ? null : [.. Findings.Select(finding => finding.In(frontEnd))],
+        Boards = Boards is null ? null : [.. Boards.Select(board => board.In(frontEnd))],
+        Checks = Checks is null ? null : [.. Checks.Select(check => check.In(frontEnd))],
+    };
 
     public static JsonAnswer Of(FlashException fault) => new(false) { Error = JsonFaultReport.Of(FaultReport.Of(fault)) };
 }

@@ -16,7 +16,7 @@ internal enum Tone
 /// <summary>The end in words: what happened, what became of each board, and what to do now.</summary>
 internal static class ResultText
 {
-    public static IEnumerable<(string Text, Tone Tone)> Of(FlashReport report)
+    public static IEnumerable<(string Text, Tone Tone)> Of(FlashReport report, FrontEnd frontEnd)
     {
         foreach (var board in report.Boards)
         {
@@ -39,8 +39,8 @@ internal static class ResultText
                 yield return ($"  What happened:  {fault.Cause}", Tone.Normal);
                 yield return ($"  The board now:  {Text.Condition(board)}", Tone.Normal);
                 if (board.Back is { } back)
-                    yield return ($"  The way back:   {Text.Back(board.Board, back)}", back.Report?.Ok == true ? Tone.Good : Tone.Warning);
-                yield return ($"  What to do:     {fault.Remedy}", Tone.Warning);
+                    yield return ($"  The way back:   {Text.Back(board.Board, back, frontEnd)}", back.Report?.Ok == true ? Tone.Good : Tone.Warning);
+                yield return ($"  What to do:     {fault.Remedy.In(frontEnd)}", Tone.Warning);
             }
             foreach (var note in board.Notes)
                 yield return ($"  Seen on the way: {note}", Tone.Dim);
@@ -48,7 +48,7 @@ internal static class ResultText
         if (report.Klippy is { } klippy)
         {
             yield return ($"Klipper [{klippy.Code}] {klippy.Cause}", Tone.Bad);
-            yield return ($"  What to do:     {klippy.Remedy}", Tone.Warning);
+            yield return ($"  What to do:     {klippy.Remedy.In(frontEnd)}", Tone.Warning);
         }
     }
 }

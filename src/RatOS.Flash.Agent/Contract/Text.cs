@@ -1,3 +1,4 @@
+using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Agent.Contract;
@@ -14,11 +15,12 @@ internal static class Text
     public static string Size(long bytes) => bytes < 1024 ? $"{bytes} bytes" : $"{bytes / 1024.0:0.0} KiB";
 
     /// <summary>The result for a board, in a sentence or two.</summary>
-    public static string Verdict(BoardReport report) => report.Fault!.Cause + (report.Back is { } back ? " " + Back(report.Board, back) : "");
+    public static string Verdict(BoardReport report, FrontEnd frontEnd) =>
+        report.Fault!.Cause + (report.Back is { } back ? " " + Back(report.Board, back, frontEnd) : "");
 
-    public static string Back(string board, WayBack back) => back switch
+    public static string Back(string board, WayBack back, FrontEnd frontEnd) => back switch
     {
-        { Report: null } => $"{back.Version}, which it ran before, is kept: `ratos-flash rollback {board}` puts it back.",
+        { Report: null } => $"{back.Version}, which it ran before, is kept: {RemedyAction.RollBack(board, back.Asks).In(frontEnd)} puts it back.",
         { Report.Ok: true } => $"{back.Version}, which it ran before, was put back and is proven by a reset.",
         _ => $"{back.Version}, which it ran before, could not be put back: {back.Report.Fault?.Cause} [{back.Report.Fault?.Code}]",
     };

@@ -8,13 +8,16 @@ namespace RatOS.Flash.Agent.Doctor;
 /// <param name="Severity">A note is nothing wrong.</param>
 /// <param name="Text">What is so.</param>
 /// <param name="Remedy">One command, or one thing to do.</param>
-internal sealed record DoctorFinding(string Id, FindingSeverity Severity, string Text, string Remedy)
+internal sealed record DoctorFinding(string Id, FindingSeverity Severity, string Text, Remedy Remedy)
 {
     /// <summary>What <c>--fix</c> does about it, without root; null where it takes root or a person.</summary>
     public DoctorFix? Fix { get; init; }
 
     public JsonCheck ToJson() => new(
-        "check", Id, Severity == FindingSeverity.Blocker ? "problem" : JsonContract.Name(Severity), Text, Remedy, Fix is not null);
+        "check", Id, Severity == FindingSeverity.Blocker ? "problem" : JsonContract.Name(Severity), Text, Remedy.In(FrontEnd.CommandLine), Fix is not null)
+    {
+        Browser = Remedy.OnlyInBrowser,
+    };
 }
 
 /// <summary>A repair that the printer's user may do.</summary>

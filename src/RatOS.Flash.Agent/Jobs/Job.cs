@@ -87,12 +87,13 @@ internal sealed class Job
         if (step.Board is { } name && _boards.TryGetValue(name, out var board))
         {
             _boards[name] = step.Report is { } report
-                ? new JsonJobBoard(name, "done", null, step.Message, report.Ok, JsonContract.Name(report.Condition), JsonFaultReport.Of(report.Fault), report.OldVersion, report.NewVersion)
+                ? new JsonJobBoard(name, "done", null, step.Message, report.Ok, JsonContract.Name(report.Condition), JsonFaultReport.Of(report.Fault), report.OldVersion, report.NewVersion) { Browser = step.Browser }
                 : board with
                 {
                     Phase = JsonContract.Name(step.Phase),
                     Percent = step.Total > 0 ? (int)(step.Done * 100 / step.Total) : null,
                     Message = step.Message.Length > 0 ? step.Message : board.Message,
+                    Browser = step.Message.Length > 0 ? step.Browser : board.Browser,
                 };
         }
         Happened?.Invoke(step);
@@ -104,6 +105,7 @@ internal sealed class Job
         _done.TrySetResult(report);
     }
 
+    /// <summary>As it stands, with the words of both front ends.</summary>
     public JsonJob View() => new(
         Id, JsonContract.Name(State), Report?.Ok, By, Created.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture),
         Math.Round((Report?.Elapsed ?? (State is JobState.Running or JobState.Person ? _time.GetElapsedTime(_begun) : TimeSpan.Zero)).TotalSeconds, 1),

@@ -104,9 +104,19 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
     {
         var result = Result ?? JsonResult.Of(Interrupted());
         return new(Header.Job, "done", result.Ok, Header.By, Header.Created, Math.Round(result.Elapsed, 1),
-            [.. result.Boards.Select(board => new JsonJobBoard(
-                board.Board, "done", null, (board.Fault is null ? null : Text.Verdict(board.ToReport())) ?? (board.LeftOut is { } reason ? $"skipped: {reason}" : $"runs {board.NewVersion}"), board.Ok, board.Condition, board.Fault, board.OldVersion, board.NewVersion))],
-            result.Klippy);
+            [.. result.Boards.Select(ViewOf)], result.Klippy);
+    }
+
+    private static JsonJobBoard ViewOf(JsonReport board)
+    {
+        var message = board.LeftOut is { } reason ? $"skipped: {reason}" : $"runs {board.NewVersion}";
+        var report = board.Fault is null ? null : board.ToReport();
+        return new(
+            board.Board, "done", null, report is null ? message : Text.Verdict(report, FrontEnd.CommandLine), board.Ok, board.Condition, board.Fault,
+            board.OldVersion, board.NewVersion)
+        {
+            Browser = report is null ? null : Text.Verdict(report, FrontEnd.Browser),
+        };
     }
 
     /// <summary>Writes how it ended, so that it is dealt with once.</summary>

@@ -89,7 +89,7 @@ internal sealed class AgentSocket : IDisposable
             var id = arguments.Word("job");
             var job = id is null ? null : queue.Find(id);
             if (id is not null && job is null)
-                return JsonSerializer.SerializeToElement(JsonAnswer.Of(AgentFaults.UnknownJob(Text.Clean(id))), JsonContract.Shapes.JsonAnswer);
+                return JsonSerializer.SerializeToElement(JsonAnswer.Of(AgentFaults.UnknownJob(Text.Clean(id))).In(FrontEnd.CommandLine), JsonContract.Shapes.JsonAnswer);
             var sent = Task.CompletedTask;
             if (job is not null)
             {
@@ -98,7 +98,7 @@ internal sealed class AgentSocket : IDisposable
                 job.Happened += OnEvent;
                 var report = await job.Done;
                 await sent;
-                return JsonSerializer.SerializeToElement(new JsonAnswer(true) { Job = job.Id, Result = JsonResult.Of(report) }, JsonContract.Shapes.JsonAnswer);
+                return JsonSerializer.SerializeToElement(new JsonAnswer(true) { Job = job.Id, Result = JsonResult.Of(report).In(FrontEnd.CommandLine) }, JsonContract.Shapes.JsonAnswer);
             }
             // Everything, for as long as the client is there.
             queue.Added += OnAdded;
@@ -128,7 +128,7 @@ internal sealed class AgentSocket : IDisposable
                     "event", (IReadOnlyDictionary<string, object?>)new Dictionary<string, object?>
                     {
                         ["job"] = job.Id,
-                        ["step"] = JsonSerializer.SerializeToElement(JsonStep.Of(step), JsonContract.Shapes.JsonStep),
+                        ["step"] = JsonSerializer.SerializeToElement(JsonStep.Of(step).In(FrontEnd.CommandLine), JsonContract.Shapes.JsonStep),
                     }, argumentDeclaredTypes: null);
             }
             catch (Exception gone) when (gone is IOException or SocketException or ObjectDisposedException or StreamJsonRpc.ConnectionLostException)

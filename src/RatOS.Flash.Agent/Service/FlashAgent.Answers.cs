@@ -1,4 +1,3 @@
-using System.Text.Json;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Jobs;
 using RatOS.Flash.Core;
@@ -15,11 +14,9 @@ internal sealed partial class FlashAgent
     /// <summary>Does what nobody hears the answer of; that it failed is said on the console.</summary>
     private async Task TellAsync(Func<Task<JsonAnswer>> door)
     {
-        if ((await AnswerAsync(door)).Error is { } fault)
+        if ((await AnswerAsync(door)).In(FrontEnd.Browser).Error is { } fault)
             _notifier.Console($"!! RatOS.Flash: {fault.Cause} {fault.Remedy} [{fault.Code}]");
     }
-
-    private async Task<JsonElement> Wired(Func<Task<JsonAnswer>> door) => JsonSerializer.SerializeToElement(await AnswerAsync(door), JsonContract.Shapes.JsonAnswer);
 
     private async Task<JsonAnswer> AnswerAsync(Func<Task<JsonAnswer>> door)
     {

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using RatOS.Flash.Agent.Boards;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Settings;
@@ -11,16 +10,15 @@ namespace RatOS.Flash.Agent.Service;
 /// <content>The recorder between jobs, and bundles for whoever asks.</content>
 internal sealed partial class FlashAgent
 {
-    public Task<JsonElement> BundleAsync(JsonElement arguments) => Wired(async () =>
+    private async Task<string> BundleAsync(string? job)
     {
-        var job = arguments.Word("job");
         // One at a time: each reads what there is of logs.
         if (_bundle is { IsCompleted: false } other)
             await other.WaitAsync(CancellationToken.None).ContinueWith(static _ => { }, TaskScheduler.FromCurrentSynchronizationContext());
         var work = WriteBundleAsync(job);
         _bundle = work;
-        return new JsonAnswer(true) { File = await work };
-    });
+        return await work;
+    }
 
     private Task? _bundle;
 

@@ -15,7 +15,7 @@ namespace RatOS.Flash.Agent.Service;
 /// The running agent of one printer: every door - macro, button, menu, HTTP, command line, update - leads to one queue. It lives beside a Klipper that has little time to
 /// spare: nothing here polls, and with nothing to do nothing happens.
 /// </summary>
-internal sealed partial class FlashAgent : IAgentApi
+internal sealed partial class FlashAgent
 {
     // Nobody announces that Klipper ended in an error (facts: life cycle). It does so within seconds of a start, for which somebody waits; later only a person mends it.
     private static readonly TimeSpan SoonPoll = TimeSpan.FromSeconds(2);
@@ -52,7 +52,7 @@ internal sealed partial class FlashAgent : IAgentApi
         _recorder = NewRecorder(printer, log);
         _moonraker = new MoonrakerConnection(new(data.Moonraker, settings.MoonrakerUrl, settings.ApiKey), printer.Time, log)
         {
-            Api = this,
+            Api = new Door(this, FrontEnd.Browser),
             Connected = () => _notifier!.ConnectedAsync(),
             GcodeResponse = OnConsole,
             Recorder = _recorder,
@@ -99,7 +99,7 @@ internal sealed partial class FlashAgent : IAgentApi
         var queue = _queue.RunAsync(closing.Token);
         Task[] loops =
         [
-            _moonraker.RunAsync(last.Token), _notifier.RunAsync(last.Token), socket.RunAsync(this, _queue, last.Token), WatchAsync(last.Token), Systemd.KeepAliveAsync(_printer.Time, last.Token),
+            _moonraker.RunAsync(last.Token), _notifier.RunAsync(last.Token), socket.RunAsync(new Door(this, FrontEnd.CommandLine), _queue, last.Token), WatchAsync(last.Token), Systemd.KeepAliveAsync(_printer.Time, last.Token),
         ];
         using var stopping = over.Register(() => Systemd.Notify("STOPPING=1"));
         Systemd.Notify("READY=1");
@@ -233,7 +233,7 @@ internal sealed partial class FlashAgent : IAgentApi
                 record.End(JsonResult.Of(report), _log);
                 foreach (var board in report.Boards.Where(board => board.Fault is not null))
                     _log.Say($"Job {record.Header.Job} was interrupted. {board.Board}: {Text.Condition(board)}");
-                _interrupted.AddRange(ResultText.Of(report).Select(line => line.Text.Trim()));
+                _interrupted.AddRange(ResultText.Of(report, FrontEnd.Browser).Select(line => line.Text.Trim()));
             }
             if (record.Stopped is not null)
                 _unstarted.Add(record);

@@ -4,6 +4,7 @@ using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Jobs;
 using RatOS.Flash.Agent.Moonraker;
 using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Agent.Service;
@@ -71,7 +72,7 @@ internal sealed class Notifier(MoonrakerConnection moonraker, TimeProvider time,
     /// </summary>
     private void Ask(Job job, FlashEvent step, SortedDictionary<string, string> awaited)
     {
-        var text = (step.Board is null ? "" : step.Board + ": ") + step.Message;
+        var text = (step.Board is null ? "" : step.Board + ": ") + step.In(FrontEnd.Browser);
         if (step.Board is { } board)
         {
             if (step.Kind == FlashEventKind.Begin)
@@ -90,7 +91,7 @@ internal sealed class Notifier(MoonrakerConnection moonraker, TimeProvider time,
     /// <summary>The job is over: the verdicts, and the dialog's end.</summary>
     public void End(Job job, FlashReport report)
     {
-        var lines = ResultText.Of(report).Select(line => (line.Text, IsBad: line.Tone is Tone.Bad or Tone.Warning)).ToList();
+        var lines = ResultText.Of(report, FrontEnd.Browser).Select(line => (line.Text, IsBad: line.Tone is Tone.Bad or Tone.Warning)).ToList();
         Show(job, [.. lines.Select(line => line.Text)], [.. lines.Select(line => (line.IsBad ? "!! " : "// ") + "RatOS.Flash: " + line.Text.Trim())], isOver: true);
         Snapshot(job);
     }
@@ -107,7 +108,7 @@ internal sealed class Notifier(MoonrakerConnection moonraker, TimeProvider time,
     {
         ["namespace"] = MoonrakerConnection.AgentName,
         ["key"] = "history",
-        ["value"] = JsonSerializer.SerializeToElement(history, JsonContract.Shapes.JsonJobArray),
+        ["value"] = JsonSerializer.SerializeToElement([.. history.Select(job => job.In(FrontEnd.Browser))], JsonContract.Shapes.JsonJobArray),
     }));
 
     /// <summary>Waits until everything was sent, but not long: it is only news.</summary>
@@ -151,9 +152,9 @@ internal sealed class Notifier(MoonrakerConnection moonraker, TimeProvider time,
         {
             case FlashEventKind.Begin:
                 quarters[who] = 0;
-                return who + step.Message;
+                return who + step.In(FrontEnd.Browser);
             case FlashEventKind.Warning:
-                return $"{who}! {step.Message}";
+                return $"{who}! {step.In(FrontEnd.Browser)}";
             case FlashEventKind.Progress when step.Total > 0:
                 var quarter = (int)(step.Done * 4 / step.Total);
                 if (quarter is 0 or 4 || quarter <= quarters.GetValueOrDefault(who))
@@ -161,7 +162,7 @@ internal sealed class Notifier(MoonrakerConnection moonraker, TimeProvider time,
                 quarters[who] = quarter;
                 return $"{who}{JsonContract.Name(step.Phase)} {quarter * 25} %";
             case FlashEventKind.End when step.Phase is FlashPhase.Verify or FlashPhase.Confirm or FlashPhase.Prove or FlashPhase.Start:
-                return who + step.Message;
+                return who + step.In(FrontEnd.Browser);
             default:
                 return null;
         }
@@ -199,7 +200,7 @@ internal sealed class Notifier(MoonrakerConnection moonraker, TimeProvider time,
 
     private void Snapshot(Job job)
     {
-        var view = job.View();
+        var view = job.View().In(FrontEnd.Browser);
         Send(() => moonraker.TryCallAsync("connection.send_event", new()
         {
             ["event"] = "job",

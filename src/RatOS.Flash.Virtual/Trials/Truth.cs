@@ -63,7 +63,7 @@ public sealed class Truth
         if (report.Fault is { } fault)
         {
             Must(fault.Kind != FaultKind.InternalError, fault.Cause);
-            Must(fault.Cause.Length > 10 && fault.Remedy.Length > 10, $"{fault.Code} has no cause or no remedy");
+            Must(fault.Cause.Length > 10 && fault.Remedy.ToString().Length > 10, $"{fault.Code} has no cause or no remedy");
         }
         switch (report.Condition)
         {

@@ -1,7 +1,7 @@
 namespace RatOS.Flash.Core;
 
 /// <summary>The fault of a flash as data.</summary>
-public sealed record FaultReport(FaultKind Kind, string Cause, string Remedy)
+public sealed record FaultReport(FaultKind Kind, string Cause, Remedy Remedy)
 {
     public string Code => Kind.Code;
 

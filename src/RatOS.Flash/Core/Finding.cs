@@ -10,7 +10,7 @@ public enum FindingSeverity
 }
 
 /// <summary>Something that the plan found out.</summary>
-public sealed record Finding(FindingSeverity Severity, FaultKind Kind, string Text, string Remedy)
+public sealed record Finding(FindingSeverity Severity, FaultKind Kind, string Text, Remedy Remedy)
 {
     public string Code => Kind.Code;
 

@@ -3,8 +3,8 @@ namespace RatOS.Flash.Core;
 /// <summary>A fault with a name, a cause and what the reader does now. There is none without a remedy; all are made in the classes beside this one.</summary>
 /// <param name="kind">Its code, and how the engine may react.</param>
 /// <param name="cause">What was seen, with its numbers: one or two sentences.</param>
-/// <param name="remedy">What the reader does now, in the imperative.</param>
-public sealed class FlashException(FaultKind kind, string cause, string remedy) : Exception($"{cause} {remedy}")
+/// <param name="remedy">What the reader does now.</param>
+public sealed class FlashException(FaultKind kind, string cause, Remedy remedy) : Exception($"{cause} {remedy}")
 {
     public FaultKind Kind { get; } = kind;
 
@@ -12,7 +12,7 @@ public sealed class FlashException(FaultKind kind, string cause, string remedy) 
 
     public string Cause { get; } = cause;
 
-    public string Remedy { get; } = remedy;
+    public Remedy Remedy { get; } = remedy;
 }
 
 /// <summary>The device left the bus, or this stay of it is over. The transport's only exception besides <see cref="FlashException"/>.</summary>

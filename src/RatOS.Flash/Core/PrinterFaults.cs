@@ -4,7 +4,7 @@ namespace RatOS.Flash.Core;
 public static class PrinterFaults
 {
     public static FlashException PowerRefused(string device, string why) => new(
-        FaultKind.PowerRefused, $"Moonraker did not switch its power device '{device}': {why}.", "Correct `power:` of the board in ratos-flash.conf; Mainsail lists the devices of [power].");
+        FaultKind.PowerRefused, $"Moonraker did not switch its power device '{device}': {why}.", "Correct `power:` of the board in ratos-flash.conf; Mainsail lists the devices of [power]. Check that the device is on.");
 
     public static FlashException PrinterBusy(string activity) => new(
         FaultKind.PrinterBusy, $"The printer is busy: {activity}.", "Wait until it is idle, or cancel the print, then flash again.");

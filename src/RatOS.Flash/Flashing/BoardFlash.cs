@@ -57,7 +57,7 @@ internal sealed class BoardFlash
     public FlashException? Fault { get; private set; }
 
     /// <summary>What an operator can do so that this flash resumes; null when it is over, or nothing shows that it was done (a wire, a node on CAN).</summary>
-    public string? Step { get; private set; }
+    public Remedy? Step { get; private set; }
 
     /// <summary>The power device to cycle, where that may help and was not tried; else null.</summary>
     public string? PowerToCycle => _recovery.PowerToCycle(Fault, _condition);
@@ -349,7 +349,7 @@ internal sealed class BoardFlash
         }
         catch (Exception fault) when (fault is FlashException or DeviceGoneException)
         {
-            _log.Keep($"The old firmware could not be started again: {fault.Message}");
+            _log.Keep($"The old firmware could not be started again: {(fault as FlashException)?.Cause ?? fault.Message}");
         }
     }
 

@@ -59,10 +59,17 @@ public enum FlashEventKind
 /// <param name="Board">The board's name on this printer; null for what concerns all.</param>
 /// <param name="Phase">Where the flash is.</param>
 /// <param name="Kind">What this event says.</param>
-/// <param name="Message">One line for people.</param>
+/// <param name="Message">One line for the reader, in the words of the command line.</param>
 /// <param name="Done">Bytes (or, while erasing, bytes of sectors) done, 0..<paramref name="Total"/>; 0 when the phase has no measure.</param>
 /// <param name="Total">Bytes in all; 0 when the phase has no measure.</param>
 /// <param name="Report">With a verdict on one board: its report.</param>
 public sealed record FlashEvent(
     int Sequence, TimeSpan At, string? Board, FlashPhase Phase, FlashEventKind Kind, string Message, long Done = 0, long Total = 0,
-    BoardReport? Report = null);
+    BoardReport? Report = null)
+{
+    /// <summary>The message in the words of a browser; null where they are the same.</summary>
+    public string? Browser { get; init; }
+
+    /// <summary>The message in the words of a front end.</summary>
+    public string In(FrontEnd frontEnd) => frontEnd == FrontEnd.Browser && Browser is { } words ? words : Message;
+}

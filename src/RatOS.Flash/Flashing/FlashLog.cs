@@ -22,12 +22,23 @@ internal sealed class FlashLog(TimeProvider time, Func<FlashEvent, ValueTask> on
     public ValueTask BeginAsync(string? board, FlashPhase phase, string message, long total = 0) =>
         SendAsync(board, phase, FlashEventKind.Begin, message, 0, total);
 
+    /// <summary>An operator is awaited from now on.</summary>
+    public ValueTask BeginWaitAsync(string board, string message, Remedy step) => SendAsync(board, FlashPhase.Person, FlashEventKind.Begin, message, remedy: step);
+
     public ValueTask EndAsync(string? board, FlashPhase phase, string message, long total = 0) =>
         SendAsync(board, phase, FlashEventKind.End, message, total, total);
 
     public ValueTask NoteAsync(string? board, FlashPhase phase, string message) => SendAsync(board, phase, FlashEventKind.Note, message);
 
     public ValueTask WarnAsync(string? board, FlashPhase phase, string message) => SendAsync(board, phase, FlashEventKind.Warning, message);
+
+    /// <summary>A fault that does not end the flash.</summary>
+    public ValueTask WarnAsync(string? board, FlashPhase phase, FlashException fault) =>
+        SendAsync(board, phase, FlashEventKind.Warning, fault.Cause, remedy: fault.Remedy);
+
+    /// <summary>Something that the plan found, and what to do about it.</summary>
+    public ValueTask FindingAsync(string board, Finding finding) => SendAsync(
+        board, FlashPhase.Plan, finding.Severity == FindingSeverity.Warning ? FlashEventKind.Warning : FlashEventKind.Note, finding.Text, remedy: finding.Remedy);
 
     public ValueTask CommitAsync(string board) => SendAsync(
         board, FlashPhase.Erase, FlashEventKind.PointOfNoReturn, "Point of no return: the write can no longer be cancelled.");
@@ -77,6 +88,9 @@ internal sealed class FlashLog(TimeProvider time, Func<FlashEvent, ValueTask> on
         });
 
     private ValueTask SendAsync(
-        string? board, FlashPhase phase, FlashEventKind kind, string message, long done = 0, long total = 0, BoardReport? report = null) =>
-        onEvent(new FlashEvent(++_sequence, Elapsed, board, phase, kind, message, done, total, report));
+        string? board, FlashPhase phase, FlashEventKind kind, string message, long done = 0, long total = 0, BoardReport? report = null, Remedy? remedy = null) =>
+        onEvent(new FlashEvent(++_sequence, Elapsed, board, phase, kind, remedy is null ? message : $"{message} {remedy}", done, total, report)
+        {
+            Browser = remedy?.OnlyInBrowser is { } words ? $"{message} {words}" : null,
+        });
 }

@@ -222,7 +222,7 @@ public sealed class Flasher
         }
         catch (FlashException fault)
         {
-            await _log.WarnAsync(null, FlashPhase.Start, fault.Message);
+            await _log.WarnAsync(null, FlashPhase.Start, fault);
             return FaultReport.Of(fault);
         }
     }
@@ -371,10 +371,6 @@ public sealed class Flasher
     private async ValueTask ReportFindingsAsync(BoardPlan board)
     {
         foreach (var finding in board.Findings.Where(finding => finding.Severity != FindingSeverity.Blocker && finding.Kind != FaultKind.NeedsBootloaderByHand))
-        {
-            var text = $"{finding.Text} {finding.Remedy}";
-            await (finding.Severity == FindingSeverity.Warning
-                ? _log.WarnAsync(board.Name, FlashPhase.Plan, text) : _log.NoteAsync(board.Name, FlashPhase.Plan, text));
-        }
+            await _log.FindingAsync(board.Name, finding);
     }
 }

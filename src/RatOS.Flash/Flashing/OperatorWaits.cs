@@ -24,7 +24,7 @@ internal sealed class OperatorWaits(IHardware hardware, IKlippy klippy, TimeProv
         foreach (var wait in _waits)
         {
             if (wait.Begin(hardware.Look()))
-                await log.BeginAsync(wait.Plan.Name, FlashPhase.Person, $"{wait.Fault.Cause} Do this now; the flash then continues automatically: {wait.Step}");
+                await log.BeginWaitAsync(wait.Plan.Name, $"{wait.Fault.Cause} Do this now; the flash then continues automatically:", wait.Step);
         }
         await services.WaitAsideAsync(
             () => hardware.WaitForAsync(seen => _waits.Exists(wait => wait.Find(seen) is not null) ? seen : null, Timeout.InfiniteTimeSpan, time, cancel));
@@ -68,7 +68,7 @@ internal sealed class OperatorWaits(IHardware hardware, IKlippy klippy, TimeProv
 /// <param name="fault">What stands unless the step is done.</param>
 /// <param name="step">What to do.</param>
 /// <param name="flash">Its flash, which resumes; null for one that has not begun.</param>
-internal sealed class OperatorWait(BoardPlan plan, FlashException fault, string step, BoardFlash? flash = null)
+internal sealed class OperatorWait(BoardPlan plan, FlashException fault, Remedy step, BoardFlash? flash = null)
 {
     private HashSet<(string Port, int Number)>? _known;
 
@@ -76,7 +76,7 @@ internal sealed class OperatorWait(BoardPlan plan, FlashException fault, string 
 
     public FlashException Fault => fault;
 
-    public string Step => step;
+    public Remedy Step => step;
 
     public BoardFlash? Flash => flash;
 
@@ -103,7 +103,7 @@ internal sealed class OperatorWait(BoardPlan plan, FlashException fault, string 
     };
 
     /// <summary>What an operator can do after a flash failed; null where nothing helps.</summary>
-    public static string? StepAfter(FlashException fault, BoardPlan board)
+    public static Remedy? StepAfter(FlashException fault, BoardPlan board)
     {
         var card = board.Board.Preconditions.Contains("sd-slot-empty") ? "Take any card out of the board's SD slot. Then: " : "";
         return fault.Kind.OperatorStep switch

@@ -66,7 +66,7 @@ internal sealed class PowerCycles(TimeProvider time, FlashServices services, Fla
         }
         catch (FlashException refused)
         {
-            await log.WarnAsync(null, FlashPhase.Enter, $"{refused.Message} Check that '{device}' is on.");
+            await log.WarnAsync(null, FlashPhase.Enter, refused);
             return false;
         }
     }

@@ -22,7 +22,7 @@ internal sealed class SdCardFiles(IHardware hardware, FlashServices services, Fl
         }
         catch (FlashException unusable)
         {
-            await log.WarnAsync(board.Name, FlashPhase.Person, unusable.Message);
+            await log.WarnAsync(board.Name, FlashPhase.Person, unusable);
         }
         var fault = SdCardFaults.SdCardByHand(board.Name, BoardGuide.OneLine(BoardGuide.CardSteps(board.Board, card, file)));
         // On CAN and on a wire nothing shows that the step was done.
@@ -73,7 +73,7 @@ internal sealed class SdCardFiles(IHardware hardware, FlashServices services, Fl
         }
         catch (FlashException fault)
         {
-            await log.WarnAsync(board, FlashPhase.Person, fault.Message);
+            await log.WarnAsync(board, FlashPhase.Person, fault);
             return null;
         }
     }

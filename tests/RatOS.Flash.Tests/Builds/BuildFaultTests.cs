@@ -52,7 +52,7 @@ public sealed class BuildFaultTests : IDisposable
         Assert.Equal("firmware-too-big", fault.Code);
         Assert.Contains("caramba (stm32f042x6): 5628 bytes too many", fault.Cause, StringComparison.Ordinal);
         Assert.Contains(_standIn.Describe(), fault.Cause, StringComparison.Ordinal);
-        Assert.Contains("no longer supported by this Klipper", fault.Remedy, StringComparison.Ordinal);
+        Assert.Contains("no longer supported by this Klipper", fault.Remedy.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -65,7 +65,7 @@ public sealed class BuildFaultTests : IDisposable
         Assert.Contains("src/part3.c:12:5: error: unknown type name 'uint33_t'", fault.Cause, StringComparison.Ordinal);
         Assert.DoesNotContain("make:", fault.Cause, StringComparison.Ordinal);
         var log = Path.Combine(_standIn.Cache, "failed", "octo____pus.log");
-        Assert.Contains(log, fault.Remedy, StringComparison.Ordinal);
+        Assert.Contains(log, fault.Remedy.ToString(), StringComparison.Ordinal);
         Assert.Contains("  Compiling", await File.ReadAllTextAsync(log), StringComparison.Ordinal);
     }
 
@@ -88,7 +88,7 @@ public sealed class BuildFaultTests : IDisposable
         var fault = await Fails(Request(board, board), builder);
         Assert.Equal("toolchain-missing", fault.Code);
         Assert.Contains(missing, fault.Cause, StringComparison.Ordinal);
-        Assert.EndsWith(line, fault.Remedy, StringComparison.Ordinal);
+        Assert.EndsWith(line, fault.Remedy.ToString(), StringComparison.Ordinal);
     }
 
     [Theory]
@@ -103,7 +103,7 @@ public sealed class BuildFaultTests : IDisposable
         var fault = await Fails(Request());
         Assert.Equal("toolchain-missing", fault.Code);
         Assert.Contains(missing, fault.Cause, StringComparison.Ordinal);
-        Assert.Contains("libnewlib-arm-none-eabi", fault.Remedy, StringComparison.Ordinal);
+        Assert.Contains("libnewlib-arm-none-eabi", fault.Remedy.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]

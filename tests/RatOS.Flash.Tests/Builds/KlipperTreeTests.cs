@@ -128,7 +128,7 @@ public sealed class KlipperTreeTests
         var source = await standIn.Open().LookAsync(Never);
         Assert.Equal(standIn.Describe(), source.Version);
         Assert.Equal("klipper-without-tags", source.Warning?.Code);
-        Assert.Contains("fetch --tags", source.Warning!.Remedy, StringComparison.Ordinal);
+        Assert.Contains("fetch --tags", source.Warning!.Remedy.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]

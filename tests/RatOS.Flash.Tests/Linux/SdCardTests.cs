@@ -161,7 +161,7 @@ public sealed class SdCardTests : IDisposable
         Disk("sda", "pci0/usb1/1-1/sda", isRemovable: true);
         Partition("sda", 1);
         Disk("sr0", "pci0/ata2/sr0", isRemovable: true);
-        Assert.Contains("udisksctl mount -b /dev/sda1", Refused().Remedy, StringComparison.Ordinal);
+        Assert.Contains("udisksctl mount -b /dev/sda1", Refused().Remedy.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -176,7 +176,7 @@ public sealed class SdCardTests : IDisposable
     {
         Reader();
         File.WriteAllText(_root + "/media/pi/CARD/admin.txt", "");
-        Assert.Contains("admin.txt", Refused().Remedy, StringComparison.Ordinal);
+        Assert.Contains("admin.txt", Refused().Remedy.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]

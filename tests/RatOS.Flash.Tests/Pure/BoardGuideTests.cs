@@ -52,9 +52,9 @@ public sealed class BoardGuideTests
             return;
         }
         Assert.Equal("no-road", plan.Blocker!.Code);
-        Assert.StartsWith("(1) ", plan.Blocker.Remedy, StringComparison.Ordinal);
+        Assert.StartsWith("(1) ", plan.Blocker.Remedy.ToString(), StringComparison.Ordinal);
         if (guide.FileName is { } name)
-            Assert.Contains(name, plan.Blocker.Remedy, StringComparison.Ordinal);
+            Assert.Contains(name, plan.Blocker.Remedy.ToString(), StringComparison.Ordinal);
         // It is not even sent into its bootloader.
         Assert.Equal(FlashEntry.None, plan.Entry);
     });
@@ -65,7 +65,7 @@ public sealed class BoardGuideTests
     [InlineData("prusa-einsy", "avrdude -p atmega2560 -c wiring -P /dev/prusa-einsy -D -U flash:w:firmware-prusa-einsy.elf.hex:i")]
     [InlineData("prusa-buddy", "dfu-util -d 0483:df11 -a 0 -s 0x08020200:leave -D firmware-prusa-buddy.bin")]
     public void The_steps_are_those_of_the_very_board(string id, string words) =>
-        Assert.Contains(words, Plan(new PrinterBoard("it", Of(id)), InKlipper(Of(id))).Blocker!.Remedy, StringComparison.Ordinal);
+        Assert.Contains(words, Plan(new PrinterBoard("it", Of(id)), InKlipper(Of(id))).Blocker!.Remedy.ToString(), StringComparison.Ordinal);
 
     [Theory]
     [InlineData("as firmware.bin.")]
@@ -88,7 +88,7 @@ public sealed class BoardGuideTests
     {
         var plan = FlashPlan.Create([new(new PrinterBoard("pi", Of("klipper_host_mcu")), null)], new DeviceList(1, []), new(KlippyActivity.Ready));
         Assert.False(plan.IsBlocked);
-        Assert.Contains("/usr/local/bin/klipper_mcu", plan.WithHostMcu(HostMcuFaults.HostMcuUnreachable(BoardGuide.Of(Of("klipper_host_mcu")).Text)).Boards[0].Blocker!.Remedy, StringComparison.Ordinal);
+        Assert.Contains("/usr/local/bin/klipper_mcu", plan.WithHostMcu(HostMcuFaults.HostMcuUnreachable(BoardGuide.Of(Of("klipper_host_mcu")).Text)).Boards[0].Blocker!.Remedy.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -96,9 +96,9 @@ public sealed class BoardGuideTests
     {
         var bootsel = new Device { Port = "1-1.1", Number = 4, Usb = BootselDriver.Rp2040, Serial = "E0C9125B0D9B", Product = "RP2 Boot" };
         var plain = Plan(new PrinterBoard("it", Of("btt-sb-2209-10-rp")) { Port = "1-1.1" }, bootsel).Blocker!;
-        Assert.StartsWith("(1) It shows a drive called RPI-RP2. Copy the built firmware-btt-sb-2209-10-rp.uf2", plain.Remedy, StringComparison.Ordinal);
+        Assert.StartsWith("(1) It shows a drive called RPI-RP2. Copy the built firmware-btt-sb-2209-10-rp.uf2", plain.Remedy.ToString(), StringComparison.Ordinal);
         var behind = Plan(new PrinterBoard("it", Of("btt-sb-2209-10-rp") with { FlashStartEffective = "0x10004000" }) { Port = "1-1.1" }, bootsel).Blocker!;
-        Assert.Contains("katapult.uf2", behind.Remedy, StringComparison.Ordinal);
+        Assert.Contains("katapult.uf2", behind.Remedy.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -318,7 +318,7 @@ public sealed class FirmwareImageTests
             }
             catch (FlashException fault)
             {
-                Assert.NotEmpty(fault.Remedy);
+                Assert.NotEmpty(fault.Remedy.ToString());
             }
         });
     }

@@ -186,7 +186,7 @@ public sealed class FlashPlanTests
         var plan = Plan(board, null, new("v0.12.0", "stm32f429xx", new ChipEvidence { Katapult = false }), device);
         Assert.Equal(FlashEntry.ByHand, plan.Entry);
         var finding = plan.Findings.Single(finding => finding.Code == "needs-bootloader-by-hand");
-        Assert.Contains("BOOT0", finding.Remedy, StringComparison.Ordinal);
+        Assert.Contains("BOOT0", finding.Remedy.ToString(), StringComparison.Ordinal);
         Assert.False(plan.IsBlocked);
     }
 

@@ -136,6 +136,6 @@ public sealed class VhciAttacherTests : IDisposable
         Assert.SkipWhen(Directory.Exists(VhciAttacher.Controller), "this computer has one");
         var fault = Assert.Throws<FlashException>(() => new VhciAttacher(VirtualPrinter.Create("octopus", new VirtualTime()), 1, _ => { }));
         Assert.Equal("vhci-missing", fault.Code);
-        Assert.Contains("modprobe vhci-hcd", fault.Remedy, StringComparison.Ordinal);
+        Assert.Contains("modprobe vhci-hcd", fault.Remedy.ToString(), StringComparison.Ordinal);
     }
 }

@@ -254,7 +254,7 @@ public sealed class VirtualPrinterTests
                 File.WriteAllText(Path.Combine(folder, file), content);
                 var fault = Assert.Throws<FlashException>(() => VirtualPrinter.Load(folder, "octopus", new VirtualTime()));
                 Assert.Contains(folder, fault.Cause, StringComparison.Ordinal);
-                Assert.NotEmpty(fault.Remedy);
+                Assert.NotEmpty(fault.Remedy.ToString());
                 File.WriteAllBytes(Path.Combine(folder, file), before);
             }
         }

@@ -110,7 +110,7 @@ public sealed class CanStories
         Story.Of("can-bridge", new Faultiness { CanStaysDown = true }, async story =>
         {
             var report = await story.FailedAsync("octopus", "can-down", BoardCondition.Unconfirmed);
-            Assert.Contains("ip link set can0 up", report.Fault!.Remedy, StringComparison.Ordinal);
+            Assert.Contains("ip link set can0 up", report.Fault!.Remedy.ToString(), StringComparison.Ordinal);
         });
 
     [Fact]

@@ -272,7 +272,7 @@ public sealed class DfuStories
         Story.Of("octopus", new Faultiness { IsReadProtected = true }, async story =>
         {
             var report = await story.FailedAsync("octopus", "read-protected", BoardCondition.InBootloaderUnchanged);
-            Assert.Contains("Nothing was touched", report.Fault!.Remedy, StringComparison.Ordinal);
+            Assert.Contains("Nothing was touched", report.Fault!.Remedy.ToString(), StringComparison.Ordinal);
             Assert.DoesNotContain(story.Events, step => step.Kind == FlashEventKind.PointOfNoReturn);
         });
 
@@ -313,7 +313,7 @@ public sealed class DfuStories
     {
         var report = await story.FailedAsync("octopus-pro", "needs-bootloader-by-hand", BoardCondition.Unchanged);
         Assert.True(report.Refused);
-        Assert.Contains("BOOT0", report.Fault!.Remedy, StringComparison.Ordinal);
+        Assert.Contains("BOOT0", report.Fault!.Remedy.ToString(), StringComparison.Ordinal);
     });
 
     [Fact]

@@ -72,7 +72,7 @@ public sealed class KatapultStories
         Story.Of("uart-katapult", new Faultiness { Transfers = [new(400, TransferFaultKind.Damaged, TimeSpan.Zero)] }, async story =>
         {
             var report = await story.FailedAsync("octopus", "katapult-wedged", BoardCondition.InBootloaderWithoutFirmware);
-            Assert.Contains("twice", report.Fault!.Remedy, StringComparison.Ordinal);
+            Assert.Contains("twice", report.Fault!.Remedy.ToString(), StringComparison.Ordinal);
             // The person does it, and flashes again: the order of the write kept Katapult in charge.
             story.Board.DoublePressReset();
             await story.PassAsync(TimeSpan.FromSeconds(1));
@@ -326,7 +326,7 @@ public sealed class RefusalStories
     public void Missing_permission_is_told_with_the_rule_and_the_groups() => Story.Of("octopus", new Faultiness { NoPermission = true }, async story =>
     {
         var report = await story.FailedAsync("octopus", "no-permission", BoardCondition.Unchanged);
-        Assert.Contains("dialout", report.Fault!.Remedy, StringComparison.Ordinal);
+        Assert.Contains("dialout", report.Fault!.Remedy.ToString(), StringComparison.Ordinal);
     });
 
     private static Boards.Board BoardCatalogueOf(string id) => Boards.BoardCatalogue.BuiltIn.Find(id)!;

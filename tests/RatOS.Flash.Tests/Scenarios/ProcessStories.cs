@@ -97,6 +97,6 @@ public sealed class ProcessStories
         {
             story.Find("pi").Process!.RefusesRestore = true;
             var report = await story.FailedAsync("pi", "host-mcu-lost", BoardCondition.Unconfirmed);
-            Assert.Contains("sudo mv /usr/local/bin/klipper_mcu.previous", report.Fault!.Remedy, StringComparison.Ordinal);
+            Assert.Contains("sudo mv /usr/local/bin/klipper_mcu.previous", report.Fault!.Remedy.ToString(), StringComparison.Ordinal);
         });
 }

@@ -112,7 +112,7 @@ public sealed class SdCardStories
     {
         var report = (await story.FlashAsync(default, ByCard(story))).Boards[0];
         Assert.Equal(("sd-card-by-hand", true), (report.Fault?.Code, report.Refused));
-        Assert.StartsWith("(1) firmware.bin is on the card at /media/card: `umount /media/card`", report.Fault!.Remedy, StringComparison.Ordinal);
+        Assert.StartsWith("(1) firmware.bin is on the card at /media/card: `umount /media/card`", report.Fault!.Remedy.ToString(), StringComparison.Ordinal);
         Assert.NotNull(story.Printer.Card);
         Assert.Equal(0, story.Printer.Klippy.Stops);
     });

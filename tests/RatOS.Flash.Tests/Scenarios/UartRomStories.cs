@@ -66,7 +66,7 @@ public sealed class UartRomStories
             story.Board.PowerOn();
         };
         var report = await story.FailedAsync("octopus", "klipper-silent", BoardCondition.Unconfirmed);
-        Assert.Contains("BOOT0", report.Fault!.Remedy, StringComparison.Ordinal);
+        Assert.Contains("BOOT0", report.Fault!.Remedy.ToString(), StringComparison.Ordinal);
     });
 
     [Fact]
@@ -155,7 +155,7 @@ public sealed class UartRomStories
             await Task.Delay(TimeSpan.FromMilliseconds(10), story.Time);
         }
         var report = await story.FailedAsync("octopus", "uart-rom-silent", BoardCondition.Unchanged);
-        Assert.Contains("reset", report.Fault!.Remedy, StringComparison.Ordinal);
+        Assert.Contains("reset", report.Fault!.Remedy.ToString(), StringComparison.Ordinal);
         await StartRomAsync(story);
         await story.FlashedAsync("octopus");
     });

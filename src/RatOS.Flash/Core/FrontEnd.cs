@@ -1,0 +1,11 @@
+namespace RatOS.Flash.Core;
+
+/// <summary>Where a sentence is read. A reader at a browser has no options and no terminal, a reader at a terminal has no buttons.</summary>
+public enum FrontEnd
+{
+    /// <summary>A terminal: options and commands.</summary>
+    CommandLine,
+
+    /// <summary>Mainsail, Fluidd and KlipperScreen: macros, menus, and settings in <c>ratos-flash.conf</c>.</summary>
+    Browser,
+}
