@@ -27,7 +27,7 @@ internal sealed class AgentStory : IAsyncDisposable
     private readonly List<(FlashAgent Agent, CancellationTokenSource Over, Task Work)> _agents = [];
     private readonly LogFile _log;
 
-    private AgentStory(VirtualTime time, string scenario, MoonrakerSetup setup, AgentSettings? settings, Faultiness? faults, bool isWeb)
+    private AgentStory(VirtualTime time, string scenario, MoonrakerSetup setup, AgentSettings? settings, InjectedFaults? faults, bool isWeb)
     {
         Time = time;
         Data = new DataFolder(Path.Combine(_folder.FullName, "p"));
@@ -35,7 +35,7 @@ internal sealed class AgentStory : IAsyncDisposable
             Directory.CreateDirectory(Path.Combine(Data.Root, name));
         _log = LogFile.Open(Data.LogIfThere, verbose: false);
         Settings = settings ?? new AgentSettings { Policy = FlashPolicy.Never };
-        Printer = VirtualPrinter.Create(scenario, time, faults ?? Faultiness.None);
+        Printer = VirtualPrinter.Create(scenario, time, faults ?? InjectedFaults.None);
         Moonraker = VirtualMoonraker.Start(Printer, setup with
         {
             UnixSocket = isWeb ? null : Data.Moonraker,
@@ -63,7 +63,7 @@ internal sealed class AgentStory : IAsyncDisposable
         return reader.ReadToEnd();
     }));
 
-    public static void Of(Func<AgentStory, Task> tell, string scenario = "octopus", MoonrakerSetup? setup = null, AgentSettings? settings = null, Faultiness? faults = null, bool isAlone = false, bool isWeb = false)
+    public static void Of(Func<AgentStory, Task> tell, string scenario = "octopus", MoonrakerSetup? setup = null, AgentSettings? settings = null, InjectedFaults? faults = null, bool isAlone = false, bool isWeb = false)
     {
         var time = new VirtualTime { IsLive = true, Pace = Pace };
         time.Run(async () =>

@@ -8,7 +8,7 @@ public sealed class HostMcuStories
 {
     private const string Old = "v0.12.0-10-g1f2a9e1c";
 
-    private static void Of(Func<AgentStory, Task> tell, Faultiness? faults = null) => AgentStory.Of(tell, "octopus-and-pi", faults: faults);
+    private static void Of(Func<AgentStory, Task> tell, InjectedFaults? faults = null) => AgentStory.Of(tell, "octopus-and-pi", faults: faults);
 
     private static async Task<JsonJobBoard> FlashAsync(AgentStory story, int jobs = 1, params (string Name, object? Value)[] more)
     {
@@ -38,7 +38,7 @@ public sealed class HostMcuStories
         Assert.Equal(0, story.Printer.Klippy.Stops);
         var plan = (await story.RequestAsync("plan", ("board", "pi"))).Items("plan").Single();
         Assert.True(plan.Flag("blocked"));
-    }, new Faultiness { HasNoHostMcuUnit = true });
+    }, new InjectedFaults { HasNoHostMcuUnit = true });
 
     [Fact]
     public void A_new_process_that_does_not_come_up_is_put_back() => Of(async story =>
@@ -46,7 +46,7 @@ public sealed class HostMcuStories
         var pi = await FlashAsync(story);
         Assert.Equal(("host-mcu-not-up", "unchanged"), (pi.Fault?.Code, pi.Condition));
         Assert.True(story.Runs(Old, board: 1));
-    }, new Faultiness { NewProcessCrashes = true });
+    }, new InjectedFaults { NewProcessCrashes = true });
 
     [Fact]
     public void A_program_for_another_computer_is_refused_by_the_unit() => Of(async story =>

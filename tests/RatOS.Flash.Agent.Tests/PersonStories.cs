@@ -13,7 +13,7 @@ namespace RatOS.Flash.Agent.Tests;
 /// <summary>A job that waits for a person: told where people look, in nobody's way, ended by a button.</summary>
 public sealed class PersonStories
 {
-    private static readonly Faultiness NoRom = new() { RomMissesUsb = true };
+    private static readonly InjectedFaults NoRom = new() { RomMissesUsb = true };
 
     private static void SetJumper(VirtualBoard board)
     {

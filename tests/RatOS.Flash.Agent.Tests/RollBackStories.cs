@@ -14,7 +14,7 @@ public sealed class RollBackStories
 {
     private const string New = VirtualPrinter.HostVersion, Old = "v0.12.0-10-g1f2a9e1c", Bad = "v0.9.0-1-gbadbad0";
 
-    private static readonly Faultiness Mute = new() { MuteVersion = New };
+    private static readonly InjectedFaults Mute = new() { MuteVersion = New };
 
     private static AgentSettings By(RollbackPolicy policy) => new() { Policy = FlashPolicy.Never, Rollback = policy };
 

@@ -41,7 +41,7 @@ public sealed class SdCardStories
         Assert.Equal("bootloader-not-seen", (await story.UntilOverAsync()).Boards[0].Fault!.Code);
         Assert.Equal(story.Printer.Boards[0].BuildFirmware(), File.ReadAllBytes(FileOf(story)));
         Assert.Contains(story.Jobs.Single().Result!.Boards.Single().Notes, note => note.Contains("firmware_binaries/octopus/firmware.bin", StringComparison.Ordinal));
-    }, faults: new Faultiness { RomMissesUsb = true });
+    }, faults: new InjectedFaults { RomMissesUsb = true });
 
     [Fact]
     public void A_flash_that_went_well_leaves_no_file() => AgentStory.Of(async story =>

@@ -62,7 +62,7 @@ void Add(string what, TimeSpan ours, TimeSpan beside, string name, double most) 
 static TimeSpan Measure(string scenario)
 {
     var (begin, end) = (TimeSpan.Zero, TimeSpan.Zero);
-    Flash(scenario, Faultiness.None, step =>
+    Flash(scenario, InjectedFaults.None, step =>
     {
         if (step.Kind == FlashEventKind.PointOfNoReturn)
             begin = step.At;
@@ -76,7 +76,7 @@ static TimeSpan Measure(string scenario)
 static TimeSpan Down(string scenario, int? only)
 {
     var (begin, end) = (TimeSpan.Zero, TimeSpan.Zero);
-    FlashBoards(scenario, Faultiness.None, step =>
+    FlashBoards(scenario, InjectedFaults.None, step =>
     {
         if (step is { Phase: FlashPhase.Stop, Kind: FlashEventKind.Begin })
             begin = step.At;
@@ -97,11 +97,11 @@ static int Size(string scenario)
     return size;
 }
 
-static void Seeded(int seed) => Flash(seed % 2 == 0 ? "octopus" : "octopus-katapult", Faultiness.FromSeed(seed), static _ => { });
+static void Seeded(int seed) => Flash(seed % 2 == 0 ? "octopus" : "octopus-katapult", InjectedFaults.FromSeed(seed), static _ => { });
 
-static void Flash(string scenario, Faultiness faults, Action<FlashEvent> onEvent) => FlashBoards(scenario, faults, onEvent, 0);
+static void Flash(string scenario, InjectedFaults faults, Action<FlashEvent> onEvent) => FlashBoards(scenario, faults, onEvent, 0);
 
-static void FlashBoards(string scenario, Faultiness faults, Action<FlashEvent> onEvent, int? only) => VirtualTime.Run(async time =>
+static void FlashBoards(string scenario, InjectedFaults faults, Action<FlashEvent> onEvent, int? only) => VirtualTime.Run(async time =>
 {
     var printer = VirtualPrinter.Create(scenario, time, faults);
     var flasher = new Flasher(printer, printer.Klippy, time, new FlashServices(), step =>
@@ -111,6 +111,6 @@ static void FlashBoards(string scenario, Faultiness faults, Action<FlashEvent> o
     });
     var requests = printer.Boards.Zip(printer.PrinterBoards, (board, known) => new FlashRequest(known, FirmwareImage.Parse(board.BuildFirmware(), "klipper.bin")));
     var report = await flasher.FlashAsync([.. only is { } one ? requests.Skip(one).Take(1) : requests], CancellationToken.None);
-    if (faults == Faultiness.None && !report.Ok)
+    if (faults == InjectedFaults.None && !report.Ok)
         throw new InvalidOperationException(report.Boards[0].Fault?.Cause);
 });

@@ -128,7 +128,7 @@ internal static class RigBenchmark
 
         /// <param name="attached">Called when the kernel was given the device.</param>
         /// <param name="id">What is waited for.</param>
-        public static async Task<Attached> CreateAsync(Scenario scenario, Faultiness? faults, Action attached, UsbId id, VirtualTime time)
+        public static async Task<Attached> CreateAsync(Scenario scenario, InjectedFaults? faults, Action attached, UsbId id, VirtualTime time)
         {
             var board = new Attached(VirtualPrinter.Create(scenario, time, faults), attached);
             board.Device = await board._hardware.WaitForAsync(seen => seen.Devices.FirstOrDefault(found => found.Usb == id), TimeSpan.FromSeconds(60), time, CancellationToken.None)
@@ -160,7 +160,7 @@ internal static class RigBenchmark
                 Sectors = [.. octopus.Boards[0].Chip.Sectors.Select(sector => sector with { EraseTime = TimeSpan.Zero })],
             };
             await using var attached = await Attached.CreateAsync(
-                octopus with { Boards = [octopus.Boards[0] with { Chip = chip }] }, mode.PollTimes ? null : new Faultiness { PollTime = TimeSpan.Zero }, static () => { }, peer.Id, time);
+                octopus with { Boards = [octopus.Boards[0] with { Chip = chip }] }, mode.PollTimes ? null : new InjectedFaults { PollTime = TimeSpan.Zero }, static () => { }, peer.Id, time);
             var board = attached.Printer.Boards[0];
             attached.Printer.HasBusTime = mode.BusTime;
             var image = board.BuildFirmware();

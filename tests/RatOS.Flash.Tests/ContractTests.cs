@@ -244,7 +244,7 @@ public sealed class ContractTests
     private static JsonObject Recordings()
     {
         var fault = new FlashException(FaultKind.BuildFailed, "cause", "remedy");
-        var unplugged = new Faultiness { Transfers = [new(60, TransferFaultKind.Unplug, TimeSpan.FromSeconds(5))], HangsAt = 90 };
+        var unplugged = new InjectedFaults { Transfers = [new(60, TransferFaultKind.Unplug, TimeSpan.FromSeconds(5))], HangsAt = 90 };
         string[] scenarios = ["octopus", "octopus-katapult", "can-bridge", "uart-rom", "h2-hub-power", "card-in-computer"];
         var recorded = scenarios.Select(scenario => RecordedJob.Record(scenario).Bytes)
             .Append(RecordedJob.Record("octopus", unplugged).Bytes)

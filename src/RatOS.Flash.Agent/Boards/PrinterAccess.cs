@@ -89,7 +89,7 @@ internal abstract class PrinterAccess
     public static int Run(VirtualPlace place, Func<PrinterAccess, Task<int>> verb)
     {
         var time = new VirtualTime { Pace = place.Pace, IsLive = place.IsLive };
-        return time.Run(() => verb(Of(VirtualPrinter.Load(place.Folder, place.Scenario, time, place.Seed is { } seed ? Faultiness.FromSeed(seed) : Faultiness.None), place)));
+        return time.Run(() => verb(Of(VirtualPrinter.Load(place.Folder, place.Scenario, time, place.Seed is { } seed ? InjectedFaults.FromSeed(seed) : InjectedFaults.None), place)));
     }
 
     /// <summary>A virtual printer that is there already.</summary>
@@ -136,7 +136,7 @@ internal abstract class PrinterAccess
 
         public override string Description => $"virtual printer '{place.Scenario}'";
 
-        public override bool HasPerson => place.IsLive || printer.Faults.PersonAfter is not null;
+        public override bool HasPerson => place.IsLive || printer.Faults.OperatorAfter is not null;
 
         public override FirmwareImage? Build(PrinterBoard board) =>
             printer.Boards.FirstOrDefault(candidate => candidate.Name == board.Name) is { } found

@@ -59,7 +59,7 @@ internal static class SeedText
 {
     public static IEnumerable<string> Of(SeededFlash flash)
     {
-        yield return $"seed {flash.Seed} is broken: {Faultiness.FromSeed(flash.Seed)}";
+        yield return $"seed {flash.Seed} is broken: {InjectedFaults.FromSeed(flash.Seed)}";
         foreach (var problem in flash.Trial.Problems)
             yield return $"  {problem}";
         yield return $"  {flash.Command}";

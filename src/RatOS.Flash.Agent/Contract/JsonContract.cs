@@ -171,7 +171,7 @@ internal sealed record JsonSeed(string Event, int Seed, string Scenario, string 
     {
         var (trial, isBroken) = (flash.Trial, flash.Trial.Outcome == TrialOutcome.Broken);
         return new(
-            "seed", flash.Seed, flash.Scenario, Faultiness.FromSeed(flash.Seed).ToString(), JsonContract.Name(trial.Outcome), trial.Step is { } step ? JsonContract.Name(step) : null,
+            "seed", flash.Seed, flash.Scenario, InjectedFaults.FromSeed(flash.Seed).ToString(), JsonContract.Name(trial.Outcome), trial.Step is { } step ? JsonContract.Name(step) : null,
             trial.Report.Ok ? null : trial.Code, flash.IsUndisturbed, isBroken ? [.. trial.Problems] : null, isBroken ? flash.Command : null);
     }
 }

@@ -2,54 +2,54 @@ using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Virtual.Devices;
 
-/// <summary>What stands in flash below the application and decides whether it starts.</summary>
+/// <summary>The bootloader below the application.</summary>
 public enum BootStage
 {
     /// <summary>Nothing: the application begins at the flash's start.</summary>
     None,
 
-    /// <summary>The SD-card bootloader that BTT ships (facts: "Stock SD bootloaders").</summary>
+    /// <summary>The SD card bootloader that BTT ships.</summary>
     StockSd,
 
     Katapult,
 }
 
-/// <summary>A board as it stands before the story begins.</summary>
-/// <param name="Name">What its owner calls it.</param>
-/// <param name="BoardId">Its kind in the catalogue.</param>
+/// <summary>A board at the beginning of a scenario.</summary>
+/// <param name="Name">Its name in the printer's configuration.</param>
+/// <param name="BoardId">Its id in the catalogue.</param>
 /// <param name="Chip">Its chip.</param>
-/// <param name="ApplicationStart">Where Klipper begins.</param>
-/// <param name="Port">Where it is plugged in: a USB port path, or the name of a UART.</param>
+/// <param name="ApplicationStart">Address of the application.</param>
+/// <param name="Port">Its USB port path, or the name of its UART or CAN interface.</param>
 public sealed record BoardSetup(string Name, string BoardId, VirtualChip Chip, uint ApplicationStart, string Port)
 {
     public BootStage Stage { get; init; } = BootStage.StockSd;
 
-    /// <summary>Version of the Klipper that it runs.</summary>
+    /// <summary>Version of the Klipper firmware that it runs.</summary>
     public string Version { get; init; } = "v0.12.0-10-g1f2a9e1c";
 
-    /// <summary>A build with a fixed serial, as RatOS makes them: the board's id.</summary>
+    /// <summary>Its USB serial: the board's id, as RatOS builds have it.</summary>
     public string Serial { get; init; } = BoardId;
 
-    /// <summary>Powered by the USB cable alone: pulling it cuts the power.</summary>
+    /// <summary>USB is its only supply: without the cable it has no power.</summary>
     public bool IsBusPowered { get; init; }
 
     public bool IsUart { get; init; }
 
     /// <summary>
-    /// Klipper's Linux process on the printer's own computer: its flash stands for the program's file, its port is its terminal.
+    /// Klipper's Linux process on the printer's own computer: its flash is the program's file, its port the path of its terminal.
     /// </summary>
     public bool IsProcess { get; init; }
 
-    /// <summary>A node on the printer's CAN bus and nowhere else; its port is the interface.</summary>
+    /// <summary>A node on the printer's CAN bus only; its port is the interface.</summary>
     public bool IsCan { get; init; }
 
-    /// <summary>A board on CAN that was connected by USB as well, for its ROM: the port; null for CAN alone.</summary>
+    /// <summary>The USB port of a board on CAN that is also connected by USB, for its ROM; null for CAN only.</summary>
     public string? RescuePort { get; init; }
 
-    /// <summary>Its Klipper is a USB-CAN bridge: the printer's CAN interface, and a node itself. Its bootloaders are on USB.</summary>
+    /// <summary>Its Klipper is a USB-CAN bridge: the printer's CAN interface, and a node. Its bootloaders are on USB.</summary>
     public bool IsCanBridge { get; init; }
 
-    /// <summary>What its Klipper talks over.</summary>
+    /// <summary>The link of its Klipper firmware.</summary>
     internal McuLink Link => IsUart ? McuLink.Uart : IsCan || IsCanBridge ? McuLink.Can : McuLink.Usb;
 
     /// <summary>Katapult without the version text (protocol 1.0).</summary>
@@ -67,22 +67,22 @@ public sealed record BoardSetup(string Name, string BoardId, VirtualChip Chip, u
     /// <summary>Its BOOT0 jumper is on.</summary>
     public bool Boot0 { get; init; }
 
-    /// <summary>How the story begins.</summary>
+    /// <summary>Its state at the beginning.</summary>
     public BoardState State { get; init; } = BoardState.Klipper;
 }
 
-/// <summary>What a board is doing.</summary>
+/// <summary>The state of a board.</summary>
 public enum BoardState
 {
     /// <summary>No power.</summary>
     [ContractName("off")] Off,
 
-    /// <summary>On its way: a bootloader at work, or waiting for USB.</summary>
+    /// <summary>Between two states: its bootloader works.</summary>
     [ContractName("starting")] Starting,
     [ContractName("klipper")] Klipper,
     [ContractName("katapult")] Katapult,
     [ContractName("rom")] Rom,
 
-    /// <summary>Nothing runs, or runs wild: only a reset or power helps.</summary>
+    /// <summary>Nothing runs, or it crashed: only a reset or a power cycle helps.</summary>
     [ContractName("hung")] Hung,
 }

@@ -4,22 +4,22 @@ using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Virtual.Devices;
 
-/// <summary>USB CDC-ACM as Klipper and Katapult announce it; what runs behind it is a <see cref="SerialProgram"/>.</summary>
-internal sealed class CdcAcm(UsbId id, string manufacturer, string product, string serial, SerialProgram program, Action? touched) : UsbFunction
+/// <summary>USB CDC-ACM as Klipper and Katapult describe it, in front of a <see cref="SerialProgram"/>.</summary>
+internal sealed class CdcAcm(
+    UsbId id, string manufacturer, string product, string serial, SerialProgram program, Action? touched) : UsbFunction
 {
     private const byte SetLineCoding = 0x20;
     private const byte GetLineCoding = 0x21;
     private const byte SetControlLineState = 0x22;
 
-    /// <summary>Where the host writes: bulk OUT.</summary>
+    /// <summary>Bulk OUT, which the host writes.</summary>
     public const byte Out = 0x02;
 
-    /// <summary>Where the host reads: bulk IN.</summary>
+    /// <summary>Bulk IN, which the host reads.</summary>
     public const byte In = 0x81;
 
-    // As Klipper has it (generic/usb_cdc.c, usb_cdc_ep.h), and Katapult from there: communication interface with its functional
-    // descriptors (header 1.10, ACM, union) and the interrupt endpoint 83 that never says anything, data interface with two bulk
-    // endpoints of 64 bytes.
+    // Klipper src/generic/usb_cdc.c and usb_cdc_ep.h, which Katapult shares: a communication interface with its functional descriptors
+    // (header 1.10, ACM, union) and the silent interrupt endpoint 83, and a data interface with two bulk endpoints of 64 bytes.
     private static readonly byte[] Descriptor = Convert.FromHexString(
         "09023E00020100C032" + "090400000102020100" + "0524001001" + "04240206" + "0524060001" + "070583030800FF"
         + "09040100020A000000" + "07050202400000" + "07058102400000");
@@ -54,7 +54,7 @@ internal sealed class CdcAcm(UsbId id, string manufacturer, string product, stri
             default:
                 return UsbAnswer.Stall;
         }
-        // Klipper looks at both requests: 1200 baud and no DTR means "start the bootloader" (facts: software entry).
+        // Klipper src/generic/usb_cdc.c: 1200 baud and no DTR means "start the bootloader".
         if (!_dtr && BinaryPrimitives.ReadUInt32LittleEndian(_lineCoding) == 1200)
             touched?.Invoke();
         return UsbAnswer.Ok(data.Length);

@@ -6,30 +6,30 @@ namespace RatOS.Flash.Virtual.Devices;
 /// <summary>The build of Katapult that a virtual board carries.</summary>
 internal sealed record KatapultTraits
 {
-    /// <summary>Protocol version as CONNECT tells it: 00010100 is 1.1.0. Before that there is no version text in the answer.</summary>
+    /// <summary>Protocol version in the answer to CONNECT: 00010100 is 1.1.0. Older ones have no version text there.</summary>
     public uint Protocol { get; init; } = 0x0001_0100;
 
-    /// <summary>Bytes of one SEND_BLOCK. Katapult itself builds with 64 alone, because a frame has at most 128 bytes.</summary>
+    /// <summary>Bytes of one SEND_BLOCK. Katapult builds have 64, because a frame has at most 128 bytes.</summary>
     public int BlockSize { get; init; } = 64;
 
-    /// <summary>The text of the build.</summary>
+    /// <summary>The version text of the build.</summary>
     public string Version { get; init; } = "v0.0.1-109-g902f335";
 
-    /// <summary>Over UART and CAN it has smaller buffers, and bytes get lost.</summary>
+    /// <summary>On UART and CAN buffers are smaller, and bytes get lost.</summary>
     public McuLink Link { get; init; }
 
-    /// <summary>In a build for CAN: what GET_CANBUS_ID answers.</summary>
+    /// <summary>In a build for CAN: the answer to GET_CANBUS_ID.</summary>
     public ReadOnlyMemory<byte>? CanUuid { get; init; }
 }
 
 /// <summary>
-/// Katapult as it runs on a chip (facts: "Katapult"), pinned by recordings of the real code: its parser with the wedge, its rules for
-/// flash pages, its buffers and its times.
+/// Katapult on a chip, held by recordings of the real code: its parser with its wedge, its rules for flash pages, its buffers and times
+/// (katapult: src/command.c, src/flashcmd.c).
 /// </summary>
 /// <param name="flash">The chip's flash.</param>
 /// <param name="chip">The chip it runs on.</param>
-/// <param name="appStart">Address of the application; below it nothing is written.</param>
-/// <param name="traits">How it was built.</param>
+/// <param name="appStart">Address of the application. Nothing below it is written.</param>
+/// <param name="traits">Its build options.</param>
 internal sealed class KatapultProgram(VirtualFlash flash, VirtualChip chip, uint appStart, KatapultTraits traits) : McuConsole(traits.Link)
 {
     private const int FrameMin = 8;
@@ -43,7 +43,7 @@ internal sealed class KatapultProgram(VirtualFlash flash, VirtualChip chip, uint
     private static readonly TimeSpan CompleteDelay = TimeSpan.FromMilliseconds(100);
 
     private readonly bool _isRp2040 = chip.Name == "rp2040";
-    private readonly byte[] _page = new byte[Rp2040PageSize]; // RP2040: collected until the page is left
+    private readonly byte[] _page = new byte[Rp2040PageSize]; // RP2040: collects until the page is left
     private uint? _pageAddress;
     private int _pagesBegun;
     private bool _needSync;
@@ -51,7 +51,7 @@ internal sealed class KatapultProgram(VirtualFlash flash, VirtualChip chip, uint
     private bool _holdsFirst = chip.HoldsFirstPacket && traits.Link == McuLink.Usb;
     private ReadOnlyMemory<byte>? _held;
 
-    /// <summary>When the first command came, and the last one, and how many; null before any.</summary>
+    /// <summary>Times of the first and the last command, and their number; null before any.</summary>
     public (TimeSpan First, TimeSpan Last, int Count)? Asked { get; private set; }
 
     private enum Command : byte
@@ -96,8 +96,8 @@ internal sealed class KatapultProgram(VirtualFlash flash, VirtualChip chip, uint
     }
 
     /// <summary>
-    /// Looks for the next start byte beginning with the byte that was just found wrong: where that is a start byte, nothing is ever
-    /// discarded again (facts: "The wedge").
+    /// Searches for the next start byte, beginning with the byte that was just found wrong. If that is itself a start byte, nothing is
+    /// ever discarded again: the parser is wedged.
     /// </summary>
     private (bool Judged, int Done) Resynchronise(ReadOnlySpan<byte> buffer)
     {
@@ -111,7 +111,7 @@ internal sealed class KatapultProgram(VirtualFlash flash, VirtualChip chip, uint
 
     private void Run(ReadOnlySpan<byte> frame)
     {
-        // Of a frame without payload the word read here is its trailer, as in the real code.
+        // In a frame without payload this word is its trailer, as in the real code.
         var address = BinaryPrimitives.ReadUInt32LittleEndian(frame[HeaderSize..]);
         switch ((Command)frame[2])
         {
@@ -137,7 +137,7 @@ internal sealed class KatapultProgram(VirtualFlash flash, VirtualChip chip, uint
                 if (flash.Contains(address, traits.BlockSize))
                     Acknowledge(Command.RequestBlock, address, flash.Read(address, traits.BlockSize));
                 else
-                    Halt(ResetRequest.Crash); // the bus faults; memory other than flash is no business of a flasher
+                    Halt(ResetRequest.Crash); // the bus faults: only flash is modelled
                 break;
             case Command.Complete:
                 Reply(Answer.Ack, [(byte)Command.Complete, 0, 0, 0]);
@@ -147,7 +147,7 @@ internal sealed class KatapultProgram(VirtualFlash flash, VirtualChip chip, uint
                 Reply(Answer.Ack, [(byte)Command.GetCanbusId, 0, 0, 0, .. uuid.Span, 0, 0]);
                 break;
             default:
-                Reply(Answer.CommandError, []); // GET_CANBUS_ID among them in other builds
+                Reply(Answer.CommandError, []); // also GET_CANBUS_ID in builds for other links
                 break;
         }
     }
@@ -168,12 +168,12 @@ internal sealed class KatapultProgram(VirtualFlash flash, VirtualChip chip, uint
         static int PutText(Span<byte> payload, string text) => (Encoding.ASCII.GetBytes(text, payload) + 3) & ~3;
     }
 
-    /// <summary>STM32: writes a block at once, by the rules of its page. False where it is refused or did not take.</summary>
+    /// <summary>STM32: writes a block at once, by the rules of its page. False where it was refused or the cells differ.</summary>
     private bool Write(uint address, ReadOnlySpan<byte> data)
     {
         if (!flash.Contains(address, data.Length))
         {
-            Halt(ResetRequest.Crash); // there is no upper bound: looking whether the page is blank faults
+            Halt(ResetRequest.Crash); // no upper bound is checked: reading the page faults
             return false;
         }
         var sector = flash.SectorAt(address);
@@ -181,7 +181,7 @@ internal sealed class KatapultProgram(VirtualFlash flash, VirtualChip chip, uint
         {
             var page = flash.Read(address, flash.SectorSize(sector));
             var isBlank = IsBlank(page);
-            // Only this very block is in the page: it was sent again.
+            // The page holds just this block: it was sent again.
             if (!isBlank && page[..data.Length].SequenceEqual(data) && IsBlank(page[data.Length..]))
                 return true;
             _pagesBegun++;
@@ -196,7 +196,7 @@ internal sealed class KatapultProgram(VirtualFlash flash, VirtualChip chip, uint
         return flash.Read(address, data.Length).SequenceEqual(data);
     }
 
-    /// <summary>RP2040: keeps a block until its page is left. An acknowledgement says nothing about the flash.</summary>
+    /// <summary>RP2040: keeps a block until its page is left. Its acknowledgement is no proof of the flash.</summary>
     private bool Collect(uint address, ReadOnlySpan<byte> data)
     {
         if (!flash.Contains(address, data.Length))
@@ -212,9 +212,7 @@ internal sealed class KatapultProgram(VirtualFlash flash, VirtualChip chip, uint
         return true;
     }
 
-    /// <summary>
-    /// RP2040: writes the collected page, erasing its sector first if the page is the sector's first. Nothing is compared.
-    /// </summary>
+    /// <summary>RP2040: writes the collected page; the first page of a sector erases it. Nothing is compared.</summary>
     private void FlushPage()
     {
         if (_pageAddress is not { } page)
@@ -249,7 +247,7 @@ internal sealed class KatapultProgram(VirtualFlash flash, VirtualChip chip, uint
         Transmit(frame);
     }
 
-    /// <summary>A double-buffered endpoint gives its first packet away only when there is a second (facts: "Priming").</summary>
+    /// <summary>A double-buffered endpoint sends its first packet only when a second one is queued.</summary>
     protected override void Transmit(ReadOnlyMemory<byte> frame)
     {
         if (_holdsFirst && _held is null && frame.Length <= PacketSize)

@@ -3,15 +3,15 @@ using System.Buffers.Binary;
 namespace RatOS.Flash.Virtual.Devices;
 
 /// <summary>
-/// Klipper as it runs on a chip: its message protocol and the commands that a flasher can meet (facts: "MCU message protocol", "Reading a
-/// running board"), pinned by a recording of the real firmware. All other commands of the dictionary are taken and do nothing.
+/// Klipper firmware on a chip: its message protocol (klipper: src/command.c) and the commands that a flasher uses, held by a recording of
+/// the real firmware. All other commands of the dictionary are accepted and do nothing.
 /// </summary>
-/// <param name="firmware">What runs: its dictionary gives the commands and their numbers.</param>
+/// <param name="firmware">The build: its dictionary holds the commands and their numbers.</param>
 /// <param name="chip">The chip it runs on.</param>
 /// <param name="flash">The chip's flash, for <c>debug_read</c>.</param>
 /// <param name="uid">The chip's unique id, 12 bytes in memory order.</param>
-/// <param name="started">When it was started: its clock counts from there.</param>
-/// <param name="link">What it was built for. On UART it knows the request for the bootloader.</param>
+/// <param name="started">Its start, from which its clock counts.</param>
+/// <param name="link">The link of the build. On UART it knows the request for the bootloader.</param>
 internal sealed class KlipperProgram(
     VirtualFirmware firmware, VirtualChip chip, VirtualFlash flash, byte[] uid, McuLink link = McuLink.Usb, TimeSpan started = default)
     : McuConsole(link)
@@ -25,17 +25,17 @@ internal sealed class KlipperProgram(
 
     private int _expected;          // sequence number, 0-15
     private bool _needSync;
-    private bool _needValid;        // the last block was refused: do not refuse again until a good one came
+    private bool _needValid;        // the last block was refused: not again until a valid one
     private bool _isShutdown;
     private int _shutdownReason;
     private bool _hasOids;
     private bool _isConfigured;
     private uint _configCrc;
 
-    // A bootloader request, in the shape of a block whose CRC is wrong.
+    // The request for the bootloader: a block with a wrong CRC.
     private static ReadOnlySpan<byte> BootloaderRequest => " \x1c Request Serial Bootloader!! ~"u8;
 
-    /// <summary>Stops a block where the firmware would shut down (it jumps out of the parser).</summary>
+    /// <summary>Ends a block where the firmware shuts down, which jumps out of the parser.</summary>
     private sealed class ShutdownException(string reason) : Exception(reason);
 
     protected override (bool Judged, int Done) Parse(ReadOnlySpan<byte> buffer)
@@ -92,7 +92,7 @@ internal sealed class KlipperProgram(
             done = buffer.Length;
         if (Link == McuLink.Uart && buffer[..done].SequenceEqual(BootloaderRequest))
         {
-            // Answered by the reset alone: a NAK would not get out of the buffer any more.
+            // The reset is the only answer: a NAK would not leave the buffer in time.
             Reset(ResetRequest.Bootloader, TimeSpan.Zero);
         }
         else if (!_needValid)
@@ -103,15 +103,15 @@ internal sealed class KlipperProgram(
         return (true, done);
     }
 
-    /// <summary>Something other than a command stops the firmware.</summary>
+    /// <summary>Shuts the firmware down for a reason other than a command.</summary>
     public void Stop(string reason) => Shutdown(reason);
 
     public bool IsShutdown => _isShutdown;
 
-    /// <summary>Asked at every command to reset; false: it does nothing.</summary>
+    /// <summary>Called at every reset command; false: the command does nothing.</summary>
     public Func<bool> HearsReset { get; init; } = static () => true;
 
-    /// <summary>As after a reset, for a host that resets it in no time.</summary>
+    /// <summary>Ends the shutdown, as a reset that takes no time.</summary>
     public void Revive() => _isShutdown = false;
 
     /// <summary>Runs the commands of a block.</summary>
@@ -185,7 +185,7 @@ internal sealed class KlipperProgram(
                 DebugRead(values[0], (uint)values[1]);
                 break;
             case "debug_write":
-                Halt(ResetRequest.Crash); // nobody who flashes has any business there
+                Halt(ResetRequest.Crash); // a flasher must never write memory
                 break;
             case "debug_ping":
                 Respond("pong", data);
@@ -201,7 +201,7 @@ internal sealed class KlipperProgram(
         }
     }
 
-    /// <summary>Commands that are refused in the shutdown state.</summary>
+    /// <summary>Commands that a shutdown refuses.</summary>
     private void Configure(string command, ReadOnlySpan<int> values)
     {
         if (command == "allocate_oids")
@@ -226,7 +226,7 @@ internal sealed class KlipperProgram(
         var length = 0;
         WriteNumber(payload, ref length, 0);
         WriteNumber(payload, ref length, (int)offset);
-        // What does not fit into a block is not sent at all.
+        // An answer that does not fit into a block is not sent.
         if (piece.Length >= BlockMax - TrailerSize - HeaderSize - length)
             return;
         payload[length++] = (byte)piece.Length;
@@ -246,7 +246,7 @@ internal sealed class KlipperProgram(
             Respond("debug_result", (int)value);
     }
 
-    /// <summary>What the bus returns for an address; null where it faults. Only what the facts allow to be read is there.</summary>
+    /// <summary>The value at an address; null where the bus faults. Only flash, unique id, flash size and id code are modelled.</summary>
     private uint? ReadMemory(uint address, int size)
     {
         Span<byte> word = stackalloc byte[4];
@@ -255,7 +255,7 @@ internal sealed class KlipperProgram(
         else if (IsWithin(chip.UidAddress, uid.Length))
             uid.AsSpan((int)(address - chip.UidAddress), size).CopyTo(word);
         else if (IsWithin(chip.FlashSizeAddress, 4))
-            // Sixteen bits of it are the size; what is above means nothing.
+            // The lower 16 bits are the size in KiB; the others are undefined.
             BinaryPrimitives.WriteUInt32LittleEndian(
                 word, (0xFFFF_0000 | (uint)(chip.FlashSize / 1024)) >> (int)((address - chip.FlashSizeAddress) * 8));
         else if (IsWithin(chip.IdCodeAddress, 4))
@@ -302,7 +302,7 @@ internal sealed class KlipperProgram(
         Answer(payload[..(length + data.Length)]);
     }
 
-    /// <summary>Sends a block; without payload it is both ACK and NAK.</summary>
+    /// <summary>Sends a block; without payload it is an ACK or a NAK.</summary>
     private void Answer(ReadOnlySpan<byte> payload)
     {
         var block = new byte[payload.Length + BlockMin];
@@ -321,7 +321,7 @@ internal sealed class KlipperProgram(
         var value = part & 0x7F;
         if ((part & 0x60) == 0x60)
             value |= -0x20;
-        // The CRC and 7e behind the payload are read as well where a number runs out of it, but never more than the block.
+        // A number that runs over the payload reads CRC and 7e too, but never beyond the block.
         while ((part & 0x80) != 0 && at < block.Length)
         {
             part = block[at++];

@@ -19,7 +19,7 @@ internal static class LinuxProgram
         : VirtualFirmware.FindDictionary(file) is not ({ }, { Mcu: "linux" }) ? "it is not Klipper's Linux process"
         : null;
 
-    /// <summary>What runs when the program in a file is started, and if nothing does, why not.</summary>
+    /// <summary>The firmware that starting the program in a file would run, or the reason why none would.</summary>
     public static (VirtualFirmware? Running, string Reason) WouldRun(VirtualFlash file)
     {
         var bytes = file.Read(file.Base, (int)(file.End - file.Base));

@@ -1,12 +1,12 @@
 namespace RatOS.Flash.Virtual.Devices;
 
 /// <summary>
-/// The part of Klipper's and Katapult's serial console that both share: the receive buffer that a parser works on, the transmit buffer
-/// that drops what does not fit, and the chip's own clock, which runs ahead of the host's while it works.
+/// The serial console that Klipper and Katapult share: the receive buffer for the parser, the transmit buffer that drops frames without
+/// room, and the chip's own clock, which runs ahead of the host's while it works.
 /// </summary>
 /// <remarks>
-/// Buffers as in the facts ("Buffers and pipelining"): USB reads one packet of up to 64 bytes if 64 fit and then parses once, so nothing
-/// is lost but a frame can get stuck; UART and CAN take byte after byte and lose what does not fit.
+/// Buffers as in klipper src/generic/usb_cdc.c, serial_irq.c and canserial.c: USB reads one packet of up to 64 bytes if 64 fit and then
+/// parses once, so nothing is lost but a frame can get stuck. UART and CAN take single bytes and lose those without room.
 /// </remarks>
 internal abstract class McuConsole(McuLink link) : SerialProgram
 {
@@ -14,7 +14,7 @@ internal abstract class McuConsole(McuLink link) : SerialProgram
     private const int FramesHeld = 3;   // receive FIFO of bxCAN and FDCAN
 
     private readonly byte[] _receive = new byte[link == McuLink.Usb ? 128 : 192];
-    private readonly Queue<(TimeSpan Until, int Length)> _unread = new(); // UART, CAN: parsed here already, but still in the chip's buffer
+    private readonly Queue<(TimeSpan Until, int Length)> _unread = new(); // UART, CAN: parsed already, but still in the chip's buffer
     private int _unreadLength;
     private int _received;
     private TimeSpan _now;
@@ -24,15 +24,15 @@ internal abstract class McuConsole(McuLink link) : SerialProgram
     private int _heldInStall;
     private bool _parserLeft;
 
-    /// <summary>It asked for a reset, or crashed: nothing is heard any more.</summary>
+    /// <summary>It requested a reset, or crashed: it receives nothing more.</summary>
     protected bool Halted { get; private set; }
 
     protected McuLink Link { get; } = link;
 
-    /// <summary>The chip's time: the host's, or later while it still works on what came before.</summary>
+    /// <summary>The chip's time: the host's, or later while it still works on earlier bytes.</summary>
     protected TimeSpan Clock => _clock;
 
-    /// <summary>When the bytes came that it works on.</summary>
+    /// <summary>Arrival of the bytes that it works on.</summary>
     protected TimeSpan Now => _now;
 
     private int TransmitSize => Link == McuLink.Usb ? 192 : 96;
@@ -42,10 +42,9 @@ internal abstract class McuConsole(McuLink link) : SerialProgram
         TimeSpan.FromMicroseconds(Link switch { McuLink.Uart => bytes * 40, McuLink.Can => bytes * 16, _ => bytes * 100 / PacketSize });
 
     /// <summary>
-    /// Looks at the buffer once and does what it asks for.
+    /// Looks at the buffer once and runs what it finds.
     /// </summary>
-    /// <returns>Whether there was anything to judge, and how many bytes are done with: none where it waits for more, or for
-    /// ever.</returns>
+    /// <returns>Whether a frame was judged, and how many bytes are done: none while it waits for more.</returns>
     protected abstract (bool Judged, int Done) Parse(ReadOnlySpan<byte> buffer);
 
     public sealed override void Receive(ReadOnlySpan<byte> bytes, TimeSpan now)
@@ -76,7 +75,7 @@ internal abstract class McuConsole(McuLink link) : SerialProgram
             var (judged, done) = ParseOnce();
             if (_parserLeft)
             {
-                // The count of bytes is stored only after the parser's return: the packet just read is forgotten.
+                // The count of bytes is stored only when the parser returns: the packet just read is forgotten.
                 _parserLeft = false;
                 _received = before;
                 continue;
@@ -88,8 +87,7 @@ internal abstract class McuConsole(McuLink link) : SerialProgram
             if (read == 0 && done == 0)
                 break;
         }
-        // Packets that find no room are refused until there is some; as only packets could complete the frame that fills it, that is
-        // never.
+        // Packets without room are refused for ever: only they could complete the frame that fills the buffer.
         if (!rest.IsEmpty)
             Halted = true;
     }
@@ -98,8 +96,7 @@ internal abstract class McuConsole(McuLink link) : SerialProgram
     {
         while (_unread.TryPeek(out var first) && first.Until <= _now)
             _unreadLength -= _unread.Dequeue().Length;
-        // A CPU that runs from the flash it erases stands still: its UART holds one byte, its CAN controller three frames; the rest is
-        // lost.
+        // A CPU that erases the flash it runs from stands still: its UART holds one byte, its CAN controller three frames.
         if (_now >= _stall.From && _now < _stall.Until)
         {
             bytes = Link == McuLink.Uart ? bytes[..Math.Min(1, bytes.Length)] : _heldInStall < FramesHeld ? bytes : [];
@@ -108,14 +105,13 @@ internal abstract class McuConsole(McuLink link) : SerialProgram
         bytes = bytes[..Math.Min(bytes.Length, Math.Max(0, _receive.Length - _received - _unreadLength))];
         bytes.CopyTo(_receive.AsSpan(_received));
         _received += bytes.Length;
-        // A parser may need a second look at the same bytes (it has found its start byte); one that then still takes none is stuck for
-        // good.
+        // A parser may need a second look at the same bytes, after it found its start byte. If it then takes none, it is stuck.
         for (var looks = 0; looks < 2 && !Halted && _received > 0; looks++)
         {
             var (judged, done) = ParseOnce();
             if (_parserLeft)
             {
-                // The block stays in the buffer and is seen again, as a repetition.
+                // The block stays in the buffer and is parsed again, as a repetition.
                 _parserLeft = false;
                 looks = -1;
                 continue;
@@ -139,20 +135,20 @@ internal abstract class McuConsole(McuLink link) : SerialProgram
         _received -= count;
     }
 
-    /// <summary>The chip works for some time; what it says afterwards comes that much later.</summary>
+    /// <summary>The chip works for some time, and its later answers are that much later.</summary>
     protected void Work(TimeSpan time) => _clock += time;
 
-    /// <summary>As <see cref="Work"/>, with the CPU standing still meanwhile: an erase of the flash that it runs from.</summary>
+    /// <summary>As <see cref="Work"/>, while the CPU stands still: an erase of the flash that it runs from.</summary>
     protected void Stall(TimeSpan time)
     {
         (_stall, _heldInStall) = ((_clock, _clock + time), 0);
         _clock += time;
     }
 
-    /// <summary>The parser is left for good in the middle of a block, as a shutdown of the firmware leaves it.</summary>
+    /// <summary>Leaves the parser in the middle of a block, as a shutdown of the firmware does.</summary>
     protected void LeaveParser() => _parserLeft = true;
 
-    /// <summary>Queues a frame for the host; dropped without a sign where the transmit buffer has no room.</summary>
+    /// <summary>Queues a frame for the host; drops it silently where the transmit buffer has no room.</summary>
     protected virtual void Transmit(ReadOnlyMemory<byte> frame)
     {
         var empty = _transmitted > _clock ? _transmitted : _clock;
@@ -162,7 +158,7 @@ internal abstract class McuConsole(McuLink link) : SerialProgram
         Send(frame, _clock - _now);
     }
 
-    /// <summary>Asks for a reset and hears nothing more.</summary>
+    /// <summary>Requests a reset and receives nothing more.</summary>
     protected void Halt(ResetRequest request, TimeSpan delay = default)
     {
         Halted = delay == default;
@@ -170,7 +166,7 @@ internal abstract class McuConsole(McuLink link) : SerialProgram
     }
 }
 
-/// <summary>What a build talks over.</summary>
+/// <summary>The link of a firmware build.</summary>
 internal enum McuLink
 {
     Usb,

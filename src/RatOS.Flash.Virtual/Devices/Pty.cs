@@ -6,13 +6,13 @@ using RatOS.Flash.Core;
 namespace RatOS.Flash.Virtual.Devices;
 
 /// <summary>
-/// A pseudo terminal in raw mode: what a program opens at <see cref="Path"/> is a serial port whose other end is here. Programs may come
-/// and go; here it is not held open on their side, because a careful one refuses a port that somebody has open (flashtool, ratos-flash).
-/// Numbers are those of the kernel's generic interface: x86-64, arm64 and arm share them.
+/// A pseudo terminal in raw mode: a program opens <see cref="Path"/> as a serial port, whose other end is here. This process does not
+/// hold the program's side open, because flashtool and ratos-flash refuse a port that is in use. The numbers are those of the kernel's
+/// generic interface: x86-64, arm64 and arm share them.
 /// </summary>
 /// <remarks>
-/// A pty has no parity: the kernel clears it (drivers/tty/pty.c). Its speed it only remembers; asked for here, its settings are those of
-/// the other side, and stay when nobody has that open.
+/// A pty has no parity: the kernel clears it (drivers/tty/pty.c). It only remembers its speed. Both ends share the settings, which
+/// outlive the programs.
 /// </remarks>
 internal sealed partial class Pty : IDisposable
 {
@@ -20,7 +20,8 @@ internal sealed partial class Pty : IDisposable
     private const int ReadWrite = 2, NoControllingTerminal = 0x100, NonBlocking = 0x800, CloseOnExec = 0x80000;
     private const nuint GetTermios = 0x802C_542A, SetTermios = 0x402C_542B;   // TCGETS2, TCSETS2
     private const int TermiosSize = 44, ControlFlags = 8, LocalFlags = 12, InputSpeed = 36, OutputSpeed = 40;
-    private const uint SpeedMask = 0x100F, AnySpeed = 0x1000, EightBits = 0x30, Receiver = 0x80, Local = 0x800;   // CBAUD, BOTHER, CS8, CREAD, CLOCAL
+    private const uint SpeedMask = 0x100F, AnySpeed = 0x1000, EightBits = 0x30;   // CBAUD, BOTHER, CS8
+    private const uint Receiver = 0x80, Local = 0x800;                            // CREAD, CLOCAL
     private const short Input = 1, HungUp = 16;
 
     private readonly SafeFileHandle _master;
@@ -45,7 +46,7 @@ internal sealed partial class Pty : IDisposable
         return pty;
     }
 
-    /// <summary>Baud that the program at the other end last set; it stays when that program ends.</summary>
+    /// <summary>The baud rate that the program at the other end set last, also after it ended.</summary>
     public int Baud
     {
         get
@@ -70,7 +71,7 @@ internal sealed partial class Pty : IDisposable
         Check(Control(_master, SetTermios, termios), "TCSETS2");
     }
 
-    /// <summary>Waits for bytes, at most so long; 0 when none came.</summary>
+    /// <summary>Waits for bytes up to a limit; 0 when none came.</summary>
     public int Read(Span<byte> buffer, TimeSpan limit)
     {
         Span<PollFd> files = [new PollFd { File = (int)_master.DangerousGetHandle(), Events = Input }];
@@ -78,20 +79,20 @@ internal sealed partial class Pty : IDisposable
             return 0;
         if ((files[0].Returned & (Input | HungUp)) == HungUp)
         {
-            // Nobody has it open, which is told at once and again and again: the time passes without asking.
+            // The other end is closed: poll would return at once each time.
             Poll([], 0, (int)limit.TotalMilliseconds);
             return 0;
         }
         return (int)Math.Max(0, ReadFile(_master, buffer, buffer.Length));
     }
 
-    /// <summary>What does not fit is lost, as on a wire whose other end does not listen.</summary>
+    /// <summary>Bytes without room are lost, as on a wire.</summary>
     public void Write(ReadOnlySpan<byte> bytes) => WriteFile(_master, bytes, bytes.Length);
 
     public void Dispose() => _master.Dispose();
 
-    private static int Check(int result, string what) =>
-        result >= 0 ? result : throw VirtualFaults.NoPty($"{what}: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
+    private static int Check(int result, string call) =>
+        result >= 0 ? result : throw VirtualFaults.NoPty($"{call}: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
 
     [StructLayout(LayoutKind.Sequential)]
     private struct PollFd

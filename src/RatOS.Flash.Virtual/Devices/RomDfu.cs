@@ -50,7 +50,8 @@ internal sealed class RomDfu(
     /// <summary>The older ROMs (bcdDevice 22.00) say USB 1.0, as in many a listing of an F4's descriptors.</summary>
     public override ushort UsbVersion => _rom.Release == 0x2200 ? (ushort)0x0100 : (ushort)0x0200;
 
-    public override ImmutableArray<string> Strings { get; } = ["STMicroelectronics", chip.Rom!.Product, serial, .. chip.Rom!.AlternateNames];
+    public override ImmutableArray<string> Strings { get; } =
+        ["STMicroelectronics", chip.Rom!.Product, serial, .. chip.Rom!.AlternateNames];
 
     public override ReadOnlyMemory<byte> Configuration { get; } = Describe(chip.Rom!);
 

@@ -1,6 +1,6 @@
 namespace RatOS.Flash.Virtual.Devices;
 
-/// <summary>What a board's ROM remembers over all of its sessions, for the invariants of a trial.</summary>
+/// <summary>Requests to a board's ROM over all of its sessions.</summary>
 internal sealed class RomRecord
 {
     /// <summary>Requests that no document allows.</summary>

@@ -16,7 +16,8 @@ namespace RatOS.Flash.Virtual.Devices;
 /// <param name="behaviour">Its deviations from the documents.</param>
 /// <param name="record">Survives the session.</param>
 /// <param name="leave">Called with the address when it jumps.</param>
-internal sealed class RomUart(VirtualFlash flash, VirtualChip chip, RomBehaviour behaviour, RomRecord record, Action<uint> leave) : SerialProgram
+internal sealed class RomUart(
+    VirtualFlash flash, VirtualChip chip, RomBehaviour behaviour, RomRecord record, Action<uint> leave) : SerialProgram
 {
     private const byte Ack = 0x79, Nack = 0x1F, First = 0x7F;
     private const int SlowestRate = 1200, FastestRate = 115_200;

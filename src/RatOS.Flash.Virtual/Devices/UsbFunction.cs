@@ -6,8 +6,8 @@ using RatOS.Flash.Hardware;
 namespace RatOS.Flash.Virtual.Devices;
 
 /// <summary>
-/// What a board is on USB, byte by byte as its firmware would answer: descriptors, strings, control requests. So a server for real
-/// kernels can carry the same object that the virtual printer does.
+/// A board's USB function, byte by byte as its firmware answers: descriptors, strings, control requests. The virtual printer and the
+/// server for real kernels use the same object.
 /// </summary>
 public abstract class UsbFunction
 {
@@ -16,16 +16,16 @@ public abstract class UsbFunction
     /// <summary>bcdDevice.</summary>
     public virtual ushort Release => 0x0100;
 
-    /// <summary>Strings 1, 2, 3 and on: manufacturer, product, serial, then the function's own.</summary>
+    /// <summary>Strings from 1 on: manufacturer, product, serial, then the function's own.</summary>
     public abstract ImmutableArray<string> Strings { get; }
 
-    /// <summary>The configuration descriptor with everything behind it.</summary>
+    /// <summary>The configuration descriptor with all descriptors behind it.</summary>
     public abstract ReadOnlyMemory<byte> Configuration { get; }
 
     /// <summary>bcdUSB.</summary>
     public virtual ushort UsbVersion => 0x0200;
 
-    /// <summary>bDeviceClass; 0 where each interface says its own.</summary>
+    /// <summary>bDeviceClass; 0 where each interface has its own.</summary>
     public virtual byte DeviceClass => 0;
 
     /// <summary>bMaxPacketSize0.</summary>
@@ -47,13 +47,13 @@ public abstract class UsbFunction
         return descriptor;
     }
 
-    /// <summary>How an endpoint of the configuration transfers; null where there is no such endpoint.</summary>
+    /// <summary>The kind of an endpoint; null where the configuration has no such endpoint.</summary>
     /// <param name="address">bEndpointAddress, the direction in bit 7.</param>
     public EndpointKind? Endpoint(byte address)
     {
         if ((address & 0x7F) == 0)
             return EndpointKind.Control;
-        for (var rest = Configuration.Span; rest.Length >= 2 && rest[0] is var length && length >= 2 && length <= rest.Length; rest = rest[length..])
+        for (var rest = Configuration.Span; rest.Length >= 2 && rest[0] >= 2 && rest[0] <= rest.Length; rest = rest[rest[0]..])
         {
             if (rest[1] == 5 && rest[2] == address)
                 return (EndpointKind)(rest[3] & 3);
@@ -61,7 +61,7 @@ public abstract class UsbFunction
         return null;
     }
 
-    /// <summary>One control transfer. Data is read or filled by the direction bit.</summary>
+    /// <summary>One control transfer. The direction bit decides whether data is read or filled.</summary>
     public UsbAnswer Control(UsbSetup setup, Span<byte> data, TimeSpan now)
     {
         if ((setup.RequestType & 0x60) != 0)
@@ -104,7 +104,7 @@ public abstract class UsbFunction
             return null;
         var text = Encoding.Unicode.GetBytes(Strings[index - 1]);
         text = text[..Math.Min(text.Length, 252)];
-        // The layout of F42x is too long for its ROM: the descriptor claims more than comes (facts: "Alternate settings").
+        // The layout string of an F42x is too long for its ROM: the descriptor claims more bytes than it sends.
         var claimed = text.Length + (text.Length > 128 ? 4 : 2);
         return [(byte)Math.Min(claimed, 255), 3, .. text];
     }
@@ -119,9 +119,10 @@ public enum EndpointKind : byte
     Interrupt,
 }
 
+/// <summary>The device's answer to a control transfer.</summary>
 /// <param name="Status">Ok, or a stall.</param>
 /// <param name="Length">Bytes taken or given.</param>
-/// <param name="Delay">How long the endpoint answered NAK before.</param>
+/// <param name="Delay">How long the endpoint answers NAK before.</param>
 public readonly record struct UsbAnswer(UsbStatus Status, int Length, TimeSpan Delay)
 {
     public static readonly UsbAnswer Stall = new(UsbStatus.Stall, 0, TimeSpan.Zero);

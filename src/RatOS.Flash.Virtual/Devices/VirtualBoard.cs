@@ -217,7 +217,8 @@ public sealed class VirtualBoard
 
     /// <summary>Katapult runs now.</summary>
     internal void RunKatapult(KatapultProgram program) => Run(
-        BoardState.Katapult, program, new CdcAcm(KatapultDriver.Id, "katapult", Chip.Name, Convert.ToHexString(_uid), program, touched: null));
+        BoardState.Katapult, program,
+        new CdcAcm(KatapultDriver.Id, "katapult", Chip.Name, Convert.ToHexString(_uid), program, touched: null));
 
     /// <summary>The chip's ROM runs now, and listens to its UART.</summary>
     internal void RunRom(RomUart rom) => (State, Program) = (BoardState.Rom, rom);
@@ -234,7 +235,7 @@ public sealed class VirtualBoard
     {
         Stop(BoardState.Hung);
         HangReason = reason;
-        if (_printer.Faults.PersonAfter is { } after)
+        if (_printer.Faults.OperatorAfter is { } after)
             _boot.Later(after, SetJumper);
     }
 

@@ -4,12 +4,12 @@ using RatOS.Flash.Recording;
 namespace RatOS.Flash.Virtual.Devices;
 
 /// <summary>
-/// A CAN bus at 1 Mbit with its nodes: one frame after the other, heard by everybody but its sender. The host's side is frames in and
-/// frames out, so that a real interface can stand there as well.
+/// A CAN bus at 1 Mbit/s with its nodes: one frame after the other, received by all nodes but its sender. The host's side is frames in
+/// and out, so that a real interface can be there too.
 /// </summary>
 public sealed class VirtualCanBus
 {
-    /// <summary>What the nodes' firmware was built for, bits a second.</summary>
+    /// <summary>Bit rate of the nodes' firmware, in bit/s.</summary>
     public const int Bitrate = 1_000_000;
 
     /// <summary>txqueuelen of a CAN interface.</summary>
@@ -17,24 +17,24 @@ public sealed class VirtualCanBus
 
     private readonly VirtualTime _time;
     private readonly List<VirtualCanNode> _nodes = [];
-    private readonly Queue<CanFrame> _waiting = new();   // for somebody who acknowledges
-    private TimeSpan _free;                              // when the bus has carried what was sent
+    private readonly Queue<CanFrame> _waiting = new();   // until a node acknowledges
+    private TimeSpan _free;                              // when the bus has carried all frames so far
     private TimeSpan _offUntil = TimeSpan.MinValue;
 
     internal VirtualCanBus(VirtualTime time) => _time = time;
 
-    /// <summary>Every frame that a node sends, when it has arrived.</summary>
+    /// <summary>Called with each frame of a node when it arrives.</summary>
     public Action<CanFrame>? FromNodes { get; set; }
 
     /// <summary>Called when there may be room again.</summary>
     internal Action? Eased { get; set; }
 
-    /// <summary>The interface's own rate; with another than <see cref="Bitrate"/> nothing is understood.</summary>
+    /// <summary>The interface's own rate; with another than <see cref="Bitrate"/> no frame is understood.</summary>
     public int HostBitrate { get; set; } = Bitrate;
 
     public CanBusState State => IsOff ? CanBusState.Off : _waiting.Count > 0 ? CanBusState.NotAcknowledged : CanBusState.Working;
 
-    /// <summary>The interface takes another frame.</summary>
+    /// <summary>The interface has room for another frame.</summary>
     internal bool HasRoom => !IsOff && _waiting.Count < QueueLength;
 
     private bool IsOff => _time.Now < _offUntil;
@@ -50,8 +50,8 @@ public sealed class VirtualCanBus
             _waiting.Enqueue(frame);
     }
 
-    /// <summary>The host's controller made too many errors; it takes no part until it was started again.</summary>
-    /// <param name="time">Until then; negative for ever.</param>
+    /// <summary>The host's controller goes bus-off after too many errors, until it is restarted.</summary>
+    /// <param name="time">Until its restart; negative for never.</param>
     public void GoOff(TimeSpan time)
     {
         _offUntil = time < TimeSpan.Zero ? TimeSpan.MaxValue : _time.Now + time;
@@ -71,10 +71,10 @@ public sealed class VirtualCanBus
 
     internal void Leave(VirtualCanNode node) => _nodes.Remove(node);
 
-    /// <summary>The node is on the bus, and the host can hear it.</summary>
+    /// <summary>The node is on the bus, and the host receives it.</summary>
     internal bool Reaches(VirtualCanNode node) => _nodes.Contains(node) && HostBitrate == Bitrate && !IsOff;
 
-    /// <summary>Carries a frame when the bus is free; what comes later does not overtake.</summary>
+    /// <summary>Carries a frame when the bus is free; frames keep their order.</summary>
     internal void Carry(CanFrame frame, VirtualCanNode? from)
     {
         _free = (_free > _time.Now ? _free : _time.Now) + TimeOf(frame.Length);

@@ -4,16 +4,17 @@ using RatOS.Flash.Recording;
 namespace RatOS.Flash.Virtual.Devices;
 
 /// <summary>
-/// The part of Klipper and Katapult that meets the bus: who has which number, and bytes in pieces of 8 (facts: CAN), pinned by recordings
-/// of the real Katapult.
+/// The CAN side of Klipper and Katapult: node numbers, and bytes in pieces of 8 (klipper: src/generic/canserial.c), held by recordings of
+/// the real Katapult.
 /// </summary>
 internal sealed class VirtualCanNode
 {
     private const int AdminId = 0x3F0;
     private const int AdminAnswerId = 0x3F1;
 
-    // What comes first in a frame to all nodes.
-    private const byte Query = 0x00, SetKlipperNumber = 0x01, RequestBootloader = 0x02, SetKatapultNumber = 0x11, ClearKatapultNumbers = 0x12;
+    // First byte of a frame to all nodes.
+    private const byte Query = 0x00, SetKlipperNumber = 0x01, RequestBootloader = 0x02;
+    private const byte SetKatapultNumber = 0x11, ClearKatapultNumbers = 0x12;
     private const byte NeedNumber = 0x20;
 
     private readonly VirtualTime _time;
@@ -23,11 +24,11 @@ internal sealed class VirtualCanNode
     private readonly Action _requestBootloader;
     private TimeSpan _sent;
 
-    /// <param name="requestBootloader">Klipper is asked for it; Katapult never is.</param>
+    /// <param name="requestBootloader">Called when Klipper gets the request.</param>
     public VirtualCanNode(VirtualTime time, VirtualCanBus bus, byte[] uuid, SerialProgram program, Action requestBootloader) =>
         (_time, _bus, _uuid, _program, _requestBootloader) = (time, bus, uuid, program, requestBootloader);
 
-    /// <summary>The id it listens to besides everybody's; 0 while it has no number.</summary>
+    /// <summary>Its own id; 0 while it has no number.</summary>
     public int AssignedId { get; set; }
 
     private bool IsKatapult => _program is KatapultProgram;
@@ -42,7 +43,7 @@ internal sealed class VirtualCanNode
             LoseNumber();
     }
 
-    /// <summary>The program has bytes for the host. Nobody hears them while the node has no number.</summary>
+    /// <summary>The program has bytes for the host; they are lost while the node has no number.</summary>
     public void Send(ReadOnlyMemory<byte> bytes, TimeSpan delay)
     {
         if (AssignedId == 0)
@@ -87,7 +88,7 @@ internal sealed class VirtualCanNode
 
     private bool IsMine(byte[] data) => data.Length >= 7 && data.AsSpan(1, 6).SequenceEqual(_uuid);
 
-    /// <summary>Somebody else has its number: Katapult gives it up, Klipper stops for safety.</summary>
+    /// <summary>Another node has its number: Katapult gives it up, Klipper shuts down.</summary>
     private void LoseNumber()
     {
         AssignedId = 0;
@@ -97,7 +98,7 @@ internal sealed class VirtualCanNode
 
     private void Later(TimeSpan delay, CanFrame frame) => _time.Schedule(delay, () => _bus.Carry(frame, this));
 
-    /// <summary>Klipper's uuid of a chip: fasthash64 of its unique id, of the result the first six bytes in memory order.</summary>
+    /// <summary>Klipper's uuid of a chip: the first six bytes, in memory order, of the fasthash64 of its unique id.</summary>
     public static byte[] UuidOf(ReadOnlySpan<byte> chipId)
     {
         unchecked

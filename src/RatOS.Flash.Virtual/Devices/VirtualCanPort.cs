@@ -3,7 +3,7 @@ using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Virtual.Devices;
 
-/// <summary>The host's end of a virtual bus, through an interface that may leave.</summary>
+/// <summary>The host's end of a virtual bus, through an interface that may be unplugged.</summary>
 internal sealed class VirtualCanPort : CanPort
 {
     private const int MostUnread = 4096;
@@ -54,7 +54,7 @@ internal sealed class VirtualCanPort : CanPort
         Check();
         _bus.ToNodes(frame);
         if (fault?.Kind == TransferFaultKind.Doubled)
-            _bus.ToNodes(frame);   // an error in the last bit of a frame: the sender repeats what everybody has heard
+            _bus.ToNodes(frame);   // an error in the last bit of a frame: the sender repeats it, though all nodes have it
     }
 
     public override async ValueTask<CanFrame?> ReceiveAsync(TimeSpan timeout)

@@ -3,8 +3,8 @@ using System.Collections.Immutable;
 namespace RatOS.Flash.Virtual.Devices;
 
 /// <summary>
-/// A microcontroller as its data sheet describes it. Kept apart from the engine's own table on purpose: a wrong number in one of the two
-/// makes a test fail. Times are the data sheets' typical values at 2.7-3.6 V: F446 DS10693 table 41, F407 DS8626 table 40, H723 DS13313,
+/// A microcontroller as its data sheet describes it. It is independent of the engine's own table on purpose: a wrong number in one of
+/// them fails a test. Times are the data sheets' typical values at 2.7-3.6 V: F446 DS10693 table 41, F407 DS8626 table 40, H723 DS13313,
 /// G0B1 DS13560, F072 DS9826, W25Q16 for RP2040.
 /// </summary>
 public sealed record VirtualChip
@@ -17,28 +17,28 @@ public sealed record VirtualChip
     /// <summary>The flash sectors in ascending order, all of them.</summary>
     public required ImmutableArray<VirtualSector> Sectors { get; init; }
 
-    /// <summary>Bytes that are programmed in one go, and the time it takes.</summary>
+    /// <summary>Bytes that are programmed at once, and the time for them.</summary>
     public required int ProgramUnit { get; init; }
 
     /// <inheritdoc cref="ProgramUnit"/>
     public required TimeSpan ProgramTime { get; init; }
 
     /// <summary>
-    /// A programmed unit may have further bits cleared (F0, F4). G0 and H7 carry ECC: a unit is written once after an erase.
+    /// Further bits of a programmed unit can be cleared (F0, F4). G0 and H7 have ECC: a unit is written once after an erase.
     /// </summary>
     public required bool ClearsFurtherBits { get; init; }
 
-    /// <summary>Initial stack pointer that firmware for this chip has: anything else crashes.</summary>
+    /// <summary>Initial stack pointer of firmware for this chip: another one crashes.</summary>
     public required uint RamEnd { get; init; }
 
-    /// <summary>Unique id's address; 0 where there is none to read.</summary>
+    /// <summary>Address of the unique id; 0 where there is none.</summary>
     public uint UidAddress { get; init; }
 
     public uint FlashSizeAddress { get; init; }
 
     public uint IdCodeAddress { get; init; }
 
-    /// <summary>What a running board reads at <see cref="IdCodeAddress"/>; 0 on F0 and G0, whose DBGMCU clock is off.</summary>
+    /// <summary>The value at <see cref="IdCodeAddress"/> while firmware runs; 0 on F0 and G0, whose DBGMCU clock is off.</summary>
     public uint IdCode { get; init; }
 
     /// <summary>The ROM's USB DFU; null on chips without.</summary>
@@ -47,7 +47,7 @@ public sealed record VirtualChip
     /// <summary>Starts the ROM at power-on when the first flash word is erased (AN2606, empty check).</summary>
     public bool EmptyCheck { get; init; }
 
-    /// <summary>Katapult's USB driver holds the first answer back until a second one is queued (facts: "Priming").</summary>
+    /// <summary>Katapult's USB driver holds its first answer until a second one is queued (double-buffered endpoints).</summary>
     public bool HoldsFirstPacket { get; init; }
 
     internal bool IsF4 => Name.StartsWith("stm32f4", StringComparison.Ordinal);
@@ -146,7 +146,8 @@ public sealed record VirtualChip
         IdCode = 0,
         // The same string on three alternates, as EBB boards show it.
         Rom = LaterRom(
-            0x467, "@Internal Flash   /0x08000000/64*02Kg", "@Internal Flash   /0x08000000/64*02Kg", "@Internal Flash   /0x08000000/64*02Kg"),
+            0x467, "@Internal Flash   /0x08000000/64*02Kg", "@Internal Flash   /0x08000000/64*02Kg",
+            "@Internal Flash   /0x08000000/64*02Kg"),
         EmptyCheck = true,
         HoldsFirstPacket = true,
     };
@@ -163,11 +164,14 @@ public sealed record VirtualChip
         FlashSizeAddress = 0x1FFF_F7CC,
         IdCodeAddress = 0x4001_5800,
         IdCode = 0,
-        Rom = F4Rom(0x448, "@Internal Flash  /0x08000000/064*0002Kg", "@Option Bytes  /0x1FFFF800/01*016 e") with { HoldsStatusWhileBusy = false },
+        Rom = F4Rom(0x448, "@Internal Flash  /0x08000000/064*0002Kg", "@Option Bytes  /0x1FFFF800/01*016 e") with
+        {
+            HoldsStatusWhileBusy = false,
+        },
         HoldsFirstPacket = true,
     };
 
-    /// <summary>With 2 MiB of W25Q16 flash. Its ROM's USB boot is not modelled: Katapult is the only way in.</summary>
+    /// <summary>With 2 MiB of W25Q16 flash. The ROM's USB boot is not modelled: Katapult is the only bootloader.</summary>
     public static readonly VirtualChip Rp2040 = new()
     {
         Name = "rp2040",
@@ -179,7 +183,7 @@ public sealed record VirtualChip
         RamEnd = 0x2004_2000,
     };
 
-    /// <summary>No chip: the file of the program that Klipper's Linux process runs.</summary>
+    /// <summary>No chip: the program file of Klipper's Linux process.</summary>
     public static readonly VirtualChip Linux = new()
     {
         Name = "linux",
@@ -198,7 +202,7 @@ public sealed record VirtualChip
 /// <param name="EraseTime">Typical erase time.</param>
 public readonly record struct VirtualSector(int Size, TimeSpan EraseTime);
 
-/// <summary>The traits of an STM32's ROM (AN3155, AN3156, AN2606; facts: descriptors, quirks per family).</summary>
+/// <summary>The traits of an STM32's ROM (AN3155, AN3156, AN2606).</summary>
 public sealed record VirtualRom
 {
     public required string Product { get; init; }
@@ -212,27 +216,25 @@ public sealed record VirtualRom
     /// <summary>One DfuSe layout string for each alternate setting.</summary>
     public required ImmutableArray<string> AlternateNames { get; init; }
 
-    /// <summary>Chip id that its UART bootloader tells (AN2606): the device's number in DBGMCU, on every family.</summary>
+    /// <summary>Chip id in its UART bootloader (AN2606): the device id of DBGMCU, on every family.</summary>
     public required ushort UartId { get; init; }
 
-    /// <summary>What its UART bootloader calls itself (AN3155); before 3.0 it erases by pages of one byte (43).</summary>
+    /// <summary>Version of its UART bootloader (AN3155). Before 3.0 its erase command is 43, with page numbers of one byte.</summary>
     public byte UartVersion { get; init; } = 0x31;
 
-    /// <summary>bwPollTimeout it reports for an erase: a constant, not an estimate.</summary>
+    /// <summary>bwPollTimeout for an erase: a constant, not an estimate.</summary>
     public required TimeSpan ErasePoll { get; init; }
 
-    /// <summary>bwPollTimeout it reports for set-address and for data.</summary>
+    /// <summary>bwPollTimeout for set-address and for data.</summary>
     public required TimeSpan CommandPoll { get; init; }
 
     /// <summary>
-    /// F4: endpoint 0 answers NAK until the work is done, so a status request just takes as long. Others stall a request that comes too
-    /// early.
+    /// F4: endpoint 0 answers NAK until the work is done, so a status request takes as long. Other ROMs stall an early request.
     /// </summary>
     public required bool HoldsStatusWhileBusy { get; init; }
 
     /// <summary>
-    /// H7: a status request that comes early is told dfuDNBUSY once more; dfu-util, which asks after the announced time, waits so for its
-    /// big sectors.
+    /// H7: an early status request is answered dfuDNBUSY again. dfu-util depends on it, because a sector takes longer than announced.
     /// </summary>
     public bool SaysBusy { get; init; }
 }

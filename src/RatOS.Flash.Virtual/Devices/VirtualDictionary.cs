@@ -7,9 +7,9 @@ using System.Text.Json;
 namespace RatOS.Flash.Virtual.Devices;
 
 /// <summary>
-/// Writes the data dictionary of a made-up Klipper build: the keys, the fixed commands and the numbering of a real one, filled up with
-/// invented devices to the size of a real one. Numbers run on from commands to responses, so eight commands more (the SD card of the F4)
-/// move all responses, as in real builds (facts: "Ids").
+/// Writes the data dictionary of an invented Klipper build: keys, fixed commands and numbering of a real one, filled with invented
+/// devices to its size. Numbers run on from commands to responses, so the eight additional commands of an F4 (SD card) move all
+/// responses, as in real builds.
 /// </summary>
 internal static class VirtualDictionary
 {
@@ -27,7 +27,7 @@ internal static class VirtualDictionary
         "debug_result val=%u",
     ];
 
-    /// <summary>In the order of their ids, which start at 2: those that the virtual firmware itself can report.</summary>
+    /// <summary>The strings that the virtual firmware can report, in the order of their ids, which start at 2.</summary>
     private static readonly string[] FixedStrings =
     [
         "Shutdown cleared when not shutdown", "Timer too close", "sentinel timer called", "Invalid command", "Message encode error",
@@ -78,10 +78,9 @@ internal static class VirtualDictionary
         json.WriteStartObject();
         json.WriteString("app", "Klipper");
         json.WriteString("build_versions", compiler);
-        WriteSorted(
-            json, "commands",
-            [.. FixedCommands, .. Invented(commandCount - FixedCommands.Length - 1, Verbs), chip == VirtualChip.Linux ? "config_reset" : "reset"],
-            Number, first: 1);
+        var reset = chip == VirtualChip.Linux ? "config_reset" : "reset";
+        string[] commands = [.. FixedCommands, .. Invented(commandCount - FixedCommands.Length - 1, Verbs), reset];
+        WriteSorted(json, "commands", commands, Number, first: 1);
         WriteConfig(json, chip, link);
         json.WriteStartObject("enumerations");
         WriteSorted(json, "sensor_type", PartNumbers(96), id => id, first: 0);
@@ -100,11 +99,12 @@ internal static class VirtualDictionary
         return buffer.WrittenSpan;
     }
 
-    /// <summary>A message's number as the dictionary shows it: what its one or two bytes on the wire mean as a signed number.</summary>
+    /// <summary>A message's number in the dictionary: its one or two bytes on the wire, read as a signed number.</summary>
     private static int Number(int ordinal) => ordinal is >= 96 and < 128 ? ordinal - 128 : ordinal;
 
     /// <summary>
-    /// Names of invented devices, with parameters where the pattern is a message: always the same, and as hard to compress as real ones.
+    /// Names of invented devices, with parameters where the pattern is a message: the same in each run, and as hard to compress as real
+    /// ones.
     /// </summary>
     private static IEnumerable<string> Invented(int count, string[] patterns)
     {
@@ -163,7 +163,7 @@ internal static class VirtualDictionary
         string Pin() => $"P{(char)('A' + dice.Next(8))}{dice.Next(16)}";
     }
 
-    /// <summary>Timer ticks a second, as real builds report them.</summary>
+    /// <summary>Timer frequency in Hz, as in real builds.</summary>
     private static int ClockOf(VirtualChip chip) => chip.Name switch
     {
         "stm32f446xx" => 180_000_000,

@@ -10,13 +10,13 @@ using System.Text.Json;
 namespace RatOS.Flash.Virtual.Devices;
 
 /// <summary>
-/// A Klipper image as a virtual CPU sees it: what it takes for one to start, and what it then knows of itself.
-/// <see cref="Build"/> makes images that look like a build's result; real ones start as well.
+/// A Klipper image as a virtual CPU sees it: whether it starts, and its dictionary. <see cref="Build"/> makes images like those of a
+/// build; real images start too.
 /// </summary>
 public sealed class VirtualFirmware
 {
-    // Made-up images say in the reserved vectors 8-10 that their last word is a checksum of all before it: the stand-in for "code that
-    // runs". A real image has the common handler there.
+    // The reserved vectors 8-10 of an invented image state that its last word is a checksum of all before it, in place of code that runs.
+    // In a real image the common handler is there.
     private const uint Mark = 0x3156_4652; // "RFV1"
     private const int MarkOffset = 32;
     private const int ChecksumSize = 4;
@@ -25,13 +25,15 @@ public sealed class VirtualFirmware
     private const ushort LoopForever = 0xE7FE;       // b .: its default handler
     private const string UsualCompiler = "gcc: (15:12.2.rel1-1) 12.2.1 20221205 binutils: (2.40-2+18+b1) 2.40";
 
-    private static readonly ConcurrentDictionary<(string Chip, uint Start, string Version, int Size, string Compiler, FirmwareLink Link), byte[]> Built = new();
+    private static readonly ConcurrentDictionary<Options, byte[]> Built = new();
+
+    private sealed record Options(VirtualChip Chip, uint Start, string Version, int Size, string Compiler, FirmwareLink Link);
 
     private readonly VirtualCommand?[] _commands;
     private readonly FrozenDictionary<string, int> _responses;
     private readonly FrozenDictionary<string, int> _strings;
 
-    /// <summary>Firmware whose dictionary alone is known, for a device without flash of its own (the Linux process).</summary>
+    /// <summary>Firmware of which only the dictionary is known.</summary>
     /// <exception cref="InvalidDataException">No Klipper dictionary.</exception>
     internal VirtualFirmware(ReadOnlyMemory<byte> compressedDictionary)
     {
@@ -54,53 +56,54 @@ public sealed class VirtualFirmware
     /// <summary>Address of the vector table; 0 where the firmware has none.</summary>
     public uint Start { get; private init; }
 
-    /// <summary>Bytes from <see cref="Start"/>: to the end of a made-up image, to the end of the dictionary in a real one.</summary>
+    /// <summary>Bytes from <see cref="Start"/> to the end of an invented image, or to the end of a real image's dictionary.</summary>
     public int Length { get; private init; }
 
-    /// <summary>What the dictionary says: the version text, and Klipper's name of the chip.</summary>
+    /// <summary>From the dictionary: the version text, and Klipper's name of the chip.</summary>
     public string Version { get; }
 
     /// <inheritdoc cref="Version"/>
     public string Mcu { get; }
 
-    /// <summary>The zlib stream with the dictionary: what <c>identify</c> hands out.</summary>
+    /// <summary>The zlib stream with the dictionary, which <c>identify</c> returns.</summary>
     public ReadOnlyMemory<byte> CompressedDictionary { get; }
 
-    /// <summary>Timer ticks a second.</summary>
+    /// <summary>Timer frequency in Hz.</summary>
     internal long ClockFrequency { get; }
 
-    /// <summary>The command with a number as it comes on the wire (7 or 14 bits), or null.</summary>
+    /// <summary>The command with a number on the wire (7 or 14 bits), or null.</summary>
     internal VirtualCommand? Command(int wireNumber) => wireNumber < _commands.Length ? _commands[wireNumber] : null;
 
-    /// <summary>A response's number, or null where this build has no such response.</summary>
+    /// <summary>A response's number; null where this build has no such response.</summary>
     internal int? Response(string name) => _responses.TryGetValue(name, out var id) ? id : null;
 
-    /// <summary>The number of a text that firmware reports in a shutdown; 0 where this build does not have it.</summary>
+    /// <summary>The number of a shutdown's text; 0 where this build does not have it.</summary>
     internal int StaticString(string text) => _strings.GetValueOrDefault(text);
 
     /// <summary>
-    /// An image for an address, the same bytes for the same arguments: vector table, noise for code, dictionary near the end, checksum.
+    /// An image for an address, with the same bytes for the same arguments: vector table, noise as code, dictionary near the end,
+    /// checksum.
     /// </summary>
     /// <param name="chip">The chip it is for.</param>
     /// <param name="start">The application address it is linked for.</param>
     /// <param name="version">The version text in its dictionary.</param>
-    /// <param name="size">Length in bytes; real ones have 43,000 to 45,000. At least 8 KiB.</param>
-    /// <param name="compiler">The text under <c>build_versions</c>: another compiler makes another image of the same version.</param>
-    /// <param name="link">What it is built to talk over.</param>
+    /// <param name="size">Length in bytes, at least 8 KiB; real images have 43,000 to 45,000.</param>
+    /// <param name="compiler">The text of <c>build_versions</c>: another compiler makes another image of the same version.</param>
+    /// <param name="link">The link of the build.</param>
     public static byte[] Build(
         VirtualChip chip, uint start, string version, int size = 44_468, string? compiler = null, FirmwareLink link = FirmwareLink.Serial)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(size, 8 * 1024);
-        var key = (chip.Name, start, version, size, compiler ?? UsualCompiler, link);
-        return (byte[])Built.GetOrAdd(key, static (key, chip) => Compose(chip, key.Start, key.Version, key.Size, key.Compiler, key.Link), chip).Clone();
+        return (byte[])Built.GetOrAdd(new Options(chip, start, version, size, compiler ?? UsualCompiler, link), Compose).Clone();
     }
 
-    private static byte[] Compose(VirtualChip chip, uint start, string version, int size, string compiler, FirmwareLink link)
+    private static byte[] Compose(Options options)
     {
+        var (chip, start, version, size, compiler, link) = options;
         var image = new byte[size];
         var seed = Checksum(Encoding.UTF8.GetBytes($"{chip.Name} {start} {version} {compiler}"));
         new Random((int)seed).NextBytes(image);
-        image.AsSpan().Replace((byte)0x78, (byte)0x79); // nothing but the dictionary may look like a zlib stream
+        image.AsSpan().Replace((byte)0x78, (byte)0x79); // only the dictionary may look like a zlib stream
         var dictionary = VirtualDictionary.Compressed(chip, version, compiler, link);
         var behind = Math.Min(3200, size / 8);
         var dictionaryOffset = (size - behind - dictionary.Length) & ~3;
@@ -112,7 +115,7 @@ public sealed class VirtualFirmware
             BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(size - ChecksumSize), Checksum(image.AsSpan(0, size - ChecksumSize)));
             return image;
         }
-        // The RP2040 copies its handlers to RAM and keeps only the start in flash.
+        // The RP2040 copies its handlers to RAM; only the start is in flash.
         var inRam = chip.FlashBase != 0x0800_0000;
         var resetOffset = inRam ? VectorsSize : (dictionaryOffset * 3 / 4) & ~3;
         var reset = start + (uint)resetOffset;
@@ -125,7 +128,7 @@ public sealed class VirtualFirmware
         BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(MarkOffset + 4), (uint)size);
         BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(MarkOffset + 8), start);
         BinaryPrimitives.WriteUInt16LittleEndian(image.AsSpan(resetOffset), DisableInterrupts);
-        // Behind its instructions the real handler keeps the stack pointer: by that word the engine tells where an image was linked for.
+        // A real handler keeps the stack pointer behind its instructions: the engine finds the link address by that word.
         BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(resetOffset + 0x10), chip.RamEnd);
         BinaryPrimitives.WriteUInt16LittleEndian(image.AsSpan(resetOffset + 0x14), LoopForever);
         BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(size - ChecksumSize), Checksum(image.AsSpan(0, size - ChecksumSize)));
@@ -133,8 +136,8 @@ public sealed class VirtualFirmware
     }
 
     /// <summary>
-    /// Whether a CPU that jumps to an address would run Klipper, and if not, why it crashes. Costs about 60 us: keep the
-    /// answer until <see cref="VirtualFlash.Version"/> changes.
+    /// Whether a CPU that jumps to an address runs Klipper, and if not, why it crashes. Costs about 60 us: the answer is valid until
+    /// <see cref="VirtualFlash.Version"/> changes.
     /// </summary>
     public static (VirtualFirmware? Running, string Reason) WouldStart(VirtualFlash flash, VirtualChip chip, uint start)
     {
@@ -182,11 +185,12 @@ public sealed class VirtualFirmware
 
     private VirtualFirmware(VirtualFirmware other)
     {
-        (CompressedDictionary, Version, Mcu, ClockFrequency) = (other.CompressedDictionary, other.Version, other.Mcu, other.ClockFrequency);
+        (CompressedDictionary, ClockFrequency) = (other.CompressedDictionary, other.ClockFrequency);
+        (Version, Mcu) = (other.Version, other.Mcu);
         (_commands, _responses, _strings) = (other._commands, other._responses, other._strings);
     }
 
-    // A board boots the same few builds again and again, and seeded tests do so thousands of times: the last dictionaries are kept.
+    // Seeded tests boot the same few builds thousands of times: the last dictionaries are cached.
     private static ImmutableQueue<VirtualFirmware> _parsed = [];
 
     /// <summary>The first Klipper dictionary in an image, and its offset; null where there is none.</summary>
@@ -215,18 +219,18 @@ public sealed class VirtualFirmware
         return null;
     }
 
-    /// <summary>The dictionary in a zlib stream that begins here, and the stream's length; null if it is something else.</summary>
+    /// <summary>The dictionary in a zlib stream that begins here, and the stream's length; null without one.</summary>
     private static JsonDocument? Inflate(ReadOnlySpan<byte> bytes, out int length)
     {
         length = 0;
         using var text = new MemoryStream(16 * 1024);
         try
         {
-            // A dictionary has 4 KB: noise that happens to look like a stream must not cost more than this.
+            // A dictionary has 4 KB: noise that looks like a stream must not cost more than this.
             using var packed = new MemoryStream(bytes[..Math.Min(bytes.Length, 32 * 1024)].ToArray());
             using var zlib = new ZLibStream(packed, CompressionMode.Decompress);
             zlib.CopyTo(text);
-            // The stream ends with a checksum of the text; its place is the only sign of the length that the class gives away.
+            // The stream ends with a checksum of the text: ZLibStream does not return the length, but its position does.
             Span<byte> checksum = stackalloc byte[4];
             var content = text.GetBuffer().AsSpan(0, (int)text.Length);
             BinaryPrimitives.WriteUInt32BigEndian(checksum, Adler32(content));
@@ -238,7 +242,7 @@ public sealed class VirtualFirmware
         }
         catch (Exception e) when (e is InvalidDataException or JsonException)
         {
-            // Not a stream, or not of JSON.
+            // No stream, or no JSON.
         }
         return null;
     }
@@ -286,7 +290,7 @@ public sealed class VirtualFirmware
     private static ushort Half(ReadOnlySpan<byte> image, int offset) => BinaryPrimitives.ReadUInt16LittleEndian(image[offset..]);
 }
 
-/// <summary>What a build of Klipper talks over, as its dictionary shows it.</summary>
+/// <summary>The link of a Klipper build, as its dictionary shows it.</summary>
 public enum FirmwareLink
 {
     /// <summary>USB or UART.</summary>
@@ -297,12 +301,12 @@ public enum FirmwareLink
     CanBridge,
 }
 
-/// <summary>A command that firmware knows.</summary>
+/// <summary>A command of a firmware.</summary>
 /// <param name="Name">Its first word.</param>
-/// <param name="Parameters">One for each parameter: whether it is a buffer (length and bytes) and not a number.</param>
+/// <param name="Parameters">For each parameter: whether it is a buffer (length and bytes) instead of a number.</param>
 internal sealed record VirtualCommand(string Name, ImmutableArray<bool> Parameters)
 {
-    /// <summary>Takes Klipper's notation apart: <c>i2c_transfer oid=%c write=%*s read_len=%u</c>.</summary>
+    /// <summary>Parses Klipper's notation: <c>i2c_transfer oid=%c write=%*s read_len=%u</c>.</summary>
     public static VirtualCommand Parse(string text)
     {
         var words = text.Split(' ');

@@ -2,12 +2,12 @@
 namespace RatOS.Flash.Virtual.Devices;
 
 /// <summary>
-/// Flash memory as silicon has it: an erase sets a whole sector to ones, programming only clears bits, both take time, and power that
-/// fails in between leaves cells that read as anything. Every erase is counted.
+/// Flash memory as in silicon: an erase sets a whole sector to ones, programming only clears bits, both take time, and a power failure
+/// leaves undefined cells. Every erase is counted.
 /// </summary>
 /// <remarks>
 /// An operation changes the array at once and is remembered until its time is over; <see cref="CutPower"/> within that time undoes it in
-/// part. The board runs one operation at a time, as the chips do.
+/// part. A chip runs one operation at a time.
 /// </remarks>
 public sealed class VirtualFlash
 {
@@ -19,7 +19,7 @@ public sealed class VirtualFlash
     private readonly int[] _erases;        // by sector
     private readonly uint[] _starts;       // by sector, then the end
     private readonly HashSet<int> _protected = [];
-    private readonly Queue<Pending> _pending = new(); // in the order they were asked for; programs queue work that begins later
+    private readonly Queue<Pending> _pending = new(); // in the order of their calls; some begin later
 
     /// <param name="chip">Its size, sectors and times.</param>
     /// <param name="wornAt">Address of a cell whose lowest bit stays at zero; null for good flash.</param>
@@ -37,15 +37,22 @@ public sealed class VirtualFlash
             _starts[i + 1] = _starts[i] + (uint)chip.Sectors[i].Size;
     }
 
-    /// <param name="Programmed">As the units were before.</param>
-    /// <param name="Unsound">As the units were before.</param>
+    /// <summary>An operation that may still be under way.</summary>
+    /// <param name="Begin">Its beginning.</param>
+    /// <param name="Time">Its duration.</param>
+    /// <param name="Offset">Of its first byte.</param>
+    /// <param name="Before">The bytes before it.</param>
+    /// <param name="After">The bytes to program; none for an erase.</param>
+    /// <param name="IsErase">An erase.</param>
+    /// <param name="Programmed">The units before it.</param>
+    /// <param name="Unsound">The units before it.</param>
     private sealed record Pending(
         TimeSpan Begin, TimeSpan Time, int Offset, byte[] Before, byte[] After, bool IsErase, bool[] Programmed, bool[] Unsound);
 
-    /// <summary>Counts every change, so that what was derived from the content can be kept until then.</summary>
+    /// <summary>Changes with every change of the content, for caches of derived values.</summary>
     public long Version { get; private set; }
 
-    /// <summary>Erases done, one number a sector.</summary>
+    /// <summary>Number of erases by sector.</summary>
     public IReadOnlyList<int> Erases => _erases;
 
     public uint Base => _chip.FlashBase;
@@ -54,10 +61,10 @@ public sealed class VirtualFlash
 
     public bool Contains(uint address, int length) => address >= Base && (ulong)address + (ulong)length <= End;
 
-    /// <summary>What a read returns now. Both ends must lie within the flash.</summary>
+    /// <summary>The bytes that a read returns now. The range must lie within the flash.</summary>
     public ReadOnlySpan<byte> Read(uint address, int length) => _bytes.AsSpan((int)(address - Base), length);
 
-    /// <summary>No cell of the range was left half erased or half programmed.</summary>
+    /// <summary>No cell of the range is half erased or half programmed.</summary>
     public bool IsSound(uint address, int length)
     {
         var unit = _chip.ProgramUnit;
@@ -77,13 +84,13 @@ public sealed class VirtualFlash
 
     public int SectorSize(int sector) => _chip.Sectors[sector].Size;
 
-    /// <summary>Option bytes forbid to erase and to program it; the chip sets an error flag.</summary>
+    /// <summary>Write protected by option bytes: an erase or a program operation fails.</summary>
     public bool IsProtected(int sector) => _protected.Contains(sector);
 
     /// <inheritdoc cref="IsProtected"/>
     public void Protect(int sector) => _protected.Add(sector);
 
-    /// <summary>Erases one sector and tells how long the chip is busy with it.</summary>
+    /// <summary>Erases one sector and returns how long the chip is busy with it.</summary>
     public TimeSpan Erase(int sector, TimeSpan now)
     {
         if (IsProtected(sector))
@@ -101,8 +108,8 @@ public sealed class VirtualFlash
     }
 
     /// <summary>
-    /// Programs bytes at an address within the flash and tells how long it takes and whether the array now holds them.
-    /// It does not where a bit would have to rise, or where ECC forbids a second write.
+    /// Programs bytes at an address within the flash. Returns the duration, and whether the array now holds the bytes: not where a bit
+    /// would have to rise, or where ECC forbids a second write.
     /// </summary>
     public (TimeSpan Time, bool Ok) Program(uint address, ReadOnlySpan<byte> data, TimeSpan now)
     {
@@ -148,12 +155,12 @@ public sealed class VirtualFlash
     public bool IsBusy(TimeSpan now) => _pending.Any(pending => now > pending.Begin && now < pending.Begin + pending.Time);
 
     /// <summary>
-    /// Power fails now. What was in progress stays where it was: an erase leaves its sector unsound and reading as a mix of old bits and
-    /// ones; programming leaves the units behind the point as they were and the one at the point unsound.
+    /// Power fails now. An erase in progress leaves its sector undefined, a mix of old bits and ones. A program operation leaves the unit
+    /// that it has reached undefined, and the units behind it as they were.
     /// </summary>
     public void CutPower(TimeSpan now)
     {
-        foreach (var pending in _pending.Reverse()) // the last first: each knows what was there before it
+        foreach (var pending in _pending.Reverse()) // last one first: each restores the bytes before it
         {
             if (now < pending.Begin + pending.Time)
                 Undo(pending, now);
@@ -161,14 +168,14 @@ public sealed class VirtualFlash
         _pending.Clear();
     }
 
-    /// <summary>What is over long since is forgotten: no chip has ten seconds of work before it.</summary>
+    /// <summary>Adds an operation and forgets old ones: no chip has ten seconds of work queued.</summary>
     private void Remember(TimeSpan begin, TimeSpan time, int offset, byte[] before, byte[] after, bool isErase)
     {
         while (_pending.TryPeek(out var old) && old.Begin + old.Time + TimeSpan.FromSeconds(10) < begin)
             _pending.Dequeue();
         var (first, count) = Units(offset, before.Length);
-        _pending.Enqueue(new Pending(
-            begin, time, offset, before, after, isErase, _programmed.AsSpan(first, count).ToArray(), _unsound.AsSpan(first, count).ToArray()));
+        var (programmed, unsound) = (_programmed.AsSpan(first, count).ToArray(), _unsound.AsSpan(first, count).ToArray());
+        _pending.Enqueue(new Pending(begin, time, offset, before, after, isErase, programmed, unsound));
     }
 
     private (int First, int Count) Units(int offset, int length)
@@ -197,7 +204,7 @@ public sealed class VirtualFlash
             for (var i = 0; i < cells.Length; i++)
                 cells[i] = (byte)(pending.Before[i] | noise.Next(256));
             _unsound.AsSpan(first, count).Fill(true);
-            _programmed.AsSpan(first, count).Fill(true);   // also what happens to read blank: nobody may rely on it
+            _programmed.AsSpan(first, count).Fill(true);   // also cells that happen to read blank
             return;
         }
         var reached = Math.Min((int)((now - pending.Begin) / pending.Time * count), count - 1);
@@ -214,7 +221,7 @@ public sealed class VirtualFlash
         (_programmed[first + reached], _unsound[first + reached]) = (true, true);
     }
 
-    /// <summary>What was left half erased or half programmed.</summary>
+    /// <summary>Ranges that are half erased or half programmed.</summary>
     internal IEnumerable<StoredRange> UnsoundRanges()
     {
         var unit = _chip.ProgramUnit;
@@ -236,7 +243,7 @@ public sealed class VirtualFlash
             _unsound.AsSpan(range.Offset / unit, range.Length / unit).Fill(true);
     }
 
-    /// <summary>Puts bytes there without time, wear or rules: how the printer's story begins, or what a folder kept.</summary>
+    /// <summary>Sets bytes without time, wear or rules: at the beginning of a scenario, or from a kept folder.</summary>
     public void Preset(uint address, ReadOnlySpan<byte> data)
     {
         var offset = (int)(address - Base);

@@ -64,7 +64,7 @@ public sealed class VirtualHostProcess
             _boot.Restart(EndTime);
     }
 
-    /// <summary>What runs when it is started, and if nothing does, why not.</summary>
+    /// <summary>The firmware that a start would run, or the reason why none would.</summary>
     internal (VirtualFirmware? Running, string Reason) WouldRun()
     {
         var found = LinuxProgram.WouldRun(_board.Flash);

@@ -4,19 +4,19 @@ using RatOS.Flash.Hardware;
 namespace RatOS.Flash.Virtual.Devices;
 
 /// <summary>
-/// A serial line to a virtual board, USB or UART. What is written is on its way at once; both directions take the bus's time.
+/// A serial line to a virtual board, USB or UART. A write returns at once; both directions take the bus's time.
 /// </summary>
 internal sealed class VirtualLine : ByteLine
 {
-    private const int MostUnread = 4096;   // answers; far more than anybody leaves unread on purpose
+    private const int MostUnread = 4096;   // answers; far more than any host leaves unread
 
     private readonly VirtualPrinter _printer;
     private readonly DeviceSession _session;
     private readonly VirtualBoard _board;
     private readonly bool _isUart;
     private readonly Queue<byte[]> _incoming = new();
-    private int _taken;                      // of the first of them
-    private TimeSpan _outFree;               // when the line has carried what was written
+    private int _taken;                      // bytes of the first answer
+    private TimeSpan _outFree;               // when the line has carried all bytes so far
     private TimeSpan _inFree;
     private TransferFault? _fault;           // of the frame that the program works on
     private readonly Pause _reader;
@@ -116,11 +116,11 @@ internal sealed class VirtualLine : ByteLine
     {
         var now = _printer.Time.Now;
         var ready = now + delay;
-        // Answers keep their order: what comes later does not overtake.
+        // Answers keep their order.
         _inFree = (_inFree > ready ? _inFree : ready) + TimeOf(answer.Length);
         _printer.Time.Schedule(_inFree - now, () =>
         {
-            // A host that does not read fills the chip's buffer, and what comes then is lost.
+            // A host that does not read fills the chip's buffer; later answers are lost.
             if (!_isOpen || IsGone || _incoming.Count == MostUnread)
                 return;
             _incoming.Enqueue(answer);
@@ -128,7 +128,7 @@ internal sealed class VirtualLine : ByteLine
         });
     }
 
-    /// <summary>What a program on a UART makes of bytes that come at this speed.</summary>
+    /// <summary>The bytes as a program on a UART receives them, at the host's speed.</summary>
     internal static byte[] Heard(SerialProgram program, SerialMode mode, byte[] bytes)
     {
         program.Hear(mode, bytes);

@@ -34,7 +34,7 @@ public sealed class VirtualPrinter : IHardware
 
     private string? _cardName;
 
-    private VirtualPrinter(Scenario scenario, VirtualTime time, Faultiness faults)
+    private VirtualPrinter(Scenario scenario, VirtualTime time, InjectedFaults faults)
     {
         (Scenario, Time, Faults) = (scenario, time, faults);
         (Klippy, Bus, CanInterfaces, Injector) = (new(this), new(this), new(this), new(this));
@@ -55,7 +55,7 @@ public sealed class VirtualPrinter : IHardware
 
     public VirtualTime Time { get; }
 
-    public Faultiness Faults { get; private set; }
+    public InjectedFaults Faults { get; private set; }
 
     /// <summary>The CAN bus; null in a printer without CAN.</summary>
     public VirtualCanBus? Can { get; }
@@ -97,13 +97,13 @@ public sealed class VirtualPrinter : IHardware
 
     /// <summary>A printer at the beginning of a scenario, with Klipper running.</summary>
     /// <exception cref="FlashException">No such scenario.</exception>
-    public static VirtualPrinter Create(string scenario, VirtualTime time, Faultiness? faults = null) =>
+    public static VirtualPrinter Create(string scenario, VirtualTime time, InjectedFaults? faults = null) =>
         Create(Scenario.Find(scenario), time, faults);
 
-    /// <inheritdoc cref="Create(string, VirtualTime, Faultiness?)"/>
-    public static VirtualPrinter Create(Scenario scenario, VirtualTime time, Faultiness? faults = null)
+    /// <inheritdoc cref="Create(string, VirtualTime, InjectedFaults?)"/>
+    public static VirtualPrinter Create(Scenario scenario, VirtualTime time, InjectedFaults? faults = null)
     {
-        var printer = new VirtualPrinter(scenario, time, faults is null || faults == Faultiness.None ? scenario.Faults : faults);
+        var printer = new VirtualPrinter(scenario, time, faults is null || faults == InjectedFaults.None ? scenario.Faults : faults);
         foreach (var board in printer.Boards)
             board.Begin(board.Setup.State);
         printer.Settle();
@@ -112,12 +112,12 @@ public sealed class VirtualPrinter : IHardware
 
     /// <summary>The printer as <see cref="Save"/> left it in a folder, or at its beginning when there is none.</summary>
     /// <exception cref="FlashException">No such scenario, or the folder is damaged.</exception>
-    public static VirtualPrinter Load(string folder, string scenario, VirtualTime time, Faultiness? faults = null)
+    public static VirtualPrinter Load(string folder, string scenario, VirtualTime time, InjectedFaults? faults = null)
     {
         if (VirtualStore.Load(folder) is not { } states)
             return Create(scenario, time, faults);
         var found = Scenario.Find(scenario);
-        var printer = new VirtualPrinter(found, time, faults is null || faults == Faultiness.None ? found.Faults : faults);
+        var printer = new VirtualPrinter(found, time, faults is null || faults == InjectedFaults.None ? found.Faults : faults);
         foreach (var board in printer.Boards)
             VirtualStore.Restore(folder, states, board);
         printer.Settle();
@@ -183,7 +183,7 @@ public sealed class VirtualPrinter : IHardware
         if (!Scenario.HasCard)
             return Task.FromResult<string?>(null);
         (_cardName, Card) = (name, file.ToArray());
-        if (Faults.PersonAfter is { } after)
+        if (Faults.OperatorAfter is { } after)
             Time.Schedule(after, () => MoveCardTo(Boards[0]));
         return Task.FromResult<string?>("/media/card");
     }
@@ -213,7 +213,7 @@ public sealed class VirtualPrinter : IHardware
     /// <summary>Ends all faults of printer and computer; their effects on boards stay.</summary>
     public void Heal()
     {
-        Faults = Faultiness.None;
+        Faults = InjectedFaults.None;
         Injector.Heal();
         Bus.Heal();
         foreach (var board in Boards)

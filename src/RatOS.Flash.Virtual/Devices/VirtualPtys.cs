@@ -4,8 +4,8 @@ using RatOS.Flash.Hardware;
 namespace RatOS.Flash.Virtual.Devices;
 
 /// <summary>
-/// The serial lines of a virtual printer's boards as pseudo terminals, for other programs (Klipper, flashtool, stm32flash) and without
-/// root. The printer's time must be live.
+/// The serial lines of a virtual printer's boards as pseudo terminals, for other programs (Klipper, flashtool, stm32flash), without root.
+/// The printer's time must be live.
 /// </summary>
 public sealed class VirtualPtys : IDisposable
 {
@@ -15,11 +15,11 @@ public sealed class VirtualPtys : IDisposable
     {
     }
 
-    /// <summary>By board name: the link in the folder, and the terminal that it leads to.</summary>
+    /// <summary>For each board: its name, the link in the folder, and the terminal that it points to.</summary>
     public IReadOnlyList<(string Board, string Link, string Terminal)> Ports =>
         [.. _ports.Select(port => (port.Board, port.Link, port.Terminal))];
 
-    /// <summary>One pseudo terminal for each board, at <c>folder/board</c>. To be called on the printer's thread.</summary>
+    /// <summary>Makes one pseudo terminal for each board, at <c>folder/board</c>. Called on the printer's thread.</summary>
     /// <exception cref="FlashException">No pseudo terminals, or the folder cannot be written.</exception>
     public static VirtualPtys Open(VirtualPrinter printer, string folder)
     {
@@ -44,12 +44,10 @@ public sealed class VirtualPtys : IDisposable
             port.Dispose();
     }
 
-    /// <summary>
-    /// One board's line. A thread waits for the host's bytes and hands them to the printer's own thread, where all the rest happens.
-    /// </summary>
+    /// <summary>One board's line. A thread waits for the host's bytes and posts them to the printer's thread.</summary>
     private sealed class Port : IDisposable
     {
-        // How soon a speed of 1200 baud is noticed: nothing tells when a program sets it.
+        // How often the speed is checked for 1200 baud: there is no notification.
         private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(50);
 
         private const int TouchBaud = 1200;
@@ -67,7 +65,7 @@ public sealed class VirtualPtys : IDisposable
         public Port(VirtualPrinter printer, VirtualBoard board, string link)
         {
             (_printer, _board, Link) = (printer, board, link);
-            // A link of an earlier run that was killed; a file of somebody's is not touched.
+            // A link of an earlier run that was killed; any other file is kept.
             if (new FileInfo(link).LinkTarget is not null)
                 File.Delete(link);
             File.CreateSymbolicLink(link, _pty.Path);
@@ -101,19 +99,18 @@ public sealed class VirtualPtys : IDisposable
                 if (length > 0)
                 {
                     var bytes = buffer.AsSpan(0, length).ToArray();
-                    _printer.Time.Post(() => Told(bytes, baud));
+                    _printer.Time.Post(() => Received(bytes, baud));
                 }
                 else if (baud == TouchBaud && !_board.Setup.IsUart)
                 {
-                    // The program that set it has closed the port, or will soon: DTR cannot be seen here. The next touch must be a change
-                    // again.
+                    // DTR is not visible here: the program has closed the port, or will soon. The next touch must be a change again.
                     _pty.SetRaw(UsualBaud);
                     _printer.Time.Post(() => _printer.Touch(_board, baud));
                 }
             }
         }
 
-        private void Told(byte[] bytes, int baud)
+        private void Received(byte[] bytes, int baud)
         {
             _baud = Math.Max(50, baud);
             var now = _printer.Time.Now;
@@ -138,7 +135,7 @@ public sealed class VirtualPtys : IDisposable
             });
         }
 
-        /// <summary>The host's speed with the board's parity: a pty has none.</summary>
+        /// <summary>The host's speed with the board's parity, because a pty has none.</summary>
         private SerialMode ModeFor(SerialProgram program) => new(_baud, program.Mode.EvenParity);
 
         private TimeSpan TimeOf(int bytes) => _board.Setup.IsUart

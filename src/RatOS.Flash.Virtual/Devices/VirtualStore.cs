@@ -5,12 +5,12 @@ using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Virtual.Devices;
 
-/// <summary>Keeps a virtual printer in a folder: flash contents as files, everything else in <c>printer.json</c>.</summary>
+/// <summary>Keeps a virtual printer in a folder: flash contents as files, all other state in <c>printer.json</c>.</summary>
 internal static class VirtualStore
 {
     private const string StateFile = "printer.json";
 
-    /// <summary>Null when nothing was kept there.</summary>
+    /// <summary>The boards' state; null when the folder holds none.</summary>
     /// <exception cref="FlashException">The folder is damaged or cannot be read.</exception>
     public static ImmutableArray<StoredBoard>? Load(string folder)
     {
@@ -27,7 +27,7 @@ internal static class VirtualStore
         }
     }
 
-    /// <exception cref="FlashException">What was kept does not fit the board.</exception>
+    /// <exception cref="FlashException">The stored flash does not fit the board.</exception>
     public static void Restore(string folder, ImmutableArray<StoredBoard> boards, VirtualBoard board)
     {
         var stored = boards.FirstOrDefault(candidate => candidate.Name == board.Name) ?? throw VirtualFaults.VirtualFolder(
@@ -65,7 +65,7 @@ internal static class VirtualStore
         }
     }
 
-    // Written beside and renamed: a call that is killed leaves the old state.
+    // Written beside and renamed: an interrupted call leaves the old state.
     private static void Replace(string path, byte[] bytes)
     {
         File.WriteAllBytes(path + ".new", bytes);
@@ -73,17 +73,19 @@ internal static class VirtualStore
     }
 }
 
-/// <param name="Name">Whose state it is.</param>
-/// <param name="State">What it was doing.</param>
-/// <param name="Port">Where it was plugged in; null for nowhere.</param>
+/// <summary>The kept state of a board.</summary>
+/// <param name="Name">The board's name.</param>
+/// <param name="State">Its state.</param>
+/// <param name="Port">The port it was plugged into; null for none.</param>
 /// <param name="Boot0">The jumper.</param>
-/// <param name="HasSdFirmware">A file is on the card in its slot.</param>
-/// <param name="Unsound">Offset and length of flash that was left half written.</param>
+/// <param name="HasSdFirmware">The card in its slot holds a firmware file.</param>
+/// <param name="Unsound">Offset and length of half-written flash.</param>
 internal sealed record StoredBoard(
     string Name, BoardState State, string? Port, bool Boot0, bool HasSdFirmware, ImmutableArray<StoredRange> Unsound);
 
 internal sealed record StoredRange(int Offset, int Length);
 
-[JsonSourceGenerationOptions(UseStringEnumConverter = true, WriteIndented = true, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]
+[JsonSourceGenerationOptions(
+    UseStringEnumConverter = true, WriteIndented = true, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true)]
 [JsonSerializable(typeof(ImmutableArray<StoredBoard>))]
 internal sealed partial class StoreJson : JsonSerializerContext;

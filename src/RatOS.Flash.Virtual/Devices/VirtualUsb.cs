@@ -3,7 +3,7 @@ using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Virtual.Devices;
 
-/// <summary>Control transfers to a virtual board, in the bus's own time and with its faults.</summary>
+/// <summary>Control transfers to a virtual board, with the bus's time and with injected faults.</summary>
 internal sealed class VirtualUsb : IUsbDevice
 {
     private readonly VirtualPrinter _printer;
@@ -61,12 +61,12 @@ internal sealed class VirtualUsb : IUsbDevice
         return new UsbTransfer(answer.Status, fault?.Kind == TransferFaultKind.Short ? answer.Length / 2 : answer.Length);
     }
 
-    /// <summary>A bootloader has no other endpoint than 0, and what Klipper and Katapult say goes over their serial port.</summary>
+    /// <summary>A USB bootloader has endpoint 0 only; Klipper and Katapult use their serial port.</summary>
     public ValueTask<UsbTransfer> BulkAsync(byte endpoint, Memory<byte> data, TimeSpan timeout) =>
         ValueTask.FromResult(new UsbTransfer(UsbStatus.Stall, 0));
 
     /// <summary>
-    /// The ROM goes on with what it does, with the first alternate setting selected (facts: a USB reset does not reset the ROM).
+    /// A USB reset does not reset the ROM: it keeps its state, with the first alternate setting selected.
     /// </summary>
     public async ValueTask ResetAsync()
     {
@@ -75,16 +75,14 @@ internal sealed class VirtualUsb : IUsbDevice
         _session.Function!.Control(new UsbSetup(0x01, 11, 0, 0), [], _printer.Time.Now);
     }
 
-    /// <summary>Ends the transfer under way, as a host does that unlinks it: its caller gets a time-out at once.</summary>
+    /// <summary>Ends the transfer under way as an unlink by the host does: its caller gets a time-out at once.</summary>
     public void Abort()
     {
         _isAborted = true;
         _transfer.Wake();
     }
 
-    /// <summary>
-    /// Lets time pass on the bus. A device that leaves ends that at once, as a kernel ends the transfers of a device that is gone.
-    /// </summary>
+    /// <summary>Lets time pass on the bus. It ends at once when the device leaves, as a kernel ends its transfers.</summary>
     private async ValueTask OnBusAsync(TimeSpan time)
     {
         if (_session.Function is not null && !_isAborted)

@@ -30,7 +30,7 @@ public sealed record SeededFlash(int Seed, string Scenario, Trial Trial)
     public static SeededFlash Run(int seed, string scenario)
     {
         var printer = Devices.Scenario.Find(scenario);
-        var trial = Trial.Run(printer, Faultiness.FromSeed(seed));
+        var trial = Trial.Run(printer, InjectedFaults.FromSeed(seed));
         return new(seed, scenario, trial) { IsUndisturbed = trial.IsUndisturbed(printer) };
     }
 

@@ -67,11 +67,11 @@ public sealed record Trial
     public bool IsUndisturbed(Scenario scenario) => Trace == Without(scenario).Trace;
 
     /// <summary>The same printer's flash without faults.</summary>
-    public static Trial Without(Scenario scenario) => Undisturbed.GetOrAdd(scenario.Name, _ => new(() => Run(scenario, Faultiness.None))).Value;
+    public static Trial Without(Scenario scenario) => Undisturbed.GetOrAdd(scenario.Name, _ => new(() => Run(scenario, InjectedFaults.None))).Value;
 
     /// <param name="scenario">All of its boards are flashed at once.</param>
     /// <param name="faults">What goes wrong in the first flash; a person's second one meets nothing.</param>
-    public static Trial Run(Scenario scenario, Faultiness faults)
+    public static Trial Run(Scenario scenario, InjectedFaults faults)
     {
         Trial? trial = null;
         VirtualTime.Run(async time => trial = await RunAsync(VirtualPrinter.Create(scenario, time, faults)));

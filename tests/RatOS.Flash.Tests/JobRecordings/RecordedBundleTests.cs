@@ -11,12 +11,12 @@ namespace RatOS.Flash.Tests.JobRecordings;
 /// </summary>
 public sealed class RecordedBundleTests
 {
-    private static readonly Dictionary<string, (string Scenario, Faultiness Faults)> OfTheVirtualPrinter = new(StringComparer.Ordinal)
+    private static readonly Dictionary<string, (string Scenario, InjectedFaults Faults)> OfTheVirtualPrinter = new(StringComparer.Ordinal)
     {
-        ["dfu-success"] = ("octopus", Faultiness.None),
-        ["katapult-success"] = ("octopus-katapult", Faultiness.None),
-        ["verify-failed"] = ("octopus", new Faultiness { WornAt = 0x0800_9001 }),
-        ["not-back"] = ("octopus-katapult", new Faultiness { Transfers = [new(300, TransferFaultKind.Unplug, TimeSpan.FromSeconds(-1))] }),
+        ["dfu-success"] = ("octopus", InjectedFaults.None),
+        ["katapult-success"] = ("octopus-katapult", InjectedFaults.None),
+        ["verify-failed"] = ("octopus", new InjectedFaults { WornAt = 0x0800_9001 }),
+        ["not-back"] = ("octopus-katapult", new InjectedFaults { Transfers = [new(300, TransferFaultKind.Unplug, TimeSpan.FromSeconds(-1))] }),
     };
 
     [Theory]

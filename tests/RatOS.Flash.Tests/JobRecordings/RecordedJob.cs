@@ -10,17 +10,17 @@ namespace RatOS.Flash.Tests.JobRecordings;
 internal static class RecordedJob
 {
     /// <summary>Records a flash of all boards of a scenario.</summary>
-    public static (byte[] Bytes, FlashReport Report, List<string> Trouble) Record(string scenario, Faultiness? faults = null, Func<MemoryStream, Stream>? disk = null, Action<CallRecorder, FlashEvent>? onEvent = null) =>
+    public static (byte[] Bytes, FlashReport Report, List<string> Trouble) Record(string scenario, InjectedFaults? faults = null, Func<MemoryStream, Stream>? disk = null, Action<CallRecorder, FlashEvent>? onEvent = null) =>
         Record(Scenario.Find(scenario), faults, disk, onEvent);
 
-    /// <inheritdoc cref="Record(string, Faultiness?, Func{MemoryStream, Stream}?, Action{CallRecorder, FlashEvent}?)"/>
-    public static (byte[] Bytes, FlashReport Report, List<string> Trouble) Record(Scenario scenario, Faultiness? faults = null, Func<MemoryStream, Stream>? disk = null, Action<CallRecorder, FlashEvent>? onEvent = null)
+    /// <inheritdoc cref="Record(string, InjectedFaults?, Func{MemoryStream, Stream}?, Action{CallRecorder, FlashEvent}?)"/>
+    public static (byte[] Bytes, FlashReport Report, List<string> Trouble) Record(Scenario scenario, InjectedFaults? faults = null, Func<MemoryStream, Stream>? disk = null, Action<CallRecorder, FlashEvent>? onEvent = null)
     {
         var (file, trouble) = (new MemoryStream(), new List<string>());
         FlashReport? report = null;
         VirtualTime.Run(async time =>
         {
-            var printer = VirtualPrinter.Create(scenario, time, faults ?? Faultiness.None);
+            var printer = VirtualPrinter.Create(scenario, time, faults ?? InjectedFaults.None);
             var recorder = new CallRecorder(time, trouble.Add);
             var hardware = recorder.Record(printer);
             // A process is older than its first job.

@@ -28,7 +28,7 @@ public sealed class ReplayStories
     {
         for (var seed = 1; seed <= 40; seed++)
         {
-            var (bytes, report, _) = RecordedJob.Record(scenario, Faultiness.FromSeed(seed));
+            var (bytes, report, _) = RecordedJob.Record(scenario, InjectedFaults.FromSeed(seed));
             RecordedJob.PlayedAlike(bytes, report);
         }
     }
@@ -143,7 +143,7 @@ public sealed class ReplayStories
     [Fact]
     public void A_timeline_tells_events_devices_faults_and_how_much_went_over()
     {
-        var bytes = RecordedJob.Record("octopus", new Faultiness { Transfers = [new(180, TransferFaultKind.Unplug, TimeSpan.FromSeconds(5))] }).Bytes;
+        var bytes = RecordedJob.Record("octopus", new InjectedFaults { Transfers = [new(180, TransferFaultKind.Unplug, TimeSpan.FromSeconds(5))] }).Bytes;
         var timeline = string.Join('\n', RecordingTimeline.Of(RecordedJob.Read(bytes)));
         foreach (var told in (string[])["octopus Enter Begin", "0483:df11 at 1-1.1 came", "1-1.1 2 left", "klippy: stop", "touch 1200", "gone:", "out with", "octopus is Flashed, ok"])
             Assert.Contains(told, timeline, StringComparison.Ordinal);

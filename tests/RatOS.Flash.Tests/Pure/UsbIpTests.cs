@@ -35,7 +35,7 @@ public sealed class UsbIpTests
         }
     }
 
-    private static void With(string scenario, Func<Stage, Task> story, Faultiness? faults = null, double pace = 50)
+    private static void With(string scenario, Func<Stage, Task> story, InjectedFaults? faults = null, double pace = 50)
     {
         var time = new VirtualTime { IsLive = true, Pace = pace };
         time.Run(async () =>
@@ -49,7 +49,7 @@ public sealed class UsbIpTests
         });
     }
 
-    private static Faultiness At(int index, TransferFaultKind kind, double seconds = 1) =>
+    private static InjectedFaults At(int index, TransferFaultKind kind, double seconds = 1) =>
         new() { Transfers = [new TransferFault(index, kind, TimeSpan.FromSeconds(seconds))] };
 
     [Fact]

@@ -9,7 +9,7 @@ public sealed class VirtualBoardTests
 {
     private static readonly TimeSpan Long = TimeSpan.FromSeconds(20);
 
-    private static void With(string scenario, Func<VirtualPrinter, VirtualBoard, Task> story, Faultiness? faults = null) => VirtualTime.Run(time =>
+    private static void With(string scenario, Func<VirtualPrinter, VirtualBoard, Task> story, InjectedFaults? faults = null) => VirtualTime.Run(time =>
     {
         var printer = VirtualPrinter.Create(scenario, time, faults);
         return story(printer, printer.Boards[0]);
@@ -192,7 +192,7 @@ public sealed class VirtualBoardTests
         board.PowerOn();
         await Task.Delay(Long, printer.Time);
         Assert.Equal(BoardState.Klipper, board.State);
-    }, new Faultiness { EmptyMarkSticks = sticks });
+    }, new InjectedFaults { EmptyMarkSticks = sticks });
 
     [Fact]
     public void A_board_that_lost_its_bootloader_starts_nothing_but_its_ROM() => With("octopus", async (printer, board) =>

@@ -10,7 +10,7 @@ public sealed class VirtualFlashingTests
     public void A_clean_flash_asks_nothing_of_a_ROM_that_its_documents_forbid()
     {
         var flashed = 0;
-        foreach (var scenario in VirtualPrinter.Scenarios.Where(scenario => scenario.Faults == Faultiness.None))
+        foreach (var scenario in VirtualPrinter.Scenarios.Where(scenario => scenario.Faults == InjectedFaults.None))
         {
             Story.Of(scenario.Name, async story =>
             {

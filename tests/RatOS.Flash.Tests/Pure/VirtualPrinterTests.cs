@@ -15,7 +15,7 @@ public sealed class VirtualPrinterTests
     // Klipper's identify 0/40, and how its answer begins.
     private static readonly byte[] Identify = Convert.FromHexString("08100100285e9f7e");
 
-    private static void With(string scenario, Func<VirtualPrinter, VirtualBoard, Task> story, Faultiness? faults = null) => VirtualTime.Run(async time =>
+    private static void With(string scenario, Func<VirtualPrinter, VirtualBoard, Task> story, InjectedFaults? faults = null) => VirtualTime.Run(async time =>
     {
         var printer = VirtualPrinter.Create(scenario, time, faults);
         await printer.Klippy.StopAsync(CancellationToken.None);
@@ -29,7 +29,7 @@ public sealed class VirtualPrinterTests
     private static Task<ByteLine> OpenSerialAsync(VirtualPrinter printer, SerialMode? mode = null) =>
         printer.OpenSerialAsync(DeviceOf(printer), mode ?? SerialMode.Klipper);
 
-    private static Faultiness At(int index, TransferFaultKind kind, double seconds = 1, double after = 0) =>
+    private static InjectedFaults At(int index, TransferFaultKind kind, double seconds = 1, double after = 0) =>
         new() { Transfers = [new TransferFault(index, kind, TimeSpan.FromSeconds(seconds)) { After = TimeSpan.FromSeconds(after) }] };
 
     private static async Task<string> AskAsync(ByteLine line)
@@ -81,7 +81,7 @@ public sealed class VirtualPrinterTests
         await Assert.ThrowsAsync<DeviceGoneException>(async () => await line.ReadAsync(new byte[8], Second));
         await Task.Delay(Second, printer.Time);
         Assert.DoesNotContain(device, printer.Look().Devices);
-    }, new Faultiness { Lingers = TimeSpan.FromSeconds(0.9) });
+    }, new InjectedFaults { Lingers = TimeSpan.FromSeconds(0.9) });
 
     [Fact]
     public void Nobody_opens_a_port_that_is_open() => With("octopus", async (printer, board) =>
@@ -104,7 +104,7 @@ public sealed class VirtualPrinterTests
 
     [Fact]
     public void Without_permission_nothing_opens() => With("octopus-in-dfu", async (printer, board) =>
-        Assert.Equal("no-permission", (await Assert.ThrowsAsync<FlashException>(() => OpenUsbAsync(printer))).Code), new Faultiness { NoPermission = true });
+        Assert.Equal("no-permission", (await Assert.ThrowsAsync<FlashException>(() => OpenUsbAsync(printer))).Code), new InjectedFaults { NoPermission = true });
 
     [Fact]
     public void Klipper_answers_on_its_port_and_the_bus_takes_its_time() => With("octopus", async (printer, board) =>
@@ -268,9 +268,9 @@ public sealed class VirtualPrinterTests
     public void Faults_from_a_seed_are_the_same_every_time_and_say_what_they_are()
     {
         for (var seed = 0; seed < 200; seed++)
-            Assert.Equal(Faultiness.FromSeed(seed).ToString(), Faultiness.FromSeed(seed).ToString());
-        Assert.True(Enumerable.Range(0, 200).Select(seed => Faultiness.FromSeed(seed).ToString()).Distinct(StringComparer.Ordinal).Count() > 100);
-        Assert.Equal("no faults", Faultiness.None.ToString());
+            Assert.Equal(InjectedFaults.FromSeed(seed).ToString(), InjectedFaults.FromSeed(seed).ToString());
+        Assert.True(Enumerable.Range(0, 200).Select(seed => InjectedFaults.FromSeed(seed).ToString()).Distinct(StringComparer.Ordinal).Count() > 100);
+        Assert.Equal("no faults", InjectedFaults.None.ToString());
         Assert.Equal("PowerCut at transfer 7 + 0.5 s for 2 s", At(7, TransferFaultKind.PowerCut, 2, 0.5).ToString());
     }
 }

@@ -10,7 +10,7 @@ public sealed class CanStories
 {
     private static readonly CanFrame Query = new(0x3F0, 0x00);
 
-    private static Faultiness At(int index, TransferFaultKind kind, double seconds) => new() { Transfers = [new(index, kind, TimeSpan.FromSeconds(seconds))] };
+    private static InjectedFaults At(int index, TransferFaultKind kind, double seconds) => new() { Transfers = [new(index, kind, TimeSpan.FromSeconds(seconds))] };
 
     private static int IndexOf(Story story, string board, FlashPhase phase, FlashEventKind kind) =>
         story.Events.Single(step => step.Board == board && step.Phase == phase && step.Kind == kind).Sequence;
@@ -71,7 +71,7 @@ public sealed class CanStories
 
     [Fact]
     public void A_bridge_is_left_alone_when_the_tool_head_behind_it_waits_half_written() =>
-        Story.Of("can-bridge", new Faultiness { WornAt = 0x0800_3001 }, async story =>
+        Story.Of("can-bridge", new InjectedFaults { WornAt = 0x0800_3001 }, async story =>
         {
             var report = await story.FlashAsync("octopus", "ebb42");
             Assert.Equal(("can-bridge-kept", BoardCondition.Unchanged), (report.Boards[0].Fault?.Code, report.Boards[0].Condition));
@@ -103,11 +103,11 @@ public sealed class CanStories
 
     [Fact]
     public void An_interface_that_does_not_come_back_with_the_bridge_ends_in_a_fault_and_nothing_is_claimed() =>
-        Story.Of("can-bridge", new Faultiness { CanStaysAway = true }, async story => await story.FailedAsync("octopus", "not-back", BoardCondition.Unconfirmed));
+        Story.Of("can-bridge", new InjectedFaults { CanStaysAway = true }, async story => await story.FailedAsync("octopus", "not-back", BoardCondition.Unconfirmed));
 
     [Fact]
     public void An_interface_that_nobody_brings_up_again_is_told_with_the_command_that_does() =>
-        Story.Of("can-bridge", new Faultiness { CanStaysDown = true }, async story =>
+        Story.Of("can-bridge", new InjectedFaults { CanStaysDown = true }, async story =>
         {
             var report = await story.FailedAsync("octopus", "can-down", BoardCondition.Unconfirmed);
             Assert.Contains("ip link set can0 up", report.Fault!.Remedy.ToString(), StringComparison.Ordinal);
@@ -143,7 +143,7 @@ public sealed class CanStories
     });
 
     [Fact]
-    public void A_wrong_bitrate_is_found_before_anything_is_touched() => Story.Of("can-toolhead", new Faultiness { CanBitrate = 500_000 }, async story =>
+    public void A_wrong_bitrate_is_found_before_anything_is_touched() => Story.Of("can-toolhead", new InjectedFaults { CanBitrate = 500_000 }, async story =>
     {
         var plan = await story.FailedAsync("ebb42", "can-firmware-bitrate", BoardCondition.Unchanged);
         Assert.True(plan.Refused);
@@ -219,15 +219,15 @@ public sealed class CanStories
 
     [Fact]
     public void A_Klipper_that_comes_back_instead_of_Katapult_is_asked_again_and_told() =>
-        Story.Of("can-toolhead", new Faultiness { TouchesInVain = 1 }, async story => await story.FlashedAsync("ebb42"));
+        Story.Of("can-toolhead", new InjectedFaults { TouchesInVain = 1 }, async story => await story.FlashedAsync("ebb42"));
 
     [Fact]
     public void A_request_without_effect_is_made_again_after_a_reset() =>
-        Story.Of("can-toolhead", new Faultiness { TouchesIgnored = 1 }, async story => await story.FlashedAsync("ebb42"));
+        Story.Of("can-toolhead", new InjectedFaults { TouchesIgnored = 1 }, async story => await story.FlashedAsync("ebb42"));
 
     [Fact]
     public void Requests_that_never_have_an_effect_are_told_as_such() =>
-        Story.Of("can-toolhead", new Faultiness { TouchesIgnored = 9 }, async story => await story.FailedAsync("ebb42", "touch-ignored", BoardCondition.Unchanged));
+        Story.Of("can-toolhead", new InjectedFaults { TouchesIgnored = 9 }, async story => await story.FailedAsync("ebb42", "touch-ignored", BoardCondition.Unchanged));
 
     [Fact]
     public void A_Klipper_that_somebody_starts_meanwhile_is_stopped_again() =>

@@ -74,7 +74,7 @@ public sealed class DfuStories
     [VirtualOnly("a real kernel takes what has left off its list")]
     [Fact]
     public void H3_a_lingering_node_is_not_opened_again_when_a_cable_was_pulled() =>
-        Story.Of("octopus", new Faultiness { Lingers = TimeSpan.FromSeconds(3), Transfers = [new(180, TransferFaultKind.Unplug, TimeSpan.FromSeconds(5))] }, async story =>
+        Story.Of("octopus", new InjectedFaults { Lingers = TimeSpan.FromSeconds(3), Transfers = [new(180, TransferFaultKind.Unplug, TimeSpan.FromSeconds(5))] }, async story =>
         {
             await story.FlashedAsync("octopus");
             Assert.Single(story.Events, step => step.Message.Contains("left the bus while", StringComparison.Ordinal));
@@ -103,10 +103,10 @@ public sealed class DfuStories
     [InlineData(1)]
     [InlineData(2)]
     public void A_request_for_the_bootloader_that_is_ignored_is_made_again_under_other_conditions(int times) =>
-        Story.Of("octopus", new Faultiness { TouchesIgnored = times }, async story => await story.FlashedAsync("octopus"));
+        Story.Of("octopus", new InjectedFaults { TouchesIgnored = times }, async story => await story.FlashedAsync("octopus"));
 
     [Fact]
-    public void A_board_that_never_leaves_Klipper_is_untouched_and_says_so() => Story.Of("octopus", new Faultiness { TouchesIgnored = 99 }, async story =>
+    public void A_board_that_never_leaves_Klipper_is_untouched_and_says_so() => Story.Of("octopus", new InjectedFaults { TouchesIgnored = 99 }, async story =>
     {
         await story.FailedAsync("octopus", "touch-ignored", BoardCondition.Unchanged);
         Assert.True(story.Printer.Klippy.IsRunning);
@@ -114,18 +114,18 @@ public sealed class DfuStories
 
     [Fact]
     public void A_board_that_comes_back_as_Klipper_twice_is_flashed_the_third_time() =>
-        Story.Of("octopus", new Faultiness { TouchesInVain = 2 }, async story => await story.FlashedAsync("octopus"));
+        Story.Of("octopus", new InjectedFaults { TouchesInVain = 2 }, async story => await story.FlashedAsync("octopus"));
 
     [Fact]
-    public void A_board_that_always_comes_back_as_Klipper_is_untouched_and_says_so() => Story.Of("octopus", new Faultiness { TouchesInVain = 99 }, async story =>
+    public void A_board_that_always_comes_back_as_Klipper_is_untouched_and_says_so() => Story.Of("octopus", new InjectedFaults { TouchesInVain = 99 }, async story =>
         await story.FailedAsync("octopus", "came-back-as-klipper", BoardCondition.Unchanged));
 
     [Fact]
     public void A_leave_answered_by_silence_is_no_failure() =>
-        Story.Of("octopus", new Faultiness { LeaveIsSilent = true }, async story => Assert.Empty((await story.FlashedAsync("octopus")).Notes));
+        Story.Of("octopus", new InjectedFaults { LeaveIsSilent = true }, async story => Assert.Empty((await story.FlashedAsync("octopus")).Notes));
 
     [Fact]
-    public void A_rom_that_does_not_leave_is_told_again() => Story.Of("octopus", new Faultiness { LeavesIgnored = 2 }, async story =>
+    public void A_rom_that_does_not_leave_is_told_again() => Story.Of("octopus", new InjectedFaults { LeavesIgnored = 2 }, async story =>
         Assert.NotEmpty((await story.FlashedAsync("octopus")).Notes));
 
     [Fact]
@@ -144,20 +144,20 @@ public sealed class DfuStories
     });
 
     [Fact]
-    public void A_reset_command_without_effect_is_sent_again() => Story.Of("octopus", new Faultiness { ResetsIgnored = 2 }, async story =>
+    public void A_reset_command_without_effect_is_sent_again() => Story.Of("octopus", new InjectedFaults { ResetsIgnored = 2 }, async story =>
         Assert.Equal(2, (await story.FlashedAsync("octopus")).Notes.Count(note => note.Contains("sending it again", StringComparison.Ordinal))));
 
     [VirtualOnly("a real kernel takes a device off its list as soon as it knows")]
     [Fact]
-    public void A_reset_whose_departure_is_listed_late_is_not_taken_for_none() => Story.Of("octopus", new Faultiness { Lingers = TimeSpan.FromSeconds(12) }, async story =>
+    public void A_reset_whose_departure_is_listed_late_is_not_taken_for_none() => Story.Of("octopus", new InjectedFaults { Lingers = TimeSpan.FromSeconds(12) }, async story =>
         Assert.DoesNotContain((await story.FlashedAsync("octopus")).Notes, note => note.Contains("without having been reset", StringComparison.Ordinal)));
 
     [Fact]
-    public void A_firmware_that_cannot_be_reset_is_unconfirmed() => Story.Of("octopus", new Faultiness { ResetsIgnored = 99 }, async story =>
+    public void A_firmware_that_cannot_be_reset_is_unconfirmed() => Story.Of("octopus", new InjectedFaults { ResetsIgnored = 99 }, async story =>
         await story.FailedAsync("octopus", "klipper-silent", BoardCondition.Unconfirmed));
 
     [Fact]
-    public void A_rom_that_never_leaves_is_unconfirmed_and_power_starts_the_new_firmware() => Story.Of("octopus", new Faultiness { LeavesIgnored = 99 }, async story =>
+    public void A_rom_that_never_leaves_is_unconfirmed_and_power_starts_the_new_firmware() => Story.Of("octopus", new InjectedFaults { LeavesIgnored = 99 }, async story =>
     {
         await story.FailedAsync("octopus", "did-not-leave", BoardCondition.Unconfirmed);
         story.Board.PowerOff();
@@ -173,13 +173,13 @@ public sealed class DfuStories
         foreach (var poll in new[] { 0, 1, 5_000, 16_000_000 })
         {
             foreach (var scenario in new[] { "octopus", "ebb42", "ebb36-f072" })
-                Story.Of(scenario, new Faultiness { PollTime = TimeSpan.FromMilliseconds(poll) }, async story => await story.FlashedAsync(story.Board.Name));
+                Story.Of(scenario, new InjectedFaults { PollTime = TimeSpan.FromMilliseconds(poll) }, async story => await story.FlashedAsync(story.Board.Name));
         }
     }
 
     [VirtualOnly("it counts the bus's own time")]
     [Fact]
-    public void Where_nothing_is_announced_nothing_is_waited_for() => Story.Of(WithErase("octopus-in-dfu", TimeSpan.Zero), new Faultiness { PollTime = TimeSpan.Zero }, async story =>
+    public void Where_nothing_is_announced_nothing_is_waited_for() => Story.Of(WithErase("octopus-in-dfu", TimeSpan.Zero), new InjectedFaults { PollTime = TimeSpan.Zero }, async story =>
     {
         var (begin, end) = ((TimeSpan.Zero, 0), (TimeSpan.Zero, 0));
         story.OnEvent = step =>
@@ -203,7 +203,7 @@ public sealed class DfuStories
     [InlineData(false)]
     [InlineData(true)]
     public void A_chip_that_is_busy_and_announces_nothing_is_asked_now_and_then(bool isStuck) =>
-        Story.Of("octopus-pro-h723", new Faultiness { PollTime = TimeSpan.Zero, StuckInBusy = isStuck }, async story =>
+        Story.Of("octopus-pro-h723", new InjectedFaults { PollTime = TimeSpan.Zero, StuckInBusy = isStuck }, async story =>
         {
             var (begin, end) = (0, 0);
             story.OnEvent = step =>
@@ -220,7 +220,7 @@ public sealed class DfuStories
     [InlineData(0)]
     [InlineData(100)]
     public void A_chip_that_is_busy_for_ever_ends_with_a_fault(int poll) =>
-        Story.Of(WithErase("octopus-pro-h723", TimeSpan.FromHours(3)), new Faultiness { PollTime = TimeSpan.FromMilliseconds(poll) }, async story =>
+        Story.Of(WithErase("octopus-pro-h723", TimeSpan.FromHours(3)), new InjectedFaults { PollTime = TimeSpan.FromMilliseconds(poll) }, async story =>
         {
             var report = await story.FailedAsync("octopus-pro", "dfu-stuck", BoardCondition.InBootloaderWithoutFirmware);
             Assert.InRange(report.Elapsed, TimeSpan.FromSeconds(10), TimeSpan.FromMinutes(2));
@@ -246,14 +246,14 @@ public sealed class DfuStories
 
     [Fact]
     public void A_chip_that_sits_in_busy_until_cleared_twice_is_flashed() =>
-        Story.Of("octopus-pro-h723", new Faultiness { StuckInBusy = true }, async story => await story.FlashedAsync("octopus-pro"));
+        Story.Of("octopus-pro-h723", new InjectedFaults { StuckInBusy = true }, async story => await story.FlashedAsync("octopus-pro"));
 
     [Fact]
-    public void A_rom_with_a_dead_serial_is_taken_at_its_port_with_a_note() => Story.Of("octopus", new Faultiness { RomSerial = "STM32FxSTM32" }, async story =>
+    public void A_rom_with_a_dead_serial_is_taken_at_its_port_with_a_note() => Story.Of("octopus", new InjectedFaults { RomSerial = "STM32FxSTM32" }, async story =>
         Assert.Contains((await story.FlashedAsync("octopus")).Notes, note => note.Contains("STM32FxSTM32", StringComparison.Ordinal)));
 
     [Fact]
-    public void A_board_that_comes_back_at_another_port_is_known_by_its_unique_id() => Story.Of("octopus", new Faultiness { ReturnsAt = "2-1" }, async story =>
+    public void A_board_that_comes_back_at_another_port_is_known_by_its_unique_id() => Story.Of("octopus", new InjectedFaults { ReturnsAt = "2-1" }, async story =>
     {
         await story.FlashedAsync("octopus");
         Assert.Equal("2-1", story.Board.Port);
@@ -261,7 +261,7 @@ public sealed class DfuStories
 
     [Fact]
     public void A_bootloader_elsewhere_whose_serial_fits_nobody_is_left_alone_and_named() =>
-        Story.Of("octopus", new Faultiness { ReturnsAt = "2-1", RomSerial = "200364500000" }, async story =>
+        Story.Of("octopus", new InjectedFaults { ReturnsAt = "2-1", RomSerial = "200364500000" }, async story =>
         {
             var report = await story.FailedAsync("octopus", "bootloader-not-seen", BoardCondition.Unchanged);
             Assert.Contains("--port 2-1", report.Fault!.Cause, StringComparison.Ordinal);
@@ -269,7 +269,7 @@ public sealed class DfuStories
 
     [Fact]
     public void Read_protection_is_found_before_anything_is_erased_and_the_old_firmware_runs_again() =>
-        Story.Of("octopus", new Faultiness { IsReadProtected = true }, async story =>
+        Story.Of("octopus", new InjectedFaults { IsReadProtected = true }, async story =>
         {
             var report = await story.FailedAsync("octopus", "read-protected", BoardCondition.InBootloaderUnchanged);
             Assert.Contains("Nothing was touched", report.Fault!.Remedy.ToString(), StringComparison.Ordinal);
@@ -278,7 +278,7 @@ public sealed class DfuStories
 
     [Fact]
     public void A_worn_cell_is_found_by_reading_back_and_never_called_a_success() =>
-        Story.Of("octopus", new Faultiness { WornAt = 0x0800_9001 }, async story =>
+        Story.Of("octopus", new InjectedFaults { WornAt = 0x0800_9001 }, async story =>
         {
             var report = await story.FailedAsync("octopus", "verify-failed", BoardCondition.InBootloaderWithoutFirmware);
             Assert.Contains("08009001", report.Fault!.Cause, StringComparison.Ordinal);
@@ -286,7 +286,7 @@ public sealed class DfuStories
         });
 
     [Fact]
-    public void A_G0_that_keeps_its_empty_mark_is_a_success_with_a_note() => Story.Of("ebb42", new Faultiness { EmptyMarkSticks = true }, async story =>
+    public void A_G0_that_keeps_its_empty_mark_is_a_success_with_a_note() => Story.Of("ebb42", new InjectedFaults { EmptyMarkSticks = true }, async story =>
     {
         // The mark is set when power comes to an empty chip.
         story.Board.Flash.Erase(0, story.Time.Now);

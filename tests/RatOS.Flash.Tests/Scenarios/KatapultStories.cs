@@ -58,7 +58,7 @@ public sealed class KatapultStories
             for (var index = 1; index < 1800; index += 97)
             {
                 var fault = new TransferFault(index, kind, TimeSpan.FromSeconds(2.5));
-                Story.Of(scenario, new Faultiness { Transfers = [fault] }, async story =>
+                Story.Of(scenario, new InjectedFaults { Transfers = [fault] }, async story =>
                 {
                     var report = (await story.FlashAsync(story.Board.Name)).Boards.Single();
                     Assert.True(report.Ok, $"{fault}: {report.Fault?.Cause}");
@@ -69,7 +69,7 @@ public sealed class KatapultStories
 
     [Fact]
     public void A_damaged_frame_on_a_wire_wedges_Katapult_and_the_fault_says_what_cures_it() =>
-        Story.Of("uart-katapult", new Faultiness { Transfers = [new(400, TransferFaultKind.Damaged, TimeSpan.Zero)] }, async story =>
+        Story.Of("uart-katapult", new InjectedFaults { Transfers = [new(400, TransferFaultKind.Damaged, TimeSpan.Zero)] }, async story =>
         {
             var report = await story.FailedAsync("octopus", "katapult-wedged", BoardCondition.InBootloaderWithoutFirmware);
             Assert.Contains("twice", report.Fault!.Remedy.ToString(), StringComparison.Ordinal);
@@ -81,16 +81,16 @@ public sealed class KatapultStories
 
     [Fact]
     public void A_board_on_a_wire_whose_power_fails_in_mid_write_is_never_called_unchanged() =>
-        Story.Of("uart-katapult", new Faultiness { Transfers = [new(400, TransferFaultKind.PowerCut, TimeSpan.FromSeconds(-1))] }, async story =>
+        Story.Of("uart-katapult", new InjectedFaults { Transfers = [new(400, TransferFaultKind.PowerCut, TimeSpan.FromSeconds(-1))] }, async story =>
             await story.FailedAsync("octopus", "katapult-silent", BoardCondition.InBootloaderWithoutFirmware));
 
     [Fact]
     public void A_damaged_answer_on_a_wire_is_asked_for_again() =>
-        Story.Of("uart-katapult", new Faultiness { Transfers = [new(400, TransferFaultKind.AnswerDamaged, TimeSpan.Zero)] }, async story => await story.FlashedAsync("octopus"));
+        Story.Of("uart-katapult", new InjectedFaults { Transfers = [new(400, TransferFaultKind.AnswerDamaged, TimeSpan.Zero)] }, async story => await story.FlashedAsync("octopus"));
 
     [Fact]
     public void A_worn_cell_is_refused_by_Katapult_itself_and_the_half_written_firmware_is_never_started() =>
-        Story.Of("octopus-katapult", new Faultiness { WornAt = 0x0801_0001 }, async story =>
+        Story.Of("octopus-katapult", new InjectedFaults { WornAt = 0x0801_0001 }, async story =>
         {
             await story.FailedAsync("octopus", "katapult-refused", BoardCondition.InBootloaderWithoutFirmware);
             Assert.Equal(BoardState.Katapult, story.Board.State);
@@ -131,7 +131,7 @@ public sealed class CutStories
         for (var index = 1; index <= transfers; index += step)
         {
             var fault = new TransferFault(index, TransferFaultKind.Unplug, TimeSpan.FromSeconds(3));
-            Story.Of(scenario, new Faultiness { Transfers = [fault] }, async story =>
+            Story.Of(scenario, new InjectedFaults { Transfers = [fault] }, async story =>
             {
                 var report = (await story.FlashAsync(story.Board.Name)).Boards.Single();
                 Assert.True(report.Ok, $"{fault}: [{report.Fault?.Code}] {report.Fault?.Cause} {string.Join('\n', story.Events.Select(e => $"{e.At.TotalSeconds:0.00} {e.Phase} {e.Kind} {e.Message}"))}");
@@ -181,7 +181,7 @@ public sealed class CutStories
         for (var index = 1; index <= transfers; index += step)
         {
             var fault = new TransferFault(index, TransferFaultKind.PowerCut, TimeSpan.FromSeconds(2));
-            Story.Of(scenario, new Faultiness { Transfers = [fault] }, async story =>
+            Story.Of(scenario, new InjectedFaults { Transfers = [fault] }, async story =>
             {
                 cuts++;
                 var report = (await story.FlashAsync(story.Board.Name)).Boards.Single();
@@ -306,7 +306,7 @@ public sealed class RefusalStories
     [VirtualOnly("a real process holds a real port in the tests of the rig")]
     [Fact]
     public void A_port_that_another_program_holds_is_named_with_the_program() =>
-        Story.Of("octopus", new Faultiness { PortsHeldBy = "ModemManager (process 812)" }, async story =>
+        Story.Of("octopus", new InjectedFaults { PortsHeldBy = "ModemManager (process 812)" }, async story =>
         {
             var report = await story.FailedAsync("octopus", "port-held", BoardCondition.Unchanged);
             Assert.Contains("ModemManager", report.Fault!.Cause, StringComparison.Ordinal);
@@ -315,7 +315,7 @@ public sealed class RefusalStories
     [VirtualOnly("a real process holds a real port in the tests of the rig")]
     [Fact]
     public void A_program_that_only_looks_at_a_new_port_is_waited_for() =>
-        Story.Of("octopus", new Faultiness { PortsHeldBy = "ModemManager (process 812)", PortsHeldUntil = TimeSpan.FromSeconds(8) }, async story =>
+        Story.Of("octopus", new InjectedFaults { PortsHeldBy = "ModemManager (process 812)", PortsHeldUntil = TimeSpan.FromSeconds(8) }, async story =>
         {
             await story.FlashedAsync("octopus");
             Assert.Contains(story.Events, step => step.Message.Contains("let go", StringComparison.Ordinal));
@@ -323,7 +323,7 @@ public sealed class RefusalStories
 
     [VirtualOnly("a real user without rights is in the tests of the rig")]
     [Fact]
-    public void Missing_permission_is_told_with_the_rule_and_the_groups() => Story.Of("octopus", new Faultiness { NoPermission = true }, async story =>
+    public void Missing_permission_is_told_with_the_rule_and_the_groups() => Story.Of("octopus", new InjectedFaults { NoPermission = true }, async story =>
     {
         var report = await story.FailedAsync("octopus", "no-permission", BoardCondition.Unchanged);
         Assert.Contains("dialout", report.Fault!.Remedy.ToString(), StringComparison.Ordinal);

@@ -58,7 +58,7 @@ public sealed class LadderStories
 
     /// <summary>One supply feeds the whole printer: it waits for the boards that are being written, and spares one that has no firmware.</summary>
     [Fact]
-    public void A_supply_is_not_switched_while_another_board_is_written() => Story.Of("voron", new Faultiness { RomNeedsPower = true }, async story =>
+    public void A_supply_is_not_switched_while_another_board_is_written() => Story.Of("voron", new InjectedFaults { RomNeedsPower = true }, async story =>
     {
         var done = Supply(story, "octopus", "octopus-pro");
         await InRomAsync(story, "octopus-pro");
@@ -73,7 +73,7 @@ public sealed class LadderStories
     });
 
     [Fact]
-    public void A_supply_is_not_switched_while_another_board_waits_without_firmware() => Story.Of("voron", new Faultiness { RomNeedsPower = true }, async story =>
+    public void A_supply_is_not_switched_while_another_board_waits_without_firmware() => Story.Of("voron", new InjectedFaults { RomNeedsPower = true }, async story =>
     {
         var done = Supply(story, "octopus", "octopus-pro");
         await InRomAsync(story, "octopus-pro");
@@ -93,7 +93,7 @@ public sealed class LadderStories
     [InlineData(145)]
     [InlineData(165)]
     [InlineData(180)]
-    public void A_rom_whose_USB_hangs_is_reset_by_its_hub_and_written(int at) => Story.Of("octopus", new Faultiness { HangsAt = at }, async story =>
+    public void A_rom_whose_USB_hangs_is_reset_by_its_hub_and_written(int at) => Story.Of("octopus", new InjectedFaults { HangsAt = at }, async story =>
     {
         await story.FlashedAsync("octopus");
         Assert.Contains(story.Events, step => step.Message.StartsWith("Having the hub reset", StringComparison.Ordinal));

@@ -79,14 +79,14 @@ public sealed class PersonStories
     });
 
     [Fact]
-    public void A_board_that_ignores_every_request_is_flashed_when_a_person_starts_its_bootloader() => Story.Of("octopus", new Faultiness { TouchesIgnored = 99 }, async story =>
+    public void A_board_that_ignores_every_request_is_flashed_when_a_person_starts_its_bootloader() => Story.Of("octopus", new InjectedFaults { TouchesIgnored = 99 }, async story =>
     {
         story.Person = _ => SetJumper(story.Board);
         await story.FlashedAsync("octopus");
     });
 
     [Fact]
-    public void A_rom_that_does_not_leave_is_asked_off_power_and_what_was_written_is_proven_and_not_written_again() => Story.Of("octopus", new Faultiness { LeavesIgnored = 99 }, async story =>
+    public void A_rom_that_does_not_leave_is_asked_off_power_and_what_was_written_is_proven_and_not_written_again() => Story.Of("octopus", new InjectedFaults { LeavesIgnored = 99 }, async story =>
     {
         story.Person = _ => PowerCycle(story.Board);
         await story.FlashedAsync("octopus");
@@ -132,7 +132,7 @@ public sealed class PersonStories
     });
 
     [Fact]
-    public void Other_boards_have_their_verdict_while_one_waits_for_a_person() => Story.Of("voron", new Faultiness { RomMissesUsb = true }, async story =>
+    public void Other_boards_have_their_verdict_while_one_waits_for_a_person() => Story.Of("voron", new InjectedFaults { RomMissesUsb = true }, async story =>
     {
         // Only the Octopus is asked for its bootloader by hand here: the others come from theirs.
         var told = new List<string?>();
@@ -176,7 +176,7 @@ public sealed class PersonStories
     });
 
     [Fact]
-    public void Another_board_in_its_bootloader_is_not_what_is_awaited() => Story.Of("two-octopuses", new Faultiness { RomMissesUsb = true }, async story =>
+    public void Another_board_in_its_bootloader_is_not_what_is_awaited() => Story.Of("two-octopuses", new InjectedFaults { RomMissesUsb = true }, async story =>
     {
         using var cancel = new CancellationTokenSource();
         story.Person = _ =>
@@ -189,7 +189,7 @@ public sealed class PersonStories
     });
 
     [Fact]
-    public void A_bridge_that_waits_for_a_person_does_not_keep_Klipper_from_running() => Story.Of("can-bridge-dfu", new Faultiness { RomMissesUsb = true }, async story =>
+    public void A_bridge_that_waits_for_a_person_does_not_keep_Klipper_from_running() => Story.Of("can-bridge-dfu", new InjectedFaults { RomMissesUsb = true }, async story =>
     {
         story.Person = _ => SetJumper(story.Find("octopus"));
         await story.FlashedAsync("octopus");

@@ -22,7 +22,7 @@ public sealed class ProcessStories
 
     [Fact]
     public void A_program_that_does_not_come_up_is_replaced_by_the_previous_one_and_Klipper_runs() =>
-        Story.Of("octopus-and-pi", new Faultiness { NewProcessCrashes = true }, async story =>
+        Story.Of("octopus-and-pi", new InjectedFaults { NewProcessCrashes = true }, async story =>
         {
             var report = await story.FailedAsync("pi", "host-mcu-not-up", BoardCondition.Unchanged);
             Assert.Contains("runs v0.12.0-10-g1f2a9e1c", report.Fault!.Cause, StringComparison.Ordinal);
@@ -31,7 +31,7 @@ public sealed class ProcessStories
         });
 
     [Fact]
-    public void Without_the_unit_nothing_is_touched_and_Klipper_goes_on() => Story.Of("octopus-and-pi", new Faultiness { HasNoHostMcuUnit = true }, async story =>
+    public void Without_the_unit_nothing_is_touched_and_Klipper_goes_on() => Story.Of("octopus-and-pi", new InjectedFaults { HasNoHostMcuUnit = true }, async story =>
     {
         var report = await story.FailedAsync("pi", "host-mcu-unit-missing", BoardCondition.Unchanged);
         Assert.True(report.Refused);
@@ -93,7 +93,7 @@ public sealed class ProcessStories
 
     [Fact]
     public void Where_neither_comes_up_it_is_said_with_the_commands_that_bring_the_old_one_back() =>
-        Story.Of("octopus-and-pi", new Faultiness { NewProcessCrashes = true }, async story =>
+        Story.Of("octopus-and-pi", new InjectedFaults { NewProcessCrashes = true }, async story =>
         {
             story.Find("pi").Process!.RefusesRestore = true;
             var report = await story.FailedAsync("pi", "host-mcu-lost", BoardCondition.Unconfirmed);

@@ -157,7 +157,7 @@ public sealed class PtyTests : IDisposable
         var time = new VirtualTime { IsLive = true, Pace = 50 };
         time.Run(async () =>
         {
-            var printer = VirtualPrinter.Create("uart-rom", time, new Faultiness { IsReadProtected = true });
+            var printer = VirtualPrinter.Create("uart-rom", time, new InjectedFaults { IsReadProtected = true });
             using var ptys = VirtualPtys.Open(printer, PathOf("ports"));
             var (exit, output) = await Stm32FlashAsync("-r", PathOf("read.bin"), "-S", "0x08000000:256");
             Assert.NotEqual(0, exit);

@@ -73,11 +73,11 @@ public sealed class RecoverStories
     [VirtualOnly("a real kernel cannot lose answers")]
     [Fact]
     public void A_Klipper_that_does_not_answer_is_flashed() =>
-        Story.Of("octopus", new Faultiness { Transfers = [.. Enumerable.Range(1, 60).Select(index => new TransferFault(index, TransferFaultKind.Lost, TimeSpan.Zero))] }, async story =>
+        Story.Of("octopus", new InjectedFaults { Transfers = [.. Enumerable.Range(1, 60).Select(index => new TransferFault(index, TransferFaultKind.Lost, TimeSpan.Zero))] }, async story =>
             Assert.Equal(BoardCondition.Flashed, (await story.RecoverAsync("octopus")).Condition));
 
     [Fact]
-    public void A_bootloader_that_does_not_start_it_is_written_anew() => Story.Of("octopus-in-dfu", new Faultiness { LeavesIgnored = 3 }, async story =>
+    public void A_bootloader_that_does_not_start_it_is_written_anew() => Story.Of("octopus-in-dfu", new InjectedFaults { LeavesIgnored = 3 }, async story =>
         Assert.Equal(BoardCondition.Flashed, (await story.RecoverAsync("octopus")).Condition));
 
     [Fact]

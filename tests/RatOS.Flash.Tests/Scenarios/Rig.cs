@@ -53,7 +53,7 @@ internal sealed class Rig : IHardware, IAsyncDisposable
 
     public static bool IsHere { get; } = Environment.GetEnvironmentVariable("RATOS_FLASH_RIG") == "1";
 
-    public static void Run(string scenario, Faultiness faults, Func<VirtualPrinter, Rig, Task> tell)
+    public static void Run(string scenario, InjectedFaults faults, Func<VirtualPrinter, Rig, Task> tell)
     {
         Assert.True(WarmUp.Value);
         var time = new VirtualTime { IsLive = true, Pace = Pace };

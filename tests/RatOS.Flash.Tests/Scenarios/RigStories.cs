@@ -127,7 +127,7 @@ public sealed class RigStories
     {
         foreach (var index in transfers)
         {
-            Story.Of(scenario, new Faultiness { Transfers = [new(index, TransferFaultKind.Unplug, TimeSpan.FromSeconds(3))] }, async story => await story.FlashedAsync("octopus"));
+            Story.Of(scenario, new InjectedFaults { Transfers = [new(index, TransferFaultKind.Unplug, TimeSpan.FromSeconds(3))] }, async story => await story.FlashedAsync("octopus"));
         }
     }
 

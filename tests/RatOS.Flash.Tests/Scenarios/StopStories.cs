@@ -12,7 +12,7 @@ public sealed class StopStories
     [InlineData("octopus", "octopus")]
     [InlineData("manta-m8p", "manta-m8p")]
     [InlineData("can-toolhead", "ebb42")]
-    public void A_board_that_was_stopped_in_vain_is_reset_and_Klipper_is_ready(string scenario, string board) => Story.Of(scenario, new Faultiness { TouchesIgnored = 99 }, async story =>
+    public void A_board_that_was_stopped_in_vain_is_reset_and_Klipper_is_ready(string scenario, string board) => Story.Of(scenario, new InjectedFaults { TouchesIgnored = 99 }, async story =>
     {
         await story.FailedAsync(board, "touch-ignored", BoardCondition.Unchanged);
         Assert.Contains(story.Events, step => step.Message.Contains("emergency stop", StringComparison.Ordinal));
@@ -20,7 +20,7 @@ public sealed class StopStories
     });
 
     [Fact]
-    public void A_board_that_loses_its_cable_after_the_stop_and_then_its_flash_is_reset_when_it_is_back() => Story.Of("octopus", new Faultiness { TouchesIgnored = 99 }, async story =>
+    public void A_board_that_loses_its_cable_after_the_stop_and_then_its_flash_is_reset_when_it_is_back() => Story.Of("octopus", new InjectedFaults { TouchesIgnored = 99 }, async story =>
     {
         using var cancel = new CancellationTokenSource();
         story.OnEvent = step =>

@@ -43,9 +43,9 @@ internal sealed class Story
 
     public VirtualBoard Board => Printer.Boards[0];
 
-    public static void Of(string scenario, Func<Story, Task> tell) => Of(scenario, Faultiness.None, tell);
+    public static void Of(string scenario, Func<Story, Task> tell) => Of(scenario, InjectedFaults.None, tell);
 
-    public static void Of(string scenario, Faultiness faults, Func<Story, Task> tell)
+    public static void Of(string scenario, InjectedFaults faults, Func<Story, Task> tell)
     {
         // Boards on a wire have nothing of USB.
         if (Rig.IsHere && Scenario.Find(scenario).Boards.All(board => !board.IsUart))
@@ -57,7 +57,7 @@ internal sealed class Story
     }
 
     /// <summary>Of boards that are in no list of scenarios: in memory, wherever the tests run.</summary>
-    public static void Of(Scenario scenario, Faultiness faults, Func<Story, Task> tell) => VirtualTime.Run(time =>
+    public static void Of(Scenario scenario, InjectedFaults faults, Func<Story, Task> tell) => VirtualTime.Run(time =>
     {
         var printer = VirtualPrinter.Create(scenario, time, faults);
         return tell(new Story(printer, printer));

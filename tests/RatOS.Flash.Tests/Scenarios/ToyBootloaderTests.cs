@@ -23,7 +23,7 @@ public sealed class ToyBootloaderTests
     private static readonly Scenario Printer = new("toy", "a board with a bootloader that nobody has", Board);
 
     [Fact]
-    public void A_board_with_a_new_bootloader_is_planned_and_flashed() => Story.Of(Printer, Faultiness.None, async story =>
+    public void A_board_with_a_new_bootloader_is_planned_and_flashed() => Story.Of(Printer, InjectedFaults.None, async story =>
     {
         var request = new FlashRequest(story.Known("octopus") with { Drivers = WithToy }, story.Build("octopus"));
         var plan = Plan(request, story.Hardware.Look());

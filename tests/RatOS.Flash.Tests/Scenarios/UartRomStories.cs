@@ -77,7 +77,7 @@ public sealed class UartRomStories
     });
 
     [Fact]
-    public void A_read_protected_chip_is_told_before_anything_is_touched() => Story.Of("uart-rom", new Faultiness { IsReadProtected = true }, async story =>
+    public void A_read_protected_chip_is_told_before_anything_is_touched() => Story.Of("uart-rom", new InjectedFaults { IsReadProtected = true }, async story =>
     {
         await story.FailedAsync("octopus", "read-protected", BoardCondition.InBootloaderUnchanged);
         Assert.DoesNotContain(story.Events, step => step.Kind == FlashEventKind.PointOfNoReturn);
@@ -112,7 +112,7 @@ public sealed class UartRomStories
             for (var index = 2; index < 1150; index += index < 15 ? 1 : 17)
             {
                 var fault = new TransferFault(index, kind, TimeSpan.FromSeconds(3));
-                Story.Of(scenario, new Faultiness { Transfers = [fault] }, async story =>
+                Story.Of(scenario, new InjectedFaults { Transfers = [fault] }, async story =>
                 {
                     var report = (await story.FlashAsync(story.Board.Name)).Boards.Single();
                     Assert.True(report.Ok, $"{scenario}, {fault}: [{report.Fault?.Code}] {report.Fault?.Cause}");
@@ -137,7 +137,7 @@ public sealed class UartRomStories
         Assert.True(before > 1000);
         for (var index = before + 1; index < before + 12; index++)
         {
-            Story.Of("uart-rom", new Faultiness { Transfers = [new(index, kind, TimeSpan.Zero)] }, async story =>
+            Story.Of("uart-rom", new InjectedFaults { Transfers = [new(index, kind, TimeSpan.Zero)] }, async story =>
             {
                 var report = (await story.FlashAsync("octopus")).Boards.Single();
                 Assert.True(report.Ok, $"{index - before}: [{report.Fault?.Code}] {report.Fault?.Cause}");
@@ -196,7 +196,7 @@ public sealed class UartRomStories
     [InlineData(1, null)]
     [InlineData(2, null)]
     [InlineData(9, "did-not-leave")]
-    public void A_ROM_that_does_not_leave_is_told_again(int times, string? code) => Story.Of("uart-rom", new Faultiness { LeavesIgnored = times }, async story =>
+    public void A_ROM_that_does_not_leave_is_told_again(int times, string? code) => Story.Of("uart-rom", new InjectedFaults { LeavesIgnored = times }, async story =>
     {
         var report = (await story.FlashAsync("octopus")).Boards.Single();
         Assert.Equal(code, report.Fault?.Code);
@@ -205,14 +205,14 @@ public sealed class UartRomStories
 
     [Fact]
     public void A_ROM_that_jumps_without_an_answer_has_left() =>
-        Story.Of("uart-rom", new Faultiness { LeaveIsSilent = true }, async story => await story.FlashedAsync("octopus"));
+        Story.Of("uart-rom", new InjectedFaults { LeaveIsSilent = true }, async story => await story.FlashedAsync("octopus"));
 
     [Theory]
     [InlineData(20)]    // an erase
     [InlineData(300)]   // a write
     [InlineData(800)]   // the read-back
     public void Power_that_fails_in_mid_flash_leaves_a_board_that_its_ROM_flashes_again(int index) => Story.Of(
-        "uart-rom", new Faultiness { Transfers = [new(index, TransferFaultKind.PowerCut, TimeSpan.FromSeconds(2))] }, async story =>
+        "uart-rom", new InjectedFaults { Transfers = [new(index, TransferFaultKind.PowerCut, TimeSpan.FromSeconds(2))] }, async story =>
         {
             await story.FailedAsync("octopus", "uart-rom-silent", BoardCondition.InBootloaderWithoutFirmware);
             await StartRomAsync(story);

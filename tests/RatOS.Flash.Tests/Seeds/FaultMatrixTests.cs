@@ -26,26 +26,26 @@ public sealed class FaultMatrixTests
         ("F446, DFU", "octopus"), ("G0B1, DFU", "ebb42"), ("F446, Katapult", "octopus-katapult"), ("G0B1, Katapult", "manta-m8p"), ("F446, Katapult on a UART", "uart-katapult"),
     ];
 
-    private static readonly (string Name, Faultiness Faults)[] Standing =
+    private static readonly (string Name, InjectedFaults Faults)[] Standing =
     [
-        .. new[] { 1, 2, 3, 9 }.Select(times => ("the request for the bootloader is ignored 1, 2, 3, 9 times", new Faultiness { TouchesIgnored = times })),
-        .. new[] { 1, 2, 3, 9 }.Select(times => ("Klipper starts instead of the bootloader 1, 2, 3, 9 times", new Faultiness { TouchesInVain = times })),
-        .. new[] { 1, 2, 3, 9 }.Select(times => ("the ROM does not leave 1, 2, 3, 9 times", new Faultiness { LeavesIgnored = times })),
-        ("the ROM leaves without an answer", new Faultiness { LeaveIsSilent = true }),
-        .. new[] { 8, 24, 40 }.Select(seconds => ("the board re-enumerates 8, 24, 40 s late", new Faultiness { ReturnsAfter = TimeSpan.FromSeconds(seconds) })),
-        .. new[] { 3, 12 }.Select(seconds => ("the computer lists the board 3, 12 s after it left", new Faultiness { Lingers = TimeSpan.FromSeconds(seconds) })),
-        ("the ROM does not enumerate on USB", new Faultiness { RomMissesUsb = true }),
-        ("the board re-enumerates at another port", new Faultiness { ReturnsAt = "2-1" }),
-        .. new[] { "STM32FxSTM32", "FFFFFFFEFFFF" }.Select(serial => ("the ROM shows a dead serial", new Faultiness { RomSerial = serial })),
-        .. new[] { 0, 10_000 }.Select(time => ("the ROM announces poll times of 0, 10 s", new Faultiness { PollTime = TimeSpan.FromMilliseconds(time) })),
-        ("a G0 keeps its empty-flash flag", new Faultiness { EmptyMarkSticks = true }),
-        ("the chip is read protected", new Faultiness { IsReadProtected = true }),
-        ("the ROM is stuck in busy until cleared", new Faultiness { StuckInBusy = true }),
-        .. new[] { TimeSpan.FromSeconds(5), TimeSpan.MaxValue }.Select(until => ("a program holds the ports for 5 s, permanently", new Faultiness { PortsHeldBy = "ModemManager (process 812)", PortsHeldUntil = until })),
-        ("no permission to open the devices", new Faultiness { NoPermission = true }),
+        .. new[] { 1, 2, 3, 9 }.Select(times => ("the request for the bootloader is ignored 1, 2, 3, 9 times", new InjectedFaults { TouchesIgnored = times })),
+        .. new[] { 1, 2, 3, 9 }.Select(times => ("Klipper starts instead of the bootloader 1, 2, 3, 9 times", new InjectedFaults { TouchesInVain = times })),
+        .. new[] { 1, 2, 3, 9 }.Select(times => ("the ROM does not leave 1, 2, 3, 9 times", new InjectedFaults { LeavesIgnored = times })),
+        ("the ROM leaves without an answer", new InjectedFaults { LeaveIsSilent = true }),
+        .. new[] { 8, 24, 40 }.Select(seconds => ("the board re-enumerates 8, 24, 40 s late", new InjectedFaults { ReturnsAfter = TimeSpan.FromSeconds(seconds) })),
+        .. new[] { 3, 12 }.Select(seconds => ("the computer lists the board 3, 12 s after it left", new InjectedFaults { Lingers = TimeSpan.FromSeconds(seconds) })),
+        ("the ROM does not enumerate on USB", new InjectedFaults { RomMissesUsb = true }),
+        ("the board re-enumerates at another port", new InjectedFaults { ReturnsAt = "2-1" }),
+        .. new[] { "STM32FxSTM32", "FFFFFFFEFFFF" }.Select(serial => ("the ROM shows a dead serial", new InjectedFaults { RomSerial = serial })),
+        .. new[] { 0, 10_000 }.Select(time => ("the ROM announces poll times of 0, 10 s", new InjectedFaults { PollTime = TimeSpan.FromMilliseconds(time) })),
+        ("a G0 keeps its empty-flash flag", new InjectedFaults { EmptyMarkSticks = true }),
+        ("the chip is read protected", new InjectedFaults { IsReadProtected = true }),
+        ("the ROM is stuck in busy until cleared", new InjectedFaults { StuckInBusy = true }),
+        .. new[] { TimeSpan.FromSeconds(5), TimeSpan.MaxValue }.Select(until => ("a program holds the ports for 5 s, permanently", new InjectedFaults { PortsHeldBy = "ModemManager (process 812)", PortsHeldUntil = until })),
+        ("no permission to open the devices", new InjectedFaults { NoPermission = true }),
     ];
 
-    private sealed record Case(string Row, string Printer, Scenario Scenario, Faultiness Faults);
+    private sealed record Case(string Row, string Printer, Scenario Scenario, InjectedFaults Faults);
 
     private sealed record End(Case Case, TrialOutcome Outcome, HumanStep? Step, bool IsUndisturbed, IReadOnlyList<string> Problems);
 
@@ -80,7 +80,7 @@ public sealed class FaultMatrixTests
         for (var i = 0; i < transfers.Length; i++)
         {
             foreach (var kind in Enum.GetValues<TransferFaultKind>().Where(kind => Applies(kind, transfers[i].IsControl, isWire) && IsTaken(transfers, i)))
-                yield return new(Name(kind), printer.Name, scenario, new Faultiness { Transfers = [new(i + 1, kind, Time)] });
+                yield return new(Name(kind), printer.Name, scenario, new InjectedFaults { Transfers = [new(i + 1, kind, Time)] });
         }
         if (isWire)
             yield break;

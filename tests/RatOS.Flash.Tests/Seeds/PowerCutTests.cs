@@ -48,7 +48,7 @@ public sealed class PowerCutTests
         {
             var moments = Moments(scenario);
             var ends = new ConcurrentBag<(Moment Moment, Trial Trial)>();
-            Parallel.ForEach(moments, moment => ends.Add((moment, Trial.Run(scenario, new Faultiness
+            Parallel.ForEach(moments, moment => ends.Add((moment, Trial.Run(scenario, new InjectedFaults
             {
                 Transfers = [new TransferFault(moment.Index, TransferFaultKind.PowerCut, TimeSpan.FromSeconds(-1)) { After = moment.After }],
             }))));

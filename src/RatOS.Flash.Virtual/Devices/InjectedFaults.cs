@@ -2,100 +2,103 @@ using System.Collections.Immutable;
 
 namespace RatOS.Flash.Virtual.Devices;
 
-/// <summary>What goes wrong, as data: made by hand for a story, or drawn from a seed. The same record gives the same trace.</summary>
-public sealed record Faultiness
+/// <summary>
+/// The faults of a virtual printer as data: written for a scenario, or drawn from a seed. The same record gives the same trace.
+/// </summary>
+public sealed record InjectedFaults
 {
-    public static readonly Faultiness None = new();
+    public static readonly InjectedFaults None = new();
 
     /// <summary>
-    /// What happens at which transfer. Every control transfer and every frame to a serial line counts, from 1 on, over the whole printer.
+    /// Faults of single transfers. Every control transfer and every frame to a serial line or to CAN counts, from 1 on, over the whole
+    /// printer.
     /// </summary>
     public ImmutableArray<TransferFault> Transfers { get; init; } = [];
 
-    /// <summary>Requests for the bootloader that Klipper does not heed.</summary>
+    /// <summary>The number of requests for the bootloader that Klipper ignores.</summary>
     public int TouchesIgnored { get; init; }
 
-    /// <summary>Requests for the bootloader after which Klipper comes back instead.</summary>
+    /// <summary>The number of requests for the bootloader after which Klipper starts again instead.</summary>
     public int TouchesInVain { get; init; }
 
-    /// <summary>Times the ROM is told to leave and stays.</summary>
+    /// <summary>The number of leave requests that the ROM ignores.</summary>
     public int LeavesIgnored { get; init; }
 
-    /// <summary>Commands to reset that Klipper does not heed.</summary>
+    /// <summary>The number of reset commands that Klipper ignores.</summary>
     public int ResetsIgnored { get; init; }
 
     /// <summary>The ROM jumps without an answer.</summary>
     public bool LeaveIsSilent { get; init; }
 
-    /// <summary>Between leaving the bus and being listed again, on top of what the board needs (H2: slow enumeration).</summary>
+    /// <summary>Additional time between leaving the bus and re-enumeration.</summary>
     public TimeSpan ReturnsAfter { get; init; }
 
-    /// <summary>The bootloader never shows up on USB: its ROM listens to another interface (H2).</summary>
+    /// <summary>The bootloader never enumerates: its ROM listens to another interface than USB.</summary>
     public bool RomMissesUsb { get; init; }
 
-    /// <summary>... until the board was without power once (S9: it works after a power cycle).</summary>
+    /// <summary>The bootloader does not enumerate before a power cycle.</summary>
     public bool RomNeedsPower { get; init; }
 
     /// <summary>
-    /// So long after a board has hung a person sets BOOT0, presses reset, and takes the jumper off again; null for nobody there.
+    /// So long after a board has hung, the operator sets BOOT0, presses reset and takes the jumper off again; null without an operator.
     /// </summary>
-    public TimeSpan? PersonAfter { get; init; }
+    public TimeSpan? OperatorAfter { get; init; }
 
     /// <summary>From this transfer on the ROM's USB answers nothing until the hub resets it; null for never.</summary>
     public int? HangsAt { get; init; }
 
-    /// <summary>How long the computer goes on listing what has left (H3).</summary>
+    /// <summary>How long the computer lists a device after it left.</summary>
     public TimeSpan Lingers { get; init; }
 
-    /// <summary>Where the board appears when it next returns; null for its own port.</summary>
+    /// <summary>The port of the board's next re-enumeration; null for its own.</summary>
     public string? ReturnsAt { get; init; }
 
-    /// <summary>Serial that the ROM shows; null for the one that follows from the unique id.</summary>
+    /// <summary>The serial of the ROM; null for the one that follows from the unique id.</summary>
     public string? RomSerial { get; init; }
 
-    /// <summary>Poll time that the ROM announces for everything; null for its constants.</summary>
+    /// <summary>The poll time that the ROM announces for everything; null for its constants.</summary>
     public TimeSpan? PollTime { get; init; }
 
-    /// <summary>Address of a flash cell whose lowest bit no longer programs to what it should; null for good flash.</summary>
+    /// <summary>Address of a worn flash cell whose lowest bit stays at zero; null for good flash.</summary>
     public uint? WornAt { get; init; }
 
-    /// <summary>G0: the chip keeps its mark "flash is empty" until power goes off, so its ROM comes at every reset (AN2606).</summary>
+    /// <summary>G0: the chip keeps its mark "flash is empty" until a power cycle, so its ROM starts at every reset (AN2606).</summary>
     public bool EmptyMarkSticks { get; init; }
 
     /// <summary>RDP level 1.</summary>
     public bool IsReadProtected { get; init; }
 
-    /// <summary>H7 revision V: sits in dfuDNBUSY until cleared twice.</summary>
+    /// <summary>H7 revision V: the ROM stays in dfuDNBUSY until its status was cleared twice.</summary>
     public bool StuckInBusy { get; init; }
 
-    /// <summary>Who holds the serial ports, as a person would name it; null for nobody.</summary>
+    /// <summary>A program that has the serial ports open, by its name in messages; null for none.</summary>
     public string? PortsHeldBy { get; init; }
 
-    /// <summary>When they let go of them.</summary>
+    /// <summary>When it closes them.</summary>
     public TimeSpan PortsHeldUntil { get; init; } = TimeSpan.MaxValue;
 
     /// <summary>The user is in no group that may open the devices.</summary>
     public bool NoPermission { get; init; }
 
-    /// <summary>Bitrate of the CAN interface; null for the nodes' own.</summary>
+    /// <summary>Bit rate of the CAN interface; null for that of the nodes.</summary>
     public int? CanBitrate { get; init; }
 
-    /// <summary>A bridge's CAN interface does not come back with it.</summary>
+    /// <summary>A bridge's CAN interface does not return with it.</summary>
     public bool CanStaysAway { get; init; }
 
-    /// <summary>Nobody brings a bridge's CAN interface up when it has come back.</summary>
+    /// <summary>A bridge's CAN interface returns and stays down.</summary>
     public bool CanStaysDown { get; init; }
 
-    /// <summary>A new program of the process on this computer ends as soon as it starts.</summary>
+    /// <summary>A new program of the process on this computer ends at its start.</summary>
     public bool NewProcessCrashes { get; init; }
 
-    /// <summary>Nobody installed the unit that replaces it.</summary>
+    /// <summary>The unit that replaces that program is not installed.</summary>
     public bool HasNoHostMcuUnit { get; init; }
 
-    /// <summary>Firmware of this version starts, and then answers nothing: a build gone wrong. Null for none.</summary>
+    /// <summary>Firmware of this version starts and never answers; null for none.</summary>
     public string? MuteVersion { get; init; }
 
-    /// <summary>All that is out of order, on one line.</summary>
+    /// <summary>All faults on one line.</summary>
     public override string ToString()
     {
         var text = new List<string>();
@@ -107,7 +110,7 @@ public sealed record Faultiness
         Add(nameof(ReturnsAfter), ReturnsAfter, TimeSpan.Zero);
         Add(nameof(RomMissesUsb), RomMissesUsb, false);
         Add(nameof(RomNeedsPower), RomNeedsPower, false);
-        Add(nameof(PersonAfter), PersonAfter, null);
+        Add(nameof(OperatorAfter), OperatorAfter, null);
         Add(nameof(HangsAt), HangsAt, null);
         Add(nameof(Lingers), Lingers, TimeSpan.Zero);
         Add(nameof(ReturnsAt), ReturnsAt, null);
@@ -125,8 +128,7 @@ public sealed record Faultiness
         Add(nameof(NewProcessCrashes), NewProcessCrashes, false);
         Add(nameof(HasNoHostMcuUnit), HasNoHostMcuUnit, false);
         Add(nameof(MuteVersion), MuteVersion, null);
-        text.AddRange(
-            Transfers.Select(fault => $"{fault.Kind} at transfer {fault.Index}{(fault.After > TimeSpan.Zero ? $" + {fault.After.TotalSeconds:0.###} s" : "")} for {fault.Time.TotalSeconds:0.###} s"));
+        text.AddRange(Transfers.Select(fault => fault.ToString()));
         return text.Count == 0 ? "no faults" : string.Join(", ", text);
 
         void Add<T>(string name, T value, T usual)
@@ -136,9 +138,9 @@ public sealed record Faultiness
         }
     }
 
-    /// <summary>Draws one to three faults, most of them in the middle of the work.</summary>
-    /// <param name="seed">Any number; the same one gives the same faults everywhere.</param>
-    public static Faultiness FromSeed(int seed)
+    /// <summary>Draws one to three faults, most of them during the write.</summary>
+    /// <param name="seed">Any number; the same one gives the same faults on every computer.</param>
+    public static InjectedFaults FromSeed(int seed)
     {
         var dice = new Random(seed);
         var faults = None;
@@ -153,11 +155,13 @@ public sealed record Faultiness
                 4 => faults with { ReturnsAfter = TimeSpan.FromMilliseconds(dice.Next(50, 40_000)) },
                 5 => faults with { Lingers = TimeSpan.FromMilliseconds(dice.Next(1, 12_000)) },
                 6 => faults with { RomSerial = dice.Next(2) == 0 ? "STM32FxSTM32" : "FFFFFFFEFFFF" },
-                7 => faults with { PollTime = TimeSpan.FromMilliseconds(dice.Next(3) switch { 0 => 0, 1 => 1, _ => dice.Next(10_000) }) },
+                7 => faults with { PollTime = TimeSpan.FromMilliseconds(DrawPollTime(dice)) },
                 8 => faults with { EmptyMarkSticks = true },
                 _ => faults with { Transfers = faults.Transfers.Add(TransferFault.Draw(dice)) },
             };
         }
         return faults;
     }
+
+    private static int DrawPollTime(Random dice) => dice.Next(3) switch { 0 => 0, 1 => 1, _ => dice.Next(10_000) };
 }
