@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace RatOS.Flash.Tests.Pure;
 
 /// <summary>What a reader of README, ARCHITECTURE and <c>docs</c> relies on: links lead somewhere, and short pages stay short.</summary>
@@ -38,6 +40,62 @@ public sealed class DocumentTests
         Assert.All(Pages.Select(Path.GetFileName).Where(name => name != "README.md"), name => Assert.True(
             all.Contains($"{name})", StringComparison.Ordinal) || all.Contains($"{name}#", StringComparison.Ordinal), name));
     }
+
+    [Fact]
+    public void The_page_on_JSON_names_every_event_member_and_value_of_the_contract()
+    {
+        string[] ofOurFilesAlone = ["good", "mcus.json", "job in a journal", "klipper", "(mcu)", "answer of the agent"];
+        string[] ofSettings = ["policy", "rollback"];
+        var members = Contract.GetProperty("json").EnumerateObject().Where(shape => !ofOurFilesAlone.Contains(shape.Name))
+            .SelectMany(shape => shape.Value.EnumerateObject()).Select(member => member.Name.TrimEnd('?')).Where(name => name != "event");
+        var values = Contract.GetProperty("values").EnumerateObject().Where(kind => !ofSettings.Contains(kind.Name))
+            .SelectMany(kind => kind.Value.EnumerateArray()).Select(value => value.GetString()!);
+        var events = new[] { "events", "requestedBy" }.SelectMany(list => Contract.GetProperty("agent").GetProperty(list).EnumerateArray())
+            .Select(name => name.GetString()!).Except(ofOurFilesAlone);
+        AssertNames(["json.md"], members.Concat(values).Concat(events));
+    }
+
+    [Fact]
+    public void The_page_on_the_agent_names_every_method_argument_and_member_of_an_answer()
+    {
+        var answer = Contract.GetProperty("json").GetProperty("answer of the agent").EnumerateObject().Select(member => member.Name);
+        var agent = Contract.GetProperty("agent").EnumerateObject().Where(list => list.Name is not ("events" or "requestedBy"))
+            .SelectMany(list => list.Value.EnumerateArray());
+        AssertNames(["agent-api.md"], answer.Select(name => name.TrimEnd('?')).Concat(agent.Select(name => name.GetString()!)));
+    }
+
+    [Fact]
+    public void The_pages_for_users_name_every_macro_setting_verb_and_option()
+    {
+        var settings = Contract.GetProperty("settings").EnumerateObject().SelectMany(section => section.Value.EnumerateArray());
+        var policies = new[] { "policy", "rollback" }.SelectMany(name => Contract.GetProperty("values").GetProperty(name).EnumerateArray());
+        AssertNames(["usage.md", "recovery.md"], settings.Concat(policies).Select(name => name.GetString()!));
+        var pages = string.Concat(new[] { "usage.md", "recovery.md", "virtual-printer.md" }.Select(Read));
+        var macros = Contract.GetProperty("moonraker").GetProperty("macros").EnumerateObject().Where(macro => !macro.Name.StartsWith('_'));
+        Assert.All(
+            macros.Select(macro => macro.Name).Concat(Verbs(Contract.GetProperty("commandLine"), "ratos-flash")),
+            word => Assert.Contains(word, pages, StringComparison.Ordinal));
+    }
+
+    private static JsonElement Contract { get; } = JsonDocument.Parse(Read("contract.json")).RootElement;
+
+    private static string Read(string page) => File.ReadAllText(Path.Combine(TidyTests.Root, "docs", page));
+
+    /// <summary>Each name stands on one of these pages as code.</summary>
+    private static void AssertNames(string[] pages, IEnumerable<string> names)
+    {
+        var text = string.Concat(pages.Select(Read));
+        Assert.Equal([], names.Distinct().Where(name => !text.Contains($"`{name}`", StringComparison.Ordinal)));
+    }
+
+    /// <summary>Verbs as they are typed, and options.</summary>
+    private static IEnumerable<string> Verbs(JsonElement verb, string typed) =>
+        verb.EnumerateObject().SelectMany(member => member.Name switch
+        {
+            "arguments" => [],
+            "options" => member.Value.EnumerateArray().Select(option => option.GetString()!.Split(' ')[0]),
+            var name => Verbs(member.Value, $"{typed} {name}").Prepend($"{typed} {name}"),
+        });
 
     /// <summary>GitHub's anchors: lower case, blanks as hyphens, letters and digits alone.</summary>
     private static IEnumerable<string> Headings(string path) => File.ReadLines(path).Where(line => line.StartsWith('#'))
