@@ -6,34 +6,37 @@ using RatOS.Flash.Virtual.Devices;
 namespace RatOS.Flash.Virtual.UsbIp;
 
 /// <summary>
-/// Gives the virtual boards to real kernels, by USB/IP on this computer's loopback address (kernel: Documentation/usb/usbip_protocol.rst). Each import is
-/// a connection of its own that lasts as long as the board's stay on the bus: when the board leaves it is closed, and what returns is imported anew.
+/// Serves the virtual boards to real kernels, by USB/IP on this computer's loopback address (kernel:
+/// Documentation/usb/usbip_protocol.rst). Each import is a connection that lasts for one session of the board on the bus: it closes when
+/// the board leaves, and the next session is imported again.
 /// </summary>
 /// <remarks>
-/// Everything runs on the printer's live time: a socket completes on some other thread, and what follows is posted there, so that boards are touched by
-/// one thread alone and each connection reads its next message when it is done with the last.
+/// Everything runs on the printer's live time: sockets complete on other threads and continue there, so that one thread uses the boards,
+/// and each connection reads its next message after it has served the last.
 /// </remarks>
-public sealed partial class UsbIpServer : IAsyncDisposable
+public sealed class UsbIpServer : IAsyncDisposable
 {
     private const int MostConnections = 64;
 
     private readonly Socket _listener;
     private readonly CancellationTokenSource _over = new();
-    private readonly HashSet<Connection> _connections = [];
 
-    private UsbIpServer(VirtualPrinter printer, Socket listener, Action<UsbIpEvent> tell) => (Printer, _listener, Tell) = (printer, listener, tell);
+    private UsbIpServer(VirtualPrinter printer, Socket listener, Action<UsbIpEvent> tell) =>
+        (Printer, _listener, Tell) = (printer, listener, tell);
 
-    /// <summary>Where it listens.</summary>
+    /// <summary>Its TCP port.</summary>
     public int Port => ((IPEndPoint)_listener.LocalEndPoint!).Port;
 
-    private VirtualPrinter Printer { get; }
+    internal VirtualPrinter Printer { get; }
 
-    private Action<UsbIpEvent> Tell { get; }
+    internal Action<UsbIpEvent> Tell { get; }
 
-    /// <summary>Listens from now on. To be called on the time's thread, and disposed there.</summary>
-    /// <param name="printer">Whose boards; its time is live.</param>
+    internal HashSet<UsbIpConnection> Connections { get; } = [];
+
+    /// <summary>Listens from now on. Called on the time's thread, and disposed there.</summary>
+    /// <param name="printer">The printer of the boards; its time is live.</param>
     /// <param name="port">TCP port; 0 for any that is free.</param>
-    /// <param name="tell">Called for each board that comes or goes, and for each import.</param>
+    /// <param name="tell">Called for each board that arrives or leaves, and for each import.</param>
     /// <exception cref="FlashException">The port is taken.</exception>
     public static UsbIpServer Start(VirtualPrinter printer, int port, Action<UsbIpEvent> tell)
     {
@@ -56,12 +59,12 @@ public sealed partial class UsbIpServer : IAsyncDisposable
         return server;
     }
 
-    /// <summary>Closes every connection, which is how the kernels see their devices unplugged.</summary>
+    /// <summary>Closes every connection: the kernels see their devices unplugged.</summary>
     public ValueTask DisposeAsync()
     {
         _over.Cancel();
         _listener.Dispose();
-        foreach (var connection in _connections.ToList())
+        foreach (var connection in Connections.ToList())
             connection.Dispose();
         _over.Dispose();
         return ValueTask.CompletedTask;
@@ -75,8 +78,8 @@ public sealed partial class UsbIpServer : IAsyncDisposable
             {
                 var socket = await _listener.AcceptAsync(_over.Token);
                 socket.NoDelay = true;
-                if (_connections.Count < MostConnections)
-                    _ = new Connection(this, socket).RunAsync();
+                if (Connections.Count < MostConnections)
+                    _ = new UsbIpConnection(this, socket).RunAsync();
                 else
                     socket.Dispose();
             }
@@ -86,17 +89,17 @@ public sealed partial class UsbIpServer : IAsyncDisposable
             }
             catch (SocketException fault)
             {
-                // No file descriptor left, or a client that was gone before it was accepted: the next one may fare better.
+                // No file descriptor is left, or the client is gone already: the next one may succeed.
                 Tell(new UsbIpEvent(UsbIpEventKind.Dropped, $"a connection could not be accepted: {fault.Message}"));
                 await Task.Delay(TimeSpan.FromMilliseconds(100), Printer.Time);
             }
         }
     }
 
-    /// <summary>Tells who comes and goes.</summary>
+    /// <summary>Reports the boards that arrive and leave.</summary>
     private async Task WatchAsync()
     {
-        await Task.Yield();   // whoever starts it has something to say first
+        await Task.Yield();   // the caller reports first that it serves
         var (seen, known) = (Printer.Look(), new List<DeviceSession>());
         while (true)
         {
@@ -118,26 +121,27 @@ public sealed partial class UsbIpServer : IAsyncDisposable
     }
 }
 
-/// <summary>What happened at the server, for people and programs to see.</summary>
-/// <param name="Kind">What it was.</param>
+/// <summary>An event of the server, for users and programs.</summary>
+/// <param name="Kind">Its kind.</param>
 /// <param name="Text">A sentence.</param>
 public sealed record UsbIpEvent(UsbIpEventKind Kind, string Text)
 {
-    /// <summary>The board's name; null where it was about none.</summary>
+    /// <summary>The board's name; null without one.</summary>
     public string? Board { get; init; }
 
-    /// <summary>Where it is, on the virtual printer.</summary>
+    /// <summary>Its port on the virtual printer.</summary>
     public string? Port { get; init; }
 
-    /// <summary>What it is doing now.</summary>
+    /// <summary>Its state.</summary>
     public BoardState? State { get; init; }
 
-    internal static UsbIpEvent Of(UsbIpEventKind kind, DeviceSession present, string what) => new(kind, $"{present.Board!.Name} at {present.Device.Port} {what}")
-    {
-        Board = present.Board.Name,
-        Port = present.Device.Port,
-        State = present.Board.State,
-    };
+    internal static UsbIpEvent Of(UsbIpEventKind kind, DeviceSession session, string predicate) =>
+        new(kind, $"{session.Board!.Name} at {session.Device.Port} {predicate}")
+        {
+            Board = session.Board.Name,
+            Port = session.Device.Port,
+            State = session.Board.State,
+        };
 }
 
 public enum UsbIpEventKind
@@ -150,10 +154,10 @@ public enum UsbIpEventKind
     [ContractName("imported")] Imported,
     [ContractName("released")] Released,
 
-    /// <summary>An import was refused: no such device, or somebody has it.</summary>
+    /// <summary>An import was refused: no such device, or another client has it.</summary>
     [ContractName("refused")] Refused,
 
-    /// <summary>A connection was closed because of what it sent.</summary>
+    /// <summary>A connection was closed because of an invalid message.</summary>
     [ContractName("dropped")] Dropped,
 
     /// <summary>This computer's own kernel has it (<see cref="VhciAttacher"/>).</summary>

@@ -6,17 +6,18 @@ using RatOS.Flash.Virtual.Devices;
 namespace RatOS.Flash.Virtual.UsbIp;
 
 /// <summary>
-/// The messages of USB/IP 1.1.1 as bytes (kernel: Documentation/usb/usbip_protocol.rst). Numbers are big-endian, except inside a setup packet.
+/// The messages of USB/IP 1.1.1 as bytes (kernel: Documentation/usb/usbip_protocol.rst). Numbers are big-endian, except inside a setup
+/// packet.
 /// </summary>
 internal static class UsbIpWire
 {
     public const ushort RequestList = 0x8005, RequestImport = 0x8003;
     public const int RequestLength = 8, BusIdLength = 32, DeviceLength = 312, HeaderLength = 48;
 
-    /// <summary>Longest transfer that is taken; the kernel's own drivers stay far below.</summary>
+    /// <summary>Longest accepted transfer; the kernel's own drivers use far shorter ones.</summary>
     public const int LongestTransfer = 1 << 20;
 
-    /// <summary>Status of a reply to a request: done, somebody has the device, there is no such device (tools/usb/usbip/libsrc/usbip_common.h).</summary>
+    /// <summary>Status of a reply: done, the device is in use, no such device (kernel: tools/usb/usbip/libsrc/usbip_common.h).</summary>
     public const uint Done = 0, DeviceBusy = 2, NoDevice = 4;
 
     /// <summary>Negative errno: stalled, the bus failed, unlinked, shorter than allowed.</summary>
@@ -30,7 +31,7 @@ internal static class UsbIpWire
     private const uint Submit = 1, Unlink = 2, SubmitDone = 3, UnlinkDone = 4;
     private const uint ShortNotOk = 1;   // URB_SHORT_NOT_OK
 
-    /// <summary>Asks for a device: what a client begins with.</summary>
+    /// <summary>A client's request for a device.</summary>
     public static byte[] Import(string busId)
     {
         var message = new byte[RequestLength + BusIdLength];
@@ -40,7 +41,7 @@ internal static class UsbIpWire
         return message;
     }
 
-    /// <summary>What a connection begins with: one of the two requests.</summary>
+    /// <summary>The first message of a connection: one of the two requests.</summary>
     /// <exception cref="InvalidDataException">Another version or an unknown request.</exception>
     public static ushort ParseRequest(ReadOnlySpan<byte> message)
     {
@@ -50,7 +51,7 @@ internal static class UsbIpWire
         return code is RequestList or RequestImport ? code : throw new InvalidDataException($"unknown request {code:x4}");
     }
 
-    /// <summary>The device that an import asks for; whatever it is, it may name none.</summary>
+    /// <summary>The bus id in an import request: any text.</summary>
     public static string ParseBusId(ReadOnlySpan<byte> field)
     {
         var end = field.IndexOf((byte)0);
@@ -58,7 +59,7 @@ internal static class UsbIpWire
     }
 
     /// <summary>The header of a submit or an unlink; the data of an OUT transfer follow it.</summary>
-    /// <exception cref="InvalidDataException">Nothing that a kernel would send for these devices.</exception>
+    /// <exception cref="InvalidDataException">No kernel sends this for these devices.</exception>
     public static UsbIpCommand ParseCommand(ReadOnlySpan<byte> header)
     {
         var (command, sequence, device) = (Word(header, 0), Word(header, 4), Word(header, 8));
@@ -71,7 +72,7 @@ internal static class UsbIpWire
             throw new InvalidDataException($"direction {direction}, endpoint {endpoint}");
         if (length > LongestTransfer)
             throw new InvalidDataException($"a transfer of {length} bytes");
-        // Descriptors of isochronous packets would follow the data, and no board has such an endpoint.
+        // Descriptors of isochronous packets would follow the data; no board has such an endpoint.
         if (packets is not (0 or uint.MaxValue))
             throw new InvalidDataException($"{packets} isochronous packets");
         var setup = header[40..];
@@ -86,7 +87,9 @@ internal static class UsbIpWire
             Length = (int)length,
             StartFrame = Word(header, 28),
             Packets = packets,
-            Setup = new UsbSetup(setup[0], setup[1], BinaryPrimitives.ReadUInt16LittleEndian(setup[2..]), BinaryPrimitives.ReadUInt16LittleEndian(setup[4..])),
+            Setup = new UsbSetup(
+                setup[0], setup[1], BinaryPrimitives.ReadUInt16LittleEndian(setup[2..]),
+                BinaryPrimitives.ReadUInt16LittleEndian(setup[4..])),
             SetupLength = setupLength,
         };
     }
@@ -108,12 +111,12 @@ internal static class UsbIpWire
     /// <summary>The answer that ends with its status.</summary>
     public static byte[] Refused(uint status) => Reply(RequestImport, status);
 
-    /// <summary>What identifies the import within its connection: bus and device number, which old clients keep in a byte each.</summary>
+    /// <summary>Identifies the import within its connection: bus and device number, in a byte each for old clients.</summary>
     public static uint DeviceId(Device device) => ((uint)BusNumber(device) << 16) | (uint)DeviceNumber(device);
 
-    /// <param name="command">The submit that is over.</param>
+    /// <param name="command">The completed submit.</param>
     /// <param name="status">0, or a negative errno.</param>
-    /// <param name="data">What came; of an OUT transfer as much as was taken.</param>
+    /// <param name="data">The received bytes; of an OUT transfer the accepted ones.</param>
     public static byte[] Return(UsbIpCommand command, int status, ReadOnlySpan<byte> data)
     {
         if (status == 0 && command.IsIn && data.Length < command.Length && (command.Flags & ShortNotOk) != 0)
@@ -123,7 +126,7 @@ internal static class UsbIpWire
         BinaryPrimitives.WriteUInt32BigEndian(message.AsSpan(4), command.Sequence);
         BinaryPrimitives.WriteInt32BigEndian(message.AsSpan(20), status);
         BinaryPrimitives.WriteInt32BigEndian(message.AsSpan(24), data.Length);
-        // The client takes these back into its own request: as they came, like the kernel's server.
+        // The client copies these into its own request: unchanged, as from the kernel's server.
         BinaryPrimitives.WriteUInt32BigEndian(message.AsSpan(28), command.StartFrame);
         BinaryPrimitives.WriteUInt32BigEndian(message.AsSpan(32), command.Packets);
         if (command.IsIn)
@@ -184,7 +187,8 @@ internal static class UsbIpWire
     }
 
     /// <summary>The 1 of 1-1.3.</summary>
-    private static int BusNumber(Device device) => int.TryParse(device.Port.AsSpan(0, Math.Max(0, device.Port.IndexOf('-'))), out var bus) ? bus & 0xFF : 1;
+    private static int BusNumber(Device device) =>
+        int.TryParse(device.Port.AsSpan(0, Math.Max(0, device.Port.IndexOf('-'))), out var bus) ? bus & 0xFF : 1;
 
     private static int DeviceNumber(Device device) => ((device.Number - 1) % 127) + 1;
 
@@ -192,11 +196,11 @@ internal static class UsbIpWire
 }
 
 /// <summary>A submit, or with <see cref="Unlinks"/> an unlink.</summary>
-/// <param name="Sequence">Its number, by which it is answered.</param>
-/// <param name="DeviceId">Whom it is for.</param>
+/// <param name="Sequence">Its number, which the answer repeats.</param>
+/// <param name="DeviceId">The device it is for.</param>
 internal sealed record UsbIpCommand(uint Sequence, uint DeviceId)
 {
-    /// <summary>The number of the submit that it takes back.</summary>
+    /// <summary>The number of the submit that it cancels.</summary>
     public uint? Unlinks { get; init; }
 
     public bool IsIn { get; init; }
@@ -209,7 +213,7 @@ internal sealed record UsbIpCommand(uint Sequence, uint DeviceId)
 
     public uint Flags { get; init; }
 
-    /// <summary>Bytes that follow, or at most may come; up to <see cref="UsbIpWire.LongestTransfer"/>.</summary>
+    /// <summary>Bytes that follow, or the limit of an IN transfer; up to <see cref="UsbIpWire.LongestTransfer"/>.</summary>
     public int Length { get; init; }
 
     public uint StartFrame { get; init; }

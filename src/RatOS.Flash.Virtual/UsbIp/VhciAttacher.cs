@@ -7,8 +7,8 @@ using RatOS.Flash.Virtual.Devices;
 namespace RatOS.Flash.Virtual.UsbIp;
 
 /// <summary>
-/// Plugs the served boards into this computer's own kernel: each at a port of its virtual host controller, and there again each time it returns
-/// (kernel: drivers/usb/usbip/vhci_sysfs.c). It does what <c>usbip attach</c> does, again and again.
+/// Plugs the served boards into this computer's own kernel: each at a port of its virtual host controller, again for each session
+/// (kernel: drivers/usb/usbip/vhci_sysfs.c). It works as <c>usbip attach</c>.
 /// </summary>
 public sealed class VhciAttacher
 {
@@ -26,10 +26,10 @@ public sealed class VhciAttacher
     private readonly string _folder;
     private readonly Dictionary<string, int> _ports = new(StringComparer.Ordinal);
 
-    /// <param name="printer">Whose boards.</param>
-    /// <param name="tcpPort">Where its <see cref="UsbIpServer"/> listens.</param>
-    /// <param name="tell">Called for each board that was attached.</param>
-    /// <exception cref="FlashException">No such controller in this kernel, or not root.</exception>
+    /// <param name="printer">The printer of the boards.</param>
+    /// <param name="tcpPort">The port of its <see cref="UsbIpServer"/>.</param>
+    /// <param name="tell">Called for each attached board.</param>
+    /// <exception cref="FlashException">The kernel has no such controller, or the process is not root.</exception>
     public VhciAttacher(VirtualPrinter printer, int tcpPort, Action<UsbIpEvent> tell)
         : this(printer, tcpPort, tell, Controller)
     {
@@ -42,16 +42,16 @@ public sealed class VhciAttacher
     internal VhciAttacher(VirtualPrinter printer, int tcpPort, Action<UsbIpEvent> tell, string folder) =>
         (_printer, _tcpPort, _tell, _folder) = (printer, tcpPort, tell, folder);
 
-    /// <summary>Which of the controller's ports (0..7) each virtual port got, for good.</summary>
+    /// <summary>The controller's port (0..7) of each virtual port; it never changes.</summary>
     public IReadOnlyDictionary<string, int> Ports => _ports;
 
-    /// <summary>Where the kernel lists what is plugged in at a virtual port, such as <c>3-1</c>; null while nothing is.</summary>
+    /// <summary>The kernel's port of the device at a virtual port, such as <c>3-1</c>; null while there is none.</summary>
     public string? KernelPort(string port) => _ports.TryGetValue(port, out var number)
         && Status().FirstOrDefault(row => row.Port == number) is { State: Used } row ? row.Name : null;
 
-    /// <summary>Attaches what is there and what comes. To be called on the time's thread.</summary>
-    /// <exception cref="FlashException">The controller would not take a device.</exception>
-    /// <exception cref="OperationCanceledException">The only proper end.</exception>
+    /// <summary>Attaches the boards that are on the bus and those that arrive. Called on the time's thread.</summary>
+    /// <exception cref="FlashException">The controller refused a device.</exception>
+    /// <exception cref="OperationCanceledException">The only regular end.</exception>
     public async Task RunAsync(CancellationToken cancel)
     {
         var (known, work) = (new HashSet<DeviceSession>(), new List<Task>());
@@ -68,7 +68,7 @@ public sealed class VhciAttacher
                 continue;
             var seen = await change;
             known.IntersectWith(_printer.Exported);
-            work.AddRange(_printer.Exported.Where(known.Add).ToList().ConvertAll(present => AttachAsync(present, cancel)));
+            work.AddRange(_printer.Exported.Where(known.Add).ToList().ConvertAll(session => AttachAsync(session, cancel)));
             change = _printer.WaitForChangeAsync(seen.Generation, cancel);
         }
     }
@@ -84,24 +84,24 @@ public sealed class VhciAttacher
             }
             catch (IOException)
             {
-                // Nothing is plugged in there.
+                // No device is attached there.
             }
         }
     }
 
-    private async Task AttachAsync(DeviceSession present, CancellationToken cancel)
+    private async Task AttachAsync(DeviceSession session, CancellationToken cancel)
     {
-        var port = present.Device.Port;
+        var port = session.Device.Port;
         var returns = _ports.ContainsKey(port);
         var number = await FreePortAsync(port, cancel);
-        // A reset that the kernel has under way would keep the device that was there before.
+        // A reset under way in the kernel would keep the previous device.
         if (returns)
             await Task.Delay(OffBus, TimeProvider.System, cancel);
-        if (present.Function is null)
-            return;   // it left again meanwhile, and is attached when it returns
+        if (session.Function is null)
+            return;   // it left again; its next session is attached
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        // The kernel works on the same connection: it has a reference of its own.
-        present.WhenOver(socket.Dispose);
+        // The kernel holds its own reference to the connection.
+        session.WhenOver(socket.Dispose);
         try
         {
             await socket.ConnectAsync(new IPEndPoint(IPAddress.Loopback, _tcpPort), cancel);
@@ -109,12 +109,12 @@ public sealed class VhciAttacher
             await stream.WriteAsync(UsbIpWire.Import(port), cancel);
             var reply = new byte[UsbIpWire.RequestLength + UsbIpWire.DeviceLength];
             await stream.ReadExactlyAsync(reply, cancel);
-            Write("attach", $"{number} {socket.Handle} {UsbIpWire.DeviceId(present.Device)} {UsbIpWire.FullSpeed}");
-            _tell(UsbIpEvent.Of(UsbIpEventKind.Attached, present, $"is attached to port {number} of this computer's vhci_hcd"));
+            Write("attach", $"{number} {socket.Handle} {UsbIpWire.DeviceId(session.Device)} {UsbIpWire.FullSpeed}");
+            _tell(UsbIpEvent.Of(UsbIpEventKind.Attached, session, $"is attached to port {number} of this computer's vhci_hcd"));
         }
-        catch (Exception end) when (end is EndOfStreamException || present.Function is null)
+        catch (Exception end) when (end is EndOfStreamException || session.Function is null)
         {
-            // It left just now, or the server refused because somebody else has it; the server told.
+            // It has just left, or another client has it; the server reports that.
             socket.Dispose();
         }
         catch (Exception fault) when (fault is IOException or SocketException or UnauthorizedAccessException)
@@ -124,7 +124,9 @@ public sealed class VhciAttacher
         }
     }
 
-    /// <summary>Waits until the virtual port's own port is free; one that has none yet gets the first that is. sysfs tells of no change, so it is looked at.</summary>
+    /// <summary>
+    /// Waits until the virtual port's own port is free; one without gets the first free one. sysfs has no notification, so it polls.
+    /// </summary>
     private async Task<int> FreePortAsync(string port, CancellationToken cancel)
     {
         var begin = TimeProvider.System.GetTimestamp();
@@ -137,12 +139,14 @@ public sealed class VhciAttacher
             if (_ports.TryGetValue(port, out var number) && free.Contains(number) && !IsListed(number))
                 return number;
             if (TimeProvider.System.GetElapsedTime(begin) > FreeLimit)
-                throw VirtualFaults.VhciBusy(port, FreeLimit.TotalSeconds, string.Join(", ", Status().Where(row => row.Hub == "hs").Select(row => $"{row.Port}: {row.State:000}")));
+                throw VirtualFaults.VhciBusy(
+                    port, FreeLimit.TotalSeconds,
+                    string.Join(", ", Status().Where(row => row.Hub == "hs").Select(row => $"{row.Port}: {row.State:000}")));
             await Task.Delay(FreeLook, TimeProvider.System, cancel);
         }
     }
 
-    /// <exception cref="FlashException">The controller is not there (any more).</exception>
+    /// <exception cref="FlashException">The controller is gone.</exception>
     private List<(string Hub, int Port, int State, string Name)> Status()
     {
         try
@@ -156,13 +160,13 @@ public sealed class VhciAttacher
     }
 
     /// <summary>
-    /// The port may be free while the kernel's hub thread has not yet taken what was there off its list: a device that comes now would be taken for the
+    /// The port may be free before the kernel's hub thread has removed its old device from the list: a new device would be taken for the
     /// old one.
     /// </summary>
     private bool IsListed(int number) => Directory.EnumerateDirectories(_folder, "usb*")
         .Any(bus => Directory.Exists(Path.Combine(bus, $"{Path.GetFileName(bus)[3..]}-{number + 1}")));
 
-    /// <summary>The lines "hub port sta spd dev sockfd local_busid"; others, such as the first, are passed over.</summary>
+    /// <summary>The lines "hub port sta spd dev sockfd local_busid"; others, such as the first, are ignored.</summary>
     private static List<(string Hub, int Port, int State, string Name)> ParseStatus(string[] lines)
     {
         var rows = new List<(string, int, int, string)>();
@@ -177,7 +181,7 @@ public sealed class VhciAttacher
         return rows;
     }
 
-    // One write is one command to sysfs: neither created nor cut.
+    // One write is one command to sysfs: the file is neither created nor truncated.
     private void Write(string attribute, string value)
     {
         using var file = File.OpenHandle(Path.Combine(_folder, attribute), FileMode.Open, FileAccess.Write, FileShare.ReadWrite);

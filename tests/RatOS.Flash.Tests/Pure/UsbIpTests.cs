@@ -29,7 +29,7 @@ public sealed class UsbIpTests
         {
             for (var tries = 0; !until(); tries++)
             {
-                Assert.True(tries < 2000, "it never came to that");
+                Assert.True(tries < 2000, "the awaited event did not happen");
                 await Task.Delay(TimeSpan.FromSeconds(0.25), Time);
             }
         }
@@ -44,7 +44,7 @@ public sealed class UsbIpTests
             var told = new List<UsbIpEvent>();
             await using var server = UsbIpServer.Start(printer, 0, told.Add);
             await story(new Stage(printer, server, told));
-            Assert.DoesNotContain(told, happened => happened.Text.Contains("mistake of ours", StringComparison.Ordinal));
+            Assert.DoesNotContain(told, happened => happened.Text.Contains("internal error", StringComparison.Ordinal));
             return true;
         });
     }
@@ -209,7 +209,8 @@ public sealed class UsbIpTests
             using var again = await stage.ImportAsync();
             Assert.Equal(18, (await again.ControlAsync(GetDevice)).Length);
         },
-        At(2, TransferFaultKind.Unplug));
+        // A tenth of real speed: the host controller then fails transfers for a whole second before the connection closes.
+        At(2, TransferFaultKind.Unplug, seconds: 0), pace: 0.1);
 
     [Fact]
     public void A_transfer_that_gets_no_answer_is_unlinked_and_the_next_one_works() => With(
