@@ -120,7 +120,9 @@ public sealed class JobRecording
                 throw RecordingFaults.ReplayImpossible($"two boards in it are called {request.Board.Name}");
             requests.Add(request);
         }
-        return requests.Count > 0 && Begin is not null ? requests : throw RecordingFaults.ReplayImpossible("it ends before its job begins");
+        return requests.Count > 0 && Begin is not null
+            ? requests
+            : throw RecordingFaults.ReplayImpossible("it ends before its job begins");
     }
 
     private FlashRequest Request(string?[] words)
@@ -149,9 +151,9 @@ public sealed class JobRecording
             RunningVersion = running,
         };
         // Recordings of earlier versions end before this word.
-        var way = words.ElementAtOrDefault(15);
+        var job = words.ElementAtOrDefault(15) switch { "recovers" => FlashJob.Recover, "sd-card" => FlashJob.SdCard, _ => FlashJob.Write };
         var firmware = image is null ? null : Image(Integer(image), name);
-        return new(board, firmware) { Job = way switch { "recovers" => FlashJob.Recover, "sd-card" => FlashJob.SdCard, _ => FlashJob.Write } };
+        return new(board, firmware) { Job = job };
     }
 
     /// <exception cref="FlashException">There is no image of that number.</exception>

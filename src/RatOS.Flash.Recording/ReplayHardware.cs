@@ -184,6 +184,8 @@ internal sealed class ReplayKlippy(ReplaySession session) : IKlippy
     private static KlippyState State(RecordedAnswer answer) =>
         new(KlippyActivities.Find(answer.Word(0)) ?? KlippyActivity.Unknown, answer.Word(1) ?? "")
         {
-            Refusal = answer.Word(2) is { } code ? new FlashException(FaultKind.Of(code), answer.Word(3) ?? "", answer.Word(4) ?? "") : null,
+            Refusal = answer.Word(2) is { } code
+                ? new FlashException(FaultKind.Of(code), answer.Word(3) ?? "", answer.Word(4) ?? "")
+                : null,
         };
 }

@@ -59,8 +59,8 @@ public sealed record BoardSetup(string Name, string BoardId, VirtualChip Chip, u
     public bool HasSdCard { get; init; }
 
     /// <summary>
-    /// A bootloader that this project does not know: Klipper's request starts it instead of the ROM. Made at each start from the board and what resets
-    /// it; null for a board without.
+    /// A bootloader that this project does not know: Klipper's request starts it instead of the ROM. Made at each start from the board
+    /// and what resets it; null for a board without.
     /// </summary>
     internal Func<VirtualBoard, Action, UsbFunction>? OtherBootloader { get; init; }
 

@@ -64,7 +64,9 @@ public sealed class BundleTests : IDisposable
         using var zip = ZipFile.OpenRead(Bundle(null));
         Assert.Contains("- recording: ", Of(zip, "README.txt"), StringComparison.Ordinal);
         Assert.Contains("point-of-no-return", Of(zip, "timeline.txt"), StringComparison.Ordinal);
-        Assert.Equal("bundle-unreadable", Assert.Throws<FlashException>(() => BundleFile.Read(Directory.GetFiles(Path.Combine(Data.Root, "logs"), "*.zip")[0])).Code);
+        Assert.Equal(
+            "bundle-unreadable",
+            Assert.Throws<FlashException>(() => BundleFile.Read(Directory.GetFiles(Path.Combine(Data.Root, "logs"), "*.zip")[0])).Code);
     }
 
     [Fact]
@@ -106,7 +108,9 @@ public sealed class BundleTests : IDisposable
         }
         using var log = LogFile.Open(Path.Combine(_folder.FullName, "log"), verbose: false);
         JobRecorder.Prune(Data.Jobs, log);
-        Assert.Equal(["20250101-000002-beef", "20250101-000003-beef", "20250101-000004-beef"], Directory.GetFiles(Data.Jobs, "recording.gz", SearchOption.AllDirectories).Select(file => Path.GetFileName(Path.GetDirectoryName(file))).Order());
+        Assert.Equal(
+            ["20250101-000002-beef", "20250101-000003-beef", "20250101-000004-beef"],
+            Directory.GetFiles(Data.Jobs, "recording.gz", SearchOption.AllDirectories).Select(file => Path.GetFileName(Path.GetDirectoryName(file))).Order());
         Assert.Equal(5, Directory.GetFiles(Data.Jobs, "journal.ndjson", SearchOption.AllDirectories).Length);
     }
 
@@ -127,7 +131,9 @@ public sealed class BundleTests : IDisposable
     public void What_is_nobodys_business_is_taken_out_and_nothing_else(string text, string expected)
     {
         Assert.Equal(expected, new Redaction("annsprinter").Of(text));
-        Assert.Equal($"5 job x 0 {Uri.EscapeDataString(expected)} = ok :00", new Redaction("annsprinter").OfRecording($"5 job x 0 {Uri.EscapeDataString(text)} = ok :00"));
+        Assert.Equal(
+            $"5 job x 0 {Uri.EscapeDataString(expected)} = ok :00",
+            new Redaction("annsprinter").OfRecording($"5 job x 0 {Uri.EscapeDataString(text)} = ok :00"));
     }
 
     [Fact]

@@ -31,7 +31,11 @@ public sealed class DamagedRecordingTests
             }
             catch (FlashException fault)
             {
-                Assert.True(fault.Code is "bundle-unreadable" or "bundle-version" or "replay-impossible" || fault.Code.StartsWith("firmware-", StringComparison.Ordinal) || fault.Code.StartsWith("not-", StringComparison.Ordinal), $"{seed}: {fault.Code}");
+                Assert.True(
+                    fault.Code is "bundle-unreadable" or "bundle-version" or "replay-impossible"
+                        || fault.Code.StartsWith("firmware-", StringComparison.Ordinal)
+                            || fault.Code.StartsWith("not-", StringComparison.Ordinal),
+                    $"{seed}: {fault.Code}");
             }
         }
         // Otherwise nothing was tested but the first line.
@@ -132,7 +136,8 @@ public sealed class DamagedRecordingTests
             for (var i = 0; i < 6000; i++)
                 await line.WriteAsync(new byte[4096]);
             for (var i = 0; i < 100_000; i++)
-                recorder.Event(new FlashEvent(i, TimeSpan.Zero, null, FlashPhase.Write, FlashEventKind.Warning, "again and again, for ever and a day"));
+                recorder.Event(
+                    new FlashEvent(i, TimeSpan.Zero, null, FlashPhase.Write, FlashEventKind.Warning, "again and again, for ever and a day"));
             recorder.End();
         });
         Assert.Single(trouble);

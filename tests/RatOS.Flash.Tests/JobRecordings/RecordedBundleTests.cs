@@ -6,8 +6,9 @@ using RatOS.Flash.Virtual.Devices;
 namespace RatOS.Flash.Tests.JobRecordings;
 
 /// <summary>
-/// Bundles that became tests: put one into <c>Recordings/bundles</c> and name here what it ended in. Where the engine learned something since, it leaves the recording: then say where
-/// ("leaves at write"), or make the bundle anew. Those of the virtual printer are made by the explicit test below (<c>-explicit only</c>).
+/// Bundles that became tests: put one into <c>Recordings/bundles</c> and name here what it ended in. Where the engine learned something
+/// since, it leaves the recording: then say where ("leaves at write"), or make the bundle anew. Those of the virtual printer are made by
+/// the explicit test below (<c>-explicit only</c>).
 /// </summary>
 public sealed class RecordedBundleTests
 {
@@ -37,7 +38,8 @@ public sealed class RecordedBundleTests
     [Fact]
     public void None_lies_there_that_nobody_plays() =>
         Assert.Equal(
-            typeof(RecordedBundleTests).GetMethod(nameof(Each_plays_as_it_was_recorded))!.GetCustomAttributesData().Where(data => data.AttributeType == typeof(InlineDataAttribute))
+            typeof(RecordedBundleTests).GetMethod(nameof(Each_plays_as_it_was_recorded))!.GetCustomAttributesData()
+                .Where(data => data.AttributeType == typeof(InlineDataAttribute))
                 .Select(data => ((IEnumerable<System.Reflection.CustomAttributeTypedArgument>)data.ConstructorArguments[0].Value!).First().Value + ".zip").Order(StringComparer.Ordinal),
             Directory.GetFiles(Path.Combine(TidyTests.Root, "tests", "RatOS.Flash.Tests", "Recordings", "bundles")).Select(Path.GetFileName).Order(StringComparer.Ordinal));
 

@@ -10,11 +10,15 @@ namespace RatOS.Flash.Tests.JobRecordings;
 internal static class RecordedJob
 {
     /// <summary>Records a flash of all boards of a scenario.</summary>
-    public static (byte[] Bytes, FlashReport Report, List<string> Trouble) Record(string scenario, InjectedFaults? faults = null, Func<MemoryStream, Stream>? disk = null, Action<CallRecorder, FlashEvent>? onEvent = null) =>
+    public static (byte[] Bytes, FlashReport Report, List<string> Trouble) Record(
+        string scenario, InjectedFaults? faults = null, Func<MemoryStream, Stream>? disk = null, Action<CallRecorder,
+        FlashEvent>? onEvent = null) =>
         Record(Scenario.Find(scenario), faults, disk, onEvent);
 
     /// <inheritdoc cref="Record(string, InjectedFaults?, Func{MemoryStream, Stream}?, Action{CallRecorder, FlashEvent}?)"/>
-    public static (byte[] Bytes, FlashReport Report, List<string> Trouble) Record(Scenario scenario, InjectedFaults? faults = null, Func<MemoryStream, Stream>? disk = null, Action<CallRecorder, FlashEvent>? onEvent = null)
+    public static (byte[] Bytes, FlashReport Report, List<string> Trouble) Record(
+        Scenario scenario, InjectedFaults? faults = null, Func<MemoryStream, Stream>? disk = null, Action<CallRecorder,
+        FlashEvent>? onEvent = null)
     {
         var (file, trouble) = (new MemoryStream(), new List<string>());
         FlashReport? report = null;
@@ -27,7 +31,9 @@ internal static class RecordedJob
             await Task.Delay(TimeSpan.FromSeconds(7), time);
             FlashRequest[] requests = [.. printer.PrinterBoards.Select(board => new FlashRequest(board with
             {
-                Bootloader = printer.Boards.Single(one => one.Name == board.Name).Setup is { IsUart: true, State: BoardState.Rom } ? Drivers.Find("stm32-uart") : null,
+                Bootloader = printer.Boards.Single(one => one.Name == board.Name).Setup is { IsUart: true, State: BoardState.Rom }
+                    ? Drivers.Find("stm32-uart")
+                    : null,
             }, FirmwareImage.Parse(printer.Boards.Single(one => one.Name == board.Name).BuildFirmware(), "klipper.bin")) { Job = scenario.HasCard ? FlashJob.SdCard : FlashJob.Write })];
             // Only a card is nothing without somebody who carries it.
             recorder.Begin(disk?.Invoke(file) ?? file, "0.1.0", requests, hasOperator: scenario.HasCard, readOut: []);
@@ -54,8 +60,12 @@ internal static class RecordedJob
         var recording = Read(bytes);
         Assert.True(recording.IsWhole, recording.Damage);
         var replay = Replay.Run(recording);
-        Assert.True(replay.Divergence is null, $"{replay.Divergence}\n{string.Join('\n', replay.Events.TakeLast(5))}\n{string.Join('\n', RecordingTimeline.Of(recording).TakeLast(40))}");
-        Assert.Equal(report.Boards.Select(board => (board.Board, board.Condition, board.Fault)), replay.Report!.Boards.Select(board => (board.Board, board.Condition, board.Fault)));
+        Assert.True(
+            replay.Divergence is null,
+            $"{replay.Divergence}\n{string.Join('\n', replay.Events.TakeLast(5))}\n{string.Join('\n', RecordingTimeline.Of(recording).TakeLast(40))}");
+        Assert.Equal(
+            report.Boards.Select(board => (board.Board, board.Condition, board.Fault)),
+            replay.Report!.Boards.Select(board => (board.Board, board.Condition, board.Fault)));
         return replay;
     }
 }

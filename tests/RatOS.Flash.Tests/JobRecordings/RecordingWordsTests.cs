@@ -12,7 +12,8 @@ public sealed class RecordingWordsTests
         "Look Plan Build Stop Ask Enter Identify Erase Write Verify Leave Confirm Prove Start Person Done");
 
     [Fact]
-    public void Kinds_of_events_keep_their_words() => Check(RecordingWords.EventKinds, "Begin Progress End Note Warning PointOfNoReturn Verdict");
+    public void Kinds_of_events_keep_their_words() =>
+        Check(RecordingWords.EventKinds, "Begin Progress End Note Warning PointOfNoReturn Verdict");
 
     [Fact]
     public void Conditions_keep_their_words() => Check(

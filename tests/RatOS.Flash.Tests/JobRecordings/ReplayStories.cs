@@ -48,7 +48,8 @@ public sealed class ReplayStories
     {
         var text = Encoding.UTF8.GetString(RecordedJob.Record("octopus").Bytes).Split('\n');
         // The engine of that day read a status (request 3) where ours writes a block (request 1).
-        var at = Array.FindIndex(text, line => line.Contains(" control ", StringComparison.Ordinal) && line.Split(' ') is [_, _, _, _, "33", "1", "3", ..]);
+        var at = Array.FindIndex(
+            text, line => line.Contains(" control ", StringComparison.Ordinal) && line.Split(' ') is [_, _, _, _, "33", "1", "3", ..]);
         var words = text[at].Split(' ');
         (words[4], words[5]) = ("161", "3");
         text[at] = string.Join(' ', words[..9]) + " = ok Ok 0";
@@ -57,7 +58,9 @@ public sealed class ReplayStories
         Assert.Null(replay.Report);
         Assert.Contains("type 161, request 3, value 3", replay.Divergence!.Recorded, StringComparison.Ordinal);
         Assert.Contains("type 33, request 1, value 3", replay.Divergence.Today, StringComparison.Ordinal);
-        Assert.Equal(recording.Lines.First(line => line.Data is null && line.Verb == "control" && line.Words is ["161", "3", "3", ..]).Begun, recording.Begin!.At + replay.Divergence.At.Ticks);
+        Assert.Equal(
+            recording.Lines.First(line => line.Data is null && line.Verb == "control" && line.Words is ["161", "3", "3", ..]).Begun,
+            recording.Begin!.At + replay.Divergence.At.Ticks);
         Assert.Contains(replay.Events, step => step.Phase == FlashPhase.Write);
         Assert.False(replay.EndsEarly);
     }
@@ -80,7 +83,8 @@ public sealed class ReplayStories
     [Fact]
     public void A_verdict_that_is_another_today_is_told()
     {
-        var text = Encoding.UTF8.GetString(RecordedJob.Record("octopus").Bytes).Replace("octopus ok Flashed", "octopus failed Unconfirmed", StringComparison.Ordinal);
+        var text = Encoding.UTF8.GetString(RecordedJob.Record("octopus").Bytes).Replace(
+            "octopus ok Flashed", "octopus failed Unconfirmed", StringComparison.Ordinal);
         var replay = Replay.Run(RecordedJob.Read(Encoding.UTF8.GetBytes(text)));
         Assert.Contains("Unconfirmed", replay.Divergence!.Recorded, StringComparison.Ordinal);
         Assert.Contains("Flashed", replay.Divergence.Today, StringComparison.Ordinal);

@@ -8,7 +8,8 @@ namespace RatOS.Flash.Tests.Moonraker;
 /// <summary>The virtual Moonraker's HTTP, as a real client of it finds it.</summary>
 public sealed class MoonrakerHttpTests
 {
-    private static void With(MoonrakerSetup setup, Func<MoonrakerStage, HttpClient, Task> story) => MoonrakerStage.With(setup, async stage =>
+    private static void With(MoonrakerSetup setup, Func<MoonrakerStage, HttpClient, Task> story) =>
+        MoonrakerStage.With(setup, async stage =>
     {
         using var http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{stage.Moonraker.Port}") };
         await story(stage, http);
@@ -26,14 +27,17 @@ public sealed class MoonrakerHttpTests
     public void Methods_are_paths_and_arguments_come_in_the_query_or_in_a_body() => With(new MoonrakerSetup(), async (stage, http) =>
     {
         Assert.Equal("ready", (string?)(await ReadAsync(http.GetAsync("/server/info"))).Body["result"]!["klippy_state"]);
-        Assert.Equal("ok", (string?)(await ReadAsync(http.PostAsync("/printer/gcode/script?script=M118%20hello+there", null))).Body["result"]);
+        Assert.Equal(
+            "ok", (string?)(await ReadAsync(http.PostAsync("/printer/gcode/script?script=M118%20hello+there", null))).Body["result"]);
         Assert.Equal("ok", (string?)(await ReadAsync(http.PostAsync("/printer/gcode/script", Json("""{"script":"RESPOND TYPE=error MSG=\"no\""}""")))).Body["result"]);
         Assert.Equal(["echo: hello there", "!! no"], stage.Moonraker.Console);
         var (_, query) = await ReadAsync(http.GetAsync("/printer/objects/query?print_stats=state,filename&webhooks"));
         Assert.Equal("""{"print_stats":{"state":"standby","filename":""},"webhooks":{"state":"ready","state_message":"Printer is ready"}}""", query["result"]!["status"]!.ToJsonString());
         (_, query) = await ReadAsync(http.PostAsync("/printer/objects/query", Json("""{"objects":{"print_stats":["state"]}}""")));
         Assert.Equal("""{"print_stats":{"state":"standby"}}""", query["result"]!["status"]!.ToJsonString());
-        Assert.Equal(["server.info", "printer.gcode.script", "printer.gcode.script", "printer.objects.query", "printer.objects.query"], stage.Moonraker.Calls);
+        Assert.Equal(
+            ["server.info", "printer.gcode.script", "printer.gcode.script", "printer.objects.query", "printer.objects.query"],
+            stage.Moonraker.Calls);
     });
 
     [Fact]
@@ -44,9 +48,11 @@ public sealed class MoonrakerHttpTests
         request.Headers.TransferEncodingChunked = true;
         Assert.Equal(HttpStatusCode.OK, (await ReadAsync(http.SendAsync(request))).Status);
         Assert.Equal("""{"1":{"ok":true}}""", (await ReadAsync(http.GetAsync("/server/database/item?namespace=ratos_flash&key=job"))).Body["result"]!["value"]!.ToJsonString());
-        Assert.Equal(HttpStatusCode.OK, (await ReadAsync(http.DeleteAsync("/server/database/item?namespace=ratos_flash&key=job.1"))).Status);
+        Assert.Equal(
+            HttpStatusCode.OK, (await ReadAsync(http.DeleteAsync("/server/database/item?namespace=ratos_flash&key=job.1"))).Status);
         var (status, body) = await ReadAsync(http.GetAsync("/server/database/item?namespace=ratos_flash&key=job.1"));
-        Assert.Equal((HttpStatusCode.NotFound, "Key 'job.1' in namespace 'ratos_flash' not found"), (status, (string?)body["error"]!["message"]));
+        Assert.Equal(
+            (HttpStatusCode.NotFound, "Key 'job.1' in namespace 'ratos_flash' not found"), (status, (string?)body["error"]!["message"]));
     });
 
     [Fact]
@@ -54,9 +60,12 @@ public sealed class MoonrakerHttpTests
     {
         Assert.Equal((HttpStatusCode.NotFound, "Not Found"), await FailAsync(http.GetAsync("/no/such/method")));
         Assert.Equal((HttpStatusCode.NotFound, "Not Found"), await FailAsync(http.PostAsync("/connection/register_remote_method", null)));   // sockets alone
-        Assert.Equal((HttpStatusCode.MethodNotAllowed, "Method Not Allowed"), await FailAsync(http.GetAsync("/printer/gcode/script?script=M118")));
-        Assert.Equal((HttpStatusCode.BadRequest, "No data for argument: script"), await FailAsync(http.PostAsync("/printer/gcode/script", null)));
-        Assert.Equal((HttpStatusCode.BadRequest, "Error parsing JSON body"), await FailAsync(http.PostAsync("/printer/gcode/script", Json("{"))));
+        Assert.Equal(
+            (HttpStatusCode.MethodNotAllowed, "Method Not Allowed"), await FailAsync(http.GetAsync("/printer/gcode/script?script=M118")));
+        Assert.Equal(
+            (HttpStatusCode.BadRequest, "No data for argument: script"), await FailAsync(http.PostAsync("/printer/gcode/script", null)));
+        Assert.Equal(
+            (HttpStatusCode.BadRequest, "Error parsing JSON body"), await FailAsync(http.PostAsync("/printer/gcode/script", Json("{"))));
         Assert.Equal((HttpStatusCode.BadRequest, "Agent nobody not connected"), await FailAsync(http.PostAsync("/server/extensions/request", Json("""{"agent":"nobody","method":"x"}"""))));
         await stage.Printer.Klippy.StopAsync(CancellationToken.None);
         Assert.Equal((HttpStatusCode.ServiceUnavailable, "Klippy Host not connected"), await FailAsync(http.GetAsync("/printer/info")));

@@ -17,7 +17,9 @@ public sealed class MoonrakerSocketTests
         using var agent = await stage.ConnectUnixAsync();
         await agent.IdentifyAsync();
         Assert.Equal("ok", (string?)await agent.ResultAsync("connection.register_remote_method", Method("ratos_flash_mcu")));
-        Assert.Contains("400 Error evaluating 'gcode_macro FLASH_MCU:gcode': gcode.CommandError: FLASH_MCU: ", await agent.ErrorAsync("printer.gcode.script", Script("FLASH_MCU BOARD=octopus")), StringComparison.Ordinal);
+        Assert.Contains(
+            "400 Error evaluating 'gcode_macro FLASH_MCU:gcode': gcode.CommandError: FLASH_MCU: ",
+            await agent.ErrorAsync("printer.gcode.script", Script("FLASH_MCU BOARD=octopus")), StringComparison.Ordinal);
         await agent.ResultAsync("printer.gcode.script", Script("SET_GCODE_VARIABLE MACRO=_RATOS_FLASH VARIABLE=alive VALUE=1"));
         Assert.Equal("ok", (string?)await agent.ResultAsync("printer.gcode.script", Script("FLASH_MCU BOARD=Octopus FORCE=1")));
         Assert.Equal("""{"jsonrpc":"2.0","method":"ratos_flash_mcu","params":{"board":"octopus","force":1,"hot":0,"sd_card":0}}""", agent.Heard[^1].ToJsonString());
@@ -65,7 +67,8 @@ public sealed class MoonrakerSocketTests
     });
 
     [Fact]
-    public void A_restart_closes_every_socket_refuses_for_a_while_and_forgets_everybody() => MoonrakerStage.With(new MoonrakerSetup(), async stage =>
+    public void A_restart_closes_every_socket_refuses_for_a_while_and_forgets_everybody() =>
+        MoonrakerStage.With(new MoonrakerSetup(), async stage =>
     {
         using var web = await stage.ConnectWebSocketAsync();
         using var unix = await stage.ConnectUnixAsync();
@@ -100,7 +103,8 @@ public sealed class MoonrakerSocketTests
     });
 
     [Fact]
-    public void Connections_that_are_dropped_end_without_a_word_and_new_ones_are_taken() => MoonrakerStage.With(new MoonrakerSetup(), async stage =>
+    public void Connections_that_are_dropped_end_without_a_word_and_new_ones_are_taken() =>
+        MoonrakerStage.With(new MoonrakerSetup(), async stage =>
     {
         using var web = await stage.ConnectWebSocketAsync();
         using var unix = await stage.ConnectUnixAsync();
@@ -122,7 +126,8 @@ public sealed class MoonrakerSocketTests
         var before = client.Statistics;
         var answer = client.AskAsync("machine.services.stop", new JsonObject { ["service"] = "klipper" });
         await Task.Delay(TimeSpan.FromSeconds(10), stage.Time);
-        Assert.Equal((false, 0, before, true), (answer.IsCompleted, client.Heard.Count, client.Statistics, stage.Printer.Klippy.IsRunning));
+        Assert.Equal(
+            (false, 0, before, true), (answer.IsCompleted, client.Heard.Count, client.Statistics, stage.Printer.Klippy.IsRunning));
         Assert.Equal("machine.services.stop", stage.Moonraker.Calls[^1]);
         stage.Moonraker.IsSilent = false;
         await client.ResultAsync("server.info");
@@ -168,7 +173,8 @@ public sealed class MoonrakerSocketTests
     [Theory]
     [InlineData(9 * 1024 * 1024, true)]
     [InlineData(11 * 1024 * 1024, false)]
-    public void A_websocket_takes_messages_of_ten_mebibytes(int size, bool passes) => MoonrakerStage.With(new MoonrakerSetup(), async stage =>
+    public void A_websocket_takes_messages_of_ten_mebibytes(int size, bool passes) =>
+        MoonrakerStage.With(new MoonrakerSetup(), async stage =>
     {
         using var client = await stage.ConnectWebSocketAsync();
         await client.IdentifyAsync();
@@ -178,7 +184,8 @@ public sealed class MoonrakerSocketTests
     [Theory]
     [InlineData(19 * 1024 * 1024, true)]
     [InlineData(21 * 1024 * 1024, false)]
-    public void The_unix_socket_takes_texts_of_twenty_mebibytes(int size, bool passes) => MoonrakerStage.With(new MoonrakerSetup(), async stage =>
+    public void The_unix_socket_takes_texts_of_twenty_mebibytes(int size, bool passes) =>
+        MoonrakerStage.With(new MoonrakerSetup(), async stage =>
     {
         using var client = await stage.ConnectUnixAsync();
         await client.IdentifyAsync();
@@ -197,7 +204,8 @@ public sealed class MoonrakerSocketTests
         {
             try
             {
-                return await client.AskAsync("connection.send_event", new JsonObject { ["event"] = "big", ["data"] = new string('x', size) });
+                return await client.AskAsync(
+                    "connection.send_event", new JsonObject { ["event"] = "big", ["data"] = new string('x', size) });
             }
             catch (Exception end) when (end is IOException or System.Net.WebSockets.WebSocketException)
             {
@@ -209,7 +217,8 @@ public sealed class MoonrakerSocketTests
     [Fact]
     public void Nobody_reads_what_a_lazy_client_does_not_and_the_others_go_on() => MoonrakerStage.With(new MoonrakerSetup(), async stage =>
     {
-        using var lazy = new System.Net.Sockets.Socket(System.Net.Sockets.AddressFamily.Unix, System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Unspecified);
+        using var lazy = new System.Net.Sockets.Socket(
+            System.Net.Sockets.AddressFamily.Unix, System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Unspecified);
         await lazy.ConnectAsync(new System.Net.Sockets.UnixDomainSocketEndPoint(stage.Socket));
         using var agent = await stage.ConnectUnixAsync();
         await agent.IdentifyAsync();

@@ -126,7 +126,9 @@ internal sealed class TestClient : IDisposable
     }
 
     public Task<JsonNode?> IdentifyAsync(string name = "ratos_flash", string type = "agent") =>
-        ResultAsync("server.connection.identify", new JsonObject { ["client_name"] = name, ["version"] = "0.1.0", ["type"] = type, ["url"] = "https://example.invalid" });
+        ResultAsync(
+            "server.connection.identify",
+            new JsonObject { ["client_name"] = name, ["version"] = "0.1.0", ["type"] = type, ["url"] = "https://example.invalid" });
 
     public async Task SendAsync(string text)
     {

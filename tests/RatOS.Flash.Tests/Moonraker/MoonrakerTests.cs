@@ -26,7 +26,8 @@ public sealed class MoonrakerTests
 
         public List<JsonObject> Heard { get; } = [];
 
-        public List<string> Told => [.. Heard.Select(text => text["params"] is { } parameters ? $"{text["method"]} {parameters.ToJsonString()}" : $"{text["method"]}")
+        public List<string> Told =>
+            [.. Heard.Select(text => text["params"] is { } parameters ? $"{text["method"]} {parameters.ToJsonString()}" : $"{text["method"]}")
             .Where(text => !text.StartsWith("notify_proc_stat_update", StringComparison.Ordinal))];
 
         public void Close() => _moonraker.Disconnect(_connection);
@@ -224,7 +225,8 @@ public sealed class MoonrakerTests
     [InlineData("two-octopuses", "mcu octopus-2", "serial", "/dev/serial/by-path/platform-fd500000.pcie-pci-0000:01:00.0-usb-0:1.2:1.0")]
     [InlineData("uart-katapult", "mcu", "serial", "/dev/ttyAMA0")]
     [InlineData("can-toolhead", "mcu", "canbus_uuid", null)]
-    public void The_configuration_tells_where_each_board_is(string scenario, string section, string option, string? value) => With(async (moonraker, printer) =>
+    public void The_configuration_tells_where_each_board_is(string scenario, string section, string option, string? value) =>
+        With(async (moonraker, printer) =>
     {
         var client = new Client(moonraker);
         var file = (await client.AskAsync("printer.objects.query", """{"objects":{"configfile":null}}"""))!["status"]!["configfile"]!;
@@ -279,7 +281,9 @@ public sealed class MoonrakerTests
         var second = new Client(moonraker);
         await second.AskAsync("server.ratos_flash.show", """{"job":"2","dialog":["again"]}""");
         await moonraker.RestartAsync(TimeSpan.FromSeconds(1));
-        Assert.Equal(["writing", "RatOS.Flash is not running", "(complete)", "again", "Moonraker is stopping", "(complete)"], moonraker.Dialog.Select(line => line.Split('.')[0] is "RatOS" ? "RatOS.Flash is not running" : line.Split('.')[0]));
+        Assert.Equal(
+            ["writing", "RatOS.Flash is not running", "(complete)", "again", "Moonraker is stopping", "(complete)"],
+            moonraker.Dialog.Select(line => line.Split('.')[0] is "RatOS" ? "RatOS.Flash is not running" : line.Split('.')[0]));
         Assert.Equal(["// writing"], moonraker.Console);
     });
 

@@ -8,9 +8,9 @@ using RatOS.Flash.Virtual.Moonraker;
 namespace RatOS.Flash.Tests.Moonraker;
 
 /// <summary>
-/// A recorded conversation of clients with the real Moonraker, told again to the virtual one on virtual time: what the clients sent is sent when all that
-/// they had heard by then has come, and what each has heard must be the same in the end. Lines have <c>dir</c> (<c>-></c> sent, <c>&lt;-</c> heard, <c>#</c>
-/// a note), <c>client</c>, <c>t</c> (seconds) and <c>frame</c>.
+/// A recorded conversation of clients with the real Moonraker, told again to the virtual one on virtual time: what the clients sent is
+/// sent when all that they had heard by then has come, and what each has heard must be the same in the end. Lines have <c>dir</c>
+/// (<c>-></c> sent, <c>&lt;-</c> heard, <c>#</c> a note), <c>client</c>, <c>t</c> (seconds) and <c>frame</c>.
 /// </summary>
 internal sealed partial class Recording(VirtualMoonraker moonraker, VirtualTime time)
 {
@@ -18,7 +18,8 @@ internal sealed partial class Recording(VirtualMoonraker moonraker, VirtualTime 
     private static readonly HashSet<string> Incidental = new(StringComparer.Ordinal)
     {
         "eventtime", "connection_id", "websocket_id", "process_id", "websocket_count", "registered_directories", "printing_time",
-        "mcu_build_versions", "mcu_constants", "last_stats", "settings", "config", "objects", "python", "cpu_info", "sd_info", "distribution", "virtualization",
+        "mcu_build_versions", "mcu_constants", "last_stats", "settings", "config", "objects", "python", "cpu_info", "sd_info",
+        "distribution", "virtualization",
         "network", "canbus", "provider", "available_services", "service_state", "warnings",
     };
 
@@ -146,7 +147,8 @@ internal sealed partial class Recording(VirtualMoonraker moonraker, VirtualTime 
     private Client Open(string name)
     {
         var client = Get(name);
-        client.Connection = moonraker.Connect(text => Hear(client, Deaf.Contains(name), text), _ => client.Connection = null, !Untrusted.Contains(name));
+        client.Connection = moonraker.Connect(
+            text => Hear(client, Deaf.Contains(name), text), _ => client.Connection = null, !Untrusted.Contains(name));
         return client;
     }
 
@@ -163,7 +165,9 @@ internal sealed partial class Recording(VirtualMoonraker moonraker, VirtualTime 
         // An agent's answer carries the id that the virtual server gave.
         if (frame is JsonObject answer && !answer.ContainsKey("method") && answer["id"] is JsonValue id && client.Recorded.LastIndexOf((long)id) is >= 0 and var request)
             answer["id"] = client.Asked[request];
-        _ = moonraker.ReceiveAsync(client.Connection!, frame is JsonValue raw && raw.TryGetValue(out string? text) ? Encoding.UTF8.GetBytes(text) : MoonrakerJson.Write(frame));
+        _ = moonraker.ReceiveAsync(
+            client.Connection!,
+            frame is JsonValue raw && raw.TryGetValue(out string? text) ? Encoding.UTF8.GetBytes(text) : MoonrakerJson.Write(frame));
     }
 
     private async Task AskAsync(Client client, JsonObject frame)
@@ -202,7 +206,8 @@ internal sealed partial class Recording(VirtualMoonraker moonraker, VirtualTime 
     private static bool IsRequest(JsonNode frame, out long id)
     {
         id = 0;
-        return frame is JsonObject request && request.ContainsKey("method") && request["id"] is JsonValue value && value.TryGetValue(out id);
+        return frame is JsonObject request && request.ContainsKey("method") && request["id"] is JsonValue value
+            && value.TryGetValue(out id);
     }
 
     private string Normal(JsonNode frame)
@@ -217,7 +222,8 @@ internal sealed partial class Recording(VirtualMoonraker moonraker, VirtualTime 
         text = OwnNumber().Replace(text, "ID");
         return frame switch
         {
-            JsonObject heard when !heard.ContainsKey("method") && heard["id"] is { } id => $"{Anywhere}{OwnNumber().Replace(id.ToJsonString(), "ID")} {text}",
+            JsonObject heard when !heard.ContainsKey("method") && heard["id"] is { } id =>
+                $"{Anywhere}{OwnNumber().Replace(id.ToJsonString(), "ID")} {text}",
             // What a shutdown changes was recorded before the word of it and behind.
             JsonObject heard when (string?)heard["method"] == "notify_status_update" => Anywhere + text,
             _ => text,
@@ -246,7 +252,9 @@ internal sealed partial class Recording(VirtualMoonraker moonraker, VirtualTime 
     /// <summary>Members by name, numbers by value.</summary>
     private static JsonNode? Sorted(JsonNode? node) => node switch
     {
-        JsonObject members => new JsonObject(members.OrderBy(member => member.Key, StringComparer.Ordinal).Select(member => KeyValuePair.Create(member.Key, Sorted(member.Value)))),
+        JsonObject members =>
+            new JsonObject(
+                members.OrderBy(member => member.Key, StringComparer.Ordinal).Select(member => KeyValuePair.Create(member.Key, Sorted(member.Value)))),
         JsonArray list => new JsonArray([.. list.Select(Sorted)]),
         JsonValue value when value.GetValueKind() == JsonValueKind.Number => JsonValue.Create(double.Parse(value.ToJsonString())),
         _ => node?.DeepClone(),

@@ -59,7 +59,8 @@ public sealed class RecordingTests
     [InlineData("v0.9.3/06_klippy_not_ready")]
     public void It_says_what_the_real_one_said_while_Klipper_refuses_a_board(string name) => VirtualTime.Run(async time =>
     {
-        await using var moonraker = Start(time, name, Board with { Version = VirtualStale }, printer => printer.Klippy.ProtocolDiffers = true);
+        await using var moonraker = Start(
+            time, name, Board with { Version = VirtualStale }, printer => printer.Klippy.ProtocolDiffers = true);
         var board = moonraker.Printer.Boards[0];
         await Tell(name, new Recording(moonraker, time)
         {
@@ -80,15 +81,18 @@ public sealed class RecordingTests
         const string name = "20_auth";
         await using var moonraker = Start(time, name, Board, key: Key);
         // Then the unix socket is closed without a note.
-        await Tell(name, new Recording(moonraker, time) { Lines = 43, Deaf = ["uds"], Untrusted = ["ws_untrusted", "ws_badkey", "ws_key"] });
+        await Tell(
+            name, new Recording(moonraker, time) { Lines = 43, Deaf = ["uds"], Untrusted = ["ws_untrusted", "ws_badkey", "ws_key"] });
     });
 
-    private static VirtualMoonraker Start(VirtualTime time, string name, BoardSetup board, Action<VirtualPrinter>? prepare = null, string? key = null)
+    private static VirtualMoonraker Start(
+        VirtualTime time, string name, BoardSetup board, Action<VirtualPrinter>? prepare = null, string? key = null)
     {
         var printer = VirtualPrinter.Create(new Scenario("recorded", "the recorded printer", board), time);
         prepare?.Invoke(printer);
         var isOld = name.StartsWith("v0.9.3", StringComparison.Ordinal);
-        var moonraker = VirtualMoonraker.Start(printer, new MoonrakerSetup { IsOld = isOld, ApiKey = key, HasComponent = false, HasUpdateManager = false });
+        var moonraker = VirtualMoonraker.Start(
+            printer, new MoonrakerSetup { IsOld = isOld, ApiKey = key, HasComponent = false, HasUpdateManager = false });
         foreach (var macro in Macros())
             moonraker.Klipper.Macros[macro.Name] = macro;
         return moonraker;
@@ -104,7 +108,9 @@ public sealed class RecordingTests
     /// <summary>The macros of the recorded printer (transcript 09, configfile).</summary>
     private static IEnumerable<GcodeMacro> Macros() =>
     [
-        new("FLASH_MCU", context => Call(context, new JsonObject { ["board"] = (context.Parameter("BOARD") ?? "all").ToLowerInvariant(), ["force"] = context.Integer("FORCE") })),
+        new(
+            "FLASH_MCU",
+            context => Call(context, new JsonObject { ["board"] = (context.Parameter("BOARD") ?? "all").ToLowerInvariant(), ["force"] = context.Integer("FORCE") })),
         new("CALL_KEY", context => Call(context, new JsonObject { [context.Parameter("K")!.ToLowerInvariant()] = "v" })),
         new("CALL_TYPES", context => Call(context, new JsonObject
         {
@@ -115,7 +121,8 @@ public sealed class RecordingTests
             ["nothing"] = null,
             ["lst"] = new JsonArray(1, "a"),
             ["dct"] = new JsonObject { ["k"] = 2 },
-            ["all"] = new JsonObject(context.Parameters.Select(parameter => KeyValuePair.Create(parameter.Key, (JsonNode?)parameter.Value))),
+            ["all"] = new JsonObject(
+                context.Parameters.Select(parameter => KeyValuePair.Create(parameter.Key, (JsonNode?)parameter.Value))),
             ["rawparams"] = context.RawParameters,
         })),
         new("FLASH_MCU_CHECKED", context => context.Variable("FLASH_MCU_CHECKED", "alive") is null or 0

@@ -62,7 +62,8 @@ internal sealed class UsbIpClient : IDisposable
     {
         var isIn = (address & 0x80) != 0;
         _isIn[++_sequence] = isIn;
-        await SendAsync([.. Words(1, _sequence, DeviceId, isIn ? 1u : 0, address & 0x0Fu, 0, (uint)length, 0, 0, 0), .. Convert.FromHexString(setup), .. data ?? []]);
+        await SendAsync(
+            [.. Words(1, _sequence, DeviceId, isIn ? 1u : 0, address & 0x0Fu, 0, (uint)length, 0, 0, 0), .. Convert.FromHexString(setup), .. data ?? []]);
         return _sequence;
     }
 

@@ -84,7 +84,8 @@ public sealed class UsbIpTests
         foreach (var stalled in new[] { "8006000600000A00", "8006000700000900", "8006000F00000500", "8006010200000900", "800609030904FF00", "0009020000000000" })
             Assert.Equal((UsbIpClient.Stall, 0, ""), await client.ControlAsync(stalled));   // qualifier, other speed, BOS; what is not there
         Assert.Equal("04030904", (await client.ControlAsync("800600030000FF00")).Data);
-        Assert.Equal("1803" + Convert.ToHexString(Encoding.Unicode.GetBytes("stm32f446xx")), (await client.ControlAsync("800602030904FF00")).Data);
+        Assert.Equal(
+            "1803" + Convert.ToHexString(Encoding.Unicode.GetBytes("stm32f446xx")), (await client.ControlAsync("800602030904FF00")).Data);
         Assert.Equal((0, 2, "1803"), await client.ControlAsync("8006020309040200"));
         foreach (var done in new[] { "0009010000000000", "010B000001000000", "0201000081000000", "2122030000000000" })
             Assert.Equal((0, 0, ""), await client.ControlAsync(done));   // configuration, interface, halt, line state
@@ -109,7 +110,9 @@ public sealed class UsbIpTests
         Assert.Equal(5, (await client.AnswerAsync(await client.SubmitAsync(BulkIn, 128))).Length);   // the acknowledgement
         Assert.Equal(1, stage.Printer.Transfers);
         Assert.False(client.HasAnswer(notification));
-        Assert.Equal((UsbIpClient.Stall, 0), (await client.AnswerAsync(await client.SubmitAsync(0x85, 64))) is var (status, length, _) ? (status, length) : default);
+        Assert.Equal(
+            (UsbIpClient.Stall, 0),
+            (await client.AnswerAsync(await client.SubmitAsync(0x85, 64))) is var (status, length, _) ? (status, length) : default);
     });
 
     [Fact]
@@ -315,7 +318,9 @@ public sealed class UsbIpTests
         // The printer's own door is shut meanwhile as well.
         await stage.Printer.Klippy.StopAsync(CancellationToken.None);
         var device1 = stage.Printer.Look().Devices.First(device => device.Port == "1-1.1");
-        Assert.Equal("port-held", (await Assert.ThrowsAsync<FlashException>(() => stage.Printer.OpenSerialAsync(device1, SerialMode.Klipper))).Code);
+        Assert.Equal(
+            "port-held",
+            (await Assert.ThrowsAsync<FlashException>(() => stage.Printer.OpenSerialAsync(device1, SerialMode.Klipper))).Code);
         first.Dispose();
         await stage.WaitAsync(() => stage.Told.Exists(happened => happened.Kind == UsbIpEventKind.Released));
         using var again = await stage.ImportAsync();
@@ -368,7 +373,8 @@ public sealed class UsbIpTests
         using var bad = await UsbIpClient.ImportAsync(stage.Server.Port, "1-1.1");
         await bad.SendAsync(Convert.FromHexString(hex.Replace("DDDDDDDD", $"{bad.DeviceId:X8}", StringComparison.Ordinal)));
         Assert.True(await bad.IsClosedAsync());
-        Assert.Equal(UsbIpEventKind.Dropped, stage.Told.Find(happened => happened.Text.Contains("closed", StringComparison.Ordinal))?.Kind);
+        Assert.Equal(
+            UsbIpEventKind.Dropped, stage.Told.Find(happened => happened.Text.Contains("closed", StringComparison.Ordinal))?.Kind);
         Assert.Equal(18, (await good.ControlAsync(GetDevice)).Length);
         using var again = await UsbIpClient.ImportAsync(stage.Server.Port, "1-1.1");
     });
@@ -406,7 +412,8 @@ public sealed class UsbIpTests
     public void A_client_that_takes_no_answer_is_not_kept() => With("octopus", async stage =>
     {
         using var client = await stage.ImportAsync();
-        var unlinks = Convert.FromHexString(string.Concat(Enumerable.Repeat($"0000000200000001{client.DeviceId:X8}" + new string('0', 72), 1000)));
+        var unlinks = Convert.FromHexString(
+            string.Concat(Enumerable.Repeat($"0000000200000001{client.DeviceId:X8}" + new string('0', 72), 1000)));
         // Until the buffers of both sides are full, and then some.
         await Assert.ThrowsAnyAsync<System.Net.Sockets.SocketException>(async () =>
         {
@@ -419,7 +426,8 @@ public sealed class UsbIpTests
     [Fact]
     public void A_port_that_is_taken_is_a_fault_with_a_remedy() => With("octopus", stage =>
     {
-        Assert.Equal("usbip-port", Assert.Throws<FlashException>(() => UsbIpServer.Start(stage.Printer, stage.Server.Port, _ => { })).Code);
+        Assert.Equal(
+            "usbip-port", Assert.Throws<FlashException>(() => UsbIpServer.Start(stage.Printer, stage.Server.Port, _ => { })).Code);
         return Task.CompletedTask;
     });
 

@@ -19,8 +19,11 @@ public sealed class VhciAttacherTests : IDisposable
 
     private void Status(params int[] states)
     {
-        var lines = states.Select((state, port) => $"hs  {port:0000} {state:000} {(state == 6 ? "002 00010002 000012 3-" + (port + 1) : "000 00000000 000000 0-0")}");
-        File.WriteAllLines(Path.Combine(_folder, "status.new"), ["hub port sta spd dev      sockfd local_busid", .. lines, "ss  0008 004 000 00000000 000000 0-0"]);
+        var lines = states.Select(
+            (state, port) => $"hs  {port:0000} {state:000} {(state == 6 ? "002 00010002 000012 3-" + (port + 1) : "000 00000000 000000 0-0")}");
+        File.WriteAllLines(
+            Path.Combine(_folder, "status.new"),
+            ["hub port sta spd dev      sockfd local_busid", .. lines, "ss  0008 004 000 00000000 000000 0-0"]);
         File.Move(Path.Combine(_folder, "status.new"), Path.Combine(_folder, "status"), overwrite: true);
     }
 
@@ -65,8 +68,10 @@ public sealed class VhciAttacherTests : IDisposable
             Assert.Equal("3-2", attacher.KernelPort("1-1.1"));
 
             // The kernel goes on talking over the very socket that it was given.
-            using var socket = new Socket(new SafeSocketHandle(Duplicate(int.Parse(Attached.Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture)), ownsHandle: true));
-            await socket.SendAsync(Convert.FromHexString("00000001000000010001000200000001000000000000000000000012000000000000000000000000" + "8006000100001200"));
+            using var socket = new Socket(
+                new SafeSocketHandle(Duplicate(int.Parse(Attached.Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture)), ownsHandle: true));
+            await socket.SendAsync(
+                Convert.FromHexString("00000001000000010001000200000001000000000000000000000012000000000000000000000000" + "8006000100001200"));
             var reply = new byte[66];
             for (var at = 0; at < reply.Length;)
                 at += await socket.ReceiveAsync(reply.AsMemory(at));
@@ -111,7 +116,8 @@ public sealed class VhciAttacherTests : IDisposable
     }
 
     [Fact]
-    public void A_controller_that_is_unloaded_meanwhile_is_a_fault_with_a_remedy() => With("octopus", async (printer, attacher, running, waitAsync) =>
+    public void A_controller_that_is_unloaded_meanwhile_is_a_fault_with_a_remedy() =>
+        With("octopus", async (printer, attacher, running, waitAsync) =>
         Assert.Equal("vhci-missing", (await Assert.ThrowsAsync<FlashException>(() => running)).Code));
 
     [Fact]
@@ -121,7 +127,8 @@ public sealed class VhciAttacherTests : IDisposable
         With("octopus", async (printer, attacher, running, waitAsync) =>
         {
             await printer.Klippy.StopAsync(CancellationToken.None);
-            await using var line = await printer.OpenSerialAsync(printer.Look().Devices.First(device => device.Port == "1-1.1"), Hardware.SerialMode.Klipper);
+            await using var line = await printer.OpenSerialAsync(
+                printer.Look().Devices.First(device => device.Port == "1-1.1"), Hardware.SerialMode.Klipper);
             Status(4);
             await waitAsync(() => attacher.Ports.Count == 1);
             await Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System);
@@ -134,7 +141,8 @@ public sealed class VhciAttacherTests : IDisposable
     public void A_computer_without_the_controller_is_told_how_to_get_it()
     {
         Assert.SkipWhen(Directory.Exists(VhciAttacher.Controller), "this computer has one");
-        var fault = Assert.Throws<FlashException>(() => new VhciAttacher(VirtualPrinter.Create("octopus", new VirtualTime()), 1, _ => { }));
+        var fault = Assert.Throws<FlashException>(
+            () => new VhciAttacher(VirtualPrinter.Create("octopus", new VirtualTime()), 1, _ => { }));
         Assert.Equal("vhci-missing", fault.Code);
         Assert.Contains("modprobe vhci-hcd", fault.Remedy.ToString(), StringComparison.Ordinal);
     }

@@ -9,7 +9,8 @@ public sealed class VirtualBoardTests
 {
     private static readonly TimeSpan Long = TimeSpan.FromSeconds(20);
 
-    private static void With(string scenario, Func<VirtualPrinter, VirtualBoard, Task> story, InjectedFaults? faults = null) => VirtualTime.Run(time =>
+    private static void With(string scenario, Func<VirtualPrinter, VirtualBoard, Task> story, InjectedFaults? faults = null) =>
+        VirtualTime.Run(time =>
     {
         var printer = VirtualPrinter.Create(scenario, time, faults);
         return story(printer, printer.Boards[0]);
@@ -26,7 +27,8 @@ public sealed class VirtualBoardTests
         return (device, printer.Time.Now - begin);
     }
 
-    private static Device? DeviceOf(VirtualPrinter printer) => printer.Look().Devices.FirstOrDefault(device => device.Port == printer.Boards[0].Port);
+    private static Device? DeviceOf(VirtualPrinter printer) =>
+        printer.Look().Devices.FirstOrDefault(device => device.Port == printer.Boards[0].Port);
 
     private static Task<Device?> ComesAsync(VirtualPrinter printer, Func<Device, bool> wanted) => printer.WaitForAsync(
         seen => seen.Devices.FirstOrDefault(device => device.Port == printer.Boards[0].Port && wanted(device)), Long, printer.Time, CancellationToken.None);
@@ -34,7 +36,8 @@ public sealed class VirtualBoardTests
     private static void Spoil(VirtualBoard board, uint offset) => board.Flash.Preset(board.ApplicationStart + offset, new byte[64]);
 
     private static void Blank(VirtualBoard board) =>
-        board.Flash.Preset(board.ApplicationStart, Enumerable.Repeat((byte)0xFF, (int)(board.Flash.End - board.ApplicationStart)).ToArray());
+        board.Flash.Preset(
+            board.ApplicationStart, Enumerable.Repeat((byte)0xFF, (int)(board.Flash.End - board.ApplicationStart)).ToArray());
 
     [Fact]
     public void Every_scenario_stands_on_its_boards_and_most_of_them_run_Klipper()
@@ -47,7 +50,9 @@ public sealed class VirtualBoardTests
                 Assert.All(printer.Boards, one => Assert.True(one.IsBootAreaIntact));
                 if (board.Setup.State == BoardState.Klipper)
                     Assert.Equal(board.Setup.Version, board.RunningFirmware?.Version);
-                Assert.Contains(printer.Look().Devices, device => device.Port == board.Port || board.State == BoardState.Hung || board.Setup.IsProcess);
+                Assert.Contains(
+                    printer.Look().Devices,
+                    device => device.Port == board.Port || board.State == BoardState.Hung || board.Setup.IsProcess);
                 return Task.CompletedTask;
             });
         }
@@ -59,7 +64,8 @@ public sealed class VirtualBoardTests
     [InlineData("ebb42", "0483:df11", 0, 1)]
     [InlineData("octopus-katapult", "1d50:6177", 0, 1)]
     [InlineData("octopus-pro-429", "1d50:614e", 1.41, 2.5)] // its firmware cannot
-    public void A_touch_starts_the_bootloader_that_is_there(string scenario, string id, double least, double most) => With(scenario, async (printer, board) =>
+    public void A_touch_starts_the_bootloader_that_is_there(string scenario, string id, double least, double most) =>
+        With(scenario, async (printer, board) =>
     {
         var (device, after) = await TouchAsync(printer);
         Assert.Equal(id, device?.Usb.ToString());
@@ -95,7 +101,8 @@ public sealed class VirtualBoardTests
     });
 
     [Fact]
-    public void The_stock_bootloader_waits_for_ever_without_a_firmware_and_BOOT0_is_the_way_out() => With("octopus", async (printer, board) =>
+    public void The_stock_bootloader_waits_for_ever_without_a_firmware_and_BOOT0_is_the_way_out() =>
+        With("octopus", async (printer, board) =>
     {
         Blank(board);
         board.PressReset();
@@ -136,7 +143,8 @@ public sealed class VirtualBoardTests
     [Theory]
     [InlineData(0x00)]
     [InlineData(0xFF)]
-    public void Katapult_stays_when_the_applications_first_word_is_blank_or_zero(byte value) => With("octopus-katapult", async (printer, board) =>
+    public void Katapult_stays_when_the_applications_first_word_is_blank_or_zero(byte value) =>
+        With("octopus-katapult", async (printer, board) =>
     {
         board.Flash.Preset(board.ApplicationStart, [value, value, value, value]);
         board.PressReset();
@@ -168,7 +176,8 @@ public sealed class VirtualBoardTests
     [InlineData(false, true, BoardState.Rom)]       // power-on with the first word erased
     [InlineData(false, false, BoardState.Hung)]     // a reset does not look
     [InlineData(true, true, BoardState.Rom)]
-    public void A_G0_looks_for_an_empty_flash_at_power_on(bool sticks, bool powerCycle, BoardState state) => With("ebb42", async (printer, board) =>
+    public void A_G0_looks_for_an_empty_flash_at_power_on(bool sticks, bool powerCycle, BoardState state) =>
+        With("ebb42", async (printer, board) =>
     {
         Blank(board);
         if (powerCycle)

@@ -35,11 +35,12 @@ public sealed class VirtualCanTests
 
         public VirtualFlash Flash { get; } = new(VirtualChip.G0B1);
 
-        public VirtualCanNode Katapult() => Join(new KatapultProgram(Flash, VirtualChip.G0B1, 0x0800_2000, new KatapultTraits { Link = McuLink.Can, CanUuid = Uuid })
-        {
-            Send = (bytes, delay) => _node!.Send(bytes, delay),
-            Reset = (request, _) => Resets.Add(request),
-        });
+        public VirtualCanNode Katapult() =>
+            Join(new KatapultProgram(Flash, VirtualChip.G0B1, 0x0800_2000, new KatapultTraits { Link = McuLink.Can, CanUuid = Uuid })
+            {
+                Send = (bytes, delay) => _node!.Send(bytes, delay),
+                Reset = (request, _) => Resets.Add(request),
+            });
 
         public VirtualCanNode Klipper() => Join(new KlipperProgram(
             VirtualFirmware.WouldStart(Preset(), VirtualChip.G0B1, 0x0800_2000).Running!, VirtualChip.G0B1, Flash, ChipId, McuLink.Can)
@@ -129,8 +130,11 @@ public sealed class VirtualCanTests
     public void Each_heeds_only_its_own_assignment() => With(async bus =>
     {
         bus.Katapult();
-        Assert.Empty(await bus.AskAsync(new CanFrame(Admin, [0x01, .. Uuid, 0x81]), new CanFrame(0x202, Convert.FromHexString("01881100f17c9903"))));
-        Assert.Equal(8, (await bus.AskAsync(new CanFrame(Admin, [0x11, .. Uuid, 0x81]), new CanFrame(0x202, Convert.FromHexString("01881100f17c9903")))).Count);
+        Assert.Empty(
+            await bus.AskAsync(new CanFrame(Admin, [0x01, .. Uuid, 0x81]), new CanFrame(0x202, Convert.FromHexString("01881100f17c9903"))));
+        Assert.Equal(
+            8,
+            (await bus.AskAsync(new CanFrame(Admin, [0x11, .. Uuid, 0x81]), new CanFrame(0x202, Convert.FromHexString("01881100f17c9903")))).Count);
         await bus.AskAsync(new CanFrame(Admin, [0x02, .. Uuid]));
         Assert.Equal(0, bus.Requests);   // it is in its bootloader already
     });
@@ -153,7 +157,9 @@ public sealed class VirtualCanTests
         await bus.AskAsync(new CanFrame(Admin, [0x01, .. Uuid, 0x81]));
         // config: is_config 0, crc 0, is_shutdown 1, move_count 0.
         var answer = await bus.AskAsync(Block(GetConfig));
-        Assert.Contains("00000100", string.Concat(answer.Where(frame => frame.Id == 0x203).Select(frame => Convert.ToHexString(frame.ToArray()))), StringComparison.Ordinal);
+        Assert.Contains(
+            "00000100", string.Concat(answer.Where(frame => frame.Id == 0x203).Select(frame => Convert.ToHexString(frame.ToArray()))),
+            StringComparison.Ordinal);
         await bus.AskAsync(new CanFrame(Admin, [0x02, .. Uuid]));
         Assert.Equal(1, bus.Requests);
     });

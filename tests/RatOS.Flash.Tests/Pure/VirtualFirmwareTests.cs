@@ -84,7 +84,8 @@ public sealed class VirtualFirmwareTests
     [InlineData("stm32h723xx", -16, -7, -9, -13, -14, 112)]
     [InlineData("stm32f072xb", -16, -7, -9, -13, -14, 112)]
     [InlineData("rp2040", -16, -7, -9, -13, -14, 112)]
-    public void Commands_are_numbered_as_in_real_builds(string chip, int reset, int debugResult, int config, int shutdown, int isShutdown, int count)
+    public void Commands_are_numbered_as_in_real_builds(
+        string chip, int reset, int debugResult, int config, int shutdown, int isShutdown, int count)
     {
         var json = Dictionary(VirtualFirmware.Build(Chip(chip), Chip(chip).FlashBase + 0x8000, Version)).Json;
         var commands = json.GetProperty("commands");

@@ -49,7 +49,8 @@ public sealed class VirtualFlashTests
     [InlineData(0x0801_0000u, 4)]
     [InlineData(0x0802_0000u, 5)]
     [InlineData(0x0807_FFFFu, 7)]
-    public void Addresses_lie_in_their_sectors(uint address, int sector) => Assert.Equal(sector, new VirtualFlash(VirtualChip.F446).SectorAt(address));
+    public void Addresses_lie_in_their_sectors(uint address, int sector) =>
+        Assert.Equal(sector, new VirtualFlash(VirtualChip.F446).SectorAt(address));
 
     [Fact]
     public void A_power_cut_in_an_erase_leaves_the_sector_unsound()

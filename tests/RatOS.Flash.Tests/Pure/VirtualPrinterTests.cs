@@ -15,14 +15,16 @@ public sealed class VirtualPrinterTests
     // Klipper's identify 0/40, and how its answer begins.
     private static readonly byte[] Identify = Convert.FromHexString("08100100285e9f7e");
 
-    private static void With(string scenario, Func<VirtualPrinter, VirtualBoard, Task> story, InjectedFaults? faults = null) => VirtualTime.Run(async time =>
+    private static void With(string scenario, Func<VirtualPrinter, VirtualBoard, Task> story, InjectedFaults? faults = null) =>
+        VirtualTime.Run(async time =>
     {
         var printer = VirtualPrinter.Create(scenario, time, faults);
         await printer.Klippy.StopAsync(CancellationToken.None);
         await story(printer, printer.Boards[0]);
     });
 
-    private static Device DeviceOf(VirtualPrinter printer) => printer.Look().Devices.First(device => device.Port == printer.Boards[0].Port);
+    private static Device DeviceOf(VirtualPrinter printer) =>
+        printer.Look().Devices.First(device => device.Port == printer.Boards[0].Port);
 
     private static Task<IUsbDevice> OpenUsbAsync(VirtualPrinter printer) => printer.OpenUsbAsync(DeviceOf(printer));
 
@@ -42,7 +44,8 @@ public sealed class VirtualPrinterTests
     }
 
     [Fact]
-    public void A_board_that_leaves_and_returns_gets_another_number_and_both_changes_are_seen() => With("octopus", async (printer, board) =>
+    public void A_board_that_leaves_and_returns_gets_another_number_and_both_changes_are_seen() =>
+        With("octopus", async (printer, board) =>
     {
         var before = printer.Look();
         var (first, second) = (printer.WaitForChangeAsync(before.Generation, CancellationToken.None), printer.WaitForChangeAsync(before.Generation, CancellationToken.None));
@@ -122,7 +125,8 @@ public sealed class VirtualPrinterTests
     [InlineData(250_000, false, true)]
     [InlineData(115_200, false, false)]
     [InlineData(250_000, true, false)]
-    public void A_UART_is_understood_at_its_own_rate_alone(int baud, bool even, bool understood) => With("uart-katapult", async (printer, board) =>
+    public void A_UART_is_understood_at_its_own_rate_alone(int baud, bool even, bool understood) =>
+        With("uart-katapult", async (printer, board) =>
     {
         var line = await OpenSerialAsync(printer, new SerialMode(baud, even));
         Assert.Equal(understood, (await AskAsync(line)).Contains("78DA", StringComparison.Ordinal)); // the dictionary's first bytes
@@ -154,7 +158,8 @@ public sealed class VirtualPrinterTests
         // The ROM holds the second status request until the sector is erased: 1 s for 128 KiB at 08020000.
         await usb.ControlAsync(new UsbSetup(0x21, 1, 0, 0), Convert.FromHexString("4100000208"), Second);
         await usb.ControlAsync(GetStatus, new byte[6], Second);
-        await Assert.ThrowsAsync<DeviceGoneException>(async () => await usb.ControlAsync(GetStatus, new byte[6], TimeSpan.FromSeconds(30)));
+        await Assert.ThrowsAsync<DeviceGoneException>(
+            async () => await usb.ControlAsync(GetStatus, new byte[6], TimeSpan.FromSeconds(30)));
         Assert.InRange((printer.Time.Now - begin).TotalSeconds, 1, 1.01);
     });
 
@@ -170,7 +175,8 @@ public sealed class VirtualPrinterTests
             var usb = await OpenUsbAsync(printer);
             var answer = new byte[6];
             Assert.Equal(6, (await usb.ControlAsync(GetStatus, answer, Second)).Length);
-            Assert.Equal(status, (await usb.ControlAsync(new UsbSetup(0x21, 1, 0, 0), Convert.FromHexString("2100800008"), Second)).Status);
+            Assert.Equal(
+                status, (await usb.ControlAsync(new UsbSetup(0x21, 1, 0, 0), Convert.FromHexString("2100800008"), Second)).Status);
             await usb.ControlAsync(new UsbSetup(0xA1, 5, 0, 0), answer.AsMemory(0, 1), Second);
             Assert.Equal(state, answer[0]);
             Assert.Equal(3, printer.Transfers);
@@ -205,10 +211,14 @@ public sealed class VirtualPrinterTests
     [Fact]
     public void A_lost_answer_and_a_doubled_one()
     {
-        With("octopus", async (printer, board) => Assert.Equal("", await AskAsync(await OpenSerialAsync(printer))), At(1, TransferFaultKind.Lost));
+        With(
+            "octopus", async (printer, board) => Assert.Equal("", await AskAsync(await OpenSerialAsync(printer))),
+            At(1, TransferFaultKind.Lost));
         var usual = "";
         With("octopus", async (printer, board) => usual = await AskAsync(await OpenSerialAsync(printer)));
-        With("octopus", async (printer, board) => Assert.Equal(usual.Length * 2, (await AskAsync(await OpenSerialAsync(printer))).Length), At(1, TransferFaultKind.Doubled));
+        With(
+            "octopus", async (printer, board) => Assert.Equal(usual.Length * 2, (await AskAsync(await OpenSerialAsync(printer))).Length),
+            At(1, TransferFaultKind.Doubled));
     }
 
     [Fact]
@@ -269,7 +279,8 @@ public sealed class VirtualPrinterTests
     {
         for (var seed = 0; seed < 200; seed++)
             Assert.Equal(InjectedFaults.FromSeed(seed).ToString(), InjectedFaults.FromSeed(seed).ToString());
-        Assert.True(Enumerable.Range(0, 200).Select(seed => InjectedFaults.FromSeed(seed).ToString()).Distinct(StringComparer.Ordinal).Count() > 100);
+        Assert.True(
+            Enumerable.Range(0, 200).Select(seed => InjectedFaults.FromSeed(seed).ToString()).Distinct(StringComparer.Ordinal).Count() > 100);
         Assert.Equal("no faults", InjectedFaults.None.ToString());
         Assert.Equal("PowerCut at transfer 7 + 0.5 s for 2 s", At(7, TransferFaultKind.PowerCut, 2, 0.5).ToString());
     }

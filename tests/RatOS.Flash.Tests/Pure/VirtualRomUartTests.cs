@@ -4,7 +4,9 @@ using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Pure;
 
-/// <summary>The ROM's UART bootloader, byte by byte (AN3155; facts: "STM32 UART ROM"). No codec of the engine takes part, but in the last test.</summary>
+/// <summary>
+/// The ROM's UART bootloader, byte by byte (AN3155; facts: "STM32 UART ROM"). No codec of the engine takes part, but in the last test.
+/// </summary>
 public sealed class VirtualRomUartTests
 {
     private static readonly SerialMode Mode = new(115_200, EvenParity: true);
@@ -16,15 +18,16 @@ public sealed class VirtualRomUartTests
     private TimeSpan _delay;
     private TimeSpan _now;
 
-    private RomUart Rom(RomBehaviour? behaviour = null, VirtualChip? chip = null, VirtualFlash? flash = null) => new(flash ?? _flash, chip ?? VirtualChip.F446, behaviour ?? new(), new RomRecord(), _left.Add)
-    {
-        Send = (bytes, delay) =>
+    private RomUart Rom(RomBehaviour? behaviour = null, VirtualChip? chip = null, VirtualFlash? flash = null) =>
+        new(flash ?? _flash, chip ?? VirtualChip.F446, behaviour ?? new(), new RomRecord(), _left.Add)
         {
-            _said.AddRange(bytes.Span);
-            _delay = delay;
-        },
-        Reset = (request, _) => _resets.Add(request),
-    };
+            Send = (bytes, delay) =>
+            {
+                _said.AddRange(bytes.Span);
+                _delay = delay;
+            },
+            Reset = (request, _) => _resets.Add(request),
+        };
 
     private RomUart Synchronised(RomBehaviour? behaviour = null, VirtualChip? chip = null, VirtualFlash? flash = null)
     {
@@ -240,8 +243,8 @@ public sealed class VirtualRomUartTests
     }
 
     /// <summary>
-    /// A predecessor died, or bytes were lost, anywhere in any command. What the engine then says ends in a refusal, and nothing was erased, started or
-    /// written, but perhaps into the block that was being written: there one wrong byte in 256 has the right sum.
+    /// A predecessor died, or bytes were lost, anywhere in any command. What the engine then says ends in a refusal, and nothing was
+    /// erased, started or written, but perhaps into the block that was being written: there one wrong byte in 256 has the right sum.
     /// </summary>
     [Theory]
     [InlineData("11EE", "0800800088", "FF00")]
@@ -264,7 +267,8 @@ public sealed class VirtualRomUartTests
                 for (var fed = 0; fed < 600 && !wasRefused; fed++)
                     wasRefused = Say(rom, Convert.ToHexString(Stm32UartFrame.Feed(fed, 1))).EndsWith("1F", StringComparison.Ordinal);
                 // Only an erase that was about to be told how many pages takes 7F7F for an answer; then a reset is needed.
-                Assert.True(wasRefused || (length, parts[0], question) == (2, "44BB", "7F7F"), $"{length} bytes of {string.Concat(parts)}");
+                Assert.True(
+                    wasRefused || (length, parts[0], question) == (2, "44BB", "7F7F"), $"{length} bytes of {string.Concat(parts)}");
                 if (wasRefused)
                     Assert.Equal("79010421" + "79", Say(rom, "02FD"));
                 Assert.Equal(0, flash.Erases.Sum());

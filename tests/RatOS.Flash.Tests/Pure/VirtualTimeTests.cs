@@ -43,7 +43,8 @@ public sealed class VirtualTimeTests
     });
 
     [Fact]
-    public void Callbacks_come_in_the_order_of_their_moments_and_those_of_one_moment_in_the_order_they_were_asked_for() => VirtualTime.Run(async time =>
+    public void Callbacks_come_in_the_order_of_their_moments_and_those_of_one_moment_in_the_order_they_were_asked_for() =>
+        VirtualTime.Run(async time =>
     {
         var order = "";
         time.Schedule(TimeSpan.FromSeconds(2), () => order += "c");

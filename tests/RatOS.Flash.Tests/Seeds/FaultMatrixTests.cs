@@ -6,14 +6,15 @@ using RatOS.Flash.Virtual.Trials;
 namespace RatOS.Flash.Tests.Seeds;
 
 /// <summary>
-/// Every kind of fault at every transfer of a flash, over DFU and Katapult, on an F446 and a G0B1. Each combination is judged as seeds are (<see cref="Trial"/>): no
-/// wrong verdict, Klipper runs, the bootloader's area is untouched, and the board recovers by itself or by what the remedy names. The table stands in <c>docs/proof.md</c>.
+/// Every kind of fault at every transfer of a flash, over DFU and Katapult, on an F446 and a G0B1. Each combination is judged as seeds
+/// are (<see cref="Trial"/>): no wrong verdict, Klipper runs, the bootloader's area is untouched, and the board recovers by itself or by
+/// what the remedy names. The table stands in <c>docs/proof.md</c>.
 /// </summary>
 [Collection(WholeMachine.Name)]
 public sealed class FaultMatrixTests
 {
-    // A run of so many transfers of one phase says the same thing again and again: of those both ends and every so many in between. Control transfers come in
-    // rounds of two to four, which an odd prime goes through.
+    // A run of so many transfers of one phase says the same thing again and again: of those both ends and every so many in between.
+    // Control transfers come in rounds of two to four, which an odd prime goes through.
     private const int LongRun = 16;
     private const int Ends = 4;
     private const int Stride = 32;
@@ -23,25 +24,37 @@ public sealed class FaultMatrixTests
 
     private static readonly (string Name, string Scenario)[] Printers =
     [
-        ("F446, DFU", "octopus"), ("G0B1, DFU", "ebb42"), ("F446, Katapult", "octopus-katapult"), ("G0B1, Katapult", "manta-m8p"), ("F446, Katapult on a UART", "uart-katapult"),
+        ("F446, DFU", "octopus"), ("G0B1, DFU", "ebb42"), ("F446, Katapult", "octopus-katapult"), ("G0B1, Katapult", "manta-m8p"),
+        ("F446, Katapult on a UART", "uart-katapult"),
     ];
 
     private static readonly (string Name, InjectedFaults Faults)[] Standing =
     [
-        .. new[] { 1, 2, 3, 9 }.Select(times => ("the request for the bootloader is ignored 1, 2, 3, 9 times", new InjectedFaults { TouchesIgnored = times })),
-        .. new[] { 1, 2, 3, 9 }.Select(times => ("Klipper starts instead of the bootloader 1, 2, 3, 9 times", new InjectedFaults { TouchesInVain = times })),
+        .. new[] { 1, 2, 3, 9 }
+            .Select(
+                times => ("the request for the bootloader is ignored 1, 2, 3, 9 times", new InjectedFaults { TouchesIgnored = times })),
+        .. new[] { 1, 2, 3, 9 }
+            .Select(times => ("Klipper starts instead of the bootloader 1, 2, 3, 9 times", new InjectedFaults { TouchesInVain = times })),
         .. new[] { 1, 2, 3, 9 }.Select(times => ("the ROM does not leave 1, 2, 3, 9 times", new InjectedFaults { LeavesIgnored = times })),
         ("the ROM leaves without an answer", new InjectedFaults { LeaveIsSilent = true }),
-        .. new[] { 8, 24, 40 }.Select(seconds => ("the board re-enumerates 8, 24, 40 s late", new InjectedFaults { ReturnsAfter = TimeSpan.FromSeconds(seconds) })),
-        .. new[] { 3, 12 }.Select(seconds => ("the computer lists the board 3, 12 s after it left", new InjectedFaults { Lingers = TimeSpan.FromSeconds(seconds) })),
+        .. new[] { 8, 24, 40 }
+            .Select(
+                seconds => ("the board re-enumerates 8, 24, 40 s late", new InjectedFaults { ReturnsAfter = TimeSpan.FromSeconds(seconds) })),
+        .. new[] { 3, 12 }.Select(
+            seconds => ("the computer lists the board 3, 12 s after it left", new InjectedFaults { Lingers = TimeSpan.FromSeconds(seconds) })),
         ("the ROM does not enumerate on USB", new InjectedFaults { RomMissesUsb = true }),
         ("the board re-enumerates at another port", new InjectedFaults { ReturnsAt = "2-1" }),
-        .. new[] { "STM32FxSTM32", "FFFFFFFEFFFF" }.Select(serial => ("the ROM shows a dead serial", new InjectedFaults { RomSerial = serial })),
-        .. new[] { 0, 10_000 }.Select(time => ("the ROM announces poll times of 0, 10 s", new InjectedFaults { PollTime = TimeSpan.FromMilliseconds(time) })),
+        .. new[] { "STM32FxSTM32", "FFFFFFFEFFFF" }
+            .Select(serial => ("the ROM shows a dead serial", new InjectedFaults { RomSerial = serial })),
+        .. new[] { 0, 10_000 }
+            .Select(
+                time => ("the ROM announces poll times of 0, 10 s", new InjectedFaults { PollTime = TimeSpan.FromMilliseconds(time) })),
         ("a G0 keeps its empty-flash flag", new InjectedFaults { EmptyMarkSticks = true }),
         ("the chip is read protected", new InjectedFaults { IsReadProtected = true }),
         ("the ROM is stuck in busy until cleared", new InjectedFaults { StuckInBusy = true }),
-        .. new[] { TimeSpan.FromSeconds(5), TimeSpan.MaxValue }.Select(until => ("a program holds the ports for 5 s, permanently", new InjectedFaults { PortsHeldBy = "ModemManager (process 812)", PortsHeldUntil = until })),
+        .. new[] { TimeSpan.FromSeconds(5), TimeSpan.MaxValue }
+            .Select(
+                until => ("a program holds the ports for 5 s, permanently", new InjectedFaults { PortsHeldBy = "ModemManager (process 812)", PortsHeldUntil = until })),
         ("no permission to open the devices", new InjectedFaults { NoPermission = true }),
     ];
 
@@ -57,16 +70,20 @@ public sealed class FaultMatrixTests
         Parallel.ForEach(cases, one =>
         {
             var trial = Trial.Run(one.Scenario, one.Faults);
-            ends.Add(new(one, trial.Outcome, trial.Step, trial.Outcome == TrialOutcome.Flashed && trial.IsUndisturbed(one.Scenario), trial.Problems));
+            ends.Add(
+                new(one, trial.Outcome, trial.Step, trial.Outcome == TrialOutcome.Flashed && trial.IsUndisturbed(one.Scenario), trial.Problems));
         });
         var broken = ends.Where(end => end.Outcome == TrialOutcome.Broken).ToList();
         Assert.True(broken.Count == 0, $"{broken.Count} of {ends.Count}:\n" + string.Join("\n\n", broken.OrderBy(end => end.Case.Faults.ToString(), StringComparer.Ordinal)
             .DistinctBy(end => (end.Case.Row, end.Case.Printer)).Select(end => $"{end.Case.Scenario.Name}: {end.Case.Faults}\n{string.Join('\n', end.Problems)}")));
         // A kind that never made a difference would prove nothing.
-        Assert.All(Enum.GetValues<TransferFaultKind>(), kind => Assert.Contains(ends, end => end.Case.Row == Name(kind) && !end.IsUndisturbed));
+        Assert.All(
+            Enum.GetValues<TransferFaultKind>(), kind => Assert.Contains(ends, end => end.Case.Row == Name(kind) && !end.IsUndisturbed));
 
         var text = new StringBuilder();
-        Table(text, "fault", [.. Enum.GetValues<TransferFaultKind>().Select(Name).Concat(Standing.Select(one => one.Name)).Distinct()], ends, end => end.Case.Row);
+        Table(
+            text, "fault", [.. Enum.GetValues<TransferFaultKind>().Select(Name).Concat(Standing.Select(one => one.Name)).Distinct()], ends,
+            end => end.Case.Row);
         text.Append('\n');
         Table(text, "board and flash method", [.. Printers.Select(printer => printer.Name)], ends, end => end.Case.Printer);
         Docs.Check("proof.md", "matrix", text.ToString());
@@ -106,7 +123,8 @@ public sealed class FaultMatrixTests
             from--;
         while (to < transfers.Count - 1 && IsSame(transfers[to + 1]))
             to++;
-        return to - from < LongRun || index - from < Ends || to - index < Ends || (index - from) % (one.IsControl ? ControlStride : Stride) == 0;
+        return to - from < LongRun || index - from < Ends || to - index < Ends
+            || (index - from) % (one.IsControl ? ControlStride : Stride) == 0;
 
         bool IsSame(Transfer other) => other.Phase == one.Phase && other.IsControl == one.IsControl;
     }
@@ -130,15 +148,19 @@ public sealed class FaultMatrixTests
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, null),
     };
 
-    private static void Table(StringBuilder text, string what, IReadOnlyList<string> rows, IReadOnlyCollection<End> ends, Func<End, string> rowOf)
+    private static void Table(
+        StringBuilder text, string what, IReadOnlyList<string> rows, IReadOnlyCollection<End> ends, Func<End, string> rowOf)
     {
-        text.Append($"| {what} | flashes | no difference | new firmware | old firmware | flash again | cable or power | reset twice | BOOT0 | broken |\n|---|---|---|---|---|---|---|---|---|---|\n");
+        text.Append(
+            $"| {what} | flashes | no difference | new firmware | old firmware | flash again | cable or power | reset twice | BOOT0 | broken |\n|---|---|---|---|---|---|---|---|---|---|\n");
         foreach (var row in rows.Append("**all**"))
         {
             var its = ends.Where(end => row == "**all**" || rowOf(end) == row).ToList();
             int Count(Func<End, bool> holds) => its.Count(holds);
-            text.Append($"| {row} | {its.Count} | {Count(end => end.IsUndisturbed)} | {Count(end => end.Outcome == TrialOutcome.Flashed && !end.IsUndisturbed)} | {Count(end => end.Outcome == TrialOutcome.OldFirmware)} | ");
-            text.Append(string.Join(" | ", Enum.GetValues<HumanStep>().Select(step => Count(end => end.Step == step)))).Append($" | {Count(end => end.Outcome == TrialOutcome.Broken)} |\n");
+            text.Append(
+                $"| {row} | {its.Count} | {Count(end => end.IsUndisturbed)} | {Count(end => end.Outcome == TrialOutcome.Flashed && !end.IsUndisturbed)} | {Count(end => end.Outcome == TrialOutcome.OldFirmware)} | ");
+            text.Append(string.Join(" | ", Enum.GetValues<HumanStep>().Select(step => Count(end => end.Step == step)))).Append(
+                $" | {Count(end => end.Outcome == TrialOutcome.Broken)} |\n");
         }
     }
 }

@@ -14,7 +14,8 @@ public sealed class FaultReferenceTests
     private static string Text()
     {
         var conditions = SeedTests.All.SelectMany(flash => flash.Trial.Report.Boards).Where(board => board.Fault is not null)
-            .GroupBy(board => board.Fault!.Code).ToDictionary(group => group.Key, group => group.Select(board => board.Condition).Distinct().Order().ToList());
+            .GroupBy(board => board.Fault!.Code)
+                .ToDictionary(group => group.Key, group => group.Select(board => board.Condition).Distinct().Order().ToList());
         var text = new StringBuilder("""
             # What does this fault mean, and what do I do?
 
@@ -34,7 +35,8 @@ public sealed class FaultReferenceTests
         {
             text.Append($"\n## {topic.Key}\n\n| code | cause | what to do now | board afterwards |\n|---|---|---|---|\n");
             foreach (var fault in topic.OrderBy(fault => fault.Code, StringComparer.Ordinal).ThenBy(fault => fault.Method, StringComparer.Ordinal))
-                text.Append($"| `{fault.Code}` | {Cell(fault.Cause)} | {Cell(fault.Remedy)} | {string.Join(", ", conditions.GetValueOrDefault(fault.Code, []).Select(condition => $"`{JsonContract.Name(condition)}`"))} |\n");
+                text.Append(
+                    $"| `{fault.Code}` | {Cell(fault.Cause)} | {Cell(fault.Remedy)} | {string.Join(", ", conditions.GetValueOrDefault(fault.Code, []).Select(condition => $"`{JsonContract.Name(condition)}`"))} |\n");
         }
         return text.ToString();
     }

@@ -8,8 +8,8 @@ using RatOS.Flash.Virtual.Trials;
 namespace RatOS.Flash.Tests.Seeds;
 
 /// <summary>
-/// Power fails for computer and board at every instant of a write, comes back, and the flash is asked for again. Which boards come back by themselves, and what the others
-/// take, stands in <c>docs/proof.md</c>.
+/// Power fails for computer and board at every instant of a write, comes back, and the flash is asked for again. Which boards come back
+/// by themselves, and what the others take, stands in <c>docs/proof.md</c>.
 /// </summary>
 [Collection(WholeMachine.Name)]
 public sealed class PowerCutTests
@@ -52,11 +52,17 @@ public sealed class PowerCutTests
             {
                 Transfers = [new TransferFault(moment.Index, TransferFaultKind.PowerCut, TimeSpan.FromSeconds(-1)) { After = moment.After }],
             }))));
-            Assert.All(ends, end => Assert.True(end.Trial.Problems.IsEmpty, $"{scenario.Name}: {end.Moment}: {string.Join('\n', end.Trial.Problems)}"));
+            Assert.All(
+                ends,
+                end => Assert.True(end.Trial.Problems.IsEmpty, $"{scenario.Name}: {end.Moment}: {string.Join('\n', end.Trial.Problems)}"));
             var alone = ends.Where(end => end.Trial.Outcome is TrialOutcome.Flashed || end.Trial.Step is HumanStep.Power or HumanStep.FlashAgain).ToList();
             var share = alone.Sum(end => end.Moment.Stands.TotalSeconds) / moments.Sum(moment => moment.Stands.TotalSeconds);
-            text.Append(CultureInfo.InvariantCulture, $"| {chip} | {bootloader} | {moments.Count} | {alone.Count} | {alone.Count(end => end.Moment.IsLong)} of {moments.Count(moment => moment.IsLong)} | ");
-            text.Append(CultureInfo.InvariantCulture, $"{share * 100:0.0} % | {ends.Count(end => end.Trial.Step == HumanStep.ResetTwice)} | {ends.Count(end => end.Trial.Step == HumanStep.Boot0)} |\n");
+            text.Append(
+                CultureInfo.InvariantCulture,
+                $"| {chip} | {bootloader} | {moments.Count} | {alone.Count} | {alone.Count(end => end.Moment.IsLong)} of {moments.Count(moment => moment.IsLong)} | ");
+            text.Append(
+                CultureInfo.InvariantCulture,
+                $"{share * 100:0.0} % | {ends.Count(end => end.Trial.Step == HumanStep.ResetTwice)} | {ends.Count(end => end.Trial.Step == HumanStep.Boot0)} |\n");
         }
         Docs.Check("proof.md", "power", text.ToString());
     }

@@ -4,8 +4,8 @@ using RatOS.Flash.Virtual.Trials;
 namespace RatOS.Flash.Tests.Seeds;
 
 /// <summary>
-/// Thousands of flashes with faults drawn from a seed, as <c>ratos-flash seeds</c> runs them. <see cref="Truth"/> judges each, and a board that does not
-/// come through is mended by what its remedy says. A failure names its seed and the command that shows it again.
+/// Thousands of flashes with faults drawn from a seed, as <c>ratos-flash seeds</c> runs them. <see cref="Truth"/> judges each, and a
+/// board that does not come through is mended by what its remedy says. A failure names its seed and the command that shows it again.
 /// </summary>
 [Collection(WholeMachine.Name)]
 public sealed class SeedTests
@@ -26,7 +26,9 @@ public sealed class SeedTests
     public void Ten_thousand_faulty_flashes_never_lie_never_hang_and_never_leave_a_board_that_its_remedy_does_not_mend()
     {
         var broken = All.Where(flash => flash.Trial.Outcome == TrialOutcome.Broken).ToList();
-        Assert.True(broken.Count == 0, string.Join("\n\n", broken.Take(4).Select(flash => $"{flash.Command}\n{InjectedFaults.FromSeed(flash.Seed)}\n{string.Join('\n', flash.Trial.Problems)}")));
+        Assert.True(
+            broken.Count == 0,
+            string.Join("\n\n", broken.Take(4).Select(flash => $"{flash.Command}\n{InjectedFaults.FromSeed(flash.Seed)}\n{string.Join('\n', flash.Trial.Problems)}")));
         TestContext.Current.TestOutputHelper?.WriteLine(string.Join('\n', All.GroupBy(flash => flash.Trial.Code).OrderByDescending(group => group.Count())
             .Select(group => $"{group.Count(),6} {group.Key,-24} first: seed {group.First().Seed}, {group.First().Scenario}")));
     }
