@@ -92,8 +92,8 @@ internal sealed partial class Bundle
         {
             foreach (var device in printer.Hardware.Look().Devices)
             {
-                var holder = device.Node is { } node ? Looked(() => LinuxHardware.HolderOf(node)) : null;
-                text.AppendLine(CultureInfo.InvariantCulture, $"{device} {device.Node ?? "-"} {device.Product ?? "-"} driver {device.Driver ?? "-"} held by {holder ?? "nobody that this user sees"}");
+                var owner = device.Node is { } node ? Looked(() => LinuxHardware.PortOwnerOf(node)) : null;
+                text.AppendLine(CultureInfo.InvariantCulture, $"{device} {device.Node ?? "-"} {device.Product ?? "-"} driver {device.Driver ?? "-"} held by {owner ?? "nobody that this user sees"}");
             }
         }
         catch (FlashException fault)

@@ -288,7 +288,7 @@ public sealed class VirtualPrinter : IHardware
     }
 
     private DeviceSession Find(Device device, Predicate<DeviceSession> isUsable) =>
-        Bus.Sessions.FirstOrDefault(session => session.Device.IsSameStay(device) && isUsable(session))
+        Bus.Sessions.FirstOrDefault(session => session.Device.IsSameSession(device) && isUsable(session))
         ?? throw new DeviceGoneException(device.ToString());
 
     private void MoveCardTo(VirtualBoard board)

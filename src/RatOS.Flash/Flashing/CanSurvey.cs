@@ -46,7 +46,7 @@ internal sealed class CanSurvey
     public DeviceList Look()
     {
         var seen = _hardware.Look();
-        return seen with { Devices = [.. seen.Devices, .. _nodes.Where(node => seen.Devices.Any(node.IsSameStay))] };
+        return seen with { Devices = [.. seen.Devices, .. _nodes.Where(node => seen.Devices.Any(node.IsSameSession))] };
     }
 
     private async Task AskAsync(Device can, TimeProvider time)

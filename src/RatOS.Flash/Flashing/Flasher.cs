@@ -310,7 +310,7 @@ public sealed class Flasher
         {
             await _log.WarnAsync(board.Name, FlashPhase.Ask, $"{device} left the bus. Reconnect its cable or power; the flash then continues automatically.");
             await _hardware.WaitForAsync(
-                seen => seen.Devices.Any(device.IsSameStay) ? null
+                seen => seen.Devices.Any(device.IsSameSession) ? null
                     : seen.Devices.FirstOrDefault(other => other.Port == device.Port && other.Can is not { IsUp: false }),
                 BoardBus.CableLimit, _time, cancel);
         }

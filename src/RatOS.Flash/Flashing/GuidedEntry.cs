@@ -58,7 +58,7 @@ public sealed class GuidedEntry(IHardware hardware, TimeProvider time, Func<Flas
         while (true)
         {
             seen = await hardware.WaitForChangeAsync(seen.Generation, cancel);
-            if (here is not null && !seen.Devices.Any(here.IsSameStay))
+            if (here is not null && !seen.Devices.Any(here.IsSameSession))
             {
                 await SayAsync(board, $"It left the bus at {here.Port}: reset, or without power.");
                 here = null;

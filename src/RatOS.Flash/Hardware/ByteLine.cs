@@ -11,11 +11,11 @@ public sealed record SerialMode(int Baud, bool EvenParity = false)
 
 /// <summary>
 /// A serial port as a line of bytes. One write is one frame and goes out whole, never cut short by a cancel:
-/// half a frame wedges Katapult for good (facts: "The wedge").
+/// half a frame wedges Katapult until its next reset (Katapult src/command.c).
 /// </summary>
 public abstract class ByteLine : IAsyncDisposable
 {
-    /// <summary>The stay on the bus this line belongs to.</summary>
+    /// <summary>The session that this line belongs to.</summary>
     public abstract Device Device { get; }
 
     /// <exception cref="DeviceGoneException">The device left the bus.</exception>

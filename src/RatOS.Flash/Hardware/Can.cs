@@ -6,17 +6,18 @@ namespace RatOS.Flash.Hardware;
 
 /// <summary>What a <see cref="Device"/> has that is a CAN interface.</summary>
 /// <param name="IsUp">It was brought up: frames can be sent.</param>
-/// <param name="Bitrate">Bits a second; null where nobody says.</param>
+/// <param name="Bitrate">Bits per second; null where it is unknown.</param>
 /// <param name="UsbPort">USB port path of the adapter or of the board that is the bridge; null for an interface that is not on USB.</param>
 public sealed record CanLink(bool IsUp, int? Bitrate, string? UsbPort);
 
 /// <summary>One node as it answered on its bus.</summary>
-/// <param name="Uuid">Who it is.</param>
+/// <param name="Uuid">Its identity.</param>
 /// <param name="InBootloader">Its bootloader answered; else Klipper.</param>
 public sealed record CanNode(CanUuid Uuid, bool InBootloader);
 
 /// <summary>
-/// The six bytes by which Klipper and Katapult know a node. They follow from the chip's unique id, so a bridge can be told by its USB serial (facts: CAN).
+/// The six bytes by which Klipper and Katapult identify a node. They follow from the chip's unique id, so its USB serial identifies a
+/// bridge (Klipper docs/CANBUS_protocol.md).
 /// </summary>
 public readonly record struct CanUuid
 {
@@ -37,7 +38,8 @@ public readonly record struct CanUuid
     public static CanUuid? TryParse(string? text)
     {
         Span<byte> bytes = stackalloc byte[Length];
-        return text?.Length == Length * 2 && Convert.FromHexString(text, bytes, out _, out var written) == System.Buffers.OperationStatus.Done && written == Length
+        return text?.Length == Length * 2
+            && Convert.FromHexString(text, bytes, out _, out var written) == System.Buffers.OperationStatus.Done && written == Length
             ? Read(bytes) : null;
     }
 
@@ -67,7 +69,8 @@ public readonly record struct CanUuid
     public static CanUuid? OfSerial(string? serial)
     {
         Span<byte> chipId = stackalloc byte[16];
-        return serial is { Length: 16 or 24 or 32 } && Convert.FromHexString(serial, chipId, out _, out var length) == System.Buffers.OperationStatus.Done
+        return serial is { Length: 16 or 24 or 32 }
+            && Convert.FromHexString(serial, chipId, out _, out var length) == System.Buffers.OperationStatus.Done
             ? OfChip(chipId[..length]) : null;
     }
 
@@ -80,7 +83,8 @@ public readonly record struct CanUuid
         BinaryPrimitives.WriteUInt16LittleEndian(bytes[4..], (ushort)(_value >> 32));
     }
 
-    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{BinaryPrimitives.ReverseEndianness(_value) >> 16:x12}");
+    public override string ToString() =>
+        string.Create(CultureInfo.InvariantCulture, $"{BinaryPrimitives.ReverseEndianness(_value) >> 16:x12}");
 }
 
 /// <summary>One data frame of classical CAN.</summary>
@@ -123,35 +127,38 @@ public readonly record struct CanFrame
     public override string ToString() => $"{Id:x3} {Convert.ToHexStringLower(ToArray())}";
 }
 
-/// <summary>What the controller last told of its bus.</summary>
+/// <summary>The state of the bus, as the controller reported it last.</summary>
 public enum CanBusState
 {
     Working,
 
-    /// <summary>Nobody acknowledges: nobody is there, or everybody uses another bitrate. A frame is repeated until somebody does.</summary>
+    /// <summary>
+    /// No node acknowledges frames: there is none, or all use another bitrate. A frame is repeated until it is acknowledged.
+    /// </summary>
     NotAcknowledged,
 
-    /// <summary>Bus-off: after too many errors of its own the controller takes no part until it is started again.</summary>
+    /// <summary>Bus-off: after too many errors of its own the controller is off until it is restarted.</summary>
     Off,
 }
 
 /// <summary>
-/// A CAN interface as a port of frames. CAN repeats and checks by itself, so a frame arrives whole, or the bus is in trouble. Any number of ports may be
-/// open on one interface; each hears what all nodes send.
+/// A CAN interface as a port of frames. CAN repeats and checks by itself, so a frame arrives whole, or the bus is in trouble. Any number of
+/// ports may be open on one interface; each receives what all nodes send.
 /// </summary>
 public abstract class CanPort : IAsyncDisposable
 {
-    /// <summary>How long a bus that carries nothing is waited for before a frame is given up.</summary>
+    /// <summary>How long a frame may wait for the bus.</summary>
     public static readonly TimeSpan SendLimit = TimeSpan.FromSeconds(5);
 
-    /// <summary>The stay of the interface that this port belongs to.</summary>
+    /// <summary>The interface's session that this port belongs to.</summary>
     public abstract Device Device { get; }
 
-    /// <summary>Silence alone does not tell a deaf node from a dead bus: this does.</summary>
+    /// <summary>Tells a silent node from a dead bus.</summary>
     public abstract CanBusState State { get; }
 
-    /// <summary>Hands a frame to the controller. Where that is full, or off, it is waited for.</summary>
-    /// <exception cref="FlashException">The interface is down; or the bus is off, or acknowledges nothing, for <see cref="SendLimit"/>.</exception>
+    /// <summary>Hands a frame to the controller, and waits while that is full or off.</summary>
+    /// <exception cref="FlashException">The interface is down; or the bus is off, or acknowledges nothing, for
+    /// <see cref="SendLimit"/>.</exception>
     /// <exception cref="DeviceGoneException">The interface is gone.</exception>
     public abstract ValueTask SendAsync(CanFrame frame);
 

@@ -3,32 +3,36 @@ using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Hardware;
 
-/// <summary>What is said to all nodes of a bus: who is there, who gets which number, who goes to its bootloader (facts: CAN).</summary>
+/// <summary>Messages to all nodes of a bus: queries, node ids, requests for the bootloader (Klipper docs/CANBUS_protocol.md).</summary>
 /// <remarks>
-/// Only a node without a number answers the query. None loses its number without a reset, so a node that had one and answers has been reset: that is how
-/// a stay of it ends and the next begins.
+/// Only a node without a number answers a query. A node keeps its number until a reset, so a node that had one and answers was reset: its
+/// next session has begun.
 /// </remarks>
 internal static class CanAdmin
 {
     public const int ToNodes = 0x3F0;
     public const int FromNodes = 0x3F1;
 
-    private const byte QueryUnassigned = 0x00, AssignKlipperCommand = 0x01, RequestBootloaderCommand = 0x02, AssignBootloaderCommand = 0x11, ClearBootloaderCommand = 0x12;
+    private const byte QueryUnassigned = 0x00, AssignKlipperCommand = 0x01, RequestBootloaderCommand = 0x02,
+        AssignBootloaderCommand = 0x11, ClearBootloaderCommand = 0x12;
     private const byte NeedsNumber = 0x20;
 
     public static CanFrame Query { get; } = new(ToNodes, QueryUnassigned);
 
-    /// <summary>Every Katapult loses its number. Nobody may be writing on this bus.</summary>
+    /// <summary>Every Katapult loses its number. No write may be under way on this bus.</summary>
     public static CanFrame ClearBootloaders { get; } = new(ToNodes, ClearBootloaderCommand);
 
     public static CanFrame AssignKlipper(CanUuid uuid, byte number) => Encode(AssignKlipperCommand, uuid, number);
 
     public static CanFrame AssignBootloader(CanUuid uuid, byte number) => Encode(AssignBootloaderCommand, uuid, number);
 
-    /// <summary>Klipper heeds it in any state, with and without a number; Katapult not at all.</summary>
+    /// <summary>Klipper obeys it in any state, with and without a number; Katapult ignores it.</summary>
     public static CanFrame RequestBootloader(CanUuid uuid) => Encode(RequestBootloaderCommand, uuid);
 
-    /// <summary>A Katapult that hears its own answers' id drops that number. A Klipper would shut down: never with a number of Klipper's.</summary>
+    /// <summary>
+    /// A Katapult that receives a frame with the id of its own answers drops its number. Klipper would shut down: never use a number of
+    /// Klipper's.
+    /// </summary>
     public static CanFrame ReleaseBootloader(byte number) => new(CanLine.FromNode(number));
 
     /// <summary>Null for anything but the answer to a query.</summary>
@@ -40,8 +44,8 @@ internal static class CanAdmin
             ? new CanNode(CanUuid.Read(data[1..]), data[7] == AssignBootloaderCommand) : null;
     }
 
-    /// <summary>Everybody without a number, one entry an answer.</summary>
-    /// <param name="listen">How long answers are waited for; all nodes answer within milliseconds of their next idle moment.</param>
+    /// <summary>The nodes without a number; one entry per answer.</summary>
+    /// <param name="listen">Time for answers. All nodes answer within milliseconds of their next idle moment.</param>
     /// <param name="wanted">The query ends with this node's answer.</param>
     public static async Task<ImmutableArray<CanNode>> QueryAsync(CanPort port, TimeSpan listen, TimeProvider time, CanUuid? wanted = null)
     {
@@ -59,7 +63,7 @@ internal static class CanAdmin
         return nodes.ToImmutable();
     }
 
-    /// <summary>What keeps frames from getting through, as far as the controller has told; null while all is well.</summary>
+    /// <summary>Why frames do not get through, as the controller reports it; null while they do.</summary>
     public static FlashException? TroubleOf(CanPort port) => port.State switch
     {
         CanBusState.Off => CanFaults.CanBusOff(port.Device.Port),
@@ -78,15 +82,15 @@ internal static class CanAdmin
 }
 
 /// <summary>
-/// The byte line of one node: what is written goes out in pieces of 8 bytes, what the node sends comes back in such. A node that was reset has lost its
-/// number, and this line is over.
+/// The byte line of one node: what is written goes out in pieces of 8 bytes, what the node sends comes back in such. A node that was reset
+/// has lost its number, which ends this line.
 /// </summary>
 internal sealed class CanLine : ByteLine
 {
-    // A node that works (an erase takes 2 s) is silent as well: ask now and then whether it has been reset.
+    // A busy node (an erase takes 2 s) is silent as well: ask now and then whether it was reset.
     private static readonly TimeSpan Silence = TimeSpan.FromSeconds(1);
 
-    // Nothing acknowledges an assignment, and a frame to a number that is not yet assigned is lost. Nodes look at their mail thousands of times a second.
+    // Nothing acknowledges an assignment, and a frame to a number that is not yet assigned is lost. Nodes poll thousands of times a second.
     private static readonly TimeSpan Assigning = TimeSpan.FromMilliseconds(20);
 
     private readonly CanPort _port;
@@ -102,14 +106,17 @@ internal sealed class CanLine : ByteLine
 
     public override Device Device => _port.Device;
 
-    /// <summary>The id of what the host says to a node.</summary>
+    /// <summary>The id of frames from the host to the node.</summary>
     public static int ToNode(byte number) => (number * 2) + 0x100;
 
-    /// <summary>The id of what a node says.</summary>
+    /// <summary>The id of frames from the node.</summary>
     public static int FromNode(byte number) => ToNode(number) + 1;
 
-    /// <summary>Gives the node its number and opens the line to it, taking over the port. Whether the node is there is seen when it answers.</summary>
-    /// <param name="inBootloader">Which of the two is meant: each heeds only its own assignment, so neither hears the other's frames.</param>
+    /// <summary>
+    /// Gives the node its number and opens the line to it, taking over the port. Only an answer shows that the node is there.
+    /// </summary>
+    /// <param name="inBootloader">Which of the two is addressed: each accepts only its own assignment, so neither receives the other's
+    /// frames.</param>
     public static async Task<CanLine> OpenAsync(CanPort port, CanUuid uuid, byte number, bool inBootloader, TimeProvider time)
     {
         try

@@ -6,16 +6,22 @@ namespace RatOS.Flash.Hardware;
 public sealed record DeviceList(long Generation, ImmutableArray<Device> Devices)
 {
     /// <summary>Every device with its product, in one line for people.</summary>
-    public string Description => Devices.Length == 0 ? "nothing" : string.Join(", ", Devices.Select(device => $"{device.Product ?? "?"} ({device})"));
+    public string Description =>
+        Devices.Length == 0 ? "nothing" : string.Join(", ", Devices.Select(device => $"{device.Product ?? "?"} ({device})"));
 }
 
 /// <summary>One enumeration of one device at one port.</summary>
 public sealed record Device
 {
-    /// <summary>Where it is plugged in: a USB port path such as <c>1-1.3</c>, the name of a wired serial port such as <c>ttyAMA0</c>, or of a CAN interface such as <c>can0</c>.</summary>
+    /// <summary>
+    /// Where it is plugged in: a USB port path such as <c>1-1.3</c>, the name of a wired serial port such as <c>ttyAMA0</c>, or of a CAN
+    /// interface such as <c>can0</c>.
+    /// </summary>
     public required string Port { get; init; }
 
-    /// <summary>Number of this enumeration, unique on this computer: the same board gets another one each time it returns to the bus.</summary>
+    /// <summary>
+    /// Number of this enumeration, unique on this computer: the same board gets another one each time it returns to the bus.
+    /// </summary>
     public required int Number { get; init; }
 
     /// <summary>Vendor and product; null for a wired serial port and for a CAN interface.</summary>
@@ -24,10 +30,12 @@ public sealed record Device
     /// <summary>A CAN interface; null for all others. Its adapter, if it is on USB, is another device.</summary>
     public CanLink? Can { get; init; }
 
-    /// <summary>One node on that interface, as it answered; null for the interface itself. No bus lists nodes: this is found out by asking.</summary>
+    /// <summary>
+    /// One node on that interface, as it answered; null for the interface itself. No bus lists nodes: only a query finds them.
+    /// </summary>
     public CanNode? CanNode { get; init; }
 
-    /// <summary>A serial port without USB: it is always there, whoever is at its end.</summary>
+    /// <summary>A serial port without USB: it is always there, whatever is connected to it.</summary>
     public bool IsWired => Usb is null && Can is null;
 
     /// <summary>The device's own strings as it sent them; null when it has none.</summary>
@@ -45,22 +53,25 @@ public sealed record Device
     /// <summary>The serial port's device node such as <c>/dev/ttyACM0</c>; null when the device has none (ROM DFU).</summary>
     public string? Node { get; init; }
 
-    /// <summary>The kernel's driver of the first interface such as <c>cdc_acm</c>; null where none is bound. <c>usbfs</c>: a program has taken it.</summary>
+    /// <summary>
+    /// The kernel's driver of the first interface such as <c>cdc_acm</c>; null where none is bound. <c>usbfs</c>: a program has taken it.
+    /// </summary>
     public string? Driver { get; init; }
 
-    /// <summary>A terminal that some process made, which no bus lists: whether it is there is seen when it is opened.</summary>
+    /// <summary>A terminal that a process made. No bus lists it; opening it shows whether it is there.</summary>
     public static Device Terminal(string path) => new() { Port = path, Number = 0, Node = path };
 
     /// <inheritdoc cref="Terminal"/>
     public bool IsTerminal => Number == 0 && IsWired && Port == Node;
 
-    /// <summary>True when both are the same stay on the bus, not merely the same board.</summary>
-    public bool IsSameStay(Device other) => Port == other.Port && Number == other.Number;
+    /// <summary>True when both are the same session, not merely the same board.</summary>
+    public bool IsSameSession(Device other) => Port == other.Port && Number == other.Number;
 
     public override string ToString() => Usb is { } id ? $"{id} at {Port}" : CanNode is { } node ? $"{node.Uuid} on {Port}" : Node ?? Port;
 }
 
 /// <summary>One link to a port: below <c>/dev/serial</c>, <c>/dev/RatOS</c> or <c>/dev</c>.</summary>
 /// <param name="Path">The whole path of the link.</param>
-/// <param name="Target">What it leads to, as it stands in the link or resolved: <c>../../ttyACM0</c>, <c>/dev/ttyACM0</c>, or another link.</param>
+/// <param name="Target">What it leads to, as it stands in the link or resolved: <c>../../ttyACM0</c>, <c>/dev/ttyACM0</c>, or another
+/// link.</param>
 public sealed record DeviceLink(string Path, string Target);

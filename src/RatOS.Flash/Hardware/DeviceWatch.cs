@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 
 namespace RatOS.Flash.Hardware;
 
-/// <summary>Waiting for the bus: always for an event, always with an end.</summary>
+/// <summary>Waits for the bus: for an event, and with a limit.</summary>
 public static class DeviceWatch
 {
     /// <summary>
@@ -32,12 +32,13 @@ public static class DeviceWatch
         }
     }
 
-    /// <summary>True as soon as this stay is over; false when <paramref name="limit"/> passed first.</summary>
+    /// <summary>True as soon as this session is over; false when <paramref name="limit"/> passed first.</summary>
     public static async Task<bool> WaitGoneAsync(this IHardware hardware, Device device, TimeSpan limit, TimeProvider time) =>
-        await hardware.WaitForAsync(seen => seen.Devices.Any(device.IsSameStay) ? null : seen, limit, time, CancellationToken.None) is not null;
+        await hardware.WaitForAsync(seen =>
+            seen.Devices.Any(device.IsSameSession) ? null : seen, limit, time, CancellationToken.None) is not null;
 }
 
-/// <summary>The list of devices as it is now, and everybody who waits for the next one: what each <see cref="IHardware"/> keeps. On any thread.</summary>
+/// <summary>The current list of devices and the waits for the next one, for each <see cref="IHardware"/>. Thread-safe.</summary>
 public sealed class DeviceChanges
 {
     private readonly Lock _gate = new();
@@ -69,7 +70,7 @@ public sealed class DeviceChanges
         }
     }
 
-    /// <summary>The devices are these now.</summary>
+    /// <summary>Replaces the list.</summary>
     /// <param name="devices">In the order in which they are to be listed.</param>
     /// <param name="generation">At least this one; the next in any case.</param>
     public void Set(ImmutableArray<Device> devices, long generation = 0)

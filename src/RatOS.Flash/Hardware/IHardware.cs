@@ -15,7 +15,9 @@ public interface IHardware
     /// <summary>Everything on the buses right now.</summary>
     DeviceList Look();
 
-    /// <summary>Completes with the new list as soon as anything changed after <paramref name="generation"/>. Any number may wait at once.</summary>
+    /// <summary>
+    /// Completes with the new list as soon as anything changed after <paramref name="generation"/>. Any number may wait at once.
+    /// </summary>
     Task<DeviceList> WaitForChangeAsync(long generation, CancellationToken cancel);
 
     /// <summary>Opens a USB device for control transfers, without claiming an interface yet.</summary>
@@ -23,26 +25,28 @@ public interface IHardware
     /// <exception cref="DeviceGoneException">This enumeration of the device is over.</exception>
     Task<IUsbDevice> OpenUsbAsync(Device device);
 
-    /// <summary>Opens a serial port exclusively, raw before the first byte; one that is listed, or a <see cref="Device.Terminal"/>.</summary>
+    /// <summary>
+    /// Opens a serial port exclusively, raw before the first byte; one that is listed, or a <see cref="Device.Terminal"/>.
+    /// </summary>
     /// <exception cref="FlashException">No permission, held by another process, no such port.</exception>
     /// <exception cref="DeviceGoneException">This enumeration of the device is over.</exception>
     Task<ByteLine> OpenSerialAsync(Device device, SerialMode mode);
 
     /// <summary>Opens a CAN interface; others may have it open too.</summary>
     /// <exception cref="FlashException">The interface is down, or this computer has no CAN.</exception>
-    /// <exception cref="DeviceGoneException">This stay of the interface is over.</exception>
+    /// <exception cref="DeviceGoneException">This session of the interface is over.</exception>
     Task<CanPort> OpenCanAsync(Device device);
 
     /// <summary>
     /// Opens the port, raises DTR, sets the rate, lowers DTR and closes: at 1200 baud Klipper takes it as the request for its bootloader
-    /// (facts: Klipper, generic/usb_cdc.c). A device that leaves meanwhile is no error; whether it left is seen on the bus alone.
+    /// (Klipper src/generic/usb_cdc.c). A device that leaves meanwhile is no error; only the bus shows whether it left.
     /// </summary>
     /// <exception cref="FlashException">No permission, held by another process, no such port.</exception>
     Task TouchAsync(Device device, int baud);
 
     /// <summary>
-    /// Switches a USB port off, and on again a moment later, where its hub can do that and its user may: what lives from the port alone was without power then, anything else was at
-    /// least unplugged. What comes of it is seen on the bus.
+    /// Switches a USB port off and on again, where its hub supports that and this user may: a device that is powered by the port loses its
+    /// power, any other is at least disconnected. The bus shows the effect.
     /// </summary>
     /// <param name="port">The port's path, such as <c>1-1.3</c>.</param>
     /// <returns>False: nothing was done.</returns>
@@ -53,6 +57,7 @@ public interface IHardware
     /// <param name="name">A plain file name.</param>
     /// <param name="file">All of it.</param>
     /// <returns>Where the card is mounted; null when there is none.</returns>
-    /// <exception cref="FlashException">There are several, or it cannot be written, or a board's bootloader would not do well with it.</exception>
+    /// <exception cref="FlashException">There are several, or it cannot be written, or its content would make a board's bootloader
+    /// misbehave.</exception>
     Task<string?> PutOnCardAsync(string name, ReadOnlyMemory<byte> file);
 }

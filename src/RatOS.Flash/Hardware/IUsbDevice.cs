@@ -7,7 +7,9 @@ public interface IUsbDevice : IAsyncDisposable
 {
     Device Device { get; }
 
-    /// <summary>The active configuration descriptor with all that follows it, exactly as it came: it may be shorter than it claims.</summary>
+    /// <summary>
+    /// The active configuration descriptor with all that follows it, exactly as it came: it may be shorter than it claims.
+    /// </summary>
     ReadOnlyMemory<byte> Configuration { get; }
 
     /// <summary>Claims an interface (detaching a kernel driver) and selects its alternate setting.</summary>
@@ -22,13 +24,17 @@ public interface IUsbDevice : IAsyncDisposable
     /// <exception cref="DeviceGoneException"/>
     ValueTask<UsbTransfer> ControlAsync(UsbSetup setup, Memory<byte> data, TimeSpan timeout);
 
-    /// <summary>One bulk transfer of a claimed interface; bit 7 of the endpoint's address says which way. Outcomes as for a control transfer.</summary>
+    /// <summary>
+    /// One bulk transfer of a claimed interface; bit 7 of the endpoint's address says which way. Outcomes as for a control transfer.
+    /// </summary>
     /// <exception cref="DeviceGoneException"/>
     ValueTask<UsbTransfer> BulkAsync(byte endpoint, Memory<byte> data, TimeSpan timeout);
 
-    /// <summary>Has the hub reset the device's port: the device answers anew from its beginning on, if it still can. Interfaces have to be claimed again.</summary>
+    /// <summary>
+    /// Has the hub reset the device's port: the device starts its USB session over, if it still can. Interfaces must be claimed again.
+    /// </summary>
     /// <exception cref="FlashException">It may not be reset.</exception>
-    /// <exception cref="DeviceGoneException">It left, or came back as another stay.</exception>
+    /// <exception cref="DeviceGoneException">It left, or re-enumerated.</exception>
     ValueTask ResetAsync();
 }
 
@@ -37,7 +43,9 @@ public readonly record struct UsbSetup(byte RequestType, byte Request, ushort Va
     public bool IsIn => (RequestType & 0x80) != 0;
 }
 
-/// <summary>What came of a transfer. <see cref="Error"/>: the bus failed (EPROTO, EIO, overflow) while the device is still listed.</summary>
+/// <summary>
+/// The outcome of a transfer. <see cref="Error"/>: the bus failed (EPROTO, EIO, overflow) while the device is still listed.
+/// </summary>
 public enum UsbStatus
 {
     Ok,
@@ -47,7 +55,7 @@ public enum UsbStatus
 }
 
 /// <param name="Status">How the transfer ended.</param>
-/// <param name="Length">Bytes that really went over, 0..the data's length.</param>
+/// <param name="Length">Bytes that were transferred, 0..the data's length.</param>
 public readonly record struct UsbTransfer(UsbStatus Status, int Length)
 {
     public bool IsOk => Status == UsbStatus.Ok;

@@ -58,8 +58,8 @@ public sealed class LinuxHardwareTests
         tree.Plug("1-1", "1d50:614e", 7, "one", "ttyACM0");
         var second = Look(hardware);
         Assert.True(second.Generation > first.Generation);
-        Assert.False(second.Devices[0].IsSameStay(first.Devices[0]));
-        Assert.True(second.Devices[1].IsSameStay(first.Devices[1]));
+        Assert.False(second.Devices[0].IsSameSession(first.Devices[0]));
+        Assert.True(second.Devices[1].IsSameSession(first.Devices[1]));
         Assert.Equal(second.Generation, Look(hardware).Generation);
     }
 

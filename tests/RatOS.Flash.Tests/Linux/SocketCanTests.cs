@@ -64,7 +64,7 @@ public sealed partial class SocketCanTests
         Assert.Equal(["can0", "can1", "vcan0"], seen.Select(found => found.Device.Port));
         Assert.Equal([(true, "1-1.5"), (false, null), (true, null)], seen.Select(found => (found.Device.Can!.IsUp, found.Device.Can.UsbPort)));
         Assert.All(seen, found => Assert.True(found.IsReady && found.Device is { Usb: null, Node: null, IsWired: false }));
-        Assert.Equal("can0 4", seen[0].Stay);   // another number when it comes back
+        Assert.Equal("can0 4", seen[0].Session);   // another number when it comes back
 
         using var hardware = new LinuxHardware(TimeProvider.System, new Sysfs(tree.Sys, tree.Udev, tree.Dev), []);
         Assert.Equal(3, hardware.Look().Devices.Count(device => device.Can is not null));

@@ -58,7 +58,7 @@ public sealed class VirtualPrinterTests
         var back = await printer.WaitForChangeAsync(gone.Generation, CancellationToken.None);
         var (old, @new) = (before.Devices.First(device => device.Port == board.Port), back.Devices.First(device => device.Port == board.Port));
         Assert.NotEqual(old.Number, @new.Number);
-        Assert.False(old.IsSameStay(@new));
+        Assert.False(old.IsSameSession(@new));
         await Assert.ThrowsAsync<DeviceGoneException>(() => printer.OpenSerialAsync(old, SerialMode.Klipper));
     });
 

@@ -58,7 +58,7 @@ public sealed class VcanStories
         Ip("link", "add", Interface, "type", "vcan");
         Ip("link", "set", Interface, "up");
         var second = await hardware.WaitForAsync(seen => Can(seen) is { Can.IsUp: true } device ? device : null, TimeSpan.FromSeconds(60), printer.Time, CancellationToken.None);
-        Assert.False(second!.IsSameStay(first));
+        Assert.False(second!.IsSameSession(first));
     });
 
     private static Device? Can(DeviceList seen) => seen.Devices.FirstOrDefault(device => device.Port == Interface);

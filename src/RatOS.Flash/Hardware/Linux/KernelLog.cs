@@ -10,7 +10,7 @@ public static class KernelLog
 
     private static readonly string[] Files = ["/var/log/kern.log", "/var/log/syslog", "/var/log/messages"];
 
-    /// <summary>The newest of them; or null, and why there are none.</summary>
+    /// <summary>The newest messages; or null and the reason.</summary>
     public static (string? Text, string Source) Read()
     {
         var buffer = new byte[Most];
@@ -29,7 +29,7 @@ public static class KernelLog
             }
             catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
             {
-                // The next one may be there.
+                // The next file may exist.
             }
         }
         return (null, $"this user may not read the kernel's messages ({why})");

@@ -6,8 +6,8 @@ using RatOS.Flash.Core;
 namespace RatOS.Flash.Hardware.Linux;
 
 /// <summary>
-/// A USB device through libusb-1.0: the only file that knows that library. The device's node is opened here and handed over, so libusb neither lists
-/// nor watches the bus, and why a device cannot be opened is known exactly.
+/// A USB device through libusb-1.0: the only file that knows that library. The device's node is opened here and handed over, so libusb
+/// neither lists nor watches the bus, and why a device cannot be opened is known exactly.
 /// </summary>
 internal sealed partial class LibUsbDevice : IUsbDevice
 {
@@ -21,14 +21,17 @@ internal sealed partial class LibUsbDevice : IUsbDevice
     private readonly List<int> _claimed = [];
     private bool _isOpen = true;
 
-    private LibUsbDevice(Device device, ReadOnlyMemory<byte> configuration, SafeFileHandle node, nint context, nint handle, string path, Func<Task<bool>> hasLeft, Worker worker) =>
-        (Device, Configuration, _node, _context, _handle, _path, _hasLeft, _worker) = (device, configuration, node, context, handle, path, hasLeft, worker);
+    private LibUsbDevice(Device device,
+        ReadOnlyMemory<byte> configuration, SafeFileHandle node, nint context, nint handle, string path, Func<Task<bool>> hasLeft,
+        Worker worker) =>
+        (Device, Configuration, _node, _context, _handle, _path, _hasLeft, _worker) =
+            (device, configuration, node, context, handle, path, hasLeft, worker);
 
     public Device Device { get; }
 
     public ReadOnlyMemory<byte> Configuration { get; }
 
-    /// <param name="device">Its stay.</param>
+    /// <param name="device">Its session.</param>
     /// <param name="path">Its node, such as <c>/dev/bus/usb/001/004</c>.</param>
     /// <param name="configuration">The active configuration descriptor with all that follows.</param>
     /// <param name="hasLeft">Whether a device whose transfer failed turns out to have left.</param>
@@ -45,7 +48,8 @@ internal sealed partial class LibUsbDevice : IUsbDevice
             {
                 throw Libc.Errno switch
                 {
-                    Errno.AccessDenied or Errno.NotPermitted => ComputerFaults.NoPermission($"{device} ({path})", Access.Remedy(path, device.Usb)),
+                    Errno.AccessDenied or Errno.NotPermitted =>
+                        ComputerFaults.NoPermission($"{device} ({path})", Access.Remedy(path, device.Usb)),
                     Errno.NoEntry or Errno.NoDevice or Errno.NoSuchDevice => new DeviceGoneException(device.ToString()),
                     var errno => ComputerFaults.PortUnusable(path, Libc.ErrorText(errno)),
                 };
@@ -82,11 +86,12 @@ internal sealed partial class LibUsbDevice : IUsbDevice
         return await JudgeAsync(_control.Take(this, setup, data.Span));
     }
 
-    public async ValueTask<UsbTransfer> BulkAsync(byte endpoint, Memory<byte> data, TimeSpan timeout) => await JudgeAsync(await _worker.RunAsync(() =>
+    public async ValueTask<UsbTransfer> BulkAsync(byte endpoint, Memory<byte> data, TimeSpan timeout) =>
+        await JudgeAsync(await _worker.RunAsync(() =>
     {
         using var pinned = data.Pin();
         var result = BulkTransfer(_handle, endpoint, Pointer(pinned), data.Length, out var length, Milliseconds(timeout));
-        // What went over before the time was up has gone over.
+        // Bytes that were transferred before the time-out count.
         return result == TimedOut && length > 0 ? new UsbTransfer(UsbStatus.Ok, length) : Outcome(result < 0 ? result : length);
     }));
 
@@ -100,7 +105,8 @@ internal sealed partial class LibUsbDevice : IUsbDevice
         await _worker.RunAsync(() =>
         {
             _control.Dispose();
-            // The kernel's driver comes back with the first interface, and wants the others free by then. Of a device that has left nothing is to be released.
+            // The kernel's driver comes back with the first interface, and wants the others free by then. A device that has left needs no
+            // release.
             foreach (var claimed in _claimed.Distinct().Reverse())
                 _ = Release(_handle, claimed);
             Close(_handle);
@@ -111,7 +117,7 @@ internal sealed partial class LibUsbDevice : IUsbDevice
         _worker.Dispose();
     }
 
-    /// <summary>A hub tells up to a quarter of a second late that a device has left; until then its transfers fail as on a bad cable.</summary>
+    /// <summary>A hub reports a departure up to a quarter of a second late; until then transfers fail as on a bad cable.</summary>
     private async ValueTask<UsbTransfer> JudgeAsync(UsbTransfer transfer) =>
         transfer.Status == UsbStatus.Error && await _hasLeft() ? throw new DeviceGoneException(Device.ToString()) : transfer;
 
@@ -134,7 +140,8 @@ internal sealed partial class LibUsbDevice : IUsbDevice
 
     private static unsafe nint Pointer(System.Buffers.MemoryHandle pinned) => (nint)pinned.Pointer;
 
-    private static uint Milliseconds(TimeSpan timeout) => (uint)Math.Clamp(timeout.TotalMilliseconds, 1, int.MaxValue);   // 0 would be for ever
+    // 0 would be for ever
+    private static uint Milliseconds(TimeSpan timeout) => (uint)Math.Clamp(timeout.TotalMilliseconds, 1, int.MaxValue);
 
     private static void Check(Device device, string path, int result)
     {
@@ -143,21 +150,21 @@ internal sealed partial class LibUsbDevice : IUsbDevice
         throw result switch
         {
             Gone or NotFound => new DeviceGoneException(device.ToString()),
-            InUse => ComputerFaults.PortHeld(device.ToString(), Holders.Of(path) ?? Holders.Guess()),
+            InUse => ComputerFaults.PortHeld(device.ToString(), PortOwners.Of(path) ?? PortOwners.Guess()),
             Denied => ComputerFaults.NoPermission($"{device} ({path})", Access.Remedy(path, device.Usb)),
             _ => ComputerFaults.PortUnusable($"{device}", Marshal.PtrToStringUTF8(ErrorName(result)) ?? $"libusb error {result}"),
         };
     }
 
     /// <summary>
-    /// The device's one control transfer at a time. It is asked for and, when it is over at once, waited for on the caller's thread: two changes of thread cost
-    /// as much as the whole of it. What takes longer goes on on the device's own.
+    /// One control transfer at a time. A transfer that ends at once is awaited on the caller's thread, because two thread switches cost as much as
+    /// the transfer. A longer one continues on the device's thread.
     /// </summary>
     private sealed unsafe class ControlTransfer : IDisposable
     {
         private const int SetupLength = 8;
 
-        // Boards that are flashed side by side wait so long for each other, not longer.
+        // Boards that are flashed side by side wait for each other at most this long.
         private const int BrieflyMicroseconds = 2000;
 
         private readonly Transfer* _transfer = AllocateTransfer(0);
@@ -188,7 +195,7 @@ internal sealed partial class LibUsbDevice : IUsbDevice
             };
             var result = SubmitTransfer(_transfer);
             _isUnderWay = result >= 0;
-            // A device that cannot take it now has an outcome of its own; only one that left has none.
+            // A device that cannot accept it now reports an outcome; only one that left has none.
             if (result < 0)
                 (_transfer->Status, *_isOver) = (result == Gone ? TransferNoDevice : TransferError, 1);
         }
@@ -202,7 +209,7 @@ internal sealed partial class LibUsbDevice : IUsbDevice
             return *_isOver != 0;
         }
 
-        /// <summary>Until it is over, which its own time-out sees to.</summary>
+        /// <summary>Waits for its end, which its time-out guarantees.</summary>
         public bool Wait(nint context)
         {
             while (*_isOver == 0)
@@ -262,7 +269,7 @@ internal sealed partial class LibUsbDevice : IUsbDevice
         public int IsochronousPackets;
     }
 
-    /// <summary>struct timeval where a long has the size of a pointer: every Linux of 64 bits.</summary>
+    /// <summary>struct timeval where a long has the size of a pointer: every 64-bit Linux.</summary>
     [StructLayout(LayoutKind.Sequential)]
     private struct TimeValue
     {

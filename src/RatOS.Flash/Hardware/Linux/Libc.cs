@@ -4,8 +4,8 @@ using Microsoft.Win32.SafeHandles;
 namespace RatOS.Flash.Hardware.Linux;
 
 /// <summary>
-/// The few calls of the C library that .NET has no name for. Numbers are those of the kernel's generic interface: x86-64, arm64 and arm share them.
-/// Each sets errno; a result of -1 is an error.
+/// The few calls of the C library that .NET does not offer. Numbers are those of the kernel's generic interface: x86-64, arm64 and arm
+/// share them. Each sets errno; a result of -1 is an error.
 /// </summary>
 internal static partial class Libc
 {

@@ -7,8 +7,8 @@ namespace RatOS.Flash.Hardware.Linux;
 /// The buses of this computer: sysfs says what is there, netlink when to look again, libusb and termios carry the bytes.
 /// </summary>
 /// <remarks>
-/// A device is listed when its driver and udev are done with it, so that it can be opened with its final permissions; what udev does not finish within
-/// <see cref="Sysfs.Patience"/> is listed all the same.
+/// A device is listed when its driver and udev are done with it, so that it can be opened with its final permissions. A device that udev
+/// does not finish within <see cref="Sysfs.Patience"/> is listed without waiting longer.
 /// </remarks>
 public sealed class LinuxHardware : IHardware, IDisposable
 {
@@ -23,8 +23,8 @@ public sealed class LinuxHardware : IHardware, IDisposable
     private readonly Lock _looking = new();   // one look at a time, outside of the gate
     private readonly Lock _gate = new();
     private readonly DeviceChanges _changes = new();
-    private readonly Dictionary<string, long> _firstSeen = [];   // stays that are not ready yet
-    private Dictionary<string, (int Number, SysDevice Device)> _stays = [];
+    private readonly Dictionary<string, long> _firstSeen = [];   // sessions that are not ready yet
+    private Dictionary<string, (int Number, SysDevice Device)> _sessions = [];
     private int _number;
 
     /// <param name="time">For the time-outs of serial lines.</param>
@@ -38,16 +38,16 @@ public sealed class LinuxHardware : IHardware, IDisposable
     internal LinuxHardware(TimeProvider time, Sysfs sysfs, ImmutableArray<string> namedPorts)
     {
         (_time, _sysfs, _namedPorts) = (time, sysfs, namedPorts);
-        // The system's clock whatever the caller's is: it is the system that is waited for.
+        // The system's clock, whatever the caller's: the wait is for the system.
         _again = TimeProvider.System.CreateTimer(_ => LookAgain(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _events = new Uevents(LookAgain);
         LookAgain();
     }
 
-    /// <summary>Klipper's host process on this computer, as a person would name it; null where none runs.</summary>
-    public static string? RunningKlipper() => Holders.Running("klippy.py");
+    /// <summary>Klipper's host process on this computer, in words; null where none runs.</summary>
+    public static string? RunningKlipper() => PortOwners.Running("klippy.py");
 
-    /// <summary>The links to serial ports below <c>/dev</c>, as udev and whoever else made them.</summary>
+    /// <summary>The links to serial ports below <c>/dev</c>, made by udev and others.</summary>
     public static IReadOnlyList<DeviceLink> Links(string dev = "/dev")
     {
         var links = new List<DeviceLink>();
@@ -55,19 +55,20 @@ public sealed class LinuxHardware : IHardware, IDisposable
         {
             try
             {
-                links.AddRange(new DirectoryInfo(folder).EnumerateFileSystemInfos().Where(entry => entry.LinkTarget is not null).Select(entry => new DeviceLink(entry.FullName, entry.LinkTarget!)));
+                links.AddRange(new DirectoryInfo(folder).EnumerateFileSystemInfos().Where(entry => entry.LinkTarget is not null)
+                    .Select(entry => new DeviceLink(entry.FullName, entry.LinkTarget!)));
             }
             catch (Exception none) when (none is IOException or UnauthorizedAccessException)
             {
-                // No such links on this computer, or they are being made anew: the ports are found without.
+                // No such links on this computer, or they are being replaced: the ports are found without them.
             }
         }
         return links;
     }
-    /// <summary>Who else has a device's node open, as a person would name it; null where nobody is seen.</summary>
-    public static string? HolderOf(string node) => Holders.Of(node);
+    /// <summary>The other process that has a device's node open, in words; null where none is seen.</summary>
+    public static string? PortOwnerOf(string node) => PortOwners.Of(node);
 
-    /// <remarks>As of the last announcement: reading sysfs waits for a device that is at work, so nobody who asks here reads it.</remarks>
+    /// <remarks>As of the last announcement. Reading sysfs waits for a busy device, so it is not read here.</remarks>
     public DeviceList Look() => _changes.Now;
 
     public Task<DeviceList> WaitForChangeAsync(long generation, CancellationToken cancel) => _changes.AfterAsync(generation, cancel);
@@ -83,7 +84,9 @@ public sealed class LinuxHardware : IHardware, IDisposable
             return await worker.RunAsync(() =>
             {
                 var configuration = DescriptorBlob.Configuration(_sysfs.Descriptors(device.Port), _sysfs.ActiveConfiguration(device.Port));
-                return LibUsbDevice.Open(device, found.UsbNode ?? throw new ArgumentException("no USB device", nameof(device)), configuration, () => this.WaitGoneAsync(device, UntilNoticed, TimeProvider.System), worker);
+                return LibUsbDevice.Open(device, found.UsbNode
+                    ?? throw new ArgumentException("no USB device", nameof(device)), configuration, () =>
+                    this.WaitGoneAsync(device, UntilNoticed, TimeProvider.System), worker);
             });
         }
         catch (Exception fault)
@@ -124,7 +127,7 @@ public sealed class LinuxHardware : IHardware, IDisposable
             }
             catch (Exception reset) when (reset is DeviceGoneException || (reset as FlashException)?.Kind == FaultKind.PortUnusable)
             {
-                // It reset before it answered the last word: what was wanted. Whether it left is seen on the bus.
+                // It reset before it answered the last request, as it should. The bus shows whether it left.
             }
             return true;
         });
@@ -157,7 +160,8 @@ public sealed class LinuxHardware : IHardware, IDisposable
     {
         lock (_gate)
         {
-            return _stays.Values.FirstOrDefault(stay => stay.Device.Device.Port == device.Port && stay.Number == device.Number).Device
+            return _sessions.Values.FirstOrDefault(session =>
+                session.Device.Device.Port == device.Port && session.Number == device.Number).Device
                 ?? throw new DeviceGoneException(device.ToString());
         }
     }
@@ -168,17 +172,19 @@ public sealed class LinuxHardware : IHardware, IDisposable
         lock (_looking)
         {
             var found = _sysfs.Scan().Concat(NamedPorts()).ToList();
-            var stays = new Dictionary<string, (int Number, SysDevice Device)>(StringComparer.Ordinal);
+            var sessions = new Dictionary<string, (int Number, SysDevice Device)>(StringComparer.Ordinal);
             foreach (var device in found.Where(device => device.IsReady || IsOverdue(device)))
-                stays[device.Stay] = (_stays.TryGetValue(device.Stay, out var same) ? same.Number : ++_number, device);
-            if (stays.Count < found.Count)
+                sessions[device.Session] = (_sessions.TryGetValue(device.Session, out var same) ? same.Number : ++_number, device);
+            if (sessions.Count < found.Count)
                 _again.Change(Sysfs.Patience, Timeout.InfiniteTimeSpan);
             else
                 _firstSeen.Clear();
-            ImmutableArray<Device> devices = [.. stays.Values.Select(stay => stay.Device.Device with { Number = stay.Number }).OrderBy(device => device.Port, StringComparer.Ordinal)];
-            // Who sees a device in the list can open it.
+            ImmutableArray<Device> devices =
+                [.. sessions.Values.Select(session => session.Device.Device with { Number = session.Number })
+                .OrderBy(device => device.Port, StringComparer.Ordinal)];
+            // A listed device can be opened.
             lock (_gate)
-                _stays = stays;
+                _sessions = sessions;
             if (_changes.Now is var before && (before.Generation == 0 || !devices.SequenceEqual(before.Devices)))
                 _changes.Set(devices);
         }
@@ -186,13 +192,14 @@ public sealed class LinuxHardware : IHardware, IDisposable
 
     private bool IsOverdue(SysDevice found)
     {
-        if (!_firstSeen.TryGetValue(found.Stay, out var since))
-            _firstSeen[found.Stay] = since = TimeProvider.System.GetTimestamp();
+        if (!_firstSeen.TryGetValue(found.Session, out var since))
+            _firstSeen[found.Session] = since = TimeProvider.System.GetTimestamp();
         return TimeProvider.System.GetElapsedTime(since) >= Sysfs.Patience;
     }
 
     private IEnumerable<SysDevice> NamedPorts() =>
-        _namedPorts.Where(File.Exists).Select(path => new SysDevice(new Device { Port = path, Number = 0, Node = path }, path, IsReady: true));
+        _namedPorts.Where(File.Exists)
+            .Select(path => new SysDevice(new Device { Port = path, Number = 0, Node = path }, path, IsReady: true));
 }
 
 /// <summary>What sysfs keeps of a device's descriptors.</summary>
@@ -202,7 +209,9 @@ internal static class DescriptorBlob
     private const int ConfigurationHeader = 9;
     private const byte ConfigurationType = 2;
 
-    /// <summary>The configuration of that value, cut where the next begins; the first one where no value is known. Empty where there is none.</summary>
+    /// <summary>
+    /// The configuration of that value, cut where the next begins; the first one where no value is known. Empty where there is none.
+    /// </summary>
     public static ReadOnlyMemory<byte> Configuration(ReadOnlyMemory<byte> blob, byte? value)
     {
         var first = ReadOnlyMemory<byte>.Empty;

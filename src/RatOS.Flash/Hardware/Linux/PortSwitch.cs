@@ -6,7 +6,7 @@ internal static class PortSwitch
     /// <summary>Until a small board's capacitors are empty.</summary>
     public static readonly TimeSpan OffTime = TimeSpan.FromSeconds(3);
 
-    /// <summary>False where it may not be written, or the kernel refuses.</summary>
+    /// <summary>False where writing is not permitted, or the kernel refuses.</summary>
     public static bool TrySet(string node, bool isOff)
     {
         try

@@ -4,8 +4,8 @@ using RatOS.Flash.Core;
 namespace RatOS.Flash.Hardware.Linux;
 
 /// <summary>
-/// The card in this computer: a FAT file system on a disk that can be taken out, mounted where people mount such things. Whatever else this computer lives from is never one:
-/// a Raspberry Pi's own card is FAT too, and can be taken out.
+/// The card in this computer: a FAT file system on a removable disk, mounted below /media or /mnt. A disk that this computer runs from is
+/// never used: a Raspberry Pi's own card is FAT too, and removable.
 /// </summary>
 /// <param name="root">What stands for <c>/</c>.</param>
 internal sealed class SdCards(string root = "")
@@ -34,34 +34,42 @@ internal sealed class SdCards(string root = "")
         {
             // It may be pulled at any moment.
             throw SdCardFaults.SdCardUnusable(
-                card ?? "the card in this computer", fault.Message.TrimEnd('.'), "See that the card can be written (its slider, its space, `mount -o uid=`), or take another one, and ask again.");
+                card ?? "the card in this computer", fault.Message.TrimEnd('.'),
+                    "Check that the card is writable (its slider, its space, `mount -o uid=`), or use another one, and try again.");
         }
     }
 
-    /// <summary>Where it is mounted; null when there is none.</summary>
+    /// <summary>Its mount point; null when there is none.</summary>
     private string? Find()
     {
         var mounts = Mounts();
-        // Behind the walls of a service what is mounted in /media is listed twice.
-        var cards = mounts.Where(mount => mount.Disk is { } disk && (IsCard(disk) || IsOnUsb(disk)) && mounts.Where(other => other.Disk == disk).All(other => IsPlace(other.MountPoint))).Distinct().ToList();
+        // In a sandboxed service, mounts below /media are listed twice.
+        var cards = mounts.Where(mount =>
+            mount.Disk is { } disk && (IsCard(disk) || IsOnUsb(disk))
+            && mounts.Where(other => other.Disk == disk).All(other => IsPlace(other.MountPoint))).Distinct().ToList();
         var fat = cards.FindAll(card => Fat.Contains(card.FileSystem));
         if (fat is [var card])
             return card.MountPoint;
         if (fat.Count > 1)
-            throw SdCardFaults.SdCardUnusable("a card", $"there are several ({string.Join(", ", fat.Select(one => one.MountPoint))})", "Take out what is not meant, and ask again; or fetch the file and copy it by hand.");
+            throw SdCardFaults.SdCardUnusable("a card", $"there are several ({string.Join(", ", fat.Select(one => one.MountPoint))})",
+                "Remove the others and try again; or download the file and copy it manually.");
         if (cards is [var other, ..])
-            throw SdCardFaults.SdCardUnusable(other.MountPoint, $"it is {other.FileSystem}, and a board's bootloader reads FAT alone", "Format it as FAT32 and ask again, or take another card.");
+            throw SdCardFaults.SdCardUnusable(other.MountPoint, $"it is {other.FileSystem}, and a board's bootloader reads only FAT",
+                "Format it as FAT32 and try again, or use another card.");
         return Unmounted(mounts) is { } disk
-            ? throw SdCardFaults.SdCardUnusable($"/dev/{disk}", "it is in this computer and not mounted", $"`udisksctl mount -b /dev/{disk}`, or `sudo mount -o uid=$(id -u) /dev/{disk} /mnt`, and ask again; or fetch the file and copy it by hand.")
+            ? throw SdCardFaults.SdCardUnusable($"/dev/{disk}", "it is in this computer and not mounted",
+                $"`udisksctl mount -b /dev/{disk}`, or `sudo mount -o uid=$(id -u) /dev/{disk} /mnt`, and try again; or download the file "
+                + "and copy it manually.")
             : null;
     }
 
     private void Write(string card, string name, ReadOnlySpan<byte> file)
     {
         var path = Path.Combine(root + card, name);
-        // The bootloader would write its file anew at every reset, over whatever was flashed since (facts: stock SD bootloaders).
+        // The bootloader would write its file again at every reset, over any firmware that was flashed since.
         if (File.Exists(Path.Combine(root + card, "admin.txt")))
-            throw SdCardFaults.SdCardUnusable(card, "its admin.txt makes the board's bootloader write the file again at each reset", "Delete admin.txt from the card, and ask again.");
+            throw SdCardFaults.SdCardUnusable(card, "its admin.txt makes the board's bootloader write the file again at each reset",
+                "Delete admin.txt from the card, and try again.");
         var half = path + "~";
         try
         {
@@ -69,11 +77,11 @@ internal sealed class SdCards(string root = "")
             {
                 written.Write(file);
                 written.Flush(flushToDisk: true);
-                // From here on nothing in memory answers for the card.
+                // From here on reads come from the card, not from memory.
                 _ = Libc.Advise(written.SafeFileHandle, 0, 0, Libc.AdviseDontNeed);
             }
             if (!File.ReadAllBytes(half).AsSpan().SequenceEqual(file))
-                throw new IOException("it reads back otherwise than it was written");
+                throw new IOException("its read-back differs from what was written");
             File.Move(half, path, overwrite: true);
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
@@ -94,7 +102,7 @@ internal sealed class SdCards(string root = "")
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            // No bootloader looks for it, and what stands against the card is told already.
+            // No bootloader reads this file, and the fault names the cause already.
         }
     }
 
@@ -108,17 +116,19 @@ internal sealed class SdCards(string root = "")
         {
             var words = line.Split(' ');
             var dash = Array.IndexOf(words, "-");
-            if (dash < 6 || words.Length < dash + 3 || !words[2].Contains(':', StringComparison.Ordinal) || words[2].StartsWith("0:", StringComparison.Ordinal))
+            if (dash < 6 || words.Length < dash + 3 || !words[2].Contains(':', StringComparison.Ordinal)
+                || words[2].StartsWith("0:", StringComparison.Ordinal))
                 continue;
             mounts.Add(new(Plain(words[4]), DiskOf(words[2]), words[dash + 1]));
         }
         return mounts;
     }
 
-    /// <summary>Blanks and their like are octal there.</summary>
+    /// <summary>Blanks are escaped as octal there.</summary>
     private static string Plain(string path)
     {
-        for (int at; (at = path.IndexOf('\\', StringComparison.Ordinal)) >= 0 && at + 4 <= path.Length && path.AsSpan(at + 1, 3).IndexOfAnyExceptInRange('0', '7') < 0;)
+        for (int at; (at = path.IndexOf('\\', StringComparison.Ordinal)) >= 0 && at + 4 <= path.Length
+            && path.AsSpan(at + 1, 3).IndexOfAnyExceptInRange('0', '7') < 0;)
             path = path[..at] + (char)Convert.ToInt32(path.Substring(at + 1, 3), 8) + path[(at + 4)..];
         return path;
     }
@@ -132,20 +142,28 @@ internal sealed class SdCards(string root = "")
         return Path.GetFileName(File.Exists(Path.Combine(folder, "partition")) ? Path.GetDirectoryName(folder) : folder);
     }
 
-    /// <summary>In a slot of this computer, where what is soldered has another type; or in a reader. A drive for discs says the same of itself.</summary>
+    /// <summary>
+    /// In a slot of this computer, where what is soldered has another type; or in a reader. An optical drive looks the same.
+    /// </summary>
     private bool IsCard(string disk) => Text($"{root}/sys/block/{disk}/device/type") == "SD"
         || (disk.StartsWith("sd", StringComparison.Ordinal) && Text($"{root}/sys/block/{disk}/removable") == "1");
 
-    private bool IsOnUsb(string disk) => Directory.ResolveLinkTarget($"{root}/sys/block/{disk}", returnFinalTarget: true)?.FullName.Contains("/usb", StringComparison.Ordinal) == true;
+    private bool IsOnUsb(string disk) =>
+        Directory.ResolveLinkTarget($"{root}/sys/block/{disk}", returnFinalTarget: true)?.FullName.Contains("/usb",
+        StringComparison.Ordinal) == true;
 
     /// <summary>The first partition of a disk that can be taken out and has nothing mounted, or that disk itself.</summary>
     private string? Unmounted(List<Mount> mounts)
     {
         if (!Directory.Exists(root + "/sys/block"))
             return null;
-        var disk = Directory.EnumerateDirectories(root + "/sys/block").Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal).FirstOrDefault(name =>
-            IsCard(name) && mounts.TrueForAll(mount => mount.Disk != name) && long.TryParse(Text($"{root}/sys/block/{name}/size"), CultureInfo.InvariantCulture, out var sectors) && sectors > 0);
-        return disk is null ? null : Directory.EnumerateDirectories($"{root}/sys/block/{disk}").Where(path => File.Exists(Path.Combine(path, "partition"))).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal).FirstOrDefault() ?? disk;
+        var disk = Directory.EnumerateDirectories(root + "/sys/block").Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)
+            .FirstOrDefault(name =>
+            IsCard(name) && mounts.TrueForAll(mount => mount.Disk != name)
+                && long.TryParse(Text($"{root}/sys/block/{name}/size"), CultureInfo.InvariantCulture, out var sectors) && sectors > 0);
+        return disk is null ? null
+            : Directory.EnumerateDirectories($"{root}/sys/block/{disk}").Where(path => File.Exists(Path.Combine(path, "partition")))
+            .Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal).FirstOrDefault() ?? disk;
     }
 
     private static string? Text(string path) => File.Exists(path) ? File.ReadAllText(path).Trim() : null;

@@ -6,16 +6,17 @@ namespace RatOS.Flash.Hardware.Linux;
 /// <summary>A serial port as a line of bytes. A thread waits in poll, so nothing runs while nothing comes.</summary>
 internal sealed class SerialLine : ByteLine
 {
-    private const int MostUnread = 256;   // reads of up to 4 KiB: a device that talks without end is stopped by the kernel's flow control
+    private const int MostUnread = 256;   // reads of up to 4 KiB: the kernel's flow control stops a device that never stops sending
 
-    // Every device takes a frame of 128 bytes within milliseconds; one that refuses for so long never will.
+    // Every device takes a frame of 128 bytes within milliseconds; one that refuses this long never will.
     private static readonly TimeSpan WriteLimit = TimeSpan.FromSeconds(5);
 
     private readonly SerialPort _port;
     private readonly TimeProvider _time;
     private readonly StopSignal _stop = new();
     private readonly Thread _reader;
-    private readonly Channel<byte[]> _incoming = Channel.CreateBounded<byte[]>(new BoundedChannelOptions(MostUnread) { SingleReader = true, SingleWriter = true });
+    private readonly Channel<byte[]> _incoming =
+        Channel.CreateBounded<byte[]>(new BoundedChannelOptions(MostUnread) { SingleReader = true, SingleWriter = true });
     private ReadOnlyMemory<byte> _rest;
     private volatile bool _isGone;
 
@@ -117,7 +118,8 @@ internal sealed class SerialLine : ByteLine
                 if (!Pass(buffer[..(int)length].ToArray()))
                     return;
             }
-            else if (length == 0 || Libc.Errno is not (Errno.TryAgain or Errno.Interrupted) || (said & (Libc.PollHangUp | Libc.PollError | Libc.PollInvalid)) != 0)
+            else if (length == 0 || Libc.Errno is not (Errno.TryAgain or Errno.Interrupted)
+                || (said & (Libc.PollHangUp | Libc.PollError | Libc.PollInvalid)) != 0)
             {
                 break;   // the kernel hung the port up: the device has left
             }

@@ -5,13 +5,14 @@ using RatOS.Flash.Core;
 namespace RatOS.Flash.Hardware.Linux;
 
 /// <summary>
-/// An open serial port: exclusive, and raw before the first byte. By termios itself: an answer through System.IO.Ports takes one to two milliseconds,
-/// and after the device has left its calls hang (facts: System.IO.Ports).
+/// An open serial port: exclusive, and raw before the first byte. By termios itself: an answer through System.IO.Ports takes one to two
+/// milliseconds, and after the device has left its calls hang (docs/decisions.md).
 /// </summary>
 internal sealed class SerialPort : IDisposable
 {
     // asm-generic/ioctls.h and termbits.h
-    private const nuint GetTermios2 = 0x802C542A, SetTermios2 = 0x402C542B, Flush = 0x540B, SetExclusive = 0x540C, ClearExclusive = 0x540D, GetExclusive = 0x80045440;
+    private const nuint GetTermios2 = 0x802C542A, SetTermios2 = 0x402C542B, Flush = 0x540B, SetExclusive = 0x540C, ClearExclusive = 0x540D,
+        GetExclusive = 0x80045440;
     private const nuint SetModemBits = 0x5416, ClearModemBits = 0x5417;
     private const int DataTerminalReady = 2;
     private const int FlushBoth = 2;
@@ -28,21 +29,25 @@ internal sealed class SerialPort : IDisposable
     /// <exception cref="DeviceGoneException">The port left.</exception>
     public static SerialPort Open(Device device, SerialMode mode)
     {
-        var node = device.Node ?? throw (device.Driver is null or "cdc_acm" ? ComputerFaults.NoSerialDriver(device.ToString()) : ComputerFaults.PortHeld(device.ToString(), $"the driver '{device.Driver}'"));
-        // Root passes every lock, and not every program sets one: whoever can be seen to have the port open is asked first.
+        var node = device.Node
+            ?? throw (device.Driver is null or "cdc_acm" ? ComputerFaults.NoSerialDriver(device.ToString())
+            : ComputerFaults.PortHeld(device.ToString(), $"the driver '{device.Driver}'"));
+        // Root passes every lock, and not every program sets one: visible owners of the port are checked first.
         // (The process that made a terminal keeps it open as well.)
-        if (!device.IsTerminal && Holders.Of(node) is { } holder)
-            throw ComputerFaults.PortHeld(node, holder);
-        var file = new SafeFileHandle(Libc.Open(node, Libc.ReadWrite | Libc.NoControllingTerminal | Libc.NonBlocking | Libc.CloseOnExec, 0), ownsHandle: true);
+        if (!device.IsTerminal && PortOwners.Of(node) is { } owner)
+            throw ComputerFaults.PortHeld(node, owner);
+        var file = new SafeFileHandle(
+            Libc.Open(node, Libc.ReadWrite | Libc.NoControllingTerminal | Libc.NonBlocking | Libc.CloseOnExec, 0), ownsHandle: true);
         var port = new SerialPort(file);
         try
         {
             if (file.IsInvalid)
                 throw OpenFault(device, node, Libc.Errno);
             Span<byte> flag = stackalloc byte[4];
-            if (Libc.Flock(file, Libc.LockExclusive | Libc.LockNonBlocking) < 0 || (Libc.Ioctl(file, GetExclusive, flag) == 0 && BinaryPrimitives.ReadInt32LittleEndian(flag) != 0))
-                throw ComputerFaults.PortHeld(node, Holders.Guess());
-            // A terminal's flag would outlive us in a crash, and keep Klipper out until its maker ends.
+            if (Libc.Flock(file, Libc.LockExclusive | Libc.LockNonBlocking) < 0
+                || (Libc.Ioctl(file, GetExclusive, flag) == 0 && BinaryPrimitives.ReadInt32LittleEndian(flag) != 0))
+                throw ComputerFaults.PortHeld(node, PortOwners.Guess());
+            // A terminal's flag would outlive us in a crash, and keep Klipper out until the process that made it ends.
             if (!device.IsTerminal)
                 Check(device, Libc.Ioctl(file, SetExclusive, 0));
             port._isExclusive = !device.IsTerminal;
@@ -67,7 +72,7 @@ internal sealed class SerialPort : IDisposable
         BinaryPrimitives.WriteInt32LittleEndian(termios[InputSpeed..], mode.Baud);
         BinaryPrimitives.WriteInt32LittleEndian(termios[OutputSpeed..], mode.Baud);
         Check(device, Libc.Ioctl(File, SetTermios2, termios));
-        // A UART that cannot do the rate takes the nearest one and says nothing.
+        // A UART that does not support the rate silently uses the nearest one.
         Check(device, Libc.Ioctl(File, GetTermios2, termios));
         var rate = BinaryPrimitives.ReadInt32LittleEndian(termios[OutputSpeed..]);
         if (Math.Abs(rate - mode.Baud) > mode.Baud * 0.03)
@@ -83,7 +88,7 @@ internal sealed class SerialPort : IDisposable
             Check(device, -1);
     }
 
-    /// <summary>Throws away what was not sent, so that closing does not wait for a device that takes nothing.</summary>
+    /// <summary>Discards unsent bytes, so that closing does not wait for a device that takes nothing.</summary>
     public void Discard() => Libc.Ioctl(File, Flush, FlushBoth);
 
     public void Dispose()
@@ -98,12 +103,13 @@ internal sealed class SerialPort : IDisposable
     private static void Check(Device device, int result)
     {
         if (result < 0)
-            throw Libc.Errno is Errno.Io or Errno.NoDevice or Errno.NoSuchDevice ? new DeviceGoneException(device.ToString()) : ComputerFaults.PortUnusable(device.Node!, Libc.ErrorText(Libc.Errno));
+            throw Libc.Errno is Errno.Io or Errno.NoDevice or Errno.NoSuchDevice ? new DeviceGoneException(device.ToString())
+                : ComputerFaults.PortUnusable(device.Node!, Libc.ErrorText(Libc.Errno));
     }
 
     private static Exception OpenFault(Device device, string node, int errno) => errno switch
     {
-        Errno.Busy => ComputerFaults.PortHeld(node, Holders.Guess()),
+        Errno.Busy => ComputerFaults.PortHeld(node, PortOwners.Guess()),
         Errno.AccessDenied or Errno.NotPermitted => ComputerFaults.NoPermission(node, Access.Remedy(node, device.Usb)),
         Errno.NoEntry or Errno.NoDevice or Errno.NoSuchDevice or Errno.Io => new DeviceGoneException(device.ToString()),
         _ => ComputerFaults.PortUnusable(node, Libc.ErrorText(errno)),

@@ -7,13 +7,17 @@ using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Hardware.Linux;
 
-/// <summary>A CAN interface through a raw socket (linux/can.h, linux/can/raw.h, linux/can/error.h). A thread waits in poll, so nothing runs while nothing comes.</summary>
+/// <summary>
+/// A CAN interface through a raw socket (linux/can.h, linux/can/raw.h, linux/can/error.h). A thread waits in poll, so nothing runs while
+/// nothing comes.
+/// </summary>
 internal sealed class SocketCan : CanPort
 {
     private const int CanFamily = 29, Raw = 3, CanRaw = 1;
     private const int CanRawLevel = 101, ErrorFilter = 2;   // SOL_CAN_BASE + CAN_RAW, CAN_RAW_ERR_FILTER
     private const int AddressLength = 24, AddressInterface = 4;   // sockaddr_can
-    private const int FrameLength = 16, LengthAt = 4, DataAt = 8;   // struct can_frame: id in the machine's order, length, three reserved bytes, data
+    // struct can_frame: id in the machine's order, length, three reserved bytes, data
+    private const int FrameLength = 16, LengthAt = 4, DataAt = 8;
 
     private const uint ExtendedFlag = 0x8000_0000, RemoteFlag = 0x4000_0000, ErrorFlag = 0x2000_0000;
 
@@ -50,7 +54,7 @@ internal sealed class SocketCan : CanPort
 
     public override CanBusState State => (CanBusState)_state;
 
-    /// <exception cref="FlashException">This kernel has no CAN, or does not let us.</exception>
+    /// <exception cref="FlashException">This kernel has no CAN, or refuses it.</exception>
     /// <exception cref="DeviceGoneException">No such interface.</exception>
     public static SocketCan Open(Device device, TimeProvider time)
     {
@@ -67,8 +71,10 @@ internal sealed class SocketCan : CanPort
             address.Clear();
             MemoryMarshal.Write(address, (ushort)CanFamily);
             MemoryMarshal.Write(address[AddressInterface..], index);
-            if (Libc.SetSocketOption(socket, CanRawLevel, ErrorFilter, filter, (uint)filter.Length) < 0 || Libc.Bind(socket, address, AddressLength) < 0)
-                throw Libc.Errno is Errno.NoDevice or Errno.NoSuchDevice ? new DeviceGoneException(device.ToString()) : CanFaults.CanUnsupported(Libc.ErrorText(Libc.Errno));
+            if (Libc.SetSocketOption(socket, CanRawLevel, ErrorFilter, filter, (uint)filter.Length) < 0
+                || Libc.Bind(socket, address, AddressLength) < 0)
+                throw Libc.Errno is Errno.NoDevice or Errno.NoSuchDevice ? new DeviceGoneException(device.ToString())
+                    : CanFaults.CanUnsupported(Libc.ErrorText(Libc.Errno));
             return new SocketCan(device, socket, time);
         }
         catch
@@ -95,8 +101,10 @@ internal sealed class SocketCan : CanPort
             if (errno is not (Errno.NoBuffers or Errno.TryAgain or Errno.Interrupted))
                 throw new DeviceGoneException(Device.ToString());
             if (_time.GetElapsedTime(begin) >= SendLimit)
-                throw State == CanBusState.Off ? CanFaults.CanBusOff(Device.Port) : CanFaults.CanNotAcknowledged(Device.Port, Device.Can?.Bitrate);
-            // The interface's queue is full. POLLOUT speaks of the socket's own buffer and would be true at once, so this wait is by the clock.
+                throw State == CanBusState.Off ? CanFaults.CanBusOff(Device.Port)
+                    : CanFaults.CanNotAcknowledged(Device.Port, Device.Can?.Bitrate);
+            // The interface's queue is full. POLLOUT speaks of the socket's own buffer and would be true at once, so this wait is by the
+            // clock.
             await Task.Delay(wait, _time);
         }
     }
@@ -145,7 +153,10 @@ internal sealed class SocketCan : CanPort
         return bytes;
     }
 
-    /// <summary>Takes struct can_frame apart. Null for what is no data frame of 11 bits; what the controller reports goes into <paramref name="state"/>.</summary>
+    /// <summary>
+    /// Parses struct can_frame. Null unless it is a data frame with an 11-bit id; the controller's reports go into
+    /// <paramref name="state"/>.
+    /// </summary>
     internal static CanFrame? Decode(ReadOnlySpan<byte> bytes, ref CanBusState state)
     {
         var id = MemoryMarshal.Read<uint>(bytes);
@@ -162,11 +173,11 @@ internal sealed class SocketCan : CanPort
         }
         if ((id & (ExtendedFlag | RemoteFlag)) != 0 || id > CanFrame.MaxId || bytes[LengthAt] > CanFrame.MaxLength)
             return null;
-        state = CanBusState.Working;   // it took part in what came
+        state = CanBusState.Working;   // it received a frame
         return new CanFrame((int)id, bytes.Slice(DataAt, bytes[LengthAt]));
     }
 
-    /// <summary>Down it is, unless it leaves altogether within a moment.</summary>
+    /// <summary>It is down, unless it leaves altogether within a moment.</summary>
     private async Task<Exception> DownAsync()
     {
         using var limit = new CancellationTokenSource(DownToGone, _time);
@@ -197,7 +208,7 @@ internal sealed class SocketCan : CanPort
             }
             else if (length < 0 && Libc.Errno == Errno.NetworkDown)
             {
-                _incoming.Writer.TryWrite(null);   // told once; it may come up again
+                _incoming.Writer.TryWrite(null);   // reported once; it may come up again
             }
             else if (length >= 0 || Libc.Errno is not (Errno.TryAgain or Errno.Interrupted))
             {
@@ -245,10 +256,13 @@ internal static partial class CanInterfaces
             var isUp = (uint.Parse(Text("flags").AsSpan(2), NumberStyles.HexNumber, CultureInfo.InvariantCulture) & IsUpFlag) != 0;
             var name = Path.GetFileName(folder);
             var path = new DirectoryInfo(folder).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? folder;
-            var port = path.Split('/').Select(part => UsbInterface().Match(part)).LastOrDefault(match => match.Success)?.Groups["port"].Value;
-            return new SysDevice(new Device { Port = name, Number = 0, Can = new CanLink(isUp, Bitrate(index), port) }, $"{name} {index}", IsReady: true);
+            var port = path.Split('/').Select(part => UsbInterface().Match(part))
+                .LastOrDefault(match => match.Success)?.Groups["port"].Value;
+            return new SysDevice(new Device { Port = name, Number = 0, Can = new CanLink(isUp, Bitrate(index), port) }, $"{name} {index}",
+                IsReady: true);
         }
-        catch (Exception gone) when (gone is IOException or UnauthorizedAccessException or FormatException or OverflowException or ArgumentOutOfRangeException)
+        catch (Exception gone) when (gone is IOException or UnauthorizedAccessException or FormatException or OverflowException
+            or ArgumentOutOfRangeException)
         {
             return null;   // it left while it was read: an event follows
         }
@@ -256,7 +270,7 @@ internal static partial class CanInterfaces
         string Text(string file) => File.ReadAllText($"{folder}/{file}").TrimEnd('\n');
     }
 
-    /// <summary>Bits a second; null where the interface has none (a virtual one), or was never given one.</summary>
+    /// <summary>Bits per second; null for a virtual interface, or one that was never configured.</summary>
     internal static int? Bitrate(int index)
     {
         using var socket = new SafeFileHandle(Libc.Socket(Netlink, Raw | Libc.CloseOnExec | Libc.NonBlocking, Route), ownsHandle: true);
@@ -268,11 +282,12 @@ internal static partial class CanInterfaces
         MemoryMarshal.Write(request[IndexAt..], index);
         var answer = new byte[32 * 1024];
         // The kernel answers within the call.
-        return !socket.IsInvalid && Libc.Write(socket, request, request.Length) == request.Length && Libc.Read(socket, answer, answer.Length) is var length and > 0
+        return !socket.IsInvalid && Libc.Write(socket, request, request.Length) == request.Length
+            && Libc.Read(socket, answer, answer.Length) is var length and > 0
             ? BitrateOf(answer.AsSpan(0, (int)length)) : null;
     }
 
-    /// <summary>Out of the kernel's description of a link.</summary>
+    /// <summary>Parses the kernel's description of a link.</summary>
     internal static int? BitrateOf(ReadOnlySpan<byte> message)
     {
         if (message.Length < HeaderLength + LinkLength || MemoryMarshal.Read<ushort>(message[TypeAt..]) != NewLink)

@@ -3,16 +3,21 @@ using System.Text.RegularExpressions;
 
 namespace RatOS.Flash.Hardware.Linux;
 
-/// <summary>What the kernel (sysfs) and udev's database say is on the buses. The folders are given, so that recorded trees can be read too.</summary>
+/// <summary>
+/// The devices on the buses, as sysfs and udev's database list them. The folders are parameters, so that recorded trees can be read too.
+/// </summary>
 internal sealed partial class Sysfs(string sys = "/sys", string udev = "/run/udev", string dev = "/dev")
 {
-    /// <summary>How long a driver or udev is waited for: udev takes tens of milliseconds, a driver that has to be loaded first a second, and on a computer that is busy with something else several.</summary>
+    /// <summary>
+    /// Longest wait for a driver or udev: udev takes tens of milliseconds, a driver that must be loaded a second, on a busy computer
+    /// several.
+    /// </summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(6);
 
     private const byte CommunicationClass = 0x02;
     private const byte HubClass = 0x09;
 
-    /// <summary>Everything that is plugged in, hubs left out. A device that leaves while it is read is not there.</summary>
+    /// <summary>Every device except hubs. A device that leaves while it is read is not there.</summary>
     public IEnumerable<SysDevice> Scan()
     {
         foreach (var folder in Folders($"{sys}/bus/usb/devices").Where(folder => UsbPort().IsMatch(Path.GetFileName(folder))))
@@ -32,7 +37,7 @@ internal sealed partial class Sysfs(string sys = "/sys", string udev = "/run/ude
     /// <summary>Descriptors as the kernel read them: the device's, then every configuration's with all that follows it.</summary>
     public byte[] Descriptors(string port)
     {
-        // sysfs says that it is 64 KiB long, whatever is in it.
+        // sysfs reports a length of 64 KiB, whatever the content.
         using var file = File.OpenRead($"{sys}/bus/usb/devices/{port}/descriptors");
         using var bytes = new MemoryStream();
         file.CopyTo(bytes);
@@ -41,11 +46,12 @@ internal sealed partial class Sysfs(string sys = "/sys", string udev = "/run/ude
 
     /// <summary>bConfigurationValue of the active configuration; null while none is.</summary>
     public byte? ActiveConfiguration(string port) =>
-        byte.TryParse(Text($"{sys}/bus/usb/devices/{port}", "bConfigurationValue"), NumberStyles.None, CultureInfo.InvariantCulture, out var value) ? value : null;
+        byte.TryParse(Text($"{sys}/bus/usb/devices/{port}", "bConfigurationValue"), NumberStyles.None, CultureInfo.InvariantCulture,
+            out var value) ? value : null;
 
     /// <summary>
-    /// The kernel's switch of a port, which its hub has: <c>1-1:1.0/1-1-port3/disable</c> for what is at 1-1.3, <c>1-0:1.0/usb1-port1/disable</c> for what is at 1-1. Null where
-    /// there is none (kernels before 6.0), or the path is no port's.
+    /// The kernel's switch for a port of a hub: <c>1-1:1.0/1-1-port3/disable</c> for what is at 1-1.3, <c>1-0:1.0/usb1-port1/disable</c>
+    /// for what is at 1-1. Null where there is none (kernels before 6.0), or the path is not a port.
     /// </summary>
     public string? PortSwitch(string port)
     {
@@ -60,11 +66,13 @@ internal sealed partial class Sysfs(string sys = "/sys", string udev = "/run/ude
 
     private SysDevice? ReadUsb(string folder)
     {
-        if (Hex(folder, "bDeviceClass") == HubClass || Hex(folder, "idVendor") is not { } vendor || Hex(folder, "idProduct") is not { } product)
+        if (Hex(folder, "bDeviceClass") == HubClass || Hex(folder, "idVendor") is not { } vendor
+            || Hex(folder, "idProduct") is not { } product)
             return null;
         var port = Path.GetFileName(folder);
         var (bus, number) = (Decimal(folder, "busnum"), Decimal(folder, "devnum"));
-        var interfaces = Folders(folder).Where(path => Path.GetFileName(path).StartsWith(port + ":", StringComparison.Ordinal)).Order(StringComparer.Ordinal).ToList();
+        var interfaces = Folders(folder).Where(path => Path.GetFileName(path).StartsWith(port + ":", StringComparison.Ordinal))
+            .Order(StringComparer.Ordinal).ToList();
         var first = interfaces.FirstOrDefault();
         var tty = interfaces.SelectMany(path => Folders($"{path}/tty")).Select(Path.GetFileName).FirstOrDefault();
         var device = new Device
@@ -83,8 +91,10 @@ internal sealed partial class Sysfs(string sys = "/sys", string udev = "/run/ude
         var isSerial = first is not null && Hex(first, "bInterfaceClass") == CommunicationClass;
         var age = SinceInitialised($"c189:{((bus - 1) * 128) + number - 1}");
         var isReady = age is not null && first is not null
-            && (!isSerial || age > Patience || (tty is not null && SinceInitialised($"c{Text($"{sys}/class/tty/{tty}", "dev")}") is not null));
-        return new SysDevice(device, $"{port} {bus}/{number}", isReady) { UsbNode = string.Create(CultureInfo.InvariantCulture, $"{dev}/bus/usb/{bus:000}/{number:000}") };
+            && (!isSerial || age > Patience
+                || (tty is not null && SinceInitialised($"c{Text($"{sys}/class/tty/{tty}", "dev")}") is not null));
+        return new SysDevice(device, $"{port} {bus}/{number}",
+            isReady) { UsbNode = string.Create(CultureInfo.InvariantCulture, $"{dev}/bus/usb/{bus:000}/{number:000}") };
     }
 
     /// <summary>A UART of this computer or behind a USB adapter. CDC-ACM ports belong to their USB device.</summary>
@@ -98,10 +108,11 @@ internal sealed partial class Sysfs(string sys = "/sys", string udev = "/run/ude
         return new SysDevice(device, $"{name} {AdapterNumber(folder)}", SinceInitialised($"c{Text(folder, "dev")}") is not null);
     }
 
-    /// <summary>An adapter that was pulled and put back is another stay, though its port has the same name.</summary>
+    /// <summary>An adapter that was unplugged and plugged in is a new session, though its port has the same name.</summary>
     private static string? AdapterNumber(string folder)
     {
-        for (var at = new DirectoryInfo(folder).ResolveLinkTarget(returnFinalTarget: true)?.FullName; at is not null; at = Path.GetDirectoryName(at))
+        for (var at = new DirectoryInfo(folder)
+            .ResolveLinkTarget(returnFinalTarget: true)?.FullName; at is not null; at = Path.GetDirectoryName(at))
         {
             if (Text(at, "devnum") is { } number)
                 return number;
@@ -110,8 +121,8 @@ internal sealed partial class Sysfs(string sys = "/sys", string udev = "/run/ude
     }
 
     /// <summary>
-    /// How long ago udev applied its rules to the node; null before: until then its owner and mode are not what they will be. Where no udev runs,
-    /// nobody is to be waited for.
+    /// How long ago udev applied its rules to the node; null before: until then its owner and mode are not final. Without udev there is
+    /// nothing to wait for.
     /// </summary>
     private TimeSpan? SinceInitialised(string id)
     {
@@ -125,7 +136,8 @@ internal sealed partial class Sysfs(string sys = "/sys", string udev = "/run/ude
             ? TimeProvider.System.GetElapsedTime(0) - TimeSpan.FromMicroseconds(at) : TimeSpan.Zero;
     }
 
-    private static string? Driver(string folder) => new DirectoryInfo($"{folder}/driver").LinkTarget is { } target ? Path.GetFileName(target) : null;
+    private static string? Driver(string folder) =>
+        new DirectoryInfo($"{folder}/driver").LinkTarget is { } target ? Path.GetFileName(target) : null;
 
     private static IEnumerable<string> Folders(string folder) => Directory.Exists(folder) ? Directory.EnumerateDirectories(folder) : [];
 
@@ -138,7 +150,8 @@ internal sealed partial class Sysfs(string sys = "/sys", string udev = "/run/ude
     private static uint? Hex(string folder, string name) =>
         uint.TryParse(Text(folder, name), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out var value) ? value : null;
 
-    private static int Decimal(string folder, string name) => int.Parse(Text(folder, name) ?? "0", NumberStyles.None, CultureInfo.InvariantCulture);
+    private static int Decimal(string folder, string name) =>
+        int.Parse(Text(folder, name) ?? "0", NumberStyles.None, CultureInfo.InvariantCulture);
 
     private static SysDevice? Read(Func<SysDevice?> read)
     {
@@ -157,9 +170,9 @@ internal sealed partial class Sysfs(string sys = "/sys", string udev = "/run/ude
 }
 
 /// <param name="Device">The device, still without its number.</param>
-/// <param name="Stay">Differs for each stay of whatever is at this port.</param>
+/// <param name="Session">Differs for each session at this port.</param>
 /// <param name="IsReady">Its driver and udev are done with it.</param>
-internal sealed record SysDevice(Device Device, string Stay, bool IsReady)
+internal sealed record SysDevice(Device Device, string Session, bool IsReady)
 {
     /// <summary>The node for USB transfers, such as <c>/dev/bus/usb/001/004</c>.</summary>
     public string? UsbNode { get; init; }

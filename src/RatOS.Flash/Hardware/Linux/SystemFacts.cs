@@ -10,7 +10,7 @@ namespace RatOS.Flash.Hardware.Linux;
 /// <param name="Mode">Permission bits alone.</param>
 public readonly record struct NodeOwner(uint Owner, uint Group, UnixFileMode Mode);
 
-/// <summary>What this computer says of itself, as far as this user may ask; null for what it does not say.</summary>
+/// <summary>Facts about this computer, as far as this user may read them; null for the others.</summary>
 /// <param name="root">What stands for <c>/</c>.</param>
 public sealed class SystemFacts(string root = "")
 {
@@ -19,21 +19,25 @@ public sealed class SystemFacts(string root = "")
     /// <summary>Newest last, without time and priority; null where this user may not read it.</summary>
     public IReadOnlyList<string>? KernelLog() => FromDevice(root + "/dev/kmsg") ?? FromFile(root + "/var/log/kern.log");
 
-    /// <summary>A Raspberry Pi's word on its power and heat, as <c>vcgencmd get_throttled</c> has it: bit 0 too little voltage now, 16 since it started.</summary>
+    /// <summary>A Raspberry Pi's throttling flags as in <c>vcgencmd get_throttled</c>: bit 0 undervoltage now, bit 16 since boot.</summary>
     public uint? Throttled()
     {
-        foreach (var file in (string[])["/sys/devices/platform/soc/soc:firmware/get_throttled", "/sys/devices/platform/axi/soc:firmware/get_throttled", "/sys/devices/platform/firmware/get_throttled"])
+        foreach (var file in (string[])["/sys/devices/platform/soc/soc:firmware/get_throttled",
+            "/sys/devices/platform/axi/soc:firmware/get_throttled", "/sys/devices/platform/firmware/get_throttled"])
         {
-            if (Text(root + file) is { } text && uint.TryParse(text.Trim().AsSpan(text.StartsWith("0x", StringComparison.Ordinal) ? 2 : 0), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var bits))
+            if (Text(root + file) is { } text
+                && uint.TryParse(text.Trim().AsSpan(text.StartsWith("0x", StringComparison.Ordinal) ? 2 : 0),
+                NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var bits))
                 return bits;
         }
         if (!Directory.Exists(root + "/sys/class/hwmon"))
             return null;
-        var volts = Directory.EnumerateDirectories(root + "/sys/class/hwmon").FirstOrDefault(folder => Text(folder + "/name")?.Trim() == "rpi_volt");
+        var volts = Directory.EnumerateDirectories(root + "/sys/class/hwmon")
+            .FirstOrDefault(folder => Text(folder + "/name")?.Trim() == "rpi_volt");
         return volts is null || Text(volts + "/in0_lcrit_alarm") is not { } alarm ? null : alarm.Trim() == "1" ? 1u : 0u;
     }
 
-    /// <summary>Whose a file or node is; null where there is none.</summary>
+    /// <summary>The owner of a file or node; null where there is none.</summary>
     public NodeOwner? OwnerOf(string path)
     {
         Span<byte> stat = stackalloc byte[256];
@@ -44,7 +48,10 @@ public sealed class SystemFacts(string root = "")
             (UnixFileMode)(BinaryPrimitives.ReadUInt16LittleEndian(stat[28..]) & permissions));
     }
 
-    /// <summary>A record a read: <c>priority,number,microseconds,flags;text</c>, and lines that begin with a blank, which belong to it (Documentation/ABI/testing/dev-kmsg).</summary>
+    /// <summary>
+    /// A record a read: <c>priority,number,microseconds,flags;text</c>, and lines that begin with a blank, which belong to it
+    /// (Documentation/ABI/testing/dev-kmsg).
+    /// </summary>
     private static List<string>? FromDevice(string path)
     {
         using var file = new SafeFileHandle(Libc.Open(path, Libc.NonBlocking | Libc.CloseOnExec, 0), ownsHandle: true);
@@ -59,7 +66,7 @@ public sealed class SystemFacts(string root = "")
                 var text = Encoding.UTF8.GetString(buffer, 0, length);
                 lines.Add(text[(text.IndexOf(';', StringComparison.Ordinal) + 1)..].Split('\n', 2)[0]);
             }
-            // What was overwritten meanwhile is told as a broken pipe, and reading goes on.
+            // Overwritten records are reported as EPIPE, and reading continues.
             else if (length == 0 || Libc.Errno is not (Errno.Pipe or Errno.Interrupted))
                 return length < 0 && Libc.Errno is not Errno.TryAgain ? null : lines;
         }

@@ -6,8 +6,8 @@ using RatOS.Flash.Core;
 namespace RatOS.Flash.Hardware.Linux;
 
 /// <summary>
-/// The kernel's and udev's announcements of devices (netlink, NETLINK_KOBJECT_UEVENT), and the kernel's of CAN interfaces that go up and down (NETLINK_ROUTE).
-/// They only say when to look: what is there is read from sysfs, so a lost or a forged one does no harm.
+/// The kernel's and udev's announcements of devices (netlink, NETLINK_KOBJECT_UEVENT), and the kernel's of CAN interfaces that go up and
+/// down (NETLINK_ROUTE). They only say when to look: what is there is read from sysfs, so a lost or a forged one does no harm.
 /// </summary>
 internal sealed class Uevents : IDisposable
 {
@@ -64,7 +64,7 @@ internal sealed class Announcements : IDisposable
         BinaryPrimitives.WriteUInt32LittleEndian(address[8..], groups);
         if (_socket.IsInvalid || Libc.Bind(_socket, address, (uint)address.Length) < 0)
             throw ComputerFaults.NoDeviceEvents(Libc.ErrorText(Libc.Errno));
-        // Room for the burst of a hub with everything behind it; that it cannot be had is no fault, an overflow only means one more look.
+        // Room for the burst of a hub with all its devices. A refusal is no fault: an overflow only means one more look.
         _ = Libc.SetSocketOption(_socket, SocketLevel, ReceiveBuffer, BitConverter.GetBytes(1024 * 1024), 4);
         _thread = new Thread(() => Listen(concerns, heard)) { IsBackground = true, Name = name };
         _thread.Start();
@@ -110,7 +110,9 @@ internal sealed class StopSignal : IDisposable
     /// <summary>Blocks until the file has something, or until the end; returns what poll said of the file, 0 for the end.</summary>
     public short WaitFor(SafeFileHandle file, short events)
     {
-        Span<Libc.PollFd> both = [new() { File = (int)file.DangerousGetHandle(), Events = events }, new() { File = (int)_event.DangerousGetHandle(), Events = Libc.PollIn }];
+        Span<Libc.PollFd> both =
+            [new() { File = (int)file.DangerousGetHandle(), Events = events },
+            new() { File = (int)_event.DangerousGetHandle(), Events = Libc.PollIn }];
         while (true)
         {
             if (Libc.Poll(both, 2, -1) < 0 && Libc.Errno != Errno.Interrupted)

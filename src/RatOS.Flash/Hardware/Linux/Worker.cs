@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 
 namespace RatOS.Flash.Hardware.Linux;
 
-/// <summary>A thread for calls that block: one after the other, each awaited by its caller, who goes on where it was.</summary>
+/// <summary>A thread for calls that block: one after the other, each awaited by its caller.</summary>
 internal sealed class Worker : IDisposable
 {
     private readonly BlockingCollection<Action> _work = [];
@@ -31,6 +31,6 @@ internal sealed class Worker : IDisposable
         return result.Task;
     }
 
-    /// <summary>What was given before is still done.</summary>
+    /// <summary>Calls that were queued before are still made.</summary>
     public void Dispose() => _work.CompleteAdding();
 }

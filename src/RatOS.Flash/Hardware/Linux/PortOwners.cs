@@ -3,8 +3,8 @@ using System.Globalization;
 
 namespace RatOS.Flash.Hardware.Linux;
 
-/// <summary>Who has a device node open, as far as /proc lets this user see it.</summary>
-internal static class Holders
+/// <summary>The processes that have a device node open, as far as /proc shows them to this user.</summary>
+internal static class PortOwners
 {
     // What opens the ports of printers' boards by itself; the last part of a command line's words is compared, so scripts are found too.
     private static readonly string[] Grabbers = ["ModemManager", "brltty", "klippy.py", "octoprint", "flashtool.py", "dfu-util"];
@@ -21,12 +21,14 @@ internal static class Holders
         return null;
     }
 
-    /// <summary>For a port that is held by somebody whom this user may not look at: what runs here and is known to do that.</summary>
+    /// <summary>For a port that is held by a process of another user: programs that run here and are known to open ports.</summary>
     public static string Guess()
     {
         var known = Processes().Select(process => (process, Words: CommandLine(process)))
-            .Where(one => one.Words.Exists(word => Grabbers.Contains(Path.GetFileName(word), StringComparer.Ordinal))).Select(one => Name(one.process)).Distinct(StringComparer.Ordinal).ToList();
-        return known.Count == 0 ? "a process of another user" : $"a process of another user; {string.Join(" and ", known)} run{(known.Count == 1 ? "s" : "")} here";
+            .Where(one => one.Words.Exists(word => Grabbers.Contains(Path.GetFileName(word), StringComparer.Ordinal)))
+                .Select(one => Name(one.process)).Distinct(StringComparer.Ordinal).ToList();
+        return known.Count == 0 ? "a process of another user"
+            : $"a process of another user; {string.Join(" and ", known)} run{(known.Count == 1 ? "s" : "")} here";
     }
 
     /// <summary>A process that runs a program or script of that file name; null where there is none.</summary>
@@ -37,7 +39,9 @@ internal static class Holders
     }
 
     private static IEnumerable<int> Processes() => Directory.EnumerateDirectories("/proc")
-        .Select(folder => int.TryParse(Path.GetFileName(folder.AsSpan()), NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id : 0).Where(id => id > 0);
+        .Select(folder =>
+            int.TryParse(Path.GetFileName(folder.AsSpan()), NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id : 0)
+            .Where(id => id > 0);
 
     private static List<string?> Opens(int process) => Looked(() => Directory.EnumerateFileSystemEntries($"/proc/{process}/fd")
         .Select(link => Looked(() => new FileInfo(link).LinkTarget, null)).ToList(), []);
@@ -54,7 +58,7 @@ internal static class Holders
     private static List<string> CommandLine(int process) =>
         Looked(() => File.ReadAllText($"/proc/{process}/cmdline").Split('\0', StringSplitOptions.RemoveEmptyEntries).ToList(), []);
 
-    /// <summary>Processes end while they are looked at, and those of other users may not be.</summary>
+    /// <summary>A process may end while it is inspected; those of other users may not be inspected.</summary>
     private static T Looked<T>(Func<T> look, T otherwise)
     {
         try
@@ -68,7 +72,7 @@ internal static class Holders
     }
 }
 
-/// <summary>What a user lacks who may not open a node.</summary>
+/// <summary>Why this user may not open a node.</summary>
 internal static class Access
 {
     private const uint GroupMayWrite = 0x10;   // S_IWGRP
@@ -84,12 +88,15 @@ internal static class Access
             if (group != 0 && (mode & GroupMayWrite) != 0)
             {
                 return IsMember(group)
-                    ? $"The node belongs to your group {GroupName(group)}, and still it was refused: see whether a container or a security module forbids it."
-                    : $"Put the user {Environment.UserName} into the group {GroupName(group)}: sudo usermod -aG {GroupName(group)} {Environment.UserName}.";
+                    ? $"The node belongs to your group {GroupName(group)}, but opening it was refused: check whether a container or a "
+                        + "security module forbids it."
+                    : $"Put the user {Environment.UserName} into the group {GroupName(group)}: sudo usermod -aG {GroupName(group)} "
+                        + $"{Environment.UserName}.";
             }
         }
         var rule = usb is { } id
-            ? $"SUBSYSTEM==\"usb\", ATTR{{idVendor}}==\"{id.Vendor:x4}\", ATTR{{idProduct}}==\"{id.Product:x4}\", MODE=\"0660\", GROUP=\"plugdev\""
+            ? $"SUBSYSTEM==\"usb\", ATTR{{idVendor}}==\"{id.Vendor:x4}\", ATTR{{idProduct}}==\"{id.Product:x4}\", MODE=\"0660\", "
+                + "GROUP=\"plugdev\""
             : $"KERNEL==\"{Path.GetFileName(node)}\", MODE=\"0660\", GROUP=\"dialout\"";
         return $"Install the udev rules (99-ratos-flash.rules), or put this line into /etc/udev/rules.d/99-ratos-flash.rules: {rule}";
     }
@@ -104,7 +111,9 @@ internal static class Access
     private static string GroupName(uint group)
     {
         var id = group.ToString(CultureInfo.InvariantCulture);
-        var line = File.Exists("/etc/group") ? File.ReadLines("/etc/group").Select(text => text.Split(':')).FirstOrDefault(parts => parts.Length > 2 && parts[2] == id) : null;
+        var line = File.Exists("/etc/group")
+            ? File.ReadLines("/etc/group").Select(text => text.Split(':')).FirstOrDefault(parts => parts.Length > 2 && parts[2] == id)
+            : null;
         return line?[0] ?? id;
     }
 }
