@@ -24,7 +24,7 @@ public sealed class HostMcuStories
         Assert.All(job.Boards, board => Assert.True(board.Ok, board.Fault?.Cause));
         Assert.True(story.Runs(VirtualPrinter.HostVersion, board: 1));
         Assert.Equal(1, story.Printer.Klippy.Stops);
-        Assert.Contains("pi OK: runs v0.13.0-730-g84104bbbd, 43.4 KiB in its place", string.Join('\n', story.Moonraker.Console.Concat(story.Moonraker.Dialog)), StringComparison.Ordinal);
+        Assert.Contains("pi OK: runs v0.13.0-730-g84104bbbd, 43.4 KiB installed", string.Join('\n', story.Moonraker.Console.Concat(story.Moonraker.Dialog)), StringComparison.Ordinal);
         // Nothing but the answer is left in the folder that root's unit reads.
         Assert.Equal(["result"], Directory.GetFiles(story.Data.HostMcu).Select(Path.GetFileName));
     });

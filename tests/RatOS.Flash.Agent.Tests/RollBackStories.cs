@@ -46,7 +46,7 @@ public sealed class RollBackStories
         Assert.Equal(2, Stops(story));
         var back = story.Jobs.Single().Result!.Boards[0].Back!;
         Assert.Equal((Old, false, true, "flashed"), (back.Version, back.Asks, back.Report!.Ok, back.Report.Condition));
-        await story.UntilSaidAsync($"The way back: {Old}, which it ran before, was put back");
+        await story.UntilSaidAsync($"Rollback: {Old}, which it ran before, was put back");
         // One record: the steps' numbers and times go on, and the last verdict is the one that counts.
         var steps = story.Jobs.Single().Steps;
         Assert.Equal(steps.Select(step => step.Seq).Order(), steps.Select(step => step.Seq));

@@ -70,7 +70,7 @@ public sealed class TidyTests
         Assert.Equal([], ReferencesOf(typeof(Flasher)));
         Assert.Equal(["RatOS.Flash"], ReferencesOf(typeof(Replay)));
         Assert.Equal(["RatOS.Flash", "RatOS.Flash.Recording"], ReferencesOf(typeof(VirtualPrinter)));
-        Assert.Equal(["RatOS.Flash", "RatOS.Flash.Recording", "RatOS.Flash.Virtual"], ReferencesOf(typeof(Agent.Cli.Verbs)));
+        Assert.Equal(["RatOS.Flash", "RatOS.Flash.Recording", "RatOS.Flash.Virtual"], ReferencesOf(typeof(Agent.Cli.FlashVerbs)));
     }
 
     [Fact]
@@ -84,7 +84,7 @@ public sealed class TidyTests
     [Fact]
     public void There_are_just_the_interfaces_with_two_real_implementations()
     {
-        var all = ((Type[])[typeof(Flasher), typeof(Replay), typeof(VirtualPrinter), typeof(Agent.Cli.Verbs)])
+        var all = ((Type[])[typeof(Flasher), typeof(Replay), typeof(VirtualPrinter), typeof(Agent.Cli.FlashVerbs)])
             .SelectMany(type => type.Assembly.GetTypes()).Where(type => type.IsInterface)
             .Where(type => type.Namespace?.StartsWith("RatOS", StringComparison.Ordinal) == true).ToList();
         var contracts = all.Where(type => type.IsDefined(typeof(JsonRpcContractAttribute), inherit: false)).ToList();

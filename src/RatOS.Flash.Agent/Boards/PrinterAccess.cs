@@ -57,6 +57,10 @@ internal abstract class PrinterAccess
     /// <summary>Runs something on the printer's thread, from any other.</summary>
     public abstract void Post(Action action);
 
+    /// <summary>Lets the simulated operator of a virtual printer start a board's bootloader in a while.</summary>
+    /// <returns>What will be done; null where a real user does it.</returns>
+    public virtual string? SimulateOperator(PrinterBoard board) => null;
+
     public virtual void Save()
     {
     }
@@ -114,6 +118,8 @@ internal abstract class PrinterAccess
 
     private sealed class OfMemory(VirtualPrinter printer, VirtualTime time, VirtualPlace place) : PrinterAccess
     {
+        private static readonly TimeSpan OperatorDelay = TimeSpan.FromSeconds(5);
+
         public override IHardware Hardware => printer;
 
         public override IKlippy Klippy => printer.Klippy;
@@ -169,6 +175,15 @@ internal abstract class PrinterAccess
         public override VirtualMoonraker OpenMoonraker(MoonrakerSetup setup) => VirtualMoonraker.Start(printer, setup);
 
         public override VirtualPtys OpenPtys(string folder) => VirtualPtys.Open(printer, folder);
+
+        public override string? SimulateOperator(PrinterBoard board)
+        {
+            if (printer.Boards.FirstOrDefault(candidate => candidate.Name == board.Name) is not { } found)
+                return null;
+            var isKatapult = found.Setup.Stage == BootStage.Katapult;
+            time.Schedule(OperatorDelay, isKatapult ? found.DoublePressReset : found.ResetWithBoot0);
+            return $"Virtual printer: the simulated operator {(isKatapult ? "presses reset twice" : "sets BOOT0 and presses reset")} in {OperatorDelay.TotalSeconds:0} s.";
+        }
 
         public override void Save() => printer.Save(place.Folder);
 

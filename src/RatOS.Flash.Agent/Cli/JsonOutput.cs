@@ -11,7 +11,7 @@ using RatOS.Flash.Virtual.UsbIp;
 
 namespace RatOS.Flash.Agent.Cli;
 
-/// <summary>One JSON object a line.</summary>
+/// <summary>One JSON object per line.</summary>
 internal sealed class JsonOutput(TextWriter writer) : Output
 {
     public override void Plan(PlanView plan, string printer)
@@ -45,10 +45,17 @@ internal sealed class JsonOutput(TextWriter writer) : Output
 
     public override void Event(FlashEvent step) => Write(JsonStep.Of(step).In(FrontEnd.CommandLine), JsonContract.Shapes.JsonStep);
 
-    public override void Bus(UsbIpEvent happened) => Write(
-        new JsonBus("bus", JsonContract.Name(happened.Kind), happened.Board, happened.Port, happened.State is { } state ? JsonContract.Name(state) : null, happened.Text), JsonContract.Shapes.JsonBus);
+    public override void Watch(FlashEvent step) => Event(step);
 
-    public override void Result(FlashReport report) => Write(JsonResult.Of(report).In(FrontEnd.CommandLine), JsonContract.Shapes.JsonResult);
+    public override void Bus(UsbIpEvent happened)
+    {
+        var state = happened.State is { } known ? JsonContract.Name(known) : null;
+        var kind = JsonContract.Name(happened.Kind);
+        Write(new JsonBus("bus", kind, happened.Board, happened.Port, state, happened.Text), JsonContract.Shapes.JsonBus);
+    }
+
+    public override void Result(FlashReport report) =>
+        Write(JsonResult.Of(report).In(FrontEnd.CommandLine), JsonContract.Shapes.JsonResult);
 
     public override void Jobs(IReadOnlyList<JsonJob> jobs)
     {
@@ -67,11 +74,13 @@ internal sealed class JsonOutput(TextWriter writer) : Output
     public override void Seed(SeededFlash flash) => Write(JsonSeed.Of(flash), JsonContract.Shapes.JsonSeed);
 
     public override void Seeds(SeedCount count) => Write(
-        new JsonSeeds("seeds", count.Broken == 0, count.Flashes, count.Recovered, count.HumanSteps, count.Broken, count.Undisturbed), JsonContract.Shapes.JsonSeeds);
+        new JsonSeeds("seeds", count.Broken == 0, count.Flashes, count.Recovered, count.HumanSteps, count.Broken, count.Undisturbed),
+        JsonContract.Shapes.JsonSeeds);
 
-    public override void Fault(FlashException fault) => Write(new JsonFault("fault", fault.Code, fault.Cause, fault.Remedy.In(FrontEnd.CommandLine)), JsonContract.Shapes.JsonFault);
+    public override void Fault(FlashException fault) =>
+        Write(new JsonFault("fault", fault.Code, fault.Cause, fault.Remedy.In(FrontEnd.CommandLine)), JsonContract.Shapes.JsonFault);
 
-    public override void Say(string text) => Write(new JsonMessage("message", text), JsonContract.Shapes.JsonMessage);
+    public override void Say(string text, int indent = 0) => Write(new JsonMessage("message", text), JsonContract.Shapes.JsonMessage);
 
     private void Write<T>(T line, JsonTypeInfo<T> type)
     {

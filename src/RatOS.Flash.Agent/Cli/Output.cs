@@ -9,17 +9,16 @@ using RatOS.Flash.Virtual.UsbIp;
 
 namespace RatOS.Flash.Agent.Cli;
 
-/// <summary>Where results go: to a person at a terminal, to a pipe, or to a program.</summary>
+/// <summary>The destination of results: a terminal, a pipe, or a program.</summary>
 internal abstract class Output
 {
-    /// <summary>Somebody watches, so virtual time passes as real time does.</summary>
+    /// <summary>A user watches, so virtual time passes as fast as real time.</summary>
     public virtual bool IsLive => false;
 
-    /// <summary>Somebody can be asked to do something with the board.</summary>
+    /// <summary>A user can be asked to do an operator step.</summary>
     public virtual bool HasPerson => false;
 
-    public static Output ForConsole() =>
-        Console.IsOutputRedirected || Console.IsInputRedirected || Environment.GetEnvironmentVariable("TERM") is null or "dumb" ? new PlainOutput(Console.Out) : new LiveOutput();
+    public static Output ForTerminal() => Terminal.IsInteractive ? new LiveOutput() : new PlainOutput(Terminal.Out, Terminal.Error);
 
     public abstract void Plan(PlanView plan, string printer);
 
@@ -29,9 +28,9 @@ internal abstract class Output
     public abstract void Kinds(IReadOnlyList<JsonKind> kinds);
 
     /// <param name="file">As the user named it.</param>
-    /// <param name="image">What is in it.</param>
-    /// <param name="start">Application start it was built for, when that can be told.</param>
-    /// <param name="misfit">What is wrong with its vector table; null when nothing.</param>
+    /// <param name="image">Its firmware.</param>
+    /// <param name="start">Application start that it was built for; null if unknown.</param>
+    /// <param name="misfit">The fault of its vector table; null for none.</param>
     public abstract void Firmware(string file, FirmwareImage image, uint? start, FlashException? misfit);
 
     public abstract void Scenarios(IReadOnlyList<Scenario> scenarios);
@@ -43,43 +42,39 @@ internal abstract class Output
 
     public abstract void Event(FlashEvent step);
 
-    /// <summary>The plan was shown before the flash: its findings are not said twice.</summary>
-    protected static bool WasInPlan(FlashEvent step) => step is { Phase: FlashPhase.Plan, Kind: FlashEventKind.Note or FlashEventKind.Warning };
+    /// <summary>The plan was shown before the flash: its findings are not shown again.</summary>
+    protected static bool WasInPlan(FlashEvent step) =>
+        step is { Phase: FlashPhase.Plan, Kind: FlashEventKind.Note or FlashEventKind.Warning };
 
     public virtual void End()
     {
     }
 
-    /// <summary>A served board came, went, or was imported.</summary>
+    /// <summary>An event of a flash by the agent, which may have begun before; its verdicts are the only results.</summary>
+    public abstract void Watch(FlashEvent step);
+
+    /// <summary>A served board came, left, or was imported.</summary>
     public abstract void Bus(UsbIpEvent happened);
 
     public abstract void Result(FlashReport report);
 
     public abstract void Jobs(IReadOnlyList<JsonJob> jobs);
 
-    /// <param name="findings">What was found.</param>
-    /// <param name="checks">How many things were looked at.</param>
+    /// <param name="findings">The findings.</param>
+    /// <param name="checks">The number of checks.</param>
     public abstract void Doctor(IReadOnlyList<DoctorFinding> findings, int checks);
 
-    /// <summary>One of many seeded flashes is over; people are told of those that are broken.</summary>
-    public virtual void Seed(SeededFlash flash)
-    {
-        if (flash.Trial.Outcome != TrialOutcome.Broken)
-            return;
-        foreach (var line in SeedText.Of(flash))
-            Say(line);
-    }
+    /// <summary>One of many seeded flashes is over.</summary>
+    public abstract void Seed(SeededFlash flash);
 
-    public virtual void Seeds(SeedCount count)
-    {
-        foreach (var line in SeedText.Of(count))
-            Say(line);
-    }
+    public abstract void Seeds(SeedCount count);
 
     public abstract void Fault(FlashException fault);
 
-    public abstract void Say(string text);
+    /// <param name="text">A line.</param>
+    /// <param name="indent">Columns before what a terminal wraps.</param>
+    public abstract void Say(string text, int indent = 0);
 
-    /// <summary>Asks a person; without one the answer is no.</summary>
+    /// <summary>Asks the user; without a terminal the answer is no.</summary>
     public virtual bool Confirm(string question) => false;
 }

@@ -1,10 +1,10 @@
 using RatOS.Flash.Agent.Cli;
 using RatOS.Flash.Agent.Contract;
 
-// `--version` is asked by installers and by Moonraker at every start: it answers before anything is built up.
+// Installers and Moonraker ask for `--version` at every start: it answers before the verbs are built.
 if (args is ["--version"])
 {
-    Console.WriteLine(Product.Version);
+    Terminal.Out.WriteLine(Product.Version);
     return 0;
 }
 return CommandLine.Run(args);

@@ -5,19 +5,26 @@ namespace RatOS.Flash.Agent.Contract;
 /// <summary>A job in words.</summary>
 internal static class JobText
 {
-    public static IEnumerable<(string Text, Tone Tone)> Of(JsonJob job)
+    public static IEnumerable<Line> Of(JsonJob job)
     {
-        var outcome = job.Ok switch { true => "OK", false => "FAILED", _ => job.State };
-        yield return ($"{job.Job}  {job.Created}  {outcome}, asked for by {job.By}, {job.Elapsed:0.0} s", job.Ok == false ? Tone.Bad : job.Ok == true ? Tone.Good : Tone.Normal);
+        var state = job.State == "person" ? "waits for an operator step" : job.State;
+        var outcome = job.Ok switch { true => "OK", false => "FAILED", _ => state };
+        var tone = job.Ok switch { true => Tone.Good, false => Tone.Bad, _ => Tone.Normal };
+        var elapsed = FormattableString.Invariant($"{job.Elapsed:0.0} s");
+        yield return new($"{job.Job}  {job.Created}  {outcome}, requested by {job.By}, {elapsed}", tone, Indent: 2);
         foreach (var board in job.Boards)
         {
-            var what = board.Fault is { } fault ? $"{fault.Cause} {fault.Remedy} [{fault.Code}]"
-                : board.Ok == true ? board.Message : $"{board.Phase}{(board.Percent is { } percent ? $" {percent} %" : "")} {board.Message}";
-            yield return ($"  {board.Board}: {what}", board.Fault is null ? Tone.Normal : Tone.Warning);
-            if (board.Condition is { } condition && board.Ok == false)
-                yield return ($"  {board.Board} now: {Text.Condition(JsonContract.Value(condition, BoardCondition.Unconfirmed))}", Tone.Normal);
+            var text = board.Fault is { } fault ? $"{fault.Cause} {fault.Remedy} [{fault.Code}]"
+                : board.Ok == true ? board.Message
+                : $"{board.Phase}{(board.Percent is { } percent ? $" {percent} %" : "")} {board.Message}";
+            yield return new($"  {board.Board}: {text}", board.Fault is null ? Tone.Normal : Tone.Warning, Indent: 4);
+            if (board.Condition is { } name && board.Ok == false)
+            {
+                var condition = JsonContract.Value(name, BoardCondition.Unconfirmed);
+                yield return new($"  {board.Board} now: {Text.Condition(condition)}", Tone.Normal, Indent: 4);
+            }
         }
         if (job.Klippy is { } klippy)
-            yield return ($"  Klipper: {klippy.Cause} {klippy.Remedy} [{klippy.Code}]", Tone.Bad);
+            yield return new($"  Klipper: {klippy.Cause} {klippy.Remedy} [{klippy.Code}]", Tone.Bad, Indent: 4);
     }
 }

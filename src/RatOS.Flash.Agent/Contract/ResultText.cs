@@ -3,52 +3,58 @@ using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Agent.Contract;
 
-/// <summary>How a line is meant; the terminal colours it.</summary>
-internal enum Tone
-{
-    Normal,
-    Dim,
-    Good,
-    Warning,
-    Bad,
-}
-
-/// <summary>The end in words: what happened, what became of each board, and what to do now.</summary>
+/// <summary>The result of a flash in words: each board's outcome, and of a failed one the cause, the condition and the next step.</summary>
 internal static class ResultText
 {
-    public static IEnumerable<(string Text, Tone Tone)> Of(FlashReport report, FrontEnd frontEnd)
+    private const string Indent = "              ";
+
+    /// <param name="report">The result.</param>
+    /// <param name="frontEnd">The remedies are in its words.</param>
+    /// <param name="shown">Notes that the reader has seen already; null for none.</param>
+    public static IEnumerable<Line> Of(FlashReport report, FrontEnd frontEnd, IReadOnlySet<string>? shown = null)
     {
         foreach (var board in report.Boards)
         {
-            if (board is { Fault: null, Condition: BoardCondition.Running })
-            {
-                yield return ($"{board.Board} OK: runs {board.NewVersion}, and answers. It was not flashed.", Tone.Good);
-            }
-            else if (board.SkipReason is { } reason)
-            {
-                yield return ($"{board.Board} skipped: {reason}", Tone.Good);
-            }
-            else if (board.Fault is not { } fault)
-            {
-                yield return ($"{board.Board} OK: runs {board.NewVersion}, {Text.Size(board.Size)} {(board.IsProcess ? "in its place" : board.IsBySdCard ? "taken from the card" : "read back equal")} (sha256 {board.Sha256?[..8]}...), "
-                    + $"proven by {(board.IsProcess ? "the new process" : "a reset")}, {board.Elapsed.TotalSeconds:0.0} s.", Tone.Good);
-            }
-            else
-            {
-                yield return ($"{board.Board} {(FaultKind.Of(fault.Code) == FaultKind.Cancelled ? "CANCELLED" : board.Refused ? "NOT FLASHED" : "FAILED")} [{fault.Code}]", Tone.Bad);
-                yield return ($"  What happened:  {fault.Cause}", Tone.Normal);
-                yield return ($"  The board now:  {Text.Condition(board)}", Tone.Normal);
-                if (board.Back is { } back)
-                    yield return ($"  The way back:   {Text.Back(board.Board, back, frontEnd)}", back.Report?.Ok == true ? Tone.Good : Tone.Warning);
-                yield return ($"  What to do:     {fault.Remedy.In(frontEnd)}", Tone.Warning);
-            }
-            foreach (var note in board.Notes)
-                yield return ($"  Seen on the way: {note}", Tone.Dim);
+            foreach (var line in Of(board, frontEnd))
+                yield return line;
+            var notes = board.Notes.Where(note => shown?.Contains(note) != true).ToList();
+            for (var i = 0; i < notes.Count; i++)
+                yield return Line.Of(i == 0 ? "  Notes:      " : Indent, notes[i], Tone.Dim);
         }
         if (report.Klippy is { } klippy)
         {
-            yield return ($"Klipper [{klippy.Code}] {klippy.Cause}", Tone.Bad);
-            yield return ($"  What to do:     {klippy.Remedy.In(frontEnd)}", Tone.Warning);
+            yield return new($"Klipper [{klippy.Code}] {klippy.Cause}", Tone.Bad, Indent: 2);
+            yield return Line.Of("  Next step:  ", klippy.Remedy.In(frontEnd), Tone.Warning);
+        }
+    }
+
+    private static IEnumerable<Line> Of(BoardReport board, FrontEnd frontEnd)
+    {
+        if (board is { Fault: null, Condition: BoardCondition.Running })
+        {
+            yield return new($"{board.Board} OK: runs {board.NewVersion} and responds. It was not flashed.", Tone.Good, Indent: 2);
+        }
+        else if (board.SkipReason is { } reason)
+        {
+            yield return new($"{board.Board} skipped: {reason}", Tone.Good, Indent: 2);
+        }
+        else if (board.Fault is not { } fault)
+        {
+            var proof = board.IsProcess ? "the new process" : "a reset";
+            var written = board.IsProcess ? "installed" : board.IsBySdCard ? "installed from the card" : "read back equal";
+            yield return new(
+                $"{board.Board} OK: runs {board.NewVersion}, {Text.Size(board.Size)} {written} (sha256 {board.Sha256?[..8]}...), "
+                + FormattableString.Invariant($"proven by {proof}, {board.Elapsed.TotalSeconds:0.0} s."), Tone.Good, Indent: 2);
+        }
+        else
+        {
+            var outcome = FaultKind.Of(fault.Code) == FaultKind.Cancelled ? "CANCELLED" : board.Refused ? "NOT FLASHED" : "FAILED";
+            yield return new($"{board.Board} {outcome} [{fault.Code}]", Tone.Bad);
+            yield return Line.Of("  Cause:      ", fault.Cause);
+            yield return Line.Of("  Board now:  ", Text.Condition(board));
+            if (board.Back is { } back)
+                yield return Line.Of("  Rollback:   ", Text.Back(board.Board, back, frontEnd), back.Report?.Ok == true ? Tone.Good : Tone.Warning);
+            yield return Line.Of("  Next step:  ", fault.Remedy.In(frontEnd), Tone.Warning);
         }
     }
 }

@@ -6,7 +6,8 @@ namespace RatOS.Flash.Agent.Contract;
 internal static class Text
 {
     /// <summary>A file's name for a name from a configuration: a path is none.</summary>
-    public static string FileName(string name) => string.Concat(name.Select(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' ? $"{c}" : $"%{(int)c:x2}"));
+    public static string FileName(string name) =>
+        string.Concat(name.Select(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' ? $"{c}" : $"%{(int)c:x2}"));
 
     /// <summary>Text from outside for a terminal: without control characters, 80 characters at most.</summary>
     public static string Clean(string text) =>
@@ -20,16 +21,20 @@ internal static class Text
 
     public static string Back(string board, WayBack back, FrontEnd frontEnd) => back switch
     {
-        { Report: null } => $"{back.Version}, which it ran before, is kept: {RemedyAction.RollBack(board, back.Asks).In(frontEnd)} puts it back.",
+        { Report: null } =>
+            $"{back.Version}, which it ran before, is kept: {RemedyAction.RollBack(board, back.Asks).In(frontEnd)} puts it back.",
         { Report.Ok: true } => $"{back.Version}, which it ran before, was put back and is proven by a reset.",
         _ => $"{back.Version}, which it ran before, could not be put back: {back.Report.Fault?.Cause} [{back.Report.Fault?.Code}]",
     };
 
     public static string Condition(BoardReport report) => report switch
     {
-        { Condition: BoardCondition.Unconfirmed, IsConfirmed: true } => "it confirmed the new firmware once, but did not pass the reset that proves it.",
-        { Condition: BoardCondition.Unconfirmed, IsBySdCard: true } => "its firmware was carried to it on a card, and the running board did not confirm it.",
-        { Condition: BoardCondition.Unconfirmed, IsProcess: true } => "its new program is installed, but no process confirmed that it runs it.",
+        { Condition: BoardCondition.Unconfirmed, IsConfirmed: true } =>
+            "it confirmed the new firmware once, but did not pass the reset that proves it.",
+        { Condition: BoardCondition.Unconfirmed, IsBySdCard: true } =>
+            "its firmware was carried to it on a card, and the running board did not confirm it.",
+        { Condition: BoardCondition.Unconfirmed, IsProcess: true } =>
+            "its new program is installed, but no process confirmed that it runs it.",
         _ => Condition(report.Condition),
     };
 

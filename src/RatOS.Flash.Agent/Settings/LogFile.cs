@@ -4,6 +4,7 @@ using RatOS.Flash.Flashing;
 using Serilog;
 using Serilog.Core;
 using Serilog.Events;
+using Serilog.Formatting.Display;
 
 namespace RatOS.Flash.Agent.Settings;
 
@@ -25,18 +26,16 @@ internal sealed class LogFile : IDisposable
         set => _level.MinimumLevel = value;
     }
 
-    /// <param name="path">Null for the default place.</param>
-    /// <param name="verbose">To standard error as well.</param>
-    public static LogFile Open(string? path, bool verbose)
+    /// <param name="path">Null for the default path.</param>
+    /// <param name="errors">Standard error, for a log that cannot be opened.</param>
+    /// <param name="isVerbose">The log goes there, too.</param>
+    public static LogFile Open(string? path, TextWriter errors, bool isVerbose = false)
     {
         var level = new LoggingLevelSwitch(LogEventLevel.Debug);
         path ??= Path.Combine(Folders.State(), "ratos-flash.log");
         var configuration = new LoggerConfiguration().MinimumLevel.ControlledBy(level);
-        if (verbose)
-        {
-            configuration.WriteTo.Console(
-                formatProvider: CultureInfo.InvariantCulture, standardErrorFromLevel: LogEventLevel.Verbose, outputTemplate: "{Timestamp:HH:mm:ss.fff} {Message:lj}{NewLine}{Exception}");
-        }
+        if (isVerbose)
+            configuration.WriteTo.Sink(new WriterSink(errors));
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
@@ -47,8 +46,8 @@ internal sealed class LogFile : IDisposable
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
         {
-            // A flash must not fail for want of a log; that there is none is said.
-            Console.Error.WriteLine($"No log file: {fault.Message}");
+            // A flash must not fail for want of a log.
+            errors.WriteLine($"No log file: {fault.Message}");
             return new LogFile(new LoggerConfiguration().CreateLogger(), level);
         }
     }
@@ -78,6 +77,13 @@ internal sealed class LogFile : IDisposable
     public void Bug(Exception bug) => _logger.Fatal(bug, "A mistake of ours");
 
     public void Dispose() => _logger.Dispose();
+
+    private sealed class WriterSink(TextWriter writer) : ILogEventSink
+    {
+        private readonly MessageTemplateTextFormatter _format = new("{Timestamp:HH:mm:ss.fff} {Message:lj}{NewLine}{Exception}", CultureInfo.InvariantCulture);
+
+        public void Emit(LogEvent logEvent) => _format.Format(logEvent, writer);
+    }
 }
 
 /// <summary>Where things are kept.</summary>

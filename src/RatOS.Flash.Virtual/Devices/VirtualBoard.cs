@@ -236,7 +236,7 @@ public sealed class VirtualBoard
         Stop(BoardState.Hung);
         HangReason = reason;
         if (_printer.Faults.OperatorAfter is { } after)
-            _boot.Later(after, SetJumper);
+            _boot.Later(after, ResetWithBoot0);
     }
 
     /// <summary>Ends what is volatile: the running program, and the board's session on the bus.</summary>
@@ -291,7 +291,8 @@ public sealed class VirtualBoard
             _printer.Can!.Leave(CanNode);
     }
 
-    private void SetJumper()
+    /// <summary>The operator step that starts the ROM: BOOT0 set, reset pressed, BOOT0 taken off again.</summary>
+    public void ResetWithBoot0()
     {
         Boot0 = true;
         PressReset();

@@ -7,7 +7,8 @@ using RatOS.Flash.Printer;
 namespace RatOS.Flash.Flashing;
 
 /// <summary>
-/// The manual way into a board's bootloader, step by step, while the bus is watched: what a person did is said as soon as it shows, and what comes next. It touches nothing.
+/// Guides a user into a board's bootloader, step by step. It watches the bus and reports each operator step as soon as the bus shows it. It
+/// opens no device.
 /// </summary>
 /// <param name="hardware">The buses.</param>
 /// <param name="time">The only clock.</param>
@@ -16,7 +17,7 @@ public sealed class GuidedEntry(IHardware hardware, TimeProvider time, Func<Flas
 {
     private readonly FlashLog _log = new(time, tell);
 
-    /// <summary>Ends when the bootloader is seen, or when all that can be said is said.</summary>
+    /// <summary>Ends when the bootloader is on the bus, or when the bus can show nothing more.</summary>
     /// <param name="board">The board.</param>
     /// <param name="cancel">Ends it at any time.</param>
     /// <exception cref="OperationCanceledException"/>
@@ -28,7 +29,7 @@ public sealed class GuidedEntry(IHardware hardware, TimeProvider time, Func<Flas
         var port = device?.Can?.UsbPort ?? (device is { IsWired: false, Can: null } ? device.Port : board.Port);
         if (device is not null && board.Drivers.Showing(device) is { } waiting)
         {
-            await SayAsync(board, $"{waiting.Label} waits at {device.Port} already. {Next(board, waiting, device)}");
+            await SayAsync(board, $"{waiting.Label} is already at {device.Port}. {Next(board, waiting, device)}");
             return;
         }
         if (guide.Road is BoardRoad.Avrdude or BoardRoad.Process or BoardRoad.OwnUpdater or BoardRoad.Unknown)
@@ -43,11 +44,14 @@ public sealed class GuidedEntry(IHardware hardware, TimeProvider time, Func<Flas
         await StepsAsync(board, steps);
         if (device is { IsWired: true } || board.Bootloader is { IsUnlisted: true })
         {
-            // A wire shows nothing: whoever asks the ROM at the wrong speed makes it deaf.
-            await SayAsync(board, $"On a wire nothing of it can be seen. When it is done: `ratos-flash flash {board.Name} --port {device?.Port ?? "PORT"} --bootloader {board.Drivers.First(driver => driver.IsUnlisted).Option}`.");
+            // A serial port shows no arrival, and a ROM that is asked at a wrong speed stops answering (AN3155 2.2).
+            var option = board.Drivers.First(driver => driver.IsUnlisted).Option;
+            var command = $"ratos-flash flash {board.Name} --port {device?.Port ?? "PORT"} --bootloader {option}";
+            await SayAsync(board, $"A serial port does not show the bootloader. When you are done, run `{command}`.");
             return;
         }
-        await SayAsync(board, $"I watch {(port is null ? "the bus" : $"port {port}")} until Ctrl-C. Klipper will lose the board when it is reset.");
+        var place = port is null ? "the bus" : $"port {port}";
+        await SayAsync(board, $"Watching {place} until Ctrl-C. Klipper loses the board when you reset it.");
         await WatchAsync(board, port, isCard, seen, cancel);
     }
 
@@ -60,7 +64,7 @@ public sealed class GuidedEntry(IHardware hardware, TimeProvider time, Func<Flas
             seen = await hardware.WaitForChangeAsync(seen.Generation, cancel);
             if (here is not null && !seen.Devices.Any(here.IsSameSession))
             {
-                await SayAsync(board, $"It left the bus at {here.Port}: reset, or without power.");
+                await SayAsync(board, $"The board left the bus at {here.Port}: it was reset or lost power.");
                 here = null;
             }
             foreach (var device in seen.Devices.Where(device => known.Add((device.Port, device.Number)) && device.Usb is not null))
@@ -69,22 +73,25 @@ public sealed class GuidedEntry(IHardware hardware, TimeProvider time, Func<Flas
                 var driver = board.Drivers.Showing(device);
                 if (driver is not null && isHere)
                 {
-                    await SayAsync(board, $"{(driver.StartsOnBoot0 ? "Jumper seen" : "Seen")}: {driver.Label} at {device.Port}. {Next(board, driver, device)}");
+                    var shown = driver.StartsOnBoot0 ? "Jumper seen" : "Seen";
+                    await SayAsync(board, $"{shown}: {driver.Label} at {device.Port}. {Next(board, driver, device)}");
                     return;
                 }
                 if (driver is not null)
                 {
-                    await SayAsync(board, $"{driver.Label} appeared at {device.Port}, not at {port}. If that is the board: `ratos-flash flash {board.Name} --port {device.Port}`.");
+                    var command = $"ratos-flash flash {board.Name} --port {device.Port}";
+                    await SayAsync(board, $"{driver.Label} appeared at {device.Port}, not at {port}. If this is the board, run `{command}`.");
                 }
                 else if (isHere && (device.Usb == UsbId.Klipper || device.Usb == UsbId.KlipperCanBridge))
                 {
                     here = device;
                     if (isCard)
                     {
-                        await SayAsync(board, $"Klipper is back at {device.Port}. `ratos-flash boards` shows whether it is the new version.");
+                        await SayAsync(board, $"Klipper is back at {device.Port}. `ratos-flash boards` shows its version.");
                         return;
                     }
-                    await SayAsync(board, $"It came back as Klipper at {device.Port}: the jumper was not set, or the button not held, when it was reset. Once more, please.");
+                    await SayAsync(
+                        board, $"Klipper started again at {device.Port}: BOOT0 was not set, or its button not held, during the reset. Try again.");
                 }
             }
         }
@@ -100,5 +107,6 @@ public sealed class GuidedEntry(IHardware hardware, TimeProvider time, Func<Flas
 
     private static string Next(PrinterBoard board, BootloaderDriver driver, Device device) => driver.NextStep(
         board.Board,
-        $"Then `ratos-flash flash {board.Name} --port {device.Port}` writes its firmware, and `ratos-flash recover {board.Name} --port {device.Port}` starts the one that it has.");
+        $"Then run `ratos-flash flash {board.Name} --port {device.Port}` to write firmware, "
+        + $"or `ratos-flash recover {board.Name} --port {device.Port}` to start the firmware that it has.");
 }

@@ -72,7 +72,7 @@ public sealed class MenuconfigTests : IDisposable
         Assert.True(exit == 0, shown);
         Assert.Contains("MENU of config TERM vt100", shown, StringComparison.Ordinal);
         Assert.Contains("CONFIG_MACH_STM32F446=y", shown, StringComparison.Ordinal);
-        Assert.Contains("Kept for octopus", shown, StringComparison.Ordinal);
+        Assert.Contains("Saved for octopus", shown, StringComparison.Ordinal);
         Assert.Contains("CONFIG_USB_SERIAL_NUMBER=\"mine\"", await File.ReadAllTextAsync(Kept), StringComparison.Ordinal);
         Assert.Equal(before, _standIn.Snapshot());
         Assert.Equal([Kept], Directory.GetFileSystemEntries(Path.GetDirectoryName(Kept)!));

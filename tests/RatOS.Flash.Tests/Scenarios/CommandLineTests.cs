@@ -106,7 +106,7 @@ public sealed class CommandLineTests : IDisposable
         var run = await RunAsync(args);
         Assert.Equal(exit, run.Exit);
         Assert.Contains($"[{code}]", run.Output + run.Error, StringComparison.Ordinal);
-        Assert.Contains("What to do:", run.Output + run.Error, StringComparison.Ordinal);
+        Assert.Contains("Next step:", run.Output + run.Error, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -228,12 +228,12 @@ public sealed class CommandLineTests : IDisposable
     {
         var text = await RunAsync("seeds", "--count", "24", "--from", "300");
         Assert.Equal((0, ""), (text.Exit, text.Error));
-        Assert.Matches("^24 flashes, [0-9]+ recovered, [0-9]+ human steps, 0 broken$", text.Output.Trim().Split('\n')[^1]);
+        Assert.Matches("^24 flashes, [0-9]+ recovered, [0-9]+ operator steps, 0 broken$", text.Output.Trim().Split('\n')[^1]);
 
         var lines = (await RunAsync("seeds", "--count", "24", "--from", "300", "--json")).Output.Trim().Split('\n').Select(line => JsonDocument.Parse(line).RootElement).ToList();
         Assert.Equal(Enumerable.Range(300, 24), lines[..^1].Select(line => line.GetProperty("seed").GetInt32()).Order());
         var (end, flashes) = (lines[^1], lines[..^1]);
-        Assert.Contains($"{end.GetProperty("recovered").GetInt32()} recovered, {end.GetProperty("humanSteps").GetInt32()} human steps", text.Output, StringComparison.Ordinal);
+        Assert.Contains($"{end.GetProperty("recovered").GetInt32()} recovered, {end.GetProperty("humanSteps").GetInt32()} operator steps", text.Output, StringComparison.Ordinal);
         Assert.Equal(24, end.GetProperty("recovered").GetInt32() + end.GetProperty("humanSteps").GetInt32() + end.GetProperty("undisturbed").GetInt32());
         Assert.Equal(end.GetProperty("humanSteps").GetInt32(), flashes.Count(line => line.TryGetProperty("step", out _)));
     }

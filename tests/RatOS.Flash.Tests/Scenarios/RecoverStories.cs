@@ -132,7 +132,7 @@ public sealed class GuideStories
             (120, board => board.Boot0 = true),
             (121, board => board.PressReset()));
         Assert.StartsWith("(1) If there is a card", said[0], StringComparison.Ordinal);
-        Assert.Contains(said, line => line.Contains("It came back as Klipper at 1-1.1", StringComparison.Ordinal));
+        Assert.Contains(said, line => line.Contains("Klipper started again at 1-1.1", StringComparison.Ordinal));
         Assert.StartsWith("Jumper seen: USB DFU at 1-1.1. Take the jumper off now", said[^1], StringComparison.Ordinal);
         Assert.Contains("flash octopus --port 1-1.1", said[^1], StringComparison.Ordinal);
         Assert.Equal(0, story.Printer.Klippy.Stops);
@@ -144,7 +144,7 @@ public sealed class GuideStories
 
     [Fact]
     public void A_board_that_waits_already_is_said_to() => Story.Of("octopus-in-dfu", async story =>
-        Assert.StartsWith("USB DFU waits at 1-1.1 already", Assert.Single(await GuideAsync(story)), StringComparison.Ordinal));
+        Assert.StartsWith("USB DFU is already at 1-1.1", Assert.Single(await GuideAsync(story)), StringComparison.Ordinal));
 
     [Fact]
     public void On_a_wire_the_steps_are_told_and_what_to_ask_then() => Story.Of("uart-rom", async story =>

@@ -1,0 +1,75 @@
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Service;
+using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Core;
+
+namespace RatOS.Flash.Agent.Cli;
+
+/// <summary>The agent itself, and the verbs that ask a running one. Each returns the exit code.</summary>
+internal sealed class AgentVerbs(VerbContext context)
+{
+    private readonly Output _output = context.Output;
+
+    /// <summary>Runs the agent until SIGTERM: for this computer's boards, or for virtual ones.</summary>
+    public async Task<int> AgentAsync()
+    {
+        using var over = new CancellationTokenSource();
+        using var interrupts = context.OnInterrupt(over.Cancel);
+        var data = context.Data!;
+        var settings = AgentSettings.Read(data.Settings);
+        context.Log.Level = settings.LogLevel;
+        await context.Printer.FreePortsAsync();
+        var agent = new FlashAgent(context.Printer, data, settings, context.Log);
+        await agent.RunAsync(() => _output.Say($"The agent serves {data.Root} until Ctrl-C."), over.Token);
+        return ExitCode.Done;
+    }
+
+    public Task<int> StatusAsync() => AskAsync("status", null, answer =>
+    {
+        var message = answer.Message is { Length: > 0 } text ? $" - {text}" : "";
+        _output.Say($"ratos-flash {answer.Version}; Klipper: {answer.Klippy}{message}", 2);
+        if (answer.Taken is { Length: > 0 } taken)
+            _output.Say($"Another program has registered {string.Join(", ", taken)}: those macros do not reach this agent.");
+        _output.Jobs(answer.Jobs ?? []);
+        if (answer.Jobs is not { Length: > 0 })
+            _output.Say("No flash is running.");
+    });
+
+    public Task<int> HistoryAsync() => AskAsync("history", null, answer =>
+    {
+        _output.Jobs(answer.Jobs ?? []);
+        if (answer.Jobs is not { Length: > 0 })
+            _output.Say("No flash yet.");
+    });
+
+    public Task<int> CancelAsync(string? job) => AskAsync("cancel", job is null ? null : new() { ["job"] = job }, answer =>
+    {
+        var jobs = string.Join(", ", answer.Jobs?.Select(job => job.Job) ?? []);
+        _output.Say(jobs.Length > 0 ? $"Cancelling {jobs}; a write that has begun is finished first." : "No flash is running.");
+    });
+
+    /// <summary>Shows each step of the agent's flashes, until Ctrl-C.</summary>
+    public async Task<int> WatchAsync()
+    {
+        using var agent = AgentBoards.TryOpen(context.Folder) ?? throw AgentFaults.NoAgent(context.Folder.Root);
+        using var over = new CancellationTokenSource();
+        using var interrupts = context.OnInterrupt(over.Cancel);
+        try
+        {
+            await agent.WatchAsync(_output.Watch, over.Token);
+        }
+        catch (OperationCanceledException) when (over.IsCancellationRequested)
+        {
+            // Ctrl-C is the usual end.
+        }
+        return ExitCode.Done;
+    }
+
+    /// <exception cref="FlashException">No agent runs.</exception>
+    private async Task<int> AskAsync(string method, Dictionary<string, object?>? arguments, Action<JsonAnswer> show)
+    {
+        using var agent = AgentBoards.TryOpen(context.Folder) ?? throw AgentFaults.NoAgent(context.Folder.Root);
+        show(await agent.AskAsync(method, arguments));
+        return ExitCode.Done;
+    }
+}

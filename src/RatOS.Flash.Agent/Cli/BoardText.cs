@@ -1,0 +1,39 @@
+using RatOS.Flash.Agent.Contract;
+
+namespace RatOS.Flash.Agent.Cli;
+
+/// <summary>A board of the list in words.</summary>
+internal static class BoardText
+{
+    /// <summary>Whether it needs a flash.</summary>
+    public static string? Need(JsonBoard row) => row.Need switch
+    {
+        "needless" => "up to date",
+        "useful" => "recommended",
+        "unknown" => "possible",
+        var need => need,
+    };
+
+    /// <summary>How firmware gets onto a board of that kind.</summary>
+    public static string Method(JsonKind kind) => kind.Road switch
+    {
+        "engine" => "automatic",
+        "engine-by-hand" => "manual bootloader",
+        "uf2" => "UF2 drive",
+        "sd-card" => "SD card",
+        "process" => "service",
+        "own-updater" => "its own updater",
+        var tool => tool,
+    };
+
+    /// <summary>The lines below the list.</summary>
+    public static IEnumerable<Line> Of(JsonBoard row)
+    {
+        if (row.Board is null)
+            yield break;
+        var need = Need(row) switch { null => "", "up to date" => "up to date. ", var level => $"flash {level}. " };
+        yield return new($"{row.Board}: {need}{row.Reason}", row.Need == "required" ? Tone.Warning : Tone.Dim, Indent: 2);
+        foreach (var finding in row.Findings ?? [])
+            yield return PlanText.Of(finding);
+    }
+}

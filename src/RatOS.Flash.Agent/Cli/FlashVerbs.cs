@@ -1,0 +1,105 @@
+using RatOS.Flash.Agent.Boards;
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Builds;
+using RatOS.Flash.Core;
+using RatOS.Flash.Flashing;
+using RatOS.Flash.Klipper;
+
+namespace RatOS.Flash.Agent.Cli;
+
+/// <summary>The verbs that write boards, and how their firmware is built. Each returns the exit code.</summary>
+internal sealed class FlashVerbs(VerbContext context)
+{
+    private readonly Output _output = context.Output;
+
+    /// <summary>
+    /// <c>flash</c>, <c>recover</c> and <c>rollback</c>. If the new firmware does not work, a user at a terminal may have the old one put
+    /// back. The flash itself has failed in either case.
+    /// </summary>
+    public async Task<int> FlashAsync(FlashOptions options, bool noKlipper)
+    {
+        FlashReport? report = null;
+        var code = await FlashAsync(options, noKlipper, ended => report = ended);
+        var boards = report?.Boards.Where(board => board.Back is { Asks: true }).Select(board => board.Board).ToList() ?? [];
+        if (boards.Count > 0 && _output.Confirm($"Roll {string.Join(", ", boards)} back to the previous firmware?"))
+        {
+            var back = options with
+            {
+                Boards = [.. boards],
+                Job = FlashJob.Write,
+                RollsBack = true,
+                Firmware = null,
+                AcceptsWarnings = false,
+                IncludesUpToDate = false,
+            };
+            await FlashAsync(back, noKlipper, static _ => { });
+        }
+        return code;
+    }
+
+    private Task<int> FlashAsync(FlashOptions options, bool noKlipper, Action<FlashReport> ended) =>
+        context.WithBoardsAsync(noKlipper, isFlash: true, boards => FlashAsync(boards, options, ended));
+
+    private async Task<int> FlashAsync(BoardService boards, FlashOptions options, Action<FlashReport> ended)
+    {
+        options = options with { OperatorPresent = _output.HasPerson && context.Printer.HasPerson };
+        var plan = await boards.PlanAsync(options);
+        if (options.Job != FlashJob.Recover)
+            _output.Plan(plan, boards.Description);
+        if (!options.AcceptsWarnings && options.Job != FlashJob.Recover && !plan.IsBlocked && plan.Boards.Any(board => board.NeedsConsent))
+        {
+            options = _output.Confirm("There are warnings. Flash anyway?") ? options with { AcceptsWarnings = true }
+                : throw FlashFaults.ConsentMissing();
+        }
+
+        using var cancel = new CancellationTokenSource();
+        var interrupted = new InterruptText();
+        using var interrupts = context.OnInterrupt(() =>
+        {
+            _output.Say(interrupted.ToString());
+            cancel.Cancel();
+        });
+        _output.Begin(plan.Boards.Length);
+        FlashReport report;
+        try
+        {
+            report = await boards.FlashAsync(options, step =>
+            {
+                interrupted.See(step);
+                if (boards is LocalBoards)
+                    context.Log.Event(step);
+                _output.Event(step);
+            }, cancel.Token);
+        }
+        finally
+        {
+            _output.End();
+        }
+        _output.Result(report);
+        ended(report);
+        return ExitCode.Of(report);
+    }
+
+    /// <summary>Opens the menu of Klipper's build for one board.</summary>
+    public async Task<int> MenuconfigAsync(string name)
+    {
+        if (!Terminal.IsInteractive)
+            throw AgentFaults.TerminalMissing("ratos-flash menuconfig");
+        var settings = AgentSettings.Read(context.Folder.Settings);
+        var home = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
+        var tree = KlipperTree.Open(context.Printer.KlipperSources(settings) ?? Path.Combine(home, "klipper"));
+        var mcus = new KnownMcus(context.Printer, settings.Boards, context.Folder, context.Log);
+        var local = new LocalBoards(context.Printer, mcus, static _ => new NoKlippy(), context.Log) { Data = context.Folder };
+        if (await local.RequestAsync(new FlashOptions([name])) is not [{ Board: { } board }])
+            throw AgentFaults.BadOption("a configuration is of one board", "Name one; `ratos-flash boards` lists them.");
+        // Ctrl-C is the menu's.
+        using var interrupts = context.OnInterrupt(static () => { });
+        var isKept = await new Menuconfig(tree, context.Folder.Configs).AskAsync(board, board.Transport);
+        var file = Menuconfig.FileOf(context.Folder.Configs, board.Name);
+        _output.Say(isKept
+            ? $"Saved for {board.Name} in {file}. Its next build uses this configuration. Delete the file to return to the default."
+            : $"Nothing was saved; {board.Name} is built as before.");
+        return ExitCode.Done;
+    }
+}

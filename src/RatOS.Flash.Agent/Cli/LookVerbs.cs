@@ -1,0 +1,75 @@
+using RatOS.Flash.Agent.Boards;
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Boards;
+using RatOS.Flash.Chips;
+using RatOS.Flash.Firmware;
+using RatOS.Flash.Flashing;
+using RatOS.Flash.Klipper;
+
+namespace RatOS.Flash.Agent.Cli;
+
+/// <summary>The verbs that change nothing. Each returns the exit code.</summary>
+internal sealed class LookVerbs(VerbContext context)
+{
+    public Task<int> PlanAsync(FlashOptions options) => context.WithBoardsAsync(noKlipper: false, isFlash: false, async boards =>
+    {
+        var plan = await boards.PlanAsync(options);
+        context.Output.Plan(plan, boards.Description);
+        return plan.IsBlocked ? ExitCode.Refused : ExitCode.Done;
+    });
+
+    /// <param name="isCatalogue">Every known kind of board instead.</param>
+    public Task<int> BoardsAsync(bool isCatalogue) => isCatalogue ? Task.FromResult(Kinds()) : context.WithBoardsAsync(noKlipper: false, isFlash: false, async boards =>
+    {
+        context.Output.Boards(await boards.ListAsync(), boards.Description);
+        return ExitCode.Done;
+    });
+
+    /// <summary>Every kind of board: of this program, and of an installed RatOS.</summary>
+    private int Kinds()
+    {
+        var catalogue = context.Data is null ? BoardCatalogue.BuiltIn : RatOsCatalogue.Load(context.Data.RatOsBoards).Catalogue;
+        context.Output.Kinds([.. catalogue.Boards.OrderBy(board => board.Id, StringComparer.Ordinal).Select(JsonKind.Of)]);
+        return ExitCode.Done;
+    }
+
+    public Task<int> InspectAsync(string file)
+    {
+        var image = FirmwareImage.Open(file);
+        var mcu = Mcu.Find(image.Mcu);
+        var start = mcu is null ? null : image.BuiltFor(mcu);
+        var misfit = mcu is not null && start is { } address ? image.Misfit(mcu, address, mcu.FlashEnd) : null;
+        context.Output.Firmware(file, image, start, misfit);
+        return Task.FromResult(misfit is null ? ExitCode.Done : ExitCode.Refused);
+    }
+
+    /// <summary>Guides a user into a board's bootloader. It opens no device, so it works beside a running agent.</summary>
+    public async Task<int> GuideAsync(FlashOptions options)
+    {
+        using var over = new CancellationTokenSource();
+        using var interrupts = context.OnInterrupt(over.Cancel);
+        var (printer, data) = (context.Printer, context.Data);
+        var mcus = new KnownMcus(printer, data is null ? [] : AgentSettings.Read(data.Settings).Boards, data, context.Log);
+        var board = (await new LocalBoards(printer, mcus, static _ => new NoKlippy(), context.Log).RequestAsync(options))[0].Board;
+        if (printer.SimulateOperator(board) is { } operation)
+            context.Output.Say(operation);
+        try
+        {
+            await new GuidedEntry(printer.Hardware, printer.Time, step =>
+            {
+                context.Output.Event(step);
+                return ValueTask.CompletedTask;
+            }).RunAsync(board, over.Token);
+            return ExitCode.Done;
+        }
+        catch (OperationCanceledException)
+        {
+            return ExitCode.Failed;   // the bootloader was not seen
+        }
+        finally
+        {
+            printer.Save();
+        }
+    }
+}

@@ -1,0 +1,126 @@
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Doctor;
+using RatOS.Flash.Agent.Moonraker;
+using RatOS.Flash.Agent.Service;
+using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Agent.Support;
+using RatOS.Flash.Core;
+using RatOS.Flash.Recording;
+
+namespace RatOS.Flash.Agent.Cli;
+
+/// <summary>The verbs for trouble: doctor, bundles and their replay. Each returns the exit code.</summary>
+internal sealed class SupportVerbs(VerbContext context)
+{
+    private const int TimelineIndent = 14;
+
+    private static readonly TimeSpan DoctorLimit = TimeSpan.FromSeconds(5);
+
+    private readonly Output _output = context.Output;
+
+    /// <summary>Checks everything that a flash needs, and on request repairs what needs no root.</summary>
+    public async Task<int> DoctorAsync(bool isFix)
+    {
+        var findings = DoctorChecks.Judge(await ProbeAsync());
+        if (isFix)
+        {
+            var isChanged = false;
+            foreach (var finding in findings.Where(finding => finding.Fix is not null))
+            {
+                if (!DoctorChecks.Apply(finding.Fix!))
+                    continue;
+                isChanged = true;
+                _output.Say($"Repaired: {finding.Id}. Restart Moonraker and Klipper to apply it.");
+            }
+            if (isChanged)
+                findings = DoctorChecks.Judge(await ProbeAsync());
+        }
+        _output.Doctor(findings, DoctorChecks.Checks);
+        return findings.Any(finding => finding.Severity != FindingSeverity.Note) ? ExitCode.Failed : ExitCode.Done;
+    }
+
+    private async Task<DoctorFacts> ProbeAsync()
+    {
+        var (folder, printer) = (context.Folder, context.Printer);
+        var isPrinter = Directory.Exists(folder.Root);
+        string? agent = null;
+        try
+        {
+            using var boards = AgentBoards.TryOpen(folder);
+            agent = boards is null ? null : (await boards.AskAsync("status")).Version;
+        }
+        catch (FlashException)
+        {
+            // It hung up: none runs.
+        }
+        using var over = new CancellationTokenSource();
+        var (probe, troubles, settings) = SystemProbe.Of(printer, isPrinter ? folder : null, agent, context.Log);
+        if (!isPrinter)
+            return await probe.LookAsync(null, [.. troubles]);
+        var moonraker = new MoonrakerConnection(new(folder.Moonraker, settings.MoonrakerUrl, settings.ApiKey), printer.Time, context.Log);
+        var line = moonraker.RunAsync(over.Token);
+        try
+        {
+            var isUp = await moonraker.WaitConnectedAsync(DoctorLimit, CancellationToken.None);
+            var gone = FaultReport.Of(PrinterFaults.MoonrakerGone(moonraker.Place.ToString(), "no answer"));
+            return await probe.LookAsync(isUp ? await SystemProbe.AskAsync(moonraker) : new(gone), [.. troubles]);
+        }
+        finally
+        {
+            await over.CancelAsync();
+            await line;
+        }
+    }
+
+    /// <summary>Writes a bundle. A running agent writes it, because it knows the printer's latest state.</summary>
+    public async Task<int> BundleAsync(string? job, string? into)
+    {
+        string file;
+        if (into is null && AgentBoards.TryOpen(context.Folder) is { } agent)
+        {
+            using (agent)
+            {
+                var answer = await agent.AskAsync("bundle", job is null ? null : new() { ["job"] = job });
+                file = answer.File ?? throw AgentFaults.AgentGone("it answers as another version does");
+            }
+        }
+        else
+        {
+            file = new Bundle(context.Folder, context.Printer).Write(job, into);
+        }
+        _output.Say($"{file}: known keys, passwords and host names are removed. Check the bundle before you share it.");
+        return ExitCode.Done;
+    }
+
+    /// <summary>Shows a recording, and replays it against the engine of this program.</summary>
+    public Task<int> ReplayAsync(string file)
+    {
+        var recording = BundleFile.Read(file);
+        _output.Say($"Recorded by ratos-flash {recording.Product}, {recording.Date}. Times are seconds since the job began.");
+        foreach (var line in RecordingTimeline.Of(recording))
+            _output.Say(line, TimelineIndent);
+        foreach (var (board, condition, code) in recording.Verdicts)
+            _output.Say($"Recorded result: {Text.Clean(board)}: {Text.Clean(code)}, {Text.Clean(condition)}.");
+        var replay = Replay.Run(recording);
+        if (replay.Report is { } report)
+            _output.Result(report);
+        if (replay.Divergence is not { } divergence)
+        {
+            _output.Say($"Replay: ratos-flash {Product.Version} does the same from start to end.");
+            return Task.FromResult(ExitCode.Done);
+        }
+        var at = FormattableString.Invariant($"{divergence.At.TotalSeconds:0.000} s");
+        if (replay.Events is [.., var last])
+            at += $" ({last.Board ?? "printer"}, {JsonContract.Name(last.Phase)})";
+        if (replay.EndsEarly)
+        {
+            _output.Say($"Replay: the recording ends at {at}. Until then ratos-flash {Product.Version} does the same.");
+            _output.Say($"  next:     {divergence.Today}", 12);
+            return Task.FromResult(ExitCode.Done);
+        }
+        _output.Say($"Replay: from {at} on ratos-flash {Product.Version} does something else. The bundle itself is intact.");
+        _output.Say($"  recorded: {divergence.Recorded}", 12);
+        _output.Say($"  now:      {divergence.Today ?? "nothing, it has ended"}", 12);
+        return Task.FromResult(ExitCode.Failed);
+    }
+}

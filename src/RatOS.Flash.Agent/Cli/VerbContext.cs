@@ -1,0 +1,120 @@
+using System.Runtime.InteropServices;
+using RatOS.Flash.Agent.Boards;
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Jobs;
+using RatOS.Flash.Agent.Moonraker;
+using RatOS.Flash.Agent.Service;
+using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Core;
+using RatOS.Flash.Flashing;
+using RatOS.Flash.Klipper;
+
+namespace RatOS.Flash.Agent.Cli;
+
+/// <summary>The printer that a verb works on, and where its results go.</summary>
+/// <param name="Printer">The printer.</param>
+/// <param name="Data">Its folder; null for a virtual printer without an agent.</param>
+/// <param name="Output">For a terminal, a pipe or a program.</param>
+/// <param name="Log">The log file.</param>
+internal sealed record VerbContext(PrinterAccess Printer, DataFolder? Data, Output Output, LogFile Log)
+{
+    private static readonly TimeSpan MoonrakerLimit = TimeSpan.FromSeconds(15);
+
+    /// <summary>Its folder, or this user's.</summary>
+    public DataFolder Folder => Data ?? DataFolder.Default;
+
+    /// <summary>
+    /// The boards by way of the agent if one runs. Without one this process works on them itself: through Moonraker, or, if that is down as
+    /// well, as long as no other program has their ports.
+    /// </summary>
+    /// <param name="noKlipper">Klipper is left alone.</param>
+    /// <param name="isFlash">It changes boards: locked and journalled.</param>
+    /// <param name="work">What to do with them; returns the exit code.</param>
+    public async Task<int> WithBoardsAsync(bool noKlipper, bool isFlash, Func<BoardService, Task<int>> work)
+    {
+        if (Data is null)
+        {
+            var mcus = new KnownMcus(Printer, [], null, Log);
+            return await work(new LocalBoards(Printer, mcus, _ => noKlipper ? new NoKlippy() : Printer.Klippy, Log));
+        }
+        if (!noKlipper && AgentBoards.TryOpen(Data) is { } agent)
+        {
+            using (agent)
+                return await work(agent);
+        }
+        if (!Directory.Exists(Data.Root))
+        {
+            // A computer without a printer of its own: boards on a bench.
+            return await work(new LocalBoards(Printer, new KnownMcus(Printer, [], null, Log), static _ => new NoKlippy(), Log)
+            {
+                BeforeFlash = noKlipper ? null : Printer.CheckAlone,
+            });
+        }
+        using var over = new CancellationTokenSource();
+        var settings = AgentSettings.Read(Data.Settings);
+        var moonraker = new MoonrakerConnection(new(Data.Moonraker, settings.MoonrakerUrl, settings.ApiKey), Printer.Time, Log);
+        var line = !noKlipper && File.Exists(Data.Moonraker) ? moonraker.RunAsync(over.Token) : Task.CompletedTask;
+        try
+        {
+            var isUp = !line.IsCompleted && await moonraker.WaitConnectedAsync(MoonrakerLimit, CancellationToken.None);
+            // One that is down has refused by now; one that says nothing may be about to start a print.
+            if (!isUp && !line.IsCompleted && isFlash && !moonraker.IsRefused)
+                throw PrinterFaults.MoonrakerGone(moonraker.Place.ToString(), $"no answer within {MoonrakerLimit.TotalSeconds:0} s");
+            if (isUp)
+                await Printer.FreePortsAsync();
+            return await work(LocalBoardsOf(isUp, noKlipper, isFlash, settings, moonraker));
+        }
+        finally
+        {
+            await over.CancelAsync();
+            await line;
+        }
+    }
+
+    private BoardService LocalBoardsOf(bool isUp, bool noKlipper, bool isFlash, AgentSettings settings, MoonrakerConnection moonraker)
+    {
+        var mcus = new KnownMcus(Printer, settings.Boards, Data, Log);
+        var local = new LocalBoards(Printer, mcus, options => Klippy(options, null), Log)
+        {
+            Data = Data,
+            KlipperPath = Printer.KlipperSources(settings),
+            HostMcu = isUp ? new MoonrakerHostMcu(moonraker, Data!.HostMcu, Printer.Time) : Printer.HostMcu,
+            Refresh = isUp ? () => mcus.RefreshAsync(ByMoonraker(null, null)) : null,
+            SwitchPower = isUp ? MoonrakerPower.Of(moonraker) : null,
+            PowerDevices = settings.PowerDevices,
+            Rollback = settings.Rollback,
+            BeforeFlash = isUp || noKlipper ? null : Printer.CheckAlone,
+        };
+        return isFlash ? new LoneBoards(local, Data!, (job, journal) => Klippy(job.Options, journal), Printer.Time, Log) : local;
+
+        MoonrakerKlippy ByMoonraker(FlashOptions? options, Action<string, bool>? journal) => new(moonraker, Printer.Time)
+        {
+            Options = options,
+            Journal = journal,
+            Service = settings.KlipperService,
+        };
+
+        IKlippy Klippy(FlashOptions? options, Action<string, bool>? journal) =>
+            isUp ? ByMoonraker(options, journal) : noKlipper ? new NoKlippy() : Printer.Klippy;
+    }
+
+    /// <summary>
+    /// Calls back on the printer's thread at each Ctrl-C and SIGTERM. These end nothing by themselves then: a half-written board is worse than
+    /// a late exit.
+    /// </summary>
+    public IDisposable OnInterrupt(Action stop) => new Signals(
+        [.. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM }.Select(signal => PosixSignalRegistration.Create(signal, context =>
+        {
+            context.Cancel = true;
+            Printer.Post(stop);
+        }))]);
+
+    private sealed class Signals(PosixSignalRegistration[] registrations) : IDisposable
+    {
+        public void Dispose()
+        {
+            foreach (var registration in registrations)
+                registration.Dispose();
+        }
+    }
+}
