@@ -9,8 +9,8 @@ using RatOS.Flash.Core;
 namespace RatOS.Flash.Firmware;
 
 /// <summary>
-/// What a Klipper firmware says about itself: a zlib stream of JSON that stands in the image and comes back byte for byte through <c>identify</c>
-/// (facts: "What a klipper.bin holds").
+/// The data dictionary of a Klipper firmware: a zlib stream of JSON in the image, which the running board returns byte for byte to
+/// <c>identify</c> (Klipper docs/Protocol.md).
 /// </summary>
 public sealed class DataDictionary
 {
@@ -34,7 +34,9 @@ public sealed class DataDictionary
         IsCanBridge = Config.GetValueOrDefault("CANBUS_BRIDGE") is not (null or "0");
     }
 
-    /// <summary>What <c>git describe</c> said when it was built, such as <c>v0.13.0-730-g84104bbbd</c>; forks and dirty trees have other forms.</summary>
+    /// <summary>
+    /// The output of <c>git describe</c> at its build, such as <c>v0.13.0-730-g84104bbbd</c>; forks and dirty trees have other forms.
+    /// </summary>
     public string Version { get; }
 
     /// <summary>Compiler and binutils; empty when missing.</summary>
@@ -43,10 +45,10 @@ public sealed class DataDictionary
     /// <summary><c>Klipper</c>; forks may differ; empty when missing.</summary>
     public string App { get; }
 
-    /// <summary>The chip it was built for, in Klipper's words: <c>stm32f446xx</c>, <c>rp2040</c>, <c>linux</c>.</summary>
+    /// <summary>The chip it was built for, by Klipper's name: <c>stm32f446xx</c>, <c>rp2040</c>, <c>linux</c>.</summary>
     public string Mcu { get; }
 
-    /// <summary>The timer's clock in Hz (an RP2040 says 12000000); null when missing.</summary>
+    /// <summary>The timer's clock in Hz (12000000 on an RP2040); null when missing.</summary>
     public uint? ClockFreq { get; }
 
     /// <summary>In a build for CAN: the bitrate it was built for. Null in others.</summary>
@@ -64,7 +66,10 @@ public sealed class DataDictionary
     /// <inheritdoc cref="Commands"/>
     public IReadOnlyDictionary<string, KlipperMessage> Responses { get; }
 
-    /// <summary>Names for numbers, such as pins, by the name of the enumeration: all of one as text, in an order that does not depend on the build. Empty when missing.</summary>
+    /// <summary>
+    /// Names for numbers, such as pins, by the name of the enumeration: all of one as text, in an order that does not depend on the build.
+    /// Empty when missing.
+    /// </summary>
     public IReadOnlyDictionary<string, string> Enumerations { get; }
 
     /// <param name="compressed">The whole zlib stream and nothing else.</param>
@@ -88,7 +93,8 @@ public sealed class DataDictionary
 
     /// <summary>Looks for a dictionary inside a firmware.</summary>
     /// <param name="image">The firmware's bytes.</param>
-    /// <param name="at">Where the stream stands: offset and length, in bytes. Without a result: where something began like one and broke off, else 0.</param>
+    /// <param name="at">Where the stream stands: offset and length, in bytes. Without a result: where a stream began and broke off, else
+    /// 0.</param>
     internal static DataDictionary? Find(ReadOnlyMemory<byte> image, out (int Offset, int Length) at)
     {
         at = default;
@@ -151,7 +157,7 @@ public sealed class DataDictionary
     private static string? Text(JsonElement root, string name) =>
         root.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? Clean(value.GetString()!) : null;
 
-    /// <summary>These texts end on terminals and in dialogs, and they come from a device: no control characters, no novels.</summary>
+    /// <summary>Text from a device, for terminals and dialogs: without control characters, limited in length.</summary>
     internal static string Clean(string text) =>
         text.Length <= MaxText && !text.AsSpan().ContainsAnyInRange('\0', '\x1f')
             ? text
@@ -186,14 +192,16 @@ public sealed class DataDictionary
         return constants.ToFrozenDictionary(StringComparer.Ordinal);
     }
 
-    /// <summary>Only compared, never looked into: what their entries look like is Klipper's business.</summary>
+    /// <summary>Only compared, never interpreted: the form of its entries may change.</summary>
     private static FrozenDictionary<string, string> Enums(JsonElement root) =>
         !root.TryGetProperty("enumerations", out var all) || all.ValueKind != JsonValueKind.Object
             ? FrozenDictionary<string, string>.Empty
             : all.EnumerateObject().DistinctBy(entry => entry.Name, StringComparer.Ordinal).ToFrozenDictionary(
                 entry => entry.Name,
                 entry => entry.Value.ValueKind != JsonValueKind.Object ? entry.Value.GetRawText()
-                    : string.Join(',', entry.Value.EnumerateObject().Select(name => $"{name.Name}={name.Value.GetRawText()}").Order(StringComparer.Ordinal)),
+                    : string.Join(',',
+                        entry.Value.EnumerateObject().Select(name => $"{name.Name}={name.Value.GetRawText()}")
+                        .Order(StringComparer.Ordinal)),
                 StringComparer.Ordinal);
 
     private static JsonElement.ObjectEnumerator Section(JsonElement root, string name) =>
@@ -206,7 +214,9 @@ public sealed class DataDictionary
 /// <param name="Format">Its parameters as Klipper writes them, <c>order=%c addr=%u</c>; empty when it has none.</param>
 public readonly record struct KlipperMessage(int Id, string Format);
 
-/// <summary>Bounded zlib. .NET's stream is silent about a stream that ends too early, so the Adler-32 at the end is looked at here (RFC 1950).</summary>
+/// <summary>
+/// Bounded zlib. .NET's stream does not report a stream that ends too early, so the Adler-32 at its end is checked here (RFC 1950).
+/// </summary>
 internal static class Zlib
 {
     private const int ChecksumLength = 4;

@@ -3,13 +3,15 @@ using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Firmware;
 
-/// <summary>ELF (System V ABI, chapter 4): for a chip, what the loadable segments put into flash; for the host, only that it is a process.</summary>
+/// <summary>
+/// ELF (System V ABI, chapter 4): for a chip, the flash contents of its loadable segments; for the host, only that it is a process.
+/// </summary>
 internal static class Elf
 {
     private const int HeaderSize = 52;
     private const int SegmentSize = 32;
 
-    /// <summary>More than any chip's flash: segments that lie farther apart are no image.</summary>
+    /// <summary>More than any chip's flash: segments farther apart are not an image.</summary>
     private const uint MaxSpan = 16 << 20;
 
     private const byte Class32 = 1;
@@ -33,7 +35,8 @@ internal static class Elf
             return null;
         var machine = Half(file, 18);
         if (file[4] != Class32 || file[5] != LittleEndian || machine is not (MachineArm or MachineAvr))
-            throw FirmwareFaults.FirmwareContainer(name, $"this ELF is for machine type {machine}, neither for an ARM or AVR chip nor for this computer");
+            throw FirmwareFaults.FirmwareContainer(name,
+                $"this ELF is for machine type {machine}, neither for an ARM or AVR chip nor for this computer");
 
         var table = Word(file, 28);
         var entrySize = Half(file, 42);
@@ -55,7 +58,8 @@ internal static class Elf
             high = Math.Max(high, segment.Address + (ulong)segment.Size);
         }
         if (high == 0 || high - low > MaxSpan)
-            throw FirmwareFaults.FirmwareContainer(name, high == 0 ? "this ELF puts nothing into flash" : "this ELF's segments lie too far apart for a chip's flash");
+            throw FirmwareFaults.FirmwareContainer(name,
+                high == 0 ? "this ELF puts nothing into flash" : "this ELF's segments lie too far apart for a chip's flash");
 
         // Gaps (alignment, two bytes or so) become 00, as in the klipper.bin of the same build: same bytes, same hash.
         var bytes = new byte[high - low];

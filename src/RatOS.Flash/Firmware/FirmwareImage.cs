@@ -4,7 +4,7 @@ using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Firmware;
 
-/// <summary>How the firmware file was packed.</summary>
+/// <summary>The container of the firmware file.</summary>
 public enum FirmwareContainer
 {
     [ContractName("bin")] Bin,
@@ -12,11 +12,13 @@ public enum FirmwareContainer
     [ContractName("elf")] Elf,
 }
 
-/// <summary>A Klipper firmware out of any file that Klipper's build makes: its bytes, and what they say about themselves.</summary>
-/// <remarks>Facts: "What a klipper.bin holds". The kind of file is told by what is in it, never by its name.</remarks>
+/// <summary>A Klipper firmware from any file that Klipper's build makes: its bytes, and its data dictionary.</summary>
+/// <remarks>The content decides the kind of file, never its name.</remarks>
 public sealed class FirmwareImage
 {
-    /// <summary>Second-stage boot code that the RP2040's ROM wants before the vectors when there is no bootloader.</summary>
+    /// <summary>
+    /// Second-stage boot code that the RP2040's ROM needs before the vectors when there is no bootloader (RP2040 datasheet 2.8.1.3.1).
+    /// </summary>
     private const int Rp2040BootCode = 0x100;
 
     private const int MaxFile = 64 << 20;
@@ -24,7 +26,8 @@ public sealed class FirmwareImage
     private readonly StartupCode _code;
 
     private FirmwareImage(
-        string name, FirmwareContainer container, ReadOnlyMemory<byte> bytes, uint? loadAddress, DataDictionary dictionary, (int Offset, int Length) at)
+        string name, FirmwareContainer container, ReadOnlyMemory<byte> bytes, uint? loadAddress, DataDictionary dictionary,
+            (int Offset, int Length) at)
     {
         Name = name;
         Container = container;
@@ -38,7 +41,8 @@ public sealed class FirmwareImage
 
         // A dictionary alone is longer than a vector table, so the words are there.
         _code = new StartupCode(bytes);
-        if (dictionary.Mcu == "rp2040" && bytes.Length >= Rp2040BootCode + StartupCode.VectorWords * 4 && !StartupCode.IsRam(_code.InitialStack)
+        if (dictionary.Mcu == "rp2040" && bytes.Length >= Rp2040BootCode + StartupCode.VectorWords * 4
+            && !StartupCode.IsRam(_code.InitialStack)
             && StartupCode.IsRam(_code.Vector(Rp2040BootCode / 4)))
         {
             BootCode = Rp2040BootCode;
@@ -53,8 +57,8 @@ public sealed class FirmwareImage
     public FirmwareContainer Container { get; }
 
     /// <summary>
-    /// What is written, without any container: from the application's start on or, when <see cref="BootCode"/> is not 0, from that many bytes
-    /// before it. Of a host process the whole file.
+    /// The bytes to write, without any container: from the application's start on or, when <see cref="BootCode"/> is not 0, from that many
+    /// bytes before it. Of a host process the whole file.
     /// </summary>
     public ReadOnlyMemory<byte> Bytes { get; }
 
@@ -72,7 +76,9 @@ public sealed class FirmwareImage
 
     public DataDictionary Dictionary { get; }
 
-    /// <summary>The dictionary exactly as it stands in the image: a board that runs this image returns these very bytes to <c>identify</c>.</summary>
+    /// <summary>
+    /// The dictionary exactly as it stands in the image: a board that runs this image returns these very bytes to <c>identify</c>.
+    /// </summary>
     public ReadOnlyMemory<byte> CompressedDictionary { get; }
 
     /// <summary>Of <see cref="Bytes"/>, lower-case hex.</summary>
@@ -122,8 +128,9 @@ public sealed class FirmwareImage
 
     /// <summary>Opens a .bin, .uf2 or .elf.</summary>
     /// <param name="file">The whole file.</param>
-    /// <param name="name">How the user knows it, for faults.</param>
-    /// <exception cref="FlashException">It is no Klipper firmware, is cut short, or is of a kind that Klipper's build never makes.</exception>
+    /// <param name="name">Its name for faults.</param>
+    /// <exception cref="FlashException">It is no Klipper firmware, is cut short, or is of a kind that Klipper's build never
+    /// makes.</exception>
     public static FirmwareImage Parse(ReadOnlyMemory<byte> file, string name)
     {
         var span = file.Span;
@@ -137,7 +144,8 @@ public sealed class FirmwareImage
             var (address, bytes, family) = Uf2.Open(span, name);
             var image = Create(name, FirmwareContainer.Uf2, bytes, address);
             return family == Uf2.Rp2350 && image.Mcu != "rp2350"
-                ? throw FirmwareFaults.FirmwareContainer(name, $"its UF2 blocks are for an RP2350, but the firmware in them is for {image.Mcu}")
+                ? throw FirmwareFaults.FirmwareContainer(name,
+                    $"its UF2 blocks are for an RP2350, but the firmware in them is for {image.Mcu}")
                 : image;
         }
         if (Elf.Looks(span))
@@ -185,7 +193,7 @@ public sealed class FirmwareImage
 
     private static string? DfuKind(ReadOnlySpan<byte> file)
     {
-        // DFU 1.1 appendix B and UM0391; facts: "Files".
+        // DFU 1.1 appendix B and UM0391.
         if (file.StartsWith("DfuSe\x01"u8))
             return "DfuSe file";
         return file.Length >= 16 && file[^8..^4].SequenceEqual("UFD\x10"u8) ? "file with a DFU suffix" : null;
@@ -200,13 +208,15 @@ public sealed class FirmwareImage
         if (!string.Equals(Mcu, mcu.Name, StringComparison.OrdinalIgnoreCase))
             return FirmwareFaults.FirmwareWrongMcu(IsHostProcess ? "linux (a process of the computer, for no board)" : Mcu, mcu.Name);
         if (InitialStack != mcu.RamEnd || InitialStack % 8 != 0)
-            return FirmwareFaults.FirmwareBadVectors($"the initial stack pointer is {InitialStack:x8}, the RAM of a {mcu.Name} ends at {mcu.RamEnd:x8}");
+            return FirmwareFaults.FirmwareBadVectors(
+                $"the initial stack pointer is {InitialStack:x8}, the RAM of a {mcu.Name} ends at {mcu.RamEnd:x8}");
         if (ResetVector % 2 == 0)
             return FirmwareFaults.FirmwareBadVectors($"the reset vector {ResetVector:x8} is even");
         var built = BuiltFor(mcu);
         if (!_code.Contains(ResetVector, start))
-            return FirmwareFaults.FirmwareWrongOffset(ResetVector, start, _code.Length, built is { } other && other != start ? $"{other:x8}" : null);
-        // The range alone does not tell: a G0B1's image for 08000000 has its reset vector inside 08002000..0800d000 too.
+            return FirmwareFaults.FirmwareWrongOffset(ResetVector, start, _code.Length,
+                built is { } other && other != start ? $"{other:x8}" : null);
+        // The range alone does not decide: a G0B1's image for 08000000 has its reset vector inside 08002000..0800d000 too.
         if (built is { } elsewhere && elsewhere != start && (LoadAddress is not null || _code.FitsExactly(elsewhere)))
             return FirmwareFaults.FirmwareLinkedElsewhere(elsewhere, start);
         if (LoadAddress is { } address && address + (uint)BootCode != start)
@@ -220,7 +230,9 @@ public sealed class FirmwareImage
         return start + (ulong)_code.Length > flashEnd ? FirmwareFaults.FirmwareTooBig(_code.Length, start, flashEnd) : null;
     }
 
-    /// <summary>The one application start of this chip for which the image was built; null when none or more than one is possible.</summary>
+    /// <summary>
+    /// The one application start of this chip for which the image was built; null when none or more than one is possible.
+    /// </summary>
     public uint? BuiltFor(Mcu mcu)
     {
         if (LoadAddress is { } address)

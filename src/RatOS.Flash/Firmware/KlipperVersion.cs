@@ -4,8 +4,8 @@ using System.Text.RegularExpressions;
 namespace RatOS.Flash.Firmware;
 
 /// <summary>
-/// What a firmware or a host says of its sources (facts: versions): <c>v0.13.0-730-g84104bbbd</c>, the same with <c>-dirty</c> or with date and host of the build behind it,
-/// a bare hash where there are no tags, the text of a <c>.version</c> file, or <c>?</c>.
+/// The version text of a firmware or a host (Klipper scripts/buildcommands.py): <c>v0.13.0-730-g84104bbbd</c>, the same with <c>-dirty</c>
+/// or with date and host of the build behind it, a bare hash where there are no tags, the text of a <c>.version</c> file, or <c>?</c>.
 /// </summary>
 public sealed partial record KlipperVersion
 {
@@ -13,31 +13,33 @@ public sealed partial record KlipperVersion
 
     private KlipperVersion(string text) => Text = text;
 
-    /// <summary>As it was told.</summary>
+    /// <summary>The text as it came.</summary>
     public string Text { get; }
 
-    /// <summary>The last tag before the commit; null where none is told.</summary>
+    /// <summary>The last tag before the commit; null where there is none.</summary>
     public string? Tag { get; private init; }
 
-    /// <summary>Commits since that tag, 0 on the tag itself; null where no tag is told.</summary>
+    /// <summary>Commits since that tag, 0 on the tag itself; null where there is no tag.</summary>
     public int? Commits { get; private init; }
 
-    /// <summary>The commit, 4 to 40 hex digits; null where none is told.</summary>
+    /// <summary>The commit, 4 to 40 hex digits; null where there is none.</summary>
     public string? Sha { get; private init; }
 
-    /// <summary>Built from a tree that was changed: the commit does not say what is in it.</summary>
+    /// <summary>Built from a changed tree: the commit does not identify the sources.</summary>
     public bool IsDirty { get; private init; }
 
-    /// <summary>No commit, only a text such as a release's name: as good as its equality. Null in all other forms, and for <c>?</c>.</summary>
+    /// <summary>
+    /// No commit, only a text such as a release name, which can only be compared. Null in all other forms, and for <c>?</c>.
+    /// </summary>
     public string? Other { get; private init; }
 
-    /// <summary>It says nothing at all: <c>?</c>, or empty.</summary>
+    /// <summary>No information: <c>?</c>, or empty.</summary>
     public bool IsUnknown => Sha is null && Other is null;
 
-    /// <summary>Without what differs between two builds of the same: <c>-dirty</c>, date and host.</summary>
+    /// <summary>Without the parts that differ between two builds of one commit: <c>-dirty</c>, date and host.</summary>
     public string Core { get; private init; } = "";
 
-    /// <summary>Never fails: what has no known form is <see cref="Other"/>.</summary>
+    /// <summary>Never fails: a text of unknown form is <see cref="Other"/>.</summary>
     public static KlipperVersion Parse(string? text)
     {
         var whole = (text ?? "").Trim();
@@ -59,17 +61,22 @@ public sealed partial record KlipperVersion
         };
     }
 
-    /// <summary>Both are of one commit, whatever was changed beside it. Git shortens a hash as far as it can in its own tree, so one may begin the other.</summary>
+    /// <summary>
+    /// Both are of one commit, whatever was changed in the tree. Git shortens a hash as far as it can in its own tree, so one may begin the
+    /// other.
+    /// </summary>
     public bool IsSameCommit(KlipperVersion other) => Sha is { } mine && other.Sha is { } theirs
         && (mine.StartsWith(theirs, StringComparison.Ordinal) || theirs.StartsWith(mine, StringComparison.Ordinal));
 
     public override string ToString() => Text;
 
-    // Date and host come without -dirty where the compiler's version could not be read (facts: versions).
-    [GeneratedRegex(@"(?<dirty>-dirty)?-\d{8}_\d{6}-.*$|(?<dirty>-dirty)$", RegexOptions.ExplicitCapture | RegexOptions.Singleline, matchTimeoutMilliseconds: 10_000)]
+    // Date and host come without -dirty where the compiler's version could not be read.
+    [GeneratedRegex(@"(?<dirty>-dirty)?-\d{8}_\d{6}-.*$|(?<dirty>-dirty)$", RegexOptions.ExplicitCapture | RegexOptions.Singleline,
+        matchTimeoutMilliseconds: 10_000)]
     private static partial Regex Stamp();
 
-    // A bare hash is told from a word by its length: git gives 7 digits or more.
-    [GeneratedRegex(@"^(?<tag>\S+)-(?<commits>\d{1,8})-g(?<sha>[0-9a-f]{4,40})$|^(?<sha>[0-9a-f]{7,40})$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 10_000)]
+    // Its length tells a bare hash from a word: git gives 7 digits or more.
+    [GeneratedRegex(@"^(?<tag>\S+)-(?<commits>\d{1,8})-g(?<sha>[0-9a-f]{4,40})$|^(?<sha>[0-9a-f]{7,40})$", RegexOptions.ExplicitCapture,
+        matchTimeoutMilliseconds: 10_000)]
     private static partial Regex Describe();
 }

@@ -4,12 +4,12 @@ using RatOS.Flash.Chips;
 namespace RatOS.Flash.Firmware;
 
 /// <summary>
-/// What a Cortex-M firmware's vector table and first instructions tell about the address it was linked for and about its length.
+/// The address that a Cortex-M firmware was linked for, and its length, from its vector table and first instructions.
 /// </summary>
 /// <remarks>
-/// Klipper's reset handler (src/generic/armcm_boot.c, unchanged in this respect since 2019) loads the stack pointer and the second stage's address from
-/// two words right behind its few instructions; the second stage copies the data section with the words "end, begin, copy in flash" behind its code.
-/// Where a build does not read that way nothing is concluded from it.
+/// Klipper's reset handler (src/generic/armcm_boot.c, unchanged in this respect since 2019) loads the stack pointer and the second stage's
+/// address from two words right behind its few instructions; the second stage copies the data section with the words "end, begin, copy in
+/// flash" behind its code. From a build with other code nothing is concluded.
 /// </remarks>
 internal readonly struct StartupCode(ReadOnlyMemory<byte> bytes)
 {
@@ -34,11 +34,12 @@ internal readonly struct StartupCode(ReadOnlyMemory<byte> bytes)
     /// <summary>The address is within the image when that begins at <paramref name="start"/>.</summary>
     public bool Contains(uint address, uint start) => address >= start && address < start + (ulong)Length;
 
-    /// <summary>The code that the reset vector wants stands where it would be: the image was linked for this start beyond doubt.</summary>
+    /// <summary>The code that the reset vector points to is at its place: the image was linked for this start.</summary>
     public bool FitsExactly(uint start) => StackLiteral(start) >= 0;
 
     /// <summary>
-    /// The application start of this chip for which the image was linked: shown by its code, or else the only one at which its vectors point into it.
+    /// The application start of this chip for which the image was linked: shown by its code, or else the only one at which its vectors
+    /// point into it.
     /// </summary>
     public (uint Start, bool IsSure)? LinkedFor(Mcu mcu)
     {
@@ -55,7 +56,7 @@ internal readonly struct StartupCode(ReadOnlyMemory<byte> bytes)
         return candidates == 1 ? (possible!.Value, false) : null;
     }
 
-    /// <summary>Bytes that the linker gave the image, when its code tells.</summary>
+    /// <summary>The length that the linker gave the image; null when its code does not show it.</summary>
     private long? LinkedLength(uint start)
     {
         const int reach = 0x800;
@@ -69,13 +70,16 @@ internal readonly struct StartupCode(ReadOnlyMemory<byte> bytes)
         for (var at = code; at < code + reach && at + 12 <= Length; at += 4)
         {
             var (end, begin, copy) = (Word(at), Word(at + 4), Word(at + 8));
-            if (IsRam(begin) && begin < end && end <= InitialStack && copy > start + (uint)at && copy - start < MaxFlash && (begin | end | copy) % 4 == 0)
+            if (IsRam(begin) && begin < end && end <= InitialStack && copy > start + (uint)at && copy - start < MaxFlash
+                && (begin | end | copy) % 4 == 0)
                 return copy - start + (long)(end - begin);
         }
         return null;
     }
 
-    /// <summary>Why the end of a firmware is surely missing; null when nothing says so. For files whose dictionary, which names the chip, is missing.</summary>
+    /// <summary>
+    /// Why the end of a firmware is certainly missing; null otherwise. For files whose dictionary, which names the chip, is missing.
+    /// </summary>
     public string? CutShort()
     {
         if (Length < VectorWords * 4)
@@ -97,7 +101,7 @@ internal readonly struct StartupCode(ReadOnlyMemory<byte> bytes)
         return isKnown && !isInside ? $"its reset vector {ResetVector:x8} points beyond its {Length} bytes" : null;
     }
 
-    /// <summary>The image is shorter than the linker made it for this start; null when it is whole or its code does not tell.</summary>
+    /// <summary>The image is shorter than the linker made it for this start; null when it is whole or its code does not show it.</summary>
     public string? CutShort(uint start) => LinkedLength(start) is { } length && length > Length
         ? $"its start-up code wants {length} bytes, but only {Length} are there"
         : null;

@@ -3,7 +3,7 @@ using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Firmware;
 
-/// <summary>UF2: 512-byte blocks, each with its own address (facts: "RP2040 / RP2350"; the format's own description by its makers).</summary>
+/// <summary>UF2: 512-byte blocks, each with its own address (microsoft/uf2 README.md).</summary>
 internal static class Uf2
 {
     public const int BlockSize = 512;
@@ -23,7 +23,8 @@ internal static class Uf2
     public static bool Looks(ReadOnlySpan<byte> file) => file.Length >= 4 && BinaryPrimitives.ReadUInt32LittleEndian(file) == FirstMagic;
 
     /// <summary>The bytes for main flash, without a gap, and where they belong.</summary>
-    /// <exception cref="FlashException">Cut short, out of order, of an unknown chip, or otherwise not what Klipper's build makes.</exception>
+    /// <exception cref="FlashException">Cut short, out of order, of an unknown chip, or otherwise not what Klipper's build
+    /// makes.</exception>
     public static (uint Address, byte[] Bytes, uint Family) Open(ReadOnlySpan<byte> file, string name)
     {
         if (file.Length % BlockSize != 0)
@@ -37,7 +38,7 @@ internal static class Uf2
             var block = Block.Read(file.Slice(at, BlockSize));
             if (!block.IsWhole)
                 throw FirmwareFaults.FirmwareContainer(name, $"the UF2 block at byte {at} is damaged");
-            // Others' blocks may stand in the same file and count on their own; a reader skips them.
+            // Blocks of other families may be in the same file, with their own numbers; a reader skips them.
             if ((block.Flags & (HasFamily | IsFileContainer)) != HasFamily || block.Family is not (Rp2040 or Rp2350))
                 continue;
 
@@ -55,11 +56,13 @@ internal static class Uf2
                 continue;
 
             if (block.PayloadSize != PayloadSize)
-                throw FirmwareFaults.FirmwareContainer(name, $"UF2 block {block.Number} carries {block.PayloadSize} bytes instead of {PayloadSize}");
+                throw FirmwareFaults.FirmwareContainer(name,
+                    $"UF2 block {block.Number} carries {block.PayloadSize} bytes instead of {PayloadSize}");
             if (length == 0)
                 start = block.Address;
             else if (block.Address != start + (ulong)length)
-                throw FirmwareFaults.FirmwareContainer(name, $"UF2 block {block.Number} is for {block.Address:x8}, not for {start + (ulong)length:x8}");
+                throw FirmwareFaults.FirmwareContainer(name,
+                    $"UF2 block {block.Number} is for {block.Address:x8}, not for {start + (ulong)length:x8}");
             file.Slice(at + PayloadAt, PayloadSize).CopyTo(bytes.AsSpan(length));
             length += PayloadSize;
         }

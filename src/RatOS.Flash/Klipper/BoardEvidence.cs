@@ -1,9 +1,9 @@
 namespace RatOS.Flash.Klipper;
 
-/// <summary>What a running board told of itself when Klipper was stopped.</summary>
+/// <summary>Answers of a running board while Klipper is stopped.</summary>
 /// <param name="Version">Its firmware's version.</param>
 /// <param name="Mcu">Its firmware's chip.</param>
-/// <param name="Chip">What the silicon said; null when it could not be asked.</param>
+/// <param name="Chip">Its registers; null when they could not be read.</param>
 public sealed record BoardEvidence(string Version, string Mcu, ChipEvidence? Chip)
 {
     /// <summary>Its firmware is a USB-CAN bridge.</summary>

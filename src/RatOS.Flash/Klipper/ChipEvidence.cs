@@ -2,7 +2,7 @@ using RatOS.Flash.Chips;
 
 namespace RatOS.Flash.Klipper;
 
-/// <summary>What a running board's chip told about itself; null for what could not be asked or was not there.</summary>
+/// <summary>Registers of a running board's chip; null for those that could not be read.</summary>
 public sealed record ChipEvidence
 {
     /// <summary>Nothing is known: an old firmware, a host process, a chip without such registers.</summary>
@@ -22,18 +22,21 @@ public sealed record ChipEvidence
 }
 
 /// <summary>
-/// The only addresses that a running board is asked for: reading where nothing is stops its firmware for good (facts: "Reading a running board").
+/// The only addresses that are read on a running board. A read of an unmapped address is a hard fault: the firmware hangs until its
+/// watchdog resets the chip.
 /// </summary>
 internal static class ChipAddresses
 {
     public const int UidLength = 12;
 
-    /// <summary>Where a bootloader's vectors stand: the application's address when there is none (rp2040: behind the second-stage boot code).</summary>
+    /// <summary>
+    /// Where a bootloader's vectors stand: the application's address when there is none (rp2040: behind the second-stage boot code).
+    /// </summary>
     public static uint BootStart(Mcu mcu) => mcu.FlashBase + mcu.Offsets[0];
 
-    /// <summary>Stops a read that no table allows.</summary>
+    /// <summary>Refuses a read outside of the table.</summary>
     /// <param name="size">2 or 4 bytes, aligned.</param>
-    /// <exception cref="InvalidOperationException">It would be our mistake.</exception>
+    /// <exception cref="InvalidOperationException">A bug of the caller.</exception>
     public static void Guard(Mcu mcu, uint applicationStart, uint address, int size)
     {
         var end = address + (ulong)size;

@@ -2,10 +2,10 @@ using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Klipper;
 
-/// <summary>Klipper's host process, as far as a flash is concerned. It is reached through Moonraker, made of memory, or not there at all.</summary>
+/// <summary>Klipper's host process: reached through Moonraker, simulated, or absent.</summary>
 public interface IKlippy
 {
-    /// <summary>What the printer is doing now. What cannot be found out is a state too: <see cref="KlippyActivity.Unknown"/>.</summary>
+    /// <summary>The printer's activity now. If it cannot be found out, that is a state too: <see cref="KlippyActivity.Unknown"/>.</summary>
     Task<KlippyState> LookAsync(CancellationToken cancel);
 
     /// <summary>Stops Klipper and returns when it is truly gone and its ports are free.</summary>
@@ -21,10 +21,10 @@ public interface IKlippy
 /// <param name="Message">Klipper's own words for it, one or more lines; empty when it has none.</param>
 public sealed record KlippyState(KlippyActivity Activity, string Message = "")
 {
-    /// <summary>Why no flash may begin, where there is more to say than that the printer is busy.</summary>
+    /// <summary>Why no flash may begin, where that is more than a busy printer.</summary>
     public FlashException? Refusal { get; init; }
 
-    /// <summary>What stands against a flash now; null when it may begin: nobody prints, pauses, homes or heats, and that is known.</summary>
+    /// <summary>Why a flash is refused now; null when it may begin: the printer is known not to print, pause, home or heat.</summary>
     public FlashException? Blocker => Refusal ?? (Activity == KlippyActivity.Busy ? PrinterFaults.PrinterBusy(Message) : null);
 
     public bool HoldsPorts => Activity is not (KlippyActivity.Absent or KlippyActivity.Stopped or KlippyActivity.Unknown);
@@ -32,7 +32,7 @@ public sealed record KlippyState(KlippyActivity Activity, string Message = "")
 
 public enum KlippyActivity
 {
-    /// <summary>There is no Klipper here, or it is none of our business.</summary>
+    /// <summary>There is no Klipper here, or it is not to be touched.</summary>
     [ContractName("absent")] Absent,
     [ContractName("stopped")] Stopped,
     [ContractName("ready")] Ready,
@@ -42,7 +42,7 @@ public enum KlippyActivity
     [ContractName("error")] Error,
     [ContractName("shutdown")] Shutdown,
 
-    /// <summary>Nobody could be asked; always with a refusal.</summary>
+    /// <summary>It could not be found out; always with a refusal.</summary>
     [ContractName("unknown")] Unknown,
 }
 

@@ -4,7 +4,7 @@ using RatOS.Flash.Core;
 namespace RatOS.Flash.Klipper;
 
 /// <summary>
-/// Klipper's message block, <c>len | 10+seq | payload | crc hi | crc lo | 7e</c>, and the numbers inside (facts: "MCU message protocol").
+/// Klipper's message block, <c>len | 10+seq | payload | crc hi | crc lo | 7e</c>, and its numbers (Klipper docs/Protocol.md).
 /// </summary>
 internal static class KlipperBlock
 {
@@ -32,9 +32,9 @@ internal static class KlipperBlock
         return length;
     }
 
-    /// <summary>Takes the first whole block; what is no block is passed over up to the next 7e.</summary>
-    /// <param name="buffer">Bytes as they came.</param>
-    /// <param name="used">Bytes that are done with, whatever the result.</param>
+    /// <summary>Takes the first whole block; other bytes are skipped up to the next 7e.</summary>
+    /// <param name="buffer">Bytes as received.</param>
+    /// <param name="used">Bytes consumed, whatever the result.</param>
     /// <param name="sequence">0..15.</param>
     /// <param name="payload">Empty for ACK and NAK. Points into <paramref name="buffer"/>.</param>
     /// <returns>False when more bytes are needed.</returns>
@@ -49,14 +49,15 @@ internal static class KlipperBlock
                 used++;
                 continue;
             }
-            // A length or a second byte that cannot be is known before the rest is there.
+            // An impossible length or second byte shows before the rest is there.
             var isWrong = (rest.Length > 0 && rest[0] is < Overhead or > MaxLength) || (rest.Length > 1 && (rest[1] & 0xF0) != Destination);
             if (!isWrong)
             {
                 if (rest.Length < Overhead || rest.Length < rest[0])
                     break;
                 var block = rest[..rest[0]];
-                if (block[^1] == Sync && BinaryPrimitives.ReadUInt16BigEndian(block[^TrailerLength..]) == Crc16.Compute(block[..^TrailerLength]))
+                if (block[^1] == Sync
+                    && BinaryPrimitives.ReadUInt16BigEndian(block[^TrailerLength..]) == Crc16.Compute(block[..^TrailerLength]))
                 {
                     used += block.Length;
                     sequence = block[1] & 0x0F;
@@ -100,7 +101,7 @@ internal static class KlipperBlock
         value = 0;
         if (from.IsEmpty)
             return false;
-        // The first byte tells the sign.
+        // The first byte holds the sign.
         value = from[0] & 0x7F;
         if ((from[0] & 0x60) == 0x60)
             value |= ~0x1F;

@@ -9,23 +9,23 @@ namespace RatOS.Flash.Klipper;
 /// <summary>Klipper's state on a board. Configuration and its checksum outlive the host's connection.</summary>
 /// <param name="IsConfigured">Klippy has configured it.</param>
 /// <param name="Crc">Of that configuration.</param>
-/// <param name="IsShutdown">It refuses everything but the commands that a flasher needs.</param>
+/// <param name="IsShutdown">It refuses every command except those that a flash needs.</param>
 /// <param name="MoveCount">Size of its move queue.</param>
 public sealed record KlipperConfig(bool IsConfigured, uint Crc, bool IsShutdown, int MoveCount);
 
 /// <summary>
-/// Talks to a running Klipper firmware as klippy would, and asks only what changes nothing: who it is, its state, its chip.
-/// Never to be opened on a board that may be in Katapult: a Klipper frame wedges it (facts: "The wedge").
+/// Talks to a running Klipper firmware as klippy does, and asks only what changes nothing: its identity, its state, its chip.
+/// Never open it on a board that may be in Katapult: a Klipper frame wedges Katapult until its next reset.
 /// </summary>
 /// <remarks>
-/// One question at a time. Every question ends: with its answer, or 2.5 s after the last thing that was of any use.
+/// One question at a time. Every question ends with its answer, or 2.5 s after the last useful message.
 /// A <see cref="DeviceGoneException"/> passes through.
 /// </remarks>
 public sealed class KlipperClient : IAsyncDisposable
 {
     private static readonly TimeSpan Silence = TimeSpan.FromSeconds(2.5);
 
-    /// <summary>How long a firmware may take to refuse a command that it answers in no other way; shorter than the link's first repetition by time.</summary>
+    /// <summary>Time for a firmware to refuse a command that has no answer; shorter than the link's first retransmission.</summary>
     private static readonly TimeSpan RefusalTime = TimeSpan.FromMilliseconds(40);
 
     private static readonly TimeSpan ShortestWait = TimeSpan.FromMilliseconds(1);
@@ -54,7 +54,7 @@ public sealed class KlipperClient : IAsyncDisposable
 
     private TimeSpan Now => _time.GetElapsedTime(_started);
 
-    /// <summary>Takes over the line and ends whatever half frame its last owner may have left on it.</summary>
+    /// <summary>Takes over the line, and ends a partial frame that its last owner may have left.</summary>
     /// <param name="boardName">For faults.</param>
     public static async Task<KlipperClient> ConnectAsync(ByteLine line, string boardName, TimeProvider time, CancellationToken cancel)
     {
@@ -84,13 +84,14 @@ public sealed class KlipperClient : IAsyncDisposable
         return new KlipperConfig(values[0] != 0, (uint)values[1], values[2] != 0, values[3]);
     }
 
-    /// <summary>How long ago the chip was reset, by its own clock; null when this build does not tell.</summary>
+    /// <summary>How long ago the chip was reset, by its own clock; null when this build does not report it.</summary>
     /// <exception cref="FlashException">No answer.</exception>
     public async Task<TimeSpan?> GetUptimeAsync(CancellationToken cancel)
     {
         var dictionary = await DictionaryAsync(cancel);
         var values = new int[2];
-        if (dictionary.ClockFreq is not { } frequency || !await AskAsync(dictionary, "get_uptime", [], "uptime", values, "it is asked for its uptime", cancel))
+        if (dictionary.ClockFreq is not { } frequency
+            || !await AskAsync(dictionary, "get_uptime", [], "uptime", values, "it is asked for its uptime", cancel))
             return null;
         return TimeSpan.FromSeconds((((ulong)(uint)values[0] << 32) | (uint)values[1]) / (double)frequency);
     }
@@ -118,7 +119,7 @@ public sealed class KlipperClient : IAsyncDisposable
                 var word = await ReadAsync(uidAddress + (uint)i, 4);
                 BinaryPrimitives.WriteUInt32LittleEndian(uid.AsSpan(i), word);
             }
-            // A chip that hides its id reads all alike.
+            // A chip that hides its id reads equal bytes.
             if (uid.AsSpan().ContainsAnyExcept(uid[0]))
                 evidence = evidence with { Uid = uid };
         }
@@ -132,11 +133,12 @@ public sealed class KlipperClient : IAsyncDisposable
         {
             ChipAddresses.Guard(mcu, applicationStart, address, bytes);
             var value = new int[1];
-            await AskAsync(dictionary, "debug_read", [bytes == 4 ? 2 : 1, (int)address], "debug_result", value, "its chip is asked for", cancel);
+            await AskAsync(dictionary, "debug_read", [bytes == 4 ? 2 : 1, (int)address], "debug_result", value, "its chip is asked for",
+                cancel);
             return (uint)value[0];
         }
 
-        // The same conditions under which Klipper itself hands over to Katapult (facts: "Software entry per MCU").
+        // The same conditions under which Klipper itself hands over to Katapult (Klipper src/stm32/stm32f4.c, bootloader_request).
         async Task<bool?> HasKatapultAsync()
         {
             var boot = ChipAddresses.BootStart(mcu);
@@ -150,18 +152,19 @@ public sealed class KlipperClient : IAsyncDisposable
     }
 
     /// <summary>
-    /// Resets the chip; the board leaves the bus. False when the firmware has no such command. There is no answer: whether it left is seen on the bus alone.
+    /// Resets the chip; the board leaves the bus. False when the firmware has no such command. There is no answer: only the bus shows
+    /// whether it left.
     /// </summary>
     /// <exception cref="FlashException">The dictionary, which holds the command's number, was asked for first and did not come.</exception>
     public Task<bool> ResetAsync() => OrderAsync("reset");
 
-    /// <summary>Stops the firmware: everything that heats or moves goes off. It stays on the bus and goes on answering this client.</summary>
+    /// <summary>Stops the firmware: all heaters and motors go off. It stays on the bus and answers this client.</summary>
     /// <exception cref="FlashException">The dictionary, which holds the command's number, was asked for first and did not come.</exception>
     public Task EmergencyStopAsync() => OrderAsync("emergency_stop");
 
     /// <summary>
     /// Asks firmware on a UART for its bootloader, in any state: one block that it must refuse, after a 7e that ends whatever came before.
-    /// There is no answer (facts: "Software entry per MCU").
+    /// There is no answer (Klipper src/stm32/stm32f4.c, bootloader_request).
     /// </summary>
     /// <exception cref="DeviceGoneException"/>
     public static ValueTask RequestBootloaderAsync(ByteLine line) => line.WriteAsync(BootloaderRequest);
@@ -170,7 +173,7 @@ public sealed class KlipperClient : IAsyncDisposable
 
     private async ValueTask<DataDictionary> DictionaryAsync(CancellationToken cancel) => Dictionary ?? await IdentifyAsync(cancel);
 
-    /// <summary>Sends a command that is not acknowledged, again only when the firmware refuses the number of the block.</summary>
+    /// <summary>Sends a command that is not acknowledged, repeated only when the firmware refuses the number of the block.</summary>
     private async Task<bool> OrderAsync(string command)
     {
         var dictionary = await DictionaryAsync(CancellationToken.None);
@@ -187,7 +190,7 @@ public sealed class KlipperClient : IAsyncDisposable
         }
         catch (DeviceGoneException)
         {
-            // That is what a reset does.
+            // A reset does exactly that.
         }
         return true;
     }
@@ -226,7 +229,7 @@ public sealed class KlipperClient : IAsyncDisposable
         }
     }
 
-    /// <summary>Sends what is due and takes what comes, waiting once at most; true when that brought the exchange forward.</summary>
+    /// <summary>Sends due frames and takes received ones, waiting once at most; true when the exchange advanced.</summary>
     private async ValueTask<bool> StepAsync(KlipperExchange? exchange, TimeSpan end)
     {
         exchange?.Ask(_link);

@@ -2,22 +2,24 @@ using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Klipper;
 
-/// <summary>Something to find out over a <see cref="KlipperLink"/>: it names its requests, takes the answers, and asks again for those that were lost.</summary>
+/// <summary>
+/// One exchange over a <see cref="KlipperLink"/>: it makes its requests, takes the answers, and repeats requests whose answers were lost.
+/// </summary>
 internal abstract class KlipperExchange
 {
     public abstract bool IsDone { get; }
 
-    /// <summary>Hands the next requests to the link while it has room and there is something to ask.</summary>
+    /// <summary>Hands the next requests to the link while it has room.</summary>
     public abstract void Ask(KlipperLink link);
 
-    /// <summary>Takes a message from the firmware; true when it brought this exchange forward. All others are passed over.</summary>
+    /// <summary>Takes a message from the firmware; true when this exchange advanced. Other messages are ignored.</summary>
     public abstract bool Take(KlipperLink link, ReadOnlySpan<byte> message);
 
-    /// <summary>After every block that came: a request that is acknowledged and not answered never will be.</summary>
+    /// <summary>After every received block: a request that is acknowledged without its answer will not be answered.</summary>
     public abstract void Settle(KlipperLink link);
 }
 
-/// <summary><c>identify</c>: the data dictionary in pieces of 40 bytes, a dozen in flight, in whatever order and however often it takes.</summary>
+/// <summary><c>identify</c>: the data dictionary in pieces of 40 bytes, a dozen in flight, in any order, repeated as needed.</summary>
 internal sealed class Identification : KlipperExchange
 {
     // The only two numbers that are the same in every build.
@@ -149,7 +151,7 @@ internal sealed class Question(byte[] command, int responseId, int[] values) : S
     }
 }
 
-/// <summary>A command without an answer: done when it is acknowledged, if it ever is.</summary>
+/// <summary>A command without an answer: done when it is acknowledged.</summary>
 internal sealed class Order(byte[] command) : SingleCommand(command)
 {
     private bool _isDone;

@@ -1,13 +1,14 @@
 namespace RatOS.Flash.Klipper;
 
 /// <summary>
-/// The host's end of Klipper's link: numbers blocks, keeps some in flight, sends them again when they are lost, and hands answers out.
+/// The host's end of Klipper's link: numbers blocks, keeps some in flight, retransmits lost ones, and hands out answers.
 /// Bytes and time in, bytes out; it owns neither line nor clock.
 /// </summary>
 /// <remarks>
-/// Every block of the firmware carries the number it wants next; an empty one is ACK and NAK alike (facts: "Sequence"). An answer comes before or with
-/// the number that acknowledges its command, and in order: once a command is acknowledged without its answer, that answer is lost for good.
-/// The firmware drops what does not fit into its send buffer, so a lost answer is normal when many are in flight: <see cref="Lost"/> narrows the window.
+/// Every block of the firmware carries the number that it expects next; an empty one is both ACK and NAK (Klipper src/command.c). An answer
+/// comes before or with the number that acknowledges its command, and in order: once a command is acknowledged without its answer, that
+/// answer is lost for good. The firmware drops what does not fit into its send buffer, so a lost answer is normal when many are in flight:
+/// <see cref="Lost"/> narrows the window.
 /// </remarks>
 internal sealed class KlipperLink
 {
@@ -48,11 +49,16 @@ internal sealed class KlipperLink
     /// <summary>When <see cref="NextFrame"/> will have something to send again; infinite when nothing is in flight.</summary>
     public TimeSpan Deadline => _deadline;
 
-    /// <summary>Another block may be handed in. Until the firmware's number is known there is only one, as a wrong number costs what is in flight.</summary>
+    /// <summary>
+    /// Another block may be handed in. Until the firmware's number is known there is only one, as a wrong number costs what is in flight.
+    /// </summary>
     public bool HasRoom(int payloadLength) =>
         InFlight < (_isInStep ? _window : 1) && (InFlight == 0 || _bytesInFlight + payloadLength + 5 <= MaxBytesInFlight);
 
-    /// <summary>Hands in a block, 1..<see cref="KlipperBlock.MaxPayload"/> bytes, when there is room; returns its number, to compare with <see cref="Acknowledged"/>.</summary>
+    /// <summary>
+    /// Hands in a block, 1..<see cref="KlipperBlock.MaxPayload"/> bytes, when there is room; returns its number, to compare with
+    /// <see cref="Acknowledged"/>.
+    /// </summary>
     public long Send(ReadOnlySpan<byte> payload)
     {
         if (!HasRoom(payload.Length))
@@ -96,7 +102,10 @@ internal sealed class KlipperLink
 
     public void Received(int count) => _to += count;
 
-    /// <summary>Takes the next block that came. <paramref name="payload"/> is empty for an ACK or NAK, and valid until <see cref="Space"/> is asked for.</summary>
+    /// <summary>
+    /// Takes the next block that came. <paramref name="payload"/> is empty for an ACK or NAK, and valid until <see cref="Space"/> is asked
+    /// for.
+    /// </summary>
     public bool TryTake(TimeSpan now, out ReadOnlySpan<byte> payload)
     {
         var taken = KlipperBlock.TryTake(_received.AsSpan(_from, _to - _from), out var used, out var wanted, out payload);
@@ -109,12 +118,12 @@ internal sealed class KlipperLink
     /// <summary>An answer came.</summary>
     public void Answered()
     {
-        // Slowly back to what the line bears.
+        // Grows slowly to what the line sustains.
         if (++_answered % 32 == 0 && _window < MaxInFlight)
             _window++;
     }
 
-    /// <summary>The answer to this block was lost: so many in flight were too many. Halves the window once for all that were in flight together.</summary>
+    /// <summary>The answer to this block was lost: too many were in flight. Halves the window once for all blocks in flight.</summary>
     public void Lost(long block)
     {
         if (block < _narrowedAt)
@@ -128,7 +137,7 @@ internal sealed class KlipperLink
         var ahead = (int)((number - Acknowledged - _shift) & 0x0F);
         if (ahead > InFlight)
         {
-            // The firmware counts from elsewhere: it was at work before we came, or began anew.
+            // The firmware has another number: it was running before this link, or restarted.
             _shift = (int)((number - Acknowledged) & 0x0F);
             _acknowledgedBy = Acknowledged;
             Repeat();
@@ -155,7 +164,7 @@ internal sealed class KlipperLink
         _isInStep = true;
     }
 
-    /// <summary>What began like a long block and stopped would swallow all the short ones that follow; after a silence its rest will not come.</summary>
+    /// <summary>The beginning of a long block would swallow the short ones that follow; after a silence its rest will not come.</summary>
     private void ForgetHalfBlock()
     {
         var sync = _received.AsSpan(_from, _to - _from).IndexOf(KlipperBlock.Sync);
@@ -163,8 +172,8 @@ internal sealed class KlipperLink
     }
 
     /// <summary>
-    /// Sends everything in flight again. Blocks that had arrived all the same are answered once more, with numbers up to the last block sent by now;
-    /// were these echoes taken for NAKs, each repetition would cause the next one for ever.
+    /// Sends everything in flight again. Blocks that had arrived are answered once more, with numbers up to the last block sent by now;
+    /// if these echoes counted as NAKs, each retransmission would cause the next one.
     /// </summary>
     private void Repeat()
     {

@@ -4,18 +4,20 @@ using RatOS.Flash.Firmware;
 namespace RatOS.Flash.Klipper;
 
 /// <summary>
-/// Klipper's complaint that it cannot work with a board's firmware, as its state message has it (klipper: klippy/extras/error_mcu.py). It lists every board whose version text
-/// differs, so the list names boards that would work; only the last line names the one that does not.
+/// Klipper's protocol error about a board's firmware, parsed from its state message (Klipper klippy/extras/error_mcu.py). It lists every
+/// board whose version text differs, so the list names boards that would work; only the last line names the one that does not.
 /// </summary>
-/// <param name="Host">Klipper's own version; empty where it does not say.</param>
+/// <param name="Host">Klipper's own version; empty where it is not named.</param>
 /// <param name="Outdated">Boards that differ, by section (<c>mcu</c>, <c>mcu NAME</c>): what they run.</param>
 /// <param name="Section">The board that failed; null where an older Klipper does not name it.</param>
-/// <param name="Error">What it failed at: <c>Unable to encode: allocate_oids</c>.</param>
+/// <param name="Error">What failed: <c>Unable to encode: allocate_oids</c>.</param>
 public sealed partial record ProtocolError(string Host, IReadOnlyDictionary<string, string> Outdated, string? Section, string Error)
 {
-    private const string Begin = "MCU Protocol error", HostLine = "Your Klipper version is:", Old = "MCU(s) which should be updated:", Fine = "Up-to-date MCU(s):";
+    private const string Begin = "MCU Protocol error", HostLine = "Your Klipper version is:", Old = "MCU(s) which should be updated:",
+        Fine = "Up-to-date MCU(s):";
 
-    /// <param name="state">Klipper's state: <c>error</c>, or <c>shutdown</c> with the error's words, when a board that is not outdated shuts down over it.</param>
+    /// <param name="state">Klipper's state: <c>error</c>, or <c>shutdown</c> with the error's words, when a board that is not outdated
+    /// shuts down over it.</param>
     /// <param name="message">Its state message, lines parted by \n.</param>
     /// <returns>Null for any other state or message.</returns>
     public static ProtocolError? Parse(string? state, string? message)
@@ -34,24 +36,33 @@ public sealed partial record ProtocolError(string Host, IReadOnlyDictionary<stri
                 outdated[SectionOf(name)] = DataDictionary.Clean(version);
         }
         var who = Who().Match(last);
-        return new(host, outdated, who.Success ? SectionOf(who.Groups["name"].Value) : null, DataDictionary.Clean(who.Success ? who.Groups["error"].Value : last));
+        return new(host, outdated, who.Success ? SectionOf(who.Groups["name"].Value) : null,
+            DataDictionary.Clean(who.Success ? who.Groups["error"].Value : last));
     }
 
-    /// <summary>What Klipper says against this board alone, when it is not ready: its protocol error, or another that it begins with the board's name. Null when it names no board, or another.</summary>
+    /// <summary>
+    /// Klipper's complaint about this board, when it is not ready: its protocol error, or another error that begins with the board's name.
+    /// Null when it names no board, or another one.
+    /// </summary>
     public static string? Against(string section, KlippyState state)
     {
-        // A board that shuts down later (a heater's sensor, a lost cable) says nothing against its firmware.
-        var error = Parse(state.Activity switch { KlippyActivity.Error => "error", KlippyActivity.Shutdown => "shutdown", _ => null }, state.Message);
+        // A board that shuts down later (a heater's sensor, a lost cable) is no complaint about its firmware.
+        var error = Parse(state.Activity switch { KlippyActivity.Error => "error", KlippyActivity.Shutdown => "shutdown", _ => null },
+            state.Message);
         if (error is not null)
             return IsSame(section, error.Section) ? error.Error : null;
-        return state.Activity != KlippyActivity.Error ? null : state.Message.Split('\n', StringSplitOptions.TrimEntries).Select(line => Who().Match(line))
-            .FirstOrDefault(line => line.Success && IsSame(section, line.Groups["name"].Value)) is { } named ? DataDictionary.Clean(named.Groups["error"].Value) : null;
+        return state.Activity != KlippyActivity.Error ? null
+            : state.Message.Split('\n', StringSplitOptions.TrimEntries).Select(line => Who().Match(line))
+            .FirstOrDefault(line => line.Success && IsSame(section, line.Groups["name"].Value)) is { } named
+                ? DataDictionary.Clean(named.Groups["error"].Value) : null;
     }
 
     /// <summary>Klipper names a board by the last word of its section alone.</summary>
     internal static bool IsSame(string section, string? other) => other is not null && section.Split(' ')[^1] == other.Split(' ')[^1];
 
-    private static string SectionOf(string name) => name == "mcu" || name.StartsWith("mcu ", StringComparison.Ordinal) ? DataDictionary.Clean(name) : "mcu " + DataDictionary.Clean(name);
+    private static string SectionOf(string name) =>
+        name == "mcu" || name.StartsWith("mcu ", StringComparison.Ordinal) ? DataDictionary.Clean(name) : "mcu "
+        + DataDictionary.Clean(name);
 
     [GeneratedRegex(@"^mcu '(?<name>[^']+)': (?<error>.+)$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex Who();
