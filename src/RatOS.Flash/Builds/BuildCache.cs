@@ -4,8 +4,8 @@ using System.Text.Json.Serialization;
 namespace RatOS.Flash.Builds;
 
 /// <summary>
-/// The folder of builds. <c>entries/KEY</c> appears whole, by a rename, and is never changed; <c>work/NAME</c> is a build that somebody has locked, or
-/// what a killed one left. Everything in it can be deleted at any time.
+/// The folder of builds. <c>entries/KEY</c> appears by a rename and never changes; <c>work/NAME</c> belongs to a build that holds its lock,
+/// or is left of a killed one. Everything in it can be deleted at any time.
 /// </summary>
 internal sealed class BuildCache(string folder, int mostEntries, TimeProvider time)
 {
@@ -18,12 +18,13 @@ internal sealed class BuildCache(string folder, int mostEntries, TimeProvider ti
 
     public string Folder => folder;
 
-    /// <summary>For Python's compiled scripts, which would else land in Klipper's tree.</summary>
+    /// <summary>For Python's compiled scripts, which would otherwise be written into Klipper's tree.</summary>
     public string Bytecode => Path.Combine(folder, "pycache");
 
-    /// <summary>Where the output of a board's last failed build is.</summary>
+    /// <summary>The log of a board's last failed build.</summary>
     public string LogOf(string board) =>
-        Path.Combine(folder, "failed", string.Concat(board.Take(64).Select(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' ? c : '_')) + ".log");
+        Path.Combine(folder, "failed",
+            string.Concat(board.Take(64).Select(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' ? c : '_')) + ".log");
 
     /// <summary>The firmware of a key, with the completed configuration; null when it is not there or damaged.</summary>
     public CachedBuild? Find(string key)
@@ -31,11 +32,13 @@ internal sealed class BuildCache(string folder, int mostEntries, TimeProvider ti
         var entry = Path.Combine(Entries, key);
         try
         {
-            if (IndexOf(entry) is not { } found || Path.GetFileName(found.Image) != found.Image || Path.GetFileName(found.File) != found.File)
+            if (IndexOf(entry) is not { } found || Path.GetFileName(found.Image) != found.Image
+                || Path.GetFileName(found.File) != found.File)
                 return null;
-            // Its last use, which decides who has to go.
+            // Its last use decides which entry is removed first.
             File.SetLastWriteTimeUtc(Path.Combine(entry, Index), time.GetUtcNow().UtcDateTime);
-            return new CachedBuild(found, File.ReadAllText(Path.Combine(entry, Config)), Path.Combine(entry, found.Image), Path.Combine(entry, found.File));
+            return new CachedBuild(found, File.ReadAllText(Path.Combine(entry, Config)), Path.Combine(entry, found.Image),
+                Path.Combine(entry, found.File));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -43,12 +46,12 @@ internal sealed class BuildCache(string folder, int mostEntries, TimeProvider ti
         }
     }
 
-    /// <summary>How many objects the last build for a chip had; null before the first.</summary>
+    /// <summary>Objects of the last build for a chip; null before the first.</summary>
     public int? Objects(string mcu) => ByAge().Select(IndexOf).FirstOrDefault(found => found?.Mcu == mcu)?.Objects;
 
     public void Forget(string key) => Discard(Path.Combine(Entries, key));
 
-    /// <summary>A folder of one's own to build in, below this one. Those of builds that were killed go.</summary>
+    /// <summary>A build directory below this folder. Those of killed builds are removed.</summary>
     public Workshop OpenWorkshop()
     {
         Directory.CreateDirectory(Entries);
@@ -59,7 +62,7 @@ internal sealed class BuildCache(string folder, int mostEntries, TimeProvider ti
         return shop;
     }
 
-    /// <summary>Makes an entry of a finished build. When somebody else was faster with the same one, theirs stays.</summary>
+    /// <summary>Makes an entry of a finished build. If another process made the same entry first, that one is kept.</summary>
     public void Keep(string key, CacheIndex index, string config, Workshop shop)
     {
         var made = Path.Combine(shop.Folder, "entry");
@@ -70,7 +73,7 @@ internal sealed class BuildCache(string folder, int mostEntries, TimeProvider ti
         File.WriteAllBytes(Path.Combine(made, Index), JsonSerializer.SerializeToUtf8Bytes(index, CacheJson.Default.CacheIndex));
         File.SetLastWriteTimeUtc(Path.Combine(made, Index), time.GetUtcNow().UtcDateTime);
         var entry = Path.Combine(Entries, key);
-        // Half an entry is none of ours, but it would be in the way for ever.
+        // Half an entry is useless and would block this key.
         if (Directory.Exists(entry) && !File.Exists(Path.Combine(entry, Index)))
             Discard(entry);
         try
@@ -79,7 +82,7 @@ internal sealed class BuildCache(string folder, int mostEntries, TimeProvider ti
         }
         catch (IOException) when (File.Exists(Path.Combine(entry, Index)))
         {
-            // The same sources and the same configuration: either will do.
+            // The same sources and the same configuration: either one is right.
         }
         foreach (var old in ByAge().Skip(mostEntries).ToList())
             Discard(old);
@@ -102,7 +105,7 @@ internal sealed class BuildCache(string folder, int mostEntries, TimeProvider ti
         }
     }
 
-    /// <summary>Out of sight first, by a rename, so that nobody ever finds half an entry.</summary>
+    /// <summary>Renamed first, so that no process ever finds half an entry.</summary>
     private void Discard(string entry)
     {
         try
@@ -114,15 +117,15 @@ internal sealed class BuildCache(string folder, int mostEntries, TimeProvider ti
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // Somebody else was faster.
+            // Another process removed it first.
         }
     }
 }
 
-/// <summary>A locked folder for one build; it goes with its end.</summary>
+/// <summary>A locked folder for one build, removed at its end.</summary>
 internal sealed class Workshop : IDisposable
 {
-    /// <summary>A folder this much older than a new one, and not locked, is nobody's.</summary>
+    /// <summary>A folder without a lock is abandoned when it is this much older than a new one.</summary>
     private static readonly TimeSpan Abandoned = TimeSpan.FromMinutes(10);
 
     private readonly FileStream _lock;
@@ -138,7 +141,7 @@ internal sealed class Workshop : IDisposable
 
     public string Config => Path.Combine(Folder, "board.config");
 
-    /// <summary>With the slash at its end that Klipper's Makefile wants.</summary>
+    /// <summary>With the trailing slash that Klipper's Makefile needs.</summary>
     public string Out => Path.Combine(Folder, "out") + "/";
 
     public string Temporary => Path.Combine(Folder, "tmp");
@@ -157,7 +160,7 @@ internal sealed class Workshop : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // It is at work.
+            // That build is running.
         }
     }
 
@@ -169,7 +172,7 @@ internal sealed class Workshop : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // The next build that finds it abandoned tries again.
+            // The next build tries again.
         }
         _lock.Dispose();
     }
@@ -181,7 +184,8 @@ internal sealed class Workshop : IDisposable
 /// <param name="File">Name of the file that a board takes; the same, but for an AVR.</param>
 /// <param name="Sha256">Of the image, lower-case hex.</param>
 /// <param name="Objects">How many were compiled.</param>
-internal sealed record CacheIndex(string Mcu, string Version, string SourceId, string ConfigHash, string Image, string File, string Sha256, int Objects);
+internal sealed record CacheIndex(string Mcu, string Version, string SourceId, string ConfigHash, string Image, string File, string Sha256,
+    int Objects);
 
 internal sealed record CachedBuild(CacheIndex Index, string ConfigText, string Image, string File);
 

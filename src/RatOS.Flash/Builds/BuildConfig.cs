@@ -7,15 +7,17 @@ using RatOS.Flash.Core;
 namespace RatOS.Flash.Builds;
 
 /// <summary>
-/// A board's <c>.config</c> before Klipper has completed it, and what it is meant to say. Klipper drops symbols that it no longer knows without a word and takes
-/// the first choice instead: an RP2040's old file so becomes an AVR's. Therefore what was meant is compared with what became of it, before anything is built.
+/// A board's <c>.config</c> before Klipper completes it, and the values that it must keep. Klipper silently drops symbols that it no longer
+/// knows and takes the first choice instead: an old RP2040 file becomes one for an AVR. So the completed file is compared with the intended
+/// values before anything is built.
 /// </summary>
 public sealed class BuildConfig
 {
     private readonly ImmutableSortedDictionary<string, string> _symbols;
     private readonly ImmutableSortedDictionary<string, string> _declared;
 
-    private BuildConfig(string board, string mcu, uint? start, ImmutableSortedDictionary<string, string> symbols, ImmutableSortedDictionary<string, string> declared) =>
+    private BuildConfig(string board, string mcu, uint? start,
+        ImmutableSortedDictionary<string, string> symbols, ImmutableSortedDictionary<string, string> declared) =>
         (Board, Mcu, Start, _symbols, _declared, Text) = (board, mcu, start, symbols, declared, Kconfig.Write(symbols));
 
     /// <summary>The board's kind, for faults: <c>btt-octopus-11</c>.</summary>
@@ -24,7 +26,7 @@ public sealed class BuildConfig
     /// <summary>The chip as the dictionary of its firmware names it: <c>stm32f446xx</c>, <c>linux</c>.</summary>
     public string Mcu { get; }
 
-    /// <summary>Where the application must begin; null where that is no question (AVR, the Linux process) or not known.</summary>
+    /// <summary>Where the application must begin; null where it does not apply (AVR, the Linux process) or is unknown.</summary>
     public uint? Start { get; }
 
     /// <summary>The .config that Klipper completes: assignments alone, LF at the line ends.</summary>
@@ -33,11 +35,11 @@ public sealed class BuildConfig
     /// <summary>What must be true of the completed configuration: symbols without CONFIG_, values without quotes.</summary>
     public IEnumerable<(string Symbol, string Value)> Declared => _declared.Select(pair => (pair.Key, Kconfig.Unquoted(pair.Value)));
 
-    /// <summary>Makes the configuration of a board from what is known of it, so that today's Klipper and v0.12 both take it.</summary>
+    /// <summary>Makes the configuration of a board from its known facts, for today's Klipper and for v0.12.</summary>
     /// <param name="board">Its chip, crystal and application start count.</param>
     /// <param name="usbSerial">USB serial of the firmware; null: the board's own.</param>
-    /// <param name="transport">What it talks over; null: as the board's <see cref="Boards.Board.Comm"/> says, with Klipper's own pins.</param>
-    /// <exception cref="FlashException">The board's data do not make one.</exception>
+    /// <param name="transport">Its link; null: as the board's <see cref="Boards.Board.Comm"/> says, with Klipper's own pins.</param>
+    /// <exception cref="FlashException">The board's facts are not sufficient.</exception>
     public static BuildConfig For(Board board, string? usbSerial = null, BuildTransport? transport = null)
     {
         var name = board.McuName ?? throw BuildFaults.ConfigUnusable(board.Id, "its chip is not known");
@@ -51,7 +53,8 @@ public sealed class BuildConfig
         {
             var offset = address - Base(name);
             var digits = offset is 0 or 0x100 ? $"{offset:X4}" : $"{offset:X}";
-            foreach (var family in name.StartsWith("rp2", StringComparison.Ordinal) ? (string[])["RPXXXX", "RP2040"] : [name[..3] == "lpc" ? "LPC" : "STM32"])
+            foreach (var family in name.StartsWith("rp2", StringComparison.Ordinal) ? (string[])["RPXXXX", "RP2040"]
+                : [name[..3] == "lpc" ? "LPC" : "STM32"])
                 text[$"{family}_FLASH_START_{digits}"] = "y";
         }
         if (board.CrystalHz is { } crystal && name.StartsWith("stm32", StringComparison.Ordinal))
@@ -64,14 +67,17 @@ public sealed class BuildConfig
         transport ??= new BuildTransport(board.Comm switch { "USB" => BuildLink.Usb, "CAN" => BuildLink.Can, _ => BuildLink.Uart });
         if (name != "linux")
             Connect(board, usbSerial, transport, name, text, declared);
-        return new BuildConfig(board.Id, name, start, text.ToImmutableSortedDictionary(StringComparer.Ordinal), declared.ToImmutableSortedDictionary(StringComparer.Ordinal));
+        return new BuildConfig(board.Id, name, start, text.ToImmutableSortedDictionary(StringComparer.Ordinal),
+            declared.ToImmutableSortedDictionary(StringComparer.Ordinal));
     }
 
-    /// <summary>Takes a configuration as somebody keeps it (RatOS's <c>firmware.config</c>, an answer of <c>menuconfig</c>), of any age, with any line ends.</summary>
+    /// <summary>
+    /// Takes an existing configuration (RatOS's <c>firmware.config</c>, a result of <c>menuconfig</c>), of any age, with any line ends.
+    /// </summary>
     /// <param name="text">At most 64 KiB, assignments and comments alone.</param>
-    /// <param name="board">The board that it is for: chip and start must come out as it says, the rest as the text itself says.</param>
+    /// <param name="board">The board that it is for: chip and start must come out as the board has them, the rest as in the text.</param>
     /// <param name="usbSerial">Replaces the USB serial of the text; null leaves it.</param>
-    /// <exception cref="FlashException">The text is no configuration, or says another chip than the board's.</exception>
+    /// <exception cref="FlashException">The text is no configuration, or is for another chip than the board's.</exception>
     public static BuildConfig FromText(string text, Board board, string? usbSerial = null)
     {
         ImmutableSortedDictionary<string, string> symbols;
@@ -83,7 +89,9 @@ public sealed class BuildConfig
         {
             throw BuildFaults.ConfigUnusable(board.Id, e.Message);
         }
-        var name = board.McuName ?? (symbols.GetValueOrDefault("MCU") is { } said ? Kconfig.Unquoted(said) : throw BuildFaults.ConfigUnusable(board.Id, "its chip is not known"));
+        var name = board.McuName
+            ?? (symbols.GetValueOrDefault("MCU") is { } said ? Kconfig.Unquoted(said)
+            : throw BuildFaults.ConfigUnusable(board.Id, "its chip is not known"));
         var start = StartOf(board, name);
         var declared = new Dictionary<string, string>(StringComparer.Ordinal);
         var isUsb = IsSet(symbols, "USBSERIAL") || IsSet(symbols, "USBCANBUS");
@@ -95,7 +103,8 @@ public sealed class BuildConfig
         if (declared.GetValueOrDefault("MCU") is { } other && !Kconfig.Same(other, name))
             throw BuildFaults.ConfigDrift(board.Id, "MCU", name, Kconfig.Unquoted(other));
         Declare(declared, name, start);
-        if (board.CrystalHz is { } crystal and > 1 && !declared.ContainsKey("CLOCK_REF_FREQ") && name.StartsWith("stm32", StringComparison.Ordinal))
+        if (board.CrystalHz is { } crystal and > 1 && !declared.ContainsKey("CLOCK_REF_FREQ")
+            && name.StartsWith("stm32", StringComparison.Ordinal))
             declared["CLOCK_REF_FREQ"] = $"{crystal}";
         if (usbSerial is not null && (isUsb || board.Comm == "USB"))
         {
@@ -106,9 +115,9 @@ public sealed class BuildConfig
         return new BuildConfig(board.Id, name, start, symbols, declared.ToImmutableSortedDictionary(StringComparer.Ordinal));
     }
 
-    /// <summary>The board as its owner's own configuration has it: where its firmware begins, what it talks over, and, where nobody knew, its chip.</summary>
+    /// <summary>The board with the facts of the user's configuration: application start, link and, if it was unknown, chip.</summary>
     /// <param name="text">A completed .config.</param>
-    /// <exception cref="FlashException">It is none.</exception>
+    /// <exception cref="FlashException">It is not a configuration.</exception>
     internal static Board Said(string text, Board board)
     {
         try
@@ -117,9 +126,11 @@ public sealed class BuildConfig
             return board with
             {
                 McuName = board.McuName ?? (symbols.GetValueOrDefault("MCU") is { } mcu ? Kconfig.Unquoted(mcu) : null),
-                FlashStartEffective = (symbols.GetValueOrDefault("FLASH_APPLICATION_ADDRESS") ?? symbols.GetValueOrDefault("FLASH_START")) ?? board.FlashStartEffective,
+                FlashStartEffective = (symbols.GetValueOrDefault("FLASH_APPLICATION_ADDRESS") ?? symbols.GetValueOrDefault("FLASH_START"))
+                    ?? board.FlashStartEffective,
                 CrystalHz = int.TryParse(symbols.GetValueOrDefault("CLOCK_REF_FREQ"), out var crystal) ? crystal : board.CrystalHz,
-                Comm = IsSet(symbols, "USBSERIAL") ? "USB" : IsSet(symbols, "CANSERIAL") || IsSet(symbols, "USBCANBUS") ? "CAN" : IsSet(symbols, "SERIAL") ? "UART" : board.Comm,
+                Comm = IsSet(symbols, "USBSERIAL") ? "USB" : IsSet(symbols, "CANSERIAL") || IsSet(symbols, "USBCANBUS") ? "CAN"
+                    : IsSet(symbols, "SERIAL") ? "UART" : board.Comm,
             };
         }
         catch (FormatException e)
@@ -128,10 +139,10 @@ public sealed class BuildConfig
         }
     }
 
-    /// <summary>Refuses a completed configuration that does not say what was meant.</summary>
+    /// <summary>Refuses a completed configuration that differs from the intended values.</summary>
     /// <param name="completed">The text that Klipper made of <see cref="Text"/>.</param>
     /// <param name="name">The board's name on this printer, for the fault.</param>
-    /// <exception cref="FlashException"><c>config-drift</c>, with the symbol that says most.</exception>
+    /// <exception cref="FlashException"><c>config-drift</c>, with the most important symbol.</exception>
     public void Check(string completed, string name)
     {
         ImmutableSortedDictionary<string, string> became;
@@ -141,20 +152,23 @@ public sealed class BuildConfig
         }
         catch (FormatException e)
         {
-            throw BuildFaults.ConfigUnusable(name, $"what Klipper made of it cannot be read: {e.Message}");
+            throw BuildFaults.ConfigUnusable(name, $"Klipper's completed file cannot be read: {e.Message}");
         }
-        // A lost chip takes everything else with it: it is named first.
-        foreach (var (symbol, wanted) in _declared.OrderBy(pair => pair.Key switch { "MCU" or "MACH_LINUX" => 0, "FLASH_APPLICATION_ADDRESS" => 1, _ => 2 }))
+        // A lost chip changes everything else: it is named first.
+        foreach (var (symbol,
+            wanted) in _declared.OrderBy(pair => pair.Key switch { "MCU" or "MACH_LINUX" => 0, "FLASH_APPLICATION_ADDRESS" => 1, _ => 2 }))
         {
             var got = Names(symbol).Select(other => became.GetValueOrDefault(other)).FirstOrDefault(value => value is not null);
             if (!Kconfig.Same(wanted, got ?? "n"))
-                throw BuildFaults.ConfigDrift(name, symbol, Kconfig.Unquoted(wanted), got is null or "n" ? "nothing" : Kconfig.Unquoted(got));
+                throw BuildFaults.ConfigDrift(name, symbol, Kconfig.Unquoted(wanted),
+                    got is null or "n" ? "nothing" : Kconfig.Unquoted(got));
         }
     }
 
     /// <summary>Of a completed configuration: equal for two that build the same firmware from the same sources. 24 hex digits.</summary>
     public static string Hash(string completed) =>
-        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Kconfig.Write(Kconfig.Parse(completed).Where(symbol => symbol.Value != "n")))))[..24];
+        Convert.ToHexStringLower(
+            SHA256.HashData(Encoding.UTF8.GetBytes(Kconfig.Write(Kconfig.Parse(completed).Where(symbol => symbol.Value != "n")))))[..24];
 
     private static void Declare(Dictionary<string, string> declared, string name, uint? start)
     {
@@ -168,7 +182,8 @@ public sealed class BuildConfig
     }
 
     private static void Connect(
-        Board board, string? usbSerial, BuildTransport transport, string name, Dictionary<string, string> text, Dictionary<string, string> declared)
+        Board board, string? usbSerial, BuildTransport transport, string name,
+            Dictionary<string, string> text, Dictionary<string, string> declared)
     {
         if (transport.Pins is { } pins && !pins.All(c => char.IsAsciiLetterUpper(c) || char.IsAsciiDigit(c) || c == '_'))
             throw BuildFaults.ConfigUnusable(board.Id, $"'{pins}' names no pins");
@@ -177,8 +192,9 @@ public sealed class BuildConfig
         declared[transport.Symbol] = "y";
         if (transport.Pins is not null)
         {
-            // What was asked for by name must come out: of names old and new, the new one.
-            foreach (var (symbol, value) in transport.Choices(board.Mcu, name).Where(choice => !choice.Symbol.StartsWith("RP2040", StringComparison.Ordinal)))
+            // A value that is requested by name must come out: of old and new names, the new one.
+            foreach (var (symbol, value) in transport.Choices(board.Mcu, name)
+                .Where(choice => !choice.Symbol.StartsWith("RP2040", StringComparison.Ordinal)))
                 declared[symbol] = value;
         }
         switch (transport.Link)
@@ -196,7 +212,7 @@ public sealed class BuildConfig
 
     private static void SetSerial(string board, string serial, Dictionary<string, string> text, Dictionary<string, string> declared)
     {
-        // udev makes links of it, a person writes it into printer.cfg: what neither can bear is a mistake.
+        // udev makes links from it and users write it into printer.cfg, so other characters are refused.
         if (serial.Length is 0 or > 64 || !serial.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.'))
             throw BuildFaults.ConfigUnusable(board, "the USB serial may have letters, digits, '-', '_' and '.' alone, 64 at most");
         text["LOW_LEVEL_OPTIONS"] = "y";
@@ -209,15 +225,17 @@ public sealed class BuildConfig
     {
         "linux" => ["MACH_LINUX"],
         "rp2040" or "rp2350" => ["MACH_RPXXXX", $"MACH_{name.ToUpperInvariant()}"],
-        _ when name.StartsWith("stm32", StringComparison.Ordinal) && name.Length >= 9 => ["MACH_STM32", $"MACH_{name[..9].ToUpperInvariant()}"],
+        _ when name.StartsWith("stm32", StringComparison.Ordinal) && name.Length >= 9 =>
+            ["MACH_STM32", $"MACH_{name[..9].ToUpperInvariant()}"],
         _ when name.StartsWith("lpc17", StringComparison.Ordinal) => ["MACH_LPC176X", $"MACH_{name.ToUpperInvariant()}"],
-        _ when name.StartsWith("atmega", StringComparison.Ordinal) || name.StartsWith("at90usb", StringComparison.Ordinal) => ["MACH_AVR", $"MACH_{name}"],
+        _ when name.StartsWith("atmega", StringComparison.Ordinal) || name.StartsWith("at90usb", StringComparison.Ordinal) =>
+            ["MACH_AVR", $"MACH_{name}"],
         _ => throw BuildFaults.ConfigUnusable(board, $"how a {name} is chosen is not known; give a .config"),
     };
 
     private static uint? StartOf(Board board, string name) => board.ApplicationStart ?? name switch
     {
-        // Nothing below it: behind the second-stage boot code (facts: offsets).
+        // Without a bootloader: behind the second-stage boot code (Klipper src/rp2040/Kconfig).
         "rp2040" => 0x1000_0100,
         "rp2350" => 0x1000_0000,
         _ => null,
@@ -230,7 +248,7 @@ public sealed class BuildConfig
         _ => 0x0800_0000,
     };
 
-    /// <summary>Whether a text's own value must survive: what a person chooses and what decides whether the board is ever heard again.</summary>
+    /// <summary>True for a value that must survive: choices of the user, and values without which the board would be unreachable.</summary>
     private static bool Matters(string symbol, string value, ImmutableSortedDictionary<string, string> all, bool isUsb) => symbol switch
     {
         "MCU" or "FLASH_APPLICATION_ADDRESS" or "CLOCK_REF_FREQ" => true,
@@ -244,11 +262,12 @@ public sealed class BuildConfig
         "CANBUS_FREQUENCY" => IsSet(all, "CANSERIAL") || IsSet(all, "USBCANBUS"),
         // The interface and its pins, an RP2040's flash chip: all under the family's name.
         _ => value != "n" && symbol.Split('_', 2) is ["STM32" or "RPXXXX" or "RP2040" or "LPC" or "AVR", var rest]
-            && (rest.Contains("CANBUS", StringComparison.Ordinal) || rest.StartsWith("USB_P", StringComparison.Ordinal) || rest is "USB" || rest.StartsWith("SERIAL_", StringComparison.Ordinal)
+            && (rest.Contains("CANBUS", StringComparison.Ordinal) || rest.StartsWith("USB_P", StringComparison.Ordinal) || rest is "USB"
+                || rest.StartsWith("SERIAL_", StringComparison.Ordinal)
                 || rest.StartsWith("FLASH_W", StringComparison.Ordinal) || rest.StartsWith("FLASH_G", StringComparison.Ordinal)),
     };
 
-    /// <summary>A symbol and what else it was called in other years, newest first.</summary>
+    /// <summary>A symbol and its former names, newest first.</summary>
     private static IEnumerable<string> Names(string symbol)
     {
         yield return symbol;
@@ -259,7 +278,8 @@ public sealed class BuildConfig
         foreach (var (one, other) in ((string, string)[])[("RP2040_", "RPXXXX_"), ("RPXXXX_", "RP2040_")])
         {
             if (symbol.StartsWith(one, StringComparison.Ordinal))
-                yield return other + (symbol.EndsWith("SERIAL_UART0", StringComparison.Ordinal) ? "SERIAL_UART0_PINS_0_1" : symbol[one.Length..]);
+                yield return other
+                    + (symbol.EndsWith("SERIAL_UART0", StringComparison.Ordinal) ? "SERIAL_UART0_PINS_0_1" : symbol[one.Length..]);
         }
     }
 

@@ -5,7 +5,7 @@ using RatOS.Flash.Firmware;
 
 namespace RatOS.Flash.Builds;
 
-/// <summary>One run of Klipper's make, and the judgement of what came out.</summary>
+/// <summary>One run of Klipper's make, and the check of its output.</summary>
 public sealed partial class FirmwareBuilder
 {
     /// <summary>Objects of a first build for a chip: an STM32's has 47 to 50.</summary>
@@ -15,9 +15,9 @@ public sealed partial class FirmwareBuilder
 
     private static readonly TimeSpan BetweenNews = TimeSpan.FromMilliseconds(150);
 
-    /// <summary>Lets Klipper complete a configuration and judges the result; nothing is built. Takes a tenth of a second or two.</summary>
+    /// <summary>Lets Klipper complete a configuration and checks the result; nothing is built. Takes 0.1 to 0.2 s.</summary>
     /// <returns>The completed text, for <see cref="BuildConfig.Hash"/>.</returns>
-    /// <exception cref="FlashException">It became something else, or cannot be completed here.</exception>
+    /// <exception cref="FlashException">It drifted, or cannot be completed here.</exception>
     public Task<string> CompleteAsync(BuildRequest request, CancellationToken cancel) => GuardAsync(async () =>
     {
         using var run = new Run(this, request, await tree.LookAsync(cancel));
@@ -46,7 +46,8 @@ public sealed partial class FirmwareBuilder
                 if (!isLink && time.GetElapsedTime(told) < BetweenNews)
                     return;
                 told = time.GetTimestamp();
-                await tell(new BuildProgress(request.Board, isLink ? BuildStep.Link : BuildStep.Compile, objects, isLink ? objects : total));
+                await tell(new BuildProgress(request.Board, isLink ? BuildStep.Link : BuildStep.Compile, objects,
+                    isLink ? objects : total));
             },
             cancel);
 
@@ -56,17 +57,18 @@ public sealed partial class FirmwareBuilder
             throw BuildFaults.KlipperTreeChanged(request.Board);
         var key = Key(request, source);
         var name = Path.GetFileName(file);
-        // avrdude takes the hex file alone, which says nothing about itself.
+        // avrdude takes only the hex file, which holds no dictionary that could be read.
         var forBoard = File.Exists(file + ".hex") ? name + ".hex" : name;
         var index = new CacheIndex(
             request.Config.Mcu, image.Version, source.SourceId, BuildConfig.Hash(config), name, forBoard,
             Convert.ToHexStringLower(SHA256.HashData(await File.ReadAllBytesAsync(file, cancel))), objects);
         Cache.Keep(key, index, config, shop);
         await tell(new BuildProgress(request.Board, BuildStep.Done, objects, objects));
-        return new BuiltFirmware(image, Cache.Find(key)?.File ?? file, config, index.ConfigHash, source.SourceId, false, time.GetElapsedTime(begin));
+        return new BuiltFirmware(image, Cache.Find(key)?.File ?? file, config, index.ConfigHash, source.SourceId, false,
+            time.GetElapsedTime(begin));
     }
 
-    /// <summary>Klipper's make in a workshop of its own, with all it says.</summary>
+    /// <summary>Klipper's make in its own build directory, with its output.</summary>
     private sealed class Run : IDisposable
     {
         private readonly FirmwareBuilder _builder;
@@ -129,16 +131,18 @@ public sealed partial class FirmwareBuilder
         }
     }
 
-    /// <summary>The firmware in the output folder, when it is what was asked for.</summary>
+    /// <summary>The firmware in the output folder, if it matches the request.</summary>
     private static (FirmwareImage Image, string File) Take(Workshop shop, BuildRequest request, KlipperSource source)
     {
         // A chip's own file first: an ELF is there always, and the only one of the Linux process. An AVR has it and a hex file.
-        var file = ((string[])["klipper.bin", "klipper.uf2", "klipper.elf"]).Select(name => Path.Combine(shop.Out, name)).FirstOrDefault(File.Exists)
+        var file = ((string[])["klipper.bin", "klipper.uf2", "klipper.elf"]).Select(name => Path.Combine(shop.Out, name))
+            .FirstOrDefault(File.Exists)
             ?? throw BuildFaults.BuiltOtherFirmware(request.Board, "file", "klipper.bin, klipper.uf2 or klipper.elf", "missing");
         var image = FirmwareImage.Open(file);
         Judge(image, request);
         // Time and host follow the version of a dirty tree. Forks may write it in their own way: only another commit is another version.
-        if (!image.Version.StartsWith(source.Version, StringComparison.Ordinal) && Commit(image.Version) is { } built && Commit(source.Version) is { } wanted && built != wanted)
+        if (!image.Version.StartsWith(source.Version, StringComparison.Ordinal) && Commit(image.Version) is { } built
+            && Commit(source.Version) is { } wanted && built != wanted)
             throw BuildFaults.BuiltOtherFirmware(request.Board, "version", source.Version, image.Version);
         return (image, file);
     }
@@ -147,17 +151,19 @@ public sealed partial class FirmwareBuilder
     {
         if (!string.Equals(image.Mcu, request.Config.Mcu, StringComparison.OrdinalIgnoreCase))
             throw BuildFaults.BuiltOtherFirmware(request.Board, "chip", request.Config.Mcu, image.Mcu);
-        if (request.Config.Start is { } start && Mcu.Find(request.Config.Mcu) is { } mcu && image.Misfit(mcu, start, mcu.FlashEnd) is { } misfit)
+        if (request.Config.Start is { } start && Mcu.Find(request.Config.Mcu) is { } mcu
+            && image.Misfit(mcu, start, mcu.FlashEnd) is { } misfit)
             throw misfit;
     }
 
-    /// <summary>A kept firmware, or null when its files are not what was kept.</summary>
+    /// <summary>A cached firmware; null when its files were changed.</summary>
     private static FirmwareImage? Read(CachedBuild found)
     {
         try
         {
             var bytes = File.ReadAllBytes(found.Image);
-            return Convert.ToHexStringLower(SHA256.HashData(bytes)) == found.Index.Sha256 && BuildConfig.Hash(found.ConfigText) == found.Index.ConfigHash
+            return Convert.ToHexStringLower(SHA256.HashData(bytes)) == found.Index.Sha256
+                && BuildConfig.Hash(found.ConfigText) == found.Index.ConfigHash
                 ? FirmwareImage.Parse(bytes, found.Index.Image)
                 : null;
         }
@@ -168,7 +174,8 @@ public sealed partial class FirmwareBuilder
     }
 
     /// <summary>The abbreviated commit in <c>v0.13.0-730-g84104bbbd</c>; null in other texts.</summary>
-    private static string? Commit(string version) => version.Split('-').FirstOrDefault(part => part.Length > 6 && part[0] == 'g' && part[1..].All(char.IsAsciiHexDigit));
+    private static string? Commit(string version) =>
+        version.Split('-').FirstOrDefault(part => part.Length > 6 && part[0] == 'g' && part[1..].All(char.IsAsciiHexDigit));
 
     /// <summary>Klipper's Makefile hands these paths to make and to the shell without quotes.</summary>
     internal static void RefuseUnquotable(string path)

@@ -7,27 +7,27 @@ using RatOS.Flash.Core;
 namespace RatOS.Flash.Builds;
 
 /// <summary>
-/// Builds firmware with Klipper's own make, outside of Klipper's tree, and keeps what it built: no change, no build. Safe against another builder at work in the same
+/// Builds firmware with Klipper's own make, outside of Klipper's tree, with a cache. Several builders may work in the same
 /// folder, in this process or another.
 /// </summary>
-/// <remarks>Facts: "Building". A cached build is found by the sources, the configuration before Klipper completed it, and the compiler.</remarks>
+/// <remarks>A cached build is found by the sources, the configuration before Klipper completed it, and the compiler.</remarks>
 /// <param name="tree">The sources; only read.</param>
-/// <param name="cacheFolder">Made when it is not there. Everything the builds write is in it.</param>
+/// <param name="cacheFolder">Created if missing. All output of builds is in it.</param>
 /// <param name="time">For the time taken.</param>
 public sealed partial class FirmwareBuilder(KlipperTree tree, string cacheFolder, TimeProvider time)
 {
-    /// <summary>Part of every key: raised when what is kept, or how it is checked, changes.</summary>
+    /// <summary>Part of every key: raised when the content of an entry, or its check, changes.</summary>
     private const string Format = "1";
 
     private readonly string _folder = Path.GetFullPath(cacheFolder);
 
-    /// <summary>What one build takes on the disk at most, for a while.</summary>
+    /// <summary>Most bytes that one build uses on the disk.</summary>
     internal const long UsualBytes = 64L << 20;
 
-    /// <summary>Where compilers, make and Python are looked for, as PATH is written.</summary>
+    /// <summary>Search path for compilers, make and Python, in the form of PATH.</summary>
     public string SearchPath { get; init; } = Tools.UsualPath;
 
-    /// <summary>Firmwares kept; the one longest unused goes first. Each has 50 KB to 1 MB.</summary>
+    /// <summary>Cached firmwares; the least recently used one is removed first. Each has 50 KB to 1 MB.</summary>
     public int MostKept { get; init; } = 40;
 
     /// <summary>Cores to use; memory may allow for fewer.</summary>
@@ -38,7 +38,7 @@ public sealed partial class FirmwareBuilder(KlipperTree tree, string cacheFolder
 
     /// <summary>Which programs are missing to build for a chip; null when none is.</summary>
     /// <param name="mcu">As the dictionary names it.</param>
-    /// <param name="searchPath">Where they are looked for, as PATH is written; null for this process's own.</param>
+    /// <param name="searchPath">Search path, in the form of PATH; null for this process's own.</param>
     public static FlashException? MissingTools(string mcu, string? searchPath = null)
     {
         try
@@ -59,7 +59,7 @@ public sealed partial class FirmwareBuilder(KlipperTree tree, string cacheFolder
     private Tools Programs => new(SearchPath);
 
     /// <summary>Builds one firmware, or finds it.</summary>
-    /// <param name="tell">Awaited for each piece of news.</param>
+    /// <param name="tell">Awaited for each progress.</param>
     /// <param name="cancel">Kills make and all it started; nothing is left behind.</param>
     /// <exception cref="FlashException">Why there is no firmware.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
@@ -67,12 +67,14 @@ public sealed partial class FirmwareBuilder(KlipperTree tree, string cacheFolder
     {
         var begin = time.GetTimestamp();
         var source = await tree.LookAsync(cancel);
-        return await GuardAsync(async () => await FindAsync(request, source, begin, tell) ?? await MakeAsync(request, source, Jobs(1), begin, tell, cancel));
+        return await GuardAsync(async () =>
+            await FindAsync(request, source, begin, tell) ?? await MakeAsync(request, source, Jobs(1), begin, tell, cancel));
     }
 
-    /// <summary>What was built before of these very sources; null for each that would have to be built, or cannot be. Nothing is run but git.</summary>
+    /// <summary>Cached builds of these sources; null for each one that must be built, or cannot be. Runs only git.</summary>
     /// <exception cref="FlashException">The sources cannot be read.</exception>
-    public async Task<(KlipperSource Source, ImmutableArray<BuiltFirmware?> Built)> FindAllAsync(IReadOnlyList<BuildRequest> requests, CancellationToken cancel)
+    public async Task<(KlipperSource Source, ImmutableArray<BuiltFirmware?> Built)> FindAllAsync(IReadOnlyList<BuildRequest> requests,
+        CancellationToken cancel)
     {
         var begin = time.GetTimestamp();
         var source = await tree.LookAsync(cancel);
@@ -82,7 +84,9 @@ public sealed partial class FirmwareBuilder(KlipperTree tree, string cacheFolder
         return (source, built.ToImmutable());
     }
 
-    /// <summary>Builds several at once, as many as cores and memory allow. One that fails stops no other; equal ones are built once.</summary>
+    /// <summary>
+    /// Builds several at once, as many as cores and memory allow. One that fails stops no other; equal ones are built once.
+    /// </summary>
     /// <param name="tell">Never called twice at a time.</param>
     /// <returns>In the order of the requests.</returns>
     /// <exception cref="FlashException">The sources cannot be read.</exception>
@@ -107,7 +111,9 @@ public sealed partial class FirmwareBuilder(KlipperTree tree, string cacheFolder
             try
             {
                 var first = group.First();
-                outcomes[first] = await OutcomeAsync(requests[first], async () => await MakeAsync(requests[first], source, Jobs(atOnce), begin, TellInTurn, cancel));
+                outcomes[first] =
+                    await OutcomeAsync(requests[first],
+                    async () => await MakeAsync(requests[first], source, Jobs(atOnce), begin, TellInTurn, cancel));
                 foreach (var same in group.Skip(1))
                 {
                     outcomes[same] = outcomes[first]!.Firmware is null
@@ -148,7 +154,7 @@ public sealed partial class FirmwareBuilder(KlipperTree tree, string cacheFolder
         }
     }
 
-    /// <summary>Turns what the file system and the starting of programs may say into faults.</summary>
+    /// <summary>Turns errors of the file system and of starting programs into faults.</summary>
     private async Task<T> GuardAsync<T>(Func<Task<T>> work)
     {
         const int noSpace = 28;
@@ -167,11 +173,13 @@ public sealed partial class FirmwareBuilder(KlipperTree tree, string cacheFolder
     }
 
     /// <summary>
-    /// What a firmware is found by. The configuration as it was asked for stands for the completed one too, which follows from it and the sources. The version
-    /// is in it because it is in the image: new tags change it on the same commit.
+    /// The key of a firmware. The requested configuration stands for the completed one too, which follows from it and the sources. The
+    /// version is in it because it is in the image: new tags change it on the same commit.
     /// </summary>
-    private string Key(BuildRequest request, KlipperSource source) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join(
-        '\n', Format, source.SourceId, source.Version, Toolchain.For(request.Config.Mcu).Identity(Programs), request.Config.Mcu, request.Config.Text))))[..32];
+    private string Key(BuildRequest request, KlipperSource source) =>
+        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join(
+        '\n', Format, source.SourceId, source.Version, Toolchain.For(request.Config.Mcu).Identity(Programs), request.Config.Mcu,
+            request.Config.Text))))[..32];
 
     private async Task<BuiltFirmware?> FindAsync(BuildRequest request, KlipperSource source, long begin, Func<BuildProgress, ValueTask> tell)
     {
@@ -183,14 +191,17 @@ public sealed partial class FirmwareBuilder(KlipperTree tree, string cacheFolder
             Cache.Forget(key);
             return null;
         }
-        // What is declared may have changed since; the text did not.
+        // The declared values may have changed since; the text did not.
         request.Config.Check(found.ConfigText, request.Board);
         Judge(image, request);
         await tell(new BuildProgress(request.Board, BuildStep.Done, found.Index.Objects, found.Index.Objects));
-        return new BuiltFirmware(image, found.File, found.ConfigText, found.Index.ConfigHash, found.Index.SourceId, true, time.GetElapsedTime(begin));
+        return new BuiltFirmware(image, found.File, found.ConfigText, found.Index.ConfigHash, found.Index.SourceId, true,
+            time.GetElapsedTime(begin));
     }
 
-    /// <summary>How many compilers may run at once: one a core, and 160 MiB of free memory for each (the largest, a link of an STM32H7, takes 120).</summary>
+    /// <summary>
+    /// How many compilers may run at once: one a core, and 160 MiB of free memory for each (the largest, a link of an STM32H7, takes 120).
+    /// </summary>
     private int Budget() => Math.Max(1, (int)Math.Min(Cores, AvailableMemory() / (160L << 20)));
 
     private int Jobs(int builds) => Math.Max(1, (Budget() + builds - 1) / builds);
@@ -201,7 +212,8 @@ public sealed partial class FirmwareBuilder(KlipperTree tree, string cacheFolder
         try
         {
             var line = File.ReadLines("/proc/meminfo").FirstOrDefault(line => line.StartsWith("MemAvailable:", StringComparison.Ordinal));
-            return line is not null && long.TryParse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], out var kib) ? kib << 10 : long.MaxValue;
+            return line is not null && long.TryParse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], out var kib) ? kib << 10
+                : long.MaxValue;
         }
         catch (IOException)
         {

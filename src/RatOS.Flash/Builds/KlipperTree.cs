@@ -7,11 +7,11 @@ using RatOS.Flash.Core;
 namespace RatOS.Flash.Builds;
 
 /// <summary>
-/// A folder with the sources of Klipper or of a fork of it (Kalico and others). Nothing in it is ever written, git's own files included.
+/// A folder with the sources of Klipper or of a fork of it (Kalico and others). It is only read, including git's own files.
 /// </summary>
 public sealed class KlipperTree
 {
-    /// <summary>What firmware is made from; the rest of the tree is the host's.</summary>
+    /// <summary>The sources of firmware; the rest of the tree is for the host.</summary>
     private static readonly string[] Sources = ["src", "lib", "scripts"];
 
     private const string Makefile = "Makefile";
@@ -23,9 +23,9 @@ public sealed class KlipperTree
     /// <summary>Absolute, without a slash at its end, links resolved.</summary>
     public string Path { get; }
 
-    /// <param name="path">The folder; a link to it will do.</param>
-    /// <param name="searchPath">Where git is looked for, as PATH is written; null for this process's own.</param>
-    /// <exception cref="FlashException">It is not there, cannot be read, or is no such tree.</exception>
+    /// <param name="path">The folder, or a link to it.</param>
+    /// <param name="searchPath">Search path for git, in the form of PATH; null for this process's own.</param>
+    /// <exception cref="FlashException">It is missing, unreadable, or not such a tree.</exception>
     public static KlipperTree Open(string path, string? searchPath = null)
     {
         try
@@ -49,7 +49,7 @@ public sealed class KlipperTree
         }
     }
 
-    /// <summary>What is in the tree at this moment.</summary>
+    /// <summary>The state of the tree now.</summary>
     /// <exception cref="FlashException">Its files cannot be read.</exception>
     public async Task<KlipperSource> LookAsync(CancellationToken cancel)
     {
@@ -59,7 +59,9 @@ public sealed class KlipperTree
                 return WithoutGit(null);
             if (_tools.Find("git") is null)
                 return WithoutGit(BuildFaults.KlipperGitUnusable(Path, "git is not installed"));
-            var status = Run(["-c", "core.fsmonitor=false", "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=all", "--no-renames"], cancel);
+            var status =
+                Run(["-c", "core.fsmonitor=false", "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=all", "--no-renames"],
+                cancel);
             var described = await Run(["describe", "--always", "--tags", "--long"], cancel);
             var (exit, changes, errors) = await status;
             if (exit != 0 || described.Exit != 0)
@@ -85,23 +87,24 @@ public sealed class KlipperTree
             return null;
         try
         {
-            // Only a commit that today's follows from: of another branch's nobody could say what is "since".
-            if ((!Directory.Exists(Git) && !File.Exists(Git)) || (await Run(["merge-base", "--is-ancestor", commit, "HEAD"], cancel)).Exit != 0)
+            // Only an ancestor of today's commit: for another branch "since" has no meaning.
+            if ((!Directory.Exists(Git) && !File.Exists(Git))
+                || (await Run(["merge-base", "--is-ancestor", commit, "HEAD"], cancel)).Exit != 0)
                 return null;
             var (exit, names, _) = await Run(["diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", commit], cancel);
             return exit == 0 ? names.Split('\0', StringSplitOptions.RemoveEmptyEntries) : null;
         }
         catch (Exception e) when (e is ExternalException or IOException)
         {
-            return null;   // no git: nobody can tell
+            return null;   // no git
         }
     }
 
     private string Git => System.IO.Path.Combine(Path, ".git");
 
     /// <summary>
-    /// The variables with which git, called by Klipper's scripts, answers as for its owner and leaves the tree alone: `describe --dirty` would lock
-    /// and rewrite the index, in which an update may be at work.
+    /// The variables with which git, called by Klipper's scripts, answers as for the owner and leaves the tree unchanged: `describe
+    /// --dirty` would lock and rewrite the index, in which an update may be at work.
     /// </summary>
     /// <param name="indexCopy">Where to put a copy of the index for it.</param>
     internal Dictionary<string, string> GitEnvironment(string? indexCopy)
@@ -110,7 +113,7 @@ public sealed class KlipperTree
         {
             ["GIT_OPTIONAL_LOCKS"] = "0",
             ["GIT_TERMINAL_PROMPT"] = "0",
-            // A tree of another user: git would refuse to look at it. Its Makefile is run all the same.
+            // A tree of another user: git would refuse it, although its Makefile is run anyway.
             ["GIT_CONFIG_COUNT"] = "1",
             ["GIT_CONFIG_KEY_0"] = "safe.directory",
             ["GIT_CONFIG_VALUE_0"] = Path,
@@ -119,7 +122,8 @@ public sealed class KlipperTree
             return environment;
         var folder = Git;
         const string pointer = "gitdir:";
-        if (File.Exists(folder) && File.ReadLines(folder).FirstOrDefault() is { } line && line.StartsWith(pointer, StringComparison.Ordinal))
+        if (File.Exists(folder) && File.ReadLines(folder).FirstOrDefault() is { } line
+            && line.StartsWith(pointer, StringComparison.Ordinal))
             folder = System.IO.Path.Combine(Path, line[pointer.Length..].Trim());
         var index = System.IO.Path.Combine(folder, "index");
         if (File.Exists(index))
@@ -165,7 +169,8 @@ public sealed class KlipperTree
         foreach (var folder in Sources.Select(name => System.IO.Path.Combine(Path, name)).Where(Directory.Exists))
         {
             files.UnionWith(Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
-                .Where(name => !name.EndsWith(".pyc", StringComparison.Ordinal)).Select(name => System.IO.Path.GetRelativePath(Path, name)));
+                .Where(name => !name.EndsWith(".pyc", StringComparison.Ordinal))
+                    .Select(name => System.IO.Path.GetRelativePath(Path, name)));
         }
         return new KlipperSource(version.Length > 0 ? version : "?", $"files+{Hash(files)}", true, warning);
     }
@@ -187,7 +192,8 @@ public sealed class KlipperTree
                     continue;
                 }
                 using var one = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-                using (var file = new FileStream(full.FullName, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0))
+                using (var file = new FileStream(full.FullName, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete,
+                    bufferSize: 0))
                 {
                     for (int came; (came = file.Read(buffer)) > 0;)
                         one.AppendData(buffer, 0, came);
@@ -203,16 +209,18 @@ public sealed class KlipperTree
         }
     }
 
-    private static string FirstLine(string text) => text.Trim().Split('\n', 2)[0] is { Length: > 0 } line ? line.TrimEnd('.') : "it says nothing";
+    private static string FirstLine(string text) =>
+        text.Trim().Split('\n', 2)[0] is { Length: > 0 } line ? line.TrimEnd('.') : "it says nothing";
 }
 
-/// <summary>What a Klipper tree held when it was looked at.</summary>
+/// <summary>The state of a Klipper tree at one moment.</summary>
 /// <param name="Version">
-/// What Klipper's own scripts say: <c>git describe --always --tags --long --dirty</c>, without git <c>klippy/.version</c>, else <c>?</c>. Firmware of a
-/// tree that is dirty or without git adds the time and the host's name to it.
+/// The version of Klipper's own scripts: <c>git describe --always --tags --long --dirty</c>, without git <c>klippy/.version</c>, else
+/// <c>?</c>. Firmware of a tree that is dirty or without git adds the time and the host's name to it.
 /// </param>
-/// <param name="SourceId">The same exactly when the same firmware comes out: the commit, and a hash of what differs from it in <c>src</c>, <c>lib</c>,
+/// <param name="SourceId">The same exactly when the same firmware comes out: the commit, and a hash of what differs from it in <c>src</c>,
+/// <c>lib</c>,
 /// <c>scripts</c> and the Makefile; without git a hash of these.</param>
 /// <param name="IsModified">Something of that differs from the commit, or there is no commit.</param>
-/// <param name="Warning">Builds all the same, but the version is less than it could be: no tags, git cannot be used.</param>
+/// <param name="Warning">It builds, but the version text is incomplete: no tags, or git cannot be used.</param>
 public sealed record KlipperSource(string Version, string SourceId, bool IsModified, FlashException? Warning);

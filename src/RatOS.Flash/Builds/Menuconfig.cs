@@ -5,45 +5,48 @@ using RatOS.Flash.Printer;
 namespace RatOS.Flash.Builds;
 
 /// <summary>
-/// Klipper's own <c>make menuconfig</c> on this terminal, for a board's configuration that is kept beside the builds and not in Klipper's folder. What was chosen
-/// counts for every later build of that board, as long as it is for its chip and its application start.
+/// Klipper's own <c>make menuconfig</c> on this terminal, for a board's configuration, which is kept beside the builds and not in Klipper's
+/// folder. It applies to every later build of that board, as long as it is for its chip and its application start.
 /// </summary>
 /// <param name="tree">The sources; only read.</param>
-/// <param name="folder">Where the configurations are.</param>
+/// <param name="folder">The folder of the configurations.</param>
 public sealed class Menuconfig(KlipperTree tree, string folder)
 {
     private const string Python = "python3";
 
     private readonly string _folder = Path.GetFullPath(folder);
 
-    /// <summary>Where make and Python are looked for, as PATH is written.</summary>
+    /// <summary>Search path for make and Python, in the form of PATH.</summary>
     public string SearchPath { get; init; } = Tools.UsualPath;
 
-    /// <summary>What somebody chose for the board.</summary>
+    /// <summary>The kept configuration of a board.</summary>
     /// <param name="folder">Null where nothing is kept.</param>
-    /// <returns>Null where nobody chose anything.</returns>
+    /// <returns>Null where there is none.</returns>
     /// <exception cref="FlashException">It is damaged, or for another chip than the board's.</exception>
     public static BuildConfig? Kept(string? folder, PrinterBoard board) =>
-        folder is not null && FileOf(folder, board.Name) is { } file && Text(file, board.Name) is { } text ? BuildConfig.FromText(text, Said(board, text)) : null;
+        folder is not null && FileOf(folder, board.Name) is { } file && Text(file, board.Name) is { } text
+            ? BuildConfig.FromText(text, Said(board, text)) : null;
 
     /// <summary>
-    /// The board as what was chosen for it says, where nothing else tells where its firmware begins: nobody knows its kind, or it is on CAN, where Katapult stands below it.
-    /// Of all others the kind's word counts: a firmware elsewhere would overwrite its bootloader.
+    /// The board with the facts of its kept configuration, where nothing else gives its application start: its kind is unknown, or it is on
+    /// CAN, where Katapult stands below it. For all others the kind decides: firmware at another start would overwrite its bootloader.
     /// </summary>
-    /// <exception cref="FlashException">What is kept is damaged.</exception>
+    /// <exception cref="FlashException">The kept file is damaged.</exception>
     public static PrinterBoard Described(string? folder, PrinterBoard board) =>
-        folder is not null && FileOf(folder, board.Name) is { } file && Text(file, board.Name) is { } text ? board with { Board = Said(board, text) } : board;
+        folder is not null && FileOf(folder, board.Name) is { } file && Text(file, board.Name) is { } text
+            ? board with { Board = Said(board, text) } : board;
 
-    private static Boards.Board Said(PrinterBoard board, string text) => board.CanUuid is null && board.Board.ApplicationStart is not null ? board.Board : BuildConfig.Said(text, board.Board);
+    private static Boards.Board Said(PrinterBoard board, string text) =>
+        board.CanUuid is null && board.Board.ApplicationStart is not null ? board.Board : BuildConfig.Said(text, board.Board);
 
-    /// <summary>Where a board's configuration is kept; null for a name that can be no file's.</summary>
+    /// <summary>The path of a board's kept configuration; null for a name that cannot be a file's.</summary>
     public static string? FileOf(string folder, string board) =>
         board.Length == 0 || board[0] == '.' || board.AsSpan().IndexOfAny('/', '\0') >= 0 ? null : Path.Combine(folder, board + ".config");
 
-    /// <summary>Lets a person choose, beginning with what was chosen before or else what is known of the board.</summary>
-    /// <param name="running">What its running firmware was built to talk over; null where nobody knows.</param>
+    /// <summary>Shows the menu, preset with the kept configuration or else with the known facts of the board.</summary>
+    /// <param name="running">The link of its running firmware; null where it is unknown.</param>
     /// <returns>Whether anything was saved.</returns>
-    /// <exception cref="FlashException">It cannot be shown, or what was chosen is not for this board; then nothing is kept.</exception>
+    /// <exception cref="FlashException">The menu cannot be shown, or the result is not for this board; then nothing is kept.</exception>
     public async Task<bool> AskAsync(PrinterBoard board, BuildTransport? running)
     {
         FirmwareBuilder.RefuseUnquotable(tree.Path);
@@ -53,8 +56,10 @@ public sealed class Menuconfig(KlipperTree tree, string folder)
         if (missing.Count > 0)
             throw BuildFaults.ToolchainMissing(board.Name, string.Join(", ", missing), string.Join(' ', missing));
         var file = FileOf(_folder, board.Name) ?? throw BuildFaults.ConfigUnusable(board.Name, "its name is none for a file");
-        var before = Text(file, board.Name) ?? BuildConfig.For(board.Board, board.Serial, running ?? (board.CanUuid is null ? null : new BuildTransport(BuildLink.Can))).Text;
-        // Kconfig leaves its former text beside it, and OUT is made whatever the target.
+        var before = Text(file, board.Name)
+            ?? BuildConfig.For(board.Board, board.Serial,
+            running ?? (board.CanUuid is null ? null : new BuildTransport(BuildLink.Can))).Text;
+        // Kconfig leaves a backup beside it, and OUT is created for every target.
         var desk = Path.Combine(_folder, ".menuconfig");
         try
         {
@@ -89,7 +94,8 @@ public sealed class Menuconfig(KlipperTree tree, string folder)
         try
         {
             var info = new FileInfo(file);
-            return !info.Exists ? null : info.Length > Kconfig.MaxLength ? throw BuildFaults.ConfigUnusable(board, $"{file} is longer than {Kconfig.MaxLength / 1024} KiB") : File.ReadAllText(file);
+            return !info.Exists ? null : info.Length > Kconfig.MaxLength
+                ? throw BuildFaults.ConfigUnusable(board, $"{file} is longer than {Kconfig.MaxLength / 1024} KiB") : File.ReadAllText(file);
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {

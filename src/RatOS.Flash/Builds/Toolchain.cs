@@ -3,10 +3,10 @@ using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Builds;
 
-/// <summary>What it takes to build for a family of chips, and how its absence shows.</summary>
+/// <summary>The programs to build for a family of chips, and the errors that show that one is missing.</summary>
 internal sealed partial class Toolchain
 {
-    /// <summary>Milliseconds for one line; what these expressions take is linear in it.</summary>
+    /// <summary>Limit for one line; these expressions are linear in its length.</summary>
     private const int Patience = 1000;
 
     private readonly string _prefix;
@@ -28,7 +28,8 @@ internal sealed partial class Toolchain
         "linux" => new("", "gcc libc6-dev make python3"),
         // Its UF2 is made by a small C++ program that is built for this computer first.
         "rp2040" or "rp2350" => new("arm-none-eabi-", "gcc-arm-none-eabi libnewlib-arm-none-eabi make python3 g++", "g++"),
-        _ when mcu.StartsWith("at", StringComparison.Ordinal) && !mcu.StartsWith("atsam", StringComparison.Ordinal) => new("avr-", "gcc-avr binutils-avr avr-libc make python3"),
+        _ when mcu.StartsWith("at", StringComparison.Ordinal) && !mcu.StartsWith("atsam", StringComparison.Ordinal) =>
+            new("avr-", "gcc-avr binutils-avr avr-libc make python3"),
         _ => new("arm-none-eabi-", "gcc-arm-none-eabi libnewlib-arm-none-eabi make python3"),
     };
 
@@ -41,7 +42,8 @@ internal sealed partial class Toolchain
     }
 
     /// <summary>
-    /// Changes when compiler or linker are replaced. By their files and not by asking them: that would cost more than the whole decision that nothing is to be built.
+    /// Changes when compiler or linker are replaced. By their files, because running them would take longer than the whole decision that
+    /// nothing is to be built.
     /// </summary>
     public string Identity(Tools tools) => string.Join(' ', ((string[])["gcc", "ld"]).Select(name =>
     {
@@ -54,13 +56,14 @@ internal sealed partial class Toolchain
 
     /// <summary>The fault behind a build's output.</summary>
     /// <param name="output">All lines, both outputs.</param>
-    /// <param name="log">Where they are kept.</param>
+    /// <param name="log">The path of the log.</param>
     public FlashException Explain(BuildRequest request, KlipperSource source, IReadOnlyCollection<string> output, string log, string folder)
     {
         foreach (var line in output)
         {
             if (Overflow().Match(line) is { Success: true } overflow)
-                return BuildFaults.FirmwareOutgrewBoard(request.Board, request.Config.Mcu, $"{overflow.Groups["count"]} bytes", source.Version);
+                return BuildFaults.FirmwareOutgrewBoard(request.Board, request.Config.Mcu, $"{overflow.Groups["count"]} bytes",
+                    source.Version);
             if (line.Contains("No space left on device", StringComparison.Ordinal))
                 return BuildFaults.BuildDiskFull(folder, FirmwareBuilder.UsualBytes / 1048576.0);
             if (NotFound().Match(line) is { Success: true } program)
@@ -73,11 +76,12 @@ internal sealed partial class Toolchain
         return BuildFaults.BuildFailed(request.Board, Tail(output), log);
     }
 
-    /// <summary>The first error and the last lines, without make's own talk.</summary>
+    /// <summary>The first error and the last lines, without make's own messages.</summary>
     private static string Tail(IReadOnlyCollection<string> output)
     {
         const int lines = 4, longest = 300;
-        var telling = output.Where(line => !line.StartsWith("  ", StringComparison.Ordinal) && !MakeTalk().IsMatch(line) && line.Trim().Length > 0)
+        var telling =
+            output.Where(line => !line.StartsWith("  ", StringComparison.Ordinal) && !MakeTalk().IsMatch(line) && line.Trim().Length > 0)
             .Select(line => string.Concat(line.Trim().Take(longest).Select(c => char.IsControl(c) ? ' ' : c))).ToList();
         var first = telling.FindIndex(line => line.Contains("error", StringComparison.OrdinalIgnoreCase));
         var shown = telling.TakeLast(lines);
@@ -92,10 +96,14 @@ internal sealed partial class Toolchain
     private static partial Regex Overflow();
 
     // Of make, and of the shell for the programs in a recipe.
-    [GeneratedRegex("^(?:make(?:\\[[0-9]+\\])?|/bin/sh|sh)(?:: [0-9]+)?: (?<program>[A-Za-z0-9.+_-]+): (?:No such file or directory|(?:command )?not found|Command not found)", RegexOptions.ExplicitCapture, Patience)]
+    [GeneratedRegex(
+        "^(?:make(?:\\[[0-9]+\\])?|/bin/sh|sh)(?:: [0-9]+)?: (?<program>[A-Za-z0-9.+_-]+): (?:No such file or directory|(?:command )?not "
+        + "found|Command not found)", RegexOptions.ExplicitCapture, Patience)]
     private static partial Regex NotFound();
 
-    [GeneratedRegex("cannot find -l(?:c_nano|c|gcc|util|rt|pthread)\\b|(?:nano|nosys)\\.specs: No such file|fatal error: (?:stdint|stdio|stdlib|string|errno|math|avr/io|sys/types)\\.h: No such file", RegexOptions.ExplicitCapture, Patience)]
+    [GeneratedRegex(
+        "cannot find -l(?:c_nano|c|gcc|util|rt|pthread)\\b|(?:nano|nosys)\\.specs: No such file|fatal error: "
+        + "(?:stdint|stdio|stdlib|string|errno|math|avr/io|sys/types)\\.h: No such file", RegexOptions.ExplicitCapture, Patience)]
     private static partial Regex Library();
 
     // Not that it could not start a program, and why.

@@ -5,20 +5,21 @@ using RatOS.Flash.Hardware.Linux;
 namespace RatOS.Flash.Builds;
 
 /// <summary>
-/// Programs of this computer, always started by an argument list. Each gets an environment made from nothing: what the caller inherited (MAKEFLAGS, GIT_DIR,
-/// CFLAGS, a language) must not decide what comes out.
+/// Programs of this computer, always started with an argument list. Each gets a fresh environment: inherited variables (MAKEFLAGS, GIT_DIR,
+/// CFLAGS, a language) must not change the result.
 /// </summary>
-/// <param name="searchPath">As PATH is written.</param>
+/// <param name="searchPath">In the form of PATH.</param>
 internal sealed class Tools(string searchPath)
 {
     private const int KillSignal = 9;
 
     private const UnixFileMode Executable = UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
 
-    /// <summary>Of a line of output nobody needs more.</summary>
+    /// <summary>Longest part of an output line that is kept.</summary>
     private const int MaxLine = 4096;
 
-    public static string UsualPath => Environment.GetEnvironmentVariable("PATH") is { Length: > 0 } path ? path : "/usr/local/bin:/usr/bin:/bin";
+    public static string UsualPath =>
+        Environment.GetEnvironmentVariable("PATH") is { Length: > 0 } path ? path : "/usr/local/bin:/usr/bin:/bin";
 
     /// <summary>The full path of a program, or null.</summary>
     public string? Find(string name)
@@ -32,9 +33,9 @@ internal sealed class Tools(string searchPath)
         return null;
     }
 
-    /// <summary>Runs a program in a process group of its own, politely (nice), to its end.</summary>
+    /// <summary>Runs a program to its end, in its own process group and with low priority (nice).</summary>
     /// <param name="line">Called for each line of both outputs, in their order within each, never twice at a time.</param>
-    /// <param name="cancel">Kills it with all that it started, and waits until they are gone.</param>
+    /// <param name="cancel">Kills it and its children, and waits until they are gone.</param>
     /// <returns>Its exit code.</returns>
     /// <exception cref="FileNotFoundException">It is not installed.</exception>
     /// <exception cref="ExternalException">It cannot be started.</exception>
@@ -72,7 +73,7 @@ internal sealed class Tools(string searchPath)
                 }
                 catch
                 {
-                    // Nobody would read this pipe any more, and the program would wait for that for ever.
+                    // An unread pipe would block the program for ever.
                     Kill(process);
                     throw;
                 }
@@ -88,7 +89,8 @@ internal sealed class Tools(string searchPath)
     /// <exception cref="FileNotFoundException">It is not installed.</exception>
     /// <exception cref="ExternalException">It cannot be started.</exception>
     public async Task<(int Exit, string Output, string Errors)> AskAsync(
-        string program, IEnumerable<string> arguments, string folder, IReadOnlyDictionary<string, string> environment, CancellationToken cancel)
+        string program, IEnumerable<string> arguments, string folder, IReadOnlyDictionary<string, string> environment,
+            CancellationToken cancel)
     {
         cancel.ThrowIfCancellationRequested();
         using var process = Start(Require(program), arguments, folder, environment);
@@ -100,7 +102,7 @@ internal sealed class Tools(string searchPath)
         return (process.ExitCode, output, await errors);
     }
 
-    /// <summary>Runs a program that has this process's terminal for itself, to its end.</summary>
+    /// <summary>Runs a program on this process's terminal, to its end.</summary>
     /// <returns>Its exit code.</returns>
     /// <exception cref="ExternalException">It cannot be started.</exception>
     public async Task<int> ShowAsync(string program, IEnumerable<string> arguments, string folder, IReadOnlyDictionary<string, string> environment)
@@ -129,7 +131,8 @@ internal sealed class Tools(string searchPath)
         return process;
     }
 
-    private ProcessStartInfo Describe(string program, IEnumerable<string> arguments, string folder, IReadOnlyDictionary<string, string> environment)
+    private ProcessStartInfo Describe(string program,
+        IEnumerable<string> arguments, string folder, IReadOnlyDictionary<string, string> environment)
     {
         var start = new ProcessStartInfo(program, arguments) { WorkingDirectory = folder, UseShellExecute = false };
         start.Environment.Clear();
@@ -147,7 +150,7 @@ internal sealed class Tools(string searchPath)
         {
             if (process.HasExited)
                 return;
-            // The first reaches everybody once setsid has run; before that there is only the process itself.
+            // The first signal reaches the group once setsid has run; before that there is only the process itself.
             _ = Libc.Kill(-process.Id, KillSignal);
             process.Kill();
         }

@@ -164,7 +164,7 @@ public sealed class KlipperClient : IAsyncDisposable
 
     /// <summary>
     /// Asks firmware on a UART for its bootloader, in any state: one block that it must refuse, after a 7e that ends whatever came before.
-    /// There is no answer (Klipper src/stm32/stm32f4.c, bootloader_request).
+    /// There is no answer (Klipper src/generic/serial_irq.c).
     /// </summary>
     /// <exception cref="DeviceGoneException"/>
     public static ValueTask RequestBootloaderAsync(ByteLine line) => line.WriteAsync(BootloaderRequest);
