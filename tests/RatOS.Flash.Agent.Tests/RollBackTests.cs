@@ -27,8 +27,8 @@ public sealed class RollBackTests
         NewVersion = written?.Version,
     };
 
-    private static RollBack? Of(BoardReport report, KlippyState? before = null, KlippyState? after = null, string? section = "mcu", params FirmwareImage[] goods) =>
-        RollBack.Of(new([report], null, TimeSpan.Zero) { Before = before ?? Ready, After = after ?? Ready }, _ => section, _ => goods).SingleOrDefault();
+    private static FailedFirmware? Of(BoardReport report, KlippyState? before = null, KlippyState? after = null, string? section = "mcu", params FirmwareImage[] goods) =>
+        FailedFirmware.Of(new([report], null, TimeSpan.Zero) { Before = before ?? Ready, After = after ?? Ready }, _ => section, _ => goods).SingleOrDefault();
 
     [Theory]
     [InlineData("not-back")]
@@ -92,9 +92,9 @@ public sealed class RollBackTests
     public void A_way_back_that_fails_says_what_the_board_is_then_and_one_that_never_began_changes_nothing()
     {
         var first = Report(BoardCondition.Unconfirmed, "klipper-silent", New) with { Back = new(Older.Version, true, null) };
-        Assert.Equal(BoardCondition.InBootloaderWithoutFirmware, RollBack.Both(first, Report(BoardCondition.InBootloaderWithoutFirmware, "device-lost", Older)).Condition);
-        Assert.Equal(BoardCondition.Unconfirmed, RollBack.Both(first, Report(BoardCondition.Unchanged, "touch-ignored", Older)).Condition);
-        var back = RollBack.Both(first, Report(BoardCondition.Flashed, null, Older));
+        Assert.Equal(BoardCondition.InBootloaderWithoutFirmware, FailedFirmware.Both(first, Report(BoardCondition.InBootloaderWithoutFirmware, "device-lost", Older)).Condition);
+        Assert.Equal(BoardCondition.Unconfirmed, FailedFirmware.Both(first, Report(BoardCondition.Unchanged, "touch-ignored", Older)).Condition);
+        var back = FailedFirmware.Both(first, Report(BoardCondition.Flashed, null, Older));
         Assert.Equal((false, BoardCondition.Running, "klipper-silent", false), (back.Ok, back.Condition, back.Fault!.Code, back.Back!.Asks));
         Assert.Contains(Older.Version, back.Fault.Remedy.ToString(), StringComparison.Ordinal);
     }

@@ -4,20 +4,23 @@ using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Agent.Boards;
 
-/// <summary>What can be asked about a printer's boards: of the boards themselves, or of the agent that works on them.</summary>
+/// <summary>A printer's boards: flashed by this process, or by the agent that runs already.</summary>
 internal abstract class BoardService
 {
     /// <summary>Which printer this is, in a few words.</summary>
     public abstract string Description { get; }
 
+    /// <summary>The printer's boards, then the other devices on its buses.</summary>
     public abstract Task<IReadOnlyList<JsonBoard>> ListAsync();
 
-    /// <exception cref="FlashException">A board or a port is not known, or the firmware is none.</exception>
+    /// <summary>What <see cref="FlashAsync"/> would do. Nothing is touched.</summary>
+    /// <exception cref="FlashException">A board or a port is unknown, or the firmware file is no firmware.</exception>
     public abstract Task<PlanView> PlanAsync(FlashOptions options);
 
-    /// <param name="options">What to flash.</param>
+    /// <summary>Flashes boards.</summary>
+    /// <param name="options">Which boards, and how.</param>
     /// <param name="tell">Called for each event, on this thread.</param>
-    /// <param name="cancel">Heeded until the point of no return.</param>
-    /// <exception cref="FlashException">As for <see cref="PlanAsync"/>, or somebody else works on the boards.</exception>
+    /// <param name="cancel">Ends the flash until its point of no return.</param>
+    /// <exception cref="FlashException">As for <see cref="PlanAsync"/>, or another program uses the boards.</exception>
     public abstract Task<FlashReport> FlashAsync(FlashOptions options, Action<FlashEvent> tell, CancellationToken cancel);
 }

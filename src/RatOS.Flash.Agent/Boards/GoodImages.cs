@@ -9,21 +9,24 @@ using RatOS.Flash.Firmware;
 
 namespace RatOS.Flash.Agent.Boards;
 
-/// <summary>A firmware that a board has run.</summary>
-/// <param name="Image">Its bytes.</param>
+/// <summary>Firmware that a board has run.</summary>
+/// <param name="Image">The firmware.</param>
 /// <param name="About">Where it came from.</param>
 internal sealed record GoodImage(FirmwareImage Image, JsonGood About);
 
 /// <summary>
-/// The last firmwares that each board was proven to run, three generations, and before the first of ours the one that was read out of it: what goes back when a new one
-/// does not work. A folder a board; in it a .bin and a .json of one name each, newest last.
+/// The firmware that a rollback writes: the last three that each board was proved to run, and the one that was read out before the first flash.
+/// One folder for each board, in it a .bin and a .json with the same name for each firmware, newest last.
 /// </summary>
+/// <param name="folder">Of all boards.</param>
+/// <param name="time">The only clock.</param>
+/// <param name="log">Takes what is damaged.</param>
 internal sealed class GoodImages(string folder, TimeProvider time, LogFile log)
 {
     private const int Kept = 3;
     private const int LargestImage = 8 * 1024 * 1024;
 
-    /// <summary>Newest first; what is damaged is passed over.</summary>
+    /// <summary>A board's firmware, newest first. Damaged files are skipped.</summary>
     public IReadOnlyList<GoodImage> Of(string board)
     {
         var found = new List<GoodImage>();
@@ -31,31 +34,36 @@ internal sealed class GoodImages(string folder, TimeProvider time, LogFile log)
         {
             try
             {
-                if (new FileInfo(file).Length > LargestImage || JsonSerializer.Deserialize(File.ReadAllText(Path.ChangeExtension(file, ".json")), JsonContract.Shapes.JsonGood) is not { Sha256: not null } about)
+                if (new FileInfo(file).Length > LargestImage)
+                    continue;
+                if (JsonSerializer.Deserialize(File.ReadAllText(Path.ChangeExtension(file, ".json")), JsonContract.Shapes.JsonGood) is not { Sha256: not null } about)
                     continue;
                 var image = FirmwareImage.Parse(File.ReadAllBytes(file), file);
                 if (image.Sha256 == about.Sha256)
                     found.Add(new(image, about));
                 else
-                    log.Say($"{file} is damaged and passed over.");
+                    log.Say($"{file} is damaged and skipped.");
             }
             catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or JsonException or FlashException)
             {
-                log.Say($"{file} is passed over: {fault.Message}");
+                log.Say($"{file} is skipped: {fault.Message}");
             }
         }
         return found;
     }
 
-    /// <summary>What a board should go back to: the newest that it does not run now. One that was given a firmware that does not do may run anything: the newest but that.</summary>
-    /// <exception cref="FlashException">There is none.</exception>
+    /// <summary>
+    /// What a board rolls back to: the newest that it does not run now. After firmware that failed nobody knows what it runs: the newest that is not the failed one.
+    /// </summary>
+    /// <exception cref="FlashException"><c>nothing-to-roll-back</c>.</exception>
     public FirmwareImage Before(string board, string? running)
     {
         var failed = File.Exists(FailedFile(board)) ? File.ReadAllText(FailedFile(board)) : null;
-        return Of(board).FirstOrDefault(good => failed is null ? good.Image.Version != running : good.Image.Sha256 != failed)?.Image ?? throw FlashFaults.NothingToRollBack(board, folder);
+        return Of(board).FirstOrDefault(good => failed is null ? good.Image.Version != running : good.Image.Sha256 != failed)?.Image
+            ?? throw FlashFaults.NothingToRollBack(board, folder);
     }
 
-    /// <summary>This firmware was written and does not do. It stands until the board is proven to run one that does.</summary>
+    /// <summary>Marks firmware that was written and does not run, until the board is proved to run another one.</summary>
     public void Failed(string board, string sha256)
     {
         try
@@ -64,12 +72,15 @@ internal sealed class GoodImages(string folder, TimeProvider time, LogFile log)
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            log.Say($"That a firmware of {board} does not do cannot be kept: {fault.Message}");
+            log.Say($"Cannot mark the failed firmware of {board}: {fault.Message}");
         }
     }
 
-    /// <param name="source"><c>confirmed</c>, or <c>read-out</c>.</param>
-    /// <param name="built">Null for a firmware that was not built here.</param>
+    /// <summary>Keeps firmware, and forgets the oldest beyond three.</summary>
+    /// <param name="board">The board's name.</param>
+    /// <param name="image">The firmware.</param>
+    /// <param name="source"><c>confirmed</c> or <c>read-out</c>.</param>
+    /// <param name="built">Null for firmware that was not built here.</param>
     public void Keep(string board, FirmwareImage image, string source, BuiltFirmware? built)
     {
         try
@@ -78,19 +89,21 @@ internal sealed class GoodImages(string folder, TimeProvider time, LogFile log)
             Directory.CreateDirectory(place);
             if (source == "confirmed")
                 File.Delete(FailedFile(board));
-            // The same once more is no generation of its own.
+            // The same firmware again is no second generation.
             foreach (var same in Of(board).Where(good => good.Image.Sha256 == image.Sha256))
                 Delete(Path.Combine(place, same.About.File));
             var name = $"{time.GetUtcNow().ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture)}-{image.Sha256[..8]}.bin";
-            var about = new JsonGood("good", board, name, image.Version, image.Mcu, image.Sha256, image.Bytes.Length, source, built?.ConfigHash, built?.SourceId, built?.ConfigText);
+            var about = new JsonGood(
+                "good", board, name, image.Version, image.Mcu, image.Sha256, image.Bytes.Length, source, built?.ConfigHash, built?.SourceId, built?.ConfigText);
             AtomicFile.Write(Path.Combine(place, name), image.Bytes.Span);
-            AtomicFile.Write(Path.Combine(place, Path.ChangeExtension(name, ".json")), JsonSerializer.SerializeToUtf8Bytes(about, JsonContract.Shapes.JsonGood));
+            var json = JsonSerializer.SerializeToUtf8Bytes(about, JsonContract.Shapes.JsonGood);
+            AtomicFile.Write(Path.Combine(place, Path.ChangeExtension(name, ".json")), json);
             foreach (var old in Files(board).Skip(Kept))
                 Delete(old);
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            log.Say($"The firmware of {board} cannot be kept for a way back: {fault.Message}");
+            log.Say($"Cannot keep the firmware of {board} for a rollback: {fault.Message}");
         }
     }
 

@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using System.Text.Json;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Builds;
@@ -9,10 +10,10 @@ using RatOS.Flash.Recording;
 
 namespace RatOS.Flash.Agent.Boards;
 
-/// <summary>What a job's folder keeps beside its journal: the plan as it was made, and the recording. Nothing that goes wrong here is a reason not to flash.</summary>
+/// <summary>Keeps the plan and the recording of a job in its folder, beside the journal. A failure here never stops a flash.</summary>
 /// <param name="recorder">The process's recorder.</param>
 /// <param name="folder">Of the job.</param>
-/// <param name="log">Where it is told what could not be kept.</param>
+/// <param name="log">Takes what could not be kept.</param>
 internal sealed class JobRecorder(CallRecorder recorder, string folder, LogFile log) : IDisposable
 {
     public const string RecordingName = "recording.gz";
@@ -21,28 +22,34 @@ internal sealed class JobRecorder(CallRecorder recorder, string folder, LogFile 
     /// <summary>Of all recordings together.</summary>
     public const long MostBytes = 32 * 1024 * 1024;
 
-    /// <summary>The last megabytes of a disk belong to the journal, and to the printer.</summary>
+    // The last megabytes of a disk belong to the journal and to the printer.
     private const long RoomToLeave = 32 * 1024 * 1024;
 
-    private int? _session;   // another job that began while this one waited for a person has the recorder
+    private int? _session;   // while this job waits for its operator, another job may record
 
     public void Plan(PlanView plan) => Guarded(() => File.WriteAllLines(
         Path.Combine(folder, PlanName),
         [
-            .. plan.Boards.Select(board => System.Text.Json.JsonSerializer.Serialize(board, JsonContract.Shapes.JsonPlan)),
-            .. plan.Findings.Select(finding => System.Text.Json.JsonSerializer.Serialize(finding, JsonContract.Shapes.JsonFinding)),
+            .. plan.Boards.Select(board => JsonSerializer.Serialize(board, JsonContract.Shapes.JsonPlan)),
+            .. plan.Findings.Select(finding => JsonSerializer.Serialize(finding, JsonContract.Shapes.JsonFinding)),
         ]));
 
-    /// <summary>The job begins: what it does with these goes into its recording.</summary>
-    public (IHardware Hardware, IKlippy Klippy) Begin(IHardware hardware, IKlippy klippy, IReadOnlyList<FlashRequest> requests, bool hasPerson, IEnumerable<string> readOut, CancellationToken cancel)
+    /// <summary>Begins the job's recording.</summary>
+    /// <param name="hardware">The buses.</param>
+    /// <param name="work">The flash.</param>
+    /// <param name="readOut">Boards whose old firmware is read out first.</param>
+    /// <param name="cancel">Of the job.</param>
+    /// <returns>Buses and Klipper whose traffic is recorded.</returns>
+    public (IHardware Hardware, IKlippy Klippy) Begin(IHardware hardware, FlashWork work, IEnumerable<string> readOut, CancellationToken cancel)
     {
-        var recorded = (recorder.Record(hardware), recorder.Record(klippy));
+        var recorded = (recorder.Record(hardware), recorder.Record(work.Klippy));
         Guarded(() =>
         {
             if (new DriveInfo(folder).AvailableFreeSpace < RoomToLeave)
                 throw new IOException($"less than {RoomToLeave / 1024 / 1024} MiB are free there");
             var file = new FileStream(Path.Combine(folder, RecordingName), FileMode.CreateNew, FileAccess.Write, FileShare.Read);
-            recorder.Begin(new GZipStream(file, CompressionLevel.Fastest), Product.Version, requests.Where(request => request.SkipReason is null), hasPerson, readOut);
+            var requests = work.Requests.Where(request => request.SkipReason is null);
+            recorder.Begin(new GZipStream(file, CompressionLevel.Fastest), Product.Version, requests, work.Options.OperatorPresent, readOut);
             _session = recorder.Session;
         });
         cancel.Register(recorder.Cancel);
@@ -69,7 +76,7 @@ internal sealed class JobRecorder(CallRecorder recorder, string folder, LogFile 
             recorder.End();
     }
 
-    /// <summary>Takes the oldest recordings away until all together are no larger than they may be; what else is in their folders stays.</summary>
+    /// <summary>Deletes the oldest recordings until all together are at most <see cref="MostBytes"/>. The other files of their jobs stay.</summary>
     public static void Prune(string jobs, LogFile log)
     {
         if (!Directory.Exists(jobs))

@@ -7,16 +7,17 @@ using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Boards;
 using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
+using RatOS.Flash.Hardware;
 using RatOS.Flash.Printer;
 
 namespace RatOS.Flash.Agent.Boards;
 
 /// <summary>
-/// The printer's MCUs as far as they are known: what Klipper tells is kept on disk, because a board is flashed most of all when Klipper is in trouble, and a board in its
-/// bootloader is known by the port where it was.
+/// The printer's MCUs as far as they are known. Klipper's answers are kept on disk: boards are flashed most of all while Klipper is down, and a board in its
+/// bootloader is recognised by the port where it was.
 /// </summary>
 /// <param name="printer">The buses; a virtual printer's configuration.</param>
-/// <param name="described">Boards that somebody described in ratos-flash.conf.</param>
+/// <param name="described">The boards of ratos-flash.conf.</param>
 /// <param name="data">The printer's folder; null for a computer without one.</param>
 /// <param name="log">The log.</param>
 internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoard> described, DataFolder? data, LogFile log)
@@ -25,51 +26,56 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
     private const int MostPasses = 3;
 
     private McuFacts? _facts;
-    private string? _kept;   // what stands in the file
+    private string? _kept;   // the file's content
 
+    /// <summary>What Klipper said last.</summary>
     public McuFacts Facts => _facts ??= Read() ?? printer.Facts;
 
-    /// <summary>What an installed RatOS says of kinds of boards, over what is known without it.</summary>
+    /// <summary>The catalogue of boards with the definitions of an installed RatOS.</summary>
     public RatOsCatalogue Catalogue { get; private set; } = new(BoardCatalogue.BuiltIn, []);
 
-    /// <summary>Asks Klipper anew. What cannot be asked now stays as it was.</summary>
-    /// <returns>What it said just now; null when it could not be asked.</returns>
+    /// <summary>Asks Klipper again. Without an answer the facts stay as they were.</summary>
+    /// <returns>Its answer; null where there was none.</returns>
     public async Task<McuFacts?> RefreshAsync(MoonrakerKlippy klippy)
     {
         try
         {
             var facts = await klippy.McusAsync();
-            // In error a board that could not be reached is known from before.
+            // A Klipper in error has not reached every board: those are known from before.
             var told = new Dictionary<string, McuTold>(facts.Told.Boards, StringComparer.OrdinalIgnoreCase);
             foreach (var (name, mcu) in Facts.Told.Boards)
             {
                 if (facts.State != "ready" && (!told.TryGetValue(name, out var now) || now.Version is null))
                     told[name] = mcu;
             }
-            Keep(facts with { Sections = facts.Sections.IsEmpty ? Facts.Sections : facts.Sections, Told = facts.Told with { Boards = told }, Ports = Facts.Ports });
+            var sections = facts.Sections.IsEmpty ? Facts.Sections : facts.Sections;
+            Keep(facts with { Sections = sections, Told = facts.Told with { Boards = told }, Ports = Facts.Ports });
             return facts;
         }
         catch (Exception fault) when (fault is FlashException or MoonrakerException)
         {
-            log.Say($"Klipper cannot be asked for its boards ({fault.Message}); they are as they were.");
+            log.Say($"Klipper did not list its boards ({fault.Message}). Using what it said before.");
             return null;
         }
     }
 
-    /// <summary>Who is there at this moment.</summary>
+    /// <summary>The printer's boards and what of them is connected at this moment.</summary>
     public PrinterInventory Look()
     {
         if (data is not null)
             Catalogue = RatOsCatalogue.Load(data.RatOsBoards);
         var inventory = Inventory();
         var ports = Facts.Ports.ToBuilder();
-        foreach (var mcu in inventory.Mcus.Where(mcu => mcu is { Section: not null, Device: { Usb: not null } device } && device.Usb == Hardware.UsbId.Klipper))
-            ports[mcu.Section!] = mcu.Device!.Port;
+        foreach (var mcu in inventory.Mcus)
+        {
+            if (mcu is { Section: { } section, Device: { Usb: { } id } device } && id == UsbId.Klipper)
+                ports[section] = device.Port;
+        }
         Keep(Facts with { Ports = ports.ToImmutable() });
         return inventory;
     }
 
-    /// <summary>These boards run something else now than Klipper last heard.</summary>
+    /// <summary>Corrects the versions of boards that were flashed since Klipper was asked.</summary>
     public void Flashed(FlashReport report, PrinterInventory before)
     {
         var told = new Dictionary<string, McuTold>(Facts.Told.Boards, StringComparer.OrdinalIgnoreCase);
@@ -83,13 +89,16 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
 
     private PrinterInventory Inventory()
     {
-        // The links are read after the buses: until both tell of the same moment.
+        // Links are read after the buses: again until both are of the same moment.
         for (var pass = 1; ; pass++)
         {
             var seen = printer.Hardware.Look();
             var links = printer.Links();
             if (pass == MostPasses || printer.Hardware.Look().Generation == seen.Generation)
-                return PrinterInventory.Create(Facts.Sections, seen, links, Catalogue.Catalogue, [.. described, .. printer.Described], Facts.Told, Facts.Power, Facts.Ports);
+            {
+                return PrinterInventory.Create(
+                    Facts.Sections, seen, links, Catalogue.Catalogue, [.. described, .. printer.Described], Facts.Told, Facts.Power, Facts.Ports);
+            }
         }
     }
 
@@ -105,7 +114,7 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            log.Say($"What Klipper tells of its boards cannot be kept: {fault.Message}");
+            log.Say($"Cannot keep what Klipper said of its boards: {fault.Message}");
         }
     }
 
@@ -117,8 +126,8 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
             {
                 var (section, told) = (facts.Sections.FirstOrDefault(section => section.Name == name), facts.Told.Boards.GetValueOrDefault(name));
                 return new JsonMcu(
-                    name, section?.Serial, section?.Baud, section?.CanbusUuid, section?.CanbusInterface, section?.RestartMethod, told?.Version, told?.Chip, told?.Constants,
-                    facts.Ports.GetValueOrDefault(name));
+                    name, section?.Serial, section?.Baud, section?.CanbusUuid, section?.CanbusInterface, section?.RestartMethod,
+                    told?.Version, told?.Chip, told?.Constants, facts.Ports.GetValueOrDefault(name));
             })]), JsonContract.Shapes.JsonMcus);
     }
 
@@ -128,15 +137,14 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
             return null;
         try
         {
-            if (new FileInfo(data.Mcus).Length > LargestFile || JsonSerializer.Deserialize(File.ReadAllText(data.Mcus), JsonContract.Shapes.JsonMcus) is not { Mcus: { } mcus } kept)
+            if (new FileInfo(data.Mcus).Length > LargestFile)
+                return null;
+            if (JsonSerializer.Deserialize(File.ReadAllText(data.Mcus), JsonContract.Shapes.JsonMcus) is not { Mcus: { } mcus } kept)
                 return null;
             var known = mcus.Where(mcu => mcu is { Section: not null }).DistinctBy(mcu => mcu.Section, StringComparer.OrdinalIgnoreCase).ToList();
             return new McuFacts(
-                [.. known.Where(mcu => (mcu.Serial ?? mcu.CanbusUuid) is not null).Select(mcu => new McuSection(mcu.Section)
-                {
-                    Serial = mcu.Serial, Baud = mcu.Baud, CanbusUuid = mcu.CanbusUuid, CanbusInterface = mcu.CanbusInterface, RestartMethod = mcu.RestartMethod,
-                })],
-                new(kept.Host, known.ToDictionary(mcu => mcu.Section, mcu => new McuTold(mcu.Version, mcu.Chip) { Constants = mcu.Constants ?? ImmutableDictionary<string, string>.Empty }, StringComparer.OrdinalIgnoreCase)))
+                [.. known.Where(mcu => (mcu.Serial ?? mcu.CanbusUuid) is not null).Select(SectionOf)],
+                new(kept.Host, known.ToDictionary(mcu => mcu.Section, ToldOf, StringComparer.OrdinalIgnoreCase)))
             {
                 State = kept.State,
                 Message = kept.Message,
@@ -145,8 +153,19 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or JsonException)
         {
-            log.Say($"What Klipper told of its boards cannot be read, and is asked anew: {fault.Message}");
+            log.Say($"Cannot read what Klipper said of its boards, so it is asked again: {fault.Message}");
             return null;
         }
     }
+
+    private static McuSection SectionOf(JsonMcu mcu) => new(mcu.Section)
+    {
+        Serial = mcu.Serial,
+        Baud = mcu.Baud,
+        CanbusUuid = mcu.CanbusUuid,
+        CanbusInterface = mcu.CanbusInterface,
+        RestartMethod = mcu.RestartMethod,
+    };
+
+    private static McuTold ToldOf(JsonMcu mcu) => new(mcu.Version, mcu.Chip) { Constants = mcu.Constants ?? ImmutableDictionary<string, string>.Empty };
 }

@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 
 namespace RatOS.Flash.Agent.Boards;
 
-/// <summary>Runs work and all its continuations on the calling thread, as the engine wants it, in real time.</summary>
+/// <summary>Runs work and all its continuations on the calling thread, in real time: the engine is not thread-safe.</summary>
 internal sealed class OneThread : SynchronizationContext, IDisposable
 {
     private readonly BlockingCollection<(SendOrPostCallback Callback, object? State)> _ready = [];
@@ -15,7 +15,7 @@ internal sealed class OneThread : SynchronizationContext, IDisposable
         try
         {
             var task = work(context);
-            // Not `await`: whoever completes the task is on this thread, or posts to it.
+            // No `await`: the task completes on this thread, or by a post to it.
             _ = task.ContinueWith(_ => context._ready.CompleteAdding(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
             foreach (var (callback, state) in context._ready.GetConsumingEnumerable())
                 callback(state);
@@ -35,7 +35,7 @@ internal sealed class OneThread : SynchronizationContext, IDisposable
         }
         catch (InvalidOperationException)
         {
-            // The work is over; what comes now (a signal, a device's last word) has nobody to come to.
+            // The work is over. A late signal or the last event of a device is dropped.
         }
     }
 

@@ -4,8 +4,9 @@ namespace RatOS.Flash.Agent.Boards;
 
 /// <summary>Which virtual printer, where it is kept, and how it behaves.</summary>
 /// <param name="Scenario">Its name.</param>
-/// <param name="Pace">Virtual seconds for each real one; 0 for as fast as it can.</param>
-/// <param name="Seed">Null for one that behaves.</param>
+/// <param name="Keep">The folder that it is kept in; null for one below the user's state folder.</param>
+/// <param name="Pace">Virtual seconds for each real one; 0 does not wait at all.</param>
+/// <param name="Seed">Of its faults; null for a printer without faults.</param>
 internal sealed record VirtualPlace(string Scenario, string? Keep, double Pace, int? Seed)
 {
     /// <summary>Other programs talk to it: its time follows the real clock.</summary>
@@ -13,5 +14,6 @@ internal sealed record VirtualPlace(string Scenario, string? Keep, double Pace, 
 
     public const string DefaultScenario = "octopus";
 
+    /// <summary>The folder that it is kept in.</summary>
     public string Folder => Keep ?? Path.Combine(Folders.State(), "virtual", Path.GetFileName(Scenario));
 }

@@ -43,7 +43,7 @@ internal sealed class FlashVerbs(VerbContext context)
 
     private async Task<int> FlashAsync(BoardService boards, FlashOptions options, Action<FlashReport> ended)
     {
-        options = options with { OperatorPresent = _output.HasPerson && context.Printer.HasPerson };
+        options = options with { OperatorPresent = _output.HasPerson && context.Printer.HasOperator };
         var plan = await boards.PlanAsync(options);
         if (options.Job != FlashJob.Recover)
             _output.Plan(plan, boards.Description);

@@ -126,14 +126,15 @@ internal sealed class FlashQueue(
             job.Become(JobState.Running);
             using var flight = Recorder is null ? null : new JobRecorder(Recorder, journal.Folder, log);
             flight?.Plan(boards.Plan(job.Requests));
-            var report = await boards.FlashAsync(job.Requests, job.Options, by, step =>
+            var work = new FlashWork(job.Requests, job.Options, by) { Aside = aside, Change = change, Recorder = flight };
+            var report = await boards.FlashAsync(work, step =>
             {
                 journal.Append(step);
                 flight?.Event(step);
                 log.Event(step);
                 job.Apply(step);
                 return ValueTask.CompletedTask;
-            }, job.Cancel.Token, aside, change, flight);
+            }, job.Cancel.Token);
             journal.Append(report);
             return report;
         }

@@ -153,7 +153,7 @@ internal sealed partial class FlashAgent
     private async Task<IReadOnlyDictionary<string, FirmwareNeed>> NeedsAsync()
     {
         var boards = _mcus.Look().All.ToList();
-        var needs = await _boards.NeedsAsync(boards, null);
+        var needs = await _boards.Firmware.NeedsAsync(boards, null);
         return boards.ToDictionary(mcu => mcu.Section!, mcu => needs[mcu.Name], StringComparer.OrdinalIgnoreCase);
     }
 

@@ -1,0 +1,100 @@
+using System.Collections.Immutable;
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Core;
+using RatOS.Flash.Firmware;
+using RatOS.Flash.Flashing;
+using RatOS.Flash.Printer;
+
+namespace RatOS.Flash.Agent.Boards;
+
+/// <summary>Turns the options of a flash into one request for each board. No other code maps them.</summary>
+/// <param name="printer">The printer.</param>
+/// <param name="mcus">Its MCUs.</param>
+/// <param name="firmware">The boards' own firmware.</param>
+/// <param name="powerDevices">Moonraker's power devices, by the board's name.</param>
+internal sealed class BoardSelection(PrinterAccess printer, KnownMcus mcus, BoardFirmware firmware, IReadOnlyDictionary<string, string> powerDevices)
+{
+    /// <summary>The boards and their firmware; an image that is missing is built later.</summary>
+    /// <exception cref="FlashException">A board or a port is unknown, or the firmware file is no firmware.</exception>
+    public async Task<IReadOnlyList<FlashRequest>> RequestAsync(FlashOptions options)
+    {
+        if (options.NamesPlace && (options.NamesAll || options.Boards.Length != 1))
+            throw AgentFaults.BadOption("a port and a uuid name one board", "Flash the boards one by one, or leave them out.");
+        var given = options.Firmware is { } file ? FirmwareImage.Parse(file.Bytes, file.Name) : null;
+        var inventory = mcus.Look();
+        var requests = options.NamesAll ? await AllAsync(inventory, given, options) : Named(inventory, given, options);
+        return [.. requests.Select(request => request with
+        {
+            Job = options.Job,
+            SkipReason = options.Job == FlashJob.Recover && request.Board.Board.McuName == "linux"
+                ? "it is a process of this computer, which its own service restarts." : request.SkipReason,
+            Board = powerDevices.GetValueOrDefault(request.Board.Name) is { } power ? request.Board with { Power = power } : request.Board,
+        })];
+    }
+
+    private List<FlashRequest> Named(PrinterInventory inventory, FirmwareImage? given, FlashOptions options)
+    {
+        var requests = options.Boards.Select(name => Find(inventory, name, options.NamesPlace))
+            .DistinctBy(request => request.Board.Name, StringComparer.OrdinalIgnoreCase).ToList();
+        var board = requests[0].Board;
+        if (options.Uuid is { } uuid)
+            board = board with { CanUuid = uuid };
+        if (options.Port is { } port)
+            board = At(port, board);
+        // A place that the caller names overrides doubts about the place.
+        requests[0] = requests[0] with { Board = board, Findings = options.NamesPlace ? [] : requests[0].Findings };
+        if (options.Bootloader is { } driver)
+            requests = requests.ConvertAll(request => request with { Board = request.Board with { Bootloader = driver } });
+        return requests.ConvertAll(request => request with { Image = ImageFor(request.Board, given, options) });
+    }
+
+    private PrinterBoard At(string named, PrinterBoard board)
+    {
+        // Users know their boards by the links below /dev/serial.
+        var port = named.StartsWith('/') && File.Exists(named) && File.ResolveLinkTarget(named, returnFinalTarget: true) is { } target ? target.FullName : named;
+        var devices = printer.Hardware.Look().Devices;
+        if (!devices.Any(device => device.Port == port || device.Node == port))
+            throw ComputerFaults.NoSuchPort(Text.Clean(port), devices.Length == 0 ? "none" : string.Join(", ", devices.Select(device => device.Port)));
+        return devices.Any(device => device.Port == port && device.Can is not null) ? board with { CanInterface = port } : board with { Port = port, OnlyByPort = true };
+    }
+
+    /// <summary>The boards of the printer's configuration. Those that are up to date are skipped.</summary>
+    private async Task<List<FlashRequest>> AllAsync(PrinterInventory inventory, FirmwareImage? given, FlashOptions options)
+    {
+        var boards = inventory.All.Select(mcu => mcu with { Board = firmware.AsConfigured(mcu.Board!) }).ToList();
+        if (boards.Count == 0)
+            throw BoardFaults.NoBoards();
+        var needs = options.IncludesUpToDate || options.RollsBack || options.Job == FlashJob.Recover
+            ? ImmutableDictionary<string, FirmwareNeed>.Empty : await firmware.NeedsAsync(boards, given);
+        var all = boards.ConvertAll(mcu => new FlashRequest(mcu.Board!, ImageFor(mcu.Board!, given, options))
+        {
+            Findings = mcu.Findings,
+            SkipReason = needs.GetValueOrDefault(mcu.Name) is { Level: NeedLevel.Needless } need ? need.Reason : null,
+        });
+        // Where nothing is built, a board without firmware does not keep the others from theirs.
+        var canWait = !firmware.HasCheckout && options.Job != FlashJob.Recover && all.Exists(request => request is { Image: not null, SkipReason: null });
+        return canWait ? all.FindAll(request => request.Image is not null || request.SkipReason is not null) : all;
+    }
+
+    private FirmwareImage? ImageFor(PrinterBoard board, FirmwareImage? given, FlashOptions options) =>
+        options.RollsBack ? firmware.Before(board) : given ?? firmware.ImageFor(board);
+
+    private FlashRequest Find(PrinterInventory inventory, string name, bool namesPlace)
+    {
+        try
+        {
+            var mcu = inventory.Find(name);
+            return new FlashRequest(firmware.AsConfigured(mcu.BoardToFlash()), null) { Findings = mcu.Findings };
+        }
+        catch (FlashException unknown) when (printer.HasKinds && (unknown.Kind == FaultKind.UnknownBoard || (namesPlace && unknown.Kind == FaultKind.BoardsAlike)))
+        {
+            // A kind of board may be named that is not connected: with a port, or for a plan.
+            var catalogue = mcus.Catalogue.Catalogue;
+            if (catalogue.Find(name) is { } kind)
+                return new FlashRequest(new PrinterBoard(kind.Id, kind), null);
+            var near = inventory.Mcus.Select(mcu => mcu.Name).Concat(catalogue.Boards.Select(board => board.Id)).Where(known => Nearness.IsNear(name, known));
+            throw BoardFaults.UnknownBoard(
+                Text.Clean(name), [.. near], [.. inventory.Mcus.Where(mcu => mcu.Owner != McuOwner.Stranger).Select(mcu => mcu.Name)]);
+        }
+    }
+}
