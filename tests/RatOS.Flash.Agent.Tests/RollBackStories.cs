@@ -78,8 +78,8 @@ public sealed class RollBackStories
         Assert.Equal((false, "klipper-refuses-firmware", "flashed"), (job.Ok, job.Boards[0].Fault!.Code, job.Boards[0].Condition));
         await story.UntilSaidAsync("action:prompt_begin New firmware does not work");
         Assert.True(story.Runs(Bad));
-        Assert.Contains("flash rollback=1 board=octopus", story.Button("Put the old back"), StringComparison.Ordinal);
-        Assert.True((await story.TypeAsync(story.Button("Put the old back"))).IsOk);
+        Assert.Contains("flash rollback=1 board=octopus", story.Button("Roll back"), StringComparison.Ordinal);
+        Assert.True((await story.TypeAsync(story.Button("Roll back"))).IsOk);
         Assert.True((await story.UntilOverAsync(3)).Ok);
         Assert.True(story.Runs(New));
         Assert.EndsWith("action:prompt_end", story.Moonraker.Console.Last(line => line.Contains("action:prompt", StringComparison.Ordinal)), StringComparison.Ordinal);
@@ -90,7 +90,7 @@ public sealed class RollBackStories
     {
         Assert.Equal("unconfirmed", (await FlashAsync(story)).Boards[0].Condition);
         await story.UntilSaidAsync("action:prompt_begin New firmware does not work");
-        await story.TypeAsync(story.Button("Put the old back"));
+        await story.TypeAsync(story.Button("Roll back"));
         Assert.True((await story.UntilOverAsync(2)).Ok);
         Assert.True(story.Runs(Old));
     }, settings: By(RollbackPolicy.Ask), faults: Mute);

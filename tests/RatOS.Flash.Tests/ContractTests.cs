@@ -232,7 +232,7 @@ public sealed class ContractTests
             ["macroVariables"] = Array(Found(config, "(?m)^variable_(\\w+):")),
             ["macroArguments"] = Array(Found(config, "action_call_remote_method\\(\"\\w+\"(?:, (\\w+)=\\w+)*\\)")),
             ["endpoints"] = Array(Found(component, "register_endpoint\\(\"([^\"]+)\"")),
-            ["consoleAction"] = AfterUpdate.Action,
+            ["consoleAction"] = Notifier.Action,
         };
     }
 

@@ -5,7 +5,9 @@ using RatOS.Flash.Printer;
 
 namespace RatOS.Flash.Agent.Boards;
 
-/// <summary>What a printer's computer offers a flash: builds, the store of old firmware, Moonraker's power devices, files to download.</summary>
+/// <summary>
+/// What a printer's computer offers a flash: builds, the store of old firmware, Moonraker's power devices, files to download.
+/// </summary>
 /// <param name="boards">The printer's boards.</param>
 /// <param name="work">The flash; null for a rollback that follows one, which needs none of it.</param>
 internal sealed class AgentServices(LocalBoards boards, FlashWork? work) : FlashServices

@@ -12,7 +12,8 @@ namespace RatOS.Flash.Agent.Boards;
 /// <param name="boards">Its boards.</param>
 /// <param name="tell">Awaited for each event.</param>
 /// <param name="last">The last event of the flash: numbers and times continue from it.</param>
-internal sealed class AutomaticRollback(PrinterAccess printer, KnownMcus mcus, LocalBoards boards, Func<FlashEvent, ValueTask> tell, FlashEvent last)
+internal sealed class AutomaticRollback(
+    PrinterAccess printer, KnownMcus mcus, LocalBoards boards, Func<FlashEvent, ValueTask> tell, FlashEvent last)
 {
     private FlashEvent _last = last;
 
@@ -21,7 +22,8 @@ internal sealed class AutomaticRollback(PrinterAccess printer, KnownMcus mcus, L
     /// <param name="work">The flash.</param>
     /// <param name="cancel">A flash that was cancelled is rolled back on request alone.</param>
     /// <returns>The report with both verdicts.</returns>
-    public async Task<FlashReport> RunAsync(FlashReport report, IReadOnlyList<FailedFirmware> failed, FlashWork work, CancellationToken cancel)
+    public async Task<FlashReport> RunAsync(
+        FlashReport report, IReadOnlyList<FailedFirmware> failed, FlashWork work, CancellationToken cancel)
     {
         var open = Possible(failed, work);
         var isAutomatic = boards.Rollback == RollbackPolicy.Auto && !cancel.IsCancellationRequested;
@@ -30,7 +32,8 @@ internal sealed class AutomaticRollback(PrinterAccess printer, KnownMcus mcus, L
         foreach (var board in failed)
         {
             var canAsk = asks && open.Exists(request => request.Board.Name == board.Board);
-            var verdict = verdicts[board.Board] with { Fault = board.Fault, Back = board.Image is null ? null : new(board.Image.Version, canAsk, null) };
+            var back = board.Image is null ? null : new WayBack(board.Image.Version, canAsk, null);
+            var verdict = verdicts[board.Board] with { Fault = board.Fault, Back = back };
             verdicts[board.Board] = verdict;
             await ContinueAsync(Told(new(0, report.Elapsed, board.Board, FlashPhase.Done, FlashEventKind.Verdict, ""), verdict));
         }
@@ -42,8 +45,10 @@ internal sealed class AutomaticRollback(PrinterAccess printer, KnownMcus mcus, L
     /// <summary>Requests for the firmware from before. A board whose bootloader an operator has to start gets none.</summary>
     private List<FlashRequest> Possible(IReadOnlyList<FailedFirmware> failed, FlashWork work)
     {
-        var requests = failed.Where(board => board.Image is not null)
-            .Select(board => work.Requests.First(request => request.Board.Name == board.Board) with { Image = board.Image, Job = FlashJob.Write }).ToList();
+        var requests = new List<FlashRequest>();
+        foreach (var board in failed.Where(board => board.Image is not null))
+            requests.Add(
+                work.Requests.First(request => request.Board.Name == board.Board) with { Image = board.Image, Job = FlashJob.Write });
         if (requests.Count == 0)
             return [];
         var plan = FlashPlan.Create(requests, printer.Hardware.Look(), new(KlippyActivity.Stopped));
@@ -65,8 +70,8 @@ internal sealed class AutomaticRollback(PrinterAccess printer, KnownMcus mcus, L
         });
         foreach (var request in open)
         {
-            await ContinueAsync(new(
-                0, report.Elapsed, request.Board.Name, FlashPhase.Plan, FlashEventKind.Warning, $"Rolling back to {request.Image!.Version}, which it ran before"));
+            var text = $"Rolling back to {request.Image!.Version}, which it ran before";
+            await ContinueAsync(new(0, report.Elapsed, request.Board.Name, FlashPhase.Plan, FlashEventKind.Warning, text));
         }
         var outcome = await flasher.FlashAsync(open, cancel);
         mcus.Flashed(outcome, before);

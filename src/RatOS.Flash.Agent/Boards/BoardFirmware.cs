@@ -37,9 +37,10 @@ internal sealed class BoardFirmware(PrinterAccess printer, KnownMcus mcus, DataF
         if (data is null)
             return null;
         // Names come from configuration files. One with a slash would leave the folder.
-        var names = new[] { board.Name, board.Board.Id }.Where(name => name.AsSpan().IndexOfAny('/', '\0') < 0 && name is not (".." or "."));
-        return names.SelectMany(name => Endings, (name, ending) => Path.Combine(data.Firmware, name + ending)).FirstOrDefault(File.Exists) is { } file
-            ? FirmwareImage.Open(file) : null;
+        string[] names = [.. new[] { board.Name, board.Board.Id }.Where(
+            name => name.AsSpan().IndexOfAny('/', '\0') < 0 && name is not (".." or "."))];
+        return names.SelectMany(name => Endings, (name, ending) => Path.Combine(data.Firmware, name + ending))
+            .FirstOrDefault(File.Exists) is { } file ? FirmwareImage.Open(file) : null;
     }
 
     /// <summary>The firmware that the board ran before.</summary>
@@ -67,7 +68,8 @@ internal sealed class BoardFirmware(PrinterAccess printer, KnownMcus mcus, DataF
     /// <param name="cancel">Ends the builds.</param>
     /// <returns>Firmware or fault, by the board's name.</returns>
     public async Task<IReadOnlyDictionary<string, BuiltOrNot>> BuildAsync(
-        IReadOnlyList<PrinterBoard> boards, Dictionary<string, BuiltFirmware> made, Func<BuildProgress, ValueTask> progress, CancellationToken cancel)
+        IReadOnlyList<PrinterBoard> boards, Dictionary<string, BuiltFirmware> made, Func<BuildProgress, ValueTask> progress,
+        CancellationToken cancel)
     {
         var built = new Dictionary<string, BuiltOrNot>(StringComparer.Ordinal);
         var wanted = Wanted(boards, built);
@@ -119,7 +121,8 @@ internal sealed class BoardFirmware(PrinterAccess printer, KnownMcus mcus, DataF
     }
 
     /// <summary>What the builder has for these boards already; nothing where the checkout cannot be read.</summary>
-    private async Task<(KlipperTree? Tree, KlipperSource? Source, IReadOnlyDictionary<string, BuiltFirmware?> Found)> FindBuildsAsync(IReadOnlyList<PrinterBoard> boards)
+    private async Task<(KlipperTree? Tree, KlipperSource? Source, IReadOnlyDictionary<string, BuiltFirmware?> Found)> FindBuildsAsync(
+        IReadOnlyList<PrinterBoard> boards)
     {
         var (tree, none) = ((KlipperTree?)null, ImmutableDictionary<string, BuiltFirmware?>.Empty);
         if (!CanBuild)
@@ -128,7 +131,8 @@ internal sealed class BoardFirmware(PrinterAccess printer, KnownMcus mcus, DataF
         {
             tree = KlipperTree.Open(klipperPath!);
             var wanted = Wanted(boards, []);
-            var (source, built) = await new FirmwareBuilder(tree, data!.Builds, printer.Time).FindAllAsync(wanted, CancellationToken.None);
+            var builder = new FirmwareBuilder(tree, data!.Builds, printer.Time);
+            var (source, built) = await builder.FindAllAsync(wanted, CancellationToken.None);
             return (tree, source, wanted.Zip(built).ToDictionary(pair => pair.First.Board, pair => pair.Second, StringComparer.Ordinal));
         }
         catch (FlashException fault)
@@ -157,7 +161,9 @@ internal sealed class BoardFirmware(PrinterAccess printer, KnownMcus mcus, DataF
         return wanted;
     }
 
-    /// <summary>By the user's own build options, by the pins that the running firmware reports, by RatOS's file, or by the catalogue.</summary>
+    /// <summary>
+    /// By the user's own build options, by the pins that the running firmware reports, by RatOS's file, or by the catalogue.
+    /// </summary>
     private BuildConfig ConfigOf(PrinterBoard board)
     {
         if (Menuconfig.Kept(data?.Configs, board) is { } chosen)
@@ -167,7 +173,8 @@ internal sealed class BoardFirmware(PrinterAccess printer, KnownMcus mcus, DataF
         var isOnUart = board.Port is { } port && !port.Contains('-', StringComparison.Ordinal);
         if (board.Board.McuName != "linux" && (board.CanUuid is not null || isOnUart))
             throw FirmwareFaults.PinsUnknown(board.Name, board.CanUuid is not null ? "CAN bus" : "UART");
-        return board.Board.FirmwareConfig is { } text ? BuildConfig.FromText(text, board.Board, board.Serial) : BuildConfig.For(board.Board, board.Serial);
+        return board.Board.FirmwareConfig is { } text
+            ? BuildConfig.FromText(text, board.Board, board.Serial) : BuildConfig.For(board.Board, board.Serial);
     }
 
     private FirmwareImage? ImageOrNull(PrinterBoard board)

@@ -12,7 +12,8 @@ namespace RatOS.Flash.Agent.Boards;
 /// <param name="mcus">Its MCUs.</param>
 /// <param name="firmware">The boards' own firmware.</param>
 /// <param name="powerDevices">Moonraker's power devices, by the board's name.</param>
-internal sealed class BoardSelection(PrinterAccess printer, KnownMcus mcus, BoardFirmware firmware, IReadOnlyDictionary<string, string> powerDevices)
+internal sealed class BoardSelection(
+    PrinterAccess printer, KnownMcus mcus, BoardFirmware firmware, IReadOnlyDictionary<string, string> powerDevices)
 {
     /// <summary>The boards and their firmware; an image that is missing is built later.</summary>
     /// <exception cref="FlashException">A board or a port is unknown, or the firmware file is no firmware.</exception>
@@ -28,7 +29,8 @@ internal sealed class BoardSelection(PrinterAccess printer, KnownMcus mcus, Boar
             Job = options.Job,
             SkipReason = options.Job == FlashJob.Recover && request.Board.Board.McuName == "linux"
                 ? "it is a process of this computer, which its own service restarts." : request.SkipReason,
-            Board = powerDevices.GetValueOrDefault(request.Board.Name) is { } power ? request.Board with { Power = power } : request.Board,
+            Board = powerDevices.GetValueOrDefault(request.Board.Name) is { } power
+                ? request.Board with { Power = power } : request.Board,
         })];
     }
 
@@ -51,11 +53,14 @@ internal sealed class BoardSelection(PrinterAccess printer, KnownMcus mcus, Boar
     private PrinterBoard At(string named, PrinterBoard board)
     {
         // Users know their boards by the links below /dev/serial.
-        var port = named.StartsWith('/') && File.Exists(named) && File.ResolveLinkTarget(named, returnFinalTarget: true) is { } target ? target.FullName : named;
+        var port = named.StartsWith('/') && File.Exists(named) && File.ResolveLinkTarget(named, returnFinalTarget: true) is { } target
+            ? target.FullName : named;
         var devices = printer.Hardware.Look().Devices;
         if (!devices.Any(device => device.Port == port || device.Node == port))
-            throw ComputerFaults.NoSuchPort(Text.Clean(port), devices.Length == 0 ? "none" : string.Join(", ", devices.Select(device => device.Port)));
-        return devices.Any(device => device.Port == port && device.Can is not null) ? board with { CanInterface = port } : board with { Port = port, OnlyByPort = true };
+            throw ComputerFaults.NoSuchPort(
+                Text.Clean(port), devices.Length == 0 ? "none" : string.Join(", ", devices.Select(device => device.Port)));
+        return devices.Any(device => device.Port == port && device.Can is not null)
+            ? board with { CanInterface = port } : board with { Port = port, OnlyByPort = true };
     }
 
     /// <summary>The boards of the printer's configuration. Those that are up to date are skipped.</summary>
@@ -72,7 +77,8 @@ internal sealed class BoardSelection(PrinterAccess printer, KnownMcus mcus, Boar
             SkipReason = needs.GetValueOrDefault(mcu.Name) is { Level: NeedLevel.Needless } need ? need.Reason : null,
         });
         // Where nothing is built, a board without firmware does not keep the others from theirs.
-        var canWait = !firmware.HasCheckout && options.Job != FlashJob.Recover && all.Exists(request => request is { Image: not null, SkipReason: null });
+        var canWait = !firmware.HasCheckout && options.Job != FlashJob.Recover
+            && all.Exists(request => request is { Image: not null, SkipReason: null });
         return canWait ? all.FindAll(request => request.Image is not null || request.SkipReason is not null) : all;
     }
 
@@ -86,13 +92,15 @@ internal sealed class BoardSelection(PrinterAccess printer, KnownMcus mcus, Boar
             var mcu = inventory.Find(name);
             return new FlashRequest(firmware.AsConfigured(mcu.BoardToFlash()), null) { Findings = mcu.Findings };
         }
-        catch (FlashException unknown) when (printer.HasKinds && (unknown.Kind == FaultKind.UnknownBoard || (namesPlace && unknown.Kind == FaultKind.BoardsAlike)))
+        catch (FlashException unknown) when (printer.HasKinds
+            && (unknown.Kind == FaultKind.UnknownBoard || (namesPlace && unknown.Kind == FaultKind.BoardsAlike)))
         {
             // A kind of board may be named that is not connected: with a port, or for a plan.
             var catalogue = mcus.Catalogue.Catalogue;
             if (catalogue.Find(name) is { } kind)
                 return new FlashRequest(new PrinterBoard(kind.Id, kind), null);
-            var near = inventory.Mcus.Select(mcu => mcu.Name).Concat(catalogue.Boards.Select(board => board.Id)).Where(known => Nearness.IsNear(name, known));
+            var near = inventory.Mcus.Select(mcu => mcu.Name).Concat(catalogue.Boards.Select(board => board.Id))
+                .Where(known => Nearness.IsNear(name, known));
             throw BoardFaults.UnknownBoard(
                 Text.Clean(name), [.. near], [.. inventory.Mcus.Where(mcu => mcu.Owner != McuOwner.Stranger).Select(mcu => mcu.Name)]);
         }

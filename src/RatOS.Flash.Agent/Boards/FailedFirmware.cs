@@ -9,7 +9,8 @@ namespace RatOS.Flash.Agent.Boards;
 /// <param name="Board">The board's name.</param>
 /// <param name="Fault">Why it does not run.</param>
 /// <param name="Image">
-/// What the board can roll back to. Null where nothing is kept, and where the board has run this very firmware before: then the firmware is not the reason.
+/// What the board can roll back to. Null where nothing is kept, and where the board has run this very firmware before: then the firmware
+/// is not the reason.
 /// </param>
 internal sealed record FailedFirmware(string Board, FaultReport Fault, FirmwareImage? Image)
 {
@@ -27,7 +28,8 @@ internal sealed record FailedFirmware(string Board, FaultReport Fault, FirmwareI
                 continue;
             // Firmware that was rolled back to is kept, so a rollback is never rolled back.
             var kept = goods(board.Board);
-            found.Add(new(board.Board, fault, kept.Any(good => good.Sha256 == board.Sha256) ? null : kept is [var newest, ..] ? newest : null));
+            var image = kept.Any(good => good.Sha256 == board.Sha256) ? null : kept is [var newest, ..] ? newest : null;
+            found.Add(new(board.Board, fault, image));
         }
         return found;
     }

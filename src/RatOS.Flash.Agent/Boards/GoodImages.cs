@@ -15,8 +15,8 @@ namespace RatOS.Flash.Agent.Boards;
 internal sealed record GoodImage(FirmwareImage Image, JsonGood About);
 
 /// <summary>
-/// The firmware that a rollback writes: the last three that each board was proved to run, and the one that was read out before the first flash.
-/// One folder for each board, in it a .bin and a .json with the same name for each firmware, newest last.
+/// The firmware that a rollback writes: the last three that each board was proved to run, and the one that was read out before the first
+/// flash. One folder for each board, in it a .bin and a .json with the same name for each firmware, newest last.
 /// </summary>
 /// <param name="folder">Of all boards.</param>
 /// <param name="time">The only clock.</param>
@@ -36,7 +36,8 @@ internal sealed class GoodImages(string folder, TimeProvider time, LogFile log)
             {
                 if (new FileInfo(file).Length > LargestImage)
                     continue;
-                if (JsonSerializer.Deserialize(File.ReadAllText(Path.ChangeExtension(file, ".json")), JsonContract.Shapes.JsonGood) is not { Sha256: not null } about)
+                var json = File.ReadAllText(Path.ChangeExtension(file, ".json"));
+                if (JsonSerializer.Deserialize(json, JsonContract.Shapes.JsonGood) is not { Sha256: not null } about)
                     continue;
                 var image = FirmwareImage.Parse(File.ReadAllBytes(file), file);
                 if (image.Sha256 == about.Sha256)
@@ -53,7 +54,8 @@ internal sealed class GoodImages(string folder, TimeProvider time, LogFile log)
     }
 
     /// <summary>
-    /// What a board rolls back to: the newest that it does not run now. After firmware that failed nobody knows what it runs: the newest that is not the failed one.
+    /// What a board rolls back to: the newest that it does not run now. After firmware that failed nobody knows what it runs: the newest
+    /// that is not the failed one.
     /// </summary>
     /// <exception cref="FlashException"><c>nothing-to-roll-back</c>.</exception>
     public FirmwareImage Before(string board, string? running)
@@ -94,7 +96,8 @@ internal sealed class GoodImages(string folder, TimeProvider time, LogFile log)
                 Delete(Path.Combine(place, same.About.File));
             var name = $"{time.GetUtcNow().ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture)}-{image.Sha256[..8]}.bin";
             var about = new JsonGood(
-                "good", board, name, image.Version, image.Mcu, image.Sha256, image.Bytes.Length, source, built?.ConfigHash, built?.SourceId, built?.ConfigText);
+                "good", board, name, image.Version, image.Mcu, image.Sha256, image.Bytes.Length, source,
+                built?.ConfigHash, built?.SourceId, built?.ConfigText);
             AtomicFile.Write(Path.Combine(place, name), image.Bytes.Span);
             var json = JsonSerializer.SerializeToUtf8Bytes(about, JsonContract.Shapes.JsonGood);
             AtomicFile.Write(Path.Combine(place, Path.ChangeExtension(name, ".json")), json);

@@ -40,7 +40,8 @@ internal sealed class JobRecorder(CallRecorder recorder, string folder, LogFile 
     /// <param name="readOut">Boards whose old firmware is read out first.</param>
     /// <param name="cancel">Of the job.</param>
     /// <returns>Buses and Klipper whose traffic is recorded.</returns>
-    public (IHardware Hardware, IKlippy Klippy) Begin(IHardware hardware, FlashWork work, IEnumerable<string> readOut, CancellationToken cancel)
+    public (IHardware Hardware, IKlippy Klippy) Begin(
+        IHardware hardware, FlashWork work, IEnumerable<string> readOut, CancellationToken cancel)
     {
         var recorded = (recorder.Record(hardware), recorder.Record(work.Klippy));
         Guarded(() =>
@@ -49,7 +50,8 @@ internal sealed class JobRecorder(CallRecorder recorder, string folder, LogFile 
                 throw new IOException($"less than {RoomToLeave / 1024 / 1024} MiB are free there");
             var file = new FileStream(Path.Combine(folder, RecordingName), FileMode.CreateNew, FileAccess.Write, FileShare.Read);
             var requests = work.Requests.Where(request => request.SkipReason is null);
-            recorder.Begin(new GZipStream(file, CompressionLevel.Fastest), Product.Version, requests, work.Options.OperatorPresent, readOut);
+            recorder.Begin(
+                new GZipStream(file, CompressionLevel.Fastest), Product.Version, requests, work.Options.OperatorPresent, readOut);
             _session = recorder.Session;
         });
         cancel.Register(recorder.Cancel);
@@ -76,7 +78,9 @@ internal sealed class JobRecorder(CallRecorder recorder, string folder, LogFile 
             recorder.End();
     }
 
-    /// <summary>Deletes the oldest recordings until all together are at most <see cref="MostBytes"/>. The other files of their jobs stay.</summary>
+    /// <summary>
+    /// Deletes the oldest recordings until all together are at most <see cref="MostBytes"/>. The other files of their jobs stay.
+    /// </summary>
     public static void Prune(string jobs, LogFile log)
     {
         if (!Directory.Exists(jobs))

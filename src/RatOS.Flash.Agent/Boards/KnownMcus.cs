@@ -13,8 +13,8 @@ using RatOS.Flash.Printer;
 namespace RatOS.Flash.Agent.Boards;
 
 /// <summary>
-/// The printer's MCUs as far as they are known. Klipper's answers are kept on disk: boards are flashed most of all while Klipper is down, and a board in its
-/// bootloader is recognised by the port where it was.
+/// The printer's MCUs as far as they are known. Klipper's answers are kept on disk: boards are flashed most of all while Klipper is down,
+/// and a board in its bootloader is recognised by the port where it was.
 /// </summary>
 /// <param name="printer">The buses; a virtual printer's configuration.</param>
 /// <param name="described">The boards of ratos-flash.conf.</param>
@@ -81,7 +81,8 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
         var told = new Dictionary<string, McuTold>(Facts.Told.Boards, StringComparer.OrdinalIgnoreCase);
         foreach (var board in report.Boards.Where(board => board.Condition != BoardCondition.Unchanged))
         {
-            if (before.Mcus.FirstOrDefault(mcu => mcu.Name == board.Board)?.Section is { } section && told.TryGetValue(section, out var old))
+            if (before.Mcus.FirstOrDefault(mcu => mcu.Name == board.Board)?.Section is { } section
+                && told.TryGetValue(section, out var old))
                 told[section] = old with { Version = board.Condition == BoardCondition.Flashed ? board.NewVersion : null };
         }
         Keep(Facts with { Told = Facts.Told with { Boards = told } });
@@ -97,7 +98,8 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
             if (pass == MostPasses || printer.Hardware.Look().Generation == seen.Generation)
             {
                 return PrinterInventory.Create(
-                    Facts.Sections, seen, links, Catalogue.Catalogue, [.. described, .. printer.Described], Facts.Told, Facts.Power, Facts.Ports);
+                    Facts.Sections, seen, links, Catalogue.Catalogue, [.. described, .. printer.Described],
+                    Facts.Told, Facts.Power, Facts.Ports);
             }
         }
     }
@@ -120,11 +122,13 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
 
     private static string Text(McuFacts facts)
     {
-        var names = facts.Sections.Select(section => section.Name).Concat(facts.Told.Boards.Keys).Distinct(StringComparer.OrdinalIgnoreCase);
+        var names = facts.Sections.Select(section => section.Name).Concat(facts.Told.Boards.Keys)
+            .Distinct(StringComparer.OrdinalIgnoreCase);
         return JsonSerializer.Serialize(
             new JsonMcus(facts.Told.Host, facts.State, facts.Message, [.. names.Select(name =>
             {
-                var (section, told) = (facts.Sections.FirstOrDefault(section => section.Name == name), facts.Told.Boards.GetValueOrDefault(name));
+                var (section, told) = (
+                    facts.Sections.FirstOrDefault(section => section.Name == name), facts.Told.Boards.GetValueOrDefault(name));
                 return new JsonMcu(
                     name, section?.Serial, section?.Baud, section?.CanbusUuid, section?.CanbusInterface, section?.RestartMethod,
                     told?.Version, told?.Chip, told?.Constants, facts.Ports.GetValueOrDefault(name));
@@ -141,7 +145,8 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
                 return null;
             if (JsonSerializer.Deserialize(File.ReadAllText(data.Mcus), JsonContract.Shapes.JsonMcus) is not { Mcus: { } mcus } kept)
                 return null;
-            var known = mcus.Where(mcu => mcu is { Section: not null }).DistinctBy(mcu => mcu.Section, StringComparer.OrdinalIgnoreCase).ToList();
+            var known = mcus.Where(mcu => mcu is { Section: not null })
+                .DistinctBy(mcu => mcu.Section, StringComparer.OrdinalIgnoreCase).ToList();
             return new McuFacts(
                 [.. known.Where(mcu => (mcu.Serial ?? mcu.CanbusUuid) is not null).Select(SectionOf)],
                 new(kept.Host, known.ToDictionary(mcu => mcu.Section, ToldOf, StringComparer.OrdinalIgnoreCase)))
@@ -167,5 +172,6 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
         RestartMethod = mcu.RestartMethod,
     };
 
-    private static McuTold ToldOf(JsonMcu mcu) => new(mcu.Version, mcu.Chip) { Constants = mcu.Constants ?? ImmutableDictionary<string, string>.Empty };
+    private static McuTold ToldOf(JsonMcu mcu) =>
+        new(mcu.Version, mcu.Chip) { Constants = mcu.Constants ?? ImmutableDictionary<string, string>.Empty };
 }

@@ -2,6 +2,7 @@ using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
+using RatOS.Flash.Hardware;
 using RatOS.Flash.Klipper;
 using RatOS.Flash.Printer;
 
@@ -51,8 +52,7 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
         var needs = await Firmware.NeedsAsync([.. inventory.Mcus.Where(mcu => mcu is { Owner: McuOwner.Ours, Board: not null })], null);
         foreach (var mcu in inventory.Mcus)
         {
-            var plan = mcu.Board is null ? null
-                : FlashPlan.Create([new FlashRequest(Firmware.AsConfigured(mcu.Board), null)], seen, new(KlippyActivity.Stopped)).Boards[0];
+            var plan = mcu.Board is { } board ? PlanOf(Firmware.AsConfigured(board), seen) : null;
             if ((plan?.Device ?? mcu.Device) is { } device)
                 known.UnionWith([device.Port, device.Can?.UsbPort ?? device.Port]);
             rows.Add(RowOf(mcu, plan, needs.GetValueOrDefault(mcu.Name)));
@@ -65,14 +65,16 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
     public override async Task<PlanView> PlanAsync(FlashOptions options)
     {
         await (Refresh?.Invoke() ?? Task.CompletedTask);
-        var plan = FlashPlan.Create(await RequestAsync(options), printer.Hardware.Look(), await klippy(options).LookAsync(CancellationToken.None));
+        var plan = FlashPlan.Create(
+            await RequestAsync(options), printer.Hardware.Look(), await klippy(options).LookAsync(CancellationToken.None));
         plan = await Flasher.WithHostMcuAsync(plan, HostMcu, CancellationToken.None);
         var ofCatalogue = mcus.Catalogue.Findings.Where(finding => finding.Severity != FindingSeverity.Note);
         return PlanView.Of(plan with { Findings = [.. plan.Findings, .. ofCatalogue] });
     }
 
     /// <summary>The plan of a flash, as far as the buses show it.</summary>
-    public PlanView Plan(IReadOnlyList<FlashRequest> requests) => PlanView.Of(FlashPlan.Create(requests, printer.Hardware.Look(), new(KlippyActivity.Ready)));
+    public PlanView Plan(IReadOnlyList<FlashRequest> requests) =>
+        PlanView.Of(FlashPlan.Create(requests, printer.Hardware.Look(), new(KlippyActivity.Ready)));
 
     /// <inheritdoc cref="BoardSelection.RequestAsync"/>
     public Task<IReadOnlyList<FlashRequest>> RequestAsync(FlashOptions options) =>
@@ -95,12 +97,14 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
         BeforeFlash?.Invoke();
         var last = new FlashEvent(0, TimeSpan.Zero, null, FlashPhase.Look, FlashEventKind.Note, "");
         var before = mcus.Look();
-        var unknown = work.Requests.Select(request => request.Board.Name).Where(board => Firmware.Good?.Of(board).Count == 0).ToHashSet(StringComparer.Ordinal);
+        var unknown = work.Requests.Select(request => request.Board.Name).Where(board => Firmware.Good?.Of(board).Count == 0)
+            .ToHashSet(StringComparer.Ordinal);
         var (hardware, klippy) = work.Recorder?.Begin(printer.Hardware, work, unknown, cancel) ?? (printer.Hardware, work.Klippy);
         var services = new AgentServices(this, work) { HasOperator = work.Options.OperatorPresent, HostMcu = HostMcu, Unknown = unknown };
         try
         {
-            var report = await new Flasher(hardware, klippy, printer.Time, services, step => tell(last = step)).FlashAsync(work.Requests, cancel);
+            var flasher = new Flasher(hardware, klippy, printer.Time, services, step => tell(last = step));
+            var report = await flasher.FlashAsync(work.Requests, cancel);
             mcus.Flashed(report, before);
             var failed = FailedFirmware.Of(
                 report, board => before.Mcus.FirstOrDefault(mcu => mcu.Name == board)?.Section,
@@ -123,20 +127,26 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
         foreach (var board in report.Boards)
         {
             var isFailed = !board.Ok || failed.Any(other => other.Board == board.Board);
-            var isWritten = board is { Sha256: not null, Refused: false, Condition: not (BoardCondition.Unchanged or BoardCondition.InBootloaderUnchanged) };
-            if (isFailed && isWritten)
-                Firmware.Good?.Failed(board.Board, board.Sha256!);
+            var isUntouched = board.Refused || board.Condition is BoardCondition.Unchanged or BoardCondition.InBootloaderUnchanged;
+            if (isFailed && !isUntouched && board.Sha256 is { } sha256)
+                Firmware.Good?.Failed(board.Board, sha256);
             var made = services.Made.GetValueOrDefault(board.Board);
-            if (!isFailed && board.SkipReason is null && (work.Requests.First(request => request.Board.Name == board.Board).Image ?? made?.Image) is { } image)
+            var image = work.Requests.First(request => request.Board.Name == board.Board).Image ?? made?.Image;
+            if (!isFailed && board.SkipReason is null && image is not null)
                 Firmware.Good?.Keep(board.Board, image, "confirmed", made);
         }
     }
 
+    private static BoardPlan PlanOf(PrinterBoard board, DeviceList seen) =>
+        FlashPlan.Create([new FlashRequest(board, null)], seen, new(KlippyActivity.Stopped)).Boards[0];
+
     private static JsonBoard RowOf(PrinterMcu mcu, BoardPlan? plan, FirmwareNeed? need)
     {
-        var description = mcu.Kind?.DisplayName ?? (mcu.Owner == McuOwner.Ours ? "a board of an unknown kind" : mcu.Device?.Product ?? mcu.Name);
+        var description = mcu.Kind?.DisplayName
+            ?? (mcu.Owner == McuOwner.Ours ? "a board of an unknown kind" : mcu.Device?.Product ?? mcu.Name);
         var port = plan?.Device is { Usb: not null } usb ? usb.Port : mcu.Port;
-        return new JsonBoard("board", mcu.Kind?.Id ?? mcu.Name, mcu.Name, description, mcu.Chip, port, StateOf(mcu, plan), mcu.Running, mcu.Host)
+        return new JsonBoard(
+            "board", mcu.Kind?.Id ?? mcu.Name, mcu.Name, description, mcu.Chip, port, StateOf(mcu, plan), mcu.Running, mcu.Host)
         {
             Section = mcu.Section,
             Owner = JsonContract.Name(mcu.Owner),

@@ -16,7 +16,9 @@ internal sealed class OneThread : SynchronizationContext, IDisposable
         {
             var task = work(context);
             // No `await`: the task completes on this thread, or by a post to it.
-            _ = task.ContinueWith(_ => context._ready.CompleteAdding(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            _ = task.ContinueWith(
+                _ => context._ready.CompleteAdding(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously,
+                TaskScheduler.Default);
             foreach (var (callback, state) in context._ready.GetConsumingEnumerable())
                 callback(state);
             return task.GetAwaiter().GetResult();

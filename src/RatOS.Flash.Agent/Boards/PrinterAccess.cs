@@ -39,7 +39,9 @@ internal abstract class PrinterAccess
     /// <summary>The firmware that a virtual printer's Klipper would build for the board; null otherwise.</summary>
     public virtual FirmwareImage? Build(PrinterBoard board) => null;
 
-    /// <summary>The Klipper checkout to build from. A virtual printer has firmware of its own, and uses a checkout only if the settings name it.</summary>
+    /// <summary>
+    /// The Klipper checkout to build from. A virtual printer has firmware of its own, and uses a checkout only if the settings name it.
+    /// </summary>
     public virtual string? KlipperSources(AgentSettings settings) => settings.KlipperPath;
 
     /// <summary>Operator steps are possible: at a virtual printer only by a simulated operator or another program.</summary>
@@ -83,7 +85,8 @@ internal abstract class PrinterAccess
     public virtual Task FreePortsAsync() => Task.CompletedTask;
 
     /// <summary>Starts a Moonraker in front of it.</summary>
-    public virtual VirtualMoonraker OpenMoonraker(MoonrakerSetup setup) => throw new NotSupportedException("only a virtual printer has a Moonraker of its own");
+    public virtual VirtualMoonraker OpenMoonraker(MoonrakerSetup setup) =>
+        throw new NotSupportedException("only a virtual printer has a Moonraker of its own");
 
     /// <summary>Deletes a virtual printer's kept state.</summary>
     public virtual void Reset()
@@ -108,7 +111,8 @@ internal abstract class PrinterAccess
     public static int Run(string? namedPort, Func<PrinterAccess, Task<int>> verb) => OneThread.Run(async thread =>
     {
         // Verbs that read files need no bus, and some users may not open netlink.
-        var hardware = new Lazy<LinuxHardware>(() => new(TimeProvider.System, namedPort is not null && namedPort.StartsWith('/') ? [namedPort] : []));
+        var hardware = new Lazy<LinuxHardware>(
+            () => new(TimeProvider.System, namedPort is not null && namedPort.StartsWith('/') ? [namedPort] : []));
         try
         {
             return await verb(new ComputerAccess(hardware, thread));

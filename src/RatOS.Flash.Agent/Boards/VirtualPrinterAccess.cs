@@ -28,7 +28,9 @@ internal sealed class VirtualPrinterAccess(VirtualPrinter printer, VirtualPlace 
     public override McuFacts Facts => new(
         [.. printer.Boards.Select(printer.Klippy.Config.Section)],
         new(VirtualPrinter.HostVersion, printer.Boards.Where(board => board.RunningFirmware is not null)
-            .ToDictionary(board => printer.Klippy.Config.Section(board).Name, board => new McuTold(board.RunningFirmware!.Version, board.Chip.Name))))
+            .ToDictionary(
+                board => printer.Klippy.Config.Section(board).Name, board => new McuTold(board.RunningFirmware!.Version,
+                    board.Chip.Name))))
     {
         Ports = printer.Boards.Zip(printer.PrinterBoards).Where(board => board.Second.Port is not null)
             .ToImmutableDictionary(board => printer.Klippy.Config.Section(board.First).Name, board => board.Second.Port!),

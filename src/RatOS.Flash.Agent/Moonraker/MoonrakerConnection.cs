@@ -45,7 +45,7 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
     public string Name { get; init; } = AgentName;
 
     /// <summary>What the agent offers to Moonraker; null for a command line, which is no agent.</summary>
-    public IAgentApi? Api { get; init; }
+    public IAgentApi? Api { get; set; }
 
     /// <summary>Called when the line is up and everything registered; what it throws is logged.</summary>
     public Func<Task>? Connected { get; init; }

@@ -9,7 +9,7 @@ using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Agent.Service;
 
-/// <summary>The boards of a printer by way of its running agent.</summary>
+/// <summary>The boards of a printer, flashed by its running agent.</summary>
 internal sealed class AgentBoards : BoardService, IDisposable
 {
     private readonly Rpc _rpc;
@@ -24,7 +24,7 @@ internal sealed class AgentBoards : BoardService, IDisposable
         _rpc.StartListening();
     }
 
-    /// <summary>Null when no agent runs there.</summary>
+    /// <summary>Connects to the agent; null when none runs.</summary>
     public static AgentBoards? TryOpen(DataFolder data)
     {
         if (!File.Exists(data.Socket))
@@ -38,7 +38,7 @@ internal sealed class AgentBoards : BoardService, IDisposable
         catch (SocketException)
         {
             socket.Dispose();
-            return null;   // left over by an agent that was killed
+            return null;   // a socket that a killed agent left behind
         }
     }
 
@@ -72,12 +72,15 @@ internal sealed class AgentBoards : BoardService, IDisposable
     {
         try
         {
-            var answer = JsonSerializer.Deserialize(await _rpc.CallAsync(method, arguments), JsonContract.Shapes.JsonAnswer) ?? throw new JsonException("null");
+            var answer = JsonSerializer.Deserialize(await _rpc.CallAsync(method, arguments), JsonContract.Shapes.JsonAnswer)
+                ?? throw new JsonException("null");
             return answer.Error is { } fault ? throw new FlashException(FaultKind.Of(fault.Code), fault.Cause, fault.Remedy) : answer;
         }
-        catch (Exception gone) when (gone is IOException or SocketException or ObjectDisposedException or JsonException or StreamJsonRpc.ConnectionLostException or StreamJsonRpc.RemoteRpcException)
+        catch (Exception gone) when (gone is IOException or SocketException or ObjectDisposedException or JsonException
+            or StreamJsonRpc.ConnectionLostException or StreamJsonRpc.RemoteRpcException)
         {
-            throw AgentFaults.AgentGone(gone is StreamJsonRpc.RemoteRpcException or JsonException ? $"it answers as another version does ({Text.Clean(gone.Message)})" : "it hung up");
+            throw AgentFaults.AgentGone(gone is StreamJsonRpc.RemoteRpcException or JsonException
+                ? $"it answers as another version does ({Text.Clean(gone.Message)})" : "it hung up");
         }
     }
 
@@ -89,7 +92,8 @@ internal sealed class AgentBoards : BoardService, IDisposable
 
         public Task EventAsync(JsonElement arguments)
         {
-            if (arguments.At("step") is { } step && JsonSerializer.Deserialize(step, JsonContract.Shapes.JsonStep) is { Phase: not null, Kind: not null, Message: not null } line)
+            var step = arguments.At("step") is { } json ? JsonSerializer.Deserialize(json, JsonContract.Shapes.JsonStep) : null;
+            if (step is { Phase: not null, Kind: not null, Message: not null } line)
                 Tell?.Invoke(line.ToEvent());
             return Task.CompletedTask;
         }

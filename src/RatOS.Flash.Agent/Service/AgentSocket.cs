@@ -8,15 +8,18 @@ using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Agent.Service;
 
-/// <summary>The agent's own socket: the same doors as over Moonraker, and the events of a job as they happen. Only the printer's user may open it.</summary>
+/// <summary>
+/// The agent's own socket: the same methods as over Moonraker, and the events of a job as they happen. Only the printer's user may open
+/// it.
+/// </summary>
 internal sealed class AgentSocket : IDisposable
 {
     private readonly Socket _listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
     private readonly string _path;
     private readonly HashSet<Rpc> _clients = [];
 
-    /// <param name="path">A file that is there is left over: whoever asks for the socket holds the printer's lock.</param>
-    /// <exception cref="FlashException">It cannot be made.</exception>
+    /// <param name="path">A file that exists there is left over: the caller holds the printer's lock.</param>
+    /// <exception cref="FlashException"><c>no-socket</c>.</exception>
     public AgentSocket(string path)
     {
         _path = path;
@@ -36,27 +39,27 @@ internal sealed class AgentSocket : IDisposable
         }
     }
 
-    /// <summary>Takes clients until it is cancelled.</summary>
-    public async Task RunAsync(IAgentApi doors, FlashQueue queue, CancellationToken over)
+    /// <summary>Accepts clients until it is cancelled.</summary>
+    public async Task RunAsync(IAgentApi api, FlashQueue queue, CancellationToken over)
     {
         try
         {
             while (true)
             {
                 var client = await _listener.AcceptAsync(over);
-                _ = ServeAsync(client, doors, queue);
+                _ = ServeAsync(client, api, queue);
             }
         }
         catch (OperationCanceledException)
         {
-            // That was the end.
+            // The agent ends.
         }
     }
 
-    private async Task ServeAsync(Socket client, IAgentApi doors, FlashQueue queue)
+    private async Task ServeAsync(Socket client, IAgentApi api, FlashQueue queue)
     {
         using var rpc = new Rpc(new NetworkStream(client, ownsSocket: true));
-        rpc.Offer(doors);
+        rpc.Offer(api);
         rpc.Offer<IFollow>(new Follower(rpc, queue));
         _clients.Add(rpc);
         rpc.StartListening();
@@ -64,9 +67,10 @@ internal sealed class AgentSocket : IDisposable
         {
             await rpc.Completion;
         }
-        catch (Exception gone) when (gone is IOException or SocketException or ObjectDisposedException or InvalidDataException or JsonException or StreamJsonRpc.BadRpcHeaderException or StreamJsonRpc.ConnectionLostException)
+        catch (Exception gone) when (gone is IOException or SocketException or ObjectDisposedException or InvalidDataException
+            or JsonException or StreamJsonRpc.BadRpcHeaderException or StreamJsonRpc.ConnectionLostException)
         {
-            // A client that talks nonsense or dies is its own affair.
+            // A client that sends nonsense or dies affects nothing else.
         }
         finally
         {
@@ -89,7 +93,8 @@ internal sealed class AgentSocket : IDisposable
             var id = arguments.Word("job");
             var job = id is null ? null : queue.Find(id);
             if (id is not null && job is null)
-                return JsonSerializer.SerializeToElement(JsonAnswer.Of(AgentFaults.UnknownJob(Text.Clean(id))).In(FrontEnd.CommandLine), JsonContract.Shapes.JsonAnswer);
+                return JsonSerializer.SerializeToElement(
+                    JsonAnswer.Of(AgentFaults.UnknownJob(Text.Clean(id))).In(FrontEnd.CommandLine), JsonContract.Shapes.JsonAnswer);
             var sent = Task.CompletedTask;
             if (job is not null)
             {
@@ -98,9 +103,10 @@ internal sealed class AgentSocket : IDisposable
                 job.Happened += OnEvent;
                 var report = await job.Done;
                 await sent;
-                return JsonSerializer.SerializeToElement(new JsonAnswer(true) { Job = job.Id, Result = JsonResult.Of(report).In(FrontEnd.CommandLine) }, JsonContract.Shapes.JsonAnswer);
+                var answer = new JsonAnswer(true) { Job = job.Id, Result = JsonResult.Of(report).In(FrontEnd.CommandLine) };
+                return JsonSerializer.SerializeToElement(answer, JsonContract.Shapes.JsonAnswer);
             }
-            // Everything, for as long as the client is there.
+            // All jobs, as long as the client is connected.
             queue.Added += OnAdded;
             foreach (var open in queue.Open)
                 OnAdded(open);
@@ -128,12 +134,14 @@ internal sealed class AgentSocket : IDisposable
                     "event", (IReadOnlyDictionary<string, object?>)new Dictionary<string, object?>
                     {
                         ["job"] = job.Id,
-                        ["step"] = JsonSerializer.SerializeToElement(JsonStep.Of(step).In(FrontEnd.CommandLine), JsonContract.Shapes.JsonStep),
+                        ["step"] = JsonSerializer.SerializeToElement(
+                            JsonStep.Of(step).In(FrontEnd.CommandLine), JsonContract.Shapes.JsonStep),
                     }, argumentDeclaredTypes: null);
             }
-            catch (Exception gone) when (gone is IOException or SocketException or ObjectDisposedException or StreamJsonRpc.ConnectionLostException)
+            catch (Exception gone) when (gone is IOException or SocketException or ObjectDisposedException
+                or StreamJsonRpc.ConnectionLostException)
             {
-                // It hung up; the flash goes on.
+                // The client is gone; the flash continues.
             }
         }
     }

@@ -10,10 +10,10 @@ using RatOS.Flash.Flashing;
 namespace RatOS.Flash.Agent.Service;
 
 /// <summary>
-/// Tells people and programs on the printer what a job does: the live dialog and the console of Mainsail, Fluidd and KlipperScreen by our component in Moonraker, the
-/// console alone without it, and agent events for programs. Nothing here ever holds up a flash: what cannot be told is dropped.
+/// Shows what a job does: in the dialog and the console of Mainsail, Fluidd and KlipperScreen by our component in Moonraker, in the
+/// console alone without it, and as agent events for programs. It never delays a flash: what cannot be sent is dropped.
 /// </summary>
-/// <param name="moonraker">The line.</param>
+/// <param name="moonraker">The connection.</param>
 /// <param name="time">The only clock.</param>
 /// <param name="log">The log.</param>
 internal sealed class Notifier(MoonrakerConnection moonraker, TimeProvider time, LogFile log)
@@ -22,17 +22,25 @@ internal sealed class Notifier(MoonrakerConnection moonraker, TimeProvider time,
 
     private static readonly TimeSpan FlushLimit = TimeSpan.FromSeconds(3);
 
-    private readonly Channel<Func<Task>> _outbox = Channel.CreateBounded<Func<Task>>(new BoundedChannelOptions(200) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true });
+    private readonly Channel<Func<Task>> _outbox = Channel.CreateBounded<Func<Task>>(
+        new BoundedChannelOptions(200) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true });
+
     private bool _hasComponent;
 
-    /// <summary>Sends what there is to send until it is cancelled.</summary>
+    /// <summary>What a prompt's button writes to the console, before its request.</summary>
+    public const string Action = "// action:ratos_flash ";
+
+    /// <summary>The G-code of a prompt's button.</summary>
+    /// <param name="request"><c>flash</c> with arguments, <c>cancel job=ID</c> or <c>later</c>.</param>
+    public static string Press(string request) => $"RESPOND TYPE=command MSG=\"{Action[3..]}{request}\"";
+    /// <summary>Sends until it is cancelled.</summary>
     public async Task RunAsync(CancellationToken over)
     {
         await foreach (var send in _outbox.Reader.ReadAllAsync(over))
             await send();
     }
 
-    /// <summary>The line is new: who shows things there?</summary>
+    /// <summary>Asks a new connection whether our component is loaded.</summary>
     public async Task ConnectedAsync()
     {
         try
@@ -42,7 +50,7 @@ internal sealed class Notifier(MoonrakerConnection moonraker, TimeProvider time,
         catch (MoonrakerException)
         {
             _hasComponent = false;
-            log.Say("Moonraker lacks the component ratos_flash: flashes are told on the console alone, and only while Klipper runs.");
+            log.Say("Moonraker has not loaded the component ratos_flash: flashes are shown in the console alone, while Klipper runs.");
         }
     }
 
@@ -52,7 +60,9 @@ internal sealed class Notifier(MoonrakerConnection moonraker, TimeProvider time,
         var quarters = new Dictionary<string, int>(StringComparer.Ordinal);
         var awaited = new SortedDictionary<string, string>(StringComparer.Ordinal);
         long? last = null;
-        Console($"// RatOS.Flash: job {job.Id}: {string.Join(", ", job.Requests.Select(request => $"{request.Board.Name} {request.Board.RunningVersion ?? "?"} -> {request.Image?.Version ?? "?"}"))}");
+        var boards = job.Requests.Select(request =>
+            $"{request.Board.Name} {request.Board.RunningVersion ?? "?"} -> {request.Image?.Version ?? "?"}");
+        Console($"// RatOS.Flash: job {job.Id}: {string.Join(", ", boards)}");
         Snapshot(job);
         job.Happened += step =>
         {
@@ -60,7 +70,8 @@ internal sealed class Notifier(MoonrakerConnection moonraker, TimeProvider time,
                 Ask(job, step, awaited);
             else if (DialogLine(step, quarters) is { } line)
                 Show(job, [line], [], isOver: false);
-            if (step.Kind is not (FlashEventKind.Verdict or FlashEventKind.PointOfNoReturn) && last is { } before && time.GetElapsedTime(before) < BetweenSnapshots)
+            var isUrgent = step.Kind is FlashEventKind.Verdict or FlashEventKind.PointOfNoReturn;
+            if (!isUrgent && last is { } before && time.GetElapsedTime(before) < BetweenSnapshots)
                 return;
             last = time.GetTimestamp();
             Snapshot(job);
@@ -68,7 +79,8 @@ internal sealed class Notifier(MoonrakerConnection moonraker, TimeProvider time,
     }
 
     /// <summary>
-    /// A person is awaited, for minutes or days: the dialog, which covers the screen and has no button, is completed; a question with the one step stays instead.
+    /// An operator step may take minutes or days. The dialog covers the screen and has no button, so it is completed; a prompt with the
+    /// step stays instead.
     /// </summary>
     private void Ask(Job job, FlashEvent step, SortedDictionary<string, string> awaited)
     {
@@ -81,37 +93,44 @@ internal sealed class Notifier(MoonrakerConnection moonraker, TimeProvider time,
                 awaited.Remove(board);
         }
         if (step.Report is null)
-            Show(job, step.Kind == FlashEventKind.Begin ? [text] : [], [(step.Kind == FlashEventKind.End ? "// " : "!! ") + $"RatOS.Flash: {text}{(step.Kind == FlashEventKind.End ? "" : " FLASH_CANCEL gives up.")}"], isOver: step.Kind == FlashEventKind.Begin);
+        {
+            var isBegin = step.Kind == FlashEventKind.Begin;
+            var line = step.Kind == FlashEventKind.End ? $"// RatOS.Flash: {text}" : $"!! RatOS.Flash: {text} FLASH_CANCEL gives up.";
+            Show(job, isBegin ? [text] : [], [line], isOver: isBegin);
+        }
         if (awaited.Count > 0)
-            Prompt("A board needs you", string.Join(" ", awaited.Values), [("Give up", AfterUpdate.Press($"cancel job={job.Id}"), "warning")]);
+            Prompt("A board needs you", string.Join(" ", awaited.Values), [("Give up", Press($"cancel job={job.Id}"), "warning")]);
         else if (step.Board is not null)
             PromptEnd();
     }
 
-    /// <summary>The job is over: the verdicts, and the dialog's end.</summary>
+    /// <summary>Shows the verdicts, and completes the dialog.</summary>
     public void End(Job job, FlashReport report)
     {
-        var lines = ResultText.Of(report, FrontEnd.Browser).Select(line => (line.Text, IsBad: line.Tone is Tone.Bad or Tone.Warning)).ToList();
-        Show(job, [.. lines.Select(line => line.Text)], [.. lines.Select(line => (line.IsBad ? "!! " : "// ") + "RatOS.Flash: " + line.Text.Trim())], isOver: true);
+        var lines = ResultText.Of(report, FrontEnd.Browser).Select(line => (line.Text, IsBad: line.Tone is Tone.Bad or Tone.Warning))
+            .ToList();
+        var console = lines.Select(line => $"{(line.IsBad ? "!!" : "//")} RatOS.Flash: {line.Text.Trim()}");
+        Show(job, [.. lines.Select(line => line.Text)], [.. console], isOver: true);
         Snapshot(job);
     }
 
-    /// <summary>One line on the console: for a person who pressed something and got no further.</summary>
+    /// <summary>One line in the console, without a dialog.</summary>
     /// <param name="line">Beginning with <c>// </c> or <c>!! </c>.</param>
     public void Console(string line) => Show(null, [], [line], isOver: false);
 
-    /// <summary>G-code of ours, which nobody waits for.</summary>
+    /// <summary>Runs G-code, without waiting for it.</summary>
     public void Script(string script) => Send(() => moonraker.TryCallAsync("printer.gcode.script", new() { ["script"] = script }));
 
-    /// <summary>The last jobs, where other programs on the printer find them.</summary>
+    /// <summary>Keeps the last jobs in Moonraker's database, for other programs.</summary>
     public void Keep(JsonJob[] history) => Send(() => moonraker.TryCallAsync("server.database.post_item", new()
     {
         ["namespace"] = MoonrakerConnection.AgentName,
         ["key"] = "history",
-        ["value"] = JsonSerializer.SerializeToElement([.. history.Select(job => job.In(FrontEnd.Browser))], JsonContract.Shapes.JsonJobArray),
+        ["value"] = JsonSerializer.SerializeToElement(
+            [.. history.Select(job => job.In(FrontEnd.Browser))], JsonContract.Shapes.JsonJobArray),
     }));
 
-    /// <summary>Waits until everything was sent, but not long: it is only news.</summary>
+    /// <summary>Waits until everything was sent, for at most 3 s.</summary>
     public async Task FlushAsync()
     {
         var sent = new TaskCompletionSource();
@@ -124,45 +143,54 @@ internal sealed class Notifier(MoonrakerConnection moonraker, TimeProvider time,
             await sent.Task.WaitUpToAsync(FlushLimit, time, CancellationToken.None);
     }
 
-    /// <summary>A question with buttons: one line of text, for KlipperScreen shows the last one alone. Each button says its G-code, which must close it.</summary>
+    /// <summary>Shows a question with buttons. Its text is one line, because KlipperScreen shows only the last one.</summary>
+    /// <param name="title">Above it.</param>
+    /// <param name="text">One line.</param>
+    /// <param name="buttons">
+    /// Style is one of Mainsail's: <c>primary</c>, <c>info</c>, <c>warning</c>. What the G-code does has to close the prompt.
+    /// </param>
     public void Prompt(string title, string text, IEnumerable<(string Label, string Gcode, string Style)> buttons)
     {
         string[] lines =
         [
             "// action:prompt_end", $"// action:prompt_begin {title}", $"// action:prompt_text {text}",
-            .. buttons.Select(button => $"// action:prompt_footer_button {button.Label}|{button.Gcode}|{button.Style}"), "// action:prompt_show",
+            .. buttons.Select(button => $"// action:prompt_footer_button {button.Label}|{button.Gcode}|{button.Style}"),
+            "// action:prompt_show",
         ];
         Show(null, [], lines, isOver: false);
     }
 
     public void PromptEnd() => Console("// action:prompt_end");
 
-    /// <summary>A note that stays until it is dismissed; the same again replaces it. Null takes it away.</summary>
+    /// <summary>Shows an announcement until the user dismisses it; another one replaces it. Null takes it away.</summary>
     public void Announce(string? text) => Send(async () =>
     {
-        if (_hasComponent)
-            await moonraker.TryCallAsync("server.ratos_flash.announce", text is null ? new() { ["dismiss"] = true } : new() { ["title"] = "RatOS.Flash", ["description"] = text });
+        if (!_hasComponent)
+            return;
+        await moonraker.TryCallAsync(
+            "server.ratos_flash.announce",
+            text is null ? new() { ["dismiss"] = true } : new() { ["title"] = "RatOS.Flash", ["description"] = text });
     });
 
-    /// <summary>One line for each phase and each quarter: lines pile up in the dialog.</summary>
+    /// <summary>One line for each phase and each quarter of it: the dialog keeps all lines.</summary>
     private static string? DialogLine(FlashEvent step, Dictionary<string, int> quarters)
     {
-        var who = step.Board is null ? "" : step.Board + ": ";
+        var prefix = step.Board is null ? "" : step.Board + ": ";
         switch (step.Kind)
         {
             case FlashEventKind.Begin:
-                quarters[who] = 0;
-                return who + step.In(FrontEnd.Browser);
+                quarters[prefix] = 0;
+                return prefix + step.In(FrontEnd.Browser);
             case FlashEventKind.Warning:
-                return $"{who}! {step.In(FrontEnd.Browser)}";
+                return $"{prefix}! {step.In(FrontEnd.Browser)}";
             case FlashEventKind.Progress when step.Total > 0:
                 var quarter = (int)(step.Done * 4 / step.Total);
-                if (quarter is 0 or 4 || quarter <= quarters.GetValueOrDefault(who))
+                if (quarter is 0 or 4 || quarter <= quarters.GetValueOrDefault(prefix))
                     return null;
-                quarters[who] = quarter;
-                return $"{who}{JsonContract.Name(step.Phase)} {quarter * 25} %";
+                quarters[prefix] = quarter;
+                return $"{prefix}{JsonContract.Name(step.Phase)} {quarter * 25} %";
             case FlashEventKind.End when step.Phase is FlashPhase.Verify or FlashPhase.Confirm or FlashPhase.Prove or FlashPhase.Start:
-                return who + step.In(FrontEnd.Browser);
+                return prefix + step.In(FrontEnd.Browser);
             default:
                 return null;
         }
@@ -170,7 +198,7 @@ internal sealed class Notifier(MoonrakerConnection moonraker, TimeProvider time,
 
     private void Show(Job? job, string[] dialog, string[] console, bool isOver) => Send(async () =>
     {
-        // Klipper's own words have many lines, and ours are put in columns for a terminal: here a line is one, without gaps.
+        // Messages of Klipper have several lines, and ours are indented for a terminal.
         (dialog, console) = ([.. dialog.Select(OneLine)], [.. console.Select(OneLine)]);
         if (_hasComponent)
         {
@@ -183,18 +211,20 @@ internal sealed class Notifier(MoonrakerConnection moonraker, TimeProvider time,
             });
             return;
         }
-        // With Klipper stopped there is no console to speak to.
+        // While Klipper is stopped this reaches nothing.
         foreach (var line in console)
             await moonraker.TryCallAsync("printer.gcode.script", new() { ["script"] = Respond(line) });
     });
 
-    private static string OneLine(string text) => string.Join(' ', text.Split((char[])['\n', ' '], StringSplitOptions.RemoveEmptyEntries));
+    private static string OneLine(string text) =>
+        string.Join(' ', text.Split((char[])['\n', ' '], StringSplitOptions.RemoveEmptyEntries));
 
-    /// <summary>A console line as Klipper's own command; what G-code would take for something else is replaced.</summary>
+    /// <summary>A console line as Klipper's RESPOND command, without characters that G-code reads in another way.</summary>
     internal static string Respond(string line)
     {
         var type = line.StartsWith("!! ", StringComparison.Ordinal) ? "error" : "command";
-        var text = new string([.. line[3..].Select(c => c switch { '"' => '\'', ';' => ',', '\\' => '/', '#' or '*' => ' ', < ' ' or > '~' => '?', _ => c })]);
+        var text = new string([.. line[3..].Select(
+            c => c switch { '"' => '\'', ';' => ',', '\\' => '/', '#' or '*' => ' ', < ' ' or > '~' => '?', _ => c })]);
         return $"RESPOND TYPE={type} MSG=\"{text}\"";
     }
 

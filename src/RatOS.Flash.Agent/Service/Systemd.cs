@@ -3,9 +3,12 @@ using System.Text;
 
 namespace RatOS.Flash.Agent.Service;
 
-/// <summary>What a service tells systemd (sd_notify(3)): one datagram of text to the socket that it names. Without systemd nothing happens.</summary>
+/// <summary>
+/// Notifications to systemd (sd_notify(3)): one datagram of text to the socket that it names. Without systemd nothing happens.
+/// </summary>
 internal static class Systemd
 {
+    /// <param name="state">Such as <c>READY=1</c>.</param>
     public static void Notify(string state)
     {
         if (Environment.GetEnvironmentVariable("NOTIFY_SOCKET") is not { Length: > 1 } path || path[0] is not ('/' or '@'))
@@ -17,21 +20,30 @@ internal static class Systemd
         }
         catch (SocketException)
         {
-            // systemd restarts who says nothing; there is nobody else to tell.
+            // systemd restarts a service that says nothing.
         }
     }
 
-    /// <summary>How often it wants to hear that we live; null when it does not.</summary>
-    public static TimeSpan? Watchdog => long.TryParse(Environment.GetEnvironmentVariable("WATCHDOG_USEC"), out var microseconds) && microseconds > 0
-        && (Environment.GetEnvironmentVariable("WATCHDOG_PID") is not { Length: > 0 } process || process == Environment.ProcessId.ToString()) ? TimeSpan.FromMicroseconds(microseconds) : null;
+    /// <summary>How often systemd expects a sign of life; null where it expects none.</summary>
+    public static TimeSpan? Watchdog
+    {
+        get
+        {
+            var isOurs = Environment.GetEnvironmentVariable("WATCHDOG_PID") is not { Length: > 0 } process
+                || process == Environment.ProcessId.ToString();
+            var isSet = long.TryParse(Environment.GetEnvironmentVariable("WATCHDOG_USEC"), out var microseconds) && microseconds > 0;
+            return isOurs && isSet ? TimeSpan.FromMicroseconds(microseconds) : null;
+        }
+    }
 
-    /// <summary>Says that the agent's own thread still turns, twice as often as it must, until it is cancelled.</summary>
+    /// <summary>Reports that the agent's thread is not stuck, at twice the rate that systemd expects, until it is cancelled.</summary>
     public static async Task KeepAliveAsync(TimeProvider time, CancellationToken over)
     {
         while (!over.IsCancellationRequested)
         {
             Notify("WATCHDOG=1");
-            await Task.Delay(Watchdog / 2 ?? Timeout.InfiniteTimeSpan, time, over).ContinueWith(static _ => { }, TaskScheduler.FromCurrentSynchronizationContext());
+            await Task.Delay(Watchdog / 2 ?? Timeout.InfiniteTimeSpan, time, over)
+                .ContinueWith(static _ => { }, TaskScheduler.FromCurrentSynchronizationContext());
         }
     }
 }

@@ -1,0 +1,203 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using RatOS.Flash.Agent.Boards;
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Doctor;
+using RatOS.Flash.Agent.Jobs;
+using RatOS.Flash.Agent.Moonraker;
+using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Core;
+using RatOS.Flash.Flashing;
+
+namespace RatOS.Flash.Agent.Service;
+
+/// <summary>Answers requests of macros, screens, programs and the command line, in the words of the front end.</summary>
+/// <param name="frontEnd">Of the requests that get an answer; macros and buttons get theirs in the console of a browser.</param>
+/// <param name="printer">The printer.</param>
+/// <param name="data">Its folder.</param>
+/// <param name="moonraker">The connection.</param>
+/// <param name="klipper">Klipper.</param>
+/// <param name="boards">The printer's boards.</param>
+/// <param name="queue">The jobs.</param>
+/// <param name="notifier">The printer's screens.</param>
+/// <param name="bundles">Writes bundles.</param>
+/// <param name="log">The log.</param>
+internal sealed class AgentApi(
+    FrontEnd frontEnd, PrinterAccess printer, DataFolder data, MoonrakerConnection moonraker, KlipperAccess klipper,
+    LocalBoards boards, FlashQueue queue, Notifier notifier, BundleWriter bundles, LogFile log) : IAgentApi
+{
+    private const int HistoryShown = 20;
+
+    /// <summary>The last jobs that are over, newest last.</summary>
+    /// <param name="limit">1 to 100.</param>
+    public JsonJob[] History(int limit = HistoryShown) =>
+        [.. Journal.ReadAll(data.Jobs).Where(record => record.Result is not null).TakeLast(limit).Select(record => record.View())];
+
+    // ---- macros: they get no answer, so theirs goes to the console
+
+    public Task MacroFlashAsync(JsonElement arguments)
+    {
+        Acknowledge();
+        return ConsoleAsync(() => EnqueueAsync(arguments, JobOrigin.Macro));
+    }
+
+    public async Task MacroStatusAsync(JsonElement arguments)
+    {
+        Acknowledge();
+        var jobs = queue.Open.Count > 0 ? [.. queue.Open.Select(job => job.View())] : History(1);
+        foreach (var line in jobs.SelectMany(job => JobText.Of(job.In(FrontEnd.Browser))))
+            notifier.Console($"// RatOS.Flash: {line.Text.Trim()}");
+        foreach (var row in await boards.ListAsync())
+            notifier.Console($"// RatOS.Flash: {row.Board ?? "-"} {row.Description} {row.State}");
+    }
+
+    public Task MacroCancelAsync(JsonElement arguments)
+    {
+        Acknowledge();
+        var cancelled = Cancel(null);
+        var what = cancelled.Count > 0
+            ? $"cancelling {string.Join(", ", cancelled)}; a write that has begun is finished first" : "nothing to cancel";
+        notifier.Console($"// RatOS.Flash: {what}");
+        return Task.CompletedTask;
+    }
+
+    /// <summary>A line of Klipper's console. A prompt's button writes one, and so can any user: it is checked like any request.</summary>
+    public void OnConsole(string line)
+    {
+        if (!line.StartsWith(Notifier.Action, StringComparison.Ordinal))
+            return;
+        notifier.PromptEnd();
+        var words = line[Notifier.Action.Length..].Split(' ', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        var arguments = new JsonObject();
+        foreach (var pair in words.Skip(1).Select(word => word.Split('=', 2)).Where(pair => pair.Length == 2))
+            arguments[pair[0].ToLowerInvariant()] = pair[1];
+        _ = ConsoleAsync(() => words.FirstOrDefault() switch
+        {
+            "flash" => EnqueueAsync(JsonSerializer.SerializeToElement(arguments, RpcShapes.Default.JsonObject), JobOrigin.Prompt),
+            "cancel" => Task.FromResult(new JsonAnswer(Cancel((string?)arguments["job"]).Count >= 0)),
+            "later" => Task.FromResult(new JsonAnswer(true)),
+            _ => throw AgentFaults.BadRequest($"'{Text.Clean(line)}' is no known action"),
+        });
+    }
+
+    // ---- requests
+
+    public Task<JsonElement> FlashAsync(JsonElement arguments) => AnswerAsync(() => EnqueueAsync(arguments, JobOrigin.Request));
+
+    public Task<JsonElement> RecoverAsync(JsonElement arguments) =>
+        AnswerAsync(() => EnqueueAsync(arguments, JobOrigin.Request, isRecovery: true));
+
+    public Task<JsonElement> PlanAsync(JsonElement arguments) => AnswerAsync(async () =>
+    {
+        var plan = await boards.PlanAsync(FlashArguments.Parse(arguments, data.Firmware));
+        return new JsonAnswer(true) { Plan = plan.Boards, Findings = plan.Findings };
+    });
+
+    public Task<JsonElement> BoardsAsync(JsonElement arguments) =>
+        AnswerAsync(async () => new JsonAnswer(true) { Boards = [.. await boards.ListAsync()] });
+
+    public Task<JsonElement> StatusAsync(JsonElement arguments) => AnswerAsync(async () =>
+    {
+        var klippy = await klipper.Klippy().LookAsync(CancellationToken.None);
+        return new JsonAnswer(true)
+        {
+            Version = Product.Version,
+            Klippy = JsonContract.Name(klippy.Activity),
+            Message = klippy.Blocker?.Cause ?? klippy.Message,
+            Jobs = [.. queue.Open.Select(job => job.View())],
+            Taken = moonraker.Taken.Count == 0 ? null : [.. moonraker.Taken],
+        };
+    });
+
+    public Task<JsonElement> JobAsync(JsonElement arguments) => AnswerAsync(() =>
+    {
+        var id = arguments.Word("job") ?? throw AgentFaults.BadRequest("it names no job");
+        var job = queue.Find(id)?.View() ?? Journal.ReadAll(data.Jobs).LastOrDefault(record => record.Header.Job == id)?.View();
+        return Task.FromResult(new JsonAnswer(true) { Jobs = [job ?? throw AgentFaults.UnknownJob(Text.Clean(id))] });
+    });
+
+    public Task<JsonElement> CancelAsync(JsonElement arguments) => AnswerAsync(() =>
+    {
+        var id = arguments.Word("job");
+        var cancelled = Cancel(id);
+        if (cancelled.Count == 0 && id is not null)
+            throw AgentFaults.UnknownJob(Text.Clean(id));
+        var jobs = queue.Open.Where(job => cancelled.Contains(job.Id)).Select(job => job.View());
+        return Task.FromResult(new JsonAnswer(true) { Jobs = [.. jobs] });
+    });
+
+    public Task<JsonElement> HistoryAsync(JsonElement arguments) => AnswerAsync(() => Task.FromResult(new JsonAnswer(true)
+    {
+        Jobs = History((int)Math.Clamp(arguments.Number("limit") ?? HistoryShown, 1, 100)),
+    }));
+
+    public Task<JsonElement> DoctorAsync(JsonElement arguments) => AnswerAsync(async () =>
+    {
+        var (probe, troubles, _) = SystemProbe.Of(printer, data, Product.Version, log);
+        var findings = DoctorChecks.Judge(await probe.LookAsync(await SystemProbe.AskAsync(moonraker), [.. troubles]));
+        return new JsonAnswer(true) { Checks = [.. findings.Select(finding => finding.ToJson())] };
+    });
+
+    public Task<JsonElement> BundleAsync(JsonElement arguments) =>
+        AnswerAsync(async () => new JsonAnswer(true) { File = await bundles.WriteAsync(arguments.Word("job")) });
+
+    private async Task<JsonAnswer> EnqueueAsync(JsonElement arguments, string by, bool isRecovery = false)
+    {
+        var options = FlashArguments.Parse(arguments, data.Firmware, by);
+        if (isRecovery)
+            options = options with { Job = FlashJob.Recover };
+        await klipper.RefreshOnceAsync();
+        var requests = await boards.RequestAsync(options);
+        // The command line asks at its terminal; a macro cannot.
+        if (!options.AcceptsWarnings && !isRecovery && boards.Plan(requests).Boards.Any(board => board.NeedsConsent))
+            throw FlashFaults.ConsentMissing();
+        var job = new Job(FlashArguments.OriginOf(arguments, by), options, requests, printer.Time);
+        var added = queue.Add(job);
+        return new JsonAnswer(true) { Job = added.Id, Joined = added != job };
+    }
+
+    /// <summary>Cancels a job, or all of them.</summary>
+    /// <returns>Their ids.</returns>
+    private List<string> Cancel(string? id)
+    {
+        var jobs = queue.Open.Where(job => id is null || job.Id == id).ToList();
+        jobs.ForEach(job => job.Cancel.Cancel());
+        return jobs.ConvertAll(job => job.Id);
+    }
+
+    /// <summary>The macro reports an error unless this reaches it within seconds. It runs when the macro has ended.</summary>
+    private void Acknowledge()
+    {
+        if (klipper.HasMacro)
+            notifier.Script("SET_GCODE_VARIABLE MACRO=_RATOS_FLASH VARIABLE=asked VALUE=0");
+    }
+
+    // ---- answers: never an exception, whatever happens behind them
+
+    private async Task ConsoleAsync(Func<Task<JsonAnswer>> request)
+    {
+        if ((await TryAsync(request)).In(FrontEnd.Browser).Error is { } fault)
+            notifier.Console($"!! RatOS.Flash: {fault.Cause} {fault.Remedy} [{fault.Code}]");
+    }
+
+    private async Task<JsonElement> AnswerAsync(Func<Task<JsonAnswer>> request) =>
+        JsonSerializer.SerializeToElement((await TryAsync(request)).In(frontEnd), JsonContract.Shapes.JsonAnswer);
+
+    private async Task<JsonAnswer> TryAsync(Func<Task<JsonAnswer>> request)
+    {
+        try
+        {
+            return await request();
+        }
+        catch (FlashException fault)
+        {
+            log.Fault(fault);
+            return JsonAnswer.Of(fault);
+        }
+        catch (Exception bug)
+        {
+            log.Bug(bug);
+            return JsonAnswer.Of(FlashFaults.Internal(bug));
+        }
+    }
+}

@@ -1,0 +1,34 @@
+using RatOS.Flash.Agent.Boards;
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Moonraker;
+using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Agent.Support;
+
+namespace RatOS.Flash.Agent.Service;
+
+/// <summary>Writes bundles for the clients of the agent, one after the other.</summary>
+/// <param name="printer">The printer.</param>
+/// <param name="data">Its folder.</param>
+/// <param name="moonraker">The connection.</param>
+internal sealed class BundleWriter(PrinterAccess printer, DataFolder data, MoonrakerConnection moonraker)
+{
+    private Task _last = Task.CompletedTask;
+
+    /// <param name="job">The job's id; null for the last job.</param>
+    /// <returns>The file's path.</returns>
+    public async Task<string> WriteAsync(string? job)
+    {
+        var before = _last;
+        var work = WriteAfterAsync(before, job);
+        _last = work;
+        return await work;
+    }
+
+    private async Task<string> WriteAfterAsync(Task before, string? job)
+    {
+        // Each reads the same logs; that one failed is told to its own client.
+        await before.ContinueWith(static _ => { }, TaskScheduler.FromCurrentSynchronizationContext());
+        var info = moonraker.IsConnected ? await moonraker.TryCallAsync("server.info") : null;
+        return new Bundle(data, printer) { Moonraker = info?.Word("moonraker_version") }.Write(job, null);
+    }
+}

@@ -1,0 +1,72 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using RatOS.Flash.Agent.Boards;
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Jobs;
+using RatOS.Flash.Agent.Moonraker;
+using RatOS.Flash.Flashing;
+
+namespace RatOS.Flash.Agent.Service;
+
+/// <summary>Klipper as the agent uses it: for its jobs, for the list of boards, and for its macros.</summary>
+/// <param name="moonraker">The connection.</param>
+/// <param name="mcus">The printer's MCUs.</param>
+/// <param name="service">Klipper's unit; null to ask Moonraker.</param>
+/// <param name="time">The only clock.</param>
+internal sealed class KlipperAccess(MoonrakerConnection moonraker, KnownMcus mcus, string? service, TimeProvider time)
+{
+    private const string Macro = "gcode_macro _RATOS_FLASH";
+
+    private int _refreshed = -1;   // the epoch in which Klipper listed its boards
+
+    /// <summary>A job stopped Klipper's service, and it was not started again.</summary>
+    public bool OwesStart { get; set; }
+
+    /// <summary>Our macros are loaded. They call remote methods and wait for an acknowledgement.</summary>
+    public bool HasMacro { get; private set; }
+
+    /// <param name="options">Of the flash; null where nothing is flashed.</param>
+    public MoonrakerKlippy Klippy(FlashOptions? options = null) => new(moonraker, time) { Options = options, Service = service };
+
+    /// <summary>Klipper for a job.</summary>
+    /// <param name="job">The job.</param>
+    /// <param name="journal">Called with the name of the service before it is stopped, and with true after it was started.</param>
+    public MoonrakerKlippy KlippyFor(Job job, Action<string, bool> journal) => new(moonraker, time)
+    {
+        Options = job.Options,
+        Service = service,
+        Journal = (name, isStarted) =>
+        {
+            OwesStart = !isStarted;
+            journal(name, isStarted);
+        },
+    };
+
+    /// <summary>Asks Klipper for its boards; null where it did not answer.</summary>
+    public async Task<McuFacts?> RefreshAsync()
+    {
+        var epoch = moonraker.Epoch;
+        var facts = await mcus.RefreshAsync(Klippy());
+        _refreshed = epoch;
+        return facts;
+    }
+
+    /// <summary>
+    /// The same, once for each start of Klipper: it takes a quarter of a second to answer, and its boards do not change while it runs.
+    /// </summary>
+    public Task RefreshOnceAsync() => _refreshed == moonraker.Epoch ? Task.CompletedTask : RefreshAsync();
+
+    /// <summary>
+    /// Subscribes to the printer's state and tells our macros that the agent is there. A restarted Klipper has forgotten both.
+    /// </summary>
+    public async Task GreetAsync()
+    {
+        var objects = new JsonObject { ["print_stats"] = new JsonArray("state"), ["idle_timeout"] = new JsonArray("state") };
+        await moonraker.CallAsync("printer.objects.subscribe", new() { ["objects"] = objects });
+        HasMacro = (await moonraker.CallAsync("printer.objects.list")).Items("objects")
+            .Any(name => name.ValueKind == JsonValueKind.String && name.GetString() == Macro);
+        if (HasMacro)
+            await moonraker.TryCallAsync(
+                "printer.gcode.script", new() { ["script"] = "SET_GCODE_VARIABLE MACRO=_RATOS_FLASH VARIABLE=alive VALUE=1" });
+    }
+}

@@ -1,0 +1,140 @@
+using RatOS.Flash.Agent.Boards;
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Jobs;
+using RatOS.Flash.Agent.Moonraker;
+using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Core;
+using RatOS.Flash.Flashing;
+using RatOS.Flash.Printer;
+
+namespace RatOS.Flash.Agent.Service;
+
+/// <summary>
+/// After an update of Klipper: announces boards with older firmware, or flashes them, as the policy says. Updates are recognised by the
+/// versions of Klipper and its boards, and never handled while one is running. Where RatOS's own hook flashed within the update, nothing
+/// is left to do.
+/// </summary>
+/// <param name="klipper">Klipper.</param>
+/// <param name="mcus">The printer's MCUs.</param>
+/// <param name="boards">The printer's boards.</param>
+/// <param name="queue">Takes the flash.</param>
+/// <param name="settings">The policy.</param>
+/// <param name="notifier">Shows the announcement.</param>
+/// <param name="time">The only clock.</param>
+/// <param name="file">Keeps the last announcement, so that it is made once.</param>
+/// <param name="log">The log.</param>
+internal sealed class UpdateFollowUp(
+    KlipperAccess klipper, KnownMcus mcus, LocalBoards boards, FlashQueue queue, AgentSettings settings,
+    Notifier notifier, TimeProvider time, string file, LogFile log)
+{
+    private string? _announced = Read(file);
+
+    /// <summary>Boards were announced, and their question may still be open.</summary>
+    public bool IsOpen => _announced is not null;
+
+    /// <summary>Compares versions, and does what the policy says.</summary>
+    /// <param name="facts">What Klipper says now.</param>
+    /// <returns>False while an update is running: check again when it is over.</returns>
+    /// <exception cref="FlashException">There is no connection to Moonraker.</exception>
+    /// <exception cref="MoonrakerException">Moonraker refused to answer.</exception>
+    public async Task<bool> CheckAsync(McuFacts facts)
+    {
+        if (settings.Policy == FlashPolicy.Never)
+            return true;
+        if (await klipper.Klippy().UpdateAsync() is not null)
+            return false;
+        var need = FlashNeed.Of(facts);
+        // Which boards are up to date takes a look at git, so only where versions differ.
+        if (need is not null)
+            need = need.Of(await NeedsAsync());
+        if (need?.Signature == _announced)
+            return true;
+        _announced = need?.Signature;
+        Write(_announced);
+        if (need is null)
+        {
+            // Browsers show an open question again at every reload.
+            notifier.Announce(null);
+            notifier.PromptEnd();
+            return true;
+        }
+        log.Say(need.Words);
+        if (!await FlashAsync(need))
+            Ask(need);
+        return true;
+    }
+
+    private void Ask(FlashNeed need)
+    {
+        notifier.Announce(need.Words);
+        notifier.Console((need.IsRequired ? "!! " : "// ") + "RatOS.Flash: " + need.Words);
+        if (settings.Policy is not (FlashPolicy.Ask or FlashPolicy.Required))
+            return;
+        // Macros do not work while Klipper is in error; RESPOND does. Mainsail draws a button of the style secondary as if it were
+        // disabled.
+        notifier.Prompt(
+            "New firmware", need.Words,
+            [("Flash now", Notifier.Press("flash"), "primary"), ("When idle", Notifier.Press("flash when_idle=1"), "info"),
+                ("Not now", Notifier.Press("later"), "info")]);
+    }
+
+    /// <summary>By section, whether the boards of the configuration need a flash.</summary>
+    private async Task<IReadOnlyDictionary<string, FirmwareNeed>> NeedsAsync()
+    {
+        var all = mcus.Look().All.ToList();
+        var needs = await boards.Firmware.NeedsAsync(all, null);
+        return all.ToDictionary(mcu => mcu.Section!, mcu => needs[mcu.Name], StringComparer.OrdinalIgnoreCase);
+    }
+
+    /// <summary>Flashes if the policy says so and there is firmware of Klipper's version.</summary>
+    /// <returns>False where the user is to be asked.</returns>
+    private async Task<bool> FlashAsync(FlashNeed need)
+    {
+        var isAlways = settings.Policy == FlashPolicy.Always;
+        if (!isAlways && settings.Policy != FlashPolicy.Changed && !(settings.Policy == FlashPolicy.Required && need.IsRequired))
+            return false;
+        try
+        {
+            // Firmware of another version would leave the need as it is. A build always has Klipper's version.
+            var options = new FlashOptions([FlashOptions.All]) { IncludesUpToDate = isAlways, WhenIdle = settings.WhenIdle };
+            var requests = (await boards.RequestAsync(options)).Where(request => request.SkipReason is null
+                && (request.Image is null ? boards.KlipperPath is not null : request.Image.Version == need.Host)
+                && (isAlways || request.Board.RunningVersion != need.Host)).ToList();
+            if (requests.Count > 0)
+                queue.Add(new Job(JobOrigin.Update, options, requests, time));
+            return requests.Count > 0;
+        }
+        catch (FlashException fault)
+        {
+            log.Fault(fault);
+            return false;
+        }
+    }
+
+    private static string? Read(string file)
+    {
+        try
+        {
+            return File.Exists(file) ? File.ReadAllText(file) : null;
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            return null;   // it is announced again
+        }
+    }
+
+    private void Write(string? text)
+    {
+        try
+        {
+            if (text is null)
+                File.Delete(file);
+            else
+                File.WriteAllText(file, text);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            log.Say($"Cannot keep the last announcement: {fault.Message}");
+        }
+    }
+}
