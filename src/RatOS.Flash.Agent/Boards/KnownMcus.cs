@@ -34,7 +34,7 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
     /// <summary>The catalogue of boards with the definitions of an installed RatOS.</summary>
     public RatOsCatalogue Catalogue { get; private set; } = new(BoardCatalogue.BuiltIn, []);
 
-    /// <summary>Asks Klipper again. Without an answer the facts stay as they were.</summary>
+    /// <summary>Asks Klipper again. Without an answer nothing changes.</summary>
     /// <returns>Its answer; null where there was none.</returns>
     public async Task<McuFacts?> RefreshAsync(MoonrakerKlippy klippy)
     {

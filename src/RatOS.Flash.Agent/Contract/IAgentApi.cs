@@ -5,9 +5,10 @@ using StreamJsonRpc;
 namespace RatOS.Flash.Agent.Contract;
 
 /// <summary>
-/// What the running agent can be asked, over Moonraker (<c>server.extensions.request</c>) and over its own socket alike. Each takes named arguments or none, answers at
-/// once with a <see cref="JsonAnswer"/>, and never with an error of JSON-RPC, for those are mangled on the way (facts: rule 4). The first three are for macros, which hear no
-/// answer: theirs goes to the console.
+/// What clients can ask of the running agent, over Moonraker (<c>server.extensions.request</c>) and over its own socket alike. Each
+/// method takes named arguments or none, and answers at once with a <see cref="JsonAnswer"/>. It never answers with an error of JSON-RPC:
+/// Moonraker's HTTP server changes their codes and texts. The first three are for macros, which get no answer: theirs goes to the
+/// console.
 /// </summary>
 [JsonRpcContract]
 [GenerateShape(IncludeMethods = MethodShapeFlags.PublicInstance)]
@@ -23,16 +24,17 @@ internal partial interface IAgentApi
     Task MacroCancelAsync(JsonElement arguments = default);
 
     /// <summary>
-    /// <c>board</c> (or <c>mcu</c>, <c>boards</c>; default <c>all</c>), <c>firmware</c>, <c>port</c>, <c>uuid</c>, <c>bootloader</c> and the flags of <see cref="FlashFlag"/>.
+    /// <c>board</c> (or <c>mcu</c>, <c>boards</c>; default <c>all</c>), <c>firmware</c>, <c>port</c>, <c>uuid</c>, <c>bootloader</c> and
+    /// the flags of <see cref="FlashFlag"/>.
     /// </summary>
     [JsonRpcMethod("flash")]
     Task<JsonElement> FlashAsync(JsonElement arguments = default);
 
-    /// <summary>As <c>flash</c>, for boards in any state that are to run again: they are flashed only where nothing less helps.</summary>
+    /// <summary>As <c>flash</c>: gets boards running again. They are flashed only if nothing less helps.</summary>
     [JsonRpcMethod("recover")]
     Task<JsonElement> RecoverAsync(JsonElement arguments = default);
 
-    /// <summary>As <c>flash</c>, touching nothing.</summary>
+    /// <summary>As <c>flash</c>: what it would do. Nothing is touched.</summary>
     [JsonRpcMethod("plan")]
     Task<JsonElement> PlanAsync(JsonElement arguments = default);
 
@@ -46,11 +48,11 @@ internal partial interface IAgentApi
     [JsonRpcMethod("job")]
     Task<JsonElement> JobAsync(JsonElement arguments = default);
 
-    /// <summary><c>job</c>; without, all of them.</summary>
+    /// <summary><c>job</c> (default: all of them).</summary>
     [JsonRpcMethod("cancel")]
     Task<JsonElement> CancelAsync(JsonElement arguments = default);
 
-    /// <summary>What is wrong with the printer's computer, as far as the agent may see.</summary>
+    /// <summary>Problems of the printer's computer, as far as the agent's user can see them.</summary>
     [JsonRpcMethod("doctor")]
     Task<JsonElement> DoctorAsync(JsonElement arguments = default);
 
@@ -58,22 +60,24 @@ internal partial interface IAgentApi
     [JsonRpcMethod("history")]
     Task<JsonElement> HistoryAsync(JsonElement arguments = default);
 
-    /// <summary><c>job</c> (default: the last one). Answers with the <c>file</c> that was written, in the printer's logs folder.</summary>
+    /// <summary><c>job</c> (default: the last one). Answers with the <c>file</c> in the printer's logs folder.</summary>
     [JsonRpcMethod("bundle")]
     Task<JsonElement> BundleAsync(JsonElement arguments = default);
 }
 
-/// <summary>On the agent's own socket alone.</summary>
+/// <summary>Only on the agent's own socket.</summary>
 [JsonRpcContract]
 [GenerateShape(IncludeMethods = MethodShapeFlags.PublicInstance)]
 internal partial interface IFollow
 {
-    /// <summary>Sends every event of a job (<c>job</c>; without, of every job) as a call of <c>event</c>, and answers with the result when it is over.</summary>
+    /// <summary>
+    /// Sends every event of a job (<c>job</c>; default: of all jobs) as a call of <c>event</c>, and answers with the result at the end.
+    /// </summary>
     [JsonRpcMethod("follow")]
     Task<JsonElement> FollowAsync(JsonElement arguments = default);
 }
 
-/// <summary>What the command line offers to the agent while it follows.</summary>
+/// <summary>What the command line offers to the agent while it follows a job.</summary>
 [JsonRpcContract]
 [GenerateShape(IncludeMethods = MethodShapeFlags.PublicInstance)]
 internal partial interface IFollower

@@ -61,7 +61,8 @@ internal sealed class KlipperAccess(MoonrakerConnection moonraker, KnownMcus mcu
     /// </summary>
     public async Task GreetAsync()
     {
-        var objects = new JsonObject { ["print_stats"] = new JsonArray("state"), ["idle_timeout"] = new JsonArray("state") };
+        JsonArray State() => ["state"];
+        var objects = new JsonObject { ["print_stats"] = State(), ["idle_timeout"] = State() };
         await moonraker.CallAsync("printer.objects.subscribe", new() { ["objects"] = objects });
         HasMacro = (await moonraker.CallAsync("printer.objects.list")).Items("objects")
             .Any(name => name.ValueKind == JsonValueKind.String && name.GetString() == Macro);
