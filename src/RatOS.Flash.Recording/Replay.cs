@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using RatOS.Flash.Builds;
 using RatOS.Flash.Core;
-using RatOS.Flash.Firmware;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Printer;
 using static RatOS.Flash.Recording.RecordingWords;

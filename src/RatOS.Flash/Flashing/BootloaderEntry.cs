@@ -1,8 +1,5 @@
-using RatOS.Flash.Bootloaders;
-using RatOS.Flash.Chips;
 using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
-using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash.Flashing;
 

@@ -94,7 +94,8 @@ internal sealed partial class Sysfs(string sys = "/sys", string udev = "/run/ude
             && (!isSerial || age > Patience
                 || (tty is not null && SinceInitialised($"c{Text($"{sys}/class/tty/{tty}", "dev")}") is not null));
         return new SysDevice(device, $"{port} {bus}/{number}",
-            isReady) { UsbNode = string.Create(CultureInfo.InvariantCulture, $"{dev}/bus/usb/{bus:000}/{number:000}") };
+            isReady)
+        { UsbNode = string.Create(CultureInfo.InvariantCulture, $"{dev}/bus/usb/{bus:000}/{number:000}") };
     }
 
     /// <summary>A UART of this computer or behind a USB adapter. CDC-ACM ports belong to their USB device.</summary>
