@@ -33,6 +33,30 @@ public sealed class DocumentTests
         });
     }
 
+    /// <summary>Names in code and JSON values are a contract, so text in backquotes may hold any word.</summary>
+    [Fact]
+    public void The_documents_and_settings_use_the_words_of_the_field()
+    {
+        string[] avoided =
+        [
+            "whoever", "nobody", "somebody", "anybody", "anew", "heed", "heeds", "heeded", "let alone", "lets alone", "rung", "rungs",
+            "ladder", "road", "roads", "weather", "by itself", "by themselves", "by hand", "mend", "mends", "mended", "truth",
+        ];
+        string[] others = ["install.sh", "moonraker-component/ratos_flash.py", "src/RatOS.Flash.Agent/99-ratos-flash.rules"];
+        string[] madeFromCode = ["faults.md", "boards.md"];
+        var settings = Directory.EnumerateFiles(Path.Combine(TidyTests.Root, "config"));
+        var pages = Pages.Where(page => !madeFromCode.Contains(Path.GetFileName(page)));
+        foreach (var file in pages.Concat(settings).Concat(others.Select(name => Path.Combine(TidyTests.Root, name))))
+        {
+            // The even pieces are outside of backquotes.
+            var text = string.Join(' ', File.ReadAllText(file).Split('`').Where((_, i) => i % 2 == 0));
+            var letters = string.Concat(text.ToLowerInvariant().Select(c => char.IsLetter(c) ? c : ' '));
+            var words = $" {string.Join(' ', letters.Split(' ', StringSplitOptions.RemoveEmptyEntries))} ";
+            var found = avoided.Where(word => words.Contains($" {word} ", StringComparison.Ordinal));
+            Assert.Equal([], found.Select(word => $"{Path.GetFileName(file)}: {word}"));
+        }
+    }
+
     [Fact]
     public void Every_page_is_linked_from_another_one()
     {
