@@ -2,12 +2,12 @@ using System.Text;
 
 namespace RatOS.Flash.Virtual.Moonraker;
 
-/// <summary>One line of G-code as Klipper takes it apart (klipper: klippy/gcode.py).</summary>
+/// <summary>One line of G-code as Klipper parses it (klipper: klippy/gcode.py).</summary>
 /// <param name="Text">The whole line without the spaces around it.</param>
-/// <param name="Command">Upper case, such as <c>FLASH_MCU</c> or <c>M118</c>; empty for a line without one.</param>
+/// <param name="Command">Upper case, such as <c>FLASH_MCU</c> or <c>M118</c>; empty for a line without a command.</param>
 internal sealed record GcodeLine(string Text, string Command)
 {
-    /// <summary>What stands behind the command, as it is.</summary>
+    /// <summary>The text behind the command.</summary>
     public string Rest => Text.Length > Command.Length ? Text[Command.Length..].TrimStart() : "";
 
     public static GcodeLine Parse(string line)
@@ -15,15 +15,19 @@ internal sealed record GcodeLine(string Text, string Command)
         var text = line.Trim();
         var end = text.IndexOf(';', StringComparison.Ordinal);
         var code = (end < 0 ? text : text[..end]).TrimEnd().ToUpperInvariant();
-        // A letter and a number (M118, and what follows may touch it), else a name.
+        // A letter and a number (the rest may follow without a space), else a name.
         var isNumbered = code.Length > 1 && char.IsAsciiLetter(code[0]) && char.IsAsciiDigit(code[1]);
         var length = isNumbered ? 1 : 0;
-        while (length < code.Length && (isNumbered ? char.IsAsciiDigit(code[length]) || code[length] == '.' : char.IsAsciiLetterOrDigit(code[length]) || code[length] == '_'))
+        while (length < code.Length && (isNumbered ? IsOfNumber(code[length]) : IsOfName(code[length])))
             length++;
         return new GcodeLine(text, code[..length]);
     }
 
-    /// <summary>The number behind a letter of a traditional command; null where it is not there or no number.</summary>
+    private static bool IsOfNumber(char c) => char.IsAsciiDigit(c) || c == '.';
+
+    private static bool IsOfName(char c) => char.IsAsciiLetterOrDigit(c) || c == '_';
+
+    /// <summary>The number behind a letter of a traditional command; null without one.</summary>
     public double? Number(char letter)
     {
         foreach (var word in Rest.ToUpperInvariant().Split(' ', StringSplitOptions.RemoveEmptyEntries))
@@ -34,8 +38,8 @@ internal sealed record GcodeLine(string Text, string Command)
         return null;
     }
 
-    /// <summary>The parameters <c>NAME=value</c> by upper-case name, quotes taken off, the last of two wins.</summary>
-    /// <exception cref="GcodeException">A bare word, or a quote that does not end.</exception>
+    /// <summary>The parameters <c>NAME=value</c> by upper-case name, without quotes. The last of two wins.</summary>
+    /// <exception cref="GcodeException">A word without a value, or a quote without end.</exception>
     public IReadOnlyDictionary<string, string> Parameters
     {
         get
@@ -54,7 +58,7 @@ internal sealed record GcodeLine(string Text, string Command)
 
     private GcodeException Malformed() => new($"Malformed command '{Text}'");
 
-    /// <summary>As Python's shlex: quotes, backslashes, and comments from # or ; on. Null where a quote does not end.</summary>
+    /// <summary>As Python's shlex: quotes, backslashes, and comments from # or ; on. Null for a quote without end.</summary>
     private static List<string>? Words(string text)
     {
         var words = new List<string>();
@@ -101,12 +105,12 @@ internal sealed record GcodeLine(string Text, string Command)
     }
 }
 
-/// <summary>Klipper refuses a command; the message is what the user reads.</summary>
+/// <summary>Klipper refuses a command with a message for the user.</summary>
 internal sealed class GcodeException(string message) : Exception(message);
 
-/// <summary>How a script ended.</summary>
-/// <param name="Code">0 when it was done; else 400, Klipper refused a command, or 503, Klipper's host process is not connected.</param>
-/// <param name="Message">Klipper's or Moonraker's words; <c>ok</c> when it was done.</param>
+/// <summary>The result of a script.</summary>
+/// <param name="Code">0 for success, 400 if Klipper refused a command, 503 if Klipper's host process is not connected.</param>
+/// <param name="Message">Klipper's or Moonraker's message; <c>ok</c> for success.</param>
 public sealed record GcodeResult(int Code, string Message)
 {
     public bool IsOk => Code == 0;

@@ -4,14 +4,14 @@ using System.Text.Json.Nodes;
 namespace RatOS.Flash.Virtual.Moonraker;
 
 /// <summary>A macro of Klipper's configuration, its template written in C#.</summary>
-/// <param name="Name">As in the section <c>gcode_macro NAME</c>; names of macros that are called are upper case.</param>
-/// <param name="Template">Evaluates it: returns the G-code to run, one line each, or none.</param>
+/// <param name="Name">As in the section <c>gcode_macro NAME</c>; upper case for a macro that is called.</param>
+/// <param name="Template">Evaluates it: returns the lines of G-code to run, or none.</param>
 internal sealed record GcodeMacro(string Name, Func<MacroContext, string> Template)
 {
     private const string Flag = "_RATOS_FLASH";
     private readonly IReadOnlyDictionary<string, int> _beginning = new Dictionary<string, int>(StringComparer.Ordinal);
 
-    /// <summary>Its <c>variable_</c> options, integers, as each start of Klipper sets them.</summary>
+    /// <summary>Its <c>variable_</c> options, integers, which each start of Klipper sets.</summary>
     public IReadOnlyDictionary<string, int> Beginning
     {
         get => _beginning;
@@ -22,7 +22,7 @@ internal sealed record GcodeMacro(string Name, Func<MacroContext, string> Templa
         }
     }
 
-    /// <summary>The variables as they are now: any JSON.</summary>
+    /// <summary>Its variables now: any JSON.</summary>
     public Dictionary<string, JsonNode?> Variables { get; } = new(StringComparer.Ordinal);
 
     public string Evaluate(MacroContext context) => Template(context);
@@ -33,7 +33,7 @@ internal sealed record GcodeMacro(string Name, Func<MacroContext, string> Templa
             Variables[name] = (double)value;
     }
 
-    /// <summary>Those of ratos_flash.cfg.</summary>
+    /// <summary>The macros of config/ratos_flash.cfg.</summary>
     public static IEnumerable<GcodeMacro> OfProduct() =>
     [
         new(Flag, _ => "") { Beginning = new Dictionary<string, int>(StringComparer.Ordinal) { ["alive"] = 0, ["asked"] = 0 } },
@@ -53,25 +53,27 @@ internal sealed record GcodeMacro(string Name, Func<MacroContext, string> Templa
         if (context.Variable(Flag, "alive") is null or 0)
             throw new GcodeException($"gcode.CommandError: {macro}: ratos-flash is not connected to Moonraker");
         context.CallRemote(method, arguments);
-        return $"SET_GCODE_VARIABLE MACRO={Flag} VARIABLE=asked VALUE=1";   // until the agent has heard it
+        return $"SET_GCODE_VARIABLE MACRO={Flag} VARIABLE=asked VALUE=1";   // until the agent has received it
     }
 }
 
-/// <summary>What a macro's template can see and do.</summary>
+/// <summary>The context of a macro's template.</summary>
 /// <param name="Find">A macro by its name.</param>
 /// <param name="Parameters">By upper-case name, always texts.</param>
-/// <param name="RawParameters">All behind the command.</param>
+/// <param name="RawParameters">The whole text behind the command.</param>
 /// <param name="CallRemote"><c>action_call_remote_method</c>.</param>
 internal sealed record MacroContext(
-    Func<string, GcodeMacro?> Find, IReadOnlyDictionary<string, string> Parameters, string RawParameters, Action<string, JsonObject> CallRemote)
+    Func<string, GcodeMacro?> Find, IReadOnlyDictionary<string, string> Parameters, string RawParameters,
+    Action<string, JsonObject> CallRemote)
 {
     public string? Parameter(string name) => Parameters.GetValueOrDefault(name);
 
-    /// <summary>As Jinja's filter <c>int</c>: 0 for what is no number.</summary>
+    /// <summary>As Jinja's filter <c>int</c>: 0 for a text that is no number.</summary>
     public int Integer(string name) =>
-        double.TryParse(Parameter(name), NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && Math.Abs(number) < int.MaxValue ? (int)number : 0;
+        double.TryParse(Parameter(name), NumberStyles.Float, CultureInfo.InvariantCulture, out var number)
+            && Math.Abs(number) < int.MaxValue ? (int)number : 0;
 
-    /// <summary>A variable as a number; null where there is none, or it is no number.</summary>
+    /// <summary>A variable as a number; null where it does not exist, or is no number.</summary>
     public double? Variable(string macro, string name) =>
         Find(macro)?.Variables.GetValueOrDefault(name) is JsonValue value && value.TryGetValue(out double number) ? number : null;
 }

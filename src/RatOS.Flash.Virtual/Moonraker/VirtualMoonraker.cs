@@ -7,83 +7,52 @@ using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Virtual.Moonraker;
 
-/// <summary>How a virtual Moonraker is reached, and which one it is.</summary>
-public sealed record MoonrakerSetup
-{
-    /// <summary>Path of its unix socket, at most some 100 bytes long; null for none. A file that is there is replaced.</summary>
-    public string? UnixSocket { get; init; }
-
-    /// <summary>TCP port on 127.0.0.1; 0 for any that is free, null for none.</summary>
-    public int? Port { get; init; }
-
-    /// <summary>Null: TCP clients are trusted. Else they need it as <c>X-Api-Key</c>, as <c>api_key</c> of identify, or a <c>?token=</c>.</summary>
-    public string? ApiKey { get; init; }
-
-    /// <summary>It answers as v0.9.3 (API 1.4.0) instead of v0.10 (API 1.5.0).</summary>
-    public bool IsOld { get; init; }
-
-    /// <summary>The product's own component is loaded (<c>server.ratos_flash.*</c>).</summary>
-    public bool HasComponent { get; init; } = true;
-
-    public bool HasUpdateManager { get; init; } = true;
-
-    /// <summary>Its <c>[power]</c> devices: by name, the boards whose supply they switch.</summary>
-    public ImmutableDictionary<string, ImmutableArray<string>> PowerDevices { get; init; } = ImmutableDictionary<string, ImmutableArray<string>>.Empty;
-
-    /// <summary>From where the unit takes the program of the process that is an MCU; null where that unit is not installed.</summary>
-    public string? HostMcuFolder { get; init; }
-}
-
 /// <summary>
-/// Moonraker in front of a virtual printer: what an agent, a front end or a script uses of it, with its exact words, and what can go wrong with it.
-/// Pinned by recordings of the real one.
+/// Moonraker in front of a virtual printer, as agents, front ends and scripts use it: its exact words, and its failures. Recordings of the
+/// real one hold it.
 /// </summary>
 /// <remarks>
-/// Everything runs on the printer's own thread: sockets complete elsewhere and go on there. The members that tell what happened may be read by any
-/// thread; all others are for that one.
+/// Everything runs on the printer's own thread: sockets complete on other threads and continue there. Members that say so may be read by
+/// any thread; all others are for that one.
 /// </remarks>
-public sealed partial class VirtualMoonraker : IAsyncDisposable
+public sealed class VirtualMoonraker : IAsyncDisposable
 {
-    private static readonly TimeSpan LinkTime = TimeSpan.FromSeconds(0.7);      // after its own start, until it is connected to Klipper
-    private static readonly TimeSpan GreetTime = TimeSpan.FromSeconds(0.3);     // ... and knows how that is
-    private static readonly TimeSpan StatusTime = TimeSpan.FromSeconds(0.25);   // how often Klipper tells what has changed
+    private static readonly TimeSpan LinkTime = TimeSpan.FromSeconds(0.7);      // from its own start to its connection to Klipper
+    private static readonly TimeSpan GreetTime = TimeSpan.FromSeconds(0.3);     // ... and to Klipper's state
+    private static readonly TimeSpan StatusTime = TimeSpan.FromSeconds(0.25);   // between Klipper's status updates
+    private static readonly TimeSpan StatisticsTime = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan ShutdownTime = TimeSpan.FromSeconds(0.05);
-    private static readonly TimeSpan ServiceTime = TimeSpan.FromSeconds(0.9);   // how late it notices what a service does
+    private static readonly TimeSpan AnswerTime = TimeSpan.FromSeconds(0.1);    // of server.restart, before the restart
+    private static readonly TimeSpan DownTime = TimeSpan.FromSeconds(0.65);     // of a recorded restart
 
-    private readonly VirtualPrinter _printer;
-    private readonly MoonrakerSetup _setup;
-    private readonly StandInKlipper _klipper;
-    private readonly Dictionary<string, Method> _methods;
-    private readonly List<MoonrakerClient> _clients = [];
+    private readonly JsonRpcRouter _router;
+    private readonly MoonrakerHttp _http;
     private readonly CancellationTokenSource _over = new();
-    private readonly Action<KlippyMoment> _happened;
+    private readonly Action<KlippyMoment> _onMoment;
     private ImmutableList<string> _console = [];
-    private ImmutableList<string> _dialog = [];
-    private ImmutableList<string> _calls = [];
-    private ImmutableList<JsonElement> _agentEvents = [];
-    private bool _isUp = true;
-    private bool _isLinked;      // to Klipper's API
-    private bool _isGreeting;    // ... and does not know yet how it is
-    private bool _isOver;
+    private bool _isGreeting;    // connected to Klipper, without its state
     private int _starts;
-    private string _serviceShown = "";
-    private long _lastId = 140_592_537_000_000;   // 47 bits, as the real one's
 
     private VirtualMoonraker(VirtualPrinter printer, MoonrakerSetup setup)
     {
-        (_printer, _setup, _happened) = (printer, setup, Happened);
-        _klipper = new StandInKlipper(printer, Print, Respond, CallAgent);
-        _methods = Methods();
-        printer.Klippy.OnMoment += _happened;
-        _serviceShown = ServiceState;
+        (Printer, Setup, _onMoment) = (printer, setup, OnMoment);
+        (Clients, Agents, Access, Component) = (new(this), new(this), new(this), new(this));
+        (Services, Listener) = (new(this), new(this));
+        Klipper = new KlippyApi(printer, Print, Respond, Agents.Call);
+        _router = new JsonRpcRouter(this) { Methods = MethodTable.Create(this) };
+        _http = new MoonrakerHttp(this, _router);
+        printer.Klippy.OnMoment += _onMoment;
+        Services.Begin();
         Link();
-        _ = TellStatisticsAsync();
-        _ = TellStatusAsync();
+        _ = NotifyStatisticsAsync();
+        _ = NotifyStatusAsync();
     }
 
-    /// <summary>Starts to listen where the setup says, connected to the printer's Klipper. To be called on the time's thread, and disposed there.</summary>
-    /// <param name="printer">Whose Klipper; its time is live where there is a socket.</param>
-    /// <param name="setup">Where it listens, and what it is.</param>
+    /// <summary>
+    /// Listens where the setup says, connected to the printer's Klipper. Called on the time's thread, and disposed there.
+    /// </summary>
+    /// <param name="printer">The printer; its time is live if there is a socket.</param>
+    /// <param name="setup">Sockets, version and components.</param>
     /// <exception cref="FlashException">The port or the path is taken.</exception>
     public static VirtualMoonraker Start(VirtualPrinter printer, MoonrakerSetup setup)
     {
@@ -92,7 +61,7 @@ public sealed partial class VirtualMoonraker : IAsyncDisposable
         var moonraker = new VirtualMoonraker(printer, setup);
         try
         {
-            moonraker.Listen();
+            moonraker.Listener.Begin();
         }
         catch
         {
@@ -102,56 +71,104 @@ public sealed partial class VirtualMoonraker : IAsyncDisposable
         return moonraker;
     }
 
-    /// <summary>Responses to G-code in order, as consoles show them: <c>// ...</c>, <c>!! ...</c>, <c>echo: ...</c>; one of several lines is one.</summary>
-    public IReadOnlyList<string> Console => _console;
-
-    /// <summary>Lines of the update dialog as people read them, and <c>(complete)</c> where it could be closed.</summary>
-    public IReadOnlyList<string> Dialog => _dialog;
-
-    /// <summary>The data of each event that an agent sent; null (JSON) where it had none.</summary>
-    public IReadOnlyList<JsonElement> AgentEvents => _agentEvents;
-
-    /// <summary>Methods that were called, in order, by whomever: also those that were refused.</summary>
-    public IReadOnlyList<string> Calls => _calls;
-
-    /// <summary>It takes requests and does nothing with them; nobody hears anything.</summary>
-    public bool IsSilent { get; set; }
-
-    /// <summary>False: its <c>klippy_uds_address</c> names a socket that nobody listens on, from its next start on.</summary>
-    public bool FindsKlipper { get; set; } = true;
-
-    /// <summary>Virtual time from the end of each request's work to its answer.</summary>
-    public TimeSpan AnswerDelay { get; set; }
-
-    /// <summary>What its update manager is updating now: an application's name; null for nothing.</summary>
-    public string? UpdateBusy { get; set; }
-
-    /// <summary>What the printer is busy with.</summary>
-    public VirtualPrintState Print { get; } = new();
-
-    /// <summary>Runs a script as <c>printer.gcode.script</c> does; complete when the script is done, behind those that came before.</summary>
-    public async Task<GcodeResult> RunGcodeAsync(string script) =>
-        _isLinked ? await _klipper.RunAsync(script) : new GcodeResult(503, "Klippy Host not connected");
+    /// <summary>Its TCP port, the same after a restart; 0 without one.</summary>
+    public int Port => Listener.Port;
 
     /// <summary>
-    /// Restarts it: every socket is closed (websockets with code 1001, "Server Shutdown") and new ones are refused for a while. It comes back without
-    /// any registration, has Klipper as disconnected for about a second more, and then tells when that is ready.
+    /// Responses to G-code in order, as consoles show them: <c>// ...</c>, <c>!! ...</c>, <c>echo: ...</c>. One of several lines is one.
+    /// Any thread may read them.
+    /// </summary>
+    public IReadOnlyList<string> Console => _console;
+
+    /// <inheritdoc cref="FlashComponent.Dialog"/>
+    public IReadOnlyList<string> Dialog => Component.Dialog;
+
+    /// <inheritdoc cref="AgentRegistry.Events"/>
+    public IReadOnlyList<JsonElement> AgentEvents => Agents.Events;
+
+    /// <inheritdoc cref="JsonRpcRouter.Calls"/>
+    public IReadOnlyList<string> Calls => _router.Calls;
+
+    /// <summary>It accepts requests and ignores them, and sends no notifications.</summary>
+    public bool IsSilent { get; set; }
+
+    /// <summary>False: from its next start on, its <c>klippy_uds_address</c> names a socket without a listener.</summary>
+    public bool FindsKlipper { get; set; } = true;
+
+    /// <inheritdoc cref="JsonRpcRouter.AnswerDelay"/>
+    public TimeSpan AnswerDelay
+    {
+        get => _router.AnswerDelay;
+        set => _router.AnswerDelay = value;
+    }
+
+    /// <summary>The application that its update manager updates now; null for none.</summary>
+    public string? UpdateBusy { get; set; }
+
+    /// <summary>The printer's activity.</summary>
+    public VirtualPrintState Print { get; } = new();
+
+    internal VirtualPrinter Printer { get; }
+
+    internal MoonrakerSetup Setup { get; }
+
+    internal VirtualTime Time => Printer.Time;
+
+    internal VirtualKlippy Klippy => Printer.Klippy;
+
+    internal KlippyApi Klipper { get; }
+
+    internal MoonrakerClients Clients { get; }
+
+    internal AgentRegistry Agents { get; }
+
+    internal MoonrakerAccess Access { get; }
+
+    internal FlashComponent Component { get; }
+
+    internal ServiceManager Services { get; }
+
+    internal MoonrakerListener Listener { get; }
+
+    internal bool IsUp { get; private set; } = true;
+
+    internal bool IsOver { get; private set; }
+
+    internal bool IsAnswering => IsUp && !IsSilent;
+
+    /// <summary>Connected to Klipper's API.</summary>
+    internal bool IsLinked { get; private set; }
+
+    internal string KlippyState => !IsLinked ? "disconnected" : _isGreeting ? "startup" : Klippy.ApiState ?? "disconnected";
+
+    /// <summary>
+    /// Runs a script as <c>printer.gcode.script</c> does. Complete when the script is done, behind all earlier ones.
+    /// </summary>
+    public async Task<GcodeResult> RunGcodeAsync(string script) =>
+        IsLinked ? await Klipper.RunAsync(script) : new GcodeResult(503, "Klippy Host not connected");
+
+    /// <summary>
+    /// Restarts it: every socket closes (websockets with code 1001, "Server Shutdown"), and new ones are refused for a while. It returns
+    /// without registrations, is disconnected from Klipper for about a second more, and then notifies when Klipper is ready.
     /// </summary>
     /// <param name="down">Virtual time.</param>
     public async Task RestartAsync(TimeSpan down)
     {
         var start = ++_starts;
-        (_isUp, _isLinked) = (false, false);
-        _klipper.Forget();
-        StopListening();
-        HangUpAll(withWord: true);
-        Forget();
+        (IsUp, IsLinked) = (false, false);
+        Klipper.Forget();
+        Listener.Stop();
+        HangUpAll(withGoodbye: true);
+        Component.Stop();
+        foreach (var client in Clients.All)
+            Disconnect(client);
+        Component.Forget();
         await Task.Delay(down, Time);
-        if (_isOver || start != _starts)
+        if (IsOver || start != _starts)
             return;
-        _isUp = true;
-        _serviceShown = ServiceState;
-        Listen();
+        IsUp = true;
+        Services.Begin();
+        Listener.Begin();
         Time.Schedule(LinkTime, () =>
         {
             if (start == _starts)
@@ -168,46 +185,96 @@ public sealed partial class VirtualMoonraker : IAsyncDisposable
         });
     }
 
-    /// <summary>Closes every connection without a word; new ones are taken.</summary>
-    public void DropConnections() => HangUpAll(withWord: false);
+    /// <summary>Closes every connection without a goodbye; new ones are accepted.</summary>
+    public void DropConnections() => HangUpAll(withGoodbye: false);
 
     public ValueTask DisposeAsync()
     {
-        if (!_isOver)
+        if (!IsOver)
             End();
         return ValueTask.CompletedTask;
     }
 
-    private VirtualTime Time => _printer.Time;
+    // ---- for sockets and methods
 
-    private VirtualKlippy Klippy => _printer.Klippy;
+    internal MoonrakerClient Connect(Action<ReadOnlyMemory<byte>> send, Action<bool> hangUp, bool isTrusted) =>
+        Clients.Add(send, hangUp, isTrusted);
 
-    private string KlippyState => !_isLinked ? "disconnected" : _isGreeting ? "startup" : Klippy.ApiState ?? "disconnected";
+    /// <summary>A connection has ended. Only the first call counts.</summary>
+    internal void Disconnect(MoonrakerClient client)
+    {
+        if (!Clients.Remove(client))
+            return;
+        Component.Remove(client);
+        Agents.Remove(client);
+    }
 
-    internal StandInKlipper Klipper => _klipper;
+    /// <inheritdoc cref="JsonRpcRouter.ReceiveAsync"/>
+    internal Task ReceiveAsync(MoonrakerClient client, ReadOnlyMemory<byte> text) => _router.ReceiveAsync(client, text);
 
-    internal VirtualPrinter Printer => _printer;
+    /// <inheritdoc cref="MoonrakerHttp.ServeAsync"/>
+    internal Task<(int Status, JsonNode Body)?> ServeAsync(HttpRequest request) => _http.ServeAsync(request);
+
+    internal void ShowOnConsole(string text)
+    {
+        _console = _console.Add(text);
+        Clients.Notify("notify_gcode_response", text);
+    }
+
+    /// <summary>Restarts it as recorded, after the answer.</summary>
+    internal JsonNode RestartSoon()
+    {
+        Time.Schedule(AnswerTime, () =>
+        {
+            if (!IsOver)
+                _ = RestartAsync(DownTime);
+        });
+        return "ok";
+    }
+
+    /// <summary>False when it is over.</summary>
+    internal async Task<bool> WaitAsync(TimeSpan time)
+    {
+        if (IsOver)
+            return false;
+        try
+        {
+            await Task.Delay(time, Time, _over.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
+        return !IsOver;
+    }
+
+    private void HangUpAll(bool withGoodbye)
+    {
+        foreach (var client in Clients.All)
+            client.HangUp(withGoodbye);
+        Listener.HangUpAll(withGoodbye);
+    }
 
     private void End()
     {
-        (_isOver, _isUp) = (true, false);
+        (IsOver, IsUp) = (true, false);
         _starts++;
         _over.Cancel();
-        _printer.Klippy.OnMoment -= _happened;
-        StopListening();
-        HangUpAll(withWord: false);
+        Klippy.OnMoment -= _onMoment;
+        Listener.Stop();
+        HangUpAll(withGoodbye: false);
         _over.Dispose();
     }
 
     // ---- Klipper's life
 
-    private void Happened(KlippyMoment moment)
+    private void OnMoment(KlippyMoment moment)
     {
         switch (moment)
         {
             case KlippyMoment.Started:
-                _klipper.Begin();
-                Time.Schedule(ServiceTime, TellService);
+                Klipper.Begin();
+                Services.NoticeSoon();
                 break;
             case KlippyMoment.Listening:
                 Link();
@@ -218,143 +285,70 @@ public sealed partial class VirtualMoonraker : IAsyncDisposable
             case KlippyMoment.ShuttingDown:
                 Respond("// Klipper state: Shutdown");
                 break;
-            case KlippyMoment.Shutdown when _isLinked:
-                Time.Schedule(ShutdownTime, () =>
-                {
-                    if (!_isLinked || Klippy.ApiState != "shutdown")
-                        return;
-                    TellStatus();
-                    Tell("notify_klippy_shutdown");
-                });
+            case KlippyMoment.Shutdown when IsLinked:
+                Time.Schedule(ShutdownTime, NotifyShutdown);
                 break;
             case KlippyMoment.Restarting:
                 Respond("// Klipper state: Disconnect");
                 break;
             case KlippyMoment.Disconnected or KlippyMoment.Stopped:
                 Unlink();
-                Time.Schedule(ServiceTime, TellService);
+                Services.NoticeSoon();
                 break;
         }
     }
 
     private void Link()
     {
-        if (_isLinked || !_isUp || !FindsKlipper || Klippy.ApiState is null)
+        if (IsLinked || !IsUp || !FindsKlipper || Klippy.ApiState is null)
             return;
-        _isLinked = true;
+        IsLinked = true;
         if (Klippy.ApiState == "ready")
             BecomeReady();
     }
 
     private void BecomeReady()
     {
-        if (!_isLinked || _isGreeting)
+        if (!IsLinked || _isGreeting)
             return;
-        foreach (var method in _remoteMethods.Keys)
-            _klipper.Register(method);
-        Tell("notify_klippy_ready");
+        foreach (var method in Agents.RemoteMethods)
+            Klipper.Register(method);
+        Clients.Notify("notify_klippy_ready");
     }
 
     private void Unlink()
     {
-        _klipper.Begin();
-        if (!_isLinked)
+        Klipper.Begin();
+        if (!IsLinked)
             return;
-        _isLinked = false;
-        foreach (var client in _clients)
-            client.Subscription = null;
-        Tell("notify_klippy_disconnected");
+        IsLinked = false;
+        Clients.EndSubscriptions();
+        Clients.Notify("notify_klippy_disconnected");
     }
-
-    // ---- what everybody is told
 
     private void Respond(string text)
     {
-        if (!_isLinked)
+        if (IsLinked)
+            ShowOnConsole(text);
+    }
+
+    private void NotifyShutdown()
+    {
+        if (!IsLinked || Klippy.ApiState != "shutdown")
             return;
-        ShowOnConsole(text);
+        Clients.NotifyStatus();
+        Clients.Notify("notify_klippy_shutdown");
     }
 
-    private void ShowOnConsole(string text)
+    private async Task NotifyStatisticsAsync()
     {
-        _console = _console.Add(text);
-        Tell("notify_gcode_response", text);
+        while (await WaitAsync(StatisticsTime))
+            Clients.Notify("notify_proc_stat_update", SystemAnswers.Statistics(Time.GetUtcNow(), Clients.Count));
     }
 
-    private void Tell(string method, JsonNode? parameter = null, MoonrakerClient? except = null)
-    {
-        if (!_isUp || IsSilent || _clients.Count == 0)
-            return;
-        var text = Notification(method, parameter);
-        foreach (var client in _clients.ToList())
-        {
-            if (client.IsTrusted && client != except)
-                client.Send(text);
-        }
-    }
-
-    private void TellService()
-    {
-        if (_isOver || ServiceState == _serviceShown)
-            return;
-        _serviceShown = ServiceState;
-        Tell("notify_service_state_changed", new JsonObject { ["klipper"] = ServiceStatus(_serviceShown) });
-    }
-
-    private async Task TellStatisticsAsync()
-    {
-        while (await WaitAsync(TimeSpan.FromSeconds(1)))
-            Tell("notify_proc_stat_update", Statistics());
-    }
-
-    private async Task TellStatusAsync()
+    private async Task NotifyStatusAsync()
     {
         while (await WaitAsync(StatusTime))
-            TellStatus();
-    }
-
-    private void TellStatus()
-    {
-        foreach (var client in _clients.ToList())
-        {
-            if (_isLinked && _isUp && !IsSilent && client.Subscription is { } wanted)
-                TellChanges(client, wanted);
-        }
-    }
-
-    private void TellChanges(MoonrakerClient client, IReadOnlyDictionary<string, IReadOnlyList<string>?> wanted)
-    {
-        var (before, now) = (client.LastStatus, _klipper.Query(wanted));
-        client.LastStatus = now.DeepClone().AsObject();
-        var changes = new JsonObject();
-        foreach (var (name, status) in now)
-        {
-            var changed = new JsonObject();
-            foreach (var (member, value) in status!.AsObject())
-            {
-                if (!JsonNode.DeepEquals(value, before[name]?[member]))
-                    changed[member] = value?.DeepClone();
-            }
-            if (changed.Count > 0)
-                changes[name] = changed;
-        }
-        if (changes.Count > 0)
-            client.Send(Notification("notify_status_update", changes, Time.Now.TotalSeconds));
-    }
-
-    /// <summary>False when it is over.</summary>
-    private async Task<bool> WaitAsync(TimeSpan time)
-    {
-        if (_isOver)
-            return false;
-        try
-        {
-            await Task.Delay(time, Time, _over.Token);
-        }
-        catch (OperationCanceledException)
-        {
-            return false;
-        }
-        return !_isOver;
+            Clients.NotifyStatus();
     }
 }

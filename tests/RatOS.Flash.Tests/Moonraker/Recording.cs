@@ -175,7 +175,7 @@ internal sealed partial class Recording(VirtualMoonraker moonraker, VirtualTime 
         var headers = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase) { ["Content-Type"] = "application/json" };
         if (HeaderPattern().Match((string)frame["headers"]!) is { Success: true } header)
             headers[header.Groups["name"].Value] = header.Groups["value"].Value;
-        var request = new VirtualMoonraker.HttpRequest((string)frame["verb"]!, (string)frame["path"]!, "", headers)
+        var request = new HttpRequest((string)frame["verb"]!, (string)frame["path"]!, "", headers)
         {
             Body = frame["body"] is { } body ? MoonrakerJson.Write(body) : default,
         };

@@ -6,32 +6,45 @@ using RatOS.Flash.Virtual.Devices;
 namespace RatOS.Flash.Virtual.Moonraker;
 
 /// <summary>
-/// What Klipper's host process does for Moonraker, as far as a flasher meets it: G-code with the product's macros, remote methods, status objects
-/// (klipper: klippy/gcode.py, klippy/webhooks.py). Its life and its boards are <see cref="VirtualKlippy"/>'s.
+/// Klipper's host process for Moonraker, as far as a flasher uses it: G-code with the product's macros, remote methods, status objects
+/// (klipper: klippy/gcode.py, klippy/webhooks.py). <see cref="VirtualKlippy"/> is its life and its boards.
 /// </summary>
-/// <param name="printer">Whose boards.</param>
-/// <param name="print">What it is busy with.</param>
-/// <param name="respond">Takes each response as the console shows it, one or more lines.</param>
-/// <param name="call">Takes a macro's call of a remote method that Moonraker has registered.</param>
-internal sealed partial class StandInKlipper(VirtualPrinter printer, VirtualPrintState print, Action<string> respond, Action<string, JsonObject> call)
+internal sealed class KlippyApi
 {
+    private readonly VirtualPrinter _printer;
+    private readonly VirtualPrintState _print;
+    private readonly Action<string> _respond;
+    private readonly Action<string, JsonObject> _call;
     private readonly HashSet<string> _remoteMethods = new(StringComparer.Ordinal);
     private Task _last = Task.CompletedTask;
     private TaskCompletionSource _end = new(TaskCreationOptions.RunContinuationsAsynchronously);   // of this run of the host process
     private int _running;
 
-    private VirtualKlippy Klippy => printer.Klippy;
+    /// <param name="printer">The printer.</param>
+    /// <param name="print">Its activity.</param>
+    /// <param name="respond">Takes each response as the console shows it, one or more lines.</param>
+    /// <param name="call">Takes a macro's call of a remote method that Moonraker has registered.</param>
+    public KlippyApi(VirtualPrinter printer, VirtualPrintState print, Action<string> respond, Action<string, JsonObject> call)
+    {
+        (_printer, _print, _respond, _call) = (printer, print, respond, call);
+        Objects = new KlippyObjects(printer, print, Macros, () => _running > 0);
+    }
 
     /// <summary>The macros of its configuration by name.</summary>
-    public Dictionary<string, GcodeMacro> Macros { get; } = GcodeMacro.OfProduct().ToDictionary(macro => macro.Name, StringComparer.Ordinal);
+    public Dictionary<string, GcodeMacro> Macros { get; } =
+        GcodeMacro.OfProduct().ToDictionary(macro => macro.Name, StringComparer.Ordinal);
 
-    /// <summary>A new run of the host process, or none: nothing is left of the last one.</summary>
+    public KlippyObjects Objects { get; }
+
+    private VirtualKlippy Klippy => _printer.Klippy;
+
+    /// <summary>The host process starts or stops: nothing remains of its last run.</summary>
     public void Begin()
     {
         Forget();
         _end.TrySetResult();
         (_last, _end, _running) = (Task.CompletedTask, new(TaskCreationOptions.RunContinuationsAsynchronously), 0);
-        print.Reset();
+        _print.Reset();
         foreach (var macro in Macros.Values)
             macro.Reset();
     }
@@ -39,10 +52,10 @@ internal sealed partial class StandInKlipper(VirtualPrinter printer, VirtualPrin
     /// <summary>Moonraker registers a method for macros to call.</summary>
     public void Register(string method) => _remoteMethods.Add(method);
 
-    /// <summary>Moonraker's connection is gone.</summary>
+    /// <summary>Moonraker has disconnected.</summary>
     public void Forget() => _remoteMethods.Clear();
 
-    /// <summary>Runs a script behind those that came before. It ends early when the host process does.</summary>
+    /// <summary>Runs a script behind all earlier ones. It ends early when the host process ends.</summary>
     public async Task<GcodeResult> RunAsync(string script)
     {
         var (before, end, done) = (_last, _end, new TaskCompletionSource());
@@ -83,7 +96,7 @@ internal sealed partial class StandInKlipper(VirtualPrinter printer, VirtualPrin
                 Respond(line.Parameters);
                 return;
             case "M118":
-                respond($"echo: {line.Rest}");
+                _respond($"echo: {line.Rest}");
                 return;
             case "M112":
                 Klippy.ShutDown("Shutdown due to M112 command");
@@ -94,7 +107,7 @@ internal sealed partial class StandInKlipper(VirtualPrinter printer, VirtualPrin
             case "STATUS":
                 if (Klippy.ApiState != "ready")
                     throw new GcodeException($"{Klippy.ApiMessage.TrimEnd()}\nKlipper state: Not ready");
-                respond("// Klipper state: Ready");
+                _respond("// Klipper state: Ready");
                 return;
         }
         if (Klippy.ApiState != "ready")
@@ -107,10 +120,12 @@ internal sealed partial class StandInKlipper(VirtualPrinter printer, VirtualPrin
         switch (line.Command)
         {
             case "TURN_OFF_HEATERS":
-                print.TurnOffHeaters();
+                _print.TurnOffHeaters();
                 break;
             case "SET_HEATER_TEMPERATURE":
-                SetHeater(Required(line, "HEATER"), double.TryParse(line.Parameters.GetValueOrDefault("TARGET", "0"), out var target) ? target : 0);
+                SetHeater(
+                    Required(line, "HEATER"),
+                    double.TryParse(line.Parameters.GetValueOrDefault("TARGET", "0"), out var target) ? target : 0);
                 break;
             case "M104" or "M109":
                 SetHeater("extruder", line.Number('S') ?? 0);
@@ -122,20 +137,21 @@ internal sealed partial class StandInKlipper(VirtualPrinter printer, VirtualPrin
                 SetVariable(line);
                 break;
             case "G4":
-                await Task.WhenAny(Task.Delay(TimeSpan.FromMilliseconds(Math.Max(0, line.Number('P') ?? 0)), printer.Time), end);
+                await Task.WhenAny(Task.Delay(TimeSpan.FromMilliseconds(Math.Max(0, line.Number('P') ?? 0)), _printer.Time), end);
                 break;
             case "SET_IDLE_TIMEOUT":
-                respond($"// idle_timeout: Timeout set to {double.Parse(Required(line, "TIMEOUT"), CultureInfo.InvariantCulture):0.00} s");
+                _respond(
+                    $"// idle_timeout: Timeout set to {double.Parse(Required(line, "TIMEOUT"), CultureInfo.InvariantCulture):0.00} s");
                 break;
             case "G28" or "M117" or "SET_DISPLAY_TEXT" or "M84" or "M18" or "M400":
                 break;
             default:
-                respond($"// Unknown command:\"{line.Command}\"");
+                _respond($"// Unknown command:\"{line.Command}\"");
                 break;
         }
     }
 
-    /// <summary>The macro's text is evaluated as a whole, calls of remote methods at once; the lines that it gives are run then.</summary>
+    /// <summary>Evaluates the whole macro first, with its calls of remote methods, and then runs the resulting lines.</summary>
     private async Task RunAsync(GcodeMacro macro, GcodeLine line, Task end)
     {
         var parameters = line.Parameters;
@@ -155,14 +171,15 @@ internal sealed partial class StandInKlipper(VirtualPrinter printer, VirtualPrin
         }
     }
 
-    /// <summary>A method that nobody registered is the log's business alone: the macro goes on.</summary>
+    /// <summary>A call of an unregistered method is only logged: the macro continues.</summary>
     private void CallRemote(string method, JsonObject arguments)
     {
         if (arguments.Select(argument => argument.Key).FirstOrDefault(key => key is "self" or "method") is { } taken)
-            throw new GcodeException($"TypeError: PrinterGCodeMacro._action_call_remote_method() got multiple values for argument '{taken}'");
-        // Moonraker itself stumbles over these two, and tells its log alone.
+            throw new GcodeException(
+                $"TypeError: PrinterGCodeMacro._action_call_remote_method() got multiple values for argument '{taken}'");
+        // Moonraker itself fails on these two names, and only logs that.
         if (_remoteMethods.Contains(method) && !arguments.ContainsKey("method_name") && !arguments.ContainsKey("callback"))
-            call(method, arguments);
+            _call(method, arguments);
     }
 
     private void Respond(IReadOnlyDictionary<string, string> parameters)
@@ -176,23 +193,23 @@ internal sealed partial class StandInKlipper(VirtualPrinter printer, VirtualPrin
             var other => throw new GcodeException($"RESPOND TYPE '{other}' is invalid. Must be one of 'echo', 'command', or 'error'"),
         };
         var space = type.Equals("echo_no_space", StringComparison.OrdinalIgnoreCase) ? "" : " ";
-        respond($"{parameters.GetValueOrDefault("PREFIX", prefix)}{space}{parameters.GetValueOrDefault("MSG", "")}");
+        _respond($"{parameters.GetValueOrDefault("PREFIX", prefix)}{space}{parameters.GetValueOrDefault("MSG", "")}");
     }
 
-    /// <summary>All lines as a comment where there are several, then the first as the error.</summary>
+    /// <summary>Several lines come as a comment first; then the first line as the error.</summary>
     private void RespondError(string message)
     {
         var lines = message.Trim().Split('\n');
         if (lines.Length > 1)
-            respond("// " + string.Join("\n// ", lines.Select(line => line.Trim())));
-        respond($"!! {lines[0].Trim()}");
+            _respond("// " + string.Join("\n// ", lines.Select(line => line.Trim())));
+        _respond($"!! {lines[0].Trim()}");
     }
 
     private void SetHeater(string name, double target)
     {
-        if (!print.Heaters.TryGetValue(name, out var heater))
+        if (!_print.Heaters.TryGetValue(name, out var heater))
             throw new GcodeException($"The value '{name}' is not valid for HEATER");
-        print.Heaters[name] = (heater.Temperature, target);
+        _print.Heaters[name] = (heater.Temperature, target);
     }
 
     private void SetVariable(GcodeLine line)
@@ -205,8 +222,9 @@ internal sealed partial class StandInKlipper(VirtualPrinter printer, VirtualPrin
             throw new GcodeException($"Unknown gcode_macro variable '{variable}'");
         try
         {
-            // Python's literals: those that are JSON's too, and three words.
-            macro.Variables[variable] = JsonNode.Parse(value switch { "True" => "true", "False" => "false", "None" => "null", _ => value.Replace('\'', '"') });
+            // Python literals: those of JSON, and three words.
+            macro.Variables[variable] = JsonNode.Parse(
+                value switch { "True" => "true", "False" => "false", "None" => "null", _ => value.Replace('\'', '"') });
         }
         catch (JsonException)
         {

@@ -1,0 +1,149 @@
+using System.Collections.Immutable;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace RatOS.Flash.Virtual.Moonraker;
+
+/// <summary>The product's own component (moonraker-component/ratos_flash.py): it shows an agent's lines in stock front ends.</summary>
+internal sealed class FlashComponent(VirtualMoonraker moonraker)
+{
+    private const string Application = "ratos-flash";
+    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
+
+    private ImmutableList<string> _dialog = [];
+    private MoonrakerClient? _shower;   // the agent whose dialog is open
+    private long _dialogId;
+    private JsonObject? _announcement;
+
+    /// <summary>
+    /// Lines of the update dialog as users read them, and <c>(complete)</c> where it can be closed. Any thread may read them.
+    /// </summary>
+    public IReadOnlyList<string> Dialog => _dialog;
+
+    public JsonNode Info() => new JsonObject { ["api"] = 1, ["dialog"] = moonraker.Setup.HasUpdateManager, ["announcements"] = true };
+
+    public JsonNode Show(MoonrakerCall call)
+    {
+        if (call.Text("job").Length == 0)
+            throw new MoonrakerException(400, "'job' must be a text that is not empty");
+        var (dialog, console) = (Lines(call, "dialog"), Lines(call, "console"));
+        var isComplete = call.Optional("complete") is { ValueKind: JsonValueKind.True };
+        foreach (var line in console)
+        {
+            if (!((string[])["// ", "!! ", "echo: "]).Any(prefix => line.StartsWith(prefix, StringComparison.Ordinal)))
+                throw new MoonrakerException(400, $"a line of 'console' must begin with '// ', '!! ' or 'echo: ', not so: {line}");
+        }
+        if (moonraker.Setup.HasUpdateManager)
+            ShowInDialog(call.Client, dialog, isComplete);
+        foreach (var line in console)
+            moonraker.ShowOnConsole(line);
+        return new JsonObject { ["shown"] = true };
+    }
+
+    public JsonNode Announce(MoonrakerCall call)
+    {
+        if (call.Optional("dismiss") is { ValueKind: JsonValueKind.True })
+        {
+            if (_announcement is not null)
+            {
+                var dismissed = new JsonObject { ["entry_id"] = _announcement["entry_id"]!.DeepClone() };
+                moonraker.Clients.Notify("notify_announcement_dismissed", dismissed);
+            }
+            _announcement = null;
+            return new JsonObject { ["shown"] = false };
+        }
+        var at = moonraker.Time.GetUtcNow();
+        _announcement = new JsonObject
+        {
+            ["entry_id"] = $"{Application}/{at:s}",
+            ["url"] = "",
+            ["title"] = call.Text("title"),
+            ["description"] = call.Text("description"),
+            ["priority"] = "high",
+            ["date"] = at.ToUnixTimeMilliseconds() / 1000.0,
+            ["dismissed"] = false,
+            ["date_dismissed"] = null,
+            ["dismiss_wake"] = null,
+            ["source"] = "internal",
+            ["feed"] = Application,
+        };
+        var update = new JsonObject { ["entries"] = new JsonArray(_announcement.DeepClone()) };
+        moonraker.Clients.Notify("notify_announcement_update", update);
+        return new JsonObject { ["shown"] = true };
+    }
+
+    /// <summary>A client has disconnected. An agent that only lost its socket is back within moments, and continues.</summary>
+    public void Remove(MoonrakerClient client)
+    {
+        if (_shower != client)
+            return;
+        moonraker.Time.Schedule(Grace, () =>
+        {
+            if (_shower == client && !moonraker.IsOver)
+            {
+                CompleteWith("RatOS.Flash is not running. The result of the job is not known here. "
+                    + "On the printer run: systemctl status ratos-flash");
+            }
+        });
+    }
+
+    /// <summary>Moonraker stops.</summary>
+    public void Stop()
+    {
+        if (_shower is not null)
+            CompleteWith("Moonraker is stopping. A running flash continues, and is shown again when Moonraker is back.");
+    }
+
+    /// <summary>Moonraker starts again, without announcements.</summary>
+    public void Forget() => _announcement = null;
+
+    private void ShowInDialog(MoonrakerClient client, List<string> lines, bool isComplete)
+    {
+        foreach (var (index, line) in lines.Index())
+        {
+            if (_shower is null)
+                _dialogId = moonraker.Clients.NextId();
+            _shower = client;
+            _dialog = _dialog.Add(line);
+            if (!isComplete || index < lines.Count - 1)
+                Notify(line, isComplete: false);
+        }
+        if (isComplete && _shower is not null)
+            Complete(lines.LastOrDefault() ?? "");
+    }
+
+    private void CompleteWith(string line)
+    {
+        _dialog = _dialog.Add(line);
+        Complete(line);
+    }
+
+    private void Complete(string line)
+    {
+        _dialog = _dialog.Add("(complete)");
+        Notify(line, isComplete: true);
+        _shower = null;
+    }
+
+    private void Notify(string line, bool isComplete) => moonraker.Clients.Notify("notify_update_response", new JsonObject
+    {
+        ["message"] = Escape(line),
+        ["application"] = Application,
+        ["proc_id"] = _dialogId,
+        ["complete"] = isComplete,
+    });
+
+    /// <summary>As Python's html.escape.</summary>
+    private static string Escape(string text) => new StringBuilder(text)
+        .Replace("&", "&amp;").Replace("<", "&lt;").Replace(">", "&gt;").Replace("\"", "&quot;").Replace("'", "&#x27;").ToString();
+
+    private static List<string> Lines(MoonrakerCall call, string name)
+    {
+        if (call.Optional(name) is not { ValueKind: not JsonValueKind.Null } given)
+            return [];
+        return given.ValueKind == JsonValueKind.Array && given.EnumerateArray().All(line => line.ValueKind == JsonValueKind.String)
+            ? [.. given.EnumerateArray().Select(line => line.GetString()!)]
+            : throw new MoonrakerException(400, $"The argument '{name}' must be a list of strings");
+    }
+}

@@ -1,0 +1,106 @@
+using System.Net.Sockets;
+using System.Net.WebSockets;
+using System.Security.Cryptography;
+using System.Text;
+
+namespace RatOS.Flash.Virtual.Moonraker;
+
+/// <summary>A TCP connection: HTTP, and the websocket at /websocket.</summary>
+internal sealed class TcpPeer(VirtualMoonraker moonraker, Socket socket) : MoonrakerPeer(moonraker, socket)
+{
+    private const int LargestMessage = 10 * 1024 * 1024;   // of a websocket
+    private const int LargestKeptBuffer = 64 * 1024;
+
+    private WebSocket? _webSocket;
+
+    protected override bool HasGoodbye => _webSocket is not null;
+
+    public override async Task RunAsync()
+    {
+        Stream.Socket.NoDelay = true;
+        var reader = new HttpReader(Stream);
+        while (!IsClosed && await reader.ReadHeadAsync() is { } request)
+        {
+            if (request.Path == "/websocket")
+            {
+                await UpgradeAsync(request, reader);
+                return;
+            }
+            if (request.HasWord("Expect", "100-continue"))
+                await Stream.WriteAsync("HTTP/1.1 100 Continue\r\n\r\n"u8.ToArray());
+            request = request with { Body = await reader.ReadBodyAsync(request) };
+            if (await Moonraker.ServeAsync(request) is not var (status, body))
+            {
+                await Closed;
+                return;
+            }
+            await AnswerAsync(status, MoonrakerJson.Write(body), "application/json; charset=UTF-8");
+            if (request.HasWord("Connection", "close"))
+                return;
+        }
+    }
+
+    protected override ValueTask WriteAsync(ReadOnlyMemory<byte> text) =>
+        _webSocket!.SendAsync(text, WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
+
+    protected override Task SayGoodbyeAsync() =>
+        _webSocket!.CloseOutputAsync(WebSocketCloseStatus.EndpointUnavailable, "Server Shutdown", CancellationToken.None);
+
+    protected override void Abort() => _webSocket?.Abort();
+
+    private ValueTask AnswerAsync(int status, byte[] body, string type)
+    {
+        var head = $"HTTP/1.1 {status} {(status == 200 ? "OK" : "Error")}\r\nServer: TornadoServer/6.2\r\n"
+            + $"Content-Type: {type}\r\nContent-Length: {body.Length}\r\n\r\n";
+        return Stream.WriteAsync((byte[])[.. Encoding.ASCII.GetBytes(head), .. body]);
+    }
+
+    private async Task UpgradeAsync(HttpRequest request, HttpReader reader)
+    {
+        if (request.Verb != "GET" || !request.HasWord("Upgrade", "websocket") || !request.HasWord("Connection", "upgrade")
+            || request.Header("Sec-WebSocket-Key") is not { } key)
+        {
+            await AnswerAsync(400, "Can \"Upgrade\" only to \"WebSocket\"."u8.ToArray(), "text/html; charset=UTF-8");
+            return;
+        }
+        if (reader.HasMore)
+            throw new InvalidDataException("frames before the end of the handshake");
+        // RFC 6455, 4.2.2: its constant; SHA-1 has no purpose of security here.
+#pragma warning disable CA5350
+        var accept = Convert.ToBase64String(SHA1.HashData(Encoding.ASCII.GetBytes(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")));
+#pragma warning restore CA5350
+        await Stream.WriteAsync(Encoding.ASCII.GetBytes(
+            "HTTP/1.1 101 Switching Protocols\r\nServer: TornadoServer/6.2\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            + $"Sec-Websocket-Accept: {accept}\r\n\r\n"));
+        // The recorded server never pings.
+        _webSocket = WebSocket.CreateFromStream(
+            Stream, new WebSocketCreationOptions { IsServer = true, KeepAliveInterval = TimeSpan.Zero });
+        await ReceiveAllAsync(_webSocket, Connect(Moonraker.Access.IsTrusted(request)));
+    }
+
+    private async Task ReceiveAllAsync(WebSocket webSocket, MoonrakerClient client)
+    {
+        var (buffer, length) = (new byte[4096], 0);
+        while (!IsClosed)
+        {
+            if (length == buffer.Length)
+                Array.Resize(ref buffer, Math.Min(buffer.Length * 2, LargestMessage + 1));
+            var part = await webSocket.ReceiveAsync(buffer.AsMemory(length), CancellationToken.None);
+            if (part.MessageType == WebSocketMessageType.Close)
+            {
+                if (webSocket.State == WebSocketState.CloseReceived && !IsClosing)
+                    await webSocket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, null, CancellationToken.None);
+                return;
+            }
+            length += part.Count;
+            if (length > LargestMessage)
+                throw new InvalidDataException("a message that is too large");   // closed without a code
+            if (!part.EndOfMessage)
+                continue;
+            _ = Moonraker.ReceiveAsync(client, buffer.AsSpan(0, length).ToArray());
+            length = 0;
+            if (buffer.Length > LargestKeptBuffer)
+                buffer = new byte[4096];
+        }
+    }
+}
