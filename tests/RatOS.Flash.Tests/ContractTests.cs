@@ -96,7 +96,7 @@ public sealed class ContractTests
         ("owner", Names<McuOwner>()),
         ("phase", Names<FlashPhase>()),
         ("policy", Names<FlashPolicy>()),
-        ("road", Names<BoardRoad>()),
+        ("road", Names<FlashMethod>()),
         ("rollback", Names<RollbackPolicy>()),
         ("seedOutcome", Names<TrialOutcome>()),
         ("seedStep", Names<HumanStep>()),

@@ -52,7 +52,7 @@ internal sealed class AutomaticRollback(
         if (requests.Count == 0)
             return [];
         var plan = FlashPlan.Create(requests, printer.Hardware.Look(), new(KlippyActivity.Stopped));
-        return [.. plan.Boards.Where(board => !board.IsBlocked && board.Entry != FlashEntry.ByHand).Select(board => board.Request)];
+        return [.. plan.Boards.Where(board => !board.IsBlocked && board.Entry != FlashEntry.Manual).Select(board => board.Request)];
     }
 
     private async Task<FlashReport> WriteAsync(

@@ -44,6 +44,9 @@ internal sealed class BoardSelection(
         if (options.Port is { } port)
             board = At(port, board);
         // A place that the caller names overrides doubts about the place.
+        // The board at a named place may be another one than Klipper reported last.
+        if (options.NamesPlace)
+            board = board with { Facts = [.. board.Facts.Select(facts => facts with { Chip = null })] };
         requests[0] = requests[0] with { Board = board, Findings = options.NamesPlace ? [] : requests[0].Findings };
         if (options.Bootloader is { } driver)
             requests = requests.ConvertAll(request => request with { Board = request.Board with { Bootloader = driver } });

@@ -95,7 +95,7 @@ internal sealed class FlashVerbs(VerbContext context)
             throw AgentFaults.BadOption("a configuration is of one board", "Name one; `ratos-flash boards` lists them.");
         // Ctrl-C is the menu's.
         using var interrupts = context.OnInterrupt(static () => { });
-        var isKept = await new Menuconfig(tree, context.Folder.Configs).AskAsync(board, board.Transport);
+        var isKept = await new Menuconfig(tree, context.Folder.Configs).AskAsync(board, board.RunningLink);
         var file = Menuconfig.FileOf(context.Folder.Configs, board.Name);
         _output.Say(isKept
             ? $"Saved for {board.Name} in {file}. Its next build uses this configuration. Delete the file to return to the default."

@@ -87,9 +87,9 @@ internal sealed record JsonPlan(
     {
         var image = board.Request.Image;
         return new(
-            "plan", board.Name, board.Board.Id, board.Board.McuName, board.Device?.Port, board.Device?.Node, JsonContract.Name(board.Entry),
+            "plan", board.Name, board.Profile.Kind.Id, board.Profile.Chip?.Value, board.Device?.Port, board.Device?.Node, JsonContract.Name(board.Entry),
             board.Bootloader?.Name, board.RunningVersion, image?.Version, image?.Bytes.Length, image?.Sha256,
-            JsonContract.Hex(board.Board.ApplicationStart), board.IsBlocked, [.. board.Findings.Select(JsonFinding.Of)], board.Board.DisplayName,
+            JsonContract.Hex(board.Profile.ApplicationStart?.Value), board.IsBlocked, [.. board.Findings.Select(JsonFinding.Of)], board.Profile.Kind.DisplayName,
             board.Entry == FlashEntry.None ? null : board.Route);
     }
 
@@ -132,7 +132,7 @@ internal sealed record JsonBoard(
 /// <param name="Road">How firmware gets onto it: <c>engine</c> for a flash by this program, else the way that <c>docs/boards.md</c> describes.</param>
 internal sealed record JsonKind(string Event, string Id, string? Name, string Description, string? Mcu, string Kind, string Road)
 {
-    public static JsonKind Of(Board board) => new("kind", board.Id, board.ShortName, board.DisplayName, board.McuName, board.Kind, JsonContract.Name(BoardGuide.Of(board).Road));
+    public static JsonKind Of(Board board) => new("kind", board.Id, board.ShortName, board.DisplayName, board.McuName, board.Kind, JsonContract.Name(BoardGuide.Of(board).Method));
 }
 
 /// <summary>A firmware that a board has run, beside its bytes.</summary>

@@ -246,7 +246,7 @@ internal sealed class BoardBoot(VirtualPrinter printer, VirtualBoard board, RomR
                 _touchesIgnored--;
                 return;
             }
-            var hasBootloader = Setup.Stage == BootStage.Katapult || (board.Board.EntersDfu && !Setup.IsUart && !Setup.IsCan);
+            var hasBootloader = Setup.Stage == BootStage.Katapult || (Boards.BoardProfile.Of(board.Board).EntersDfu && !Setup.IsUart && !Setup.IsCan);
             if (_touchesInVain > 0 || !hasBootloader)
             {
                 _touchesInVain--;

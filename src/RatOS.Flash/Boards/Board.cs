@@ -77,20 +77,18 @@ public sealed record Board
 
     /// <summary>Where the application begins; what lies below belongs to somebody else.</summary>
     [JsonIgnore]
-    public uint? ApplicationStart => FlashStartEffective is { } text && text.StartsWith("0x", StringComparison.Ordinal)
-        && uint.TryParse(text.AsSpan(2), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out var start) ? start : null;
+    public uint? ApplicationStart => Address(FlashStartEffective);
 
-    /// <summary>The way by its SD card; null where there is none for firmware that begins at <see cref="ApplicationStart"/>.</summary>
+    /// <summary>The definition that its facts come from, where it is not the built-in one.</summary>
     [JsonIgnore]
-    public SdCardBootloader? SdCard =>
-        (SoldWith ?? (McuName?.StartsWith("lpc17", StringComparison.Ordinal) == true ? SdCardBootloader.Lpc : null)) is { } sold && sold.Start == FlashStartEffective ? sold : null;
-
-    /// <summary>Firmware of this board can start the chip's ROM DFU by itself: F429, F042 and boards without USB cannot (facts, quirks).</summary>
-    [JsonIgnore]
-    public bool EntersDfu => DfuRomAddress is not null && Comm == "USB" && McuName is not ("stm32f429xx" or "stm32f042x6");
+    public string? Origin { get; init; }
 
     [JsonIgnore]
     public string DisplayName => Manufacturer is null ? Name ?? Id : $"{Manufacturer} {Name}";
+
+    /// <summary>An address as hex text; null for any other text.</summary>
+    internal static uint? Address(string? hex) => hex?.StartsWith("0x", StringComparison.Ordinal) == true
+        && uint.TryParse(hex.AsSpan(2), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out var address) ? address : null;
 }
 
 /// <summary>A maker's own bootloader that takes firmware from a card, at each reset (facts: stock SD bootloaders).</summary>
@@ -100,6 +98,10 @@ public sealed record SdCardBootloader(string Start, string RenamedTo)
 {
     /// <summary>Boards with an LPC176x are sold with one and the same.</summary>
     public static readonly SdCardBootloader Lpc = new("0x4000", "FIRMWARE.CUR");
+
+    /// <inheritdoc cref="Start"/>
+    [JsonIgnore]
+    public uint? ApplicationStart => Board.Address(Start);
 
     /// <summary>The one name that it looks for.</summary>
     public const string FileName = "firmware.bin";

@@ -217,13 +217,15 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
 
     // ---- theirs and ours
 
+    private const string RatOs = "RatOS's definition";
+
     private static Board Added(Board read, ImmutableArray<Finding>.Builder findings)
     {
         if (read.FirmwareConfig is null)
             findings.Add(new(FindingSeverity.Note, FaultKind.NoBuildConfiguration, $"{read.Id} has no firmware.config: nothing can be built for it from RatOS's definition.", "Give its firmware with --firmware, or make a configuration with Klipper's `make menuconfig`."));
         else if (IsObsolete(read.FirmwareConfig))
             findings.Add(new(FindingSeverity.Warning, FaultKind.ObsoleteConfiguration, $"The firmware.config of {read.Id} is of an older Klipper, in which the RP2040 had another name: today's would build for an AVR.", "Make a configuration with Klipper's `make menuconfig`, or update RatOS."));
-        return read with { ShortName = ShortOf(read.Id), Symlinks = [$"/dev/{read.Id}"], DfuRomAddress = read.Comm == "USB" ? RomOf(read.McuName) : null };
+        return read with { Origin = RatOs, ShortName = ShortOf(read.Id), Symlinks = [$"/dev/{read.Id}"], DfuRomAddress = read.Comm == "USB" ? RomOf(read.McuName) : null };
     }
 
     private static Board Merged(Board ours, Board theirs, ImmutableArray<Finding>.Builder findings)
@@ -232,6 +234,7 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
         // What was looked into and found wrong is not believed again; anything else may have been changed for a reason.
         var board = ours.Issues.Length > 0 || theirs.McuName is null ? ours : ours with
         {
+            Origin = RatOs,
             McuName = theirs.McuName,
             CrystalHz = theirs.CrystalHz ?? ours.CrystalHz,
             FlashStartEffective = theirs.FlashStartEffective,

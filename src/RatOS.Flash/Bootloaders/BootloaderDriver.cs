@@ -65,26 +65,24 @@ public abstract class BootloaderDriver
 
     /// <summary>True: the running firmware's request leads to it; null: perhaps; false: no. Drivers are asked in the order in which Klipper tries them.</summary>
     /// <param name="link">Where the bootloader would be reached; of a USB-CAN bridge it is USB.</param>
-    /// <param name="board">The board.</param>
-    /// <param name="chip">Answers of the running firmware; null before it was asked.</param>
-    public virtual bool? IsStartedByKlipper(BuildLink link, Board board, ChipEvidence? chip) => false;
+    /// <param name="board">The board, with the answers of its running firmware once it was asked.</param>
+    public virtual bool? IsStartedByKlipper(BuildLink link, BoardProfile board) => false;
 
     /// <summary>True when the running firmware has seen it in the boot area.</summary>
     public virtual bool IsKnownBelow(ChipEvidence chip) => false;
 
     /// <summary>It stands in the place of the bootloader that the board is sold with, so that nothing reads the board's SD slot.</summary>
-    public virtual bool ReplacesVendors => false;
+    public virtual bool ReplacesStock => false;
 
     /// <summary>Why Klipper cannot start it on this board, as a clause; null where there is nothing to say.</summary>
-    public virtual string? WhyNotStarted(Board board, ChipEvidence? chip) => null;
+    public virtual string? WhyNotStarted(BoardProfile board) => null;
 
     // ---- reading and writing
 
     /// <summary>Why it is left alone although it waits; null for a bootloader that can be written to.</summary>
-    /// <param name="name">The board's name.</param>
-    /// <param name="board">Its kind.</param>
+    /// <param name="board">The board.</param>
     /// <param name="device">A device for which <see cref="Shows"/> is true.</param>
-    public virtual FlashException? Refusal(string name, Board board, Device device) => null;
+    public virtual FlashException? Refusal(BoardProfile board, Device device) => null;
 
     /// <summary>Speed and parity of the serial line that it talks over; null where it is spoken to by USB transfers.</summary>
     public virtual SerialMode? Mode => SerialMode.Klipper;
@@ -113,9 +111,9 @@ public abstract class BootloaderDriver
     public virtual bool StartsOnBoot0 => false;
 
     /// <summary>The next step of a manual entry, when it waits.</summary>
-    /// <param name="board">The board's kind.</param>
+    /// <param name="board">The board.</param>
     /// <param name="commands">The sentence with the commands that write and start its firmware.</param>
-    public virtual string NextStep(Board board, string commands) => commands;
+    public virtual string NextStep(BoardProfile board, string commands) => commands;
 }
 
 /// <summary>The board that a bootloader is opened for.</summary>

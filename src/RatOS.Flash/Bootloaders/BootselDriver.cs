@@ -24,10 +24,10 @@ public sealed class BootselDriver : BootloaderDriver
 
     public override bool IsReachedOver(BuildLink link) => false;
 
-    public override FlashException? Refusal(string name, Board board, Device device) =>
-        BoardFaults.NoRoad(name, "it waits in its ROM (BOOTSEL), which takes a .uf2 copied onto its drive", BoardGuide.InBootsel(board));
+    public override FlashException? Refusal(BoardProfile board, Device device) =>
+        BoardFaults.NoRoad(board.Name, "it waits in its ROM (BOOTSEL), which takes a .uf2 copied onto its drive", BoardGuide.InBootsel(board));
 
     public override bool StartsOnBoot0 => true;
 
-    public override string NextStep(Board board, string commands) => BoardGuide.InBootsel(board);
+    public override string NextStep(BoardProfile board, string commands) => BoardGuide.InBootsel(board);
 }

@@ -45,9 +45,9 @@ public sealed class DfuSeDriver : BootloaderDriver
         return $"{w0 + w2:X8}{w1 >> 16:X4}";
     }
 
-    public override bool? IsStartedByKlipper(BuildLink link, Board board, ChipEvidence? chip) => board.EntersDfu;
+    public override bool? IsStartedByKlipper(BuildLink link, BoardProfile board) => board.EntersDfu;
 
-    public override string? WhyNotStarted(Board board, ChipEvidence? chip) => $"Klipper on {board.McuName} cannot start the ROM's USB DFU";
+    public override string? WhyNotStarted(BoardProfile board) => $"Klipper on {board.Chip?.Value} cannot start the ROM's USB DFU";
 
     public override SerialMode? Mode => null;
 
@@ -55,6 +55,6 @@ public sealed class DfuSeDriver : BootloaderDriver
 
     public override bool StartsOnBoot0 => true;
 
-    public override string NextStep(Board board, string commands) => (board.Dfu is { HasBoot0Jumper: false }
+    public override string NextStep(BoardProfile board, string commands) => (board.Kind.Dfu is { HasBoot0Jumper: false }
         ? "Let the button go: the ROM goes on waiting. " : "Take the jumper off now: the ROM goes on waiting, as BOOT0 counts only at a reset. ") + commands;
 }

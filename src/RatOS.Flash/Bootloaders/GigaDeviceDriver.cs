@@ -22,9 +22,9 @@ public sealed class GigaDeviceDriver : BootloaderDriver
 
     public override bool IsReachedOver(BuildLink link) => false;
 
-    public override FlashException? Refusal(string name, Board board, Device device) => BoardFaults.CloneRefused(device.ToString());
+    public override FlashException? Refusal(BoardProfile board, Device device) => BoardFaults.CloneRefused(device.ToString());
 
     public override bool StartsOnBoot0 => true;
 
-    public override string NextStep(Board board, string commands) => "That is not an STM32: flash it its vendor's way.";
+    public override string NextStep(BoardProfile board, string commands) => "That is not an STM32: flash it its vendor's way.";
 }

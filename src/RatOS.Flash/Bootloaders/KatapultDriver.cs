@@ -34,14 +34,14 @@ public sealed class KatapultDriver : BootloaderDriver
     public override CanUuid? UuidOf(Device device) => CanUuid.OfSerial(device.Serial);
 
     /// <summary>On a wire nothing tells before it is asked. Elsewhere firmware at the flash's very beginning leaves no room for it.</summary>
-    public override bool? IsStartedByKlipper(BuildLink link, Board board, ChipEvidence? chip) =>
-        link == BuildLink.Uart ? null : chip?.Katapult ?? (board.ApplicationStart == board.Mcu?.FlashBase ? false : null);
+    public override bool? IsStartedByKlipper(BuildLink link, BoardProfile board) =>
+        link == BuildLink.Uart ? null : board.Evidence?.Chip?.Katapult ?? (board.ApplicationStart?.Value == board.Mcu?.FlashBase ? false : null);
 
     public override bool IsKnownBelow(ChipEvidence chip) => chip.Katapult == true;
 
-    public override bool ReplacesVendors => true;
+    public override bool ReplacesStock => true;
 
-    public override string? WhyNotStarted(Board board, ChipEvidence? chip) => chip?.Katapult == false ? "its boot area holds no Katapult" : null;
+    public override string? WhyNotStarted(BoardProfile board) => board.Evidence?.Chip?.Katapult == false ? "its boot area holds no Katapult" : null;
 
     public override async Task<Bootloader> OpenAsync(ByteLine line, BootloaderTarget target)
     {

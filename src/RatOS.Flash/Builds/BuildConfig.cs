@@ -139,6 +139,22 @@ public sealed class BuildConfig
         }
     }
 
+    /// <summary>What the user's own configuration says of a board. The chip counts only where nothing else tells it.</summary>
+    /// <param name="text">A completed .config.</param>
+    /// <exception cref="FlashException">It is none.</exception>
+    internal static BoardFacts Facts(string text, BoardProfile board)
+    {
+        try
+        {
+            var facts = BoardFacts.OfConfig(Kconfig.Parse(text).ToDictionary(symbol => symbol.Key, symbol => Kconfig.Unquoted(symbol.Value)));
+            return board.Chip is null ? facts : facts with { Chip = null };
+        }
+        catch (FormatException e)
+        {
+            throw BuildFaults.ConfigUnusable(board.Kind.Id, e.Message);
+        }
+    }
+
     /// <summary>Refuses a completed configuration that differs from the intended values.</summary>
     /// <param name="completed">The text that Klipper made of <see cref="Text"/>.</param>
     /// <param name="name">The board's name on this printer, for the fault.</param>

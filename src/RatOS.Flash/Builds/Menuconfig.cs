@@ -34,7 +34,8 @@ public sealed class Menuconfig(KlipperTree tree, string folder)
     /// <exception cref="FlashException">The kept file is damaged.</exception>
     public static PrinterBoard Described(string? folder, PrinterBoard board) =>
         folder is not null && FileOf(folder, board.Name) is { } file && Text(file, board.Name) is { } text
-            ? board with { Board = Said(board, text) } : board;
+            && (board.CanUuid is not null || board.Profile.ApplicationStart is null)
+            ? board with { Facts = [BuildConfig.Facts(text, board.Profile), .. board.Facts] } : board;
 
     private static Boards.Board Said(PrinterBoard board, string text) =>
         board.CanUuid is null && board.Board.ApplicationStart is not null ? board.Board : BuildConfig.Said(text, board.Board);

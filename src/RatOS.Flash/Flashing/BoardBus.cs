@@ -117,7 +117,7 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
     {
         var elsewhere = hardware.Look().Devices.Where(device => IsNew(device) && IsBootloader(device) && device.Port != _port).ToList();
         var hint = elsewhere.Count > 0 ? $" {string.Join(", ", elsewhere)} appeared meanwhile: if that is the board, say --port {elsewhere[0].Port}." : "";
-        return plan.Board.Preconditions.Contains("sd-slot-empty") ? hint + " A card in the board's SD slot is known to cause this." : hint;
+        return plan.Profile.NeedsEmptySlot ? hint + " A card in the board's SD slot is known to cause this." : hint;
     }
 
     /// <summary>Asks the running Klipper for its bootloader. Whether it goes is seen on the bus.</summary>
@@ -219,9 +219,8 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
 
     private BootloaderTarget TargetOf(Device device)
     {
-        var (mcu, start) = (plan.Board.Mcu!, plan.Board.ApplicationStart!.Value);
-        var end = Chip?.FlashKib is { } kib and > 0 ? mcu.FlashBase + ((uint)kib * 1024) : mcu.FlashEnd;
-        return new(plan.Name, mcu, start, end, polling, time) { Node = device.Can is null ? null : Uuid };
+        var profile = plan.Profile;
+        return new(plan.Name, profile.Mcu!, profile.ApplicationStart!.Value, profile.FlashEnd!.Value, polling, time) { Node = device.Can is null ? null : Uuid };
     }
 
     /// <summary>The ROM's serial follows from the chip's unique id; some ROMs show a dead one, so at the board's own port it is only worth a note.</summary>

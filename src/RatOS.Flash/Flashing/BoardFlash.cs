@@ -38,8 +38,8 @@ internal sealed class BoardFlash
     {
         (_bus, _time, _services, Plan, _name, _begin) = (bus, time, services, plan, plan.Name, time.GetTimestamp());
         _image = plan.Request.Image ?? (plan.Request.Job == FlashJob.Recover ? null! : throw new ArgumentException("a board without firmware", nameof(plan)));
-        _mcu = plan.Board.Mcu ?? throw new ArgumentException("a board of an unknown chip", nameof(plan));
-        _start = plan.Board.ApplicationStart ?? throw new ArgumentException("a board without an application start", nameof(plan));
+        _mcu = plan.Profile.Mcu ?? throw new ArgumentException("a board of an unknown chip", nameof(plan));
+        _start = plan.Profile.ApplicationStart?.Value ?? throw new ArgumentException("a board without an application start", nameof(plan));
         _log = new(log, _name);
         _recovery = new(bus, _log, plan);
         _entry = new(bus, _log, plan);
@@ -64,7 +64,7 @@ internal sealed class BoardFlash
 
     /// <summary>The firmware did not get into the board, and a card may do that: as far as is known its stock bootloader is still there.</summary>
     public bool MayNeedCard => Plan.Request.Image is not null && !_bus.StartsOnDoubleReset
-        && Plan is { Entry: not FlashEntry.SdCard, Board.SdCard: not null } && !BoardPlan.HasReplacedVendors(Plan.Request.Board, null, Plan.Evidence)
+        && Plan is { Entry: not FlashEntry.SdCard, Profile.SdCard: not null, HasReplacedStock: false }
         && _condition != BoardCondition.Unconfirmed && Last is { Ok: false } && (Step is not null || _condition == BoardCondition.InBootloaderWithoutFirmware);
 
     /// <param name="cancel">Effective until the point of no return.</param>
@@ -329,7 +329,7 @@ internal sealed class BoardFlash
             if (!client.CompressedDictionary.Span.SequenceEqual(_image.CompressedDictionary.Span) && (Plan.RunningVersion ?? version) == version)
             {
                 _condition = BoardCondition.Unchanged;
-                throw SdCardFaults.SdCardNotTaken(_name, version, Plan.Board.SdCard!.RenamedTo, BoardGuide.OneLine(BoardGuide.CardSteps(Plan.Board)));
+                throw SdCardFaults.SdCardNotTaken(_name, version, Plan.Profile.SdCard!.RenamedTo, BoardGuide.OneLine(BoardGuide.CardSteps(Plan.Profile)));
             }
         }
         await _proof.ProveAsync(await _proof.ConfirmAsync(running, _image, FlashPhase.Confirm), _image);

@@ -28,7 +28,7 @@ public sealed record FlashRequest(PrinterBoard Board, FirmwareImage? Image)
     public FlashJob Job { get; init; }
 
     /// <summary>The stock bootloader takes the firmware from a card: requested, or the board's only flash method.</summary>
-    public bool UsesSdCard => Job is FlashJob.SdCard or FlashJob.ConfirmSdCard || BoardGuide.Of(Board.Board).Road == BoardRoad.SdCard;
+    public bool UsesSdCard => Job is FlashJob.SdCard or FlashJob.ConfirmSdCard || BoardGuide.Of(Board.Profile).Method == FlashMethod.SdCard;
 
     /// <summary>Why the board is skipped, in a sentence; null for one that is flashed.</summary>
     public string? SkipReason { get; init; }

@@ -115,7 +115,7 @@ public sealed class Flasher
     {
         if (plan.Boards.FirstOrDefault(board => board.Entry == FlashEntry.Replace) is not { } process)
             return plan;
-        return plan.WithHostMcu(host is null ? HostMcuFaults.HostMcuUnreachable(BoardGuide.Of(process.Board).Text) : await host.CheckAsync(cancel));
+        return plan.WithHostMcu(host is null ? HostMcuFaults.HostMcuUnreachable(BoardGuide.Of(process.Profile).Text) : await host.CheckAsync(cancel));
     }
 
     /// <summary>
@@ -130,7 +130,7 @@ public sealed class Flasher
         var plan = await PlanAsync(missing, cancel);
         // An operator who writes a board manually needs the file all the same.
         var manual = !_services.CanBuild ? [] : plan.Boards
-            .Where(board => board.Blocker?.Kind == FaultKind.NoRoad && BoardGuide.Of(board.Board).BuildsFile is not null).ToDictionary(board => board.Name);
+            .Where(board => board.Blocker?.Kind == FaultKind.NoRoad && BoardGuide.Of(board.Profile).BuildsFile is not null).ToDictionary(board => board.Name);
         foreach (var board in plan.Boards.Where(board => board.Blocker is not null && !manual.ContainsKey(board.Name)))
             await _log.RefuseAsync(board.Request, board.Blocker!, board);
         missing.RemoveAll(HasVerdict);
@@ -284,8 +284,8 @@ public sealed class Flasher
     {
         if (board is not
             {
-                Entry: FlashEntry.Touch or FlashEntry.CanRequest or FlashEntry.ByHand or FlashEntry.SdCard, Device: { } device,
-                Board: { Mcu: { } mcu, ApplicationStart: { } start }
+                Entry: FlashEntry.Touch or FlashEntry.CanRequest or FlashEntry.Manual or FlashEntry.SdCard, Device: { } device,
+                Profile: { Mcu: { } mcu, ApplicationStart.Value: var start }
             })
         {
             return (board.Name, null);

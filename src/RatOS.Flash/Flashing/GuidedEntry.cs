@@ -24,7 +24,7 @@ public sealed class GuidedEntry(IHardware hardware, TimeProvider time, Func<Flas
     public async Task RunAsync(PrinterBoard board, CancellationToken cancel)
     {
         var seen = hardware.Look();
-        var guide = BoardGuide.Of(board.Board);
+        var guide = BoardGuide.Of(board.Profile);
         var device = FlashPlan.Create([new FlashRequest(board, null)], seen, new(Klipper.KlippyActivity.Stopped)).Boards[0].Device;
         var port = device?.Can?.UsbPort ?? (device is { IsWired: false, Can: null } ? device.Port : board.Port);
         if (device is not null && board.Drivers.Showing(device) is { } waiting)
@@ -32,14 +32,14 @@ public sealed class GuidedEntry(IHardware hardware, TimeProvider time, Func<Flas
             await SayAsync(board, $"{waiting.Label} is already at {device.Port}. {Next(board, waiting, device)}");
             return;
         }
-        if (guide.Road is BoardRoad.Avrdude or BoardRoad.Process or BoardRoad.OwnUpdater or BoardRoad.Unknown)
+        if (guide.Method is FlashMethod.Avrdude or FlashMethod.Process or FlashMethod.OwnUpdater or FlashMethod.Unknown)
         {
             await StepsAsync(board, guide.Steps);
             return;
         }
-        var isCard = guide.Road == BoardRoad.SdCard;
-        var steps = isCard ? guide.Steps : BoardGuide.EnterSteps(board.Board);
-        if (!isCard && board.Board.Preconditions.Contains("sd-slot-empty"))
+        var isCard = guide.Method == FlashMethod.SdCard;
+        var steps = isCard ? guide.Steps : BoardGuide.EnterSteps(board.Profile);
+        if (!isCard && board.Profile.NeedsEmptySlot)
             steps = steps.Insert(0, "If there is a card in the board's SD slot, take it out.");
         await StepsAsync(board, steps);
         if (device is { IsWired: true } || board.Bootloader is { IsUnlisted: true })
@@ -106,7 +106,7 @@ public sealed class GuidedEntry(IHardware hardware, TimeProvider time, Func<Flas
     private ValueTask SayAsync(PrinterBoard board, string text) => _log.NoteAsync(board.Name, FlashPhase.Person, text);
 
     private static string Next(PrinterBoard board, BootloaderDriver driver, Device device) => driver.NextStep(
-        board.Board,
+        board.Profile,
         $"Then run `ratos-flash flash {board.Name} --port {device.Port}` to write firmware, "
         + $"or `ratos-flash recover {board.Name} --port {device.Port}` to start the firmware that it has.");
 }

@@ -97,19 +97,19 @@ internal sealed class OperatorWait(BoardPlan plan, FlashException fault, Remedy 
     public static OperatorWait? For(BoardPlan board, bool hasOperator) => board switch
     {
         { Request.Job: FlashJob.Recover, Blocker: { } missing } when missing.Kind == FaultKind.BoardNotSeen && hasOperator =>
-            new(board, missing, $"Check its cable and its power. If it does not appear: {BoardPlan.Guide(board.Board)}"),
-        { IsBlocked: false, Request.Job: not FlashJob.Recover, ByHand: { } fault } => new(board, fault, BoardPlan.Guide(board.Board)) { CanWait = hasOperator },
+            new(board, missing, $"Check its cable and its power. If it does not appear: {board.ManualSteps}"),
+        { IsBlocked: false, Request.Job: not FlashJob.Recover, ManualEntry: { } fault } => new(board, fault, board.ManualSteps) { CanWait = hasOperator },
         _ => null,
     };
 
     /// <summary>What an operator can do after a flash failed; null where nothing helps.</summary>
     public static Remedy? StepAfter(FlashException fault, BoardPlan board)
     {
-        var card = board.Board.Preconditions.Contains("sd-slot-empty") ? "Take any card out of the board's SD slot. Then: " : "";
+        var card = board.Profile.NeedsEmptySlot ? "Take any card out of the board's SD slot. Then: " : "";
         return fault.Kind.OperatorStep switch
         {
-            OperatorStep.StartBootloader => card + BoardPlan.Guide(board.Board),
-            OperatorStep.CheckCable => $"Check its cable and its power. If it does not appear: {BoardPlan.Guide(board.Board)}",
+            OperatorStep.StartBootloader => card + board.ManualSteps,
+            OperatorStep.CheckCable => $"Check its cable and its power. If it does not appear: {board.ManualSteps}",
             OperatorStep.DoubleReset => "Press the board's reset button twice quickly, or switch its power off and on.",
             OperatorStep.RemoveBoot0AndPowerCycle => "Take the BOOT0 jumper off if it is on, and switch the board's power off and on.",
             OperatorStep.PowerCycle => "Switch the board's power off and on.",

@@ -24,7 +24,7 @@ internal sealed class SdCardFiles(IHardware hardware, FlashServices services, Fl
         {
             await log.WarnAsync(board.Name, FlashPhase.Person, unusable);
         }
-        var fault = SdCardFaults.SdCardByHand(board.Name, BoardGuide.OneLine(BoardGuide.CardSteps(board.Board, card, file)));
+        var fault = SdCardFaults.SdCardByHand(board.Name, BoardGuide.OneLine(BoardGuide.CardSteps(board.Profile, card, file)));
         // On CAN and on a wire nothing shows that the step was done.
         return new(board, fault, fault.Remedy) { CanWait = services.HasOperator && board.Device is not ({ Usb: null } or { Can: not null }) };
     }
@@ -39,7 +39,7 @@ internal sealed class SdCardFiles(IHardware hardware, FlashServices services, Fl
         var refusal = board.Blocker!;
         var more = built switch
         {
-            { Firmware: { File.Length: > 0 } firmware } when BoardGuide.Of(board.Board).FileName is { } name =>
+            { Firmware: { File.Length: > 0 } firmware } when BoardGuide.Of(board.Profile).FileName is { } name =>
                 await OfferAsync(board.Name, name, () => Read(firmware.File)) is { } place ? $" It was built: {place}." : "",
             { Fault: { } fault } => $" It could not be built: {fault.Cause}",
             _ => "",

@@ -37,6 +37,12 @@ public sealed record PrinterBoard(string Name, Board Board)
     /// <summary>The version it runs, as Klipper last reported it.</summary>
     public string? RunningVersion { get; init; }
 
-    /// <summary>What its running firmware says that it talks over; null where nobody asked it, or it does not say.</summary>
-    public BuildTransport? Transport { get; init; }
+    /// <summary>Statements of other sources than the user and the kind.</summary>
+    public ImmutableArray<BoardFacts> Facts { get; init; } = [];
+
+    /// <summary>Everything that is known of it, by source.</summary>
+    public BoardProfile Profile => new(Name, Board, [.. Facts, new(FactSource.User, "its user") { Bootloader = Bootloader?.Name, PowerDevice = Power }]);
+
+    /// <summary>The link of its running firmware; null where it was not asked, or does not say.</summary>
+    public BuildTransport? RunningLink => Profile.Link is { Source: FactSource.Board } link ? link.Value : null;
 }

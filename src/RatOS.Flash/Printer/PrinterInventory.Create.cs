@@ -63,7 +63,24 @@ public sealed partial record PrinterInventory
 
         public List<Finding> Findings { get; } = [];
 
-        public string? Chip => Told?.Chip ?? (Device?.Usb == UsbId.Klipper ? KnownChip(Device.Product) : null) ?? KnownChip(Hint.Product) ?? Kind?.McuName;
+        /// <summary>Statements of its running firmware as Klipper knows it, of its USB descriptors, and of the path in the configuration.</summary>
+        public ImmutableArray<BoardFacts> Facts =>
+        [
+            .. Told is { } told ? [BoardFacts.OfFirmware(told.Chip, told.Constants)] : (ImmutableArray<BoardFacts>)[],
+            .. Device is { Can: null } device && device.Usb == UsbId.Klipper
+                ? [new BoardFacts(FactSource.Bus, "its USB descriptors") { Chip = KnownChip(device.Product), UsbSerial = device.Serial }] : (ImmutableArray<BoardFacts>)[],
+            new BoardFacts(FactSource.KlipperConfig, "printer.cfg")
+            {
+                Chip = KnownChip(Hint.Product), UsbSerial = Hint.Serial, Link = Uuid is null ? null : new BuildTransport(BuildLink.Can),
+            },
+        ];
+
+        public BoardProfile Profile => new(Name, Kind ?? UnknownKind, Facts);
+
+        public string? Chip => Profile.Chip?.Value;
+
+        /// <summary>For a board whose kind is not in the catalogue.</summary>
+        public Board UnknownKind => new() { Id = Name, Kind = "unknown" };
 
         public string Interface => Section.CanbusInterface is { Length: > 0 } named ? named : "can0";
 
@@ -225,10 +242,14 @@ public sealed partial record PrinterInventory
                 var there = draft.Device?.Usb == UsbId.Klipper ? catalogue.FindBySerial(draft.Device.Serial) : null;
                 if (draft.Kind is { } kind && there is not null && there.Id != kind.Id)
                     draft.Findings.Add(Finding.Blocker(BoardFaults.PortOfAnother(draft.Section.Name, draft.Section.Serial ?? draft.Device!.Port, kind.Id, draft.Device!.Serial!)));
-                else if (draft.Kind?.McuName is { } declared && draft.Chip is { } chip && !IsText(declared, chip))
-                    draft.Findings.Add(Finding.Blocker(BoardFaults.WrongMcu(draft.Section.Name, declared, $"a {chip}")));
+                else if (draft.Profile.Contradictions.FirstOrDefault(contradiction => contradiction.Fact == BoardFact.Chip && DeclaredBy(contradiction) is not null) is { } chips)
+                    draft.Findings.Add(Finding.Blocker(BoardFaults.WrongMcu(draft.Section.Name, DeclaredBy(chips)!.Value, $"a {(DeclaredBy(chips) == chips.Weaker ? chips.Stronger : chips.Weaker).Value}")));
             }
         }
+
+        /// <summary>The side of a contradiction that the kind declares; null where it is none of both.</summary>
+        private static Fact<string>? DeclaredBy(Contradiction contradiction) => contradiction.Weaker.Source == FactSource.Catalogue ? contradiction.Weaker
+            : contradiction.Stronger.Source == FactSource.Catalogue ? contradiction.Stronger : null;
 
         private string? Claim(Draft draft) => draft switch
         {

@@ -67,7 +67,7 @@ public sealed partial record PrinterInventory
 
         private PrinterBoard BoardOf(Draft draft, string? serial)
         {
-            var kind = draft.Kind ?? new Board { Id = draft.Name, Kind = "unknown", McuName = draft.Chip, Comm = draft.Uuid is not null ? "CAN" : draft.Device is { IsWired: true } ? "UART" : "USB" };
+            var kind = draft.Kind ?? draft.UnknownKind with { McuName = draft.Chip, Comm = draft.Uuid is not null ? "CAN" : draft.Device is { IsWired: true } ? "UART" : "USB" };
             var usb = draft.Device is { Can: null } ? draft.Device.Port : null;
             var isShared = serial is not null && seen.Devices.Count(device => device.Usb == UsbId.Klipper && device.Serial == serial) > 1;
             return new PrinterBoard(draft.Name, kind)
@@ -79,7 +79,7 @@ public sealed partial record PrinterInventory
                 CanInterface = draft.Uuid is not null ? draft.Interface : draft.Described?.CanInterface ?? "can0",
                 Bootloader = draft.Described?.Bootloader,
                 RunningVersion = draft.Running,
-                Transport = draft.Told is { } running ? BuildTransport.Of(running.Constants) : null,
+                Facts = draft.Facts,
             };
         }
 

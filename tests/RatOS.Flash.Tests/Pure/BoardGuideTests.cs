@@ -20,33 +20,33 @@ public sealed class BoardGuideTests
         new() { Port = "1-1.1", Number = 3, Usb = UsbId.Klipper, Serial = board.UsbSerial, Product = board.McuName, Node = "/dev/ttyACM0" };
 
     [Theory]
-    [InlineData("btt-octopus-11", BoardRoad.Engine, "klipper.bin", "firmware-btt-octopus-11.bin")]
-    [InlineData("btt-octopus-pro-429", BoardRoad.EngineByHand, "klipper.bin", "firmware-btt-octopus-pro-429.bin")]
-    [InlineData("ldo-orbitool-o2", BoardRoad.EngineByHand, "klipper.bin", "firmware-ldo-orbitool-o2.bin")]
-    [InlineData("btt-sb-2209-10-rp", BoardRoad.Uf2, "klipper.uf2", "firmware-btt-sb-2209-10-rp.uf2")]
-    [InlineData("btt-skr-14", BoardRoad.SdCard, "klipper.bin", "firmware.bin")]
-    [InlineData("prusa-einsy", BoardRoad.Avrdude, "klipper.elf.hex", "firmware-prusa-einsy.elf.hex")]
-    [InlineData("prusa-buddy", BoardRoad.DfuUtil, "klipper.bin", "firmware-prusa-buddy.bin")]
-    [InlineData("klipper_host_mcu", BoardRoad.Process, "klipper.elf", "klipper_mcu")]
-    [InlineData("beacon", BoardRoad.OwnUpdater, null, null)]
-    public void Every_kind_of_board_has_its_road_and_its_file(string id, BoardRoad road, string? builds, string? file)
+    [InlineData("btt-octopus-11", FlashMethod.Engine, "klipper.bin", "firmware-btt-octopus-11.bin")]
+    [InlineData("btt-octopus-pro-429", FlashMethod.EngineManual, "klipper.bin", "firmware-btt-octopus-pro-429.bin")]
+    [InlineData("ldo-orbitool-o2", FlashMethod.EngineManual, "klipper.bin", "firmware-ldo-orbitool-o2.bin")]
+    [InlineData("btt-sb-2209-10-rp", FlashMethod.Uf2, "klipper.uf2", "firmware-btt-sb-2209-10-rp.uf2")]
+    [InlineData("btt-skr-14", FlashMethod.SdCard, "klipper.bin", "firmware.bin")]
+    [InlineData("prusa-einsy", FlashMethod.Avrdude, "klipper.elf.hex", "firmware-prusa-einsy.elf.hex")]
+    [InlineData("prusa-buddy", FlashMethod.DfuUtil, "klipper.bin", "firmware-prusa-buddy.bin")]
+    [InlineData("klipper_host_mcu", FlashMethod.Process, "klipper.elf", "klipper_mcu")]
+    [InlineData("beacon", FlashMethod.OwnUpdater, null, null)]
+    public void Every_kind_of_board_has_its_road_and_its_file(string id, FlashMethod road, string? builds, string? file)
     {
         var guide = BoardGuide.Of(Of(id));
-        Assert.Equal((road, builds, file), (guide.Road, guide.BuildsFile, guide.FileName));
+        Assert.Equal((road, builds, file), (guide.Method, guide.BuildsFile, guide.FileName));
     }
 
     [Fact]
     public void A_plan_is_possible_or_tells_the_whole_way_for_every_board_of_the_catalogue() => Assert.All(BoardCatalogue.BuiltIn.Boards, board =>
     {
         var (plan, guide) = (Plan(new PrinterBoard("it", board), InKlipper(board)), BoardGuide.Of(board));
-        if (guide.Road is BoardRoad.Engine or BoardRoad.EngineByHand or BoardRoad.Process)
+        if (guide.Method is FlashMethod.Engine or FlashMethod.EngineManual or FlashMethod.Process)
         {
             Assert.False(plan.IsBlocked);
-            Assert.Equal(guide.Road == BoardRoad.Process, plan.Entry == FlashEntry.Replace);
-            Assert.Equal(guide.Road == BoardRoad.EngineByHand && board.ApplicationStart == board.Mcu!.FlashBase, plan.Entry == FlashEntry.ByHand);
+            Assert.Equal(guide.Method == FlashMethod.Process, plan.Entry == FlashEntry.Replace);
+            Assert.Equal(guide.Method == FlashMethod.EngineManual && board.ApplicationStart == board.Mcu!.FlashBase, plan.Entry == FlashEntry.Manual);
             return;
         }
-        if (guide.Road == BoardRoad.SdCard)
+        if (guide.Method == FlashMethod.SdCard)
         {
             Assert.Equal((false, FlashEntry.SdCard), (plan.IsBlocked, plan.Entry));
             return;
@@ -81,7 +81,7 @@ public sealed class BoardGuideTests
     [InlineData("ldo-leviathan-12", "0x8000000", false)]
     [InlineData("btt-ebb42-12", "0x8000000", false)]
     public void A_card_helps_only_where_its_bootloader_writes_what_was_built(string id, string start, bool helps) =>
-        Assert.Equal(helps, (Of(id) with { FlashStartEffective = start }).SdCard is not null);
+        Assert.Equal(helps, BoardProfile.Of(Of(id) with { FlashStartEffective = start }).SdCard is not null);
 
     [Fact]
     public void A_process_that_nobody_may_replace_tells_how_it_is_done_by_hand()
@@ -105,7 +105,7 @@ public sealed class BoardGuideTests
     public void An_RP2040_with_Katapult_is_flashed_by_us()
     {
         var board = Of("btt-sb-2209-10-rp") with { FlashStartEffective = "0x10004000" };
-        Assert.Equal(BoardRoad.Engine, BoardGuide.Of(board).Road);
+        Assert.Equal(FlashMethod.Engine, BoardGuide.Of(board).Method);
         Assert.False(Plan(new PrinterBoard("it", board), InKlipper(board)).IsBlocked);
     }
 
@@ -113,8 +113,8 @@ public sealed class BoardGuideTests
     public void A_board_of_which_little_is_known_gets_the_next_step_too()
     {
         var guide = BoardGuide.Of(new Board { Id = "mystery", Kind = "unknown", McuName = "stm32f103xe", Comm = "USB" });
-        Assert.Equal(BoardRoad.Unknown, guide.Road);
+        Assert.Equal(FlashMethod.Unknown, guide.Method);
         Assert.Contains("ratos-flash.conf", guide.Text, StringComparison.Ordinal);
-        Assert.Equal(BoardRoad.SdCard, BoardGuide.Of(new Board { Id = "old", Kind = "unknown", McuName = "lpc1769", FlashStartEffective = "0x4000" }).Road);
+        Assert.Equal(FlashMethod.SdCard, BoardGuide.Of(new Board { Id = "old", Kind = "unknown", McuName = "lpc1769", FlashStartEffective = "0x4000" }).Method);
     }
 }

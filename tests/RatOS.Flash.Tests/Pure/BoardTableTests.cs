@@ -46,7 +46,7 @@ public sealed class BoardTableTests
                 + $"{board.Comm} | {Road(board)} | {string.Join(" ", board.Preconditions.Select(catalogue.PreconditionText))} |\n");
         }
         text.Append("\n## Manual flash methods\n");
-        foreach (var board in catalogue.Boards.Where(board => BoardGuide.Of(board) is { Steps.Length: > 0, Road: not (BoardRoad.EngineByHand or BoardRoad.Process) }))
+        foreach (var board in catalogue.Boards.Where(board => BoardGuide.Of(board) is { Steps.Length: > 0, Method: not (FlashMethod.EngineManual or FlashMethod.Process) }))
         {
             text.Append($"\n### {board.Id}\n\n");
             foreach (var (step, i) in BoardGuide.Of(board).Steps.Select((step, i) => (step, i)))
@@ -68,14 +68,14 @@ public sealed class BoardTableTests
 
     private static string Road(Board board) => BoardGuide.Of(board) switch
     {
-        { Road: BoardRoad.Engine } => "automatic",
-        { Road: BoardRoad.EngineByHand } => "manual bootloader",
-        { Road: BoardRoad.Uf2, FileName: var file } => $"UF2 drive (`{file}`)",
-        { Road: BoardRoad.SdCard, FileName: var file } => $"SD card (`{file}`)",
-        { Road: BoardRoad.Avrdude } => "avrdude",
-        { Road: BoardRoad.DfuUtil } => "dfu-util",
-        { Road: BoardRoad.Process } => "service",
-        { Road: BoardRoad.OwnUpdater } => "its own updater",
-        var guide => throw new InvalidOperationException($"{board.Id}: {guide.Road}"),
+        { Method: FlashMethod.Engine } => "automatic",
+        { Method: FlashMethod.EngineManual } => "manual bootloader",
+        { Method: FlashMethod.Uf2, FileName: var file } => $"UF2 drive (`{file}`)",
+        { Method: FlashMethod.SdCard, FileName: var file } => $"SD card (`{file}`)",
+        { Method: FlashMethod.Avrdude } => "avrdude",
+        { Method: FlashMethod.DfuUtil } => "dfu-util",
+        { Method: FlashMethod.Process } => "service",
+        { Method: FlashMethod.OwnUpdater } => "its own updater",
+        var guide => throw new InvalidOperationException($"{board.Id}: {guide.Method}"),
     };
 }

@@ -184,7 +184,7 @@ public sealed class FlashPlanTests
         var board = new PrinterBoard("octopus", BoardCatalogue.BuiltIn.Find("btt-octopus-pro-429")!);
         var device = Usb("1-1.1", UsbId.Klipper, "btt-octopus-pro-429", "stm32f429xx");
         var plan = Plan(board, null, new("v0.12.0", "stm32f429xx", new ChipEvidence { Katapult = false }), device);
-        Assert.Equal(FlashEntry.ByHand, plan.Entry);
+        Assert.Equal(FlashEntry.Manual, plan.Entry);
         var finding = plan.Findings.Single(finding => finding.Code == "needs-bootloader-by-hand");
         Assert.Contains("BOOT0", finding.Remedy.ToString(), StringComparison.Ordinal);
         Assert.False(plan.IsBlocked);

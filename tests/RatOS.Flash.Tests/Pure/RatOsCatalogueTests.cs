@@ -59,9 +59,10 @@ public sealed class RatOsCatalogueTests : IDisposable
         Assert.Empty(read.Findings);
         Assert.Equal(46, read.Catalogue.Boards.Length);
         var octopus = read.Catalogue.Find("btt-octopus-11")!;
-        Assert.Equal(OctopusConfig, octopus.FirmwareConfig);
+        Assert.Equal((OctopusConfig, "RatOS's definition"), (octopus.FirmwareConfig, octopus.Origin));
         Assert.Equal(BoardCatalogue.BuiltIn.Find("btt-octopus-11")!, octopus with
         {
+            Origin = null,
             FirmwareConfig = null,
             Manufacturer = "BIGTREETECH",
             FirmwareBinaryName = "firmware-btt-octopus-11.bin",
@@ -80,11 +81,11 @@ public sealed class RatOsCatalogueTests : IDisposable
         var board = read.Catalogue.Find("btt-octopus-12")!;
         Assert.Equal(
             ("octopus", "mainboard", "stm32f446xx", 12_000_000, 0x0800_8000u, "USB", "btt-octopus-12", true, true),
-            (board.ShortName, board.Kind, board.McuName, board.CrystalHz, board.ApplicationStart, board.Comm, board.UsbSerial, board.EntersDfu, board.DisableAutoFlash));
+            (board.ShortName, board.Kind, board.McuName, board.CrystalHz, board.ApplicationStart, board.Comm, board.UsbSerial, BoardProfile.Of(board).EntersDfu, board.DisableAutoFlash));
         Assert.Equal(["Fit the jumper.", "Press reset."], board.Dfu!.Steps);
         Assert.Equal(["Take the card out."], board.Preconditions);
         Assert.Equal(board, read.Catalogue.FindBySerial("BTT-Octopus-12-t1"));
-        Assert.Equal(BoardRoad.Engine, BoardGuide.Of(board).Road);
+        Assert.Equal(FlashMethod.Engine, BoardGuide.Of(board).Method);
     }
 
     [Theory]

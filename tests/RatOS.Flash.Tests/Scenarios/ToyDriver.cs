@@ -34,9 +34,9 @@ internal sealed class ToyDriver : BootloaderDriver
 
     public override string? SerialOf(ChipEvidence chip) => chip.Uid is { } uid ? Convert.ToHexString(uid.Span) : null;
 
-    public override bool? IsStartedByKlipper(BuildLink link, Board board, ChipEvidence? chip) => board.ApplicationStart - board.Mcu?.FlashBase == Size;
+    public override bool? IsStartedByKlipper(BuildLink link, BoardProfile board) => board.ApplicationStart?.Value - board.Mcu?.FlashBase == Size;
 
-    public override bool ReplacesVendors => true;
+    public override bool ReplacesStock => true;
 
     public override SerialMode? Mode => null;
 

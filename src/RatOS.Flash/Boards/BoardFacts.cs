@@ -1,0 +1,104 @@
+using System.Globalization;
+using RatOS.Flash.Klipper;
+
+namespace RatOS.Flash.Boards;
+
+/// <summary>The kinds of sources, weakest first.</summary>
+public enum FactSource
+{
+    /// <summary>It follows from other facts.</summary>
+    Inference,
+
+    /// <summary>Klipper's configuration files.</summary>
+    KlipperConfig,
+
+    /// <summary>RatOS's definition of the kind, or the built-in one.</summary>
+    Catalogue,
+
+    /// <summary>The user: ratos-flash.conf, answers of menuconfig, options of a request.</summary>
+    User,
+
+    /// <summary>The board's USB descriptors, or an answer on its bus.</summary>
+    Bus,
+
+    /// <summary>The board: its running firmware, its chip's registers, its bootloader.</summary>
+    Board,
+}
+
+/// <summary>A value and where it comes from.</summary>
+/// <param name="Value">The value.</param>
+/// <param name="Source">The kind of source.</param>
+/// <param name="Where">The source in words, behind "by": <c>its running firmware</c>.</param>
+public sealed record Fact<T>(T Value, FactSource Source, string Where);
+
+/// <summary>Statements of one source about one board; null where it says nothing.</summary>
+/// <param name="Source">The kind of source.</param>
+/// <param name="Where">As <see cref="Fact{T}.Where"/>.</param>
+public sealed record BoardFacts(FactSource Source, string Where)
+{
+    /// <summary>The chip by Klipper's name: <c>stm32f446xx</c>.</summary>
+    public string? Chip { get; init; }
+
+    /// <summary>Address of the application.</summary>
+    public uint? ApplicationStart { get; init; }
+
+    /// <summary>Bytes of internal flash.</summary>
+    public uint? FlashSize { get; init; }
+
+    /// <summary>The crystal in Hz; 1 for the internal clock, as Klipper's CLOCK_REF_FREQ has it.</summary>
+    public int? ClockReference { get; init; }
+
+    /// <summary>What its firmware talks over, with pins and rate where the source says them.</summary>
+    public BuildTransport? Link { get; init; }
+
+    /// <summary>Pins that the firmware sets at start, as Klipper's INITIAL_PINS has them.</summary>
+    public string? InitialPins { get; init; }
+
+    /// <summary>USB serial that its Klipper announces.</summary>
+    public string? UsbSerial { get; init; }
+
+    /// <summary>The bootloader below the application, by its driver's name.</summary>
+    public string? Bootloader { get; init; }
+
+    /// <summary>The power device that switches it, by Moonraker's name.</summary>
+    public string? PowerDevice { get; init; }
+
+    /// <summary>What the catalogue knows of a kind.</summary>
+    public static BoardFacts OfKind(Board kind) => new(FactSource.Catalogue, kind.Origin ?? "the catalogue")
+    {
+        Chip = kind.McuName,
+        ApplicationStart = kind.ApplicationStart,
+        ClockReference = kind.CrystalHz,
+        Link = kind.Comm switch { "USB" => BuildTransport.Usb, "CAN" => new(BuildLink.Can), "UART" or "serial" => new(BuildLink.Uart), _ => null },
+        UsbSerial = kind.UsbSerial,
+    };
+
+    /// <summary>What a running firmware says of itself.</summary>
+    /// <param name="chip">Its chip.</param>
+    /// <param name="constants">Of its data dictionary, numbers as text.</param>
+    public static BoardFacts OfFirmware(string? chip, IReadOnlyDictionary<string, string> constants) => new(FactSource.Board, "its running firmware")
+    {
+        Chip = chip,
+        Link = BuildTransport.Of(constants),
+        InitialPins = constants.GetValueOrDefault("INITIAL_PINS"),
+    };
+
+    /// <summary>What a board answered when it was asked before a flash.</summary>
+    public static BoardFacts OfEvidence(BoardEvidence evidence) => new(FactSource.Board, "its running firmware")
+    {
+        Chip = evidence.Mcu,
+        FlashSize = evidence.Chip?.FlashKib is { } kib and > 0 ? (uint)kib * 1024 : null,
+    };
+
+    /// <summary>What a completed build configuration says, one that the user chose.</summary>
+    /// <param name="symbols">Kconfig's symbols without <c>CONFIG_</c> and without quotes.</param>
+    public static BoardFacts OfConfig(IReadOnlyDictionary<string, string> symbols) => new(FactSource.User, "its menuconfig")
+    {
+        Chip = symbols.GetValueOrDefault("MCU"),
+        ApplicationStart = Board.Address(symbols.GetValueOrDefault("FLASH_APPLICATION_ADDRESS") ?? symbols.GetValueOrDefault("FLASH_START")),
+        ClockReference = int.TryParse(symbols.GetValueOrDefault("CLOCK_REF_FREQ"), CultureInfo.InvariantCulture, out var crystal) ? crystal : null,
+        Link = ((string Symbol, BuildLink Link)[])[("USBSERIAL", BuildLink.Usb), ("USBCANBUS", BuildLink.UsbCanBridge), ("CANSERIAL", BuildLink.Can), ("SERIAL", BuildLink.Uart)]
+            is var links && Array.FindIndex(links, link => symbols.GetValueOrDefault(link.Symbol) == "y") is var at and >= 0 ? new(links[at].Link) : null,
+        InitialPins = symbols.GetValueOrDefault("INITIAL_PINS") is { Length: > 0 } pins ? pins : null,
+    };
+}

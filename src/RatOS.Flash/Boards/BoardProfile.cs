@@ -1,0 +1,148 @@
+using System.Collections.Immutable;
+using RatOS.Flash.Chips;
+using RatOS.Flash.Klipper;
+
+namespace RatOS.Flash.Boards;
+
+/// <summary>
+/// What is known of one board, each fact with its source. Of several sources the strongest counts; those that differ are <see cref="Contradictions"/>.
+/// </summary>
+public sealed class BoardProfile
+{
+    private readonly ImmutableArray<BoardFacts> _sources;   // strongest first; of equal ones the first given
+
+    /// <param name="name">The board's name on this printer.</param>
+    /// <param name="kind">Its kind; one that is not in the catalogue for an unknown board.</param>
+    /// <param name="sources">Sources beside the kind, in any order.</param>
+    public BoardProfile(string name, Board kind, params IEnumerable<BoardFacts> sources)
+        : this(name, kind, sources.Append(BoardFacts.OfKind(kind)), evidence: null)
+    {
+    }
+
+    private BoardProfile(string name, Board kind, IEnumerable<BoardFacts> sources, BoardEvidence? evidence) =>
+        (Name, Kind, _sources, Evidence) = (name, kind, [.. sources.OrderByDescending(facts => facts.Source)], evidence);
+
+    public string Name { get; }
+
+    /// <summary>Its kind: names, pictures, steps. Facts that a chip or the board can tell are asked from the profile.</summary>
+    public Board Kind { get; }
+
+    /// <summary>Answers of the running firmware; null before it was asked.</summary>
+    public BoardEvidence? Evidence { get; }
+
+    /// <inheritdoc cref="BoardFacts.Chip"/>
+    public Fact<string>? Chip => Strongest(facts => facts.Chip);
+
+    /// <summary>The data of its chip; null for a chip that this product does not know.</summary>
+    public Mcu? Mcu => Chip is { } chip ? Mcu.Find(chip.Value) : null;
+
+    /// <inheritdoc cref="BoardFacts.ApplicationStart"/>
+    public Fact<uint>? ApplicationStart => StrongestNumber(facts => facts.ApplicationStart);
+
+    /// <inheritdoc cref="BoardFacts.FlashSize"/>
+    public Fact<uint>? FlashSize => StrongestNumber(facts => facts.FlashSize);
+
+    /// <inheritdoc cref="BoardFacts.ClockReference"/>
+    public Fact<int>? ClockReference => StrongestNumber(facts => facts.ClockReference);
+
+    /// <inheritdoc cref="BoardFacts.Link"/>
+    public Fact<BuildTransport>? Link => Strongest(facts => facts.Link);
+
+    /// <inheritdoc cref="BoardFacts.InitialPins"/>
+    public Fact<string>? InitialPins => Strongest(facts => facts.InitialPins);
+
+    /// <inheritdoc cref="BoardFacts.UsbSerial"/>
+    public Fact<string>? UsbSerial => Strongest(facts => facts.UsbSerial);
+
+    /// <inheritdoc cref="BoardFacts.Bootloader"/>
+    public Fact<string>? Bootloader => Strongest(facts => facts.Bootloader);
+
+    /// <inheritdoc cref="BoardFacts.PowerDevice"/>
+    public Fact<string>? PowerDevice => Strongest(facts => facts.PowerDevice);
+
+    /// <summary>The first address behind its flash: as its chip said, else of the largest part of that name. Null for an unknown chip.</summary>
+    public uint? FlashEnd => Mcu is { } mcu ? mcu.FlashBase + (FlashSize?.Value ?? mcu.FlashSize) : null;
+
+    /// <summary>
+    /// Its firmware can start the chip's ROM DFU: F429, F042 and builds without USB cannot (Klipper src/stm32/Kconfig, STM32_DFU_ROM_ADDRESS).
+    /// </summary>
+    public bool EntersDfu => Kind is { DfuRomAddress: not null, Comm: "USB" } && Chip?.Value is not ("stm32f429xx" or "stm32f042x6");
+
+    /// <summary>The stock bootloader that takes firmware from a card; null where there is none for firmware at <see cref="ApplicationStart"/>.</summary>
+    public SdCardBootloader? SdCard =>
+        (Kind.SoldWith ?? (Chip?.Value.StartsWith("lpc17", StringComparison.Ordinal) == true ? SdCardBootloader.Lpc : null)) is { } stock
+        && stock.ApplicationStart == ApplicationStart?.Value ? stock : null;
+
+    /// <summary>The SD slot's card can keep the bootloader from appearing.</summary>
+    public bool NeedsEmptySlot => Kind.Preconditions.Contains("sd-slot-empty");
+
+    /// <summary>Facts that sources differ about: the counting statement against each other one.</summary>
+    public IEnumerable<Contradiction> Contradictions =>
+    [
+        .. Differing(BoardFact.Chip, facts => facts.Chip?.ToLowerInvariant()),
+        .. Differing(BoardFact.ApplicationStart, facts => facts.ApplicationStart is { } start ? $"{start:x8}" : null),
+        .. Differing(BoardFact.FlashSize, facts => facts.FlashSize is { } size ? $"{size / 1024} KiB" : null),
+        .. Differing(BoardFact.ClockReference, facts => facts.ClockReference is { } clock ? $"{clock} Hz" : null),
+        .. Differing(BoardFact.Link, facts => facts.Link?.Link.ToString()),
+        .. Differing(BoardFact.InitialPins, facts => facts.InitialPins),
+        .. Differing(BoardFact.UsbSerial, facts => facts.UsbSerial?.ToLowerInvariant()),
+        .. Differing(BoardFact.Bootloader, facts => facts.Bootloader),
+    ];
+
+    /// <summary>The profile of a kind that no board is known of.</summary>
+    public static BoardProfile Of(Board kind) => new(kind.Id, kind);
+
+    /// <summary>The same with one more source.</summary>
+    public BoardProfile With(BoardFacts facts) => new(Name, Kind, _sources.Prepend(facts), Evidence);
+
+    /// <summary>The same with the answers of its running firmware.</summary>
+    public BoardProfile With(BoardEvidence? evidence) => evidence is null ? this : new(Name, Kind, _sources.Prepend(BoardFacts.OfEvidence(evidence)), evidence);
+
+    private Fact<T>? Strongest<T>(Func<BoardFacts, T?> get)
+        where T : class
+    {
+        foreach (var facts in _sources)
+        {
+            if (get(facts) is { } value)
+                return new(value, facts.Source, facts.Where);
+        }
+        return null;
+    }
+
+    private Fact<T>? StrongestNumber<T>(Func<BoardFacts, T?> get)
+        where T : struct
+    {
+        foreach (var facts in _sources)
+        {
+            if (get(facts) is { } value)
+                return new(value, facts.Source, facts.Where);
+        }
+        return null;
+    }
+
+    private IEnumerable<Contradiction> Differing(BoardFact fact, Func<BoardFacts, string?> get) => Strongest(get) is not { } strongest ? []
+        : _sources.Where(facts => get(facts) is { } value && value != strongest.Value)
+            .Select(facts => new Contradiction(fact, strongest, new(get(facts)!, facts.Source, facts.Where)));
+}
+
+/// <summary>The facts that sources can differ about.</summary>
+public enum BoardFact
+{
+    Chip,
+    ApplicationStart,
+    FlashSize,
+    ClockReference,
+    Link,
+    InitialPins,
+    UsbSerial,
+    Bootloader,
+}
+
+/// <summary>Two sources that differ.</summary>
+/// <param name="Fact">What they differ about.</param>
+/// <param name="Stronger">The statement that counts, as text.</param>
+/// <param name="Weaker">The other one.</param>
+public sealed record Contradiction(BoardFact Fact, Fact<string> Stronger, Fact<string> Weaker)
+{
+    public override string ToString() => $"{Fact}: {Stronger.Value} by {Stronger.Where}, {Weaker.Value} by {Weaker.Where}";
+}

@@ -1,0 +1,106 @@
+using System.Collections.Immutable;
+using RatOS.Flash.Boards;
+using RatOS.Flash.Bootloaders;
+using RatOS.Flash.Chips;
+using RatOS.Flash.Core;
+using RatOS.Flash.Hardware;
+
+namespace RatOS.Flash.Flashing;
+
+/// <summary>Finds a board's device on the buses, whatever it runs now.</summary>
+/// <param name="request">The board.</param>
+/// <param name="seen">The buses.</param>
+/// <param name="profile">Facts about the board.</param>
+/// <param name="findings">Gets why it was not found.</param>
+internal sealed class BoardFinder(FlashRequest request, DeviceList seen, BoardProfile profile, ImmutableArray<Finding>.Builder findings)
+{
+    private string Name => request.Board.Name;
+
+    public Device? Find(Mcu mcu) => request.Board.CanUuid is { } uuid ? FindOnCan(uuid) : FindOnUsbOrWire(mcu);
+
+    /// <summary>The running firmware knows for sure; before it was asked, the adapter's serial and the image tell.</summary>
+    public bool IsBridge(Device device)
+    {
+        if (request.Board.CanUuid is not { } uuid || device.CanNode is { InBootloader: true })
+            return false;
+        if (device.Can is not { } can)
+            return request.Image?.Dictionary.IsCanBridge ?? true;   // its bootloader is on USB; so is that of a node that was connected by USB to rescue it
+        if (profile.Evidence is { } evidence)
+            return evidence.IsCanBridge;
+        var adapter = seen.Devices.FirstOrDefault(other => other.Usb == UsbId.KlipperCanBridge && other.Port == can.UsbPort);
+        return adapter is not null && (CanUuid.OfSerial(adapter.Serial) == uuid || (request.Board.Serial is { } serial && adapter.Serial == serial)
+            || request.Image?.Dictionary.IsCanBridge == true);
+    }
+
+    /// <summary>
+    /// By its port where that is known, by its serial where it runs Klipper. A bootloader at an unknown port is never taken for the board merely
+    /// because it is the only one there.
+    /// </summary>
+    private Device? FindOnUsbOrWire(Mcu mcu)
+    {
+        var board = request.Board;
+        var wanted = board.Port is { } pinned ? $"at port {pinned}" : $"Klipper with the serial '{board.Serial}'";
+        var matches = board.Port is { } port
+            ? seen.Devices.Where(device => device.Port == port || device.Node == port).ToList()
+            : seen.Devices.Where(RunsKlipperOfThisSerial).ToList();
+        // A board with a remembered port may have been moved to another one; its Klipper still tells its name.
+        if (matches.Count == 0 && board is { Port: not null, Serial: not null, OnlyByPort: false })
+            matches = [.. seen.Devices.Where(RunsKlipperOfThisSerial)];
+        switch (matches)
+        {
+            case [var device]:
+                // An adapter's own ids say nothing of what is behind it: where a ROM is said to wait there, it is a wire like any other.
+                if (board.Bootloader is { IsUnlisted: true } && device is { Usb: not null, Node: not null } && !IsKlipperOrBootloader(device))
+                    return device with { Usb = null };
+                if (device.Usb is not null && !IsKlipperOrBootloader(device))
+                {
+                    findings.Add(Finding.Blocker(BoardFaults.BoardNotSeen(Name, wanted, seen.Description)));
+                }
+                else if (device.Usb == UsbId.Klipper && board.Serial is { } serial && device.Serial != serial)
+                {
+                    findings.Add(new(
+                        FindingSeverity.Warning, FaultKind.OtherSerial, $"The board at {device.Port} announces the serial '{device.Serial}', not '{serial}'.",
+                        "See that this is the right board; firmware with another serial changes its name for Klipper."));
+                }
+                return device;
+            case []:
+                var lost = seen.Devices.Where(device => device.Usb is not null && board.Drivers.Showing(device)?.MayHaveChip(device, mcu.Name) == true).ToList();
+                findings.Add(Finding.Blocker(lost.Count == 0
+                    ? BoardFaults.BoardNotSeen(Name, wanted, seen.Description)
+                    : BoardFaults.WhichBootloader(Name, lost.Select(device => device.Port))));
+                return null;
+            default:
+                findings.Add(Finding.Blocker(BoardFaults.BoardsAlike(Name, matches.Select(device => device.Port))));
+                return null;
+        }
+    }
+
+    private bool RunsKlipperOfThisSerial(Device device) => device.Usb == UsbId.Klipper && device.Serial == request.Board.Serial;
+
+    private bool IsKlipperOrBootloader(Device device) => device.Usb == UsbId.Klipper || (device.Usb is not null && request.Board.Drivers.Showing(device) is not null);
+
+    /// <summary>
+    /// A node that answered, or the interface where it should be: whether a node that has its number is there, only asking it tells. A bridge in its
+    /// bootloader is on USB: at its port, or by the serial from which its uuid follows.
+    /// </summary>
+    private Device? FindOnCan(CanUuid uuid)
+    {
+        var board = request.Board;
+        var waiting = seen.Devices.FirstOrDefault(device => device.Usb is not null && board.Drivers.Showing(device) is { } driver
+            && (device.Port == board.Port || driver.UuidOf(device) == uuid));
+        if (waiting is not null)
+            return waiting;
+        var onBus = seen.Devices.Where(device => device.Can is not null && device.Port == board.CanInterface).ToList();
+        if (onBus.Find(device => device.CanNode is null) is not { } can)
+        {
+            findings.Add(Finding.Blocker(CanFaults.CanMissing(Name, board.CanInterface, seen.Description)));
+            return null;
+        }
+        if (can.Can is { IsUp: false })
+            findings.Add(Finding.Blocker(CanFaults.CanDown(can.Port)));
+        var answers = onBus.FindAll(device => device.CanNode?.Uuid == uuid);
+        if (answers.Count > 1)
+            findings.Add(Finding.Blocker(CanFaults.CanUuidTwice(Name, $"{uuid}", can.Port)));
+        return answers.FirstOrDefault(can);
+    }
+}

@@ -1,0 +1,224 @@
+using System.Collections.Immutable;
+using RatOS.Flash.Boards;
+using RatOS.Flash.Bootloaders;
+using RatOS.Flash.Chips;
+using RatOS.Flash.Core;
+using RatOS.Flash.Hardware;
+using RatOS.Flash.Klipper;
+
+namespace RatOS.Flash.Flashing;
+
+/// <summary>Plans one board: finds its device, chooses the entry and the bootloader, and checks the image. Pure.</summary>
+internal sealed class BoardPlanner
+{
+    private readonly FlashRequest _request;
+    private readonly DeviceList _seen;
+    private readonly BoardProfile _profile;
+    private readonly ImmutableArray<Finding>.Builder _findings = ImmutableArray.CreateBuilder<Finding>();
+
+    private BoardPlanner(FlashRequest request, DeviceList seen, BoardEvidence? evidence) =>
+        (_request, _seen, _profile) = (request, seen, request.Board.Profile.With(evidence));
+
+    private string Name => _request.Board.Name;
+
+    public static BoardPlan Plan(FlashRequest request, DeviceList seen, BoardEvidence? evidence)
+    {
+        var plan = new BoardPlanner(request, seen, evidence).Plan();
+        if (request.SkipReason is { } reason)
+            return plan with { Findings = [new(FindingSeverity.Note, FaultKind.Needless, reason, "Nothing to do; name the board to flash it all the same.")] };
+        var isThere = plan is not { Device: null, Entry: not FlashEntry.SdCard };
+        var before = request.Findings.Where(known => !(isThere && known.Kind.EndsWhenBoardAppears) && plan.Findings.All(found => found.Kind != known.Kind));
+        return plan with { Findings = [.. before, .. plan.Findings] };
+    }
+
+    private BoardPlan Plan()
+    {
+        var guide = BoardGuide.Of(_profile);
+        if (guide.Method == FlashMethod.Process)
+            return PlanProcess();
+        if (_profile.Mcu is not { } mcu || _profile.ApplicationStart?.Value is not { } start)
+        {
+            CheckChip();
+            Block(BoardFaults.NoRoad(Name, WhyNoMethod(guide.Method), guide.Text));
+            return Made();
+        }
+        if (_request.UsesSdCard)
+            return PlanSdCard(mcu, start);
+        var finder = new BoardFinder(_request, _seen, _profile, _findings);
+        var device = finder.Find(mcu);
+        var refusal = device is null ? null : _request.Board.Drivers.Showing(device)?.Refusal(_profile, device);
+        if (guide.Method is FlashMethod.Uf2 or FlashMethod.DfuUtil && refusal is null)
+        {
+            // Whether the board is there does not matter: it must not even be sent into its bootloader.
+            _findings.Insert(0, Finding.Blocker(BoardFaults.NoRoad(Name, WhyNoMethod(guide.Method), guide.Text)));
+            CheckImage(mcu, start);
+            return Made() with { Device = device };
+        }
+        var plan = Made() with { Device = device, IsCanBridge = device is not null && finder.IsBridge(device) };
+        if (device is not null && refusal is null)
+            plan = Enter(plan, device, mcu);
+        if (device is { Can: not null } && plan.Entry == FlashEntry.None)
+            Block(CanFaults.CanNoKatapult(Name));
+        if (device is not null)
+            CheckCanImage(device, plan.IsCanBridge);
+        if (plan.ManualEntry is { } manual)
+            _findings.Add(Finding.Of(FindingSeverity.Warning, manual));
+        if (refusal is not null)
+            Block(refusal);
+        CheckChip();
+        CheckImage(mcu, start);
+        NoteConditions(plan, mcu);
+        return plan with { Findings = _findings.ToImmutable() };
+    }
+
+    private BoardPlan PlanProcess()
+    {
+        if (_request.Image is { IsHostProcess: false } other)
+            Block(FirmwareFaults.FirmwareWrongMcu(other.Mcu, "process of this computer (linux)"));
+        CheckVersion();
+        return Made() with { Entry = FlashEntry.Replace };
+    }
+
+    private BoardPlan PlanSdCard(Mcu mcu, uint start)
+    {
+        var about = ImmutableArray.CreateBuilder<Finding>();
+        var device = new BoardFinder(_request, _seen, _profile, about).Find(mcu);
+        // A board whose firmware is broken shows nothing, and a card helps then. One that is only to run again needs no card while it answers.
+        _findings.AddRange(about.Where(finding => _request.Job is FlashJob.Recover or FlashJob.ConfirmSdCard || !finding.Kind.EndsWhenBoardAppears));
+        var plan = Made() with { Device = device, Entry = _request.Job == FlashJob.Recover ? FlashEntry.None : FlashEntry.SdCard };
+        if (_profile.SdCard is null)
+            Block(SdCardFaults.SdCardUnknown(Name));
+        else if (plan.HasReplacedStock)
+            Block(SdCardFaults.SdCardNotRead(Name));
+        CheckChip();
+        CheckImage(mcu, start);
+        return plan with { Findings = _findings.ToImmutable() };
+    }
+
+    // ---- into which bootloader
+
+    /// <summary>The bootloader that waits, or the one that Klipper starts; the user's choice where nothing shows it.</summary>
+    private BoardPlan Enter(BoardPlan plan, Device device, Mcu mcu)
+    {
+        var entered = EnterAsSeen(plan, device);
+        if (_request.Board.Bootloader is not { } chosen)
+            return entered;
+        var link = device.Usb is not null ? BuildLink.Usb : device.Can is not null ? BuildLink.Can : BuildLink.Uart;
+        var contradiction = chosen switch
+        {
+            _ when !chosen.IsReachedOver(link) => link == BuildLink.Usb ? $"{device} is on USB, not on a UART"
+                : $"{device.Port} is {(link == BuildLink.Can ? "a CAN bus" : "a wire")}, not USB",
+            { IsUnlisted: true } => chosen.IsOn(mcu) ? null : $"a {mcu.Name} has no such ROM",
+            _ => entered.Bootloader is { } found && found != chosen ? $"what is at {device.Port} leads to {found.Label}" : null,
+        };
+        if (contradiction is not null)
+        {
+            Block(BoardFaults.OtherBootloader(Name, chosen.Label, contradiction));
+            return entered;
+        }
+        return chosen.IsUnlisted ? entered with { Entry = FlashEntry.InBootloader, Bootloader = chosen } : entered with { Bootloader = entered.Bootloader ?? chosen };
+    }
+
+    private BoardPlan EnterAsSeen(BoardPlan plan, Device device)
+    {
+        if (_request.Board.Drivers.Showing(device) is { } waiting)
+            return plan with { Entry = FlashEntry.InBootloader, Bootloader = waiting };
+        if (device is { IsWired: false, Can: null } && device.Usb != UsbId.Klipper)
+            return plan;
+        var link = device.IsWired ? BuildLink.Uart : device.Can is not null && !plan.IsCanBridge ? BuildLink.Can : BuildLink.Usb;
+        var request = device.IsWired ? FlashEntry.UartRequest : device.Can is not null ? FlashEntry.CanRequest : FlashEntry.Touch;
+        var candidates = Candidates(plan, link);
+        foreach (var driver in candidates)
+        {
+            switch (driver.IsStartedByKlipper(link, _profile))
+            {
+                case true:
+                    return plan with { Entry = request, Bootloader = driver };
+                // Only the board itself knows whether this one is there.
+                case null:
+                    return plan with { Entry = request, Bootloader = candidates.Count == 1 ? driver : null };
+            }
+        }
+        return link == BuildLink.Can ? plan : plan with { Entry = FlashEntry.Manual, Bootloader = candidates.Find(driver => driver.StartsOnBoot0) };
+    }
+
+    /// <summary>Bootloaders that a running Klipper on this chip may start, in the order in which it tries them.</summary>
+    public static List<BootloaderDriver> Candidates(BoardPlan plan, BuildLink link) =>
+        [.. plan.Request.Board.Drivers.Where(driver => !driver.IsUnlisted && driver.IsReachedOver(link) && plan.Profile.Mcu is { } mcu && driver.IsOn(mcu))];
+
+    public static FlashException NeedsOperator(BoardPlan plan)
+    {
+        var why = Candidates(plan, BuildLink.Usb).Select(driver => driver.WhyNotStarted(plan.Profile)).OfType<string>().DefaultIfEmpty("its firmware leads to none");
+        return FlashFaults.NeedsBootloaderByHand(plan.Name, string.Join(", and ", why), plan.ManualSteps);
+    }
+
+    private string WhyNoMethod(FlashMethod method) => method switch
+    {
+        FlashMethod.Uf2 => $"a {_profile.Chip?.Value} without Katapult takes its firmware as a .uf2, copied onto the drive of its ROM",
+        FlashMethod.DfuUtil => $"its firmware begins at {_profile.ApplicationStart?.Value:x8}, inside a flash sector whose other part belongs to its bootloader",
+        FlashMethod.Avrdude => $"its chip ({_profile.Chip?.Value}) is an AVR",
+        FlashMethod.OwnUpdater => "its firmware is not Klipper's; its maker's updater updates it",
+        _ => _profile.Mcu is null ? $"its chip ({_profile.Chip?.Value ?? "none"}) is not supported" : "its application start is not known",
+    };
+
+    // ---- checks
+
+    /// <summary>Sources that differ about the chip, and a chip id that is another chip's.</summary>
+    private void CheckChip()
+    {
+        // The inventory has named what it found out before the running firmware was asked.
+        if (_request.Findings.Any(finding => finding.Kind == FaultKind.WrongMcu) || _profile.Evidence is not { } evidence)
+            return;
+        if (_profile.Contradictions.FirstOrDefault(contradiction => contradiction.Fact == BoardFact.Chip) is { } chips)
+            Block(BoardFaults.WrongMcu(Name, chips.Weaker.Value, $"its firmware runs on a {chips.Stronger.Value}"));
+        else if (evidence.Chip?.IdCode is { } id && _profile.Mcu is { } mcu && !mcu.IdCodes.Contains(id))
+            Block(BoardFaults.WrongMcu(Name, mcu.Name, $"its chip id is {id:x3}"));
+    }
+
+    private void CheckImage(Mcu mcu, uint start)
+    {
+        if (_request.Image is not { } image)
+            return;
+        if (image.Misfit(mcu, start, Math.Min(_profile.FlashEnd ?? mcu.FlashEnd, mcu.FlashEnd)) is { } misfit)
+            Block(misfit);
+        CheckVersion();
+    }
+
+    /// <summary>Firmware for another link, or for another bitrate, would never be heard again.</summary>
+    private void CheckCanImage(Device device, bool isBridge)
+    {
+        if (_request.Image?.Dictionary is not { } built || _request.Board.CanUuid is null)
+            return;
+        if (built.CanFrequency is not { } frequency || built.IsCanBridge != isBridge)
+        {
+            var found = built.IsCanBridge ? "as a USB-CAN bridge" : built.CanFrequency is null ? "for USB or UART" : "as a node on CAN";
+            Block(CanFaults.CanOtherFirmware(Name, found, isBridge ? "a USB-CAN bridge" : "a node on CAN"));
+        }
+        else if (!isBridge && device.Can?.Bitrate is { } bitrate && bitrate != frequency)
+        {
+            Block(CanFaults.CanFirmwareBitrate(Name, frequency, device.Port, bitrate));
+        }
+    }
+
+    private void CheckVersion()
+    {
+        if (_request.Image is { } image && image.Version == (_profile.Evidence?.Version ?? _request.Board.RunningVersion))
+            _findings.Add(new(FindingSeverity.Note, FaultKind.SameVersion, $"The board already runs {image.Version}.", "Flashing it again is harmless."));
+    }
+
+    private void NoteConditions(BoardPlan plan, Mcu mcu)
+    {
+        if (plan.Entry is FlashEntry.Touch or FlashEntry.CanRequest && plan.Bootloader is not { ReplacesStock: true } && _profile.NeedsEmptySlot)
+        {
+            _findings.Add(new(
+                FindingSeverity.Note, FaultKind.SdSlotEmpty, "A card in the board's SD slot can keep the bootloader from showing up, or flash an old file.",
+                "If there is a card in the slot, take it out."));
+        }
+        if (plan.Bootloader is { } driver)
+            _findings.AddRange(driver.Notes(mcu));
+    }
+
+    private void Block(FlashException fault) => _findings.Add(Finding.Blocker(fault));
+
+    private BoardPlan Made() => new(_request, _profile) { Findings = _findings.ToImmutable() };
+}
