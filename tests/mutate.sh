@@ -12,11 +12,11 @@ log="$copy/log"
 
 engine=tests/RatOS.Flash.Tests agent=tests/RatOS.Flash.Agent.Tests
 quick=()
-for class in Pure.FlashLayoutTests Pure.FlashPlanTests 'Pure.Katapult*' Scenarios.DfuStories Scenarios.KatapultStories Scenarios.CanStories Scenarios.UartRomStories Scenarios.StopStories Scenarios.SdCardStories Linux.SdCardTests; do
+for class in Pure.FlashLayoutTests Pure.FlashPlanTests 'Pure.Katapult*' Scenarios.DfuStories Scenarios.SeveralBoardsStories Scenarios.KatapultStories Scenarios.CanStories Scenarios.UartRomStories Scenarios.StopStories Scenarios.SdCardStories Linux.SdCardTests; do
   quick+=(-class "RatOS.Flash.Tests.$class")   # of one kind of filter any may fit
 done
 quick_agent=()
-for class in JournalStories WeatherStories; do quick_agent+=(-class "RatOS.Flash.Agent.Tests.$class"); done
+for class in JournalStories OutageStories ConnectionStories; do quick_agent+=(-class "RatOS.Flash.Agent.Tests.$class"); done
 failed=0
 
 build() { dotnet build "$copy/$1" -c Release --no-restore -v quiet -nologo -p:RunAnalyzers=false -p:TreatWarningsAsErrors=false >"$log" 2>&1; }

@@ -13,8 +13,8 @@ using RatOS.Flash.Flashing;
 namespace RatOS.Flash.Agent.Tests;
 
 /// <summary>
-/// A printer with Moonraker and the agent, over real sockets: somebody presses a button, and looks at what comes of it. After every story Klipper has to run, and no board
-/// may be left unable to.
+/// A printer with Moonraker and the agent, over real sockets: somebody presses a button, and looks at what comes of it. After every story
+/// Klipper has to run, and no board may be left unable to.
 /// </summary>
 internal sealed class AgentStory : IAsyncDisposable
 {
@@ -63,7 +63,8 @@ internal sealed class AgentStory : IAsyncDisposable
         return reader.ReadToEnd();
     }));
 
-    public static void Of(Func<AgentStory, Task> tell, string scenario = "octopus", MoonrakerSetup? setup = null, AgentSettings? settings = null, InjectedFaults? faults = null, bool isAlone = false, bool isWeb = false)
+    public static void Of(Func<AgentStory, Task> tell, string scenario = "octopus", MoonrakerSetup? setup = null,
+        AgentSettings? settings = null, InjectedFaults? faults = null, bool isAlone = false, bool isWeb = false)
     {
         var time = new VirtualTime { IsLive = true, Pace = Pace };
         time.Run(async () =>
@@ -80,7 +81,8 @@ internal sealed class AgentStory : IAsyncDisposable
             catch (Exception fault) when (fault is not OutOfMemoryException)
             {
                 throw new InvalidOperationException(
-                    $"{fault.Message}\n--- console\n{string.Join('\n', story.Moonraker.Console)}\n--- calls\n{string.Join(' ', story.Moonraker.Calls.TakeLast(60))}\n--- log\n{story.Log}", fault);
+                    $"{fault.Message}\n--- console\n{string.Join('\n', story.Moonraker.Console)}\n--- "
+                    + $"calls\n{string.Join(' ', story.Moonraker.Calls.TakeLast(60))}\n--- log\n{story.Log}", fault);
             }
             return true;
         });
@@ -90,7 +92,8 @@ internal sealed class AgentStory : IAsyncDisposable
     public async Task StartAgentAsync(bool waits = true)
     {
         var (over, calls) = (new CancellationTokenSource(), Moonraker.Calls.Count);
-        var agent = new FlashAgent(PrinterAccess.Of(Printer, new VirtualPlace("test", Path.Combine(_folder.FullName, "v"), 0, null)), Data, Settings, _log);
+        var agent = new FlashAgent(PrinterAccess.Of(Printer, new VirtualPlace("test", Path.Combine(_folder.FullName, "v"), 0, null)),
+            Data, Settings, _log);
         var work = agent.RunAsync(static () => { }, over.Token);
         _agents.Add((agent, over, work));
         if (waits)
@@ -111,10 +114,12 @@ internal sealed class AgentStory : IAsyncDisposable
 
     /// <summary>A second process for the same printer.</summary>
     public Task StartAgentAgainAsync() =>
-        new FlashAgent(PrinterAccess.Of(Printer, new VirtualPlace("test", Path.Combine(_folder.FullName, "v"), 0, null)), Data, Settings, _log).RunAsync(static () => { }, CancellationToken.None);
+        new FlashAgent(PrinterAccess.Of(Printer, new VirtualPlace("test", Path.Combine(_folder.FullName, "v"), 0, null)), Data, Settings,
+            _log).RunAsync(static () => { }, CancellationToken.None);
 
     /// <summary>Waits until the newest job has begun a phase.</summary>
-    public Task UntilPhaseAsync(string phase) => UntilAsync(() => Jobs is [.., var job] && job.Steps.Any(step => step.Phase == phase), $"the flash is in phase {phase}");
+    public Task UntilPhaseAsync(string phase) =>
+        UntilAsync(() => Jobs is [.., var job] && job.Steps.Any(step => step.Phase == phase), $"the flash is in phase {phase}");
 
     /// <summary>As systemd does: asks them to end, and waits until they have.</summary>
     public async Task StopAgentsAsync()
@@ -155,7 +160,8 @@ internal sealed class AgentStory : IAsyncDisposable
             var given = new System.Text.Json.Nodes.JsonObject();
             foreach (var (name, value) in arguments)
                 given[name] = JsonSerializer.SerializeToNode(value);
-            return await client.CallAsync("server.extensions.request", new() { ["agent"] = "ratos_flash", ["method"] = method, ["arguments"] = given });
+            return await client.CallAsync("server.extensions.request",
+                new() { ["agent"] = "ratos_flash", ["method"] = method, ["arguments"] = given });
         }
         finally
         {
@@ -175,18 +181,22 @@ internal sealed class AgentStory : IAsyncDisposable
         }
     }
 
-    /// <summary>Waits until the agent has registered its methods and greeted a Klipper that is ready, since there were so many calls.</summary>
+    /// <summary>
+    /// Waits until the agent has registered its methods and greeted a Klipper that is ready, since there were so many calls.
+    /// </summary>
     public async Task UntilRegisteredAsync(int callsBefore)
     {
         await UntilAsync(
-            () => Moonraker.Calls.Skip(callsBefore).Count(call => call == "connection.register_remote_method") >= 3 && Moonraker.Calls.Skip(callsBefore).Contains("printer.gcode.script"),
+            () => Moonraker.Calls.Skip(callsBefore).Count(call => call == "connection.register_remote_method") >= 3
+            && Moonraker.Calls.Skip(callsBefore).Contains("printer.gcode.script"),
             "the agent is registered");
         // The macros' variable is set by a script, which takes its turn.
         await Task.Delay(TimeSpan.FromSeconds(0.5), Time);
     }
 
     /// <summary>Waits until a console line has this text.</summary>
-    public Task UntilSaidAsync(string text) => UntilAsync(() => Moonraker.Console.Any(line => line.Contains(text, StringComparison.Ordinal)), $"the console says '{text}'");
+    public Task UntilSaidAsync(string text) =>
+        UntilAsync(() => Moonraker.Console.Any(line => line.Contains(text, StringComparison.Ordinal)), $"the console says '{text}'");
 
     /// <summary>Waits until so many jobs are over, and Klipper runs; the last one.</summary>
     public async Task<JsonJob> UntilOverAsync(int jobs = 1)
@@ -199,7 +209,8 @@ internal sealed class AgentStory : IAsyncDisposable
     public IReadOnlyList<JournalRecord> Jobs => Journal.ReadAll(Data.Jobs);
 
     /// <summary>What the board's memory says, whatever anybody reports.</summary>
-    public bool Runs(string version, int board = 0) => Printer.Boards[board].State == BoardState.Klipper && Printer.PrinterBoards[board].RunningVersion == version;
+    public bool Runs(string version, int board = 0) => Printer.Boards[board].State == BoardState.Klipper
+        && Printer.PrinterBoards[board].RunningVersion == version;
 
     private void CheckPrinter()
     {

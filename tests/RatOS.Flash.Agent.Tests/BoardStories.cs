@@ -21,11 +21,13 @@ public sealed class BoardStories
         Assert.Equal(["octopus", "ebb42", "octopus-pro", null], rows.Select(row => row.Word("board")));
         Assert.Equal(["mcu", "mcu ebb42", "mcu octopus-pro", null], rows.Select(row => row.Word("section")));
         Assert.Equal(["btt-octopus-11", "btt-ebb42-12", "btt-octopus-pro-h723", null], rows.Select(row => row.Word("id")));
-        Assert.All(rows.Take(3), row => Assert.Equal((Old, New, "unknown", "ours"), (row.Word("running"), row.Word("host"), row.Word("need"), row.Word("owner"))));
+        Assert.All(rows.Take(3), row =>
+            Assert.Equal((Old, New, "unknown", "ours"), (row.Word("running"), row.Word("host"), row.Word("need"), row.Word("owner"))));
         Assert.Equal("none of this printer's boards", rows[3].Word("state"));
         // What cannot be asked while Klipper is stopped stays known.
         await story.Printer.Klippy.StopAsync(CancellationToken.None);
-        Assert.Equal(["octopus", "ebb42", "octopus-pro", null], (await story.RequestAsync("boards")).Items("boards").Select(row => row.Word("board")));
+        Assert.Equal(["octopus", "ebb42", "octopus-pro", null],
+            (await story.RequestAsync("boards")).Items("boards").Select(row => row.Word("board")));
         await story.Printer.Klippy.StartAsync();
     }, "voron");
 
@@ -64,7 +66,8 @@ public sealed class BoardStories
     [Fact]
     public void The_way_back_leads_to_what_was_in_the_board_before_the_first_flash_and_forth_again() => AgentStory.Of(async story =>
     {
-        Assert.Equal("nothing-to-roll-back", (await story.RequestAsync("flash", ("board", "octopus"), ("rollback", true))).Word("error", "code"));
+        Assert.Equal("nothing-to-roll-back",
+            (await story.RequestAsync("flash", ("board", "octopus"), ("rollback", true))).Word("error", "code"));
         await story.TypeAsync("FLASH_MCU BOARD=octopus");
         Assert.True((await story.UntilOverAsync()).Ok);
         Assert.Equal([(New, "confirmed"), (Old, "read-out")], Kept(story));
@@ -97,10 +100,12 @@ public sealed class BoardStories
         var good = new GoodImages(story.Data.Good, story.Time, story.LogFile);
         foreach (var version in (string[])["v1.0.0-1-g1111111", "v1.0.0-2-g2222222", "v1.0.0-3-g3333333", "v1.0.0-4-g4444444"])
         {
-            good.Keep("../octopus", FirmwareImage.Parse(VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, version), version), "confirmed", null);
+            good.Keep("../octopus",
+                FirmwareImage.Parse(VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, version), version), "confirmed", null);
             await Task.Delay(TimeSpan.FromSeconds(1.1), story.Time);
         }
-        Assert.Equal(["v1.0.0-4-g4444444", "v1.0.0-3-g3333333", "v1.0.0-2-g2222222"], good.Of("../octopus").Select(image => image.Image.Version));
+        Assert.Equal(["v1.0.0-4-g4444444", "v1.0.0-3-g3333333", "v1.0.0-2-g2222222"],
+            good.Of("../octopus").Select(image => image.Image.Version));
         var newest = Directory.GetFiles(story.Data.Good, "*.bin", SearchOption.AllDirectories).Order(StringComparer.Ordinal).Last();
         var bytes = File.ReadAllBytes(newest);
         bytes[9] ^= 1;
@@ -152,11 +157,13 @@ public sealed class BoardStories
     }
 
     private static (string, string)[] Kept(AgentStory story) =>
-        [.. new GoodImages(story.Data.Good, story.Time, story.LogFile).Of(JsonOf(story)).Select(image => (image.Image.Version, image.About.Source))];
+        [.. new GoodImages(story.Data.Good, story.Time, story.LogFile).Of(JsonOf(story))
+            .Select(image => (image.Image.Version, image.About.Source))];
 
     private static string JsonOf(AgentStory story)
     {
-        using var about = JsonDocument.Parse(File.ReadAllText(Directory.GetFiles(story.Data.Good, "*.json", SearchOption.AllDirectories)[0]));
+        using var about =
+            JsonDocument.Parse(File.ReadAllText(Directory.GetFiles(story.Data.Good, "*.json", SearchOption.AllDirectories)[0]));
         return about.RootElement.Word("board")!;
     }
 }

@@ -25,10 +25,12 @@ public sealed class DoctorTests
             Agent = Product.Version,
             Free = 1L << 30,
             Macros = new("/home/pi/printer_data/config/ratos_flash.cfg", "/home/pi/ratos-flash/config/ratos_flash.cfg", true),
-            Component = new("/home/pi/moonraker/moonraker/components/ratos_flash.py", "/home/pi/ratos-flash/moonraker-component/ratos_flash.py", true),
+            Component = new("/home/pi/moonraker/moonraker/components/ratos_flash.py",
+                "/home/pi/ratos-flash/moonraker-component/ratos_flash.py", true),
         },
         Moonraker = new() { HasMacros = true },
-        KernelLog = ["usb 1-1.3: new full-speed USB device number 5 using xhci_hcd", "usb 1-1.3: reset full-speed USB device number 5 using xhci_hcd"],
+        KernelLog = ["usb 1-1.3: new full-speed USB device number 5 using xhci_hcd",
+            "usb 1-1.3: reset full-speed USB device number 5 using xhci_hcd"],
         Throttled = 0,
         Now = new(2026, 11, 27, 12, 0, 0, TimeSpan.Zero),
     };
@@ -44,12 +46,15 @@ public sealed class DoctorTests
 
     [Fact]
     public void What_could_not_be_found_out_is_no_finding_but_for_rules_that_are_not_there() =>
-        Assert.Equal(["udev-rules-missing"], DoctorChecks.Judge(new DoctorFacts { User = "pi", UserId = 1000, Now = Well.Now }).Select(finding => finding.Id));
+        Assert.Equal(["udev-rules-missing"], DoctorChecks.Judge(new DoctorFacts { User = "pi", UserId = 1000, Now = Well.Now })
+            .Select(finding => finding.Id));
 
     [Fact]
     public void A_note_is_nothing_wrong_and_root_needs_no_group()
     {
-        Assert.All(DoctorChecks.Judge(Well with { RatOsHook = "klipper-post-merge.sh", HostMcu = (true, false), Grabbers = ["ModemManager"] }), finding => Assert.Equal(FindingSeverity.Note, finding.Severity));
+        Assert.All(DoctorChecks.Judge(
+                Well with { RatOsHook = "klipper-post-merge.sh", HostMcu = (true, false), Grabbers = ["ModemManager"] }), finding =>
+                Assert.Equal(FindingSeverity.Note, finding.Severity));
         Assert.Empty(DoctorChecks.Judge(Well with { UserId = 0, GroupIds = [], Nodes = [Node(0, 0, RootNode)] }));
     }
 
@@ -68,18 +73,26 @@ public sealed class DoctorTests
         ("can-down", "sudo ip link set can0 up", Well with { CanDown = ["can0"] }),
         ("grabber-modemmanager", "sudo systemctl disable --now ModemManager", Well with { Grabbers = ["ModemManager"], Rules = null }),
         ("grabber-brltty", "sudo apt-get remove brltty", Well with { Grabbers = ["brltty"], Rules = null }),
-        ("toolchain-missing", "sudo apt-get install gcc-arm-none-eabi", Well with { Tools = [FaultReport.Of(BuildFaults.ToolchainMissing("stm32f446xx", "arm-none-eabi-gcc", "gcc-arm-none-eabi"))] }),
+        ("toolchain-missing", "sudo apt-get install gcc-arm-none-eabi",
+            Well with { Tools = [FaultReport.Of(BuildFaults.ToolchainMissing("stm32f446xx", "arm-none-eabi-gcc", "gcc-arm-none-eabi"))] }),
         ("python-broken", "sudo apt-get install --reinstall python3", Well with { Python = "ModuleNotFoundError: No module named 'zlib'" }),
-        ("klipper-without-tags", "fetch --tags", Well with { Sources = FaultReport.Of(BuildFaults.KlipperWithoutTags("/home/pi/klipper")) }),
-        ("bad-settings", "Correct that line", Well with { Troubles = [FaultReport.Of(AgentFaults.BadSettings("ratos-flash.conf", 3, "there is no setting 'polcy'"))] }),
+        ("klipper-without-tags", "fetch --tags",
+            Well with { Sources = FaultReport.Of(BuildFaults.KlipperWithoutTags("/home/pi/klipper")) }),
+        ("bad-settings", "Correct that line",
+            Well with { Troubles = [FaultReport.Of(AgentFaults.BadSettings("ratos-flash.conf", 3, "there is no setting 'polcy'"))] }),
         ("disk-read-only", "reboot", Well with { Data = Data with { IsReadOnly = true } }),
         ("disk-full", "du -xh /home/pi/printer_data", Well with { Data = Data with { Free = 20 << 20 } }),
         ("clock-wrong", "sudo timedatectl set-ntp true", Well with { Now = new(2023, 12, 31, 23, 59, 59, TimeSpan.Zero) }),
-        ("moonraker-gone", "sudo systemctl start moonraker", Well with { Moonraker = new(FaultReport.Of(PrinterFaults.MoonrakerGone("moonraker.sock", "no answer"))) }),
-        ("moonraker-policykit", "set-policykit-rules.sh", Well with { Moonraker = Answers with { Warnings = ["PolicyKit warnings detected. See moonraker.log"] } }),
-        ("service-not-allowed", "sed -i '1i ratos-flash' /home/pi/printer_data/moonraker.asvc", Well with { Data = Data with { NotAllowed = ["ratos-flash"] } }),
-        ("component-missing", "ln -sfn /home/pi/ratos-flash/moonraker-component/ratos_flash.py /home/pi/moonraker/", Well with { Data = Data with { Component = Data.Component! with { Is = null } } }),
-        ("component-old", "sudo systemctl restart moonraker", Well with { Data = Data with { Component = Data.Component! with { Is = false } } }),
+        ("moonraker-gone", "sudo systemctl start moonraker",
+            Well with { Moonraker = new(FaultReport.Of(PrinterFaults.MoonrakerGone("moonraker.sock", "no answer"))) }),
+        ("moonraker-policykit", "set-policykit-rules.sh",
+            Well with { Moonraker = Answers with { Warnings = ["PolicyKit warnings detected. See moonraker.log"] } }),
+        ("service-not-allowed", "sed -i '1i ratos-flash' /home/pi/printer_data/moonraker.asvc",
+            Well with { Data = Data with { NotAllowed = ["ratos-flash"] } }),
+        ("component-missing", "ln -sfn /home/pi/ratos-flash/moonraker-component/ratos_flash.py /home/pi/moonraker/",
+            Well with { Data = Data with { Component = Data.Component! with { Is = null } } }),
+        ("component-old", "sudo systemctl restart moonraker",
+            Well with { Data = Data with { Component = Data.Component! with { Is = false } } }),
         ("component-failed", "moonraker.log", Well with { Moonraker = Answers with { ComponentFailed = true } }),
         ("component-not-loaded", "/home/pi/ratos-flash/install.sh", Well with { Moonraker = Answers with { HasComponent = false } }),
         ("macros-missing", "ln -sfn ", Well with { Data = Data with { Macros = Data.Macros! with { Is = null } } }),
@@ -88,9 +101,12 @@ public sealed class DoctorTests
         ("agent-not-running", "sudo systemctl enable --now ratos-flash", Well with { Data = Data with { Agent = null } }),
         ("agent-old", "sudo systemctl restart ratos-flash", Well with { Data = Data with { Agent = "0.0.1" } }),
         ("ratos-hook-broken", "post-merge", Well with { RatOsHook = "" }),
-        ("usb-errors", "another cable", Well with { KernelLog = ["usb 1-1.3: device descriptor read/64, error -71", "usb 1-1.3: device not accepting address 7, error -71"] }),
+        ("usb-errors", "another cable",
+            Well with { KernelLog =
+                ["usb 1-1.3: device descriptor read/64, error -71", "usb 1-1.3: device not accepting address 7, error -71"] }),
         ("usb-errors", "another cable", Well with { KernelLog = ["usb 1-1-port4: unable to enumerate USB device"] }),
-        ("usb-resets", "another cable", Well with { KernelLog = [.. Enumerable.Repeat("usb 1-1.3: reset full-speed USB device number 5 using xhci_hcd", 3)] }),
+        ("usb-resets", "another cable",
+            Well with { KernelLog = [.. Enumerable.Repeat("usb 1-1.3: reset full-speed USB device number 5 using xhci_hcd", 3)] }),
         ("usb-over-current", "short circuit", Well with { KernelLog = ["usb usb1-port2: over-current change #4"] }),
         ("undervoltage", "5.1 V", Well with { Throttled = 0x50005 }),
         ("undervoltage-before", "5.1 V", Well with { Throttled = 0x50000 }),
@@ -100,7 +116,8 @@ public sealed class DoctorTests
     [Fact]
     public void Each_thing_that_is_wrong_is_the_only_one_that_is_told_with_one_remedy() => Assert.All(Table, row =>
     {
-        var wrong = DoctorChecks.Judge(row.Facts).Where(finding => finding.Severity != FindingSeverity.Note && (finding.Id != "udev-rules-missing" || row.Id == "udev-rules-missing")).ToList();
+        var wrong = DoctorChecks.Judge(row.Facts).Where(finding => finding.Severity != FindingSeverity.Note
+            && (finding.Id != "udev-rules-missing" || row.Id == "udev-rules-missing")).ToList();
         var finding = Assert.Single(wrong);
         Assert.Equal(row.Id, finding.Id);
         Assert.Contains(row.Remedy.ToString(), finding.Remedy.ToString(), StringComparison.Ordinal);
@@ -112,8 +129,10 @@ public sealed class DoctorTests
     {
         Assert.Equal(
             ["component-missing", "component-old", "macros-missing", "macros-old", "service-not-allowed"],
-            Table.SelectMany(row => DoctorChecks.Judge(row.Facts)).Where(finding => finding.Fix is not null).Select(finding => finding.Id).Distinct().Order());
-        Assert.Null(DoctorChecks.Judge(Well with { Data = Data with { Macros = Data.Macros! with { Is = false, IsFile = true } } }).Single().Fix);
+            Table.SelectMany(row => DoctorChecks.Judge(row.Facts)).Where(finding => finding.Fix is not null).Select(finding => finding.Id)
+                .Distinct().Order());
+        Assert.Null(DoctorChecks.Judge(Well with { Data = Data with { Macros = Data.Macros! with { Is = false, IsFile = true } } })
+            .Single().Fix);
     }
 
     [Fact]

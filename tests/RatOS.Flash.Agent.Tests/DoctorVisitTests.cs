@@ -11,7 +11,8 @@ namespace RatOS.Flash.Agent.Tests;
 [SupportedOSPlatform("linux")]
 public sealed class DoctorVisitTests : IDisposable
 {
-    private static readonly Device Octopus = new() { Port = "1-1.1", Number = 1, Usb = UsbId.Klipper, Product = "stm32f446xx", Node = "/dev/ttyACM0" };
+    private static readonly Device Octopus =
+        new() { Port = "1-1.1", Number = 1, Usb = UsbId.Klipper, Product = "stm32f446xx", Node = "/dev/ttyACM0" };
 
     private readonly string _root = Directory.CreateTempSubdirectory("rf-doctor-").FullName;
 
@@ -31,11 +32,13 @@ public sealed class DoctorVisitTests : IDisposable
         Write("home/pi/printer_data/moonraker.asvc", "klipper_mcu\nratos-flash\n");
         foreach (var file in (string[])["Makefile", "src/Kconfig", "src/Makefile", "scripts/x", "klippy/.version"])
             Write($"home/pi/klipper/{file}", "v0.13.0\n");
-        foreach (var tool in (string[])["make", "python3", "arm-none-eabi-gcc", "arm-none-eabi-as", "arm-none-eabi-ld", "arm-none-eabi-objcopy"])
+        foreach (var tool in (string[])["make", "python3", "arm-none-eabi-gcc", "arm-none-eabi-as", "arm-none-eabi-ld",
+                "arm-none-eabi-objcopy"])
             Program(tool, "exit 0");
         Directory.CreateDirectory(At("home/pi/moonraker/moonraker/components"));
         File.CreateSymbolicLink(At("home/pi/printer_data/config/ratos_flash.cfg"), At("home/pi/ratos-flash/config/ratos_flash.cfg"));
-        File.CreateSymbolicLink(At("home/pi/moonraker/moonraker/components/ratos_flash.py"), At("home/pi/ratos-flash/moonraker-component/ratos_flash.py"));
+        File.CreateSymbolicLink(At("home/pi/moonraker/moonraker/components/ratos_flash.py"),
+            At("home/pi/ratos-flash/moonraker-component/ratos_flash.py"));
     }
 
     private DataFolder Data => new(At("home/pi/printer_data"));
@@ -70,7 +73,8 @@ public sealed class DoctorVisitTests : IDisposable
         Data = (Data, Product.Version),
     }.LookAsync(new MoonrakerFacts()));
 
-    private async Task ExpectAsync(params string[] ids) => Assert.Equal(ids.Order(), (await FindAsync()).Select(finding => finding.Id).Order());
+    private async Task ExpectAsync(params string[] ids) =>
+        Assert.Equal(ids.Order(), (await FindAsync()).Select(finding => finding.Id).Order());
 
     [Fact]
     public async Task A_printer_that_was_installed_well_is_well() => await ExpectAsync();
@@ -86,7 +90,8 @@ public sealed class DoctorVisitTests : IDisposable
         Write("proc/self/status", "Uid:\t1000\t1000\t1000\t1000\nGroups:\t20\n");
         Write("proc/900/comm", "ModemManager\n");
         Program("python3", "echo \"ModuleNotFoundError: No module named '_curses'\" >&2; exit 1");
-        await ExpectAsync("udev-rules-missing", "toolchain-missing", "libusb-missing", "macros-missing", "not-a-klipper-tree", "not-in-group", "grabber-modemmanager", "python-broken");
+        await ExpectAsync("udev-rules-missing", "toolchain-missing", "libusb-missing", "macros-missing", "not-a-klipper-tree",
+            "not-in-group", "grabber-modemmanager", "python-broken");
     }
 
     [Fact]
@@ -98,7 +103,8 @@ public sealed class DoctorVisitTests : IDisposable
         Write("home/pi/moonraker/moonraker/components/ratos_flash.py", "component\n");
         Write("proc/self/mounts", "/dev/root / ext4 ro,noatime 0 0\n");
         Directory.CreateDirectory(At("home/pi/klipper/.git/hooks"));
-        File.CreateSymbolicLink(At("home/pi/klipper/.git/hooks/post-merge"), "/home/pi/printer_data/config/RatOS/scripts/klipper-post-merge.sh");
+        File.CreateSymbolicLink(At("home/pi/klipper/.git/hooks/post-merge"),
+            "/home/pi/printer_data/config/RatOS/scripts/klipper-post-merge.sh");
         Write("sys/devices/platform/soc/soc:firmware/get_throttled", "50005\n");
         Write("var/log/kern.log", "Nov 27 12:00:00 pi kernel: [1.0] usb 1-1.3: device descriptor read/64, error -71\n");
         var ids = (await FindAsync()).Select(finding => finding.Id).ToList();
@@ -133,7 +139,8 @@ public sealed class DoctorVisitTests : IDisposable
         Assert.All(findings, finding => Assert.True(DoctorChecks.Apply(finding.Fix!)));
         await ExpectAsync();
         Assert.Equal("ratos-flash\nklipper_mcu", File.ReadAllText(At("home/pi/printer_data/moonraker.asvc")));
-        Assert.Equal(At("home/pi/ratos-flash/config/ratos_flash.cfg"), new FileInfo(At("home/pi/printer_data/config/ratos_flash.cfg")).LinkTarget);
+        Assert.Equal(At("home/pi/ratos-flash/config/ratos_flash.cfg"),
+            new FileInfo(At("home/pi/printer_data/config/ratos_flash.cfg")).LinkTarget);
 
         // A file of somebody's own is told of and left.
         File.Delete(At("home/pi/printer_data/config/ratos_flash.cfg"));
@@ -151,7 +158,8 @@ public sealed class DoctorVisitTests : IDisposable
         Write("etc/systemd/system/klipper-mcu.service", "");
         await ExpectAsync("host-mcu-unit", "not-in-group");
         Write("etc/systemd/system/ratos-flash-host-mcu.service", "");
-        Assert.Contains("may not start or stop ratos-flash-host-mcu", (await FindAsync()).Single(finding => finding.Id == "service-not-allowed").Text, StringComparison.Ordinal);
+        Assert.Contains("may not start or stop ratos-flash-host-mcu",
+            (await FindAsync()).Single(finding => finding.Id == "service-not-allowed").Text, StringComparison.Ordinal);
         Write("home/pi/printer_data/moonraker.asvc", "ratos-flash\nratos-flash-host-mcu\n");
         Write("proc/self/status", "Uid:\t1000\t1000\t1000\t1000\nGroups:\t5 20 46\n");
         await ExpectAsync();
@@ -170,7 +178,8 @@ public sealed class DoctorVisitTests : IDisposable
         Assert.True(answer.Flag("ok"));
         var ids = answer.Items("checks").Select(check => check.Word("id")).ToList();
         Assert.Contains("component-not-loaded", ids);
-        Assert.All(answer.Items("checks"), check => Assert.True(check.Word("severity") is "problem" or "warning" or "note" && check.Word("remedy") is { Length: > 3 }));
+        Assert.All(answer.Items("checks"), check =>
+            Assert.True(check.Word("severity") is "problem" or "warning" or "note" && check.Word("remedy") is { Length: > 3 }));
         Assert.DoesNotContain("moonraker-gone", ids);
     }, setup: new MoonrakerSetup { HasComponent = false });
 }

@@ -23,9 +23,11 @@ public sealed class DoorStories
 
         // One line a phase and a quarter, and it can be closed at the end.
         Assert.Contains("octopus: Writing 44468 bytes at 08008000", story.Moonraker.Dialog);
-        Assert.Contains(story.Moonraker.Dialog, line => line is "octopus: erase 25 %" or "octopus: erase 50 %" or "octopus: write 50 %" or "octopus: write 75 %");
+        Assert.Contains(story.Moonraker.Dialog, line => line is "octopus: erase 25 %" or "octopus: erase 50 %" or "octopus: write 50 %"
+            or "octopus: write 75 %");
         Assert.True(story.Moonraker.Dialog.Count < 40, $"{story.Moonraker.Dialog.Count} lines");
-        Assert.Contains(story.Moonraker.Console, line => line.StartsWith($"// RatOS.Flash: job {job.Job}: octopus {Old} -> {VirtualPrinter.HostVersion}", StringComparison.Ordinal));
+        Assert.Contains(story.Moonraker.Console, line =>
+            line.StartsWith($"// RatOS.Flash: job {job.Job}: octopus {Old} -> {VirtualPrinter.HostVersion}", StringComparison.Ordinal));
         Assert.Contains(story.Moonraker.Console, line => line.StartsWith("// RatOS.Flash: octopus OK: runs", StringComparison.Ordinal));
         Assert.DoesNotContain(story.Moonraker.Console, line => line.StartsWith("!!", StringComparison.Ordinal));
 
@@ -99,11 +101,13 @@ public sealed class DoorStories
     {
         var image = VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, "v0.13.9-1-gabcdef0");
         using var agent = AgentBoards.TryOpen(story.Data)!;
-        Assert.True((await agent.FlashAsync(new FlashOptions(["octopus"]) { Firmware = new("klipper.bin", image) }, static _ => { }, CancellationToken.None)).Ok);
+        Assert.True((await agent.FlashAsync(new FlashOptions(["octopus"]) { Firmware = new("klipper.bin", image) }, static _ => { },
+                CancellationToken.None)).Ok);
         Assert.True(story.Runs("v0.13.9-1-gabcdef0"));
 
         var other = VirtualFirmware.Build(VirtualChip.F407, 0x0800_8000, "v0.13.9");
-        var refused = await agent.FlashAsync(new FlashOptions(["octopus"]) { Firmware = new("klipper.bin", other) }, static _ => { }, CancellationToken.None);
+        var refused = await agent.FlashAsync(new FlashOptions(["octopus"]) { Firmware = new("klipper.bin", other) }, static _ => { },
+            CancellationToken.None);
         Assert.Equal("firmware-wrong-mcu", refused.Boards[0].Fault!.Code);
         Assert.Equal(1, story.Printer.Klippy.Stops);
     });
@@ -111,13 +115,16 @@ public sealed class DoorStories
     [Fact]
     public void Firmware_in_the_firmware_folder_is_found_by_name_and_nothing_outside_of_it() => AgentStory.Of(async story =>
     {
-        await File.WriteAllBytesAsync(Path.Combine(story.Data.Firmware, "mine.bin"), VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, "v0.13.8"));
+        await File.WriteAllBytesAsync(Path.Combine(story.Data.Firmware, "mine.bin"),
+            VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, "v0.13.8"));
         Assert.True((await story.RequestAsync("flash", ("board", "octopus"), ("firmware", "mine.bin"))).Flag("ok"));
         await story.UntilOverAsync();
         Assert.True(story.Runs("v0.13.8"));
         foreach (var name in (string[])["../firmware/mine.bin", "/etc/passwd", "..", "", "a\0b"])
-            Assert.Equal("bad-request", (await story.RequestAsync("flash", ("board", "octopus"), ("firmware", name))).Word("error", "code"));
-        Assert.Equal("firmware-unreadable", (await story.RequestAsync("flash", ("board", "octopus"), ("firmware", "nowhere.bin"))).Word("error", "code"));
+            Assert.Equal("bad-request",
+                (await story.RequestAsync("flash", ("board", "octopus"), ("firmware", name))).Word("error", "code"));
+        Assert.Equal("firmware-unreadable", (await story.RequestAsync("flash", ("board", "octopus"), ("firmware", "nowhere.bin")))
+            .Word("error", "code"));
         Assert.Single(story.Jobs);
     });
 
@@ -142,9 +149,11 @@ public sealed class DoorStories
     {
         Assert.Equal("bad-request", (await story.RequestAsync("flash", ("board", 7))).Word("error", "code"));
         Assert.Equal("bad-request", (await story.RequestAsync("flash", ("board", new string('x', 10_000)))).Word("error", "code"));
-        Assert.Equal("bad-request", (await story.RequestAsync("flash", ("boards", Enumerable.Repeat("octopus", 1000).ToArray()))).Word("error", "code"));
+        Assert.Equal("bad-request", (await story.RequestAsync("flash", ("boards", Enumerable.Repeat("octopus", 1000).ToArray())))
+            .Word("error", "code"));
         Assert.Equal("bad-request", (await story.RequestAsync("flash", ("board", "octopus"), ("uuid", "zz"))).Word("error", "code"));
-        Assert.Equal("bad-request", (await story.RequestAsync("flash", ("board", "octopus"), ("bootloader", "magic"))).Word("error", "code"));
+        Assert.Equal("bad-request", (await story.RequestAsync("flash", ("board", "octopus"), ("bootloader", "magic")))
+            .Word("error", "code"));
         Assert.Equal("bad-option", (await story.RequestAsync("flash", ("board", "all"), ("port", "1-1.1"))).Word("error", "code"));
         Assert.Equal("no-such-port", (await story.RequestAsync("flash", ("board", "octopus"), ("port", "9-9"))).Word("error", "code"));
         Assert.Empty(story.Jobs);
@@ -157,7 +166,8 @@ public sealed class DoorStories
     {
         await story.TypeAsync("FLASH_MCU BOARD=nonsense");
         await story.UntilSaidAsync("[unknown-board]");
-        Assert.Contains(story.Moonraker.Console, line => line.StartsWith("!! RatOS.Flash: This printer has no board called 'nonsense'.", StringComparison.Ordinal));
+        Assert.Contains(story.Moonraker.Console, line =>
+            line.StartsWith("!! RatOS.Flash: This printer has no board called 'nonsense'.", StringComparison.Ordinal));
         await story.TypeAsync("FLASH_CANCEL");
         await story.UntilSaidAsync("nothing to cancel");
         await story.TypeAsync("FLASH_STATUS");

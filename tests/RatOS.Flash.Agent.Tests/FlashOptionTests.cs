@@ -18,7 +18,8 @@ public sealed class FlashOptionTests
         await story.TypeAsync("FLASH_MCU BOARD=all FORCE=1");
         Assert.True(IsFlashed(await story.UntilOverAsync(3)));
 
-        Assert.False((await story.RequestAsync("plan", ("board", "all"), ("force", true))).Items("plan").First().Items("findings").Any(finding => finding.Word("code") == "needless"));
+        Assert.False((await story.RequestAsync("plan", ("board", "all"), ("force", true))).Items("plan").First().Items("findings")
+            .Any(finding => finding.Word("code") == "needless"));
         await story.RequestAsync("flash", ("board", "all"), ("consent", true));
         Assert.False(IsFlashed(await story.UntilOverAsync(4)));
         await story.RequestAsync("flash", ("board", "all"), ("force", 1));
@@ -26,8 +27,10 @@ public sealed class FlashOptionTests
 
         using var agent = AgentBoards.TryOpen(story.Data)!;
         var all = new FlashOptions([FlashOptions.All]);
-        Assert.NotNull((await agent.FlashAsync(FlashFlag.Consent.Set(all), static _ => { }, CancellationToken.None)).Boards.Single().SkipReason);
-        Assert.Equal(BoardCondition.Flashed, (await agent.FlashAsync(FlashFlag.Force.Set(all), static _ => { }, CancellationToken.None)).Boards.Single().Condition);
+        Assert.NotNull(
+            (await agent.FlashAsync(FlashFlag.Consent.Set(all), static _ => { }, CancellationToken.None)).Boards.Single().SkipReason);
+        Assert.Equal(BoardCondition.Flashed,
+            (await agent.FlashAsync(FlashFlag.Force.Set(all), static _ => { }, CancellationToken.None)).Boards.Single().Condition);
     });
 
     [Fact]

@@ -8,7 +8,8 @@ public sealed class HostMcuStories
 {
     private const string Old = "v0.12.0-10-g1f2a9e1c";
 
-    private static void Of(Func<AgentStory, Task> tell, InjectedFaults? faults = null) => AgentStory.Of(tell, "octopus-and-pi", faults: faults);
+    private static void Of(Func<AgentStory, Task> tell, InjectedFaults? faults = null) =>
+        AgentStory.Of(tell, "octopus-and-pi", faults: faults);
 
     private static async Task<JsonJobBoard> FlashAsync(AgentStory story, int jobs = 1, params (string Name, object? Value)[] more)
     {
@@ -24,7 +25,8 @@ public sealed class HostMcuStories
         Assert.All(job.Boards, board => Assert.True(board.Ok, board.Fault?.Cause));
         Assert.True(story.Runs(VirtualPrinter.HostVersion, board: 1));
         Assert.Equal(1, story.Printer.Klippy.Stops);
-        Assert.Contains("pi OK: runs v0.13.0-730-g84104bbbd, 43.4 KiB installed", string.Join('\n', story.Moonraker.Console.Concat(story.Moonraker.Dialog)), StringComparison.Ordinal);
+        Assert.Contains("pi OK: runs v0.13.0-730-g84104bbbd, 43.4 KiB installed",
+            string.Join('\n', story.Moonraker.Console.Concat(story.Moonraker.Dialog)), StringComparison.Ordinal);
         // Nothing but the answer is left in the folder that root's unit reads.
         Assert.Equal(["result"], Directory.GetFiles(story.Data.HostMcu).Select(Path.GetFileName));
     });

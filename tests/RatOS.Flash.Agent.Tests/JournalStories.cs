@@ -27,19 +27,23 @@ public sealed class JournalStories
         var lines = Whole.Value;
         Assert.True(lines.Length > 30, $"{lines.Length} lines");
         // That Klipper was stopped by us stands written before a board is sent anywhere, and that it runs again behind all of it.
-        Assert.InRange(Array.FindIndex(lines, line => line.Contains("\"stopping\"", StringComparison.Ordinal)), 1, Array.FindIndex(lines, line => line.Contains("\"phase\":\"enter\"", StringComparison.Ordinal)) - 1);
-        Assert.True(Array.FindIndex(lines, line => line.Contains("\"started\"", StringComparison.Ordinal)) > Array.FindLastIndex(lines, line => line.Contains("\"phase\":\"prove\"", StringComparison.Ordinal)));
+        Assert.InRange(Array.FindIndex(lines, line => line.Contains("\"stopping\"", StringComparison.Ordinal)), 1,
+            Array.FindIndex(lines, line => line.Contains("\"phase\":\"enter\"", StringComparison.Ordinal)) - 1);
+        Assert.True(Array.FindIndex(lines, line => line.Contains("\"started\"", StringComparison.Ordinal)) > Array.FindLastIndex(lines,
+                line => line.Contains("\"phase\":\"prove\"", StringComparison.Ordinal)));
         var conditions = new List<string>();
         // The last line is the result: with it nothing was interrupted.
         for (var count = 1; count < lines.Length; count++)
         {
-            var (kept, isStopped) = (lines[..count], lines[..count].Any(line => line.Contains("\"stopping\"", StringComparison.Ordinal)) && !lines[..count].Any(line => line.Contains("\"started\"", StringComparison.Ordinal)));
+            var (kept, isStopped) = (lines[..count], lines[..count].Any(line => line.Contains("\"stopping\"", StringComparison.Ordinal))
+                && !lines[..count].Any(line => line.Contains("\"started\"", StringComparison.Ordinal)));
             var isTorn = count % 3 == 0;
             AgentStory.Of(async story =>
             {
                 var folder = Path.Combine(story.Data.Jobs, "20260101-000000-dead");
                 Directory.CreateDirectory(folder);
-                await File.WriteAllTextAsync(Path.Combine(folder, "journal.ndjson"), string.Join('\n', kept) + "\n" + (isTorn ? lines[kept.Length][..20] : ""));
+                await File.WriteAllTextAsync(Path.Combine(folder, "journal.ndjson"),
+                    string.Join('\n', kept) + "\n" + (isTorn ? lines[kept.Length][..20] : ""));
                 if (isStopped)
                     await story.Printer.Klippy.StopAsync(CancellationToken.None);
                 await story.StartAgentAsync();
@@ -58,7 +62,8 @@ public sealed class JournalStories
                 Assert.Equal(record.View().Boards, story.Jobs[0].View().Boards);
             }, isAlone: true);
         }
-        Assert.Equal(["unchanged", "in-bootloader-unchanged", "in-bootloader-without-firmware", "unconfirmed", "flashed"], conditions.Distinct());
+        Assert.Equal(["unchanged", "in-bootloader-unchanged", "in-bootloader-without-firmware", "unconfirmed", "flashed"],
+            conditions.Distinct());
     }
 
     [Fact]
@@ -101,6 +106,7 @@ public sealed class JournalStories
             await File.WriteAllLinesAsync(Path.Combine(folder, "journal.ndjson"), Whole.Value);
         }
         await story.RequestAsync("flash", ("board", "octopus"));
-        await story.UntilAsync(() => story.Jobs.Count == 50 && story.Jobs[^1].Result is not null && !story.Jobs[^1].Path.Contains("2025", StringComparison.Ordinal), "50 are left");
+        await story.UntilAsync(() => story.Jobs.Count == 50 && story.Jobs[^1].Result is not null
+            && !story.Jobs[^1].Path.Contains("2025", StringComparison.Ordinal), "50 are left");
     });
 }

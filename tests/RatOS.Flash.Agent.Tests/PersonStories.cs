@@ -32,7 +32,8 @@ public sealed class PersonStories
         // The screen is usable, Klipper runs, and everybody who looks is told the step.
         Assert.True(story.Printer.Klippy.IsRunning);
         Assert.Equal("(complete)", story.Moonraker.Dialog[^1]);
-        Assert.Contains(story.Moonraker.Console, line => line.StartsWith("!! RatOS.Flash: octopus:", StringComparison.Ordinal) && line.Contains("BOOT0", StringComparison.Ordinal));
+        Assert.Contains(story.Moonraker.Console, line => line.StartsWith("!! RatOS.Flash: octopus:", StringComparison.Ordinal)
+            && line.Contains("BOOT0", StringComparison.Ordinal));
         var job = (await story.RequestAsync("status")).Items("jobs").Single();
         Assert.Equal(("person", "person"), (job.Word("state"), job.Items("boards").First().Word("phase")));
         Assert.Contains("BOOT0", job.Items("boards").First().Word("message"), StringComparison.Ordinal);
@@ -41,7 +42,8 @@ public sealed class PersonStories
         SetJumper(story.Printer.Boards[0]);
         Assert.True((await story.UntilOverAsync()).Ok);
         Assert.True(story.Runs(VirtualPrinter.HostVersion));
-        Assert.EndsWith("action:prompt_end", story.Moonraker.Console.Last(line => line.Contains("action:prompt", StringComparison.Ordinal)), StringComparison.Ordinal);
+        Assert.EndsWith("action:prompt_end", story.Moonraker.Console.Last(line => line.Contains("action:prompt", StringComparison.Ordinal)),
+            StringComparison.Ordinal);
     }, faults: NoRom);
 
     [Fact]
@@ -92,7 +94,8 @@ public sealed class PersonStories
 /// <summary>By hand, and by Moonraker's own switches.</summary>
 public sealed class RecoveryStories
 {
-    private static readonly MoonrakerSetup WithSupply = new() { PowerDevices = ImmutableDictionary<string, ImmutableArray<string>>.Empty.Add("printer", ["octopus"]) };
+    private static readonly MoonrakerSetup WithSupply =
+        new() { PowerDevices = ImmutableDictionary<string, ImmutableArray<string>>.Empty.Add("printer", ["octopus"]) };
 
     private static AgentSettings Named(string power) => new()
     {
@@ -122,7 +125,8 @@ public sealed class RecoveryStories
     {
         // Klipper is in error, so nobody greets it.
         await story.StartAgentAsync(waits: false);
-        await story.UntilAsync(() => story.Moonraker.Calls.Count(call => call == "connection.register_remote_method") >= 3, "the agent is registered");
+        await story.UntilAsync(() => story.Moonraker.Calls.Count(call => call == "connection.register_remote_method") >= 3,
+            "the agent is registered");
         Assert.True((await story.RequestAsync("recover", ("board", "octopus"))).Flag("ok"));
         var job = await story.UntilOverAsync();
         Assert.Equal((true, "running"), (job.Ok, job.Boards[0].Condition));

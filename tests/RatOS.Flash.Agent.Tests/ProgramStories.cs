@@ -56,17 +56,24 @@ public sealed class ProgramStories : IDisposable
         return new Uri(first.Split("Moonraker at ")[1].Split(' ')[0]);
     }
 
-    /// <summary>At a terminal: util-linux's script makes one, and a person at it types when the words are there. The exit code, and what was on the screen.</summary>
+    /// <summary>
+    /// At a terminal: util-linux's script makes one, and a person at it types when the words are there. The exit code, and what was on the
+    /// screen.
+    /// </summary>
     private async Task<(int Exit, string Screen)> AtTerminalAsync((string When, string Types)[] person, params string[] args)
     {
-        // Whoever is started in the background is deaf to Ctrl-C, and so is all that it starts; a shell that stayed around would hear it too, and end as one that was interrupted.
-        var start = new ProcessStartInfo("script", ["-qec", $"exec env --default-signal=INT dotnet {Path.Combine(AppContext.BaseDirectory, "ratos-flash.dll")} {string.Join(' ', args)}", "/dev/null"])
+        // Whoever is started in the background is deaf to Ctrl-C, and so is all that it starts; a shell that stayed around would hear it
+        // too, and end as one that was interrupted.
+        var start = new ProcessStartInfo("script",
+            ["-qec", $"exec env --default-signal=INT dotnet {Path.Combine(AppContext.BaseDirectory, "ratos-flash.dll")} "
+            + $"{string.Join(' ', args)}", "/dev/null"])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
             UseShellExecute = false,
         };
-        (start.Environment["HOME"], start.Environment["XDG_STATE_HOME"], start.Environment["TERM"]) = (_home.FullName, _home.FullName, "xterm");
+        (start.Environment["HOME"], start.Environment["XDG_STATE_HOME"], start.Environment["TERM"]) =
+            (_home.FullName, _home.FullName, "xterm");
         using var process = Process.Start(start)!;
         // Words that never come must not be waited for without an end.
         using var limit = new Timer(_ => process.Kill(entireProcessTree: true), null, TimeSpan.FromMinutes(2), Timeout.InfiniteTimeSpan);
@@ -75,7 +82,8 @@ public sealed class ProgramStories : IDisposable
         {
             screen.Append(buffer, 0, length);
             // A terminal wraps between any two words.
-            if (turn < person.Length && string.Join(' ', screen.ToString().Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)).Contains(person[turn].When, StringComparison.Ordinal))
+            if (turn < person.Length && string.Join(' ', screen.ToString().Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries))
+                .Contains(person[turn].When, StringComparison.Ordinal))
             {
                 await process.StandardInput.WriteAsync(person[turn++].Types);
                 await process.StandardInput.FlushAsync();
@@ -112,7 +120,8 @@ public sealed class ProgramStories : IDisposable
         // The macro, as the program itself says how to try it; somebody watches.
         using var watch = Start("watch", "--data", Data, "--json");
         using var http = new HttpClient();
-        using var macro = await http.PostAsJsonAsync(new Uri(moonraker, "printer/gcode/script"), new { script = "FLASH_MCU BOARD=octopus" });
+        using var macro = await http.PostAsJsonAsync(new Uri(moonraker, "printer/gcode/script"),
+            new { script = "FLASH_MCU BOARD=octopus" });
         Assert.True(macro.IsSuccessStatusCode);
         var seen = new List<string>();
         do
@@ -169,7 +178,8 @@ public sealed class ProgramStories : IDisposable
         {
             Assert.Contains("The agent serves", await first.StandardOutput.ReadLineAsync() ?? "", StringComparison.Ordinal);
             using var flash = Start("flash", "octopus", "--data", Data);
-            while (await flash.StandardOutput.ReadLineAsync() is { } line && !line.Contains("Writing 44468 bytes", StringComparison.Ordinal))
+            while (await flash.StandardOutput.ReadLineAsync() is { } line
+                && !line.Contains("Writing 44468 bytes", StringComparison.Ordinal))
             {
                 // On to the write.
             }

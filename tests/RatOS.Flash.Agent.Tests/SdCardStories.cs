@@ -4,10 +4,13 @@ using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Agent.Tests;
 
-/// <summary>A flash by the board's SD card, asked for where people ask: the file lies where Mainsail offers it, and the job waits for the person.</summary>
+/// <summary>
+/// A flash by the board's SD card, asked for where people ask: the file lies where Mainsail offers it, and the job waits for the person.
+/// </summary>
 public sealed class SdCardStories
 {
-    private static string FileOf(AgentStory story) => Path.Combine(story.Data.Root, "config", "firmware_binaries", "octopus", "firmware.bin");
+    private static string FileOf(AgentStory story) =>
+        Path.Combine(story.Data.Root, "config", "firmware_binaries", "octopus", "firmware.bin");
 
     [Fact]
     public void The_macro_lays_the_file_ready_and_the_job_goes_on_when_the_card_was_carried() => AgentStory.Of(async story =>
@@ -40,7 +43,8 @@ public sealed class SdCardStories
         await story.RequestAsync("flash", ("board", "octopus"));
         Assert.Equal("bootloader-not-seen", (await story.UntilOverAsync()).Boards[0].Fault!.Code);
         Assert.Equal(story.Printer.Boards[0].BuildFirmware(), File.ReadAllBytes(FileOf(story)));
-        Assert.Contains(story.Jobs.Single().Result!.Boards.Single().Notes, note => note.Contains("firmware_binaries/octopus/firmware.bin", StringComparison.Ordinal));
+        Assert.Contains(story.Jobs.Single().Result!.Boards.Single().Notes, note =>
+            note.Contains("firmware_binaries/octopus/firmware.bin", StringComparison.Ordinal));
     }, faults: new InjectedFaults { RomMissesUsb = true });
 
     [Fact]

@@ -39,8 +39,11 @@ public sealed class SettingsTests
         try
         {
             var boards = Directory.CreateDirectory(Path.Combine(folder.FullName, "RatOS", "boards", "btt-octopus-12"));
-            File.WriteAllText(Path.Combine(boards.FullName, "board-definition.json"), """{"id": "btt-octopus-12", "name": "Octopus V1.2", "manufacturer": "BIGTREETECH"}""");
-            File.WriteAllText(Path.Combine(boards.FullName, "firmware.config"), "CONFIG_MACH_STM32=y\nCONFIG_MACH_STM32F446=y\nCONFIG_MCU=\"stm32f446xx\"\nCONFIG_FLASH_APPLICATION_ADDRESS=0x8008000\nCONFIG_USBSERIAL=y\n");
+            File.WriteAllText(Path.Combine(boards.FullName, "board-definition.json"),
+                """{"id": "btt-octopus-12", "name": "Octopus V1.2", "manufacturer": "BIGTREETECH"}""");
+            File.WriteAllText(Path.Combine(boards.FullName, "firmware.config"),
+                "CONFIG_MACH_STM32=y\nCONFIG_MACH_STM32F446=y\nCONFIG_MCU=\"stm32f446xx\"\n"
+                + "CONFIG_FLASH_APPLICATION_ADDRESS=0x8008000\nCONFIG_USBSERIAL=y\n");
             var path = Path.Combine(folder.FullName, "ratos-flash.conf");
             File.WriteAllText(path, "[board mine]\nid: btt-octopus-12\n");
             var board = AgentSettings.Read(path).Boards.Single().Board;
@@ -84,12 +87,15 @@ public sealed class SettingsTests
             port: 1-1.3
             bootloader: katapult
             """);
-        Assert.Equal((FlashPolicy.Changed, true, "klipper-1", "abc#def"), (settings.Policy, settings.WhenIdle, settings.KlipperService, settings.ApiKey));
+        Assert.Equal((FlashPolicy.Changed, true, "klipper-1", "abc#def"),
+            (settings.Policy, settings.WhenIdle, settings.KlipperService, settings.ApiKey));
         Assert.Equal(RollbackPolicy.Auto, settings.Rollback);
         Assert.Equal("192.168.1.7", settings.MoonrakerUrl.Host);
         Assert.Equal(Serilog.Events.LogEventLevel.Warning, settings.LogLevel);
-        Assert.Equal(("toolhead", "can1", "a19f7f1b35c1"), (settings.Boards[0].Name, settings.Boards[0].CanInterface, settings.Boards[0].CanUuid.ToString()));
-        Assert.Equal(("btt-octopus-11", "1-1.3", true, "katapult"), (settings.Boards[1].Board.Id, settings.Boards[1].Port, settings.Boards[1].OnlyByPort, settings.Boards[1].Bootloader?.Name));
+        Assert.Equal(("toolhead", "can1", "a19f7f1b35c1"),
+            (settings.Boards[0].Name, settings.Boards[0].CanInterface, settings.Boards[0].CanUuid.ToString()));
+        Assert.Equal(("btt-octopus-11", "1-1.3", true, "katapult"),
+            (settings.Boards[1].Board.Id, settings.Boards[1].Port, settings.Boards[1].OnlyByPort, settings.Boards[1].Bootloader?.Name));
     }
 
     [Theory]
@@ -128,5 +134,6 @@ public sealed class SettingsTests
     [InlineData("!! it's \"bad\"; M112 # *x", "RESPOND TYPE=error MSG=\"it's 'bad', M112    x\"")]
     [InlineData("// two\nlines", "RESPOND TYPE=command MSG=\"two?lines\"")]
     [InlineData("// 50 °C \\ end", "RESPOND TYPE=command MSG=\"50 ?C / end\"")]
-    public void What_is_said_through_Klipper_is_one_command_and_nothing_else(string line, string gcode) => Assert.Equal(gcode, Notifier.Respond(line));
+    public void What_is_said_through_Klipper_is_one_command_and_nothing_else(string line, string gcode) =>
+        Assert.Equal(gcode, Notifier.Respond(line));
 }

@@ -16,7 +16,8 @@ public sealed class UpdateStories
     public void Somebody_is_asked_once_and_presses_the_button() => AgentStory.Of(async story =>
     {
         await story.UntilSaidAsync("action:prompt_show");
-        Assert.Contains(story.Moonraker.Console, line => line.Contains("prompt_text 1 board could have new firmware: mcu runs v0.12.0-10-g1f2a9e1c", StringComparison.Ordinal));
+        Assert.Contains(story.Moonraker.Console, line =>
+            line.Contains("prompt_text 1 board could have new firmware: mcu runs v0.12.0-10-g1f2a9e1c", StringComparison.Ordinal));
         Assert.Equal(1, story.Moonraker.Console.Count(line => line.Contains("prompt_text", StringComparison.Ordinal)));
         Assert.Contains("server.ratos_flash.announce", story.Moonraker.Calls);
         Assert.Empty(story.Jobs);
@@ -41,7 +42,8 @@ public sealed class UpdateStories
         await story.BreakProtocolAsync();
         await story.StartAgentAsync(waits: false);
         await story.UntilSaidAsync("action:prompt_show");
-        Assert.Contains(story.Moonraker.Console, line => line.StartsWith("!! RatOS.Flash: 1 board needs new firmware before Klipper can work", StringComparison.Ordinal));
+        Assert.Contains(story.Moonraker.Console, line =>
+            line.StartsWith("!! RatOS.Flash: 1 board needs new firmware before Klipper can work", StringComparison.Ordinal));
         Assert.False((await story.TypeAsync("FLASH_MCU BOARD=octopus")).IsOk);
         Assert.True((await story.TypeAsync(story.Button("Flash now"))).IsOk);
         Assert.True((await story.UntilOverAsync()).Ok);
@@ -49,7 +51,8 @@ public sealed class UpdateStories
     }, settings: By(FlashPolicy.Ask), isAlone: true);
 
     [Fact]
-    public void An_error_that_nobody_announces_is_told_within_seconds_but_not_before_every_screen_knows_of_it() => AgentStory.Of(async story =>
+    public void An_error_that_nobody_announces_is_told_within_seconds_but_not_before_every_screen_knows_of_it() =>
+        AgentStory.Of(async story =>
     {
         await story.UntilSaidAsync("could have new firmware");
         var begin = story.Time.Now;
@@ -64,7 +67,9 @@ public sealed class UpdateStories
         await story.UntilSaidAsync("action:prompt_show");
         await story.TypeAsync("FLASH_MCU BOARD=octopus");
         await story.UntilPhaseAsync("stop");
-        await story.UntilAsync(() => story.Moonraker.Console.Last(line => line is "// action:prompt_end" or "// action:prompt_show") == "// action:prompt_end", "the question is taken back");
+        await story.UntilAsync(() =>
+            story.Moonraker.Console.Last(line => line is "// action:prompt_end" or "// action:prompt_show") == "// action:prompt_end",
+            "the question is taken back");
         Assert.Null(story.Jobs[0].Result);
         Assert.True((await story.UntilOverAsync()).Ok);
     }, settings: By(FlashPolicy.Ask));
@@ -76,8 +81,11 @@ public sealed class UpdateStories
         // Flashed, but not with what Klipper wants.
         using var agent = AgentBoards.TryOpen(story.Data)!;
         var image = VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, "v0.12.9");
-        Assert.True((await agent.FlashAsync(new FlashOptions(["octopus"]) { Firmware = new("klipper.bin", image) }, static _ => { }, CancellationToken.None)).Ok);
-        await story.UntilAsync(() => story.Moonraker.Dialog.Any(line => line.Contains("is not ready: MCU Protocol error This is", StringComparison.Ordinal)), "the dialog says why Klipper is not ready");
+        Assert.True((await agent.FlashAsync(new FlashOptions(["octopus"]) { Firmware = new("klipper.bin", image) }, static _ => { },
+                CancellationToken.None)).Ok);
+        await story.UntilAsync(() =>
+            story.Moonraker.Dialog.Any(line => line.Contains("is not ready: MCU Protocol error This is", StringComparison.Ordinal)),
+            "the dialog says why Klipper is not ready");
         Assert.DoesNotContain(story.Moonraker.Dialog, line => line.Contains('\n', StringComparison.Ordinal));
     });
 
@@ -87,8 +95,13 @@ public sealed class UpdateStories
     [InlineData("ready", false)]
     public void An_outdated_protocol_is_known_by_Klippers_own_words(string state, bool isRequired)
     {
-        const string words = "MCU Protocol error\n\nYour Klipper version is: v0.13.0\nMCU(s) which should be updated:\ntoolhead: Current version v0.12.0-316-g96cceed2\nUp-to-date MCU(s):\nmcu: Current version v0.13.0\n";
-        var need = FlashNeed.Of(new([], new("v0.13.0", new Dictionary<string, McuTold> { ["mcu"] = new("v0.13.0", null), ["mcu toolhead"] = new("v0.12.0-316-g96cceed2", null) })) { State = state, Message = words })!;
+        const string words =
+            "MCU Protocol error\n\nYour Klipper version is: v0.13.0\nMCU(s) which should be updated:\ntoolhead: Current version "
+            + "v0.12.0-316-g96cceed2\nUp-to-date MCU(s):\nmcu: Current version v0.13.0\n";
+        var need = FlashNeed.Of(
+            new([], new("v0.13.0",
+                new Dictionary<string, McuTold> { ["mcu"] = new("v0.13.0", null),
+                    ["mcu toolhead"] = new("v0.12.0-316-g96cceed2", null) })) { State = state, Message = words })!;
         Assert.Equal((isRequired, "mcu toolhead"), (need.IsRequired, Assert.Single(need.Boards).Key));
     }
 
@@ -101,7 +114,8 @@ public sealed class UpdateStories
     public void What_anybody_writes_to_the_console_is_checked_like_any_request(string words) => AgentStory.Of(async story =>
     {
         await story.TypeAsync($"RESPOND TYPE=command MSG=\"action:ratos_flash {words}\"");
-        await story.UntilAsync(() => story.Moonraker.Console.Any(line => line.StartsWith("!! RatOS.Flash:", StringComparison.Ordinal)) || words.Length == 0, "it is refused aloud");
+        await story.UntilAsync(() => story.Moonraker.Console.Any(line => line.StartsWith("!! RatOS.Flash:", StringComparison.Ordinal))
+            || words.Length == 0, "it is refused aloud");
         await Task.Delay(TimeSpan.FromSeconds(1), story.Time);
         Assert.Empty(story.Jobs);
     });

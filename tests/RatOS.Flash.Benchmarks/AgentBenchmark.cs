@@ -5,7 +5,10 @@ using System.Text;
 
 namespace RatOS.Flash.Benchmarks;
 
-/// <summary>The native agent beside a Klipper with little time to spare: what it takes while nothing happens, and how soon it is there when something does.</summary>
+/// <summary>
+/// The native agent beside a Klipper with little time to spare: what it takes while nothing happens, and how soon it is there when
+/// something does.
+/// </summary>
 internal static class AgentBenchmark
 {
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(60);
@@ -16,7 +19,8 @@ internal static class AgentBenchmark
     {
         var folder = Directory.CreateTempSubdirectory("rf-").FullName;
         using var printer = Start(program, "virtual", "--no-agent", "--moonraker", "0", "--folder", folder);
-        var first = await printer.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException(await printer.StandardError.ReadToEndAsync());
+        var first = await printer.StandardOutput.ReadLineAsync()
+            ?? throw new InvalidOperationException(await printer.StandardError.ReadToEndAsync());
         var moonraker = first.Split("http://")[1].Split(' ')[0];
         using var client = new ClientWebSocket();
         await client.ConnectAsync(new Uri($"ws://{moonraker}/websocket"), CancellationToken.None);
@@ -24,7 +28,8 @@ internal static class AgentBenchmark
         var begin = Stopwatch.GetTimestamp();
         using var agent = Start(program, "agent", "--data", Path.Combine(folder, "printer_data"), "--log", "/dev/null");
         // A macro that is not refused: registered, and known to Klipper.
-        while (!(await AskAsync(client, "printer.gcode.script", """{"script":"FLASH_STATUS"}""", "\"id\"")).Contains("\"ok\"", StringComparison.Ordinal))
+        while (!(await AskAsync(client, "printer.gcode.script", """{"script":"FLASH_STATUS"}""", "\"id\""))
+            .Contains("\"ok\"", StringComparison.Ordinal))
         {
             if (Stopwatch.GetElapsedTime(begin) > TimeSpan.FromSeconds(10))
                 throw new InvalidOperationException("the agent never came");
@@ -47,7 +52,8 @@ internal static class AgentBenchmark
         (string What, string Ours, string Most, double Ratio)[] rows =
         [
             ("Resident memory, connected, after a minute", $"{memory:0.0} MB", "25 MB", memory / 25),
-            ("Share of a core, one notification a second", string.Create(CultureInfo.InvariantCulture, $"{share * 100:0.000} %"), "0.1 %", share / 0.001),
+            ("Share of a core, one notification a second", string.Create(CultureInfo.InvariantCulture, $"{share * 100:0.000} %"),
+                "0.1 %", share / 0.001),
             ("Start of the process until macros reach it", $"{start.TotalMilliseconds:0} ms", "100 ms", start.TotalMilliseconds / 100),
             ("A macro until the first event of its job", $"{press.TotalMilliseconds:0} ms", "50 ms", press.TotalMilliseconds / 50),
         ];
@@ -60,7 +66,8 @@ internal static class AgentBenchmark
 
     private static Process Start(string program, params string[] arguments)
     {
-        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
+        var start = new ProcessStartInfo(program,
+            arguments) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
         start.Environment["DOTNET_GCGen0MaxBudget"] = "80000";   // as in the unit; hex
         return Process.Start(start)!;
     }
@@ -80,7 +87,8 @@ internal static class AgentBenchmark
     /// <summary>Sends a request, and returns the first message that has this text.</summary>
     private static async Task<string> AskAsync(ClientWebSocket client, string method, string parameters, string until)
     {
-        await client.SendAsync(Encoding.UTF8.GetBytes($$"""{"jsonrpc":"2.0","method":"{{method}}","params":{{parameters}},"id":1}"""), WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
+        await client.SendAsync(Encoding.UTF8.GetBytes($$"""{"jsonrpc":"2.0","method":"{{method}}","params":{{parameters}},"id":1}"""),
+            WebSocketMessageType.Text, endOfMessage: true, CancellationToken.None);
         while (true)
         {
             var message = await ReceiveAsync(client);

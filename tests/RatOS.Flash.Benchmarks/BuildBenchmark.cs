@@ -6,8 +6,8 @@ using RatOS.Flash.Builds;
 namespace RatOS.Flash.Benchmarks;
 
 /// <summary>
-/// Real builds of a Klipper tree: each kind of board alone, the decision that nothing changed, and two boards at once beside what RatOS's script does
-/// (<c>make clean; make</c> in the tree, one after the other; here in a copy of the tree, with its own number of jobs: one).
+/// Real builds of a Klipper tree: each kind of board alone, the decision that nothing changed, and two boards at once beside what RatOS's
+/// script does (<c>make clean; make</c> in the tree, one after the other; here in a copy of the tree, with its own number of jobs: one).
 /// </summary>
 internal static class BuildBenchmark
 {
@@ -15,7 +15,8 @@ internal static class BuildBenchmark
     private const double MostOfOneByOne = 0.75;
 
     private static readonly string[] Kinds =
-        ["btt-octopus-11", "btt-octopus-11-407", "btt-octopus-pro-h723", "btt-ebb42-12", "btt-manta-m8p", "btt-sb-2209-10-rp", "btt-skr-14", "prusa-einsy", "klipper_host_mcu"];
+        ["btt-octopus-11", "btt-octopus-11-407", "btt-octopus-pro-h723", "btt-ebb42-12", "btt-manta-m8p", "btt-sb-2209-10-rp", "btt-skr-14",
+            "prusa-einsy", "klipper_host_mcu"];
 
     public static async Task<bool> MeasureAsync(string klipper)
     {
@@ -42,7 +43,8 @@ internal static class BuildBenchmark
                 slowest = Math.Max(slowest, again.Elapsed.TotalSeconds);
                 Console.WriteLine(string.Create(
                     CultureInfo.InvariantCulture,
-                    $"| {board} | {built.Image.Mcu} | {built.Image.Bytes.Length} | {built.Image.ResetVector:x8} | {built.Elapsed.TotalSeconds:0.00} s | {again.Elapsed.TotalSeconds:0.000} s |"));
+                    $"| {board} | {built.Image.Mcu} | {built.Image.Bytes.Length} | {built.Image.ResetVector:x8} | "
+                    + $"{built.Elapsed.TotalSeconds:0.00} s | {again.Elapsed.TotalSeconds:0.000} s |"));
                 if (!again.IsFromCache || built.IsFromCache)
                     throw new InvalidOperationException($"{board}: the cache is wrong");
             }
@@ -64,9 +66,13 @@ internal static class BuildBenchmark
             Console.WriteLine("| what | ours | beside | ratio | at most |");
             Console.WriteLine("|---|---|---|---|---|");
             Console.WriteLine(string.Create(
-                CultureInfo.InvariantCulture, $"| F446 and G0B1 at once (best of 3) | {ours:0.00} s | {theirs:0.00} s (`make clean; make`, one by one) | {ours / theirs:0.00} | {MostOfOneByOne:0.00} |"));
+                CultureInfo.InvariantCulture,
+                $"| F446 and G0B1 at once (best of 3) | {ours:0.00} s | {theirs:0.00} s (`make clean; make`, one by one) | "
+                + $"{ours / theirs:0.00} | {MostOfOneByOne:0.00} |"));
             Console.WriteLine(string.Create(
-                CultureInfo.InvariantCulture, $"| No change: decided (slowest) | {slowest:0.000} s | {NoChangeSeconds:0.000} s | {slowest / NoChangeSeconds:0.00} | 1.00 |"));
+                CultureInfo.InvariantCulture,
+                $"| No change: decided (slowest) | {slowest:0.000} s | {NoChangeSeconds:0.000} s | {slowest / NoChangeSeconds:0.00} | "
+                + $"1.00 |"));
             return ours / theirs <= MostOfOneByOne && slowest <= NoChangeSeconds;
         }
         finally
@@ -96,7 +102,10 @@ internal static class BuildBenchmark
 
     private static async Task Run(string program, string[] arguments, string folder)
     {
-        using var process = Process.Start(new ProcessStartInfo(program, arguments) { UseShellExecute = false, WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using var process =
+            Process.Start(new ProcessStartInfo(program,
+                arguments) { UseShellExecute = false, WorkingDirectory = folder, RedirectStandardOutput = true,
+                RedirectStandardError = true })!;
         await Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
         await process.WaitForExitAsync();
         if (process.ExitCode != 0)

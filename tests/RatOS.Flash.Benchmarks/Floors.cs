@@ -14,7 +14,8 @@ internal static class Floors
         Erase(chip, start, size) + Program(chip, size) + (VirtualPrinter.ControlByte * size * 2);
 
     /// <summary>
-    /// Erases and programming of the safe order (on an F4 the invalidating block needs no erase of its own), and the frames' bytes on the bus.
+    /// Erases and programming of the safe order (on an F4 the invalidating block needs no erase of its own), and the frames' bytes on the
+    /// bus.
     /// </summary>
     public static TimeSpan KatapultUsb(VirtualChip chip, uint start, int size)
     {

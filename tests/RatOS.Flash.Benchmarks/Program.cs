@@ -7,7 +7,8 @@ using RatOS.Flash.Recording;
 using RatOS.Flash.Virtual.Devices;
 
 if (args is ["rig", var program, var rounds, .. var flashtool])
-    return RigBenchmark.Measure(program, int.Parse(rounds, CultureInfo.InvariantCulture), flashtool is [var python, var path] ? (python, path) : null) ? 0 : 1;
+    return RigBenchmark.Measure(program, int.Parse(rounds, CultureInfo.InvariantCulture),
+        flashtool is [var python, var path] ? (python, path) : null) ? 0 : 1;
 if (args is ["pty", var native, .. var rest])
     return PtyBenchmark.Measure(native, rest is ["--flashtool", var script] ? script : null) ? 0 : 1;
 if (args is ["agent", var published])
@@ -15,11 +16,14 @@ if (args is ["agent", var published])
 if (args is ["build", "--klipper", var klipper])
     return await BuildBenchmark.MeasureAsync(klipper) ? 0 : 1;
 
-// Figures as ratios beside a floor that no tool can go below on the same model. With `--binary PATH` the start of the published program too.
+// Figures as ratios beside a floor that no tool can go below on the same model. With `--binary PATH` the start of the published program
+// too.
 var rows = new List<(string What, string Ours, string Beside, double Ratio, double Most)>();
 Add("DFU, F446: erase + write + read back", Measure("octopus"), Floors.Dfu(VirtualChip.F446, 0x0800_8000, Size("octopus")), "floor", 1.25);
-Add("Katapult, F446 on USB: the same, in the safe order", Measure("octopus-katapult"), Floors.KatapultUsb(VirtualChip.F446, 0x0800_8000, Size("octopus")), "floor", 1.15);
-Add("Katapult, F446 on a UART at 250000", Measure("uart-katapult"), Floors.KatapultUartOneByOne(VirtualChip.F446, 0x0800_8000, Size("octopus")), "one by one", 0.95);
+Add("Katapult, F446 on USB: the same, in the safe order", Measure("octopus-katapult"),
+    Floors.KatapultUsb(VirtualChip.F446, 0x0800_8000, Size("octopus")), "floor", 1.15);
+Add("Katapult, F446 on a UART at 250000", Measure("uart-katapult"),
+    Floors.KatapultUartOneByOne(VirtualChip.F446, 0x0800_8000, Size("octopus")), "one by one", 0.95);
 
 var alone = Enumerable.Range(0, 3).Max(board => Down("voron", board));
 Add("Klipper's down time, F446, G0B1 and H723 in one stop", Down("voron", null), alone, "the slowest alone", 1.15);
@@ -41,7 +45,8 @@ if (args is ["--binary", var binary])
     for (var i = 0; i < 30; i++)
     {
         var begin = Stopwatch.GetTimestamp();
-        using var started = Process.Start(new ProcessStartInfo(binary, "--version") { RedirectStandardOutput = true, UseShellExecute = false })!;
+        using var started =
+            Process.Start(new ProcessStartInfo(binary, "--version") { RedirectStandardOutput = true, UseShellExecute = false })!;
         started.WaitForExit();
         starts.Add(Stopwatch.GetElapsedTime(begin).TotalMilliseconds);
     }
@@ -109,7 +114,8 @@ static void FlashBoards(string scenario, InjectedFaults faults, Action<FlashEven
         onEvent(step);
         return ValueTask.CompletedTask;
     });
-    var requests = printer.Boards.Zip(printer.PrinterBoards, (board, known) => new FlashRequest(known, FirmwareImage.Parse(board.BuildFirmware(), "klipper.bin")));
+    var requests = printer.Boards.Zip(printer.PrinterBoards, (board, known) =>
+        new FlashRequest(known, FirmwareImage.Parse(board.BuildFirmware(), "klipper.bin")));
     var report = await flasher.FlashAsync([.. only is { } one ? requests.Skip(one).Take(1) : requests], CancellationToken.None);
     if (faults == InjectedFaults.None && !report.Ok)
         throw new InvalidOperationException(report.Boards[0].Fault?.Cause);

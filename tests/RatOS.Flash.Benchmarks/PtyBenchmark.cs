@@ -8,8 +8,9 @@ using RatOS.Flash.Virtual.Devices;
 namespace RatOS.Flash.Benchmarks;
 
 /// <summary>
-/// The native program and Katapult's own flashtool.py, in turns, on the same virtual board at a real pseudo terminal. Both are timed on the board's clock, from
-/// their first command to Katapult to the last: neither the start of Python nor our proof by the running firmware is in it.
+/// The native program and Katapult's own flashtool.py, in turns, on the same virtual board at a real pseudo terminal. Both are timed on the
+/// board's clock, from their first command to Katapult to the last: neither the start of Python nor our proof by the running firmware is in
+/// it.
 /// </summary>
 internal static class PtyBenchmark
 {
@@ -30,9 +31,12 @@ internal static class PtyBenchmark
     {
         var folder = Directory.CreateTempSubdirectory().FullName;
         var isGood = true;
-        Console.WriteLine("| Katapult, F446, 43.4 KiB | flashtool.py | ratos-flash | ratio | at most | commands (theirs, ours) | flash right (theirs, ours) |");
+        Console.WriteLine(
+            "| Katapult, F446, 43.4 KiB | flashtool.py | ratos-flash | ratio | at most | commands (theirs, ours) | flash right (theirs, "
+            + "ours) |");
         Console.WriteLine("|---|---|---|---|---|---|---|");
-        foreach (var one in (Case[])[new("USB, no delays", false, false, 1.0), new("USB, chip times", false, true, 0.9), new("UART at 250000, chip times", true, true, 1.0)])
+        foreach (var one in (Case[])[new("USB, no delays", false, false, 1.0), new("USB, chip times", false, true, 0.9),
+                new("UART at 250000, chip times", true, true, 1.0)])
         {
             var (theirs, ours) = (new List<Run>(), new List<Run>());
             for (var round = -1; round < Rounds; round++)
@@ -50,8 +54,9 @@ internal static class PtyBenchmark
             var ratio = theirs.Count == 0 ? 0 : Median(ours, run => run.Katapult) / Median(theirs, run => run.Katapult);
             isGood &= ratio <= one.Most && ours.TrueForAll(run => run.IsRight);
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"| {one.Name} | {Of(theirs, run => run.Katapult, " s")} | {Of(ours, run => run.Katapult, " s")} | {ratio:0.00} | {one.Most:0.00} | "
-                + $"{Of(theirs, run => run.Commands, "", "0")}, {Of(ours, run => run.Commands, "", "0")} | {Right(theirs)}, {Right(ours)} |"));
+                $"| {one.Name} | {Of(theirs, run => run.Katapult, " s")} | {Of(ours, run => run.Katapult, " s")} | {ratio:0.00} | "
+                + $"{one.Most:0.00} | {Of(theirs, run => run.Commands, "", "0")}, {Of(ours, run => run.Commands, "", "0")} | "
+                + $"{Right(theirs)}, {Right(ours)} |"));
         }
         Directory.Delete(folder, recursive: true);
         return isGood & Answers();
@@ -65,28 +70,38 @@ internal static class PtyBenchmark
             var scenario = Scenario.Find(one.IsUart ? "uart-katapult" : "octopus-half-written");
             var chip = scenario.Boards[0].Chip;
             if (!one.ChipTimes)
-                chip = chip with { ProgramTime = TimeSpan.Zero, Sectors = [.. chip.Sectors.Select(sector => sector with { EraseTime = TimeSpan.Zero })] };
-            var printer = VirtualPrinter.Create(scenario with { Boards = [scenario.Boards[0] with { Chip = chip, State = BoardState.Katapult }] }, time, null);
+                chip = chip with { ProgramTime = TimeSpan.Zero,
+                    Sectors = [.. chip.Sectors.Select(sector => sector with { EraseTime = TimeSpan.Zero })] };
+            var printer =
+                VirtualPrinter.Create(scenario with { Boards = [scenario.Boards[0] with { Chip = chip, State = BoardState.Katapult }] },
+                    time, null);
             using var ptys = VirtualPtys.Open(printer, $"{folder}/ports");
             var board = printer.Boards[0];
             var image = board.BuildFirmware();
             await File.WriteAllBytesAsync($"{folder}/klipper.bin", image);
             string[] arguments = script is null
-                ? ["flash", "btt-octopus-11", "--port", ptys.Ports[0].Terminal, "--firmware", $"{folder}/klipper.bin", "--no-klipper", "--yes", "--log", "/dev/null"]
+                ? ["flash", "btt-octopus-11", "--port", ptys.Ports[0].Terminal, "--firmware", $"{folder}/klipper.bin", "--no-klipper",
+                    "--yes", "--log", "/dev/null"]
                 : [script, "-d", ptys.Ports[0].Terminal, "-f", $"{folder}/klipper.bin"];
-            using var process = Process.Start(new ProcessStartInfo(tool, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false })!;
+            using var process =
+                Process.Start(new ProcessStartInfo(tool,
+                    arguments) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false })!;
             var said = Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
             await process.WaitForExitAsync();
             if (process.ExitCode != 0)
                 throw new InvalidOperationException(string.Concat(await said));
             // It resets a moment after the last command.
             await Task.Delay(TimeSpan.FromSeconds(1), time);
-            var (first, last, asked) = board.BootloaderAsked ?? throw new InvalidOperationException("the board is still in Katapult: " + string.Concat(await said));
+            var (first, last, asked) = board.BootloaderAsked
+                ?? throw new InvalidOperationException("the board is still in Katapult: " + string.Concat(await said));
             return new Run((last - first).TotalSeconds, asked, board.Flash.Read(Start, image.Length).SequenceEqual(image));
         });
     }
 
-    /// <summary>How long a request and its answer take through System.IO.Ports, and through our own line, at a pseudo terminal that sends back what comes.</summary>
+    /// <summary>
+    /// How long a request and its answer take through System.IO.Ports, and through our own line, at a pseudo terminal that sends back what
+    /// comes.
+    /// </summary>
     private static bool Answers()
     {
         const int Exchanges = 500;
@@ -110,7 +125,8 @@ internal static class PtyBenchmark
         var (their, our) = (theirs.Order().ElementAt(theirs.Count / 2), ours.Order().ElementAt(ours.Count / 2));
         Console.WriteLine("\n| a request of 16 bytes and its answer, at a pty (median) | System.IO.Ports | ours | ratio | at most |");
         Console.WriteLine("|---|---|---|---|---|");
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| | {their:0.000} ms | {our:0.000} ms | {our / their:0.00} | 1.00 |"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"| | {their:0.000} ms | {our:0.000} ms | {our / their:0.00} | 1.00 |"));
         return our <= their;
     }
 
@@ -128,7 +144,8 @@ internal static class PtyBenchmark
         return await ExchangeAsync(exchanges, bytes => line.WriteAsync(bytes), buffer => line.ReadAsync(buffer, TimeSpan.FromSeconds(5)));
     }
 
-    private static async Task<List<double>> ExchangeAsync(int exchanges, Func<ReadOnlyMemory<byte>, ValueTask> write, Func<Memory<byte>, ValueTask<int>> read)
+    private static async Task<List<double>> ExchangeAsync(int exchanges, Func<ReadOnlyMemory<byte>, ValueTask> write, Func<Memory<byte>,
+        ValueTask<int>> read)
     {
         var (took, request, answer) = (new List<double>(), new byte[16], new byte[16]);
         for (var i = -50; i < exchanges; i++)

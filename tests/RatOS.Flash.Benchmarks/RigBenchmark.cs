@@ -10,8 +10,9 @@ using RatOS.Flash.Virtual.UsbIp;
 namespace RatOS.Flash.Benchmarks;
 
 /// <summary>
-/// The native program and the real dfu-util (and Katapult's flashtool.py, if it is named), in turns, on the same virtual board through the same kernel: in the guest of tests/usb-rig. Both are timed on the
-/// board's clock, from the first request to the bootloader to the last; what we do beyond that (identify, reset, identify) is a column of its own.
+/// The native program and the real dfu-util (and Katapult's flashtool.py, if it is named), in turns, on the same virtual board through the
+/// same kernel: in the guest of tests/usb-rig. Both are timed on the board's clock, from the first request to the bootloader to the last;
+/// what we do beyond that (identify, reset, identify) is a column of its own.
 /// </summary>
 internal static class RigBenchmark
 {
@@ -25,7 +26,8 @@ internal static class RigBenchmark
     /// <param name="Arguments">Its arguments, given the port, the node and the file.</param>
     private sealed record Peer(string Scenario, UsbId Id, string Tool, Func<Device, string, string> Arguments);
 
-    private static readonly Peer DfuUtil = new("octopus-in-dfu", DfuSeDriver.Id, "dfu-util", static (device, file) => $"-d 0483:df11 -p {device.Port} -a 0 -s 0x{Start:x8}:leave -D {file}");
+    private static readonly Peer DfuUtil = new("octopus-in-dfu", DfuSeDriver.Id, "dfu-util", static (device, file) =>
+        $"-d 0483:df11 -p {device.Port} -a 0 -s 0x{Start:x8}:leave -D {file}");
 
     private sealed record Run(double Dfu, double Total, int Requests, bool IsRight);
 
@@ -44,8 +46,10 @@ internal static class RigBenchmark
         ]);
         if (flashtool is { } theirs)
         {
-            var peer = new Peer("octopus-half-written", KatapultDriver.Id, theirs.Python, (device, file) => $"{theirs.Script} -d {device.Node} -f {file}");
-            isGood &= Measure(program, rounds, "flashtool.py", peer, "commands per KiB", [new("no delays", false, false, false, 1.0), new("bus and chip times", true, true, false, 0.9)]);
+            var peer = new Peer("octopus-half-written", KatapultDriver.Id, theirs.Python, (device, file) =>
+                $"{theirs.Script} -d {device.Node} -f {file}");
+            isGood &= Measure(program, rounds, "flashtool.py", peer, "commands per KiB",
+                [new("no delays", false, false, false, 1.0), new("bus and chip times", true, true, false, 0.9)]);
         }
         return isGood & Seen(rounds);
     }
@@ -54,7 +58,9 @@ internal static class RigBenchmark
     {
         var folder = Directory.CreateTempSubdirectory().FullName;
         var isGood = true;
-        Console.WriteLine($"| F446, 43.4 KiB: median (least) | {name} | ratos-flash | ratio | at most | {requests} (theirs, ours) | flash right (theirs, ours) | our proof by the firmware |");
+        Console.WriteLine(
+            $"| F446, 43.4 KiB: median (least) | {name} | ratos-flash | ratio | at most | {requests} (theirs, ours) | flash right "
+            + $"(theirs, ours) | our proof by the firmware |");
         Console.WriteLine("|---|---|---|---|---|---|---|---|");
         foreach (var mode in modes)
         {
@@ -72,15 +78,20 @@ internal static class RigBenchmark
             var ratio = Median(ours, run => run.Dfu) / Median(theirs, run => run.Dfu);
             isGood &= ratio <= (mode.Most ?? ratio) && ours.TrueForAll(run => run.IsRight);
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"| {mode.Name} | {Seconds(theirs)} | {Seconds(ours)} | {ratio:0.00} | {mode.Most?.ToString("0.00", CultureInfo.InvariantCulture) ?? "-"} | "
-                + $"{Median(theirs, run => run.Requests) / (size / 1024.0):0.0}, {Median(ours, run => run.Requests) / (size / 1024.0):0.0} | "
-                + $"{(theirs.TrueForAll(run => run.IsRight) ? "yes" : "WRONG")}, {(ours.TrueForAll(run => run.IsRight) ? "yes" : "WRONG")} | +{Median(ours, run => run.Total - run.Dfu):0.0} s |"));
+                $"| {mode.Name} | {Seconds(theirs)} | {Seconds(ours)} | {ratio:0.00} | "
+                + $"{mode.Most?.ToString("0.00", CultureInfo.InvariantCulture) ?? "-"} | "
+                + $"{Median(theirs, run => run.Requests) / (size / 1024.0):0.0}, "
+                + $"{Median(ours, run => run.Requests) / (size / 1024.0):0.0} | "
+                + $"{(theirs.TrueForAll(run => run.IsRight) ? "yes" : "WRONG")}, "
+                + $"{(ours.TrueForAll(run => run.IsRight) ? "yes" : "WRONG")} | +{Median(ours, run => run.Total - run.Dfu):0.0} s |"));
         }
         Console.WriteLine();
         return isGood;
     }
 
-    /// <summary>How long after the kernel's and udev's last announcement of a board it is listed here, beside the whole of its enumeration.</summary>
+    /// <summary>
+    /// How long after the kernel's and udev's last announcement of a board it is listed here, beside the whole of its enumeration.
+    /// </summary>
     private static bool Seen(int rounds)
     {
         var (delays, enumerations) = (new List<double>(), new List<double>());
@@ -91,7 +102,8 @@ internal static class RigBenchmark
             {
                 var (announced, attached) = (0L, 0L);
                 using var events = new Uevents(() => Volatile.Write(ref announced, TimeProvider.System.GetTimestamp()));
-                await using var board = await Attached.CreateAsync(Scenario.Find("octopus"), null, () => attached = TimeProvider.System.GetTimestamp(), UsbId.Klipper, time);
+                await using var board = await Attached.CreateAsync(Scenario.Find("octopus"), null, () =>
+                    attached = TimeProvider.System.GetTimestamp(), UsbId.Klipper, time);
                 var seen = TimeProvider.System.GetTimestamp();
                 delays.Add(Math.Max(0, TimeProvider.System.GetElapsedTime(Volatile.Read(ref announced), seen).TotalMilliseconds));
                 enumerations.Add(TimeProvider.System.GetElapsedTime(attached, seen).TotalMilliseconds);
@@ -100,7 +112,8 @@ internal static class RigBenchmark
         }
         var (delay, enumeration) = (delays.Order().ElementAt(rounds / 2), enumerations.Order().ElementAt(rounds / 2));
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"\nFrom the last announcement of a board until it is listed: {delay:0.0} ms, {delay / enumeration:0.00} of its enumeration of {enumeration:0} ms (at most 0.10)."));
+            $"\nFrom the last announcement of a board until it is listed: {delay:0.0} ms, {delay / enumeration:0.00} of its enumeration "
+            + $"of {enumeration:0} ms (at most 0.10)."));
         return delay / enumeration <= 0.1;
     }
 
@@ -128,10 +141,12 @@ internal static class RigBenchmark
 
         /// <param name="attached">Called when the kernel was given the device.</param>
         /// <param name="id">What is waited for.</param>
-        public static async Task<Attached> CreateAsync(Scenario scenario, InjectedFaults? faults, Action attached, UsbId id, VirtualTime time)
+        public static async Task<Attached> CreateAsync(Scenario scenario, InjectedFaults? faults, Action attached,
+            UsbId id, VirtualTime time)
         {
             var board = new Attached(VirtualPrinter.Create(scenario, time, faults), attached);
-            board.Device = await board._hardware.WaitForAsync(seen => seen.Devices.FirstOrDefault(found => found.Usb == id), TimeSpan.FromSeconds(60), time, CancellationToken.None)
+            board.Device = await board._hardware.WaitForAsync(seen => seen.Devices.FirstOrDefault(found => found.Usb == id),
+                TimeSpan.FromSeconds(60), time, CancellationToken.None)
                 ?? throw new InvalidOperationException("the kernel never listed the board");
             return board;
         }
@@ -160,15 +175,19 @@ internal static class RigBenchmark
                 Sectors = [.. octopus.Boards[0].Chip.Sectors.Select(sector => sector with { EraseTime = TimeSpan.Zero })],
             };
             await using var attached = await Attached.CreateAsync(
-                octopus with { Boards = [octopus.Boards[0] with { Chip = chip }] }, mode.PollTimes ? null : new InjectedFaults { PollTime = TimeSpan.Zero }, static () => { }, peer.Id, time);
+                octopus with { Boards = [octopus.Boards[0] with { Chip = chip }] },
+                mode.PollTimes ? null : new InjectedFaults { PollTime = TimeSpan.Zero }, static () => { }, peer.Id, time);
             var board = attached.Printer.Boards[0];
             attached.Printer.HasBusTime = mode.BusTime;
             var image = board.BuildFirmware();
             bytes = image.Length;
             await File.WriteAllBytesAsync($"{folder}/klipper.bin", image);
             var file = $"{folder}/klipper.bin";
-            var arguments = program is null ? peer.Arguments(attached.Device, file) : $"flash btt-octopus-11 --port {attached.Device.Port} --firmware {file} --yes --log /dev/null";
-            using var process = Process.Start(new ProcessStartInfo(program ?? peer.Tool, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false })!;
+            var arguments = program is null ? peer.Arguments(attached.Device, file)
+                : $"flash btt-octopus-11 --port {attached.Device.Port} --firmware {file} --yes --log /dev/null";
+            using var process =
+                Process.Start(new ProcessStartInfo(program ?? peer.Tool,
+                    arguments) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false })!;
             var said = Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
             await process.WaitForExitAsync();
             var end = time.Now;
@@ -176,8 +195,10 @@ internal static class RigBenchmark
                 throw new InvalidOperationException(string.Concat(await said));
             // Katapult resets a moment after its last command.
             await Task.Delay(TimeSpan.FromSeconds(1), time);
-            var (first, last, asked) = board.BootloaderAsked ?? throw new InvalidOperationException("the board is still in its bootloader: " + string.Concat(await said));
-            return new Run((last - first).TotalSeconds, (end - first).TotalSeconds, asked, board.Flash.Read(Start, image.Length).SequenceEqual(image));
+            var (first, last, asked) = board.BootloaderAsked
+                ?? throw new InvalidOperationException("the board is still in its bootloader: " + string.Concat(await said));
+            return new Run((last - first).TotalSeconds, (end - first).TotalSeconds, asked,
+                board.Flash.Read(Start, image.Length).SequenceEqual(image));
         });
         size = bytes;
         return run;

@@ -4,7 +4,9 @@ using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Tests;
 
-/// <summary>Every fault there is, made by each method of the catalogue with words in place of what only a real one has: <c>[board]</c>.</summary>
+/// <summary>
+/// Every fault there is, made by each method of the catalogue with words in place of what only a real one has: <c>[board]</c>.
+/// </summary>
 internal static class FaultList
 {
     private const int Number = 7000;
@@ -19,11 +21,15 @@ internal static class FaultList
     private static List<Entry> Create()
     {
         var topics = Topics();
-        return [.. typeof(FaultKind).Assembly.GetTypes().Where(type => type.Namespace == typeof(FaultKind).Namespace && type.Name.EndsWith("Faults", StringComparison.Ordinal))
-            .SelectMany(type => type.GetMethods(BindingFlags.Public | BindingFlags.Static)).Where(method => method.ReturnType == typeof(FlashException)).Select(method =>
+        return [.. typeof(FaultKind).Assembly.GetTypes()
+            .Where(type => type.Namespace == typeof(FaultKind).Namespace && type.Name.EndsWith("Faults", StringComparison.Ordinal))
+            .SelectMany(type => type.GetMethods(BindingFlags.Public | BindingFlags.Static))
+            .Where(method => method.ReturnType == typeof(FlashException)).Select(method =>
         {
-            var fault = (FlashException)method.Invoke(null, [.. method.GetParameters().Select((parameter, i) => Argument(method, parameter, i))])!;
-            return new Entry(method.Name, topics[method.Name], fault.Code, Words(method, fault.Cause), Words(method, fault.Remedy.ToString()));
+            var fault = (FlashException)method.Invoke(null,
+                [.. method.GetParameters().Select((parameter, i) => Argument(method, parameter, i))])!;
+            return new Entry(method.Name, topics[method.Name], fault.Code, Words(method, fault.Cause),
+                Words(method, fault.Remedy.ToString()));
         })];
     }
 

@@ -123,7 +123,8 @@ public sealed class TidyTests
         ["fact-comments"] = static () =>
             from file in Files.Value
             from line in file.Lines
-            where line.IndexOf("//", StringComparison.Ordinal) is >= 0 and var at && Matches(line[at..], @"\bfacts\b(?!"")")
+            where line.IndexOf("//", StringComparison.Ordinal) is >= 0 and var at
+                && Matches(line[at..], @"\(facts\b|\bfacts:|\b[Tt]he facts\b(?! of)")
             select (file.Path, line.Trim()),
         ["long-file"] = static () =>
             from file in Files.Value

@@ -74,7 +74,8 @@ public sealed class BuildConfigTests
             """,
             config.Text);
         Assert.Equal(
-            [("CLOCK_REF_FREQ", "12000000"), ("FLASH_APPLICATION_ADDRESS", "0x8008000"), ("MCU", "stm32f446xx"), ("USBSERIAL", "y"), ("USB_SERIAL_NUMBER", "btt-octopus-11-t0")],
+            [("CLOCK_REF_FREQ", "12000000"), ("FLASH_APPLICATION_ADDRESS", "0x8008000"), ("MCU", "stm32f446xx"), ("USBSERIAL", "y"),
+                ("USB_SERIAL_NUMBER", "btt-octopus-11-t0")],
             config.Declared);
     }
 
@@ -97,7 +98,8 @@ public sealed class BuildConfigTests
     public void An_rp2040_is_called_by_todays_names_and_by_those_of_v0_12()
     {
         var text = BuildConfig.For(Rp).Text;
-        foreach (var symbol in (string[])["MACH_RPXXXX", "MACH_RP2040", "RPXXXX_FLASH_START_0100", "RP2040_FLASH_START_0100", "RPXXXX_USB", "RP2040_USB"])
+        foreach (var symbol in (string[])["MACH_RPXXXX", "MACH_RP2040", "RPXXXX_FLASH_START_0100", "RP2040_FLASH_START_0100",
+                "RPXXXX_USB", "RP2040_USB"])
             Assert.Contains($"CONFIG_{symbol}=y\n", text, StringComparison.Ordinal);
     }
 
@@ -113,14 +115,17 @@ public sealed class BuildConfigTests
         Assert.Contains(second + "\n", config.Text, StringComparison.Ordinal);
         Assert.DoesNotContain("USB_SERIAL_NUMBER", config.Text, StringComparison.Ordinal);
         // Declared as well: another pair of pins after completion is drift.
-        Assert.Equal("config-drift", Drift(config, Completed.Replace("stm32f446xx", "stm32g0b1xx", StringComparison.Ordinal).Replace("0x8008000", "0x8000000", StringComparison.Ordinal).Replace("CLOCK_REF_FREQ=12000000", "CLOCK_REF_FREQ=8000000", StringComparison.Ordinal)).Code);
+        Assert.Equal("config-drift",
+            Drift(config, Completed.Replace("stm32f446xx", "stm32g0b1xx", StringComparison.Ordinal).Replace("0x8008000", "0x8000000",
+                StringComparison.Ordinal).Replace("CLOCK_REF_FREQ=12000000", "CLOCK_REF_FREQ=8000000", StringComparison.Ordinal)).Code);
     }
 
     [Theory]
     [InlineData("PB8_PB9\nCONFIG_EVIL")]
     [InlineData("../x")]
     public void Pins_that_are_none_are_refused(string pins) =>
-        Assert.Equal("config-unusable", Assert.Throws<FlashException>(() => BuildConfig.For(Ebb42, transport: new BuildTransport(BuildLink.Can, pins))).Code);
+        Assert.Equal("config-unusable",
+            Assert.Throws<FlashException>(() => BuildConfig.For(Ebb42, transport: new BuildTransport(BuildLink.Can, pins))).Code);
 
     [Theory]
     [InlineData("")]
@@ -136,14 +141,18 @@ public sealed class BuildConfigTests
     [Fact]
     public void A_running_firmware_tells_its_transport()
     {
-        Assert.Equal(new BuildTransport(BuildLink.Can, "PB0_PB1", 500_000), Of("""{"MCU":"stm32g0b1xx","CLOCK_FREQ":64000000,"CANBUS_FREQUENCY":500000,"RESERVE_PINS_CAN":"PB0,PB1"}"""));
-        Assert.Equal(new BuildTransport(BuildLink.UsbCanBridge, "4_5", 1_000_000), Of("""{"MCU":"rp2040","CLOCK_FREQ":12000000,"CANBUS_FREQUENCY":1000000,"CANBUS_BRIDGE":1,"RESERVE_PINS_CAN":"gpio4,gpio5"}"""));
+        Assert.Equal(new BuildTransport(BuildLink.Can, "PB0_PB1", 500_000),
+            Of("""{"MCU":"stm32g0b1xx","CLOCK_FREQ":64000000,"CANBUS_FREQUENCY":500000,"RESERVE_PINS_CAN":"PB0,PB1"}"""));
+        Assert.Equal(new BuildTransport(BuildLink.UsbCanBridge, "4_5", 1_000_000),
+            Of("""{"MCU":"rp2040","CLOCK_FREQ":12000000,"CANBUS_FREQUENCY":1000000,"CANBUS_BRIDGE":1,"RESERVE_PINS_CAN":"gpio4,gpio5"}"""));
         Assert.Equal(BuildTransport.Usb, Of("""{"MCU":"stm32f446xx","CLOCK_FREQ":180000000,"RESERVE_PINS_USB":"PA11,PA12"}"""));
-        Assert.Equal(new BuildTransport(BuildLink.Uart, "USART2", 115_200), Of("""{"MCU":"stm32f446xx","CLOCK_FREQ":180000000,"SERIAL_BAUD":115200,"RESERVE_PINS_serial":"PA3,PA2"}"""));
+        Assert.Equal(new BuildTransport(BuildLink.Uart, "USART2", 115_200),
+            Of("""{"MCU":"stm32f446xx","CLOCK_FREQ":180000000,"SERIAL_BAUD":115200,"RESERVE_PINS_serial":"PA3,PA2"}"""));
         Assert.Null(Of("""{"MCU":"stm32f446xx","CLOCK_FREQ":180000000,"SERIAL_BAUD":250000}"""));
         Assert.Null(Of("""{"MCU":"stm32f446xx","CLOCK_FREQ":180000000,"SERIAL_BAUD":250000,"RESERVE_PINS_serial":"PZ9,PZ8"}"""));
 
-        static BuildTransport? Of(string config) => BuildTransport.Of(DataDictionary.Parse(Images.Compress(System.Text.Encoding.UTF8.GetBytes(
+        static BuildTransport? Of(string config) =>
+            BuildTransport.Of(DataDictionary.Parse(Images.Compress(System.Text.Encoding.UTF8.GetBytes(
             """{"version":"v1","commands":{},"responses":{},"config":""" + config + "}"))).Config);
     }
 
@@ -155,7 +164,8 @@ public sealed class BuildConfigTests
         Assert.Equal(BuildConfig.FromText(Raw, Octopus).Text, text);
         Assert.DoesNotContain("BOARD_DIRECTORY", text, StringComparison.Ordinal);
         Assert.DoesNotContain("CONFIG_MCU", text, StringComparison.Ordinal);
-        foreach (var line in (string[])["CONFIG_STM32_FLASH_START_8000=y", "CONFIG_INITIAL_PINS=\"!PA1\"", "# CONFIG_STM32_SERIAL_USART1 is not set", "CONFIG_USB_VENDOR_ID=0x1d50"])
+        foreach (var line in (string[])["CONFIG_STM32_FLASH_START_8000=y", "CONFIG_INITIAL_PINS=\"!PA1\"",
+                "# CONFIG_STM32_SERIAL_USART1 is not set", "CONFIG_USB_VENDOR_ID=0x1d50"])
             Assert.Contains(line + "\n", text, StringComparison.Ordinal);
     }
 
@@ -186,7 +196,8 @@ public sealed class BuildConfigTests
 
     [Fact]
     public void A_text_of_ten_megabytes_is_refused() =>
-        Assert.Contains("64 KiB", Assert.Throws<FlashException>(() => BuildConfig.FromText(new string('#', 10 << 20), Octopus)).Cause, StringComparison.Ordinal);
+        Assert.Contains("64 KiB", Assert.Throws<FlashException>(() => BuildConfig.FromText(new string('#', 10 << 20), Octopus)).Cause,
+            StringComparison.Ordinal);
 
     [Fact]
     public void What_became_what_was_meant_passes_under_new_names_and_with_new_defaults()
@@ -216,7 +227,8 @@ public sealed class BuildConfigTests
 
     [Fact]
     public void The_lost_chip_is_named_before_what_went_with_it() =>
-        Assert.Contains("CONFIG_MCU should be rp2040, but becomes atmega2560", Drift(BuildConfig.For(Rp), "CONFIG_MACH_AVR=y\nCONFIG_MCU=\"atmega2560\"\nCONFIG_SERIAL=y\n").Cause, StringComparison.Ordinal);
+        Assert.Contains("CONFIG_MCU should be rp2040, but becomes atmega2560",
+            Drift(BuildConfig.For(Rp), "CONFIG_MACH_AVR=y\nCONFIG_MCU=\"atmega2560\"\nCONFIG_SERIAL=y\n").Cause, StringComparison.Ordinal);
 
     [Fact]
     public void Another_speed_is_drift_in_a_build_for_can()
@@ -225,13 +237,15 @@ public sealed class BuildConfigTests
         var config = BuildConfig.FromText(can, Ebb42 with { CrystalHz = null });
         const string completed = "CONFIG_MCU=\"stm32g0b1xx\"\nCONFIG_FLASH_APPLICATION_ADDRESS=0x8000000\n";
         config.Check(completed + can, "ebb42");
-        Assert.Contains("CANBUS_FREQUENCY should be 500000, but becomes 1000000", Drift(config, completed + can.Replace("500000", "1000000", StringComparison.Ordinal)).Cause, StringComparison.Ordinal);
+        Assert.Contains("CANBUS_FREQUENCY should be 500000, but becomes 1000000",
+            Drift(config, completed + can.Replace("500000", "1000000", StringComparison.Ordinal)).Cause, StringComparison.Ordinal);
     }
 
     [Fact]
     public void A_text_for_another_chip_or_start_than_the_boards_is_refused()
     {
-        Assert.Contains("CONFIG_MCU should be stm32g0b1xx", Assert.Throws<FlashException>(() => BuildConfig.FromText(Raw, Ebb42)).Cause, StringComparison.Ordinal);
+        Assert.Contains("CONFIG_MCU should be stm32g0b1xx", Assert.Throws<FlashException>(() => BuildConfig.FromText(Raw, Ebb42)).Cause,
+            StringComparison.Ordinal);
         var config = BuildConfig.FromText(Raw, Octopus with { FlashStartEffective = "0x8000000" });
         Assert.Contains("should be 0x8000000, but becomes 0x8008000", Drift(config, Completed).Cause, StringComparison.Ordinal);
     }
@@ -239,9 +253,11 @@ public sealed class BuildConfigTests
     [Fact]
     public void Order_and_comments_do_not_make_another_configuration()
     {
-        Assert.Equal(BuildConfig.Hash(Completed), BuildConfig.Hash(string.Join('\n', Completed.Split('\n').Reverse()) + "\n# hello\n# CONFIG_NEW is not set\n"));
+        Assert.Equal(BuildConfig.Hash(Completed),
+            BuildConfig.Hash(string.Join('\n', Completed.Split('\n').Reverse()) + "\n# hello\n# CONFIG_NEW is not set\n"));
         Assert.NotEqual(BuildConfig.Hash(Completed), BuildConfig.Hash(Completed.Replace("PA1\"", "PA2\"", StringComparison.Ordinal)));
     }
 
-    private static FlashException Drift(BuildConfig config, string completed) => Assert.Throws<FlashException>(() => config.Check(completed, "my board"));
+    private static FlashException Drift(BuildConfig config, string completed) =>
+        Assert.Throws<FlashException>(() => config.Check(completed, "my board"));
 }

@@ -109,7 +109,8 @@ public sealed class BuildFaultTests : IDisposable
     [Fact]
     public async Task A_full_disk_is_told_before_and_in_the_middle()
     {
-        var builder = new FirmwareBuilder(_standIn.Open(), _standIn.Cache, TimeProvider.System) { SearchPath = _standIn.SearchPath, LeastFree = long.MaxValue };
+        var builder = new FirmwareBuilder(_standIn.Open(), _standIn.Cache,
+            TimeProvider.System) { SearchPath = _standIn.SearchPath, LeastFree = long.MaxValue };
         Assert.Equal("disk-full", (await Fails(Request(), builder)).Code);
         Assert.Equal(0, _standIn.Compiles);
         _standIn.Write("src/overflow", "fatal error: error writing to /x/cc1.s: No space left on device\n");
@@ -130,7 +131,8 @@ public sealed class BuildFaultTests : IDisposable
     [InlineData("a#b")]
     public async Task A_path_that_make_would_misread_is_refused(string name)
     {
-        var builder = new FirmwareBuilder(_standIn.Open(), Path.Combine(_standIn.Root, name), TimeProvider.System) { SearchPath = _standIn.SearchPath };
+        var builder = new FirmwareBuilder(_standIn.Open(), Path.Combine(_standIn.Root, name),
+            TimeProvider.System) { SearchPath = _standIn.SearchPath };
         Assert.Equal("build-path", (await Fails(Request(), builder)).Code);
 
         var moved = Path.Combine(_standIn.Root, name, "klipper");
@@ -191,13 +193,15 @@ public sealed class BuildFaultTests : IDisposable
 
     private async Task<FlashException> Fails(BuildRequest request, FirmwareBuilder? builder = null)
     {
-        var fault = await Assert.ThrowsAsync<FlashException>(() => (builder ?? _standIn.Builder()).BuildAsync(request, Quiet, CancellationToken.None));
+        var fault = await Assert.ThrowsAsync<FlashException>(() =>
+            (builder ?? _standIn.Builder()).BuildAsync(request, Quiet, CancellationToken.None));
         var entries = Path.Combine(_standIn.Cache, "entries");
         Assert.True(!Directory.Exists(entries) || !Directory.EnumerateFileSystemEntries(entries).Any());
         return fault;
     }
 
-    private static BuildRequest Request(string name = "octopus", string board = "btt-octopus-11") => new(name, BuildConfig.For(BoardCatalogue.BuiltIn.Find(board)!));
+    private static BuildRequest Request(string name = "octopus", string board = "btt-octopus-11") =>
+        new(name, BuildConfig.For(BoardCatalogue.BuiltIn.Find(board)!));
 
     private static ValueTask Quiet(BuildProgress news) => ValueTask.CompletedTask;
 }

@@ -48,7 +48,8 @@ public sealed class FirmwareBuilderTests : IDisposable
         Assert.Equal(_news.OrderBy(news => (news.Step, news.Done)), _news);
         Assert.Equal(6, _standIn.Compiles);
         // Temporary files go to the cache's folder, and the compiler is nice.
-        Assert.All(await File.ReadAllLinesAsync(Path.Combine(_standIn.Tools, "compiles"), Never), line => Assert.Matches($"^{Path.Combine(_standIn.Cache, "work")}/[0-9a-f]+/tmp 1[0-9]$", line));
+        Assert.All(await File.ReadAllLinesAsync(Path.Combine(_standIn.Tools, "compiles"), Never), line =>
+            Assert.Matches($"^{Path.Combine(_standIn.Cache, "work")}/[0-9a-f]+/tmp 1[0-9]$", line));
         Assert.Empty(Directory.EnumerateFileSystemEntries(Path.Combine(_standIn.Cache, "work")));
     }
 
@@ -72,7 +73,8 @@ public sealed class FirmwareBuilderTests : IDisposable
 
         Assert.True(again.IsFromCache);
         Assert.Equal(6, _standIn.Compiles);
-        Assert.Equal((built.Image.Sha256, built.ConfigText, built.ConfigHash, built.SourceId, built.File), (again.Image.Sha256, again.ConfigText, again.ConfigHash, again.SourceId, again.File));
+        Assert.Equal((built.Image.Sha256, built.ConfigText, built.ConfigHash, built.SourceId, built.File),
+            (again.Image.Sha256, again.ConfigText, again.ConfigHash, again.SourceId, again.File));
     }
 
     [Fact]
@@ -104,7 +106,8 @@ public sealed class FirmwareBuilderTests : IDisposable
     {
         _standIn.Write("src/part3.c", "int changed;\n");
         _standIn.Prebuild(VirtualChip.F446, 0x0800_8000, _standIn.Describe() + "-20261124_210000-ratos");
-        Assert.EndsWith("-dirty-20261124_210000-ratos", (await _standIn.Builder().BuildAsync(Octopus, Tell, Never)).Image.Version, StringComparison.Ordinal);
+        Assert.EndsWith("-dirty-20261124_210000-ratos", (await _standIn.Builder().BuildAsync(Octopus, Tell, Never)).Image.Version,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -153,7 +156,8 @@ public sealed class FirmwareBuilderTests : IDisposable
         Assert.Equal(18, _standIn.Compiles);
         Assert.All(_news.GroupBy(news => news.Board), board => Assert.Equal(board.OrderBy(news => (news.Step, news.Done)), board));
 
-        Assert.Equal([true, true, null, true], (await _standIn.Builder().BuildAllAsync([Octopus, Ebb42, broken, equal], Tell, Never)).Select(outcome => outcome.Firmware?.IsFromCache));
+        Assert.Equal([true, true, null, true], (await _standIn.Builder().BuildAllAsync([Octopus, Ebb42, broken, equal], Tell, Never))
+            .Select(outcome => outcome.Firmware?.IsFromCache));
     }
 
     [Fact]
@@ -227,14 +231,18 @@ public sealed class FirmwareBuilderTests : IDisposable
     [Fact]
     public async Task A_cached_firmware_is_judged_by_what_the_board_says_today()
     {
-        const string text = "CONFIG_LOW_LEVEL_OPTIONS=y\nCONFIG_MACH_STM32=y\nCONFIG_MACH_STM32F446=y\nCONFIG_STM32_FLASH_START_8000=y\nCONFIG_STM32_CLOCK_REF_12M=y\n";
+        const string text =
+            "CONFIG_LOW_LEVEL_OPTIONS=y\nCONFIG_MACH_STM32=y\nCONFIG_MACH_STM32F446=y\n"
+            + "CONFIG_STM32_FLASH_START_8000=y\nCONFIG_STM32_CLOCK_REF_12M=y\n";
         var board = BoardCatalogue.BuiltIn.Find("btt-octopus-11")!;
         await _standIn.Builder().BuildAsync(new BuildRequest("octopus", BuildConfig.FromText(text, board)), Tell, Never);
 
         var moved = new BuildRequest("octopus", BuildConfig.FromText(text, board with { FlashStartEffective = "0x8010000" }));
-        Assert.Equal("config-drift", (await Assert.ThrowsAsync<FlashException>(() => _standIn.Builder().BuildAsync(moved, Tell, Never))).Code);
+        Assert.Equal("config-drift",
+            (await Assert.ThrowsAsync<FlashException>(() => _standIn.Builder().BuildAsync(moved, Tell, Never))).Code);
         Assert.Equal(6, _standIn.Compiles);
-        Assert.True((await _standIn.Builder().BuildAsync(new BuildRequest("octopus", BuildConfig.FromText(text, board)), Tell, Never)).IsFromCache);
+        Assert.True(
+            (await _standIn.Builder().BuildAsync(new BuildRequest("octopus", BuildConfig.FromText(text, board)), Tell, Never)).IsFromCache);
     }
 
     [Fact]
@@ -247,7 +255,8 @@ public sealed class FirmwareBuilderTests : IDisposable
         for (var i = 0; i < 2; i++)
         {
             var built = await _standIn.Builder().BuildAsync(request, Tell, Never);
-            Assert.Equal((i > 0, "atmega2560", ":00000001FF\n"), (built.IsFromCache, built.Image.Mcu, await File.ReadAllTextAsync(built.File, Never)));
+            Assert.Equal((i > 0, "atmega2560", ":00000001FF\n"),
+                (built.IsFromCache, built.Image.Mcu, await File.ReadAllTextAsync(built.File, Never)));
             Assert.EndsWith(".elf.hex", built.File, StringComparison.Ordinal);
         }
     }
@@ -260,21 +269,25 @@ public sealed class FirmwareBuilderTests : IDisposable
         Assert.Equal(before, _standIn.Snapshot());
         Assert.Equal(0, _standIn.Compiles);
         Assert.Equal((await _standIn.Builder().BuildAsync(Octopus, Tell, Never)).ConfigHash, BuildConfig.Hash(completed));
-        var lost = new BuildRequest("octopus", BuildConfig.FromText("CONFIG_MACH_STM32=y\nCONFIG_INITIAL_PINS=\"PA1\"\n", BoardCatalogue.BuiltIn.Find("btt-octopus-11")!));
+        var lost = new BuildRequest("octopus",
+            BuildConfig.FromText("CONFIG_MACH_STM32=y\nCONFIG_INITIAL_PINS=\"PA1\"\n", BoardCatalogue.BuiltIn.Find("btt-octopus-11")!));
         Assert.Equal("config-drift", (await Assert.ThrowsAsync<FlashException>(() => _standIn.Builder().CompleteAsync(lost, Never))).Code);
     }
 
     [Fact]
     public async Task The_time_taken_is_the_given_clocks()
     {
-        var built = await new FirmwareBuilder(_standIn.Open(), _standIn.Cache, new Clock()) { SearchPath = _standIn.SearchPath }.BuildAsync(Octopus, Tell, Never);
+        var built = await new FirmwareBuilder(_standIn.Open(), _standIn.Cache,
+            new Clock()) { SearchPath = _standIn.SearchPath }.BuildAsync(Octopus, Tell, Never);
         Assert.Equal(TimeSpan.Zero, built.Elapsed);
     }
 
-    private static BuildRequest Request(string name, string board, string? serial = null) => new(name, BuildConfig.For(BoardCatalogue.BuiltIn.Find(board)!, serial));
+    private static BuildRequest Request(string name, string board, string? serial = null) =>
+        new(name, BuildConfig.For(BoardCatalogue.BuiltIn.Find(board)!, serial));
 
     // A killed process that nobody waited for yet is a zombie: it does nothing any more.
-    private static bool IsAlive(string pid) => File.Exists($"/proc/{pid}/stat") && !File.ReadAllText($"/proc/{pid}/stat").Contains(") Z ", StringComparison.Ordinal);
+    private static bool IsAlive(string pid) =>
+        File.Exists($"/proc/{pid}/stat") && !File.ReadAllText($"/proc/{pid}/stat").Contains(") Z ", StringComparison.Ordinal);
 
     private ValueTask Tell(BuildProgress news)
     {

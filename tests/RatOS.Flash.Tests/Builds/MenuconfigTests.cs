@@ -36,15 +36,18 @@ public sealed class MenuconfigTests : IDisposable
     /// <summary>Runs the program on a pseudo terminal, types a line there, and returns what the terminal showed.</summary>
     private async Task<(int Exit, string Shown)> AskAsync(string typed, string board = "octopus", bool hasTerminal = true)
     {
-        string[] program = ["dotnet", Path.Combine(AppContext.BaseDirectory, "ratos-flash.dll"), "menuconfig", board, "--virtual", "--folder", Path.Combine(_home.FullName, "v"), "--data", Data];
-        var start = new ProcessStartInfo(hasTerminal ? "script" : program[0], hasTerminal ? ["-qec", string.Join(' ', program), "/dev/null"] : program[1..])
+        string[] program = ["dotnet", Path.Combine(AppContext.BaseDirectory, "ratos-flash.dll"), "menuconfig", board, "--virtual",
+            "--folder", Path.Combine(_home.FullName, "v"), "--data", Data];
+        var start = new ProcessStartInfo(hasTerminal ? "script" : program[0],
+            hasTerminal ? ["-qec", string.Join(' ', program), "/dev/null"] : program[1..])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
             UseShellExecute = false,
         };
-        (start.Environment["HOME"], start.Environment["XDG_STATE_HOME"], start.Environment["TERM"]) = (_home.FullName, _home.FullName, "vt100");
+        (start.Environment["HOME"], start.Environment["XDG_STATE_HOME"], start.Environment["TERM"]) =
+            (_home.FullName, _home.FullName, "vt100");
         using var process = Process.Start(start)!;
         var errors = process.StandardError.ReadToEndAsync();
         using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(3));
@@ -80,7 +83,8 @@ public sealed class MenuconfigTests : IDisposable
         var config = Menuconfig.Kept(Path.GetDirectoryName(Kept), Octopus)!;
         Assert.Contains(("USB_SERIAL_NUMBER", "mine"), config.Declared);
         _standIn.Prebuild(VirtualChip.F446, 0x0800_8000);
-        var built = await _standIn.Builder().BuildAsync(new BuildRequest("octopus", config), static _ => ValueTask.CompletedTask, CancellationToken.None);
+        var built = await _standIn.Builder().BuildAsync(new BuildRequest("octopus", config), static _ => ValueTask.CompletedTask,
+            CancellationToken.None);
         Assert.Contains("CONFIG_USB_SERIAL_NUMBER=\"mine\"", built.ConfigText, StringComparison.Ordinal);
 
         // The next time the menu begins with it.

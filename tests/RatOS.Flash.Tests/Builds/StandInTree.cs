@@ -6,8 +6,8 @@ using RatOS.Flash.Virtual.Devices;
 namespace RatOS.Flash.Tests.Builds;
 
 /// <summary>
-/// A source tree of a few hundred bytes that builds as Klipper's does: the same variables, lines, names and mistakes. Its compiler is a script that takes its time, and what
-/// it links is an image that the test laid ready.
+/// A source tree of a few hundred bytes that builds as Klipper's does: the same variables, lines, names and mistakes. Its compiler is a
+/// script that takes its time, and what it links is an image that the test laid ready.
 /// </summary>
 internal sealed class StandInTree : IDisposable
 {
@@ -27,7 +27,8 @@ internal sealed class StandInTree : IDisposable
         	@echo "  Linking $@"
         	@if [ -e src/overflow ]; then cat src/overflow >&2; exit 1; fi
         	@if [ -e src/during ]; then sh src/during; fi
-        	@if [ -e prebuilt/$(CONFIG_MCU).elf ]; then cp prebuilt/$(CONFIG_MCU).elf $(OUT)klipper.elf; echo ":00000001FF" >$(OUT)klipper.elf.hex; \
+        	@if [ -e prebuilt/$(CONFIG_MCU).elf ]; then cp prebuilt/$(CONFIG_MCU).elf $(OUT)klipper.elf; \
+        	echo ":00000001FF" >$(OUT)klipper.elf.hex; \
         	else cp prebuilt/$(CONFIG_MCU)-$(CONFIG_FLASH_APPLICATION_ADDRESS).bin $@; fi
         olddefconfig:
         	@python3 scripts/complete.py
@@ -37,7 +38,9 @@ internal sealed class StandInTree : IDisposable
 
         """;
 
-    /// <summary>Completes a .config as Klipper's Kconfig would: a choice that is not set is its first entry, and what is not known is left out.</summary>
+    /// <summary>
+    /// Completes a .config as Klipper's Kconfig would: a choice that is not set is its first entry, and what is not known is left out.
+    /// </summary>
     private const string Complete = """
         import os
         import names
@@ -86,7 +89,10 @@ internal sealed class StandInTree : IDisposable
         FAMILIES = ["MACH_AVR", "MACH_STM32", "MACH_RPXXXX"]
         CHIPS = {
             "MACH_AVR": {"MACH_atmega2560": "atmega2560"},
-            "MACH_STM32": {"MACH_STM32F103": "stm32f103xe", "MACH_STM32F042": "stm32f042x6", "MACH_STM32F446": "stm32f446xx", "MACH_STM32G0B1": "stm32g0b1xx"},
+            "MACH_STM32": {
+                "MACH_STM32F103": "stm32f103xe", "MACH_STM32F042": "stm32f042x6", "MACH_STM32F446": "stm32f446xx",
+                "MACH_STM32G0B1": "stm32g0b1xx",
+            },
             "MACH_RPXXXX": {"MACH_RP2040": "rp2040"},
         }
         STARTS = {"MACH_STM32": ["2000", "8000", "0000"], "MACH_RPXXXX": ["0100", "4000"]}
@@ -142,7 +148,8 @@ internal sealed class StandInTree : IDisposable
         for (var i = 0; i < 6; i++)
             Write($"src/part{i}.c", $"int part{i};\n");
         Write(".gitignore", "out\n*.pyc\n.config\nprebuilt\n");
-        foreach (var tool in ((string[])["gcc", "as", "ld", "objcopy"]).SelectMany(tool => (string[])["arm-none-eabi-" + tool, "avr-" + tool]))
+        foreach (var tool in ((string[])["gcc", "as", "ld", "objcopy"])
+            .SelectMany(tool => (string[])["arm-none-eabi-" + tool, "avr-" + tool]))
         {
             var file = Path.Combine(Tools, tool);
             Directory.CreateDirectory(Tools);
@@ -171,7 +178,8 @@ internal sealed class StandInTree : IDisposable
 
     public KlipperTree Open() => KlipperTree.Open(Folder);
 
-    public FirmwareBuilder Builder(TimeProvider? time = null) => new(Open(), Cache, time ?? TimeProvider.System) { SearchPath = SearchPath, Cores = 2 };
+    public FirmwareBuilder Builder(TimeProvider? time = null) =>
+        new(Open(), Cache, time ?? TimeProvider.System) { SearchPath = SearchPath, Cores = 2 };
 
     public string Describe() => Git("describe", "--always", "--tags", "--long", "--dirty").Trim();
 
@@ -187,7 +195,9 @@ internal sealed class StandInTree : IDisposable
     {
         var image = VirtualFirmware.Build(chip, start, version ?? Describe());
         Directory.CreateDirectory(Path.Combine(Folder, "prebuilt"));
-        File.WriteAllBytes(Path.Combine(Folder, "prebuilt", string.Create(CultureInfo.InvariantCulture, $"\"{asChip ?? chip.Name}\"-0x{start:x}.bin").Replace("\"", "", StringComparison.Ordinal)), image);
+        File.WriteAllBytes(Path.Combine(Folder, "prebuilt",
+                string.Create(CultureInfo.InvariantCulture, $"\"{asChip ?? chip.Name}\"-0x{start:x}.bin")
+                .Replace("\"", "", StringComparison.Ordinal)), image);
         return image;
     }
 
@@ -197,20 +207,25 @@ internal sealed class StandInTree : IDisposable
         Git("commit", "-q", "-m", message);
     }
 
-    /// <summary>Git as somebody of its own, whoever runs the tests: a fresh computer's git does not know its user, and others sign what they make.</summary>
+    /// <summary>
+    /// Git as somebody of its own, whoever runs the tests: a fresh computer's git does not know its user, and others sign what they make.
+    /// </summary>
     public string Git(params string[] arguments) =>
-        Run(Folder, "git", ["-c", "user.name=Test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false", .. arguments]);
+        Run(Folder, "git", ["-c", "user.name=Test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false", "-c",
+            "tag.gpgsign=false", .. arguments]);
 
     /// <summary>How often the compiler was called so far.</summary>
     public int Compiles => File.Exists(Path.Combine(Tools, "compiles")) ? File.ReadLines(Path.Combine(Tools, "compiles")).Count() : 0;
 
     /// <summary>Every file of the tree with its content, git's own included.</summary>
     public Dictionary<string, string> Snapshot() => Directory.EnumerateFileSystemEntries(Folder, "*", SearchOption.AllDirectories)
-        .ToDictionary(path => path, path => Directory.Exists(path) ? "folder" : Convert.ToBase64String(File.ReadAllBytes(path)), StringComparer.Ordinal);
+        .ToDictionary(path => path, path => Directory.Exists(path) ? "folder" : Convert.ToBase64String(File.ReadAllBytes(path)),
+            StringComparer.Ordinal);
 
     public void Dispose() => Directory.Delete(Root, recursive: true);
 
-    private static string? Find(string program) => Environment.GetEnvironmentVariable("PATH")?.Split(':').Select(folder => Path.Combine(folder, program)).FirstOrDefault(File.Exists);
+    private static string? Find(string program) =>
+        Environment.GetEnvironmentVariable("PATH")?.Split(':').Select(folder => Path.Combine(folder, program)).FirstOrDefault(File.Exists);
 
     private static string Run(string folder, string program, string[] arguments)
     {
@@ -224,6 +239,7 @@ internal sealed class StandInTree : IDisposable
         var errors = process.StandardError.ReadToEndAsync();
         var output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
-        return process.ExitCode == 0 ? output : throw new InvalidOperationException($"{program} {string.Join(' ', arguments)}: {errors.Result}");
+        return process.ExitCode == 0
+            ? output : throw new InvalidOperationException($"{program} {string.Join(' ', arguments)}: {errors.Result}");
     }
 }

@@ -37,7 +37,8 @@ public sealed class BundleTests : IDisposable
         using (var zip = ZipFile.OpenRead(file))
         {
             var names = zip.Entries.Select(entry => entry.FullName).ToList();
-            foreach (var name in (string[])["README.txt", "timeline.txt", "recording.txt", "plan.ndjson", "journal.ndjson", "outcome.json", "images.txt", "versions.txt", "usb.txt", "ports.txt", "power.txt", "kernel.txt", "config/moonraker.conf"])
+            foreach (var name in (string[])["README.txt", "timeline.txt", "recording.txt", "plan.ndjson", "journal.ndjson", "outcome.json",
+                    "images.txt", "versions.txt", "usb.txt", "ports.txt", "power.txt", "kernel.txt", "config/moonraker.conf"])
                 Assert.Contains(name, names);
             Assert.Contains("octopus is Flashed, ok", Of(zip, "timeline.txt"), StringComparison.Ordinal);
             Assert.Contains(Product.Version, Of(zip, "versions.txt"), StringComparison.Ordinal);
@@ -110,7 +111,8 @@ public sealed class BundleTests : IDisposable
         JobRecorder.Prune(Data.Jobs, log);
         Assert.Equal(
             ["20250101-000002-beef", "20250101-000003-beef", "20250101-000004-beef"],
-            Directory.GetFiles(Data.Jobs, "recording.gz", SearchOption.AllDirectories).Select(file => Path.GetFileName(Path.GetDirectoryName(file))).Order());
+            Directory.GetFiles(Data.Jobs, "recording.gz", SearchOption.AllDirectories)
+                .Select(file => Path.GetFileName(Path.GetDirectoryName(file))).Order());
         Assert.Equal(5, Directory.GetFiles(Data.Jobs, "journal.ndjson", SearchOption.AllDirectories).Length);
     }
 
@@ -125,7 +127,8 @@ public sealed class BundleTests : IDisposable
     [InlineData("link/ether b8:27:eb:01:02:03 inet 192.168.1.20/24", "link/ether (mac) inet (address)/24")]
     [InlineData("listening at 127.0.0.1", "listening at 127.0.0.1")]
     [InlineData("Jan 1 annsprinter kernel: usb 1-1", "Jan 1 (host) kernel: usb 1-1")]
-    [InlineData("serial: /dev/serial/by-id/usb-Klipper_stm32f446xx_btt-octopus-11-if00", "serial: /dev/serial/by-id/usb-Klipper_stm32f446xx_btt-octopus-11-if00")]
+    [InlineData("serial: /dev/serial/by-id/usb-Klipper_stm32f446xx_btt-octopus-11-if00",
+        "serial: /dev/serial/by-id/usb-Klipper_stm32f446xx_btt-octopus-11-if00")]
     [InlineData("canbus_uuid: a19f7f1b35c1", "canbus_uuid: a19f7f1b35c1")]
     [InlineData("step_pin: PF13 # motor 0", "step_pin: PF13 # motor 0")]
     public void What_is_nobodys_business_is_taken_out_and_nothing_else(string text, string expected)
@@ -217,10 +220,12 @@ public sealed class BundleTests : IDisposable
             var printer = VirtualPrinter.Create(scenario, time);
             using var log = LogFile.Open(Path.Combine(_folder.FullName, "log"), TextWriter.Null);
             var place = PrinterAccess.Of(printer, Place(scenario));
-            var local = new LocalBoards(place, new KnownMcus(place, [], Data, log), _ => printer.Klippy, log) { Data = Data, BeforeFlash = () => onJob?.Invoke(Directory.GetDirectories(Data.Jobs)[0]) };
+            var local = new LocalBoards(place, new KnownMcus(place, [], Data, log), _ => printer.Klippy,
+                log) { Data = Data, BeforeFlash = () => onJob?.Invoke(Directory.GetDirectories(Data.Jobs)[0]) };
             using var recorder = new CallRecorder(time, log.Say);
             using var over = new CancellationTokenSource();
-            var queue = new FlashQueue(local, Data.Jobs, (_, _) => printer.Klippy, token => Task.Delay(Timeout.InfiniteTimeSpan, time, token), log) { Recorder = recorder };
+            var queue = new FlashQueue(local, Data.Jobs, (_, _) => printer.Klippy, token =>
+                Task.Delay(Timeout.InfiniteTimeSpan, time, token), log) { Recorder = recorder };
             var options = new FlashOptions(["all"]);
             var job = queue.Add(new Job("command-line", options, await local.RequestAsync(options), time));
             var work = queue.RunAsync(over.Token);

@@ -137,7 +137,8 @@ public sealed class DamagedRecordingTests
                 await line.WriteAsync(new byte[4096]);
             for (var i = 0; i < 100_000; i++)
                 recorder.Event(
-                    new FlashEvent(i, TimeSpan.Zero, null, FlashPhase.Write, FlashEventKind.Warning, "again and again, for ever and a day"));
+                    new FlashEvent(i, TimeSpan.Zero, null, FlashPhase.Write, FlashEventKind.Warning,
+                        "again and again, for ever and a day"));
             recorder.End();
         });
         Assert.Single(trouble);

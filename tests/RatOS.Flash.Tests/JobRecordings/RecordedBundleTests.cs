@@ -17,7 +17,8 @@ public sealed class RecordedBundleTests
         ["dfu-success"] = ("octopus", InjectedFaults.None),
         ["katapult-success"] = ("octopus-katapult", InjectedFaults.None),
         ["verify-failed"] = ("octopus", new InjectedFaults { WornAt = 0x0800_9001 }),
-        ["not-back"] = ("octopus-katapult", new InjectedFaults { Transfers = [new(300, TransferFaultKind.Unplug, TimeSpan.FromSeconds(-1))] }),
+        ["not-back"] =
+            ("octopus-katapult", new InjectedFaults { Transfers = [new(300, TransferFaultKind.Unplug, TimeSpan.FromSeconds(-1))] }),
     };
 
     [Theory]
@@ -40,13 +41,16 @@ public sealed class RecordedBundleTests
         Assert.Equal(
             typeof(RecordedBundleTests).GetMethod(nameof(Each_plays_as_it_was_recorded))!.GetCustomAttributesData()
                 .Where(data => data.AttributeType == typeof(InlineDataAttribute))
-                .Select(data => ((IEnumerable<System.Reflection.CustomAttributeTypedArgument>)data.ConstructorArguments[0].Value!).First().Value + ".zip").Order(StringComparer.Ordinal),
-            Directory.GetFiles(Path.Combine(TidyTests.Root, "tests", "RatOS.Flash.Tests", "Recordings", "bundles")).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+                .Select(data => ((IEnumerable<System.Reflection.CustomAttributeTypedArgument>)data.ConstructorArguments[0].Value!)
+                    .First().Value + ".zip").Order(StringComparer.Ordinal),
+            Directory.GetFiles(Path.Combine(TidyTests.Root, "tests", "RatOS.Flash.Tests", "Recordings", "bundles")).Select(Path.GetFileName)
+            .Order(StringComparer.Ordinal));
 
     [Fact(Explicit = true)]
     public void Make_those_of_the_virtual_printer_anew()
     {
-        var folder = Directory.CreateDirectory(Path.Combine(TidyTests.Root, "tests", "RatOS.Flash.Tests", "Recordings", "bundles")).FullName;
+        var folder =
+            Directory.CreateDirectory(Path.Combine(TidyTests.Root, "tests", "RatOS.Flash.Tests", "Recordings", "bundles")).FullName;
         foreach (var (name, (scenario, faults)) in OfTheVirtualPrinter)
         {
             using var zip = new ZipArchive(File.Create(Path.Combine(folder, name + ".zip")), ZipArchiveMode.Create);

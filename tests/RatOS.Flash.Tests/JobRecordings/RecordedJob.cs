@@ -34,12 +34,14 @@ internal static class RecordedJob
                 Bootloader = printer.Boards.Single(one => one.Name == board.Name).Setup is { IsUart: true, State: BoardState.Rom }
                     ? Drivers.Find("stm32-uart")
                     : null,
-            }, FirmwareImage.Parse(printer.Boards.Single(one => one.Name == board.Name).BuildFirmware(), "klipper.bin")) { Job = scenario.HasCard ? FlashJob.SdCard : FlashJob.Write })];
+            }, FirmwareImage.Parse(printer.Boards.Single(one => one.Name == board.Name).BuildFirmware(),
+            "klipper.bin")) { Job = scenario.HasCard ? FlashJob.SdCard : FlashJob.Write })];
             // Only a card is nothing without somebody who carries it.
             recorder.Begin(disk?.Invoke(file) ?? file, "0.1.0", requests, hasOperator: scenario.HasCard, readOut: []);
             using var cancel = new CancellationTokenSource();
             cancel.Token.Register(recorder.Cancel);
-            report = await new Flasher(hardware, recorder.Record(printer.Klippy), time, new FlashServices { HasOperator = scenario.HasCard }, step =>
+            report = await new Flasher(hardware, recorder.Record(printer.Klippy), time,
+                new FlashServices { HasOperator = scenario.HasCard }, step =>
             {
                 recorder.Event(step);
                 onEvent?.Invoke(recorder, step);
@@ -62,7 +64,8 @@ internal static class RecordedJob
         var replay = Replay.Run(recording);
         Assert.True(
             replay.Divergence is null,
-            $"{replay.Divergence}\n{string.Join('\n', replay.Events.TakeLast(5))}\n{string.Join('\n', RecordingTimeline.Of(recording).TakeLast(40))}");
+            $"{replay.Divergence}\n{string.Join('\n', replay.Events.TakeLast(5))}\n"
+            + string.Join('\n', RecordingTimeline.Of(recording).TakeLast(40)));
         Assert.Equal(
             report.Boards.Select(board => (board.Board, board.Condition, board.Fault)),
             replay.Report!.Boards.Select(board => (board.Board, board.Condition, board.Fault)));

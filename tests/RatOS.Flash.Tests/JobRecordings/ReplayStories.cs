@@ -147,9 +147,11 @@ public sealed class ReplayStories
     [Fact]
     public void A_timeline_tells_events_devices_faults_and_how_much_went_over()
     {
-        var bytes = RecordedJob.Record("octopus", new InjectedFaults { Transfers = [new(180, TransferFaultKind.Unplug, TimeSpan.FromSeconds(5))] }).Bytes;
+        var bytes = RecordedJob.Record("octopus",
+            new InjectedFaults { Transfers = [new(180, TransferFaultKind.Unplug, TimeSpan.FromSeconds(5))] }).Bytes;
         var timeline = string.Join('\n', RecordingTimeline.Of(RecordedJob.Read(bytes)));
-        foreach (var told in (string[])["octopus Enter Begin", "0483:df11 at 1-1.1 came", "1-1.1 2 left", "klippy: stop", "touch 1200", "gone:", "out with", "octopus is Flashed, ok"])
+        foreach (var told in (string[])["octopus Enter Begin", "0483:df11 at 1-1.1 came", "1-1.1 2 left", "klippy: stop", "touch 1200",
+                "gone:", "out with", "octopus is Flashed, ok"])
             Assert.Contains(told, timeline, StringComparison.Ordinal);
         Assert.True(timeline.Split('\n').Length < 250, $"{timeline.Split('\n').Length} lines");
     }

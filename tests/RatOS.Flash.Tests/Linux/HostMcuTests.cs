@@ -11,8 +11,8 @@ using RatOS.Flash.Printer;
 namespace RatOS.Flash.Tests.Linux;
 
 /// <summary>
-/// Klipper's real Linux process, replaced by the very script that the unit runs. Opt-in: <c>RATOS_FLASH_KLIPPER_MCU</c> names a <c>klipper.elf</c> that was built for
-/// this computer. The process needs no root without <c>-r</c>.
+/// Klipper's real Linux process, replaced by the very script that the unit runs. Opt-in: <c>RATOS_FLASH_KLIPPER_MCU</c> names a
+/// <c>klipper.elf</c> that was built for this computer. The process needs no root without <c>-r</c>.
 /// </summary>
 [SupportedOSPlatform("linux")]
 public sealed class HostMcuTests : IDisposable
@@ -61,7 +61,8 @@ public sealed class HostMcuTests : IDisposable
     }
 
     private static async Task<BoardReport> FlashAsync(LinuxHardware hardware, Unit unit, PrinterBoard board, FirmwareImage image) =>
-        (await new Flasher(hardware, new NoKlippy(), TimeProvider.System, new FlashServices { HostMcu = unit }, static _ => ValueTask.CompletedTask)
+        (await new Flasher(hardware, new NoKlippy(), TimeProvider.System, new FlashServices { HostMcu = unit }, static _ =>
+            ValueTask.CompletedTask)
             .FlashAsync([new FlashRequest(board, image)], CancellationToken.None)).Boards.Single();
 
     private sealed class Unit(string target, string terminal, string folder) : HostMcu, IDisposable
@@ -81,7 +82,8 @@ public sealed class HostMcuTests : IDisposable
         public override async Task RestartAsync()
         {
             await StopAsync();
-            _process = Process.Start(new ProcessStartInfo(target, ["-I", terminal]) { UseShellExecute = false, RedirectStandardError = true, RedirectStandardOutput = true })!;
+            _process = Process.Start(new ProcessStartInfo(target,
+                    ["-I", terminal]) { UseShellExecute = false, RedirectStandardError = true, RedirectStandardOutput = true })!;
         }
 
         public void Dispose()
@@ -103,7 +105,8 @@ public sealed class HostMcuTests : IDisposable
         {
             await File.WriteAllTextAsync(Path.Combine(folder, "request"), $"{order} 0123456789abcdef\n");
             var user = Environment.UserName == "root" ? "nobody" : Environment.UserName;
-            using var script = Process.Start("bash", [Path.Combine(TidyTests.Root, "config", "ratos-flash-host-mcu"), user, folder, target])!;
+            using var script =
+                Process.Start("bash", [Path.Combine(TidyTests.Root, "config", "ratos-flash-host-mcu"), user, folder, target])!;
             await script.WaitForExitAsync();
             var answer = await File.ReadAllTextAsync(Path.Combine(folder, "result"));
             if (!answer.Trim().EndsWith(" done", StringComparison.Ordinal))

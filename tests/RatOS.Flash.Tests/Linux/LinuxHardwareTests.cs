@@ -22,7 +22,8 @@ public sealed class LinuxHardwareTests
         var (klipper, dfu) = (Look(hardware).Devices[0], Look(hardware).Devices[1]);
         Assert.Equal((UsbId.Klipper, "btt-octopus-11", "stm32f446xx", $"{tree.Dev}/ttyACM0", "cdc_acm", (ushort)0x0200),
             (klipper.Usb, klipper.Serial, klipper.Product, klipper.Node, klipper.Driver, klipper.Release));
-        Assert.Equal((DfuSeDriver.Id, "203739645542", "STM32  BOOTLOADER", null, null), (dfu.Usb, dfu.Serial, dfu.Product, dfu.Node, dfu.Driver));
+        Assert.Equal((DfuSeDriver.Id, "203739645542", "STM32  BOOTLOADER", null, null),
+            (dfu.Usb, dfu.Serial, dfu.Product, dfu.Node, dfu.Driver));
     }
 
     [Fact]
@@ -97,7 +98,8 @@ public sealed class LinuxHardwareTests
         tree.Plug("1-1", "0483:df11", 5, "one", interfaceClass: 0xFE, driver: null);
         var before = Look(hardware);
         Assert.Empty(before.Devices);
-        Assert.Single((await hardware.WaitForChangeAsync(before.Generation, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(30))).Devices);
+        Assert.Single(
+            (await hardware.WaitForChangeAsync(before.Generation, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(30))).Devices);
     }
 
     [Fact]
@@ -108,7 +110,8 @@ public sealed class LinuxHardwareTests
         using var tree = new SysfsTree();
         using var hardware = Of(tree);
         var before = Look(hardware);
-        var waits = new[] { hardware.WaitForChangeAsync(before.Generation, CancellationToken.None), hardware.WaitForChangeAsync(before.Generation, CancellationToken.None) };
+        var waits = new[] { hardware.WaitForChangeAsync(before.Generation, CancellationToken.None),
+            hardware.WaitForChangeAsync(before.Generation, CancellationToken.None) };
         tree.Plug("1-1", "1d50:614e", 5, "one", "ttyACM0");
         Assert.All(waits, wait => Assert.False(wait.IsCompleted));
         await File.WriteAllTextAsync(Announce, "change");
@@ -179,5 +182,6 @@ public sealed class LinuxHardwareTests
         return hardware.Look();
     }
 
-    private static LinuxHardware Of(SysfsTree tree) => new(TimeProvider.System, new Sysfs(tree.Sys, tree.Udev, tree.Dev), ImmutableArray<string>.Empty);
+    private static LinuxHardware Of(SysfsTree tree) =>
+        new(TimeProvider.System, new Sysfs(tree.Sys, tree.Udev, tree.Dev), ImmutableArray<string>.Empty);
 }

@@ -38,7 +38,8 @@ public sealed class PortSwitchTests : IDisposable
     public void What_is_no_port_has_none(string port) => Assert.Null(new Sysfs(_sys.FullName).PortSwitch(port));
 
     [Fact]
-    public void One_that_cannot_be_written_is_left_alone() => Assert.False(PortSwitch.TrySet(Path.Combine(_sys.FullName, "nowhere", "disable"), isOff: true));
+    public void One_that_cannot_be_written_is_left_alone() =>
+        Assert.False(PortSwitch.TrySet(Path.Combine(_sys.FullName, "nowhere", "disable"), isOff: true));
 
     public void Dispose() => _sys.Delete(recursive: true);
 }

@@ -3,7 +3,10 @@ using RatOS.Flash.Hardware.Linux;
 
 namespace RatOS.Flash.Tests.Linux;
 
-/// <summary>Which of a computer's disks is the card that a person means: in a folder that stands for the computer, with what the kernel says of its disks and mounts.</summary>
+/// <summary>
+/// Which of a computer's disks is the card that a person means: in a folder that stands for the computer, with what the kernel says of its
+/// disks and mounts.
+/// </summary>
 public sealed class SdCardTests : IDisposable
 {
     private readonly string _root = Directory.CreateTempSubdirectory("rf-card-").FullName;
@@ -64,7 +67,9 @@ public sealed class SdCardTests : IDisposable
     {
         var device = Partition(disk, partition);
         Directory.CreateDirectory(_root + at);
-        _mounts.Add($"{_mounts.Count + 22} 1 {device} / {at.Replace(" ", "\\040", StringComparison.Ordinal)} rw,relatime shared:{_mounts.Count} - {fileSystem} /dev/{disk}{partition} rw");
+        _mounts.Add(
+            $"{_mounts.Count + 22} 1 {device} / {at.Replace(" ", "\\040", StringComparison.Ordinal)} rw,relatime shared:{_mounts.Count} - "
+            + $"{fileSystem} /dev/{disk}{partition} rw");
     }
 
     private void Reader(string disk = "sda", string at = "/media/pi/CARD", string fileSystem = "vfat")
@@ -107,7 +112,8 @@ public sealed class SdCardTests : IDisposable
     {
         Reader();
         _mounts.Add(_mounts[^1].Replace(" /media/pi", " /media", StringComparison.Ordinal));
-        Assert.Contains("there are several (/media/pi/CARD, /media/CARD)", Assert.Throws<FlashException>(() => Put()).Cause, StringComparison.Ordinal);
+        Assert.Contains("there are several (/media/pi/CARD, /media/CARD)", Assert.Throws<FlashException>(() => Put()).Cause,
+            StringComparison.Ordinal);
         _mounts[^1] = _mounts[^2];
         Assert.Equal("/media/pi/CARD", Put());
     }

@@ -82,7 +82,9 @@ public sealed class SerialLineTests
         var termios = new byte[44];
         Assert.Equal(0, Libc.Ioctl(pty.Far.SafeFileHandle, 0x802C542A, termios));
         Assert.Equal((baud, baud), (BitConverter.ToInt32(termios, 36), BitConverter.ToInt32(termios, 40)));
-        Assert.Equal((0u, 0u, 0u), (BitConverter.ToUInt32(termios, 0), BitConverter.ToUInt32(termios, 4), BitConverter.ToUInt32(termios, 12)));   // raw
+        // raw
+        Assert.Equal((0u, 0u, 0u),
+            (BitConverter.ToUInt32(termios, 0), BitConverter.ToUInt32(termios, 4), BitConverter.ToUInt32(termios, 12)));
     }
 
     [Fact]
@@ -97,7 +99,9 @@ public sealed class SerialLineTests
     public void A_port_that_another_process_has_open_is_refused_and_the_process_is_named()
     {
         using var pty = new Pty();
-        using var held = Process.Start(new ProcessStartInfo("sh", ["-c", $"exec 3<>{pty.Node}; echo open; exec sleep 60"]) { RedirectStandardOutput = true, UseShellExecute = false })!;
+        using var held =
+            Process.Start(new ProcessStartInfo("sh",
+                ["-c", $"exec 3<>{pty.Node}; echo open; exec sleep 60"]) { RedirectStandardOutput = true, UseShellExecute = false })!;
         try
         {
             Assert.Equal("open", held.StandardOutput.ReadLine());
@@ -114,17 +118,23 @@ public sealed class SerialLineTests
     [Fact]
     public void A_port_that_is_not_there_has_left()
     {
-        Assert.Throws<DeviceGoneException>(() => SerialPort.Open(new Device { Port = "ttyACM77", Number = 1, Node = "/dev/ttyACM77" }, SerialMode.Klipper));
-        Assert.Equal("no-serial-driver", Assert.Throws<FlashException>(() => SerialPort.Open(new Device { Port = "1-1", Number = 1, Usb = UsbId.Klipper }, SerialMode.Klipper)).Code);
+        Assert.Throws<DeviceGoneException>(() =>
+            SerialPort.Open(new Device { Port = "ttyACM77", Number = 1, Node = "/dev/ttyACM77" }, SerialMode.Klipper));
+        Assert.Equal("no-serial-driver",
+            Assert.Throws<FlashException>(() =>
+                SerialPort.Open(new Device { Port = "1-1", Number = 1, Usb = UsbId.Klipper }, SerialMode.Klipper)).Code);
         var taken = new Device { Port = "1-1", Number = 1, Usb = UsbId.Klipper, Driver = "usbfs" };
-        Assert.Contains("usbfs", Assert.Throws<FlashException>(() => SerialPort.Open(taken, SerialMode.Klipper)).Cause, StringComparison.Ordinal);
+        Assert.Contains("usbfs", Assert.Throws<FlashException>(() => SerialPort.Open(taken, SerialMode.Klipper)).Cause,
+            StringComparison.Ordinal);
     }
 
     [Fact]
     public void A_file_that_is_no_port_is_a_fault_with_a_remedy()
     {
         var file = Path.GetTempFileName();
-        Assert.Equal("port-unusable", Assert.Throws<FlashException>(() => SerialPort.Open(new Device { Port = file, Number = 1, Node = file }, SerialMode.Klipper)).Code);
+        Assert.Equal("port-unusable",
+            Assert.Throws<FlashException>(() =>
+                SerialPort.Open(new Device { Port = file, Number = 1, Node = file }, SerialMode.Klipper)).Code);
         File.Delete(file);
     }
 
@@ -150,14 +160,20 @@ public sealed class SerialLineTests
         var dotnet = runtime.Parent!.Parent!.Parent!.FullName;
         const string Nobody = "setpriv --reuid 65534 --regid 65534 --clear-groups";
         return await ShAsync(
-            $"cp '{AppContext.BaseDirectory}'/*.dll '{AppContext.BaseDirectory}'/ratos-flash.runtimeconfig.json '{AppContext.BaseDirectory}'/ratos-flash.deps.json '{folder}'; "
-            + $"dotnet='{dotnet}'; if ! {Nobody} test -x \"$dotnet/dotnet\" -a -r '{runtime.FullName}/System.Private.CoreLib.dll'; then dotnet='{folder}'; "
-            + $"mkdir -p '{folder}/shared/{runtime.Parent.Name}' && cp -r '{dotnet}/dotnet' '{dotnet}/host' '{folder}' && cp -r '{runtime.FullName}' '{folder}/shared/{runtime.Parent.Name}/{runtime.Name}'; fi; "
-            + $"chmod -R a+rX '{folder}' && cd / && {Nobody} env HOME=/nonexistent DOTNET_ROOT=\"$dotnet\" \"$dotnet/dotnet\" '{folder}/ratos-flash.dll' "
-            + $"flash btt-octopus-11 --no-klipper --yes --port {pty.Node} --firmware '{folder}/klipper.bin' --log /dev/null 2>&1; rm -rf '{folder}'");
+            $"cp '{AppContext.BaseDirectory}'/*.dll '{AppContext.BaseDirectory}'/ratos-flash.runtimeconfig.json "
+            + $"'{AppContext.BaseDirectory}'/ratos-flash.deps.json '{folder}'; "
+            + $"dotnet='{dotnet}'; if ! {Nobody} test -x \"$dotnet/dotnet\" -a -r '{runtime.FullName}/System.Private.CoreLib.dll'; then "
+            + $"dotnet='{folder}'; "
+            + $"mkdir -p '{folder}/shared/{runtime.Parent.Name}' && cp -r '{dotnet}/dotnet' '{dotnet}/host' '{folder}' && cp -r "
+            + $"'{runtime.FullName}' '{folder}/shared/{runtime.Parent.Name}/{runtime.Name}'; fi; "
+            + $"chmod -R a+rX '{folder}' && cd / && {Nobody} env HOME=/nonexistent DOTNET_ROOT=\"$dotnet\" \"$dotnet/dotnet\" "
+            + $"'{folder}/ratos-flash.dll' "
+            + $"flash btt-octopus-11 --no-klipper --yes --port {pty.Node} --firmware '{folder}/klipper.bin' --log /dev/null 2>&1; rm -rf "
+            + $"'{folder}'");
     }
 
-    private static SerialLine Open(Pty pty, SerialMode? mode = null) => new(pty.Device, SerialPort.Open(pty.Device, mode ?? SerialMode.Klipper), TimeProvider.System);
+    private static SerialLine Open(Pty pty, SerialMode? mode = null) =>
+        new(pty.Device, SerialPort.Open(pty.Device, mode ?? SerialMode.Klipper), TimeProvider.System);
 
     private static async Task<byte[]> FarAsync(Pty pty, int atLeast)
     {
@@ -170,7 +186,9 @@ public sealed class SerialLineTests
 
     private static async Task<string> ShAsync(string command)
     {
-        using var shell = Process.Start(new ProcessStartInfo("sh", ["-c", command]) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false })!;
+        using var shell =
+            Process.Start(new ProcessStartInfo("sh",
+                ["-c", command]) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false })!;
         var text = await shell.StandardOutput.ReadToEndAsync() + await shell.StandardError.ReadToEndAsync();
         await shell.WaitForExitAsync();
         return text;

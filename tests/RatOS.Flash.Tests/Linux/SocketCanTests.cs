@@ -18,7 +18,8 @@ public sealed partial class SocketCanTests
     public void Recorded_frames_are_read_and_written_as_the_kernel_has_them()
     {
         var count = 0;
-        foreach (var line in File.ReadLines(Path.Combine(AppContext.BaseDirectory, "Recordings", "katapult_g0b1_can_flash.raw")).Where(line => line.Length > 0 && line[0] is '>' or '<'))
+        foreach (var line in File.ReadLines(Path.Combine(AppContext.BaseDirectory, "Recordings", "katapult_g0b1_can_flash.raw"))
+            .Where(line => line.Length > 0 && line[0] is '>' or '<'))
         {
             var bytes = Convert.FromHexString(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[2]);
             var state = CanBusState.NotAcknowledged;
@@ -32,19 +33,27 @@ public sealed partial class SocketCanTests
     }
 
     [Theory]
-    [InlineData("04000020" + "08000000" + "0020000000000000", CanBusState.Working, CanBusState.NotAcknowledged)]        // error passive, sending
-    [InlineData("04000020" + "08000000" + "0010000000000000", CanBusState.Working, CanBusState.NotAcknowledged)]        // error passive, listening
-    [InlineData("04000020" + "08000000" + "0008000000000000", CanBusState.Working, CanBusState.Working)]                // a warning is not yet trouble
-    [InlineData("20000020" + "08000000" + "0000000000000000", CanBusState.Working, CanBusState.NotAcknowledged)]        // no acknowledgement
+    // error passive, sending
+    [InlineData("04000020" + "08000000" + "0020000000000000", CanBusState.Working, CanBusState.NotAcknowledged)]
+    // error passive, listening
+    [InlineData("04000020" + "08000000" + "0010000000000000", CanBusState.Working, CanBusState.NotAcknowledged)]
+    // a warning is not yet trouble
+    [InlineData("04000020" + "08000000" + "0008000000000000", CanBusState.Working, CanBusState.Working)]
+    // no acknowledgement
+    [InlineData("20000020" + "08000000" + "0000000000000000", CanBusState.Working, CanBusState.NotAcknowledged)]
     [InlineData("40000020" + "08000000" + "0000000000000000", CanBusState.NotAcknowledged, CanBusState.Off)]            // bus-off
     [InlineData("44000020" + "08000000" + "0020000000000000", CanBusState.Working, CanBusState.Off)]                    // both at once
     [InlineData("04000020" + "08000000" + "0020000000000000", CanBusState.Off, CanBusState.Off)]                        // off it stays
     [InlineData("00010020" + "08000000" + "0000000000000000", CanBusState.Off, CanBusState.Working)]                    // started again
-    [InlineData("04000020" + "08000000" + "0040000000000000", CanBusState.NotAcknowledged, CanBusState.Working)]        // error active again
-    [InlineData("02000020" + "08000000" + "0000000000000000", CanBusState.Working, CanBusState.Working)]                // a lost arbitration is daily life
-    [InlineData("01020080" + "08000000" + "0000000000000000", CanBusState.Off, CanBusState.Off)]                        // 29 bits: none of ours
+    // error active again
+    [InlineData("04000020" + "08000000" + "0040000000000000", CanBusState.NotAcknowledged, CanBusState.Working)]
+    // a lost arbitration is daily life
+    [InlineData("02000020" + "08000000" + "0000000000000000", CanBusState.Working, CanBusState.Working)]
+    // 29 bits: none of ours
+    [InlineData("01020080" + "08000000" + "0000000000000000", CanBusState.Off, CanBusState.Off)]
     [InlineData("01020040" + "00000000" + "0000000000000000", CanBusState.Off, CanBusState.Off)]                        // a remote frame
-    [InlineData("01020000" + "09000000" + "0000000000000000", CanBusState.Off, CanBusState.Off)]                        // a length that none has
+    // a length that none has
+    [InlineData("01020000" + "09000000" + "0000000000000000", CanBusState.Off, CanBusState.Off)]
     public void What_is_no_data_frame_is_none_and_errors_tell_the_buss_state(string hex, CanBusState before, CanBusState after)
     {
         var state = before;
@@ -62,7 +71,8 @@ public sealed partial class SocketCanTests
         Add("eth0", "devices/platform/soc/3f980000.usb/usb1/1-1/1-1.1/1-1.1:1.0", 1, 0x1003, 2);
         var seen = CanInterfaces.List(tree.Sys).OrderBy(found => found.Device.Port, StringComparer.Ordinal).ToList();
         Assert.Equal(["can0", "can1", "vcan0"], seen.Select(found => found.Device.Port));
-        Assert.Equal([(true, "1-1.5"), (false, null), (true, null)], seen.Select(found => (found.Device.Can!.IsUp, found.Device.Can.UsbPort)));
+        Assert.Equal([(true, "1-1.5"), (false, null), (true, null)],
+            seen.Select(found => (found.Device.Can!.IsUp, found.Device.Can.UsbPort)));
         Assert.All(seen, found => Assert.True(found.IsReady && found.Device is { Usb: null, Node: null, IsWired: false }));
         Assert.Equal("can0 4", seen[0].Session);   // another number when it comes back
 
@@ -93,8 +103,10 @@ public sealed partial class SocketCanTests
     public void The_bitrate_is_found_in_the_kernels_description_of_a_link()
     {
         var timing = Attribute(1, [.. Word(500_000), .. new byte[28]]);   // struct can_bittiming
-        var info = Attribute(18 | 0x8000, [.. Attribute(1, Encoding.ASCII.GetBytes("can\0")), .. Attribute(2, [.. Attribute(2, new byte[32]), .. timing])]);
-        byte[] message = [.. Word(0), 16, 0, 0, 0, .. Word(0), .. Word(0), 0, 0, .. BitConverter.GetBytes((ushort)280), .. Word(4), .. Word(0xC1), .. Word(0),
+        var info = Attribute(18 | 0x8000,
+            [.. Attribute(1, Encoding.ASCII.GetBytes("can\0")), .. Attribute(2, [.. Attribute(2, new byte[32]), .. timing])]);
+        byte[] message = [.. Word(0), 16, 0, 0, 0, .. Word(0), .. Word(0), 0, 0, .. BitConverter.GetBytes((ushort)280), .. Word(4),
+            .. Word(0xC1), .. Word(0),
             .. Attribute(3, Encoding.ASCII.GetBytes("can0\0")), .. info];
         Assert.Equal(500_000, CanInterfaces.BitrateOf(message));
         Assert.True(CanInterfaces.Concerns(message));
@@ -106,7 +118,8 @@ public sealed partial class SocketCanTests
         static byte[] Word(int value) => BitConverter.GetBytes(value);
 
         static byte[] Attribute(int type, byte[] data) =>
-            [.. BitConverter.GetBytes((ushort)(data.Length + 4)), .. BitConverter.GetBytes((ushort)type), .. data, .. new byte[(4 - (data.Length % 4)) % 4]];
+            [.. BitConverter.GetBytes((ushort)(data.Length + 4)), .. BitConverter.GetBytes((ushort)type), .. data,
+                .. new byte[(4 - (data.Length % 4)) % 4]];
     }
 
     [Fact]
@@ -155,7 +168,8 @@ public sealed partial class SocketCanTests
         Write(far, "40000020080000000000000000000000");
         while (port.State != CanBusState.Off)
             await Task.Yield();
-        Assert.Equal("can-bus-off", (await Assert.ThrowsAsync<FlashException>(async () => await port.SendAsync(new CanFrame(0x3F0, 0x00)))).Code);
+        Assert.Equal("can-bus-off",
+            (await Assert.ThrowsAsync<FlashException>(async () => await port.SendAsync(new CanFrame(0x3F0, 0x00)))).Code);
         far.Dispose();
     }
 
@@ -175,7 +189,8 @@ public sealed partial class SocketCanTests
 
         public override long GetTimestamp() => _now += TimeSpan.TicksPerMillisecond * 100;
 
-        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) => System.CreateTimer(callback, state, TimeSpan.Zero, period);
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
+            System.CreateTimer(callback, state, TimeSpan.Zero, period);
     }
 
     private static (SafeFileHandle Near, SafeFileHandle Far) Pair()

@@ -19,13 +19,15 @@ internal sealed class SysfsTree : IDisposable
     }
 
     /// <summary>A USB device as the kernel shows it; a serial port if it has a tty.</summary>
-    public void Plug(string port, string id, int number, string? serial = null, string? tty = null, byte interfaceClass = 0x02, string? driver = "cdc_acm", string product = "stm32f446xx", byte deviceClass = 0)
+    public void Plug(string port, string id, int number, string? serial = null, string? tty = null, byte interfaceClass = 0x02,
+        string? driver = "cdc_acm", string product = "stm32f446xx", byte deviceClass = 0)
     {
         var folder = $"{Sys}/bus/usb/devices/{port}";
         var (vendor, code) = (id.Split(':')[0], id.Split(':')[1]);
         foreach (var (name, value) in new (string, string?)[]
         {
-            ("idVendor", vendor), ("idProduct", code), ("bcdDevice", "0200"), ("busnum", port.Split('-')[0]), ("devnum", $"{number}"), ("serial", serial), ("product", product),
+            ("idVendor", vendor), ("idProduct", code), ("bcdDevice", "0200"), ("busnum", port.Split('-')[0]), ("devnum", $"{number}"),
+                ("serial", serial), ("product", product),
             ("bDeviceClass", $"{deviceClass:x2}"), ("bConfigurationValue", "1"),
         })
         {
@@ -44,7 +46,8 @@ internal sealed class SysfsTree : IDisposable
 
     public void Unplug(string port)
     {
-        foreach (var tty in Directory.EnumerateDirectories($"{Sys}/bus/usb/devices/{port}/{port}:1.0").Where(folder => folder.EndsWith("/tty", StringComparison.Ordinal)).SelectMany(Directory.EnumerateDirectories))
+        foreach (var tty in Directory.EnumerateDirectories($"{Sys}/bus/usb/devices/{port}/{port}:1.0")
+            .Where(folder => folder.EndsWith("/tty", StringComparison.Ordinal)).SelectMany(Directory.EnumerateDirectories))
             Directory.Delete($"{Sys}/class/tty/{Path.GetFileName(tty)}", recursive: true);
         Directory.Delete($"{Sys}/bus/usb/devices/{port}", recursive: true);
     }

@@ -29,10 +29,14 @@ public sealed class MoonrakerHttpTests
         Assert.Equal("ready", (string?)(await ReadAsync(http.GetAsync("/server/info"))).Body["result"]!["klippy_state"]);
         Assert.Equal(
             "ok", (string?)(await ReadAsync(http.PostAsync("/printer/gcode/script?script=M118%20hello+there", null))).Body["result"]);
-        Assert.Equal("ok", (string?)(await ReadAsync(http.PostAsync("/printer/gcode/script", Json("""{"script":"RESPOND TYPE=error MSG=\"no\""}""")))).Body["result"]);
+        Assert.Equal("ok",
+            (string?)(await ReadAsync(http.PostAsync("/printer/gcode/script",
+                Json("""{"script":"RESPOND TYPE=error MSG=\"no\""}""")))).Body["result"]);
         Assert.Equal(["echo: hello there", "!! no"], stage.Moonraker.Console);
         var (_, query) = await ReadAsync(http.GetAsync("/printer/objects/query?print_stats=state,filename&webhooks"));
-        Assert.Equal("""{"print_stats":{"state":"standby","filename":""},"webhooks":{"state":"ready","state_message":"Printer is ready"}}""", query["result"]!["status"]!.ToJsonString());
+        Assert.Equal(
+            """{"print_stats":{"state":"standby","filename":""},"webhooks":{"state":"ready","state_message":"Printer is ready"}}""",
+            query["result"]!["status"]!.ToJsonString());
         (_, query) = await ReadAsync(http.PostAsync("/printer/objects/query", Json("""{"objects":{"print_stats":["state"]}}""")));
         Assert.Equal("""{"print_stats":{"state":"standby"}}""", query["result"]!["status"]!.ToJsonString());
         Assert.Equal(
@@ -44,10 +48,13 @@ public sealed class MoonrakerHttpTests
     public void The_database_has_one_path_and_three_verbs() => With(new MoonrakerSetup(), async (stage, http) =>
     {
         // A body without a length is sent in chunks.
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/server/database/item") { Content = Json("""{"namespace":"ratos_flash","key":"job.1","value":{"ok":true}}""") };
+        using var request = new HttpRequestMessage(HttpMethod.Post,
+            "/server/database/item") { Content = Json("""{"namespace":"ratos_flash","key":"job.1","value":{"ok":true}}""") };
         request.Headers.TransferEncodingChunked = true;
         Assert.Equal(HttpStatusCode.OK, (await ReadAsync(http.SendAsync(request))).Status);
-        Assert.Equal("""{"1":{"ok":true}}""", (await ReadAsync(http.GetAsync("/server/database/item?namespace=ratos_flash&key=job"))).Body["result"]!["value"]!.ToJsonString());
+        Assert.Equal("""{"1":{"ok":true}}""",
+            (await ReadAsync(
+                http.GetAsync("/server/database/item?namespace=ratos_flash&key=job"))).Body["result"]!["value"]!.ToJsonString());
         Assert.Equal(
             HttpStatusCode.OK, (await ReadAsync(http.DeleteAsync("/server/database/item?namespace=ratos_flash&key=job.1"))).Status);
         var (status, body) = await ReadAsync(http.GetAsync("/server/database/item?namespace=ratos_flash&key=job.1"));
@@ -59,14 +66,16 @@ public sealed class MoonrakerHttpTests
     public void Failures_have_their_status_and_Moonrakers_words() => With(new MoonrakerSetup(), async (stage, http) =>
     {
         Assert.Equal((HttpStatusCode.NotFound, "Not Found"), await FailAsync(http.GetAsync("/no/such/method")));
-        Assert.Equal((HttpStatusCode.NotFound, "Not Found"), await FailAsync(http.PostAsync("/connection/register_remote_method", null)));   // sockets alone
+        // sockets alone
+        Assert.Equal((HttpStatusCode.NotFound, "Not Found"), await FailAsync(http.PostAsync("/connection/register_remote_method", null)));
         Assert.Equal(
             (HttpStatusCode.MethodNotAllowed, "Method Not Allowed"), await FailAsync(http.GetAsync("/printer/gcode/script?script=M118")));
         Assert.Equal(
             (HttpStatusCode.BadRequest, "No data for argument: script"), await FailAsync(http.PostAsync("/printer/gcode/script", null)));
         Assert.Equal(
             (HttpStatusCode.BadRequest, "Error parsing JSON body"), await FailAsync(http.PostAsync("/printer/gcode/script", Json("{"))));
-        Assert.Equal((HttpStatusCode.BadRequest, "Agent nobody not connected"), await FailAsync(http.PostAsync("/server/extensions/request", Json("""{"agent":"nobody","method":"x"}"""))));
+        Assert.Equal((HttpStatusCode.BadRequest, "Agent nobody not connected"),
+            await FailAsync(http.PostAsync("/server/extensions/request", Json("""{"agent":"nobody","method":"x"}"""))));
         await stage.Printer.Klippy.StopAsync(CancellationToken.None);
         Assert.Equal((HttpStatusCode.ServiceUnavailable, "Klippy Host not connected"), await FailAsync(http.GetAsync("/printer/info")));
     });
@@ -76,7 +85,9 @@ public sealed class MoonrakerHttpTests
     {
         using var agent = await stage.ConnectUnixAsync();
         await agent.IdentifyAsync();
-        var answer = ReadAsync(http.PostAsync("/server/extensions/request", Json("""{"agent":"ratos_flash","method":"flash","arguments":{"board":"octopus"}}""")));
+        var answer =
+            ReadAsync(http.PostAsync("/server/extensions/request",
+                Json("""{"agent":"ratos_flash","method":"flash","arguments":{"board":"octopus"}}""")));
         await stage.WaitAsync(() => agent.Methods.Contains("flash"));
         var request = agent.Heard[^1];
         Assert.Equal("""{"board":"octopus"}""", request["params"]!.ToJsonString());

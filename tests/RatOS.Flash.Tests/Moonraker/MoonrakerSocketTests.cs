@@ -22,11 +22,13 @@ public sealed class MoonrakerSocketTests
             await agent.ErrorAsync("printer.gcode.script", Script("FLASH_MCU BOARD=octopus")), StringComparison.Ordinal);
         await agent.ResultAsync("printer.gcode.script", Script("SET_GCODE_VARIABLE MACRO=_RATOS_FLASH VARIABLE=alive VALUE=1"));
         Assert.Equal("ok", (string?)await agent.ResultAsync("printer.gcode.script", Script("FLASH_MCU BOARD=Octopus FORCE=1")));
-        Assert.Equal("""{"jsonrpc":"2.0","method":"ratos_flash_mcu","params":{"board":"octopus","force":1,"hot":0,"sd_card":0}}""", agent.Heard[^1].ToJsonString());
+        Assert.Equal("""{"jsonrpc":"2.0","method":"ratos_flash_mcu","params":{"board":"octopus","force":1,"hot":0,"sd_card":0}}""",
+            agent.Heard[^1].ToJsonString());
     });
 
     [Fact]
-    public void Klipper_is_stopped_and_started_by_the_service_manager_behind_the_answer() => MoonrakerStage.With(new MoonrakerSetup(), async stage =>
+    public void Klipper_is_stopped_and_started_by_the_service_manager_behind_the_answer() =>
+        MoonrakerStage.With(new MoonrakerSetup(), async stage =>
     {
         using var agent = await stage.ConnectUnixAsync();
         await agent.ResultAsync("machine.services.stop", new JsonObject { ["service"] = "klipper" });
@@ -46,9 +48,11 @@ public sealed class MoonrakerSocketTests
         using var agent = await stage.ConnectWebSocketAsync();
         using var frontend = await stage.ConnectWebSocketAsync();
         await agent.IdentifyAsync();
-        await agent.ResultAsync("connection.send_event", new JsonObject { ["event"] = "progress", ["data"] = new JsonObject { ["done"] = 0.5 } });
+        await agent.ResultAsync("connection.send_event",
+            new JsonObject { ["event"] = "progress", ["data"] = new JsonObject { ["done"] = 0.5 } });
         Assert.Equal(
-            ["connected", "progress"], frontend.Heard.Where(text => (string)text["method"]! == "notify_agent_event").Select(text => (string)text["params"]![0]!["event"]!));
+            ["connected", "progress"], frontend.Heard.Where(text => (string)text["method"]! == "notify_agent_event")
+            .Select(text => (string)text["params"]![0]!["event"]!));
         Assert.Equal("""{"done":0.5}""", stage.Moonraker.AgentEvents.Single().GetRawText());
         Assert.Empty(agent.Methods);
         agent.Dispose();
@@ -151,7 +155,9 @@ public sealed class MoonrakerSocketTests
     [Fact]
     public void Without_the_right_key_nothing_is_allowed() => MoonrakerStage.With(new MoonrakerSetup { ApiKey = "right" }, async stage =>
     {
-        var identity = new JsonObject { ["client_name"] = "ratos_flash", ["version"] = "0.1.0", ["type"] = "agent", ["url"] = "u", ["api_key"] = "wrong" };
+        var identity =
+            new JsonObject { ["client_name"] = "ratos_flash", ["version"] = "0.1.0", ["type"] = "agent", ["url"] = "u",
+                ["api_key"] = "wrong" };
         using var wrong = await stage.ConnectWebSocketAsync(key: "wrong");
         Assert.Equal("-32602 Unauthorized", await wrong.ErrorAsync("server.info"));
         Assert.Equal("-32602 Invalid API Key", await wrong.ErrorAsync("server.connection.identify", identity.DeepClone().AsObject()));
@@ -232,8 +238,10 @@ public sealed class MoonrakerSocketTests
     public void Rubbish_harms_nobody() => MoonrakerStage.With(new MoonrakerSetup(), async stage =>
     {
         using var client = await stage.ConnectUnixAsync();
-        foreach (var text in new[] { "", "7", "null", "[]", "[7]", "{", "\"\\ud800\"", """{"jsonrpc":"2.0","method":"\ud800","id":1}""", """{"jsonrpc":"2.0","method":7}""",
-            """{"jsonrpc":"2.0","id":5,"result":1}""", """{"jsonrpc":"2.0","method":"server.database.get_item","params":{"namespace":{},"key":[7]}}""",
+        foreach (var text in new[] { "", "7", "null", "[]", "[7]", "{", "\"\\ud800\"", """{"jsonrpc":"2.0","method":"\ud800","id":1}""",
+                """{"jsonrpc":"2.0","method":7}""",
+            """{"jsonrpc":"2.0","id":5,"result":1}""",
+            """{"jsonrpc":"2.0","method":"server.database.get_item","params":{"namespace":{},"key":[7]}}""",
             """{"jsonrpc":"2.0","method":"printer.objects.query","params":{"objects":{"mcu":[7],"mcu":7}}}""", new string('[', 100_000) })
         {
             await client.SendAsync(text);
@@ -247,7 +255,8 @@ public sealed class MoonrakerSocketTests
         {
             using var tcp = new System.Net.Sockets.TcpClient();
             await tcp.ConnectAsync("127.0.0.1", stage.Moonraker.Port);
-            var begin = new[] { "", "GET / HT", "GET /server/info HTTP/1.1\r\nContent-Length: -5\r\n\r\n", "POST /printer/gcode/script HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "rubbish\r\n\r\n" }[i % 5];
+            var begin = new[] { "", "GET / HT", "GET /server/info HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
+                "POST /printer/gcode/script HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "rubbish\r\n\r\n" }[i % 5];
             await tcp.GetStream().WriteAsync(System.Text.Encoding.Latin1.GetBytes(begin));
             await tcp.GetStream().WriteAsync(noise.AsMemory(i * 1000, i * 100));
         }
@@ -265,7 +274,8 @@ public sealed class MoonrakerSocketTests
         {
             path = stage.Socket;
             Assert.True(File.Exists(path));
-            var taken = Assert.Throws<FlashException>(() => VirtualMoonraker.Start(stage.Printer, new MoonrakerSetup { Port = stage.Moonraker.Port }));
+            var taken = Assert.Throws<FlashException>(() =>
+                VirtualMoonraker.Start(stage.Printer, new MoonrakerSetup { Port = stage.Moonraker.Port }));
             Assert.Equal("moonraker-socket", taken.Code);
             return Task.CompletedTask;
         });

@@ -27,7 +27,8 @@ public sealed class MoonrakerTests
         public List<JsonObject> Heard { get; } = [];
 
         public List<string> Told =>
-            [.. Heard.Select(text => text["params"] is { } parameters ? $"{text["method"]} {parameters.ToJsonString()}" : $"{text["method"]}")
+            [.. Heard.Select(text =>
+                text["params"] is { } parameters ? $"{text["method"]} {parameters.ToJsonString()}" : $"{text["method"]}")
             .Where(text => !text.StartsWith("notify_proc_stat_update", StringComparison.Ordinal))];
 
         public void Close() => _moonraker.Disconnect(_connection);
@@ -36,7 +37,8 @@ public sealed class MoonrakerTests
         {
             var id = _asked.Count + 1;
             var answered = _asked[id] = new TaskCompletionSource<JsonObject>();
-            _ = _moonraker.ReceiveAsync(_connection, Encoding.UTF8.GetBytes($$"""{"jsonrpc":"2.0","method":"{{method}}","params":{{parameters}},"id":{{id}} }"""));
+            _ = _moonraker.ReceiveAsync(_connection,
+                Encoding.UTF8.GetBytes($$"""{"jsonrpc":"2.0","method":"{{method}}","params":{{parameters}},"id":{{id}} }"""));
             var answer = await answered.Task;
             return answer["error"] is { } error ? $"{error["code"]} {error["message"]}" : answer["result"];
         }
@@ -58,7 +60,8 @@ public sealed class MoonrakerTests
         }
     }
 
-    private static void With(Func<VirtualMoonraker, VirtualPrinter, Task> story, string scenario = "octopus", MoonrakerSetup? setup = null) => VirtualTime.Run(async time =>
+    private static void With(Func<VirtualMoonraker, VirtualPrinter, Task> story, string scenario = "octopus",
+        MoonrakerSetup? setup = null) => VirtualTime.Run(async time =>
     {
         var printer = VirtualPrinter.Create(scenario, time);
         await using var moonraker = VirtualMoonraker.Start(printer, setup ?? new MoonrakerSetup());
@@ -121,7 +124,8 @@ public sealed class MoonrakerTests
         await PassAsync(printer, 5);
         var refused = await moonraker.RunGcodeAsync("FLASH_MCU");
         Assert.Equal(400, refused.Code);
-        Assert.StartsWith("Error evaluating 'gcode_macro FLASH_MCU:gcode': gcode.CommandError: FLASH_MCU: ", refused.Message, StringComparison.Ordinal);
+        Assert.StartsWith("Error evaluating 'gcode_macro FLASH_MCU:gcode': gcode.CommandError: FLASH_MCU: ", refused.Message,
+            StringComparison.Ordinal);
         Assert.Equal($"!! {refused.Message.TrimEnd()}", moonraker.Console[^1]);
         await moonraker.RunGcodeAsync($"{Alive}\nFLASH_MCU");   // Moonraker has registered the method again
         Assert.Equal("ratos_flash_mcu", (string?)agent.Heard[^1]["method"]);
@@ -138,12 +142,15 @@ public sealed class MoonrakerTests
     });
 
     [Fact]
-    public void Boards_of_another_version_are_named_in_the_error_and_gone_from_it_when_they_are_flashed() => With(async (moonraker, printer) =>
+    public void Boards_of_another_version_are_named_in_the_error_and_gone_from_it_when_they_are_flashed() =>
+        With(async (moonraker, printer) =>
     {
         var client = new Client(moonraker);
         printer.Klippy.ProtocolDiffers = true;
         var text = (string)(await client.AskAsync("printer.info"))!["state_message"]!;
-        Assert.Contains("MCU(s) which should be updated:\nmcu: Current version v0.12.0-10-g1f2a9e1c\nebb42: Current version v0.12.0-10-g1f2a9e1c\n", text, StringComparison.Ordinal);
+        Assert.Contains(
+            "MCU(s) which should be updated:\nmcu: Current version v0.12.0-10-g1f2a9e1c\nebb42: Current version v0.12.0-10-g1f2a9e1c\n",
+            text, StringComparison.Ordinal);
         Assert.Contains("Up-to-date MCU(s):\n<none>\n", text, StringComparison.Ordinal);
         foreach (var board in printer.Boards)
         {
@@ -154,7 +161,9 @@ public sealed class MoonrakerTests
         await client.AskAsync("printer.restart");
         await PassAsync(printer, 5);
         Assert.Equal("ready", (string?)(await client.AskAsync("server.info"))!["klippy_state"]);
-        var versions = (await client.AskAsync("printer.objects.query", """{"objects":{"mcu":["mcu_version"],"mcu ebb42":["mcu_version"],"mcu octopus-pro":["mcu_version"]}}"""))!["status"]!;
+        var versions =
+            (await client.AskAsync("printer.objects.query",
+                """{"objects":{"mcu":["mcu_version"],"mcu ebb42":["mcu_version"],"mcu octopus-pro":["mcu_version"]}}"""))!["status"]!;
         Assert.All(versions.AsObject(), mcu => Assert.Equal(VirtualPrinter.HostVersion, (string?)mcu.Value!["mcu_version"]));
     }, "voron");
 
@@ -167,7 +176,8 @@ public sealed class MoonrakerTests
         Assert.Equal("ready", (string?)(await client.AskAsync("printer.info"))!["state"]);
         await PassAsync(printer, 2);
         Assert.Equal(["""notify_gcode_response ["// Klipper state: Shutdown"]""", "notify_klippy_shutdown"], client.Told);
-        Assert.StartsWith("Lost communication with MCU 'mcu'\nOnce the underlying issue", (string)(await client.AskAsync("printer.info"))!["state_message"]!, StringComparison.Ordinal);
+        Assert.StartsWith("Lost communication with MCU 'mcu'\nOnce the underlying issue",
+            (string)(await client.AskAsync("printer.info"))!["state_message"]!, StringComparison.Ordinal);
         client.Heard.Clear();
         Assert.Equal("ok", (string?)await client.AskAsync("printer.firmware_restart"));
         await PassAsync(printer, 30);
@@ -183,10 +193,13 @@ public sealed class MoonrakerTests
         foreach (var action in new[] { "stop", "start", "stop", "restart", "stop" })
             Assert.Equal("ok", (string?)await client.AskAsync($"machine.services.{action}", """{"service":"klipper"}"""));
         await PassAsync(printer, 10);
-        Assert.Equal("inactive", (string?)(await client.AskAsync("machine.system_info"))!["system_info"]!["service_state"]!["klipper"]!["active_state"]);
+        Assert.Equal("inactive",
+            (string?)(await client.AskAsync("machine.system_info"))!["system_info"]!["service_state"]!["klipper"]!["active_state"]);
         Assert.Equal((false, 3), (printer.Klippy.IsRunning, printer.Klippy.Stops));
-        Assert.Equal("400 Service 'klipper-1' not installed", (string?)await client.AskAsync("machine.services.stop", """{"service":"klipper-1"}"""));
-        Assert.Equal("400 Service 'ratos-flash' not installed", (string?)await client.AskAsync("machine.services.restart", """{"service":"ratos-flash"}"""));
+        Assert.Equal("400 Service 'klipper-1' not installed",
+            (string?)await client.AskAsync("machine.services.stop", """{"service":"klipper-1"}"""));
+        Assert.Equal("400 Service 'ratos-flash' not installed",
+            (string?)await client.AskAsync("machine.services.restart", """{"service":"ratos-flash"}"""));
     });
 
     [Fact]
@@ -203,16 +216,22 @@ public sealed class MoonrakerTests
     public void What_changes_is_told_to_whom_subscribed() => With(async (moonraker, printer) =>
     {
         var (client, other) = (new Client(moonraker), new Client(moonraker));
-        await client.AskAsync("printer.objects.subscribe", """{"objects":{"print_stats":["state"],"idle_timeout":["state"],"extruder":null,"heater_bed":["target"]}}""");
+        await client.AskAsync("printer.objects.subscribe",
+            """{"objects":{"print_stats":["state"],"idle_timeout":["state"],"extruder":null,"heater_bed":["target"]}}""");
         moonraker.Print.PrintState = "printing";
         moonraker.Print.Heaters["extruder"] = (180.5, 200);
         await PassAsync(printer, 1);
-        Assert.Equal("""{"print_stats":{"state":"printing"},"extruder":{"temperature":180.5,"target":200,"power":1}}""", client.Heard.Last(text => (string)text["method"]! == "notify_status_update")["params"]![0]!.ToJsonString());
+        Assert.Equal("""{"print_stats":{"state":"printing"},"extruder":{"temperature":180.5,"target":200,"power":1}}""",
+            client.Heard.Last(text => (string)text["method"]! == "notify_status_update")["params"]![0]!.ToJsonString());
         var script = moonraker.RunGcodeAsync("TURN_OFF_HEATERS\nG4 P2000");
         await PassAsync(printer, 1);
-        Assert.Equal("Printing", (string?)(await client.AskAsync("printer.objects.query", """{"objects":{"idle_timeout":["state"]}}"""))!["status"]!["idle_timeout"]!["state"]);
+        Assert.Equal("Printing",
+            (string?)(await client.AskAsync("printer.objects.query",
+                """{"objects":{"idle_timeout":["state"]}}"""))!["status"]!["idle_timeout"]!["state"]);
         await script;
-        Assert.Equal("Idle", (string?)(await client.AskAsync("printer.objects.query", """{"objects":{"idle_timeout":["state"]}}"""))!["status"]!["idle_timeout"]!["state"]);
+        Assert.Equal("Idle",
+            (string?)(await client.AskAsync("printer.objects.query",
+                """{"objects":{"idle_timeout":["state"]}}"""))!["status"]!["idle_timeout"]!["state"]);
         Assert.Equal(0, moonraker.Print.Heaters["extruder"].Target);
         await PassAsync(printer, 1);
         Assert.Equal(3, client.Told.Count);   // two more: the heater off and Printing in one, then Idle
@@ -251,20 +270,26 @@ public sealed class MoonrakerTests
     {
         var (agent, screen) = (new Client(moonraker), new Client(moonraker));
         Assert.Equal("""{"api":1,"dialog":true,"announcements":true}""", (await agent.AskAsync("server.ratos_flash.info"))!.ToJsonString());
-        Assert.Equal("""{"shown":true}""", (await agent.AskAsync("server.ratos_flash.show", """{"job":"1","dialog":["a <b> & \"c\"'s"],"console":["// writing","!! no"]}"""))!.ToJsonString());
-        Assert.Equal("""{"shown":true}""", (await agent.AskAsync("server.ratos_flash.show", """{"job":"1","dialog":["done"],"complete":true}"""))!.ToJsonString());
+        Assert.Equal("""{"shown":true}""",
+            (await agent.AskAsync("server.ratos_flash.show",
+                """{"job":"1","dialog":["a <b> & \"c\"'s"],"console":["// writing","!! no"]}"""))!.ToJsonString());
+        Assert.Equal("""{"shown":true}""",
+            (await agent.AskAsync("server.ratos_flash.show", """{"job":"1","dialog":["done"],"complete":true}"""))!.ToJsonString());
         var id = (long)screen.Heard[0]["params"]![0]!["proc_id"]!;
         Assert.Equal(
         [
-            $$"""notify_update_response [{"message":"a &lt;b&gt; &amp; &quot;c&quot;&#x27;s","application":"ratos-flash","proc_id":{{id}},"complete":false}]""",
+            """notify_update_response [{"message":"a &lt;b&gt; &amp; &quot;c&quot;&#x27;s","application":"ratos-flash",""" + "\"proc_id\":"
+            + $$"""{{id}},"complete":false}]""",
             """notify_gcode_response ["// writing"]""",
             """notify_gcode_response ["!! no"]""",
             $$"""notify_update_response [{"message":"done","application":"ratos-flash","proc_id":{{id}},"complete":true}]""",
         ], screen.Told.Select(System.Text.RegularExpressions.Regex.Unescape));
         Assert.Equal(["a <b> & \"c\"'s", "done", "(complete)"], moonraker.Dialog);
         Assert.Equal(["// writing", "!! no"], moonraker.Console);
-        Assert.StartsWith("400 ", (string?)await agent.AskAsync("server.ratos_flash.show", """{"job":"1","console":["plain"]}"""), StringComparison.Ordinal);
-        Assert.StartsWith("400 ", (string?)await agent.AskAsync("server.ratos_flash.show", """{"job":"1","dialog":"a"}"""), StringComparison.Ordinal);
+        Assert.StartsWith("400 ", (string?)await agent.AskAsync("server.ratos_flash.show", """{"job":"1","console":["plain"]}"""),
+            StringComparison.Ordinal);
+        Assert.StartsWith("400 ", (string?)await agent.AskAsync("server.ratos_flash.show", """{"job":"1","dialog":"a"}"""),
+            StringComparison.Ordinal);
     });
 
     [Fact]
@@ -277,7 +302,8 @@ public sealed class MoonrakerTests
         await Task.Delay(TimeSpan.FromSeconds(9.9), printer.Time);   // it may come back
         Assert.DoesNotContain(screen.Told, told => told.Contains("\"complete\":true", StringComparison.Ordinal));
         await Task.Delay(TimeSpan.FromSeconds(0.2), printer.Time);
-        Assert.Contains(screen.Told, told => told.Contains("RatOS.Flash is not running", StringComparison.Ordinal) && told.Contains("\"complete\":true", StringComparison.Ordinal));
+        Assert.Contains(screen.Told, told => told.Contains("RatOS.Flash is not running", StringComparison.Ordinal)
+            && told.Contains("\"complete\":true", StringComparison.Ordinal));
         var second = new Client(moonraker);
         await second.AskAsync("server.ratos_flash.show", """{"job":"2","dialog":["again"]}""");
         await moonraker.RestartAsync(TimeSpan.FromSeconds(1));
@@ -293,7 +319,8 @@ public sealed class MoonrakerTests
         var client = new Client(moonraker);
         await client.AskAsync("server.ratos_flash.announce", """{"title":"2 boards need new firmware","description":"octopus, ebb42"}""");
         var entry = client.Heard[^1]["params"]![0]!["entries"]![0]!;
-        Assert.Equal(("2 boards need new firmware", "octopus, ebb42", false), ((string?)entry["title"], (string?)entry["description"], (bool)entry["dismissed"]!));
+        Assert.Equal(("2 boards need new firmware", "octopus, ebb42", false),
+            ((string?)entry["title"], (string?)entry["description"], (bool)entry["dismissed"]!));
         await client.AskAsync("server.ratos_flash.announce", """{"dismiss":true}""");
         Assert.Equal($$"""notify_announcement_dismissed [{"entry_id":"{{entry["entry_id"]}}"}]""", client.Told[^1]);
     });
@@ -302,9 +329,11 @@ public sealed class MoonrakerTests
     public void What_is_not_loaded_is_not_found() => With(async (moonraker, _) =>
     {
         var client = new Client(moonraker);
-        foreach (var method in new[] { "server.ratos_flash.info", "server.ratos_flash.show", "server.ratos_flash.announce", "machine.update.status", "printer.print.start", "ratos_flash_mcu" })
+        foreach (var method in new[] { "server.ratos_flash.info", "server.ratos_flash.show", "server.ratos_flash.announce",
+                "machine.update.status", "printer.print.start", "ratos_flash_mcu" })
             Assert.Equal("-32601 Method not found", (string?)await client.AskAsync(method));
-        Assert.DoesNotContain("update_manager", (await client.AskAsync("server.info"))!["components"]!.ToJsonString(), StringComparison.Ordinal);
+        Assert.DoesNotContain("update_manager", (await client.AskAsync("server.info"))!["components"]!.ToJsonString(),
+            StringComparison.Ordinal);
     }, setup: new MoonrakerSetup { HasComponent = false, HasUpdateManager = false });
 
     [Fact]

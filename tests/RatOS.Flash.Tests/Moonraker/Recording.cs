@@ -103,17 +103,20 @@ internal sealed partial class Recording(VirtualMoonraker moonraker, VirtualTime 
         {
             var (expected, heard) = (Told(client.Expected), Told(client.Heard));
             // Who hangs up in the moment when an agent does may have missed it.
-            if (client.Connection is null && heard.Count == expected.Count + 1 && heard[^1].EndsWith("\"event\":\"disconnected\"}]}", StringComparison.Ordinal))
+            if (client.Connection is null && heard.Count == expected.Count + 1
+                && heard[^1].EndsWith("\"event\":\"disconnected\"}]}", StringComparison.Ordinal))
                 heard.RemoveAt(expected.Count);
             Assert.True(
                 expected.SequenceEqual(heard),
-                $"{name} should have heard\n{string.Join('\n', expected.Except(heard))}\nbut heard\n{string.Join('\n', heard.Except(expected))}\n(all: {string.Join('\n', heard)})");
+                $"{name} should have heard\n{string.Join('\n', expected.Except(heard))}\nbut "
+                + $"heard\n{string.Join('\n', heard.Except(expected))}\n(all: {string.Join('\n', heard)})");
         }
     }
 
     /// <summary>Answers may come at any place between the notifications.</summary>
     private static List<string> Told(List<string> texts) =>
-        [.. texts.Where(text => text.StartsWith(Anywhere, StringComparison.Ordinal)).Order(StringComparer.Ordinal).Concat(texts.Where(text => !text.StartsWith(Anywhere, StringComparison.Ordinal)))];
+        [.. texts.Where(text => text.StartsWith(Anywhere, StringComparison.Ordinal)).Order(StringComparer.Ordinal)
+            .Concat(texts.Where(text => !text.StartsWith(Anywhere, StringComparison.Ordinal)))];
 
     /// <summary>Lets the recorded time pass, and as much more as it takes until all is heard that had been heard by then.</summary>
     private async Task UntilHeardAsync(double seconds)
@@ -138,7 +141,8 @@ internal sealed partial class Recording(VirtualMoonraker moonraker, VirtualTime 
         }
         if (text == "reconnected after")
         {
-            foreach (var name in _clients.Where(other => other.Value.Connection is null && other.Key != "http").Select(other => other.Key).ToList())
+            foreach (var name in _clients.Where(other => other.Value.Connection is null && other.Key != "http")
+                .Select(other => other.Key).ToList())
                 Open(name);
         }
         Noted(text);
@@ -163,7 +167,8 @@ internal sealed partial class Recording(VirtualMoonraker moonraker, VirtualTime 
         }
         var client = Get(name).Connection is null ? Open(name) : Get(name);
         // An agent's answer carries the id that the virtual server gave.
-        if (frame is JsonObject answer && !answer.ContainsKey("method") && answer["id"] is JsonValue id && client.Recorded.LastIndexOf((long)id) is >= 0 and var request)
+        if (frame is JsonObject answer && !answer.ContainsKey("method") && answer["id"] is JsonValue id
+            && client.Recorded.LastIndexOf((long)id) is >= 0 and var request)
             answer["id"] = client.Asked[request];
         _ = moonraker.ReceiveAsync(
             client.Connection!,
@@ -196,7 +201,8 @@ internal sealed partial class Recording(VirtualMoonraker moonraker, VirtualTime 
     private void Hear(Client client, bool isDeaf, ReadOnlyMemory<byte> text)
     {
         var frame = JsonNode.Parse(text.Span)!;
-        if (frame is JsonObject notification && (Unheard.Contains((string?)notification["method"]) || (isDeaf && (string?)notification["method"] == "notify_agent_event")))
+        if (frame is JsonObject notification
+            && (Unheard.Contains((string?)notification["method"]) || (isDeaf && (string?)notification["method"] == "notify_agent_event")))
             return;
         client.Heard.Add(Normal(frame));
         if (IsRequest(frame, out var id))
@@ -254,13 +260,17 @@ internal sealed partial class Recording(VirtualMoonraker moonraker, VirtualTime 
     {
         JsonObject members =>
             new JsonObject(
-                members.OrderBy(member => member.Key, StringComparer.Ordinal).Select(member => KeyValuePair.Create(member.Key, Sorted(member.Value)))),
+                members.OrderBy(member => member.Key, StringComparer.Ordinal)
+                .Select(member => KeyValuePair.Create(member.Key, Sorted(member.Value)))),
         JsonArray list => new JsonArray([.. list.Select(Sorted)]),
         JsonValue value when value.GetValueKind() == JsonValueKind.Number => JsonValue.Create(double.Parse(value.ToJsonString())),
         _ => node?.DeepClone(),
     };
 
-    [GeneratedRegex(@"(?<![0-9])14[0-9]{13}(?![0-9])|(?<![0-9])13[0-9]{13}(?![0-9])|(?<=""result"":"")ONESHOT2ONESHOT2ONESHOT2ONESHOT2|(?<=""result"":"")[0-9A-F]{32}(?="")", RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(
+        @"(?<![0-9])14[0-9]{13}(?![0-9])|(?<![0-9])13[0-9]{13}(?![0-9])"
+        + @"|(?<=""result"":"")ONESHOT2ONESHOT2ONESHOT2ONESHOT2|(?<=""result"":"")[0-9A-F]{32}(?="")",
+        RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex OwnNumber();
 
     [GeneratedRegex(@"-H '(?<name>[^:]+): (?<value>[^']+)'", RegexOptions.ExplicitCapture, 1000)]

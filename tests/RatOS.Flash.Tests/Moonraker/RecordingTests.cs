@@ -8,10 +8,12 @@ namespace RatOS.Flash.Tests.Moonraker;
 /// <summary>Recorded conversations with the real Moonraker, both versions: the virtual one says the same.</summary>
 public sealed class RecordingTests
 {
-    private const string Host = "v0.13.0-1-g3b3fb98", OldHost = "v0.12.0-1-gbbad17d", Stale = "v0.12.0-0-g98ec63a", VirtualStale = "v0.12.0-10-g1f2a9e1c";
+    private const string Host = "v0.13.0-1-g3b3fb98", OldHost = "v0.12.0-1-gbbad17d", Stale = "v0.12.0-0-g98ec63a",
+        VirtualStale = "v0.12.0-10-g1f2a9e1c";
     private const string Key = "00112233445566778899aabbccddeeff";
 
-    private static readonly BoardSetup Board = new("mcu", "btt-octopus-11", VirtualChip.F446, 0x0800_8000, "1-1.1") { Version = VirtualPrinter.HostVersion };
+    private static readonly BoardSetup Board =
+        new("mcu", "btt-octopus-11", VirtualChip.F446, 0x0800_8000, "1-1.1") { Version = VirtualPrinter.HostVersion };
 
     [Theory]
     [InlineData("01_server_info")]
@@ -110,7 +112,9 @@ public sealed class RecordingTests
     [
         new(
             "FLASH_MCU",
-            context => Call(context, new JsonObject { ["board"] = (context.Parameter("BOARD") ?? "all").ToLowerInvariant(), ["force"] = context.Integer("FORCE") })),
+            context => Call(context,
+                new JsonObject { ["board"] = (context.Parameter("BOARD") ?? "all").ToLowerInvariant(),
+                    ["force"] = context.Integer("FORCE") })),
         new("CALL_KEY", context => Call(context, new JsonObject { [context.Parameter("K")!.ToLowerInvariant()] = "v" })),
         new("CALL_TYPES", context => Call(context, new JsonObject
         {

@@ -62,7 +62,8 @@ public sealed class CanTests
     public void Answers_to_the_query_tell_who_and_which_of_the_two()
     {
         Assert.Equal(new CanNode(Uuid, InBootloader: true), CanAdmin.Parse(new CanFrame(0x3F1, Convert.FromHexString("20a19f7f1b35c111"))));
-        Assert.Equal(new CanNode(Uuid, InBootloader: false), CanAdmin.Parse(new CanFrame(0x3F1, Convert.FromHexString("20a19f7f1b35c101"))));
+        Assert.Equal(new CanNode(Uuid, InBootloader: false),
+            CanAdmin.Parse(new CanFrame(0x3F1, Convert.FromHexString("20a19f7f1b35c101"))));
         Assert.Null(CanAdmin.Parse(new CanFrame(0x3F1, Convert.FromHexString("20a19f7f1b35c1"))));
         Assert.Null(CanAdmin.Parse(new CanFrame(0x3F1, Convert.FromHexString("20a19f7f1b35c102"))));
         Assert.Null(CanAdmin.Parse(new CanFrame(0x3F1, Convert.FromHexString("21a19f7f1b35c111"))));

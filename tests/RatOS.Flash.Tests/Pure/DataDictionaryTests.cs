@@ -25,7 +25,8 @@ public sealed class DataDictionaryTests
     [Theory]
     [InlineData("", "it does not inflate")]
     [InlineData("not zlib at all", "it does not inflate")]
-    public void Noise_is_refused(string text, string why) => Refused(Encoding.ASCII.GetBytes(text), text.Length == 0 ? "its 0 bytes are not all of it" : why);
+    public void Noise_is_refused(string text, string why) =>
+        Refused(Encoding.ASCII.GetBytes(text), text.Length == 0 ? "its 0 bytes are not all of it" : why);
 
     [Fact]
     public void Any_missing_end_is_refused()
@@ -68,10 +69,13 @@ public sealed class DataDictionaryTests
     [InlineData("{\"commands\":{}}", "it has no version")]
     [InlineData("{\"version\":7,\"commands\":{},\"responses\":{},\"config\":{\"MCU\":\"x\"}}", "it has no version")]
     [InlineData("{\"version\":\"v1\",\"commands\":[],\"responses\":{},\"config\":{\"MCU\":\"x\"}}", "it has no commands")]
-    [InlineData("{\"version\":\"v1\",\"commands\":{\"a\":\"1\"},\"responses\":{},\"config\":{\"MCU\":\"x\"}}", "an id among its commands is no number")]
-    [InlineData("{\"version\":\"v1\",\"commands\":{\"a\":9e99},\"responses\":{},\"config\":{\"MCU\":\"x\"}}", "an id among its commands is no number")]
+    [InlineData("{\"version\":\"v1\",\"commands\":{\"a\":\"1\"},\"responses\":{},\"config\":{\"MCU\":\"x\"}}",
+        "an id among its commands is no number")]
+    [InlineData("{\"version\":\"v1\",\"commands\":{\"a\":9e99},\"responses\":{},\"config\":{\"MCU\":\"x\"}}",
+        "an id among its commands is no number")]
     [InlineData("{\"version\":\"v1\",\"commands\":{},\"responses\":{},\"config\":{}}", "it names no MCU")]
-    [InlineData("{\"version\":\"v1\",\"commands\":{},\"responses\":{},\"config\":{\"MCU\":[]}}", "its constant MCU is neither text nor number")]
+    [InlineData("{\"version\":\"v1\",\"commands\":{},\"responses\":{},\"config\":{\"MCU\":[]}}",
+        "its constant MCU is neither text nor number")]
     [InlineData("{\"version\":\"\\ud800\",\"commands\":{},\"responses\":{},\"config\":{\"MCU\":\"x\"}}", "its JSON is damaged")]
     [InlineData("{\"a\":[[[[[[[[[[[[]]]]]]]]]]]]}", "its JSON is damaged")]
     public void Hostile_json_is_refused(string json, string why) => Refused(Images.Compress(Encoding.UTF8.GetBytes(json)), why);

@@ -8,7 +8,8 @@ public sealed class DfuDescriptorTests
 {
     // Facts, descriptors: interface FE/01/02, functional descriptor 09 21 0B FF 00 <size> 1A 01.
     private static readonly byte[] F446 = Convert.FromHexString(
-        "09024800010100C032" + "0904000000FE010204" + "0904000100FE010205" + "0904000200FE010206" + "0904000300FE010207" + "09210BFF0000081A01");
+        "09024800010100C032" + "0904000000FE010204" + "0904000100FE010205" + "0904000200FE010206" + "0904000300FE010207"
+        + "09210BFF0000081A01");
 
     [Fact]
     public void The_rom_of_an_F446_shows_four_alternates_and_2048_bytes_a_transfer()
@@ -106,7 +107,8 @@ public sealed class DfuDescriptorTests
     public void What_is_no_layout_is_not_taken_for_one(string text) => Assert.Null(DfuMemoryMap.Parse(text));
 
     [Fact]
-    public void Any_text_is_parsed_or_refused() => Gen.String.Sample(text => DfuMemoryMap.Parse("@" + text) is null or { Areas.Length: > 0 and <= 4096 });
+    public void Any_text_is_parsed_or_refused() =>
+        Gen.String.Sample(text => DfuMemoryMap.Parse("@" + text) is null or { Areas.Length: > 0 and <= 4096 });
 
     [Fact]
     public void A_status_is_six_bytes_with_the_poll_time_in_the_middle()

@@ -8,14 +8,17 @@ public sealed class FaultKindTests
 {
     private static readonly (string Name, FaultKind Kind)[] Entries =
         [.. typeof(FaultKind).GetProperties(BindingFlags.Public | BindingFlags.Static)
-            .Where(property => property.PropertyType == typeof(FaultKind)).Select(property => (property.Name, (FaultKind)property.GetValue(null)!))];
+            .Where(property => property.PropertyType == typeof(FaultKind))
+                .Select(property => (property.Name, (FaultKind)property.GetValue(null)!))];
 
     [Fact]
     public void Every_entry_is_named_after_its_code()
     {
         Assert.Equal(FaultKind.All.Count, Entries.Length);
         // "boot0" is one word in a code, and its digit no border.
-        Assert.All(Entries, entry => Assert.Equal(entry.Kind.Code, JsonNamingPolicy.KebabCaseLower.ConvertName(entry.Name).Replace("boot0-", "boot0-", StringComparison.Ordinal)));
+        Assert.All(Entries, entry =>
+            Assert.Equal(entry.Kind.Code,
+                JsonNamingPolicy.KebabCaseLower.ConvertName(entry.Name).Replace("boot0-", "boot0-", StringComparison.Ordinal)));
     }
 
     [Fact]

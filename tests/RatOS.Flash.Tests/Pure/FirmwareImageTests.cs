@@ -198,7 +198,8 @@ public sealed class FirmwareImageTests
     public void A_cut_behind_the_dictionary_is_told_by_the_start_up_code()
     {
         var fault = Assert.Throws<FlashException>(() => Open(Images.Bin()[..^4]));
-        Assert.Equal("klipper.bin is damaged or was cut short: its start-up code wants 44516 bytes, but only 44512 are there.", fault.Cause);
+        Assert.Equal("klipper.bin is damaged or was cut short: its start-up code wants 44516 bytes, but only 44512 are there.",
+            fault.Cause);
     }
 
     [Theory]

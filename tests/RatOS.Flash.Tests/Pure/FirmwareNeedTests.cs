@@ -12,16 +12,21 @@ public sealed class FirmwareNeedTests
 
     /// <summary>As a real Klipper said it (recorded: transcript 06).</summary>
     private const string Complaint =
-        "MCU Protocol error\n\nThis is frequently caused by running an older version of the\nfirmware on the MCU(s). Fix by recompiling and flashing the\nfirmware.\n\n"
-        + "Your Klipper version is: v0.12.0-1-gbbad17d\nMCU(s) which should be updated:\nmcu: Current version v0.12.0-0-g98ec63a\ntoolboard_t0: Current version v0.11.0-5-g1234567\n"
+        "MCU Protocol error\n\nThis is frequently caused by running an older version of the\nfirmware on the MCU(s). Fix by recompiling "
+        + "and flashing the\nfirmware.\n\n"
+        + "Your Klipper version is: v0.12.0-1-gbbad17d\nMCU(s) which should be updated:\nmcu: Current version "
+        + "v0.12.0-0-g98ec63a\ntoolboard_t0: Current version v0.11.0-5-g1234567\n"
         + "Up-to-date MCU(s):\nrpi: Current version v0.12.0-1-gbbad17d\n\nOnce the underlying issue is corrected, use the \"RESTART\"\n"
         + "command to reload the config and restart the host software.\n\nmcu 'mcu': Unable to encode: allocate_oids";
 
     private static DataDictionary Dictionary(
-        string version = Old, string commands = "\"identify offset=%u count=%c\":1,\"reset\":-8", string responses = "\"identify_response offset=%u data=%.*s\":0",
-        string enumerations = "{\"pin\":{\"PA0\":[0,16],\"PB0\":[16,16]}}", string config = "\"MCU\":\"stm32f446xx\",\"CLOCK_FREQ\":180000000") =>
+        string version = Old, string commands = "\"identify offset=%u count=%c\":1,\"reset\":-8",
+        string responses = "\"identify_response offset=%u data=%.*s\":0",
+        string enumerations = "{\"pin\":{\"PA0\":[0,16],\"PB0\":[16,16]}}",
+        string config = "\"MCU\":\"stm32f446xx\",\"CLOCK_FREQ\":180000000") =>
         DataDictionary.Parse(Images.Compress(Encoding.UTF8.GetBytes(
-            $$"""{"version":"{{version}}","commands":{ {{commands}} },"responses":{ {{responses}} },"enumerations":{{enumerations}},"config":{ {{config}} } }""")));
+            $$"""{"version":"{{version}}","commands":{ {{commands}} },"responses":{ {{responses}} },"""
+            + $$""" "enumerations":{{enumerations}},"config":{ {{config}} } }""")));
 
     private static NeedEvidence Known => new() { Section = "mcu", Running = Old, Host = New, State = "ready" };
 
@@ -46,7 +51,8 @@ public sealed class FirmwareNeedTests
     [Fact]
     public void A_complaint_that_names_no_board_requires_all_that_it_lists()
     {
-        var known = Known with { State = "error", Message = Complaint.Replace("mcu 'mcu': ", "", StringComparison.Ordinal), ChangedPaths = [] };
+        var known = Known with { State = "error", Message = Complaint.Replace("mcu 'mcu': ", "", StringComparison.Ordinal),
+            ChangedPaths = [] };
         Is(NeedLevel.Required, "allocate_oids", known);
         Is(NeedLevel.Required, "allocate_oids", known with { Section = "mcu toolboard_t0" });
         Is(NeedLevel.Needless, "as Klipper does", known with { Section = "mcu rpi", Running = New });
@@ -57,7 +63,8 @@ public sealed class FirmwareNeedTests
     {
         var complaint = ProtocolError.Parse("error", Complaint)!;
         Assert.Equal((New, "mcu", "Unable to encode: allocate_oids"), (complaint.Host, complaint.Section, complaint.Error));
-        Assert.Equal([("mcu", Old), ("mcu toolboard_t0", "v0.11.0-5-g1234567")], complaint.Outdated.Select(board => (board.Key, board.Value)));
+        Assert.Equal([("mcu", Old), ("mcu toolboard_t0", "v0.11.0-5-g1234567")],
+            complaint.Outdated.Select(board => (board.Key, board.Value)));
         Assert.Null(ProtocolError.Parse("ready", Complaint));
         Assert.Null(ProtocolError.Parse("error", "mcu 'mcu': Unable to connect"));
         Assert.Null(ProtocolError.Parse("error", null));
@@ -71,7 +78,8 @@ public sealed class FirmwareNeedTests
     [InlineData("\"identify offset=%u\":1,\"reset\":-8")]                            // one has other parameters
     public void A_board_that_lacks_a_command_of_todays_firmware_needs_it_unless_Klipper_is_ready_without(string commands)
     {
-        var known = Known with { State = "disconnected", RunningDictionary = Dictionary(commands: commands), BuiltDictionary = Dictionary(New) };
+        var known = Known with { State = "disconnected", RunningDictionary = Dictionary(commands: commands),
+            BuiltDictionary = Dictionary(New) };
         Is(NeedLevel.Required, "lacks or differs in identify", known);
         Is(NeedLevel.Useful, "Klipper works with it, but", known with { State = "ready" });
         // Ready with an older host says nothing about the one that is installed now.
@@ -86,17 +94,25 @@ public sealed class FirmwareNeedTests
     }
 
     [Theory]
-    [InlineData("{\"pin\":{\"PA0\":[0,16]}}", "\"MCU\":\"stm32f446xx\",\"CLOCK_FREQ\":180000000", "\"identify offset=%u count=%c\":1,\"reset\":-8", "pin")]
-    [InlineData("{\"pin\":{\"PA0\":[0,16],\"PB0\":[16,16]}}", "\"MCU\":\"stm32f446xx\",\"CLOCK_FREQ\":168000000", "\"identify offset=%u count=%c\":1,\"reset\":-8", "CLOCK_FREQ")]
-    [InlineData("{\"pin\":{\"PA0\":[0,16],\"PB0\":[16,16]}}", "\"MCU\":\"stm32f446xx\",\"CLOCK_FREQ\":180000000,\"RESERVE_PINS_USB\":\"PA11\"", "\"identify offset=%u count=%c\":1,\"reset\":-8", "RESERVE_PINS_USB")]
-    [InlineData("{\"pin\":{\"PA0\":[0,16],\"PB0\":[16,16]}}", "\"MCU\":\"stm32f446xx\",\"CLOCK_FREQ\":180000000", "\"identify offset=%u count=%c\":1,\"reset\":-8,\"old_one\":9", "old_one")]
+    [InlineData("{\"pin\":{\"PA0\":[0,16]}}", "\"MCU\":\"stm32f446xx\",\"CLOCK_FREQ\":180000000",
+        "\"identify offset=%u count=%c\":1,\"reset\":-8", "pin")]
+    [InlineData("{\"pin\":{\"PA0\":[0,16],\"PB0\":[16,16]}}", "\"MCU\":\"stm32f446xx\",\"CLOCK_FREQ\":168000000",
+        "\"identify offset=%u count=%c\":1,\"reset\":-8", "CLOCK_FREQ")]
+    [InlineData("{\"pin\":{\"PA0\":[0,16],\"PB0\":[16,16]}}",
+        "\"MCU\":\"stm32f446xx\",\"CLOCK_FREQ\":180000000,\"RESERVE_PINS_USB\":\"PA11\"", "\"identify offset=%u count=%c\":1,\"reset\":-8",
+        "RESERVE_PINS_USB")]
+    [InlineData("{\"pin\":{\"PA0\":[0,16],\"PB0\":[16,16]}}", "\"MCU\":\"stm32f446xx\",\"CLOCK_FREQ\":180000000",
+        "\"identify offset=%u count=%c\":1,\"reset\":-8,\"old_one\":9", "old_one")]
     public void Any_other_difference_of_the_dictionaries_is_useful(string enumerations, string config, string commands, string word) =>
-        Is(NeedLevel.Useful, word, Known with { RunningDictionary = Dictionary(commands: commands, enumerations: enumerations, config: config), BuiltDictionary = Dictionary(New) });
+        Is(NeedLevel.Useful, word,
+            Known with { RunningDictionary = Dictionary(commands: commands, enumerations: enumerations, config: config),
+                BuiltDictionary = Dictionary(New) });
 
     [Fact]
     public void Ids_and_the_order_of_names_mean_nothing()
     {
-        var built = Dictionary(New, commands: "\"reset\":-16,\"identify offset=%u count=%c\":1", enumerations: "{\"pin\":{\"PB0\":[16,16],\"PA0\":[0,16]}}");
+        var built = Dictionary(New, commands: "\"reset\":-16,\"identify offset=%u count=%c\":1",
+            enumerations: "{\"pin\":{\"PB0\":[16,16],\"PA0\":[0,16]}}");
         var known = Known with { RunningDictionary = Dictionary(), BuiltDictionary = built };
         Is(NeedLevel.Unknown, "cannot be told", known);
         Is(NeedLevel.Needless, "only files of the host", known with { ChangedPaths = ["klippy/mcu.py"] });
@@ -105,14 +121,17 @@ public sealed class FirmwareNeedTests
     [Fact]
     public void The_same_build_is_needless_but_a_dirty_one_says_nothing()
     {
-        Is(NeedLevel.Needless, "what would be built", Known with { Running = Old, RunningDictionary = Dictionary(), BuiltDictionary = Dictionary() });
+        Is(NeedLevel.Needless, "what would be built",
+            Known with { Running = Old, RunningDictionary = Dictionary(), BuiltDictionary = Dictionary() });
         const string dirty = "v0.12.0-0-g98ec63a-dirty-20260101_120000-pi";
-        Is(NeedLevel.Unknown, "changed sources", Known with { Running = dirty, RunningDictionary = Dictionary(dirty), BuiltDictionary = Dictionary(dirty), ChangedPaths = [] });
+        Is(NeedLevel.Unknown, "changed sources",
+            Known with { Running = dirty, RunningDictionary = Dictionary(dirty), BuiltDictionary = Dictionary(dirty), ChangedPaths = [] });
     }
 
     [Fact]
     public void A_dictionary_of_another_chip_decides_nothing() =>
-        Is(NeedLevel.Unknown, "stm32f407xx", Known with { RunningDictionary = Dictionary(), BuiltDictionary = Dictionary(config: "\"MCU\":\"stm32f407xx\"") });
+        Is(NeedLevel.Unknown, "stm32f407xx",
+            Known with { RunningDictionary = Dictionary(), BuiltDictionary = Dictionary(config: "\"MCU\":\"stm32f407xx\"") });
 
     [Fact]
     public void A_configuration_that_changed_since_our_flash_is_useful_and_one_that_moves_the_firmware_required()
@@ -120,12 +139,16 @@ public sealed class FirmwareNeedTests
         var known = Known with { Last = new(Old, "a", null), ConfigHash = "b", ChangedPaths = [] };
         Is(NeedLevel.Useful, "build configuration changed since the last flash.", known);
         Is(NeedLevel.Useful, "changed since the last flash: CONFIG_WANT_ADXL345", known with { ChangedSymbols = ["CONFIG_WANT_ADXL345"] });
-        Is(NeedLevel.Required, "CONFIG_STM32_FLASH_START_8000", known with { ChangedSymbols = ["CONFIG_WANT_ADXL345", "CONFIG_STM32_FLASH_START_8000"] });
-        Is(NeedLevel.Required, "STM32_USB_PA11_PA12", known with { ChangedSymbols = ["STM32_USB_PA11_PA12"], RunningDictionary = Dictionary(config: "\"MCU\":\"stm32f446xx\""), BuiltDictionary = Dictionary() });
+        Is(NeedLevel.Required, "CONFIG_STM32_FLASH_START_8000",
+            known with { ChangedSymbols = ["CONFIG_WANT_ADXL345", "CONFIG_STM32_FLASH_START_8000"] });
+        Is(NeedLevel.Required, "STM32_USB_PA11_PA12",
+            known with { ChangedSymbols = ["STM32_USB_PA11_PA12"], RunningDictionary = Dictionary(config: "\"MCU\":\"stm32f446xx\""),
+                BuiltDictionary = Dictionary() });
         Is(NeedLevel.Needless, "only files of the host", known with { ConfigHash = "a" });
         // Somebody else flashed it since.
         Is(NeedLevel.Needless, "only files of the host", known with { Last = new("v0.11.0-5-g1234567", "a", null) });
-        Is(NeedLevel.Useful, "build configuration", known with { Running = Old, Host = Old, RunningDictionary = Dictionary(), BuiltDictionary = Dictionary() });
+        Is(NeedLevel.Useful, "build configuration",
+            known with { Running = Old, Host = Old, RunningDictionary = Dictionary(), BuiltDictionary = Dictionary() });
     }
 
     [Fact]
@@ -149,7 +172,8 @@ public sealed class FirmwareNeedTests
     [InlineData("scripts/graph_accelerometer.py", false)]
     [InlineData("config/generic-btt-octopus.cfg", false)]
     public void Only_files_that_end_up_in_a_firmware_make_it_useful(string path, bool isUseful) =>
-        Is(isUseful ? NeedLevel.Useful : NeedLevel.Needless, isUseful ? path : "only files of the host", Known with { ChangedPaths = ["README.md", path] });
+        Is(isUseful ? NeedLevel.Useful : NeedLevel.Needless, isUseful ? path : "only files of the host",
+            Known with { ChangedPaths = ["README.md", path] });
 
     [Theory]
     [InlineData(null, New, NeedLevel.Unknown, "not known")]
@@ -157,7 +181,8 @@ public sealed class FirmwareNeedTests
     [InlineData("?-20260101_120000-pi", New, NeedLevel.Unknown, "does not know its own version")]
     [InlineData("?", "?", NeedLevel.Unknown, "does not know its own version")]
     [InlineData(New, New, NeedLevel.Needless, "as Klipper does")]
-    [InlineData("v0.12.0-1-gbbad17d-20260101_120000-pi", New, NeedLevel.Needless, "as Klipper does")]      // the compiler's version could not be read
+    // the compiler's version could not be read
+    [InlineData("v0.12.0-1-gbbad17d-20260101_120000-pi", New, NeedLevel.Needless, "as Klipper does")]
     [InlineData("v0.12.0-1-gbbad17d99", New, NeedLevel.Needless, "as Klipper does")]                        // another shortening
     [InlineData(New, New + "-dirty", NeedLevel.Unknown, "sources were changed since")]
     [InlineData(New + "-dirty-20260101_120000-pi", New, NeedLevel.Unknown, "built from changed sources")]

@@ -30,7 +30,8 @@ public sealed class FlashLayoutTests
     {
         var memory = Memory("stm32f446xx", WriteOrder.InvalidateFirst, erasesByItself: true) with { InvalidFill = fill };
         var layout = FlashLayout.Create(new byte[44_468], 0x0800_8000, memory, 64);
-        Assert.Equal([(0x0800_8000u, 64), (0x0800_C000u, 28_096), (0x0800_8000u, 16_384)], layout.Runs.Select(run => (run.Address, run.Data.Length)));
+        Assert.Equal([(0x0800_8000u, 64), (0x0800_C000u, 28_096), (0x0800_8000u, 16_384)],
+            layout.Runs.Select(run => (run.Address, run.Data.Length)));
         Assert.False(layout.Erases);
         Assert.Equal(44_480 + 64, layout.BytesToWrite);
         Assert.True(layout.Runs[0].Data.Span.IndexOfAnyExcept(fill) < 0);
@@ -39,7 +40,8 @@ public sealed class FlashLayoutTests
     [Fact]
     public void One_sector_that_holds_everything_is_written_once()
     {
-        var layout = FlashLayout.Create(new byte[44_572], 0x0802_0000, Memory("stm32h723xx", WriteOrder.InvalidateFirst, erasesByItself: true), 64);
+        var layout =
+            FlashLayout.Create(new byte[44_572], 0x0802_0000, Memory("stm32h723xx", WriteOrder.InvalidateFirst, erasesByItself: true), 64);
         Assert.Equal((0x0802_0000u, 44_608), Assert.Single(layout.Runs) is var run ? (run.Address, run.Data.Length) : default);
     }
 
@@ -62,13 +64,15 @@ public sealed class FlashLayoutTests
     {
         var memory = Memory("stm32f072xb", WriteOrder.FirstSectorLast);
         Assert.Equal(64, FlashLayout.Create(new byte[128 * 1024], 0x0800_0000, memory, 2048).Sectors.Length);
-        Assert.Equal("firmware-too-big", Assert.Throws<FlashException>(() => FlashLayout.Create(new byte[(128 * 1024) + 1], 0x0800_0000, memory, 2048)).Code);
+        Assert.Equal("firmware-too-big",
+            Assert.Throws<FlashException>(() => FlashLayout.Create(new byte[(128 * 1024) + 1], 0x0800_0000, memory, 2048)).Code);
     }
 
     [Fact]
     public void A_start_inside_a_sector_is_refused_because_the_erase_would_take_the_bootloaders_end()
     {
-        var fault = Assert.Throws<FlashException>(() => FlashLayout.Create(new byte[4096], 0x0802_0200, Memory("stm32f407xx", WriteOrder.Ascending), 2048));
+        var fault = Assert.Throws<FlashException>(() =>
+            FlashLayout.Create(new byte[4096], 0x0802_0200, Memory("stm32f407xx", WriteOrder.Ascending), 2048));
         Assert.Equal("start-inside-sector", fault.Code);
     }
 
@@ -76,7 +80,8 @@ public sealed class FlashLayoutTests
     public void A_hole_in_what_the_bootloader_offers_is_refused()
     {
         var memory = new FlashMemory([new Sector(0x0800_0000, 2048), new Sector(0x0800_1000, 2048)], 8, WriteOrder.Ascending, false);
-        Assert.Equal("firmware-too-big", Assert.Throws<FlashException>(() => FlashLayout.Create(new byte[6000], 0x0800_0000, memory, 1024)).Code);
+        Assert.Equal("firmware-too-big",
+            Assert.Throws<FlashException>(() => FlashLayout.Create(new byte[6000], 0x0800_0000, memory, 1024)).Code);
     }
 
     /// <summary>For every chip, size and order: the runs are exactly the image, all erased, and nothing outside of it is touched.</summary>

@@ -5,7 +5,9 @@ using RatOS.Flash.Chips;
 
 namespace RatOS.Flash.Tests.Pure;
 
-/// <summary>Firmware files made by hand in the shape of a real build: vectors, reset handler with its literal words, second stage, dictionary, data.</summary>
+/// <summary>
+/// Firmware files made by hand in the shape of a real build: vectors, reset handler with its literal words, second stage, dictionary, data.
+/// </summary>
 internal static class Images
 {
     public const int DataSize = 0x40;
@@ -27,7 +29,8 @@ internal static class Images
     }
 
     /// <param name="resetAt">Offset of the reset handler, a multiple of 4.</param>
-    public static byte[] Bin(string mcu = "stm32f446xx", uint start = 0x0800_8000, int size = 44_516, int resetAt = 0x7008, byte[]? dictionary = null)
+    public static byte[] Bin(string mcu = "stm32f446xx", uint start = 0x0800_8000, int size = 44_516, int resetAt = 0x7008,
+        byte[]? dictionary = null)
     {
         var chip = Mcu.Find(mcu);
         var image = new byte[size];

@@ -20,7 +20,8 @@ public sealed class KatapultFrameTests
 
     [Fact]
     public void A_request_for_a_block_carries_the_address_little_endian() =>
-        Assert.Equal("01881401008000088cd19903", Convert.ToHexStringLower(KatapultFrame.EncodeBlock(KatapultFrame.RequestBlock, 0x0800_8000, [])));
+        Assert.Equal("01881401008000088cd19903",
+            Convert.ToHexStringLower(KatapultFrame.EncodeBlock(KatapultFrame.RequestBlock, 0x0800_8000, [])));
 
     [Fact]
     public void The_greeting_of_an_F446_is_understood()
@@ -35,7 +36,8 @@ public sealed class KatapultFrameTests
     public void Protocol_1_0_has_no_version_text()
     {
         var payload = Convert.FromHexString("11000000" + "00000100" + "00200008" + "40000000" + Convert.ToHexString("stm32g0b1xx\0"u8));
-        Assert.Equal(new KatapultGreeting(new Version(1, 0, 0), 0x0800_2000, 64, "stm32g0b1xx", ""), KatapultGreeting.Parse(new(KatapultFrame.Acknowledge, payload)));
+        Assert.Equal(new KatapultGreeting(new Version(1, 0, 0), 0x0800_2000, 64, "stm32g0b1xx", ""),
+            KatapultGreeting.Parse(new(KatapultFrame.Acknowledge, payload)));
     }
 
     [Theory]
@@ -46,7 +48,8 @@ public sealed class KatapultFrameTests
     public void An_unknown_protocol_is_refused_instead_of_guessed(string version)
     {
         var payload = Convert.FromHexString("11000000" + version + "00800008" + "40000000" + Convert.ToHexString("stm32f446xx\0"u8));
-        Assert.Equal("katapult-protocol", Assert.Throws<FlashException>(() => KatapultGreeting.Parse(new(KatapultFrame.Acknowledge, payload))).Code);
+        Assert.Equal("katapult-protocol",
+            Assert.Throws<FlashException>(() => KatapultGreeting.Parse(new(KatapultFrame.Acknowledge, payload))).Code);
     }
 
     [Theory]

@@ -56,7 +56,8 @@ public sealed class KatapultProgramTests
             b = (b ^ (b << 4)) & 0xFF;
             crc = (((b << 8) | (crc >> 8)) ^ (b >> 4) ^ (b << 3)) & 0xFFFF;
         }
-        return $"0188{Convert.ToHexStringLower(body)}{BinaryPrimitives.ReverseEndianness((ushort)crc).ToString("x4", CultureInfo.InvariantCulture)}9903";
+        var swapped = BinaryPrimitives.ReverseEndianness((ushort)crc).ToString("x4", CultureInfo.InvariantCulture);
+        return $"0188{Convert.ToHexStringLower(body)}{swapped}9903";
     }
 
     private static byte[] Word(uint value)
@@ -88,7 +89,8 @@ public sealed class KatapultProgramTests
         return frames;
     }
 
-    private static List<(string Request, string Answer)> JobRecording(string name) => Frames(File.ReadLines(Path.Combine(Recordings, name)));
+    private static List<(string Request, string Answer)> JobRecording(string name) =>
+        Frames(File.ReadLines(Path.Combine(Recordings, name)));
 
     private void Replay(KatapultProgram katapult, List<(string Request, string Answer)> recording)
     {
@@ -286,7 +288,8 @@ public sealed class KatapultProgramTests
         var (katapult, _) = F446(uart: true);
         Assert.Equal(
             Sent(0x0800_8000) + Sent(0x0800_8040) + Sent(0x0800_8080),
-            Ask(katapult, SendBlock(0x0800_8000, 1)) + Ask(katapult, SendBlock(0x0800_8040, 1), 0.1) + Ask(katapult, SendBlock(0x0800_8080, 1), 10));
+            Ask(katapult, SendBlock(0x0800_8000, 1)) + Ask(katapult, SendBlock(0x0800_8040, 1), 0.1)
+            + Ask(katapult, SendBlock(0x0800_8080, 1), 10));
         Assert.Equal(
             Sent(0x0800_80C0) + Sent(0x0800_8100),
             Ask(katapult, SendBlock(0x0800_80C0, 1) + SendBlock(0x0800_8100, 1) + SendBlock(0x0800_8140, 1)));

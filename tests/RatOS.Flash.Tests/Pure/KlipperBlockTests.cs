@@ -174,7 +174,8 @@ public sealed class KlipperBlockTests
             // 64 times 7e: no block that the garbage may have begun swallows the real one.
             byte[] line = [.. garbage, .. Enumerable.Repeat(KlipperBlock.Sync, KlipperBlock.MaxLength), .. block[..length]];
             var taken = 0;
-            for (ReadOnlySpan<byte> rest = line; KlipperBlock.TryTake(rest, out var used, out var number, out var came); rest = rest[used..])
+            for (ReadOnlySpan<byte> rest =
+                line; KlipperBlock.TryTake(rest, out var used, out var number, out var came); rest = rest[used..])
             {
                 if (rest.Length == used)
                 {

@@ -242,7 +242,8 @@ public sealed class KlipperClientTests
 
     [Fact]
     public void The_serial_of_the_rom_follows_from_the_uid() =>
-        Assert.Equal("3941335F3434", new DfuSeDriver().SerialOf(new ChipEvidence { Uid = Convert.FromHexString("27000E000551343438333339") }));
+        Assert.Equal("3941335F3434",
+            new DfuSeDriver().SerialOf(new ChipEvidence { Uid = Convert.FromHexString("27000E000551343438333339") }));
 
     [Theory]
     [InlineData(0x2000_0200u, 0x0800_0A10u, 0x0800_0A18u)] // the mark stands elsewhere
@@ -346,7 +347,8 @@ public sealed class KlipperClientTests
     {
         var (line, _) = Board(VirtualChip.F446, uart: true);
         await KlipperClient.RequestBootloaderAsync(line);
-        Assert.Equal([0x7E, 0x20, 0x1C, 0x20, .. Encoding.ASCII.GetBytes("Request Serial Bootloader!!"), 0x20, 0x7E], Assert.Single(line.Written));
+        Assert.Equal([0x7E, 0x20, 0x1C, 0x20, .. Encoding.ASCII.GetBytes("Request Serial Bootloader!!"), 0x20, 0x7E],
+            Assert.Single(line.Written));
         Assert.Equal([ResetRequest.Bootloader], line.Resets);
     }
 
@@ -362,7 +364,8 @@ public sealed class KlipperClientTests
     private static Task<KlipperClient> Connect(ProgramLine line) => KlipperClient.ConnectAsync(line, "Octopus", line.Time, default);
 
     private static (ProgramLine Line, FirmwareImage Image) Board(
-        VirtualChip chip, uint? start = null, bool uart = false, double damage = 0, int seed = 0, byte[]? boot = null, bool leavesOnReset = true)
+        VirtualChip chip, uint? start = null, bool uart = false, double damage = 0, int seed = 0, byte[]? boot = null,
+        bool leavesOnReset = true)
     {
         var mcu = Mcu.Find(chip.Name)!;
         var from = start ?? mcu.FlashBase + mcu.Offsets[1];
@@ -375,7 +378,9 @@ public sealed class KlipperClientTests
             flash.Preset(chip.FlashBase, boot);
         var firmware = new VirtualFirmware(image.CompressedDictionary);
         return (new ProgramLine(
-            (send, reset) => new KlipperProgram(firmware, chip, flash, Uid, uart ? McuLink.Uart : McuLink.Usb) { Send = send, Reset = reset }, damage, seed, leavesOnReset, uart), image);
+            (send, reset) =>
+            new KlipperProgram(firmware, chip, flash, Uid, uart ? McuLink.Uart : McuLink.Usb) { Send = send, Reset = reset }, damage, seed,
+            leavesOnReset, uart), image);
     }
 
     private static byte[] Katapult(uint stack, uint mark, uint? markAt = null)

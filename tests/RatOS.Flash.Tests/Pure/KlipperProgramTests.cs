@@ -92,7 +92,8 @@ public sealed class KlipperProgramTests
         Assert.Equal(4009, dictionary.Length);
         var firmware = new VirtualFirmware(dictionary);
         Assert.Equal(("v0.13.0-730-g84104bbbd", "linux"), (firmware.Version, firmware.Mcu));
-        // Only the clock is the recorded process's own: of three answers (uptime, clock, shutdown) we compare all but its bytes and the CRC.
+        // Only the clock is the recorded process's own: of three answers (uptime, clock, shutdown) we compare all but its bytes and the
+        // CRC.
         string[] withClock = ["7a", "7b", "78"];
         var compared = 0;
         var program = Create(firmware);
@@ -247,7 +248,8 @@ public sealed class KlipperProgramTests
     {
         var flash = new VirtualFlash(VirtualChip.G0B1);
         flash.Preset(0x0800_0000, VirtualFirmware.Build(VirtualChip.G0B1, 0x0800_0000, "v1"));
-        var program = Create(VirtualFirmware.WouldStart(flash, VirtualChip.G0B1, 0x0800_0000).Running!, chip: VirtualChip.G0B1, flash: flash);
+        var program = Create(VirtualFirmware.WouldStart(flash, VirtualChip.G0B1, 0x0800_0000).Running!,
+            chip: VirtualChip.G0B1, flash: flash);
         Assert.Equal(Block(1, $"79{Vlq(0x2002_4000)}") + Block(1, ""), Ask(program, Block(0, $"0c02{Vlq(0x0800_0000)}")));
         Assert.Equal("", Ask(program, Block(1, $"0c02{Vlq(0x0800_0002)}")));
         Assert.Equal([ResetRequest.Crash], _resets.Select(reset => reset.Request));
@@ -322,7 +324,8 @@ public sealed class KlipperProgramTests
         // As Klipper's protocol document words it: 7 bits at a time, most significant first, with the ranges of a signed number.
         var signed = (int)value;
         var bytes = new List<int> { signed & 0x7F };
-        foreach (var (shift, low, high) in new[] { (7, -32L, 96L), (14, -4096L, 12288L), (21, -524288L, 1572864L), (28, -67108864L, 201326592L) })
+        foreach (var (shift, low,
+                high) in new[] { (7, -32L, 96L), (14, -4096L, 12288L), (21, -524288L, 1572864L), (28, -67108864L, 201326592L) })
         {
             if (signed < low || signed >= high)
                 bytes.Insert(0, ((signed >> shift) & 0x7F) | 0x80);

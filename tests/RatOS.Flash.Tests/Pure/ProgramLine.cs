@@ -5,8 +5,8 @@ using RatOS.Flash.Virtual.Devices;
 namespace RatOS.Flash.Tests.Pure;
 
 /// <summary>
-/// A line to a virtual chip's program, with its own clock that jumps to the next byte, and with as much damage as asked for: bytes lost, flipped
-/// or made up, in both directions.
+/// A line to a virtual chip's program, with its own clock that jumps to the next byte, and with as much damage as asked for: bytes lost,
+/// flipped or made up, in both directions.
 /// </summary>
 internal sealed class ProgramLine : ByteLine
 {
@@ -27,7 +27,8 @@ internal sealed class ProgramLine : ByteLine
     /// <param name="create">Makes the program; null for a line on which nobody answers.</param>
     /// <param name="damage">Probability for each frame, each way.</param>
     public ProgramLine(
-        Func<Action<ReadOnlyMemory<byte>, TimeSpan>, Action<ResetRequest, TimeSpan>, SerialProgram>? create, double damage = 0, int seed = 0,
+        Func<Action<ReadOnlyMemory<byte>, TimeSpan>, Action<ResetRequest, TimeSpan>, SerialProgram>? create,
+        double damage = 0, int seed = 0,
         bool leavesOnReset = true, bool uart = false)
     {
         // 250000 baud, 10 bits a byte; on USB full speed nothing that matters here.

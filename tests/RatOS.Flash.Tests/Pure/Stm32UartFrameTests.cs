@@ -15,13 +15,15 @@ public sealed class Stm32UartFrameTests
     [InlineData(Stm32UartFrame.Write, "31CE")]
     [InlineData(Stm32UartFrame.Erase, "43BC")]
     [InlineData(Stm32UartFrame.ExtendedErase, "44BB")]
-    public void A_command_is_followed_by_its_complement(byte command, string expected) => Assert.Equal(expected, Hex(Stm32UartFrame.Command(command)));
+    public void A_command_is_followed_by_its_complement(byte command, string expected) =>
+        Assert.Equal(expected, Hex(Stm32UartFrame.Command(command)));
 
     [Theory]
     [InlineData(0x0800_0000, "0800000008")]
     [InlineData(0x0800_8000, "0800800088")]
     [InlineData(0x0801_2345, "080123456F")]
-    public void An_address_is_big_endian_and_ends_with_the_XOR_of_its_bytes(uint address, string expected) => Assert.Equal(expected, Hex(Stm32UartFrame.Address(address)));
+    public void An_address_is_big_endian_and_ends_with_the_XOR_of_its_bytes(uint address, string expected) =>
+        Assert.Equal(expected, Hex(Stm32UartFrame.Address(address)));
 
     [Fact]
     public void Counts_are_one_less_and_sums_cover_the_count()
@@ -39,7 +41,8 @@ public sealed class Stm32UartFrameTests
     [InlineData(Stm32UartFrame.ExtendedErase, 2, "0000000202")]
     [InlineData(Stm32UartFrame.ExtendedErase, 0x105, "0000010504")]
     [InlineData(Stm32UartFrame.Erase, 2, "000202")]
-    public void An_erase_names_one_page(byte command, int page, string expected) => Assert.Equal(expected, Hex(Stm32UartFrame.Page(command, page)));
+    public void An_erase_names_one_page(byte command, int page, string expected) =>
+        Assert.Equal(expected, Hex(Stm32UartFrame.Page(command, page)));
 
     /// <summary>FFFF, FFFE, FFFD and FF stand for the whole chip or a bank, in place of the count.</summary>
     [Fact]

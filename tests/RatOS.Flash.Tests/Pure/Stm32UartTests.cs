@@ -17,7 +17,8 @@ public sealed class Stm32UartTests
     private static readonly Func<int, ValueTask> Nobody = static _ => ValueTask.CompletedTask;
 
     /// <summary>A line to the ROM of a chip, and that ROM.</summary>
-    private static (ProgramLine Line, Func<RomUart> Rom) LineTo(VirtualFlash flash, VirtualChip chip, RomBehaviour? behaviour = null, TimeSpan? saysBusyEach = null, int seed = 0)
+    private static (ProgramLine Line, Func<RomUart> Rom) LineTo(VirtualFlash flash, VirtualChip chip, RomBehaviour? behaviour = null,
+        TimeSpan? saysBusyEach = null, int seed = 0)
     {
         RomUart? rom = null;
         var line = new ProgramLine((send, reset) => rom = new RomUart(flash, chip, behaviour ?? new(), new RomRecord(), static _ => { })
@@ -83,7 +84,9 @@ public sealed class Stm32UartTests
         Assert.DoesNotContain(line.Written, frame => frame[0] is 0x44 or 0x31);
     }
 
-    /// <summary>Klipper gives the F103 of 64 KiB and that of 512 KiB one name; with the wrong page size page 4 would be the bootloader.</summary>
+    /// <summary>
+    /// Klipper gives the F103 of 64 KiB and that of 512 KiB one name; with the wrong page size page 4 would be the bootloader.
+    /// </summary>
     [Theory]
     [InlineData(0x410, 1024, 8)]
     [InlineData(0x414, 2048, 4)]
@@ -167,14 +170,17 @@ public sealed class Stm32UartTests
         Assert.Equal("read-protected", fault.Code);
     }
 
-    /// <summary>Longer than any erase is not waited for; a ROM that says that it is busy is believed for as long as a whole chip may take.</summary>
+    /// <summary>
+    /// Longer than any erase is not waited for; a ROM that says that it is busy is believed for as long as a whole chip may take.
+    /// </summary>
     [Theory]
     [InlineData(25, null, "uart-rom-silent")]
     [InlineData(25, 3.0, null)]
     [InlineData(90, 3.0, "uart-rom-silent")]
     public async Task A_ROM_that_says_busy_is_waited_for(int eraseTime, double? saysBusyEach, string? code)
     {
-        var chip = VirtualChip.F446 with { Sectors = [.. VirtualChip.F446.Sectors.Select(sector => sector with { EraseTime = TimeSpan.FromSeconds(eraseTime) })] };
+        var chip = VirtualChip.F446
+            with { Sectors = [.. VirtualChip.F446.Sectors.Select(sector => sector with { EraseTime = TimeSpan.FromSeconds(eraseTime) })] };
         var (line, _) = LineTo(new VirtualFlash(chip), chip, saysBusyEach: saysBusyEach is { } each ? TimeSpan.FromSeconds(each) : null);
         await using var rom = await Stm32Uart.OpenAsync(line, "octopus", F446, Start, line.Time);
         var fault = await Record.ExceptionAsync(() => rom.EraseAsync(rom.Memory.Sectors[0]));
@@ -188,7 +194,8 @@ public sealed class Stm32UartTests
         var flash = new VirtualFlash(VirtualChip.G0B1);
         var writes = 0;
         RomUart? virtualRom = null;
-        var line = new ProgramLine((send, reset) => virtualRom = new RomUart(flash, VirtualChip.G0B1, new(), new RomRecord(), static _ => { })
+        var line = new ProgramLine((send, reset) =>
+            virtualRom = new RomUart(flash, VirtualChip.G0B1, new(), new RomRecord(), static _ => { })
         {
             Reset = reset,
             Send = (bytes, delay) =>
@@ -207,8 +214,8 @@ public sealed class Stm32UartTests
     }
 
     /// <summary>
-    /// Bytes lost, flipped or made up in both directions: it is written right, or it is told, and what is below is never touched. A byte that is lost or made
-    /// up has the right sum one time in 256; the comparison with the image finds that.
+    /// Bytes lost, flipped or made up in both directions: it is written right, or it is told, and what is below is never touched. A byte
+    /// that is lost or made up has the right sum one time in 256; the comparison with the image finds that.
     /// </summary>
     [Fact]
     public async Task A_bad_line_costs_time_and_never_the_bootloader()

@@ -41,7 +41,8 @@ internal sealed class UsbIpClient : IDisposable
         var (status, device) = await client.RequestAsync(busId);
         Assert.Equal(0u, status);
         Assert.Equal(busId, System.Text.Encoding.ASCII.GetString(device.AsSpan(256, 32)).TrimEnd('\0'));
-        client.DeviceId = (BinaryPrimitives.ReadUInt32BigEndian(device.AsSpan(288)) << 16) | BinaryPrimitives.ReadUInt32BigEndian(device.AsSpan(292));
+        client.DeviceId =
+            (BinaryPrimitives.ReadUInt32BigEndian(device.AsSpan(288)) << 16) | BinaryPrimitives.ReadUInt32BigEndian(device.AsSpan(292));
         return client;
     }
 
@@ -63,7 +64,8 @@ internal sealed class UsbIpClient : IDisposable
         var isIn = (address & 0x80) != 0;
         _isIn[++_sequence] = isIn;
         await SendAsync(
-            [.. Words(1, _sequence, DeviceId, isIn ? 1u : 0, address & 0x0Fu, 0, (uint)length, 0, 0, 0), .. Convert.FromHexString(setup), .. data ?? []]);
+            [.. Words(1, _sequence, DeviceId, isIn ? 1u : 0, address & 0x0Fu, 0, (uint)length, 0, 0, 0),
+                .. Convert.FromHexString(setup), .. data ?? []]);
         return _sequence;
     }
 

@@ -11,7 +11,8 @@ namespace RatOS.Flash.Tests.Pure;
 /// <summary>The virtual boards as a kernel meets them, over real sockets. The client is the tests' own.</summary>
 public sealed class UsbIpTests
 {
-    private const string GetDevice = "8006000100001200", GetConfiguration = "800600020000FF00", GetStatus = "A103000000000600", GetState = "A105000000000100";
+    private const string GetDevice = "8006000100001200", GetConfiguration = "800600020000FF00", GetStatus = "A103000000000600",
+        GetState = "A105000000000100";
     private const byte BulkOut = 0x02, BulkIn = 0x81, Notify = 0x83;
 
     // Klipper's identify 0/40.
@@ -64,7 +65,8 @@ public sealed class UsbIpTests
             Assert.Equal(new[] { "1-1.1", "1-1.3", "1-1.2" }[i], Encoding.ASCII.GetString(record.Slice(256, 32)).TrimEnd('\0'));
             Assert.Equal("00000001", Convert.ToHexString(record.Slice(288, 4)));       // busnum
             Assert.Equal("00000002" + "1D50614E0100", Convert.ToHexString(record.Slice(296, 10)));   // full speed
-            Assert.Equal("020000" + "010102", Convert.ToHexString(record.Slice(306, 6)));   // class; configuration 1 of 1 with two interfaces
+            // class; configuration 1 of 1 with two interfaces
+            Assert.Equal("020000" + "010102", Convert.ToHexString(record.Slice(306, 6)));
             Assert.Equal("02020100" + "0A000000", Convert.ToHexString(record[312..]));
         }
     });
@@ -79,10 +81,13 @@ public sealed class UsbIpTests
         var configuration = await client.ControlAsync(GetConfiguration);
         Assert.Equal((0, 0x3E), (configuration.Status, configuration.Length));
         Assert.Equal(
-            "09023E00020100C032" + "090400000102020100" + "0524001001" + "04240206" + "0524060001" + "070583030800FF" + "09040100020A000000" + "07050202400000" + "07058102400000",
+            "09023E00020100C032" + "090400000102020100" + "0524001001" + "04240206" + "0524060001" + "070583030800FF" + "09040100020A000000"
+            + "07050202400000" + "07058102400000",
             configuration.Data);
-        foreach (var stalled in new[] { "8006000600000A00", "8006000700000900", "8006000F00000500", "8006010200000900", "800609030904FF00", "0009020000000000" })
-            Assert.Equal((UsbIpClient.Stall, 0, ""), await client.ControlAsync(stalled));   // qualifier, other speed, BOS; what is not there
+        foreach (var stalled in new[] { "8006000600000A00", "8006000700000900", "8006000F00000500", "8006010200000900", "800609030904FF00",
+                "0009020000000000" })
+            // qualifier, other speed, BOS; what is not there
+            Assert.Equal((UsbIpClient.Stall, 0, ""), await client.ControlAsync(stalled));
         Assert.Equal("04030904", (await client.ControlAsync("800600030000FF00")).Data);
         Assert.Equal(
             "1803" + Convert.ToHexString(Encoding.Unicode.GetBytes("stm32f446xx")), (await client.ControlAsync("800602030904FF00")).Data);
@@ -106,7 +111,8 @@ public sealed class UsbIpTests
         var (head, rest) = (await client.AnswerAsync(first), await client.AnswerAsync(second));
         Assert.Equal((0, 16, 16), (head.Status, head.Length, head.Data.Length));
         Assert.Equal(head.Data[0], 16 + rest.Length);   // a frame says its length
-        Assert.Contains("78DA", Convert.ToHexString([.. head.Data, .. rest.Data]), StringComparison.Ordinal);   // the dictionary's first bytes
+        // the dictionary's first bytes
+        Assert.Contains("78DA", Convert.ToHexString([.. head.Data, .. rest.Data]), StringComparison.Ordinal);
         Assert.Equal(5, (await client.AnswerAsync(await client.SubmitAsync(BulkIn, 128))).Length);   // the acknowledgement
         Assert.Equal(1, stage.Printer.Transfers);
         Assert.False(client.HasAnswer(notification));
@@ -137,7 +143,8 @@ public sealed class UsbIpTests
         using var client = await stage.ImportAsync();
         Assert.Equal("1201000100000040" + "830411DF0022" + "01020301", (await client.ControlAsync(GetDevice)).Data);
         Assert.Equal(0x36, (await client.ControlAsync(GetConfiguration)).Length);
-        Assert.Equal(UsbIpClient.Stall, (await client.AnswerAsync(await client.SubmitAsync(BulkIn, 64))).Status);   // it has no other endpoint
+        // it has no other endpoint
+        Assert.Equal(UsbIpClient.Stall, (await client.AnswerAsync(await client.SubmitAsync(BulkIn, 64))).Status);
         Assert.Equal(0, (await client.ControlAsync("010B000000000000")).Status);
         Assert.Equal(0, stage.Printer.Transfers);
 
@@ -178,7 +185,8 @@ public sealed class UsbIpTests
         Assert.NotEqual(client.DeviceId, again.DeviceId);
         Assert.Equal("501D4E61", (await again.ControlAsync(GetDevice)).Data[16..24]);
         Assert.Equal(
-            [UsbIpEventKind.Came, UsbIpEventKind.Imported, UsbIpEventKind.Left, UsbIpEventKind.Released, UsbIpEventKind.Came, UsbIpEventKind.Imported],
+            [UsbIpEventKind.Came, UsbIpEventKind.Imported, UsbIpEventKind.Left, UsbIpEventKind.Released, UsbIpEventKind.Came,
+                UsbIpEventKind.Imported],
             stage.Told.Select(happened => happened.Kind).OrderBy(kind => 0));
         Assert.Equal(("octopus", "1-1.1", BoardState.Klipper), (stage.Told[^1].Board, stage.Told[^1].Port, stage.Told[^1].State));
     });
@@ -270,7 +278,8 @@ public sealed class UsbIpTests
         async stage =>
         {
             using var client = await stage.ImportAsync();
-            var reads = new[] { await client.SubmitAsync(BulkIn, 128), await client.SubmitAsync(BulkIn, 128), await client.SubmitAsync(BulkIn, 128) };
+            var reads = new[] { await client.SubmitAsync(BulkIn, 128), await client.SubmitAsync(BulkIn, 128),
+                await client.SubmitAsync(BulkIn, 128) };
             var begin = stage.Time.Now;
             await WriteAsync(client);
             if (kind == TransferFaultKind.Late)
@@ -355,14 +364,29 @@ public sealed class UsbIpTests
 
     public static TheoryData<string> MalformedCommands =>
     [
-        "00000005" + "00000001" + "DDDDDDDD" + "00000001" + "00000000" + "00000000" + "00000012" + "0000000000000000" + "00000000" + GetDevice,   // unknown command
-        "00000001" + "00000001" + "00770077" + "00000001" + "00000000" + "00000000" + "00000012" + "0000000000000000" + "00000000" + GetDevice,   // another device
-        "00000001" + "00000001" + "DDDDDDDD" + "00000002" + "00000000" + "00000000" + "00000012" + "0000000000000000" + "00000000" + GetDevice,   // direction 2
-        "00000001" + "00000001" + "DDDDDDDD" + "00000001" + "00000010" + "00000000" + "00000012" + "0000000000000000" + "00000000" + GetDevice,   // endpoint 16
-        "00000001" + "00000001" + "DDDDDDDD" + "00000000" + "00000002" + "00000000" + "00100001" + "0000000000000000" + "00000000" + GetDevice,   // over 1 MiB
-        "00000001" + "00000001" + "DDDDDDDD" + "00000001" + "00000000" + "00000000" + "FFFFFFFF" + "0000000000000000" + "00000000" + GetDevice,
-        "00000001" + "00000001" + "DDDDDDDD" + "00000001" + "00000001" + "00000000" + "00000012" + "0000000000000003" + "00000000" + GetDevice,   // isochronous
-        "00000001" + "00000001" + "DDDDDDDD" + "00000001" + "00000000" + "00000000" + "00000011" + "0000000000000000" + "00000000" + GetDevice,   // buffer too small
+        // unknown command
+        "00000005" + "00000001" + "DDDDDDDD" + "00000001" + "00000000" + "00000000" + "00000012" + "0000000000000000"
+            + "00000000" + GetDevice,
+        // another device
+        "00000001" + "00000001" + "00770077" + "00000001" + "00000000" + "00000000" + "00000012" + "0000000000000000"
+        + "00000000" + GetDevice,
+        // direction 2
+        "00000001" + "00000001" + "DDDDDDDD" + "00000002" + "00000000" + "00000000" + "00000012" + "0000000000000000"
+        + "00000000" + GetDevice,
+        // endpoint 16
+        "00000001" + "00000001" + "DDDDDDDD" + "00000001" + "00000010" + "00000000" + "00000012" + "0000000000000000"
+        + "00000000" + GetDevice,
+        // over 1 MiB
+        "00000001" + "00000001" + "DDDDDDDD" + "00000000" + "00000002" + "00000000" + "00100001" + "0000000000000000"
+        + "00000000" + GetDevice,
+        "00000001" + "00000001" + "DDDDDDDD" + "00000001" + "00000000" + "00000000" + "FFFFFFFF" + "0000000000000000"
+        + "00000000" + GetDevice,
+        // isochronous
+        "00000001" + "00000001" + "DDDDDDDD" + "00000001" + "00000001" + "00000000" + "00000012" + "0000000000000003"
+        + "00000000" + GetDevice,
+        // buffer too small
+        "00000001" + "00000001" + "DDDDDDDD" + "00000001" + "00000000" + "00000000" + "00000011" + "0000000000000000"
+        + "00000000" + GetDevice,
     ];
 
     [Theory]
@@ -390,7 +414,9 @@ public sealed class UsbIpTests
             var noise = new byte[dice.Next(1, 400)];
             dice.NextBytes(noise);
             if (round % 2 == 0)
-                Convert.FromHexString($"0000000100000001{bad.DeviceId:X8}0000000{round % 4 / 2}0000000{dice.Next(3)}000000000000{noise.Length:X4}").AsSpan(0, Math.Min(28, noise.Length)).CopyTo(noise);
+                Convert.FromHexString(
+                    $"0000000100000001{bad.DeviceId:X8}0000000{round % 4 / 2}0000000{dice.Next(3)}000000000000{noise.Length:X4}")
+                    .AsSpan(0, Math.Min(28, noise.Length)).CopyTo(noise);
             await bad.SendAsync(noise);
             bad.Dispose();
             await stage.WaitAsync(() => stage.Told.FindLast(happened => happened.Port == "1-1.1")?.Kind != UsbIpEventKind.Imported);
@@ -433,7 +459,8 @@ public sealed class UsbIpTests
 
     [Fact]
     public void Any_header_is_either_refused_or_understood_as_it_was_meant() =>
-        Gen.Select(Gen.Byte.Array[48], Gen.UInt[0, 3], Gen.UInt[0, 2], Gen.UInt[0, 17], Gen.UInt[0, (1 << 20) + 2], Gen.Bool).Sample((noise, command, direction, endpoint, length, tame) =>
+        Gen.Select(Gen.Byte.Array[48], Gen.UInt[0, 3], Gen.UInt[0, 2], Gen.UInt[0, 17], Gen.UInt[0, (1 << 20) + 2], Gen.Bool)
+        .Sample((noise, command, direction, endpoint, length, tame) =>
         {
             if (tame)
             {
@@ -461,7 +488,8 @@ public sealed class UsbIpTests
             Assert.Equal(hex[24..40], $"0000000{(parsed.IsIn ? 1 : 0)}{parsed.Endpoint:X8}");
             Assert.Equal(hex[48..56], $"{parsed.Length:X8}");
             Assert.Equal(hex[80..], Convert.ToHexString([parsed.Setup.RequestType, parsed.Setup.Request,
-                (byte)parsed.Setup.Value, (byte)(parsed.Setup.Value >> 8), (byte)parsed.Setup.Index, (byte)(parsed.Setup.Index >> 8), (byte)parsed.SetupLength, (byte)(parsed.SetupLength >> 8)]));
+                (byte)parsed.Setup.Value, (byte)(parsed.Setup.Value >> 8), (byte)parsed.Setup.Index, (byte)(parsed.Setup.Index >> 8),
+                (byte)parsed.SetupLength, (byte)(parsed.SetupLength >> 8)]));
             Assert.True(parsed.Endpoint != 0 || parsed.SetupLength <= parsed.Length);
         }, iter: 20_000);
 

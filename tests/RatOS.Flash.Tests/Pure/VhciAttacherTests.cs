@@ -20,7 +20,8 @@ public sealed class VhciAttacherTests : IDisposable
     private void Status(params int[] states)
     {
         var lines = states.Select(
-            (state, port) => $"hs  {port:0000} {state:000} {(state == 6 ? "002 00010002 000012 3-" + (port + 1) : "000 00000000 000000 0-0")}");
+            (state, port) =>
+            $"hs  {port:0000} {state:000} {(state == 6 ? "002 00010002 000012 3-" + (port + 1) : "000 00000000 000000 0-0")}");
         File.WriteAllLines(
             Path.Combine(_folder, "status.new"),
             ["hub port sta spd dev      sockfd local_busid", .. lines, "ss  0008 004 000 00000000 000000 0-0"]);
@@ -69,9 +70,11 @@ public sealed class VhciAttacherTests : IDisposable
 
             // The kernel goes on talking over the very socket that it was given.
             using var socket = new Socket(
-                new SafeSocketHandle(Duplicate(int.Parse(Attached.Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture)), ownsHandle: true));
+                new SafeSocketHandle(Duplicate(int.Parse(Attached.Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture)),
+                    ownsHandle: true));
             await socket.SendAsync(
-                Convert.FromHexString("00000001000000010001000200000001000000000000000000000012000000000000000000000000" + "8006000100001200"));
+                Convert.FromHexString("00000001000000010001000200000001000000000000000000000012000000000000000000000000"
+                    + "8006000100001200"));
             var reply = new byte[66];
             for (var at = 0; at < reply.Length;)
                 at += await socket.ReceiveAsync(reply.AsMemory(at));

@@ -31,7 +31,8 @@ public sealed class VirtualBoardTests
         printer.Look().Devices.FirstOrDefault(device => device.Port == printer.Boards[0].Port);
 
     private static Task<Device?> ComesAsync(VirtualPrinter printer, Func<Device, bool> wanted) => printer.WaitForAsync(
-        seen => seen.Devices.FirstOrDefault(device => device.Port == printer.Boards[0].Port && wanted(device)), Long, printer.Time, CancellationToken.None);
+        seen => seen.Devices.FirstOrDefault(device => device.Port == printer.Boards[0].Port && wanted(device)), Long, printer.Time,
+        CancellationToken.None);
 
     private static void Spoil(VirtualBoard board, uint offset) => board.Flash.Preset(board.ApplicationStart + offset, new byte[64]);
 

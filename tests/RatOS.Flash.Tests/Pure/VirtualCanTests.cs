@@ -81,7 +81,8 @@ public sealed class VirtualCanTests
     private static List<(List<CanFrame> Sent, List<CanFrame> Answered)> JobRecording(string name)
     {
         var bursts = new List<(List<CanFrame> Sent, List<CanFrame> Answered)>();
-        foreach (var line in File.ReadLines(Path.Combine(AppContext.BaseDirectory, "Recordings", name)).Where(line => line.Length > 0 && line[0] is '>' or '<'))
+        foreach (var line in File.ReadLines(Path.Combine(AppContext.BaseDirectory, "Recordings", name))
+            .Where(line => line.Length > 0 && line[0] is '>' or '<'))
         {
             var bytes = Convert.FromHexString(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[2]);
             var frame = new CanFrame(BinaryPrimitives.ReadInt32LittleEndian(bytes), bytes.AsSpan(8, bytes[4]));
@@ -134,7 +135,8 @@ public sealed class VirtualCanTests
             await bus.AskAsync(new CanFrame(Admin, [0x01, .. Uuid, 0x81]), new CanFrame(0x202, Convert.FromHexString("01881100f17c9903"))));
         Assert.Equal(
             8,
-            (await bus.AskAsync(new CanFrame(Admin, [0x11, .. Uuid, 0x81]), new CanFrame(0x202, Convert.FromHexString("01881100f17c9903")))).Count);
+            (await bus.AskAsync(new CanFrame(Admin, [0x11, .. Uuid, 0x81]),
+                new CanFrame(0x202, Convert.FromHexString("01881100f17c9903")))).Count);
         await bus.AskAsync(new CanFrame(Admin, [0x02, .. Uuid]));
         Assert.Equal(0, bus.Requests);   // it is in its bootloader already
     });

@@ -17,7 +17,8 @@ public sealed class VirtualFlashingTests
                 var report = await story.FlashAsync([.. story.Printer.Boards.Select(board => board.Name)]);
                 flashed += report.Boards.Count(board => board.Ok);
                 Assert.All(story.Printer.Boards, board => Assert.True(
-                    board.IllegalRequests.IsEmpty && board.IsBootAreaIntact, $"{scenario.Name}, {board.Name}: {string.Join("; ", board.IllegalRequests)}"));
+                    board.IllegalRequests.IsEmpty && board.IsBootAreaIntact,
+                    $"{scenario.Name}, {board.Name}: {string.Join("; ", board.IllegalRequests)}"));
             });
         }
         Assert.True(flashed > 12, $"only {flashed} boards were flashed");

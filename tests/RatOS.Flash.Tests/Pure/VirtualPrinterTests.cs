@@ -48,15 +48,18 @@ public sealed class VirtualPrinterTests
         With("octopus", async (printer, board) =>
     {
         var before = printer.Look();
-        var (first, second) = (printer.WaitForChangeAsync(before.Generation, CancellationToken.None), printer.WaitForChangeAsync(before.Generation, CancellationToken.None));
+        var (first, second) = (printer.WaitForChangeAsync(before.Generation, CancellationToken.None),
+            printer.WaitForChangeAsync(before.Generation, CancellationToken.None));
         board.Unplug();
         board.Plug();
         var gone = await first;
         Assert.Same(gone, await second);
         Assert.DoesNotContain(gone.Devices, device => device.Port == board.Port);
-        Assert.Same(gone, await printer.WaitForChangeAsync(before.Generation, CancellationToken.None)); // also when it happened before the call
+        // also when it happened before the call
+        Assert.Same(gone, await printer.WaitForChangeAsync(before.Generation, CancellationToken.None));
         var back = await printer.WaitForChangeAsync(gone.Generation, CancellationToken.None);
-        var (old, @new) = (before.Devices.First(device => device.Port == board.Port), back.Devices.First(device => device.Port == board.Port));
+        var (old, @new) =
+            (before.Devices.First(device => device.Port == board.Port), back.Devices.First(device => device.Port == board.Port));
         Assert.NotEqual(old.Number, @new.Number);
         Assert.False(old.IsSameSession(@new));
         await Assert.ThrowsAsync<DeviceGoneException>(() => printer.OpenSerialAsync(old, SerialMode.Klipper));
@@ -67,7 +70,8 @@ public sealed class VirtualPrinterTests
     {
         using var cancel = new CancellationTokenSource();
         var generation = printer.Look().Generation;
-        var (cancelled, other) = (printer.WaitForChangeAsync(generation, cancel.Token), printer.WaitForChangeAsync(generation, CancellationToken.None));
+        var (cancelled, other) =
+            (printer.WaitForChangeAsync(generation, cancel.Token), printer.WaitForChangeAsync(generation, CancellationToken.None));
         printer.Time.Schedule(Second, cancel.Cancel);
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => cancelled);
         board.Unplug();
@@ -107,7 +111,8 @@ public sealed class VirtualPrinterTests
 
     [Fact]
     public void Without_permission_nothing_opens() => With("octopus-in-dfu", async (printer, board) =>
-        Assert.Equal("no-permission", (await Assert.ThrowsAsync<FlashException>(() => OpenUsbAsync(printer))).Code), new InjectedFaults { NoPermission = true });
+        Assert.Equal("no-permission", (await Assert.ThrowsAsync<FlashException>(() => OpenUsbAsync(printer))).Code),
+        new InjectedFaults { NoPermission = true });
 
     [Fact]
     public void Klipper_answers_on_its_port_and_the_bus_takes_its_time() => With("octopus", async (printer, board) =>
@@ -250,7 +255,8 @@ public sealed class VirtualPrinterTests
                 board.PowerOn();
                 await Task.Delay(Second, printer.Time);
                 printer.Save(folder);
-                var (bytes, sound) = (board.Flash.Read(board.Flash.Base, board.Chip.FlashSize).ToArray(), board.Flash.IsSound(0x0800_C000, 0x4000));
+                var (bytes, sound) =
+                    (board.Flash.Read(board.Flash.Base, board.Chip.FlashSize).ToArray(), board.Flash.IsSound(0x0800_C000, 0x4000));
 
                 var again = VirtualPrinter.Load(folder, "octopus", printer.Time).Boards[0];
                 Assert.Equal((BoardState.Rom, true, false), (again.State, again.Boot0, sound));
@@ -280,7 +286,8 @@ public sealed class VirtualPrinterTests
         for (var seed = 0; seed < 200; seed++)
             Assert.Equal(InjectedFaults.FromSeed(seed).ToString(), InjectedFaults.FromSeed(seed).ToString());
         Assert.True(
-            Enumerable.Range(0, 200).Select(seed => InjectedFaults.FromSeed(seed).ToString()).Distinct(StringComparer.Ordinal).Count() > 100);
+            Enumerable.Range(0, 200).Select(seed => InjectedFaults.FromSeed(seed).ToString())
+            .Distinct(StringComparer.Ordinal).Count() > 100);
         Assert.Equal("no faults", InjectedFaults.None.ToString());
         Assert.Equal("PowerCut at transfer 7 + 0.5 s for 2 s", At(7, TransferFaultKind.PowerCut, 2, 0.5).ToString());
     }

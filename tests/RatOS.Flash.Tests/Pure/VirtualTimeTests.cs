@@ -212,7 +212,8 @@ public sealed class VirtualTimeTests
     public void A_live_story_waits_for_other_threads_where_another_would_never_end_and_has_no_limit()
     {
         var time = new VirtualTime { IsLive = true, Pace = 100, Limit = TimeSpan.FromSeconds(1) };
-        var (thread, answer) = (Environment.CurrentManagedThreadId, new TaskCompletionSource<int>(TaskCreationOptions.RunContinuationsAsynchronously));
+        var (thread, answer) =
+            (Environment.CurrentManagedThreadId, new TaskCompletionSource<int>(TaskCreationOptions.RunContinuationsAsynchronously));
         var foreign = new Thread(() =>
         {
             Thread.Sleep(50);

@@ -10,7 +10,8 @@ public sealed class CanStories
 {
     private static readonly CanFrame Query = new(0x3F0, 0x00);
 
-    private static InjectedFaults At(int index, TransferFaultKind kind, double seconds) => new() { Transfers = [new(index, kind, TimeSpan.FromSeconds(seconds))] };
+    private static InjectedFaults At(int index, TransferFaultKind kind, double seconds) =>
+        new() { Transfers = [new(index, kind, TimeSpan.FromSeconds(seconds))] };
 
     private static int IndexOf(Story story, string board, FlashPhase phase, FlashEventKind kind) =>
         story.Events.Single(step => step.Board == board && step.Phase == phase && step.Kind == kind).Sequence;
@@ -34,7 +35,8 @@ public sealed class CanStories
     public void The_running_firmware_is_asked_for_its_chip_before_anything_is_touched() => Story.Of("can-toolhead", async story =>
     {
         await story.FlashedAsync("ebb42");
-        Assert.Contains(story.Events, step => step is { Phase: FlashPhase.Ask, Kind: FlashEventKind.End } && step.Message.Contains("v0.12.0", StringComparison.Ordinal));
+        Assert.Contains(story.Events, step => step is { Phase: FlashPhase.Ask, Kind: FlashEventKind.End }
+            && step.Message.Contains("v0.12.0", StringComparison.Ordinal));
     });
 
     [Fact]
@@ -54,7 +56,8 @@ public sealed class CanStories
     {
         var report = await story.FlashAsync("ebb42", "ebb42-2");
         Assert.True(report.Ok, string.Join(", ", report.Boards.Select(board => board.Fault?.Cause)));
-        Assert.True(IndexOf(story, "ebb42-2", FlashPhase.Write, FlashEventKind.Begin) < IndexOf(story, "ebb42", FlashPhase.Write, FlashEventKind.End));
+        Assert.True(IndexOf(story, "ebb42-2", FlashPhase.Write, FlashEventKind.Begin) < IndexOf(story, "ebb42", FlashPhase.Write,
+                FlashEventKind.End));
     });
 
     [Theory]
@@ -65,7 +68,8 @@ public sealed class CanStories
         var report = await story.FlashAsync("octopus", "ebb42");
         Assert.True(report.Ok, string.Join(", ", report.Boards.Select(board => board.Fault?.Cause)));
         var proven = IndexOf(story, "ebb42", FlashPhase.Done, FlashEventKind.Verdict);
-        Assert.True(proven < story.Events.First(step => step is { Board: "octopus", Phase: FlashPhase.Enter, Kind: FlashEventKind.Begin }).Sequence);
+        Assert.True(proven < story.Events.First(step =>
+                step is { Board: "octopus", Phase: FlashPhase.Enter, Kind: FlashEventKind.Begin }).Sequence);
         Assert.Contains(story.Printer.Look().Devices, device => device is { Port: "can0", Can.IsUp: true });
     });
 
@@ -103,7 +107,8 @@ public sealed class CanStories
 
     [Fact]
     public void An_interface_that_does_not_come_back_with_the_bridge_ends_in_a_fault_and_nothing_is_claimed() =>
-        Story.Of("can-bridge", new InjectedFaults { CanStaysAway = true }, async story => await story.FailedAsync("octopus", "not-back", BoardCondition.Unconfirmed));
+        Story.Of("can-bridge", new InjectedFaults { CanStaysAway = true }, async story =>
+            await story.FailedAsync("octopus", "not-back", BoardCondition.Unconfirmed));
 
     [Fact]
     public void An_interface_that_nobody_brings_up_again_is_told_with_the_command_that_does() =>
@@ -143,7 +148,8 @@ public sealed class CanStories
     });
 
     [Fact]
-    public void A_wrong_bitrate_is_found_before_anything_is_touched() => Story.Of("can-toolhead", new InjectedFaults { CanBitrate = 500_000 }, async story =>
+    public void A_wrong_bitrate_is_found_before_anything_is_touched() =>
+        Story.Of("can-toolhead", new InjectedFaults { CanBitrate = 500_000 }, async story =>
     {
         var plan = await story.FailedAsync("ebb42", "can-firmware-bitrate", BoardCondition.Unchanged);
         Assert.True(plan.Refused);
@@ -227,7 +233,8 @@ public sealed class CanStories
 
     [Fact]
     public void Requests_that_never_have_an_effect_are_told_as_such() =>
-        Story.Of("can-toolhead", new InjectedFaults { TouchesIgnored = 9 }, async story => await story.FailedAsync("ebb42", "touch-ignored", BoardCondition.Unchanged));
+        Story.Of("can-toolhead", new InjectedFaults { TouchesIgnored = 9 }, async story =>
+            await story.FailedAsync("ebb42", "touch-ignored", BoardCondition.Unchanged));
 
     [Fact]
     public void A_Klipper_that_somebody_starts_meanwhile_is_stopped_again() =>
@@ -238,7 +245,8 @@ public sealed class CanStories
         });
 
     [Fact]
-    public void A_power_cut_in_mid_write_is_waited_for_and_the_write_begins_anew() => Story.Of("can-toolhead", At(5000, TransferFaultKind.PowerCut, 20), async story =>
+    public void A_power_cut_in_mid_write_is_waited_for_and_the_write_begins_anew() =>
+        Story.Of("can-toolhead", At(5000, TransferFaultKind.PowerCut, 20), async story =>
     {
         var report = await story.FlashedAsync("ebb42");
         Assert.NotEmpty(report.Notes);
@@ -286,7 +294,8 @@ public sealed class CanStories
     public void A_board_without_Katapult_is_refused_over_CAN() => Story.Of("can-toolhead", async story =>
     {
         var known = story.Known("ebb42");
-        var image = Firmware.FirmwareImage.Parse(VirtualFirmware.Build(VirtualChip.G0B1, 0x0800_0000, "v0.13.0", link: FirmwareLink.Can), "klipper.bin");
+        var image = Firmware.FirmwareImage.Parse(VirtualFirmware.Build(VirtualChip.G0B1, 0x0800_0000, "v0.13.0", link: FirmwareLink.Can),
+            "klipper.bin");
         var report = await story.FlashAsync(
             CancellationToken.None, new FlashRequest(known with { Board = known.Board with { FlashStartEffective = "0x8000000" } }, image));
         Assert.Equal("can-no-katapult", report.Boards[0].Fault?.Code);
@@ -305,7 +314,8 @@ public sealed class CanStories
                     if (step.Phase == phase)
                         cancel.Cancel();
                 };
-                var report = (await story.FlashAsync(cancel.Token, new FlashRequest(story.Known("ebb42"), story.Build("ebb42")))).Boards.Single();
+                var report =
+                    (await story.FlashAsync(cancel.Token, new FlashRequest(story.Known("ebb42"), story.Build("ebb42")))).Boards.Single();
                 Assert.Equal(("cancelled", BoardCondition.Unchanged), (report.Fault?.Code, report.Condition));
                 Assert.Equal("v0.12.0-10-g1f2a9e1c", story.Board.RunningFirmware?.Version);
             });

@@ -48,11 +48,13 @@ public sealed class CommandLineTests : IDisposable
     {
         var flash = await RunAsync("flash", "octopus", "--virtual");
         Assert.Equal((0, ""), (flash.Exit, flash.Error));
-        Assert.StartsWith($"octopus OK: runs {VirtualPrinter.HostVersion}, 43.4 KiB read back equal", flash.Output.Split('\n')[^2], StringComparison.Ordinal);
+        Assert.StartsWith($"octopus OK: runs {VirtualPrinter.HostVersion}, 43.4 KiB read back equal", flash.Output.Split('\n')[^2],
+            StringComparison.Ordinal);
 
         var boards = await RunAsync("boards", "--virtual", "--json");
         var octopus = JsonDocument.Parse(boards.Output.Split('\n')[0]).RootElement;
-        Assert.Equal(("btt-octopus-11", VirtualPrinter.HostVersion), (octopus.GetProperty("id").GetString(), octopus.GetProperty("running").GetString()));
+        Assert.Equal(("btt-octopus-11", VirtualPrinter.HostVersion),
+            (octopus.GetProperty("id").GetString(), octopus.GetProperty("running").GetString()));
         Assert.True(File.Exists(Path.Combine(_home.FullName, "ratos-flash", "ratos-flash.log")));
 
         Assert.Equal(0, (await RunAsync("virtual", "--reset")).Exit);
@@ -67,18 +69,24 @@ public sealed class CommandLineTests : IDisposable
         Assert.All(lines, line => Assert.Contains(line.GetProperty("event").GetString(), new[] { "plan", "step", "verdict", "result" }));
         Assert.Equal("plan", lines[0].GetProperty("event").GetString());
         var result = lines[^1];
-        Assert.Equal(("result", true, 0), (result.GetProperty("event").GetString(), result.GetProperty("ok").GetBoolean(), result.GetProperty("exit").GetInt32()));
+        Assert.Equal(("result", true, 0),
+            (result.GetProperty("event").GetString(), result.GetProperty("ok").GetBoolean(), result.GetProperty("exit").GetInt32()));
         Assert.Equal("flashed", result.GetProperty("boards")[0].GetProperty("condition").GetString());
-        Assert.Contains(lines, line => line.GetProperty("event").GetString() == "step" && line.GetProperty("kind").GetString() == "point-of-no-return");
+        Assert.Contains(lines, line => line.GetProperty("event").GetString() == "step"
+            && line.GetProperty("kind").GetString() == "point-of-no-return");
     }
 
     [Fact]
     public async Task The_catalogue_has_a_line_for_each_kind_with_its_id_and_road()
     {
-        var kinds = (await RunAsync("boards", "--catalogue", "--json")).Output.Trim().Split('\n').Select(line => JsonDocument.Parse(line).RootElement).ToList();
-        Assert.Equal(Boards.BoardCatalogue.BuiltIn.Boards.Select(board => board.Id).Order(StringComparer.Ordinal), kinds.Select(kind => kind.GetProperty("id").GetString()));
-        Assert.Contains(kinds, kind => kind.GetProperty("id").GetString() == "btt-octopus-11" && kind.GetProperty("road").GetString() == "engine");
-        Assert.Contains(kinds, kind => kind.GetProperty("id").GetString() == "prusa-einsy" && kind.GetProperty("road").GetString() == "avrdude");
+        var kinds = (await RunAsync("boards", "--catalogue", "--json")).Output.Trim().Split('\n')
+            .Select(line => JsonDocument.Parse(line).RootElement).ToList();
+        Assert.Equal(Boards.BoardCatalogue.BuiltIn.Boards.Select(board => board.Id).Order(StringComparer.Ordinal),
+            kinds.Select(kind => kind.GetProperty("id").GetString()));
+        Assert.Contains(kinds, kind => kind.GetProperty("id").GetString() == "btt-octopus-11"
+            && kind.GetProperty("road").GetString() == "engine");
+        Assert.Contains(kinds, kind => kind.GetProperty("id").GetString() == "prusa-einsy"
+            && kind.GetProperty("road").GetString() == "avrdude");
     }
 
     [Theory]
@@ -176,7 +184,8 @@ public sealed class CommandLineTests : IDisposable
         {
             var line = JsonDocument.Parse((await process.StandardOutput.ReadLineAsync())!).RootElement;
             if (line.GetProperty("event").GetString() == "message")
-                port = int.Parse(line.GetProperty("text").GetString()!.Split("127.0.0.1:")[1].Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture);
+                port = int.Parse(line.GetProperty("text").GetString()!.Split("127.0.0.1:")[1].Split(' ')[0],
+                    System.Globalization.CultureInfo.InvariantCulture);
             else if (line.GetProperty("kind").GetString() == "came")
                 Assert.Equal(++came == 1 ? "octopus" : "octopus-2", line.GetProperty("board").GetString());
         }
@@ -187,18 +196,21 @@ public sealed class CommandLineTests : IDisposable
         var rest = await process.StandardOutput.ReadToEndAsync();
         await process.WaitForExitAsync();
         Assert.Equal(0, process.ExitCode);
-        Assert.Contains("\"kind\":\"imported\",\"board\":\"octopus-2\",\"port\":\"1-1.2\",\"state\":\"klipper\"", rest, StringComparison.Ordinal);
+        Assert.Contains("\"kind\":\"imported\",\"board\":\"octopus-2\",\"port\":\"1-1.2\",\"state\":\"klipper\"", rest,
+            StringComparison.Ordinal);
         Assert.True(File.Exists(Path.Combine(_home.FullName, "ratos-flash", "virtual", "two-octopuses", "printer.json")));
     }
 
     [Fact]
     public async Task A_board_whose_ROM_waits_on_a_wire_is_flashed_when_that_is_said()
     {
-        var flash = await RunAsync("flash", "octopus", "--scenario", "uart-rom", "--port", "ttyAMA0", "--bootloader", "stm32-uart", "--json");
+        var flash = await RunAsync("flash", "octopus", "--scenario", "uart-rom", "--port", "ttyAMA0", "--bootloader",
+            "stm32-uart", "--json");
         Assert.Equal((0, ""), (flash.Exit, flash.Error));
         var plan = JsonDocument.Parse(flash.Output.Split('\n')[0]).RootElement;
         Assert.Equal(("in-bootloader", "stm32-uart"), (plan.GetProperty("entry").GetString(), plan.GetProperty("bootloader").GetString()));
-        Assert.Equal(1, (await RunAsync("flash", "octopus", "--scenario", "uart-rom", "--bootloader", "stm32-uart")).Exit);   // it runs Klipper now
+        // it runs Klipper now
+        Assert.Equal(1, (await RunAsync("flash", "octopus", "--scenario", "uart-rom", "--bootloader", "stm32-uart")).Exit);
     }
 
     [Fact]
@@ -209,7 +221,8 @@ public sealed class CommandLineTests : IDisposable
         var first = JsonDocument.Parse((await process.StandardOutput.ReadLineAsync())!).RootElement;
         Assert.StartsWith($"octopus: {ports}/octopus -> /dev/pts/", first.GetProperty("text").GetString(), StringComparison.Ordinal);
         await process.StandardOutput.ReadLineAsync();
-        await using (var port = new FileStream(Path.Combine(ports, "octopus"), FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, bufferSize: 0, useAsync: true))
+        await using (var port = new FileStream(Path.Combine(ports, "octopus"), FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite,
+                bufferSize: 0, useAsync: true))
         {
             var answer = new byte[1];
             await port.WriteAsync(new byte[] { 0x7F });
@@ -230,11 +243,14 @@ public sealed class CommandLineTests : IDisposable
         Assert.Equal((0, ""), (text.Exit, text.Error));
         Assert.Matches("^24 flashes, [0-9]+ recovered, [0-9]+ operator steps, 0 broken$", text.Output.Trim().Split('\n')[^1]);
 
-        var lines = (await RunAsync("seeds", "--count", "24", "--from", "300", "--json")).Output.Trim().Split('\n').Select(line => JsonDocument.Parse(line).RootElement).ToList();
+        var lines = (await RunAsync("seeds", "--count", "24", "--from", "300", "--json")).Output.Trim().Split('\n')
+            .Select(line => JsonDocument.Parse(line).RootElement).ToList();
         Assert.Equal(Enumerable.Range(300, 24), lines[..^1].Select(line => line.GetProperty("seed").GetInt32()).Order());
         var (end, flashes) = (lines[^1], lines[..^1]);
-        Assert.Contains($"{end.GetProperty("recovered").GetInt32()} recovered, {end.GetProperty("humanSteps").GetInt32()} operator steps", text.Output, StringComparison.Ordinal);
-        Assert.Equal(24, end.GetProperty("recovered").GetInt32() + end.GetProperty("humanSteps").GetInt32() + end.GetProperty("undisturbed").GetInt32());
+        Assert.Contains($"{end.GetProperty("recovered").GetInt32()} recovered, {end.GetProperty("humanSteps").GetInt32()} operator steps",
+            text.Output, StringComparison.Ordinal);
+        Assert.Equal(24, end.GetProperty("recovered").GetInt32() + end.GetProperty("humanSteps").GetInt32()
+            + end.GetProperty("undisturbed").GetInt32());
         Assert.Equal(end.GetProperty("humanSteps").GetInt32(), flashes.Count(line => line.TryGetProperty("step", out _)));
     }
 
@@ -243,7 +259,8 @@ public sealed class CommandLineTests : IDisposable
     {
         var help = await RunAsync("--help");
         Assert.Equal(0, help.Exit);
-        Assert.All(["flash", "plan", "boards", "firmware", "virtual", "seeds", "--json", "--verbose"], word => Assert.Contains(word, help.Output, StringComparison.Ordinal));
+        Assert.All(["flash", "plan", "boards", "firmware", "virtual", "seeds", "--json", "--verbose"], word =>
+            Assert.Contains(word, help.Output, StringComparison.Ordinal));
         Assert.Equal("0.1.0\n", (await RunAsync("--version")).Output);
     }
 }

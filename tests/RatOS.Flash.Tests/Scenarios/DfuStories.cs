@@ -15,7 +15,8 @@ public sealed class DfuStories
     [InlineData("ebb42", "ebb42")]
     [InlineData("ebb36-f072", "ebb36")]
     [InlineData("stranger", "octopus")]
-    public void A_board_that_runs_an_old_Klipper_is_flashed_and_proven_by_a_reset(string scenario, string board) => Story.Of(scenario, async story =>
+    public void A_board_that_runs_an_old_Klipper_is_flashed_and_proven_by_a_reset(string scenario, string board) =>
+        Story.Of(scenario, async story =>
     {
         var report = await story.FlashedAsync(board);
         Assert.Equal(("v0.12.0-10-g1f2a9e1c", VirtualPrinter.HostVersion), (report.OldVersion, report.NewVersion));
@@ -34,10 +35,12 @@ public sealed class DfuStories
         await story.FlashedAsync("octopus");
         var begun = story.Events.Where(step => step.Kind == FlashEventKind.Begin).Select(step => step.Phase).Distinct();
         Assert.Equal(
-            [FlashPhase.Look, FlashPhase.Stop, FlashPhase.Ask, FlashPhase.Enter, FlashPhase.Identify, FlashPhase.Erase, FlashPhase.Write, FlashPhase.Verify,
+            [FlashPhase.Look, FlashPhase.Stop, FlashPhase.Ask, FlashPhase.Enter, FlashPhase.Identify, FlashPhase.Erase,
+                FlashPhase.Write, FlashPhase.Verify,
                 FlashPhase.Leave, FlashPhase.Confirm, FlashPhase.Prove, FlashPhase.Start], begun);
         var commit = story.Events.Single(step => step.Kind == FlashEventKind.PointOfNoReturn);
-        Assert.True(commit.Sequence < story.Events.First(step => step.Phase == FlashPhase.Erase && step.Kind == FlashEventKind.Begin).Sequence);
+        Assert.True(commit.Sequence < story.Events.First(step =>
+                step.Phase == FlashPhase.Erase && step.Kind == FlashEventKind.Begin).Sequence);
         Assert.All(story.Events.Where(step => step.Kind == FlashEventKind.Progress), step => Assert.InRange(step.Done, 1, step.Total));
     });
 
@@ -50,10 +53,12 @@ public sealed class DfuStories
         Assert.Equal("Klipper -> Katapult -> write", (await story.FlashedAsync("octopus")).Route));
 
     [Fact]
-    public void H2_a_rom_that_takes_eight_seconds_is_waited_for() => Story.Of("h2-slow-enumeration", async story => await story.FlashedAsync("octopus"));
+    public void H2_a_rom_that_takes_eight_seconds_is_waited_for() =>
+        Story.Of("h2-slow-enumeration", async story => await story.FlashedAsync("octopus"));
 
     [Fact]
-    public void H2_a_rom_that_never_comes_is_told_with_its_cause_and_power_brings_the_board_back() => Story.Of("h2-no-enumeration", async story =>
+    public void H2_a_rom_that_never_comes_is_told_with_its_cause_and_power_brings_the_board_back() =>
+        Story.Of("h2-no-enumeration", async story =>
     {
         var report = await story.FailedAsync("octopus", "bootloader-not-seen", BoardCondition.Unchanged);
         Assert.Contains("SD slot", report.Fault!.Cause, StringComparison.Ordinal);
@@ -65,7 +70,8 @@ public sealed class DfuStories
 
     [VirtualOnly("a real kernel takes what has left off its list")]
     [Fact]
-    public void H3_a_device_node_that_stays_for_three_seconds_is_never_taken_for_the_new_board() => Story.Of("h3-old-node-stays", async story =>
+    public void H3_a_device_node_that_stays_for_three_seconds_is_never_taken_for_the_new_board() =>
+        Story.Of("h3-old-node-stays", async story =>
     {
         await story.FlashedAsync("octopus");
         Assert.DoesNotContain(story.Events, step => step.Message.Contains("came back as Klipper", StringComparison.Ordinal));
@@ -74,17 +80,22 @@ public sealed class DfuStories
     [VirtualOnly("a real kernel takes what has left off its list")]
     [Fact]
     public void H3_a_lingering_node_is_not_opened_again_when_a_cable_was_pulled() =>
-        Story.Of("octopus", new InjectedFaults { Lingers = TimeSpan.FromSeconds(3), Transfers = [new(180, TransferFaultKind.Unplug, TimeSpan.FromSeconds(5))] }, async story =>
+        Story.Of("octopus",
+            new InjectedFaults { Lingers = TimeSpan.FromSeconds(3),
+                Transfers = [new(180, TransferFaultKind.Unplug, TimeSpan.FromSeconds(5))] }, async story =>
         {
             await story.FlashedAsync("octopus");
             Assert.Single(story.Events, step => step.Message.Contains("left the bus while", StringComparison.Ordinal));
         });
 
-    /// <summary>A card whose file is never renamed brings the old firmware back at every reset: also one of the same version text is found out.</summary>
+    /// <summary>
+    /// A card whose file is never renamed brings the old firmware back at every reset: also one of the same version text is found out.
+    /// </summary>
     [Theory]
     [InlineData("v0.12.0-10-g1f2a9e1c", null)]
     [InlineData(VirtualPrinter.HostVersion, "gcc: another compiler")]
-    public void Firmware_that_a_card_brings_back_at_the_reset_is_never_taken_for_ours(string version, string? compiler) => Story.Of("octopus", async story =>
+    public void Firmware_that_a_card_brings_back_at_the_reset_is_never_taken_for_ours(string version, string? compiler) =>
+        Story.Of("octopus", async story =>
     {
         story.Board.SdFirmware = VirtualFirmware.Build(story.Board.Chip, story.Board.ApplicationStart, version, compiler: compiler);
         story.Board.SdFileStays = true;
@@ -106,7 +117,8 @@ public sealed class DfuStories
         Story.Of("octopus", new InjectedFaults { TouchesIgnored = times }, async story => await story.FlashedAsync("octopus"));
 
     [Fact]
-    public void A_board_that_never_leaves_Klipper_is_untouched_and_says_so() => Story.Of("octopus", new InjectedFaults { TouchesIgnored = 99 }, async story =>
+    public void A_board_that_never_leaves_Klipper_is_untouched_and_says_so() =>
+        Story.Of("octopus", new InjectedFaults { TouchesIgnored = 99 }, async story =>
     {
         await story.FailedAsync("octopus", "touch-ignored", BoardCondition.Unchanged);
         Assert.True(story.Printer.Klippy.IsRunning);
@@ -117,12 +129,14 @@ public sealed class DfuStories
         Story.Of("octopus", new InjectedFaults { TouchesInVain = 2 }, async story => await story.FlashedAsync("octopus"));
 
     [Fact]
-    public void A_board_that_always_comes_back_as_Klipper_is_untouched_and_says_so() => Story.Of("octopus", new InjectedFaults { TouchesInVain = 99 }, async story =>
+    public void A_board_that_always_comes_back_as_Klipper_is_untouched_and_says_so() =>
+        Story.Of("octopus", new InjectedFaults { TouchesInVain = 99 }, async story =>
         await story.FailedAsync("octopus", "came-back-as-klipper", BoardCondition.Unchanged));
 
     [Fact]
     public void A_leave_answered_by_silence_is_no_failure() =>
-        Story.Of("octopus", new InjectedFaults { LeaveIsSilent = true }, async story => Assert.Empty((await story.FlashedAsync("octopus")).Notes));
+        Story.Of("octopus", new InjectedFaults { LeaveIsSilent = true }, async story =>
+            Assert.Empty((await story.FlashedAsync("octopus")).Notes));
 
     [Fact]
     public void A_rom_that_does_not_leave_is_told_again() => Story.Of("octopus", new InjectedFaults { LeavesIgnored = 2 }, async story =>
@@ -140,24 +154,31 @@ public sealed class DfuStories
             story.Board.Unplug();
             story.Time.Schedule(TimeSpan.FromSeconds(2), () => story.Board.Plug());
         };
-        Assert.Contains((await story.FlashedAsync("octopus")).Notes, note => note.Contains("without having been reset", StringComparison.Ordinal));
+        Assert.Contains((await story.FlashedAsync("octopus")).Notes, note =>
+            note.Contains("without having been reset", StringComparison.Ordinal));
     });
 
     [Fact]
-    public void A_reset_command_without_effect_is_sent_again() => Story.Of("octopus", new InjectedFaults { ResetsIgnored = 2 }, async story =>
-        Assert.Equal(2, (await story.FlashedAsync("octopus")).Notes.Count(note => note.Contains("sending it again", StringComparison.Ordinal))));
+    public void A_reset_command_without_effect_is_sent_again() =>
+        Story.Of("octopus", new InjectedFaults { ResetsIgnored = 2 }, async story =>
+        Assert.Equal(2,
+            (await story.FlashedAsync("octopus")).Notes.Count(note => note.Contains("sending it again", StringComparison.Ordinal))));
 
     [VirtualOnly("a real kernel takes a device off its list as soon as it knows")]
     [Fact]
-    public void A_reset_whose_departure_is_listed_late_is_not_taken_for_none() => Story.Of("octopus", new InjectedFaults { Lingers = TimeSpan.FromSeconds(12) }, async story =>
-        Assert.DoesNotContain((await story.FlashedAsync("octopus")).Notes, note => note.Contains("without having been reset", StringComparison.Ordinal)));
+    public void A_reset_whose_departure_is_listed_late_is_not_taken_for_none() =>
+        Story.Of("octopus", new InjectedFaults { Lingers = TimeSpan.FromSeconds(12) }, async story =>
+        Assert.DoesNotContain((await story.FlashedAsync("octopus")).Notes, note =>
+            note.Contains("without having been reset", StringComparison.Ordinal)));
 
     [Fact]
-    public void A_firmware_that_cannot_be_reset_is_unconfirmed() => Story.Of("octopus", new InjectedFaults { ResetsIgnored = 99 }, async story =>
+    public void A_firmware_that_cannot_be_reset_is_unconfirmed() =>
+        Story.Of("octopus", new InjectedFaults { ResetsIgnored = 99 }, async story =>
         await story.FailedAsync("octopus", "klipper-silent", BoardCondition.Unconfirmed));
 
     [Fact]
-    public void A_rom_that_never_leaves_is_unconfirmed_and_power_starts_the_new_firmware() => Story.Of("octopus", new InjectedFaults { LeavesIgnored = 99 }, async story =>
+    public void A_rom_that_never_leaves_is_unconfirmed_and_power_starts_the_new_firmware() =>
+        Story.Of("octopus", new InjectedFaults { LeavesIgnored = 99 }, async story =>
     {
         await story.FailedAsync("octopus", "did-not-leave", BoardCondition.Unconfirmed);
         story.Board.PowerOff();
@@ -173,13 +194,15 @@ public sealed class DfuStories
         foreach (var poll in new[] { 0, 1, 5_000, 16_000_000 })
         {
             foreach (var scenario in new[] { "octopus", "ebb42", "ebb36-f072" })
-                Story.Of(scenario, new InjectedFaults { PollTime = TimeSpan.FromMilliseconds(poll) }, async story => await story.FlashedAsync(story.Board.Name));
+                Story.Of(scenario, new InjectedFaults { PollTime = TimeSpan.FromMilliseconds(poll) }, async story =>
+                    await story.FlashedAsync(story.Board.Name));
         }
     }
 
     [VirtualOnly("it counts the bus's own time")]
     [Fact]
-    public void Where_nothing_is_announced_nothing_is_waited_for() => Story.Of(WithErase("octopus-in-dfu", TimeSpan.Zero), new InjectedFaults { PollTime = TimeSpan.Zero }, async story =>
+    public void Where_nothing_is_announced_nothing_is_waited_for() =>
+        Story.Of(WithErase("octopus-in-dfu", TimeSpan.Zero), new InjectedFaults { PollTime = TimeSpan.Zero }, async story =>
     {
         var (begin, end) = ((TimeSpan.Zero, 0), (TimeSpan.Zero, 0));
         story.OnEvent = step =>
@@ -220,7 +243,8 @@ public sealed class DfuStories
     [InlineData(0)]
     [InlineData(100)]
     public void A_chip_that_is_busy_for_ever_ends_with_a_fault(int poll) =>
-        Story.Of(WithErase("octopus-pro-h723", TimeSpan.FromHours(3)), new InjectedFaults { PollTime = TimeSpan.FromMilliseconds(poll) }, async story =>
+        Story.Of(WithErase("octopus-pro-h723", TimeSpan.FromHours(3)),
+            new InjectedFaults { PollTime = TimeSpan.FromMilliseconds(poll) }, async story =>
         {
             var report = await story.FailedAsync("octopus-pro", "dfu-stuck", BoardCondition.InBootloaderWithoutFirmware);
             Assert.InRange(report.Elapsed, TimeSpan.FromSeconds(10), TimeSpan.FromMinutes(2));
@@ -249,11 +273,13 @@ public sealed class DfuStories
         Story.Of("octopus-pro-h723", new InjectedFaults { StuckInBusy = true }, async story => await story.FlashedAsync("octopus-pro"));
 
     [Fact]
-    public void A_rom_with_a_dead_serial_is_taken_at_its_port_with_a_note() => Story.Of("octopus", new InjectedFaults { RomSerial = "STM32FxSTM32" }, async story =>
+    public void A_rom_with_a_dead_serial_is_taken_at_its_port_with_a_note() =>
+        Story.Of("octopus", new InjectedFaults { RomSerial = "STM32FxSTM32" }, async story =>
         Assert.Contains((await story.FlashedAsync("octopus")).Notes, note => note.Contains("STM32FxSTM32", StringComparison.Ordinal)));
 
     [Fact]
-    public void A_board_that_comes_back_at_another_port_is_known_by_its_unique_id() => Story.Of("octopus", new InjectedFaults { ReturnsAt = "2-1" }, async story =>
+    public void A_board_that_comes_back_at_another_port_is_known_by_its_unique_id() =>
+        Story.Of("octopus", new InjectedFaults { ReturnsAt = "2-1" }, async story =>
     {
         await story.FlashedAsync("octopus");
         Assert.Equal("2-1", story.Board.Port);
@@ -286,7 +312,8 @@ public sealed class DfuStories
         });
 
     [Fact]
-    public void A_G0_that_keeps_its_empty_mark_is_a_success_with_a_note() => Story.Of("ebb42", new InjectedFaults { EmptyMarkSticks = true }, async story =>
+    public void A_G0_that_keeps_its_empty_mark_is_a_success_with_a_note() =>
+        Story.Of("ebb42", new InjectedFaults { EmptyMarkSticks = true }, async story =>
     {
         // The mark is set when power comes to an empty chip.
         story.Board.Flash.Erase(0, story.Time.Now);
@@ -314,81 +341,5 @@ public sealed class DfuStories
         var report = await story.FailedAsync("octopus-pro", "needs-bootloader-by-hand", BoardCondition.Unchanged);
         Assert.True(report.Refused);
         Assert.Contains("BOOT0", report.Fault!.Remedy.ToString(), StringComparison.Ordinal);
-    });
-
-    [Fact]
-    public void Three_boards_go_through_one_stop_of_Klipper_side_by_side() => Story.Of("voron", async story =>
-    {
-        var report = await story.AllFlashedAsync("octopus", "ebb42", "octopus-pro");
-        Assert.Equal(1, story.Printer.Klippy.Stops);
-        Assert.True(report.Boards.Sum(board => board.Elapsed.TotalSeconds) > 1.5 * report.Boards.Max(board => board.Elapsed.TotalSeconds));
-    });
-
-    [Fact]
-    public void One_boards_failure_does_not_stop_the_others() => Story.Of("voron", async story =>
-    {
-        story.OnEvent = step =>
-        {
-            if (step is { Board: "ebb42", Phase: FlashPhase.Write, Kind: FlashEventKind.Begin })
-                story.Find("ebb42").Unplug();
-        };
-        var report = await story.FlashAsync("octopus", "ebb42", "octopus-pro");
-        Assert.True(report.Boards[0].Ok && report.Boards[2].Ok, $"{report.Boards[0].Fault?.Cause} {report.Boards[2].Fault?.Cause}\n{story.Told}");
-        Assert.Equal(("device-lost", BoardCondition.InBootloaderWithoutFirmware), (report.Boards[1].Fault!.Code, report.Boards[1].Condition));
-    });
-
-    [Fact]
-    public void Each_of_two_equal_boards_finds_itself() => Story.Of("two-octopuses", async story =>
-    {
-        await story.FlashedAsync("octopus-2");   // Truth sees that the other one was not touched
-        await story.FlashedAsync("octopus");
-        await story.AllFlashedAsync("octopus", "octopus-2");
-        Assert.Equal(["1-1.1", "1-1.2"], story.Printer.Boards.Select(board => board.Port!));
-    });
-
-    [Fact]
-    public void An_equal_board_is_never_flashed_in_place_of_one_that_is_missing() => Story.Of("two-octopuses", async story =>
-    {
-        story.Find("octopus-2").Unplug();
-        await story.FailedAsync("octopus-2", "board-not-seen", BoardCondition.Unchanged);   // Truth sees that the other one was not touched
-    });
-
-    [Fact]
-    public void An_equal_board_that_comes_back_is_never_taken_for_one_that_was_lost() => Story.Of("two-octopuses", async story =>
-    {
-        story.OnEvent = step =>
-        {
-            if (step is { Board: "octopus-2", Phase: FlashPhase.Write, Kind: FlashEventKind.Begin })
-                story.Find("octopus-2").Unplug();
-        };
-        var report = await story.FlashAsync("octopus", "octopus-2");
-        Assert.True(report.Boards is [{ Ok: true }, { Ok: false }], story.Told);
-        Assert.Equal(BoardState.Klipper, story.Find("octopus").State);
-    });
-
-    [Fact]
-    public void An_equal_board_of_equal_firmware_at_the_same_port_is_known_by_its_unique_id() => Story.Of("two-octopuses", async story =>
-    {
-        await story.FlashedAsync("octopus-2");
-        story.OnEvent = step =>
-        {
-            if (step is not { Phase: FlashPhase.Prove, Kind: FlashEventKind.Begin } || story.Find("octopus").Port is null)
-                return;
-            story.Find("octopus").Unplug();
-            story.Find("octopus-2").Unplug();
-            story.Find("octopus-2").Plug("1-1.1");
-        };
-        await story.FailedAsync("octopus", "other-board-answers", BoardCondition.Unconfirmed);
-    });
-
-    [Fact]
-    public void Another_board_in_DFU_is_never_taken_for_the_one_that_was_asked() => Story.Of("two-octopuses", async story =>
-    {
-        story.Find("octopus").Boot0 = true;
-        story.Find("octopus").PressReset();
-        story.Find("octopus-2").Unplug();
-        await story.PassAsync(TimeSpan.FromSeconds(2));
-        Assert.Equal(BoardState.Rom, story.Find("octopus").State);
-        await story.FailedAsync("octopus-2", "which-bootloader", BoardCondition.Unchanged);
     });
 }

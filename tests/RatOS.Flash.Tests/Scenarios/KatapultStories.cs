@@ -34,7 +34,8 @@ public sealed class KatapultStories
     });
 
     [Fact]
-    public void A_board_that_Katapult_starts_elsewhere_than_declared_is_refused_and_runs_its_old_firmware_again() => Story.Of("octopus-katapult", async story =>
+    public void A_board_that_Katapult_starts_elsewhere_than_declared_is_refused_and_runs_its_old_firmware_again() =>
+        Story.Of("octopus-katapult", async story =>
     {
         var known = story.Known("octopus");
         var wrong = known with { Board = known.Board with { FlashStartEffective = "0x8010000" } };
@@ -81,12 +82,14 @@ public sealed class KatapultStories
 
     [Fact]
     public void A_board_on_a_wire_whose_power_fails_in_mid_write_is_never_called_unchanged() =>
-        Story.Of("uart-katapult", new InjectedFaults { Transfers = [new(400, TransferFaultKind.PowerCut, TimeSpan.FromSeconds(-1))] }, async story =>
+        Story.Of("uart-katapult", new InjectedFaults { Transfers = [new(400, TransferFaultKind.PowerCut, TimeSpan.FromSeconds(-1))] },
+            async story =>
             await story.FailedAsync("octopus", "katapult-silent", BoardCondition.InBootloaderWithoutFirmware));
 
     [Fact]
     public void A_damaged_answer_on_a_wire_is_asked_for_again() =>
-        Story.Of("uart-katapult", new InjectedFaults { Transfers = [new(400, TransferFaultKind.AnswerDamaged, TimeSpan.Zero)] }, async story => await story.FlashedAsync("octopus"));
+        Story.Of("uart-katapult", new InjectedFaults { Transfers = [new(400, TransferFaultKind.AnswerDamaged, TimeSpan.Zero)] },
+            async story => await story.FlashedAsync("octopus"));
 
     [Fact]
     public void A_worn_cell_is_refused_by_Katapult_itself_and_the_half_written_firmware_is_never_started() =>
@@ -134,7 +137,9 @@ public sealed class CutStories
             Story.Of(scenario, new InjectedFaults { Transfers = [fault] }, async story =>
             {
                 var report = (await story.FlashAsync(story.Board.Name)).Boards.Single();
-                Assert.True(report.Ok, $"{fault}: [{report.Fault?.Code}] {report.Fault?.Cause} {string.Join('\n', story.Events.Select(e => $"{e.At.TotalSeconds:0.00} {e.Phase} {e.Kind} {e.Message}"))}");
+                Assert.True(report.Ok,
+                    $"{fault}: [{report.Fault?.Code}] {report.Fault?.Cause} "
+                    + $"{string.Join('\n', story.Events.Select(e => $"{e.At.TotalSeconds:0.00} {e.Phase} {e.Kind} {e.Message}"))}");
             });
         }
     }
@@ -165,8 +170,8 @@ public sealed class CutStories
     }
 
     /// <summary>
-    /// Power fails at any transfer and returns; then the same flash is started again, after BOOT0 or a double reset where a person is needed. In the end
-    /// the board runs; and where the chip or Katapult can see that there is no firmware, nobody has to touch it.
+    /// Power fails at any transfer and returns; then the same flash is started again, after BOOT0 or a double reset where a person is
+    /// needed. In the end the board runs; and where the chip or Katapult can see that there is no firmware, nobody has to touch it.
     /// </summary>
     [VirtualOnly("hundreds of flashes")]
     [Theory]
@@ -259,7 +264,9 @@ public sealed class RefusalStories
                     if (step.Phase == phase)
                         cancel.Cancel();
                 };
-                var report = (await story.FlashAsync(cancel.Token, new FlashRequest(story.Known("octopus"), story.Build("octopus")))).Boards.Single();
+                var report =
+                    (await story.FlashAsync(cancel.Token,
+                        new FlashRequest(story.Known("octopus"), story.Build("octopus")))).Boards.Single();
                 if (scenario == "uart-katapult" && phase == FlashPhase.Ask)
                 {
                     Assert.True(report.Ok);   // a board on a wire is not asked: there is no such phase to cancel in
@@ -293,10 +300,12 @@ public sealed class RefusalStories
     public void Another_chip_in_the_bootloader_is_found_before_a_byte_is_written() => Story.Of("octopus-in-dfu", async story =>
     {
         var known = story.Known("octopus");
-        foreach (var (id, chip) in new[] { ("btt-octopus-11-407", VirtualChip.F407), ("btt-octopus-pro-429", VirtualChip.F429), ("btt-manta-m8p", VirtualChip.G0B1) })
+        foreach (var (id, chip) in new[] { ("btt-octopus-11-407", VirtualChip.F407), ("btt-octopus-pro-429", VirtualChip.F429),
+                ("btt-manta-m8p", VirtualChip.G0B1) })
         {
             var board = known with { Board = BoardCatalogueOf(id) };
-            var image = Firmware.FirmwareImage.Parse(VirtualFirmware.Build(chip, board.Board.ApplicationStart!.Value, "v0.13.0"), "klipper.bin");
+            var image = Firmware.FirmwareImage.Parse(VirtualFirmware.Build(chip, board.Board.ApplicationStart!.Value, "v0.13.0"),
+                "klipper.bin");
             var report = (await story.FlashAsync(CancellationToken.None, new FlashRequest(board, image))).Boards.Single();
             Assert.Equal(("wrong-mcu", BoardCondition.InBootloaderUnchanged), (report.Fault?.Code, report.Condition));
             Assert.DoesNotContain(story.Events, step => step.Kind == FlashEventKind.PointOfNoReturn);
@@ -315,7 +324,8 @@ public sealed class RefusalStories
     [VirtualOnly("a real process holds a real port in the tests of the rig")]
     [Fact]
     public void A_program_that_only_looks_at_a_new_port_is_waited_for() =>
-        Story.Of("octopus", new InjectedFaults { PortsHeldBy = "ModemManager (process 812)", PortsHeldUntil = TimeSpan.FromSeconds(8) }, async story =>
+        Story.Of("octopus", new InjectedFaults { PortsHeldBy = "ModemManager (process 812)", PortsHeldUntil = TimeSpan.FromSeconds(8) },
+            async story =>
         {
             await story.FlashedAsync("octopus");
             Assert.Contains(story.Events, step => step.Message.Contains("let go", StringComparison.Ordinal));
@@ -323,7 +333,8 @@ public sealed class RefusalStories
 
     [VirtualOnly("a real user without rights is in the tests of the rig")]
     [Fact]
-    public void Missing_permission_is_told_with_the_rule_and_the_groups() => Story.Of("octopus", new InjectedFaults { NoPermission = true }, async story =>
+    public void Missing_permission_is_told_with_the_rule_and_the_groups() =>
+        Story.Of("octopus", new InjectedFaults { NoPermission = true }, async story =>
     {
         var report = await story.FailedAsync("octopus", "no-permission", BoardCondition.Unchanged);
         Assert.Contains("dialout", report.Fault!.Remedy.ToString(), StringComparison.Ordinal);

@@ -20,7 +20,8 @@ public sealed class LadderStories
         return done;
     }
 
-    private static FlashRequest Powered(Story story, string board) => new(story.Known(board) with { Power = "printer" }, story.Build(board));
+    private static FlashRequest Powered(Story story, string board) =>
+        new(story.Known(board) with { Power = "printer" }, story.Build(board));
 
     [Fact]
     public void H2_a_tool_board_whose_hub_can_switch_its_port_needs_no_person() => Story.Of("h2-hub-power", async story =>
@@ -56,9 +57,12 @@ public sealed class LadderStories
         Assert.Equal(2, done.Count);
     });
 
-    /// <summary>One supply feeds the whole printer: it waits for the boards that are being written, and spares one that has no firmware.</summary>
+    /// <summary>
+    /// One supply feeds the whole printer: it waits for the boards that are being written, and spares one that has no firmware.
+    /// </summary>
     [Fact]
-    public void A_supply_is_not_switched_while_another_board_is_written() => Story.Of("voron", new InjectedFaults { RomNeedsPower = true }, async story =>
+    public void A_supply_is_not_switched_while_another_board_is_written() =>
+        Story.Of("voron", new InjectedFaults { RomNeedsPower = true }, async story =>
     {
         var done = Supply(story, "octopus", "octopus-pro");
         await InRomAsync(story, "octopus-pro");
@@ -73,7 +77,8 @@ public sealed class LadderStories
     });
 
     [Fact]
-    public void A_supply_is_not_switched_while_another_board_waits_without_firmware() => Story.Of("voron", new InjectedFaults { RomNeedsPower = true }, async story =>
+    public void A_supply_is_not_switched_while_another_board_waits_without_firmware() =>
+        Story.Of("voron", new InjectedFaults { RomNeedsPower = true }, async story =>
     {
         var done = Supply(story, "octopus", "octopus-pro");
         await InRomAsync(story, "octopus-pro");
@@ -93,7 +98,8 @@ public sealed class LadderStories
     [InlineData(145)]
     [InlineData(165)]
     [InlineData(180)]
-    public void A_rom_whose_USB_hangs_is_reset_by_its_hub_and_written(int at) => Story.Of("octopus", new InjectedFaults { HangsAt = at }, async story =>
+    public void A_rom_whose_USB_hangs_is_reset_by_its_hub_and_written(int at) =>
+        Story.Of("octopus", new InjectedFaults { HangsAt = at }, async story =>
     {
         await story.FlashedAsync("octopus");
         Assert.Contains(story.Events, step => step.Message.StartsWith("Having the hub reset", StringComparison.Ordinal));

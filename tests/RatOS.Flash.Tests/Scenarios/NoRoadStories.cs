@@ -19,8 +19,10 @@ public sealed class NoRoadStories : IDisposable
     private async Task<(BoardReport Report, List<string> Offered)> FlashAsync(Story story, string kind, BuiltOrNot built)
     {
         var offered = new List<string>();
-        var flasher = new Flasher(story.Hardware, story.Printer.Klippy, story.Time, new Services(built, offered), static _ => ValueTask.CompletedTask);
-        var report = await flasher.FlashAsync([new FlashRequest(new PrinterBoard("tool", BoardCatalogue.BuiltIn.Find(kind)!), null)], CancellationToken.None);
+        var flasher = new Flasher(story.Hardware, story.Printer.Klippy, story.Time, new Services(built, offered), static _ =>
+            ValueTask.CompletedTask);
+        var report = await flasher.FlashAsync([new FlashRequest(new PrinterBoard("tool", BoardCatalogue.BuiltIn.Find(kind)!), null)],
+            CancellationToken.None);
         Assert.Equal(0, story.Printer.Klippy.Stops);
         return (report.Boards.Single(), offered);
     }
@@ -28,12 +30,14 @@ public sealed class NoRoadStories : IDisposable
     [Theory]
     [InlineData("btt-sb-2209-10-rp", "klipper.uf2", "firmware-btt-sb-2209-10-rp.uf2")]
     [InlineData("prusa-einsy", "klipper.elf.hex", "firmware-prusa-einsy.elf.hex")]
-    public void What_a_person_has_to_write_is_built_and_laid_ready_under_its_name(string kind, string file, string name) => Story.Of("octopus", async story =>
+    public void What_a_person_has_to_write_is_built_and_laid_ready_under_its_name(string kind, string file, string name) =>
+        Story.Of("octopus", async story =>
     {
         var path = Path.Combine(_folder.FullName, file);
         File.WriteAllBytes(path, [1, 2, 3]);
         var image = FirmwareImage.Parse(VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, "v1"), "klipper.bin");
-        var (report, offered) = await FlashAsync(story, kind, new(new BuiltFirmware(image, path, "", "", "", IsFromCache: false, TimeSpan.Zero), null));
+        var (report, offered) =
+            await FlashAsync(story, kind, new(new BuiltFirmware(image, path, "", "", "", IsFromCache: false, TimeSpan.Zero), null));
         Assert.Equal(("no-road", true), (report.Fault?.Code, report.Refused));
         Assert.EndsWith($"It was built: tool/{name}.", report.Fault!.Cause, StringComparison.Ordinal);
         Assert.Equal($"tool/{name} 010203", Assert.Single(offered));
@@ -42,7 +46,8 @@ public sealed class NoRoadStories : IDisposable
     [Fact]
     public void What_cannot_be_built_is_told_with_the_reason() => Story.Of("octopus", async story =>
     {
-        var (report, offered) = await FlashAsync(story, "prusa-einsy", new(null, new(FaultKind.ToolchainMissing, "There is no avr-gcc.", "Install it.")));
+        var (report, offered) =
+            await FlashAsync(story, "prusa-einsy", new(null, new(FaultKind.ToolchainMissing, "There is no avr-gcc.", "Install it.")));
         Assert.Equal("no-road", report.Fault?.Code);
         Assert.EndsWith("It could not be built: There is no avr-gcc.", report.Fault!.Cause, StringComparison.Ordinal);
         Assert.Empty(offered);

@@ -21,7 +21,8 @@ public sealed class PersonStories
         board.PowerOn();
     }
 
-    private static IEnumerable<FlashEvent> Asked(Story story) => story.Events.Where(step => step is { Phase: FlashPhase.Person, Kind: FlashEventKind.Begin });
+    private static IEnumerable<FlashEvent> Asked(Story story) =>
+        story.Events.Where(step => step is { Phase: FlashPhase.Person, Kind: FlashEventKind.Begin });
 
     [Fact]
     public void A_person_who_sets_the_jumper_is_waited_for_while_Klipper_runs() => Story.Of("octopus-pro-429", async story =>
@@ -79,14 +80,16 @@ public sealed class PersonStories
     });
 
     [Fact]
-    public void A_board_that_ignores_every_request_is_flashed_when_a_person_starts_its_bootloader() => Story.Of("octopus", new InjectedFaults { TouchesIgnored = 99 }, async story =>
+    public void A_board_that_ignores_every_request_is_flashed_when_a_person_starts_its_bootloader() =>
+        Story.Of("octopus", new InjectedFaults { TouchesIgnored = 99 }, async story =>
     {
         story.Person = _ => SetJumper(story.Board);
         await story.FlashedAsync("octopus");
     });
 
     [Fact]
-    public void A_rom_that_does_not_leave_is_asked_off_power_and_what_was_written_is_proven_and_not_written_again() => Story.Of("octopus", new InjectedFaults { LeavesIgnored = 99 }, async story =>
+    public void A_rom_that_does_not_leave_is_asked_off_power_and_what_was_written_is_proven_and_not_written_again() =>
+        Story.Of("octopus", new InjectedFaults { LeavesIgnored = 99 }, async story =>
     {
         story.Person = _ => PowerCycle(story.Board);
         await story.FlashedAsync("octopus");
@@ -123,7 +126,8 @@ public sealed class PersonStories
             {
                 Assert.Equal(stops, story.Printer.Klippy.Stops);
                 Assert.Equal(BoardState.Rom, story.Board.State);
-                Assert.Contains(story.Events, step => step.Phase == FlashPhase.Person && step.Message.Contains("benchy", StringComparison.Ordinal));
+                Assert.Contains(story.Events, step =>
+                    step.Phase == FlashPhase.Person && step.Message.Contains("benchy", StringComparison.Ordinal));
                 story.Printer.Klippy.Busy = null;
             });
         };
@@ -132,7 +136,8 @@ public sealed class PersonStories
     });
 
     [Fact]
-    public void Other_boards_have_their_verdict_while_one_waits_for_a_person() => Story.Of("voron", new InjectedFaults { RomMissesUsb = true }, async story =>
+    public void Other_boards_have_their_verdict_while_one_waits_for_a_person() =>
+        Story.Of("voron", new InjectedFaults { RomMissesUsb = true }, async story =>
     {
         // Only the Octopus is asked for its bootloader by hand here: the others come from theirs.
         var told = new List<string?>();
@@ -154,7 +159,8 @@ public sealed class PersonStories
     {
         using var cancel = new CancellationTokenSource();
         story.Person = _ => cancel.Cancel();
-        var report = (await story.FlashAsync(cancel.Token, new FlashRequest(story.Known("octopus"), story.Build("octopus")))).Boards.Single();
+        var report =
+            (await story.FlashAsync(cancel.Token, new FlashRequest(story.Known("octopus"), story.Build("octopus")))).Boards.Single();
         Assert.Equal(("bootloader-not-seen", BoardCondition.Unchanged), (report.Fault?.Code, report.Condition));
         Assert.Contains(report.Notes, note => note.Contains("given up", StringComparison.Ordinal));
         Assert.True(story.Printer.Klippy.IsRunning);
@@ -170,13 +176,15 @@ public sealed class PersonStories
             SetJumper(story.Board);
             story.Time.Schedule(TimeSpan.FromSeconds(30), cancel.Cancel);
         };
-        var report = (await story.FlashAsync(cancel.Token, new FlashRequest(story.Known("octopus"), story.Build("octopus")))).Boards.Single();
+        var report =
+            (await story.FlashAsync(cancel.Token, new FlashRequest(story.Known("octopus"), story.Build("octopus")))).Boards.Single();
         Assert.Equal("bootloader-not-seen", report.Fault?.Code);
         Assert.Equal(1, story.Printer.Klippy.Stops);
     });
 
     [Fact]
-    public void Another_board_in_its_bootloader_is_not_what_is_awaited() => Story.Of("two-octopuses", new InjectedFaults { RomMissesUsb = true }, async story =>
+    public void Another_board_in_its_bootloader_is_not_what_is_awaited() =>
+        Story.Of("two-octopuses", new InjectedFaults { RomMissesUsb = true }, async story =>
     {
         using var cancel = new CancellationTokenSource();
         story.Person = _ =>
@@ -184,12 +192,14 @@ public sealed class PersonStories
             SetJumper(story.Find("octopus-2"));
             story.Time.Schedule(TimeSpan.FromMinutes(2), cancel.Cancel);
         };
-        var report = (await story.FlashAsync(cancel.Token, new FlashRequest(story.Known("octopus"), story.Build("octopus")))).Boards.Single();
+        var report =
+            (await story.FlashAsync(cancel.Token, new FlashRequest(story.Known("octopus"), story.Build("octopus")))).Boards.Single();
         Assert.Equal("bootloader-not-seen", report.Fault?.Code);   // Truth sees that the other one was not touched
     });
 
     [Fact]
-    public void A_bridge_that_waits_for_a_person_does_not_keep_Klipper_from_running() => Story.Of("can-bridge-dfu", new InjectedFaults { RomMissesUsb = true }, async story =>
+    public void A_bridge_that_waits_for_a_person_does_not_keep_Klipper_from_running() =>
+        Story.Of("can-bridge-dfu", new InjectedFaults { RomMissesUsb = true }, async story =>
     {
         story.Person = _ => SetJumper(story.Find("octopus"));
         await story.FlashedAsync("octopus");

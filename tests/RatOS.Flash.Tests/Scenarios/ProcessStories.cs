@@ -31,7 +31,8 @@ public sealed class ProcessStories
         });
 
     [Fact]
-    public void Without_the_unit_nothing_is_touched_and_Klipper_goes_on() => Story.Of("octopus-and-pi", new InjectedFaults { HasNoHostMcuUnit = true }, async story =>
+    public void Without_the_unit_nothing_is_touched_and_Klipper_goes_on() =>
+        Story.Of("octopus-and-pi", new InjectedFaults { HasNoHostMcuUnit = true }, async story =>
     {
         var report = await story.FailedAsync("pi", "host-mcu-unit-missing", BoardCondition.Unchanged);
         Assert.True(report.Refused);

@@ -11,8 +11,8 @@ using RatOS.Flash.Virtual.Devices;
 namespace RatOS.Flash.Tests.Scenarios;
 
 /// <summary>
-/// Virtual boards on pseudo terminals, with other people's programs at the other end. Debian's stm32flash is the judge of the virtual ROM: it shares no
-/// line with either side of this project.
+/// Virtual boards on pseudo terminals, with other people's programs at the other end. Debian's stm32flash is the judge of the virtual ROM:
+/// it shares no line with either side of this project.
 /// </summary>
 [VirtualOnly("a pseudo terminal is the same everywhere, and time is coarse in emulation")]
 public sealed class PtyTests : IDisposable
@@ -42,7 +42,9 @@ public sealed class PtyTests : IDisposable
     private static async Task<(int Exit, string Output)> RunAsync(string program, params string[] args)
     {
         using var limit = new CancellationTokenSource(Patience);
-        using var process = Process.Start(new ProcessStartInfo(program, args) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false })!;
+        using var process =
+            Process.Start(new ProcessStartInfo(program,
+                args) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false })!;
         var (output, error) = (process.StandardOutput.ReadToEndAsync(limit.Token), process.StandardError.ReadToEndAsync(limit.Token));
         try
         {
@@ -57,7 +59,8 @@ public sealed class PtyTests : IDisposable
     }
 
     // A pty has no parity, and stm32flash insists on what it sets: without it the bytes are the same.
-    private Task<(int Exit, string Output)> Stm32FlashAsync(params string[] args) => RunAsync("stm32flash", ["-b", "115200", "-m", "8n1", .. args, PathOf("ports/octopus")]);
+    private Task<(int Exit, string Output)> Stm32FlashAsync(params string[] args) =>
+        RunAsync("stm32flash", ["-b", "115200", "-m", "8n1", .. args, PathOf("ports/octopus")]);
 
     private static void NeedStm32Flash() => Assert.SkipUnless(
         (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(folder => File.Exists(Path.Combine(folder, "stm32flash"))),
@@ -180,7 +183,8 @@ public sealed class PtyTests : IDisposable
     {
         Assert.Equal(0, (await RunAsync("stty", "-F", PathOf("ports/octopus"), "1200")).Exit);
         var katapult = await printer.WaitForAsync(
-            seen => seen.Devices.FirstOrDefault(device => device.Usb == KatapultDriver.Id), TimeSpan.FromMinutes(5), time, CancellationToken.None);
+            seen => seen.Devices.FirstOrDefault(device => device.Usb == KatapultDriver.Id), TimeSpan.FromMinutes(5), time,
+            CancellationToken.None);
         Assert.NotNull(katapult);
         Assert.Equal(BoardState.Katapult, printer.Boards[0].State);
     });
@@ -194,7 +198,8 @@ public sealed class PtyTests : IDisposable
         using var hardware = new LinuxHardware(time, port);
         var flasher = new Flasher(hardware, printer.Klippy, time, new FlashServices(), static _ => ValueTask.CompletedTask);
         var known = printer.PrinterBoards[0] with { Port = port };
-        var report = await flasher.FlashAsync([new FlashRequest(known, FirmwareImage.Parse(board.BuildFirmware(), "klipper.bin"))], CancellationToken.None);
+        var report = await flasher.FlashAsync([new FlashRequest(known, FirmwareImage.Parse(board.BuildFirmware(), "klipper.bin"))],
+            CancellationToken.None);
         Assert.True(report.Ok, report.Boards[0].Fault?.Cause);
         Assert.Equal((BoardState.Klipper, VirtualPrinter.HostVersion), (board.State, board.RunningFirmware?.Version));
     }, pace: 2);
@@ -223,7 +228,8 @@ public sealed class PtyTests : IDisposable
     {
         Assert.Equal(0, (await RunAsync("stty", "-F", port, baud, "raw", "-echo")).Exit);
         using var limit = new CancellationTokenSource(Patience);
-        await using var file = new FileStream(port, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, bufferSize: 0, useAsync: true);
+        await using var file = new FileStream(port, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite,
+            bufferSize: 0, useAsync: true);
         await file.WriteAsync(Convert.FromHexString(hex), limit.Token);
         var answer = new byte[length];
         await file.ReadExactlyAsync(answer, limit.Token);

@@ -36,7 +36,8 @@ public sealed class RecoverStories
     });
 
     /// <summary>What a flash leaves that died at the end of its first sectors: vectors that look well, and nothing behind them.</summary>
-    private static void BreakFirmware(Story story) => story.Board.Flash.Erase(story.Board.Flash.SectorAt(story.Board.ApplicationStart) + 1, story.Time.Now);
+    private static void BreakFirmware(Story story) =>
+        story.Board.Flash.Erase(story.Board.Flash.SectorAt(story.Board.ApplicationStart) + 1, story.Time.Now);
 
     [Theory]
     [InlineData("octopus-in-dfu")]
@@ -56,7 +57,8 @@ public sealed class RecoverStories
         BreakFirmware(story);
         await story.PassAsync(TimeSpan.FromSeconds(3));
         var report = await story.RecoverAsync("octopus", hasFirmware: false);
-        Assert.Equal(("firmware-missing", BoardCondition.InBootloaderUnchanged, BoardState.Katapult), (report.Fault?.Code, report.Condition, story.Board.State));
+        Assert.Equal(("firmware-missing", BoardCondition.InBootloaderUnchanged, BoardState.Katapult),
+            (report.Fault?.Code, report.Condition, story.Board.State));
     });
 
     [Fact]
@@ -73,11 +75,15 @@ public sealed class RecoverStories
     [VirtualOnly("a real kernel cannot lose answers")]
     [Fact]
     public void A_Klipper_that_does_not_answer_is_flashed() =>
-        Story.Of("octopus", new InjectedFaults { Transfers = [.. Enumerable.Range(1, 60).Select(index => new TransferFault(index, TransferFaultKind.Lost, TimeSpan.Zero))] }, async story =>
+        Story.Of("octopus",
+            new InjectedFaults { Transfers =
+                [.. Enumerable.Range(1, 60).Select(index => new TransferFault(index, TransferFaultKind.Lost, TimeSpan.Zero))] },
+                async story =>
             Assert.Equal(BoardCondition.Flashed, (await story.RecoverAsync("octopus")).Condition));
 
     [Fact]
-    public void A_bootloader_that_does_not_start_it_is_written_anew() => Story.Of("octopus-in-dfu", new InjectedFaults { LeavesIgnored = 3 }, async story =>
+    public void A_bootloader_that_does_not_start_it_is_written_anew() =>
+        Story.Of("octopus-in-dfu", new InjectedFaults { LeavesIgnored = 3 }, async story =>
         Assert.Equal(BoardCondition.Flashed, (await story.RecoverAsync("octopus")).Condition));
 
     [Fact]
@@ -140,7 +146,8 @@ public sealed class GuideStories
 
     [Fact]
     public void A_double_reset_into_Katapult_is_seen() => Story.Of("octopus-katapult", async story =>
-        Assert.StartsWith("Seen: Katapult at 1-1.1", (await GuideAsync(story, (20, board => board.DoublePressReset())))[^1], StringComparison.Ordinal));
+        Assert.StartsWith("Seen: Katapult at 1-1.1", (await GuideAsync(story, (20, board => board.DoublePressReset())))[^1],
+            StringComparison.Ordinal));
 
     [Fact]
     public void A_board_that_waits_already_is_said_to() => Story.Of("octopus-in-dfu", async story =>

@@ -10,13 +10,16 @@ using Xunit.v3;
 namespace RatOS.Flash.Tests.Scenarios;
 
 /// <summary>
-/// The virtual printer's boards behind a real kernel: attached to it by USB/IP, and reached through sysfs, udev, libusb and cdc_acm. It gives the
-/// kernel's ports the names they have on the virtual printer, so that a story is the same text on both.
+/// The virtual printer's boards behind a real kernel: attached to it by USB/IP, and reached through sysfs, udev, libusb and cdc_acm. It
+/// gives the kernel's ports the names they have on the virtual printer, so that a story is the same text on both.
 /// </summary>
 /// <remarks>In the guest of tests/usb-rig, where <c>RATOS_FLASH_RIG=1</c>.</remarks>
 internal sealed class Rig : IHardware, IAsyncDisposable
 {
-    /// <summary>Stories are told faster; the kernel's own work takes as long as it takes, in software emulation ten times as long, so not much faster.</summary>
+    /// <summary>
+    /// Stories are told faster; the kernel's own work takes as long as it takes, in software emulation ten times as long, so not much
+    /// faster.
+    /// </summary>
     private const double Pace = 2;
 
     /// <summary>No story takes so long; one that hangs shall not take the others with it.</summary>
@@ -28,8 +31,10 @@ internal sealed class Rig : IHardware, IAsyncDisposable
         VirtualTime.Run(async time =>
         {
             var printer = VirtualPrinter.Create("voron", time);
-            var requests = printer.PrinterBoards.Zip(printer.Boards, (known, board) => new FlashRequest(known, FirmwareImage.Parse(board.BuildFirmware(), "klipper.bin"))).ToList();
-            await new Flasher(printer, printer.Klippy, time, new FlashServices(), static _ => ValueTask.CompletedTask).FlashAsync(requests, CancellationToken.None);
+            var requests = printer.PrinterBoards.Zip(printer.Boards, (known, board) =>
+                new FlashRequest(known, FirmwareImage.Parse(board.BuildFirmware(), "klipper.bin"))).ToList();
+            await new Flasher(printer, printer.Klippy, time, new FlashServices(), static _ => ValueTask.CompletedTask)
+                .FlashAsync(requests, CancellationToken.None);
         });
         return true;
     });
@@ -75,7 +80,8 @@ internal sealed class Rig : IHardware, IAsyncDisposable
 
     public DeviceList Look() => Named(_hardware.Look());
 
-    public async Task<DeviceList> WaitForChangeAsync(long generation, CancellationToken cancel) => Named(await _hardware.WaitForChangeAsync(generation, cancel));
+    public async Task<DeviceList> WaitForChangeAsync(long generation, CancellationToken cancel) =>
+        Named(await _hardware.WaitForChangeAsync(generation, cancel));
 
     public Task<IUsbDevice> OpenUsbAsync(Device device) => _hardware.OpenUsbAsync(Real(device));
 
@@ -97,7 +103,8 @@ internal sealed class Rig : IHardware, IAsyncDisposable
         _attacher.Detach();
         await _server.DisposeAsync();
         // The next story's boards take the same ports: this one's must have left them.
-        await _hardware.WaitForAsync(seen => Named(seen).Devices.Length == 0 ? seen : null, TimeSpan.FromSeconds(120), _printer.Time, CancellationToken.None);
+        await _hardware.WaitForAsync(seen => Named(seen).Devices.Length == 0 ? seen : null, TimeSpan.FromSeconds(120), _printer.Time,
+            CancellationToken.None);
         _hardware.Dispose();
         _over.Dispose();
         if (_attaching.IsFaulted)
@@ -107,13 +114,16 @@ internal sealed class Rig : IHardware, IAsyncDisposable
     /// <summary>Waits until the kernel lists just what the virtual printer has on USB.</summary>
     public async Task CatchUpAsync()
     {
-        var seen = await _hardware.WaitForAsync(list => Known(Named(list)).SetEquals(Expected()) ? list : null, TimeSpan.FromSeconds(120), _printer.Time, CancellationToken.None);
-        Assert.True(seen is not null, $"the kernel never listed {string.Join(", ", Expected())}, but {string.Join(", ", _hardware.Look().Devices)}");
+        var seen = await _hardware.WaitForAsync(list => Known(Named(list)).SetEquals(Expected()) ? list : null, TimeSpan.FromSeconds(120),
+            _printer.Time, CancellationToken.None);
+        Assert.True(seen is not null,
+            $"the kernel never listed {string.Join(", ", Expected())}, but {string.Join(", ", _hardware.Look().Devices)}");
     }
 
     private HashSet<(string, UsbId?)> Expected() => Known(_printer.Look() with
     {
-        Devices = [.. _printer.Look().Devices.Where(device => device.Usb is not null && _printer.Scenario.Strangers.All(stranger => stranger.Port != device.Port))],
+        Devices = [.. _printer.Look().Devices.Where(device =>
+                device.Usb is not null && _printer.Scenario.Strangers.All(stranger => stranger.Port != device.Port))],
     });
 
     private static HashSet<(string, UsbId?)> Known(DeviceList list) => [.. list.Devices.Select(device => (device.Port, device.Usb))];
@@ -125,7 +135,9 @@ internal sealed class Rig : IHardware, IAsyncDisposable
             if (_attacher.KernelPort(port) is { } kernel)
                 _names[kernel] = port;
         }
-        return list with { Devices = [.. list.Devices.Where(device => _names.ContainsKey(device.Port)).Select(device => device with { Port = _names[device.Port] })] };
+        return list with { Devices =
+            [.. list.Devices.Where(device => _names.ContainsKey(device.Port))
+                .Select(device => device with { Port = _names[device.Port] })] };
     }
 
     private Device Real(Device device) => device with { Port = KernelPortOf(device.Port) };

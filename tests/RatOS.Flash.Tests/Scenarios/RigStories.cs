@@ -6,14 +6,16 @@ using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Scenarios;
 
-/// <summary>What only a real kernel can tell: other programs at the same device, drivers that are taken away, and the field's own tool as a judge.</summary>
+/// <summary>
+/// What only a real kernel can tell: other programs at the same device, drivers that are taken away, and the field's own tool as a judge.
+/// </summary>
 public sealed class RigStories
 {
     private const string NotHere = "needs the guest of tests/usb-rig";
 
     /// <summary>
-    /// dfu-util is the oracle: what it writes is in the virtual flash, what it reads is what is there, nothing it sends is refused as illegal, and after
-    /// its leave the firmware runs.
+    /// dfu-util is the oracle: what it writes is in the virtual flash, what it reads is what is there, nothing it sends is refused as
+    /// illegal, and after its leave the firmware runs.
     /// </summary>
     [Theory]
     [InlineData("octopus", 0x0800_8000u)]
@@ -42,7 +44,8 @@ public sealed class RigStories
             Assert.True(story.Board.Flash.Read(start, image.Length).SequenceEqual(image), "dfu-util wrote something else");
             Assert.Empty(story.Board.IllegalRequests);
             await story.Hardware.WaitForAsync(
-                seen => seen.Devices.FirstOrDefault(device => device.Usb == UsbId.Klipper), TimeSpan.FromSeconds(60), story.Time, CancellationToken.None);
+                seen => seen.Devices.FirstOrDefault(device => device.Usb == UsbId.Klipper), TimeSpan.FromSeconds(60), story.Time,
+                CancellationToken.None);
             Assert.Equal(VirtualPrinter.HostVersion, story.Board.RunningFirmware?.Version);
         });
     }
@@ -53,7 +56,8 @@ public sealed class RigStories
         Assert.SkipUnless(Rig.IsHere, NotHere);
         Story.Of("octopus-in-dfu", async story =>
         {
-            await using var other = await story.Hardware.OpenUsbAsync(story.Hardware.Look().Devices.Single(device => device.Usb == DfuSeDriver.Id));
+            await using var other =
+                await story.Hardware.OpenUsbAsync(story.Hardware.Look().Devices.Single(device => device.Usb == DfuSeDriver.Id));
             await other.ClaimAsync(0, 0);
             await story.FailedAsync("octopus", "port-held", BoardCondition.InBootloaderUnchanged);
         });
@@ -66,7 +70,8 @@ public sealed class RigStories
         Assert.SkipUnless(Rig.IsHere, NotHere);
         Story.Of("octopus", async story =>
         {
-            await using (var thief = await story.Hardware.OpenUsbAsync(story.Hardware.Look().Devices.Single(device => device.Usb == UsbId.Klipper)))
+            await using (var thief =
+                await story.Hardware.OpenUsbAsync(story.Hardware.Look().Devices.Single(device => device.Usb == UsbId.Klipper)))
             {
                 await thief.ClaimAsync(0, 0);
                 await KlipperAsync(story, hasPort: false);
@@ -99,7 +104,8 @@ public sealed class RigStories
     }
 
     [Fact]
-    public void Several_boards_that_drop_at_once_in_the_middle_of_the_write_are_all_finished_when_they_return() => Story.Of("voron", async story =>
+    public void Several_boards_that_drop_at_once_in_the_middle_of_the_write_are_all_finished_when_they_return() =>
+        Story.Of("voron", async story =>
     {
         var dropped = false;
         story.OnEvent = step =>
@@ -119,7 +125,9 @@ public sealed class RigStories
         Story.CheckAfterDrop(report, "in the middle of the write");
     });
 
-    /// <summary>Cables pulled at transfers of every kind: descriptors, commands, erases, blocks, read-back, leave, and Klipper's frames.</summary>
+    /// <summary>
+    /// Cables pulled at transfers of every kind: descriptors, commands, erases, blocks, read-back, leave, and Klipper's frames.
+    /// </summary>
     [Theory]
     [InlineData("octopus", 12, 40, 57, 90, 130, 160)]
     [InlineData("octopus-katapult", 10, 60, 800, 1400)]
@@ -127,7 +135,8 @@ public sealed class RigStories
     {
         foreach (var index in transfers)
         {
-            Story.Of(scenario, new InjectedFaults { Transfers = [new(index, TransferFaultKind.Unplug, TimeSpan.FromSeconds(3))] }, async story => await story.FlashedAsync("octopus"));
+            Story.Of(scenario, new InjectedFaults { Transfers = [new(index, TransferFaultKind.Unplug, TimeSpan.FromSeconds(3))] },
+                async story => await story.FlashedAsync("octopus"));
         }
     }
 
@@ -136,12 +145,14 @@ public sealed class RigStories
         story.Board.Boot0 = true;
         story.Board.PressReset();
         Assert.NotNull(await story.Hardware.WaitForAsync(
-            seen => seen.Devices.FirstOrDefault(device => device.Usb == DfuSeDriver.Id), TimeSpan.FromSeconds(60), story.Time, CancellationToken.None));
+            seen => seen.Devices.FirstOrDefault(device => device.Usb == DfuSeDriver.Id), TimeSpan.FromSeconds(60), story.Time,
+            CancellationToken.None));
         story.Board.Boot0 = false;
     }
 
     private static async Task KlipperAsync(Story story, bool hasPort) => Assert.NotNull(await story.Hardware.WaitForAsync(
-        seen => seen.Devices.FirstOrDefault(device => device.Usb == UsbId.Klipper && device.Node is not null == hasPort), TimeSpan.FromSeconds(60), story.Time, CancellationToken.None));
+        seen => seen.Devices.FirstOrDefault(device => device.Usb == UsbId.Klipper && device.Node is not null == hasPort),
+        TimeSpan.FromSeconds(60), story.Time, CancellationToken.None));
 
     private static async Task<(int Exit, string Said)> DfuUtilAsync(Story story, string arguments)
     {

@@ -3,13 +3,18 @@ using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Scenarios;
 
-/// <summary>A person carries the firmware on a card into the board's slot: its maker's bootloader writes it, and what runs then is proven like any other flash.</summary>
+/// <summary>
+/// A person carries the firmware on a card into the board's slot: its maker's bootloader writes it, and what runs then is proven like any
+/// other flash.
+/// </summary>
 [VirtualOnly("its waits are a person's minutes")]
 public sealed class SdCardStories
 {
-    private static FlashRequest ByCard(Story story, string board = "octopus") => new(story.Known(board), story.Build(board)) { Job = FlashJob.SdCard };
+    private static FlashRequest ByCard(Story story, string board = "octopus") =>
+        new(story.Known(board), story.Build(board)) { Job = FlashJob.SdCard };
 
-    private static IEnumerable<FlashEvent> Asked(Story story) => story.Events.Where(step => step is { Phase: FlashPhase.Person, Kind: FlashEventKind.Begin });
+    private static IEnumerable<FlashEvent> Asked(Story story) =>
+        story.Events.Where(step => step is { Phase: FlashPhase.Person, Kind: FlashEventKind.Begin });
 
     [Fact]
     public void The_file_is_put_onto_the_card_and_what_runs_is_proven() => Story.Of("card-in-computer", async story =>
@@ -22,7 +27,8 @@ public sealed class SdCardStories
         Assert.Contains("umount /media/card", asked, StringComparison.Ordinal);
         // It was stopped once, when there was something to ask; and no bootloader of ours was needed.
         Assert.Equal(1, story.Printer.Klippy.Stops);
-        Assert.DoesNotContain(story.Events, step => step.Phase is FlashPhase.Enter && step.Kind == FlashEventKind.Begin || step.Phase is FlashPhase.Erase or FlashPhase.Write);
+        Assert.DoesNotContain(story.Events, step => step.Phase is FlashPhase.Enter && step.Kind == FlashEventKind.Begin
+            || step.Phase is FlashPhase.Erase or FlashPhase.Write);
     });
 
     [Fact]
@@ -35,7 +41,8 @@ public sealed class SdCardStories
         };
         var report = await story.FlashAsync(default, ByCard(story));
         Assert.True(report.Ok);
-        Assert.Contains("(1) Copy octopus/firmware.bin onto a card of 32 GB or less with FAT32, as firmware.bin.", Assert.Single(Asked(story)).Message, StringComparison.Ordinal);
+        Assert.Contains("(1) Copy octopus/firmware.bin onto a card of 32 GB or less with FAT32, as firmware.bin.",
+            Assert.Single(Asked(story)).Message, StringComparison.Ordinal);
     });
 
     [Fact]
@@ -112,7 +119,8 @@ public sealed class SdCardStories
     {
         var report = (await story.FlashAsync(default, ByCard(story))).Boards[0];
         Assert.Equal(("sd-card-by-hand", true), (report.Fault?.Code, report.Refused));
-        Assert.StartsWith("(1) firmware.bin is on the card at /media/card: `umount /media/card`", report.Fault!.Remedy.ToString(), StringComparison.Ordinal);
+        Assert.StartsWith("(1) firmware.bin is on the card at /media/card: `umount /media/card`", report.Fault!.Remedy.ToString(),
+            StringComparison.Ordinal);
         Assert.NotNull(story.Printer.Card);
         Assert.Equal(0, story.Printer.Klippy.Stops);
     });
@@ -120,7 +128,8 @@ public sealed class SdCardStories
     [Theory]
     [InlineData("ebb42", "ebb42", "sd-card-unknown")]
     [InlineData("can-toolhead", "ebb42", "sd-card-unknown")]
-    public void A_board_without_such_a_bootloader_is_refused_before_a_card_is_touched(string scenario, string board, string code) => Story.Of(scenario, async story =>
+    public void A_board_without_such_a_bootloader_is_refused_before_a_card_is_touched(string scenario, string board, string code) =>
+        Story.Of(scenario, async story =>
     {
         var report = (await story.FlashAsync(default, ByCard(story, board))).Boards[0];
         Assert.Equal((code, true), (report.Fault?.Code, report.Refused));

@@ -9,7 +9,8 @@ using RatOS.Flash.Virtual.Trials;
 namespace RatOS.Flash.Tests.Scenarios;
 
 /// <summary>
-/// A printer, and somebody who flashes it. After every flash the whole of <see cref="Truth"/> is checked, whatever the story itself asserts.
+/// A printer, and somebody who flashes it. After every flash the whole of <see cref="Truth"/> is checked, whatever the story itself
+/// asserts.
 /// </summary>
 internal sealed class Story
 {
@@ -107,7 +108,8 @@ internal sealed class Story
 
     /// <summary>Gets one board running again, with or without firmware at hand.</summary>
     public async Task<BoardReport> RecoverAsync(string board, bool hasFirmware = true) =>
-        (await FlashAsync(CancellationToken.None, new FlashRequest(Known(board), hasFirmware ? Build(board) : null) { Job = FlashJob.Recover })).Boards.Single();
+        (await FlashAsync(CancellationToken.None,
+            new FlashRequest(Known(board), hasFirmware ? Build(board) : null) { Job = FlashJob.Recover })).Boards.Single();
 
     /// <summary>Flashes one board and expects that it runs the new firmware.</summary>
     public async Task<BoardReport> FlashedAsync(string board) => (await AllFlashedAsync(board)).Boards.Single();
@@ -116,7 +118,8 @@ internal sealed class Story
     public async Task<FlashReport> AllFlashedAsync(params string[] boards)
     {
         var report = await FlashAsync(boards);
-        Assert.True(report.Ok, $"{string.Join('\n', report.Boards.Select(board => $"{board.Board}: [{board.Fault?.Code}] {board.Fault?.Cause}"))}\n{Told}");
+        Assert.True(report.Ok,
+            $"{string.Join('\n', report.Boards.Select(board => $"{board.Board}: [{board.Fault?.Code}] {board.Fault?.Cause}"))}\n{Told}");
         return report;
     }
 
@@ -125,8 +128,9 @@ internal sealed class Story
         .Select(step => $"{step.At.TotalSeconds:0.000} {step.Board} {step.Phase} {step.Kind} {step.Message}"));
 
     /// <summary>
-    /// After everything had lost its cable for a while: the mainboards, with power of their own, are flashed. An EBB42 lives from the cable; there is a
-    /// moment (its first page) in which it is left without firmware that its chip would know as such, and then it says so.
+    /// After everything had lost its cable for a while: the mainboards, with power of their own, are flashed. An EBB42 lives from the
+    /// cable; there is a moment (its first page) in which it is left without firmware that its chip would know as such, and then it says
+    /// so.
     /// </summary>
     public static void CheckAfterDrop(FlashReport report, string when)
     {

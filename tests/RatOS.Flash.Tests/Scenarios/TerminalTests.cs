@@ -56,7 +56,8 @@ public sealed partial class TerminalTests : IDisposable
             var (_, output, screen) = await RunAsync(columns, args);
             Assert.True(screen.Overflows == 0, output);
             // Cells that moved below their row are separated by commas.
-            Assert.All(screen.Rows.SelectMany(row => row.Split(' ')), word => Assert.True(words.Contains(word) || words.Contains(word.TrimEnd(',')), output));
+            Assert.All(screen.Rows.SelectMany(row => row.Split(' ')), word =>
+                Assert.True(words.Contains(word) || words.Contains(word.TrimEnd(',')), output));
         }
     }
 
@@ -81,7 +82,8 @@ public sealed partial class TerminalTests : IDisposable
     public async Task What_follows_a_label_stays_to_the_right_of_it()
     {
         var (_, output, screen) = await RunAsync(Columns, "flash", "octopus", "--virtual", "--seed", "12", "--pace", "0");
-        var rows = screen.Rows.SkipWhile(row => !row.StartsWith("octopus FAILED", StringComparison.Ordinal)).Skip(1).Where(row => row.Length > 0).ToList();
+        var rows = screen.Rows.SkipWhile(row => !row.StartsWith("octopus FAILED", StringComparison.Ordinal)).Skip(1)
+            .Where(row => row.Length > 0).ToList();
         Assert.Contains(rows, row => row.StartsWith("  Next step:  ", StringComparison.Ordinal));
         Assert.Contains(rows, row => row.StartsWith("              ", StringComparison.Ordinal));
         Assert.All(rows, row => Assert.True(Labelled().IsMatch(row), output));
@@ -94,7 +96,8 @@ public sealed partial class TerminalTests : IDisposable
         var warnings = screen.Rows.Where(row => row.StartsWith("  ! ", StringComparison.Ordinal)).Select(row => row[4..]).ToList();
         Assert.NotEmpty(warnings);
         Assert.All(warnings.Distinct(), warning => Assert.True(
-            screen.Rows.Count(row => row.Contains(warning, StringComparison.Ordinal)) == warnings.Count(other => other == warning), output));
+            screen.Rows.Count(row => row.Contains(warning, StringComparison.Ordinal)) == warnings.Count(other => other == warning),
+            output));
     }
 
     /// <summary>No row of an earlier drawing may be left over.</summary>
@@ -128,7 +131,8 @@ public sealed partial class TerminalTests : IDisposable
         using var run = Start(Columns, "flash", "octopus", "--virtual", "--pace", "0.5");
         foreach (var (phase, sentence) in new[]
         {
-            ("Erase", "Finishing the write first:"), ("Prove", "The write is complete."), ("Start", "The boards are finished. Klipper is started again."),
+            ("Erase", "Finishing the write first:"), ("Prove", "The write is complete."),
+                ("Start", "The boards are finished. Klipper is started again."),
         })
         {
             await run.UntilShownAsync($" {phase} ");

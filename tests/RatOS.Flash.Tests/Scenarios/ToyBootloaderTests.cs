@@ -27,7 +27,8 @@ public sealed class ToyBootloaderTests
     {
         var request = new FlashRequest(story.Known("octopus") with { Drivers = WithToy }, story.Build("octopus"));
         var plan = Plan(request, story.Hardware.Look());
-        Assert.Equal(("toy", FlashEntry.Touch, "Klipper -> the toy -> write", false), (plan.Bootloader?.Name, plan.Entry, plan.Route, plan.IsBlocked));
+        Assert.Equal(("toy", FlashEntry.Touch, "Klipper -> the toy -> write", false),
+            (plan.Bootloader?.Name, plan.Entry, plan.Route, plan.IsBlocked));
         Assert.DoesNotContain(plan.Findings, finding => finding.Code == "sd-slot-empty");
 
         var report = (await story.FlashAsync(CancellationToken.None, request)).Boards.Single();
@@ -39,12 +40,17 @@ public sealed class ToyBootloaderTests
     [Fact]
     public void A_new_bootloader_that_waits_is_recognised_at_the_boards_port_alone()
     {
-        var waiting = new Device { Port = "1-1.1", Number = 7, Usb = ToyDriver.Id, Product = "Toy stm32f446xx", Serial = "2B0007000C50425539393020" };
-        var board = new PrinterBoard("octopus", BoardCatalogue.BuiltIn.Find("btt-octopus-11")! with { FlashStartEffective = "0x8010000" }) { Port = "1-1.1", Drivers = WithToy };
+        var waiting =
+            new Device { Port = "1-1.1", Number = 7, Usb = ToyDriver.Id, Product = "Toy stm32f446xx", Serial = "2B0007000C50425539393020" };
+        var board = new PrinterBoard("octopus",
+            BoardCatalogue.BuiltIn.Find("btt-octopus-11")! with { FlashStartEffective = "0x8010000" }) { Port = "1-1.1",
+            Drivers = WithToy };
         var plan = Plan(new FlashRequest(board, null), new DeviceList(1, [waiting]));
         Assert.Equal(("toy", FlashEntry.InBootloader, "waits in the toy -> write"), (plan.Bootloader?.Name, plan.Entry, plan.Route));
-        Assert.Equal("which-bootloader", Plan(new FlashRequest(board with { Port = null }, null), new DeviceList(1, [waiting])).Blocker?.Code);
-        Assert.Equal("board-not-seen", Plan(new FlashRequest(board with { Drivers = Drivers.All }, null), new DeviceList(1, [waiting])).Blocker?.Code);
+        Assert.Equal("which-bootloader",
+            Plan(new FlashRequest(board with { Port = null }, null), new DeviceList(1, [waiting])).Blocker?.Code);
+        Assert.Equal("board-not-seen",
+            Plan(new FlashRequest(board with { Drivers = Drivers.All }, null), new DeviceList(1, [waiting])).Blocker?.Code);
     }
 
     [Fact]
@@ -59,7 +65,8 @@ public sealed class ToyBootloaderTests
         Assert.Equal(["katapult", "dfu", "stm32-uart", null, null], Drivers.All.Select(driver => driver.Option));
     }
 
-    private static BoardPlan Plan(FlashRequest request, DeviceList seen) => FlashPlan.Create([request], seen, new(KlippyActivity.Stopped)).Boards[0];
+    private static BoardPlan Plan(FlashRequest request, DeviceList seen) =>
+        FlashPlan.Create([request], seen, new(KlippyActivity.Stopped)).Boards[0];
 
     /// <summary>The device's side of the toy's protocol.</summary>
     private sealed class ToyDevice(VirtualBoard board, Action reset) : UsbFunction

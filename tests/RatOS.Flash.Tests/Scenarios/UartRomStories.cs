@@ -24,7 +24,8 @@ public sealed class UartRomStories
     [Theory]
     [InlineData("uart-rom", "octopus")]
     [InlineData("uart-rom-g0b1", "skr-mini-e3")]   // ECC, pages of 2 KiB, a bootloader below
-    public void A_board_that_waits_in_its_ROM_on_a_wire_is_flashed_and_proven_by_a_reset(string scenario, string board) => Story.Of(scenario, async story =>
+    public void A_board_that_waits_in_its_ROM_on_a_wire_is_flashed_and_proven_by_a_reset(string scenario, string board) =>
+        Story.Of(scenario, async story =>
     {
         var report = await story.FlashedAsync(board);
         Assert.Empty(report.Notes);
@@ -77,7 +78,8 @@ public sealed class UartRomStories
     });
 
     [Fact]
-    public void A_read_protected_chip_is_told_before_anything_is_touched() => Story.Of("uart-rom", new InjectedFaults { IsReadProtected = true }, async story =>
+    public void A_read_protected_chip_is_told_before_anything_is_touched() =>
+        Story.Of("uart-rom", new InjectedFaults { IsReadProtected = true }, async story =>
     {
         await story.FailedAsync("octopus", "read-protected", BoardCondition.InBootloaderUnchanged);
         Assert.DoesNotContain(story.Events, step => step.Kind == FlashEventKind.PointOfNoReturn);
@@ -97,8 +99,8 @@ public sealed class UartRomStories
     });
 
     /// <summary>
-    /// A byte of a frame, a byte of an answer, or a whole frame: at each of the first questions, then at every seventeenth frame. The very first one sets
-    /// the speed: it has a story of its own.
+    /// A byte of a frame, a byte of an answer, or a whole frame: at each of the first questions, then at every seventeenth frame. The very
+    /// first one sets the speed: it has a story of its own.
     /// </summary>
     [Theory]
     [InlineData(TransferFaultKind.Damaged)]
@@ -131,7 +133,8 @@ public sealed class UartRomStories
         var before = 0;
         Story.Of("uart-rom", async story =>
         {
-            story.OnEvent = step => before = step is { Phase: FlashPhase.Leave, Kind: FlashEventKind.Begin } ? story.Printer.Transfers : before;
+            story.OnEvent = step => before = step is { Phase: FlashPhase.Leave, Kind: FlashEventKind.Begin }
+                ? story.Printer.Transfers : before;
             await story.FlashedAsync("octopus");
         });
         Assert.True(before > 1000);
@@ -149,7 +152,8 @@ public sealed class UartRomStories
     public void A_ROM_that_heard_Klippers_speed_first_is_deaf_until_its_next_reset() => Story.Of("uart-rom", async story =>
     {
         await story.Printer.Klippy.StopAsync(CancellationToken.None);
-        await using (var line = await story.Printer.OpenSerialAsync(story.Printer.Look().Devices.Single(device => device.Usb is null), SerialMode.Klipper))
+        await using (var line = await story.Printer.OpenSerialAsync(story.Printer.Look().Devices.Single(device => device.Usb is null),
+                SerialMode.Klipper))
         {
             await line.WriteAsync(new byte[] { 0x7E });
             await Task.Delay(TimeSpan.FromMilliseconds(10), story.Time);
@@ -196,7 +200,8 @@ public sealed class UartRomStories
     [InlineData(1, null)]
     [InlineData(2, null)]
     [InlineData(9, "did-not-leave")]
-    public void A_ROM_that_does_not_leave_is_told_again(int times, string? code) => Story.Of("uart-rom", new InjectedFaults { LeavesIgnored = times }, async story =>
+    public void A_ROM_that_does_not_leave_is_told_again(int times, string? code) =>
+        Story.Of("uart-rom", new InjectedFaults { LeavesIgnored = times }, async story =>
     {
         var report = (await story.FlashAsync("octopus")).Boards.Single();
         Assert.Equal(code, report.Fault?.Code);
@@ -235,7 +240,8 @@ public sealed class UartRomStories
             if (step.Phase == FlashPhase.Identify)
                 cancel.Cancel();
         };
-        var report = (await story.FlashAsync(cancel.Token, new FlashRequest(story.Known("octopus"), story.Build("octopus")))).Boards.Single();
+        var report =
+            (await story.FlashAsync(cancel.Token, new FlashRequest(story.Known("octopus"), story.Build("octopus")))).Boards.Single();
         Assert.Equal(("cancelled", BoardCondition.InBootloaderUnchanged), (report.Fault?.Code, report.Condition));
         await story.FlashedAsync("octopus");
     });

@@ -10,8 +10,8 @@ using RatOS.Flash.Virtual.Devices;
 namespace RatOS.Flash.Tests.Scenarios;
 
 /// <summary>
-/// Boards on CAN behind a real kernel: its virtual CAN interface, with the flasher's sockets at one end and the virtual bus at the other. In the guest of
-/// tests/usb-rig alone, which has such an interface.
+/// Boards on CAN behind a real kernel: its virtual CAN interface, with the flasher's sockets at one end and the virtual bus at the other.
+/// In the guest of tests/usb-rig alone, which has such an interface.
 /// </summary>
 public sealed class VcanStories
 {
@@ -45,19 +45,23 @@ public sealed class VcanStories
     {
         var first = Can(hardware.Look())!;
         Ip("link", "set", Interface, "down");
-        Assert.NotNull(await hardware.WaitForAsync(seen => Can(seen) is { Can.IsUp: false } device ? device : null, TimeSpan.FromSeconds(60), printer.Time, CancellationToken.None));
+        Assert.NotNull(await hardware.WaitForAsync(seen => Can(seen) is { Can.IsUp: false } device ? device : null,
+                TimeSpan.FromSeconds(60), printer.Time, CancellationToken.None));
         Assert.Equal("can-down", (await Assert.ThrowsAsync<FlashException>(() => hardware.OpenCanAsync(first))).Code);
         Ip("link", "set", Interface, "up");
-        Assert.NotNull(await hardware.WaitForAsync(seen => Can(seen) is { Can.IsUp: true } device ? device : null, TimeSpan.FromSeconds(60), printer.Time, CancellationToken.None));
+        Assert.NotNull(await hardware.WaitForAsync(seen => Can(seen) is { Can.IsUp: true } device ? device : null, TimeSpan.FromSeconds(60),
+                printer.Time, CancellationToken.None));
         await using var port = await hardware.OpenCanAsync(first);
         var waiting = port.ReceiveAsync(TimeSpan.FromSeconds(60)).AsTask();
         Ip("link", "del", Interface);
         await Assert.ThrowsAsync<DeviceGoneException>(() => waiting);
         await Assert.ThrowsAsync<DeviceGoneException>(async () => await port.SendAsync(new CanFrame(0x3F0, 0x00)));
-        Assert.NotNull(await hardware.WaitForAsync(seen => Can(seen) is null ? seen : null, TimeSpan.FromSeconds(60), printer.Time, CancellationToken.None));
+        Assert.NotNull(await hardware.WaitForAsync(seen => Can(seen) is null ? seen : null, TimeSpan.FromSeconds(60), printer.Time,
+                CancellationToken.None));
         Ip("link", "add", Interface, "type", "vcan");
         Ip("link", "set", Interface, "up");
-        var second = await hardware.WaitForAsync(seen => Can(seen) is { Can.IsUp: true } device ? device : null, TimeSpan.FromSeconds(60), printer.Time, CancellationToken.None);
+        var second = await hardware.WaitForAsync(seen => Can(seen) is { Can.IsUp: true } device ? device : null, TimeSpan.FromSeconds(60),
+            printer.Time, CancellationToken.None);
         Assert.False(second!.IsSameSession(first));
     });
 
@@ -72,7 +76,8 @@ public sealed class VcanStories
             onEvent?.Invoke(step);
             return ValueTask.CompletedTask;
         });
-        return flasher.FlashAsync([new FlashRequest(known, Firmware.FirmwareImage.Parse(board.BuildFirmware(), "klipper.bin"))], CancellationToken.None);
+        return flasher.FlashAsync([new FlashRequest(known, Firmware.FirmwareImage.Parse(board.BuildFirmware(), "klipper.bin"))],
+            CancellationToken.None);
     }
 
     private static void Run(Func<VirtualPrinter, LinuxHardware, Task> story)
@@ -109,7 +114,8 @@ public sealed class VcanStories
         {
             try
             {
-                var can = await hardware.WaitForAsync(seen => Can(seen) is { Can.IsUp: true } device ? device : null, TimeSpan.FromSeconds(1), printer.Time, CancellationToken.None);
+                var can = await hardware.WaitForAsync(seen => Can(seen) is { Can.IsUp: true } device ? device : null,
+                    TimeSpan.FromSeconds(1), printer.Time, CancellationToken.None);
                 if (can is null)
                     continue;
                 await using var port = await hardware.OpenCanAsync(can);

@@ -39,9 +39,11 @@ public sealed class FaultMatrixTests
         ("the ROM leaves without an answer", new InjectedFaults { LeaveIsSilent = true }),
         .. new[] { 8, 24, 40 }
             .Select(
-                seconds => ("the board re-enumerates 8, 24, 40 s late", new InjectedFaults { ReturnsAfter = TimeSpan.FromSeconds(seconds) })),
+                seconds => ("the board re-enumerates 8, 24, 40 s late",
+                    new InjectedFaults { ReturnsAfter = TimeSpan.FromSeconds(seconds) })),
         .. new[] { 3, 12 }.Select(
-            seconds => ("the computer lists the board 3, 12 s after it left", new InjectedFaults { Lingers = TimeSpan.FromSeconds(seconds) })),
+            seconds => ("the computer lists the board 3, 12 s after it left",
+                new InjectedFaults { Lingers = TimeSpan.FromSeconds(seconds) })),
         ("the ROM does not enumerate on USB", new InjectedFaults { RomMissesUsb = true }),
         ("the board re-enumerates at another port", new InjectedFaults { ReturnsAt = "2-1" }),
         .. new[] { "STM32FxSTM32", "FFFFFFFEFFFF" }
@@ -54,7 +56,8 @@ public sealed class FaultMatrixTests
         ("the ROM is stuck in busy until cleared", new InjectedFaults { StuckInBusy = true }),
         .. new[] { TimeSpan.FromSeconds(5), TimeSpan.MaxValue }
             .Select(
-                until => ("a program holds the ports for 5 s, permanently", new InjectedFaults { PortsHeldBy = "ModemManager (process 812)", PortsHeldUntil = until })),
+                until => ("a program holds the ports for 5 s, permanently",
+                    new InjectedFaults { PortsHeldBy = "ModemManager (process 812)", PortsHeldUntil = until })),
         ("no permission to open the devices", new InjectedFaults { NoPermission = true }),
     ];
 
@@ -71,11 +74,14 @@ public sealed class FaultMatrixTests
         {
             var trial = Trial.Run(one.Scenario, one.Faults);
             ends.Add(
-                new(one, trial.Outcome, trial.Step, trial.Outcome == TrialOutcome.Flashed && trial.IsUndisturbed(one.Scenario), trial.Problems));
+                new(one, trial.Outcome, trial.Step, trial.Outcome == TrialOutcome.Flashed
+                    && trial.IsUndisturbed(one.Scenario), trial.Problems));
         });
         var broken = ends.Where(end => end.Outcome == TrialOutcome.Broken).ToList();
-        Assert.True(broken.Count == 0, $"{broken.Count} of {ends.Count}:\n" + string.Join("\n\n", broken.OrderBy(end => end.Case.Faults.ToString(), StringComparer.Ordinal)
-            .DistinctBy(end => (end.Case.Row, end.Case.Printer)).Select(end => $"{end.Case.Scenario.Name}: {end.Case.Faults}\n{string.Join('\n', end.Problems)}")));
+        Assert.True(broken.Count == 0, $"{broken.Count} of {ends.Count}:\n"
+            + string.Join("\n\n", broken.OrderBy(end => end.Case.Faults.ToString(), StringComparer.Ordinal)
+            .DistinctBy(end => (end.Case.Row, end.Case.Printer))
+            .Select(end => $"{end.Case.Scenario.Name}: {end.Case.Faults}\n{string.Join('\n', end.Problems)}")));
         // A kind that never made a difference would prove nothing.
         Assert.All(
             Enum.GetValues<TransferFaultKind>(), kind => Assert.Contains(ends, end => end.Case.Row == Name(kind) && !end.IsUndisturbed));
@@ -96,7 +102,8 @@ public sealed class FaultMatrixTests
         var transfers = Trial.Without(scenario).Transfers;
         for (var i = 0; i < transfers.Length; i++)
         {
-            foreach (var kind in Enum.GetValues<TransferFaultKind>().Where(kind => Applies(kind, transfers[i].IsControl, isWire) && IsTaken(transfers, i)))
+            foreach (var kind in Enum.GetValues<TransferFaultKind>()
+                .Where(kind => Applies(kind, transfers[i].IsControl, isWire) && IsTaken(transfers, i)))
                 yield return new(Name(kind), printer.Name, scenario, new InjectedFaults { Transfers = [new(i + 1, kind, Time)] });
         }
         if (isWire)
@@ -152,13 +159,16 @@ public sealed class FaultMatrixTests
         StringBuilder text, string what, IReadOnlyList<string> rows, IReadOnlyCollection<End> ends, Func<End, string> rowOf)
     {
         text.Append(
-            $"| {what} | flashes | no difference | new firmware | old firmware | flash again | cable or power | reset twice | BOOT0 | broken |\n|---|---|---|---|---|---|---|---|---|---|\n");
+            $"| {what} | flashes | no difference | new firmware | old firmware | flash again | cable or power | reset twice | BOOT0 | "
+            + $"broken |\n|---|---|---|---|---|---|---|---|---|---|\n");
         foreach (var row in rows.Append("**all**"))
         {
             var its = ends.Where(end => row == "**all**" || rowOf(end) == row).ToList();
             int Count(Func<End, bool> holds) => its.Count(holds);
             text.Append(
-                $"| {row} | {its.Count} | {Count(end => end.IsUndisturbed)} | {Count(end => end.Outcome == TrialOutcome.Flashed && !end.IsUndisturbed)} | {Count(end => end.Outcome == TrialOutcome.OldFirmware)} | ");
+                $"| {row} | {its.Count} | {Count(end => end.IsUndisturbed)} | "
+                + $"{Count(end => end.Outcome == TrialOutcome.Flashed && !end.IsUndisturbed)} | "
+                + $"{Count(end => end.Outcome == TrialOutcome.OldFirmware)} | ");
             text.Append(string.Join(" | ", Enum.GetValues<HumanStep>().Select(step => Count(end => end.Step == step)))).Append(
                 $" | {Count(end => end.Outcome == TrialOutcome.Broken)} |\n");
         }

@@ -34,9 +34,12 @@ public sealed class FaultReferenceTests
         foreach (var topic in FaultList.All.GroupBy(fault => fault.Topic).OrderBy(group => group.Key, StringComparer.Ordinal))
         {
             text.Append($"\n## {topic.Key}\n\n| code | cause | what to do now | board afterwards |\n|---|---|---|---|\n");
-            foreach (var fault in topic.OrderBy(fault => fault.Code, StringComparer.Ordinal).ThenBy(fault => fault.Method, StringComparer.Ordinal))
-                text.Append(
-                    $"| `{fault.Code}` | {Cell(fault.Cause)} | {Cell(fault.Remedy)} | {string.Join(", ", conditions.GetValueOrDefault(fault.Code, []).Select(condition => $"`{JsonContract.Name(condition)}`"))} |\n");
+            foreach (var fault in topic.OrderBy(fault => fault.Code, StringComparer.Ordinal)
+                .ThenBy(fault => fault.Method, StringComparer.Ordinal))
+            {
+                var after = conditions.GetValueOrDefault(fault.Code, []).Select(condition => $"`{JsonContract.Name(condition)}`");
+                text.Append($"| `{fault.Code}` | {Cell(fault.Cause)} | {Cell(fault.Remedy)} | {string.Join(", ", after)} |\n");
+            }
         }
         return text.ToString();
     }

@@ -39,30 +39,32 @@ public sealed class PowerCutTests
     [Fact]
     public void After_a_power_cut_at_any_moment_of_a_write_the_board_comes_back_or_one_step_of_a_person_brings_it_back()
     {
-        var text = new StringBuilder("""
-            | chip | flash method | moments | automatically | of those inside an erase | share of the write's time | otherwise: reset twice | otherwise: BOOT0 |
-            |---|---|---|---|---|---|---|---|
-
-            """);
+        var text = new StringBuilder(
+            "| chip | flash method | moments | automatically | of those inside an erase | share of the write's time | "
+            + "otherwise: reset twice | otherwise: BOOT0 |\n|---|---|---|---|---|---|---|---|\n");
         foreach (var (chip, bootloader, scenario) in Printers)
         {
             var moments = Moments(scenario);
             var ends = new ConcurrentBag<(Moment Moment, Trial Trial)>();
             Parallel.ForEach(moments, moment => ends.Add((moment, Trial.Run(scenario, new InjectedFaults
             {
-                Transfers = [new TransferFault(moment.Index, TransferFaultKind.PowerCut, TimeSpan.FromSeconds(-1)) { After = moment.After }],
+                Transfers = [new TransferFault(moment.Index, TransferFaultKind.PowerCut,
+                        TimeSpan.FromSeconds(-1)) { After = moment.After }],
             }))));
             Assert.All(
                 ends,
                 end => Assert.True(end.Trial.Problems.IsEmpty, $"{scenario.Name}: {end.Moment}: {string.Join('\n', end.Trial.Problems)}"));
-            var alone = ends.Where(end => end.Trial.Outcome is TrialOutcome.Flashed || end.Trial.Step is HumanStep.Power or HumanStep.FlashAgain).ToList();
+            var alone = ends.Where(end => end.Trial.Outcome is TrialOutcome.Flashed || end.Trial.Step is HumanStep.Power
+                or HumanStep.FlashAgain).ToList();
             var share = alone.Sum(end => end.Moment.Stands.TotalSeconds) / moments.Sum(moment => moment.Stands.TotalSeconds);
             text.Append(
                 CultureInfo.InvariantCulture,
-                $"| {chip} | {bootloader} | {moments.Count} | {alone.Count} | {alone.Count(end => end.Moment.IsLong)} of {moments.Count(moment => moment.IsLong)} | ");
+                $"| {chip} | {bootloader} | {moments.Count} | {alone.Count} | {alone.Count(end => end.Moment.IsLong)} of "
+                + $"{moments.Count(moment => moment.IsLong)} | ");
             text.Append(
                 CultureInfo.InvariantCulture,
-                $"{share * 100:0.0} % | {ends.Count(end => end.Trial.Step == HumanStep.ResetTwice)} | {ends.Count(end => end.Trial.Step == HumanStep.Boot0)} |\n");
+                $"{share * 100:0.0} % | {ends.Count(end => end.Trial.Step == HumanStep.ResetTwice)} | "
+                + $"{ends.Count(end => end.Trial.Step == HumanStep.Boot0)} |\n");
         }
         Docs.Check("proof.md", "power", text.ToString());
     }

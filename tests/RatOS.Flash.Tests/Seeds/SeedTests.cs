@@ -28,8 +28,10 @@ public sealed class SeedTests
         var broken = All.Where(flash => flash.Trial.Outcome == TrialOutcome.Broken).ToList();
         Assert.True(
             broken.Count == 0,
-            string.Join("\n\n", broken.Take(4).Select(flash => $"{flash.Command}\n{InjectedFaults.FromSeed(flash.Seed)}\n{string.Join('\n', flash.Trial.Problems)}")));
-        TestContext.Current.TestOutputHelper?.WriteLine(string.Join('\n', All.GroupBy(flash => flash.Trial.Code).OrderByDescending(group => group.Count())
+            string.Join("\n\n", broken.Take(4)
+                .Select(flash => $"{flash.Command}\n{InjectedFaults.FromSeed(flash.Seed)}\n{string.Join('\n', flash.Trial.Problems)}")));
+        TestContext.Current.TestOutputHelper?.WriteLine(
+            string.Join('\n', All.GroupBy(flash => flash.Trial.Code).OrderByDescending(group => group.Count())
             .Select(group => $"{group.Count(),6} {group.Key,-24} first: seed {group.First().Seed}, {group.First().Scenario}")));
     }
 
