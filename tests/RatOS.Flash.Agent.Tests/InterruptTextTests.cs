@@ -19,35 +19,36 @@ public sealed class InterruptTextTests
         return _text.ToString();
     }
 
+    private static void Says(string begin, string text) => Assert.StartsWith(begin, text, StringComparison.Ordinal);
+
     [Fact]
     public void Until_the_point_of_no_return_nothing_was_erased()
     {
         Assert.Equal(Nothing, After((null, FlashPhase.Look, FlashEventKind.Begin)));
-        Assert.Equal(Nothing + " Klipper is started again.",
+        Assert.Equal(
+            Nothing + " Klipper is started again.",
             After((null, FlashPhase.Stop, FlashEventKind.Begin), ("a", FlashPhase.Enter, FlashEventKind.Begin)));
     }
 
     [Fact]
     public void A_write_is_finished_and_what_was_read_back_is_checked()
     {
-        Assert.StartsWith(Write, After(("a", FlashPhase.Erase, FlashEventKind.PointOfNoReturn),
-                ("a", FlashPhase.Write, FlashEventKind.Begin)), StringComparison.Ordinal);
-        Assert.StartsWith(Check, After(("a", FlashPhase.Verify, FlashEventKind.End), ("a", FlashPhase.Prove, FlashEventKind.Begin)),
-            StringComparison.Ordinal);
+        Says(Write, After(("a", FlashPhase.Erase, FlashEventKind.PointOfNoReturn), ("a", FlashPhase.Write, FlashEventKind.Begin)));
+        Says(Check, After(("a", FlashPhase.Verify, FlashEventKind.End), ("a", FlashPhase.Prove, FlashEventKind.Begin)));
         // A recovery step may write it again.
-        Assert.StartsWith(Write, After(("a", FlashPhase.Write, FlashEventKind.Begin)), StringComparison.Ordinal);
+        Says(Write, After(("a", FlashPhase.Write, FlashEventKind.Begin)));
     }
 
     [Fact]
     public void One_board_that_is_written_counts_more_than_others_that_are_finished()
     {
-        After(("a", FlashPhase.Enter, FlashEventKind.Begin), ("b", FlashPhase.Erase, FlashEventKind.PointOfNoReturn),
-            ("a", FlashPhase.Done, FlashEventKind.Verdict));
-        Assert.StartsWith(Write, _text.ToString(), StringComparison.Ordinal);
+        Says(Write, After(
+            ("a", FlashPhase.Enter, FlashEventKind.Begin), ("b", FlashPhase.Erase, FlashEventKind.PointOfNoReturn),
+            ("a", FlashPhase.Done, FlashEventKind.Verdict)));
         Assert.Equal("The boards are finished.", After(("b", FlashPhase.Done, FlashEventKind.Verdict)));
         Assert.Equal("Stopping: no other board is erased.", After(("c", FlashPhase.Enter, FlashEventKind.Begin)));
-        Assert.Equal("Stopping: no other board is erased. Klipper is started again.",
-            After((null, FlashPhase.Start, FlashEventKind.Begin)));
+        Assert.Equal(
+            "Stopping: no other board is erased. Klipper is started again.", After((null, FlashPhase.Start, FlashEventKind.Begin)));
         Assert.Equal("Stopping: no other board is erased.", After((null, FlashPhase.Start, FlashEventKind.End)));
     }
 
@@ -56,8 +57,7 @@ public sealed class InterruptTextTests
     {
         Assert.Equal("Ending the wait. The board stays as it is.", After(
             ("a", FlashPhase.Erase, FlashEventKind.PointOfNoReturn), ("a", FlashPhase.Person, FlashEventKind.Begin)));
-        Assert.StartsWith(Write, After(("b", FlashPhase.Erase, FlashEventKind.PointOfNoReturn)), StringComparison.Ordinal);
-        Assert.StartsWith(Write, After(("b", FlashPhase.Done, FlashEventKind.Verdict), ("a", FlashPhase.Person, FlashEventKind.End)),
-            StringComparison.Ordinal);
+        Says(Write, After(("b", FlashPhase.Erase, FlashEventKind.PointOfNoReturn)));
+        Says(Write, After(("b", FlashPhase.Done, FlashEventKind.Verdict), ("a", FlashPhase.Person, FlashEventKind.End)));
     }
 }

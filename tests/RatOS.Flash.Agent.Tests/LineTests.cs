@@ -15,8 +15,8 @@ public sealed class LineTests
     public void A_command_stays_in_one_row_if_a_row_can_hold_it()
     {
         Assert.Equal(["First run", "`ratos-flash boards` now."], new Line("First run `ratos-flash boards` now.").Wrap(26));
-        Assert.Equal(["First run `ratos-flash", "boards --catalogue` now."],
-            new Line("First run `ratos-flash boards --catalogue` now.").Wrap(26));
+        Assert.Equal(
+            ["First run `ratos-flash", "boards --catalogue` now."], new Line("First run `ratos-flash boards --catalogue` now.").Wrap(26));
     }
 
     [Theory]
@@ -25,8 +25,7 @@ public sealed class LineTests
     [InlineData(80)]
     public void No_row_is_longer_than_the_terminal_and_nothing_is_lost(int columns)
     {
-        var text = "    note: " + new string('x', 200)
-            + " and `a command that is quite long --with options` or so.\nA second line\x1b[31m.";
+        var text = "    note: " + new string('x', 200) + " and `a command that is long --with options` or so.\nA second line\x1b[31m.";
         var rows = new Line(text, Indent: 10).Wrap(columns).ToList();
         Assert.All(rows, row => Assert.InRange(row.Length, 0, columns));
         Assert.Equal(

@@ -18,7 +18,8 @@ internal static class DoctorText
                 _ => ("note     ", Tone.Dim),
             };
             yield return Line.Of(mark, $"{finding.Text} [{finding.Id}]", tone);
-            yield return Line.Of("         ", $"{finding.Remedy.In(FrontEnd.CommandLine)}{(finding.Fix is null ? "" : "   (or: ratos-flash doctor --fix)")}");
+            var fix = finding.Fix is null ? "" : " (or: `ratos-flash doctor --fix`)";
+            yield return Line.Of("         ", finding.Remedy.In(FrontEnd.CommandLine) + fix);
         }
         var (problems, warnings) = (Count(FindingSeverity.Blocker), Count(FindingSeverity.Warning));
         var counted = warnings == 0 ? "" : $", {Plural(warnings, "warning")}";

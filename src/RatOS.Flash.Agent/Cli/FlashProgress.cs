@@ -5,14 +5,17 @@ using RatOS.Flash.Flashing;
 namespace RatOS.Flash.Agent.Cli;
 
 /// <summary>
-/// A flash on a terminal: lines for the steps that are over, in their order, and below them a row for each step that goes on. A flash of one
-/// board has a step for each phase. A flash of several boards has a step for each board, which names the phase.
+/// A flash on a terminal: lines for the steps that are over, in their order, and below them a row for each step that goes on. A flash of
+/// one board has a step for each phase. A flash of several boards has a step for each board, which names the phase.
 /// </summary>
-internal sealed class FlashProgress(bool isOneBoard)
+/// <param name="boards">Their names.</param>
+internal sealed class FlashProgress(IReadOnlyList<string> boards)
 {
     private const int BarWidth = 28;
-    private const int LabelWidth = 10;
+    private const int PhaseWidth = 10;
 
+    private readonly bool _isOneBoard = boards.Count == 1;
+    private readonly int _labelWidth = boards.Count == 1 ? PhaseWidth : boards.Append("").Max(board => board.Length) + PhaseWidth;
     private readonly long _begin = TimeProvider.System.GetTimestamp();
     private ImmutableList<Step> _steps = [];   // read by the thread that draws
 
@@ -42,7 +45,9 @@ internal sealed class FlashProgress(bool isOneBoard)
                     FlashEventKind.Begin => (">", Tone.Warning),   // an operator step
                     _ => (Mark('·', '-'), Tone.Dim),
                 };
-                return [Line.Of($"  {mark} ", $"{(isOneBoard || step.Board is null ? "" : step.Board + ": ")}{step.Message}", tone)];
+                var line = Line.Of($"  {mark} ", $"{(_isOneBoard || step.Board is null ? "" : step.Board + ": ")}{step.Message}", tone);
+                // An operator step follows a step that failed.
+                return step.Kind == FlashEventKind.Begin && active is not null ? [Over(active, "x", Tone.Bad), line] : [line];
         }
     }
 
@@ -67,13 +72,13 @@ internal sealed class FlashProgress(bool isOneBoard)
     {
         var isSame = active?.Phase == step.Phase;
         var lines = new List<Line>();
-        if (active is not null && !isSame && isOneBoard)
+        if (active is not null && !isSame && _isOneBoard)
             lines.Add(Over(active, Mark('·', '-'), Tone.Dim));
         var (message, begin) = isSame && active is not null ? (active.Message, active.Begin) : ("", step.At);
         var next = new Step(
             step.Board, step.Phase, Label(step), step.Message.Length > 0 ? step.Message : message, begin, step.At, step.Done, step.Total);
         var place = _steps.FindIndex(other => other.Board == step.Board);
-        if (step.Kind == FlashEventKind.End && (isOneBoard || step.Board is null))
+        if (step.Kind == FlashEventKind.End && (_isOneBoard || step.Board is null))
             lines.Add(Over(next, Mark('✔', '+'), Tone.Good));
         else
             _steps = place < 0 ? _steps.Add(next) : _steps.SetItem(place, next);
@@ -82,11 +87,11 @@ internal sealed class FlashProgress(bool isOneBoard)
 
     private IEnumerable<Line> Over(Step active, BoardReport report, TimeSpan at)
     {
-        if (isOneBoard)
+        if (_isOneBoard)
             return report.Ok ? [Over(active, Mark('·', '-'), Tone.Dim)] : [Over(active with { At = at }, "x", Tone.Bad)];
         var step = active with
         {
-            Label = report.Board.PadRight(LabelWidth),
+            Label = report.Board.PadRight(_labelWidth),
             Message = report.Ok ? "flashed" : $"failed: {report.Fault?.Code}",
             Begin = at - report.Elapsed,
             At = at,
@@ -105,7 +110,8 @@ internal sealed class FlashProgress(bool isOneBoard)
     private string Label(FlashEvent step)
     {
         var phase = JsonContract.Name(step.Phase);
-        return (isOneBoard || step.Board is null ? char.ToUpperInvariant(phase[0]) + phase[1..] : $"{step.Board} {phase}").PadRight(LabelWidth);
+        var label = _isOneBoard || step.Board is null ? char.ToUpperInvariant(phase[0]) + phase[1..] : $"{step.Board} {phase}";
+        return label.PadRight(_labelWidth);
     }
 
     private static string Mark(char unicode, char ascii) => $"{(Terminal.IsUnicode ? unicode : ascii)}";

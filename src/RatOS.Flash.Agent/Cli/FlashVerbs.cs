@@ -43,7 +43,7 @@ internal sealed class FlashVerbs(VerbContext context)
 
     private async Task<int> FlashAsync(BoardService boards, FlashOptions options, Action<FlashReport> ended)
     {
-        options = options with { OperatorPresent = _output.HasPerson && context.Printer.HasOperator };
+        options = options with { OperatorPresent = _output.HasOperator && context.Printer.HasOperator };
         var plan = await boards.PlanAsync(options);
         if (options.Job != FlashJob.Recover)
             _output.Plan(plan, boards.Description);
@@ -60,7 +60,7 @@ internal sealed class FlashVerbs(VerbContext context)
             _output.Say(interrupted.ToString());
             cancel.Cancel();
         });
-        _output.Begin(plan.Boards.Length);
+        _output.Begin([.. plan.Boards.Select(board => board.Board)]);
         FlashReport report;
         try
         {

@@ -19,7 +19,7 @@ internal sealed class LiveOutput : TextOutput
 
     public override bool IsLive => true;
 
-    public override bool HasPerson => true;
+    public override bool HasOperator => true;
 
     protected override void Write(IEnumerable<Line> lines) => _region.Write(lines);
 
@@ -56,9 +56,9 @@ internal sealed class LiveOutput : TextOutput
         [.. kinds.Select(kind => (new[] { kind.Id, kind.Description, kind.Mcu, BoardText.Method(kind) }, Tone.Normal))],
         Terminal.Size.Columns));
 
-    public override void Begin(int boards)
+    public override void Begin(IReadOnlyList<string> boards)
     {
-        _progress = new FlashProgress(boards == 1);
+        _progress = new FlashProgress(boards);
         _region.Show(_progress.Rows);
     }
 
@@ -77,8 +77,11 @@ internal sealed class LiveOutput : TextOutput
         Say("");
     }
 
-    public override void Fault(FlashException fault) =>
-        Write([new Line($"{fault.Cause} [{fault.Code}]", Tone.Bad), Line.Of("Next step: ", fault.Remedy.In(FrontEnd.CommandLine), Tone.Warning)]);
+    public override void Fault(FlashException fault) => Write(
+    [
+        new($"{fault.Cause} [{fault.Code}]", Tone.Bad, Indent: 2),
+        Line.Of("Next step: ", fault.Remedy.In(FrontEnd.CommandLine), Tone.Warning),
+    ]);
 
     public override bool Confirm(string question)
     {

@@ -42,8 +42,8 @@ internal sealed class LiveRegion : IDisposable
         {
             // A terminal that became narrower has wrapped the rows that were drawn.
             var up = _drawn.Sum(length => Math.Max(1, (length + columns - 1) / columns));
-            if (up > 0)
-                text.Append(null, $"\x1b[{up}A\r\x1b[J");
+            // Row by row: a terminal that erases its whole screen may keep that in its scrollback.
+            text.Insert(0, "\x1b[A\x1b[2K", up);
             foreach (var line in lines)
             {
                 var label = line.LabelTone is null ? 0 : line.Indent;

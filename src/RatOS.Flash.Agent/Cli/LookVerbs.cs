@@ -20,11 +20,16 @@ internal sealed class LookVerbs(VerbContext context)
     });
 
     /// <param name="isCatalogue">Every known kind of board instead.</param>
-    public Task<int> BoardsAsync(bool isCatalogue) => isCatalogue ? Task.FromResult(Kinds()) : context.WithBoardsAsync(noKlipper: false, isFlash: false, async boards =>
+    public async Task<int> BoardsAsync(bool isCatalogue)
     {
-        context.Output.Boards(await boards.ListAsync(), boards.Description);
-        return ExitCode.Done;
-    });
+        if (isCatalogue)
+            return Kinds();
+        return await context.WithBoardsAsync(noKlipper: false, isFlash: false, async boards =>
+        {
+            context.Output.Boards(await boards.ListAsync(), boards.Description);
+            return ExitCode.Done;
+        });
+    }
 
     /// <summary>Every kind of board: of this program, and of an installed RatOS.</summary>
     private int Kinds()

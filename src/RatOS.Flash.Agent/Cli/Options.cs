@@ -110,10 +110,9 @@ internal static class Options
 
     /// <summary>The flags of a flash that the command line has, by their row of the table.</summary>
     public static readonly IReadOnlyDictionary<FlashFlag, Option<bool>> Flags = FlashFlag.Every.Where(static flag => flag.Cli is not null)
-        .ToDictionary(static flag => flag, static flag => new Option<bool>(flag.Cli!, [.. flag == FlashFlag.Consent ? ["-y"] : (string[])[]])
-        {
-            Description = flag.Meaning,
-        });
+        .ToDictionary(static flag => flag, static flag => new Option<bool>(flag.Cli!) { Description = flag.Meaning });
+
+    static Options() => Flags[FlashFlag.Consent].Aliases.Add("-y");
 
     public static readonly Argument<string[]> BoardNames = new("BOARD")
     {

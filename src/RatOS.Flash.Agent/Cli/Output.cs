@@ -16,7 +16,7 @@ internal abstract class Output
     public virtual bool IsLive => false;
 
     /// <summary>A user can be asked to do an operator step.</summary>
-    public virtual bool HasPerson => false;
+    public virtual bool HasOperator => false;
 
     public static Output ForTerminal() => Terminal.IsInteractive ? new LiveOutput() : new PlainOutput(Terminal.Out, Terminal.Error);
 
@@ -35,8 +35,8 @@ internal abstract class Output
 
     public abstract void Scenarios(IReadOnlyList<Scenario> scenarios);
 
-    /// <summary>A flash of so many boards begins: events follow until <see cref="End"/>.</summary>
-    public virtual void Begin(int boards)
+    /// <summary>A flash of these boards begins: events follow until <see cref="End"/>.</summary>
+    public virtual void Begin(IReadOnlyList<string> boards)
     {
     }
 

@@ -5,7 +5,8 @@ namespace RatOS.Flash.Agent.Cli;
 
 /// <summary>
 /// The standard streams and the terminal behind them. <c>System.Console</c> serves neither: its first <c>Out</c>, <c>Error</c> or <c>In</c>
-/// switches the terminal's keypad to application mode (terminfo <c>smkx</c>, <c>ESC [ ? 1 h ESC =</c>), and the runtime never switches it back.
+/// switches the terminal's keypad to application mode (terminfo <c>smkx</c>, <c>ESC [ ? 1 h ESC =</c>), and the runtime never switches it
+/// back.
 /// </summary>
 internal static partial class Terminal
 {

@@ -20,6 +20,8 @@ internal abstract class TextOutput : Output
     public override void Plan(PlanView plan, string printer)
     {
         Write([new Line($"RatOS.Flash {Product.Version}, {printer}")]);
+        if (IsLive)
+            Say("");
         Write(plan.Boards.SelectMany(PlanText.Of));
         Write(plan.Findings.Select(PlanText.Of));
     }

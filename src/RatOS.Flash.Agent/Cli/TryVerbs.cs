@@ -107,7 +107,7 @@ internal sealed class TryVerbs(VerbContext context)
     }
 
     /// <summary>
-    /// Runs seeded faulty flashes on virtual printers, in virtual time, and counts the outcomes. A flash has the last outcome of these that holds:
+    /// Runs seeded faulty flashes on virtual printers, in virtual time, and counts the outcomes. A flash has the last outcome that holds:
     /// <list type="bullet">
     /// <item>recovered: the faults made a difference, each board runs its new firmware, confirmed, or its old one, Klipper is ready;</item>
     /// <item>human step: a board needed an operator step; once that was done it ran the new firmware, proven, with Klipper ready;</item>

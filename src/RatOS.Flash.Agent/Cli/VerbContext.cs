@@ -99,8 +99,8 @@ internal sealed record VerbContext(PrinterAccess Printer, DataFolder? Data, Outp
     }
 
     /// <summary>
-    /// Calls back on the printer's thread at each Ctrl-C and SIGTERM. These end nothing by themselves then: a half-written board is worse than
-    /// a late exit.
+    /// Calls back on the printer's thread at each Ctrl-C and SIGTERM. These end nothing by themselves then: a half-written board is worse
+    /// than a late exit.
     /// </summary>
     public IDisposable OnInterrupt(Action stop) => new Signals(
         [.. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM }.Select(signal => PosixSignalRegistration.Create(signal, context =>

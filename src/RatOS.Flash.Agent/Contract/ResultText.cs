@@ -3,7 +3,7 @@ using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Agent.Contract;
 
-/// <summary>The result of a flash in words: each board's outcome, and of a failed one the cause, the condition and the next step.</summary>
+/// <summary>The result of a flash in words: each board's outcome, and of a failed one its cause, its condition and the next step.</summary>
 internal static class ResultText
 {
     private const string Indent = "              ";
@@ -53,7 +53,10 @@ internal static class ResultText
             yield return Line.Of("  Cause:      ", fault.Cause);
             yield return Line.Of("  Board now:  ", Text.Condition(board));
             if (board.Back is { } back)
-                yield return Line.Of("  Rollback:   ", Text.Back(board.Board, back, frontEnd), back.Report?.Ok == true ? Tone.Good : Tone.Warning);
+            {
+                var tone = back.Report?.Ok == true ? Tone.Good : Tone.Warning;
+                yield return Line.Of("  Rollback:   ", Text.Back(board.Board, back, frontEnd), tone);
+            }
             yield return Line.Of("  Next step:  ", fault.Remedy.In(frontEnd), Tone.Warning);
         }
     }

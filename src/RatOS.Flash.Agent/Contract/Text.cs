@@ -42,7 +42,8 @@ internal static class Text
     {
         BoardCondition.Unchanged => "untouched: it still has its old firmware.",
         BoardCondition.InBootloaderUnchanged => "it waits in its bootloader; its old firmware was not touched.",
-        BoardCondition.InBootloaderWithoutFirmware => "it has no working firmware: it was erased or is half written. It needs another flash.",
+        BoardCondition.InBootloaderWithoutFirmware =>
+            "it has no working firmware: it was erased or is half written. It needs another flash.",
         BoardCondition.Unconfirmed => "the new firmware was written and read back equal, but the running board did not confirm it.",
         BoardCondition.Running => "it runs its old firmware and answers.",
         _ => "it runs the new firmware.",

@@ -107,10 +107,12 @@ internal sealed class Notifier(MoonrakerConnection moonraker, TimeProvider time,
     /// <summary>Shows the verdicts, and completes the dialog.</summary>
     public void End(Job job, FlashReport report)
     {
-        var lines = ResultText.Of(report, FrontEnd.Browser).Select(line => (line.Text, IsBad: line.Tone is Tone.Bad or Tone.Warning))
-            .ToList();
-        var console = lines.Select(line => $"{(line.IsBad ? "!!" : "//")} RatOS.Flash: {line.Text.Trim()}");
-        Show(job, [.. lines.Select(line => line.Text)], [.. console], isOver: true);
+        // The dialog has shown each warning as it came; the console has not.
+        var shown = job.Events.Where(step => step.Kind == FlashEventKind.Warning).Select(step => step.Message).ToHashSet(StringComparer.Ordinal);
+        var dialog = ResultText.Of(report, FrontEnd.Browser, shown).Select(line => line.Text);
+        var console = ResultText.Of(report, FrontEnd.Browser)
+            .Select(line => $"{(line.Tone is Tone.Bad or Tone.Warning ? "!!" : "//")} RatOS.Flash: {line.Text.Trim()}");
+        Show(job, [.. dialog], [.. console], isOver: true);
         Snapshot(job);
     }
 

@@ -7,8 +7,8 @@ using RatOS.Flash.Printer;
 namespace RatOS.Flash.Flashing;
 
 /// <summary>
-/// Guides a user into a board's bootloader, step by step. It watches the bus and reports each operator step as soon as the bus shows it. It
-/// opens no device.
+/// Guides a user into a board's bootloader, step by step. It watches the bus and reports each operator step as soon as the bus shows it.
+/// It opens no device.
 /// </summary>
 /// <param name="hardware">The buses.</param>
 /// <param name="time">The only clock.</param>
@@ -80,7 +80,8 @@ public sealed class GuidedEntry(IHardware hardware, TimeProvider time, Func<Flas
                 if (driver is not null)
                 {
                     var command = $"ratos-flash flash {board.Name} --port {device.Port}";
-                    await SayAsync(board, $"{driver.Label} appeared at {device.Port}, not at {port}. If this is the board, run `{command}`.");
+                    await SayAsync(
+                        board, $"{driver.Label} appeared at {device.Port}, not at {port}. If this is the board, run `{command}`.");
                 }
                 else if (isHere && (device.Usb == UsbId.Klipper || device.Usb == UsbId.KlipperCanBridge))
                 {
@@ -91,7 +92,8 @@ public sealed class GuidedEntry(IHardware hardware, TimeProvider time, Func<Flas
                         return;
                     }
                     await SayAsync(
-                        board, $"Klipper started again at {device.Port}: BOOT0 was not set, or its button not held, during the reset. Try again.");
+                        board,
+                        $"Klipper started again at {device.Port}: BOOT0 was not set, or its button not held, during the reset. Try again.");
                 }
             }
         }

@@ -1,10 +1,11 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json;
 using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Scenarios;
 
-/// <summary>The program as people and scripts meet it: a real process, its lines, its exit code.</summary>
+/// <summary>The program as a user or a script runs it: a real process, its lines, its exit code.</summary>
 [VirtualOnly("the program itself is run in the rig")]
 public sealed class CommandLineTests : IDisposable
 {
@@ -36,6 +37,13 @@ public sealed class CommandLineTests : IDisposable
         return Process.Start(start)!;
     }
 
+    private static List<JsonElement> Objects(string output) =>
+        [.. output.Trim().Split('\n').Select(line => JsonDocument.Parse(line).RootElement)];
+
+    private static string? Word(JsonElement line, string name) => line.GetProperty(name).GetString();
+
+    private static int Number(JsonElement line, string name) => line.GetProperty(name).GetInt32();
+
     private string FileOf(byte[] bytes)
     {
         var path = Path.Combine(_home.FullName, $"{Guid.NewGuid():N}.bin");
@@ -48,13 +56,12 @@ public sealed class CommandLineTests : IDisposable
     {
         var flash = await RunAsync("flash", "octopus", "--virtual");
         Assert.Equal((0, ""), (flash.Exit, flash.Error));
-        Assert.StartsWith($"octopus OK: runs {VirtualPrinter.HostVersion}, 43.4 KiB read back equal", flash.Output.Split('\n')[^2],
-            StringComparison.Ordinal);
+        var verdict = flash.Output.Split('\n')[^2];
+        Assert.StartsWith($"octopus OK: runs {VirtualPrinter.HostVersion}, 43.4 KiB read back equal", verdict, StringComparison.Ordinal);
 
         var boards = await RunAsync("boards", "--virtual", "--json");
-        var octopus = JsonDocument.Parse(boards.Output.Split('\n')[0]).RootElement;
-        Assert.Equal(("btt-octopus-11", VirtualPrinter.HostVersion),
-            (octopus.GetProperty("id").GetString(), octopus.GetProperty("running").GetString()));
+        var octopus = Objects(boards.Output)[0];
+        Assert.Equal(("btt-octopus-11", VirtualPrinter.HostVersion), (Word(octopus, "id"), Word(octopus, "running")));
         Assert.True(File.Exists(Path.Combine(_home.FullName, "ratos-flash", "ratos-flash.log")));
 
         Assert.Equal(0, (await RunAsync("virtual", "--reset")).Exit);
@@ -65,28 +72,23 @@ public sealed class CommandLineTests : IDisposable
     public async Task Every_JSON_line_is_an_object_with_an_event_and_the_last_one_is_the_result()
     {
         var flash = await RunAsync("flash", "octopus", "--virtual", "--json");
-        var lines = flash.Output.Trim().Split('\n').Select(line => JsonDocument.Parse(line).RootElement).ToList();
-        Assert.All(lines, line => Assert.Contains(line.GetProperty("event").GetString(), new[] { "plan", "step", "verdict", "result" }));
-        Assert.Equal("plan", lines[0].GetProperty("event").GetString());
+        var lines = Objects(flash.Output);
+        Assert.All(lines, line => Assert.Contains(Word(line, "event"), new[] { "plan", "step", "verdict", "result" }));
+        Assert.Equal("plan", Word(lines[0], "event"));
         var result = lines[^1];
-        Assert.Equal(("result", true, 0),
-            (result.GetProperty("event").GetString(), result.GetProperty("ok").GetBoolean(), result.GetProperty("exit").GetInt32()));
-        Assert.Equal("flashed", result.GetProperty("boards")[0].GetProperty("condition").GetString());
-        Assert.Contains(lines, line => line.GetProperty("event").GetString() == "step"
-            && line.GetProperty("kind").GetString() == "point-of-no-return");
+        Assert.Equal(("result", true, 0), (Word(result, "event"), result.GetProperty("ok").GetBoolean(), Number(result, "exit")));
+        Assert.Equal("flashed", Word(result.GetProperty("boards")[0], "condition"));
+        Assert.Contains(lines, line => Word(line, "event") == "step" && Word(line, "kind") == "point-of-no-return");
     }
 
     [Fact]
     public async Task The_catalogue_has_a_line_for_each_kind_with_its_id_and_road()
     {
-        var kinds = (await RunAsync("boards", "--catalogue", "--json")).Output.Trim().Split('\n')
-            .Select(line => JsonDocument.Parse(line).RootElement).ToList();
-        Assert.Equal(Boards.BoardCatalogue.BuiltIn.Boards.Select(board => board.Id).Order(StringComparer.Ordinal),
-            kinds.Select(kind => kind.GetProperty("id").GetString()));
-        Assert.Contains(kinds, kind => kind.GetProperty("id").GetString() == "btt-octopus-11"
-            && kind.GetProperty("road").GetString() == "engine");
-        Assert.Contains(kinds, kind => kind.GetProperty("id").GetString() == "prusa-einsy"
-            && kind.GetProperty("road").GetString() == "avrdude");
+        var kinds = Objects((await RunAsync("boards", "--catalogue", "--json")).Output);
+        Assert.Equal(
+            Boards.BoardCatalogue.BuiltIn.Boards.Select(board => board.Id).Order(StringComparer.Ordinal), kinds.Select(kind => Word(kind, "id")));
+        Assert.Contains(kinds, kind => Word(kind, "id") == "btt-octopus-11" && Word(kind, "road") == "engine");
+        Assert.Contains(kinds, kind => Word(kind, "id") == "prusa-einsy" && Word(kind, "road") == "avrdude");
     }
 
     [Theory]
@@ -184,8 +186,7 @@ public sealed class CommandLineTests : IDisposable
         {
             var line = JsonDocument.Parse((await process.StandardOutput.ReadLineAsync())!).RootElement;
             if (line.GetProperty("event").GetString() == "message")
-                port = int.Parse(line.GetProperty("text").GetString()!.Split("127.0.0.1:")[1].Split(' ')[0],
-                    System.Globalization.CultureInfo.InvariantCulture);
+                port = int.Parse(Word(line, "text")!.Split("127.0.0.1:")[1].Split(' ')[0], CultureInfo.InvariantCulture);
             else if (line.GetProperty("kind").GetString() == "came")
                 Assert.Equal(++came == 1 ? "octopus" : "octopus-2", line.GetProperty("board").GetString());
         }
@@ -196,21 +197,20 @@ public sealed class CommandLineTests : IDisposable
         var rest = await process.StandardOutput.ReadToEndAsync();
         await process.WaitForExitAsync();
         Assert.Equal(0, process.ExitCode);
-        Assert.Contains("\"kind\":\"imported\",\"board\":\"octopus-2\",\"port\":\"1-1.2\",\"state\":\"klipper\"", rest,
-            StringComparison.Ordinal);
+        Assert.Contains(
+            "\"kind\":\"imported\",\"board\":\"octopus-2\",\"port\":\"1-1.2\",\"state\":\"klipper\"", rest, StringComparison.Ordinal);
         Assert.True(File.Exists(Path.Combine(_home.FullName, "ratos-flash", "virtual", "two-octopuses", "printer.json")));
     }
 
     [Fact]
     public async Task A_board_whose_ROM_waits_on_a_wire_is_flashed_when_that_is_said()
     {
-        var flash = await RunAsync("flash", "octopus", "--scenario", "uart-rom", "--port", "ttyAMA0", "--bootloader",
-            "stm32-uart", "--json");
+        string[] flashIt = ["flash", "octopus", "--scenario", "uart-rom", "--bootloader", "stm32-uart"];
+        var flash = await RunAsync([.. flashIt, "--port", "ttyAMA0", "--json"]);
         Assert.Equal((0, ""), (flash.Exit, flash.Error));
-        var plan = JsonDocument.Parse(flash.Output.Split('\n')[0]).RootElement;
-        Assert.Equal(("in-bootloader", "stm32-uart"), (plan.GetProperty("entry").GetString(), plan.GetProperty("bootloader").GetString()));
-        // it runs Klipper now
-        Assert.Equal(1, (await RunAsync("flash", "octopus", "--scenario", "uart-rom", "--bootloader", "stm32-uart")).Exit);
+        var plan = Objects(flash.Output)[0];
+        Assert.Equal(("in-bootloader", "stm32-uart"), (Word(plan, "entry"), Word(plan, "bootloader")));
+        Assert.Equal(1, (await RunAsync(flashIt)).Exit);   // it runs Klipper now
     }
 
     [Fact]
@@ -221,8 +221,8 @@ public sealed class CommandLineTests : IDisposable
         var first = JsonDocument.Parse((await process.StandardOutput.ReadLineAsync())!).RootElement;
         Assert.StartsWith($"octopus: {ports}/octopus -> /dev/pts/", first.GetProperty("text").GetString(), StringComparison.Ordinal);
         await process.StandardOutput.ReadLineAsync();
-        await using (var port = new FileStream(Path.Combine(ports, "octopus"), FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite,
-                bufferSize: 0, useAsync: true))
+        var path = Path.Combine(ports, "octopus");
+        await using (var port = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, bufferSize: 0, useAsync: true))
         {
             var answer = new byte[1];
             await port.WriteAsync(new byte[] { 0x7F });
@@ -243,15 +243,13 @@ public sealed class CommandLineTests : IDisposable
         Assert.Equal((0, ""), (text.Exit, text.Error));
         Assert.Matches("^24 flashes, [0-9]+ recovered, [0-9]+ operator steps, 0 broken$", text.Output.Trim().Split('\n')[^1]);
 
-        var lines = (await RunAsync("seeds", "--count", "24", "--from", "300", "--json")).Output.Trim().Split('\n')
-            .Select(line => JsonDocument.Parse(line).RootElement).ToList();
-        Assert.Equal(Enumerable.Range(300, 24), lines[..^1].Select(line => line.GetProperty("seed").GetInt32()).Order());
+        var lines = Objects((await RunAsync("seeds", "--count", "24", "--from", "300", "--json")).Output);
         var (end, flashes) = (lines[^1], lines[..^1]);
-        Assert.Contains($"{end.GetProperty("recovered").GetInt32()} recovered, {end.GetProperty("humanSteps").GetInt32()} operator steps",
-            text.Output, StringComparison.Ordinal);
-        Assert.Equal(24, end.GetProperty("recovered").GetInt32() + end.GetProperty("humanSteps").GetInt32()
-            + end.GetProperty("undisturbed").GetInt32());
-        Assert.Equal(end.GetProperty("humanSteps").GetInt32(), flashes.Count(line => line.TryGetProperty("step", out _)));
+        Assert.Equal(Enumerable.Range(300, 24), flashes.Select(line => Number(line, "seed")).Order());
+        var (recovered, steps) = (Number(end, "recovered"), Number(end, "humanSteps"));
+        Assert.Contains($"{recovered} recovered, {steps} operator steps", text.Output, StringComparison.Ordinal);
+        Assert.Equal(24, recovered + steps + Number(end, "undisturbed"));
+        Assert.Equal(steps, flashes.Count(line => line.TryGetProperty("step", out _)));
     }
 
     [Fact]
@@ -259,8 +257,9 @@ public sealed class CommandLineTests : IDisposable
     {
         var help = await RunAsync("--help");
         Assert.Equal(0, help.Exit);
-        Assert.All(["flash", "plan", "boards", "firmware", "virtual", "seeds", "--json", "--verbose"], word =>
-            Assert.Contains(word, help.Output, StringComparison.Ordinal));
+        Assert.All(
+            ["flash", "plan", "boards", "firmware", "virtual", "seeds", "--json", "--verbose"],
+            word => Assert.Contains(word, help.Output, StringComparison.Ordinal));
         Assert.Equal("0.1.0\n", (await RunAsync("--version")).Output);
     }
 }

@@ -11,8 +11,8 @@ using RatOS.Flash.Virtual.Devices;
 namespace RatOS.Flash.Tests.Scenarios;
 
 /// <summary>
-/// Virtual boards on pseudo terminals, with other people's programs at the other end. Debian's stm32flash is the judge of the virtual ROM:
-/// it shares no line with either side of this project.
+/// Virtual boards on pseudo terminals, with foreign programs at the other end. Debian's stm32flash is an oracle for the virtual ROM: it shares no
+/// code with this project.
 /// </summary>
 [VirtualOnly("a pseudo terminal is the same everywhere, and time is coarse in emulation")]
 public sealed class PtyTests : IDisposable
@@ -42,9 +42,8 @@ public sealed class PtyTests : IDisposable
     private static async Task<(int Exit, string Output)> RunAsync(string program, params string[] args)
     {
         using var limit = new CancellationTokenSource(Patience);
-        using var process =
-            Process.Start(new ProcessStartInfo(program,
-                args) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false })!;
+        var start = new ProcessStartInfo(program, args) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
+        using var process = Process.Start(start)!;
         var (output, error) = (process.StandardOutput.ReadToEndAsync(limit.Token), process.StandardError.ReadToEndAsync(limit.Token));
         try
         {
@@ -141,9 +140,9 @@ public sealed class PtyTests : IDisposable
         });
     }
 
-    /// <summary>What this project never does, and what its virtual board must notice.</summary>
+    /// <summary>This project never does it, and its virtual board must notice it.</summary>
     [Fact]
-    public void Stm32flash_that_is_told_no_address_mass_erases_the_chip_and_the_board_remembers()
+    public void Stm32flash_without_an_address_mass_erases_the_chip_and_the_board_remembers()
     {
         NeedStm32Flash();
         OnPtys("uart-rom", async (printer, _) =>
@@ -183,13 +182,13 @@ public sealed class PtyTests : IDisposable
     {
         Assert.Equal(0, (await RunAsync("stty", "-F", PathOf("ports/octopus"), "1200")).Exit);
         var katapult = await printer.WaitForAsync(
-            seen => seen.Devices.FirstOrDefault(device => device.Usb == KatapultDriver.Id), TimeSpan.FromMinutes(5), time,
-            CancellationToken.None);
+            seen => seen.Devices.FirstOrDefault(device => device.Usb == KatapultDriver.Id),
+            TimeSpan.FromMinutes(5), time, CancellationToken.None);
         Assert.NotNull(katapult);
         Assert.Equal(BoardState.Katapult, printer.Boards[0].State);
     });
 
-    /// <summary>A port that anybody has open is refused, so the virtual board's own side must not be one that has.</summary>
+    /// <summary>A port that another program has open is refused. The virtual board's own side must not count as one.</summary>
     [Fact]
     public void The_engine_flashes_a_board_over_a_real_serial_line() => OnPtys("uart-katapult", async (printer, time) =>
     {
@@ -198,8 +197,8 @@ public sealed class PtyTests : IDisposable
         using var hardware = new LinuxHardware(time, port);
         var flasher = new Flasher(hardware, printer.Klippy, time, new FlashServices(), static _ => ValueTask.CompletedTask);
         var known = printer.PrinterBoards[0] with { Port = port };
-        var report = await flasher.FlashAsync([new FlashRequest(known, FirmwareImage.Parse(board.BuildFirmware(), "klipper.bin"))],
-            CancellationToken.None);
+        var image = FirmwareImage.Parse(board.BuildFirmware(), "klipper.bin");
+        var report = await flasher.FlashAsync([new FlashRequest(known, image)], CancellationToken.None);
         Assert.True(report.Ok, report.Boards[0].Fault?.Cause);
         Assert.Equal((BoardState.Klipper, VirtualPrinter.HostVersion), (board.State, board.RunningFirmware?.Version));
     }, pace: 2);
@@ -208,7 +207,7 @@ public sealed class PtyTests : IDisposable
     public void Programs_come_and_go_and_a_speed_that_was_set_stays() => OnPtys("uart-rom", async (_, _) =>
     {
         Assert.Equal(0, (await RunAsync("stty", "-F", PathOf("ports/octopus"), "57600")).Exit);
-        // Nobody has it open now, and it is asked for longer than it is looked at.
+        // No program has it open now, and the board's side polls it more often than this.
         await Task.Delay(TimeSpan.FromMilliseconds(200));
         Assert.Contains("speed 57600", (await RunAsync("stty", "-F", PathOf("ports/octopus"))).Output, StringComparison.Ordinal);
         Assert.Equal("79", await AskAsync(PathOf("ports/octopus"), "57600", "7F", 1));
@@ -223,13 +222,13 @@ public sealed class PtyTests : IDisposable
         Assert.Equal("mine", File.ReadAllText(PathOf("ports/octopus")));
     }
 
-    /// <summary>As a program does it: sets the speed, says bytes, and reads so many.</summary>
+    /// <summary>As a program does it: sets the speed, writes bytes, and reads so many.</summary>
     private static async Task<string> AskAsync(string port, string baud, string hex, int length)
     {
         Assert.Equal(0, (await RunAsync("stty", "-F", port, baud, "raw", "-echo")).Exit);
         using var limit = new CancellationTokenSource(Patience);
-        await using var file = new FileStream(port, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite,
-            bufferSize: 0, useAsync: true);
+        await using var file = new FileStream(
+            port, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, bufferSize: 0, useAsync: true);
         await file.WriteAsync(Convert.FromHexString(hex), limit.Token);
         var answer = new byte[length];
         await file.ReadExactlyAsync(answer, limit.Token);

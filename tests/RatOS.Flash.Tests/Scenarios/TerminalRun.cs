@@ -29,7 +29,7 @@ internal sealed class TerminalRun : IDisposable
         _near = new FileStream(_pty.Node, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, bufferSize: 0);
         using (var size = Process.Start("stty", ["-F", _pty.Node, "cols", $"{columns}", "rows", "24"]))
             size.WaitForExit();
-        // A program that is started in the background ignores Ctrl-C unless it is told otherwise.
+        // A program that is started in the background inherits that Ctrl-C is ignored.
         var script = $"exec env --default-signal=INT dotnet \"$@\" < {_pty.Node} > {_pty.Node} 2> {_pty.Node}";
         var program = Path.Combine(AppContext.BaseDirectory, "ratos-flash.dll");
         var start = new ProcessStartInfo("/bin/sh", ["-c", script, "sh", program, .. args]) { UseShellExecute = false };

@@ -74,9 +74,8 @@ internal sealed class TerminalScreen(int columns)
             case 'A':   // up
                 _row -= number;
                 break;
-            case 'J':   // erase from here to the end
-                _rows[_row].Length = Math.Min(_rows[_row].Length, _column);
-                _rows.RemoveRange(_row + 1, _rows.Count - _row - 1);
+            case 'K' when number == 2:   // erase the row
+                _rows[_row].Clear();
                 break;
             case 'm':   // colour
                 break;
