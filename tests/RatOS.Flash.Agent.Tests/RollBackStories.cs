@@ -41,7 +41,8 @@ public sealed class RollBackStories
     {
         var job = await FlashAsync(story);
         Assert.True(story.Runs(Old));
-        Assert.Equal((false, "klipper-silent", "running", New), (job.Ok, job.Boards[0].Fault!.Code, job.Boards[0].Condition, job.Boards[0].NewVersion));
+        Assert.Equal((false, "klipper-silent", "running", New),
+            (job.Ok, job.Boards[0].Fault!.Code, job.Boards[0].Condition, job.Boards[0].NewVersion));
         Assert.Contains($"{Old} runs again", job.Boards[0].Fault!.Remedy, StringComparison.Ordinal);
         Assert.Equal(2, Stops(story));
         var back = story.Jobs.Single().Result!.Boards[0].Back!;
@@ -51,7 +52,8 @@ public sealed class RollBackStories
         var steps = story.Jobs.Single().Steps;
         Assert.Equal(steps.Select(step => step.Seq).Order(), steps.Select(step => step.Seq));
         Assert.Equal(steps.Select(step => step.At).Order(), steps.Select(step => step.At));
-        Assert.Equal([("unconfirmed", false), ("unconfirmed", false), ("running", false)], steps.Where(step => step.Report is not null).Select(step => (step.Report!.Condition, step.Report.Ok)));
+        Assert.Equal([("unconfirmed", false), ("unconfirmed", false), ("running", false)],
+            steps.Where(step => step.Report is not null).Select(step => (step.Report!.Condition, step.Report.Ok)));
         using (var recorded = File.OpenRead(Path.Combine(Path.GetDirectoryName(story.Jobs.Single().Path)!, JobRecorder.RecordingName)))
             Assert.Equal([("octopus", "Unconfirmed", "klipper-silent")], JobRecording.Read(recorded, "recording").Verdicts);
         Assert.Equal("running", (await story.RequestAsync("history")).Items("jobs").Single().Items("boards").First().Word("condition"));
@@ -82,7 +84,8 @@ public sealed class RollBackStories
         Assert.True((await story.TypeAsync(story.Button("Roll back"))).IsOk);
         Assert.True((await story.UntilOverAsync(3)).Ok);
         Assert.True(story.Runs(New));
-        Assert.EndsWith("action:prompt_end", story.Moonraker.Console.Last(line => line.Contains("action:prompt", StringComparison.Ordinal)), StringComparison.Ordinal);
+        Assert.EndsWith("action:prompt_end", story.Moonraker.Console.Last(line => line.Contains("action:prompt", StringComparison.Ordinal)),
+            StringComparison.Ordinal);
     });
 
     [Fact]
@@ -126,7 +129,8 @@ public sealed class RollBackStories
         var good = new GoodImages(story.Data.Good, story.Time, story.LogFile);
         foreach (var version in (string[])[Bad, Old])
         {
-            good.Keep("head", FirmwareImage.Parse(VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, version), version), "confirmed", null);
+            good.Keep("head", FirmwareImage.Parse(VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, version), version), "confirmed",
+                null);
             await Task.Delay(TimeSpan.FromSeconds(1.1), story.Time);
         }
         Assert.Equal(Bad, good.Before("head", running: Old).Version);
@@ -143,7 +147,11 @@ public sealed class RollBackStories
         await FlashAsync(story);
         var record = story.Jobs.Single();
         var erased = record.Steps.ToList().FindLastIndex(step => step is { Phase: "erase", Kind: "begin" });
-        Assert.Equal(BoardCondition.InBootloaderWithoutFirmware, (record with { Steps = [.. record.Steps.Take(erased + 1)], Result = null }).Interrupted().Boards[0].Condition);
-        Assert.Equal(BoardCondition.Running, (record with { Result = null, Steps = [.. record.Steps.Take(record.Steps.ToList().FindLastIndex(step => step.Report is not null) + 1)] }).Interrupted().Boards[0].Condition);
+        Assert.Equal(BoardCondition.InBootloaderWithoutFirmware,
+            (record with { Steps = [.. record.Steps.Take(erased + 1)], Result = null }).Interrupted().Boards[0].Condition);
+        Assert.Equal(BoardCondition.Running,
+            (record with { Result = null,
+                Steps = [.. record.Steps.Take(record.Steps.ToList().FindLastIndex(step => step.Report is not null) + 1)] })
+                .Interrupted().Boards[0].Condition);
     }, settings: By(RollbackPolicy.Auto), faults: Mute);
 }

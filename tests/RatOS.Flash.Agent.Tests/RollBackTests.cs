@@ -10,13 +10,17 @@ namespace RatOS.Flash.Agent.Tests;
 /// <summary>Which boards go back, and to what: row by row.</summary>
 public sealed class RollBackTests
 {
-    private const string Complaint = "MCU Protocol error\n\nYour Klipper version is: v0.13.0\nMCU(s) which should be updated:\nmcu: Current version v0.11.0\nhead: Current version v0.11.0\nUp-to-date MCU(s):\n<none>\n\nmcu 'mcu': Unable to encode: allocate_oids";
+    private const string Complaint =
+        "MCU Protocol error\n\nYour Klipper version is: v0.13.0\nMCU(s) which should be updated:\nmcu: Current version v0.11.0\nhead: "
+        + "Current version v0.11.0\nUp-to-date MCU(s):\n<none>\n\nmcu 'mcu': Unable to encode: allocate_oids";
 
-    private static readonly FirmwareImage New = Image("v0.13.0-9-g9999999"), Newer = Image("v0.12.0-2-g2222222"), Older = Image("v0.12.0-1-g1111111");
+    private static readonly FirmwareImage New = Image("v0.13.0-9-g9999999"), Newer = Image("v0.12.0-2-g2222222"),
+        Older = Image("v0.12.0-1-g1111111");
 
     private static readonly KlippyState Ready = new(KlippyActivity.Ready);
 
-    private static FirmwareImage Image(string version) => FirmwareImage.Parse(VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, version, 8 * 1024), version);
+    private static FirmwareImage Image(string version) =>
+        FirmwareImage.Parse(VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, version, 8 * 1024), version);
 
     private static BoardReport Report(BoardCondition condition, string? fault, FirmwareImage? written) => new()
     {
@@ -27,8 +31,10 @@ public sealed class RollBackTests
         NewVersion = written?.Version,
     };
 
-    private static FailedFirmware? Of(BoardReport report, KlippyState? before = null, KlippyState? after = null, string? section = "mcu", params FirmwareImage[] goods) =>
-        FailedFirmware.Of(new([report], null, TimeSpan.Zero) { Before = before ?? Ready, After = after ?? Ready }, _ => section, _ => goods).SingleOrDefault();
+    private static FailedFirmware? Of(BoardReport report, KlippyState? before = null, KlippyState? after = null, string? section = "mcu",
+        params FirmwareImage[] goods) =>
+        FailedFirmware.Of(new([report], null, TimeSpan.Zero) { Before = before ?? Ready, After = after ?? Ready }, _ => section, _ =>
+            goods).SingleOrDefault();
 
     [Theory]
     [InlineData("not-back")]
@@ -65,7 +71,8 @@ public sealed class RollBackTests
     [InlineData(KlippyActivity.Error, "Pin 'PA1' is not a valid pin name on mcu 'head'", "mcu head", null)]
     [InlineData(KlippyActivity.Error, "Option 'x' is not valid in section 'y'", "mcu", null)]
     [InlineData(KlippyActivity.Error, Complaint, null, null)]
-    public void A_Klipper_that_was_ready_takes_back_only_the_board_that_its_error_names(KlippyActivity activity, string message, string? section, string? why)
+    public void A_Klipper_that_was_ready_takes_back_only_the_board_that_its_error_names(KlippyActivity activity, string message,
+        string? section, string? why)
     {
         var (flashed, after) = (Report(BoardCondition.Flashed, null, New), new KlippyState(activity, message));
         var back = Of(flashed, Ready, after, section, Newer);
@@ -92,10 +99,13 @@ public sealed class RollBackTests
     public void A_way_back_that_fails_says_what_the_board_is_then_and_one_that_never_began_changes_nothing()
     {
         var first = Report(BoardCondition.Unconfirmed, "klipper-silent", New) with { Back = new(Older.Version, true, null) };
-        Assert.Equal(BoardCondition.InBootloaderWithoutFirmware, FailedFirmware.Both(first, Report(BoardCondition.InBootloaderWithoutFirmware, "device-lost", Older)).Condition);
-        Assert.Equal(BoardCondition.Unconfirmed, FailedFirmware.Both(first, Report(BoardCondition.Unchanged, "touch-ignored", Older)).Condition);
+        Assert.Equal(BoardCondition.InBootloaderWithoutFirmware,
+            FailedFirmware.Both(first, Report(BoardCondition.InBootloaderWithoutFirmware, "device-lost", Older)).Condition);
+        Assert.Equal(BoardCondition.Unconfirmed,
+            FailedFirmware.Both(first, Report(BoardCondition.Unchanged, "touch-ignored", Older)).Condition);
         var back = FailedFirmware.Both(first, Report(BoardCondition.Flashed, null, Older));
-        Assert.Equal((false, BoardCondition.Running, "klipper-silent", false), (back.Ok, back.Condition, back.Fault!.Code, back.Back!.Asks));
+        Assert.Equal((false, BoardCondition.Running, "klipper-silent", false),
+            (back.Ok, back.Condition, back.Fault!.Code, back.Back!.Asks));
         Assert.Contains(Older.Version, back.Fault.Remedy.ToString(), StringComparison.Ordinal);
     }
 }

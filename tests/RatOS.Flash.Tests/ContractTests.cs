@@ -193,7 +193,8 @@ public sealed class ContractTests
         return listed;
 
         static string NamesOf(Option option) =>
-            string.Join(' ', [option.Name, .. option.Aliases.Order(StringComparer.Ordinal)]) + (option.ValueType == typeof(bool) ? "" : " VALUE");
+            string.Join(' ', [option.Name, .. option.Aliases.Order(StringComparer.Ordinal)])
+            + (option.ValueType == typeof(bool) ? "" : " VALUE");
 
         static string Count(ArgumentArity arity) => $"{arity.MinimumNumberOfValues}..{(arity.MaximumNumberOfValues > 1 ? "n" : "1")}";
     }
@@ -210,7 +211,8 @@ public sealed class ContractTests
             + "|foreach \\(var key in \\(string\\[\\]\\)\\[(?:\"(\\w+)\"(?:, )?)+\\]"))),
         ["bootloaders"] = Array(FlashArguments.Bootloaders.Keys),
         ["events"] = Array(InSource(
-            "(?:\\bnew Json(?!Exception)\\w+\\(\\s*|(?:=>|return) new\\(\\s*|Event = |Verdict \\? \"(verdict)\" : )\"([a-z]+)\"",
+            "(?:\\bnew Json(?!Exception|Array|Object)\\w+\\(\\s*|(?:=>|return) new\\(\\s*|Event = |Verdict \\? \"(verdict)\" : "
+                + ")\"([a-z]+)\"",
             "RatOS.Flash.Agent")),
         ["requestedBy"] = Array(typeof(JobOrigin).GetFields().Select(field => (string)field.GetRawConstantValue()!)),
     };

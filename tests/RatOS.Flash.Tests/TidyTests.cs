@@ -124,7 +124,7 @@ public sealed class TidyTests
             from file in Files.Value
             from line in file.Lines
             where line.IndexOf("//", StringComparison.Ordinal) is >= 0 and var at
-                && Matches(line[at..], @"\(facts\b|\bfacts:|\b[Tt]he facts\b(?! of)")
+                && Matches(line[at..], @"\(facts\b|\bfacts:|\b[Tt]he facts\b(?! (?:of|that))")
             select (file.Path, line.Trim()),
         ["long-file"] = static () =>
             from file in Files.Value

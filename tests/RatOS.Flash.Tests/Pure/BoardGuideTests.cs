@@ -36,14 +36,16 @@ public sealed class BoardGuideTests
     }
 
     [Fact]
-    public void A_plan_is_possible_or_tells_the_whole_way_for_every_board_of_the_catalogue() => Assert.All(BoardCatalogue.BuiltIn.Boards, board =>
+    public void A_plan_is_possible_or_tells_the_whole_way_for_every_board_of_the_catalogue() =>
+        Assert.All(BoardCatalogue.BuiltIn.Boards, board =>
     {
         var (plan, guide) = (Plan(new PrinterBoard("it", board), InKlipper(board)), BoardGuide.Of(board));
         if (guide.Method is FlashMethod.Engine or FlashMethod.EngineManual or FlashMethod.Process)
         {
             Assert.False(plan.IsBlocked);
             Assert.Equal(guide.Method == FlashMethod.Process, plan.Entry == FlashEntry.Replace);
-            Assert.Equal(guide.Method == FlashMethod.EngineManual && board.ApplicationStart == board.Mcu!.FlashBase, plan.Entry == FlashEntry.Manual);
+            Assert.Equal(guide.Method == FlashMethod.EngineManual && board.ApplicationStart == board.Mcu!.FlashBase,
+                plan.Entry == FlashEntry.Manual);
             return;
         }
         if (guide.Method == FlashMethod.SdCard)
@@ -65,13 +67,15 @@ public sealed class BoardGuideTests
     [InlineData("prusa-einsy", "avrdude -p atmega2560 -c wiring -P /dev/prusa-einsy -D -U flash:w:firmware-prusa-einsy.elf.hex:i")]
     [InlineData("prusa-buddy", "dfu-util -d 0483:df11 -a 0 -s 0x08020200:leave -D firmware-prusa-buddy.bin")]
     public void The_steps_are_those_of_the_very_board(string id, string words) =>
-        Assert.Contains(words, Plan(new PrinterBoard("it", Of(id)), InKlipper(Of(id))).Blocker!.Remedy.ToString(), StringComparison.Ordinal);
+        Assert.Contains(words, Plan(new PrinterBoard("it", Of(id)), InKlipper(Of(id))).Blocker!.Remedy.ToString(),
+            StringComparison.Ordinal);
 
     [Theory]
     [InlineData("as firmware.bin.")]
     [InlineData("renames it to FIRMWARE.CUR")]
     [InlineData("flash-sdcard.sh -f firmware.bin /dev/btt-skr-14 btt-skr-v1.4")]
-    public void A_board_that_takes_cards_has_the_whole_way_too(string words) => Assert.Contains(words, BoardGuide.Of(Of("btt-skr-14")).Text, StringComparison.Ordinal);
+    public void A_board_that_takes_cards_has_the_whole_way_too(string words) =>
+        Assert.Contains(words, BoardGuide.Of(Of("btt-skr-14")).Text, StringComparison.Ordinal);
 
     [Theory]
     [InlineData("btt-octopus-11", "0x8008000", true)]
@@ -86,9 +90,13 @@ public sealed class BoardGuideTests
     [Fact]
     public void A_process_that_nobody_may_replace_tells_how_it_is_done_by_hand()
     {
-        var plan = FlashPlan.Create([new(new PrinterBoard("pi", Of("klipper_host_mcu")), null)], new DeviceList(1, []), new(KlippyActivity.Ready));
+        var plan = FlashPlan.Create([new(new PrinterBoard("pi", Of("klipper_host_mcu")), null)], new DeviceList(1, []),
+            new(KlippyActivity.Ready));
         Assert.False(plan.IsBlocked);
-        Assert.Contains("/usr/local/bin/klipper_mcu", plan.WithHostMcu(HostMcuFaults.HostMcuUnreachable(BoardGuide.Of(Of("klipper_host_mcu")).Text)).Boards[0].Blocker!.Remedy.ToString(), StringComparison.Ordinal);
+        Assert.Contains("/usr/local/bin/klipper_mcu",
+            plan.WithHostMcu(
+                HostMcuFaults.HostMcuUnreachable(BoardGuide.Of(Of("klipper_host_mcu")).Text)).Boards[0].Blocker!.Remedy.ToString(),
+                StringComparison.Ordinal);
     }
 
     [Fact]
@@ -96,8 +104,10 @@ public sealed class BoardGuideTests
     {
         var bootsel = new Device { Port = "1-1.1", Number = 4, Usb = BootselDriver.Rp2040, Serial = "E0C9125B0D9B", Product = "RP2 Boot" };
         var plain = Plan(new PrinterBoard("it", Of("btt-sb-2209-10-rp")) { Port = "1-1.1" }, bootsel).Blocker!;
-        Assert.StartsWith("(1) It shows a drive called RPI-RP2. Copy the built firmware-btt-sb-2209-10-rp.uf2", plain.Remedy.ToString(), StringComparison.Ordinal);
-        var behind = Plan(new PrinterBoard("it", Of("btt-sb-2209-10-rp") with { FlashStartEffective = "0x10004000" }) { Port = "1-1.1" }, bootsel).Blocker!;
+        Assert.StartsWith("(1) It shows a drive called RPI-RP2. Copy the built firmware-btt-sb-2209-10-rp.uf2", plain.Remedy.ToString(),
+            StringComparison.Ordinal);
+        var behind = Plan(new PrinterBoard("it", Of("btt-sb-2209-10-rp") with { FlashStartEffective = "0x10004000" }) { Port = "1-1.1" },
+            bootsel).Blocker!;
         Assert.Contains("katapult.uf2", behind.Remedy.ToString(), StringComparison.Ordinal);
     }
 
@@ -115,6 +125,7 @@ public sealed class BoardGuideTests
         var guide = BoardGuide.Of(new Board { Id = "mystery", Kind = "unknown", McuName = "stm32f103xe", Comm = "USB" });
         Assert.Equal(FlashMethod.Unknown, guide.Method);
         Assert.Contains("ratos-flash.conf", guide.Text, StringComparison.Ordinal);
-        Assert.Equal(FlashMethod.SdCard, BoardGuide.Of(new Board { Id = "old", Kind = "unknown", McuName = "lpc1769", FlashStartEffective = "0x4000" }).Method);
+        Assert.Equal(FlashMethod.SdCard,
+            BoardGuide.Of(new Board { Id = "old", Kind = "unknown", McuName = "lpc1769", FlashStartEffective = "0x4000" }).Method);
     }
 }

@@ -31,7 +31,8 @@ public sealed class BoardProfileTests
     public void The_board_itself_counts_more_than_its_bus_the_user_the_catalogue_and_printer_cfg()
     {
         BoardFacts Of(FactSource source) => new(source, $"{source}") { InitialPins = $"{source}" };
-        FactSource[] weakestFirst = [FactSource.Inference, FactSource.KlipperConfig, FactSource.Catalogue, FactSource.User, FactSource.Bus, FactSource.Board];
+        FactSource[] weakestFirst = [FactSource.Inference, FactSource.KlipperConfig, FactSource.Catalogue, FactSource.User,
+            FactSource.Bus, FactSource.Board];
         for (var i = 0; i < weakestFirst.Length; i++)
         {
             var profile = new BoardProfile("octopus", Octopus, weakestFirst[..(i + 1)].Select(Of));
@@ -43,9 +44,11 @@ public sealed class BoardProfileTests
     [Fact]
     public void A_contradiction_names_both_sources_and_both_values()
     {
-        var profile = BoardProfile.Of(Octopus).With(Running("stm32f407xx", ("RESERVE_PINS_serial", "PA10,PA9"), ("SERIAL_BAUD", "250000"), ("INITIAL_PINS", "!PA1")));
+        var profile = BoardProfile.Of(Octopus)
+            .With(Running("stm32f407xx", ("RESERVE_PINS_serial", "PA10,PA9"), ("SERIAL_BAUD", "250000"), ("INITIAL_PINS", "!PA1")));
         Assert.Equal(
-            ["Chip: stm32f407xx by its running firmware, stm32f446xx by the catalogue", "Link: Uart by its running firmware, Usb by the catalogue"],
+            ["Chip: stm32f407xx by its running firmware, stm32f446xx by the catalogue",
+                "Link: Uart by its running firmware, Usb by the catalogue"],
             profile.Contradictions.Select(contradiction => $"{contradiction}"));
         Assert.Equal((new BuildTransport(BuildLink.Uart, "USART1", 250_000), "!PA1"), (profile.Link!.Value, profile.InitialPins!.Value));
     }
@@ -53,7 +56,8 @@ public sealed class BoardProfileTests
     [Fact]
     public void Text_in_another_case_and_silence_are_no_contradiction()
     {
-        var profile = BoardProfile.Of(Octopus).With(Running("STM32F446xx")).With(new BoardFacts(FactSource.User, "its user") { UsbSerial = "BTT-Octopus-11" });
+        var profile = BoardProfile.Of(Octopus).With(Running("STM32F446xx"))
+            .With(new BoardFacts(FactSource.User, "its user") { UsbSerial = "BTT-Octopus-11" });
         Assert.Empty(profile.Contradictions);
     }
 
@@ -61,7 +65,8 @@ public sealed class BoardProfileTests
     public void The_chips_own_flash_size_ends_the_flash()
     {
         var profile = BoardProfile.Of(Octopus).With(new BoardEvidence("v0.12.0", "stm32f446xx", new ChipEvidence { FlashKib = 256 }));
-        Assert.Equal((new Fact<uint>(256 * 1024, FactSource.Board, "its running firmware"), 0x0804_0000u), (profile.FlashSize, profile.FlashEnd!.Value));
+        Assert.Equal((new Fact<uint>(256 * 1024, FactSource.Board, "its running firmware"), 0x0804_0000u),
+            (profile.FlashSize, profile.FlashEnd!.Value));
     }
 
     [Fact]
@@ -71,7 +76,8 @@ public sealed class BoardProfileTests
         {
             Bootloader = Drivers.Find("katapult"),
             Power = "printer",
-            Facts = [Running("stm32f446xx", ("RESERVE_PINS_USB", "PA11,PA12")), new(FactSource.KlipperConfig, "printer.cfg") { UsbSerial = "mine" }],
+            Facts = [Running("stm32f446xx", ("RESERVE_PINS_USB", "PA11,PA12")),
+                new(FactSource.KlipperConfig, "printer.cfg") { UsbSerial = "mine" }],
         };
         var profile = board.Profile;
         Assert.Equal(("katapult", FactSource.User), (profile.Bootloader!.Value, profile.Bootloader.Source));
@@ -83,13 +89,18 @@ public sealed class BoardProfileTests
     [Fact]
     public void A_plan_is_blocked_by_a_contradiction_about_the_chip_and_by_no_other()
     {
-        var device = new Device { Port = "1-1.1", Number = 5, Usb = UsbId.Klipper, Serial = "btt-octopus-11", Product = "stm32f446xx", Node = "/dev/ttyACM0" };
+        var device =
+            new Device { Port = "1-1.1", Number = 5, Usb = UsbId.Klipper, Serial = "btt-octopus-11", Product = "stm32f446xx",
+                Node = "/dev/ttyACM0" };
         BoardPlan Plan(string chip) => FlashPlan.Create(
-            [new FlashRequest(new PrinterBoard("octopus", Octopus) { Facts = [Running("stm32f446xx", ("RESERVE_PINS_CAN", "PB8,PB9"))] }, null)],
-            new DeviceList(1, [device]), new(KlippyActivity.Ready), new Dictionary<string, BoardEvidence> { ["octopus"] = new("v0.12.0", chip, null) }).Boards[0];
+            [new FlashRequest(new PrinterBoard("octopus", Octopus) { Facts = [Running("stm32f446xx", ("RESERVE_PINS_CAN", "PB8,PB9"))] },
+                null)],
+            new DeviceList(1, [device]), new(KlippyActivity.Ready),
+            new Dictionary<string, BoardEvidence> { ["octopus"] = new("v0.12.0", chip, null) }).Boards[0];
         Assert.Null(Plan("stm32f446xx").Blocker);
         Assert.Equal([BoardFact.Link], Plan("stm32f446xx").Profile.Contradictions.Select(contradiction => contradiction.Fact));
-        Assert.Equal("octopus should be a stm32f446xx, but the device says its firmware runs on a stm32f407xx.", Plan("stm32f407xx").Blocker?.Cause);
+        Assert.Equal("octopus should be a stm32f446xx, but the device says its firmware runs on a stm32f407xx.",
+            Plan("stm32f407xx").Blocker?.Cause);
         Assert.Equal("wrong-mcu", Plan("stm32f999xx").Blocker?.Code);
     }
 }

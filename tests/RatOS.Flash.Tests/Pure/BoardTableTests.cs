@@ -14,7 +14,8 @@ public sealed class BoardTableTests
     {
         var rows = Text(BoardCatalogue.BuiltIn).Split('\n').Where(line => line.StartsWith("| `", StringComparison.Ordinal)).ToList();
         Assert.Equal(46, rows.Count);
-        Assert.All(BoardCatalogue.BuiltIn.Boards, board => Assert.Single(rows, row => row.StartsWith($"| `{board.Id}` |", StringComparison.Ordinal)));
+        Assert.All(BoardCatalogue.BuiltIn.Boards, board =>
+            Assert.Single(rows, row => row.StartsWith($"| `{board.Id}` |", StringComparison.Ordinal)));
     }
 
     private static string Text(BoardCatalogue catalogue)
@@ -42,11 +43,14 @@ public sealed class BoardTableTests
             """);
         foreach (var board in catalogue.Boards)
         {
-            text.Append($"| `{board.Id}` | {(board.Name is null ? "" : board.DisplayName)} | {board.ShortName} | {board.McuName} | {(board.ApplicationStart is { } start ? $"{start:x8}" : "")} | "
+            text.Append(
+                $"| `{board.Id}` | {(board.Name is null ? "" : board.DisplayName)} | {board.ShortName} | {board.McuName} | "
+                + $"{(board.ApplicationStart is { } start ? $"{start:x8}" : "")} | "
                 + $"{board.Comm} | {Road(board)} | {string.Join(" ", board.Preconditions.Select(catalogue.PreconditionText))} |\n");
         }
         text.Append("\n## Manual flash methods\n");
-        foreach (var board in catalogue.Boards.Where(board => BoardGuide.Of(board) is { Steps.Length: > 0, Method: not (FlashMethod.EngineManual or FlashMethod.Process) }))
+        foreach (var board in catalogue.Boards.Where(board =>
+                BoardGuide.Of(board) is { Steps.Length: > 0, Method: not (FlashMethod.EngineManual or FlashMethod.Process) }))
         {
             text.Append($"\n### {board.Id}\n\n");
             foreach (var (step, i) in BoardGuide.Of(board).Steps.Select((step, i) => (step, i)))

@@ -18,18 +18,21 @@ public sealed class FlashPlanTests
     private static readonly Device AnyDfu = Usb("1-1.1", DfuSeDriver.Id, "203739645542", "STM32  BOOTLOADER");
 
     private static Device Usb(string port, UsbId id, string? serial, string? product, int number = 5) =>
-        new() { Port = port, Number = number, Usb = id, Serial = serial, Product = product, Node = id == DfuSeDriver.Id ? null : "/dev/ttyACM0" };
+        new() { Port = port, Number = number, Usb = id, Serial = serial, Product = product,
+            Node = id == DfuSeDriver.Id ? null : "/dev/ttyACM0" };
 
     private static PrinterBoard Octopus => new("octopus", BoardCatalogue.BuiltIn.Find("btt-octopus-11")!);
 
     private static FirmwareImage Image(VirtualChip chip, uint start, int size = 44_468) =>
         FirmwareImage.Parse(VirtualFirmware.Build(chip, start, "v0.13.0-730-g84104bbbd", size), "klipper.bin");
 
-    private static BoardPlan Plan(PrinterBoard board, FirmwareImage? image, BoardEvidence? evidence, params Device[] devices) => FlashPlan.Create(
+    private static BoardPlan Plan(PrinterBoard board, FirmwareImage? image, BoardEvidence? evidence, params Device[] devices) =>
+        FlashPlan.Create(
         [new FlashRequest(board, image)], new DeviceList(1, [.. devices]), Ready,
         evidence is null ? null : new Dictionary<string, BoardEvidence> { [board.Name] = evidence }).Boards[0];
 
-    private static string? Blocker(BoardPlan plan) => plan.Findings.FirstOrDefault(finding => finding.Severity == FindingSeverity.Blocker)?.Code;
+    private static string? Blocker(BoardPlan plan) =>
+        plan.Findings.FirstOrDefault(finding => finding.Severity == FindingSeverity.Blocker)?.Code;
 
     [Fact]
     public void A_board_that_runs_Klipper_is_touched_and_either_bootloader_is_possible_until_it_was_asked()
@@ -42,10 +45,12 @@ public sealed class FlashPlanTests
     [Fact]
     public void What_was_found_out_before_is_part_of_the_plan_and_that_the_board_is_missing_only_while_it_is()
     {
-        Finding claimed = new(FindingSeverity.Blocker, FaultKind.TwoSectionsOnePort, "Two sections.", "Correct them."), off = new(FindingSeverity.Blocker, FaultKind.NoPower, "It has no power.", "Switch it on.");
+        Finding claimed = new(FindingSeverity.Blocker, FaultKind.TwoSectionsOnePort, "Two sections.", "Correct them."),
+            off = new(FindingSeverity.Blocker, FaultKind.NoPower, "It has no power.", "Switch it on.");
         var request = new FlashRequest(Octopus, Image(VirtualChip.F446, 0x0800_8000)) { Findings = [off, claimed] };
         BoardPlan With(params Device[] devices) => FlashPlan.Create([request], new DeviceList(1, [.. devices]), Ready).Boards[0];
-        Assert.Equal(["two-sections-one-port"], With(OctopusInKlipper).Findings.Where(finding => finding.Severity == FindingSeverity.Blocker).Select(finding => finding.Code));
+        Assert.Equal(["two-sections-one-port"],
+            With(OctopusInKlipper).Findings.Where(finding => finding.Severity == FindingSeverity.Blocker).Select(finding => finding.Code));
         Assert.Equal("no-power", Blocker(With()));
     }
 
@@ -56,7 +61,8 @@ public sealed class FlashPlanTests
         var plan = FlashPlan.Create([request], new DeviceList(1, []), new(KlippyActivity.Busy, "printing"));
         Assert.False(plan.IsBlocked);
         Assert.Equal(["needless"], plan.Boards[0].Findings.Select(finding => finding.Code));
-        Assert.True(FlashPlan.Create([request, new FlashRequest(Octopus with { Name = "other", Serial = "x" }, null)], new DeviceList(1, []), Ready).IsBlocked);
+        Assert.True(FlashPlan.Create([request, new FlashRequest(Octopus with { Name = "other", Serial = "x" }, null)],
+                new DeviceList(1, []), Ready).IsBlocked);
     }
 
     [Theory]
@@ -64,7 +70,8 @@ public sealed class FlashPlanTests
     [InlineData(false, "dfu-se")]
     public void What_the_board_told_of_its_boot_area_decides_the_road(bool katapult, string expected)
     {
-        var evidence = new BoardEvidence("v0.12.0", "stm32f446xx", new ChipEvidence { Katapult = katapult, IdCode = 0x421, FlashKib = 512 });
+        var evidence =
+            new BoardEvidence("v0.12.0", "stm32f446xx", new ChipEvidence { Katapult = katapult, IdCode = 0x421, FlashKib = 512 });
         var plan = Plan(Octopus, Image(VirtualChip.F446, 0x0800_8000), evidence, OctopusInKlipper);
         Assert.Equal((FlashEntry.Touch, expected), (plan.Entry, plan.Bootloader?.Name));
         Assert.False(plan.IsBlocked);
@@ -116,7 +123,8 @@ public sealed class FlashPlanTests
             new() { Port = "1-1.3", Number = 7, Usb = new UsbId(0x1a86, 0x7523), Product = "USB Serial", Node = "/dev/ttyUSB0" },
             new() { Port = "ttyAMA0", Number = 8, Node = "/dev/ttyAMA0" },
         ];
-        var plan = Plan(Octopus with { Port = port, OnlyByPort = true, Bootloader = Drivers.Find(named) }, Image(VirtualChip.F446, 0x0800_8000), null, devices);
+        var plan = Plan(Octopus with { Port = port, OnlyByPort = true, Bootloader = Drivers.Find(named) },
+            Image(VirtualChip.F446, 0x0800_8000), null, devices);
         Assert.Equal((entry, code), (plan.Entry, Blocker(plan)));
         if (code is null && named is not null)
             Assert.Equal(named, plan.Bootloader?.Name);
@@ -127,7 +135,8 @@ public sealed class FlashPlanTests
     {
         var kind = BoardCatalogue.BuiltIn.Find("btt-sb-2209-10-rp")! with { FlashStartEffective = "0x10004000" };
         var board = new PrinterBoard("sb2209", kind) { Port = "ttyAMA0", Bootloader = Drivers.Find("stm32-uart") };
-        Assert.Equal("other-bootloader", Blocker(Plan(board, null, null, new Device { Port = "ttyAMA0", Number = 8, Node = "/dev/ttyAMA0" })));
+        Assert.Equal("other-bootloader",
+            Blocker(Plan(board, null, null, new Device { Port = "ttyAMA0", Number = 8, Node = "/dev/ttyAMA0" })));
     }
 
     [Fact]
@@ -149,12 +158,14 @@ public sealed class FlashPlanTests
 
     [Fact]
     public void A_stranger_at_the_named_port_is_not_flashed() =>
-        Assert.Equal("board-not-seen", Blocker(Plan(Octopus with { Port = "1-1.7" }, null, null, Usb("1-1.7", new UsbId(0x046d, 0x0825), null, "Webcam"))));
+        Assert.Equal("board-not-seen",
+            Blocker(Plan(Octopus with { Port = "1-1.7" }, null, null, Usb("1-1.7", new UsbId(0x046d, 0x0825), null, "Webcam"))));
 
     [Fact]
     public void A_printing_printer_blocks_everything()
     {
-        var plan = FlashPlan.Create([new(Octopus, null)], new DeviceList(1, [OctopusInKlipper]), new(KlippyActivity.Busy, "printing benchy.gcode"));
+        var plan = FlashPlan.Create([new(Octopus, null)], new DeviceList(1, [OctopusInKlipper]),
+            new(KlippyActivity.Busy, "printing benchy.gcode"));
         Assert.True(plan.IsBlocked);
         Assert.Equal("printer-busy", Assert.Single(plan.Findings).Code);
     }
@@ -166,7 +177,8 @@ public sealed class FlashPlanTests
         Assert.Equal("firmware-wrong-offset", Blocker(Plan(Octopus, Image(VirtualChip.F446, 0x0800_0000, 20_000), null, OctopusInKlipper)));
         var evidence = new BoardEvidence("v0.12.0", "stm32f446xx", new ChipEvidence { FlashKib = 64 });
         Assert.Null(Blocker(Plan(Octopus, Image(VirtualChip.F446, 0x0800_8000, 32 * 1024), evidence, OctopusInKlipper)));
-        Assert.Equal("firmware-too-big", Blocker(Plan(Octopus, Image(VirtualChip.F446, 0x0800_8000, (32 * 1024) + 4), evidence, OctopusInKlipper)));
+        Assert.Equal("firmware-too-big",
+            Blocker(Plan(Octopus, Image(VirtualChip.F446, 0x0800_8000, (32 * 1024) + 4), evidence, OctopusInKlipper)));
     }
 
     [Fact]
@@ -174,7 +186,8 @@ public sealed class FlashPlanTests
     {
         var image = Image(VirtualChip.F446, 0x0800_8000);
         Assert.Equal("wrong-mcu", Blocker(Plan(Octopus, image, new("v0.12.0", "stm32f407xx", null), OctopusInKlipper)));
-        Assert.Equal("wrong-mcu", Blocker(Plan(Octopus, image, new("v0.12.0", "stm32f446xx", new ChipEvidence { IdCode = 0x413 }), OctopusInKlipper)));
+        Assert.Equal("wrong-mcu",
+            Blocker(Plan(Octopus, image, new("v0.12.0", "stm32f446xx", new ChipEvidence { IdCode = 0x413 }), OctopusInKlipper)));
         Assert.Null(Blocker(Plan(Octopus, image, new("v0.12.0", "stm32f446xx", new ChipEvidence()), OctopusInKlipper)));
     }
 
@@ -195,7 +208,8 @@ public sealed class FlashPlanTests
     {
         var clone = Usb("1-1.1", GigaDeviceDriver.Id, "4BSH", "GD32 DFU");
         Assert.Equal("clone-refused", Blocker(Plan(Octopus with { Port = "1-1.1" }, null, null, clone)));
-        var rp = new PrinterBoard("sb2209", BoardCatalogue.BuiltIn.Find("btt-sb-2209-10-rp")! with { FlashStartEffective = "0x10004000" }) { Port = "1-1.1" };
+        var rp = new PrinterBoard("sb2209",
+            BoardCatalogue.BuiltIn.Find("btt-sb-2209-10-rp")! with { FlashStartEffective = "0x10004000" }) { Port = "1-1.1" };
         Assert.Equal("no-road", Blocker(Plan(rp, null, null, Usb("1-1.1", BootselDriver.Rp2040, "E0C9125B0D9B", "RP2 Boot"))));
     }
 
@@ -209,12 +223,14 @@ public sealed class FlashPlanTests
     public void The_catalogue_is_whole_and_every_supported_chip_is_known()
     {
         Assert.Equal(46, BoardCatalogue.BuiltIn.Boards.Length);
-        Assert.All(BoardCatalogue.BuiltIn.Boards.Where(board => board.McuName?.StartsWith("stm32", StringComparison.Ordinal) == true), board =>
+        Assert.All(BoardCatalogue.BuiltIn.Boards.Where(board => board.McuName?.StartsWith("stm32", StringComparison.Ordinal) == true),
+            board =>
         {
             Assert.NotNull(board.Mcu);
             Assert.Contains(board.ApplicationStart!.Value - board.Mcu!.FlashBase, board.Mcu.Offsets);
         });
-        Assert.All(BoardCatalogue.BuiltIn.Boards.SelectMany(board => board.Dfu?.Steps ?? []), step => Assert.NotEqual(step, BoardCatalogue.BuiltIn.StepText(step)));
+        Assert.All(BoardCatalogue.BuiltIn.Boards.SelectMany(board => board.Dfu?.Steps ?? []), step =>
+            Assert.NotEqual(step, BoardCatalogue.BuiltIn.StepText(step)));
     }
 
     /// <summary>The chips' data exist twice, on purpose: a wrong number in one shows here.</summary>
@@ -226,7 +242,8 @@ public sealed class FlashPlanTests
         Assert.Equal(chip.Sectors.Select(sector => sector.Size), mcu.AllSectors().Take(chip.Sectors.Length).Select(sector => sector.Size));
         if (!mcu.IsStm32)
             return;
-        Assert.Equal((chip.UidAddress, chip.FlashSizeAddress, chip.IdCodeAddress), (mcu.UidAddress, mcu.FlashSizeAddress, mcu.IdCodeAddress));
+        Assert.Equal((chip.UidAddress, chip.FlashSizeAddress, chip.IdCodeAddress),
+            (mcu.UidAddress, mcu.FlashSizeAddress, mcu.IdCodeAddress));
         Assert.True(chip.IdCode == 0 || mcu.IdCodes.Contains((int)(chip.IdCode & 0xFFF)));
         Assert.Equal(chip.EmptyCheck, mcu.EmptyCheck);
         Assert.Equal(0, mcu.WriteUnit % chip.ProgramUnit);

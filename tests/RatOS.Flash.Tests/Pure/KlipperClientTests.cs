@@ -391,16 +391,4 @@ public sealed class KlipperClientTests
         "CanBoot!"u8.CopyTo(boot.AsSpan((int)((markAt ?? mark) - 0x0800_0000)));
         return boot;
     }
-
-    /// <summary>Acknowledges every block and never says more.</summary>
-    private sealed class Parrot : SerialProgram
-    {
-        public override void Receive(ReadOnlySpan<byte> bytes, TimeSpan now)
-        {
-            if (bytes.Length < 5)
-                return;
-            var ack = new byte[KlipperBlock.MaxLength];
-            Send(ack.AsMemory(0, KlipperBlock.Write(ack, bytes[1] + 1, [])), TimeSpan.Zero);
-        }
-    }
 }

@@ -3,7 +3,9 @@ using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Tests.Pure;
 
-/// <summary>RatOS's own definitions are read as they are; what is broken or hostile is passed over and named, and harms no other board.</summary>
+/// <summary>
+/// RatOS's own definitions are read as they are; what is broken or hostile is passed over and named, and harms no other board.
+/// </summary>
 public sealed class RatOsCatalogueTests : IDisposable
 {
     private const string OctopusConfig = """
@@ -37,7 +39,8 @@ public sealed class RatOsCatalogueTests : IDisposable
     }
 
     private static string Definition(string id, string name = "Some board", string more = "") =>
-        $$"""{ "$schema": "../board-definition.schema.json", "id": "{{id}}", "name": "{{name}}", "manufacturer": "ACME", "compileScript": "compile.sh"{{more}} }""";
+        $$"""{ "$schema": "../board-definition.schema.json", "id": "{{id}}", "name": "{{name}}", "manufacturer": "ACME", """
+        + $$""" "compileScript": "compile.sh"{{more}} }""";
 
     private RatOsCatalogue Load() => RatOsCatalogue.Load(_root);
 
@@ -73,7 +76,8 @@ public sealed class RatOsCatalogueTests : IDisposable
     public void A_board_that_only_RatOS_knows_is_added_with_what_its_configuration_says()
     {
         Put("btt-octopus-12", Definition("btt-octopus-12", "Octopus V1.2", """
-            , "isToolboard": false, "disableAutoFlash": true, "firmwareBinaryName": "firmware-btt-octopus-12.bin", "flashInstructions": "Take the card out.",
+            , "isToolboard": false, "disableAutoFlash": true, "firmwareBinaryName": "firmware-btt-octopus-12.bin",
+            "flashInstructions": "Take the card out.",
             "dfu": { "flashDevice": "0483:df11", "hasBoot0Jumper": true, "instructions": ["Fit the jumper", "Press reset."] }
             """), OctopusConfig.Replace("\n", "\r\n", StringComparison.Ordinal));
         var read = Load();
@@ -81,7 +85,8 @@ public sealed class RatOsCatalogueTests : IDisposable
         var board = read.Catalogue.Find("btt-octopus-12")!;
         Assert.Equal(
             ("octopus", "mainboard", "stm32f446xx", 12_000_000, 0x0800_8000u, "USB", "btt-octopus-12", true, true),
-            (board.ShortName, board.Kind, board.McuName, board.CrystalHz, board.ApplicationStart, board.Comm, board.UsbSerial, BoardProfile.Of(board).EntersDfu, board.DisableAutoFlash));
+            (board.ShortName, board.Kind, board.McuName, board.CrystalHz, board.ApplicationStart, board.Comm, board.UsbSerial,
+                BoardProfile.Of(board).EntersDfu, board.DisableAutoFlash));
         Assert.Equal(["Fit the jumper.", "Press reset."], board.Dfu!.Steps);
         Assert.Equal(["Take the card out."], board.Preconditions);
         Assert.Equal(board, read.Catalogue.FindBySerial("BTT-Octopus-12-t1"));
@@ -90,7 +95,8 @@ public sealed class RatOsCatalogueTests : IDisposable
 
     [Theory]
     [InlineData("CONFIG_SERIAL=y\nCONFIG_STM32_USB_PA11_PA12=y\n", "USB")]   // RatOS's SKR 2
-    [InlineData("CONFIG_SERIAL=y\nCONFIG_HAVE_STM32_USBOTG=y\nCONFIG_STM32_USB_DOUBLE_BUFFER_TX=y\nCONFIG_STM32_SERIAL_USART1=y\n", "serial")]
+    [InlineData("CONFIG_SERIAL=y\nCONFIG_HAVE_STM32_USBOTG=y\nCONFIG_STM32_USB_DOUBLE_BUFFER_TX=y\nCONFIG_STM32_SERIAL_USART1=y\n",
+        "serial")]
     [InlineData("CONFIG_CANSERIAL=y\nCONFIG_HAVE_STM32_USBCANBUS=y\n", "CAN")]
     [InlineData("CONFIG_LPC_USB=y\n", "USB")]
     public void The_link_is_told_by_the_pins_that_were_chosen(string config, string link)
@@ -102,7 +108,8 @@ public sealed class RatOsCatalogueTests : IDisposable
     [Fact]
     public void The_host_process_and_a_tool_board_are_told_by_their_flags()
     {
-        Put("pi5", Definition("pi5", "Pi 5", """, "isHost": true, "serialPath": "/tmp/klipper_host_mcu5" """), "CONFIG_MACH_LINUX=y\nCONFIG_USB_SERIAL_NUMBER=\"12345\"\n");
+        Put("pi5", Definition("pi5", "Pi 5", """, "isHost": true, "serialPath": "/tmp/klipper_host_mcu5" """),
+            "CONFIG_MACH_LINUX=y\nCONFIG_USB_SERIAL_NUMBER=\"12345\"\n");
         Put("acme-tool", Definition("acme-tool", "Tool", """, "isToolboard": true"""));
         var read = Load();
         Assert.Empty(read.Findings);
@@ -115,20 +122,27 @@ public sealed class RatOsCatalogueTests : IDisposable
     public void Where_RatOS_is_known_to_be_wrong_ours_is_taken_and_elsewhere_RatOSs()
     {
         // The Spider 2.2 has a defect on record; the Octopus has none, so somebody changed it.
-        Put("spider", Definition("fysetc-spider-22", "Spider v2.2"), OctopusConfig.Replace("0x8008000", "0x8000000", StringComparison.Ordinal));
-        Put("octopus", Definition("btt-octopus-11", "Octopus V1.1 F446"), OctopusConfig.Replace("f446", "f407", StringComparison.Ordinal).Replace("0x8008000", "0x8000000", StringComparison.Ordinal));
+        Put("spider", Definition("fysetc-spider-22", "Spider v2.2"),
+            OctopusConfig.Replace("0x8008000", "0x8000000", StringComparison.Ordinal));
+        Put("octopus", Definition("btt-octopus-11", "Octopus V1.1 F446"),
+            OctopusConfig.Replace("f446", "f407", StringComparison.Ordinal).Replace("0x8008000", "0x8000000", StringComparison.Ordinal));
         var read = Load();
         Assert.Equal(["ratos-differs", "ratos-corrected"], read.Findings.Select(finding => finding.Code));
         Assert.Equal(0x0800_8000u, read.Catalogue.Find("fysetc-spider-22")!.ApplicationStart);
         var octopus = read.Catalogue.Find("btt-octopus-11")!;
         Assert.Equal(("stm32f407xx", 0x0800_0000u), (octopus.McuName, octopus.ApplicationStart));
-        Assert.Contains("stm32f407xx instead of stm32f446xx, the start 0x8000000 instead of 0x8008000", read.Findings[0].Text, StringComparison.Ordinal);
+        Assert.Contains("stm32f407xx instead of stm32f446xx, the start 0x8000000 instead of 0x8008000", read.Findings[0].Text,
+            StringComparison.Ordinal);
     }
 
     [Theory]
-    [InlineData("CONFIG_MACH_RP2040=y\nCONFIG_MCU=\"rp2040\"\nCONFIG_USBSERIAL=y\nCONFIG_FLASH_APPLICATION_ADDRESS=0x10000100\n", "CONFIG_RPXXXX_USB=y", "ratos-corrected")]
-    [InlineData("CONFIG_MACH_RPXXXX=y\nCONFIG_MACH_RP2040=y\nCONFIG_MCU=\"rp2040\"\nCONFIG_USBSERIAL=y\nCONFIG_FLASH_APPLICATION_ADDRESS=0x10000100\n#new\n", "#new", null)]
-    public void An_obsolete_configuration_that_would_build_for_an_AVR_is_replaced_until_RatOS_has_a_new_one(string config, string has, string? code)
+    [InlineData("CONFIG_MACH_RP2040=y\nCONFIG_MCU=\"rp2040\"\nCONFIG_USBSERIAL=y\nCONFIG_FLASH_APPLICATION_ADDRESS=0x10000100\n",
+        "CONFIG_RPXXXX_USB=y", "ratos-corrected")]
+    [InlineData(
+        "CONFIG_MACH_RPXXXX=y\nCONFIG_MACH_RP2040=y\nCONFIG_MCU=\"rp2040\"\nCONFIG_USBSERIAL=y\n"
+        + "CONFIG_FLASH_APPLICATION_ADDRESS=0x10000100\n#new\n", "#new", null)]
+    public void An_obsolete_configuration_that_would_build_for_an_AVR_is_replaced_until_RatOS_has_a_new_one(string config,
+        string has, string? code)
     {
         Put("btt-sb-2209-10-rp2040", Definition("btt-sb-2209-10-rp"), config);
         var read = Load();
@@ -203,13 +217,15 @@ public sealed class RatOsCatalogueTests : IDisposable
             File.WriteAllText(Path.Combine(outside.FullName, "board-definition.json"), Definition("outside"));
             Directory.CreateSymbolicLink(Path.Combine(_root, "a-out"), outside.FullName);
             Directory.CreateSymbolicLink(Path.Combine(_root, "b-cycle"), _root);
-            File.CreateSymbolicLink(Path.Combine(Put("c-file", null), "board-definition.json"), Path.Combine(outside.FullName, "board-definition.json"));
+            File.CreateSymbolicLink(Path.Combine(Put("c-file", null), "board-definition.json"),
+                Path.Combine(outside.FullName, "board-definition.json"));
             File.CreateSymbolicLink(Path.Combine(Put("d-config", Definition("linked"), config: null), "firmware.config"), "/dev/zero");
             File.CreateSymbolicLink(Path.Combine(Put("e-dangling", null), "board-definition.json"), "nowhere");
             var read = Load();
             Assert.Equal(BoardCatalogue.BuiltIn.Boards, read.Catalogue.Boards);
             // The cycle leads to a folder that holds no definition itself.
-            Assert.Equal(["a-out", "c-file", "d-config", "e-dangling"], read.Findings.Select(finding => finding.Text.Split("boards/")[1].Split(' ')[0]));
+            Assert.Equal(["a-out", "c-file", "d-config", "e-dangling"],
+                read.Findings.Select(finding => finding.Text.Split("boards/")[1].Split(' ')[0]));
             Assert.All(read.Findings, finding => Assert.Contains("link", finding.Text, StringComparison.Ordinal));
         }
         finally

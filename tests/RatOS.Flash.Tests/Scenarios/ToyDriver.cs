@@ -8,7 +8,9 @@ using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash.Tests.Scenarios;
 
-/// <summary>A bootloader that exists in tests alone: what a contributor writes for a new one. Its protocol is four vendor requests on endpoint 0.</summary>
+/// <summary>
+/// A bootloader that exists in tests alone: what a contributor writes for a new one. Its protocol is four vendor requests on endpoint 0.
+/// </summary>
 internal sealed class ToyDriver : BootloaderDriver
 {
     /// <summary>An id of pid.codes for private tests.</summary>
@@ -34,7 +36,8 @@ internal sealed class ToyDriver : BootloaderDriver
 
     public override string? SerialOf(ChipEvidence chip) => chip.Uid is { } uid ? Convert.ToHexString(uid.Span) : null;
 
-    public override bool? IsStartedByKlipper(BuildLink link, BoardProfile board) => board.ApplicationStart?.Value - board.Mcu?.FlashBase == Size;
+    public override bool? IsStartedByKlipper(BuildLink link, BoardProfile board) =>
+        board.ApplicationStart?.Value - board.Mcu?.FlashBase == Size;
 
     public override bool ReplacesStock => true;
 
@@ -53,7 +56,8 @@ internal sealed class ToyDriver : BootloaderDriver
         public override string Name => "Toy";
 
         public override FlashMemory Memory { get; } = new(
-            [.. target.Mcu.AllSectors().Where(sector => sector.Address >= target.Start)], target.Mcu.WriteUnit, WriteOrder.FirstSectorLast, ErasesByItself: false);
+            [.. target.Mcu.AllSectors().Where(sector => sector.Address >= target.Start)], target.Mcu.WriteUnit, WriteOrder.FirstSectorLast,
+            ErasesByItself: false);
 
         public override int BlockSize => ToyDriver.BlockSize;
 
@@ -65,11 +69,13 @@ internal sealed class ToyDriver : BootloaderDriver
 
         public override Task EraseAsync(Sector sector) => AskAsync(ToyDriver.Erase, sector.Address, Memory<byte>.Empty);
 
-        public override Task WriteAsync(uint address, ReadOnlyMemory<byte> data, Func<int, ValueTask> done) => EachAsync(ToyDriver.Write, address, data.ToArray(), done);
+        public override Task WriteAsync(uint address, ReadOnlyMemory<byte> data, Func<int, ValueTask> done) =>
+            EachAsync(ToyDriver.Write, address, data.ToArray(), done);
 
         public override Task FinishAsync() => Task.CompletedTask;
 
-        public override Task ReadAsync(uint address, Memory<byte> data, Func<int, ValueTask> done) => EachAsync(ToyDriver.Read, address, data, done);
+        public override Task ReadAsync(uint address, Memory<byte> data, Func<int, ValueTask> done) =>
+            EachAsync(ToyDriver.Read, address, data, done);
 
         public override Task LeaveAsync() => AskAsync(ToyDriver.Leave, 0, Memory<byte>.Empty);
 
@@ -87,7 +93,8 @@ internal sealed class ToyDriver : BootloaderDriver
 
         private async Task AskAsync(byte request, uint address, Memory<byte> data)
         {
-            var setup = new UsbSetup(request == ToyDriver.Read ? (byte)0xC1 : (byte)0x41, request, (ushort)address, (ushort)(address >> 16));
+            var setup = new UsbSetup(request == ToyDriver.Read ? (byte)0xC1 : (byte)0x41, request, (ushort)address,
+                (ushort)(address >> 16));
             var transfer = await usb.ControlAsync(setup, data, Limit);
             if (!transfer.IsOk || transfer.Length != data.Length)
                 throw new FlashException(FaultKind.DfuRefused, $"The toy refused request {request} at {address:x8}.", "Flash again.");
