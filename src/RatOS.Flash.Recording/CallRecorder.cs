@@ -242,8 +242,10 @@ public sealed class CallRecorder(TimeProvider time, Action<string>? warn = null)
             board.Name, board.Board.Id, board.Serial, board.Port, board.OnlyByPort ? "only-by-port" : null,
             board.CanUuid?.ToString(), board.CanInterface,
             board.Bootloader is { } driver ? BootloaderWord(driver) : null, board.RunningVersion, image,
-            board.Profile.Chip?.Value, board.Profile.ApplicationStart is { } start ? $"0x{start.Value:x}" : null, board.Board.DfuRomAddress, board.Board.Comm, board.Board.UsbSerial,
-            request.Job switch { FlashJob.Recover => "recovers", FlashJob.SdCard => "sd-card", _ => null }, board.Profile.SdCard?.RenamedTo,
+            board.Profile.Chip?.Value, board.Profile.ApplicationStart is { } start ? $"0x{start.Value:x}" : null,
+            board.Board.DfuRomAddress, board.Board.Comm, board.Board.UsbSerial,
+            request.Job switch { FlashJob.Recover => "recovers", FlashJob.SdCard => "sd-card", _ => null },
+            board.Profile.SdCard?.RenamedTo,
         ];
         Append("job", "asked", Now, words, null, Answer.Ok());
     }

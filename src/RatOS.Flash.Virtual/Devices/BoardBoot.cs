@@ -246,7 +246,8 @@ internal sealed class BoardBoot(VirtualPrinter printer, VirtualBoard board, RomR
                 _touchesIgnored--;
                 return;
             }
-            var hasBootloader = Setup.Stage == BootStage.Katapult || (Boards.BoardProfile.Of(board.Board).EntersDfu && !Setup.IsUart && !Setup.IsCan);
+            var entersDfu = Boards.BoardProfile.Of(board.Board).EntersDfu && !Setup.IsUart && !Setup.IsCan;
+            var hasBootloader = Setup.Stage == BootStage.Katapult || entersDfu;
             if (_touchesInVain > 0 || !hasBootloader)
             {
                 _touchesInVain--;

@@ -110,7 +110,8 @@ public sealed class BuildFaultTests : IDisposable
     public async Task A_full_disk_is_told_before_and_in_the_middle()
     {
         var builder = new FirmwareBuilder(_standIn.Open(), _standIn.Cache,
-            TimeProvider.System) { SearchPath = _standIn.SearchPath, LeastFree = long.MaxValue };
+            TimeProvider.System)
+        { SearchPath = _standIn.SearchPath, LeastFree = long.MaxValue };
         Assert.Equal("disk-full", (await Fails(Request(), builder)).Code);
         Assert.Equal(0, _standIn.Compiles);
         _standIn.Write("src/overflow", "fatal error: error writing to /x/cc1.s: No space left on device\n");
@@ -132,7 +133,8 @@ public sealed class BuildFaultTests : IDisposable
     public async Task A_path_that_make_would_misread_is_refused(string name)
     {
         var builder = new FirmwareBuilder(_standIn.Open(), Path.Combine(_standIn.Root, name),
-            TimeProvider.System) { SearchPath = _standIn.SearchPath };
+            TimeProvider.System)
+        { SearchPath = _standIn.SearchPath };
         Assert.Equal("build-path", (await Fails(Request(), builder)).Code);
 
         var moved = Path.Combine(_standIn.Root, name, "klipper");

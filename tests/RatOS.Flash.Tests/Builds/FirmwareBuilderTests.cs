@@ -278,7 +278,8 @@ public sealed class FirmwareBuilderTests : IDisposable
     public async Task The_time_taken_is_the_given_clocks()
     {
         var built = await new FirmwareBuilder(_standIn.Open(), _standIn.Cache,
-            new Clock()) { SearchPath = _standIn.SearchPath }.BuildAsync(Octopus, Tell, Never);
+            new Clock())
+        { SearchPath = _standIn.SearchPath }.BuildAsync(Octopus, Tell, Never);
         Assert.Equal(TimeSpan.Zero, built.Elapsed);
     }
 

@@ -13,7 +13,7 @@ using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Tests.JobRecordings;
 
-/// <summary>One folder a job, one zip for whoever is to help, and what strangers make of such zips.</summary>
+/// <summary>One folder for each job, one zip for a bug report, and damaged or malicious zips.</summary>
 public sealed class BundleTests : IDisposable
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("ratos-flash-bundle");
@@ -23,7 +23,7 @@ public sealed class BundleTests : IDisposable
     public void Dispose() => _folder.Delete(recursive: true);
 
     [Fact]
-    public void A_flash_leaves_one_folder_and_its_bundle_plays()
+    public void A_flash_leaves_one_folder_and_its_bundle_replays()
     {
         Flash("octopus");
         var job = Assert.Single(Directory.GetDirectories(Data.Jobs));
@@ -57,7 +57,7 @@ public sealed class BundleTests : IDisposable
     }
 
     [Fact]
-    public void A_flash_goes_well_where_no_recording_can_be_written_and_the_bundle_says_so()
+    public void A_flash_succeeds_where_no_recording_can_be_written_and_the_bundle_says_so()
     {
         // A folder of that name is in the way, as on a disk that takes nothing.
         Flash("octopus", job => Directory.CreateDirectory(Path.Combine(job, "recording.gz")));
@@ -71,7 +71,7 @@ public sealed class BundleTests : IDisposable
     }
 
     [Fact]
-    public void Without_any_job_there_is_a_bundle_too_and_an_unknown_one_is_refused()
+    public void A_bundle_without_any_job_is_written_and_an_unknown_job_is_refused()
     {
         Prepare();
         Assert.EndsWith("-printer.zip", Bundle(null), StringComparison.Ordinal);
@@ -89,7 +89,7 @@ public sealed class BundleTests : IDisposable
     }
 
     [Fact]
-    public void Bundles_and_recordings_fill_no_disk()
+    public void Old_bundles_and_recordings_are_deleted()
     {
         Prepare();
         var logs = Path.Combine(Data.Root, "logs");
@@ -131,7 +131,7 @@ public sealed class BundleTests : IDisposable
         "serial: /dev/serial/by-id/usb-Klipper_stm32f446xx_btt-octopus-11-if00")]
     [InlineData("canbus_uuid: a19f7f1b35c1", "canbus_uuid: a19f7f1b35c1")]
     [InlineData("step_pin: PF13 # motor 0", "step_pin: PF13 # motor 0")]
-    public void What_is_nobodys_business_is_taken_out_and_nothing_else(string text, string expected)
+    public void Private_texts_are_removed_and_nothing_else(string text, string expected)
     {
         Assert.Equal(expected, new Redaction("annsprinter").Of(text));
         Assert.Equal(
@@ -140,7 +140,7 @@ public sealed class BundleTests : IDisposable
     }
 
     [Fact]
-    public void Names_that_lead_out_of_a_zip_lead_nowhere()
+    public void Names_that_point_outside_a_zip_are_ignored()
     {
         var file = Zip(zip =>
         {
@@ -153,7 +153,7 @@ public sealed class BundleTests : IDisposable
     }
 
     [Fact]
-    public void Zips_that_are_made_to_hurt_end_in_a_fault()
+    public void Malicious_zips_end_in_a_fault()
     {
         var whole = RecordedJob.Record("octopus").Bytes;
         foreach (var (file, why) in new[]
@@ -211,7 +211,7 @@ public sealed class BundleTests : IDisposable
         File.WriteAllText(Path.Combine(Data.Root, "config", "moonraker.conf"), "[notifier]\npassword: hunter2\n");
     }
 
-    /// <summary>As the command line does it where no agent runs.</summary>
+    /// <summary>As the command line does without an agent.</summary>
     private void Flash(string scenario, Action<string>? onJob = null)
     {
         Prepare();
@@ -221,11 +221,13 @@ public sealed class BundleTests : IDisposable
             using var log = LogFile.Open(Path.Combine(_folder.FullName, "log"), TextWriter.Null);
             var place = PrinterAccess.Of(printer, Place(scenario));
             var local = new LocalBoards(place, new KnownMcus(place, [], Data, log), _ => printer.Klippy,
-                log) { Data = Data, BeforeFlash = () => onJob?.Invoke(Directory.GetDirectories(Data.Jobs)[0]) };
+                log)
+            { Data = Data, BeforeFlash = () => onJob?.Invoke(Directory.GetDirectories(Data.Jobs)[0]) };
             using var recorder = new CallRecorder(time, log.Say);
             using var over = new CancellationTokenSource();
             var queue = new FlashQueue(local, Data.Jobs, (_, _) => printer.Klippy, token =>
-                Task.Delay(Timeout.InfiniteTimeSpan, time, token), log) { Recorder = recorder };
+                Task.Delay(Timeout.InfiniteTimeSpan, time, token), log)
+            { Recorder = recorder };
             var options = new FlashOptions(["all"]);
             var job = queue.Add(new Job("command-line", options, await local.RequestAsync(options), time));
             var work = queue.RunAsync(over.Token);

@@ -7,13 +7,13 @@ using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.JobRecordings;
 
-/// <summary>Recordings that were damaged, or made to do harm; and disks on which none can be written.</summary>
+/// <summary>Damaged and malicious recordings, and disks without room for one.</summary>
 public sealed class DamagedRecordingTests
 {
     private static readonly Lazy<byte[]> Whole = new(() => RecordedJob.Record("octopus-katapult").Bytes);
 
     [Fact]
-    public void Random_damage_never_gets_further_than_a_fault()
+    public void Random_damage_ends_in_a_fault_at_most()
     {
         var (played, whole) = (0, 0);
         for (var seed = 0; seed < 300; seed++)
@@ -38,7 +38,7 @@ public sealed class DamagedRecordingTests
                     $"{seed}: {fault.Code}");
             }
         }
-        // Otherwise nothing was tested but the first line.
+        // Otherwise only the first line was tested.
         Assert.True(played > 100 && whole > 3, $"{played} were played, {whole} seemed whole");
     }
 
@@ -48,7 +48,7 @@ public sealed class DamagedRecordingTests
     [InlineData("ratos-flash-recording", "bundle-unreadable")]
     [InlineData("ratos-flash-recording 2 9.9.9 2030-01-01T00:00:00Z\n", "bundle-version")]
     [InlineData("ratos-flash-recording 1 0.1.0 2030-01-01T00:00:00Z\n", "replay-impossible")]
-    public void What_is_no_recording_of_this_version_is_refused_with_its_reason(string text, string code)
+    public void A_file_that_is_no_recording_of_this_version_is_refused_with_its_reason(string text, string code)
     {
         var fault = Assert.Throws<FlashException>(() => Replay.Run(RecordedJob.Read(Encoding.UTF8.GetBytes(text))));
         Assert.Equal(code, fault.Code);
@@ -70,7 +70,7 @@ public sealed class DamagedRecordingTests
     [InlineData("5 job image 0 0 sha 2 = ok\n5 bus list 0 1 = ok\n", "no end")]
     [InlineData("5 job end 0 = ok\n6 bus list 0 1 = ok\n", "after its end")]
     [InlineData("nonsense\n", "no line")]
-    public void A_line_that_cannot_be_is_named_and_ends_the_recording(string lines, string why)
+    public void An_impossible_line_is_named_and_ends_the_recording(string lines, string why)
     {
         var recording = RecordedJob.Read(Encoding.UTF8.GetBytes("ratos-flash-recording 1 0.1.0 2030-01-01T00:00:00Z\n" + lines));
         Assert.Contains(why, recording.Damage, StringComparison.Ordinal);
@@ -78,7 +78,7 @@ public sealed class DamagedRecordingTests
     }
 
     [Fact]
-    public void A_packed_bomb_is_read_only_so_far()
+    public void A_zip_bomb_is_read_up_to_a_limit()
     {
         var packed = new MemoryStream();
         using (var gzip = new GZipStream(packed, CompressionLevel.Fastest, leaveOpen: true))
@@ -95,7 +95,7 @@ public sealed class DamagedRecordingTests
     }
 
     [Fact]
-    public void A_recording_out_of_a_file_that_was_cut_counts_as_far_as_it_goes()
+    public void A_truncated_recording_counts_up_to_its_end()
     {
         var packed = new MemoryStream();
         using (var gzip = new GZipStream(packed, CompressionLevel.Fastest, leaveOpen: true))
@@ -121,7 +121,7 @@ public sealed class DamagedRecordingTests
     }
 
     [Fact]
-    public void A_job_without_end_fills_no_disk()
+    public void A_job_without_end_does_not_fill_the_disk()
     {
         var file = new MemoryStream();
         var trouble = new List<string>();
@@ -138,7 +138,7 @@ public sealed class DamagedRecordingTests
             for (var i = 0; i < 100_000; i++)
                 recorder.Event(
                     new FlashEvent(i, TimeSpan.Zero, null, FlashPhase.Write, FlashEventKind.Warning,
-                        "again and again, for ever and a day"));
+                        "a long text, written again and again"));
             recorder.End();
         });
         Assert.Single(trouble);
@@ -171,7 +171,7 @@ public sealed class DamagedRecordingTests
                     bytes.RemoveRange(at, bytes.Count - at);
                     break;
                 default:
-                    // A whole line goes, comes twice, or changes its place: that can still be read.
+                    // A whole line is removed, doubled or moved: the result can still be read.
                     var (from, to) = (bytes.LastIndexOf((byte)'\n', at) + 1, bytes.IndexOf((byte)'\n', at) + 1);
                     if (to <= from)
                         break;
@@ -188,7 +188,7 @@ public sealed class DamagedRecordingTests
         return [.. bytes];
     }
 
-    /// <summary>A disk with so much room.</summary>
+    /// <summary>A disk with limited room.</summary>
     private sealed class FullDisk(MemoryStream file, int room) : MemoryStream
     {
         public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));

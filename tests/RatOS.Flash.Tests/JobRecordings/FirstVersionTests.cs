@@ -14,8 +14,8 @@ using RatOS.Flash.Virtual.Devices;
 namespace RatOS.Flash.Tests.JobRecordings;
 
 /// <summary>
-/// Files that version 0.1 left on printers, and bundles that it wrote: <c>Recordings/v0.1</c>. They are read and played for ever,
-/// so nothing in that folder is ever made again.
+/// Files that version 0.1 left on printers, and its bundles: <c>Recordings/v0.1</c>. Every later version reads and replays them, so no
+/// file in that folder is ever made again.
 /// </summary>
 public sealed class FirstVersionTests : IDisposable
 {
@@ -71,7 +71,7 @@ public sealed class FirstVersionTests : IDisposable
     }
 
     [Fact]
-    public void The_history_is_as_it_was()
+    public void The_history_is_unchanged()
     {
         var jobs = Journal.ReadAll(Data.Jobs);
         Assert.Equal(
@@ -99,7 +99,7 @@ public sealed class FirstVersionTests : IDisposable
         Assert.StartsWith("The firmware of octopus does not answer", jobs[8].View().Boards[0].Fault!.Cause, StringComparison.Ordinal);
         Assert.StartsWith("Take the BOOT0 jumper off", jobs[8].View().Boards[0].Fault!.Remedy, StringComparison.Ordinal);
 
-        // What a report holds beyond its history: a process, a card, a rollback.
+        // The parts of a report beside its history: a process, a card, a rollback.
         var reports = jobs.Select(job => job.Result!.ToReport().Boards).ToList();
         Assert.Equal([false, false, true], reports[3].Select(board => board.IsProcess));
         Assert.Equal([true, false], new[] { reports[7][0].IsBySdCard, reports[8][0].IsBySdCard });
@@ -110,21 +110,21 @@ public sealed class FirstVersionTests : IDisposable
     }
 
     [Fact]
-    public void The_steps_of_every_journal_are_those_that_stand_in_it()
+    public void The_steps_of_every_journal_are_read()
     {
         foreach (var job in Journal.ReadAll(Data.Jobs))
         {
             string[] starts = ["{\"event\":\"step\"", "{\"event\":\"verdict\""];
             var written = File.ReadAllLines(job.Path).Where(line => starts.Any(start => line.StartsWith(start, StringComparison.Ordinal)));
             Assert.Equal(written, job.Steps.Select(step => JsonSerializer.Serialize(step, JsonContract.Shapes.JsonStep)));
-            // They mean something to this program: read, and said again, they are the same.
+            // Read and written again they are the same.
             var again = job.Steps.Select(step => JsonStep.Of(step.ToEvent()));
             Assert.Equal(written, again.Select(step => JsonSerializer.Serialize(step, JsonContract.Shapes.JsonStep)));
         }
     }
 
     [Fact]
-    public void A_flash_that_ended_with_the_computer_s_power_is_told_from_what_stands_written()
+    public void A_flash_that_ended_with_the_computer_s_power_is_reported_from_its_journal()
     {
         var job = Assert.Single(Journal.ReadAll(Path.Combine(Files, "killed")));
         Assert.Null(job.Result);
@@ -146,7 +146,7 @@ public sealed class FirstVersionTests : IDisposable
     }
 
     [Fact]
-    public void What_Klipper_said_of_its_boards_is_known()
+    public void Klipper_s_answers_about_its_boards_are_read()
     {
         VirtualTime.Run(time =>
         {
@@ -172,19 +172,19 @@ public sealed class FirstVersionTests : IDisposable
     }
 
     [Fact]
-    public void Kept_firmware_goes_back_and_what_failed_does_not()
+    public void Kept_firmware_is_rolled_back_and_failed_firmware_is_not()
     {
         var images = new GoodImages(Data.Good, TimeProvider.System, _log);
         Assert.Equal(
             ["v0.13.0-800-g0123456 confirmed", "v0.13.0-730-g84104bbbd confirmed", "v0.12.0-10-g1f2a9e1c read-out"],
             images.Of("octopus").Select(good => $"{good.Image.Version} {good.About.Source}"));
-        // A firmware that failed is remembered: the newest good one goes back whatever the board says that it runs.
+        // A failed firmware is remembered: the newest good one is rolled back, whichever one the board reports.
         Assert.Equal("v0.13.0-800-g0123456", images.Before("octopus", "v0.13.0-800-g0123456").Version);
         Assert.Equal("v0.13.0-730-g84104bbbd", Assert.Single(images.Of("pi")).Image.Version);
     }
 
     [Fact]
-    public void The_configuration_that_menuconfig_kept_is_built_from()
+    public void The_configuration_kept_by_menuconfig_is_built()
     {
         var config = Menuconfig.Kept(Data.Configs, Octopus)!;
         Assert.Contains(("USB_SERIAL_NUMBER", "mine"), config.Declared);
@@ -192,7 +192,7 @@ public sealed class FirstVersionTests : IDisposable
     }
 
     [Fact]
-    public void Every_setting_is_taken()
+    public void Every_setting_is_read()
     {
         var settings = AgentSettings.Read(Data.Settings);
         Assert.Equal(("Changed", "Auto", true), ($"{settings.Policy}", $"{settings.Rollback}", settings.WhenIdle));
@@ -210,9 +210,9 @@ public sealed class FirstVersionTests : IDisposable
     }
 
     [Fact]
-    public void Files_have_the_names_that_they_had()
+    public void File_names_are_unchanged()
     {
-        // Those that a later agent looks for; the lock, the sockets and the builds are made anew.
+        // The files that a later agent reads; lock, sockets and builds are created again.
         Assert.True(File.Exists(Data.Between), "between/between.log");
         Assert.True(File.Exists(Data.Told), "told");
         Assert.True(File.Exists(Path.Combine(Data.HostMcu, "result")), "host-mcu/result");

@@ -6,9 +6,8 @@ using RatOS.Flash.Virtual.Devices;
 namespace RatOS.Flash.Tests.JobRecordings;
 
 /// <summary>
-/// Bundles that became tests: put one into <c>Recordings/bundles</c> and name here what it ended in. Where the engine learned something
-/// since, it leaves the recording: then say where ("leaves at write"), or make the bundle anew. Those of the virtual printer are made by
-/// the explicit test below (<c>-explicit only</c>).
+/// Bundles as tests: put one into <c>Recordings/bundles</c> and add its result here. If a later engine diverges from it, make the bundle
+/// again. The explicit test below makes those of the virtual printer (<c>-explicit only</c>).
 /// </summary>
 public sealed class RecordedBundleTests
 {
@@ -26,7 +25,7 @@ public sealed class RecordedBundleTests
     [InlineData("katapult-success", "ok", "Flashed")]
     [InlineData("verify-failed", "verify-failed", "InBootloaderWithoutFirmware")]
     [InlineData("not-back", "device-lost", "InBootloaderWithoutFirmware")]
-    public void Each_plays_as_it_was_recorded(string name, string code, string condition)
+    public void Each_replays_as_recorded(string name, string code, string condition)
     {
         var recording = BundleFile.Read(Path.Combine(AppContext.BaseDirectory, "Recordings", "bundles", name + ".zip"));
         Assert.True(recording.IsWhole, recording.Damage);
@@ -37,17 +36,18 @@ public sealed class RecordedBundleTests
     }
 
     [Fact]
-    public void None_lies_there_that_nobody_plays() =>
+    public void Every_bundle_is_replayed() =>
         Assert.Equal(
-            typeof(RecordedBundleTests).GetMethod(nameof(Each_plays_as_it_was_recorded))!.GetCustomAttributesData()
+            typeof(RecordedBundleTests).GetMethod(nameof(Each_replays_as_recorded))!.GetCustomAttributesData()
                 .Where(data => data.AttributeType == typeof(InlineDataAttribute))
                 .Select(data => ((IEnumerable<System.Reflection.CustomAttributeTypedArgument>)data.ConstructorArguments[0].Value!)
                     .First().Value + ".zip").Order(StringComparer.Ordinal),
-            Directory.GetFiles(Path.Combine(TidyTests.Root, "tests", "RatOS.Flash.Tests", "Recordings", "bundles")).Select(Path.GetFileName)
+            Directory.GetFiles(Path.Combine(TidyTests.Root, "tests", "RatOS.Flash.Tests", "Recordings", "bundles"))
+                .Select(Path.GetFileName)
             .Order(StringComparer.Ordinal));
 
     [Fact(Explicit = true)]
-    public void Make_those_of_the_virtual_printer_anew()
+    public void Make_the_bundles_of_the_virtual_printer_again()
     {
         var folder =
             Directory.CreateDirectory(Path.Combine(TidyTests.Root, "tests", "RatOS.Flash.Tests", "Recordings", "bundles")).FullName;

@@ -27,7 +27,7 @@ internal static class RecordedJob
             var printer = VirtualPrinter.Create(scenario, time, faults ?? InjectedFaults.None);
             var recorder = new CallRecorder(time, trouble.Add);
             var hardware = recorder.Record(printer);
-            // A process is older than its first job.
+            // The process is older than its first job.
             await Task.Delay(TimeSpan.FromSeconds(7), time);
             FlashRequest[] requests = [.. printer.PrinterBoards.Select(board => new FlashRequest(board with
             {
@@ -36,7 +36,7 @@ internal static class RecordedJob
                     : null,
             }, FirmwareImage.Parse(printer.Boards.Single(one => one.Name == board.Name).BuildFirmware(),
             "klipper.bin")) { Job = scenario.HasCard ? FlashJob.SdCard : FlashJob.Write })];
-            // Only a card is nothing without somebody who carries it.
+            // Only a card needs an operator.
             recorder.Begin(disk?.Invoke(file) ?? file, "0.1.0", requests, hasOperator: scenario.HasCard, readOut: []);
             using var cancel = new CancellationTokenSource();
             cancel.Token.Register(recorder.Cancel);
@@ -56,7 +56,7 @@ internal static class RecordedJob
 
     public static JobRecording Read(byte[] bytes) => JobRecording.Read(new MemoryStream(bytes), "recording");
 
-    /// <summary>What must hold when a recording is played against the engine that made it.</summary>
+    /// <summary>Replays a recording against the engine that made it, and checks that nothing differs.</summary>
     public static Replay PlayedAlike(byte[] bytes, FlashReport report)
     {
         var recording = Read(bytes);

@@ -5,14 +5,14 @@ using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.JobRecordings;
 
-/// <summary>What was recorded plays again, and where the engine does something else it is told.</summary>
+/// <summary>A recording replays, and a divergence of the engine is reported.</summary>
 public sealed class ReplayStories
 {
     public static TheoryData<string> Scenarios => [.. Scenario.All.Select(scenario => scenario.Name)];
 
     [Theory]
     [MemberData(nameof(Scenarios))]
-    public void Every_scenario_plays_as_it_was_recorded(string scenario)
+    public void Every_scenario_replays_as_recorded(string scenario)
     {
         var (bytes, report, _) = RecordedJob.Record(scenario);
         RecordedJob.PlayedAlike(bytes, report);
@@ -24,7 +24,7 @@ public sealed class ReplayStories
     [InlineData("uart-rom")]
     [InlineData("can-bridge")]
     [InlineData("voron")]
-    public void So_do_flashes_in_which_things_go_wrong(string scenario)
+    public void Flashes_with_faults_replay_as_recorded(string scenario)
     {
         for (var seed = 1; seed <= 40; seed++)
         {
@@ -34,17 +34,17 @@ public sealed class ReplayStories
     }
 
     [Fact]
-    public void The_same_flash_gives_the_same_recording_and_the_image_stands_in_it_once()
+    public void The_same_flash_gives_the_same_recording_which_holds_the_image_once()
     {
         var (first, report, _) = RecordedJob.Record("octopus-katapult");
         Assert.Equal(first, RecordedJob.Record("octopus-katapult").Bytes);
-        // 43.4 KiB go out and come back: as hex alone that would be 178 KiB besides the image.
+        // 43.4 KiB are written and read back: as hex that would be 178 KiB besides the image.
         Assert.InRange(first.Length, 1000, 360_000);
         Assert.True(report.Ok);
     }
 
     [Fact]
-    public void An_engine_that_asks_for_something_else_is_told_where_it_leaves_the_recording()
+    public void An_engine_with_another_call_diverges_at_it()
     {
         var text = Encoding.UTF8.GetString(RecordedJob.Record("octopus").Bytes).Split('\n');
         // The engine of that day read a status (request 3) where ours writes a block (request 1).
@@ -68,11 +68,11 @@ public sealed class ReplayStories
     [Theory]
     [InlineData("octopus")]
     [InlineData("octopus-katapult")]
-    public void Where_the_engine_is_later_today_boards_leave_and_answer_later_too(string scenario)
+    public void Where_the_engine_is_slower_today_boards_leave_and_answer_later_too(string scenario)
     {
         var (bytes, report, _) = RecordedJob.Record(scenario);
         var text = Encoding.UTF8.GetString(bytes).Split('\n');
-        // As if Klipper had taken seven seconds more to stop: what comes after it is asked that much later.
+        // As if Klipper had taken seven seconds more to stop: all later calls are that much later.
         var at = Array.FindIndex(text, line => line.Contains(" klippy stop ", StringComparison.Ordinal));
         var words = text[at].Split(' ');
         words[3] = words[0];
@@ -81,7 +81,7 @@ public sealed class ReplayStories
     }
 
     [Fact]
-    public void A_verdict_that_is_another_today_is_told()
+    public void Another_verdict_is_a_divergence()
     {
         var text = Encoding.UTF8.GetString(RecordedJob.Record("octopus").Bytes).Replace(
             "octopus ok Flashed", "octopus failed Unconfirmed", StringComparison.Ordinal);
@@ -91,7 +91,7 @@ public sealed class ReplayStories
     }
 
     [Fact]
-    public void A_recording_that_was_cut_plays_to_its_end_and_blames_nobody()
+    public void A_truncated_recording_replays_to_its_end()
     {
         var text = Encoding.UTF8.GetString(RecordedJob.Record("octopus").Bytes);
         var recording = RecordedJob.Read(Encoding.UTF8.GetBytes(text[..(text.Length * 9 / 10)]));
@@ -102,14 +102,14 @@ public sealed class ReplayStories
     }
 
     [Fact]
-    public void A_cancel_is_played_too()
+    public void A_cancel_is_replayed_too()
     {
         var bytes = RecordedJob.Record("octopus", onEvent: (recorder, step) =>
         {
             if (step is { Phase: FlashPhase.Enter, Kind: FlashEventKind.Begin })
                 recorder.Cancel();
         }).Bytes;
-        // The recording says that somebody cancelled; the engine of that day did not care.
+        // The recording has a cancel that its engine ignored.
         var replay = Replay.Run(RecordedJob.Read(bytes));
         Assert.NotNull(replay.Divergence);
         Assert.Contains(replay.Events, step => step.Phase == FlashPhase.Ask);
@@ -117,7 +117,7 @@ public sealed class ReplayStories
     }
 
     [Fact]
-    public void What_happened_between_jobs_is_kept_and_stands_before_the_next_one()
+    public void Lines_between_jobs_are_kept_and_precede_the_next_job()
     {
         VirtualTime.Run(async time =>
         {
@@ -145,7 +145,7 @@ public sealed class ReplayStories
     }
 
     [Fact]
-    public void A_timeline_tells_events_devices_faults_and_how_much_went_over()
+    public void A_timeline_shows_events_devices_faults_and_amounts()
     {
         var bytes = RecordedJob.Record("octopus",
             new InjectedFaults { Transfers = [new(180, TransferFaultKind.Unplug, TimeSpan.FromSeconds(5))] }).Bytes;

@@ -83,7 +83,8 @@ public sealed class HostMcuTests : IDisposable
         {
             await StopAsync();
             _process = Process.Start(new ProcessStartInfo(target,
-                    ["-I", terminal]) { UseShellExecute = false, RedirectStandardError = true, RedirectStandardOutput = true })!;
+                    ["-I", terminal])
+            { UseShellExecute = false, RedirectStandardError = true, RedirectStandardOutput = true })!;
         }
 
         public void Dispose()

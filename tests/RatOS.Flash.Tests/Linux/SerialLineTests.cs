@@ -101,7 +101,8 @@ public sealed class SerialLineTests
         using var pty = new Pty();
         using var held =
             Process.Start(new ProcessStartInfo("sh",
-                ["-c", $"exec 3<>{pty.Node}; echo open; exec sleep 60"]) { RedirectStandardOutput = true, UseShellExecute = false })!;
+                ["-c", $"exec 3<>{pty.Node}; echo open; exec sleep 60"])
+            { RedirectStandardOutput = true, UseShellExecute = false })!;
         try
         {
             Assert.Equal("open", held.StandardOutput.ReadLine());
@@ -188,7 +189,8 @@ public sealed class SerialLineTests
     {
         using var shell =
             Process.Start(new ProcessStartInfo("sh",
-                ["-c", command]) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false })!;
+                ["-c", command])
+            { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false })!;
         var text = await shell.StandardOutput.ReadToEndAsync() + await shell.StandardError.ReadToEndAsync();
         await shell.WaitForExitAsync();
         return text;

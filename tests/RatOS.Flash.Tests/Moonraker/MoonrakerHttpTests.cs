@@ -49,7 +49,8 @@ public sealed class MoonrakerHttpTests
     {
         // A body without a length is sent in chunks.
         using var request = new HttpRequestMessage(HttpMethod.Post,
-            "/server/database/item") { Content = Json("""{"namespace":"ratos_flash","key":"job.1","value":{"ok":true}}""") };
+            "/server/database/item")
+        { Content = Json("""{"namespace":"ratos_flash","key":"job.1","value":{"ok":true}}""") };
         request.Headers.TransferEncodingChunked = true;
         Assert.Equal(HttpStatusCode.OK, (await ReadAsync(http.SendAsync(request))).Status);
         Assert.Equal("""{"1":{"ok":true}}""",
@@ -63,7 +64,7 @@ public sealed class MoonrakerHttpTests
     });
 
     [Fact]
-    public void Failures_have_their_status_and_Moonrakers_words() => With(new MoonrakerSetup(), async (stage, http) =>
+    public void Failures_have_their_status_and_Moonrakers_messages() => With(new MoonrakerSetup(), async (stage, http) =>
     {
         Assert.Equal((HttpStatusCode.NotFound, "Not Found"), await FailAsync(http.GetAsync("/no/such/method")));
         // sockets alone
@@ -96,7 +97,7 @@ public sealed class MoonrakerHttpTests
     });
 
     [Fact]
-    public void Without_a_key_a_stranger_is_refused() => With(new MoonrakerSetup { ApiKey = "right" }, async (stage, http) =>
+    public void A_client_without_the_key_is_refused() => With(new MoonrakerSetup { ApiKey = "right" }, async (stage, http) =>
     {
         Assert.Equal((HttpStatusCode.Unauthorized, "Unauthorized"), await FailAsync(http.GetAsync("/server/info")));
         http.DefaultRequestHeaders.Add("X-Api-Key", "right");

@@ -4,7 +4,7 @@ using RatOS.Flash.Virtual.Moonraker;
 
 namespace RatOS.Flash.Tests.Moonraker;
 
-/// <summary>The virtual Moonraker over real sockets, and what can go wrong with them.</summary>
+/// <summary>The virtual Moonraker over real sockets, and their failures.</summary>
 public sealed class MoonrakerSocketTests
 {
     private static JsonObject Method(string name) => new() { ["method_name"] = name };
@@ -43,7 +43,7 @@ public sealed class MoonrakerSocketTests
     }, pace: 3);
 
     [Fact]
-    public void A_websocket_says_and_hears_the_same() => MoonrakerStage.With(new MoonrakerSetup(), async stage =>
+    public void A_websocket_sends_and_receives_the_same() => MoonrakerStage.With(new MoonrakerSetup(), async stage =>
     {
         using var agent = await stage.ConnectWebSocketAsync();
         using var frontend = await stage.ConnectWebSocketAsync();
@@ -62,7 +62,7 @@ public sealed class MoonrakerSocketTests
     });
 
     [Fact]
-    public void Every_client_hears_the_statistics_each_second() => MoonrakerStage.With(new MoonrakerSetup(), async stage =>
+    public void Every_client_gets_the_statistics_each_second() => MoonrakerStage.With(new MoonrakerSetup(), async stage =>
     {
         using var client = await stage.ConnectUnixAsync();
         var begin = stage.Time.Now;
@@ -71,7 +71,7 @@ public sealed class MoonrakerSocketTests
     });
 
     [Fact]
-    public void A_restart_closes_every_socket_refuses_for_a_while_and_forgets_everybody() =>
+    public void A_restart_closes_every_socket_refuses_for_a_while_and_forgets_all_clients() =>
         MoonrakerStage.With(new MoonrakerSetup(), async stage =>
     {
         using var web = await stage.ConnectWebSocketAsync();
@@ -96,7 +96,7 @@ public sealed class MoonrakerSocketTests
     [Theory]
     [InlineData("server.restart", null)]
     [InlineData("machine.services.restart", "moonraker")]
-    public void It_restarts_when_it_is_asked_to(string method, string? service) => MoonrakerStage.With(new MoonrakerSetup(), async stage =>
+    public void It_restarts_on_request(string method, string? service) => MoonrakerStage.With(new MoonrakerSetup(), async stage =>
     {
         using var web = await stage.ConnectWebSocketAsync();
         Assert.Equal("ok", (string?)await web.ResultAsync(method, service is null ? null : new JsonObject { ["service"] = service }));
@@ -107,7 +107,7 @@ public sealed class MoonrakerSocketTests
     });
 
     [Fact]
-    public void Connections_that_are_dropped_end_without_a_word_and_new_ones_are_taken() =>
+    public void Dropped_connections_end_without_a_goodbye_and_new_ones_are_accepted() =>
         MoonrakerStage.With(new MoonrakerSetup(), async stage =>
     {
         using var web = await stage.ConnectWebSocketAsync();
@@ -121,12 +121,12 @@ public sealed class MoonrakerSocketTests
     });
 
     [Fact]
-    public void A_silent_one_takes_requests_and_says_nothing_to_anybody() => MoonrakerStage.With(new MoonrakerSetup(), async stage =>
+    public void A_silent_Moonraker_accepts_requests_and_sends_nothing() => MoonrakerStage.With(new MoonrakerSetup(), async stage =>
     {
         using var client = await stage.ConnectUnixAsync();
         await client.ResultAsync("server.info");
         stage.Moonraker.IsSilent = true;
-        await Task.Delay(TimeSpan.FromSeconds(5), stage.Time);   // what was on its way
+        await Task.Delay(TimeSpan.FromSeconds(5), stage.Time);   // notifications that were on their way
         var before = client.Statistics;
         var answer = client.AskAsync("machine.services.stop", new JsonObject { ["service"] = "klipper" });
         await Task.Delay(TimeSpan.FromSeconds(10), stage.Time);
@@ -138,7 +138,7 @@ public sealed class MoonrakerSocketTests
     });
 
     [Fact]
-    public void Slow_answers_come_late_and_nobody_waits_for_anothers() => MoonrakerStage.With(new MoonrakerSetup(), async stage =>
+    public void Slow_answers_delay_no_other_client() => MoonrakerStage.With(new MoonrakerSetup(), async stage =>
     {
         using var client = await stage.ConnectUnixAsync();
         stage.Moonraker.AnswerDelay = TimeSpan.FromSeconds(20);
@@ -153,11 +153,18 @@ public sealed class MoonrakerSocketTests
     });
 
     [Fact]
-    public void Without_the_right_key_nothing_is_allowed() => MoonrakerStage.With(new MoonrakerSetup { ApiKey = "right" }, async stage =>
+    public void Without_the_right_key_every_method_is_refused() =>
+        MoonrakerStage.With(new MoonrakerSetup { ApiKey = "right" }, async stage =>
     {
         var identity =
-            new JsonObject { ["client_name"] = "ratos_flash", ["version"] = "0.1.0", ["type"] = "agent", ["url"] = "u",
-                ["api_key"] = "wrong" };
+            new JsonObject
+            {
+                ["client_name"] = "ratos_flash",
+                ["version"] = "0.1.0",
+                ["type"] = "agent",
+                ["url"] = "u",
+                ["api_key"] = "wrong"
+            };
         using var wrong = await stage.ConnectWebSocketAsync(key: "wrong");
         Assert.Equal("-32602 Unauthorized", await wrong.ErrorAsync("server.info"));
         Assert.Equal("-32602 Invalid API Key", await wrong.ErrorAsync("server.connection.identify", identity.DeepClone().AsObject()));
@@ -171,7 +178,7 @@ public sealed class MoonrakerSocketTests
         using var twice = await stage.ConnectWebSocketAsync($"?token={token}");
         Assert.Equal("-32602 Unauthorized", await twice.ErrorAsync("server.info"));
         await Task.Delay(TimeSpan.FromSeconds(3), stage.Time);
-        Assert.Equal((0, 0), (twice.Heard.Count, twice.Statistics));   // nor is it told anything
+        Assert.Equal((0, 0), (twice.Heard.Count, twice.Statistics));   // and it gets no notifications
         using var unix = await stage.ConnectUnixAsync();
         Assert.Equal("right", (string?)await unix.ResultAsync("access.get_api_key"));
     }, pace: 4);
@@ -221,7 +228,7 @@ public sealed class MoonrakerSocketTests
     }
 
     [Fact]
-    public void Nobody_reads_what_a_lazy_client_does_not_and_the_others_go_on() => MoonrakerStage.With(new MoonrakerSetup(), async stage =>
+    public void A_client_that_does_not_read_delays_no_other_client() => MoonrakerStage.With(new MoonrakerSetup(), async stage =>
     {
         using var lazy = new System.Net.Sockets.Socket(
             System.Net.Sockets.AddressFamily.Unix, System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Unspecified);
@@ -235,7 +242,7 @@ public sealed class MoonrakerSocketTests
     });
 
     [Fact]
-    public void Rubbish_harms_nobody() => MoonrakerStage.With(new MoonrakerSetup(), async stage =>
+    public void Invalid_input_does_not_affect_other_clients() => MoonrakerStage.With(new MoonrakerSetup(), async stage =>
     {
         using var client = await stage.ConnectUnixAsync();
         foreach (var text in new[] { "", "7", "null", "[]", "[7]", "{", "\"\\ud800\"", """{"jsonrpc":"2.0","method":"\ud800","id":1}""",
@@ -267,7 +274,7 @@ public sealed class MoonrakerSocketTests
     });
 
     [Fact]
-    public void The_socket_is_gone_when_it_is_over_and_a_second_cannot_have_the_port()
+    public void The_socket_is_removed_at_the_end_and_the_port_serves_one_Moonraker()
     {
         var path = "";
         MoonrakerStage.With(new MoonrakerSetup(), stage =>

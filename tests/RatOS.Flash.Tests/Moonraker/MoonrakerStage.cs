@@ -9,7 +9,7 @@ using RatOS.Flash.Virtual.Moonraker;
 
 namespace RatOS.Flash.Tests.Moonraker;
 
-/// <summary>A virtual printer with a virtual Moonraker, behind real sockets, and clients of the tests' own.</summary>
+/// <summary>A virtual printer with a virtual Moonraker behind real sockets, and clients of the tests' own.</summary>
 internal sealed class MoonrakerStage(VirtualPrinter printer, VirtualMoonraker moonraker, string socket)
 {
     public VirtualPrinter Printer => printer;
@@ -20,9 +20,9 @@ internal sealed class MoonrakerStage(VirtualPrinter printer, VirtualMoonraker mo
 
     public string Socket => socket;
 
-    /// <param name="setup">Without sockets: it gets both.</param>
-    /// <param name="story">What is lived through.</param>
-    /// <param name="pace">Less where something must happen within a second or so.</param>
+    /// <param name="setup">Without sockets: the stage adds both.</param>
+    /// <param name="story">The test.</param>
+    /// <param name="pace">Lower where an event must happen within a second or so.</param>
     public static void With(MoonrakerSetup setup, Func<MoonrakerStage, Task> story, double pace = 20)
     {
         var time = new VirtualTime { IsLive = true, Pace = pace };
@@ -70,7 +70,7 @@ internal sealed class MoonrakerStage(VirtualPrinter printer, VirtualMoonraker mo
     }
 }
 
-/// <summary>A client on a unix socket or a websocket, as plain as can be: it keeps what it hears.</summary>
+/// <summary>A plain client on a unix socket or a websocket. It keeps everything that it receives.</summary>
 internal sealed class TestClient : IDisposable
 {
     private readonly NetworkStream? _unix;
@@ -90,13 +90,13 @@ internal sealed class TestClient : IDisposable
         Ended = ReadWebSocketAsync();
     }
 
-    /// <summary>Notifications and requests that came, in order, but for the statistics.</summary>
+    /// <summary>Received notifications and requests in order, without the statistics.</summary>
     public List<JsonObject> Heard { get; } = [];
 
-    /// <summary>How often the statistics came, which come each second.</summary>
+    /// <summary>Number of received statistics, one each second.</summary>
     public int Statistics { get; private set; }
 
-    /// <summary>Complete when the server has closed; with the websocket's close code and words, if it had any.</summary>
+    /// <summary>Completes when the server has closed, with the websocket's close code and text, if any.</summary>
     public Task<string> Ended { get; }
 
     public IEnumerable<string> Methods => Heard.Select(text => (string)text["method"]!);

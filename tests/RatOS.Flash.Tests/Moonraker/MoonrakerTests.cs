@@ -6,12 +6,12 @@ using RatOS.Flash.Virtual.Moonraker;
 
 namespace RatOS.Flash.Tests.Moonraker;
 
-/// <summary>The virtual Moonraker without sockets, on time that jumps: what the recordings do not tell.</summary>
+/// <summary>The virtual Moonraker without sockets, on virtual time: behaviour that is not recorded.</summary>
 public sealed class MoonrakerTests
 {
     private const string Alive = "SET_GCODE_VARIABLE MACRO=_RATOS_FLASH VARIABLE=alive VALUE=1";
 
-    /// <summary>A client that needs no socket.</summary>
+    /// <summary>A client without a socket.</summary>
     private sealed class Client
     {
         private readonly VirtualMoonraker _moonraker;
@@ -95,7 +95,7 @@ public sealed class MoonrakerTests
     [InlineData("FLASH_MCU octopus")]
     [InlineData("FLASH_MCU BOARD=\"octopus")]
     [InlineData("FLASH_MCU BOARD=x\\")]
-    public void A_malformed_macro_call_reaches_nobody(string script) => With(async (moonraker, _) =>
+    public void A_malformed_macro_call_reaches_no_agent(string script) => With(async (moonraker, _) =>
     {
         var agent = new Client(moonraker);
         await agent.BecomeAgentAsync("ratos_flash_mcu");
@@ -106,7 +106,7 @@ public sealed class MoonrakerTests
     });
 
     [Fact]
-    public void Ten_thousand_characters_arrive_as_they_are() => With(async (moonraker, _) =>
+    public void Ten_thousand_characters_arrive_unchanged() => With(async (moonraker, _) =>
     {
         var agent = new Client(moonraker);
         await agent.BecomeAgentAsync("ratos_flash_mcu");
@@ -115,7 +115,7 @@ public sealed class MoonrakerTests
     });
 
     [Fact]
-    public void The_macro_is_dead_again_after_each_start_of_Klipper() => With(async (moonraker, printer) =>
+    public void The_macro_is_disabled_again_after_each_start_of_Klipper() => With(async (moonraker, printer) =>
     {
         var agent = new Client(moonraker);
         await agent.BecomeAgentAsync("ratos_flash_mcu");
@@ -132,7 +132,7 @@ public sealed class MoonrakerTests
     });
 
     [Fact]
-    public void A_call_of_an_agent_that_left_is_swallowed() => With(async (moonraker, _) =>
+    public void A_call_of_a_disconnected_agent_is_ignored() => With(async (moonraker, _) =>
     {
         var agent = new Client(moonraker);
         await agent.BecomeAgentAsync("ratos_flash_mcu");
@@ -142,7 +142,7 @@ public sealed class MoonrakerTests
     });
 
     [Fact]
-    public void Boards_of_another_version_are_named_in_the_error_and_gone_from_it_when_they_are_flashed() =>
+    public void Boards_of_another_version_are_named_in_the_error_until_they_are_flashed() =>
         With(async (moonraker, printer) =>
     {
         var client = new Client(moonraker);
@@ -168,7 +168,7 @@ public sealed class MoonrakerTests
     }, "voron");
 
     [Fact]
-    public void A_board_that_was_pulled_is_missed_after_some_seconds() => With(async (moonraker, printer) =>
+    public void An_unplugged_board_is_missed_after_some_seconds() => With(async (moonraker, printer) =>
     {
         var client = new Client(moonraker);
         printer.Boards[0].Unplug();
@@ -181,13 +181,13 @@ public sealed class MoonrakerTests
         client.Heard.Clear();
         Assert.Equal("ok", (string?)await client.AskAsync("printer.firmware_restart"));
         await PassAsync(printer, 30);
-        // It ends in error, and nobody is told.
+        // It ends in error, without a notification.
         Assert.Equal(["""notify_gcode_response ["// Klipper state: Disconnect"]""", "notify_klippy_disconnected"], client.Told);
         Assert.Equal("error", (string?)(await client.AskAsync("server.info"))!["klippy_state"]);
     });
 
     [Fact]
-    public void Services_run_one_job_after_the_other_and_end_where_the_last_leads() => With(async (moonraker, printer) =>
+    public void Service_jobs_run_one_after_the_other() => With(async (moonraker, printer) =>
     {
         var client = new Client(moonraker);
         foreach (var action in new[] { "stop", "start", "stop", "restart", "stop" })
@@ -203,7 +203,7 @@ public sealed class MoonrakerTests
     });
 
     [Fact]
-    public void A_service_that_will_not_stop_is_answered_with_ok_all_the_same() => With(async (moonraker, printer) =>
+    public void A_service_that_will_not_stop_is_answered_with_ok_too() => With(async (moonraker, printer) =>
     {
         var client = new Client(moonraker);
         printer.Klippy.WillNotStop = "a job is stuck";
@@ -213,7 +213,7 @@ public sealed class MoonrakerTests
     });
 
     [Fact]
-    public void What_changes_is_told_to_whom_subscribed() => With(async (moonraker, printer) =>
+    public void Changes_are_notified_to_subscribers() => With(async (moonraker, printer) =>
     {
         var (client, other) = (new Client(moonraker), new Client(moonraker));
         await client.AskAsync("printer.objects.subscribe",
@@ -244,7 +244,7 @@ public sealed class MoonrakerTests
     [InlineData("two-octopuses", "mcu octopus-2", "serial", "/dev/serial/by-path/platform-fd500000.pcie-pci-0000:01:00.0-usb-0:1.2:1.0")]
     [InlineData("uart-katapult", "mcu", "serial", "/dev/ttyAMA0")]
     [InlineData("can-toolhead", "mcu", "canbus_uuid", null)]
-    public void The_configuration_tells_where_each_board_is(string scenario, string section, string option, string? value) =>
+    public void The_configuration_names_the_port_of_each_board(string scenario, string section, string option, string? value) =>
         With(async (moonraker, printer) =>
     {
         var client = new Client(moonraker);
@@ -293,13 +293,13 @@ public sealed class MoonrakerTests
     });
 
     [Fact]
-    public void A_dialog_is_completed_when_its_agent_dies_or_Moonraker_restarts() => With(async (moonraker, printer) =>
+    public void A_dialog_is_completed_when_its_agent_disconnects_or_Moonraker_restarts() => With(async (moonraker, printer) =>
     {
         var (agent, screen) = (new Client(moonraker), new Client(moonraker));
         await printer.Klippy.StopAsync(CancellationToken.None);   // it shows in any state of Klipper
         await agent.AskAsync("server.ratos_flash.show", """{"job":"1","dialog":["writing"],"console":["// writing"]}""");
         agent.Close();
-        await Task.Delay(TimeSpan.FromSeconds(9.9), printer.Time);   // it may come back
+        await Task.Delay(TimeSpan.FromSeconds(9.9), printer.Time);   // it may reconnect
         Assert.DoesNotContain(screen.Told, told => told.Contains("\"complete\":true", StringComparison.Ordinal));
         await Task.Delay(TimeSpan.FromSeconds(0.2), printer.Time);
         Assert.Contains(screen.Told, told => told.Contains("RatOS.Flash is not running", StringComparison.Ordinal)
@@ -314,7 +314,7 @@ public sealed class MoonrakerTests
     });
 
     [Fact]
-    public void An_announcement_is_made_and_taken_back() => With(async (moonraker, _) =>
+    public void An_announcement_is_made_and_dismissed() => With(async (moonraker, _) =>
     {
         var client = new Client(moonraker);
         await client.AskAsync("server.ratos_flash.announce", """{"title":"2 boards need new firmware","description":"octopus, ebb42"}""");
@@ -326,7 +326,7 @@ public sealed class MoonrakerTests
     });
 
     [Fact]
-    public void What_is_not_loaded_is_not_found() => With(async (moonraker, _) =>
+    public void Methods_of_components_that_are_not_loaded_are_not_found() => With(async (moonraker, _) =>
     {
         var client = new Client(moonraker);
         foreach (var method in new[] { "server.ratos_flash.info", "server.ratos_flash.show", "server.ratos_flash.announce",
@@ -347,7 +347,7 @@ public sealed class MoonrakerTests
     }, setup: new MoonrakerSetup { HasUpdateManager = false });
 
     [Fact]
-    public void An_update_that_runs_is_seen_by_its_status() => With(async (moonraker, _) =>
+    public void A_running_update_is_visible_in_the_status() => With(async (moonraker, _) =>
     {
         var client = new Client(moonraker);
         Assert.False((bool)(await client.AskAsync("machine.update.status"))!["busy"]!);

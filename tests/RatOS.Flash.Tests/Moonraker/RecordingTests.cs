@@ -5,7 +5,7 @@ using RatOS.Flash.Virtual.Moonraker;
 
 namespace RatOS.Flash.Tests.Moonraker;
 
-/// <summary>Recorded conversations with the real Moonraker, both versions: the virtual one says the same.</summary>
+/// <summary>Recorded conversations with the real Moonraker, both versions: the virtual one answers the same.</summary>
 public sealed class RecordingTests
 {
     private const string Host = "v0.13.0-1-g3b3fb98", OldHost = "v0.12.0-1-gbbad17d", Stale = "v0.12.0-0-g98ec63a",
@@ -28,7 +28,7 @@ public sealed class RecordingTests
     [InlineData("10_gcode_script_respond")]
     [InlineData("11_restart_ordering", 102)]   // then klippy is killed, which the service manager does not do
     [InlineData("12_services", 60)]          // then other services
-    [InlineData("15_database", 22)]          // then what other parts of Moonraker have stored
+    [InlineData("15_database", 22)]          // then data of other parts of Moonraker
     [InlineData("19_moonraker_restart")]
     [InlineData("24_macro_raise_error")]
     [InlineData("v0.9.3/01_server_info")]
@@ -41,7 +41,7 @@ public sealed class RecordingTests
     [InlineData("v0.9.3/08_extensions_request")]
     [InlineData("v0.9.3/10_gcode_script_respond")]
     [InlineData("v0.9.3/11_restart_ordering", 102)]
-    public void It_says_what_the_real_one_said(string name, int lines = int.MaxValue) => VirtualTime.Run(async time =>
+    public void It_answers_as_the_real_one(string name, int lines = int.MaxValue) => VirtualTime.Run(async time =>
     {
         await using var moonraker = Start(time, name, Board);
         // In this one Moonraker has just been restarted.
@@ -53,18 +53,18 @@ public sealed class RecordingTests
         // The recording before these had set it.
         if (name.EndsWith("10_gcode_script_respond", StringComparison.Ordinal))
             await moonraker.RunGcodeAsync("SET_GCODE_VARIABLE MACRO=FLASH_MCU_CHECKED VARIABLE=alive VALUE=1");
-        await Tell(name, new Recording(moonraker, time) { Lines = lines, Without = ["server.gcode_store"] });
+        await ReplayAsync(name, new RecordedConversation(moonraker, time) { Lines = lines, Without = ["server.gcode_store"] });
     });
 
     [Theory]
     [InlineData("06_klippy_not_ready")]
     [InlineData("v0.9.3/06_klippy_not_ready")]
-    public void It_says_what_the_real_one_said_while_Klipper_refuses_a_board(string name) => VirtualTime.Run(async time =>
+    public void It_answers_as_the_real_one_while_Klipper_refuses_a_board(string name) => VirtualTime.Run(async time =>
     {
         await using var moonraker = Start(
             time, name, Board with { Version = VirtualStale }, printer => printer.Klippy.ProtocolDiffers = true);
         var board = moonraker.Printer.Boards[0];
-        await Tell(name, new Recording(moonraker, time)
+        await ReplayAsync(name, new RecordedConversation(moonraker, time)
         {
             Noted = note =>
             {
@@ -78,13 +78,14 @@ public sealed class RecordingTests
     });
 
     [Fact]
-    public void It_says_what_the_real_one_said_to_whom_it_does_not_trust() => VirtualTime.Run(async time =>
+    public void It_answers_untrusted_clients_as_the_real_one() => VirtualTime.Run(async time =>
     {
         const string name = "20_auth";
         await using var moonraker = Start(time, name, Board, key: Key);
         // Then the unix socket is closed without a note.
-        await Tell(
-            name, new Recording(moonraker, time) { Lines = 43, Deaf = ["uds"], Untrusted = ["ws_untrusted", "ws_badkey", "ws_key"] });
+        await ReplayAsync(
+            name, new RecordedConversation(moonraker, time) { Lines = 43, Deaf = ["uds"], Untrusted = [
+                "ws_untrusted", "ws_badkey", "ws_key"] });
     });
 
     private static VirtualMoonraker Start(
@@ -100,7 +101,7 @@ public sealed class RecordingTests
         return moonraker;
     }
 
-    private static async Task Tell(string name, Recording recording)
+    private static async Task ReplayAsync(string name, RecordedConversation recording)
     {
         recording.Versions[name.StartsWith("v0.9.3", StringComparison.Ordinal) ? OldHost : Host] = VirtualPrinter.HostVersion;
         recording.Versions[Stale] = VirtualStale;

@@ -119,8 +119,14 @@ public sealed class CanPlanTests
     public void A_bridge_in_Katapult_is_known_by_the_serial_from_which_its_uuid_follows()
     {
         var waiting =
-            new Device { Port = "1-1.4", Number = 9, Usb = KatapultDriver.Id, Serial = Convert.ToHexString("HOSTPEER-001"u8),
-                Product = "stm32f446xx" };
+            new Device
+            {
+                Port = "1-1.4",
+                Number = 9,
+                Usb = KatapultDriver.Id,
+                Serial = Convert.ToHexString("HOSTPEER-001"u8),
+                Product = "stm32f446xx"
+            };
         var plan = Plan(Octopus, null, null, waiting);
         Assert.Equal((FlashEntry.InBootloader, "katapult", waiting), (plan.Entry, plan.Bootloader?.Name, plan.Device));
         Assert.Equal("can-missing",

@@ -51,8 +51,12 @@ public sealed class FirmwareNeedTests
     [Fact]
     public void A_complaint_that_names_no_board_requires_all_that_it_lists()
     {
-        var known = Known with { State = "error", Message = Complaint.Replace("mcu 'mcu': ", "", StringComparison.Ordinal),
-            ChangedPaths = [] };
+        var known = Known with
+        {
+            State = "error",
+            Message = Complaint.Replace("mcu 'mcu': ", "", StringComparison.Ordinal),
+            ChangedPaths = []
+        };
         Is(NeedLevel.Required, "allocate_oids", known);
         Is(NeedLevel.Required, "allocate_oids", known with { Section = "mcu toolboard_t0" });
         Is(NeedLevel.Needless, "as Klipper does", known with { Section = "mcu rpi", Running = New });
@@ -78,8 +82,12 @@ public sealed class FirmwareNeedTests
     [InlineData("\"identify offset=%u\":1,\"reset\":-8")]                            // one has other parameters
     public void A_board_that_lacks_a_command_of_todays_firmware_needs_it_unless_Klipper_is_ready_without(string commands)
     {
-        var known = Known with { State = "disconnected", RunningDictionary = Dictionary(commands: commands),
-            BuiltDictionary = Dictionary(New) };
+        var known = Known with
+        {
+            State = "disconnected",
+            RunningDictionary = Dictionary(commands: commands),
+            BuiltDictionary = Dictionary(New)
+        };
         Is(NeedLevel.Required, "lacks or differs in identify", known);
         Is(NeedLevel.Useful, "Klipper works with it, but", known with { State = "ready" });
         // Ready with an older host says nothing about the one that is installed now.
@@ -105,8 +113,11 @@ public sealed class FirmwareNeedTests
         "\"identify offset=%u count=%c\":1,\"reset\":-8,\"old_one\":9", "old_one")]
     public void Any_other_difference_of_the_dictionaries_is_useful(string enumerations, string config, string commands, string word) =>
         Is(NeedLevel.Useful, word,
-            Known with { RunningDictionary = Dictionary(commands: commands, enumerations: enumerations, config: config),
-                BuiltDictionary = Dictionary(New) });
+            Known with
+            {
+                RunningDictionary = Dictionary(commands: commands, enumerations: enumerations, config: config),
+                BuiltDictionary = Dictionary(New)
+            });
 
     [Fact]
     public void Ids_and_the_order_of_names_mean_nothing()
@@ -142,8 +153,12 @@ public sealed class FirmwareNeedTests
         Is(NeedLevel.Required, "CONFIG_STM32_FLASH_START_8000",
             known with { ChangedSymbols = ["CONFIG_WANT_ADXL345", "CONFIG_STM32_FLASH_START_8000"] });
         Is(NeedLevel.Required, "STM32_USB_PA11_PA12",
-            known with { ChangedSymbols = ["STM32_USB_PA11_PA12"], RunningDictionary = Dictionary(config: "\"MCU\":\"stm32f446xx\""),
-                BuiltDictionary = Dictionary() });
+            known with
+            {
+                ChangedSymbols = ["STM32_USB_PA11_PA12"],
+                RunningDictionary = Dictionary(config: "\"MCU\":\"stm32f446xx\""),
+                BuiltDictionary = Dictionary()
+            });
         Is(NeedLevel.Needless, "only files of the host", known with { ConfigHash = "a" });
         // Somebody else flashed it since.
         Is(NeedLevel.Needless, "only files of the host", known with { Last = new("v0.11.0-5-g1234567", "a", null) });

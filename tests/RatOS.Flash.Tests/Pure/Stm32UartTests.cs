@@ -180,7 +180,8 @@ public sealed class Stm32UartTests
     public async Task A_ROM_that_says_busy_is_waited_for(int eraseTime, double? saysBusyEach, string? code)
     {
         var chip = VirtualChip.F446
-            with { Sectors = [.. VirtualChip.F446.Sectors.Select(sector => sector with { EraseTime = TimeSpan.FromSeconds(eraseTime) })] };
+            with
+        { Sectors = [.. VirtualChip.F446.Sectors.Select(sector => sector with { EraseTime = TimeSpan.FromSeconds(eraseTime) })] };
         var (line, _) = LineTo(new VirtualFlash(chip), chip, saysBusyEach: saysBusyEach is { } each ? TimeSpan.FromSeconds(each) : null);
         await using var rom = await Stm32Uart.OpenAsync(line, "octopus", F446, Start, line.Time);
         var fault = await Record.ExceptionAsync(() => rom.EraseAsync(rom.Memory.Sectors[0]));
@@ -196,15 +197,15 @@ public sealed class Stm32UartTests
         RomUart? virtualRom = null;
         var line = new ProgramLine((send, reset) =>
             virtualRom = new RomUart(flash, VirtualChip.G0B1, new(), new RomRecord(), static _ => { })
-        {
-            Reset = reset,
-            Send = (bytes, delay) =>
             {
-                if (delay > TimeSpan.Zero && ++writes == 1)
-                    return;   // the acknowledgement of the first block
-                send(bytes, delay);
-            },
-        }, uart: true);
+                Reset = reset,
+                Send = (bytes, delay) =>
+                {
+                    if (delay > TimeSpan.Zero && ++writes == 1)
+                        return;   // the acknowledgement of the first block
+                    send(bytes, delay);
+                },
+            }, uart: true);
         await using var rom = await Stm32Uart.OpenAsync(line, "manta", Mcu.Find("stm32g0b1xx")!, 0x0800_2000, line.Time);
         var image = Noise(512);
         await rom.WriteAsync(0x0800_2000, image, Nobody);

@@ -4,7 +4,7 @@ using System.Net.Sockets;
 
 namespace RatOS.Flash.Tests.Pure;
 
-/// <summary>A USB/IP client as the kernel's protocol document describes one. It shares nothing with the server.</summary>
+/// <summary>A USB/IP client by the kernel's protocol document. It shares no code with the server.</summary>
 internal sealed class UsbIpClient : IDisposable
 {
     public const int Stall = -32, ProtocolError = -71, ConnectionReset = -104;
@@ -15,7 +15,7 @@ internal sealed class UsbIpClient : IDisposable
     private readonly Dictionary<uint, bool> _isIn = [];
     private uint _sequence;
 
-    /// <summary>The last import's: busnum, devnum.</summary>
+    /// <summary>busnum and devnum of the last import.</summary>
     public uint DeviceId { get; set; }
 
     public static async Task<UsbIpClient> ConnectAsync(int port)
@@ -83,7 +83,7 @@ internal sealed class UsbIpClient : IDisposable
         return (answer.Status, answer.Length, Convert.ToHexString(answer.Data));
     }
 
-    /// <summary>Waits for the answer to a submit; others that come first are kept.</summary>
+    /// <summary>Waits for the answer to a submit; earlier answers are kept.</summary>
     public async Task<(int Status, int Length, byte[] Data)> AnswerAsync(uint sequence)
     {
         var (isUnlink, status, length, data) = await ReplyAsync(sequence);
@@ -100,7 +100,7 @@ internal sealed class UsbIpClient : IDisposable
 
     public bool HasAnswer(uint sequence) => _replies.ContainsKey(sequence);
 
-    /// <summary>True when the server closed the connection, with nothing before that.</summary>
+    /// <summary>True when the server closed the connection without another byte.</summary>
     public async Task<bool> IsClosedAsync() => await TryReceiveAsync(1) is null;
 
     public async Task SendAsync(byte[] bytes) => await _socket.SendAsync(bytes);

@@ -7,7 +7,7 @@ using RatOS.Flash.Virtual.UsbIp;
 
 namespace RatOS.Flash.Tests.Pure;
 
-/// <summary>The controller's folder is made of plain files here, and the test is the kernel behind it.</summary>
+/// <summary>The controller's folder consists of plain files here, and the test acts as the kernel.</summary>
 public sealed class VhciAttacherTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("vhci-").FullName;
@@ -80,7 +80,7 @@ public sealed class VhciAttacherTests : IDisposable
                 at += await socket.ReceiveAsync(reply.AsMemory(at));
             Assert.Equal("120100020200001050", Convert.ToHexString(reply.AsSpan(48, 9)));
 
-            // The other board that is free is not what it waits for: its own port must be.
+            // Another free port is not enough: it waits for its own.
             File.WriteAllText(Path.Combine(_folder, "attach"), "");
             Status(4, 6, 4);
             printer.Boards[0].PressReset();
@@ -119,12 +119,12 @@ public sealed class VhciAttacherTests : IDisposable
     }
 
     [Fact]
-    public void A_controller_that_is_unloaded_meanwhile_is_a_fault_with_a_remedy() =>
+    public void A_controller_that_is_unloaded_is_a_fault_with_a_remedy() =>
         With("octopus", async (printer, attacher, running, waitAsync) =>
         Assert.Equal("vhci-missing", (await Assert.ThrowsAsync<FlashException>(() => running)).Code));
 
     [Fact]
-    public void A_board_that_somebody_else_has_is_left_to_him()
+    public void A_board_that_another_client_has_is_not_attached()
     {
         Status(5);
         With("octopus", async (printer, attacher, running, waitAsync) =>
@@ -141,7 +141,7 @@ public sealed class VhciAttacherTests : IDisposable
     }
 
     [Fact]
-    public void A_computer_without_the_controller_is_told_how_to_get_it()
+    public void A_missing_controller_is_a_fault_with_a_remedy()
     {
         Assert.SkipWhen(Directory.Exists(VhciAttacher.Controller), "this computer has one");
         var fault = Assert.Throws<FlashException>(

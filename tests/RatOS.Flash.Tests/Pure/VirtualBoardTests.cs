@@ -4,7 +4,7 @@ using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Pure;
 
-/// <summary>What starts what in a virtual board, and what its host sees of it.</summary>
+/// <summary>The boot sequence of a virtual board, as its host sees it.</summary>
 public sealed class VirtualBoardTests
 {
     private static readonly TimeSpan Long = TimeSpan.FromSeconds(20);
@@ -16,7 +16,7 @@ public sealed class VirtualBoardTests
         return story(printer, printer.Boards[0]);
     });
 
-    /// <summary>Asks for the bootloader as Klipper's own scripts do, and waits for what comes.</summary>
+    /// <summary>Requests the bootloader as Klipper's own scripts do, and waits for the next session.</summary>
     private static async Task<(Device? Device, TimeSpan After)> TouchAsync(VirtualPrinter printer)
     {
         await printer.Klippy.StopAsync(CancellationToken.None);
@@ -41,7 +41,7 @@ public sealed class VirtualBoardTests
             board.ApplicationStart, Enumerable.Repeat((byte)0xFF, (int)(board.Flash.End - board.ApplicationStart)).ToArray());
 
     [Fact]
-    public void Every_scenario_stands_on_its_boards_and_most_of_them_run_Klipper()
+    public void Every_scenario_begins_with_its_boards_and_most_of_them_run_Klipper()
     {
         foreach (var scenario in VirtualPrinter.Scenarios)
         {
@@ -65,7 +65,7 @@ public sealed class VirtualBoardTests
     [InlineData("ebb42", "0483:df11", 0, 1)]
     [InlineData("octopus-katapult", "1d50:6177", 0, 1)]
     [InlineData("octopus-pro-429", "1d50:614e", 1.41, 2.5)] // its firmware cannot
-    public void A_touch_starts_the_bootloader_that_is_there(string scenario, string id, double least, double most) =>
+    public void A_touch_starts_the_installed_bootloader(string scenario, string id, double least, double most) =>
         With(scenario, async (printer, board) =>
     {
         var (device, after) = await TouchAsync(printer);
@@ -92,7 +92,7 @@ public sealed class VirtualBoardTests
     });
 
     [Fact]
-    public void A_damaged_firmware_cannot_ask_for_DFU_and_is_silent_after_a_reset() => With("octopus", async (printer, board) =>
+    public void Damaged_firmware_cannot_request_DFU_and_is_silent_after_a_reset() => With("octopus", async (printer, board) =>
     {
         Spoil(board, 0x4000);
         board.PressReset();
@@ -102,7 +102,7 @@ public sealed class VirtualBoardTests
     });
 
     [Fact]
-    public void The_stock_bootloader_waits_for_ever_without_a_firmware_and_BOOT0_is_the_way_out() =>
+    public void The_stock_bootloader_waits_for_ever_without_firmware_and_BOOT0_starts_the_ROM() =>
         With("octopus", async (printer, board) =>
     {
         Blank(board);
@@ -116,7 +116,7 @@ public sealed class VirtualBoardTests
     });
 
     [Fact]
-    public void A_file_on_the_card_is_flashed_at_a_reset_in_its_own_time_and_renamed_last() => With("octopus", async (printer, board) =>
+    public void A_file_on_the_card_is_flashed_at_a_reset_and_renamed_last() => With("octopus", async (printer, board) =>
     {
         board.SdFirmware = board.BuildFirmware();
         board.PressReset();
@@ -129,7 +129,7 @@ public sealed class VirtualBoardTests
     });
 
     [Fact]
-    public void A_power_cut_in_the_cards_work_only_means_that_it_is_done_once_more() => With("octopus", async (printer, board) =>
+    public void A_power_cut_while_the_card_is_flashed_repeats_the_flash() => With("octopus", async (printer, board) =>
     {
         board.SdFirmware = board.BuildFirmware();
         board.PressReset();
@@ -205,7 +205,7 @@ public sealed class VirtualBoardTests
     }, new InjectedFaults { EmptyMarkSticks = sticks });
 
     [Fact]
-    public void A_board_that_lost_its_bootloader_starts_nothing_but_its_ROM() => With("octopus", async (printer, board) =>
+    public void A_board_without_its_bootloader_starts_its_ROM_only() => With("octopus", async (printer, board) =>
     {
         board.Flash.Erase(0, printer.Time.Now);
         await Task.Delay(Long, printer.Time);
@@ -220,7 +220,7 @@ public sealed class VirtualBoardTests
     });
 
     [Fact]
-    public void A_mainboard_runs_on_without_its_cable_and_a_tool_board_does_not()
+    public void A_mainboard_keeps_running_without_its_cable_and_a_tool_board_does_not()
     {
         With("octopus-in-dfu", async (printer, board) =>
         {
@@ -243,7 +243,7 @@ public sealed class VirtualBoardTests
     }
 
     [Fact]
-    public void A_cable_that_is_put_back_twice_is_one_cable() => With("octopus", async (printer, board) =>
+    public void Plugging_a_cable_in_twice_has_the_effect_of_once() => With("octopus", async (printer, board) =>
     {
         board.Unplug();
         board.Plug();

@@ -6,14 +6,16 @@ using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Pure;
 
-/// <summary>The virtual CAN nodes, judged by recorded frames of the real Katapult, and by the facts where nothing was recorded.</summary>
+/// <summary>
+/// The virtual CAN nodes against recorded frames of the real Katapult, and against the sources where there is no recording.
+/// </summary>
 public sealed class VirtualCanTests
 {
     private const int Admin = 0x3F0;
     private static readonly byte[] ChipId = "HOSTPEER-001"u8.ToArray();
     private static readonly byte[] Uuid = Convert.FromHexString("a19f7f1b35c1");
 
-    /// <summary>A bus, and what its nodes say.</summary>
+    /// <summary>A bus and the frames of its nodes.</summary>
     private sealed class Bus
     {
         public Bus(VirtualTime time)
@@ -64,7 +66,7 @@ public sealed class VirtualCanTests
             return _node;
         }
 
-        /// <summary>Sends frames and returns all that is heard until it is quiet.</summary>
+        /// <summary>Sends frames and returns all frames until the bus is quiet.</summary>
         public async Task<List<CanFrame>> AskAsync(params CanFrame[] frames)
         {
             Heard.Clear();
@@ -77,7 +79,7 @@ public sealed class VirtualCanTests
 
     private static void With(Func<Bus, Task> story) => VirtualTime.Run(time => story(new Bus(time)));
 
-    /// <summary>A recording's frames, in bursts: what the host sent, and what was answered before it sent again.</summary>
+    /// <summary>A recording's frames in bursts: frames of the host, and the answers before its next ones.</summary>
     private static List<(List<CanFrame> Sent, List<CanFrame> Answered)> JobRecording(string name)
     {
         var bursts = new List<(List<CanFrame> Sent, List<CanFrame> Answered)>();
@@ -128,11 +130,12 @@ public sealed class VirtualCanTests
     });
 
     [Fact]
-    public void Each_heeds_only_its_own_assignment() => With(async bus =>
+    public void Each_node_takes_only_its_own_assignment() => With(async bus =>
     {
         bus.Katapult();
         Assert.Empty(
-            await bus.AskAsync(new CanFrame(Admin, [0x01, .. Uuid, 0x81]), new CanFrame(0x202, Convert.FromHexString("01881100f17c9903"))));
+            await bus.AskAsync(
+                new CanFrame(Admin, [0x01, .. Uuid, 0x81]), new CanFrame(0x202, Convert.FromHexString("01881100f17c9903"))));
         Assert.Equal(
             8,
             (await bus.AskAsync(new CanFrame(Admin, [0x11, .. Uuid, 0x81]),
@@ -142,7 +145,7 @@ public sealed class VirtualCanTests
     });
 
     [Fact]
-    public void A_Katapult_that_hears_its_own_answers_id_gives_its_number_up() => With(async bus =>
+    public void A_Katapult_that_receives_its_own_answer_id_gives_its_number_up() => With(async bus =>
     {
         var node = bus.Katapult();
         await bus.AskAsync(new CanFrame(Admin, [0x11, .. Uuid, 0x81]));
@@ -151,7 +154,7 @@ public sealed class VirtualCanTests
     });
 
     [Fact]
-    public void A_Klipper_whose_number_somebody_else_gets_shuts_down_and_still_goes_to_its_bootloader() => With(async bus =>
+    public void A_Klipper_whose_number_is_assigned_to_another_node_shuts_down_and_still_enters_its_bootloader() => With(async bus =>
     {
         bus.Klipper();
         await bus.AskAsync(new CanFrame(Admin, [0x01, .. Uuid, 0x81]));
@@ -176,7 +179,7 @@ public sealed class VirtualCanTests
     }
 
     [Fact]
-    public void A_frame_that_nobody_acknowledges_waits_for_somebody_who_does() => With(async bus =>
+    public void A_frame_without_acknowledgement_waits_for_a_node() => With(async bus =>
     {
         Assert.Empty(await bus.AskAsync(new CanFrame(Admin, 0x00)));
         Assert.Equal(CanBusState.NotAcknowledged, bus.Can.State);
@@ -186,7 +189,7 @@ public sealed class VirtualCanTests
     });
 
     [Fact]
-    public void With_another_bitrate_nothing_is_understood() => With(async bus =>
+    public void With_another_bit_rate_no_frame_is_understood() => With(async bus =>
     {
         bus.Can.HostBitrate = 500_000;
         bus.Katapult();

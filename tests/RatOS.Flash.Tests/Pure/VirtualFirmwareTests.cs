@@ -45,7 +45,7 @@ public sealed class VirtualFirmwareTests
     }
 
     [Theory, MemberData(nameof(Builds))]
-    public void A_build_starts_nowhere_else(string chip, uint start)
+    public void A_build_starts_at_no_other_address(string chip, uint start)
     {
         var image = VirtualFirmware.Build(Chip(chip), start, Version);
         foreach (var (otherChip, otherStart) in Builds.Select(row => row.Data))
@@ -66,7 +66,7 @@ public sealed class VirtualFirmwareTests
         Assert.InRange(Start(chip, start, image).Running!.CompressedDictionary.Length, 3500, 4100);
         Assert.InRange(json.GetRawText().Length, 10_000, 12_800);
         Assert.InRange(offset, 35_000, 39_000);
-        // The checks that a flasher makes before it writes (facts: "Checks before any write").
+        // The checks of a flasher before it writes.
         var words = Enumerable.Range(0, 8).Select(i => BinaryPrimitives.ReadUInt32LittleEndian(image.AsSpan(i * 4))).ToArray();
         Assert.Equal(Chip(chip).RamEnd, words[0]);
         Assert.Equal(1u, words[1] & 1);
@@ -129,8 +129,8 @@ public sealed class VirtualFirmwareTests
     public void The_bytes_of_a_build_do_not_change_from_one_process_to_the_next()
     {
         var image = VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, Version);
-        // The noise alone: what zlib makes of the same dictionary may differ with its version.
-        // What stands in a recording or a bug report must be reproducible: nothing in it may come from a randomised hash.
+        // The noise only: the compressed dictionary may differ with the version of zlib.
+        // Recordings and bug reports must be reproducible: no byte may come from a randomised hash.
         Assert.Equal(RecordedChecksum, Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(image[0x1C0..0x6000]))[..16]);
     }
 

@@ -2,7 +2,7 @@ using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Pure;
 
-/// <summary>Flash memory as silicon has it, and what a power cut makes of it.</summary>
+/// <summary>Flash memory as in silicon, and the effects of a power cut.</summary>
 public sealed class VirtualFlashTests
 {
     private const uint Start = 0x0800_8000; // F446: the third sector of 16 KiB
@@ -30,7 +30,7 @@ public sealed class VirtualFlashTests
     }
 
     [Fact]
-    public void An_erase_takes_its_sector_alone_and_its_time_and_is_counted()
+    public void An_erase_takes_one_sector_and_its_time_and_is_counted()
     {
         var flash = new VirtualFlash(VirtualChip.F446);
         flash.Preset(Start - 4, new byte[16 * 1024 + 8]);
@@ -94,7 +94,7 @@ public sealed class VirtualFlashTests
     }
 
     [Fact]
-    public void What_was_to_begin_after_the_cut_did_not_happen()
+    public void Work_that_would_begin_after_the_cut_does_not_happen()
     {
         var flash = new VirtualFlash(VirtualChip.F446);
         var before = Enumerable.Range(0, 0x4000).Select(i => (byte)i).ToArray();
@@ -140,7 +140,7 @@ public sealed class VirtualFlashTests
     }
 
     [Fact]
-    public void It_is_busy_while_it_works()
+    public void The_chip_is_busy_while_it_works()
     {
         var flash = new VirtualFlash(VirtualChip.F446);
         flash.Erase(3, TimeSpan.FromSeconds(1));

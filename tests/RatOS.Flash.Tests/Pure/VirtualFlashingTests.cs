@@ -3,11 +3,11 @@ using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Pure;
 
-/// <summary>What a flash without faults must never do to a bootloader: the virtual ROM writes it down.</summary>
+/// <summary>A flash without faults makes only legal requests: the virtual ROM records the others.</summary>
 public sealed class VirtualFlashingTests
 {
     [Fact]
-    public void A_clean_flash_asks_nothing_of_a_ROM_that_its_documents_forbid()
+    public void A_flash_without_faults_sends_a_ROM_no_request_that_its_documents_forbid()
     {
         var flashed = 0;
         foreach (var scenario in VirtualPrinter.Scenarios.Where(scenario => scenario.Faults == InjectedFaults.None))

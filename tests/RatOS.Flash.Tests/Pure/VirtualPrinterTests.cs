@@ -6,7 +6,7 @@ using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Pure;
 
-/// <summary>The virtual bus: who is listed when, who may open what, and what faults do to a transfer.</summary>
+/// <summary>The virtual bus: listed devices, access to them, and injected faults of transfers.</summary>
 public sealed class VirtualPrinterTests
 {
     private static readonly UsbSetup GetStatus = new(0xA1, 3, 0, 0);
@@ -44,7 +44,7 @@ public sealed class VirtualPrinterTests
     }
 
     [Fact]
-    public void A_board_that_leaves_and_returns_gets_another_number_and_both_changes_are_seen() =>
+    public void A_board_that_re_enumerates_gets_another_number_and_both_changes_are_seen() =>
         With("octopus", async (printer, board) =>
     {
         var before = printer.Look();
@@ -66,7 +66,7 @@ public sealed class VirtualPrinterTests
     });
 
     [Fact]
-    public void A_wait_can_be_cancelled_and_others_go_on_waiting() => With("octopus", async (printer, board) =>
+    public void A_cancelled_wait_ends_alone() => With("octopus", async (printer, board) =>
     {
         using var cancel = new CancellationTokenSource();
         var generation = printer.Look().Generation;
@@ -79,7 +79,7 @@ public sealed class VirtualPrinterTests
     });
 
     [Fact]
-    public void A_device_that_lingers_is_listed_and_cannot_be_talked_to() => With("octopus", async (printer, board) =>
+    public void A_device_that_lingers_is_listed_and_cannot_be_opened() => With("octopus", async (printer, board) =>
     {
         var line = await OpenSerialAsync(printer);
         var device = DeviceOf(printer);
@@ -91,7 +91,7 @@ public sealed class VirtualPrinterTests
     }, new InjectedFaults { Lingers = TimeSpan.FromSeconds(0.9) });
 
     [Fact]
-    public void Nobody_opens_a_port_that_is_open() => With("octopus", async (printer, board) =>
+    public void An_open_port_cannot_be_opened_again() => With("octopus", async (printer, board) =>
     {
         var line = await OpenSerialAsync(printer);
         Assert.Equal("port-held", (await Assert.ThrowsAsync<FlashException>(() => OpenSerialAsync(printer))).Code);
@@ -130,7 +130,7 @@ public sealed class VirtualPrinterTests
     [InlineData(250_000, false, true)]
     [InlineData(115_200, false, false)]
     [InlineData(250_000, true, false)]
-    public void A_UART_is_understood_at_its_own_rate_alone(int baud, bool even, bool understood) =>
+    public void A_UART_is_understood_only_at_its_own_rate(int baud, bool even, bool understood) =>
         With("uart-katapult", async (printer, board) =>
     {
         var line = await OpenSerialAsync(printer, new SerialMode(baud, even));
@@ -138,7 +138,7 @@ public sealed class VirtualPrinterTests
     });
 
     [Fact]
-    public void A_read_gives_what_came_before_the_device_left() => With("octopus", async (printer, board) =>
+    public void A_read_returns_the_bytes_that_came_before_the_device_left() => With("octopus", async (printer, board) =>
     {
         var line = await OpenSerialAsync(printer);
         await line.WriteAsync(Identify);
@@ -173,7 +173,7 @@ public sealed class VirtualPrinterTests
     [InlineData(TransferFaultKind.BusError, UsbStatus.Error, 2)]
     [InlineData(TransferFaultKind.Timeout, UsbStatus.Timeout, 2)]
     [InlineData(TransferFaultKind.AnswerLost, UsbStatus.Timeout, 3)] // the device did take it
-    public void Faults_of_control_transfers_strike_where_they_say(TransferFaultKind kind, UsbStatus status, byte state) => With(
+    public void Faults_of_control_transfers_strike_at_their_transfer(TransferFaultKind kind, UsbStatus status, byte state) => With(
         "octopus-in-dfu",
         async (printer, board) =>
         {
@@ -241,7 +241,7 @@ public sealed class VirtualPrinterTests
     });
 
     [Fact]
-    public void It_is_kept_in_a_folder_and_found_again_as_it_was()
+    public void A_printer_is_kept_in_a_folder_and_loaded_unchanged()
     {
         var folder = Directory.CreateTempSubdirectory("virtual-printer-").FullName;
         try
@@ -281,7 +281,7 @@ public sealed class VirtualPrinterTests
     }
 
     [Fact]
-    public void Faults_from_a_seed_are_the_same_every_time_and_say_what_they_are()
+    public void Faults_from_a_seed_are_the_same_every_time_and_have_a_text()
     {
         for (var seed = 0; seed < 200; seed++)
             Assert.Equal(InjectedFaults.FromSeed(seed).ToString(), InjectedFaults.FromSeed(seed).ToString());

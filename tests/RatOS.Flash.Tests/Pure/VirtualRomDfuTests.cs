@@ -3,7 +3,7 @@ using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Pure;
 
-/// <summary>The ROM's USB DFU, byte by byte (AN3156; facts: "STM32 ROM DFU"). No codec of the engine takes part.</summary>
+/// <summary>The ROM's USB DFU, byte by byte (AN3156). No codec of the engine takes part.</summary>
 public sealed class VirtualRomDfuTests
 {
     private readonly VirtualFlash _flash = new(VirtualChip.F446);
@@ -25,7 +25,7 @@ public sealed class VirtualRomDfuTests
 
     private string Status(RomDfu rom) => In(rom, 0xA1, 3, 0, 6).Data;
 
-    /// <summary>Queues, starts, waits as long as it takes, and tells the last status.</summary>
+    /// <summary>Queues, starts, waits to the end, and returns the last status.</summary>
     private string Download(RomDfu rom, ushort block, string hex)
     {
         Assert.Equal(UsbStatus.Ok, Out(rom, 1, block, hex));
@@ -35,7 +35,7 @@ public sealed class VirtualRomDfuTests
     }
 
     [Fact]
-    public void It_describes_itself_as_the_chip_does()
+    public void Its_descriptors_are_those_of_the_chip()
     {
         var rom = Rom();
         Assert.Equal("8304", In(rom, 0x80, 6, 0x0100, 18).Data[16..20]);
@@ -64,7 +64,7 @@ public sealed class VirtualRomDfuTests
     }
 
     [Fact]
-    public void An_F429_claims_more_of_its_layout_than_comes()
+    public void An_F429_claims_a_longer_layout_string_than_it_sends()
     {
         var layout = In(Rom(chip: VirtualChip.F429, flash: new VirtualFlash(VirtualChip.F429)), 0x80, 6, 0x0304, 255).Data;
         Assert.True(Convert.FromHexString(layout)[0] > layout.Length / 2);
@@ -132,7 +132,7 @@ public sealed class VirtualRomDfuTests
     }
 
     [Fact]
-    public void Nothing_tells_the_host_that_a_write_without_erase_went_wrong()
+    public void A_failed_write_without_erase_is_not_reported()
     {
         _flash.Preset(0x0800_8000, [0x0F, 0, 0, 0]);
         var rom = Rom();
@@ -142,7 +142,7 @@ public sealed class VirtualRomDfuTests
     }
 
     [Fact]
-    public void An_upload_wants_the_idle_state_and_reads_what_is_there()
+    public void An_upload_needs_the_idle_state_and_reads_flash()
     {
         _flash.Preset(0x0800_8800, [0xAA, 0xBB, 0xCC, 0xDD]);
         var rom = Rom();
@@ -157,10 +157,10 @@ public sealed class VirtualRomDfuTests
     }
 
     [Fact]
-    public void Its_commands_are_told() => Assert.Equal("00214192", In(Rom(), 0xA1, 2, 0, 64).Data);
+    public void It_lists_its_commands() => Assert.Equal("00214192", In(Rom(), 0xA1, 2, 0, 64).Data);
 
     [Fact]
-    public void Entered_by_a_jump_it_begins_with_a_fault_that_is_none()
+    public void Entered_by_a_jump_it_begins_in_the_error_state()
     {
         var rom = Rom(new RomBehaviour { AfterJump = true });
         Assert.Equal("0A0000000A00", Status(rom));
@@ -191,7 +191,7 @@ public sealed class VirtualRomDfuTests
         Assert.Equal($"{status}0000000A00", Download(Rom(), (ushort)block, hex));
 
     [Fact]
-    public void Write_protection_is_told_for_its_sectors_alone()
+    public void Write_protection_is_reported_for_its_sectors_only()
     {
         _flash.Protect(2);
         var rom = Rom();
@@ -204,7 +204,7 @@ public sealed class VirtualRomDfuTests
     }
 
     [Fact]
-    public void Read_protection_lets_neither_read_nor_write()
+    public void Read_protection_refuses_reads_and_writes()
     {
         var rom = Rom(new RomBehaviour { IsReadProtected = true });
         Assert.Equal(UsbStatus.Stall, In(rom, 0xA1, 2, 2, 64).Status);
@@ -227,7 +227,7 @@ public sealed class VirtualRomDfuTests
     [Theory]
     [InlineData("41")]
     [InlineData("92")]
-    public void A_mass_erase_is_done_and_never_forgotten(string command)
+    public void A_mass_erase_is_executed_and_recorded(string command)
     {
         _flash.Preset(0x0800_0000, new byte[64]);
         var rom = Rom();
@@ -237,7 +237,7 @@ public sealed class VirtualRomDfuTests
     }
 
     [Fact]
-    public void It_leaves_to_the_address_that_was_set()
+    public void It_jumps_to_the_address_that_was_set()
     {
         var rom = Rom();
         Download(rom, 0, "2100800008");
@@ -248,7 +248,7 @@ public sealed class VirtualRomDfuTests
     }
 
     [Fact]
-    public void One_that_does_not_leave_can_be_told_again()
+    public void A_leave_request_that_was_ignored_can_be_repeated()
     {
         var rom = Rom();
         rom.Record.LeavesIgnored = 1;
@@ -264,7 +264,7 @@ public sealed class VirtualRomDfuTests
     }
 
     [Fact]
-    public void Poll_times_can_lie()
+    public void Poll_times_can_be_wrong()
     {
         var rom = Rom(new RomBehaviour { PollTime = TimeSpan.FromMilliseconds(0x012345) });
         Out(rom, 1, 0, "4100800008");

@@ -5,7 +5,7 @@ using RatOS.Flash.Virtual.Devices;
 namespace RatOS.Flash.Tests.Pure;
 
 /// <summary>
-/// The ROM's UART bootloader, byte by byte (AN3155; facts: "STM32 UART ROM"). No codec of the engine takes part, but in the last test.
+/// The ROM's UART bootloader, byte by byte (AN3155). No codec of the engine takes part, except in the last test.
 /// </summary>
 public sealed class VirtualRomUartTests
 {
@@ -48,7 +48,7 @@ public sealed class VirtualRomUartTests
     }
 
     [Fact]
-    public void It_tells_its_version_its_commands_and_its_chip()
+    public void It_reports_its_version_its_commands_and_its_chip()
     {
         var rom = Synchronised();
         Assert.Equal("790B310001021121314463738292" + "79", Say(rom, "00FF"));
@@ -71,7 +71,7 @@ public sealed class VirtualRomUartTests
     }
 
     [Fact]
-    public void A_ROM_that_heard_something_else_first_is_deaf_until_its_reset()
+    public void A_ROM_whose_first_byte_was_another_one_is_silent_until_its_reset()
     {
         var klipper = Rom();
         Assert.Equal("", Say(klipper, "7E", SerialMode.Klipper));
@@ -113,7 +113,7 @@ public sealed class VirtualRomUartTests
     }
 
     [Fact]
-    public void Bytes_that_do_not_add_up_are_refused_and_nobodys_fault()
+    public void Wrong_checksums_are_refused_and_not_recorded_as_illegal()
     {
         var rom = Synchronised();
         Assert.Equal("1F", Say(rom, "31CF"));
@@ -134,7 +134,7 @@ public sealed class VirtualRomUartTests
 
     [Theory]
     [InlineData("31CE", "0800800189")]                     // not at a word
-    [InlineData("31CE", "2000000020")]                     // RAM is legal in AN3155, and nobody's business here
+    [InlineData("31CE", "2000000020")]                     // RAM is legal in AN3155, and not modelled
     [InlineData("31CE", "0800800088", "0401020408101B")]   // 5 bytes
     [InlineData("11EE", "0807FFFF0F", "01FE")]             // over the end
     [InlineData("44BB", "0000000808")]                     // page 8 of 8
@@ -144,7 +144,7 @@ public sealed class VirtualRomUartTests
     [InlineData("738C")]
     [InlineData("827D")]
     [InlineData("A15E")]
-    public void What_is_not_allowed_is_refused_and_written_down(params string[] parts)
+    public void Forbidden_requests_are_refused_and_recorded(params string[] parts)
     {
         var rom = Synchronised();
         foreach (var part in parts[..^1])
@@ -155,7 +155,7 @@ public sealed class VirtualRomUartTests
     }
 
     [Fact]
-    public void An_erase_takes_the_time_of_its_pages_and_loses_what_is_said_meanwhile()
+    public void An_erase_takes_the_time_of_its_pages_and_loses_bytes_meanwhile()
     {
         _flash.Preset(0x0800_8000, new byte[16]);
         var rom = Synchronised();
@@ -175,7 +175,7 @@ public sealed class VirtualRomUartTests
     [InlineData((byte)0x31, "44BB", "FFFF00")]
     [InlineData((byte)0x31, "44BB", "FFFE01")]
     [InlineData((byte)0x22, "43BC", "FF00")]
-    public void A_mass_erase_is_done_and_remembered(byte version, string command, string code)
+    public void A_mass_erase_is_executed_and_recorded(byte version, string command, string code)
     {
         var rom = Synchronised(chip: VirtualChip.F446 with { Rom = VirtualChip.F446.Rom! with { UartVersion = version } });
         Assert.Equal("79", Say(rom, command));
@@ -195,7 +195,7 @@ public sealed class VirtualRomUartTests
     }
 
     [Fact]
-    public void Read_protection_refuses_the_command_itself_and_taking_it_off_erases_the_chip()
+    public void Read_protection_refuses_the_command_and_its_removal_erases_the_chip()
     {
         var rom = Synchronised(new RomBehaviour { IsReadProtected = true });
         foreach (var command in new[] { "11EE", "31CE", "44BB", "21DE" })
@@ -208,7 +208,7 @@ public sealed class VirtualRomUartTests
     }
 
     [Fact]
-    public void Protected_sectors_are_neither_erased_nor_written_and_nobody_is_told()
+    public void Protected_sectors_are_neither_erased_nor_written_without_an_error()
     {
         _flash.Protect(2);
         var rom = Synchronised();
@@ -221,7 +221,7 @@ public sealed class VirtualRomUartTests
     }
 
     [Fact]
-    public void It_jumps_where_it_is_told_and_says_no_more()
+    public void It_jumps_to_the_given_address_and_then_is_silent()
     {
         var rom = Synchronised();
         Assert.Equal("79", Say(rom, "21DE"));
@@ -231,7 +231,7 @@ public sealed class VirtualRomUartTests
     }
 
     [Fact]
-    public void One_that_ignores_the_jump_listens_on()
+    public void A_ROM_that_ignores_the_jump_keeps_listening()
     {
         var rom = Synchronised();
         rom.Record.LeavesIgnored = 1;
@@ -243,8 +243,8 @@ public sealed class VirtualRomUartTests
     }
 
     /// <summary>
-    /// A predecessor died, or bytes were lost, anywhere in any command. What the engine then says ends in a refusal, and nothing was
-    /// erased, started or written, but perhaps into the block that was being written: there one wrong byte in 256 has the right sum.
+    /// A previous program died, or bytes were lost, anywhere in any command. The engine's next bytes end in a refusal, and nothing is
+    /// erased, started or written, except perhaps in the block that was being written: there one wrong byte in 256 has the right sum.
     /// </summary>
     [Theory]
     [InlineData("11EE", "0800800088", "FF00")]
@@ -253,7 +253,7 @@ public sealed class VirtualRomUartTests
     [InlineData("44BB", "0000000000")]
     [InlineData("31CE", "0800800088", "FF")]
     [InlineData("31CE", "0800800088", "0B112233445566778899AABBCC07")]
-    public void Half_a_command_is_ended_by_the_feed_without_being_carried_out(params string[] parts)
+    public void Half_a_command_is_ended_by_the_feed_and_not_executed(params string[] parts)
     {
         var said = Convert.FromHexString(string.Concat(parts));
         for (var length = 1; length < said.Length; length++)
@@ -266,7 +266,7 @@ public sealed class VirtualRomUartTests
                 var wasRefused = false;
                 for (var fed = 0; fed < 600 && !wasRefused; fed++)
                     wasRefused = Say(rom, Convert.ToHexString(Stm32UartFrame.Feed(fed, 1))).EndsWith("1F", StringComparison.Ordinal);
-                // Only an erase that was about to be told how many pages takes 7F7F for an answer; then a reset is needed.
+                // Only an erase that waits for its number of pages takes 7F7F as that number; then a reset is needed.
                 Assert.True(
                     wasRefused || (length, parts[0], question) == (2, "44BB", "7F7F"), $"{length} bytes of {string.Concat(parts)}");
                 if (wasRefused)

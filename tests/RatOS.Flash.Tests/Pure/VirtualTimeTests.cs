@@ -3,11 +3,11 @@ using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Pure;
 
-/// <summary>Time that a story makes by itself.</summary>
+/// <summary>Virtual time: its order, its clocks and its limits.</summary>
 public sealed class VirtualTimeTests
 {
     [Fact]
-    public void Live_time_waits_for_the_world_and_what_comes_from_there_comes_now()
+    public void Live_time_waits_for_other_threads_and_runs_their_actions_now()
     {
         var time = new VirtualTime { IsLive = true, Pace = 100 };
         var (came, timer) = (TimeSpan.Zero, TimeSpan.Zero);
@@ -43,7 +43,7 @@ public sealed class VirtualTimeTests
     });
 
     [Fact]
-    public void Callbacks_come_in_the_order_of_their_moments_and_those_of_one_moment_in_the_order_they_were_asked_for() =>
+    public void Callbacks_run_in_the_order_of_their_moments_and_those_of_one_moment_in_the_order_of_scheduling() =>
         VirtualTime.Run(async time =>
     {
         var order = "";
@@ -56,7 +56,7 @@ public sealed class VirtualTimeTests
     });
 
     [Fact]
-    public void What_is_ready_now_comes_before_any_timer() => VirtualTime.Run(async time =>
+    public void Ready_callbacks_run_before_any_timer() => VirtualTime.Run(async time =>
     {
         var order = "";
         time.Schedule(TimeSpan.Zero, () => order += "t");
@@ -69,7 +69,7 @@ public sealed class VirtualTimeTests
     });
 
     [Fact]
-    public void A_callback_that_was_taken_back_does_not_come_and_moves_no_time()
+    public void An_unscheduled_callback_does_not_run_and_moves_no_time()
     {
         var fault = Assert.Throws<InvalidOperationException>(() => VirtualTime.Run(async time =>
         {
@@ -91,14 +91,14 @@ public sealed class VirtualTimeTests
     });
 
     [Fact]
-    public void A_story_in_which_nothing_can_ever_happen_again_is_told_so()
+    public void Work_that_waits_without_a_timer_fails()
     {
         var fault = Assert.Throws<InvalidOperationException>(() => VirtualTime.Run(_ => new TaskCompletionSource().Task));
         Assert.Contains("everything waits, and no timer is left", fault.Message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void A_story_without_end_is_stopped_at_the_limit()
+    public void Work_without_end_is_stopped_at_the_limit()
     {
         var time = new VirtualTime { Limit = TimeSpan.FromMinutes(1) };
         var fault = Assert.Throws<InvalidOperationException>(() => time.Run<bool>(async () =>
@@ -111,7 +111,7 @@ public sealed class VirtualTimeTests
     }
 
     [Fact]
-    public void The_storys_own_exception_comes_out_as_it_was_thrown()
+    public void The_works_own_exception_is_thrown_unchanged()
     {
         var thrown = new FormatException("mine");
         Assert.Same(thrown, Assert.Throws<FormatException>(() => VirtualTime.Run(async time =>
@@ -136,7 +136,7 @@ public sealed class VirtualTimeTests
     });
 
     [Fact]
-    public void A_paced_story_really_waits()
+    public void Paced_time_really_waits()
     {
         var time = new VirtualTime { Pace = 10 };
         var begin = TimeProvider.System.GetTimestamp();
@@ -166,7 +166,7 @@ public sealed class VirtualTimeTests
     }
 
     [Fact]
-    public void A_pause_is_used_again_and_again_and_can_be_ended_early() => VirtualTime.Run(async time =>
+    public void A_pause_can_be_reused_and_ended_early() => VirtualTime.Run(async time =>
     {
         var pause = new Pause(time);
         for (var i = 0; i < 3; i++)
@@ -209,7 +209,7 @@ public sealed class VirtualTimeTests
     }
 
     [Fact]
-    public void A_live_story_waits_for_other_threads_where_another_would_never_end_and_has_no_limit()
+    public void Live_time_waits_for_other_threads_and_has_no_limit()
     {
         var time = new VirtualTime { IsLive = true, Pace = 100, Limit = TimeSpan.FromSeconds(1) };
         var (thread, answer) =
@@ -223,7 +223,7 @@ public sealed class VirtualTimeTests
         {
             foreign.Start();
             var result = await answer.Task;
-            Assert.Equal(thread, Environment.CurrentManagedThreadId);   // the continuation came home
+            Assert.Equal(thread, Environment.CurrentManagedThreadId);   // the continuation returned to its thread
             await Task.Delay(TimeSpan.FromSeconds(2), time);            // past the limit
             return result;
         }));
@@ -231,7 +231,7 @@ public sealed class VirtualTimeTests
     }
 
     [Fact]
-    public void Live_time_stands_still_within_a_callback_so_that_what_is_asked_for_in_turn_comes_in_turn()
+    public void Live_time_stands_still_within_a_callback_so_that_the_order_of_scheduling_is_kept()
     {
         var time = new VirtualTime { IsLive = true };
         var order = "";

@@ -81,8 +81,11 @@ public sealed class DfuStories
     [Fact]
     public void H3_a_lingering_node_is_not_opened_again_when_a_cable_was_pulled() =>
         Story.Of("octopus",
-            new InjectedFaults { Lingers = TimeSpan.FromSeconds(3),
-                Transfers = [new(180, TransferFaultKind.Unplug, TimeSpan.FromSeconds(5))] }, async story =>
+            new InjectedFaults
+            {
+                Lingers = TimeSpan.FromSeconds(3),
+                Transfers = [new(180, TransferFaultKind.Unplug, TimeSpan.FromSeconds(5))]
+            }, async story =>
         {
             await story.FlashedAsync("octopus");
             Assert.Single(story.Events, step => step.Message.Contains("left the bus while", StringComparison.Ordinal));

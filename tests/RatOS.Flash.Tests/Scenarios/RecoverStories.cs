@@ -76,8 +76,11 @@ public sealed class RecoverStories
     [Fact]
     public void A_Klipper_that_does_not_answer_is_flashed() =>
         Story.Of("octopus",
-            new InjectedFaults { Transfers =
-                [.. Enumerable.Range(1, 60).Select(index => new TransferFault(index, TransferFaultKind.Lost, TimeSpan.Zero))] },
+            new InjectedFaults
+            {
+                Transfers =
+                [.. Enumerable.Range(1, 60).Select(index => new TransferFault(index, TransferFaultKind.Lost, TimeSpan.Zero))]
+            },
                 async story =>
             Assert.Equal(BoardCondition.Flashed, (await story.RecoverAsync("octopus")).Condition));
 

@@ -135,9 +135,12 @@ internal sealed class Rig : IHardware, IAsyncDisposable
             if (_attacher.KernelPort(port) is { } kernel)
                 _names[kernel] = port;
         }
-        return list with { Devices =
+        return list with
+        {
+            Devices =
             [.. list.Devices.Where(device => _names.ContainsKey(device.Port))
-                .Select(device => device with { Port = _names[device.Port] })] };
+                .Select(device => device with { Port = _names[device.Port] })]
+        };
     }
 
     private Device Real(Device device) => device with { Port = KernelPortOf(device.Port) };

@@ -43,8 +43,11 @@ public sealed class ToyBootloaderTests
         var waiting =
             new Device { Port = "1-1.1", Number = 7, Usb = ToyDriver.Id, Product = "Toy stm32f446xx", Serial = "2B0007000C50425539393020" };
         var board = new PrinterBoard("octopus",
-            BoardCatalogue.BuiltIn.Find("btt-octopus-11")! with { FlashStartEffective = "0x8010000" }) { Port = "1-1.1",
-            Drivers = WithToy };
+            BoardCatalogue.BuiltIn.Find("btt-octopus-11")! with { FlashStartEffective = "0x8010000" })
+        {
+            Port = "1-1.1",
+            Drivers = WithToy
+        };
         var plan = Plan(new FlashRequest(board, null), new DeviceList(1, [waiting]));
         Assert.Equal(("toy", FlashEntry.InBootloader, "waits in the toy -> write"), (plan.Bootloader?.Name, plan.Entry, plan.Route));
         Assert.Equal("which-bootloader",

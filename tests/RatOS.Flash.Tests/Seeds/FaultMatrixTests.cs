@@ -13,8 +13,8 @@ namespace RatOS.Flash.Tests.Seeds;
 [Collection(WholeMachine.Name)]
 public sealed class FaultMatrixTests
 {
-    // A run of so many transfers of one phase says the same thing again and again: of those both ends and every so many in between.
-    // Control transfers come in rounds of two to four, which an odd prime goes through.
+    // Long runs of transfers of one phase repeat the same case: both ends are taken, and every so many between.
+    // Control transfers come in rounds of two to four: an odd prime meets all of them.
     private const int LongRun = 16;
     private const int Ends = 4;
     private const int Stride = 32;
@@ -66,7 +66,7 @@ public sealed class FaultMatrixTests
     private sealed record End(Case Case, TrialOutcome Outcome, HumanStep? Step, bool IsUndisturbed, IReadOnlyList<string> Problems);
 
     [Fact]
-    public void Every_kind_of_fault_at_every_transfer_ends_with_the_truth_and_a_board_that_runs_or_one_step_that_mends_it()
+    public void Every_kind_of_fault_at_every_transfer_keeps_the_invariants_and_ends_with_a_running_board_or_one_operator_step()
     {
         var cases = Printers.SelectMany(Cases).ToList();
         var ends = new ConcurrentBag<End>();

@@ -37,7 +37,7 @@ public sealed class PowerCutTests
     private sealed record Moment(int Index, TimeSpan After, TimeSpan Stands, bool IsLong);
 
     [Fact]
-    public void After_a_power_cut_at_any_moment_of_a_write_the_board_comes_back_or_one_step_of_a_person_brings_it_back()
+    public void After_a_power_cut_at_any_moment_of_a_write_the_board_recovers_automatically_or_by_one_operator_step()
     {
         var text = new StringBuilder(
             "| chip | flash method | moments | automatically | of those inside an erase | share of the write's time | "
@@ -69,7 +69,7 @@ public sealed class PowerCutTests
         Docs.Check("proof.md", "power", text.ToString());
     }
 
-    /// <summary>In the middle of what follows each transfer of erase and write; long work at many points.</summary>
+    /// <summary>The middle of the work after each transfer of erase and write; many points of long work.</summary>
     private static List<Moment> Moments(Scenario scenario)
     {
         var transfers = Trial.Without(scenario).Transfers;

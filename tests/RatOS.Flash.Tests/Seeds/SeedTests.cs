@@ -23,7 +23,7 @@ public sealed class SeedTests
     internal static IReadOnlyList<SeededFlash> All => Swept.Value;
 
     [Fact]
-    public void Ten_thousand_faulty_flashes_never_lie_never_hang_and_never_leave_a_board_that_its_remedy_does_not_mend()
+    public void Ten_thousand_flashes_with_faults_keep_the_invariants_and_every_remedy_works()
     {
         var broken = All.Where(flash => flash.Trial.Outcome == TrialOutcome.Broken).ToList();
         Assert.True(
@@ -39,7 +39,7 @@ public sealed class SeedTests
     [Theory]
     [InlineData(false, 10)]
     [InlineData(true, 8)]
-    public void The_faults_bite_and_most_boards_come_through_them(bool onCan, int codes)
+    public void Most_faults_make_a_difference_and_most_boards_recover_automatically(bool onCan, int codes)
     {
         var flashes = All.Where(flash => SeededFlash.IsOnCan(flash.Seed) == onCan).ToList();
         Assert.InRange(flashes.Count(flash => flash.Trial.Code == "flashed"), flashes.Count / (onCan ? 3 : 2), flashes.Count * 95 / 100);
@@ -57,7 +57,7 @@ public sealed class SeedTests
     [Theory]
     [InlineData(57_633, "uart-katapult", false)]   // a wedged Katapult on a wire, called unchanged
     [InlineData(93_053, "manta-m8p", true)]        // a board that had left and lingered in the list, called deaf
-    public void What_was_once_wrong_stays_right(int seed, string scenario, bool isFlashed)
+    public void Seeds_that_once_failed_pass(int seed, string scenario, bool isFlashed)
     {
         var trial = SeededFlash.Run(seed, scenario).Trial;
         Assert.Equal(isFlashed, trial.Code == "flashed");

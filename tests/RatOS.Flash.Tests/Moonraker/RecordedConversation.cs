@@ -8,13 +8,13 @@ using RatOS.Flash.Virtual.Moonraker;
 namespace RatOS.Flash.Tests.Moonraker;
 
 /// <summary>
-/// A recorded conversation of clients with the real Moonraker, told again to the virtual one on virtual time: what the clients sent is
-/// sent when all that they had heard by then has come, and what each has heard must be the same in the end. Lines have <c>dir</c>
-/// (<c>-></c> sent, <c>&lt;-</c> heard, <c>#</c> a note), <c>client</c>, <c>t</c> (seconds) and <c>frame</c>.
+/// A recorded conversation of clients with the real Moonraker, replayed to the virtual one on virtual time. A client's text is sent when
+/// it has received all that precedes it in the recording, and at the end each client must have received the same texts. Lines have
+/// <c>dir</c> (<c>-></c> sent, <c>&lt;-</c> received, <c>#</c> a note), <c>client</c>, <c>t</c> (seconds) and <c>frame</c>.
 /// </summary>
-internal sealed partial class Recording(VirtualMoonraker moonraker, VirtualTime time)
+internal sealed partial class RecordedConversation(VirtualMoonraker moonraker, VirtualTime time)
 {
-    // What lies on the machine, on the run, or in the numbers that Moonraker makes up; that it is there at all is compared.
+    // Values that depend on the machine, on the run, or on Moonraker's own numbers: only their presence is compared.
     private static readonly HashSet<string> Incidental = new(StringComparer.Ordinal)
     {
         "eventtime", "connection_id", "websocket_id", "process_id", "websocket_count", "registered_directories", "printing_time",
@@ -28,25 +28,25 @@ internal sealed partial class Recording(VirtualMoonraker moonraker, VirtualTime 
 
     private readonly Dictionary<string, Client> _clients = new(StringComparer.Ordinal);
 
-    /// <summary>Versions of the recording, and what stands for them here.</summary>
+    /// <summary>Versions of the recording and their replacements here.</summary>
     public Dictionary<string, string> Versions { get; } = new(StringComparer.Ordinal);
 
     /// <summary>Called for each note before the next line.</summary>
     public Action<string> Noted { get; init; } = _ => { };
 
-    /// <summary>Lines of the recording that are told.</summary>
+    /// <summary>Lines of the recording that are replayed.</summary>
     public int Lines { get; init; } = int.MaxValue;
 
-    /// <summary>Methods whose requests are left out, with their answers.</summary>
+    /// <summary>Methods whose requests and answers are left out.</summary>
     public string[] Without { get; init; } = [];
 
-    /// <summary>Clients that read no more than answers: the recorder's own, where it was lazy.</summary>
+    /// <summary>Clients of the recording that read answers only.</summary>
     public string[] Deaf { get; init; } = [];
 
     /// <summary>Clients that Moonraker does not trust when they connect.</summary>
     public string[] Untrusted { get; init; } = [];
 
-    /// <summary>One client: what it is to hear, and what it has heard. Answers by id, all else in its order.</summary>
+    /// <summary>One client: expected and received texts. Answers by id, all others in order.</summary>
     private sealed class Client
     {
         public MoonrakerClient? Connection;
@@ -113,12 +113,12 @@ internal sealed partial class Recording(VirtualMoonraker moonraker, VirtualTime 
         }
     }
 
-    /// <summary>Answers may come at any place between the notifications.</summary>
+    /// <summary>Answers may come anywhere between the notifications.</summary>
     private static List<string> Told(List<string> texts) =>
         [.. texts.Where(text => text.StartsWith(Anywhere, StringComparison.Ordinal)).Order(StringComparer.Ordinal)
             .Concat(texts.Where(text => !text.StartsWith(Anywhere, StringComparison.Ordinal)))];
 
-    /// <summary>Lets the recorded time pass, and as much more as it takes until all is heard that had been heard by then.</summary>
+    /// <summary>Lets the recorded time pass, and then waits for all texts that were received by then.</summary>
     private async Task UntilHeardAsync(double seconds)
     {
         await Task.Delay(TimeSpan.FromSeconds(Math.Max(0, seconds)), time);
@@ -230,7 +230,7 @@ internal sealed partial class Recording(VirtualMoonraker moonraker, VirtualTime 
         {
             JsonObject heard when !heard.ContainsKey("method") && heard["id"] is { } id =>
                 $"{Anywhere}{OwnNumber().Replace(id.ToJsonString(), "ID")} {text}",
-            // What a shutdown changes was recorded before the word of it and behind.
+            // Changes by a shutdown were recorded before its notification and behind it.
             JsonObject heard when (string?)heard["method"] == "notify_status_update" => Anywhere + text,
             _ => text,
         };
@@ -247,7 +247,7 @@ internal sealed partial class Recording(VirtualMoonraker moonraker, VirtualTime 
             return;
         foreach (var name in members.Select(member => member.Key).ToList())
         {
-            // An error's code and words are never incidental, nor is what an agent says.
+            // Codes and messages of errors and data of agents are always compared.
             if (Incidental.Contains(name))
                 members[name] = "*";
             else
