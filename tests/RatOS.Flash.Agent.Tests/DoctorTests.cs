@@ -42,20 +42,20 @@ public sealed class DoctorTests
     private static DataFacts Data => Well.Data!;
 
     [Fact]
-    public void Where_all_is_well_nothing_is_said() => Assert.Empty(DoctorChecks.Judge(Well));
+    public void Where_all_is_well_nothing_is_said() => Assert.Empty(DoctorChecks.Run(Well));
 
     [Fact]
     public void What_could_not_be_found_out_is_no_finding_but_for_rules_that_are_not_there() =>
-        Assert.Equal(["udev-rules-missing"], DoctorChecks.Judge(new DoctorFacts { User = "pi", UserId = 1000, Now = Well.Now })
+        Assert.Equal(["udev-rules-missing"], DoctorChecks.Run(new DoctorFacts { User = "pi", UserId = 1000, Now = Well.Now })
             .Select(finding => finding.Id));
 
     [Fact]
     public void A_note_is_nothing_wrong_and_root_needs_no_group()
     {
-        Assert.All(DoctorChecks.Judge(
+        Assert.All(DoctorChecks.Run(
                 Well with { RatOsHook = "klipper-post-merge.sh", HostMcu = (true, false), Grabbers = ["ModemManager"] }), finding =>
                 Assert.Equal(FindingSeverity.Note, finding.Severity));
-        Assert.Empty(DoctorChecks.Judge(Well with { UserId = 0, GroupIds = [], Nodes = [Node(0, 0, RootNode)] }));
+        Assert.Empty(DoctorChecks.Run(Well with { UserId = 0, GroupIds = [], Nodes = [Node(0, 0, RootNode)] }));
     }
 
     private static readonly (string Id, string Remedy, DoctorFacts Facts)[] Table =
@@ -116,7 +116,7 @@ public sealed class DoctorTests
     [Fact]
     public void Each_thing_that_is_wrong_is_the_only_one_that_is_told_with_one_remedy() => Assert.All(Table, row =>
     {
-        var wrong = DoctorChecks.Judge(row.Facts).Where(finding => finding.Severity != FindingSeverity.Note
+        var wrong = DoctorChecks.Run(row.Facts).Where(finding => finding.Severity != FindingSeverity.Note
             && (finding.Id != "udev-rules-missing" || row.Id == "udev-rules-missing")).ToList();
         var finding = Assert.Single(wrong);
         Assert.Equal(row.Id, finding.Id);
@@ -129,9 +129,9 @@ public sealed class DoctorTests
     {
         Assert.Equal(
             ["component-missing", "component-old", "macros-missing", "macros-old", "service-not-allowed"],
-            Table.SelectMany(row => DoctorChecks.Judge(row.Facts)).Where(finding => finding.Fix is not null).Select(finding => finding.Id)
+            Table.SelectMany(row => DoctorChecks.Run(row.Facts)).Where(finding => finding.Fix is not null).Select(finding => finding.Id)
                 .Distinct().Order());
-        Assert.Null(DoctorChecks.Judge(Well with { Data = Data with { Macros = Data.Macros! with { Is = false, IsFile = true } } })
+        Assert.Null(DoctorChecks.Run(Well with { Data = Data with { Macros = Data.Macros! with { Is = false, IsFile = true } } })
             .Single().Fix);
     }
 
@@ -139,7 +139,7 @@ public sealed class DoctorTests
     public void Sixteen_ports_in_trouble_are_no_novel()
     {
         var log = Enumerable.Range(1, 16).Select(port => $"usb 1-1.{port}: device descriptor read/64, error -71\u001b[31m").ToList();
-        var findings = DoctorChecks.Judge(Well with { KernelLog = log });
+        var findings = DoctorChecks.Run(Well with { KernelLog = log });
         Assert.Equal(8, findings.Length);
         Assert.All(findings, finding => Assert.DoesNotContain('\u001b', finding.Text));
     }

@@ -59,7 +59,7 @@ public sealed class DoctorVisitTests : IDisposable
         File.SetUnixFileMode(At($"usr/bin/{name}"), (UnixFileMode)0x1ED);
     }
 
-    private async Task<IReadOnlyList<DoctorFinding>> FindAsync(params Device[] devices) => DoctorChecks.Judge(await new SystemProbe
+    private async Task<IReadOnlyList<DoctorFinding>> FindAsync(params Device[] devices) => DoctorChecks.Run(await new SystemProbe
     {
         Root = _root,
         Home = At("home/pi"),
@@ -71,7 +71,7 @@ public sealed class DoctorVisitTests : IDisposable
         Chips = ["stm32f446xx"],
         Devices = devices,
         Data = (Data, Product.Version),
-    }.LookAsync(new MoonrakerFacts()));
+    }.ProbeAsync(new MoonrakerFacts()));
 
     private async Task ExpectAsync(params string[] ids) =>
         Assert.Equal(ids.Order(), (await FindAsync()).Select(finding => finding.Id).Order());
@@ -136,7 +136,7 @@ public sealed class DoctorVisitTests : IDisposable
         Write("home/pi/printer_data/moonraker.asvc", "klipper_mcu");
         var findings = await FindAsync();
         Assert.Equal(["component-missing", "macros-missing", "service-not-allowed"], findings.Select(finding => finding.Id).Order());
-        Assert.All(findings, finding => Assert.True(DoctorChecks.Apply(finding.Fix!)));
+        Assert.All(findings, finding => Assert.True(finding.Fix!.TryApply()));
         await ExpectAsync();
         Assert.Equal("ratos-flash\nklipper_mcu", File.ReadAllText(At("home/pi/printer_data/moonraker.asvc")));
         Assert.Equal(At("home/pi/ratos-flash/config/ratos_flash.cfg"),

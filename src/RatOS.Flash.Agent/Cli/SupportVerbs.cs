@@ -21,21 +21,21 @@ internal sealed class SupportVerbs(VerbContext context)
     /// <summary>Checks everything that a flash needs, and on request repairs what needs no root.</summary>
     public async Task<int> DoctorAsync(bool isFix)
     {
-        var findings = DoctorChecks.Judge(await ProbeAsync());
+        var findings = DoctorChecks.Run(await ProbeAsync());
         if (isFix)
         {
             var isChanged = false;
             foreach (var finding in findings.Where(finding => finding.Fix is not null))
             {
-                if (!DoctorChecks.Apply(finding.Fix!))
+                if (!finding.Fix!.TryApply())
                     continue;
                 isChanged = true;
                 _output.Say($"Repaired: {finding.Id}. Restart Moonraker and Klipper to apply it.");
             }
             if (isChanged)
-                findings = DoctorChecks.Judge(await ProbeAsync());
+                findings = DoctorChecks.Run(await ProbeAsync());
         }
-        _output.Doctor(findings, DoctorChecks.Checks);
+        _output.Doctor(findings, DoctorChecks.Count);
         return findings.Any(finding => finding.Severity != FindingSeverity.Note) ? ExitCode.Failed : ExitCode.Done;
     }
 
@@ -56,14 +56,14 @@ internal sealed class SupportVerbs(VerbContext context)
         using var over = new CancellationTokenSource();
         var (probe, troubles, settings) = SystemProbe.Of(printer, isPrinter ? folder : null, agent, context.Log);
         if (!isPrinter)
-            return await probe.LookAsync(null, [.. troubles]);
+            return await probe.ProbeAsync(null, [.. troubles]);
         var moonraker = new MoonrakerConnection(new(folder.Moonraker, settings.MoonrakerUrl, settings.ApiKey), printer.Time, context.Log);
         var line = moonraker.RunAsync(over.Token);
         try
         {
             var isUp = await moonraker.WaitConnectedAsync(DoctorLimit, CancellationToken.None);
             var gone = FaultReport.Of(PrinterFaults.MoonrakerGone(moonraker.Place.ToString(), "no answer"));
-            return await probe.LookAsync(isUp ? await SystemProbe.AskAsync(moonraker) : new(gone), [.. troubles]);
+            return await probe.ProbeAsync(isUp ? await SystemProbe.AskMoonrakerAsync(moonraker) : new(gone), [.. troubles]);
         }
         finally
         {

@@ -4,12 +4,12 @@ using RatOS.Flash.Hardware.Linux;
 
 namespace RatOS.Flash.Agent.Doctor;
 
-/// <summary>What was found out about a printer's computer. Null, or empty, is what could not be found out, and nothing follows from it.</summary>
+/// <summary>What was read of a printer's computer. Null or empty stands for what could not be read: no check follows from it.</summary>
 internal sealed record DoctorFacts
 {
     public required string User { get; init; }
 
-    /// <summary>The user and the groups of this very process.</summary>
+    /// <summary>The user and the groups of this process.</summary>
     public uint UserId { get; init; }
 
     /// <inheritdoc cref="UserId"/>
@@ -18,7 +18,7 @@ internal sealed record DoctorFacts
     /// <summary>The system's groups by their name.</summary>
     public ImmutableDictionary<string, uint> Groups { get; init; } = ImmutableDictionary<string, uint>.Empty;
 
-    /// <summary>Nodes of boards, and what each is.</summary>
+    /// <summary>Device nodes of boards.</summary>
     public ImmutableArray<NodeFact> Nodes { get; init; } = [];
 
     /// <summary>CAN interfaces that are down.</summary>
@@ -26,25 +26,25 @@ internal sealed record DoctorFacts
 
     public bool HasLibUsb { get; init; } = true;
 
-    /// <summary>The udev rules as they are installed, and those that came with this program.</summary>
+    /// <summary>The installed udev rules, and those of this version.</summary>
     public string? Rules { get; init; }
 
     /// <inheritdoc cref="Rules"/>
     public string? OwnRules { get; init; }
 
-    /// <summary>Where this program is, when <c>install.sh</c> lies beside it.</summary>
+    /// <summary>The program's folder, if it has an <c>install.sh</c>.</summary>
     public string? Folder { get; init; }
 
-    /// <summary>What building for the printer's chips lacks, each chip's tools once.</summary>
+    /// <summary>Tools that are missing for the printer's chips.</summary>
     public ImmutableArray<FaultReport> Tools { get; init; } = [];
 
-    /// <summary>What Python says to what Klipper's build and menu import; empty when nothing, null where there is none.</summary>
+    /// <summary>The error when Python imports what Klipper's build and menu use; empty without an error, null without Python.</summary>
     public string? Python { get; init; } = "";
 
-    /// <summary>What is wrong with Klipper's sources.</summary>
+    /// <summary>A problem of the Klipper checkout.</summary>
     public FaultReport? Sources { get; init; }
 
-    /// <summary>What could not be looked at, with the reason: settings with a mistake, a bus that nobody may hear.</summary>
+    /// <summary>What could not be read, with the reason: bad settings, a bus that this user may not watch.</summary>
     public ImmutableArray<FaultReport> Troubles { get; init; } = [];
 
     /// <summary>The printer's folder; null for a computer without a printer.</summary>
@@ -52,7 +52,7 @@ internal sealed record DoctorFacts
 
     public MoonrakerFacts? Moonraker { get; init; }
 
-    /// <summary>Programs that run and are known to open every serial port.</summary>
+    /// <summary>Running programs that open every serial port.</summary>
     public ImmutableArray<string> Grabbers { get; init; } = [];
 
     public IReadOnlyList<string>? KernelLog { get; init; }
@@ -61,47 +61,49 @@ internal sealed record DoctorFacts
 
     public DateTimeOffset Now { get; init; }
 
-    /// <summary>Where RatOS's hook of Klipper's repository leads; empty for a broken one, null where there is none.</summary>
+    /// <summary>Where RatOS's hook in Klipper's repository leads; empty for a broken link, null without a hook.</summary>
     public string? RatOsHook { get; init; }
 
-    /// <summary>The process that is an MCU is a service here, and whether a unit may replace its program.</summary>
+    /// <summary>Whether Klipper's process on this computer is a service, and whether the unit that replaces it is installed.</summary>
     public (bool IsService, bool HasUnit) HostMcu { get; init; }
 }
 
 /// <param name="Path">Such as <c>/dev/ttyACM0</c>.</param>
-/// <param name="What">The device, for people.</param>
-internal sealed record NodeFact(string Path, string What, NodeOwner Owner);
+/// <param name="Device">The device, in words.</param>
+/// <param name="Owner">Its owner, group and mode.</param>
+internal sealed record NodeFact(string Path, string Device, NodeOwner Owner);
 
 /// <param name="Root">The printer's folder.</param>
 /// <param name="Unit">The agent's service for this folder.</param>
 internal sealed record DataFacts(string Root, string Unit)
 {
-    /// <summary>Bytes that are free; null where that is not told.</summary>
+    /// <summary>Free bytes; null where unknown.</summary>
     public long? Free { get; init; }
 
     public bool IsReadOnly { get; init; }
 
-    /// <summary>Services of ours whose names are missing in <c>moonraker.asvc</c>; empty without such a file.</summary>
+    /// <summary>Our services that <c>moonraker.asvc</c> does not list; empty without such a file.</summary>
     public ImmutableArray<string> NotAllowed { get; init; } = [];
 
-    /// <summary>The macros and Moonraker's component: where they should be, and whether that is ours and current.</summary>
+    /// <summary>The macros and Moonraker's component; null where they do not belong.</summary>
     public LinkFact? Macros { get; init; }
 
     /// <inheritdoc cref="Macros"/>
     public LinkFact? Component { get; init; }
 
-    /// <summary>What the running agent calls itself; null for none.</summary>
+    /// <summary>The running agent's version; null without an agent.</summary>
     public string? Agent { get; init; }
 }
 
-/// <param name="Path">Where it should be.</param>
-/// <param name="Target">What came with this program.</param>
-/// <param name="Is">Null where nothing is, or a link that leads nowhere; true when it says what ours says.</param>
-/// <param name="IsFile">A file of its own stands there, which no repair replaces.</param>
+/// <summary>A file of ours that is linked into another program's folder.</summary>
+/// <param name="Path">The link.</param>
+/// <param name="Target">Our file.</param>
+/// <param name="Is">True if the content is ours, false if it differs, null if there is none.</param>
+/// <param name="IsFile">There is a file and no link: no repair replaces it.</param>
 internal sealed record LinkFact(string Path, string Target, bool? Is, bool IsFile = false);
 
-/// <summary>What Moonraker says.</summary>
-/// <param name="Fault">Why it says nothing.</param>
+/// <summary>Moonraker's answers.</summary>
+/// <param name="Fault">Why there are none.</param>
 internal sealed record MoonrakerFacts(FaultReport? Fault = null)
 {
     public bool HasComponent { get; init; } = true;

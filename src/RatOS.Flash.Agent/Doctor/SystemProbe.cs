@@ -16,7 +16,7 @@ using RatOS.Flash.Printer;
 
 namespace RatOS.Flash.Agent.Doctor;
 
-/// <summary>Goes and looks, and changes nothing. What it finds is <see cref="DoctorFacts"/>; what that means, <see cref="DoctorChecks"/> says.</summary>
+/// <summary>Reads everything that <see cref="DoctorChecks"/> need, and changes nothing.</summary>
 internal sealed class SystemProbe
 {
     private const string KernelProcesses = "/proc";
@@ -24,22 +24,23 @@ internal sealed class SystemProbe
     private static readonly TimeSpan PythonLimit = TimeSpan.FromSeconds(20);
     private static readonly string[] KnownGrabbers = ["ModemManager", "brltty"];
 
-    /// <summary>What stands for <c>/</c> before the system's own folders.</summary>
+    /// <summary>The root folder; another one for tests.</summary>
     public string Root { get; init; } = "";
 
-    public string Home { get; init; } = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify);
+    public string Home { get; init; } = Environment.GetFolderPath(
+        Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify);
 
     public string User { get; init; } = Environment.UserName;
 
-    /// <summary>Where this program is.</summary>
+    /// <summary>The program's folder.</summary>
     public string Folder { get; init; } = Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory);
 
-    /// <summary>Where programs are looked for, as PATH is written.</summary>
+    /// <summary>Folders of programs, in the format of PATH.</summary>
     public string SearchPath { get; init; } = Environment.GetEnvironmentVariable("PATH") ?? "/usr/bin:/bin";
 
     public required TimeProvider Time { get; init; }
 
-    /// <summary>Klipper's sources; null where none are known.</summary>
+    /// <summary>The Klipper checkout; null where none is known.</summary>
     public string? Sources { get; init; }
 
     /// <summary>Chips of the printer's boards.</summary>
@@ -47,15 +48,16 @@ internal sealed class SystemProbe
 
     public IEnumerable<Device> Devices { get; init; } = [];
 
-    /// <summary>The printer's folder, and what its agent calls itself; null where none runs.</summary>
+    /// <summary>The printer's folder and its agent's version; null without a printer.</summary>
     public (DataFolder Folder, string? Agent)? Data { get; init; }
 
-    /// <summary>What doctor goes to look at, and what of it could not be found out.</summary>
+    /// <summary>The probe of a printer's computer, and what could not be read for it.</summary>
     /// <param name="printer">Its buses.</param>
     /// <param name="data">Null for a computer without a printer.</param>
-    /// <param name="agent">What the running agent calls itself; null for none.</param>
+    /// <param name="agent">The running agent's version; null without an agent.</param>
     /// <param name="log">The log.</param>
-    public static (SystemProbe Probe, List<FaultReport> Troubles, AgentSettings Settings) Of(PrinterAccess printer, DataFolder? data, string? agent, LogFile log)
+    public static (SystemProbe Probe, List<FaultReport> Troubles, AgentSettings Settings) Of(
+        PrinterAccess printer, DataFolder? data, string? agent, LogFile log)
     {
         var (troubles, settings) = (new List<FaultReport>(), new AgentSettings());
         IReadOnlyList<PrinterMcu> mcus = [];
@@ -86,9 +88,11 @@ internal sealed class SystemProbe
         }
     }
 
-    public async Task<DoctorFacts> LookAsync(MoonrakerFacts? moonraker, params ImmutableArray<FaultReport> troubles)
+    /// <param name="moonraker">Moonraker's answers; null where it was not asked.</param>
+    /// <param name="troubles">What could not be read before.</param>
+    public async Task<DoctorFacts> ProbeAsync(MoonrakerFacts? moonraker, params ImmutableArray<FaultReport> troubles)
     {
-        var (user, groups) = Who();
+        var (user, groups) = Identity();
         var system = new SystemFacts(Root);
         var installed = File.Exists(Path.Combine(Folder, "install.sh")) ? Folder : null;
         var services = Root + "/etc/systemd/system";
@@ -98,14 +102,15 @@ internal sealed class SystemProbe
             UserId = user,
             GroupIds = groups,
             Groups = Groups(),
-            Nodes = [.. Devices.Where(device => device.Usb == UsbId.Klipper || device.Usb == UsbId.KlipperCanBridge || Drivers.All.Showing(device) is not null).SelectMany(NodesOf)
-                .Select(node => system.OwnerOf(node.Path) is { } owner ? new NodeFact(node.Path, node.What, owner) : null).OfType<NodeFact>()],
+            Nodes = [.. Devices.Where(IsBoard).SelectMany(NodesOf).Select(node => NodeOf(system, node.Path, node.Name))
+                .OfType<NodeFact>()],
             CanDown = [.. Devices.Where(device => device is { Can.IsUp: false, CanNode: null }).Select(device => device.Port)],
             HasLibUsb = ((string[])["/usr/lib", "/lib", "/usr/local/lib"]).Any(folder => Found(Root + folder, "libusb-1.0.so.0")),
             Rules = Text(Root + "/etc/udev/rules.d/99-ratos-flash.rules"),
             OwnRules = Text(Path.Combine(Folder, "99-ratos-flash.rules")),
             Folder = installed,
-            Tools = [.. Chips.Distinct().Select(chip => FirmwareBuilder.MissingTools(chip, SearchPath)).OfType<FlashException>().DistinctBy(fault => fault.Remedy).Select(FaultReport.Of)],
+            Tools = [.. Chips.Distinct().Select(chip => FirmwareBuilder.MissingTools(chip, SearchPath)).OfType<FlashException>()
+                .DistinctBy(fault => fault.Remedy).Select(FaultReport.Of)],
             Python = await PythonAsync(),
             Sources = await SourcesAsync(),
             Troubles = troubles,
@@ -120,13 +125,14 @@ internal sealed class SystemProbe
         };
     }
 
-    /// <summary>What Moonraker says, over a line that is up; the fault where it is not.</summary>
-    public static async Task<MoonrakerFacts> AskAsync(MoonrakerConnection moonraker)
+    /// <summary>Asks Moonraker over a connection; the fault where there is none.</summary>
+    public static async Task<MoonrakerFacts> AskMoonrakerAsync(MoonrakerConnection moonraker)
     {
         try
         {
             var info = await moonraker.CallAsync("server.info");
-            var objects = info.Word("klippy_state") == "ready" ? Words(await moonraker.CallAsync("printer.objects.list"), "objects") : null;
+            var objects = info.Word("klippy_state") == "ready"
+                ? Words(await moonraker.CallAsync("printer.objects.list"), "objects") : null;
             return new MoonrakerFacts
             {
                 HasComponent = Words(info, "components").Contains("ratos_flash"),
@@ -137,58 +143,69 @@ internal sealed class SystemProbe
         }
         catch (Exception gone) when (gone is FlashException or MoonrakerException)
         {
-            return new MoonrakerFacts(FaultReport.Of(gone as FlashException ?? PrinterFaults.MoonrakerGone(moonraker.Place.ToString(), gone.Message.TrimEnd('.'))));
+            var fault = gone as FlashException ?? PrinterFaults.MoonrakerGone(moonraker.Place.ToString(), gone.Message.TrimEnd('.'));
+            return new MoonrakerFacts(FaultReport.Of(fault));
         }
     }
 
-    /// <summary>The agent's service for a printer's folder: called after it, as install.sh does.</summary>
+    /// <summary>The name of the agent's service for a printer's folder, as in install.sh.</summary>
     public static string UnitOf(string folder)
     {
         var name = Path.GetFileName(folder);
-        return name == "printer_data" ? "ratos-flash"
-            : name.StartsWith("printer_", StringComparison.Ordinal) && name.EndsWith("_data", StringComparison.Ordinal) && name.Length > 13 ? $"ratos-flash-{name[8..^5]}"
-            : $"ratos-flash-{string.Concat(name.Select(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' ? c : '-'))}";
+        if (name == "printer_data")
+            return "ratos-flash";
+        var isOneOfSeveral = name.Length > 13 && name.StartsWith("printer_", StringComparison.Ordinal)
+            && name.EndsWith("_data", StringComparison.Ordinal);
+        var instance = isOneOfSeveral
+            ? name[8..^5] : string.Concat(name.Select(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' ? c : '-'));
+        return $"ratos-flash-{instance}";
     }
 
-    private static List<string> Words(JsonElement element, string name) => [.. element.Items(name).Where(item => item.ValueKind == JsonValueKind.String).Select(item => item.GetString()!)];
+    private static List<string> Words(JsonElement element, string name) =>
+        [.. element.Items(name).Where(item => item.ValueKind == JsonValueKind.String).Select(item => item.GetString()!)];
 
     private DataFacts DataOf(DataFolder folder, string? agent, string? installed)
     {
         var (unit, config) = (UnitOf(folder.Root), Path.Combine(folder.Root, "config"));
         var components = Path.Combine(Home, "moonraker", "moonraker", "components");
-        // Where somebody else's macro of that name is, ours are left out on purpose.
+        // install.sh leaves our macros out where the user has a macro of that name.
         var isForeign = Directory.Exists(config) && Directory.EnumerateFiles(config, "*.cfg").Any(file =>
-            Path.GetFileName(file) != "ratos_flash.cfg" && Text(file)?.Contains("[gcode_macro flash_mcu]", StringComparison.OrdinalIgnoreCase) == true);
+            Path.GetFileName(file) != "ratos_flash.cfg"
+                && Text(file)?.Contains("[gcode_macro flash_mcu]", StringComparison.OrdinalIgnoreCase) == true);
+        var allowed = Text(Path.Combine(folder.Root, "moonraker.asvc"))?.Split('\n').Select(line => line.Trim()).ToList();
         return new DataFacts(folder.Root, unit)
         {
             Agent = agent,
             Free = Free(folder.Root),
             IsReadOnly = IsReadOnly(folder.Root),
-            NotAllowed = Text(Path.Combine(folder.Root, "moonraker.asvc"))?.Split('\n').Select(line => line.Trim()).ToList() is not { } allowed ? []
-                : [.. ((string[])[unit, .. HostMcuUnits()]).Where(name => !allowed.Contains(name))],
-            Macros = installed is null || isForeign || !Directory.Exists(config) ? null : Link(Path.Combine(config, "ratos_flash.cfg"), Path.Combine(installed, "config", "ratos_flash.cfg")),
-            Component = installed is null || !Directory.Exists(components) ? null : Link(Path.Combine(components, "ratos_flash.py"), Path.Combine(installed, "moonraker-component", "ratos_flash.py")),
+            NotAllowed = [.. ((string[])[unit, .. HostMcuUnits()]).Where(name => allowed?.Contains(name) == false)],
+            Macros = isForeign ? null : Link(config, "ratos_flash.cfg", installed, "config"),
+            Component = Link(components, "ratos_flash.py", installed, "moonraker-component"),
         };
     }
 
-    /// <summary>The unit that may replace the process, of this printer's folder.</summary>
-    private IEnumerable<string> HostMcuUnits() => Data is { } data && MoonrakerHostMcu.UnitName + UnitOf(data.Folder.Root)["ratos-flash".Length..] is var unit
+    /// <summary>The unit that replaces Klipper's process on this computer, for this printer's folder.</summary>
+    private IEnumerable<string> HostMcuUnits() =>
+        Data is { } data && MoonrakerHostMcu.UnitName + UnitOf(data.Folder.Root)["ratos-flash".Length..] is var unit
         && File.Exists($"{Root}/etc/systemd/system/{unit}.service") ? [unit] : [];
 
-    private static LinkFact Link(string path, string target)
+    private static LinkFact? Link(string folder, string name, string? installed, string ours)
     {
+        if (installed is null || !Directory.Exists(folder))
+            return null;
+        var (path, target) = (Path.Combine(folder, name), Path.Combine(installed, ours, name));
         var text = Text(path);
         return new(path, target, text is null ? null : text == Text(target), File.Exists(path) && new FileInfo(path).LinkTarget is null);
     }
 
     /// <summary>The user and the groups of this process (proc(5), status).</summary>
-    private (uint User, ImmutableHashSet<uint> Groups) Who()
+    private (uint User, ImmutableHashSet<uint> Groups) Identity()
     {
         var (user, groups) = (uint.MaxValue, ImmutableHashSet.CreateBuilder<uint>());
         foreach (var line in (Text(Root + KernelProcesses + "/self/status") ?? "").Split('\n'))
         {
             var words = line.Split((char[])['\t', ' '], StringSplitOptions.RemoveEmptyEntries);
-            var numbers = words.Skip(1).Select(word => uint.TryParse(word, NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id : uint.MaxValue).ToList();
+            var numbers = words.Skip(1).Select(Number).ToList();
             if (words.FirstOrDefault() == "Uid:" && numbers.Count > 1)
                 user = numbers[1];
             else if (words.FirstOrDefault() is "Gid:" or "Groups:")
@@ -197,10 +214,20 @@ internal sealed class SystemProbe
         return (user, groups.ToImmutable());
     }
 
-    private ImmutableDictionary<string, uint> Groups() => (Text(Root + "/etc/group") ?? "").Split('\n').Select(line => line.Split(':'))
-        .Where(parts => parts.Length > 2 && uint.TryParse(parts[2], out _)).DistinctBy(parts => parts[0]).ToImmutableDictionary(parts => parts[0], parts => uint.Parse(parts[2], CultureInfo.InvariantCulture));
+    private static uint Number(string word) =>
+        uint.TryParse(word, NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id : uint.MaxValue;
 
-    private IEnumerable<(string Path, string What)> NodesOf(Device device)
+    private ImmutableDictionary<string, uint> Groups() => (Text(Root + "/etc/group") ?? "").Split('\n').Select(line => line.Split(':'))
+        .Where(parts => parts.Length > 2 && uint.TryParse(parts[2], out _)).DistinctBy(parts => parts[0])
+            .ToImmutableDictionary(parts => parts[0], parts => uint.Parse(parts[2], CultureInfo.InvariantCulture));
+
+    private static bool IsBoard(Device device) =>
+        device.Usb == UsbId.Klipper || device.Usb == UsbId.KlipperCanBridge || Drivers.All.Showing(device) is not null;
+
+    private static NodeFact? NodeOf(SystemFacts system, string path, string name) =>
+        system.OwnerOf(path) is { } owner ? new(path, name, owner) : null;
+
+    private IEnumerable<(string Path, string Name)> NodesOf(Device device)
     {
         var what = device.Product ?? device.ToString();
         if (device.Node is { } node)
@@ -210,13 +237,16 @@ internal sealed class SystemProbe
             yield return ($"/dev/bus/usb/{bus:000}/{number:000}", what);
     }
 
-    private IEnumerable<string> Programs() => !Directory.Exists(Root + KernelProcesses) ? [] : Directory.EnumerateDirectories(Root + KernelProcesses)
-        .Where(folder => Path.GetFileName(folder).All(char.IsAsciiDigit)).Select(folder => Text(folder + "/comm")?.Trim()).OfType<string>();
+    private IEnumerable<string> Programs() =>
+        !Directory.Exists(Root + KernelProcesses) ? [] : Directory.EnumerateDirectories(Root + KernelProcesses)
+        .Where(folder => Path.GetFileName(folder).All(char.IsAsciiDigit)).Select(folder => Text(folder + "/comm")?.Trim())
+            .OfType<string>();
 
-    /// <summary>What Klipper's build and its menu import.</summary>
+    /// <summary>Imports the modules of Klipper's build and its menu.</summary>
     private async Task<string?> PythonAsync()
     {
-        if (SearchPath.Split(':', StringSplitOptions.RemoveEmptyEntries).Select(folder => Path.Combine(folder, "python3")).FirstOrDefault(File.Exists) is not { } program)
+        if (SearchPath.Split(':', StringSplitOptions.RemoveEmptyEntries).Select(folder => Path.Combine(folder, "python3"))
+            .FirstOrDefault(File.Exists) is not { } program)
             return null;
         try
         {
@@ -230,7 +260,8 @@ internal sealed class SystemProbe
             using var killed = limit.Token.Register(process.Kill);
             var said = await process.StandardError.ReadToEndAsync(CancellationToken.None);
             await process.WaitForExitAsync(CancellationToken.None);
-            return process.ExitCode == 0 ? "" : Contract.Text.Clean(said.Trim().Split('\n')[^1]) is { Length: > 0 } last ? last : $"it ends with {process.ExitCode}";
+            var last = Contract.Text.Clean(said.Trim().Split('\n')[^1]);
+            return process.ExitCode == 0 ? "" : last.Length > 0 ? last : $"it ends with {process.ExitCode}";
         }
         catch (Exception refused) when (refused is Win32Exception or InvalidOperationException)
         {
@@ -242,7 +273,9 @@ internal sealed class SystemProbe
     {
         try
         {
-            var warning = Sources is null ? BuildFaults.NotAKlipperTree("~/klipper", "there is no such folder") : (await KlipperTree.Open(Sources, SearchPath).LookAsync(CancellationToken.None)).Warning;
+            if (Sources is null)
+                return FaultReport.Of(BuildFaults.NotAKlipperTree("~/klipper", "there is no such folder"));
+            var warning = (await KlipperTree.Open(Sources, SearchPath).LookAsync(CancellationToken.None)).Warning;
             return warning is null ? null : FaultReport.Of(warning);
         }
         catch (FlashException fault)
@@ -263,16 +296,19 @@ internal sealed class SystemProbe
         }
     }
 
-    /// <summary>By the mount that the folder is in (proc(5), mounts).</summary>
-    private bool IsReadOnly(string folder) => (Text(Root + KernelProcesses + "/self/mounts") ?? "").Split('\n').Select(line => line.Split(' '))
-        .Where(parts => parts.Length > 3 && (folder == parts[1] || folder.StartsWith(parts[1].TrimEnd('/') + "/", StringComparison.Ordinal)))
+    /// <summary>By the mount of the folder (proc(5), mounts).</summary>
+    private bool IsReadOnly(string folder) =>
+        (Text(Root + KernelProcesses + "/self/mounts") ?? "").Split('\n').Select(line => line.Split(' '))
+        .Where(parts => parts.Length > 3
+            && (folder == parts[1] || folder.StartsWith(parts[1].TrimEnd('/') + "/", StringComparison.Ordinal)))
         .MaxBy(parts => parts[1].Length) is [_, _, _, var options, ..] && options.Split(',').Contains("ro");
 
     private static string? Hook(string path)
     {
         if (new FileInfo(path) is not { LinkTarget: { } target })
             return Text(path)?.Contains("ratos", StringComparison.OrdinalIgnoreCase) == true ? path : null;
-        return !target.Contains("ratos", StringComparison.OrdinalIgnoreCase) ? null : File.ResolveLinkTarget(path, returnFinalTarget: true)?.Exists == true ? target : "";
+        return !target.Contains("ratos", StringComparison.OrdinalIgnoreCase)
+            ? null : File.ResolveLinkTarget(path, returnFinalTarget: true)?.Exists == true ? target : "";
     }
 
     private static bool Found(string folder, params ReadOnlySpan<string> names)
@@ -281,7 +317,8 @@ internal sealed class SystemProbe
             return false;
         foreach (var name in names)
         {
-            if (File.Exists(Path.Combine(folder, name)) || Directory.EnumerateDirectories(folder).Any(inner => File.Exists(Path.Combine(inner, name))))
+            if (File.Exists(Path.Combine(folder, name))
+                || Directory.EnumerateDirectories(folder).Any(inner => File.Exists(Path.Combine(inner, name))))
                 return true;
         }
         return false;

@@ -134,7 +134,7 @@ internal sealed class AgentApi(
     public Task<JsonElement> DoctorAsync(JsonElement arguments) => AnswerAsync(async () =>
     {
         var (probe, troubles, _) = SystemProbe.Of(printer, data, Product.Version, log);
-        var findings = DoctorChecks.Judge(await probe.LookAsync(await SystemProbe.AskAsync(moonraker), [.. troubles]));
+        var findings = DoctorChecks.Run(await probe.ProbeAsync(await SystemProbe.AskMoonrakerAsync(moonraker), [.. troubles]));
         return new JsonAnswer(true) { Checks = [.. findings.Select(finding => finding.ToJson())] };
     });
 

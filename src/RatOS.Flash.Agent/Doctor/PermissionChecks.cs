@@ -1,0 +1,85 @@
+using RatOS.Flash.Core;
+
+namespace RatOS.Flash.Agent.Doctor;
+
+/// <summary>Whether this user can open the boards, and no other program does.</summary>
+internal static class PermissionChecks
+{
+    private static readonly string[] OwnGroups = ["dialout", "plugdev"];
+
+    public static IEnumerable<DoctorFinding> Troubles(DoctorFacts facts) => facts.Troubles.Select(fault => DoctorFinding.Of(fault));
+
+    public static IEnumerable<DoctorFinding> Groups(DoctorFacts facts)
+    {
+        if (facts.UserId == 0)
+            yield break;
+        foreach (var name in OwnGroups.Where(name => facts.Groups.Count > 0 && !facts.Groups.ContainsKey(name)))
+        {
+            yield return DoctorFinding.Problem(
+                "no-such-group", $"This system has no group {name}, which owns the boards' ports.", $"sudo groupadd --system {name}");
+        }
+        string[] wanted = facts.HostMcu.IsService ? [.. OwnGroups, "tty"] : OwnGroups;
+        var missing = wanted.Where(name => facts.Groups.TryGetValue(name, out var id) && !facts.GroupIds.Contains(id)).ToList();
+        if (missing.Count > 0)
+        {
+            yield return DoctorFinding.Problem(
+                "not-in-group", $"The user {facts.User} is not in {string.Join(", ", missing)}, or has not logged out and back in since.",
+                $"sudo usermod -aG {string.Join(',', missing)} {facts.User}");
+        }
+    }
+
+    public static IEnumerable<DoctorFinding> Rules(DoctorFacts facts)
+    {
+        var source = facts.Folder is { } folder ? $"{folder}/99-ratos-flash.rules" : "99-ratos-flash.rules";
+        var remedy = $"sudo cp {source} /etc/udev/rules.d/ && sudo udevadm control --reload && "
+            + "sudo udevadm trigger --subsystem-match=usb --subsystem-match=tty";
+        if (facts.Rules is null)
+            yield return DoctorFinding.Problem(
+                "udev-rules-missing", "The udev rules are not installed: only root can open boards in a bootloader.", remedy);
+        else if (facts.OwnRules is { } own && own.Trim() != facts.Rules.Trim())
+            yield return DoctorFinding.Warning("udev-rules-old", "The installed udev rules are not those of this version.", remedy);
+    }
+
+    public static IEnumerable<DoctorFinding> Nodes(DoctorFacts facts)
+    {
+        foreach (var node in facts.Nodes.Where(node => !CanOpen(facts, node)))
+        {
+            var group = facts.Groups.FirstOrDefault(group => group.Value == node.Owner.Group).Key;
+            var groupHelps = group is not (null or "root") && node.Owner.Mode.HasFlag(UnixFileMode.GroupRead | UnixFileMode.GroupWrite);
+            yield return DoctorFinding.Problem(
+                "node-closed", $"{facts.User} may not open {node.Path} ({node.Device}).",
+                groupHelps
+                    ? $"sudo usermod -aG {group} {facts.User}" : "sudo udevadm trigger --subsystem-match=usb --subsystem-match=tty");
+        }
+    }
+
+    public static IEnumerable<DoctorFinding> LibUsb(DoctorFacts facts) =>
+        facts.HasLibUsb ? [] : [DoctorFinding.Of(FaultReport.Of(ComputerFaults.LibUsbMissing()))];
+
+    public static IEnumerable<DoctorFinding> Can(DoctorFacts facts) =>
+        facts.CanDown.Select(name => DoctorFinding.Of(FaultReport.Of(CanFaults.CanDown(name))));
+
+    /// <summary>A byte of theirs can hang a bootloader. The udev rules keep them off.</summary>
+    public static IEnumerable<DoctorFinding> PortGrabbers(DoctorFacts facts)
+    {
+        foreach (var name in facts.Grabbers)
+        {
+            var (id, remedy) = (
+                $"grabber-{name.ToLowerInvariant()}", name == "brltty"
+                ? "sudo apt-get remove brltty" : $"sudo systemctl disable --now {name}");
+            yield return facts.Rules is null
+                ? DoctorFinding.Problem(id, $"{name} runs and opens the ports of boards.", remedy)
+                : DoctorFinding.Note(id, $"{name} runs. The udev rules keep it off the boards.", remedy);
+        }
+    }
+
+    private static bool CanOpen(DoctorFacts facts, NodeFact node)
+    {
+        var (owner, group, mode) = (node.Owner.Owner, node.Owner.Group, node.Owner.Mode);
+        // As in the kernel, only the first class that applies counts (path_resolution(7)).
+        return facts.UserId == 0 || mode.HasFlag(
+            owner == facts.UserId ? UnixFileMode.UserRead | UnixFileMode.UserWrite
+            : facts.GroupIds.Contains(group)
+                ? UnixFileMode.GroupRead | UnixFileMode.GroupWrite : UnixFileMode.OtherRead | UnixFileMode.OtherWrite);
+    }
+}
