@@ -10,40 +10,45 @@ using RatOS.Flash.Recording;
 
 namespace RatOS.Flash.Agent.Jobs;
 
-/// <summary>One flash after the other, whoever asks; each is journalled before it touches anything. One that waits for a person leaves its turn to the others meanwhile.</summary>
+/// <summary>
+/// Runs one job after the other, whatever door it came by. Each is journalled before it touches anything. A job that waits for an
+/// operator step gives its turn away.
+/// </summary>
 /// <param name="boards">The boards.</param>
-/// <param name="folder">Of the journals.</param>
-/// <param name="klippy">Klipper for a job, which tells the journal what it does to the service (its name; whether it was started).</param>
-/// <param name="change">Completes when something about the printer may have changed, at the latest after a while.</param>
+/// <param name="folder">Of all jobs.</param>
+/// <param name="klippy">
+/// Klipper for a job. It reports the service's name to the journal before a stop, and with true after a start.
+/// </param>
+/// <param name="change">Completes when the printer's state may have changed, at the latest after a minute.</param>
 /// <param name="log">The log.</param>
 internal sealed class FlashQueue(
     LocalBoards boards, string folder, Func<Job, Action<string, bool>, IKlippy> klippy, Func<CancellationToken, Task> change, LogFile log)
 {
     private const int Most = 16;
 
-    /// <summary>Records what each job does; null where nobody wants to know.</summary>
+    /// <summary>Records each job; null without recordings.</summary>
     public CallRecorder? Recorder { get; init; }
 
     private readonly List<Job> _open = [];
     private readonly List<Job> _last = [];
-    private readonly Channel<bool> _turn = Channel.CreateBounded<bool>(1);   // whoever has taken what is in it has the printer
+    private readonly Channel<bool> _turn = Channel.CreateBounded<bool>(1);   // holds one token: the job that took it has the printer
     private TaskCompletionSource _added = new();
     private bool _isClosed;
 
-    /// <summary>Those that are not done, in the order in which they were asked for.</summary>
+    /// <summary>Jobs that are not done, oldest first.</summary>
     public IReadOnlyList<Job> Open => _open;
 
-    /// <summary>No job has anything to do but to wait for a person.</summary>
+    /// <summary>Every open job waits for an operator step.</summary>
     public bool IsAtRest => _open.TrueForAll(job => job.State == JobState.Person);
 
-    /// <summary>A job was added; nothing of it has happened yet.</summary>
+    /// <summary>A job was added, before its first step.</summary>
     public event Action<Job>? Added;
 
-    /// <summary>A job is over, and everything about it is on disk.</summary>
+    /// <summary>A job is over, and its journal is complete.</summary>
     public event Action<Job>? Ended;
 
-    /// <summary>Adds a job; the same boards twice are one job.</summary>
-    /// <returns>The job that was there already, or this one.</returns>
+    /// <summary>Adds a job, unless an open one has all its boards.</summary>
+    /// <returns>The open job, or this one.</returns>
     /// <exception cref="FlashException">The queue is full, or being closed.</exception>
     public Job Add(Job job)
     {
@@ -60,7 +65,7 @@ internal sealed class FlashQueue(
         return job;
     }
 
-    /// <summary>Works until it is cancelled; a write that has begun is finished first, and what waits is told that it is cancelled.</summary>
+    /// <summary>Works until it is cancelled. A write that has begun is finished first; jobs that wait are cancelled.</summary>
     public async Task RunAsync(CancellationToken over)
     {
         using var closing = over.Register(() =>
@@ -104,14 +109,14 @@ internal sealed class FlashQueue(
         if (hasTurn)
             _turn.Writer.TryWrite(true);
         _open.Remove(job);
-        // Somebody may just be asking for it.
+        // A client may ask for it in a moment.
         _last.Add(job);
         if (_last.Count > Most)
             _last.RemoveAt(0);
         Ended?.Invoke(job);
     }
 
-    /// <summary>An open job, or one of the last that ended.</summary>
+    /// <summary>An open job or one of the last 16 that ended; null for any other.</summary>
     public Job? Find(string id) => _open.Find(job => job.Id == id) ?? _last.Find(job => job.Id == id);
 
     private async Task<FlashReport> DoAsync(Job job, Func<Func<Task>, Task> aside)
@@ -120,17 +125,18 @@ internal sealed class FlashQueue(
         try
         {
             journal = Journal.Create(folder, job, log);
-            var by = klippy(job, (service, isStarted) => journal.Append(new JsonService("klipper", service, isStarted ? "started" : "stopping")));
+            var by = klippy(
+                job, (service, isStarted) => journal.Append(new JsonService("klipper", service, isStarted ? "started" : "stopping")));
             if (job.Options.WhenIdle)
                 await WaitIdleAsync(job, by);
             job.Become(JobState.Running);
-            using var flight = Recorder is null ? null : new JobRecorder(Recorder, journal.Folder, log);
-            flight?.Plan(boards.Plan(job.Requests));
-            var work = new FlashWork(job.Requests, job.Options, by) { Aside = aside, Change = change, Recorder = flight };
+            using var recorder = Recorder is null ? null : new JobRecorder(Recorder, journal.Folder, log);
+            recorder?.Plan(boards.Plan(job.Requests));
+            var work = new FlashWork(job.Requests, job.Options, by) { Aside = aside, Change = change, Recorder = recorder };
             var report = await boards.FlashAsync(work, step =>
             {
                 journal.Append(step);
-                flight?.Event(step);
+                recorder?.Event(step);
                 log.Event(step);
                 job.Apply(step);
                 return ValueTask.CompletedTask;
@@ -184,8 +190,11 @@ internal sealed class FlashQueue(
             OldVersion = request.Board.RunningVersion,
             NewVersion = request.Image?.Version,
         })];
-        foreach (var told in reports)
-            job.Apply(new FlashEvent(job.Events.Count + 1, TimeSpan.Zero, told.Board, FlashPhase.Done, FlashEventKind.Verdict, fault.Cause, Report: told));
+        foreach (var verdict in reports)
+            job.Apply(
+                new FlashEvent(
+                job.Events.Count + 1, TimeSpan.Zero, verdict.Board, FlashPhase.Done, FlashEventKind.Verdict, fault.Cause,
+                Report: verdict));
         var report = new FlashReport(reports, null, TimeSpan.Zero);
         journal?.Append(report);
         return report;

@@ -5,20 +5,21 @@ using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Agent.Jobs;
 
+/// <summary>How far a job is.</summary>
 internal enum JobState
 {
     [ContractName("queued")] Queued,
 
-    /// <summary>For the printer to be idle.</summary>
+    /// <summary>It waits for an idle printer.</summary>
     [ContractName("waiting")] Waiting,
     [ContractName("running")] Running,
 
-    /// <summary>For a person: what to do is in the message of its boards. Others are flashed meanwhile.</summary>
+    /// <summary>It waits for an operator step, which the messages of its boards name. Other jobs run meanwhile.</summary>
     [ContractName("person")] Person,
     [ContractName("done")] Done,
 }
 
-/// <summary>One flash that somebody asked for: what was asked, how far it is, what came of it.</summary>
+/// <summary>One request to flash boards: its options, its progress and its result.</summary>
 internal sealed class Job
 {
     private readonly Dictionary<string, JsonJobBoard> _boards;
@@ -39,10 +40,10 @@ internal sealed class Job
             request.Board.Name, "queued", null, "", null, null, null, request.Board.RunningVersion, request.Image?.Version));
     }
 
-    /// <summary>Four hex digits, for people to type.</summary>
+    /// <summary>Four hex digits, short enough to type.</summary>
     public string Id { get; } = Random.Shared.Next(0x10000).ToString("x4", CultureInfo.InvariantCulture);
 
-    /// <summary>Which door it came by.</summary>
+    /// <summary>The door that it came by, one of <see cref="JobOrigin"/>.</summary>
     public string By { get; }
 
     public DateTimeOffset Created { get; }
@@ -57,20 +58,22 @@ internal sealed class Job
 
     public FlashReport? Report { get; private set; }
 
-    /// <summary>Completes with it.</summary>
+    /// <summary>Completes with <see cref="Report"/>.</summary>
     public Task<FlashReport> Done => _done.Task;
 
-    /// <summary>What happened so far, without snapshots.</summary>
+    /// <summary>The events so far, without progress.</summary>
     public IReadOnlyList<FlashEvent> Events => _events;
 
-    /// <summary>Everything that happens from now on.</summary>
+    /// <summary>Every further event.</summary>
     public event Action<FlashEvent>? Happened;
 
     private readonly TaskCompletionSource<FlashReport> _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    /// <summary>All these boards are part of the job.</summary>
     public bool Has(IEnumerable<string> boards) => boards.All(_boards.ContainsKey);
 
-    /// <summary>True the first time.</summary>
+    /// <summary>Takes the job for work.</summary>
+    /// <returns>False if it was taken before.</returns>
     public bool Begin() => !_isTaken && (_isTaken = true);
 
     public void Become(JobState state)
@@ -87,7 +90,9 @@ internal sealed class Job
         if (step.Board is { } name && _boards.TryGetValue(name, out var board))
         {
             _boards[name] = step.Report is { } report
-                ? new JsonJobBoard(name, "done", null, step.Message, report.Ok, JsonContract.Name(report.Condition), JsonFaultReport.Of(report.Fault), report.OldVersion, report.NewVersion) { Browser = step.Browser }
+                ? new JsonJobBoard(
+                    name, "done", null, step.Message, report.Ok, JsonContract.Name(report.Condition), JsonFaultReport
+                    .Of(report.Fault), report.OldVersion, report.NewVersion) { Browser = step.Browser }
                 : board with
                 {
                     Phase = JsonContract.Name(step.Phase),
@@ -106,8 +111,11 @@ internal sealed class Job
     }
 
     /// <summary>As it stands, with the words of both front ends.</summary>
+    /// <summary>The job as clients see it.</summary>
     public JsonJob View() => new(
         Id, JsonContract.Name(State), Report?.Ok, By, Created.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture),
-        Math.Round((Report?.Elapsed ?? (State is JobState.Running or JobState.Person ? _time.GetElapsedTime(_begun) : TimeSpan.Zero)).TotalSeconds, 1),
+        Math.Round(
+            (Report?.Elapsed
+            ?? (State is JobState.Running or JobState.Person ? _time.GetElapsedTime(_begun) : TimeSpan.Zero)).TotalSeconds, 1),
         [.. Requests.Select(request => _boards[request.Board.Name])], JsonFaultReport.Of(Report?.Klippy));
 }

@@ -10,8 +10,8 @@ using RatOS.Flash.Flashing;
 namespace RatOS.Flash.Agent.Jobs;
 
 /// <summary>
-/// What one job did, written ahead: each step stands on disk before it is taken, so that whoever comes after a power cut knows what to do. One file of JSON
-/// lines a job: what was asked for, the steps, Klipper's service, the result.
+/// The journal of a job: each step is on disk before it is taken, so that the agent knows after a power cut what was under way. JSON
+/// lines: the request, the steps, Klipper's service, the result.
 /// </summary>
 internal sealed class Journal : IDisposable
 {
@@ -28,26 +28,27 @@ internal sealed class Journal : IDisposable
     /// <summary>The job's own folder.</summary>
     public string Folder => Path.GetDirectoryName(_file.Name)!;
 
+    /// <summary>Starts the journal of a job.</summary>
     /// <param name="folder">Of all jobs.</param>
-    /// <param name="job">What was asked for.</param>
-    /// <param name="log">Where it is told when the disk fails later.</param>
-    /// <exception cref="FlashException">It cannot be written: nothing may be touched then.</exception>
+    /// <param name="job">The job.</param>
+    /// <param name="log">Takes later failures of the disk.</param>
+    /// <exception cref="FlashException"><c>journal-unwritable</c>: the job must not touch anything.</exception>
     public static Journal Create(string folder, Job job, LogFile log)
     {
         try
         {
             var path = Path.Combine(folder, $"{job.Created.ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture)}-{job.Id}");
             Directory.CreateDirectory(path);
-            var journal = new Journal(new FileStream(Path.Combine(path, FileName), FileMode.CreateNew, FileAccess.Write, FileShare.Read), log);
+            var journal = new Journal(
+                new FileStream(Path.Combine(path, FileName), FileMode.CreateNew, FileAccess.Write, FileShare.Read), log);
             var view = job.View();
-            journal.Write(
-                new JsonHeader(
-                    "job", job.Id, job.By, view.Created, [.. view.Boards.Select(board => board.Board)],
-                    job.Requests.Where(request => request.Image is not null).ToDictionary(request => request.Board.Name, request => request.Image!.Sha256), Product.Version)
-                {
-                    SdCard = job.Requests.Where(request => request.UsesSdCard).Select(request => request.Board.Name).ToArray() is { Length: > 0 } carried ? carried : null,
-                },
-                JsonContract.Shapes.JsonHeader);
+            string[] boards = [.. view.Boards.Select(board => board.Board)];
+            string[] bySdCard = [.. job.Requests.Where(request => request.UsesSdCard).Select(request => request.Board.Name)];
+            var images = job.Requests.Where(request => request.Image is not null)
+                .ToDictionary(request => request.Board.Name, request => request.Image!.Sha256);
+            var header = new JsonHeader("job", job.Id, job.By, view.Created, boards, images,
+                Product.Version) { SdCard = bySdCard.Length > 0 ? bySdCard : null };
+            journal.Write(header, JsonContract.Shapes.JsonHeader);
             journal._file.Flush(flushToDisk: true);
             return journal;
         }
@@ -57,14 +58,15 @@ internal sealed class Journal : IDisposable
         }
     }
 
-    /// <summary>Snapshots are not kept. What begins, or cannot be taken back, is on disk when this returns.</summary>
+    /// <summary>Writes an event, but no progress. Begins, points of no return and verdicts are on disk when this returns.</summary>
     public void Append(FlashEvent step)
     {
+        var isCritical = step.Kind is FlashEventKind.Begin or FlashEventKind.PointOfNoReturn or FlashEventKind.Verdict;
         if (step.Kind != FlashEventKind.Progress)
-            Append(JsonStep.Of(step), JsonContract.Shapes.JsonStep, step.Kind is FlashEventKind.Begin or FlashEventKind.PointOfNoReturn or FlashEventKind.Verdict);
+            Append(JsonStep.Of(step), JsonContract.Shapes.JsonStep, isCritical);
     }
 
-    /// <summary>Klipper's service is about to be stopped by us, or runs again.</summary>
+    /// <summary>Klipper's service will be stopped now, or was started again.</summary>
     public void Append(JsonService service) => Append(service, JsonContract.Shapes.JsonService, isCritical: true);
 
     public void Append(FlashReport report) => Append(JsonResult.Of(report), JsonContract.Shapes.JsonResult, isCritical: true);
@@ -80,31 +82,33 @@ internal sealed class Journal : IDisposable
         }
         catch (IOException fault) when (!_isBroken)
         {
-            // A flash that is under way is not made better by being broken off.
+            // Breaking off a flash would only make things worse.
             _isBroken = true;
             _log.Say($"The journal can no longer be written: {fault.Message}");
         }
         catch (IOException)
         {
-            // Said once.
+            // Logged once.
         }
     }
 
     private void Write<T>(T line, JsonTypeInfo<T> type)
     {
-        // One write a line: a cut leaves at most the last one torn.
+        // One write for each line: a power cut leaves at most the last line incomplete.
         _file.Write(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(line, type) + "\n"));
     }
 
-    /// <summary>All jobs that a folder knows, oldest first. Damaged lines are passed over: what stands before and behind them counts.</summary>
+    /// <summary>The journals of all jobs, oldest first. Damaged lines are skipped.</summary>
+    /// <param name="folder">Of all jobs.</param>
     public static IReadOnlyList<JournalRecord> ReadAll(string folder)
     {
         if (!Directory.Exists(folder))
             return [];
-        return [.. Directory.EnumerateDirectories(folder).Order(StringComparer.Ordinal).Select(path => JournalRecord.Read(Path.Combine(path, FileName), LongestLine)).OfType<JournalRecord>()];
+        var files = Directory.EnumerateDirectories(folder).Order(StringComparer.Ordinal).Select(path => Path.Combine(path, FileName));
+        return [.. files.Select(file => JournalRecord.Read(file, LongestLine)).OfType<JournalRecord>()];
     }
 
-    /// <summary>Forgets all but the newest.</summary>
+    /// <summary>Deletes the folders of all but the newest 50 jobs.</summary>
     public static void Prune(string folder, LogFile log)
     {
         if (!Directory.Exists(folder))

@@ -6,15 +6,17 @@ using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Agent.Jobs;
 
-/// <summary>A journal as it was found.</summary>
+/// <summary>A journal that was read.</summary>
 /// <param name="Path">Its file.</param>
-/// <param name="Header">What was asked for.</param>
-/// <param name="Steps">What was done, or about to be done.</param>
-/// <param name="Stopped">Klipper's service that we stopped and that was not seen running again; null when there is none.</param>
-/// <param name="Result">How it ended; null when it did not.</param>
+/// <param name="Header">The request.</param>
+/// <param name="Steps">The steps; the last one may not have been taken.</param>
+/// <param name="Stopped">Klipper's service, if the job stopped it and did not start it again; null otherwise.</param>
+/// <param name="Result">The result; null for a job that was interrupted.</param>
 internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyList<JsonStep> Steps, string? Stopped, JsonResult? Result)
 {
-    /// <summary>Null for a file that is no journal.</summary>
+    /// <summary>Reads a journal; null for a file that is none.</summary>
+    /// <param name="path">Of the file.</param>
+    /// <param name="longestLine">Longer lines are skipped, in characters.</param>
     public static JournalRecord? Read(string path, int longestLine)
     {
         JsonHeader? header = null;
@@ -23,32 +25,15 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
         var steps = new List<JsonStep>();
         try
         {
-            foreach (var line in File.ReadLines(path))
+            foreach (var line in File.ReadLines(path).Where(line => line.Length <= longestLine))
             {
-                if (line.Length > longestLine)
-                    continue;
                 try
                 {
-                    using var parsed = JsonDocument.Parse(line);
-                    switch (parsed.RootElement.Word("event"))
-                    {
-                        case "job":
-                            header = Checked(JsonSerializer.Deserialize(line, JsonContract.Shapes.JsonHeader));
-                            break;
-                        case "klipper" when JsonSerializer.Deserialize(line, JsonContract.Shapes.JsonService) is { State: not null, Service: not null } service:
-                            stopped = service.State == "started" ? null : service.Service;
-                            break;
-                        case "step" or "verdict" when JsonSerializer.Deserialize(line, JsonContract.Shapes.JsonStep) is { Phase: not null, Kind: not null, Message: not null } step:
-                            steps.Add(step);
-                            break;
-                        case "result":
-                            result = JsonSerializer.Deserialize(line, JsonContract.Shapes.JsonResult) is { Boards: not null } ended ? ended : result;
-                            break;
-                    }
+                    Take(line);
                 }
                 catch (JsonException)
                 {
-                    // A torn line: its step was not taken, or is told by the lines behind it.
+                    // An incomplete line: its step was not taken.
                 }
             }
         }
@@ -57,24 +42,49 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
             return null;
         }
         return header is null ? null : new JournalRecord(path, header, steps, stopped, result);
+
+        void Take(string line)
+        {
+            using var parsed = JsonDocument.Parse(line);
+            switch (parsed.RootElement.Word("event"))
+            {
+                case "job":
+                    header = Checked(JsonSerializer.Deserialize(line, JsonContract.Shapes.JsonHeader));
+                    break;
+                case "klipper":
+                    if (JsonSerializer.Deserialize(line, JsonContract.Shapes.JsonService) is { State: not null,
+                        Service: not null } service)
+                        stopped = service.State == "started" ? null : service.Service;
+                    break;
+                case "step" or "verdict":
+                    var step = JsonSerializer.Deserialize(line, JsonContract.Shapes.JsonStep);
+                    if (step is { Phase: not null, Kind: not null, Message: not null })
+                        steps.Add(step);
+                    break;
+                case "result":
+                    if (JsonSerializer.Deserialize(line, JsonContract.Shapes.JsonResult) is { Boards: not null } ended)
+                        result = ended;
+                    break;
+            }
+        }
     }
 
-    /// <summary>What became of a job that never ended: told from the last thing that stands written for each board.</summary>
+    /// <summary>The report of a job that was interrupted, by the last line about each board.</summary>
     public FlashReport Interrupted() => new(
         [.. Header.Boards.Select(board =>
         {
             var steps = Steps.Where(step => step.Board == board).ToList();
-            // Behind its verdict nothing follows, but for the old firmware on its way back.
-            if (steps is [.., { Report: { } told }])
-                return told.ToReport();
+            // After its verdict only a rollback can follow.
+            if (steps is [.., { Report: { } verdict }])
+                return verdict.ToReport();
             var phase = steps is [.., var latest] ? latest.Phase : "look";
-            // Whoever was given a card may have put it into the board since.
-            var isCarried = Header.SdCard?.Contains(board) == true && steps.Any(step => step is { Phase: "person", Kind: "begin" });
+            // The operator may have moved the card into the board since.
+            var isOnCard = Header.SdCard?.Contains(board) == true && steps.Any(step => step is { Phase: "person", Kind: "begin" });
             return new BoardReport
             {
                 Board = board,
-                Condition = isCarried ? BoardCondition.Unconfirmed : ConditionAfter(steps),
-                IsBySdCard = isCarried,
+                Condition = isOnCard ? BoardCondition.Unconfirmed : ConditionAfter(steps),
+                IsBySdCard = isOnCard,
                 Fault = FaultReport.Of(FlashFaults.Interrupted(phase)),
                 Sha256 = Header.Images.GetValueOrDefault(board),
             };
@@ -82,7 +92,7 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
         Stopped is null ? null : FaultReport.Of(PrinterFaults.KlipperNotStarted("RatOS.Flash itself was ended before")),
         TimeSpan.FromSeconds(Steps is [.., var last] ? last.At : 0));
 
-    /// <summary>What a board is after these steps of its own, of which the last may not have been taken.</summary>
+    /// <summary>The condition of a board after its steps, of which the last may not have been taken.</summary>
     internal static BoardCondition ConditionAfter(IEnumerable<JsonStep> steps)
     {
         var condition = BoardCondition.Unchanged;
@@ -90,7 +100,8 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
         {
             condition = (step.Phase, step.Kind) switch
             {
-                ("enter", "end") or ("identify", "begin") when condition == BoardCondition.Unchanged => BoardCondition.InBootloaderUnchanged,
+                ("enter", "end")
+                    or ("identify", "begin") when condition == BoardCondition.Unchanged => BoardCondition.InBootloaderUnchanged,
                 (_, "point-of-no-return") or ("erase" or "write", "begin") => BoardCondition.InBootloaderWithoutFirmware,
                 ("verify", "end") => BoardCondition.Unconfirmed,
                 _ => condition,
@@ -99,7 +110,7 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
         return condition;
     }
 
-    /// <summary>As history shows it.</summary>
+    /// <summary>The job as the history shows it.</summary>
     public JsonJob View()
     {
         var result = Result ?? JsonResult.Of(Interrupted());
@@ -112,19 +123,20 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
         var message = board.LeftOut is { } reason ? $"skipped: {reason}" : $"runs {board.NewVersion}";
         var report = board.Fault is null ? null : board.ToReport();
         return new(
-            board.Board, "done", null, report is null ? message : Text.Verdict(report, FrontEnd.CommandLine), board.Ok, board.Condition, board.Fault,
+            board.Board, "done", null, report is null ? message : Text.Verdict(report, FrontEnd.CommandLine), board.Ok, board.Condition,
+            board.Fault,
             board.OldVersion, board.NewVersion)
         {
             Browser = report is null ? null : Text.Verdict(report, FrontEnd.Browser),
         };
     }
 
-    /// <summary>Writes how it ended, so that it is dealt with once.</summary>
+    /// <summary>Adds the result, so that the job is reported once.</summary>
     public void End(JsonResult result, LogFile log)
     {
         try
         {
-            // Behind a torn line a line of its own begins.
+            // On its own line, also after an incomplete one.
             File.AppendAllText(Path, "\n" + JsonSerializer.Serialize(result, JsonContract.Shapes.JsonResult) + "\n");
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
@@ -133,12 +145,14 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
         }
     }
 
-    /// <summary>Klipper's service runs again.</summary>
+    /// <summary>Adds that Klipper's service was started.</summary>
     public void Started(LogFile log)
     {
         try
         {
-            File.AppendAllText(Path, "\n" + JsonSerializer.Serialize(new JsonService("klipper", Stopped!, "started"), JsonContract.Shapes.JsonService) + "\n");
+            File.AppendAllText(
+                Path, "\n" + JsonSerializer.Serialize(new JsonService("klipper", Stopped!, "started"),
+                JsonContract.Shapes.JsonService) + "\n");
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
@@ -146,5 +160,6 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
         }
     }
 
-    private static JsonHeader? Checked(JsonHeader? header) => header is { Job: not null, By: not null, Created: not null, Boards: not null, Images: not null } ? header : null;
+    private static JsonHeader? Checked(JsonHeader? header) =>
+        header is { Job: not null, By: not null, Created: not null, Boards: not null, Images: not null } ? header : null;
 }

@@ -4,8 +4,8 @@ using RatOS.Flash.Printer;
 namespace RatOS.Flash.Agent.Moonraker;
 
 /// <summary>What printer.cfg and Klipper say of the printer's MCUs.</summary>
-/// <param name="Sections">All <c>[mcu*]</c> sections; empty while nobody could be asked.</param>
-/// <param name="Told">What Klipper knows of the boards.</param>
+/// <param name="Sections">All <c>[mcu*]</c> sections; empty until Klipper has answered.</param>
+/// <param name="Told">What Klipper says of the boards.</param>
 internal sealed record McuFacts(ImmutableArray<McuSection> Sections, KlippyTold Told)
 {
     public static readonly McuFacts None = new([], KlippyTold.Nothing);
@@ -16,9 +16,9 @@ internal sealed record McuFacts(ImmutableArray<McuSection> Sections, KlippyTold 
     /// <inheritdoc cref="State"/>
     public string? Message { get; init; }
 
-    /// <summary>By section: where its board was last seen.</summary>
+    /// <summary>The last port of a board, by its section.</summary>
     public ImmutableDictionary<string, string> Ports { get; init; } = ImmutableDictionary<string, string>.Empty;
 
-    /// <summary>Of this moment; not kept.</summary>
+    /// <summary>Moonraker's power devices at this moment; not kept.</summary>
     public ImmutableArray<PowerDevice> Power { get; init; } = [];
 }

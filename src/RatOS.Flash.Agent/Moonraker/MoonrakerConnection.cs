@@ -10,7 +10,9 @@ using StreamJsonRpc;
 
 namespace RatOS.Flash.Agent.Moonraker;
 
-/// <summary>Where Moonraker is: its unix socket is preferred, as it asks for no key; a websocket where that is not there.</summary>
+/// <summary>
+/// Where Moonraker is. Its unix socket is preferred, because it needs no key; a websocket is used where that is missing.
+/// </summary>
 /// <param name="Socket">Path of <c>comms/moonraker.sock</c>.</param>
 /// <param name="Url">Such as <c>ws://127.0.0.1:7125/websocket</c>.</param>
 /// <param name="ApiKey">For a Moonraker that does not trust this computer; null otherwise.</param>
@@ -20,15 +22,15 @@ internal sealed record MoonrakerEndpoint(string Socket, Uri Url, string? ApiKey 
 }
 
 /// <summary>
-/// The line to Moonraker: kept up for ever, made anew with a growing pause whenever it breaks, and registered anew each time, for Moonraker forgets everything
-/// with the socket. Facts: rules 1-5 and 20.
+/// The connection to Moonraker. It reconnects with a growing pause, and registers again each time, because Moonraker forgets a client
+/// with its socket.
 /// </summary>
-/// <param name="place">Where it is.</param>
+/// <param name="place">Where Moonraker is.</param>
 /// <param name="time">The only clock.</param>
-/// <param name="log">Where it is told what happened.</param>
+/// <param name="log">The log.</param>
 internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider time, LogFile log)
 {
-    /// <summary>As agents are called; also the name under which requests reach it.</summary>
+    /// <summary>The agent's name in Moonraker, which requests are sent to.</summary>
     public const string AgentName = "ratos_flash";
 
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(0.25);
@@ -44,35 +46,39 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
 
     public string Name { get; init; } = AgentName;
 
-    /// <summary>What the agent offers to Moonraker; null for a command line, which is no agent.</summary>
+    /// <summary>The methods that the agent offers; null for a command line. Set it before <see cref="RunAsync"/>.</summary>
     public IAgentApi? Api { get; set; }
 
-    /// <summary>Called when the line is up and everything registered; what it throws is logged.</summary>
+    /// <summary>Called when the connection is up and registered; its exceptions are logged.</summary>
     public Func<Task>? Connected { get; init; }
 
-    /// <summary>A line of Klipper's console.</summary>
+    /// <summary>Called for each line of Klipper's console.</summary>
     public Action<string>? GcodeResponse { get; init; }
 
-    /// <summary>Hears what is said here while a job runs; a printer talks every second, and cards wear out.</summary>
+    /// <summary>Records the traffic while a job runs, and only then: a printer talks every second, and SD cards wear out.</summary>
     public CallRecorder? Recorder { get; init; }
 
     public bool IsConnected => _rpc is not null;
 
-    /// <summary>The last try met a socket that nobody listens on: Moonraker is not running.</summary>
+    /// <summary>The last attempt was refused: Moonraker is not running.</summary>
     public bool IsRefused { get; private set; }
 
-    /// <summary>Another number each time that the line came up or Klipper became ready: what was told to either is forgotten.</summary>
+    /// <summary>
+    /// Increases each time that the connection comes up or Klipper becomes ready: both have forgotten what they were told.
+    /// </summary>
     public int Epoch { get; private set; }
 
-    /// <summary>Remote methods that another program had registered before us; their macros do not reach this agent.</summary>
+    /// <summary>Remote methods that another program registered first: those macros do not reach this agent.</summary>
     public IReadOnlyList<string> Taken { get; private set; } = [];
 
     public MoonrakerEndpoint Place => place;
 
-    /// <summary>Completes at the next thing that Moonraker announces, or that happens to the line. Take it before you look: nothing falls between.</summary>
+    /// <summary>
+    /// Completes at the next notification of Moonraker or change of the connection. Take it before a query, so that no change is missed.
+    /// </summary>
     public Task NextChange => _change.Task;
 
-    /// <summary>Keeps the line up until it is cancelled.</summary>
+    /// <summary>Keeps the connection up until it is cancelled.</summary>
     public async Task RunAsync(CancellationToken over)
     {
         var pause = FirstPause;
@@ -95,10 +101,10 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
             {
                 break;
             }
-            catch (Exception fault) when (IsWeather(fault))
+            catch (Exception fault) when (IsOutage(fault))
             {
                 IsRefused = fault is SocketException { SocketErrorCode: SocketError.ConnectionRefused };
-                // Said once, not every ten seconds for a night.
+                // Logged once, not every ten seconds.
                 if (fault.Message != _trouble)
                     log.Say($"No connection to Moonraker at {place}: {_trouble = fault.Message}");
             }
@@ -115,8 +121,9 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
     /// <summary>Calls a method of Moonraker.</summary>
     /// <returns>Its result, of any kind.</returns>
     /// <exception cref="MoonrakerException">Moonraker answered with an error.</exception>
-    /// <exception cref="FlashException">Moonraker is not there (<c>moonraker-gone</c>).</exception>
-    public async Task<JsonElement> CallAsync(string method, Dictionary<string, object?>? arguments = null, CancellationToken cancel = default)
+    /// <exception cref="FlashException">There is no connection (<c>moonraker-gone</c>).</exception>
+    public async Task<JsonElement> CallAsync(
+        string method, Dictionary<string, object?>? arguments = null, CancellationToken cancel = default)
     {
         var rpc = _rpc ?? throw PrinterFaults.MoonrakerGone(place.ToString(), _trouble ?? "there is no connection");
         try
@@ -137,14 +144,14 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
         {
             throw PrinterFaults.MoonrakerGone(place.ToString(), $"no answer to {method} within {CallLimit.TotalSeconds:0} s");
         }
-        catch (Exception lost) when (IsWeather(lost))
+        catch (Exception lost) when (IsOutage(lost))
         {
             throw PrinterFaults.MoonrakerGone(place.ToString(), $"the connection broke during {method}");
         }
     }
 
-    /// <summary>As <see cref="CallAsync"/>, for what is worth doing only while somebody is there to hear it.</summary>
-    /// <returns>Null when it could not be done.</returns>
+    /// <summary>As <see cref="CallAsync"/>, for calls that may fail.</summary>
+    /// <returns>Null where it failed.</returns>
     public async Task<JsonElement?> TryCallAsync(string method, Dictionary<string, object?>? arguments = null)
     {
         try
@@ -157,13 +164,13 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
         }
         catch (FlashException)
         {
-            // That the line is down is logged where it broke.
+            // The lost connection is logged already.
         }
         return null;
     }
 
-    /// <summary>Waits for the line.</summary>
-    /// <returns>False when it was not up within the limit, or nobody is there.</returns>
+    /// <summary>Waits for the connection.</summary>
+    /// <returns>False where it was not up within the limit, or Moonraker is not running.</returns>
     public async Task<bool> WaitConnectedAsync(TimeSpan limit, CancellationToken cancel)
     {
         var begin = time.GetTimestamp();
@@ -201,7 +208,7 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
             };
             if (place.ApiKey is { } key)
                 identity["api_key"] = key;
-            // Of what is registered the answer to this must be awaited: Moonraker works on all requests of a socket at once.
+            // Awaited before registering: Moonraker handles the requests of a socket concurrently.
             await rpc.CallAsync("server.connection.identify", identity).WaitAsync(either.Token);
             if (Api is not null)
                 await RegisterAsync(rpc, either.Token);
@@ -209,7 +216,7 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
         }
         catch (RemoteRpcException error) when (error is not ConnectionLostException)
         {
-            // After a refused identify the socket is spoiled: only a new one helps (facts: "Name taken").
+            // After a refused identify Moonraker accepts no other on this socket.
             rpc?.Dispose();
             throw Rpc.ErrorOf(error);
         }
@@ -243,7 +250,7 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
         Taken = taken;
     }
 
-    /// <summary>Opens the socket that is there.</summary>
+    /// <summary>Opens the unix socket where it exists, else the websocket.</summary>
     private static async Task<Rpc> OpenAsync(MoonrakerEndpoint place, CancellationToken cancel)
     {
         if (File.Exists(place.Socket))
@@ -276,11 +283,12 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
         }
     }
 
-    // What a network does, as opposed to what we do wrong.
-    private static bool IsWeather(Exception fault) => fault is IOException or SocketException or WebSocketException or TimeoutException or ConnectionLostException or MoonrakerException
+    // A failure of the network or of the far side, and no bug.
+    private static bool IsOutage(Exception fault) =>
+        fault is IOException or SocketException or WebSocketException or TimeoutException or ConnectionLostException or MoonrakerException
         or ObjectDisposedException or FlashException or OperationCanceledException or JsonException or BadRpcHeaderException;
 
-    /// <summary>Something changed that Moonraker does not know of: whoever waits looks again.</summary>
+    /// <summary>Completes <see cref="NextChange"/>, for a change that Moonraker does not know.</summary>
     public void Wake()
     {
         var change = _change;
@@ -288,7 +296,7 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
         change.TrySetResult();
     }
 
-    /// <summary>What Moonraker announces: what it says is looked up, never believed.</summary>
+    /// <summary>Moonraker's notifications. They cause a query, and their content is not used.</summary>
     private sealed class Announcements(MoonrakerConnection connection) : IAnnouncements
     {
         public Task KlippyReadyAsync(JsonElement arguments)
@@ -306,11 +314,13 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
         public Task StatusUpdateAsync(JsonElement status, JsonElement eventTime) => ChangedAsync("notify_status_update", status);
 
         public Task UpdateResponseAsync(JsonElement arguments) =>
-            arguments.ValueKind == JsonValueKind.Array && arguments.GetArrayLength() > 0 && arguments[0].Flag("complete") ? ChangedAsync("notify_update_response", arguments) : Task.CompletedTask;
+            arguments.ValueKind == JsonValueKind.Array && arguments.GetArrayLength() > 0 && arguments[0].Flag("complete")
+                ? ChangedAsync("notify_update_response", arguments) : Task.CompletedTask;
 
         public Task GcodeResponseAsync(JsonElement arguments)
         {
-            if (arguments.ValueKind == JsonValueKind.Array && arguments.GetArrayLength() > 0 && arguments[0].ValueKind == JsonValueKind.String)
+            if (arguments.ValueKind == JsonValueKind.Array && arguments.GetArrayLength() > 0
+                && arguments[0].ValueKind == JsonValueKind.String)
                 connection.GcodeResponse?.Invoke(arguments[0].GetString()!);
             return Task.CompletedTask;
         }
@@ -325,13 +335,13 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
     }
 }
 
-/// <summary>Methods that macros reach the agent by; their names cannot clash with other projects' (facts: <c>flash_mcu</c> is taken).</summary>
+/// <summary>Methods that macros call. The prefix keeps them apart from other projects', such as <c>flash_mcu</c>.</summary>
 internal static class RemoteMethods
 {
     public static readonly string[] All = ["ratos_flash_mcu", "ratos_flash_status", "ratos_flash_cancel"];
 }
 
-/// <summary>Moonraker's announcements that matter here; the others are passed over by the line itself.</summary>
+/// <summary>Moonraker's notifications that are used here; others are ignored.</summary>
 [JsonRpcContract]
 [GenerateShape(IncludeMethods = MethodShapeFlags.PublicInstance)]
 internal partial interface IAnnouncements
@@ -348,7 +358,7 @@ internal partial interface IAnnouncements
     [JsonRpcMethod("notify_service_state_changed")]
     Task ServiceStateChangedAsync(JsonElement arguments = default);
 
-    /// <summary>The only one with two: what has changed, and when.</summary>
+    /// <summary>The only one with two arguments: the change and its time.</summary>
     [JsonRpcMethod("notify_status_update")]
     Task StatusUpdateAsync(JsonElement status = default, JsonElement eventTime = default);
 

@@ -9,11 +9,12 @@ using RatOS.Flash.Printer;
 namespace RatOS.Flash.Agent.Moonraker;
 
 /// <summary>
-/// Klipper's process on this computer, through Moonraker: a program and a request are laid into the printer's folder, Moonraker starts the unit of root's that
-/// <c>install.sh</c> set up (<c>config/ratos-flash-host-mcu</c>), and that answers in the same folder.
+/// Replaces Klipper's process on this computer through Moonraker. The new program and a request are written to the printer's folder,
+/// Moonraker starts the root unit that <c>install.sh</c> installs (<c>config/ratos-flash-host-mcu</c>), and the unit writes its answer to
+/// the same folder.
 /// </summary>
-/// <param name="moonraker">The line.</param>
-/// <param name="folder">Where the unit takes programs from.</param>
+/// <param name="moonraker">The connection.</param>
+/// <param name="folder">The folder of the unit's requests.</param>
 /// <param name="time">The only clock.</param>
 internal sealed class MoonrakerHostMcu(MoonrakerConnection moonraker, string folder, TimeProvider time) : HostMcu
 {
@@ -24,7 +25,7 @@ internal sealed class MoonrakerHostMcu(MoonrakerConnection moonraker, string fol
     /// <summary>Klipper's own name for the service, and that of older installations.</summary>
     private static readonly string[] Processes = ["klipper-mcu", "klipper_mcu"];
 
-    /// <summary>How the unit is installed on this computer.</summary>
+    /// <summary>The command that installs the unit.</summary>
     public static string InstallCommand
     {
         get
@@ -39,7 +40,10 @@ internal sealed class MoonrakerHostMcu(MoonrakerConnection moonraker, string fol
         try
         {
             var (unit, process) = await ServicesAsync(cancel);
-            return process is null ? HostMcuFaults.HostMcuServiceMissing(Processes[0]) : unit is null ? HostMcuFaults.HostMcuUnitMissing(InstallCommand) : null;
+            return process is null
+                ? HostMcuFaults.HostMcuServiceMissing(Processes[0])
+                : unit is null ? HostMcuFaults.HostMcuUnitMissing(InstallCommand)
+                : null;
         }
         catch (FlashException gone)
         {
@@ -56,14 +60,16 @@ internal sealed class MoonrakerHostMcu(MoonrakerConnection moonraker, string fol
     public override Task RestoreAsync() => AskAsync("restore", null);
 
     public override async Task RestartAsync() =>
-        await CallAsync("machine.services.restart", (await ServicesAsync(CancellationToken.None)).Process ?? throw HostMcuFaults.HostMcuServiceMissing(Processes[0]));
+        await CallAsync(
+            "machine.services.restart",
+            (await ServicesAsync(CancellationToken.None)).Process ?? throw HostMcuFaults.HostMcuServiceMissing(Processes[0]));
 
     private async Task AskAsync(string order, ReadOnlyMemory<byte>? program)
     {
-        // An answer to an earlier request is none to this one.
+        // An answer to an earlier request does not count.
         var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8));
         var (unit, _) = await ServicesAsync(CancellationToken.None);
-        // The unit's end is announced by nobody; its answer is a file.
+        // Moonraker does not announce the unit's end. Its answer is a file.
         using var watcher = new FileSystemWatcher();
         var changes = Channel.CreateBounded<bool>(1);
         try
@@ -94,7 +100,8 @@ internal sealed class MoonrakerHostMcu(MoonrakerConnection moonraker, string fol
         File.Delete(Path.Combine(folder, "klipper_mcu.new"));
         File.Delete(Path.Combine(folder, "request"));
         if (said != "done")
-            throw HostMcuFaults.HostMcuRefused(Text.Clean(said.StartsWith(refused, StringComparison.Ordinal) ? said[refused.Length..] : said));
+            throw HostMcuFaults.HostMcuRefused(
+                Text.Clean(said.StartsWith(refused, StringComparison.Ordinal) ? said[refused.Length..] : said));
 
         void Changed(object sender, FileSystemEventArgs change) => changes.Writer.TryWrite(true);
     }
@@ -104,7 +111,8 @@ internal sealed class MoonrakerHostMcu(MoonrakerConnection moonraker, string fol
         try
         {
             var text = File.ReadAllText(Path.Combine(folder, "result"));
-            return text.StartsWith($"{token} ", StringComparison.Ordinal) && text.EndsWith('\n') ? text[(token.Length + 1)..].Trim() : null;
+            return text.StartsWith($"{token} ", StringComparison.Ordinal) && text.EndsWith('\n')
+                ? text[(token.Length + 1)..].Trim() : null;
         }
         catch (Exception none) when (none is IOException or UnauthorizedAccessException)
         {
@@ -112,7 +120,7 @@ internal sealed class MoonrakerHostMcu(MoonrakerConnection moonraker, string fol
         }
     }
 
-    /// <summary>What Moonraker may start, which it looked up at its own start.</summary>
+    /// <summary>The services that Moonraker can start. It reads them at its own start.</summary>
     private async Task<(string? Unit, string? Process)> ServicesAsync(CancellationToken cancel)
     {
         var names = (await moonraker.CallAsync("machine.system_info", cancel: cancel)).Items("system_info", "available_services")

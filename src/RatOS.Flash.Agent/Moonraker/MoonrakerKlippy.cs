@@ -9,35 +9,35 @@ using RatOS.Flash.Printer;
 namespace RatOS.Flash.Agent.Moonraker;
 
 /// <summary>
-/// Klipper's host process, through Moonraker. What is asked is looked up, never believed from an announcement; what cannot be found out forbids a flash. A Moonraker that
-/// restarts in the middle is waited for.
+/// Klipper's host process, through Moonraker. State is queried and never taken from a notification; a state that cannot be queried
+/// forbids a flash. A restart of Moonraker is waited for.
 /// </summary>
-/// <param name="moonraker">The line.</param>
+/// <param name="moonraker">The connection.</param>
 /// <param name="time">The only clock.</param>
 internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvider time) : IKlippy
 {
-    /// <summary>A command that runs (the very macro that asks for the flash, for one) is given this time to end.</summary>
+    /// <summary>The time that a running command gets to end, such as the macro that requested the flash.</summary>
     private static readonly TimeSpan CommandLimit = TimeSpan.FromSeconds(5);
 
-    /// <summary>A line that broke while the printer was looked at is back by then, also when Moonraker restarts.</summary>
+    /// <summary>A lost connection is back by then, also after a restart of Moonraker.</summary>
     private static readonly TimeSpan LineLimit = TimeSpan.FromSeconds(30);
 
-    /// <summary>A Moonraker that restarted has found Klipper by then, and a Klipper that started has opened its socket, also on a slow computer.</summary>
+    /// <summary>By then a restarted Moonraker is connected to Klipper, also on a slow computer.</summary>
     private static readonly TimeSpan LinkLimit = TimeSpan.FromSeconds(15);
 
     private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(60);
-    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(150);   // Klipper looks for a missing board for 90 s
+    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(150);   // Klipper searches a missing board for 90 s
     private static readonly TimeSpan GoneLimit = TimeSpan.FromSeconds(60);
-    private static readonly TimeSpan Poll = TimeSpan.FromSeconds(1);           // nobody announces an error (facts: rule 10)
+    private static readonly TimeSpan Poll = TimeSpan.FromSeconds(1);           // Moonraker has no notification for an error
     private const double Cool = 50;
 
     /// <summary>Of the flash that it serves; null where nothing is flashed.</summary>
     public FlashOptions? Options { get; init; }
 
-    /// <summary>Klipper's unit, where somebody knows better than Moonraker.</summary>
+    /// <summary>Klipper's unit; null to ask Moonraker.</summary>
     public string? Service { get; init; }
 
-    /// <summary>Called with the service's name before it is stopped, and again (true) when it was started.</summary>
+    /// <summary>Called with the service's name and false before a stop, and with true after a start.</summary>
     public Action<string, bool>? Journal { get; init; }
 
     public async Task<KlippyState> LookAsync(CancellationToken cancel)
@@ -81,7 +81,7 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
                 var info = await moonraker.CallAsync("server.info", cancel: cancel);
                 if (!isAsked)
                 {
-                    // The line broke since somebody looked: a print may have begun.
+                    // The connection was lost since the last query: a print may have begun.
                     if (why.Length > 0 && !wasAsked && (await LookAsync(cancel)).Blocker is { } blocker)
                         throw blocker;
                     if (info.Word("klippy_state") == "ready")
@@ -90,7 +90,7 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
                     await moonraker.CallAsync("machine.services.stop", new() { ["service"] = service }, cancel);
                     isAsked = true;
                 }
-                // "ok" says that it was asked for: the truth is that Klipper is gone and its service inactive.
+                // The answer "ok" only confirms the request. Klipper is stopped when it is disconnected and its service inactive.
                 else if (!info.Flag("klippy_connected") && await IsActiveAsync(service, cancel) != true)
                 {
                     return;
@@ -133,14 +133,16 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
                 if (state is "ready" or "error" or "shutdown")
                 {
                     var message = (await moonraker.CallAsync("printer.info")).Word("state_message") ?? "";
-                    // A board that shut down when Klipper left it has to be told to start over (facts: life cycle).
+                    // A board that shut down when Klipper stopped needs FIRMWARE_RESTART (Klipper docs/G-Codes.md).
                     if (state != "ready" && message.Contains("shutdown", StringComparison.OrdinalIgnoreCase) && restarts++ == 0)
                     {
                         await moonraker.CallAsync("printer.firmware_restart");
                         continue;
                     }
                     Journal?.Invoke(service, true);
-                    return state == "ready" ? new(KlippyActivity.Ready, await StrangersAsync()) : new(state == "error" ? KlippyActivity.Error : KlippyActivity.Shutdown, message);
+                    return state == "ready"
+                        ? new(KlippyActivity.Ready, await OtherVersionsAsync())
+                        : new(state == "error" ? KlippyActivity.Error : KlippyActivity.Shutdown, message);
                 }
             }
             catch (MoonrakerException refused) when (!isAsked)
@@ -149,7 +151,7 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
             }
             catch (MoonrakerException)
             {
-                // It connects just now: asked again.
+                // It is connecting: queried again.
             }
             catch (FlashException gone)
             {
@@ -168,8 +170,8 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
     }
 
     /// <summary>What Klipper's configuration and Klipper itself say of the printer's MCUs.</summary>
-    /// <exception cref="FlashException">Moonraker is gone.</exception>
-    /// <exception cref="MoonrakerException">Klipper cannot be asked.</exception>
+    /// <exception cref="FlashException">There is no connection to Moonraker.</exception>
+    /// <exception cref="MoonrakerException">Klipper does not answer.</exception>
     public async Task<McuFacts> McusAsync()
     {
         var info = await moonraker.CallAsync("printer.info");
@@ -177,9 +179,11 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
         var asked = names.ToDictionary(name => name, _ => (string[])["mcu_version", "mcu_constants"]);
         asked["configfile"] = ["settings"];
         var status = await QueryAsync(asked);
-        // Its settings have names in lower case (facts: versions): the objects have the case in which people know them.
-        var sections = status.Members("configfile", "settings").Where(section => section.Name == "mcu" || section.Name.StartsWith("mcu ", StringComparison.Ordinal))
-            .Select(section => new McuSection(names.Find(name => string.Equals(name, section.Name, StringComparison.OrdinalIgnoreCase)) ?? section.Name)
+        // configfile.settings has its names in lower case (Klipper klippy/configfile.py); the objects have the user's.
+        var sections = status.Members("configfile", "settings")
+            .Where(section => section.Name == "mcu" || section.Name.StartsWith("mcu ", StringComparison.Ordinal))
+            .Select(section => new McuSection(
+                names.Find(name => string.Equals(name, section.Name, StringComparison.OrdinalIgnoreCase)) ?? section.Name)
             {
                 Serial = section.Value.Word("serial"),
                 Baud = section.Value.Number("baud") is { } baud ? $"{baud:0}" : null,
@@ -187,7 +191,11 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
                 CanbusInterface = section.Value.Word("canbus_interface"),
                 RestartMethod = section.Value.Word("restart_method"),
             });
-        return new([.. sections], new KlippyTold(info.Word("software_version"), names.ToDictionary(name => name, name => ToldOf(status.At(name) ?? default), StringComparer.OrdinalIgnoreCase)))
+        return new(
+            [.. sections],
+            new KlippyTold(
+            info.Word("software_version"),
+            names.ToDictionary(name => name, name => ToldOf(status.At(name) ?? default), StringComparer.OrdinalIgnoreCase)))
         {
             State = info.Word("state"),
             Message = info.Word("state_message"),
@@ -195,12 +203,14 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
         };
     }
 
-    private static readonly string[] Wires = ["RESERVE_PINS_", "CANBUS_", "SERIAL_BAUD"];
+    private static readonly string[] LinkConstants = ["RESERVE_PINS_", "CANBUS_", "SERIAL_BAUD"];
 
     private static McuTold ToldOf(JsonElement mcu) => new(mcu.Word("mcu_version"), mcu.Word("mcu_constants", "MCU"))
     {
-        // Its wires alone: a chip has a hundred others.
-        Constants = mcu.Members("mcu_constants").Where(constant => Wires.Any(constant.Name.StartsWith) && constant.Value.ValueKind is JsonValueKind.String or JsonValueKind.Number)
+        // The link only: a chip has a hundred other constants.
+        Constants = mcu.Members("mcu_constants")
+            .Where(constant => LinkConstants.Any(constant.Name.StartsWith)
+            && constant.Value.ValueKind is JsonValueKind.String or JsonValueKind.Number)
             .DistinctBy(constant => constant.Name).ToDictionary(constant => constant.Name, constant => $"{constant.Value}"),
     };
 
@@ -208,17 +218,19 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
     {
         try
         {
-            return [.. (await moonraker.CallAsync("machine.device_power.devices")).Items("devices").Where(device => device.Word("device") is not null)
+            return [.. (await moonraker.CallAsync("machine.device_power.devices")).Items("devices")
+                .Where(device => device.Word("device") is not null)
                 .Select(device => new PowerDevice(device.Word("device")!, device.Word("status") != "off"))];
         }
         catch (MoonrakerException)
         {
-            return [];   // it has none
+            return [];   // no [power] section
         }
     }
 
     private async Task<List<string>> McuObjectsAsync() =>
-        [.. (await moonraker.CallAsync("printer.objects.list")).Items("objects").Where(name => name.ValueKind == JsonValueKind.String).Select(name => name.GetString()!)
+        [.. (await moonraker.CallAsync("printer.objects.list")).Items("objects").Where(name => name.ValueKind == JsonValueKind.String)
+            .Select(name => name.GetString()!)
             .Where(name => name == "mcu" || name.StartsWith("mcu ", StringComparison.Ordinal))];
 
     private async Task<KlippyState> LookOnceAsync(CancellationToken cancel)
@@ -240,9 +252,13 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
                 continue;
             }
             if (state != "ready")
-                return new(state == "shutdown" ? KlippyActivity.Shutdown : KlippyActivity.Error, (await moonraker.CallAsync("printer.info", cancel: cancel)).Word("state_message") ?? state);
-            // Klipper answers a query at its next quarter of a second: as few of them as can be.
-            var status = await QueryAsync(new() { ["print_stats"] = ["state", "filename"], ["idle_timeout"] = ["state"], ["heaters"] = ["available_heaters"] }, cancel);
+                return new(
+                    state == "shutdown" ? KlippyActivity.Shutdown : KlippyActivity.Error,
+                    (await moonraker.CallAsync("printer.info", cancel: cancel)).Word("state_message") ?? state);
+            // Klipper answers each query at its next quarter of a second.
+            var status = await QueryAsync(
+                new() { ["print_stats"] = ["state", "filename"], ["idle_timeout"] = ["state"], ["heaters"] = ["available_heaters"] },
+                cancel);
             var (busy, isCommand) = Busy(status);
             if (busy is null || !isCommand || time.GetElapsedTime(begin) > CommandLimit)
                 return busy ?? await HeatersAsync(status, cancel) ?? new(KlippyActivity.Ready);
@@ -251,22 +267,27 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
     }
 
     /// <summary>
-    /// Moonraker does not have Klipper as ready, in error or shut down. One that restarted a moment ago has not found it yet, and Klipper may be printing: null, for it must be asked again.
+    /// The state where Moonraker is not connected to Klipper. A Moonraker that has just restarted may not be connected yet while Klipper
+    /// prints: null, to query again.
     /// </summary>
     private async Task<KlippyState?> UnlinkedAsync(string? state, bool isLate, CancellationToken cancel)
     {
         if (state == "startup")
         {
-            // Moonraker's word for one that it has only just met as well: Klipper's own is asked for.
+            // Moonraker says so too while it connects, so Klipper is asked.
             var own = await moonraker.CallAsync("printer.info", cancel: cancel);
             if (own.Word("state") == "startup")
                 return new(KlippyActivity.Error, own.Word("state_message") ?? state);
         }
-        else if (await IsActiveAsync(await ServiceAsync(cancel), cancel) is var isActive && (isActive == false || (isLate && isActive is null)))
+        else if (
+            await IsActiveAsync(await ServiceAsync(cancel), cancel) is var isActive
+            && (isActive == false || (isLate && isActive is null)))
         {
             return new(KlippyActivity.Stopped);
         }
-        return isLate ? new(KlippyActivity.Unknown) { Refusal = PrinterFaults.PrinterUnknown("Klipper runs, and Moonraker has no connection to it") } : null;
+        return isLate
+            ? new(KlippyActivity.Unknown) { Refusal = PrinterFaults.PrinterUnknown("Klipper runs, and Moonraker has no connection to it") }
+            : null;
     }
 
     /// <summary>Printing, paused, or some other command at work.</summary>
@@ -282,19 +303,22 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
 
     private async Task<KlippyState?> HeatersAsync(JsonElement known, CancellationToken cancel)
     {
-        var names = known.Items("heaters", "available_heaters").Where(name => name.ValueKind == JsonValueKind.String).Select(name => name.GetString()!).ToList();
+        var names = known.Items("heaters", "available_heaters").Where(name => name.ValueKind == JsonValueKind.String)
+            .Select(name => name.GetString()!).ToList();
         if (Options is { AllowsHotHeaters: true } || names.Count == 0)
             return null;
         var status = await QueryAsync(names.ToDictionary(name => name, _ => (string[])["temperature"]), cancel);
-        var hot = names.Select(name => (name, Degrees: status.Number(name, "temperature"))).Where(heater => heater.Degrees is not < Cool).ToList();
+        var hot = names.Select(name => (name, Degrees: status.Number(name, "temperature"))).Where(heater => heater.Degrees is not < Cool)
+            .ToList();
         if (hot.Count == 0)
             return null;
         if (hot.FirstOrDefault(heater => heater.Degrees is null) is { name: not null } unknown)
             return new(KlippyActivity.Unknown) { Refusal = PrinterFaults.PrinterUnknown($"the temperature of {unknown.name} is not told") };
-        return new(KlippyActivity.Busy) { Refusal = PrinterFaults.HeatersHot(string.Join(", ", hot.Select(heater => $"{heater.name} is at {heater.Degrees:0} °C"))) };
+        return new(KlippyActivity.Busy) { Refusal = PrinterFaults.HeatersHot(
+            string.Join(", ", hot.Select(heater => $"{heater.name} is at {heater.Degrees:0} °C"))) };
     }
 
-    /// <summary>What update_manager is at work on; null for nothing, or where there is none.</summary>
+    /// <summary>What update_manager is updating; null where it is idle or missing.</summary>
     public async Task<string?> UpdateAsync(CancellationToken cancel = default)
     {
         try
@@ -308,28 +332,31 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
         }
     }
 
-    /// <summary>Boards whose version is not Klipper's, in words; empty when there is none.</summary>
-    private async Task<string> StrangersAsync()
+    /// <summary>Boards with another version than Klipper, in words; empty where there is none.</summary>
+    private async Task<string> OtherVersionsAsync()
     {
         try
         {
             var told = (await McusAsync()).Told;
             var others = told.Boards.Where(board => board.Value.Version is { } version && version != told.Host).ToList();
-            return others.Count == 0 ? "" : $"Klipper is {told.Host}; {string.Join(", ", others.Select(board => $"{board.Key} runs {board.Value.Version}"))}.";
+            return others.Count == 0
+                ? "" : $"Klipper is {told.Host}; {string.Join(", ", others.Select(board => $"{board.Key} runs {board.Value.Version}"))}.";
         }
         catch (Exception fault) when (fault is FlashException or MoonrakerException)
         {
-            return "";   // it is ready; what its boards run is asked again by whoever wants to know
+            return "";   // only a remark
         }
     }
 
     /// <summary>The unit's real name: <c>klipper</c>, <c>klipper-1</c>, ...</summary>
     private async Task<string> ServiceAsync(CancellationToken cancel) =>
-        Service ?? (await moonraker.CallAsync("machine.system_info", cancel: cancel)).Word("system_info", "instance_ids", "klipper") ?? "klipper";
+        Service ?? (await moonraker.CallAsync("machine.system_info", cancel: cancel)).Word("system_info", "instance_ids", "klipper")
+            ?? "klipper";
 
-    /// <summary>Null where Moonraker does not know.</summary>
+    /// <summary>Null where Moonraker does not know the service.</summary>
     private async Task<bool?> IsActiveAsync(string service, CancellationToken cancel) =>
-        (await moonraker.CallAsync("machine.system_info", cancel: cancel)).Word("system_info", "service_state", service, "active_state") is { } state
+        (await moonraker.CallAsync("machine.system_info", cancel: cancel)).Word("system_info", "service_state", service,
+            "active_state") is { } state
             ? state is "active" or "activating" or "deactivating" or "reloading" : null;
 
     private async Task<JsonElement> QueryAsync(Dictionary<string, string[]> objects, CancellationToken cancel = default)

@@ -13,8 +13,8 @@ using StreamJsonRpc.Reflection;
 namespace RatOS.Flash.Agent.Moonraker;
 
 /// <summary>
-/// One JSON-RPC conversation in Moonraker's dialect, with Moonraker itself or over our own socket: named parameters only, no cancel requests, and nothing
-/// that the other side says about unknown methods ends it. Calls come in on the context it was made on, in their order.
+/// A JSON-RPC connection in Moonraker's dialect, to Moonraker or over our own socket: named parameters only, no cancel requests, and no
+/// error of the far side ends it. Calls arrive in order on the synchronization context that created it.
 /// </summary>
 internal sealed class Rpc : JsonRpc
 {
@@ -36,7 +36,7 @@ internal sealed class Rpc : JsonRpc
         : base(handler)
     {
         _transport = transport;
-        // Moonraker answers what it does not know with errors that nobody asked for.
+        // Moonraker answers unknown notifications with errors.
         CancellationStrategy = null;
         ActivityTracingStrategy = null;
         SynchronizationContext = SynchronizationContext.Current;
@@ -45,18 +45,20 @@ internal sealed class Rpc : JsonRpc
 
     /// <summary>Calls a method with named arguments; null sends none. The answer may be of any kind.</summary>
     public Task<JsonElement> CallAsync(string method, Dictionary<string, object?>? arguments) =>
-        InvokeWithParameterObjectAsync<JsonElement>(method, (IReadOnlyDictionary<string, object?>?)arguments, argumentDeclaredTypes: null, CancellationToken.None);
+        InvokeWithParameterObjectAsync<JsonElement>(
+            method, (IReadOnlyDictionary<string, object?>?)arguments, argumentDeclaredTypes: null, CancellationToken.None);
 
-    /// <summary>Offers every method of a contract; one that takes the arguments as they came, whether named or not.</summary>
+    /// <summary>Offers every method of a contract. Each takes its arguments as one JSON value.</summary>
     public void Offer<T>(T target)
         where T : PolyType.IShapeable<T> =>
-        AddLocalRpcTarget(RpcTargetMetadata.FromShape<T>(), target!, new JsonRpcTargetOptions { UseSingleObjectParameterDeserialization = true });
+        AddLocalRpcTarget(
+            RpcTargetMetadata.FromShape<T>(), target!, new JsonRpcTargetOptions { UseSingleObjectParameterDeserialization = true });
 
-    /// <summary>The far side's error, as it said it.</summary>
+    /// <summary>The far side's error, with its code and text.</summary>
     public static MoonrakerException ErrorOf(RemoteRpcException error) => new(
         error.ErrorCode is { } code ? (int)code : 0, Text.Clean(error.Message));
 
-    /// <summary>The base class leaves the socket open; the far side would believe that we are still there.</summary>
+    /// <summary>Closes the socket too, which the base class leaves open.</summary>
     protected override void Dispose(bool disposing)
     {
         base.Dispose(disposing);
@@ -69,11 +71,13 @@ internal sealed class Rpc : JsonRpc
     protected override JsonRpcError.ErrorDetail CreateErrorDetails(JsonRpcRequest request, Exception exception) =>
         new() { Code = JsonRpcErrorCode.InvocationError, Message = exception.Message };
 
-    [UnconditionalSuppressMessage("Trimming", "IL2026", Justification = "Every type that goes over the line is in RpcShapes.")]
-    [UnconditionalSuppressMessage("AOT", "IL3050", Justification = "Every type that goes over the line is in RpcShapes.")]
+    [UnconditionalSuppressMessage("Trimming", "IL2026", Justification = "Every transmitted type is in RpcShapes.")]
+    [UnconditionalSuppressMessage("AOT", "IL3050", Justification = "Every transmitted type is in RpcShapes.")]
     private static SystemTextJsonFormatter Formatter() => new() { JsonSerializerOptions = { TypeInfoResolver = RpcShapes.Default } };
 
-    /// <summary>Moonraker answers failing notifications with an error that names no request; StreamJsonRpc would end the conversation for it.</summary>
+    /// <summary>
+    /// An error without a request, as Moonraker sends it for a failed notification. StreamJsonRpc would close the connection.
+    /// </summary>
     private static bool IsOrphan(JsonRpcMessage? message)
     {
         if (message is not JsonRpcError { RequestId: var id } || !(id.IsEmpty || id.IsNull))
@@ -83,7 +87,7 @@ internal sealed class Rpc : JsonRpc
     }
 
     /// <summary>Messages that end with the byte 03, as on Moonraker's unix socket.</summary>
-    /// <exception cref="InvalidDataException">The far side sends a message without end.</exception>
+    /// <exception cref="InvalidDataException">A message is longer than 20 MiB.</exception>
     private sealed class EtxHandler(Stream stream) : PipeMessageHandler(PipeWriter.Create(stream), PipeReader.Create(stream), Formatter())
     {
         private const byte Etx = 3;
@@ -101,7 +105,7 @@ internal sealed class Rpc : JsonRpc
             while (true)
             {
                 var read = await Reader!.ReadAsync(cancellationToken);
-                // A message of megabytes comes in a thousand pieces: what was looked through is not looked through again.
+                // A message of megabytes arrives in a thousand pieces: each piece is searched once.
                 if (read.Buffer.Slice(looked).PositionOf(Etx) is { } end)
                 {
                     looked = 0;
@@ -141,7 +145,9 @@ internal sealed class Rpc : JsonRpc
     }
 }
 
-/// <summary>An error that Moonraker answered with: its code (HTTP's or JSON-RPC's) and its words.</summary>
+/// <summary>An error that Moonraker answered with.</summary>
+/// <param name="code">Of HTTP or of JSON-RPC.</param>
+/// <param name="text">Moonraker's text.</param>
 internal sealed class MoonrakerException(int code, string text) : Exception(text)
 {
     public const int NoSuchMethod = -32601;
@@ -149,7 +155,7 @@ internal sealed class MoonrakerException(int code, string text) : Exception(text
     public int Code { get; } = code;
 }
 
-/// <summary>What goes over the line: arguments as values, answers as whatever they are.</summary>
+/// <summary>The types of arguments and answers.</summary>
 [JsonSerializable(typeof(Dictionary<string, object?>))]
 [JsonSerializable(typeof(JsonElement))]
 [JsonSerializable(typeof(JsonObject))]

@@ -8,16 +8,16 @@ using Serilog.Events;
 
 namespace RatOS.Flash.Agent.Settings;
 
-/// <summary>When boards are flashed after an update of Klipper, without anybody pressing a button.</summary>
+/// <summary>Which boards are flashed after an update of Klipper without asking.</summary>
 internal enum FlashPolicy
 {
-    /// <summary>A prompt and an announcement; nothing is done until somebody says so.</summary>
+    /// <summary>None: a prompt and an announcement.</summary>
     [ContractName("ask")] Ask,
 
-    /// <summary>Boards that Klipper cannot talk to any more; about others it is asked.</summary>
+    /// <summary>Boards that Klipper refuses; a prompt for the others.</summary>
     [ContractName("required")] Required,
 
-    /// <summary>Boards whose version is not Klipper's.</summary>
+    /// <summary>Boards with another version than Klipper.</summary>
     [ContractName("changed")] Changed,
 
     /// <summary>Every board, after every update.</summary>
@@ -25,30 +25,30 @@ internal enum FlashPolicy
     [ContractName("never")] Never,
 }
 
-/// <summary>What happens when a new firmware does not do and the one before is kept.</summary>
+/// <summary>What happens when new firmware does not run and the firmware from before is kept.</summary>
 internal enum RollbackPolicy
 {
-    /// <summary>A person is asked, on the printer's screens or at the terminal.</summary>
+    /// <summary>A question on the printer's screens or at the terminal.</summary>
     [ContractName("ask")] Ask,
 
-    /// <summary>It goes back at once, within the same flash.</summary>
+    /// <summary>A rollback at once, within the same flash.</summary>
     [ContractName("auto")] Auto,
 
-    /// <summary>It is only told.</summary>
+    /// <summary>Only a report.</summary>
     [ContractName("never")] Never,
 }
 
-/// <summary><c>ratos-flash.conf</c>: INI as Moonraker's. Every setting has a default.</summary>
+/// <summary><c>ratos-flash.conf</c>, an INI file like Moonraker's. Every setting has a default.</summary>
 internal sealed record AgentSettings
 {
     public FlashPolicy Policy { get; init; }
 
-    /// <summary>What policy decides waits for an idle printer; without, it is refused on a busy one.</summary>
+    /// <summary>A flash by policy waits for an idle printer; without it, a busy printer refuses the flash.</summary>
     public bool WhenIdle { get; init; }
 
     public RollbackPolicy Rollback { get; init; }
 
-    /// <summary>Where Moonraker's websocket is, when its unix socket is not there.</summary>
+    /// <summary>Moonraker's websocket, used where its unix socket is missing.</summary>
     public Uri MoonrakerUrl { get; init; } = new("ws://127.0.0.1:7125/websocket");
 
     public string? ApiKey { get; init; }
@@ -56,24 +56,32 @@ internal sealed record AgentSettings
     /// <summary>Klipper's unit; null to ask Moonraker.</summary>
     public string? KlipperService { get; init; }
 
-    /// <summary>Klipper's sources; null for <c>~/klipper</c>.</summary>
+    /// <summary>The Klipper checkout; null for <c>~/klipper</c>.</summary>
     public string? KlipperPath { get; init; }
 
-    /// <summary>Those that are named, or the usual ones where they are.</summary>
-    public string? KlipperSources => KlipperPath
-        ?? (Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify), "klipper") is var usual && Directory.Exists(Path.Combine(usual, "src")) ? usual : null);
+    /// <summary>The checkout that is set, or <c>~/klipper</c> where it exists.</summary>
+    public string? KlipperSources
+    {
+        get
+        {
+            var home = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify);
+            var usual = Path.Combine(home, "klipper");
+            return KlipperPath ?? (Directory.Exists(Path.Combine(usual, "src")) ? usual : null);
+        }
+    }
 
     public LogEventLevel LogLevel { get; init; } = LogEventLevel.Debug;
 
-    /// <summary>Boards that somebody described by hand.</summary>
+    /// <summary>The boards that the user describes.</summary>
     public ImmutableArray<PrinterBoard> Boards { get; init; } = [];
 
-    /// <summary>By the name of a board, the power device that somebody named for it.</summary>
+    /// <summary>The power devices of boards, by the board's name.</summary>
     public IReadOnlyDictionary<string, string> PowerDevices => Boards.Where(board => board.Power is not null)
-        .GroupBy(board => board.Name, StringComparer.OrdinalIgnoreCase).ToDictionary(group => group.Key, group => group.Last().Power!, StringComparer.OrdinalIgnoreCase);
+        .GroupBy(board => board.Name, StringComparer.OrdinalIgnoreCase).ToDictionary(
+            group => group.Key, group => group.Last().Power!, StringComparer.OrdinalIgnoreCase);
 
-    /// <summary>Reads a file; one that is not there is all defaults.</summary>
-    /// <exception cref="FlashException">A line cannot be understood; it is named.</exception>
+    /// <summary>Reads a file. A missing one has all defaults.</summary>
+    /// <exception cref="FlashException"><c>bad-settings</c>, with the line.</exception>
     public static AgentSettings Read(string path)
     {
         var settings = new AgentSettings();
@@ -88,7 +96,8 @@ internal sealed record AgentSettings
                 continue;
             if (line.StartsWith('['))
             {
-                section = line.EndsWith(']') ? line[1..^1].Trim() : throw AgentFaults.BadSettings(path, number, "the section's name does not end with ]");
+                section = line.EndsWith(']')
+                    ? line[1..^1].Trim() : throw AgentFaults.BadSettings(path, number, "the section's name does not end with ]");
                 if (section.StartsWith("board ", StringComparison.Ordinal))
                     boards.Add((section[6..].Trim(), number, new(StringComparer.Ordinal)));
                 else if (section != "agent")
@@ -97,23 +106,29 @@ internal sealed record AgentSettings
             }
             var at = line.IndexOfAny([':', '=']);
             if (at < 1)
-                throw AgentFaults.BadSettings(path, number, "it is no `name: value`");
+                throw AgentFaults.BadSettings(path, number, "it is not `name: value`");
             var (name, value) = (line[..at].Trim(), line[(at + 1)..].Trim());
             if (section == "agent")
                 settings = settings.With(name, value, why => AgentFaults.BadSettings(path, number, why));
-            else if (boards is [.., var board])
-                board.Values[name] = BoardKeys.Contains(name) ? value : throw AgentFaults.BadSettings(path, number, $"a board has no '{Text.Clean(name)}'");
+            else if (boards is [.., var board] && BoardKeys.Contains(name))
+                board.Values[name] = value;
+            else if (boards.Count > 0)
+                throw AgentFaults.BadSettings(path, number, $"a board has no '{Text.Clean(name)}'");
             else
-                throw AgentFaults.BadSettings(path, number, "it stands in no section");
+                throw AgentFaults.BadSettings(path, number, "it is above the first section");
         }
         if (boards.Count == 0)
             return settings;
-        // An installed RatOS lies beside this file, and knows more kinds.
+        // An installed RatOS is in the same folder, and defines more kinds of boards.
         var kinds = RatOsCatalogue.Load(Path.Combine(Path.GetDirectoryName(path) ?? "", "RatOS", "boards")).Catalogue;
-        return settings with { Boards = [.. boards.Select(board => BoardOf(board.Name, board.Values, kinds, why => AgentFaults.BadSettings(path, board.Line, why)))] };
+        return settings with
+        {
+            Boards = [.. boards.Select(
+                board => BoardOf(board.Name, board.Values, kinds, why => AgentFaults.BadSettings(path, board.Line, why)))],
+        };
     }
 
-    // A # within a word is part of it: keys and names may have one.
+    // A # within a word is part of the word: keys and names can have one.
     private static string WithoutComment(string line)
     {
         for (var i = 0; i < line.Length; i++)
@@ -126,17 +141,22 @@ internal sealed record AgentSettings
 
     internal static readonly string[] BoardKeys = ["id", "port", "uuid", "bootloader", "power"];
 
-    private static PrinterBoard BoardOf(string name, Dictionary<string, string> values, BoardCatalogue kinds, Func<string, FlashException> fault)
+    private static PrinterBoard BoardOf(
+        string name, Dictionary<string, string> values, BoardCatalogue kinds, Func<string, FlashException> fault)
     {
         var id = values.GetValueOrDefault("id") is { Length: > 0 } given ? given : name;
-        var kind = kinds.Find(id) ?? throw fault($"the board {Text.Clean(name)} is of no kind that is known: '{Text.Clean(id)}' (`ratos-flash boards --catalogue` lists the kinds)");
+        var kind = kinds.Find(id)
+            ?? throw fault($"the kind '{Text.Clean(id)}' of board {Text.Clean(name)} is unknown (`ratos-flash boards --catalogue` lists the kinds)");
         var board = new PrinterBoard(name, kind);
         if (values.GetValueOrDefault("uuid") is { Length: > 0 } uuid)
             board = board with { CanUuid = CanUuid.TryParse(uuid) ?? throw fault($"'{Text.Clean(uuid)}' is no uuid of 12 hex digits") };
         if (values.GetValueOrDefault("port") is { Length: > 0 } port)
             board = board.CanUuid is not null ? board with { CanInterface = port } : board with { Port = port, OnlyByPort = true };
         if (values.GetValueOrDefault("bootloader") is { Length: > 0 } bootloader)
-            board = board with { Bootloader = FlashArguments.Bootloaders.TryGetValue(bootloader, out var which) ? which : throw fault($"there is no bootloader '{Text.Clean(bootloader)}'") };
+        {
+            board = FlashArguments.Bootloaders.TryGetValue(bootloader, out var driver)
+                ? board with { Bootloader = driver } : throw fault($"there is no bootloader '{Text.Clean(bootloader)}'");
+        }
         return values.GetValueOrDefault("power") is { Length: > 0 } power ? board with { Power = power } : board;
     }
 
@@ -154,11 +174,16 @@ internal sealed record AgentSettings
                 ?? throw fault($"rollback is one of ask, auto, never, not '{Text.Clean(value)}'"),
         },
         "when_idle" => this with { WhenIdle = bool.TryParse(value, out var flag) ? flag : throw fault("when_idle is True or False") },
-        "moonraker_url" => this with { MoonrakerUrl = Uri.TryCreate(value, UriKind.Absolute, out var url) && url.Scheme is "ws" or "wss" ? url : throw fault("moonraker_url is such as ws://127.0.0.1:7125/websocket") },
+        "moonraker_url" => Uri.TryCreate(value, UriKind.Absolute, out var url) && url.Scheme is "ws" or "wss"
+            ? this with { MoonrakerUrl = url } : throw fault("moonraker_url is such as ws://127.0.0.1:7125/websocket"),
         "api_key" => this with { ApiKey = value },
-        "klipper_path" => Path.IsPathRooted(value) ? this with { KlipperPath = value } : throw fault("klipper_path is the whole path of Klipper's sources"),
-        "klipper_service" => value.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '@' or '.') ? this with { KlipperService = value } : throw fault($"'{Text.Clean(value)}' is no service's name"),
-        "log_level" => this with { LogLevel = Enum.TryParse<LogEventLevel>(value == "info" ? "Information" : value, ignoreCase: true, out var level) && !char.IsDigit(value[0]) ? level : throw fault("log_level is debug, info, warning or error") },
+        "klipper_path" => Path.IsPathRooted(value)
+            ? this with { KlipperPath = value } : throw fault("klipper_path is the absolute path of a Klipper checkout"),
+        "klipper_service" => value.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '@' or '.')
+            ? this with { KlipperService = value } : throw fault($"'{Text.Clean(value)}' is not the name of a service"),
+        "log_level" => Enum.TryParse<LogEventLevel>(value == "info" ? "Information" : value, ignoreCase: true, out var level)
+            && !char.IsDigit(value[0])
+            ? this with { LogLevel = level } : throw fault("log_level is debug, info, warning or error"),
         _ => throw fault($"there is no setting '{Text.Clean(name)}'"),
     };
 }

@@ -1,11 +1,11 @@
 namespace RatOS.Flash.Agent.Settings;
 
-/// <summary>A file that is there whole, or not at all.</summary>
+/// <summary>Writes a file completely or not at all.</summary>
 internal static class AtomicFile
 {
-    /// <summary>It is on the disk, under its name, when this returns; its folder is made.</summary>
-    /// <exception cref="IOException">It cannot be written; what was there stays.</exception>
-    /// <exception cref="UnauthorizedAccessException">As before.</exception>
+    /// <summary>The file is on disk under its name when this returns. Its folder is created.</summary>
+    /// <exception cref="IOException">It cannot be written; the old file stays.</exception>
+    /// <exception cref="UnauthorizedAccessException">The same.</exception>
     public static void Write(string path, ReadOnlySpan<byte> bytes)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);

@@ -4,56 +4,67 @@ using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Agent.Settings;
 
-/// <summary>One printer's folder, as Klipper's installers lay it out (<c>~/printer_data</c>, <c>~/printer_1_data</c>), and what of it is ours.</summary>
+/// <summary>
+/// The data folder of one printer, as Klipper's installers create it (<c>~/printer_data</c>, <c>~/printer_1_data</c>), and our files in
+/// it.
+/// </summary>
+/// <param name="Root">Its path.</param>
 internal sealed record DataFolder(string Root)
 {
-    public static DataFolder Default => new(Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify), "printer_data"));
+    public static DataFolder Default
+    {
+        get
+        {
+            var home = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify);
+            return new(Path.Combine(home, "printer_data"));
+        }
+    }
 
     public string Settings => Path.Combine(Root, "config", "ratos-flash.conf");
 
     public string Moonraker => Path.Combine(Root, "comms", "moonraker.sock");
 
-    /// <summary>Where the command line and the agent meet.</summary>
+    /// <summary>The agent's own socket.</summary>
     public string Socket => Path.Combine(Root, "comms", "ratos-flash.sock");
 
     public string Jobs => Path.Combine(Root, "ratos-flash", "jobs");
 
-    /// <summary>What happened on the buses and with Klipper while no job ran: the first file of a ring.</summary>
+    /// <summary>What happened on the buses and with Klipper between jobs: the first file of a ring.</summary>
     public string Between => Path.Combine(Root, "ratos-flash", "between", "between.log");
 
-    /// <summary>Firmware by the name of its board or kind: <c>octopus.bin</c>, <c>btt-octopus-11.bin</c>.</summary>
+    /// <summary>Firmware with the name or the id of its board: <c>octopus.bin</c>, <c>btt-octopus-11.bin</c>.</summary>
     public string Firmware => Path.Combine(Root, "ratos-flash", "firmware");
 
-    /// <summary>Firmware that was built, and what building takes.</summary>
+    /// <summary>Built firmware, and the folders of builds.</summary>
     public string Builds => Path.Combine(Root, "ratos-flash", "builds");
 
-    /// <summary>Firmware that boards have run, for a way back.</summary>
+    /// <summary>Firmware that boards have run, for a rollback.</summary>
     public string Good => Path.Combine(Root, "ratos-flash", "good");
 
-    /// <summary>What Klipper told of its boards.</summary>
+    /// <summary>What Klipper said of its boards.</summary>
     public string Mcus => Path.Combine(Root, "ratos-flash", "mcus.json");
 
-    /// <summary>The definitions of boards of an installed RatOS.</summary>
+    /// <summary>The board definitions of an installed RatOS.</summary>
     public string RatOsBoards => Path.Combine(Root, "config", "RatOS", "boards");
 
-    /// <summary>Where the unit that replaces the process of this computer takes its program from.</summary>
+    /// <summary>Where the unit that replaces Klipper's process on this computer finds the new program.</summary>
     public string HostMcu => Path.Combine(Root, "ratos-flash", "host-mcu");
 
-    /// <summary>Build configurations that somebody chose, by the board's name.</summary>
+    /// <summary>The user's build options, by the board's name.</summary>
     public string Configs => Path.Combine(Root, "ratos-flash", "configs");
 
-    /// <summary>What people were asked already.</summary>
+    /// <summary>The last announcement of boards with older firmware.</summary>
     public string Told => Path.Combine(Root, "ratos-flash", "told");
 
-    /// <summary>In the folder that Mainsail shows; null where there is none.</summary>
+    /// <summary>The log in the folder that Mainsail shows; null where that folder is missing.</summary>
     public string? LogIfThere => Directory.Exists(Path.Combine(Root, "logs")) ? Path.Combine(Root, "logs", "ratos-flash.log") : null;
 
-    /// <summary>Lays a file where Mainsail and Fluidd offer it for download: among the configuration files.</summary>
-    /// <param name="board">Whose it is.</param>
+    /// <summary>Writes a file where Mainsail and Fluidd offer it for download: among the configuration files.</summary>
+    /// <param name="board">The board that it is for.</param>
     /// <param name="name">Its name.</param>
-    /// <param name="file">All of it.</param>
+    /// <param name="file">Its content.</param>
     /// <returns>Its path.</returns>
-    /// <exception cref="FlashException">It cannot be written.</exception>
+    /// <exception cref="FlashException"><c>file-not-offered</c>.</exception>
     public string Offer(string board, string name, ReadOnlyMemory<byte> file)
     {
         var path = Path.Combine(Root, "config", "firmware_binaries", Text.FileName(board), name);
@@ -68,8 +79,8 @@ internal sealed record DataFolder(string Root)
         }
     }
 
-    /// <summary>Held by whoever works on the boards; nobody else does meanwhile.</summary>
-    /// <exception cref="FlashException">Somebody else holds it, or the folder cannot be written.</exception>
+    /// <summary>Takes the lock of this printer's boards, until it is disposed.</summary>
+    /// <exception cref="FlashException">Another process holds it, or the folder cannot be written.</exception>
     public IDisposable Lock()
     {
         var path = Path.Combine(Root, "ratos-flash", "lock");
@@ -77,7 +88,7 @@ internal sealed record DataFolder(string Root)
         {
             foreach (var folder in (string[])[Path.GetDirectoryName(path)!, Jobs, Firmware])
                 Directory.CreateDirectory(folder);
-            // .NET's sharing is the kernel's flock: it ends with its process, however that ends.
+            // FileShare.None is flock(2): it ends with the process, however that ends.
             var file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
             using var writer = new StreamWriter(file, leaveOpen: true);
             file.SetLength(0);

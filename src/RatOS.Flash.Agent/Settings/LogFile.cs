@@ -20,7 +20,7 @@ internal sealed class LogFile : IDisposable
 
     private LogFile(Logger logger, LoggingLevelSwitch level) => (_logger, _level) = (logger, level);
 
-    /// <summary>What is less is not written.</summary>
+    /// <summary>Messages below it are not written.</summary>
     public LogEventLevel Level
     {
         set => _level.MinimumLevel = value;
@@ -40,7 +40,8 @@ internal sealed class LogFile : IDisposable
         {
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
             configuration.WriteTo.File(
-                path, formatProvider: CultureInfo.InvariantCulture, fileSizeLimitBytes: FileSize, rollOnFileSizeLimit: true, retainedFileCountLimit: Files,
+                path, formatProvider: CultureInfo.InvariantCulture, fileSizeLimitBytes: FileSize, rollOnFileSizeLimit: true,
+                retainedFileCountLimit: Files,
                 outputTemplate: "{Timestamp:yyyy-MM-dd HH:mm:ss.fff} [{Level:u3}] {Message:lj}{NewLine}{Exception}");
             return new LogFile(configuration.CreateLogger(), level);
         }
@@ -52,11 +53,15 @@ internal sealed class LogFile : IDisposable
         }
     }
 
-    /// <summary>A ring of files for what the flight recorder hears between jobs, with the time before each line. It is opened with the first one; where it cannot be, nothing is kept.</summary>
+    /// <summary>
+    /// A ring of files for what the flight recorder hears between jobs, with the time before each line. It is opened with the first one;
+    /// where it cannot be, nothing is kept.
+    /// </summary>
     /// <param name="path">Of the first file; the others have a number behind its name.</param>
     public static LogFile Ring(string path) => new(
         new LoggerConfiguration().WriteTo.File(
-            path, formatProvider: CultureInfo.InvariantCulture, fileSizeLimitBytes: FileSize / 2, rollOnFileSizeLimit: true, retainedFileCountLimit: Files,
+            path, formatProvider: CultureInfo.InvariantCulture, fileSizeLimitBytes: FileSize / 2, rollOnFileSizeLimit: true,
+            retainedFileCountLimit: Files,
             outputTemplate: "{Timestamp:yyyy-MM-dd'T'HH:mm:ss.fff} {Message:lj}{NewLine}").CreateLogger(),
         new LoggingLevelSwitch());
 
@@ -67,34 +72,39 @@ internal sealed class LogFile : IDisposable
         var level = step.Kind == FlashEventKind.Warning ? LogEventLevel.Warning : LogEventLevel.Information;
         _logger.Write(level, "+{At} {Board} {Phase} {Kind}: {Message}", step.At, step.Board ?? "-", step.Phase, step.Kind, step.Message);
         if (step.Report is { Fault: { } fault } report)
-            _logger.Error("{Board} {Condition} [{Code}] {Cause} {Remedy} Notes: {Notes}", report.Board, report.Condition, fault.Code, fault.Cause, fault.Remedy, report.Notes);
+            _logger.Error(
+                "{Board} {Condition} [{Code}] {Cause} {Remedy} Notes: {Notes}", report.Board, report.Condition, fault.Code, fault.Cause,
+                fault.Remedy, report.Notes);
     }
 
     public void Say(string text) => _logger.Information("{Text}", text);
 
     public void Fault(FlashException fault) => _logger.Error("[{Code}] {Cause} {Remedy}", fault.Code, fault.Cause, fault.Remedy);
 
-    public void Bug(Exception bug) => _logger.Fatal(bug, "A mistake of ours");
+    public void Bug(Exception bug) => _logger.Fatal(bug, "Internal error");
 
     public void Dispose() => _logger.Dispose();
 
     private sealed class WriterSink(TextWriter writer) : ILogEventSink
     {
-        private readonly MessageTemplateTextFormatter _format = new("{Timestamp:HH:mm:ss.fff} {Message:lj}{NewLine}{Exception}", CultureInfo.InvariantCulture);
+        private readonly MessageTemplateTextFormatter _format = new(
+            "{Timestamp:HH:mm:ss.fff} {Message:lj}{NewLine}{Exception}", CultureInfo.InvariantCulture);
 
         public void Emit(LogEvent logEvent) => _format.Format(logEvent, writer);
     }
 }
 
-/// <summary>Where things are kept.</summary>
+/// <summary>The user's own folders.</summary>
 internal static class Folders
 {
-    /// <summary>XDG_STATE_HOME, or ~/.local/state, and our name.</summary>
+    /// <summary><c>ratos-flash</c> in XDG_STATE_HOME, or in ~/.local/state.</summary>
     public static string State()
     {
         var state = Environment.GetEnvironmentVariable("XDG_STATE_HOME");
         if (string.IsNullOrEmpty(state) || !Path.IsPathRooted(state))
-            state = Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify), ".local", "state");
+            state = Path.Combine(
+                Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify), ".local",
+                "state");
         return Path.Combine(state, "ratos-flash");
     }
 }

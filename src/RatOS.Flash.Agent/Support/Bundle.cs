@@ -12,7 +12,8 @@ using RatOS.Flash.Recording;
 namespace RatOS.Flash.Agent.Support;
 
 /// <summary>
-/// Everything about one flash in one zip, for whoever is to help. Texts are redacted and bounded; what could not be had is named in it, with the reason.
+/// One zip with everything about one flash, for a bug report. Texts are redacted and bounded. What could not be read is listed with the
+/// reason.
 /// </summary>
 /// <param name="data">The printer's folder.</param>
 /// <param name="printer">Its buses.</param>
@@ -28,18 +29,18 @@ internal sealed partial class Bundle(DataFolder data, PrinterAccess printer)
     /// <summary>Moonraker's version; null where it is not up.</summary>
     public string? Moonraker { get; init; }
 
-    /// <param name="job">Its id; null for the last one.</param>
-    /// <param name="output">Null for a file in the logs folder, or where there is none in the current one.</param>
-    /// <returns>The file.</returns>
+    /// <param name="job">The job's id; null for the last one.</param>
+    /// <param name="output">The file; null for one in the printer's logs folder, or in the current folder where there is none.</param>
+    /// <returns>The file's path.</returns>
     /// <exception cref="FlashException"><c>unknown-job</c>, <c>bundle-unwritable</c>.</exception>
     public string Write(string? job, string? output)
     {
         var jobs = Journal.ReadAll(data.Jobs);
-        var record = job is not null ? jobs.LastOrDefault(one => one.Header.Job == job) ?? throw AgentFaults.UnknownJob(Text.Clean(job)) : jobs is [.., var newest] ? newest : null;
+        var record = job is null
+            ? jobs.LastOrDefault() : jobs.LastOrDefault(one => one.Header.Job == job) ?? throw AgentFaults.UnknownJob(Text.Clean(job));
         var logs = Path.Combine(data.Root, "logs");
         var folder = Directory.Exists(logs) ? logs : Environment.CurrentDirectory;
-        var what = record?.Header.Boards is [var board, ..] ? string.Concat(board.Take(32).Select(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' ? c : '_')) : "printer";
-        var path = output ?? Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"ratos-flash-{printer.Time.GetUtcNow():yyyyMMdd-HHmmss}-{what}.zip"));
+        var path = output ?? Path.Combine(folder, NameFor(record));
         var part = path + ".part";
         try
         {
@@ -57,6 +58,13 @@ internal sealed partial class Bundle(DataFolder data, PrinterAccess printer)
         return path;
     }
 
+    private string NameFor(JournalRecord? record)
+    {
+        var board = record?.Header.Boards is [var first, ..]
+            ? string.Concat(first.Take(32).Select(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' ? c : '_')) : "printer";
+        return string.Create(CultureInfo.InvariantCulture, $"ratos-flash-{printer.Time.GetUtcNow():yyyyMMdd-HHmmss}-{board}.zip");
+    }
+
     private void Fill(ZipArchive zip, JournalRecord? record)
     {
         if (record is null)
@@ -71,12 +79,15 @@ internal sealed partial class Bundle(DataFolder data, PrinterAccess printer)
             AddFile(zip, $"config/{Path.GetRelativePath(Path.Combine(data.Root, "config"), config)}", config);
         foreach (var build in Files(Path.Combine(data.Builds, "failed")))
             AddFile(zip, $"build/{Path.GetFileName(build)}", build);
-        AddFacts(zip);
+        var computer = new ComputerReport(data, printer, _redaction, Moonraker);
+        foreach (var (name, text) in computer.Files())
+            Add(zip, name, text);
+        _missing.AddRange(computer.Missing);
         Add(zip, "README.txt", _redaction.Of($"""
-            A bundle of ratos-flash {Product.Version}: everything about one flash. Begin with timeline.txt.
-            `ratos-flash replay THIS-FILE` plays the recording against the engine, without any hardware.
-            Keys, passwords, Wi-Fi, host names, addresses, e-mail and users' names in paths were taken out where they were known as such. The recording holds the firmware and
-            everything that the boards and Klipper said to it.
+            A bundle of ratos-flash {Product.Version}: everything about one flash. Start with timeline.txt.
+            `ratos-flash replay THIS-FILE` replays the recording against the engine, without hardware.
+            Recognised keys, passwords, Wi-Fi names, host names, addresses, e-mail addresses and user names in paths were removed.
+            The recording holds the firmware and everything that boards and Klipper sent.
 
             Not in it:
             {string.Join('\n', _missing.Count == 0 ? ["nothing is missing"] : _missing.Select(line => "- " + line))}
@@ -93,7 +104,8 @@ internal sealed partial class Bundle(DataFolder data, PrinterAccess printer)
         Add(zip, "images.txt", string.Concat(record.Header.Images.Select(image => $"{image.Value}  {image.Key}\n")));
         try
         {
-            using var packed = new FileStream(Path.Combine(folder, JobRecorder.RecordingName), FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+            using var packed = new FileStream(
+                Path.Combine(folder, JobRecorder.RecordingName), FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
             var text = new StringBuilder();
             try
             {
@@ -108,16 +120,20 @@ internal sealed partial class Bundle(DataFolder data, PrinterAccess printer)
             }
             var recording = _redaction.OfRecording(text.ToString());
             Add(zip, BundleFile.RecordingName, recording);
-            Add(zip, "timeline.txt", string.Join('\n', RecordingTimeline.Of(JobRecording.Read(new MemoryStream(Encoding.UTF8.GetBytes(recording)), JobRecorder.RecordingName))) + "\n");
+            var timeline = RecordingTimeline.Of(
+                JobRecording.Read(new MemoryStream(Encoding.UTF8.GetBytes(recording)), JobRecorder.RecordingName));
+            Add(zip, "timeline.txt", string.Join('\n', timeline) + "\n");
         }
         catch (Exception fault) when (fault is FileNotFoundException or UnauthorizedAccessException or FlashException)
         {
             _missing.Add($"recording: {fault.Message}");
-            Add(zip, "timeline.txt", string.Concat(record.Steps.Select(step => FormattableString.Invariant($"{step.At,11:+0.000} {step.Board} {step.Phase} {step.Kind}: {step.Message}\n"))));
+            var steps = record.Steps.Select(step =>
+                FormattableString.Invariant($"{step.At,11:+0.000} {step.Board} {step.Phase} {step.Kind}: {step.Message}\n"));
+            Add(zip, "timeline.txt", string.Concat(steps));
         }
     }
 
-    /// <summary>The end of a file, redacted; where it cannot be read, why.</summary>
+    /// <summary>Adds the end of a file, redacted; or the reason why it is missing.</summary>
     private void AddFile(ZipArchive zip, string name, string path, Func<string, string>? redact = null)
     {
         string text;
@@ -147,8 +163,11 @@ internal sealed partial class Bundle(DataFolder data, PrinterAccess printer)
     {
         try
         {
-            return [.. Directory.EnumerateFiles(folder, "*", new EnumerationOptions { RecurseSubdirectories = true, MaxRecursionDepth = 3, AttributesToSkip = FileAttributes.Hidden | FileAttributes.System })
-                .Where(file => Path.GetExtension(file) is ".cfg" or ".conf" or ".log" or ".config").Order(StringComparer.Ordinal).Take(MostConfigs)];
+            var options = new EnumerationOptions { RecurseSubdirectories = true, MaxRecursionDepth = 3,
+                AttributesToSkip = FileAttributes.Hidden | FileAttributes.System };
+            return [.. Directory.EnumerateFiles(folder, "*", options)
+                .Where(file => Path.GetExtension(file) is ".cfg" or ".conf" or ".log" or ".config").Order(StringComparer.Ordinal)
+                    .Take(MostConfigs)];
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
@@ -158,7 +177,8 @@ internal sealed partial class Bundle(DataFolder data, PrinterAccess printer)
 
     private static void Prune(string folder)
     {
-        foreach (var old in Directory.EnumerateFiles(folder, "ratos-flash-*.zip").Where(file => OurName().IsMatch(Path.GetFileName(file))).Order(StringComparer.Ordinal).SkipLast(Kept))
+        var bundles = Directory.EnumerateFiles(folder, "ratos-flash-*.zip").Where(file => OurName().IsMatch(Path.GetFileName(file)));
+        foreach (var old in bundles.Order(StringComparer.Ordinal).SkipLast(Kept))
             Discard(old);
     }
 
@@ -170,7 +190,7 @@ internal sealed partial class Bundle(DataFolder data, PrinterAccess printer)
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            // It stays; nothing depends on it.
+            // Nothing depends on it.
         }
     }
 

@@ -5,14 +5,16 @@ using RatOS.Flash.Recording;
 
 namespace RatOS.Flash.Agent.Support;
 
-/// <summary>Reading a bundle: from anybody, so nothing of it is ever written to a disk, and only what has a known name is read, up to a known size.</summary>
+/// <summary>
+/// Reads a bundle. It may come from anyone: nothing of it is written to disk, and only known names are read, up to a known size.
+/// </summary>
 internal static class BundleFile
 {
     public const string RecordingName = "recording.txt";
 
     private const long Largest = 32 * 1024 * 1024;
 
-    /// <param name="path">A bundle; or a job's recording, packed or not.</param>
+    /// <param name="path">A bundle, or the recording of a job, compressed or not.</param>
     /// <exception cref="FlashException"><c>bundle-unreadable</c>, <c>bundle-version</c>.</exception>
     public static JobRecording Read(string path)
     {
@@ -33,7 +35,8 @@ internal static class BundleFile
             using var recording = entry.Open();
             return JobRecording.Read(recording, name);
         }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or InvalidDataException or ArgumentException or NotSupportedException or EndOfStreamException)
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or InvalidDataException
+            or ArgumentException or NotSupportedException or EndOfStreamException)
         {
             throw RecordingFaults.BundleUnreadable(name, Text.Clean(fault.Message.TrimEnd('.')));
         }
