@@ -108,7 +108,8 @@ internal sealed class Notifier(MoonrakerConnection moonraker, TimeProvider time,
     public void End(Job job, FlashReport report)
     {
         // The dialog has shown each warning as it came; the console has not.
-        var shown = job.Events.Where(step => step.Kind == FlashEventKind.Warning).Select(step => step.Message).ToHashSet(StringComparer.Ordinal);
+        var warnings = job.Events.Where(step => step.Kind == FlashEventKind.Warning);
+        var shown = warnings.Select(step => step.Message).ToHashSet(StringComparer.Ordinal);
         var dialog = ResultText.Of(report, FrontEnd.Browser, shown).Select(line => line.Text);
         var console = ResultText.Of(report, FrontEnd.Browser)
             .Select(line => $"{(line.Tone is Tone.Bad or Tone.Warning ? "!!" : "//")} RatOS.Flash: {line.Text.Trim()}");

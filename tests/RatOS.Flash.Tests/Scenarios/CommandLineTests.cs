@@ -86,7 +86,8 @@ public sealed class CommandLineTests : IDisposable
     {
         var kinds = Objects((await RunAsync("boards", "--catalogue", "--json")).Output);
         Assert.Equal(
-            Boards.BoardCatalogue.BuiltIn.Boards.Select(board => board.Id).Order(StringComparer.Ordinal), kinds.Select(kind => Word(kind, "id")));
+            Boards.BoardCatalogue.BuiltIn.Boards.Select(board => board.Id).Order(StringComparer.Ordinal),
+            kinds.Select(kind => Word(kind, "id")));
         Assert.Contains(kinds, kind => Word(kind, "id") == "btt-octopus-11" && Word(kind, "road") == "engine");
         Assert.Contains(kinds, kind => Word(kind, "id") == "prusa-einsy" && Word(kind, "road") == "avrdude");
     }
@@ -222,7 +223,8 @@ public sealed class CommandLineTests : IDisposable
         Assert.StartsWith($"octopus: {ports}/octopus -> /dev/pts/", first.GetProperty("text").GetString(), StringComparison.Ordinal);
         await process.StandardOutput.ReadLineAsync();
         var path = Path.Combine(ports, "octopus");
-        await using (var port = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, bufferSize: 0, useAsync: true))
+        await using (var port = new FileStream(
+            path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite, bufferSize: 0, useAsync: true))
         {
             var answer = new byte[1];
             await port.WriteAsync(new byte[] { 0x7F });

@@ -11,8 +11,8 @@ using RatOS.Flash.Virtual.Devices;
 namespace RatOS.Flash.Tests.Scenarios;
 
 /// <summary>
-/// Virtual boards on pseudo terminals, with foreign programs at the other end. Debian's stm32flash is an oracle for the virtual ROM: it shares no
-/// code with this project.
+/// Virtual boards on pseudo terminals, with foreign programs at the other end. Debian's stm32flash is an oracle for the virtual ROM: it shares
+/// no code with this project.
 /// </summary>
 [VirtualOnly("a pseudo terminal is the same everywhere, and time is coarse in emulation")]
 public sealed class PtyTests : IDisposable
@@ -42,7 +42,12 @@ public sealed class PtyTests : IDisposable
     private static async Task<(int Exit, string Output)> RunAsync(string program, params string[] args)
     {
         using var limit = new CancellationTokenSource(Patience);
-        var start = new ProcessStartInfo(program, args) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
+        var start = new ProcessStartInfo(program, args)
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
+        };
         using var process = Process.Start(start)!;
         var (output, error) = (process.StandardOutput.ReadToEndAsync(limit.Token), process.StandardError.ReadToEndAsync(limit.Token));
         try
