@@ -32,7 +32,7 @@ internal sealed class LiveOutput : TextOutput
     public override void Boards(IReadOnlyList<JsonBoard> rows, string printer)
     {
         var (boards, others) = (rows.Where(row => row.Board is not null).ToList(), rows.Where(row => row.Board is null).ToList());
-        Say($"{printer}{(rows.FirstOrDefault(row => row.Host is not null) is { } any ? $", Klipper {any.Host}" : "")}");
+        Say($"{printer}{(rows.FirstOrDefault(row => row.Host is not null) is { } any ? $", Klipper {any.Host}" : "")}", 2);
         Say("");
         if (boards.Count > 0)
         {

@@ -88,7 +88,7 @@ internal sealed class SupportVerbs(VerbContext context)
         {
             file = new Bundle(context.Folder, context.Printer).Write(job, into);
         }
-        _output.Say($"{file}: known keys, passwords and host names are removed. Check the bundle before you share it.");
+        _output.Say($"{file}: known keys, passwords and host names are removed. Check the bundle before you share it.", 2);
         return ExitCode.Done;
     }
 
