@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using RatOS.Flash.Agent.Boards;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Core;

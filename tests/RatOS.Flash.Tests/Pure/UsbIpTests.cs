@@ -1,19 +1,27 @@
 using System.Text;
-using CsCheck;
 using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Recording;
 using RatOS.Flash.Virtual.Devices;
 using RatOS.Flash.Virtual.UsbIp;
-using static RatOS.Flash.Tests.Pure.UsbIpStage;
 
 namespace RatOS.Flash.Tests.Pure;
 
-/// <summary>The virtual boards as a kernel meets them, over real sockets. The client is the tests' own.</summary>
+/// <summary>The virtual boards as a kernel uses them, over real sockets. The client is the tests' own.</summary>
 public sealed class UsbIpTests
 {
+    private const string GetDevice = "8006000100001200", GetConfiguration = "800600020000FF00", GetStatus = "A103000000000600",
+        GetState = "A105000000000100";
+    private const byte BulkOut = 0x02, BulkIn = 0x81, Notify = 0x83;
+
+    // Klipper's identify 0/40.
+    private static readonly byte[] Identify = Convert.FromHexString("08100100285e9f7e");
+
+    private static InjectedFaults At(int index, TransferFaultKind kind, double seconds = 1) =>
+        new() { Transfers = [new TransferFault(index, kind, TimeSpan.FromSeconds(seconds))] };
+
     [Fact]
-    public void The_list_names_each_board_with_its_interfaces_and_no_stranger() => With("voron", async stage =>
+    public void The_list_names_each_board_with_its_interfaces_and_no_stranger() => UsbIpStage.With("voron", async stage =>
     {
         var list = await UsbIpClient.ListAsync(stage.Server.Port);
         Assert.Equal("011100050000000000000003", Convert.ToHexString(list.AsSpan(0, 12)));
@@ -31,7 +39,7 @@ public sealed class UsbIpTests
     });
 
     [Fact]
-    public void A_kernel_enumerates_a_Klipper_board() => With("octopus", async stage =>
+    public void A_kernel_enumerates_a_Klipper_board() => UsbIpStage.With("octopus", async stage =>
     {
         using var client = await stage.ImportAsync();
         Assert.Equal((0, 8, "1201000202000010"), await client.ControlAsync("8006000100000800"));   // the first look takes 8 bytes
@@ -45,7 +53,7 @@ public sealed class UsbIpTests
             configuration.Data);
         foreach (var stalled in new[] { "8006000600000A00", "8006000700000900", "8006000F00000500", "8006010200000900", "800609030904FF00",
                 "0009020000000000" })
-            // qualifier, other speed, BOS; what is not there
+            // qualifier, other speed, BOS; missing descriptors
             Assert.Equal((UsbIpClient.Stall, 0, ""), await client.ControlAsync(stalled));
         Assert.Equal("04030904", (await client.ControlAsync("800600030000FF00")).Data);
         Assert.Equal(
@@ -60,7 +68,7 @@ public sealed class UsbIpTests
     });
 
     [Fact]
-    public void Klipper_answers_over_the_bulk_endpoints_into_the_reads_that_wait() => With("octopus", async stage =>
+    public void Klipper_answers_over_the_bulk_endpoints_into_waiting_reads() => UsbIpStage.With("octopus", async stage =>
     {
         using var client = await stage.ImportAsync();
         var (first, second) = (await client.SubmitAsync(BulkIn, 16), await client.SubmitAsync(BulkIn, 128));
@@ -69,7 +77,7 @@ public sealed class UsbIpTests
         // The answer is longer than the first read: the rest goes to the next one.
         var (head, rest) = (await client.AnswerAsync(first), await client.AnswerAsync(second));
         Assert.Equal((0, 16, 16), (head.Status, head.Length, head.Data.Length));
-        Assert.Equal(head.Data[0], 16 + rest.Length);   // a frame says its length
+        Assert.Equal(head.Data[0], 16 + rest.Length);   // the first byte of a frame is its length
         // the dictionary's first bytes
         Assert.Contains("78DA", Convert.ToHexString([.. head.Data, .. rest.Data]), StringComparison.Ordinal);
         Assert.Equal(5, (await client.AnswerAsync(await client.SubmitAsync(BulkIn, 128))).Length);   // the acknowledgement
@@ -81,7 +89,7 @@ public sealed class UsbIpTests
     });
 
     [Fact]
-    public void A_read_that_waits_is_unlinked_and_loses_no_byte() => With("octopus", async stage =>
+    public void A_waiting_read_is_unlinked_and_loses_no_byte() => UsbIpStage.With("octopus", async stage =>
     {
         using var client = await stage.ImportAsync();
         var read = await client.SubmitAsync(BulkIn, 128);
@@ -97,7 +105,7 @@ public sealed class UsbIpTests
     });
 
     [Fact]
-    public void A_bootloader_is_erased_written_and_read_by_control_transfers_alone() => With("octopus-in-dfu", async stage =>
+    public void A_board_is_erased_written_and_read_by_control_transfers_only() => UsbIpStage.With("octopus-in-dfu", async stage =>
     {
         using var client = await stage.ImportAsync();
         Assert.Equal("1201000100000040" + "830411DF0022" + "01020301", (await client.ControlAsync(GetDevice)).Data);
@@ -130,7 +138,8 @@ public sealed class UsbIpTests
     });
 
     [Fact]
-    public void A_board_that_leaves_its_bootloader_answers_first_and_is_imported_anew_as_Klipper() => With("octopus-in-dfu", async stage =>
+    public void A_board_that_leaves_its_bootloader_answers_first_and_is_imported_again_as_Klipper() =>
+        UsbIpStage.With("octopus-in-dfu", async stage =>
     {
         using var client = await stage.ImportAsync();
         await client.ControlAsync("2101000000000500", "2100800008");
@@ -139,33 +148,33 @@ public sealed class UsbIpTests
         Assert.Equal(0, (await client.ControlAsync("2101000000000000")).Status);
         Assert.Equal("000000000700", (await client.ControlAsync(GetStatus)).Data);   // dfuMANIFEST
         Assert.True(await client.IsClosedAsync());
-        await stage.WaitAsync(() => stage.Told.Count(happened => happened.Kind == UsbIpEventKind.Came) == 2);
+        await stage.WaitAsync(() => stage.Events.Count(one => one.Kind == UsbIpEventKind.Came) == 2);
         using var again = await stage.ImportAsync();
         Assert.NotEqual(client.DeviceId, again.DeviceId);
         Assert.Equal("501D4E61", (await again.ControlAsync(GetDevice)).Data[16..24]);
         Assert.Equal(
             [UsbIpEventKind.Came, UsbIpEventKind.Imported, UsbIpEventKind.Left, UsbIpEventKind.Released, UsbIpEventKind.Came,
                 UsbIpEventKind.Imported],
-            stage.Told.Select(happened => happened.Kind).OrderBy(kind => 0));
-        Assert.Equal(("octopus", "1-1.1", BoardState.Klipper), (stage.Told[^1].Board, stage.Told[^1].Port, stage.Told[^1].State));
+            stage.Events.Select(one => one.Kind).OrderBy(kind => 0));
+        Assert.Equal(("octopus", "1-1.1", BoardState.Klipper), (stage.Events[^1].Board, stage.Events[^1].Port, stage.Events[^1].State));
     });
 
     [Fact]
-    public void A_touch_at_1200_baud_brings_the_bootloader() => With("octopus", async stage =>
+    public void A_touch_at_1200_baud_starts_the_bootloader() => UsbIpStage.With("octopus", async stage =>
     {
         using var client = await stage.ImportAsync();
         await client.ControlAsync("2122010000000000");
         await client.ControlAsync("2120000000000700", "B0040000000008");
         Assert.Equal((0, 0, ""), await client.ControlAsync("2122000000000000"));
         Assert.True(await client.IsClosedAsync());
-        await stage.WaitAsync(() => stage.Board.State == BoardState.Rom && stage.Told[^1].Kind == UsbIpEventKind.Came);
+        await stage.WaitAsync(() => stage.Board.State == BoardState.Rom && stage.Events[^1].Kind == UsbIpEventKind.Came);
         using var rom = await stage.ImportAsync();
         Assert.Equal("830411DF", (await rom.ControlAsync(GetDevice)).Data[16..24]);
         Assert.Equal("0A000000" + "0A00", (await rom.ControlAsync(GetStatus)).Data);   // jumped to: errFIRMWARE
     });
 
     [Fact]
-    public void A_cable_that_is_pulled_fails_what_is_under_way_and_what_comes_before_the_hub_has_told() => With(
+    public void Unplugging_fails_open_transfers_and_those_before_the_hub_reports_it() => UsbIpStage.With(
         "octopus-in-dfu",
         async stage =>
         {
@@ -175,7 +184,7 @@ public sealed class UsbIpTests
             Assert.Equal(UsbIpClient.ProtocolError, (await client.AnswerAsync(status)).Status);
             Assert.Equal(UsbIpClient.ProtocolError, (await client.ControlAsync(GetStatus)).Status);
             Assert.True(await client.IsClosedAsync());
-            await stage.WaitAsync(() => stage.Told.Count(happened => happened.Kind == UsbIpEventKind.Came) == 2);
+            await stage.WaitAsync(() => stage.Events.Count(one => one.Kind == UsbIpEventKind.Came) == 2);
             using var again = await stage.ImportAsync();
             Assert.Equal(18, (await again.ControlAsync(GetDevice)).Length);
         },
@@ -183,7 +192,7 @@ public sealed class UsbIpTests
         At(2, TransferFaultKind.Unplug, seconds: 0), pace: 0.1);
 
     [Fact]
-    public void A_transfer_that_gets_no_answer_is_unlinked_and_the_next_one_works() => With(
+    public void A_transfer_without_an_answer_is_unlinked_and_the_next_one_works() => UsbIpStage.With(
         "octopus-in-dfu",
         async stage =>
         {
@@ -199,7 +208,7 @@ public sealed class UsbIpTests
         At(1, TransferFaultKind.Timeout));
 
     [Fact]
-    public void An_unlink_frees_the_endpoint_that_an_erase_holds() => With(
+    public void An_unlink_frees_the_endpoint_that_an_erase_holds() => UsbIpStage.With(
         "octopus-in-dfu",
         async stage =>
         {
@@ -217,7 +226,7 @@ public sealed class UsbIpTests
     [Theory]
     [InlineData(TransferFaultKind.Stall, -32)]
     [InlineData(TransferFaultKind.BusError, -71)]
-    public void Faults_of_control_transfers_arrive_as_the_kernels_numbers(TransferFaultKind kind, int status) => With(
+    public void Faults_of_control_transfers_arrive_as_the_kernels_numbers(TransferFaultKind kind, int status) => UsbIpStage.With(
         "octopus-in-dfu",
         async stage =>
         {
@@ -232,7 +241,7 @@ public sealed class UsbIpTests
     [InlineData(TransferFaultKind.Lost)]
     [InlineData(TransferFaultKind.Doubled)]
     [InlineData(TransferFaultKind.Late)]
-    public void Faults_of_frames_strike_on_the_bulk_endpoints(TransferFaultKind kind) => With(
+    public void Faults_of_frames_strike_on_the_bulk_endpoints(TransferFaultKind kind) => UsbIpStage.With(
         "octopus",
         async stage =>
         {
@@ -248,7 +257,7 @@ public sealed class UsbIpTests
                 return;
             }
             await Task.Delay(TimeSpan.FromSeconds(10), stage.Time);
-            await client.ControlAsync(GetDevice);   // what was sent before it has arrived with it
+            await client.ControlAsync(GetDevice);   // earlier messages have arrived with its answer
             Assert.Equal(kind == TransferFaultKind.Doubled, client.HasAnswer(reads[1]));
             if (kind == TransferFaultKind.Doubled)
                 Assert.Equal((await client.AnswerAsync(reads[0])).Data, (await client.AnswerAsync(reads[1])).Data);
@@ -256,7 +265,7 @@ public sealed class UsbIpTests
         At(1, kind, seconds: 20));
 
     [Fact]
-    public void Two_boards_at_once_each_on_a_connection_of_its_own() => With("two-octopuses", async stage =>
+    public void Two_boards_are_imported_at_the_same_time() => UsbIpStage.With("two-octopuses", async stage =>
     {
         using var one = await UsbIpClient.ImportAsync(stage.Server.Port, "1-1.1");
         using var two = await UsbIpClient.ImportAsync(stage.Server.Port, "1-1.2");
@@ -270,7 +279,7 @@ public sealed class UsbIpTests
     });
 
     [Fact]
-    public void A_device_that_is_imported_is_refused_to_others_until_it_is_released() => With("octopus", async stage =>
+    public void An_imported_device_is_refused_to_others_until_it_is_released() => UsbIpStage.With("octopus", async stage =>
     {
         var first = await stage.ImportAsync();
         using (var second = await UsbIpClient.ConnectAsync(stage.Server.Port))
@@ -278,10 +287,10 @@ public sealed class UsbIpTests
             Assert.Equal((2u, 0), await second.RequestAsync("1-1.1") is var (status, device) ? (status, device.Length) : default);
             Assert.True(await second.IsClosedAsync());
         }
-        foreach (var nobody in new[] { "1-1.4", "9-9", "" })   // a stranger, and two that are not there
+        foreach (var missing in new[] { "1-1.4", "9-9", "" })   // a device that is no board, and two missing ones
         {
             using var third = await UsbIpClient.ConnectAsync(stage.Server.Port);
-            Assert.Equal(4u, (await third.RequestAsync(nobody)).Status);
+            Assert.Equal(4u, (await third.RequestAsync(missing)).Status);
         }
         // The printer's own door is shut meanwhile as well.
         await stage.Printer.Klippy.StopAsync(CancellationToken.None);
@@ -290,8 +299,22 @@ public sealed class UsbIpTests
             "port-held",
             (await Assert.ThrowsAsync<FlashException>(() => stage.Printer.OpenSerialAsync(device1, SerialMode.Klipper))).Code);
         first.Dispose();
-        await stage.WaitAsync(() => stage.Told.Exists(happened => happened.Kind == UsbIpEventKind.Released));
+        await stage.WaitAsync(() => stage.Events.Exists(one => one.Kind == UsbIpEventKind.Released));
         using var again = await stage.ImportAsync();
         Assert.Equal(18, (await again.ControlAsync(GetDevice)).Length);
     });
+
+    [Fact]
+    public void A_port_in_use_is_a_fault_with_a_remedy() => UsbIpStage.With("octopus", stage =>
+    {
+        Assert.Equal(
+            "usbip-port", Assert.Throws<FlashException>(() => UsbIpServer.Start(stage.Printer, stage.Server.Port, _ => { })).Code);
+        return Task.CompletedTask;
+    });
+
+    private static async Task<(int Status, int Length)> WriteAsync(UsbIpClient client)
+    {
+        var (status, length, _) = await client.AnswerAsync(await client.SubmitAsync(BulkOut, Identify.Length, Identify));
+        return (status, length);
+    }
 }
