@@ -136,7 +136,7 @@ public sealed class ContractTests
         ["faultsAndFindings"] = Object(
             FaultKind.All.OrderBy(kind => kind.Code, StringComparer.Ordinal), kind => kind.Code,
             kind => ExitCode.Of(new FlashException(kind, "cause", "remedy"))),
-        ["checks"] = Array(InSource("\\b(?:Wrong|Doubtful|return new)\\(\\s*\"([a-z0-9-]+)\",", "RatOS.Flash.Agent/Doctor")),
+        ["checks"] = Array(InSource("(?:\\bDoctorFinding\\.\\w+|[?:] )\\(\\s*\"([a-z0-9-]+)\",", "RatOS.Flash.Agent/Doctor")),
         ["exitCodes"] = new JsonArray([.. typeof(ExitCode).GetFields(BindingFlags.Public | BindingFlags.Static)
             .Where(field => field.IsLiteral).Select(field => (int)field.GetRawConstantValue()!).Order().Select(code => (JsonNode)code)]),
         ["commandLine"] = Commands(CommandLine.Build()),
@@ -144,7 +144,7 @@ public sealed class ContractTests
         ["moonraker"] = Moonraker(),
         ["settings"] = new JsonObject
         {
-            ["agent"] = Array(InSource("(?m)^        \"(\\w+)\" =>(?=[^\"]*\\bthis with)")),
+            ["agent"] = Array(InSource("(?m)^        \"(\\w+)\" =>", "RatOS.Flash.Agent/Settings")),
             ["board"] = Array(AgentSettings.BoardKeys),
         },
         ["recording"] = Recordings(),
@@ -211,7 +211,7 @@ public sealed class ContractTests
             + "|foreach \\(var key in \\(string\\[\\]\\)\\[(?:\"(\\w+)\"(?:, )?)+\\]"))),
         ["bootloaders"] = Array(FlashArguments.Bootloaders.Keys),
         ["events"] = Array(InSource(
-            "(?:\\bnew Json(?!Exception|Array|Object)\\w+\\(\\s*|(?:=>|return) new\\(\\s*|Event = |Verdict \\? \"(verdict)\" : "
+            "(?:\\bnew Json(?!Exception|Array|Object)\\w+\\(\\s*|(?:=>|return)\\s+new\\(\\s*|Event = |Verdict \\? \"(verdict)\" : "
                 + ")\"([a-z]+)\"",
             "RatOS.Flash.Agent")),
         ["requestedBy"] = Array(typeof(JobOrigin).GetFields().Select(field => (string)field.GetRawConstantValue()!)),

@@ -3,7 +3,7 @@ using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Agent.Contract;
 
-/// <summary>What the process tells its caller.</summary>
+/// <summary>The exit codes of the program.</summary>
 internal static class ExitCode
 {
     public const int Done = 0;
@@ -13,7 +13,7 @@ internal static class ExitCode
     /// <summary>The plan refused; nothing was touched.</summary>
     public const int Refused = 3;
 
-    /// <summary>For a fault outside a flash: what the caller typed, or what the world is like.</summary>
+    /// <summary>For a fault outside of a flash.</summary>
     public static int Of(FlashException fault) => fault.Kind.Origin switch
     {
         FaultOrigin.Request => Usage,

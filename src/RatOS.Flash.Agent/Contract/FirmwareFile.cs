@@ -16,7 +16,8 @@ internal static class FirmwareFile
         {
             var file = new FileInfo(path);
             if (file.Exists && file.Length > Largest)
-                throw FirmwareFaults.FirmwareUnreadable(Text.Clean(path), $"it has {file.Length} bytes, which is too much for any firmware");
+                throw FirmwareFaults.FirmwareUnreadable(
+                    Text.Clean(path), $"it has {file.Length} bytes, which is too much for any firmware");
             return new(path, File.ReadAllBytes(path));
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)

@@ -7,7 +7,8 @@ using RatOS.Flash.Hardware;
 namespace RatOS.Flash.Agent.Contract;
 
 /// <summary>
-/// The arguments of <c>flash</c>, <c>recover</c> and <c>plan</c> as JSON. They come from macros, browsers and other programs, and none of them is trusted.
+/// The arguments of <c>flash</c>, <c>recover</c> and <c>plan</c> as JSON. They come from macros, browsers and other programs, and none of
+/// them is trusted.
 /// </summary>
 internal static class FlashArguments
 {
@@ -28,12 +29,13 @@ internal static class FlashArguments
             throw AgentFaults.BadRequest("its arguments have no names");
         var bootloader = arguments.Word("bootloader");
         if (bootloader is not null && !Bootloaders.ContainsKey(bootloader))
-            throw AgentFaults.BadRequest($"there is no bootloader '{Text.Clean(bootloader)}', only {string.Join(", ", Bootloaders.Keys)}");
+            throw AgentFaults.BadRequest(
+                $"there is no bootloader '{Text.Clean(bootloader)}', only {string.Join(", ", Bootloaders.Keys)}");
         var uuid = arguments.Word("uuid");
         if (uuid is not null && CanUuid.TryParse(uuid) is null)
             throw AgentFaults.BadRequest($"'{Text.Clean(uuid)}' is no uuid of 12 hex digits");
         if (arguments.Word("port") is { Length: > 256 })
-            throw AgentFaults.BadRequest("no port has so long a name");
+            throw AgentFaults.BadRequest("its port has more than 256 characters");
         var options = FlashFlag.Apply(
             new FlashOptions([.. Boards(arguments)])
             {
@@ -84,7 +86,8 @@ internal static class FlashArguments
                 case { ValueKind: JsonValueKind.String } text:
                     names.AddRange(text.GetString()!.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries));
                     break;
-                case { ValueKind: JsonValueKind.Array } list when list.EnumerateArray().All(item => item.ValueKind == JsonValueKind.String):
+                case { ValueKind: JsonValueKind.Array } list when list.EnumerateArray()
+                    .All(item => item.ValueKind == JsonValueKind.String):
                     names.AddRange(list.EnumerateArray().Select(item => item.GetString()!.Trim()).Where(item => item.Length > 0));
                     break;
                 default:
@@ -93,9 +96,9 @@ internal static class FlashArguments
         }
         if (names.Count > MostBoards)
             throw AgentFaults.BadRequest($"it names {names.Count} boards");
-        if (names.Find(name => name.Length > LongestName) is { } novel)
-            throw AgentFaults.BadRequest($"no board is called '{Text.Clean(novel)}...'");
-        return names.Count == 0 ? ["all"] : names;
+        if (names.Find(name => name.Length > LongestName) is { } tooLong)
+            throw AgentFaults.BadRequest($"no board is called '{Text.Clean(tooLong)}...'");
+        return names.Count == 0 ? [FlashOptions.All] : names;
     }
 
     private static GivenFirmware? Firmware(JsonElement arguments, string folder)
@@ -109,7 +112,7 @@ internal static class FlashArguments
                 throw AgentFaults.BadRequest("the firmware's bytes are not base64, or too many");
             return new(Text.Clean(name), bytes.AsMemory(0, length));
         }
-        // A name within the folder, never a path: whoever may ask here may not therefore read every file.
+        // A file name and never a path: a client must not read other files.
         if (name.Length > 128 || name.AsSpan().IndexOfAny('/', '\0') >= 0 || name is "" or "." or "..")
             throw AgentFaults.BadRequest($"'{Text.Clean(name)}' is no file name within {folder}");
         return FirmwareFile.Read(Path.Combine(folder, name));

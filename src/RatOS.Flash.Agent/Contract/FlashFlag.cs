@@ -4,7 +4,8 @@ using RatOS.Flash.Flashing;
 namespace RatOS.Flash.Agent.Contract;
 
 /// <summary>
-/// A yes-or-no option of a flash and its name in each front end. This table is the only place that knows the names; new ones may come, none changes.
+/// A yes-or-no option of a flash and its name in each front end. This table is the only place that knows the names; new ones may come,
+/// none changes.
 /// </summary>
 /// <param name="Json">Argument of the agent's methods and of the remote method that the macro calls.</param>
 /// <param name="Cli">Option of the command line; null where it has none.</param>
@@ -30,7 +31,7 @@ internal sealed record FlashFlag(
 
     public static readonly FlashFlag SdCard = new(
         "sd_card", "--sd-card", "CARD",
-        "Write the firmware to the SD card in this computer, or offer it for download; you move the card into the board, then it is verified",
+        "Write the firmware to the SD card here, or offer it for download; you move the card into the board, then it is verified",
         static options => options.Job == FlashJob.SdCard, static options => options with { Job = FlashJob.SdCard });
 
     public static readonly FlashFlag WhenIdle = new(

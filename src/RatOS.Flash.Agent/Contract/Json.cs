@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace RatOS.Flash.Agent.Contract;
 
-/// <summary>Reading JSON from outside: what is missing, or of another kind, is null and never an exception.</summary>
+/// <summary>Reads JSON from outside. A missing value or one of another kind is null and no exception.</summary>
 internal static class Json
 {
     public static JsonElement? At(this JsonElement element, params ReadOnlySpan<string> path)
@@ -19,9 +19,10 @@ internal static class Json
         element.At(path) is { ValueKind: JsonValueKind.String } value ? value.GetString() : null;
 
     public static double? Number(this JsonElement element, params ReadOnlySpan<string> path) =>
-        element.At(path) is { ValueKind: JsonValueKind.Number } value && value.TryGetDouble(out var number) && double.IsFinite(number) ? number : null;
+        element.At(path) is { ValueKind: JsonValueKind.Number } value && value.TryGetDouble(out var number) && double.IsFinite(number)
+            ? number : null;
 
-    /// <summary>Macros send numbers and texts for flags.</summary>
+    /// <summary>A flag. Macros send numbers and texts for it.</summary>
     public static bool Flag(this JsonElement element, params ReadOnlySpan<string> path) => element.At(path) switch
     {
         { ValueKind: JsonValueKind.True } => true,
@@ -36,7 +37,8 @@ internal static class Json
     public static IEnumerable<JsonProperty> Members(this JsonElement element, params ReadOnlySpan<string> path) =>
         element.At(path) is { ValueKind: JsonValueKind.Object } value ? value.EnumerateObject() : [];
 
-    /// <summary>Waits until the task is done, but no longer; whether it was.</summary>
+    /// <summary>Waits for a task, but at most so long.</summary>
+    /// <returns>False where the time was over.</returns>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static async Task<bool> WaitUpToAsync(this Task task, TimeSpan limit, TimeProvider time, CancellationToken cancel)
     {

@@ -2,7 +2,7 @@ using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Agent.Contract;
 
-/// <summary>How a flash would go.</summary>
+/// <summary>A plan for front ends.</summary>
 internal sealed record PlanView(JsonPlan[] Boards, JsonFinding[] Findings)
 {
     public bool IsBlocked => Findings.Any(finding => finding.Severity == "blocker") || Boards.All(board => board.Blocked);

@@ -3,9 +3,10 @@ using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Agent.Contract;
 
+/// <summary>Words that several front ends share.</summary>
 internal static class Text
 {
-    /// <summary>A file's name for a name from a configuration: a path is none.</summary>
+    /// <summary>A file name for a name from a configuration. It has no path separator.</summary>
     public static string FileName(string name) =>
         string.Concat(name.Select(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' ? $"{c}" : $"%{(int)c:x2}"));
 

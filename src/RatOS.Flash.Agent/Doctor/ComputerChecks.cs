@@ -95,8 +95,8 @@ internal static partial class ComputerChecks
 
     // "usb 1-1.3: device descriptor read/64, error -71" and similar (linux: drivers/usb/core/hub.c).
     [GeneratedRegex(
-        @"usb (?<port>[0-9]+-[0-9.]+|[0-9]+-[0-9.]+-port[0-9]+): (?:device descriptor read.*error|device not accepting address|unable to enumerate"
-        + "|can't set config|cannot reset|.*disabled by hub|.*Cannot enable).*",
+        @"usb (?<port>[0-9]+-[0-9.]+|[0-9]+-[0-9.]+-port[0-9]+): (?:device descriptor read.*error|device not accepting address"
+        + "|unable to enumerate|can't set config|cannot reset|.*disabled by hub|.*Cannot enable).*",
         RegexOptions.ExplicitCapture, MatchLimit)]
     private static partial Regex UsbTrouble();
 

@@ -96,7 +96,7 @@ internal static class InstallationChecks
         {
             yield return DoctorFinding.Note(
                 "host-mcu-unit",
-                "Klipper's process on this computer (the Raspberry Pi as MCU) is a service, and the unit that replaces it is not installed.",
+                "Klipper's process on this computer (Raspberry Pi as MCU) is a service. The unit that replaces it is not installed.",
                 $"{Installer(facts)} --host-mcu");
         }
     }
@@ -113,7 +113,7 @@ internal static class InstallationChecks
         {
             yield return DoctorFinding.Note(
                 "ratos-hook",
-                $"RatOS flashes boards itself during an update of Klipper ({hook}). Boards that are then up to date are not flashed again.",
+                $"RatOS flashes boards itself during an update of Klipper ({hook}). Those boards are not flashed again.",
                 "Nothing to do.");
         }
     }

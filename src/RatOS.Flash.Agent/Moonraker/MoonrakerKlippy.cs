@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
@@ -58,7 +59,7 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
             }
             catch (MoonrakerException refused)
             {
-                return new(KlippyActivity.Unknown) { Refusal = PrinterFaults.PrinterUnknown(refused.Message) };
+                return Unknown(refused.Message);
             }
         }
     }
@@ -286,7 +287,7 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
             return new(KlippyActivity.Stopped);
         }
         return isLate
-            ? new(KlippyActivity.Unknown) { Refusal = PrinterFaults.PrinterUnknown("Klipper runs, and Moonraker has no connection to it") }
+            ? Unknown("Klipper runs, and Moonraker has no connection to it")
             : null;
     }
 
@@ -295,7 +296,7 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
     {
         var (print, idle) = (status.Word("print_stats", "state"), status.Word("idle_timeout", "state"));
         if (print is null && idle is null)
-            return (new(KlippyActivity.Unknown) { Refusal = PrinterFaults.PrinterUnknown("Klipper tells neither print_stats nor idle_timeout") }, false);
+            return (Unknown("Klipper reports neither print_stats nor idle_timeout"), false);
         if (print is "printing" or "paused")
             return (new(KlippyActivity.Busy, $"{print} {Text.Clean(status.Word("print_stats", "filename") ?? "")}".TrimEnd()), false);
         return idle == "Printing" ? (new(KlippyActivity.Busy, "it moves, or a command runs"), true) : (null, false);
@@ -313,7 +314,7 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
         if (hot.Count == 0)
             return null;
         if (hot.FirstOrDefault(heater => heater.Degrees is null) is { name: not null } unknown)
-            return new(KlippyActivity.Unknown) { Refusal = PrinterFaults.PrinterUnknown($"the temperature of {unknown.name} is not told") };
+            return Unknown($"the temperature of {unknown.name} is unknown");
         return new(KlippyActivity.Busy) { Refusal = PrinterFaults.HeatersHot(
             string.Join(", ", hot.Select(heater => $"{heater.name} is at {heater.Degrees:0} °C"))) };
     }
@@ -348,6 +349,8 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
         }
     }
 
+    private static KlippyState Unknown(string why) => new(KlippyActivity.Unknown) { Refusal = PrinterFaults.PrinterUnknown(why) };
+
     /// <summary>The unit's real name: <c>klipper</c>, <c>klipper-1</c>, ...</summary>
     private async Task<string> ServiceAsync(CancellationToken cancel) =>
         Service ?? (await moonraker.CallAsync("machine.system_info", cancel: cancel)).Word("system_info", "instance_ids", "klipper")
@@ -361,9 +364,9 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
 
     private async Task<JsonElement> QueryAsync(Dictionary<string, string[]> objects, CancellationToken cancel = default)
     {
-        var asked = new System.Text.Json.Nodes.JsonObject();
+        var asked = new JsonObject();
         foreach (var (name, fields) in objects)
-            asked[name] = new System.Text.Json.Nodes.JsonArray([.. fields.Select(field => System.Text.Json.Nodes.JsonValue.Create(field))]);
+            asked[name] = new JsonArray([.. fields.Select(field => JsonValue.Create(field))]);
         return (await moonraker.CallAsync("printer.objects.query", new() { ["objects"] = asked }, cancel)).At("status") ?? default;
     }
 }

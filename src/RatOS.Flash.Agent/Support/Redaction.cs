@@ -67,7 +67,8 @@ internal sealed partial class Redaction(string? host = null)
 
     [GeneratedRegex(
         """(?<key>(?:^|[\s,{"'?&])(?:[\w.-]*(?:api_?key|passw(?:or)?d|passphrase|secret|token|authorization)[\w.-]*"""
-        + """|psk|ssid|wifi\w*|wlan\w*|wpa\w*|user(?:name)?|login|e?mail|host(?:name)?|server_name|cors_domains|x-api-key)["']?\s*[:=]\s*)"""
+        + """|psk|ssid|wifi\w*|wlan\w*|wpa\w*|user(?:name)?|login|e?mail|host(?:name)?|server_name|cors_domains|x-api-key)"""
+        + """["']?\s*[:=]\s*)"""
         + """(?<value>"[^"\n]*"|'[^'\n]*'|[^\s,}&"'][^\n,}&]*)""",
         RegexOptions.IgnoreCase | RegexOptions.Multiline | Plain, 5000)]
     private static partial Regex Secret();

@@ -1,0 +1,66 @@
+using RatOS.Flash.Boards;
+using RatOS.Flash.Core;
+
+namespace RatOS.Flash.Agent.Contract;
+
+/// <summary>One MCU of the printer (<c>event</c> is <c>board</c>), or another device on its buses.</summary>
+/// <param name="Id">Of its kind in the catalogue; of an unknown kind, its name.</param>
+/// <param name="Board">Its name on this printer; null for another device.</param>
+/// <param name="State">Its state in words.</param>
+/// <param name="Running">The version that it runs.</param>
+/// <param name="Host">Klipper's version.</param>
+internal sealed record JsonBoard(
+    string Event, string? Id, string? Board, string Description, string? Mcu, string? Port, string State, string? Running, string? Host)
+{
+    /// <summary>Its section of printer.cfg.</summary>
+    public string? Section { get; init; }
+
+    /// <summary>
+    /// Who flashes it: <c>ours</c>, <c>own-updater</c> (its maker's program), <c>stranger</c> (none of this printer's boards).
+    /// </summary>
+    public string? Owner { get; init; }
+
+    /// <summary>Other names for it.</summary>
+    public string[]? Aliases { get; init; }
+
+    /// <summary>
+    /// Whether it needs a flash: <c>required</c>, <c>useful</c>, <c>needless</c>, <c>unknown</c>; and the reason in a sentence.
+    /// </summary>
+    public string? Need { get; init; }
+
+    /// <inheritdoc cref="Need"/>
+    public string? Reason { get; init; }
+
+    public JsonFinding[]? Findings { get; init; }
+
+    public JsonBoard In(FrontEnd frontEnd) =>
+        Findings is null ? this : this with { Findings = [.. Findings.Select(finding => finding.In(frontEnd))] };
+}
+
+/// <summary>A kind of board in the catalogue.</summary>
+/// <param name="Road">Its flash method: <c>engine</c> for a flash by this program, others as in <c>docs/boards.md</c>.</param>
+internal sealed record JsonKind(string Event, string Id, string? Name, string Description, string? Mcu, string Kind, string Road)
+{
+    public static JsonKind Of(Board board) =>
+        new("kind", board.Id, board.ShortName, board.DisplayName, board.McuName, board.Kind,
+        JsonContract.Name(BoardGuide.Of(board).Method));
+}
+
+/// <summary>Firmware that a board has run, in the file beside its bytes.</summary>
+/// <param name="Source">
+/// <c>confirmed</c>: the running board confirmed it. <c>read-out</c>: it was in the board before the first flash.
+/// </param>
+internal sealed record JsonGood(
+    string Event, string Board, string File, string Version, string Mcu, string Sha256, int Size, string Source, string? ConfigHash,
+    string? SourceId, string? Config);
+
+/// <summary>What Klipper said of the printer's MCUs, kept for when it does not answer.</summary>
+internal sealed record JsonMcus(string? Host, string? State, string? Message, JsonMcu[] Mcus);
+
+/// <summary>One of them.</summary>
+/// <param name="Section"><c>mcu</c> or <c>mcu NAME</c>. Without options it is the MCU of a Klipper module and no section.</param>
+/// <param name="Port">Its last port.</param>
+internal sealed record JsonMcu(
+    string Section, string? Serial, string? Baud, string? CanbusUuid, string? CanbusInterface, string? RestartMethod, string? Version,
+    string? Chip,
+    IReadOnlyDictionary<string, string>? Constants, string? Port);

@@ -1,0 +1,24 @@
+using System.Diagnostics.CodeAnalysis;
+using RatOS.Flash.Core;
+
+namespace RatOS.Flash.Agent.Contract;
+
+internal sealed record JsonFault(string Event, string Code, string Cause, string Remedy);
+
+/// <summary>A fault inside another shape.</summary>
+internal sealed record JsonFaultReport(string Code, string Cause, string Remedy)
+{
+    /// <summary>The remedy for a browser, in journals only; missing where it is the same.</summary>
+    public string? Browser { get; init; }
+
+    [return: NotNullIfNotNull(nameof(fault))]
+    public static JsonFaultReport? Of(FaultReport? fault) =>
+        fault is null ? null : new(fault.Code, fault.Cause, fault.Remedy.In(FrontEnd.CommandLine))
+    {
+        Browser = fault.Remedy.OnlyInBrowser,
+    };
+
+    public JsonFaultReport In(FrontEnd frontEnd) => this with { Remedy = JsonContract.Words(frontEnd, Remedy, Browser), Browser = null };
+
+    public FaultReport ToReport() => new(FaultKind.Of(Code), Cause, Core.Remedy.Of(Remedy, Browser ?? Remedy));
+}

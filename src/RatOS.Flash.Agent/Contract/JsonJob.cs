@@ -1,0 +1,50 @@
+using RatOS.Flash.Core;
+
+namespace RatOS.Flash.Agent.Contract;
+
+/// <summary>A job at this moment.</summary>
+/// <param name="State">
+/// <c>queued</c>, <c>waiting</c> (for an idle printer), <c>running</c>, <c>person</c> (for an operator step, see the boards' messages),
+/// <c>done</c>.
+/// </param>
+/// <param name="Ok">Null until it is done.</param>
+/// <param name="By">One of <see cref="JobOrigin"/>.</param>
+/// <param name="Klippy">Why Klipper could not be started again; null where it was.</param>
+internal sealed record JsonJob(
+    string Job, string State, bool? Ok, string By, string Created, double Elapsed, JsonJobBoard[] Boards, JsonFaultReport? Klippy)
+{
+    /// <summary><c>job</c> in a line of <c>--json</c>.</summary>
+    public string? Event { get; init; }
+
+    public JsonJob In(FrontEnd frontEnd) =>
+        this with { Boards = [.. Boards.Select(board => board.In(frontEnd))], Klippy = Klippy?.In(frontEnd) };
+}
+
+/// <summary>A board of a job at this moment.</summary>
+/// <param name="Percent">Of the phase, 0 to 100; null where it cannot be told.</param>
+/// <param name="Condition">The board's condition; null until its verdict.</param>
+internal sealed record JsonJobBoard(
+    string Board, string Phase, int? Percent, string Message, bool? Ok, string? Condition, JsonFaultReport? Fault, string? OldVersion,
+    string? NewVersion)
+{
+    /// <inheritdoc cref="JsonStep.Browser"/>
+    public string? Browser { get; init; }
+
+    public JsonJobBoard In(FrontEnd frontEnd) =>
+        this with { Message = JsonContract.Words(frontEnd, Message, Browser), Browser = null, Fault = Fault?.In(frontEnd) };
+}
+
+/// <summary>The first line of a journal: the request.</summary>
+/// <param name="By">One of <see cref="JobOrigin"/>.</param>
+/// <param name="Created">UTC, ISO 8601.</param>
+/// <param name="Images">The SHA-256 of the firmware, by board.</param>
+/// <param name="Version">The agent's.</param>
+internal sealed record JsonHeader(
+    string Event, string Job, string By, string Created, string[] Boards, Dictionary<string, string> Images, string Version)
+{
+    /// <summary>Boards that are flashed from an SD card; missing where there are none.</summary>
+    public string[]? SdCard { get; init; }
+}
+
+/// <summary>A journal's line about Klipper's service: <c>stopping</c> before a stop, <c>started</c> after a start.</summary>
+internal sealed record JsonService(string Event, string Service, string State);
