@@ -33,7 +33,7 @@ internal sealed class AgentStory : IAsyncDisposable
         Data = new DataFolder(Path.Combine(_folder.FullName, "p"));
         foreach (var name in (string[])["comms", "logs", "config"])
             Directory.CreateDirectory(Path.Combine(Data.Root, name));
-        _log = LogFile.Open(Data.LogIfThere, TextWriter.Null);
+        _log = LogFile.Open(Data.LogIfThere, static _ => { });
         Settings = settings ?? new AgentSettings { Policy = FlashPolicy.Never };
         Printer = VirtualPrinter.Create(scenario, time, faults ?? InjectedFaults.None);
         Moonraker = VirtualMoonraker.Start(Printer, setup with

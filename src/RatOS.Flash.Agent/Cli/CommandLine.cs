@@ -234,8 +234,8 @@ internal static class CommandLine
         // A Moonraker of its own has a clock of its own.
         isLive |= parsed.GetResult(Options.Data) is not null;
         var path = parsed.GetValue(Options.Log)?.FullName ?? (isOfMemory ? null : DataOf(parsed).LogIfThere);
-        using var log = LogFile.Open(path, Terminal.Error, parsed.GetValue(Options.Verbose));
         var output = OutputOf(parsed);
+        using var log = LogFile.Open(path, output.Log, parsed.GetValue(Options.Verbose));
         try
         {
             if (!isOfMemory)

@@ -83,6 +83,15 @@ internal sealed class LiveOutput : TextOutput
         Line.Of("Next step: ", fault.Remedy.In(FrontEnd.CommandLine), Tone.Warning),
     ]);
 
+    /// <summary>Rows that are drawn again and again would overwrite it.</summary>
+    public override void Log(string line)
+    {
+        if (Terminal.IsErrorHere)
+            Write([new(line, Tone.Dim, Indent: 13)]);
+        else
+            base.Log(line);
+    }
+
     public override bool Confirm(string question)
     {
         Terminal.Out.Write($"{question} [y/N] ");

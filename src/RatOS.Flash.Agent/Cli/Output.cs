@@ -75,6 +75,9 @@ internal abstract class Output
     /// <param name="indent">Columns before what a terminal wraps.</param>
     public abstract void Say(string text, int indent = 0);
 
+    /// <summary>Shows a line of the log on standard error.</summary>
+    public virtual void Log(string line) => Terminal.Error.WriteLine(line);
+
     /// <summary>Asks the user; without a terminal the answer is no.</summary>
     public virtual bool Confirm(string question) => false;
 }

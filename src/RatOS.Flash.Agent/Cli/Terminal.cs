@@ -24,6 +24,9 @@ internal static partial class Terminal
     public static bool IsInteractive { get; } =
         IsTerminal(0) && IsTerminal(1) && Environment.GetEnvironmentVariable("TERM") is not (null or "" or "dumb");
 
+    /// <summary>Standard error is a terminal as well.</summary>
+    public static bool IsErrorHere { get; } = IsTerminal(2);
+
     /// <summary>Colours are wanted (https://no-color.org).</summary>
     public static bool HasColour { get; } = Environment.GetEnvironmentVariable("NO_COLOR") is null or "";
 

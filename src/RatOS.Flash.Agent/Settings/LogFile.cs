@@ -27,15 +27,15 @@ internal sealed class LogFile : IDisposable
     }
 
     /// <param name="path">Null for the default path.</param>
-    /// <param name="errors">Standard error, for a log that cannot be opened.</param>
-    /// <param name="isVerbose">The log goes there, too.</param>
-    public static LogFile Open(string? path, TextWriter errors, bool isVerbose = false)
+    /// <param name="show">Shows lines to the user: that the file cannot be opened.</param>
+    /// <param name="isVerbose">And each line of the log.</param>
+    public static LogFile Open(string? path, Action<string> show, bool isVerbose = false)
     {
         var level = new LoggingLevelSwitch(LogEventLevel.Debug);
         path ??= Path.Combine(Folders.State(), "ratos-flash.log");
         var configuration = new LoggerConfiguration().MinimumLevel.ControlledBy(level);
         if (isVerbose)
-            configuration.WriteTo.Sink(new WriterSink(errors));
+            configuration.WriteTo.Sink(new LineSink(show));
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
@@ -48,7 +48,7 @@ internal sealed class LogFile : IDisposable
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
         {
             // A flash must not fail for want of a log.
-            errors.WriteLine($"No log file: {fault.Message}");
+            show($"No log file: {fault.Message}");
             return new LogFile(new LoggerConfiguration().CreateLogger(), level);
         }
     }
@@ -85,12 +85,17 @@ internal sealed class LogFile : IDisposable
 
     public void Dispose() => _logger.Dispose();
 
-    private sealed class WriterSink(TextWriter writer) : ILogEventSink
+    private sealed class LineSink(Action<string> show) : ILogEventSink
     {
-        private readonly MessageTemplateTextFormatter _format = new(
-            "{Timestamp:HH:mm:ss.fff} {Message:lj}{NewLine}{Exception}", CultureInfo.InvariantCulture);
+        private readonly MessageTemplateTextFormatter _format =
+            new("{Timestamp:HH:mm:ss.fff} {Message:lj}{NewLine}{Exception}", CultureInfo.InvariantCulture);
 
-        public void Emit(LogEvent logEvent) => _format.Format(logEvent, writer);
+        public void Emit(LogEvent logEvent)
+        {
+            var text = new StringWriter();
+            _format.Format(logEvent, text);
+            show(text.ToString().TrimEnd());
+        }
     }
 }
 

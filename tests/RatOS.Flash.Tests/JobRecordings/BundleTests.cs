@@ -107,7 +107,7 @@ public sealed class BundleTests : IDisposable
             using var file = File.Create(Path.Combine(job, "recording.gz"));
             file.SetLength(JobRecorder.MostBytes / 3);
         }
-        using var log = LogFile.Open(Path.Combine(_folder.FullName, "log"), TextWriter.Null);
+        using var log = LogFile.Open(Path.Combine(_folder.FullName, "log"), static _ => { });
         JobRecorder.Prune(Data.Jobs, log);
         Assert.Equal(
             ["20250101-000002-beef", "20250101-000003-beef", "20250101-000004-beef"],
@@ -218,7 +218,7 @@ public sealed class BundleTests : IDisposable
         VirtualTime.Run(async time =>
         {
             var printer = VirtualPrinter.Create(scenario, time);
-            using var log = LogFile.Open(Path.Combine(_folder.FullName, "log"), TextWriter.Null);
+            using var log = LogFile.Open(Path.Combine(_folder.FullName, "log"), static _ => { });
             var place = PrinterAccess.Of(printer, Place(scenario));
             var local = new LocalBoards(place, new KnownMcus(place, [], Data, log), _ => printer.Klippy,
                 log)

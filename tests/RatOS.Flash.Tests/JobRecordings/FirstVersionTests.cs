@@ -22,7 +22,7 @@ public sealed class FirstVersionTests : IDisposable
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("rf-");
     private readonly LogFile _log;
 
-    public FirstVersionTests() => _log = LogFile.Open(Path.Combine(_folder.FullName, "log"), TextWriter.Null);
+    public FirstVersionTests() => _log = LogFile.Open(Path.Combine(_folder.FullName, "log"), static _ => { });
 
     private static string Files => Path.Combine(AppContext.BaseDirectory, "Recordings", "v0.1");
 

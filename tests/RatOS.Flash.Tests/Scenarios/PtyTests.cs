@@ -11,8 +11,8 @@ using RatOS.Flash.Virtual.Devices;
 namespace RatOS.Flash.Tests.Scenarios;
 
 /// <summary>
-/// Virtual boards on pseudo terminals, with foreign programs at the other end. Debian's stm32flash is an oracle for the virtual ROM: it shares
-/// no code with this project.
+/// Virtual boards on pseudo terminals, with foreign programs at the other end. Debian's stm32flash is an oracle for the virtual ROM: it
+/// shares no code with this project.
 /// </summary>
 [VirtualOnly("a pseudo terminal is the same everywhere, and time is coarse in emulation")]
 public sealed class PtyTests : IDisposable

@@ -101,11 +101,14 @@ public sealed partial class TerminalTests : IDisposable
             output));
     }
 
-    /// <summary>No row of an earlier drawing may be left over.</summary>
-    [Fact]
-    public async Task A_flash_is_a_list_of_its_steps_in_their_order()
+    /// <summary>No row of an earlier drawing may be left over, with the log between the steps or without.</summary>
+    [Theory]
+    [InlineData]
+    [InlineData("--verbose")]
+    public async Task A_flash_is_a_list_of_its_steps_in_their_order(params string[] more)
     {
-        var (exit, output, screen) = await RunAsync(Columns, "flash", "octopus", "--virtual", "--pace", "20");
+        var (exit, output, screen) = await RunAsync(Columns, ["flash", "octopus", "--virtual", "--pace", "20", .. more]);
+        Assert.Equal(more.Length > 0, screen.Rows.Any(row => row.Contains("Writing 44468 bytes", StringComparison.Ordinal)));
         Assert.Equal(0, exit);
         string[] phases = ["Look", "Stop", "Ask", "Enter", "Identify", "Erase", "Write", "Verify", "Leave", "Confirm", "Prove", "Start"];
         var steps = screen.Rows.Where(row => row.StartsWith("  ✔ ", StringComparison.Ordinal)).Select(row => row[4..].Split(' ')[0]);
