@@ -103,7 +103,7 @@ internal sealed class BoardSelection(
             if (catalogue.Find(name) is { } kind)
                 return new FlashRequest(new PrinterBoard(kind.Id, kind), null);
             var near = inventory.Mcus.Select(mcu => mcu.Name).Concat(catalogue.Boards.Select(board => board.Id))
-                .Where(known => Nearness.IsNear(name, known));
+                .Where(known => FuzzyMatch.IsNear(name, known));
             throw BoardFaults.UnknownBoard(
                 Text.Clean(name), [.. near], [.. inventory.Mcus.Where(mcu => mcu.Owner != McuOwner.Stranger).Select(mcu => mcu.Name)]);
         }

@@ -42,7 +42,7 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
         {
             var facts = await klippy.McusAsync();
             // A Klipper in error has not reached every board: those are known from before.
-            var told = new Dictionary<string, McuTold>(facts.Told.Boards, StringComparer.OrdinalIgnoreCase);
+            var told = new Dictionary<string, McuEvidence>(facts.Told.Boards, StringComparer.OrdinalIgnoreCase);
             foreach (var (name, mcu) in Facts.Told.Boards)
             {
                 if (facts.State != "ready" && (!told.TryGetValue(name, out var now) || now.Version is null))
@@ -78,7 +78,7 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
     /// <summary>Corrects the versions of boards that were flashed since Klipper was asked.</summary>
     public void Flashed(FlashReport report, PrinterInventory before)
     {
-        var told = new Dictionary<string, McuTold>(Facts.Told.Boards, StringComparer.OrdinalIgnoreCase);
+        var told = new Dictionary<string, McuEvidence>(Facts.Told.Boards, StringComparer.OrdinalIgnoreCase);
         foreach (var board in report.Boards.Where(board => board.Condition != BoardCondition.Unchanged))
         {
             if (before.Mcus.FirstOrDefault(mcu => mcu.Name == board.Board)?.Section is { } section
@@ -172,6 +172,6 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
         RestartMethod = mcu.RestartMethod,
     };
 
-    private static McuTold ToldOf(JsonMcu mcu) =>
+    private static McuEvidence ToldOf(JsonMcu mcu) =>
         new(mcu.Version, mcu.Chip) { Constants = mcu.Constants ?? ImmutableDictionary<string, string>.Empty };
 }

@@ -6,9 +6,9 @@ namespace RatOS.Flash.Agent.Moonraker;
 /// <summary>What printer.cfg and Klipper say of the printer's MCUs.</summary>
 /// <param name="Sections">All <c>[mcu*]</c> sections; empty until Klipper has answered.</param>
 /// <param name="Told">What Klipper says of the boards.</param>
-internal sealed record McuFacts(ImmutableArray<McuSection> Sections, KlippyTold Told)
+internal sealed record McuFacts(ImmutableArray<McuSection> Sections, KlippyEvidence Told)
 {
-    public static readonly McuFacts None = new([], KlippyTold.Nothing);
+    public static readonly McuFacts None = new([], KlippyEvidence.None);
 
     /// <summary>Klipper's state and state message.</summary>
     public string? State { get; init; }

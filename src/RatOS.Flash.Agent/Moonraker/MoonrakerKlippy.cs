@@ -194,7 +194,7 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
             });
         return new(
             [.. sections],
-            new KlippyTold(
+            new KlippyEvidence(
             info.Word("software_version"),
             names.ToDictionary(name => name, name => ToldOf(status.At(name) ?? default), StringComparer.OrdinalIgnoreCase)))
         {
@@ -206,7 +206,7 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
 
     private static readonly string[] LinkConstants = ["RESERVE_PINS_", "CANBUS_", "SERIAL_BAUD"];
 
-    private static McuTold ToldOf(JsonElement mcu) => new(mcu.Word("mcu_version"), mcu.Word("mcu_constants", "MCU"))
+    private static McuEvidence ToldOf(JsonElement mcu) => new(mcu.Word("mcu_version"), mcu.Word("mcu_constants", "MCU"))
     {
         // The link only: a chip has a hundred other constants.
         Constants = mcu.Members("mcu_constants")

@@ -44,13 +44,13 @@ internal static class InventoryStage
     public static Device Dfu(string port, string product = "STM32  BOOTLOADER", string serial = "203739645542") =>
         new() { Port = port, Number = 12, Usb = DfuSeDriver.Id, Serial = serial, Product = product };
 
-    public static KlippyTold Told(params (string Section, string? Version, string? Chip)[] boards) =>
-        new(Host, boards.ToDictionary(board => board.Section, board => new McuTold(board.Version, board.Chip)));
+    public static KlippyEvidence Told(params (string Section, string? Version, string? Chip)[] boards) =>
+        new(Host, boards.ToDictionary(board => board.Section, board => new McuEvidence(board.Version, board.Chip)));
 
-    public static PrinterInventory Of(McuSection[] sections, Device[] devices, KlippyTold? told = null, PrinterBoard[]? described = null,
+    public static PrinterInventory Of(McuSection[] sections, Device[] devices, KlippyEvidence? told = null, PrinterBoard[]? described = null,
         PowerDevice[]? power = null, DeviceLink[]? links = null, Dictionary<string, string>? ports = null) =>
         PrinterInventory.Create(sections, new DeviceList(1, [.. devices]), links ?? Links, BoardCatalogue.BuiltIn, described ?? [],
-            told ?? KlippyTold.Nothing, power, ports);
+            told ?? KlippyEvidence.None, power, ports);
 
     public static Board Kind(string id) => BoardCatalogue.BuiltIn.Find(id)!;
 

@@ -139,7 +139,7 @@ public sealed class StrangerTests
     [Fact]
     public void What_the_running_board_says_of_its_wires_is_handed_on()
     {
-        var told = new KlippyTold(Host, new Dictionary<string, McuTold>
+        var told = new KlippyEvidence(Host, new Dictionary<string, McuEvidence>
         {
             ["mcu head"] =
                 new(Old, "stm32g0b1xx") { Constants =

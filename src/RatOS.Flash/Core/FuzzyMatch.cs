@@ -1,13 +1,15 @@
 namespace RatOS.Flash.Core;
 
-/// <summary>For suggestions: how far what somebody typed is from a name.</summary>
-public static class Nearness
+/// <summary>For suggestions: the distance of a typed text from a name.</summary>
+public static class FuzzyMatch
 {
+    private const int Longest = 64;
+
     /// <summary>Levenshtein's distance, in any case. A name within the other counts as near.</summary>
-    public static int Of(string typed, string name)
+    public static int Distance(string typed, string name)
     {
         var (a, b) = (typed.ToLowerInvariant(), name.ToLowerInvariant());
-        if (a.Length > 64)
+        if (a.Length > Longest)
             return a.Length;
         if (a.Length > 2 && (b.Contains(a, StringComparison.Ordinal) || a.Contains(b, StringComparison.Ordinal)))
             return 1;
@@ -23,5 +25,5 @@ public static class Nearness
     }
 
     /// <summary>Near enough to be meant.</summary>
-    public static bool IsNear(string typed, string name) => Of(typed, name) <= Math.Max(2, name.Length / 3);
+    public static bool IsNear(string typed, string name) => Distance(typed, name) <= Math.Max(2, name.Length / 3);
 }

@@ -1,0 +1,71 @@
+using RatOS.Flash.Bootloaders;
+using RatOS.Flash.Core;
+using RatOS.Flash.Firmware;
+using RatOS.Flash.Hardware;
+using RatOS.Flash.Klipper;
+
+namespace RatOS.Flash.Printer;
+
+/// <summary>Assigns bootloaders that wait on the buses to absent boards: by proof, or where a bootloader can be one board's alone.</summary>
+internal sealed class BootloaderMatch(InventorySources sources, List<InventoryDraft> drafts)
+{
+    public void Match()
+    {
+        var waiting = sources.Seen.Devices
+            .Where(device => InventorySources.IsBootloader(device) && drafts.TrueForAll(draft => draft.Device != device)).ToList();
+        var missing = drafts.FindAll(draft => draft.IsMissing && draft.OwnUpdater is null
+            && draft.Findings.TrueForAll(finding => finding.Kind != FaultKind.BoardsAlike));
+        foreach (var draft in missing.ToList())
+        {
+            if (waiting.FindAll(device => IsProof(draft, device)) is not [var its])
+                continue;
+            draft.Device = its;
+            waiting.Remove(its);
+            missing.Remove(draft);
+        }
+        var fits = missing.ToDictionary(draft => draft, draft => waiting.FindAll(device => MayBe(draft, device)));
+        foreach (var draft in missing)
+        {
+            if (fits[draft] is [var only] && fits.Count(other => other.Value.Contains(only)) == 1)
+            {
+                draft.Device = only;
+                draft.Findings.Add(Finding.Of(FindingSeverity.Warning, BoardFaults.BootloaderAssumed(draft.Name, only.ToString())));
+            }
+            else
+            {
+                draft.Findings.Add(Finding.Blocker(fits[draft].Count > 0
+                    ? BoardFaults.WhichBootloader(draft.Name, fits[draft].Select(device => device.Port)) : Absence(draft)));
+            }
+        }
+    }
+
+    private FlashException Absence(InventoryDraft draft)
+    {
+        var off = sources.Power.Where(device => !device.IsOn).Select(device => $"the power device '{DataDictionary.Clean(device.Name)}'").ToList();
+        if (off.Count > 0)
+            return BoardFaults.NoPower(draft.Name, off);
+        return draft.Uuid is not null
+            ? CanFaults.CanMissing(draft.Name, draft.Interface, sources.Seen.Description)
+            : BoardFaults.BoardNotSeen(draft.Name, $"at {DataDictionary.Clean(draft.Section.Serial ?? "")}", sources.Seen.Description);
+    }
+
+    /// <summary>Its port, or a serial that follows from the chip's unique id.</summary>
+    private static bool IsProof(InventoryDraft draft, Device device)
+    {
+        var driver = Drivers.All.Showing(device);
+        if (draft.LastPort == device.Port && Fits(draft, device))
+            return true;
+        if (draft.Described?.Port is { } port && (port == device.Port || port == device.Node))
+            return true;
+        if (draft.Uuid is { } uuid)
+            return driver?.UuidOf(device) == uuid;
+        return draft.Path.Serial is { Length: 24 } serial && serial.All(char.IsAsciiHexDigit)
+            && InventorySources.IsSame(device.Serial, driver?.SerialOf(new ChipEvidence { Uid = Convert.FromHexString(serial) }));
+    }
+
+    /// <summary>A board that is known by its port is not somewhere else.</summary>
+    private static bool MayBe(InventoryDraft draft, Device device) =>
+        draft.Described?.Port is null && draft.Path.Chain is null && Fits(draft, device);
+
+    private static bool Fits(InventoryDraft draft, Device device) => Drivers.All.Showing(device)?.MayHaveChip(device, draft.Chip) == true;
+}

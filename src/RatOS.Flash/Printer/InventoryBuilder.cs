@@ -1,0 +1,257 @@
+using System.Collections.Immutable;
+using RatOS.Flash.Boards;
+using RatOS.Flash.Core;
+using RatOS.Flash.Firmware;
+using RatOS.Flash.Hardware;
+
+namespace RatOS.Flash.Printer;
+
+/// <summary>Builds an inventory: finds the device and the kind of each section's MCU, then looks at what is left over.</summary>
+internal sealed class InventoryBuilder(InventorySources sources)
+{
+    private readonly List<InventoryDraft> _drafts = [.. sources.Sections.Select(section =>
+        new InventoryDraft(section, sources.Klippy.Of(section.Name), sources.Ports.GetValueOrDefault(section.Name)))];
+
+    public ImmutableArray<PrinterMcu> Build()
+    {
+        _drafts.ForEach(Locate);
+        _drafts.ForEach(Describe);
+        DescribeTheOnlyOnes();
+        foreach (var draft in _drafts)
+        {
+            draft.Kind = draft.Described?.Board ?? draft.Kind ?? KindOf(draft);
+            draft.OwnUpdater = draft.Described is null ? OwnUpdaterOf(draft) : null;
+        }
+        CheckClaims();
+        _drafts.ForEach(CheckKind);
+        NameAll();
+        new BootloaderMatch(sources, _drafts).Match();
+        var mcus = _drafts.ConvertAll(Finish);
+        mcus.AddRange(new UnlistedMcus(sources, _drafts).After(mcus));
+        return [.. mcus];
+    }
+
+    // ---- the device
+
+    private void Locate(InventoryDraft draft)
+    {
+        if (draft.Section.CanbusUuid is { Length: > 0 } uuid)
+        {
+            LocateOnCan(draft, uuid);
+            return;
+        }
+        if (draft.Section.Serial is not { Length: > 0 } path)
+            return;
+        draft.Path = PathEvidence.Of(path);
+        if (ProcessAt(path, draft.Klippy?.Chip) is { } process)
+        {
+            draft.Kind = process;
+            return;
+        }
+        var node = sources.Resolve(path);
+        draft.IsByPort = draft.Path is { Serial: null };
+        draft.Device = sources.Seen.Devices.FirstOrDefault(device => device.Node == node) ?? ByPath(draft);
+        draft.IsMissing = draft.Device is null;
+    }
+
+    private void LocateOnCan(InventoryDraft draft, string text)
+    {
+        if (CanUuid.TryParse(text.Trim()) is not { } uuid)
+        {
+            draft.Findings.Add(Finding.Blocker(BoardFaults.BadUuid(draft.Section.Name, DataDictionary.Clean(text))));
+            return;
+        }
+        draft.Uuid = uuid;
+        var onBus = sources.Seen.Devices.Where(device => device.Can is not null && device.Port == draft.Interface).ToList();
+        // A node that has its number does not answer a query: only its interface is visible.
+        draft.Device = onBus.Find(device => device.CanNode?.Uuid == uuid) ?? onBus.Find(device => device.CanNode is null);
+        draft.IsMissing = draft.Device is null;
+    }
+
+    /// <summary>The process that is an MCU, by the name of its pseudo terminal or by the chip in Klipper's report.</summary>
+    private Board? ProcessAt(string path, string? chip)
+    {
+        var name = path[(path.LastIndexOf('/') + 1)..];
+        var hosts = sources.Catalogue.Boards.Where(board => board.Kind == "host").ToList();
+        return hosts.Find(board => board.HostPty == name) ?? (chip == "linux" ? hosts.FirstOrDefault() : null);
+    }
+
+    /// <summary>No link leads there: parts of the path may still identify the device.</summary>
+    private Device? ByPath(InventoryDraft draft)
+    {
+        var path = draft.Path;
+        var found = path switch
+        {
+            { Serial: { } serial } => sources.Seen.Devices.Where(device => device.Usb == UsbId.Klipper && PathEvidence.Udev(device.Serial) == serial
+                && (path.Product is null || PathEvidence.Udev(device.Product) == path.Product)).ToList(),
+            { Chain: { } chain } => [.. sources.Seen.Devices.Where(device =>
+                (device.Usb == UsbId.Klipper || InventorySources.IsBootloader(device)) && ChainOf(device) == chain)],
+            _ => [],
+        };
+        if (found.Count > 1)
+            draft.Findings.Add(Finding.Blocker(BoardFaults.BoardsAlike(draft.Section.Name, found.Select(device => device.Port))));
+        return found is [var one] ? one : null;
+    }
+
+    private static string? ChainOf(Device device) =>
+        device.Port.IndexOf('-', StringComparison.Ordinal) is var at and > 0 ? device.Port[(at + 1)..] : null;
+
+    // ---- the kind
+
+    private void Describe(InventoryDraft draft) => draft.Described = sources.Described.FirstOrDefault(board =>
+        InventorySources.IsSame(board.Name, draft.Section.Name) || InventorySources.IsSame(board.Name, draft.Section.Own)
+        || (board.CanUuid is { } uuid && uuid == draft.Uuid)
+        || (board.Port is { } port && (port == draft.Section.Serial || port == draft.Device?.Node
+            || (draft.Device is { Can: null } device && port == device.Port))));
+
+    /// <summary>A description of no more than a kind means the only board of that kind.</summary>
+    private void DescribeTheOnlyOnes()
+    {
+        foreach (var board in sources.Described.Where(board => board is { Port: null, CanUuid: null } && !IsTaken(board)))
+        {
+            if (_drafts.FindAll(draft => draft.Described is null && (draft.Kind ?? KindOf(draft))?.Id == board.Board.Id) is [var only])
+                only.Described = board;
+        }
+    }
+
+    private bool IsTaken(PrinterBoard described) => _drafts.Exists(draft => draft.Described == described);
+
+    private Board? KindOf(InventoryDraft draft) => sources.Catalogue.FindBySerial(draft.Path.Serial) ?? sources.KindOf(draft.Device)
+        ?? (draft.Section.Serial is { } path ? sources.Catalogue.Boards.FirstOrDefault(board => board.Symlinks.Contains(path)) : null);
+
+    private string? OwnUpdaterOf(InventoryDraft draft)
+    {
+        if (draft.Device is { Can: null } device && sources.OwnUpdaterOf(device) is { } maker)
+            return maker;
+        if ((InventorySources.MakerIn(draft.Path.Maker) ?? InventorySources.MakerIn(draft.Path.Product)) is { } named)
+            return named;
+        if (draft.Kind is { } kind)
+            return kind.Kind == "probe" ? kind.ShortName ?? kind.Id : null;
+        return InventorySources.MakerIn(draft.Section.Own);
+    }
+
+    // ---- checks
+
+    private void CheckClaims()
+    {
+        foreach (var shared in _drafts.GroupBy(Claim).Where(group => group.Key is not null && group.Count() > 1))
+        {
+            var names = shared.Select(draft => $"[{draft.SectionText}]").ToList();
+            foreach (var draft in shared)
+                draft.Findings.Add(Finding.Blocker(BoardFaults.TwoSections(shared.Key!, names)));
+        }
+    }
+
+    /// <summary>A board of another kind at its port, or another chip by any other source than its kind.</summary>
+    private void CheckKind(InventoryDraft draft)
+    {
+        if (draft.Kind is { } kind && sources.KindOf(draft.Device) is { } there && there.Id != kind.Id)
+        {
+            var port = draft.Section.Serial ?? draft.Device!.Port;
+            draft.Findings.Add(Finding.Blocker(BoardFaults.PortOfAnother(draft.Section.Name, port, kind.Id, draft.Device!.Serial!)));
+        }
+        else if (draft.Profile.Contradictions.FirstOrDefault(IsOfDeclaredChip) is { } chips)
+        {
+            var (declared, found) = chips.Weaker.Source == FactSource.Catalogue ? (chips.Weaker, chips.Stronger) : (chips.Stronger, chips.Weaker);
+            draft.Findings.Add(Finding.Blocker(BoardFaults.WrongMcu(draft.Section.Name, declared.Value, $"a {found.Value}")));
+        }
+    }
+
+    private static bool IsOfDeclaredChip(Contradiction contradiction) => contradiction.Fact == BoardFact.Chip
+        && (contradiction.Weaker.Source == FactSource.Catalogue || contradiction.Stronger.Source == FactSource.Catalogue);
+
+    private string? Claim(InventoryDraft draft) => draft switch
+    {
+        { Uuid: { } uuid } => $"{draft.Interface} {uuid}",
+        { Device: { } device } => device.Port,
+        { Section.Serial: { Length: > 0 } path } => DataDictionary.Clean(sources.Resolve(path)),
+        _ => null,
+    };
+
+    // ---- the names
+
+    private void NameAll()
+    {
+        foreach (var draft in _drafts)
+        {
+            draft.Name = DataDictionary.Clean(
+                draft.Section.Own ?? draft.Described?.Name ?? draft.Kind?.ShortName ?? draft.Kind?.Id ?? draft.Section.Name);
+        }
+        foreach (var same in _drafts.GroupBy(draft => draft.Name, StringComparer.OrdinalIgnoreCase).Where(group => group.Count() > 1).ToList())
+        {
+            // The board that has the name in the configuration keeps it.
+            foreach (var draft in same.OrderByDescending(draft => draft.Section.Own is not null).Skip(1))
+            {
+                draft.Findings.Add(Finding.Of(FindingSeverity.Note, BoardFaults.NameTaken(draft.SectionText, draft.Name)));
+                draft.Name = draft.SectionText;
+            }
+        }
+    }
+
+    public static ImmutableArray<string> Aliases(string name, params IEnumerable<string?> others) =>
+    [
+        .. others.Where(other => !string.IsNullOrEmpty(other)).Select(other => DataDictionary.Clean(other!))
+            .Where(other => !InventorySources.IsSame(other, name)).Distinct(StringComparer.OrdinalIgnoreCase),
+    ];
+
+    private static IEnumerable<string?> OtherNames(InventoryDraft draft, string? serial) =>
+    [
+        draft.Section.Name, draft.Section.Own, draft.Described?.Name, draft.Kind?.Id, draft.Kind?.ShortName, serial, ToolHead(serial, draft.Kind),
+        draft.Uuid?.ToString(), .. draft.Kind?.Kind == "host" ? ["pi", "rpi", "host"] : (string[])[],
+    ];
+
+    /// <summary>The tool head's own part of a serial such as <c>btt-ebb42-12-t0</c>.</summary>
+    private static string? ToolHead(string? serial, Board? kind) => serial is not null && kind?.UsbSerial is { } whole
+        && serial.Length > whole.Length + 1 && serial.StartsWith(whole + "-", StringComparison.OrdinalIgnoreCase) ? serial[(whole.Length + 1)..] : null;
+
+    // ---- the result
+
+    private PrinterMcu Finish(InventoryDraft draft)
+    {
+        var serial = draft.Device?.Usb == UsbId.Klipper ? draft.Device.Serial : draft.Path.Serial;
+        if (draft is { OwnUpdater: null, Kind: null })
+        {
+            var ofChip = sources.Catalogue.Boards.Where(board => draft.Chip is not null && InventorySources.IsSame(board.McuName, draft.Chip));
+            draft.Findings.Add(Finding.Of(
+                FindingSeverity.Note, BoardFaults.KindUnknown(draft.Name, draft.Chip, [.. ofChip.Select(board => board.Id).Take(5)])));
+        }
+        var description = draft.Described is null ? "" : ", described in ratos-flash.conf";
+        return new()
+        {
+            Name = draft.Name,
+            Section = draft.Section.Name,
+            Aliases = Aliases(draft.Name, OtherNames(draft, serial)),
+            Owner = draft.OwnUpdater is null ? McuOwner.Ours : McuOwner.OwnUpdater,
+            Reason = draft.OwnUpdater is { } maker ? UnlistedMcus.ReasonOf(maker) : $"[{draft.SectionText}] of printer.cfg{description}",
+            Board = draft.OwnUpdater is null ? BoardOf(draft, serial) : null,
+            Kind = draft.Kind,
+            Chip = draft.Chip,
+            Device = draft.Device,
+            Port = draft.Uuid is { } uuid && draft.Device?.Usb is null ? $"{draft.Interface} {uuid}"
+                : draft.Device?.Port ?? (draft.Section.Serial is { } path ? DataDictionary.Clean(path) : null),
+            Running = draft.Running is { } version ? DataDictionary.Clean(version) : null,
+            Host = sources.Klippy.Host,
+            Findings = [.. draft.Findings],
+        };
+    }
+
+    private PrinterBoard BoardOf(InventoryDraft draft, string? serial)
+    {
+        var link = draft.Uuid is not null ? "CAN" : draft.Device is { IsWired: true } ? "UART" : "USB";
+        var kind = draft.Kind ?? draft.UnknownKind with { McuName = draft.Chip, Comm = link };
+        var usb = draft.Device is { Can: null } ? draft.Device.Port : null;
+        var isShared = serial is not null && sources.Seen.Devices.Count(device => device.Usb == UsbId.Klipper && device.Serial == serial) > 1;
+        var isLastPortTaken = sources.Seen.Devices.Any(device => device.Port == draft.LastPort);
+        return new PrinterBoard(draft.Name, kind)
+        {
+            Serial = serial ?? draft.Described?.Serial ?? kind.UsbSerial,
+            Port = usb ?? draft.Described?.Port ?? (isLastPortTaken ? null : draft.LastPort),
+            OnlyByPort = draft.Described?.OnlyByPort == true || (usb is not null && draft.Uuid is null && (isShared || draft.IsByPort)),
+            CanUuid = draft.Uuid ?? draft.Described?.CanUuid,
+            CanInterface = draft.Uuid is not null ? draft.Interface : draft.Described?.CanInterface ?? "can0",
+            Bootloader = draft.Described?.Bootloader,
+            RunningVersion = draft.Running,
+            Facts = draft.Facts,
+        };
+    }
+}

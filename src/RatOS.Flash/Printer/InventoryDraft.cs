@@ -1,0 +1,80 @@
+using System.Collections.Immutable;
+using RatOS.Flash.Boards;
+using RatOS.Flash.Chips;
+using RatOS.Flash.Core;
+using RatOS.Flash.Firmware;
+using RatOS.Flash.Hardware;
+
+namespace RatOS.Flash.Printer;
+
+/// <summary>The MCU of one section, while an inventory is built.</summary>
+/// <param name="section">The section.</param>
+/// <param name="klippy">Klipper's report about it; null for none.</param>
+/// <param name="port">Where it was last seen; null for an unknown place.</param>
+internal sealed class InventoryDraft(McuSection section, McuEvidence? klippy, string? port)
+{
+    public McuSection Section { get; } = section;
+
+    public McuEvidence? Klippy { get; } = klippy;
+
+    public string? LastPort { get; } = port;
+
+    /// <summary>Its section's name, safe to show.</summary>
+    public string SectionText => DataDictionary.Clean(Section.Name);
+
+    public PathEvidence Path { get; set; } = PathEvidence.None;
+
+    public CanUuid? Uuid { get; set; }
+
+    public Device? Device { get; set; }
+
+    /// <summary>It should be on a bus, and is not.</summary>
+    public bool IsMissing { get; set; }
+
+    /// <summary>The configuration names the port and not the board.</summary>
+    public bool IsByPort { get; set; }
+
+    public PrinterBoard? Described { get; set; }
+
+    public Board? Kind { get; set; }
+
+    public string? OwnUpdater { get; set; }
+
+    public string Name { get; set; } = "";
+
+    public List<Finding> Findings { get; } = [];
+
+    /// <summary>The version that it runs. Klipper's report is out of date for a board that waits in a bootloader or is absent.</summary>
+    public string? Running => IsMissing || (Device is { } device && InventorySources.IsBootloader(device)) ? null : Klippy?.Version;
+
+    /// <summary>Statements of its running firmware by Klipper's report, of its USB descriptors, and of the path in the configuration.</summary>
+    public ImmutableArray<BoardFacts> Facts
+    {
+        get
+        {
+            var facts = ImmutableArray.CreateBuilder<BoardFacts>();
+            if (Klippy is not null)
+                facts.Add(BoardFacts.OfFirmware(Klippy.Chip, Klippy.Constants));
+            if (Device is { Can: null } device && device.Usb == UsbId.Klipper)
+                facts.Add(new(FactSource.Bus, "its USB descriptors") { Chip = KnownChip(device.Product), UsbSerial = device.Serial });
+            facts.Add(new(FactSource.KlipperConfig, "printer.cfg")
+            {
+                Chip = KnownChip(Path.Product),
+                UsbSerial = Path.Serial,
+                Link = Uuid is null ? null : new BuildTransport(BuildLink.Can),
+            });
+            return facts.ToImmutable();
+        }
+    }
+
+    public BoardProfile Profile => new(Name, Kind ?? UnknownKind, Facts);
+
+    public string? Chip => Profile.Chip?.Value;
+
+    /// <summary>For a board whose kind is not in the catalogue.</summary>
+    public Board UnknownKind => new() { Id = Name, Kind = "unknown" };
+
+    public string Interface => Section.CanbusInterface is { Length: > 0 } named ? named : "can0";
+
+    private static string? KnownChip(string? product) => product is null ? null : Mcu.Find(product)?.Name;
+}

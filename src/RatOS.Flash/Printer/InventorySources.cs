@@ -1,0 +1,50 @@
+using System.Collections.Immutable;
+using RatOS.Flash.Boards;
+using RatOS.Flash.Bootloaders;
+using RatOS.Flash.Hardware;
+
+namespace RatOS.Flash.Printer;
+
+/// <summary>What an inventory is made from. Parameters as of <see cref="PrinterInventory.Create"/>.</summary>
+internal sealed record InventorySources(
+    IReadOnlyList<McuSection> Sections, DeviceList Seen, IReadOnlyList<DeviceLink> Links, BoardCatalogue Catalogue,
+    IReadOnlyList<PrinterBoard> Described, KlippyEvidence Klippy)
+{
+    /// <summary>Probes and scanners with their makers' firmware and updater. They have Klipper's own USB id, or an <c>[mcu]</c> section.</summary>
+    private static readonly string[] OwnUpdaters = ["beacon", "cartographer", "scanner", "idm"];
+
+    public required IReadOnlyList<PowerDevice> Power { get; init; }
+
+    public required IReadOnlyDictionary<string, string> Ports { get; init; }
+
+    /// <summary>The port node behind a path, through its links.</summary>
+    public string Resolve(string path)
+    {
+        // More steps than any real link has: then it is a circle.
+        for (var steps = 0; steps < 8 && Links.FirstOrDefault(link => link.Path == path) is { } found; steps++)
+        {
+            path = found.Target.StartsWith("/dev/", StringComparison.Ordinal)
+                ? found.Target : "/dev/" + found.Target[(found.Target.LastIndexOf('/') + 1)..];
+        }
+        return path;
+    }
+
+    /// <summary>The kind of a board that runs Klipper, by the serial that it announces.</summary>
+    public Board? KindOf(Device? device) => device?.Usb == UsbId.Klipper ? Catalogue.FindBySerial(device.Serial) : null;
+
+    /// <summary>The maker whose updater updates this device; null for all others.</summary>
+    public string? OwnUpdaterOf(Device device)
+    {
+        var probe = device.Usb is { } id ? Catalogue.Boards.FirstOrDefault(board => board.Kind == "probe" && board.UdevUsbId == id.ToString()) : null;
+        // A paper scanner is none of them: it has no serial port.
+        return probe?.ShortName ?? (device.Node is null ? null : MakerIn(device.Manufacturer) ?? MakerIn(device.Product));
+    }
+
+    /// <summary>The maker of probes that a text names; null for none. One is spelled Cartographer3D.</summary>
+    public static string? MakerIn(string? text) => text is null ? null : OwnUpdaters.FirstOrDefault(maker =>
+        text.Split([' ', '-', '_', '.', '3'], StringSplitOptions.RemoveEmptyEntries).Any(part => IsSame(part, maker)));
+
+    public static bool IsBootloader(Device device) => device.Usb is not null && Drivers.All.Showing(device) is not null;
+
+    public static bool IsSame(string? one, string? other) => one is not null && string.Equals(one, other, StringComparison.OrdinalIgnoreCase);
+}
