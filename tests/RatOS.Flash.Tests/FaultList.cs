@@ -4,40 +4,47 @@ using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Tests;
 
-/// <summary>
-/// Every fault there is, made by each method of the catalogue with words in place of what only a real one has: <c>[board]</c>.
-/// </summary>
+/// <summary>Every fault and finding of the catalogue, with words in place of the values of a real one: <c>[board]</c>.</summary>
 internal static class FaultList
 {
     private const int Number = 7000;
     private const uint Address = 0x0B00_0000;
 
-    /// <param name="Method">What makes it.</param>
-    /// <param name="Topic">The heading under which it stands in the source.</param>
-    internal sealed record Entry(string Method, string Topic, string Code, string Cause, string Remedy);
+    /// <param name="Method">Makes it.</param>
+    /// <param name="Class">Its class.</param>
+    /// <param name="Topic">The summary of its class.</param>
+    /// <param name="Code">The code of its kind.</param>
+    /// <param name="Cause">The cause, or the text of a finding.</param>
+    /// <param name="CommandLine">The remedy for a terminal.</param>
+    /// <param name="Browser">The remedy for a browser.</param>
+    internal sealed record Entry(string Method, string Class, string Topic, string Code, string Cause, string CommandLine, string Browser);
 
     public static IReadOnlyList<Entry> All { get; } = Create();
 
     private static List<Entry> Create()
     {
         var topics = Topics();
-        return [.. typeof(FaultKind).Assembly.GetTypes()
-            .Where(type => type.Namespace == typeof(FaultKind).Namespace && type.Name.EndsWith("Faults", StringComparison.Ordinal))
+        return [.. typeof(FaultKind).Assembly.GetTypes().Where(type => topics.ContainsKey(type.Name))
             .SelectMany(type => type.GetMethods(BindingFlags.Public | BindingFlags.Static))
-            .Where(method => method.ReturnType == typeof(FlashException)).Select(method =>
-        {
-            var fault = (FlashException)method.Invoke(null,
-                [.. method.GetParameters().Select((parameter, i) => Argument(method, parameter, i))])!;
-            return new Entry(method.Name, topics[method.Name], fault.Code, Words(method, fault.Cause),
-                Words(method, fault.Remedy.ToString()));
-        })];
+            .Where(method => method.ReturnType == typeof(FlashException) || method.ReturnType == typeof(Finding)).Select(method =>
+            {
+                var made = method.Invoke(null, [.. method.GetParameters().Select((parameter, i) => Argument(method, parameter, i))])!;
+                var (kind, cause, remedy) = made is Finding finding ? (finding.Kind, finding.Text, finding.Remedy)
+                    : ((FlashException)made is var fault) ? (fault.Kind, fault.Cause, fault.Remedy) : default;
+                var type = method.DeclaringType!.Name;
+                string[] words = [cause, remedy.In(FrontEnd.CommandLine), remedy.In(FrontEnd.Browser)];
+                words = [.. words.Select(text => Words(method, text))];
+                return new Entry(method.Name, type, topics[type], kind.Code, words[0], words[1], words[2]);
+            })];
     }
 
     private static object Argument(MethodInfo method, ParameterInfo parameter, int i) => parameter.ParameterType switch
     {
         var type when type == typeof(string) => $"[{parameter.Name}]",
+        var type when type == typeof(Remedy) => (Remedy)$"[{parameter.Name}]",
         var type when type == typeof(uint) => Address + ((uint)i * 0x1000),
-        var type when type == typeof(int) || type == typeof(int?) => (Number + i) * 1024,   // some are told in KiB
+        var type when type == typeof(int) || type == typeof(int?) => (Number + i) * 1024,   // some are shown in KiB
+        var type when type == typeof(long) => (long)(Number + i),
         var type when type == typeof(char) => '?',
         var type when type == typeof(bool) => false,
         var type when type == typeof(double) => (double)(Number + i),
@@ -46,7 +53,7 @@ internal static class FaultList
         var type => throw new NotSupportedException($"{method.Name}: {type}"),
     };
 
-    /// <summary>Puts words in the place of the numbers; those that were worked out from several stay an example's.</summary>
+    /// <summary>Puts words in the place of the numbers; those that were calculated from several stay an example's.</summary>
     private static string Words(MethodInfo method, string text)
     {
         foreach (var (parameter, i) in method.GetParameters().Select((parameter, i) => (parameter, i)))
@@ -58,30 +65,14 @@ internal static class FaultList
         return text;
     }
 
-    /// <summary>The heading of each method: the summary of its class.</summary>
+    /// <summary>The heading of each class of the catalogue: its summary.</summary>
     private static Dictionary<string, string> Topics()
     {
-        var topics = new Dictionary<string, string>();
-        foreach (var file in Directory.EnumerateFiles(Path.Combine(TidyTests.Root, "src", "RatOS.Flash", "Core"), "*Faults.cs"))
-        {
-            var topic = "";
-            foreach (var line in File.ReadLines(file))
-            {
-                if (Between(line, "/// <summary>", "</summary>") is { } heading)
-                    topic = heading.TrimEnd('.');
-                else if (Between(line, "    public static FlashException ", "(") is { } method)
-                    topics[method] = topic;
-            }
-        }
-        return topics;
-    }
-
-    /// <summary>What stands in a line between its beginning and an end; null where it begins otherwise.</summary>
-    private static string? Between(string line, string begin, string end)
-    {
-        if (!line.StartsWith(begin, StringComparison.Ordinal))
-            return null;
-        var to = end.Length == 0 ? line.Length : line.IndexOf(end, begin.Length, StringComparison.Ordinal);
-        return to > begin.Length ? line[begin.Length..to] : null;
+        const string begin = "/// <summary>", end = "</summary>";
+        return Directory.EnumerateFiles(Path.Combine(TidyTests.Root, "src", "RatOS.Flash", "Core"), "*s.cs")
+            .Where(file => file.EndsWith("Faults.cs", StringComparison.Ordinal) || file.EndsWith("Findings.cs", StringComparison.Ordinal))
+            .ToDictionary(file => Path.GetFileNameWithoutExtension(file), file =>
+                File.ReadLines(file).First(line => line.StartsWith(begin, StringComparison.Ordinal))[begin.Length..^end.Length]
+                    .TrimEnd('.'));
     }
 }

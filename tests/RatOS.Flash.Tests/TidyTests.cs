@@ -100,8 +100,9 @@ public sealed class TidyTests
         Assert.All(faults, fault => Assert.Matches("^[a-z0-9]+(-[a-z0-9]+)*$", fault.Code));
         // A remedy that is a guide of the board's is [guide] here.
         Assert.All(faults, fault => Assert.True(
-            fault.Cause.Length > 10 && (fault.Remedy.Length > 10 || fault.Remedy is ['[', .., ']'])
-            && fault.Remedy.TrimEnd()[^1] is not ',',
+            (fault.Cause.Length > 10 || fault.Cause is ['[', .., ']'])
+            && (fault.CommandLine.Length > 10 || fault.CommandLine is ['[', .., ']'])
+            && fault.CommandLine.TrimEnd()[^1] is not ',',
             fault.Code));
     }
 

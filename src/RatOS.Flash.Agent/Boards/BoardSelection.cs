@@ -20,7 +20,7 @@ internal sealed class BoardSelection(
     public async Task<IReadOnlyList<FlashRequest>> RequestAsync(FlashOptions options)
     {
         if (options.NamesPlace && (options.NamesAll || options.Boards.Length != 1))
-            throw AgentFaults.BadOption("a port and a uuid name one board", "Flash the boards one by one, or leave them out.");
+            throw AgentFaults.PlaceOfManyBoards();
         var given = options.Firmware is { } file ? FirmwareImage.Parse(file.Bytes, file.Name) : null;
         var inventory = mcus.Look();
         var requests = options.NamesAll ? await AllAsync(inventory, given, options) : Named(inventory, given, options);

@@ -92,7 +92,7 @@ internal sealed class FlashVerbs(VerbContext context)
         var mcus = new KnownMcus(context.Printer, settings.Boards, context.Folder, context.Log);
         var local = new LocalBoards(context.Printer, mcus, static _ => new NoKlippy(), context.Log) { Data = context.Folder };
         if (await local.RequestAsync(new FlashOptions([name])) is not [{ Board: { } board }])
-            throw AgentFaults.BadOption("a configuration is of one board", "Name one; `ratos-flash boards` lists them.");
+            throw AgentFaults.MenuconfigOfManyBoards();
         // Ctrl-C is the menu's.
         using var interrupts = context.OnInterrupt(static () => { });
         var isKept = await new Menuconfig(tree, context.Folder.Configs).AskAsync(board, board.RunningLink);

@@ -260,11 +260,7 @@ public sealed class VirtualPrinter : IHardware
         if (device.IsTerminal)
             return TakeTerminal(device);
         if (Faults.NoPermission)
-        {
-            throw ComputerFaults.NoPermission(
-                device.Node ?? $"{device}",
-                "Add the udev rule for this id (99-ratos-flash.rules) and put the user into the groups plugdev and dialout.");
-        }
+            throw ComputerFaults.NotInGroup(device.Node ?? $"{device}", device.Node is null ? "plugdev" : "dialout", "pi");
         var session = Find(device, session => session.Function is not null || device.IsWired);
         var node = device.Node ?? device.Port;
         if (session.Function is not RomDfu && Klippy.IsRunning && session.Board is not null)

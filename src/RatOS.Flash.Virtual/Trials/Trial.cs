@@ -117,12 +117,12 @@ public sealed record Trial
     {
         printer.Heal();
         var tried = new StringBuilder();
-        foreach (var step in open.SelectMany(report => Person.Read(report.Fault!.Remedy.ToString())).Distinct().ToList())
+        foreach (var step in open.SelectMany(report => SimulatedOperator.StepsOf(report.Fault!.Remedy)).Distinct().ToList())
         {
-            foreach (var report in open.Where(report => Person.Read(report.Fault!.Remedy.ToString()).Contains(step)))
-                await Person.DoAsync(step, printer, Find(report));
+            foreach (var report in open.Where(report => SimulatedOperator.StepsOf(report.Fault!.Remedy).Contains(step)))
+                await SimulatedOperator.DoAsync(step, printer, Find(report));
             // Where the remedy speaks of no other flash, the firmware is in place and only has to start; or none can be written, and the old one has to.
-            open.RemoveAll(report => !Person.FlashesAgain(report.Fault!.Remedy.ToString()) && (RunsNew(Find(report)) || runsOld(report)));
+            open.RemoveAll(report => !SimulatedOperator.FlashesAgain(report.Fault!.Remedy) && (RunsNew(Find(report)) || runsOld(report)));
             if (open.Count > 0)
             {
                 var (again, problems) = await FlashAsync(printer, open.Select(Find), [], Truth.Before(printer));

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Boards;
 
@@ -10,9 +11,7 @@ namespace RatOS.Flash.Boards;
 public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? FileName, ImmutableArray<string> Steps)
 {
     /// <summary>One line: <c>(1) ... (2) ...</c></summary>
-    public string Text => OneLine(Steps);
-
-    internal static string OneLine(ImmutableArray<string> steps) => string.Join(" ", steps.Select((step, i) => $"({i + 1}) {step}"));
+    public Remedy Remedy => Remedy.Numbered(Steps);
 
     public static BoardGuide Of(Board kind) => Of(BoardProfile.Of(kind));
 
@@ -34,8 +33,8 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
     /// <summary>The manual way into the bootloader.</summary>
     public static ImmutableArray<string> EnterSteps(BoardProfile board) => board.Kind.Dfu is { Steps.Length: > 0 } guide
         ? [.. guide.Steps.Select(BoardCatalogue.BuiltIn.StepText)]
-        : IsRp(board) ? ["Hold the BOOT button (BOOTSEL).", "Press and release RESET, or plug the USB cable in anew.", "Let BOOT go."]
-        : ["Set the BOOT0 jumper, or hold the BOOT button.", "Press and release RESET.", "Leave the jumper on until the flash is over."];
+        : IsRp(board) ? ["Hold the BOOT button (BOOTSEL).", "Press and release RESET, or plug the USB cable in again.", "Release BOOT."]
+        : ["Set the BOOT0 jumper, or hold the BOOT button.", "Press and release RESET.", "Keep the jumper set until the flash is over."];
 
     /// <summary>The way by the board's SD card.</summary>
     /// <param name="board">The board.</param>
@@ -43,17 +42,22 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
     /// <param name="file">Where else it lies; null where it is to be built yet.</param>
     internal static ImmutableArray<string> CardSteps(BoardProfile board, string? card = null, string? file = null) =>
     [
-        card is null ? $"Copy {file ?? "the built klipper.bin"} onto a card of 32 GB or less with FAT32, as {SdCardBootloader.FileName}." : $"{SdCardBootloader.FileName} is on the card at {card}: `umount {card}`, and take the card out of this computer.",
-        "Put the card into the board's SD slot, and press the board's reset button, or switch the printer off and on.",
-        $"Give it half a minute: its bootloader writes the file and renames it to {board.SdCard?.RenamedTo ?? "another name"}. `ratos-flash boards` shows the version that runs.",
+        card is null ? $"Copy {file ?? "the built klipper.bin"} onto a card of 32 GB or less with FAT32, as {SdCardBootloader.FileName}."
+            : $"{SdCardBootloader.FileName} is on the card at {card}: `umount {card}`, and take the card out of this computer.",
+        "Put the card into the board's SD slot. Press the board's reset button, or switch the printer off and on.",
+        $"Wait half a minute: its bootloader installs the file and renames it to {board.SdCard?.RenamedTo ?? "another name"}. "
+            + "The list of boards then shows the version that runs.",
     ];
 
     /// <summary>For a board that waits in the ROM of an RP2040 or RP2350.</summary>
-    internal static string InBootsel(BoardProfile board) => MethodOf(board) == FlashMethod.Uf2
-        ? new BoardGuide(FlashMethod.Uf2, null, null, CopyUf2(board, NameFor(board.Kind, ".uf2"))).Text
-        // Its firmware is a .bin that Katapult alone can write.
-        : "(1) Switch its power off and on, or press RESET without BOOT: its Katapult or its Klipper starts, and it can be flashed. "
-            + "(2) If it comes back in BOOTSEL, there is no Katapult: copy a katapult.uf2 built for it onto its drive, then flash.";
+    internal static Remedy InBootsel(BoardProfile board) => Remedy.Numbered(MethodOf(board) == FlashMethod.Uf2
+        ? CopyUf2(board, NameFor(board.Kind, ".uf2"))
+        :
+        [
+            // Its firmware is a .bin that only Katapult can write.
+            "Switch its power off and on, or press RESET without BOOT: its Katapult or its Klipper starts, and it can be flashed.",
+            "If it starts BOOTSEL again, it has no Katapult: copy a katapult.uf2 built for it onto its drive, then flash.",
+        ]);
 
     private static FlashMethod MethodOf(BoardProfile board)
     {
@@ -99,16 +103,16 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
             .. EnterSteps(board),
             "`sudo systemctl stop klipper`",
             $"`dfu-util -d 0483:df11 -a 0 -s 0x{board.ApplicationStart?.Value:x8}:leave -D {name}`, where {name} is the built {file}.",
-            "Take the jumper off, switch the printer off and on, and `sudo systemctl start klipper`.",
+            "Remove the jumper, switch the printer off and on, and `sudo systemctl start klipper`.",
         ],
         FlashMethod.Process =>
         [
             $"`sudo systemctl stop klipper klipper-mcu`",
-            $"`sudo install -m 755 {file} /usr/local/bin/{name}.new && sudo mv /usr/local/bin/{name}.new /usr/local/bin/{name}`, where {file} is the one built for this computer.",
+            $"`sudo install -m 755 {file} /usr/local/bin/{name}.new && sudo mv /usr/local/bin/{name}.new /usr/local/bin/{name}`, where {file} is the file that was built for this computer.",
             "`sudo systemctl start klipper-mcu klipper`",
         ],
-        FlashMethod.OwnUpdater => ["Update it with the updater of whoever made it; its firmware is not built from Klipper's sources."],
-        _ => [$"Describe the board in ratos-flash.conf (`[board NAME]` with its kind), or build {file} for it and write it the way its vendor says."],
+        FlashMethod.OwnUpdater => ["Update it with its vendor's updater: its firmware is not built from Klipper's sources."],
+        _ => [$"Describe the board in ratos-flash.conf ([board NAME] with `id:` of its kind), or build {file} and write it with its vendor's method."],
     };
 
     private static ImmutableArray<string> CopyUf2(BoardProfile board, string name)
@@ -117,7 +121,7 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
         return
         [
             $"It shows a drive called {label}. Copy the built {name} onto it: `sudo mount /dev/disk/by-label/{label} /mnt && sudo cp {name} /mnt/ && sudo umount /mnt`.",
-            "The board starts the firmware by itself; `ratos-flash boards` shows the new version.",
+            "The board starts the firmware automatically. The list of boards then shows the new version.",
         ];
     }
 

@@ -222,9 +222,9 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
     private static Board Added(Board read, ImmutableArray<Finding>.Builder findings)
     {
         if (read.FirmwareConfig is null)
-            findings.Add(new(FindingSeverity.Note, FaultKind.NoBuildConfiguration, $"{read.Id} has no firmware.config: nothing can be built for it from RatOS's definition.", "Give its firmware with --firmware, or make a configuration with Klipper's `make menuconfig`."));
+            findings.Add(PlanFindings.NoBuildConfiguration(read.Id));
         else if (IsObsolete(read.FirmwareConfig))
-            findings.Add(new(FindingSeverity.Warning, FaultKind.ObsoleteConfiguration, $"The firmware.config of {read.Id} is of an older Klipper, in which the RP2040 had another name: today's would build for an AVR.", "Make a configuration with Klipper's `make menuconfig`, or update RatOS."));
+            findings.Add(PlanFindings.ObsoleteConfiguration(read.Id));
         return read with { Origin = RatOs, ShortName = ShortOf(read.Id), Symlinks = [$"/dev/{read.Id}"], DfuRomAddress = read.Comm == "USB" ? RomOf(read.McuName) : null };
     }
 
@@ -243,13 +243,9 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
             DfuRomAddress = theirs.Comm != "USB" ? null : theirs.McuName == ours.McuName ? ours.DfuRomAddress ?? RomOf(theirs.McuName) : RomOf(theirs.McuName),
         };
         if (theirs.McuName is not null && Difference(ours, theirs) is { Length: > 0 } difference)
-        {
-            findings.Add(board == ours
-                ? new(FindingSeverity.Note, FaultKind.RatosCorrected, $"RatOS's definition of {ours.Id} has {difference}, which is known to be wrong.", "Nothing to do: what this program knows of the board is taken.")
-                : new(FindingSeverity.Note, FaultKind.RatosDiffers, $"RatOS's definition of {ours.Id} has {difference}.", "RatOS's is taken. If nobody meant to change it, put RatOS's configuration back as it was."));
-        }
+            findings.Add(board == ours ? PlanFindings.RatosCorrected(ours.Id, difference) : PlanFindings.RatosDiffers(ours.Id, difference));
         if (isObsolete && theirs.FirmwareConfig is not null)
-            findings.Add(new(FindingSeverity.Note, FaultKind.RatosCorrected, $"RatOS's firmware.config of {ours.Id} is of an older Klipper: today's would build for another chip.", "Nothing to do: another one is used for its build."));
+            findings.Add(PlanFindings.RatosConfigCorrected(ours.Id));
         return board with
         {
             Name = theirs.Name ?? ours.Name,

@@ -29,5 +29,5 @@ public sealed class BootselDriver : BootloaderDriver
 
     public override bool StartsOnBoot0 => true;
 
-    public override string NextStep(BoardProfile board, string commands) => BoardGuide.InBootsel(board);
+    public override string NextStep(BoardProfile board, string commands) => BoardGuide.InBootsel(board).In(FrontEnd.CommandLine);
 }

@@ -102,7 +102,7 @@ public sealed class DfuSe : Bootloader
         if (sameLayout && sameRom)
             return;
         var sizes = found.GroupBy(sector => sector.Size).Select(group => $"{group.Count()} x {group.Key / 1024} KiB");
-        throw BoardFaults.WrongMcu(board, mcu.Name, $"'{_usb.Device.Product}' with flash of {string.Join(", ", sizes)}");
+        throw BoardFaults.WrongMcu(board, mcu.Name, $"its bootloader is '{_usb.Device.Product}' with flash of {string.Join(", ", sizes)}");
     }
 
     public override async Task EraseAsync(Sector sector)
@@ -277,7 +277,7 @@ public sealed class DfuSe : Bootloader
             return await RefusedAsync(await AskStatusAsync(doing), doing);
         var what = transfer.IsOk ? $"only {transfer.Length} bytes came" : transfer.Status == UsbStatus.Timeout ? "no answer" : "a bus error";
         await TryClearAsync();
-        return BootloaderFaults.DfuRefused(doing, what, "an unknown state");
+        return BootloaderFaults.DfuRefused(doing, what, state: null);
     }
 
     private async Task<FlashException> RefusedAsync(DfuStatus status, string doing)

@@ -71,7 +71,7 @@ public sealed class Katapult : Bootloader
     public override void CheckChip(string board, Mcu mcu, uint start)
     {
         if (_greeting.Mcu != mcu.Name)
-            throw BoardFaults.WrongMcu(board, mcu.Name, $"Katapult on a {_greeting.Mcu}");
+            throw BoardFaults.WrongMcu(board, mcu.Name, $"its Katapult runs on a {_greeting.Mcu}");
         if (_greeting.Start != start)
             throw BoardFaults.WrongStart(board, start, _greeting.Start);
     }

@@ -68,9 +68,7 @@ public sealed class KatapultDriver : BootloaderDriver
     public override IEnumerable<Finding> Notes(Mcu mcu)
     {
         if (mcu is { IsStm32: true, Sectors: [> LargestSafeSector, ..] })
-            yield return new(
-                FindingSeverity.Note, FaultKind.NoSafeOrder, "The firmware lies in one flash sector: a power cut during the write needs a double reset afterwards.",
-                "Keep the power on during the write.");
+            yield return PlanFindings.NoSafeOrder();
     }
 
     public override bool StartsOnDoubleReset => true;

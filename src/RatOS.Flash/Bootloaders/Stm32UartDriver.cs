@@ -34,9 +34,7 @@ public sealed class Stm32UartDriver : BootloaderDriver
 
     public override IEnumerable<Finding> Notes(Mcu mcu) =>
     [
-        new(
-            FindingSeverity.Note, FaultKind.Boot0Jumper, "The flash ends with a reset: with BOOT0 still set the board comes back in its ROM.",
-            "Take the jumper off now: the ROM goes on waiting, as BOOT0 counts only at a reset."),
+        PlanFindings.Boot0Jumper(),
     ];
 
     public override bool StartsOnBoot0 => true;

@@ -1,35 +1,60 @@
+using static RatOS.Flash.Core.RemedyAction;
+
 namespace RatOS.Flash.Core;
 
 /// <summary>This computer: ports, permissions, drivers.</summary>
 public static class ComputerFaults
 {
-    public static FlashException PortLeftOff(string port, string node) => new(
-        FaultKind.PortLeftOff, $"The USB port {port} was switched off and could not be switched on again.", $"Switch it on: `echo 0 | sudo tee {node}`, or restart this computer.");
-
     public static FlashException NoSuchPort(string port, string seen) => new(
-        FaultKind.NoSuchPort, $"There is no port {port}. Seen: {seen}.", "Check the cable and the name; `ratos-flash boards` lists the ports.");
+        FaultKind.NoSuchPort, $"There is no port {port}. Seen: {seen}.",
+        $"{CheckCable}, and the port's name. {ListBoards} lists the ports.");
 
-    public static FlashException NoPermission(string node, string missing) => new(
-        FaultKind.NoPermission, $"No permission to open {node}.", $"{missing} Then plug the board in again or log in anew.");
+    /// <param name="node">The device node.</param>
+    /// <param name="group">Its group, whose members may open it.</param>
+    /// <param name="user">Who is not one.</param>
+    public static FlashException NotInGroup(string node, string group, string user) => NoPermission(
+        node, $"Put the user {user} into the group {group}{By($"sudo usermod -aG {group} {user}")}.");
+
+    /// <inheritdoc cref="NotInGroup"/>
+    public static FlashException RefusedDespiteGroup(string node, string group) => NoPermission(
+        node, $"The node belongs to your group {group}: check whether a container or a security module blocks it.");
+
+    /// <param name="node">The device node.</param>
+    /// <param name="rule">A line for udev.</param>
+    public static FlashException NoUdevRule(string node, string rule) => NoPermission(
+        node, $"Install the udev rules (99-ratos-flash.rules), or add this line to /etc/udev/rules.d/99-ratos-flash.rules: {rule}.");
+
+    private static FlashException NoPermission(string node, Remedy missing) => new(
+        FaultKind.NoPermission, $"No permission to open {node}.", $"{missing} Then {Replug}, or log out and back in.");
+
+    private static RemedyAction Replug { get; } = AtBoard(OperatorStep.PowerCycle, "plug the board in again");
 
     public static FlashException PortHeld(string port, string holder) => new(
-        FaultKind.PortHeld, $"{port} is in use by {holder}.", "Stop that program and flash again; only one may talk to a board.");
+        FaultKind.PortHeld, $"{port} is in use by {holder}.", $"Stop that program and {FlashAgain}: only one program can talk to a board.");
 
     public static FlashException PortUnusable(string port, string why) => new(
-        FaultKind.PortUnusable, $"{port} cannot be used: {why}.", "Plug the board in again; the kernel's log (`dmesg`) may say more.");
+        FaultKind.PortUnusable, $"{port} cannot be used: {why}.", $"{Replug}. For more, read the kernel's log{By("dmesg")}.");
 
     public static FlashException PortStuck(string port, double seconds) => new(
-        FaultKind.PortStuck, $"{port} took no byte for {seconds:0.#} s.", "Press the board's reset button or switch its power off and on, and flash again.");
+        FaultKind.PortStuck, $"{port} accepted no data for {seconds:0.#} s.",
+        $"Press the board's reset button, or {PowerCycle}, and {FlashAgain}.");
 
     public static FlashException NoSuchRate(string port, int wanted, int got) => new(
-        FaultKind.NoSuchRate, $"{port} cannot do {wanted} baud; the nearest it offers is {got}.", "Use another serial port or adapter, or build board and bootloader for a rate that both can do.");
+        FaultKind.NoSuchRate, $"{port} cannot do {wanted} baud; the nearest rate is {got}.",
+        "Use another serial port or adapter, or build board and bootloader for a rate that both support.");
 
     public static FlashException NoSerialDriver(string device) => new(
-        FaultKind.NoSerialDriver, $"{device} has no serial port: the kernel's cdc_acm driver did not take it.", "Load it (`sudo modprobe cdc_acm`), plug the board in again and flash again.");
+        FaultKind.NoSerialDriver, $"{device} has no serial port: the kernel's cdc_acm driver is not attached.",
+        $"Load the driver{By("sudo modprobe cdc_acm")}. Then {Replug} and {FlashAgain}.");
 
     public static FlashException LibUsbMissing() => new(
-        FaultKind.LibusbMissing, "The library libusb-1.0.so.0 is not installed.", "Install it: sudo apt-get install libusb-1.0-0");
+        FaultKind.LibusbMissing, "The library libusb-1.0.so.0 is not installed.", $"Install it{By("sudo apt-get install libusb-1.0-0")}.");
 
     public static FlashException NoDeviceEvents(string why) => new(
-        FaultKind.NoDeviceEvents, $"The kernel's device announcements cannot be heard: {why}.", "Run outside of a container that hides them (it needs a netlink socket).");
+        FaultKind.NoDeviceEvents, $"The kernel's device events cannot be received: {why}.",
+        "Run outside of a container that blocks them (a netlink socket is needed).");
+
+    public static FlashException PortLeftOff(string port, string node) => new(
+        FaultKind.PortLeftOff, $"The USB port {port} was switched off and could not be switched on again.",
+        $"Switch it on{By($"echo 0 | sudo tee {node}")}, or restart this computer.");
 }

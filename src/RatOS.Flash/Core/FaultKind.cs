@@ -344,4 +344,7 @@ public sealed record FaultKind
     public static FaultKind ObsoleteConfiguration { get; } = new("obsolete-configuration");
     public static FaultKind RatosCorrected { get; } = new("ratos-corrected");
     public static FaultKind RatosDiffers { get; } = new("ratos-differs");
+
+    // ---- findings of doctor
+
 }

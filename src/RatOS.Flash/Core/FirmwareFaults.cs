@@ -1,34 +1,27 @@
+using static RatOS.Flash.Core.RemedyAction;
+
 namespace RatOS.Flash.Core;
 
 /// <summary>Firmware files, and firmware that does not suit a board.</summary>
 public static class FirmwareFaults
 {
-    public static FlashException NotOurs(string board, string why) => new(
-        FaultKind.NotOurs, $"The firmware of {board} is not built from Klipper's sources here: {why}.", "Update it with the updater of whoever made it.");
-
-    public static FlashException PinsUnknown(string board, string wire) => new(
-        FaultKind.PinsUnknown, $"Which pins and speed {board} uses on its {wire} is not known: it did not tell, and no configuration is kept.",
-        $"Say it once with `ratos-flash menuconfig {board}`, or put its firmware into the firmware folder.");
-
-    public static FlashException FileNotOffered(string path, string why) => new(
-        FaultKind.FileNotOffered, $"{path} could not be written: {why}.", "Free space, or mend the folder's rights, and ask again.");
-
     public static FlashException FirmwareUnreadable(string file, string why) => new(
         FaultKind.FirmwareUnreadable, $"The firmware file {file} cannot be read: {why}.", "Check the path and its permissions.");
 
     public static FlashException NotKlipperFirmware(string file, string why) => new(
-        FaultKind.NotKlipperFirmware, $"{file} is no Klipper firmware: {why}.",
-        "Give the klipper.bin (or klipper.uf2, klipper.elf) that Klipper's build made for this board.");
+        FaultKind.NotKlipperFirmware, $"{file} is not Klipper firmware: {why}.",
+        "Use the klipper.bin, klipper.uf2 or klipper.elf that Klipper's build made for this board.");
 
     public static FlashException FirmwareCutShort(string file, string why) => new(
-        FaultKind.FirmwareCutShort, $"{file} is damaged or was cut short: {why}.", "Build the firmware again, or copy the file again.");
+        FaultKind.FirmwareCutShort, $"{file} is damaged or truncated: {why}.", "Build the firmware again, or copy the file again.");
 
     public static FlashException FirmwareContainer(string file, string why) => new(
-        FaultKind.FirmwareBadContainer, $"{file} cannot be opened: {why}.", "Build the firmware again, or give the klipper.bin of the same build.");
+        FaultKind.FirmwareBadContainer, $"{file} cannot be opened: {why}.",
+        "Build the firmware again, or use the klipper.bin of the same build.");
 
     public static FlashException FirmwareDfuFile(string file, string kind) => new(
-        FaultKind.FirmwareDfuFile, $"{file} is a {kind}, which Klipper's build never makes; it carries addresses of its own.",
-        "Give the klipper.bin that Klipper's build made for this board.");
+        FaultKind.FirmwareDfuFile, $"{file} is a {kind}, which contains its own addresses. Klipper's build never makes one.",
+        "Use the klipper.bin that Klipper's build made for this board.");
 
     public static FlashException FirmwareWrongMcu(string built, string expected) => new(
         FaultKind.FirmwareWrongMcu, $"The firmware was built for {built}, but the board is a {expected}.",
@@ -36,30 +29,48 @@ public static class FirmwareFaults
 
     public static FlashException FirmwareWrongOffset(uint resetVector, uint start, int size, string? builtFor) => new(
         FaultKind.FirmwareWrongOffset,
-        $"The firmware was built for another start address{(builtFor is null ? "" : $" ({builtFor})")}: its reset vector {resetVector:x8} is not inside "
-        + $"{start:x8}..{start + (uint)size:x8}, where this board would run it.",
-        $"Build it with the bootloader offset of this board (application start {start:x8}).");
+        $"The firmware was built for another start address{(builtFor is null ? "" : $" ({builtFor})")}: "
+        + $"its reset vector {resetVector:x8} is outside of {start:x8}..{start + (uint)size:x8}, where this board would run it.",
+        BuildForOffset(start));
 
-    /// <summary>Its vectors would pass for this start too, but file or code say where it belongs.</summary>
+    /// <summary>Its vectors would suit this start too, but file or code name another one.</summary>
     public static FlashException FirmwareLinkedElsewhere(uint builtFor, uint start) => new(
         FaultKind.FirmwareWrongOffset,
-        $"The firmware was built for the start address {builtFor:x8}, but this board runs its firmware from {start:x8}.",
-        $"Build it with the bootloader offset of this board (application start {start:x8}).");
+        $"The firmware was built for the start address {builtFor:x8}, but this board runs firmware from {start:x8}.",
+        BuildForOffset(start));
+
+    private static Remedy BuildForOffset(uint start) =>
+        $"Build it with the bootloader offset of this board (application start {start:x8}).";
 
     public static FlashException FirmwareBadVectors(string why) => new(
-        FaultKind.FirmwareBadVectors, $"The firmware's vector table is wrong: {why}.", "Build the firmware again with this board's configuration.");
+        FaultKind.FirmwareBadVectors, $"The firmware's vector table is wrong: {why}.",
+        "Build the firmware again with this board's configuration.");
 
     public static FlashException FirmwareTooBig(int size, uint start, uint end) => new(
         FaultKind.FirmwareTooBig,
-        $"The firmware is {size} bytes; from {start:x8} on only {(end > start ? end - start : 0)} bytes of flash are there"
-        + $" ({Math.Max(0, (long)start + size - end)} too many).",
-        "Build it for this board, with fewer features, or see whether Klipper still supports the board.");
+        $"The firmware has {Counts.Of(size, "byte")}. From {start:x8} on, flash has {Counts.Of(end > start ? end - start : 0, "byte")}:"
+        + $" {Counts.Of(Math.Max(0, (long)start + size - end), "byte")} too few.",
+        "Build it for this board, with fewer features, or check whether Klipper still supports the board.");
 
     public static FlashException FirmwareMissing(string board) => new(
-        FaultKind.FirmwareMissing, $"There is no firmware to write to {board}.", "Give one with --firmware FILE, or put it into the firmware folder of the printer's ratos-flash folder as BOARD.bin.");
+        FaultKind.FirmwareMissing, $"There is no firmware to write to {board}.", $"{GiveFirmware(board)}.");
 
     public static FlashException StartInsideSector(uint start, uint sector, int size) => new(
         FaultKind.StartInsideSector,
-        $"The application start {start:x8} lies inside the flash sector {sector:x8} of {size / 1024} KiB: erasing it would erase the bootloader's end too.",
-        "This board cannot be flashed this way yet; use its vendor's way (SD card or USB stick).");
+        $"The application start {start:x8} is inside the flash sector {sector:x8} of {size / 1024} KiB: "
+        + "erasing it would also erase the end of the bootloader.",
+        "Flash this board with its vendor's method (SD card or USB drive).");
+
+    public static FlashException PinsUnknown(string board, string wire) => new(
+        FaultKind.PinsUnknown,
+        $"The pins and the speed of {board} on its {wire} are unknown: the board did not report them, and no configuration is kept.",
+        $"Choose them once{By($"ratos-flash menuconfig {board}")}. "
+        + $"Or copy a firmware file to printer_data/ratos-flash/firmware as {board}.bin.");
+
+    public static FlashException NotOurs(string board, string why) => new(
+        FaultKind.NotOurs, $"The firmware of {board} is not built from these Klipper sources: {why}.",
+        "Update the board with its vendor's updater.");
+
+    public static FlashException FileNotOffered(string path, string why) => new(
+        FaultKind.FileNotOffered, $"{path} cannot be written: {why}.", "Free disk space, or fix the folder's ownership, and try again.");
 }

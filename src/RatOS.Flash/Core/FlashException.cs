@@ -1,6 +1,6 @@
 namespace RatOS.Flash.Core;
 
-/// <summary>A fault with a name, a cause and what the reader does now. There is none without a remedy; all are made in the classes beside this one.</summary>
+/// <summary>A fault: its kind, its cause and a remedy. All are made in the classes beside this one.</summary>
 /// <param name="kind">Its code, and how the engine may react.</param>
 /// <param name="cause">What was seen, with its numbers: one or two sentences.</param>
 /// <param name="remedy">What the reader does now.</param>
@@ -15,9 +15,9 @@ public sealed class FlashException(FaultKind kind, string cause, Remedy remedy) 
     public Remedy Remedy { get; } = remedy;
 }
 
-/// <summary>The device left the bus, or this stay of it is over. The transport's only exception besides <see cref="FlashException"/>.</summary>
+/// <summary>The device left the bus, or re-enumerated. The transport's only exception besides <see cref="FlashException"/>.</summary>
 public sealed class DeviceGoneException(string device) : Exception($"{device} left the bus.")
 {
-    /// <summary>What left, as a person would name it: <c>0483:df11 at 1-1.3</c>.</summary>
+    /// <summary>The device in words: <c>0483:df11 at 1-1.3</c>.</summary>
     public string Device { get; } = device;
 }

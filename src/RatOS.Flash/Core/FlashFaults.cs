@@ -1,89 +1,160 @@
+using static RatOS.Flash.Core.RemedyAction;
+
 namespace RatOS.Flash.Core;
 
 /// <summary>One flash: into the bootloader, the write, the way back, the proof.</summary>
 public static class FlashFaults
 {
-    private const string Jumper = "start its bootloader by hand (BOOT0 jumper or button, then reset)";
+    // ---- before the first erase
 
-    private static string ByHand(bool hasKatapult) => hasKatapult ? "start its Katapult by hand (press its reset button twice quickly)" : Jumper;
+    public static FlashException Cancelled() => new(
+        FaultKind.Cancelled, "You cancelled the flash before anything was erased.", "Nothing to repair. Start it again at any time.");
 
-    public static FlashException NothingToRollBack(string board, string folder) => new(
-        FaultKind.NothingToRollBack, $"No other firmware that {board} has run is kept in {folder}.", "Flash it: name a file with --firmware, or let it be built. What is flashed from now on is kept.");
+    public static FlashException ConsentMissing() => new(
+        FaultKind.ConsentMissing, "The plan has warnings, and you have not confirmed them.", $"Read them. Then {FlashAnyway}.");
+
+    public static FlashException NeedsBootloaderByHand(string board, string why, Remedy steps) => new(
+        FaultKind.NeedsBootloaderByHand, $"{board} cannot start its bootloader by itself: {why}.", $"Do this, then {FlashAgain}: {steps}");
+
+    /// <param name="board">The board.</param>
+    /// <param name="asked">How often it was asked for its bootloader.</param>
+    /// <param name="seconds">After so long a request counts as ignored.</param>
+    public static FlashException TouchIgnored(string board, int asked, double seconds) => new(
+        FaultKind.TouchIgnored,
+        $"{board} was asked {Counts.Times(asked)} for its bootloader and stayed in Klipper. "
+        + $"No request had an effect within {seconds:0.#} s.",
+        $"{PowerCycle} and {FlashAgain}, or {StartRom}.");
+
+    /// <param name="board">The board.</param>
+    /// <param name="asked">How often it was asked for its bootloader.</param>
+    /// <param name="cameBack">How often it left the bus and came back as Klipper; it ignored the other requests.</param>
+    /// <param name="hasCardSlot">A card in its slot is known to cause this.</param>
+    public static FlashException CameBackAsKlipper(string board, int asked, int cameBack, bool hasCardSlot)
+    {
+        var ignored = asked - cameBack;
+        var outcome = ignored == 0 ? "It re-enumerated as Klipper each time."
+            : $"It re-enumerated as Klipper {Counts.Times(cameBack)} and ignored the request {Counts.Times(ignored)}.";
+        return new(
+            FaultKind.CameBackAsKlipper,
+            $"{board} was asked {Counts.Times(asked)} for its bootloader and stayed in Klipper. {outcome}{Card(hasCardSlot)}",
+            $"Take any SD card out of the board, {PowerCycle} and {FlashAgain}, or {StartRom}.");
+    }
+
+    /// <param name="board">The board.</param>
+    /// <param name="port">Where it was.</param>
+    /// <param name="seconds">How long it was awaited.</param>
+    /// <param name="elsewhere">Bootloaders that appeared at other ports meanwhile, and the first one's port; null without one.</param>
+    /// <param name="elsewherePort"><inheritdoc cref="BootloaderNotSeen" path="/param[@name='elsewhere']"/></param>
+    /// <param name="hasCardSlot">A card in its slot is known to cause this.</param>
+    public static FlashException BootloaderNotSeen(
+        string board, string port, double seconds, string? elsewhere, string? elsewherePort, bool hasCardSlot)
+    {
+        Remedy other = $" If the device at {elsewherePort} is the board, {NamePort(board, elsewherePort ?? "")}.";
+        return new(
+            FaultKind.BootloaderNotSeen,
+            $"{board} left the bus, and no bootloader appeared at port {port} within {seconds:0.#} s."
+            + (elsewhere is null ? "" : $" {elsewhere} appeared meanwhile.") + Card(hasCardSlot),
+            $"{PowerCycle}, or {StartRom}; then {FlashAgain}. The flash continues from any state of the board."
+            + $"{(elsewherePort is null ? "" : other)}");
+    }
+
+    private static string Card(bool hasSlot) => hasSlot ? " A card in the board's SD slot is known to cause this." : "";
+
+    public static FlashException NotSeenAgain(string board, string port, double seconds) => new(
+        FaultKind.NotSeenAgain, $"{board} left the bus and did not come back to port {port} within {seconds:0.#} s.",
+        $"{PowerCycle}, and {FlashAgain}.");
+
+    // ---- writing
+
+    public static FlashException VerifyFailed(uint address, int differing, int attempts) => new(
+        FaultKind.VerifyFailed,
+        $"The read-back differs from the firmware after {Counts.Of(attempts, "attempt")}: "
+        + $"{Counts.Of(differing, "byte")}, the first at {address:x8}.",
+        $"{FlashAgain}. If it fails again at the same address, the chip's flash is worn, or its power is unstable: {CheckCable}.");
+
+    /// <param name="board">The board.</param>
+    /// <param name="doing">The step, as a clause: it was being written.</param>
+    /// <param name="seconds">How long it was awaited.</param>
+    /// <param name="startsOnDoubleReset">Its bootloader does; a chip may have no other one that can be written to.</param>
+    public static FlashException DeviceLost(string board, string doing, double seconds, bool startsOnDoubleReset) => new(
+        FaultKind.DeviceLost, $"{board} left the bus while {doing} and did not return within {seconds:0.#} s.",
+        Reconnect(startsOnDoubleReset));
+
+    /// <summary>It came back each time, but one.</summary>
+    /// <param name="board">The board.</param>
+    /// <param name="times">How often it left.</param>
+    /// <param name="startsOnDoubleReset">As for <see cref="DeviceLost"/>.</param>
+    public static FlashException DeviceLostRepeatedly(string board, int times, bool startsOnDoubleReset) => new(
+        FaultKind.DeviceLost, $"{board} left the bus {Counts.Times(times)} while it was being flashed.", Reconnect(startsOnDoubleReset));
+
+    private static Remedy Reconnect(bool startsOnDoubleReset) =>
+        $"{CheckCable}, then {FlashAgain}. If it does not appear, {RemedyAction.StartBootloader(startsOnDoubleReset)} first.";
+
+    // ---- the new firmware
+
+    public static FlashException DidNotLeave(string board, int times) => new(
+        FaultKind.DidNotLeave,
+        $"{board} was told {Counts.Times(times)} to start its firmware and stayed in its bootloader. The firmware was read back equal.",
+        $"{RemoveBoot0}, and {PowerCycle}.");
+
+    public static FlashException NotBack(string board, double seconds, bool startsOnDoubleReset) => new(
+        FaultKind.NotBack, $"{board} left its bootloader and did not come back within {seconds:0.#} s. The firmware was read back equal.",
+        $"{PowerCycle}. If it stays away, the firmware does not suit the board (crystal, offset, USB pins): "
+        + $"{RemedyAction.StartBootloader(startsOnDoubleReset)} and flash the right firmware.");
+
+    public static FlashException NotBackAfterReset(string board, double seconds, bool startsOnDoubleReset) => new(
+        FaultKind.NotBackAfterReset, $"{board} ran the new firmware. After a reset it did not appear within {seconds:0.#} s.",
+        $"{PowerCycle}. If it stays away, its bootloader does not start this firmware: check the offset that it is built for, "
+        + $"{RemedyAction.StartBootloader(startsOnDoubleReset)} and flash the right firmware.");
+
+    public static FlashException BootloaderAfterReset(string board, string bootloader) => new(
+        FaultKind.BootloaderAfterReset,
+        $"{board} runs the new firmware, but a reset started its bootloader ({bootloader}) instead. "
+        + "Its BOOT0 jumper is probably still set.",
+        $"{RemoveBoot0}, and press reset. Until its next reset the board runs.");
+
+    public static FlashException OtherFirmwareRuns(string board, string expected, string running) => new(
+        FaultKind.OtherFirmwareRuns, $"{board} runs {running}, not the firmware that was written ({expected}).",
+        $"{FlashAgain}. If it happens again, send a bundle with a bug report.");
+
+    /// <param name="board">The board.</param>
+    /// <param name="doing">The step, as a clause: it is being reset.</param>
+    public static FlashException KlipperSilent(string board, string doing) => new(
+        FaultKind.KlipperSilent, $"The firmware of {board} does not answer while {doing}.",
+        $"{RemoveBoot0}, {PowerCycle}, and {FlashAgain}. If its ROM is written on a wire, {SetBoot0} before that.");
+
+    private static RemedyAction SetBoot0 { get; } = AtBoard(OperatorStep.StartBootloader, "set BOOT0 and reset the board");
+
+    public static FlashException KlipperDictionary(string why) => new(
+        FaultKind.KlipperDictionary, $"The board's data dictionary cannot be read: {why}.", $"{PowerCycle}, and {FlashAgain}.");
+
+    public static FlashException ResetUnknown(string board) => new(
+        FaultKind.NoResetCommand, $"The firmware of {board} has no reset command, so its start by the bootloader cannot be proven.",
+        $"{PowerCycle} once, and check that it comes back.");
 
     public static FlashException KlipperRefusesFirmware(string board, string version, string why) => new(
         FaultKind.KlipperRefusesFirmware, $"{board} runs {version}, but Klipper, which was ready before, does not work with it: {why}.",
-        $"Put the firmware before back (`ratos-flash rollback {board}`), or flash one that is built from this Klipper's sources with the right configuration.");
+        $"Put the previous firmware back ({RollBack(board)}), "
+        + $"or flash firmware that is built from this Klipper with the right configuration.");
 
-    /// <summary>What is left to do when the old firmware runs again, whatever the fault was.</summary>
-    public static string RemedyAfterRollBack(string version) =>
-        $"{version} runs again: the printer can be used. See that the new firmware is built for this board and from this Klipper's sources before it is flashed again.";
+    // ---- going back
 
-    public static FlashException NeedsBootloaderByHand(string board, string why, string steps) => new(
-        FaultKind.NeedsBootloaderByHand, $"{board} cannot start its bootloader by itself: {why}.", $"Do this, then flash again: {steps}");
+    public static FlashException NothingToRollBack(string board, string folder) => new(
+        FaultKind.NothingToRollBack, $"No other firmware that {board} has run is kept in {folder}.",
+        $"Flash it with other firmware: {GiveFirmware(board)}. Each firmware that is flashed from now on is kept.");
 
-    public static FlashException Cancelled() => new(
-        FaultKind.Cancelled, "You cancelled the flash before anything was erased.", "Nothing to repair; start it again whenever you like.");
+    /// <summary>After the old firmware was put back, whatever the fault was.</summary>
+    public static Remedy RemedyAfterRollBack(string version) =>
+        $"{version} runs again, and the printer can be used. "
+        + $"Check that the new firmware is built for this board and from this Klipper before you flash it again.";
 
-    public static FlashException ConsentMissing() => new(
-        FaultKind.ConsentMissing, "The plan has warnings, and nobody agreed to go on.", "Read them; to flash all the same, add --yes.");
+    // ---- this program
 
     public static FlashException Interrupted(string phase) => new(
-        FaultKind.Interrupted, $"RatOS.Flash itself was ended in the middle of the flash (phase {phase}).", "Flash the board again; `ratos-flash boards` shows what it is now.");
-
-    public static FlashException TouchIgnored(string board, double seconds, int times) => new(
-        FaultKind.TouchIgnored, $"{board} never left the bus: it was asked {times} times for its bootloader, and {seconds:0.#} s later Klipper's firmware was still there.",
-        $"Switch the board's power off and on and flash again, or {Jumper}.");
-
-    public static FlashException BootloaderNotSeen(string board, string port, double seconds, string hint) => new(
-        FaultKind.BootloaderNotSeen, $"{board} left the bus, but nothing appeared at port {port} (or elsewhere) for {seconds:0.#} s.{hint}",
-        $"Switch the board's power off and on, or {Jumper}; then flash again: it goes on from whatever state the board is in.");
-
-    public static FlashException NotSeenAgain(string board, string port, double seconds) => new(
-        FaultKind.NotSeenAgain, $"{board} left the bus and did not come back to port {port} within {seconds:0.#} s.", "Switch the board's power off and on, and flash again.");
-
-    public static FlashException CameBackAsKlipper(string board, int times, string hint) => new(
-        FaultKind.CameBackAsKlipper, $"{board} was asked for its bootloader {times} times and came back as Klipper each time.{hint}",
-        $"Take any SD card out of the board, switch its power off and on and flash again, or {Jumper}.");
-
-    public static FlashException VerifyFailed(uint address, int differing, int attempts) => new(
-        FaultKind.VerifyFailed, $"What was read back differs from the firmware: {differing} bytes, the first at {address:x8}, after {attempts} tries.",
-        "Flash again; if it fails again at the same address the chip's flash is worn or its power is bad.");
-
-    /// <param name="hasKatapult">It was met there; an RP2040 has no other bootloader that could be written to.</param>
-    public static FlashException DeviceLost(string board, string doing, double seconds, bool hasKatapult) => new(
-        FaultKind.DeviceLost, $"{board} left the bus while {doing} and did not return within {seconds:0.#} s.",
-        $"Check its cable and power; then flash again: if it does not show up, {ByHand(hasKatapult)} first.");
-
-    public static FlashException DidNotLeave(string board, int times) => new(
-        FaultKind.DidNotLeave, $"{board} was told {times} times to start its firmware, but stays in its bootloader. The firmware was read back equal.",
-        "Take the BOOT0 jumper off if it is on, and switch the board's power off and on once.");
-
-    public static FlashException NotBack(string board, double seconds, bool hasKatapult) => new(
-        FaultKind.NotBack, $"{board} left its bootloader, but did not come back within {seconds:0.#} s. The firmware was read back equal.",
-        "Switch its power off and on. If it stays away, the firmware does not suit the board (crystal, offset, USB pins): " + ByHand(hasKatapult) + " and flash the right one.");
-
-    public static FlashException NotBackAfterReset(string board, double seconds, string now, bool hasKatapult) => new(
-        FaultKind.NotBackAfterReset, $"{board} ran the new firmware, but after a reset {now} for {seconds:0.#} s.",
-        "Switch its power off and on. If it stays away, its bootloader does not start this firmware: check the offset it is built for, " + ByHand(hasKatapult) + " and flash the right one.");
-
-    public static FlashException BootloaderAfterReset(string board, string bootloader) => new(
-        FaultKind.BootloaderAfterReset, $"{board} runs the new firmware, but a reset brings it back into its bootloader ({bootloader}): its BOOT0 jumper is still on.",
-        "Take the jumper off and press reset, so that it starts by itself from now on. Until its next reset it runs.");
-
-    public static FlashException OtherFirmwareRuns(string board, string expected, string running) => new(
-        FaultKind.OtherFirmwareRuns, $"{board} runs {running}, not the firmware that was written ({expected}).", "Flash again; keep the report if it happens again.");
-
-    public static FlashException KlipperSilent(string board, string doing) => new(
-        FaultKind.KlipperSilent, $"The firmware of {board} does not answer while {doing}.",
-        "Take the BOOT0 jumper off if it is on, switch the board's power off and on, and flash again. If it is written by its ROM on a wire, set BOOT0 and reset it before that.");
-
-    public static FlashException KlipperDictionary(string why) => new(
-        FaultKind.KlipperDictionary, $"The board's data dictionary cannot be read: {why}.", "Switch the board's power off and on, and flash again.");
-
-    public static FlashException ResetUnknown(string board) => new(
-        FaultKind.NoResetCommand, $"The firmware of {board} has no reset command, so its way through the bootloader cannot be proven.",
-        "Switch its power off and on once and see that it comes back.");
+        FaultKind.Interrupted, $"RatOS.Flash ended in the middle of the flash (phase {phase}).",
+        $"{FlashAgain}. {ListBoards} lists the present state of the board.");
 
     public static FlashException Internal(Exception bug) => new(
-        FaultKind.InternalError, $"RatOS.Flash made a mistake: {bug.GetType().Name}: {bug.Message}", "Please report it with the log file; flash again meanwhile.");
+        FaultKind.InternalError, $"Internal error (a bug in RatOS.Flash): {bug.GetType().Name}: {bug.Message}",
+        $"Send a bundle with a bug report{By("ratos-flash bundle")}. Meanwhile {FlashAgain}.");
 }

@@ -1,6 +1,6 @@
 namespace RatOS.Flash.Core;
 
-/// <summary>Where a sentence is read. A reader at a browser has no options and no terminal, a reader at a terminal has no buttons.</summary>
+/// <summary>Where a sentence is read. A browser has no options and no terminal; a terminal has no buttons.</summary>
 public enum FrontEnd
 {
     /// <summary>A terminal: options and commands.</summary>

@@ -1,34 +1,47 @@
+using static RatOS.Flash.Core.RemedyAction;
+
 namespace RatOS.Flash.Core;
 
 /// <summary>Klipper's own process on this computer as an MCU.</summary>
 public static class HostMcuFaults
 {
-    public static FlashException HostMcuUnreachable(string guide) => new(
-        FaultKind.HostMcuUnreachable, "The process that is an MCU is replaced by a unit of root's, which Moonraker starts, and Moonraker is not there.", $"Start Moonraker and flash again; or by hand: {guide}");
+    public static FlashException HostMcuUnreachable(Remedy guide) => new(
+        FaultKind.HostMcuUnreachable,
+        "Klipper's process on this computer is replaced by a root unit that Moonraker starts, and Moonraker is not running.",
+        $"Start Moonraker and {FlashAgain}. Or replace it manually: {guide}");
 
     /// <param name="command">Installs the unit.</param>
     public static FlashException HostMcuUnitMissing(string command) => new(
-        FaultKind.HostMcuUnitMissing, "The process that is an MCU runs as root, and the unit that may replace its program is not installed, or Moonraker does not know it yet.",
-        $"Install it, once: `{command}`");
+        FaultKind.HostMcuUnitMissing,
+        "Klipper's process on this computer runs as root. The unit that replaces it is not installed, or Moonraker does not know it yet.",
+        $"Install it once{By(command)}.");
 
     public static FlashException HostMcuServiceMissing(string process) => new(
-        FaultKind.HostMcuNoService, $"Moonraker knows no service {process}, by which Klipper's process on this computer is started.",
-        "Set it up: `sudo cp ~/klipper/scripts/klipper-mcu.service /etc/systemd/system/ && sudo systemctl enable klipper-mcu && sudo systemctl restart moonraker`");
+        FaultKind.HostMcuNoService, $"Moonraker knows no service {process}, which starts Klipper's process on this computer.",
+        $"Set it up{By(SetUp)}.");
+
+    private const string SetUp = "sudo cp ~/klipper/scripts/klipper-mcu.service /etc/systemd/system/ && sudo systemctl enable klipper-mcu "
+        + "&& sudo systemctl restart moonraker";
 
     public static FlashException HostMcuRefused(string why) => new(
-        FaultKind.HostMcuRefused, $"The unit that replaces Klipper's process on this computer refused: {why}.", "The old one still runs. Build the firmware for this computer again; `journalctl -u 'ratos-flash-host-mcu*'` says the same.");
+        FaultKind.HostMcuRefused, $"The unit that replaces Klipper's process on this computer refused: {why}.",
+        $"The old process still runs. Build the firmware for this computer again. "
+        + $"For more, read the unit's log{By("journalctl -u 'ratos-flash-host-mcu*'")}.");
 
     public static FlashException HostMcuUnitSilent(double seconds) => new(
-        FaultKind.HostMcuUnitSilent, $"The unit that replaces Klipper's process on this computer gave no answer for {seconds:0} s.", "See `systemctl status 'ratos-flash-host-mcu*'`, and flash again.");
+        FaultKind.HostMcuUnitSilent, $"The unit that replaces Klipper's process on this computer gave no answer for {seconds:0} s.",
+        $"Check the unit{By("systemctl status 'ratos-flash-host-mcu*'")}. Then {FlashAgain}.");
 
     public static FlashException HostMcuStaging(string folder, string why) => new(
-        FaultKind.HostMcuStaging, $"The program cannot be laid ready in {folder}: {why}.", "Make room on the disk, or see whose folder it is.");
+        FaultKind.HostMcuStaging, $"The new program cannot be written to {folder}: {why}.",
+        "Free disk space, or fix the folder's ownership.");
 
     public static FlashException HostMcuNotUp(string board, string why, string running) => new(
-        FaultKind.HostMcuNotUp, $"The new program of {board} did not come up: {why}. The previous one is back and runs {running}.",
-        "`journalctl -u klipper-mcu` says what it met. Nothing to repair: flash again when that is mended.");
+        FaultKind.HostMcuNotUp, $"The new program of {board} did not start: {why}. The previous one is back and runs {running}.",
+        $"Nothing to repair. Read the reason{By("journalctl -u klipper-mcu")}, fix it, and {FlashAgain}.");
 
     public static FlashException HostMcuLost(string board, string why, string again) => new(
-        FaultKind.HostMcuLost, $"The new program of {board} did not come up: {why}. Nor could the previous one be brought back: {again}.",
-        "`sudo mv /usr/local/bin/klipper_mcu.previous /usr/local/bin/klipper_mcu && sudo systemctl restart klipper-mcu`; `journalctl -u klipper-mcu` says what it met.");
+        FaultKind.HostMcuLost, $"The new program of {board} did not start: {why}. The previous one could not be restored either: {again}.",
+        $"Restore it{By("sudo mv /usr/local/bin/klipper_mcu.previous /usr/local/bin/klipper_mcu && sudo systemctl restart klipper-mcu")}. "
+        + $"For the reason, read its log{By("journalctl -u klipper-mcu")}.");
 }

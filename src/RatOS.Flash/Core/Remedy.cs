@@ -5,8 +5,8 @@ using System.Text;
 namespace RatOS.Flash.Core;
 
 /// <summary>
-/// What the reader does now: sentences, in which the actions stand as data, because each front end has its own words for them. Made of an interpolated
-/// string: <c>$"Check its power, then {RemedyAction.FlashAgain}."</c>
+/// What the reader does now: sentences whose actions are data, because each front end has its own words for them. It is made of an
+/// interpolated string: <c>$"Check its power, then {RemedyAction.FlashAgain}."</c> All parts of a longer one must be interpolated strings.
 /// </summary>
 [InterpolatedStringHandler]
 public sealed class Remedy : IEquatable<Remedy>
@@ -38,6 +38,16 @@ public sealed class Remedy : IEquatable<Remedy>
         return commandLine == browser ? commandLine : remedy;
     }
 
+    /// <summary>Steps in their order, in one line: <c>(1) ... (2) ...</c></summary>
+    /// <param name="steps">Sentences; commands stand between backticks.</param>
+    /// <param name="does">What an operator does with them.</param>
+    public static Remedy Numbered(IReadOnlyList<string> steps, OperatorStep does = OperatorStep.None)
+    {
+        var text = string.Join(" ", steps.Select((step, i) => $"({i + 1}) {step}"));
+        var browser = text.Contains('`', StringComparison.Ordinal) ? text + " Enter the commands in a terminal." : text;
+        return $"{new RemedyAction(text, browser) { Step = does }}";
+    }
+
     public void AppendLiteral(string text) => _parts.Add(new(text, null));
 
     public void AppendFormatted(string? text) => _parts.Add(new(text ?? "", null));
@@ -56,7 +66,8 @@ public sealed class Remedy : IEquatable<Remedy>
         foreach (var part in _parts)
         {
             var words = part.Action?.In(frontEnd) ?? part.Text;
-            var begins = part.Action is not null && (text.Length == 0 || (text.Length > 1 && text[^1] == ' ' && text[^2] is '.' or ':' or ')'));
+            var isSentence = part.Action is { } action && (frontEnd == FrontEnd.Browser || !action.IsCommand);
+            var begins = isSentence && (text.Length == 0 || (text.Length > 1 && text[^1] == ' ' && text[^2] == '.'));
             text.Append(begins && words.Length > 0 ? char.ToUpperInvariant(words[0]) + words[1..] : words);
         }
         return text.ToString();
@@ -68,7 +79,8 @@ public sealed class Remedy : IEquatable<Remedy>
     /// <summary>In the words of the command line.</summary>
     public override string ToString() => In(FrontEnd.CommandLine);
 
-    public bool Equals(Remedy? other) => other is not null && In(FrontEnd.CommandLine) == other.In(FrontEnd.CommandLine) && In(FrontEnd.Browser) == other.In(FrontEnd.Browser);
+    public bool Equals(Remedy? other) => other is not null
+        && In(FrontEnd.CommandLine) == other.In(FrontEnd.CommandLine) && In(FrontEnd.Browser) == other.In(FrontEnd.Browser);
 
     public override bool Equals(object? obj) => Equals(obj as Remedy);
 

@@ -1,23 +1,46 @@
+using static RatOS.Flash.Core.RemedyAction;
+
 namespace RatOS.Flash.Core;
 
-/// <summary>Firmware on a card.</summary>
+/// <summary>Firmware on an SD card.</summary>
 public static class SdCardFaults
 {
     public static FlashException SdCardUnknown(string board) => new(
-        FaultKind.SdCardUnknown, $"No bootloader of {board} is known that takes firmware for its application start from a card.",
-        "Flash it without --sd-card.");
+        FaultKind.SdCardUnknown, $"No bootloader of {board} is known that installs firmware for its application start from a card.",
+        $"{WithoutCard}.");
 
     public static FlashException SdCardNotRead(string board) => new(
-        FaultKind.SdCardNotRead, $"Katapult is in {board} instead of its maker's bootloader, and reads no cards.", "Flash it without --sd-card.");
+        FaultKind.SdCardNotRead, $"{board} has Katapult instead of its stock bootloader, and Katapult reads no cards.", $"{WithoutCard}.");
 
-    public static FlashException SdCardByHand(string board, string steps) => new(
-        FaultKind.SdCardByHand, $"The firmware of {board} is to go into it on a card, and that only a person can do.", steps);
+    public static FlashException SdCardByHand(string board, Remedy steps) => new(
+        FaultKind.SdCardByHand, $"{board} must be updated from an SD card manually.", steps);
 
-    public static FlashException SdCardNotTaken(string board, string version, string renamedTo, string steps) => new(
-        FaultKind.SdCardNotTaken, $"{board} was reset, and runs {version} still: it took nothing from the card.",
-        $"Look what is on the card. A file called {renamedTo}: it was taken, and what runs was built for another board. A firmware.bin: it was not seen; format the card anew as FAT32 "
-        + $"(a small one, with clusters of 4 KiB), and see that nothing else is on it. Then: {steps}");
+    public static FlashException SdCardNotTaken(string board, string version, string renamedTo, Remedy steps) => new(
+        FaultKind.SdCardNotTaken, $"{board} was reset and still runs {version}: it installed nothing from the card.",
+        $"Look at the card. If it has a file {renamedTo}, the board installed it, but it was built for another board. "
+        + $"If it has firmware.bin, the board did not find it: format the card as FAT32 (32 GB or less, clusters of 4 KiB) "
+        + $"and copy only this file onto it. Then: {steps}");
 
-    public static FlashException SdCardUnusable(string card, string why, string remedy) => new(
+    // ---- the card in this computer
+
+    public static FlashException SdCardUnwritable(string card, string why) => Unusable(
+        card, why, "Check that the card is writable (its slider, its space, `mount -o uid=`), or use another one, and try again.");
+
+    public static FlashException SdCardSeveral(IEnumerable<string> places) => Unusable(
+        "a card", $"there are several ({string.Join(", ", places)})",
+        "Remove the others and try again. Or download the file and copy it manually.");
+
+    public static FlashException SdCardNotFat(string card, string fileSystem) => Unusable(
+        card, $"it is {fileSystem}, and a board's bootloader reads only FAT", "Format it as FAT32 and try again, or use another card.");
+
+    public static FlashException SdCardNotMounted(string disk) => Unusable(
+        disk, "it is in this computer and not mounted",
+        $"Mount it{By($"udisksctl mount -b {disk}")}, and try again. Or download the file and copy it manually.");
+
+    public static FlashException SdCardWritesAlways(string card) => Unusable(
+        card, "its admin.txt makes the board's bootloader install the file again at each reset",
+        "Delete admin.txt from the card, and try again.");
+
+    private static FlashException Unusable(string card, string why, Remedy remedy) => new(
         FaultKind.SdCardUnusable, $"The firmware was not put onto {card}: {why}.", remedy);
 }

@@ -112,12 +112,15 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
     /// <summary>The board's bootloader, if it waits in one now. On a wire, and of a node that has its number, nobody can tell without asking it.</summary>
     public Device? FindBootloader() => plan.Device is { IsWired: true } wired ? wired : IsNode(plan.Device!) ? NodeInBootloader() : hardware.Look().Devices.FirstOrDefault(device => IsBootloader(device) && IsOurs(device));
 
-    /// <summary>What else appeared, and what is known to keep this board's bootloader away.</summary>
-    public string Hint()
+    /// <summary>A card in the board's SD slot is known to keep its bootloader away.</summary>
+    public bool HasCardSlot => plan.Profile.NeedsEmptySlot;
+
+    /// <summary>Names the bootloaders that appeared at other ports since <see cref="Remember"/>.</summary>
+    public FlashException BootloaderNotSeen(Device klipper)
     {
         var elsewhere = hardware.Look().Devices.Where(device => IsNew(device) && IsBootloader(device) && device.Port != _port).ToList();
-        var hint = elsewhere.Count > 0 ? $" {string.Join(", ", elsewhere)} appeared meanwhile: if that is the board, say --port {elsewhere[0].Port}." : "";
-        return plan.Profile.NeedsEmptySlot ? hint + " A card in the board's SD slot is known to cause this." : hint;
+        var names = elsewhere.Count > 0 ? string.Join(", ", elsewhere) : null;
+        return FlashFaults.BootloaderNotSeen(plan.Name, klipper.Port, BackLimit.TotalSeconds, names, elsewhere.FirstOrDefault()?.Port, HasCardSlot);
     }
 
     /// <summary>Asks the running Klipper for its bootloader. Whether it goes is seen on the bus.</summary>

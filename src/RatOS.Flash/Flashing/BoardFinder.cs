@@ -58,9 +58,7 @@ internal sealed class BoardFinder(FlashRequest request, DeviceList seen, BoardPr
                 }
                 else if (device.Usb == UsbId.Klipper && board.Serial is { } serial && device.Serial != serial)
                 {
-                    findings.Add(new(
-                        FindingSeverity.Warning, FaultKind.OtherSerial, $"The board at {device.Port} announces the serial '{device.Serial}', not '{serial}'.",
-                        "See that this is the right board; firmware with another serial changes its name for Klipper."));
+                    findings.Add(PlanFindings.OtherSerial(device.Port, device.Serial, serial));
                 }
                 return device;
             case []:

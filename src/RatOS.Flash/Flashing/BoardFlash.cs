@@ -115,7 +115,7 @@ internal sealed class BoardFlash
         }
         catch (DeviceGoneException)
         {
-            fault = FlashFaults.DeviceLost(_name, $"it was being flashed, for the {Tries}rd time,", 0, _bus.StartsOnDoubleReset);
+            fault = FlashFaults.DeviceLostRepeatedly(_name, Tries, _bus.StartsOnDoubleReset);
         }
         catch (Exception bug)
         {
@@ -329,7 +329,8 @@ internal sealed class BoardFlash
             if (!client.CompressedDictionary.Span.SequenceEqual(_image.CompressedDictionary.Span) && (Plan.RunningVersion ?? version) == version)
             {
                 _condition = BoardCondition.Unchanged;
-                throw SdCardFaults.SdCardNotTaken(_name, version, Plan.Profile.SdCard!.RenamedTo, BoardGuide.OneLine(BoardGuide.CardSteps(Plan.Profile)));
+                var steps = Remedy.Numbered(BoardGuide.CardSteps(Plan.Profile), OperatorStep.CarryCard);
+                throw SdCardFaults.SdCardNotTaken(_name, version, Plan.Profile.SdCard!.RenamedTo, steps);
             }
         }
         await _proof.ProveAsync(await _proof.ConfirmAsync(running, _image, FlashPhase.Confirm), _image);

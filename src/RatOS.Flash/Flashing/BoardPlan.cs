@@ -65,7 +65,8 @@ public sealed record BoardPlan
     internal FlashException? ManualEntry => Entry == FlashEntry.Manual ? BoardPlanner.NeedsOperator(this) : null;
 
     /// <summary>The manual entry into the bootloader, or the flash from an SD card, in one line.</summary>
-    internal string ManualSteps => BoardGuide.Of(Profile) is { Method: FlashMethod.SdCard } guide ? guide.Text : BoardGuide.OneLine(BoardGuide.EnterSteps(Profile));
+    internal Remedy ManualSteps => BoardGuide.Of(Profile) is { Method: FlashMethod.SdCard } guide
+        ? guide.Remedy : Remedy.Numbered(BoardGuide.EnterSteps(Profile), OperatorStep.StartBootloader);
 
     /// <summary>The way from the board's state now to the write, for people.</summary>
     public string Route => (Entry, Bootloader) switch

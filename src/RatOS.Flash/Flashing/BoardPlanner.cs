@@ -25,7 +25,7 @@ internal sealed class BoardPlanner
     {
         var plan = new BoardPlanner(request, seen, evidence).Plan();
         if (request.SkipReason is { } reason)
-            return plan with { Findings = [new(FindingSeverity.Note, FaultKind.Needless, reason, "Nothing to do; name the board to flash it all the same.")] };
+            return plan with { Findings = [PlanFindings.Needless(request.Board.Name, reason)] };
         var isThere = plan is not { Device: null, Entry: not FlashEntry.SdCard };
         var before = request.Findings.Where(known => !(isThere && known.Kind.EndsWhenBoardAppears) && plan.Findings.All(found => found.Kind != known.Kind));
         return plan with { Findings = [.. before, .. plan.Findings] };
@@ -39,7 +39,7 @@ internal sealed class BoardPlanner
         if (_profile.Mcu is not { } mcu || _profile.ApplicationStart?.Value is not { } start)
         {
             CheckChip();
-            Block(BoardFaults.NoRoad(Name, WhyNoMethod(guide.Method), guide.Text));
+            Block(BoardFaults.NoRoad(Name, WhyNoMethod(guide.Method), guide.Remedy));
             return Made();
         }
         if (_request.UsesSdCard)
@@ -50,7 +50,7 @@ internal sealed class BoardPlanner
         if (guide.Method is FlashMethod.Uf2 or FlashMethod.DfuUtil && refusal is null)
         {
             // Whether the board is there does not matter: it must not even be sent into its bootloader.
-            _findings.Insert(0, Finding.Blocker(BoardFaults.NoRoad(Name, WhyNoMethod(guide.Method), guide.Text)));
+            _findings.Insert(0, Finding.Blocker(BoardFaults.NoRoad(Name, WhyNoMethod(guide.Method), guide.Remedy)));
             CheckImage(mcu, start);
             return Made() with { Device = device };
         }
@@ -203,16 +203,14 @@ internal sealed class BoardPlanner
     private void CheckVersion()
     {
         if (_request.Image is { } image && image.Version == (_profile.Evidence?.Version ?? _request.Board.RunningVersion))
-            _findings.Add(new(FindingSeverity.Note, FaultKind.SameVersion, $"The board already runs {image.Version}.", "Flashing it again is harmless."));
+            _findings.Add(PlanFindings.SameVersion(image.Version));
     }
 
     private void NoteConditions(BoardPlan plan, Mcu mcu)
     {
         if (plan.Entry is FlashEntry.Touch or FlashEntry.CanRequest && plan.Bootloader is not { ReplacesStock: true } && _profile.NeedsEmptySlot)
         {
-            _findings.Add(new(
-                FindingSeverity.Note, FaultKind.SdSlotEmpty, "A card in the board's SD slot can keep the bootloader from showing up, or flash an old file.",
-                "If there is a card in the slot, take it out."));
+            _findings.Add(PlanFindings.SdSlotEmpty());
         }
         if (plan.Bootloader is { } driver)
             _findings.AddRange(driver.Notes(mcu));

@@ -40,7 +40,7 @@ internal sealed class BootloaderEntry(BoardBus bus, BoardLog log, BoardPlan plan
                 continue;
             }
             var back = await bus.WaitBackAsync(klipper, BoardBus.BackLimit, CancellationToken.None)
-                ?? throw FlashFaults.BootloaderNotSeen(plan.Name, klipper.Port, BoardBus.BackLimit.TotalSeconds, bus.Hint());
+                ?? throw bus.BootloaderNotSeen(klipper);
             if (bus.IsBootloader(back))
             {
                 await log.EndAsync(FlashPhase.Enter, $"{bus.BootloaderName(back)} is at {back.Port}");
@@ -51,8 +51,8 @@ internal sealed class BootloaderEntry(BoardBus bus, BoardLog log, BoardPlan plan
             (cameBack, klipper) = (cameBack + 1, back);
             await log.WarnAsync(FlashPhase.Enter, "It re-enumerated as Klipper instead of its bootloader.");
         }
-        throw cameBack > 0 ? FlashFaults.CameBackAsKlipper(plan.Name, cameBack, bus.Hint())
-            : FlashFaults.TouchIgnored(plan.Name, BoardBus.GoneLimit.TotalSeconds, Requests);
+        throw cameBack > 0 ? FlashFaults.CameBackAsKlipper(plan.Name, Requests, cameBack, bus.HasCardSlot)
+            : FlashFaults.TouchIgnored(plan.Name, Requests, BoardBus.GoneLimit.TotalSeconds);
     }
 
     /// <summary>

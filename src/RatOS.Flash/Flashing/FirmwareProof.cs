@@ -146,7 +146,7 @@ internal sealed class FirmwareProof(BoardBus bus, TimeProvider time, BoardLog lo
     }
 
     private FlashException NotBack(FlashPhase phase) => phase == FlashPhase.Prove
-        ? FlashFaults.NotBackAfterReset(plan.Name, BoardBus.BackLimit.TotalSeconds, "nothing appeared", bus.StartsOnDoubleReset)
+        ? FlashFaults.NotBackAfterReset(plan.Name, BoardBus.BackLimit.TotalSeconds, bus.StartsOnDoubleReset)
         : FlashFaults.NotBack(plan.Name, BoardBus.BackLimit.TotalSeconds, bus.StartsOnDoubleReset);
 
     private async Task TellToLeaveAsync(Device device)

@@ -115,7 +115,7 @@ public sealed class Flasher
     {
         if (plan.Boards.FirstOrDefault(board => board.Entry == FlashEntry.Replace) is not { } process)
             return plan;
-        return plan.WithHostMcu(host is null ? HostMcuFaults.HostMcuUnreachable(BoardGuide.Of(process.Profile).Text) : await host.CheckAsync(cancel));
+        return plan.WithHostMcu(host is null ? HostMcuFaults.HostMcuUnreachable(BoardGuide.Of(process.Profile).Remedy) : await host.CheckAsync(cancel));
     }
 
     /// <summary>

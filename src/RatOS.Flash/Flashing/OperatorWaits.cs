@@ -97,27 +97,15 @@ internal sealed class OperatorWait(BoardPlan plan, FlashException fault, Remedy 
     public static OperatorWait? For(BoardPlan board, bool hasOperator) => board switch
     {
         { Request.Job: FlashJob.Recover, Blocker: { } missing } when missing.Kind == FaultKind.BoardNotSeen && hasOperator =>
-            new(board, missing, $"Check its cable and its power. If it does not appear: {board.ManualSteps}"),
+            new(board, missing, OperatorSteps.Of(OperatorStep.CheckCable, board.ManualSteps)!),
         { IsBlocked: false, Request.Job: not FlashJob.Recover, ManualEntry: { } fault } => new(board, fault, board.ManualSteps) { CanWait = hasOperator },
         _ => null,
     };
 
     /// <summary>What an operator can do after a flash failed; null where nothing helps.</summary>
-    public static Remedy? StepAfter(FlashException fault, BoardPlan board)
-    {
-        var card = board.Profile.NeedsEmptySlot ? "Take any card out of the board's SD slot. Then: " : "";
-        return fault.Kind.OperatorStep switch
-        {
-            OperatorStep.StartBootloader => card + board.ManualSteps,
-            OperatorStep.CheckCable => $"Check its cable and its power. If it does not appear: {board.ManualSteps}",
-            OperatorStep.DoubleReset => "Press the board's reset button twice quickly, or switch its power off and on.",
-            OperatorStep.RemoveBoot0AndPowerCycle => "Take the BOOT0 jumper off if it is on, and switch the board's power off and on.",
-            OperatorStep.PowerCycle => "Switch the board's power off and on.",
-            OperatorStep.RemoveBoot0AndReset => "Take the BOOT0 jumper off and press reset.",
-            OperatorStep.CarryCard => fault.Remedy,
-            _ => null,
-        };
-    }
+    public static Remedy? StepAfter(FlashException fault, BoardPlan board) => fault.Kind.OperatorStep == OperatorStep.CarryCard
+        ? fault.Remedy
+        : OperatorSteps.Of(fault.Kind.OperatorStep, board.ManualSteps, board.Profile.NeedsEmptySlot);
 
     /// <summary>From here on a new session of the board counts. False when it had begun before.</summary>
     public bool Begin(DeviceList seen)

@@ -24,7 +24,7 @@ internal sealed class SdCardFiles(IHardware hardware, FlashServices services, Fl
         {
             await log.WarnAsync(board.Name, FlashPhase.Person, unusable);
         }
-        var fault = SdCardFaults.SdCardByHand(board.Name, BoardGuide.OneLine(BoardGuide.CardSteps(board.Profile, card, file)));
+        var fault = SdCardFaults.SdCardByHand(board.Name, Remedy.Numbered(BoardGuide.CardSteps(board.Profile, card, file), OperatorStep.CarryCard));
         // On CAN and on a wire nothing shows that the step was done.
         return new(board, fault, fault.Remedy) { CanWait = services.HasOperator && board.Device is not ({ Usb: null } or { Can: not null }) };
     }

@@ -153,7 +153,7 @@ internal sealed class InventoryBuilder(InventorySources sources)
         else if (draft.Profile.Contradictions.FirstOrDefault(IsOfDeclaredChip) is { } chips)
         {
             var (declared, found) = chips.Weaker.Source == FactSource.Catalogue ? (chips.Weaker, chips.Stronger) : (chips.Stronger, chips.Weaker);
-            draft.Findings.Add(Finding.Blocker(BoardFaults.WrongMcu(draft.Section.Name, declared.Value, $"a {found.Value}")));
+            draft.Findings.Add(Finding.Blocker(BoardFaults.WrongMcu(draft.Section.Name, declared.Value, $"it is a {found.Value}")));
         }
     }
 

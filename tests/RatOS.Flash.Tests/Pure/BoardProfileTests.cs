@@ -99,8 +99,7 @@ public sealed class BoardProfileTests
             new Dictionary<string, BoardEvidence> { ["octopus"] = new("v0.12.0", chip, null) }).Boards[0];
         Assert.Null(Plan("stm32f446xx").Blocker);
         Assert.Equal([BoardFact.Link], Plan("stm32f446xx").Profile.Contradictions.Select(contradiction => contradiction.Fact));
-        Assert.Equal("octopus should be a stm32f446xx, but the device says its firmware runs on a stm32f407xx.",
-            Plan("stm32f407xx").Blocker?.Cause);
+        Assert.Equal("octopus should be a stm32f446xx, but its firmware runs on a stm32f407xx.", Plan("stm32f407xx").Blocker?.Cause);
         Assert.Equal("wrong-mcu", Plan("stm32f999xx").Blocker?.Code);
     }
 }

@@ -173,8 +173,8 @@ public sealed class FirmwareImageTests
     {
         var image = Open(Images.Bin(size: 44_516));
         Assert.Null(image.Misfit(F446, 0x0800_8000, 0x0800_8000 + 44_516));
-        Refused("firmware-too-big", "(1 too many)", image.Misfit(F446, 0x0800_8000, 0x0800_8000 + 44_515));
-        Refused("firmware-too-big", "only 0 bytes", image.Misfit(F446, 0x0800_8000, 0x0800_0000));
+        Refused("firmware-too-big", ": 1 byte too few.", image.Misfit(F446, 0x0800_8000, 0x0800_8000 + 44_515));
+        Refused("firmware-too-big", "flash has 0 bytes", image.Misfit(F446, 0x0800_8000, 0x0800_0000));
     }
 
     // ---- files that are no firmware
@@ -198,7 +198,7 @@ public sealed class FirmwareImageTests
     public void A_cut_behind_the_dictionary_is_told_by_the_start_up_code()
     {
         var fault = Assert.Throws<FlashException>(() => Open(Images.Bin()[..^4]));
-        Assert.Equal("klipper.bin is damaged or was cut short: its start-up code wants 44516 bytes, but only 44512 are there.",
+        Assert.Equal("klipper.bin is damaged or truncated: its start-up code wants 44516 bytes, but only 44512 are there.",
             fault.Cause);
     }
 

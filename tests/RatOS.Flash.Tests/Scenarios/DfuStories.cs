@@ -1,4 +1,5 @@
 using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Virtual.Devices;
 using RatOS.Flash.Virtual.Trials;
@@ -123,7 +124,10 @@ public sealed class DfuStories
     public void A_board_that_never_leaves_Klipper_is_untouched_and_says_so() =>
         Story.Of("octopus", new InjectedFaults { TouchesIgnored = 99 }, async story =>
     {
-        await story.FailedAsync("octopus", "touch-ignored", BoardCondition.Unchanged);
+        var report = await story.FailedAsync("octopus", "touch-ignored", BoardCondition.Unchanged);
+        // It was reset before the second request, and left the bus then.
+        Assert.StartsWith("octopus was asked 3 times for its bootloader and stayed in Klipper.",
+            report.Fault!.Cause, StringComparison.Ordinal);
         Assert.True(story.Printer.Klippy.IsRunning);
     });
 
@@ -293,7 +297,9 @@ public sealed class DfuStories
         Story.Of("octopus", new InjectedFaults { ReturnsAt = "2-1", RomSerial = "200364500000" }, async story =>
         {
             var report = await story.FailedAsync("octopus", "bootloader-not-seen", BoardCondition.Unchanged);
-            Assert.Contains("--port 2-1", report.Fault!.Cause, StringComparison.Ordinal);
+            Assert.Contains("2-1 appeared meanwhile", report.Fault!.Cause, StringComparison.Ordinal);
+            Assert.Contains("add `--port 2-1`", report.Fault.Remedy.In(FrontEnd.CommandLine), StringComparison.Ordinal);
+            Assert.Contains("`port: 2-1`", report.Fault.Remedy.In(FrontEnd.Browser), StringComparison.Ordinal);
         });
 
     [Fact]

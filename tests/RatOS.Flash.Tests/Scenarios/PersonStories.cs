@@ -42,7 +42,7 @@ public sealed class PersonStories
             story.Board.PressReset();
         };
         await story.FlashedAsync("octopus-pro");
-        Assert.Contains("jumper off", Asked(story).Last().Message, StringComparison.Ordinal);
+        Assert.Contains("Remove the BOOT0 jumper", Asked(story).Last().Message, StringComparison.Ordinal);
         Assert.Equal(2, Asked(story).Count());
     });
 
@@ -52,7 +52,7 @@ public sealed class PersonStories
         story.Person = _ => SetJumper(story.Board);
         await story.FlashedAsync("octopus");
         var asked = Assert.Single(Asked(story)).Message;
-        Assert.Contains("nothing appeared at port", asked, StringComparison.Ordinal);
+        Assert.Contains("no bootloader appeared at port", asked, StringComparison.Ordinal);
         Assert.Contains("SD slot", asked, StringComparison.Ordinal);
         Assert.Contains("BOOT0", asked, StringComparison.Ordinal);
     });

@@ -57,7 +57,7 @@ public sealed class SdCardStories
         var report = await story.FlashAsync(default, ByCard(story));
         Assert.True(report.Ok);
         Assert.Equal(2, Asked(story).Count());
-        Assert.Contains("runs v0.12.0-10-g1f2a9e1c still", Asked(story).Last().Message, StringComparison.Ordinal);
+        Assert.Contains("still runs v0.12.0-10-g1f2a9e1c", Asked(story).Last().Message, StringComparison.Ordinal);
         Assert.Contains("FIRMWARE.CUR", Asked(story).Last().Message, StringComparison.Ordinal);
     });
 

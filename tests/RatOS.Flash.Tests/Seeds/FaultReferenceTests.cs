@@ -23,6 +23,8 @@ public sealed class FaultReferenceTests
             - *Board afterwards*: the board's condition in the ten thousand seeded flashes of the tests that ended with this fault.
               The report of a flash names the one that applies. An empty cell: no seeded flash ended so; most of these faults are
               found before anything is touched.
+            - *In a browser*: the next step in the words of Mainsail, Fluidd and KlipperScreen, where they differ from those of a
+              terminal.
             - A test makes this page from the code and fails when the two differ. `RATOS_FLASH_WRITE_DOCS=1` updates it.
 
             | condition | the board |
@@ -38,11 +40,14 @@ public sealed class FaultReferenceTests
                 .ThenBy(fault => fault.Method, StringComparer.Ordinal))
             {
                 var after = conditions.GetValueOrDefault(fault.Code, []).Select(condition => $"`{JsonContract.Name(condition)}`");
-                text.Append($"| `{fault.Code}` | {Cell(fault.Cause)} | {Cell(fault.Remedy)} | {string.Join(", ", after)} |\n");
+                text.Append($"| `{fault.Code}` | {Cell(fault.Cause)} | {Remedy(fault)} | {string.Join(", ", after)} |\n");
             }
         }
         return text.ToString();
     }
+
+    private static string Remedy(FaultList.Entry fault) =>
+        Cell(fault.CommandLine) + (fault.Browser == fault.CommandLine ? "" : $"<br>*In a browser:* {Cell(fault.Browser)}");
 
     private static string Cell(string text) => text.Replace("|", "\\|", StringComparison.Ordinal).ReplaceLineEndings(" ").Trim();
 }

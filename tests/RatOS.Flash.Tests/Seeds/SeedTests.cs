@@ -53,6 +53,14 @@ public sealed class SeedTests
             Assert.Equal(SeededFlash.Run(seed).Trial.Trace, SeededFlash.Run(seed).Trial.Trace);
     }
 
+    /// <summary>Seed 12 ignores the first two requests for the bootloader, and answers the third one as Klipper.</summary>
+    [Fact]
+    public void The_requests_of_seed_12_are_counted_as_they_were() => Assert.StartsWith(
+        "octopus was asked 3 times for its bootloader and stayed in Klipper. "
+            + "It re-enumerated as Klipper once and ignored the request twice.",
+        SeededFlash.Run(12, "octopus").Trial.Report.Boards.Single().Fault!.Cause,
+        StringComparison.Ordinal);
+
     /// <summary>Seeds beyond the ten thousand that once told a lie.</summary>
     [Theory]
     [InlineData(57_633, "uart-katapult", false)]   // a wedged Katapult on a wire, called unchanged

@@ -49,7 +49,7 @@ internal sealed partial class LibUsbDevice : IUsbDevice
                 throw Libc.Errno switch
                 {
                     Errno.AccessDenied or Errno.NotPermitted =>
-                        ComputerFaults.NoPermission($"{device} ({path})", Access.Remedy(path, device.Usb)),
+                        Access.Denied($"{device} ({path})", path, device.Usb),
                     Errno.NoEntry or Errno.NoDevice or Errno.NoSuchDevice => new DeviceGoneException(device.ToString()),
                     var errno => ComputerFaults.PortUnusable(path, Libc.ErrorText(errno)),
                 };
@@ -151,7 +151,7 @@ internal sealed partial class LibUsbDevice : IUsbDevice
         {
             Gone or NotFound => new DeviceGoneException(device.ToString()),
             InUse => ComputerFaults.PortHeld(device.ToString(), PortOwners.Of(path) ?? PortOwners.Guess()),
-            Denied => ComputerFaults.NoPermission($"{device} ({path})", Access.Remedy(path, device.Usb)),
+            Denied => Access.Denied($"{device} ({path})", path, device.Usb),
             _ => ComputerFaults.PortUnusable($"{device}", Marshal.PtrToStringUTF8(ErrorName(result)) ?? $"libusb error {result}"),
         };
     }

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Globalization;
+using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Hardware.Linux;
 
@@ -77,8 +78,11 @@ internal static class Access
 {
     private const uint GroupMayWrite = 0x10;   // S_IWGRP
 
-    /// <summary>The group to join, or the udev rule that is missing.</summary>
-    public static string Remedy(string node, UsbId? usb)
+    /// <summary>Names the group to join, or the missing udev rule.</summary>
+    /// <param name="shown">The node as the fault names it.</param>
+    /// <param name="node">Its path.</param>
+    /// <param name="usb">The device's ids; null for another bus.</param>
+    public static FlashException Denied(string shown, string node, UsbId? usb)
     {
         Span<byte> stat = stackalloc byte[256];
         const uint basicStats = 0x7FF;
@@ -86,19 +90,15 @@ internal static class Access
         {
             var (group, mode) = (BinaryPrimitives.ReadUInt32LittleEndian(stat[24..]), BinaryPrimitives.ReadUInt16LittleEndian(stat[28..]));
             if (group != 0 && (mode & GroupMayWrite) != 0)
-            {
                 return IsMember(group)
-                    ? $"The node belongs to your group {GroupName(group)}, but opening it was refused: check whether a container or a "
-                        + "security module forbids it."
-                    : $"Put the user {Environment.UserName} into the group {GroupName(group)}: sudo usermod -aG {GroupName(group)} "
-                        + $"{Environment.UserName}.";
-            }
+                    ? ComputerFaults.RefusedDespiteGroup(shown, GroupName(group))
+                    : ComputerFaults.NotInGroup(shown, GroupName(group), Environment.UserName);
         }
         var rule = usb is { } id
             ? $"SUBSYSTEM==\"usb\", ATTR{{idVendor}}==\"{id.Vendor:x4}\", ATTR{{idProduct}}==\"{id.Product:x4}\", MODE=\"0660\", "
                 + "GROUP=\"plugdev\""
             : $"KERNEL==\"{Path.GetFileName(node)}\", MODE=\"0660\", GROUP=\"dialout\"";
-        return $"Install the udev rules (99-ratos-flash.rules), or put this line into /etc/udev/rules.d/99-ratos-flash.rules: {rule}";
+        return ComputerFaults.NoUdevRule(shown, rule);
     }
 
     private static bool IsMember(uint group)

@@ -33,9 +33,7 @@ internal sealed class SdCards(string root = "")
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
             // It may be pulled at any moment.
-            throw SdCardFaults.SdCardUnusable(
-                card ?? "the card in this computer", fault.Message.TrimEnd('.'),
-                    "Check that the card is writable (its slider, its space, `mount -o uid=`), or use another one, and try again.");
+            throw SdCardFaults.SdCardUnwritable(card ?? "the card in this computer", fault.Message.TrimEnd('.'));
         }
     }
 
@@ -51,15 +49,11 @@ internal sealed class SdCards(string root = "")
         if (fat is [var card])
             return card.MountPoint;
         if (fat.Count > 1)
-            throw SdCardFaults.SdCardUnusable("a card", $"there are several ({string.Join(", ", fat.Select(one => one.MountPoint))})",
-                "Remove the others and try again; or download the file and copy it manually.");
+            throw SdCardFaults.SdCardSeveral(fat.Select(one => one.MountPoint));
         if (cards is [var other, ..])
-            throw SdCardFaults.SdCardUnusable(other.MountPoint, $"it is {other.FileSystem}, and a board's bootloader reads only FAT",
-                "Format it as FAT32 and try again, or use another card.");
+            throw SdCardFaults.SdCardNotFat(other.MountPoint, other.FileSystem);
         return Unmounted(mounts) is { } disk
-            ? throw SdCardFaults.SdCardUnusable($"/dev/{disk}", "it is in this computer and not mounted",
-                $"`udisksctl mount -b /dev/{disk}`, or `sudo mount -o uid=$(id -u) /dev/{disk} /mnt`, and try again; or download the file "
-                + "and copy it manually.")
+            ? throw SdCardFaults.SdCardNotMounted($"/dev/{disk}")
             : null;
     }
 
@@ -68,8 +62,7 @@ internal sealed class SdCards(string root = "")
         var path = Path.Combine(root + card, name);
         // The bootloader would write its file again at every reset, over any firmware that was flashed since.
         if (File.Exists(Path.Combine(root + card, "admin.txt")))
-            throw SdCardFaults.SdCardUnusable(card, "its admin.txt makes the board's bootloader write the file again at each reset",
-                "Delete admin.txt from the card, and try again.");
+            throw SdCardFaults.SdCardWritesAlways(card);
         var half = path + "~";
         try
         {

@@ -110,7 +110,7 @@ internal sealed class SerialPort : IDisposable
     private static Exception OpenFault(Device device, string node, int errno) => errno switch
     {
         Errno.Busy => ComputerFaults.PortHeld(node, PortOwners.Guess()),
-        Errno.AccessDenied or Errno.NotPermitted => ComputerFaults.NoPermission(node, Access.Remedy(node, device.Usb)),
+        Errno.AccessDenied or Errno.NotPermitted => Access.Denied(node, node, device.Usb),
         Errno.NoEntry or Errno.NoDevice or Errno.NoSuchDevice or Errno.Io => new DeviceGoneException(device.ToString()),
         _ => ComputerFaults.PortUnusable(node, Libc.ErrorText(errno)),
     };

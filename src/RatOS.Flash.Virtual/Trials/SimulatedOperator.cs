@@ -4,7 +4,7 @@ using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Virtual.Trials;
 
-/// <summary>What a remedy may ask of a person, besides asking for the flash once more.</summary>
+/// <summary>The operator steps of the proof, beside another flash.</summary>
 public enum HumanStep
 {
     /// <summary>Nothing else: the board waits where it can be written.</summary>
@@ -20,29 +20,29 @@ public enum HumanStep
     [ContractName("boot0")] Boot0,
 }
 
-/// <summary>Somebody who reads a fault's remedy and does what it says, and nothing else.</summary>
-public static class Person
+/// <summary>Does the steps that a fault's remedy names, and nothing else.</summary>
+public static class SimulatedOperator
 {
     // A stock bootloader with its card, the slow module of an F4, and the computer's own time.
     private static readonly TimeSpan UntilItIsThere = TimeSpan.FromSeconds(4);
 
-    private static readonly (string Words, HumanStep Step)[] Words =
-    [
-        ("power", HumanStep.Power), ("cable", HumanStep.Power), ("wires", HumanStep.Power), ("jumper off", HumanStep.Power), ("plug the", HumanStep.Power),
-        ("bring it up", HumanStep.FlashAgain),
-        ("reset button twice", HumanStep.ResetTwice),
-        ("BOOT0 jumper or button", HumanStep.Boot0), ("set BOOT0", HumanStep.Boot0), ("with BOOT0 set", HumanStep.Boot0),
-    ];
-
-    /// <summary>The steps that a remedy names, in the order of its words: the later ones are for when the first does not help.</summary>
-    public static ImmutableArray<HumanStep> Read(string remedy)
+    /// <summary>The steps of a remedy in their order: a later one is for when the earlier ones do not help.</summary>
+    public static ImmutableArray<HumanStep> StepsOf(Remedy remedy)
     {
-        var named = Words.Select(known => (At: remedy.IndexOf(known.Words, StringComparison.OrdinalIgnoreCase), known.Step))
-            .Where(found => found.At >= 0).OrderBy(found => found.At).Select(found => found.Step);
-        return [.. remedy.StartsWith("flash again", StringComparison.OrdinalIgnoreCase) ? [HumanStep.FlashAgain] : Enumerable.Empty<HumanStep>(), .. named.Distinct()];
+        var named = remedy.Actions.Select(action => StepOf(action.Step)).OfType<HumanStep>();
+        return [.. remedy.First == RemedyAction.FlashAgain ? named.Prepend(HumanStep.FlashAgain).Distinct() : named.Distinct()];
     }
 
-    public static bool FlashesAgain(string remedy) => remedy.Contains("flash again", StringComparison.OrdinalIgnoreCase);
+    public static bool FlashesAgain(Remedy remedy) => remedy.Actions.Contains(RemedyAction.FlashAgain);
+
+    private static HumanStep? StepOf(OperatorStep step) => step switch
+    {
+        OperatorStep.StartBootloader => HumanStep.Boot0,
+        OperatorStep.DoubleReset => HumanStep.ResetTwice,
+        OperatorStep.CheckCable or OperatorStep.PowerCycle => HumanStep.Power,
+        OperatorStep.RemoveBoot0AndPowerCycle or OperatorStep.RemoveBoot0AndReset => HumanStep.Power,
+        _ => null,
+    };
 
     /// <summary>Does it, and waits until the board can be there.</summary>
     public static async Task DoAsync(HumanStep step, VirtualPrinter printer, VirtualBoard board)
