@@ -61,7 +61,7 @@ internal sealed class KlipperAccess(MoonrakerConnection moonraker, KnownMcus mcu
     /// </summary>
     public async Task GreetAsync()
     {
-        static JsonArray State() => new("state");   // a collection expression would need reflection
+        static JsonArray State() => new(JsonValue.Create("state"));   // a collection expression would need reflection
         var objects = new JsonObject { ["print_stats"] = State(), ["idle_timeout"] = State() };
         await moonraker.CallAsync("printer.objects.subscribe", new() { ["objects"] = objects });
         HasMacro = (await moonraker.CallAsync("printer.objects.list")).Items("objects")
