@@ -5,7 +5,7 @@ using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Agent.Tests;
 
-/// <summary>What doctor makes of facts: tables.</summary>
+/// <summary>What the checks of doctor find: tables.</summary>
 public sealed class DoctorTests
 {
     private const UnixFileMode GroupNode = (UnixFileMode)0x1B0;   // rw-rw----, octal 660

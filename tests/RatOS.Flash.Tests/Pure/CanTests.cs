@@ -5,7 +5,7 @@ using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Pure;
 
-/// <summary>CAN's numbers, bytes and lines, by the facts and the recordings.</summary>
+/// <summary>CAN's numbers, bytes and lines, by Klipper's docs/CANBUS_protocol.md and the recordings.</summary>
 public sealed class CanTests
 {
     private static readonly CanUuid Uuid = CanUuid.TryParse("a19f7f1b35c1")!.Value;

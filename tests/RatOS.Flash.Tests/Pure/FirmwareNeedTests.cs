@@ -5,7 +5,7 @@ using RatOS.Flash.Printer;
 
 namespace RatOS.Flash.Tests.Pure;
 
-/// <summary>Whether a board needs a flash: the table of the facts, row by row, and each row's opposite.</summary>
+/// <summary>Whether a board needs a flash: reason by reason, and each reason's opposite.</summary>
 public sealed class FirmwareNeedTests
 {
     private const string Old = "v0.12.0-0-g98ec63a", New = "v0.12.0-1-gbbad17d";

@@ -42,7 +42,7 @@ public sealed class KlipperProgramTests
         var crc = 0xFFFF;
         foreach (var value in body)
         {
-            // The facts' own form of CRC-16/MCRF4XX, by byte.
+            // CRC-16/MCRF4XX by byte, as Klipper's klippy/msgproto.py has it.
             var b = value ^ (crc & 0xFF);
             b = (b ^ (b << 4)) & 0xFF;
             crc = (((b << 8) | (crc >> 8)) ^ (b >> 4) ^ (b << 3)) & 0xFFFF;

@@ -100,7 +100,7 @@ public sealed class SdCardStories
     [Fact]
     public void A_board_that_does_not_start_any_more_is_helped_by_a_card() => Story.Of("octopus", async story =>
     {
-        // Half an application behind the stock bootloader: it is seen nowhere (facts: an endless loop).
+        // Half an application behind the stock bootloader: it loops for ever and is seen nowhere.
         story.Board.PowerOff();
         story.Board.Flash.Preset(story.Board.ApplicationStart, [.. Enumerable.Repeat((byte)0xFF, 64)]);
         story.Board.PowerOn();
