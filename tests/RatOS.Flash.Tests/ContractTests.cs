@@ -212,7 +212,7 @@ public sealed class ContractTests
         ["bootloaders"] = Array(FlashArguments.Bootloaders.Keys),
         ["events"] = Array(InSource(
             "(?:\\bnew Json(?!Exception|Array|Object)\\w+\\(\\s*|(?:=>|return)\\s+new\\(\\s*|Event = |Verdict \\? \"(verdict)\" : "
-                + ")\"([a-z]+)\"",
+                + ")\"([a-z]+)\"[, ]",
             "RatOS.Flash.Agent")),
         ["requestedBy"] = Array(typeof(JobOrigin).GetFields().Select(field => (string)field.GetRawConstantValue()!)),
     };

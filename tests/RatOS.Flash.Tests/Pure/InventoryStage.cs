@@ -47,7 +47,8 @@ internal static class InventoryStage
     public static KlippyEvidence Told(params (string Section, string? Version, string? Chip)[] boards) =>
         new(Host, boards.ToDictionary(board => board.Section, board => new McuEvidence(board.Version, board.Chip)));
 
-    public static PrinterInventory Of(McuSection[] sections, Device[] devices, KlippyEvidence? told = null, PrinterBoard[]? described = null,
+    public static PrinterInventory Of(McuSection[] sections, Device[] devices, KlippyEvidence? told = null,
+        PrinterBoard[]? described = null,
         PowerDevice[]? power = null, DeviceLink[]? links = null, Dictionary<string, string>? ports = null) =>
         PrinterInventory.Create(sections, new DeviceList(1, [.. devices]), links ?? Links, BoardCatalogue.BuiltIn, described ?? [],
             told ?? KlippyEvidence.None, power, ports);
