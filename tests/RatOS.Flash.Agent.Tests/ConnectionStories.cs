@@ -18,7 +18,8 @@ public sealed class ConnectionStories
     public void A_second_agent_of_the_name_waits_until_the_first_is_gone() => AgentStory.Of(async story =>
     {
         var other = new MoonrakerConnection(new(story.Data.Moonraker, story.Settings.MoonrakerUrl), story.Time,
-            story.LogFile) { Api = new NoApi() };
+            story.LogFile)
+        { Api = new NoApi() };
         using var over = new CancellationTokenSource();
         var line = other.RunAsync(over.Token);
         await story.UntilAsync(() => story.Log.Contains("already registered and connected", StringComparison.Ordinal), "the name is taken");
@@ -41,7 +42,8 @@ public sealed class ConnectionStories
     public void A_method_that_belongs_to_another_program_is_told_and_the_rest_works() => AgentStory.Of(async story =>
     {
         var other = new MoonrakerConnection(new(story.Data.Moonraker, story.Settings.MoonrakerUrl), story.Time,
-            story.LogFile) { Api = new NoApi(), Name = "somebody_else" };
+            story.LogFile)
+        { Api = new NoApi(), Name = "somebody_else" };
         using var over = new CancellationTokenSource();
         var line = other.RunAsync(over.Token);
         await story.UntilAsync(() => other.IsConnected, "somebody else is connected");

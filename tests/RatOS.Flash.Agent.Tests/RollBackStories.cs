@@ -150,8 +150,11 @@ public sealed class RollBackStories
         Assert.Equal(BoardCondition.InBootloaderWithoutFirmware,
             (record with { Steps = [.. record.Steps.Take(erased + 1)], Result = null }).Interrupted().Boards[0].Condition);
         Assert.Equal(BoardCondition.Running,
-            (record with { Result = null,
-                Steps = [.. record.Steps.Take(record.Steps.ToList().FindLastIndex(step => step.Report is not null) + 1)] })
+            (record with
+            {
+                Result = null,
+                Steps = [.. record.Steps.Take(record.Steps.ToList().FindLastIndex(step => step.Report is not null) + 1)]
+            })
                 .Interrupted().Boards[0].Condition);
     }, settings: By(RollbackPolicy.Auto), faults: Mute);
 }

@@ -100,8 +100,12 @@ public sealed class UpdateStories
             + "v0.12.0-316-g96cceed2\nUp-to-date MCU(s):\nmcu: Current version v0.13.0\n";
         var need = FlashNeed.Of(
             new([], new("v0.13.0",
-                new Dictionary<string, McuEvidence> { ["mcu"] = new("v0.13.0", null),
-                    ["mcu toolhead"] = new("v0.12.0-316-g96cceed2", null) })) { State = state, Message = words })!;
+                new Dictionary<string, McuEvidence>
+                {
+                    ["mcu"] = new("v0.13.0", null),
+                    ["mcu toolhead"] = new("v0.12.0-316-g96cceed2", null)
+                }))
+            { State = state, Message = words })!;
         Assert.Equal((isRequired, "mcu toolhead"), (need.IsRequired, Assert.Single(need.Boards).Key));
     }
 

@@ -67,7 +67,8 @@ internal static class AgentBenchmark
     private static Process Start(string program, params string[] arguments)
     {
         var start = new ProcessStartInfo(program,
-            arguments) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
+            arguments)
+        { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
         start.Environment["DOTNET_GCGen0MaxBudget"] = "80000";   // as in the unit; hex
         return Process.Start(start)!;
     }

@@ -104,8 +104,13 @@ internal static class BuildBenchmark
     {
         using var process =
             Process.Start(new ProcessStartInfo(program,
-                arguments) { UseShellExecute = false, WorkingDirectory = folder, RedirectStandardOutput = true,
-                RedirectStandardError = true })!;
+                arguments)
+            {
+                UseShellExecute = false,
+                WorkingDirectory = folder,
+                RedirectStandardOutput = true,
+                RedirectStandardError = true
+            })!;
         await Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
         await process.WaitForExitAsync();
         if (process.ExitCode != 0)

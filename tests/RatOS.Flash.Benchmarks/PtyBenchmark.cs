@@ -70,8 +70,11 @@ internal static class PtyBenchmark
             var scenario = Scenario.Find(one.IsUart ? "uart-katapult" : "octopus-half-written");
             var chip = scenario.Boards[0].Chip;
             if (!one.ChipTimes)
-                chip = chip with { ProgramTime = TimeSpan.Zero,
-                    Sectors = [.. chip.Sectors.Select(sector => sector with { EraseTime = TimeSpan.Zero })] };
+                chip = chip with
+                {
+                    ProgramTime = TimeSpan.Zero,
+                    Sectors = [.. chip.Sectors.Select(sector => sector with { EraseTime = TimeSpan.Zero })]
+                };
             var printer =
                 VirtualPrinter.Create(scenario with { Boards = [scenario.Boards[0] with { Chip = chip, State = BoardState.Katapult }] },
                     time, null);
@@ -85,7 +88,8 @@ internal static class PtyBenchmark
                 : [script, "-d", ptys.Ports[0].Terminal, "-f", $"{folder}/klipper.bin"];
             using var process =
                 Process.Start(new ProcessStartInfo(tool,
-                    arguments) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false })!;
+                    arguments)
+                { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false })!;
             var said = Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
             await process.WaitForExitAsync();
             if (process.ExitCode != 0)

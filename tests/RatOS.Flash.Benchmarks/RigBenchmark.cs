@@ -187,7 +187,8 @@ internal static class RigBenchmark
                 : $"flash btt-octopus-11 --port {attached.Device.Port} --firmware {file} --yes --log /dev/null";
             using var process =
                 Process.Start(new ProcessStartInfo(program ?? peer.Tool,
-                    arguments) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false })!;
+                    arguments)
+                { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false })!;
             var said = Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
             await process.WaitForExitAsync();
             var end = time.Now;

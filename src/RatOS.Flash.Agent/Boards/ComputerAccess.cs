@@ -3,7 +3,6 @@ using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Hardware.Linux;
 using RatOS.Flash.Klipper;
-using RatOS.Flash.Printer;
 
 namespace RatOS.Flash.Agent.Boards;
 

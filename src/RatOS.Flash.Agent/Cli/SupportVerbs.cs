@@ -2,7 +2,6 @@ using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Doctor;
 using RatOS.Flash.Agent.Moonraker;
 using RatOS.Flash.Agent.Service;
-using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Agent.Support;
 using RatOS.Flash.Core;
 using RatOS.Flash.Recording;

@@ -1,7 +1,5 @@
 using System.Runtime.InteropServices;
 using RatOS.Flash.Agent.Boards;
-using RatOS.Flash.Agent.Contract;
-using RatOS.Flash.Agent.Jobs;
 using RatOS.Flash.Agent.Moonraker;
 using RatOS.Flash.Agent.Service;
 using RatOS.Flash.Agent.Settings;

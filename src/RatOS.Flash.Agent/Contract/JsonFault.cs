@@ -14,9 +14,9 @@ internal sealed record JsonFaultReport(string Code, string Cause, string Remedy)
     [return: NotNullIfNotNull(nameof(fault))]
     public static JsonFaultReport? Of(FaultReport? fault) =>
         fault is null ? null : new(fault.Code, fault.Cause, fault.Remedy.In(FrontEnd.CommandLine))
-    {
-        Browser = fault.Remedy.OnlyInBrowser,
-    };
+        {
+            Browser = fault.Remedy.OnlyInBrowser,
+        };
 
     public JsonFaultReport In(FrontEnd frontEnd) => this with { Remedy = JsonContract.Words(frontEnd, Remedy, Browser), Browser = null };
 

@@ -43,9 +43,9 @@ internal sealed record JsonFinding(string Event, string Severity, string Code, s
 
     public static JsonFinding Of(Finding finding) =>
         new("finding", JsonContract.Name(finding.Severity), finding.Code, finding.Text, finding.Remedy.In(FrontEnd.CommandLine))
-    {
-        Browser = finding.Remedy.OnlyInBrowser,
-    };
+        {
+            Browser = finding.Remedy.OnlyInBrowser,
+        };
 
     public JsonFinding In(FrontEnd frontEnd) => this with { Remedy = JsonContract.Words(frontEnd, Remedy, Browser), Browser = null };
 }

@@ -23,8 +23,8 @@ internal readonly record struct Line(string Text, Tone Tone = Tone.Normal, int I
     public static Line Of(string label, string text, Tone tone = Tone.Normal) => new(label + text, tone, label.Length);
 
     /// <summary>
-    /// The line as rows of at most so many columns. It is broken at spaces; a command in backticks only if a row cannot hold it. A word that
-    /// is longer than a row is cut. Control characters become question marks.
+    /// The line as rows of at most so many columns. It is broken at spaces; a command in backticks only if a row cannot hold it. A word
+    /// that is longer than a row is cut. Control characters become question marks.
     /// </summary>
     /// <param name="columns">1 or more.</param>
     public IEnumerable<string> Wrap(int columns)

@@ -119,8 +119,11 @@ internal static class InstallationChecks
     }
 
     private static DoctorFinding Linked(string id, string text, LinkFact link, string andThen) =>
-        DoctorFinding.Warning(id, text, $"ln -sfn {link.Target} {link.Path}{andThen}") with { Fix = link.IsFile
-            ? null : new(link.Path, link.Target) };
+        DoctorFinding.Warning(id, text, $"ln -sfn {link.Target} {link.Path}{andThen}") with
+        {
+            Fix = link.IsFile
+            ? null : new(link.Path, link.Target)
+        };
 
     private static string Installer(DoctorFacts facts) => $"{facts.Folder ?? "~/ratos-flash"}/install.sh";
 }

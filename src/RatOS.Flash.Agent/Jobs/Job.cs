@@ -92,7 +92,8 @@ internal sealed class Job
             _boards[name] = step.Report is { } report
                 ? new JsonJobBoard(
                     name, "done", null, step.Message, report.Ok, JsonContract.Name(report.Condition), JsonFaultReport
-                    .Of(report.Fault), report.OldVersion, report.NewVersion) { Browser = step.Browser }
+                    .Of(report.Fault), report.OldVersion, report.NewVersion)
+                { Browser = step.Browser }
                 : board with
                 {
                     Phase = JsonContract.Name(step.Phase),

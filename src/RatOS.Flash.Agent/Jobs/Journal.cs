@@ -47,7 +47,8 @@ internal sealed class Journal : IDisposable
             var images = job.Requests.Where(request => request.Image is not null)
                 .ToDictionary(request => request.Board.Name, request => request.Image!.Sha256);
             var header = new JsonHeader("job", job.Id, job.By, view.Created, boards, images,
-                Product.Version) { SdCard = bySdCard.Length > 0 ? bySdCard : null };
+                Product.Version)
+            { SdCard = bySdCard.Length > 0 ? bySdCard : null };
             journal.Write(header, JsonContract.Shapes.JsonHeader);
             journal._file.Flush(flushToDisk: true);
             return journal;

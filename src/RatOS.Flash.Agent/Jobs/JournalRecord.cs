@@ -52,8 +52,11 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
                     header = Checked(JsonSerializer.Deserialize(line, JsonContract.Shapes.JsonHeader));
                     break;
                 case "klipper":
-                    if (JsonSerializer.Deserialize(line, JsonContract.Shapes.JsonService) is { State: not null,
-                        Service: not null } service)
+                    if (JsonSerializer.Deserialize(line, JsonContract.Shapes.JsonService) is
+                        {
+                            State: not null,
+                            Service: not null
+                        } service)
                         stopped = service.State == "started" ? null : service.Service;
                     break;
                 case "step" or "verdict":

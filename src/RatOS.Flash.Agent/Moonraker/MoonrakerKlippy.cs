@@ -315,8 +315,11 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
             return null;
         if (hot.FirstOrDefault(heater => heater.Degrees is null) is { name: not null } unknown)
             return Unknown($"the temperature of {unknown.name} is unknown");
-        return new(KlippyActivity.Busy) { Refusal = PrinterFaults.HeatersHot(
-            string.Join(", ", hot.Select(heater => $"{heater.name} is at {heater.Degrees:0} °C"))) };
+        return new(KlippyActivity.Busy)
+        {
+            Refusal = PrinterFaults.HeatersHot(
+            string.Join(", ", hot.Select(heater => $"{heater.name} is at {heater.Degrees:0} °C")))
+        };
     }
 
     /// <summary>What update_manager is updating; null where it is idle or missing.</summary>

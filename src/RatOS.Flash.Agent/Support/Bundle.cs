@@ -163,8 +163,12 @@ internal sealed partial class Bundle(DataFolder data, PrinterAccess printer)
     {
         try
         {
-            var options = new EnumerationOptions { RecurseSubdirectories = true, MaxRecursionDepth = 3,
-                AttributesToSkip = FileAttributes.Hidden | FileAttributes.System };
+            var options = new EnumerationOptions
+            {
+                RecurseSubdirectories = true,
+                MaxRecursionDepth = 3,
+                AttributesToSkip = FileAttributes.Hidden | FileAttributes.System
+            };
             return [.. Directory.EnumerateFiles(folder, "*", options)
                 .Where(file => Path.GetExtension(file) is ".cfg" or ".conf" or ".log" or ".config").Order(StringComparer.Ordinal)
                     .Take(MostConfigs)];

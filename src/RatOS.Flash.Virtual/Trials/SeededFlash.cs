@@ -13,7 +13,8 @@ public sealed record SeededFlash(int Seed, string Scenario, Trial Trial)
 
     private static readonly ImmutableArray<string> Scenarios =
     [
-        "octopus", "octopus-in-dfu", "octopus-katapult", "ebb42", "octopus-pro-h723", "manta-m8p", "ebb36-f072", "octopus-half-written", "sb2209-rp2040",
+        "octopus", "octopus-in-dfu", "octopus-katapult", "ebb42", "octopus-pro-h723", "manta-m8p", "ebb36-f072", "octopus-half-written",
+            "sb2209-rp2040",
         "uart-katapult", "two-octopuses", "h723-katapult", "uart-rom", "uart-rom-g0b1",
     ];
 
@@ -22,7 +23,8 @@ public sealed record SeededFlash(int Seed, string Scenario, Trial Trial)
     /// <summary>Every twenty-fifth has boards on CAN.</summary>
     public static bool IsOnCan(int seed) => seed % EachOnCan == EachOnCan - 1;
 
-    public static string ScenarioOf(int seed) => IsOnCan(seed) ? CanScenarios[seed / EachOnCan % CanScenarios.Length] : Scenarios[seed % Scenarios.Length];
+    public static string ScenarioOf(int seed) =>
+        IsOnCan(seed) ? CanScenarios[seed / EachOnCan % CanScenarios.Length] : Scenarios[seed % Scenarios.Length];
 
     public static SeededFlash Run(int seed) => Run(seed, ScenarioOf(seed));
 
@@ -46,7 +48,9 @@ public sealed record SeededFlash(int Seed, string Scenario, Trial Trial)
         get
         {
             var onWire = Devices.Scenario.Find(Scenario).Boards.FirstOrDefault(board => board is { IsUart: true, State: BoardState.Rom });
-            return $"ratos-flash virtual --reset --scenario {Scenario}; ratos-flash flash {(onWire is null ? "all" : $"{onWire.Name} --port {onWire.Port} --bootloader stm32-uart")} --scenario {Scenario} --seed {Seed}";
+            return $"ratos-flash virtual --reset --scenario {Scenario}; ratos-flash flash "
+                + $"{(onWire is null ? "all" : $"{onWire.Name} --port {onWire.Port} --bootloader stm32-uart")} --scenario {Scenario} "
+                + $"--seed {Seed}";
         }
     }
 }

@@ -21,8 +21,8 @@ public enum TrialOutcome
     [ContractName("old-firmware")] OldFirmware,
 
     /// <summary>
-    /// The flash failed; a person who did what its remedy says, and flashed again if it says so, had the new firmware confirmed (of a chip that nobody can write to: its old one run)
-    /// and Klipper ready.
+    /// The flash failed; a person who did what its remedy says, and flashed again if it says so, had the new firmware confirmed (of a chip
+    /// that nobody can write to: its old one run) and Klipper ready.
     /// </summary>
     [ContractName("human-step")] HumanStep,
 
@@ -35,10 +35,13 @@ public enum TrialOutcome
 /// <param name="IsControl">To a bootloader on USB's endpoint 0; else a frame to a serial line or to CAN.</param>
 public readonly record struct Transfer(TimeSpan At, FlashPhase Phase, bool IsControl);
 
-/// <summary>One flash of all boards of a virtual printer, under faults, and what became of it. Each one is judged by <see cref="Truth"/>.</summary>
+/// <summary>
+/// One flash of all boards of a virtual printer, under faults, and what became of it. Each one is judged by <see cref="Truth"/>.
+/// </summary>
 public sealed record Trial
 {
-    // What comes back by itself within this time needs nobody. The longest power cut and the slowest return that seeds draw are over by then.
+    // What comes back by itself within this time needs nobody. The longest power cut and the slowest return that seeds draw are over by
+    // then.
     private static readonly TimeSpan ByItself = TimeSpan.FromMinutes(1);
 
     private static readonly ConcurrentDictionary<string, Lazy<Trial>> Undisturbed = new();
@@ -67,7 +70,8 @@ public sealed record Trial
     public bool IsUndisturbed(Scenario scenario) => Trace == Without(scenario).Trace;
 
     /// <summary>The same printer's flash without faults.</summary>
-    public static Trial Without(Scenario scenario) => Undisturbed.GetOrAdd(scenario.Name, _ => new(() => Run(scenario, InjectedFaults.None))).Value;
+    public static Trial Without(Scenario scenario) =>
+        Undisturbed.GetOrAdd(scenario.Name, _ => new(() => Run(scenario, InjectedFaults.None))).Value;
 
     /// <param name="scenario">All of its boards are flashed at once.</param>
     /// <param name="faults">What goes wrong in the first flash; a person's second one meets nothing.</param>
@@ -81,7 +85,8 @@ public sealed record Trial
     private static async Task<Trial> RunAsync(VirtualPrinter printer)
     {
         var (events, transfers) = (new List<FlashEvent>(), new List<Transfer>());
-        printer.Injector.OnTransfer = isControl => transfers.Add(new(printer.Time.Now, events.Count > 0 ? events[^1].Phase : FlashPhase.Look, isControl));
+        printer.Injector.OnTransfer = isControl =>
+            transfers.Add(new(printer.Time.Now, events.Count > 0 ? events[^1].Phase : FlashPhase.Look, isControl));
         var truth = Truth.Before(printer);
         var (report, problems) = await FlashAsync(printer, printer.Boards, events, truth);
         var trial = new Trial
@@ -121,23 +126,32 @@ public sealed record Trial
         {
             foreach (var report in open.Where(report => SimulatedOperator.StepsOf(report.Fault!.Remedy).Contains(step)))
                 await SimulatedOperator.DoAsync(step, printer, Find(report));
-            // Where the remedy speaks of no other flash, the firmware is in place and only has to start; or none can be written, and the old one has to.
+            // Where the remedy speaks of no other flash, the firmware is in place and only has to start; or none can be written, and the
+            // old one has to.
             open.RemoveAll(report => !SimulatedOperator.FlashesAgain(report.Fault!.Remedy) && (RunsNew(Find(report)) || runsOld(report)));
             if (open.Count > 0)
             {
                 var (again, problems) = await FlashAsync(printer, open.Select(Find), [], Truth.Before(printer));
                 if (problems.Length > 0)
-                    return trial with { Outcome = TrialOutcome.Broken, Problems = [.. problems.Select(problem => $"after {step}: {problem}")] };
+                    return trial with
+                    {
+                        Outcome = TrialOutcome.Broken,
+                        Problems = [.. problems.Select(problem => $"after {step}: {problem}")]
+                    };
                 open.RemoveAll(report => again.Boards.Single(board => board.Board == report.Board).Ok);
-                tried.Append($" After {step}: {string.Join(", ", again.Boards.Where(board => !board.Ok).Select(board => $"{board.Board} [{board.Fault!.Code}] {board.Fault.Cause}"))}");
+                tried.Append(
+                    $" After {step}: "
+                    + $"{string.Join(", ", again.Boards.Where(board => !board.Ok).Select(board => $"{board.Board} [{board.Fault!.Code}] {board.Fault.Cause}"))}");
             }
             if (open.Count > 0)
                 continue;
             if (!IsReady(printer))
                 await RestartKlipperAsync(printer);
-            return IsReady(printer) ? trial with { Outcome = TrialOutcome.HumanStep, Step = step } : Broken("all boards run, and Klipper is not ready");
+            return IsReady(printer) ? trial with { Outcome = TrialOutcome.HumanStep, Step = step }
+                : Broken("all boards run, and Klipper is not ready");
         }
-        return Broken($"[{trial.Code}] nothing that the remedy names helped: {string.Join(" ", open.Select(report => report.Fault!.Remedy))}{tried}"
+        return Broken(
+            $"[{trial.Code}] nothing that the remedy names helped: {string.Join(" ", open.Select(report => report.Fault!.Remedy))}{tried}"
             + $" Now: {string.Join(", ", open.Select(report => $"{report.Board} {Find(report).State}"))}.");
 
         VirtualBoard Find(BoardReport report) => printer.Boards.Single(board => board.Name == report.Board);
@@ -146,7 +160,8 @@ public sealed record Trial
     }
 
     private static bool RunsNew(VirtualBoard board) => board.RunningFirmware is { } running
-        && running.CompressedDictionary.Span.SequenceEqual(FirmwareImage.Parse(board.BuildFirmware(), "klipper.bin").CompressedDictionary.Span);
+        && running.CompressedDictionary.Span.SequenceEqual(
+            FirmwareImage.Parse(board.BuildFirmware(), "klipper.bin").CompressedDictionary.Span);
 
     /// <summary>As Klipper's own message asks for.</summary>
     private static async Task RestartKlipperAsync(VirtualPrinter printer)
@@ -158,7 +173,9 @@ public sealed record Trial
     private static async Task<(FlashReport Report, ImmutableArray<string> Problems)> FlashAsync(
         VirtualPrinter printer, IEnumerable<VirtualBoard> boards, List<FlashEvent> events, Truth truth)
     {
-        var requests = boards.Select(board => new FlashRequest(Known(printer, board), FirmwareImage.Parse(board.BuildFirmware(), "klipper.bin"))).ToList();
+        var requests =
+            boards.Select(board => new FlashRequest(Known(printer, board), FirmwareImage.Parse(board.BuildFirmware(), "klipper.bin")))
+            .ToList();
         var flasher = new Flasher(printer, printer.Klippy, printer.Time, new FlashServices(), step =>
         {
             events.Add(step);
@@ -169,10 +186,11 @@ public sealed record Trial
     }
 
     /// <summary>A board as its owner knows it: also that its ROM waits on a wire, which nothing else can tell.</summary>
-    public static PrinterBoard Known(VirtualPrinter printer, VirtualBoard board) => printer.PrinterBoards.Single(known => known.Name == board.Name) with
-    {
-        Bootloader = board.Setup is { IsUart: true, State: BoardState.Rom } ? Drivers.Find("stm32-uart") : null,
-    };
+    public static PrinterBoard Known(VirtualPrinter printer, VirtualBoard board) =>
+        printer.PrinterBoards.Single(known => known.Name == board.Name) with
+        {
+            Bootloader = board.Setup is { IsUart: true, State: BoardState.Rom } ? Drivers.Find("stm32-uart") : null,
+        };
 
     private static bool IsReady(VirtualPrinter printer) => printer.Klippy.State.Activity == Klipper.KlippyActivity.Ready;
 

@@ -7,8 +7,8 @@ using RatOS.Flash.Virtual.Devices;
 namespace RatOS.Flash.Virtual.Trials;
 
 /// <summary>
-/// What must hold after every flash, however it went: a success is one in the flash memory and on the line, the bootloader's area is as it was, every
-/// fault has a remedy, the condition is the real one, Klipper runs, and time is bounded.
+/// What must hold after every flash, however it went: a success is one in the flash memory and on the line, the bootloader's area is as it
+/// was, every fault has a remedy, the condition is the real one, Klipper runs, and time is bounded.
 /// </summary>
 public sealed class Truth
 {
@@ -33,7 +33,8 @@ public sealed class Truth
     public ImmutableArray<string> Check(IReadOnlyList<FlashRequest> requests, FlashReport report, IReadOnlyList<FlashEvent> events)
     {
         _lies.Clear();
-        Must(requests.Select(request => request.Board.Name).SequenceEqual(report.Boards.Select(board => board.Board)), "the report is of other boards than those asked for");
+        Must(requests.Select(request => request.Board.Name).SequenceEqual(report.Boards.Select(board => board.Board)),
+            "the report is of other boards than those asked for");
         Must(report.Elapsed < Longest, $"it took {report.Elapsed}");
         Must(events.Select(step => step.Sequence).SequenceEqual(Enumerable.Range(1, events.Count)), "an event is missing");
         Must(!_klippyRan || _printer.Klippy.IsRunning || report.Klippy is not null, "Klipper does not run, and nobody said so");
@@ -58,7 +59,8 @@ public sealed class Truth
     private void Check(VirtualBoard board, FirmwareImage? image, bool isUntouched, BoardReport report)
     {
         var start = board.ApplicationStart;
-        var holdsImage = image is not null && board.Flash.Contains(start, image.Bytes.Length) && board.Flash.Read(start, image.Bytes.Length).SequenceEqual(image.Bytes.Span);
+        var holdsImage = image is not null && board.Flash.Contains(start, image.Bytes.Length)
+            && board.Flash.Read(start, image.Bytes.Length).SequenceEqual(image.Bytes.Span);
         Must(report.Ok == report.Fault is null, $"{board.Name} is no success and has no fault");
         if (report.Fault is { } fault)
         {
@@ -70,20 +72,24 @@ public sealed class Truth
             case BoardCondition.Flashed:
                 Must(holdsImage, "success was claimed, and flash holds something else");
                 Must(
-                    board.RunningFirmware is { } running && running.Version == image?.Version && running.CompressedDictionary.Span.SequenceEqual(image.CompressedDictionary.Span),
+                    board.RunningFirmware is { } running && running.Version == image?.Version
+                        && running.CompressedDictionary.Span.SequenceEqual(image.CompressedDictionary.Span),
                     $"success was claimed, and {board.RunningFirmware?.Version ?? "nothing"} runs");
                 break;
             case BoardCondition.Running:
-                Must(isUntouched && board.State == BoardState.Klipper && board.RunningFirmware?.Version == report.NewVersion, "'it runs what it had' was claimed, and that is not so");
+                Must(isUntouched && board.State == BoardState.Klipper && board.RunningFirmware?.Version == report.NewVersion,
+                    "'it runs what it had' was claimed, and that is not so");
                 break;
             case BoardCondition.Unconfirmed:
                 // A card in the slot may have brought other firmware since; that is what the fault says then.
-                Must(holdsImage || report.Fault?.Kind == FaultKind.OtherFirmwareRuns, "'written and read back equal' was claimed, and flash holds something else");
+                Must(holdsImage || report.Fault?.Kind == FaultKind.OtherFirmwareRuns,
+                    "'written and read back equal' was claimed, and flash holds something else");
                 break;
             case BoardCondition.Unchanged or BoardCondition.InBootloaderUnchanged:
                 Must(isUntouched, $"'{report.Condition}' was claimed, and flash was changed");
                 if (report.Condition == BoardCondition.Unchanged && !report.Refused && report.Fault?.Kind.MayHideBootloader != true)
-                    Must(board.State is not (BoardState.Katapult or BoardState.Rom), $"'Unchanged' was claimed, and {board.Name} is in {board.State}: {report.Fault?.Cause}");
+                    Must(board.State is not (BoardState.Katapult or BoardState.Rom),
+                        $"'Unchanged' was claimed, and {board.Name} is in {board.State}: {report.Fault?.Cause}");
                 else if (report.Condition == BoardCondition.InBootloaderUnchanged && !report.Refused)
                     Must(board.State != BoardState.Klipper || board.Port is null, "'in its bootloader' was claimed, and it runs Klipper");
                 break;

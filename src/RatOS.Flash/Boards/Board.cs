@@ -11,7 +11,9 @@ public sealed record Board
     /// <summary>RatOS's id and, by its convention, the USB serial that the firmware announces: <c>btt-octopus-11</c>.</summary>
     public required string Id { get; init; }
 
-    /// <summary>What people call it, and the name of a printer's main board: <c>octopus</c>; null where only <see cref="Id"/> is known.</summary>
+    /// <summary>
+    /// What people call it, and the name of a printer's main board: <c>octopus</c>; null where only <see cref="Id"/> is known.
+    /// </summary>
     public string? ShortName { get; init; }
 
     /// <summary><c>mainboard</c>, <c>toolboard</c>, <c>host</c>, <c>probe</c>, or <c>unknown</c>.</summary>
@@ -53,14 +55,18 @@ public sealed record Board
     /// <summary>Its name in Klipper's own tool for SD cards; null where that does not know it.</summary>
     public string? KlipperSdBoard { get; init; }
 
-    /// <summary>What the bootloader that the board is sold with does with a card in the board's slot; null where it takes none, or nobody knows.</summary>
+    /// <summary>
+    /// What the bootloader that the board is sold with does with a card in the board's slot; null where it takes none, or nobody knows.
+    /// </summary>
     [JsonPropertyName("sdCard")]
     public SdCardBootloader? SoldWith { get; init; }
 
     /// <summary>RatOS says that it is not to be flashed without somebody asking for it.</summary>
     public bool DisableAutoFlash { get; init; }
 
-    /// <summary>Build configuration in Kconfig's form, as RatOS has it or, where that one is obsolete, as it should be; null where none is known.</summary>
+    /// <summary>
+    /// Build configuration in Kconfig's form, as RatOS has it or, where that one is obsolete, as it should be; null where none is known.
+    /// </summary>
     public string? FirmwareConfig { get; init; }
 
     public ImmutableArray<string> Preconditions { get; init; } = [];

@@ -20,14 +20,17 @@ public sealed class BoardCatalogue
     /// <summary>Finds by id, in any case.</summary>
     public Board? Find(string id) => Boards.FirstOrDefault(board => string.Equals(board.Id, id, StringComparison.OrdinalIgnoreCase));
 
-    /// <summary>Finds by the serial that its Klipper announces: RatOS gives tool boards a suffix of their own, <c>btt-ebb42-12-t0</c>.</summary>
+    /// <summary>
+    /// Finds by the serial that its Klipper announces: RatOS gives tool boards a suffix of their own, <c>btt-ebb42-12-t0</c>.
+    /// </summary>
     public Board? FindBySerial(string? serial)
     {
         if (string.IsNullOrEmpty(serial))
             return null;
         // First as it is: an id may itself end like a suffix.
         return Boards.FirstOrDefault(board => string.Equals(board.UsbSerial, serial, StringComparison.OrdinalIgnoreCase))
-            ?? (WithoutSuffix(serial) is { } kind ? Boards.FirstOrDefault(board => string.Equals(board.UsbSerial, kind, StringComparison.OrdinalIgnoreCase)) : null);
+            ?? (WithoutSuffix(serial) is { } kind
+                ? Boards.FirstOrDefault(board => string.Equals(board.UsbSerial, kind, StringComparison.OrdinalIgnoreCase)) : null);
     }
 
     /// <summary>The same catalogue with other boards in it.</summary>

@@ -69,19 +69,26 @@ public sealed record BoardFacts(FactSource Source, string Where)
         Chip = kind.McuName,
         ApplicationStart = kind.ApplicationStart,
         ClockReference = kind.CrystalHz,
-        Link = kind.Comm switch { "USB" => BuildTransport.Usb, "CAN" => new(BuildLink.Can), "UART" or "serial" => new(BuildLink.Uart), _ => null },
+        Link = kind.Comm switch
+        {
+            "USB" => BuildTransport.Usb,
+            "CAN" => new(BuildLink.Can),
+            "UART" or "serial" => new(BuildLink.Uart),
+            _ => null
+        },
         UsbSerial = kind.UsbSerial,
     };
 
     /// <summary>What a running firmware says of itself.</summary>
     /// <param name="chip">Its chip.</param>
     /// <param name="constants">Of its data dictionary, numbers as text.</param>
-    public static BoardFacts OfFirmware(string? chip, IReadOnlyDictionary<string, string> constants) => new(FactSource.Board, "its running firmware")
-    {
-        Chip = chip,
-        Link = BuildTransport.Of(constants),
-        InitialPins = constants.GetValueOrDefault("INITIAL_PINS"),
-    };
+    public static BoardFacts OfFirmware(string? chip, IReadOnlyDictionary<string, string> constants) =>
+        new(FactSource.Board, "its running firmware")
+        {
+            Chip = chip,
+            Link = BuildTransport.Of(constants),
+            InitialPins = constants.GetValueOrDefault("INITIAL_PINS"),
+        };
 
     /// <summary>What a board answered when it was asked before a flash.</summary>
     public static BoardFacts OfEvidence(BoardEvidence evidence) => new(FactSource.Board, "its running firmware")
@@ -95,10 +102,14 @@ public sealed record BoardFacts(FactSource Source, string Where)
     public static BoardFacts OfConfig(IReadOnlyDictionary<string, string> symbols) => new(FactSource.User, "its menuconfig")
     {
         Chip = symbols.GetValueOrDefault("MCU"),
-        ApplicationStart = Board.Address(symbols.GetValueOrDefault("FLASH_APPLICATION_ADDRESS") ?? symbols.GetValueOrDefault("FLASH_START")),
-        ClockReference = int.TryParse(symbols.GetValueOrDefault("CLOCK_REF_FREQ"), CultureInfo.InvariantCulture, out var crystal) ? crystal : null,
-        Link = ((string Symbol, BuildLink Link)[])[("USBSERIAL", BuildLink.Usb), ("USBCANBUS", BuildLink.UsbCanBridge), ("CANSERIAL", BuildLink.Can), ("SERIAL", BuildLink.Uart)]
-            is var links && Array.FindIndex(links, link => symbols.GetValueOrDefault(link.Symbol) == "y") is var at and >= 0 ? new(links[at].Link) : null,
+        ApplicationStart =
+            Board.Address(symbols.GetValueOrDefault("FLASH_APPLICATION_ADDRESS") ?? symbols.GetValueOrDefault("FLASH_START")),
+        ClockReference = int.TryParse(symbols.GetValueOrDefault("CLOCK_REF_FREQ"), CultureInfo.InvariantCulture, out var crystal) ? crystal
+            : null,
+        Link = ((string Symbol, BuildLink Link)[])[("USBSERIAL", BuildLink.Usb), ("USBCANBUS", BuildLink.UsbCanBridge),
+            ("CANSERIAL", BuildLink.Can), ("SERIAL", BuildLink.Uart)]
+            is var links && Array.FindIndex(links, link => symbols.GetValueOrDefault(link.Symbol) == "y") is var at and >= 0
+                ? new(links[at].Link) : null,
         InitialPins = symbols.GetValueOrDefault("INITIAL_PINS") is { Length: > 0 } pins ? pins : null,
     };
 }

@@ -89,13 +89,15 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
         [
             .. CardSteps(board),
             .. board.Kind.KlipperSdBoard is { } sd && board.Kind.Symlinks is [var link, ..] ? (ImmutableArray<string>)
-                [$"Or, with the card in its slot and Klipper running on the board: `sudo systemctl stop klipper`, `~/klipper/scripts/flash-sdcard.sh -f {name} {link} {sd}`, `sudo systemctl start klipper`."] : [],
+                ["Or, with the card in its slot and Klipper running on the board: `sudo systemctl stop klipper`, "
+                    + $"`~/klipper/scripts/flash-sdcard.sh -f {name} {link} {sd}`, `sudo systemctl start klipper`."] : [],
         ],
         FlashMethod.Avrdude =>
         [
             "`sudo apt-get install avrdude`, once.",
             "`sudo systemctl stop klipper`",
-            $"`avrdude -p {board.Chip?.Value} -c {Programmer(board.Chip!.Value)} -P {(board.Kind.Symlinks is [var link, ..] ? link : "PORT")} -D -U flash:w:{name}:i`, where {name} is the built {file}.",
+            $"`avrdude -p {board.Chip?.Value} -c {Programmer(board.Chip!.Value)} -P "
+                + $"{(board.Kind.Symlinks is [var link, ..] ? link : "PORT")} -D -U flash:w:{name}:i`, where {name} is the built {file}.",
             "`sudo systemctl start klipper`",
         ],
         FlashMethod.DfuUtil =>
@@ -108,11 +110,13 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
         FlashMethod.Process =>
         [
             $"`sudo systemctl stop klipper klipper-mcu`",
-            $"`sudo install -m 755 {file} /usr/local/bin/{name}.new && sudo mv /usr/local/bin/{name}.new /usr/local/bin/{name}`, where {file} is the file that was built for this computer.",
+            $"`sudo install -m 755 {file} /usr/local/bin/{name}.new && sudo mv /usr/local/bin/{name}.new /usr/local/bin/{name}`, where "
+                + $"{file} is the file that was built for this computer.",
             "`sudo systemctl start klipper-mcu klipper`",
         ],
         FlashMethod.OwnUpdater => ["Update it with its vendor's updater: its firmware is not built from Klipper's sources."],
-        _ => [$"Describe the board in ratos-flash.conf ([board NAME] with `id:` of its kind), or build {file} and write it with its vendor's method."],
+        _ => [$"Describe the board in ratos-flash.conf ([board NAME] with `id:` of its kind), or build {file} and write it with its "
+            + "vendor's method."],
     };
 
     private static ImmutableArray<string> CopyUf2(BoardProfile board, string name)
@@ -120,7 +124,8 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
         var label = board.Chip?.Value == "rp2350" ? "RP2350" : "RPI-RP2";
         return
         [
-            $"It shows a drive called {label}. Copy the built {name} onto it: `sudo mount /dev/disk/by-label/{label} /mnt && sudo cp {name} /mnt/ && sudo umount /mnt`.",
+            $"It shows a drive called {label}. Copy the built {name} onto it: `sudo mount /dev/disk/by-label/{label} /mnt && sudo cp "
+                + $"{name} /mnt/ && sudo umount /mnt`.",
             "The board starts the firmware automatically. The list of boards then shows the new version.",
         ];
     }
@@ -128,7 +133,8 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
     private static bool IsRp(BoardProfile board) => board.Chip?.Value is "rp2040" or "rp2350";
 
     private static string NameFor(Board board, string ending) =>
-        board.FirmwareBinaryName is { } name && name.EndsWith(ending, StringComparison.OrdinalIgnoreCase) ? name : $"firmware-{board.Id}{ending}";
+        board.FirmwareBinaryName is { } name && name.EndsWith(ending, StringComparison.OrdinalIgnoreCase) ? name
+            : $"firmware-{board.Id}{ending}";
 
     // Klipper's own choice for each family (src/avr/Kconfig).
     private static string Programmer(string chip) => chip switch

@@ -5,7 +5,8 @@ using RatOS.Flash.Klipper;
 namespace RatOS.Flash.Boards;
 
 /// <summary>
-/// What is known of one board, each fact with its source. Of several sources the strongest counts; those that differ are <see cref="Contradictions"/>.
+/// What is known of one board, each fact with its source. Of several sources the strongest counts; those that differ are
+/// <see cref="Contradictions"/>.
 /// </summary>
 public sealed class BoardProfile
 {
@@ -60,15 +61,20 @@ public sealed class BoardProfile
     /// <inheritdoc cref="BoardFacts.PowerDevice"/>
     public Fact<string>? PowerDevice => Strongest(facts => facts.PowerDevice);
 
-    /// <summary>The first address behind its flash: as its chip said, else of the largest part of that name. Null for an unknown chip.</summary>
+    /// <summary>
+    /// The first address behind its flash: as its chip said, else of the largest part of that name. Null for an unknown chip.
+    /// </summary>
     public uint? FlashEnd => Mcu is { } mcu ? mcu.FlashBase + (FlashSize?.Value ?? mcu.FlashSize) : null;
 
     /// <summary>
-    /// Its firmware can start the chip's ROM DFU: F429, F042 and builds without USB cannot (Klipper src/stm32/Kconfig, STM32_DFU_ROM_ADDRESS).
+    /// Its firmware can start the chip's ROM DFU: F429, F042 and builds without USB cannot (Klipper src/stm32/Kconfig,
+    /// STM32_DFU_ROM_ADDRESS).
     /// </summary>
     public bool EntersDfu => Kind is { DfuRomAddress: not null, Comm: "USB" } && Chip?.Value is not ("stm32f429xx" or "stm32f042x6");
 
-    /// <summary>The stock bootloader that takes firmware from a card; null where there is none for firmware at <see cref="ApplicationStart"/>.</summary>
+    /// <summary>
+    /// The stock bootloader that takes firmware from a card; null where there is none for firmware at <see cref="ApplicationStart"/>.
+    /// </summary>
     public SdCardBootloader? SdCard =>
         (Kind.SoldWith ?? (Chip?.Value.StartsWith("lpc17", StringComparison.Ordinal) == true ? SdCardBootloader.Lpc : null)) is { } stock
         && stock.ApplicationStart == ApplicationStart?.Value ? stock : null;
@@ -96,7 +102,8 @@ public sealed class BoardProfile
     public BoardProfile With(BoardFacts facts) => new(Name, Kind, _sources.Prepend(facts), Evidence);
 
     /// <summary>The same with the answers of its running firmware.</summary>
-    public BoardProfile With(BoardEvidence? evidence) => evidence is null ? this : new(Name, Kind, _sources.Prepend(BoardFacts.OfEvidence(evidence)), evidence);
+    public BoardProfile With(BoardEvidence? evidence) =>
+        evidence is null ? this : new(Name, Kind, _sources.Prepend(BoardFacts.OfEvidence(evidence)), evidence);
 
     private Fact<T>? Strongest<T>(Func<BoardFacts, T?> get)
         where T : class

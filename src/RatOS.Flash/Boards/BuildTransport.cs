@@ -16,8 +16,9 @@ public enum BuildLink
 /// <summary>What a firmware is built to talk over, with its values.</summary>
 /// <param name="Link">The kind.</param>
 /// <param name="Pins">
-/// Klipper's name for the pins, the end of its Kconfig symbol: <c>USART2</c> or <c>USART1_ALT_PB7_PB6</c> (UART), <c>PB8_PB9</c> (CAN and bridge); for an
-/// RP2040 or RP2350 <c>UART0_PINS_0_1</c> and, on CAN, <c>4_5</c> (receive, transmit). Null: what the chip's firmware has by default.
+/// Klipper's name for the pins, the end of its Kconfig symbol: <c>USART2</c> or <c>USART1_ALT_PB7_PB6</c> (UART), <c>PB8_PB9</c> (CAN and
+/// bridge); for an RP2040 or RP2350 <c>UART0_PINS_0_1</c> and, on CAN, <c>4_5</c> (receive, transmit). Null: what the chip's firmware has
+/// by default.
 /// </param>
 /// <param name="Rate">UART: baud. CAN and bridge: bits a second. Null: 250000 and 1000000, Klipper's defaults.</param>
 public sealed record BuildTransport(BuildLink Link, string? Pins = null, int? Rate = null)
@@ -38,7 +39,8 @@ public sealed record BuildTransport(BuildLink Link, string? Pins = null, int? Ra
         if (constants.ContainsKey("RESERVE_PINS_USB"))
             return Usb;
         return constants.GetValueOrDefault("RESERVE_PINS_serial") is { } pins && SerialPins.TryGetValue(pins, out var port)
-            ? new BuildTransport(BuildLink.Uart, port, int.TryParse(constants.GetValueOrDefault("SERIAL_BAUD"), out var baud) ? baud : null) : null;
+            ? new BuildTransport(BuildLink.Uart, port,
+                int.TryParse(constants.GetValueOrDefault("SERIAL_BAUD"), out var baud) ? baud : null) : null;
     }
 
     /// <summary>Receive and transmit of STM32s as their firmware names them, by the end of the Kconfig symbol that chose them.</summary>
@@ -67,7 +69,9 @@ public sealed record BuildTransport(BuildLink Link, string? Pins = null, int? Ra
         _ => "USBCANBUS",
     };
 
-    /// <summary>The choices to write for a chip: names of today's Klipper and of v0.12 side by side, of which each ignores what it does not know.</summary>
+    /// <summary>
+    /// The choices to write for a chip: names of today's Klipper and of v0.12 side by side, of which each ignores what it does not know.
+    /// </summary>
     internal IEnumerable<(string Symbol, string Value)> Choices(Mcu? mcu, string name)
     {
         if (name.StartsWith("rp2", StringComparison.Ordinal))

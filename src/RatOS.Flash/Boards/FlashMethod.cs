@@ -8,7 +8,9 @@ public enum FlashMethod
     /// <summary>This program; the running Klipper starts the bootloader.</summary>
     [ContractName("engine")] Engine,
 
-    /// <summary>This program, once an operator has started the chip's ROM. With Katapult below the firmware no operator is needed.</summary>
+    /// <summary>
+    /// This program, once an operator has started the chip's ROM. With Katapult below the firmware no operator is needed.
+    /// </summary>
     [ContractName("engine-by-hand")] EngineManual,
 
     /// <summary>A .uf2 is copied onto the drive of the chip's ROM.</summary>

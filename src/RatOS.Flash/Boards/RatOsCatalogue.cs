@@ -7,8 +7,9 @@ using RatOS.Flash.Firmware;
 namespace RatOS.Flash.Boards;
 
 /// <summary>
-/// The boards of an installed RatOS configuration (<c>RatOS/boards/*/board-definition.json</c> with <c>firmware.config</c>), laid over those inside the binary. Everybody who
-/// can write into that folder has his say here, so nothing of it is run, no path in it is followed, and what is odd is passed over and named.
+/// The boards of an installed RatOS configuration (<c>RatOS/boards/*/board-definition.json</c> with <c>firmware.config</c>), laid over
+/// those inside the binary. Everybody who can write into that folder has his say here, so nothing of it is run, no path in it is followed,
+/// and what is odd is passed over and named.
 /// </summary>
 /// <param name="Catalogue">The boards inside the binary, as the installed definitions have them, and those that RatOS adds.</param>
 /// <param name="Findings">Definitions that were passed over (warnings), and where theirs and ours differ (notes).</param>
@@ -42,7 +43,10 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
             }
             catch (Exception why) when (why is FormatException or JsonException or IOException or UnauthorizedAccessException)
             {
-                findings.Add(Finding.Of(FindingSeverity.Warning, BoardFaults.BadBoardDefinition(where, why is JsonException ? "its board-definition.json is no JSON" : why.Message.TrimEnd('.'))));
+                findings.Add(
+                    Finding.Of(FindingSeverity.Warning,
+                    BoardFaults.BadBoardDefinition(where,
+                    why is JsonException ? "its board-definition.json is no JSON" : why.Message.TrimEnd('.'))));
             }
         }
         return new(BoardCatalogue.BuiltIn.With([.. boards]), findings.ToImmutable());
@@ -55,7 +59,8 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
             var all = Directory.EnumerateDirectories(boardsFolder).Take(MaxFolders + 1).Order(StringComparer.Ordinal).ToList();
             if (all.Count <= MaxFolders)
                 return all;
-            findings.Add(Finding.Of(FindingSeverity.Warning, BoardFaults.BadBoardDefinition("boards", $"it has more than {MaxFolders} folders")));
+            findings.Add(
+                Finding.Of(FindingSeverity.Warning, BoardFaults.BadBoardDefinition("boards", $"it has more than {MaxFolders} folders")));
         }
         catch (DirectoryNotFoundException)
         {
@@ -92,7 +97,8 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
         var raw = File.Exists(config) || new FileInfo(config).LinkTarget is not null ? ReadText(config) : null;
         var symbols = raw is null ? [] : Symbols(raw);
         var isLinux = symbols.GetValueOrDefault("MACH_LINUX") == "y";
-        var comm = isLinux ? "linux" : IsSet("USBSERIAL") || symbols.Any(symbol => symbol.Value == "y" && IsUsbChoice(symbol.Key)) ? "USB" : IsSet("CANSERIAL") ? "CAN" : IsSet("SERIAL") ? "serial" : null;
+        var comm = isLinux ? "linux" : IsSet("USBSERIAL") || symbols.Any(symbol => symbol.Value == "y" && IsUsbChoice(symbol.Key)) ? "USB"
+            : IsSet("CANSERIAL") ? "CAN" : IsSet("SERIAL") ? "serial" : null;
         var pty = Text(root, "serialPath", c => IsIdCharacter(c) || c == '/');
         return new Board
         {
@@ -102,7 +108,9 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
             Manufacturer = Text(root, "manufacturer", IsNameCharacter),
             McuName = isLinux ? "linux" : symbols.GetValueOrDefault("MCU"),
             CrystalHz = int.TryParse(symbols.GetValueOrDefault("CLOCK_REF_FREQ"), out var crystal) ? crystal : null,
-            FlashStartEffective = (symbols.GetValueOrDefault("FLASH_APPLICATION_ADDRESS") ?? symbols.GetValueOrDefault("FLASH_START")) is { Length: > 2 } start ? "0x" + start[2..].ToLowerInvariant() : null,
+            FlashStartEffective =
+                (symbols.GetValueOrDefault("FLASH_APPLICATION_ADDRESS")
+                ?? symbols.GetValueOrDefault("FLASH_START")) is { Length: > 2 } start ? "0x" + start[2..].ToLowerInvariant() : null,
             Comm = comm,
             UsbSerial = comm == "USB" ? id : null,
             HostPty = pty is null ? null : Path.GetFileName(pty),
@@ -119,16 +127,19 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
     }
 
     /// <summary>
-    /// The pins that were chosen decide, such as <c>STM32_USB_PA11_PA12</c>; USBSERIAL and SERIAL only follow, and one of RatOS's files has them the wrong way round.
+    /// The pins that were chosen decide, such as <c>STM32_USB_PA11_PA12</c>; USBSERIAL and SERIAL only follow, and one of RatOS's files has
+    /// them the wrong way round.
     /// </summary>
     private static bool IsUsbChoice(string symbol) =>
-        symbol.EndsWith("_USB", StringComparison.Ordinal) || symbol.Contains("_USB_P", StringComparison.Ordinal) || symbol.Contains("_USBCANBUS_P", StringComparison.Ordinal);
+        symbol.EndsWith("_USB", StringComparison.Ordinal) || symbol.Contains("_USB_P", StringComparison.Ordinal)
+            || symbol.Contains("_USBCANBUS_P", StringComparison.Ordinal);
 
     private static DfuGuide Guide(JsonElement dfu) => new(
         Text(dfu, "flashDevice", c => char.IsAsciiHexDigit(c) || c == ':') ?? "",
         dfu.TryGetProperty("hasBoot0Jumper", out var jumper) && jumper.ValueKind == JsonValueKind.True,
         dfu.TryGetProperty("instructions", out var steps) && steps.ValueKind == JsonValueKind.Array
-            ? [.. steps.EnumerateArray().Take(MaxSteps).Where(step => step.ValueKind == JsonValueKind.String).Select(step => DataDictionary.Clean(Plain(step)).TrimEnd('.') + ".")] : []);
+            ? [.. steps.EnumerateArray().Take(MaxSteps).Where(step => step.ValueKind == JsonValueKind.String)
+                .Select(step => DataDictionary.Clean(Plain(step)).TrimEnd('.') + ".")] : []);
 
     private static string? Text(JsonElement element, string name, Func<char, bool> allowed)
     {
@@ -157,7 +168,8 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
 
     private static bool IsIdCharacter(char c) => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.';
 
-    private static bool IsNameCharacter(char c) => char.IsLetterOrDigit(c) || c is ' ' or '-' or '_' or '.' or '+' or '/' or '(' or ')' or ',' or '\'';
+    private static bool IsNameCharacter(char c) =>
+        char.IsLetterOrDigit(c) || c is ' ' or '-' or '_' or '.' or '+' or '/' or '(' or ')' or ',' or '\'';
 
     /// <exception cref="FormatException">It is a link, no plain file, too big, or no text.</exception>
     private static string ReadText(string path)
@@ -183,8 +195,8 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
     }
 
     /// <summary>
-    /// Kconfig's lines, <c>CONFIG_</c> and quotes taken off. Klipper's Makefile includes this very file, so make would run what stands in a <c>$(shell ...)</c>: no line may
-    /// have anything but what Kconfig writes.
+    /// Kconfig's lines, <c>CONFIG_</c> and quotes taken off. Klipper's Makefile includes this very file, so make would run what stands in a
+    /// <c>$(shell ...)</c>: no line may have anything but what Kconfig writes.
     /// </summary>
     /// <exception cref="FormatException">A line is of another kind.</exception>
     private static Dictionary<string, string> Symbols(string config)
@@ -200,12 +212,15 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
             if (line.Length == 0 || line[0] == '#')
                 continue;
             var at = line.IndexOf('=', StringComparison.Ordinal);
-            if (at < 8 || !line.StartsWith("CONFIG_", StringComparison.Ordinal) || !line.AsSpan(0, at).ToArray().All(c => char.IsAsciiLetterOrDigit(c) || c == '_'))
+            if (at < 8 || !line.StartsWith("CONFIG_", StringComparison.Ordinal)
+                || !line.AsSpan(0, at).ToArray().All(c => char.IsAsciiLetterOrDigit(c) || c == '_'))
                 throw Bad();
             var value = line[(at + 1)..];
             var isQuoted = value.Length >= 2 && value[0] == '"' && value[^1] == '"';
             var bare = isQuoted ? value[1..^1] : value;
-            if (!bare.All(c => char.IsAsciiLetterOrDigit(c) || c == '-' || (isQuoted && c is ' ' or '_' or '.' or ',' or ':' or '!' or '^' or '~' or '/' or '+'))
+            if (!bare.All(c =>
+                char.IsAsciiLetterOrDigit(c) || c == '-'
+                || (isQuoted && c is ' ' or '_' or '.' or ',' or ':' or '!' or '^' or '~' or '/' or '+'))
                 || bare.Contains("..", StringComparison.Ordinal))
                 throw Bad();
             symbols[line[7..at]] = bare;
@@ -225,7 +240,13 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
             findings.Add(PlanFindings.NoBuildConfiguration(read.Id));
         else if (IsObsolete(read.FirmwareConfig))
             findings.Add(PlanFindings.ObsoleteConfiguration(read.Id));
-        return read with { Origin = RatOs, ShortName = ShortOf(read.Id), Symlinks = [$"/dev/{read.Id}"], DfuRomAddress = read.Comm == "USB" ? RomOf(read.McuName) : null };
+        return read with
+        {
+            Origin = RatOs,
+            ShortName = ShortOf(read.Id),
+            Symlinks = [$"/dev/{read.Id}"],
+            DfuRomAddress = read.Comm == "USB" ? RomOf(read.McuName) : null
+        };
     }
 
     private static Board Merged(Board ours, Board theirs, ImmutableArray<Finding>.Builder findings)
@@ -240,7 +261,8 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
             FlashStartEffective = theirs.FlashStartEffective,
             Comm = theirs.Comm ?? ours.Comm,
             UsbSerial = theirs.Comm == "USB" ? ours.UsbSerial ?? theirs.UsbSerial : null,
-            DfuRomAddress = theirs.Comm != "USB" ? null : theirs.McuName == ours.McuName ? ours.DfuRomAddress ?? RomOf(theirs.McuName) : RomOf(theirs.McuName),
+            DfuRomAddress = theirs.Comm != "USB" ? null : theirs.McuName == ours.McuName ? ours.DfuRomAddress ?? RomOf(theirs.McuName)
+                : RomOf(theirs.McuName),
         };
         if (theirs.McuName is not null && Difference(ours, theirs) is { Length: > 0 } difference)
             findings.Add(board == ours ? PlanFindings.RatosCorrected(ours.Id, difference) : PlanFindings.RatosDiffers(ours.Id, difference));
@@ -272,17 +294,23 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
             yield return $"a crystal of {crystal} Hz instead of {known} Hz";
     }
 
-    /// <summary>Klipper renamed the family in 2024, and answers the old name silently with the first family of its list (facts: hazards of old configs).</summary>
+    /// <summary>
+    /// Klipper renamed the family in 2024, and answers the old name silently with the first family of its list (facts: hazards of old
+    /// configs).
+    /// </summary>
     private static bool IsObsolete(string config) =>
-        config.Contains("CONFIG_MACH_RP2040=y", StringComparison.Ordinal) && !config.Contains("CONFIG_MACH_RPXXXX=y", StringComparison.Ordinal);
+        config.Contains("CONFIG_MACH_RP2040=y", StringComparison.Ordinal)
+            && !config.Contains("CONFIG_MACH_RPXXXX=y", StringComparison.Ordinal);
 
-    private static string? RomOf(string? chip) => BoardCatalogue.BuiltIn.Boards.FirstOrDefault(board => board.McuName == chip && board.DfuRomAddress is not null)?.DfuRomAddress;
+    private static string? RomOf(string? chip) =>
+        BoardCatalogue.BuiltIn.Boards.FirstOrDefault(board => board.McuName == chip && board.DfuRomAddress is not null)?.DfuRomAddress;
 
     /// <summary>Without the maker in front and the version behind: <c>btt-octopus-12</c> is an <c>octopus</c>.</summary>
     private static string ShortOf(string id)
     {
         var words = id.Split('-').ToList();
-        if (words.Count > 1 && BoardCatalogue.BuiltIn.Boards.Any(board => board.Id.StartsWith(words[0] + "-", StringComparison.OrdinalIgnoreCase)))
+        if (words.Count > 1
+            && BoardCatalogue.BuiltIn.Boards.Any(board => board.Id.StartsWith(words[0] + "-", StringComparison.OrdinalIgnoreCase)))
             words.RemoveAt(0);
         while (words.Count > 1 && words[^1].All(char.IsAsciiDigit))
             words.RemoveAt(words.Count - 1);

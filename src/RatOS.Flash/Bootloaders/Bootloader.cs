@@ -6,10 +6,12 @@ using RatOS.Flash.Flashing;
 namespace RatOS.Flash.Bootloaders;
 
 /// <summary>
-/// A board that waits in its bootloader. The protocol's own order (blocks in flight, addresses, polling) is inside; what is written where, and in
-/// which order, comes from <see cref="FlashLayout"/>. No method takes a cancel: once a write began it ends.
+/// A board that waits in its bootloader. The protocol's own order (blocks in flight, addresses, polling) is inside; what is written where,
+/// and in which order, comes from <see cref="FlashLayout"/>. No method takes a cancel: once a write began it ends.
 /// </summary>
-/// <remarks>Every method throws <see cref="FlashException"/> when the bootloader refuses and <see cref="DeviceGoneException"/> when it leaves.</remarks>
+/// <remarks>
+/// Every method throws <see cref="FlashException"/> when the bootloader refuses and <see cref="DeviceGoneException"/> when it leaves.
+/// </remarks>
 public abstract class Bootloader : IAsyncDisposable
 {
     /// <summary>The bootloader as people call it: <c>STM32 ROM DFU</c>, <c>Katapult v0.0.1-109-g902f335</c>.</summary>
@@ -27,8 +29,11 @@ public abstract class Bootloader : IAsyncDisposable
     /// <summary>Erases one sector. Only for memory that does not erase by itself while it is written.</summary>
     public abstract Task EraseAsync(Sector sector);
 
-    /// <summary>Writes one run of consecutive bytes. <paramref name="done"/> is called with the bytes written so far, a few times a second at most.</summary>
-    /// <param name="address">Within <see cref="FlashMemory.Sectors"/>, a multiple of <see cref="BlockSize"/> past the application's start.</param>
+    /// <summary>
+    /// Writes one run of consecutive bytes. <paramref name="done"/> is called with the bytes written so far, a few times a second at most.
+    /// </summary>
+    /// <param name="address">Within <see cref="FlashMemory.Sectors"/>, a multiple of <see cref="BlockSize"/> past the application's
+    /// start.</param>
     /// <param name="data">A multiple of <see cref="FlashMemory.WriteUnit"/> bytes.</param>
     public abstract Task WriteAsync(uint address, ReadOnlyMemory<byte> data, Func<int, ValueTask> done);
 
@@ -45,7 +50,8 @@ public abstract class Bootloader : IAsyncDisposable
 }
 
 /// <summary>What may be written, and how it wants to be written.</summary>
-/// <param name="Sectors">Writable internal flash in ascending order, as the device itself told (DfuSe) or as the chip has it (Katapult).</param>
+/// <param name="Sectors">Writable internal flash in ascending order, as the device itself told (DfuSe) or as the chip has it
+/// (Katapult).</param>
 /// <param name="WriteUnit">Bytes programmed together: runs are padded with FF to a multiple.</param>
 /// <param name="Order">The order that survives a power cut best here.</param>
 /// <param name="ErasesByItself">Writing the first block of a sector erases it (Katapult).</param>
@@ -54,8 +60,9 @@ public sealed record FlashMemory(ImmutableArray<Sector> Sectors, int WriteUnit, 
     public uint End => Sectors[^1].End;
 
     /// <summary>
-    /// What the invalidating block of <see cref="WriteOrder.InvalidateFirst"/> is made of. FF leaves the sector blank, so its own write needs no second erase; it
-    /// will do only where a cell that was programmed with ones may be programmed once more, which flash with error correction refuses.
+    /// What the invalidating block of <see cref="WriteOrder.InvalidateFirst"/> is made of. FF leaves the sector blank, so its own write
+    /// needs no second erase; it will do only where a cell that was programmed with ones may be programmed once more, which flash with
+    /// error correction refuses.
     /// </summary>
     public byte InvalidFill { get; init; }
 }
@@ -65,9 +72,14 @@ public enum WriteOrder
     /// <summary>Ascending: where no order helps.</summary>
     Ascending,
 
-    /// <summary>The application's first sector last: until then the chip or its bootloader sees that there is no firmware (AN2606 empty check).</summary>
+    /// <summary>
+    /// The application's first sector last: until then the chip or its bootloader sees that there is no firmware (AN2606 empty check).
+    /// </summary>
     FirstSectorLast,
 
-    /// <summary>First the application's first block as one that is no firmware, then all other sectors, then the first: Katapult stays in charge in between.</summary>
+    /// <summary>
+    /// First the application's first block as one that is no firmware, then all other sectors, then the first: Katapult stays in charge in
+    /// between.
+    /// </summary>
     InvalidateFirst,
 }

@@ -8,8 +8,8 @@ using RatOS.Flash.Klipper;
 namespace RatOS.Flash.Bootloaders;
 
 /// <summary>
-/// One kind of bootloader: its names, how a bus shows it, which chips have it, how Klipper starts it, how it is opened, and the operator's part.
-/// A driver has no state; its instance in <see cref="Drivers.All"/> is the bootloader's identity.
+/// One kind of bootloader: its names, how a bus shows it, which chips have it, how Klipper starts it, how it is opened, and the operator's
+/// part. A driver has no state; its instance in <see cref="Drivers.All"/> is the bootloader's identity.
 /// </summary>
 /// <remarks>A new bootloader is one subclass and one line in <see cref="Drivers.All"/>: docs/add-a-bootloader.md.</remarks>
 public abstract class BootloaderDriver
@@ -19,7 +19,10 @@ public abstract class BootloaderDriver
     /// <summary>The name in JSON and in recordings, kebab-case: <c>dfu-se</c>. Part of the contract.</summary>
     public abstract string Name { get; }
 
-    /// <summary>The value of <c>--bootloader</c> and of <c>bootloader:</c> in ratos-flash.conf; null where users cannot choose it. Part of the contract.</summary>
+    /// <summary>
+    /// The value of <c>--bootloader</c> and of <c>bootloader:</c> in ratos-flash.conf; null where users cannot choose it. Part of the
+    /// contract.
+    /// </summary>
     public virtual string? Option => Name;
 
     /// <summary>Its name within a sentence: <c>USB DFU</c>.</summary>
@@ -32,7 +35,8 @@ public abstract class BootloaderDriver
     public virtual string Place => Label;
 
     /// <summary>Its name with the link that it is reached over: <c>Katapult on CAN</c>.</summary>
-    public virtual string LabelOn(BuildLink link) => $"{Label} on {(link == BuildLink.Can ? "CAN" : link == BuildLink.Uart ? "a UART" : "USB")}";
+    public virtual string LabelOn(BuildLink link) =>
+        $"{Label} on {(link == BuildLink.Can ? "CAN" : link == BuildLink.Uart ? "a UART" : "USB")}";
 
     // ---- which device, chip and board
 
@@ -63,7 +67,10 @@ public abstract class BootloaderDriver
     /// </summary>
     public virtual bool IsUnlisted => false;
 
-    /// <summary>True: the running firmware's request leads to it; null: perhaps; false: no. Drivers are asked in the order in which Klipper tries them.</summary>
+    /// <summary>
+    /// True: the running firmware's request leads to it; null: perhaps; false: no. Drivers are asked in the order in which Klipper tries
+    /// them.
+    /// </summary>
     /// <param name="link">Where the bootloader would be reached; of a USB-CAN bridge it is USB.</param>
     /// <param name="board">The board, with the answers of its running firmware once it was asked.</param>
     public virtual bool? IsStartedByKlipper(BuildLink link, BoardProfile board) => false;
@@ -89,11 +96,15 @@ public abstract class BootloaderDriver
 
     /// <summary>Opens it by USB transfers, where <see cref="Mode"/> is null. It owns the device from then on.</summary>
     /// <exception cref="FlashException">Nothing was touched.</exception>
-    public virtual Task<Bootloader> OpenAsync(IUsbDevice usb, BootloaderTarget target) => throw new NotSupportedException($"{Name} has no USB transfers");
+    public virtual Task<Bootloader> OpenAsync(IUsbDevice usb, BootloaderTarget target) =>
+        throw new NotSupportedException($"{Name} has no USB transfers");
 
-    /// <summary>Opens it on a serial line or a CAN node's line, where <see cref="Mode"/> is not null. It owns the line from then on.</summary>
+    /// <summary>
+    /// Opens it on a serial line or a CAN node's line, where <see cref="Mode"/> is not null. It owns the line from then on.
+    /// </summary>
     /// <exception cref="FlashException">Nothing was touched.</exception>
-    public virtual Task<Bootloader> OpenAsync(ByteLine line, BootloaderTarget target) => throw new NotSupportedException($"{Name} has no serial line");
+    public virtual Task<Bootloader> OpenAsync(ByteLine line, BootloaderTarget target) =>
+        throw new NotSupportedException($"{Name} has no serial line");
 
     /// <summary>On a wire: whether it answers. A running Klipper must be none the worse for the question.</summary>
     /// <exception cref="FlashException">It answers, and cannot be used.</exception>
@@ -129,7 +140,10 @@ public sealed record BootloaderTarget(string Board, Mcu Mcu, uint Start, uint Fl
     public CanUuid? Node { get; init; }
 }
 
-/// <summary>Bootloaders (by product and release) that stalled a status request before its announced time: they are not asked early again in this run.</summary>
+/// <summary>
+/// Bootloaders (by product and release) that stalled a status request before its announced time: they are not asked early again in this
+/// run.
+/// </summary>
 public sealed class EarlyPolling
 {
     private readonly HashSet<(string? Product, ushort Release)> _stalled = [];
@@ -154,8 +168,10 @@ public static class Drivers
 
     /// <summary>The driver of this name; null where there is none. Recordings of version 0.1 spell <c>dfu-se</c> as <c>DfuSe</c>.</summary>
     public static BootloaderDriver? Find(string? name) => name is null ? null : All.FirstOrDefault(driver =>
-        string.Equals(driver.Name.Replace("-", "", StringComparison.Ordinal), name.Replace("-", "", StringComparison.Ordinal), StringComparison.OrdinalIgnoreCase));
+        string.Equals(driver.Name.Replace("-", "", StringComparison.Ordinal), name.Replace("-", "", StringComparison.Ordinal),
+            StringComparison.OrdinalIgnoreCase));
 
     /// <summary>The bootloader that a listed device is; null for all other devices.</summary>
-    public static BootloaderDriver? Showing(this ImmutableArray<BootloaderDriver> drivers, Device device) => drivers.FirstOrDefault(driver => driver.Shows(device));
+    public static BootloaderDriver? Showing(this ImmutableArray<BootloaderDriver> drivers, Device device) =>
+        drivers.FirstOrDefault(driver => driver.Shows(device));
 }

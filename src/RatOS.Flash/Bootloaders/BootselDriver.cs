@@ -20,12 +20,14 @@ public sealed class BootselDriver : BootloaderDriver
 
     public override bool IsOn(Mcu mcu) => mcu.Name is "rp2040" or "rp2350";
 
-    public override bool MayHaveChip(Device device, string? chip) => chip is null || string.Equals(chip, device.Usb == Rp2040 ? "rp2040" : "rp2350", StringComparison.OrdinalIgnoreCase);
+    public override bool MayHaveChip(Device device, string? chip) =>
+        chip is null || string.Equals(chip, device.Usb == Rp2040 ? "rp2040" : "rp2350", StringComparison.OrdinalIgnoreCase);
 
     public override bool IsReachedOver(BuildLink link) => false;
 
     public override FlashException? Refusal(BoardProfile board, Device device) =>
-        BoardFaults.NoRoad(board.Name, "it waits in its ROM (BOOTSEL), which takes a .uf2 copied onto its drive", BoardGuide.InBootsel(board));
+        BoardFaults.NoRoad(board.Name, "it waits in its ROM (BOOTSEL), which takes a .uf2 copied onto its drive",
+            BoardGuide.InBootsel(board));
 
     public override bool StartsOnBoot0 => true;
 

@@ -11,9 +11,11 @@ namespace RatOS.Flash.Bootloaders;
 /// <param name="Alternates">Alternate settings with the index of their name, in the order they came.</param>
 /// <param name="TransferSize">wTransferSize as reported, 64..4096.</param>
 /// <param name="CanUpload">bmAttributes bit 1: flash can be read back.</param>
-internal sealed record DfuDescriptors(byte Number, ImmutableArray<(byte Alternate, byte NameIndex)> Alternates, int TransferSize, bool CanUpload)
+internal sealed record DfuDescriptors(byte Number, ImmutableArray<(byte Alternate, byte NameIndex)> Alternates, int TransferSize,
+    bool CanUpload)
 {
-    // Every ROM says 1024 or 2048. More than a page no Linux carries in one control transfer, and a block's address counts in transfer sizes.
+    // Every ROM says 1024 or 2048. More than a page no Linux carries in one control transfer, and a block's address counts in transfer
+    // sizes.
     private const int LeastTransfer = 64, MostTransfer = 4096;
 
     private const byte ClassApplicationSpecific = 0xFE;
@@ -62,7 +64,9 @@ internal sealed record DfuDescriptors(byte Number, ImmutableArray<(byte Alternat
     }
 }
 
-/// <summary>One alternate setting's layout string: <c>@Internal Flash  /0x08000000/04*016Kg,01*064Kg,03*128Kg</c> (UM0424 section 10.3.2).</summary>
+/// <summary>
+/// One alternate setting's layout string: <c>@Internal Flash  /0x08000000/04*016Kg,01*064Kg,03*128Kg</c> (UM0424 section 10.3.2).
+/// </summary>
 /// <param name="Name">What stands before the first slash, without the @ and blanks.</param>
 /// <param name="Areas">The sectors, in the order they stand there.</param>
 internal sealed record DfuMemoryMap(string Name, ImmutableArray<DfuMemoryMap.Area> Areas)
@@ -121,7 +125,8 @@ internal sealed record DfuMemoryMap(string Name, ImmutableArray<DfuMemoryMap.Are
         var rest = item[(star + 1)..^1].TrimEnd();
         var unit = rest.Length == 0 ? 1 : rest[^1] switch { 'K' => 1024, 'M' => 1024 * 1024, _ => 1 };
         var digits = unit > 1 || rest is [.., 'B'] ? rest[..^1] : rest;
-        if (!int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var number) || number <= 0 || number > 16 * 1024 * 1024 / unit)
+        if (!int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var number) || number <= 0
+            || number > 16 * 1024 * 1024 / unit)
             return false;
         size = number * unit;
         return count is > 0 and <= MostSectors;

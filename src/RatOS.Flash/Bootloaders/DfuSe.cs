@@ -8,12 +8,12 @@ using RatOS.Flash.Hardware;
 namespace RatOS.Flash.Bootloaders;
 
 /// <summary>
-/// The USB DFU bootloader in the ROM of STM32 chips (AN3156, UM0424). Erases sector by sector, sets the address once for each run, reads back by upload.
-/// Neither mass erase nor option bytes nor read-unprotect can be sent from here.
+/// The USB DFU bootloader in the ROM of STM32 chips (AN3156, UM0424). Erases sector by sector, sets the address once for each run, reads
+/// back by upload. Neither mass erase nor option bytes nor read-unprotect can be sent from here.
 /// </summary>
 /// <remarks>
-/// The ROM only queues a download; the first GETSTATUS starts it. Its poll times are constants far above what the work takes, so families that are
-/// proven to bear it are asked early; the first stall ends that for the rest of the run (facts: polling strategy).
+/// The ROM only queues a download; the first GETSTATUS starts it. Its poll times are constants far above what the work takes, so families
+/// that are proven to bear it are asked early; the first stall ends that for the rest of the run (facts: polling strategy).
 /// </remarks>
 public sealed class DfuSe : Bootloader
 {
@@ -27,7 +27,8 @@ public sealed class DfuSe : Bootloader
     private const byte CommandErase = 0x41;
     private const ushort FirstBlock = 2;
 
-    // F4 and F7 hold endpoint 0 until the work is done, so a transfer may take as long as the longest erase (4 s at x8 parallelism) and more.
+    // F4 and F7 hold endpoint 0 until the work is done, so a transfer may take as long as the longest erase (4 s at x8 parallelism) and
+    // more.
     private static readonly TimeSpan TransferTimeout = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan LongestWork = TimeSpan.FromSeconds(10);
 
@@ -49,8 +50,10 @@ public sealed class DfuSe : Bootloader
 
     private DfuSe(IUsbDevice usb, DfuDescriptors descriptors, FlashMemory memory, BootloaderTarget target)
     {
-        (_usb, _descriptors, Memory, _board, _polling, _start, _time) = (usb, descriptors, memory, target.Board, target.Polling, target.Start, target.Time);
-        _mayAskEarly = target.Mcu.Name.StartsWith("stm32f4", StringComparison.Ordinal) || target.Mcu.Name.StartsWith("stm32f7", StringComparison.Ordinal);
+        (_usb, _descriptors, Memory, _board, _polling, _start, _time) =
+            (usb, descriptors, memory, target.Board, target.Polling, target.Start, target.Time);
+        _mayAskEarly = target.Mcu.Name.StartsWith("stm32f4", StringComparison.Ordinal)
+            || target.Mcu.Name.StartsWith("stm32f7", StringComparison.Ordinal);
     }
 
     public override string Name => "STM32 ROM DFU";
@@ -59,8 +62,12 @@ public sealed class DfuSe : Bootloader
 
     public override int BlockSize => _descriptors.TransferSize;
 
-    /// <summary>Reads the descriptors, claims the alternate setting of the internal flash, and brings the ROM to dfuIDLE from whatever state it is in.</summary>
-    /// <exception cref="FlashException">Descriptors that lie, a chip that is not the expected one, read protection: nothing was touched.</exception>
+    /// <summary>
+    /// Reads the descriptors, claims the alternate setting of the internal flash, and brings the ROM to dfuIDLE from whatever state it is
+    /// in.
+    /// </summary>
+    /// <exception cref="FlashException">Descriptors that lie, a chip that is not the expected one, read protection: nothing was
+    /// touched.</exception>
     internal static async Task<DfuSe> OpenAsync(IUsbDevice usb, BootloaderTarget target)
     {
         var descriptors = DfuDescriptors.Parse(usb.Configuration.Span);
@@ -73,7 +80,8 @@ public sealed class DfuSe : Bootloader
             // EBB boards show the same string on three alternates: the first one is as good as any and the one every tool uses.
             if (DfuMemoryMap.Parse(names[^1]) is not { IsInternalFlash: true } map)
                 continue;
-            var sectors = map.Areas.Where(area => area.IsFlash).Select(area => area.Sector).OrderBy(sector => sector.Address).ToImmutableArray();
+            var sectors = map.Areas.Where(area => area.IsFlash).Select(area => area.Sector).OrderBy(sector => sector.Address)
+                .ToImmutableArray();
             await usb.ClaimAsync(descriptors.Number, alternate);
             var memory = new FlashMemory(sectors, target.Mcu.WriteUnit, WriteOrder.FirstSectorLast, ErasesByItself: false);
             var dfu = new DfuSe(usb, descriptors, memory, target);
@@ -81,12 +89,14 @@ public sealed class DfuSe : Bootloader
             await dfu.CheckReadableAsync();
             return dfu;
         }
-        throw BootloaderFaults.DfuDescriptor($"no alternate setting is called Internal Flash, but {string.Join(", ", names.Select(name => $"'{name}'"))}");
+        throw BootloaderFaults.DfuDescriptor(
+            $"no alternate setting is called Internal Flash, but {string.Join(", ", names.Select(name => $"'{name}'"))}");
     }
 
     /// <summary>
-    /// The ROM does not name its chip, but its layout tells an F446 (3 sectors of 128 KiB) from an F407 (7) and an H723 (8), and its product string
-    /// the older families from the later ones. Small chips come with less flash than their name allows; F42x cuts its string short.
+    /// The ROM does not name its chip, but its layout tells an F446 (3 sectors of 128 KiB) from an F407 (7) and an H723 (8), and its
+    /// product string the older families from the later ones. Small chips come with less flash than their name allows; F42x cuts its string
+    /// short.
     /// </summary>
     public override void CheckChip(string board, Mcu mcu, uint start)
     {
@@ -150,13 +160,16 @@ public sealed class DfuSe : Bootloader
         }
         catch (DeviceGoneException)
         {
-            // The chip jumped before it answered: dfu-util calls that an error, it is the best possible outcome. Any other answer tells as little.
+            // The chip jumped before it answered: dfu-util calls that an error, it is the best possible outcome. Any other answer tells as
+            // little.
         }
     }
 
     public override ValueTask DisposeAsync() => _usb.DisposeAsync();
 
-    /// <summary>To dfuIDLE from any state: after a jump from software the ROM reports errFIRMWARE, after a dead predecessor anything.</summary>
+    /// <summary>
+    /// To dfuIDLE from any state: after a jump from software the ROM reports errFIRMWARE, after a dead predecessor anything.
+    /// </summary>
     private async Task NormaliseAsync()
     {
         var begin = _time.GetTimestamp();
@@ -178,8 +191,8 @@ public sealed class DfuSe : Bootloader
     }
 
     /// <summary>
-    /// Reads one block of the application: what cannot be read must not be written. RDP level 1 answers with errVENDOR or with a stall, and does so each
-    /// time; a transfer that failed once does not mean that.
+    /// Reads one block of the application: what cannot be read must not be written. RDP level 1 answers with errVENDOR or with a stall, and
+    /// does so each time; a transfer that failed once does not mean that.
     /// </summary>
     private async Task CheckReadableAsync()
     {
@@ -225,7 +238,8 @@ public sealed class DfuSe : Bootloader
                 throw BootloaderFaults.DfuStuck(doing, elapsed.TotalSeconds);
             if (elapsed > LongestWork / 2 && !cleared)
             {
-                // H7 revision V can sit in dfuDNBUSY after a big sector until it is cleared twice. Whether it erased, the read-back will show.
+                // H7 revision V can sit in dfuDNBUSY after a big sector until it is cleared twice. Whether it erased, the read-back will
+                // show.
                 cleared = true;
                 await ControlAsync(ClearStatus, 0, Memory<byte>.Empty);
                 await ControlAsync(ClearStatus, 0, Memory<byte>.Empty);
@@ -249,8 +263,8 @@ public sealed class DfuSe : Bootloader
         poll > TimeSpan.Zero ? TimeSpan.FromMilliseconds(Math.Clamp(poll.TotalMilliseconds, 1, 2000)) : whenNothing;
 
     /// <summary>
-    /// GETSTATUS. A stall means "not yet": work is going on, perhaps that of a predecessor whose cable was pulled. It is over within the longest work there
-    /// is. No answer, half of one, or a bus error is asked again.
+    /// GETSTATUS. A stall means "not yet": work is going on, perhaps that of a predecessor whose cable was pulled. It is over within the
+    /// longest work there is. No answer, half of one, or a bus error is asked again.
     /// </summary>
     private async Task<DfuStatus> AskStatusAsync(string doing, DfuStatus? busy = null)
     {
@@ -275,7 +289,8 @@ public sealed class DfuSe : Bootloader
     {
         if (transfer.Status == UsbStatus.Stall)
             return await RefusedAsync(await AskStatusAsync(doing), doing);
-        var what = transfer.IsOk ? $"only {transfer.Length} bytes came" : transfer.Status == UsbStatus.Timeout ? "no answer" : "a bus error";
+        var what = transfer.IsOk ? $"only {transfer.Length} bytes came" : transfer.Status == UsbStatus.Timeout ? "no answer"
+            : "a bus error";
         await TryClearAsync();
         return BootloaderFaults.DfuRefused(doing, what, state: null);
     }
@@ -283,7 +298,8 @@ public sealed class DfuSe : Bootloader
     private async Task<FlashException> RefusedAsync(DfuStatus status, string doing)
     {
         await TryClearAsync();
-        return status.IsReadProtected ? BootloaderFaults.ReadProtected(_board) : BootloaderFaults.DfuRefused(doing, status.StatusName, status.State.ToString());
+        return status.IsReadProtected ? BootloaderFaults.ReadProtected(_board)
+            : BootloaderFaults.DfuRefused(doing, status.StatusName, status.State.ToString());
     }
 
     /// <summary>Leaves the ROM fit for the next try; that this fails too is no news beside the fault being reported.</summary>

@@ -34,7 +34,9 @@ public sealed class DfuSeDriver : BootloaderDriver
             && (device.Product?.Contains("BOOTLOADER", StringComparison.Ordinal) != true || !mcu.HasLaterRom);
     }
 
-    /// <summary>hex8(w0 + w2) and hex4(w1 >> 16) of the unique id's words, as ST's USB library makes it. Some ROMs show a fixed text instead.</summary>
+    /// <summary>
+    /// hex8(w0 + w2) and hex4(w1 >> 16) of the unique id's words, as ST's USB library makes it. Some ROMs show a fixed text instead.
+    /// </summary>
     public override string? SerialOf(ChipEvidence chip)
     {
         if (chip.Uid is not { } uid)
@@ -56,5 +58,6 @@ public sealed class DfuSeDriver : BootloaderDriver
     public override bool StartsOnBoot0 => true;
 
     public override string NextStep(BoardProfile board, string commands) => (board.Kind.Dfu is { HasBoot0Jumper: false }
-        ? "Let the button go: the ROM goes on waiting. " : "Take the jumper off now: the ROM goes on waiting, as BOOT0 counts only at a reset. ") + commands;
+        ? "Let the button go: the ROM goes on waiting. "
+            : "Take the jumper off now: the ROM goes on waiting, as BOOT0 counts only at a reset. ") + commands;
 }

@@ -5,7 +5,9 @@ using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Bootloaders;
 
-/// <summary>The DFU of a GD32, which boards carry in the place of an STM32. It is recognised and left alone: it behaves differently.</summary>
+/// <summary>
+/// The DFU of a GD32, which boards carry in the place of an STM32. It is recognised and left alone: it behaves differently.
+/// </summary>
 public sealed class GigaDeviceDriver : BootloaderDriver
 {
     public static readonly UsbId Id = new(0x28e9, 0x0189);

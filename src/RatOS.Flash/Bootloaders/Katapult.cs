@@ -7,15 +7,16 @@ namespace RatOS.Flash.Bootloaders;
 
 /// <summary>Katapult over a line of bytes: USB or UART; over CAN the same frames go in pieces of 8 bytes.</summary>
 /// <remarks>
-/// Katapult answers in order, once for each frame, and an acknowledgement names its command and its block. So a late one is never taken for another
-/// block's, and a block that is sent again may be acknowledged by its first answer: it says the same. Errors name nothing; they cost one more try.
-/// A few frames are in flight, as its buffers allow.
+/// Katapult answers in order, once for each frame, and an acknowledgement names its command and its block. So a late one is never taken for
+/// another block's, and a block that is sent again may be acknowledged by its first answer: it says the same. Errors name nothing; they
+/// cost one more try. A few frames are in flight, as its buffers allow.
 /// </remarks>
 public sealed class Katapult : Bootloader
 {
     private const int Tries = 3;
 
-    // A block that starts a sector (RP2040: any that leaves a page) is answered after the erase: up to 2 s on F446 and H723 (facts: timing of answers).
+    // A block that starts a sector (RP2040: any that leaves a page) is answered after the erase: up to 2 s on F446 and H723 (facts: timing
+    // of answers).
     private static readonly TimeSpan WriteTimeout = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(0.75);
@@ -38,12 +39,15 @@ public sealed class Katapult : Bootloader
 
     public override int BlockSize => _greeting.BlockSize;
 
-    // USB: the endpoint refuses what does not fit, each frame in a transfer of its own. UART and CAN: 192 bytes in, 96 out (facts: buffers and pipelining).
+    // USB: the endpoint refuses what does not fit, each frame in a transfer of its own. UART and CAN: 192 bytes in, 96 out (facts: buffers
+    // and pipelining).
     private int WriteDepth => _line.Device.Usb is null ? 2 : 4;
 
     private int ReadDepth => _line.Device.Usb is null ? 1 : 2;
 
-    /// <summary>Connects; the line must be used by nobody else and must not have carried anything but Katapult's frames since the board's reset.</summary>
+    /// <summary>
+    /// Connects; the line must be used by nobody else and must not have carried anything but Katapult's frames since the board's reset.
+    /// </summary>
     /// <exception cref="FlashException">No answer, another protocol, a chip that this product does not know.</exception>
     internal static async Task<Katapult> OpenAsync(ByteLine line, uint flashEnd, TimeProvider time)
     {
@@ -53,7 +57,8 @@ public sealed class Katapult : Bootloader
             if (line.Device.Usb is not null)
                 await line.WriteAsync(new KatapultFrame(KatapultFrame.Prime, default).Encode());
             await line.WriteAsync(new KatapultFrame(KatapultFrame.Connect, default).Encode());
-            if (await answers.NextAsync(ConnectTimeout, frame => frame.Code == KatapultFrame.Acknowledge && frame.Answers == KatapultFrame.Connect) is { } frame)
+            if (await answers.NextAsync(ConnectTimeout,
+                frame => frame.Code == KatapultFrame.Acknowledge && frame.Answers == KatapultFrame.Connect) is { } frame)
             {
                 var greeting = KatapultGreeting.Parse(frame);
                 if (Mcu.Find(greeting.Mcu) is not { } mcu)
@@ -138,7 +143,8 @@ public sealed class Katapult : Bootloader
     }
 
     public override async Task FinishAsync() =>
-        await ExchangeAsync(new KatapultFrame(KatapultFrame.EndOfFile, default).Encode(), KatapultFrame.EndOfFile, null, "finishing the write");
+        await ExchangeAsync(new KatapultFrame(KatapultFrame.EndOfFile, default).Encode(), KatapultFrame.EndOfFile, null,
+            "finishing the write");
 
     public override async Task ReadAsync(uint address, Memory<byte> data, Func<int, ValueTask> done)
     {
@@ -184,11 +190,14 @@ public sealed class Katapult : Bootloader
             if (answer is { Code: KatapultFrame.Acknowledge })
                 return;
             if (++tries >= Tries)
-                throw answer is null ? Lost($"writing {address:x8}") : BootloaderFaults.KatapultRefused($"writing {address:x8}", Describe(answer.Value));
+                throw answer is null ? Lost($"writing {address:x8}")
+                    : BootloaderFaults.KatapultRefused($"writing {address:x8}", Describe(answer.Value));
         }
     }
 
-    /// <summary>Reads one block and drops every answer that comes before its own: nothing that was sent earlier is answered after it.</summary>
+    /// <summary>
+    /// Reads one block and drops every answer that comes before its own: nothing that was sent earlier is answered after it.
+    /// </summary>
     private Task<KatapultFrame> ReadBlockAsync(uint address, string doing) =>
         ExchangeAsync(KatapultFrame.EncodeBlock(KatapultFrame.RequestBlock, address, []), KatapultFrame.RequestBlock, address, doing);
 
@@ -205,7 +214,9 @@ public sealed class Katapult : Bootloader
         }
     }
 
-    /// <summary>The next answer that can belong to this frame: its acknowledgement, or an error, which names no frame. Null when none came in time.</summary>
+    /// <summary>
+    /// The next answer that can belong to this frame: its acknowledgement, or an error, which names no frame. Null when none came in time.
+    /// </summary>
     private ValueTask<KatapultFrame?> AnswerToAsync(byte command, uint? address) => _answers.NextAsync(
         command == KatapultFrame.SendBlock ? WriteTimeout : AnswerTimeout,
         frame => IsAcknowledgement(frame, command, address) || frame.Code is KatapultFrame.NotUnderstood or KatapultFrame.CommandError);
@@ -213,7 +224,8 @@ public sealed class Katapult : Bootloader
     private static bool IsAcknowledgement(KatapultFrame frame, byte command, uint? address) =>
         frame.Code == KatapultFrame.Acknowledge && frame.Answers == command && (address is null || frame.Word(1) == address);
 
-    private FlashException Lost(string doing) => _answers.SawNack ? BootloaderFaults.KatapultWedged(doing) : BootloaderFaults.KatapultSilent(doing);
+    private FlashException Lost(string doing) =>
+        _answers.SawNack ? BootloaderFaults.KatapultWedged(doing) : BootloaderFaults.KatapultSilent(doing);
 
     private static string Describe(KatapultFrame answer) => answer.Code switch
     {

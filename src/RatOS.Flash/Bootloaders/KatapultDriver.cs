@@ -6,7 +6,9 @@ using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash.Bootloaders;
 
-/// <summary>Katapult, on USB, UART or CAN. Klipper starts it where its boot area carries Katapult's mark (Klipper src/generic/armcm_canboot.c).</summary>
+/// <summary>
+/// Katapult, on USB, UART or CAN. Klipper starts it where its boot area carries Katapult's mark (Klipper src/generic/armcm_canboot.c).
+/// </summary>
 public sealed class KatapultDriver : BootloaderDriver
 {
     public static readonly UsbId Id = new(0x1d50, 0x6177);
@@ -33,15 +35,19 @@ public sealed class KatapultDriver : BootloaderDriver
 
     public override CanUuid? UuidOf(Device device) => CanUuid.OfSerial(device.Serial);
 
-    /// <summary>On a wire nothing tells before it is asked. Elsewhere firmware at the flash's very beginning leaves no room for it.</summary>
+    /// <summary>
+    /// On a wire nothing tells before it is asked. Elsewhere firmware at the flash's very beginning leaves no room for it.
+    /// </summary>
     public override bool? IsStartedByKlipper(BuildLink link, BoardProfile board) =>
-        link == BuildLink.Uart ? null : board.Evidence?.Chip?.Katapult ?? (board.ApplicationStart?.Value == board.Mcu?.FlashBase ? false : null);
+        link == BuildLink.Uart ? null : board.Evidence?.Chip?.Katapult
+            ?? (board.ApplicationStart?.Value == board.Mcu?.FlashBase ? false : null);
 
     public override bool IsKnownBelow(ChipEvidence chip) => chip.Katapult == true;
 
     public override bool ReplacesStock => true;
 
-    public override string? WhyNotStarted(BoardProfile board) => board.Evidence?.Chip?.Katapult == false ? "its boot area holds no Katapult" : null;
+    public override string? WhyNotStarted(BoardProfile board) =>
+        board.Evidence?.Chip?.Katapult == false ? "its boot area holds no Katapult" : null;
 
     public override async Task<Bootloader> OpenAsync(ByteLine line, BootloaderTarget target)
     {
@@ -51,7 +57,9 @@ public sealed class KatapultDriver : BootloaderDriver
         return katapult;
     }
 
-    /// <summary>Klipper answers its frame with a NAK and goes on, while Klipper's own frames would wedge Katapult for good: so it is asked first.</summary>
+    /// <summary>
+    /// Klipper answers its frame with a NAK and goes on, while Klipper's own frames would wedge Katapult for good: so it is asked first.
+    /// </summary>
     public override async Task<bool> AnswersAsync(ByteLine line, BootloaderTarget target)
     {
         try

@@ -21,7 +21,9 @@ internal readonly record struct KatapultFrame(byte Code, ReadOnlyMemory<byte> Pa
     /// <summary>Builds for CAN answer with their uuid.</summary>
     public const byte GetCanUuid = 0x16;
 
-    /// <summary>No command at all: every Katapult answers it with an error, which brings its first held-back packet out (facts: priming).</summary>
+    /// <summary>
+    /// No command at all: every Katapult answers it with an error, which brings its first held-back packet out (facts: priming).
+    /// </summary>
     public const byte Prime = 0x90;
 
     public const byte Acknowledge = 0xA0;
@@ -65,7 +67,8 @@ internal readonly record struct KatapultFrame(byte Code, ReadOnlyMemory<byte> Pa
     }
 
     /// <summary>
-    /// Takes the first whole frame. <paramref name="used"/> bytes at the front are done with, taken or not: garbage and damaged frames are skipped
+    /// Takes the first whole frame. <paramref name="used"/> bytes at the front are done with, taken or not: garbage and damaged frames are
+    /// skipped
     /// from one possible header to the next, so that noise costs one answer and never the line.
     /// </summary>
     public static bool TryTake(ReadOnlySpan<byte> bytes, out KatapultFrame frame, out int used)

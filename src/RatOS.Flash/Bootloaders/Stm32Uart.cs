@@ -8,17 +8,18 @@ using Frame = RatOS.Flash.Bootloaders.Stm32UartFrame;
 namespace RatOS.Flash.Bootloaders;
 
 /// <summary>
-/// The UART bootloader in the ROM of STM32 chips (AN3155): started by BOOT0 alone. Erases page by page, reads back, and starts the application where
-/// this board has it. Neither mass erase nor protection commands can be sent from here.
+/// The UART bootloader in the ROM of STM32 chips (AN3155): started by BOOT0 alone. Erases page by page, reads back, and starts the
+/// application where this board has it. Neither mass erase nor protection commands can be sent from here.
 /// </summary>
 /// <remarks>
 /// <para>
-/// The ROM answers each part of a command with one byte, and there are no frames: after a refusal it waits for a command, after a lost byte for the rest
-/// of what it was told. AN3155 names no time-out, so it is taken to wait for ever [?]. Whatever went wrong, it is fed until it refuses: that is the one
-/// state that can be known from outside. Then the command is begun anew, at most three times.
+/// The ROM answers each part of a command with one byte, and there are no frames: after a refusal it waits for a command, after a lost byte
+/// for the rest of what it was told. AN3155 names no time-out, so it is taken to wait for ever [?]. Whatever went wrong, it is fed until it
+/// refuses: that is the one state that can be known from outside. Then the command is begun anew, at most three times.
 /// </para>
 /// <para>
-/// Read answers carry no checksum; parity alone guards them. A damaged one shows in the comparison with the image, which costs one more write.
+/// Read answers carry no checksum; parity alone guards them. A damaged one shows in the comparison with the image, which costs one more
+/// write.
 /// </para>
 /// </remarks>
 public sealed class Stm32Uart : Bootloader
@@ -56,7 +57,8 @@ public sealed class Stm32Uart : Bootloader
     private byte _erase;
     private int _id;
 
-    private Stm32Uart(ByteLine line, string board, uint start, TimeProvider time) => (_line, _board, _start, _time) = (line, board, start, time);
+    private Stm32Uart(ByteLine line, string board, uint start, TimeProvider time) =>
+        (_line, _board, _start, _time) = (line, board, start, time);
 
     private enum Answer
     {
@@ -80,7 +82,9 @@ public sealed class Stm32Uart : Bootloader
 
     public override int BlockSize => Frame.BlockSize;
 
-    /// <summary>Finds the ROM in whatever state a predecessor left it, and asks for its version, its commands, its chip, and one word of flash.</summary>
+    /// <summary>
+    /// Finds the ROM in whatever state a predecessor left it, and asks for its version, its commands, its chip, and one word of flash.
+    /// </summary>
     /// <exception cref="FlashException">No answer, or read protection: nothing was touched.</exception>
     internal static async Task<Stm32Uart> OpenAsync(ByteLine line, string board, Mcu mcu, uint start, TimeProvider time)
     {
@@ -93,7 +97,9 @@ public sealed class Stm32Uart : Bootloader
         rom._id = (id[0] << 8) | id[1];
         rom._pages = PagesOf(mcu, rom._id);
         // A sector that the application only begins in stays in the list: the layout refuses it by name.
-        rom._memory = new FlashMemory([.. rom._pages.Where(page => page.End > start)], mcu.WriteUnit, WriteOrder.FirstSectorLast, ErasesByItself: false);
+        rom._memory =
+            new FlashMemory([.. rom._pages.Where(page => page.End > start)], mcu.WriteUnit, WriteOrder.FirstSectorLast,
+            ErasesByItself: false);
         // With read protection the command byte itself is refused, each time (AN3155: denied commands).
         await rom.RepeatAsync("reading", () => rom.ReadOnceAsync(start, new byte[4]), denied: BootloaderFaults.ReadProtected(board));
         return rom;
@@ -160,7 +166,10 @@ public sealed class Stm32Uart : Bootloader
         }
     }
 
-    /// <summary>Starts the application by a jump. One that is not acknowledged may have been taken all the same: whether it runs is proven elsewhere.</summary>
+    /// <summary>
+    /// Starts the application by a jump. One that is not acknowledged may have been taken all the same: whether it runs is proven
+    /// elsewhere.
+    /// </summary>
     public override async Task LeaveAsync()
     {
         for (var tries = 1; tries <= Tries; tries++)
@@ -182,7 +191,9 @@ public sealed class Stm32Uart : Bootloader
         return !outcome.IsDone || await FillAsync(data) ? outcome : Outcome.Silence;
     }
 
-    /// <summary>GET and GET ID: a count, the bytes, an acknowledgement. There is no checksum, so they are believed when they came twice the same.</summary>
+    /// <summary>
+    /// GET and GET ID: a count, the bytes, an acknowledgement. There is no checksum, so they are believed when they came twice the same.
+    /// </summary>
     private async Task<byte[]> ListAsync(byte command, string doing, Predicate<byte[]> isPlausible)
     {
         byte[] told = [];
@@ -191,7 +202,8 @@ public sealed class Stm32Uart : Bootloader
             if (await TryListAsync(command) is not { } first || await TryListAsync(command) is not { } second)
                 return Outcome.Silence;
             told = first;
-            return isPlausible(first) && first.AsSpan().SequenceEqual(second) ? new Outcome(Answer.Acknowledged, 0) : new Outcome(Answer.Refused, 1);
+            return isPlausible(first) && first.AsSpan().SequenceEqual(second) ? new Outcome(Answer.Acknowledged, 0)
+                : new Outcome(Answer.Refused, 1);
         });
         return told;
     }
@@ -210,8 +222,8 @@ public sealed class Stm32Uart : Bootloader
         && told.AsSpan(1).Contains(Frame.Erase) != told.AsSpan(1).Contains(Frame.ExtendedErase);
 
     /// <summary>
-    /// All pages of the flash, by number. The F103 of medium density (id 410) has pages of 1 KiB and those of high density 2 KiB; Klipper gives both one
-    /// name (RM0008), and with the wrong size page 4 would be the bootloader.
+    /// All pages of the flash, by number. The F103 of medium density (id 410) has pages of 1 KiB and those of high density 2 KiB; Klipper
+    /// gives both one name (RM0008), and with the wrong size page 4 would be the bootloader.
     /// </summary>
     private static ImmutableArray<Sector> PagesOf(Mcu mcu, int id) => id == 0x410
         ? [.. Enumerable.Range(0, 128).Select(page => new Sector(mcu.FlashBase + (uint)(page * 1024), 1024))]
@@ -233,7 +245,8 @@ public sealed class Stm32Uart : Bootloader
             if (!await ResynchroniseAsync())
                 throw BootloaderFaults.UartRomSilent(doing);
             if (tries == Tries)
-                throw denied is not null && outcome is { Answer: Answer.Refused, Part: 0 } ? denied : BootloaderFaults.UartRomRefused(doing, tries);
+                throw denied is not null && outcome is { Answer: Answer.Refused, Part: 0 } ? denied
+                    : BootloaderFaults.UartRomRefused(doing, tries);
         }
     }
 
@@ -296,15 +309,16 @@ public sealed class Stm32Uart : Bootloader
     }
 
     /// <summary>
-    /// A ROM that was just started follows the speed of this byte and acknowledges it. One that runs already takes it for a command and refuses the
-    /// second one as its complement.
+    /// A ROM that was just started follows the speed of this byte and acknowledges it. One that runs already takes it for a command and
+    /// refuses the second one as its complement.
     /// </summary>
     private async Task<bool> SynchroniseAsync() =>
-        await AskAsync([Frame.Synchronise], SynchroniseLimit) != Answer.None || await AskAsync([Frame.Synchronise], SynchroniseLimit) != Answer.None;
+        await AskAsync([Frame.Synchronise], SynchroniseLimit) != Answer.None
+            || await AskAsync([Frame.Synchronise], SynchroniseLimit) != Answer.None;
 
     /// <summary>
-    /// Feeds the ROM until it refuses: then it waits for a command. First byte by byte, so that none is left over behind the refusal; then, for the middle
-    /// of a write, in heaps, and again byte by byte.
+    /// Feeds the ROM until it refuses: then it waits for a command. First byte by byte, so that none is left over behind the refusal; then,
+    /// for the middle of a write, in heaps, and again byte by byte.
     /// </summary>
     /// <returns>False when nobody refuses.</returns>
     private async Task<bool> ResynchroniseAsync()

@@ -5,7 +5,9 @@ using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Bootloaders;
 
-/// <summary>The UART bootloader in the ROM of an STM32 (AN3155). BOOT0 alone starts it, and a wire shows nothing: the user says that it waits.</summary>
+/// <summary>
+/// The UART bootloader in the ROM of an STM32 (AN3155). BOOT0 alone starts it, and a wire shows nothing: the user says that it waits.
+/// </summary>
 public sealed class Stm32UartDriver : BootloaderDriver
 {
     public override string Name => "stm32-uart";
@@ -29,7 +31,9 @@ public sealed class Stm32UartDriver : BootloaderDriver
     public override async Task<Bootloader> OpenAsync(ByteLine line, BootloaderTarget target) =>
         await Stm32Uart.OpenAsync(line, target.Board, target.Mcu, target.Start, target.Time);
 
-    /// <summary>It is asked before Klipper is: Klipper is none the worse for it, while a ROM that hears Klipper's speed first is deaf from then on.</summary>
+    /// <summary>
+    /// It is asked before Klipper is: Klipper is none the worse for it, while a ROM that hears Klipper's speed first is deaf from then on.
+    /// </summary>
     public override Task<bool> AnswersAsync(ByteLine line, BootloaderTarget target) => Stm32Uart.AnswersAsync(line, target.Time);
 
     public override IEnumerable<Finding> Notes(Mcu mcu) =>

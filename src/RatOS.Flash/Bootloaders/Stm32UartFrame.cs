@@ -3,8 +3,8 @@ using System.Buffers.Binary;
 namespace RatOS.Flash.Bootloaders;
 
 /// <summary>
-/// What the host sends to the UART bootloader of an STM32's ROM, byte by byte (AN3155). Numbers are big-endian. Only what a flash needs can be made
-/// here: an erase names one page, so that no code for a mass erase exists, and the commands for protection are missing.
+/// What the host sends to the UART bootloader of an STM32's ROM, byte by byte (AN3155). Numbers are big-endian. Only what a flash needs can
+/// be made here: an erase names one page, so that no code for a mass erase exists, and the commands for protection are missing.
 /// </summary>
 internal static class Stm32UartFrame
 {
@@ -42,8 +42,9 @@ internal static class Stm32UartFrame
     };
 
     /// <summary>
-    /// Bytes that end any half command with a refusal: 01 03 01 07 01 03 01 0f ... The XOR of all of them up to the n-th is n, so no frame that is made of
-    /// them alone has a right sum, whatever its length up to a write's 258 or an erase's odd ones; no two neighbours are a command and its complement.
+    /// Bytes that end any half command with a refusal: 01 03 01 07 01 03 01 0f ... The XOR of all of them up to the n-th is n, so no frame
+    /// that is made of them alone has a right sum, whatever its length up to a write's 258 or an erase's odd ones; no two neighbours are a
+    /// command and its complement.
     /// </summary>
     /// <param name="from">How many went before.</param>
     /// <param name="count">How many to make.</param>

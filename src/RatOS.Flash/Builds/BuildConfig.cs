@@ -146,7 +146,8 @@ public sealed class BuildConfig
     {
         try
         {
-            var facts = BoardFacts.OfConfig(Kconfig.Parse(text).ToDictionary(symbol => symbol.Key, symbol => Kconfig.Unquoted(symbol.Value)));
+            var facts = BoardFacts.OfConfig(Kconfig.Parse(text)
+                .ToDictionary(symbol => symbol.Key, symbol => Kconfig.Unquoted(symbol.Value)));
             return board.Chip is null ? facts : facts with { Chip = null };
         }
         catch (FormatException e)

@@ -3,8 +3,8 @@ using System.Collections.Immutable;
 namespace RatOS.Flash.Chips;
 
 /// <summary>
-/// What must be known of a microcontroller before a byte is written to it. Sources: Klipper's Kconfig (RAM end, offsets), RM0390, RM0090, RM0433,
-/// RM0468, RM0444, RM0091 (sectors, UID, flash size, DBGMCU), UM10360 (LPC176x), AN2606 (empty check).
+/// What must be known of a microcontroller before a byte is written to it. Sources: Klipper's Kconfig (RAM end, offsets), RM0390, RM0090,
+/// RM0433, RM0468, RM0444, RM0091 (sectors, UID, flash size, DBGMCU), UM10360 (LPC176x), AN2606 (empty check).
 /// </summary>
 public sealed record Mcu
 {
@@ -31,7 +31,9 @@ public sealed record Mcu
     /// <summary>Exception handlers 2..7 stand in RAM (RP2040), so the vector table check skips them.</summary>
     public bool HandlersInRam { get; init; }
 
-    /// <summary>With the first word erased the chip starts its ROM at power-on: writing the first page last survives a power cut (AN2606).</summary>
+    /// <summary>
+    /// With the first word erased the chip starts its ROM at power-on: writing the first page last survives a power cut (AN2606).
+    /// </summary>
     public bool EmptyCheck { get; init; }
 
     /// <summary>The 96-bit unique id; null where a running board cannot be asked.</summary>
@@ -109,22 +111,23 @@ public sealed record Mcu
         IdCodes = [idCode],
     };
 
-    private static Mcu Small(string name, uint kib, uint ramEnd, int page, uint[] offsets, uint uid, uint size, uint id, params int[] idCodes) => new()
-    {
-        Name = name,
-        FlashBase = 0x0800_0000,
-        FlashSize = kib * K,
-        LeastFlash = Math.Min(kib, 64) * K,
-        RamEnd = ramEnd,
-        Offsets = [.. offsets],
-        Sectors = [page],
-        WriteUnit = 8,
-        EmptyCheck = name.StartsWith("stm32g0", StringComparison.Ordinal) || name.StartsWith("stm32f04", StringComparison.Ordinal),
-        UidAddress = uid,
-        FlashSizeAddress = size,
-        IdCodeAddress = id,
-        IdCodes = [.. idCodes],
-    };
+    private static Mcu Small(string name, uint kib, uint ramEnd, int page, uint[] offsets, uint uid, uint size, uint id,
+        params int[] idCodes) => new()
+        {
+            Name = name,
+            FlashBase = 0x0800_0000,
+            FlashSize = kib * K,
+            LeastFlash = Math.Min(kib, 64) * K,
+            RamEnd = ramEnd,
+            Offsets = [.. offsets],
+            Sectors = [page],
+            WriteUnit = 8,
+            EmptyCheck = name.StartsWith("stm32g0", StringComparison.Ordinal) || name.StartsWith("stm32f04", StringComparison.Ordinal),
+            UidAddress = uid,
+            FlashSizeAddress = size,
+            IdCodeAddress = id,
+            IdCodes = [.. idCodes],
+        };
 
     private static Mcu G0(string name, uint kib, uint ramEnd, int idCode) =>
         Small(name, kib, ramEnd, 2 * K, [0, 0x2000], 0x1FFF_7590, 0x1FFF_75E0, 0x4001_5800, idCode);

@@ -1,6 +1,8 @@
 namespace RatOS.Flash.Core;
 
-/// <summary>CRC-16/MCRF4XX (reflected 1021, start ffff; "123456789" gives 6f91): Klipper's messages and Katapult's frames share it.</summary>
+/// <summary>
+/// CRC-16/MCRF4XX (reflected 1021, start ffff; "123456789" gives 6f91): Klipper's messages and Katapult's frames share it.
+/// </summary>
 internal static class Crc16
 {
     private static readonly ushort[] Table = MakeTable();

@@ -5,9 +5,8 @@ using RatOS.Flash.Klipper;
 namespace RatOS.Flash.Flashing;
 
 /// <content>
-/// A board that is a node on CAN. No bus lists it, so it is asked for: a node that has a number is silent when everybody is asked, and one that answers
-/// has been reset. That is how its stays end and begin.
-/// </content>
+/// A board that is a node on CAN. No bus lists it, so it is asked for: a node that has a number is silent when everybody is asked, and one
+/// that answers has been reset. That is how its stays end and begin. </content>
 internal sealed partial class BoardBus
 {
     // Nodes answer within milliseconds; what is waited for is the reset.
@@ -25,14 +24,16 @@ internal sealed partial class BoardBus
         // Nobody has a CAN interface for himself, so no open would fail: a Klipper that was started meanwhile has to be looked for.
         if ((await klippy.LookAsync(CancellationToken.None)).HoldsPorts)
         {
-            await log.WarnAsync(plan.Name, FlashPhase.Stop, $"Somebody started Klipper in the middle of the flash, and it talks on {device.Port}; stopping it again.");
+            await log.WarnAsync(plan.Name, FlashPhase.Stop,
+                $"Somebody started Klipper in the middle of the flash, and it talks on {device.Port}; stopping it again.");
             await klippy.StopAsync(CancellationToken.None);
         }
         return await hardware.OpenCanAsync(device);
     }
 
     private async Task<ByteLine> OpenNodeAsync(Device device, bool inBootloader) =>
-        await CanLine.OpenAsync(await OpenCanAsync(device), Uuid, inBootloader ? plan.BootloaderNumber : plan.KlipperNumber, inBootloader, time);
+        await CanLine.OpenAsync(await OpenCanAsync(device), Uuid, inBootloader ? plan.BootloaderNumber : plan.KlipperNumber, inBootloader,
+            time);
 
     /// <summary>It must have a number first: one without would answer the next query as if it had been reset.</summary>
     private async Task RequestBootloaderAsync(Device device)
@@ -49,14 +50,16 @@ internal sealed partial class BoardBus
         if (await AnswersAsKlipperAsync(port))
             return true;
         throw CanAdmin.TroubleOf(port) ?? CanFaults.CanNodeSilent(
-            plan.Name, $"{Uuid}", device.Port, _others.Count > 0 ? $"these do: {string.Join(", ", _others)}" : "nor does anybody else who has no number");
+            plan.Name, $"{Uuid}", device.Port,
+                _others.Count > 0 ? $"these do: {string.Join(", ", _others)}" : "nor does anybody else who has no number");
     }
 
     /// <summary>
-    /// Asks again and again until the node answers, through interfaces that leave and return; one whose bootloader is on USB may come back there as well.
-    /// Null when it did not.
+    /// Asks again and again until the node answers, through interfaces that leave and return; one whose bootloader is on USB may come back
+    /// there as well. Null when it did not.
     /// </summary>
-    /// <param name="isLost">It may still have its number, as after a fault of the bus: then that is taken from it, or Klipper is spoken to.</param>
+    /// <param name="isLost">It may still have its number, as after a fault of the bus: then that is taken from it, or Klipper is spoken
+    /// to.</param>
     /// <exception cref="FlashException">The bus was in trouble to the end.</exception>
     private async Task<Device?> FindNodeAsync(Device left, TimeSpan limit, bool isLost, CancellationToken cancel)
     {
@@ -66,9 +69,11 @@ internal sealed partial class BoardBus
         while (limit - time.GetElapsedTime(begin) is var rest && rest > TimeSpan.Zero)
         {
             var can = await hardware.WaitForAsync(
-                seen => BackOnUsb(seen) ?? seen.Devices.FirstOrDefault(device => device.Port == name && device.Can is { IsUp: true }), rest, time, cancel);
+                seen => BackOnUsb(seen) ?? seen.Devices.FirstOrDefault(device => device.Port == name && device.Can is { IsUp: true }),
+                    rest, time, cancel);
             if (can is null)
-                return hardware.Look().Devices.Any(device => device.Port == name && device.Can is not null) ? throw CanFaults.CanDown(name) : null;
+                return hardware.Look().Devices.Any(device => device.Port == name && device.Can is not null) ? throw CanFaults.CanDown(name)
+                    : null;
             if (can.Can is null)
                 return can;
             try
@@ -102,7 +107,8 @@ internal sealed partial class BoardBus
         }
         return trouble is null ? null : throw trouble;
 
-        Device? BackOnUsb(DeviceList seen) => left.Usb is null ? null : seen.Devices.FirstOrDefault(device => device.Usb is not null && IsNew(device) && IsOurs(device));
+        Device? BackOnUsb(DeviceList seen) =>
+            left.Usb is null ? null : seen.Devices.FirstOrDefault(device => device.Usb is not null && IsNew(device) && IsOurs(device));
     }
 
     /// <summary>Any answer at all to the first block of an identify. Only Klipper can hear it: no bootloader takes that number.</summary>
@@ -118,8 +124,10 @@ internal sealed partial class BoardBus
     }
 
     /// <summary>The interface that the bridge is, when it has come back.</summary>
-    private bool IsBridgeInterface(Device device) => plan.Request.Board.CanUuid is not null && device.Can is { } can && can.UsbPort == _port;
+    private bool IsBridgeInterface(Device device) =>
+        plan.Request.Board.CanUuid is not null && device.Can is { } can && can.UsbPort == _port;
 
-    private Device? NodeInBootloader() => hardware.Look().Devices.FirstOrDefault(device => device.Port == plan.Device!.Port && device.Can is { IsUp: true }) is { } can
+    private Device? NodeInBootloader() =>
+        hardware.Look().Devices.FirstOrDefault(device => device.Port == plan.Device!.Port && device.Can is { IsUp: true }) is { } can
         ? can with { CanNode = new CanNode(Uuid, InBootloader: true) } : null;
 }

@@ -7,7 +7,8 @@ using RatOS.Flash.Klipper;
 namespace RatOS.Flash.Flashing;
 
 /// <summary>One board as the bus shows it: which stays are its own, when one ends and the next begins, and opening what is there.</summary>
-internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider time, FlashLog log, BoardPlan plan, EarlyPolling polling)
+internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider time, FlashLog log, BoardPlan plan,
+    EarlyPolling polling)
 {
     // A board that leaves the bus does so within milliseconds; some computers notice seconds later (users.md, H3).
     public static readonly TimeSpan GoneLimit = TimeSpan.FromSeconds(10);
@@ -43,7 +44,8 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
             return await FindNodeAsync(device, GoneLimit, isLost: false, CancellationToken.None) is not null;
         if (device.IsWired)
         {
-            // The one wait by the clock: a wire tells nothing. Katapult resets 100 ms after its answer, and a Klipper frame before that would wedge it (Katapult src/command.c).
+            // The one wait by the clock: a wire tells nothing. Katapult resets 100 ms after its answer, and a Klipper frame before that
+            // would wedge it (Katapult src/command.c).
             await Task.Delay(TimeSpan.FromMilliseconds(500), time);
             return true;
         }
@@ -71,8 +73,8 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
     }
 
     /// <summary>
-    /// The board's next stay: by the serials that follow from its unique id wherever it is, else by its port. Null when it did not come. A Klipper of
-    /// the same name at another port is not looked at: an equal board of the same printer would be taken for it.
+    /// The board's next stay: by the serials that follow from its unique id wherever it is, else by its port. Null when it did not come. A
+    /// Klipper of the same name at another port is not looked at: an equal board of the same printer would be taken for it.
     /// </summary>
     public async Task<Device?> WaitBackAsync(Device left, TimeSpan limit, CancellationToken cancel = default)
     {
@@ -83,7 +85,8 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
         _known.Add((left.Port, left.Number));
         if (plan.Request.Board.CanUuid is not null && !plan.IsCanBridge)
             return await FindNodeAsync(left, limit, isLost: false, cancel);
-        var back = await hardware.WaitForAsync(seen => seen.Devices.FirstOrDefault(device => IsNew(device) && IsOurs(device)), limit, time, cancel);
+        var back = await hardware.WaitForAsync(seen => seen.Devices.FirstOrDefault(device => IsNew(device) && IsOurs(device)), limit, time,
+            cancel);
         if (back?.Can is not null)
             return back with { CanNode = new CanNode(Uuid, InBootloader: false) };
         if (back is null && hardware.Look().Devices.FirstOrDefault(IsBridgeInterface) is { Can.IsUp: false } down)
@@ -100,17 +103,25 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
     }
 
     /// <summary>The board where it runs Klipper now; a node that has its number is not listed, and is taken to be where it was.</summary>
-    public Device? FindKlipper(Device last) => IsNode(last) ? last : AsNode(hardware.Look().Devices.FirstOrDefault(device => !IsBootloader(device) && IsOurs(device)));
+    public Device? FindKlipper(Device last) =>
+        IsNode(last) ? last : AsNode(hardware.Look().Devices.FirstOrDefault(device => !IsBootloader(device) && IsOurs(device)));
 
-    /// <summary>A stay of this board that began since <see cref="Remember"/>, in its bootloader or running Klipper as is asked for; null while there is none.</summary>
+    /// <summary>
+    /// A stay of this board that began since <see cref="Remember"/>, in its bootloader or running Klipper as is asked for; null while there
+    /// is none.
+    /// </summary>
     public Device? FindBack(DeviceList seen, bool inBootloader, bool asKlipper) => AsNode(seen.Devices.FirstOrDefault(device =>
         IsNew(device) && IsOurs(device) && (IsBootloader(device) ? inBootloader : asKlipper)));
 
     /// <summary>From here on the board is where this stay of it is.</summary>
     public void Follow(Device back) => _port = back.Can is null ? back.Port : _port;
 
-    /// <summary>The board's bootloader, if it waits in one now. On a wire, and of a node that has its number, nobody can tell without asking it.</summary>
-    public Device? FindBootloader() => plan.Device is { IsWired: true } wired ? wired : IsNode(plan.Device!) ? NodeInBootloader() : hardware.Look().Devices.FirstOrDefault(device => IsBootloader(device) && IsOurs(device));
+    /// <summary>
+    /// The board's bootloader, if it waits in one now. On a wire, and of a node that has its number, nobody can tell without asking it.
+    /// </summary>
+    public Device? FindBootloader() =>
+        plan.Device is { IsWired: true } wired ? wired : IsNode(plan.Device!) ? NodeInBootloader()
+        : hardware.Look().Devices.FirstOrDefault(device => IsBootloader(device) && IsOurs(device));
 
     /// <summary>A card in the board's SD slot is known to keep its bootloader away.</summary>
     public bool HasCardSlot => plan.Profile.NeedsEmptySlot;
@@ -120,7 +131,8 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
     {
         var elsewhere = hardware.Look().Devices.Where(device => IsNew(device) && IsBootloader(device) && device.Port != _port).ToList();
         var names = elsewhere.Count > 0 ? string.Join(", ", elsewhere) : null;
-        return FlashFaults.BootloaderNotSeen(plan.Name, klipper.Port, BackLimit.TotalSeconds, names, elsewhere.FirstOrDefault()?.Port, HasCardSlot);
+        return FlashFaults.BootloaderNotSeen(plan.Name, klipper.Port, BackLimit.TotalSeconds, names, elsewhere.FirstOrDefault()?.Port,
+            HasCardSlot);
     }
 
     /// <summary>Asks the running Klipper for its bootloader. Whether it goes is seen on the bus.</summary>
@@ -137,7 +149,8 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
     /// <exception cref="FlashException"/>
     /// <exception cref="DeviceGoneException"/>
     public async Task<KlipperClient> ConnectAsync(Device device) => await KlipperClient.ConnectAsync(
-        device.Can is not null ? await OpenNodeAsync(device, inBootloader: false) : await OpenLineAsync(device), plan.Name, time, CancellationToken.None);
+        device.Can is not null ? await OpenNodeAsync(device, inBootloader: false) : await OpenLineAsync(device), plan.Name, time,
+            CancellationToken.None);
 
     /// <summary>A client that knows the running board's dictionary.</summary>
     public async Task<KlipperClient> IdentifyAsync(Device running)
@@ -184,7 +197,8 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
     /// <param name="cancel">Ends the wait.</param>
     /// <exception cref="FlashException">It was not.</exception>
     public async Task<Device> ReconnectAsync(Device left, string doing, CancellationToken cancel) =>
-        await WaitBackAsync(left, CableLimit, cancel) ?? throw FlashFaults.DeviceLost(plan.Name, doing, CableLimit.TotalSeconds, StartsOnDoubleReset);
+        await WaitBackAsync(left, CableLimit, cancel)
+            ?? throw FlashFaults.DeviceLost(plan.Name, doing, CableLimit.TotalSeconds, StartsOnDoubleReset);
 
     /// <summary>The bootloader that was opened last starts on a double reset: the operator steps depend on it.</summary>
     public bool StartsOnDoubleReset { get; private set; }
@@ -223,17 +237,22 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
     private BootloaderTarget TargetOf(Device device)
     {
         var profile = plan.Profile;
-        return new(plan.Name, profile.Mcu!, profile.ApplicationStart!.Value, profile.FlashEnd!.Value, polling, time) { Node = device.Can is null ? null : Uuid };
+        return new(plan.Name, profile.Mcu!, profile.ApplicationStart!.Value, profile.FlashEnd!.Value, polling,
+            time)
+        { Node = device.Can is null ? null : Uuid };
     }
 
-    /// <summary>The ROM's serial follows from the chip's unique id; some ROMs show a dead one, so at the board's own port it is only worth a note.</summary>
+    /// <summary>
+    /// The ROM's serial follows from the chip's unique id; some ROMs show a dead one, so at the board's own port it is only worth a note.
+    /// </summary>
     /// <exception cref="FlashException">Another serial at another port: another board.</exception>
     public string? CheckSerial(Device device)
     {
         var driver = DriverOf(device);
         if (plan.Request.Board.CanUuid is { } uuid && device.Usb is not null && driver.UuidOf(device) is { } found && found != uuid)
             throw BoardFaults.WrongBoard(plan.Name, $"the CAN uuid {uuid}", $"{device.Serial} (CAN uuid {found})");
-        if (device.Usb is null || Chip is not { } chip || driver.SerialOf(chip) is not { } expected || string.Equals(device.Serial, expected, StringComparison.OrdinalIgnoreCase))
+        if (device.Usb is null || Chip is not { } chip || driver.SerialOf(chip) is not { } expected
+            || string.Equals(device.Serial, expected, StringComparison.OrdinalIgnoreCase))
             return null;
         if (device.Port != _port)
             throw BoardFaults.WrongBoard(plan.Name, expected, device.Serial ?? "none");
@@ -266,10 +285,12 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
 
     /// <summary>The bootloader that a device is; on a wire the planned one, or the first that can be there.</summary>
     public BootloaderDriver DriverOf(Device device) => plan.Request.Board.Drivers.Showing(device) ?? plan.Bootloader
-        ?? plan.Request.Board.Drivers.First(driver => driver.IsReachedOver(device.Can is not null ? BuildLink.Can : device.IsWired ? BuildLink.Uart : BuildLink.Usb));
+        ?? plan.Request.Board.Drivers.First(driver =>
+            driver.IsReachedOver(device.Can is not null ? BuildLink.Can : device.IsWired ? BuildLink.Uart : BuildLink.Usb));
 
     // A bridge that runs Klipper is its interface on USB, and a node of its bus.
-    private Device? AsNode(Device? device) => device?.Can is null ? device : device with { CanNode = new CanNode(Uuid, InBootloader: false) };
+    private Device? AsNode(Device? device) =>
+        device?.Can is null ? device : device with { CanNode = new CanNode(Uuid, InBootloader: false) };
 
     private bool IsNew(Device device) => !_known.Contains((device.Port, device.Number));
 
@@ -280,7 +301,9 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
         var driver = device.Usb is null ? null : plan.Request.Board.Drivers.Showing(device);
         if (driver is null && device.Usb != UsbId.Klipper)
             return false;
-        return device.Port == _port || (Chip is { } chip && driver?.SerialOf(chip) is { } serial && string.Equals(device.Serial, serial, StringComparison.OrdinalIgnoreCase));
+        return device.Port == _port
+            || (Chip is { } chip && driver?.SerialOf(chip) is { } serial
+            && string.Equals(device.Serial, serial, StringComparison.OrdinalIgnoreCase));
     }
 
     /// <summary>The bootloader owns what it was opened on; until it exists, nobody does.</summary>
@@ -298,8 +321,8 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
     }
 
     /// <summary>
-    /// Somebody may have started Klipper meanwhile (a hook, an update): it is stopped again, for it would talk into the flash. Anybody else is given
-    /// time to let go.
+    /// Somebody may have started Klipper meanwhile (a hook, an update): it is stopped again, for it would talk into the flash. Anybody else
+    /// is given time to let go.
     /// </summary>
     private async Task<T> WithPortAsync<T>(Func<Task<T>> open)
     {
@@ -316,7 +339,8 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
                 if ((await klippy.LookAsync(CancellationToken.None)).HoldsPorts)
                 {
                     stops++;
-                    await log.WarnAsync(plan.Name, FlashPhase.Stop, $"{held.Cause} Somebody started Klipper in the middle of the flash; stopping it again.");
+                    await log.WarnAsync(plan.Name, FlashPhase.Stop,
+                        $"{held.Cause} Somebody started Klipper in the middle of the flash; stopping it again.");
                     await klippy.StopAsync(CancellationToken.None);
                     continue;
                 }

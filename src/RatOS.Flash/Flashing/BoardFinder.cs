@@ -24,17 +24,19 @@ internal sealed class BoardFinder(FlashRequest request, DeviceList seen, BoardPr
         if (request.Board.CanUuid is not { } uuid || device.CanNode is { InBootloader: true })
             return false;
         if (device.Can is not { } can)
-            return request.Image?.Dictionary.IsCanBridge ?? true;   // its bootloader is on USB; so is that of a node that was connected by USB to rescue it
+            // its bootloader is on USB; so is that of a node that was connected by USB to rescue it
+            return request.Image?.Dictionary.IsCanBridge ?? true;
         if (profile.Evidence is { } evidence)
             return evidence.IsCanBridge;
         var adapter = seen.Devices.FirstOrDefault(other => other.Usb == UsbId.KlipperCanBridge && other.Port == can.UsbPort);
-        return adapter is not null && (CanUuid.OfSerial(adapter.Serial) == uuid || (request.Board.Serial is { } serial && adapter.Serial == serial)
+        return adapter is not null
+            && (CanUuid.OfSerial(adapter.Serial) == uuid || (request.Board.Serial is { } serial && adapter.Serial == serial)
             || request.Image?.Dictionary.IsCanBridge == true);
     }
 
     /// <summary>
-    /// By its port where that is known, by its serial where it runs Klipper. A bootloader at an unknown port is never taken for the board merely
-    /// because it is the only one there.
+    /// By its port where that is known, by its serial where it runs Klipper. A bootloader at an unknown port is never taken for the board
+    /// merely because it is the only one there.
     /// </summary>
     private Device? FindOnUsbOrWire(Mcu mcu)
     {
@@ -50,7 +52,8 @@ internal sealed class BoardFinder(FlashRequest request, DeviceList seen, BoardPr
         {
             case [var device]:
                 // An adapter's own ids say nothing of what is behind it: where a ROM is said to wait there, it is a wire like any other.
-                if (board.Bootloader is { IsUnlisted: true } && device is { Usb: not null, Node: not null } && !IsKlipperOrBootloader(device))
+                if (board.Bootloader is { IsUnlisted: true } && device is { Usb: not null, Node: not null }
+                    && !IsKlipperOrBootloader(device))
                     return device with { Usb = null };
                 if (device.Usb is not null && !IsKlipperOrBootloader(device))
                 {
@@ -62,7 +65,8 @@ internal sealed class BoardFinder(FlashRequest request, DeviceList seen, BoardPr
                 }
                 return device;
             case []:
-                var lost = seen.Devices.Where(device => device.Usb is not null && board.Drivers.Showing(device)?.MayHaveChip(device, mcu.Name) == true).ToList();
+                var lost = seen.Devices.Where(device =>
+                    device.Usb is not null && board.Drivers.Showing(device)?.MayHaveChip(device, mcu.Name) == true).ToList();
                 findings.Add(Finding.Blocker(lost.Count == 0
                     ? BoardFaults.BoardNotSeen(Name, wanted, seen.Description)
                     : BoardFaults.WhichBootloader(Name, lost.Select(device => device.Port))));
@@ -75,11 +79,12 @@ internal sealed class BoardFinder(FlashRequest request, DeviceList seen, BoardPr
 
     private bool RunsKlipperOfThisSerial(Device device) => device.Usb == UsbId.Klipper && device.Serial == request.Board.Serial;
 
-    private bool IsKlipperOrBootloader(Device device) => device.Usb == UsbId.Klipper || (device.Usb is not null && request.Board.Drivers.Showing(device) is not null);
+    private bool IsKlipperOrBootloader(Device device) =>
+        device.Usb == UsbId.Klipper || (device.Usb is not null && request.Board.Drivers.Showing(device) is not null);
 
     /// <summary>
-    /// A node that answered, or the interface where it should be: whether a node that has its number is there, only asking it tells. A bridge in its
-    /// bootloader is on USB: at its port, or by the serial from which its uuid follows.
+    /// A node that answered, or the interface where it should be: whether a node that has its number is there, only asking it tells. A
+    /// bridge in its bootloader is on USB: at its port, or by the serial from which its uuid follows.
     /// </summary>
     private Device? FindOnCan(CanUuid uuid)
     {

@@ -8,8 +8,8 @@ using RatOS.Flash.Hardware;
 namespace RatOS.Flash.Flashing;
 
 /// <summary>
-/// One board, top to bottom: enter the bootloader, identify, erase, write, verify, leave, confirm, prove, report. However it ends, the report says what the
-/// board is now.
+/// One board, top to bottom: enter the bootloader, identify, erase, write, verify, leave, confirm, prove, report. However it ends, the
+/// report says what the board is now.
 /// </summary>
 internal sealed class BoardFlash
 {
@@ -37,7 +37,8 @@ internal sealed class BoardFlash
     public BoardFlash(BoardBus bus, TimeProvider time, FlashLog log, BoardPlan plan, FlashServices services)
     {
         (_bus, _time, _services, Plan, _name, _begin) = (bus, time, services, plan, plan.Name, time.GetTimestamp());
-        _image = plan.Request.Image ?? (plan.Request.Job == FlashJob.Recover ? null! : throw new ArgumentException("a board without firmware", nameof(plan)));
+        _image = plan.Request.Image
+            ?? (plan.Request.Job == FlashJob.Recover ? null! : throw new ArgumentException("a board without firmware", nameof(plan)));
         _mcu = plan.Profile.Mcu ?? throw new ArgumentException("a board of an unknown chip", nameof(plan));
         _start = plan.Profile.ApplicationStart?.Value ?? throw new ArgumentException("a board without an application start", nameof(plan));
         _log = new(log, _name);
@@ -45,7 +46,8 @@ internal sealed class BoardFlash
         _entry = new(bus, _log, plan);
         _proof = new(bus, time, _log, plan, _mcu, _start, _recovery);
         // A ROM on a wire has shown nothing yet.
-        _condition = plan.Entry == FlashEntry.InBootloader && !bus.WaitsUnseen ? BoardCondition.InBootloaderUnchanged : BoardCondition.Unchanged;
+        _condition = plan.Entry == FlashEntry.InBootloader && !bus.WaitsUnseen ? BoardCondition.InBootloaderUnchanged
+            : BoardCondition.Unchanged;
     }
 
     public BoardPlan Plan { get; }
@@ -56,16 +58,21 @@ internal sealed class BoardFlash
     /// <summary>The fault of <see cref="Last"/>.</summary>
     public FlashException? Fault { get; private set; }
 
-    /// <summary>What an operator can do so that this flash resumes; null when it is over, or nothing shows that it was done (a wire, a node on CAN).</summary>
+    /// <summary>
+    /// What an operator can do so that this flash resumes; null when it is over, or nothing shows that it was done (a wire, a node on CAN).
+    /// </summary>
     public Remedy? Step { get; private set; }
 
     /// <summary>The power device to cycle, where that may help and was not tried; else null.</summary>
     public string? PowerToCycle => _recovery.PowerToCycle(Fault, _condition);
 
-    /// <summary>The firmware did not get into the board, and a card may do that: as far as is known its stock bootloader is still there.</summary>
+    /// <summary>
+    /// The firmware did not get into the board, and a card may do that: as far as is known its stock bootloader is still there.
+    /// </summary>
     public bool MayNeedCard => Plan.Request.Image is not null && !_bus.StartsOnDoubleReset
         && Plan is { Entry: not FlashEntry.SdCard, Profile.SdCard: not null, HasReplacedStock: false }
-        && _condition != BoardCondition.Unconfirmed && Last is { Ok: false } && (Step is not null || _condition == BoardCondition.InBootloaderWithoutFirmware);
+        && _condition != BoardCondition.Unconfirmed && Last is { Ok: false }
+            && (Step is not null || _condition == BoardCondition.InBootloaderWithoutFirmware);
 
     /// <param name="cancel">Effective until the point of no return.</param>
     public Task<BoardReport> RunAsync(CancellationToken cancel) => RunAsync(Plan.Device!, cancel);
@@ -188,7 +195,8 @@ internal sealed class BoardFlash
             catch (DeviceGoneException) when (tries < Tries)
             {
                 var doing = _committed ? "it was being written" : "its bootloader was being started";
-                await _log.WarnAsync(FlashPhase.Write, $"{device} left the bus while {doing}. Reconnect its cable or power; the flash then continues automatically.");
+                await _log.WarnAsync(FlashPhase.Write,
+                    $"{device} left the bus while {doing}. Reconnect its cable or power; the flash then continues automatically.");
                 device = await ReconnectAsync(device, doing, cancel);
             }
             catch (FlashException fault) when (tries < Tries && fault.Kind.Retry)
@@ -238,7 +246,9 @@ internal sealed class BoardFlash
         }
     }
 
-    /// <summary>The last chance to cancel, and to keep the old firmware. From here on the board is without firmware until flash reads back equal.</summary>
+    /// <summary>
+    /// The last chance to cancel, and to keep the old firmware. From here on the board is without firmware until flash reads back equal.
+    /// </summary>
     private async Task CommitAsync(Bootloader bootloader, CancellationToken cancel)
     {
         if (!_committed)
@@ -326,7 +336,8 @@ internal sealed class BoardFlash
         await using (var client = await _bus.IdentifyAsync(running))
         {
             var version = client.Dictionary!.Version;
-            if (!client.CompressedDictionary.Span.SequenceEqual(_image.CompressedDictionary.Span) && (Plan.RunningVersion ?? version) == version)
+            if (!client.CompressedDictionary.Span.SequenceEqual(_image.CompressedDictionary.Span)
+                && (Plan.RunningVersion ?? version) == version)
             {
                 _condition = BoardCondition.Unchanged;
                 var steps = Remedy.Numbered(BoardGuide.CardSteps(Plan.Profile), OperatorStep.CarryCard);
@@ -362,7 +373,8 @@ internal sealed class BoardFlash
     private BoardReport Report(FlashException? fault, string? alive = null)
     {
         Fault = fault;
-        Step = fault is null || Plan.Device is { } device && (device.IsWired || _bus.IsNode(device)) ? null : OperatorWait.StepAfter(fault, Plan);
+        Step = fault is null || Plan.Device is { } device && (device.IsWired || _bus.IsNode(device)) ? null
+            : OperatorWait.StepAfter(fault, Plan);
         if (Step is not null)
         {
             // Klipper is started now, and may reset a board that runs: that is not what is awaited.

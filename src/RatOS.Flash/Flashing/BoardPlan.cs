@@ -11,7 +11,8 @@ namespace RatOS.Flash.Flashing;
 public sealed record BoardPlan
 {
     /// <summary>
-    /// Klippy numbers its nodes from 4 on (Klipper klippy/extras/canbus_ids.py), and Katapult's flashtool uses 0x81. Each plan has numbers of its own.
+    /// Klippy numbers its nodes from 4 on (Klipper klippy/extras/canbus_ids.py), and Katapult's flashtool uses 0x81. Each plan has numbers
+    /// of its own.
     /// </summary>
     internal const int Numbers = 60, FirstKlipperNumber = 0x44, FirstBootloaderNumber = 0x81;
 
@@ -42,7 +43,8 @@ public sealed record BoardPlan
     public bool IsBlocked => Blocker is not null;
 
     /// <summary>The version before the flash; null when it is not known.</summary>
-    public string? RunningVersion => Request.Job == FlashJob.ConfirmSdCard ? Request.Board.RunningVersion : Evidence?.Version ?? Request.Board.RunningVersion;
+    public string? RunningVersion =>
+        Request.Job == FlashJob.ConfirmSdCard ? Request.Board.RunningVersion : Evidence?.Version ?? Request.Board.RunningVersion;
 
     /// <summary>Its Klipper carries the CAN interface: both leave together, and its bootloaders are on USB.</summary>
     public bool IsCanBridge { get; internal init; }

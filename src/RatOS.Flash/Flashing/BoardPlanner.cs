@@ -27,7 +27,9 @@ internal sealed class BoardPlanner
         if (request.SkipReason is { } reason)
             return plan with { Findings = [PlanFindings.Needless(request.Board.Name, reason)] };
         var isThere = plan is not { Device: null, Entry: not FlashEntry.SdCard };
-        var before = request.Findings.Where(known => !(isThere && known.Kind.EndsWhenBoardAppears) && plan.Findings.All(found => found.Kind != known.Kind));
+        var before =
+            request.Findings.Where(known =>
+            !(isThere && known.Kind.EndsWhenBoardAppears) && plan.Findings.All(found => found.Kind != known.Kind));
         return plan with { Findings = [.. before, .. plan.Findings] };
     }
 
@@ -83,8 +85,10 @@ internal sealed class BoardPlanner
     {
         var about = ImmutableArray.CreateBuilder<Finding>();
         var device = new BoardFinder(_request, _seen, _profile, about).Find(mcu);
-        // A board whose firmware is broken shows nothing, and a card helps then. One that is only to run again needs no card while it answers.
-        _findings.AddRange(about.Where(finding => _request.Job is FlashJob.Recover or FlashJob.ConfirmSdCard || !finding.Kind.EndsWhenBoardAppears));
+        // A board whose firmware is broken shows nothing, and a card helps then. One that is only to run again needs no card while it
+        // answers.
+        _findings.AddRange(
+            about.Where(finding => _request.Job is FlashJob.Recover or FlashJob.ConfirmSdCard || !finding.Kind.EndsWhenBoardAppears));
         var plan = Made() with { Device = device, Entry = _request.Job == FlashJob.Recover ? FlashEntry.None : FlashEntry.SdCard };
         if (_profile.SdCard is null)
             Block(SdCardFaults.SdCardUnknown(Name));
@@ -116,7 +120,8 @@ internal sealed class BoardPlanner
             Block(BoardFaults.OtherBootloader(Name, chosen.Label, contradiction));
             return entered;
         }
-        return chosen.IsUnlisted ? entered with { Entry = FlashEntry.InBootloader, Bootloader = chosen } : entered with { Bootloader = entered.Bootloader ?? chosen };
+        return chosen.IsUnlisted ? entered with { Entry = FlashEntry.InBootloader, Bootloader = chosen }
+            : entered with { Bootloader = entered.Bootloader ?? chosen };
     }
 
     private BoardPlan EnterAsSeen(BoardPlan plan, Device device)
@@ -139,23 +144,28 @@ internal sealed class BoardPlanner
                     return plan with { Entry = request, Bootloader = candidates.Count == 1 ? driver : null };
             }
         }
-        return link == BuildLink.Can ? plan : plan with { Entry = FlashEntry.Manual, Bootloader = candidates.Find(driver => driver.StartsOnBoot0) };
+        return link == BuildLink.Can ? plan
+            : plan with { Entry = FlashEntry.Manual, Bootloader = candidates.Find(driver => driver.StartsOnBoot0) };
     }
 
     /// <summary>Bootloaders that a running Klipper on this chip may start, in the order in which it tries them.</summary>
     public static List<BootloaderDriver> Candidates(BoardPlan plan, BuildLink link) =>
-        [.. plan.Request.Board.Drivers.Where(driver => !driver.IsUnlisted && driver.IsReachedOver(link) && plan.Profile.Mcu is { } mcu && driver.IsOn(mcu))];
+        [.. plan.Request.Board.Drivers.Where(driver =>
+            !driver.IsUnlisted && driver.IsReachedOver(link) && plan.Profile.Mcu is { } mcu && driver.IsOn(mcu))];
 
     public static FlashException NeedsOperator(BoardPlan plan)
     {
-        var why = Candidates(plan, BuildLink.Usb).Select(driver => driver.WhyNotStarted(plan.Profile)).OfType<string>().DefaultIfEmpty("its firmware leads to none");
+        var why = Candidates(plan, BuildLink.Usb).Select(driver => driver.WhyNotStarted(plan.Profile)).OfType<string>()
+            .DefaultIfEmpty("its firmware leads to none");
         return FlashFaults.NeedsBootloaderByHand(plan.Name, string.Join(", and ", why), plan.ManualSteps);
     }
 
     private string WhyNoMethod(FlashMethod method) => method switch
     {
         FlashMethod.Uf2 => $"a {_profile.Chip?.Value} without Katapult takes its firmware as a .uf2, copied onto the drive of its ROM",
-        FlashMethod.DfuUtil => $"its firmware begins at {_profile.ApplicationStart?.Value:x8}, inside a flash sector whose other part belongs to its bootloader",
+        FlashMethod.DfuUtil =>
+            $"its firmware begins at {_profile.ApplicationStart?.Value:x8}, inside a flash sector whose other part belongs to its "
+            + "bootloader",
         FlashMethod.Avrdude => $"its chip ({_profile.Chip?.Value}) is an AVR",
         FlashMethod.OwnUpdater => "its firmware is not Klipper's; its maker's updater updates it",
         _ => _profile.Mcu is null ? $"its chip ({_profile.Chip?.Value ?? "none"}) is not supported" : "its application start is not known",
@@ -208,7 +218,8 @@ internal sealed class BoardPlanner
 
     private void NoteConditions(BoardPlan plan, Mcu mcu)
     {
-        if (plan.Entry is FlashEntry.Touch or FlashEntry.CanRequest && plan.Bootloader is not { ReplacesStock: true } && _profile.NeedsEmptySlot)
+        if (plan.Entry is FlashEntry.Touch or FlashEntry.CanRequest && plan.Bootloader is not { ReplacesStock: true }
+            && _profile.NeedsEmptySlot)
         {
             _findings.Add(PlanFindings.SdSlotEmpty());
         }

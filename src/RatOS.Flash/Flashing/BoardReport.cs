@@ -39,8 +39,8 @@ public sealed record BoardReport
     public WayBack? Back { get; init; }
 
     /// <summary>
-    /// True only when the running board proved it: read-back equal, and the dictionary in the image returned before and after a reset. True also for a board
-    /// that was skipped, and for a recovery whose board answers with its old firmware.
+    /// True only when the running board proved it: read-back equal, and the dictionary in the image returned before and after a reset. True
+    /// also for a board that was skipped, and for a recovery whose board answers with its old firmware.
     /// </summary>
     public bool Ok => Fault is null && (Condition is BoardCondition.Flashed or BoardCondition.Running || SkipReason is not null);
 
@@ -50,7 +50,9 @@ public sealed record BoardReport
     /// <summary>The plan refused it; nothing was tried.</summary>
     public bool Refused { get; init; }
 
-    /// <summary>The running board returned the new dictionary once. For <see cref="BoardCondition.Flashed"/> it did so after a reset too.</summary>
+    /// <summary>
+    /// The running board returned the new dictionary once. For <see cref="BoardCondition.Flashed"/> it did so after a reset too.
+    /// </summary>
     public bool IsConfirmed { get; init; }
 
     /// <summary>A host process: nothing was read back, and its proof is the new process.</summary>

@@ -4,14 +4,15 @@ using RatOS.Flash.Hardware;
 namespace RatOS.Flash.Flashing;
 
 /// <summary>
-/// From the running firmware into the bootloader: the request, and what is done before a second (a reset) and a third one (an emergency stop). The same
-/// request under the same conditions would have the same effect.
+/// From the running firmware into the bootloader: the request, and what is done before a second (a reset) and a third one (an emergency
+/// stop). The same request under the same conditions would have the same effect.
 /// </summary>
 internal sealed class BootloaderEntry(BoardBus bus, BoardLog log, BoardPlan plan)
 {
     private const int Requests = 3;
 
-    private Device? _stopped;   // its firmware was stopped by us, and no bootloader was seen since: reconnecting the cable does not revive it
+    // its firmware was stopped by us, and no bootloader was seen since: reconnecting the cable does not revive it
+    private Device? _stopped;
 
     /// <summary>The bootloader was started by us, so it is also ours to leave.</summary>
     public bool HasStartedBootloader { get; private set; }
@@ -28,7 +29,8 @@ internal sealed class BootloaderEntry(BoardBus bus, BoardLog log, BoardPlan plan
         for (var request = 1; request <= Requests; request++)
         {
             cancel.ThrowIfCancellationRequested();
-            klipper = await PrepareAsync(klipper, request) ?? throw FlashFaults.NotSeenAgain(plan.Name, klipper.Port, BoardBus.BackLimit.TotalSeconds);
+            klipper = await PrepareAsync(klipper, request)
+                ?? throw FlashFaults.NotSeenAgain(plan.Name, klipper.Port, BoardBus.BackLimit.TotalSeconds);
             if (bus.IsBootloader(klipper))
                 return Entered(klipper);
             bus.Remember();
@@ -36,7 +38,8 @@ internal sealed class BootloaderEntry(BoardBus bus, BoardLog log, BoardPlan plan
             // Some computers go on listing a device that has left: whether it is still there, its port shows.
             if (!await bus.WaitGoneAsync(klipper) && await bus.IsThereAsync(klipper))
             {
-                await log.WarnAsync(FlashPhase.Enter, $"The request for the bootloader had no effect for {BoardBus.GoneLimit.TotalSeconds:0} s.");
+                await log.WarnAsync(FlashPhase.Enter,
+                    $"The request for the bootloader had no effect for {BoardBus.GoneLimit.TotalSeconds:0} s.");
                 continue;
             }
             var back = await bus.WaitBackAsync(klipper, BoardBus.BackLimit, CancellationToken.None)
@@ -56,8 +59,8 @@ internal sealed class BootloaderEntry(BoardBus bus, BoardLog log, BoardPlan plan
     }
 
     /// <summary>
-    /// Stopped firmware keeps Klipper from being ready until it is reset: a stop without effect is undone. Returns the bootloader if that is what
-    /// came back; else null.
+    /// Stopped firmware keeps Klipper from being ready until it is reset: a stop without effect is undone. Returns the bootloader if that
+    /// is what came back; else null.
     /// </summary>
     public async Task<Device?> UndoStopAsync()
     {

@@ -20,7 +20,8 @@ internal sealed class CanSurvey
         IReadOnlyList<FlashRequest> requests, IHardware hardware, TimeProvider time, FlashLog log, CancellationToken cancel)
     {
         var survey = new CanSurvey(hardware);
-        var onCan = FlashPlan.Create(requests, hardware.Look(), new(KlippyActivity.Stopped)).Boards.Where(board => board.Device is { Can.IsUp: true });
+        var onCan = FlashPlan.Create(requests, hardware.Look(),
+            new(KlippyActivity.Stopped)).Boards.Where(board => board.Device is { Can.IsUp: true });
         foreach (var boards in onCan.GroupBy(board => board.Device!, board => board.Request))
         {
             cancel.ThrowIfCancellationRequested();

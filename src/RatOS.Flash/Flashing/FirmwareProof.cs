@@ -5,8 +5,11 @@ using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Flashing;
 
-/// <summary>Out of the bootloader, and the proof that the new firmware runs: its dictionary byte for byte, before and after a reset.</summary>
-internal sealed class FirmwareProof(BoardBus bus, TimeProvider time, BoardLog log, BoardPlan plan, Mcu mcu, uint start, RecoverySteps recovery)
+/// <summary>
+/// Out of the bootloader, and the proof that the new firmware runs: its dictionary byte for byte, before and after a reset.
+/// </summary>
+internal sealed class FirmwareProof(BoardBus bus, TimeProvider time, BoardLog log, BoardPlan plan, Mcu mcu, uint start,
+    RecoverySteps recovery)
 {
     private const int Tries = BoardFlash.Tries;
 
@@ -90,8 +93,8 @@ internal sealed class FirmwareProof(BoardBus bus, TimeProvider time, BoardLog lo
     }
 
     /// <summary>
-    /// A jump out of the ROM proves little: a reset takes the way through the board's own bootloader that every power-up takes. Its uptime shows that it
-    /// was reset and not merely unplugged.
+    /// A jump out of the ROM proves little: a reset takes the way through the board's own bootloader that every power-up takes. Its uptime
+    /// shows that it was reset and not merely unplugged.
     /// </summary>
     public async Task ProveAsync(Device running, FirmwareImage image)
     {
@@ -102,12 +105,14 @@ internal sealed class FirmwareProof(BoardBus bus, TimeProvider time, BoardLog lo
             await log.BeginAsync(FlashPhase.Prove, "Resetting the board: it must start the firmware again without help");
             await bus.ResetAsync(running, FlashPhase.Prove, log);
             var hasLeft = await bus.WaitGoneAsync(running);
-            // A command that is not answered may be lost. (A node's interface may have left before the command got out: the node itself shows whether it was reset.)
+            // A command that is not answered may be lost. (A node's interface may have left before the command got out: the node itself
+            // shows whether it was reset.)
             if (!hasLeft && tries == Tries)
                 throw FlashFaults.KlipperSilent(plan.Name, "it is being reset");
             if (!hasLeft && !bus.IsNode(running))
             {
-                await log.WarnAsync(FlashPhase.Prove, $"It is still there {BoardBus.GoneLimit.TotalSeconds:0} s after the reset command; sending it again.");
+                await log.WarnAsync(FlashPhase.Prove,
+                    $"It is still there {BoardBus.GoneLimit.TotalSeconds:0} s after the reset command; sending it again.");
                 continue;
             }
             var back = await bus.WaitBackAsync(running, BoardBus.BackLimit) ?? throw NotBack(FlashPhase.Prove);
@@ -133,8 +138,8 @@ internal sealed class FirmwareProof(BoardBus bus, TimeProvider time, BoardLog lo
     }
 
     /// <summary>
-    /// Some G0 keep their mark "flash is empty" until power goes off: their ROM starts once more although all is well (AN2606). On other chips it means
-    /// that the jumper is still on.
+    /// Some G0 keep their mark "flash is empty" until power goes off: their ROM starts once more although all is well (AN2606). On other
+    /// chips it means that the jumper is still on.
     /// </summary>
     private void CheckReset(string? bootloader)
     {
@@ -142,7 +147,8 @@ internal sealed class FirmwareProof(BoardBus bus, TimeProvider time, BoardLog lo
             return;
         if (!mcu.EmptyCheck || start != mcu.FlashBase)
             throw FlashFaults.BootloaderAfterReset(plan.Name, bootloader);
-        log.Keep("After the reset the chip started its ROM once more, as some G0 do until their power was off; it was told to leave and runs.");
+        log.Keep("After the reset the chip started its ROM once more, as some G0 do until their power was off; it was told to leave and "
+            + "runs.");
     }
 
     private FlashException NotBack(FlashPhase phase) => phase == FlashPhase.Prove

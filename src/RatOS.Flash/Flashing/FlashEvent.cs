@@ -52,7 +52,8 @@ public enum FlashEventKind
 }
 
 /// <summary>
-/// One step of a flash, sent before the step is taken and awaited: it is the line on the screen, the line of NDJSON and the journal's entry.
+/// One step of a flash, sent before the step is taken and awaited: it is the line on the screen, the line of NDJSON and the journal's
+/// entry.
 /// </summary>
 /// <param name="Sequence">1, 2, 3 ... without a gap within one flash.</param>
 /// <param name="At">Since the flash began.</param>
@@ -60,7 +61,8 @@ public enum FlashEventKind
 /// <param name="Phase">Where the flash is.</param>
 /// <param name="Kind">What this event says.</param>
 /// <param name="Message">One line for the reader, in the words of the command line.</param>
-/// <param name="Done">Bytes (or, while erasing, bytes of sectors) done, 0..<paramref name="Total"/>; 0 when the phase has no measure.</param>
+/// <param name="Done">Bytes (or, while erasing, bytes of sectors) done, 0..<paramref name="Total"/>; 0 when the phase has no
+/// measure.</param>
 /// <param name="Total">Bytes in all; 0 when the phase has no measure.</param>
 /// <param name="Report">With a verdict on one board: its report.</param>
 public sealed record FlashEvent(

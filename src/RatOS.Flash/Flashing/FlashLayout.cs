@@ -5,7 +5,9 @@ using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Flashing;
 
-/// <summary>Which sectors to erase and which bytes to write where, in the order that survives a power cut best. Pure: nothing is touched.</summary>
+/// <summary>
+/// Which sectors to erase and which bytes to write where, in the order that survives a power cut best. Pure: nothing is touched.
+/// </summary>
 public sealed record FlashLayout
 {
     private FlashLayout(uint start, ReadOnlyMemory<byte> data, ImmutableArray<Sector> sectors, ImmutableArray<Run> runs, bool erases)
@@ -14,13 +16,17 @@ public sealed record FlashLayout
     /// <summary>Where the application begins.</summary>
     public uint Start { get; }
 
-    /// <summary>The image, padded with FF: what flash must hold from <see cref="Start"/> on, and what is compared after the write.</summary>
+    /// <summary>
+    /// The image, padded with FF: what flash must hold from <see cref="Start"/> on, and what is compared after the write.
+    /// </summary>
     public ReadOnlyMemory<byte> Data { get; }
 
     /// <summary>Every sector that the image touches, in ascending order.</summary>
     public ImmutableArray<Sector> Sectors { get; }
 
-    /// <summary>What is written, in this order. Together the runs cover <see cref="Data"/>; an invalidating block comes before them.</summary>
+    /// <summary>
+    /// What is written, in this order. Together the runs cover <see cref="Data"/>; an invalidating block comes before them.
+    /// </summary>
     public ImmutableArray<Run> Runs { get; }
 
     /// <summary>The sectors must be erased by command before the write, the application's first one before all others.</summary>

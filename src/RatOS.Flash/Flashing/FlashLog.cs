@@ -3,7 +3,8 @@ using RatOS.Flash.Core;
 namespace RatOS.Flash.Flashing;
 
 /// <summary>
-/// The one record of a flash: numbers the events, stamps them, limits progress to ten snapshots a second, and holds the reports of the boards that are done.
+/// The one record of a flash: numbers the events, stamps them, limits progress to ten snapshots a second, and holds the reports of the
+/// boards that are done.
 /// </summary>
 internal sealed class FlashLog(TimeProvider time, Func<FlashEvent, ValueTask> onEvent)
 {
@@ -23,7 +24,8 @@ internal sealed class FlashLog(TimeProvider time, Func<FlashEvent, ValueTask> on
         SendAsync(board, phase, FlashEventKind.Begin, message, 0, total);
 
     /// <summary>An operator is awaited from now on.</summary>
-    public ValueTask BeginWaitAsync(string board, string message, Remedy step) => SendAsync(board, FlashPhase.Person, FlashEventKind.Begin, message, remedy: step);
+    public ValueTask BeginWaitAsync(string board, string message, Remedy step) =>
+        SendAsync(board, FlashPhase.Person, FlashEventKind.Begin, message, remedy: step);
 
     public ValueTask EndAsync(string? board, FlashPhase phase, string message, long total = 0) =>
         SendAsync(board, phase, FlashEventKind.End, message, total, total);
@@ -38,7 +40,8 @@ internal sealed class FlashLog(TimeProvider time, Func<FlashEvent, ValueTask> on
 
     /// <summary>Something that the plan found, and what to do about it.</summary>
     public ValueTask FindingAsync(string board, Finding finding) => SendAsync(
-        board, FlashPhase.Plan, finding.Severity == FindingSeverity.Warning ? FlashEventKind.Warning : FlashEventKind.Note, finding.Text, remedy: finding.Remedy);
+        board, FlashPhase.Plan, finding.Severity == FindingSeverity.Warning ? FlashEventKind.Warning : FlashEventKind.Note, finding.Text,
+            remedy: finding.Remedy);
 
     public ValueTask CommitAsync(string board) => SendAsync(
         board, FlashPhase.Erase, FlashEventKind.PointOfNoReturn, "Point of no return: the write can no longer be cancelled.");
@@ -57,7 +60,8 @@ internal sealed class FlashLog(TimeProvider time, Func<FlashEvent, ValueTask> on
     public ValueTask VerdictAsync(BoardReport report)
     {
         _reports[report.Board] = report;
-        var message = report.Fault is { } fault ? fault.Cause : report.SkipReason is { } reason ? $"skipped: {reason}" : $"runs {report.NewVersion}";
+        var message = report.Fault is { } fault ? fault.Cause : report.SkipReason is { } reason ? $"skipped: {reason}"
+            : $"runs {report.NewVersion}";
         return SendAsync(report.Board, FlashPhase.Done, FlashEventKind.Verdict, message, 0, 0, report);
     }
 
@@ -88,8 +92,10 @@ internal sealed class FlashLog(TimeProvider time, Func<FlashEvent, ValueTask> on
         });
 
     private ValueTask SendAsync(
-        string? board, FlashPhase phase, FlashEventKind kind, string message, long done = 0, long total = 0, BoardReport? report = null, Remedy? remedy = null) =>
-        onEvent(new FlashEvent(++_sequence, Elapsed, board, phase, kind, remedy is null ? message : $"{message} {remedy}", done, total, report)
+        string? board, FlashPhase phase, FlashEventKind kind, string message, long done = 0, long total = 0, BoardReport? report = null,
+            Remedy? remedy = null) =>
+        onEvent(new FlashEvent(++_sequence, Elapsed, board, phase, kind, remedy is null ? message : $"{message} {remedy}", done, total,
+            report)
         {
             Browser = remedy?.OnlyInBrowser is { } words ? $"{message} {words}" : null,
         });

@@ -6,8 +6,8 @@ using RatOS.Flash.Klipper;
 namespace RatOS.Flash.Flashing;
 
 /// <summary>
-/// How each board is flashed, and the findings. Pure: made from what is known, and made again when more is known - before Klipper is stopped, and after
-/// it, when the boards have told their chips.
+/// How each board is flashed, and the findings. Pure: made from what is known, and made again when more is known - before Klipper is
+/// stopped, and after it, when the boards have told their chips.
 /// </summary>
 public sealed record FlashPlan(ImmutableArray<BoardPlan> Boards, ImmutableArray<Finding> Findings)
 {
@@ -23,27 +23,33 @@ public sealed record FlashPlan(ImmutableArray<BoardPlan> Boards, ImmutableArray<
     /// <param name="printer">What Klipper does.</param>
     /// <param name="evidence">By board name, answers of the running firmware; empty before the boards were asked.</param>
     public static FlashPlan Create(
-        IReadOnlyList<FlashRequest> requests, DeviceList seen, KlippyState printer, IReadOnlyDictionary<string, BoardEvidence>? evidence = null)
+        IReadOnlyList<FlashRequest> requests, DeviceList seen, KlippyState printer, IReadOnlyDictionary<string, BoardEvidence>? evidence =
+            null)
     {
         var findings = ImmutableArray.CreateBuilder<Finding>();
         if (printer.Blocker is { } busy)
             findings.Add(Finding.Blocker(busy));
         var numbers = new HashSet<int>();
         var plans = requests.Select(request =>
-            BoardPlanner.Plan(request, seen, evidence?.GetValueOrDefault(request.Board.Name)) with { CanNumber = FreeNumber(request) }).ToList();
+            BoardPlanner.Plan(request, seen, evidence?.GetValueOrDefault(request.Board.Name)) with { CanNumber = FreeNumber(request) })
+                .ToList();
         // Two names for one device would write it twice at the same time.
-        var shared = plans.Where(plan => plan.Device is not null).GroupBy(plan => (plan.Device!.Port, plan.Request.Board.CanUuid)).Where(group => group.Count() > 1);
+        var shared = plans.Where(plan => plan.Device is not null).GroupBy(plan => (plan.Device!.Port, plan.Request.Board.CanUuid))
+            .Where(group => group.Count() > 1);
         foreach (var same in shared)
             findings.Add(Finding.Blocker(BoardFaults.SamePort(same.Key.Port, same.Select(plan => plan.Name))));
         return new FlashPlan([.. plans], findings.ToImmutable());
 
-        // The same number for a board each time if possible: Klipper shuts down when another node gets its number, and it keeps the one of the last flash.
-        int FreeNumber(FlashRequest request) => request.Board.CanUuid is not { } uuid ? 0 : Enumerable.Range(uuid.Fold(BoardPlan.Numbers), BoardPlan.Numbers)
+        // The same number for a board each time if possible: Klipper shuts down when another node gets its number, and it keeps the one of
+        // the last flash.
+        int FreeNumber(FlashRequest request) =>
+            request.Board.CanUuid is not { } uuid ? 0 : Enumerable.Range(uuid.Fold(BoardPlan.Numbers), BoardPlan.Numbers)
             .Select(number => number % BoardPlan.Numbers).First(numbers.Add);
     }
 
     /// <summary>The same plan with what blocks replacing the process that is an MCU.</summary>
     /// <param name="refusal">Null when nothing does.</param>
     public FlashPlan WithHostMcu(FlashException? refusal) =>
-        refusal is null ? this : this with { Boards = [.. Boards.Select(board => board.Entry == FlashEntry.Replace ? board.Refused(refusal) : board)] };
+        refusal is null ? this
+            : this with { Boards = [.. Boards.Select(board => board.Entry == FlashEntry.Replace ? board.Refused(refusal) : board)] };
 }

@@ -6,7 +6,8 @@ using RatOS.Flash.Printer;
 namespace RatOS.Flash.Flashing;
 
 /// <summary>
-/// What a flash can use besides buses and Klipper: an operator, builds, the store of old firmware, power switches. By default there is none of it, as on a bench.
+/// What a flash can use besides buses and Klipper: an operator, builds, the store of old firmware, power switches. By default there is none
+/// of it, as on a bench.
 /// </summary>
 public class FlashServices
 {
@@ -41,7 +42,10 @@ public class FlashServices
     /// <summary>Power devices can be switched.</summary>
     public virtual bool CanSwitchPower => false;
 
-    /// <summary>Switches a power device (<see cref="PrinterBoard.Power"/>), and returns when it is done. Called only if <see cref="CanSwitchPower"/>.</summary>
+    /// <summary>
+    /// Switches a power device (<see cref="PrinterBoard.Power"/>), and returns when it is done. Called only if
+    /// <see cref="CanSwitchPower"/>.
+    /// </summary>
     /// <exception cref="FlashException">It was refused.</exception>
     public virtual Task SwitchPowerAsync(string device, bool on) => throw new NotSupportedException("no power devices");
 
@@ -49,7 +53,9 @@ public class FlashServices
     /// <exception cref="FlashException">It could not be written.</exception>
     public virtual string? Offer(string board, string fileName, ReadOnlyMemory<byte> file) => null;
 
-    /// <summary>Runs a wait that may take days, so that other flashes can use the printer. Completes when it is this flash's turn again.</summary>
+    /// <summary>
+    /// Runs a wait that may take days, so that other flashes can use the printer. Completes when it is this flash's turn again.
+    /// </summary>
     public virtual Task WaitAsideAsync(Func<Task> wait) => wait();
 
     /// <summary>Completes when the printer's activity may have changed.</summary>

@@ -42,8 +42,8 @@ public sealed class Flasher
     }
 
     /// <summary>
-    /// Flashes the boards in one stop of Klipper. Never throws for what can go wrong in the world: every board has a report, and Klipper was
-    /// started again if it was stopped.
+    /// Flashes the boards in one stop of Klipper. Never throws for what can go wrong in the world: every board has a report, and Klipper
+    /// was started again if it was stopped.
     /// </summary>
     /// <param name="requests">1 or more, each name once.</param>
     /// <param name="cancel">Effective until a board's point of no return.</param>
@@ -115,12 +115,13 @@ public sealed class Flasher
     {
         if (plan.Boards.FirstOrDefault(board => board.Entry == FlashEntry.Replace) is not { } process)
             return plan;
-        return plan.WithHostMcu(host is null ? HostMcuFaults.HostMcuUnreachable(BoardGuide.Of(process.Profile).Remedy) : await host.CheckAsync(cancel));
+        return plan.WithHostMcu(host is null ? HostMcuFaults.HostMcuUnreachable(BoardGuide.Of(process.Profile).Remedy)
+            : await host.CheckAsync(cancel));
     }
 
     /// <summary>
-    /// The requests that have firmware, or for which it can be built: while Klipper runs, but not while it prints (a build takes what a print needs).
-    /// Nothing is built for a board that could not be flashed anyway.
+    /// The requests that have firmware, or for which it can be built: while Klipper runs, but not while it prints (a build takes what a
+    /// print needs). Nothing is built for a board that could not be flashed anyway.
     /// </summary>
     private async Task<IReadOnlyList<FlashRequest>> BuildAsync(IReadOnlyList<FlashRequest> requests, CancellationToken cancel)
     {
@@ -130,7 +131,8 @@ public sealed class Flasher
         var plan = await PlanAsync(missing, cancel);
         // An operator who writes a board manually needs the file all the same.
         var manual = !_services.CanBuild ? [] : plan.Boards
-            .Where(board => board.Blocker?.Kind == FaultKind.NoRoad && BoardGuide.Of(board.Profile).BuildsFile is not null).ToDictionary(board => board.Name);
+            .Where(board => board.Blocker?.Kind == FaultKind.NoRoad && BoardGuide.Of(board.Profile).BuildsFile is not null)
+                .ToDictionary(board => board.Name);
         foreach (var board in plan.Boards.Where(board => board.Blocker is not null && !manual.ContainsKey(board.Name)))
             await _log.RefuseAsync(board.Request, board.Blocker!, board);
         missing.RemoveAll(HasVerdict);
@@ -143,18 +145,22 @@ public sealed class Flasher
             else if (outcome.Firmware is not { } made)
                 await _log.RefuseAsync(request, outcome.Fault ?? FirmwareFaults.FirmwareMissing(request.Board.Name));
             else
-                await _log.EndAsync(request.Board.Name, FlashPhase.Build, $"{Built(made)}, {made.Image.Bytes.Length} bytes, {made.Elapsed.TotalSeconds:0.0} s");
+                await _log.EndAsync(request.Board.Name, FlashPhase.Build,
+                    $"{Built(made)}, {made.Image.Bytes.Length} bytes, {made.Elapsed.TotalSeconds:0.0} s");
         }
         return [.. requests.Where(request => !HasVerdict(request)).Select(request => request is { Image: null, Job: not FlashJob.Recover }
             ? request with { Image = built![request.Board.Name].Firmware!.Image } : request)];
     }
 
-    /// <summary>Firmware for boards to recover that are absent or in a bootloader: they may need it, and nothing is built while Klipper is stopped.</summary>
+    /// <summary>
+    /// Firmware for boards to recover that are absent or in a bootloader: they may need it, and nothing is built while Klipper is stopped.
+    /// </summary>
     private async Task<IReadOnlyList<FlashRequest>> BuildForRecoveryAsync(IReadOnlyList<FlashRequest> requests, CancellationToken cancel)
     {
         var seen = _hardware.Look();
         var needy = requests.Where(request => request is { Job: FlashJob.Recover, Image: null }
-            && FlashPlan.Create([request], seen, new(KlippyActivity.Stopped)).Boards[0] is { Device: null } or { Entry: FlashEntry.InBootloader }).ToList();
+            && FlashPlan.Create([request], seen, new(KlippyActivity.Stopped)).Boards[0] is { Device: null }
+                or { Entry: FlashEntry.InBootloader }).ToList();
         if (!_services.CanBuild || needy.Count == 0 || (await _klippy.LookAsync(cancel)).Blocker is not null)
             return requests;
         var built = await BuildAsync(needy, "Building the firmware in case it is needed", cancel);
@@ -168,19 +174,22 @@ public sealed class Flasher
             ? request with { Image = built.GetValueOrDefault(request.Board.Name).Firmware?.Image } : request)];
     }
 
-    private async Task<IReadOnlyDictionary<string, BuiltOrNot>> BuildAsync(List<FlashRequest> requests, string message, CancellationToken cancel)
+    private async Task<IReadOnlyDictionary<string, BuiltOrNot>> BuildAsync(List<FlashRequest> requests, string message,
+        CancellationToken cancel)
     {
         foreach (var request in requests)
             await _log.BeginAsync(request.Board.Name, FlashPhase.Build, message);
         return await _services.BuildAsync(
-            [.. requests.Select(request => request.Board)], step => _log.ProgressAsync(step.Board, FlashPhase.Build, step.Done, step.Total), cancel);
+            [.. requests.Select(request => request.Board)],
+                step => _log.ProgressAsync(step.Board, FlashPhase.Build, step.Done, step.Total), cancel);
     }
 
     private static string Built(BuiltFirmware firmware) => $"{(firmware.IsFromCache ? "Built before" : "Built")}: {firmware.Image.Version}";
 
     // ---- Klipper is stopped, and started again however the work ends
 
-    private async Task<FaultReport?> WhileStoppedAsync(IReadOnlyList<FlashRequest> open, IReadOnlyList<OperatorWait> resumed, CancellationToken cancel)
+    private async Task<FaultReport?> WhileStoppedAsync(IReadOnlyList<FlashRequest> open, IReadOnlyList<OperatorWait> resumed,
+        CancellationToken cancel)
     {
         // The second look: a print may have started since the first.
         var state = resumed.Count > 0 ? await _operator.AwaitIdleAsync(cancel) : await _klippy.LookAsync(cancel);
@@ -215,7 +224,8 @@ public sealed class Flasher
             var state = await _klippy.StartAsync();
             _after = state;
             if (state.Activity == KlippyActivity.Ready)
-                await _log.EndAsync(null, FlashPhase.Start, state.Message.Length == 0 ? "Klipper is ready" : $"Klipper is ready. {state.Message}");
+                await _log.EndAsync(null, FlashPhase.Start,
+                    state.Message.Length == 0 ? "Klipper is ready" : $"Klipper is ready. {state.Message}");
             else
                 await _log.WarnAsync(null, FlashPhase.Start, $"Klipper runs, but is not ready: {state.Message}");
             return null;
@@ -252,7 +262,8 @@ public sealed class Flasher
         var stopped = new KlippyState(KlippyActivity.Stopped);
         var survey = await CanSurvey.RunAsync(requests, _hardware, _time, _log, cancel);
         requests = [.. requests.Where(request => !HasVerdict(request))];
-        var answers = await Task.WhenAll(FlashPlan.Create(requests, survey.Look(), stopped).Boards.Select(board => AskAsync(board, cancel)));
+        var answers =
+            await Task.WhenAll(FlashPlan.Create(requests, survey.Look(), stopped).Boards.Select(board => AskAsync(board, cancel)));
         var evidence = answers.Where(answer => answer.Evidence is not null).ToDictionary(answer => answer.Name, answer => answer.Evidence!);
 
         // The boards have reported their chip: plan again, and refuse what does not fit before anything is touched.
@@ -279,7 +290,9 @@ public sealed class Flasher
 
     // ---- ask
 
-    /// <summary>Chip, unique id and version of a board that runs Klipper. One that cannot answer is flashed without: its bootloader is asked too.</summary>
+    /// <summary>
+    /// Chip, unique id and version of a board that runs Klipper. One that cannot answer is flashed without: its bootloader is asked too.
+    /// </summary>
     private async Task<(string Name, BoardEvidence? Evidence)> AskAsync(BoardPlan board, CancellationToken cancel)
     {
         if (board is not
@@ -308,7 +321,8 @@ public sealed class Flasher
         }
         catch (DeviceGoneException)
         {
-            await _log.WarnAsync(board.Name, FlashPhase.Ask, $"{device} left the bus. Reconnect its cable or power; the flash then continues automatically.");
+            await _log.WarnAsync(board.Name, FlashPhase.Ask,
+                $"{device} left the bus. Reconnect its cable or power; the flash then continues automatically.");
             await _hardware.WaitForAsync(
                 seen => seen.Devices.Any(device.IsSameSession) ? null
                     : seen.Devices.FirstOrDefault(other => other.Port == device.Port && other.Can is not { IsUp: false }),
@@ -349,7 +363,9 @@ public sealed class Flasher
         await FinishAsync(flash, await flash.RunAsync(cancel));
     }
 
-    /// <summary>Gives a board's verdict, unless a power cycle or an operator can still change it. No other board's verdict waits for that.</summary>
+    /// <summary>
+    /// Gives a board's verdict, unless a power cycle or an operator can still change it. No other board's verdict waits for that.
+    /// </summary>
     private async Task FinishAsync(BoardFlash flash, BoardReport report)
     {
         if (_services.CanSwitchPower && flash.PowerToCycle is not null)
@@ -370,7 +386,8 @@ public sealed class Flasher
 
     private async ValueTask ReportFindingsAsync(BoardPlan board)
     {
-        foreach (var finding in board.Findings.Where(finding => finding.Severity != FindingSeverity.Blocker && finding.Kind != FaultKind.NeedsBootloaderByHand))
+        foreach (var finding in board.Findings.Where(finding =>
+            finding.Severity != FindingSeverity.Blocker && finding.Kind != FaultKind.NeedsBootloaderByHand))
             await _log.FindingAsync(board.Name, finding);
     }
 }

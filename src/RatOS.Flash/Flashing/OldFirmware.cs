@@ -16,8 +16,8 @@ internal static class OldFirmware
     private static readonly byte[] Hole = [.. Enumerable.Repeat((byte)0xFF, 256)];
 
     /// <summary>
-    /// Reads until flash is empty for a whole piece. Null for what is not Klipper (nothing could prove that it runs), or cannot be read: neither is a
-    /// reason not to flash.
+    /// Reads until flash is empty for a whole piece. Null for what is not Klipper (nothing could prove that it runs), or cannot be read:
+    /// neither is a reason not to flash.
     /// </summary>
     public static async Task<FirmwareImage?> ReadAsync(Bootloader bootloader, uint start, BoardLog log)
     {
@@ -47,7 +47,8 @@ internal static class OldFirmware
     }
 
     /// <summary>Firmware in flash that is whole and fits the board; null where there is none.</summary>
-    public static async Task<FirmwareImage?> FindWholeAsync(Bootloader bootloader, Chips.Mcu mcu, uint start, FirmwareImage? image, CancellationToken cancel)
+    public static async Task<FirmwareImage?> FindWholeAsync(Bootloader bootloader, Chips.Mcu mcu, uint start, FirmwareImage? image,
+        CancellationToken cancel)
     {
         foreach (var piece in Pieces)
         {

@@ -18,20 +18,26 @@ internal sealed class OperatorWaits(IHardware hardware, IKlippy klippy, TimeProv
 
     public void Remove(IReadOnlyList<OperatorWait> resumed) => _waits.RemoveAll(resumed.Contains);
 
-    /// <summary>Announces each step once, and waits until one of the boards is back. Those that are stay listed until they resume, so a cancel finds them.</summary>
+    /// <summary>
+    /// Announces each step once, and waits until one of the boards is back. Those that are stay listed until they resume, so a cancel finds
+    /// them.
+    /// </summary>
     public async Task<IReadOnlyList<OperatorWait>> WaitAsync(CancellationToken cancel)
     {
         foreach (var wait in _waits)
         {
             if (wait.Begin(hardware.Look()))
-                await log.BeginWaitAsync(wait.Plan.Name, $"{wait.Fault.Cause} Do this now; the flash then continues automatically:", wait.Step);
+                await log.BeginWaitAsync(wait.Plan.Name, $"{wait.Fault.Cause} Do this now; the flash then continues automatically:",
+                    wait.Step);
         }
         await services.WaitAsideAsync(
-            () => hardware.WaitForAsync(seen => _waits.Exists(wait => wait.Find(seen) is not null) ? seen : null, Timeout.InfiniteTimeSpan, time, cancel));
+            () => hardware.WaitForAsync(seen => _waits.Exists(wait => wait.Find(seen) is not null) ? seen : null, Timeout.InfiniteTimeSpan,
+                time, cancel));
         var now = hardware.Look();
         var back = _waits.FindAll(wait => (wait.Back = wait.Find(now)) is not null);
         foreach (var wait in back)
-            await log.EndAsync(wait.Plan.Name, FlashPhase.Person, $"{wait.Back!.Product ?? "The board"} is at {wait.Back.Port}. Continuing.");
+            await log.EndAsync(wait.Plan.Name, FlashPhase.Person,
+                $"{wait.Back!.Product ?? "The board"} is at {wait.Back.Port}. Continuing.");
         return back;
     }
 
@@ -98,7 +104,8 @@ internal sealed class OperatorWait(BoardPlan plan, FlashException fault, Remedy 
     {
         { Request.Job: FlashJob.Recover, Blocker: { } missing } when missing.Kind == FaultKind.BoardNotSeen && hasOperator =>
             new(board, missing, OperatorSteps.Of(OperatorStep.CheckCable, board.ManualSteps)!),
-        { IsBlocked: false, Request.Job: not FlashJob.Recover, ManualEntry: { } fault } => new(board, fault, board.ManualSteps) { CanWait = hasOperator },
+        { IsBlocked: false, Request.Job: not FlashJob.Recover, ManualEntry: { } fault } =>
+            new(board, fault, board.ManualSteps) { CanWait = hasOperator },
         _ => null,
     };
 
@@ -125,7 +132,8 @@ internal sealed class OperatorWait(BoardPlan plan, FlashException fault, Remedy 
         if (flash is not null)
             return flash.FindBack(seen);
         if (plan.Request.Job == FlashJob.Recover)
-            return FlashPlan.Create([plan.Request], seen, new(KlippyActivity.Stopped)).Boards[0] is { Blocker: null, Device: { } found } ? found : null;
+            return FlashPlan.Create([plan.Request], seen, new(KlippyActivity.Stopped)).Boards[0] is { Blocker: null, Device: { } found }
+                ? found : null;
         if (plan.Entry != FlashEntry.SdCard)
             return seen.Devices.FirstOrDefault(device => device.Port == plan.BootloaderPort && plan.IsBootloader(device));
         var (port, serial) = (plan.Device?.Port ?? plan.Request.Board.Port, plan.Request.Board.Serial);

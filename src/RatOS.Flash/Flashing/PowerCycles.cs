@@ -3,8 +3,8 @@ using RatOS.Flash.Core;
 namespace RatOS.Flash.Flashing;
 
 /// <summary>
-/// Boards that need their power cycled, by the power device that the user assigned to them. The device may feed the others too, so it is switched when they
-/// are done, and never while one of them is without firmware: that would strand it.
+/// Boards that need their power cycled, by the power device that the user assigned to them. The device may feed the others too, so it is
+/// switched when they are done, and never while one of them is without firmware: that would strand it.
 /// </summary>
 internal sealed class PowerCycles(TimeProvider time, FlashServices services, FlashLog log)
 {
@@ -21,13 +21,15 @@ internal sealed class PowerCycles(TimeProvider time, FlashServices services, Fla
     /// <param name="waiting">Flashes that wait for an operator.</param>
     /// <param name="cancel">Keeps what is on from being switched off.</param>
     /// <returns>The boards with what became of them.</returns>
-    public async Task<IReadOnlyList<(BoardFlash Flash, BoardReport Report)>> RunAsync(IEnumerable<BoardFlash> waiting, CancellationToken cancel)
+    public async Task<IReadOnlyList<(BoardFlash Flash, BoardReport Report)>> RunAsync(IEnumerable<BoardFlash> waiting,
+        CancellationToken cancel)
     {
         var done = new List<(BoardFlash Flash, BoardReport Report)>();
         var reports = log.Reports.Values.Concat(waiting.Select(flash => flash.Last).OfType<BoardReport>()).ToList();
         foreach (var boards in _pending.GroupBy(board => board.Flash.PowerToCycle!).ToList())
         {
-            var stranded = reports.Concat(done.Select(board => board.Report)).FirstOrDefault(report => report.Condition == BoardCondition.InBootloaderWithoutFirmware);
+            var stranded = reports.Concat(done.Select(board => board.Report))
+                .FirstOrDefault(report => report.Condition == BoardCondition.InBootloaderWithoutFirmware);
             foreach (var (flash, _) in boards)
                 flash.PowerIsCycled();
             var isOn = await CycleAsync(boards.Key, boards.Select(board => board.Flash.Plan.Name), stranded, cancel);

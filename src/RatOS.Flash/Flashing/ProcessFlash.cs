@@ -7,8 +7,9 @@ using RatOS.Flash.Printer;
 namespace RatOS.Flash.Flashing;
 
 /// <summary>
-/// The way of a process that is an MCU: its program is replaced by whoever may, it is started anew, and must return the new dictionary. One that does not come up
-/// is put back, for Klipper starts without no MCU of its configuration. Klipper is stopped meanwhile: the process has one terminal.
+/// The way of a process that is an MCU: its program is replaced by whoever may, it is started anew, and must return the new dictionary. One
+/// that does not come up is put back, for Klipper starts without no MCU of its configuration. Klipper is stopped meanwhile: the process has
+/// one terminal.
 /// </summary>
 internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvider time, FlashLog log, BoardPlan plan)
 {
@@ -34,12 +35,14 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
         {
             await AskAsync();
             cancel.ThrowIfCancellationRequested();
-            await _log.NoteAsync(FlashPhase.Write, $"Handing over a program of {_image.Bytes.Length} bytes (sha256 {_image.Sha256[..8]}...)");
+            await _log.NoteAsync(FlashPhase.Write,
+                $"Handing over a program of {_image.Bytes.Length} bytes (sha256 {_image.Sha256[..8]}...)");
             _condition = BoardCondition.Unconfirmed;   // no token below this line: what was begun is finished or put back
             var unsure = await InstallAsync();
             if (await StartAnewAsync(_image.CompressedDictionary) is not { } why)
                 _condition = BoardCondition.Flashed;
-            // Where it is not known whether anything was put there, what starts tells: to put back would bring back what an earlier flash replaced.
+            // Where it is not known whether anything was put there, what starts tells: to put back would bring back what an earlier flash
+            // replaced.
             else if (unsure is not null && await RunsOldAsync())
                 (fault, _condition) = (unsure, BoardCondition.Unchanged);
             else
@@ -73,7 +76,8 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
         };
     }
 
-    /// <returns>Null when the program is in its place; the fault when nobody knows. Any other fault passes through: nothing was changed.</returns>
+    /// <returns>Null when the program is in its place; the fault when nobody knows. Any other fault passes through: nothing was
+    /// changed.</returns>
     private async Task<FlashException?> InstallAsync()
     {
         try
@@ -100,7 +104,8 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
         }
         catch (Exception silent) when (silent is FlashException or DeviceGoneException)
         {
-            await _log.WarnAsync(FlashPhase.Ask, $"The running process does not answer ({(silent as FlashException)?.Cause ?? silent.Message}) It is replaced all the same.");
+            await _log.WarnAsync(FlashPhase.Ask,
+                $"The running process does not answer ({(silent as FlashException)?.Cause ?? silent.Message}) It is replaced all the same.");
         }
     }
 
@@ -149,8 +154,8 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
     }
 
     /// <summary>
-    /// Whether it is one process at both times, by its clock. That begins at a minute and a half, one turn of 32 bits (K:src/linux/timer.c starts it a second in the
-    /// future), so only the difference counts.
+    /// Whether it is one process at both times, by its clock. That begins at a minute and a half, one turn of 32 bits (K:src/linux/timer.c
+    /// starts it a second in the future), so only the difference counts.
     /// </summary>
     private bool IsSame((TimeSpan Uptime, long At) one, (TimeSpan Uptime, long At) other)
     {
@@ -160,7 +165,9 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
 
     private async Task<(string Version, ReadOnlyMemory<byte> Dictionary)> IdentifyAsync()
     {
-        await using var client = await KlipperClient.ConnectAsync(await hardware.OpenSerialAsync(_terminal, SerialMode.Klipper), _name, time, CancellationToken.None);
+        await using var client =
+            await KlipperClient.ConnectAsync(await hardware.OpenSerialAsync(_terminal, SerialMode.Klipper), _name, time,
+            CancellationToken.None);
         var dictionary = await client.IdentifyAsync(CancellationToken.None);
         _last = await client.GetUptimeAsync(CancellationToken.None) is { } uptime ? (uptime, time.GetTimestamp()) : null;
         return (dictionary.Version, client.CompressedDictionary);

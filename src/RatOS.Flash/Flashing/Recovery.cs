@@ -44,8 +44,8 @@ internal sealed class Recovery(BoardBus bus, BoardLog log, BoardPlan plan, Firmw
     }
 
     /// <summary>
-    /// Tells the bootloader to start the firmware, if that is whole. Katapult starts whatever is there when it is told to (Katapult src/command.c), and a
-    /// half-written firmware hangs where only an operator gets it out.
+    /// Tells the bootloader to start the firmware, if that is whole. Katapult starts whatever is there when it is told to (Katapult
+    /// src/command.c), and a half-written firmware hangs where only an operator gets it out.
     /// </summary>
     private async Task<(string? Version, Device Device)> StartFirmwareAsync(Device device, CancellationToken cancel)
     {
@@ -65,7 +65,8 @@ internal sealed class Recovery(BoardBus bus, BoardLog log, BoardPlan plan, Firmw
             bus.Remember();
             await bootloader.LeaveAsync();
         }
-        catch (FlashException silent) when (device.IsWired && (silent.Kind == FaultKind.KatapultSilent || silent.Kind == FaultKind.UartRomSilent))
+        catch (FlashException silent) when (device.IsWired
+            && (silent.Kind == FaultKind.KatapultSilent || silent.Kind == FaultKind.UartRomSilent))
         {
             return (await AskAsync(device), device);
         }

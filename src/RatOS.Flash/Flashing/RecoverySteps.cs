@@ -3,7 +3,10 @@ using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Flashing;
 
-/// <summary>The recovery steps between a retry and an operator: a USB reset, a power cycle of the USB port, a power cycle of the board. Each is tried once.</summary>
+/// <summary>
+/// The recovery steps between a retry and an operator: a USB reset, a power cycle of the USB port, a power cycle of the board. Each is
+/// tried once.
+/// </summary>
 internal sealed class RecoverySteps(BoardBus bus, BoardLog log, BoardPlan plan)
 {
     private bool _cycledPort;
@@ -32,7 +35,9 @@ internal sealed class RecoverySteps(BoardBus bus, BoardLog log, BoardPlan plan)
 
     public bool MayCyclePort(FlashException fault, BoardCondition condition) => !_cycledPort && PowerMayHelp(fault, condition);
 
-    /// <summary>The board after its USB port was switched off and on; null when the hub cannot do that, or the board did not come back.</summary>
+    /// <summary>
+    /// The board after its USB port was switched off and on; null when the hub cannot do that, or the board did not come back.
+    /// </summary>
     public async Task<Device?> CyclePortAsync(FlashException fault)
     {
         _cycledPort = true;
@@ -47,7 +52,8 @@ internal sealed class RecoverySteps(BoardBus bus, BoardLog log, BoardPlan plan)
 
     /// <summary>The power device that the user assigned to the board, where cycling it may help and was not tried; else null.</summary>
     public string? PowerToCycle(FlashException? fault, BoardCondition condition) =>
-        !_cycledPower && fault is not null && PowerMayHelp(fault, condition) && plan.Device is { IsWired: false } device && !bus.IsNode(device)
+        !_cycledPower && fault is not null && PowerMayHelp(fault, condition) && plan.Device is { IsWired: false } device
+            && !bus.IsNode(device)
             ? plan.Request.Board.Power : null;
 
     /// <summary>Its power is switched off now: what comes back is a new session.</summary>
@@ -72,7 +78,8 @@ internal sealed class RecoverySteps(BoardBus bus, BoardLog log, BoardPlan plan)
         }
     }
 
-    // A ROM that holds a board without firmware never loses its power: on most chips nothing but BOOT0 would bring it back. Katapult stays where it is.
+    // A ROM that holds a board without firmware never loses its power: on most chips nothing but BOOT0 would bring it back. Katapult stays
+    // where it is.
     private static bool PowerMayHelp(FlashException fault, BoardCondition condition) => fault.Kind.PowerMayHelp switch
     {
         PowerHelp.Always => true,

@@ -18,22 +18,30 @@ internal sealed class SdCardFiles(IHardware hardware, FlashServices services, Fl
         {
             card = await hardware.PutOnCardAsync(SdCardBootloader.FileName, image.Bytes);
             if (card is not null)
-                await log.NoteAsync(board.Name, FlashPhase.Person, $"{SdCardBootloader.FileName} ({image.Version}) is on the card at {card}; read back equal");
+                await log.NoteAsync(board.Name, FlashPhase.Person,
+                    $"{SdCardBootloader.FileName} ({image.Version}) is on the card at {card}; read back equal");
         }
         catch (FlashException unusable)
         {
             await log.WarnAsync(board.Name, FlashPhase.Person, unusable);
         }
-        var fault = SdCardFaults.SdCardByHand(board.Name, Remedy.Numbered(BoardGuide.CardSteps(board.Profile, card, file), OperatorStep.CarryCard));
+        var fault = SdCardFaults.SdCardByHand(board.Name,
+            Remedy.Numbered(BoardGuide.CardSteps(board.Profile, card, file), OperatorStep.CarryCard));
         // On CAN and on a wire nothing shows that the step was done.
-        return new(board, fault, fault.Remedy) { CanWait = services.HasOperator && board.Device is not ({ Usb: null } or { Can: not null }) };
+        return new(board, fault,
+            fault.Remedy)
+        { CanWait = services.HasOperator && board.Device is not ({ Usb: null } or { Can: not null }) };
     }
 
-    /// <summary>A second way for a board that may be without firmware and has its stock bootloader: what to say of it; null where there is no file.</summary>
+    /// <summary>
+    /// A second way for a board that may be without firmware and has its stock bootloader: what to say of it; null where there is no file.
+    /// </summary>
     public async Task<string?> OfferOtherWayAsync(BoardPlan board) => await OfferForCardAsync(board) is { } place
         ? $"Another way: {place}, on a card of 32 GB or less with FAT32 in the board's SD slot, and a reset." : null;
 
-    /// <summary>For a board without a flash method: its manual steps need the file that was built. Why it is refused, with the place of that file.</summary>
+    /// <summary>
+    /// For a board without a flash method: its manual steps need the file that was built. Why it is refused, with the place of that file.
+    /// </summary>
     public async Task<FlashException> OfferBuiltAsync(BoardPlan board, BuiltOrNot built)
     {
         var refusal = board.Blocker!;
@@ -47,7 +55,8 @@ internal sealed class SdCardFiles(IHardware hardware, FlashServices services, Fl
         return new(refusal.Kind, refusal.Cause + more, refusal.Remedy);
     }
 
-    private Task<string?> OfferForCardAsync(BoardPlan board) => OfferAsync(board.Name, SdCardBootloader.FileName, () => board.Request.Image!.Bytes);
+    private Task<string?> OfferForCardAsync(BoardPlan board) =>
+        OfferAsync(board.Name, SdCardBootloader.FileName, () => board.Request.Image!.Bytes);
 
     private static byte[] Read(string built)
     {

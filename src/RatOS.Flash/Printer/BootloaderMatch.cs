@@ -6,7 +6,9 @@ using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash.Printer;
 
-/// <summary>Assigns bootloaders that wait on the buses to absent boards: by proof, or where a bootloader can be one board's alone.</summary>
+/// <summary>
+/// Assigns bootloaders that wait on the buses to absent boards: by proof, or where a bootloader can be one board's alone.
+/// </summary>
 internal sealed class BootloaderMatch(InventorySources sources, List<InventoryDraft> drafts)
 {
     public void Match()
@@ -41,7 +43,8 @@ internal sealed class BootloaderMatch(InventorySources sources, List<InventoryDr
 
     private FlashException Absence(InventoryDraft draft)
     {
-        var off = sources.Power.Where(device => !device.IsOn).Select(device => $"the power device '{DataDictionary.Clean(device.Name)}'").ToList();
+        var off = sources.Power.Where(device => !device.IsOn).Select(device => $"the power device '{DataDictionary.Clean(device.Name)}'")
+            .ToList();
         if (off.Count > 0)
             return BoardFaults.NoPower(draft.Name, off);
         return draft.Uuid is not null

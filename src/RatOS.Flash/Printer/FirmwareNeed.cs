@@ -53,10 +53,15 @@ public sealed record NeedEvidence
     /// <summary>What identifies today's sources: the commit, and the changes beside it.</summary>
     public string? SourceId { get; init; }
 
-    /// <summary>Names of Kconfig symbols that differ between the last flash's configuration and today's, with or without <c>CONFIG_</c>.</summary>
+    /// <summary>
+    /// Names of Kconfig symbols that differ between the last flash's configuration and today's, with or without <c>CONFIG_</c>.
+    /// </summary>
     public ImmutableArray<string> ChangedSymbols { get; init; } = [];
 
-    /// <summary>Files that differ between the commit that the board runs and the tree as it is, changes beside the commit included; null where that commit is not in its history.</summary>
+    /// <summary>
+    /// Files that differ between the commit that the board runs and the tree as it is, changes beside the commit included; null where that
+    /// commit is not in its history.
+    /// </summary>
     public IReadOnlyCollection<string>? ChangedPaths { get; init; }
 }
 
@@ -66,8 +71,8 @@ public sealed record NeedEvidence
 public sealed record LastFlash(string Version, string? ConfigHash, string? SourceId);
 
 /// <summary>
-/// Whether a board needs a flash, by the strongest evidence there is. Every needless flash is a risk and wears the chip, and most of Klipper's commits touch the host alone, so
-/// a version text that differs is no reason by itself (facts: when a flash is needed).
+/// Whether a board needs a flash, by the strongest evidence there is. Every needless flash is a risk and wears the chip, and most of
+/// Klipper's commits touch the host alone, so a version text that differs is no reason by itself (facts: when a flash is needed).
 /// </summary>
 /// <param name="Level">How much.</param>
 /// <param name="Reason">Why, in a sentence.</param>
@@ -77,7 +82,9 @@ public sealed record FirmwareNeed(NeedLevel Level, string Reason)
 
     public static FirmwareNeed Of(NeedEvidence known)
     {
-        var (running, host) = (KlipperVersion.Parse(known.Running ?? known.RunningDictionary?.Version), KlipperVersion.Parse(known.Host ?? known.BuiltDictionary?.Version));
+        var (running, host) =
+            (KlipperVersion.Parse(known.Running ?? known.RunningDictionary?.Version),
+            KlipperVersion.Parse(known.Host ?? known.BuiltDictionary?.Version));
         var config = OfConfig(known, running);
         return OfComplaint(known)
             ?? (config?.Level == NeedLevel.Required ? config : null)
@@ -92,7 +99,8 @@ public sealed record FirmwareNeed(NeedLevel Level, string Reason)
     {
         if (ProtocolError.Parse(known.State, known.Message) is not { } complaint)
             return null;
-        if (complaint.Section is { } section ? ProtocolError.IsSame(known.Section, section) : complaint.Outdated.Keys.Any(listed => ProtocolError.IsSame(known.Section, listed)))
+        if (complaint.Section is { } section ? ProtocolError.IsSame(known.Section, section)
+            : complaint.Outdated.Keys.Any(listed => ProtocolError.IsSame(known.Section, listed)))
             return new(NeedLevel.Required, $"Klipper cannot work with its firmware: {complaint.Error}.");
         return null;
     }
@@ -114,31 +122,39 @@ public sealed record FirmwareNeed(NeedLevel Level, string Reason)
         }
         var others = Differing(old.Commands, built.Commands).Concat(Differing(old.Responses, built.Responses))
             .Concat(Differing(built.Enumerations, old.Enumerations)).Concat(Differing(old.Enumerations, built.Enumerations))
-            .Concat(Differing(built.Config, old.Config)).Concat(Differing(old.Config, built.Config)).Distinct(StringComparer.Ordinal).ToList();
+            .Concat(Differing(built.Config, old.Config)).Concat(Differing(old.Config, built.Config)).Distinct(StringComparer.Ordinal)
+                .ToList();
         if (others.Count > 0)
             return new(NeedLevel.Useful, $"Its firmware differs from today's in {Names(others)}.");
-        return old.Version == built.Version && isSameConfig && !running.IsDirty && !running.IsUnknown ? new(NeedLevel.Needless, $"It runs {old.Version}, which is what would be built.") : null;
+        return old.Version == built.Version && isSameConfig && !running.IsDirty && !running.IsUnknown
+            ? new(NeedLevel.Needless, $"It runs {old.Version}, which is what would be built.") : null;
     }
 
     private static FirmwareNeed? OfLastFlash(NeedEvidence known, KlipperVersion running) =>
-        known.Last is { SourceId: { } sources, ConfigHash: { } config } last && last.Version == running.Text && sources == known.SourceId && config == known.ConfigHash
+        known.Last is { SourceId: { } sources, ConfigHash: { } config } last && last.Version == running.Text && sources == known.SourceId
+            && config == known.ConfigHash
             ? new(NeedLevel.Needless, "It was flashed from these very sources, with this very configuration.") : null;
 
     private static FirmwareNeed? OfConfig(NeedEvidence known, KlipperVersion running)
     {
         // Somebody else's flash since then makes the record worthless.
-        if (known.Last is not { ConfigHash: { } then } last || known.ConfigHash is not { } now || then == now || last.Version != running.Text)
+        if (known.Last is not { ConfigHash: { } then } last || known.ConfigHash is not { } now || then == now
+            || last.Version != running.Text)
             return null;
         var moved = known.ChangedSymbols.Where(Moves).ToList();
         if (moved.Count > 0)
-            return new(NeedLevel.Required, $"Its build configuration puts the firmware or its link elsewhere since the last flash: {Names(moved)}.");
-        return new(NeedLevel.Useful, $"Its build configuration changed since the last flash{(known.ChangedSymbols.Length > 0 ? $": {Names(known.ChangedSymbols)}" : "")}.");
+            return new(NeedLevel.Required,
+                $"Its build configuration puts the firmware or its link elsewhere since the last flash: {Names(moved)}.");
+        return new(NeedLevel.Useful,
+            "Its build configuration changed since the last "
+            + $"flash{(known.ChangedSymbols.Length > 0 ? $": {Names(known.ChangedSymbols)}" : "")}.");
     }
 
     private static FirmwareNeed OfSources(NeedEvidence known, KlipperVersion running, KlipperVersion host)
     {
         if (running.IsUnknown)
-            return new(NeedLevel.Unknown, running.Text.Length == 0 ? "What it runs is not known." : "Its firmware does not know its own version.");
+            return new(NeedLevel.Unknown,
+                running.Text.Length == 0 ? "What it runs is not known." : "Its firmware does not know its own version.");
         if (running.IsDirty)
             return new(NeedLevel.Unknown, $"It runs {running.Text}, built from changed sources; nobody can tell what was in them.");
         if (running.Other is { } other)
@@ -152,7 +168,9 @@ public sealed record FirmwareNeed(NeedLevel Level, string Reason)
             var firmware = paths.Where(IsFirmware).ToList();
             if (firmware.Count > 0)
                 return new(NeedLevel.Useful, $"Firmware sources changed since {running.Text}: {Names(firmware)}.");
-            return new(NeedLevel.Needless, running.IsSameCommit(host) ? $"It runs {running.Text}, as Klipper does." : $"Since {running.Text} only files of the host changed.");
+            return new(NeedLevel.Needless,
+                running.IsSameCommit(host) ? $"It runs {running.Text}, as Klipper does."
+                : $"Since {running.Text} only files of the host changed.");
         }
         if (running.IsSameCommit(host) && !host.IsDirty)
             return new(NeedLevel.Needless, $"It runs {running.Text}, as Klipper does.");
@@ -163,27 +181,37 @@ public sealed record FirmwareNeed(NeedLevel Level, string Reason)
 
     private static string Or(KlipperVersion host) => host.IsUnknown ? "the Klipper that is installed" : host.Text;
 
-    /// <summary>Where the firmware stands, or which wires it speaks over: a board built so would not be heard, or would not start.</summary>
+    /// <summary>
+    /// Where the firmware stands, or which wires it speaks over: a board built so would not be heard, or would not start.
+    /// </summary>
     private static bool Moves(string symbol)
     {
         var name = symbol.StartsWith("CONFIG_", StringComparison.Ordinal) ? symbol[7..] : symbol;
-        return name is "MCU" or "FLASH_APPLICATION_ADDRESS" or "FLASH_START" or "FLASH_BOOT_ADDRESS" or "CLOCK_REF_FREQ" or "CANBUS_FREQUENCY" or "SERIAL_BAUD" or "USB_SERIAL_NUMBER"
+        return name is "MCU" or "FLASH_APPLICATION_ADDRESS" or "FLASH_START" or "FLASH_BOOT_ADDRESS" or "CLOCK_REF_FREQ"
+            or "CANBUS_FREQUENCY" or "SERIAL_BAUD" or "USB_SERIAL_NUMBER"
             || name.Contains("FLASH_START_", StringComparison.Ordinal) || name.Contains("_USB_P", StringComparison.Ordinal)
-            || name.Contains("_SERIAL_", StringComparison.Ordinal) || name.Contains("CANBUS_P", StringComparison.Ordinal) || name.Contains("CANBUS_GPIO", StringComparison.Ordinal);
+            || name.Contains("_SERIAL_", StringComparison.Ordinal) || name.Contains("CANBUS_P", StringComparison.Ordinal)
+                || name.Contains("CANBUS_GPIO", StringComparison.Ordinal);
     }
 
     /// <summary>What ends up in a firmware, or decides what does.</summary>
     private static bool IsFirmware(string path) =>
-        path.StartsWith("src/", StringComparison.Ordinal) || path.StartsWith("lib/", StringComparison.Ordinal) || path is "Makefile" or "scripts/buildcommands.py"
+        path.StartsWith("src/", StringComparison.Ordinal) || path.StartsWith("lib/", StringComparison.Ordinal) || path is "Makefile"
+            or "scripts/buildcommands.py"
         || path == "Kconfig" || path.EndsWith("/Kconfig", StringComparison.Ordinal);
 
-    /// <summary>Names that the other does not have, or has with other parameters. Ids differ from build to build and mean nothing.</summary>
+    /// <summary>
+    /// Names that the other does not have, or has with other parameters. Ids differ from build to build and mean nothing.
+    /// </summary>
     private static IEnumerable<string> Differing(IReadOnlyDictionary<string, KlipperMessage> these, IReadOnlyDictionary<string, KlipperMessage> others) =>
-        these.Where(message => !others.TryGetValue(message.Key, out var other) || other.Format != message.Value.Format).Select(message => message.Key).Order(StringComparer.Ordinal);
+        these.Where(message => !others.TryGetValue(message.Key, out var other) || other.Format != message.Value.Format)
+            .Select(message => message.Key).Order(StringComparer.Ordinal);
 
     private static IEnumerable<string> Differing(IReadOnlyDictionary<string, string> these, IReadOnlyDictionary<string, string> others) =>
-        these.Where(entry => !others.TryGetValue(entry.Key, out var other) || other != entry.Value).Select(entry => entry.Key).Order(StringComparer.Ordinal);
+        these.Where(entry => !others.TryGetValue(entry.Key, out var other) || other != entry.Value).Select(entry => entry.Key)
+            .Order(StringComparer.Ordinal);
 
     private static string Names(IReadOnlyCollection<string> names) =>
-        string.Join(", ", names.Take(MostNames).Select(DataDictionary.Clean)) + (names.Count > MostNames ? $" and {names.Count - MostNames} more" : "");
+        string.Join(", ", names.Take(MostNames).Select(DataDictionary.Clean))
+            + (names.Count > MostNames ? $" and {names.Count - MostNames} more" : "");
 }

@@ -4,8 +4,8 @@ using RatOS.Flash.Hardware;
 namespace RatOS.Flash.Printer;
 
 /// <summary>
-/// Whoever may replace Klipper's Linux process. It runs as root and its program lies in a folder of root's, so no flash does that itself: on a printer a unit of
-/// root's does it and Moonraker starts it; a virtual printer has the same.
+/// Whoever may replace Klipper's Linux process. It runs as root and its program lies in a folder of root's, so no flash does that itself:
+/// on a printer a unit of root's does it and Moonraker starts it; a virtual printer has the same.
 /// </summary>
 public abstract class HostMcu
 {
@@ -15,8 +15,11 @@ public abstract class HostMcu
     /// <summary>What stands against it; null when nothing does. Changes nothing.</summary>
     public abstract Task<FlashException?> CheckAsync(CancellationToken cancel);
 
-    /// <summary>Puts a program into the place of the one that is there, which is kept. What runs goes on until <see cref="RestartAsync"/>.</summary>
-    /// <exception cref="FlashException"><c>host-mcu-unit-silent</c>, <c>moonraker-gone</c>: nobody knows whether it was done. Any other: nothing was changed.</exception>
+    /// <summary>
+    /// Puts a program into the place of the one that is there, which is kept. What runs goes on until <see cref="RestartAsync"/>.
+    /// </summary>
+    /// <exception cref="FlashException"><c>host-mcu-unit-silent</c>, <c>moonraker-gone</c>: nobody knows whether it was done. Any other:
+    /// nothing was changed.</exception>
     public abstract Task InstallAsync(ReadOnlyMemory<byte> program);
 
     /// <summary>Puts the program back that the last one replaced.</summary>
@@ -29,5 +32,6 @@ public abstract class HostMcu
 
     /// <summary>The process's line: no bus lists it.</summary>
     public static Device TerminalOf(PrinterBoard board) =>
-        Device.Terminal(board.Port is { } path && path.StartsWith('/') ? path : board.Board.HostPty is { } name ? $"/tmp/{name}" : UsualTerminal);
+        Device.Terminal(board.Port is { } path && path.StartsWith('/') ? path : board.Board.HostPty is { } name ? $"/tmp/{name}"
+            : UsualTerminal);
 }

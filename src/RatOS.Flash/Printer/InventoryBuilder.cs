@@ -82,7 +82,8 @@ internal sealed class InventoryBuilder(InventorySources sources)
         var path = draft.Path;
         var found = path switch
         {
-            { Serial: { } serial } => sources.Seen.Devices.Where(device => device.Usb == UsbId.Klipper && PathEvidence.Udev(device.Serial) == serial
+            { Serial: { } serial } =>
+                sources.Seen.Devices.Where(device => device.Usb == UsbId.Klipper && PathEvidence.Udev(device.Serial) == serial
                 && (path.Product is null || PathEvidence.Udev(device.Product) == path.Product)).ToList(),
             { Chain: { } chain } => [.. sources.Seen.Devices.Where(device =>
                 (device.Usb == UsbId.Klipper || InventorySources.IsBootloader(device)) && ChainOf(device) == chain)],
@@ -152,7 +153,8 @@ internal sealed class InventoryBuilder(InventorySources sources)
         }
         else if (draft.Profile.Contradictions.FirstOrDefault(IsOfDeclaredChip) is { } chips)
         {
-            var (declared, found) = chips.Weaker.Source == FactSource.Catalogue ? (chips.Weaker, chips.Stronger) : (chips.Stronger, chips.Weaker);
+            var (declared, found) = chips.Weaker.Source == FactSource.Catalogue ? (chips.Weaker, chips.Stronger)
+                : (chips.Stronger, chips.Weaker);
             draft.Findings.Add(Finding.Blocker(BoardFaults.WrongMcu(draft.Section.Name, declared.Value, $"it is a {found.Value}")));
         }
     }
@@ -177,7 +179,8 @@ internal sealed class InventoryBuilder(InventorySources sources)
             draft.Name = DataDictionary.Clean(
                 draft.Section.Own ?? draft.Described?.Name ?? draft.Kind?.ShortName ?? draft.Kind?.Id ?? draft.Section.Name);
         }
-        foreach (var same in _drafts.GroupBy(draft => draft.Name, StringComparer.OrdinalIgnoreCase).Where(group => group.Count() > 1).ToList())
+        foreach (var same in _drafts.GroupBy(draft => draft.Name, StringComparer.OrdinalIgnoreCase).Where(group => group.Count() > 1)
+            .ToList())
         {
             // The board that has the name in the configuration keeps it.
             foreach (var draft in same.OrderByDescending(draft => draft.Section.Own is not null).Skip(1))
@@ -196,13 +199,15 @@ internal sealed class InventoryBuilder(InventorySources sources)
 
     private static IEnumerable<string?> OtherNames(InventoryDraft draft, string? serial) =>
     [
-        draft.Section.Name, draft.Section.Own, draft.Described?.Name, draft.Kind?.Id, draft.Kind?.ShortName, serial, ToolHead(serial, draft.Kind),
+        draft.Section.Name, draft.Section.Own, draft.Described?.Name, draft.Kind?.Id, draft.Kind?.ShortName, serial,
+            ToolHead(serial, draft.Kind),
         draft.Uuid?.ToString(), .. draft.Kind?.Kind == "host" ? ["pi", "rpi", "host"] : (string[])[],
     ];
 
     /// <summary>The tool head's own part of a serial such as <c>btt-ebb42-12-t0</c>.</summary>
     private static string? ToolHead(string? serial, Board? kind) => serial is not null && kind?.UsbSerial is { } whole
-        && serial.Length > whole.Length + 1 && serial.StartsWith(whole + "-", StringComparison.OrdinalIgnoreCase) ? serial[(whole.Length + 1)..] : null;
+        && serial.Length > whole.Length + 1 && serial.StartsWith(whole + "-", StringComparison.OrdinalIgnoreCase)
+            ? serial[(whole.Length + 1)..] : null;
 
     // ---- the result
 
@@ -211,7 +216,8 @@ internal sealed class InventoryBuilder(InventorySources sources)
         var serial = draft.Device?.Usb == UsbId.Klipper ? draft.Device.Serial : draft.Path.Serial;
         if (draft is { OwnUpdater: null, Kind: null })
         {
-            var ofChip = sources.Catalogue.Boards.Where(board => draft.Chip is not null && InventorySources.IsSame(board.McuName, draft.Chip));
+            var ofChip =
+                sources.Catalogue.Boards.Where(board => draft.Chip is not null && InventorySources.IsSame(board.McuName, draft.Chip));
             draft.Findings.Add(Finding.Of(
                 FindingSeverity.Note, BoardFaults.KindUnknown(draft.Name, draft.Chip, [.. ofChip.Select(board => board.Id).Take(5)])));
         }
@@ -240,7 +246,8 @@ internal sealed class InventoryBuilder(InventorySources sources)
         var link = draft.Uuid is not null ? "CAN" : draft.Device is { IsWired: true } ? "UART" : "USB";
         var kind = draft.Kind ?? draft.UnknownKind with { McuName = draft.Chip, Comm = link };
         var usb = draft.Device is { Can: null } ? draft.Device.Port : null;
-        var isShared = serial is not null && sources.Seen.Devices.Count(device => device.Usb == UsbId.Klipper && device.Serial == serial) > 1;
+        var isShared = serial is not null
+            && sources.Seen.Devices.Count(device => device.Usb == UsbId.Klipper && device.Serial == serial) > 1;
         var isLastPortTaken = sources.Seen.Devices.Any(device => device.Port == draft.LastPort);
         return new PrinterBoard(draft.Name, kind)
         {

@@ -47,7 +47,9 @@ internal sealed class InventoryDraft(McuSection section, McuEvidence? klippy, st
     /// <summary>The version that it runs. Klipper's report is out of date for a board that waits in a bootloader or is absent.</summary>
     public string? Running => IsMissing || (Device is { } device && InventorySources.IsBootloader(device)) ? null : Klippy?.Version;
 
-    /// <summary>Statements of its running firmware by Klipper's report, of its USB descriptors, and of the path in the configuration.</summary>
+    /// <summary>
+    /// Statements of its running firmware by Klipper's report, of its USB descriptors, and of the path in the configuration.
+    /// </summary>
     public ImmutableArray<BoardFacts> Facts
     {
         get

@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using RatOS.Flash.Boards;
 using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Hardware;
@@ -10,7 +9,9 @@ internal sealed record InventorySources(
     IReadOnlyList<McuSection> Sections, DeviceList Seen, IReadOnlyList<DeviceLink> Links, BoardCatalogue Catalogue,
     IReadOnlyList<PrinterBoard> Described, KlippyEvidence Klippy)
 {
-    /// <summary>Probes and scanners with their makers' firmware and updater. They have Klipper's own USB id, or an <c>[mcu]</c> section.</summary>
+    /// <summary>
+    /// Probes and scanners with their makers' firmware and updater. They have Klipper's own USB id, or an <c>[mcu]</c> section.
+    /// </summary>
     private static readonly string[] OwnUpdaters = ["beacon", "cartographer", "scanner", "idm"];
 
     public required IReadOnlyList<PowerDevice> Power { get; init; }
@@ -35,7 +36,8 @@ internal sealed record InventorySources(
     /// <summary>The maker whose updater updates this device; null for all others.</summary>
     public string? OwnUpdaterOf(Device device)
     {
-        var probe = device.Usb is { } id ? Catalogue.Boards.FirstOrDefault(board => board.Kind == "probe" && board.UdevUsbId == id.ToString()) : null;
+        var probe = device.Usb is { } id
+            ? Catalogue.Boards.FirstOrDefault(board => board.Kind == "probe" && board.UdevUsbId == id.ToString()) : null;
         // A paper scanner is none of them: it has no serial port.
         return probe?.ShortName ?? (device.Node is null ? null : MakerIn(device.Manufacturer) ?? MakerIn(device.Product));
     }
@@ -46,5 +48,6 @@ internal sealed record InventorySources(
 
     public static bool IsBootloader(Device device) => device.Usb is not null && Drivers.All.Showing(device) is not null;
 
-    public static bool IsSame(string? one, string? other) => one is not null && string.Equals(one, other, StringComparison.OrdinalIgnoreCase);
+    public static bool IsSame(string? one, string? other) =>
+        one is not null && string.Equals(one, other, StringComparison.OrdinalIgnoreCase);
 }

@@ -19,7 +19,8 @@ public sealed record KlippyEvidence(string? Host, IReadOnlyDictionary<string, Mc
     public static readonly KlippyEvidence None = new(null, new Dictionary<string, McuEvidence>());
 
     /// <summary>The report about the MCU of a section; null where there is none.</summary>
-    internal McuEvidence? Of(string section) => Boards.FirstOrDefault(board => string.Equals(board.Key, section, StringComparison.OrdinalIgnoreCase)).Value;
+    internal McuEvidence? Of(string section) =>
+        Boards.FirstOrDefault(board => string.Equals(board.Key, section, StringComparison.OrdinalIgnoreCase)).Value;
 }
 
 /// <summary>A <c>[power]</c> device of Moonraker.</summary>

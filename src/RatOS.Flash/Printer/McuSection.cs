@@ -15,5 +15,6 @@ public sealed record McuSection(string Name)
     public string? RestartMethod { get; init; }
 
     /// <summary>The NAME of <c>[mcu NAME]</c>; null for <c>[mcu]</c>.</summary>
-    internal string? Own => Name.StartsWith("mcu ", StringComparison.OrdinalIgnoreCase) && Name[4..].Trim() is { Length: > 0 } own ? own : null;
+    internal string? Own =>
+        Name.StartsWith("mcu ", StringComparison.OrdinalIgnoreCase) && Name[4..].Trim() is { Length: > 0 } own ? own : null;
 }

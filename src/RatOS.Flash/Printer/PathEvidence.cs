@@ -2,11 +2,14 @@ using System.Text.RegularExpressions;
 
 namespace RatOS.Flash.Printer;
 
-/// <summary>Facts that the path of a <c>serial:</c> gives about the board, also while the board is absent. Parts are null where the path lacks them.</summary>
+/// <summary>
+/// Facts that the path of a <c>serial:</c> gives about the board, also while the board is absent. Parts are null where the path lacks them.
+/// </summary>
 /// <param name="Maker">USB manufacturer, as udev writes it: <c>Klipper</c>.</param>
 /// <param name="Product">USB product: Klipper's is the chip.</param>
 /// <param name="Serial">USB serial, as udev writes it.</param>
-/// <param name="Chain">USB ports behind the root hub, <c>1.3</c>: the end of a <see cref="Hardware.Device.Port"/> such as <c>1-1.3</c>.</param>
+/// <param name="Chain">USB ports behind the root hub, <c>1.3</c>: the end of a <see cref="Hardware.Device.Port"/> such as
+/// <c>1-1.3</c>.</param>
 internal sealed partial record PathEvidence(string? Maker, string? Product, string? Serial, string? Chain)
 {
     /// <summary>PATH_MAX of Linux.</summary>

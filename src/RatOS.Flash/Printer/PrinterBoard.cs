@@ -13,13 +13,17 @@ public sealed record PrinterBoard(string Name, Board Board)
     /// <summary>Serial that its Klipper announces; by RatOS's convention the board's id.</summary>
     public string? Serial { get; init; } = Board.UsbSerial;
 
-    /// <summary>USB port path or serial port where it is, when somebody said so or remembers it. In a bootloader this is how it is known.</summary>
+    /// <summary>
+    /// USB port path or serial port where it is, when somebody said so or remembers it. In a bootloader this is how it is known.
+    /// </summary>
     public string? Port { get; init; }
 
     /// <summary>Known by its port alone: somebody named the port, or another board of this printer announces the same serial.</summary>
     public bool OnlyByPort { get; init; }
 
-    /// <summary>Who it is on CAN; null for a board that is not there. Its Klipper is then reached over <see cref="CanInterface"/>.</summary>
+    /// <summary>
+    /// Who it is on CAN; null for a board that is not there. Its Klipper is then reached over <see cref="CanInterface"/>.
+    /// </summary>
     public CanUuid? CanUuid { get; init; }
 
     /// <summary>The interface of its bus.</summary>
@@ -41,7 +45,8 @@ public sealed record PrinterBoard(string Name, Board Board)
     public ImmutableArray<BoardFacts> Facts { get; init; } = [];
 
     /// <summary>Everything that is known of it, by source.</summary>
-    public BoardProfile Profile => new(Name, Board, [.. Facts, new(FactSource.User, "its user") { Bootloader = Bootloader?.Name, PowerDevice = Power }]);
+    public BoardProfile Profile =>
+        new(Name, Board, [.. Facts, new(FactSource.User, "its user") { Bootloader = Bootloader?.Name, PowerDevice = Power }]);
 
     /// <summary>The link of its running firmware; null where it was not asked, or does not say.</summary>
     public BuildTransport? RunningLink => Profile.Link is { Source: FactSource.Board } link ? link.Value : null;

@@ -8,7 +8,9 @@ namespace RatOS.Flash.Printer;
 /// <summary>Every MCU of a printer: those of its configuration, those that the user described, and what else is on its buses.</summary>
 public sealed record PrinterInventory(ImmutableArray<PrinterMcu> Mcus)
 {
-    /// <summary>The boards that <c>all</c> stands for: those of <c>[mcu]</c> sections whose firmware is built here, and never a stranger.</summary>
+    /// <summary>
+    /// The boards that <c>all</c> stands for: those of <c>[mcu]</c> sections whose firmware is built here, and never a stranger.
+    /// </summary>
     public IEnumerable<PrinterMcu> All => Mcus.Where(mcu => mcu is { Owner: McuOwner.Ours, Section: not null, Board: not null });
 
     /// <summary>The findings about all of them.</summary>

@@ -84,8 +84,13 @@ public sealed class RecordingTests
         await using var moonraker = Start(time, name, Board, key: Key);
         // Then the unix socket is closed without a note.
         await ReplayAsync(
-            name, new RecordedConversation(moonraker, time) { Lines = 43, Deaf = ["uds"], Untrusted = [
-                "ws_untrusted", "ws_badkey", "ws_key"] });
+            name, new RecordedConversation(moonraker, time)
+            {
+                Lines = 43,
+                Deaf = ["uds"],
+                Untrusted = [
+                "ws_untrusted", "ws_badkey", "ws_key"]
+            });
     });
 
     private static VirtualMoonraker Start(

@@ -74,7 +74,8 @@ public sealed class BoardGuideTests
     [InlineData("as firmware.bin.")]
     [InlineData("renames it to FIRMWARE.CUR")]
     [InlineData("flash-sdcard.sh -f firmware.bin /dev/btt-skr-14 btt-skr-v1.4")]
-    public void A_board_that_takes_cards_has_the_whole_way_too(string words) => Assert.Contains(words, BoardGuide.Of(Of("btt-skr-14")).Remedy.ToString(), StringComparison.Ordinal);
+    public void A_board_that_takes_cards_has_the_whole_way_too(string words) =>
+        Assert.Contains(words, BoardGuide.Of(Of("btt-skr-14")).Remedy.ToString(), StringComparison.Ordinal);
 
     [Theory]
     [InlineData("btt-octopus-11", "0x8008000", true)]
@@ -92,7 +93,10 @@ public sealed class BoardGuideTests
         var plan = FlashPlan.Create([new(new PrinterBoard("pi", Of("klipper_host_mcu")), null)], new DeviceList(1, []),
             new(KlippyActivity.Ready));
         Assert.False(plan.IsBlocked);
-        Assert.Contains("/usr/local/bin/klipper_mcu", plan.WithHostMcu(HostMcuFaults.HostMcuUnreachable(BoardGuide.Of(Of("klipper_host_mcu")).Remedy)).Boards[0].Blocker!.Remedy.ToString(), StringComparison.Ordinal);
+        Assert.Contains("/usr/local/bin/klipper_mcu",
+            plan.WithHostMcu(
+            HostMcuFaults.HostMcuUnreachable(BoardGuide.Of(Of("klipper_host_mcu")).Remedy)).Boards[0].Blocker!.Remedy.ToString(),
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -121,6 +125,7 @@ public sealed class BoardGuideTests
         var guide = BoardGuide.Of(new Board { Id = "mystery", Kind = "unknown", McuName = "stm32f103xe", Comm = "USB" });
         Assert.Equal(FlashMethod.Unknown, guide.Method);
         Assert.Contains("ratos-flash.conf", guide.Remedy.ToString(), StringComparison.Ordinal);
-        Assert.Equal(FlashMethod.SdCard, BoardGuide.Of(new Board { Id = "old", Kind = "unknown", McuName = "lpc1769", FlashStartEffective = "0x4000" }).Method);
+        Assert.Equal(FlashMethod.SdCard,
+            BoardGuide.Of(new Board { Id = "old", Kind = "unknown", McuName = "lpc1769", FlashStartEffective = "0x4000" }).Method);
     }
 }

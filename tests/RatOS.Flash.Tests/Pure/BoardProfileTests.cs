@@ -90,8 +90,15 @@ public sealed class BoardProfileTests
     public void A_plan_is_blocked_by_a_contradiction_about_the_chip_and_by_no_other()
     {
         var device =
-            new Device { Port = "1-1.1", Number = 5, Usb = UsbId.Klipper, Serial = "btt-octopus-11", Product = "stm32f446xx",
-                Node = "/dev/ttyACM0" };
+            new Device
+            {
+                Port = "1-1.1",
+                Number = 5,
+                Usb = UsbId.Klipper,
+                Serial = "btt-octopus-11",
+                Product = "stm32f446xx",
+                Node = "/dev/ttyACM0"
+            };
         BoardPlan Plan(string chip) => FlashPlan.Create(
             [new FlashRequest(new PrinterBoard("octopus", Octopus) { Facts = [Running("stm32f446xx", ("RESERVE_PINS_CAN", "PB8,PB9"))] },
                 null)],

@@ -18,8 +18,15 @@ public sealed class FlashPlanTests
     private static readonly Device AnyDfu = Usb("1-1.1", DfuSeDriver.Id, "203739645542", "STM32  BOOTLOADER");
 
     private static Device Usb(string port, UsbId id, string? serial, string? product, int number = 5) =>
-        new() { Port = port, Number = number, Usb = id, Serial = serial, Product = product,
-            Node = id == DfuSeDriver.Id ? null : "/dev/ttyACM0" };
+        new()
+        {
+            Port = port,
+            Number = number,
+            Usb = id,
+            Serial = serial,
+            Product = product,
+            Node = id == DfuSeDriver.Id ? null : "/dev/ttyACM0"
+        };
 
     private static PrinterBoard Octopus => new("octopus", BoardCatalogue.BuiltIn.Find("btt-octopus-11")!);
 
@@ -209,7 +216,8 @@ public sealed class FlashPlanTests
         var clone = Usb("1-1.1", GigaDeviceDriver.Id, "4BSH", "GD32 DFU");
         Assert.Equal("clone-refused", Blocker(Plan(Octopus with { Port = "1-1.1" }, null, null, clone)));
         var rp = new PrinterBoard("sb2209",
-            BoardCatalogue.BuiltIn.Find("btt-sb-2209-10-rp")! with { FlashStartEffective = "0x10004000" }) { Port = "1-1.1" };
+            BoardCatalogue.BuiltIn.Find("btt-sb-2209-10-rp")! with { FlashStartEffective = "0x10004000" })
+        { Port = "1-1.1" };
         Assert.Equal("no-road", Blocker(Plan(rp, null, null, Usb("1-1.1", BootselDriver.Rp2040, "E0C9125B0D9B", "RP2 Boot"))));
     }
 

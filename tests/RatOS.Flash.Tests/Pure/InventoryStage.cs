@@ -16,8 +16,16 @@ internal static class InventoryStage
     public static readonly Device Ebb = InKlipper("1-1.2", "btt-ebb42-12-t0", "stm32g0b1xx", "/dev/ttyACM1");
     public static readonly Device Webcam = new() { Port = "1-1.7", Number = 9, Usb = new UsbId(0x046d, 0x0825), Product = "Webcam" };
     public static readonly Device Beacon =
-        new() { Port = "1-1.5", Number = 9, Usb = new UsbId(0x04d8, 0xe72b), Manufacturer = "Beacon", Product = "Beacon RevH",
-            Serial = "4F1A", Node = "/dev/ttyACM5" };
+        new()
+        {
+            Port = "1-1.5",
+            Number = 9,
+            Usb = new UsbId(0x04d8, 0xe72b),
+            Manufacturer = "Beacon",
+            Product = "Beacon RevH",
+            Serial = "4F1A",
+            Node = "/dev/ttyACM5"
+        };
     public static readonly Device Can0 = new() { Port = "can0", Number = 20, Can = new CanLink(true, 1_000_000, "1-1.4") };
     public static readonly CanUuid Uuid = CanUuid.TryParse("a19f7f1b35c1")!.Value;
 
@@ -34,12 +42,28 @@ internal static class InventoryStage
     ];
 
     public static Device InKlipper(string port, string serial, string product, string? node, int number = 5) =>
-        new() { Port = port, Number = number, Usb = UsbId.Klipper, Manufacturer = "Klipper", Serial = serial,
-            Product = product, Node = node };
+        new()
+        {
+            Port = port,
+            Number = number,
+            Usb = UsbId.Klipper,
+            Manufacturer = "Klipper",
+            Serial = serial,
+            Product = product,
+            Node = node
+        };
 
     public static Device InKatapult(string port, string serial = OctopusUid, string product = "stm32f446xx") =>
-        new() { Port = port, Number = 11, Usb = KatapultDriver.Id, Manufacturer = "katapult", Serial = serial, Product = product,
-            Node = "/dev/ttyACM8" };
+        new()
+        {
+            Port = port,
+            Number = 11,
+            Usb = KatapultDriver.Id,
+            Manufacturer = "katapult",
+            Serial = serial,
+            Product = product,
+            Node = "/dev/ttyACM8"
+        };
 
     public static Device Dfu(string port, string product = "STM32  BOOTLOADER", string serial = "203739645542") =>
         new() { Port = port, Number = 12, Usb = DfuSeDriver.Id, Serial = serial, Product = product };

@@ -142,8 +142,11 @@ public sealed class StrangerTests
         var told = new KlippyEvidence(Host, new Dictionary<string, McuEvidence>
         {
             ["mcu head"] =
-                new(Old, "stm32g0b1xx") { Constants =
-                    new Dictionary<string, string> { ["CANBUS_FREQUENCY"] = "500000", ["RESERVE_PINS_CAN"] = "PB0,PB1" } },
+                new(Old, "stm32g0b1xx")
+                {
+                    Constants =
+                    new Dictionary<string, string> { ["CANBUS_FREQUENCY"] = "500000", ["RESERVE_PINS_CAN"] = "PB0,PB1" }
+                },
         });
         var head = Of([new McuSection("mcu head") { CanbusUuid = $"{Uuid}" }], [Can0], told).Mcus[0];
         Assert.Equal(new BuildTransport(BuildLink.Can, "PB0_PB1", 500_000), head.Board!.RunningLink);

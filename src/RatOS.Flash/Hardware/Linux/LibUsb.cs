@@ -157,8 +157,8 @@ internal sealed partial class LibUsbDevice : IUsbDevice
     }
 
     /// <summary>
-    /// One control transfer at a time. A transfer that ends at once is awaited on the caller's thread, because two thread switches cost as much as
-    /// the transfer. A longer one continues on the device's thread.
+    /// One control transfer at a time. A transfer that ends at once is awaited on the caller's thread, because two thread switches cost as
+    /// much as the transfer. A longer one continues on the device's thread.
     /// </summary>
     private sealed unsafe class ControlTransfer : IDisposable
     {
