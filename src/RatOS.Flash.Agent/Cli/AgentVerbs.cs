@@ -19,7 +19,7 @@ internal sealed class AgentVerbs(VerbContext context)
         var settings = AgentSettings.Read(data.Settings);
         context.Log.Level = settings.LogLevel;
         await context.Printer.FreePortsAsync();
-        var agent = new FlashAgent(context.Printer, data, settings, context.Log);
+        using var agent = new FlashAgent(context.Printer, data, settings, context.Log);
         await agent.RunAsync(() => _output.Say($"The agent serves {data.Root} until Ctrl-C."), over.Token);
         return ExitCode.Done;
     }

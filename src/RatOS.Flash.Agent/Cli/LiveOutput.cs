@@ -73,7 +73,7 @@ internal sealed class LiveOutput : TextOutput
     public override void End()
     {
         Write(_progress?.End() ?? []);
-        _region.Dispose();
+        _region.Close();
         Say("");
     }
 

@@ -7,7 +7,7 @@ namespace RatOS.Flash.Agent.Cli;
 internal readonly record struct Span(string Text, Tone Tone = Tone.Normal);
 
 /// <summary>A terminal that text scrolls through, with rows at its bottom that are drawn again and again. Used from any thread.</summary>
-internal sealed class LiveRegion : IDisposable
+internal sealed class LiveRegion
 {
     private static readonly TimeSpan BetweenFrames = TimeSpan.FromMilliseconds(100);
 
@@ -25,7 +25,7 @@ internal sealed class LiveRegion : IDisposable
     }
 
     /// <summary>Takes the rows away; text goes on.</summary>
-    public void Dispose()
+    public void Close()
     {
         _frames?.Dispose();
         lock (_lock)

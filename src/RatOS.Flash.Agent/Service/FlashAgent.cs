@@ -12,7 +12,7 @@ namespace RatOS.Flash.Agent.Service;
 /// The running agent of one printer. Macros, buttons, menus, HTTP, the command line and updates lead to one queue. It shares a small
 /// computer with Klipper: without work it does nothing, and it polls only while Klipper is in error.
 /// </summary>
-internal sealed class FlashAgent
+internal sealed class FlashAgent : IDisposable
 {
     private static readonly TimeSpan IdlePoll = TimeSpan.FromMinutes(1);
 
@@ -129,6 +129,8 @@ internal sealed class FlashAgent
         _question.Clear();
         _notifier.Follow(job);
     }
+
+    public void Dispose() => _recorder.Dispose();
 
     private void OnEnded(Job job)
     {

@@ -58,7 +58,8 @@ public sealed class BoardCatalogue
 }
 
 internal sealed record CatalogueFile(
-    ImmutableDictionary<string, string> DfuSteps, ImmutableDictionary<string, string> Afterwards, ImmutableDictionary<string, string> Preconditions,
+    ImmutableDictionary<string, string> DfuSteps, ImmutableDictionary<string, string> Afterwards,
+    ImmutableDictionary<string, string> Preconditions,
     ImmutableArray<Board> Boards);
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]

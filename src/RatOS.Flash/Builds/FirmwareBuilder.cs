@@ -181,7 +181,8 @@ public sealed partial class FirmwareBuilder(KlipperTree tree, string cacheFolder
         '\n', Format, source.SourceId, source.Version, Toolchain.For(request.Config.Mcu).Identity(Programs), request.Config.Mcu,
             request.Config.Text))))[..32];
 
-    private async Task<BuiltFirmware?> FindAsync(BuildRequest request, KlipperSource source, long begin, Func<BuildProgress, ValueTask> tell)
+    private async Task<BuiltFirmware?> FindAsync(
+        BuildRequest request, KlipperSource source, long begin, Func<BuildProgress, ValueTask> tell)
     {
         var key = Key(request, source);
         if (Cache.Find(key) is not { } found)

@@ -105,7 +105,8 @@ internal sealed class Tools(string searchPath)
     /// <summary>Runs a program on this process's terminal, to its end.</summary>
     /// <returns>Its exit code.</returns>
     /// <exception cref="ExternalException">It cannot be started.</exception>
-    public async Task<int> ShowAsync(string program, IEnumerable<string> arguments, string folder, IReadOnlyDictionary<string, string> environment)
+    public async Task<int> ShowAsync(
+        string program, IEnumerable<string> arguments, string folder, IReadOnlyDictionary<string, string> environment)
     {
         var start = Describe(Require(program), arguments, folder, environment);
         // The menu draws its frames with it.

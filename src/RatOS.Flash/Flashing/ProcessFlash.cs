@@ -105,7 +105,7 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
         catch (Exception silent) when (silent is FlashException or DeviceGoneException)
         {
             await _log.WarnAsync(FlashPhase.Ask,
-                $"The running process does not answer ({(silent as FlashException)?.Cause ?? silent.Message}) It is replaced all the same.");
+                $"The running process does not answer: {(silent as FlashException)?.Cause ?? silent.Message} It is replaced anyway.");
         }
     }
 

@@ -203,7 +203,8 @@ public sealed record FirmwareNeed(NeedLevel Level, string Reason)
     /// <summary>
     /// Names that the other does not have, or has with other parameters. Ids differ from build to build and mean nothing.
     /// </summary>
-    private static IEnumerable<string> Differing(IReadOnlyDictionary<string, KlipperMessage> these, IReadOnlyDictionary<string, KlipperMessage> others) =>
+    private static IEnumerable<string> Differing(
+        IReadOnlyDictionary<string, KlipperMessage> these, IReadOnlyDictionary<string, KlipperMessage> others) =>
         these.Where(message => !others.TryGetValue(message.Key, out var other) || other.Format != message.Value.Format)
             .Select(message => message.Key).Order(StringComparer.Ordinal);
 
