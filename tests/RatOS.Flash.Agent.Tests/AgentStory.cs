@@ -13,7 +13,7 @@ using RatOS.Flash.Flashing;
 namespace RatOS.Flash.Agent.Tests;
 
 /// <summary>
-/// A printer with Moonraker and the agent, over real sockets: somebody presses a button, and looks at what comes of it. After every story
+/// A printer with Moonraker and the agent over real sockets: a test presses buttons and checks the result. After every story
 /// Klipper has to run, and no board may be left unable to.
 /// </summary>
 internal sealed class AgentStory : IAsyncDisposable
@@ -27,7 +27,8 @@ internal sealed class AgentStory : IAsyncDisposable
     private readonly List<(FlashAgent Agent, CancellationTokenSource Over, Task Work)> _agents = [];
     private readonly LogFile _log;
 
-    private AgentStory(VirtualTime time, string scenario, MoonrakerSetup setup, AgentSettings? settings, InjectedFaults? faults, bool isWeb)
+    private AgentStory(
+        VirtualTime time, string scenario, MoonrakerSetup setup, AgentSettings? settings, InjectedFaults? faults, bool isWeb)
     {
         Time = time;
         Data = new DataFolder(Path.Combine(_folder.FullName, "p"));
@@ -104,7 +105,7 @@ internal sealed class AgentStory : IAsyncDisposable
     public string Button(string label) =>
         Moonraker.Console.Last(line => line.Contains($"prompt_footer_button {label}|", StringComparison.Ordinal)).Split('|')[1];
 
-    /// <summary>Somebody else flashes the board while Klipper is stopped.</summary>
+    /// <summary>Another program flashes the board while Klipper is stopped.</summary>
     public async Task FlashByHandAsync()
     {
         var printer = PrinterAccess.Of(Printer, new VirtualPlace("test", Path.Combine(_folder.FullName, "v"), 0, null));
@@ -145,7 +146,7 @@ internal sealed class AgentStory : IAsyncDisposable
         await Printer.Klippy.StartAsync();
     }
 
-    /// <summary>As a person in front of the console.</summary>
+    /// <summary>As a user types it into the console.</summary>
     public Task<GcodeResult> TypeAsync(string line) => Moonraker.RunGcodeAsync(line);
 
     /// <summary>As any client of Moonraker: <c>server.extensions.request</c>, over its socket.</summary>
@@ -208,7 +209,7 @@ internal sealed class AgentStory : IAsyncDisposable
 
     public IReadOnlyList<JournalRecord> Jobs => Journal.ReadAll(Data.Jobs);
 
-    /// <summary>What the board's memory says, whatever anybody reports.</summary>
+    /// <summary>By the board's memory and not by a report.</summary>
     public bool Runs(string version, int board = 0) => Printer.Boards[board].State == BoardState.Klipper
         && Printer.PrinterBoards[board].RunningVersion == version;
 

@@ -57,14 +57,14 @@ public sealed class BoardStories
         Assert.True((await story.UntilOverAsync(3)).Ok);
         Assert.Equal((2, stops), (stops, story.Moonraker.Calls.Count(call => call == "machine.services.stop")));
         await story.UntilSaidAsync("octopus-pro skipped: It runs");
-        // Whoever names it has his way.
+        // A board that is named is flashed anyway.
         await story.TypeAsync("FLASH_MCU BOARD=octopus");
         Assert.True((await story.UntilOverAsync(4)).Ok);
         Assert.Equal(3, story.Moonraker.Calls.Count(call => call == "machine.services.stop"));
     }, "voron");
 
     [Fact]
-    public void The_way_back_leads_to_what_was_in_the_board_before_the_first_flash_and_forth_again() => AgentStory.Of(async story =>
+    public void A_rollback_returns_to_the_firmware_from_before_the_first_flash_and_another_one_undoes_it() => AgentStory.Of(async story =>
     {
         Assert.Equal("nothing-to-roll-back",
             (await story.RequestAsync("flash", ("board", "octopus"), ("rollback", true))).Word("error", "code"));
@@ -87,7 +87,7 @@ public sealed class BoardStories
     [InlineData("octopus-katapult")]
     [InlineData("can-toolhead")]
     [InlineData("uart-katapult")]
-    public void The_old_firmware_is_read_out_on_every_road(string scenario) => AgentStory.Of(async story =>
+    public void The_old_firmware_is_read_out_with_every_flash_method(string scenario) => AgentStory.Of(async story =>
     {
         await story.TypeAsync("FLASH_MCU");
         Assert.True((await story.UntilOverAsync()).Ok);
@@ -95,7 +95,7 @@ public sealed class BoardStories
     }, scenario);
 
     [Fact]
-    public void Three_firmwares_are_kept_and_a_damaged_one_is_passed_over() => AgentStory.Of(async story =>
+    public void Three_firmwares_are_kept_and_a_damaged_one_is_skipped() => AgentStory.Of(async story =>
     {
         var good = new GoodImages(story.Data.Good, story.Time, story.LogFile);
         foreach (var version in (string[])["v1.0.0-1-g1111111", "v1.0.0-2-g2222222", "v1.0.0-3-g3333333", "v1.0.0-4-g4444444"])
@@ -121,14 +121,14 @@ public sealed class BoardStories
         await story.RequestAsync("boards");
         Assert.Contains("\"port\":\"1-1.1\"", File.ReadAllText(story.Data.Mcus), StringComparison.Ordinal);
         await story.StopAgentsAsync();
-        // What is damaged is asked anew.
+        // A damaged file is replaced by new answers.
         File.WriteAllText(story.Data.Mcus, "{\"mcus\":[null,{\"section\":null},{}],");
         await story.StartAgentAsync();
         Assert.Equal("octopus", (await story.RequestAsync("boards")).Items("boards").First().Word("board"));
     });
 
     [Fact]
-    public void A_board_that_fell_into_its_bootloader_needs_a_flash_whatever_Klipper_told_of_it_before() => AgentStory.Of(async story =>
+    public void A_board_that_fell_into_its_bootloader_needs_a_flash_whatever_Klipper_reported_before() => AgentStory.Of(async story =>
     {
         await story.TypeAsync("FLASH_MCU");
         Assert.True((await story.UntilOverAsync()).Ok);
@@ -145,9 +145,10 @@ public sealed class BoardStories
     });
 
     [Fact]
-    public void What_needs_no_flash_and_what_is_not_ours_is_no_reason_to_ask()
+    public void Boards_that_are_up_to_date_or_not_ours_cause_no_question()
     {
-        var need = new FlashNeed(New, new Dictionary<string, string> { ["mcu"] = Old, ["mcu head"] = Old, ["mcu beacon"] = "2.0" }, false);
+        var need = new FlashNeed(
+            New, new Dictionary<string, string> { ["mcu"] = Old, ["mcu head"] = Old, ["mcu beacon"] = "2.0" }, false);
         Assert.Equal(["mcu head"], need.Of(new Dictionary<string, FirmwareNeed>(StringComparer.OrdinalIgnoreCase)
         {
             ["mcu"] = new(NeedLevel.Needless, "Only files of the host changed."),

@@ -5,11 +5,11 @@ using RatOS.Flash.Recording;
 
 namespace RatOS.Flash.Agent.Tests;
 
-/// <summary>Somebody asks the running agent for everything about a flash.</summary>
+/// <summary>A client requests a bundle from the running agent.</summary>
 public sealed class BundleStories
 {
     [Fact]
-    public void A_screen_asks_for_a_bundle_and_it_plays_on_another_computer() => AgentStory.Of(async story =>
+    public void A_screen_requests_a_bundle_and_it_replays_on_another_computer() => AgentStory.Of(async story =>
     {
         await story.TypeAsync("FLASH_MCU BOARD=octopus");
         var job = await story.UntilOverAsync();
@@ -46,7 +46,7 @@ public sealed class BundleStories
         Assert.DoesNotContain(" moonraker ", lines, StringComparison.Ordinal);
         await story.Printer.Klippy.StopAsync(CancellationToken.None);
         await story.Printer.Klippy.StartAsync();
-        // For whoever comes after this agent.
+        // For the next agent.
         await story.StopAgentsAsync();
         Assert.Contains(" bus left 0 1-1.1 ", await File.ReadAllTextAsync(story.Data.Between), StringComparison.Ordinal);
     });

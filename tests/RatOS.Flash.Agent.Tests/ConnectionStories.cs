@@ -22,7 +22,8 @@ public sealed class ConnectionStories
         { Api = new NoApi() };
         using var over = new CancellationTokenSource();
         var line = other.RunAsync(over.Token);
-        await story.UntilAsync(() => story.Log.Contains("already registered and connected", StringComparison.Ordinal), "the name is taken");
+        await story.UntilAsync(
+            () => story.Log.Contains("already registered and connected", StringComparison.Ordinal), "the name is taken");
         Assert.False(other.IsConnected);
         await story.StopAgentsAsync();
         await story.UntilAsync(() => other.IsConnected, "the second one takes over");
@@ -39,7 +40,7 @@ public sealed class ConnectionStories
     });
 
     [Fact]
-    public void A_method_that_belongs_to_another_program_is_told_and_the_rest_works() => AgentStory.Of(async story =>
+    public void A_method_that_belongs_to_another_program_is_reported_and_the_others_work() => AgentStory.Of(async story =>
     {
         var other = new MoonrakerConnection(new(story.Data.Moonraker, story.Settings.MoonrakerUrl), story.Time,
             story.LogFile)
@@ -68,12 +69,12 @@ public sealed class ConnectionStories
         settings: new AgentSettings { Policy = FlashPolicy.Never, ApiKey = "0123456789abcdef" }, isWeb: true);
 
     [Fact]
-    public void A_wrong_key_is_told_and_tried_again() => AgentStory.Of(async story =>
+    public void A_wrong_key_is_logged_and_tried_again() => AgentStory.Of(async story =>
     {
         await story.StartAgentAsync(waits: false);
         await story.UntilAsync(() => story.Log.Contains("No connection to Moonraker", StringComparison.Ordinal), "the refusal is logged");
         Assert.DoesNotContain("printer.objects.subscribe", story.Moonraker.Calls);
-        Assert.DoesNotContain("wrong", story.Log, StringComparison.Ordinal);   // keys are nobody's business
+        Assert.DoesNotContain("wrong", story.Log, StringComparison.Ordinal);   // the log shows no keys
     }, setup: new() { ApiKey = "0123456789abcdef" }, settings: new AgentSettings { Policy = FlashPolicy.Never, ApiKey = "wrong" },
     isWeb: true, isAlone: true);
 

@@ -32,7 +32,7 @@ public sealed class HostMcuStories
     });
 
     [Fact]
-    public void Without_the_unit_it_is_refused_with_the_command_that_installs_it_and_Klipper_goes_on() => Of(async story =>
+    public void Without_the_unit_it_is_refused_with_the_command_that_installs_it_and_Klipper_keeps_running() => Of(async story =>
     {
         var pi = await FlashAsync(story);
         Assert.Equal("host-mcu-unit-missing", pi.Fault?.Code);
@@ -43,7 +43,7 @@ public sealed class HostMcuStories
     }, new InjectedFaults { HasNoHostMcuUnit = true });
 
     [Fact]
-    public void A_new_process_that_does_not_come_up_is_put_back() => Of(async story =>
+    public void A_new_process_that_does_not_start_is_replaced_by_the_previous_one() => Of(async story =>
     {
         var pi = await FlashAsync(story);
         Assert.Equal(("host-mcu-not-up", "unchanged"), (pi.Fault?.Code, pi.Condition));
@@ -64,7 +64,7 @@ public sealed class HostMcuStories
     });
 
     [Fact]
-    public void An_answer_to_an_earlier_request_is_none() => Of(async story =>
+    public void An_answer_to_an_earlier_request_does_not_count() => Of(async story =>
     {
         Directory.CreateDirectory(story.Data.HostMcu);
         File.WriteAllText(Path.Combine(story.Data.HostMcu, "result"), "0123456789abcdef done\n");

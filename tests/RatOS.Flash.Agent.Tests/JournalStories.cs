@@ -57,7 +57,7 @@ public sealed class JournalStories
                 Assert.Equal(hasVerdict ? null : "interrupted", board.Fault?.Code);
                 if (!hasVerdict)
                     await story.UntilSaidAsync("[interrupted]");
-                // And it is told once.
+                // It is reported once.
                 await story.StopAgentsAsync();
                 Assert.Equal(record.View().Boards, story.Jobs[0].View().Boards);
             }, isAlone: true);
@@ -85,7 +85,7 @@ public sealed class JournalStories
     [InlineData("{\"event\":\"job\",\"job\":7,\"boards\":null}\n")]
     [InlineData("\0\0\0\0\0\0")]
     [InlineData("[[[[[[[[[[")]
-    public void A_damaged_journal_is_passed_over(string text) => AgentStory.Of(async story =>
+    public void A_damaged_journal_is_skipped(string text) => AgentStory.Of(async story =>
     {
         var folder = Path.Combine(story.Data.Jobs, "20260101-000000-dead");
         Directory.CreateDirectory(folder);

@@ -31,14 +31,14 @@ public sealed class OutageStories
         var job = await story.UntilOverAsync();
         Assert.True(job.Ok, job.Boards[0].Fault?.Cause);
         Assert.True(story.Runs(VirtualPrinter.HostVersion));
-        // Everything was told anew to the new one: the next press works.
+        // The agent registered again: the next press works.
         await story.UntilRegisteredAsync(calls);
         Assert.True((await story.TypeAsync("FLASH_STATUS")).IsOk);
         await story.UntilSaidAsync("runs Klipper");
     });
 
     [Fact]
-    public void Somebody_starts_Klipper_in_the_middle_and_it_is_stopped_again() => AgentStory.Of(async story =>
+    public void A_Klipper_that_is_started_in_the_middle_is_stopped_again() => AgentStory.Of(async story =>
     {
         await story.TypeAsync("FLASH_MCU BOARD=octopus");
         var job = await story.UntilOverAsync();
@@ -69,7 +69,7 @@ public sealed class OutageStories
     }, isWeb: isWeb);
 
     [Fact]
-    public void A_line_that_breaks_again_and_again_does_not_end_the_flash() => AgentStory.Of(async story =>
+    public void A_connection_that_breaks_again_and_again_does_not_end_the_flash() => AgentStory.Of(async story =>
     {
         await story.TypeAsync("FLASH_MCU BOARD=octopus");
         await story.UntilPhaseAsync("look");
@@ -85,7 +85,7 @@ public sealed class OutageStories
     [Theory]
     [InlineData(2, null)]
     [InlineData(240, "moonraker-gone")]
-    public void A_line_that_breaks_while_the_printer_is_looked_at_is_waited_for_but_not_for_ever(int seconds, string? code) =>
+    public void A_connection_lost_during_a_query_is_waited_for_but_not_for_ever(int seconds, string? code) =>
         AgentStory.Of(async story =>
     {
         story.Moonraker.AnswerDelay = TimeSpan.FromSeconds(1.5);
@@ -113,7 +113,7 @@ public sealed class OutageStories
     });
 
     [Fact]
-    public void A_Moonraker_that_answers_nothing_is_given_up_and_asked_anew() => AgentStory.Of(async story =>
+    public void A_Moonraker_that_answers_nothing_is_given_up_and_asked_again() => AgentStory.Of(async story =>
     {
         story.Moonraker.IsSilent = true;
         story.Moonraker.DropConnections();
@@ -183,7 +183,7 @@ public sealed class OutageStories
     });
 
     [Fact]
-    public void A_print_that_begins_while_the_line_is_broken_before_the_stop_is_left_alone() => AgentStory.Of(async story =>
+    public void A_print_that_begins_while_the_connection_is_lost_before_the_stop_is_left_alone() => AgentStory.Of(async story =>
     {
         story.Moonraker.AnswerDelay = TimeSpan.FromSeconds(1.5);
         await story.TypeAsync("FLASH_MCU BOARD=octopus");
@@ -197,7 +197,7 @@ public sealed class OutageStories
     });
 
     [Fact]
-    public void A_print_that_begins_between_the_two_looks_is_seen_by_the_second() => AgentStory.Of(async story =>
+    public void A_print_that_begins_between_the_two_queries_is_seen_by_the_second() => AgentStory.Of(async story =>
     {
         using var agent = AgentBoards.TryOpen(story.Data)!;
         var looks = 0;
@@ -222,7 +222,7 @@ public sealed class OutageStories
     });
 
     [Fact]
-    public void Hot_heaters_forbid_a_flash_unless_somebody_answers_for_them() => AgentStory.Of(async story =>
+    public void Hot_heaters_refuse_a_flash_unless_the_request_allows_them() => AgentStory.Of(async story =>
     {
         story.Moonraker.Print.Heaters["extruder"] = (210, 215);
         await story.TypeAsync("FLASH_MCU BOARD=octopus FORCE=1");
@@ -240,7 +240,8 @@ public sealed class OutageStories
         story.Moonraker.Print.Heaters["heater_bed"] = (31, 60);
         var isOff = false;
         using var agent = AgentBoards.TryOpen(story.Data)!;
-        await agent.FlashAsync(new FlashOptions(["octopus"]), step => isOff |= step is { Phase: FlashPhase.Stop, Kind: FlashEventKind.End }
+        await agent.FlashAsync(
+            new FlashOptions(["octopus"]), step => isOff |= step is { Phase: FlashPhase.Stop, Kind: FlashEventKind.End }
             && story.Moonraker.Calls.Contains("printer.gcode.script"), CancellationToken.None);
         Assert.True(isOff);
         Assert.Equal(0, story.Moonraker.Print.Heaters["heater_bed"].Target);
@@ -257,7 +258,7 @@ public sealed class OutageStories
     });
 
     [Fact]
-    public void A_Klipper_that_will_not_stop_is_told_and_nothing_was_touched() => AgentStory.Of(async story =>
+    public void A_Klipper_that_does_not_stop_is_reported_and_nothing_was_touched() => AgentStory.Of(async story =>
     {
         story.Printer.Klippy.WillNotStop = "it hangs";
         await story.RequestAsync("flash", ("board", "octopus"));
@@ -276,7 +277,7 @@ public sealed class OutageStories
         Assert.Equal("waiting", (await story.RequestAsync("job", ("job", job))).Items("jobs").First().Word("state"));
         Assert.Equal(0, story.Printer.Klippy.Stops);
         story.Moonraker.Print.PrintState = "complete";
-        // Nobody looks by itself for a minute: it was heard.
+        // The next poll is a minute away: the notification was heard.
         var begin = story.Time.Now;
         await story.UntilAsync(() => story.Printer.Klippy.Stops == 1, "Klipper is stopped");
         Assert.True(story.Time.Now - begin < TimeSpan.FromSeconds(50), "the end of the print was not heard");

@@ -96,7 +96,7 @@ public sealed class ProgramStories : IDisposable
     [Theory]
     [InlineData("y\n", "v0.12.0-10-g1f2a9e1c")]
     [InlineData("n\n", null)]
-    public async Task At_a_terminal_the_firmware_before_goes_back_when_a_person_says_so(string answer, string? runs)
+    public async Task At_a_terminal_the_user_confirms_the_rollback(string answer, string? runs)
     {
         Directory.CreateDirectory(Data);
         var (exit, screen) = await AtTerminalAsync(
@@ -117,7 +117,7 @@ public sealed class ProgramStories : IDisposable
         Assert.Equal(0, flash.Exit);
         Assert.Contains("octopus OK: runs v0.13.0", flash.Output, StringComparison.Ordinal);
 
-        // The macro, as the program itself says how to try it; somebody watches.
+        // The macro from the program's own hint, while `watch` runs.
         using var watch = Start("watch", "--data", Data, "--json");
         using var http = new HttpClient();
         using var macro = await http.PostAsJsonAsync(new Uri(moonraker, "printer/gcode/script"),
@@ -144,7 +144,7 @@ public sealed class ProgramStories : IDisposable
     }
 
     [Fact]
-    public async Task Killed_in_the_middle_of_a_write_the_next_agent_says_what_happened()
+    public async Task Killed_in_the_middle_of_a_write_the_next_agent_reports_what_happened()
     {
         await StartPrinterAsync();
         using var flash = Start("flash", "octopus", "--data", Data);

@@ -5,7 +5,7 @@ using RatOS.Flash.Virtual.Devices;
 namespace RatOS.Flash.Agent.Tests;
 
 /// <summary>
-/// A flash by the board's SD card, asked for where people ask: the file lies where Mainsail offers it, and the job waits for the person.
+/// A flash from an SD card by macro: Mainsail offers the file for download, and the job waits for the operator step.
 /// </summary>
 public sealed class SdCardStories
 {
@@ -13,7 +13,7 @@ public sealed class SdCardStories
         Path.Combine(story.Data.Root, "config", "firmware_binaries", "octopus", "firmware.bin");
 
     [Fact]
-    public void The_macro_lays_the_file_ready_and_the_job_goes_on_when_the_card_was_carried() => AgentStory.Of(async story =>
+    public void The_macro_offers_the_file_and_the_job_continues_after_the_card_was_moved() => AgentStory.Of(async story =>
     {
         await story.TypeAsync("FLASH_MCU BOARD=octopus CARD=1");
         await story.UntilSaidAsync("action:prompt_begin A board needs you");
@@ -27,7 +27,7 @@ public sealed class SdCardStories
     }, "card-in-computer");
 
     [Fact]
-    public void An_agent_that_is_killed_meanwhile_does_not_say_that_the_board_was_left_as_it_was() => AgentStory.Of(async story =>
+    public void An_agent_that_is_killed_meanwhile_does_not_report_the_board_as_untouched() => AgentStory.Of(async story =>
     {
         // The printer's switch is this computer's as well.
         await story.TypeAsync("FLASH_MCU BOARD=octopus CARD=1");
@@ -38,7 +38,7 @@ public sealed class SdCardStories
     }, "card-in-computer");
 
     [Fact]
-    public void A_flash_that_failed_leaves_the_file_for_another_way() => AgentStory.Of(async story =>
+    public void A_failed_flash_leaves_the_file_for_another_flash_method() => AgentStory.Of(async story =>
     {
         await story.RequestAsync("flash", ("board", "octopus"));
         Assert.Equal("bootloader-not-seen", (await story.UntilOverAsync()).Boards[0].Fault!.Code);
@@ -48,7 +48,7 @@ public sealed class SdCardStories
     }, faults: new InjectedFaults { RomMissesUsb = true });
 
     [Fact]
-    public void A_flash_that_went_well_leaves_no_file() => AgentStory.Of(async story =>
+    public void A_successful_flash_leaves_no_file() => AgentStory.Of(async story =>
     {
         await story.RequestAsync("flash", ("board", "octopus"));
         Assert.True((await story.UntilOverAsync()).Ok);
@@ -56,7 +56,7 @@ public sealed class SdCardStories
     });
 
     [Fact]
-    public void Where_the_file_cannot_be_laid_the_card_is_written_all_the_same() => AgentStory.Of(async story =>
+    public void A_file_that_cannot_be_offered_does_not_keep_the_card_from_being_written() => AgentStory.Of(async story =>
     {
         // In the way of the folder stands a file: as root too.
         File.WriteAllText(Path.Combine(story.Data.Root, "config", "firmware_binaries"), "");

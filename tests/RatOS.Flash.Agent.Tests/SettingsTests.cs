@@ -56,7 +56,7 @@ public sealed class SettingsTests
     }
 
     [Fact]
-    public void The_file_that_we_give_people_says_what_is_so_without_it()
+    public void The_shipped_file_has_the_default_settings()
     {
         var shipped = AgentSettings.Read(Path.Combine(Root, "config", "ratos-flash.conf"));
         Assert.Equal(new AgentSettings() with { LogLevel = shipped.LogLevel, Boards = shipped.Boards }, shipped);
@@ -66,7 +66,7 @@ public sealed class SettingsTests
     }
 
     [Fact]
-    public void Every_setting_is_understood()
+    public void Every_setting_is_read()
     {
         var settings = Read("""
             # a comment
@@ -117,7 +117,7 @@ public sealed class SettingsTests
     [InlineData("[board btt-octopus-11]\nuuid: zz", 1)]
     [InlineData("[board btt-octopus-11]\nbootloader: magic", 1)]
     [InlineData("[board btt-octopus-11]\ncolour: red", 2)]
-    public void A_line_that_makes_no_sense_is_named(string text, int line)
+    public void An_invalid_line_is_named(string text, int line)
     {
         if (line == 0)
         {
@@ -134,6 +134,6 @@ public sealed class SettingsTests
     [InlineData("!! it's \"bad\"; M112 # *x", "RESPOND TYPE=error MSG=\"it's 'bad', M112    x\"")]
     [InlineData("// two\nlines", "RESPOND TYPE=command MSG=\"two?lines\"")]
     [InlineData("// 50 °C \\ end", "RESPOND TYPE=command MSG=\"50 ?C / end\"")]
-    public void What_is_said_through_Klipper_is_one_command_and_nothing_else(string line, string gcode) =>
+    public void A_console_line_is_one_RESPOND_command_and_nothing_else(string line, string gcode) =>
         Assert.Equal(gcode, Notifier.Respond(line));
 }

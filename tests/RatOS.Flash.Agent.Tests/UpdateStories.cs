@@ -13,7 +13,7 @@ public sealed class UpdateStories
     private static AgentSettings By(FlashPolicy policy, bool whenIdle = false) => new() { Policy = policy, WhenIdle = whenIdle };
 
     [Fact]
-    public void Somebody_is_asked_once_and_presses_the_button() => AgentStory.Of(async story =>
+    public void The_user_is_asked_once_and_presses_the_button() => AgentStory.Of(async story =>
     {
         await story.UntilSaidAsync("action:prompt_show");
         Assert.Contains(story.Moonraker.Console, line =>
@@ -51,7 +51,7 @@ public sealed class UpdateStories
     }, settings: By(FlashPolicy.Ask), isAlone: true);
 
     [Fact]
-    public void An_error_that_nobody_announces_is_told_within_seconds_but_not_before_every_screen_knows_of_it() =>
+    public void An_error_without_a_notification_is_announced_within_seconds_but_not_before_every_screen_knows_it() =>
         AgentStory.Of(async story =>
     {
         await story.UntilSaidAsync("could have new firmware");
@@ -62,7 +62,7 @@ public sealed class UpdateStories
     }, settings: By(FlashPolicy.Ask));
 
     [Fact]
-    public void Who_flashes_by_another_door_is_no_longer_asked() => AgentStory.Of(async story =>
+    public void A_flash_by_another_front_end_ends_the_question() => AgentStory.Of(async story =>
     {
         await story.UntilSaidAsync("action:prompt_show");
         await story.TypeAsync("FLASH_MCU BOARD=octopus");
@@ -75,7 +75,7 @@ public sealed class UpdateStories
     }, settings: By(FlashPolicy.Ask));
 
     [Fact]
-    public void What_Klipper_says_in_many_lines_is_one_in_the_dialog() => AgentStory.Of(async story =>
+    public void A_message_of_several_lines_is_one_line_in_the_dialog() => AgentStory.Of(async story =>
     {
         await story.BreakProtocolAsync();
         // Flashed, but not with what Klipper wants.
@@ -93,7 +93,7 @@ public sealed class UpdateStories
     [InlineData("error", true)]
     [InlineData("shutdown", true)]
     [InlineData("ready", false)]
-    public void An_outdated_protocol_is_known_by_Klippers_own_words(string state, bool isRequired)
+    public void An_outdated_protocol_is_recognised_by_Klippers_message(string state, bool isRequired)
     {
         const string words =
             "MCU Protocol error\n\nYour Klipper version is: v0.13.0\nMCU(s) which should be updated:\ntoolhead: Current version "
@@ -115,7 +115,7 @@ public sealed class UpdateStories
     [InlineData("flash firmware=/etc/passwd")]
     [InlineData("explode")]
     [InlineData("")]
-    public void What_anybody_writes_to_the_console_is_checked_like_any_request(string words) => AgentStory.Of(async story =>
+    public void A_line_in_the_console_is_checked_like_any_request(string words) => AgentStory.Of(async story =>
     {
         await story.TypeAsync($"RESPOND TYPE=command MSG=\"action:ratos_flash {words}\"");
         await story.UntilAsync(() => story.Moonraker.Console.Any(line => line.StartsWith("!! RatOS.Flash:", StringComparison.Ordinal))
@@ -125,7 +125,7 @@ public sealed class UpdateStories
     });
 
     [Fact]
-    public void While_the_update_is_at_work_nobody_is_asked() => AgentStory.Of(async story =>
+    public void During_an_update_no_question_is_asked() => AgentStory.Of(async story =>
     {
         story.Moonraker.UpdateBusy = "klipper";
         await story.StartAgentAsync(waits: false);
@@ -147,19 +147,19 @@ public sealed class UpdateStories
             await Task.Delay(TimeSpan.FromSeconds(30), story.Time);
         Assert.Equal(isFlashed, story.Runs(VirtualPrinter.HostVersion));
         Assert.Equal(isFlashed ? 1 : 0, story.Jobs.Count);
-        // What is not required is asked about by that policy (ratos-flash.conf).
+        // The policy asks about boards that are not required (ratos-flash.conf).
         Assert.Equal(policy == "required", story.Moonraker.Console.Any(line => line.Contains("prompt_show", StringComparison.Ordinal)));
     }, settings: By(Enum.Parse<FlashPolicy>(policy, ignoreCase: true)));
 
     [Fact]
-    public void What_is_not_required_is_asked_by_that_policy() => AgentStory.Of(async story =>
+    public void The_policy_required_asks_about_boards_that_are_not_required() => AgentStory.Of(async story =>
     {
         await story.UntilSaidAsync("action:prompt_show");
         Assert.Empty(story.Jobs);
     }, settings: By(FlashPolicy.Required));
 
     [Fact]
-    public void What_is_required_is_done_by_that_policy() => AgentStory.Of(async story =>
+    public void The_policy_required_flashes_boards_that_are_required() => AgentStory.Of(async story =>
     {
         await story.BreakProtocolAsync();
         await story.StartAgentAsync(waits: false);
@@ -180,7 +180,7 @@ public sealed class UpdateStories
     }, settings: By(FlashPolicy.Changed, whenIdle: true), isAlone: true);
 
     [Fact]
-    public void Who_was_flashed_within_the_update_is_not_flashed_again() => AgentStory.Of(async story =>
+    public void Boards_that_were_flashed_within_the_update_are_not_flashed_again() => AgentStory.Of(async story =>
     {
         // RatOS's own hook did it.
         await story.Printer.Klippy.StopAsync(CancellationToken.None);

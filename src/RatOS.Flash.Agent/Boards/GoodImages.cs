@@ -54,7 +54,7 @@ internal sealed class GoodImages(string folder, TimeProvider time, LogFile log)
     }
 
     /// <summary>
-    /// What a board rolls back to: the newest that it does not run now. After firmware that failed nobody knows what it runs: the newest
+    /// What a board rolls back to: the newest that it does not run now. After firmware that failed it is unknown what it runs: the newest
     /// that is not the failed one.
     /// </summary>
     /// <exception cref="FlashException"><c>nothing-to-roll-back</c>.</exception>

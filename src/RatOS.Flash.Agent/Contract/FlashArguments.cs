@@ -21,7 +21,7 @@ internal static class FlashArguments
 
     /// <param name="arguments">An object, or nothing.</param>
     /// <param name="firmwareFolder">Where firmware is looked for by name.</param>
-    /// <param name="by">The door that they came by, one of <see cref="JobOrigin"/>.</param>
+    /// <param name="by">Where they came from, one of <see cref="JobOrigin"/>.</param>
     /// <exception cref="FlashException"><c>bad-request</c>, or the firmware cannot be read.</exception>
     public static FlashOptions Parse(JsonElement arguments, string firmwareFolder, string by = JobOrigin.Request)
     {
@@ -51,9 +51,9 @@ internal static class FlashArguments
         return options;
     }
 
-    /// <summary>The door by which a request came: a client of the agent may say that it is the command line or a screen.</summary>
+    /// <summary>Where a request came from: a client of the agent may say that it is the command line or a screen.</summary>
     /// <param name="arguments">An object, or nothing.</param>
-    /// <param name="by">The door, one of <see cref="JobOrigin"/>.</param>
+    /// <param name="by">Where it arrived, one of <see cref="JobOrigin"/>.</param>
     public static string OriginOf(JsonElement arguments, string by) =>
         arguments.Word("by") is (JobOrigin.CommandLine or JobOrigin.Screen) and { } named ? named : by;
 

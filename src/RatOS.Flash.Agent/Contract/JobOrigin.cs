@@ -1,6 +1,6 @@
 namespace RatOS.Flash.Agent.Contract;
 
-/// <summary>The door that a job came by, as the journal, the history and events show it. New ones may come, none changes.</summary>
+/// <summary>Where a job came from, as the journal, the history and events show it. New ones may come, none changes.</summary>
 internal static class JobOrigin
 {
     public const string Macro = "macro";

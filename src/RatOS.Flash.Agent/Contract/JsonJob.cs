@@ -21,7 +21,7 @@ internal sealed record JsonJob(
 }
 
 /// <summary>A board of a job at this moment.</summary>
-/// <param name="Percent">Of the phase, 0 to 100; null where it cannot be told.</param>
+/// <param name="Percent">Of the phase, 0 to 100; null where it is unknown.</param>
 /// <param name="Condition">The board's condition; null until its verdict.</param>
 internal sealed record JsonJobBoard(
     string Board, string Phase, int? Percent, string Message, bool? Ok, string? Condition, JsonFaultReport? Fault, string? OldVersion,

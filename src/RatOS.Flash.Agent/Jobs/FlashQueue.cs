@@ -11,7 +11,7 @@ using RatOS.Flash.Recording;
 namespace RatOS.Flash.Agent.Jobs;
 
 /// <summary>
-/// Runs one job after the other, whatever door it came by. Each is journalled before it touches anything. A job that waits for an
+/// Runs one job after the other, wherever it came from. Each is journalled before it touches anything. A job that waits for an
 /// operator step gives its turn away.
 /// </summary>
 /// <param name="boards">The boards.</param>

@@ -28,7 +28,7 @@ internal sealed class Job
     private long _begun;
     private bool _isTaken;
 
-    /// <param name="by">The door that it came by, one of <see cref="JobOrigin"/>.</param>
+    /// <param name="by">Where it came from, one of <see cref="JobOrigin"/>.</param>
     /// <param name="options">What was asked for.</param>
     /// <param name="requests">The boards that it came to.</param>
     /// <param name="time">The only clock.</param>
@@ -43,7 +43,7 @@ internal sealed class Job
     /// <summary>Four hex digits, short enough to type.</summary>
     public string Id { get; } = Random.Shared.Next(0x10000).ToString("x4", CultureInfo.InvariantCulture);
 
-    /// <summary>The door that it came by, one of <see cref="JobOrigin"/>.</summary>
+    /// <summary>Where it came from, one of <see cref="JobOrigin"/>.</summary>
     public string By { get; }
 
     public DateTimeOffset Created { get; }

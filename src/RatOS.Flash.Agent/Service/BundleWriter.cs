@@ -26,7 +26,7 @@ internal sealed class BundleWriter(PrinterAccess printer, DataFolder data, Moonr
 
     private async Task<string> WriteAfterAsync(Task before, string? job)
     {
-        // Each reads the same logs; that one failed is told to its own client.
+        // Each reads the same logs. A failure is reported to its own client.
         await before.ContinueWith(static _ => { }, TaskScheduler.FromCurrentSynchronizationContext());
         var info = moonraker.IsConnected ? await moonraker.TryCallAsync("server.info") : null;
         return new Bundle(data, printer) { Moonraker = info?.Word("moonraker_version") }.Write(job, null);

@@ -9,14 +9,14 @@ namespace RatOS.Flash.Agent.Tests;
 
 /// <summary>Doctor in throw-away roots with a fake home, and beside a virtual Moonraker.</summary>
 [SupportedOSPlatform("linux")]
-public sealed class DoctorVisitTests : IDisposable
+public sealed class SystemProbeTests : IDisposable
 {
     private static readonly Device Octopus =
         new() { Port = "1-1.1", Number = 1, Usb = UsbId.Klipper, Product = "stm32f446xx", Node = "/dev/ttyACM0" };
 
     private readonly string _root = Directory.CreateTempSubdirectory("rf-doctor-").FullName;
 
-    public DoctorVisitTests()
+    public SystemProbeTests()
     {
         Write("proc/self/status", "Name:\tratos-flash\nUid:\t1000\t1000\t1000\t1000\nGid:\t1000\t1000\t1000\t1000\nGroups:\t20 46\n");
         Write("proc/self/mounts", "/dev/root / ext4 rw,noatime 0 0\nproc /proc proc rw 0 0\n");
@@ -77,10 +77,10 @@ public sealed class DoctorVisitTests : IDisposable
         Assert.Equal(ids.Order(), (await FindAsync()).Select(finding => finding.Id).Order());
 
     [Fact]
-    public async Task A_printer_that_was_installed_well_is_well() => await ExpectAsync();
+    public async Task A_correct_installation_has_no_findings() => await ExpectAsync();
 
     [Fact]
-    public async Task What_is_missing_is_found_where_it_should_be()
+    public async Task Missing_files_and_tools_are_found()
     {
         File.Delete(At("etc/udev/rules.d/99-ratos-flash.rules"));
         File.Delete(At("usr/bin/arm-none-eabi-gcc"));
@@ -95,7 +95,7 @@ public sealed class DoctorVisitTests : IDisposable
     }
 
     [Fact]
-    public async Task What_is_old_or_broken_is_not_taken_for_current()
+    public async Task Old_and_broken_files_are_not_taken_for_current()
     {
         Write("etc/udev/rules.d/99-ratos-flash.rules", "older rules\n");
         Write("home/pi/ratos-flash/moonraker-component/ratos_flash.py", "newer\n");
@@ -114,7 +114,7 @@ public sealed class DoctorVisitTests : IDisposable
     }
 
     [Fact]
-    public async Task A_node_that_only_root_may_open_is_told_with_the_device_it_is()
+    public async Task A_node_that_only_root_may_open_is_reported_with_its_device()
     {
         Write("dev/ttyACM0", "");
         File.SetUnixFileMode(At("dev/ttyACM0"), UnixFileMode.None);
@@ -128,7 +128,7 @@ public sealed class DoctorVisitTests : IDisposable
     }
 
     [Fact]
-    public async Task What_is_mended_is_well_afterwards_and_nothing_else_was_touched()
+    public async Task Repaired_problems_are_gone_and_nothing_else_was_touched()
     {
         File.Delete(At("home/pi/printer_data/config/ratos_flash.cfg"));
         File.CreateSymbolicLink(At("home/pi/printer_data/config/ratos_flash.cfg"), "/nowhere");
@@ -142,11 +142,11 @@ public sealed class DoctorVisitTests : IDisposable
         Assert.Equal(At("home/pi/ratos-flash/config/ratos_flash.cfg"),
             new FileInfo(At("home/pi/printer_data/config/ratos_flash.cfg")).LinkTarget);
 
-        // A file of somebody's own is told of and left.
+        // A regular file is reported and left alone.
         File.Delete(At("home/pi/printer_data/config/ratos_flash.cfg"));
         Write("home/pi/printer_data/config/ratos_flash.cfg", "mine\n");
         Assert.Null(Assert.Single(await FindAsync()).Fix);
-        // And where somebody has macros of that name, ours are left out on purpose.
+        // Where the user has a macro of that name, ours are left out.
         File.Delete(At("home/pi/printer_data/config/ratos_flash.cfg"));
         Write("home/pi/printer_data/config/mine.cfg", "[gcode_macro FLASH_MCU]\n");
         await ExpectAsync();
@@ -169,10 +169,11 @@ public sealed class DoctorVisitTests : IDisposable
     [InlineData("/home/pi/printer_data", "ratos-flash")]
     [InlineData("/home/pi/printer_left_data", "ratos-flash-left")]
     [InlineData("/home/pi/odd.place", "ratos-flash-odd-place")]
-    public void The_unit_is_called_as_install_sh_calls_it(string folder, string unit) => Assert.Equal(unit, SystemProbe.UnitOf(folder));
+    public void The_unit_has_the_name_that_install_sh_gives_it(string folder, string unit) =>
+        Assert.Equal(unit, SystemProbe.UnitOf(folder));
 
     [Fact]
-    public void The_agent_is_asked_over_Moonraker_and_knows_what_that_has_loaded() => AgentStory.Of(async story =>
+    public void The_agent_runs_doctor_and_knows_what_Moonraker_has_loaded() => AgentStory.Of(async story =>
     {
         var answer = await story.RequestAsync("doctor");
         Assert.True(answer.Flag("ok"));

@@ -10,8 +10,8 @@ using RatOS.Flash.Virtual.Moonraker;
 
 namespace RatOS.Flash.Agent.Tests;
 
-/// <summary>A job that waits for a person: told where people look, in nobody's way, ended by a button.</summary>
-public sealed class PersonStories
+/// <summary>A job that waits for an operator step: shown on every screen, blocking no other job, ended by a button.</summary>
+public sealed class OperatorStepStories
 {
     private static readonly InjectedFaults NoRom = new() { RomMissesUsb = true };
 
@@ -25,11 +25,11 @@ public sealed class PersonStories
     private static Task UntilAwaitedAsync(AgentStory story) => story.UntilSaidAsync("action:prompt_begin A board needs you");
 
     [Fact]
-    public void A_button_s_flash_waits_for_the_person_who_pressed_it_and_goes_on_by_itself() => AgentStory.Of(async story =>
+    public void A_buttons_flash_waits_for_the_operator_step_and_continues_automatically() => AgentStory.Of(async story =>
     {
         await story.TypeAsync("FLASH_MCU BOARD=octopus");
         await UntilAwaitedAsync(story);
-        // The screen is usable, Klipper runs, and everybody who looks is told the step.
+        // The screen is usable, Klipper runs, and every front end shows the step.
         Assert.True(story.Printer.Klippy.IsRunning);
         Assert.Equal("(complete)", story.Moonraker.Dialog[^1]);
         Assert.Contains(story.Moonraker.Console, line => line.StartsWith("!! RatOS.Flash: octopus:", StringComparison.Ordinal)
@@ -42,12 +42,13 @@ public sealed class PersonStories
         SetJumper(story.Printer.Boards[0]);
         Assert.True((await story.UntilOverAsync()).Ok);
         Assert.True(story.Runs(VirtualPrinter.HostVersion));
-        Assert.EndsWith("action:prompt_end", story.Moonraker.Console.Last(line => line.Contains("action:prompt", StringComparison.Ordinal)),
+        Assert.EndsWith(
+            "action:prompt_end", story.Moonraker.Console.Last(line => line.Contains("action:prompt", StringComparison.Ordinal)),
             StringComparison.Ordinal);
     }, faults: NoRom);
 
     [Fact]
-    public void Giving_up_is_a_button_and_what_was_found_out_is_the_verdict() => AgentStory.Of(async story =>
+    public void Giving_up_is_a_button_and_the_boards_own_fault_is_the_verdict() => AgentStory.Of(async story =>
     {
         await story.TypeAsync("FLASH_MCU BOARD=octopus");
         await UntilAwaitedAsync(story);
@@ -58,7 +59,7 @@ public sealed class PersonStories
     }, faults: NoRom);
 
     [Fact]
-    public void Others_are_flashed_while_one_waits_for_a_person() => AgentStory.Of(async story =>
+    public void Other_boards_are_flashed_while_one_waits_for_an_operator_step() => AgentStory.Of(async story =>
     {
         var first = (await story.RequestAsync("flash", ("board", "octopus"), ("person", true))).Word("job");
         await UntilAwaitedAsync(story);
@@ -75,14 +76,14 @@ public sealed class PersonStories
     }, scenario: "voron", faults: NoRom);
 
     [Fact]
-    public void Where_nobody_is_said_to_be_there_nobody_is_waited_for() => AgentStory.Of(async story =>
+    public void Without_an_operator_no_operator_step_is_waited_for() => AgentStory.Of(async story =>
     {
         await story.RequestAsync("flash", ("board", "octopus"));
         Assert.Equal("bootloader-not-seen", (await story.UntilOverAsync()).Boards[0].Fault!.Code);
     }, faults: NoRom);
 
     [Fact]
-    public void An_agent_that_is_stopped_while_a_person_is_awaited_ends_at_once() => AgentStory.Of(async story =>
+    public void An_agent_that_is_stopped_while_it_waits_for_an_operator_step_ends_at_once() => AgentStory.Of(async story =>
     {
         await story.TypeAsync("FLASH_MCU BOARD=octopus");
         await UntilAwaitedAsync(story);
@@ -104,7 +105,7 @@ public sealed class RecoveryStories
     };
 
     [Fact]
-    public void A_power_device_of_Moonraker_that_was_named_brings_the_board_into_its_bootloader() => AgentStory.Of(async story =>
+    public void A_named_power_device_of_Moonraker_brings_the_board_into_its_bootloader() => AgentStory.Of(async story =>
     {
         await story.RequestAsync("flash", ("board", "octopus"));
         Assert.True((await story.UntilOverAsync()).Ok);
@@ -113,7 +114,7 @@ public sealed class RecoveryStories
     }, scenario: "h2-needs-power", setup: WithSupply, settings: Named("printer"));
 
     [Fact]
-    public void A_power_device_that_there_is_not_is_told_and_the_board_s_own_fault_stands() => AgentStory.Of(async story =>
+    public void A_missing_power_device_is_reported_and_the_boards_own_fault_stays() => AgentStory.Of(async story =>
     {
         var job = (await story.RequestAsync("flash", ("board", "octopus"))).Word("job");
         Assert.Equal("bootloader-not-seen", (await story.UntilOverAsync()).Boards[0].Fault!.Code);
@@ -123,7 +124,7 @@ public sealed class RecoveryStories
     [Fact]
     public void A_board_left_in_its_bootloader_runs_again_by_a_request() => AgentStory.Of(async story =>
     {
-        // Klipper is in error, so nobody greets it.
+        // Klipper is in error, so it is not greeted.
         await story.StartAgentAsync(waits: false);
         await story.UntilAsync(() => story.Moonraker.Calls.Count(call => call == "connection.register_remote_method") >= 3,
             "the agent is registered");
@@ -137,7 +138,8 @@ public sealed class RecoveryStories
     public void The_command_line_recovers_by_way_of_the_agent() => AgentStory.Of(async story =>
     {
         using var agent = AgentBoards.TryOpen(story.Data)!;
-        var report = await agent.FlashAsync(new FlashOptions(["all"]) { Job = FlashJob.Recover }, static _ => { }, CancellationToken.None);
+        var report = await agent.FlashAsync(
+            new FlashOptions(["all"]) { Job = FlashJob.Recover }, static _ => { }, CancellationToken.None);
         Assert.Equal((true, BoardCondition.Running), (report.Ok, report.Boards[0].Condition));
     });
 }

@@ -5,8 +5,8 @@ using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Agent.Tests;
 
-/// <summary>What the checks of doctor find: tables.</summary>
-public sealed class DoctorTests
+/// <summary>Which finding follows from which state of the computer: tables.</summary>
+public sealed class DoctorCheckTests
 {
     private const UnixFileMode GroupNode = (UnixFileMode)0x1B0;   // rw-rw----, octal 660
     private const UnixFileMode RootNode = (UnixFileMode)0x180;    // rw-------, octal 600
@@ -35,22 +35,23 @@ public sealed class DoctorTests
         Now = new(2026, 11, 27, 12, 0, 0, TimeSpan.Zero),
     };
 
-    private static NodeFact Node(uint owner, uint group, UnixFileMode mode) => new("/dev/ttyACM0", "stm32f446xx", new(owner, group, mode));
+    private static NodeFact Node(uint owner, uint group, UnixFileMode mode) =>
+        new("/dev/ttyACM0", "stm32f446xx", new(owner, group, mode));
 
     private static MoonrakerFacts Answers => new() { HasMacros = true };
 
     private static DataFacts Data => Well.Data!;
 
     [Fact]
-    public void Where_all_is_well_nothing_is_said() => Assert.Empty(DoctorChecks.Run(Well));
+    public void A_computer_without_problems_has_no_findings() => Assert.Empty(DoctorChecks.Run(Well));
 
     [Fact]
-    public void What_could_not_be_found_out_is_no_finding_but_for_rules_that_are_not_there() =>
+    public void Unknown_state_causes_no_finding_except_missing_udev_rules() =>
         Assert.Equal(["udev-rules-missing"], DoctorChecks.Run(new DoctorFacts { User = "pi", UserId = 1000, Now = Well.Now })
             .Select(finding => finding.Id));
 
     [Fact]
-    public void A_note_is_nothing_wrong_and_root_needs_no_group()
+    public void A_note_is_no_problem_and_root_needs_no_group()
     {
         Assert.All(DoctorChecks.Run(
                 Well with { RatOsHook = "klipper-post-merge.sh", HostMcu = (true, false), Grabbers = ["ModemManager"] }), finding =>
@@ -74,8 +75,10 @@ public sealed class DoctorTests
         ("grabber-modemmanager", "sudo systemctl disable --now ModemManager", Well with { Grabbers = ["ModemManager"], Rules = null }),
         ("grabber-brltty", "sudo apt-get remove brltty", Well with { Grabbers = ["brltty"], Rules = null }),
         ("toolchain-missing", "sudo apt-get install gcc-arm-none-eabi",
-            Well with { Tools = [FaultReport.Of(BuildFaults.ToolchainMissing("stm32f446xx", "arm-none-eabi-gcc", "gcc-arm-none-eabi"))] }),
-        ("python-broken", "sudo apt-get install --reinstall python3", Well with { Python = "ModuleNotFoundError: No module named 'zlib'" }),
+            Well with { Tools = [FaultReport.Of(BuildFaults.ToolchainMissing("stm32f446xx", "arm-none-eabi-gcc",
+                "gcc-arm-none-eabi"))] }),
+        ("python-broken", "sudo apt-get install --reinstall python3",
+            Well with { Python = "ModuleNotFoundError: No module named 'zlib'" }),
         ("klipper-without-tags", "fetch --tags",
             Well with { Sources = FaultReport.Of(BuildFaults.KlipperWithoutTags("/home/pi/klipper")) }),
         ("bad-settings", "Correct that line",
@@ -114,7 +117,7 @@ public sealed class DoctorTests
     ];
 
     [Fact]
-    public void Each_thing_that_is_wrong_is_the_only_one_that_is_told_with_one_remedy() => Assert.All(Table, row =>
+    public void Each_problem_is_the_only_finding_and_has_one_remedy() => Assert.All(Table, row =>
     {
         var wrong = DoctorChecks.Run(row.Facts).Where(finding => finding.Severity != FindingSeverity.Note
             && (finding.Id != "udev-rules-missing" || row.Id == "udev-rules-missing")).ToList();
@@ -125,7 +128,7 @@ public sealed class DoctorTests
     });
 
     [Fact]
-    public void Only_what_is_the_users_own_is_mended_and_no_file_of_somebodys_is_replaced()
+    public void Only_the_users_own_files_are_repaired_and_no_regular_file_is_replaced()
     {
         Assert.Equal(
             ["component-missing", "component-old", "macros-missing", "macros-old", "service-not-allowed"],
@@ -136,7 +139,7 @@ public sealed class DoctorTests
     }
 
     [Fact]
-    public void Sixteen_ports_in_trouble_are_no_novel()
+    public void Sixteen_ports_with_errors_give_eight_findings()
     {
         var log = Enumerable.Range(1, 16).Select(port => $"usb 1-1.{port}: device descriptor read/64, error -71\u001b[31m").ToList();
         var findings = DoctorChecks.Run(Well with { KernelLog = log });

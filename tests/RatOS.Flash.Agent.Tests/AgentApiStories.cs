@@ -7,13 +7,13 @@ using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Agent.Tests;
 
-/// <summary>However somebody asks for a flash, it is the same queue of the same agent.</summary>
-public sealed class DoorStories
+/// <summary>Every front end leads to the same queue of the same agent.</summary>
+public sealed class AgentApiStories
 {
     private const string Old = "v0.12.0-10-g1f2a9e1c";
 
     [Fact]
-    public void A_macro_flashes_and_everybody_sees_it() => AgentStory.Of(async story =>
+    public void A_macro_flashes_and_every_screen_shows_it() => AgentStory.Of(async story =>
     {
         Assert.True((await story.TypeAsync("FLASH_MCU BOARD=octopus")).IsOk);
         var job = await story.UntilOverAsync();
@@ -135,7 +135,7 @@ public sealed class DoorStories
     [InlineData("../../etc/passwd", "unknown-board")]
     [InlineData("line\nbreak", "unknown-board")]
     [InlineData("<script>alert(1)</script>", "unknown-board")]
-    public void A_board_that_is_none_is_refused_with_a_remedy(string name, string code) => AgentStory.Of(async story =>
+    public void An_unknown_board_is_refused_with_a_remedy(string name, string code) => AgentStory.Of(async story =>
     {
         var answer = await story.RequestAsync("flash", ("board", name));
         Assert.Equal((false, code), (answer.Flag("ok"), answer.Word("error", "code")));
@@ -145,7 +145,7 @@ public sealed class DoorStories
     });
 
     [Fact]
-    public void Arguments_that_make_no_sense_are_refused_and_unknown_ones_are_passed_over() => AgentStory.Of(async story =>
+    public void Invalid_arguments_are_refused_and_unknown_ones_are_ignored() => AgentStory.Of(async story =>
     {
         Assert.Equal("bad-request", (await story.RequestAsync("flash", ("board", 7))).Word("error", "code"));
         Assert.Equal("bad-request", (await story.RequestAsync("flash", ("board", new string('x', 10_000)))).Word("error", "code"));
@@ -162,7 +162,7 @@ public sealed class DoorStories
     });
 
     [Fact]
-    public void A_macro_that_gets_no_further_says_so_on_the_console() => AgentStory.Of(async story =>
+    public void A_refused_macro_reports_it_in_the_console() => AgentStory.Of(async story =>
     {
         await story.TypeAsync("FLASH_MCU BOARD=nonsense");
         await story.UntilSaidAsync("[unknown-board]");
@@ -176,7 +176,7 @@ public sealed class DoorStories
     });
 
     [Fact]
-    public void A_macro_without_an_agent_complains_aloud() => AgentStory.Of(async story =>
+    public void A_macro_without_an_agent_reports_an_error() => AgentStory.Of(async story =>
     {
         var refused = await story.TypeAsync("FLASH_MCU BOARD=octopus");
         Assert.False(refused.IsOk);
@@ -184,7 +184,7 @@ public sealed class DoorStories
     }, isAlone: true);
 
     [Fact]
-    public void Without_the_component_the_console_is_told_by_Klipper_itself() => AgentStory.Of(async story =>
+    public void Without_the_component_messages_reach_the_console_through_Klipper() => AgentStory.Of(async story =>
     {
         await story.TypeAsync("FLASH_MCU BOARD=octopus");
         Assert.True((await story.UntilOverAsync()).Ok);

@@ -10,7 +10,7 @@ using RatOS.Flash.Virtual.Devices;
 namespace RatOS.Flash.Agent.Tests;
 
 /// <summary>A new firmware that does not do, and the last good one.</summary>
-public sealed class RollBackStories
+public sealed class RollbackStories
 {
     private const string New = VirtualPrinter.HostVersion, Old = "v0.12.0-10-g1f2a9e1c", Bad = "v0.9.0-1-gbadbad0";
 
@@ -37,11 +37,13 @@ public sealed class RollBackStories
     }
 
     [Fact]
-    public void A_firmware_that_does_not_answer_gives_way_within_the_job_and_both_verdicts_are_told() => AgentStory.Of(async story =>
+    public void Firmware_that_does_not_answer_is_rolled_back_within_the_job_and_both_verdicts_are_reported() =>
+        AgentStory.Of(async story =>
     {
         var job = await FlashAsync(story);
         Assert.True(story.Runs(Old));
-        Assert.Equal((false, "klipper-silent", "running", New),
+        Assert.Equal(
+            (false, "klipper-silent", "running", New),
             (job.Ok, job.Boards[0].Fault!.Code, job.Boards[0].Condition, job.Boards[0].NewVersion));
         Assert.Contains($"{Old} runs again", job.Boards[0].Fault!.Remedy, StringComparison.Ordinal);
         Assert.Equal(2, Stops(story));
@@ -52,7 +54,8 @@ public sealed class RollBackStories
         var steps = story.Jobs.Single().Steps;
         Assert.Equal(steps.Select(step => step.Seq).Order(), steps.Select(step => step.Seq));
         Assert.Equal(steps.Select(step => step.At).Order(), steps.Select(step => step.At));
-        Assert.Equal([("unconfirmed", false), ("unconfirmed", false), ("running", false)],
+        Assert.Equal(
+            [("unconfirmed", false), ("unconfirmed", false), ("running", false)],
             steps.Where(step => step.Report is not null).Select(step => (step.Report!.Condition, step.Report.Ok)));
         using (var recorded = File.OpenRead(Path.Combine(Path.GetDirectoryName(story.Jobs.Single().Path)!, JobRecorder.RecordingName)))
             Assert.Equal([("octopus", "Unconfirmed", "klipper-silent")], JobRecording.Read(recorded, "recording").Verdicts);
@@ -61,7 +64,7 @@ public sealed class RollBackStories
     }, settings: By(RollbackPolicy.Auto), faults: Mute);
 
     [Fact]
-    public void A_firmware_that_Klipper_refuses_gives_way_to_the_last_that_it_took() => AgentStory.Of(async story =>
+    public void Firmware_that_Klipper_refuses_is_rolled_back_to_the_last_that_it_accepted() => AgentStory.Of(async story =>
     {
         await FlashWhatKlipperRefusesAsync(story);
         var job = await story.UntilOverAsync(2);
@@ -69,11 +72,12 @@ public sealed class RollBackStories
         Assert.Equal((false, "klipper-refuses-firmware", "running"), (job.Ok, job.Boards[0].Fault!.Code, job.Boards[0].Condition));
         Assert.Equal((KlippyActivity.Ready, 3), (story.Printer.Klippy.State.Activity, Stops(story)));
         // What Klipper refused is not a way to go back to.
-        Assert.DoesNotContain(new GoodImages(story.Data.Good, story.Time, story.LogFile).Of("octopus"), good => good.Image.Version == Bad);
+        Assert.DoesNotContain(
+            new GoodImages(story.Data.Good, story.Time, story.LogFile).Of("octopus"), good => good.Image.Version == Bad);
     }, settings: By(RollbackPolicy.Auto));
 
     [Fact]
-    public void One_who_is_asked_presses_the_button_and_the_old_firmware_goes_back() => AgentStory.Of(async story =>
+    public void A_press_of_the_button_rolls_back() => AgentStory.Of(async story =>
     {
         await FlashWhatKlipperRefusesAsync(story);
         var job = await story.UntilOverAsync(2);
@@ -84,12 +88,13 @@ public sealed class RollBackStories
         Assert.True((await story.TypeAsync(story.Button("Roll back"))).IsOk);
         Assert.True((await story.UntilOverAsync(3)).Ok);
         Assert.True(story.Runs(New));
-        Assert.EndsWith("action:prompt_end", story.Moonraker.Console.Last(line => line.Contains("action:prompt", StringComparison.Ordinal)),
+        Assert.EndsWith(
+            "action:prompt_end", story.Moonraker.Console.Last(line => line.Contains("action:prompt", StringComparison.Ordinal)),
             StringComparison.Ordinal);
     });
 
     [Fact]
-    public void The_button_finds_the_old_firmware_of_a_board_that_says_nothing() => AgentStory.Of(async story =>
+    public void The_button_finds_the_old_firmware_of_a_silent_board() => AgentStory.Of(async story =>
     {
         Assert.Equal("unconfirmed", (await FlashAsync(story)).Boards[0].Condition);
         await story.UntilSaidAsync("action:prompt_begin New firmware does not work");
@@ -99,7 +104,7 @@ public sealed class RollBackStories
     }, settings: By(RollbackPolicy.Ask), faults: Mute);
 
     [Fact]
-    public void Never_means_that_it_is_only_told() => AgentStory.Of(async story =>
+    public void Never_means_only_a_report() => AgentStory.Of(async story =>
     {
         var job = await FlashAsync(story);
         Assert.Equal(("klipper-silent", "unconfirmed"), (job.Boards[0].Fault!.Code, job.Boards[0].Condition));
@@ -110,7 +115,8 @@ public sealed class RollBackStories
     }, settings: By(RollbackPolicy.Never), faults: Mute);
 
     [Fact]
-    public void A_board_that_a_person_can_still_help_has_not_failed_and_whoever_gives_up_is_asked() => AgentStory.Of(async story =>
+    public void A_board_that_an_operator_step_can_help_has_not_failed_and_giving_up_asks_about_a_rollback() =>
+        AgentStory.Of(async story =>
     {
         await story.TypeAsync("FLASH_MCU BOARD=octopus");
         await story.UntilSaidAsync("action:prompt_begin A board needs you");
@@ -124,13 +130,13 @@ public sealed class RollBackStories
     }, settings: By(RollbackPolicy.Auto), faults: Mute);
 
     [Fact]
-    public void A_firmware_that_does_not_do_is_told_from_the_good_one_of_the_same_version_by_its_bytes() => AgentStory.Of(async story =>
+    public void Failed_firmware_differs_from_a_good_one_of_the_same_version_by_its_bytes() => AgentStory.Of(async story =>
     {
         var good = new GoodImages(story.Data.Good, story.Time, story.LogFile);
         foreach (var version in (string[])[Bad, Old])
         {
-            good.Keep("head", FirmwareImage.Parse(VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, version), version), "confirmed",
-                null);
+            good.Keep(
+                "head", FirmwareImage.Parse(VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, version), version), "confirmed", null);
             await Task.Delay(TimeSpan.FromSeconds(1.1), story.Time);
         }
         Assert.Equal(Bad, good.Before("head", running: Old).Version);
@@ -142,19 +148,18 @@ public sealed class RollBackStories
     });
 
     [Fact]
-    public void An_agent_that_dies_on_the_way_back_leaves_what_the_way_back_had_come_to() => AgentStory.Of(async story =>
+    public void An_agent_that_dies_during_a_rollback_leaves_its_last_state() => AgentStory.Of(async story =>
     {
         await FlashAsync(story);
         var record = story.Jobs.Single();
         var erased = record.Steps.ToList().FindLastIndex(step => step is { Phase: "erase", Kind: "begin" });
-        Assert.Equal(BoardCondition.InBootloaderWithoutFirmware,
+        Assert.Equal(
+            BoardCondition.InBootloaderWithoutFirmware,
             (record with { Steps = [.. record.Steps.Take(erased + 1)], Result = null }).Interrupted().Boards[0].Condition);
-        Assert.Equal(BoardCondition.Running,
-            (record with
-            {
-                Result = null,
-                Steps = [.. record.Steps.Take(record.Steps.ToList().FindLastIndex(step => step.Report is not null) + 1)]
-            })
-                .Interrupted().Boards[0].Condition);
+        Assert.Equal(
+            BoardCondition.Running,
+            (record with { Result = null,
+            Steps = [.. record.Steps.Take(record.Steps.ToList()
+            .FindLastIndex(step => step.Report is not null) + 1)] }).Interrupted().Boards[0].Condition);
     }, settings: By(RollbackPolicy.Auto), faults: Mute);
 }

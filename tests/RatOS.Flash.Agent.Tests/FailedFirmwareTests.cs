@@ -8,14 +8,15 @@ using RatOS.Flash.Virtual.Devices;
 namespace RatOS.Flash.Agent.Tests;
 
 /// <summary>Which boards go back, and to what: row by row.</summary>
-public sealed class RollBackTests
+public sealed class FailedFirmwareTests
 {
-    private const string Complaint =
-        "MCU Protocol error\n\nYour Klipper version is: v0.13.0\nMCU(s) which should be updated:\nmcu: Current version v0.11.0\nhead: "
-        + "Current version v0.11.0\nUp-to-date MCU(s):\n<none>\n\nmcu 'mcu': Unable to encode: allocate_oids";
+    private const string Complaint = "MCU Protocol error\n\nYour Klipper version is: v0.13.0\nMCU(s) which should be updated:\n"
+        + "mcu: Current version v0.11.0\nhead: Current version v0.11.0\nUp-to-date MCU(s):\n<none>\n\n"
+        + "mcu 'mcu': Unable to encode: allocate_oids";
 
-    private static readonly FirmwareImage New = Image("v0.13.0-9-g9999999"), Newer = Image("v0.12.0-2-g2222222"),
-        Older = Image("v0.12.0-1-g1111111");
+    private static readonly FirmwareImage New = Image("v0.13.0-9-g9999999");
+    private static readonly FirmwareImage Newer = Image("v0.12.0-2-g2222222");
+    private static readonly FirmwareImage Older = Image("v0.12.0-1-g1111111");
 
     private static readonly KlippyState Ready = new(KlippyActivity.Ready);
 
@@ -31,10 +32,12 @@ public sealed class RollBackTests
         NewVersion = written?.Version,
     };
 
-    private static FailedFirmware? Of(BoardReport report, KlippyState? before = null, KlippyState? after = null, string? section = "mcu",
+    private static FailedFirmware? Of(
+        BoardReport report, KlippyState? before = null, KlippyState? after = null, string? section = "mcu",
         params FirmwareImage[] goods) =>
-        FailedFirmware.Of(new([report], null, TimeSpan.Zero) { Before = before ?? Ready, After = after ?? Ready }, _ => section, _ =>
-            goods).SingleOrDefault();
+        FailedFirmware
+            .Of(new([report], null, TimeSpan.Zero) { Before = before ?? Ready, After = after ?? Ready }, _ => section,
+            _ => goods).SingleOrDefault();
 
     [Theory]
     [InlineData("not-back")]
@@ -43,7 +46,7 @@ public sealed class RollBackTests
     [InlineData("klipper-silent")]
     [InlineData("klipper-dictionary")]
     [InlineData("other-firmware-runs")]
-    public void A_firmware_that_was_read_back_equal_and_does_not_come_up_gives_way_to_the_newest_good_one(string fault)
+    public void Firmware_that_was_read_back_equal_and_does_not_start_rolls_back_to_the_newest_good_one(string fault)
     {
         var back = Of(Report(BoardCondition.Unconfirmed, fault, New), goods: [Newer, Older])!;
         Assert.Equal((fault, Newer), (back.Fault.Code, back.Image));
@@ -58,7 +61,7 @@ public sealed class RollBackTests
     [InlineData(BoardCondition.InBootloaderUnchanged, "did-not-leave")]
     [InlineData(BoardCondition.Unchanged, "not-back")]
     [InlineData(BoardCondition.Flashed, null)]
-    public void What_is_no_fault_of_the_firmware_takes_nothing_back(BoardCondition condition, string? fault) =>
+    public void Other_faults_cause_no_rollback(BoardCondition condition, string? fault) =>
         Assert.Null(Of(Report(condition, fault, New), goods: [Newer]));
 
     [Theory]
@@ -71,8 +74,8 @@ public sealed class RollBackTests
     [InlineData(KlippyActivity.Error, "Pin 'PA1' is not a valid pin name on mcu 'head'", "mcu head", null)]
     [InlineData(KlippyActivity.Error, "Option 'x' is not valid in section 'y'", "mcu", null)]
     [InlineData(KlippyActivity.Error, Complaint, null, null)]
-    public void A_Klipper_that_was_ready_takes_back_only_the_board_that_its_error_names(KlippyActivity activity, string message,
-        string? section, string? why)
+    public void A_Klipper_that_was_ready_causes_a_rollback_only_of_the_board_in_its_error(
+        KlippyActivity activity, string message, string? section, string? why)
     {
         var (flashed, after) = (Report(BoardCondition.Flashed, null, New), new KlippyState(activity, message));
         var back = Of(flashed, Ready, after, section, Newer);
@@ -88,7 +91,7 @@ public sealed class RollBackTests
     }
 
     [Fact]
-    public void Firmware_that_has_run_there_before_is_never_taken_back_so_a_way_back_is_not_either()
+    public void Firmware_that_ran_before_is_never_rolled_back_and_neither_is_a_rollback()
     {
         var silent = Of(Report(BoardCondition.Unconfirmed, "klipper-silent", Newer), goods: [New, Newer, Older])!;
         Assert.Null(silent.Image);
@@ -96,16 +99,17 @@ public sealed class RollBackTests
     }
 
     [Fact]
-    public void A_way_back_that_fails_says_what_the_board_is_then_and_one_that_never_began_changes_nothing()
+    public void A_failed_rollback_reports_its_own_condition_and_one_that_never_began_changes_nothing()
     {
         var first = Report(BoardCondition.Unconfirmed, "klipper-silent", New) with { Back = new(Older.Version, true, null) };
-        Assert.Equal(BoardCondition.InBootloaderWithoutFirmware,
+        Assert.Equal(
+            BoardCondition.InBootloaderWithoutFirmware,
             FailedFirmware.Both(first, Report(BoardCondition.InBootloaderWithoutFirmware, "device-lost", Older)).Condition);
-        Assert.Equal(BoardCondition.Unconfirmed,
-            FailedFirmware.Both(first, Report(BoardCondition.Unchanged, "touch-ignored", Older)).Condition);
+        Assert.Equal(
+            BoardCondition.Unconfirmed, FailedFirmware.Both(first, Report(BoardCondition.Unchanged, "touch-ignored", Older)).Condition);
         var back = FailedFirmware.Both(first, Report(BoardCondition.Flashed, null, Older));
-        Assert.Equal((false, BoardCondition.Running, "klipper-silent", false),
-            (back.Ok, back.Condition, back.Fault!.Code, back.Back!.Asks));
+        Assert.Equal(
+            (false, BoardCondition.Running, "klipper-silent", false), (back.Ok, back.Condition, back.Fault!.Code, back.Back!.Asks));
         Assert.Contains(Older.Version, back.Fault.Remedy.ToString(), StringComparison.Ordinal);
     }
 }
