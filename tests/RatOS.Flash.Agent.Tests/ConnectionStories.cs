@@ -1,10 +1,7 @@
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Moonraker;
-using RatOS.Flash.Agent.Service;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Core;
-using RatOS.Flash.Flashing;
-using RatOS.Flash.Klipper;
 using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Agent.Tests;

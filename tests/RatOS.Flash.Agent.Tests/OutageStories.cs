@@ -1,8 +1,6 @@
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Moonraker;
 using RatOS.Flash.Agent.Service;
-using RatOS.Flash.Agent.Settings;
-using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Klipper;
 using RatOS.Flash.Virtual.Devices;

@@ -156,10 +156,8 @@ public sealed class RollbackStories
         Assert.Equal(
             BoardCondition.InBootloaderWithoutFirmware,
             (record with { Steps = [.. record.Steps.Take(erased + 1)], Result = null }).Interrupted().Boards[0].Condition);
-        Assert.Equal(
-            BoardCondition.Running,
-            (record with { Result = null,
-            Steps = [.. record.Steps.Take(record.Steps.ToList()
-            .FindLastIndex(step => step.Report is not null) + 1)] }).Interrupted().Boards[0].Condition);
+        var verdict = record.Steps.ToList().FindLastIndex(step => step.Report is not null);
+        var rolledBack = record with { Steps = [.. record.Steps.Take(verdict + 1)], Result = null };
+        Assert.Equal(BoardCondition.Running, rolledBack.Interrupted().Boards[0].Condition);
     }, settings: By(RollbackPolicy.Auto), faults: Mute);
 }

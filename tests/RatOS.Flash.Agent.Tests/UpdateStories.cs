@@ -1,4 +1,3 @@
-using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Service;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Printer;

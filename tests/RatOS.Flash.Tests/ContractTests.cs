@@ -20,7 +20,6 @@ using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Flashing;
-using RatOS.Flash.Hardware;
 using RatOS.Flash.Klipper;
 using RatOS.Flash.Printer;
 using RatOS.Flash.Recording;

@@ -1,5 +1,4 @@
 using System.Text.RegularExpressions;
-using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Recording;
 using RatOS.Flash.Virtual.Devices;

@@ -6,7 +6,6 @@ using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Agent.Support;
 using RatOS.Flash.Boards;
 using RatOS.Flash.Builds;
-using RatOS.Flash.Core;
 using RatOS.Flash.Printer;
 using RatOS.Flash.Recording;
 using RatOS.Flash.Virtual.Devices;

@@ -1,7 +1,5 @@
 using RatOS.Flash.Boards;
 using RatOS.Flash.Bootloaders;
-using RatOS.Flash.Core;
-using RatOS.Flash.Flashing;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Printer;
 

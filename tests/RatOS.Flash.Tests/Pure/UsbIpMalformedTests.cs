@@ -1,8 +1,4 @@
 using CsCheck;
-using RatOS.Flash.Core;
-using RatOS.Flash.Hardware;
-using RatOS.Flash.Recording;
-using RatOS.Flash.Virtual.Devices;
 using RatOS.Flash.Virtual.UsbIp;
 
 namespace RatOS.Flash.Tests.Pure;

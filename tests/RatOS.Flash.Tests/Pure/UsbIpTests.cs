@@ -1,7 +1,6 @@
 using System.Text;
 using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
-using RatOS.Flash.Recording;
 using RatOS.Flash.Virtual.Devices;
 using RatOS.Flash.Virtual.UsbIp;
 

@@ -1,7 +1,5 @@
-using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Virtual.Devices;
-using RatOS.Flash.Virtual.Trials;
 
 namespace RatOS.Flash.Tests.Scenarios;
 

@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using RatOS.Flash.Boards;
 using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Chips;
