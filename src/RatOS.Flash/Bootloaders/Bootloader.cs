@@ -1,13 +1,12 @@
 using System.Collections.Immutable;
 using RatOS.Flash.Chips;
 using RatOS.Flash.Core;
-using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Bootloaders;
 
 /// <summary>
 /// A board that waits in its bootloader. The protocol's own order (blocks in flight, addresses, polling) is inside; what is written where,
-/// and in which order, comes from <see cref="FlashLayout"/>. No method takes a cancel: once a write began it ends.
+/// and in which order, comes from <c>FlashLayout</c>. No method takes a cancel: once a write began it ends.
 /// </summary>
 /// <remarks>
 /// Every method throws <see cref="FlashException"/> when the bootloader refuses and <see cref="DeviceGoneException"/> when it leaves.

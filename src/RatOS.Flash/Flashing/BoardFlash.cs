@@ -58,17 +58,13 @@ internal sealed class BoardFlash
     /// <summary>The fault of <see cref="Last"/>.</summary>
     public FlashException? Fault { get; private set; }
 
-    /// <summary>
-    /// What an operator can do so that this flash resumes; null when it is over, or nothing shows that it was done (a wire, a node on CAN).
-    /// </summary>
+    /// <summary>What an operator can do to resume; null when it is over, or nothing would show it (a wire, a node on CAN).</summary>
     public Remedy? Step { get; private set; }
 
     /// <summary>The power device to cycle, where that may help and was not tried; else null.</summary>
     public string? PowerToCycle => _recovery.PowerToCycle(Fault, _condition);
 
-    /// <summary>
-    /// The firmware did not get into the board, and a card may do that: as far as is known its stock bootloader is still there.
-    /// </summary>
+    /// <summary>The firmware did not get into the board, and a card may help: its stock bootloader may still be there.</summary>
     public bool MayNeedCard => Plan.Request.Image is not null && !_bus.StartsOnDoubleReset
         && Plan is { Entry: not FlashEntry.SdCard, Profile.SdCard: not null, HasReplacedStock: false }
         && _condition != BoardCondition.Unconfirmed && Last is { Ok: false }
