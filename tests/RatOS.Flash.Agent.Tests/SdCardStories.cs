@@ -62,6 +62,6 @@ public sealed class SdCardStories
         File.WriteAllText(Path.Combine(story.Data.Root, "config", "firmware_binaries"), "");
         await story.RequestAsync("flash", ("board", "octopus"), ("sd_card", true), ("person", true));
         Assert.True((await story.UntilOverAsync()).Ok);
-        Assert.Contains("could not be written", story.Log, StringComparison.Ordinal);
+        Assert.Contains("cannot be written", story.Log, StringComparison.Ordinal);
     }, "card-in-computer");
 }

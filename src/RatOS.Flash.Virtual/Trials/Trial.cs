@@ -139,7 +139,8 @@ public sealed record Trial
                         Problems = [.. problems.Select(problem => $"after {step}: {problem}")]
                     };
                 open.RemoveAll(report => again.Boards.Single(board => board.Board == report.Board).Ok);
-                var failed = again.Boards.Where(board => !board.Ok).Select(board => $"{board.Board} [{board.Fault!.Code}] {board.Fault.Cause}");
+                var failed = again.Boards.Where(board => !board.Ok)
+                    .Select(board => $"{board.Board} [{board.Fault!.Code}] {board.Fault.Cause}");
                 tried.Append($" After {step}: {string.Join(", ", failed)}");
             }
             if (open.Count > 0)
