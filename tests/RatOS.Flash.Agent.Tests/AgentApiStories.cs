@@ -2,6 +2,7 @@ using System.Net.Http.Json;
 using System.Text.Json;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Service;
+using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Virtual.Devices;
 
@@ -38,6 +39,32 @@ public sealed class AgentApiStories
         Assert.InRange(snapshots.Count, 5, 45);
 
         Assert.Equal(1, story.Printer.Klippy.Stops);
+    });
+
+    [Fact]
+    public void Each_door_answers_in_the_words_of_its_front_end() => AgentStory.Of(async story =>
+    {
+        const string page = "FLASH_STATUS lists everything", terminal = "`ratos-flash boards` lists everything";
+        using var commandLine = AgentBoards.TryOpen(story.Data)!;
+        await story.TypeAsync("FLASH_MCU BOARD=nonsense");
+        await story.UntilSaidAsync(page);
+        Assert.Contains(page, (await story.RequestAsync("plan", ("board", "nonsense"))).Word("error", "remedy"), StringComparison.Ordinal);
+        var fault = await Assert.ThrowsAsync<FlashException>(() => commandLine.PlanAsync(new FlashOptions(["nonsense"])));
+        Assert.Contains(terminal, fault.Remedy.ToString(), StringComparison.Ordinal);
+
+        // What was written down is read in either's words.
+        story.Printer.Boards[0].PowerOff();
+        await story.TypeAsync("FLASH_MCU BOARD=octopus");
+        Assert.False((await story.UntilOverAsync()).Ok);
+        await story.UntilSaidAsync($"Check its cable and its power. {page}");
+        var kept = (await story.RequestAsync("history")).Items("jobs").Last().Items("boards").First();
+        Assert.Equal("board-not-seen", kept.Word("fault", "code"));
+        Assert.Contains(page, kept.Word("fault", "remedy"), StringComparison.Ordinal);
+        Assert.Null(kept.Word("fault", "browser"));
+        var asked = (await commandLine.AskAsync("history")).Jobs![^1].Boards[0].Fault!;
+        Assert.Contains(terminal, asked.Remedy, StringComparison.Ordinal);
+        Assert.Null(asked.Browser);
+        Assert.DoesNotContain(story.Moonraker.Console, line => line.Contains("ratos-flash boards", StringComparison.Ordinal));
     });
 
     [Fact]

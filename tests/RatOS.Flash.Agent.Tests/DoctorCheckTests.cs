@@ -100,7 +100,7 @@ public sealed class DoctorCheckTests
         ("component-not-loaded", "/home/pi/ratos-flash/install.sh", Well with { Moonraker = Answers with { HasComponent = false } }),
         ("macros-missing", "ln -sfn ", Well with { Data = Data with { Macros = Data.Macros! with { Is = null } } }),
         ("macros-old", "ln -sfn ", Well with { Data = Data with { Macros = Data.Macros! with { Is = false } } }),
-        ("macros-not-loaded", "press Restart", Well with { Moonraker = Answers with { HasMacros = false } }),
+        ("macros-not-loaded", "restart Klipper", Well with { Moonraker = Answers with { HasMacros = false } }),
         ("agent-not-running", "sudo systemctl enable --now ratos-flash", Well with { Data = Data with { Agent = null } }),
         ("agent-old", "sudo systemctl restart ratos-flash", Well with { Data = Data with { Agent = "0.0.1" } }),
         ("ratos-hook-broken", "post-merge", Well with { RatOsHook = "" }),

@@ -135,7 +135,8 @@ public sealed class ContractTests
         ["faultsAndFindings"] = Object(
             FaultKind.All.OrderBy(kind => kind.Code, StringComparer.Ordinal), kind => kind.Code,
             kind => ExitCode.Of(new FlashException(kind, "cause", "remedy"))),
-        ["checks"] = Array(InSource("(?:\\bDoctorFinding\\.\\w+|[?:] )\\(\\s*\"([a-z0-9-]+)\",", "RatOS.Flash.Agent/Doctor")),
+        ["checks"] = Array(FaultList.All.Where(fault => fault.Class == nameof(DoctorFindings)).Select(fault => fault.Code)
+            .Distinct().Order(StringComparer.Ordinal)),
         ["exitCodes"] = new JsonArray([.. typeof(ExitCode).GetFields(BindingFlags.Public | BindingFlags.Static)
             .Where(field => field.IsLiteral).Select(field => (int)field.GetRawConstantValue()!).Order().Select(code => (JsonNode)code)]),
         ["commandLine"] = Commands(CommandLine.Build()),

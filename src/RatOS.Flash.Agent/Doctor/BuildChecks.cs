@@ -11,11 +11,7 @@ internal static class BuildChecks
     {
         // A missing Python is among the tools.
         if (facts.Python is { Length: > 0 } error)
-        {
-            yield return DoctorFinding.Problem(
-                "python-broken", $"Python cannot run Klipper's build: {error}.",
-                "sudo apt-get install --reinstall python3 python3-minimal libpython3-stdlib");
-        }
+            yield return new(DoctorFindings.PythonBroken(error));
     }
 
     public static IEnumerable<DoctorFinding> Checkout(DoctorFacts facts) =>

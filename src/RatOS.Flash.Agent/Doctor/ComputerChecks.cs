@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Agent.Doctor;
 
@@ -10,34 +11,21 @@ internal static partial class ComputerChecks
     private const int MostPorts = 8;
     private const int FewResets = 3;
     private const int MatchLimit = 1000;   // milliseconds for one line
-    private const string AnotherCable = "Try another cable, then another port. A hub needs its own supply.";
 
     public static IEnumerable<DoctorFinding> Disk(DoctorFacts facts)
     {
         if (facts.Data is not { } data)
             yield break;
         if (data.IsReadOnly)
-        {
-            yield return DoctorFinding.Problem(
-                "disk-read-only", $"The file system of {data.Root} is read-only: it is damaged, or mounted read-only.",
-                "sudo touch /forcefsck && sudo reboot");
-        }
+            yield return new(DoctorFindings.DiskReadOnly(data.Root));
         if (data.Free is { } free && free < LeastFree)
-        {
-            yield return DoctorFinding.Problem(
-                "disk-full", $"{data.Root} has {free >> 20} MiB free. A build and its journal need up to {LeastFree >> 20} MiB.",
-                $"du -xh {data.Root} | sort -h | tail -n 20");
-        }
+            yield return new(DoctorFindings.DiskFull(data.Root, free >> 20, LeastFree >> 20));
     }
 
     public static IEnumerable<DoctorFinding> Clock(DoctorFacts facts)
     {
         if (facts.Now.Year < 2024)
-        {
-            yield return DoctorFinding.Problem(
-                "clock-wrong", $"This computer's date is {facts.Now:yyyy-MM-dd}: updates refuse certificates, and logs have wrong dates.",
-                "sudo timedatectl set-ntp true");
-        }
+            yield return new(DoctorFindings.ClockWrong($"{facts.Now:yyyy-MM-dd}"));
     }
 
     public static IEnumerable<DoctorFinding> Usb(DoctorFacts facts)
@@ -45,45 +33,25 @@ internal static partial class ComputerChecks
         if (facts.KernelLog is not { } log)
             yield break;
         foreach (var port in ByPort(log, UsbTrouble()).Take(MostPorts))
-        {
-            yield return DoctorFinding.Warning(
-                "usb-errors",
-                $"The kernel log has {port.Count()} errors of USB port {port.Key}, the last: {Text.Clean(port.Last().Value)}.",
-                AnotherCable);
-        }
+            yield return new(DoctorFindings.UsbErrors(port.Key, port.Count(), Text.Clean(port.Last().Value)));
         foreach (var port in ByPort(log, UsbReset()).Where(port => port.Count() >= FewResets).Take(MostPorts))
-            yield return DoctorFinding.Warning(
-                "usb-resets", $"The kernel reset the device at USB port {port.Key} {port.Count()} times.", AnotherCable);
+            yield return new(DoctorFindings.UsbResets(port.Key, port.Count()));
         if (log.LastOrDefault(IsOverCurrent) is { } line)
-        {
-            yield return DoctorFinding.Problem(
-                "usb-over-current", $"A USB port was overloaded: {Text.Clean(line)}.",
-                "Feed the boards from their own supply, and look for a short circuit.");
-        }
+            yield return new(DoctorFindings.UsbOverCurrent(Text.Clean(line)));
     }
 
     // Bits of the firmware's answer (Raspberry Pi documentation, vcgencmd get_throttled).
     public static IEnumerable<DoctorFinding> Power(DoctorFacts facts)
     {
         const uint volts = 1, slow = 0b1110, wasVolts = volts << 16, wasSlow = slow << 16;
-        const string supply = "Use a supply of 5.1 V and 3 A or more with a short, thick cable, and feed the boards from their own.";
         if (facts.Throttled is not { } bits)
             yield break;
         if ((bits & volts) != 0)
-        {
-            yield return DoctorFinding.Problem(
-                "undervoltage", $"This computer has undervoltage now (0x{bits:x}): USB devices may fail in the middle of a flash.",
-                supply);
-        }
+            yield return new(DoctorFindings.Undervoltage(bits));
         else if ((bits & wasVolts) != 0)
-            yield return DoctorFinding.Warning(
-                "undervoltage-before", $"This computer had undervoltage since it started (0x{bits:x}).", supply);
+            yield return new(DoctorFindings.UndervoltageBefore(bits));
         if ((bits & (slow | wasSlow)) != 0 && (bits & (volts | wasVolts)) == 0)
-        {
-            yield return DoctorFinding.Warning(
-                "throttled", $"This computer was throttled by its temperature (0x{bits:x}): builds take longer.",
-                "Give it a heat sink or a fan.");
-        }
+            yield return new(DoctorFindings.Throttled(bits));
     }
 
     private static IEnumerable<IGrouping<string, Match>> ByPort(IEnumerable<string> log, Regex pattern) =>

@@ -14,30 +14,20 @@ internal static class PermissionChecks
         if (facts.UserId == 0)
             yield break;
         foreach (var name in OwnGroups.Where(name => facts.Groups.Count > 0 && !facts.Groups.ContainsKey(name)))
-        {
-            yield return DoctorFinding.Problem(
-                "no-such-group", $"This system has no group {name}, which owns the boards' ports.", $"sudo groupadd --system {name}");
-        }
+            yield return new(DoctorFindings.NoSuchGroup(name));
         string[] wanted = facts.HostMcu.IsService ? [.. OwnGroups, "tty"] : OwnGroups;
         var missing = wanted.Where(name => facts.Groups.TryGetValue(name, out var id) && !facts.GroupIds.Contains(id)).ToList();
         if (missing.Count > 0)
-        {
-            yield return DoctorFinding.Problem(
-                "not-in-group", $"The user {facts.User} is not in {string.Join(", ", missing)}, or has not logged out and back in since.",
-                $"sudo usermod -aG {string.Join(',', missing)} {facts.User}");
-        }
+            yield return new(DoctorFindings.NotInGroup(facts.User, missing));
     }
 
     public static IEnumerable<DoctorFinding> Rules(DoctorFacts facts)
     {
         var source = facts.Folder is { } folder ? $"{folder}/99-ratos-flash.rules" : "99-ratos-flash.rules";
-        var remedy = $"sudo cp {source} /etc/udev/rules.d/ && sudo udevadm control --reload && "
-            + "sudo udevadm trigger --subsystem-match=usb --subsystem-match=tty";
         if (facts.Rules is null)
-            yield return DoctorFinding.Problem(
-                "udev-rules-missing", "The udev rules are not installed: only root can open boards in a bootloader.", remedy);
+            yield return new(DoctorFindings.UdevRulesMissing(source));
         else if (facts.OwnRules is { } own && own.Trim() != facts.Rules.Trim())
-            yield return DoctorFinding.Warning("udev-rules-old", "The installed udev rules are not those of this version.", remedy);
+            yield return new(DoctorFindings.UdevRulesOld(source));
     }
 
     public static IEnumerable<DoctorFinding> Nodes(DoctorFacts facts)
@@ -46,10 +36,7 @@ internal static class PermissionChecks
         {
             var group = facts.Groups.FirstOrDefault(group => group.Value == node.Owner.Group).Key;
             var groupHelps = group is not (null or "root") && node.Owner.Mode.HasFlag(UnixFileMode.GroupRead | UnixFileMode.GroupWrite);
-            yield return DoctorFinding.Problem(
-                "node-closed", $"{facts.User} may not open {node.Path} ({node.Device}).",
-                groupHelps
-                    ? $"sudo usermod -aG {group} {facts.User}" : "sudo udevadm trigger --subsystem-match=usb --subsystem-match=tty");
+            yield return new(DoctorFindings.NodeClosed(node.Path, node.Device, facts.User, groupHelps ? group : null));
         }
     }
 
@@ -64,12 +51,8 @@ internal static class PermissionChecks
     {
         foreach (var name in facts.Grabbers)
         {
-            var (id, remedy) = (
-                $"grabber-{name.ToLowerInvariant()}", name == "brltty"
-                ? "sudo apt-get remove brltty" : $"sudo systemctl disable --now {name}");
-            yield return facts.Rules is null
-                ? DoctorFinding.Problem(id, $"{name} runs and opens the ports of boards.", remedy)
-                : DoctorFinding.Note(id, $"{name} runs. The udev rules keep it off the boards.", remedy);
+            var hasRules = facts.Rules is not null;
+            yield return new(name == "brltty" ? DoctorFindings.Brltty(hasRules) : DoctorFindings.ModemManager(hasRules));
         }
     }
 

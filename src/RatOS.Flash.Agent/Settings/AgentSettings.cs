@@ -146,7 +146,7 @@ internal sealed record AgentSettings
     {
         var id = values.GetValueOrDefault("id") is { Length: > 0 } given ? given : name;
         var kind = kinds.Find(id)
-            ?? throw fault($"board {Text.Clean(name)} is of the unknown kind '{Text.Clean(id)}'; see `ratos-flash boards --catalogue`");
+            ?? throw fault($"board {Text.Clean(name)} is of the unknown kind '{Text.Clean(id)}'; docs/boards.md lists the kinds");
         var board = new PrinterBoard(name, kind);
         if (values.GetValueOrDefault("uuid") is { Length: > 0 } uuid)
             board = board with { CanUuid = CanUuid.TryParse(uuid) ?? throw fault($"'{Text.Clean(uuid)}' is no uuid of 12 hex digits") };

@@ -48,7 +48,8 @@ public static class AgentFaults
         $"Wait until it is done. {ShowStatus} shows its jobs.");
 
     public static FlashException ShuttingDown() => new(
-        FaultKind.ShuttingDown, "The agent is stopping.", $"Try again when it runs again{By("systemctl status ratos-flash")}.");
+        FaultKind.ShuttingDown, "The agent is stopping.",
+        $"Try again when it is back. Show its state{By("systemctl status ratos-flash")}.");
 
     public static FlashException NoSocket(string path, string why) => new(
         FaultKind.NoSocket, $"The agent's socket {path} cannot be created: {why}.",

@@ -13,8 +13,7 @@ public static class BuildFaults
 
     public static FlashException KlipperWithoutTags(string path) => new(
         FaultKind.KlipperWithoutTags, $"The git repository in {path} has no tags, so its version is a bare commit.",
-        $"Fetch them{By($"git -C {path} fetch --tags")}, "
-        + $"after a shallow clone with all commits{By($"git -C {path} fetch --unshallow --tags")}. "
+        $"Fetch them{By($"git -C {path} fetch --tags")}. After a shallow clone fetch all commits too (unshallow). "
         + $"Building works without tags.");
 
     public static FlashException KlipperGitUnusable(string path, string why) => new(
@@ -69,8 +68,8 @@ public static class BuildFaults
 
     public static FlashException MenuconfigFailed(string board, int exit) => new(
         FaultKind.MenuconfigFailed, $"Klipper's menu for {board} ended with exit code {exit}.",
-        $"Its output is above; nothing was kept. The menu needs a terminal of at least 80 by 24 characters, "
-        + $"and Python's curses{By("sudo apt-get install python3")}.");
+        $"Its output is above; nothing was kept. The menu needs a terminal of at least 80 by 24 characters. "
+        + $"If Python's curses are missing, install them{By("sudo apt-get install python3")}.");
 
     public static FlashException BuildFailed(string board, string lastLines, string log) => new(
         FaultKind.BuildFailed, $"Klipper's build for {board} failed: {lastLines}",

@@ -347,4 +347,36 @@ public sealed record FaultKind
 
     // ---- findings of doctor
 
+    // ---- findings of doctor
+
+    public static FaultKind NoSuchGroup { get; } = new("no-such-group");
+    public static FaultKind NotInGroup { get; } = new("not-in-group");
+    public static FaultKind UdevRulesMissing { get; } = new("udev-rules-missing");
+    public static FaultKind UdevRulesOld { get; } = new("udev-rules-old");
+    public static FaultKind NodeClosed { get; } = new("node-closed");
+    public static FaultKind GrabberModemmanager { get; } = new("grabber-modemmanager");
+    public static FaultKind GrabberBrltty { get; } = new("grabber-brltty");
+    public static FaultKind MoonrakerPolicykit { get; } = new("moonraker-policykit");
+    public static FaultKind ServiceNotAllowed { get; } = new("service-not-allowed");
+    public static FaultKind ComponentMissing { get; } = new("component-missing");
+    public static FaultKind ComponentOld { get; } = new("component-old");
+    public static FaultKind ComponentFailed { get; } = new("component-failed");
+    public static FaultKind ComponentNotLoaded { get; } = new("component-not-loaded");
+    public static FaultKind MacrosMissing { get; } = new("macros-missing");
+    public static FaultKind MacrosOld { get; } = new("macros-old");
+    public static FaultKind MacrosNotLoaded { get; } = new("macros-not-loaded");
+    public static FaultKind AgentNotRunning { get; } = new("agent-not-running");
+    public static FaultKind AgentOld { get; } = new("agent-old");
+    public static FaultKind HostMcuUnit { get; } = new("host-mcu-unit");
+    public static FaultKind RatosHookBroken { get; } = new("ratos-hook-broken");
+    public static FaultKind RatosHook { get; } = new("ratos-hook");
+    public static FaultKind PythonBroken { get; } = new("python-broken");
+    public static FaultKind DiskReadOnly { get; } = new("disk-read-only");
+    public static FaultKind ClockWrong { get; } = new("clock-wrong");
+    public static FaultKind UsbErrors { get; } = new("usb-errors");
+    public static FaultKind UsbResets { get; } = new("usb-resets");
+    public static FaultKind UsbOverCurrent { get; } = new("usb-over-current");
+    public static FaultKind Undervoltage { get; } = new("undervoltage");
+    public static FaultKind UndervoltageBefore { get; } = new("undervoltage-before");
+    public static FaultKind Throttled { get; } = new("throttled");
 }

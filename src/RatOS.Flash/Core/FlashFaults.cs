@@ -27,11 +27,11 @@ public static class FlashFaults
 
     /// <param name="board">The board.</param>
     /// <param name="asked">How often it was asked for its bootloader.</param>
-    /// <param name="cameBack">How often it left the bus and came back as Klipper; it ignored the other requests.</param>
+    /// <param name="cameBack">How often it left the bus and came back as Klipper.</param>
+    /// <param name="ignored">How often nothing happened.</param>
     /// <param name="hasCardSlot">A card in its slot is known to cause this.</param>
-    public static FlashException CameBackAsKlipper(string board, int asked, int cameBack, bool hasCardSlot)
+    public static FlashException CameBackAsKlipper(string board, int asked, int cameBack, int ignored, bool hasCardSlot)
     {
-        var ignored = asked - cameBack;
         var outcome = ignored == 0 ? "It re-enumerated as Klipper each time."
             : $"It re-enumerated as Klipper {Counts.Times(cameBack)} and ignored the request {Counts.Times(ignored)}.";
         return new(

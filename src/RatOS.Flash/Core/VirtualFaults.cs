@@ -27,7 +27,7 @@ public static class VirtualFaults
 
     public static FlashException VhciMissing(string folder) => new(
         FaultKind.VhciMissing, $"This computer has no virtual USB host controller: {folder} does not exist.",
-        $"Load its driver{By("sudo modprobe vhci-hcd")} and start again.{WithoutAttach}");
+        $"Load its driver{By("sudo modprobe vhci-hcd")}. Then start again.{WithoutAttach}");
 
     private static RemedyAction WithoutAttach { get; } = new(" Or leave `--attach` out.", "");
 

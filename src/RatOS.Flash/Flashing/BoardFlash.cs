@@ -1,4 +1,3 @@
-using RatOS.Flash.Boards;
 using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Chips;
 using RatOS.Flash.Core;
@@ -336,8 +335,7 @@ internal sealed class BoardFlash
                 && (Plan.RunningVersion ?? version) == version)
             {
                 _condition = BoardCondition.Unchanged;
-                var steps = Remedy.Numbered(BoardGuide.CardSteps(Plan.Profile), OperatorStep.CarryCard);
-                throw SdCardFaults.SdCardNotTaken(_name, version, Plan.Profile.SdCard!.RenamedTo, steps);
+                throw SdCardFaults.SdCardNotTaken(_name, version, Plan.Profile.SdCard!.RenamedTo, Plan.CardSteps);
             }
         }
         await _proof.ProveAsync(await _proof.ConfirmAsync(running, _image, FlashPhase.Confirm), _image);

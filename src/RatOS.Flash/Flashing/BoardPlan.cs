@@ -70,6 +70,9 @@ public sealed record BoardPlan
     internal Remedy ManualSteps => BoardGuide.Of(Profile) is { Method: FlashMethod.SdCard } guide
         ? guide.Remedy : Remedy.Numbered(BoardGuide.EnterSteps(Profile), OperatorStep.StartBootloader);
 
+    /// <summary>The flash from an SD card, in one line.</summary>
+    internal Remedy CardSteps => Remedy.Numbered(BoardGuide.CardSteps(Profile), OperatorStep.CarryCard);
+
     /// <summary>The way from the board's state now to the write, for people.</summary>
     public string Route => (Entry, Bootloader) switch
     {
