@@ -37,7 +37,8 @@ internal sealed partial class Bundle(DataFolder data, PrinterAccess printer)
     {
         var jobs = Journal.ReadAll(data.Jobs);
         var record = job is null
-            ? (jobs is [.., var last] ? last : null) : jobs.LastOrDefault(one => one.Header.Job == job) ?? throw AgentFaults.UnknownJob(Text.Clean(job));
+            ? (jobs is [.., var last] ? last : null)
+            : jobs.LastOrDefault(one => one.Header.Job == job) ?? throw AgentFaults.UnknownJob(Text.Clean(job));
         var logs = Path.Combine(data.Root, "logs");
         var folder = Directory.Exists(logs) ? logs : Environment.CurrentDirectory;
         var path = output ?? Path.Combine(folder, NameFor(record));

@@ -52,7 +52,7 @@ public sealed class BuildFaultTests : IDisposable
         Assert.Equal("firmware-too-big", fault.Code);
         Assert.Contains("caramba (stm32f042x6): 5628 bytes too many", fault.Cause, StringComparison.Ordinal);
         Assert.Contains(_standIn.Describe(), fault.Cause, StringComparison.Ordinal);
-        Assert.Contains("no longer supported by this Klipper", fault.Remedy.ToString(), StringComparison.Ordinal);
+        Assert.Contains("This Klipper no longer supports the board", fault.Remedy.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -88,7 +88,7 @@ public sealed class BuildFaultTests : IDisposable
         var fault = await Fails(Request(board, board), builder);
         Assert.Equal("toolchain-missing", fault.Code);
         Assert.Contains(missing, fault.Cause, StringComparison.Ordinal);
-        Assert.EndsWith(line, fault.Remedy.ToString(), StringComparison.Ordinal);
+        Assert.EndsWith($"`{line}`.", fault.Remedy.ToString(), StringComparison.Ordinal);
     }
 
     [Theory]
@@ -159,7 +159,7 @@ public sealed class BuildFaultTests : IDisposable
         _standIn.Prebuild(VirtualChip.F446, 0x0800_8000, "v0.12.0-3-g1234567");
         var other = await Fails(Request());
         Assert.Equal("built-other-firmware", other.Code);
-        Assert.Contains("its version is v0.12.0-3-g1234567", other.Cause, StringComparison.Ordinal);
+        Assert.Contains("has another version: v0.12.0-3-g1234567", other.Cause, StringComparison.Ordinal);
     }
 
     [Fact]
