@@ -5,10 +5,10 @@ using RatOS.Flash.Agent.Jobs;
 using RatOS.Flash.Agent.Moonraker;
 using RatOS.Flash.Agent.Service;
 using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Flashing;
 using RatOS.Flash.Recording;
 using RatOS.Flash.Virtual.Devices;
 using RatOS.Flash.Virtual.Moonraker;
-using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Agent.Tests;
 

@@ -1,8 +1,8 @@
 using RatOS.Flash.Agent.Service;
 using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Flashing;
 using RatOS.Flash.Printer;
 using RatOS.Flash.Virtual.Devices;
-using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Agent.Tests;
 

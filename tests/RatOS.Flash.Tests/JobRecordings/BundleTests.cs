@@ -7,9 +7,9 @@ using RatOS.Flash.Agent.Jobs;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Agent.Support;
 using RatOS.Flash.Core;
+using RatOS.Flash.Flashing;
 using RatOS.Flash.Recording;
 using RatOS.Flash.Virtual.Devices;
-using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Tests.JobRecordings;
 
