@@ -98,7 +98,7 @@ public sealed class ContractTests
         ("road", Names<FlashMethod>()),
         ("rollback", Names<RollbackPolicy>()),
         ("seedOutcome", Names<TrialOutcome>()),
-        ("seedStep", Names<HumanStep>()),
+        ("seedStep", Names<SimulatedStep>()),
         ("severity", Names<FindingSeverity>()),
         ("stepKind", Names<FlashEventKind>()),
     ];

@@ -74,7 +74,7 @@ internal sealed class JsonOutput(TextWriter writer) : Output
     public override void Seed(SeededFlash flash) => Write(JsonSeed.Of(flash), JsonContract.Shapes.JsonSeed);
 
     public override void Seeds(SeedCount count) => Write(
-        new JsonSeeds("seeds", count.Broken == 0, count.Flashes, count.Recovered, count.HumanSteps, count.Broken, count.Undisturbed),
+        new JsonSeeds("seeds", count.Broken == 0, count.Flashes, count.Recovered, count.OperatorSteps, count.Broken, count.Undisturbed),
         JsonContract.Shapes.JsonSeeds);
 
     public override void Fault(FlashException fault) =>

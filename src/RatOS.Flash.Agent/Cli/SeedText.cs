@@ -5,11 +5,11 @@ using RatOS.Flash.Virtual.Trials;
 namespace RatOS.Flash.Agent.Cli;
 
 /// <summary>The outcomes of seeded flashes, counted. Those that met no fault are counted apart.</summary>
-internal sealed record SeedCount(int Flashes, int Flashed, int OldFirmware, int HumanSteps, int Broken)
+internal sealed record SeedCount(int Flashes, int Flashed, int OldFirmware, int OperatorSteps, int Broken)
 {
     public int Undisturbed { get; init; }
 
-    public required IReadOnlyDictionary<HumanStep, int> Steps { get; init; }
+    public required IReadOnlyDictionary<SimulatedStep, int> Steps { get; init; }
 
     public int Recovered => Flashed + OldFirmware;
 }
@@ -32,10 +32,10 @@ internal static class SeedText
             "recovered:      ",
             $"{count.Flashed} run the new firmware, {count.OldFirmware} the old one; {count.Undisturbed} met no fault");
         yield return Line.Of(
-            "operator steps: ", $"{steps[HumanStep.FlashAgain]} flashed again, {steps[HumanStep.Power]} cable or power, "
-            + $"{steps[HumanStep.ResetTwice]} reset pressed twice, {steps[HumanStep.Boot0]} BOOT0");
+            "operator steps: ", $"{steps[SimulatedStep.FlashAgain]} flashed again, {steps[SimulatedStep.Power]} cable or power, "
+            + $"{steps[SimulatedStep.ResetTwice]} reset pressed twice, {steps[SimulatedStep.Boot0]} BOOT0");
         yield return new(
-            $"{count.Flashes} flashes, {count.Recovered} recovered, {count.HumanSteps} operator steps, {count.Broken} broken",
+            $"{count.Flashes} flashes, {count.Recovered} recovered, {count.OperatorSteps} operator steps, {count.Broken} broken",
             count.Broken > 0 ? Tone.Bad : Tone.Good);
     }
 }

@@ -110,8 +110,8 @@ internal sealed class TryVerbs(VerbContext context)
     /// Runs seeded faulty flashes on virtual printers, in virtual time, and counts the outcomes. A flash has the last outcome that holds:
     /// <list type="bullet">
     /// <item>recovered: the faults made a difference, each board runs its new firmware, confirmed, or its old one, Klipper is ready;</item>
-    /// <item>human step: a board needed an operator step; once that was done it ran the new firmware, proven, with Klipper ready;</item>
-    /// <item>broken: an invariant of a flash did not hold (<see cref="Truth"/>), or no operator step of a remedy helped.</item>
+    /// <item>operator step: a board needed an operator step, and then ran the new firmware, confirmed, with Klipper ready;</item>
+    /// <item>broken: an invariant of a flash did not hold (<see cref="FlashInvariants"/>), or no operator step of a remedy helped.</item>
     /// </list>
     /// The other flashes met none of the faults that were drawn for them. They are counted apart.
     /// </summary>
@@ -121,7 +121,7 @@ internal sealed class TryVerbs(VerbContext context)
     /// <returns>Failed if any flash is broken.</returns>
     public static int Seeds(int count, int from, Output output)
     {
-        var ends = new Dictionary<(TrialOutcome Outcome, HumanStep? Step, bool Undisturbed), int>();
+        var ends = new Dictionary<(TrialOutcome Outcome, SimulatedStep? Step, bool Undisturbed), int>();
         Parallel.For(0, count, i =>
         {
             var flash = SeededFlash.Run(from + i);
@@ -132,11 +132,11 @@ internal sealed class TryVerbs(VerbContext context)
                 output.Seed(flash);
             }
         });
-        var (flashed, old, steps) = (Count(TrialOutcome.Flashed), Count(TrialOutcome.OldFirmware), Count(TrialOutcome.HumanStep));
+        var (flashed, old, steps) = (Count(TrialOutcome.Flashed), Count(TrialOutcome.OldFirmware), Count(TrialOutcome.OperatorStep));
         output.Seeds(new SeedCount(count, flashed, old, steps, Count(TrialOutcome.Broken))
         {
             Undisturbed = ends.Where(end => end.Key.Undisturbed).Sum(end => end.Value),
-            Steps = Enum.GetValues<HumanStep>().ToDictionary(
+            Steps = Enum.GetValues<SimulatedStep>().ToDictionary(
                 step => step, step => ends.Where(end => end.Key.Step == step).Sum(end => end.Value)),
         });
         return Count(TrialOutcome.Broken) == 0 ? ExitCode.Done : ExitCode.Failed;

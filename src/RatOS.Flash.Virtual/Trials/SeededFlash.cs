@@ -3,13 +3,13 @@ using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Virtual.Trials;
 
-/// <summary>A flash whose printer and whose faults follow from a number, the same everywhere and each time.</summary>
+/// <summary>A flash whose printer and faults follow from a number: it repeats exactly, on every computer.</summary>
 /// <param name="Seed">0 or more.</param>
 /// <param name="Scenario">The printer's name.</param>
-/// <param name="Trial">What became of it.</param>
-public sealed record SeededFlash(int Seed, string Scenario, Trial Trial)
+/// <param name="Trial">Its outcome.</param>
+public sealed record SeededFlash(int Seed, string Scenario, FaultTrial Trial)
 {
-    private const int EachOnCan = 25;   // thirty thousand frames each: fewer of them
+    private const int CanInterval = 25;   // a flash over CAN has 30000 frames, so there are fewer of them
 
     private static readonly ImmutableArray<string> Scenarios =
     [
@@ -20,11 +20,11 @@ public sealed record SeededFlash(int Seed, string Scenario, Trial Trial)
 
     private static readonly ImmutableArray<string> CanScenarios = ["can-toolhead", "can-bridge", "can-toolheads", "can-bridge-dfu"];
 
-    /// <summary>Every twenty-fifth has boards on CAN.</summary>
-    public static bool IsOnCan(int seed) => seed % EachOnCan == EachOnCan - 1;
+    /// <summary>Every 25th seed has boards on CAN.</summary>
+    public static bool IsOnCan(int seed) => seed % CanInterval == CanInterval - 1;
 
     public static string ScenarioOf(int seed) =>
-        IsOnCan(seed) ? CanScenarios[seed / EachOnCan % CanScenarios.Length] : Scenarios[seed % Scenarios.Length];
+        IsOnCan(seed) ? CanScenarios[seed / CanInterval % CanScenarios.Length] : Scenarios[seed % Scenarios.Length];
 
     public static SeededFlash Run(int seed) => Run(seed, ScenarioOf(seed));
 
@@ -32,24 +32,24 @@ public sealed record SeededFlash(int Seed, string Scenario, Trial Trial)
     public static SeededFlash Run(int seed, string scenario)
     {
         var printer = Devices.Scenario.Find(scenario);
-        var trial = Trial.Run(printer, InjectedFaults.FromSeed(seed));
+        var trial = FaultTrial.Run(printer, InjectedFaults.FromSeed(seed));
         return new(seed, scenario, trial) { IsUndisturbed = trial.IsUndisturbed(printer) };
     }
 
-    /// <summary>Its faults made no difference: drawn for a transfer that never came, or for a thing that this board has not.</summary>
+    /// <summary>Its faults made no difference: drawn for a transfer that never came, or for a part that this board lacks.</summary>
     public bool IsUndisturbed { get; private init; }
 
-    /// <summary>For thousands of them: all but the longest parts.</summary>
+    /// <summary>Without its longest parts, to keep thousands of them.</summary>
     public SeededFlash WithoutTrace() => this with { Trial = Trial with { Trace = "", Transfers = [] } };
 
-    /// <summary>What shows the flash under its faults again.</summary>
+    /// <summary>The command that repeats the flash with its faults.</summary>
     public string Command
     {
         get
         {
-            var onWire = Devices.Scenario.Find(Scenario).Boards.FirstOrDefault(board => board is { IsUart: true, State: BoardState.Rom });
+            var inRom = Devices.Scenario.Find(Scenario).Boards.FirstOrDefault(board => board is { IsUart: true, State: BoardState.Rom });
             return $"ratos-flash virtual --reset --scenario {Scenario}; ratos-flash flash "
-                + $"{(onWire is null ? "all" : $"{onWire.Name} --port {onWire.Port} --bootloader stm32-uart")} --scenario {Scenario} "
+                + $"{(inRom is null ? "all" : $"{inRom.Name} --port {inRom.Port} --bootloader stm32-uart")} --scenario {Scenario} "
                 + $"--seed {Seed}";
         }
     }

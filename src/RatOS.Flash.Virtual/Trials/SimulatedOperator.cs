@@ -4,67 +4,67 @@ using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Virtual.Trials;
 
-/// <summary>The operator steps of the proof, beside another flash.</summary>
-public enum HumanStep
+/// <summary>The steps of the simulated operator.</summary>
+public enum SimulatedStep
 {
-    /// <summary>Nothing else: the board waits where it can be written.</summary>
+    /// <summary>Another flash alone: the board waits in a bootloader.</summary>
     [ContractName("flash-again")] FlashAgain,
 
-    /// <summary>Cable in, power off and on.</summary>
+    /// <summary>Plug the cable in, switch the power off and on.</summary>
     [ContractName("power")] Power,
 
-    /// <summary>The reset button, twice quickly: Katapult.</summary>
+    /// <summary>Press reset twice quickly: starts Katapult.</summary>
     [ContractName("reset-twice")] ResetTwice,
 
-    /// <summary>BOOT0 jumper or button, then reset, then the jumper off again: the chip's ROM.</summary>
+    /// <summary>Set BOOT0, press reset, take BOOT0 off again: starts the chip's ROM bootloader.</summary>
     [ContractName("boot0")] Boot0,
 }
 
-/// <summary>Does the steps that a fault's remedy names, and nothing else.</summary>
+/// <summary>Does the operator steps that a fault's remedy names, and nothing else.</summary>
 public static class SimulatedOperator
 {
-    // A stock bootloader with its card, the slow module of an F4, and the computer's own time.
-    private static readonly TimeSpan UntilItIsThere = TimeSpan.FromSeconds(4);
+    // A stock bootloader with its card, the slow USB start of an F4, and the computer's own time.
+    private static readonly TimeSpan StartTime = TimeSpan.FromSeconds(4);
 
     /// <summary>The steps of a remedy in their order: a later one is for when the earlier ones do not help.</summary>
-    public static ImmutableArray<HumanStep> StepsOf(Remedy remedy)
+    public static ImmutableArray<SimulatedStep> StepsOf(Remedy remedy)
     {
-        var named = remedy.Actions.Select(action => StepOf(action.Step)).OfType<HumanStep>();
-        return [.. remedy.First == RemedyAction.FlashAgain ? named.Prepend(HumanStep.FlashAgain).Distinct() : named.Distinct()];
+        var named = remedy.Actions.Select(action => StepOf(action.Step)).OfType<SimulatedStep>();
+        return [.. remedy.First == RemedyAction.FlashAgain ? named.Prepend(SimulatedStep.FlashAgain).Distinct() : named.Distinct()];
     }
 
     public static bool FlashesAgain(Remedy remedy) => remedy.Actions.Contains(RemedyAction.FlashAgain);
 
-    private static HumanStep? StepOf(OperatorStep step) => step switch
+    private static SimulatedStep? StepOf(OperatorStep step) => step switch
     {
-        OperatorStep.StartBootloader => HumanStep.Boot0,
-        OperatorStep.DoubleReset => HumanStep.ResetTwice,
-        OperatorStep.CheckCable or OperatorStep.PowerCycle => HumanStep.Power,
-        OperatorStep.RemoveBoot0AndPowerCycle or OperatorStep.RemoveBoot0AndReset => HumanStep.Power,
+        OperatorStep.StartBootloader => SimulatedStep.Boot0,
+        OperatorStep.DoubleReset => SimulatedStep.ResetTwice,
+        OperatorStep.CheckCable or OperatorStep.PowerCycle => SimulatedStep.Power,
+        OperatorStep.RemoveBoot0AndPowerCycle or OperatorStep.RemoveBoot0AndReset => SimulatedStep.Power,
         _ => null,
     };
 
-    /// <summary>Does it, and waits until the board can be there.</summary>
-    public static async Task DoAsync(HumanStep step, VirtualPrinter printer, VirtualBoard board)
+    /// <summary>Does the step, and waits until the board can have started.</summary>
+    public static async Task DoAsync(SimulatedStep step, VirtualPrinter printer, VirtualBoard board)
     {
         board.Plug();
         switch (step)
         {
-            case HumanStep.Power:
+            case SimulatedStep.Power:
                 board.PowerOff();
                 board.PowerOn();
                 break;
-            case HumanStep.ResetTwice:
+            case SimulatedStep.ResetTwice:
                 board.PowerOn();
                 board.DoublePressReset();
                 break;
-            case HumanStep.Boot0:
+            case SimulatedStep.Boot0:
                 board.PowerOn();
                 board.Boot0 = true;
                 board.PressReset();
                 break;
         }
-        await Task.Delay(UntilItIsThere, printer.Time);
+        await Task.Delay(StartTime, printer.Time);
         board.Boot0 = false;
     }
 }

@@ -6,7 +6,7 @@ using RatOS.Flash.Virtual.Trials;
 
 namespace RatOS.Flash.Tests.Scenarios;
 
-/// <summary>What people live through with boards that go through the ROM's USB DFU. Behind each story stands <see cref="Truth"/>.</summary>
+/// <summary>Flashes through the ROM's USB DFU, each checked by <see cref="FlashInvariants"/>.</summary>
 public sealed class DfuStories
 {
     [Theory]

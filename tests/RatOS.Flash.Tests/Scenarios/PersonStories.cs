@@ -194,7 +194,7 @@ public sealed class PersonStories
         };
         var report =
             (await story.FlashAsync(cancel.Token, new FlashRequest(story.Known("octopus"), story.Build("octopus")))).Boards.Single();
-        Assert.Equal("bootloader-not-seen", report.Fault?.Code);   // Truth sees that the other one was not touched
+        Assert.Equal("bootloader-not-seen", report.Fault?.Code);   // FlashInvariants checks the other board too
     });
 
     [Fact]

@@ -32,7 +32,7 @@ public sealed class SeveralBoardsStories
     [Fact]
     public void Each_of_two_equal_boards_finds_itself() => Story.Of("two-octopuses", async story =>
     {
-        await story.FlashedAsync("octopus-2");   // Truth sees that the other one was not touched
+        await story.FlashedAsync("octopus-2");   // FlashInvariants checks the other board too
         await story.FlashedAsync("octopus");
         await story.AllFlashedAsync("octopus", "octopus-2");
         Assert.Equal(["1-1.1", "1-1.2"], story.Printer.Boards.Select(board => board.Port!));
@@ -42,7 +42,7 @@ public sealed class SeveralBoardsStories
     public void An_equal_board_is_never_flashed_in_place_of_one_that_is_missing() => Story.Of("two-octopuses", async story =>
     {
         story.Find("octopus-2").Unplug();
-        await story.FailedAsync("octopus-2", "board-not-seen", BoardCondition.Unchanged);   // Truth sees that the other one was not touched
+        await story.FailedAsync("octopus-2", "board-not-seen", BoardCondition.Unchanged);   // FlashInvariants checks the other board too
     });
 
     [Fact]

@@ -9,8 +9,7 @@ using RatOS.Flash.Virtual.Trials;
 namespace RatOS.Flash.Tests.Scenarios;
 
 /// <summary>
-/// A printer, and somebody who flashes it. After every flash the whole of <see cref="Truth"/> is checked, whatever the story itself
-/// asserts.
+/// A printer and its flashes. After every flash all of <see cref="FlashInvariants"/> are checked, beside the story's own assertions.
 /// </summary>
 internal sealed class Story
 {
@@ -80,7 +79,7 @@ internal sealed class Story
     public VirtualBoard Find(string name) => Printer.Boards.Single(board => board.Name == name);
 
     /// <summary>A board as its owner knows it: also that its ROM waits on a wire, which nothing else can tell.</summary>
-    public PrinterBoard Known(string name) => Trial.Known(Printer, Find(name));
+    public PrinterBoard Known(string name) => FaultTrial.Known(Printer, Find(name));
 
     public Task<FlashReport> FlashAsync(params string[] boards) =>
         FlashAsync(CancellationToken.None, [.. boards.Select(name => new FlashRequest(Known(name), Build(name)))]);
@@ -88,7 +87,7 @@ internal sealed class Story
     public async Task<FlashReport> FlashAsync(CancellationToken cancel, params FlashRequest[] requests)
     {
         _events.Clear();
-        var truth = Truth.Before(Printer);
+        var invariants = FlashInvariants.Before(Printer);
         var flasher = new Flasher(Hardware, Printer.Klippy, Time, new Services(this), step =>
         {
             _events.Add(step);
@@ -101,8 +100,8 @@ internal sealed class Story
             return ValueTask.CompletedTask;
         });
         var report = await flasher.FlashAsync(requests, cancel);
-        var lies = truth.Check(requests, report, _events);
-        Assert.True(lies.IsEmpty, string.Join('\n', lies));
+        var violations = invariants.Check(requests, report, _events);
+        Assert.True(violations.IsEmpty, string.Join('\n', violations));
         return report;
     }
 

@@ -6,9 +6,9 @@ using RatOS.Flash.Virtual.Trials;
 namespace RatOS.Flash.Tests.Seeds;
 
 /// <summary>
-/// Every kind of fault at every transfer of a flash, over DFU and Katapult, on an F446 and a G0B1. Each combination is judged as seeds
-/// are (<see cref="Trial"/>): no wrong verdict, Klipper runs, the bootloader's area is untouched, and the board recovers by itself or by
-/// what the remedy names. The table stands in <c>docs/proof.md</c>.
+/// Every kind of fault at every transfer of a flash, over DFU and Katapult, on an F446 and a G0B1. Each combination is a
+/// <see cref="FaultTrial"/>: no wrong verdict, Klipper runs, the bootloader's area is untouched, and the board recovers without help or
+/// by an operator step of its remedy. <c>docs/proof.md</c> has the table.
 /// </summary>
 [Collection(WholeMachine.Name)]
 public sealed class FaultMatrixTests
@@ -63,7 +63,7 @@ public sealed class FaultMatrixTests
 
     private sealed record Case(string Row, string Printer, Scenario Scenario, InjectedFaults Faults);
 
-    private sealed record End(Case Case, TrialOutcome Outcome, HumanStep? Step, bool IsUndisturbed, IReadOnlyList<string> Problems);
+    private sealed record End(Case Case, TrialOutcome Outcome, SimulatedStep? Step, bool IsUndisturbed, IReadOnlyList<string> Problems);
 
     [Fact]
     public void Every_kind_of_fault_at_every_transfer_keeps_the_invariants_and_ends_with_a_running_board_or_one_operator_step()
@@ -72,7 +72,7 @@ public sealed class FaultMatrixTests
         var ends = new ConcurrentBag<End>();
         Parallel.ForEach(cases, one =>
         {
-            var trial = Trial.Run(one.Scenario, one.Faults);
+            var trial = FaultTrial.Run(one.Scenario, one.Faults);
             ends.Add(
                 new(one, trial.Outcome, trial.Step, trial.Outcome == TrialOutcome.Flashed
                     && trial.IsUndisturbed(one.Scenario), trial.Problems));
@@ -99,7 +99,7 @@ public sealed class FaultMatrixTests
     {
         var scenario = Scenario.Find(printer.Scenario);
         var isWire = scenario.Boards[0].IsUart;
-        var transfers = Trial.Without(scenario).Transfers;
+        var transfers = FaultTrial.Without(scenario).Transfers;
         for (var i = 0; i < transfers.Length; i++)
         {
             foreach (var kind in Enum.GetValues<TransferFaultKind>()
@@ -169,7 +169,7 @@ public sealed class FaultMatrixTests
                 $"| {row} | {its.Count} | {Count(end => end.IsUndisturbed)} | "
                 + $"{Count(end => end.Outcome == TrialOutcome.Flashed && !end.IsUndisturbed)} | "
                 + $"{Count(end => end.Outcome == TrialOutcome.OldFirmware)} | ");
-            text.Append(string.Join(" | ", Enum.GetValues<HumanStep>().Select(step => Count(end => end.Step == step)))).Append(
+            text.Append(string.Join(" | ", Enum.GetValues<SimulatedStep>().Select(step => Count(end => end.Step == step)))).Append(
                 $" | {Count(end => end.Outcome == TrialOutcome.Broken)} |\n");
         }
     }

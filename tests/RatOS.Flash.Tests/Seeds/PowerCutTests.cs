@@ -45,8 +45,8 @@ public sealed class PowerCutTests
         foreach (var (chip, bootloader, scenario) in Printers)
         {
             var moments = Moments(scenario);
-            var ends = new ConcurrentBag<(Moment Moment, Trial Trial)>();
-            Parallel.ForEach(moments, moment => ends.Add((moment, Trial.Run(scenario, new InjectedFaults
+            var ends = new ConcurrentBag<(Moment Moment, FaultTrial Trial)>();
+            Parallel.ForEach(moments, moment => ends.Add((moment, FaultTrial.Run(scenario, new InjectedFaults
             {
                 Transfers = [new TransferFault(moment.Index, TransferFaultKind.PowerCut,
                         TimeSpan.FromSeconds(-1)) { After = moment.After }],
@@ -54,8 +54,8 @@ public sealed class PowerCutTests
             Assert.All(
                 ends,
                 end => Assert.True(end.Trial.Problems.IsEmpty, $"{scenario.Name}: {end.Moment}: {string.Join('\n', end.Trial.Problems)}"));
-            var alone = ends.Where(end => end.Trial.Outcome is TrialOutcome.Flashed || end.Trial.Step is HumanStep.Power
-                or HumanStep.FlashAgain).ToList();
+            var alone = ends.Where(end => end.Trial.Outcome is TrialOutcome.Flashed || end.Trial.Step is SimulatedStep.Power
+                or SimulatedStep.FlashAgain).ToList();
             var share = alone.Sum(end => end.Moment.Stands.TotalSeconds) / moments.Sum(moment => moment.Stands.TotalSeconds);
             text.Append(
                 CultureInfo.InvariantCulture,
@@ -63,8 +63,8 @@ public sealed class PowerCutTests
                 + $"{moments.Count(moment => moment.IsLong)} | ");
             text.Append(
                 CultureInfo.InvariantCulture,
-                $"{share * 100:0.0} % | {ends.Count(end => end.Trial.Step == HumanStep.ResetTwice)} | "
-                + $"{ends.Count(end => end.Trial.Step == HumanStep.Boot0)} |\n");
+                $"{share * 100:0.0} % | {ends.Count(end => end.Trial.Step == SimulatedStep.ResetTwice)} | "
+                + $"{ends.Count(end => end.Trial.Step == SimulatedStep.Boot0)} |\n");
         }
         Docs.Check("proof.md", "power", text.ToString());
     }
@@ -72,7 +72,7 @@ public sealed class PowerCutTests
     /// <summary>The middle of the work after each transfer of erase and write; many points of long work.</summary>
     private static List<Moment> Moments(Scenario scenario)
     {
-        var transfers = Trial.Without(scenario).Transfers;
+        var transfers = FaultTrial.Without(scenario).Transfers;
         var moments = new List<Moment>();
         for (var i = 0; i < transfers.Length - 1; i++)
         {

@@ -4,8 +4,8 @@ using RatOS.Flash.Virtual.Trials;
 namespace RatOS.Flash.Tests.Seeds;
 
 /// <summary>
-/// Thousands of flashes with faults drawn from a seed, as <c>ratos-flash seeds</c> runs them. <see cref="Truth"/> judges each, and a
-/// board that does not come through is mended by what its remedy says. A failure names its seed and the command that shows it again.
+/// Thousands of flashes with faults drawn from a seed, as <c>ratos-flash seeds</c> runs them. <see cref="FlashInvariants"/> checks
+/// each one, and the simulated operator recovers a failed board by its remedy. A failure names its seed and the command that repeats it.
 /// </summary>
 [Collection(WholeMachine.Name)]
 public sealed class SeedTests

@@ -7,19 +7,19 @@ using RatOS.Flash.Virtual.Devices;
 namespace RatOS.Flash.Virtual.Trials;
 
 /// <summary>
-/// What must hold after every flash, however it went: a success is one in the flash memory and on the line, the bootloader's area is as it
-/// was, every fault has a remedy, the condition is the real one, Klipper runs, and time is bounded.
+/// The invariants of every flash, failed or not: a reported success is in flash memory and on the line, the bootloader's area is unchanged,
+/// every fault has a remedy, the reported condition is the real one, Klipper runs, and the time is bounded.
 /// </summary>
-public sealed class Truth
+public sealed class FlashInvariants
 {
     private static readonly TimeSpan Longest = TimeSpan.FromMinutes(20);
 
     private readonly VirtualPrinter _printer;
     private readonly ImmutableArray<(byte[] Boot, byte[] Application)> _before;
     private readonly bool _klippyRan;
-    private readonly List<string> _lies = [];
+    private readonly List<string> _violations = [];
 
-    private Truth(VirtualPrinter printer)
+    private FlashInvariants(VirtualPrinter printer)
     {
         _printer = printer;
         _before = [.. printer.Boards.Select(board => (BootArea(board), Application(board)))];
@@ -27,31 +27,32 @@ public sealed class Truth
     }
 
     /// <summary>Remembers what the boards hold before they are flashed.</summary>
-    public static Truth Before(VirtualPrinter printer) => new(printer);
+    public static FlashInvariants Before(VirtualPrinter printer) => new(printer);
 
-    /// <summary>What does not hold, a line each; none when all does.</summary>
+    /// <summary>The violations, a line each; none when every invariant holds.</summary>
     public ImmutableArray<string> Check(IReadOnlyList<FlashRequest> requests, FlashReport report, IReadOnlyList<FlashEvent> events)
     {
-        _lies.Clear();
-        Must(requests.Select(request => request.Board.Name).SequenceEqual(report.Boards.Select(board => board.Board)),
-            "the report is of other boards than those asked for");
-        Must(report.Elapsed < Longest, $"it took {report.Elapsed}");
-        Must(events.Select(step => step.Sequence).SequenceEqual(Enumerable.Range(1, events.Count)), "an event is missing");
-        Must(!_klippyRan || _printer.Klippy.IsRunning || report.Klippy is not null, "Klipper does not run, and nobody said so");
+        _violations.Clear();
+        Require(requests.Select(request => request.Board.Name).SequenceEqual(report.Boards.Select(board => board.Board)),
+            "the report names other boards than the request");
+        Require(report.Elapsed < Longest, $"it took {report.Elapsed}");
+        Require(events.Select(step => step.Sequence).SequenceEqual(Enumerable.Range(1, events.Count)), "an event is missing");
+        Require(!_klippyRan || _printer.Klippy.IsRunning || report.Klippy is not null,
+            "Klipper does not run, and the report does not say so");
         for (var i = 0; i < _printer.Boards.Length; i++)
         {
             var board = _printer.Boards[i];
-            Must(BootArea(board).AsSpan().SequenceEqual(_before[i].Boot), $"the bootloader's area of {board.Name} was changed");
-            Must(!board.WasMassErased, $"{board.Name} was mass erased");
+            Require(BootArea(board).AsSpan().SequenceEqual(_before[i].Boot), $"the bootloader's area of {board.Name} was changed");
+            Require(!board.WasMassErased, $"{board.Name} was mass erased");
             if (report.Boards.FirstOrDefault(one => one.Board == board.Name) is { } its)
                 Check(board, requests.First(request => request.Board.Name == board.Name).Image, IsUntouched(i), its);
             else
-                Must(IsUntouched(i), $"{board.Name} was not asked for and was changed");
+                Require(IsUntouched(i), $"{board.Name} was not in the request and was changed");
         }
-        return [.. _lies];
+        return [.. _violations];
     }
 
-    /// <summary>The board's application is, bit by bit, the one that it had.</summary>
+    /// <summary>The board's application is, bit by bit, the one from before the flash.</summary>
     public bool IsUntouched(VirtualBoard board) => IsUntouched(_printer.Boards.IndexOf(board));
 
     private bool IsUntouched(int index) => Application(_printer.Boards[index]).AsSpan().SequenceEqual(_before[index].Application);
@@ -61,45 +62,46 @@ public sealed class Truth
         var start = board.ApplicationStart;
         var holdsImage = image is not null && board.Flash.Contains(start, image.Bytes.Length)
             && board.Flash.Read(start, image.Bytes.Length).SequenceEqual(image.Bytes.Span);
-        Must(report.Ok == report.Fault is null, $"{board.Name} is no success and has no fault");
+        Require(report.Ok == report.Fault is null, $"{board.Name} is no success and has no fault");
         if (report.Fault is { } fault)
         {
-            Must(fault.Kind != FaultKind.InternalError, fault.Cause);
-            Must(fault.Cause.Length > 10 && fault.Remedy.ToString().Length > 10, $"{fault.Code} has no cause or no remedy");
+            Require(fault.Kind != FaultKind.InternalError, fault.Cause);
+            Require(fault.Cause.Length > 10 && fault.Remedy.ToString().Length > 10, $"{fault.Code} has no cause or no remedy");
         }
         switch (report.Condition)
         {
             case BoardCondition.Flashed:
-                Must(holdsImage, "success was claimed, and flash holds something else");
-                Must(
+                Require(holdsImage, "success was claimed, and flash holds something else");
+                Require(
                     board.RunningFirmware is { } running && running.Version == image?.Version
                         && running.CompressedDictionary.Span.SequenceEqual(image.CompressedDictionary.Span),
                     $"success was claimed, and {board.RunningFirmware?.Version ?? "nothing"} runs");
                 break;
             case BoardCondition.Running:
-                Must(isUntouched && board.State == BoardState.Klipper && board.RunningFirmware?.Version == report.NewVersion,
+                Require(isUntouched && board.State == BoardState.Klipper && board.RunningFirmware?.Version == report.NewVersion,
                     "'it runs what it had' was claimed, and that is not so");
                 break;
             case BoardCondition.Unconfirmed:
-                // A card in the slot may have brought other firmware since; that is what the fault says then.
-                Must(holdsImage || report.Fault?.Kind == FaultKind.OtherFirmwareRuns,
+                // A card in the slot may have installed other firmware since; then the fault says so.
+                Require(holdsImage || report.Fault?.Kind == FaultKind.OtherFirmwareRuns,
                     "'written and read back equal' was claimed, and flash holds something else");
                 break;
             case BoardCondition.Unchanged or BoardCondition.InBootloaderUnchanged:
-                Must(isUntouched, $"'{report.Condition}' was claimed, and flash was changed");
+                Require(isUntouched, $"'{report.Condition}' was claimed, and flash was changed");
                 if (report.Condition == BoardCondition.Unchanged && !report.Refused && report.Fault?.Kind.MayHideBootloader != true)
-                    Must(board.State is not (BoardState.Katapult or BoardState.Rom),
+                    Require(board.State is not (BoardState.Katapult or BoardState.Rom),
                         $"'Unchanged' was claimed, and {board.Name} is in {board.State}: {report.Fault?.Cause}");
                 else if (report.Condition == BoardCondition.InBootloaderUnchanged && !report.Refused)
-                    Must(board.State != BoardState.Klipper || board.Port is null, "'in its bootloader' was claimed, and it runs Klipper");
+                    Require(board.State != BoardState.Klipper || board.Port is null,
+                        "'in its bootloader' was claimed, and it runs Klipper");
                 break;
         }
     }
 
-    private void Must(bool holds, string lie)
+    private void Require(bool holds, string violation)
     {
         if (!holds)
-            _lies.Add(lie);
+            _violations.Add(violation);
     }
 
     private static byte[] BootArea(VirtualBoard board) =>

@@ -11,7 +11,7 @@ using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Virtual.Trials;
 
-/// <summary>How a flash under faults ended. What of several boards came out worst counts.</summary>
+/// <summary>The outcome of a flash under faults. With several boards the worst one counts.</summary>
 public enum TrialOutcome
 {
     /// <summary>The new firmware runs, confirmed before and after a reset, and Klipper is ready.</summary>
@@ -21,12 +21,12 @@ public enum TrialOutcome
     [ContractName("old-firmware")] OldFirmware,
 
     /// <summary>
-    /// The flash failed; a person who did what its remedy says, and flashed again if it says so, had the new firmware confirmed (of a chip
-    /// that nobody can write to: its old one run) and Klipper ready.
+    /// The flash failed; after the operator steps of its remedy, and another flash if it names one, the new firmware was confirmed (on a
+    /// chip that cannot be written: the old one ran) and Klipper was ready.
     /// </summary>
-    [ContractName("human-step")] HumanStep,
+    [ContractName("human-step")] OperatorStep,
 
-    /// <summary>Something that must hold did not (see <see cref="Truth"/>), or nothing that the remedy names helped.</summary>
+    /// <summary>An invariant was violated (see <see cref="FlashInvariants"/>), or no operator step of the remedy helped.</summary>
     [ContractName("broken")] Broken,
 }
 
@@ -36,22 +36,21 @@ public enum TrialOutcome
 public readonly record struct Transfer(TimeSpan At, FlashPhase Phase, bool IsControl);
 
 /// <summary>
-/// One flash of all boards of a virtual printer, under faults, and what became of it. Each one is judged by <see cref="Truth"/>.
+/// One flash of all boards of a virtual printer, under faults, and its outcome. <see cref="FlashInvariants"/> checks every one.
 /// </summary>
-public sealed record Trial
+public sealed record FaultTrial
 {
-    // What comes back by itself within this time needs nobody. The longest power cut and the slowest return that seeds draw are over by
-    // then.
-    private static readonly TimeSpan ByItself = TimeSpan.FromMinutes(1);
+    // A board that returns within this time needs no operator. The longest power cut and the slowest return that seeds draw are shorter.
+    private static readonly TimeSpan SettleTime = TimeSpan.FromMinutes(1);
 
-    private static readonly ConcurrentDictionary<string, Lazy<Trial>> Undisturbed = new();
+    private static readonly ConcurrentDictionary<string, Lazy<FaultTrial>> Undisturbed = new();
 
     public required TrialOutcome Outcome { get; init; }
 
-    /// <summary>What the person did that mended it, with <see cref="TrialOutcome.HumanStep"/>.</summary>
-    public HumanStep? Step { get; init; }
+    /// <summary>The operator step that helped, with <see cref="TrialOutcome.OperatorStep"/>.</summary>
+    public SimulatedStep? Step { get; init; }
 
-    /// <summary>What did not hold, a line each; none unless <see cref="TrialOutcome.Broken"/>.</summary>
+    /// <summary>The violations, a line each; none unless <see cref="TrialOutcome.Broken"/>.</summary>
     public ImmutableArray<string> Problems { get; init; } = [];
 
     /// <summary>Of the flash under faults.</summary>
@@ -70,26 +69,26 @@ public sealed record Trial
     public bool IsUndisturbed(Scenario scenario) => Trace == Without(scenario).Trace;
 
     /// <summary>The same printer's flash without faults.</summary>
-    public static Trial Without(Scenario scenario) =>
+    public static FaultTrial Without(Scenario scenario) =>
         Undisturbed.GetOrAdd(scenario.Name, _ => new(() => Run(scenario, InjectedFaults.None))).Value;
 
     /// <param name="scenario">All of its boards are flashed at once.</param>
-    /// <param name="faults">What goes wrong in the first flash; a person's second one meets nothing.</param>
-    public static Trial Run(Scenario scenario, InjectedFaults faults)
+    /// <param name="faults">They strike in the first flash only, not after an operator step.</param>
+    public static FaultTrial Run(Scenario scenario, InjectedFaults faults)
     {
-        Trial? trial = null;
+        FaultTrial? trial = null;
         VirtualTime.Run(async time => trial = await RunAsync(VirtualPrinter.Create(scenario, time, faults)));
         return trial!;
     }
 
-    private static async Task<Trial> RunAsync(VirtualPrinter printer)
+    private static async Task<FaultTrial> RunAsync(VirtualPrinter printer)
     {
         var (events, transfers) = (new List<FlashEvent>(), new List<Transfer>());
         printer.Injector.OnTransfer = isControl =>
             transfers.Add(new(printer.Time.Now, events.Count > 0 ? events[^1].Phase : FlashPhase.Look, isControl));
-        var truth = Truth.Before(printer);
-        var (report, problems) = await FlashAsync(printer, printer.Boards, events, truth);
-        var trial = new Trial
+        var invariants = FlashInvariants.Before(printer);
+        var (report, problems) = await FlashAsync(printer, printer.Boards, events, invariants);
+        var trial = new FaultTrial
         {
             Outcome = TrialOutcome.Flashed,
             Problems = problems,
@@ -103,22 +102,23 @@ public sealed record Trial
         if (report.Ok && IsReady(printer))
             return trial;
 
-        await Task.Delay(ByItself, printer.Time);
+        await Task.Delay(SettleTime, printer.Time);
         var failed = report.Boards.Where(board => !board.Ok).ToList();
         if (failed.TrueForAll(RunsOld) && IsReady(printer))
             return trial with { Outcome = failed.Count == 0 ? TrialOutcome.Flashed : TrialOutcome.OldFirmware };
-        // A board that runs but was stopped, or came too late, keeps Klipper from being ready too: what its remedy says is done as well.
-        return await MendAsync(trial, printer, failed, RunsOld);
+        // A board that runs but was stopped, or returned too late, keeps Klipper from being ready too: it gets its operator steps as well.
+        return await FollowRemediesAsync(trial, printer, failed, RunsOld);
 
         bool RunsOld(BoardReport one)
         {
             var board = printer.Boards.Single(board => board.Name == one.Board);
-            return board.State == BoardState.Klipper && printer.IsListed(board) && truth.IsUntouched(board);
+            return board.State == BoardState.Klipper && printer.IsListed(board) && invariants.IsUntouched(board);
         }
     }
 
-    /// <summary>A person goes through what the remedies name, in their order, until one helps. The weather is fair again.</summary>
-    private static async Task<Trial> MendAsync(Trial trial, VirtualPrinter printer, List<BoardReport> open, Predicate<BoardReport> runsOld)
+    /// <summary>The simulated operator does the steps of the remedies, in their order, until one helps. No more faults strike.</summary>
+    private static async Task<FaultTrial> FollowRemediesAsync(
+        FaultTrial trial, VirtualPrinter printer, List<BoardReport> open, Predicate<BoardReport> runsOld)
     {
         printer.Heal();
         var tried = new StringBuilder();
@@ -126,12 +126,12 @@ public sealed record Trial
         {
             foreach (var report in open.Where(report => SimulatedOperator.StepsOf(report.Fault!.Remedy).Contains(step)))
                 await SimulatedOperator.DoAsync(step, printer, Find(report));
-            // Where the remedy speaks of no other flash, the firmware is in place and only has to start; or none can be written, and the
+            // Without another flash in the remedy, the firmware is in place and only has to start; on a chip that cannot be written, the
             // old one has to.
             open.RemoveAll(report => !SimulatedOperator.FlashesAgain(report.Fault!.Remedy) && (RunsNew(Find(report)) || runsOld(report)));
             if (open.Count > 0)
             {
-                var (again, problems) = await FlashAsync(printer, open.Select(Find), [], Truth.Before(printer));
+                var (again, problems) = await FlashAsync(printer, open.Select(Find), [], FlashInvariants.Before(printer));
                 if (problems.Length > 0)
                     return trial with
                     {
@@ -147,16 +147,16 @@ public sealed record Trial
                 continue;
             if (!IsReady(printer))
                 await RestartKlipperAsync(printer);
-            return IsReady(printer) ? trial with { Outcome = TrialOutcome.HumanStep, Step = step }
+            return IsReady(printer) ? trial with { Outcome = TrialOutcome.OperatorStep, Step = step }
                 : Broken("all boards run, and Klipper is not ready");
         }
         return Broken(
-            $"[{trial.Code}] nothing that the remedy names helped: {string.Join(" ", open.Select(report => report.Fault!.Remedy))}{tried}"
+            $"[{trial.Code}] no operator step of the remedy helped: {string.Join(" ", open.Select(report => report.Fault!.Remedy))}{tried}"
             + $" Now: {string.Join(", ", open.Select(report => $"{report.Board} {Find(report).State}"))}.");
 
         VirtualBoard Find(BoardReport report) => printer.Boards.Single(board => board.Name == report.Board);
 
-        Trial Broken(string why) => trial with { Outcome = TrialOutcome.Broken, Problems = [why] };
+        FaultTrial Broken(string why) => trial with { Outcome = TrialOutcome.Broken, Problems = [why] };
     }
 
     private static bool RunsNew(VirtualBoard board) => board.RunningFirmware is { } running
@@ -171,7 +171,7 @@ public sealed record Trial
     }
 
     private static async Task<(FlashReport Report, ImmutableArray<string> Problems)> FlashAsync(
-        VirtualPrinter printer, IEnumerable<VirtualBoard> boards, List<FlashEvent> events, Truth truth)
+        VirtualPrinter printer, IEnumerable<VirtualBoard> boards, List<FlashEvent> events, FlashInvariants invariants)
     {
         var requests =
             boards.Select(board => new FlashRequest(Known(printer, board), FirmwareImage.Parse(board.BuildFirmware(), "klipper.bin")))
@@ -182,7 +182,7 @@ public sealed record Trial
             return ValueTask.CompletedTask;
         });
         var report = await flasher.FlashAsync(requests, CancellationToken.None);
-        return (report, truth.Check(requests, report, events));
+        return (report, invariants.Check(requests, report, events));
     }
 
     /// <summary>A board as its owner knows it: also that its ROM waits on a wire, which nothing else can tell.</summary>
