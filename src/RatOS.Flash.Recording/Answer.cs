@@ -12,7 +12,11 @@ internal readonly record struct Answer(string Kind, string?[] Words, ReadOnlyMem
 
     public static Answer Bytes(ReadOnlyMemory<byte> data, params string?[] words) => new("ok", words, data);
 
-    public static Answer Of(FlashException fault) => new("fault", [fault.Code, fault.Cause, fault.Remedy.ToString()]);
+    public static Answer Of(FlashException fault) => new("fault", WordsOf(fault));
+
+    /// <summary>Code, cause and remedy; then the remedy for a browser where it differs.</summary>
+    public static string?[] WordsOf(FlashException? fault) =>
+        [fault?.Code, fault?.Cause, fault?.Remedy.In(FrontEnd.CommandLine), fault?.Remedy.OnlyInBrowser];
 
     /// <summary>Null for an exception that is a bug, and not recorded.</summary>
     public static Answer? For(Exception fault) => fault switch

@@ -30,6 +30,10 @@ internal sealed record RecordedCall(long At, long Took, string Channel, string V
 internal sealed record RecordedAnswer(string Kind, string?[] Words, byte[]? Data)
 {
     public string? Word(int index) => index < Words.Length ? Words[index] : null;
+
+    /// <summary>The fault whose words begin at an index; null where there is none.</summary>
+    public FlashException? FaultAt(int index) => (Word(index), Word(index + 1), Word(index + 2)) is ({ } code, { } cause, { } remedy)
+        ? new(FaultKind.Of(code), cause, Remedy.Of(remedy, Word(index + 3) ?? remedy)) : null;
 }
 
 /// <summary>

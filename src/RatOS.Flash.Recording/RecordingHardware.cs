@@ -175,5 +175,5 @@ internal sealed class RecordingKlippy(IKlippy inner, CallRecorder recorder) : IK
     public Task<KlippyState> StartAsync() => recorder.RecordAsync("klippy", "start", [], null, inner.StartAsync, AnswerOf);
 
     private static Answer AnswerOf(KlippyState state) => Answer.Ok(
-        KlippyActivities.Of(state.Activity), state.Message, state.Refusal?.Code, state.Refusal?.Cause, state.Refusal?.Remedy.ToString());
+        [KlippyActivities.Of(state.Activity), state.Message, .. Answer.WordsOf(state.Refusal)]);
 }

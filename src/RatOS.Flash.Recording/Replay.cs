@@ -104,8 +104,8 @@ public sealed record Replay(FlashReport? Report, Divergence? Divergence, Immutab
 
         private BuiltOrNot Of(string board, RecordedAnswer answer)
         {
-            if (answer is { Kind: "fault", Words: [{ } code, { } cause, { } remedy] })
-                return new(null, new FlashException(FaultKind.Of(code), cause, remedy));
+            if (answer .Kind == "fault" && answer.FaultAt(0) is { } fault)
+                return new(null, fault);
             var image = recording.Image(Integer(answer.Word(0)), board);
             return new(new BuiltFirmware(image, "", "", "", "", IsFromCache: true, TimeSpan.Zero), null);
         }

@@ -165,8 +165,8 @@ internal sealed class ReplayCan(ReplaySession session, JobRecording recording, D
     /// <exception cref="FlashException">The read failed then.</exception>
     internal static void Check(RecordedCall line, Device device)
     {
-        if (line.Answer is { Kind: "fault", Words: [{ } code, { } cause, { } remedy] })
-            throw new FlashException(FaultKind.Of(code), cause, remedy);
+        if (line.Answer .Kind == "fault" && line.Answer.FaultAt(0) is { } fault)
+            throw fault;
         if (line.Verb == "lost")
             throw new DeviceGoneException(line.Answer.Word(0) ?? device.ToString());
     }
@@ -184,8 +184,6 @@ internal sealed class ReplayKlippy(ReplaySession session) : IKlippy
     private static KlippyState State(RecordedAnswer answer) =>
         new(KlippyActivities.Find(answer.Word(0)) ?? KlippyActivity.Unknown, answer.Word(1) ?? "")
         {
-            Refusal = answer.Word(2) is { } code
-                ? new FlashException(FaultKind.Of(code), answer.Word(3) ?? "", answer.Word(4) ?? "")
-                : null,
+            Refusal = answer.FaultAt(2),
         };
 }

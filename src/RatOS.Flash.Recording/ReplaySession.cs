@@ -95,8 +95,7 @@ internal sealed class ReplaySession
         {
             "ok" => line.Answer,
             "gone" => throw new DeviceGoneException(line.Answer.Word(0) ?? channel),
-            "fault" when line.Answer.Words is [{ } code, { } cause, { } remedy] =>
-                throw new FlashException(FaultKind.Of(code), cause, remedy),
+            "fault" when line.Answer.FaultAt(0) is { } fault => throw fault,
             "cancelled" => throw new OperationCanceledException(),
             _ => await DivergeAsync(line, "an answer that this program does not know"),
         };
