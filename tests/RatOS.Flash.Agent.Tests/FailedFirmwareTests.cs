@@ -27,7 +27,7 @@ public sealed class FailedFirmwareTests
     {
         Board = "octopus",
         Condition = condition,
-        Fault = fault is null ? null : new(FaultKind.Of(fault), "cause", "remedy"),
+        Fault = fault is null ? null : new(FaultKind.Of(fault), "cause", $"remedy"),
         Sha256 = written?.Sha256,
         NewVersion = written?.Version,
     };

@@ -134,7 +134,7 @@ public sealed class ContractTests
         ["values"] = Object(Values(), pair => pair.Name, pair => Array(pair.Values)),
         ["faultsAndFindings"] = Object(
             FaultKind.All.OrderBy(kind => kind.Code, StringComparer.Ordinal), kind => kind.Code,
-            kind => ExitCode.Of(new FlashException(kind, "cause", "remedy"))),
+            kind => ExitCode.Of(new FlashException(kind, "cause", $"remedy"))),
         ["checks"] = Array(FaultList.All.Where(fault => fault.Class == nameof(DoctorFindings)).Select(fault => fault.Code)
             .Distinct().Order(StringComparer.Ordinal)),
         ["exitCodes"] = new JsonArray([.. typeof(ExitCode).GetFields(BindingFlags.Public | BindingFlags.Static)
@@ -245,7 +245,7 @@ public sealed class ContractTests
     /// </summary>
     private static JsonObject Recordings()
     {
-        var fault = new FlashException(FaultKind.BuildFailed, "cause", "remedy");
+        var fault = new FlashException(FaultKind.BuildFailed, "cause", $"remedy");
         var unplugged = new InjectedFaults { Transfers = [new(60, TransferFaultKind.Unplug, TimeSpan.FromSeconds(5))], HangsAt = 90 };
         string[] scenarios = ["octopus", "octopus-katapult", "can-bridge", "uart-rom", "h2-hub-power", "card-in-computer"];
         var recorded = scenarios.Select(scenario => RecordedJob.Record(scenario).Bytes)

@@ -74,7 +74,8 @@ internal sealed class AgentBoards : BoardService, IDisposable
         {
             var answer = JsonSerializer.Deserialize(await _rpc.CallAsync(method, arguments), JsonContract.Shapes.JsonAnswer)
                 ?? throw new JsonException("null");
-            return answer.Error is { } fault ? throw new FlashException(FaultKind.Of(fault.Code), fault.Cause, fault.Remedy) : answer;
+            return answer.Error is not { } fault ? answer
+                : throw new FlashException(FaultKind.Of(fault.Code), fault.Cause, (Remedy)fault.Remedy);
         }
         catch (Exception gone) when (gone is IOException or SocketException or ObjectDisposedException or JsonException
             or StreamJsonRpc.ConnectionLostException or StreamJsonRpc.RemoteRpcException)

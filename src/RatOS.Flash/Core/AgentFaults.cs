@@ -9,18 +9,18 @@ public static class AgentFaults
 
     public static FlashException PlaceOfManyBoards() => new(
         FaultKind.BadOption, "A port or a uuid is the place of one board, and the request names several.",
-        "Flash the boards one by one, or leave the place out.");
+        $"Flash the boards one by one, or leave the place out.");
 
     public static FlashException MenuconfigOfManyBoards() => new(
         FaultKind.BadOption, "A configuration is for one board, and the request names several.",
         $"Name one board. {ListBoards} lists them.");
 
     public static FlashException BadRequest(string why) => new(
-        FaultKind.BadRequest, $"The request is invalid: {why}.", "Correct it; docs/agent-api.md lists the arguments of each method.");
+        FaultKind.BadRequest, $"The request is invalid: {why}.", $"Correct it; docs/agent-api.md lists the arguments of each method.");
 
     public static FlashException BadSettings(string file, int line, string why) => new(
         FaultKind.BadSettings, $"{file}, line {line}: {why}.",
-        "Correct that line; the file that came with RatOS.Flash explains every setting.");
+        $"Correct that line; the file that came with RatOS.Flash explains every setting.");
 
     public static FlashException UnknownJob(string id) => new(
         FaultKind.UnknownJob, $"There is no job '{id}'.", $"{Terminal("ratos-flash history")} lists the jobs.");
@@ -30,7 +30,7 @@ public static class AgentFaults
         $"Wait for them, or {CancelJobs}.");
 
     public static FlashException TerminalMissing(string verb) => new(
-        FaultKind.TerminalMissing, $"`{verb}` shows a menu and needs a terminal.", "Run it in a terminal, or with `ssh -t`.");
+        FaultKind.TerminalMissing, $"`{verb}` shows a menu and needs a terminal.", $"Run it in a terminal, or with `ssh -t`.");
 
     // ---- the agent
 
@@ -53,10 +53,10 @@ public static class AgentFaults
 
     public static FlashException NoSocket(string path, string why) => new(
         FaultKind.NoSocket, $"The agent's socket {path} cannot be created: {why}.",
-        "Fix the folder's ownership: the agent runs as Moonraker's user.");
+        $"Fix the folder's ownership: the agent runs as Moonraker's user.");
 
     public static FlashException JournalUnwritable(string folder, string why) => new(
         FaultKind.JournalUnwritable,
         $"The journal in {folder} cannot be written: {why} Without it a flash cannot be resumed after a power cut.",
-        "Free disk space, or fix the folder's ownership.");
+        $"Free disk space, or fix the folder's ownership.");
 }

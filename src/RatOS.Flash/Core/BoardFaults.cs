@@ -24,7 +24,7 @@ public static class BoardFaults
 
     public static FlashException NameTaken(string section, string name) => new(
         FaultKind.NameTaken, $"[{section}] would be called '{name}', as another board of this printer is.",
-        "Nothing to do: the board is listed under the name of its section.");
+        $"Nothing to do: the board is listed under the name of its section.");
 
     public static FlashException KindUnknown(string board, string? chip, IReadOnlyCollection<string> candidates)
     {
@@ -37,7 +37,7 @@ public static class BoardFaults
 
     public static FlashException BadBoardDefinition(string folder, string why) => new(
         FaultKind.BadBoardDefinition, $"RatOS's definition in boards/{folder} was ignored: {why}.",
-        "Correct it if it is yours; update RatOS if it came with RatOS. Other boards are not affected.");
+        $"Correct it if it is yours; update RatOS if it came with RatOS. Other boards are not affected.");
 
     // ---- places
 
@@ -47,7 +47,7 @@ public static class BoardFaults
 
     public static FlashException NoPower(string board, IEnumerable<string> devices) => new(
         FaultKind.NoPower, $"{board} is not on the bus, and {string.Join(" and ", devices)} is switched off.",
-        "Switch the printer's power on (Mainsail and Fluidd have it in their menu), then try again.");
+        $"Switch the printer's power on (Mainsail and Fluidd have it in their menu), then try again.");
 
     public static FlashException BoardsAlike(string board, IEnumerable<string> ports) => new(
         FaultKind.BoardsAlike, $"More than one device could be {board}: {string.Join(", ", ports)}.",
@@ -64,15 +64,15 @@ public static class BoardFaults
 
     public static FlashException SamePort(string port, IEnumerable<string> boards) => new(
         FaultKind.SamePort, $"{string.Join(" and ", boards)} are the same device, at port {port}.",
-        "Flash it under one name, or set `port:` in the section of each board in ratos-flash.conf.");
+        $"Flash it under one name, or set `port:` in the section of each board in ratos-flash.conf.");
 
     public static FlashException TwoSections(string port, IEnumerable<string> sections) => new(
         FaultKind.TwoSectionsOnePort, $"{string.Join(" and ", sections)} of printer.cfg name the same board, at {port}.",
-        "Give each section its own `serial:` or `canbus_uuid:` in printer.cfg.");
+        $"Give each section its own `serial:` or `canbus_uuid:` in printer.cfg.");
 
     public static FlashException PortOfAnother(string section, string path, string expected, string found) => new(
         FaultKind.PortOfAnotherBoard, $"[{section}] of printer.cfg should be {expected}, but the device at {path} is {found}.",
-        "Correct its `serial:` in printer.cfg, or the board's `id:` in ratos-flash.conf. Until then nothing is flashed there.");
+        $"Correct its `serial:` in printer.cfg, or the board's `id:` in ratos-flash.conf. Until then nothing is flashed there.");
 
     public static FlashException BadUuid(string section, string uuid) => new(
         FaultKind.BadUuid, $"The canbus_uuid of [{section}] in printer.cfg is not a uuid of 12 hex digits: '{uuid}'.",
@@ -91,7 +91,7 @@ public static class BoardFaults
     /// <param name="found">What it reports, as a clause: its chip id is 441.</param>
     public static FlashException WrongMcu(string board, string expected, string found) => new(
         FaultKind.WrongMcu, $"{board} should be a {expected}, but {found}.",
-        "Check the board's name and its port. Nothing was written.");
+        $"Check the board's name and its port. Nothing was written.");
 
     public static FlashException WrongBoard(string board, string expected, string found) => new(
         FaultKind.WrongBoard, $"The bootloader that appeared has the serial {found}, but {board} has {expected}: it is another board.",
@@ -104,7 +104,7 @@ public static class BoardFaults
 
     public static FlashException CloneRefused(string what) => new(
         FaultKind.CloneRefused, $"{what} is a GD32's bootloader, which behaves differently from an STM32's.",
-        "Flash this board with its vendor's method.");
+        $"Flash this board with its vendor's method.");
 
     public static FlashException OtherBoardAnswers(string board, string expected, string found) => new(
         FaultKind.OtherBoardAnswers, $"The board at the port of {board} has the unique id {found}; the flashed board has {expected}.",

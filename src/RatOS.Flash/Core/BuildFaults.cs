@@ -9,7 +9,7 @@ public static class BuildFaults
 
     public static FlashException NotAKlipperTree(string path, string why) => new(
         FaultKind.NotAKlipperTree, $"{path} has no Klipper sources: {why}.",
-        "Set `klipper_path:` in ratos-flash.conf to your Klipper checkout (usually ~/klipper): it has a Makefile, src/ and scripts/.");
+        $"Set `klipper_path:` in ratos-flash.conf to your Klipper checkout (usually ~/klipper): it has a Makefile, src/ and scripts/.");
 
     public static FlashException KlipperWithoutTags(string path) => new(
         FaultKind.KlipperWithoutTags, $"The git repository in {path} has no tags, so its version is a bare commit.",
@@ -22,21 +22,21 @@ public static class BuildFaults
 
     public static FlashException KlipperTreeUnreadable(string path, string why) => new(
         FaultKind.KlipperTreeUnreadable, $"Klipper's sources in {path} cannot be read: {why}.",
-        "Fix their ownership: the agent runs as Moonraker's user.");
+        $"Fix their ownership: the agent runs as Moonraker's user.");
 
     public static FlashException KlipperTreeChanged(string board) => new(
         FaultKind.KlipperTreeChanged, $"Klipper's sources changed while the firmware of {board} was being built.",
-        "Wait until the update is complete, then build again.");
+        $"Wait until the update is complete, then build again.");
 
     // ---- this computer
 
     public static FlashException BuildPath(string path, string what) => new(
         FaultKind.BuildPath, $"Klipper cannot be built with the path {path}: make and its shell would misread the {what} in it.",
-        "Use a folder whose path has only letters, digits, '/', '.', '-' and '_'.");
+        $"Use a folder whose path has only letters, digits, '/', '.', '-' and '_'.");
 
     public static FlashException BuildFolder(string path, string why) => new(
         FaultKind.BuildFolder, $"The build directory {path} cannot be used: {why}.",
-        "Fix the folder's ownership, or free disk space. Its contents can be deleted at any time.");
+        $"Fix the folder's ownership, or free disk space. Its contents can be deleted at any time.");
 
     public static FlashException BuildDiskFull(string path, double leastMiB) => new(
         FaultKind.DiskFull, $"There is no space for a build in {path}; it temporarily needs {leastMiB:0} MiB.",
@@ -77,11 +77,11 @@ public static class BuildFaults
 
     public static FlashException FirmwareOutgrewBoard(string board, string mcu, string tooMany, string version) => new(
         FaultKind.FirmwareTooBig, $"Klipper {version} no longer fits into the flash of {board} ({mcu}): {tooMany} too many.",
-        "This Klipper no longer supports the board. "
+        $"This Klipper no longer supports the board. "
         + $"Build with fewer features and copy the file to printer_data/ratos-flash/firmware as {board}.bin, "
-        + "keep the board on an older Klipper, or replace it.");
+        + $"keep the board on an older Klipper, or replace it.");
 
     public static FlashException BuiltOtherFirmware(string board, string what, string wanted, string got) => new(
         FaultKind.BuiltOtherFirmware, $"The build for {board} has another {what}: {got}, not {wanted}.",
-        "Build again. If it happens again, check whether another program builds in Klipper's folder.");
+        $"Build again. If it happens again, check whether another program builds in Klipper's folder.");
 }

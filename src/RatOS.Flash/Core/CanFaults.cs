@@ -37,7 +37,7 @@ public static class CanFaults
 
     public static FlashException CanUuidTwice(string board, string uuid, string name) => new(
         FaultKind.CanUuidTwice, $"Two boards on {name} answer as {uuid}, the uuid of {board}.",
-        "Unplug one of them, and flash them one by one.");
+        $"Unplug one of them, and flash them one by one.");
 
     public static FlashException CanWrongNode(string board, string expected, string found) => new(
         FaultKind.CanWrongNode, $"The Katapult that answers for {board} is {found}, not {expected}: it is another board.",
@@ -59,5 +59,5 @@ public static class CanFaults
 
     public static FlashException CanBridgeKept(string board, IEnumerable<string> behind) => new(
         FaultKind.CanBridgeKept, $"Bridge {board} not flashed: {string.Join(" and ", behind)}, which only it connects, failed.",
-        "Flash the failed board first, then the bridge.");
+        $"Flash the failed board first, then the bridge.");
 }

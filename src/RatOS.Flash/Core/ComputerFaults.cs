@@ -41,7 +41,7 @@ public static class ComputerFaults
 
     public static FlashException NoSuchRate(string port, int wanted, int got) => new(
         FaultKind.NoSuchRate, $"{port} cannot do {wanted} baud; the nearest rate is {got}.",
-        "Use another serial port or adapter, or build board and bootloader for a rate that both support.");
+        $"Use another serial port or adapter, or build board and bootloader for a rate that both support.");
 
     public static FlashException NoSerialDriver(string device) => new(
         FaultKind.NoSerialDriver, $"{device} has no serial port: the kernel's cdc_acm driver is not attached.",
@@ -52,7 +52,7 @@ public static class ComputerFaults
 
     public static FlashException NoDeviceEvents(string why) => new(
         FaultKind.NoDeviceEvents, $"The kernel's device events cannot be received: {why}.",
-        "Run outside of a container that blocks them (a netlink socket is needed).");
+        $"Run outside of a container that blocks them (a netlink socket is needed).");
 
     public static FlashException PortLeftOff(string port, string node) => new(
         FaultKind.PortLeftOff, $"The USB port {port} was switched off and could not be switched on again.",

@@ -7,9 +7,8 @@ public static class DoctorFindings
 {
     private const string Retrigger = "sudo udevadm trigger --subsystem-match=usb --subsystem-match=tty";
     private const string NotShown = "flashes are not shown while Klipper is stopped";
-    private const string OtherCable = "Try another cable, then another port. A hub needs its own supply.";
-    private const string Supply =
-        "Use a supply of 5.1 V and 3 A or more with a short, thick cable, and feed the boards from their own.";
+    private static Remedy OtherCable => $"Try another cable, then another port. A hub needs its own supply.";
+    private static Remedy Supply => $"Use a supply of 5.1 V and 3 A or more with a short, thick cable, and feed the boards from their own.";
 
     // ---- permissions
 
@@ -116,7 +115,7 @@ public static class DoctorFindings
 
     public static Finding RatosHook(string hook) => Note(
         FaultKind.RatosHook, $"RatOS flashes boards itself during an update of Klipper ({hook}). Those boards are not flashed again.",
-        "Nothing to do.");
+        $"Nothing to do.");
 
     // ---- the computer
 
@@ -148,7 +147,7 @@ public static class DoctorFindings
 
     public static Finding UsbOverCurrent(string line) => Problem(
         FaultKind.UsbOverCurrent, $"A USB port was overloaded: {line}.",
-        "Feed the boards from their own supply, and look for a short circuit.");
+        $"Feed the boards from their own supply, and look for a short circuit.");
 
     /// <param name="bits">Of the Raspberry Pi's firmware (vcgencmd get_throttled).</param>
     public static Finding Undervoltage(uint bits) => Problem(
@@ -161,7 +160,7 @@ public static class DoctorFindings
     /// <inheritdoc cref="Undervoltage"/>
     public static Finding Throttled(uint bits) => Warning(
         FaultKind.Throttled, $"This computer was throttled by its temperature (0x{bits:x}): builds take longer.",
-        "Give it a heat sink or a fan.");
+        $"Give it a heat sink or a fan.");
 
     private static Finding Problem(FaultKind kind, string text, Remedy remedy) => new(FindingSeverity.Blocker, kind, text, remedy);
 

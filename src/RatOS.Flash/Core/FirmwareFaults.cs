@@ -6,22 +6,22 @@ namespace RatOS.Flash.Core;
 public static class FirmwareFaults
 {
     public static FlashException FirmwareUnreadable(string file, string why) => new(
-        FaultKind.FirmwareUnreadable, $"The firmware file {file} cannot be read: {why}.", "Check the path and its permissions.");
+        FaultKind.FirmwareUnreadable, $"The firmware file {file} cannot be read: {why}.", $"Check the path and its permissions.");
 
     public static FlashException NotKlipperFirmware(string file, string why) => new(
         FaultKind.NotKlipperFirmware, $"{file} is not Klipper firmware: {why}.",
-        "Use the klipper.bin, klipper.uf2 or klipper.elf that Klipper's build made for this board.");
+        $"Use the klipper.bin, klipper.uf2 or klipper.elf that Klipper's build made for this board.");
 
     public static FlashException FirmwareCutShort(string file, string why) => new(
-        FaultKind.FirmwareCutShort, $"{file} is damaged or truncated: {why}.", "Build the firmware again, or copy the file again.");
+        FaultKind.FirmwareCutShort, $"{file} is damaged or truncated: {why}.", $"Build the firmware again, or copy the file again.");
 
     public static FlashException FirmwareContainer(string file, string why) => new(
         FaultKind.FirmwareBadContainer, $"{file} cannot be opened: {why}.",
-        "Build the firmware again, or use the klipper.bin of the same build.");
+        $"Build the firmware again, or use the klipper.bin of the same build.");
 
     public static FlashException FirmwareDfuFile(string file, string kind) => new(
         FaultKind.FirmwareDfuFile, $"{file} is a {kind}, which contains its own addresses. Klipper's build never makes one.",
-        "Use the klipper.bin that Klipper's build made for this board.");
+        $"Use the klipper.bin that Klipper's build made for this board.");
 
     public static FlashException FirmwareWrongMcu(string built, string expected) => new(
         FaultKind.FirmwareWrongMcu, $"The firmware was built for {built}, but the board is a {expected}.",
@@ -44,13 +44,13 @@ public static class FirmwareFaults
 
     public static FlashException FirmwareBadVectors(string why) => new(
         FaultKind.FirmwareBadVectors, $"The firmware's vector table is wrong: {why}.",
-        "Build the firmware again with this board's configuration.");
+        $"Build the firmware again with this board's configuration.");
 
     public static FlashException FirmwareTooBig(int size, uint start, uint end) => new(
         FaultKind.FirmwareTooBig,
         $"The firmware has {Counts.Of(size, "byte")}. From {start:x8} on, flash has {Counts.Of(end > start ? end - start : 0, "byte")}:"
         + $" {Counts.Of(Math.Max(0, (long)start + size - end), "byte")} too few.",
-        "Build it for this board, with fewer features, or check whether Klipper still supports the board.");
+        $"Build it for this board, with fewer features, or check whether Klipper still supports the board.");
 
     public static FlashException FirmwareMissing(string board) => new(
         FaultKind.FirmwareMissing, $"There is no firmware to write to {board}.", $"{GiveFirmware(board)}.");
@@ -59,7 +59,7 @@ public static class FirmwareFaults
         FaultKind.StartInsideSector,
         $"The application start {start:x8} is inside the flash sector {sector:x8} of {size / 1024} KiB: "
         + "erasing it would also erase the end of the bootloader.",
-        "Flash this board with its vendor's method (SD card or USB drive).");
+        $"Flash this board with its vendor's method (SD card or USB drive).");
 
     public static FlashException PinsUnknown(string board, string wire) => new(
         FaultKind.PinsUnknown,
@@ -69,8 +69,8 @@ public static class FirmwareFaults
 
     public static FlashException NotOurs(string board, string why) => new(
         FaultKind.NotOurs, $"The firmware of {board} is not built from these Klipper sources: {why}.",
-        "Update the board with its vendor's updater.");
+        $"Update the board with its vendor's updater.");
 
     public static FlashException FileNotOffered(string path, string why) => new(
-        FaultKind.FileNotOffered, $"{path} cannot be written: {why}.", "Free disk space, or fix the folder's ownership, and try again.");
+        FaultKind.FileNotOffered, $"{path} cannot be written: {why}.", $"Free disk space, or fix the folder's ownership, and try again.");
 }

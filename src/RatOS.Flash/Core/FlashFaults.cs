@@ -8,7 +8,7 @@ public static class FlashFaults
     // ---- before the first erase
 
     public static FlashException Cancelled() => new(
-        FaultKind.Cancelled, "You cancelled the flash before anything was erased.", "Nothing to repair. Start it again at any time.");
+        FaultKind.Cancelled, "You cancelled the flash before anything was erased.", $"Nothing to repair. Start it again at any time.");
 
     public static FlashException ConsentMissing() => new(
         FaultKind.ConsentMissing, "The plan has warnings, and you have not confirmed them.", $"Read them. Then {FlashAnyway}.");
@@ -49,13 +49,12 @@ public static class FlashFaults
     public static FlashException BootloaderNotSeen(
         string board, string port, double seconds, string? elsewhere, string? elsewherePort, bool hasCardSlot)
     {
-        Remedy other = $" If the device at {elsewherePort} is the board, {NamePort(board, elsewherePort ?? "")}.";
+        Remedy again = $"{PowerCycle}, or {StartRom}; then {FlashAgain}. The flash continues from any state of the board.";
         return new(
             FaultKind.BootloaderNotSeen,
             $"{board} left the bus, and no bootloader appeared at port {port} within {seconds:0.#} s."
             + (elsewhere is null ? "" : $" {elsewhere} appeared meanwhile.") + Card(hasCardSlot),
-            $"{PowerCycle}, or {StartRom}; then {FlashAgain}. The flash continues from any state of the board."
-            + $"{(elsewherePort is null ? "" : other)}");
+            elsewherePort is null ? again : $"{again} If the device at {elsewherePort} is the board, {NamePort(board, elsewherePort)}.");
     }
 
     private static string Card(bool hasSlot) => hasSlot ? " A card in the board's SD slot is known to cause this." : "";

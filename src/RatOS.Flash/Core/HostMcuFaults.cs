@@ -34,7 +34,7 @@ public static class HostMcuFaults
 
     public static FlashException HostMcuStaging(string folder, string why) => new(
         FaultKind.HostMcuStaging, $"The new program cannot be written to {folder}: {why}.",
-        "Free disk space, or fix the folder's ownership.");
+        $"Free disk space, or fix the folder's ownership.");
 
     public static FlashException HostMcuNotUp(string board, string why, string running) => new(
         FaultKind.HostMcuNotUp, $"The new program of {board} did not start: {why}. The previous one is back and runs {running}.",

@@ -9,27 +9,27 @@ public static class PlanFindings
         FindingSeverity.Note, FaultKind.Needless, reason, $"Nothing to do. {NameBoard(board)}.");
 
     public static Finding SameVersion(string version) => new(
-        FindingSeverity.Note, FaultKind.SameVersion, $"The board already runs {version}.", "Flashing it again is harmless.");
+        FindingSeverity.Note, FaultKind.SameVersion, $"The board already runs {version}.", $"Flashing it again is harmless.");
 
     public static Finding OtherSerial(string port, string? found, string expected) => new(
         FindingSeverity.Warning, FaultKind.OtherSerial, $"The board at {port} has the serial '{found}', not '{expected}'.",
-        "Check that this is the right board. Firmware with another serial changes its name in printer.cfg.");
+        $"Check that this is the right board. Firmware with another serial changes its name in printer.cfg.");
 
     // ---- before the write
 
     public static Finding SdSlotEmpty() => new(
         FindingSeverity.Note, FaultKind.SdSlotEmpty,
         "A card in the board's SD slot can keep the bootloader from appearing, or install an old file.",
-        "Take any card out of the slot.");
+        $"Take any card out of the slot.");
 
     public static Finding Boot0Jumper() => new(
         FindingSeverity.Note, FaultKind.Boot0Jumper, "The flash ends with a reset. With BOOT0 still set the board starts its ROM again.",
-        "Remove the jumper now. The ROM keeps waiting: BOOT0 is read only at a reset.");
+        $"Remove the jumper now. The ROM keeps waiting: BOOT0 is read only at a reset.");
 
     public static Finding NoSafeOrder() => new(
         FindingSeverity.Note, FaultKind.NoSafeOrder,
         "The firmware occupies one flash sector. After a power cut during the write the board needs a double reset.",
-        "Keep the power on during the write.");
+        $"Keep the power on during the write.");
 
     // ---- RatOS's definitions
 
@@ -41,21 +41,21 @@ public static class PlanFindings
         FindingSeverity.Warning, FaultKind.ObsoleteConfiguration,
         $"The firmware.config of {board} is for an older Klipper, in which the RP2040 had another name. "
         + "This Klipper would build for an AVR.",
-        "Make a configuration with Klipper's `make menuconfig`, or update RatOS.");
+        $"Make a configuration with Klipper's `make menuconfig`, or update RatOS.");
 
     /// <param name="board">The id of its kind.</param>
     /// <param name="difference">What differs from what is known of the board.</param>
     public static Finding RatosCorrected(string board, string difference) => new(
         FindingSeverity.Note, FaultKind.RatosCorrected, $"RatOS's definition of {board} has {difference}, which is known to be wrong.",
-        "Nothing to do: the known value is used.");
+        $"Nothing to do: the known value is used.");
 
     public static Finding RatosConfigCorrected(string board) => new(
         FindingSeverity.Note, FaultKind.RatosCorrected,
         $"RatOS's firmware.config of {board} is for an older Klipper. This Klipper would build for another chip.",
-        "Nothing to do: another configuration is used.");
+        $"Nothing to do: another configuration is used.");
 
     /// <inheritdoc cref="RatosCorrected"/>
     public static Finding RatosDiffers(string board, string difference) => new(
         FindingSeverity.Note, FaultKind.RatosDiffers, $"RatOS's definition of {board} has {difference}.",
-        "RatOS's definition is used. If the difference is unintended, restore RatOS's configuration.");
+        $"RatOS's definition is used. If the difference is unintended, restore RatOS's configuration.");
 }

@@ -11,7 +11,7 @@ public static class RecordingFaults
 
     public static FlashException BundleVersion(string file, string found, int known) => new(
         FaultKind.BundleVersion, $"The recording in {file} has format {found}; this program reads format {known}.",
-        "Play it with the version of ratos-flash that made it; versions.txt in the bundle names that version.");
+        $"Play it with the version of ratos-flash that made it; versions.txt in the bundle names that version.");
 
     public static FlashException BundleUnwritable(string path, string why) => new(
         FaultKind.BundleUnwritable, $"The bundle {path} cannot be written: {why}.",

@@ -6,7 +6,7 @@ namespace RatOS.Flash.Core;
 
 /// <summary>
 /// What the reader does now: sentences whose actions are data, because each front end has its own words for them. It is made of an
-/// interpolated string: <c>$"Check its power, then {RemedyAction.FlashAgain}."</c> All parts of a longer one must be interpolated strings.
+/// interpolated string: <c>$"Check its power, then {RemedyAction.FlashAgain}."</c>
 /// </summary>
 [InterpolatedStringHandler]
 public sealed class Remedy : IEquatable<Remedy>
@@ -24,7 +24,7 @@ public sealed class Remedy : IEquatable<Remedy>
     /// <summary>It begins with an action, and with which one; else null.</summary>
     public RemedyAction? First => _parts is [{ Action: { } action }, ..] ? action : null;
 
-    public static implicit operator Remedy(string text)
+    public static explicit operator Remedy(string text)
     {
         var remedy = new Remedy(text.Length, 0);
         remedy.AppendLiteral(text);
@@ -35,7 +35,7 @@ public sealed class Remedy : IEquatable<Remedy>
     public static Remedy Of(string commandLine, string browser)
     {
         Remedy remedy = $"{new RemedyAction(commandLine, browser)}";
-        return commandLine == browser ? commandLine : remedy;
+        return commandLine == browser ? (Remedy)commandLine : remedy;
     }
 
     /// <summary>Steps in their order, in one line: <c>(1) ... (2) ...</c></summary>

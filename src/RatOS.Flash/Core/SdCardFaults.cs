@@ -24,14 +24,14 @@ public static class SdCardFaults
     // ---- the card in this computer
 
     public static FlashException SdCardUnwritable(string card, string why) => Unusable(
-        card, why, "Check that the card is writable (its slider, its space, `mount -o uid=`), or use another one, and try again.");
+        card, why, $"Check that the card is writable (its slider, its space, `mount -o uid=`), or use another one, and try again.");
 
     public static FlashException SdCardSeveral(IEnumerable<string> places) => Unusable(
         "a card", $"there are several ({string.Join(", ", places)})",
-        "Remove the others and try again. Or download the file and copy it manually.");
+        $"Remove the others and try again. Or download the file and copy it manually.");
 
     public static FlashException SdCardNotFat(string card, string fileSystem) => Unusable(
-        card, $"it is {fileSystem}, and a board's bootloader reads only FAT", "Format it as FAT32 and try again, or use another card.");
+        card, $"it is {fileSystem}, and a board's bootloader reads only FAT", $"Format it as FAT32 and try again, or use another card.");
 
     public static FlashException SdCardNotMounted(string disk) => Unusable(
         disk, "it is in this computer and not mounted",
@@ -39,7 +39,7 @@ public static class SdCardFaults
 
     public static FlashException SdCardWritesAlways(string card) => Unusable(
         card, "its admin.txt makes the board's bootloader install the file again at each reset",
-        "Delete admin.txt from the card, and try again.");
+        $"Delete admin.txt from the card, and try again.");
 
     private static FlashException Unusable(string card, string why, Remedy remedy) => new(
         FaultKind.SdCardUnusable, $"The firmware was not put onto {card}: {why}.", remedy);

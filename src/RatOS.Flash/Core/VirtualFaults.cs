@@ -11,7 +11,7 @@ public static class VirtualFaults
 
     public static FlashException NoPty(string why) => new(
         FaultKind.NoPty, $"The virtual printer's pseudo terminals cannot be created: {why}.",
-        "Use a writable folder of your own that contains nothing with the name of a board.");
+        $"Use a writable folder of your own that contains nothing with the name of a board.");
 
     public static FlashException VirtualFolder(string folder, string why) => new(
         FaultKind.VirtualFolder, $"The virtual printer in {folder} cannot be used: {why}",
@@ -23,7 +23,7 @@ public static class VirtualFaults
 
     public static FlashException MoonrakerSocket(string where, string why) => new(
         FaultKind.MoonrakerSocket, $"The virtual Moonraker cannot listen at {where}: {why}.",
-        "Use another address, or stop the program that uses this one.");
+        $"Use another address, or stop the program that uses this one.");
 
     public static FlashException VhciMissing(string folder) => new(
         FaultKind.VhciMissing, $"This computer has no virtual USB host controller: {folder} does not exist.",

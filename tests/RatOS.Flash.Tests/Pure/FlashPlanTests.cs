@@ -52,8 +52,8 @@ public sealed class FlashPlanTests
     [Fact]
     public void What_was_found_out_before_is_part_of_the_plan_and_that_the_board_is_missing_only_while_it_is()
     {
-        Finding claimed = new(FindingSeverity.Blocker, FaultKind.TwoSectionsOnePort, "Two sections.", "Correct them."),
-            off = new(FindingSeverity.Blocker, FaultKind.NoPower, "It has no power.", "Switch it on.");
+        Finding claimed = new(FindingSeverity.Blocker, FaultKind.TwoSectionsOnePort, "Two sections.", $"Correct them."),
+            off = new(FindingSeverity.Blocker, FaultKind.NoPower, "It has no power.", $"Switch it on.");
         var request = new FlashRequest(Octopus, Image(VirtualChip.F446, 0x0800_8000)) { Findings = [off, claimed] };
         BoardPlan With(params Device[] devices) => FlashPlan.Create([request], new DeviceList(1, [.. devices]), Ready).Boards[0];
         Assert.Equal(["two-sections-one-port"],

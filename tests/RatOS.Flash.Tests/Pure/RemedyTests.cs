@@ -20,7 +20,7 @@ public sealed class RemedyTests
     [Fact]
     public void Plain_text_is_the_same_everywhere()
     {
-        Remedy remedy = "Check the path.";
+        Remedy remedy = $"Check the path.";
         Assert.Equal(("Check the path.", null), (remedy.In(FrontEnd.Browser), remedy.OnlyInBrowser));
         Assert.Equal(remedy, Remedy.Of("Check the path.", "Check the path."));
     }

@@ -47,7 +47,7 @@ public sealed class NoRoadStories : IDisposable
     public void What_cannot_be_built_is_told_with_the_reason() => Story.Of("octopus", async story =>
     {
         var (report, offered) =
-            await FlashAsync(story, "prusa-einsy", new(null, new(FaultKind.ToolchainMissing, "There is no avr-gcc.", "Install it.")));
+            await FlashAsync(story, "prusa-einsy", new(null, new(FaultKind.ToolchainMissing, "There is no avr-gcc.", $"Install it.")));
         Assert.Equal("no-road", report.Fault?.Code);
         Assert.EndsWith("It could not be built: There is no avr-gcc.", report.Fault!.Cause, StringComparison.Ordinal);
         Assert.Empty(offered);

@@ -96,7 +96,7 @@ internal sealed class ToyDriver : BootloaderDriver
                 (ushort)(address >> 16));
             var transfer = await usb.ControlAsync(setup, data, Limit);
             if (!transfer.IsOk || transfer.Length != data.Length)
-                throw new FlashException(FaultKind.DfuRefused, $"The toy refused request {request} at {address:x8}.", "Flash again.");
+                throw new FlashException(FaultKind.DfuRefused, $"The toy refused request {request} at {address:x8}.", $"Flash again.");
         }
     }
 }
