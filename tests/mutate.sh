@@ -99,4 +99,6 @@ mutant "journal: each step is written ahead" src/RatOS.Flash.Agent/Jobs/Journal.
   'if (step.Kind != FlashEventKind.Progress)' 'if (step.Kind == FlashEventKind.Verdict)'
 mutant "journal: Klipper was stopped by this program" src/RatOS.Flash.Agent/Jobs/Journal.cs $agent \
   'public void Append(JsonService service) => Append(service, JsonContract.Shapes.JsonService, isCritical: true);' 'public void Append(JsonService service) => _ = service;'
+mutant "closed terminal: it ends no write" src/RatOS.Flash.Agent/Cli/VerbContext.cs $agent \
+  'PosixSignal.SIGTERM, PosixSignal.SIGHUP,' 'PosixSignal.SIGTERM,'
 exit "$failed"

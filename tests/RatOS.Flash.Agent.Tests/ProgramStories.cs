@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Net.Http.Json;
-using System.Text;
 using System.Text.Json;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Jobs;
@@ -11,10 +10,10 @@ namespace RatOS.Flash.Agent.Tests;
 /// <summary>The program as people run it: one process that is the printer, others that ask its agent.</summary>
 public sealed class ProgramStories : IDisposable
 {
-    private readonly DirectoryInfo _home = Directory.CreateTempSubdirectory("rf-");
+    private readonly ProgramHome _home = new();
     private Process? _printer;
 
-    private string Data => Path.Combine(_home.FullName, "v", "printer_data");
+    private string Data => _home.PrinterData;
 
     public void Dispose()
     {
@@ -24,73 +23,16 @@ public sealed class ProgramStories : IDisposable
             _printer.WaitForExit();
         }
         _printer?.Dispose();
-        _home.Delete(recursive: true);
-    }
-
-    private Process Start(params string[] args)
-    {
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "ratos-flash.dll"), .. args])
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            UseShellExecute = false,
-        };
-        (start.Environment["HOME"], start.Environment["XDG_STATE_HOME"]) = (_home.FullName, _home.FullName);
-        return Process.Start(start)!;
-    }
-
-    private async Task<(int Exit, string Output)> RunAsync(params string[] args)
-    {
-        using var process = Start(args);
-        var (output, error) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
-        await process.WaitForExitAsync();
-        return (process.ExitCode, await output + await error);
+        _home.Dispose();
     }
 
     /// <summary>Starts the whole virtual printer and returns where its Moonraker is.</summary>
     private async Task<Uri> StartPrinterAsync(params string[] more)
     {
-        _printer = Start(["virtual", "--folder", Path.Combine(_home.FullName, "v"), "--moonraker", "0", "--pace", "5", .. more]);
+        _printer = _home.Start(["virtual", "--folder", _home.PathOf("v"), "--moonraker", "0", "--pace", "5", .. more]);
         var first = await _printer.StandardOutput.ReadLineAsync() ?? await _printer.StandardError.ReadToEndAsync();
         Assert.Contains("Moonraker at http://127.0.0.1:", first, StringComparison.Ordinal);
         return new Uri(first.Split("Moonraker at ")[1].Split(' ')[0]);
-    }
-
-    /// <summary>
-    /// At a terminal: util-linux's script makes one, and a person at it types when the words are there. The exit code, and what was on the
-    /// screen.
-    /// </summary>
-    private async Task<(int Exit, string Screen)> AtTerminalAsync((string When, string Types)[] person, params string[] args)
-    {
-        // Whoever is started in the background is deaf to Ctrl-C, and so is all that it starts; a shell that stayed around would hear it
-        // too, and end as one that was interrupted.
-        var start = new ProcessStartInfo("script",
-            ["-qec", $"exec env --default-signal=INT dotnet {Path.Combine(AppContext.BaseDirectory, "ratos-flash.dll")} "
-            + $"{string.Join(' ', args)}", "/dev/null"])
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            UseShellExecute = false,
-        };
-        (start.Environment["HOME"], start.Environment["XDG_STATE_HOME"], start.Environment["TERM"]) =
-            (_home.FullName, _home.FullName, "xterm");
-        using var process = Process.Start(start)!;
-        // Words that never come must not be waited for without an end.
-        using var limit = new Timer(_ => process.Kill(entireProcessTree: true), null, TimeSpan.FromMinutes(2), Timeout.InfiniteTimeSpan);
-        var (screen, buffer, turn) = (new StringBuilder(), new char[4096], 0);
-        for (int length; (length = await process.StandardOutput.ReadAsync(buffer)) > 0;)
-        {
-            screen.Append(buffer, 0, length);
-            // A terminal wraps between any two words.
-            if (turn < person.Length && string.Join(' ', screen.ToString().Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries))
-                .Contains(person[turn].When, StringComparison.Ordinal))
-            {
-                await process.StandardInput.WriteAsync(person[turn++].Types);
-                await process.StandardInput.FlushAsync();
-            }
-        }
-        await process.WaitForExitAsync();
-        return (process.ExitCode, screen.ToString());
     }
 
     [Theory]
@@ -99,9 +41,9 @@ public sealed class ProgramStories : IDisposable
     public async Task At_a_terminal_the_user_confirms_the_rollback(string answer, string? runs)
     {
         Directory.CreateDirectory(Data);
-        var (exit, screen) = await AtTerminalAsync(
+        var (exit, screen) = await _home.AtTerminalAsync(
             [("Do this now", "\x03"), ("Roll octopus back to the previous firmware?", answer)],
-            "flash", "octopus", "--scenario", "bad-build", "--folder", Path.Combine(_home.FullName, "v"), "--data", Data, "--pace", "50");
+            "flash", "octopus", "--scenario", "bad-build", "--folder", _home.PathOf("v"), "--data", Data, "--pace", "50");
         // The flash that was asked for has failed in any case.
         Assert.Equal(1, exit);
         Assert.Contains("octopus FAILED", screen, StringComparison.Ordinal);
@@ -113,12 +55,12 @@ public sealed class ProgramStories : IDisposable
     {
         var moonraker = await StartPrinterAsync();
         Assert.Equal((0, true), await Contains(["status", "--data", Data], "No flash is running."));
-        var flash = await RunAsync("flash", "octopus", "--data", Data);
+        var flash = await _home.RunAsync("flash", "octopus", "--data", Data);
         Assert.Equal(0, flash.Exit);
         Assert.Contains("octopus OK: runs v0.13.0", flash.Output, StringComparison.Ordinal);
 
         // The macro from the program's own hint, while `watch` runs.
-        using var watch = Start("watch", "--data", Data, "--json");
+        using var watch = _home.Start("watch", "--data", Data, "--json");
         using var http = new HttpClient();
         using var macro = await http.PostAsJsonAsync(new Uri(moonraker, "printer/gcode/script"),
             new { script = "FLASH_MCU BOARD=octopus" });
@@ -147,7 +89,7 @@ public sealed class ProgramStories : IDisposable
     public async Task Killed_in_the_middle_of_a_write_the_next_agent_reports_what_happened()
     {
         await StartPrinterAsync();
-        using var flash = Start("flash", "octopus", "--data", Data);
+        using var flash = _home.Start("flash", "octopus", "--data", Data);
         string? line;
         do
         {
@@ -163,7 +105,7 @@ public sealed class ProgramStories : IDisposable
         _printer.Dispose();
 
         await StartPrinterAsync();
-        var history = await RunAsync("history", "--data", Data);
+        var history = await _home.RunAsync("history", "--data", Data);
         Assert.Contains("[interrupted]", history.Output, StringComparison.Ordinal);
         Assert.Contains("no working firmware", history.Output, StringComparison.Ordinal);
     }
@@ -172,12 +114,12 @@ public sealed class ProgramStories : IDisposable
     public async Task An_agent_that_is_killed_leaves_a_stopped_Klipper_and_the_next_one_starts_it()
     {
         var moonraker = await StartPrinterAsync("--no-agent");
-        string[] agent = ["agent", "--virtual", "--folder", Path.Combine(_home.FullName, "w"), "--pace", "5", "--data", Data];
+        string[] agent = ["agent", "--virtual", "--folder", _home.PathOf("w"), "--pace", "5", "--data", Data];
         using var http = new HttpClient();
-        using (var first = Start(agent))
+        using (var first = _home.Start(agent))
         {
             Assert.Contains("The agent serves", await first.StandardOutput.ReadLineAsync() ?? "", StringComparison.Ordinal);
-            using var flash = Start("flash", "octopus", "--data", Data);
+            using var flash = _home.Start("flash", "octopus", "--data", Data);
             while (await flash.StandardOutput.ReadLineAsync() is { } line
                 && !line.Contains("Writing 44468 bytes", StringComparison.Ordinal))
             {
@@ -189,7 +131,7 @@ public sealed class ProgramStories : IDisposable
         }
         Assert.Equal("disconnected", await StateAsync());
 
-        using var second = Start(agent);
+        using var second = _home.Start(agent);
         Assert.Contains("The agent serves", await second.StandardOutput.ReadLineAsync() ?? "", StringComparison.Ordinal);
         var begin = Stopwatch.GetTimestamp();
         while (await StateAsync() != "ready" && Stopwatch.GetElapsedTime(begin) < TimeSpan.FromSeconds(30))
@@ -210,8 +152,8 @@ public sealed class ProgramStories : IDisposable
     {
         await StartPrinterAsync("--no-agent");
         Assert.Equal((1, true), await Contains(["status", "--data", Data], "[no-agent]"));
-        string[] boards = ["--virtual", "--folder", Path.Combine(_home.FullName, "w"), "--pace", "5", "--data", Data];
-        var flash = await RunAsync(["flash", "octopus", .. boards]);
+        string[] boards = ["--virtual", "--folder", _home.PathOf("w"), "--pace", "2", "--data", Data];
+        var flash = await _home.RunAsync(["flash", "octopus", .. boards]);
         Assert.True(flash.Exit == 0, flash.Output);
         Assert.Contains("Klipper is stopped", flash.Output, StringComparison.Ordinal);
         Assert.Contains("Klipper is ready", flash.Output, StringComparison.Ordinal);
@@ -225,7 +167,7 @@ public sealed class ProgramStories : IDisposable
 
     private async Task<(int Exit, bool Contains)> Contains(string[] args, string text)
     {
-        var (exit, output) = await RunAsync(args);
+        var (exit, output) = await _home.RunAsync(args);
         return (exit, output.Contains(text, StringComparison.Ordinal));
     }
 }

@@ -53,7 +53,7 @@ internal sealed class AgentVerbs(VerbContext context)
     {
         using var agent = AgentBoards.TryOpen(context.Folder) ?? throw AgentFaults.NoAgent(context.Folder.Root);
         using var over = new CancellationTokenSource();
-        using var interrupts = context.OnInterrupt(over.Cancel);
+        using var interrupts = context.OnInterrupt(over.Cancel, needsReader: true);
         try
         {
             await agent.WatchAsync(_output.Watch, over.Token);

@@ -59,7 +59,7 @@ internal sealed class FlashVerbs(VerbContext context)
         {
             _output.Say(interrupted.ToString());
             cancel.Cancel();
-        });
+        }, needsReader: true);
         _output.Begin([.. plan.Boards.Select(board => board.Board)]);
         FlashReport report;
         try

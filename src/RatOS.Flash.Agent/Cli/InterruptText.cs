@@ -2,7 +2,7 @@ using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Agent.Cli;
 
-/// <summary>Says what an interrupt (Ctrl-C, SIGTERM) does at this moment of a flash. It takes every event.</summary>
+/// <summary>Says what an interrupt (Ctrl-C, SIGTERM, a closed terminal) does at this moment of a flash. It takes every event.</summary>
 internal sealed class InterruptText
 {
     private enum Stage

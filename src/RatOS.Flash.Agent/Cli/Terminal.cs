@@ -14,6 +14,11 @@ internal static partial class Terminal
     private const int StandardColumns = 80;
     private const int StandardRows = 24;
 
+    private static readonly CancellationTokenSource ReaderLost = new();
+
+    /// <summary>Cancelled when standard output is a pipe whose other end was closed.</summary>
+    public static CancellationToken ReaderGone => ReaderLost.Token;
+
     /// <summary>Standard output, in UTF-8; each line is written at once.</summary>
     public static TextWriter Out { get; } = Open(1);
 
@@ -70,7 +75,7 @@ internal static partial class Terminal
         TextWriter.Synchronized(new StreamWriter(new Stream(descriptor), new UTF8Encoding(false)) { AutoFlush = true });
 
     /// <summary>
-    /// Writes as write(2) does, so that other programs may append to the same file. Without a reader the text is lost, and a flash goes on.
+    /// Writes as write(2) does, so that other programs may append to the same file. Text that cannot be written is lost.
     /// </summary>
     private sealed class Stream(int descriptor) : System.IO.Stream
     {
@@ -95,12 +100,21 @@ internal static partial class Terminal
             while (!buffer.IsEmpty)
             {
                 var count = Terminal.Write(descriptor, buffer, buffer.Length);
+                var error = count < 0 ? Marshal.GetLastPInvokeError() : 0;
                 if (count >= 0)
+                {
                     buffer = buffer[(int)count..];
-                else if (Marshal.GetLastPInvokeError() == TryAgain)
+                }
+                else if (error == TryAgain)
+                {
                     _ = Poll(new PollEntry { Descriptor = descriptor, Wanted = PollOut }, 1, Timeout.Infinite);
-                else if (Marshal.GetLastPInvokeError() != Interrupted)
+                }
+                else if (error != Interrupted)
+                {
+                    if (error == BrokenPipe && descriptor == 1)
+                        ReaderLost.Cancel();
                     return;
+                }
             }
         }
 
@@ -117,6 +131,7 @@ internal static partial class Terminal
 
     private const int Interrupted = 4;   // EINTR
     private const int TryAgain = 11;     // EAGAIN
+    private const int BrokenPipe = 32;   // EPIPE; the runtime ignores SIGPIPE
     private const short PollOut = 4;
     private const nuint WindowSizeRequest = 0x5413;   // TIOCGWINSZ of x86 and ARM
 

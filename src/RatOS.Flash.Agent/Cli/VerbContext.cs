@@ -97,17 +97,24 @@ internal sealed record VerbContext(PrinterAccess Printer, DataFolder? Data, Outp
     }
 
     /// <summary>
-    /// Calls back on the printer's thread at each Ctrl-C and SIGTERM. These end nothing by themselves then: a half-written board is worse
-    /// than a late exit.
+    /// Calls back on the printer's thread at each Ctrl-C, SIGTERM and closed terminal. These end nothing by themselves then: a half-written
+    /// board is worse than a late exit.
     /// </summary>
-    public IDisposable OnInterrupt(Action stop) => new Signals(
-        [.. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM }.Select(signal => PosixSignalRegistration.Create(signal, context =>
+    /// <param name="stop">The proper end of the verb.</param>
+    /// <param name="needsReader">Also called when standard output has lost its reader.</param>
+    public IDisposable OnInterrupt(Action stop, bool needsReader = false)
+    {
+        var reader = needsReader ? Terminal.ReaderGone.Register(() => Printer.Post(stop)) : default;
+        return new Registrations([reader, .. Ends.Select(signal => PosixSignalRegistration.Create(signal, context =>
         {
             context.Cancel = true;
             Printer.Post(stop);
         }))]);
+    }
 
-    private sealed class Signals(PosixSignalRegistration[] registrations) : IDisposable
+    private static readonly PosixSignal[] Ends = [PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP, PosixSignal.SIGQUIT];
+
+    private sealed class Registrations(IDisposable[] registrations) : IDisposable
     {
         public void Dispose()
         {

@@ -1,0 +1,88 @@
+using System.Diagnostics;
+using System.Text;
+
+namespace RatOS.Flash.Agent.Tests;
+
+/// <summary>Runs the program as a process, with a home folder of its own.</summary>
+internal sealed class ProgramHome : IDisposable
+{
+    /// <summary>Words that never come must not be waited for without an end.</summary>
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
+
+    private static readonly string Program = Path.Combine(AppContext.BaseDirectory, "ratos-flash.dll");
+
+    private readonly DirectoryInfo _home = Directory.CreateTempSubdirectory("rf-");
+
+    /// <summary>Of the virtual printer in <c>v</c>.</summary>
+    public string PrinterData => PathOf("v", "printer_data");
+
+    public string PathOf(params ReadOnlySpan<string> names) => Path.Combine([_home.FullName, .. names]);
+
+    public Process Start(params string[] args) => StartOther("dotnet", [Program, .. args]);
+
+    /// <summary>Starts it from a line of bash, where it is <c>$program</c>.</summary>
+    public Process StartByShell(string line) => StartOther("bash", ["-c", $"program='dotnet {Program}'; {line}"]);
+
+    /// <summary>
+    /// Starts it at a terminal, which util-linux's script makes: killing the returned process closes that terminal.
+    /// </summary>
+    public Process StartAtTerminal(params string[] args) =>
+        // A process that was started in the background ignores Ctrl-C, and so do its children. A shell that stayed would hear it too.
+        StartOther("script", ["-qec", $"exec env --default-signal=INT,HUP dotnet {Program} {string.Join(' ', args)}", "/dev/null"]);
+
+    public async Task<(int Exit, string Output)> RunAsync(params string[] args)
+    {
+        using var process = Start(args);
+        var (output, error) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
+        await process.WaitForExitAsync();
+        return (process.ExitCode, await output + await error);
+    }
+
+    /// <summary>At a terminal, where a user types when the words are there. The exit code, and the whole screen.</summary>
+    public async Task<(int Exit, string Screen)> AtTerminalAsync((string When, string Types)[] user, params string[] args)
+    {
+        using var process = StartAtTerminal(args);
+        var screen = "";
+        foreach (var (when, types) in user)
+        {
+            screen += await ReadUntilAsync(process, when);
+            await process.StandardInput.WriteAsync(types);
+            await process.StandardInput.FlushAsync();
+        }
+        screen += await ReadUntilAsync(process, null);
+        await process.WaitForExitAsync();
+        return (process.ExitCode, screen);
+    }
+
+    /// <summary>Reads until the words are there, wherever the terminal wraps them, or to the end.</summary>
+    public static async Task<string> ReadUntilAsync(Process process, string? words)
+    {
+        await using var limit = new Timer(_ => process.Kill(entireProcessTree: true), null, Limit, Timeout.InfiniteTimeSpan);
+        var (text, buffer) = (new StringBuilder(), new char[4096]);
+        while (words is null || !string.Join(' ', text.ToString().Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries))
+            .Contains(words, StringComparison.Ordinal))
+        {
+            var length = await process.StandardOutput.ReadAsync(buffer);
+            if (length == 0)
+                break;
+            text.Append(buffer, 0, length);
+        }
+        return text.ToString();
+    }
+
+    public void Dispose() => _home.Delete(recursive: true);
+
+    private Process StartOther(string file, IEnumerable<string> args)
+    {
+        var start = new ProcessStartInfo(file, args)
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
+        };
+        (start.Environment["HOME"], start.Environment["XDG_STATE_HOME"], start.Environment["TERM"]) =
+            (_home.FullName, _home.FullName, "xterm");
+        return Process.Start(start)!;
+    }
+}
