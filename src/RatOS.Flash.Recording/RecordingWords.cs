@@ -17,7 +17,7 @@ internal static class RecordingWords
         (FlashPhase.Ask, "Ask"),
         (FlashPhase.Enter, "Enter"), (FlashPhase.Identify, "Identify"), (FlashPhase.Erase, "Erase"), (FlashPhase.Write, "Write"),
         (FlashPhase.Verify, "Verify"), (FlashPhase.Leave, "Leave"), (FlashPhase.Confirm, "Confirm"), (FlashPhase.Prove, "Prove"),
-        (FlashPhase.Start, "Start"), (FlashPhase.Person, "Person"), (FlashPhase.Done, "Done"));
+        (FlashPhase.Start, "Start"), (FlashPhase.Operator, "Person"), (FlashPhase.Done, "Done"));
 
     public static readonly WordTable<FlashEventKind> EventKinds = new(
         (FlashEventKind.Begin, "Begin"), (FlashEventKind.Progress, "Progress"), (FlashEventKind.End, "End"), (FlashEventKind.Note, "Note"),

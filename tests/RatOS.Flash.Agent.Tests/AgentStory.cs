@@ -106,7 +106,7 @@ internal sealed class AgentStory : IAsyncDisposable
         Moonraker.Console.Last(line => line.Contains($"prompt_footer_button {label}|", StringComparison.Ordinal)).Split('|')[1];
 
     /// <summary>Another program flashes the board while Klipper is stopped.</summary>
-    public async Task FlashByHandAsync()
+    public async Task FlashWithoutAgentAsync()
     {
         var printer = PrinterAccess.Of(Printer, new VirtualPlace("test", Path.Combine(_folder.FullName, "v"), 0, null));
         var boards = new LocalBoards(printer, new KnownMcus(printer, [], null, _log), static _ => new Klipper.NoKlippy(), _log);

@@ -101,7 +101,7 @@ public sealed class FailedFirmwareTests
     [Fact]
     public void A_failed_rollback_reports_its_own_condition_and_one_that_never_began_changes_nothing()
     {
-        var first = Report(BoardCondition.Unconfirmed, "klipper-silent", New) with { Back = new(Older.Version, true, null) };
+        var first = Report(BoardCondition.Unconfirmed, "klipper-silent", New) with { Rollback = new(Older.Version, true, null) };
         Assert.Equal(
             BoardCondition.InBootloaderWithoutFirmware,
             FailedFirmware.Both(first, Report(BoardCondition.InBootloaderWithoutFirmware, "device-lost", Older)).Condition);
@@ -109,7 +109,7 @@ public sealed class FailedFirmwareTests
             BoardCondition.Unconfirmed, FailedFirmware.Both(first, Report(BoardCondition.Unchanged, "touch-ignored", Older)).Condition);
         var back = FailedFirmware.Both(first, Report(BoardCondition.Flashed, null, Older));
         Assert.Equal(
-            (false, BoardCondition.Running, "klipper-silent", false), (back.Ok, back.Condition, back.Fault!.Code, back.Back!.Asks));
+            (false, BoardCondition.Running, "klipper-silent", false), (back.Ok, back.Condition, back.Fault!.Code, back.Rollback!.Asks));
         Assert.Contains(Older.Version, back.Fault.Remedy.ToString(), StringComparison.Ordinal);
     }
 }

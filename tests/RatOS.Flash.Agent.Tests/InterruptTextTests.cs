@@ -56,8 +56,8 @@ public sealed class InterruptTextTests
     public void A_wait_for_an_operator_step_ends_and_a_write_beside_it_does_not()
     {
         Assert.Equal("Ending the wait. The board stays as it is.", After(
-            ("a", FlashPhase.Erase, FlashEventKind.PointOfNoReturn), ("a", FlashPhase.Person, FlashEventKind.Begin)));
+            ("a", FlashPhase.Erase, FlashEventKind.PointOfNoReturn), ("a", FlashPhase.Operator, FlashEventKind.Begin)));
         Says(Write, After(("b", FlashPhase.Erase, FlashEventKind.PointOfNoReturn)));
-        Says(Write, After(("b", FlashPhase.Done, FlashEventKind.Verdict), ("a", FlashPhase.Person, FlashEventKind.End)));
+        Says(Write, After(("b", FlashPhase.Done, FlashEventKind.Verdict), ("a", FlashPhase.Operator, FlashEventKind.End)));
     }
 }

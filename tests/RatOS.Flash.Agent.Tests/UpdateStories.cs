@@ -32,7 +32,7 @@ public sealed class UpdateStories
         Assert.Equal((true, "prompt"), (job.Ok, job.By));
         Assert.Contains(story.Moonraker.Console, line => line.Contains("action:prompt_end", StringComparison.Ordinal));
         // Nothing is left to be done, and the note goes away.
-        await story.UntilAsync(() => !File.Exists(story.Data.Told), "it is forgotten");
+        await story.UntilAsync(() => !File.Exists(story.Data.UpdateNotice), "it is forgotten");
     }, settings: By(FlashPolicy.Ask));
 
     [Fact]
@@ -183,7 +183,7 @@ public sealed class UpdateStories
     {
         // RatOS's own hook did it.
         await story.Printer.Klippy.StopAsync(CancellationToken.None);
-        await story.FlashByHandAsync();
+        await story.FlashWithoutAgentAsync();
         await story.Printer.Klippy.StartAsync();
         await story.StartAgentAsync();
         await Task.Delay(TimeSpan.FromSeconds(30), story.Time);

@@ -96,7 +96,7 @@ internal static class PtyBenchmark
                 throw new InvalidOperationException(string.Concat(await said));
             // It resets a moment after the last command.
             await Task.Delay(TimeSpan.FromSeconds(1), time);
-            var (first, last, asked) = board.BootloaderAsked
+            var (first, last, asked) = board.BootloaderCommands
                 ?? throw new InvalidOperationException("the board is still in Katapult: " + string.Concat(await said));
             return new Run((last - first).TotalSeconds, asked, board.Flash.Read(Start, image.Length).SequenceEqual(image));
         });

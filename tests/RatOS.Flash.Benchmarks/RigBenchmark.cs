@@ -196,7 +196,7 @@ internal static class RigBenchmark
                 throw new InvalidOperationException(string.Concat(await said));
             // Katapult resets a moment after its last command.
             await Task.Delay(TimeSpan.FromSeconds(1), time);
-            var (first, last, asked) = board.BootloaderAsked
+            var (first, last, asked) = board.BootloaderCommands
                 ?? throw new InvalidOperationException("the board is still in its bootloader: " + string.Concat(await said));
             return new Run((last - first).TotalSeconds, (end - first).TotalSeconds, asked,
                 board.Flash.Read(Start, image.Length).SequenceEqual(image));

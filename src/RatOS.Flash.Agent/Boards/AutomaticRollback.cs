@@ -32,10 +32,10 @@ internal sealed class AutomaticRollback(
         foreach (var board in failed)
         {
             var canAsk = asks && open.Exists(request => request.Board.Name == board.Board);
-            var back = board.Image is null ? null : new WayBack(board.Image.Version, canAsk, null);
-            var verdict = verdicts[board.Board] with { Fault = board.Fault, Back = back };
+            var back = board.Image is null ? null : new RollbackOffer(board.Image.Version, canAsk, null);
+            var verdict = verdicts[board.Board] with { Fault = board.Fault, Rollback = back };
             verdicts[board.Board] = verdict;
-            await ContinueAsync(Told(new(0, report.Elapsed, board.Board, FlashPhase.Done, FlashEventKind.Verdict, ""), verdict));
+            await ContinueAsync(WithVerdict(new(0, report.Elapsed, board.Board, FlashPhase.Done, FlashEventKind.Verdict, ""), verdict));
         }
         if (isAutomatic && open.Count > 0)
             report = await WriteAsync(report, verdicts, open, work.Klippy, cancel);
@@ -64,7 +64,7 @@ internal sealed class AutomaticRollback(
             if (step.Report is { } back)
             {
                 var both = verdicts[back.Board] = FailedFirmware.Both(verdicts[back.Board], back);
-                step = Told(step, both);
+                step = WithVerdict(step, both);
             }
             await ContinueAsync(step with { At = report.Elapsed + step.At });
         });
@@ -80,7 +80,7 @@ internal sealed class AutomaticRollback(
         return report with { Elapsed = report.Elapsed + outcome.Elapsed, Klippy = outcome.Klippy };
     }
 
-    private static FlashEvent Told(FlashEvent step, BoardReport verdict) => step with
+    private static FlashEvent WithVerdict(FlashEvent step, BoardReport verdict) => step with
     {
         Message = Text.Verdict(verdict, FrontEnd.CommandLine),
         Browser = Text.Verdict(verdict, FrontEnd.Browser),

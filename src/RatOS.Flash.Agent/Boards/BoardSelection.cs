@@ -105,7 +105,7 @@ internal sealed class BoardSelection(
             var near = inventory.Mcus.Select(mcu => mcu.Name).Concat(catalogue.Boards.Select(board => board.Id))
                 .Where(known => FuzzyMatch.IsNear(name, known));
             throw BoardFaults.UnknownBoard(
-                Text.Clean(name), [.. near], [.. inventory.Mcus.Where(mcu => mcu.Owner != McuOwner.Stranger).Select(mcu => mcu.Name)]);
+                Text.Clean(name), [.. near], [.. inventory.Mcus.Where(mcu => mcu.Owner != McuOwner.Foreign).Select(mcu => mcu.Name)]);
         }
     }
 }

@@ -50,7 +50,7 @@ internal sealed record FailedFirmware(string Board, FaultReport Fault, FirmwareI
     {
         Condition = back.Ok ? BoardCondition.Running
             : back.Condition is BoardCondition.Unchanged or BoardCondition.InBootloaderUnchanged ? first.Condition : back.Condition,
-        Fault = back.Ok ? first.Fault! with { Remedy = FlashFaults.RemedyAfterRollBack(first.Back!.Version) } : first.Fault,
-        Back = first.Back! with { Asks = false, Report = back },
+        Fault = back.Ok ? first.Fault! with { Remedy = FlashFaults.RemedyAfterRollBack(first.Rollback!.Version) } : first.Fault,
+        Rollback = first.Rollback! with { Asks = false, Report = back },
     };
 }

@@ -42,14 +42,14 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
         {
             var facts = await klippy.McusAsync();
             // A Klipper in error has not reached every board: those are known from before.
-            var told = new Dictionary<string, McuEvidence>(facts.Told.Boards, StringComparer.OrdinalIgnoreCase);
-            foreach (var (name, mcu) in Facts.Told.Boards)
+            var evidence = new Dictionary<string, McuEvidence>(facts.Evidence.Boards, StringComparer.OrdinalIgnoreCase);
+            foreach (var (name, mcu) in Facts.Evidence.Boards)
             {
-                if (facts.State != "ready" && (!told.TryGetValue(name, out var now) || now.Version is null))
-                    told[name] = mcu;
+                if (facts.State != "ready" && (!evidence.TryGetValue(name, out var now) || now.Version is null))
+                    evidence[name] = mcu;
             }
             var sections = facts.Sections.IsEmpty ? Facts.Sections : facts.Sections;
-            Keep(facts with { Sections = sections, Told = facts.Told with { Boards = told }, Ports = Facts.Ports });
+            Keep(facts with { Sections = sections, Evidence = facts.Evidence with { Boards = evidence }, Ports = Facts.Ports });
             return facts;
         }
         catch (Exception fault) when (fault is FlashException or MoonrakerException)
@@ -78,14 +78,14 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
     /// <summary>Corrects the versions of boards that were flashed since Klipper was asked.</summary>
     public void Flashed(FlashReport report, PrinterInventory before)
     {
-        var told = new Dictionary<string, McuEvidence>(Facts.Told.Boards, StringComparer.OrdinalIgnoreCase);
+        var evidence = new Dictionary<string, McuEvidence>(Facts.Evidence.Boards, StringComparer.OrdinalIgnoreCase);
         foreach (var board in report.Boards.Where(board => board.Condition != BoardCondition.Unchanged))
         {
             if (before.Mcus.FirstOrDefault(mcu => mcu.Name == board.Board)?.Section is { } section
-                && told.TryGetValue(section, out var old))
-                told[section] = old with { Version = board.Condition == BoardCondition.Flashed ? board.NewVersion : null };
+                && evidence.TryGetValue(section, out var old))
+                evidence[section] = old with { Version = board.Condition == BoardCondition.Flashed ? board.NewVersion : null };
         }
-        Keep(Facts with { Told = Facts.Told with { Boards = told } });
+        Keep(Facts with { Evidence = Facts.Evidence with { Boards = evidence } });
     }
 
     private PrinterInventory Inventory()
@@ -99,7 +99,7 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
             {
                 return PrinterInventory.Create(
                     Facts.Sections, seen, links, Catalogue.Catalogue, [.. described, .. printer.Described],
-                    Facts.Told, Facts.Power, Facts.Ports);
+                    Facts.Evidence, Facts.Power, Facts.Ports);
             }
         }
     }
@@ -122,16 +122,16 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
 
     private static string Text(McuFacts facts)
     {
-        var names = facts.Sections.Select(section => section.Name).Concat(facts.Told.Boards.Keys)
+        var names = facts.Sections.Select(section => section.Name).Concat(facts.Evidence.Boards.Keys)
             .Distinct(StringComparer.OrdinalIgnoreCase);
         return JsonSerializer.Serialize(
-            new JsonMcus(facts.Told.Host, facts.State, facts.Message, [.. names.Select(name =>
+            new JsonMcus(facts.Evidence.Host, facts.State, facts.Message, [.. names.Select(name =>
             {
-                var (section, told) = (
-                    facts.Sections.FirstOrDefault(section => section.Name == name), facts.Told.Boards.GetValueOrDefault(name));
+                var (section, evidence) = (
+                    facts.Sections.FirstOrDefault(section => section.Name == name), facts.Evidence.Boards.GetValueOrDefault(name));
                 return new JsonMcu(
                     name, section?.Serial, section?.Baud, section?.CanbusUuid, section?.CanbusInterface, section?.RestartMethod,
-                    told?.Version, told?.Chip, told?.Constants, facts.Ports.GetValueOrDefault(name));
+                    evidence?.Version, evidence?.Chip, evidence?.Constants, facts.Ports.GetValueOrDefault(name));
             })]), JsonContract.Shapes.JsonMcus);
     }
 
@@ -149,7 +149,7 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
                 .DistinctBy(mcu => mcu.Section, StringComparer.OrdinalIgnoreCase).ToList();
             return new McuFacts(
                 [.. known.Where(mcu => (mcu.Serial ?? mcu.CanbusUuid) is not null).Select(SectionOf)],
-                new(kept.Host, known.ToDictionary(mcu => mcu.Section, ToldOf, StringComparer.OrdinalIgnoreCase)))
+                new(kept.Host, known.ToDictionary(mcu => mcu.Section, EvidenceOf, StringComparer.OrdinalIgnoreCase)))
             {
                 State = kept.State,
                 Message = kept.Message,
@@ -172,6 +172,6 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
         RestartMethod = mcu.RestartMethod,
     };
 
-    private static McuEvidence ToldOf(JsonMcu mcu) =>
+    private static McuEvidence EvidenceOf(JsonMcu mcu) =>
         new(mcu.Version, mcu.Chip) { Constants = mcu.Constants ?? ImmutableDictionary<string, string>.Empty };
 }

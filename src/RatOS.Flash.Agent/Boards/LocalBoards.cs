@@ -160,7 +160,7 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
     private static string StateOf(PrinterMcu mcu, BoardPlan? plan) => mcu.Owner switch
     {
         McuOwner.OwnUpdater => mcu.Device is null ? "not connected" : "updated by its maker",
-        McuOwner.Stranger => "none of this printer's boards",
+        McuOwner.Foreign => "none of this printer's boards",
         _ => plan is null ? "not connected" : StateOf(plan),
     };
 

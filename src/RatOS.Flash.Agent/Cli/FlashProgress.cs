@@ -32,7 +32,7 @@ internal sealed class FlashProgress(IReadOnlyList<string> boards)
         var active = _steps.Find(other => other.Board == step.Board);
         switch (step.Kind)
         {
-            case FlashEventKind.Begin or FlashEventKind.Progress or FlashEventKind.End when step.Phase != FlashPhase.Person:
+            case FlashEventKind.Begin or FlashEventKind.Progress or FlashEventKind.End when step.Phase != FlashPhase.Operator:
                 return See(step, active);
             case FlashEventKind.Verdict:
                 return step.Report is { } report && active is not null ? Over(active, report, step.At) : [];

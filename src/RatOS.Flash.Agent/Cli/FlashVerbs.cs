@@ -21,7 +21,7 @@ internal sealed class FlashVerbs(VerbContext context)
     {
         FlashReport? report = null;
         var code = await FlashAsync(options, noKlipper, ended => report = ended);
-        var boards = report?.Boards.Where(board => board.Back is { Asks: true }).Select(board => board.Board).ToList() ?? [];
+        var boards = report?.Boards.Where(board => board.Rollback is { Asks: true }).Select(board => board.Board).ToList() ?? [];
         if (boards.Count > 0 && _output.Confirm($"Roll {string.Join(", ", boards)} back to the previous firmware?"))
         {
             var back = options with

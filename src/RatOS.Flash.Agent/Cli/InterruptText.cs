@@ -22,7 +22,7 @@ internal sealed class InterruptText
         if (step is { Board: null, Phase: FlashPhase.Stop or FlashPhase.Start })
             _isStopped = step is { Phase: FlashPhase.Stop } or { Kind: FlashEventKind.Begin };
         var name = step.Board ?? "";
-        if (step is { Phase: FlashPhase.Person, Kind: not FlashEventKind.End })
+        if (step is { Phase: FlashPhase.Operator, Kind: not FlashEventKind.End })
             _waiting.Add(name);
         else
             _waiting.Remove(name);

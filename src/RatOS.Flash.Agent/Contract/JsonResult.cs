@@ -45,7 +45,7 @@ internal sealed record JsonReport(
         Process = report.IsProcess ? true : null,
         SdCard = report.IsBySdCard ? true : null,
         Confirmed = report.IsConfirmed ? true : null,
-        Back = report.Back is { } back ? new(back.Version, back.Asks, back.Report is { } came ? Of(came) : null) : null,
+        Back = report.Rollback is { } back ? new(back.Version, back.Asks, back.Report is { } came ? Of(came) : null) : null,
     };
 
     public JsonReport In(FrontEnd frontEnd) => this with
@@ -71,7 +71,7 @@ internal sealed record JsonReport(
         Elapsed = TimeSpan.FromSeconds(Elapsed),
         Notes = [.. Notes],
         SkipReason = LeftOut,
-        Back = Back is { Version: not null } ? new(Back.Version, Back.Asks, Back.Report?.ToReport()) : null,
+        Rollback = Back is { Version: not null } ? new(Back.Version, Back.Asks, Back.Report?.ToReport()) : null,
     };
 }
 

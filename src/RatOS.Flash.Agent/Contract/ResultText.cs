@@ -52,10 +52,10 @@ internal static class ResultText
             yield return new($"{board.Board} {outcome} [{fault.Code}]", Tone.Bad);
             yield return Line.Of("  Cause:      ", fault.Cause);
             yield return Line.Of("  Board now:  ", Text.Condition(board));
-            if (board.Back is { } back)
+            if (board.Rollback is { } back)
             {
                 var tone = back.Report?.Ok == true ? Tone.Good : Tone.Warning;
-                yield return Line.Of("  Rollback:   ", Text.Back(board.Board, back, frontEnd), tone);
+                yield return Line.Of("  Rollback:   ", Text.Rollback(board.Board, back, frontEnd), tone);
             }
             yield return Line.Of("  Next step:  ", fault.Remedy.In(frontEnd), Tone.Warning);
         }

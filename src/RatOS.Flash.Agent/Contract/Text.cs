@@ -18,9 +18,9 @@ internal static class Text
 
     /// <summary>The result for a board, in a sentence or two.</summary>
     public static string Verdict(BoardReport report, FrontEnd frontEnd) =>
-        report.Fault!.Cause + (report.Back is { } back ? " " + Back(report.Board, back, frontEnd) : "");
+        report.Fault!.Cause + (report.Rollback is { } back ? " " + Rollback(report.Board, back, frontEnd) : "");
 
-    public static string Back(string board, WayBack back, FrontEnd frontEnd) => back switch
+    public static string Rollback(string board, RollbackOffer back, FrontEnd frontEnd) => back switch
     {
         { Report: null } =>
             $"{back.Version}, which it ran before, is kept: {RemedyAction.RollBack(board, back.Asks).In(frontEnd)} puts it back.",

@@ -39,7 +39,7 @@ internal sealed class FlashQueue(
     public IReadOnlyList<Job> Open => _open;
 
     /// <summary>Every open job waits for an operator step.</summary>
-    public bool IsAtRest => _open.TrueForAll(job => job.State == JobState.Person);
+    public bool IsAtRest => _open.TrueForAll(job => job.State == JobState.WaitingForOperator);
 
     /// <summary>A job was added, before its first step.</summary>
     public event Action<Job>? Added;
@@ -98,7 +98,7 @@ internal sealed class FlashQueue(
         var hasTurn = true;
         job.End(await DoAsync(job, async wait =>
         {
-            job.Become(JobState.Person);
+            job.Become(JobState.WaitingForOperator);
             hasTurn = false;
             _turn.Writer.TryWrite(true);
             await wait();

@@ -15,7 +15,7 @@ internal enum JobState
     [ContractName("running")] Running,
 
     /// <summary>It waits for an operator step, which the messages of its boards name. Other jobs run meanwhile.</summary>
-    [ContractName("person")] Person,
+    [ContractName("person")] WaitingForOperator,
     [ContractName("done")] Done,
 }
 
@@ -78,7 +78,7 @@ internal sealed class Job
 
     public void Become(JobState state)
     {
-        if (state == JobState.Running && State != JobState.Person)
+        if (state == JobState.Running && State != JobState.WaitingForOperator)
             _begun = _time.GetTimestamp();
         State = state;
     }
@@ -117,6 +117,6 @@ internal sealed class Job
         Id, JsonContract.Name(State), Report?.Ok, By, Created.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture),
         Math.Round(
             (Report?.Elapsed
-            ?? (State is JobState.Running or JobState.Person ? _time.GetElapsedTime(_begun) : TimeSpan.Zero)).TotalSeconds, 1),
+            ?? (State is JobState.Running or JobState.WaitingForOperator ? _time.GetElapsedTime(_begun) : TimeSpan.Zero)).TotalSeconds, 1),
         [.. Requests.Select(request => _boards[request.Board.Name])], JsonFaultReport.Of(Report?.Klippy));
 }

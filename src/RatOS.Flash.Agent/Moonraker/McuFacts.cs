@@ -5,8 +5,8 @@ namespace RatOS.Flash.Agent.Moonraker;
 
 /// <summary>What printer.cfg and Klipper say of the printer's MCUs.</summary>
 /// <param name="Sections">All <c>[mcu*]</c> sections; empty until Klipper has answered.</param>
-/// <param name="Told">What Klipper says of the boards.</param>
-internal sealed record McuFacts(ImmutableArray<McuSection> Sections, KlippyEvidence Told)
+/// <param name="Evidence">What Klipper says of the boards.</param>
+internal sealed record McuFacts(ImmutableArray<McuSection> Sections, KlippyEvidence Evidence)
 {
     public static readonly McuFacts None = new([], KlippyEvidence.None);
 

@@ -28,7 +28,7 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
 
     private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(150);   // Klipper searches a missing board for 90 s
-    private static readonly TimeSpan GoneLimit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan DisconnectLimit = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan Poll = TimeSpan.FromSeconds(1);           // Moonraker has no notification for an error
     private const double Cool = 50;
 
@@ -157,7 +157,7 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
             catch (FlashException gone)
             {
                 (isAsked, lost) = (false, gone);
-                if (time.GetElapsedTime(begin) > GoneLimit)
+                if (time.GetElapsedTime(begin) > DisconnectLimit)
                     throw PrinterFaults.KlipperNotStarted($"{gone.Cause} It is started as soon as Moonraker is back");
             }
             if (time.GetElapsedTime(begin) > StartLimit)
@@ -196,7 +196,7 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
             [.. sections],
             new KlippyEvidence(
             info.Word("software_version"),
-            names.ToDictionary(name => name, name => ToldOf(status.At(name) ?? default), StringComparer.OrdinalIgnoreCase)))
+            names.ToDictionary(name => name, name => EvidenceOf(status.At(name) ?? default), StringComparer.OrdinalIgnoreCase)))
         {
             State = info.Word("state"),
             Message = info.Word("state_message"),
@@ -206,7 +206,7 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
 
     private static readonly string[] LinkConstants = ["RESERVE_PINS_", "CANBUS_", "SERIAL_BAUD"];
 
-    private static McuEvidence ToldOf(JsonElement mcu) => new(mcu.Word("mcu_version"), mcu.Word("mcu_constants", "MCU"))
+    private static McuEvidence EvidenceOf(JsonElement mcu) => new(mcu.Word("mcu_version"), mcu.Word("mcu_constants", "MCU"))
     {
         // The link only: a chip has a hundred other constants.
         Constants = mcu.Members("mcu_constants")
@@ -341,10 +341,11 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
     {
         try
         {
-            var told = (await McusAsync()).Told;
-            var others = told.Boards.Where(board => board.Value.Version is { } version && version != told.Host).ToList();
+            var evidence = (await McusAsync()).Evidence;
+            var others = evidence.Boards.Where(board => board.Value.Version is { } version && version != evidence.Host).ToList();
             return others.Count == 0
-                ? "" : $"Klipper is {told.Host}; {string.Join(", ", others.Select(board => $"{board.Key} runs {board.Value.Version}"))}.";
+                ? ""
+                : $"Klipper is {evidence.Host}; {string.Join(", ", others.Select(board => $"{board.Key} runs {board.Value.Version}"))}.";
         }
         catch (Exception fault) when (fault is FlashException or MoonrakerException)
         {

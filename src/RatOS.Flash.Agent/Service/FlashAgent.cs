@@ -60,7 +60,7 @@ internal sealed class FlashAgent : IDisposable
         _queue.Added += OnAdded;
         _queue.Ended += OnEnded;
         _question = new RollbackQuestion(_notifier);
-        _update = new UpdateFollowUp(klipper, mcus, boards, _queue, settings, _notifier, printer.Time, data.Told, log);
+        _update = new UpdateFollowUp(klipper, mcus, boards, _queue, settings, _notifier, printer.Time, data.UpdateNotice, log);
         _watch = new KlipperWatch(_moonraker, klipper, _queue, _update, _question, _notifier, printer.Time, log);
         var bundles = new BundleWriter(printer, data, _moonraker);
         AgentApi ApiFor(FrontEnd frontEnd) => new(frontEnd, printer, data, _moonraker, klipper, boards, _queue, _notifier, bundles, log);

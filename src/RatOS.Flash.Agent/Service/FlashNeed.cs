@@ -15,9 +15,9 @@ internal sealed record FlashNeed(string Host, IReadOnlyDictionary<string, string
     /// <summary>Null where every board that answered runs Klipper's version.</summary>
     public static FlashNeed? Of(McuFacts facts)
     {
-        var (complaint, host) = (ProtocolError.Parse(facts.State, facts.Message), facts.Told.Host ?? "?");
+        var (complaint, host) = (ProtocolError.Parse(facts.State, facts.Message), facts.Evidence.Host ?? "?");
         var boards = new Dictionary<string, string>(complaint?.Outdated ?? new Dictionary<string, string>(), StringComparer.Ordinal);
-        foreach (var (name, mcu) in facts.Told.Boards)
+        foreach (var (name, mcu) in facts.Evidence.Boards)
         {
             if (mcu.Version is { } version && KlipperVersion.Parse(version).Core != KlipperVersion.Parse(host).Core)
                 boards.TryAdd(name, Text.Clean(version));

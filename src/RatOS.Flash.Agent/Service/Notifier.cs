@@ -66,7 +66,7 @@ internal sealed class Notifier(MoonrakerConnection moonraker, TimeProvider time,
         Snapshot(job);
         job.Happened += step =>
         {
-            if (step.Phase == FlashPhase.Person || (step.Report is not null && awaited.Count > 0))
+            if (step.Phase == FlashPhase.Operator || (step.Report is not null && awaited.Count > 0))
                 Ask(job, step, awaited);
             else if (DialogLine(step, quarters) is { } line)
                 Show(job, [line], [], isOver: false);

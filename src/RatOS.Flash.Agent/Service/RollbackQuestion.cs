@@ -22,8 +22,8 @@ internal sealed class RollbackQuestion(Notifier notifier)
         // The command line asks at its own terminal.
         if (job is { By: JobOrigin.CommandLine, Options.OperatorPresent: true })
             return;
-        foreach (var board in job.Report!.Boards.Where(board => board.Back is { Asks: true }))
-            (_open[board.Board], _isShown) = ($"{board.Fault!.Cause} {board.Back!.Version}, which it ran before, is kept.", false);
+        foreach (var board in job.Report!.Boards.Where(board => board.Rollback is { Asks: true }))
+            (_open[board.Board], _isShown) = ($"{board.Fault!.Cause} {board.Rollback!.Version}, which it ran before, is kept.", false);
     }
 
     /// <summary>Shows a question that is due.</summary>

@@ -54,7 +54,7 @@ internal sealed record DataFolder(string Root)
     public string Configs => Path.Combine(Root, "ratos-flash", "configs");
 
     /// <summary>The last announcement of boards with older firmware.</summary>
-    public string Told => Path.Combine(Root, "ratos-flash", "told");
+    public string UpdateNotice => Path.Combine(Root, "ratos-flash", "told");
 
     /// <summary>The log in the folder that Mainsail shows; null where that folder is missing.</summary>
     public string? LogIfThere => Directory.Exists(Path.Combine(Root, "logs")) ? Path.Combine(Root, "logs", "ratos-flash.log") : null;

@@ -50,7 +50,7 @@ internal sealed class ComputerReport(DataFolder data, PrinterAccess printer, Red
         text.AppendLine(CultureInfo.InvariantCulture, $"system       {system}");
         text.AppendLine(
             CultureInfo.InvariantCulture, $"computer     {First("/proc/device-tree/model", "/sys/class/dmi/id/product_name")}");
-        text.AppendLine(CultureInfo.InvariantCulture, $"Klipper      {printer.Facts.Told.Host ?? KlipperCommit()}");
+        text.AppendLine(CultureInfo.InvariantCulture, $"Klipper      {printer.Facts.Evidence.Host ?? KlipperCommit()}");
         text.AppendLine(CultureInfo.InvariantCulture, $"Moonraker    {Text.Clean(moonraker ?? "not asked, or not up")}");
         text.AppendLine(CultureInfo.InvariantCulture, $"time         {printer.Time.GetUtcNow():yyyy-MM-dd'T'HH:mm:ss'Z'}");
         return redaction.Of(text.ToString());

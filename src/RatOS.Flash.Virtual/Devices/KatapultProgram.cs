@@ -52,7 +52,7 @@ internal sealed class KatapultProgram(VirtualFlash flash, VirtualChip chip, uint
     private ReadOnlyMemory<byte>? _held;
 
     /// <summary>Times of the first and the last command, and their number; null before any.</summary>
-    public (TimeSpan First, TimeSpan Last, int Count)? Asked { get; private set; }
+    public (TimeSpan First, TimeSpan Last, int Count)? Commands { get; private set; }
 
     private enum Command : byte
     {
@@ -71,7 +71,7 @@ internal sealed class KatapultProgram(VirtualFlash flash, VirtualChip chip, uint
         CommandError = 0xF2,
     }
 
-    protected override (bool Judged, int Done) Parse(ReadOnlySpan<byte> buffer)
+    protected override (bool IsComplete, int Done) Parse(ReadOnlySpan<byte> buffer)
     {
         if (_needSync && !buffer.IsEmpty)
             return Resynchronise(buffer);
@@ -89,7 +89,7 @@ internal sealed class KatapultProgram(VirtualFlash flash, VirtualChip chip, uint
             VirtualCrc.Compute(frame[2..^TrailerSize]) != BinaryPrimitives.ReadUInt16LittleEndian(frame[^TrailerSize..]))
             return Resynchronise(buffer);
         _needValid = false;
-        Asked = (Asked?.First ?? Now, Now, (Asked?.Count ?? 0) + 1);
+        Commands = (Commands?.First ?? Now, Now, (Commands?.Count ?? 0) + 1);
         Work(FrameTime);
         Run(frame);
         return (true, length);
@@ -99,7 +99,7 @@ internal sealed class KatapultProgram(VirtualFlash flash, VirtualChip chip, uint
     /// Searches for the next start byte, beginning with the byte that was just found wrong. If that is itself a start byte, nothing is
     /// ever discarded again: the parser is wedged.
     /// </summary>
-    private (bool Judged, int Done) Resynchronise(ReadOnlySpan<byte> buffer)
+    private (bool IsComplete, int Done) Resynchronise(ReadOnlySpan<byte> buffer)
     {
         var next = buffer.IndexOf(Start);
         _needSync = next < 0;

@@ -38,7 +38,7 @@ internal sealed class KlipperProgram(
     /// <summary>Ends a block where the firmware shuts down, which jumps out of the parser.</summary>
     private sealed class ShutdownException(string reason) : Exception(reason);
 
-    protected override (bool Judged, int Done) Parse(ReadOnlySpan<byte> buffer)
+    protected override (bool IsComplete, int Done) Parse(ReadOnlySpan<byte> buffer)
     {
         if (_needSync && !buffer.IsEmpty)
             return Resynchronise(buffer);
@@ -76,7 +76,7 @@ internal sealed class KlipperProgram(
         return (true, length);
     }
 
-    private (bool Judged, int Done) Refuse(ReadOnlySpan<byte> buffer)
+    private (bool IsComplete, int Done) Refuse(ReadOnlySpan<byte> buffer)
     {
         if (buffer[0] == Sync)
             return (true, 1);
@@ -84,7 +84,7 @@ internal sealed class KlipperProgram(
         return Resynchronise(buffer);
     }
 
-    private (bool Judged, int Done) Resynchronise(ReadOnlySpan<byte> buffer)
+    private (bool IsComplete, int Done) Resynchronise(ReadOnlySpan<byte> buffer)
     {
         var done = buffer.IndexOf(Sync) + 1;
         _needSync = done == 0;

@@ -45,7 +45,7 @@ internal abstract class McuConsole(McuLink link) : SerialProgram
     /// Looks at the buffer once and runs what it finds.
     /// </summary>
     /// <returns>Whether a frame was judged, and how many bytes are done: none while it waits for more.</returns>
-    protected abstract (bool Judged, int Done) Parse(ReadOnlySpan<byte> buffer);
+    protected abstract (bool IsComplete, int Done) Parse(ReadOnlySpan<byte> buffer);
 
     public sealed override void Receive(ReadOnlySpan<byte> bytes, TimeSpan now)
     {
@@ -127,7 +127,7 @@ internal abstract class McuConsole(McuLink link) : SerialProgram
         }
     }
 
-    private (bool Judged, int Done) ParseOnce() => Parse(_receive.AsSpan(0, _received));
+    private (bool IsComplete, int Done) ParseOnce() => Parse(_receive.AsSpan(0, _received));
 
     private void Remove(int count)
     {

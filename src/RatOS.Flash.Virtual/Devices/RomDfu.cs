@@ -39,7 +39,7 @@ internal sealed class RomDfu(
     private bool _stays;
 
     /// <summary>Times of the first and the last DFU request, and their number; null before any.</summary>
-    public (TimeSpan First, TimeSpan Last, int Count)? Asked { get; private set; }
+    public (TimeSpan First, TimeSpan Last, int Count)? Commands { get; private set; }
 
     public RomRecord Record => record;
 
@@ -67,7 +67,7 @@ internal sealed class RomDfu(
 
     protected override UsbAnswer ClassRequest(UsbSetup setup, Span<byte> data, TimeSpan now)
     {
-        Asked = (Asked?.First ?? now, now, (Asked?.Count ?? 0) + 1);
+        Commands = (Commands?.First ?? now, now, (Commands?.Count ?? 0) + 1);
         return (setup.RequestType, setup.Request) switch
         {
             (0x21, 1) => Download(setup.Value, data),

@@ -14,7 +14,7 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
     public InjectedFaults Faults { get; init; } = InjectedFaults.None;
 
     /// <summary>Devices on the bus that are none of the printer's boards.</summary>
-    public ImmutableArray<Device> Strangers { get; init; } =
+    public ImmutableArray<Device> OtherDevices { get; init; } =
     [
         new Device { Port = "1-1.4", Number = 0, Usb = new UsbId(0x046d, 0x0825), Product = "Webcam C270", Serial = "5A1B2C3D" },
     ];
@@ -115,18 +115,18 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
         new("can-toolhead", "BTT EBB42 v1.2 (G0B1) with Katapult on can0, behind a USB-CAN adapter", CanEbb42)
         {
             CanAdapterPort = "1-1.5",
-            Strangers = [CanAdapter],
+            OtherDevices = [CanAdapter],
         },
         new("can-toolheads", "two EBB42 tool heads on one bus", CanEbb42, CanEbb42 with { Name = "ebb42-2" })
         {
             CanAdapterPort = "1-1.5",
-            Strangers = [CanAdapter],
+            OtherDevices = [CanAdapter],
         },
         new("can-rescue", "an EBB42 for CAN without Katapult, also connected by USB and left in its ROM",
             CanEbb42 with { Stage = BootStage.None, ApplicationStart = 0x0800_0000, RescuePort = "1-1.3", State = BoardState.Rom })
         {
             CanAdapterPort = "1-1.5",
-            Strangers = [CanAdapter],
+            OtherDevices = [CanAdapter],
         },
         new("can-bridge", "BTT Octopus v1.1 with Katapult as USB-CAN bridge, an EBB42 behind it",
             OctopusKatapult with { IsCanBridge = true }, CanEbb42),
@@ -184,7 +184,7 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
         new("no-permission", "the user may not open the board's devices", Octopus) { Faults = new() { NoPermission = true } },
         new("stranger", "a probe with Klipper's USB id and a name of its own beside the Octopus", Octopus)
         {
-            Strangers =
+            OtherDevices =
             [
                 new()
                 {

@@ -87,7 +87,7 @@ public sealed class VirtualBoard
     /// First and last request to its USB ROM or to its Katapult, by the printer's clock, and their number, in the last session that had
     /// any; null before such a session has ended.
     /// </summary>
-    public (TimeSpan First, TimeSpan Last, int Count)? BootloaderAsked { get; private set; }
+    public (TimeSpan First, TimeSpan Last, int Count)? BootloaderCommands { get; private set; }
 
     /// <summary>The catalogue's entry, with the application start that the board's owner knows.</summary>
     public Board Board { get; }
@@ -243,7 +243,7 @@ public sealed class VirtualBoard
     internal void Stop(BoardState state)
     {
         IsUsbHung = false;
-        BootloaderAsked = (Function as RomDfu)?.Asked ?? (Program as KatapultProgram)?.Asked ?? BootloaderAsked;
+        BootloaderCommands = (Function as RomDfu)?.Commands ?? (Program as KatapultProgram)?.Commands ?? BootloaderCommands;
         _boot.Cancel();
         LeaveCan();
         if (CanNode is not null)

@@ -21,7 +21,7 @@ internal sealed class VirtualCanPort : CanPort
     {
         (_printer, _session, _bus) = (printer, session, bus);
         (_reader, _writer) = (new Pause(printer.Time), new Pause(printer.Time));
-        _bus.FromNodes += Heard;
+        _bus.FromNodes += OnFrame;
         _bus.Eased += _writer.Wake;
         session.WhenOver(Gone);
     }
@@ -79,14 +79,14 @@ internal sealed class VirtualCanPort : CanPort
         if (_isOpen)
         {
             _isOpen = false;
-            _bus.FromNodes -= Heard;
+            _bus.FromNodes -= OnFrame;
             _bus.Eased -= _writer.Wake;
             _session.Forget(Gone);
         }
         return ValueTask.CompletedTask;
     }
 
-    private void Heard(CanFrame frame)
+    private void OnFrame(CanFrame frame)
     {
         if (_incoming.Count < MostUnread)
             _incoming.Enqueue(frame);

@@ -53,7 +53,7 @@ internal sealed class VirtualLine : ByteLine
             if (IsGone || _board.Program is not { } program)
                 return;
             _fault = fault;
-            program.Receive(_isUart ? Heard(program, _mode, bytes) : bytes, _printer.Time.Now);
+            program.Receive(_isUart ? Received(program, _mode, bytes) : bytes, _printer.Time.Now);
             _fault = null;
         });
         return ValueTask.CompletedTask;
@@ -129,7 +129,7 @@ internal sealed class VirtualLine : ByteLine
     }
 
     /// <summary>The bytes as a program on a UART receives them, at the host's speed.</summary>
-    internal static byte[] Heard(SerialProgram program, SerialMode mode, byte[] bytes)
+    internal static byte[] Received(SerialProgram program, SerialMode mode, byte[] bytes)
     {
         program.Hear(mode, bytes);
         return program.Mode == mode ? bytes : Garble(bytes);

@@ -28,7 +28,7 @@ public sealed class VirtualPrinter : IHardware
     /// <inheritdoc cref="ControlOverhead"/>
     public static readonly TimeSpan BulkByte = TimeSpan.FromMicroseconds(1);
 
-    private const string KlipperHolder = "Klipper (klippy.py, process 612)";
+    private const string KlipperOwner = "Klipper (klippy.py, process 612)";
     private static readonly TimeSpan OpenTime = TimeSpan.FromMilliseconds(1);
     private static readonly TimeSpan OffTime = TimeSpan.FromSeconds(3);
 
@@ -38,7 +38,7 @@ public sealed class VirtualPrinter : IHardware
     {
         (Scenario, Time, Faults) = (scenario, time, faults);
         (Klippy, Bus, CanInterfaces, Injector) = (new(this), new(this), new(this), new(this));
-        foreach (var device in scenario.Strangers)
+        foreach (var device in scenario.OtherDevices)
             Bus.Add(device, null);
         Can = CreateCan();
         Boards = [.. scenario.Boards.Select(setup => new VirtualBoard(this, setup))];
@@ -264,7 +264,7 @@ public sealed class VirtualPrinter : IHardware
         var session = Find(device, session => session.Function is not null || device.IsWired);
         var node = device.Node ?? device.Port;
         if (session.Function is not RomDfu && Klippy.IsRunning && session.Board is not null)
-            throw ComputerFaults.PortHeld(node, KlipperHolder);
+            throw ComputerFaults.PortHeld(node, KlipperOwner);
         if (session.Function is not RomDfu && Faults.PortsHeldBy is { } holder && Time.Now < Faults.PortsHeldUntil)
             throw ComputerFaults.PortHeld(node, holder);
         if (session.IsHeld)
@@ -279,7 +279,7 @@ public sealed class VirtualPrinter : IHardware
         if (Process is not { IsRunning: true } process || process.Terminal != device.Port)
             throw new DeviceGoneException(device.ToString());
         return Klippy.IsRunning
-            ? throw ComputerFaults.PortHeld(device.Port, KlipperHolder)
+            ? throw ComputerFaults.PortHeld(device.Port, KlipperOwner)
             : new DeviceSession(device, process.Board, null);
     }
 

@@ -118,7 +118,8 @@ public sealed class VirtualPtys : IDisposable
             _printer.Time.Schedule(_outFree - now, () =>
             {
                 if (_board.Program is { } program)
-                    program.Receive(_board.Setup.IsUart ? VirtualLine.Heard(program, ModeFor(program), bytes) : bytes, _printer.Time.Now);
+                    program.Receive(
+                        _board.Setup.IsUart ? VirtualLine.Received(program, ModeFor(program), bytes) : bytes, _printer.Time.Now);
             });
         }
 

@@ -185,7 +185,7 @@ public sealed record FaultTrial
         return (report, invariants.Check(requests, report, events));
     }
 
-    /// <summary>A board as its owner knows it: also that its ROM waits on a wire, which nothing else can tell.</summary>
+    /// <summary>A board as its owner knows it, with a ROM bootloader on a UART: no other source can tell that.</summary>
     public static PrinterBoard Known(VirtualPrinter printer, VirtualBoard board) =>
         printer.PrinterBoards.Single(known => known.Name == board.Name) with
         {

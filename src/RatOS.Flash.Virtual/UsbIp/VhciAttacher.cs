@@ -16,7 +16,7 @@ public sealed class VhciAttacher
     public const string Controller = "/sys/devices/platform/vhci_hcd.0";
 
     private const int Free = 4, Used = 6;   // VDEV_ST_NULL, VDEV_ST_USED (linux/usbip.h)
-    private static readonly TimeSpan FreeLook = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan FreePollInterval = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan FreeLimit = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan OffBus = TimeSpan.FromMilliseconds(100);
 
@@ -142,7 +142,7 @@ public sealed class VhciAttacher
                 throw VirtualFaults.VhciBusy(
                     port, FreeLimit.TotalSeconds,
                     string.Join(", ", Status().Where(row => row.Hub == "hs").Select(row => $"{row.Port}: {row.State:000}")));
-            await Task.Delay(FreeLook, TimeProvider.System, cancel);
+            await Task.Delay(FreePollInterval, TimeProvider.System, cancel);
         }
     }
 

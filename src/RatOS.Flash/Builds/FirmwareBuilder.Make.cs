@@ -13,7 +13,7 @@ public sealed partial class FirmwareBuilder
 
     private const int MostLines = 20_000;
 
-    private static readonly TimeSpan BetweenNews = TimeSpan.FromMilliseconds(150);
+    private static readonly TimeSpan ProgressInterval = TimeSpan.FromMilliseconds(150);
 
     /// <summary>Lets Klipper complete a configuration and checks the result; nothing is built. Takes 0.1 to 0.2 s.</summary>
     /// <returns>The completed text, for <see cref="BuildConfig.Hash"/>.</returns>
@@ -43,7 +43,7 @@ public sealed partial class FirmwareBuilder
                     return;
                 if (!isLink)
                     total = Math.Max(total, ++objects);
-                if (!isLink && time.GetElapsedTime(told) < BetweenNews)
+                if (!isLink && time.GetElapsedTime(told) < ProgressInterval)
                     return;
                 told = time.GetTimestamp();
                 await tell(new BuildProgress(request.Board, isLink ? BuildStep.Link : BuildStep.Compile, objects,
@@ -139,7 +139,7 @@ public sealed partial class FirmwareBuilder
             .FirstOrDefault(File.Exists)
             ?? throw BuildFaults.BuiltOtherFirmware(request.Board, "file", "klipper.bin, klipper.uf2 or klipper.elf", "missing");
         var image = FirmwareImage.Open(file);
-        Judge(image, request);
+        CheckImage(image, request);
         // Time and host follow the version of a dirty tree. Forks may write it in their own way: only another commit is another version.
         if (!image.Version.StartsWith(source.Version, StringComparison.Ordinal) && Commit(image.Version) is { } built
             && Commit(source.Version) is { } wanted && built != wanted)
@@ -147,12 +147,12 @@ public sealed partial class FirmwareBuilder
         return (image, file);
     }
 
-    private static void Judge(FirmwareImage image, BuildRequest request)
+    private static void CheckImage(FirmwareImage image, BuildRequest request)
     {
         if (!string.Equals(image.Mcu, request.Config.Mcu, StringComparison.OrdinalIgnoreCase))
             throw BuildFaults.BuiltOtherFirmware(request.Board, "chip", request.Config.Mcu, image.Mcu);
         if (request.Config.Start is { } start && Mcu.Find(request.Config.Mcu) is { } mcu
-            && image.Misfit(mcu, start, mcu.FlashEnd) is { } misfit)
+            && image.CheckCompatibility(mcu, start, mcu.FlashEnd) is { } misfit)
             throw misfit;
     }
 

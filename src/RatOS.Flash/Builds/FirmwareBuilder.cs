@@ -194,7 +194,7 @@ public sealed partial class FirmwareBuilder(KlipperTree tree, string cacheFolder
         }
         // The declared values may have changed since; the text did not.
         request.Config.Check(found.ConfigText, request.Board);
-        Judge(image, request);
+        CheckImage(image, request);
         await tell(new BuildProgress(request.Board, BuildStep.Done, found.Index.Objects, found.Index.Objects));
         return new BuiltFirmware(image, found.File, found.ConfigText, found.Index.ConfigHash, found.Index.SourceId, true,
             time.GetElapsedTime(begin));

@@ -203,7 +203,7 @@ public sealed class FirmwareImage
     /// <param name="mcu">The board's chip.</param>
     /// <param name="start">Application start as the board is declared.</param>
     /// <param name="flashEnd">First address past the flash that the chip really has.</param>
-    public FlashException? Misfit(Mcu mcu, uint start, uint flashEnd)
+    public FlashException? CheckCompatibility(Mcu mcu, uint start, uint flashEnd)
     {
         if (!string.Equals(Mcu, mcu.Name, StringComparison.OrdinalIgnoreCase))
             return FirmwareFaults.FirmwareWrongMcu(IsHostProcess ? "linux (a process of the computer, for no board)" : Mcu, mcu.Name);

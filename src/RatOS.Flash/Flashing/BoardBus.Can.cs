@@ -69,7 +69,7 @@ internal sealed partial class BoardBus
         while (limit - time.GetElapsedTime(begin) is var rest && rest > TimeSpan.Zero)
         {
             var can = await hardware.WaitForAsync(
-                seen => BackOnUsb(seen) ?? seen.Devices.FirstOrDefault(device => device.Port == name && device.Can is { IsUp: true }),
+                seen => ReturnedOnUsb(seen) ?? seen.Devices.FirstOrDefault(device => device.Port == name && device.Can is { IsUp: true }),
                     rest, time, cancel);
             if (can is null)
                 return hardware.Look().Devices.Any(device => device.Port == name && device.Can is not null) ? throw CanFaults.CanDown(name)
@@ -82,7 +82,7 @@ internal sealed partial class BoardBus
                 while (limit > time.GetElapsedTime(begin))
                 {
                     cancel.ThrowIfCancellationRequested();
-                    if (BackOnUsb(hardware.Look()) is { } usb)
+                    if (ReturnedOnUsb(hardware.Look()) is { } usb)
                         return usb;
                     if (isLost)
                         await port.SendAsync(CanAdmin.ReleaseBootloader(plan.BootloaderNumber));
@@ -107,7 +107,7 @@ internal sealed partial class BoardBus
         }
         return trouble is null ? null : throw trouble;
 
-        Device? BackOnUsb(DeviceList seen) =>
+        Device? ReturnedOnUsb(DeviceList seen) =>
             left.Usb is null ? null : seen.Devices.FirstOrDefault(device => device.Usb is not null && IsNew(device) && IsOurs(device));
     }
 

@@ -11,10 +11,10 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
     EarlyPolling polling)
 {
     // A board that leaves the bus does so within milliseconds; some computers notice seconds later (users.md, H3).
-    public static readonly TimeSpan GoneLimit = TimeSpan.FromSeconds(10);
+    public static readonly TimeSpan DisconnectLimit = TimeSpan.FromSeconds(10);
 
     // The stock bootloader of an Octopus takes 1.4 s and a card mount before anything appears, a slow hub or a cold ROM 8 s and more.
-    public static readonly TimeSpan BackLimit = TimeSpan.FromSeconds(25);
+    public static readonly TimeSpan ReturnLimit = TimeSpan.FromSeconds(25);
 
     // A cable that was knocked out in the middle of a write: time for a person to put it back.
     public static readonly TimeSpan CableLimit = TimeSpan.FromSeconds(60);
@@ -38,10 +38,10 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
     }
 
     /// <summary>True as soon as this stay is over. A wired port never leaves.</summary>
-    public async Task<bool> WaitGoneAsync(Device device)
+    public async Task<bool> WaitForDisconnectAsync(Device device)
     {
         if (IsNode(device))
-            return await FindNodeAsync(device, GoneLimit, isLost: false, CancellationToken.None) is not null;
+            return await FindNodeAsync(device, DisconnectLimit, isLost: false, CancellationToken.None) is not null;
         if (device.IsWired)
         {
             // The one wait by the clock: a wire tells nothing. Katapult resets 100 ms after its answer, and a Klipper frame before that
@@ -49,7 +49,7 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
             await Task.Delay(TimeSpan.FromMilliseconds(500), time);
             return true;
         }
-        return await hardware.WaitGoneAsync(device, GoneLimit, time);
+        return await hardware.WaitForDisconnectAsync(device, DisconnectLimit, time);
     }
 
     /// <summary>A listed device is really there when its port can be opened, or is held by somebody.</summary>
@@ -76,7 +76,7 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
     /// The board's next stay: by the serials that follow from its unique id wherever it is, else by its port. Null when it did not come. A
     /// Klipper of the same name at another port is not looked at: an equal board of the same printer would be taken for it.
     /// </summary>
-    public async Task<Device?> WaitBackAsync(Device left, TimeSpan limit, CancellationToken cancel = default)
+    public async Task<Device?> WaitForReturnAsync(Device left, TimeSpan limit, CancellationToken cancel = default)
     {
         if (left.IsWired)
             return left;
@@ -110,7 +110,7 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
     /// A stay of this board that began since <see cref="Remember"/>, in its bootloader or running Klipper as is asked for; null while there
     /// is none.
     /// </summary>
-    public Device? FindBack(DeviceList seen, bool inBootloader, bool asKlipper) => AsNode(seen.Devices.FirstOrDefault(device =>
+    public Device? FindReturned(DeviceList seen, bool inBootloader, bool asKlipper) => AsNode(seen.Devices.FirstOrDefault(device =>
         IsNew(device) && IsOurs(device) && (IsBootloader(device) ? inBootloader : asKlipper)));
 
     /// <summary>From here on the board is where this stay of it is.</summary>
@@ -131,7 +131,7 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
     {
         var elsewhere = hardware.Look().Devices.Where(device => IsNew(device) && IsBootloader(device) && device.Port != _port).ToList();
         var names = elsewhere.Count > 0 ? string.Join(", ", elsewhere) : null;
-        return FlashFaults.BootloaderNotSeen(plan.Name, klipper.Port, BackLimit.TotalSeconds, names, elsewhere.FirstOrDefault()?.Port,
+        return FlashFaults.BootloaderNotSeen(plan.Name, klipper.Port, ReturnLimit.TotalSeconds, names, elsewhere.FirstOrDefault()?.Port,
             HasCardSlot);
     }
 
@@ -197,7 +197,7 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
     /// <param name="cancel">Ends the wait.</param>
     /// <exception cref="FlashException">It was not.</exception>
     public async Task<Device> ReconnectAsync(Device left, string doing, CancellationToken cancel) =>
-        await WaitBackAsync(left, CableLimit, cancel)
+        await WaitForReturnAsync(left, CableLimit, cancel)
             ?? throw FlashFaults.DeviceLost(plan.Name, doing, CableLimit.TotalSeconds, StartsOnDoubleReset);
 
     /// <summary>The bootloader that was opened last starts on a double reset: the operator steps depend on it.</summary>

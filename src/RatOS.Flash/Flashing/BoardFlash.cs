@@ -72,7 +72,7 @@ internal sealed class BoardFlash
     /// <param name="cancel">Effective until the point of no return.</param>
     public Task<BoardReport> RunAsync(CancellationToken cancel) => RunAsync(Plan.Device!, cancel);
 
-    /// <summary>Continues from what <see cref="FindBack"/> or a power cycle brought back.</summary>
+    /// <summary>Continues from what <see cref="FindReturned"/> or a power cycle brought back.</summary>
     public Task<BoardReport> ResumeAsync(Device back, CancellationToken cancel)
     {
         _bus.Follow(back);
@@ -80,7 +80,7 @@ internal sealed class BoardFlash
     }
 
     /// <summary>The board as the operator's step brings it back; null before.</summary>
-    public Device? FindBack(DeviceList seen) => _bus.FindBack(seen, _awaitsBootloader, _awaitsKlipper);
+    public Device? FindReturned(DeviceList seen) => _bus.FindReturned(seen, _awaitsBootloader, _awaitsKlipper);
 
     /// <summary>Every session up to now is past.</summary>
     public void Remember() => _bus.Remember();

@@ -104,7 +104,7 @@ internal sealed class BoardPlanner
     /// <summary>The bootloader that waits, or the one that Klipper starts; the user's choice where nothing shows it.</summary>
     private BoardPlan Enter(BoardPlan plan, Device device, Mcu mcu)
     {
-        var entered = EnterAsSeen(plan, device);
+        var entered = EnterByLink(plan, device);
         if (_request.Board.Bootloader is not { } chosen)
             return entered;
         var link = device.Usb is not null ? BuildLink.Usb : device.Can is not null ? BuildLink.Can : BuildLink.Uart;
@@ -124,7 +124,7 @@ internal sealed class BoardPlanner
             : entered with { Bootloader = entered.Bootloader ?? chosen };
     }
 
-    private BoardPlan EnterAsSeen(BoardPlan plan, Device device)
+    private BoardPlan EnterByLink(BoardPlan plan, Device device)
     {
         if (_request.Board.Drivers.Showing(device) is { } waiting)
             return plan with { Entry = FlashEntry.InBootloader, Bootloader = waiting };
@@ -189,7 +189,7 @@ internal sealed class BoardPlanner
     {
         if (_request.Image is not { } image)
             return;
-        if (image.Misfit(mcu, start, Math.Min(_profile.FlashEnd ?? mcu.FlashEnd, mcu.FlashEnd)) is { } misfit)
+        if (image.CheckCompatibility(mcu, start, Math.Min(_profile.FlashEnd ?? mcu.FlashEnd, mcu.FlashEnd)) is { } misfit)
             Block(misfit);
         CheckVersion();
     }

@@ -36,7 +36,7 @@ public sealed record BoardReport
     public FaultReport? Fault { get; init; }
 
     /// <summary>The firmware that can be put back, where the new one does not work; else null.</summary>
-    public WayBack? Back { get; init; }
+    public RollbackOffer? Rollback { get; init; }
 
     /// <summary>
     /// True only when the running board proved it: read-back equal, and the dictionary in the image returned before and after a reset. True
@@ -84,4 +84,4 @@ public sealed record BoardReport
 /// <param name="Version">Its version.</param>
 /// <param name="Asks">The user is asked whether to put it back.</param>
 /// <param name="Report">The result of putting it back; null when that was not tried.</param>
-public sealed record WayBack(string Version, bool Asks, BoardReport? Report);
+public sealed record RollbackOffer(string Version, bool Asks, BoardReport? Report);

@@ -30,19 +30,19 @@ internal sealed class BootloaderEntry(BoardBus bus, BoardLog log, BoardPlan plan
         {
             cancel.ThrowIfCancellationRequested();
             klipper = await PrepareAsync(klipper, request)
-                ?? throw FlashFaults.NotSeenAgain(plan.Name, klipper.Port, BoardBus.BackLimit.TotalSeconds);
+                ?? throw FlashFaults.NotSeenAgain(plan.Name, klipper.Port, BoardBus.ReturnLimit.TotalSeconds);
             if (bus.IsBootloader(klipper))
                 return Entered(klipper);
             bus.Remember();
             await bus.TouchAsync(klipper);
             // Some computers go on listing a device that has left: whether it is still there, its port shows.
-            if (!await bus.WaitGoneAsync(klipper) && await bus.IsThereAsync(klipper))
+            if (!await bus.WaitForDisconnectAsync(klipper) && await bus.IsThereAsync(klipper))
             {
                 await log.WarnAsync(FlashPhase.Enter,
-                    $"The request for the bootloader had no effect for {BoardBus.GoneLimit.TotalSeconds:0} s.");
+                    $"The request for the bootloader had no effect for {BoardBus.DisconnectLimit.TotalSeconds:0} s.");
                 continue;
             }
-            var back = await bus.WaitBackAsync(klipper, BoardBus.BackLimit, CancellationToken.None)
+            var back = await bus.WaitForReturnAsync(klipper, BoardBus.ReturnLimit, CancellationToken.None)
                 ?? throw bus.BootloaderNotSeen(klipper);
             if (bus.IsBootloader(back))
             {
@@ -55,7 +55,7 @@ internal sealed class BootloaderEntry(BoardBus bus, BoardLog log, BoardPlan plan
             await log.WarnAsync(FlashPhase.Enter, "It re-enumerated as Klipper instead of its bootloader.");
         }
         throw cameBack > 0 ? FlashFaults.CameBackAsKlipper(plan.Name, Requests, cameBack, Requests - cameBack, bus.HasCardSlot)
-            : FlashFaults.TouchIgnored(plan.Name, Requests, BoardBus.GoneLimit.TotalSeconds);
+            : FlashFaults.TouchIgnored(plan.Name, Requests, BoardBus.DisconnectLimit.TotalSeconds);
     }
 
     /// <summary>
@@ -74,7 +74,7 @@ internal sealed class BootloaderEntry(BoardBus bus, BoardLog log, BoardPlan plan
             await log.NoteAsync(FlashPhase.Leave, "Its firmware was stopped: resetting the board, so that Klipper can start");
             bus.Remember();
             await bus.ResetAsync(running, FlashPhase.Leave, log);
-            var back = await bus.WaitGoneAsync(running) ? await bus.WaitBackAsync(running, BoardBus.BackLimit) : null;
+            var back = await bus.WaitForDisconnectAsync(running) ? await bus.WaitForReturnAsync(running, BoardBus.ReturnLimit) : null;
             if (back is null)
                 log.Keep("Its firmware was stopped, and a reset did not bring it back: Klipper needs FIRMWARE_RESTART.");
             else if (bus.IsBootloader(back))
@@ -122,7 +122,7 @@ internal sealed class BootloaderEntry(BoardBus bus, BoardLog log, BoardPlan plan
         {
             // It left already: the wait below finds it.
         }
-        return await bus.WaitGoneAsync(klipper) ? await bus.WaitBackAsync(klipper, BoardBus.BackLimit) : klipper;
+        return await bus.WaitForDisconnectAsync(klipper) ? await bus.WaitForReturnAsync(klipper, BoardBus.ReturnLimit) : klipper;
     }
 
     /// <summary>The bootloader is asked first: it may not survive Klipper's frames.</summary>

@@ -34,9 +34,9 @@ internal sealed class FirmwareProof(BoardBus bus, TimeProvider time, BoardLog lo
         {
             Device? next = left;
             // A silent node may have got a number from a Klipper that was started meanwhile.
-            if (await bus.WaitGoneAsync(left) || bus.IsNode(left))
+            if (await bus.WaitForDisconnectAsync(left) || bus.IsNode(left))
             {
-                next = await bus.WaitBackAsync(left, BoardBus.BackLimit) ?? throw NotBack(phase);
+                next = await bus.WaitForReturnAsync(left, BoardBus.ReturnLimit) ?? throw NotBack(phase);
                 if (!await bus.IsInBootloaderAsync(next))
                 {
                     await log.EndAsync(phase, $"Klipper is back at {next.Port}");
@@ -104,7 +104,7 @@ internal sealed class FirmwareProof(BoardBus bus, TimeProvider time, BoardLog lo
         {
             await log.BeginAsync(FlashPhase.Prove, "Resetting the board: it must start the firmware again without help");
             await bus.ResetAsync(running, FlashPhase.Prove, log);
-            var hasLeft = await bus.WaitGoneAsync(running);
+            var hasLeft = await bus.WaitForDisconnectAsync(running);
             // A command that is not answered may be lost. (A node's interface may have left before the command got out: the node itself
             // shows whether it was reset.)
             if (!hasLeft && tries == Tries)
@@ -112,10 +112,10 @@ internal sealed class FirmwareProof(BoardBus bus, TimeProvider time, BoardLog lo
             if (!hasLeft && !bus.IsNode(running))
             {
                 await log.WarnAsync(FlashPhase.Prove,
-                    $"It is still there {BoardBus.GoneLimit.TotalSeconds:0} s after the reset command; sending it again.");
+                    $"It is still there {BoardBus.DisconnectLimit.TotalSeconds:0} s after the reset command; sending it again.");
                 continue;
             }
-            var back = await bus.WaitBackAsync(running, BoardBus.BackLimit) ?? throw NotBack(FlashPhase.Prove);
+            var back = await bus.WaitForReturnAsync(running, BoardBus.ReturnLimit) ?? throw NotBack(FlashPhase.Prove);
             var bootloader = await bus.IsInBootloaderAsync(back) ? bus.BootloaderName(back) : null;
             if (bootloader is not null)
             {
@@ -152,8 +152,8 @@ internal sealed class FirmwareProof(BoardBus bus, TimeProvider time, BoardLog lo
     }
 
     private FlashException NotBack(FlashPhase phase) => phase == FlashPhase.Prove
-        ? FlashFaults.NotBackAfterReset(plan.Name, BoardBus.BackLimit.TotalSeconds, bus.StartsOnDoubleReset)
-        : FlashFaults.NotBack(plan.Name, BoardBus.BackLimit.TotalSeconds, bus.StartsOnDoubleReset);
+        ? FlashFaults.NotBackAfterReset(plan.Name, BoardBus.ReturnLimit.TotalSeconds, bus.StartsOnDoubleReset)
+        : FlashFaults.NotBack(plan.Name, BoardBus.ReturnLimit.TotalSeconds, bus.StartsOnDoubleReset);
 
     private async Task TellToLeaveAsync(Device device)
     {

@@ -23,7 +23,7 @@ public enum FlashPhase
     [ContractName("start")] Start,
 
     /// <summary>An operator step is awaited: its message says what to do. Klipper runs meanwhile.</summary>
-    [ContractName("person")] Person,
+    [ContractName("person")] Operator,
     [ContractName("done")] Done,
 }
 

@@ -25,7 +25,7 @@ internal sealed class FlashLog(TimeProvider time, Func<FlashEvent, ValueTask> on
 
     /// <summary>An operator is awaited from now on.</summary>
     public ValueTask BeginWaitAsync(string board, string message, Remedy step) =>
-        SendAsync(board, FlashPhase.Person, FlashEventKind.Begin, message, remedy: step);
+        SendAsync(board, FlashPhase.Operator, FlashEventKind.Begin, message, remedy: step);
 
     public ValueTask EndAsync(string? board, FlashPhase phase, string message, long total = 0) =>
         SendAsync(board, phase, FlashEventKind.End, message, total, total);

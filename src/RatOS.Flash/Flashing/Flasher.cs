@@ -254,7 +254,7 @@ public sealed class Flasher
                 await FinishAsync(flash, report);
         }
 
-        async Task ResumeAsync(OperatorWait wait) => await FinishAsync(wait.Flash!, await wait.Flash!.ResumeAsync(wait.Back!, cancel));
+        async Task ResumeAsync(OperatorWait wait) => await FinishAsync(wait.Flash!, await wait.Flash!.ResumeAsync(wait.Returned!, cancel));
     }
 
     private async Task FlashAllAsync(IReadOnlyList<FlashRequest> requests, CancellationToken cancel)
@@ -373,7 +373,7 @@ public sealed class Flasher
             _power.Add(flash, report);
             return;
         }
-        var way = flash.MayNeedCard ? await _files.OfferOtherWayAsync(flash.Plan) : null;
+        var way = flash.MayNeedCard ? await _files.OfferSdCardAsync(flash.Plan) : null;
         if (_services.HasOperator && flash.Step is { } step)
             _operator.Add(new(flash.Plan, flash.Fault!, step, flash));
         else

@@ -105,7 +105,7 @@ public sealed class GuidedEntry(IHardware hardware, TimeProvider time, Func<Flas
             await SayAsync(board, $"({i + 1}) {steps[i]}");
     }
 
-    private ValueTask SayAsync(PrinterBoard board, string text) => _log.NoteAsync(board.Name, FlashPhase.Person, text);
+    private ValueTask SayAsync(PrinterBoard board, string text) => _log.NoteAsync(board.Name, FlashPhase.Operator, text);
 
     private static string Next(PrinterBoard board, BootloaderDriver driver, Device device) => driver.NextStep(
         board.Profile,

@@ -60,7 +60,7 @@ internal static class OldFirmware
                 var found = FirmwareImage.Parse(bytes, "the firmware in flash");
                 // A write that ended early leaves a hole before the sectors that it did not reach.
                 var dictionary = bytes.AsSpan().IndexOf(found.CompressedDictionary.Span);
-                if (found.Misfit(mcu, start, mcu.FlashEnd) is not null || bytes.AsSpan(0, dictionary).IndexOf(Hole) >= 0)
+                if (found.CheckCompatibility(mcu, start, mcu.FlashEnd) is not null || bytes.AsSpan(0, dictionary).IndexOf(Hole) >= 0)
                     return null;
                 // Firmware with the dictionary of the image is compared to its last byte.
                 var isImage = image is not null && found.CompressedDictionary.Span.SequenceEqual(image.CompressedDictionary.Span);

@@ -34,10 +34,10 @@ internal sealed class OperatorWaits(IHardware hardware, IKlippy klippy, TimeProv
             () => hardware.WaitForAsync(seen => _waits.Exists(wait => wait.Find(seen) is not null) ? seen : null, Timeout.InfiniteTimeSpan,
                 time, cancel));
         var now = hardware.Look();
-        var back = _waits.FindAll(wait => (wait.Back = wait.Find(now)) is not null);
+        var back = _waits.FindAll(wait => (wait.Returned = wait.Find(now)) is not null);
         foreach (var wait in back)
-            await log.EndAsync(wait.Plan.Name, FlashPhase.Person,
-                $"{wait.Back!.Product ?? "The board"} is at {wait.Back.Port}. Continuing.");
+            await log.EndAsync(wait.Plan.Name, FlashPhase.Operator,
+                $"{wait.Returned!.Product ?? "The board"} is at {wait.Returned.Port}. Continuing.");
         return back;
     }
 
@@ -51,7 +51,7 @@ internal sealed class OperatorWaits(IHardware hardware, IKlippy klippy, TimeProv
             if (state.Blocker is not { } busy)
                 return state;
             if (isFirst)
-                await log.WarnAsync(null, FlashPhase.Person, $"{busy.Cause} The flash continues as soon as that is over.");
+                await log.WarnAsync(null, FlashPhase.Operator, $"{busy.Cause} The flash continues as soon as that is over.");
             await change;
         }
     }
@@ -90,12 +90,12 @@ internal sealed class OperatorWait(BoardPlan plan, FlashException fault, Remedy 
     public bool CanWait { get; init; } = true;
 
     /// <summary>The session with which the board came back.</summary>
-    public Device? Back { get; set; }
+    public Device? Returned { get; set; }
 
     /// <summary>To begin at the port where the board is now.</summary>
     public FlashRequest Resumed => plan.Request with
     {
-        Board = plan.Request.Board with { Port = Back!.Port },
+        Board = plan.Request.Board with { Port = Returned!.Port },
         Job = plan.Entry == FlashEntry.SdCard ? FlashJob.ConfirmSdCard : plan.Request.Job,
     };
 
@@ -130,7 +130,7 @@ internal sealed class OperatorWait(BoardPlan plan, FlashException fault, Remedy 
     public Device? Find(DeviceList seen)
     {
         if (flash is not null)
-            return flash.FindBack(seen);
+            return flash.FindReturned(seen);
         if (plan.Request.Job == FlashJob.Recover)
             return FlashPlan.Create([plan.Request], seen, new(KlippyActivity.Stopped)).Boards[0] is { Blocker: null, Device: { } found }
                 ? found : null;

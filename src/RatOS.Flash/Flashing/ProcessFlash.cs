@@ -39,14 +39,14 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
                 $"Handing over a program of {_image.Bytes.Length} bytes (sha256 {_image.Sha256[..8]}...)");
             _condition = BoardCondition.Unconfirmed;   // no token below this line: what was begun is finished or put back
             var unsure = await InstallAsync();
-            if (await StartAnewAsync(_image.CompressedDictionary) is not { } why)
+            if (await RestartAsync(_image.CompressedDictionary) is not { } why)
                 _condition = BoardCondition.Flashed;
             // Where it is not known whether anything was put there, what starts tells: to put back would bring back what an earlier flash
             // replaced.
             else if (unsure is not null && await RunsOldAsync())
                 (fault, _condition) = (unsure, BoardCondition.Unchanged);
             else
-                fault = await PutBackAsync(why);
+                fault = await RestoreAsync(why);
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
@@ -110,7 +110,7 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
     }
 
     /// <summary>Until a process that was started after now returns this dictionary, byte for byte; why it did not, or null.</summary>
-    private async Task<string?> StartAnewAsync(ReadOnlyMemory<byte>? expected)
+    private async Task<string?> RestartAsync(ReadOnlyMemory<byte>? expected)
     {
         await _log.BeginAsync(FlashPhase.Leave, "Starting the process anew");
         var (before, asked) = (_last, time.GetTimestamp());
@@ -174,7 +174,7 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
     }
 
     /// <param name="why">What the new program did not do.</param>
-    private async Task<FlashException> PutBackAsync(string why)
+    private async Task<FlashException> RestoreAsync(string why)
     {
         await _log.WarnAsync(FlashPhase.Confirm, $"The new program did not come up: {why}. Putting the previous one back.");
         var (isBack, again) = (false, (string?)null);
@@ -182,7 +182,7 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
         {
             await host.RestoreAsync();
             isBack = true;
-            again = await StartAnewAsync(_old?.Dictionary);
+            again = await RestartAsync(_old?.Dictionary);
         }
         catch (FlashException refused)
         {

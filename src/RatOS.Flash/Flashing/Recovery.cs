@@ -84,7 +84,7 @@ internal sealed class Recovery(BoardBus bus, BoardLog log, BoardPlan plan, Firmw
         catch (FlashException gone) when (gone.Kind == FaultKind.NotBack)
         {
             Reached = BoardCondition.Unchanged;
-            throw FlashFaults.NotSeenAgain(plan.Name, device.Port, BoardBus.BackLimit.TotalSeconds);
+            throw FlashFaults.NotSeenAgain(plan.Name, device.Port, BoardBus.ReturnLimit.TotalSeconds);
         }
     }
 }

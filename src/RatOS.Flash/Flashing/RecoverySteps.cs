@@ -28,7 +28,7 @@ internal sealed class RecoverySteps(BoardBus bus, BoardLog log, BoardPlan plan)
         }
         catch (DeviceGoneException)
         {
-            return await bus.WaitBackAsync(device, BoardBus.BackLimit) ?? device;
+            return await bus.WaitForReturnAsync(device, BoardBus.ReturnLimit) ?? device;
         }
         return device;
     }
@@ -47,7 +47,7 @@ internal sealed class RecoverySteps(BoardBus bus, BoardLog log, BoardPlan plan)
         if (!await bus.CyclePortAsync())
             return null;
         await log.WarnAsync(FlashPhase.Enter, $"{fault.Cause} Its USB port was switched off and on.");
-        return await bus.WaitBackAsync(device, BoardBus.BackLimit);
+        return await bus.WaitForReturnAsync(device, BoardBus.ReturnLimit);
     }
 
     /// <summary>The power device that the user assigned to the board, where cycling it may help and was not tried; else null.</summary>
@@ -69,7 +69,7 @@ internal sealed class RecoverySteps(BoardBus bus, BoardLog log, BoardPlan plan)
     {
         try
         {
-            return await bus.WaitBackAsync(plan.Device!, BoardBus.BackLimit);
+            return await bus.WaitForReturnAsync(plan.Device!, BoardBus.ReturnLimit);
         }
         catch (FlashException trouble)
         {

@@ -18,12 +18,12 @@ internal sealed class SdCardFiles(IHardware hardware, FlashServices services, Fl
         {
             card = await hardware.PutOnCardAsync(SdCardBootloader.FileName, image.Bytes);
             if (card is not null)
-                await log.NoteAsync(board.Name, FlashPhase.Person,
+                await log.NoteAsync(board.Name, FlashPhase.Operator,
                     $"{SdCardBootloader.FileName} ({image.Version}) is on the card at {card}; read back equal");
         }
         catch (FlashException unusable)
         {
-            await log.WarnAsync(board.Name, FlashPhase.Person, unusable);
+            await log.WarnAsync(board.Name, FlashPhase.Operator, unusable);
         }
         var fault = SdCardFaults.SdCardByHand(board.Name,
             Remedy.Numbered(BoardGuide.CardSteps(board.Profile, card, file), OperatorStep.CarryCard));
@@ -36,7 +36,7 @@ internal sealed class SdCardFiles(IHardware hardware, FlashServices services, Fl
     /// <summary>
     /// A second way for a board that may be without firmware and has its stock bootloader: what to say of it; null where there is no file.
     /// </summary>
-    public async Task<string?> OfferOtherWayAsync(BoardPlan board) => await OfferForCardAsync(board) is { } place
+    public async Task<string?> OfferSdCardAsync(BoardPlan board) => await OfferForCardAsync(board) is { } place
         ? $"Another way: {place}, on a card of 32 GB or less with FAT32 in the board's SD slot, and a reset." : null;
 
     /// <summary>
@@ -77,12 +77,13 @@ internal sealed class SdCardFiles(IHardware hardware, FlashServices services, Fl
         {
             if (services.Offer(board, name, file()) is not { } place)
                 return null;
-            await log.NoteAsync(board, FlashPhase.Person, $"Download {place}: Mainsail and Fluidd list it among the configuration files.");
+            await log.NoteAsync(
+                board, FlashPhase.Operator, $"Download {place}: Mainsail and Fluidd list it among the configuration files.");
             return place;
         }
         catch (FlashException fault)
         {
-            await log.WarnAsync(board, FlashPhase.Person, fault);
+            await log.WarnAsync(board, FlashPhase.Operator, fault);
             return null;
         }
     }

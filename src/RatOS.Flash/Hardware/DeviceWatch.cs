@@ -33,7 +33,7 @@ public static class DeviceWatch
     }
 
     /// <summary>True as soon as this session is over; false when <paramref name="limit"/> passed first.</summary>
-    public static async Task<bool> WaitGoneAsync(this IHardware hardware, Device device, TimeSpan limit, TimeProvider time) =>
+    public static async Task<bool> WaitForDisconnectAsync(this IHardware hardware, Device device, TimeSpan limit, TimeProvider time) =>
         await hardware.WaitForAsync(seen =>
             seen.Devices.Any(device.IsSameSession) ? null : seen, limit, time, CancellationToken.None) is not null;
 }

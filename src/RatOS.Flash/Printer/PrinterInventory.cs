@@ -43,10 +43,10 @@ public sealed record PrinterInventory(ImmutableArray<PrinterMcu> Mcus)
         foreach (var isConfigured in (bool[])[true, false])
         {
             var among = Mcus.Where(mcu => mcu.Section is not null == isConfigured).ToList();
-            if (among.Find(mcu => mcu.Owner != McuOwner.Stranger && Is(mcu.Name)) is { } named)
+            if (among.Find(mcu => mcu.Owner != McuOwner.Foreign && Is(mcu.Name)) is { } named)
                 return named;
-            // Strangers are named after their kind: of two of a kind neither is meant more than the other.
-            if (among.FindAll(mcu => mcu.Owner == McuOwner.Stranger && mcu.Aliases.Append(mcu.Name).Any(Is)) is { Count: > 1 } alike)
+            // Foreign devices are named after their kind: of two of a kind neither is meant more than the other.
+            if (among.FindAll(mcu => mcu.Owner == McuOwner.Foreign && mcu.Aliases.Append(mcu.Name).Any(Is)) is { Count: > 1 } alike)
                 throw BoardFaults.BoardsAlike(typed, alike.Select(mcu => mcu.Port ?? mcu.Name));
             switch (among.FindAll(mcu => mcu.Aliases.Append(mcu.Name).Any(Is)))
             {
@@ -58,7 +58,7 @@ public sealed record PrinterInventory(ImmutableArray<PrinterMcu> Mcus)
         }
         var near = Mcus.Where(mcu => mcu.Aliases.Append(mcu.Name).Any(candidate => FuzzyMatch.IsNear(typed, candidate)))
             .Select(mcu => mcu.Name).ToList();
-        throw BoardFaults.UnknownBoard(typed, near, [.. Mcus.Where(mcu => mcu.Owner != McuOwner.Stranger).Select(mcu => mcu.Name)]);
+        throw BoardFaults.UnknownBoard(typed, near, [.. Mcus.Where(mcu => mcu.Owner != McuOwner.Foreign).Select(mcu => mcu.Name)]);
 
         bool Is(string candidate) => string.Equals(candidate, typed, StringComparison.OrdinalIgnoreCase);
     }

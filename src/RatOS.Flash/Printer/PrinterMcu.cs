@@ -15,7 +15,7 @@ public enum McuOwner
     [ContractName("own-updater")] OwnUpdater,
 
     /// <summary>On a bus, and not named by this printer's configuration.</summary>
-    [ContractName("stranger")] Stranger,
+    [ContractName("stranger")] Foreign,
 }
 
 /// <summary>One MCU of the printer, or of its buses.</summary>

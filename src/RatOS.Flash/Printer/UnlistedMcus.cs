@@ -67,16 +67,17 @@ internal sealed class UnlistedMcus(InventorySources sources, List<InventoryDraft
     {
         if (sources.OwnUpdaterOf(device) is { } maker)
             return Create(maker, McuOwner.OwnUpdater, ReasonOf(maker), device, null);
-        return device.Usb == UsbId.Klipper || device.CanNode is not null || InventorySources.IsBootloader(device) ? Stranger(device) : null;
+        return device.Usb == UsbId.Klipper || device.CanNode is not null || InventorySources.IsBootloader(device)
+            ? ForeignMcu(device) : null;
     }
 
-    private PrinterMcu Stranger(Device device)
+    private PrinterMcu ForeignMcu(Device device)
     {
         var kind = sources.KindOf(device);
         var reason = InventorySources.IsBootloader(device) ? "it waits in a bootloader, and which board it is cannot be seen"
             : sources.Sections.Count == 0 ? "which boards this printer has is not known" : "no section of printer.cfg names it";
         var name = kind?.Id ?? device.CanNode?.Uuid.ToString() ?? device.Serial ?? device.Port;
-        return Create(name, McuOwner.Stranger, reason, device, kind) with
+        return Create(name, McuOwner.Foreign, reason, device, kind) with
         {
             Board = kind is null ? null : new PrinterBoard(kind.Id, kind) { Serial = device.Serial, Port = device.Port },
             Chip = Mcu.Find(device.Product ?? "")?.Name ?? kind?.McuName,

@@ -103,7 +103,7 @@ public sealed class FirstVersionTests : IDisposable
         Assert.Equal([false, false, true], reports[3].Select(board => board.IsProcess));
         Assert.Equal([true, false], new[] { reports[7][0].IsBySdCard, reports[8][0].IsBySdCard });
         Assert.Equal(["octopus"], jobs[7].Header.SdCard!);
-        var (back, kept) = (reports[4][0].Back!, reports[8][0].Back!);
+        var (back, kept) = (reports[4][0].Rollback!, reports[8][0].Rollback!);
         Assert.Equal(("v0.12.0-10-g1f2a9e1c", false, "flashed"), (back.Version, back.Asks, JsonContract.Name(back.Report!.Condition)));
         Assert.Equal(("v0.13.0-800-g0123456", true, null), (kept.Version, kept.Asks, kept.Report));
     }
@@ -156,15 +156,15 @@ public sealed class FirstVersionTests : IDisposable
             var place = new VirtualPlace("octopus", Path.Combine(_folder.FullName, "v"), 0, null);
             var printer = PrinterAccess.Of(VirtualPrinter.Create("octopus", time), place);
             var facts = new KnownMcus(printer, [], new DataFolder(root), _log).Facts;
-            Assert.Equal(("v0.13.0-730-g84104bbbd", "ready", "Printer is ready"), (facts.Told.Host, facts.State, facts.Message));
+            Assert.Equal(("v0.13.0-730-g84104bbbd", "ready", "Printer is ready"), (facts.Evidence.Host, facts.State, facts.Message));
             Assert.Equal(["mcu", "mcu ebb42", "mcu pi"], facts.Sections.Select(section => section.Name));
             Assert.Equal(
                 ("/dev/serial/by-id/usb-Klipper_stm32f446xx_btt-octopus-11-if00", "250000", "command"),
                 (facts.Sections[0].Serial, facts.Sections[0].Baud, facts.Sections[0].RestartMethod));
             Assert.Equal(("69fe21cda020", "can0"), (facts.Sections[1].CanbusUuid, facts.Sections[1].CanbusInterface));
-            var head = facts.Told.Boards["mcu ebb42"];
+            var head = facts.Evidence.Boards["mcu ebb42"];
             Assert.Equal(("v0.12.0-10-g1f2a9e1c", "stm32g0b1xx"), (head.Version, head.Chip));
-            Assert.Equal("PA11,PA12", facts.Told.Boards["mcu"].Constants["RESERVE_PINS_USB"]);
+            Assert.Equal("PA11,PA12", facts.Evidence.Boards["mcu"].Constants["RESERVE_PINS_USB"]);
             Assert.Equal("1-1.1", facts.Ports["mcu"]);
             return Task.CompletedTask;
         });
@@ -213,7 +213,7 @@ public sealed class FirstVersionTests : IDisposable
     {
         // The files that a later agent reads; lock, sockets and builds are created again.
         Assert.True(File.Exists(Data.Between), "between/between.log");
-        Assert.True(File.Exists(Data.Told), "told");
+        Assert.True(File.Exists(Data.UpdateNotice), "told");
         Assert.True(File.Exists(Path.Combine(Data.HostMcu, "result")), "host-mcu/result");
         Assert.True(File.Exists(Data.Mcus), "mcus.json");
     }

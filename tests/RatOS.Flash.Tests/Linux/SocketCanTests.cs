@@ -157,7 +157,7 @@ public sealed partial class SocketCanTests
     public async Task A_queue_that_stays_full_is_told_by_the_buss_state()
     {
         var (near, far) = Pair();
-        var clock = new Hurry();
+        var clock = new FastClock();
         await using var port = new SocketCan(Can0, near, clock);
         var fault = await Assert.ThrowsAsync<FlashException>(async () =>
         {
@@ -181,7 +181,7 @@ public sealed partial class SocketCanTests
     }
 
     /// <summary>Time in which nobody waits.</summary>
-    private sealed class Hurry : TimeProvider
+    private sealed class FastClock : TimeProvider
     {
         private long _now;
 

@@ -90,7 +90,7 @@ public sealed class MoonrakerHttpTests
             ReadAsync(http.PostAsync("/server/extensions/request",
                 Json("""{"agent":"ratos_flash","method":"flash","arguments":{"board":"octopus"}}""")));
         await stage.WaitAsync(() => agent.Methods.Contains("flash"));
-        var request = agent.Heard[^1];
+        var request = agent.Received[^1];
         Assert.Equal("""{"board":"octopus"}""", request["params"]!.ToJsonString());
         await agent.SendAsync($$"""{"jsonrpc":"2.0","result":{"job":"1"},"id":{{request["id"]}} }""");
         Assert.Equal("""{"result":{"job":"1"}}""", (await answer).Body.ToJsonString());

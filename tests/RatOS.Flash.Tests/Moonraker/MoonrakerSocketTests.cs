@@ -23,7 +23,7 @@ public sealed class MoonrakerSocketTests
         await agent.ResultAsync("printer.gcode.script", Script("SET_GCODE_VARIABLE MACRO=_RATOS_FLASH VARIABLE=alive VALUE=1"));
         Assert.Equal("ok", (string?)await agent.ResultAsync("printer.gcode.script", Script("FLASH_MCU BOARD=Octopus FORCE=1")));
         Assert.Equal("""{"jsonrpc":"2.0","method":"ratos_flash_mcu","params":{"board":"octopus","force":1,"hot":0,"sd_card":0}}""",
-            agent.Heard[^1].ToJsonString());
+            agent.Received[^1].ToJsonString());
     });
 
     [Fact]
@@ -36,7 +36,7 @@ public sealed class MoonrakerSocketTests
         await stage.WaitAsync(() => agent.Methods.Contains("notify_service_state_changed"));
         Assert.Equal(["notify_klippy_disconnected", "notify_service_state_changed"], agent.Methods);
         Assert.Equal("503 Klippy Host not connected", await agent.ErrorAsync("printer.info"));
-        agent.Heard.Clear();
+        agent.Received.Clear();
         await agent.ResultAsync("machine.services.start", new JsonObject { ["service"] = "klipper" });
         await stage.WaitAsync(() => agent.Methods.Contains("notify_klippy_ready"));
         Assert.Equal(["notify_service_state_changed", "notify_klippy_ready"], agent.Methods);
@@ -51,12 +51,12 @@ public sealed class MoonrakerSocketTests
         await agent.ResultAsync("connection.send_event",
             new JsonObject { ["event"] = "progress", ["data"] = new JsonObject { ["done"] = 0.5 } });
         Assert.Equal(
-            ["connected", "progress"], frontend.Heard.Where(text => (string)text["method"]! == "notify_agent_event")
+            ["connected", "progress"], frontend.Received.Where(text => (string)text["method"]! == "notify_agent_event")
             .Select(text => (string)text["params"]![0]!["event"]!));
         Assert.Equal("""{"done":0.5}""", stage.Moonraker.AgentEvents.Single().GetRawText());
         Assert.Empty(agent.Methods);
         agent.Dispose();
-        await stage.WaitAsync(() => frontend.Heard[^1].ToJsonString().Contains("\"disconnected\"", StringComparison.Ordinal));
+        await stage.WaitAsync(() => frontend.Received[^1].ToJsonString().Contains("\"disconnected\"", StringComparison.Ordinal));
         await frontend.IdentifyAsync();   // the name is free again
         Assert.Equal(["server.connection.identify", "connection.send_event", "server.connection.identify"], stage.Moonraker.Calls);
     });
@@ -131,7 +131,7 @@ public sealed class MoonrakerSocketTests
         var answer = client.AskAsync("machine.services.stop", new JsonObject { ["service"] = "klipper" });
         await Task.Delay(TimeSpan.FromSeconds(10), stage.Time);
         Assert.Equal(
-            (false, 0, before, true), (answer.IsCompleted, client.Heard.Count, client.Statistics, stage.Printer.Klippy.IsRunning));
+            (false, 0, before, true), (answer.IsCompleted, client.Received.Count, client.Statistics, stage.Printer.Klippy.IsRunning));
         Assert.Equal("machine.services.stop", stage.Moonraker.Calls[^1]);
         stage.Moonraker.IsSilent = false;
         await client.ResultAsync("server.info");
@@ -178,7 +178,7 @@ public sealed class MoonrakerSocketTests
         using var twice = await stage.ConnectWebSocketAsync($"?token={token}");
         Assert.Equal("-32602 Unauthorized", await twice.ErrorAsync("server.info"));
         await Task.Delay(TimeSpan.FromSeconds(3), stage.Time);
-        Assert.Equal((0, 0), (twice.Heard.Count, twice.Statistics));   // and it gets no notifications
+        Assert.Equal((0, 0), (twice.Received.Count, twice.Statistics));   // and it gets no notifications
         using var unix = await stage.ConnectUnixAsync();
         Assert.Equal("right", (string?)await unix.ResultAsync("access.get_api_key"));
     }, pace: 4);

@@ -91,7 +91,7 @@ internal sealed class TestClient : IDisposable
     }
 
     /// <summary>Received notifications and requests in order, without the statistics.</summary>
-    public List<JsonObject> Heard { get; } = [];
+    public List<JsonObject> Received { get; } = [];
 
     /// <summary>Number of received statistics, one each second.</summary>
     public int Statistics { get; private set; }
@@ -99,7 +99,7 @@ internal sealed class TestClient : IDisposable
     /// <summary>Completes when the server has closed, with the websocket's close code and text, if any.</summary>
     public Task<string> Ended { get; }
 
-    public IEnumerable<string> Methods => Heard.Select(text => (string)text["method"]!);
+    public IEnumerable<string> Methods => Received.Select(text => (string)text["method"]!);
 
     /// <summary>The whole answer.</summary>
     public async Task<JsonObject> AskAsync(string method, JsonObject? parameters = null)
@@ -198,14 +198,14 @@ internal sealed class TestClient : IDisposable
     private void Hear(ReadOnlySpan<byte> utf8)
     {
         if (JsonNode.Parse(utf8) is not JsonObject text)
-            Heard.Add(new JsonObject { ["method"] = Encoding.UTF8.GetString(utf8) });
+            Received.Add(new JsonObject { ["method"] = Encoding.UTF8.GetString(utf8) });
         else if ((string?)text["method"] == "notify_proc_stat_update")
             Statistics++;
         else if (text.ContainsKey("method"))
-            Heard.Add(text);
+            Received.Add(text);
         else if (text["id"] is JsonValue id && id.TryGetValue(out long number) && _asked.Remove(number, out var asked))
             asked.SetResult(text);
         else
-            Heard.Add(new JsonObject { ["method"] = text.ToJsonString() });
+            Received.Add(new JsonObject { ["method"] = text.ToJsonString() });
     }
 }

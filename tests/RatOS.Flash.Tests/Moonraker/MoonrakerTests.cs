@@ -24,10 +24,10 @@ public sealed class MoonrakerTests
             _connection = moonraker.Connect(Hear, _ => Close(), isTrusted: true);
         }
 
-        public List<JsonObject> Heard { get; } = [];
+        public List<JsonObject> Received { get; } = [];
 
-        public List<string> Told =>
-            [.. Heard.Select(text =>
+        public List<string> Lines =>
+            [.. Received.Select(text =>
                 text["params"] is { } parameters ? $"{text["method"]} {parameters.ToJsonString()}" : $"{text["method"]}")
             .Where(text => !text.StartsWith("notify_proc_stat_update", StringComparison.Ordinal))];
 
@@ -54,7 +54,7 @@ public sealed class MoonrakerTests
         {
             var text = JsonNode.Parse(utf8.Span)!.AsObject();
             if (text.ContainsKey("method"))
-                Heard.Add(text);
+                Received.Add(text);
             else
                 _asked[(int)text["id"]!].SetResult(text);
         }
@@ -85,9 +85,9 @@ public sealed class MoonrakerTests
         await agent.BecomeAgentAsync("ratos_flash_mcu", "ratos_flash_status", "ratos_flash_cancel");
         await moonraker.RunGcodeAsync(Alive);
         Assert.Equal((0, "ok"), await moonraker.RunGcodeAsync(script) is var (code, message) ? (code, message) : default);
-        Assert.Equal([$"ratos_flash_mcu {arguments}"], agent.Told);
+        Assert.Equal([$"ratos_flash_mcu {arguments}"], agent.Lines);
         await moonraker.RunGcodeAsync("FLASH_STATUS\nFLASH_CANCEL");
-        Assert.Equal(["ratos_flash_status", "ratos_flash_cancel"], agent.Told.Skip(1));
+        Assert.Equal(["ratos_flash_status", "ratos_flash_cancel"], agent.Lines.Skip(1));
     });
 
     [Theory]
@@ -102,7 +102,7 @@ public sealed class MoonrakerTests
         await moonraker.RunGcodeAsync(Alive);
         Assert.Equal(new GcodeResult(400, $"Malformed command '{script}'"), await moonraker.RunGcodeAsync(script));
         Assert.Equal([$"!! Malformed command '{script}'"], moonraker.Console);
-        Assert.DoesNotContain(agent.Told, text => text.StartsWith("ratos_flash", StringComparison.Ordinal));
+        Assert.DoesNotContain(agent.Lines, text => text.StartsWith("ratos_flash", StringComparison.Ordinal));
     });
 
     [Fact]
@@ -111,7 +111,7 @@ public sealed class MoonrakerTests
         var agent = new Client(moonraker);
         await agent.BecomeAgentAsync("ratos_flash_mcu");
         await moonraker.RunGcodeAsync($"{Alive}\nFLASH_MCU BOARD={new string('x', 10_000)}");
-        Assert.Equal(new string('x', 10_000), (string?)agent.Heard[^1]["params"]!["board"]);
+        Assert.Equal(new string('x', 10_000), (string?)agent.Received[^1]["params"]!["board"]);
     });
 
     [Fact]
@@ -128,7 +128,7 @@ public sealed class MoonrakerTests
             StringComparison.Ordinal);
         Assert.Equal($"!! {refused.Message.TrimEnd()}", moonraker.Console[^1]);
         await moonraker.RunGcodeAsync($"{Alive}\nFLASH_MCU");   // Moonraker has registered the method again
-        Assert.Equal("ratos_flash_mcu", (string?)agent.Heard[^1]["method"]);
+        Assert.Equal("ratos_flash_mcu", (string?)agent.Received[^1]["method"]);
     });
 
     [Fact]
@@ -138,7 +138,7 @@ public sealed class MoonrakerTests
         await agent.BecomeAgentAsync("ratos_flash_mcu");
         agent.Close();
         Assert.True((await moonraker.RunGcodeAsync($"{Alive}\nFLASH_MCU\nFLASH_STATUS")).IsOk);
-        Assert.DoesNotContain(agent.Told, text => text.StartsWith("ratos_flash", StringComparison.Ordinal));
+        Assert.DoesNotContain(agent.Lines, text => text.StartsWith("ratos_flash", StringComparison.Ordinal));
     });
 
     [Fact]
@@ -175,14 +175,14 @@ public sealed class MoonrakerTests
         await PassAsync(printer, 3);
         Assert.Equal("ready", (string?)(await client.AskAsync("printer.info"))!["state"]);
         await PassAsync(printer, 2);
-        Assert.Equal(["""notify_gcode_response ["// Klipper state: Shutdown"]""", "notify_klippy_shutdown"], client.Told);
+        Assert.Equal(["""notify_gcode_response ["// Klipper state: Shutdown"]""", "notify_klippy_shutdown"], client.Lines);
         Assert.StartsWith("Lost communication with MCU 'mcu'\nOnce the underlying issue",
             (string)(await client.AskAsync("printer.info"))!["state_message"]!, StringComparison.Ordinal);
-        client.Heard.Clear();
+        client.Received.Clear();
         Assert.Equal("ok", (string?)await client.AskAsync("printer.firmware_restart"));
         await PassAsync(printer, 30);
         // It ends in error, without a notification.
-        Assert.Equal(["""notify_gcode_response ["// Klipper state: Disconnect"]""", "notify_klippy_disconnected"], client.Told);
+        Assert.Equal(["""notify_gcode_response ["// Klipper state: Disconnect"]""", "notify_klippy_disconnected"], client.Lines);
         Assert.Equal("error", (string?)(await client.AskAsync("server.info"))!["klippy_state"]);
     });
 
@@ -222,7 +222,7 @@ public sealed class MoonrakerTests
         moonraker.Print.Heaters["extruder"] = (180.5, 200);
         await PassAsync(printer, 1);
         Assert.Equal("""{"print_stats":{"state":"printing"},"extruder":{"temperature":180.5,"target":200,"power":1}}""",
-            client.Heard.Last(text => (string)text["method"]! == "notify_status_update")["params"]![0]!.ToJsonString());
+            client.Received.Last(text => (string)text["method"]! == "notify_status_update")["params"]![0]!.ToJsonString());
         var script = moonraker.RunGcodeAsync("TURN_OFF_HEATERS\nG4 P2000");
         await PassAsync(printer, 1);
         Assert.Equal("Printing",
@@ -234,8 +234,8 @@ public sealed class MoonrakerTests
                 """{"objects":{"idle_timeout":["state"]}}"""))!["status"]!["idle_timeout"]!["state"]);
         Assert.Equal(0, moonraker.Print.Heaters["extruder"].Target);
         await PassAsync(printer, 1);
-        Assert.Equal(3, client.Told.Count);   // two more: the heater off and Printing in one, then Idle
-        Assert.Empty(other.Told);
+        Assert.Equal(3, client.Lines.Count);   // two more: the heater off and Printing in one, then Idle
+        Assert.Empty(other.Lines);
     });
 
     [Theory]
@@ -275,7 +275,7 @@ public sealed class MoonrakerTests
                 """{"job":"1","dialog":["a <b> & \"c\"'s"],"console":["// writing","!! no"]}"""))!.ToJsonString());
         Assert.Equal("""{"shown":true}""",
             (await agent.AskAsync("server.ratos_flash.show", """{"job":"1","dialog":["done"],"complete":true}"""))!.ToJsonString());
-        var id = (long)screen.Heard[0]["params"]![0]!["proc_id"]!;
+        var id = (long)screen.Received[0]["params"]![0]!["proc_id"]!;
         Assert.Equal(
         [
             """notify_update_response [{"message":"a &lt;b&gt; &amp; &quot;c&quot;&#x27;s","application":"ratos-flash",""" + "\"proc_id\":"
@@ -283,7 +283,7 @@ public sealed class MoonrakerTests
             """notify_gcode_response ["// writing"]""",
             """notify_gcode_response ["!! no"]""",
             $$"""notify_update_response [{"message":"done","application":"ratos-flash","proc_id":{{id}},"complete":true}]""",
-        ], screen.Told.Select(System.Text.RegularExpressions.Regex.Unescape));
+        ], screen.Lines.Select(System.Text.RegularExpressions.Regex.Unescape));
         Assert.Equal(["a <b> & \"c\"'s", "done", "(complete)"], moonraker.Dialog);
         Assert.Equal(["// writing", "!! no"], moonraker.Console);
         Assert.StartsWith("400 ", (string?)await agent.AskAsync("server.ratos_flash.show", """{"job":"1","console":["plain"]}"""),
@@ -300,9 +300,9 @@ public sealed class MoonrakerTests
         await agent.AskAsync("server.ratos_flash.show", """{"job":"1","dialog":["writing"],"console":["// writing"]}""");
         agent.Close();
         await Task.Delay(TimeSpan.FromSeconds(9.9), printer.Time);   // it may reconnect
-        Assert.DoesNotContain(screen.Told, told => told.Contains("\"complete\":true", StringComparison.Ordinal));
+        Assert.DoesNotContain(screen.Lines, told => told.Contains("\"complete\":true", StringComparison.Ordinal));
         await Task.Delay(TimeSpan.FromSeconds(0.2), printer.Time);
-        Assert.Contains(screen.Told, told => told.Contains("RatOS.Flash is not running", StringComparison.Ordinal)
+        Assert.Contains(screen.Lines, told => told.Contains("RatOS.Flash is not running", StringComparison.Ordinal)
             && told.Contains("\"complete\":true", StringComparison.Ordinal));
         var second = new Client(moonraker);
         await second.AskAsync("server.ratos_flash.show", """{"job":"2","dialog":["again"]}""");
@@ -318,11 +318,11 @@ public sealed class MoonrakerTests
     {
         var client = new Client(moonraker);
         await client.AskAsync("server.ratos_flash.announce", """{"title":"2 boards need new firmware","description":"octopus, ebb42"}""");
-        var entry = client.Heard[^1]["params"]![0]!["entries"]![0]!;
+        var entry = client.Received[^1]["params"]![0]!["entries"]![0]!;
         Assert.Equal(("2 boards need new firmware", "octopus, ebb42", false),
             ((string?)entry["title"], (string?)entry["description"], (bool)entry["dismissed"]!));
         await client.AskAsync("server.ratos_flash.announce", """{"dismiss":true}""");
-        Assert.Equal($$"""notify_announcement_dismissed [{"entry_id":"{{entry["entry_id"]}}"}]""", client.Told[^1]);
+        Assert.Equal($$"""notify_announcement_dismissed [{"entry_id":"{{entry["entry_id"]}}"}]""", client.Lines[^1]);
     });
 
     [Fact]
@@ -342,7 +342,7 @@ public sealed class MoonrakerTests
         var (agent, screen) = (new Client(moonraker), new Client(moonraker));
         Assert.False((bool)(await agent.AskAsync("server.ratos_flash.info"))!["dialog"]!);
         await agent.AskAsync("server.ratos_flash.show", """{"job":"1","dialog":["writing"],"console":["// writing"],"complete":true}""");
-        Assert.Equal("""notify_gcode_response ["// writing"]""", Assert.Single(screen.Told));
+        Assert.Equal("""notify_gcode_response ["// writing"]""", Assert.Single(screen.Lines));
         Assert.Empty(moonraker.Dialog);
     }, setup: new MoonrakerSetup { HasUpdateManager = false });
 

@@ -51,11 +51,11 @@ internal sealed partial class RecordedConversation(VirtualMoonraker moonraker, V
     {
         public MoonrakerClient? Connection;
         public readonly List<string> Expected = [];
-        public readonly List<string> Heard = [];
+        public readonly List<string> Received = [];
 
         // Ids of requests to it as an agent, in order: the recorded ones, and ours.
         public readonly List<long> Recorded = [];
-        public readonly List<long> Asked = [];
+        public readonly List<long> Sent = [];
     }
 
     public async Task TellAsync(string file)
@@ -74,12 +74,12 @@ internal sealed partial class RecordedConversation(VirtualMoonraker moonraker, V
             switch ((string)line["dir"]!)
             {
                 case "#":
-                    await UntilHeardAsync(at - last);
+                    await WaitUntilReceivedAsync(at - last);
                     last = at;
                     Note(client, frame!.AsObject());
                     break;
                 case "->":
-                    await UntilHeardAsync(at - last);
+                    await WaitUntilReceivedAsync(at - last);
                     last = at;
                     if (frame is JsonObject request && Without.Contains((string?)request["method"]))
                         skipped.Add($"{client} {request["id"]}");
@@ -92,7 +92,7 @@ internal sealed partial class RecordedConversation(VirtualMoonraker moonraker, V
                     break;
             }
         }
-        await UntilHeardAsync(1);
+        await WaitUntilReceivedAsync(1);
         Compare();
         Assert.True(_clients.Values.Sum(client => client.Expected.Count) > 3, "nothing was compared");
     }
@@ -101,28 +101,28 @@ internal sealed partial class RecordedConversation(VirtualMoonraker moonraker, V
     {
         foreach (var (name, client) in _clients)
         {
-            var (expected, heard) = (Told(client.Expected), Told(client.Heard));
+            var (expected, received) = (InOrder(client.Expected), InOrder(client.Received));
             // Who hangs up in the moment when an agent does may have missed it.
-            if (client.Connection is null && heard.Count == expected.Count + 1
-                && heard[^1].EndsWith("\"event\":\"disconnected\"}]}", StringComparison.Ordinal))
-                heard.RemoveAt(expected.Count);
+            if (client.Connection is null && received.Count == expected.Count + 1
+                && received[^1].EndsWith("\"event\":\"disconnected\"}]}", StringComparison.Ordinal))
+                received.RemoveAt(expected.Count);
             Assert.True(
-                expected.SequenceEqual(heard),
-                $"{name} should have heard\n{string.Join('\n', expected.Except(heard))}\nbut "
-                + $"heard\n{string.Join('\n', heard.Except(expected))}\n(all: {string.Join('\n', heard)})");
+                expected.SequenceEqual(received),
+                $"{name} should have received\n{string.Join('\n', expected.Except(received))}\nbut "
+                + $"received\n{string.Join('\n', received.Except(expected))}\n(all: {string.Join('\n', received)})");
         }
     }
 
     /// <summary>Answers may come anywhere between the notifications.</summary>
-    private static List<string> Told(List<string> texts) =>
+    private static List<string> InOrder(List<string> texts) =>
         [.. texts.Where(text => text.StartsWith(Anywhere, StringComparison.Ordinal)).Order(StringComparer.Ordinal)
             .Concat(texts.Where(text => !text.StartsWith(Anywhere, StringComparison.Ordinal)))];
 
     /// <summary>Lets the recorded time pass, and then waits for all texts that were received by then.</summary>
-    private async Task UntilHeardAsync(double seconds)
+    private async Task WaitUntilReceivedAsync(double seconds)
     {
         await Task.Delay(TimeSpan.FromSeconds(Math.Max(0, seconds)), time);
-        for (var tries = 0; _clients.Values.Any(client => client.Heard.Count < client.Expected.Count); tries++)
+        for (var tries = 0; _clients.Values.Any(client => client.Received.Count < client.Expected.Count); tries++)
         {
             if (tries == 500)
                 Compare();
@@ -169,7 +169,7 @@ internal sealed partial class RecordedConversation(VirtualMoonraker moonraker, V
         // An agent's answer carries the id that the virtual server gave.
         if (frame is JsonObject answer && !answer.ContainsKey("method") && answer["id"] is JsonValue id
             && client.Recorded.LastIndexOf((long)id) is >= 0 and var request)
-            answer["id"] = client.Asked[request];
+            answer["id"] = client.Sent[request];
         _ = moonraker.ReceiveAsync(
             client.Connection!,
             frame is JsonValue raw && raw.TryGetValue(out string? text) ? Encoding.UTF8.GetBytes(text) : MoonrakerJson.Write(frame));
@@ -185,7 +185,7 @@ internal sealed partial class RecordedConversation(VirtualMoonraker moonraker, V
             Body = frame["body"] is { } body ? MoonrakerJson.Write(body) : default,
         };
         var (status, answer) = (await moonraker.ServeAsync(request))!.Value;
-        client.Heard.Add(Normal(new JsonObject { ["status"] = status, ["body"] = answer }));
+        client.Received.Add(Normal(new JsonObject { ["status"] = status, ["body"] = answer }));
     }
 
     private void Expect(string name, JsonNode frame)
@@ -204,9 +204,9 @@ internal sealed partial class RecordedConversation(VirtualMoonraker moonraker, V
         if (frame is JsonObject notification
             && (Unheard.Contains((string?)notification["method"]) || (isDeaf && (string?)notification["method"] == "notify_agent_event")))
             return;
-        client.Heard.Add(Normal(frame));
+        client.Received.Add(Normal(frame));
         if (IsRequest(frame, out var id))
-            client.Asked.Add(id);
+            client.Sent.Add(id);
     }
 
     private static bool IsRequest(JsonNode frame, out long id)
@@ -228,10 +228,10 @@ internal sealed partial class RecordedConversation(VirtualMoonraker moonraker, V
         text = OwnNumber().Replace(text, "ID");
         return frame switch
         {
-            JsonObject heard when !heard.ContainsKey("method") && heard["id"] is { } id =>
+            JsonObject received when !received.ContainsKey("method") && received["id"] is { } id =>
                 $"{Anywhere}{OwnNumber().Replace(id.ToJsonString(), "ID")} {text}",
             // Changes by a shutdown were recorded before its notification and behind it.
-            JsonObject heard when (string?)heard["method"] == "notify_status_update" => Anywhere + text,
+            JsonObject received when (string?)received["method"] == "notify_status_update" => Anywhere + text,
             _ => text,
         };
     }

@@ -46,7 +46,7 @@ public sealed class BoardTableTests
             text.Append(
                 $"| `{board.Id}` | {(board.Name is null ? "" : board.DisplayName)} | {board.ShortName} | {board.McuName} | "
                 + $"{(board.ApplicationStart is { } start ? $"{start:x8}" : "")} | "
-                + $"{board.Comm} | {Road(board)} | {string.Join(" ", board.Preconditions.Select(catalogue.PreconditionText))} |\n");
+                + $"{board.Comm} | {Method(board)} | {string.Join(" ", board.Preconditions.Select(catalogue.PreconditionText))} |\n");
         }
         text.Append("\n## Manual flash methods\n");
         foreach (var board in catalogue.Boards.Where(board =>
@@ -70,7 +70,7 @@ public sealed class BoardTableTests
         return text.ToString();
     }
 
-    private static string Road(Board board) => BoardGuide.Of(board) switch
+    private static string Method(Board board) => BoardGuide.Of(board) switch
     {
         { Method: FlashMethod.Engine } => "automatic",
         { Method: FlashMethod.EngineManual } => "manual bootloader",

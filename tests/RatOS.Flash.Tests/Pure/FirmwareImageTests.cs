@@ -29,7 +29,7 @@ public sealed class FirmwareImageTests
         Assert.Equal(Images.Compress(Images.Json()), image.CompressedDictionary.ToArray());
         Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(bytes)), image.Sha256);
         Assert.False(image.IsHostProcess);
-        Assert.Null(image.Misfit(F446, 0x0800_8000, F446.FlashEnd));
+        Assert.Null(image.CheckCompatibility(F446, 0x0800_8000, F446.FlashEnd));
         Assert.Equal(0x0800_8000u, image.BuiltFor(F446));
     }
 
@@ -60,7 +60,7 @@ public sealed class FirmwareImageTests
         {
             Assert.Equal(bin, image.Bytes.ToArray());
             Assert.Equal(0x1000_4000u, image.LoadAddress);
-            Assert.Null(image.Misfit(Rp2040, 0x1000_4000, Rp2040.FlashEnd));
+            Assert.Null(image.CheckCompatibility(Rp2040, 0x1000_4000, Rp2040.FlashEnd));
         }
     }
 
@@ -81,8 +81,8 @@ public sealed class FirmwareImageTests
         Assert.Equal(0x100, image.BootCode);
         Assert.Equal((0x2004_2000u, 0x1000_0159u), (image.InitialStack, image.ResetVector));
         Assert.Equal(0x1000_0100u, image.BuiltFor(Rp2040));
-        Assert.Null(image.Misfit(Rp2040, 0x1000_0100, Rp2040.FlashEnd));
-        Refused("firmware-wrong-offset", "10000100", image.Misfit(Rp2040, 0x1000_4000, Rp2040.FlashEnd));
+        Assert.Null(image.CheckCompatibility(Rp2040, 0x1000_0100, Rp2040.FlashEnd));
+        Refused("firmware-wrong-offset", "10000100", image.CheckCompatibility(Rp2040, 0x1000_4000, Rp2040.FlashEnd));
     }
 
     [Fact]
@@ -90,41 +90,44 @@ public sealed class FirmwareImageTests
     {
         // Its reset vector 10004059 lies inside 10000100..1000ad00 too.
         var image = Open(Images.Bin("rp2040", 0x1000_4000, 44_180, 0x58));
-        Refused("firmware-wrong-offset", "built for the start address 10004000", image.Misfit(Rp2040, 0x1000_0100, Rp2040.FlashEnd));
+        Refused("firmware-wrong-offset", "built for the start address 10004000",
+            image.CheckCompatibility(Rp2040, 0x1000_0100, Rp2040.FlashEnd));
     }
 
     // ---- misfits
 
     [Fact]
     public void Another_chip_is_refused_first() =>
-        Refused("firmware-wrong-mcu", "built for stm32f446xx, but the board is a stm32g0b1xx", Open(Images.Bin()).Misfit(G0B1, 0, 0));
+        Refused("firmware-wrong-mcu", "built for stm32f446xx, but the board is a stm32g0b1xx",
+            Open(Images.Bin()).CheckCompatibility(G0B1, 0, 0));
 
     [Theory]
     [InlineData(0x2001_FFF8u)]
     [InlineData(0x2002_4000u)]
     [InlineData(0u)]
-    public void Another_stack_pointer_is_refused(uint stack) => MisfitAfter(0, stack, "firmware-bad-vectors", $"{stack:x8}");
+    public void Another_stack_pointer_is_refused(uint stack) => AssertRefusedAfter(0, stack, "firmware-bad-vectors", $"{stack:x8}");
 
     [Fact]
-    public void An_even_reset_vector_is_refused() => MisfitAfter(4, 0x0800_F008, "firmware-bad-vectors", "even");
+    public void An_even_reset_vector_is_refused() => AssertRefusedAfter(4, 0x0800_F008, "firmware-bad-vectors", "even");
 
     [Theory]
     [InlineData(0x0800_7FFFu)]
     [InlineData(0x0800_8000u + 44_517)]
-    public void A_reset_vector_outside_is_another_offset(uint vector) => MisfitAfter(4, vector, "firmware-wrong-offset", $"{vector:x8}");
+    public void A_reset_vector_outside_is_another_offset(uint vector) =>
+        AssertRefusedAfter(4, vector, "firmware-wrong-offset", $"{vector:x8}");
 
     [Theory]
     [InlineData(2, 0x0800_F01Cu)]
     [InlineData(7, 0u)]
     [InlineData(5, 0x2000_0001u)]
     public void A_handler_that_is_no_code_is_refused(int number, uint vector) =>
-        MisfitAfter(number * 4, vector, "firmware-bad-vectors", $"handler {number} is {vector:x8}");
+        AssertRefusedAfter(number * 4, vector, "firmware-bad-vectors", $"handler {number} is {vector:x8}");
 
     [Fact]
     public void The_right_offset_is_named()
     {
         var image = Open(Images.Bin(start: 0x0800_0000, resetAt: 0x6FF4));
-        Refused("firmware-wrong-offset", "(08000000)", image.Misfit(F446, 0x0800_8000, F446.FlashEnd));
+        Refused("firmware-wrong-offset", "(08000000)", image.CheckCompatibility(F446, 0x0800_8000, F446.FlashEnd));
         Assert.Equal(0x0800_0000u, image.BuiltFor(F446));
     }
 
@@ -141,8 +144,8 @@ public sealed class FirmwareImageTests
 
         Assert.InRange(image.ResetVector, start, start + (uint)image.Bytes.Length);
         Assert.Equal(built, image.BuiltFor(mcu));
-        Assert.Null(image.Misfit(mcu, built, mcu.FlashEnd));
-        Refused("firmware-wrong-offset", $"built for the start address {built:x8}", image.Misfit(mcu, start, mcu.FlashEnd));
+        Assert.Null(image.CheckCompatibility(mcu, built, mcu.FlashEnd));
+        Refused("firmware-wrong-offset", $"built for the start address {built:x8}", image.CheckCompatibility(mcu, start, mcu.FlashEnd));
     }
 
     [Fact]
@@ -153,8 +156,8 @@ public sealed class FirmwareImageTests
         var image = Open(bytes);
 
         Assert.Null(image.BuiltFor(F407));
-        Assert.Null(image.Misfit(F407, 0x0800_8000, F407.FlashEnd));
-        Assert.Null(image.Misfit(F407, 0x0800_C000, F407.FlashEnd));
+        Assert.Null(image.CheckCompatibility(F407, 0x0800_8000, F407.FlashEnd));
+        Assert.Null(image.CheckCompatibility(F407, 0x0800_C000, F407.FlashEnd));
     }
 
     [Fact]
@@ -163,18 +166,19 @@ public sealed class FirmwareImageTests
         var bytes = Images.Bin("stm32f407xx", resetAt: 0x700C);
         bytes.AsSpan(0x700C, 0x20).Clear();
         var image = Open(Images.Elf((0x0800_8000, bytes)));
-        Assert.Null(image.Misfit(F407, 0x0800_8000, F407.FlashEnd));
-        Refused("firmware-wrong-offset", "08008000", image.Misfit(F407, 0x0800_C000, F407.FlashEnd));
-        Refused("firmware-wrong-offset", "08008004", Open(Images.Elf((0x0800_8004, bytes))).Misfit(F407, 0x0800_8000, F407.FlashEnd));
+        Assert.Null(image.CheckCompatibility(F407, 0x0800_8000, F407.FlashEnd));
+        Refused("firmware-wrong-offset", "08008000", image.CheckCompatibility(F407, 0x0800_C000, F407.FlashEnd));
+        Refused("firmware-wrong-offset", "08008004",
+            Open(Images.Elf((0x0800_8004, bytes))).CheckCompatibility(F407, 0x0800_8000, F407.FlashEnd));
     }
 
     [Fact]
     public void It_fits_to_the_last_byte_and_not_one_more()
     {
         var image = Open(Images.Bin(size: 44_516));
-        Assert.Null(image.Misfit(F446, 0x0800_8000, 0x0800_8000 + 44_516));
-        Refused("firmware-too-big", ": 1 byte too few.", image.Misfit(F446, 0x0800_8000, 0x0800_8000 + 44_515));
-        Refused("firmware-too-big", "flash has 0 bytes", image.Misfit(F446, 0x0800_8000, 0x0800_0000));
+        Assert.Null(image.CheckCompatibility(F446, 0x0800_8000, 0x0800_8000 + 44_516));
+        Refused("firmware-too-big", ": 1 byte too few.", image.CheckCompatibility(F446, 0x0800_8000, 0x0800_8000 + 44_515));
+        Refused("firmware-too-big", "flash has 0 bytes", image.CheckCompatibility(F446, 0x0800_8000, 0x0800_0000));
     }
 
     // ---- files that are no firmware
@@ -235,7 +239,7 @@ public sealed class FirmwareImageTests
         Assert.True(image.IsHostProcess);
         Assert.Equal(file, image.Bytes.ToArray());
         Assert.Equal(dictionary, image.CompressedDictionary.ToArray());
-        Refused("firmware-wrong-mcu", "a process of the computer", image.Misfit(F446, 0x0800_8000, F446.FlashEnd));
+        Refused("firmware-wrong-mcu", "a process of the computer", image.CheckCompatibility(F446, 0x0800_8000, F446.FlashEnd));
     }
 
     [Theory]
@@ -315,7 +319,7 @@ public sealed class FirmwareImageTests
                 file[at % file.Length] = value;
             try
             {
-                _ = Open(file).Misfit(F446, 0x0800_8000, F446.FlashEnd);
+                _ = Open(file).CheckCompatibility(F446, 0x0800_8000, F446.FlashEnd);
             }
             catch (FlashException fault)
             {
@@ -356,11 +360,11 @@ public sealed class FirmwareImageTests
 
     private static FirmwareImage Open(byte[] file) => FirmwareImage.Parse(file, "klipper.bin");
 
-    private static void MisfitAfter(int at, uint value, string code, string words)
+    private static void AssertRefusedAfter(int at, uint value, string code, string words)
     {
         var bytes = Images.Bin();
         Images.Word(bytes, at, value);
-        Refused(code, words, Open(bytes).Misfit(F446, 0x0800_8000, F446.FlashEnd));
+        Refused(code, words, Open(bytes).CheckCompatibility(F446, 0x0800_8000, F446.FlashEnd));
     }
 
     private static void Refused(string code, string words, FlashException? fault)

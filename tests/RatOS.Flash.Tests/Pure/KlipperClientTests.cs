@@ -371,7 +371,7 @@ public sealed class KlipperClientTests
         var from = start ?? mcu.FlashBase + mcu.Offsets[1];
         var bytes = VirtualFirmware.Build(chip, from, "v0.13.0-730-g84104bbbd");
         var image = FirmwareImage.Parse(bytes, "klipper.bin");
-        Assert.Null(image.Misfit(mcu, from, mcu.FlashEnd));
+        Assert.Null(image.CheckCompatibility(mcu, from, mcu.FlashEnd));
         var flash = new VirtualFlash(chip);
         flash.Preset(from, bytes);
         if (boot is not null)

@@ -125,7 +125,7 @@ public sealed class PrinterInventoryTests
         var two = Of([Main], [Dfu("1-1.1"), Dfu("1-1.2", serial: "3")], links: []);
         Assert.Equal(["which-bootloader"], Codes(two.Mcus[0]));
         Assert.Null(two.Mcus[0].Device);
-        Assert.Equal(2, two.Mcus.Count(mcu => mcu.Owner == McuOwner.Stranger));
+        Assert.Equal(2, two.Mcus.Count(mcu => mcu.Owner == McuOwner.Foreign));
         var spider = new McuSection("mcu second") { Serial = "/dev/RatOS/fysetc-spider" };
         var both = Of([Main, spider], [Dfu("1-1.1")], links: []);
         Assert.All(both.Mcus.Take(2), mcu => Assert.Equal(["which-bootloader"], Codes(mcu)));

@@ -14,7 +14,7 @@ public sealed class Stm32UartTests
 
     private static readonly Mcu F446 = Mcu.Find("stm32f446xx")!;
 
-    private static readonly Func<int, ValueTask> Nobody = static _ => ValueTask.CompletedTask;
+    private static readonly Func<int, ValueTask> NoProgress = static _ => ValueTask.CompletedTask;
 
     /// <summary>A line to the ROM of a chip, and that ROM.</summary>
     private static (ProgramLine Line, Func<RomUart> Rom) LineTo(VirtualFlash flash, VirtualChip chip, RomBehaviour? behaviour = null,
@@ -40,7 +40,7 @@ public sealed class Stm32UartTests
         foreach (var sector in layout.Sectors)
             await rom.EraseAsync(sector);
         foreach (var run in layout.Runs)
-            await rom.WriteAsync(run.Address, run.Data, Nobody);
+            await rom.WriteAsync(run.Address, run.Data, NoProgress);
         await rom.FinishAsync();
     }
 
@@ -64,7 +64,7 @@ public sealed class Stm32UartTests
         var image = Noise(1000);
         await WriteAllAsync(rom, image, Start);
         var found = new byte[image.Length];
-        await rom.ReadAsync(Start, found, Nobody);
+        await rom.ReadAsync(Start, found, NoProgress);
         Assert.Equal(image, found);
         Assert.Equal(image, flash.Read(Start, image.Length));
         Assert.Equal(boot, flash.Read(flash.Base, boot.Length));
@@ -80,7 +80,7 @@ public sealed class Stm32UartTests
         await using var rom = await Stm32Uart.OpenAsync(line, "octopus", F446, Start, line.Time);
         await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => rom.EraseAsync(new Sector(0x0800_4000, 0x4000)));
         await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => rom.EraseAsync(new Sector(Start, 0x8000)));
-        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => rom.WriteAsync(Start - 4, new byte[4], Nobody));
+        await Assert.ThrowsAsync<ArgumentOutOfRangeException>(() => rom.WriteAsync(Start - 4, new byte[4], NoProgress));
         Assert.DoesNotContain(line.Written, frame => frame[0] is 0x44 or 0x31);
     }
 
@@ -208,7 +208,7 @@ public sealed class Stm32UartTests
             }, uart: true);
         await using var rom = await Stm32Uart.OpenAsync(line, "manta", Mcu.Find("stm32g0b1xx")!, 0x0800_2000, line.Time);
         var image = Noise(512);
-        await rom.WriteAsync(0x0800_2000, image, Nobody);
+        await rom.WriteAsync(0x0800_2000, image, NoProgress);
         Assert.Equal(image, flash.Read(0x0800_2000, 512));
         Assert.Equal(2, line.Written.Count(frame => frame.Length == 258));
         Assert.Empty(virtualRom!.Record.Illegal);

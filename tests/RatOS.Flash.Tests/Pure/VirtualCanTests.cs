@@ -22,14 +22,14 @@ public sealed class VirtualCanTests
         {
             Time = time;
             Can = new VirtualCanBus(time);
-            Can.FromNodes += Heard.Add;
+            Can.FromNodes += Received.Add;
         }
 
         public VirtualTime Time { get; }
 
         public VirtualCanBus Can { get; }
 
-        public List<CanFrame> Heard { get; } = [];
+        public List<CanFrame> Received { get; } = [];
 
         public List<ResetRequest> Resets { get; } = [];
 
@@ -69,11 +69,11 @@ public sealed class VirtualCanTests
         /// <summary>Sends frames and returns all frames until the bus is quiet.</summary>
         public async Task<List<CanFrame>> AskAsync(params CanFrame[] frames)
         {
-            Heard.Clear();
+            Received.Clear();
             foreach (var frame in frames)
                 Can.ToNodes(frame);
             await Task.Delay(TimeSpan.FromSeconds(1), Time);
-            return [.. Heard];
+            return [.. Received];
         }
     }
 

@@ -42,7 +42,7 @@ public sealed class VirtualRomUartTests
         _said.Clear();
         _delay = TimeSpan.Zero;
         var bytes = Convert.FromHexString(hex);
-        rom.Receive(VirtualLine.Heard(rom, mode ?? Mode, bytes), _now);
+        rom.Receive(VirtualLine.Received(rom, mode ?? Mode, bytes), _now);
         _now += _delay;
         return Convert.ToHexString(_said.ToArray());
     }

@@ -94,7 +94,7 @@ public sealed class RecoverStories
     {
         story.Board.PowerOff();
         await story.PassAsync(TimeSpan.FromSeconds(2));
-        story.Person = _ => story.Board.PowerOn();
+        story.Operator = _ => story.Board.PowerOn();
         Assert.Equal(BoardCondition.Running, (await story.RecoverAsync("octopus")).Condition);
     });
 

@@ -123,7 +123,7 @@ internal sealed class Rig : IHardware, IAsyncDisposable
     private HashSet<(string, UsbId?)> Expected() => Known(_printer.Look() with
     {
         Devices = [.. _printer.Look().Devices.Where(device =>
-                device.Usb is not null && _printer.Scenario.Strangers.All(stranger => stranger.Port != device.Port))],
+                device.Usb is not null && _printer.Scenario.OtherDevices.All(stranger => stranger.Port != device.Port))],
     });
 
     private static HashSet<(string, UsbId?)> Known(DeviceList list) => [.. list.Devices.Select(device => (device.Port, device.Usb))];

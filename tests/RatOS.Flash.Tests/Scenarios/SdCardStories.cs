@@ -13,17 +13,17 @@ public sealed class SdCardStories
     private static FlashRequest ByCard(Story story, string board = "octopus") =>
         new(story.Known(board), story.Build(board)) { Job = FlashJob.SdCard };
 
-    private static IEnumerable<FlashEvent> Asked(Story story) =>
-        story.Events.Where(step => step is { Phase: FlashPhase.Person, Kind: FlashEventKind.Begin });
+    private static IEnumerable<FlashEvent> OperatorSteps(Story story) =>
+        story.Events.Where(step => step is { Phase: FlashPhase.Operator, Kind: FlashEventKind.Begin });
 
     [Fact]
     public void The_file_is_put_onto_the_card_and_what_runs_is_proven() => Story.Of("card-in-computer", async story =>
     {
-        story.Person = static _ => { };   // the scenario's own person carries it
+        story.Operator = static _ => { };   // the scenario's own person carries it
         var report = await story.FlashAsync(default, ByCard(story));
         Assert.True(report.Boards[0] is { Ok: true, IsBySdCard: true, Condition: BoardCondition.Flashed });
         Assert.Equal(story.Build("octopus").Bytes.ToArray(), story.Printer.Card);
-        var asked = Assert.Single(Asked(story)).Message;
+        var asked = Assert.Single(OperatorSteps(story)).Message;
         Assert.Contains("umount /media/card", asked, StringComparison.Ordinal);
         // It was stopped once, when there was something to ask; and no bootloader of ours was needed.
         Assert.Equal(1, story.Printer.Klippy.Stops);
@@ -34,7 +34,7 @@ public sealed class SdCardStories
     [Fact]
     public void Without_a_card_in_this_computer_the_steps_begin_with_the_copying() => Story.Of("octopus", async story =>
     {
-        story.Person = _ =>
+        story.Operator = _ =>
         {
             story.Board.SdFirmware = story.Board.BuildFirmware();
             story.Board.PressReset();
@@ -42,23 +42,23 @@ public sealed class SdCardStories
         var report = await story.FlashAsync(default, ByCard(story));
         Assert.True(report.Ok);
         Assert.Contains("(1) Copy octopus/firmware.bin onto a card of 32 GB or less with FAT32, as firmware.bin.",
-            Assert.Single(Asked(story)).Message, StringComparison.Ordinal);
+            Assert.Single(OperatorSteps(story)).Message, StringComparison.Ordinal);
     });
 
     [Fact]
     public void A_card_that_was_not_taken_is_told_from_one_that_was_and_asked_for_again() => Story.Of("octopus", async story =>
     {
         var times = 0;
-        story.Person = _ =>
+        story.Operator = _ =>
         {
             story.Board.SdFirmware = ++times == 1 ? null : story.Board.BuildFirmware();
             story.Board.PressReset();
         };
         var report = await story.FlashAsync(default, ByCard(story));
         Assert.True(report.Ok);
-        Assert.Equal(2, Asked(story).Count());
-        Assert.Contains("still runs v0.12.0-10-g1f2a9e1c", Asked(story).Last().Message, StringComparison.Ordinal);
-        Assert.Contains("FIRMWARE.CUR", Asked(story).Last().Message, StringComparison.Ordinal);
+        Assert.Equal(2, OperatorSteps(story).Count());
+        Assert.Contains("still runs v0.12.0-10-g1f2a9e1c", OperatorSteps(story).Last().Message, StringComparison.Ordinal);
+        Assert.Contains("FIRMWARE.CUR", OperatorSteps(story).Last().Message, StringComparison.Ordinal);
     });
 
     [Fact]
@@ -70,7 +70,7 @@ public sealed class SdCardStories
             if (step is { Phase: FlashPhase.Start, Kind: FlashEventKind.Begin })
                 story.Board.PressReset();
         };
-        story.Person = _ =>
+        story.Operator = _ =>
         {
             story.Board.SdFirmware = ++times == 1 ? null : story.Board.BuildFirmware();
             story.Board.PressReset();
@@ -88,7 +88,7 @@ public sealed class SdCardStories
             if (step is { Phase: FlashPhase.Confirm, Kind: FlashEventKind.Begin })
                 over.Cancel();
         };
-        story.Person = _ =>
+        story.Operator = _ =>
         {
             story.Board.SdFirmware = VirtualFirmware.Build(story.Board.Chip, story.Board.ApplicationStart, "v9.9.9-1-g9999999");
             story.Board.PressReset();
@@ -106,7 +106,7 @@ public sealed class SdCardStories
         story.Board.PowerOn();
         await story.PassAsync(TimeSpan.FromSeconds(5));
         Assert.Equal(BoardState.Hung, story.Board.State);
-        story.Person = _ =>
+        story.Operator = _ =>
         {
             story.Board.SdFirmware = story.Board.BuildFirmware();
             story.Board.PressReset();
@@ -138,7 +138,7 @@ public sealed class SdCardStories
     [Fact]
     public void Katapult_reads_no_card_and_that_is_said_as_soon_as_the_board_was_asked() => Story.Of("octopus-katapult", async story =>
     {
-        story.Person = _ => story.Board.PressReset();
+        story.Operator = _ => story.Board.PressReset();
         var report = (await story.FlashAsync(default, ByCard(story))).Boards[0];
         Assert.Equal("sd-card-not-read", report.Fault?.Code);
     });
@@ -155,7 +155,7 @@ public sealed class SdCardStories
     [Fact]
     public void A_print_that_began_meanwhile_is_never_disturbed() => Story.Of("octopus", async story =>
     {
-        story.Person = _ =>
+        story.Operator = _ =>
         {
             story.Printer.Klippy.Busy = "printing benchy.gcode, 3 %";
             story.Board.SdFirmware = story.Board.BuildFirmware();

@@ -24,7 +24,7 @@ public sealed class SeveralBoardsStories
         };
         var report = await story.FlashAsync("octopus", "ebb42", "octopus-pro");
         Assert.True(report.Boards[0].Ok && report.Boards[2].Ok,
-            $"{report.Boards[0].Fault?.Cause} {report.Boards[2].Fault?.Cause}\n{story.Told}");
+            $"{report.Boards[0].Fault?.Cause} {report.Boards[2].Fault?.Cause}\n{story.Transcript}");
         Assert.Equal(("device-lost", BoardCondition.InBootloaderWithoutFirmware),
             (report.Boards[1].Fault!.Code, report.Boards[1].Condition));
     });
@@ -54,7 +54,7 @@ public sealed class SeveralBoardsStories
                 story.Find("octopus-2").Unplug();
         };
         var report = await story.FlashAsync("octopus", "octopus-2");
-        Assert.True(report.Boards is [{ Ok: true }, { Ok: false }], story.Told);
+        Assert.True(report.Boards is [{ Ok: true }, { Ok: false }], story.Transcript);
         Assert.Equal(BoardState.Klipper, story.Find("octopus").State);
     });
 

@@ -19,27 +19,27 @@ internal sealed class Story
 
     public VirtualPrinter Printer { get; }
 
-    /// <summary>How the flasher reaches the boards: the virtual printer's own bus, or a real kernel's.</summary>
+    /// <summary>The bus of the boards: the virtual printer's own, or a real kernel's.</summary>
     public IHardware Hardware { get; }
 
     public VirtualTime Time => Printer.Time;
 
     public IReadOnlyList<FlashEvent> Events => _events;
 
-    /// <summary>Called with every event before the step is taken: where a story pulls the cable.</summary>
+    /// <summary>Called with every event before its step: here a story pulls the cable.</summary>
     public Action<FlashEvent>? OnEvent { get; set; }
 
-    /// <summary>What a person does who reads what the screen asks for, a while later; null for nobody there.</summary>
-    public Action<FlashEvent>? Person { get; set; }
+    /// <summary>The operator's answer to an operator step, a while later; null without an operator.</summary>
+    public Action<FlashEvent>? Operator { get; set; }
 
-    /// <summary>Switches a supply by the name that a board was given; null where nobody can.</summary>
+    /// <summary>Switches a power supply by its name; null if none can be switched.</summary>
     public Func<string, bool, Task>? SwitchPower { get; set; }
 
-    /// <summary>Files that were laid ready for people: whose, their names, their bytes.</summary>
+    /// <summary>Files that were offered for download: the board, the name, the bytes.</summary>
     public List<(string Board, string Name, byte[] File)> Offered { get; } = [];
 
-    /// <summary>Somebody has to find the jumper first.</summary>
-    public static TimeSpan PersonTime => Rig.IsHere ? TimeSpan.FromSeconds(10) : TimeSpan.FromMinutes(3);
+    /// <summary>The time for an operator step: finding the jumper takes some.</summary>
+    public static TimeSpan OperatorTime => Rig.IsHere ? TimeSpan.FromSeconds(10) : TimeSpan.FromMinutes(3);
 
     public VirtualBoard Board => Printer.Boards[0];
 
@@ -47,7 +47,7 @@ internal sealed class Story
 
     public static void Of(string scenario, InjectedFaults faults, Func<Story, Task> tell)
     {
-        // Boards on a wire have nothing of USB.
+        // Boards on a UART have no USB.
         if (Rig.IsHere && Scenario.Find(scenario).Boards.All(board => !board.IsUart))
         {
             Rig.Run(scenario, faults, (printer, rig) => tell(new Story(printer, rig)));
@@ -56,14 +56,14 @@ internal sealed class Story
         Of(Scenario.Find(scenario), faults, tell);
     }
 
-    /// <summary>Of boards that are in no list of scenarios: in memory, wherever the tests run.</summary>
+    /// <summary>A scenario that is not in the list: always in memory.</summary>
     public static void Of(Scenario scenario, InjectedFaults faults, Func<Story, Task> tell) => VirtualTime.Run(time =>
     {
         var printer = VirtualPrinter.Create(scenario, time, faults);
         return tell(new Story(printer, printer));
     });
 
-    /// <summary>Lets time pass, and the kernel catch up with the boards.</summary>
+    /// <summary>Waits, and lets the kernel catch up with the boards.</summary>
     public async Task PassAsync(TimeSpan time)
     {
         await Task.Delay(time, Time);
@@ -71,14 +71,14 @@ internal sealed class Story
             await rig.CatchUpAsync();
     }
 
-    /// <summary>What this printer's Klipper would build for the board.</summary>
+    /// <summary>The firmware that this printer's Klipper builds for the board.</summary>
     public FirmwareImage Build(VirtualBoard board) => FirmwareImage.Parse(board.BuildFirmware(), "klipper.bin");
 
     public FirmwareImage Build(string board) => Build(Find(board));
 
     public VirtualBoard Find(string name) => Printer.Boards.Single(board => board.Name == name);
 
-    /// <summary>A board as its owner knows it: also that its ROM waits on a wire, which nothing else can tell.</summary>
+    /// <inheritdoc cref="FaultTrial.Known"/>
     public PrinterBoard Known(string name) => FaultTrial.Known(Printer, Find(name));
 
     public Task<FlashReport> FlashAsync(params string[] boards) =>
@@ -92,10 +92,10 @@ internal sealed class Story
         {
             _events.Add(step);
             OnEvent?.Invoke(step);
-            if (step is { Phase: FlashPhase.Person, Kind: FlashEventKind.Begin } && Person is { } person)
+            if (step is { Phase: FlashPhase.Operator, Kind: FlashEventKind.Begin } && Operator is { } act)
             {
-                Assert.True(Printer.Klippy.IsRunning, "a person is awaited, and Klipper does not run");
-                Time.Schedule(PersonTime, () => person(step));
+                Assert.True(Printer.Klippy.IsRunning, "the flash waits for an operator, and Klipper does not run");
+                Time.Schedule(OperatorTime, () => act(step));
             }
             return ValueTask.CompletedTask;
         });
@@ -105,7 +105,7 @@ internal sealed class Story
         return report;
     }
 
-    /// <summary>Gets one board running again, with or without firmware at hand.</summary>
+    /// <summary>Recovers a board, with or without a firmware file.</summary>
     public async Task<BoardReport> RecoverAsync(string board, bool hasFirmware = true) =>
         (await FlashAsync(CancellationToken.None,
             new FlashRequest(Known(board), hasFirmware ? Build(board) : null) { Job = FlashJob.Recover })).Boards.Single();
@@ -118,18 +118,18 @@ internal sealed class Story
     {
         var report = await FlashAsync(boards);
         Assert.True(report.Ok,
-            $"{string.Join('\n', report.Boards.Select(board => $"{board.Board}: [{board.Fault?.Code}] {board.Fault?.Cause}"))}\n{Told}");
+            $"{string.Join('\n', report.Boards.Select(board => $"{board.Board}: [{board.Fault?.Code}] {board.Fault?.Cause}"))}\n"
+            + Transcript);
         return report;
     }
 
-    /// <summary>What was said in the last flash, for whoever has to find out why a story failed.</summary>
-    public string Told => string.Join('\n', _events.Where(step => step.Kind != FlashEventKind.Progress)
+    /// <summary>The messages of the last flash, to find out why a story failed.</summary>
+    public string Transcript => string.Join('\n', _events.Where(step => step.Kind != FlashEventKind.Progress)
         .Select(step => $"{step.At.TotalSeconds:0.000} {step.Board} {step.Phase} {step.Kind} {step.Message}"));
 
     /// <summary>
-    /// After everything had lost its cable for a while: the mainboards, with power of their own, are flashed. An EBB42 lives from the
-    /// cable; there is a moment (its first page) in which it is left without firmware that its chip would know as such, and then it says
-    /// so.
+    /// After every cable was pulled for a while: the mainboards, with their own power, are flashed. An EBB42 is powered by the cable. While
+    /// its first page is written it holds no firmware that its chip recognises, and the report says so.
     /// </summary>
     public static void CheckAfterDrop(FlashReport report, string when)
     {
@@ -155,7 +155,7 @@ internal sealed class Story
         public Services(Story story)
         {
             _story = story;
-            HasOperator = story.Person is not null;
+            HasOperator = story.Operator is not null;
             HostMcu = story.Printer.HostMcu;
         }
 

@@ -16,7 +16,7 @@ internal sealed class TerminalRun : IDisposable
     private readonly StringBuilder _output = new();
     private readonly int _columns;
     private readonly Task _reading;
-    private event Action? Came;
+    private event Action? OutputReceived;
 
     /// <param name="home">HOME and XDG_STATE_HOME.</param>
     /// <param name="columns">Of the terminal.</param>
@@ -57,17 +57,17 @@ internal sealed class TerminalRun : IDisposable
     public async Task UntilShownAsync(string text)
     {
         var shown = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        void Look()
+        void Check()
         {
             if (Output.Contains(text, StringComparison.Ordinal))
                 shown.TrySetResult();
         }
-        Came += Look;
-        Look();
+        OutputReceived += Check;
+        Check();
         _ = _reading.ContinueWith(
             _ => shown.TrySetException(new EndOfStreamException($"'{text}' was never shown:\n{Output}")), TaskScheduler.Default);
         await shown.Task.WaitAsync(Patience);
-        Came -= Look;
+        OutputReceived -= Check;
     }
 
     /// <summary>Ctrl-C at its keyboard.</summary>
@@ -106,7 +106,7 @@ internal sealed class TerminalRun : IDisposable
             {
                 lock (_output)
                     _output.Append(chars, 0, decoder.GetChars(buffer, 0, length, chars, 0));
-                Came?.Invoke();
+                OutputReceived?.Invoke();
             }
         }
         catch (Exception over) when (over is IOException or ObjectDisposedException)

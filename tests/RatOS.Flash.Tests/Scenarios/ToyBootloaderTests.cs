@@ -33,8 +33,8 @@ public sealed class ToyBootloaderTests
 
         var report = (await story.FlashAsync(CancellationToken.None, request)).Boards.Single();
         Assert.Equal((BoardCondition.Flashed, null), (report.Condition, report.Fault));
-        Assert.Contains("The toy is at 1-1.1", story.Told, StringComparison.Ordinal);
-        Assert.Contains("Toy: stm32f446xx, 512 KiB, blocks of 512", story.Told, StringComparison.Ordinal);
+        Assert.Contains("The toy is at 1-1.1", story.Transcript, StringComparison.Ordinal);
+        Assert.Contains("Toy: stm32f446xx, 512 KiB, blocks of 512", story.Transcript, StringComparison.Ordinal);
     });
 
     [Fact]

@@ -83,11 +83,11 @@ internal sealed partial class LibUsbDevice : IUsbDevice
         _control.Submit(this, setup, data.Span, timeout);
         if (!_control.WaitBriefly(_context))
             await _worker.RunAsync(() => _control.Wait(_context));
-        return await JudgeAsync(_control.Take(this, setup, data.Span));
+        return await ThrowIfGoneAsync(_control.Take(this, setup, data.Span));
     }
 
     public async ValueTask<UsbTransfer> BulkAsync(byte endpoint, Memory<byte> data, TimeSpan timeout) =>
-        await JudgeAsync(await _worker.RunAsync(() =>
+        await ThrowIfGoneAsync(await _worker.RunAsync(() =>
     {
         using var pinned = data.Pin();
         var result = BulkTransfer(_handle, endpoint, Pointer(pinned), data.Length, out var length, Milliseconds(timeout));
@@ -118,7 +118,7 @@ internal sealed partial class LibUsbDevice : IUsbDevice
     }
 
     /// <summary>A hub reports a departure up to a quarter of a second late; until then transfers fail as on a bad cable.</summary>
-    private async ValueTask<UsbTransfer> JudgeAsync(UsbTransfer transfer) =>
+    private async ValueTask<UsbTransfer> ThrowIfGoneAsync(UsbTransfer transfer) =>
         transfer.Status == UsbStatus.Error && await _hasLeft() ? throw new DeviceGoneException(Device.ToString()) : transfer;
 
     private async ValueTask CheckAsync(Func<int> call)

@@ -86,7 +86,7 @@ public sealed class LinuxHardware : IHardware, IDisposable
                 var configuration = DescriptorBlob.Configuration(_sysfs.Descriptors(device.Port), _sysfs.ActiveConfiguration(device.Port));
                 return LibUsbDevice.Open(device, found.UsbNode
                     ?? throw new ArgumentException("no USB device", nameof(device)), configuration, () =>
-                    this.WaitGoneAsync(device, UntilNoticed, TimeProvider.System), worker);
+                    this.WaitForDisconnectAsync(device, UntilNoticed, TimeProvider.System), worker);
             });
         }
         catch (Exception fault)

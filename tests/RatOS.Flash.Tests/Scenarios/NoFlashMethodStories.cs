@@ -10,7 +10,7 @@ namespace RatOS.Flash.Tests.Scenarios;
 
 /// <summary>A board that only a person can write is refused with its steps, and with the file that they want.</summary>
 [VirtualOnly("nothing of it is on a bus")]
-public sealed class NoRoadStories : IDisposable
+public sealed class NoFlashMethodStories : IDisposable
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("rf-");
 

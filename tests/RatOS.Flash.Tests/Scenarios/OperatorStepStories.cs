@@ -5,7 +5,7 @@ namespace RatOS.Flash.Tests.Scenarios;
 
 /// <summary>A person does the one thing that nobody else can, minutes later, and the flash goes on by itself.</summary>
 [VirtualOnly("their waits are minutes, which an emulated kernel makes many more; what they wait for is told there by the other stories")]
-public sealed class PersonStories
+public sealed class OperatorStepStories
 {
     /// <summary>Sets BOOT0, presses reset, and takes the jumper off as soon as the ROM waits.</summary>
     private static void SetJumper(VirtualBoard board)
@@ -21,14 +21,14 @@ public sealed class PersonStories
         board.PowerOn();
     }
 
-    private static IEnumerable<FlashEvent> Asked(Story story) =>
-        story.Events.Where(step => step is { Phase: FlashPhase.Person, Kind: FlashEventKind.Begin });
+    private static IEnumerable<FlashEvent> OperatorSteps(Story story) =>
+        story.Events.Where(step => step is { Phase: FlashPhase.Operator, Kind: FlashEventKind.Begin });
 
     [Fact]
     public void A_person_who_sets_the_jumper_is_waited_for_while_Klipper_runs() => Story.Of("octopus-pro-429", async story =>
     {
         // Only the board itself can tell that it has no Katapult: it is asked in a first stop of Klipper, and flashed in a second one.
-        story.Person = _ => SetJumper(story.Board);
+        story.Operator = _ => SetJumper(story.Board);
         await story.FlashedAsync("octopus-pro");
         Assert.Equal(2, story.Printer.Klippy.Stops);
     });
@@ -36,22 +36,22 @@ public sealed class PersonStories
     [Fact]
     public void A_jumper_that_stayed_on_is_asked_for_once_more_and_then_all_is_proven() => Story.Of("octopus-pro-429", async story =>
     {
-        story.Person = step =>
+        story.Operator = step =>
         {
             story.Board.Boot0 = !story.Board.Boot0;
             story.Board.PressReset();
         };
         await story.FlashedAsync("octopus-pro");
-        Assert.Contains("Remove the BOOT0 jumper", Asked(story).Last().Message, StringComparison.Ordinal);
-        Assert.Equal(2, Asked(story).Count());
+        Assert.Contains("Remove the BOOT0 jumper", OperatorSteps(story).Last().Message, StringComparison.Ordinal);
+        Assert.Equal(2, OperatorSteps(story).Count());
     });
 
     [Fact]
     public void H2_a_rom_that_never_comes_is_one_step_of_a_person_with_the_cause_named() => Story.Of("h2-no-enumeration", async story =>
     {
-        story.Person = _ => SetJumper(story.Board);
+        story.Operator = _ => SetJumper(story.Board);
         await story.FlashedAsync("octopus");
-        var asked = Assert.Single(Asked(story)).Message;
+        var asked = Assert.Single(OperatorSteps(story)).Message;
         Assert.Contains("no bootloader appeared at port", asked, StringComparison.Ordinal);
         Assert.Contains("SD slot", asked, StringComparison.Ordinal);
         Assert.Contains("BOOT0", asked, StringComparison.Ordinal);
@@ -60,7 +60,7 @@ public sealed class PersonStories
     [Fact]
     public void A_virtual_person_does_it_for_whoever_tries_the_product() => Story.Of("h2-person", async story =>
     {
-        story.Person = static _ => { };
+        story.Operator = static _ => { };
         await story.FlashedAsync("octopus");
     });
 
@@ -68,7 +68,7 @@ public sealed class PersonStories
     public void H2_a_person_who_only_switches_power_sees_it_tried_again_and_is_asked_again() => Story.Of("h2-no-enumeration", async story =>
     {
         var times = 0;
-        story.Person = _ =>
+        story.Operator = _ =>
         {
             if (++times < 3)
                 PowerCycle(story.Board);
@@ -76,14 +76,14 @@ public sealed class PersonStories
                 SetJumper(story.Board);
         };
         await story.FlashedAsync("octopus");
-        Assert.Equal(3, Asked(story).Count());
+        Assert.Equal(3, OperatorSteps(story).Count());
     });
 
     [Fact]
     public void A_board_that_ignores_every_request_is_flashed_when_a_person_starts_its_bootloader() =>
         Story.Of("octopus", new InjectedFaults { TouchesIgnored = 99 }, async story =>
     {
-        story.Person = _ => SetJumper(story.Board);
+        story.Operator = _ => SetJumper(story.Board);
         await story.FlashedAsync("octopus");
     });
 
@@ -91,7 +91,7 @@ public sealed class PersonStories
     public void A_rom_that_does_not_leave_is_asked_off_power_and_what_was_written_is_proven_and_not_written_again() =>
         Story.Of("octopus", new InjectedFaults { LeavesIgnored = 99 }, async story =>
     {
-        story.Person = _ => PowerCycle(story.Board);
+        story.Operator = _ => PowerCycle(story.Board);
         await story.FlashedAsync("octopus");
         Assert.Single(story.Events, step => step is { Phase: FlashPhase.Write, Kind: FlashEventKind.Begin });
         Assert.All(story.Board.Flash.Erases, count => Assert.InRange(count, 0, 1));
@@ -108,16 +108,16 @@ public sealed class PersonStories
             pulled = true;
             story.Board.Unplug();
         };
-        story.Person = _ => story.Board.Plug();
+        story.Operator = _ => story.Board.Plug();
         await story.FlashedAsync("octopus");
-        Assert.Contains("cable", Asked(story).Single().Message, StringComparison.Ordinal);
+        Assert.Contains("cable", OperatorSteps(story).Single().Message, StringComparison.Ordinal);
     });
 
     [Fact]
     public void A_print_that_was_started_while_a_person_was_awaited_is_never_disturbed() => Story.Of("h2-no-enumeration", async story =>
     {
         var stops = 0;
-        story.Person = _ =>
+        story.Operator = _ =>
         {
             story.Printer.Klippy.Busy = "printing benchy.gcode, 3 %";
             stops = story.Printer.Klippy.Stops;
@@ -127,7 +127,7 @@ public sealed class PersonStories
                 Assert.Equal(stops, story.Printer.Klippy.Stops);
                 Assert.Equal(BoardState.Rom, story.Board.State);
                 Assert.Contains(story.Events, step =>
-                    step.Phase == FlashPhase.Person && step.Message.Contains("benchy", StringComparison.Ordinal));
+                    step.Phase == FlashPhase.Operator && step.Message.Contains("benchy", StringComparison.Ordinal));
                 story.Printer.Klippy.Busy = null;
             });
         };
@@ -144,7 +144,7 @@ public sealed class PersonStories
         foreach (var name in (string[])["ebb42", "octopus-pro"])
             SetJumper(story.Find(name));
         await story.PassAsync(TimeSpan.FromSeconds(3));
-        story.Person = step =>
+        story.Operator = step =>
         {
             told.AddRange(story.Events.Where(done => done.Report is not null).Select(done => done.Board));
             SetJumper(story.Find("octopus"));
@@ -158,7 +158,7 @@ public sealed class PersonStories
     public void A_wait_that_is_given_up_ends_with_what_was_found_out_before() => Story.Of("h2-no-enumeration", async story =>
     {
         using var cancel = new CancellationTokenSource();
-        story.Person = _ => cancel.Cancel();
+        story.Operator = _ => cancel.Cancel();
         var report =
             (await story.FlashAsync(cancel.Token, new FlashRequest(story.Known("octopus"), story.Build("octopus")))).Boards.Single();
         Assert.Equal(("bootloader-not-seen", BoardCondition.Unchanged), (report.Fault?.Code, report.Condition));
@@ -170,7 +170,7 @@ public sealed class PersonStories
     public void A_wait_for_the_printer_to_be_idle_can_be_given_up_too() => Story.Of("h2-no-enumeration", async story =>
     {
         using var cancel = new CancellationTokenSource();
-        story.Person = _ =>
+        story.Operator = _ =>
         {
             story.Printer.Klippy.Busy = "printing";
             SetJumper(story.Board);
@@ -187,7 +187,7 @@ public sealed class PersonStories
         Story.Of("two-octopuses", new InjectedFaults { RomMissesUsb = true }, async story =>
     {
         using var cancel = new CancellationTokenSource();
-        story.Person = _ =>
+        story.Operator = _ =>
         {
             SetJumper(story.Find("octopus-2"));
             story.Time.Schedule(TimeSpan.FromMinutes(2), cancel.Cancel);
@@ -201,7 +201,7 @@ public sealed class PersonStories
     public void A_bridge_that_waits_for_a_person_does_not_keep_Klipper_from_running() =>
         Story.Of("can-bridge-dfu", new InjectedFaults { RomMissesUsb = true }, async story =>
     {
-        story.Person = _ => SetJumper(story.Find("octopus"));
+        story.Operator = _ => SetJumper(story.Find("octopus"));
         await story.FlashedAsync("octopus");
     });
 }

@@ -8,7 +8,7 @@ using static RatOS.Flash.Tests.Pure.InventoryStage;
 namespace RatOS.Flash.Tests.Pure;
 
 /// <summary>MCUs beside the boards of the configuration: probes, strangers, and boards that the settings describe.</summary>
-public sealed class StrangerTests
+public sealed class ForeignDeviceTests
 {
     [Theory]
     [InlineData("mcu beacon", "/dev/serial/by-id/usb-Beacon_Beacon_RevH_4F1A-if00", "beacon")]
@@ -64,7 +64,7 @@ public sealed class StrangerTests
         var spare = InKlipper("1-1.9", "btt-skr-3", "stm32h743xx", "/dev/ttyACM9");
         var printer = Of([Main], [Octopus, spare, Webcam, InKlipper("1-1.6", "12345", "stm32f103xe", "/dev/ttyACM6")]);
         Assert.Equal(["octopus", "btt-skr-3", "12345"], printer.Mcus.Select(mcu => mcu.Name));
-        Assert.Equal([McuOwner.Ours, McuOwner.Stranger, McuOwner.Stranger], printer.Mcus.Select(mcu => mcu.Owner));
+        Assert.Equal([McuOwner.Ours, McuOwner.Foreign, McuOwner.Foreign], printer.Mcus.Select(mcu => mcu.Owner));
         Assert.Equal(["octopus"], printer.All.Select(mcu => mcu.Name));
         // Asked for by its own name it can be had; one that nobody knows cannot.
         Assert.Equal("1-1.9", printer.Find("btt-skr-3").BoardToFlash().Port);
@@ -77,7 +77,7 @@ public sealed class StrangerTests
         var twin = Octopus with { Port = "1-1.9", Node = "/dev/ttyACM9", Number = 6 };
         var printer = Of([Main], [Octopus, twin]);
         Assert.Equal("1-1.1", printer.Find("btt-octopus-11").Port);
-        Assert.Equal(McuOwner.Stranger, printer.Find("1-1.9").Owner);
+        Assert.Equal(McuOwner.Foreign, printer.Find("1-1.9").Owner);
         Assert.Equal(("1-1.1", true), (printer.Mcus[0].Board!.Port, printer.Mcus[0].Board!.OnlyByPort));
         // Without a link nobody can say which of the two it is.
         Assert.Equal("boards-alike", Of([Main], [Octopus, twin], links: []).Mcus[0].Findings[0].Code);

@@ -5,7 +5,7 @@ namespace RatOS.Flash.Tests.Scenarios;
 
 /// <summary>What is tried between asking again and asking a person.</summary>
 [VirtualOnly("their waits are minutes, which an emulated kernel makes many more; what they wait for is told there by the other stories")]
-public sealed class LadderStories
+public sealed class RecoveryStepStories
 {
     /// <summary>A supply with a switch, and what it does.</summary>
     private static List<string> Supply(Story story, params string[] boards)
