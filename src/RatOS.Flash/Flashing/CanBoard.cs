@@ -4,64 +4,68 @@ using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash.Flashing;
 
-/// <content>
-/// A board that is a node on CAN. No bus lists it, so it is asked for: a node that has a number is silent when everybody is asked, and one
-/// that answers has been reset. That is how its stays end and begin. </content>
-internal sealed partial class BoardBus
+/// <summary>
+/// A board as a node on CAN. The bus does not list it, so it is queried: a node with a number does not answer a query to all nodes, and one
+/// that answers has been reset. So its sessions end and begin.
+/// </summary>
+internal sealed class CanBoard(IHardware hardware, IKlippy klippy, TimeProvider time, FlashLog log, BoardPlan plan)
 {
-    // Nodes answer within milliseconds; what is waited for is the reset.
+    // Nodes answer within milliseconds; the reset takes longer.
     private static readonly TimeSpan QueryTime = TimeSpan.FromMilliseconds(250);
 
-    private readonly HashSet<CanUuid> _others = [];   // who answered instead
+    private readonly HashSet<CanUuid> _others = [];   // other nodes that answered
 
-    private CanUuid Uuid => plan.Request.Board.CanUuid ?? throw new InvalidOperationException($"{plan.Name} is not on CAN");
+    public CanUuid Uuid => plan.Request.Board.CanUuid ?? throw new InvalidOperationException($"{plan.Name} is not on CAN");
 
-    /// <summary>A node and nothing else: the bridge itself is followed by its interface and its USB port.</summary>
+    /// <summary>A node only: a bridge is followed by its interface and its USB port.</summary>
     public bool IsNode(Device device) => device.Can is not null && !plan.IsCanBridge;
 
     private async Task<CanPort> OpenCanAsync(Device device)
     {
-        // Nobody has a CAN interface for himself, so no open would fail: a Klipper that was started meanwhile has to be looked for.
+        // A CAN interface is shared, so opening it does not fail while Klipper uses it: ask whether Klipper was started meanwhile.
         if ((await klippy.LookAsync(CancellationToken.None)).HoldsPorts)
         {
             await log.WarnAsync(plan.Name, FlashPhase.Stop,
-                $"Somebody started Klipper in the middle of the flash, and it talks on {device.Port}; stopping it again.");
+                $"Klipper was started during the flash and uses {device.Port}; stopping it again.");
             await klippy.StopAsync(CancellationToken.None);
         }
         return await hardware.OpenCanAsync(device);
     }
 
-    private async Task<ByteLine> OpenNodeAsync(Device device, bool inBootloader) =>
+    public async Task<ByteLine> OpenLineAsync(Device device, bool inBootloader) =>
         await CanLine.OpenAsync(await OpenCanAsync(device), Uuid, inBootloader ? plan.BootloaderNumber : plan.KlipperNumber, inBootloader,
             time);
 
-    /// <summary>It must have a number first: one without would answer the next query as if it had been reset.</summary>
-    private async Task RequestBootloaderAsync(Device device)
+    /// <summary>Assigns a number first: a node without one would answer the next query as if it had been reset.</summary>
+    public async Task RequestBootloaderAsync(Device device)
     {
         await using var port = await OpenCanAsync(device);
         await port.SendAsync(CanAdmin.AssignKlipper(Uuid, plan.KlipperNumber));
         await port.SendAsync(CanAdmin.RequestBootloader(Uuid));
     }
 
-    /// <exception cref="FlashException">A node that says nothing at all.</exception>
-    private async Task<bool> IsThereOnCanAsync(Device device)
+    /// <exception cref="FlashException">The node does not answer at all.</exception>
+    public async Task<bool> IsThereAsync(Device device)
     {
         await using var port = await OpenCanAsync(device);
         if (await AnswersAsKlipperAsync(port))
             return true;
         throw CanAdmin.TroubleOf(port) ?? CanFaults.CanNodeSilent(
             plan.Name, $"{Uuid}", device.Port,
-                _others.Count > 0 ? $"these do: {string.Join(", ", _others)}" : "nor does anybody else who has no number");
+                _others.Count > 0 ? $"these do: {string.Join(", ", _others)}" : "nor does any other node without a number");
     }
 
     /// <summary>
-    /// Asks again and again until the node answers, through interfaces that leave and return; one whose bootloader is on USB may come back
-    /// there as well. Null when it did not.
+    /// Queries until the node answers, also when the interface disappears and returns; null if it does not answer.
     /// </summary>
-    /// <param name="isLost">It may still have its number, as after a fault of the bus: then that is taken from it, or Klipper is spoken
-    /// to.</param>
-    /// <exception cref="FlashException">The bus was in trouble to the end.</exception>
-    private async Task<Device?> FindNodeAsync(Device left, TimeSpan limit, bool isLost, CancellationToken cancel)
+    /// <param name="limit">The time limit.</param>
+    /// <param name="isLost">It may still have its number, as after a fault of the bus: then the number is taken from it, or its Klipper is
+    /// asked directly.</param>
+    /// <param name="findOnUsb">Finds a board whose bootloader is on USB there.</param>
+    /// <param name="cancel">Ends the queries.</param>
+    /// <exception cref="FlashException">The bus had errors until the end.</exception>
+    public async Task<Device?> FindAsync(
+        TimeSpan limit, bool isLost, Func<DeviceList, Device?> findOnUsb, CancellationToken cancel)
     {
         var name = plan.Request.Board.CanInterface;
         var begin = time.GetTimestamp();
@@ -69,7 +73,7 @@ internal sealed partial class BoardBus
         while (limit - time.GetElapsedTime(begin) is var rest && rest > TimeSpan.Zero)
         {
             var can = await hardware.WaitForAsync(
-                seen => ReturnedOnUsb(seen) ?? seen.Devices.FirstOrDefault(device => device.Port == name && device.Can is { IsUp: true }),
+                seen => findOnUsb(seen) ?? seen.Devices.FirstOrDefault(device => device.Port == name && device.Can is { IsUp: true }),
                     rest, time, cancel);
             if (can is null)
                 return hardware.Look().Devices.Any(device => device.Port == name && device.Can is not null) ? throw CanFaults.CanDown(name)
@@ -82,7 +86,7 @@ internal sealed partial class BoardBus
                 while (limit > time.GetElapsedTime(begin))
                 {
                     cancel.ThrowIfCancellationRequested();
-                    if (ReturnedOnUsb(hardware.Look()) is { } usb)
+                    if (findOnUsb(hardware.Look()) is { } usb)
                         return usb;
                     if (isLost)
                         await port.SendAsync(CanAdmin.ReleaseBootloader(plan.BootloaderNumber));
@@ -97,7 +101,7 @@ internal sealed partial class BoardBus
             }
             catch (DeviceGoneException)
             {
-                await Task.Delay(QueryTime, time, cancel);   // it may be listed a moment longer
+                await Task.Delay(QueryTime, time, cancel);   // the list may still have it for a moment
             }
             catch (FlashException fault) when (fault.Kind.IsCanTrouble)
             {
@@ -106,28 +110,22 @@ internal sealed partial class BoardBus
             }
         }
         return trouble is null ? null : throw trouble;
-
-        Device? ReturnedOnUsb(DeviceList seen) =>
-            left.Usb is null ? null : seen.Devices.FirstOrDefault(device => device.Usb is not null && IsNew(device) && IsOurs(device));
     }
 
-    /// <summary>Any answer at all to the first block of an identify. Only Klipper can hear it: no bootloader takes that number.</summary>
+    /// <summary>Any answer to the first block of an identify. Only Klipper receives it: no bootloader takes that number.</summary>
     private async Task<bool> AnswersAsKlipperAsync(CanPort port)
     {
         var block = new byte[KlipperBlock.MaxLength];
         var length = KlipperBlock.Write(block.AsSpan(1), 0, [1, 0, 40]);
         block[0] = KlipperBlock.Sync;
-        // The port is the caller's, so the line is not closed.
+        // The caller owns the port, so the line is not closed.
         var line = await CanLine.OpenAsync(port, Uuid, plan.KlipperNumber, inBootloader: false, time);
         await line.WriteAsync(block.AsMemory(0, length + 1));
         return await line.ReadAsync(block, QueryTime) > 0;
     }
 
-    /// <summary>The interface that the bridge is, when it has come back.</summary>
-    private bool IsBridgeInterface(Device device) =>
-        plan.Request.Board.CanUuid is not null && device.Can is { } can && can.UsbPort == _port;
-
-    private Device? NodeInBootloader() =>
+    /// <summary>The interface of the bus, with the node taken to be in its bootloader; null if the interface is down.</summary>
+    public Device? InBootloader() =>
         hardware.Look().Devices.FirstOrDefault(device => device.Port == plan.Device!.Port && device.Can is { IsUp: true }) is { } can
         ? can with { CanNode = new CanNode(Uuid, InBootloader: true) } : null;
 }
