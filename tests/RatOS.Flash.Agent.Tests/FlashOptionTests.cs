@@ -43,6 +43,17 @@ public sealed class FlashOptionTests
         Assert.True(flag.IsSet(back));
     });
 
+    [Fact]
+    public void A_change_of_link_survives_that_way_and_no_other_is_known() => Assert.All(LinkChange.Known, change =>
+    {
+        var options = new FlashOptions(["octopus"]) { LinkChange = change.Value };
+        using var arguments = JsonDocument.Parse(JsonSerializer.Serialize(FlashArguments.Of(options)));
+        Assert.Equal(change.Value, FlashArguments.Parse(arguments.RootElement, "/nowhere").LinkChange);
+        using var wrong = JsonDocument.Parse("""{"change_link":"usb:moon"}""");
+        Assert.Equal("bad-request",
+            Assert.Throws<Core.FlashException>(() => FlashArguments.Parse(wrong.RootElement, "/nowhere")).Kind.Code);
+    });
+
     [Theory]
     [InlineData("docs/agent-api.md")]
     [InlineData("docs/usage.md")]

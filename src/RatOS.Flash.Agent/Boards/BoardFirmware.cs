@@ -168,7 +168,7 @@ internal sealed class BoardFirmware(PrinterAccess printer, KnownMcus mcus, DataF
     {
         if (Menuconfig.Kept(data?.Configs, board) is { } chosen)
             return chosen;
-        if (board.RunningLink is { Link: not BuildLink.Usb } link)
+        if (board.RunningLink is { Pins: not null } link)
             return BuildConfig.For(board.Board, board.Serial, link);
         var isOnUart = board.Port is { } port && !port.Contains('-', StringComparison.Ordinal);
         if (board.Board.McuName != "linux" && (board.CanUuid is not null || isOnUart))

@@ -27,6 +27,7 @@ internal sealed class BoardSelection(
         return [.. requests.Select(request => request with
         {
             Job = options.Job,
+            LinkChange = options.LinkChange,
             SkipReason = options.Job == FlashJob.Recover && request.Board.Board.McuName == "linux"
                 ? "it is a process of this computer, which its own service restarts." : request.SkipReason,
             Board = powerDevices.GetValueOrDefault(request.Board.Name) is { } power

@@ -75,7 +75,8 @@ internal static class CommandLine
             Verb(
                 "flash", "Write firmware to boards and check that it runs",
                 parsed => RunFlash(parsed, static options => options),
-                Options.BoardNames, Options.Firmware, Options.Port, Options.Uuid, Options.Bootloader, Options.Flags[FlashFlag.SdCard],
+                Options.BoardNames, Options.Firmware, Options.Port, Options.Uuid, Options.Bootloader, Options.ChangeLink,
+                Options.Flags[FlashFlag.SdCard],
                 Options.NoKlipper, Options.Flags[FlashFlag.Hot], Options.Flags[FlashFlag.Consent], Options.Flags[FlashFlag.Force]),
             Verb(
                 "rollback", "Write the firmware that boards ran before",
@@ -102,7 +103,8 @@ internal static class CommandLine
             Verb(
                 "plan", "Show what `flash` would do; changes nothing",
                 parsed => Run(parsed, context => new LookVerbs(context).PlanAsync(Ask(parsed))),
-                Options.BoardNames, Options.Firmware, Options.Port, Options.Uuid, Options.Bootloader, Options.Flags[FlashFlag.SdCard],
+                Options.BoardNames, Options.Firmware, Options.Port, Options.Uuid, Options.Bootloader, Options.ChangeLink,
+                Options.Flags[FlashFlag.SdCard],
                 Options.Flags[FlashFlag.Force]),
             Verb("status", "Show what the agent is doing", parsed => Run(parsed, static context => new AgentVerbs(context).StatusAsync())),
             Verb(
@@ -218,6 +220,7 @@ internal static class CommandLine
             Port = parsed.GetValue(Options.Port),
             Uuid = CanUuid.TryParse(parsed.GetValue(Options.Uuid)),
             Bootloader = parsed.GetValue(Options.Bootloader) is { } option ? FlashArguments.Bootloaders[option] : null,
+            LinkChange = parsed.GetValue(Options.ChangeLink) is { } change ? LinkChange.Known[change] : null,
         },
         flag => Options.Flags.TryGetValue(flag, out var option) && parsed.GetValue(option));
 

@@ -1,4 +1,5 @@
 using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Boards;
 using RatOS.Flash.Chips;
 using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
@@ -16,6 +17,8 @@ internal static class FirmwareText
         yield return Of("chip", image.Mcu + (Mcu.Find(image.Mcu) is null && !image.IsHostProcess ? " (not known to this version)" : ""));
         if (start is { } address)
             yield return Of("built for", $"application start {address:x8}");
+        if (BuildTransport.Of(image.Dictionary.Config) is { } link)
+            yield return Of("speaks over", $"{link}");
         if (!image.IsHostProcess)
         {
             var trouble = misfit is null ? "" : $" - {misfit.Cause}";

@@ -30,6 +30,7 @@ internal sealed class FlashVerbs(VerbContext context)
                 Job = FlashJob.Write,
                 RollsBack = true,
                 Firmware = null,
+                LinkChange = null,
                 AcceptsWarnings = false,
                 IncludesUpToDate = false,
             };

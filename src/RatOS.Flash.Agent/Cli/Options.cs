@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Flashing;
 using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Agent.Cli;
@@ -102,6 +103,12 @@ internal static class Options
         Description = "Bootloader of the board. stm32-uart is the STM32 ROM on the serial port --port: set BOOT0, then reset",
         HelpName = string.Join('|', FlashArguments.Bootloaders.Keys),
     }.AcceptOnlyFromAmong([.. FlashArguments.Bootloaders.Keys]);
+
+    public static readonly Option<string?> ChangeLink = new Option<string?>("--change-link")
+    {
+        Description = "The firmware moves the board to another link; the flash is then verified there",
+        HelpName = string.Join('|', LinkChange.Known.Keys),
+    }.AcceptOnlyFromAmong([.. LinkChange.Known.Keys]);
 
     public static readonly Option<bool> NoKlipper = new("--no-klipper")
     {

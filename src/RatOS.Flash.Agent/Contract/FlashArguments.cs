@@ -34,6 +34,10 @@ internal static class FlashArguments
         var uuid = arguments.Word("uuid");
         if (uuid is not null && CanUuid.TryParse(uuid) is null)
             throw AgentFaults.BadRequest($"'{Text.Clean(uuid)}' is no uuid of 12 hex digits");
+        var change = arguments.Word("change_link");
+        if (change is not null && !LinkChange.Known.ContainsKey(change))
+            throw AgentFaults.BadRequest(
+                $"there is no change of link '{Text.Clean(change)}', only {string.Join(", ", LinkChange.Known.Keys)}");
         if (arguments.Word("port") is { Length: > 256 })
             throw AgentFaults.BadRequest("its port has more than 256 characters");
         var options = FlashFlag.Apply(
@@ -43,6 +47,7 @@ internal static class FlashArguments
                 Port = arguments.Word("port"),
                 Uuid = CanUuid.TryParse(uuid),
                 Bootloader = bootloader is null ? null : Bootloaders[bootloader],
+                LinkChange = change is null ? null : LinkChange.Known[change],
             },
             flag => arguments.Flag(flag.Json));
         // A macro and a button are used in front of the printer or its page; a program has to say so.
@@ -71,6 +76,8 @@ internal static class FlashArguments
             arguments["uuid"] = uuid.ToString();
         if (options.Bootloader is { } driver)
             arguments["bootloader"] = driver.Option;
+        if (options.LinkChange is { } change)
+            arguments["change_link"] = $"{change}";
         return arguments;
     }
 

@@ -185,13 +185,20 @@ internal sealed class BoardBoot(VirtualPrinter printer, VirtualBoard board, RomR
     private void RunKlipper(VirtualFirmware firmware)
     {
         var started = printer.Time.Now - (Setup.IsProcess ? VirtualHostProcess.Clock : TimeSpan.Zero);
-        board.RunKlipper(firmware, new KlipperProgram(firmware, board.Chip, Flash, board.Uid.ToArray(), Setup.Link, started)
+        board.RunKlipper(firmware, new KlipperProgram(firmware, board.Chip, Flash, board.Uid.ToArray(), LinkOf(firmware), started)
         {
             Send = firmware.Version == printer.Faults.MuteVersion ? static (_, _) => { } : board.Send,
             Reset = ResetLater,
             HearsReset = () => _resetsIgnored-- <= 0,
         });
     }
+
+    private static McuLink LinkOf(VirtualFirmware firmware) => firmware.Link.Kind switch
+    {
+        FirmwareLinkKind.Uart => McuLink.Uart,
+        FirmwareLinkKind.Usb => McuLink.Usb,
+        _ => McuLink.Can,
+    };
 
     private void StartKatapult() => Later(ProgramStart, () =>
     {

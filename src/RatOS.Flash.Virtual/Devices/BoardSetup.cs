@@ -49,8 +49,26 @@ public sealed record BoardSetup(string Name, string BoardId, VirtualChip Chip, u
     /// <summary>Its Klipper is a USB-CAN bridge: the printer's CAN interface, and a node. Its bootloaders are on USB.</summary>
     public bool IsCanBridge { get; init; }
 
-    /// <summary>The link of its Klipper firmware.</summary>
+    /// <summary>It is on USB, and its CAN connector is wired to the bus as well: firmware for CAN comes up there.</summary>
+    public bool HasCanWires { get; init; }
+
+    /// <summary>The link over which the printer's configuration names it, and that of its firmware.</summary>
     internal McuLink Link => IsUart ? McuLink.Uart : IsCan || IsCanBridge ? McuLink.Can : McuLink.Usb;
+
+    /// <summary>What its firmware is built for.</summary>
+    public FirmwareLink FirmwareLink { get => field ?? UsualLink; init; }
+
+    private FirmwareLink UsualLink => IsCanBridge ? FirmwareLink.CanBridge : IsCan ? FirmwareLink.Can
+        : IsUart ? FirmwareLink.Uart : FirmwareLink.Usb;
+
+    /// <summary>Firmware with this link reaches the printer's computer: the board has these wires, on these pins.</summary>
+    internal bool IsWiredFor(FirmwareLink link) => link.Kind switch
+    {
+        FirmwareLinkKind.Uart => IsUart && link.Pins == FirmwareLink.Pins,
+        FirmwareLinkKind.Can => (IsCan || IsCanBridge || HasCanWires) && link.Rate == VirtualCanBus.Bitrate,
+        FirmwareLinkKind.CanBridge => !IsUart && !IsCan && (IsCanBridge || HasCanWires),
+        _ => IsProcess || (!IsUart && (!IsCan || RescuePort is not null) && link.Pins is null or "PA11,PA12"),
+    };
 
     /// <summary>Katapult without the version text (protocol 1.0).</summary>
     public bool OldKatapult { get; init; }

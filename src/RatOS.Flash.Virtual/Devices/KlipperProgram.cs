@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Virtual.Devices;
 
@@ -16,6 +17,9 @@ internal sealed class KlipperProgram(
     VirtualFirmware firmware, VirtualChip chip, VirtualFlash flash, byte[] uid, McuLink link = McuLink.Usb, TimeSpan started = default)
     : McuConsole(link)
 {
+    /// <summary>At the baud of its build.</summary>
+    public override SerialMode Mode { get; } = firmware.Link.Rate is { } baud ? new(baud) : SerialMode.Klipper;
+
     private const int BlockMin = 5;
     private const int BlockMax = 64;
     private const int HeaderSize = 2;

@@ -98,10 +98,7 @@ public sealed class VirtualBoard
     /// <summary>The image that this printer's Klipper would build for it.</summary>
     public byte[] BuildFirmware() => BuildFirmware(VirtualPrinter.HostVersion);
 
-    private byte[] BuildFirmware(string version) => VirtualFirmware.Build(Chip, ApplicationStart, version, link: FirmwareLink);
-
-    private FirmwareLink FirmwareLink =>
-        Setup.IsCanBridge ? FirmwareLink.CanBridge : Setup.IsCan ? FirmwareLink.Can : FirmwareLink.Serial;
+    private byte[] BuildFirmware(string version) => VirtualFirmware.Build(Chip, ApplicationStart, version, link: Setup.FirmwareLink);
 
     internal UsbFunction? Function { get; private set; }
 
@@ -205,19 +202,21 @@ public sealed class VirtualBoard
 
     // ---- what the boot sequence does
 
-    /// <summary>Klipper runs now.</summary>
+    /// <summary>Klipper runs now, and is heard where the board is wired for its link.</summary>
     internal void RunKlipper(VirtualFirmware firmware, KlipperProgram program)
     {
         RunningFirmware = firmware;
-        UsbFunction function = Setup.IsCanBridge
-            ? new GsUsb(Chip.Name, Setup.Serial)
-            : new CdcAcm(UsbId.Klipper, "Klipper", Chip.Name, Setup.Serial, program, _boot.RequestBootloader);
-        Run(BoardState.Klipper, program, function);
+        if (Setup.IsWiredFor(firmware.Link))
+            Run(BoardState.Klipper, program, firmware.Link.Kind, firmware.Link.Kind == FirmwareLinkKind.CanBridge
+                ? new GsUsb(Chip.Name, Setup.Serial)
+                : new CdcAcm(UsbId.Klipper, "Klipper", Chip.Name, Setup.Serial, program, _boot.RequestBootloader));
+        else
+            State = BoardState.Klipper;
     }
 
     /// <summary>Katapult runs now.</summary>
     internal void RunKatapult(KatapultProgram program) => Run(
-        BoardState.Katapult, program,
+        BoardState.Katapult, program, Setup.IsUart ? FirmwareLinkKind.Uart : Setup.IsCan ? FirmwareLinkKind.Can : FirmwareLinkKind.Usb,
         new CdcAcm(KatapultDriver.Id, "katapult", Chip.Name, Convert.ToHexString(_uid), program, touched: null));
 
     /// <summary>The chip's ROM runs now, and listens to its UART.</summary>
@@ -254,16 +253,16 @@ public sealed class VirtualBoard
 
     internal void Send(ReadOnlyMemory<byte> bytes, TimeSpan delay) => Answered?.Invoke(bytes, delay);
 
-    private void Run(BoardState state, SerialProgram program, UsbFunction function)
+    private void Run(BoardState state, SerialProgram program, FirmwareLinkKind link, UsbFunction function)
     {
         (State, Program) = (state, program);
-        if (Setup.IsCan || function is GsUsb)
+        if (link is FirmwareLinkKind.Can or FirmwareLinkKind.CanBridge)
         {
             CanNode = new VirtualCanNode(_printer.Time, _printer.Can!, CanUuidBytes, program, _boot.RequestBootloader);
             Answered = CanNode.Send;
             JoinCan();
         }
-        if (Setup.IsUart || Setup.IsCan || Setup.IsProcess)
+        if (link is FirmwareLinkKind.Uart or FirmwareLinkKind.Can || Setup.IsProcess)
             Function = null;
         else
             Attach(function);

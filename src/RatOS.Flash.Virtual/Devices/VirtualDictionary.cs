@@ -148,15 +148,13 @@ internal static class VirtualDictionary
         var dice = new Random(1);
         for (var i = 0; i < 24; i++)
             json.WriteString($"BUS_PINS_spi{i / 4}{(char)('a' + (i % 4))}", string.Join(',', Enumerable.Range(0, 3).Select(_ => Pin())));
-        if (link == FirmwareLink.CanBridge)
-            json.WriteNumber("CANBUS_BRIDGE", 1);
-        if (link != FirmwareLink.Serial)
-            json.WriteNumber("CANBUS_FREQUENCY", VirtualCanBus.Bitrate);
+        if (chip != VirtualChip.Linux)
+            link.WriteCan(json);
         json.WriteNumber("CLOCK_FREQ", ClockOf(chip));
         json.WriteString("MCU", chip.Name);
         json.WriteNumber("PWM_MAX", 32768);
         if (chip != VirtualChip.Linux)
-            json.WriteString("RESERVE_PINS_USB", "PA11,PA12");
+            link.WritePins(json, chip);
         json.WriteNumber("STATS_SUMSQ_BASE", 256);
         json.WriteEndObject();
 

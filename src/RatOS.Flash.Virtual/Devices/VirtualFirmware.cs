@@ -44,6 +44,7 @@ public sealed class VirtualFirmware
         Version = root.GetProperty("version").GetString()!;
         Mcu = config.GetProperty("MCU").GetString()!;
         ClockFrequency = config.GetProperty("CLOCK_FREQ").GetInt64();
+        Link = FirmwareLink.Of(config);
         _commands = Commands(root.GetProperty("commands"));
         _responses = root.GetProperty("responses").EnumerateObject().ToFrozenDictionary(
             item => item.Name.Split(' ', 2)[0], item => item.Value.GetInt32(), StringComparer.Ordinal);
@@ -64,6 +65,9 @@ public sealed class VirtualFirmware
 
     /// <inheritdoc cref="Version"/>
     public string Mcu { get; }
+
+    /// <summary>What the build talks over.</summary>
+    public FirmwareLink Link { get; }
 
     /// <summary>The zlib stream with the dictionary, which <c>identify</c> returns.</summary>
     public ReadOnlyMemory<byte> CompressedDictionary { get; }
@@ -91,10 +95,11 @@ public sealed class VirtualFirmware
     /// <param name="compiler">The text of <c>build_versions</c>: another compiler makes another image of the same version.</param>
     /// <param name="link">The link of the build.</param>
     public static byte[] Build(
-        VirtualChip chip, uint start, string version, int size = 44_468, string? compiler = null, FirmwareLink link = FirmwareLink.Serial)
+        VirtualChip chip, uint start, string version, int size = 44_468, string? compiler = null, FirmwareLink? link = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(size, 8 * 1024);
-        return (byte[])Built.GetOrAdd(new Options(chip, start, version, size, compiler ?? UsualCompiler, link), Compose).Clone();
+        var options = new Options(chip, start, version, size, compiler ?? UsualCompiler, link ?? FirmwareLink.Usb);
+        return (byte[])Built.GetOrAdd(options, Compose).Clone();
     }
 
     private static byte[] Compose(Options options)
@@ -186,7 +191,7 @@ public sealed class VirtualFirmware
     private VirtualFirmware(VirtualFirmware other)
     {
         (CompressedDictionary, ClockFrequency) = (other.CompressedDictionary, other.ClockFrequency);
-        (Version, Mcu) = (other.Version, other.Mcu);
+        (Version, Mcu, Link) = (other.Version, other.Mcu, other.Link);
         (_commands, _responses, _strings) = (other._commands, other._responses, other._strings);
     }
 
@@ -288,17 +293,6 @@ public sealed class VirtualFirmware
     private static uint Word(ReadOnlySpan<byte> image, int offset) => BinaryPrimitives.ReadUInt32LittleEndian(image[offset..]);
 
     private static ushort Half(ReadOnlySpan<byte> image, int offset) => BinaryPrimitives.ReadUInt16LittleEndian(image[offset..]);
-}
-
-/// <summary>The link of a Klipper build, as its dictionary shows it.</summary>
-public enum FirmwareLink
-{
-    /// <summary>USB or UART.</summary>
-    Serial,
-    Can,
-
-    /// <summary>USB to CAN, itself a node.</summary>
-    CanBridge,
 }
 
 /// <summary>A command of a firmware.</summary>

@@ -243,7 +243,7 @@ public sealed class VirtualPrinter : IHardware
     /// <summary>Counts a CAN frame as a transfer to its node, and returns its fault; null for none.</summary>
     internal TransferFault? NextCanFrame(CanFrame frame) => Injector.Next(
         Boards.FirstOrDefault(board => board.CanNode is { } node && node.AssignedId == frame.Id)
-        ?? Boards.First(board => board.Setup.IsCan || board.Setup.IsCanBridge));
+        ?? Boards.First(board => board.Setup is { IsCan: true } or { IsCanBridge: true } or { HasCanWires: true }));
 
     /// <summary>
     /// The computer sees the board as what it is now. A wired port is always listed, and a CAN node counts where the host reaches it.
@@ -251,6 +251,7 @@ public sealed class VirtualPrinter : IHardware
     internal bool IsListed(VirtualBoard board) => board.Setup switch
     {
         { IsProcess: true } => true,
+        _ when board.RunningFirmware is { Link.Kind: FirmwareLinkKind.Can or FirmwareLinkKind.CanBridge } => CanInterfaces.Reaches(board),
         { Link: McuLink.Can } => CanInterfaces.Reaches(board),
         var setup => Bus.Sessions.Any(session => session.Board == board && (session.Function is not null || setup.IsUart)),
     };
@@ -295,7 +296,7 @@ public sealed class VirtualPrinter : IHardware
 
     private VirtualCanBus? CreateCan()
     {
-        if (!Scenario.Boards.Any(board => board.IsCan || board.IsCanBridge))
+        if (!Scenario.Boards.Any(board => board.IsCan || board.IsCanBridge || board.HasCanWires))
             return null;
         if (Scenario.CanAdapterPort is not null)
             PlugCanAdapter();

@@ -94,6 +94,7 @@ public sealed record BoardFacts(FactSource Source, string Where)
     public static BoardFacts OfEvidence(BoardEvidence evidence) => new(FactSource.Board, "its running firmware")
     {
         Chip = evidence.Mcu,
+        Link = BuildTransport.Of(evidence.Constants),
         FlashSize = evidence.Chip?.FlashKib is { } kib and > 0 ? (uint)kib * 1024 : null,
     };
 
@@ -106,10 +107,18 @@ public sealed record BoardFacts(FactSource Source, string Where)
             Board.Address(symbols.GetValueOrDefault("FLASH_APPLICATION_ADDRESS") ?? symbols.GetValueOrDefault("FLASH_START")),
         ClockReference = int.TryParse(symbols.GetValueOrDefault("CLOCK_REF_FREQ"), CultureInfo.InvariantCulture, out var crystal) ? crystal
             : null,
-        Link = ((string Symbol, BuildLink Link)[])[("USBSERIAL", BuildLink.Usb), ("USBCANBUS", BuildLink.UsbCanBridge),
-            ("CANSERIAL", BuildLink.Can), ("SERIAL", BuildLink.Uart)]
-            is var links && Array.FindIndex(links, link => symbols.GetValueOrDefault(link.Symbol) == "y") is var at and >= 0
-                ? new(links[at].Link) : null,
+        Link = LinkOf(symbols),
         InitialPins = symbols.GetValueOrDefault("INITIAL_PINS") is { Length: > 0 } pins ? pins : null,
     };
+    private static BuildTransport? LinkOf(IReadOnlyDictionary<string, string> symbols)
+    {
+        foreach (var (symbol, link, rate) in ((string, BuildLink, string?)[])[("USBSERIAL", BuildLink.Usb, null),
+            ("USBCANBUS", BuildLink.UsbCanBridge, null), ("CANSERIAL", BuildLink.Can, "CANBUS_FREQUENCY"),
+            ("SERIAL", BuildLink.Uart, "SERIAL_BAUD")])
+        {
+            if (symbols.GetValueOrDefault(symbol) == "y")
+                return new(link, Rate: rate is not null && int.TryParse(symbols.GetValueOrDefault(rate), out var number) ? number : null);
+        }
+        return null;
+    }
 }

@@ -46,8 +46,12 @@ public sealed class BoardProfile
     /// <inheritdoc cref="BoardFacts.ClockReference"/>
     public Fact<int>? ClockReference => StrongestNumber(facts => facts.ClockReference);
 
-    /// <inheritdoc cref="BoardFacts.Link"/>
-    public Fact<BuildTransport>? Link => Strongest(facts => facts.Link);
+    /// <summary>What its firmware talks over, by the strongest source; pins and rate also by others that name the same kind.</summary>
+    public Fact<BuildTransport>? Link => Strongest(facts => facts.Link) is { } link
+        ? link with { Value = link.Value.CompletedBy(_sources.Select(facts => facts.Link).OfType<BuildTransport>()) } : null;
+
+    /// <summary>The link that its firmware is built for next, where the user chose one.</summary>
+    public BuildTransport? ChosenLink => _sources.FirstOrDefault(facts => facts is { Source: FactSource.User, Link: not null })?.Link;
 
     /// <inheritdoc cref="BoardFacts.InitialPins"/>
     public Fact<string>? InitialPins => Strongest(facts => facts.InitialPins);

@@ -16,34 +16,70 @@ public enum BuildLink
 /// <summary>What a firmware is built to talk over, with its values.</summary>
 /// <param name="Link">The kind.</param>
 /// <param name="Pins">
-/// Klipper's name for the pins, the end of its Kconfig symbol: <c>USART2</c> or <c>USART1_ALT_PB7_PB6</c> (UART), <c>PB8_PB9</c> (CAN and
-/// bridge); for an RP2040 or RP2350 <c>UART0_PINS_0_1</c> and, on CAN, <c>4_5</c> (receive, transmit). Null: what the chip's firmware has
-/// by default.
+/// Klipper's name for the pins, the end of its Kconfig symbol: <c>PB14_PB15</c> (USB), <c>USART2</c> or <c>USART1_ALT_PB7_PB6</c> (UART),
+/// <c>PB8_PB9</c> (CAN and bridge); for an RP2040 or RP2350 <c>UART0_PINS_0_1</c> and, on CAN, <c>4_5</c> (receive, transmit). Null: what
+/// the chip's firmware has by default.
 /// </param>
 /// <param name="Rate">UART: baud. CAN and bridge: bits a second. Null: 250000 and 1000000, Klipper's defaults.</param>
 public sealed record BuildTransport(BuildLink Link, string? Pins = null, int? Rate = null)
 {
     public static BuildTransport Usb { get; } = new(BuildLink.Usb);
 
-    /// <summary>How a running firmware says that it was built; null when it does not say enough.</summary>
-    /// <remarks>Klipper reserves the pins it talks over and names them among its constants, RESERVE_PINS_CAN=PB8,PB9 for one.</remarks>
+    /// <summary>How a firmware was built, by its own constants; null when they do not show it.</summary>
+    /// <remarks>
+    /// A build for UART names its baud, a node its bitrate, a bridge itself (Klipper src/generic/serial_irq.c, canbus.c, usb_canbus.c); all
+    /// reserve their pins under a name of its own, an RP2040's USB none.
+    /// </remarks>
     /// <param name="constants">Of its data dictionary.</param>
     public static BuildTransport? Of(IReadOnlyDictionary<string, string> constants)
     {
-        var can = constants.GetValueOrDefault("RESERVE_PINS_CAN")?.Replace(',', '_').Replace("gpio", "", StringComparison.Ordinal);
-        int? rate = int.TryParse(constants.GetValueOrDefault("CANBUS_FREQUENCY"), out var frequency) ? frequency : null;
+        if (Number("SERIAL_BAUD") is var baud && (baud is not null || constants.ContainsKey("RESERVE_PINS_serial")))
+            return new(BuildLink.Uart, SerialPins.GetValueOrDefault(constants.GetValueOrDefault("RESERVE_PINS_serial") ?? ""), baud);
+        var can = CanPinsOf(constants.GetValueOrDefault("RESERVE_PINS_CAN"));
+        var bitrate = Number("CANBUS_FREQUENCY");
         if (constants.GetValueOrDefault("CANBUS_BRIDGE") is not (null or "0"))
-            return new BuildTransport(BuildLink.UsbCanBridge, can, rate);
-        if (can is not null)
-            return new BuildTransport(BuildLink.Can, can, rate);
-        if (constants.ContainsKey("RESERVE_PINS_USB"))
-            return Usb;
-        return constants.GetValueOrDefault("RESERVE_PINS_serial") is { } pins && SerialPins.TryGetValue(pins, out var port)
-            ? new BuildTransport(BuildLink.Uart, port,
-                int.TryParse(constants.GetValueOrDefault("SERIAL_BAUD"), out var baud) ? baud : null) : null;
+            return new(BuildLink.UsbCanBridge, can, bitrate);
+        if (can is not null || bitrate is not null)
+            return new(BuildLink.Can, can, bitrate);
+        if (constants.ContainsKey("RESERVE_PINS_USB1"))
+            return new(BuildLink.Usb, "PB14_PB15");
+        var isRp = constants.GetValueOrDefault("MCU")?.StartsWith("rp2", StringComparison.Ordinal) == true;
+        return isRp || constants.ContainsKey("RESERVE_PINS_USB") ? Usb : null;
+
+        int? Number(string name) => int.TryParse(constants.GetValueOrDefault(name), out var number) ? number : null;
     }
 
-    /// <summary>Receive and transmit of STM32s as their firmware names them, by the end of the Kconfig symbol that chose them.</summary>
+    /// <summary>Firmware with one of them is not heard where the other one is. An unknown value differs from no other.</summary>
+    public bool Differs(BuildTransport other) => Link != other.Link
+        || (Pins ?? UsualPins, other.Pins ?? other.UsualPins) is ({ } these, { } those) && these != those
+        || (Rate is { } rate && other.Rate is { } otherRate && rate != otherRate);
+
+    /// <summary>The same, with what it leaves open taken from others of its kind.</summary>
+    internal BuildTransport CompletedBy(IEnumerable<BuildTransport> others) => others.Where(other => other.Link == Link)
+        .Aggregate(this, (sum, other) => sum with { Pins = sum.Pins ?? other.Pins, Rate = sum.Rate ?? other.Rate });
+
+    // An STM32 has its USB at PA11 and PA12 unless its firmware says otherwise.
+    private string? UsualPins => Link == BuildLink.Usb ? "PA11_PA12" : null;
+
+    private static string? CanPinsOf(string? reserved) =>
+        reserved?.Replace("gpio", "", StringComparison.Ordinal).Replace(',', '_').Replace('.', '_') switch
+        {
+            "PH14_PH13" => "PH13_PH14",   // in this order in the dictionary alone (Klipper src/stm32/fdcan.c)
+            var pins => pins,
+        };
+
+    /// <summary>For people: <c>CAN at 1000000 bit/s on PB8_PB9</c>.</summary>
+    public override string ToString() => Link switch
+    {
+        BuildLink.Usb => "USB" + On,
+        BuildLink.Uart => (Rate is { } baud ? $"UART at {baud} baud" : "UART") + On,
+        BuildLink.Can => (Rate is { } bitrate ? $"CAN at {bitrate} bit/s" : "CAN") + On,
+        _ => "USB, as a bridge to CAN" + On,
+    };
+
+    private string On => Pins is null ? "" : $" on {Pins}";
+
+    /// <summary>Receive and transmit as STM32 and LPC176x firmware names them, by the end of the Kconfig symbol that chose them.</summary>
     private static readonly Dictionary<string, string> SerialPins = new(StringComparer.Ordinal)
     {
         ["PA10,PA9"] = "USART1",
@@ -53,11 +89,14 @@ public sealed record BuildTransport(BuildLink Link, string? Pins = null, int? Ra
         ["PA15,PA14"] = "USART2_ALT_PA15_PA14",
         ["PB4,PB3"] = "USART2_ALT_PB4_PB3",
         ["PB11,PB10"] = "USART3",
+        ["PC11,PC10"] = "USART3_ALT_PC11_PC10",
         ["PD9,PD8"] = "USART3_ALT_PD9_PD8",
         ["PA1,PA0"] = "UART4",
         ["PD2,PD3"] = "USART5",
         ["PA12,PA11"] = "USART6",
         ["PC7,PC6"] = "USART6_ALT_PC7_PC6",
+        ["P0.3,P0.2"] = "UART0_P03_P02",
+        ["P4.29,P4.28"] = "UART3_P429_P428",
     };
 
     /// <summary>The symbol that is set with this transport in every Klipper, whatever the chip.</summary>
@@ -90,9 +129,9 @@ public sealed record BuildTransport(BuildLink Link, string? Pins = null, int? Ra
             return [];
         return Link switch
         {
-            BuildLink.Usb => [Set("STM32_USB_PA11_PA12")],
+            BuildLink.Usb => [Set($"STM32_USB_{Pins ?? "PA11_PA12"}")],
             BuildLink.Uart => [Set($"STM32_SERIAL_{Pins ?? "USART1"}")],
-            // Two pairs are in the menu itself; the others have a hidden symbol of that name (Klipper src/stm32/Kconfig).
+            // Two pairs have always been in the menu itself; the others go by a hidden symbol of that name (K:src/stm32/Kconfig).
             BuildLink.Can when Pins is "PA11_PA12" or "PA11_PB9" => [Set($"STM32_CANBUS_{Pins}")],
             BuildLink.Can => [Set($"STM32_MMENU_CANBUS_{Pins ?? "PB8_PB9"}")],
             _ => [Set("STM32_USBCANBUS_PA11_PA12"), Set($"STM32_CMENU_CANBUS_{Pins ?? "PB8_PB9"}")],

@@ -53,9 +53,12 @@ public static class CanFaults
         $"The firmware for {board} was built for {built} bit/s, but {name} runs at {bitrate}: the board could not be reached again.",
         $"Build it with the CAN bus speed {bitrate}, or change the bitrate of {name} and of all its boards.");
 
-    public static FlashException CanOtherFirmware(string board, string built, string needed) => new(
-        FaultKind.CanOtherFirmware, $"The firmware for {board} was built {built}, but the board is {needed}.",
-        $"Build it for a board that is {needed} (Communication interface in `make menuconfig`).");
+    /// <inheritdoc cref="FirmwareFaults.OtherLink"/>
+    public static FlashException CanOtherFirmware(string board, string built, string now, string where, string? change) 
+    {
+        var other = FirmwareFaults.OtherLink(board, built, now, where, change);
+        return new(FaultKind.CanOtherFirmware, other.Cause, other.Remedy);
+    }
 
     public static FlashException CanBridgeKept(string board, IEnumerable<string> behind) => new(
         FaultKind.CanBridgeKept, $"Bridge {board} not flashed: {string.Join(" and ", behind)}, which only it connects, failed.",

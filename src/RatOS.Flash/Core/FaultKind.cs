@@ -81,6 +81,7 @@ public sealed record FaultKind
     public static FaultKind FirmwareWrongMcu { get; } = new("firmware-wrong-mcu");
     public static FaultKind FirmwareWrongOffset { get; } = new("firmware-wrong-offset");
     public static FaultKind FirmwareBadVectors { get; } = new("firmware-bad-vectors");
+    public static FaultKind FirmwareOtherLink { get; } = new("firmware-other-link");
     public static FaultKind FirmwareMissing { get; } = new("firmware-missing");
     public static FaultKind StartInsideSector { get; } = new("start-inside-sector");
 
@@ -344,8 +345,6 @@ public sealed record FaultKind
     public static FaultKind ObsoleteConfiguration { get; } = new("obsolete-configuration");
     public static FaultKind RatosCorrected { get; } = new("ratos-corrected");
     public static FaultKind RatosDiffers { get; } = new("ratos-differs");
-
-    // ---- findings of doctor
 
     // ---- findings of doctor
 

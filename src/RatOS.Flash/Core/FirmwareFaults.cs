@@ -46,6 +46,28 @@ public static class FirmwareFaults
         FaultKind.FirmwareBadVectors, $"The firmware's vector table is wrong: {why}.",
         $"Build the firmware again with this board's configuration.");
 
+    /// <param name="board">The board.</param>
+    /// <param name="built">The firmware's link.</param>
+    /// <param name="now">The board's link.</param>
+    /// <param name="where">What shows the board's link, behind "by".</param>
+    /// <param name="change">The change that would be meant; null where none can be followed.</param>
+    public static FlashException OtherLink(string board, string built, string now, string where, string? change) => new(
+        FaultKind.FirmwareOtherLink,
+        $"The firmware for {board} speaks over {built}, but the board is on {now} (by {where}): it could not be reached again.",
+        $"Build it for {now} (\"Communication interface\" in `make menuconfig`)."
+        + $"{(change is null ? (Remedy)"" : $" Or, if the board is to move, {ChangeLink(change)}.")}");
+
+    public static FlashException OtherChange(string board, string change, string built, string now) => new(
+        FaultKind.FirmwareOtherLink,
+        $"{board} is to change its link by {change}, but it is on {now}, and its new firmware speaks over {built}.",
+        $"Name the change that the firmware makes, or build the firmware for it.");
+
+    /// <summary>Where a node will be heard follows from its chip's unique id.</summary>
+    public static FlashException NewPlaceUnknown(string board, string change) => new(
+        FaultKind.FirmwareOtherLink,
+        $"{board} is to change its link by {change}, but its chip's unique id is not known, so it could not be found on its new bus.",
+        $"Flash it while it runs Klipper or waits in Katapult: both report the id. Nothing was written.");
+
     public static FlashException FirmwareTooBig(int size, uint start, uint end) => new(
         FaultKind.FirmwareTooBig,
         $"The firmware has {Counts.Of(size, "byte")}. From {start:x8} on, flash has {Counts.Of(end > start ? end - start : 0, "byte")}:"

@@ -58,6 +58,9 @@ public sealed record RemedyAction(string CommandLine, string Browser)
         "leave `--bootloader` out, or name the board's own bootloader",
         $"correct `bootloader:` in the section [board {board}] of ratos-flash.conf");
 
+    public static RemedyAction ChangeLink(string change) => new(
+        $"add `--change-link {change}`", $"flash it in a terminal, with `ratos-flash flash BOARD --change-link {change}`");
+
     /// <summary>A subject: what lists the printer's boards.</summary>
     public static RemedyAction ListBoards { get; } = new("`ratos-flash boards`", "FLASH_STATUS");
 

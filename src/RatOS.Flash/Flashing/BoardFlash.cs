@@ -307,6 +307,8 @@ internal sealed class BoardFlash
         }
         await _log.EndAsync(FlashPhase.Verify, $"Read back {total} bytes: equal (sha256 {_image.Sha256[..8]}...)", total);
         _condition = BoardCondition.Unconfirmed;
+        if (_bus.ChangeLink() is { } change)
+            _log.Keep(change);
     }
 
     // ---- other jobs, and the way back

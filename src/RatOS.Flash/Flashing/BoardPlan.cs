@@ -35,6 +35,9 @@ public sealed record BoardPlan
     /// <summary>The bootloader that is there, or that is expected; null while several are possible.</summary>
     public BootloaderDriver? Bootloader { get; internal init; }
 
+    /// <summary>The change of link that this flash makes; null where the board stays where it is.</summary>
+    internal LinkChange? LinkChange { get; init; }
+
     public ImmutableArray<Finding> Findings { get; internal init; } = [];
 
     /// <summary>The first finding that blocks this board; null when none does.</summary>
@@ -94,6 +97,20 @@ public sealed record BoardPlan
     /// <summary>Reached through this bridge alone.</summary>
     internal bool IsBehind(BoardPlan bridge) =>
         bridge.IsCanBridge && !IsCanBridge && Device is { Can: not null } device && device.Port == bridge.Request.Board.CanInterface;
+
+    /// <summary>The plan of the board once its new firmware speaks over the link that the user named.</summary>
+    /// <param name="uuid">Its chip's uuid; null for a board that goes to USB.</param>
+    /// <param name="device">Where it is expected.</param>
+    internal BoardPlan AfterLinkChange(CanUuid? uuid, Device device) =>
+        new(Request with { Board = Request.Board with { CanUuid = uuid } }, Profile)
+        {
+            Device = device,
+            Entry = Entry,
+            Bootloader = Bootloader,
+            Findings = Findings,
+            IsCanBridge = LinkChange!.To == BuildLink.UsbCanBridge,
+            CanNumber = CanNumber,
+        };
 
     internal BoardPlan Refused(FlashException fault) => this with { Findings = [.. Findings, Finding.Blocker(fault)] };
 

@@ -13,7 +13,7 @@ internal sealed class BoardPlanner
 {
     private readonly FlashRequest _request;
     private readonly DeviceList _seen;
-    private readonly BoardProfile _profile;
+    private BoardProfile _profile;
     private readonly ImmutableArray<Finding>.Builder _findings = ImmutableArray.CreateBuilder<Finding>();
 
     private BoardPlanner(FlashRequest request, DeviceList seen, BoardEvidence? evidence) =>
@@ -51,24 +51,26 @@ internal sealed class BoardPlanner
         var refusal = device is null ? null : _request.Board.Drivers.Showing(device)?.Refusal(_profile, device);
         if (guide.Method is FlashMethod.Uf2 or FlashMethod.DfuUtil && refusal is null)
         {
-            // Connected or not: the board must not even be sent into its bootloader.
+            // Whether the board is there does not matter: it must not even be sent into its bootloader.
             _findings.Insert(0, Finding.Blocker(BoardFaults.NoRoad(Name, WhyNoMethod(guide.Method), guide.Remedy)));
             CheckImage(mcu, start);
             return Made() with { Device = device };
         }
-        var plan = Made() with { Device = device, IsCanBridge = device is not null && finder.IsBridge(device) };
+        var isBridge = device is not null && finder.IsBridge(device);
+        _profile = AtPlace(device, isBridge);
+        var plan = Made() with { Device = device, IsCanBridge = isBridge };
         if (device is not null && refusal is null)
             plan = Enter(plan, device, mcu);
         if (device is { Can: not null } && plan.Entry == FlashEntry.None)
             Block(CanFaults.CanNoKatapult(Name));
-        if (device is not null)
-            CheckCanImage(device, plan.IsCanBridge);
         if (plan.ManualEntry is { } manual)
             _findings.Add(Finding.Of(FindingSeverity.Warning, manual));
         if (refusal is not null)
             Block(refusal);
         CheckChip();
         CheckImage(mcu, start);
+        if (device is not null)
+            plan = CheckLink(plan);
         NoteConditions(plan, mcu);
         return plan with { Findings = _findings.ToImmutable() };
     }
@@ -84,8 +86,11 @@ internal sealed class BoardPlanner
     private BoardPlan PlanSdCard(Mcu mcu, uint start)
     {
         var about = ImmutableArray.CreateBuilder<Finding>();
-        var device = new BoardFinder(_request, _seen, _profile, about).Find(mcu);
-        // A board with broken firmware does not appear on the bus, and a card helps then. A recovery needs no card while the board answers.
+        var finder = new BoardFinder(_request, _seen, _profile, about);
+        var device = finder.Find(mcu);
+        _profile = AtPlace(device, device is not null && finder.IsBridge(device));
+        // A board whose firmware is broken shows nothing, and a card helps then. One that is only to run again needs no card while it
+        // answers.
         _findings.AddRange(
             about.Where(finding => _request.Job is FlashJob.Recover or FlashJob.ConfirmSdCard || !finding.Kind.EndsWhenBoardAppears));
         var plan = Made() with { Device = device, Entry = _request.Job == FlashJob.Recover ? FlashEntry.None : FlashEntry.SdCard };
@@ -95,12 +100,13 @@ internal sealed class BoardPlanner
             Block(SdCardFaults.SdCardNotRead(Name));
         CheckChip();
         CheckImage(mcu, start);
+        CheckLink(plan);
         return plan with { Findings = _findings.ToImmutable() };
     }
 
-    // ---- the bootloader
+    // ---- into which bootloader
 
-    /// <summary>The bootloader that waits, or the one that Klipper starts; the user's choice if neither is known.</summary>
+    /// <summary>The bootloader that waits, or the one that Klipper starts; the user's choice where nothing shows it.</summary>
     private BoardPlan Enter(BoardPlan plan, Device device, Mcu mcu)
     {
         var entered = EnterByLink(plan, device);
@@ -110,9 +116,9 @@ internal sealed class BoardPlanner
         var contradiction = chosen switch
         {
             _ when !chosen.IsReachedOver(link) => link == BuildLink.Usb ? $"{device} is on USB, not on a UART"
-                : $"{device.Port} is {(link == BuildLink.Can ? "a CAN bus" : "a UART")}, not USB",
+                : $"{device.Port} is {(link == BuildLink.Can ? "a CAN bus" : "a wire")}, not USB",
             { IsUnlisted: true } => chosen.IsOn(mcu) ? null : $"a {mcu.Name} has no such ROM",
-            _ => entered.Bootloader is { } found && found != chosen ? $"the board at {device.Port} uses {found.Label}" : null,
+            _ => entered.Bootloader is { } found && found != chosen ? $"what is at {device.Port} leads to {found.Label}" : null,
         };
         if (contradiction is not null)
         {
@@ -138,7 +144,7 @@ internal sealed class BoardPlanner
             {
                 case true:
                     return plan with { Entry = request, Bootloader = driver };
-                // Only the board itself knows whether it has this one.
+                // Only the board itself knows whether this one is there.
                 case null:
                     return plan with { Entry = request, Bootloader = candidates.Count == 1 ? driver : null };
             }
@@ -155,27 +161,27 @@ internal sealed class BoardPlanner
     public static FlashException NeedsOperator(BoardPlan plan)
     {
         var why = Candidates(plan, BuildLink.Usb).Select(driver => driver.WhyNotStarted(plan.Profile)).OfType<string>()
-            .DefaultIfEmpty("its firmware starts none");
+            .DefaultIfEmpty("its firmware leads to none");
         return FlashFaults.NeedsBootloaderByHand(plan.Name, string.Join(", and ", why), plan.ManualSteps);
     }
 
     private string WhyNoMethod(FlashMethod method) => method switch
     {
-        FlashMethod.Uf2 => $"a {_profile.Chip?.Value} without Katapult is updated by copying a .uf2 onto the drive of its ROM bootloader",
+        FlashMethod.Uf2 => $"a {_profile.Chip?.Value} without Katapult takes its firmware as a .uf2, copied onto the drive of its ROM",
         FlashMethod.DfuUtil =>
-            $"its firmware begins at {_profile.ApplicationStart?.Value:x8}, in a flash sector that it shares with its "
+            $"its firmware begins at {_profile.ApplicationStart?.Value:x8}, inside a flash sector whose other part belongs to its "
             + "bootloader",
         FlashMethod.Avrdude => $"its chip ({_profile.Chip?.Value}) is an AVR",
-        FlashMethod.OwnUpdater => "its firmware is not Klipper; the maker's own updater updates it",
-        _ => _profile.Mcu is null ? $"its chip ({_profile.Chip?.Value ?? "none"}) is not supported" : "its application start is unknown",
+        FlashMethod.OwnUpdater => "its firmware is not Klipper's; its maker's updater updates it",
+        _ => _profile.Mcu is null ? $"its chip ({_profile.Chip?.Value ?? "none"}) is not supported" : "its application start is not known",
     };
 
     // ---- checks
 
-    /// <summary>Sources that contradict each other about the chip, and a chip id of another chip.</summary>
+    /// <summary>Sources that differ about the chip, and a chip id that is another chip's.</summary>
     private void CheckChip()
     {
-        // The inventory reports its own findings.
+        // The inventory has named what it found out before the running firmware was asked.
         if (_request.Findings.Any(finding => finding.Kind == FaultKind.WrongMcu) || _profile.Evidence is not { } evidence)
             return;
         if (_profile.Contradictions.FirstOrDefault(contradiction => contradiction.Fact == BoardFact.Chip) is { } chips)
@@ -188,25 +194,71 @@ internal sealed class BoardPlanner
     {
         if (_request.Image is not { } image)
             return;
-        if (image.CheckCompatibility(mcu, start, Math.Min(_profile.FlashEnd ?? mcu.FlashEnd, mcu.FlashEnd)) is { } incompatible)
-            Block(incompatible);
+        if (image.CheckCompatibility(mcu, start, Math.Min(_profile.FlashEnd ?? mcu.FlashEnd, mcu.FlashEnd)) is { } misfit)
+            Block(misfit);
         CheckVersion();
     }
 
-    /// <summary>With firmware for another link or another bitrate the board could not be reached any more.</summary>
-    private void CheckCanImage(Device device, bool isBridge)
+    /// <summary>The profile with the link over which the board is seen, or should be.</summary>
+    private BoardProfile AtPlace(Device? device, bool isBridge)
     {
-        if (_request.Image?.Dictionary is not { } built || _request.Board.CanUuid is null)
-            return;
-        if (built.CanFrequency is not { } frequency || built.IsCanBridge != isBridge)
+        var (link, where) = device switch
         {
-            var found = built.IsCanBridge ? "as a USB-CAN bridge" : built.CanFrequency is null ? "for USB or UART" : "as a node on CAN";
-            Block(CanFaults.CanOtherFirmware(Name, found, isBridge ? "a USB-CAN bridge" : "a node on CAN"));
-        }
-        else if (!isBridge && device.Can?.Bitrate is { } bitrate && bitrate != frequency)
+            _ when _request.Board.CanUuid is not null =>
+                (isBridge ? new(BuildLink.UsbCanBridge) : new BuildTransport(BuildLink.Can, Rate: device?.Can?.Bitrate), "its canbus_uuid"),
+            { IsWired: true } => (new BuildTransport(BuildLink.Uart), $"its port {device.Port}"),
+            _ when device?.Usb == UsbId.Klipper => (BuildTransport.Usb, $"its port {device.Port}"),
+            _ => (null, ""),   // a bootloader may be reached over another link than its firmware
+        };
+        return link is null ? _profile : _profile.With(new BoardFacts(FactSource.Board, where) { Link = link });
+    }
+
+    /// <summary>
+    /// Firmware that speaks over another link, other pins or at another rate would never be heard again. A change of link that the user
+    /// named is let through, where the new link exists.
+    /// </summary>
+    private BoardPlan CheckLink(BoardPlan plan)
+    {
+        if (_profile.Link is not { Value: var now } known)
+            return plan;
+        var built = _request.Image is { } image ? BuildTransport.Of(image.Dictionary.Config) : _profile.ChosenLink;
+        if (_request.LinkChange is { } change)
         {
-            Block(CanFaults.CanFirmwareBitrate(Name, frequency, device.Port, bitrate));
+            if (change.From != now.Link || (built is not null && change.To != built.Link))
+                Block(FirmwareFaults.OtherChange(Name, $"{change}", $"{built?.ToString() ?? "a link that is not known"}", $"{now}"));
+            else if (change.To == BuildLink.Can)
+                CheckInterface(built);
+            return plan with { LinkChange = change };
         }
+        if (built?.Differs(now) == true)
+            Block(OtherLink(built, now, known.Where));
+        return plan;
+    }
+
+    private FlashException OtherLink(BuildTransport built, BuildTransport now, string where)
+    {
+        var change = new LinkChange(now.Link, built.Link);
+        var named = LinkChange.Known.Values.Contains(change) ? $"{change}" : null;
+        return now.Link switch
+        {
+            BuildLink.Can when built is { Link: BuildLink.Can, Rate: { } rate } && now.Rate is { } bitrate && rate != bitrate =>
+                CanFaults.CanFirmwareBitrate(Name, rate, _request.Board.CanInterface, bitrate),
+            BuildLink.Can or BuildLink.UsbCanBridge => CanFaults.CanOtherFirmware(Name, $"{built}", $"{now}", where, named),
+            _ => FirmwareFaults.OtherLink(Name, $"{built}", $"{now}", where, named),
+        };
+    }
+
+    /// <summary>The CAN bus on which the new firmware is to be heard.</summary>
+    private void CheckInterface(BuildTransport? built)
+    {
+        var name = _request.Board.CanInterface;
+        var seen = _seen.Devices.FirstOrDefault(device => device.Port == name && device is { Can: not null, CanNode: null });
+        if (seen is not { Can: { } can })
+            Block(CanFaults.CanMissing(Name, name, _seen.Description));
+        else if (!can.IsUp)
+            Block(CanFaults.CanDown(name));
+        else if (built is { Rate: { } rate } && can.Bitrate is { } bitrate && rate != bitrate)
+            Block(CanFaults.CanFirmwareBitrate(Name, rate, name, bitrate));
     }
 
     private void CheckVersion()

@@ -33,6 +33,9 @@ public sealed record FlashOptions(ImmutableArray<string> Boards)
     /// <summary>The bootloader that the boards have; null where it is found out.</summary>
     public BootloaderDriver? Bootloader { get; init; }
 
+    /// <summary>The change of link that the firmware makes; null where it must speak over the link that the board has.</summary>
+    public LinkChange? LinkChange { get; init; }
+
     /// <summary>Flash despite warnings in the plan. Blockers stay blockers.</summary>
     public bool AcceptsWarnings { get; init; }
 

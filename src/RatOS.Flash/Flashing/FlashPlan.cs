@@ -43,7 +43,8 @@ public sealed record FlashPlan(ImmutableArray<BoardPlan> Boards, ImmutableArray<
         // The same number for a board each time if possible: Klipper shuts down when another node gets its number, and it keeps the one of
         // the last flash.
         int FreeNumber(FlashRequest request) =>
-            request.Board.CanUuid is not { } uuid ? 0 : Enumerable.Range(uuid.Fold(BoardPlan.Numbers), BoardPlan.Numbers)
+            request is { Board.CanUuid: null, LinkChange: null } ? 0
+            : Enumerable.Range(request.Board.CanUuid?.Fold(BoardPlan.Numbers) ?? 0, BoardPlan.Numbers)
             .Select(number => number % BoardPlan.Numbers).First(numbers.Add);
     }
 

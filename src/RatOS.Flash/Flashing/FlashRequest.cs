@@ -27,6 +27,9 @@ public sealed record FlashRequest(PrinterBoard Board, FirmwareImage? Image)
 {
     public FlashJob Job { get; init; }
 
+    /// <inheritdoc cref="FlashOptions.LinkChange"/>
+    public LinkChange? LinkChange { get; init; }
+
     /// <summary>The stock bootloader takes the firmware from a card: requested, or the board's only flash method.</summary>
     public bool UsesSdCard => Job is FlashJob.SdCard or FlashJob.ConfirmSdCard || BoardGuide.Of(Board.Profile).Method == FlashMethod.SdCard;
 

@@ -313,7 +313,7 @@ public sealed class Flasher
             // Addresses are only read on the chip that has them: another one would fault.
             var chip = dictionary.Mcu == mcu.Name ? await client.AskChipAsync(mcu, start, cancel) : null;
             await _log.EndAsync(board.Name, FlashPhase.Ask, $"It runs {dictionary.Version} on {dictionary.Mcu}");
-            return (board.Name, new BoardEvidence(dictionary.Version, dictionary.Mcu, chip) { IsCanBridge = dictionary.IsCanBridge });
+            return (board.Name, BoardEvidence.Of(dictionary, chip));
         }
         catch (FlashException fault)
         {

@@ -1,3 +1,6 @@
+using System.Collections.Immutable;
+using RatOS.Flash.Firmware;
+
 namespace RatOS.Flash.Klipper;
 
 /// <summary>Answers of a running board while Klipper is stopped.</summary>
@@ -8,4 +11,14 @@ public sealed record BoardEvidence(string Version, string Mcu, ChipEvidence? Chi
 {
     /// <summary>Its firmware is a USB-CAN bridge.</summary>
     public bool IsCanBridge { get; init; }
+
+    /// <summary>The constants of its firmware, numbers as text.</summary>
+    public IReadOnlyDictionary<string, string> Constants { get; init; } = ImmutableDictionary<string, string>.Empty;
+
+    /// <summary>What a board's dictionary and registers say.</summary>
+    internal static BoardEvidence Of(DataDictionary dictionary, ChipEvidence? chip) => new(dictionary.Version, dictionary.Mcu, chip)
+    {
+        IsCanBridge = dictionary.IsCanBridge,
+        Constants = dictionary.Config,
+    };
 }

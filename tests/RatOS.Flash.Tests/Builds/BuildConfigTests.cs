@@ -148,8 +148,14 @@ public sealed class BuildConfigTests
         Assert.Equal(BuildTransport.Usb, Of("""{"MCU":"stm32f446xx","CLOCK_FREQ":180000000,"RESERVE_PINS_USB":"PA11,PA12"}"""));
         Assert.Equal(new BuildTransport(BuildLink.Uart, "USART2", 115_200),
             Of("""{"MCU":"stm32f446xx","CLOCK_FREQ":180000000,"SERIAL_BAUD":115200,"RESERVE_PINS_serial":"PA3,PA2"}"""));
-        Assert.Null(Of("""{"MCU":"stm32f446xx","CLOCK_FREQ":180000000,"SERIAL_BAUD":250000}"""));
-        Assert.Null(Of("""{"MCU":"stm32f446xx","CLOCK_FREQ":180000000,"SERIAL_BAUD":250000,"RESERVE_PINS_serial":"PZ9,PZ8"}"""));
+        // Pins without a known name: a UART all the same, of which nothing can be built.
+        Assert.Equal(new BuildTransport(BuildLink.Uart, null, 250_000), Of("""{"MCU":"rp2040","SERIAL_BAUD":250000}"""));
+        Assert.Equal(new BuildTransport(BuildLink.Uart, null, 250_000),
+            Of("""{"MCU":"stm32f446xx","SERIAL_BAUD":250000,"RESERVE_PINS_serial":"PZ9,PZ8"}"""));
+        Assert.Equal(BuildTransport.Usb, Of("""{"MCU":"rp2040","CLOCK_FREQ":12000000}"""));
+        Assert.Equal(new BuildTransport(BuildLink.UsbCanBridge, "PD0_PD1"),   // a bridge names no bitrate
+            Of("""{"MCU":"stm32h723xx","CANBUS_BRIDGE":1,"RESERVE_PINS_CAN":"PD0,PD1","RESERVE_PINS_USB":"PA11,PA12"}"""));
+        Assert.Null(Of("""{"MCU":"stm32f446xx","CLOCK_FREQ":180000000}"""));
 
         static BuildTransport? Of(string config) =>
             BuildTransport.Of(DataDictionary.Parse(Images.Compress(System.Text.Encoding.UTF8.GetBytes(

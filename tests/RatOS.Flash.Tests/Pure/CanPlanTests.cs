@@ -102,7 +102,7 @@ public sealed class CanPlanTests
     [Fact]
     public void A_build_for_another_line_or_bitrate_is_refused()
     {
-        Assert.Equal("can-other-firmware", Plan(Ebb(), Image(FirmwareLink.Serial), null, Can0).Blocker?.Code);
+        Assert.Equal("can-other-firmware", Plan(Ebb(), Image(FirmwareLink.Usb), null, Can0).Blocker?.Code);
         Assert.Equal("can-other-firmware",
             Plan(Ebb(), Image(FirmwareLink.CanBridge), new BoardEvidence("v0.12.0", "stm32g0b1xx", null), Can0).Blocker?.Code);
         Assert.Equal("can-firmware-bitrate",

@@ -130,8 +130,9 @@ public sealed class FlashPlanTests
             new() { Port = "1-1.3", Number = 7, Usb = new UsbId(0x1a86, 0x7523), Product = "USB Serial", Node = "/dev/ttyUSB0" },
             new() { Port = "ttyAMA0", Number = 8, Node = "/dev/ttyAMA0" },
         ];
-        var plan = Plan(Octopus with { Port = port, OnlyByPort = true, Bootloader = Drivers.Find(named) },
-            Image(VirtualChip.F446, 0x0800_8000), null, devices);
+        var link = port is "ttyAMA0" or "1-1.3" ? FirmwareLink.Uart : FirmwareLink.Usb;
+        var image = FirmwareImage.Parse(VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, "v0.13.0", link: link), "klipper.bin");
+        var plan = Plan(Octopus with { Port = port, OnlyByPort = true, Bootloader = Drivers.Find(named) }, image, null, devices);
         Assert.Equal((entry, code), (plan.Entry, Blocker(plan)));
         if (code is null && named is not null)
             Assert.Equal(named, plan.Bootloader?.Name);

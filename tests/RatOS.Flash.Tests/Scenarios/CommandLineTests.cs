@@ -132,6 +132,7 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("seeds", "--count", "0")]
     [InlineData("seeds", "--from", "-1")]
     [InlineData("flash", "octopus", "--virtual", "--bootloader", "nonsense")]
+    [InlineData("flash", "octopus", "--virtual", "--change-link", "usb:moon")]
     public async Task Wrong_usage_ends_with_two(params string[] args)
     {
         var run = await RunAsync(args);
@@ -154,6 +155,22 @@ public sealed class CommandLineTests : IDisposable
             }
         }
         Assert.Contains("v0.12.0-10", (await RunAsync("boards", "--virtual")).Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Firmware_for_another_link_is_shown_as_such_and_refused_whatever_is_agreed_to()
+    {
+        var uart = FileOf(VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, "v0.13.0", link: FirmwareLink.Uart));
+        var can = FileOf(VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, "v0.13.0", link: FirmwareLink.Can));
+        Assert.Contains("UART at 250000 baud on USART1", (await RunAsync("firmware", "inspect", uart)).Output, StringComparison.Ordinal);
+        Assert.Equal("CAN at 1000000 bit/s on PB8_PB9",
+            Word(Objects((await RunAsync("firmware", "inspect", can, "--json")).Output)[0], "link"));
+        var run = await RunAsync("flash", "octopus", "--virtual", "--firmware", uart, "-y", "--force");
+        Assert.Equal(3, run.Exit);
+        Assert.Contains("firmware-other-link", run.Output, StringComparison.Ordinal);
+        run = await RunAsync("flash", "octopus", "--virtual", "--firmware", can, "--change-link", "usb:can");
+        Assert.Equal(3, run.Exit);
+        Assert.Contains("can-missing", run.Output, StringComparison.Ordinal);   // this printer has no CAN
     }
 
     [Fact]

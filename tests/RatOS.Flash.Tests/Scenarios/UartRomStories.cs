@@ -92,7 +92,8 @@ public sealed class UartRomStories
         {
             Board = BoardCatalogue.BuiltIn.Find("btt-octopus-11-407")! with { FlashStartEffective = "0x8000000" },
         };
-        var image = FirmwareImage.Parse(VirtualFirmware.Build(VirtualChip.F407, 0x0800_0000, "v0.13.0"), "klipper.bin");
+        var image = FirmwareImage.Parse(VirtualFirmware.Build(VirtualChip.F407, 0x0800_0000, "v0.13.0", link: FirmwareLink.Uart),
+            "klipper.bin");
         var report = (await story.FlashAsync(CancellationToken.None, new FlashRequest(board, image))).Boards.Single();
         Assert.Equal(("wrong-mcu", BoardCondition.InBootloaderUnchanged), (report.Fault?.Code, report.Condition));
         Assert.DoesNotContain(story.Events, step => step.Kind == FlashEventKind.PointOfNoReturn);
