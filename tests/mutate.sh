@@ -101,4 +101,8 @@ mutant "journal: Klipper was stopped by this program" src/RatOS.Flash.Agent/Jobs
   'public void Append(JsonService service) => Append(service, JsonContract.Shapes.JsonService, isCritical: true);' 'public void Append(JsonService service) => _ = service;'
 mutant "closed terminal: it ends no write" src/RatOS.Flash.Agent/Cli/VerbContext.cs $agent \
   'PosixSignal.SIGTERM, PosixSignal.SIGHUP,' 'PosixSignal.SIGTERM,'
+mutant "full disk: the journal loses its last lines and ends nothing" src/RatOS.Flash.Agent/Jobs/Journal.cs $agent \
+  'FileMode.CreateNew, FileAccess.Write, FileShare.Read, bufferSize: 0)' 'FileMode.CreateNew, FileAccess.Write, FileShare.Read)'
+mutant "queue: a job ends whatever fails" src/RatOS.Flash.Agent/Jobs/FlashQueue.cs $agent \
+  'job.End(Unfinished(job, FlashFaults.Internal(bug)));' '_ = bug;'
 exit "$failed"

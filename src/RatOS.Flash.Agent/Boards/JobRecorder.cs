@@ -86,20 +86,19 @@ internal sealed class JobRecorder(CallRecorder recorder, string folder, LogFile 
         if (!Directory.Exists(jobs))
             return;
         long total = 0;
-        foreach (var job in Directory.EnumerateDirectories(jobs).OrderDescending(StringComparer.Ordinal))
+        try
         {
-            var file = new FileInfo(Path.Combine(job, RecordingName));
-            total += file.Exists ? file.Length : 0;
-            if (!file.Exists || total <= MostBytes)
-                continue;
-            try
+            foreach (var job in Directory.EnumerateDirectories(jobs).OrderDescending(StringComparer.Ordinal))
             {
-                file.Delete();
+                var file = new FileInfo(Path.Combine(job, RecordingName));
+                total += file.Exists ? file.Length : 0;
+                if (file.Exists && total > MostBytes)
+                    file.Delete();
             }
-            catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
-            {
-                log.Say($"The old recording {file.FullName} cannot be deleted: {fault.Message}");
-            }
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            log.Say($"Old recordings in {jobs} cannot be deleted: {fault.Message}");
         }
     }
 

@@ -96,16 +96,25 @@ internal sealed class FlashQueue(
     {
         await _turn.Reader.ReadAsync();
         var hasTurn = true;
-        job.End(await DoAsync(job, async wait =>
+        try
         {
-            job.Become(JobState.WaitingForOperator);
-            hasTurn = false;
-            _turn.Writer.TryWrite(true);
-            await wait();
-            await _turn.Reader.ReadAsync(job.Cancel.Token);
-            hasTurn = true;
-            job.Become(JobState.Running);
-        }));
+            job.End(await DoAsync(job, async wait =>
+            {
+                job.Become(JobState.WaitingForOperator);
+                hasTurn = false;
+                _turn.Writer.TryWrite(true);
+                await wait();
+                await _turn.Reader.ReadAsync(job.Cancel.Token);
+                hasTurn = true;
+                job.Become(JobState.Running);
+            }));
+        }
+        catch (Exception bug)
+        {
+            // A job ends whatever fails: others would join it for ever.
+            log.Bug(bug);
+            job.End(Unfinished(job, FlashFaults.Internal(bug)));
+        }
         if (hasTurn)
             _turn.Writer.TryWrite(true);
         _open.Remove(job);
@@ -113,7 +122,14 @@ internal sealed class FlashQueue(
         _last.Add(job);
         if (_last.Count > Most)
             _last.RemoveAt(0);
-        Ended?.Invoke(job);
+        try
+        {
+            Ended?.Invoke(job);
+        }
+        catch (Exception bug)
+        {
+            log.Bug(bug);
+        }
     }
 
     /// <summary>An open job or one of the last 16 that ended; null for any other.</summary>
@@ -124,7 +140,7 @@ internal sealed class FlashQueue(
         Journal? journal = null;
         try
         {
-            journal = Journal.Create(folder, job, log);
+            journal = Journal.Create(folder, job);
             var by = klippy(
                 job, (service, isStarted) => journal.Append(new JsonService("klipper", service, isStarted ? "started" : "stopping")));
             if (job.Options.WhenIdle)
@@ -133,12 +149,20 @@ internal sealed class FlashQueue(
             using var recorder = Recorder is null ? null : new JobRecorder(Recorder, journal.Folder, log);
             recorder?.Plan(boards.Plan(job.Requests));
             var work = new FlashWork(job.Requests, job.Options, by) { Aside = aside, Change = change, Recorder = recorder };
+            var isLossShown = false;
             var report = await boards.FlashAsync(work, step =>
             {
-                journal.Append(step);
                 recorder?.Event(step);
-                log.Event(step);
-                job.Apply(step);
+                journal.Append(step);
+                if (isLossShown)
+                    step = step with { Sequence = step.Sequence + 1 };
+                Show(job, step);
+                if (journal.Loss is { } loss && !isLossShown)
+                {
+                    isLossShown = true;
+                    Show(job, new(
+                        step.Sequence + 1, step.At, null, step.Phase, FlashEventKind.Warning, $"{loss.Cause} {loss.Remedy}"));
+                }
                 return ValueTask.CompletedTask;
             }, job.Cancel.Token);
             journal.Append(report);
@@ -179,9 +203,27 @@ internal sealed class FlashQueue(
         }
     }
 
+    private void Show(Job job, FlashEvent step)
+    {
+        log.Event(step);
+        job.Apply(step);
+    }
+
     private static FlashReport Refused(Job job, FlashException fault, Journal? journal)
     {
-        ImmutableArray<BoardReport> reports = [.. job.Requests.Select(request => new BoardReport
+        var report = Unfinished(job, fault);
+        foreach (var verdict in report.Boards)
+            job.Apply(
+                new FlashEvent(
+                job.Events.Count + 1, TimeSpan.Zero, verdict.Board, FlashPhase.Done, FlashEventKind.Verdict, fault.Cause,
+                Report: verdict));
+        journal?.Append(report);
+        return report;
+    }
+
+    /// <summary>The report of a job that a fault ended, by the last event of each board.</summary>
+    private static FlashReport Unfinished(Job job, FlashException fault) => new(
+        [.. job.Requests.Select(request => new BoardReport
         {
             Board = request.Board.Name,
             Condition = JournalRecord.ConditionAfter(job.Events.Where(step => step.Board == request.Board.Name).Select(JsonStep.Of)),
@@ -189,14 +231,5 @@ internal sealed class FlashQueue(
             Refused = fault.Kind != FaultKind.InternalError,
             OldVersion = request.Board.RunningVersion,
             NewVersion = request.Image?.Version,
-        })];
-        foreach (var verdict in reports)
-            job.Apply(
-                new FlashEvent(
-                job.Events.Count + 1, TimeSpan.Zero, verdict.Board, FlashPhase.Done, FlashEventKind.Verdict, fault.Cause,
-                Report: verdict));
-        var report = new FlashReport(reports, null, TimeSpan.Zero);
-        journal?.Append(report);
-        return report;
-    }
+        })], null, TimeSpan.Zero);
 }

@@ -20,27 +20,29 @@ internal sealed class Journal : IDisposable
     public const string FileName = "journal.ndjson";
 
     private readonly FileStream _file;
-    private readonly LogFile _log;
-    private bool _isBroken;
+    private long _headerEnd;
 
-    private Journal(FileStream file, LogFile log) => (_file, _log) = (file, log);
+    private Journal(FileStream file) => _file = file;
 
     /// <summary>The job's own folder.</summary>
     public string Folder => Path.GetDirectoryName(_file.Name)!;
 
+    /// <summary>Why lines are missing; null while it is complete.</summary>
+    public FlashException? Loss { get; private set; }
+
     /// <summary>Starts the journal of a job.</summary>
     /// <param name="folder">Of all jobs.</param>
     /// <param name="job">The job.</param>
-    /// <param name="log">Takes later failures of the disk.</param>
     /// <exception cref="FlashException"><c>journal-unwritable</c>: the job must not touch anything.</exception>
-    public static Journal Create(string folder, Job job, LogFile log)
+    public static Journal Create(string folder, Job job)
     {
         try
         {
             var path = Path.Combine(folder, $"{job.Created.ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture)}-{job.Id}");
             Directory.CreateDirectory(path);
+            // Without a buffer nothing is left to be written when it is closed.
             var journal = new Journal(
-                new FileStream(Path.Combine(path, FileName), FileMode.CreateNew, FileAccess.Write, FileShare.Read), log);
+                new FileStream(Path.Combine(path, FileName), FileMode.CreateNew, FileAccess.Write, FileShare.Read, bufferSize: 0));
             var view = job.View();
             string[] boards = [.. view.Boards.Select(board => board.Board)];
             string[] bySdCard = [.. job.Requests.Where(request => request.UsesSdCard).Select(request => request.Board.Name)];
@@ -51,6 +53,7 @@ internal sealed class Journal : IDisposable
             { SdCard = bySdCard.Length > 0 ? bySdCard : null };
             journal.Write(header, JsonContract.Shapes.JsonHeader);
             journal._file.Flush(flushToDisk: true);
+            journal._headerEnd = journal._file.Position;
             return journal;
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
@@ -70,33 +73,39 @@ internal sealed class Journal : IDisposable
     /// <summary>Klipper's service will be stopped now, or was started again.</summary>
     public void Append(JsonService service) => Append(service, JsonContract.Shapes.JsonService, isCritical: true);
 
-    public void Append(FlashReport report) => Append(JsonResult.Of(report), JsonContract.Shapes.JsonResult, isCritical: true);
+    public void Append(FlashReport report)
+    {
+        var result = JsonResult.Of(report);
+        if (Append(result, JsonContract.Shapes.JsonResult, isCritical: true) || report.Klippy is not null)
+            return;
+        // On a full disk the steps make room: without a result the next agent would report an interrupted flash.
+        _file.SetLength(_headerEnd);
+        Append(result, JsonContract.Shapes.JsonResult, isCritical: true);
+    }
 
     public void Dispose() => _file.Dispose();
 
-    private void Append<T>(T line, JsonTypeInfo<T> type, bool isCritical)
+    private bool Append<T>(T line, JsonTypeInfo<T> type, bool isCritical)
     {
         try
         {
             Write(line, type);
             _file.Flush(isCritical);
+            return true;
         }
-        catch (IOException fault) when (!_isBroken)
+        catch (IOException fault)
         {
             // Breaking off a flash would only make things worse.
-            _isBroken = true;
-            _log.Say($"The journal can no longer be written: {fault.Message}");
-        }
-        catch (IOException)
-        {
-            // Logged once.
+            Loss ??= AgentFaults.JournalIncomplete(Folder, fault.Message);
+            return false;
         }
     }
 
     private void Write<T>(T line, JsonTypeInfo<T> type)
     {
-        // One write for each line: a power cut leaves at most the last line incomplete.
-        _file.Write(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(line, type) + "\n"));
+        // One write for each line: a power cut leaves at most the last line incomplete. A full disk may have cut one anywhere.
+        var end = Loss is null ? "" : "\n";
+        _file.Write(Encoding.UTF8.GetBytes(end + JsonSerializer.Serialize(line, type) + "\n"));
     }
 
     /// <summary>The journals of all jobs, oldest first. Damaged lines are skipped.</summary>
@@ -114,16 +123,14 @@ internal sealed class Journal : IDisposable
     {
         if (!Directory.Exists(folder))
             return;
-        foreach (var old in Directory.EnumerateDirectories(folder).Order(StringComparer.Ordinal).SkipLast(Kept))
+        try
         {
-            try
-            {
+            foreach (var old in Directory.EnumerateDirectories(folder).Order(StringComparer.Ordinal).SkipLast(Kept))
                 Directory.Delete(old, recursive: true);
-            }
-            catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
-            {
-                log.Say($"The old job {old} cannot be deleted: {fault.Message}");
-            }
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            log.Say($"Old jobs in {folder} cannot be deleted: {fault.Message}");
         }
     }
 }

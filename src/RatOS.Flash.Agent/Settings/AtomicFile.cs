@@ -9,11 +9,19 @@ internal static class AtomicFile
     public static void Write(string path, ReadOnlySpan<byte> bytes)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        using (var file = new FileStream(path + "~", FileMode.Create, FileAccess.Write, FileShare.None))
+        try
         {
-            file.Write(bytes);
-            file.Flush(flushToDisk: true);
+            using (var file = new FileStream(path + "~", FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 0))
+            {
+                file.Write(bytes);
+                file.Flush(flushToDisk: true);
+            }
+            File.Move(path + "~", path, overwrite: true);
         }
-        File.Move(path + "~", path, overwrite: true);
+        catch (IOException)
+        {
+            File.Delete(path + "~");   // a part of it would keep the last blocks of a full disk
+            throw;
+        }
     }
 }

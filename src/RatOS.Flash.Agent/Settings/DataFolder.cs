@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Core;
 
@@ -84,18 +85,15 @@ internal sealed record DataFolder(string Root)
     public IDisposable Lock()
     {
         var path = Path.Combine(Root, "ratos-flash", "lock");
+        FileStream file;
         try
         {
             foreach (var folder in (string[])[Path.GetDirectoryName(path)!, Jobs, Firmware])
                 Directory.CreateDirectory(folder);
             // FileShare.None is flock(2): it ends with the process, however that ends.
-            var file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-            using var writer = new StreamWriter(file, leaveOpen: true);
-            file.SetLength(0);
-            writer.Write(string.Create(CultureInfo.InvariantCulture, $"process {Environment.ProcessId}"));
-            return file;
+            file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 0);
         }
-        catch (IOException) when (File.Exists(path))
+        catch (IOException held) when (held.HResult == WouldBlock)
         {
             throw AgentFaults.AgentElsewhere(path);
         }
@@ -103,5 +101,17 @@ internal sealed record DataFolder(string Root)
         {
             throw AgentFaults.JournalUnwritable(Path.GetDirectoryName(path)!, fault.Message);
         }
+        try
+        {
+            file.SetLength(0);
+            file.Write(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"process {Environment.ProcessId}")));
+        }
+        catch (IOException)
+        {
+            // The disk is full. The lock holds without the name of its process.
+        }
+        return file;
     }
+
+    private const int WouldBlock = 11;   // EWOULDBLOCK of flock(2)
 }

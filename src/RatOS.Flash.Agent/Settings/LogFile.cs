@@ -17,8 +17,9 @@ internal sealed class LogFile : IDisposable
     private readonly Logger _logger;
 
     private readonly LoggingLevelSwitch _level;
+    private readonly Loss _loss;
 
-    private LogFile(Logger logger, LoggingLevelSwitch level) => (_logger, _level) = (logger, level);
+    private LogFile(Logger logger, LoggingLevelSwitch level, Loss loss) => (_logger, _level, _loss) = (logger, level, loss);
 
     /// <summary>Messages below it are not written.</summary>
     public LogEventLevel Level
@@ -27,30 +28,31 @@ internal sealed class LogFile : IDisposable
     }
 
     /// <param name="path">Null for the default path.</param>
-    /// <param name="show">Shows lines to the user: that the file cannot be opened.</param>
+    /// <param name="show">Shows lines to the user: that the file cannot be opened or written.</param>
     /// <param name="isVerbose">And each line of the log.</param>
     public static LogFile Open(string? path, Action<string> show, bool isVerbose = false)
     {
         var level = new LoggingLevelSwitch(LogEventLevel.Debug);
         path ??= Path.Combine(Folders.State(), "ratos-flash.log");
+        var loss = new Loss(path, show);
         var configuration = new LoggerConfiguration().MinimumLevel.ControlledBy(level);
         if (isVerbose)
             configuration.WriteTo.Sink(new LineSink(show));
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-            configuration.WriteTo.File(
-                path, formatProvider: CultureInfo.InvariantCulture, fileSizeLimitBytes: FileSize, rollOnFileSizeLimit: true,
-                retainedFileCountLimit: Files,
-                outputTemplate: "{Timestamp:yyyy-MM-dd HH:mm:ss.fff} [{Level:u3}] {Message:lj}{NewLine}{Exception}");
-            return new LogFile(configuration.CreateLogger(), level);
+            configuration.WriteTo.Fallible(
+                to => to.File(
+                    path, formatProvider: CultureInfo.InvariantCulture, fileSizeLimitBytes: FileSize, rollOnFileSizeLimit: true,
+                    retainedFileCountLimit: Files,
+                    outputTemplate: "{Timestamp:yyyy-MM-dd HH:mm:ss.fff} [{Level:u3}] {Message:lj}{NewLine}{Exception}"),
+                loss);
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
         {
-            // A flash must not fail for want of a log.
-            show($"No log file: {fault.Message}");
-            return new LogFile(new LoggerConfiguration().CreateLogger(), level);
+            loss.Say(fault);
         }
+        return new LogFile(configuration.CreateLogger(), level, loss);
     }
 
     /// <summary>
@@ -63,7 +65,7 @@ internal sealed class LogFile : IDisposable
             path, formatProvider: CultureInfo.InvariantCulture, fileSizeLimitBytes: FileSize / 2, rollOnFileSizeLimit: true,
             retainedFileCountLimit: Files,
             outputTemplate: "{Timestamp:yyyy-MM-dd'T'HH:mm:ss.fff} {Message:lj}{NewLine}").CreateLogger(),
-        new LoggingLevelSwitch());
+        new LoggingLevelSwitch(), new Loss(path, static _ => { }));
 
     public void Event(FlashEvent step)
     {
@@ -83,7 +85,34 @@ internal sealed class LogFile : IDisposable
 
     public void Bug(Exception bug) => _logger.Fatal(bug, "Internal error");
 
-    public void Dispose() => _logger.Dispose();
+    public void Dispose()
+    {
+        try
+        {
+            _logger.Dispose();
+        }
+        catch (IOException fault)
+        {
+            _loss.Say(fault);   // its last lines
+        }
+    }
+
+    /// <summary>Says once that the log is lost: a flash does not fail for want of a log.</summary>
+    private sealed class Loss(string path, Action<string> show) : ILoggingFailureListener
+    {
+        private bool _isSaid;
+
+        public void OnLoggingFailed(
+            object sender, LoggingFailureKind kind, string message, IReadOnlyCollection<LogEvent>? events, Exception? exception) =>
+            Say(exception ?? new IOException(message));
+
+        public void Say(Exception fault)
+        {
+            if (!_isSaid)
+                show($"The log {path} is incomplete: {fault.Message}");
+            _isSaid = true;
+        }
+    }
 
     private sealed class LineSink(Action<string> show) : ILogEventSink
     {

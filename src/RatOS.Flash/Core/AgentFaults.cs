@@ -57,6 +57,10 @@ public static class AgentFaults
 
     public static FlashException JournalUnwritable(string folder, string why) => new(
         FaultKind.JournalUnwritable,
-        $"The journal in {folder} cannot be written: {why} Without it a flash cannot be resumed after a power cut.",
+        $"The journal in {folder} cannot be written: {why.TrimEnd('.')}. Without it a flash cannot be resumed after a power cut.",
         $"Free disk space, or fix the folder's ownership.");
+
+    public static FlashException JournalIncomplete(string folder, string why) => new(
+        FaultKind.JournalUnwritable, $"The journal in {folder} is incomplete: {why.TrimEnd('.')}. The flash continues.",
+        $"Free disk space. After a power cut the agent cannot tell how far this flash was.");
 }
