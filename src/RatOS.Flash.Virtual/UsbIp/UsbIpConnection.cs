@@ -17,6 +17,12 @@ internal sealed class UsbIpConnection(UsbIpServer server, Socket socket) : IDisp
     /// The kernel polls a hub four times a second for a device that left. Until then the host controller fails its transfers.
     /// </summary>
     private static readonly TimeSpan UntilNoticed = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>
+    /// A host controller tries a transfer three times before it fails. A driver then submits again at once: without this time the two
+    /// would keep a processor busy until the hub reports.
+    /// </summary>
+    private static readonly TimeSpan ErrorTime = TimeSpan.FromMilliseconds(1);
     private static readonly TimeSpan Forever = TimeSpan.FromDays(1);   // the client unlinks a transfer without an answer
 
     private readonly NetworkStream _stream = new(socket, ownsSocket: true);
@@ -105,10 +111,19 @@ internal sealed class UsbIpConnection(UsbIpServer server, Socket socket) : IDisp
     /// </summary>
     private void Gone() => Time.Schedule(TimeSpan.Zero, () =>
     {
+        FailPending();
+        Time.Schedule(UntilNoticed, () =>
+        {
+            FailPending();
+            Dispose();
+        });
+    });
+
+    private void FailPending()
+    {
         foreach (var command in _pending.ToList())
             Answer(command, UsbIpWire.ProtocolError, []);
-        Time.Schedule(UntilNoticed, Dispose);
-    });
+    }
 
     /// <summary>Reads a number of bytes; none at the connection's proper end.</summary>
     private async Task<byte[]> ReadAsync(int length)
@@ -173,7 +188,7 @@ internal sealed class UsbIpConnection(UsbIpServer server, Socket socket) : IDisp
         }
         if (_session!.Function is not { } function)
         {
-            Answer(command, UsbIpWire.ProtocolError, []);
+            Fail(command);
             return;
         }
         var kind = function.Endpoint(command.Address);
@@ -181,7 +196,7 @@ internal sealed class UsbIpConnection(UsbIpServer server, Socket socket) : IDisp
         {
             // The endpoint takes a transfer as the host wrote it; an empty one has no effect.
             if (command.Length > 0 && !await WriteAsync(command.Data))
-                Answer(command, UsbIpWire.ProtocolError, []);
+                Fail(command);
             else
                 Answer(command, 0, command.Data);
             return;
@@ -291,6 +306,19 @@ internal sealed class UsbIpConnection(UsbIpServer server, Socket socket) : IDisp
 
     private void Report(Exception bug) =>
         server.Tell(new UsbIpEvent(UsbIpEventKind.Dropped, $"a connection was closed by an internal error: {bug}"));
+
+    /// <summary>Answers that the device is silent, unless the transfer is unlinked first.</summary>
+    private void Fail(UsbIpCommand command)
+    {
+        if (_pending.Count == MostPending)
+            throw new InvalidDataException($"more than {MostPending} transfers at once");
+        _pending.Add(command);
+        Time.Schedule(ErrorTime, () =>
+        {
+            if (_pending.Contains(command))
+                Answer(command, UsbIpWire.ProtocolError, []);
+        });
+    }
 
     private void Answer(UsbIpCommand command, int status, ReadOnlySpan<byte> data)
     {

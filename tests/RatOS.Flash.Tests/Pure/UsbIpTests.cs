@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Text;
 using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
@@ -189,6 +190,29 @@ public sealed class UsbIpTests
         },
         // A tenth of real speed: the host controller then fails transfers for a whole second before the connection closes.
         At(2, TransferFaultKind.Unplug, seconds: 0), pace: 0.1);
+
+    /// <summary>As cdc_acm reads a board that has left, until the hub reports it.</summary>
+    [Fact]
+    public void A_driver_that_submits_again_after_each_failure_meets_one_failure_a_millisecond() => UsbIpStage.With(
+        "octopus",
+        async stage =>
+        {
+            using var client = await stage.ImportAsync();
+            stage.Board.Unplug();
+            var failures = 0;
+            try
+            {
+                while ((await client.AnswerAsync(await client.SubmitAsync(BulkIn, 64))).Status == UsbIpClient.ProtocolError)
+                    Assert.InRange(++failures, 1, 120);   // in 100 ms
+                Assert.Fail("a transfer did not fail");
+            }
+            catch (Exception end) when (end is EndOfStreamException or SocketException)
+            {
+                // The connection has ended.
+            }
+            Assert.NotEqual(0, failures);
+        },
+        pace: 0.1);
 
     [Fact]
     public void A_transfer_without_an_answer_is_unlinked_and_the_next_one_works() => UsbIpStage.With(
