@@ -13,6 +13,7 @@ public sealed class VirtualTime : TimeProvider
     private static readonly TimeSpan ShortestWait = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan LiveResolution = TimeSpan.FromMilliseconds(1);   // of the system's own waits
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestYieldingWait = TimeSpan.FromMilliseconds(5);
     private static readonly DateTimeOffset Beginning = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
     private readonly Queue<(SendOrPostCallback Callback, object? State)> _ready = new();
@@ -23,6 +24,7 @@ public sealed class VirtualTime : TimeProvider
     private readonly Queue<Action> _posted = new();   // by other threads
     private volatile bool _hasPosted;
     private TimeSpan _owed;   // real time
+    private long _waited;     // with YieldsToLoad
     private long _order;
     private long _now;
 
@@ -40,6 +42,12 @@ public sealed class VirtualTime : TimeProvider
     /// Without work it waits for <see cref="Post"/>.
     /// </summary>
     public bool IsLive { get; init; }
+
+    /// <summary>
+    /// With <see cref="IsLive"/>, for tests: only waits count, in slices of 5 ms, and a slice that ends late counts 5 ms. On a busy
+    /// computer this clock slows down as other threads do, and no limit passes while one of them waits for a processor.
+    /// </summary>
+    public bool YieldsToLoad { get; init; }
 
     /// <summary>A run that passes this limit fails. It does not count with <see cref="IsLive"/>.</summary>
     public TimeSpan Limit { get; init; } = TimeSpan.FromHours(12);
@@ -128,7 +136,7 @@ public sealed class VirtualTime : TimeProvider
     private double LivePace => Pace > 0 ? Pace : 1;
 
     /// <summary>The real clock, in ticks of this one.</summary>
-    private long LiveNow => (long)(System.GetElapsedTime(_realBeginning).Ticks * LivePace);
+    private long LiveNow => YieldsToLoad ? _waited : (long)(System.GetElapsedTime(_realBeginning).Ticks * LivePace);
 
     private void Step()
     {
@@ -207,10 +215,14 @@ public sealed class VirtualTime : TimeProvider
         var left = TimeSpan.FromTicks((long)((at - LiveNow) / LivePace));
         if (left < LiveResolution)
             return true;
+        var longest = YieldsToLoad ? LongestYieldingWait : LongestWait;
+        var wait = left < longest ? left : longest;
         lock (_gate)
         {
+            var begin = System.GetTimestamp();
             if (_posted.Count == 0)
-                Monitor.Wait(_gate, left < LongestWait ? left : LongestWait);
+                Monitor.Wait(_gate, wait);
+            _waited += (long)(Math.Min(System.GetElapsedTime(begin).Ticks, wait.Ticks) * LivePace);
         }
         return false;
     }

@@ -67,7 +67,7 @@ internal sealed class AgentStory : IAsyncDisposable
     public static void Of(Func<AgentStory, Task> tell, string scenario = "octopus", MoonrakerSetup? setup = null,
         AgentSettings? settings = null, InjectedFaults? faults = null, bool isAlone = false, bool isWeb = false)
     {
-        var time = new VirtualTime { IsLive = true, Pace = Pace };
+        var time = new VirtualTime { IsLive = true, Pace = Pace, YieldsToLoad = true };
         time.Run(async () =>
         {
             await using var story = new AgentStory(time, scenario, setup ?? new(), settings, faults, isWeb);
@@ -76,6 +76,8 @@ internal sealed class AgentStory : IAsyncDisposable
                 if (!isAlone)
                     await story.StartAgentAsync();
                 await tell(story);
+                await story.UntilAsync(() => story.Printer.Klippy.IsRunning, "Klipper runs at the end");
+                await story.UntilAsync(() => story.Moonraker.Dialog is [] or [.., "(complete)"], "the dialog is complete");
                 await story.StopAgentsAsync();
                 story.CheckPrinter();
             }

@@ -7,7 +7,7 @@ namespace RatOS.Flash.Agent.Tests;
 internal sealed class ProgramHome : IDisposable
 {
     /// <summary>Words that never come must not be waited for without an end.</summary>
-    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(5);
 
     private static readonly string Program = Path.Combine(AppContext.BaseDirectory, "ratos-flash.dll");
 

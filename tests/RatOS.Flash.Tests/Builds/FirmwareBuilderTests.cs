@@ -174,7 +174,7 @@ public sealed class FirmwareBuilderTests : IDisposable
     [Fact]
     public async Task A_cancel_ends_every_process_and_leaves_nothing()
     {
-        await File.WriteAllTextAsync(Path.Combine(_standIn.Tools, "delay"), "60", Never);
+        await File.WriteAllTextAsync(Path.Combine(_standIn.Tools, "delay"), "600", Never);
         using var cancel = new CancellationTokenSource();
         var pids = Path.Combine(_standIn.Tools, "pids");
         var build = _standIn.Builder().BuildAsync(Octopus, Tell, cancel.Token);
@@ -182,7 +182,7 @@ public sealed class FirmwareBuilderTests : IDisposable
             await Task.Delay(10, Never);
         await cancel.CancelAsync();
 
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => build.WaitAsync(TimeSpan.FromSeconds(20), Never));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => build.WaitAsync(TimeSpan.FromMinutes(3), Never));
         Assert.All(await File.ReadAllLinesAsync(pids, Never), pid => Assert.False(IsAlive(pid), $"process {pid} is alive"));
         Assert.Empty(Directory.EnumerateFileSystemEntries(Path.Combine(_standIn.Cache, "work")));
         Assert.Empty(Directory.EnumerateFileSystemEntries(Path.Combine(_standIn.Cache, "entries")));
@@ -202,11 +202,11 @@ public sealed class FirmwareBuilderTests : IDisposable
             {
                 if (news.Done == 0)
                     return default;
-                File.WriteAllText(delay, "60");
+                File.WriteAllText(delay, "600");
                 throw new InvalidOperationException("no more");
             },
             Never);
-        await Assert.ThrowsAsync<InvalidOperationException>(() => build.WaitAsync(TimeSpan.FromSeconds(20), Never));
+        await Assert.ThrowsAsync<InvalidOperationException>(() => build.WaitAsync(TimeSpan.FromMinutes(3), Never));
         Assert.Empty(Directory.EnumerateFileSystemEntries(Path.Combine(_standIn.Cache, "entries")));
     }
 

@@ -10,7 +10,7 @@ namespace RatOS.Flash.Tests.Linux;
 /// <summary>On real pseudo terminals and with real processes.</summary>
 public sealed class SerialLineTests
 {
-    private static readonly TimeSpan Long = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Long = TimeSpan.FromMinutes(1);
 
     [Fact]
     public async Task Every_byte_passes_unchanged_both_ways()
@@ -64,7 +64,7 @@ public sealed class SerialLineTests
         Assert.Equal(1, await line.ReadAsync(new byte[8], Long));
         var waiting = line.ReadAsync(new byte[8], Long).AsTask();
         pty.Dispose();
-        await Assert.ThrowsAsync<DeviceGoneException>(() => waiting.WaitAsync(TimeSpan.FromSeconds(10)));
+        await Assert.ThrowsAsync<DeviceGoneException>(() => waiting.WaitAsync(Long));
         await Assert.ThrowsAsync<DeviceGoneException>(() => line.ReadAsync(new byte[8], Long).AsTask());
         await Assert.ThrowsAsync<DeviceGoneException>(() => line.WriteAsync(new byte[] { 1 }).AsTask());
     }

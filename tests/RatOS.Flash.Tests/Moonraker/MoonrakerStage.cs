@@ -25,7 +25,7 @@ internal sealed class MoonrakerStage(VirtualPrinter printer, VirtualMoonraker mo
     /// <param name="pace">Lower where an event must happen within a second or so.</param>
     public static void With(MoonrakerSetup setup, Func<MoonrakerStage, Task> story, double pace = 20)
     {
-        var time = new VirtualTime { IsLive = true, Pace = pace };
+        var time = new VirtualTime { IsLive = true, Pace = pace, YieldsToLoad = true };
         time.Run(async () =>
         {
             var folder = Directory.CreateTempSubdirectory("moonraker-");

@@ -8,7 +8,7 @@ namespace RatOS.Flash.Tests.Pure;
 internal sealed class UsbIpClient : IDisposable
 {
     public const int Stall = -32, ProtocolError = -71, ConnectionReset = -104;
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
 
     private readonly Socket _socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
     private readonly Dictionary<uint, (bool IsUnlink, int Status, int Length, byte[] Data)> _replies = [];

@@ -17,7 +17,7 @@ internal sealed record UsbIpStage(VirtualPrinter Printer, UsbIpServer Server, Li
     /// <param name="pace">Virtual seconds for each real one.</param>
     public static void With(string scenario, Func<UsbIpStage, Task> story, InjectedFaults? faults = null, double pace = 50)
     {
-        var time = new VirtualTime { IsLive = true, Pace = pace };
+        var time = new VirtualTime { IsLive = true, Pace = pace, YieldsToLoad = true };
         time.Run(async () =>
         {
             var printer = VirtualPrinter.Create(scenario, time, faults);

@@ -34,7 +34,7 @@ public sealed class VhciAttacherTests : IDisposable
     {
         File.WriteAllText(Path.Combine(_folder, "attach"), "");
         File.WriteAllText(Path.Combine(_folder, "detach"), "");
-        var time = new VirtualTime { IsLive = true, Pace = 20 };
+        var time = new VirtualTime { IsLive = true, Pace = 20, YieldsToLoad = true };
         time.Run(async () =>
         {
             var printer = VirtualPrinter.Create(scenario, time);
@@ -46,7 +46,7 @@ public sealed class VhciAttacherTests : IDisposable
             {
                 for (var tries = 0; !until(); tries++)
                 {
-                    Assert.True(tries < 1000, "it never came to that");
+                    Assert.True(tries < 6000, "it never came to that");
                     await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System);
                 }
             });

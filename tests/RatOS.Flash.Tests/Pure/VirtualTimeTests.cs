@@ -208,6 +208,26 @@ public sealed class VirtualTimeTests
         Assert.InRange(time.Now / 20, real - TimeSpan.FromSeconds(2), real + TimeSpan.FromMilliseconds(1));   // no more than that ahead
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_clock_that_yields_to_load_does_not_count_time_without_a_processor(bool yields)
+    {
+        var time = new VirtualTime { IsLive = true, YieldsToLoad = yields };
+        time.Run(async () =>
+        {
+            var from = time.Now;
+            Thread.Sleep(300);   // other programs have the processors
+            await Task.Delay(TimeSpan.FromMilliseconds(20), time);
+            await Task.Delay(TimeSpan.FromMilliseconds(20), time);
+            if (yields)
+                Assert.InRange((time.Now - from).TotalMilliseconds, 40, 60);
+            else
+                Assert.True(time.Now - from >= TimeSpan.FromMilliseconds(320), $"{time.Now - from}");
+            return true;
+        });
+    }
+
     [Fact]
     public void Live_time_waits_for_other_threads_and_has_no_limit()
     {

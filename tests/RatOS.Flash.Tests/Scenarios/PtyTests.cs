@@ -18,7 +18,7 @@ namespace RatOS.Flash.Tests.Scenarios;
 public sealed class PtyTests : IDisposable
 {
     // Real seconds: a program that hangs ends the test.
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("ratos-flash-pty");
 
@@ -29,7 +29,7 @@ public sealed class PtyTests : IDisposable
     /// <summary>A virtual printer on live time, far faster than real, whose boards are on pseudo terminals.</summary>
     private void OnPtys(string scenario, Func<VirtualPrinter, VirtualTime, Task> tell, double pace = 50)
     {
-        var time = new VirtualTime { IsLive = true, Pace = pace };
+        var time = new VirtualTime { IsLive = true, Pace = pace, YieldsToLoad = true };
         time.Run(async () =>
         {
             var printer = VirtualPrinter.Create(scenario, time);
@@ -161,7 +161,7 @@ public sealed class PtyTests : IDisposable
     public void Stm32flash_is_refused_by_a_read_protected_chip()
     {
         NeedStm32Flash();
-        var time = new VirtualTime { IsLive = true, Pace = 50 };
+        var time = new VirtualTime { IsLive = true, Pace = 50, YieldsToLoad = true };
         time.Run(async () =>
         {
             var printer = VirtualPrinter.Create("uart-rom", time, new InjectedFaults { IsReadProtected = true });
