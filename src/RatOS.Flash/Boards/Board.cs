@@ -81,7 +81,7 @@ public sealed record Board
     [JsonIgnore]
     public Mcu? Mcu => McuName is null ? null : Mcu.Find(McuName);
 
-    /// <summary>Where the application begins; what lies below belongs to somebody else.</summary>
+    /// <summary>The application start; the flash below belongs to the bootloader.</summary>
     [JsonIgnore]
     public uint? ApplicationStart => Address(FlashStartEffective);
 
@@ -97,9 +97,9 @@ public sealed record Board
         && uint.TryParse(hex.AsSpan(2), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out var address) ? address : null;
 }
 
-/// <summary>A maker's own bootloader that takes firmware from a card, at each reset (facts: stock SD bootloaders).</summary>
-/// <param name="Start">Where it writes, as hex text: the application start that firmware must be built for.</param>
-/// <param name="RenamedTo">What the file is called afterwards.</param>
+/// <summary>A maker's own bootloader that installs firmware from an SD card at each reset (Klipper docs/Bootloaders.md).</summary>
+/// <param name="Start">The application start that firmware must be built for, as hex text.</param>
+/// <param name="RenamedTo">The file's name after the installation.</param>
 public sealed record SdCardBootloader(string Start, string RenamedTo)
 {
     /// <summary>Boards with an LPC176x are sold with one and the same.</summary>

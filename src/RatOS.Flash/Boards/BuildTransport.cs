@@ -131,7 +131,7 @@ public sealed record BuildTransport(BuildLink Link, string? Pins = null, int? Ra
         {
             BuildLink.Usb => [Set($"STM32_USB_{Pins ?? "PA11_PA12"}")],
             BuildLink.Uart => [Set($"STM32_SERIAL_{Pins ?? "USART1"}")],
-            // Two pairs have always been in the menu itself; the others go by a hidden symbol of that name (K:src/stm32/Kconfig).
+            // Two pairs are in the menu itself; the others have a hidden symbol of that name (Klipper src/stm32/Kconfig).
             BuildLink.Can when Pins is "PA11_PA12" or "PA11_PB9" => [Set($"STM32_CANBUS_{Pins}")],
             BuildLink.Can => [Set($"STM32_MMENU_CANBUS_{Pins ?? "PB8_PB9"}")],
             _ => [Set("STM32_USBCANBUS_PA11_PA12"), Set($"STM32_CMENU_CANBUS_{Pins ?? "PB8_PB9"}")],

@@ -295,8 +295,8 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
     }
 
     /// <summary>
-    /// Klipper renamed the family in 2024, and answers the old name silently with the first family of its list (facts: hazards of old
-    /// configs).
+    /// Klipper renamed the family in 2024 (Klipper src/rp2040/Kconfig), and for the old name its Kconfig silently takes the first
+    /// family.
     /// </summary>
     private static bool IsObsolete(string config) =>
         config.Contains("CONFIG_MACH_RP2040=y", StringComparison.Ordinal)

@@ -84,8 +84,8 @@ internal sealed record DfuMemoryMap(string Name, ImmutableArray<DfuMemoryMap.Are
     public bool IsInternalFlash => Name.StartsWith("Internal Flash", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>
-    /// Takes every complete item and drops a last one that was cut short: F42x announces more than it sends (facts: alternate settings).
-    /// Null when it is no layout string at all.
+    /// Takes every complete item and drops a truncated last one: F42x announces more than it sends (UM0424 has the format).
+    /// Null if the text is no layout string.
     /// </summary>
     public static DfuMemoryMap? Parse(string text)
     {

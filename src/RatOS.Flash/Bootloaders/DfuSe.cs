@@ -9,11 +9,11 @@ namespace RatOS.Flash.Bootloaders;
 
 /// <summary>
 /// The USB DFU bootloader in the ROM of STM32 chips (AN3156, UM0424). Erases sector by sector, sets the address once for each run, reads
-/// back by upload. Neither mass erase nor option bytes nor read-unprotect can be sent from here.
+/// back by upload. This class sends no mass erase, no option bytes and no read-unprotect.
 /// </summary>
 /// <remarks>
-/// The ROM only queues a download; the first GETSTATUS starts it. Its poll times are constants far above what the work takes, so families
-/// that are proven to bear it are asked early; the first stall ends that for the rest of the run (facts: polling strategy).
+/// The ROM only queues a download; the first GETSTATUS starts it (AN3156). Its poll times are constants far above the time of the work, so
+/// families that are known to allow it are polled earlier; the first stall ends that for the rest of the run.
 /// </remarks>
 public sealed class DfuSe : Bootloader
 {

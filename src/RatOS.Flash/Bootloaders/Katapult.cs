@@ -7,16 +7,16 @@ namespace RatOS.Flash.Bootloaders;
 
 /// <summary>Katapult over a line of bytes: USB or UART; over CAN the same frames go in pieces of 8 bytes.</summary>
 /// <remarks>
-/// Katapult answers in order, once for each frame, and an acknowledgement names its command and its block. So a late one is never taken for
-/// another block's, and a block that is sent again may be acknowledged by its first answer: it says the same. Errors name nothing; they
+/// Katapult answers in order, once for each frame, and an acknowledgement names its command and its block. So a late one never counts for
+/// another block, and a block that is sent again may be acknowledged by its first answer: both say the same. Errors name no block; they
 /// cost one more try. A few frames are in flight, as its buffers allow.
 /// </remarks>
 public sealed class Katapult : Bootloader
 {
     private const int Tries = 3;
 
-    // A block that starts a sector (RP2040: any that leaves a page) is answered after the erase: up to 2 s on F446 and H723 (facts: timing
-    // of answers).
+    // A block that starts a sector (RP2040: one that leaves a page) is answered after the erase: up to 2 s by the data sheets of the F446
+    // and H723.
     private static readonly TimeSpan WriteTimeout = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(0.75);
@@ -39,16 +39,16 @@ public sealed class Katapult : Bootloader
 
     public override int BlockSize => _greeting.BlockSize;
 
-    // USB: the endpoint refuses what does not fit, each frame in a transfer of its own. UART and CAN: 192 bytes in, 96 out (facts: buffers
-    // and pipelining).
+    // USB: the endpoint accepts a frame, in its own transfer, only if it fits. UART and CAN: 192 bytes in, 96 out (Katapult
+    // src/generic/serial_irq.c, canserial.c).
     private int WriteDepth => _line.Device.Usb is null ? 2 : 4;
 
     private int ReadDepth => _line.Device.Usb is null ? 1 : 2;
 
     /// <summary>
-    /// Connects; the line must be used by nobody else and must not have carried anything but Katapult's frames since the board's reset.
+    /// Connects. The line must have no other user, and must have carried only Katapult's frames since the board's reset.
     /// </summary>
-    /// <exception cref="FlashException">No answer, another protocol, a chip that this product does not know.</exception>
+    /// <exception cref="FlashException">No answer, another protocol, an unknown chip.</exception>
     internal static async Task<Katapult> OpenAsync(ByteLine line, uint flashEnd, TimeProvider time)
     {
         var answers = new Answers(line, time);
@@ -64,7 +64,7 @@ public sealed class Katapult : Bootloader
                 if (Mcu.Find(greeting.Mcu) is not { } mcu)
                     throw BootloaderFaults.KatapultProtocol($"{greeting.Protocol} on a chip called '{greeting.Mcu}'");
                 var katapult = new Katapult(line, answers, greeting, MemoryOf(mcu, greeting, flashEnd), time);
-                // Answers to what was sent before the one that counted may still be on their way (facts: priming, "drain every answer").
+                // Answers to the earlier frames may still be on their way: take them first.
                 await katapult.ReadBlockAsync(greeting.Start, "connecting");
                 return katapult;
             }
@@ -236,18 +236,18 @@ public sealed class Katapult : Bootloader
 
     private static FlashMemory MemoryOf(Mcu mcu, KatapultGreeting greeting, uint flashEnd)
     {
-        // There is no upper bound in Katapult: a block beyond the flash's end hangs the chip, so the bound is here.
+        // Katapult has no upper bound (src/flashcmd.c), and a block beyond the end of the flash hangs the chip: the bound is here.
         var sectors = mcu.AllSectors().Where(sector => sector.Address >= greeting.Start && sector.End <= flashEnd).ToImmutableArray();
-        // RP2040 and LPC buffer whole pages and want them in order; their first page cannot be made to wait (facts: flash rules).
+        // RP2040 and LPC buffer whole pages and need them in order (Katapult src/rp2040/flash.c), so their first page cannot be last.
         var order = mcu.IsStm32 ? WriteOrder.InvalidateFirst : WriteOrder.Ascending;
         return new FlashMemory(sectors, greeting.BlockSize, order, ErasesByItself: true)
         {
-            // Katapult takes either for "no firmware"; an F4 has no error correction (facts: safe write order).
+            // Katapult takes either value for "no firmware" (Katapult src/bootentry.c). An F4 has no ECC, so FF can be written over later.
             InvalidFill = mcu.Name.StartsWith("stm32f4", StringComparison.Ordinal) ? (byte)0xFF : (byte)0,
         };
     }
 
-    /// <summary>Frames as they come in, whatever pieces they come in.</summary>
+    /// <summary>The incoming frames, in pieces of any size.</summary>
     private sealed class Answers(ByteLine line, TimeProvider time)
     {
         private readonly byte[] _buffer = new byte[4096];

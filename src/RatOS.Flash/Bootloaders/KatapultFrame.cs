@@ -22,7 +22,8 @@ internal readonly record struct KatapultFrame(byte Code, ReadOnlyMemory<byte> Pa
     public const byte GetCanUuid = 0x16;
 
     /// <summary>
-    /// No command at all: every Katapult answers it with an error, which brings its first held-back packet out (facts: priming).
+    /// Not a command: Katapult answers it with an error (Katapult src/command.c). The answer releases a first packet that the USB
+    /// hardware held back.
     /// </summary>
     public const byte Prime = 0x90;
 

@@ -8,23 +8,22 @@ using Frame = RatOS.Flash.Bootloaders.Stm32UartFrame;
 namespace RatOS.Flash.Bootloaders;
 
 /// <summary>
-/// The UART bootloader in the ROM of STM32 chips (AN3155): started by BOOT0 alone. Erases page by page, reads back, and starts the
-/// application where this board has it. Neither mass erase nor protection commands can be sent from here.
+/// The UART bootloader in the ROM of STM32 chips (AN3155), started by BOOT0 only. Erases page by page, reads back, and starts the
+/// application at its own address. This class sends no mass erase and no protection commands.
 /// </summary>
 /// <remarks>
 /// <para>
-/// The ROM answers each part of a command with one byte, and there are no frames: after a refusal it waits for a command, after a lost byte
-/// for the rest of what it was told. AN3155 names no time-out, so it is taken to wait for ever [?]. Whatever went wrong, it is fed until it
-/// refuses: that is the one state that can be known from outside. Then the command is begun anew, at most three times.
+/// The ROM answers each part of a command with one byte, and the protocol has no frames: after a refusal the ROM waits for a command, after
+/// a lost byte for the rest of the command. AN3155 names no time-out, so this class assumes none. After any error it sends bytes until the
+/// ROM refuses: only then is the state of the ROM known. Then it repeats the command, at most three times.
 /// </para>
 /// <para>
-/// Read answers carry no checksum; parity alone guards them. A damaged one shows in the comparison with the image, which costs one more
-/// write.
+/// Answers to a read have parity but no checksum. The comparison with the image finds a damaged one, at the cost of one more write.
 /// </para>
 /// </remarks>
 public sealed class Stm32Uart : Bootloader
 {
-    /// <summary>The ROM follows the first byte it hears at 1200 to 115200 baud; even parity always.</summary>
+    /// <summary>The ROM takes its speed from the first byte, 1200 to 115200 baud; always with even parity.</summary>
     internal static readonly SerialMode Mode = new(115_200, EvenParity: true);
 
     private const int Tries = 3;
@@ -35,10 +34,10 @@ public sealed class Stm32Uart : Bootloader
     private static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan SynchroniseLimit = TimeSpan.FromMilliseconds(250);
 
-    // F4: a sector of 128 KiB at x8 parallelism takes up to 4 s (facts: data sheet times); 256 bytes 26 ms.
+    // STM32F446 data sheet (DS10693), x8 parallelism: a sector of 128 KiB takes up to 4 s, 256 bytes 26 ms.
     private static readonly TimeSpan EraseLimit = TimeSpan.FromSeconds(10);
 
-    // The longest erase of a whole chip: a ROM that says "busy" longer than this is stuck.
+    // The longest erase of a whole chip: a ROM that reports "busy" for longer is stuck.
     private static readonly TimeSpan BusyLimit = TimeSpan.FromSeconds(35);
 
     // Adapters on USB hold bytes back for up to 16 ms.
@@ -68,7 +67,7 @@ public sealed class Stm32Uart : Bootloader
     }
 
     /// <param name="Answer">The last answer.</param>
-    /// <param name="Part">To which part of the command: 0 for the command byte itself.</param>
+    /// <param name="Part">The part of the command that it answers: 0 for the command byte.</param>
     private readonly record struct Outcome(Answer Answer, int Part)
     {
         public static readonly Outcome Silence = new(Answer.None, 0);
@@ -83,7 +82,7 @@ public sealed class Stm32Uart : Bootloader
     public override int BlockSize => Frame.BlockSize;
 
     /// <summary>
-    /// Finds the ROM in whatever state a predecessor left it, and asks for its version, its commands, its chip, and one word of flash.
+    /// Finds the ROM in any state that an earlier session left, and reads its version, its commands, its chip, and one word of flash.
     /// </summary>
     /// <exception cref="FlashException">No answer, or read protection: nothing was touched.</exception>
     internal static async Task<Stm32Uart> OpenAsync(ByteLine line, string board, Mcu mcu, uint start, TimeProvider time)
@@ -91,25 +90,25 @@ public sealed class Stm32Uart : Bootloader
         var rom = new Stm32Uart(line, board, start, time);
         if (!await rom.SynchroniseAsync() && !await rom.ResynchroniseAsync())
             throw BootloaderFaults.UartRomSilent("looking for it");
-        var told = await rom.ListAsync(Frame.Get, "asking for its commands", HasWhatAFlashNeeds);
-        (rom._version, rom._erase) = (told[0], told.AsSpan(1).Contains(Frame.ExtendedErase) ? Frame.ExtendedErase : Frame.Erase);
+        var list = await rom.ListAsync(Frame.Get, "asking for its commands", HasWhatAFlashNeeds);
+        (rom._version, rom._erase) = (list[0], list.AsSpan(1).Contains(Frame.ExtendedErase) ? Frame.ExtendedErase : Frame.Erase);
         var id = await rom.ListAsync(Frame.GetId, "asking for its chip", static bytes => bytes.Length == 2);
         rom._id = (id[0] << 8) | id[1];
         rom._pages = PagesOf(mcu, rom._id);
-        // A sector that the application only begins in stays in the list: the layout refuses it by name.
+        // A sector in whose middle the application begins stays in the list: the layout refuses it by name.
         rom._memory =
             new FlashMemory([.. rom._pages.Where(page => page.End > start)], mcu.WriteUnit, WriteOrder.FirstSectorLast,
             ErasesByItself: false);
-        // With read protection the command byte itself is refused, each time (AN3155: denied commands).
+        // With read protection the ROM refuses the command byte itself, each time (AN3155).
         await rom.RepeatAsync("reading", () => rom.ReadOnceAsync(start, new byte[4]), denied: BootloaderFaults.ReadProtected(board));
         return rom;
     }
 
-    /// <summary>Whether a ROM listens on this line. Klipper, at another speed, takes the question for noise.</summary>
+    /// <summary>Whether a ROM listens on this line. Klipper, at another speed, receives the question as noise.</summary>
     internal static async Task<bool> AnswersAsync(ByteLine line, TimeProvider time)
     {
         var rom = new Stm32Uart(line, "", 0, time);
-        return await rom.SynchroniseAsync() && await rom.TryListAsync(Frame.Get) is { } told && HasWhatAFlashNeeds(told);
+        return await rom.SynchroniseAsync() && await rom.TryListAsync(Frame.Get) is { } list && HasWhatAFlashNeeds(list);
     }
 
     public override void CheckChip(string board, Mcu mcu, uint start)
@@ -122,14 +121,14 @@ public sealed class Stm32Uart : Bootloader
     {
         var page = _pages.IndexOf(sector);
         if (page < 0 || sector.Address < _start)
-            throw new ArgumentOutOfRangeException(nameof(sector), sector, "not one of the application's");
+            throw new ArgumentOutOfRangeException(nameof(sector), sector, "not a sector of the application");
         return RepeatAsync($"erasing {sector}", () => SendAsync(EraseLimit, Frame.Command(_erase), Frame.Page(_erase, page)));
     }
 
     public override async Task WriteAsync(uint address, ReadOnlyMemory<byte> data, Func<int, ValueTask> done)
     {
         if (address < _start)
-            throw new ArgumentOutOfRangeException(nameof(address), address, "not within the application");
+            throw new ArgumentOutOfRangeException(nameof(address), address, "not in the application");
         for (var at = 0; at < data.Length; at += BlockSize)
         {
             var block = address + (uint)at;
@@ -139,7 +138,7 @@ public sealed class Stm32Uart : Bootloader
             {
                 if (isAgain)
                 {
-                    // It may be in flash although its answer was lost, and chips with ECC take no second write (G0, H7).
+                    // The block may be in flash although its answer was lost, and chips with ECC (G0, H7) allow no second write.
                     var found = new byte[piece.Length];
                     var look = await ReadOnceAsync(block, found);
                     if (!look.IsDone || found.AsSpan().SequenceEqual(piece.Span))
@@ -152,7 +151,7 @@ public sealed class Stm32Uart : Bootloader
         }
     }
 
-    /// <summary>Every block was waited for when it was written.</summary>
+    /// <summary>Nothing to wait for: every block was acknowledged.</summary>
     public override Task FinishAsync() => Task.CompletedTask;
 
     public override async Task ReadAsync(uint address, Memory<byte> data, Func<int, ValueTask> done)
@@ -167,14 +166,13 @@ public sealed class Stm32Uart : Bootloader
     }
 
     /// <summary>
-    /// Starts the application by a jump. One that is not acknowledged may have been taken all the same: whether it runs is proven
-    /// elsewhere.
+    /// Starts the application by a jump. Without an acknowledgement it may have started as well: the proof of the flash shows that.
     /// </summary>
     public override async Task LeaveAsync()
     {
         for (var tries = 1; tries <= Tries; tries++)
         {
-            // The ROM refuses what it is fed; firmware that runs already hears noise at a foreign speed, and nobody refuses.
+            // The ROM refuses the bytes; firmware that already runs receives noise at another speed and refuses nothing.
             if ((await SendAsync(AnswerLimit, Frame.Command(Frame.Go), Frame.Address(_start))).IsDone || !await ResynchroniseAsync())
                 return;
         }
@@ -192,49 +190,49 @@ public sealed class Stm32Uart : Bootloader
     }
 
     /// <summary>
-    /// GET and GET ID: a count, the bytes, an acknowledgement. There is no checksum, so they are believed when they came twice the same.
+    /// GET and GET ID: a count, the bytes, an acknowledgement. Without a checksum, only two equal answers count.
     /// </summary>
     private async Task<byte[]> ListAsync(byte command, string doing, Predicate<byte[]> isPlausible)
     {
-        byte[] told = [];
+        byte[] list = [];
         await RepeatAsync(doing, async () =>
         {
             if (await TryListAsync(command) is not { } first || await TryListAsync(command) is not { } second)
                 return Outcome.Silence;
-            told = first;
+            list = first;
             return isPlausible(first) && first.AsSpan().SequenceEqual(second) ? new Outcome(Answer.Acknowledged, 0)
                 : new Outcome(Answer.Refused, 1);
         });
-        return told;
+        return list;
     }
 
     private async Task<byte[]?> TryListAsync(byte command)
     {
         if (!(await SendAsync(AnswerLimit, Frame.Command(command))).IsDone || !await FillAsync(_one))
             return null;
-        var told = new byte[_one[0] + 1];
-        return await FillAsync(told) && await AnswerAsync(AnswerLimit) == Answer.Acknowledged ? told : null;
+        var list = new byte[_one[0] + 1];
+        return await FillAsync(list) && await AnswerAsync(AnswerLimit) == Answer.Acknowledged ? list : null;
     }
 
     /// <summary>Version, then commands. Erase (43) and extended erase (44) exclude each other.</summary>
-    private static bool HasWhatAFlashNeeds(byte[] told) =>
-        told.Length > 1 && new[] { Frame.GetId, Frame.Read, Frame.Go, Frame.Write }.All(told.AsSpan(1).ToArray().Contains)
-        && told.AsSpan(1).Contains(Frame.Erase) != told.AsSpan(1).Contains(Frame.ExtendedErase);
+    private static bool HasWhatAFlashNeeds(byte[] list) =>
+        list.Length > 1 && new[] { Frame.GetId, Frame.Read, Frame.Go, Frame.Write }.All(list.AsSpan(1).ToArray().Contains)
+        && list.AsSpan(1).Contains(Frame.Erase) != list.AsSpan(1).Contains(Frame.ExtendedErase);
 
     /// <summary>
-    /// All pages of the flash, by number. The F103 of medium density (id 410) has pages of 1 KiB and those of high density 2 KiB; Klipper
-    /// gives both one name (RM0008), and with the wrong size page 4 would be the bootloader.
+    /// All pages of the flash, by number. The medium-density F103 (id 410) has pages of 1 KiB, the high-density one of 2 KiB (RM0008).
+    /// Klipper has one name for both, and with the wrong size page 4 would be in the bootloader.
     /// </summary>
     private static ImmutableArray<Sector> PagesOf(Mcu mcu, int id) => id == 0x410
         ? [.. Enumerable.Range(0, 128).Select(page => new Sector(mcu.FlashBase + (uint)(page * 1024), 1024))]
         : [.. mcu.AllSectors()];
 
-    // ---- one byte for each part
+    // ---- commands
 
-    /// <summary>Begins a command anew where it went wrong, each time from a state that is known.</summary>
+    /// <summary>Repeats a failed command, each time from a known state.</summary>
     /// <param name="doing">For the fault.</param>
-    /// <param name="command">The whole of it.</param>
-    /// <param name="denied">What it means when the command byte is refused each time.</param>
+    /// <param name="command">The command with all of its parts.</param>
+    /// <param name="denied">The fault if the command byte is refused each time.</param>
     private async Task RepeatAsync(string doing, Func<Task<Outcome>> command, FlashException? denied = null)
     {
         for (var tries = 1; ; tries++)
@@ -250,8 +248,8 @@ public sealed class Stm32Uart : Bootloader
         }
     }
 
-    /// <summary>Sends the parts of a command, each after the one before was acknowledged.</summary>
-    /// <param name="last">How long the last part may take; the others only need to be heard.</param>
+    /// <summary>Sends the parts of a command, each after the acknowledgement of the one before.</summary>
+    /// <param name="last">The time limit for the last part, which does the work.</param>
     private async Task<Outcome> SendAsync(TimeSpan last, params byte[][] parts)
     {
         for (var i = 0; i < parts.Length; i++)
@@ -265,7 +263,7 @@ public sealed class Stm32Uart : Bootloader
 
     private async Task<Answer> AskAsync(byte[] frame, TimeSpan limit)
     {
-        // What is still there answers something earlier. What never ends is no ROM.
+        // Old bytes answer an earlier command. A source that never ends is no ROM.
         for (var reads = 0; reads < 16 && await _line.ReadAsync(_dropped, TimeSpan.Zero) > 0; reads++)
         {
         }
@@ -290,7 +288,7 @@ public sealed class Stm32Uart : Bootloader
                     heard = _time.GetTimestamp();
                     break;
             }
-            // Anything else is noise: some boards let go of the line with a stray byte when they start.
+            // Anything else is noise: some boards send a stray byte when they start.
         }
         return Answer.None;
     }
@@ -309,18 +307,18 @@ public sealed class Stm32Uart : Bootloader
     }
 
     /// <summary>
-    /// A ROM that was just started follows the speed of this byte and acknowledges it. One that runs already takes it for a command and
-    /// refuses the second one as its complement.
+    /// A ROM that has just started takes its speed from this byte and acknowledges it. A ROM that was already in use takes it for a command
+    /// and refuses the second one as its complement.
     /// </summary>
     private async Task<bool> SynchroniseAsync() =>
         await AskAsync([Frame.Synchronise], SynchroniseLimit) != Answer.None
             || await AskAsync([Frame.Synchronise], SynchroniseLimit) != Answer.None;
 
     /// <summary>
-    /// Feeds the ROM until it refuses: then it waits for a command. First byte by byte, so that none is left over behind the refusal; then,
-    /// for the middle of a write, in heaps, and again byte by byte.
+    /// Sends bytes until the ROM refuses: then it waits for a command. First single bytes, so that none is left behind the refusal; then,
+    /// for the middle of a write, blocks, and single bytes again.
     /// </summary>
-    /// <returns>False when nobody refuses.</returns>
+    /// <returns>False if the ROM never refuses.</returns>
     private async Task<bool> ResynchroniseAsync()
     {
         await QuietAsync();
@@ -338,7 +336,7 @@ public sealed class Stm32Uart : Bootloader
         return false;
     }
 
-    /// <summary>Until nothing has come for a while; not for ever, as something else may be talking.</summary>
+    /// <summary>Waits until the line is quiet, with a limit: another device may be sending.</summary>
     private async Task QuietAsync()
     {
         var begin = _time.GetTimestamp();

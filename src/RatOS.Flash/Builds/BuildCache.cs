@@ -14,7 +14,7 @@ internal sealed class BuildCache(string folder, int mostEntries, TimeProvider ti
 
     private string Entries => Path.Combine(folder, "entries");
 
-    private string Workshops => Path.Combine(folder, "work");
+    private string Directories => Path.Combine(folder, "work");
 
     public string Folder => folder;
 
@@ -52,24 +52,24 @@ internal sealed class BuildCache(string folder, int mostEntries, TimeProvider ti
     public void Forget(string key) => Discard(Path.Combine(Entries, key));
 
     /// <summary>A build directory below this folder. Those of killed builds are removed.</summary>
-    public Workshop OpenWorkshop()
+    public BuildDirectory OpenDirectory()
     {
         Directory.CreateDirectory(Entries);
         Directory.CreateDirectory(Bytecode);
-        var shop = new Workshop(Path.Combine(Workshops, Guid.NewGuid().ToString("N")));
-        foreach (var other in Directory.EnumerateDirectories(Workshops))
-            Workshop.ClearAbandoned(other, shop);
-        return shop;
+        var directory = new BuildDirectory(Path.Combine(Directories, Guid.NewGuid().ToString("N")));
+        foreach (var other in Directory.EnumerateDirectories(Directories))
+            BuildDirectory.ClearAbandoned(other, directory);
+        return directory;
     }
 
     /// <summary>Makes an entry of a finished build. If another process made the same entry first, that one is kept.</summary>
-    public void Keep(string key, CacheIndex index, string config, Workshop shop)
+    public void Keep(string key, CacheIndex index, string config, BuildDirectory directory)
     {
-        var made = Path.Combine(shop.Folder, "entry");
+        var made = Path.Combine(directory.Folder, "entry");
         Directory.CreateDirectory(made);
         File.WriteAllText(Path.Combine(made, Config), config);
         foreach (var file in (string[])[index.Image, index.File])
-            File.Copy(Path.Combine(shop.Out, file), Path.Combine(made, file), overwrite: true);
+            File.Copy(Path.Combine(directory.Out, file), Path.Combine(made, file), overwrite: true);
         File.WriteAllBytes(Path.Combine(made, Index), JsonSerializer.SerializeToUtf8Bytes(index, CacheJson.Default.CacheIndex));
         File.SetLastWriteTimeUtc(Path.Combine(made, Index), time.GetUtcNow().UtcDateTime);
         var entry = Path.Combine(Entries, key);
@@ -110,8 +110,8 @@ internal sealed class BuildCache(string folder, int mostEntries, TimeProvider ti
     {
         try
         {
-            var away = Path.Combine(Workshops, "old-" + Guid.NewGuid().ToString("N"));
-            Directory.CreateDirectory(Workshops);
+            var away = Path.Combine(Directories, "old-" + Guid.NewGuid().ToString("N"));
+            Directory.CreateDirectory(Directories);
             Directory.Move(entry, away);
             Directory.Delete(away, recursive: true);
         }
@@ -123,14 +123,14 @@ internal sealed class BuildCache(string folder, int mostEntries, TimeProvider ti
 }
 
 /// <summary>A locked folder for one build, removed at its end.</summary>
-internal sealed class Workshop : IDisposable
+internal sealed class BuildDirectory : IDisposable
 {
     /// <summary>A folder without a lock is abandoned when it is this much older than a new one.</summary>
     private static readonly TimeSpan Abandoned = TimeSpan.FromMinutes(10);
 
     private readonly FileStream _lock;
 
-    public Workshop(string folder)
+    public BuildDirectory(string folder)
     {
         Folder = folder;
         Directory.CreateDirectory(Temporary);
@@ -148,7 +148,7 @@ internal sealed class Workshop : IDisposable
 
     public string GitIndex => Path.Combine(Folder, "index");
 
-    public static void ClearAbandoned(string folder, Workshop own)
+    public static void ClearAbandoned(string folder, BuildDirectory own)
     {
         try
         {

@@ -50,8 +50,8 @@ public sealed class Menuconfig(KlipperTree tree, string folder)
     /// <exception cref="FlashException">The menu cannot be shown, or the result is not for this board; then nothing is kept.</exception>
     public async Task<bool> AskAsync(PrinterBoard board, BuildTransport? running)
     {
-        FirmwareBuilder.RefuseUnquotable(tree.Path);
-        FirmwareBuilder.RefuseUnquotable(_folder);
+        MakeRun.RefuseUnquotable(tree.Path);
+        MakeRun.RefuseUnquotable(_folder);
         var tools = new Tools(SearchPath);
         var missing = ((string[])["make", Python]).Where(name => tools.Find(name) is null).ToList();
         if (missing.Count > 0)

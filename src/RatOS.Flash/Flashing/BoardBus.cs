@@ -6,38 +6,42 @@ using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash.Flashing;
 
-/// <summary>One board as the bus shows it: which stays are its own, when one ends and the next begins, and opening what is there.</summary>
-internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider time, FlashLog log, BoardPlan plan,
+/// <summary>A board on its bus: which sessions are its own, when one ends and the next begins, and how it is opened.</summary>
+internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider time, FlashLog log, BoardPlan plan,
     EarlyPolling polling)
 {
-    // A board that leaves the bus does so within milliseconds; some computers notice seconds later (users.md, H3).
+    // A board leaves the bus within milliseconds, but some hubs report it seconds later.
     public static readonly TimeSpan DisconnectLimit = TimeSpan.FromSeconds(10);
 
     // The stock bootloader of an Octopus takes 1.4 s and a card mount before anything appears, a slow hub or a cold ROM 8 s and more.
     public static readonly TimeSpan ReturnLimit = TimeSpan.FromSeconds(25);
 
-    // A cable that was knocked out in the middle of a write: time for a person to put it back.
+    // A cable that was pulled during a write: time for the operator to plug it in again.
     public static readonly TimeSpan CableLimit = TimeSpan.FromSeconds(60);
 
-    // ModemManager and their like open a port that appears, try what it is, and let it go again. Nothing tells when.
+    // ModemManager and other programs open a new port, probe it, and close it again, without announcing when.
     private static readonly TimeSpan HeldLimit = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan HeldRetry = TimeSpan.FromSeconds(0.5);
 
     private readonly HashSet<(string Port, int Number)> _known = [];
 
-    /// <summary>Where the board was last seen: a bootloader that was known by its serial may have come up at another port.</summary>
+    /// <summary>The last known port: a bootloader that was found by its serial may have appeared at another one.</summary>
     private string _port = plan.BootloaderPort ?? plan.Device!.Port;
+
+    private CanBoard _node = new(hardware, klippy, time, log, plan);
+    private CanUuid? _nextUuid;      // after a change of link
+    private bool _isAnywhereOnUsb;   // it was on CAN: no port of it is known
 
     private ChipEvidence? Chip => plan.Evidence?.Chip;
 
-    /// <summary>Every stay on the bus up to now is the past: what comes back must be none of them.</summary>
+    /// <summary>Remembers all sessions on the bus: the board that returns must be a new one.</summary>
     public void Remember()
     {
         foreach (var device in hardware.Look().Devices)
             _known.Add((device.Port, device.Number));
     }
 
-    /// <summary>True as soon as this stay is over. A wired port never leaves.</summary>
+    /// <summary>True as soon as this session is over. A wired port never leaves.</summary>
     public async Task<bool> WaitForDisconnectAsync(Device device)
     {
         if (IsNode(device))
@@ -46,21 +50,21 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
             return true;   // a node that is on USB from now on
         if (device.IsWired)
         {
-            // The one wait by the clock: a wire tells nothing. Katapult resets 100 ms after its answer, and a Klipper frame before that
-            // would wedge it (Katapult src/command.c).
+            // The only wait for a fixed time: a UART announces no reset. Katapult resets 100 ms after its answer, and a Klipper frame
+            // before that would wedge it (Katapult src/command.c).
             await Task.Delay(TimeSpan.FromMilliseconds(500), time);
             return true;
         }
         return await hardware.WaitForDisconnectAsync(device, DisconnectLimit, time);
     }
 
-    /// <summary>A listed device is really there when its port can be opened, or is held by somebody.</summary>
+    /// <summary>A listed device is really there if its port can be opened, or is in use by another program.</summary>
     public async Task<bool> IsThereAsync(Device device)
     {
         try
         {
             if (device.Can is not null)
-                return await IsThereOnCanAsync(device);
+                return await _node.IsThereAsync(device);
             await using var line = await OpenLineAsync(device);
             return true;
         }
@@ -75,8 +79,8 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
     }
 
     /// <summary>
-    /// The board's next stay: by the serials that follow from its unique id wherever it is, else by its port. Null when it did not come. A
-    /// Klipper of the same name at another port is not looked at: an equal board of the same printer would be taken for it.
+    /// The board's next session: at any port by the serials that follow from its unique id, else by its port. Null if it does not return.
+    /// A Klipper with the same serial at another port does not count: it could be an equal board of the same printer.
     /// </summary>
     public async Task<Device?> WaitForReturnAsync(Device left, TimeSpan limit, CancellationToken cancel = default)
     {
@@ -90,7 +94,7 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
         var back = await hardware.WaitForAsync(seen => seen.Devices.FirstOrDefault(device => IsNew(device) && IsOurs(device)), limit, time,
             cancel);
         if (back?.Can is not null)
-            return back with { CanNode = new CanNode(Uuid, InBootloader: false) };
+            return back with { CanNode = new CanNode(_node.Uuid, InBootloader: false) };
         if (back is null && hardware.Look().Devices.FirstOrDefault(IsBridgeInterface) is { Can.IsUp: false } down)
             throw CanFaults.CanDown(down.Port);
         _port = back?.Port ?? _port;
@@ -104,28 +108,28 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
         return FindKlipper(plan.Device!) is not null;
     }
 
-    /// <summary>The board where it runs Klipper now; a node that has its number is not listed, and is taken to be where it was.</summary>
+    /// <summary>The board if it runs Klipper now. A node with a number is not listed: it is assumed to be where it was.</summary>
     public Device? FindKlipper(Device last) =>
         IsNode(last) ? last : AsNode(hardware.Look().Devices.FirstOrDefault(device => !IsBootloader(device) && IsOurs(device)));
 
     /// <summary>
-    /// A stay of this board that began since <see cref="Remember"/>, in its bootloader or running Klipper as is asked for; null while there
+    /// A session of this board that began after <see cref="Remember"/>, in its bootloader or running Klipper as requested; null if there
     /// is none.
     /// </summary>
     public Device? FindReturned(DeviceList seen, bool inBootloader, bool asKlipper) => AsNode(seen.Devices.FirstOrDefault(device =>
         IsNew(device) && IsOurs(device) && (IsBootloader(device) ? inBootloader : asKlipper)));
 
-    /// <summary>From here on the board is where this stay of it is.</summary>
+    /// <summary>From here on the board is at the port of this session.</summary>
     public void Follow(Device back) => _port = back.Can is null ? back.Port : _port;
 
     /// <summary>
-    /// The board's bootloader, if it waits in one now. On a wire, and of a node that has its number, nobody can tell without asking it.
+    /// The board's bootloader, if it is in one now. On a UART, and for a node with a number, only an answer shows that.
     /// </summary>
     public Device? FindBootloader() =>
-        plan.Device is { IsWired: true } wired ? wired : IsNode(plan.Device!) ? NodeInBootloader()
+        plan.Device is { IsWired: true } wired ? wired : IsNode(plan.Device!) ? _node.InBootloader()
         : hardware.Look().Devices.FirstOrDefault(device => IsBootloader(device) && IsOurs(device));
 
-    /// <summary>A card in the board's SD slot is known to keep its bootloader away.</summary>
+    /// <summary>A card in the board's SD slot keeps its bootloader from starting.</summary>
     public bool HasCardSlot => plan.Profile.NeedsEmptySlot;
 
     /// <summary>Names the bootloaders that appeared at other ports since <see cref="Remember"/>.</summary>
@@ -137,8 +141,8 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
             HasCardSlot);
     }
 
-    /// <summary>Asks the running Klipper for its bootloader. Whether it goes is seen on the bus.</summary>
-    public Task TouchAsync(Device device) => device.Can is not null ? RequestBootloaderAsync(device) : WithPortAsync(async () =>
+    /// <summary>Requests the bootloader from the running Klipper. The bus shows whether the board leaves.</summary>
+    public Task TouchAsync(Device device) => device.Can is not null ? _node.RequestBootloaderAsync(device) : WithPortAsync(async () =>
     {
         await hardware.TouchAsync(device, 1200);
         return true;
@@ -155,7 +159,7 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
     /// <exception cref="FlashException"/>
     /// <exception cref="DeviceGoneException"/>
     public async Task<KlipperClient> ConnectAsync(Device device) => await KlipperClient.ConnectAsync(
-        device.Can is not null ? await OpenNodeAsync(device, inBootloader: false) : await OpenLineAsync(device), plan.Name, time,
+        device.Can is not null ? await _node.OpenLineAsync(device, inBootloader: false) : await OpenLineAsync(device), plan.Name, time,
             CancellationToken.None);
 
     /// <summary>A client that knows the running board's dictionary.</summary>
@@ -174,7 +178,7 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
         }
     }
 
-    /// <summary>Has the running firmware reset the board.</summary>
+    /// <summary>Lets the running firmware reset the board.</summary>
     public async Task ResetAsync(Device running, FlashPhase phase, BoardLog notes)
     {
         for (var tries = 1; ; tries++)
@@ -201,7 +205,7 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
     /// <param name="left">The session that ended.</param>
     /// <param name="doing">What it interrupted, for the fault.</param>
     /// <param name="cancel">Ends the wait.</param>
-    /// <exception cref="FlashException">It was not.</exception>
+    /// <exception cref="FlashException">It was not reconnected.</exception>
     public async Task<Device> ReconnectAsync(Device left, string doing, CancellationToken cancel) =>
         await WaitForReturnAsync(left, CableLimit, cancel)
             ?? throw FlashFaults.DeviceLost(plan.Name, doing, CableLimit.TotalSeconds, StartsOnDoubleReset);
@@ -225,11 +229,11 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
             var usb = await WithPortAsync(() => hardware.OpenUsbAsync(device));
             return await OwnAsync(usb, () => driver.OpenAsync(usb, target));
         }
-        var line = device.Can is not null ? await OpenNodeAsync(device, inBootloader: true) : await OpenLineAsync(device, mode);
+        var line = device.Can is not null ? await _node.OpenLineAsync(device, inBootloader: true) : await OpenLineAsync(device, mode);
         return await OwnAsync(line, () => driver.OpenAsync(line, target));
     }
 
-    /// <summary>Asks on a wire whether the bootloader is there, and Klipper for it where it is not. True when Klipper was asked.</summary>
+    /// <summary>Requests the bootloader from Klipper on a UART, unless the bootloader answers already. True if it was requested.</summary>
     public async Task<bool> RequestOnWireAsync(Device device)
     {
         var driver = DriverOf(device);
@@ -253,21 +257,18 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
         var profile = plan.Profile;
         return new(plan.Name, profile.Mcu!, profile.ApplicationStart!.Value, profile.FlashEnd!.Value, polling,
             time)
-        { Node = device.Can is null ? null : Uuid };
+        { Node = device.Can is null ? null : _node.Uuid };
     }
 
     /// <summary>
-    /// The ROM's serial follows from the chip's unique id; some ROMs show a dead one, so at the board's own port it is only worth a note.
+    /// The ROM's serial follows from the chip's unique id. Some ROMs show a meaningless one, so at the board's own port it is only a note.
     /// </summary>
     /// <exception cref="FlashException">Another serial at another port: another board.</exception>
     public string? CheckSerial(Device device)
     {
         var driver = DriverOf(device);
         if (plan.LinkChange is { To: not BuildLink.Usb } change)
-        {
-            _nextUuid = driver.UuidOf(device) ?? (Chip?.Uid is { } uid ? CanUuid.OfChip(uid.Span) : CanUuid.OfSerial(plan.Device?.Serial))
-                ?? throw FirmwareFaults.NewPlaceUnknown(plan.Name, $"{change}");
-        }
+            _nextUuid = driver.UuidOf(device) ?? plan.ChipUuid ?? throw FirmwareFaults.NewPlaceUnknown(plan.Name, $"{change}");
         if (plan.Request.Board.CanUuid is { } uuid && device.Usb is not null && driver.UuidOf(device) is { } found && found != uuid)
             throw BoardFaults.WrongBoard(plan.Name, $"the CAN uuid {uuid}", $"{device.Serial} (CAN uuid {found})");
         if (device.Usb is null || Chip is not { } chip || driver.SerialOf(chip) is not { } expected
@@ -276,6 +277,20 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
         if (device.Port != _port)
             throw BoardFaults.WrongBoard(plan.Name, expected, device.Serial ?? "none");
         return $"{driver.Title} at {device.Port} shows the serial {device.Serial ?? "none"}, not {expected} as its chip id would give.";
+    }
+
+    /// <summary>
+    /// The new firmware is in the board: from now on the board is looked for on that firmware's link. Returns what the user changes in
+    /// printer.cfg; null for a board whose link stays.
+    /// </summary>
+    public string? ChangeLink()
+    {
+        if (plan.LinkChange is not { } change)
+            return null;
+        _isAnywhereOnUsb = change is { From: BuildLink.Can, To: BuildLink.Usb };
+        plan = plan.AfterLinkChange(_nextUuid, _port);
+        _node = new(hardware, klippy, time, log, plan);
+        return LinkChange.NoteOf(_nextUuid);
     }
 
     public Task<bool> CyclePortAsync() => hardware.CyclePortAsync(_port);
@@ -290,10 +305,10 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
 
     public string BootloaderName(Device device) => DriverOf(device).Title;
 
-    /// <summary>The board's bootloader is said to wait on a wire, where only an answer shows it.</summary>
+    /// <summary>The user named a bootloader on a UART, where only an answer shows it.</summary>
     public bool WaitsUnseen => plan is { Device.Usb: null, Bootloader.IsUnlisted: true };
 
-    /// <summary>Where only an answer shows it the bootloader is asked, and before Klipper is.</summary>
+    /// <summary>Where only an answer shows the bootloader, it is asked before Klipper is.</summary>
     public async Task<bool> IsInBootloaderAsync(Device device)
     {
         if (!WaitsUnseen)
@@ -302,14 +317,26 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
         return await DriverOf(device).AnswersAsync(line, TargetOf(device));
     }
 
-    /// <summary>The bootloader that a device is; on a wire the planned one, or the first that can be there.</summary>
+    /// <summary>The bootloader of a device; on a UART the planned one, or the first one that can be there.</summary>
     public BootloaderDriver DriverOf(Device device) => plan.Request.Board.Drivers.Showing(device) ?? plan.Bootloader
         ?? plan.Request.Board.Drivers.First(driver =>
             driver.IsReachedOver(device.Can is not null ? BuildLink.Can : device.IsWired ? BuildLink.Uart : BuildLink.Usb));
 
-    // A bridge that runs Klipper is its interface on USB, and a node of its bus.
+    /// <inheritdoc cref="CanBoard.IsNode"/>
+    public bool IsNode(Device device) => _node.IsNode(device);
+
+    private Task<Device?> FindNodeAsync(Device left, TimeSpan limit, bool isLost, CancellationToken cancel) => _node.FindAsync(
+        limit, isLost,
+        seen => left.Usb is null ? null : seen.Devices.FirstOrDefault(device => device.Usb is not null && IsNew(device) && IsOurs(device)),
+        cancel);
+
+    /// <summary>The interface of this bridge, once it is back.</summary>
+    private bool IsBridgeInterface(Device device) =>
+        plan.Request.Board.CanUuid is not null && device.Can is { } can && can.UsbPort == _port;
+
+    // A bridge that runs Klipper is both an interface on USB and a node on its bus.
     private Device? AsNode(Device? device) =>
-        device?.Can is null ? device : device with { CanNode = new CanNode(Uuid, InBootloader: false) };
+        device?.Can is null ? device : device with { CanNode = new CanNode(_node.Uuid, InBootloader: false) };
 
     private bool IsNew(Device device) => !_known.Contains((device.Port, device.Number));
 
@@ -325,7 +352,7 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
             && string.Equals(device.Serial, serial, StringComparison.OrdinalIgnoreCase));
     }
 
-    /// <summary>The bootloader owns what it was opened on; until it exists, nobody does.</summary>
+    /// <summary>The bootloader owns its transport. If it cannot be opened, the transport is disposed here.</summary>
     private static async Task<Bootloader> OwnAsync(IAsyncDisposable transport, Func<Task<Bootloader>> open)
     {
         try
@@ -340,8 +367,8 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
     }
 
     /// <summary>
-    /// Somebody may have started Klipper meanwhile (a hook, an update): it is stopped again, for it would talk into the flash. Anybody else
-    /// is given time to let go.
+    /// A hook or an update may have started Klipper meanwhile: it is stopped again, because it would disturb the flash. Another program
+    /// gets time to close the port.
     /// </summary>
     private async Task<T> WithPortAsync<T>(Func<Task<T>> open)
     {
@@ -359,12 +386,12 @@ internal sealed partial class BoardBus(IHardware hardware, IKlippy klippy, TimeP
                 {
                     stops++;
                     await log.WarnAsync(plan.Name, FlashPhase.Stop,
-                        $"{held.Cause} Somebody started Klipper in the middle of the flash; stopping it again.");
+                        $"{held.Cause} Klipper was started during the flash; stopping it again.");
                     await klippy.StopAsync(CancellationToken.None);
                     continue;
                 }
                 if (isFirst)
-                    await log.WarnAsync(plan.Name, FlashPhase.Enter, $"{held.Cause} Waiting for it to let go.");
+                    await log.WarnAsync(plan.Name, FlashPhase.Enter, $"{held.Cause} Waiting until it closes the port.");
                 await Task.Delay(HeldRetry, time);
             }
         }

@@ -7,24 +7,24 @@ using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Flashing;
 
-/// <summary>Finds a board's device on the buses, whatever it runs now.</summary>
+/// <summary>Finds a board's device on the buses, in its bootloader or running Klipper.</summary>
 /// <param name="request">The board.</param>
 /// <param name="seen">The buses.</param>
 /// <param name="profile">Facts about the board.</param>
-/// <param name="findings">Gets why it was not found.</param>
+/// <param name="findings">Gets the reason if it is not found.</param>
 internal sealed class BoardFinder(FlashRequest request, DeviceList seen, BoardProfile profile, ImmutableArray<Finding>.Builder findings)
 {
     private string Name => request.Board.Name;
 
     public Device? Find(Mcu mcu) => request.Board.CanUuid is { } uuid ? FindOnCan(uuid) : FindOnUsbOrWire(mcu);
 
-    /// <summary>The running firmware knows for sure; before it was asked, the adapter's serial and the image tell.</summary>
+    /// <summary>The running firmware is the best source; before it was asked, the adapter's serial and the image count.</summary>
     public bool IsBridge(Device device)
     {
         if (request.Board.CanUuid is not { } uuid || device.CanNode is { InBootloader: true })
             return false;
         if (device.Can is not { } can)
-            // its bootloader is on USB; so is that of a node that was connected by USB to rescue it
+            // A bridge's bootloader is on USB; so is that of a node that was connected by USB to recover it.
             return request.Image?.Dictionary.IsCanBridge ?? true;
         if (profile.Evidence is { } evidence)
             return evidence.IsCanBridge;
@@ -35,8 +35,8 @@ internal sealed class BoardFinder(FlashRequest request, DeviceList seen, BoardPr
     }
 
     /// <summary>
-    /// By its port where that is known, by its serial where it runs Klipper. A bootloader at an unknown port is never taken for the board
-    /// merely because it is the only one there.
+    /// By its port if that is known, else by the serial of its Klipper. A bootloader at an unknown port is never assumed to be the board,
+    /// even if it is the only one.
     /// </summary>
     private Device? FindOnUsbOrWire(Mcu mcu)
     {
@@ -45,13 +45,13 @@ internal sealed class BoardFinder(FlashRequest request, DeviceList seen, BoardPr
         var matches = board.Port is { } port
             ? seen.Devices.Where(device => device.Port == port || device.Node == port).ToList()
             : seen.Devices.Where(RunsKlipperOfThisSerial).ToList();
-        // A board with a remembered port may have been moved to another one; its Klipper still tells its name.
+        // A board may have been moved from its remembered port; its Klipper still has the same serial.
         if (matches.Count == 0 && board is { Port: not null, Serial: not null, OnlyByPort: false })
             matches = [.. seen.Devices.Where(RunsKlipperOfThisSerial)];
         switch (matches)
         {
             case [var device]:
-                // An adapter's own ids say nothing of what is behind it: where a ROM is said to wait there, it is a wire like any other.
+                // An adapter's ids say nothing about the board behind it: for a ROM bootloader it is a UART like any other.
                 if (board.Bootloader is { IsUnlisted: true } && device is { Usb: not null, Node: not null }
                     && !IsKlipperOrBootloader(device))
                     return device with { Usb = null };
@@ -83,8 +83,8 @@ internal sealed class BoardFinder(FlashRequest request, DeviceList seen, BoardPr
         device.Usb == UsbId.Klipper || (device.Usb is not null && request.Board.Drivers.Showing(device) is not null);
 
     /// <summary>
-    /// A node that answered, or the interface where it should be: whether a node that has its number is there, only asking it tells. A
-    /// bridge in its bootloader is on USB: at its port, or by the serial from which its uuid follows.
+    /// A node that answered, or the interface of its bus: a node that already has its number answers only when it is asked directly. A
+    /// bridge in its bootloader is on USB: at its port, or with the serial from which its uuid follows.
     /// </summary>
     private Device? FindOnCan(CanUuid uuid)
     {

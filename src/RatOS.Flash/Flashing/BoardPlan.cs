@@ -98,17 +98,25 @@ public sealed record BoardPlan
     internal bool IsBehind(BoardPlan bridge) =>
         bridge.IsCanBridge && !IsCanBridge && Device is { Can: not null } device && device.Port == bridge.Request.Board.CanInterface;
 
+    /// <summary>The uuid that follows from its chip's unique id; null where no one told the id.</summary>
+    internal CanUuid? ChipUuid => Evidence?.Chip?.Uid is { } uid ? CanUuid.OfChip(uid.Span) : CanUuid.OfSerial(Device?.Serial);
+
     /// <summary>The plan of the board once its new firmware speaks over the link that the user named.</summary>
     /// <param name="uuid">Its chip's uuid; null for a board that goes to USB.</param>
-    /// <param name="device">Where it is expected.</param>
-    internal BoardPlan AfterLinkChange(CanUuid? uuid, Device device) =>
+    /// <param name="port">Where it was seen last.</param>
+    internal BoardPlan AfterLinkChange(CanUuid? uuid, string port) =>
         new(Request with { Board = Request.Board with { CanUuid = uuid } }, Profile)
         {
-            Device = device,
+            Device = LinkChange! switch
+            {
+                { To: BuildLink.Can } => new Device { Port = Request.Board.CanInterface, Number = 0, Can = new(true, null, null) },
+                { From: BuildLink.Can } => new Device { Port = port, Number = 0, Usb = UsbId.Klipper },
+                _ => Device,
+            },
             Entry = Entry,
             Bootloader = Bootloader,
             Findings = Findings,
-            IsCanBridge = LinkChange!.To == BuildLink.UsbCanBridge,
+            IsCanBridge = LinkChange is { To: BuildLink.UsbCanBridge },
             CanNumber = CanNumber,
         };
 

@@ -51,7 +51,7 @@ internal sealed class BoardPlanner
         var refusal = device is null ? null : _request.Board.Drivers.Showing(device)?.Refusal(_profile, device);
         if (guide.Method is FlashMethod.Uf2 or FlashMethod.DfuUtil && refusal is null)
         {
-            // Whether the board is there does not matter: it must not even be sent into its bootloader.
+            // Connected or not: the board must not even be sent into its bootloader.
             _findings.Insert(0, Finding.Blocker(BoardFaults.NoRoad(Name, WhyNoMethod(guide.Method), guide.Remedy)));
             CheckImage(mcu, start);
             return Made() with { Device = device };
@@ -89,8 +89,7 @@ internal sealed class BoardPlanner
         var finder = new BoardFinder(_request, _seen, _profile, about);
         var device = finder.Find(mcu);
         _profile = AtPlace(device, device is not null && finder.IsBridge(device));
-        // A board whose firmware is broken shows nothing, and a card helps then. One that is only to run again needs no card while it
-        // answers.
+        // A board with broken firmware does not appear on the bus, and a card helps then. A recovery needs no card while the board answers.
         _findings.AddRange(
             about.Where(finding => _request.Job is FlashJob.Recover or FlashJob.ConfirmSdCard || !finding.Kind.EndsWhenBoardAppears));
         var plan = Made() with { Device = device, Entry = _request.Job == FlashJob.Recover ? FlashEntry.None : FlashEntry.SdCard };
@@ -104,9 +103,9 @@ internal sealed class BoardPlanner
         return plan with { Findings = _findings.ToImmutable() };
     }
 
-    // ---- into which bootloader
+    // ---- the bootloader
 
-    /// <summary>The bootloader that waits, or the one that Klipper starts; the user's choice where nothing shows it.</summary>
+    /// <summary>The bootloader that waits, or the one that Klipper starts; the user's choice if neither is known.</summary>
     private BoardPlan Enter(BoardPlan plan, Device device, Mcu mcu)
     {
         var entered = EnterByLink(plan, device);
@@ -116,9 +115,9 @@ internal sealed class BoardPlanner
         var contradiction = chosen switch
         {
             _ when !chosen.IsReachedOver(link) => link == BuildLink.Usb ? $"{device} is on USB, not on a UART"
-                : $"{device.Port} is {(link == BuildLink.Can ? "a CAN bus" : "a wire")}, not USB",
+                : $"{device.Port} is {(link == BuildLink.Can ? "a CAN bus" : "a UART")}, not USB",
             { IsUnlisted: true } => chosen.IsOn(mcu) ? null : $"a {mcu.Name} has no such ROM",
-            _ => entered.Bootloader is { } found && found != chosen ? $"what is at {device.Port} leads to {found.Label}" : null,
+            _ => entered.Bootloader is { } found && found != chosen ? $"the board at {device.Port} uses {found.Label}" : null,
         };
         if (contradiction is not null)
         {
@@ -144,7 +143,7 @@ internal sealed class BoardPlanner
             {
                 case true:
                     return plan with { Entry = request, Bootloader = driver };
-                // Only the board itself knows whether this one is there.
+                // Only the board itself knows whether it has this one.
                 case null:
                     return plan with { Entry = request, Bootloader = candidates.Count == 1 ? driver : null };
             }
@@ -161,27 +160,27 @@ internal sealed class BoardPlanner
     public static FlashException NeedsOperator(BoardPlan plan)
     {
         var why = Candidates(plan, BuildLink.Usb).Select(driver => driver.WhyNotStarted(plan.Profile)).OfType<string>()
-            .DefaultIfEmpty("its firmware leads to none");
+            .DefaultIfEmpty("its firmware starts none");
         return FlashFaults.NeedsBootloaderByHand(plan.Name, string.Join(", and ", why), plan.ManualSteps);
     }
 
     private string WhyNoMethod(FlashMethod method) => method switch
     {
-        FlashMethod.Uf2 => $"a {_profile.Chip?.Value} without Katapult takes its firmware as a .uf2, copied onto the drive of its ROM",
+        FlashMethod.Uf2 => $"a {_profile.Chip?.Value} without Katapult is updated by copying a .uf2 onto the drive of its ROM bootloader",
         FlashMethod.DfuUtil =>
-            $"its firmware begins at {_profile.ApplicationStart?.Value:x8}, inside a flash sector whose other part belongs to its "
+            $"its firmware begins at {_profile.ApplicationStart?.Value:x8}, in a flash sector that it shares with its "
             + "bootloader",
         FlashMethod.Avrdude => $"its chip ({_profile.Chip?.Value}) is an AVR",
-        FlashMethod.OwnUpdater => "its firmware is not Klipper's; its maker's updater updates it",
-        _ => _profile.Mcu is null ? $"its chip ({_profile.Chip?.Value ?? "none"}) is not supported" : "its application start is not known",
+        FlashMethod.OwnUpdater => "its firmware is not Klipper; the maker's own updater updates it",
+        _ => _profile.Mcu is null ? $"its chip ({_profile.Chip?.Value ?? "none"}) is not supported" : "its application start is unknown",
     };
 
     // ---- checks
 
-    /// <summary>Sources that differ about the chip, and a chip id that is another chip's.</summary>
+    /// <summary>Sources that contradict each other about the chip, and a chip id of another chip.</summary>
     private void CheckChip()
     {
-        // The inventory has named what it found out before the running firmware was asked.
+        // The inventory reports its own findings.
         if (_request.Findings.Any(finding => finding.Kind == FaultKind.WrongMcu) || _profile.Evidence is not { } evidence)
             return;
         if (_profile.Contradictions.FirstOrDefault(contradiction => contradiction.Fact == BoardFact.Chip) is { } chips)
@@ -194,8 +193,8 @@ internal sealed class BoardPlanner
     {
         if (_request.Image is not { } image)
             return;
-        if (image.CheckCompatibility(mcu, start, Math.Min(_profile.FlashEnd ?? mcu.FlashEnd, mcu.FlashEnd)) is { } misfit)
-            Block(misfit);
+        if (image.CheckCompatibility(mcu, start, Math.Min(_profile.FlashEnd ?? mcu.FlashEnd, mcu.FlashEnd)) is { } incompatible)
+            Block(incompatible);
         CheckVersion();
     }
 

@@ -32,7 +32,7 @@ internal sealed class BootloaderEntry(BoardBus bus, BoardLog log, BoardPlan plan
             klipper = await PrepareAsync(klipper, request)
                 ?? throw FlashFaults.NotSeenAgain(plan.Name, klipper.Port, BoardBus.ReturnLimit.TotalSeconds);
             if (bus.IsBootloader(klipper))
-                return Entered(klipper);
+                return await EnteredAsync(klipper);
             bus.Remember();
             await bus.TouchAsync(klipper);
             // Some computers go on listing a device that has left: whether it is still there, its port shows.
@@ -45,12 +45,7 @@ internal sealed class BootloaderEntry(BoardBus bus, BoardLog log, BoardPlan plan
             var back = await bus.WaitForReturnAsync(klipper, BoardBus.ReturnLimit, CancellationToken.None)
                 ?? throw bus.BootloaderNotSeen(klipper);
             if (bus.IsBootloader(back))
-            {
-                await log.EndAsync(FlashPhase.Enter, $"{bus.BootloaderName(back)} is at {back.Port}");
-                if (plan.Bootloader is { } expected && expected != bus.DriverOf(back))
-                    log.Keep($"Expected {expected.Label}, found {bus.DriverOf(back).Label}.");
-                return Entered(back);
-            }
+                return await EnteredAsync(back);
             (cameBack, klipper) = (cameBack + 1, back);
             await log.WarnAsync(FlashPhase.Enter, "It re-enumerated as Klipper instead of its bootloader.");
         }
@@ -85,6 +80,14 @@ internal sealed class BootloaderEntry(BoardBus bus, BoardLog log, BoardPlan plan
             log.Keep($"Its firmware was stopped and could not be reset: {fault.Cause} Klipper needs FIRMWARE_RESTART.");
         }
         return null;
+    }
+
+    private async Task<Device> EnteredAsync(Device bootloader)
+    {
+        await log.EndAsync(FlashPhase.Enter, $"{bus.BootloaderName(bootloader)} is at {bootloader.Port}");
+        if (plan.Bootloader is { } expected && expected != bus.DriverOf(bootloader))
+            log.Keep($"Expected {expected.Label}, found {bus.DriverOf(bootloader).Label}.");
+        return Entered(bootloader);
     }
 
     private Device Entered(Device bootloader)

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using RatOS.Flash.Boards;
+using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Flashing;
 
@@ -16,6 +17,12 @@ public sealed record LinkChange(BuildLink From, BuildLink To)
     }.ToImmutableSortedDictionary(change => change.ToString(), change => change, StringComparer.Ordinal);
 
     public override string ToString() => $"{NameOf(From)}:{NameOf(To)}";
+
+    /// <summary>What the user changes in printer.cfg afterwards.</summary>
+    /// <param name="uuid">Null for a board that is on USB now.</param>
+    internal static string NoteOf(CanUuid? uuid) => uuid is null
+        ? "In printer.cfg the board's section needs `serial:` in place of `canbus_uuid:` from now on."
+        : $"In printer.cfg the board's section needs `canbus_uuid: {uuid}` in place of `serial:` from now on.";
 
     private static string NameOf(BuildLink link) => link switch
     {

@@ -13,10 +13,10 @@ namespace RatOS.Flash.Flashing;
 /// </summary>
 internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvider time, FlashLog log, BoardPlan plan)
 {
-    // Its unit starts one that failed again after 5 s (K:scripts/klipper-mcu.service), older ones after 10.
+    // Its unit restarts a failed process after 5 s (Klipper scripts/klipper-mcu.service), older units after 10 s.
     private static readonly TimeSpan UpLimit = TimeSpan.FromSeconds(20);
 
-    // Nobody announces a terminal.
+    // The kernel announces no terminal.
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(250);
 
     private readonly FirmwareImage _image = plan.Request.Image ?? throw new ArgumentException("a process without a program", nameof(plan));
@@ -154,8 +154,8 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
     }
 
     /// <summary>
-    /// Whether it is one process at both times, by its clock. That begins at a minute and a half, one turn of 32 bits (K:src/linux/timer.c
-    /// starts it a second in the future), so only the difference counts.
+    /// Whether it is the same process at both times, by its clock. The clock begins at a minute and a half, one turn of 32 bits (Klipper
+    /// src/linux/timer.c starts it a second in the future), so only the difference counts.
     /// </summary>
     private bool IsSame((TimeSpan Uptime, long At) one, (TimeSpan Uptime, long At) other)
     {

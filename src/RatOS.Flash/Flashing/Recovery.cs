@@ -58,10 +58,11 @@ internal sealed class Recovery(BoardBus bus, BoardLog log, BoardPlan plan, Firmw
             bus.CheckSerial(device);
             if (await OldFirmware.FindWholeAsync(bootloader, mcu, start, plan.Request.Image, cancel) is not { } firmware)
             {
-                await log.NoteAsync(FlashPhase.Identify, "Its flash holds no whole firmware: it has to be flashed");
+                await log.EndAsync(FlashPhase.Identify, "Its flash holds no whole firmware: it has to be flashed");
                 return (null, device);
             }
-            await log.BeginAsync(FlashPhase.Leave, $"Starting {firmware.Version}, which is whole in its flash");
+            await log.EndAsync(FlashPhase.Identify, $"{firmware.Version} is whole in its flash");
+            await log.BeginAsync(FlashPhase.Leave, "Leaving the bootloader");
             bus.Remember();
             await bootloader.LeaveAsync();
         }

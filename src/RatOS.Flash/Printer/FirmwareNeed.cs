@@ -10,17 +10,17 @@ public enum NeedLevel
     /// <summary>A flash would change nothing that matters.</summary>
     [ContractName("needless")] Needless,
 
-    /// <summary>It works as it is, but its firmware would become another one.</summary>
+    /// <summary>It works, but a flash would change its firmware.</summary>
     [ContractName("useful")] Useful,
 
-    /// <summary>Nobody can tell; offered, and said so.</summary>
+    /// <summary>The evidence does not suffice; a flash is offered, with that reason.</summary>
     [ContractName("unknown")] Unknown,
 
     /// <summary>Klipper cannot work with it as it is.</summary>
     [ContractName("required")] Required,
 }
 
-/// <summary>What is known about one board's firmware; whatever is not known stays null.</summary>
+/// <summary>The evidence about a board's firmware; null for missing evidence.</summary>
 public sealed record NeedEvidence
 {
     /// <summary><c>mcu</c> or <c>mcu NAME</c>.</summary>
@@ -38,7 +38,7 @@ public sealed record NeedEvidence
     /// <inheritdoc cref="State"/>
     public string? Message { get; init; }
 
-    /// <summary>What the running board says of itself, and what the image built today would say.</summary>
+    /// <summary>The dictionary of the running firmware, and of a firmware built today.</summary>
     public DataDictionary? RunningDictionary { get; init; }
 
     /// <inheritdoc cref="RunningDictionary"/>
@@ -50,7 +50,7 @@ public sealed record NeedEvidence
     /// <summary>Hash of today's normalised build configuration.</summary>
     public string? ConfigHash { get; init; }
 
-    /// <summary>What identifies today's sources: the commit, and the changes beside it.</summary>
+    /// <summary>Identifies today's sources: the commit and the uncommitted changes.</summary>
     public string? SourceId { get; init; }
 
     /// <summary>
@@ -59,20 +59,20 @@ public sealed record NeedEvidence
     public ImmutableArray<string> ChangedSymbols { get; init; } = [];
 
     /// <summary>
-    /// Files that differ between the commit that the board runs and the tree as it is, changes beside the commit included; null where that
-    /// commit is not in its history.
+    /// Files that differ between the commit that the board runs and the tree, uncommitted changes included; null if that commit is not in
+    /// the tree's history.
     /// </summary>
     public IReadOnlyCollection<string>? ChangedPaths { get; init; }
 }
 
 /// <param name="Version">The version that was confirmed.</param>
-/// <param name="ConfigHash">As <see cref="NeedEvidence.ConfigHash"/>, of what was flashed.</param>
-/// <param name="SourceId">As <see cref="NeedEvidence.SourceId"/>, of what was flashed.</param>
+/// <param name="ConfigHash">As <see cref="NeedEvidence.ConfigHash"/>, of the flashed firmware.</param>
+/// <param name="SourceId">As <see cref="NeedEvidence.SourceId"/>, of the flashed firmware.</param>
 public sealed record LastFlash(string Version, string? ConfigHash, string? SourceId);
 
 /// <summary>
-/// Whether a board needs a flash, by the strongest evidence there is. Every needless flash is a risk and wears the chip, and most of
-/// Klipper's commits touch the host alone, so a version text that differs is no reason by itself (facts: when a flash is needed).
+/// Whether a board needs a flash, by the strongest evidence. Every flash is a risk and wears the chip, and most of Klipper's commits change
+/// the host only, so another version text alone is no reason. Klipper itself compares commands and constants (klippy/mcu.py).
 /// </summary>
 /// <param name="Level">How much.</param>
 /// <param name="Reason">Why, in a sentence.</param>
@@ -94,7 +94,7 @@ public sealed record FirmwareNeed(NeedLevel Level, string Reason)
             ?? OfSources(known, running, host);
     }
 
-    /// <summary>The list in the complaint is by version text, and proves nothing where the complaint itself names another board.</summary>
+    /// <summary>The list in the complaint compares version texts. If the complaint names another board, it proves nothing.</summary>
     private static FirmwareNeed? OfComplaint(NeedEvidence known)
     {
         if (ProtocolError.Parse(known.State, known.Message) is not { } complaint)
@@ -110,12 +110,12 @@ public sealed record FirmwareNeed(NeedLevel Level, string Reason)
         if (known is not { RunningDictionary: { } old, BuiltDictionary: { } built })
             return null;
         if (!string.Equals(old.Mcu, built.Mcu, StringComparison.OrdinalIgnoreCase))
-            return new(NeedLevel.Unknown, $"It runs on a {old.Mcu}, and what was built is for a {built.Mcu}.");
+            return new(NeedLevel.Unknown, $"It runs on a {old.Mcu}, and the build is for a {built.Mcu}.");
         var missing = Differing(built.Commands, old.Commands).Concat(Differing(built.Responses, old.Responses)).ToList();
         if (missing.Count > 0)
         {
             var words = $"its firmware lacks or differs in {Names(missing)}";
-            // Klipper asks for all that its modules use before it is ready: what is missing then is used by none of them.
+            // Klipper looks up all commands of its modules before it is ready: no module uses a command that is missing then.
             return known.State == "ready" && KlipperVersion.Parse(known.Host).Core == KlipperVersion.Parse(built.Version).Core
                 ? new(NeedLevel.Useful, $"Klipper works with it, but {words}.")
                 : new(NeedLevel.Required, $"For Klipper {host.Text} {words}.");
@@ -127,24 +127,24 @@ public sealed record FirmwareNeed(NeedLevel Level, string Reason)
         if (others.Count > 0)
             return new(NeedLevel.Useful, $"Its firmware differs from today's in {Names(others)}.");
         return old.Version == built.Version && isSameConfig && !running.IsDirty && !running.IsUnknown
-            ? new(NeedLevel.Needless, $"It runs {old.Version}, which is what would be built.") : null;
+            ? new(NeedLevel.Needless, $"It runs {old.Version}, the version that a build would give.") : null;
     }
 
     private static FirmwareNeed? OfLastFlash(NeedEvidence known, KlipperVersion running) =>
         known.Last is { SourceId: { } sources, ConfigHash: { } config } last && last.Version == running.Text && sources == known.SourceId
             && config == known.ConfigHash
-            ? new(NeedLevel.Needless, "It was flashed from these very sources, with this very configuration.") : null;
+            ? new(NeedLevel.Needless, "It was flashed from the same sources with the same configuration.") : null;
 
     private static FirmwareNeed? OfConfig(NeedEvidence known, KlipperVersion running)
     {
-        // Somebody else's flash since then makes the record worthless.
+        // A flash by another tool since then makes the record worthless.
         if (known.Last is not { ConfigHash: { } then } last || known.ConfigHash is not { } now || then == now
             || last.Version != running.Text)
             return null;
         var moved = known.ChangedSymbols.Where(Moves).ToList();
         if (moved.Count > 0)
             return new(NeedLevel.Required,
-                $"Its build configuration puts the firmware or its link elsewhere since the last flash: {Names(moved)}.");
+                $"Its build configuration changed the start address or the link since the last flash: {Names(moved)}.");
         return new(NeedLevel.Useful,
             "Its build configuration changed since the last "
             + $"flash{(known.ChangedSymbols.Length > 0 ? $": {Names(known.ChangedSymbols)}" : "")}.");
@@ -154,14 +154,14 @@ public sealed record FirmwareNeed(NeedLevel Level, string Reason)
     {
         if (running.IsUnknown)
             return new(NeedLevel.Unknown,
-                running.Text.Length == 0 ? "What it runs is not known." : "Its firmware does not know its own version.");
+                running.Text.Length == 0 ? "The version that it runs is unknown." : "Its firmware reports no version.");
         if (running.IsDirty)
-            return new(NeedLevel.Unknown, $"It runs {running.Text}, built from changed sources; nobody can tell what was in them.");
+            return new(NeedLevel.Unknown, $"It runs {running.Text}, built from modified sources, so the changes since then are unknown.");
         if (running.Other is { } other)
         {
             return other == host.Other && !host.IsDirty
-                ? new(NeedLevel.Needless, $"It runs {other}, as Klipper does.")
-                : new(NeedLevel.Unknown, $"It runs {other}, which names no commit that could be compared with {Or(host)}.");
+                ? new(NeedLevel.Needless, $"It runs {other}, the same version as Klipper.")
+                : new(NeedLevel.Unknown, $"It runs {other}. It names no commit to compare with {Or(host)}.");
         }
         if (known.ChangedPaths is { } paths)
         {
@@ -169,21 +169,19 @@ public sealed record FirmwareNeed(NeedLevel Level, string Reason)
             if (firmware.Count > 0)
                 return new(NeedLevel.Useful, $"Firmware sources changed since {running.Text}: {Names(firmware)}.");
             return new(NeedLevel.Needless,
-                running.IsSameCommit(host) ? $"It runs {running.Text}, as Klipper does."
-                : $"Since {running.Text} only files of the host changed.");
+                running.IsSameCommit(host) ? $"It runs {running.Text}, the same version as Klipper."
+                : $"Only files of Klipper's host changed since {running.Text}.");
         }
         if (running.IsSameCommit(host) && !host.IsDirty)
-            return new(NeedLevel.Needless, $"It runs {running.Text}, as Klipper does.");
+            return new(NeedLevel.Needless, $"It runs {running.Text}, the same version as Klipper.");
         return new(NeedLevel.Unknown, running.IsSameCommit(host)
-            ? $"It runs {running.Text}; Klipper's sources were changed since, and nobody can tell how."
-            : $"It runs {running.Text}; what changed until {Or(host)} cannot be told.");
+            ? $"It runs {running.Text}. Klipper's sources were modified locally, and the modifications are unknown."
+            : $"It runs {running.Text}. The changes up to {Or(host)} are unknown.");
     }
 
-    private static string Or(KlipperVersion host) => host.IsUnknown ? "the Klipper that is installed" : host.Text;
+    private static string Or(KlipperVersion host) => host.IsUnknown ? "the installed Klipper" : host.Text;
 
-    /// <summary>
-    /// Where the firmware stands, or which wires it speaks over: a board built so would not be heard, or would not start.
-    /// </summary>
+    /// <summary>The start address or the link: with another one the board does not start, or Klipper cannot reach it.</summary>
     private static bool Moves(string symbol)
     {
         var name = symbol.StartsWith("CONFIG_", StringComparison.Ordinal) ? symbol[7..] : symbol;
@@ -194,15 +192,13 @@ public sealed record FirmwareNeed(NeedLevel Level, string Reason)
                 || name.Contains("CANBUS_GPIO", StringComparison.Ordinal);
     }
 
-    /// <summary>What ends up in a firmware, or decides what does.</summary>
+    /// <summary>Compiled into a firmware, or part of its build.</summary>
     private static bool IsFirmware(string path) =>
         path.StartsWith("src/", StringComparison.Ordinal) || path.StartsWith("lib/", StringComparison.Ordinal) || path is "Makefile"
             or "scripts/buildcommands.py"
         || path == "Kconfig" || path.EndsWith("/Kconfig", StringComparison.Ordinal);
 
-    /// <summary>
-    /// Names that the other does not have, or has with other parameters. Ids differ from build to build and mean nothing.
-    /// </summary>
+    /// <summary>Names that the other lacks, or has with other parameters. Ids differ from build to build and mean nothing.</summary>
     private static IEnumerable<string> Differing(
         IReadOnlyDictionary<string, KlipperMessage> these, IReadOnlyDictionary<string, KlipperMessage> others) =>
         these.Where(message => !others.TryGetValue(message.Key, out var other) || other.Format != message.Value.Format)

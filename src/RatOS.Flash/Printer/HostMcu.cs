@@ -4,21 +4,21 @@ using RatOS.Flash.Hardware;
 namespace RatOS.Flash.Printer;
 
 /// <summary>
-/// Whoever may replace Klipper's Linux process. It runs as root and its program lies in a folder of root's, so no flash does that itself:
-/// on a printer a unit of root's does it and Moonraker starts it; a virtual printer has the same.
+/// Replaces Klipper's Linux process. The process runs as root from a folder of root's, so a flash cannot do that itself: on a printer
+/// a systemd unit does it, started through Moonraker; a virtual printer has the same.
 /// </summary>
 public abstract class HostMcu
 {
-    /// <summary>Where the process makes its terminal unless somebody names another place (K:src/linux/main.c).</summary>
+    /// <summary>The default place of the process's terminal (Klipper src/linux/main.c).</summary>
     private const string UsualTerminal = "/tmp/klipper_host_mcu";
 
-    /// <summary>What stands against it; null when nothing does. Changes nothing.</summary>
+    /// <summary>The obstacle; null without one. Changes nothing.</summary>
     public abstract Task<FlashException?> CheckAsync(CancellationToken cancel);
 
     /// <summary>
-    /// Puts a program into the place of the one that is there, which is kept. What runs goes on until <see cref="RestartAsync"/>.
+    /// Replaces the program and keeps the old one. The process runs on until <see cref="RestartAsync"/>.
     /// </summary>
-    /// <exception cref="FlashException"><c>host-mcu-unit-silent</c>, <c>moonraker-gone</c>: nobody knows whether it was done. Any other:
+    /// <exception cref="FlashException"><c>host-mcu-unit-silent</c>, <c>moonraker-gone</c>: it may have been replaced or not. Any other:
     /// nothing was changed.</exception>
     public abstract Task InstallAsync(ReadOnlyMemory<byte> program);
 
@@ -26,11 +26,11 @@ public abstract class HostMcu
     /// <exception cref="FlashException">As for <see cref="InstallAsync"/>.</exception>
     public abstract Task RestoreAsync();
 
-    /// <summary>Asks for the process to be ended and started. What runs then, the process itself is asked.</summary>
-    /// <exception cref="FlashException">It could not be asked for.</exception>
+    /// <summary>Requests a restart of the process. Its own answers show which program runs then.</summary>
+    /// <exception cref="FlashException">The request failed.</exception>
     public abstract Task RestartAsync();
 
-    /// <summary>The process's line: no bus lists it.</summary>
+    /// <summary>The process's terminal: no bus lists it.</summary>
     public static Device TerminalOf(PrinterBoard board) =>
         Device.Terminal(board.Port is { } path && path.StartsWith('/') ? path : board.Board.HostPty is { } name ? $"/tmp/{name}"
             : UsualTerminal);

@@ -44,8 +44,9 @@ public sealed class FirmwareNeedTests
         var known = Known with { State = "error", Message = Complaint, ChangedPaths = [] };
         Is(NeedLevel.Required, "Unable to encode: allocate_oids", known);
         // Listed because its version differs, but Klipper did not fail at it.
-        Is(NeedLevel.Needless, "only files of the host", known with { Section = "mcu toolboard_t0", Running = "v0.11.0-5-g1234567" });
-        Is(NeedLevel.Needless, "as Klipper does", known with { Section = "mcu rpi", Running = New });
+        Is(NeedLevel.Needless, "Only files of Klipper's host changed",
+            known with { Section = "mcu toolboard_t0", Running = "v0.11.0-5-g1234567" });
+        Is(NeedLevel.Needless, "same version as Klipper", known with { Section = "mcu rpi", Running = New });
     }
 
     [Fact]
@@ -59,7 +60,7 @@ public sealed class FirmwareNeedTests
         };
         Is(NeedLevel.Required, "allocate_oids", known);
         Is(NeedLevel.Required, "allocate_oids", known with { Section = "mcu toolboard_t0" });
-        Is(NeedLevel.Needless, "as Klipper does", known with { Section = "mcu rpi", Running = New });
+        Is(NeedLevel.Needless, "same version as Klipper", known with { Section = "mcu rpi", Running = New });
     }
 
     [Fact]
@@ -125,17 +126,17 @@ public sealed class FirmwareNeedTests
         var built = Dictionary(New, commands: "\"reset\":-16,\"identify offset=%u count=%c\":1",
             enumerations: "{\"pin\":{\"PB0\":[16,16],\"PA0\":[0,16]}}");
         var known = Known with { RunningDictionary = Dictionary(), BuiltDictionary = built };
-        Is(NeedLevel.Unknown, "cannot be told", known);
-        Is(NeedLevel.Needless, "only files of the host", known with { ChangedPaths = ["klippy/mcu.py"] });
+        Is(NeedLevel.Unknown, "are unknown", known);
+        Is(NeedLevel.Needless, "Only files of Klipper's host changed", known with { ChangedPaths = ["klippy/mcu.py"] });
     }
 
     [Fact]
     public void The_same_build_is_needless_but_a_dirty_one_says_nothing()
     {
-        Is(NeedLevel.Needless, "what would be built",
+        Is(NeedLevel.Needless, "the version that a build would give",
             Known with { Running = Old, RunningDictionary = Dictionary(), BuiltDictionary = Dictionary() });
         const string dirty = "v0.12.0-0-g98ec63a-dirty-20260101_120000-pi";
-        Is(NeedLevel.Unknown, "changed sources",
+        Is(NeedLevel.Unknown, "modified sources",
             Known with { Running = dirty, RunningDictionary = Dictionary(dirty), BuiltDictionary = Dictionary(dirty), ChangedPaths = [] });
     }
 
@@ -159,9 +160,9 @@ public sealed class FirmwareNeedTests
                 RunningDictionary = Dictionary(config: "\"MCU\":\"stm32f446xx\""),
                 BuiltDictionary = Dictionary()
             });
-        Is(NeedLevel.Needless, "only files of the host", known with { ConfigHash = "a" });
+        Is(NeedLevel.Needless, "Only files of Klipper's host changed", known with { ConfigHash = "a" });
         // Somebody else flashed it since.
-        Is(NeedLevel.Needless, "only files of the host", known with { Last = new("v0.11.0-5-g1234567", "a", null) });
+        Is(NeedLevel.Needless, "Only files of Klipper's host changed", known with { Last = new("v0.11.0-5-g1234567", "a", null) });
         Is(NeedLevel.Useful, "build configuration",
             known with { Running = Old, Host = Old, RunningDictionary = Dictionary(), BuiltDictionary = Dictionary() });
     }
@@ -171,9 +172,9 @@ public sealed class FirmwareNeedTests
     {
         const string dirty = "v0.12.0-0-g98ec63a-dirty-20260101_120000-pi";
         var known = Known with { Running = dirty, Last = new(dirty, "config", "sources"), ConfigHash = "config", SourceId = "sources" };
-        Is(NeedLevel.Needless, "these very sources", known);
-        Is(NeedLevel.Unknown, "changed sources", known with { SourceId = "others" });
-        Is(NeedLevel.Unknown, "changed sources", known with { Running = dirty + "2" });
+        Is(NeedLevel.Needless, "the same sources", known);
+        Is(NeedLevel.Unknown, "modified sources", known with { SourceId = "others" });
+        Is(NeedLevel.Unknown, "modified sources", known with { Running = dirty + "2" });
     }
 
     [Theory]
@@ -187,26 +188,26 @@ public sealed class FirmwareNeedTests
     [InlineData("scripts/graph_accelerometer.py", false)]
     [InlineData("config/generic-btt-octopus.cfg", false)]
     public void Only_files_that_end_up_in_a_firmware_make_it_useful(string path, bool isUseful) =>
-        Is(isUseful ? NeedLevel.Useful : NeedLevel.Needless, isUseful ? path : "only files of the host",
+        Is(isUseful ? NeedLevel.Useful : NeedLevel.Needless, isUseful ? path : "Only files of Klipper's host changed",
             Known with { ChangedPaths = ["README.md", path] });
 
     [Theory]
-    [InlineData(null, New, NeedLevel.Unknown, "not known")]
-    [InlineData("?", New, NeedLevel.Unknown, "does not know its own version")]
-    [InlineData("?-20260101_120000-pi", New, NeedLevel.Unknown, "does not know its own version")]
-    [InlineData("?", "?", NeedLevel.Unknown, "does not know its own version")]
-    [InlineData(New, New, NeedLevel.Needless, "as Klipper does")]
+    [InlineData(null, New, NeedLevel.Unknown, "is unknown")]
+    [InlineData("?", New, NeedLevel.Unknown, "reports no version")]
+    [InlineData("?-20260101_120000-pi", New, NeedLevel.Unknown, "reports no version")]
+    [InlineData("?", "?", NeedLevel.Unknown, "reports no version")]
+    [InlineData(New, New, NeedLevel.Needless, "same version as Klipper")]
     // the compiler's version could not be read
-    [InlineData("v0.12.0-1-gbbad17d-20260101_120000-pi", New, NeedLevel.Needless, "as Klipper does")]
-    [InlineData("v0.12.0-1-gbbad17d99", New, NeedLevel.Needless, "as Klipper does")]                        // another shortening
-    [InlineData(New, New + "-dirty", NeedLevel.Unknown, "sources were changed since")]
-    [InlineData(New + "-dirty-20260101_120000-pi", New, NeedLevel.Unknown, "built from changed sources")]
-    [InlineData(Old, New, NeedLevel.Unknown, "cannot be told")]
-    [InlineData("2026.04.00-3-gabcdef1", New, NeedLevel.Unknown, "cannot be told")]                     // a fork
-    [InlineData("v0.13.0", "v0.13.0", NeedLevel.Needless, "as Klipper does")]                               // from .version
+    [InlineData("v0.12.0-1-gbbad17d-20260101_120000-pi", New, NeedLevel.Needless, "same version as Klipper")]
+    [InlineData("v0.12.0-1-gbbad17d99", New, NeedLevel.Needless, "same version as Klipper")]                        // another shortening
+    [InlineData(New, New + "-dirty", NeedLevel.Unknown, "sources were modified locally")]
+    [InlineData(New + "-dirty-20260101_120000-pi", New, NeedLevel.Unknown, "built from modified sources")]
+    [InlineData(Old, New, NeedLevel.Unknown, "are unknown")]
+    [InlineData("2026.04.00-3-gabcdef1", New, NeedLevel.Unknown, "are unknown")]                     // a fork
+    [InlineData("v0.13.0", "v0.13.0", NeedLevel.Needless, "same version as Klipper")]                               // from .version
     [InlineData("v0.13.0", New, NeedLevel.Unknown, "names no commit")]
     [InlineData("vendor special edition", New, NeedLevel.Unknown, "names no commit")]
-    [InlineData("bbad17d", "bbad17d", NeedLevel.Needless, "as Klipper does")]                               // a tree without tags
+    [InlineData("bbad17d", "bbad17d", NeedLevel.Needless, "same version as Klipper")]                               // a tree without tags
     public void With_versions_alone_it_says_what_they_prove(string? running, string host, NeedLevel level, string words) =>
         Is(level, words, Known with { Running = running, Host = host });
 

@@ -328,7 +328,7 @@ public sealed class RefusalStories
             async story =>
         {
             await story.FlashedAsync("octopus");
-            Assert.Contains(story.Events, step => step.Message.Contains("let go", StringComparison.Ordinal));
+            Assert.Contains(story.Events, step => step.Message.Contains("Waiting until it closes the port", StringComparison.Ordinal));
         });
 
     [VirtualOnly("a real user without rights is in the tests of the rig")]
