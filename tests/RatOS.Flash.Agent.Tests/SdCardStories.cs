@@ -20,6 +20,12 @@ public sealed class SdCardStories
         Assert.True(story.Printer.Klippy.IsRunning);
         Assert.Equal(story.Printer.Boards[0].BuildFirmware(), File.ReadAllBytes(FileOf(story)));
         Assert.Contains(story.Moonraker.Console, line => line.Contains("umount /media/card", StringComparison.Ordinal));
+        // A note is no error, and only a wait can be ended.
+        var said = story.Moonraker.Console.Where(line => line.Contains("RatOS.Flash: octopus: ", StringComparison.Ordinal)).ToList();
+        var wait = Assert.Single(said, line => line.StartsWith("!! ", StringComparison.Ordinal));
+        Assert.EndsWith("FLASH_CANCEL ends the wait.", wait, StringComparison.Ordinal);
+        Assert.Contains(said, line => line.StartsWith("// ", StringComparison.Ordinal));
+        Assert.DoesNotContain(said, line => line != wait && line.Contains("FLASH_CANCEL", StringComparison.Ordinal));
         var job = await story.UntilOverAsync();
         Assert.True(job.Ok);
         Assert.True(story.Runs(VirtualPrinter.HostVersion));

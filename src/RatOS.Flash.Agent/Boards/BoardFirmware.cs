@@ -46,7 +46,7 @@ internal sealed class BoardFirmware(PrinterAccess printer, KnownMcus mcus, DataF
     /// <summary>The firmware that the board ran before.</summary>
     /// <exception cref="FlashException"><c>nothing-to-roll-back</c>.</exception>
     public FirmwareImage Before(PrinterBoard board) =>
-        (Good ?? throw FlashFaults.NothingToRollBack(board.Name, "-")).Before(board.Name, board.RunningVersion);
+        (Good ?? throw FlashFaults.NothingToRollBack(board.Name, null)).Before(board.Name, board.RunningVersion);
 
     /// <summary>The board with the application start that its kept build options have.</summary>
     public PrinterBoard AsConfigured(PrinterBoard board)

@@ -58,7 +58,7 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
             rows.Add(RowOf(mcu, plan, needs.GetValueOrDefault(mcu.Name)));
         }
         rows.AddRange(seen.Devices.Where(device => !known.Contains(device.Port)).Select(device => new JsonBoard(
-            "board", null, null, device.Product ?? device.ToString(), null, device.Port, "none of this printer's boards", null, null)));
+            "board", null, null, device.DisplayName ?? device.ToString(), null, device.Port, "none of this printer's boards", null, null)));
         return rows;
     }
 
@@ -143,7 +143,7 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
     private static JsonBoard RowOf(PrinterMcu mcu, BoardPlan? plan, FirmwareNeed? need)
     {
         var description = mcu.Kind?.DisplayName
-            ?? (mcu.Owner == McuOwner.Ours ? "a board of an unknown kind" : mcu.Device?.Product ?? mcu.Name);
+            ?? (mcu.Owner == McuOwner.Ours ? "a board of an unknown kind" : mcu.Device?.DisplayName ?? mcu.Name);
         var port = plan?.Device is { Usb: not null } usb ? usb.Port : mcu.Port;
         return new JsonBoard(
             "board", mcu.Kind?.Id ?? mcu.Name, mcu.Name, description, mcu.Chip, port, StateOf(mcu, plan), mcu.Running, mcu.Host)

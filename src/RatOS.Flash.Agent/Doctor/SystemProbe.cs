@@ -229,7 +229,7 @@ internal sealed class SystemProbe
 
     private IEnumerable<(string Path, string Name)> NodesOf(Device device)
     {
-        var what = device.Product ?? device.ToString();
+        var what = device.DisplayName ?? device.ToString();
         if (device.Node is { } node)
             yield return (node, what);
         var folder = $"{Root}/sys/bus/usb/devices/{device.Port}";
@@ -274,7 +274,7 @@ internal sealed class SystemProbe
         try
         {
             if (Sources is null)
-                return FaultReport.Of(BuildFaults.NotAKlipperTree("~/klipper", "there is no such folder"));
+                return FaultReport.Of(BuildFaults.NotAKlipperTree("~/klipper", "the folder does not exist"));
             var warning = (await KlipperTree.Open(Sources, SearchPath).LookAsync(CancellationToken.None)).Warning;
             return warning is null ? null : FaultReport.Of(warning);
         }

@@ -125,7 +125,7 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
     public async Task<JsonElement> CallAsync(
         string method, Dictionary<string, object?>? arguments = null, CancellationToken cancel = default)
     {
-        var rpc = _rpc ?? throw PrinterFaults.MoonrakerGone(place.ToString(), _trouble ?? "there is no connection");
+        var rpc = _rpc ?? throw PrinterFaults.MoonrakerGone(place.ToString(), _trouble ?? "not connected");
         try
         {
             if (Recorder is { IsRecording: true } asked)

@@ -95,7 +95,12 @@ internal sealed class Notifier(MoonrakerConnection moonraker, TimeProvider time,
         if (step.Report is null)
         {
             var isBegin = step.Kind == FlashEventKind.Begin;
-            var line = step.Kind == FlashEventKind.End ? $"// RatOS.Flash: {text}" : $"!! RatOS.Flash: {text} FLASH_CANCEL gives up.";
+            var line = step.Kind switch
+            {
+                FlashEventKind.Begin => $"!! RatOS.Flash: {text} FLASH_CANCEL ends the wait.",
+                FlashEventKind.Warning => $"!! RatOS.Flash: {text}",
+                _ => $"// RatOS.Flash: {text}",
+            };
             Show(job, isBegin ? [text] : [], [line], isOver: isBegin);
         }
         if (awaited.Count > 0)

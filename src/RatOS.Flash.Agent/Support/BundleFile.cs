@@ -31,7 +31,7 @@ internal static class BundleFile
             using var zip = new ZipArchive(file, ZipArchiveMode.Read);
             if (zip.Entries.Count(entry => entry.FullName == RecordingName) > 1)
                 throw RecordingFaults.BundleUnreadable(name, "it holds more than one recording");
-            var entry = zip.GetEntry(RecordingName) ?? throw RecordingFaults.BundleUnreadable(name, "there is no recording in it");
+            var entry = zip.GetEntry(RecordingName) ?? throw RecordingFaults.BundleUnreadable(name, "it contains no recording");
             using var recording = entry.Open();
             return JobRecording.Read(recording, name);
         }

@@ -153,9 +153,9 @@ public sealed class VirtualFirmware
         if (stack != chip.RamEnd)
             return (null, $"the stack pointer is {stack:x8}, not {chip.RamEnd:x8}");
         if ((reset & 1) == 0 || reset < start || reset >= flash.End || Half(image, (int)(reset - 1 - start)) != DisableInterrupts)
-            return (null, $"there is no start code at the reset vector {reset:x8}");
+            return (null, $"no start code is at the reset vector {reset:x8}");
         if (FindDictionary(image) is not var (offset, dictionary))
-            return (null, "there is no data dictionary");
+            return (null, "it has no data dictionary");
         var length = offset + dictionary.CompressedDictionary.Length;
         if (dictionary.Mcu != chip.Name)
             return (null, $"the code is for {dictionary.Mcu}");

@@ -52,7 +52,7 @@ public sealed class VirtualHostProcess
     internal string? Restore()
     {
         if (_previous is null || RefusesRestore)
-            return "there is no previous program";
+            return "no previous program is kept";
         Put(_previous);
         return null;
     }

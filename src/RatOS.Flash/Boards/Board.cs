@@ -44,7 +44,7 @@ public sealed record Board
     public string? UdevUsbId { get; init; }
 
     /// <summary>Links below <c>/dev</c> that RatOS's rules make for it.</summary>
-    public ImmutableArray<string> Symlinks { get; init; } = [];
+    public ImmutableArray<string> Symlinks { get; init => field = value.OrEmpty(); } = [];
 
     /// <summary>File name of the pseudo terminal of a process that is an MCU.</summary>
     public string? HostPty { get; init; }
@@ -56,12 +56,12 @@ public sealed record Board
     public string? KlipperSdBoard { get; init; }
 
     /// <summary>
-    /// What the bootloader that the board is sold with does with a card in the board's slot; null where it takes none, or nobody knows.
+    /// The stock bootloader's way to install firmware from an SD card; null if it has none, or it is unknown.
     /// </summary>
     [JsonPropertyName("sdCard")]
     public SdCardBootloader? SoldWith { get; init; }
 
-    /// <summary>RatOS says that it is not to be flashed without somebody asking for it.</summary>
+    /// <summary>RatOS flashes it only on request.</summary>
     public bool DisableAutoFlash { get; init; }
 
     /// <summary>
@@ -69,13 +69,13 @@ public sealed record Board
     /// </summary>
     public string? FirmwareConfig { get; init; }
 
-    public ImmutableArray<string> Preconditions { get; init; } = [];
+    public ImmutableArray<string> Preconditions { get; init => field = value.OrEmpty(); } = [];
 
     /// <summary>The manual way into the ROM bootloader.</summary>
     public DfuGuide? Dfu { get; init; }
 
     /// <summary>Known defects of the catalogue's entry.</summary>
-    public ImmutableArray<string> Issues { get; init; } = [];
+    public ImmutableArray<string> Issues { get; init => field = value.OrEmpty(); } = [];
 
     /// <summary>The chip; null when this product does not know it.</summary>
     [JsonIgnore]
@@ -102,22 +102,25 @@ public sealed record Board
 /// <param name="RenamedTo">The file's name after the installation.</param>
 public sealed record SdCardBootloader(string Start, string RenamedTo)
 {
-    /// <summary>Boards with an LPC176x are sold with one and the same.</summary>
+    /// <summary>The stock bootloader of all boards with an LPC176x.</summary>
     public static readonly SdCardBootloader Lpc = new("0x4000", "FIRMWARE.CUR");
 
     /// <inheritdoc cref="Start"/>
     [JsonIgnore]
     public uint? ApplicationStart => Board.Address(Start);
 
-    /// <summary>The one name that it looks for.</summary>
+    /// <summary>The only file name that it looks for.</summary>
     public const string FileName = "firmware.bin";
 }
 
 /// <param name="UsbId">What the ROM announces.</param>
-/// <param name="HasBoot0Jumper">A jumper that must come off again afterwards.</param>
+/// <param name="HasBoot0Jumper">It has a jumper, which must be removed after the flash.</param>
 /// <param name="Steps">Keys into <see cref="BoardCatalogue.StepText"/>, in order; or plain sentences.</param>
 public sealed record DfuGuide(string UsbId, bool HasBoot0Jumper, ImmutableArray<string> Steps)
 {
-    /// <summary>What is to be done when the flash is over; keys and sentences as in <see cref="Steps"/>.</summary>
-    public ImmutableArray<string> Afterwards { get; init; } = [];
+    /// <inheritdoc/>
+    public ImmutableArray<string> Steps { get; init => field = value.OrEmpty(); } = Steps.OrEmpty();
+
+    /// <summary>The steps after the flash; keys and sentences as in <see cref="Steps"/>.</summary>
+    public ImmutableArray<string> Afterwards { get; init => field = value.OrEmpty(); } = [];
 }

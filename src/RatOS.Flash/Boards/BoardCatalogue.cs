@@ -36,11 +36,12 @@ public sealed class BoardCatalogue
     /// <summary>The same catalogue with other boards in it.</summary>
     internal BoardCatalogue With(ImmutableArray<Board> boards) => new(_file with { Boards = boards });
 
-    /// <summary>What a person does for a step key such as <c>boot0-jumper-on</c>.</summary>
-    public string StepText(string step) => _file.DfuSteps.GetValueOrDefault(step) ?? _file.Afterwards.GetValueOrDefault(step, step);
+    /// <summary>The operator step of a key such as <c>boot0-jumper-on</c>.</summary>
+    public string StepText(string step) =>
+        _file.DfuSteps?.GetValueOrDefault(step) ?? _file.Afterwards?.GetValueOrDefault(step) ?? step;
 
-    /// <summary>What must be true before a flash, for a key such as <c>sd-slot-empty</c>.</summary>
-    public string PreconditionText(string key) => _file.Preconditions.GetValueOrDefault(key, key);
+    /// <summary>A condition before a flash, by a key such as <c>sd-slot-empty</c>.</summary>
+    public string PreconditionText(string key) => _file.Preconditions?.GetValueOrDefault(key) ?? key;
 
     private static string? WithoutSuffix(string serial)
     {
@@ -52,15 +53,30 @@ public sealed class BoardCatalogue
     {
         using var stream = typeof(BoardCatalogue).Assembly.GetManifestResourceStream("boards.json")
             ?? throw new InvalidOperationException("boards.json is not in the assembly");
-        return new(JsonSerializer.Deserialize(stream, CatalogueJson.Default.CatalogueFile)
-            ?? throw new InvalidOperationException("boards.json is empty"));
+        return Read(stream);
     }
+
+    /// <summary>Reads a catalogue. Lists and texts may be missing.</summary>
+    internal static BoardCatalogue Read(Stream stream) => new(JsonSerializer.Deserialize(stream, CatalogueJson.Default.CatalogueFile)
+        ?? throw new InvalidOperationException("the catalogue of boards is empty"));
 }
 
-internal sealed record CatalogueFile(
-    ImmutableDictionary<string, string> DfuSteps, ImmutableDictionary<string, string> Afterwards,
-    ImmutableDictionary<string, string> Preconditions,
-    ImmutableArray<Board> Boards);
+internal sealed record CatalogueFile
+{
+    public Dictionary<string, string>? DfuSteps { get; init; }
+
+    public Dictionary<string, string>? Afterwards { get; init; }
+
+    public Dictionary<string, string>? Preconditions { get; init; }
+
+    public ImmutableArray<Board> Boards { get; init => field = value.OrEmpty(); } = [];
+}
+
+internal static class CatalogueLists
+{
+    /// <summary>A list that is missing in JSON is empty: the serializer would leave it without an array.</summary>
+    public static ImmutableArray<T> OrEmpty<T>(this ImmutableArray<T> list) => list.IsDefault ? [] : list;
+}
 
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
 [JsonSerializable(typeof(CatalogueFile))]

@@ -32,7 +32,7 @@ public sealed class KlipperTree
         {
             path = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(path));
             if (!Directory.Exists(path))
-                throw BuildFaults.NotAKlipperTree(path, File.Exists(path) ? "it is a file" : "there is no such folder");
+                throw BuildFaults.NotAKlipperTree(path, File.Exists(path) ? "it is a file" : "the folder does not exist");
             path = Directory.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path;
             foreach (var needed in (string[])[Makefile, "src/Kconfig", "src/Makefile"])
             {

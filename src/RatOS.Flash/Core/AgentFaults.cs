@@ -23,7 +23,7 @@ public static class AgentFaults
         $"Correct that line; the file that came with RatOS.Flash explains every setting.");
 
     public static FlashException UnknownJob(string id) => new(
-        FaultKind.UnknownJob, $"There is no job '{id}'.", $"{Terminal("ratos-flash history")} lists the jobs.");
+        FaultKind.UnknownJob, $"No job has the id '{id}'.", $"{Terminal("ratos-flash history")} lists the jobs.");
 
     public static FlashException QueueFull(int jobs) => new(
         FaultKind.QueueFull, $"{Counts.Of(jobs, "flash", "flashes")} already {(jobs == 1 ? "waits" : "wait")}.",

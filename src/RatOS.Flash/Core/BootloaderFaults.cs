@@ -34,7 +34,7 @@ public static class BootloaderFaults
 
     public static FlashException KatapultSilent(string doing) => new(
         FaultKind.KatapultSilent, $"Katapult does not answer while {doing}.",
-        $"{ResetKatapult} If a ROM waits on the wire (BOOT0), {ChooseRom}.");
+        $"{ResetKatapult} If its ROM bootloader was started (BOOT0), {ChooseRom}.");
 
     public static FlashException KatapultWedged(string doing) => new(
         FaultKind.KatapultWedged, $"Katapult received a damaged frame while {doing} and no longer listens. Only a reset helps.",
@@ -60,7 +60,7 @@ public static class BootloaderFaults
         FaultKind.UartRomSilent, $"The STM32's ROM does not answer on its UART while {doing}.",
         $"With Klipper stopped, {AtBoard(OperatorStep.StartBootloader, "set BOOT0 and reset the board")}, then {FlashAgain}. "
         + $"If it stays silent, {AtBoard(OperatorStep.CheckCable, "check that its wires are crossed (RX to TX)")}. "
-        + $"A ROM that heard another speed first, such as Klipper's, is deaf until its next reset.");
+        + $"A ROM that first receives another speed, such as Klipper's, does not answer until its next reset.");
 
     public static FlashException UartRomRefused(string doing, int times) => new(
         FaultKind.UartRomRefused, $"The STM32's ROM refused {Counts.Times(times)} (NACK) while {doing}.",

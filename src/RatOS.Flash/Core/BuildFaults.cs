@@ -39,7 +39,7 @@ public static class BuildFaults
         $"Fix the folder's ownership, or free disk space. Its contents can be deleted at any time.");
 
     public static FlashException BuildDiskFull(string path, double leastMiB) => new(
-        FaultKind.DiskFull, $"There is no space for a build in {path}; it temporarily needs {leastMiB:0} MiB.",
+        FaultKind.DiskFull, $"Not enough disk space for a build in {path}: it temporarily needs {leastMiB:0} MiB.",
         $"Delete old logs and G-code files. Show the free space{By("df -h")}. Then build again.");
 
     /// <param name="board">The board.</param>

@@ -6,7 +6,7 @@ namespace RatOS.Flash.Core;
 public static class CanFaults
 {
     public static FlashException CanMissing(string board, string name, string seen) => new(
-        FaultKind.CanMissing, $"There is no CAN interface {name}, on which {board} should be. Seen: {seen}.",
+        FaultKind.CanMissing, $"The CAN interface {name} of {board} does not exist. Seen: {seen}.",
         $"{AtBoard(OperatorStep.CheckCable, "plug in the USB-CAN adapter or the board that is the bridge")}, and {FlashAgain}. "
         + $"If it is plugged in, {NamePort(board, "can0")}, or read the kernel's log{By("dmesg")}.");
 
@@ -27,7 +27,7 @@ public static class CanFaults
         + $"{By($"sudo ip link set {name} down && sudo ip link set {name} up type can bitrate 1000000")}.");
 
     public static FlashException CanBusOff(string name) => new(
-        FaultKind.CanBusOff, $"{name} is bus-off: its controller met too many errors. A wrong bitrate or wiring causes this.",
+        FaultKind.CanBusOff, $"{name} is bus-off: its controller counted too many errors. A wrong bitrate or wiring causes this.",
         $"{AtBoard(OperatorStep.CheckCable, "check wires and bitrate")}, then {FlashAgain}. Restart the interface before that"
         + $"{By($"sudo ip link set {name} down && sudo ip link set {name} up type can bitrate 1000000 restart-ms 100")}.");
 

@@ -6,7 +6,7 @@ namespace RatOS.Flash.Core;
 public static class ComputerFaults
 {
     public static FlashException NoSuchPort(string port, string seen) => new(
-        FaultKind.NoSuchPort, $"There is no port {port}. Seen: {seen}.",
+        FaultKind.NoSuchPort, $"The port {port} does not exist. Seen: {seen}.",
         $"{CheckCable}, and the port's name. {ListBoards} lists the ports.");
 
     /// <param name="node">The device node.</param>

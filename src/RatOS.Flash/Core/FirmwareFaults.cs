@@ -20,7 +20,7 @@ public static class FirmwareFaults
         $"Build the firmware again, or use the klipper.bin of the same build.");
 
     public static FlashException FirmwareDfuFile(string file, string kind) => new(
-        FaultKind.FirmwareDfuFile, $"{file} is a {kind}, which contains its own addresses. Klipper's build never makes one.",
+        FaultKind.FirmwareDfuFile, $"{file} is a {kind}, a format that contains addresses. Klipper's build never makes one.",
         $"Use the klipper.bin that Klipper's build made for this board.");
 
     public static FlashException FirmwareWrongMcu(string built, string expected) => new(
@@ -75,7 +75,7 @@ public static class FirmwareFaults
         $"Build it for this board, with fewer features, or check whether Klipper still supports the board.");
 
     public static FlashException FirmwareMissing(string board) => new(
-        FaultKind.FirmwareMissing, $"There is no firmware to write to {board}.", $"{GiveFirmware(board)}.");
+        FaultKind.FirmwareMissing, $"No firmware for {board} was found.", $"{GiveFirmware(board)}.");
 
     public static FlashException StartInsideSector(uint start, uint sector, int size) => new(
         FaultKind.StartInsideSector,

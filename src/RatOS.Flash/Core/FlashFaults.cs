@@ -60,7 +60,7 @@ public static class FlashFaults
     private static string Card(bool hasSlot) => hasSlot ? " A card in the board's SD slot is known to cause this." : "";
 
     public static FlashException NotSeenAgain(string board, string port, double seconds) => new(
-        FaultKind.NotSeenAgain, $"{board} left the bus and did not come back to port {port} within {seconds:0.#} s.",
+        FaultKind.NotSeenAgain, $"{board} left the bus and did not return to port {port} within {seconds:0.#} s.",
         $"{PowerCycle}, and {FlashAgain}.");
 
     // ---- writing
@@ -97,7 +97,7 @@ public static class FlashFaults
         $"{RemoveBoot0}, and {PowerCycle}.");
 
     public static FlashException NotBack(string board, double seconds, bool startsOnDoubleReset) => new(
-        FaultKind.NotBack, $"{board} left its bootloader and did not come back within {seconds:0.#} s. The firmware was read back equal.",
+        FaultKind.NotBack, $"{board} left its bootloader and did not return within {seconds:0.#} s. The firmware was read back equal.",
         $"{PowerCycle}. If it stays away, the firmware does not suit the board (crystal, offset, USB pins): "
         + $"{RemedyAction.StartBootloader(startsOnDoubleReset)} and flash the right firmware.");
 
@@ -120,7 +120,7 @@ public static class FlashFaults
     /// <param name="doing">The step, as a clause: it is being reset.</param>
     public static FlashException KlipperSilent(string board, string doing) => new(
         FaultKind.KlipperSilent, $"The firmware of {board} does not answer while {doing}.",
-        $"{RemoveBoot0}, {PowerCycle}, and {FlashAgain}. If its ROM is written on a wire, {SetBoot0} before that.");
+        $"{RemoveBoot0}, {PowerCycle}, and {FlashAgain}. If you flash its ROM on a UART, {SetBoot0} before that.");
 
     private static RemedyAction SetBoot0 { get; } = AtBoard(OperatorStep.StartBootloader, "set BOOT0 and reset the board");
 
@@ -129,20 +129,20 @@ public static class FlashFaults
 
     public static FlashException ResetUnknown(string board) => new(
         FaultKind.NoResetCommand, $"The firmware of {board} has no reset command, so its start by the bootloader cannot be proven.",
-        $"{PowerCycle} once, and check that it comes back.");
+        $"{PowerCycle} once, and check that it returns.");
 
     public static FlashException KlipperRefusesFirmware(string board, string version, string why) => new(
         FaultKind.KlipperRefusesFirmware, $"{board} runs {version}, but Klipper, which was ready before, does not work with it: {why}.",
         $"Put the previous firmware back ({RollBack(board)}), "
         + $"or flash firmware that is built from this Klipper with the right configuration.");
 
-    // ---- going back
+    // ---- rollback
 
-    public static FlashException NothingToRollBack(string board, string folder) => new(
-        FaultKind.NothingToRollBack, $"No other firmware that {board} has run is kept in {folder}.",
+    public static FlashException NothingToRollBack(string board, string? folder) => new(
+        FaultKind.NothingToRollBack, $"No other firmware that {board} has run is kept{(folder is null ? "" : $" in {folder}")}.",
         $"Flash it with other firmware: {GiveFirmware(board)}. Each firmware that is flashed from now on is kept.");
 
-    /// <summary>After the old firmware was put back, whatever the fault was.</summary>
+    /// <summary>The remedy of any fault after the old firmware was put back.</summary>
     public static Remedy RemedyAfterRollBack(string version) =>
         $"{version} runs again, and the printer can be used. "
         + $"Check that the new firmware is built for this board and from this Klipper before you flash it again.";
@@ -150,8 +150,8 @@ public static class FlashFaults
     // ---- this program
 
     public static FlashException Interrupted(string phase) => new(
-        FaultKind.Interrupted, $"RatOS.Flash ended in the middle of the flash (phase {phase}).",
-        $"{FlashAgain}. {ListBoards} lists the present state of the board.");
+        FaultKind.Interrupted, $"RatOS.Flash ended during the flash (phase {phase}).",
+        $"{FlashAgain}. {ListBoards} shows the current state of the board.");
 
     public static FlashException Internal(Exception bug) => new(
         FaultKind.InternalError, $"Internal error (a bug in RatOS.Flash): {bug.GetType().Name}: {bug.Message}",

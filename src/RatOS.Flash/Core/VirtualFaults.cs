@@ -6,7 +6,7 @@ namespace RatOS.Flash.Core;
 public static class VirtualFaults
 {
     public static FlashException UnknownScenario(string name) => new(
-        FaultKind.UnknownScenario, $"There is no virtual printer called '{name}'.",
+        FaultKind.UnknownScenario, $"No virtual printer is called '{name}'.",
         $"{Terminal("ratos-flash virtual --list")} lists them.");
 
     public static FlashException NoPty(string why) => new(

@@ -114,7 +114,7 @@ public sealed class FirmwareImage
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
-            throw FirmwareFaults.FirmwareUnreadable(path, "there is no such file");
+            throw FirmwareFaults.FirmwareUnreadable(path, "the file does not exist");
         }
         catch (UnauthorizedAccessException)
         {

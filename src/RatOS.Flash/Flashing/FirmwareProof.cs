@@ -147,7 +147,7 @@ internal sealed class FirmwareProof(BoardBus bus, TimeProvider time, BoardLog lo
             return;
         if (!mcu.EmptyCheck || start != mcu.FlashBase)
             throw FlashFaults.BootloaderAfterReset(plan.Name, bootloader);
-        log.Keep("After the reset the chip started its ROM once more, as some G0 do until their power was off; it was told to leave and "
+        log.Keep("After the reset the chip started its ROM once more, as some G0 do until they lose power; it was told to leave and "
             + "runs.");
     }
 

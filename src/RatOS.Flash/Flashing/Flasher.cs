@@ -96,7 +96,8 @@ public sealed class Flasher
         requests = await BuildAsync(requests, cancel);
         var plan = await PlanAsync(requests, cancel);
         var found = plan.Boards.Count(board => board.Device is not null || board.Entry == FlashEntry.Replace);
-        await _log.EndAsync(null, FlashPhase.Look, $"{found} of {requests.Count} boards found");
+        await _log.EndAsync(null, FlashPhase.Look, found == requests.Count
+            ? $"Found {Counts.Of(found, "board")}" : $"Found {found} of {Counts.Of(requests.Count, "board")}");
         foreach (var board in plan.Boards)
             await ReportFindingsAsync(board);
         return [.. (await OpenAsync(plan)).Select(board => board.Request)];

@@ -37,7 +37,7 @@ internal sealed class OperatorWaits(IHardware hardware, IKlippy klippy, TimeProv
         var back = _waits.FindAll(wait => (wait.Returned = wait.Find(now)) is not null);
         foreach (var wait in back)
             await log.EndAsync(wait.Plan.Name, FlashPhase.Operator,
-                $"{wait.Returned!.Product ?? "The board"} is at {wait.Returned.Port}. Continuing.");
+                $"{wait.Returned!.DisplayName ?? "The board"} is at {wait.Returned.Port}. Continuing.");
         return back;
     }
 

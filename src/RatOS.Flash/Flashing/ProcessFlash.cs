@@ -112,7 +112,7 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
     /// <summary>Until a process that was started after now returns this dictionary, byte for byte; why it did not, or null.</summary>
     private async Task<string?> RestartAsync(ReadOnlyMemory<byte>? expected)
     {
-        await _log.BeginAsync(FlashPhase.Leave, "Starting the process anew");
+        await _log.BeginAsync(FlashPhase.Leave, "Restarting the process");
         var (before, asked) = (_last, time.GetTimestamp());
         try
         {
@@ -142,7 +142,7 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
             }
             catch (DeviceGoneException)
             {
-                why = $"there is no {_terminal.Port}";
+                why = $"{_terminal.Port} does not exist";
             }
             catch (FlashException silent)
             {

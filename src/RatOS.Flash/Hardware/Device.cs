@@ -7,7 +7,7 @@ public sealed record DeviceList(long Generation, ImmutableArray<Device> Devices)
 {
     /// <summary>Every device with its product, in one line for people.</summary>
     public string Description =>
-        Devices.Length == 0 ? "nothing" : string.Join(", ", Devices.Select(device => $"{device.Product ?? "?"} ({device})"));
+        Devices.Length == 0 ? "nothing" : string.Join(", ", Devices.Select(device => $"{device.DisplayName ?? "?"} ({device})"));
 }
 
 /// <summary>One enumeration of one device at one port.</summary>
@@ -46,6 +46,9 @@ public sealed record Device
 
     /// <inheritdoc cref="Manufacturer"/>
     public string? Serial { get; init; }
+
+    /// <summary>The product without double spaces: old STM32 ROMs call themselves <c>STM32  BOOTLOADER</c>.</summary>
+    public string? DisplayName => Product is null ? null : string.Join(' ', Product.Split(' ', StringSplitOptions.RemoveEmptyEntries));
 
     /// <summary>bcdDevice of the device descriptor.</summary>
     public ushort Release { get; init; }

@@ -22,7 +22,7 @@ public sealed class KlipperTreeTests
     }
 
     [Theory]
-    [InlineData("/nowhere/at/all", "no such folder")]
+    [InlineData("/nowhere/at/all", "does not exist")]
     [InlineData("/etc/hostname", "it is a file")]
     [InlineData("", "")]
     [InlineData("a\0b", "")]

@@ -338,7 +338,7 @@ public sealed class FirmwareImageTests
             File.WriteAllBytes(path, Images.Bin());
             Assert.Equal("klipper.bin", FirmwareImage.Open(path).Name);
 
-            Unreadable(Path.Combine(folder.FullName, "other.bin"), "there is no such file");
+            Unreadable(Path.Combine(folder.FullName, "other.bin"), "the file does not exist");
             Unreadable(folder.FullName, "it is a directory");
             Unreadable("", "");
             using (var large = File.Create(path))
