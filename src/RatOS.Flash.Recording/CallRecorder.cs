@@ -246,6 +246,7 @@ public sealed class CallRecorder(TimeProvider time, Action<string>? warn = null)
             board.Board.DfuRomAddress, board.Board.Comm, board.Board.UsbSerial,
             request.Job switch { FlashJob.Recover => "recovers", FlashJob.SdCard => "sd-card", _ => null },
             board.Profile.SdCard?.RenamedTo,
+            request.Earlier is { } earlier ? Conditions.Of(earlier.Condition) : null, request.Earlier?.Place.Port,
         ];
         Append("job", "asked", Now, words, null, Answer.Ok());
     }

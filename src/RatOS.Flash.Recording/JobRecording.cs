@@ -157,7 +157,9 @@ public sealed class JobRecording
         // Recordings of earlier versions end before this word.
         var job = words.ElementAtOrDefault(15) switch { "recovers" => FlashJob.Recover, "sd-card" => FlashJob.SdCard, _ => FlashJob.Write };
         var firmware = image is null ? null : Image(Integer(image), name);
-        return new(board, firmware) { Job = job };
+        var earlier = words is [.., { } condition, { } place] && words.Length >= 19 && Conditions.Find(condition) is { } known
+            ? new EarlierFlash(known, new(place, null), null) : null;
+        return new(board, firmware) { Job = job, Earlier = earlier };
     }
 
     /// <exception cref="FlashException">There is no image of that number.</exception>

@@ -26,7 +26,8 @@ internal static class RecordingWords
     public static readonly WordTable<BoardCondition> Conditions = new(
         (BoardCondition.Unchanged, "Unchanged"), (BoardCondition.InBootloaderUnchanged, "InBootloaderUnchanged"),
         (BoardCondition.InBootloaderWithoutFirmware, "InBootloaderWithoutFirmware"), (BoardCondition.Unconfirmed, "Unconfirmed"),
-        (BoardCondition.Flashed, "Flashed"), (BoardCondition.Running, "Running"));
+        (BoardCondition.Flashed, "Flashed"), (BoardCondition.Running, "Running"),
+        (BoardCondition.Unknown, "Unknown"));
 
     public static readonly WordTable<UsbStatus> UsbStatuses = new(
         (UsbStatus.Ok, "Ok"), (UsbStatus.Stall, "Stall"), (UsbStatus.Timeout, "Timeout"), (UsbStatus.Error, "Error"));

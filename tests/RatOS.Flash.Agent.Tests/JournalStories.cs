@@ -1,4 +1,5 @@
 using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Jobs;
 using RatOS.Flash.Agent.Service;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Klipper;
@@ -62,9 +63,65 @@ public sealed class JournalStories
                 Assert.Equal(record.View().Boards, story.Jobs[0].View().Boards);
             }, isAlone: true);
         }
-        Assert.Equal(["unchanged", "in-bootloader-unchanged", "in-bootloader-without-firmware", "unconfirmed", "flashed"],
+        Assert.Equal(["unknown", "unchanged", "in-bootloader-unchanged", "in-bootloader-without-firmware", "unconfirmed", "flashed"],
             conditions.Distinct());
+        // Between the beginning of an erase and its first progress it is not known whether anything was erased.
+        Assert.Equal(2, conditions.Zip(conditions.Skip(1)).Count(pair => pair is { First: not "unknown", Second: "unknown" }
+            or { First: "unknown", Second: not "unknown" }) - 1);
     }
+
+    private const string Link = "/dev/serial/by-id/usb-Klipper_stm32f446xx_btt-octopus-11-if00";
+
+    /// <summary>The journal of a flash that was killed in the middle of its write, and the board as that left it.</summary>
+    private static async Task KillInTheWriteAsync(AgentStory story, string? port)
+    {
+        var lines = Whole.Value.TakeWhile(line => !line.Contains("\"phase\":\"verify\"", StringComparison.Ordinal)).ToList();
+        if (port is not null)
+            lines[0] = lines[0].Replace("\"event\":\"job\",", $"\"event\":\"job\",\"port\":\"{port}\",", StringComparison.Ordinal);
+        var folder = Path.Combine(story.Data.Jobs, "20260101-000000-dead");
+        Directory.CreateDirectory(folder);
+        await File.WriteAllLinesAsync(Path.Combine(folder, "journal.ndjson"), lines);
+        var board = story.Printer.Boards[0];
+        board.Flash.Erase(board.Flash.SectorAt(board.ApplicationStart), story.Time.Now);
+        board.ResetWithBoot0();
+        await Task.Delay(TimeSpan.FromSeconds(3), story.Time);
+    }
+
+    [Fact]
+    public void After_a_killed_write_the_board_is_called_half_written_until_it_runs() => AgentStory.Of(async story =>
+    {
+        await KillInTheWriteAsync(story, port: null);
+        story.Printer.Boards[0].PowerOff();
+        await Task.Delay(TimeSpan.FromSeconds(1), story.Time);
+        for (var refused = 1; refused <= 2; refused++)
+        {
+            await story.RequestAsync("flash", ("board", "octopus"));
+            var board = (await story.UntilOverAsync(refused)).Boards[0];
+            Assert.Equal(("board-not-seen", "in-bootloader-without-firmware"), (board.Fault?.Code, board.Condition));
+            Assert.Contains("BOOT0", board.Fault!.Remedy, StringComparison.Ordinal);
+        }
+        Assert.NotNull(Journal.Earlier(story.Data.Jobs, "octopus"));
+        story.Printer.Boards[0].PowerOn();
+        story.Printer.Boards[0].ResetWithBoot0();
+        await Task.Delay(TimeSpan.FromSeconds(3), story.Time);
+        await story.RequestAsync("flash", ("board", "octopus"));
+        Assert.Equal("flashed", (await story.UntilOverAsync(3)).Boards[0].Condition);
+        Assert.Null(Journal.Earlier(story.Data.Jobs, "octopus"));
+    });
+
+    /// <summary>The link of a board that runs Klipper is gone while it waits in its ROM.</summary>
+    [Fact]
+    public void The_same_command_finds_the_board_where_a_killed_write_left_it() => AgentStory.Of(async story =>
+    {
+        await KillInTheWriteAsync(story, Link);
+        using var agent = AgentBoards.TryOpen(story.Data)!;
+        var report = await agent.FlashAsync(new FlashOptions(["octopus"]) { Port = Link }, static _ => { }, CancellationToken.None);
+        Assert.True(report.Ok, report.Boards[0].Fault?.Cause);
+        // That was this link's board; another link names another board.
+        var other = await Assert.ThrowsAsync<Core.FlashException>(() => agent.FlashAsync(
+            new FlashOptions(["octopus"]) { Port = Link + "9" }, static _ => { }, CancellationToken.None));
+        Assert.Equal("no-such-port", other.Code);
+    });
 
     [Fact]
     public void Nothing_is_touched_when_the_journal_cannot_be_written() => AgentStory.Of(async story =>

@@ -78,6 +78,7 @@ public sealed class ContractTests
         ["(board of a job)"] = typeof(JsonJobBoard),
         ["(error)"] = typeof(JsonFaultReport),
         ["(mcu)"] = typeof(JsonMcu),
+        ["(place of a board)"] = typeof(JsonPlace),
         ["(report)"] = typeof(JsonReport),
     };
 

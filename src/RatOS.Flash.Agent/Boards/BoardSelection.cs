@@ -3,6 +3,7 @@ using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Flashing;
+using RatOS.Flash.Klipper;
 using RatOS.Flash.Printer;
 
 namespace RatOS.Flash.Agent.Boards;
@@ -15,6 +16,9 @@ namespace RatOS.Flash.Agent.Boards;
 internal sealed class BoardSelection(
     PrinterAccess printer, KnownMcus mcus, BoardFirmware firmware, IReadOnlyDictionary<string, string> powerDevices)
 {
+    /// <inheritdoc cref="LocalBoards.Earlier"/>
+    public Func<string, EarlierFlash?>? Earlier { get; init; }
+
     /// <summary>The boards and their firmware; an image that is missing is built later.</summary>
     /// <exception cref="FlashException">A board or a port is unknown, or the firmware file is no firmware.</exception>
     public async Task<IReadOnlyList<FlashRequest>> RequestAsync(FlashOptions options)
@@ -24,7 +28,7 @@ internal sealed class BoardSelection(
         var given = options.Firmware is { } file ? FirmwareImage.Parse(file.Bytes, file.Name) : null;
         var inventory = mcus.Look();
         var requests = options.NamesAll ? await AllAsync(inventory, given, options) : Named(inventory, given, options);
-        return [.. requests.Select(request => request with
+        return [.. requests.Select(Continued).Select(request => request with
         {
             Job = options.Job,
             LinkChange = options.LinkChange,
@@ -43,7 +47,7 @@ internal sealed class BoardSelection(
         if (options.Uuid is { } uuid)
             board = board with { CanUuid = uuid };
         if (options.Port is { } port)
-            board = At(port, board);
+            board = At(port, board, Earlier?.Invoke(board.Name));
         // A place that the caller names overrides doubts about the place.
         // The board at a named place may be another one than Klipper reported last.
         if (options.NamesPlace)
@@ -54,17 +58,35 @@ internal sealed class BoardSelection(
         return requests.ConvertAll(request => request with { Image = ImageFor(request.Board, given, options) });
     }
 
-    private PrinterBoard At(string named, PrinterBoard board)
+    private PrinterBoard At(string named, PrinterBoard board, EarlierFlash? earlier)
     {
         // Users know their boards by the links below /dev/serial.
         var port = named.StartsWith('/') && File.Exists(named) && File.ResolveLinkTarget(named, returnFinalTarget: true) is { } target
             ? target.FullName : named;
-        var devices = printer.Hardware.Look().Devices;
+        var seen = printer.Hardware.Look();
+        var devices = seen.Devices;
+        // The link of a board that runs Klipper is gone while it waits in a bootloader.
+        if (earlier?.NamedPort == named && !devices.Any(device => device.Port == port || device.Node == port)
+            && earlier.Find(board, seen) is { } waiting)
+            return board with { Port = waiting.Port, OnlyByPort = true };
         if (!devices.Any(device => device.Port == port || device.Node == port))
             throw ComputerFaults.NoSuchPort(
                 Text.Clean(port), devices.Length == 0 ? "none" : string.Join(", ", devices.Select(device => device.Port)));
         return devices.Any(device => device.Port == port && device.Can is not null)
             ? board with { CanInterface = port } : board with { Port = port, OnlyByPort = true };
+    }
+
+    /// <summary>With the earlier flash that left the board as it is. A board that waits since then is found where it was written.</summary>
+    private FlashRequest Continued(FlashRequest request)
+    {
+        if (request.SkipReason is not null || Earlier?.Invoke(request.Board.Name) is not { } earlier)
+            return request;
+        var seen = printer.Hardware.Look();
+        request = request with { Earlier = earlier };
+        if (FlashPlan.Create([request], seen, new(KlippyActivity.Stopped)).Boards[0].Device is null
+            && earlier.Find(request.Board, seen) is { } waiting)
+            request = request with { Board = request.Board with { Port = waiting.Port, OnlyByPort = true } };
+        return request;
     }
 
     /// <summary>The boards of the printer's configuration. Those that are up to date are skipped.</summary>

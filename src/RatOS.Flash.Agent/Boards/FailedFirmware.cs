@@ -49,7 +49,8 @@ internal sealed record FailedFirmware(string Board, FaultReport Fault, FirmwareI
     public static BoardReport Both(BoardReport first, BoardReport back) => first with
     {
         Condition = back.Ok ? BoardCondition.Running
-            : back.Condition is BoardCondition.Unchanged or BoardCondition.InBootloaderUnchanged ? first.Condition : back.Condition,
+            : back.Refused || back.Condition is BoardCondition.Unchanged or BoardCondition.InBootloaderUnchanged ? first.Condition
+            : back.Condition,
         Fault = back.Ok ? first.Fault! with { Remedy = FlashFaults.RemedyAfterRollBack(first.Rollback!.Version) } : first.Fault,
         Rollback = first.Rollback! with { Asks = false, Report = back },
     };

@@ -79,7 +79,7 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
     public void Flashed(FlashReport report, PrinterInventory before)
     {
         var evidence = new Dictionary<string, McuEvidence>(Facts.Evidence.Boards, StringComparer.OrdinalIgnoreCase);
-        foreach (var board in report.Boards.Where(board => board.Condition != BoardCondition.Unchanged))
+        foreach (var board in report.Boards.Where(board => board is { Refused: false, Condition: not BoardCondition.Unchanged }))
         {
             if (before.Mcus.FirstOrDefault(mcu => mcu.Name == board.Board)?.Section is { } section
                 && evidence.TryGetValue(section, out var old))

@@ -38,6 +38,9 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
     /// <summary>Called before the first step of a flash; it may refuse the flash.</summary>
     public Action? BeforeFlash { get; init; }
 
+    /// <summary>The last flash that wrote a board, by its name, if the board does not run since; null where no journal tells.</summary>
+    public Func<string, EarlierFlash?>? Earlier { get; init; }
+
     /// <summary>What happens to a board whose new firmware does not run.</summary>
     public RollbackPolicy Rollback { get; init; }
 
@@ -76,9 +79,13 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
     public PlanView Plan(IReadOnlyList<FlashRequest> requests) =>
         PlanView.Of(FlashPlan.Create(requests, printer.Hardware.Look(), new(KlippyActivity.Ready)));
 
+    /// <inheritdoc cref="BoardPlan.Condition"/>
+    public BoardCondition ConditionOf(FlashRequest request) =>
+        FlashPlan.Create([request], printer.Hardware.Look(), new(KlippyActivity.Stopped)).Boards[0].Condition;
+
     /// <inheritdoc cref="BoardSelection.RequestAsync"/>
     public Task<IReadOnlyList<FlashRequest>> RequestAsync(FlashOptions options) =>
-        new BoardSelection(printer, mcus, Firmware, PowerDevices).RequestAsync(options);
+        new BoardSelection(printer, mcus, Firmware, PowerDevices) { Earlier = Earlier }.RequestAsync(options);
 
     public override async Task<FlashReport> FlashAsync(FlashOptions options, Action<FlashEvent> tell, CancellationToken cancel) =>
         await FlashAsync(new FlashWork(await RequestAsync(options), options, klippy(options)), step =>
@@ -127,7 +134,8 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
         foreach (var board in report.Boards)
         {
             var isFailed = !board.Ok || failed.Any(other => other.Board == board.Board);
-            var isUntouched = board.Refused || board.Condition is BoardCondition.Unchanged or BoardCondition.InBootloaderUnchanged;
+            var isUntouched = board.Refused
+                || board.Condition is BoardCondition.Unchanged or BoardCondition.InBootloaderUnchanged or BoardCondition.Unknown;
             if (isFailed && !isUntouched && board.Sha256 is { } sha256)
                 Firmware.Good?.Failed(board.Board, sha256);
             var made = services.Made.GetValueOrDefault(board.Board);

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using RatOS.Flash.Agent.Boards;
+using RatOS.Flash.Agent.Jobs;
 using RatOS.Flash.Agent.Moonraker;
 using RatOS.Flash.Agent.Service;
 using RatOS.Flash.Agent.Settings;
@@ -82,6 +83,7 @@ internal sealed record VerbContext(PrinterAccess Printer, DataFolder? Data, Outp
             PowerDevices = settings.PowerDevices,
             Rollback = settings.Rollback,
             BeforeFlash = isUp || noKlipper ? null : Printer.CheckAlone,
+            Earlier = board => Journal.Earlier(Data!.Jobs, board),
         };
         return isFlash ? new LoneBoards(local, Data!, (job, journal) => Klippy(job.Options, journal), Printer.Time, Log) : local;
 

@@ -20,7 +20,7 @@ internal static class JobText
             yield return new($"  {board.Board}: {text}", board.Fault is null ? Tone.Normal : Tone.Warning, Indent: 4);
             if (board.Condition is { } name && board.Ok == false)
             {
-                var condition = JsonContract.Value(name, BoardCondition.Unconfirmed);
+                var condition = JsonContract.Value(name, BoardCondition.Unknown);
                 yield return new($"  {board.Board} now: {Text.Condition(condition)}", Tone.Normal, Indent: 4);
             }
         }

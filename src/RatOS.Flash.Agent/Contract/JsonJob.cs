@@ -44,6 +44,9 @@ internal sealed record JsonHeader(
 {
     /// <summary>Boards that are flashed from an SD card; missing where there are none.</summary>
     public string[]? SdCard { get; init; }
+
+    /// <summary>The port as the user named it; missing where they did not.</summary>
+    public string? Port { get; init; }
 }
 
 /// <summary>A journal's line about Klipper's service: <c>stopping</c> before a stop, <c>started</c> after a start.</summary>

@@ -57,7 +57,7 @@ internal sealed record JsonReport(
     public BoardReport ToReport() => new()
     {
         Board = Board,
-        Condition = JsonContract.Value(Condition, BoardCondition.Unconfirmed),
+        Condition = JsonContract.Value(Condition, BoardCondition.Unknown),
         Fault = Fault?.ToReport(),
         IsProcess = Process == true,
         IsBySdCard = SdCard == true,

@@ -10,6 +10,9 @@ internal sealed record JsonStep(
     /// <summary>The message for a browser, in journals only; missing where it is the same.</summary>
     public string? Browser { get; init; }
 
+    /// <summary>At the point of no return: the board's place; missing in other steps.</summary>
+    public JsonPlace? Place { get; init; }
+
     public JsonStep In(FrontEnd frontEnd) =>
         this with { Message = JsonContract.Words(frontEnd, Message, Browser), Browser = null, Report = Report?.In(frontEnd) };
 
@@ -20,6 +23,7 @@ internal sealed record JsonStep(
         step.Report is { } report ? JsonReport.Of(report) : null)
     {
         Browser = step.Browser,
+        Place = step.Place is { } place ? new(place.Port, place.Uid) : null,
     };
 
     public FlashEvent ToEvent() => new(
@@ -27,5 +31,17 @@ internal sealed record JsonStep(
         Message, Done ?? 0, Total ?? 0, Report?.ToReport())
     {
         Browser = Browser,
+        Place = Place?.ToPlace(),
     };
+}
+
+/// <summary>The place of a board.</summary>
+/// <param name="Port">A USB port path, a serial port, a CAN interface.</param>
+/// <param name="Uid">The chip's unique id in hex; missing where it was not asked.</param>
+internal sealed record JsonPlace(string Port, string? Uid)
+{
+    /// <summary>Null where it is none: journals may be damaged.</summary>
+    public BoardPlace? ToPlace() => Port is null ? null : new(Port, IsHex(Uid) ? Uid : null);
+
+    private static bool IsHex(string? text) => text is { Length: > 0 } && text.Length % 2 == 0 && text.All(char.IsAsciiHexDigit);
 }

@@ -46,6 +46,7 @@ internal static class Text
         BoardCondition.InBootloaderWithoutFirmware =>
             "it has no working firmware: it was erased or is half written. It needs another flash.",
         BoardCondition.Unconfirmed => "the new firmware was written and read back equal, but the running board did not confirm it.",
+        BoardCondition.Unknown => "unknown: whether its firmware is whole was not observed.",
         BoardCondition.Running => "it runs its old firmware and answers.",
         _ => "it runs the new firmware.",
     };

@@ -209,7 +209,7 @@ internal sealed class FlashQueue(
         job.Apply(step);
     }
 
-    private static FlashReport Refused(Job job, FlashException fault, Journal? journal)
+    private FlashReport Refused(Job job, FlashException fault, Journal? journal)
     {
         var report = Unfinished(job, fault);
         foreach (var verdict in report.Boards)
@@ -222,11 +222,12 @@ internal sealed class FlashQueue(
     }
 
     /// <summary>The report of a job that a fault ended, by the last event of each board.</summary>
-    private static FlashReport Unfinished(Job job, FlashException fault) => new(
+    private FlashReport Unfinished(Job job, FlashException fault) => new(
         [.. job.Requests.Select(request => new BoardReport
         {
             Board = request.Board.Name,
-            Condition = JournalRecord.ConditionAfter(job.Events.Where(step => step.Board == request.Board.Name).Select(JsonStep.Of)),
+            Condition = JournalRecord.ConditionAfter(
+                job.Events.Where(step => step.Board == request.Board.Name).Select(JsonStep.Of), boards.ConditionOf(request)),
             Fault = FaultReport.Of(fault),
             Refused = fault.Kind != FaultKind.InternalError,
             OldVersion = request.Board.RunningVersion,

@@ -20,6 +20,7 @@ internal sealed class Journal : IDisposable
     public const string FileName = "journal.ndjson";
 
     private readonly FileStream _file;
+    private readonly HashSet<(string? Board, FlashPhase Phase)> _changed = [];
     private long _headerEnd;
 
     private Journal(FileStream file) => _file = file;
@@ -50,7 +51,7 @@ internal sealed class Journal : IDisposable
                 .ToDictionary(request => request.Board.Name, request => request.Image!.Sha256);
             var header = new JsonHeader("job", job.Id, job.By, view.Created, boards, images,
                 Product.Version)
-            { SdCard = bySdCard.Length > 0 ? bySdCard : null };
+            { SdCard = bySdCard.Length > 0 ? bySdCard : null, Port = job.Options.Port };
             journal.Write(header, JsonContract.Shapes.JsonHeader);
             journal._file.Flush(flushToDisk: true);
             journal._headerEnd = journal._file.Position;
@@ -62,11 +63,16 @@ internal sealed class Journal : IDisposable
         }
     }
 
-    /// <summary>Writes an event, but no progress. Begins, points of no return and verdicts are on disk when this returns.</summary>
+    /// <summary>
+    /// Writes an event. Begins, points of no return and verdicts are on disk when this returns; so is the first progress of an erase or a
+    /// write, which shows that flash was changed. Further progress is not written.
+    /// </summary>
     public void Append(FlashEvent step)
     {
-        var isCritical = step.Kind is FlashEventKind.Begin or FlashEventKind.PointOfNoReturn or FlashEventKind.Verdict;
-        if (step.Kind != FlashEventKind.Progress)
+        var isChange = step is { Kind: FlashEventKind.Progress, Phase: FlashPhase.Erase or FlashPhase.Write, Done: > 0 }
+            && _changed.Add((step.Board, step.Phase));
+        var isCritical = isChange || step.Kind is FlashEventKind.Begin or FlashEventKind.PointOfNoReturn or FlashEventKind.Verdict;
+        if (isChange || step.Kind != FlashEventKind.Progress)
             Append(JsonStep.Of(step), JsonContract.Shapes.JsonStep, isCritical);
     }
 
@@ -116,6 +122,25 @@ internal sealed class Journal : IDisposable
             return [];
         var files = Directory.EnumerateDirectories(folder).Order(StringComparer.Ordinal).Select(path => Path.Combine(path, FileName));
         return [.. files.Select(file => JournalRecord.Read(file, LongestLine)).OfType<JournalRecord>()];
+    }
+
+    /// <summary>The last flash that wrote a board, where the board does not run since; null otherwise.</summary>
+    /// <param name="folder">Of all jobs.</param>
+    /// <param name="board">The board's name.</param>
+    public static EarlierFlash? Earlier(string folder, string board)
+    {
+        BoardCondition? condition = null;
+        foreach (var end in ReadAll(folder).Reverse().Select(record => record.EndOf(board)).Where(end => end.Condition is not null))
+        {
+            // A flash that was refused observed nothing: the one before it tells.
+            if (end.Condition != BoardCondition.Unknown || end.Place is not null)
+                condition ??= end.Condition;
+            if (condition is not (null or BoardCondition.InBootloaderWithoutFirmware or BoardCondition.Unknown or BoardCondition.Unconfirmed))
+                return null;
+            if (end.Place is { } place)
+                return new(condition!.Value, place, end.NamedPort);
+        }
+        return null;
     }
 
     /// <summary>Deletes the folders of all but the newest 50 jobs.</summary>

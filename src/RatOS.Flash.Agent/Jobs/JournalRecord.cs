@@ -96,21 +96,35 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
         TimeSpan.FromSeconds(Steps is [.., var last] ? last.At : 0));
 
     /// <summary>The condition of a board after its steps, of which the last may not have been taken.</summary>
-    internal static BoardCondition ConditionAfter(IEnumerable<JsonStep> steps)
+    /// <param name="steps">Of this board.</param>
+    /// <param name="condition">Its condition before them.</param>
+    internal static BoardCondition ConditionAfter(IEnumerable<JsonStep> steps, BoardCondition condition = BoardCondition.Unknown)
     {
-        var condition = BoardCondition.Unchanged;
         foreach (var step in steps)
         {
             condition = (step.Phase, step.Kind) switch
             {
+                ("ask", "end") => BoardCondition.Unchanged,
                 ("enter", "end")
                     or ("identify", "begin") when condition == BoardCondition.Unchanged => BoardCondition.InBootloaderUnchanged,
-                (_, "point-of-no-return") or ("erase" or "write", "begin") => BoardCondition.InBootloaderWithoutFirmware,
+                ("erase" or "write", "progress") or ("erase", "end") => BoardCondition.InBootloaderWithoutFirmware,
+                ("erase" or "write", "begin") when condition != BoardCondition.InBootloaderWithoutFirmware => BoardCondition.Unknown,
                 ("verify", "end") => BoardCondition.Unconfirmed,
                 _ => condition,
             };
         }
         return condition;
+    }
+
+    /// <summary>What the job tells of a board: its condition at the end, and its place when its write began.</summary>
+    public EndOfBoard EndOf(string board)
+    {
+        if (!Header.Boards.Contains(board))
+            return default;
+        var report = Result?.Boards.FirstOrDefault(end => end.Board == board)?.ToReport()
+            ?? Interrupted().Boards.First(end => end.Board == board);
+        var place = Steps.LastOrDefault(step => step.Board == board && step.Place is not null)?.Place?.ToPlace();
+        return new(report.Condition, place, Header.Port);
     }
 
     /// <summary>The job as the history shows it.</summary>
@@ -166,3 +180,9 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
     private static JsonHeader? Checked(JsonHeader? header) =>
         header is { Job: not null, By: not null, Created: not null, Boards: not null, Images: not null } ? header : null;
 }
+
+/// <summary>A board at the end of a job.</summary>
+/// <param name="Condition">Its condition; null where the job did not have the board.</param>
+/// <param name="Place">Its place when its write began; null where nothing was written.</param>
+/// <param name="NamedPort">The port as the user named it.</param>
+internal readonly record struct EndOfBoard(BoardCondition? Condition, BoardPlace? Place, string? NamedPort);

@@ -51,6 +51,7 @@ internal sealed class FlashAgent : IDisposable
             SwitchPower = MoonrakerPower.Of(_moonraker),
             PowerDevices = settings.PowerDevices,
             Rollback = settings.Rollback,
+            Earlier = board => Journal.Earlier(data.Jobs, board),
         };
         _queue = new FlashQueue(
             boards, data.Jobs, klipper.KlippyFor, cancel => _moonraker.NextChange.WaitUpToAsync(IdlePoll, printer.Time, cancel), log)

@@ -15,14 +15,14 @@ public sealed class FlashInvariants
     private static readonly TimeSpan Longest = TimeSpan.FromMinutes(20);
 
     private readonly VirtualPrinter _printer;
-    private readonly ImmutableArray<(byte[] Boot, byte[] Application)> _before;
+    private readonly ImmutableArray<(byte[] Boot, byte[] Application, bool WasWhole)> _before;
     private readonly bool _klippyRan;
     private readonly List<string> _violations = [];
 
     private FlashInvariants(VirtualPrinter printer)
     {
         _printer = printer;
-        _before = [.. printer.Boards.Select(board => (BootArea(board), Application(board)))];
+        _before = [.. printer.Boards.Select(board => (BootArea(board), Application(board), WasWhole(board)))];
         _klippyRan = printer.Klippy.IsRunning;
     }
 
@@ -45,7 +45,7 @@ public sealed class FlashInvariants
             Require(BootArea(board).AsSpan().SequenceEqual(_before[i].Boot), $"the bootloader's area of {board.Name} was changed");
             Require(!board.WasMassErased, $"{board.Name} was mass erased");
             if (report.Boards.FirstOrDefault(one => one.Board == board.Name) is { } its)
-                Check(board, requests.First(request => request.Board.Name == board.Name).Image, IsUntouched(i), its);
+                Check(board, requests.First(request => request.Board.Name == board.Name).Image, IsUntouched(i), _before[i].WasWhole, its);
             else
                 Require(IsUntouched(i), $"{board.Name} was not in the request and was changed");
         }
@@ -57,7 +57,7 @@ public sealed class FlashInvariants
 
     private bool IsUntouched(int index) => Application(_printer.Boards[index]).AsSpan().SequenceEqual(_before[index].Application);
 
-    private void Check(VirtualBoard board, FirmwareImage? image, bool isUntouched, BoardReport report)
+    private void Check(VirtualBoard board, FirmwareImage? image, bool isUntouched, bool wasWhole, BoardReport report)
     {
         var start = board.ApplicationStart;
         var holdsImage = image is not null && board.Flash.Contains(start, image.Bytes.Length)
@@ -86,8 +86,11 @@ public sealed class FlashInvariants
                 Require(holdsImage || report.Fault?.Kind == FaultKind.OtherFirmwareRuns,
                     "'written and read back equal' was claimed, and flash holds something else");
                 break;
+            case BoardCondition.InBootloaderWithoutFirmware:
+                Require(!isUntouched || !wasWhole, "'erased or half written' was claimed, and the old firmware is whole");
+                break;
             case BoardCondition.Unchanged or BoardCondition.InBootloaderUnchanged:
-                Require(isUntouched, $"'{report.Condition}' was claimed, and flash was changed");
+                Require(isUntouched && wasWhole, $"'{report.Condition}' was claimed, and flash was changed, or was half written before");
                 if (report.Condition == BoardCondition.Unchanged && !report.Refused && report.Fault?.Kind.MayHideBootloader != true)
                     Require(board.State is not (BoardState.Katapult or BoardState.Rom),
                         $"'Unchanged' was claimed, and {board.Name} is in {board.State}: {report.Fault?.Cause}");
@@ -103,6 +106,9 @@ public sealed class FlashInvariants
         if (!holds)
             _violations.Add(violation);
     }
+
+    private static bool WasWhole(VirtualBoard board) =>
+        board.Setup.IsProcess || VirtualFirmware.WouldStart(board.Flash, board.Chip, board.ApplicationStart).Running is not null;
 
     private static byte[] BootArea(VirtualBoard board) =>
         board.Flash.Read(board.Flash.Base, (int)(board.ApplicationStart - board.Flash.Base)).ToArray();

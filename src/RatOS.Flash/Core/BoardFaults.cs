@@ -41,9 +41,18 @@ public static class BoardFaults
 
     // ---- places
 
-    public static FlashException BoardNotSeen(string board, string wanted, string seen) => new(
-        FaultKind.BoardNotSeen, $"{board} is not connected: no device on the bus is {wanted}. Seen: {seen}.",
-        $"{CheckCable}. {ListBoards} {Listed}.");
+    /// <param name="board">The board.</param>
+    /// <param name="wanted">How it is known, as a clause: at port 1-1.3.</param>
+    /// <param name="seen">The devices on the bus.</param>
+    /// <param name="enter">The manual way into its bootloader.</param>
+    /// <param name="wasInterrupted">Its last flash did not end with a board that runs.</param>
+    public static FlashException BoardNotSeen(string board, string wanted, string seen, Remedy enter, bool wasInterrupted = false)
+    {
+        var last = wasInterrupted ? " Its last flash was interrupted, so it may have no firmware." : "";
+        return new(
+            FaultKind.BoardNotSeen, $"{board} is not connected: no device on the bus is {wanted}. Seen: {seen}.{last}",
+            $"{CheckCable}. {ListBoards} {Listed}. If the board still does not appear, start its bootloader: {enter} Then {FlashAgain}.");
+    }
 
     public static FlashException NoPower(string board, IEnumerable<string> devices) => new(
         FaultKind.NoPower, $"{board} is not on the bus, and {string.Join(" and ", devices)} is switched off.",

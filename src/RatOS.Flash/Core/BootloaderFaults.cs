@@ -7,7 +7,7 @@ public static class BootloaderFaults
 {
     public static FlashException ReadProtected(string board) => new(
         FaultKind.ReadProtected, $"{board} is read protected (RDP level 1): its flash can be neither read nor written.",
-        $"Nothing was touched. {PowerCycle}: it then runs its old firmware. "
+        $"Nothing was touched. {PowerCycle}: it then starts the firmware that it has. "
         + $"Removing the protection erases the whole chip, including the vendor's bootloader; use the vendor's tool for that.");
 
     // ---- USB DFU

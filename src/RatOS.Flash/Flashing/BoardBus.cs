@@ -34,6 +34,8 @@ internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider 
 
     private ChipEvidence? Chip => plan.Evidence?.Chip;
 
+    public BoardPlace Place => new(_port, Chip?.Uid is { } uid ? Convert.ToHexString(uid.Span) : null);
+
     /// <summary>Remembers all sessions on the bus: the board that returns must be a new one.</summary>
     public void Remember()
     {

@@ -57,7 +57,7 @@ internal sealed class BoardFinder(FlashRequest request, DeviceList seen, BoardPr
                     return device with { Usb = null };
                 if (device.Usb is not null && !IsKlipperOrBootloader(device))
                 {
-                    findings.Add(Finding.Blocker(BoardFaults.BoardNotSeen(Name, wanted, seen.Description)));
+                    findings.Add(Finding.Blocker(NotSeen(wanted)));
                 }
                 else if (device.Usb == UsbId.Klipper && board.Serial is { } serial && device.Serial != serial)
                 {
@@ -68,7 +68,7 @@ internal sealed class BoardFinder(FlashRequest request, DeviceList seen, BoardPr
                 var lost = seen.Devices.Where(device =>
                     device.Usb is not null && board.Drivers.Showing(device)?.MayHaveChip(device, mcu.Name) == true).ToList();
                 findings.Add(Finding.Blocker(lost.Count == 0
-                    ? BoardFaults.BoardNotSeen(Name, wanted, seen.Description)
+                    ? NotSeen(wanted)
                     : BoardFaults.WhichBootloader(Name, lost.Select(device => device.Port))));
                 return null;
             default:
@@ -76,6 +76,9 @@ internal sealed class BoardFinder(FlashRequest request, DeviceList seen, BoardPr
                 return null;
         }
     }
+
+    private FlashException NotSeen(string wanted) => BoardFaults.BoardNotSeen(Name, wanted, seen.Description,
+        Remedy.Numbered(BoardGuide.EnterSteps(profile), OperatorStep.StartBootloader), request.Earlier is not null);
 
     private bool RunsKlipperOfThisSerial(Device device) => device.Usb == UsbId.Klipper && device.Serial == request.Board.Serial;
 

@@ -27,7 +27,8 @@ internal sealed class BoardFlash
     private readonly string _name;
     private readonly long _begin;
 
-    private BoardCondition _condition;
+    private readonly FirmwareState _state;
+
     private bool _committed;
     private bool _isReadOut;
     private bool _awaitsBootloader;
@@ -44,9 +45,7 @@ internal sealed class BoardFlash
         _recovery = new(bus, _log, plan);
         _entry = new(bus, _log, plan);
         _proof = new(bus, time, _log, plan, _mcu, _start, _recovery);
-        // A ROM on a wire has shown nothing yet.
-        _condition = plan.Entry == FlashEntry.InBootloader && !bus.WaitsUnseen ? BoardCondition.InBootloaderUnchanged
-            : BoardCondition.Unchanged;
+        _state = new(plan.Condition);
     }
 
     public BoardPlan Plan { get; }
@@ -61,13 +60,13 @@ internal sealed class BoardFlash
     public Remedy? Step { get; private set; }
 
     /// <summary>The power device to cycle, where that may help and was not tried; else null.</summary>
-    public string? PowerToCycle => _recovery.PowerToCycle(Fault, _condition);
+    public string? PowerToCycle => _recovery.PowerToCycle(Fault, _state.Condition);
 
     /// <summary>The firmware did not get into the board, and a card may help: its stock bootloader may still be there.</summary>
     public bool MayNeedCard => Plan.Request.Image is not null && !_bus.StartsOnDoubleReset
         && Plan is { Entry: not FlashEntry.SdCard, Profile.SdCard: not null, HasReplacedStock: false }
-        && _condition != BoardCondition.Unconfirmed && Last is { Ok: false }
-            && (Step is not null || _condition == BoardCondition.InBootloaderWithoutFirmware);
+        && _state.Condition != BoardCondition.Unconfirmed && Last is { Ok: false }
+            && (Step is not null || _state.Condition.MayLackFirmware());
 
     /// <param name="cancel">Effective until the point of no return.</param>
     public Task<BoardReport> RunAsync(CancellationToken cancel) => RunAsync(Plan.Device!, cancel);
@@ -96,14 +95,14 @@ internal sealed class BoardFlash
         FlashException? fault = null;
         try
         {
-            if (Plan.Request.Job == FlashJob.Recover && !_committed)
+            if (Plan.Request.Job == FlashJob.Recover && !_state.MayBeChanged)
             {
                 (var version, device) = await RecoverAsync(device, cancel);
                 if (version is not null)
                     return Report(null, version);
             }
             await (Plan.Entry == FlashEntry.SdCard ? ConfirmCardAsync(device) : FlashAsync(device, cancel));
-            _condition = BoardCondition.Flashed;
+            _state.IsProven();
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
@@ -113,7 +112,7 @@ internal sealed class BoardFlash
         {
             fault = known;
             if (known.Kind.BootloaderAnswered)
-                Reached(BoardCondition.InBootloaderUnchanged);
+                _state.WaitsInBootloader(_entry.HasStartedBootloader);
         }
         catch (DeviceGoneException)
         {
@@ -123,9 +122,9 @@ internal sealed class BoardFlash
         {
             fault = FlashFaults.Internal(bug);
         }
-        if (fault is not null && !_committed && await _entry.UndoStopAsync() is not null)
-            Reached(BoardCondition.InBootloaderUnchanged);
-        if (fault is not null && _entry.HasStartedBootloader && _condition == BoardCondition.InBootloaderUnchanged)
+        if (fault is not null && !_state.MayBeChanged && await _entry.UndoStopAsync() is not null)
+            _state.WaitsInBootloader(leftKlipper: true);
+        if (fault is not null && _entry.HasStartedBootloader && _state.Condition == BoardCondition.InBootloaderUnchanged)
             await ReturnAsync();
         return Report(fault);
     }
@@ -140,13 +139,13 @@ internal sealed class BoardFlash
             try
             {
                 // Firmware that was read back equal already is not written once more: whether it starts is the question.
-                var running = _condition == BoardCondition.Unconfirmed ? await StartAgainAsync(device)
+                var running = _state.Condition == BoardCondition.Unconfirmed ? await StartAgainAsync(device)
                     : await _proof.SettleAsync(await WriteVerifiedAsync(device, cancel), FlashPhase.Leave);
                 running = await _proof.ConfirmAsync(running, _image, FlashPhase.Confirm);
                 await _proof.ProveAsync(running, _image);
                 return;
             }
-            catch (FlashException fault) when (_recovery.MayCyclePort(fault, _condition))
+            catch (FlashException fault) when (_recovery.MayCyclePort(fault, _state.Condition))
             {
                 if (await _recovery.CyclePortAsync(fault) is not { } back)
                     throw;
@@ -183,7 +182,7 @@ internal sealed class BoardFlash
                 await bootloader.LeaveAsync();
                 return device;
             }
-            catch (DeviceGoneException) when (_condition == BoardCondition.Unconfirmed)
+            catch (DeviceGoneException) when (_state.Condition == BoardCondition.Unconfirmed)
             {
                 return device;   // read back equal already: whether it starts is the next question
             }
@@ -213,10 +212,11 @@ internal sealed class BoardFlash
 
     private async Task<Device> EnterAsync(Device klipper, CancellationToken cancel)
     {
-        Reached(BoardCondition.Unchanged);
+        if (klipper.Usb is not null)
+            _state.Runs();
         var device = await _entry.EnterAsync(klipper, cancel);
         if (_bus.IsBootloader(device))
-            Reached(BoardCondition.InBootloaderUnchanged);
+            _state.WaitsInBootloader(leftKlipper: true);
         return device;
     }
 
@@ -226,7 +226,7 @@ internal sealed class BoardFlash
         var bootloader = await _bus.OpenBootloaderAsync(device);
         try
         {
-            Reached(BoardCondition.InBootloaderUnchanged);
+            _state.WaitsInBootloader(_entry.HasStartedBootloader);
             bootloader.CheckChip(_name, _mcu, _start);
             if (_bus.CheckSerial(device) is { } strange)
                 _log.Keep(strange);
@@ -241,9 +241,7 @@ internal sealed class BoardFlash
         }
     }
 
-    /// <summary>
-    /// The last chance to cancel, and to keep the old firmware. From here on the board is without firmware until flash reads back equal.
-    /// </summary>
+    /// <summary>The last chance to cancel, and to keep the old firmware.</summary>
     private async Task CommitAsync(Bootloader bootloader, CancellationToken cancel)
     {
         if (!_committed)
@@ -255,10 +253,10 @@ internal sealed class BoardFlash
                     _services.KeepOldFirmware(_name, old);
             }
             cancel.ThrowIfCancellationRequested();
-            await _log.CommitAsync();
+            await _log.CommitAsync(_bus.Place);
             _committed = true;
         }
-        _condition = BoardCondition.InBootloaderWithoutFirmware;
+        _state.Changes();
     }
 
     private async Task EraseAsync(Bootloader bootloader, FlashLayout layout)
@@ -271,6 +269,7 @@ internal sealed class BoardFlash
         foreach (var sector in layout.Sectors)
         {
             await bootloader.EraseAsync(sector);
+            _state.IsErased();
             await _log.ProgressAsync(FlashPhase.Erase, done += sector.Size, total);
         }
         await _log.EndAsync(FlashPhase.Erase, $"Erased {total / 1024} KiB in {layout.Sectors.Length} sectors", total);
@@ -284,7 +283,13 @@ internal sealed class BoardFlash
         foreach (var run in layout.Runs)
         {
             var from = before;
-            await bootloader.WriteAsync(run.Address, run.Data, done => _log.ProgressAsync(FlashPhase.Write, from + done, total));
+            await bootloader.WriteAsync(run.Address, run.Data, done =>
+            {
+                // Katapult on an RP2040 acknowledges what it only collects (Katapult src/rp2040/flash.c).
+                if (from + done > _mcu.WriteUnit)
+                    _state.IsErased();
+                return _log.ProgressAsync(FlashPhase.Write, from + done, total);
+            });
             before += run.Data.Length;
         }
         await bootloader.FinishAsync();
@@ -306,7 +311,7 @@ internal sealed class BoardFlash
             throw FlashFaults.VerifyFailed(layout.Start + (uint)first, differing, tries);
         }
         await _log.EndAsync(FlashPhase.Verify, $"Read back {total} bytes: equal (sha256 {_image.Sha256[..8]}...)", total);
-        _condition = BoardCondition.Unconfirmed;
+        _state.IsReadBack();
         if (_bus.ChangeLink() is { } change)
             _log.Keep(change);
     }
@@ -322,21 +327,21 @@ internal sealed class BoardFlash
         }
         finally
         {
-            Reached(recovery.Reached ?? _condition);
+            _state.Recovers(recovery.Reached ?? _state.Condition);
         }
     }
 
     /// <summary>The write was not observed, so what runs says whether there was one; then the proof is that of any other flash.</summary>
     private async Task ConfirmCardAsync(Device running)
     {
-        _condition = BoardCondition.Unconfirmed;
+        _state.IsReadBack();
         await using (var client = await _bus.IdentifyAsync(running))
         {
             var version = client.Dictionary!.Version;
             if (!client.CompressedDictionary.Span.SequenceEqual(_image.CompressedDictionary.Span)
                 && (Plan.RunningVersion ?? version) == version)
             {
-                _condition = BoardCondition.Unchanged;
+                _state.Runs();
                 throw SdCardFaults.SdCardNotTaken(_name, version, Plan.Profile.SdCard!.RenamedTo, Plan.CardSteps);
             }
         }
@@ -353,7 +358,7 @@ internal sealed class BoardFlash
             await _log.NoteAsync(FlashPhase.Leave, "Nothing was written: starting the old firmware again");
             await _proof.LeaveAsync(here);
             await using var client = await _bus.IdentifyAsync(await _proof.SettleAsync(here, FlashPhase.Leave));
-            _condition = BoardCondition.Unchanged;
+            _state.Runs();
         }
         catch (Exception fault) when (fault is FlashException or DeviceGoneException)
         {
@@ -362,9 +367,6 @@ internal sealed class BoardFlash
     }
 
     // ---- report
-
-    /// <summary>Counts as long as nothing was erased. Afterwards only a read-back makes a board better than one without firmware.</summary>
-    private void Reached(BoardCondition condition) => _condition = _committed ? _condition : condition;
 
     private BoardReport Report(FlashException? fault, string? alive = null)
     {
@@ -382,7 +384,7 @@ internal sealed class BoardFlash
         return Last = new BoardReport
         {
             Board = _name,
-            Condition = _condition,
+            Condition = _state.Condition,
             Fault = fault is null ? null : FaultReport.Of(fault),
             OldVersion = Plan.RunningVersion,
             NewVersion = alive ?? image?.Version,

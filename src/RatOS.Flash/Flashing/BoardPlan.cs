@@ -45,6 +45,20 @@ public sealed record BoardPlan
 
     public bool IsBlocked => Blocker is not null;
 
+    /// <summary>
+    /// What is known of its firmware now: from the running board, from an earlier flash, from Klipper's report. A bootloader tells nothing.
+    /// </summary>
+    public BoardCondition Condition => this switch
+    {
+        { Entry: FlashEntry.Replace } or { Evidence: not null } => BoardCondition.Unchanged,
+        { Device: { } device } when device.Usb == UsbId.Klipper || device.CanNode is { InBootloader: false }
+            || (IsCanBridge && device.Can is not null) => BoardCondition.Unchanged,
+        { Request.Earlier: { } earlier } => earlier.Condition,
+        // A node that has its number, and a board on a wire, are heard by Klipper alone.
+        { Device: { Usb: null, CanNode: null }, Request.Board.RunningVersion: not null } => BoardCondition.Unchanged,
+        _ => BoardCondition.Unknown,
+    };
+
     /// <summary>The version before the flash; null when it is not known.</summary>
     public string? RunningVersion =>
         Request.Job == FlashJob.ConfirmSdCard ? Request.Board.RunningVersion : Evidence?.Version ?? Request.Board.RunningVersion;

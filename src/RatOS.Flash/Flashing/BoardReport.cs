@@ -6,10 +6,10 @@ namespace RatOS.Flash.Flashing;
 /// <summary>The state of a board at the end of a flash, as far as it was observed.</summary>
 public enum BoardCondition
 {
-    /// <summary>Nothing was erased: it has its old firmware, and was not seen in a bootloader.</summary>
+    /// <summary>It was seen running its old firmware, and nothing was erased since.</summary>
     [ContractName("unchanged")] Unchanged,
 
-    /// <summary>It was last seen in a bootloader; nothing was erased.</summary>
+    /// <summary>It ran its old firmware until it was brought into its bootloader, where it was last seen; nothing was erased.</summary>
     [ContractName("in-bootloader-unchanged")] InBootloaderUnchanged,
 
     /// <summary>Its firmware is erased or half written; it needs a new flash.</summary>
@@ -23,6 +23,16 @@ public enum BoardCondition
 
     /// <summary>It runs its old firmware and answers: it was not flashed (a recovery), or that firmware was put back.</summary>
     [ContractName("running")] Running,
+
+    /// <summary>Whether it has whole firmware was not observed: it waits in a bootloader, or was not seen at all.</summary>
+    [ContractName("unknown")] Unknown,
+}
+
+public static class BoardConditions
+{
+    /// <summary>Without power or out of its bootloader it may not come back by itself.</summary>
+    public static bool MayLackFirmware(this BoardCondition condition) =>
+        condition is BoardCondition.InBootloaderWithoutFirmware or BoardCondition.Unknown;
 }
 
 /// <summary>One board: what happened, its state, and what to do now.</summary>

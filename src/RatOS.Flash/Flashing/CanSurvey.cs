@@ -22,7 +22,7 @@ internal sealed class CanSurvey
         var survey = new CanSurvey(hardware);
         var onCan = FlashPlan.Create(requests, hardware.Look(),
             new(KlippyActivity.Stopped)).Boards.Where(board => board.Device is { Can.IsUp: true });
-        foreach (var boards in onCan.GroupBy(board => board.Device!, board => board.Request))
+        foreach (var boards in onCan.GroupBy(board => board.Device!))
         {
             cancel.ThrowIfCancellationRequested();
             await log.NoteAsync(null, FlashPhase.Ask, $"Asking which boards are on {boards.Key.Port}");
@@ -32,8 +32,8 @@ internal sealed class CanSurvey
             }
             catch (FlashException fault)
             {
-                foreach (var request in boards)
-                    await log.RefuseAsync(request, fault, byPlan: false);
+                foreach (var board in boards)
+                    await log.RefuseAsync(board.Request, fault, board, byPlan: false);
             }
             catch (DeviceGoneException)
             {

@@ -72,6 +72,9 @@ public sealed record FlashEvent(
     /// <summary>The message in the words of a browser; null where they are the same.</summary>
     public string? Browser { get; init; }
 
+    /// <summary>With <see cref="FlashEventKind.PointOfNoReturn"/>: where the board is from now on, if it does not come back.</summary>
+    public BoardPlace? Place { get; init; }
+
     /// <summary>The message in the words of a front end.</summary>
     public string In(FrontEnd frontEnd) => frontEnd == FrontEnd.Browser && Browser is { } words ? words : Message;
 }

@@ -11,7 +11,7 @@ internal sealed class FlashLog(TimeProvider time, Func<FlashEvent, ValueTask> on
     private static readonly TimeSpan BetweenSnapshots = TimeSpan.FromMilliseconds(100);
 
     private readonly long _begin = time.GetTimestamp();
-    private readonly Dictionary<string, TimeSpan> _lastSnapshot = [];
+    private readonly Dictionary<(string Board, FlashPhase Phase), TimeSpan> _lastSnapshot = [];
     private readonly Dictionary<string, BoardReport> _reports = [];
     private int _sequence;
 
@@ -43,16 +43,17 @@ internal sealed class FlashLog(TimeProvider time, Func<FlashEvent, ValueTask> on
         board, FlashPhase.Plan, finding.Severity == FindingSeverity.Warning ? FlashEventKind.Warning : FlashEventKind.Note, finding.Text,
             remedy: finding.Remedy);
 
-    public ValueTask CommitAsync(string board) => SendAsync(
-        board, FlashPhase.Erase, FlashEventKind.PointOfNoReturn, "Point of no return: the write can no longer be cancelled.");
+    public ValueTask CommitAsync(string board, BoardPlace place) => SendAsync(
+        board, FlashPhase.Erase, FlashEventKind.PointOfNoReturn, "Point of no return: the write can no longer be cancelled.",
+            place: place);
 
     /// <summary>A snapshot; the first and the last of a phase are always sent.</summary>
     public ValueTask ProgressAsync(string board, FlashPhase phase, long done, long total)
     {
         var now = Elapsed;
-        if (done < total && _lastSnapshot.TryGetValue(board, out var last) && now - last < BetweenSnapshots)
+        if (done < total && _lastSnapshot.TryGetValue((board, phase), out var last) && now - last < BetweenSnapshots)
             return ValueTask.CompletedTask;
-        _lastSnapshot[board] = now;
+        _lastSnapshot[(board, phase)] = now;
         return SendAsync(board, phase, FlashEventKind.Progress, "", done, total);
     }
 
@@ -84,7 +85,7 @@ internal sealed class FlashLog(TimeProvider time, Func<FlashEvent, ValueTask> on
         _reports.ContainsKey(request.Board.Name) ? ValueTask.CompletedTask : VerdictAsync(new BoardReport
         {
             Board = request.Board.Name,
-            Condition = plan?.Entry == FlashEntry.InBootloader ? BoardCondition.InBootloaderUnchanged : BoardCondition.Unchanged,
+            Condition = plan?.Condition ?? BoardCondition.Unknown,
             Fault = FaultReport.Of(fault),
             Refused = byPlan,
             OldVersion = plan?.RunningVersion ?? request.Board.RunningVersion,
@@ -93,10 +94,11 @@ internal sealed class FlashLog(TimeProvider time, Func<FlashEvent, ValueTask> on
 
     private ValueTask SendAsync(
         string? board, FlashPhase phase, FlashEventKind kind, string message, long done = 0, long total = 0, BoardReport? report = null,
-            Remedy? remedy = null) =>
+            Remedy? remedy = null, BoardPlace? place = null) =>
         onEvent(new FlashEvent(++_sequence, Elapsed, board, phase, kind, remedy is null ? message : $"{message} {remedy}", done, total,
             report)
         {
             Browser = remedy?.OnlyInBrowser is { } words ? $"{message} {words}" : null,
+            Place = place,
         });
 }

@@ -33,6 +33,9 @@ public sealed record FlashRequest(PrinterBoard Board, FirmwareImage? Image)
     /// <summary>The stock bootloader takes the firmware from a card: requested, or the board's only flash method.</summary>
     public bool UsesSdCard => Job is FlashJob.SdCard or FlashJob.ConfirmSdCard || BoardGuide.Of(Board.Profile).Method == FlashMethod.SdCard;
 
+    /// <summary>The last flash that wrote the board, where it does not run since; null where it runs, or nothing is known.</summary>
+    public EarlierFlash? Earlier { get; init; }
+
     /// <summary>Why the board is skipped, in a sentence; null for one that is flashed.</summary>
     public string? SkipReason { get; init; }
 

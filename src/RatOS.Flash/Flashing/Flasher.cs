@@ -68,21 +68,25 @@ public sealed class Flasher
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
-            await _operator.GiveUpAsync();
-            foreach (var request in requests)
-                await _log.RefuseAsync(request, FlashFaults.Cancelled(), byPlan: false);
+            await RefuseAllAsync(requests, FlashFaults.Cancelled(), byPlan: false);
         }
         catch (FlashException fault)
         {
-            await _operator.GiveUpAsync();
-            foreach (var request in requests)
-                await _log.RefuseAsync(request, fault, byPlan: fault.Kind != FaultKind.KlipperWouldNotStop);
+            await RefuseAllAsync(requests, fault, byPlan: fault.Kind != FaultKind.KlipperWouldNotStop);
         }
         return new FlashReport([.. requests.Select(request => _log.Reports[request.Board.Name])], klippyFault, _log.Elapsed)
         {
             Before = _before,
             After = _after,
         };
+    }
+
+    /// <summary>The verdict on every board that has none.</summary>
+    private async Task RefuseAllAsync(IReadOnlyList<FlashRequest> requests, FlashException fault, bool byPlan)
+    {
+        await _operator.GiveUpAsync();
+        foreach (var board in FlashPlan.Create(requests, _hardware.Look(), new(KlippyActivity.Stopped)).Boards)
+            await _log.RefuseAsync(board.Request, fault, board, byPlan);
     }
 
     // ---- look and build, while Klipper runs
@@ -144,7 +148,8 @@ public sealed class Flasher
             if (manual.GetValueOrDefault(request.Board.Name) is { } board)
                 await _log.RefuseAsync(request, await _files.OfferBuiltAsync(board, outcome), board);
             else if (outcome.Firmware is not { } made)
-                await _log.RefuseAsync(request, outcome.Fault ?? FirmwareFaults.FirmwareMissing(request.Board.Name));
+                await _log.RefuseAsync(request, outcome.Fault ?? FirmwareFaults.FirmwareMissing(request.Board.Name),
+                    plan.Boards.First(planned => planned.Name == request.Board.Name));
             else
                 await _log.EndAsync(request.Board.Name, FlashPhase.Build,
                     $"{Built(made)}, {made.Image.Bytes.Length} bytes, {made.Elapsed.TotalSeconds:0.0} s");

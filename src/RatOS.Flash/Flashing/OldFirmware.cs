@@ -9,6 +9,7 @@ internal static class OldFirmware
 {
     private const int Piece = 8 * 1024;
     private const int Largest = 512 * 1024;
+    private const int VectorsLength = 8;   // initial stack pointer and reset vector
 
     // Klipper for a printer's board has 20 to 60 KiB; what is behind it does not matter. Read in growing pieces, because a wire is slow.
     private static readonly int[] Pieces = [64 * 1024, 128 * 1024, 256 * 1024];
@@ -46,8 +47,8 @@ internal static class OldFirmware
         }
     }
 
-    /// <summary>Firmware in flash that is whole and fits the board; null where there is none.</summary>
-    public static async Task<FirmwareImage?> FindWholeAsync(Bootloader bootloader, Chips.Mcu mcu, uint start, FirmwareImage? image,
+    /// <summary>Looks for firmware in flash that is whole and fits the board.</summary>
+    public static async Task<FoundFirmware> FindAsync(Bootloader bootloader, Chips.Mcu mcu, uint start, FirmwareImage? image,
         CancellationToken cancel)
     {
         foreach (var piece in Pieces)
@@ -55,16 +56,20 @@ internal static class OldFirmware
             cancel.ThrowIfCancellationRequested();
             var bytes = new byte[Math.Min(piece, (int)(bootloader.Memory.End - start))];
             await bootloader.ReadAsync(start, bytes, static _ => ValueTask.CompletedTask);
+            if (bytes.AsSpan(0, VectorsLength).IndexOfAnyExcept(bytes[0] == 0 ? (byte)0 : (byte)0xff) < 0)
+                return new(null, IsBroken: true);   // no chip starts this
             try
             {
                 var found = FirmwareImage.Parse(bytes, "the firmware in flash");
                 // A write that ended early leaves a hole before the sectors that it did not reach.
                 var dictionary = bytes.AsSpan().IndexOf(found.CompressedDictionary.Span);
-                if (found.CheckCompatibility(mcu, start, mcu.FlashEnd) is not null || bytes.AsSpan(0, dictionary).IndexOf(Hole) >= 0)
-                    return null;
+                if (bytes.AsSpan(0, dictionary).IndexOf(Hole) >= 0)
+                    return new(null, IsBroken: true);
+                if (found.CheckCompatibility(mcu, start, mcu.FlashEnd) is not null)
+                    break;
                 // Firmware with the dictionary of the image is compared to its last byte.
                 var isImage = image is not null && found.CompressedDictionary.Span.SequenceEqual(image.CompressedDictionary.Span);
-                return !isImage || bytes.AsSpan().StartsWith(image!.Bytes.Span) ? found : null;
+                return !isImage || bytes.AsSpan().StartsWith(image!.Bytes.Span) ? new(found, IsBroken: false) : new(null, IsBroken: true);
             }
             catch (FlashException)
             {
@@ -72,6 +77,11 @@ internal static class OldFirmware
                     break;   // that was all of the flash
             }
         }
-        return null;
+        return default;
     }
 }
+
+/// <summary>The content of a board's flash, as it was read.</summary>
+/// <param name="Whole">Klipper's firmware for this board; null for anything else.</param>
+/// <param name="IsBroken">It cannot run: its beginning is blank, or a part of it is missing. False also where that cannot be told.</param>
+internal readonly record struct FoundFirmware(FirmwareImage? Whole, bool IsBroken);

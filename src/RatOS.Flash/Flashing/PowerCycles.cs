@@ -29,7 +29,7 @@ internal sealed class PowerCycles(TimeProvider time, FlashServices services, Fla
         foreach (var boards in _pending.GroupBy(board => board.Flash.PowerToCycle!).ToList())
         {
             var stranded = reports.Concat(done.Select(board => board.Report))
-                .FirstOrDefault(report => report.Condition == BoardCondition.InBootloaderWithoutFirmware);
+                .FirstOrDefault(report => report.Condition.MayLackFirmware());
             foreach (var (flash, _) in boards)
                 flash.PowerIsCycled();
             var isOn = await CycleAsync(boards.Key, boards.Select(board => board.Flash.Plan.Name), stranded, cancel);
@@ -48,7 +48,7 @@ internal sealed class PowerCycles(TimeProvider time, FlashServices services, Fla
     {
         if (stranded is not null || cancel.IsCancellationRequested)
         {
-            var why = stranded is null ? "" : $": {stranded.Board} has no firmware and might not come back";
+            var why = stranded is null ? "" : $": {stranded.Board} may have no firmware and might not come back";
             await log.WarnAsync(null, FlashPhase.Enter, $"'{device}' is not switched off{why}.");
             return false;
         }

@@ -53,14 +53,16 @@ internal sealed class Recovery(BoardBus bus, BoardLog log, BoardPlan plan, Firmw
         try
         {
             await using var bootloader = await bus.OpenBootloaderAsync(device);
-            Reached = BoardCondition.InBootloaderUnchanged;
             bootloader.CheckChip(plan.Name, mcu, start);
             bus.CheckSerial(device);
-            if (await OldFirmware.FindWholeAsync(bootloader, mcu, start, plan.Request.Image, cancel) is not { } firmware)
+            var found = await OldFirmware.FindAsync(bootloader, mcu, start, plan.Request.Image, cancel);
+            if (found.Whole is not { } firmware)
             {
+                Reached = found.IsBroken ? BoardCondition.InBootloaderWithoutFirmware : null;
                 await log.EndAsync(FlashPhase.Identify, "Its flash holds no whole firmware: it has to be flashed");
                 return (null, device);
             }
+            Reached = BoardCondition.InBootloaderUnchanged;
             await log.EndAsync(FlashPhase.Identify, $"{firmware.Version} is whole in its flash");
             await log.BeginAsync(FlashPhase.Leave, "Leaving the bootloader");
             bus.Remember();

@@ -83,7 +83,7 @@ internal sealed class RecoverySteps(BoardBus bus, BoardLog log, BoardPlan plan)
     private static bool PowerMayHelp(FlashException fault, BoardCondition condition) => fault.Kind.PowerMayHelp switch
     {
         PowerHelp.Always => true,
-        PowerHelp.WithFirmware => condition != BoardCondition.InBootloaderWithoutFirmware,
+        PowerHelp.WithFirmware => !condition.MayLackFirmware(),
         _ => false,
     };
 }

@@ -1,3 +1,4 @@
+using RatOS.Flash.Boards;
 using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
@@ -49,7 +50,8 @@ internal sealed class BootloaderMatch(InventorySources sources, List<InventoryDr
             return BoardFaults.NoPower(draft.Name, off);
         return draft.Uuid is not null
             ? CanFaults.CanMissing(draft.Name, draft.Interface, sources.Seen.Description)
-            : BoardFaults.BoardNotSeen(draft.Name, $"at {DataDictionary.Clean(draft.Section.Serial ?? "")}", sources.Seen.Description);
+            : BoardFaults.BoardNotSeen(draft.Name, $"at {DataDictionary.Clean(draft.Section.Serial ?? "")}", sources.Seen.Description,
+                Remedy.Numbered(BoardGuide.EnterSteps(draft.Profile), OperatorStep.StartBootloader));
     }
 
     /// <summary>Its port, or a serial that follows from the chip's unique id.</summary>

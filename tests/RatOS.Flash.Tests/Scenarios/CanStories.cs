@@ -122,7 +122,7 @@ public sealed class CanStories
     public void A_board_without_power_on_an_empty_bus_is_refused_because_nobody_acknowledges() => Story.Of("can-toolhead", async story =>
     {
         story.Board.PowerOff();
-        await story.FailedAsync("ebb42", "can-not-acknowledged", BoardCondition.Unchanged);
+        await story.FailedAsync("ebb42", "can-not-acknowledged", BoardCondition.Unknown);
         Assert.DoesNotContain(story.Events, step => step.Phase == FlashPhase.Enter);
     });
 
@@ -133,7 +133,7 @@ public sealed class CanStories
         story.Printer.Boards[1].PressReset();   // it has no number since
         await Task.Delay(TimeSpan.FromSeconds(1), story.Time);
         await story.Printer.Klippy.StopAsync(CancellationToken.None);
-        var report = await story.FailedAsync("ebb42", "can-node-silent", BoardCondition.Unchanged);
+        var report = await story.FailedAsync("ebb42", "can-node-silent", BoardCondition.Unknown);
         Assert.Contains($"{story.Known("ebb42-2").CanUuid}", report.Fault!.Cause, StringComparison.Ordinal);
         Assert.InRange(report.Elapsed.TotalSeconds, 1, 30);
     });
@@ -168,7 +168,7 @@ public sealed class CanStories
         story.Printer.SetCanUp(false);
         Assert.True((await story.FailedAsync("ebb42", "can-down", BoardCondition.Unchanged)).Refused);
         story.Printer.UnplugCanAdapter();
-        Assert.True((await story.FailedAsync("ebb42", "can-missing", BoardCondition.Unchanged)).Refused);
+        Assert.True((await story.FailedAsync("ebb42", "can-missing", BoardCondition.Unknown)).Refused);
     });
 
     [Theory]
@@ -269,7 +269,7 @@ public sealed class CanStories
             board.DoublePressReset();
         await Task.Delay(TimeSpan.FromSeconds(1), story.Time);
         story.Printer.Boards[0].CanUuidBytes.CopyTo(story.Printer.Boards[1].CanUuidBytes, 0);
-        await story.FailedAsync("ebb42", "can-uuid-twice", BoardCondition.InBootloaderUnchanged);
+        await story.FailedAsync("ebb42", "can-uuid-twice", BoardCondition.Unknown);
     });
 
     [Fact]
@@ -279,7 +279,7 @@ public sealed class CanStories
         story.Board.DoublePressReset();
         await Task.Delay(TimeSpan.FromSeconds(1), story.Time);
         Convert.FromHexString("0123456789ab").CopyTo(story.Board.CanUuidBytes, 0);   // what it heeds; what it says it is stays
-        await story.FailedAsync("ebb42", "can-wrong-node", BoardCondition.InBootloaderUnchanged);
+        await story.FailedAsync("ebb42", "can-wrong-node", BoardCondition.Unknown);
         Assert.DoesNotContain(story.Events, step => step.Kind == FlashEventKind.PointOfNoReturn);
     });
 

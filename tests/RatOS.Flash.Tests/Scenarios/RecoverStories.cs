@@ -57,7 +57,7 @@ public sealed class RecoverStories
         BreakFirmware(story);
         await story.PassAsync(TimeSpan.FromSeconds(3));
         var report = await story.RecoverAsync("octopus", hasFirmware: false);
-        Assert.Equal(("firmware-missing", BoardCondition.InBootloaderUnchanged, BoardState.Katapult),
+        Assert.Equal(("firmware-missing", BoardCondition.InBootloaderWithoutFirmware, BoardState.Katapult),
             (report.Fault?.Code, report.Condition, story.Board.State));
     });
 

@@ -81,7 +81,7 @@ public sealed class UartRomStories
     public void A_read_protected_chip_is_told_before_anything_is_touched() =>
         Story.Of("uart-rom", new InjectedFaults { IsReadProtected = true }, async story =>
     {
-        await story.FailedAsync("octopus", "read-protected", BoardCondition.InBootloaderUnchanged);
+        await story.FailedAsync("octopus", "read-protected", BoardCondition.Unknown);
         Assert.DoesNotContain(story.Events, step => step.Kind == FlashEventKind.PointOfNoReturn);
     });
 
@@ -95,7 +95,7 @@ public sealed class UartRomStories
         var image = FirmwareImage.Parse(VirtualFirmware.Build(VirtualChip.F407, 0x0800_0000, "v0.13.0", link: FirmwareLink.Uart),
             "klipper.bin");
         var report = (await story.FlashAsync(CancellationToken.None, new FlashRequest(board, image))).Boards.Single();
-        Assert.Equal(("wrong-mcu", BoardCondition.InBootloaderUnchanged), (report.Fault?.Code, report.Condition));
+        Assert.Equal(("wrong-mcu", BoardCondition.Unknown), (report.Fault?.Code, report.Condition));
         Assert.DoesNotContain(story.Events, step => step.Kind == FlashEventKind.PointOfNoReturn);
     });
 
@@ -159,7 +159,7 @@ public sealed class UartRomStories
             await line.WriteAsync(new byte[] { 0x7E });
             await Task.Delay(TimeSpan.FromMilliseconds(10), story.Time);
         }
-        var report = await story.FailedAsync("octopus", "uart-rom-silent", BoardCondition.Unchanged);
+        var report = await story.FailedAsync("octopus", "uart-rom-silent", BoardCondition.Unknown);
         Assert.Contains("reset", report.Fault!.Remedy.ToString(), StringComparison.Ordinal);
         await StartRomAsync(story);
         await story.FlashedAsync("octopus");
@@ -243,7 +243,7 @@ public sealed class UartRomStories
         };
         var report =
             (await story.FlashAsync(cancel.Token, new FlashRequest(story.Known("octopus"), story.Build("octopus")))).Boards.Single();
-        Assert.Equal(("cancelled", BoardCondition.InBootloaderUnchanged), (report.Fault?.Code, report.Condition));
+        Assert.Equal(("cancelled", BoardCondition.Unknown), (report.Fault?.Code, report.Condition));
         await story.FlashedAsync("octopus");
     });
 }

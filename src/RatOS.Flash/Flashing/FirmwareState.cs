@@ -1,0 +1,36 @@
+namespace RatOS.Flash.Flashing;
+
+/// <summary>The condition of a board during its flash. Each step follows from an observation: nothing is assumed.</summary>
+/// <param name="begin"><see cref="BoardPlan.Condition"/>.</param>
+internal sealed class FirmwareState(BoardCondition begin)
+{
+    private bool _isErased;
+
+    public BoardCondition Condition { get; private set; } = begin;
+
+    /// <summary>A command that changes flash was sent. It may not have arrived.</summary>
+    public bool MayBeChanged { get; private set; }
+
+    /// <summary>Klipper is on the bus. Where this flash has erased something, other firmware was put there since.</summary>
+    public void Runs() => Condition = _isErased ? BoardCondition.Unknown : BoardCondition.Unchanged;
+
+    /// <summary>A bootloader answers, which tells nothing of the firmware: only what ran before is known.</summary>
+    /// <param name="leftKlipper">Klipper started it at our request.</param>
+    public void WaitsInBootloader(bool leftKlipper) => Condition =
+        !MayBeChanged && (leftKlipper || Condition == BoardCondition.Unchanged) ? BoardCondition.InBootloaderUnchanged : Condition;
+
+    /// <summary>A recovery saw it; nothing was written.</summary>
+    public void Recovers(BoardCondition seen) => Condition = seen;
+
+    /// <summary>The next command changes flash.</summary>
+    public void Changes() => (MayBeChanged, Condition) = (true,
+        _isErased || Condition == BoardCondition.InBootloaderWithoutFirmware ? BoardCondition.InBootloaderWithoutFirmware
+            : BoardCondition.Unknown);
+
+    /// <summary>The bootloader confirmed such a command.</summary>
+    public void IsErased() => (_isErased, Condition) = (true, BoardCondition.InBootloaderWithoutFirmware);
+
+    public void IsReadBack() => Condition = BoardCondition.Unconfirmed;
+
+    public void IsProven() => Condition = BoardCondition.Flashed;
+}
