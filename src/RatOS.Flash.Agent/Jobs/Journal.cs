@@ -135,7 +135,7 @@ internal sealed class Journal : IDisposable
             // A flash that was refused observed nothing: the one before it tells.
             if (end.Condition != BoardCondition.Unknown || end.Place is not null)
                 condition ??= end.Condition;
-            if (condition is not (null or BoardCondition.InBootloaderWithoutFirmware or BoardCondition.Unknown or BoardCondition.Unconfirmed))
+            if (condition is not null and not BoardCondition.Unconfirmed && !condition.Value.MayLackFirmware())
                 return null;
             if (end.Place is { } place)
                 return new(condition!.Value, place, end.NamedPort);
