@@ -131,16 +131,13 @@ internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider 
         plan.Device is { IsWired: true } wired ? wired : IsNode(plan.Device!) ? _node.InBootloader()
         : hardware.Look().Devices.FirstOrDefault(device => IsBootloader(device) && IsOurs(device));
 
-    /// <summary>A card in the board's SD slot keeps its bootloader from starting.</summary>
-    public bool HasCardSlot => plan.Profile.NeedsEmptySlot;
-
     /// <summary>Names the bootloaders that appeared at other ports since <see cref="Remember"/>.</summary>
     public FlashException BootloaderNotSeen(Device klipper)
     {
         var elsewhere = hardware.Look().Devices.Where(device => IsNew(device) && IsBootloader(device) && device.Port != _port).ToList();
         var names = elsewhere.Count > 0 ? string.Join(", ", elsewhere) : null;
         return FlashFaults.BootloaderNotSeen(plan.Name, klipper.Port, ReturnLimit.TotalSeconds, names, elsewhere.FirstOrDefault()?.Port,
-            HasCardSlot);
+            plan.Profile.NeedsEmptySlot);
     }
 
     /// <summary>Requests the bootloader from the running Klipper. The bus shows whether the board leaves.</summary>
