@@ -16,7 +16,7 @@ for class in Pure.FlashLayoutTests Pure.FlashPlanTests 'Pure.Katapult*' Scenario
   quick+=(-class "RatOS.Flash.Tests.$class")   # of one kind of filter any may fit
 done
 quick_agent=()
-for class in JournalStories OutageStories ConnectionStories; do quick_agent+=(-class "RatOS.Flash.Agent.Tests.$class"); done
+for class in DoorStories JournalStories OutageStories ConnectionStories; do quick_agent+=(-class "RatOS.Flash.Agent.Tests.$class"); done
 failed=0
 
 build() { dotnet build "$copy/$1" -c Release --no-restore -v quiet -nologo -p:RunAnalyzers=false -p:TreatWarningsAsErrors=false >"$log" 2>&1; }
@@ -105,4 +105,10 @@ mutant "full disk: the journal loses its last lines and ends nothing" src/RatOS.
   'FileMode.CreateNew, FileAccess.Write, FileShare.Read, bufferSize: 0)' 'FileMode.CreateNew, FileAccess.Write, FileShare.Read)'
 mutant "queue: a job ends whatever fails" src/RatOS.Flash.Agent/Jobs/FlashQueue.cs $agent \
   'job.End(Unfinished(job, FlashFaults.Internal(bug)));' '_ = bug;'
+mutant "doors: a request by way of Moonraker carries no firmware" src/RatOS.Flash.Agent/Contract/FlashArguments.cs $agent \
+  'if (arguments.At("bytes") is not null && !mayCarryFirmware)' 'if (arguments.At("bytes") is not null && mayCarryFirmware)'
+mutant "doors: a console line needs the token of a shown button" src/RatOS.Flash.Agent/Service/PromptButtons.cs $agent \
+  '!Shown.TryGetValue(token, out var button)' '!Shown.TryGetValue(Shown.Keys.FirstOrDefault() ?? token, out var button)'
+mutant "doors: firmware from elsewhere needs a confirmation" src/RatOS.Flash.Agent/Service/AgentApi.cs $agent \
+  'if (unconfirmed.Count == 0)' 'if (unconfirmed.Count >= 0)'
 exit "$failed"

@@ -142,9 +142,8 @@ public sealed class AgentApiStories
     [Fact]
     public void Firmware_in_the_firmware_folder_is_found_by_name_and_nothing_outside_of_it() => AgentStory.Of(async story =>
     {
-        await File.WriteAllBytesAsync(Path.Combine(story.Data.Firmware, "mine.bin"),
-            VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, "v0.13.8"));
-        Assert.True((await story.RequestAsync("flash", ("board", "octopus"), ("firmware", "mine.bin"))).Flag("ok"));
+        var sha256 = story.Upload("mine.bin", VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, "v0.13.8"));
+        Assert.True((await story.RequestAsync("flash", ("board", "octopus"), ("firmware", "mine.bin"), ("confirm", sha256))).Flag("ok"));
         await story.UntilOverAsync();
         Assert.True(story.Runs("v0.13.8"));
         foreach (var name in (string[])["../firmware/mine.bin", "/etc/passwd", "..", "", "a\0b"])

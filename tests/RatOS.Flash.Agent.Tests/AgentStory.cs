@@ -5,6 +5,7 @@ using RatOS.Flash.Agent.Jobs;
 using RatOS.Flash.Agent.Moonraker;
 using RatOS.Flash.Agent.Service;
 using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Firmware;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Recording;
 using RatOS.Flash.Virtual.Devices;
@@ -106,6 +107,14 @@ internal sealed class AgentStory : IAsyncDisposable
     /// <summary>What a button of the last prompt sends when it is pressed.</summary>
     public string Button(string label) =>
         Moonraker.Console.Last(line => line.Contains($"prompt_footer_button {label}|", StringComparison.Ordinal)).Split('|')[1];
+
+    /// <summary>Puts a file into the firmware folder.</summary>
+    /// <returns>The sha256 of its firmware.</returns>
+    public string Upload(string name, byte[] firmware)
+    {
+        File.WriteAllBytes(Path.Combine(Data.Firmware, name), firmware);
+        return FirmwareImage.Parse(firmware, name).Sha256;
+    }
 
     /// <summary>Another program flashes the board while Klipper is stopped.</summary>
     public async Task FlashWithoutAgentAsync()

@@ -75,7 +75,7 @@ public sealed class FlashOptionTests
 
     private static bool IsFlashed(JsonJob job) => job is { Ok: true, Boards: [{ Condition: "flashed" }] };
 
-    private static string Root
+    internal static string Root
     {
         get
         {

@@ -55,8 +55,7 @@ public sealed class HostMcuStories
     {
         var bytes = story.Printer.Boards[1].BuildFirmware();
         bytes[18] = 62;
-        File.WriteAllBytes(Path.Combine(story.Data.Firmware, "pi.elf"), bytes);
-        var pi = await FlashAsync(story, 1, ("firmware", "pi.elf"));
+        var pi = await FlashAsync(story, 1, ("firmware", "pi.elf"), ("confirm", story.Upload("pi.elf", bytes)));
         Assert.Equal(("host-mcu-refused", "unchanged"), (pi.Fault?.Code, pi.Condition));
         Assert.True(story.Runs(Old, board: 1));
         // And the right one is taken after that.

@@ -108,21 +108,6 @@ public sealed class UpdateStories
         Assert.Equal((isRequired, "mcu toolhead"), (need.IsRequired, Assert.Single(need.Boards).Key));
     }
 
-    [Theory]
-    [InlineData("flash board=; rm")]
-    [InlineData("flash board=../../x")]
-    [InlineData("flash firmware=/etc/passwd")]
-    [InlineData("explode")]
-    [InlineData("")]
-    public void A_line_in_the_console_is_checked_like_any_request(string words) => AgentStory.Of(async story =>
-    {
-        await story.TypeAsync($"RESPOND TYPE=command MSG=\"action:ratos_flash {words}\"");
-        await story.UntilAsync(() => story.Moonraker.Console.Any(line => line.StartsWith("!! RatOS.Flash:", StringComparison.Ordinal))
-            || words.Length == 0, "it is refused aloud");
-        await Task.Delay(TimeSpan.FromSeconds(1), story.Time);
-        Assert.Empty(story.Jobs);
-    });
-
     [Fact]
     public void During_an_update_no_question_is_asked() => AgentStory.Of(async story =>
     {

@@ -43,6 +43,11 @@ internal sealed class BoardFirmware(PrinterAccess printer, KnownMcus mcus, DataF
             .FirstOrDefault(File.Exists) is { } file ? FirmwareImage.Open(file) : null;
     }
 
+    /// <summary>It was built here, or the board was proved to run it.</summary>
+    public bool IsKnown(PrinterBoard board, FirmwareImage image) =>
+        (data is not null && FirmwareBuilder.HasBuilt(data.Builds, image.Sha256)) || printer.Build(board)?.Sha256 == image.Sha256
+        || Good?.Of(board.Name).Any(good => good.Image.Sha256 == image.Sha256) == true;
+
     /// <summary>The firmware that the board ran before.</summary>
     /// <exception cref="FlashException"><c>nothing-to-roll-back</c>.</exception>
     public FirmwareImage Before(PrinterBoard board) =>

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Boards;
 using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Flashing;
@@ -32,11 +33,23 @@ internal sealed class BoardSelection(
         {
             Job = options.Job,
             LinkChange = options.LinkChange,
+            Findings = [.. request.Findings, .. Unconfirmed(request, options)],
             SkipReason = options.Job == FlashJob.Recover && request.Board.Board.McuName == "linux"
                 ? "it is a process of this computer, which its own service restarts." : request.SkipReason,
             Board = powerDevices.GetValueOrDefault(request.Board.Name) is { } power
                 ? request.Board with { Power = power } : request.Board,
         })];
+    }
+
+    /// <summary>Firmware from elsewhere waits for the user's consent, unless this user has given the file itself.</summary>
+    private IEnumerable<Finding> Unconfirmed(FlashRequest request, FlashOptions options)
+    {
+        if (request.Image is not { } image || options.RollsBack || options.Firmware is { IsUploaded: false }
+            || options.Confirmed.Contains(image.Sha256) || firmware.IsKnown(request.Board, image))
+            return [];
+        return [Finding.Of(FindingSeverity.Warning, FirmwareFaults.FirmwareUnconfirmed(
+            request.Board.Name, Text.Clean(Path.GetFileName(image.Name)), Text.Clean(image.Version),
+            BuildTransport.Of(image.Dictionary.Config)?.ToString() ?? "an unknown line", image.Sha256))];
     }
 
     private List<FlashRequest> Named(PrinterInventory inventory, FirmwareImage? given, FlashOptions options)

@@ -22,8 +22,10 @@ internal static class FlashArguments
     /// <param name="arguments">An object, or nothing.</param>
     /// <param name="firmwareFolder">Where firmware is looked for by name.</param>
     /// <param name="by">Where they came from, one of <see cref="JobOrigin"/>.</param>
+    /// <param name="mayCarryFirmware">Only the agent's own socket may: the others name files of this computer.</param>
     /// <exception cref="FlashException"><c>bad-request</c>, or the firmware cannot be read.</exception>
-    public static FlashOptions Parse(JsonElement arguments, string firmwareFolder, string by = JobOrigin.Request)
+    public static FlashOptions Parse(
+        JsonElement arguments, string firmwareFolder, string by = JobOrigin.Request, bool mayCarryFirmware = false)
     {
         if (arguments.ValueKind is not (JsonValueKind.Object or JsonValueKind.Undefined or JsonValueKind.Null))
             throw AgentFaults.BadRequest("its arguments have no names");
@@ -38,12 +40,15 @@ internal static class FlashArguments
         if (change is not null && !LinkChange.Known.ContainsKey(change))
             throw AgentFaults.BadRequest(
                 $"there is no change of link '{Text.Clean(change)}', only {string.Join(", ", LinkChange.Known.Keys)}");
+        if (arguments.At("bytes") is not null && !mayCarryFirmware)
+            throw AgentFaults.BadRequest("it carries firmware, which only the agent's own socket accepts");
         if (arguments.Word("port") is { Length: > 256 })
             throw AgentFaults.BadRequest("its port has more than 256 characters");
         var options = FlashFlag.Apply(
             new FlashOptions([.. Boards(arguments)])
             {
                 Firmware = Firmware(arguments, firmwareFolder),
+                Confirmed = arguments.At("confirm") is null ? [] : [.. Names(arguments, "confirm")],
                 Port = arguments.Word("port"),
                 Uuid = CanUuid.TryParse(uuid),
                 Bootloader = bootloader is null ? null : Bootloaders[bootloader],
@@ -85,28 +90,23 @@ internal static class FlashArguments
     {
         var names = new List<string>();
         foreach (var key in (string[])["board", "mcu", "boards"])
-        {
-            switch (arguments.At(key))
-            {
-                case null:
-                    break;
-                case { ValueKind: JsonValueKind.String } text:
-                    names.AddRange(text.GetString()!.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries));
-                    break;
-                case { ValueKind: JsonValueKind.Array } list when list.EnumerateArray()
-                    .All(item => item.ValueKind == JsonValueKind.String):
-                    names.AddRange(list.EnumerateArray().Select(item => item.GetString()!.Trim()).Where(item => item.Length > 0));
-                    break;
-                default:
-                    throw AgentFaults.BadRequest($"'{key}' is neither a name nor a list of names");
-            }
-        }
+            names.AddRange(Names(arguments, key));
         if (names.Count > MostBoards)
             throw AgentFaults.BadRequest($"it names {names.Count} boards");
         if (names.Find(name => name.Length > LongestName) is { } tooLong)
             throw AgentFaults.BadRequest($"no board is called '{Text.Clean(tooLong)}...'");
         return names.Count == 0 ? [FlashOptions.All] : names;
     }
+
+    private static IEnumerable<string> Names(JsonElement arguments, string key) => arguments.At(key) switch
+    {
+        null => [],
+        { ValueKind: JsonValueKind.String } text =>
+            text.GetString()!.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries),
+        { ValueKind: JsonValueKind.Array } list when list.EnumerateArray().All(item => item.ValueKind == JsonValueKind.String) =>
+            list.EnumerateArray().Select(item => item.GetString()!.Trim()).Where(item => item.Length > 0),
+        _ => throw AgentFaults.BadRequest($"'{key}' is neither a name nor a list of names"),
+    };
 
     private static GivenFirmware? Firmware(JsonElement arguments, string folder)
     {
@@ -122,6 +122,6 @@ internal static class FlashArguments
         // A file name and never a path: a client must not read other files.
         if (name.Length > 128 || name.AsSpan().IndexOfAny('/', '\0') >= 0 || name is "" or "." or "..")
             throw AgentFaults.BadRequest($"'{Text.Clean(name)}' is no file name within {folder}");
-        return FirmwareFile.Read(Path.Combine(folder, name));
+        return FirmwareFile.Read(Path.Combine(folder, name)) with { IsUploaded = true };
     }
 }

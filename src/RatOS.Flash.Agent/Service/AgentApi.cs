@@ -20,13 +20,17 @@ namespace RatOS.Flash.Agent.Service;
 /// <param name="boards">The printer's boards.</param>
 /// <param name="queue">The jobs.</param>
 /// <param name="notifier">The printer's screens.</param>
+/// <param name="buttons">The buttons of the prompt that is shown.</param>
 /// <param name="bundles">Writes bundles.</param>
 /// <param name="log">The log.</param>
 internal sealed class AgentApi(
     FrontEnd frontEnd, PrinterAccess printer, DataFolder data, MoonrakerConnection moonraker, KlipperAccess klipper,
-    LocalBoards boards, FlashQueue queue, Notifier notifier, BundleWriter bundles, LogFile log) : IAgentApi
+    LocalBoards boards, FlashQueue queue, Notifier notifier, PromptButtons buttons, BundleWriter bundles, LogFile log) : IAgentApi
 {
     private const int HistoryShown = 20;
+
+    /// <summary>The agent's own socket, which only the printer's user may open. All others come by way of Moonraker.</summary>
+    private bool IsOwnSocket => frontEnd == FrontEnd.CommandLine;
 
     /// <summary>The last jobs that are over, newest last.</summary>
     /// <param name="limit">1 to 100.</param>
@@ -38,7 +42,8 @@ internal sealed class AgentApi(
     public Task MacroFlashAsync(JsonElement arguments)
     {
         Acknowledge();
-        return ConsoleAsync(() => EnqueueAsync(arguments, JobOrigin.Macro));
+        return ConsoleAsync(() => arguments.Flag("printing") ? throw PrinterFaults.PrinterBusy("a G-code file called FLASH_MCU")
+            : EnqueueAsync(arguments, JobOrigin.Macro));
     }
 
     public async Task MacroStatusAsync(JsonElement arguments)
@@ -61,22 +66,22 @@ internal sealed class AgentApi(
         return Task.CompletedTask;
     }
 
-    /// <summary>A line of Klipper's console. A prompt's button writes one, and so can any user: it is checked like any request.</summary>
+    /// <summary>A line of Klipper's console. A prompt's button prints one, and so can any G-code: the token tells them apart.</summary>
     public void OnConsole(string line)
     {
         if (!line.StartsWith(Notifier.Action, StringComparison.Ordinal))
             return;
-        notifier.PromptEnd();
-        var words = line[Notifier.Action.Length..].Split(' ', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-        var arguments = new JsonObject();
-        foreach (var pair in words.Skip(1).Select(word => word.Split('=', 2)).Where(pair => pair.Length == 2))
-            arguments[pair[0].ToLowerInvariant()] = pair[1];
-        _ = ConsoleAsync(() => words.FirstOrDefault() switch
+        var pressed = buttons.Press(line[Notifier.Action.Length..]);
+        // A press closes its prompt on the other screens too. An old one, which a browser still shows, is closed unless it hides another.
+        if (pressed is not null || !buttons.IsOpen)
+            notifier.PromptEnd();
+        _ = ConsoleAsync(() => pressed switch
         {
-            "flash" => EnqueueAsync(JsonSerializer.SerializeToElement(arguments, RpcShapes.Default.JsonObject), JobOrigin.Prompt),
-            "cancel" => Task.FromResult(new JsonAnswer(Cancel((string?)arguments["job"]).Count >= 0)),
-            "later" => Task.FromResult(new JsonAnswer(true)),
-            _ => throw AgentFaults.BadRequest($"'{Text.Clean(line)}' is no known action"),
+            ("flash" or "recover", var arguments) => EnqueueAsync(
+                JsonSerializer.SerializeToElement(arguments, RpcShapes.Default.JsonObject), JobOrigin.Prompt, pressed is ("recover", _)),
+            ("cancel", var arguments) => Task.FromResult(new JsonAnswer(Cancel((string?)arguments["job"]).Count >= 0)),
+            not null => Task.FromResult(new JsonAnswer(true)),
+            null => throw AgentFaults.StaleButton(),
         });
     }
 
@@ -89,7 +94,7 @@ internal sealed class AgentApi(
 
     public Task<JsonElement> PlanAsync(JsonElement arguments) => AnswerAsync(async () =>
     {
-        var plan = await boards.PlanAsync(FlashArguments.Parse(arguments, data.Firmware));
+        var plan = await boards.PlanAsync(FlashArguments.Parse(arguments, data.Firmware, mayCarryFirmware: IsOwnSocket));
         return new JsonAnswer(true) { Plan = plan.Boards, Findings = plan.Findings };
     });
 
@@ -143,17 +148,36 @@ internal sealed class AgentApi(
 
     private async Task<JsonAnswer> EnqueueAsync(JsonElement arguments, string by, bool isRecovery = false)
     {
-        var options = FlashArguments.Parse(arguments, data.Firmware, by);
+        var options = FlashArguments.Parse(arguments, data.Firmware, by, IsOwnSocket);
         if (isRecovery)
             options = options with { Job = FlashJob.Recover };
         await klipper.RefreshOnceAsync();
         var requests = await boards.RequestAsync(options);
+        if (!IsOwnSocket)
+            AskToConfirm(arguments, isRecovery, requests);
         // The command line asks at its terminal; a macro cannot.
         if (!options.AcceptsWarnings && !isRecovery && boards.Plan(requests).Boards.Any(board => board.NeedsConsent))
             throw FlashFaults.ConsentMissing();
         var job = new Job(FlashArguments.OriginOf(arguments, by), options, requests, printer.Time);
         var added = queue.Add(job);
         return new JsonAnswer(true) { Job = added.Id, Joined = added != job };
+    }
+
+    /// <summary>Firmware from elsewhere needs the user's word, and no flag of a request is that: a prompt shows what it is.</summary>
+    /// <exception cref="FlashException"><c>firmware-unconfirmed</c>.</exception>
+    private void AskToConfirm(JsonElement arguments, bool isRecovery, IReadOnlyList<FlashRequest> requests)
+    {
+        var unconfirmed = requests.Where(request => request.SkipReason is null).SelectMany(request => request.Findings
+            .Where(finding => finding.Kind == FaultKind.FirmwareUnconfirmed).Select(finding => (Finding: finding, Image: request.Image!)))
+            .ToList();
+        if (unconfirmed.Count == 0)
+            return;
+        var again = arguments.ValueKind == JsonValueKind.Object ? JsonNode.Parse(arguments.GetRawText())!.AsObject() : [];
+        again["confirm"] = string.Join(',', unconfirmed.Select(firmware => firmware.Image.Sha256).Distinct());
+        notifier.Prompt(
+            "Firmware from elsewhere", string.Join(" ", unconfirmed.Select(firmware => firmware.Finding.Text)) + " Flash it?",
+            [new("Flash", "warning", isRecovery ? "recover" : "flash", again), new("Not now", "info", "later")]);
+        throw unconfirmed[0].Finding.ToFault();
     }
 
     /// <summary>Cancels a job, or all of them.</summary>

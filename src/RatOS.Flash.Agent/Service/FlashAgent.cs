@@ -39,7 +39,8 @@ internal sealed class FlashAgent : IDisposable
             GcodeResponse = line => _api!.OnConsole(line),
             Recorder = _recorder,
         };
-        _notifier = new Notifier(_moonraker, printer.Time, log);
+        var buttons = new PromptButtons(data.Buttons, log);
+        _notifier = new Notifier(_moonraker, buttons, printer.Time, log);
         var mcus = new KnownMcus(printer, settings.Boards, data, log);
         var klipper = new KlipperAccess(_moonraker, mcus, settings.KlipperService, printer.Time);
         var boards = new LocalBoards(printer, mcus, klipper.Klippy, log)
@@ -64,7 +65,8 @@ internal sealed class FlashAgent : IDisposable
         _update = new UpdateFollowUp(klipper, mcus, boards, _queue, settings, _notifier, printer.Time, data.UpdateNotice, log);
         _watch = new KlipperWatch(_moonraker, klipper, _queue, _update, _question, _notifier, printer.Time, log);
         var bundles = new BundleWriter(printer, data, _moonraker);
-        AgentApi ApiFor(FrontEnd frontEnd) => new(frontEnd, printer, data, _moonraker, klipper, boards, _queue, _notifier, bundles, log);
+        AgentApi ApiFor(FrontEnd frontEnd) =>
+            new(frontEnd, printer, data, _moonraker, klipper, boards, _queue, _notifier, buttons, bundles, log);
         (_api, _commandLine) = (ApiFor(FrontEnd.Browser), ApiFor(FrontEnd.CommandLine));
         _moonraker.Api = _api;
     }

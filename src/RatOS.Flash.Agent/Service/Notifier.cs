@@ -14,9 +14,10 @@ namespace RatOS.Flash.Agent.Service;
 /// console alone without it, and as agent events for programs. It never delays a flash: what cannot be sent is dropped.
 /// </summary>
 /// <param name="moonraker">The connection.</param>
+/// <param name="buttons">The buttons of the prompt that is shown.</param>
 /// <param name="time">The only clock.</param>
 /// <param name="log">The log.</param>
-internal sealed class Notifier(MoonrakerConnection moonraker, TimeProvider time, LogFile log)
+internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons buttons, TimeProvider time, LogFile log)
 {
     private static readonly TimeSpan BetweenSnapshots = TimeSpan.FromMilliseconds(250);
 
@@ -27,12 +28,9 @@ internal sealed class Notifier(MoonrakerConnection moonraker, TimeProvider time,
 
     private bool _hasComponent;
 
-    /// <summary>What a prompt's button writes to the console, before its request.</summary>
+    /// <summary>What a prompt's button prints to the console, before its verb and its token.</summary>
     public const string Action = "// action:ratos_flash ";
 
-    /// <summary>The G-code of a prompt's button.</summary>
-    /// <param name="request"><c>flash</c> with arguments, <c>cancel job=ID</c> or <c>later</c>.</param>
-    public static string Press(string request) => $"RESPOND TYPE=command MSG=\"{Action[3..]}{request}\"";
     /// <summary>Sends until it is cancelled.</summary>
     public async Task RunAsync(CancellationToken over)
     {
@@ -104,7 +102,11 @@ internal sealed class Notifier(MoonrakerConnection moonraker, TimeProvider time,
             Show(job, isBegin ? [text] : [], [line], isOver: isBegin);
         }
         if (awaited.Count > 0)
-            Prompt("A board needs you", string.Join(" ", awaited.Values), [("Give up", Press($"cancel job={job.Id}"), "warning")]);
+        {
+            Prompt(
+                "A board needs you", string.Join(" ", awaited.Values),
+                [new PromptButton("Give up", "warning", "cancel", new() { ["job"] = job.Id })]);
+        }
         else if (step.Board is not null)
             PromptEnd();
     }
@@ -154,21 +156,25 @@ internal sealed class Notifier(MoonrakerConnection moonraker, TimeProvider time,
     /// <summary>Shows a question with buttons. Its text is one line, because KlipperScreen shows only the last one.</summary>
     /// <param name="title">Above it.</param>
     /// <param name="text">One line.</param>
-    /// <param name="buttons">
-    /// Style is one of Mainsail's: <c>primary</c>, <c>info</c>, <c>warning</c>. What the G-code does has to close the prompt.
-    /// </param>
-    public void Prompt(string title, string text, IEnumerable<(string Label, string Gcode, string Style)> buttons)
+    /// <param name="choices">Its buttons.</param>
+    public void Prompt(string title, string text, PromptButton[] choices)
     {
         string[] lines =
         [
             "// action:prompt_end", $"// action:prompt_begin {title}", $"// action:prompt_text {text}",
-            .. buttons.Select(button => $"// action:prompt_footer_button {button.Label}|{button.Gcode}|{button.Style}"),
+            .. choices.Zip(buttons.Show(choices), static (button, press) =>
+                $"// action:prompt_footer_button {button.Label}|RESPOND TYPE=command MSG=\"{Action[3..]}{press}\"|{button.Style}"),
             "// action:prompt_show",
         ];
         Show(null, [], lines, isOver: false);
     }
 
-    public void PromptEnd() => Console("// action:prompt_end");
+    /// <summary>Takes the prompt away, on every screen.</summary>
+    public void PromptEnd()
+    {
+        buttons.Close();
+        Console("// action:prompt_end");
+    }
 
     /// <summary>Shows an announcement until the user dismisses it; another one replaces it. Null takes it away.</summary>
     public void Announce(string? text) => Send(async () =>

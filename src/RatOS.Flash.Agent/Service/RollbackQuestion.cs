@@ -34,8 +34,8 @@ internal sealed class RollbackQuestion(Notifier notifier)
         _isShown = true;
         notifier.Prompt(
             "New firmware does not work", string.Join(" ", _open.Values),
-            [("Roll back", Notifier.Press($"flash rollback=1 board={string.Join(',', _open.Keys)}"), "primary"),
-                ("Not now", Notifier.Press("later"), "info")]);
+            [new("Roll back", "primary", "flash", new() { ["rollback"] = true, ["board"] = string.Join(',', _open.Keys) }),
+                new("Not now", "info", "later")]);
     }
 
     /// <summary>Any new flash answers it.</summary>

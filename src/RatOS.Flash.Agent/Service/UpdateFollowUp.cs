@@ -74,8 +74,8 @@ internal sealed class UpdateFollowUp(
         // disabled.
         notifier.Prompt(
             "New firmware", need.Words,
-            [("Flash now", Notifier.Press("flash"), "primary"), ("When idle", Notifier.Press("flash when_idle=1"), "info"),
-                ("Not now", Notifier.Press("later"), "info")]);
+            [new("Flash now", "primary", "flash"), new("When idle", "info", "flash", new() { ["when_idle"] = true }),
+                new("Not now", "info", "later")]);
     }
 
     /// <summary>By section, whether the boards of the configuration need a flash.</summary>
@@ -98,6 +98,7 @@ internal sealed class UpdateFollowUp(
             // Firmware of another version would leave the need as it is. A build always has Klipper's version.
             var options = new FlashOptions([FlashOptions.All]) { IncludesUpToDate = isAlways, WhenIdle = settings.WhenIdle };
             var requests = (await boards.RequestAsync(options)).Where(request => request.SkipReason is null
+                && !request.Findings.Any(finding => finding.Kind == FaultKind.FirmwareUnconfirmed)
                 && (request.Image is null ? boards.KlipperPath is not null : request.Image.Version == need.Host)
                 && (isAlways || request.Board.RunningVersion != need.Host)).ToList();
             if (requests.Count > 0)

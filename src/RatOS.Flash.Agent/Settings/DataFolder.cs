@@ -57,6 +57,9 @@ internal sealed record DataFolder(string Root)
     /// <summary>The last announcement of boards with older firmware.</summary>
     public string UpdateNotice => Path.Combine(Root, "ratos-flash", "told");
 
+    /// <summary>The buttons of the prompt that is shown.</summary>
+    public string Buttons => Path.Combine(Root, "ratos-flash", "buttons");
+
     /// <summary>The log in the folder that Mainsail shows; null where that folder is missing.</summary>
     public string? LogIfThere => Directory.Exists(Path.Combine(Root, "logs")) ? Path.Combine(Root, "logs", "ratos-flash.log") : null;
 

@@ -43,6 +43,7 @@ internal sealed record GcodeMacro(string Name, Func<MacroContext, string> Templa
             ["force"] = context.Integer("FORCE"),
             ["hot"] = context.Integer("HOT"),
             ["sd_card"] = context.Integer("CARD"),
+            ["printing"] = context.IsPrinting ? 1 : 0,
         })),
         new("FLASH_STATUS", context => Call(context, "FLASH_STATUS", "ratos_flash_status", [])),
         new("FLASH_CANCEL", context => Call(context, "FLASH_CANCEL", "ratos_flash_cancel", [])),
@@ -61,10 +62,11 @@ internal sealed record GcodeMacro(string Name, Func<MacroContext, string> Templa
 /// <param name="Find">A macro by its name.</param>
 /// <param name="Parameters">By upper-case name, always texts.</param>
 /// <param name="RawParameters">The whole text behind the command.</param>
+/// <param name="IsPrinting"><c>printer.virtual_sdcard.is_active</c>.</param>
 /// <param name="CallRemote"><c>action_call_remote_method</c>.</param>
 internal sealed record MacroContext(
     Func<string, GcodeMacro?> Find, IReadOnlyDictionary<string, string> Parameters, string RawParameters,
-    Action<string, JsonObject> CallRemote)
+    bool IsPrinting, Action<string, JsonObject> CallRemote)
 {
     public string? Parameter(string name) => Parameters.GetValueOrDefault(name);
 

@@ -158,7 +158,8 @@ internal sealed class KlippyApi
         string lines;
         try
         {
-            lines = macro.Evaluate(new MacroContext(name => Macros.GetValueOrDefault(name), parameters, line.Rest, CallRemote));
+            lines = macro.Evaluate(
+                new MacroContext(name => Macros.GetValueOrDefault(name), parameters, line.Rest, _print.IsPrinting, CallRemote));
         }
         catch (GcodeException error)
         {

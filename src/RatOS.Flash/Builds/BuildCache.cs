@@ -46,6 +46,8 @@ internal sealed class BuildCache(string folder, int mostEntries, TimeProvider ti
         }
     }
 
+    public bool Has(string sha256) => ByAge().Any(entry => IndexOf(entry)?.Sha256 == sha256);
+
     /// <summary>Objects of the last build for a chip; null before the first.</summary>
     public int? Objects(string mcu) => ByAge().Select(IndexOf).FirstOrDefault(found => found?.Mcu == mcu)?.Objects;
 

@@ -53,6 +53,12 @@ public sealed class FirmwareBuilder(KlipperTree tree, string cacheFolder, TimePr
         }
     }
 
+    /// <summary>The firmware of a finished build is in this cache.</summary>
+    /// <param name="cacheFolder">The folder of builds.</param>
+    /// <param name="sha256">Of the firmware, lower-case hex.</param>
+    public static bool HasBuilt(string cacheFolder, string sha256) =>
+        new BuildCache(cacheFolder, 0, TimeProvider.System).Has(sha256);
+
     private BuildCache Cache => new(_folder, MostKept, time);
 
     private Tools Programs => new(SearchPath);

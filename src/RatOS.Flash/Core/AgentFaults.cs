@@ -18,6 +18,10 @@ public static class AgentFaults
     public static FlashException BadRequest(string why) => new(
         FaultKind.BadRequest, $"The request is invalid: {why}.", $"Correct it; docs/agent-api.md lists the arguments of each method.");
 
+    public static FlashException StaleButton() => new(
+        FaultKind.StaleButton, "A console line asked for a flash, and it is no press of a button that is shown now.",
+        "Press a button of the newest prompt, or run FLASH_MCU.");
+
     public static FlashException BadSettings(string file, int line, string why) => new(
         FaultKind.BadSettings, $"{file}, line {line}: {why}.",
         $"Correct that line; the file that came with RatOS.Flash explains every setting.");

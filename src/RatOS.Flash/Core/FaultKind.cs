@@ -117,6 +117,10 @@ public sealed record FaultKind
     public static FaultKind NeedsBootloaderByHand { get; } = new("needs-bootloader-by-hand") { NeedsConsent = false };
     public static FaultKind Cancelled { get; } = new("cancelled");
     public static FaultKind ConsentMissing { get; } = new("consent-missing");
+
+    public static FaultKind FirmwareUnconfirmed { get; } = new("firmware-unconfirmed") { Origin = FaultOrigin.Request };
+
+    public static FaultKind StaleButton { get; } = new("stale-button") { Origin = FaultOrigin.Request };
     public static FaultKind Interrupted { get; } = new("interrupted");
     public static FaultKind TouchIgnored { get; } = new("touch-ignored")
     {

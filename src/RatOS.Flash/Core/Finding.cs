@@ -14,9 +14,9 @@ public sealed record Finding(FindingSeverity Severity, FaultKind Kind, string Te
 {
     public string Code => Kind.Code;
 
-    internal static Finding Of(FindingSeverity severity, FlashException fault) => new(severity, fault.Kind, fault.Cause, fault.Remedy);
+    public static Finding Of(FindingSeverity severity, FlashException fault) => new(severity, fault.Kind, fault.Cause, fault.Remedy);
 
-    internal FlashException ToFault() => new(Kind, Text, Remedy);
+    public FlashException ToFault() => new(Kind, Text, Remedy);
 
     internal static Finding Blocker(FlashException fault) => Of(FindingSeverity.Blocker, fault);
 }

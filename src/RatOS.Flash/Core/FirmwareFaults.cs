@@ -23,6 +23,12 @@ public static class FirmwareFaults
         FaultKind.FirmwareDfuFile, $"{file} is a {kind}, a format that contains addresses. Klipper's build never makes one.",
         $"Use the klipper.bin that Klipper's build made for this board.");
 
+    /// <param name="line">What it is built to talk over.</param>
+    public static FlashException FirmwareUnconfirmed(string board, string file, string version, string line, string sha256) => new(
+        FaultKind.FirmwareUnconfirmed,
+        $"{file} was not built here and has never run on {board}. It is {version} for {line}, sha256 {sha256}.",
+        $"Check where the file came from. Then {ConfirmFirmware}.");
+
     public static FlashException FirmwareWrongMcu(string built, string expected) => new(
         FaultKind.FirmwareWrongMcu, $"The firmware was built for {built}, but the board is a {expected}.",
         $"Build the firmware for {expected}, or choose the board it was built for.");

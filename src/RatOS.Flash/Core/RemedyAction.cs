@@ -43,6 +43,8 @@ public sealed record RemedyAction(string CommandLine, string Browser)
 
     public static RemedyAction FlashAnyway { get; } = new("add `--yes` to flash anyway", "add FORCE=1 to FLASH_MCU to flash anyway");
 
+    public static RemedyAction ConfirmFirmware { get; } = new("add `--yes` to flash it", "press Flash in the prompt that shows it");
+
     public static RemedyAction AllowHot { get; } = new("add `--hot`", "add HOT=1 to FLASH_MCU");
 
     public static RemedyAction WithoutCard { get; } = new("flash it without `--sd-card`", "flash it without CARD=1");

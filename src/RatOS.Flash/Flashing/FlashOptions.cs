@@ -22,6 +22,9 @@ public sealed record FlashOptions(ImmutableArray<string> Boards)
     /// <summary>The firmware file that the caller named; null for each board's own firmware.</summary>
     public GivenFirmware? Firmware { get; init; }
 
+    /// <summary>The sha256 of firmware from elsewhere that the user has confirmed.</summary>
+    public ImmutableArray<string> Confirmed { get; init; } = [];
+
     /// <summary>
     /// USB port path (<c>1-1.3</c>), device node or CAN interface of the one board; null where the printer's configuration says it.
     /// </summary>
@@ -61,4 +64,8 @@ public sealed record FlashOptions(ImmutableArray<string> Boards)
 /// <summary>A firmware file as the front end read it.</summary>
 /// <param name="Name">Its path or name, for messages.</param>
 /// <param name="Bytes">All of it.</param>
-public sealed record GivenFirmware(string Name, ReadOnlyMemory<byte> Bytes);
+public sealed record GivenFirmware(string Name, ReadOnlyMemory<byte> Bytes)
+{
+    /// <summary>The caller gave only the name of a file that anyone may have put there.</summary>
+    public bool IsUploaded { get; init; }
+}
