@@ -42,7 +42,7 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
         {
             var facts = await klippy.McusAsync();
             // A Klipper in error has not reached every board: those are known from before.
-            var evidence = new Dictionary<string, McuEvidence>(facts.Evidence.Boards, StringComparer.OrdinalIgnoreCase);
+            var evidence = new Dictionary<string, McuEvidence>(facts.Evidence.Boards, StringComparer.Ordinal);
             foreach (var (name, mcu) in Facts.Evidence.Boards)
             {
                 if (facts.State != "ready" && (!evidence.TryGetValue(name, out var now) || now.Version is null))
@@ -78,7 +78,7 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
     /// <summary>Corrects the versions of boards that were flashed since Klipper was asked.</summary>
     public void Flashed(FlashReport report, PrinterInventory before)
     {
-        var evidence = new Dictionary<string, McuEvidence>(Facts.Evidence.Boards, StringComparer.OrdinalIgnoreCase);
+        var evidence = new Dictionary<string, McuEvidence>(Facts.Evidence.Boards, StringComparer.Ordinal);
         foreach (var board in report.Boards.Where(board => board is { Refused: false, Condition: not BoardCondition.Unchanged }))
         {
             if (before.Mcus.FirstOrDefault(mcu => mcu.Name == board.Board)?.Section is { } section
@@ -123,7 +123,7 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
     private static string Text(McuFacts facts)
     {
         var names = facts.Sections.Select(section => section.Name).Concat(facts.Evidence.Boards.Keys)
-            .Distinct(StringComparer.OrdinalIgnoreCase);
+            .Distinct(StringComparer.Ordinal);
         return JsonSerializer.Serialize(
             new JsonMcus(facts.Evidence.Host, facts.State, facts.Message, [.. names.Select(name =>
             {
@@ -143,13 +143,14 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
         {
             if (new FileInfo(data.Mcus).Length > LargestFile)
                 return null;
-            if (JsonSerializer.Deserialize(File.ReadAllText(data.Mcus), JsonContract.Shapes.JsonMcus) is not { Mcus: { } mcus } kept)
+            if (JsonSerializer.Deserialize(ForeignJson.Mend(File.ReadAllBytes(data.Mcus)).Span, JsonContract.Shapes.JsonMcus)
+                is not { Mcus: { } mcus } kept)
                 return null;
             var known = mcus.Where(mcu => mcu is { Section: not null })
-                .DistinctBy(mcu => mcu.Section, StringComparer.OrdinalIgnoreCase).ToList();
+                .DistinctBy(mcu => mcu.Section, StringComparer.Ordinal).ToList();
             return new McuFacts(
                 [.. known.Where(mcu => (mcu.Serial ?? mcu.CanbusUuid) is not null).Select(SectionOf)],
-                new(kept.Host, known.ToDictionary(mcu => mcu.Section, EvidenceOf, StringComparer.OrdinalIgnoreCase)))
+                new(kept.Host, known.ToDictionary(mcu => mcu.Section, EvidenceOf, StringComparer.Ordinal)))
             {
                 State = kept.State,
                 Message = kept.Message,

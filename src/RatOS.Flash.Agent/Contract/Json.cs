@@ -37,6 +37,9 @@ internal static class Json
     public static IEnumerable<JsonProperty> Members(this JsonElement element, params ReadOnlySpan<string> path) =>
         element.At(path) is { ValueKind: JsonValueKind.Object } value ? value.EnumerateObject() : [];
 
+    /// <summary>Seconds that something can have taken.</summary>
+    public static bool IsDuration(double seconds) => seconds is >= 0 and < 1e9;
+
     /// <summary>Waits for a task, but at most so long.</summary>
     /// <returns>False where the time was over.</returns>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Text.Json.Serialization;
 using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Agent.Contract;
@@ -8,6 +9,10 @@ internal sealed record JsonFault(string Event, string Code, string Cause, string
 /// <summary>A fault inside another shape.</summary>
 internal sealed record JsonFaultReport(string Code, string Cause, string Remedy)
 {
+    /// <summary>Read from a file that nobody damaged.</summary>
+    [JsonIgnore]
+    public bool IsWhole => this is { Code: not null, Cause: not null, Remedy: not null };
+
     /// <summary>The remedy for a browser, in journals only; missing where it is the same.</summary>
     public string? Browser { get; init; }
 

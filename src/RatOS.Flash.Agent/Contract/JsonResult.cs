@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
 
@@ -11,6 +12,11 @@ internal sealed record JsonResult(string Event, bool Ok, int Exit, double Elapse
 
     public JsonResult In(FrontEnd frontEnd) =>
         this with { Boards = [.. Boards.Select(board => board.In(frontEnd))], Klippy = Klippy?.In(frontEnd) };
+
+    /// <inheritdoc cref="JsonFaultReport.IsWhole"/>
+    [JsonIgnore]
+    public bool IsWhole => Boards is not null && Array.TrueForAll(Boards, board => board is { IsWhole: true })
+        && Klippy is not { IsWhole: false } && Json.IsDuration(Elapsed);
 
     public FlashReport ToReport() =>
         new([.. Boards.Select(board => board.ToReport())], Klippy?.ToReport(), TimeSpan.FromSeconds(Elapsed));
@@ -53,6 +59,11 @@ internal sealed record JsonReport(
         Fault = Fault?.In(frontEnd),
         Back = Back is { Report: { } came } ? Back with { Report = came.In(frontEnd) } : Back,
     };
+
+    /// <inheritdoc cref="JsonFaultReport.IsWhole"/>
+    [JsonIgnore]
+    public bool IsWhole => this is { Board: not null, Condition: not null, Notes: not null } && !Notes.Contains(null)
+        && Fault is not { IsWhole: false } && Back?.Report is not { IsWhole: false } && Json.IsDuration(Elapsed);
 
     public BoardReport ToReport() => new()
     {

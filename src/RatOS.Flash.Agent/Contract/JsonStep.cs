@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
 
@@ -12,6 +13,11 @@ internal sealed record JsonStep(
 
     /// <summary>At the point of no return: the board's place; missing in other steps.</summary>
     public JsonPlace? Place { get; init; }
+
+    /// <inheritdoc cref="JsonFaultReport.IsWhole"/>
+    [JsonIgnore]
+    public bool IsWhole => this is { Phase: not null, Kind: not null, Message: not null } && Report is not { IsWhole: false }
+        && Json.IsDuration(At);
 
     public JsonStep In(FrontEnd frontEnd) =>
         this with { Message = JsonContract.Words(frontEnd, Message, Browser), Browser = null, Report = Report?.In(frontEnd) };

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Settings;
@@ -45,14 +46,15 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
 
         void Take(string line)
         {
-            using var parsed = JsonDocument.Parse(line);
+            var text = ForeignJson.Mend(Encoding.UTF8.GetBytes(line));
+            using var parsed = ForeignJson.Parse(text);
             switch (parsed.RootElement.Word("event"))
             {
                 case "job":
-                    header = Checked(JsonSerializer.Deserialize(line, JsonContract.Shapes.JsonHeader));
+                    header = Checked(JsonSerializer.Deserialize(text.Span, JsonContract.Shapes.JsonHeader));
                     break;
                 case "klipper":
-                    if (JsonSerializer.Deserialize(line, JsonContract.Shapes.JsonService) is
+                    if (JsonSerializer.Deserialize(text.Span, JsonContract.Shapes.JsonService) is
                         {
                             State: not null,
                             Service: not null
@@ -60,12 +62,12 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
                         stopped = service.State == "started" ? null : service.Service;
                     break;
                 case "step" or "verdict":
-                    var step = JsonSerializer.Deserialize(line, JsonContract.Shapes.JsonStep);
-                    if (step is { Phase: not null, Kind: not null, Message: not null })
+                    var step = JsonSerializer.Deserialize(text.Span, JsonContract.Shapes.JsonStep);
+                    if (step is { IsWhole: true })
                         steps.Add(step);
                     break;
                 case "result":
-                    if (JsonSerializer.Deserialize(line, JsonContract.Shapes.JsonResult) is { Boards: not null } ended)
+                    if (JsonSerializer.Deserialize(text.Span, JsonContract.Shapes.JsonResult) is { IsWhole: true } ended)
                         result = ended;
                     break;
             }
@@ -178,7 +180,9 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
     }
 
     private static JsonHeader? Checked(JsonHeader? header) =>
-        header is { Job: not null, By: not null, Created: not null, Boards: not null, Images: not null } ? header : null;
+        header is { Job: not null, By: not null, Created: not null, Boards: not null, Images: not null }
+            && !header.Boards.Contains(null) && !header.Images.Values.Contains(null) && header.SdCard?.Contains(null) != true
+            ? header : null;
 }
 
 /// <summary>A board at the end of a job.</summary>

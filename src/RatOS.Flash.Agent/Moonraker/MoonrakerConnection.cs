@@ -108,6 +108,11 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
                 if (fault.Message != _trouble)
                     log.Say($"No connection to Moonraker at {place}: {_trouble = fault.Message}");
             }
+            catch (Exception bug) when (bug is not OperationCanceledException)
+            {
+                // The next connection may work, and the command line needs none.
+                log.Bug(bug);
+            }
             finally
             {
                 _rpc = null;
@@ -194,7 +199,7 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
         Rpc? rpc = null;
         try
         {
-            rpc = await OpenAsync(place, either.Token);
+            rpc = await OpenAsync(either.Token);
             rpc.Offer<IAnnouncements>(new Announcements(this));
             if (Api is { } api)
                 rpc.Offer(api);
@@ -251,7 +256,7 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
     }
 
     /// <summary>Opens the unix socket where it exists, else the websocket.</summary>
-    private static async Task<Rpc> OpenAsync(MoonrakerEndpoint place, CancellationToken cancel)
+    private async Task<Rpc> OpenAsync(CancellationToken cancel)
     {
         if (File.Exists(place.Socket))
         {
@@ -259,7 +264,7 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
             try
             {
                 await unix.ConnectAsync(new UnixDomainSocketEndPoint(place.Socket), cancel);
-                return new Rpc(new NetworkStream(unix, ownsSocket: true));
+                return new Rpc(new NetworkStream(unix, ownsSocket: true), log.Say);
             }
             catch
             {
@@ -274,7 +279,7 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
             if (place.ApiKey is { } key)
                 web.Options.SetRequestHeader("X-Api-Key", key);
             await web.ConnectAsync(place.Url, cancel);
-            return new Rpc(web);
+            return new Rpc(web, log.Say);
         }
         catch
         {

@@ -184,7 +184,8 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
         var sections = status.Members("configfile", "settings")
             .Where(section => section.Name == "mcu" || section.Name.StartsWith("mcu ", StringComparison.Ordinal))
             .Select(section => new McuSection(
-                names.Find(name => string.Equals(name, section.Name, StringComparison.OrdinalIgnoreCase)) ?? section.Name)
+                names.Find(name => name == section.Name)
+                ?? names.Find(name => string.Equals(name, section.Name, StringComparison.OrdinalIgnoreCase)) ?? section.Name)
             {
                 Serial = section.Value.Word("serial"),
                 Baud = section.Value.Number("baud") is { } baud ? $"{baud:0}" : null,
@@ -193,10 +194,10 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
                 RestartMethod = section.Value.Word("restart_method"),
             });
         return new(
-            [.. sections],
+            [.. sections.DistinctBy(section => section.Name)],
             new KlippyEvidence(
             info.Word("software_version"),
-            names.ToDictionary(name => name, name => EvidenceOf(status.At(name) ?? default), StringComparer.OrdinalIgnoreCase)))
+            names.ToDictionary(name => name, name => EvidenceOf(status.At(name) ?? default), StringComparer.Ordinal)))
         {
             State = info.Word("state"),
             Message = info.Word("state_message"),
@@ -232,7 +233,7 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
     private async Task<List<string>> McuObjectsAsync() =>
         [.. (await moonraker.CallAsync("printer.objects.list")).Items("objects").Where(name => name.ValueKind == JsonValueKind.String)
             .Select(name => name.GetString()!)
-            .Where(name => name == "mcu" || name.StartsWith("mcu ", StringComparison.Ordinal))];
+            .Where(name => name == "mcu" || name.StartsWith("mcu ", StringComparison.Ordinal)).Distinct()];
 
     private async Task<KlippyState> LookOnceAsync(CancellationToken cancel)
     {
@@ -305,7 +306,7 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
     private async Task<KlippyState?> HeatersAsync(JsonElement known, CancellationToken cancel)
     {
         var names = known.Items("heaters", "available_heaters").Where(name => name.ValueKind == JsonValueKind.String)
-            .Select(name => name.GetString()!).ToList();
+            .Select(name => name.GetString()!).Distinct().ToList();
         if (Options is { AllowsHotHeaters: true } || names.Count == 0)
             return null;
         var status = await QueryAsync(names.ToDictionary(name => name, _ => (string[])["temperature"]), cancel);

@@ -6,6 +6,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Core;
 using StreamJsonRpc;
 using StreamJsonRpc.Protocol;
 using StreamJsonRpc.Reflection;
@@ -14,21 +15,28 @@ namespace RatOS.Flash.Agent.Moonraker;
 
 /// <summary>
 /// A JSON-RPC connection in Moonraker's dialect, to Moonraker or over our own socket: named parameters only, no cancel requests, and no
-/// error of the far side ends it. Calls arrive in order on the synchronization context that created it.
+/// error of the far side ends it, and neither does a message that cannot be read. Calls arrive in order on the synchronization context
+/// that created it.
 /// </summary>
 internal sealed class Rpc : JsonRpc
 {
+    private const int LongestMessage = 20 * 1024 * 1024;   // Moonraker's own limit
+    private const int DeepestAnswered = 4096;
+
     private readonly IDisposable _transport;
 
     /// <summary>Over a unix socket, in Moonraker's framing.</summary>
-    public Rpc(Stream stream)
-        : this(new EtxHandler(stream), stream)
+    /// <param name="stream">The socket.</param>
+    /// <param name="say">Takes notes about messages that are passed over.</param>
+    /// <param name="mostOpen">So many requests of the far side may be without an answer; then no more are read.</param>
+    public Rpc(Stream stream, Action<string>? say = null, int mostOpen = int.MaxValue)
+        : this(new EtxHandler(stream, say, mostOpen), stream)
     {
     }
 
     /// <summary>Over a websocket.</summary>
-    public Rpc(WebSocket socket)
-        : this(new SocketHandler(socket), socket)
+    public Rpc(WebSocket socket, Action<string>? say = null)
+        : this(new SocketHandler(socket, say), socket)
     {
     }
 
@@ -76,27 +84,53 @@ internal sealed class Rpc : JsonRpc
     private static SystemTextJsonFormatter Formatter() => new() { JsonSerializerOptions = { TypeInfoResolver = RpcShapes.Default } };
 
     /// <summary>
-    /// An error without a request, as Moonraker sends it for a failed notification. StreamJsonRpc would close the connection.
+    /// Reads a message. Null for one to pass over: an error without a request, as Moonraker sends it for a failed notification, and text
+    /// that is no message. StreamJsonRpc would close the connection.
     /// </summary>
-    private static bool IsOrphan(JsonRpcMessage? message)
+    private static JsonRpcMessage? Read(IJsonRpcMessageFormatter formatter, ReadOnlyMemory<byte> text, Action<string>? say)
     {
-        if (message is not JsonRpcError { RequestId: var id } || !(id.IsEmpty || id.IsNull))
-            return false;
-        (message as IJsonRpcMessageBufferManager)?.DeserializationComplete(message);
-        return true;
+        try
+        {
+            var message = formatter.Deserialize(new(ForeignJson.Mend(text)));
+            return message is JsonRpcError { RequestId: var id } && (id.IsEmpty || id.IsNull) ? null : message;
+        }
+        catch (Exception odd) when (odd is not OperationCanceledException)
+        {
+            say?.Invoke($"A message cannot be read and is passed over: {Text.Clean(odd.Message)}");
+            return Unreadable(text);
+        }
+    }
+
+    /// <summary>The client of an unreadable request gets an error: no method has this name. Null where no client waits.</summary>
+    private static JsonRpcRequest? Unreadable(ReadOnlyMemory<byte> text)
+    {
+        try
+        {
+            using var document = ForeignJson.Parse(text, DeepestAnswered);
+            return document.RootElement.Word("method") is not null && document.RootElement.Number("id") is { } id
+                && Math.Abs(id) < long.MaxValue ? new() { RequestId = new RequestId((long)id), Method = "(unreadable)" } : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
     }
 
     /// <summary>Messages that end with the byte 03, as on Moonraker's unix socket.</summary>
-    /// <exception cref="InvalidDataException">A message is longer than 20 MiB.</exception>
-    private sealed class EtxHandler(Stream stream) : PipeMessageHandler(PipeWriter.Create(stream), PipeReader.Create(stream), Formatter())
+    private sealed class EtxHandler(Stream stream, Action<string>? say, int mostOpen)
+        : PipeMessageHandler(PipeWriter.Create(stream), PipeReader.Create(stream), Formatter())
     {
         private const byte Etx = 3;
-        private const int Limit = 20 * 1024 * 1024;   // Moonraker's own
+
+        private readonly SemaphoreSlim _room = new(mostOpen);
+        private bool _skips;
 
         protected override void Write(JsonRpcMessage content, CancellationToken cancellationToken)
         {
             Formatter.Serialize(Writer!, content);
             Writer!.Write([Etx]);
+            if (content is JsonRpcResult or JsonRpcError)
+                _room.Release();
         }
 
         protected override async ValueTask<JsonRpcMessage?> ReadCoreAsync(CancellationToken cancellationToken)
@@ -109,36 +143,54 @@ internal sealed class Rpc : JsonRpc
                 if (read.Buffer.Slice(looked).PositionOf(Etx) is { } end)
                 {
                     looked = 0;
-                    try
-                    {
-                        var message = Formatter.Deserialize(read.Buffer.Slice(0, end));
-                        if (!IsOrphan(message))
-                            return message;
-                    }
-                    finally
-                    {
-                        Reader.AdvanceTo(read.Buffer.GetPosition(1, end));
-                    }
-                    continue;
+                    var message = _skips ? null : Read(Formatter, read.Buffer.Slice(0, end).ToArray(), say);
+                    _skips = false;
+                    Reader.AdvanceTo(read.Buffer.GetPosition(1, end));
+                    if (message is null)
+                        continue;
+                    if (message is JsonRpcRequest { IsResponseExpected: true })
+                        await _room.WaitAsync(cancellationToken);
+                    return message;
                 }
                 if (read.IsCompleted)
                     return null;
-                if (read.Buffer.Length > Limit)
-                    throw new InvalidDataException($"a message of more than {Limit} bytes");
-                looked = read.Buffer.Length;
-                Reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
+                if (!_skips && read.Buffer.Length > LongestMessage)
+                {
+                    say?.Invoke($"A message of more than {LongestMessage} bytes is passed over.");
+                    _skips = true;
+                }
+                looked = _skips ? 0 : read.Buffer.Length;
+                Reader.AdvanceTo(_skips ? read.Buffer.End : read.Buffer.Start, read.Buffer.End);
             }
         }
     }
 
-    private sealed class SocketHandler(WebSocket socket) : WebSocketMessageHandler(socket, Formatter())
+    private sealed class SocketHandler(WebSocket socket, Action<string>? say) : WebSocketMessageHandler(socket, Formatter())
     {
+        private const int PieceSize = 16 * 1024;
+
         protected override async ValueTask<JsonRpcMessage?> ReadCoreAsync(CancellationToken cancellationToken)
         {
             while (true)
             {
-                var message = await base.ReadCoreAsync(cancellationToken);
-                if (!IsOrphan(message))
+                var (text, isTooLong) = (new ArrayBufferWriter<byte>(), false);
+                ValueWebSocketReceiveResult piece;
+                do
+                {
+                    piece = await this.WebSocket.ReceiveAsync(text.GetMemory(PieceSize), cancellationToken);
+                    if (piece.MessageType == WebSocketMessageType.Close)
+                    {
+                        await this.WebSocket.CloseOutputAsync(WebSocketCloseStatus.NormalClosure, "closed", CancellationToken.None);
+                        return null;
+                    }
+                    isTooLong |= text.WrittenCount > LongestMessage;
+                    if (!isTooLong)
+                        text.Advance(piece.Count);
+                }
+                while (!piece.EndOfMessage);
+                if (isTooLong)
+                    say?.Invoke($"A message of more than {LongestMessage} bytes is passed over.");
+                else if (Read(Formatter, text.WrittenMemory, say) is { } message)
                     return message;
             }
         }

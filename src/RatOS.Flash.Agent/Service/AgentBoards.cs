@@ -94,8 +94,8 @@ internal sealed class AgentBoards : BoardService, IDisposable
         public Task EventAsync(JsonElement arguments)
         {
             var step = arguments.At("step") is { } json ? JsonSerializer.Deserialize(json, JsonContract.Shapes.JsonStep) : null;
-            if (step is { Phase: not null, Kind: not null, Message: not null } line)
-                Tell?.Invoke(line.ToEvent());
+            if (step is { IsWhole: true })
+                Tell?.Invoke(step.ToEvent());
             return Task.CompletedTask;
         }
     }

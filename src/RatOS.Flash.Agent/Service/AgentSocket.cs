@@ -3,6 +3,7 @@ using System.Text.Json;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Jobs;
 using RatOS.Flash.Agent.Moonraker;
+using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
 
@@ -14,15 +15,24 @@ namespace RatOS.Flash.Agent.Service;
 /// </summary>
 internal sealed class AgentSocket : IDisposable
 {
+    private const int MostClients = 32;
+    private const int MostOpenRequests = 64;   // of a client that does not read its answers
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
+
     private readonly Socket _listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
     private readonly string _path;
     private readonly HashSet<Rpc> _clients = [];
 
+    private readonly TimeProvider _time;
+    private readonly LogFile _log;
+
     /// <param name="path">A file that exists there is left over: the caller holds the printer's lock.</param>
+    /// <param name="time">The only clock.</param>
+    /// <param name="log">The log.</param>
     /// <exception cref="FlashException"><c>no-socket</c>.</exception>
-    public AgentSocket(string path)
+    public AgentSocket(string path, TimeProvider time, LogFile log)
     {
-        _path = path;
+        (_path, _time, _log) = (path, time, log);
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
@@ -46,8 +56,23 @@ internal sealed class AgentSocket : IDisposable
         {
             while (true)
             {
-                var client = await _listener.AcceptAsync(over);
-                _ = ServeAsync(client, api, queue);
+                try
+                {
+                    var client = await _listener.AcceptAsync(over);
+                    if (_clients.Count < MostClients)
+                    {
+                        _ = ServeAsync(client, api, queue);
+                        continue;
+                    }
+                    client.Dispose();
+                    _log.Say($"A client of the agent's socket is refused: {MostClients} are connected.");
+                }
+                catch (SocketException fault)
+                {
+                    // Such as too many open files: later there may be room.
+                    _log.Say($"The agent's socket accepts no client: {fault.Message}");
+                    await Task.Delay(Pause, _time, over);
+                }
             }
         }
         catch (OperationCanceledException)
@@ -58,7 +83,7 @@ internal sealed class AgentSocket : IDisposable
 
     private async Task ServeAsync(Socket client, IAgentApi api, FlashQueue queue)
     {
-        using var rpc = new Rpc(new NetworkStream(client, ownsSocket: true));
+        using var rpc = new Rpc(new NetworkStream(client, ownsSocket: true), _log.Say, MostOpenRequests);
         rpc.Offer(api);
         rpc.Offer<IFollow>(new Follower(rpc, queue));
         _clients.Add(rpc);

@@ -78,7 +78,7 @@ internal sealed class FlashAgent : IDisposable
     public async Task RunAsync(Action ready, CancellationToken over)
     {
         using var held = _data.Lock();
-        using var socket = new AgentSocket(_data.Socket);
+        using var socket = new AgentSocket(_data.Socket, _printer.Time, _log);
         using var last = new CancellationTokenSource();
         using var between = LogFile.Ring(_data.Between);
         _recorder.BetweenJobs = between.Say;

@@ -89,6 +89,11 @@ internal sealed class KlipperWatch(
             log.Say(fault.Message);
             return false;
         }
+        catch (Exception bug) when (bug is not OperationCanceledException)
+        {
+            log.Bug(bug);
+            return false;
+        }
     }
 
     private async Task<bool> CheckAsync(CancellationToken over)

@@ -35,7 +35,16 @@ internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons butt
     public async Task RunAsync(CancellationToken over)
     {
         await foreach (var send in _outbox.Reader.ReadAllAsync(over))
-            await send();
+        {
+            try
+            {
+                await send();
+            }
+            catch (Exception bug) when (bug is not OperationCanceledException)
+            {
+                log.Bug(bug);   // the next message may be shown
+            }
+        }
     }
 
     /// <summary>Asks a new connection whether our component is loaded.</summary>

@@ -83,7 +83,7 @@ internal sealed class UpdateFollowUp(
     {
         var all = mcus.Look().All.ToList();
         var needs = await boards.Firmware.NeedsAsync(all, null);
-        return all.ToDictionary(mcu => mcu.Section!, mcu => needs[mcu.Name], StringComparer.OrdinalIgnoreCase);
+        return all.ToDictionary(mcu => mcu.Section!, mcu => needs[mcu.Name], StringComparer.Ordinal);
     }
 
     /// <summary>Flashes if the policy says so and there is firmware of Klipper's version.</summary>

@@ -85,7 +85,7 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
             return null;
         if (new DirectoryInfo(folder).LinkTarget is not null)
             throw new FormatException("its folder is a link, and links are not followed");
-        using var document = JsonDocument.Parse(ReadText(file), new JsonDocumentOptions { MaxDepth = MaxDepth });
+        using var document = ForeignJson.Parse(ReadText(file), MaxDepth);
         var root = document.RootElement;
         if (root.ValueKind != JsonValueKind.Object)
             throw new FormatException("its board-definition.json is no object");
@@ -139,31 +139,18 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
         dfu.TryGetProperty("hasBoot0Jumper", out var jumper) && jumper.ValueKind == JsonValueKind.True,
         dfu.TryGetProperty("instructions", out var steps) && steps.ValueKind == JsonValueKind.Array
             ? [.. steps.EnumerateArray().Take(MaxSteps).Where(step => step.ValueKind == JsonValueKind.String)
-                .Select(step => DataDictionary.Clean(Plain(step)).TrimEnd('.') + ".")] : []);
+                .Select(step => DataDictionary.Clean(step.GetString()!).TrimEnd('.') + ".")] : []);
 
     private static string? Text(JsonElement element, string name, Func<char, bool> allowed)
     {
         if (!element.TryGetProperty(name, out var value) || value.ValueKind == JsonValueKind.Null)
             return null;
-        var text = value.ValueKind == JsonValueKind.String ? Plain(value) : throw new FormatException($"its {name} is no text");
+        var text = value.ValueKind == JsonValueKind.String ? value.GetString()! : throw new FormatException($"its {name} is no text");
         if (text.Length == 0)
             return null;
         // A name that begins with a dash is an option to somebody, and .. is a folder.
         return text.Length <= 256 && text.All(allowed) && text[0] != '-' && !text.Contains("..", StringComparison.Ordinal)
             ? text : throw new FormatException($"its {name} has characters that it must not have: '{DataDictionary.Clean(text)}'");
-    }
-
-    /// <exception cref="FormatException">Half a surrogate pair: found only when the text is asked for.</exception>
-    private static string Plain(JsonElement text)
-    {
-        try
-        {
-            return text.GetString()!;
-        }
-        catch (InvalidOperationException e)
-        {
-            throw new FormatException("its board-definition.json is no JSON", e);
-        }
     }
 
     private static bool IsIdCharacter(char c) => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.';

@@ -13,14 +13,14 @@ public sealed record McuEvidence(string? Version, string? Chip)
 
 /// <summary>Klipper's report about itself and its MCUs.</summary>
 /// <param name="Host">Klipper's own version; null when it does not run.</param>
-/// <param name="Boards">By <c>mcu</c> or <c>mcu NAME</c>, in any case. Modules of Klipper add MCUs that have no section.</param>
+/// <param name="Boards">By <c>mcu</c> or <c>mcu NAME</c>. Modules of Klipper add MCUs that have no section.</param>
 public sealed record KlippyEvidence(string? Host, IReadOnlyDictionary<string, McuEvidence> Boards)
 {
     public static readonly KlippyEvidence None = new(null, new Dictionary<string, McuEvidence>());
 
     /// <summary>The report about the MCU of a section; null where there is none.</summary>
-    internal McuEvidence? Of(string section) =>
-        Boards.FirstOrDefault(board => string.Equals(board.Key, section, StringComparison.OrdinalIgnoreCase)).Value;
+    internal McuEvidence? Of(string section) => Boards.GetValueOrDefault(section)
+        ?? Boards.FirstOrDefault(board => string.Equals(board.Key, section, StringComparison.OrdinalIgnoreCase)).Value;
 }
 
 /// <summary>A <c>[power]</c> device of Moonraker.</summary>

@@ -156,7 +156,7 @@ public sealed class RatOsCatalogueTests : IDisposable
     [InlineData("[]", "no object")]
     [InlineData("{}", "no id")]
     [InlineData("{\"id\": 3}", "id is no text")]
-    [InlineData("{\"id\": \"\\ud800\"}", "no JSON")]
+    [InlineData("{\"id\": \"\\ud800\"}", "characters that it must not have")]
     [InlineData("{\"id\": \"../../etc\"}", "must not have")]
     [InlineData("{\"id\": \"-rf\"}", "must not have")]
     [InlineData("{\"id\": \"a;reboot\"}", "must not have")]
