@@ -20,7 +20,10 @@ public static class AgentFaults
 
     public static FlashException StaleButton() => new(
         FaultKind.StaleButton, "A console line asked for a flash, and it is no press of a button that is shown now.",
-        $"Press a button of the newest prompt, or run FLASH_MCU.");
+        $"{PressAgain}.");
+
+    private static RemedyAction PressAgain { get; } = new(
+        "flash with `ratos-flash flash`", "press a button of the newest prompt, or run FLASH_MCU");
 
     public static FlashException BadSettings(string file, int line, string why) => new(
         FaultKind.BadSettings, $"{file}, line {line}: {why}.",
