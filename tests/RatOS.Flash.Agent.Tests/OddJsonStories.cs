@@ -131,7 +131,7 @@ public sealed class OddJsonStories
         var job = Directory.CreateDirectory(Path.Combine(data.Jobs, "20260101-000000-abcd")).FullName;
         await File.WriteAllTextAsync(Path.Combine(job, "journal.ndjson"),
             "{\"event\":\"job\",\"job\":\"abcd\",\"by\":\"request\",\"created\":\"2026-01-01T00:00:00Z\",\"boards\":[\"octopus\"],"
-            + $"\"images\":{{}},\"version\":\"1\"}}\n{line}\n{{\"event\":\"result\",\"ok\":true,\"exit\":0,\"elapsed\":2,\"boards\":[]}}\n");
+            + $"\"images\":{{}},\"version\":\"1\"}}\n{line}\n{{\"event\":\"result\",\"ok\":true,\"exit\":0,\"elapsed\":2,\"boards\":[]}}");
         using var client = AgentBoards.TryOpen(data)!;
         Assert.Equal("abcd", Assert.Single((await client.AskAsync("history")).Jobs!).Job);
         Assert.Single(Jobs.Journal.ReadAll(data.Jobs), record => record.Interrupted() is not null);
