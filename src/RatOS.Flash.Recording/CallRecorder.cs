@@ -247,6 +247,7 @@ public sealed class CallRecorder(TimeProvider time, Action<string>? warn = null)
             request.Job switch { FlashJob.Recover => "recovers", FlashJob.SdCard => "sd-card", _ => null },
             board.Profile.SdCard?.RenamedTo,
             request.Earlier is { } earlier ? Conditions.Of(earlier.Condition) : null, request.Earlier?.Place.Port,
+            request.AsksStart ? "start" : null, request.LinkChange?.ToString(),
         ];
         Append("job", "asked", Now, words, null, Answer.Ok());
     }

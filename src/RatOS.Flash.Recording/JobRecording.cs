@@ -157,9 +157,15 @@ public sealed class JobRecording
         // Recordings of earlier versions end before this word.
         var job = words.ElementAtOrDefault(15) switch { "recovers" => FlashJob.Recover, "sd-card" => FlashJob.SdCard, _ => FlashJob.Write };
         var firmware = image is null ? null : Image(Integer(image), name);
-        var earlier = words is [.., { } condition, { } place] && words.Length >= 19 && Conditions.Find(condition) is { } known
-            ? new EarlierFlash(known, new(place, null), null) : null;
-        return new(board, firmware) { Job = job, Earlier = earlier };
+        var earlier = (Conditions.Find(words.ElementAtOrDefault(17)), words.ElementAtOrDefault(18)) is ({ } condition, { } place)
+            ? new EarlierFlash(condition, new(place, null), null) : null;
+        return new(board, firmware)
+        {
+            Job = job,
+            Earlier = earlier,
+            AsksStart = words.ElementAtOrDefault(19) is not null,
+            LinkChange = words.ElementAtOrDefault(20) is { } change ? LinkChange.Known.GetValueOrDefault(change) : null,
+        };
     }
 
     /// <exception cref="FlashException">There is no image of that number.</exception>

@@ -256,6 +256,8 @@ internal sealed class KlipperProgram(
         Span<byte> word = stackalloc byte[4];
         if (flash.Contains(address, size))
             flash.Read(address, size).CopyTo(word);
+        else if (VectorsAt(address) is { } vectors)
+            BinaryPrimitives.WriteUInt32LittleEndian(word, vectors);
         else if (IsWithin(chip.UidAddress, uid.Length))
             uid.AsSpan((int)(address - chip.UidAddress), size).CopyTo(word);
         else if (IsWithin(chip.FlashSizeAddress, 4))
@@ -270,6 +272,25 @@ internal sealed class KlipperProgram(
         return BinaryPrimitives.ReadUInt32LittleEndian(word);
 
         bool IsWithin(uint start, int length) => start != 0 && address >= start && address + (ulong)size <= start + (ulong)length;
+    }
+
+    /// <summary>
+    /// The registers and RAM that show where the firmware's vectors are: VTOR; on an F0, which has none, SYSCFG_CFGR1 and the copy in RAM;
+    /// on an RP2040 the copy that VTOR points to. Null for any other address.
+    /// </summary>
+    private uint? VectorsAt(uint address)
+    {
+        const uint vtor = 0xE000_ED08, cfgr1 = 0x4001_0000, ram = 0x2000_0000;
+        var isF0 = chip.Name.StartsWith("stm32f0", StringComparison.Ordinal);
+        var isInRam = chip.Name == "rp2040" || (isF0 && firmware.Start != chip.FlashBase);
+        return address switch
+        {
+            vtor => isF0 ? 0 : isInRam ? ram : firmware.Start,
+            cfgr1 when isF0 => isInRam ? 3u : 0,
+            ram + 4 when isInRam && flash.Contains(firmware.Start, 8) =>
+                BinaryPrimitives.ReadUInt32LittleEndian(flash.Read(firmware.Start + 4, 4)),
+            _ => null,
+        };
     }
 
     private ulong Ticks => (ulong)((Clock - started).TotalSeconds * firmware.ClockFrequency);

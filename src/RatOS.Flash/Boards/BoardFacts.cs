@@ -94,6 +94,7 @@ public sealed record BoardFacts(FactSource Source, string Where)
     public static BoardFacts OfEvidence(BoardEvidence evidence) => new(FactSource.Board, "its running firmware")
     {
         Chip = evidence.Mcu,
+        ApplicationStart = evidence.Chip?.ApplicationStart,
         Link = BuildTransport.Of(evidence.Constants),
         FlashSize = evidence.Chip?.FlashKib is { } kib and > 0 ? (uint)kib * 1024 : null,
     };

@@ -28,13 +28,12 @@ public sealed class Menuconfig(KlipperTree tree, string folder)
             ? BuildConfig.FromText(text, Said(board, text)) : null;
 
     /// <summary>
-    /// The board with the facts of its kept configuration, where nothing else gives its application start: its kind is unknown, or it is on
-    /// CAN, where Katapult stands below it. For all others the kind decides: firmware at another start would overwrite its bootloader.
+    /// The board with the facts of its kept configuration. Where its kind gives another application start, the plan refuses the board:
+    /// firmware there would overwrite its bootloader.
     /// </summary>
     /// <exception cref="FlashException">The kept file is damaged.</exception>
     public static PrinterBoard Described(string? folder, PrinterBoard board) =>
         folder is not null && FileOf(folder, board.Name) is { } file && Text(file, board.Name) is { } text
-            && (board.CanUuid is not null || board.Profile.ApplicationStart is null)
             ? board with { Facts = [BuildConfig.Facts(text, board.Profile), .. board.Facts] } : board;
 
     private static Boards.Board Said(PrinterBoard board, string text) =>

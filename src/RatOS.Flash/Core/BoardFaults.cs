@@ -111,6 +111,18 @@ public static class BoardFaults
         FaultKind.WrongStart, $"The bootloader of {board} starts applications at {found:x8}, but the board is declared with {expected:x8}.",
         $"Build the firmware for {found:x8}, and correct the board's declaration. Nothing was written.");
 
+    /// <param name="board">The board.</param>
+    /// <param name="declared">Its application start by the weaker source.</param>
+    /// <param name="by">That source, behind "by".</param>
+    /// <param name="found">Its application start by the stronger one.</param>
+    /// <param name="where">That source, behind "by".</param>
+    public static FlashException OtherStart(string board, string declared, string by, string found, string where) => new(
+        FaultKind.WrongStart,
+        $"The application of {board} starts at {found} by {where}, but at {declared} by {by}. "
+        + "Firmware at the wrong start would overwrite the bootloader, or not run.",
+        $"Correct the board's `id:` in ratos-flash.conf, or its build options{By($"ratos-flash menuconfig {board}")}. "
+        + $"Nothing was written.");
+
     public static FlashException CloneRefused(string what) => new(
         FaultKind.CloneRefused, $"{what} is a GD32's bootloader, which behaves differently from an STM32's.",
         $"Flash this board with its vendor's method.");

@@ -68,6 +68,7 @@ internal sealed class BoardPlanner
         if (refusal is not null)
             Block(refusal);
         CheckChip();
+        CheckStart();
         CheckImage(mcu, start);
         if (device is not null)
             plan = CheckLink(plan);
@@ -98,6 +99,7 @@ internal sealed class BoardPlanner
         else if (plan.HasReplacedStock)
             Block(SdCardFaults.SdCardNotRead(Name));
         CheckChip();
+        CheckStart();
         CheckImage(mcu, start);
         CheckLink(plan);
         return plan with { Findings = _findings.ToImmutable() };
@@ -187,6 +189,18 @@ internal sealed class BoardPlanner
             Block(BoardFaults.WrongMcu(Name, chips.Weaker.Value, $"its firmware runs on a {chips.Stronger.Value}"));
         else if (evidence.Chip?.IdCode is { } id && _profile.Mcu is { } mcu && !mcu.IdCodes.Contains(id))
             Block(BoardFaults.WrongMcu(Name, mcu.Name, $"its chip id is {id:x3}"));
+    }
+
+    /// <summary>
+    /// Sources that differ about the application's start. The catalogue's entry is for a board on USB: on CAN it has the Katapult that a
+    /// node needs.
+    /// </summary>
+    private void CheckStart()
+    {
+        var starts = _profile.Contradictions.FirstOrDefault(contradiction => contradiction.Fact == BoardFact.ApplicationStart
+            && !(_request.Board.CanUuid is not null && contradiction.Weaker.Source == FactSource.Catalogue));
+        if (starts is { Stronger: var found, Weaker: var declared })
+            Block(BoardFaults.OtherStart(Name, declared.Value, declared.Where, found.Value, found.Where));
     }
 
     private void CheckImage(Mcu mcu, uint start)

@@ -30,6 +30,9 @@ public sealed record FlashRequest(PrinterBoard Board, FirmwareImage? Image)
     /// <inheritdoc cref="FlashOptions.LinkChange"/>
     public LinkChange? LinkChange { get; init; }
 
+    /// <summary>The running firmware is asked where it begins. Recordings of earlier versions are replayed without that question.</summary>
+    public bool AsksStart { get; init; } = true;
+
     /// <summary>The stock bootloader takes the firmware from a card: requested, or the board's only flash method.</summary>
     public bool UsesSdCard => Job is FlashJob.SdCard or FlashJob.ConfirmSdCard || BoardGuide.Of(Board.Profile).Method == FlashMethod.SdCard;
 

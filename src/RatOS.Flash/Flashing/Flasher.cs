@@ -317,7 +317,7 @@ public sealed class Flasher
                 : await KlipperClient.ConnectAsync(await _hardware.OpenSerialAsync(device, SerialMode.Klipper), board.Name, _time, cancel);
             var dictionary = await client.IdentifyAsync(cancel);
             // Addresses are only read on the chip that has them: another one would fault.
-            var chip = dictionary.Mcu == mcu.Name ? await client.AskChipAsync(mcu, start, cancel) : null;
+            var chip = dictionary.Mcu == mcu.Name ? await client.AskChipAsync(mcu, start, cancel, board.Request.AsksStart) : null;
             await _log.EndAsync(board.Name, FlashPhase.Ask, $"It runs {dictionary.Version} on {dictionary.Mcu}");
             return (board.Name, BoardEvidence.Of(dictionary, chip));
         }

@@ -102,7 +102,7 @@ public sealed class KlipperClient : IAsyncDisposable
     /// </summary>
     /// <param name="applicationStart">Where the running firmware begins.</param>
     /// <exception cref="FlashException">No answer.</exception>
-    public async Task<ChipEvidence> AskChipAsync(Mcu mcu, uint applicationStart, CancellationToken cancel)
+    public async Task<ChipEvidence> AskChipAsync(Mcu mcu, uint applicationStart, CancellationToken cancel, bool asksStart = false)
     {
         var dictionary = await DictionaryAsync(cancel);
         if (!dictionary.Commands.ContainsKey("debug_read") || !dictionary.Responses.ContainsKey("debug_result")
@@ -127,7 +127,8 @@ public sealed class KlipperClient : IAsyncDisposable
             evidence = evidence with { FlashKib = (int)size };
         if (mcu.IdCodeAddress is { } idAddress && (await ReadAsync(idAddress, 4) & 0xFFF) is var id and > 0)
             evidence = evidence with { IdCode = (int)id };
-        return evidence with { Katapult = await HasKatapultAsync() };
+        evidence = evidence with { Katapult = await HasKatapultAsync() };
+        return asksStart ? evidence with { ApplicationStart = await FindStartAsync() } : evidence;
 
         async Task<uint> ReadAsync(uint address, int bytes)
         {
@@ -136,6 +137,26 @@ public sealed class KlipperClient : IAsyncDisposable
             await AskAsync(dictionary, "debug_read", [bytes == 4 ? 2 : 1, (int)address], "debug_result", value, "its chip is asked for",
                 cancel);
             return (uint)value[0];
+        }
+
+        // Klipper sets VTOR to its own vectors; a Cortex-M0 and an RP2040 have a copy in RAM, which is compared with each possible start.
+        async Task<uint?> FindStartAsync()
+        {
+            if (ChipAddresses.HasNoVectorTable(mcu) && (await ReadAsync(ChipAddresses.MemoryMode, 4) & 3) != 3)
+                return mcu.FlashBase;
+            if (ChipAddresses.HasNoVectorTable(mcu) || mcu.HandlersInRam)
+            {
+                var reset = await ReadAsync(ChipAddresses.RamBase + 4, 4);
+                var starts = new List<uint>();
+                foreach (var offset in mcu.Offsets)
+                {
+                    if (await ReadAsync(mcu.FlashBase + offset + 4, 4) == reset)
+                        starts.Add(mcu.FlashBase + offset);
+                }
+                return starts is [var one] ? one : null;
+            }
+            var vectors = await ReadAsync(ChipAddresses.VectorTable, 4);
+            return mcu.Offsets.Contains(vectors - mcu.FlashBase) ? vectors : null;
         }
 
         // The same conditions under which Klipper itself hands over to Katapult (Klipper src/stm32/stm32f4.c, bootloader_request).

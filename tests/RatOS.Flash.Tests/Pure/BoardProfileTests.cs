@@ -85,9 +85,44 @@ public sealed class BoardProfileTests
         Assert.Equal("UsbSerial: btt-octopus-11 by the catalogue, mine by printer.cfg", $"{Assert.Single(profile.Contradictions)}");
     }
 
-    /// <summary>Contradictions about other facts than the chip are recorded alone for now: a plan goes on as before.</summary>
+    [Theory]
+    [InlineData(0x0800_8000u, null, null)]
+    [InlineData(0x0800_0000u, null, "wrong-start")]   // the catalogue has 08008000
+    [InlineData(null, "0x8010000", "wrong-start")]     // menuconfig
+    [InlineData(null, "0x8008000", null)]
+    [InlineData(0x0800_8000u, "0x8010000", "wrong-start")]
+    public void A_plan_is_blocked_by_a_contradiction_about_the_start(uint? runs, string? chosen, string? code)
+    {
+        var device = new Device { Port = "1-1.1", Number = 5, Usb = UsbId.Klipper, Serial = "btt-octopus-11", Product = "stm32f446xx" };
+        var board = new PrinterBoard("octopus", Octopus)
+        {
+            Facts = chosen is null ? []
+                : [BoardFacts.OfConfig(new Dictionary<string, string> { ["FLASH_APPLICATION_ADDRESS"] = chosen, ["USBSERIAL"] = "y" })],
+        };
+        var evidence = new BoardEvidence("v0.12.0", "stm32f446xx", new ChipEvidence { ApplicationStart = runs });
+        BoardPlan Plan(PrinterBoard known) => FlashPlan.Create([new FlashRequest(known, null)], new DeviceList(1, [device]),
+            new(KlippyActivity.Ready), new Dictionary<string, BoardEvidence> { ["octopus"] = evidence }).Boards[0];
+        Assert.Equal(code, Plan(board).Blocker?.Code);
+        if (code is not null && runs is not null)
+            Assert.Contains($"{runs:x8} by its running firmware", Plan(board).Blocker!.Cause, StringComparison.Ordinal);
+    }
+
+    /// <summary>An EBB42 of the catalogue is one on USB; on CAN it has Katapult below.</summary>
     [Fact]
-    public void A_plan_is_blocked_by_a_contradiction_about_the_chip_and_by_no_other()
+    public void The_catalogues_start_of_a_board_for_USB_does_not_block_it_on_CAN()
+    {
+        var uuid = CanUuid.OfChip("HOSTPEER-001"u8);
+        var board = new PrinterBoard("ebb42", BoardCatalogue.BuiltIn.Find("btt-ebb42-12")!) { CanUuid = uuid };
+        var evidence = new BoardEvidence("v0.12.0", "stm32g0b1xx", new ChipEvidence { ApplicationStart = 0x0800_2000, Katapult = true });
+        var plan = FlashPlan.Create([new FlashRequest(board, null)],
+            new DeviceList(1, [new Device { Port = "can0", Number = 3, Can = new CanLink(true, 1_000_000, "1-1.1") }]),
+            new(KlippyActivity.Stopped), new Dictionary<string, BoardEvidence> { ["ebb42"] = evidence }).Boards[0];
+        Assert.Null(plan.Blocker);
+        Assert.Equal(0x0800_2000u, plan.Profile.ApplicationStart!.Value);
+    }
+
+    [Fact]
+    public void A_contradiction_about_the_link_is_recorded_and_one_about_the_chip_blocks()
     {
         var device =
             new Device

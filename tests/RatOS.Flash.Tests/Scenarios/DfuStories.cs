@@ -30,6 +30,19 @@ public sealed class DfuStories
         Assert.All(story.Board.Flash.Erases, count => Assert.InRange(count, 0, 1));
     });
 
+    /// <summary>A kind whose firmware owns the whole flash: it would have the stock bootloader erased.</summary>
+    [Fact]
+    public void A_board_that_runs_at_another_start_than_its_kind_has_is_not_written() => Story.Of("octopus", async story =>
+    {
+        var kind = Boards.BoardCatalogue.BuiltIn.Find("ldo-leviathan-12")!;
+        var image = Firmware.FirmwareImage.Parse(VirtualFirmware.Build(VirtualChip.F446, 0x0800_0000, "v0.13.0"), "klipper.bin");
+        var report = (await story.FlashAsync(CancellationToken.None,
+            new FlashRequest(story.Known("octopus") with { Board = kind }, image))).Boards.Single();
+        Assert.Equal(("wrong-start", BoardCondition.Unchanged), (report.Fault?.Code, report.Condition));
+        Assert.Contains("08008000 by its running firmware", report.Fault!.Cause, StringComparison.Ordinal);
+        Assert.Contains("08000000 by the catalogue", report.Fault.Cause, StringComparison.Ordinal);
+    });
+
     [Fact]
     public void The_phases_come_in_their_order_and_the_point_of_no_return_before_the_first_erase() => Story.Of("octopus", async story =>
     {
