@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # A guest with Debian's own kernel, in which the virtual boards meet the real Linux USB stack. Made of Debian packages alone, in software emulation.
 #   rig.sh build [ARCH]                 makes the guest, or does nothing when it is there (ARCH: amd64, arm64)
-#   rig.sh run ARCH FOLDER [SECONDS]    boots it, shows it FOLDER as /rig, runs /rig/run there, and ends as that did; with RIG_INIT=systemd that is what runs everything
+#   rig.sh run ARCH FOLDER [SECONDS]    boots it with FOLDER as /rig, runs /rig/run there, and ends as that did; with RIG_INIT=systemd that is what runs everything
+# Its clock counts instructions, one for each nanosecond, and skips idle time: a run needs one core, and a busy computer changes nothing.
+# RIG_CLOCK=real gives it two cores and this computer's clock.
 # 77: it cannot be made here, and a line says why.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cache=$here/../../artifacts/usb-rig
 
-modules="vhci-hcd cdc-acm usbmon vcan can-raw gs_usb 9p 9pnet_virtio virtio_pci virtio_scsi sd_mod vfat nls_cp437 nls_ascii"
+modules="vhci-hcd cdc-acm usbmon vcan can-raw gs_usb virtio_pci virtio_scsi sd_mod vfat nls_cp437 nls_ascii"
 packages="udev,kmod,dfu-util,usbip,can-utils,iproute2,libusb-1.0-0,busybox,dosfstools,systemd,make,findutils,mawk,gzip,libc-bin,bash,coreutils,diffutils,util-linux,mount,sed,grep,procps,libssl3,zlib1g,libstdc++6,libgcc-s1,base-files,base-passwd"
 
 give_up() {
@@ -90,20 +92,30 @@ unpack() {
 }
 
 run() {
-  local folder=$1 seconds=${2:-900} console card status machine
-  console=$(mktemp) card=$(mktemp)
+  local folder=$1 seconds=${2:-900} temporary console status clock machine
+  temporary=$(mktemp -d)
   # shellcheck disable=SC2064
-  trap "rm -f '$console' '$card'" EXIT
-  truncate -s 64M "$card"   # a card in a reader, empty
+  trap "rm -rf '$temporary'" EXIT
+  console=$temporary/console
+  : >"$console"
+  truncate -s 64M "$temporary/card"   # a card in a reader, empty
+  # In the guest's memory: while the guest waits for a disk of this computer its own clock runs on.
+  cp -r "$folder" "$temporary/rig"
+  (cat "$guest/initrd" && cd "$temporary" && find rig -print0 | cpio --quiet --null -o -H newc -R 0:0) >"$temporary/initrd"
+  rm -r "$temporary/rig"
+  case ${RIG_CLOCK:-counted} in
+    counted) clock=(-accel "tcg,thread=single" -smp 1 -icount "shift=0,sleep=off" -rtc clock=vm) ;;
+    real) clock=(-accel "tcg,thread=multi" -smp 2) ;;
+  esac
+  # The smallest processor that .NET runs on: vector instructions are slow in emulation.
   case $arch in
-    amd64) machine=(-M q35 -cpu max -append "${RIG_INIT:+rig=$RIG_INIT} console=ttyS0 quiet systemd.show_status=0 panic=-1 mitigations=off") ;;
-    arm64) machine=(-M virt -cpu cortex-a72 -append "${RIG_INIT:+rig=$RIG_INIT} console=ttyAMA0 quiet systemd.show_status=0 panic=-1 mitigations=off") ;;
+    amd64) machine=(-M q35 -cpu "Nehalem,+rdrand" -append "rig=${RIG_INIT:-} console=ttyS0 quiet systemd.show_status=0 panic=-1 mitigations=off") ;;
+    arm64) machine=(-M virt -cpu cortex-a72 -append "rig=${RIG_INIT:-} console=ttyAMA0 quiet systemd.show_status=0 panic=-1 mitigations=off") ;;
   esac
   # The console is a file: a chardev on an input at its end would block the guest.
-  timeout "$seconds" "$qemu" -accel tcg,thread=multi -smp 2 -m 3072 "${machine[@]}" -nodefaults -no-reboot -display none \
-    -kernel "$guest/kernel" -initrd "$guest/initrd" -chardev "file,id=console,path=$console" -serial chardev:console \
-    -device virtio-scsi-pci -drive "if=none,id=card,format=raw,file=$card" -device scsi-hd,drive=card,removable=on \
-    -virtfs "local,path=$folder,mount_tag=rig,security_model=none,readonly=on" </dev/null &
+  timeout "$seconds" "$qemu" "${clock[@]}" -m 3072 "${machine[@]}" -nodefaults -no-reboot -display none \
+    -kernel "$guest/kernel" -initrd "$temporary/initrd" -chardev "file,id=console,path=$console" -serial chardev:console \
+    -device virtio-scsi-pci -drive "if=none,id=card,format=raw,file=$temporary/card" -device scsi-hd,drive=card,removable=on </dev/null &
   local machine_id=$!
   tail -n +1 -f --pid="$machine_id" "$console" | sed -u 's/\r$//; /^usb-rig: ended with/d'
   wait "$machine_id" || true
@@ -115,5 +127,5 @@ run() {
 case ${1:-} in
   build) set_arch "${2:-amd64}" && build ;;
   run) set_arch "$2" && build && run "$(realpath "$3")" "${4:-900}" ;;
-  *) sed -n '2,5s/^# \{0,1\}//p' "$0" && exit 2 ;;
+  *) sed -n '2,7s/^# \{0,1\}//p' "$0" && exit 2 ;;
 esac
