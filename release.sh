@@ -18,8 +18,8 @@ for rid in linux-x64 linux-arm64; do
   [ -n "$packed" ] || ./publish.sh "$rid" bullseye
   stage=$out/$rid
   mkdir -p "$stage/moonraker-component"
-  cp "artifacts/$rid/ratos-flash" install.sh LICENSE README.md src/RatOS.Flash.Agent/99-ratos-flash.rules "$stage"
-  cp -r config "$stage"
+  cp "artifacts/$rid/ratos-flash" install.sh LICENSE ./*.md src/RatOS.Flash.Agent/99-ratos-flash.rules "$stage"
+  cp -r config docs "$stage"
   cp moonraker-component/ratos_flash.py "$stage/moonraker-component"
   cat >"$stage/release_info.json" <<END
 {"project_name": "${repo#*/}", "project_owner": "${repo%/*}", "version": "$version", "asset_name": "ratos-flash-$rid.zip"}

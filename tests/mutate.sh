@@ -12,7 +12,7 @@ log="$copy/log"
 
 engine=tests/RatOS.Flash.Tests agent=tests/RatOS.Flash.Agent.Tests
 quick=()
-for class in Pure.FlashLayoutTests Pure.FlashPlanTests 'Pure.Katapult*' Scenarios.DfuStories Scenarios.SeveralBoardsStories Scenarios.KatapultStories Scenarios.CanStories Scenarios.UartRomStories Scenarios.StopStories Scenarios.SdCardStories Linux.SdCardTests; do
+for class in Pure.FlashLayoutTests Pure.FlashPlanTests 'Pure.Katapult*' Scenarios.DfuStories Scenarios.SeveralBoardsStories Scenarios.KatapultStories Scenarios.CanStories Scenarios.UartRomStories Scenarios.StopStories Scenarios.RecoveryStepStories Scenarios.SdCardStories Linux.SdCardTests; do
   quick+=(-class "RatOS.Flash.Tests.$class")   # of one kind of filter any may fit
 done
 quick_agent=()

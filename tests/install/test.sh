@@ -31,7 +31,7 @@ says() { if grep -qF -- "$2" <<<"$said"; then ok "$1"; else not_ok "$1" "$said";
 
 copy=$scratch/copy
 mkdir -p "$copy"/{artifacts/linux-x64,artifacts/linux-arm64,src/RatOS.Flash.Agent,moonraker-component}
-cp -r "$here"/{config,install.sh,release.sh,publish.sh,LICENSE,README.md,Directory.Build.props} "$copy"
+cp -r "$here"/{config,docs,install.sh,release.sh,publish.sh,LICENSE,README.md,ARCHITECTURE.md,CHANGELOG.md,CONTRIBUTING.md,Directory.Build.props} "$copy"
 cp "$here/src/RatOS.Flash.Agent/99-ratos-flash.rules" "$copy/src/RatOS.Flash.Agent"
 echo '# a stand-in' >"$copy/moonraker-component/ratos_flash.py"
 for rid in linux-x64 linux-arm64; do printf '#!/bin/sh\necho 0.1.0\n' >"$copy/artifacts/$rid/ratos-flash"; done
@@ -41,8 +41,11 @@ if ! command -v zip >/dev/null || ! command -v unzip >/dev/null; then
 fi
 check "a release is packed" "$copy/release.sh" "$version" --packed
 zip=$copy/artifacts/release/ratos-flash-linux-x64.zip
-same "the zip holds the program and install.sh as executable, the rest as plain files, and no more" "$(unzip -Z "$zip" | awk '/^-/ { print $1, $9 }' | sort -k 2)" "$(sort -k 2 <<'END'
+same "the zip holds the program and install.sh as executable, the rest as plain files, and no more" "$(unzip -Z "$zip" | awk '/^-/ && $9 !~ "^docs/" { print $1, $9 }' | sort -k 2)" "$(sort -k 2 <<'END'
 -rw-r--r-- 99-ratos-flash.rules
+-rw-r--r-- ARCHITECTURE.md
+-rw-r--r-- CHANGELOG.md
+-rw-r--r-- CONTRIBUTING.md
 -rw-r--r-- LICENSE
 -rw-r--r-- README.md
 -rw-r--r-- config/ratos-flash-host-mcu
@@ -58,6 +61,8 @@ same "the zip holds the program and install.sh as executable, the rest as plain 
 -rw-r--r-- release_info.json
 END
 )"
+same "every page and picture that README links to is in the zip" "" \
+  "$(comm -23 <(grep -oE '\]\([^):]+\)' "$here/README.md" | sed -E 's/^..//; s/[#)].*//' | sort -u) <(unzip -Z1 "$zip" | sort -u))"
 same "each zip has its own name inside, because Moonraker downloads the asset of that name" "$(unzip -p "${zip/x64/arm64}" release_info.json)" \
   '{"project_name": "RatOS.Flash", "project_owner": "Rat-OS", "version": "'"$version"'", "asset_name": "ratos-flash-linux-arm64.zip"}'
 check "a version that the program does not have is refused" eval "! '$copy/release.sh' v99.0.0 --packed"

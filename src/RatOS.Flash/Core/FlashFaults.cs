@@ -14,7 +14,8 @@ public static class FlashFaults
         FaultKind.ConsentMissing, "The plan has warnings, and you have not confirmed them.", $"Read them. Then {FlashAnyway}.");
 
     public static FlashException NeedsBootloaderByHand(string board, string why, Remedy steps) => new(
-        FaultKind.NeedsBootloaderByHand, $"{board} cannot start its bootloader by itself: {why}.", $"Do this, then {FlashAgain}: {steps}");
+        FaultKind.NeedsBootloaderByHand, $"{board} cannot start its bootloader without help: {why}.",
+        $"Do this, then {FlashAgain}: {steps}");
 
     /// <param name="board">The board.</param>
     /// <param name="asked">How often it was asked for its bootloader.</param>
