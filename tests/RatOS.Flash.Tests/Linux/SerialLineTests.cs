@@ -155,7 +155,8 @@ public sealed class SerialLineTests
     {
         // Where nobody can read it: the tests may lie in a folder of root's.
         var folder = Directory.CreateTempSubdirectory().FullName;
-        await File.WriteAllBytesAsync($"{folder}/klipper.bin", VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, "v0.13.0"));
+        await File.WriteAllBytesAsync($"{folder}/klipper.bin", VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, "v0.13.0",
+            link: FirmwareLink.Uart));
         // Not this process's own program: that is the muxer or the tests' apphost, as they were started.
         var runtime = new DirectoryInfo(RuntimeEnvironment.GetRuntimeDirectory());
         var dotnet = runtime.Parent!.Parent!.Parent!.FullName;
