@@ -68,7 +68,7 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
         var ports = Facts.Ports.ToBuilder();
         foreach (var mcu in inventory.Mcus)
         {
-            if (mcu is { Section: { } section, Device: { Usb: { } id } device } && id == UsbId.Klipper)
+            if (mcu is { Section: { } section, Device: { RunsKlipper: true } device })
                 ports[section] = device.Port;
         }
         Keep(Facts with { Ports = ports.ToImmutable() });

@@ -222,7 +222,7 @@ internal sealed class SystemProbe
             .ToImmutableDictionary(parts => parts[0], parts => uint.Parse(parts[2], CultureInfo.InvariantCulture));
 
     private static bool IsBoard(Device device) =>
-        device.Usb == UsbId.Klipper || device.Usb == UsbId.KlipperCanBridge || Drivers.All.Showing(device) is not null;
+        device.RunsKlipper || device.Usb == UsbId.KlipperCanBridge || Drivers.All.Showing(device) is not null;
 
     private static NodeFact? NodeOf(SystemFacts system, string path, string name) =>
         system.OwnerOf(path) is { } owner ? new(path, name, owner) : null;

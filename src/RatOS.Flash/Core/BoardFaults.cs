@@ -54,6 +54,13 @@ public static class BoardFaults
             $"{CheckCable}. {ListBoards} {Listed}. If the board still does not appear, start its bootloader: {enter} Then {FlashAgain}.");
     }
 
+    /// <param name="board">The board.</param>
+    /// <param name="port">Where it should be.</param>
+    /// <param name="found">The device that is there, by its own texts.</param>
+    public static FlashException ForeignFirmware(string board, string port, string found) => new(
+        FaultKind.ForeignFirmware, $"At {port}, where {board} should be, is {found}. It does not run Klipper.",
+        $"Check the port. If it is this board, {StartRom} and {FlashAgain}: a bootloader is found at the same port.");
+
     public static FlashException NoPower(string board, IEnumerable<string> devices) => new(
         FaultKind.NoPower, $"{board} is not on the bus, and {string.Join(" and ", devices)} is switched off.",
         $"Switch the printer's power on (Mainsail and Fluidd have it in their menu), then try again.");

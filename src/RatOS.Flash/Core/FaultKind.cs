@@ -99,6 +99,7 @@ public sealed record FaultKind
     public static FaultKind UnknownBoard { get; } = new("unknown-board") { Origin = FaultOrigin.Request };
     public static FaultKind NoBoards { get; } = new("no-boards");
     public static FaultKind BoardNotSeen { get; } = new("board-not-seen") { EndsWhenBoardAppears = true };
+    public static FaultKind ForeignFirmware { get; } = new("foreign-firmware") { EndsWhenBoardAppears = true };
     public static FaultKind BoardsAlike { get; } = new("boards-alike");
     public static FaultKind WhichBootloader { get; } = new("which-bootloader") { EndsWhenBoardAppears = true };
     public static FaultKind OtherBootloader { get; } = new("other-bootloader");

@@ -344,7 +344,7 @@ internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider 
         if (IsBridgeInterface(device))
             return device.Can is { IsUp: true };
         var driver = device.Usb is null ? null : plan.Request.Board.Drivers.Showing(device);
-        if (driver is null && device.Usb != UsbId.Klipper)
+        if (driver is null && !device.RunsKlipper)
             return false;
         return device.Port == _port || (driver is null && _isAnywhereOnUsb)
             || (Chip is { } chip && driver?.SerialOf(chip) is { } serial

@@ -51,15 +51,14 @@ internal sealed class BoardFinder(FlashRequest request, DeviceList seen, BoardPr
         switch (matches)
         {
             case [var device]:
-                // An adapter's ids say nothing about the board behind it: for a ROM bootloader it is a UART like any other.
-                if (board.Bootloader is { IsUnlisted: true } && device is { Usb: not null, Node: not null }
-                    && !IsKlipperOrBootloader(device))
-                    return device with { Usb = null };
+                // An adapter's ids say nothing about the board behind it: it is a UART like any other.
+                if (device is { Usb: not null, Node: not null } && !IsKlipperOrBootloader(device) && IsWire(device))
+                    return device.AsWire;
                 if (device.Usb is not null && !IsKlipperOrBootloader(device))
                 {
-                    findings.Add(Finding.Blocker(NotSeen(wanted)));
+                    findings.Add(Finding.Blocker(BoardFaults.ForeignFirmware(Name, $"port {device.Port}", device.Identity)));
                 }
-                else if (device.Usb == UsbId.Klipper && board.Serial is { } serial && device.Serial != serial)
+                else if (device.RunsKlipper && board.Serial is { } serial && device.Serial != serial)
                 {
                     findings.Add(PlanFindings.OtherSerial(device.Port, device.Serial, serial));
                 }
@@ -80,10 +79,13 @@ internal sealed class BoardFinder(FlashRequest request, DeviceList seen, BoardPr
     private FlashException NotSeen(string wanted) => BoardFaults.BoardNotSeen(Name, wanted, seen.Description,
         Remedy.Numbered(BoardGuide.EnterSteps(profile), OperatorStep.StartBootloader), request.Earlier is not null);
 
-    private bool RunsKlipperOfThisSerial(Device device) => device.Usb == UsbId.Klipper && device.Serial == request.Board.Serial;
+    private bool RunsKlipperOfThisSerial(Device device) => device.RunsKlipper && device.Serial == request.Board.Serial;
+
+    private bool IsWire(Device device) => device.IsSerialAdapter || request.Board.Bootloader is { IsUnlisted: true }
+        || profile.Link is { Source: FactSource.Board, Value.Link: BuildLink.Uart };
 
     private bool IsKlipperOrBootloader(Device device) =>
-        device.Usb == UsbId.Klipper || (device.Usb is not null && request.Board.Drivers.Showing(device) is not null);
+        device.RunsKlipper || (device.Usb is not null && request.Board.Drivers.Showing(device) is not null);
 
     /// <summary>
     /// A node that answered, or the interface of its bus: a node that already has its number answers only when it is asked directly. A

@@ -51,7 +51,7 @@ public sealed record BoardPlan
     public BoardCondition Condition => this switch
     {
         { Entry: FlashEntry.Replace } or { Evidence: not null } => BoardCondition.Unchanged,
-        { Device: { } device } when device.Usb == UsbId.Klipper || device.CanNode is { InBootloader: false }
+        { Device: { } device } when device.RunsKlipper || device.CanNode is { InBootloader: false }
             || (IsCanBridge && device.Can is not null) => BoardCondition.Unchanged,
         { Request.Earlier: { } earlier } => earlier.Condition,
         // A node that has its number, and a board on a wire, are heard by Klipper alone.

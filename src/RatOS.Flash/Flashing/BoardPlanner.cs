@@ -134,7 +134,7 @@ internal sealed class BoardPlanner
     {
         if (_request.Board.Drivers.Showing(device) is { } waiting)
             return plan with { Entry = FlashEntry.InBootloader, Bootloader = waiting };
-        if (device is { IsWired: false, Can: null } && device.Usb != UsbId.Klipper)
+        if (device is { IsWired: false, Can: null, RunsKlipper: false })
             return plan;
         var link = device.IsWired ? BuildLink.Uart : device.Can is not null && !plan.IsCanBridge ? BuildLink.Can : BuildLink.Usb;
         var request = device.IsWired ? FlashEntry.UartRequest : device.Can is not null ? FlashEntry.CanRequest : FlashEntry.Touch;
@@ -220,7 +220,7 @@ internal sealed class BoardPlanner
             _ when _request.Board.CanUuid is not null =>
                 (isBridge ? new(BuildLink.UsbCanBridge) : new BuildTransport(BuildLink.Can, Rate: device?.Can?.Bitrate), "its canbus_uuid"),
             { IsWired: true } => (new BuildTransport(BuildLink.Uart), $"its port {device.Port}"),
-            _ when device?.Usb == UsbId.Klipper => (BuildTransport.Usb, $"its port {device.Port}"),
+            { RunsKlipper: true } => (BuildTransport.Usb, $"its port {device.Port}"),
             _ => (null, ""),   // a bootloader may be reached over another link than its firmware
         };
         return link is null ? _profile : _profile.With(new BoardFacts(FactSource.Board, where) { Link = link });

@@ -83,7 +83,7 @@ public sealed class GuidedEntry(IHardware hardware, TimeProvider time, Func<Flas
                     await SayAsync(
                         board, $"{driver.Label} appeared at {device.Port}, not at {port}. If this is the board, run `{command}`.");
                 }
-                else if (isHere && (device.Usb == UsbId.Klipper || device.Usb == UsbId.KlipperCanBridge))
+                else if (isHere && (device.RunsKlipper || device.Usb == UsbId.KlipperCanBridge))
                 {
                     here = device;
                     if (isCard)

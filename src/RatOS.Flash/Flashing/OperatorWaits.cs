@@ -137,7 +137,7 @@ internal sealed class OperatorWait(BoardPlan plan, FlashException fault, Remedy 
         if (plan.Entry != FlashEntry.SdCard)
             return seen.Devices.FirstOrDefault(device => device.Port == plan.BootloaderPort && plan.IsBootloader(device));
         var (port, serial) = (plan.Device?.Port ?? plan.Request.Board.Port, plan.Request.Board.Serial);
-        return seen.Devices.FirstOrDefault(device => device.Usb == UsbId.Klipper && _known?.Contains((device.Port, device.Number)) == false
+        return seen.Devices.FirstOrDefault(device => device.RunsKlipper && _known?.Contains((device.Port, device.Number)) == false
             && (port is null ? device.Serial == serial : device.Port == port));
     }
 }

@@ -61,6 +61,26 @@ public sealed record Device
     /// </summary>
     public string? Driver { get; init; }
 
+    /// <summary>
+    /// Klipper over USB, by its manufacturer's text, which no build option changes; its USB id is one (Klipper src/Kconfig, USB_VENDOR_ID).
+    /// Other firmware uses Klipper's id too. By the id alone where there is no text.
+    /// </summary>
+    public bool RunsKlipper => Usb is { } id && id != UsbId.KlipperCanBridge
+        && (Manufacturer is null ? id == UsbId.Klipper : Manufacturer == "Klipper");
+
+    /// <summary>
+    /// A converter from USB to a UART: its descriptors say nothing of the board behind it, which is on a wire. By the makers of such chips:
+    /// WCH, FTDI, Silicon Labs, Prolific.
+    /// </summary>
+    public bool IsSerialAdapter => Node is not null && Usb is { Vendor: 0x1a86 or 0x0403 or 0x10c4 or 0x067b };
+
+    /// <summary>The port as the wire that it is, where the USB device is a converter.</summary>
+    public Device AsWire => this with { Usb = null };
+
+    /// <summary>Its own texts, for people: <c>Marlin USB Device of marlinfw.org (1d50:6029)</c>.</summary>
+    public string Identity =>
+        $"{Product ?? "a device"}{(Manufacturer is null || Manufacturer == Product ? "" : $" of {Manufacturer}")} ({Usb})";
+
     /// <summary>A terminal that a process made. No bus lists it; opening it shows whether it is there.</summary>
     public static Device Terminal(string path) => new() { Port = path, Number = 0, Node = path };
 

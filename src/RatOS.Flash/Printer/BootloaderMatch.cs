@@ -16,7 +16,7 @@ internal sealed class BootloaderMatch(InventorySources sources, List<InventoryDr
     {
         var waiting = sources.Seen.Devices
             .Where(device => InventorySources.IsBootloader(device) && drafts.TrueForAll(draft => draft.Device != device)).ToList();
-        var missing = drafts.FindAll(draft => draft.IsMissing && draft.OwnUpdater is null
+        var missing = drafts.FindAll(draft => draft.IsMissing && draft.NotOurs is null
             && draft.Findings.TrueForAll(finding => finding.Kind != FaultKind.BoardsAlike));
         foreach (var draft in missing.ToList())
         {
@@ -44,10 +44,16 @@ internal sealed class BootloaderMatch(InventorySources sources, List<InventoryDr
 
     private FlashException Absence(InventoryDraft draft)
     {
-        var off = sources.Power.Where(device => !device.IsOn).Select(device => $"the power device '{DataDictionary.Clean(device.Name)}'")
-            .ToList();
+        // Other power devices switch lights and fans: only the one that the user assigned to the board is its supply.
+        var off = sources.Power.Where(device => !device.IsOn && device.Name == draft.Described?.Power)
+            .Select(device => $"the power device '{DataDictionary.Clean(device.Name)}'").ToList();
         if (off.Count > 0)
             return BoardFaults.NoPower(draft.Name, off);
+        if (sources.Seen.Devices.FirstOrDefault(device => device is { Usb: not null, RunsKlipper: false } && draft.Path.Serial is { } serial
+            && PathEvidence.Udev(device.Serial) == serial && !InventorySources.IsBootloader(device)) is { } foreigner)
+        {
+            return BoardFaults.ForeignFirmware(draft.Name, $"port {foreigner.Port}", foreigner.Identity);
+        }
         return draft.Uuid is not null
             ? CanFaults.CanMissing(draft.Name, draft.Interface, sources.Seen.Description)
             : BoardFaults.BoardNotSeen(draft.Name, $"at {DataDictionary.Clean(draft.Section.Serial ?? "")}", sources.Seen.Description,

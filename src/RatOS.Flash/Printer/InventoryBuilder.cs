@@ -20,7 +20,7 @@ internal sealed class InventoryBuilder(InventorySources sources)
         foreach (var draft in _drafts)
         {
             draft.Kind = draft.Described?.Board ?? draft.Kind ?? KindOf(draft);
-            draft.OwnUpdater = draft.Described is null ? OwnUpdaterOf(draft) : null;
+            draft.NotOurs = draft.Described is null ? WhyNotOurs(draft) : null;
         }
         CheckClaims();
         _drafts.ForEach(CheckKind);
@@ -50,9 +50,13 @@ internal sealed class InventoryBuilder(InventorySources sources)
         }
         var node = sources.Resolve(path);
         draft.IsByPort = draft.Path is { Serial: null };
-        draft.Device = sources.Seen.Devices.FirstOrDefault(device => device.Node == node) ?? ByPath(draft);
+        draft.Device = sources.Seen.Devices.FirstOrDefault(device => device.Node == node) is { } there ? Seen(draft, there) : ByPath(draft);
         draft.IsMissing = draft.Device is null;
     }
+
+    /// <summary>A converter is a wire: by its maker, or because Klipper reported a UART's firmware behind it.</summary>
+    private static Device Seen(InventoryDraft draft, Device device) => device is { Usb: not null, RunsKlipper: false }
+        && (device.IsSerialAdapter || draft.IsToldOnUart) ? device.AsWire : device;
 
     private void LocateOnCan(InventoryDraft draft, string text)
     {
@@ -83,10 +87,10 @@ internal sealed class InventoryBuilder(InventorySources sources)
         var found = path switch
         {
             { Serial: { } serial } =>
-                sources.Seen.Devices.Where(device => device.Usb == UsbId.Klipper && PathEvidence.Udev(device.Serial) == serial
+                sources.Seen.Devices.Where(device => device.RunsKlipper && PathEvidence.Udev(device.Serial) == serial
                 && (path.Product is null || PathEvidence.Udev(device.Product) == path.Product)).ToList(),
             { Chain: { } chain } => [.. sources.Seen.Devices.Where(device =>
-                (device.Usb == UsbId.Klipper || InventorySources.IsBootloader(device)) && ChainOf(device) == chain)],
+                (device.RunsKlipper || InventorySources.IsBootloader(device)) && ChainOf(device) == chain)],
             _ => [],
         };
         if (found.Count > 1)
@@ -120,16 +124,29 @@ internal sealed class InventoryBuilder(InventorySources sources)
     private Board? KindOf(InventoryDraft draft) => sources.Catalogue.FindBySerial(draft.Path.Serial) ?? sources.KindOf(draft.Device)
         ?? (draft.Section.Serial is { } path ? sources.Catalogue.Boards.FirstOrDefault(board => board.Symlinks.Contains(path)) : null);
 
-    private string? OwnUpdaterOf(InventoryDraft draft)
+    /// <summary>Why its firmware is not built here; null where it is.</summary>
+    private string? WhyNotOurs(InventoryDraft draft)
     {
-        if (draft.Device is { Can: null } device && sources.OwnUpdaterOf(device) is { } maker)
-            return maker;
+        if (draft.Device is { Can: null } device)
+        {
+            if (sources.OwnUpdaterOf(device) is { } maker)
+                return UnlistedMcus.ReasonOf(maker);
+            if (IsForeign(draft, device))
+                return $"it runs {DataDictionary.Clean(device.Identity)}, which is not Klipper's firmware";
+        }
         if ((InventorySources.MakerIn(draft.Path.Maker) ?? InventorySources.MakerIn(draft.Path.Product)) is { } named)
-            return named;
+            return UnlistedMcus.ReasonOf(named);
         if (draft.Kind is { } kind)
-            return kind.Kind == "probe" ? kind.ShortName ?? kind.Id : null;
-        return InventorySources.MakerIn(draft.Section.Own);
+            return kind.Kind == "probe" ? UnlistedMcus.ReasonOf(kind.ShortName ?? kind.Id) : null;
+        return InventorySources.MakerIn(draft.Section.Own) is { } probe ? UnlistedMcus.ReasonOf(probe) : null;
     }
+
+    /// <summary>
+    /// Other firmware than Klipper's: by its own manufacturer under Klipper's USB id, or, of a board of no known kind, by any other id.
+    /// </summary>
+    private static bool IsForeign(InventoryDraft draft, Device device) =>
+        device is { IsWired: false, RunsKlipper: false } && !InventorySources.IsBootloader(device)
+            && (device.Usb == UsbId.Klipper || draft is { Kind: null, Running: null });
 
     // ---- checks
 
@@ -213,8 +230,8 @@ internal sealed class InventoryBuilder(InventorySources sources)
 
     private PrinterMcu Finish(InventoryDraft draft)
     {
-        var serial = draft.Device?.Usb == UsbId.Klipper ? draft.Device.Serial : draft.Path.Serial;
-        if (draft is { OwnUpdater: null, Kind: null })
+        var serial = draft.Device is { RunsKlipper: true } ? draft.Device.Serial : draft.Path.Serial;
+        if (draft is { NotOurs: null, Kind: null })
         {
             var ofChip =
                 sources.Catalogue.Boards.Where(board => draft.Chip is not null && InventorySources.IsSame(board.McuName, draft.Chip));
@@ -227,9 +244,9 @@ internal sealed class InventoryBuilder(InventorySources sources)
             Name = draft.Name,
             Section = draft.Section.Name,
             Aliases = Aliases(draft.Name, OtherNames(draft, serial)),
-            Owner = draft.OwnUpdater is null ? McuOwner.Ours : McuOwner.OwnUpdater,
-            Reason = draft.OwnUpdater is { } maker ? UnlistedMcus.ReasonOf(maker) : $"[{draft.SectionText}] of printer.cfg{description}",
-            Board = draft.OwnUpdater is null ? BoardOf(draft, serial) : null,
+            Owner = draft.NotOurs is null ? McuOwner.Ours : McuOwner.OwnUpdater,
+            Reason = draft.NotOurs ?? $"[{draft.SectionText}] of printer.cfg{description}",
+            Board = draft.NotOurs is null ? BoardOf(draft, serial) : null,
             Kind = draft.Kind,
             Chip = draft.Chip,
             Device = draft.Device,
@@ -247,7 +264,7 @@ internal sealed class InventoryBuilder(InventorySources sources)
         var kind = draft.Kind ?? draft.UnknownKind with { McuName = draft.Chip, Comm = link };
         var usb = draft.Device is { Can: null } ? draft.Device.Port : null;
         var isShared = serial is not null
-            && sources.Seen.Devices.Count(device => device.Usb == UsbId.Klipper && device.Serial == serial) > 1;
+            && sources.Seen.Devices.Count(device => device.RunsKlipper && device.Serial == serial) > 1;
         var isLastPortTaken = sources.Seen.Devices.Any(device => device.Port == draft.LastPort);
         return new PrinterBoard(draft.Name, kind)
         {

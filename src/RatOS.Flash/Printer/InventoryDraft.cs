@@ -38,7 +38,8 @@ internal sealed class InventoryDraft(McuSection section, McuEvidence? klippy, st
 
     public Board? Kind { get; set; }
 
-    public string? OwnUpdater { get; set; }
+    /// <summary>Why its firmware is not built here; null where it is.</summary>
+    public string? NotOurs { get; set; }
 
     public string Name { get; set; } = "";
 
@@ -46,6 +47,10 @@ internal sealed class InventoryDraft(McuSection section, McuEvidence? klippy, st
 
     /// <summary>The version that it runs. Klipper's report is out of date for a board that waits in a bootloader or is absent.</summary>
     public string? Running => IsMissing || (Device is { } device && InventorySources.IsBootloader(device)) ? null : Klippy?.Version;
+
+    /// <summary>Klipper reported firmware that speaks over a UART; an AVR's always does, whatever converter is in front of it.</summary>
+    public bool IsToldOnUart => Klippy is { } told && (BuildTransport.Of(told.Constants) is { Link: BuildLink.Uart }
+        || told.Chip?.StartsWith("atmega", StringComparison.Ordinal) == true);
 
     /// <summary>
     /// Statements of its running firmware by Klipper's report, of its USB descriptors, and of the path in the configuration.
@@ -57,7 +62,7 @@ internal sealed class InventoryDraft(McuSection section, McuEvidence? klippy, st
             var facts = ImmutableArray.CreateBuilder<BoardFacts>();
             if (Klippy is not null)
                 facts.Add(BoardFacts.OfFirmware(Klippy.Chip, Klippy.Constants));
-            if (Device is { Can: null } device && device.Usb == UsbId.Klipper)
+            if (Device is { Can: null } device && device.RunsKlipper)
                 facts.Add(new(FactSource.Bus, "its USB descriptors") { Chip = KnownChip(device.Product), UsbSerial = device.Serial });
             facts.Add(new(FactSource.KlipperConfig, "printer.cfg")
             {

@@ -31,7 +31,7 @@ internal sealed record InventorySources(
     }
 
     /// <summary>The kind of a board that runs Klipper, by the serial that it announces.</summary>
-    public Board? KindOf(Device? device) => device?.Usb == UsbId.Klipper ? Catalogue.FindBySerial(device.Serial) : null;
+    public Board? KindOf(Device? device) => device is { RunsKlipper: true } ? Catalogue.FindBySerial(device.Serial) : null;
 
     /// <summary>The maker whose updater updates this device; null for all others.</summary>
     public string? OwnUpdaterOf(Device device)

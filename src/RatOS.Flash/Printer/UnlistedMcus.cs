@@ -36,7 +36,7 @@ internal sealed class UnlistedMcus(InventorySources sources, List<InventoryDraft
         .Where(board => drafts.TrueForAll(draft => draft.Described != board)).Select(board =>
         {
             var device = Take(left, device => board.Port is { } port ? device.Port == port || device.Node == port
-                : board.CanUuid is { } uuid ? device.CanNode?.Uuid == uuid : device.Usb == UsbId.Klipper && device.Serial == board.Serial);
+                : board.CanUuid is { } uuid ? device.CanNode?.Uuid == uuid : device.RunsKlipper && device.Serial == board.Serial);
             const string Reason = "described in ratos-flash.conf, and in no section of printer.cfg";
             return Create(board.Name, McuOwner.Ours, Reason, device, board.Board) with { Board = board };
         })];
@@ -67,7 +67,7 @@ internal sealed class UnlistedMcus(InventorySources sources, List<InventoryDraft
     {
         if (sources.OwnUpdaterOf(device) is { } maker)
             return Create(maker, McuOwner.OwnUpdater, ReasonOf(maker), device, null);
-        return device.Usb == UsbId.Klipper || device.CanNode is not null || InventorySources.IsBootloader(device)
+        return device.RunsKlipper || device.CanNode is not null || InventorySources.IsBootloader(device)
             ? ForeignMcu(device) : null;
     }
 

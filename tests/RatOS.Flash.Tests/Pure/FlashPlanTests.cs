@@ -120,7 +120,7 @@ public sealed class FlashPlanTests
     [InlineData("1-1.1", "dfu-se", FlashEntry.Touch, null)]
     [InlineData("1-1.2", "katapult", FlashEntry.InBootloader, "other-bootloader")]   // DFU waits there
     [InlineData("1-1.3", "stm32-uart", FlashEntry.InBootloader, null)]                // an adapter is a wire
-    [InlineData("1-1.3", null, FlashEntry.None, "board-not-seen")]
+    [InlineData("1-1.3", null, FlashEntry.UartRequest, null)]
     public void A_bootloader_that_was_named_counts_where_nothing_can_be_seen_and_must_not_contradict_what_is(
         string port, string? named, FlashEntry entry, string? code)
     {
@@ -166,7 +166,7 @@ public sealed class FlashPlanTests
 
     [Fact]
     public void A_stranger_at_the_named_port_is_not_flashed() =>
-        Assert.Equal("board-not-seen",
+        Assert.Equal("foreign-firmware",
             Blocker(Plan(Octopus with { Port = "1-1.7" }, null, null, Usb("1-1.7", new UsbId(0x046d, 0x0825), null, "Webcam"))));
 
     [Fact]

@@ -98,8 +98,9 @@ public sealed class PrinterInventoryTests
     [Fact]
     public void A_board_without_power_is_told_by_the_switch_that_is_off()
     {
-        PowerDevice[] power = [new("light", true), new("psu", false)];
-        var finding = Assert.Single(Of([Main], [], links: [], power: power).Mcus[0].Findings);
+        PowerDevice[] power = [new("light", false), new("psu", false)];
+        PrinterBoard[] described = [new("mcu", Kind("btt-octopus-11")) { Power = "psu" }];
+        var finding = Assert.Single(Of([Main], [], links: [], power: power, described: described).Mcus[0].Findings);
         Assert.Equal("no-power", finding.Code);
         Assert.Contains("'psu'", finding.Text, StringComparison.Ordinal);
         Assert.DoesNotContain("light", finding.Text, StringComparison.Ordinal);
