@@ -142,7 +142,7 @@ internal sealed class BoardFirmware(PrinterAccess printer, KnownMcus mcus, DataF
         }
         catch (FlashException fault)
         {
-            log.Say($"Cannot tell what a build would give: {fault.Message}");
+            log.Say($"Cannot determine whether a build would change the firmware: {fault.Message}");
             return (tree, null, none);
         }
     }

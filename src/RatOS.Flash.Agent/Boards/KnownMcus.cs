@@ -54,7 +54,7 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
         }
         catch (Exception fault) when (fault is FlashException or MoonrakerException)
         {
-            log.Say($"Klipper did not list its boards ({fault.Message}). Using what it said before.");
+            log.Say($"Klipper did not list its boards ({fault.Message}). Using its last report.");
             return null;
         }
     }
@@ -116,7 +116,7 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            log.Say($"Cannot keep what Klipper said of its boards: {fault.Message}");
+            log.Say($"Cannot save Klipper's report of its boards: {fault.Message}");
         }
     }
 
@@ -159,7 +159,7 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or JsonException)
         {
-            log.Say($"Cannot read what Klipper said of its boards, so it is asked again: {fault.Message}");
+            log.Say($"Cannot read Klipper's saved report of its boards, so Klipper is asked again: {fault.Message}");
             return null;
         }
     }

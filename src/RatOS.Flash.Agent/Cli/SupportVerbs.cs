@@ -105,7 +105,7 @@ internal sealed class SupportVerbs(VerbContext context)
             _output.Result(report);
         if (replay.Divergence is not { } divergence)
         {
-            _output.Say($"Replay: ratos-flash {Product.Version} does the same from start to end.");
+            _output.Say($"Replay: ratos-flash {Product.Version} behaves the same from start to end.");
             return Task.FromResult(ExitCode.Done);
         }
         var at = FormattableString.Invariant($"{divergence.At.TotalSeconds:0.000} s");
@@ -113,11 +113,11 @@ internal sealed class SupportVerbs(VerbContext context)
             at += $" ({last.Board ?? "printer"}, {JsonContract.Name(last.Phase)})";
         if (replay.EndsEarly)
         {
-            _output.Say($"Replay: the recording ends at {at}. Until then ratos-flash {Product.Version} does the same.");
+            _output.Say($"Replay: the recording ends at {at}. Until then ratos-flash {Product.Version} behaves the same.");
             _output.Say($"  next:     {divergence.Today}", 12);
             return Task.FromResult(ExitCode.Done);
         }
-        _output.Say($"Replay: from {at} on ratos-flash {Product.Version} does something else. The bundle itself is intact.");
+        _output.Say($"Replay: from {at} on, ratos-flash {Product.Version} behaves differently. The bundle itself is intact.");
         _output.Say($"  recorded: {divergence.Recorded}", 12);
         _output.Say($"  now:      {divergence.Today ?? "nothing, it has ended"}", 12);
         return Task.FromResult(ExitCode.Failed);

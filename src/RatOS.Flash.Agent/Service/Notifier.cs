@@ -10,8 +10,8 @@ using RatOS.Flash.Flashing;
 namespace RatOS.Flash.Agent.Service;
 
 /// <summary>
-/// Shows what a job does: in the dialog and the console of Mainsail, Fluidd and KlipperScreen by our component in Moonraker, in the
-/// console alone without it, and as agent events for programs. It never delays a flash: what cannot be sent is dropped.
+/// Shows the steps of a job: in the dialog and the console of Mainsail, Fluidd and KlipperScreen by our component in Moonraker, in the
+/// console only without it, and as agent events for programs. It never delays a flash: messages that cannot be sent are dropped.
 /// </summary>
 /// <param name="moonraker">The connection.</param>
 /// <param name="buttons">The buttons of the prompt that is shown.</param>
@@ -57,7 +57,7 @@ internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons butt
         catch (MoonrakerException)
         {
             _hasComponent = false;
-            log.Say("Moonraker has not loaded the component ratos_flash: flashes are shown in the console alone, while Klipper runs.");
+            log.Say("Moonraker has not loaded the component ratos_flash: flashes are shown in the console only, while Klipper runs.");
         }
     }
 

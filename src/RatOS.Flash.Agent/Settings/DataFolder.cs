@@ -42,7 +42,7 @@ internal sealed record DataFolder(string Root)
     /// <summary>Firmware that boards have run, for a rollback.</summary>
     public string Good => Path.Combine(Root, "ratos-flash", "good");
 
-    /// <summary>What Klipper said of its boards.</summary>
+    /// <summary>Klipper's last report of its boards.</summary>
     public string Mcus => Path.Combine(Root, "ratos-flash", "mcus.json");
 
     /// <summary>The board definitions of an installed RatOS.</summary>

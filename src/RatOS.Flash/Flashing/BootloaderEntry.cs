@@ -106,7 +106,7 @@ internal sealed class BootloaderEntry(BoardBus bus, BoardLog log, BoardPlan plan
             await using var client = await bus.IdentifyAsync(klipper);
             if (request == Requests)
             {
-                await log.NoteAsync(FlashPhase.Enter, "Stopping the firmware by its own emergency stop, then asking again");
+                await log.NoteAsync(FlashPhase.Enter, "Sending an emergency stop to the firmware, then asking again");
                 _stopped = klipper;
                 await client.EmergencyStopAsync();
                 return klipper;

@@ -132,7 +132,7 @@ internal sealed class FirmwareProof(BoardBus bus, TimeProvider time, BoardLog lo
             }
             if (tries == Tries)
                 throw FlashFaults.KlipperSilent(plan.Name, "it is being reset");
-            await log.WarnAsync(FlashPhase.Prove, "It left the bus without having been reset; resetting it again.");
+            await log.WarnAsync(FlashPhase.Prove, "It left the bus without a reset; resetting it again.");
             sent = time.GetTimestamp();
         }
     }

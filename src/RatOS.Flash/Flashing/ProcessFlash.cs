@@ -83,19 +83,19 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
         try
         {
             await host.InstallAsync(_image.Bytes);
-            await _log.EndAsync(FlashPhase.Verify, "It is in its place, and the previous one is kept");
+            await _log.EndAsync(FlashPhase.Verify, "The new program is installed, and the previous one is kept");
             return null;
         }
         catch (FlashException silent) when (silent.Kind == FaultKind.HostMcuUnitSilent || silent.Kind == FaultKind.MoonrakerGone)
         {
-            await _log.WarnAsync(FlashPhase.Verify, $"{silent.Cause} What starts now will tell.");
+            await _log.WarnAsync(FlashPhase.Verify, $"{silent.Cause} The restarted process shows which program runs.");
             return silent;
         }
     }
 
     private async Task AskAsync()
     {
-        await _log.BeginAsync(FlashPhase.Ask, "Asking the running process who it is");
+        await _log.BeginAsync(FlashPhase.Ask, "Identifying the running process");
         try
         {
             var running = await IdentifyAsync();
@@ -122,7 +122,7 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
         {
             return fault.Cause.TrimEnd('.');
         }
-        await _log.BeginAsync(FlashPhase.Confirm, "Asking the new process who it is");
+        await _log.BeginAsync(FlashPhase.Confirm, "Identifying the new process");
         var why = "";
         do
         {
@@ -176,7 +176,7 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
     /// <param name="why">What the new program did not do.</param>
     private async Task<FlashException> RestoreAsync(string why)
     {
-        await _log.WarnAsync(FlashPhase.Confirm, $"The new program did not come up: {why}. Putting the previous one back.");
+        await _log.WarnAsync(FlashPhase.Confirm, $"The new program did not start: {why}. Restoring the previous one.");
         var (isBack, again) = (false, (string?)null);
         try
         {

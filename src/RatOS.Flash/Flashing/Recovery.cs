@@ -59,11 +59,11 @@ internal sealed class Recovery(BoardBus bus, BoardLog log, BoardPlan plan, Firmw
             if (found.Whole is not { } firmware)
             {
                 Reached = found.IsBroken ? BoardCondition.InBootloaderWithoutFirmware : null;
-                await log.EndAsync(FlashPhase.Identify, "Its flash holds no whole firmware: it has to be flashed");
+                await log.EndAsync(FlashPhase.Identify, "Its flash holds no complete firmware: it must be flashed");
                 return (null, device);
             }
             Reached = BoardCondition.InBootloaderUnchanged;
-            await log.EndAsync(FlashPhase.Identify, $"{firmware.Version} is whole in its flash");
+            await log.EndAsync(FlashPhase.Identify, $"Its flash holds a complete firmware: {firmware.Version}");
             await log.BeginAsync(FlashPhase.Leave, "Leaving the bootloader");
             bus.Remember();
             await bootloader.LeaveAsync();
@@ -81,7 +81,7 @@ internal sealed class Recovery(BoardBus bus, BoardLog log, BoardPlan plan, Firmw
         }
         catch (FlashException stays) when (stays.Kind == FaultKind.DidNotLeave)
         {
-            await log.WarnAsync(FlashPhase.Leave, $"{bus.BootloaderName(device)} does not start it: it has to be flashed");
+            await log.WarnAsync(FlashPhase.Leave, $"{bus.BootloaderName(device)} does not start it: it must be flashed");
             return (null, bus.FindBootloader() ?? device);
         }
         catch (FlashException gone) when (gone.Kind == FaultKind.NotBack)

@@ -17,7 +17,7 @@ internal sealed class RecoverySteps(BoardBus bus, BoardLog log, BoardPlan plan)
     {
         if (device.Usb is null)
             return device;
-        await log.NoteAsync(phase, $"Having the hub reset the USB device at {device.Port}");
+        await log.NoteAsync(phase, $"Resetting the USB device at {device.Port} by its hub");
         try
         {
             await bus.ResetUsbAsync(device);

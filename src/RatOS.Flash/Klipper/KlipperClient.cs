@@ -68,7 +68,7 @@ public sealed class KlipperClient : IAsyncDisposable
     public async Task<DataDictionary> IdentifyAsync(CancellationToken cancel)
     {
         var identification = new Identification();
-        await RunAsync(identification, "it is asked who it is", cancel);
+        await RunAsync(identification, "it is being identified", cancel);
         var dictionary = DataDictionary.Parse(identification.Data);
         CompressedDictionary = identification.Data;
         return Dictionary = dictionary;

@@ -158,7 +158,7 @@ public sealed class BundleTests : IDisposable
         var whole = RecordedJob.Record("octopus").Bytes;
         foreach (var (file, why) in new[]
         {
-            (Zip(static zip => Put(zip, "readme.txt", [1])), "no recording in it"),
+            (Zip(static zip => Put(zip, "readme.txt", [1])), "it contains no recording"),
             (Zip(zip => { Put(zip, "recording.txt", whole); Put(zip, "recording.txt", whole); }), "more than one"),
             (Plain("PK\u0003\u0004 and no more"u8.ToArray()), ""),
             (Plain([]), "first line"),

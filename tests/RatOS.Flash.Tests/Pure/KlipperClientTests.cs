@@ -112,7 +112,7 @@ public sealed class KlipperClientTests
         await using var client = await Connect(line);
         var fault = await Assert.ThrowsAsync<FlashException>(() => client.IdentifyAsync(default));
         Assert.Equal("klipper-silent", fault.Code);
-        Assert.Equal("The firmware of Octopus does not answer while it is asked who it is.", fault.Cause);
+        Assert.Equal("The firmware of Octopus does not answer while it is being identified.", fault.Cause);
         Assert.InRange(line.Now.TotalSeconds, 2.5, 2.6);
     }
 

@@ -210,7 +210,7 @@ public sealed class CanStories
         var report = await story.FlashedAsync("ebb42");
         Assert.True(isPulled);
         if (phase == FlashPhase.Prove)
-            Assert.Contains(report.Notes, note => note.Contains("without having been reset", StringComparison.Ordinal));
+            Assert.Contains(report.Notes, note => note.Contains("left the bus without a reset", StringComparison.Ordinal));
     });
 
     [Fact]

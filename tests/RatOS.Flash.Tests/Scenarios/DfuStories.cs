@@ -175,7 +175,7 @@ public sealed class DfuStories
             story.Time.Schedule(TimeSpan.FromSeconds(2), () => story.Board.Plug());
         };
         Assert.Contains((await story.FlashedAsync("octopus")).Notes, note =>
-            note.Contains("without having been reset", StringComparison.Ordinal));
+            note.Contains("left the bus without a reset", StringComparison.Ordinal));
     });
 
     [Fact]
@@ -189,7 +189,7 @@ public sealed class DfuStories
     public void A_reset_whose_departure_is_listed_late_is_not_taken_for_none() =>
         Story.Of("octopus", new InjectedFaults { Lingers = TimeSpan.FromSeconds(12) }, async story =>
         Assert.DoesNotContain((await story.FlashedAsync("octopus")).Notes, note =>
-            note.Contains("without having been reset", StringComparison.Ordinal)));
+            note.Contains("left the bus without a reset", StringComparison.Ordinal)));
 
     [Fact]
     public void A_firmware_that_cannot_be_reset_is_unconfirmed() =>

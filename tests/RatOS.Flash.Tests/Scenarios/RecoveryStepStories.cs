@@ -3,11 +3,11 @@ using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Scenarios;
 
-/// <summary>What is tried between asking again and asking a person.</summary>
-[VirtualOnly("their waits are minutes, which an emulated kernel makes many more; what they wait for is told there by the other stories")]
+/// <summary>The recovery steps between another request and an operator step.</summary>
+[VirtualOnly("their waits of minutes would take much longer behind an emulated kernel; other stories cover the same events there")]
 public sealed class RecoveryStepStories
 {
-    /// <summary>A supply with a switch, and what it does.</summary>
+    /// <summary>A power supply with a switch, and the list of its switchings.</summary>
     private static List<string> Supply(Story story, params string[] boards)
     {
         var done = new List<string>();
@@ -24,14 +24,14 @@ public sealed class RecoveryStepStories
         new(story.Known(board) with { Power = "printer" }, story.Build(board));
 
     [Fact]
-    public void H2_a_tool_board_whose_hub_can_switch_its_port_needs_no_person() => Story.Of("h2-hub-power", async story =>
+    public void H2_a_tool_board_whose_hub_can_switch_its_port_needs_no_operator() => Story.Of("h2-hub-power", async story =>
     {
         var report = await story.FlashedAsync("ebb42");
         Assert.Contains(report.Notes, note => note.Contains("USB port was switched off and on", StringComparison.Ordinal));
     });
 
     [Fact]
-    public void H2_a_board_whose_supply_can_be_switched_needs_no_person() => Story.Of("h2-needs-power", async story =>
+    public void H2_a_board_whose_supply_can_be_switched_needs_no_operator() => Story.Of("h2-needs-power", async story =>
     {
         var done = Supply(story, "octopus");
         var report = (await story.FlashAsync(CancellationToken.None, Powered(story, "octopus"))).Boards.Single();
@@ -41,7 +41,7 @@ public sealed class RecoveryStepStories
     });
 
     [Fact]
-    public void A_supply_that_nobody_named_is_never_switched() => Story.Of("h2-needs-power", async story =>
+    public void A_supply_that_no_board_names_is_never_switched() => Story.Of("h2-needs-power", async story =>
     {
         var done = Supply(story, "octopus");
         await story.FailedAsync("octopus", "bootloader-not-seen", BoardCondition.Unchanged);
@@ -49,7 +49,7 @@ public sealed class RecoveryStepStories
     });
 
     [Fact]
-    public void What_power_does_not_cure_is_switched_once_and_told() => Story.Of("h2-no-enumeration", async story =>
+    public void A_board_that_power_does_not_help_is_switched_once_and_reported() => Story.Of("h2-no-enumeration", async story =>
     {
         var done = Supply(story, "octopus");
         var report = (await story.FlashAsync(CancellationToken.None, Powered(story, "octopus"))).Boards.Single();
@@ -102,7 +102,7 @@ public sealed class RecoveryStepStories
         Story.Of("octopus", new InjectedFaults { HangsAt = at }, async story =>
     {
         await story.FlashedAsync("octopus");
-        Assert.Contains(story.Events, step => step.Message.StartsWith("Having the hub reset", StringComparison.Ordinal));
+        Assert.Contains(story.Events, step => step.Message.StartsWith("Resetting the USB device", StringComparison.Ordinal));
     });
 
     private static async Task InRomAsync(Story story, string board)
