@@ -157,6 +157,7 @@ internal static class CommandLine
             Description = "File to write (default: a new one in the printer's logs folder)",
             HelpName = "FILE",
         };
+        var list = new Option<bool>("--list") { Description = "Show what the bundle holds" };
         var recording = new Argument<string>("BUNDLE") { Description = "A bundle, or a job's recording.gz" };
         return
         [
@@ -166,8 +167,9 @@ internal static class CommandLine
             Verb(
                 "bundle", "Pack a flash into a zip for a bug report",
                 parsed => Run(
-                    parsed, context => new SupportVerbs(context).BundleAsync(parsed.GetValue(job), parsed.GetValue(file)?.FullName)),
-                job, file),
+                    parsed, context => new SupportVerbs(context)
+                        .BundleAsync(parsed.GetValue(job), parsed.GetValue(file)?.FullName, parsed.GetValue(list))),
+                job, file, list),
             Verb(
                 "replay", "Show and replay a bundle's flash, without hardware",
                 parsed => Run(parsed, context => new SupportVerbs(context).ReplayAsync(parsed.GetValue(recording)!)), recording),

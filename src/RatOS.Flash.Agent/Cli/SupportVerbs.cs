@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Doctor;
 using RatOS.Flash.Agent.Moonraker;
@@ -72,7 +73,10 @@ internal sealed class SupportVerbs(VerbContext context)
     }
 
     /// <summary>Writes a bundle. A running agent writes it, because it knows the printer's latest state.</summary>
-    public async Task<int> BundleAsync(string? job, string? into)
+    /// <param name="job">The job; null for the last one.</param>
+    /// <param name="into">The file; null for one in the logs folder.</param>
+    /// <param name="isListed">Shows what it holds.</param>
+    public async Task<int> BundleAsync(string? job, string? into, bool isListed)
     {
         string file;
         if (into is null && AgentBoards.TryOpen(context.Folder) is { } agent)
@@ -87,7 +91,13 @@ internal sealed class SupportVerbs(VerbContext context)
         {
             file = new Bundle(context.Folder, context.Printer).Write(job, into);
         }
-        _output.Say($"{file}: known keys, passwords and host names are removed. Check the bundle before you share it.", 2);
+        if (isListed)
+        {
+            using var zip = ZipFile.OpenRead(file);
+            foreach (var entry in zip.Entries)
+                _output.Say($"  {Text.Size(entry.Length),12}  {Text.Clean(entry.FullName)}", 16);
+        }
+        _output.Say($"{file}: keys, passwords, macros and host names are removed. Check the bundle before you share it.", 2);
         return ExitCode.Done;
     }
 

@@ -77,7 +77,7 @@ internal sealed partial class Bundle(DataFolder data, PrinterAccess printer)
         foreach (var log in (string[])["ratos-flash.log", "klippy.log"])
             AddFile(zip, $"logs/{log}", Path.Combine(data.Root, "logs", log));
         foreach (var config in Files(Path.Combine(data.Root, "config")))
-            AddFile(zip, $"config/{Path.GetRelativePath(Path.Combine(data.Root, "config"), config)}", config);
+            AddFile(zip, $"config/{Path.GetRelativePath(Path.Combine(data.Root, "config"), config)}", config, Redaction.OfConfig);
         foreach (var build in Files(Path.Combine(data.Builds, "failed")))
             AddFile(zip, $"build/{Path.GetFileName(build)}", build);
         var computer = new ComputerReport(data, printer, _redaction, Moonraker);
@@ -87,7 +87,8 @@ internal sealed partial class Bundle(DataFolder data, PrinterAccess printer)
         Add(zip, "README.txt", _redaction.Of($"""
             A bundle of ratos-flash {Product.Version}: everything about one flash. Start with timeline.txt.
             `ratos-flash replay THIS-FILE` replays the recording against the engine, without hardware.
-            Recognised keys, passwords, Wi-Fi names, host names, addresses, e-mail addresses and user names in paths were removed.
+            Configuration files keep hardware, pins and ports; macros, comments and all other values were removed. Keys, passwords, tokens,
+            addresses, and names of hosts, networks and users were removed from logs where they were recognised.
             The recording holds the firmware and everything that boards and Klipper sent.
 
             Not in it:

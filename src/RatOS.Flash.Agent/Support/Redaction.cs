@@ -5,12 +5,15 @@ using System.Text.RegularExpressions;
 namespace RatOS.Flash.Agent.Support;
 
 /// <summary>
-/// Removes keys, passwords, host names, Wi-Fi names, addresses, e-mail addresses and user names in paths from a text. The lines stay.
+/// Removes what is private from a text: keys, passwords, tokens, addresses, names of hosts, networks and users. Configuration files and
+/// Moonraker's messages keep only what is known to be harmless (<see cref="ConfigRedaction"/>, <see cref="JsonRedaction"/>); a log keeps
+/// its words apart from those that look private. The lines stay. Every expression takes linear time.
 /// </summary>
-/// <param name="host">This computer's name; null to ask the system.</param>
-internal sealed partial class Redaction(string? host = null)
+internal sealed class Redaction
 {
-    private const string Removed = "(removed)";
+    private const string Removed = ConfigRedaction.Removed;
+    private const int LongestLine = 8 * 1024;
+    private const string ConfigBegin = "===== Config file =====", ConfigEnd = "=======================";   // in klippy.log
 
     // Usual names, which identify no computer and are frequent words in these texts.
     private static readonly string[] CommonNames =
@@ -18,73 +21,170 @@ internal sealed partial class Redaction(string? host = null)
         "localhost", "klipper", "ratos", "mainsail", "mainsailos", "moonraker", "raspberrypi", "fluidd", "printer", "octopus",
     ];
 
-    private readonly Regex? _host = (host ?? Environment.MachineName) is { Length: > 2 } name
-        && !CommonNames.Contains(name, StringComparer.OrdinalIgnoreCase)
-        ? new Regex(
-            $@"(?<![\w-]){Regex.Escape(name)}(?![\w-])", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant,
-            TimeSpan.FromSeconds(5)) : null;
+    private const string SecretWords =
+        "api[-_]?key|apikey|access[-_]?key|pass|passw(or)?d|passwort|passphrase|pwd|secret|token|auth|authorization|credentials?|cookie|"
+        + "session|private|psk|ssid|wifi|wlan|wpa|pin|puk|otp|login|user|username|userid|e?mail|host|hostname|server[-_]?name|domain|"
+        + "cors[-_]domains|webhook|chat[-_]?id|device[-_]?id|client[-_]?id|account|licen[cs]e|signature|sas|bot";
 
-    public string Of(string text)
+    // A secret's name as a whole part of a longer one: my_api_key, X-Auth-Token; not "authorized", "pins".
+    private static readonly Regex Secret = Expression(
+        @"(?<key>(^|[\s,{(\[""'?&;])([\w.-]*[_.-])?(" + SecretWords + @")([_.-][\w.-]*)?[""']?\s*(=>|[:=])\s*)"
+        + @"(?<value>""[^""\n]*""?|'[^'\n]*'?|[^\s][^\n]*)");
+
+    // The same within JSON, where a value ends at a comma or a bracket.
+    private static readonly Regex SecretMember = Expression(
+        @"(?<key>[""'][\w.-]*(" + SecretWords + @")[\w.-]*[""']\s*:\s*)(?<value>""([^""\\]|\\.)*""?|'[^']*'?|[^\s,}\]""'][^,}\]]*)");
+
+    private static readonly Regex SecretName = Expression("^([\\w.-]*[_.-])?(" + SecretWords + ")([_.-][\\w.-]*)?$");
+    private static readonly Regex PinValue = Expression(@"^[!^~]*(\w{1,32}:)?[!^~]*(P[A-K]\d{1,2}|gpio\d{1,2}|P\d\.\d{1,2})\b");
+    private static readonly Regex Scheme = Expression(@"(?<kept>\b(bearer|basic|digest|token|apikey)\s+)[\w.~+/=:-]{6,}");
+    private static readonly Regex Option = Expression(
+        @"(?<kept>(^|\s)(-u|-p|-H|-b|--(user|header|password|token|api-key|auth|oauth2-bearer|proxy-user|cookie))[ =])"
+        + @"(""[^""\n]*""|'[^'\n]*'|\S+)");
+
+    private static readonly Regex Url = Expression(@"\b[a-z][a-z0-9+.-]{1,31}://[^\s""'<>|]+");
+    private static readonly Regex PublicUrl = Expression(
+        @"^(https?|wss?|git)://(localhost|127\.0\.0\.1|(www\.)?github\.com|(www\.)?klipper3d\.org)"
+        + @"(:\d{1,5})?(/[\w./-]*)?[.,;:)]?$");
+
+    private static readonly Regex Mail = Expression(@"[\w.+-]{1,64}@[\w-]{1,63}(\.[\w-]{1,63}){0,8}");
+    private static readonly Regex Home = Expression(@"(?<kept>/(home|media|Users)/)[^/\s""':]+");
+    private static readonly Regex Mac = Expression(
+        @"\b([0-9a-f]{2}:){5}[0-9a-f]{2}\b|\b([0-9a-f]{2}-){5}[0-9a-f]{2}\b|\b[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}\b");
+
+    private static readonly Regex Address = Expression(@"\b(\d{1,3}\.){3}\d{1,3}\b");
+    private static readonly Regex Address6 = Expression(
+        @"\b([0-9a-f]{1,4}:){7}[0-9a-f]{1,4}\b|\b([0-9a-f]{1,4}:){1,6}(:[0-9a-f]{1,4}){1,6}\b|\b([0-9a-f]{1,4}:){2,7}:"
+        + @"|::[0-9a-f]{1,4}(:[0-9a-f]{1,4}){0,6}\b");
+
+    private static readonly Regex Domain = Expression(
+        @"\b([a-z0-9-]{1,63}\.){1,6}"
+        + @"(lan|local|home|internal|intranet|box|corp|com|org|net|io|de|eu|uk|fr|nl|us|dev|app|xyz|me|cloud|arpa|duckdns|ts)\b");
+
+    private static readonly Regex PublicDomain = Expression(@"^(github\.com|(www\.)?klipper3d\.org|kernel\.org|debian\.org)$");
+    private static readonly Regex KnownToken = Expression(
+        @"\b(gh[opsu]_|github_pat_|glpat-|xox[abprs]-|sk-|sk_|pk_|rk_|AKIA|ASIA|AIza|eyJ|SG\.|tskey-|hf_|dop_v1_|ya29\.)[\w.=-]{6,}"
+        + @"|\b\d{6,12}:[A-Za-z0-9_-]{20,}");
+
+    private static readonly Regex Long = Expression(@"[A-Za-z0-9+/_-]{20,}={0,2}");
+    private static readonly Regex Guid = Expression(@"\b[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}\b");
+
+    private readonly Regex? _host;
+    private readonly JsonRedaction _json;
+
+    /// <param name="host">This computer's name; null to ask the system.</param>
+    public Redaction(string? host = null)
     {
-        text = Secret().Replace(text, match =>
-        {
-            var quote = match.Groups["value"].Value[0] is var first and ('"' or '\'') ? $"{first}" : "";
-            return $"{match.Groups["key"].Value}{quote}{Removed}{quote}";
-        });
-        text = UrlUser().Replace(text, "${kept}(removed)@");
-        text = Mail().Replace(text, "(e-mail)");
-        text = Home().Replace(text, "${kept}(user)");
-        text = Mac().Replace(text, "(mac)");
-        text = Address().Replace(text, match => match.Value is "127.0.0.1" or "0.0.0.0" ? match.Value : "(address)");
-        return _host?.Replace(text, "(host)") ?? text;
+        var name = host ?? Environment.MachineName;
+        _host = name.Length > 2 && !CommonNames.Contains(name, StringComparer.OrdinalIgnoreCase)
+            ? Expression($@"\b{Regex.Escape(name)}\b") : null;
+        _json = new(Of);
     }
 
-    /// <summary>The same for a recording, whose words are percent-encoded. Bytes and times stay.</summary>
+    /// <summary>A name of a value that is private.</summary>
+    public static bool IsSecret(string name) => SecretName.IsMatch(name);
+
+    /// <summary>A log or another text.</summary>
+    public string Of(string text)
+    {
+        var redacted = new StringBuilder(text.Length);
+        List<string>? config = null;
+        var isKey = false;
+        foreach (var raw in text.Split('\n'))
+        {
+            if (config is not null && !raw.StartsWith(ConfigEnd, StringComparison.Ordinal))
+            {
+                config.Add(raw);
+                continue;
+            }
+            if (config is not null)
+                redacted.Append(ConfigRedaction.Of(config));
+            config = raw.Contains(ConfigBegin, StringComparison.Ordinal) ? [] : null;
+            isKey |= raw.Contains("-----BEGIN", StringComparison.Ordinal);
+            redacted.Append(isKey ? Removed : Line(raw)).Append('\n');
+            isKey &= !raw.Contains("-----END", StringComparison.Ordinal);
+        }
+        if (config is not null)
+            redacted.Append(ConfigRedaction.Of(config));
+        redacted.Length -= redacted.Length > 0 ? 1 : 0;
+        return redacted.ToString();
+    }
+
+    /// <summary>A configuration file.</summary>
+    public static string OfConfig(string text) => ConfigRedaction.Of(text.Split('\n'));
+
+    /// <summary>A recording, whose words are percent-encoded. Bytes and times stay.</summary>
     public string OfRecording(string text)
     {
         var redacted = new StringBuilder(text.Length);
         foreach (var line in text.Split('\n'))
         {
             var words = line.Split(' ');
+            var isMoonraker = words.Contains("moonraker");
             for (var i = 0; i < words.Length; i++)
-                words[i] = OfWord(words[i]);
+                words[i] = OfWord(words[i], isMoonraker);
             redacted.AppendJoin(' ', words).Append('\n');
         }
         redacted.Length--;
         return redacted.ToString();
     }
 
-    private string OfWord(string encoded)
+    private string OfWord(string encoded, bool isMoonraker)
     {
         if (encoded.Length <= 5 || encoded[0] == ':' || long.TryParse(encoded, NumberStyles.None, CultureInfo.InvariantCulture, out _))
             return encoded;
         var word = Uri.UnescapeDataString(encoded);
-        var redacted = Of(word);
+        var redacted = isMoonraker && word[0] is '{' or '[' ? _json.Of(word) : Of(word);
         return redacted == word ? encoded : Uri.EscapeDataString(redacted);
     }
 
-    private const RegexOptions Plain = RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant;
+    private string Line(string line)
+    {
+        if (line.Length > LongestLine)
+            line = line[..LongestLine] + " (cut)";
+        line = (line.Contains("\":", StringComparison.Ordinal) ? SecretMember : Secret).Replace(line, WithoutValue);
+        line = Scheme.Replace(line, "${kept}" + Removed);
+        line = Option.Replace(line, "${kept}" + Removed);
+        line = Url.Replace(line, static match => PublicUrl.IsMatch(match.Value) ? match.Value : "(url)");
+        line = KnownToken.Replace(line, Removed);
+        line = Guid.Replace(line, Removed);
+        line = Mail.Replace(line, "(e-mail)");
+        line = Home.Replace(line, "${kept}(user)");
+        line = Mac.Replace(line, "(mac)");
+        line = Address6.Replace(line, "(address)");
+        line = Address.Replace(line, static match => match.Value is "127.0.0.1" or "0.0.0.0" ? match.Value : "(address)");
+        line = Domain.Replace(line, static match => PublicDomain.IsMatch(match.Value) ? match.Value : "(host)");
+        line = Long.Replace(line, static match => IsToken(match.Value) ? Removed : match.Value);
+        return _host?.Replace(line, "(host)") ?? line;
+    }
 
-    [GeneratedRegex(
-        """(?<key>(?:^|[\s,{"'?&])(?:[\w.-]*(?:api_?key|passw(?:or)?d|passphrase|secret|token|authorization)[\w.-]*"""
-        + """|psk|ssid|wifi\w*|wlan\w*|wpa\w*|user(?:name)?|login|e?mail|host(?:name)?|server_name|cors_domains|x-api-key)"""
-        + """["']?\s*[:=]\s*)"""
-        + """(?<value>"[^"\n]*"|'[^'\n]*'|[^\s,}&"'][^\n,}&]*)""",
-        RegexOptions.IgnoreCase | RegexOptions.Multiline | Plain, 5000)]
-    private static partial Regex Secret();
+    private static string WithoutValue(Match match)
+    {
+        var (key, value) = (match.Groups["key"].Value, match.Groups["value"].Value);
+        var name = key.AsSpan().Trim(" :=>\"'{(,[&;?");
+        if (name.EndsWith("pin", StringComparison.OrdinalIgnoreCase) && PinValue.IsMatch(value))
+            return match.Value;
+        // The contract's own: "by" and "hosts" of a plan are no secrets, and "authorized" is USB's.
+        if (!SecretName.IsMatch(name))
+            return match.Value;
+        var quote = value[0] is var first and ('"' or '\'') ? $"{first}" : "";
+        return $"{key}{quote}{Removed}{quote}";
+    }
 
-    [GeneratedRegex(@"(?<kept>\w://)[^/\s@:]+(?::[^/\s@]*)?@", Plain, 5000)]
-    private static partial Regex UrlUser();
+    /// <summary>Letters and digits without a meaning for people. Checksums, commits, serials of chips and links to ports stay.</summary>
+    private static bool IsToken(string word)
+    {
+        var isPath = word.Contains('/', StringComparison.Ordinal) && word.Split('/').All(static part => !IsToken(part) || part.Length < 20);
+        if (isPath || word.StartsWith("usb-", StringComparison.Ordinal) || word.Contains("Klipper_", StringComparison.Ordinal)
+            || !word.Any(char.IsAsciiDigit) || !word.Any(char.IsAsciiLetter))
+            return false;
+        if (word.All(char.IsAsciiHexDigit))
+            return word.Length is not (24 or 40 or 64) && !(word.Length == 32 && !word.Any(char.IsAsciiLetterLower));
+        // Words of people have parts: btt-octopus-pro-f446-v1, mcu_task_awake_2.
+        return word.Split('-', '_').Any(static part => part.Length >= 12 && part.Any(char.IsAsciiDigit) && part.Any(char.IsAsciiLetter))
+            || (word.Any(char.IsAsciiLetterUpper) && word.Any(char.IsAsciiLetterLower) && !word.Contains('-', StringComparison.Ordinal));
+    }
 
-    [GeneratedRegex(@"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}", Plain, 5000)]
-    private static partial Regex Mail();
-
-    [GeneratedRegex(@"(?<kept>/(?:home|media|Users)/)[^/\s""':]+", Plain, 5000)]
-    private static partial Regex Home();
-
-    [GeneratedRegex(@"\b[0-9a-f]{2}(?::[0-9a-f]{2}){5}\b", RegexOptions.IgnoreCase | Plain, 5000)]
-    private static partial Regex Mac();
-
-    [GeneratedRegex(@"\b(?:\d{1,3}\.){3}\d{1,3}\b", Plain, 5000)]
-    private static partial Regex Address();
+    private static Regex Expression(string pattern) => new(
+        pattern, RegexOptions.NonBacktracking | RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant | RegexOptions.IgnoreCase);
 }
