@@ -33,6 +33,8 @@ internal sealed class AgentServices(LocalBoards boards, FlashWork? work) : Flash
 
     public override void KeepOldFirmware(string board, FirmwareImage image) => boards.Firmware.Good!.Keep(board, image, "read-out", null);
 
+    public override IDisposable? LockBoard(string place, string board) => boards.Printer.LockBoard(place, board);
+
     public override Task SwitchPowerAsync(string device, bool on) => boards.SwitchPower!(device, on);
 
     public override string? Offer(string board, string fileName, ReadOnlyMemory<byte> file) => boards.Data?.Offer(board, fileName, file);

@@ -32,5 +32,7 @@ internal sealed class ComputerAccess(Lazy<LinuxHardware> hardware, OneThread thr
             throw PrinterFaults.KlipperRuns(klipper);
     }
 
+    public override IDisposable? LockBoard(string place, string board) => BoardLock.Take(place, board);
+
     public override void Post(Action action) => thread.Post(static action => ((Action)action!)(), action);
 }

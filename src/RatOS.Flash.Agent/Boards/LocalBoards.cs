@@ -17,6 +17,8 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
 {
     public override string Description => printer.Description;
 
+    public PrinterAccess Printer => printer;
+
     /// <summary>The printer's folder; null for a computer without one.</summary>
     public DataFolder? Data { get; init; }
 

@@ -56,6 +56,9 @@ internal abstract class PrinterAccess
     {
     }
 
+    /// <inheritdoc cref="Flashing.FlashServices.LockBoard"/>
+    public virtual IDisposable? LockBoard(string place, string board) => null;
+
     /// <summary>Runs an action on the printer's thread; callable from any thread.</summary>
     public abstract void Post(Action action);
 

@@ -29,6 +29,20 @@ public static class ComputerFaults
 
     private static RemedyAction Replug { get; } = AtBoard(OperatorStep.PowerCycle, "plug the board in again");
 
+    /// <param name="board">The board as this flash calls it.</param>
+    /// <param name="process">The other process; null where it is not known.</param>
+    /// <param name="name">The board as the other process calls it.</param>
+    public static FlashException BoardInUse(string board, int? process, string? name) => new(
+        FaultKind.BoardInUse, $"Another ratos-flash{(process is null ? "" : $" (process {process})")} is flashing {name ?? board}.",
+        OtherFlash);
+
+    /// <summary>A port that another flash has open.</summary>
+    public static FlashException PortHeldByFlash(string port, string holder) => new(
+        FaultKind.PortHeld, $"{port} is in use by {holder}, which may be writing a board.", OtherFlash);
+
+    private static Remedy OtherFlash =>
+        $"Wait until it is done, then {FlashAgain}. Do not stop it: a board that is half written does not start.";
+
     public static FlashException PortHeld(string port, string holder) => new(
         FaultKind.PortHeld, $"{port} is in use by {holder}.", $"Stop that program and {FlashAgain}: only one program can talk to a board.");
 

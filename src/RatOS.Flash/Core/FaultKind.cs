@@ -279,6 +279,7 @@ public sealed record FaultKind
     public static FaultKind NoSuchPort { get; } = new("no-such-port");
     public static FaultKind NoPermission { get; } = new("no-permission");
     public static FaultKind PortHeld { get; } = new("port-held");
+    public static FaultKind BoardInUse { get; } = new("board-in-use");
     public static FaultKind PortUnusable { get; } = new("port-unusable");
     public static FaultKind PortStuck { get; } = new("port-stuck");
     public static FaultKind NoSuchRate { get; } = new("no-such-rate");

@@ -39,6 +39,12 @@ public class FlashServices
     {
     }
 
+    /// <summary>Keeps every other process of this computer from flashing a board, until it is disposed; null where nothing can.</summary>
+    /// <param name="place">Its USB port, node or CAN uuid.</param>
+    /// <param name="board">Its name.</param>
+    /// <exception cref="FlashException">Another process flashes it.</exception>
+    public virtual IDisposable? LockBoard(string place, string board) => null;
+
     /// <summary>Power devices can be switched.</summary>
     public virtual bool CanSwitchPower => false;
 

@@ -22,10 +22,10 @@ public sealed class Flasher
     private readonly OperatorWaits _operator;
     private readonly PowerCycles _power;
     private readonly SdCardFiles _files;
+    private readonly BoardLocks _locks;
     private readonly EarlyPolling _polling = new();
 
-    private KlippyState? _before;
-    private KlippyState? _after;
+    private KlippyState? _before, _after;
 
     /// <param name="hardware">The buses.</param>
     /// <param name="klippy">Klipper's host process.</param>
@@ -38,7 +38,7 @@ public sealed class Flasher
         _log = new(time, onEvent);
         _operator = new(hardware, klippy, time, services, _log);
         _power = new(time, services, _log);
-        _files = new(hardware, services, _log);
+        (_files, _locks) = (new(hardware, services, _log), new(services));
     }
 
     /// <summary>
@@ -50,6 +50,7 @@ public sealed class Flasher
     public async Task<FlashReport> FlashAsync(IReadOnlyList<FlashRequest> requests, CancellationToken cancel)
     {
         FaultReport? klippyFault = null;
+        using var locks = _locks;
         try
         {
             foreach (var request in requests.Where(request => request.SkipReason is not null))
@@ -81,7 +82,6 @@ public sealed class Flasher
         };
     }
 
-    /// <summary>The verdict on every board that has none.</summary>
     private async Task RefuseAllAsync(IReadOnlyList<FlashRequest> requests, FlashException fault, bool byPlan)
     {
         await _operator.GiveUpAsync();
@@ -349,7 +349,7 @@ public sealed class Flasher
                 ? await _files.PrepareCardAsync(board) : OperatorWait.For(board, _services.HasOperator);
             if (wait is { CanWait: true })
                 _operator.Add(wait);
-            else if ((wait?.Fault ?? board.Blocker) is { } fault)
+            else if ((wait?.Fault ?? board.Blocker ?? _locks.Take(board)) is { } fault)
                 await _log.RefuseAsync(board.Request, fault, board);
             else
                 open.Add(board);

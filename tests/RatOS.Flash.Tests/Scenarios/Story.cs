@@ -35,6 +35,9 @@ internal sealed class Story
     /// <summary>Switches a power supply by its name; null if none can be switched.</summary>
     public Func<string, bool, Task>? SwitchPower { get; set; }
 
+    /// <summary>Locks a board against other processes; null where nothing does.</summary>
+    public Func<string, string, IDisposable?>? LockBoard { get; set; }
+
     /// <summary>Files that were offered for download: the board, the name, the bytes.</summary>
     public List<(string Board, string Name, byte[] File)> Offered { get; } = [];
 
@@ -158,6 +161,8 @@ internal sealed class Story
             HasOperator = story.Operator is not null;
             HostMcu = story.Printer.HostMcu;
         }
+
+        public override IDisposable? LockBoard(string place, string board) => _story.LockBoard?.Invoke(place, board);
 
         public override bool CanSwitchPower => _story.SwitchPower is not null;
 

@@ -150,7 +150,7 @@ internal sealed partial class LibUsbDevice : IUsbDevice
         throw result switch
         {
             Gone or NotFound => new DeviceGoneException(device.ToString()),
-            InUse => ComputerFaults.PortHeld(device.ToString(), PortOwners.Of(path) ?? PortOwners.Guess()),
+            InUse => PortOwners.Fault(device.ToString(), path) ?? ComputerFaults.PortHeld(device.ToString(), PortOwners.Guess()),
             Denied => Access.Denied($"{device} ({path})", path, device.Usb),
             _ => ComputerFaults.PortUnusable($"{device}", Marshal.PtrToStringUTF8(ErrorName(result)) ?? $"libusb error {result}"),
         };

@@ -22,6 +22,13 @@ internal static class PortOwners
         return null;
     }
 
+    /// <summary>The fault of a port that another process has open; null where none is seen.</summary>
+    /// <param name="shown">The port as the fault names it.</param>
+    /// <param name="node">Its path.</param>
+    public static FlashException? Fault(string shown, string node) => Of(node) is not { } owner ? null
+        : owner.StartsWith("ratos-flash", StringComparison.Ordinal) ? ComputerFaults.PortHeldByFlash(shown, owner)
+        : ComputerFaults.PortHeld(shown, owner);
+
     /// <summary>For a port that is held by a process of another user: programs that run here and are known to open ports.</summary>
     public static string Guess()
     {
@@ -51,7 +58,8 @@ internal static class PortOwners
     {
         var words = CommandLine(process);
         // A script is named, not the interpreter that runs it.
-        var script = words.Skip(1).FirstOrDefault(word => word.EndsWith(".py", StringComparison.Ordinal));
+        var script = words.Skip(1).FirstOrDefault(word =>
+            word.EndsWith(".py", StringComparison.Ordinal) || Path.GetFileName(word) == "ratos-flash.dll");
         var name = Path.GetFileName(script ?? words.FirstOrDefault()) is { Length: > 0 } known ? known : "a process";
         return name == "klippy.py" ? $"Klipper (klippy.py, process {process})" : $"{name} (process {process})";
     }

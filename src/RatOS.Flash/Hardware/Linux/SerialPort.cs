@@ -34,8 +34,8 @@ internal sealed class SerialPort : IDisposable
             : ComputerFaults.PortHeld(device.ToString(), $"the driver '{device.Driver}'"));
         // Root passes every lock, and not every program sets one: visible owners of the port are checked first.
         // (The process that made a terminal keeps it open as well.)
-        if (!device.IsTerminal && PortOwners.Of(node) is { } owner)
-            throw ComputerFaults.PortHeld(node, owner);
+        if (!device.IsTerminal && PortOwners.Fault(node, node) is { } held)
+            throw held;
         var file = new SafeFileHandle(
             Libc.Open(node, Libc.ReadWrite | Libc.NoControllingTerminal | Libc.NonBlocking | Libc.CloseOnExec, 0), ownsHandle: true);
         var port = new SerialPort(file);
