@@ -73,7 +73,8 @@ public sealed class BoardLockTests : IDisposable
     {
         var target = Path.Combine(_folder.FullName, "precious");
         File.WriteAllText(target, "kept");
-        using (var made = Process.Start("sh", ["-c", trap == "mkfifo" ? $"mkfifo {PathOf("1-1.3")}" : $"{trap} {target} {PathOf("1-1.3")}"]))
+        var command = trap == "mkfifo" ? $"mkfifo {PathOf("1-1.3")}" : $"{trap} {target} {PathOf("1-1.3")}";
+        using (var made = Process.Start("sh", ["-c", command]))
             made.WaitForExit();
         using var held = BoardLock.Take("1-1.3", "octopus", _folder.FullName);
         Assert.Null(held);
