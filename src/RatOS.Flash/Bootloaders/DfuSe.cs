@@ -47,6 +47,7 @@ public sealed class DfuSe : Bootloader
     private readonly bool _mayAskEarly;
     private readonly DfuDescriptors _descriptors;
     private readonly uint _start;
+    private bool _hasStalled;   // the last transfer that was refused
 
     private DfuSe(IUsbDevice usb, DfuDescriptors descriptors, FlashMemory memory, BootloaderTarget target)
     {
@@ -196,17 +197,21 @@ public sealed class DfuSe : Bootloader
     /// </summary>
     private async Task CheckReadableAsync()
     {
-        for (var tries = 1; ; tries++)
+        for (int tries = 1, stalls = 0; ; tries++)
         {
             try
             {
+                _hasStalled = false;
                 await ReadAsync(_start, new byte[Math.Min(64, BlockSize)], static _ => ValueTask.CompletedTask);
                 return;
             }
             catch (FlashException fault) when (fault.Kind == FaultKind.DfuRefused)
             {
-                if (tries == 3)
+                stalls += _hasStalled ? 1 : 0;
+                if (stalls == 3)
                     throw BootloaderFaults.ReadProtected(_board);
+                if (tries == 3)
+                    throw;
                 await NormaliseAsync();
             }
         }
@@ -287,7 +292,8 @@ public sealed class DfuSe : Bootloader
 
     private async Task<FlashException> RefusedAsync(UsbTransfer transfer, string doing)
     {
-        if (transfer.Status == UsbStatus.Stall)
+        _hasStalled = transfer.Status == UsbStatus.Stall;
+        if (_hasStalled)
             return await RefusedAsync(await AskStatusAsync(doing), doing);
         var what = transfer.IsOk ? $"only {transfer.Length} bytes came" : transfer.Status == UsbStatus.Timeout ? "no answer"
             : "a bus error";

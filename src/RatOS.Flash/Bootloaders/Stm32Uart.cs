@@ -235,15 +235,16 @@ public sealed class Stm32Uart : Bootloader
     /// <param name="denied">The fault if the command byte is refused each time.</param>
     private async Task RepeatAsync(string doing, Func<Task<Outcome>> command, FlashException? denied = null)
     {
-        for (var tries = 1; ; tries++)
+        for (int tries = 1, refusals = 0; ; tries++)
         {
             var outcome = await command();
             if (outcome.IsDone)
                 return;
+            refusals += outcome is { Answer: Answer.Refused, Part: 0 } ? 1 : 0;
             if (!await ResynchroniseAsync())
                 throw BootloaderFaults.UartRomSilent(doing);
             if (tries == Tries)
-                throw denied is not null && outcome is { Answer: Answer.Refused, Part: 0 } ? denied
+                throw denied is not null && refusals == Tries ? denied
                     : BootloaderFaults.UartRomRefused(doing, tries);
         }
     }

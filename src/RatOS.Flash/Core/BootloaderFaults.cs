@@ -10,6 +10,16 @@ public static class BootloaderFaults
         $"Nothing was touched. {PowerCycle}: it then starts the firmware that it has. "
         + $"Removing the protection erases the whole chip, including the vendor's bootloader; use the vendor's tool for that.");
 
+    /// <param name="board">The board.</param>
+    /// <param name="sector">Its address and size.</param>
+    public static FlashException WriteProtected(string board, string sector) => new(
+        FaultKind.WriteProtected, $"The flash of {board} is write protected at {sector}: erase and write leave it as it is.",
+        $"{ClearProtection}. Then {FlashAgain}.");
+
+    private static Remedy ClearProtection =>
+        $"Clear the write protection in the chip's option bytes (WRP or nWRP) with STM32CubeProgrammer, or on its UART with the command "
+        + $"Write Unprotect of AN3155{By("stm32flash -u PORT")}";
+
     // ---- USB DFU
 
     public static FlashException DfuDescriptor(string why) => new(
@@ -28,7 +38,7 @@ public static class BootloaderFaults
         $"{PowerCycle} {AtBoard(OperatorStep.StartBootloader, "with BOOT0 set")}, and {FlashAgain}.");
 
     private static Remedy AtSamePlace =>
-        $"{FlashAgain}. If it refuses again at the same place, the sector may be write protected: use the vendor's tool.";
+        $"{FlashAgain}. If it refuses again at the same place, the sector may be write protected. {ClearProtection}.";
 
     // ---- Katapult
 
@@ -50,7 +60,8 @@ public static class BootloaderFaults
         $"Update the board's Katapult, or {ByDfu}.");
 
     public static FlashException KatapultRefused(string doing, string answer) => new(
-        FaultKind.KatapultRefused, $"Katapult refused while {doing}: {answer}.", $"{FlashAgain}. If it refuses again, {ByDfu}.");
+        FaultKind.KatapultRefused, $"Katapult refused while {doing}: {answer}.",
+        $"{FlashAgain}. If it refuses again, {ByDfu}. If that refuses too, the sector may be write protected. {ClearProtection}.");
 
     private static RemedyAction ByDfu { get; } = AtBoard(OperatorStep.StartBootloader, "flash by DFU (BOOT0 jumper or button, then reset)");
 
@@ -65,5 +76,5 @@ public static class BootloaderFaults
     public static FlashException UartRomRefused(string doing, int times) => new(
         FaultKind.UartRomRefused, $"The STM32's ROM refused {Counts.Times(times)} (NACK) while {doing}.",
         $"{AtBoard(OperatorStep.CheckCable, "check the wires")} and {FlashAgain}. "
-        + $"If it refuses again at the same place, the sector may be write protected: use the vendor's tool.");
+        + $"If it refuses again at the same place, its flash is worn.");
 }

@@ -38,6 +38,9 @@ public sealed record FaultKind
     /// <summary>A bootloader reported it: the board is in that bootloader.</summary>
     public bool BootloaderAnswered { get; private init; }
 
+    /// <summary>The bootloader heard a command and refused it.</summary>
+    public bool IsRefusal { get; private init; }
+
     /// <summary>The firmware was written and does not run: an older one may.</summary>
     public bool WorthRollBack { get; private init; }
 
@@ -190,13 +193,14 @@ public sealed record FaultKind
     // ---- bootloaders
 
     public static FaultKind ReadProtected { get; } = new("read-protected") { BootloaderAnswered = true };
+    public static FaultKind WriteProtected { get; } = new("write-protected") { BootloaderAnswered = true };
     public static FaultKind DfuDescriptor { get; } = new("dfu-descriptor")
     {
         Retry = true,
         UsbResetMayHelp = true,
         OperatorStep = OperatorStep.StartBootloader,
     };
-    public static FaultKind DfuRefused { get; } = new("dfu-refused") { Retry = true, UsbResetMayHelp = true };
+    public static FaultKind DfuRefused { get; } = new("dfu-refused") { Retry = true, UsbResetMayHelp = true, IsRefusal = true };
     public static FaultKind DfuStuck { get; } = new("dfu-stuck")
     {
         Retry = true,
@@ -219,7 +223,12 @@ public sealed record FaultKind
     public static FaultKind KatapultProtocol { get; } = new("katapult-protocol");
     public static FaultKind KatapultRefused { get; } = new("katapult-refused") { Retry = true };
     public static FaultKind UartRomSilent { get; } = new("uart-rom-silent") { Retry = true, MayHideBootloader = true };
-    public static FaultKind UartRomRefused { get; } = new("uart-rom-refused") { Retry = true, BootloaderAnswered = true };
+    public static FaultKind UartRomRefused { get; } = new("uart-rom-refused")
+    {
+        Retry = true,
+        BootloaderAnswered = true,
+        IsRefusal = true,
+    };
 
     // ---- CAN
 

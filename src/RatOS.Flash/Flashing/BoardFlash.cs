@@ -111,8 +111,7 @@ internal sealed class BoardFlash
         catch (FlashException known)
         {
             fault = known;
-            if (known.Kind.BootloaderAnswered)
-                _state.WaitsInBootloader(_entry.HasStartedBootloader);
+            _state.Meets(known, _entry.HasStartedBootloader);
         }
         catch (DeviceGoneException)
         {
@@ -174,7 +173,7 @@ internal sealed class BoardFlash
                 await using var bootloader = await IdentifyAsync(device);
                 var layout = FlashLayout.Create(_image.Bytes, _start, bootloader.Memory, bootloader.BlockSize);
                 await CommitAsync(bootloader, cancel);   // the point of no return: no token below this line
-                await EraseAsync(bootloader, layout);
+                await EraseAsync(bootloader, layout, tries);
                 await WriteAsync(bootloader, layout);
                 await VerifyAsync(bootloader, layout, tries);
                 await _log.BeginAsync(FlashPhase.Leave, "Leaving the bootloader");
@@ -259,19 +258,22 @@ internal sealed class BoardFlash
         _state.Changes();
     }
 
-    private async Task EraseAsync(Bootloader bootloader, FlashLayout layout)
+    private async Task EraseAsync(Bootloader bootloader, FlashLayout layout, int tries)
     {
         if (!layout.Erases)
             return;
         var total = layout.Sectors.Sum(sector => (long)sector.Size);
         await _log.BeginAsync(FlashPhase.Erase, $"Erasing {layout.Sectors.Length} sectors", total);
+        var protection = new WriteProtection(bootloader, _name, layout);
+        await protection.RememberAsync();
         long done = 0;
         foreach (var sector in layout.Sectors)
         {
-            await bootloader.EraseAsync(sector);
+            await protection.EraseAsync(sector, isLastTry: tries == Tries);
             _state.IsErased();
             await _log.ProgressAsync(FlashPhase.Erase, done += sector.Size, total);
         }
+        await protection.CheckAsync();
         await _log.EndAsync(FlashPhase.Erase, $"Erased {total / 1024} KiB in {layout.Sectors.Length} sectors", total);
     }
 
@@ -285,9 +287,7 @@ internal sealed class BoardFlash
             var from = before;
             await bootloader.WriteAsync(run.Address, run.Data, done =>
             {
-                // Katapult on an RP2040 acknowledges what it only collects (Katapult src/rp2040/flash.c).
-                if (from + done > _mcu.WriteUnit)
-                    _state.IsErased();
+                _state.Wrote(from + done, _mcu);
                 return _log.ProgressAsync(FlashPhase.Write, from + done, total);
             });
             before += run.Data.Length;
@@ -302,13 +302,11 @@ internal sealed class BoardFlash
         await _log.BeginAsync(FlashPhase.Verify, "Reading back", total);
         var found = new byte[layout.Data.Length];
         await bootloader.ReadAsync(layout.Start, found, done => _log.ProgressAsync(FlashPhase.Verify, done, total));
-        var first = found.AsSpan().CommonPrefixLength(layout.Data.Span);
-        if (first < found.Length)
+        if (WriteProtection.Compare(layout, found, _name, tries) is { } difference)
         {
-            var differing = 0;
-            for (var i = first; i < found.Length; i++)
-                differing += found[i] == layout.Data.Span[i] ? 0 : 1;
-            throw FlashFaults.VerifyFailed(layout.Start + (uint)first, differing, tries);
+            if (tries == Tries || !difference.Kind.Retry)
+                await FirstPage.BlankAsync(bootloader, layout, _log);
+            throw difference;
         }
         await _log.EndAsync(FlashPhase.Verify, $"Read back {total} bytes: equal (sha256 {_image.Sha256[..8]}...)", total);
         _state.IsReadBack();

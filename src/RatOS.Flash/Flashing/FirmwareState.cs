@@ -1,3 +1,6 @@
+using RatOS.Flash.Chips;
+using RatOS.Flash.Core;
+
 namespace RatOS.Flash.Flashing;
 
 /// <summary>The condition of a board during its flash. Each step follows from an observation: nothing is assumed.</summary>
@@ -5,6 +8,7 @@ namespace RatOS.Flash.Flashing;
 internal sealed class FirmwareState(BoardCondition begin)
 {
     private bool _isErased;
+    private BoardCondition _before = begin;
 
     public BoardCondition Condition { get; private set; } = begin;
 
@@ -23,9 +27,31 @@ internal sealed class FirmwareState(BoardCondition begin)
     public void Recovers(BoardCondition seen) => Condition = seen;
 
     /// <summary>The next command changes flash.</summary>
-    public void Changes() => (MayBeChanged, Condition) = (true,
-        _isErased || Condition == BoardCondition.InBootloaderWithoutFirmware ? BoardCondition.InBootloaderWithoutFirmware
-            : BoardCondition.Unknown);
+    public void Changes()
+    {
+        _before = MayBeChanged ? _before : Condition;
+        MayBeChanged = true;
+        Condition = _isErased || Condition == BoardCondition.InBootloaderWithoutFirmware ? BoardCondition.InBootloaderWithoutFirmware
+            : BoardCondition.Unknown;
+    }
+
+    /// <summary>A fault that ends the flash.</summary>
+    public void Meets(FlashException fault, bool leftKlipper)
+    {
+        // What the commands should have changed was read, and they left it as it was.
+        if (fault.Kind == FaultKind.WriteProtected && !_isErased)
+            (MayBeChanged, Condition) = (false, _before);
+        if (fault.Kind.BootloaderAnswered)
+            WaitsInBootloader(leftKlipper);
+    }
+
+    /// <summary>The bootloader acknowledged so many bytes of a write.</summary>
+    public void Wrote(long bytes, Mcu mcu)
+    {
+        // Katapult on an RP2040 acknowledges what it only collects (Katapult src/rp2040/flash.c).
+        if (bytes > mcu.WriteUnit)
+            IsErased();
+    }
 
     /// <summary>The bootloader confirmed such a command.</summary>
     public void IsErased() => (_isErased, Condition) = (true, BoardCondition.InBootloaderWithoutFirmware);

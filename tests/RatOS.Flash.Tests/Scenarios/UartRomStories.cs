@@ -214,22 +214,25 @@ public sealed class UartRomStories
         Story.Of("uart-rom", new InjectedFaults { LeaveIsSilent = true }, async story => await story.FlashedAsync("octopus"));
 
     [Theory]
-    [InlineData(20)]    // an erase
-    [InlineData(300)]   // a write
-    [InlineData(800)]   // the read-back
-    public void Power_that_fails_in_mid_flash_leaves_a_board_that_its_ROM_flashes_again(int index) => Story.Of(
+    [InlineData(20, BoardCondition.Unknown)]                        // the first erase
+    [InlineData(300, BoardCondition.InBootloaderWithoutFirmware)]   // a write
+    [InlineData(800, BoardCondition.InBootloaderWithoutFirmware)]   // the read-back
+    public void Power_that_fails_in_mid_flash_leaves_a_board_that_its_ROM_flashes_again(int index, BoardCondition condition) => Story.Of(
         "uart-rom", new InjectedFaults { Transfers = [new(index, TransferFaultKind.PowerCut, TimeSpan.FromSeconds(2))] }, async story =>
         {
-            await story.FailedAsync("octopus", "uart-rom-silent", BoardCondition.InBootloaderWithoutFirmware);
+            await story.FailedAsync("octopus", "uart-rom-silent", condition);
             await StartRomAsync(story);
             await story.FlashedAsync("octopus");
         });
 
     [Fact]
-    public void A_write_protected_sector_is_silent_in_the_ROM_and_found_by_the_read_back() => Story.Of("uart-rom", async story =>
+    public void A_write_protected_sector_is_silent_in_the_ROM_and_found_before_another_one_is_written() =>
+        Story.Of("uart-rom", async story =>
     {
         story.Board.Flash.Protect(1);
-        await story.FailedAsync("octopus", "verify-failed", BoardCondition.InBootloaderWithoutFirmware);
+        var report = await story.FailedAsync("octopus", "write-protected", BoardCondition.InBootloaderWithoutFirmware);
+        Assert.Contains("08004000+16K", report.Fault!.Cause, StringComparison.Ordinal);
+        Assert.DoesNotContain(story.Events, step => step.Phase == FlashPhase.Write);
     });
 
     [Fact]
