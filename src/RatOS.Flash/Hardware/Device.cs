@@ -20,6 +20,12 @@ public sealed record Device
     public required string Port { get; init; }
 
     /// <summary>
+    /// The host controller of its USB bus, as udev's by-path links name it at the end: <c>5311400.usb</c>, <c>0000:01:00.0</c>. Null where
+    /// it is unknown. Buses are numbered in the order in which the kernel finds their controllers, which may change.
+    /// </summary>
+    public string? Controller { get; init; }
+
+    /// <summary>
     /// Number of this enumeration, unique on this computer: the same board gets another one each time it returns to the bus.
     /// </summary>
     public required int Number { get; init; }

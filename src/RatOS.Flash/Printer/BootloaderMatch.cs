@@ -61,9 +61,11 @@ internal sealed class BootloaderMatch(InventorySources sources, List<InventoryDr
     }
 
     /// <summary>Its port, or a serial that follows from the chip's unique id.</summary>
-    private static bool IsProof(InventoryDraft draft, Device device)
+    private bool IsProof(InventoryDraft draft, Device device)
     {
         var driver = Drivers.All.Showing(device);
+        if (draft.Path is { Chain: not null } path && !path.Names(device, sources.ControllerOf(device)))
+            return false;
         if (draft.LastPort == device.Port && Fits(draft, device))
             return true;
         if (draft.Described?.Port is { } port && (port == device.Port || port == device.Node))

@@ -89,17 +89,19 @@ internal sealed class InventoryBuilder(InventorySources sources)
             { Serial: { } serial } =>
                 sources.Seen.Devices.Where(device => device.RunsKlipper && PathEvidence.Udev(device.Serial) == serial
                 && (path.Product is null || PathEvidence.Udev(device.Product) == path.Product)).ToList(),
-            { Chain: { } chain } => [.. sources.Seen.Devices.Where(device =>
-                (device.RunsKlipper || InventorySources.IsBootloader(device)) && ChainOf(device) == chain)],
+            { Chain: not null } => [.. sources.Seen.Devices.Where(device =>
+                (device.RunsKlipper || InventorySources.IsBootloader(device)) && path.Names(device, sources.ControllerOf(device)))],
             _ => [],
         };
+        // Without its controller a device is at the port of every section that names that chain.
+        if (found is [var uncertain] && path.Chain is not null && sources.ControllerOf(uncertain) is null
+            && _drafts.Exists(other => other.Section.Serial is { } serial && PathEvidence.Of(serial) is { Chain: { } chain } its
+                && chain == path.Chain && its.Controller != path.Controller))
+            return null;
         if (found.Count > 1)
             draft.Findings.Add(Finding.Blocker(BoardFaults.BoardsAlike(draft.Section.Name, found.Select(device => device.Port))));
         return found is [var one] ? one : null;
     }
-
-    private static string? ChainOf(Device device) =>
-        device.Port.IndexOf('-', StringComparison.Ordinal) is var at and > 0 ? device.Port[(at + 1)..] : null;
 
     // ---- the kind
 

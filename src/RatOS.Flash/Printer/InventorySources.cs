@@ -30,6 +30,18 @@ internal sealed record InventorySources(
         return path;
     }
 
+    /// <summary>
+    /// The controller of a USB device, whole or its end: by sysfs, or by the by-path link of any port on the same bus. Null where neither
+    /// tells.
+    /// </summary>
+    public string? ControllerOf(Device device) => device.Controller ?? Links.Where(link => IsOnBusOf(device, Resolve(link.Path)))
+        .Select(link => PathEvidence.Of(link.Path).Controller).FirstOrDefault(controller => controller is not null);
+
+    private bool IsOnBusOf(Device device, string node) =>
+        Seen.Devices.Any(other => other is { Usb: not null } && other.Node == node && BusOf(other) == BusOf(device));
+
+    private static string BusOf(Device device) => device.Port.Split('-')[0];
+
     /// <summary>The kind of a board that runs Klipper, by the serial that it announces.</summary>
     public Board? KindOf(Device? device) => device is { RunsKlipper: true } ? Catalogue.FindBySerial(device.Serial) : null;
 

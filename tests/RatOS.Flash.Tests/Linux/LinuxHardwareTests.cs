@@ -17,6 +17,7 @@ public sealed class LinuxHardwareTests
         tree.Plug("1-1.3.2", "1d50:614e", 17, "btt-octopus-11", "ttyACM0");
         tree.Plug("2-1", "0483:df11", 4, "203739645542", interfaceClass: 0xFE, driver: null, product: "STM32  BOOTLOADER");
         tree.Plug("1-1", "1a40:0101", 2, deviceClass: 9, driver: "hub");
+        SysfsTree.Link($"{tree.Sys}/bus/usb/devices/usb2", "../../../devices/platform/soc/5311400.usb/usb2");
         using var hardware = Of(tree);
         Assert.Equal(["1-1.3.2", "2-1"], Look(hardware).Devices.Select(device => device.Port));
         var (klipper, dfu) = (Look(hardware).Devices[0], Look(hardware).Devices[1]);
@@ -24,6 +25,7 @@ public sealed class LinuxHardwareTests
             (klipper.Usb, klipper.Serial, klipper.Product, klipper.Node, klipper.Driver, klipper.Release));
         Assert.Equal((DfuSeDriver.Id, "203739645542", "STM32  BOOTLOADER", null, null),
             (dfu.Usb, dfu.Serial, dfu.Product, dfu.Node, dfu.Driver));
+        Assert.Equal((null, "5311400.usb"), (klipper.Controller, dfu.Controller));
     }
 
     [Fact]

@@ -88,9 +88,42 @@ public sealed class FieldCaseTests
         Assert.Equal("board-not-seen", Read("c20_power_lights_off", power: "printer_psu").Plan("mcu").Blocker?.Code);
     }
 
+    /// <summary>A computer whose USB controllers have one port each: the chain alone is the same for both boards.</summary>
+    [Fact]
+    public void A_port_is_a_chain_at_its_own_controller()
+    {
+        var printer = Read("c07_bypath_two_controllers");
+        Assert.Null(printer.Of("mcu").Device);
+        Assert.Equal(["board-not-seen"], printer.Of("mcu").Findings.Select(finding => finding.Code));
+        Assert.Equal("3-1", printer.Of("mcu tool").Device?.Port);
+        Assert.Empty(printer.Of("mcu tool").Findings);
+    }
+
+    [Theory]
+    [InlineData("5311400.usb", "mcu", "mcu tool")]
+    [InlineData("5200000.usb", "mcu tool", "mcu")]
+    [InlineData(null, null, "mcu")]   // nothing tells which one it is
+    public void A_bootloader_is_the_board_of_its_controller(string? controller, string? its, string missing)
+    {
+        var printer = Read("c07b_bypath_dfu_other_controller", controller: controller);
+        Assert.Null(printer.Of(missing).Device);
+        Assert.DoesNotContain(printer.Inventory.Findings, finding => finding.Code == "two-sections-one-port");
+        if (its is not null)
+            Assert.Equal("3-1", printer.Of(its).Device?.Port);
+    }
+
+    [Theory]
+    [InlineData("c28_same_serial_bypath", "mcu", "5-1")]
+    [InlineData("c28_same_serial_bypath", "mcu extra_mcu", "6-1")]
+    [InlineData("c22_acm_numbers", "mcu", "5-1")]
+    [InlineData("c22_acm_numbers", "mcu extra_mcu", "6-1")]
+    public void Boards_on_two_controllers_are_each_where_their_links_lead(string name, string section, string port) =>
+        Assert.Equal(port, Read(name).Of(section).Device?.Port);
+
     /// <param name="name">The file's name.</param>
     /// <param name="power">The power device that the user assigned to the main board.</param>
-    private static Case Read(string name, string? power = null)
+    /// <param name="controller">The USB controller of all devices; null where it is not known.</param>
+    private static Case Read(string name, string? power = null, string? controller = null)
     {
         var options = new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip };
         using var json = JsonDocument.Parse(File.ReadAllText(Path.Combine("Recordings", "cases", name + ".json")), options);
@@ -100,6 +133,7 @@ public sealed class FieldCaseTests
         {
             Port = Word(device, "port")!,
             Number = ++number,
+            Controller = controller,
             Usb = Word(device, "usb")?.Split(':') is [var vendor, var product] ? new(Hex(vendor), Hex(product)) : null,
             Manufacturer = Word(device, "maker"),
             Product = Word(device, "product"),

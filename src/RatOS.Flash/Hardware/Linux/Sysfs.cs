@@ -78,6 +78,7 @@ internal sealed partial class Sysfs(string sys = "/sys", string udev = "/run/ude
         var device = new Device
         {
             Port = port,
+            Controller = Controller(port),
             Number = 0,
             Usb = new UsbId((ushort)vendor, (ushort)product),
             Manufacturer = Text(folder, "manufacturer"),
@@ -136,6 +137,11 @@ internal sealed partial class Sysfs(string sys = "/sys", string udev = "/run/ude
         return line is not null && long.TryParse(line.AsSpan(2), NumberStyles.None, CultureInfo.InvariantCulture, out var at)
             ? TimeProvider.System.GetElapsedTime(0) - TimeSpan.FromMicroseconds(at) : TimeSpan.Zero;
     }
+
+    /// <summary>The folder of the root hub, <c>usb3</c>, is in that of its controller.</summary>
+    private string? Controller(string port) =>
+        new DirectoryInfo($"{sys}/bus/usb/devices/usb{port[..port.IndexOf('-', StringComparison.Ordinal)]}").LinkTarget is { } hub
+            ? Path.GetFileName(Path.GetDirectoryName(hub)) : null;
 
     private static string? Driver(string folder) =>
         new DirectoryInfo($"{folder}/driver").LinkTarget is { } target ? Path.GetFileName(target) : null;
