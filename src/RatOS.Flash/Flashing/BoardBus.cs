@@ -19,16 +19,13 @@ internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider 
     // A cable that was pulled during a write: time for the operator to plug it in again.
     public static readonly TimeSpan CableLimit = TimeSpan.FromSeconds(60);
 
-    // ModemManager and other programs open a new port, probe it, and close it again, without announcing when.
-    private static readonly TimeSpan HeldLimit = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan HeldRetry = TimeSpan.FromSeconds(0.5);
-
     private readonly HashSet<(string Port, int Number)> _known = [];
 
     /// <summary>The last known port: a bootloader that was found by its serial may have appeared at another one.</summary>
     private string _port = plan.BootloaderPort ?? plan.Device!.Port;
 
-    private CanBoard _node = new(hardware, klippy, time, log, plan);
+    private readonly BoardPorts _ports = new(hardware, klippy, time, log, plan.Name);
+    private CanBoard _node = new(hardware, new(hardware, klippy, time, log, plan.Name), time, plan);
     private CanUuid? _nextUuid;      // after a change of link
     private bool _isAnywhereOnUsb;   // it was on CAN: no port of it is known
 
@@ -141,11 +138,7 @@ internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider 
     }
 
     /// <summary>Requests the bootloader from the running Klipper. The bus shows whether the board leaves.</summary>
-    public Task TouchAsync(Device device) => device.Can is not null ? _node.RequestBootloaderAsync(device) : WithPortAsync(async () =>
-    {
-        await hardware.TouchAsync(device, 1200);
-        return true;
-    });
+    public Task TouchAsync(Device device) => device.Can is not null ? _node.RequestBootloaderAsync(device) : _ports.TouchAsync(device);
 
     public Task<ByteLine> OpenLineAsync(Device device) => OpenLineAsync(device, KlipperMode);
 
@@ -153,7 +146,7 @@ internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider 
     private SerialMode KlipperMode =>
         plan.Profile.Link is { Value: { Link: BuildLink.Uart, Rate: { } baud } } ? new SerialMode(baud) : SerialMode.Klipper;
 
-    private Task<ByteLine> OpenLineAsync(Device device, SerialMode mode) => WithPortAsync(() => hardware.OpenSerialAsync(device, mode));
+    private Task<ByteLine> OpenLineAsync(Device device, SerialMode mode) => _ports.OpenSerialAsync(device, mode);
 
     /// <exception cref="FlashException"/>
     /// <exception cref="DeviceGoneException"/>
@@ -225,7 +218,7 @@ internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider 
         var target = TargetOf(device);
         if (driver.Mode is not { } mode)
         {
-            var usb = await WithPortAsync(() => hardware.OpenUsbAsync(device));
+            var usb = await _ports.OpenUsbAsync(device);
             return await OwnAsync(usb, () => driver.OpenAsync(usb, target));
         }
         var line = device.Can is not null ? await _node.OpenLineAsync(device, inBootloader: true) : await OpenLineAsync(device, mode);
@@ -288,7 +281,7 @@ internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider 
             return null;
         _isAnywhereOnUsb = change is { From: BuildLink.Can, To: BuildLink.Usb };
         plan = plan.AfterLinkChange(_nextUuid, _port);
-        _node = new(hardware, klippy, time, log, plan);
+        _node = new(hardware, _ports, time, plan);
         return LinkChange.NoteOf(_nextUuid);
     }
 
@@ -362,37 +355,6 @@ internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider 
         {
             await transport.DisposeAsync();
             throw;
-        }
-    }
-
-    /// <summary>
-    /// A hook or an update may have started Klipper meanwhile: it is stopped again, because it would disturb the flash. Another program
-    /// gets time to close the port.
-    /// </summary>
-    private async Task<T> WithPortAsync<T>(Func<Task<T>> open)
-    {
-        var begin = time.GetTimestamp();
-        var stops = 0;
-        for (var isFirst = true; ; isFirst = false)
-        {
-            try
-            {
-                return await open();
-            }
-            catch (FlashException held) when (held.Kind == FaultKind.PortHeld && stops < 2 && time.GetElapsedTime(begin) < HeldLimit)
-            {
-                if ((await klippy.LookAsync(CancellationToken.None)).HoldsPorts)
-                {
-                    stops++;
-                    await log.WarnAsync(plan.Name, FlashPhase.Stop,
-                        $"{held.Cause} Klipper was started during the flash; stopping it again.");
-                    await klippy.StopAsync(CancellationToken.None);
-                    continue;
-                }
-                if (isFirst)
-                    await log.WarnAsync(plan.Name, FlashPhase.Enter, $"{held.Cause} Waiting until it closes the port.");
-                await Task.Delay(HeldRetry, time);
-            }
         }
     }
 }

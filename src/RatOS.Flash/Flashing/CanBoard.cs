@@ -8,7 +8,7 @@ namespace RatOS.Flash.Flashing;
 /// A board as a node on CAN. The bus does not list it, so it is queried: a node with a number does not answer a query to all nodes, and one
 /// that answers has been reset. So its sessions end and begin.
 /// </summary>
-internal sealed class CanBoard(IHardware hardware, IKlippy klippy, TimeProvider time, FlashLog log, BoardPlan plan)
+internal sealed class CanBoard(IHardware hardware, BoardPorts ports, TimeProvider time, BoardPlan plan)
 {
     // Nodes answer within milliseconds; the reset takes longer.
     private static readonly TimeSpan QueryTime = TimeSpan.FromMilliseconds(250);
@@ -20,26 +20,14 @@ internal sealed class CanBoard(IHardware hardware, IKlippy klippy, TimeProvider 
     /// <summary>A node only: a bridge is followed by its interface and its USB port.</summary>
     public bool IsNode(Device device) => device.Can is not null && !plan.IsCanBridge && plan.Request.Board.CanUuid is not null;
 
-    private async Task<CanPort> OpenCanAsync(Device device)
-    {
-        // A CAN interface is shared, so opening it does not fail while Klipper uses it: ask whether Klipper was started meanwhile.
-        if ((await klippy.LookAsync(CancellationToken.None)).HoldsPorts)
-        {
-            await log.WarnAsync(plan.Name, FlashPhase.Stop,
-                $"Klipper was started during the flash and uses {device.Port}; stopping it again.");
-            await klippy.StopAsync(CancellationToken.None);
-        }
-        return await hardware.OpenCanAsync(device);
-    }
-
     public async Task<ByteLine> OpenLineAsync(Device device, bool inBootloader) =>
-        await CanLine.OpenAsync(await OpenCanAsync(device), Uuid, inBootloader ? plan.BootloaderNumber : plan.KlipperNumber, inBootloader,
-            time);
+        await CanLine.OpenAsync(
+            await ports.OpenCanAsync(device), Uuid, inBootloader ? plan.BootloaderNumber : plan.KlipperNumber, inBootloader, time);
 
     /// <summary>Assigns a number first: a node without one would answer the next query as if it had been reset.</summary>
     public async Task RequestBootloaderAsync(Device device)
     {
-        await using var port = await OpenCanAsync(device);
+        await using var port = await ports.OpenCanAsync(device);
         await port.SendAsync(CanAdmin.AssignKlipper(Uuid, plan.KlipperNumber));
         await port.SendAsync(CanAdmin.RequestBootloader(Uuid));
     }
@@ -47,7 +35,7 @@ internal sealed class CanBoard(IHardware hardware, IKlippy klippy, TimeProvider 
     /// <exception cref="FlashException">The node does not answer at all.</exception>
     public async Task<bool> IsThereAsync(Device device)
     {
-        await using var port = await OpenCanAsync(device);
+        await using var port = await ports.OpenCanAsync(device);
         if (await AnswersAsKlipperAsync(port))
             return true;
         throw CanAdmin.TroubleOf(port) ?? CanFaults.CanNodeSilent(
@@ -82,7 +70,7 @@ internal sealed class CanBoard(IHardware hardware, IKlippy klippy, TimeProvider 
                 return can;
             try
             {
-                await using var port = await OpenCanAsync(can);
+                await using var port = await ports.OpenCanAsync(can);
                 while (limit > time.GetElapsedTime(begin))
                 {
                     cancel.ThrowIfCancellationRequested();
