@@ -66,9 +66,9 @@ public sealed class BoardProfile
     public Fact<string>? PowerDevice => Strongest(facts => facts.PowerDevice);
 
     /// <summary>
-    /// The first address behind its flash: as its chip said, else of the largest part of that name. Null for an unknown chip.
+    /// The first address behind its flash: as its chip said, else of the smallest part of that name. Null for an unknown chip.
     /// </summary>
-    public uint? FlashEnd => Mcu is { } mcu ? mcu.FlashBase + (FlashSize?.Value ?? mcu.FlashSize) : null;
+    public uint? FlashEnd => Mcu is { } mcu ? mcu.FlashBase + (FlashSize?.Value ?? mcu.SmallestFlash) : null;
 
     /// <summary>
     /// Its firmware can start the chip's ROM DFU: F429, F042 and builds without USB cannot (Klipper src/stm32/Kconfig,

@@ -19,6 +19,14 @@ public sealed record Mcu
     /// <summary>Initial stack pointer that Klipper's linker puts into word 0.</summary>
     public required uint RamEnd { get; init; }
 
+    /// <summary>
+    /// Other initial stack pointers of builds for this name: Klipper builds for parts with less RAM, and for N32G45x, under it (Klipper
+    /// src/stm32/Kconfig, RAM_SIZE).
+    /// </summary>
+    public ImmutableArray<uint> OtherRamEnds { get; init; } = [];
+
+    public bool IsRamEnd(uint address) => address == RamEnd || OtherRamEnds.Contains(address);
+
     /// <summary>Offsets of the application that Klipper offers, 0 included.</summary>
     public required ImmutableArray<uint> Offsets { get; init; }
 
@@ -53,6 +61,11 @@ public sealed record Mcu
     /// <summary>Least flash that a part of this name has on the boards known; less is another chip.</summary>
     public required uint LeastFlash { get; init; }
 
+    /// <summary>
+    /// Flash of the smallest part of this name that holds an ordinary build: what is counted on while a chip's own size is not known.
+    /// </summary>
+    public uint SmallestFlash { get => field == 0 ? LeastFlash : field; init; }
+
     /// <summary>G0, G4, H7 and later: their ROM calls itself <c>DFU in FS Mode</c>, older ones <c>STM32  BOOTLOADER</c>.</summary>
     public bool HasLaterRom => Name.StartsWith("stm32g", StringComparison.Ordinal) || Name.StartsWith("stm32h7", StringComparison.Ordinal);
 
@@ -75,13 +88,14 @@ public sealed record Mcu
 
     private const int K = 1024;
 
-    private static Mcu F4(string name, uint kib, uint ramEnd, uint[] offsets, params int[] idCodes) => new()
+    private static Mcu F4(string name, uint kib, uint smallestKib, uint ramEnd, uint[] offsets, params int[] idCodes) => new()
     {
         Name = name,
         FlashBase = 0x0800_0000,
         FlashSize = kib * K,
         // An F446 with half its flash and an F407 with half of its would look alike, so only the full part is believed.
         LeastFlash = kib * K,
+        SmallestFlash = smallestKib * K,
         RamEnd = ramEnd,
         Offsets = [.. offsets],
         // 2 MiB parts repeat the pattern in their second bank (RM0090 table 6).
@@ -101,6 +115,7 @@ public sealed record Mcu
         FlashBase = 0x0800_0000,
         FlashSize = kib * K,
         LeastFlash = kib * K,
+        SmallestFlash = kib * K / 2,
         RamEnd = 0x2002_0000,
         Offsets = [.. offsets],
         Sectors = [128 * K],
@@ -166,11 +181,11 @@ public sealed record Mcu
 
     public static readonly ImmutableArray<Mcu> All =
     [
-        F4("stm32f446xx", 512, 0x2002_0000, [0, 0x8000, 0x1_0000], 0x421),
-        F4("stm32f407xx", 1024, 0x2002_0000, [0, 0x4000, 0x8000, 0xC000, 0x1_0000, 0x2_0200], 0x413),
-        F4("stm32f405xx", 1024, 0x2002_0000, [0, 0x4000, 0x8000, 0xC000, 0x1_0000, 0x2_0200], 0x413),
-        F4("stm32f429xx", 2048, 0x2002_0000, [0, 0x4000, 0x8000, 0xC000, 0x1_0000, 0x2_0200], 0x419),
-        F4("stm32f401xc", 256, 0x2001_0000, [0, 0x4000, 0x8000, 0xC000, 0x1_0000], 0x423, 0x433),
+        F4("stm32f446xx", 512, 256, 0x2002_0000, [0, 0x8000, 0x1_0000], 0x421),
+        F4("stm32f407xx", 1024, 512, 0x2002_0000, [0, 0x4000, 0x8000, 0xC000, 0x1_0000, 0x2_0200], 0x413),
+        F4("stm32f405xx", 1024, 512, 0x2002_0000, [0, 0x4000, 0x8000, 0xC000, 0x1_0000, 0x2_0200], 0x413),
+        F4("stm32f429xx", 2048, 512, 0x2002_0000, [0, 0x4000, 0x8000, 0xC000, 0x1_0000, 0x2_0200], 0x419),
+        F4("stm32f401xc", 256, 128, 0x2001_0000, [0, 0x4000, 0x8000, 0xC000, 0x1_0000], 0x423, 0x433),
         H7("stm32h723xx", 1024, [0, 0x2_0000], 0x483),
         H7("stm32h743xx", 2048, [0, 0x2_0000], 0x450),
         G0("stm32g0b1xx", 512, 0x2002_4000, 0x467),
@@ -182,7 +197,7 @@ public sealed record Mcu
         F0("stm32f042x6", 32, 0x2000_1800, K, [0, 0x1000, 0x2000], 0x445),
         Small(
             "stm32f103xe", 512, 0x2000_5000, 2 * K, [0, 0x800, 0x1000, 0x2000, 0x4000, 0x5000, 0x7000, 0x8000, 0x8800, 0x9000, 0x1_0000],
-            0x1FFF_F7E8, 0x1FFF_F7E0, 0xE004_2000, 0x410, 0x414),
+            0x1FFF_F7E8, 0x1FFF_F7E0, 0xE004_2000, 0x410, 0x414) with { OtherRamEnds = [0x2000_2800, 0x2001_0000] },
         Lpc("lpc1768"),
         Lpc("lpc1769"),
         Rp("rp2040", 16 * K * K, 0x2004_2000, 0x100, 0x4000),

@@ -207,7 +207,7 @@ public sealed class FirmwareImage
     {
         if (!string.Equals(Mcu, mcu.Name, StringComparison.OrdinalIgnoreCase))
             return FirmwareFaults.FirmwareWrongMcu(IsHostProcess ? "linux (a process of the computer, for no board)" : Mcu, mcu.Name);
-        if (InitialStack != mcu.RamEnd || InitialStack % 8 != 0)
+        if (!mcu.IsRamEnd(InitialStack))
             return FirmwareFaults.FirmwareBadVectors(
                 $"the initial stack pointer is {InitialStack:x8}, the RAM of a {mcu.Name} ends at {mcu.RamEnd:x8}");
         if (ResetVector % 2 == 0)

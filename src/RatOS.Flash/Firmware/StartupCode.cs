@@ -87,7 +87,7 @@ internal readonly struct StartupCode(ReadOnlyMemory<byte> bytes)
         bool isKnown = false, isInside = false;
         foreach (var mcu in Mcu.All)
         {
-            if (mcu.RamEnd != InitialStack || ResetVector % 2 == 0 || ResetVector - mcu.FlashBase >= mcu.FlashSize)
+            if (!mcu.IsRamEnd(InitialStack) || ResetVector % 2 == 0 || ResetVector - mcu.FlashBase >= mcu.FlashSize)
                 continue;
             isKnown = true;
             foreach (var offset in mcu.Offsets)

@@ -207,7 +207,9 @@ internal sealed class BoardPlanner
     {
         if (_request.Image is not { } image)
             return;
-        if (image.CheckCompatibility(mcu, start, Math.Min(_profile.FlashEnd ?? mcu.FlashEnd, mcu.FlashEnd)) is { } incompatible)
+        // As long as the chip's own size is not known, the bootloader decides.
+        var flashEnd = mcu.FlashBase + Math.Min(_profile.FlashSize?.Value ?? mcu.FlashSize, mcu.FlashSize);
+        if (image.CheckCompatibility(mcu, start, flashEnd) is { } incompatible)
             Block(incompatible);
         CheckVersion();
     }

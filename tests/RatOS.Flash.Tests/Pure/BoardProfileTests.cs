@@ -1,5 +1,6 @@
 using RatOS.Flash.Boards;
 using RatOS.Flash.Bootloaders;
+using RatOS.Flash.Chips;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Klipper;
@@ -22,7 +23,7 @@ public sealed class BoardProfileTests
         Assert.Equal(new("stm32f446xx", FactSource.Catalogue, "the catalogue"), profile.Chip);
         Assert.Equal(new(0x0800_8000, FactSource.Catalogue, "the catalogue"), profile.ApplicationStart);
         Assert.Equal((12_000_000, BuildTransport.Usb), (profile.ClockReference!.Value, profile.Link!.Value));
-        Assert.Equal(0x0808_0000u, profile.FlashEnd);
+        Assert.Equal(0x0804_0000u, profile.FlashEnd);   // an F446 may have 256 KiB
         Assert.Null(profile.FlashSize);
         Assert.Empty(profile.Contradictions);
     }
@@ -60,6 +61,13 @@ public sealed class BoardProfileTests
             .With(new BoardFacts(FactSource.User, "its user") { UsbSerial = "BTT-Octopus-11" });
         Assert.Empty(profile.Contradictions);
     }
+
+    [Fact]
+    public void An_unknown_flash_size_is_that_of_the_smallest_part() => Assert.All(Mcu.All, mcu =>
+    {
+        Assert.InRange(mcu.SmallestFlash, Math.Min(mcu.FlashSize, 64u * 1024), mcu.FlashSize);
+        Assert.Equal(mcu.FlashBase + mcu.SmallestFlash, BoardProfile.Of(Octopus with { McuName = mcu.Name }).FlashEnd);
+    });
 
     [Fact]
     public void The_chips_own_flash_size_ends_the_flash()

@@ -107,6 +107,19 @@ public sealed class FirmwareImageTests
     [InlineData(0u)]
     public void Another_stack_pointer_is_refused(uint stack) => AssertRefusedAfter(0, stack, "firmware-bad-vectors", $"{stack:x8}");
 
+    /// <summary>Klipper's RAM_SIZE of the 10-KiB F103, of any other F103 and of the N32G45x, all of them a stm32f103xe.</summary>
+    [Theory]
+    [InlineData(0x2000_2800u, null)]
+    [InlineData(0x2000_5000u, null)]
+    [InlineData(0x2001_0000u, null)]
+    [InlineData(0x2002_0000u, "firmware-bad-vectors")]
+    public void Every_stack_end_that_Klipper_builds_for_a_name_is_allowed(uint stack, string? code)
+    {
+        var mcu = Mcu.Find("stm32f103xe")!;
+        var image = Open(Images.Bin(mcu.Name, 0x0800_2000, stack: stack));
+        Assert.Equal(code, image.CheckCompatibility(mcu, 0x0800_2000, mcu.FlashEnd)?.Kind.Code);
+    }
+
     [Fact]
     public void An_even_reset_vector_is_refused() => AssertRefusedAfter(4, 0x0800_F008, "firmware-bad-vectors", "even");
 

@@ -30,7 +30,7 @@ internal static class Images
 
     /// <param name="resetAt">Offset of the reset handler, a multiple of 4.</param>
     public static byte[] Bin(string mcu = "stm32f446xx", uint start = 0x0800_8000, int size = 44_516, int resetAt = 0x7008,
-        byte[]? dictionary = null)
+        byte[]? dictionary = null, uint? stack = null)
     {
         var chip = Mcu.Find(mcu);
         var image = new byte[size];
@@ -38,14 +38,14 @@ internal static class Images
         for (var i = 0; i < size; i++)
             image[i] = (byte)(i * 73 >> 3) is var noise and not 0x78 ? noise : (byte)0;
 
-        var stack = chip?.RamEnd ?? 0x2002_0000;
-        Word(image, 0, stack);
+        var top = stack ?? chip?.RamEnd ?? 0x2002_0000;
+        Word(image, 0, top);
         Word(image, 4, start + (uint)resetAt | 1);
         for (var i = 2; i < 16; i++)
             Word(image, i * 4, chip is { HandlersInRam: true } ? 0x2000_7A61 : start + (uint)resetAt + 0x14 | 1);
 
         Convert.FromHexString("72B6024B024A9D461047704700000000" + "00000000" + "FEE700BF").CopyTo(image, resetAt);
-        Word(image, resetAt + 12, stack);
+        Word(image, resetAt + 12, top);
         var secondStage = resetAt + 0x40;
         Word(image, resetAt + 16, start + (uint)secondStage | 1);
         var literals = secondStage + 0x180;

@@ -23,6 +23,23 @@ public sealed class RecoverStories
     [InlineData("uart-rom")]
     public void A_board_whose_firmware_is_whole_runs_again_without_a_flash(string scenario) => Whole(scenario);
 
+    /// <summary>A G0B1 may have 512 KiB; this one has 128, and nobody asked it: it waits in Katapult.</summary>
+    [Fact]
+    public void Firmware_that_the_smallest_chip_of_the_name_cannot_hold_is_not_written_while_its_size_is_unknown()
+    {
+        var board = Scenario.Find("manta-m8p").Boards[0] with { State = BoardState.Katapult };
+        Story.Of(new Scenario("katapult-waits", "one board", board), InjectedFaults.None, async story =>
+        {
+            var image = Firmware.FirmwareImage.Parse(
+                VirtualFirmware.Build(VirtualChip.G0B1, 0x0800_2000, "v0.13.0", 140 * 1024), "klipper.bin");
+            var request = new FlashRequest(story.Known("manta-m8p"), image);
+            var report = (await story.FlashAsync(CancellationToken.None, request)).Boards.Single();
+            Assert.Equal("firmware-too-big", report.Fault?.Code);
+            Assert.DoesNotContain(story.Events, step => step.Kind == FlashEventKind.PointOfNoReturn);
+            await story.FlashedAsync("manta-m8p");
+        });
+    }
+
     [Fact]
     [VirtualOnly("USB/IP carries no CAN bus")]
     public void A_node_whose_firmware_is_whole_runs_again_without_a_flash() => Whole("can-toolhead");
