@@ -227,6 +227,7 @@ internal sealed class BoardBoot(VirtualPrinter printer, VirtualBoard board, RomR
         {
             AfterJump = afterJump,
             IsReadProtected = faults.IsReadProtected,
+            CountsInRequests = faults.CountsInRequests,
             LeaveIsSilent = faults.LeaveIsSilent,
             PollTime = faults.PollTime,
             StuckInBusy = faults.StuckInBusy,

@@ -68,6 +68,9 @@ public sealed record InjectedFaults
     /// <summary>RDP level 1.</summary>
     public bool IsReadProtected { get; init; }
 
+    /// <summary>The ROM's USB DFU takes a block's address as its number times the length of the request (AN3156 can be read so).</summary>
+    public bool CountsInRequests { get; init; }
+
     /// <summary>H7 revision V: the ROM stays in dfuDNBUSY until its status was cleared twice.</summary>
     public bool StuckInBusy { get; init; }
 
@@ -119,6 +122,7 @@ public sealed record InjectedFaults
         Add(nameof(WornAt), WornAt, null);
         Add(nameof(EmptyMarkSticks), EmptyMarkSticks, false);
         Add(nameof(IsReadProtected), IsReadProtected, false);
+        Add(nameof(CountsInRequests), CountsInRequests, false);
         Add(nameof(StuckInBusy), StuckInBusy, false);
         Add(nameof(PortsHeldBy), PortsHeldBy, null);
         Add(nameof(NoPermission), NoPermission, false);

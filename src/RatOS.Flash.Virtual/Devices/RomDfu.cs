@@ -144,7 +144,7 @@ internal sealed class RomDfu(
         (_result, _busyUntil) = (StatusOk, now);
         if (_block >= 2)
         {
-            Write(_pointer + ((uint)(_block - 2) * (uint)_rom.TransferSize), data, now);
+            Write(AddressOf(_block, data.Length), data, now);
             return _rom.CommandPoll;
         }
         switch (data)
@@ -206,12 +206,16 @@ internal sealed class RomDfu(
             (_state, _status) = (StateError, StatusVendor);
             return UsbAnswer.Stall;
         }
-        var address = _pointer + ((uint)(block - 2) * (uint)_rom.TransferSize);
+        var address = AddressOf(block, data.Length);
         if (!flash.Contains(address, data.Length))
             return Refuse($"upload from {address:x8}");
         _state = StateUploadIdle;
         return Copy(flash.Read(address, data.Length), data);
     }
+
+    /// <summary>AN3156 can be read either way.</summary>
+    private uint AddressOf(ushort block, int length) =>
+        _pointer + ((uint)(block - 2) * (uint)(behaviour.CountsInRequests ? length : _rom.TransferSize));
 
     private UsbAnswer ClearStatus()
     {
@@ -281,6 +285,9 @@ internal sealed record RomBehaviour
 
     /// <summary>RDP level 1.</summary>
     public bool IsReadProtected { get; init; }
+
+    /// <summary>The address of a block is its number times the length of this very request, not wTransferSize.</summary>
+    public bool CountsInRequests { get; init; }
 
     /// <summary>It jumps without an answer to the last request.</summary>
     public bool LeaveIsSilent { get; init; }

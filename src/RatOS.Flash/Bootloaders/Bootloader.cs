@@ -64,6 +64,15 @@ public sealed record FlashMemory(ImmutableArray<Sector> Sectors, int WriteUnit, 
     /// error correction refuses.
     /// </summary>
     public byte InvalidFill { get; init; }
+
+    /// <summary>The block of <see cref="WriteOrder.InvalidateFirst"/> that is no firmware.</summary>
+    /// <param name="blockSize">Bytes of one transfer.</param>
+    public byte[] InvalidBlock(int blockSize)
+    {
+        var block = new byte[Math.Max(blockSize, WriteUnit)];
+        block.AsSpan().Fill(InvalidFill);
+        return block;
+    }
 }
 
 public enum WriteOrder

@@ -121,11 +121,12 @@ public sealed class DfuSe : Bootloader
 
     public override async Task WriteAsync(uint address, ReadOnlyMemory<byte> data, Func<int, ValueTask> done)
     {
-        await CommandAsync(CommandSetAddress, address, $"setting the address {address:x8}", EarlyAfterCommand);
         var block = FirstBlock;
         for (var at = 0; at < data.Length; at += BlockSize, block++)
         {
             var piece = data.Slice(at, Math.Min(BlockSize, data.Length - at)).ToArray();
+            if (at == 0 || piece.Length < BlockSize)
+                block = await SetAddressAsync(address + (uint)at);
             await DownloadAsync(block, piece, $"writing {address + (uint)at:x8}", EarlyAfterData);
             await done(at + piece.Length);
         }
@@ -136,12 +137,16 @@ public sealed class DfuSe : Bootloader
 
     public override async Task ReadAsync(uint address, Memory<byte> data, Func<int, ValueTask> done)
     {
-        await CommandAsync(CommandSetAddress, address, $"setting the address {address:x8}", EarlyAfterCommand);
-        await NormaliseAsync();   // dfuDNLOAD-IDLE refuses an upload
         var block = FirstBlock;
         for (var at = 0; at < data.Length; at += BlockSize, block++)
         {
             var piece = data.Slice(at, Math.Min(BlockSize, data.Length - at));
+            if (at == 0 || piece.Length < BlockSize)
+            {
+                await NormaliseAsync();
+                block = await SetAddressAsync(address + (uint)at);
+                await NormaliseAsync();   // dfuDNLOAD-IDLE refuses an upload
+            }
             var transfer = await ControlAsync(Upload, block, piece);
             if (!transfer.IsOk || transfer.Length != piece.Length)
                 throw await RefusedAsync(transfer, $"reading {address + (uint)at:x8}");
@@ -153,7 +158,7 @@ public sealed class DfuSe : Bootloader
     public override async Task LeaveAsync()
     {
         await NormaliseAsync();
-        await CommandAsync(CommandSetAddress, _start, $"setting the address {_start:x8}", EarlyAfterCommand);
+        await SetAddressAsync(_start);
         try
         {
             await ControlAsync(Download, FirstBlock, Memory<byte>.Empty);
@@ -215,6 +220,17 @@ public sealed class DfuSe : Bootloader
                 await NormaliseAsync();
             }
         }
+    }
+
+    /// <summary>
+    /// Block n lies at the address + (n - 2) * wTransferSize, which AN3156 explains as the length of the requested buffer: that of the
+    /// device, or that of the request. Both agree for whole blocks and for the first one, so a short one is always the first one.
+    /// </summary>
+    /// <returns>The number of the next block.</returns>
+    private async Task<ushort> SetAddressAsync(uint address)
+    {
+        await CommandAsync(CommandSetAddress, address, $"setting the address {address:x8}", EarlyAfterCommand);
+        return FirstBlock;
     }
 
     private async Task CommandAsync(byte command, uint address, string doing, TimeSpan early)

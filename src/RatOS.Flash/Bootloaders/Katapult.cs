@@ -238,12 +238,14 @@ public sealed class Katapult : Bootloader
     {
         // Katapult has no upper bound (src/flashcmd.c), and a block beyond the end of the flash hangs the chip: the bound is here.
         var sectors = mcu.AllSectors().Where(sector => sector.Address >= greeting.Start && sector.End <= flashEnd).ToImmutableArray();
-        // RP2040 and LPC buffer whole pages and need them in order (Katapult src/rp2040/flash.c), so their first page cannot be last.
-        var order = mcu.IsStm32 ? WriteOrder.InvalidateFirst : WriteOrder.Ascending;
-        return new FlashMemory(sectors, greeting.BlockSize, order, ErasesByItself: true)
+        // An RP2040 collects a page and writes it when another one begins (Katapult src/rp2040/flash.c). An LPC is written in its order.
+        var isRp = mcu.HandlersInRam;
+        var order = mcu.IsStm32 || isRp ? WriteOrder.InvalidateFirst : WriteOrder.Ascending;
+        return new FlashMemory(sectors, Math.Max(greeting.BlockSize, isRp ? mcu.WriteUnit : 0), order, ErasesByItself: true)
         {
-            // Katapult takes either value for "no firmware" (Katapult src/bootentry.c). An F4 has no ECC, so FF can be written over later.
-            InvalidFill = mcu.Name.StartsWith("stm32f4", StringComparison.Ordinal) ? (byte)0xFF : (byte)0,
+            // Katapult takes either value for "no firmware" (Katapult src/bootentry.c). An F4 and the flash of an RP2040 have no ECC, so FF
+            // can be written over later.
+            InvalidFill = isRp || mcu.Name.StartsWith("stm32f4", StringComparison.Ordinal) ? (byte)0xFF : (byte)0,
         };
     }
 

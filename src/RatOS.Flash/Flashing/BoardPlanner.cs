@@ -48,6 +48,11 @@ internal sealed class BoardPlanner
             return PlanSdCard(mcu, start);
         var finder = new BoardFinder(_request, _seen, _profile, _findings);
         var device = finder.Find(mcu);
+        if (device is not null && StartByKatapult(device, mcu) is { } behind)
+        {
+            (_profile, start) = (_profile.With(new BoardFacts(FactSource.User, "its firmware") { ApplicationStart = behind }), behind);
+            guide = BoardGuide.Of(_profile);
+        }
         var refusal = device is null ? null : _request.Board.Drivers.Showing(device)?.Refusal(_profile, device);
         if (guide.Method is FlashMethod.Uf2 or FlashMethod.DfuUtil && refusal is null)
         {
@@ -197,10 +202,28 @@ internal sealed class BoardPlanner
     /// </summary>
     private void CheckStart()
     {
+        // Where firmware for that very start was given, it and the board count more than the catalogue.
+        var isGiven = _profile.Mcu is { } mcu && _request.Image?.BuiltFor(mcu) == _profile.ApplicationStart?.Value;
         var starts = _profile.Contradictions.FirstOrDefault(contradiction => contradiction.Fact == BoardFact.ApplicationStart
-            && !(_request.Board.CanUuid is not null && contradiction.Weaker.Source == FactSource.Catalogue));
+            && !((isGiven || _request.Board.CanUuid is not null) && contradiction.Weaker.Source == FactSource.Catalogue));
         if (starts is { Stronger: var found, Weaker: var declared })
             Block(BoardFaults.OtherStart(Name, declared.Value, declared.Where, found.Value, found.Where));
+    }
+
+    /// <summary>
+    /// The start of the given firmware, where it is behind a Katapult that the catalogue's entry does not have: one that waits, or that
+    /// may be below a Klipper which was not asked yet. The bootloader and the running firmware confirm it before anything is written.
+    /// </summary>
+    private uint? StartByKatapult(Device device, Mcu mcu)
+    {
+        var withoutBootloader = mcu.FlashBase + mcu.Offsets[0];
+        if (_profile.ApplicationStart?.Value != withoutBootloader || _request.Image is not { } image || image.Mcu != mcu.Name
+            || image.BuiltFor(mcu) is not { } start || start == withoutBootloader)
+            return null;
+        var below = _profile.Evidence?.Chip?.Katapult;
+        var isThere = _request.Board.Drivers.Showing(device) is { } waiting ? waiting.ReplacesStock
+            : device.IsWired || device.Can is not null || device.RunsKlipper ? below ?? _profile.Evidence is null : false;
+        return isThere ? start : null;
     }
 
     private void CheckImage(Mcu mcu, uint start)

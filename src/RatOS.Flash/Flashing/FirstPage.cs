@@ -23,7 +23,7 @@ internal static class FirstPage
             }
             else
             {
-                var block = Enumerable.Repeat(bootloader.Memory.InvalidFill, bootloader.BlockSize).ToArray();
+                var block = bootloader.Memory.InvalidBlock(bootloader.BlockSize);
                 await bootloader.WriteAsync(layout.Start, block, static _ => ValueTask.CompletedTask);
                 await bootloader.FinishAsync();
             }

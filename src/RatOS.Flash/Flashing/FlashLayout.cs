@@ -66,7 +66,7 @@ public sealed record FlashLayout
             WriteOrder.FirstSectorLast => [rest, first],
             // With a single sector the invalidating block would cost an erase and save nothing: its last blocks are the window either way.
             WriteOrder.InvalidateFirst when rest.Data.Length == 0 => [first],
-            WriteOrder.InvalidateFirst => [new Run(start, Enumerable.Repeat(memory.InvalidFill, blockSize).ToArray()), rest, first],
+            WriteOrder.InvalidateFirst => [new Run(start, memory.InvalidBlock(blockSize)), rest, first],
             _ => throw new ArgumentOutOfRangeException(nameof(memory), memory.Order, null),
         };
         return new FlashLayout(start, data, touched, runs, erases: !memory.ErasesByItself);

@@ -42,6 +42,24 @@ public sealed class CanPlanTests
         Assert.Equal(FlashEntry.CanRequest, Plan(Ebb(), null, null, Can0, Can0 with { CanNode = new(Uuid, InBootloader: false) }).Entry);
     }
 
+    /// <summary>As in README: the catalogue's entry is for a board on USB, without a bootloader.</summary>
+    [Fact]
+    public void A_kind_without_bootloader_is_flashed_by_the_Katapult_that_its_firmware_is_for()
+    {
+        var board = new PrinterBoard("btt-ebb42-12", BoardCatalogue.BuiltIn.Find("btt-ebb42-12")!) { CanUuid = Uuid };
+        var image = Image(FirmwareLink.Can);
+        var asked = Plan(board, image, null, Can0);
+        Assert.Equal((null, FlashEntry.CanRequest), (asked.Blocker?.Code, asked.Entry));
+        var waits = Plan(board, image, null, Can0, Can0 with { CanNode = new(Uuid, InBootloader: true) });
+        Assert.Equal((null, FlashEntry.InBootloader, 0x0800_2000u),
+            (waits.Blocker?.Code, waits.Entry, waits.Profile.ApplicationStart!.Value));
+        // The board's own word ends it.
+        var without = new BoardEvidence("v0.12.0", "stm32g0b1xx", new ChipEvidence { Katapult = false });
+        Assert.Equal("can-no-katapult", Plan(board, image, without, Can0).Blocker?.Code);
+        var bytes = VirtualFirmware.Build(VirtualChip.G0B1, 0x0800_0000, "v0.13.0", link: FirmwareLink.Can);
+        Assert.Equal("can-no-katapult", Plan(board, FirmwareImage.Parse(bytes, "klipper.bin"), null, Can0).Blocker?.Code);
+    }
+
     [Fact]
     public void A_bridge_is_known_by_its_adapters_serial_by_its_image_or_by_its_own_word()
     {

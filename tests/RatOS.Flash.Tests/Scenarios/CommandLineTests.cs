@@ -68,6 +68,16 @@ public sealed class CommandLineTests : IDisposable
         Assert.Contains("v0.12.0-10", (await RunAsync("boards", "--virtual")).Output, StringComparison.Ordinal);
     }
 
+    /// <summary>The catalogue's entries have no bootloader: the Katapult that is there decides.</summary>
+    [Theory]
+    [InlineData("sb2209", "sb2209-rp2040")]
+    [InlineData("btt-ebb42-12", "can-toolhead")]
+    public async Task A_board_is_flashed_by_a_Katapult_that_its_kind_does_not_have(string board, string scenario)
+    {
+        var flash = await RunAsync("flash", board, "--scenario", scenario);
+        Assert.True(flash.Exit == 0, flash.Output + flash.Error);
+    }
+
     [Fact]
     public async Task Every_JSON_line_is_an_object_with_an_event_and_the_last_one_is_the_result()
     {

@@ -315,6 +315,21 @@ public sealed class DfuStories
             Assert.Contains("`port: 2-1`", report.Fault.Remedy.In(FrontEnd.Browser), StringComparison.Ordinal);
         });
 
+    /// <summary>AN3156 can be read in two ways about the address of a block; the last one is a short one.</summary>
+    [Theory]
+    [InlineData("octopus", false)]
+    [InlineData("octopus", true)]
+    [InlineData("ebb42", true)]
+    [InlineData("octopus-pro-h723", true)]
+    public void A_short_last_block_lies_where_it_should_by_either_reading_of_the_document(string scenario, bool countsInRequests) =>
+        Story.Of(scenario, new InjectedFaults { CountsInRequests = countsInRequests }, async story =>
+    {
+        var image = story.Build(story.Board);
+        Assert.NotEqual(0, image.Bytes.Length % story.Board.Chip.Rom!.TransferSize);
+        await story.FlashedAsync(story.Board.Name);
+        Assert.Equal(1, story.Board.Flash.Erases[story.Board.Flash.SectorAt(story.Board.ApplicationStart)]);
+    });
+
     [Fact]
     public void Read_protection_is_found_before_anything_is_erased_and_the_old_firmware_runs_again() =>
         Story.Of("octopus", new InjectedFaults { IsReadProtected = true }, async story =>

@@ -57,11 +57,19 @@ public sealed class ProtectionStories
     [Theory]
     [InlineData("octopus-katapult", BoardState.Katapult)]
     [InlineData("manta-m8p", BoardState.Katapult)]
+    [InlineData("sb2209-rp2040", BoardState.Katapult)]
     [InlineData("ebb42", BoardState.Rom)]
     public void After_a_final_difference_a_power_cycle_starts_the_bootloader(string scenario, BoardState state)
     {
-        var start = Scenario.Find(scenario).Boards[0].ApplicationStart;
-        Story.Of(scenario, new InjectedFaults { WornAt = start + 0x4001 }, async story =>
+        var worn = 0u;
+        Story.Of(scenario, story =>
+        {
+            // A cell of which the firmware wants the lowest bit set.
+            var at = story.Build(story.Board).Bytes.Span[0x4001..].IndexOfAny((byte)0x01, (byte)0x47, (byte)0x4B) + 0x4001;
+            worn = story.Board.ApplicationStart + (uint)at;
+            return Task.CompletedTask;
+        });
+        Story.Of(scenario, new InjectedFaults { WornAt = worn }, async story =>
         {
             var report = (await story.FlashAsync(story.Board.Name)).Boards.Single();
             Assert.Equal(BoardCondition.InBootloaderWithoutFirmware, report.Condition);

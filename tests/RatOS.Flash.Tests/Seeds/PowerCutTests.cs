@@ -28,6 +28,7 @@ public sealed class PowerCutTests
         ("H723", "Katapult", Scenario.Find("h723-katapult")),
         ("G0B1", "DFU, no bootloader", Scenario.Find("ebb42")),
         ("G0B1", "Katapult", Scenario.Find("manta-m8p")),
+        ("RP2040", "Katapult", Scenario.Find("sb2209-rp2040")),
     ];
 
     /// <param name="Index">The transfer before it.</param>
