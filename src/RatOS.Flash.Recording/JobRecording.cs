@@ -47,10 +47,20 @@ public sealed class JobRecording
     private const int MostImages = 32;
     private const int LargestImage = 8 * 1024 * 1024;
 
+    /// <summary>Of memory: a short text may name the same bytes of its firmware again and again.</summary>
+    internal const long MostMemory = 80 << 20;
+
+    // What a line costs beside its words and bytes: its own object, its answer, and two lists.
+    private const int LineCost = 208, WordCost = 32;
+    private const int LongestShared = 16, LongestReference = 32, MostShared = 4096;
+
     private static readonly long Longest = TimeSpan.FromDays(400).Ticks;   // of a process
 
     private readonly List<RecordedCall> _lines = [];
     private readonly Payload _payload = new();
+    private readonly HashSet<string> _shared = new(StringComparer.Ordinal);   // words that stand on many lines
+    private readonly Dictionary<string, byte[]> _blocks = new(StringComparer.Ordinal);
+    private long _memory;
     private (int Number, int Length, MemoryStream Bytes)? _image;
     private bool _hasEnd;
 
@@ -185,11 +195,14 @@ public sealed class JobRecording
             return "its times are no times";
         if (_lines is [.., var last] && at < last.At)
             return "time runs backwards in it";
+        if ((_memory += LineCost) > MostMemory)
+            return TooLarge;
         if (Side(words.AsSpan(4, middle - 4)) is not var (arguments, data)
             || Side(words.AsSpan(middle + 2)) is not var (results, returned))
-            return "its bytes are no bytes";
+            return _memory > MostMemory ? TooLarge : "its bytes are no bytes";
         var line = new RecordedCall(
-            at, took, words[1], words[2], arguments, data, new RecordedAnswer(words[middle + 1], results, returned));
+            at, took, Shared(words[1]), Shared(words[2]), arguments, data,
+            new RecordedAnswer(Shared(words[middle + 1]), results, returned));
         if ((line.Channel, line.Verb) is ("job", "begin"))
             Begin ??= line;
         if (line is { Channel: "bus", Verb: "came" } && DeviceWords.Read(line.Words) is null)
@@ -214,6 +227,8 @@ public sealed class JobRecording
             if (_image is not null || number >= MostImages || line.Words.Length < 3
                 || Integer(line.Words[2]) is not (> 0 and <= LargestImage and var length))
                 return "its firmware has no size that a firmware has";
+            if ((_memory += length) > MostMemory)
+                return TooLarge;
             _image = (number, length, new MemoryStream());
             _lines.Add(line);
             return null;
@@ -235,7 +250,7 @@ public sealed class JobRecording
         byte[]? data = null;
         if (words is [.., [Payload.Mark, ..] last])
         {
-            data = _payload.Read(last);
+            data = Data(last);
             if (data is null)
                 return null;
             words = words[..^1];
@@ -245,9 +260,35 @@ public sealed class JobRecording
         {
             if (words[i] is "" or [Payload.Mark, ..])
                 return null;
-            plain[i] = Unescape(words[i]);
+            plain[i] = Unescape(words[i]) is { } word ? Shared(word) : null;
         }
         return (plain, data);
+    }
+
+    private const string TooLarge = "it needs more memory than any recording";
+
+    /// <summary>The bytes of a word; null where they are none, or need too much memory. Blocks of the firmware are kept once.</summary>
+    private byte[]? Data(string word)
+    {
+        if (_blocks.TryGetValue(word, out var known))
+            return known;
+        var data = _payload.Read(word);
+        if (data is null || (_memory += data.Length + WordCost) > MostMemory)
+            return null;
+        if (word.Length <= LongestReference && _blocks.Count < MostShared)
+            _blocks.Add(word, data);
+        return data;
+    }
+
+    /// <summary>The same word as on an earlier line, so that it is kept once.</summary>
+    private string Shared(string word)
+    {
+        if (word.Length <= LongestShared && _shared.TryGetValue(word, out var known))
+            return known;
+        _memory += WordCost + (2 * word.Length);
+        if (word.Length <= LongestShared && _shared.Count < MostShared)
+            _shared.Add(word);
+        return word;
     }
 
     /// <summary>Reads lines up to a limit of text; a damaged file is a result and no exception.</summary>

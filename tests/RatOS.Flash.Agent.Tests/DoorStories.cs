@@ -152,6 +152,21 @@ public sealed class DoorStories
     });
 
     [Fact]
+    public void A_version_that_is_HTML_is_shown_as_text() => AgentStory.Of(async story =>
+    {
+        const string evil = "v1<img src=x onerror=alert(1)>\u009b\u202e";
+        story.Upload("octopus.bin", Firmware(evil));
+        await story.TypeAsync("FLASH_MCU BOARD=octopus");
+        await story.UntilSaidAsync("[firmware-unconfirmed]");
+        await story.TypeAsync(story.Button("Flash"));
+        await story.UntilOverAsync();
+        Assert.Contains(story.Moonraker.Console, line => line.Contains("v1\u2039img src=x", StringComparison.Ordinal));
+        Assert.DoesNotContain(
+            story.Moonraker.Console.Concat(story.Moonraker.Dialog),
+            line => line.Contains('<', StringComparison.Ordinal) || line.Any(PlainText.IsHidden));
+    }, settings: FromFolder);
+
+    [Fact]
     public void The_menus_of_KlipperScreen_carry_no_token_and_work() => AgentStory.Of(async story =>
     {
         var calls = File.ReadLines(Path.Combine(FlashOptionTests.Root, "config", "ratos-flash-klipperscreen.conf"))

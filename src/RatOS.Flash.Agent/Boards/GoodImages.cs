@@ -12,7 +12,8 @@ namespace RatOS.Flash.Agent.Boards;
 /// <summary>Firmware that a board has run.</summary>
 /// <param name="Image">The firmware.</param>
 /// <param name="About">Where it came from.</param>
-internal sealed record GoodImage(FirmwareImage Image, JsonGood About);
+/// <param name="Path">Its file.</param>
+internal sealed record GoodImage(FirmwareImage Image, JsonGood About, string Path);
 
 /// <summary>
 /// The firmware that a rollback writes: the last three that each board was proved to run, and the one that was read out before the first
@@ -34,14 +35,12 @@ internal sealed class GoodImages(string folder, TimeProvider time, LogFile log)
         {
             try
             {
-                if (new FileInfo(file).Length > LargestImage)
+                var json = ForeignJson.Mend(RegularFile.Read(Path.ChangeExtension(file, ".json"), LargestImage));
+                if (JsonSerializer.Deserialize(json.Span, JsonContract.Shapes.JsonGood) is not { Sha256: not null } about)
                     continue;
-                var json = File.ReadAllText(Path.ChangeExtension(file, ".json"));
-                if (JsonSerializer.Deserialize(json, JsonContract.Shapes.JsonGood) is not { Sha256: not null } about)
-                    continue;
-                var image = FirmwareImage.Parse(File.ReadAllBytes(file), file);
+                var image = FirmwareImage.Parse(RegularFile.Read(file, LargestImage), file);
                 if (image.Sha256 == about.Sha256)
-                    found.Add(new(image, about));
+                    found.Add(new(image, about, file));
                 else
                     log.Say($"{file} is damaged and skipped.");
             }
@@ -92,16 +91,15 @@ internal sealed class GoodImages(string folder, TimeProvider time, LogFile log)
             if (source == "confirmed")
                 File.Delete(FailedFile(board));
             // The same firmware again is no second generation.
-            foreach (var same in Of(board).Where(good => good.Image.Sha256 == image.Sha256))
-                Delete(Path.Combine(place, same.About.File));
-            var name = $"{time.GetUtcNow().ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture)}-{image.Sha256[..8]}.bin";
+            var same = Of(board).Where(good => good.Image.Sha256 == image.Sha256).Select(good => good.Path).ToList();
+            var name = SequenceName.Next(Files(board).Select(Path.GetFileName), time.GetUtcNow(), $"{image.Sha256[..8]}.bin");
             var about = new JsonGood(
                 "good", board, name, image.Version, image.Mcu, image.Sha256, image.Bytes.Length, source,
                 built?.ConfigHash, built?.SourceId, built?.ConfigText);
             AtomicFile.Write(Path.Combine(place, name), image.Bytes.Span);
             var json = JsonSerializer.SerializeToUtf8Bytes(about, JsonContract.Shapes.JsonGood);
             AtomicFile.Write(Path.Combine(place, Path.ChangeExtension(name, ".json")), json);
-            foreach (var old in Files(board).Skip(Kept))
+            foreach (var old in same.Concat(Files(board).Except(same).Skip(Kept)).ToList())
                 Delete(old);
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)

@@ -1,4 +1,5 @@
 using RatOS.Flash.Core;
+using RatOS.Flash.Firmware;
 using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Agent.Contract;
@@ -14,11 +15,7 @@ internal static class FirmwareFile
     {
         try
         {
-            var file = new FileInfo(path);
-            if (file.Exists && file.Length > Largest)
-                throw FirmwareFaults.FirmwareUnreadable(
-                    Text.Clean(path), $"it has {file.Length} bytes, which is too much for any firmware");
-            return new(path, File.ReadAllBytes(path));
+            return new(path, RegularFile.Read(path, Largest));
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {

@@ -10,9 +10,8 @@ internal static class Text
     public static string FileName(string name) =>
         string.Concat(name.Select(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' ? $"{c}" : $"%{(int)c:x2}"));
 
-    /// <summary>Text from outside for a terminal: without control characters, 80 characters at most.</summary>
-    public static string Clean(string text) =>
-        new([.. text.Take(80).Select(c => char.IsControl(c) ? '?' : c)]);
+    /// <summary>Text from outside for a terminal: 80 characters at most.</summary>
+    public static string Clean(string text) => PlainText.Of(text, 80);
 
     public static string Size(long bytes) => bytes < 1024 ? $"{bytes} bytes" : $"{bytes / 1024.0:0.0} KiB";
 

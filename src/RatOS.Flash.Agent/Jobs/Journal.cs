@@ -16,6 +16,7 @@ namespace RatOS.Flash.Agent.Jobs;
 internal sealed class Journal : IDisposable
 {
     private const int Kept = 50;
+    private const int MostDeleted = 200;   // after one job
     private const int LongestLine = 1024 * 1024;
     public const string FileName = "journal.ndjson";
 
@@ -39,7 +40,9 @@ internal sealed class Journal : IDisposable
     {
         try
         {
-            var path = Path.Combine(folder, $"{job.Created.ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture)}-{job.Id}");
+            Directory.CreateDirectory(folder);
+            var path = Path.Combine(
+                folder, SequenceName.Next(Directory.EnumerateDirectories(folder).Select(Path.GetFileName), job.Created, job.Id));
             Directory.CreateDirectory(path);
             // Without a buffer nothing is left to be written when it is closed.
             var journal = new Journal(
@@ -114,13 +117,15 @@ internal sealed class Journal : IDisposable
         _file.Write(Encoding.UTF8.GetBytes(end + JsonSerializer.Serialize(line, type) + "\n"));
     }
 
-    /// <summary>The journals of all jobs, oldest first. Damaged lines are skipped.</summary>
+    /// <summary>The journals of the newest jobs, oldest first. Damaged lines are skipped.</summary>
     /// <param name="folder">Of all jobs.</param>
     public static IReadOnlyList<JournalRecord> ReadAll(string folder)
     {
         if (!Directory.Exists(folder))
             return [];
-        var files = Directory.EnumerateDirectories(folder).Order(StringComparer.Ordinal).Select(path => Path.Combine(path, FileName));
+        // Older ones are deleted after each job. There are more of them only where that failed.
+        var files = Directory.EnumerateDirectories(folder).Order(StringComparer.Ordinal).TakeLast(Kept + 1)
+            .Select(path => Path.Combine(path, FileName));
         return [.. files.Select(file => JournalRecord.Read(file, LongestLine)).OfType<JournalRecord>()];
     }
 
@@ -150,8 +155,11 @@ internal sealed class Journal : IDisposable
             return;
         try
         {
-            foreach (var old in Directory.EnumerateDirectories(folder).Order(StringComparer.Ordinal).SkipLast(Kept))
+            foreach (var old in Directory.EnumerateDirectories(folder).Order(StringComparer.Ordinal).SkipLast(Kept)
+                .Take(MostDeleted))
+            {
                 Directory.Delete(old, recursive: true);
+            }
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {

@@ -29,6 +29,8 @@ internal sealed class BundleWriter(PrinterAccess printer, DataFolder data, Moonr
         // Each reads the same logs. A failure is reported to its own client.
         await before.ContinueWith(static _ => { }, TaskScheduler.FromCurrentSynchronizationContext());
         var info = moonraker.IsConnected ? await moonraker.TryCallAsync("server.info") : null;
-        return new Bundle(data, printer) { Moonraker = info?.Word("moonraker_version") }.Write(job, null);
+        // Packing takes seconds on a small computer, and the thread of the agent may be writing a board.
+        var bundle = new Bundle(data, printer) { Moonraker = info?.Word("moonraker_version") };
+        return await Task.Run(() => bundle.Write(job, null));
     }
 }

@@ -239,8 +239,12 @@ internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons butt
             await moonraker.TryCallAsync("printer.gcode.script", new() { ["script"] = Respond(line) });
     });
 
-    private static string OneLine(string text) =>
-        string.Join(' ', text.Split((char[])['\n', ' '], StringSplitOptions.RemoveEmptyEntries));
+    // Mainsail shows the console and prompts as HTML. A character that only looks like < is the same in every front end.
+    private static string OneLine(string text)
+    {
+        var line = string.Join(' ', text.Split((char[])['\n', ' '], StringSplitOptions.RemoveEmptyEntries));
+        return PlainText.Of(line, line.Length).Replace('<', '\u2039');
+    }
 
     /// <summary>A console line as Klipper's RESPOND command, without characters that G-code reads in another way.</summary>
     internal static string Respond(string line)

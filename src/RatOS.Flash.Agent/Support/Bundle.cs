@@ -23,8 +23,13 @@ internal sealed partial class Bundle(DataFolder data, PrinterAccess printer)
     private const int MostConfigs = 64;
     private const int Kept = 10;   // in the logs folder
 
+    private static readonly TimeSpan PartLimit = TimeSpan.FromHours(1);
+
     private readonly Redaction _redaction = new();
     private readonly List<string> _missing = [];
+
+    // Read on the printer's own thread, which the bundle itself is not packed on.
+    private readonly PrinterView _view = PrinterView.Of(printer);
 
     /// <summary>Moonraker's version; null where it is not up.</summary>
     public string? Moonraker { get; init; }
@@ -55,7 +60,7 @@ internal sealed partial class Bundle(DataFolder data, PrinterAccess printer)
             throw RecordingFaults.BundleUnwritable(path, fault.Message.TrimEnd('.'));
         }
         if (output is null)
-            Prune(folder);
+            Prune(folder, path);
         return path;
     }
 
@@ -63,7 +68,7 @@ internal sealed partial class Bundle(DataFolder data, PrinterAccess printer)
     {
         var board = record?.Header.Boards is [var first, ..]
             ? string.Concat(first.Take(32).Select(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' ? c : '_')) : "printer";
-        return string.Create(CultureInfo.InvariantCulture, $"ratos-flash-{printer.Time.GetUtcNow():yyyyMMdd-HHmmss}-{board}.zip");
+        return string.Create(CultureInfo.InvariantCulture, $"ratos-flash-{_view.Now:yyyyMMdd-HHmmss}-{board}.zip");
     }
 
     private void Fill(ZipArchive zip, JournalRecord? record)
@@ -80,7 +85,7 @@ internal sealed partial class Bundle(DataFolder data, PrinterAccess printer)
             AddFile(zip, $"config/{Path.GetRelativePath(Path.Combine(data.Root, "config"), config)}", config, Redaction.OfConfig);
         foreach (var build in Files(Path.Combine(data.Builds, "failed")))
             AddFile(zip, $"build/{Path.GetFileName(build)}", build);
-        var computer = new ComputerReport(data, printer, _redaction, Moonraker);
+        var computer = new ComputerReport(data, printer, _view, _redaction, Moonraker);
         foreach (var (name, text) in computer.Files())
             Add(zip, name, text);
         _missing.AddRange(computer.Missing);
@@ -181,10 +186,18 @@ internal sealed partial class Bundle(DataFolder data, PrinterAccess printer)
         }
     }
 
-    private static void Prune(string folder)
+    /// <summary>Deletes the oldest bundles, and what is left of bundles that were never finished.</summary>
+    private void Prune(string folder, string newest)
     {
+        foreach (var part in Directory.EnumerateFiles(folder, "ratos-flash-*.zip.part"))
+        {
+            // A younger one may be at work, in another process.
+            if ((_view.Now.UtcDateTime - File.GetLastWriteTimeUtc(part)).Duration() > PartLimit)
+                Discard(part);
+        }
         var bundles = Directory.EnumerateFiles(folder, "ratos-flash-*.zip").Where(file => OurName().IsMatch(Path.GetFileName(file)));
-        foreach (var old in bundles.Order(StringComparer.Ordinal).SkipLast(Kept))
+        // With a clock that was ahead the newest one need not have the last name.
+        foreach (var old in bundles.Where(bundle => bundle != newest).Order(StringComparer.Ordinal).SkipLast(Kept - 1))
             Discard(old);
     }
 

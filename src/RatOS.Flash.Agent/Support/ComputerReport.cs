@@ -1,19 +1,42 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using System.Text;
 using RatOS.Flash.Agent.Boards;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Core;
+using RatOS.Flash.Hardware;
 using RatOS.Flash.Hardware.Linux;
 
 namespace RatOS.Flash.Agent.Support;
 
+/// <summary>What a bundle needs of a printer that only its own thread may ask.</summary>
+/// <param name="Devices">On its buses.</param>
+/// <param name="Trouble">Why the buses cannot be read; null where they can.</param>
+/// <param name="Host">Klipper's version; null where it was not heard.</param>
+/// <param name="Now">The time.</param>
+internal sealed record PrinterView(ImmutableArray<Device> Devices, string? Trouble, string? Host, DateTimeOffset Now)
+{
+    public static PrinterView Of(PrinterAccess printer)
+    {
+        try
+        {
+            return new(printer.Hardware.Look().Devices, null, printer.Facts.Evidence.Host, printer.Time.GetUtcNow());
+        }
+        catch (FlashException fault)
+        {
+            return new([], fault.Message, printer.Facts.Evidence.Host, printer.Time.GetUtcNow());
+        }
+    }
+}
+
 /// <summary>Versions, buses, power and kernel log of this computer, as files of a bundle.</summary>
 /// <param name="data">The printer's folder.</param>
 /// <param name="printer">Its buses.</param>
+/// <param name="view">What it showed when the bundle was requested.</param>
 /// <param name="redaction">Of everything in it.</param>
 /// <param name="moonraker">Moonraker's version; null where it is not up.</param>
-internal sealed class ComputerReport(DataFolder data, PrinterAccess printer, Redaction redaction, string? moonraker)
+internal sealed class ComputerReport(DataFolder data, PrinterAccess printer, PrinterView view, Redaction redaction, string? moonraker)
 {
     // Attributes of devices, interfaces, hubs and host controllers (linux: Documentation/ABI/testing/sysfs-bus-usb).
     private static readonly string[] UsbFiles =
@@ -50,9 +73,9 @@ internal sealed class ComputerReport(DataFolder data, PrinterAccess printer, Red
         text.AppendLine(CultureInfo.InvariantCulture, $"system       {system}");
         text.AppendLine(
             CultureInfo.InvariantCulture, $"computer     {First("/proc/device-tree/model", "/sys/class/dmi/id/product_name")}");
-        text.AppendLine(CultureInfo.InvariantCulture, $"Klipper      {printer.Facts.Evidence.Host ?? KlipperCommit()}");
+        text.AppendLine(CultureInfo.InvariantCulture, $"Klipper      {view.Host ?? KlipperCommit()}");
         text.AppendLine(CultureInfo.InvariantCulture, $"Moonraker    {Text.Clean(moonraker ?? "not asked, or not up")}");
-        text.AppendLine(CultureInfo.InvariantCulture, $"time         {printer.Time.GetUtcNow():yyyy-MM-dd'T'HH:mm:ss'Z'}");
+        text.AppendLine(CultureInfo.InvariantCulture, $"time         {view.Now:yyyy-MM-dd'T'HH:mm:ss'Z'}");
         return redaction.Of(text.ToString());
     }
 
@@ -102,19 +125,14 @@ internal sealed class ComputerReport(DataFolder data, PrinterAccess printer, Red
     private string Ports()
     {
         var text = new StringBuilder();
-        try
+        foreach (var device in view.Devices)
         {
-            foreach (var device in printer.Hardware.Look().Devices)
-            {
-                var owner = device.Node is { } node ? Tried(() => LinuxHardware.PortOwnerOf(node)) : null;
-                var use = $"driver {device.Driver ?? "-"}, used by {owner ?? "no process that this user can see"}";
-                text.AppendLine(CultureInfo.InvariantCulture, $"{device} {device.Node ?? "-"} {device.Product ?? "-"} {use}");
-            }
+            var owner = device.Node is { } node ? Tried(() => LinuxHardware.PortOwnerOf(node)) : null;
+            var use = $"driver {device.Driver ?? "-"}, used by {owner ?? "no process that this user can see"}";
+            text.AppendLine(CultureInfo.InvariantCulture, $"{device} {device.Node ?? "-"} {device.Product ?? "-"} {use}");
         }
-        catch (FlashException fault)
-        {
-            text.AppendLine(fault.Message);
-        }
+        if (view.Trouble is { } trouble)
+            text.AppendLine(trouble);
         return redaction.Of(text.Length == 0 ? "No ports here.\n" : text.ToString());
     }
 

@@ -19,6 +19,15 @@ public sealed class DataDictionary
 
     private const int MaxText = 256;
 
+    /// <summary>
+    /// Enough for 8 MiB of noise, in which one byte in 256 may begin a stream and one in 16384 looks as if it did, and for three
+    /// dictionaries of the largest size.
+    /// </summary>
+    private const long MostWork = 16 << 20;
+
+    /// <summary>A byte that may begin a stream, and one that looks as if it did: making an inflater costs as much as some pages.</summary>
+    private const int CandidateWork = 64, StartWork = 16 * 1024;
+
     private DataDictionary(JsonElement root)
     {
         Version = Text(root, "version") ?? throw new FormatException("it has no version");
@@ -95,22 +104,22 @@ public sealed class DataDictionary
     /// <param name="image">The firmware's bytes.</param>
     /// <param name="at">Where the stream stands: offset and length, in bytes. Without a result: where a stream began and broke off, else
     /// 0.</param>
-    internal static DataDictionary? Find(ReadOnlyMemory<byte> image, out (int Offset, int Length) at)
+    /// <param name="budget">Where it ends, the search does.</param>
+    internal static DataDictionary? Find(ReadOnlyMemory<byte> image, out (int Offset, int Length) at, WorkBudget? budget = null)
     {
         at = default;
+        budget ??= new(MostWork);
         var span = image.Span;
-        // A candidate costs an exception when it is none; 64 MiB of noise hold about 4096 of them.
-        var tries = 8192;
-        for (var i = span.IndexOf((byte)0x78); i >= 0 && i + 2 <= span.Length && tries > 0;)
+        for (var i = span.IndexOf((byte)0x78); i >= 0 && i + 2 <= span.Length && budget.TrySpend(CandidateWork);)
         {
             if (span[i + 1] is 0x01 or 0x5e or 0x9c or 0xda)
             {
-                tries--;
+                if (!budget.TrySpend(StartWork))
+                    return null;
                 var rest = image[i..];
                 if (Zlib.Inflate(rest, 2) is { Length: > 1 } start && start.AsSpan().StartsWith("{\""u8))
                 {
-                    if (Zlib.Inflate(rest, MaxJson) is { Length: <= MaxJson } json && Zlib.FindEnd(rest, json) is var length and > 0
-                        && TryParseJson(json) is { } found)
+                    if (Zlib.InflateWhole(rest, MaxJson, budget, out var length) is { } json && TryParseJson(json) is { } found)
                     {
                         at = (i, length);
                         return found;
@@ -157,11 +166,9 @@ public sealed class DataDictionary
     private static string? Text(JsonElement root, string name) =>
         root.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? Clean(value.GetString()!) : null;
 
-    /// <summary>Text from a device, for terminals and dialogs: without control characters, limited in length.</summary>
+    /// <summary>Text from a device, for terminals and dialogs.</summary>
     internal static string Clean(string text) =>
-        text.Length <= MaxText && !text.AsSpan().ContainsAnyInRange('\0', '\x1f')
-            ? text
-            : string.Concat(text.Take(MaxText).Select(c => char.IsControl(c) ? '?' : c));
+        PlainText.Of(text, MaxText);
 
     private static FrozenDictionary<string, KlipperMessage> Messages(JsonElement root, string section)
     {
@@ -261,22 +268,77 @@ internal static class Zlib
     public static bool EndsWithChecksum(ReadOnlySpan<byte> stream, ReadOnlySpan<byte> output) =>
         stream.Length > ChecksumLength && BinaryPrimitives.ReadUInt32BigEndian(stream[^ChecksumLength..]) == Adler32(output);
 
-    /// <summary>Length of the stream that begins at the first byte and gave <paramref name="output"/>; 0 when its end is missing.</summary>
-    public static int FindEnd(ReadOnlyMemory<byte> stream, byte[] output)
+    /// <summary>Inflates the stream at the first byte, with its end; null when it is damaged, too large, or too much work.</summary>
+    /// <param name="stream">The stream, and what stands behind it.</param>
+    /// <param name="limit">In bytes that come out.</param>
+    /// <param name="budget">Pays for the bytes that are read and made.</param>
+    /// <param name="length">Of the stream.</param>
+    public static byte[]? InflateWhole(ReadOnlyMemory<byte> stream, int limit, WorkBudget budget, out int length)
     {
-        Span<byte> checksum = stackalloc byte[ChecksumLength];
-        BinaryPrimitives.WriteUInt32BigEndian(checksum, Adler32(output));
-        for (var from = 0; ;)
+        length = 0;
+        // One byte at a time: what was read when the last byte has come out is the stream.
+        using var input = new Drops(stream, budget);
+        using var inflater = new ZLibStream(input, CompressionMode.Decompress);
+        using var output = new MemoryStream();
+        var buffer = ArrayPool<byte>.Shared.Rent(8 * 1024);
+        try
         {
-            var at = stream.Span[from..].IndexOf(checksum);
-            if (at < 0)
-                return 0;
-            var end = from + at + ChecksumLength;
-            // The same four bytes could stand by chance before the end: then less comes out.
-            if (Inflate(stream[..end], output.Length)?.Length == output.Length)
-                return end;
-            from += at + 1;
+            for (int came; (came = inflater.Read(buffer)) > 0;)
+            {
+                if (output.Length + came > limit || !budget.TrySpend(came))
+                    return null;
+                output.Write(buffer, 0, came);
+            }
         }
+        catch (InvalidDataException)
+        {
+            return null;
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+        length = input.Consumed;
+        var json = output.ToArray();
+        return EndsWithChecksum(stream.Span[..length], json) ? json : null;
+    }
+
+    /// <summary>A stream that gives one byte at a time, until a budget ends.</summary>
+    private sealed class Drops(ReadOnlyMemory<byte> bytes, WorkBudget budget) : Stream
+    {
+        public int Consumed { get; private set; }
+
+        public override bool CanRead => true;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => false;
+
+        public override long Length => throw new NotSupportedException();
+
+        public override long Position
+        {
+            get => throw new NotSupportedException();
+            set => throw new NotSupportedException();
+        }
+
+        public override int Read(Span<byte> buffer)
+        {
+            if (buffer.IsEmpty || Consumed == bytes.Length || !budget.TrySpend(1))
+                return 0;
+            buffer[0] = bytes.Span[Consumed++];
+            return 1;
+        }
+
+        public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
+
+        public override void Flush() => throw new NotSupportedException();
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+
+        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
     }
 
     private static uint Adler32(ReadOnlySpan<byte> data)

@@ -63,9 +63,13 @@ internal static class Elf
 
         // Gaps (alignment, two bytes or so) become 00, as in the klipper.bin of the same build: same bytes, same hash.
         var bytes = new byte[high - low];
+        // Segments that overlap would be copied over each other again and again. Those of a program never do.
+        var budget = new WorkBudget(bytes.Length);
         for (var i = 0; i < count; i++)
         {
             var segment = Segment.Read(file[((int)table + i * entrySize)..]);
+            if (segment.IsInFlash && !budget.TrySpend(segment.Size))
+                throw FirmwareFaults.FirmwareContainer(name, "this ELF's segments overlap");
             if (segment.IsInFlash)
                 file.Slice((int)segment.Offset, (int)segment.Size).CopyTo(bytes.AsSpan((int)(segment.Address - low)));
         }

@@ -21,7 +21,7 @@ public sealed class FirmwareImage
     /// </summary>
     private const int Rp2040BootCode = 0x100;
 
-    private const int MaxFile = 64 << 20;
+    private const int MaxFile = 8 << 20;
 
     private readonly StartupCode _code;
 
@@ -91,7 +91,7 @@ public sealed class FirmwareImage
     /// <summary>A process for the computer itself (Klipper's Linux MCU), not for a chip.</summary>
     public bool IsHostProcess => Dictionary.Mcu == "linux";
 
-    /// <summary>Reads and opens a firmware file of at most 64 MiB.</summary>
+    /// <summary>Reads and opens a firmware file of at most 8 MiB.</summary>
     /// <exception cref="FlashException">Unreadable, or refused by <see cref="Parse"/>.</exception>
     public static FirmwareImage Open(string path)
     {
@@ -100,17 +100,7 @@ public sealed class FirmwareImage
             throw FirmwareFaults.FirmwareUnreadable(path, "it is a directory");
         try
         {
-            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
-            using var bytes = new MemoryStream();
-            var buffer = new byte[128 * 1024];
-            // Read to the end instead of asking for the length: a pipe has none.
-            for (int came; (came = file.Read(buffer)) > 0;)
-            {
-                if (bytes.Length + came > MaxFile)
-                    throw FirmwareFaults.FirmwareUnreadable(path, $"it is larger than {MaxFile >> 20} MiB");
-                bytes.Write(buffer, 0, came);
-            }
-            return Parse(bytes.GetBuffer().AsMemory(0, (int)bytes.Length), name);
+            return Parse(RegularFile.Read(path, MaxFile), name);
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {

@@ -356,7 +356,7 @@ public sealed class FirmwareImageTests
             Unreadable("", "");
             using (var large = File.Create(path))
                 large.SetLength((64 << 20) + 1);
-            Unreadable(path, "it is larger than 64 MiB");
+            Unreadable(path, "which is too much for any firmware");
         }
         finally
         {

@@ -1,0 +1,26 @@
+namespace RatOS.Flash.Firmware;
+
+/// <summary>Reads files whose kind is not known. A pipe would wait for ever, and a device may never end.</summary>
+public static class RegularFile
+{
+    /// <param name="path">Links are followed.</param>
+    /// <param name="most">In bytes.</param>
+    /// <exception cref="IOException">It is empty, too large, or no regular file. Pipes and devices have no length.</exception>
+    /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
+    public static byte[] Read(string path, int most)
+    {
+        var file = new FileInfo(path);
+        if (file.LinkTarget is not null && File.ResolveLinkTarget(path, returnFinalTarget: true) is FileInfo target)
+            file = target;
+        if (!file.Exists)
+            throw new FileNotFoundException(Directory.Exists(path) ? "it is a directory" : "the file does not exist");
+        if (file.Length == 0)
+            throw new IOException("it is empty or no regular file");
+        if (file.Length > most)
+            throw new IOException($"it has {file.Length} bytes, which is too much for any firmware");
+        using var stream = new FileStream(file.FullName, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0);
+        var bytes = new byte[Math.Min(stream.Length, most)];
+        stream.ReadExactly(bytes);
+        return bytes;
+    }
+}
