@@ -59,7 +59,7 @@ public sealed class RigStories
             await using var other =
                 await story.Hardware.OpenUsbAsync(story.Hardware.Look().Devices.Single(device => device.Usb == DfuSeDriver.Id));
             await other.ClaimAsync(0, 0);
-            await story.FailedAsync("octopus", "port-held", BoardCondition.InBootloaderUnchanged);
+            await story.FailedAsync("octopus", "port-held", BoardCondition.Unknown);
         });
     }
 
