@@ -52,6 +52,8 @@ public sealed class JournalStories
                 var record = Assert.Single(story.Jobs);
                 Assert.NotNull(record.Result);
                 await story.UntilAsync(() => story.Jobs[0].Stopped is null, "what was owed is paid");
+                Assert.Null(story.Jobs[0].View().Klippy);
+                Assert.DoesNotContain(story.Moonraker.Console, line => line.Contains("did not start again", StringComparison.Ordinal));
                 var board = record.View().Boards[0];
                 conditions.Add(board.Condition!);
                 var hasVerdict = kept.Any(line => line.Contains("\"verdict\"", StringComparison.Ordinal));

@@ -133,9 +133,14 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
     public JsonJob View()
     {
         var result = Result ?? JsonResult.Of(Interrupted());
-        return new(Header.Job, "done", result.Ok, Header.By, Header.Created, Math.Round(result.Elapsed, 1),
-            [.. result.Boards.Select(ViewOf)], result.Klippy);
+        var isOk = result.Klippy is null ? result.Ok : KlippyNow(result) is null && result.Boards.All(board => board.Ok);
+        return new(Header.Job, "done", isOk, Header.By, Header.Created, Math.Round(result.Elapsed, 1),
+            [.. result.Boards.Select(ViewOf)], KlippyNow(result));
     }
+
+    /// <summary>A Klipper that was started since, by a later process, is no fault any more.</summary>
+    private JsonFaultReport? KlippyNow(JsonResult result) =>
+        Stopped is null && result.Klippy is { } fault && FaultKind.Of(fault.Code) == FaultKind.KlipperNotStarted ? null : result.Klippy;
 
     private static JsonJobBoard ViewOf(JsonReport board)
     {

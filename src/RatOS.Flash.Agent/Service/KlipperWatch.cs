@@ -49,7 +49,8 @@ internal sealed class KlipperWatch(
                 record.End(JsonResult.Of(report), log);
                 foreach (var board in report.Boards.Where(board => board.Fault is not null))
                     log.Say($"Job {record.Header.Job} was interrupted. {board.Board}: {Text.Condition(board)}");
-                _interrupted.AddRange(ResultText.Of(report, FrontEnd.Browser).Select(line => line.Text.Trim()));
+                // A stopped Klipper is started before this is shown.
+                _interrupted.AddRange(ResultText.Of(report with { Klippy = null }, FrontEnd.Browser).Select(line => line.Text.Trim()));
             }
             if (record.Stopped is not null)
                 _unstarted.Add(record);

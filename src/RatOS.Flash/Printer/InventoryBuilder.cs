@@ -271,7 +271,9 @@ internal sealed class InventoryBuilder(InventorySources sources)
         return new PrinterBoard(draft.Name, kind)
         {
             Serial = serial ?? draft.Described?.Serial ?? kind.UsbSerial,
-            Port = usb ?? draft.Described?.Port ?? (isLastPortTaken ? null : draft.LastPort),
+            // The terminal of a process is where Klipper's configuration has it; no bus lists it.
+            Port = usb ?? draft.Described?.Port
+                ?? (kind.Kind == "host" ? draft.Section.Serial : isLastPortTaken ? null : draft.LastPort),
             OnlyByPort = draft.Described?.OnlyByPort == true || (usb is not null && draft.Uuid is null && (isShared || draft.IsByPort)),
             CanUuid = draft.Uuid ?? draft.Described?.CanUuid,
             CanInterface = draft.Uuid is not null ? draft.Interface : draft.Described?.CanInterface ?? "can0",

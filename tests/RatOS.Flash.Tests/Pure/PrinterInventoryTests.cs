@@ -28,6 +28,19 @@ public sealed class PrinterInventoryTests
             (tool.Name, tool.Serial, tool.Port, tool.OnlyByPort, tool.RunningVersion));
     }
 
+    /// <summary>Where the list shows it, the flash looks for it as well.</summary>
+    [Theory]
+    [InlineData("/tmp/klipper_host_mcu")]
+    [InlineData("/run/klipper/host")]
+    public void The_terminal_of_a_process_is_where_the_configuration_has_it(string serial)
+    {
+        var printer = Of([Main, Pi with { Serial = serial }], [Octopus], Told(("mcu", Old, "stm32f446xx"), ("mcu rpi", Old, "linux")));
+        var pi = printer.Find("rpi");
+        Assert.Equal((serial, serial), (pi.Port, HostMcu.TerminalOf(pi.Board!).Node));
+        var plan = FlashPlan.Create([new FlashRequest(pi.Board!, null)], new DeviceList(1, []), new(Klipper.KlippyActivity.Ready)).Boards[0];
+        Assert.Equal((FlashEntry.Replace, null), (plan.Entry, plan.Blocker?.Code));
+    }
+
     [Theory]
     [InlineData("octopus", "octopus")]
     [InlineData("OCTOPUS", "octopus")]
