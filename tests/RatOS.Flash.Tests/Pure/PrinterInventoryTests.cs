@@ -37,7 +37,8 @@ public sealed class PrinterInventoryTests
         var printer = Of([Main, Pi with { Serial = serial }], [Octopus], Told(("mcu", Old, "stm32f446xx"), ("mcu rpi", Old, "linux")));
         var pi = printer.Find("rpi");
         Assert.Equal((serial, serial), (pi.Port, HostMcu.TerminalOf(pi.Board!).Node));
-        var plan = FlashPlan.Create([new FlashRequest(pi.Board!, null)], new DeviceList(1, []), new(Klipper.KlippyActivity.Ready)).Boards[0];
+        var request = new FlashRequest(pi.Board!, null);
+        var plan = FlashPlan.Create([request], new DeviceList(1, []), new(Klipper.KlippyActivity.Ready)).Boards[0];
         Assert.Equal((FlashEntry.Replace, null), (plan.Entry, plan.Blocker?.Code));
     }
 
