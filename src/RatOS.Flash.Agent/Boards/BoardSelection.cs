@@ -115,10 +115,12 @@ internal sealed class BoardSelection(
             Findings = mcu.Findings,
             SkipReason = needs.GetValueOrDefault(mcu.Name) is { Level: NeedLevel.Needless } need ? need.Reason : null,
         });
-        // Where nothing is built, a board without firmware does not keep the others from theirs.
+        // Where nothing is built, a running board without firmware is skipped, and does not keep the others from theirs. One that does not
+        // run is refused.
         var canWait = !firmware.HasCheckout && options.Job != FlashJob.Recover
             && all.Exists(request => request is { Image: not null, SkipReason: null });
-        return canWait ? all.FindAll(request => request.Image is not null || request.SkipReason is not null) : all;
+        return !canWait ? all : all.ConvertAll(request => request is { Image: null, SkipReason: null, Board.RunningVersion: not null }
+            ? request with { SkipReason = "There is no firmware for it here, and no Klipper checkout to build it from." } : request);
     }
 
     private FirmwareImage? ImageFor(PrinterBoard board, FirmwareImage? given, FlashOptions options) =>
