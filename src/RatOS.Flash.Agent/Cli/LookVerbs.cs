@@ -44,7 +44,8 @@ internal sealed class LookVerbs(VerbContext context)
         var image = FirmwareImage.Open(file);
         var mcu = Mcu.Find(image.Mcu);
         var start = mcu is null ? null : image.BuiltFor(mcu);
-        var misfit = mcu is not null && start is { } address ? image.CheckCompatibility(mcu, address, mcu.FlashEnd) : null;
+        var misfit = mcu is not null && start is { } address
+            ? image.CheckCompatibility(mcu, address, mcu.FlashEnd) ?? image.CheckStartUp(address) : null;
         context.Output.Firmware(file, image, start, misfit);
         return Task.FromResult(misfit is null ? ExitCode.Done : ExitCode.Refused);
     }

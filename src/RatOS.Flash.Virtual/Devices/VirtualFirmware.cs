@@ -21,6 +21,8 @@ public sealed class VirtualFirmware
     private const int MarkOffset = 32;
     private const int ChecksumSize = 4;
     private const int VectorsSize = 0x1C0;
+    private const int SecondStage = 0x40;   // behind the reset handler
+    private const uint DataSize = 0x40;
     private const ushort DisableInterrupts = 0xB672; // cpsid i: the first instruction of Klipper's reset handler
     private const ushort LoopForever = 0xE7FE;       // b .: its default handler
     private const string UsualCompiler = "gcc: (15:12.2.rel1-1) 12.2.1 20221205 binutils: (2.40-2+18+b1) 2.40";
@@ -133,8 +135,14 @@ public sealed class VirtualFirmware
         BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(MarkOffset + 4), (uint)size);
         BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(MarkOffset + 8), start);
         BinaryPrimitives.WriteUInt16LittleEndian(image.AsSpan(resetOffset), DisableInterrupts);
-        // A real handler keeps the stack pointer behind its instructions: the engine finds the link address by that word.
-        BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(resetOffset + 0x10), chip.RamEnd);
+        // A real handler keeps the stack pointer and its second stage's address behind its instructions, and the second stage those of the
+        // data that it copies: the engine finds start and length by these words.
+        BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(resetOffset + 0x0C), chip.RamEnd);
+        BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(resetOffset + 0x10), (reset + (uint)SecondStage) | 1);
+        var literals = resetOffset + SecondStage + 0x80;
+        BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(literals), 0x2000_0000 + DataSize);
+        BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(literals + 4), 0x2000_0000);
+        BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(literals + 8), start + (uint)size - DataSize);
         BinaryPrimitives.WriteUInt16LittleEndian(image.AsSpan(resetOffset + 0x14), LoopForever);
         BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(size - ChecksumSize), Checksum(image.AsSpan(0, size - ChecksumSize)));
         return image;

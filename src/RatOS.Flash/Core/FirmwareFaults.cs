@@ -52,6 +52,10 @@ public static class FirmwareFaults
         FaultKind.FirmwareBadVectors, $"The firmware's vector table is wrong: {why}.",
         $"Build the firmware again with this board's configuration.");
 
+    public static FlashException FirmwareStrangeCode(string why) => new(
+        FaultKind.FirmwareStrangeCode, $"The firmware's start-up code is not that of Klipper's build: {why}.",
+        $"Use the klipper.bin that Klipper's build made, not a file that was encoded for an SD card, patched or compressed.");
+
     /// <param name="board">The board.</param>
     /// <param name="built">The firmware's link.</param>
     /// <param name="now">The board's link.</param>

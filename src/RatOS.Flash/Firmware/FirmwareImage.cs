@@ -221,6 +221,12 @@ public sealed class FirmwareImage
     }
 
     /// <summary>
+    /// Why this is not as Klipper's build made it for this start, which <see cref="CheckCompatibility"/> has let through; null where it is.
+    /// </summary>
+    public FlashException? CheckStartUp(uint start) =>
+        _code.Strange(start) is { } why ? FirmwareFaults.FirmwareStrangeCode(why) : null;
+
+    /// <summary>
     /// The one application start of this chip for which the image was built; null when none or more than one is possible.
     /// </summary>
     public uint? BuiltFor(Mcu mcu)

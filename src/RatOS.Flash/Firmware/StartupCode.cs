@@ -106,6 +106,27 @@ internal readonly struct StartupCode(ReadOnlyMemory<byte> bytes)
         ? $"its start-up code wants {length} bytes, but only {Length} are there"
         : null;
 
+    /// <summary>
+    /// What is strange about the start-up code of a build for this start, which is the same in every build for ARM; null where it is as it
+    /// should be. A file that was encoded for a maker's bootloader, patched or compressed may keep its vectors and its dictionary.
+    /// </summary>
+    public string? Strange(uint start)
+    {
+        const ushort disableInterrupts = 0xB672;   // cpsid i, the reset handler's first instruction
+        var handler = (int)(ResetVector - 1 - start);
+        if (BinaryPrimitives.ReadUInt16LittleEndian(bytes.Span[handler..]) != disableInterrupts)
+            return $"there is no reset handler at {ResetVector - 1:x8}";
+        var literal = StackLiteral(start);
+        if (literal < 0 || literal + 8 > Length)
+            return $"the reset handler at {ResetVector - 1:x8} does not load the stack pointer {InitialStack:x8}";
+        var secondStage = Word(literal + 4);
+        if (secondStage % 2 == 0 || !Contains(secondStage, start))
+            return $"the reset handler leads to {secondStage:x8}, which is no code of this firmware";
+        // A UF2 ends with a whole page; some tools pad a file.
+        return LinkedLength(start) is { } linked && linked < Length && bytes.Span[(int)linked..].ContainsAnyExcept((byte)0, (byte)0xFF)
+            ? $"{Length - linked} bytes follow the end that its start-up code gives" : null;
+    }
+
     /// <summary>Where the stack pointer stands behind the reset handler's instructions; -1 when it does not.</summary>
     private int StackLiteral(uint start)
     {

@@ -234,6 +234,8 @@ internal sealed class BoardPlanner
         var flashEnd = mcu.FlashBase + Math.Min(_profile.FlashSize?.Value ?? mcu.FlashSize, mcu.FlashSize);
         if (image.CheckCompatibility(mcu, start, flashEnd) is { } incompatible)
             Block(incompatible);
+        else if (_request.AsksStart && image.CheckStartUp(start) is { } strange)   // recorded virtual firmware had less start-up code
+            Block(strange);
         CheckVersion();
     }
 

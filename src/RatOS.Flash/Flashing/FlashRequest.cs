@@ -30,7 +30,10 @@ public sealed record FlashRequest(PrinterBoard Board, FirmwareImage? Image)
     /// <inheritdoc cref="FlashOptions.LinkChange"/>
     public LinkChange? LinkChange { get; init; }
 
-    /// <summary>The running firmware is asked where it begins. Recordings of earlier versions are replayed without that question.</summary>
+    /// <summary>
+    /// The running firmware is asked where it begins, and new firmware must have Klipper's start-up code. Recordings of earlier versions
+    /// are replayed without.
+    /// </summary>
     public bool AsksStart { get; init; } = true;
 
     /// <summary>The stock bootloader takes the firmware from a card: requested, or the board's only flash method.</summary>
