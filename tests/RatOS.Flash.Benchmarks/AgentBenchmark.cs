@@ -57,7 +57,7 @@ internal static class AgentBenchmark
             ("Start of the process until macros reach it", $"{start.TotalMilliseconds:0} ms", "100 ms", start.TotalMilliseconds / 100),
             ("A macro until the first event of its job", $"{press.TotalMilliseconds:0} ms", "50 ms", press.TotalMilliseconds / 50),
         ];
-        Console.WriteLine("| the agent | ours | at most | ratio |");
+        Console.WriteLine("| the agent | ours | limit | ratio |");
         Console.WriteLine("|---|---|---|---|");
         foreach (var (what, ours, most, ratio) in rows)
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {what} | {ours} | {most} | {ratio:0.00} |"));

@@ -63,7 +63,7 @@ internal static class BuildBenchmark
                     throw failed.Fault!;
             }
             Console.WriteLine();
-            Console.WriteLine("| what | ours | beside | ratio | at most |");
+            Console.WriteLine("| measurement | ours | compared with | ratio | limit |");
             Console.WriteLine("|---|---|---|---|---|");
             Console.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,

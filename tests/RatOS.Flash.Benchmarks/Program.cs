@@ -54,7 +54,7 @@ if (args is ["--binary", var binary])
     rows.Add(("Cold start of the native program (`--version`, median of 30)", $"{starts[15]:0.0} ms", "15 ms", starts[15] / 15, 1));
 }
 
-Console.WriteLine("| what | ours | beside | ratio | at most |");
+Console.WriteLine("| measurement | ours | compared with | ratio | limit |");
 Console.WriteLine("|---|---|---|---|---|");
 foreach (var (what, ours, beside, ratio, most) in rows)
     Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {what} | {ours} | {beside} | {ratio:0.00} | {most:0.00} |"));

@@ -32,7 +32,7 @@ internal static class PtyBenchmark
         var folder = Directory.CreateTempSubdirectory().FullName;
         var isGood = true;
         Console.WriteLine(
-            "| Katapult, F446, 43.4 KiB | flashtool.py | ratos-flash | ratio | at most | commands (theirs, ours) | flash right (theirs, "
+            "| Katapult, F446, 43.4 KiB | flashtool.py | ratos-flash | ratio | limit | commands (theirs, ours) | flash right (theirs, "
             + "ours) |");
         Console.WriteLine("|---|---|---|---|---|---|---|");
         foreach (var one in (Case[])[new("USB, no delays", false, false, 1.0), new("USB, chip times", false, true, 0.9),
@@ -127,7 +127,7 @@ internal static class PtyBenchmark
         Volatile.Write(ref isOver, true);
         echo.Join();
         var (their, our) = (theirs.Order().ElementAt(theirs.Count / 2), ours.Order().ElementAt(ours.Count / 2));
-        Console.WriteLine("\n| a request of 16 bytes and its answer, at a pty (median) | System.IO.Ports | ours | ratio | at most |");
+        Console.WriteLine("\n| a request of 16 bytes and its answer, at a pty (median) | System.IO.Ports | ours | ratio | limit |");
         Console.WriteLine("|---|---|---|---|---|");
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
                 $"| | {their:0.000} ms | {our:0.000} ms | {our / their:0.00} | 1.00 |"));

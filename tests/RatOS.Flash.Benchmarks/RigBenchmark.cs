@@ -59,7 +59,7 @@ internal static class RigBenchmark
         var folder = Directory.CreateTempSubdirectory().FullName;
         var isGood = true;
         Console.WriteLine(
-            $"| F446, 43.4 KiB: median (least) | {name} | ratos-flash | ratio | at most | {requests} (theirs, ours) | flash right "
+            $"| F446, 43.4 KiB: median (minimum) | {name} | ratos-flash | ratio | limit | {requests} (theirs, ours) | flash right "
             + $"(theirs, ours) | our proof by the firmware |");
         Console.WriteLine("|---|---|---|---|---|---|---|---|");
         foreach (var mode in modes)

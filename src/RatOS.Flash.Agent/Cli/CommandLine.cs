@@ -66,9 +66,12 @@ internal static class CommandLine
         return verb;
     }
 
+    private static Argument<string?> JobId(string description) =>
+        new("JOB") { Description = description, Arity = ArgumentArity.ZeroOrOne };
+
     private static Command[] Flash()
     {
-        var job = new Argument<string?>("JOB") { Description = "Job to cancel (default: all)", Arity = ArgumentArity.ZeroOrOne };
+        var job = JobId("Id of the job, from `ratos-flash status` (default: all)");
         var board = new Argument<string>("BOARD") { Description = "Board name as listed by `ratos-flash boards`" };
         return
         [
@@ -83,10 +86,10 @@ internal static class CommandLine
                 parsed => RunFlash(parsed, static options => options with { RollsBack = true }),
                 Options.BoardNames, Options.NoKlipper, Options.Flags[FlashFlag.Hot], Options.Flags[FlashFlag.Consent]),
             Verb(
-                "cancel", "Cancel a flash of the agent before its write begins",
+                "cancel", "Cancel flashes of the agent that are not yet writing",
                 parsed => Run(parsed, context => new AgentVerbs(context).CancelAsync(parsed.GetValue(job))), job),
             Verb(
-                "menuconfig", "Configure a board's firmware in Klipper's own menu",
+                "menuconfig", "Choose and save a board's build options in Klipper's menu",
                 parsed => Run(parsed, context => new FlashVerbs(context).MenuconfigAsync(parsed.GetValue(board)!), isLive: true), board),
         ];
     }
@@ -104,13 +107,16 @@ internal static class CommandLine
                 "plan", "Show what `flash` would do; changes nothing",
                 parsed => Run(parsed, context => new LookVerbs(context).PlanAsync(Ask(parsed))),
                 Options.BoardNames, Options.Firmware, Options.Port, Options.Uuid, Options.Bootloader, Options.ChangeLink,
-                Options.Flags[FlashFlag.SdCard],
-                Options.Flags[FlashFlag.Force]),
-            Verb("status", "Show what the agent is doing", parsed => Run(parsed, static context => new AgentVerbs(context).StatusAsync())),
+                Options.Flags[FlashFlag.SdCard], Options.Flags[FlashFlag.Force]),
             Verb(
-                "watch", "Follow the agent's flashes, until Ctrl-C",
+                "status", "Show the agent, Klipper's state and open jobs",
+                parsed => Run(parsed, static context => new AgentVerbs(context).StatusAsync())),
+            Verb(
+                "watch", "Show the agent's flashes as they run, until Ctrl-C",
                 parsed => Run(parsed, static context => new AgentVerbs(context).WatchAsync())),
-            Verb("history", "Show the last flashes", parsed => Run(parsed, static context => new AgentVerbs(context).HistoryAsync())),
+            Verb(
+                "history", "Show the agent's last flashes",
+                parsed => Run(parsed, static context => new AgentVerbs(context).HistoryAsync())),
             new Command("firmware", "Inspect firmware files")
             {
                 Verb(
@@ -127,7 +133,7 @@ internal static class CommandLine
             Description = "Boards to recover (default: all)",
             Arity = ArgumentArity.ZeroOrMore,
         };
-        var board = new Argument<string>("BOARD") { Description = "Board name, or the id of a kind" };
+        var board = new Argument<string>("BOARD") { Description = "Board name, or an id from `ratos-flash boards --catalogue`" };
         return
         [
             Verb(
@@ -150,14 +156,14 @@ internal static class CommandLine
 
     private static Command[] Support()
     {
-        var fix = new Option<bool>("--fix") { Description = "Repair what needs no root: our links and our line in moonraker.asvc" };
-        var job = new Argument<string?>("JOB") { Description = "Job to pack (default: the last one)", Arity = ArgumentArity.ZeroOrOne };
+        var fix = new Option<bool>("--fix") { Description = "Repair RatOS.Flash's links and its line in moonraker.asvc; needs no root" };
+        var job = JobId("Id of the job, from `ratos-flash history` (default: the last one)");
         var file = new Option<FileInfo?>("--output", "-o")
         {
             Description = "File to write (default: a new one in the printer's logs folder)",
             HelpName = "FILE",
         };
-        var list = new Option<bool>("--list") { Description = "Show what the bundle holds" };
+        var list = new Option<bool>("--list") { Description = "List the files that the bundle would contain" };
         var recording = new Argument<string>("BUNDLE") { Description = "A bundle, or a job's recording.gz" };
         return
         [
@@ -171,10 +177,10 @@ internal static class CommandLine
                         .BundleAsync(parsed.GetValue(job), parsed.GetValue(file)?.FullName, parsed.GetValue(list))),
                 job, file, list),
             Verb(
-                "replay", "Show and replay a bundle's flash, without hardware",
+                "replay", "Print a recorded flash and repeat it without hardware",
                 parsed => Run(parsed, context => new SupportVerbs(context).ReplayAsync(parsed.GetValue(recording)!)), recording),
             Verb(
-                "agent", "Run as the printer's agent in Moonraker, until SIGTERM",
+                "agent", "Run the agent, as the service ratos-flash does",
                 parsed => Run(parsed, static context => new AgentVerbs(context).AgentAsync(), isLive: true)),
         ];
     }
@@ -193,7 +199,7 @@ internal static class CommandLine
                 given.AddError("--attach needs --usbip PORT.");
         });
         var seeds = Verb(
-            "seeds", "Run thousands of faulty virtual flashes",
+            "seeds", "Flash virtual boards with random faults, many times",
             parsed => TryVerbs.Seeds(parsed.GetValue(Options.Count), parsed.GetValue(Options.From), OutputOf(parsed)),
             Options.Count, Options.From);
         return [virtualPrinter, seeds];

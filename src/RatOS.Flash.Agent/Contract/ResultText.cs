@@ -41,10 +41,10 @@ internal static class ResultText
         else if (board.Fault is not { } fault)
         {
             var proof = board.IsProcess ? "the new process" : "a reset";
-            var written = board.IsProcess ? "installed" : board.IsBySdCard ? "installed from the card" : "read back equal";
+            var written = board.IsProcess ? "installed" : board.IsBySdCard ? "installed from the card" : "verified";
             yield return new(
                 $"{board.Board} OK: runs {board.NewVersion}, {Text.Size(board.Size)} {written} (sha256 {board.Sha256?[..8]}...), "
-                + FormattableString.Invariant($"proven by {proof}, {board.Elapsed.TotalSeconds:0.0} s."), Tone.Good, Indent: 2);
+                + FormattableString.Invariant($"confirmed by {proof}, {board.Elapsed.TotalSeconds:0.0} s."), Tone.Good, Indent: 2);
         }
         else
         {

@@ -23,29 +23,29 @@ internal static class Text
     {
         { Report: null } =>
             $"{back.Version}, which it ran before, is kept: {RemedyAction.RollBack(board, back.Asks).In(frontEnd)} puts it back.",
-        { Report.Ok: true } => $"{back.Version}, which it ran before, was put back and is proven by a reset.",
+        { Report.Ok: true } => $"{back.Version}, which it ran before, was put back and is confirmed by a reset.",
         _ => $"{back.Version}, which it ran before, could not be put back: {back.Report.Fault?.Cause} [{back.Report.Fault?.Code}]",
     };
 
     public static string Condition(BoardReport report) => report switch
     {
         { Condition: BoardCondition.Unconfirmed, IsConfirmed: true } =>
-            "it confirmed the new firmware once, but did not pass the reset that proves it.",
+            "it confirmed the new firmware once, but did not pass the reset after that.",
         { Condition: BoardCondition.Unconfirmed, IsBySdCard: true } =>
-            "its firmware was carried to it on a card, and the running board did not confirm it.",
+            "its firmware was installed from a card, but the running board did not confirm it.",
         { Condition: BoardCondition.Unconfirmed, IsProcess: true } =>
-            "its new program is installed, but no process confirmed that it runs it.",
+            "its new program is installed, but the running process did not confirm it.",
         _ => Condition(report.Condition),
     };
 
     public static string Condition(BoardCondition condition) => condition switch
     {
         BoardCondition.Unchanged => "untouched: it still has its old firmware.",
-        BoardCondition.InBootloaderUnchanged => "it waits in its bootloader; its old firmware was not touched.",
+        BoardCondition.InBootloaderUnchanged => "it is in its bootloader; its old firmware was not touched.",
         BoardCondition.InBootloaderWithoutFirmware =>
             "it has no working firmware: it was erased or is half written. It needs another flash.",
-        BoardCondition.Unconfirmed => "the new firmware was written and read back equal, but the running board did not confirm it.",
-        BoardCondition.Unknown => "unknown: whether its firmware is whole was not observed.",
+        BoardCondition.Unconfirmed => "the new firmware was written and verified, but the running board did not confirm it.",
+        BoardCondition.Unknown => "unknown: whether it has complete firmware could not be checked.",
         BoardCondition.Running => "it runs its old firmware and answers.",
         _ => "it runs the new firmware.",
     };

@@ -84,7 +84,7 @@ public sealed class FlashInvariants
             case BoardCondition.Unconfirmed:
                 // A card in the slot may have installed other firmware since; then the fault says so.
                 Require(holdsImage || report.Fault?.Kind == FaultKind.OtherFirmwareRuns,
-                    "'written and read back equal' was claimed, and flash holds something else");
+                    "'written and verified' was claimed, but flash holds something else");
                 break;
             case BoardCondition.InBootloaderWithoutFirmware:
                 Require(!isUntouched || !wasWhole, "'erased or half written' was claimed, and the old firmware is whole");

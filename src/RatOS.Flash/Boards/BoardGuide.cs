@@ -124,8 +124,8 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
         var label = board.Chip?.Value == "rp2350" ? "RP2350" : "RPI-RP2";
         return
         [
-            $"It shows a drive called {label}. Copy the built {name} onto it: `sudo mount /dev/disk/by-label/{label} /mnt && sudo cp "
-                + $"{name} /mnt/ && sudo umount /mnt`.",
+            $"The board appears as a drive called {label}. Copy the built {name} onto it: "
+                + $"`sudo mount /dev/disk/by-label/{label} /mnt && sudo cp {name} /mnt/ && sudo umount /mnt`.",
             "The board starts the firmware automatically. The list of boards then shows the new version.",
         ];
     }

@@ -8,18 +8,18 @@ public static class AgentFaults
     // ---- requests
 
     public static FlashException PlaceOfManyBoards() => new(
-        FaultKind.BadOption, "A port or a uuid is the place of one board, and the request names several.",
-        $"Flash the boards one by one, or leave the place out.");
+        FaultKind.BadOption, "A port or a uuid belongs to one board, but the request names several.",
+        $"Flash the boards one by one, or leave out the port or the uuid.");
 
     public static FlashException MenuconfigOfManyBoards() => new(
-        FaultKind.BadOption, "A configuration is for one board, and the request names several.",
+        FaultKind.BadOption, "Build options belong to one board, but the request names several.",
         $"Name one board. {ListBoards} lists them.");
 
     public static FlashException BadRequest(string why) => new(
         FaultKind.BadRequest, $"The request is invalid: {why}.", $"Correct it; docs/agent-api.md lists the arguments of each method.");
 
     public static FlashException StaleButton() => new(
-        FaultKind.StaleButton, "A console line asked for a flash, and it is no press of a button that is shown now.",
+        FaultKind.StaleButton, "A console line asked for a flash, but it matches no button that is shown now.",
         $"{PressAgain}.");
 
     private static RemedyAction PressAgain { get; } = new(
@@ -33,7 +33,7 @@ public static class AgentFaults
         FaultKind.UnknownJob, $"No job has the id '{id}'.", $"{Terminal("ratos-flash history")} lists the jobs.");
 
     public static FlashException QueueFull(int jobs) => new(
-        FaultKind.QueueFull, $"{Counts.Of(jobs, "flash", "flashes")} already {(jobs == 1 ? "waits" : "wait")}.",
+        FaultKind.QueueFull, $"{Counts.Of(jobs, "flash", "flashes")} {(jobs == 1 ? "is" : "are")} already in the queue.",
         $"Wait for them, or {CancelJobs}.");
 
     public static FlashException TerminalMissing(string verb) => new(
@@ -42,16 +42,16 @@ public static class AgentFaults
     // ---- the agent
 
     public static FlashException NoAgent(string folder) => new(
-        FaultKind.NoAgent, $"No agent runs for the printer in {folder}.", $"{StartService("ratos-flash")}{OtherFolder}.");
+        FaultKind.NoAgent, $"No agent is running for the printer in {folder}.", $"{StartService("ratos-flash")}{OtherFolder}.");
 
     private static RemedyAction OtherFolder { get; } = new(", or name another printer's folder with `--data`", "");
 
     public static FlashException AgentGone(string why) => new(
-        FaultKind.AgentGone, $"The agent is gone: {why}.",
+        FaultKind.AgentGone, $"The connection to the agent was lost: {why}.",
         $"Read its log{By("systemctl status ratos-flash")}. When it is back it continues its jobs; {ShowStatus} shows them.");
 
     public static FlashException AgentElsewhere(string who) => new(
-        FaultKind.AlreadyRunning, $"Another ratos-flash works on this printer ({who}).",
+        FaultKind.AlreadyRunning, $"Another ratos-flash is working on this printer ({who}).",
         $"Wait until it is done. {ShowStatus} shows its jobs.");
 
     public static FlashException ShuttingDown() => new(
@@ -69,5 +69,5 @@ public static class AgentFaults
 
     public static FlashException JournalIncomplete(string folder, string why) => new(
         FaultKind.JournalUnwritable, $"The journal in {folder} is incomplete: {why.TrimEnd('.')}. The flash continues.",
-        $"Free disk space. After a power cut the agent cannot tell how far this flash was.");
+        $"Free disk space. After a power cut the agent could not tell how far this flash got.");
 }

@@ -23,7 +23,7 @@ public static class BoardFaults
         $"Name one of them. {ListBoards} lists their names.");
 
     public static FlashException NameTaken(string section, string name) => new(
-        FaultKind.NameTaken, $"[{section}] would be called '{name}', as another board of this printer is.",
+        FaultKind.NameTaken, $"[{section}] would get the name '{name}', which another board of this printer already has.",
         $"Nothing to do: the board is listed under the name of its section.");
 
     public static FlashException KindUnknown(string board, string? chip, IReadOnlyCollection<string> candidates)
@@ -42,7 +42,7 @@ public static class BoardFaults
     // ---- places
 
     /// <param name="board">The board.</param>
-    /// <param name="wanted">How it is known, as a clause: at port 1-1.3.</param>
+    /// <param name="wanted">Its known place, as a clause: at port 1-1.3.</param>
     /// <param name="seen">The devices on the bus.</param>
     /// <param name="enter">The manual way into its bootloader.</param>
     /// <param name="wasInterrupted">Its last flash did not end with a board that runs.</param>
@@ -58,8 +58,8 @@ public static class BoardFaults
     /// <param name="port">Where it should be.</param>
     /// <param name="found">The device that is there, by its own texts.</param>
     public static FlashException ForeignFirmware(string board, string port, string found) => new(
-        FaultKind.ForeignFirmware, $"At {port}, where {board} should be, is {found}. It does not run Klipper.",
-        $"Check the port. If it is this board, {StartRom} and {FlashAgain}: a bootloader is found at the same port.");
+        FaultKind.ForeignFirmware, $"{board} should be at {port}, but the device there is {found}. It does not run Klipper.",
+        $"Check the port. If it is this board, {StartRom} and {FlashAgain}. The bootloader appears at the same port.");
 
     public static FlashException NoPower(string board, IEnumerable<string> devices) => new(
         FaultKind.NoPower, $"{board} is not on the bus, and {string.Join(" and ", devices)} is switched off.",
@@ -71,11 +71,11 @@ public static class BoardFaults
 
     public static FlashException WhichBootloader(string board, IEnumerable<string> ports) => new(
         FaultKind.WhichBootloader,
-        $"{board} does not run Klipper. A bootloader waits at {string.Join(", ", ports)}; whether it is this board cannot be detected.",
+        $"{board} does not run Klipper. A bootloader is at {string.Join(", ", ports)}, but it may belong to another board.",
         $"If it is this board, {NamePort(board, ports.First())}.");
 
     public static FlashException BootloaderAssumed(string board, string device) => new(
-        FaultKind.BootloaderAssumed, $"{board} is missing. {device} waits in a bootloader that suits it and no other board.",
+        FaultKind.BootloaderAssumed, $"{board} is missing. {device} is in a bootloader that fits only this board.",
         $"Check that no other board is in its bootloader. To be sure, {NamePort(board)}.");
 
     public static FlashException SamePort(string port, IEnumerable<string> boards) => new(
@@ -120,12 +120,12 @@ public static class BoardFaults
 
     /// <param name="board">The board.</param>
     /// <param name="declared">Its application start by the weaker source.</param>
-    /// <param name="by">That source, behind "by".</param>
+    /// <param name="by">That source, behind "according to".</param>
     /// <param name="found">Its application start by the stronger one.</param>
-    /// <param name="where">That source, behind "by".</param>
+    /// <param name="where">That source, behind "according to".</param>
     public static FlashException OtherStart(string board, string declared, string by, string found, string where) => new(
         FaultKind.WrongStart,
-        $"The application of {board} starts at {found} by {where}, but at {declared} by {by}. "
+        $"The application of {board} starts at {found} according to {where}, but at {declared} according to {by}. "
         + "Firmware at the wrong start would overwrite the bootloader, or not run.",
         $"Correct the board's `id:` in ratos-flash.conf, or its build options{By($"ratos-flash menuconfig {board}")}. "
         + $"Nothing was written.");

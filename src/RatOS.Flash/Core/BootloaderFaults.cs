@@ -23,8 +23,8 @@ public static class BootloaderFaults
     // ---- USB DFU
 
     public static FlashException DfuDescriptor(string why) => new(
-        FaultKind.DfuDescriptor, $"The DFU bootloader describes itself wrongly: {why}.",
-        $"{PowerCycle}, start its bootloader again and retry.");
+        FaultKind.DfuDescriptor, $"The descriptors of the DFU bootloader are wrong: {why}.",
+        $"{PowerCycle}, start its bootloader again, and {FlashAgain}.");
 
     /// <param name="doing">The step: writing 08012000.</param>
     /// <param name="status">What it reported.</param>
@@ -71,7 +71,7 @@ public static class BootloaderFaults
         FaultKind.UartRomSilent, $"The STM32's ROM does not answer on its UART while {doing}.",
         $"With Klipper stopped, {AtBoard(OperatorStep.StartBootloader, "set BOOT0 and reset the board")}, then {FlashAgain}. "
         + $"If it stays silent, {AtBoard(OperatorStep.CheckCable, "check that its wires are crossed (RX to TX)")}. "
-        + $"A ROM that first receives another speed, such as Klipper's, does not answer until its next reset.");
+        + $"A ROM that has received bytes at another baud rate, such as Klipper's, does not answer until its next reset.");
 
     public static FlashException UartRomRefused(string doing, int times) => new(
         FaultKind.UartRomRefused, $"The STM32's ROM refused {Counts.Times(times)} (NACK) while {doing}.",

@@ -43,7 +43,7 @@ public static class BuildFaults
         $"Delete old logs and G-code files. Show the free space{By("df -h")}. Then build again.");
 
     /// <param name="board">The board.</param>
-    /// <param name="missing">What was not found: <c>arm-none-eabi-gcc</c>.</param>
+    /// <param name="missing">The missing program: <c>arm-none-eabi-gcc</c>.</param>
     /// <param name="packages">Debian's names of the packages, in the order of an apt line.</param>
     public static FlashException ToolchainMissing(string board, string missing, string packages) => new(
         FaultKind.ToolchainMissing, $"The firmware of {board} cannot be built on this computer: {missing} is missing.",
@@ -56,8 +56,8 @@ public static class BuildFaults
 
     /// <param name="board">The board.</param>
     /// <param name="symbol">As it stands in a .config, without <c>CONFIG_</c>.</param>
-    /// <param name="wanted">What the configuration says.</param>
-    /// <param name="got">What this Klipper makes of it.</param>
+    /// <param name="wanted">The value in the configuration.</param>
+    /// <param name="got">The value that this Klipper reads.</param>
     public static FlashException ConfigDrift(string board, string symbol, string wanted, string got) => new(
         FaultKind.ConfigDrift,
         $"This Klipper reads the configuration of {board} differently: CONFIG_{symbol} should be {wanted}, but becomes {got}.",
@@ -69,11 +69,11 @@ public static class BuildFaults
     public static FlashException MenuconfigFailed(string board, int exit) => new(
         FaultKind.MenuconfigFailed, $"Klipper's menu for {board} ended with exit code {exit}.",
         $"Its output is above; nothing was kept. The menu needs a terminal of at least 80 by 24 characters. "
-        + $"If Python's curses are missing, install them{By("sudo apt-get install python3")}.");
+        + $"If Python's module curses is missing, install it{By("sudo apt-get install python3")}.");
 
     public static FlashException BuildFailed(string board, string lastLines, string log) => new(
         FaultKind.BuildFailed, $"Klipper's build for {board} failed: {lastLines}",
-        $"The whole output is in {log}. Revert local changes of Klipper's sources, or update Klipper, and build again.");
+        $"The full output is in {log}. Revert local changes to Klipper's sources, or update Klipper, and build again.");
 
     public static FlashException FirmwareOutgrewBoard(string board, string mcu, string tooMany, string version) => new(
         FaultKind.FirmwareTooBig, $"Klipper {version} no longer fits into the flash of {board} ({mcu}): {tooMany} too many.",
@@ -83,5 +83,5 @@ public static class BuildFaults
 
     public static FlashException BuiltOtherFirmware(string board, string what, string wanted, string got) => new(
         FaultKind.BuiltOtherFirmware, $"The build for {board} has another {what}: {got}, not {wanted}.",
-        $"Build again. If it happens again, check whether another program builds in Klipper's folder.");
+        $"Build again. If it happens again, check whether another program is building in Klipper's folder.");
 }

@@ -12,7 +12,7 @@ public static class CanFaults
 
     public static FlashException CanDown(string name) => new(
         FaultKind.CanDown, $"The CAN interface {name} is down.",
-        $"{FlashAgain} after bringing it up with the bitrate of your boards{By($"sudo ip link set {name} up type can bitrate 1000000")}.");
+        $"Bring it up with the bitrate of your boards{By($"sudo ip link set {name} up type can bitrate 1000000")}. Then {FlashAgain}.");
 
     public static FlashException CanUnsupported(string why) => new(
         FaultKind.CanUnsupported, $"This computer cannot open CAN sockets: {why}.",
@@ -28,8 +28,9 @@ public static class CanFaults
 
     public static FlashException CanBusOff(string name) => new(
         FaultKind.CanBusOff, $"{name} is bus-off: its controller counted too many errors. A wrong bitrate or wiring causes this.",
-        $"{AtBoard(OperatorStep.CheckCable, "check wires and bitrate")}, then {FlashAgain}. Restart the interface before that"
-        + $"{By($"sudo ip link set {name} down && sudo ip link set {name} up type can bitrate 1000000 restart-ms 100")}.");
+        $"{AtBoard(OperatorStep.CheckCable, "check wires and bitrate")}. Restart the interface"
+        + $"{By($"sudo ip link set {name} down && sudo ip link set {name} up type can bitrate 1000000 restart-ms 100")}. "
+        + $"Then {FlashAgain}.");
 
     public static FlashException CanNodeSilent(string board, string uuid, string name, string others) => new(
         FaultKind.CanNodeSilent, $"{board} ({uuid}) does not answer on {name}; {others}.",
@@ -46,21 +47,21 @@ public static class CanFaults
     public static FlashException CanNoKatapult(string board) => new(
         FaultKind.CanNoKatapult, $"{board} is on CAN without Katapult. Only Katapult can be written to over CAN.",
         $"Connect it by USB, {AtBoard(OperatorStep.StartBootloader, "start its ROM (BOOT0 jumper or button, then reset)")}, "
-        + $"and flash it there: {NamePort(board)}. Put Katapult onto it that way, and later flashes work over CAN.");
+        + $"and flash it there: {NamePort(board)}. If you install Katapult that way, later flashes work over CAN.");
 
     public static FlashException CanFirmwareBitrate(string board, int built, string name, int bitrate) => new(
         FaultKind.CanFirmwareBitrate,
-        $"The firmware for {board} was built for {built} bit/s, but {name} runs at {bitrate}: the board could not be reached again.",
+        $"The firmware for {board} was built for {built} bit/s, but {name} runs at {bitrate}: the board would not be reachable.",
         $"Build it with the CAN bus speed {bitrate}, or change the bitrate of {name} and of all its boards.");
 
     /// <inheritdoc cref="FirmwareFaults.OtherLink"/>
-    public static FlashException CanOtherFirmware(string board, string built, string now, string where, string? change) 
+    public static FlashException CanOtherFirmware(string board, string built, string now, string where, string? change)
     {
         var other = FirmwareFaults.OtherLink(board, built, now, where, change);
         return new(FaultKind.CanOtherFirmware, other.Cause, other.Remedy);
     }
 
     public static FlashException CanBridgeKept(string board, IEnumerable<string> behind) => new(
-        FaultKind.CanBridgeKept, $"Bridge {board} not flashed: {string.Join(" and ", behind)}, which only it connects, failed.",
+        FaultKind.CanBridgeKept, $"Bridge {board} not flashed: {string.Join(" and ", behind)} behind it failed.",
         $"Flash the failed board first, then the bridge.");
 }

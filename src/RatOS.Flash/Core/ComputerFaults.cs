@@ -13,7 +13,7 @@ public static class ComputerFaults
     /// <param name="group">Its group, whose members may open it.</param>
     /// <param name="user">Who is not one.</param>
     public static FlashException NotInGroup(string node, string group, string user) => NoPermission(
-        node, $"Put the user {user} into the group {group}{By($"sudo usermod -aG {group} {user}")}.");
+        node, $"Add the user {user} to the group {group}{By($"sudo usermod -aG {group} {user}")}.");
 
     /// <inheritdoc cref="NotInGroup"/>
     public static FlashException RefusedDespiteGroup(string node, string group) => NoPermission(
@@ -47,7 +47,7 @@ public static class ComputerFaults
         FaultKind.PortHeld, $"{port} is in use by {holder}.", $"Stop that program and {FlashAgain}: only one program can talk to a board.");
 
     public static FlashException PortUnusable(string port, string why) => new(
-        FaultKind.PortUnusable, $"{port} cannot be used: {why}.", $"{Replug}. For more, read the kernel's log{By("dmesg")}.");
+        FaultKind.PortUnusable, $"{port} cannot be used: {why}.", $"{Replug}. For details, read the kernel's log{By("dmesg")}.");
 
     public static FlashException PortStuck(string port, double seconds) => new(
         FaultKind.PortStuck, $"{port} accepted no data for {seconds:0.#} s.",
@@ -55,7 +55,7 @@ public static class ComputerFaults
 
     public static FlashException NoSuchRate(string port, int wanted, int got) => new(
         FaultKind.NoSuchRate, $"{port} cannot do {wanted} baud; the nearest rate is {got}.",
-        $"Use another serial port or adapter, or build board and bootloader for a rate that both support.");
+        $"Use another serial port or adapter, or build firmware and bootloader for a rate that this port supports.");
 
     public static FlashException NoSerialDriver(string device) => new(
         FaultKind.NoSerialDriver, $"{device} has no serial port: the kernel's cdc_acm driver is not attached.",
@@ -66,7 +66,7 @@ public static class ComputerFaults
 
     public static FlashException NoDeviceEvents(string why) => new(
         FaultKind.NoDeviceEvents, $"The kernel's device events cannot be received: {why}.",
-        $"Run outside of a container that blocks them (a netlink socket is needed).");
+        $"Run RatOS.Flash outside of the container that blocks them (they need a netlink socket).");
 
     public static FlashException PortLeftOff(string port, string node) => new(
         FaultKind.PortLeftOff, $"The USB port {port} was switched off and could not be switched on again.",

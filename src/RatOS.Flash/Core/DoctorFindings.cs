@@ -2,13 +2,14 @@ using static RatOS.Flash.Core.RemedyAction;
 
 namespace RatOS.Flash.Core;
 
-/// <summary>What doctor finds on the printer's computer. Each remedy is one command, or one thing to do.</summary>
+/// <summary>Problems of the printer's computer that doctor finds. Each remedy is one command or one action.</summary>
 public static class DoctorFindings
 {
     private const string Retrigger = "sudo udevadm trigger --subsystem-match=usb --subsystem-match=tty";
     private const string NotShown = "flashes are not shown while Klipper is stopped";
-    private static Remedy OtherCable => $"Try another cable, then another port. A hub needs its own supply.";
-    private static Remedy Supply => $"Use a supply of 5.1 V and 3 A or more with a short, thick cable, and feed the boards from their own.";
+    private static Remedy OtherCable => $"Try another cable, then another port. A hub needs its own power supply.";
+    private static Remedy Supply =>
+        $"Use a supply of 5.1 V and 3 A or more with a short, thick cable, and power the boards from their own supply.";
 
     // ---- permissions
 
@@ -87,7 +88,7 @@ public static class DoctorFindings
     /// <inheritdoc cref="ComponentNotLoaded"/>
     public static Finding MacrosNotLoaded(string installer) => Warning(
         FaultKind.MacrosNotLoaded,
-        "Klipper does not know FLASH_MCU: it was not restarted since, or printer.cfg does not include ratos_flash.cfg.",
+        "Klipper does not know FLASH_MCU: it was not restarted since the installation, or printer.cfg does not include ratos_flash.cfg.",
         $"{Command($"{installer}; then restart Klipper")}");
 
     private const string AndRestart = " && sudo systemctl restart moonraker";
@@ -95,11 +96,12 @@ public static class DoctorFindings
     private static Remedy Link(string path, string target, string andThen) => $"{Command($"ln -sfn {target} {path}{andThen}")}";
 
     public static Finding AgentNotRunning(string folder, string unit) => Problem(
-        FaultKind.AgentNotRunning, $"No agent runs for {folder}: macros, buttons and updates do nothing.",
+        FaultKind.AgentNotRunning, $"No agent is running for {folder}: macros, buttons and updates do nothing.",
         $"{Command($"sudo systemctl enable --now {unit}")}");
 
     public static Finding AgentOld(string agent, string program, string unit) => Warning(
-        FaultKind.AgentOld, $"The running agent is {agent}, this program {program}.", $"{Command($"sudo systemctl restart {unit}")}");
+        FaultKind.AgentOld, $"The running agent is version {agent}, but this program is {program}.",
+        $"{Command($"sudo systemctl restart {unit}")}");
 
     /// <inheritdoc cref="ComponentNotLoaded"/>
     public static Finding HostMcuUnit(string installer) => Note(
@@ -110,7 +112,7 @@ public static class DoctorFindings
     // ---- RatOS
 
     public static Finding RatosHookBroken() => Warning(
-        FaultKind.RatosHookBroken, "RatOS's hook in Klipper's repository leads nowhere: an update of Klipper ends with an error.",
+        FaultKind.RatosHookBroken, "RatOS's hook in Klipper's repository is a broken link: an update of Klipper ends with an error.",
         $"{Command("rm ~/klipper/.git/hooks/post-merge (RatOS restores it at its next update)")}");
 
     public static Finding RatosHook(string hook) => Note(
@@ -140,14 +142,14 @@ public static class DoctorFindings
     /// <param name="count">How many.</param>
     /// <param name="last">The last line.</param>
     public static Finding UsbErrors(string port, int count, string last) => Warning(
-        FaultKind.UsbErrors, $"The kernel log has {Counts.Of(count, "error")} of USB port {port}, the last: {last}.", OtherCable);
+        FaultKind.UsbErrors, $"The kernel log has {Counts.Of(count, "error")} for USB port {port}. The last one: {last}.", OtherCable);
 
     public static Finding UsbResets(string port, int count) => Warning(
         FaultKind.UsbResets, $"The kernel reset the device at USB port {port} {Counts.Times(count)}.", OtherCable);
 
     public static Finding UsbOverCurrent(string line) => Problem(
         FaultKind.UsbOverCurrent, $"A USB port was overloaded: {line}.",
-        $"Feed the boards from their own supply, and look for a short circuit.");
+        $"Power the boards from their own supply, and look for a short circuit.");
 
     /// <param name="bits">Of the Raspberry Pi's firmware (vcgencmd get_throttled).</param>
     public static Finding Undervoltage(uint bits) => Problem(

@@ -9,7 +9,7 @@ public enum FindingSeverity
     [ContractName("blocker")] Blocker,
 }
 
-/// <summary>Something that the plan found out.</summary>
+/// <summary>A note, warning or refusal of a plan, or a problem that doctor found.</summary>
 public sealed record Finding(FindingSeverity Severity, FaultKind Kind, string Text, Remedy Remedy)
 {
     public string Code => Kind.Code;

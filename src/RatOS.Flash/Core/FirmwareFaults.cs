@@ -23,10 +23,10 @@ public static class FirmwareFaults
         FaultKind.FirmwareDfuFile, $"{file} is a {kind}, a format that contains addresses. Klipper's build never makes one.",
         $"Use the klipper.bin that Klipper's build made for this board.");
 
-    /// <param name="line">What it is built to talk over.</param>
-    public static FlashException FirmwareUnconfirmed(string board, string file, string version, string line, string sha256) => new(
+    /// <param name="link">The link that it is built for.</param>
+    public static FlashException FirmwareUnconfirmed(string board, string file, string version, string link, string sha256) => new(
         FaultKind.FirmwareUnconfirmed,
-        $"{file} was not built here and has never run on {board}. It is {version} for {line}, sha256 {sha256}.",
+        $"{file} was not built here and has never run on {board}. It is {version} for {link}, sha256 {sha256}.",
         $"Check where the file came from. Then {ConfirmFirmware}.");
 
     public static FlashException FirmwareWrongMcu(string built, string expected) => new(
@@ -59,24 +59,24 @@ public static class FirmwareFaults
     /// <param name="board">The board.</param>
     /// <param name="built">The firmware's link.</param>
     /// <param name="now">The board's link.</param>
-    /// <param name="where">What shows the board's link, behind "by".</param>
+    /// <param name="where">The evidence for it, behind "according to".</param>
     /// <param name="change">The change that would be meant; null where none can be followed.</param>
     public static FlashException OtherLink(string board, string built, string now, string where, string? change) => new(
         FaultKind.FirmwareOtherLink,
-        $"The firmware for {board} speaks over {built}, but the board is on {now} (by {where}): it could not be reached again.",
+        $"The firmware for {board} communicates over {built}, but the board is on {now} (according to {where}): it would not be reachable.",
         $"Build it for {now} (\"Communication interface\" in `make menuconfig`)."
         + $"{(change is null ? (Remedy)"" : $" Or, if the board is to move, {ChangeLink(change)}.")}");
 
     public static FlashException OtherChange(string board, string change, string built, string now) => new(
         FaultKind.FirmwareOtherLink,
-        $"{board} is to change its link by {change}, but it is on {now}, and its new firmware speaks over {built}.",
+        $"The request moves {board} by {change}, but the board is on {now} and its new firmware communicates over {built}.",
         $"Name the change that the firmware makes, or build the firmware for it.");
 
-    /// <summary>Where a node will be heard follows from its chip's unique id.</summary>
+    /// <summary>A node's uuid follows from its chip's unique id.</summary>
     public static FlashException NewPlaceUnknown(string board, string change) => new(
         FaultKind.FirmwareOtherLink,
-        $"{board} is to change its link by {change}, but its chip's unique id is not known, so it could not be found on its new bus.",
-        $"Flash it while it runs Klipper or waits in Katapult: both report the id. Nothing was written.");
+        $"The request moves {board} by {change}, but its chip's unique id is unknown, so it could not be found on its new bus.",
+        $"Flash it while it runs Klipper or Katapult: both report the id. Nothing was written.");
 
     public static FlashException FirmwareTooBig(int size, uint start, uint end) => new(
         FaultKind.FirmwareTooBig,
@@ -95,7 +95,7 @@ public static class FirmwareFaults
 
     public static FlashException PinsUnknown(string board, string wire) => new(
         FaultKind.PinsUnknown,
-        $"The pins and the speed of {board} on its {wire} are unknown: the board did not report them, and no configuration is kept.",
+        $"The pins and the speed of {board} on its {wire} are unknown: the board did not report them, and no configuration of it is saved.",
         $"Choose them once{By($"ratos-flash menuconfig {board}")}. "
         + $"Or copy a firmware file to printer_data/ratos-flash/firmware as {board}.bin.");
 

@@ -94,24 +94,24 @@ public static class FlashFaults
 
     public static FlashException DidNotLeave(string board, int times) => new(
         FaultKind.DidNotLeave,
-        $"{board} was told {Counts.Times(times)} to start its firmware and stayed in its bootloader. The firmware was read back equal.",
+        $"{board} was asked {Counts.Times(times)} to start its firmware and stayed in its bootloader. The read-back matched the firmware.",
         $"{RemoveBoot0}, and {PowerCycle}.");
 
     public static FlashException NotBack(string board, double seconds, bool startsOnDoubleReset) => new(
-        FaultKind.NotBack, $"{board} left its bootloader and did not return within {seconds:0.#} s. The firmware was read back equal.",
-        $"{PowerCycle}. If it stays away, the firmware does not suit the board (crystal, offset, USB pins): "
+        FaultKind.NotBack, $"{board} left its bootloader and did not return within {seconds:0.#} s. The read-back matched the firmware.",
+        $"{PowerCycle}. If it does not return, the firmware does not fit the board (crystal, offset, USB pins): "
         + $"{RemedyAction.StartBootloader(startsOnDoubleReset)} and flash the right firmware.");
 
     public static FlashException NotBackAfterReset(string board, double seconds, bool startsOnDoubleReset) => new(
         FaultKind.NotBackAfterReset, $"{board} ran the new firmware. After a reset it did not appear within {seconds:0.#} s.",
-        $"{PowerCycle}. If it stays away, its bootloader does not start this firmware: check the offset that it is built for, "
+        $"{PowerCycle}. If it does not return, its bootloader does not start this firmware: check the offset that it is built for, "
         + $"{RemedyAction.StartBootloader(startsOnDoubleReset)} and flash the right firmware.");
 
     public static FlashException BootloaderAfterReset(string board, string bootloader) => new(
         FaultKind.BootloaderAfterReset,
         $"{board} runs the new firmware, but a reset started its bootloader ({bootloader}) instead. "
         + "Its BOOT0 jumper is probably still set.",
-        $"{RemoveBoot0}, and press reset. Until its next reset the board runs.");
+        $"{RemoveBoot0}, and press reset. The board runs until its next reset.");
 
     public static FlashException OtherFirmwareRuns(string board, string expected, string running) => new(
         FaultKind.OtherFirmwareRuns, $"{board} runs {running}, not the firmware that was written ({expected}).",
@@ -121,7 +121,7 @@ public static class FlashFaults
     /// <param name="doing">The step, as a clause: it is being reset.</param>
     public static FlashException KlipperSilent(string board, string doing) => new(
         FaultKind.KlipperSilent, $"The firmware of {board} does not answer while {doing}.",
-        $"{RemoveBoot0}, {PowerCycle}, and {FlashAgain}. If you flash its ROM on a UART, {SetBoot0} before that.");
+        $"{RemoveBoot0}, {PowerCycle}, and {FlashAgain}. If you flash by its ROM on a UART, first {SetBoot0}.");
 
     private static RemedyAction SetBoot0 { get; } = AtBoard(OperatorStep.StartBootloader, "set BOOT0 and reset the board");
 
@@ -129,7 +129,7 @@ public static class FlashFaults
         FaultKind.KlipperDictionary, $"The board's data dictionary cannot be read: {why}.", $"{PowerCycle}, and {FlashAgain}.");
 
     public static FlashException ResetUnknown(string board) => new(
-        FaultKind.NoResetCommand, $"The firmware of {board} has no reset command, so its start by the bootloader cannot be proven.",
+        FaultKind.NoResetCommand, $"The firmware of {board} has no reset command, so a start through its bootloader cannot be tested.",
         $"{PowerCycle} once, and check that it returns.");
 
     public static FlashException KlipperRefusesFirmware(string board, string version, string why) => new(
@@ -140,7 +140,7 @@ public static class FlashFaults
     // ---- rollback
 
     public static FlashException NothingToRollBack(string board, string? folder) => new(
-        FaultKind.NothingToRollBack, $"No other firmware that {board} has run is kept{(folder is null ? "" : $" in {folder}")}.",
+        FaultKind.NothingToRollBack, $"No earlier firmware of {board} is kept{(folder is null ? "" : $" in {folder}")}.",
         $"Flash it with other firmware: {GiveFirmware(board)}. Each firmware that is flashed from now on is kept.");
 
     /// <summary>The remedy of any fault after the old firmware was put back.</summary>
@@ -151,7 +151,7 @@ public static class FlashFaults
     // ---- this program
 
     public static FlashException Interrupted(string phase) => new(
-        FaultKind.Interrupted, $"RatOS.Flash ended during the flash (phase {phase}).",
+        FaultKind.Interrupted, $"RatOS.Flash stopped during the flash (phase {phase}).",
         $"{FlashAgain}. {ListBoards} shows the current state of the board.");
 
     public static FlashException Internal(Exception bug) => new(

@@ -7,7 +7,7 @@ public static class HostMcuFaults
 {
     public static FlashException HostMcuUnreachable(Remedy guide) => new(
         FaultKind.HostMcuUnreachable,
-        "Klipper's process on this computer is replaced by a root unit that Moonraker starts, and Moonraker is not running.",
+        "Only a root unit that Moonraker starts can replace Klipper's process on this computer, and Moonraker is not running.",
         $"Start Moonraker and {FlashAgain}. Or replace it manually: {guide}");
 
     /// <param name="command">Installs the unit.</param>
@@ -26,10 +26,10 @@ public static class HostMcuFaults
     public static FlashException HostMcuRefused(string why) => new(
         FaultKind.HostMcuRefused, $"The unit that replaces Klipper's process on this computer refused: {why}.",
         $"The old process still runs. Build the firmware for this computer again. "
-        + $"For more, read the unit's log{By("journalctl -u 'ratos-flash-host-mcu*'")}.");
+        + $"For details, read the unit's log{By("journalctl -u 'ratos-flash-host-mcu*'")}.");
 
     public static FlashException HostMcuUnitSilent(double seconds) => new(
-        FaultKind.HostMcuUnitSilent, $"The unit that replaces Klipper's process on this computer gave no answer for {seconds:0} s.",
+        FaultKind.HostMcuUnitSilent, $"The unit that replaces Klipper's process on this computer did not answer within {seconds:0} s.",
         $"Check the unit{By("systemctl status 'ratos-flash-host-mcu*'")}. Then {FlashAgain}.");
 
     public static FlashException HostMcuStaging(string folder, string why) => new(

@@ -1,6 +1,6 @@
 namespace RatOS.Flash.Core;
 
-/// <summary>What only an operator at the board can do.</summary>
+/// <summary>A step that only an operator at the board can do.</summary>
 public enum OperatorStep
 {
     None,

@@ -5,7 +5,7 @@ namespace RatOS.Flash.Core;
 /// <summary>The steps that a waiting flash asks of an operator.</summary>
 internal static class OperatorSteps
 {
-    /// <param name="step">What helps.</param>
+    /// <param name="step">The step that helps.</param>
     /// <param name="guide">The board's manual way into its bootloader.</param>
     /// <param name="hasCardSlot">A card in its slot can keep the bootloader away.</param>
     /// <returns>Null where nothing helps, or the fault itself has the steps.</returns>

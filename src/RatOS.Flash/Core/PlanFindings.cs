@@ -2,7 +2,7 @@ using static RatOS.Flash.Core.RemedyAction;
 
 namespace RatOS.Flash.Core;
 
-/// <summary>What a plan notes or warns of.</summary>
+/// <summary>Notes and warnings of a plan.</summary>
 public static class PlanFindings
 {
     public static Finding Needless(string board, string reason) => new(
@@ -13,7 +13,7 @@ public static class PlanFindings
 
     public static Finding OtherSerial(string port, string? found, string expected) => new(
         FindingSeverity.Warning, FaultKind.OtherSerial, $"The board at {port} has the serial '{found}', not '{expected}'.",
-        $"Check that this is the right board. Firmware with another serial changes its name in printer.cfg.");
+        $"Check that this is the right board. Firmware that reports another serial changes the `serial:` that printer.cfg needs.");
 
     // ---- before the write
 
@@ -23,12 +23,12 @@ public static class PlanFindings
         $"Take any card out of the slot.");
 
     public static Finding Boot0Jumper() => new(
-        FindingSeverity.Note, FaultKind.Boot0Jumper, "The flash ends with a reset. With BOOT0 still set the board starts its ROM again.",
+        FindingSeverity.Note, FaultKind.Boot0Jumper, "The flash ends with a reset. With BOOT0 still set, the board starts its ROM again.",
         $"Remove the jumper now. The ROM keeps waiting: BOOT0 is read only at a reset.");
 
     public static Finding NoSafeOrder() => new(
         FindingSeverity.Note, FaultKind.NoSafeOrder,
-        "The firmware occupies one flash sector. After a power cut during the write the board needs a double reset.",
+        "The firmware occupies one flash sector. After a power cut during the write, the board needs a double reset.",
         $"Keep the power on during the write.");
 
     // ---- RatOS's definitions

@@ -17,10 +17,10 @@ public static class PrinterFaults
 
     public static FlashException PrinterUnknown(string why) => new(
         FaultKind.PrinterUnknown, $"Whether the printer is idle cannot be determined: {why}.",
-        $"Check that Klipper and Moonraker work. Or, if nothing prints, {StopService("klipper")}; then {FlashAgain}.");
+        $"Check that Klipper and Moonraker work. Or, if nothing is printing, {StopService("klipper")}; then {FlashAgain}.");
 
     public static FlashException KlipperRuns(string klipper) => new(
-        FaultKind.KlipperRuns, $"{klipper} runs on this computer, and without Moonraker it is unknown whether it prints.",
+        FaultKind.KlipperRuns, $"{klipper} runs on this computer, and without Moonraker it is unknown whether it is printing.",
         $"{StopService("klipper")}, flash, and start it again.{OtherKlipper}");
 
     private static RemedyAction OtherKlipper { get; } = new(" Or add `--no-klipper` if it does not use this board.", "");

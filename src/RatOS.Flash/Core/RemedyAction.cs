@@ -1,11 +1,11 @@
 namespace RatOS.Flash.Core;
 
-/// <summary>Something that a remedy asks for, in the words of each front end.</summary>
+/// <summary>An action that a remedy asks for, in the words of each front end.</summary>
 /// <param name="CommandLine">For a terminal.</param>
 /// <param name="Browser">For Mainsail, Fluidd and KlipperScreen.</param>
 public sealed record RemedyAction(string CommandLine, string Browser)
 {
-    /// <summary>What an operator does at the board.</summary>
+    /// <summary>The operator step that it asks for.</summary>
     public OperatorStep Step { get; init; }
 
     /// <summary>Its words for a terminal are a command, which no sentence capitalises.</summary>
@@ -63,10 +63,10 @@ public sealed record RemedyAction(string CommandLine, string Browser)
     public static RemedyAction ChangeLink(string change) => new(
         $"add `--change-link {change}`", $"flash it in a terminal, with `ratos-flash flash BOARD --change-link {change}`");
 
-    /// <summary>A subject: what lists the printer's boards.</summary>
+    /// <summary>Lists the printer's boards; the subject of a sentence.</summary>
     public static RemedyAction ListBoards { get; } = new("`ratos-flash boards`", "FLASH_STATUS");
 
-    /// <summary>A subject: what shows the jobs of the agent.</summary>
+    /// <summary>Shows the agent's jobs; the subject of a sentence.</summary>
     public static RemedyAction ShowStatus { get; } = new("`ratos-flash status`", "FLASH_STATUS");
 
     public static RemedyAction CancelJobs { get; } = new("cancel them with `ratos-flash cancel`", "cancel them with FLASH_CANCEL");
@@ -74,7 +74,7 @@ public sealed record RemedyAction(string CommandLine, string Browser)
     public static RemedyAction NameBoard(string board) => new(
         "name the board to flash it anyway", $"run FLASH_MCU BOARD={board} to flash it anyway");
 
-    /// <summary>What puts the previous firmware back, as the subject of a sentence.</summary>
+    /// <summary>Puts the previous firmware back; the subject of a sentence.</summary>
     /// <param name="board">Its name.</param>
     /// <param name="hasButton">The page asks for it.</param>
     public static RemedyAction RollBack(string board, bool hasButton = false) => new(

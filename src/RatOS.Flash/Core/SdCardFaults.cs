@@ -6,25 +6,27 @@ namespace RatOS.Flash.Core;
 public static class SdCardFaults
 {
     public static FlashException SdCardUnknown(string board) => new(
-        FaultKind.SdCardUnknown, $"No bootloader of {board} is known that installs firmware for its application start from a card.",
+        FaultKind.SdCardUnknown, $"No known bootloader of {board} installs firmware for its application start from a card.",
         $"{WithoutCard}.");
 
     public static FlashException SdCardNotRead(string board) => new(
-        FaultKind.SdCardNotRead, $"{board} has Katapult instead of its stock bootloader, and Katapult reads no cards.", $"{WithoutCard}.");
+        FaultKind.SdCardNotRead, $"{board} has Katapult instead of its stock bootloader, and Katapult does not read cards.",
+        $"{WithoutCard}.");
 
     public static FlashException SdCardByHand(string board, Remedy steps) => new(
         FaultKind.SdCardByHand, $"{board} must be updated from an SD card manually.", steps);
 
     public static FlashException SdCardNotTaken(string board, string version, string renamedTo, Remedy steps) => new(
         FaultKind.SdCardNotTaken, $"{board} was reset and still runs {version}: it installed nothing from the card.",
-        $"Look at the card. If it has a file {renamedTo}, the board installed it, but it was built for another board. "
+        $"Check the card. If it has a file {renamedTo}, the board installed it, but it was built for another board. "
         + $"If it has firmware.bin, the board did not find it: format the card as FAT32 (32 GB or less, clusters of 4 KiB) "
         + $"and copy only this file onto it. Then: {steps}");
 
     // ---- the card in this computer
 
     public static FlashException SdCardUnwritable(string card, string why) => Unusable(
-        card, why, $"Check that the card is writable (its slider, its space, `mount -o uid=`), or use another one, and try again.");
+        card, why,
+        $"Check that the card is writable (write-protect slider, free space, `mount -o uid=`), or use another one, and try again.");
 
     public static FlashException SdCardSeveral(IEnumerable<string> places) => Unusable(
         "a card", $"there are several ({string.Join(", ", places)})",
@@ -34,7 +36,7 @@ public static class SdCardFaults
         card, $"it is {fileSystem}, and a board's bootloader reads only FAT", $"Format it as FAT32 and try again, or use another card.");
 
     public static FlashException SdCardNotMounted(string disk) => Unusable(
-        disk, "it is in this computer and not mounted",
+        disk, "it is in this computer but not mounted",
         $"Mount it{By($"udisksctl mount -b {disk}")}, and try again. Or download the file and copy it manually.");
 
     public static FlashException SdCardWritesAlways(string card) => Unusable(
@@ -42,5 +44,5 @@ public static class SdCardFaults
         $"Delete admin.txt from the card, and try again.");
 
     private static FlashException Unusable(string card, string why, Remedy remedy) => new(
-        FaultKind.SdCardUnusable, $"The firmware was not put onto {card}: {why}.", remedy);
+        FaultKind.SdCardUnusable, $"The firmware was not copied to {card}: {why}.", remedy);
 }

@@ -11,7 +11,7 @@ public static class VirtualFaults
 
     public static FlashException NoPty(string why) => new(
         FaultKind.NoPty, $"The virtual printer's pseudo terminals cannot be created: {why}.",
-        $"Use a writable folder of your own that contains nothing with the name of a board.");
+        $"Use a writable folder that has no file named after a board.");
 
     public static FlashException VirtualFolder(string folder, string why) => new(
         FaultKind.VirtualFolder, $"The virtual printer in {folder} cannot be used: {why}",

@@ -137,7 +137,7 @@ internal sealed class BoardFlash
         {
             try
             {
-                // Firmware that was read back equal already is not written once more: whether it starts is the question.
+                // Verified firmware is not written again: the open question is whether it starts.
                 var running = _state.Condition == BoardCondition.Unconfirmed ? await StartAgainAsync(device)
                     : await _proof.SettleAsync(await WriteVerifiedAsync(device, cancel), FlashPhase.Leave);
                 running = await _proof.ConfirmAsync(running, _image, FlashPhase.Confirm);
@@ -161,7 +161,7 @@ internal sealed class BoardFlash
         return await _proof.SettleAsync(device, FlashPhase.Leave);
     }
 
-    /// <summary>Tries until flash reads back equal. Returns the bootloader's session that was told to leave.</summary>
+    /// <summary>Tries until flash is verified. Returns the bootloader's session that was asked to leave.</summary>
     private async Task<Device> WriteVerifiedAsync(Device device, CancellationToken cancel)
     {
         for (var tries = 1; ; tries++)
@@ -183,7 +183,7 @@ internal sealed class BoardFlash
             }
             catch (DeviceGoneException) when (_state.Condition == BoardCondition.Unconfirmed)
             {
-                return device;   // read back equal already: whether it starts is the next question
+                return device;   // already verified: the next question is whether it starts
             }
             catch (DeviceGoneException) when (tries < Tries)
             {

@@ -15,7 +15,7 @@ public enum BoardCondition
     /// <summary>Its firmware is erased or half written; it needs a new flash.</summary>
     [ContractName("in-bootloader-without-firmware")] InBootloaderWithoutFirmware,
 
-    /// <summary>The firmware was written and read back equal, but the proof by the running board is missing or incomplete.</summary>
+    /// <summary>The firmware was written and verified, but the proof by the running board is missing or incomplete.</summary>
     [ContractName("unconfirmed")] Unconfirmed,
 
     /// <summary>The running board returned the new firmware's own data dictionary, also after a reset.</summary>
@@ -24,7 +24,7 @@ public enum BoardCondition
     /// <summary>It runs its old firmware and answers: it was not flashed (a recovery), or that firmware was put back.</summary>
     [ContractName("running")] Running,
 
-    /// <summary>Whether it has whole firmware was not observed: it waits in a bootloader, or was not seen at all.</summary>
+    /// <summary>Whether it has complete firmware could not be checked: it is in a bootloader, or was not found.</summary>
     [ContractName("unknown")] Unknown,
 }
 

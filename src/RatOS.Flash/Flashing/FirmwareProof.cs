@@ -26,7 +26,7 @@ internal sealed class FirmwareProof(BoardBus bus, TimeProvider time, BoardLog lo
     }
 
     /// <summary>Waits until Klipper runs. A bootloader that stays, or re-enumerates, is told to leave again.</summary>
-    /// <param name="left">The session that was told to leave.</param>
+    /// <param name="left">The session that was asked to leave.</param>
     /// <param name="phase"><see cref="FlashPhase.Leave"/>, or <see cref="FlashPhase.Prove"/> after the reset.</param>
     public async Task<Device> SettleAsync(Device left, FlashPhase phase)
     {

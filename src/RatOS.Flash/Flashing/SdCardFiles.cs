@@ -19,7 +19,7 @@ internal sealed class SdCardFiles(IHardware hardware, FlashServices services, Fl
             card = await hardware.PutOnCardAsync(SdCardBootloader.FileName, image.Bytes);
             if (card is not null)
                 await log.NoteAsync(board.Name, FlashPhase.Operator,
-                    $"{SdCardBootloader.FileName} ({image.Version}) is on the card at {card}; read back equal");
+                    $"{SdCardBootloader.FileName} ({image.Version}) is on the card at {card}, verified");
         }
         catch (FlashException unusable)
         {

@@ -104,7 +104,8 @@ public sealed class BoardGuideTests
     {
         var bootsel = new Device { Port = "1-1.1", Number = 4, Usb = BootselDriver.Rp2040, Serial = "E0C9125B0D9B", Product = "RP2 Boot" };
         var plain = Plan(new PrinterBoard("it", Of("btt-sb-2209-10-rp")) { Port = "1-1.1" }, bootsel).Blocker!;
-        Assert.StartsWith("(1) It shows a drive called RPI-RP2. Copy the built firmware-btt-sb-2209-10-rp.uf2", plain.Remedy.ToString(),
+        Assert.StartsWith(
+            "(1) The board appears as a drive called RPI-RP2. Copy the built firmware-btt-sb-2209-10-rp.uf2", plain.Remedy.ToString(),
             StringComparison.Ordinal);
         var behind = Plan(new PrinterBoard("it", Of("btt-sb-2209-10-rp") with { FlashStartEffective = "0x10004000" }) { Port = "1-1.1" },
             bootsel).Blocker!;

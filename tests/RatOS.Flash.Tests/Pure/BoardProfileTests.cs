@@ -112,7 +112,7 @@ public sealed class BoardProfileTests
             new(KlippyActivity.Ready), new Dictionary<string, BoardEvidence> { ["octopus"] = evidence }).Boards[0];
         Assert.Equal(code, Plan(board).Blocker?.Code);
         if (code is not null && runs is not null)
-            Assert.Contains($"{runs:x8} by its running firmware", Plan(board).Blocker!.Cause, StringComparison.Ordinal);
+            Assert.Contains($"{runs:x8} according to its running firmware", Plan(board).Blocker!.Cause, StringComparison.Ordinal);
     }
 
     /// <summary>An EBB42 of the catalogue is one on USB; on CAN it has Katapult below.</summary>

@@ -38,20 +38,20 @@ public sealed class BoardTableTests
         text.Append("""
             # Is my board supported?
 
-            - This table lists the boards of RatOS. Where RatOS is installed, its own definitions are read as well, and boards
-              that are missing here are added.
-            - Another board: [add-a-board.md](add-a-board.md).
-            - A test makes this page from the catalogue and fails when the two differ. `RATOS_FLASH_WRITE_DOCS=1` updates it.
+            - This table lists the boards that RatOS.Flash knows. If RatOS is installed, its own board definitions are read too, and
+              boards that are missing here are added.
+            - Your board is not listed: see [add-a-board.md](add-a-board.md).
+            - This page is [generated](testing.md#generated-documents) from the catalogue of boards.
 
             | flash method | meaning |
             |---|---|
-            | **automatic** | Klipper starts the bootloader (Katapult if there, else the chip's USB DFU), and RatOS.Flash writes. |
-            | **manual bootloader** | Without Katapult you start the chip's ROM manually. RatOS.Flash says how, waits and continues. |
-            | **service** | A process of this computer, see [install.md](install.md#the-raspberry-pi-as-mcu). |
-            | **SD card** | Manual: RatOS.Flash builds and offers the file, and waits while you move the card. |
-            | other | Manual: `plan` and `flash` refuse with the steps below the table, written for the board. |
+            | **automatic** | Klipper starts the bootloader: Katapult if installed, else the chip's USB DFU. |
+            | **manual bootloader** | You start the chip's ROM bootloader. RatOS.Flash shows the steps and waits. Automatic with Katapult. |
+            | **service** | Klipper's process on this computer, see [install.md](install.md#the-raspberry-pi-as-mcu). |
+            | **SD card** | Manual: RatOS.Flash builds the file, puts it onto a card or offers it, and waits for the board. |
+            | other | Manual: `plan` and `flash` refuse, and show the steps that are listed below the table. |
 
-            | board | name | short name | chip | application start | link | flash method | before a flash |
+            | board | name | short name | chip | application start | link | flash method | condition |
             |---|---|---|---|---|---|---|---|
 
             """);
@@ -74,8 +74,8 @@ public sealed class BoardTableTests
 
             ## Errors in RatOS's definitions
 
-            Found in RatOS's configuration of October 2024. RatOS.Flash runs none of its scripts and needs none of its rules. For a wrong
-            chip, application start or build configuration the data in the program is used, and a finding says so.
+            These errors are in RatOS's configuration of October 2024. RatOS.Flash does not run its scripts or need its udev rules. Where
+            the chip, the application start or the build configuration is wrong, RatOS.Flash uses its own data and reports a finding.
 
 
             """);

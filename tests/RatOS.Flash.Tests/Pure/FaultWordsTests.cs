@@ -68,8 +68,8 @@ public sealed class FaultWordsTests
         Assert.Equal(
             "octopus left the bus 3 times while it was being flashed.",
             FlashFaults.DeviceLostRepeatedly("octopus", 3, false).Cause);
-        Assert.Equal("1 flash already waits.", AgentFaults.QueueFull(1).Cause);
-        Assert.Equal("4 flashes already wait.", AgentFaults.QueueFull(4).Cause);
+        Assert.Equal("1 flash is already in the queue.", AgentFaults.QueueFull(1).Cause);
+        Assert.Equal("4 flashes are already in the queue.", AgentFaults.QueueFull(4).Cause);
         Assert.Contains(": 1 byte too few.", FirmwareFaults.FirmwareTooBig(2, 0, 1).Cause, StringComparison.Ordinal);
     }
 

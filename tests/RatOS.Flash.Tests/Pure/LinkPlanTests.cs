@@ -117,8 +117,8 @@ public sealed class LinkPlanTests
     public void The_refusal_names_both_links_their_source_and_the_change_that_may_be_meant()
     {
         var refusal = Plan(Octopus("usb"), Image("can"), null, OnUsb).Blocker!;
-        Assert.Equal("The firmware for octopus speaks over CAN at 1000000 bit/s on PB8_PB9, but the board is on USB "
-            + "(by its port 1-1.1): it could not be reached again.", refusal.Cause);
+        Assert.Equal("The firmware for octopus communicates over CAN at 1000000 bit/s on PB8_PB9, but the board is on USB "
+            + "(according to its port 1-1.1): it would not be reachable.", refusal.Cause);
         Assert.Contains("--change-link usb:can", refusal.Remedy.ToString(), StringComparison.Ordinal);
         // Nobody could follow this one.
         Assert.DoesNotContain("--change-link", $"{Plan(Octopus("usb"), Image("uart"), null, OnUsb).Blocker!.Remedy}",

@@ -57,7 +57,7 @@ public sealed class CommandLineTests : IDisposable
         var flash = await RunAsync("flash", "octopus", "--virtual");
         Assert.Equal((0, ""), (flash.Exit, flash.Error));
         var verdict = flash.Output.Split('\n')[^2];
-        Assert.StartsWith($"octopus OK: runs {VirtualPrinter.HostVersion}, 43.4 KiB read back equal", verdict, StringComparison.Ordinal);
+        Assert.StartsWith($"octopus OK: runs {VirtualPrinter.HostVersion}, 43.4 KiB verified", verdict, StringComparison.Ordinal);
 
         var boards = await RunAsync("boards", "--virtual", "--json");
         var octopus = Objects(boards.Output)[0];
@@ -108,7 +108,8 @@ public sealed class CommandLineTests : IDisposable
     [InlineData(2, "unknown-scenario", "boards", "--scenario", "../../etc")]
     [InlineData(2, "firmware-unreadable", "flash", "octopus", "--virtual", "--firmware", "/nowhere/klipper.bin")]
     [InlineData(3, "no-such-port", "flash", "octopus", "--virtual", "--port", "9-9")]
-    [InlineData(3, "board-not-seen", "flash", "octopus", "--virtual", "--port", "1-1.4")]
+    [InlineData(3, "no-such-port", "flash", "octopus", "--virtual", "--port", "1-1.5")]
+    [InlineData(3, "foreign-firmware", "flash", "octopus", "--virtual", "--port", "1-1.4")]
     [InlineData(2, "unknown-board", "flash", "octopus")]                                     // this computer: the catalogue's names
     [InlineData(3, "no-such-port", "flash", "btt-octopus-11", "--port", "99-9")]
     [InlineData(3, "no-such-port", "plan", "btt-octopus-11", "--port", "/dev/ttyACM99")]

@@ -39,8 +39,8 @@ public sealed class DfuStories
         var report = (await story.FlashAsync(CancellationToken.None,
             new FlashRequest(story.Known("octopus") with { Board = kind }, image))).Boards.Single();
         Assert.Equal(("wrong-start", BoardCondition.Unchanged), (report.Fault?.Code, report.Condition));
-        Assert.Contains("08008000 by its running firmware", report.Fault!.Cause, StringComparison.Ordinal);
-        Assert.Contains("08000000 by the catalogue", report.Fault.Cause, StringComparison.Ordinal);
+        Assert.Contains("08008000 according to its running firmware", report.Fault!.Cause, StringComparison.Ordinal);
+        Assert.Contains("08000000 according to the catalogue", report.Fault.Cause, StringComparison.Ordinal);
     });
 
     [Fact]
