@@ -113,6 +113,10 @@ mutant "bundles: a value needs a section that is known" src/RatOS.Flash.Agent/Su
   '(isKnown && IsHarmless(key, value))' 'IsHarmless(key, value)'
 mutant "recordings: their memory is limited" src/RatOS.Flash.Recording/JobRecording.cs $engine \
   '(_memory += data.Length + WordCost) > MostMemory' '(_memory += data.Length + WordCost) < 0'
+mutant "settings: a checkout needs a confirmation" src/RatOS.Flash.Agent/Settings/ConfirmedSettings.cs $agent \
+  'return open.IsEmpty ? settings' 'return open.Length >= 0 ? settings'
+mutant "host MCU: only the unit of this printer" src/RatOS.Flash.Agent/Moonraker/MoonrakerHostMcu.cs $agent \
+  'name == data.HostMcuUnit' 'name.StartsWith("x", StringComparison.Ordinal)'
 mutant "doors: a request by way of Moonraker carries no firmware" src/RatOS.Flash.Agent/Contract/FlashArguments.cs $agent \
   'if (arguments.At("bytes") is not null && !mayCarryFirmware)' 'if (arguments.At("bytes") is not null && mayCarryFirmware)'
 mutant "doors: a console line needs the token of a shown button" src/RatOS.Flash.Agent/Service/PromptButtons.cs $agent \

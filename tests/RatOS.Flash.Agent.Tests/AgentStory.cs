@@ -32,7 +32,7 @@ internal sealed class AgentStory : IAsyncDisposable
         VirtualTime time, string scenario, MoonrakerSetup setup, AgentSettings? settings, InjectedFaults? faults, bool isWeb)
     {
         Time = time;
-        Data = new DataFolder(Path.Combine(_folder.FullName, "p"));
+        Data = new DataFolder(Path.Combine(_folder.FullName, "printer_data"));
         foreach (var name in (string[])["comms", "logs", "config"])
             Directory.CreateDirectory(Path.Combine(Data.Root, name));
         _log = LogFile.Open(Data.LogIfThere, static _ => { });

@@ -54,7 +54,7 @@ public sealed class DoctorCheckTests
     public void A_note_is_no_problem_and_root_needs_no_group()
     {
         Assert.All(DoctorChecks.Run(
-                Well with { RatOsHook = "klipper-post-merge.sh", HostMcu = (true, false), Grabbers = ["ModemManager"] }), finding =>
+                Well with { RatOsHook = "klipper-post-merge.sh", HostMcu = (true, false, false), Grabbers = ["ModemManager"] }), finding =>
                 Assert.Equal(FindingSeverity.Note, finding.Severity));
         Assert.Empty(DoctorChecks.Run(Well with { UserId = 0, GroupIds = [], Nodes = [Node(0, 0, RootNode)] }));
     }
@@ -62,7 +62,7 @@ public sealed class DoctorCheckTests
     private static readonly (string Id, string Remedy, DoctorFacts Facts)[] Table =
     [
         ("not-in-group", "sudo usermod -aG dialout,plugdev pi", Well with { GroupIds = [1000] }),
-        ("not-in-group", "sudo usermod -aG tty pi", Well with { GroupIds = [20, 46], HostMcu = (true, true) }),
+        ("not-in-group", "sudo usermod -aG tty pi", Well with { GroupIds = [20, 46], HostMcu = (true, true, false) }),
         ("no-such-group", "sudo groupadd --system plugdev", Well with { Groups = Well.Groups.Remove("plugdev") }),
         ("udev-rules-missing", "sudo cp /home/pi/ratos-flash/99-ratos-flash.rules /etc/udev/rules.d/", Well with { Rules = null }),
         ("udev-rules-old", "sudo udevadm control --reload", Well with { Rules = "other rules" }),

@@ -170,7 +170,7 @@ public sealed class SystemProbeTests : IDisposable
     [InlineData("/home/pi/printer_left_data", "ratos-flash-left")]
     [InlineData("/home/pi/odd.place", "ratos-flash-odd-place")]
     public void The_unit_has_the_name_that_install_sh_gives_it(string folder, string unit) =>
-        Assert.Equal(unit, SystemProbe.UnitOf(folder));
+        Assert.Equal(unit, new DataFolder(folder).Unit);
 
     [Fact]
     public void The_agent_runs_doctor_and_knows_what_Moonraker_has_loaded() => AgentStory.Of(async story =>

@@ -16,8 +16,10 @@ internal sealed class AgentVerbs(VerbContext context)
         using var over = new CancellationTokenSource();
         using var interrupts = context.OnInterrupt(over.Cancel);
         var data = context.Data!;
-        var settings = AgentSettings.Read(data.Settings);
+        var settings = ConfirmedSettings.Of(data);
         context.Log.Level = settings.LogLevel;
+        if (!settings.Unconfirmed.IsEmpty)
+            context.Log.Say($"Not confirmed, so not used: {string.Join(", ", settings.Unconfirmed)}. Run `ratos-flash confirm`.");
         await context.Printer.FreePortsAsync();
         using var agent = new FlashAgent(context.Printer, data, settings, context.Log);
         await agent.RunAsync(() => _output.Say($"The agent serves {data.Root} until Ctrl-C."), over.Token);

@@ -163,6 +163,7 @@ internal static class CommandLine
             Description = "File to write (default: a new one in the printer's logs folder)",
             HelpName = "FILE",
         };
+        var yes = new Option<bool>("--yes") { Description = "Confirm without asking" };
         var list = new Option<bool>("--list") { Description = "List the files that the bundle would contain" };
         var recording = new Argument<string>("BUNDLE") { Description = "A bundle, or a job's recording.gz" };
         return
@@ -170,6 +171,9 @@ internal static class CommandLine
             Verb(
                 "doctor", "Check everything that a flash needs",
                 parsed => Run(parsed, context => new SupportVerbs(context).DoctorAsync(parsed.GetValue(fix)), isLive: true), fix),
+            Verb(
+                "confirm", "Confirm klipper_path and moonraker_url of ratos-flash.conf, once",
+                parsed => Run(parsed, context => new SupportVerbs(context).ConfirmAsync(parsed.GetValue(yes))), yes),
             Verb(
                 "bundle", "Pack a flash into a zip for a bug report",
                 parsed => Run(

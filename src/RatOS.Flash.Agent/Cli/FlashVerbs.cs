@@ -87,7 +87,7 @@ internal sealed class FlashVerbs(VerbContext context)
     {
         if (!Terminal.IsInteractive)
             throw AgentFaults.TerminalMissing("ratos-flash menuconfig");
-        var settings = AgentSettings.Read(context.Folder.Settings);
+        var settings = ConfirmedSettings.Of(context.Folder);
         var home = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
         var tree = KlipperTree.Open(context.Printer.KlipperSources(settings) ?? Path.Combine(home, "klipper"));
         var mcus = new KnownMcus(context.Printer, settings.Boards, context.Folder, context.Log);

@@ -56,7 +56,7 @@ internal sealed class LookVerbs(VerbContext context)
         using var over = new CancellationTokenSource();
         using var interrupts = context.OnInterrupt(over.Cancel);
         var (printer, data) = (context.Printer, context.Data);
-        var mcus = new KnownMcus(printer, data is null ? [] : AgentSettings.Read(data.Settings).Boards, data, context.Log);
+        var mcus = new KnownMcus(printer, data is null ? [] : ConfirmedSettings.Of(data).Boards, data, context.Log);
         var board = (await new LocalBoards(printer, mcus, static _ => new NoKlippy(), context.Log).RequestAsync(options))[0].Board;
         if (printer.SimulateOperator(board) is { } operation)
             context.Output.Say(operation);

@@ -3,6 +3,7 @@ using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Doctor;
 using RatOS.Flash.Agent.Moonraker;
 using RatOS.Flash.Agent.Service;
+using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Agent.Support;
 using RatOS.Flash.Core;
 using RatOS.Flash.Recording;
@@ -70,6 +71,31 @@ internal sealed class SupportVerbs(VerbContext context)
             await over.CancelAsync();
             await line;
         }
+    }
+
+    /// <summary>Confirms the settings that decide what is executed and where the agent connects.</summary>
+    public Task<int> ConfirmAsync(bool isYes)
+    {
+        var unconfirmed = ConfirmedSettings.Of(context.Folder).Unconfirmed;
+        if (unconfirmed.IsEmpty)
+        {
+            _output.Say("Nothing to confirm.");
+            return Task.FromResult(ExitCode.Done);
+        }
+        foreach (var setting in unconfirmed)
+            _output.Say($"  {setting}", 2);
+        if (!isYes && !_output.Confirm("Did you set this? Code from a checkout is executed when firmware is built."))
+            throw FlashFaults.ConsentMissing();
+        try
+        {
+            ConfirmedSettings.Confirm(context.Folder);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            throw AgentFaults.JournalUnwritable(Path.GetDirectoryName(context.Folder.Confirmed)!, fault.Message);
+        }
+        _output.Say($"Confirmed. Restart the service {context.Folder.Unit} to use it.");
+        return Task.FromResult(ExitCode.Done);
     }
 
     /// <summary>Writes a bundle. A running agent writes it, because it knows the printer's latest state.</summary>

@@ -50,7 +50,7 @@ internal sealed record VerbContext(PrinterAccess Printer, DataFolder? Data, Outp
             });
         }
         using var over = new CancellationTokenSource();
-        var settings = AgentSettings.Read(Data.Settings);
+        var settings = ConfirmedSettings.Of(Data);
         var moonraker = new MoonrakerConnection(new(Data.Moonraker, settings.MoonrakerUrl, settings.ApiKey), Printer.Time, Log);
         var line = !noKlipper && File.Exists(Data.Moonraker) ? moonraker.RunAsync(over.Token) : Task.CompletedTask;
         try
@@ -77,7 +77,7 @@ internal sealed record VerbContext(PrinterAccess Printer, DataFolder? Data, Outp
         {
             Data = Data,
             KlipperPath = Printer.KlipperSources(settings),
-            HostMcu = isUp ? new MoonrakerHostMcu(moonraker, Data!.HostMcu, Printer.Time) : Printer.HostMcu,
+            HostMcu = isUp ? new MoonrakerHostMcu(moonraker, Data!, Printer.Time) : Printer.HostMcu,
             Refresh = isUp ? () => mcus.RefreshAsync(ByMoonraker(null, null)) : null,
             SwitchPower = isUp ? MoonrakerPower.Of(moonraker) : null,
             PowerDevices = settings.PowerDevices,

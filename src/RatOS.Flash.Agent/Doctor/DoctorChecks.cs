@@ -13,7 +13,7 @@ internal static class DoctorChecks
         ComputerChecks.Clock,
         InstallationChecks.Moonraker, InstallationChecks.Services, InstallationChecks.Component, InstallationChecks.Macros,
         InstallationChecks.Agent,
-        InstallationChecks.HostMcu, InstallationChecks.RatOs, ComputerChecks.Usb, ComputerChecks.Power,
+        InstallationChecks.Settings, InstallationChecks.HostMcu, InstallationChecks.RatOs, ComputerChecks.Usb, ComputerChecks.Power,
     ];
 
     /// <summary>The number of checks.</summary>

@@ -64,8 +64,11 @@ internal sealed record DoctorFacts
     /// <summary>Where RatOS's hook in Klipper's repository leads; empty for a broken link, null without a hook.</summary>
     public string? RatOsHook { get; init; }
 
+    /// <summary>Settings that do not count, because they were not confirmed.</summary>
+    public ImmutableArray<string> Unconfirmed { get; init; } = [];
+
     /// <summary>Whether Klipper's process on this computer is a service, and whether the unit that replaces it is installed.</summary>
-    public (bool IsService, bool HasUnit) HostMcu { get; init; }
+    public (bool IsService, bool HasUnit, bool IsOld) HostMcu { get; init; }
 }
 
 /// <param name="Path">Such as <c>/dev/ttyACM0</c>.</param>

@@ -57,10 +57,18 @@ internal static class InstallationChecks
             yield return new(DoctorFindings.AgentOld(data.Agent, Product.Version, data.Unit));
     }
 
+    public static IEnumerable<DoctorFinding> Settings(DoctorFacts facts)
+    {
+        if (facts.Unconfirmed.Length > 0)
+            yield return new(DoctorFindings.SettingsUnconfirmed(string.Join(", ", facts.Unconfirmed)));
+    }
+
     public static IEnumerable<DoctorFinding> HostMcu(DoctorFacts facts)
     {
         if (facts.HostMcu is { IsService: true, HasUnit: false })
             yield return new(DoctorFindings.HostMcuUnit(Installer(facts)));
+        if (facts.HostMcu is { HasUnit: true, IsOld: true })
+            yield return new(DoctorFindings.HostMcuUnitOld(Installer(facts)));
     }
 
     public static IEnumerable<DoctorFinding> RatOs(DoctorFacts facts)

@@ -43,6 +43,9 @@ internal sealed class SystemProbe
     /// <summary>The Klipper checkout; null where none is known.</summary>
     public string? Sources { get; init; }
 
+    /// <inheritdoc cref="DoctorFacts.Unconfirmed"/>
+    public ImmutableArray<string> Unconfirmed { get; init; } = [];
+
     /// <summary>Chips of the printer's boards.</summary>
     public IEnumerable<string> Chips { get; init; } = [];
 
@@ -62,7 +65,7 @@ internal sealed class SystemProbe
         var (troubles, settings) = (new List<FaultReport>(), new AgentSettings());
         IReadOnlyList<PrinterMcu> mcus = [];
         IReadOnlyList<Device> devices = [];
-        Try(() => settings = data is null ? settings : AgentSettings.Read(data.Settings));
+        Try(() => settings = data is null ? settings : ConfirmedSettings.Of(data));
         Try(() => devices = printer.Hardware.Look().Devices);
         if (troubles.Count == 0)
             Try(() => mcus = new KnownMcus(printer, settings.Boards, data, log).Look().Mcus);
@@ -70,6 +73,7 @@ internal sealed class SystemProbe
         {
             Time = TimeProvider.System,
             Sources = settings.KlipperSources,
+            Unconfirmed = settings.Unconfirmed,
             Chips = mcus.Where(mcu => mcu.Owner == McuOwner.Ours).Select(mcu => mcu.Board?.Board.McuName ?? mcu.Chip).OfType<string>(),
             Devices = devices,
             Data = data is null ? null : (data, agent),
@@ -121,7 +125,9 @@ internal sealed class SystemProbe
             Throttled = system.Throttled(),
             Now = Time.GetUtcNow(),
             RatOsHook = Hook(Path.Combine(Home, "klipper", ".git", "hooks", "post-merge")),
-            HostMcu = (Found(services, "klipper-mcu.service", "klipper_mcu.service"), HostMcuUnits().Any()),
+            Unconfirmed = Unconfirmed,
+            HostMcu = (Found(services, "klipper-mcu.service", "klipper_mcu.service"), HostMcuUnits().Any(),
+                Text(Root + MoonrakerHostMcu.Script) is { } script && !MoonrakerHostMcu.IsSafe(script)),
         };
     }
 
@@ -148,25 +154,12 @@ internal sealed class SystemProbe
         }
     }
 
-    /// <summary>The name of the agent's service for a printer's folder, as in install.sh.</summary>
-    public static string UnitOf(string folder)
-    {
-        var name = Path.GetFileName(folder);
-        if (name == "printer_data")
-            return "ratos-flash";
-        var isOneOfSeveral = name.Length > 13 && name.StartsWith("printer_", StringComparison.Ordinal)
-            && name.EndsWith("_data", StringComparison.Ordinal);
-        var instance = isOneOfSeveral
-            ? name[8..^5] : string.Concat(name.Select(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' ? c : '-'));
-        return $"ratos-flash-{instance}";
-    }
-
     private static List<string> Words(JsonElement element, string name) =>
         [.. element.Items(name).Where(item => item.ValueKind == JsonValueKind.String).Select(item => item.GetString()!)];
 
     private DataFacts DataOf(DataFolder folder, string? agent, string? installed)
     {
-        var (unit, config) = (UnitOf(folder.Root), Path.Combine(folder.Root, "config"));
+        var (unit, config) = (folder.Unit, Path.Combine(folder.Root, "config"));
         var components = Path.Combine(Home, "moonraker", "moonraker", "components");
         // install.sh leaves our macros out where the user has a macro of that name.
         var isForeign = Directory.Exists(config) && Directory.EnumerateFiles(config, "*.cfg").Any(file =>
@@ -186,8 +179,7 @@ internal sealed class SystemProbe
 
     /// <summary>The unit that replaces Klipper's process on this computer, for this printer's folder.</summary>
     private IEnumerable<string> HostMcuUnits() =>
-        Data is { } data && MoonrakerHostMcu.UnitName + UnitOf(data.Folder.Root)["ratos-flash".Length..] is var unit
-        && File.Exists($"{Root}/etc/systemd/system/{unit}.service") ? [unit] : [];
+        Data?.Folder.HostMcuUnit is { } unit && File.Exists($"{Root}/etc/systemd/system/{unit}.service") ? [unit] : [];
 
     private static LinkFact? Link(string folder, string name, string? installed, string ours)
     {

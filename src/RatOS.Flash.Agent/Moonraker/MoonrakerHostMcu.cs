@@ -14,11 +14,14 @@ namespace RatOS.Flash.Agent.Moonraker;
 /// the same folder.
 /// </summary>
 /// <param name="moonraker">The connection.</param>
-/// <param name="folder">The folder of the unit's requests.</param>
+/// <param name="data">The printer's folder.</param>
 /// <param name="time">The only clock.</param>
-internal sealed class MoonrakerHostMcu(MoonrakerConnection moonraker, string folder, TimeProvider time) : HostMcu
+internal sealed class MoonrakerHostMcu(MoonrakerConnection moonraker, DataFolder data, TimeProvider time) : HostMcu
 {
-    public const string UnitName = "ratos-flash-host-mcu";
+    /// <summary>The script of root's that the unit runs.</summary>
+    public const string Script = "/usr/local/lib/ratos-flash/host-mcu";
+
+    private readonly string _folder = data.HostMcu;
 
     private static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(60);
 
@@ -43,6 +46,7 @@ internal sealed class MoonrakerHostMcu(MoonrakerConnection moonraker, string fol
             return process is null
                 ? HostMcuFaults.HostMcuServiceMissing(Processes[0])
                 : unit is null ? HostMcuFaults.HostMcuUnitMissing(InstallCommand)
+                : IsOld() ? HostMcuFaults.HostMcuUnitOld(InstallCommand)
                 : null;
         }
         catch (FlashException gone)
@@ -69,23 +73,25 @@ internal sealed class MoonrakerHostMcu(MoonrakerConnection moonraker, string fol
         // An answer to an earlier request does not count.
         var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8));
         var (unit, _) = await ServicesAsync(CancellationToken.None);
+        if (IsOld())
+            throw HostMcuFaults.HostMcuUnitOld(InstallCommand);
         // Moonraker does not announce the unit's end. Its answer is a file.
         using var watcher = new FileSystemWatcher();
         var changes = Channel.CreateBounded<bool>(1);
         try
         {
             if (program is { } bytes)
-                AtomicFile.Write(Path.Combine(folder, "klipper_mcu.new"), bytes.Span);
-            AtomicFile.Write(Path.Combine(folder, "request"), System.Text.Encoding.ASCII.GetBytes($"{order} {token}\n"));
+                AtomicFile.Write(Path.Combine(_folder, "klipper_mcu.new"), bytes.Span);
+            AtomicFile.Write(Path.Combine(_folder, "request"), System.Text.Encoding.ASCII.GetBytes($"{order} {token}\n"));
             watcher.Created += Changed;
             watcher.Changed += Changed;
             watcher.Renamed += Changed;
-            (watcher.Path, watcher.Filter) = (folder, "result");
+            (watcher.Path, watcher.Filter) = (_folder, "result");
             watcher.EnableRaisingEvents = true;
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
-            throw HostMcuFaults.HostMcuStaging(folder, fault.Message.TrimEnd('.'));
+            throw HostMcuFaults.HostMcuStaging(_folder, fault.Message.TrimEnd('.'));
         }
         var begin = time.GetTimestamp();
         await CallAsync("machine.services.start", unit ?? throw HostMcuFaults.HostMcuUnitMissing(InstallCommand));
@@ -97,8 +103,8 @@ internal sealed class MoonrakerHostMcu(MoonrakerConnection moonraker, string fol
                 throw HostMcuFaults.HostMcuUnitSilent(AnswerLimit.TotalSeconds);
         }
         const string refused = "refused: ";
-        File.Delete(Path.Combine(folder, "klipper_mcu.new"));
-        File.Delete(Path.Combine(folder, "request"));
+        File.Delete(Path.Combine(_folder, "klipper_mcu.new"));
+        File.Delete(Path.Combine(_folder, "request"));
         if (said != "done")
             throw HostMcuFaults.HostMcuRefused(
                 Text.Clean(said.StartsWith(refused, StringComparison.Ordinal) ? said[refused.Length..] : said));
@@ -106,11 +112,28 @@ internal sealed class MoonrakerHostMcu(MoonrakerConnection moonraker, string fol
         void Changed(object sender, FileSystemEventArgs change) => changes.Writer.TryWrite(true);
     }
 
+    /// <summary>The script hands no file of root's to the user; the first version did.</summary>
+    /// <param name="script">Its text.</param>
+    public static bool IsSafe(string script) => script.Contains("(format 2;", StringComparison.Ordinal);
+
+    /// <summary>An update of this program does not renew the script: only root can write there.</summary>
+    private static bool IsOld()
+    {
+        try
+        {
+            return File.Exists(Script) && !IsSafe(File.ReadAllText(Script));
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            return true;
+        }
+    }
+
     private string? AnswerTo(string token)
     {
         try
         {
-            var text = File.ReadAllText(Path.Combine(folder, "result"));
+            var text = File.ReadAllText(Path.Combine(_folder, "result"));
             return text.StartsWith($"{token} ", StringComparison.Ordinal) && text.EndsWith('\n')
                 ? text[(token.Length + 1)..].Trim() : null;
         }
@@ -125,7 +148,7 @@ internal sealed class MoonrakerHostMcu(MoonrakerConnection moonraker, string fol
     {
         var names = (await moonraker.CallAsync("machine.system_info", cancel: cancel)).Items("system_info", "available_services")
             .Where(name => name.ValueKind == JsonValueKind.String).Select(name => name.GetString()!).ToList();
-        return (names.Find(name => name.StartsWith(UnitName, StringComparison.Ordinal)), Processes.FirstOrDefault(names.Contains));
+        return (names.Find(name => name == data.HostMcuUnit), Processes.FirstOrDefault(names.Contains));
     }
 
     private async Task CallAsync(string method, string service)

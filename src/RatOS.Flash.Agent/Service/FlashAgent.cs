@@ -47,7 +47,7 @@ internal sealed class FlashAgent : IDisposable
         {
             Data = data,
             KlipperPath = printer.KlipperSources(settings),
-            HostMcu = new MoonrakerHostMcu(_moonraker, data.HostMcu, printer.Time),
+            HostMcu = new MoonrakerHostMcu(_moonraker, data, printer.Time),
             Refresh = klipper.RefreshAsync,
             SwitchPower = MoonrakerPower.Of(_moonraker),
             PowerDevices = settings.PowerDevices,

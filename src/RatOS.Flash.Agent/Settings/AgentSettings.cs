@@ -66,9 +66,15 @@ internal sealed record AgentSettings
         {
             var home = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify);
             var usual = Path.Combine(home, "klipper");
+            // Another checkout than the one that is set would build another Klipper's firmware.
+            if (Unconfirmed.Any(setting => setting.StartsWith("klipper_path", StringComparison.Ordinal)))
+                return null;
             return KlipperPath ?? (Directory.Exists(Path.Combine(usual, "src")) ? usual : null);
         }
     }
+
+    /// <summary>Settings of the file that do not count, because they were not confirmed: <c>klipper_path: /x</c>.</summary>
+    public ImmutableArray<string> Unconfirmed { get; init; } = [];
 
     public LogEventLevel LogLevel { get; init; } = LogEventLevel.Debug;
 

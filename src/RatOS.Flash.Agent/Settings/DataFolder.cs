@@ -21,6 +21,26 @@ internal sealed record DataFolder(string Root)
         }
     }
 
+    /// <summary>The agent's unit, named after this folder as install.sh does.</summary>
+    public string Unit => "ratos-flash" + Suffix;
+
+    /// <summary>The unit that replaces Klipper's process on this computer, of this printer alone.</summary>
+    public string HostMcuUnit => "ratos-flash-host-mcu" + Suffix;
+
+    private string Suffix
+    {
+        get
+        {
+            var name = Path.GetFileName(Root);
+            if (name == "printer_data")
+                return "";
+            var isOneOfSeveral = name.Length > 13 && name.StartsWith("printer_", StringComparison.Ordinal)
+                && name.EndsWith("_data", StringComparison.Ordinal);
+            return "-" + (isOneOfSeveral ? name[8..^5]
+                : string.Concat(name.Select(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' ? c : '-')));
+        }
+    }
+
     public string Settings => Path.Combine(Root, "config", "ratos-flash.conf");
 
     public string Moonraker => Path.Combine(Root, "comms", "moonraker.sock");
@@ -56,6 +76,9 @@ internal sealed record DataFolder(string Root)
 
     /// <summary>The last announcement of boards with older firmware.</summary>
     public string UpdateNotice => Path.Combine(Root, "ratos-flash", "told");
+
+    /// <summary>Checksums of the settings that were confirmed on the command line.</summary>
+    public string Confirmed => Path.Combine(Root, "ratos-flash", "confirmed");
 
     /// <summary>The buttons of the prompt that is shown.</summary>
     public string Buttons => Path.Combine(Root, "ratos-flash", "buttons");

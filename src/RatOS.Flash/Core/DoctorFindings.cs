@@ -103,10 +103,21 @@ public static class DoctorFindings
         FaultKind.AgentOld, $"The running agent is version {agent}, but this program is {program}.",
         $"{Command($"sudo systemctl restart {unit}")}");
 
+    public static Finding SettingsUnconfirmed(string settings) => Warning(
+        FaultKind.SettingsUnconfirmed,
+        $"ratos-flash.conf sets {settings}. Browsers can write that file, so it does not count before you confirm it once.",
+        $"{Command("ratos-flash confirm")}");
+
     /// <inheritdoc cref="ComponentNotLoaded"/>
     public static Finding HostMcuUnit(string installer) => Note(
         FaultKind.HostMcuUnit,
         "Klipper's process on this computer (Raspberry Pi as MCU) is a service. The unit that replaces it is not installed.",
+        $"{Command($"{installer} --host-mcu")}");
+
+    /// <inheritdoc cref="ComponentNotLoaded"/>
+    public static Finding HostMcuUnitOld(string installer) => Warning(
+        FaultKind.HostMcuUnitOld,
+        "The script of root's that replaces Klipper's process on this computer is of an older version, and unsafe. It is not used.",
         $"{Command($"{installer} --host-mcu")}");
 
     // ---- RatOS

@@ -263,6 +263,10 @@ public sealed record FaultKind
 
     public static FaultKind HostMcuUnreachable { get; } = new("host-mcu-unreachable");
     public static FaultKind HostMcuUnitMissing { get; } = new("host-mcu-unit-missing");
+
+    public static FaultKind SettingsUnconfirmed { get; } = new("settings-unconfirmed");
+
+    public static FaultKind HostMcuUnitOld { get; } = new("host-mcu-unit-old");
     public static FaultKind HostMcuNoService { get; } = new("host-mcu-no-service");
     public static FaultKind HostMcuRefused { get; } = new("host-mcu-refused");
     public static FaultKind HostMcuUnitSilent { get; } = new("host-mcu-unit-silent");

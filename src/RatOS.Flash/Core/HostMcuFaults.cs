@@ -16,6 +16,11 @@ public static class HostMcuFaults
         "Klipper's process on this computer runs as root. The unit that replaces it is not installed, or Moonraker does not know it yet.",
         $"Install it once{By(command)}.");
 
+    /// <param name="command">Renews the unit.</param>
+    public static FlashException HostMcuUnitOld(string command) => new(
+        FaultKind.HostMcuUnitOld, "The script of root's that replaces Klipper's process is of an older version, and unsafe.",
+        $"Renew it{By(command)}.");
+
     public static FlashException HostMcuServiceMissing(string process) => new(
         FaultKind.HostMcuNoService, $"Moonraker knows no service {process}, which starts Klipper's process on this computer.",
         $"Set it up{By(SetUp)}.");

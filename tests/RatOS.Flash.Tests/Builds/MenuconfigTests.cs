@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Boards;
 using RatOS.Flash.Builds;
 using RatOS.Flash.Core;
@@ -19,6 +20,7 @@ public sealed class MenuconfigTests : IDisposable
         _standIn = new StandInTree();
         Directory.CreateDirectory(Path.Combine(Data, "config"));
         File.WriteAllText(Path.Combine(Data, "config", "ratos-flash.conf"), $"[agent]\nklipper_path: {_standIn.Folder}\n");
+        ConfirmedSettings.Confirm(new DataFolder(Data));
     }
 
     private string Data => Path.Combine(_home.FullName, "p");

@@ -1,0 +1,63 @@
+using System.Collections.Immutable;
+using System.Security.Cryptography;
+using System.Text;
+using RatOS.Flash.Core;
+
+namespace RatOS.Flash.Agent.Settings;
+
+/// <summary>
+/// Settings that decide what this user executes or where the agent connects. Browsers can write ratos-flash.conf. So such a value counts
+/// only after it was confirmed once on the command line, which keeps its checksum where browsers cannot write.
+/// </summary>
+internal static class ConfirmedSettings
+{
+    /// <summary>The settings of a printer without those that were not confirmed.</summary>
+    /// <exception cref="FlashException"><c>bad-settings</c>.</exception>
+    public static AgentSettings Of(DataFolder data)
+    {
+        var settings = AgentSettings.Read(data.Settings);
+        var confirmed = Read(data.Confirmed);
+        ImmutableArray<string> open = [.. Sensitive(settings).Where(setting => !confirmed.Contains(Checksum(setting)))];
+        return open.IsEmpty ? settings : settings with
+        {
+            Unconfirmed = open,
+            KlipperPath = open.Any(IsPath) ? null : settings.KlipperPath,
+            MoonrakerUrl = open.All(IsPath) ? settings.MoonrakerUrl : new AgentSettings().MoonrakerUrl,
+            ApiKey = open.All(IsPath) ? settings.ApiKey : null,
+        };
+    }
+
+    /// <summary>Confirms the values that the file has now, and no others.</summary>
+    /// <exception cref="IOException">They cannot be kept.</exception>
+    /// <exception cref="UnauthorizedAccessException">The same.</exception>
+    public static void Confirm(DataFolder data)
+    {
+        var lines = Sensitive(AgentSettings.Read(data.Settings)).Select(setting => Checksum(setting) + "\n");
+        AtomicFile.Write(data.Confirmed, Encoding.ASCII.GetBytes(string.Concat(lines)));
+    }
+
+    private static bool IsPath(string setting) => setting.StartsWith("klipper_path", StringComparison.Ordinal);
+
+    private static IEnumerable<string> Sensitive(AgentSettings settings)
+    {
+        // The checkout that is used without a setting needs no confirmation.
+        if (settings.KlipperPath is { } path && path != new AgentSettings().KlipperSources)
+            yield return $"klipper_path: {path}";
+        if (settings.MoonrakerUrl != new AgentSettings().MoonrakerUrl)
+            yield return $"moonraker_url: {settings.MoonrakerUrl}";
+    }
+
+    private static string Checksum(string setting) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(setting)));
+
+    private static HashSet<string> Read(string file)
+    {
+        try
+        {
+            return [.. File.Exists(file) ? File.ReadAllLines(file) : []];
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            return [];   // then nothing is confirmed
+        }
+    }
+}
