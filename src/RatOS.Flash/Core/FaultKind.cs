@@ -124,7 +124,6 @@ public sealed record FaultKind
     public static FaultKind ConsentMissing { get; } = new("consent-missing");
 
     public static FaultKind FirmwareUnconfirmed { get; } = new("firmware-unconfirmed") { Origin = FaultOrigin.Request };
-
     public static FaultKind StaleButton { get; } = new("stale-button") { Origin = FaultOrigin.Request };
     public static FaultKind Interrupted { get; } = new("interrupted");
     public static FaultKind TouchIgnored { get; } = new("touch-ignored")
@@ -265,7 +264,6 @@ public sealed record FaultKind
     public static FaultKind HostMcuUnitMissing { get; } = new("host-mcu-unit-missing");
 
     public static FaultKind SettingsUnconfirmed { get; } = new("settings-unconfirmed");
-
     public static FaultKind HostMcuUnitOld { get; } = new("host-mcu-unit-old");
     public static FaultKind HostMcuNoService { get; } = new("host-mcu-no-service");
     public static FaultKind HostMcuRefused { get; } = new("host-mcu-refused");
