@@ -9,7 +9,7 @@ using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Agent.Tests;
 
-/// <summary>Each way to the agent, used by somebody else: what it may ask for, and what it may not.</summary>
+/// <summary>Each interface of the agent, used by another program: its permitted and its refused requests.</summary>
 public sealed class DoorStories
 {
     private const string Other = "v0.13.8-1-gfeedbee";

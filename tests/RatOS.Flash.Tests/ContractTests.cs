@@ -108,7 +108,7 @@ public sealed class ContractTests
         where T : struct, Enum => [.. Enum.GetValues<T>().Select(value => JsonContract.Name(value))];
 
     [Fact]
-    public void The_program_keeps_to_what_is_written_down()
+    public void The_program_keeps_its_contract()
     {
         var program = Contract();
         if (Environment.GetEnvironmentVariable("RATOS_FLASH_WRITE_CONTRACT") == "1")

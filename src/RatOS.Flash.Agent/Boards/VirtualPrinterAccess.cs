@@ -29,8 +29,8 @@ internal sealed class VirtualPrinterAccess(VirtualPrinter printer, VirtualPlace 
         [.. printer.Boards.Select(printer.Klippy.Config.Section)],
         new(VirtualPrinter.HostVersion, printer.Boards.Where(board => board.RunningFirmware is not null)
             .ToDictionary(
-                board => printer.Klippy.Config.Section(board).Name, board => new McuEvidence(board.RunningFirmware!.Version,
-                    board.Chip.Name))))
+                board => printer.Klippy.Config.Section(board).Name, board => new McuEvidence(
+                    board.RunningFirmware!.Version, board.Chip.Name))))
     {
         Ports = printer.Boards.Zip(printer.PrinterBoards).Where(board => board.Second.Port is not null)
             .ToImmutableDictionary(board => printer.Klippy.Config.Section(board.First).Name, board => board.Second.Port!),

@@ -9,7 +9,7 @@ internal sealed record JsonFault(string Event, string Code, string Cause, string
 /// <summary>A fault inside another shape.</summary>
 internal sealed record JsonFaultReport(string Code, string Cause, string Remedy)
 {
-    /// <summary>Read from a file that nobody damaged.</summary>
+    /// <summary>False for one from a damaged file.</summary>
     [JsonIgnore]
     public bool IsWhole => this is { Code: not null, Cause: not null, Remedy: not null };
 

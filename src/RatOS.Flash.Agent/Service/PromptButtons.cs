@@ -14,7 +14,7 @@ internal sealed record PromptButton(string Label, string Style, string Verb, Jso
 
 /// <summary>
 /// The buttons of the prompt that is shown. A press arrives as a line of Klipper's console, which any G-code file can print as well. So
-/// the line only names a button, by a token that nobody can guess, and a prompt is answered once. Browsers show a prompt longer than an
+/// the line only names a button, by a token that cannot be guessed, and a prompt is answered once. Browsers show a prompt longer than an
 /// agent runs, so the tokens are kept in a file.
 /// </summary>
 /// <param name="file">The file.</param>

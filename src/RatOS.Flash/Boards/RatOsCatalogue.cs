@@ -155,7 +155,7 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
         var text = value.ValueKind == JsonValueKind.String ? value.GetString()! : throw new FormatException($"its {name} is no text");
         if (text.Length == 0)
             return null;
-        // A name that begins with a dash is an option to somebody, and .. is a folder.
+        // A program may read a name that begins with a dash as an option, and .. is a folder.
         return text.Length <= 256 && text.All(allowed) && text[0] != '-' && !text.Contains("..", StringComparison.Ordinal)
             ? text : throw new FormatException($"its {name} has characters that it must not have: '{DataDictionary.Clean(text)}'");
     }

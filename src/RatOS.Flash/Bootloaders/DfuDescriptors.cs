@@ -11,8 +11,8 @@ namespace RatOS.Flash.Bootloaders;
 /// <param name="Alternates">Alternate settings with the index of their name, in the order they came.</param>
 /// <param name="TransferSize">wTransferSize as reported, 64..4096.</param>
 /// <param name="CanUpload">bmAttributes bit 1: flash can be read back.</param>
-internal sealed record DfuDescriptors(byte Number, ImmutableArray<(byte Alternate, byte NameIndex)> Alternates, int TransferSize,
-    bool CanUpload)
+internal sealed record DfuDescriptors(
+    byte Number, ImmutableArray<(byte Alternate, byte NameIndex)> Alternates, int TransferSize, bool CanUpload)
 {
     // Every ROM says 1024 or 2048. More than a page no Linux carries in one control transfer, and a block's address counts in transfer
     // sizes.

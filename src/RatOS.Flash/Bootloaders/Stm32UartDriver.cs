@@ -32,7 +32,7 @@ public sealed class Stm32UartDriver : BootloaderDriver
         await Stm32Uart.OpenAsync(line, target.Board, target.Mcu, target.Start, target.Time);
 
     /// <summary>
-    /// It is asked before Klipper is: Klipper is none the worse for it, while a ROM that hears Klipper's speed first is deaf from then on.
+    /// It is asked before Klipper, which ignores the request. A ROM that first receives Klipper's baud rate no longer answers.
     /// </summary>
     public override Task<bool> AnswersAsync(ByteLine line, BootloaderTarget target) => Stm32Uart.AnswersAsync(line, target.Time);
 

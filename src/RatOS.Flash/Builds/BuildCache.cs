@@ -37,8 +37,8 @@ internal sealed class BuildCache(string folder, int mostEntries, TimeProvider ti
                 return null;
             // Its last use decides which entry is removed first.
             File.SetLastWriteTimeUtc(Path.Combine(entry, Index), time.GetUtcNow().UtcDateTime);
-            return new CachedBuild(found, File.ReadAllText(Path.Combine(entry, Config)), Path.Combine(entry, found.Image),
-                Path.Combine(entry, found.File));
+            return new CachedBuild(
+                found, File.ReadAllText(Path.Combine(entry, Config)), Path.Combine(entry, found.Image), Path.Combine(entry, found.File));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -186,8 +186,8 @@ internal sealed class BuildDirectory : IDisposable
 /// <param name="File">Name of the file that a board takes; the same, but for an AVR.</param>
 /// <param name="Sha256">Of the image, lower-case hex.</param>
 /// <param name="Objects">How many were compiled.</param>
-internal sealed record CacheIndex(string Mcu, string Version, string SourceId, string ConfigHash, string Image, string File, string Sha256,
-    int Objects);
+internal sealed record CacheIndex(
+    string Mcu, string Version, string SourceId, string ConfigHash, string Image, string File, string Sha256, int Objects);
 
 internal sealed record CachedBuild(CacheIndex Index, string ConfigText, string Image, string File);
 

@@ -78,8 +78,8 @@ public sealed class FirmwareBuilder(KlipperTree tree, string cacheFolder, TimePr
 
     /// <summary>Cached builds of these sources; null for each one that must be built, or cannot be. Runs only git.</summary>
     /// <exception cref="FlashException">The sources cannot be read.</exception>
-    public async Task<(KlipperSource Source, ImmutableArray<BuiltFirmware?> Built)> FindAllAsync(IReadOnlyList<BuildRequest> requests,
-        CancellationToken cancel)
+    public async Task<(KlipperSource Source, ImmutableArray<BuiltFirmware?> Built)> FindAllAsync(
+        IReadOnlyList<BuildRequest> requests, CancellationToken cancel)
     {
         var begin = time.GetTimestamp();
         var source = await tree.LookAsync(cancel);
@@ -201,8 +201,8 @@ public sealed class FirmwareBuilder(KlipperTree tree, string cacheFolder, TimePr
         request.Config.Check(found.ConfigText, request.Board);
         MakeRun.CheckImage(image, request);
         await tell(new BuildProgress(request.Board, BuildStep.Done, found.Index.Objects, found.Index.Objects));
-        return new BuiltFirmware(image, found.File, found.ConfigText, found.Index.ConfigHash, found.Index.SourceId, true,
-            time.GetElapsedTime(begin));
+        return new BuiltFirmware(
+            image, found.File, found.ConfigText, found.Index.ConfigHash, found.Index.SourceId, true, time.GetElapsedTime(begin));
     }
 
     /// <summary>Lets Klipper complete a configuration and checks the result; nothing is built. Takes 0.1 to 0.2 s.</summary>
@@ -236,8 +236,8 @@ public sealed class FirmwareBuilder(KlipperTree tree, string cacheFolder, TimePr
             Convert.ToHexStringLower(SHA256.HashData(await File.ReadAllBytesAsync(file, cancel))), objects);
         Cache.Keep(key, index, config, run.Directory);
         await tell(new BuildProgress(request.Board, BuildStep.Done, objects, objects));
-        return new BuiltFirmware(image, Cache.Find(key)?.File ?? file, config, index.ConfigHash, source.SourceId, false,
-            time.GetElapsedTime(begin));
+        return new BuiltFirmware(
+            image, Cache.Find(key)?.File ?? file, config, index.ConfigHash, source.SourceId, false, time.GetElapsedTime(begin));
     }
 
     /// <summary>A cached firmware; null when its files were changed.</summary>

@@ -59,8 +59,8 @@ public sealed class KlipperTree
                 return WithoutGit(null);
             if (_tools.Find("git") is null)
                 return WithoutGit(BuildFaults.KlipperGitUnusable(Path, "git is not installed"));
-            var status =
-                Run(["-c", "core.fsmonitor=false", "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=all", "--no-renames"],
+            var status = Run(
+                ["-c", "core.fsmonitor=false", "status", "--porcelain=v2", "--branch", "-z", "--untracked-files=all", "--no-renames"],
                 cancel);
             var described = await Run(["describe", "--always", "--tags", "--long"], cancel);
             var (exit, changes, errors) = await status;

@@ -72,8 +72,8 @@ internal sealed class MakeRun : IDisposable
                 if (!isLink && time.GetElapsedTime(shown) < ProgressInterval)
                     return;
                 shown = time.GetTimestamp();
-                await tell(new BuildProgress(_request.Board, isLink ? BuildStep.Link : BuildStep.Compile, objects,
-                    isLink ? objects : total));
+                await tell(new BuildProgress(
+                    _request.Board, isLink ? BuildStep.Link : BuildStep.Compile, objects, isLink ? objects : total));
             },
             cancel);
         return objects;

@@ -126,8 +126,8 @@ public sealed record Mcu
         IdCodes = [idCode],
     };
 
-    private static Mcu Small(string name, uint kib, uint ramEnd, int page, uint[] offsets, uint uid, uint size, uint id,
-        params int[] idCodes) => new()
+    private static Mcu Small(
+        string name, uint kib, uint ramEnd, int page, uint[] offsets, uint uid, uint size, uint id, params int[] idCodes) => new()
         {
             Name = name,
             FlashBase = 0x0800_0000,

@@ -38,13 +38,13 @@ public sealed record FaultKind
     /// <summary>A bootloader reported it: the board is in that bootloader.</summary>
     public bool BootloaderAnswered { get; private init; }
 
-    /// <summary>The bootloader heard a command and refused it.</summary>
+    /// <summary>The bootloader received a command and refused it.</summary>
     public bool IsRefusal { get; private init; }
 
     /// <summary>The firmware was written and does not run: an older one may.</summary>
     public bool WorthRollBack { get; private init; }
 
-    /// <summary>The board was not heard from since: it may wait in a bootloader that nothing shows.</summary>
+    /// <summary>The board has not answered since: it may be in a bootloader that no bus shows.</summary>
     public bool MayHideBootloader { get; private init; }
 
     /// <summary>A finding that no longer holds once the board is on the bus.</summary>

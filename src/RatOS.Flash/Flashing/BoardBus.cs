@@ -7,8 +7,8 @@ using RatOS.Flash.Klipper;
 namespace RatOS.Flash.Flashing;
 
 /// <summary>A board on its bus: which sessions are its own, when one ends and the next begins, and how it is opened.</summary>
-internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider time, FlashLog log, BoardPlan plan,
-    EarlyPolling polling)
+internal sealed class BoardBus(
+    IHardware hardware, IKlippy klippy, TimeProvider time, FlashLog log, BoardPlan plan, EarlyPolling polling)
 {
     // A board leaves the bus within milliseconds, but some hubs report it seconds later.
     public static readonly TimeSpan DisconnectLimit = TimeSpan.FromSeconds(10);
@@ -90,8 +90,8 @@ internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider 
         _known.Add((left.Port, left.Number));
         if (plan.Request.Board.CanUuid is not null && !plan.IsCanBridge)
             return await FindNodeAsync(left, limit, isLost: false, cancel);
-        var back = await hardware.WaitForAsync(seen => seen.Devices.FirstOrDefault(device => IsNew(device) && IsOurs(device)), limit, time,
-            cancel);
+        var back = await hardware.WaitForAsync(
+            seen => seen.Devices.FirstOrDefault(device => IsNew(device) && IsOurs(device)), limit, time, cancel);
         if (back?.Can is not null)
             return back with { CanNode = new CanNode(_node.Uuid, InBootloader: false) };
         if (back is null && hardware.Look().Devices.FirstOrDefault(IsBridgeInterface) is { Can.IsUp: false } down)
@@ -133,8 +133,8 @@ internal sealed class BoardBus(IHardware hardware, IKlippy klippy, TimeProvider 
     {
         var elsewhere = hardware.Look().Devices.Where(device => IsNew(device) && IsBootloader(device) && device.Port != _port).ToList();
         var names = elsewhere.Count > 0 ? string.Join(", ", elsewhere) : null;
-        return FlashFaults.BootloaderNotSeen(plan.Name, klipper.Port, ReturnLimit.TotalSeconds, names, elsewhere.FirstOrDefault()?.Port,
-            plan.Profile.NeedsEmptySlot);
+        return FlashFaults.BootloaderNotSeen(
+            plan.Name, klipper.Port, ReturnLimit.TotalSeconds, names, elsewhere.FirstOrDefault()?.Port, plan.Profile.NeedsEmptySlot);
     }
 
     /// <summary>Requests the bootloader from the running Klipper. The bus shows whether the board leaves.</summary>

@@ -4,7 +4,7 @@ using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash.Flashing;
 
-/// <summary>The nodes that answered on CAN buses, which list nobody: a node in Katapult answers, a node in Klipper may.</summary>
+/// <summary>The nodes that answered on CAN, which does not list its nodes: a node in Katapult answers, a node in Klipper may.</summary>
 internal sealed class CanSurvey
 {
     // Each node answers within milliseconds; Katapult's own tool waits 2 s.

@@ -8,8 +8,8 @@ namespace RatOS.Flash.Flashing;
 /// <summary>
 /// Out of the bootloader, and the proof that the new firmware runs: its dictionary byte for byte, before and after a reset.
 /// </summary>
-internal sealed class FirmwareProof(BoardBus bus, TimeProvider time, BoardLog log, BoardPlan plan, Mcu mcu, uint start,
-    RecoverySteps recovery)
+internal sealed class FirmwareProof(
+    BoardBus bus, TimeProvider time, BoardLog log, BoardPlan plan, Mcu mcu, uint start, RecoverySteps recovery)
 {
     private const int Tries = BoardFlash.Tries;
 
@@ -25,7 +25,7 @@ internal sealed class FirmwareProof(BoardBus bus, TimeProvider time, BoardLog lo
         return TellToLeaveAsync(bootloader);
     }
 
-    /// <summary>Waits until Klipper runs. A bootloader that stays, or re-enumerates, is told to leave again.</summary>
+    /// <summary>Waits until Klipper runs. A bootloader that stays, or re-enumerates, is asked again to leave.</summary>
     /// <param name="left">The session that was asked to leave.</param>
     /// <param name="phase"><see cref="FlashPhase.Leave"/>, or <see cref="FlashPhase.Prove"/> after the reset.</param>
     public async Task<Device> SettleAsync(Device left, FlashPhase phase)
@@ -46,7 +46,7 @@ internal sealed class FirmwareProof(BoardBus bus, TimeProvider time, BoardLog lo
             if (told == Tries)
                 throw FlashFaults.DidNotLeave(plan.Name, told);
             var where = $"{bus.BootloaderName(next)} is {(next == left ? "still" : "back")} at {next.Port}";
-            await log.WarnAsync(phase, $"{where}; telling it to start the firmware again.");
+            await log.WarnAsync(phase, $"{where}; asking it again to start the firmware.");
             left = told == Tries - 1 ? await recovery.ResetUsbAsync(next, phase) : next;
             // Where the old session is listed late, the new one may be there by now: nothing is remembered again.
             await TellToLeaveAsync(left);
@@ -119,7 +119,7 @@ internal sealed class FirmwareProof(BoardBus bus, TimeProvider time, BoardLog lo
             var bootloader = await bus.IsInBootloaderAsync(back) ? bus.BootloaderName(back) : null;
             if (bootloader is not null)
             {
-                await log.WarnAsync(FlashPhase.Prove, $"After the reset {bootloader} is at {back.Port}; telling it to start the firmware.");
+                await log.WarnAsync(FlashPhase.Prove, $"After the reset {bootloader} is at {back.Port}; asking it to start the firmware.");
                 await LeaveAsync(back);
                 back = await SettleAsync(back, FlashPhase.Prove);
             }
@@ -147,7 +147,7 @@ internal sealed class FirmwareProof(BoardBus bus, TimeProvider time, BoardLog lo
             return;
         if (!mcu.EmptyCheck || start != mcu.FlashBase)
             throw FlashFaults.BootloaderAfterReset(plan.Name, bootloader);
-        log.Keep("After the reset the chip started its ROM once more, as some G0 do until they lose power; it was told to leave and "
+        log.Keep("After the reset the chip started its ROM once more, as some G0 do until they lose power; it was asked to leave and "
             + "runs.");
     }
 

@@ -23,8 +23,8 @@ public sealed record FlashPlan(ImmutableArray<BoardPlan> Boards, ImmutableArray<
     /// <param name="printer">What Klipper does.</param>
     /// <param name="evidence">By board name, answers of the running firmware; empty before the boards were asked.</param>
     public static FlashPlan Create(
-        IReadOnlyList<FlashRequest> requests, DeviceList seen, KlippyState printer, IReadOnlyDictionary<string, BoardEvidence>? evidence =
-            null)
+        IReadOnlyList<FlashRequest> requests, DeviceList seen, KlippyState printer,
+        IReadOnlyDictionary<string, BoardEvidence>? evidence = null)
     {
         var findings = ImmutableArray.CreateBuilder<Finding>();
         if (printer.Blocker is { } busy)

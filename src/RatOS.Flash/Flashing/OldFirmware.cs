@@ -48,8 +48,8 @@ internal static class OldFirmware
     }
 
     /// <summary>Looks for firmware in flash that is whole and fits the board.</summary>
-    public static async Task<FoundFirmware> FindAsync(Bootloader bootloader, Chips.Mcu mcu, uint start, FirmwareImage? image,
-        CancellationToken cancel)
+    public static async Task<FoundFirmware> FindAsync(
+        Bootloader bootloader, Chips.Mcu mcu, uint start, FirmwareImage? image, CancellationToken cancel)
     {
         foreach (var piece in Pieces)
         {

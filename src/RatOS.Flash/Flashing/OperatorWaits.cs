@@ -31,8 +31,8 @@ internal sealed class OperatorWaits(IHardware hardware, IKlippy klippy, TimeProv
                     wait.Step);
         }
         await services.WaitAsideAsync(
-            () => hardware.WaitForAsync(seen => _waits.Exists(wait => wait.Find(seen) is not null) ? seen : null, Timeout.InfiniteTimeSpan,
-                time, cancel));
+            () => hardware.WaitForAsync(
+                seen => _waits.Exists(wait => wait.Find(seen) is not null) ? seen : null, Timeout.InfiniteTimeSpan, time, cancel));
         var now = hardware.Look();
         var back = _waits.FindAll(wait => (wait.Returned = wait.Find(now)) is not null);
         foreach (var wait in back)

@@ -21,8 +21,8 @@ internal sealed class PowerCycles(TimeProvider time, FlashServices services, Fla
     /// <param name="waiting">Flashes that wait for an operator.</param>
     /// <param name="cancel">Keeps what is on from being switched off.</param>
     /// <returns>The boards with what became of them.</returns>
-    public async Task<IReadOnlyList<(BoardFlash Flash, BoardReport Report)>> RunAsync(IEnumerable<BoardFlash> waiting,
-        CancellationToken cancel)
+    public async Task<IReadOnlyList<(BoardFlash Flash, BoardReport Report)>> RunAsync(
+        IEnumerable<BoardFlash> waiting, CancellationToken cancel)
     {
         var done = new List<(BoardFlash Flash, BoardReport Report)>();
         var reports = log.Reports.Values.Concat(waiting.Select(flash => flash.Last).OfType<BoardReport>()).ToList();

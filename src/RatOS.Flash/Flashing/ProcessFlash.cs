@@ -7,9 +7,9 @@ using RatOS.Flash.Printer;
 namespace RatOS.Flash.Flashing;
 
 /// <summary>
-/// The way of a process that is an MCU: its program is replaced by whoever may, it is started anew, and must return the new dictionary. One
-/// that does not come up is put back, for Klipper starts without no MCU of its configuration. Klipper is stopped meanwhile: the process has
-/// one terminal.
+/// Flashes a process that is an MCU: a privileged unit replaces its program and restarts it, and it must return the new dictionary. If it
+/// does not start, the old program is put back, as Klipper needs every MCU of its configuration. Klipper is stopped meanwhile: the process
+/// has one terminal.
 /// </summary>
 internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvider time, FlashLog log, BoardPlan plan)
 {
@@ -76,7 +76,7 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
         };
     }
 
-    /// <returns>Null when the program is in its place; the fault when nobody knows. Any other fault passes through: nothing was
+    /// <returns>Null when the program is in its place; the fault when that is unknown. Any other fault passes through: nothing was
     /// changed.</returns>
     private async Task<FlashException?> InstallAsync()
     {
@@ -188,7 +188,7 @@ internal sealed class ProcessFlash(IHardware hardware, HostMcu host, TimeProvide
         {
             again = refused.Cause.TrimEnd('.');
         }
-        // One that could not even be started anew may never have ended.
+        // A process that could not be restarted may never have ended.
         if (again is not null && !(isBack && await RunsOldAsync()))
             return HostMcuFaults.HostMcuLost(_name, why, again);
         _condition = BoardCondition.Unchanged;

@@ -134,8 +134,8 @@ public sealed class KlipperClient : IAsyncDisposable
         {
             ChipAddresses.Guard(mcu, applicationStart, address, bytes);
             var value = new int[1];
-            await AskAsync(dictionary, "debug_read", [bytes == 4 ? 2 : 1, (int)address], "debug_result", value, "its chip is asked for",
-                cancel);
+            await AskAsync(
+                dictionary, "debug_read", [bytes == 4 ? 2 : 1, (int)address], "debug_result", value, "its chip is asked for", cancel);
             return (uint)value[0];
         }
 

@@ -5,7 +5,7 @@ using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Builds;
 
-/// <summary>Everything that can go wrong with a build, with what a person is told. None of it leaves a firmware behind.</summary>
+/// <summary>Every fault of a build with its text. No failed build leaves firmware behind.</summary>
 public sealed class BuildFaultTests : IDisposable
 {
     private readonly StandInTree _standIn = null!;
@@ -56,7 +56,7 @@ public sealed class BuildFaultTests : IDisposable
     }
 
     [Fact]
-    public async Task A_compiler_error_is_told_in_its_own_words_and_its_output_kept()
+    public async Task A_compiler_error_is_reported_in_its_own_words_and_its_output_kept()
     {
         _standIn.Write("src/part2.c", "int x; /* SLOPPY */\n");
         _standIn.Write("src/part3.c", "uint33_t x; /* BROKEN */\n");
@@ -82,7 +82,7 @@ public sealed class BuildFaultTests : IDisposable
     [InlineData("btt-sb-2209-10-rp", "g++", "sudo apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi make python3 g++")]
     [InlineData("prusa-einsy", "avr-gcc", "sudo apt-get install gcc-avr binutils-avr avr-libc make python3")]
     [InlineData("klipper_host_mcu", "gcc", "sudo apt-get install gcc libc6-dev make python3")]
-    public async Task A_missing_compiler_is_told_with_the_line_that_installs_it(string board, string missing, string line)
+    public async Task A_missing_compiler_is_reported_with_the_command_that_installs_it(string board, string missing, string line)
     {
         var builder = new FirmwareBuilder(_standIn.Open(), _standIn.Cache, TimeProvider.System) { SearchPath = "/nowhere" };
         var fault = await Fails(Request(board, board), builder);
@@ -97,7 +97,7 @@ public sealed class BuildFaultTests : IDisposable
     [InlineData("/bin/sh: 1: g++: not found", "g++")]
     [InlineData("make: arm-none-eabi-cpp: No such file or directory", "arm-none-eabi-cpp")]
     [InlineData("ModuleNotFoundError: No module named 'optparse'", "optparse")]
-    public async Task What_turns_out_to_be_missing_in_the_middle_is_told_in_the_same_way(string output, string missing)
+    public async Task A_program_found_missing_during_the_build_is_reported_in_the_same_way(string output, string missing)
     {
         _standIn.Write("src/overflow", output + "\n");
         var fault = await Fails(Request());
@@ -107,7 +107,7 @@ public sealed class BuildFaultTests : IDisposable
     }
 
     [Fact]
-    public async Task A_full_disk_is_told_before_and_in_the_middle()
+    public async Task A_full_disk_is_reported_before_and_during_a_build()
     {
         var builder = new FirmwareBuilder(_standIn.Open(), _standIn.Cache,
             TimeProvider.System)
@@ -119,7 +119,7 @@ public sealed class BuildFaultTests : IDisposable
     }
 
     [Fact]
-    public async Task A_cache_folder_that_cannot_be_made_is_told()
+    public async Task A_cache_folder_that_cannot_be_made_is_reported()
     {
         await File.WriteAllTextAsync(_standIn.Cache, "a file");
         Assert.Equal("build-folder", (await Fails(Request())).Code);

@@ -27,7 +27,7 @@ public sealed class FirmwareBuilderTests : IDisposable
     public void Dispose() => _standIn?.Dispose();
 
     [Fact]
-    public async Task A_firmware_is_built_told_and_kept_and_the_tree_stays_as_it_was()
+    public async Task A_firmware_is_built_reported_and_kept_and_the_tree_stays_as_it_was()
     {
         // A newer time on an equal file is what makes git rewrite its index.
         File.SetLastWriteTimeUtc(Path.Combine(_standIn.Folder, "src/part0.c"), new DateTime(2030, 1, 1, 0, 0, 0, DateTimeKind.Utc));
@@ -78,7 +78,7 @@ public sealed class FirmwareBuilderTests : IDisposable
     }
 
     [Fact]
-    public async Task A_changed_source_configuration_compiler_or_tag_is_built_anew()
+    public async Task A_changed_source_configuration_compiler_or_tag_is_built_again()
     {
         await _standIn.Builder().BuildAsync(Octopus, Tell, Never);
 
@@ -111,7 +111,7 @@ public sealed class FirmwareBuilderTests : IDisposable
     }
 
     [Fact]
-    public async Task A_damaged_firmware_in_the_cache_is_built_anew()
+    public async Task A_damaged_firmware_in_the_cache_is_built_again()
     {
         var built = await _standIn.Builder().BuildAsync(Octopus, Tell, Never);
         var bytes = await File.ReadAllBytesAsync(built.File, Never);
@@ -144,7 +144,7 @@ public sealed class FirmwareBuilderTests : IDisposable
     }
 
     [Fact]
-    public async Task Several_are_built_at_once_equal_ones_once_and_a_broken_one_stops_nobody()
+    public async Task Several_are_built_at_once_equal_ones_once_and_a_failed_one_does_not_stop_the_others()
     {
         var equal = Ebb42 with { Board = "ebb42 t1" };
         var broken = Request("f042", "ldo-orbitool-o2");
@@ -229,7 +229,7 @@ public sealed class FirmwareBuilderTests : IDisposable
     }
 
     [Fact]
-    public async Task A_cached_firmware_is_judged_by_what_the_board_says_today()
+    public async Task A_cached_firmware_is_checked_against_the_current_board()
     {
         const string text =
             "CONFIG_LOW_LEVEL_OPTIONS=y\nCONFIG_MACH_STM32=y\nCONFIG_MACH_STM32F446=y\n"
@@ -286,7 +286,7 @@ public sealed class FirmwareBuilderTests : IDisposable
     private static BuildRequest Request(string name, string board, string? serial = null) =>
         new(name, BuildConfig.For(BoardCatalogue.BuiltIn.Find(board)!, serial));
 
-    // A killed process that nobody waited for yet is a zombie: it does nothing any more.
+    // A killed process whose parent has not waited for it is a zombie: it no longer runs.
     private static bool IsAlive(string pid) =>
         File.Exists($"/proc/{pid}/stat") && !File.ReadAllText($"/proc/{pid}/stat").Contains(") Z ", StringComparison.Ordinal);
 
@@ -298,7 +298,7 @@ public sealed class FirmwareBuilderTests : IDisposable
 
     private static ValueTask Quiet(BuildProgress news) => ValueTask.CompletedTask;
 
-    /// <summary>Time that passes when it is told to.</summary>
+    /// <summary>Time that passes only on request.</summary>
     private sealed class Clock : TimeProvider
     {
         public DateTimeOffset Now { get; set; } = new(2026, 11, 24, 12, 0, 0, TimeSpan.Zero);

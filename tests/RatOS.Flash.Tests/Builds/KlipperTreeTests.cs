@@ -34,7 +34,7 @@ public sealed class KlipperTreeTests
     }
 
     [Fact]
-    public async Task The_version_is_what_git_describe_says()
+    public async Task The_version_is_that_of_git_describe()
     {
         using var standIn = new StandInTree();
         var tree = standIn.Open();
@@ -57,7 +57,7 @@ public sealed class KlipperTreeTests
     }
 
     [Fact]
-    public async Task What_changed_since_a_commit_is_told_with_what_nobody_committed_and_of_another_history_nothing()
+    public async Task Changes_since_a_commit_include_uncommitted_ones_and_another_history_has_none()
     {
         using var standIn = new StandInTree();
         var tree = standIn.Open();
@@ -77,7 +77,7 @@ public sealed class KlipperTreeTests
     }
 
     [Fact]
-    public async Task The_sources_are_told_apart_by_what_firmware_is_made_from()
+    public async Task The_sources_differ_by_the_files_that_make_firmware()
     {
         using var standIn = new StandInTree();
         var tree = standIn.Open();
@@ -146,7 +146,7 @@ public sealed class KlipperTreeTests
     }
 
     [Fact]
-    public async Task A_git_that_cannot_be_used_is_told_and_no_obstacle()
+    public async Task A_git_that_cannot_be_used_is_reported_and_does_not_stop_the_build()
     {
         using var standIn = new StandInTree();
         var without = await KlipperTree.Open(standIn.Folder, searchPath: standIn.Tools).LookAsync(Never);

@@ -94,7 +94,7 @@ public sealed class MenuconfigTests : IDisposable
     }
 
     [Fact]
-    public async Task Whoever_leaves_without_saving_has_changed_nothing()
+    public async Task Leaving_without_saving_changes_nothing()
     {
         var (exit, shown) = await AskAsync("");
         Assert.True(exit == 0 && shown.Contains("Nothing was saved", StringComparison.Ordinal), shown);
@@ -121,7 +121,7 @@ public sealed class MenuconfigTests : IDisposable
     }
 
     [Fact]
-    public void What_somebody_kept_for_another_chip_is_refused_and_no_name_leads_out_of_the_folder()
+    public void A_configuration_for_another_chip_is_refused_and_no_name_leads_out_of_the_folder()
     {
         Directory.CreateDirectory(Path.GetDirectoryName(Kept)!);
         File.WriteAllText(Kept, BuildConfig.For(BoardCatalogue.BuiltIn.Find("btt-ebb42-12")!).Text + "CONFIG_MCU=\"stm32g0b1xx\"\n");

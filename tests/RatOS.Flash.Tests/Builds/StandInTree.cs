@@ -208,7 +208,7 @@ internal sealed class StandInTree : IDisposable
     }
 
     /// <summary>
-    /// Git as somebody of its own, whoever runs the tests: a fresh computer's git does not know its user, and others sign what they make.
+    /// Git with an identity of its own: git on a fresh computer has no user name, and some users' settings sign commits.
     /// </summary>
     public string Git(params string[] arguments) =>
         Run(Folder, "git", ["-c", "user.name=Test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false", "-c",

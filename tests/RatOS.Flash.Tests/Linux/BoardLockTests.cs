@@ -16,7 +16,7 @@ public sealed class BoardLockTests : IDisposable
     public void Dispose() => _folder.Delete(recursive: true);
 
     [Fact]
-    public void A_second_flash_of_a_board_is_refused_and_told_to_wait_for_the_first_one()
+    public void A_second_flash_of_a_board_is_refused_until_the_first_one_ends()
     {
         using (BoardLock.Take("1-1.3", "octopus", _folder.FullName))
         {

@@ -35,7 +35,7 @@ public sealed class PortSwitchTests : IDisposable
     [InlineData("../../etc")]
     [InlineData("can0")]
     [InlineData("1-1/..")]
-    public void What_is_no_port_has_none(string port) => Assert.Null(new Sysfs(_sys.FullName).PortSwitch(port));
+    public void Text_that_is_not_a_port_has_no_port(string port) => Assert.Null(new Sysfs(_sys.FullName).PortSwitch(port));
 
     [Fact]
     public void One_that_cannot_be_written_is_left_alone() =>

@@ -119,16 +119,16 @@ public sealed class SdCardTests : IDisposable
     }
 
     [Fact]
-    public void What_the_computer_lives_from_is_never_one()
+    public void A_disk_of_the_system_is_never_a_card()
     {
-        // Also where somebody mounted a part of it among the cards.
+        // Even a partition that is mounted among the cards.
         Mount("mmcblk0", 3, "/media/pi/bootfs", "vfat");
         Assert.Null(Put());
         Assert.Empty(Directory.EnumerateFiles(_root, "firmware.bin*", SearchOption.AllDirectories));
     }
 
     [Fact]
-    public void A_stick_that_is_mounted_for_something_else_is_none()
+    public void A_stick_that_is_mounted_for_another_purpose_is_not_a_card()
     {
         Disk("sda", "pci0/usb1/1-1/sda", isRemovable: true);
         Mount("sda", 1, "/home/pi/printer_data/gcodes/usb", "vfat");
@@ -137,7 +137,7 @@ public sealed class SdCardTests : IDisposable
     }
 
     [Fact]
-    public void A_disk_that_cannot_be_taken_out_is_none()
+    public void A_disk_that_is_not_removable_is_not_a_card()
     {
         Disk("sda", "pci0/ata1/sda");
         Mount("sda", 1, "/mnt/windows", "vfat");
@@ -147,7 +147,7 @@ public sealed class SdCardTests : IDisposable
     }
 
     [Fact]
-    public void Of_two_nobody_guesses()
+    public void With_two_cards_none_is_guessed()
     {
         Reader();
         Reader("sdb", "/media/pi/OTHER");
@@ -197,7 +197,7 @@ public sealed class SdCardTests : IDisposable
     }
 
     [Fact]
-    public void A_card_that_is_pulled_while_it_is_looked_at_is_told_so()
+    public void A_card_that_is_removed_during_the_check_is_reported()
     {
         Reader();
         // A folder's links that lead to each other: no two looks at it see the same.

@@ -39,7 +39,7 @@ public sealed class SerialLineTests
         await using var line = Open(pty);
         Assert.Equal(0, await line.ReadAsync(new byte[8], TimeSpan.FromMilliseconds(50)));
         await line.WriteAsync(new byte[] { 0x7E });
-        // The terminal echoed them to their sender while nobody had it open; what follows is ours alone.
+        // The terminal echoed them to their sender while it was not open; the following bytes are only ours.
         var far = new List<byte>();
         while (!far.Contains(0x7E))
             far.AddRange(await FarAsync(pty, 1));
@@ -139,9 +139,9 @@ public sealed class SerialLineTests
         File.Delete(file);
     }
 
-    /// <summary>Root may open everything, so the program is run as nobody.</summary>
+    /// <summary>Root may open everything, so the program runs as the user nobody.</summary>
     [Fact]
-    public async Task An_ordinary_user_without_permission_is_told_which_group_or_rule_is_missing()
+    public async Task A_user_without_permission_sees_which_group_or_rule_is_missing()
     {
         Assert.SkipUnless(Environment.UserName == "root", "only root can become somebody else");
         using var pty = new Pty();
@@ -153,7 +153,7 @@ public sealed class SerialLineTests
 
     private static async Task<string> AsNobodyAsync(Pty pty)
     {
-        // Where nobody can read it: the tests may lie in a folder of root's.
+        // A place that the user nobody can read: the tests may be in a folder of root's.
         var folder = Directory.CreateTempSubdirectory().FullName;
         await File.WriteAllBytesAsync($"{folder}/klipper.bin", VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, "v0.13.0",
             link: FirmwareLink.Uart));

@@ -54,7 +54,7 @@ public sealed partial class SocketCanTests
     [InlineData("01020040" + "00000000" + "0000000000000000", CanBusState.Off, CanBusState.Off)]                        // a remote frame
     // a length that none has
     [InlineData("01020000" + "09000000" + "0000000000000000", CanBusState.Off, CanBusState.Off)]
-    public void What_is_no_data_frame_is_none_and_errors_tell_the_buss_state(string hex, CanBusState before, CanBusState after)
+    public void Only_data_frames_are_returned_and_error_frames_give_the_state_of_the_bus(string hex, CanBusState before, CanBusState after)
     {
         var state = before;
         Assert.Null(SocketCan.Decode(Convert.FromHexString(hex), ref state));
@@ -154,7 +154,7 @@ public sealed partial class SocketCanTests
     }
 
     [Fact]
-    public async Task A_queue_that_stays_full_is_told_by_the_buss_state()
+    public async Task A_queue_that_stays_full_is_reported_by_the_state_of_the_bus()
     {
         var (near, far) = Pair();
         var clock = new FastClock();
@@ -180,7 +180,7 @@ public sealed partial class SocketCanTests
         Assert.True(fault is DeviceGoneException or FlashException { Code: "can-unsupported" }, $"{fault}");
     }
 
-    /// <summary>Time in which nobody waits.</summary>
+    /// <summary>Time in which no task waits.</summary>
     private sealed class FastClock : TimeProvider
     {
         private long _now;

@@ -29,7 +29,7 @@ public sealed class BoardGuideTests
     [InlineData("prusa-buddy", FlashMethod.DfuUtil, "klipper.bin", "firmware-prusa-buddy.bin")]
     [InlineData("klipper_host_mcu", FlashMethod.Process, "klipper.elf", "klipper_mcu")]
     [InlineData("beacon", FlashMethod.OwnUpdater, null, null)]
-    public void Every_kind_of_board_has_its_road_and_its_file(string id, FlashMethod road, string? builds, string? file)
+    public void Every_kind_of_board_has_its_flash_method_and_its_file(string id, FlashMethod road, string? builds, string? file)
     {
         var guide = BoardGuide.Of(Of(id));
         Assert.Equal((road, builds, file), (guide.Method, guide.BuildsFile, guide.FileName));
@@ -84,11 +84,11 @@ public sealed class BoardGuideTests
     [InlineData("btt-kraken", "0x8020000", true)]
     [InlineData("ldo-leviathan-12", "0x8000000", false)]
     [InlineData("btt-ebb42-12", "0x8000000", false)]
-    public void A_card_helps_only_where_its_bootloader_writes_what_was_built(string id, string start, bool helps) =>
+    public void A_card_helps_only_if_its_bootloader_accepts_the_built_file(string id, string start, bool helps) =>
         Assert.Equal(helps, BoardProfile.Of(Of(id) with { FlashStartEffective = start }).SdCard is not null);
 
     [Fact]
-    public void A_process_that_nobody_may_replace_tells_how_it_is_done_by_hand()
+    public void A_process_that_cannot_be_replaced_shows_the_manual_steps()
     {
         var plan = FlashPlan.Create([new(new PrinterBoard("pi", Of("klipper_host_mcu")), null)], new DeviceList(1, []),
             new(KlippyActivity.Ready));

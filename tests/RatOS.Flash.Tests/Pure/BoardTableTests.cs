@@ -7,7 +7,7 @@ namespace RatOS.Flash.Tests.Pure;
 public sealed class BoardTableTests
 {
     [Fact]
-    public void The_table_of_boards_is_what_the_catalogue_says() => Docs.Check("boards.md", Text(BoardCatalogue.BuiltIn));
+    public void The_table_of_boards_matches_the_catalogue() => Docs.Check("boards.md", Text(BoardCatalogue.BuiltIn));
 
     [Fact]
     public void The_table_has_every_board_just_once()

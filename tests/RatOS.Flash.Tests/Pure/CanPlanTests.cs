@@ -109,7 +109,7 @@ public sealed class CanPlanTests
     [InlineData("can-down", true, 0)]
     [InlineData("can-missing", false, 0)]
     [InlineData("can-uuid-twice", true, 2)]
-    public void What_stands_against_a_board_on_CAN_is_told(string code, bool isThere, int answers)
+    public void Obstacles_of_a_board_on_CAN_are_reported(string code, bool isThere, int answers)
     {
         var can = answers == 0 ? Can0 with { Can = Can0.Can! with { IsUp = false } } : Can0;
         Device[] seen = isThere
@@ -129,7 +129,7 @@ public sealed class CanPlanTests
     }
 
     [Fact]
-    public void A_board_whose_boot_area_holds_no_Katapult_has_no_road_over_CAN() =>
+    public void A_board_without_Katapult_in_its_boot_area_cannot_be_flashed_over_CAN() =>
         Assert.Equal("can-no-katapult",
             Plan(Ebb(), null, new BoardEvidence("v0.12.0", "stm32g0b1xx", new ChipEvidence { Katapult = false }), Can0).Blocker?.Code);
 

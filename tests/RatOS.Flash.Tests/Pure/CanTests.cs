@@ -47,7 +47,7 @@ public sealed class CanTests
     public void Everything_else_is_none(string? text) => Assert.Null(CanUuid.TryParse(text));
 
     [Fact]
-    public void What_is_said_to_all_is_what_Katapults_own_tool_says()
+    public void Broadcasts_are_those_of_Katapults_own_tool()
     {
         Assert.Equal("3f0 00", $"{CanAdmin.Query}");
         Assert.Equal("3f0 12", $"{CanAdmin.ClearBootloaders}");
@@ -59,7 +59,7 @@ public sealed class CanTests
     }
 
     [Fact]
-    public void Answers_to_the_query_tell_who_and_which_of_the_two()
+    public void Answers_to_the_query_name_the_node_and_its_program()
     {
         Assert.Equal(new CanNode(Uuid, InBootloader: true), CanAdmin.Parse(new CanFrame(0x3F1, Convert.FromHexString("20a19f7f1b35c111"))));
         Assert.Equal(new CanNode(Uuid, InBootloader: false),

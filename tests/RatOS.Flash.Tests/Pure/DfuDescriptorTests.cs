@@ -104,7 +104,7 @@ public sealed class DfuDescriptorTests
     [InlineData("@Internal Flash/0x08000000/01*99999999Kg")]
     [InlineData("@Internal Flash/0x08000000/-1*016Kg")]
     [InlineData("@Internal Flash/0x08000000/04*Kg")]
-    public void What_is_no_layout_is_not_taken_for_one(string text) => Assert.Null(DfuMemoryMap.Parse(text));
+    public void Text_that_is_not_a_layout_is_rejected(string text) => Assert.Null(DfuMemoryMap.Parse(text));
 
     [Fact]
     public void Any_text_is_parsed_or_refused() =>

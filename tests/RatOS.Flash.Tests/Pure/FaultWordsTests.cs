@@ -11,7 +11,7 @@ public sealed class FaultWordsTests
 
     /// <summary>Options and commands of this program stand only where a browser's reader is sent to a terminal.</summary>
     [Fact]
-    public void A_browser_is_never_told_an_option_or_a_bare_command()
+    public void A_browser_never_shows_an_option_or_a_bare_command()
     {
         Assert.All(FaultList.All, fault =>
         {
@@ -24,7 +24,7 @@ public sealed class FaultWordsTests
     }
 
     [Fact]
-    public void A_command_line_is_never_told_a_button_a_macro_or_a_menu_of_a_page() => Assert.All(FaultList.All, fault =>
+    public void A_command_line_never_shows_a_button_a_macro_or_a_menu_of_a_page() => Assert.All(FaultList.All, fault =>
     {
         var words = fault.CommandLine.Replace("Run it in a terminal", "", StringComparison.Ordinal);
         foreach (var word in PageWords)

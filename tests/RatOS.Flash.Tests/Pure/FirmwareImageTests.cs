@@ -14,7 +14,7 @@ public sealed class FirmwareImageTests
     private static readonly Mcu Rp2040 = Mcu.Find("rp2040")!;
 
     [Fact]
-    public void A_bin_tells_what_it_is()
+    public void A_bin_file_is_identified()
     {
         var bytes = Images.Bin();
         var image = Open(bytes);
@@ -212,7 +212,7 @@ public sealed class FirmwareImageTests
     }
 
     [Fact]
-    public void A_cut_behind_the_dictionary_is_told_by_the_start_up_code()
+    public void A_file_truncated_behind_the_dictionary_is_detected_by_the_start_up_code()
     {
         var fault = Assert.Throws<FlashException>(() => Open(Images.Bin()[..^4]));
         Assert.Equal("klipper.bin is damaged or truncated: its start-up code wants 44516 bytes, but only 44512 are there.",
@@ -227,7 +227,7 @@ public sealed class FirmwareImageTests
     [InlineData("Marlin 2.1", "not-klipper-firmware", "no data dictionary")]
     [InlineData("DfuSe\u0001 and so on", "firmware-dfu-file", "DfuSe file")]
     [InlineData("anything, then UFD\u0010CRC4", "firmware-dfu-file", "DFU suffix")]
-    public void What_else_a_file_may_be_is_said(string text, string code, string words)
+    public void Other_file_formats_are_named(string text, string code, string words)
     {
         var fault = Assert.Throws<FlashException>(() => Open(System.Text.Encoding.Latin1.GetBytes(text)));
         Assert.Equal(code, fault.Code);

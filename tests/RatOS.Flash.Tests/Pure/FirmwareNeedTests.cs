@@ -131,7 +131,7 @@ public sealed class FirmwareNeedTests
     }
 
     [Fact]
-    public void The_same_build_is_needless_but_a_dirty_one_says_nothing()
+    public void The_same_build_needs_no_flash_but_a_dirty_version_proves_nothing()
     {
         Is(NeedLevel.Needless, "the version that a build would give",
             Known with { Running = Old, RunningDictionary = Dictionary(), BuiltDictionary = Dictionary() });
@@ -161,7 +161,7 @@ public sealed class FirmwareNeedTests
                 BuiltDictionary = Dictionary()
             });
         Is(NeedLevel.Needless, "Only files of Klipper's host changed", known with { ConfigHash = "a" });
-        // Somebody else flashed it since.
+        // Another program has flashed it since.
         Is(NeedLevel.Needless, "Only files of Klipper's host changed", known with { Last = new("v0.11.0-5-g1234567", "a", null) });
         Is(NeedLevel.Useful, "build configuration",
             known with { Running = Old, Host = Old, RunningDictionary = Dictionary(), BuiltDictionary = Dictionary() });
@@ -208,7 +208,7 @@ public sealed class FirmwareNeedTests
     [InlineData("v0.13.0", New, NeedLevel.Unknown, "names no commit")]
     [InlineData("vendor special edition", New, NeedLevel.Unknown, "names no commit")]
     [InlineData("bbad17d", "bbad17d", NeedLevel.Needless, "same version as Klipper")]                               // a tree without tags
-    public void With_versions_alone_it_says_what_they_prove(string? running, string host, NeedLevel level, string words) =>
+    public void Versions_alone_prove_only_what_they_can(string? running, string host, NeedLevel level, string words) =>
         Is(level, words, Known with { Running = running, Host = host });
 
     [Theory]
@@ -233,7 +233,7 @@ public sealed class FirmwareNeedTests
     }
 
     [Fact]
-    public void Two_builds_of_the_same_have_one_core_and_a_novel_ends_nobody()
+    public void Builds_of_the_same_version_share_a_core_and_overlong_text_ends_no_run()
     {
         Assert.Equal("v0.13.0-730-g84104bbbd", KlipperVersion.Parse("v0.13.0-730-g84104bbbd-dirty-20260807_101112-pi").Core);
         Assert.Equal("v0.13.0-730-g84104bbbd", KlipperVersion.Parse("v0.13.0-730-g84104bbbd-dirty").Core);

@@ -77,7 +77,7 @@ public sealed class FlashLayoutTests
     }
 
     [Fact]
-    public void A_hole_in_what_the_bootloader_offers_is_refused()
+    public void A_gap_in_the_areas_of_the_bootloader_is_refused()
     {
         var memory = new FlashMemory([new Sector(0x0800_0000, 2048), new Sector(0x0800_1000, 2048)], 8, WriteOrder.Ascending, false);
         Assert.Equal("firmware-too-big",

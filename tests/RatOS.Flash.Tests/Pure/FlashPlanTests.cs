@@ -75,7 +75,7 @@ public sealed class FlashPlanTests
     [Theory]
     [InlineData(true, "katapult")]
     [InlineData(false, "dfu-se")]
-    public void What_the_board_told_of_its_boot_area_decides_the_road(bool katapult, string expected)
+    public void The_content_of_the_boot_area_decides_the_flash_method(bool katapult, string expected)
     {
         var evidence =
             new BoardEvidence("v0.12.0", "stm32f446xx", new ChipEvidence { Katapult = katapult, IdCode = 0x421, FlashKib = 512 });
@@ -96,7 +96,7 @@ public sealed class FlashPlanTests
         Assert.Equal("which-bootloader", Blocker(Plan(Octopus, Image(VirtualChip.F446, 0x0800_8000), null, AnyDfu)));
 
     [Fact]
-    public void Two_boards_of_one_serial_are_told_apart_by_port_or_not_at_all()
+    public void Two_boards_of_one_serial_are_distinguished_only_by_port()
     {
         var other = OctopusInKlipper with { Port = "1-1.2", Number = 6 };
         Assert.Equal("boards-alike", Blocker(Plan(Octopus, null, null, OctopusInKlipper, other)));
@@ -157,7 +157,7 @@ public sealed class FlashPlanTests
     }
 
     [Fact]
-    public void A_board_that_is_not_there_is_a_blocker_that_says_what_is()
+    public void A_missing_board_is_a_blocker_that_lists_the_devices_on_the_bus()
     {
         var plan = Plan(Octopus, null, null, Usb("1-1.7", new UsbId(0x046d, 0x0825), null, "Webcam"));
         Assert.Equal("board-not-seen", Blocker(plan));
@@ -225,7 +225,7 @@ public sealed class FlashPlanTests
     [Theory]
     [InlineData("prusa-einsy")]
     [InlineData("beacon")]
-    public void Boards_without_a_road_say_so(string id) =>
+    public void Boards_without_a_flash_method_report_it(string id) =>
         Assert.Equal("no-road", Blocker(Plan(new PrinterBoard("board", BoardCatalogue.BuiltIn.Find(id)!), null, null, OctopusInKlipper)));
 
     [Fact]

@@ -29,7 +29,7 @@ public sealed class ForeignDeviceTests
     }
 
     [Fact]
-    public void Who_describes_a_probe_as_a_board_of_his_own_is_believed()
+    public void A_probe_that_you_describe_as_your_board_is_accepted()
     {
         var section = new McuSection("mcu scanner") { CanbusUuid = $"{Uuid}" };
         var mcu = Of([section], [Can0], described: [new PrinterBoard("scanner", Kind("btt-ebb42-12"))]).Mcus[0];
@@ -49,7 +49,7 @@ public sealed class ForeignDeviceTests
     }
 
     [Fact]
-    public void A_probe_that_announces_Klippers_own_id_is_told_by_its_names_and_a_paper_scanner_is_none()
+    public void A_probe_with_Klippers_own_id_is_recognised_by_its_names_and_a_paper_scanner_is_not_one()
     {
         var carto = InKlipper("1-1.6", "16000A", "614e", "/dev/ttyACM6") with { Manufacturer = "Cartographer3D" };
         var paper = new Device { Port = "1-1.8", Number = 4, Usb = new UsbId(0x04a9, 0x1909), Product = "Canon Scanner" };
@@ -66,7 +66,7 @@ public sealed class ForeignDeviceTests
         Assert.Equal(["octopus", "btt-skr-3", "12345"], printer.Mcus.Select(mcu => mcu.Name));
         Assert.Equal([McuOwner.Ours, McuOwner.Foreign, McuOwner.Foreign], printer.Mcus.Select(mcu => mcu.Owner));
         Assert.Equal(["octopus"], printer.All.Select(mcu => mcu.Name));
-        // Asked for by its own name it can be had; one that nobody knows cannot.
+        // Its own name selects it; an unknown name selects nothing.
         Assert.Equal("1-1.9", printer.Find("btt-skr-3").BoardToFlash().Port);
         Assert.Equal("kind-unknown", Assert.Throws<FlashException>(printer.Find("12345").BoardToFlash).Code);
     }
@@ -79,7 +79,7 @@ public sealed class ForeignDeviceTests
         Assert.Equal("1-1.1", printer.Find("btt-octopus-11").Port);
         Assert.Equal(McuOwner.Foreign, printer.Find("1-1.9").Owner);
         Assert.Equal(("1-1.1", true), (printer.Mcus[0].Board!.Port, printer.Mcus[0].Board!.OnlyByPort));
-        // Without a link nobody can say which of the two it is.
+        // Without a link it could be either of the two.
         Assert.Equal("boards-alike", Of([Main], [Octopus, twin], links: []).Mcus[0].Findings[0].Code);
     }
 
@@ -106,7 +106,7 @@ public sealed class ForeignDeviceTests
     public void A_bootloader_where_the_board_was_last_seen_is_its_but_not_one_of_another_chip_nor_another_boards_Klipper()
     {
         var ports = new Dictionary<string, string> { ["mcu"] = "1-1.1" };
-        // Two wait: without the memory nobody could say which is whose.
+        // Two boards wait: only the memory tells which is which.
         var printer = Of([Main], [Dfu("1-1.1"), Dfu("1-1.6")], Told(("mcu", Host, "stm32f446xx")), ports: ports);
         Assert.Null(printer.Mcus[0].Running);   // what Klipper told before it went there is over
         Assert.Equal(("1-1.1", "1-1.1"), (printer.Mcus[0].Device!.Port, printer.Mcus[0].Board!.Port));

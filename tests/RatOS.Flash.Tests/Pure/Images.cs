@@ -6,7 +6,7 @@ using RatOS.Flash.Chips;
 namespace RatOS.Flash.Tests.Pure;
 
 /// <summary>
-/// Firmware files made by hand in the shape of a real build: vectors, reset handler with its literal words, second stage, dictionary, data.
+/// Hand-made firmware files in the shape of a real build: vectors, reset handler with its literal words, second stage, dictionary, data.
 /// </summary>
 internal static class Images
 {

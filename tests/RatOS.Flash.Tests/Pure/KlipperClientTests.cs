@@ -226,7 +226,7 @@ public sealed class KlipperClientTests
     }
 
     [Fact]
-    public async Task A_chip_tells_what_it_is_and_that_katapult_is_there()
+    public async Task A_chip_reports_its_type_and_its_Katapult()
     {
         var (line, _) = Board(VirtualChip.F446, boot: Katapult(0x2000_0200, 0x0800_0A10));
         await using var client = await Connect(line);

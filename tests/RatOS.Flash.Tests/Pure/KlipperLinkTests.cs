@@ -116,7 +116,7 @@ public sealed class KlipperLinkTests
     }
 
     [Fact]
-    public void A_firmware_that_began_anew_is_followed()
+    public void A_firmware_that_restarted_its_numbers_is_followed()
     {
         InStep();
         Send("07");

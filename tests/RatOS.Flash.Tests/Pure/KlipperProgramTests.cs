@@ -112,7 +112,7 @@ public sealed class KlipperProgramTests
             }
             if (_resets.Count > 0)
             {
-                // The process executes itself anew.
+                // The process executes itself again.
                 Assert.Equal([(ResetRequest.Plain, TimeSpan.FromMicroseconds(100))], _resets);
                 _resets.Clear();
                 program = Create(firmware);
@@ -153,7 +153,7 @@ public sealed class KlipperProgramTests
         Assert.Equal(expected, Ask(F446(), Block(0, payload)).Length / 2);
 
     [Fact]
-    public void A_wrong_sequence_number_is_told_the_right_one_and_nothing_happens() =>
+    public void A_wrong_sequence_number_is_answered_with_the_right_one_and_nothing_happens() =>
         Assert.Equal("05109e817e", Ask(F446(), "081501002830c87e"));
 
     [Fact]
@@ -291,7 +291,7 @@ public sealed class KlipperProgramTests
     }
 
     [Fact]
-    public void The_request_for_the_bootloader_is_heard_on_a_UART_only()
+    public void The_request_for_the_bootloader_has_an_effect_only_on_a_UART()
     {
         const string request = "7e201c20526571756573742053657269616c20426f6f746c6f616465722121207e";
         Assert.Equal("", Ask(F446(uart: true), request));

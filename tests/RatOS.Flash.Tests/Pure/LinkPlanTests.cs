@@ -120,7 +120,7 @@ public sealed class LinkPlanTests
         Assert.Equal("The firmware for octopus communicates over CAN at 1000000 bit/s on PB8_PB9, but the board is on USB "
             + "(according to its port 1-1.1): it would not be reachable.", refusal.Cause);
         Assert.Contains("--change-link usb:can", refusal.Remedy.ToString(), StringComparison.Ordinal);
-        // Nobody could follow this one.
+        // This change cannot be followed.
         Assert.DoesNotContain("--change-link", $"{Plan(Octopus("usb"), Image("uart"), null, OnUsb).Blocker!.Remedy}",
             StringComparison.Ordinal);
     }
@@ -162,7 +162,7 @@ public sealed class LinkPlanTests
 
     /// <summary>The running firmware is asked after the first plan; its answer counts before what Klipper reported.</summary>
     [Fact]
-    public void What_the_board_itself_answers_decides()
+    public void The_answer_of_the_board_decides()
     {
         var evidence = new BoardEvidence("v0.12.0", "stm32f446xx", null)
         {

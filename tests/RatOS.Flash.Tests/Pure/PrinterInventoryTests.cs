@@ -11,7 +11,7 @@ namespace RatOS.Flash.Tests.Pure;
 public sealed class PrinterInventoryTests
 {
     [Fact]
-    public void A_RatOS_printer_is_known_without_a_word_of_configuration_of_ours()
+    public void A_RatOS_printer_is_known_without_a_configuration_of_RatOS_Flash()
     {
         var printer = Of([Main, Tool, Pi], [Octopus, Ebb, Webcam],
             Told(("mcu", Old, "stm32f446xx"), ("mcu toolboard_t0", Host, "stm32g0b1xx"), ("mcu rpi", Old, "linux")));
@@ -94,7 +94,7 @@ public sealed class PrinterInventoryTests
     }
 
     [Fact]
-    public void Links_that_lead_to_each_other_end_nobody() =>
+    public void Links_that_lead_to_each_other_end_the_search() =>
         Assert.Null(Of([Main with { Serial = "/dev/serial/by-path/a" }], [Octopus],
             links: [new("/dev/serial/by-path/a", "/dev/serial/by-path/b"),
                 new("/dev/serial/by-path/b", "/dev/serial/by-path/a")]).Mcus[0].Device);
@@ -110,7 +110,7 @@ public sealed class PrinterInventoryTests
     }
 
     [Fact]
-    public void A_board_without_power_is_told_by_the_switch_that_is_off()
+    public void A_board_without_power_is_reported_with_the_power_device_that_is_off()
     {
         PowerDevice[] power = [new("light", false), new("psu", false)];
         PrinterBoard[] described = [new("mcu", Kind("btt-octopus-11")) { Power = "psu" }];
@@ -182,7 +182,7 @@ public sealed class PrinterInventoryTests
     }
 
     [Fact]
-    public void A_board_on_CAN_has_its_uuid_and_its_kind_from_who_described_it()
+    public void A_board_on_CAN_has_its_uuid_and_its_kind_from_its_description()
     {
         var section = new McuSection("mcu ebb") { CanbusUuid = "A19F7F1B35C1" };
         var unknown = Of([section], [Can0], Told(("mcu EBB", Old, "stm32g0b1xx"))).Mcus[0];
@@ -200,7 +200,7 @@ public sealed class PrinterInventoryTests
     }
 
     [Fact]
-    public void A_CAN_board_whose_interface_is_gone_or_whose_uuid_is_none_is_told_so()
+    public void A_CAN_board_with_a_missing_interface_or_an_invalid_uuid_is_reported()
     {
         Assert.Equal(["can-missing", "kind-unknown"],
             Codes(Of([new McuSection("mcu ebb") { CanbusUuid = $"{Uuid}", CanbusInterface = "can1" }], [Can0]).Mcus[0]));
@@ -237,7 +237,7 @@ public sealed class PrinterInventoryTests
     [Fact]
     public void A_port_at_which_another_board_is_blocks_the_section_that_names_it()
     {
-        // The link is stale, or somebody swapped the cables of a by-path configuration and described the boards.
+        // The link is stale, or the cables of described boards in a by-path configuration were swapped.
         var stale = Of([Main], [Ebb with { Node = "/dev/ttyACM0" }]).Mcus[0];
         Assert.Equal(["port-of-another-board"], Codes(stale));
         Assert.Contains("btt-ebb42-12-t0", stale.Findings[0].Text, StringComparison.Ordinal);

@@ -24,7 +24,7 @@ internal sealed class ProgramLine : ByteLine
     private int _number;
     private TimeSpan? _gone;
 
-    /// <param name="create">Makes the program; null for a line on which nobody answers.</param>
+    /// <param name="create">Makes the program; null for a line on which no program answers.</param>
     /// <param name="damage">Probability for each frame, each way.</param>
     public ProgramLine(
         Func<Action<ReadOnlyMemory<byte>, TimeSpan>, Action<ResetRequest, TimeSpan>, SerialProgram>? create,

@@ -73,7 +73,7 @@ public sealed class RatOsCatalogueTests : IDisposable
     }
 
     [Fact]
-    public void A_board_that_only_RatOS_knows_is_added_with_what_its_configuration_says()
+    public void A_board_that_only_RatOS_knows_is_added_with_the_values_of_its_configuration()
     {
         Put("btt-octopus-12", Definition("btt-octopus-12", "Octopus V1.2", """
             , "isToolboard": false, "disableAutoFlash": true, "firmwareBinaryName": "firmware-btt-octopus-12.bin",
@@ -99,14 +99,14 @@ public sealed class RatOsCatalogueTests : IDisposable
         "serial")]
     [InlineData("CONFIG_CANSERIAL=y\nCONFIG_HAVE_STM32_USBCANBUS=y\n", "CAN")]
     [InlineData("CONFIG_LPC_USB=y\n", "USB")]
-    public void The_link_is_told_by_the_pins_that_were_chosen(string config, string link)
+    public void The_link_is_recognised_by_the_chosen_pins(string config, string link)
     {
         Put("acme", Definition("acme"), config);
         Assert.Equal(link, Load().Catalogue.Find("acme")!.Comm);
     }
 
     [Fact]
-    public void The_host_process_and_a_tool_board_are_told_by_their_flags()
+    public void The_host_process_and_a_tool_board_are_recognised_by_their_flags()
     {
         Put("pi5", Definition("pi5", "Pi 5", """, "isHost": true, "serialPath": "/tmp/klipper_host_mcu5" """),
             "CONFIG_MACH_LINUX=y\nCONFIG_USB_SERIAL_NUMBER=\"12345\"\n");
@@ -121,7 +121,7 @@ public sealed class RatOsCatalogueTests : IDisposable
     [Fact]
     public void Where_RatOS_is_known_to_be_wrong_ours_is_taken_and_elsewhere_RatOSs()
     {
-        // The Spider 2.2 has a defect on record; the Octopus has none, so somebody changed it.
+        // The Spider 2.2 has a defect on record; the Octopus has none, so its definition was changed.
         Put("spider", Definition("fysetc-spider-22", "Spider v2.2"),
             OctopusConfig.Replace("0x8008000", "0x8000000", StringComparison.Ordinal));
         Put("octopus", Definition("btt-octopus-11", "Octopus V1.1 F446"),
@@ -188,7 +188,7 @@ public sealed class RatOsCatalogueTests : IDisposable
     [InlineData("include /etc/passwd")]
     [InlineData("all: ; reboot")]
     [InlineData("CONFIG_A B=y")]
-    public void What_make_would_run_is_passed_over(string line)
+    public void Lines_that_make_would_run_are_ignored(string line)
     {
         Put("bad", Definition("bad"), OctopusConfig + line + "\n");
         Assert.Contains("line 13 of its firmware.config", PassedOver(), StringComparison.Ordinal);
@@ -202,7 +202,7 @@ public sealed class RatOsCatalogueTests : IDisposable
     }
 
     [Fact]
-    public void What_is_no_text_is_passed_over()
+    public void A_configuration_that_is_not_text_is_ignored()
     {
         File.WriteAllBytes(Path.Combine(Put("noise", Definition("noise")), "firmware.config"), [0xff, 0xfe, 0x00]);
         Assert.Contains("no text", PassedOver(), StringComparison.Ordinal);
@@ -248,7 +248,7 @@ public sealed class RatOsCatalogueTests : IDisposable
     }
 
     [Fact]
-    public void A_broken_neighbour_harms_nobody_and_a_folder_without_definition_is_no_board()
+    public void A_broken_definition_does_not_affect_other_boards_and_a_folder_without_one_is_no_board()
     {
         Put("a-broken", "{");
         Put("b-empty", null);

@@ -90,7 +90,7 @@ public sealed class Stm32UartTests
     [Theory]
     [InlineData(0x410, 1024, 8)]
     [InlineData(0x414, 2048, 4)]
-    public async Task An_old_ROM_is_told_pages_of_one_byte_and_of_its_own_size(int id, int size, int firstPage)
+    public async Task An_old_ROM_gets_page_numbers_of_one_byte_and_pages_of_its_own_size(int id, int size, int firstPage)
     {
         var chip = VirtualChip.F072 with
         {
@@ -153,7 +153,7 @@ public sealed class Stm32UartTests
     }
 
     [Fact]
-    public async Task Another_chip_is_told_by_its_id()
+    public async Task Another_chip_is_detected_by_its_id()
     {
         var (line, _) = LineTo(new VirtualFlash(VirtualChip.F407), VirtualChip.F407);
         await using var rom = await Stm32Uart.OpenAsync(line, "octopus", F446, Start, line.Time);
@@ -163,7 +163,7 @@ public sealed class Stm32UartTests
     }
 
     [Fact]
-    public async Task Read_protection_is_told_before_anything_is_touched()
+    public async Task Read_protection_is_reported_before_anything_is_touched()
     {
         var (line, _) = LineTo(new VirtualFlash(VirtualChip.F446), VirtualChip.F446, new RomBehaviour { IsReadProtected = true });
         var fault = await Assert.ThrowsAsync<FlashException>(() => Stm32Uart.OpenAsync(line, "octopus", F446, Start, line.Time));

@@ -38,7 +38,7 @@ public sealed class WorkBudgetTests
     [Fact]
     public void The_end_of_a_stream_is_found_in_one_pass_though_its_checksum_is_repeated_a_hundred_thousand_times()
     {
-        // The old search inflated the stream anew at each place where the four bytes of its checksum stand.
+        // The old search inflated the stream again at each place where the four bytes of its checksum stand.
         var stream = Stream(Encoding.ASCII.GetBytes("{\"" + new string('a', 100_000)));
         var image = new byte[1 << 20];
         stream.CopyTo(image, 0);

@@ -111,7 +111,7 @@ public sealed class CanStories
             await story.FailedAsync("octopus", "not-back", BoardCondition.Unconfirmed));
 
     [Fact]
-    public void An_interface_that_nobody_brings_up_again_is_told_with_the_command_that_does() =>
+    public void An_interface_that_stays_down_is_reported_with_the_command_that_brings_it_up() =>
         Story.Of("can-bridge", new InjectedFaults { CanStaysDown = true }, async story =>
         {
             var report = await story.FailedAsync("octopus", "can-down", BoardCondition.Unconfirmed);
@@ -119,7 +119,7 @@ public sealed class CanStories
         });
 
     [Fact]
-    public void A_board_without_power_on_an_empty_bus_is_refused_because_nobody_acknowledges() => Story.Of("can-toolhead", async story =>
+    public void A_board_without_power_on_an_empty_bus_is_refused_because_no_device_acknowledges() => Story.Of("can-toolhead", async story =>
     {
         story.Board.PowerOff();
         await story.FailedAsync("ebb42", "can-not-acknowledged", BoardCondition.Unknown);
@@ -127,7 +127,7 @@ public sealed class CanStories
     });
 
     [Fact]
-    public void A_silent_board_is_told_with_those_that_answer_instead() => Story.Of("can-toolheads", async story =>
+    public void A_silent_board_is_reported_with_the_nodes_that_answer_instead() => Story.Of("can-toolheads", async story =>
     {
         story.Board.PowerOff();
         story.Printer.Boards[1].PressReset();   // it has no number since
@@ -156,7 +156,7 @@ public sealed class CanStories
     });
 
     [Fact]
-    public void A_bitrate_that_the_nodes_do_not_use_is_a_bus_that_nobody_acknowledges() => Story.Of("can-toolhead", async story =>
+    public void With_a_wrong_bitrate_no_node_acknowledges_frames() => Story.Of("can-toolhead", async story =>
     {
         story.Printer.Can!.HostBitrate = 500_000;   // and the interface does not say
         await story.FailedAsync("ebb42", "can-not-acknowledged", BoardCondition.Unchanged);
@@ -224,7 +224,7 @@ public sealed class CanStories
     });
 
     [Fact]
-    public void A_Klipper_that_comes_back_instead_of_Katapult_is_asked_again_and_told() =>
+    public void A_Klipper_that_comes_back_instead_of_Katapult_is_asked_again_and_reported() =>
         Story.Of("can-toolhead", new InjectedFaults { TouchesInVain = 1 }, async story => await story.FlashedAsync("ebb42"));
 
     [Fact]
@@ -232,12 +232,12 @@ public sealed class CanStories
         Story.Of("can-toolhead", new InjectedFaults { TouchesIgnored = 1 }, async story => await story.FlashedAsync("ebb42"));
 
     [Fact]
-    public void Requests_that_never_have_an_effect_are_told_as_such() =>
+    public void Requests_that_never_have_an_effect_are_reported() =>
         Story.Of("can-toolhead", new InjectedFaults { TouchesIgnored = 9 }, async story =>
             await story.FailedAsync("ebb42", "touch-ignored", BoardCondition.Unchanged));
 
     [Fact]
-    public void A_Klipper_that_somebody_starts_meanwhile_is_stopped_again() =>
+    public void A_Klipper_that_starts_during_the_flash_is_stopped_again() =>
         Story.Of("can-toolhead", At(8000, TransferFaultKind.ForeignKlipper, 0), async story =>
         {
             await story.FlashedAsync("ebb42");
@@ -245,7 +245,7 @@ public sealed class CanStories
         });
 
     [Fact]
-    public void A_power_cut_in_mid_write_is_waited_for_and_the_write_begins_anew() =>
+    public void After_a_power_cut_in_mid_write_the_write_begins_again() =>
         Story.Of("can-toolhead", At(5000, TransferFaultKind.PowerCut, 20), async story =>
     {
         var report = await story.FlashedAsync("ebb42");
@@ -253,7 +253,7 @@ public sealed class CanStories
     });
 
     [Fact]
-    public void Power_that_stays_away_in_mid_write_is_told_and_the_board_is_not_called_unchanged() =>
+    public void Power_that_stays_away_in_mid_write_is_reported_and_the_board_is_not_called_unchanged() =>
         Story.Of("can-toolhead", At(5000, TransferFaultKind.PowerCut, -1), async story =>
         {
             var report = (await story.FlashAsync("ebb42")).Boards.Single();
@@ -322,7 +322,7 @@ public sealed class CanStories
         }
     }
 
-    /// <summary>The frames of the whole flash: whoever is said to hear Katapult's must be in Katapult.</summary>
+    /// <summary>The frames of the whole flash: a node that receives Katapult's frames must be in Katapult.</summary>
     [Fact]
     public void Katapults_frames_never_go_to_a_number_of_Klippers() => Story.Of("can-bridge", async story =>
     {

@@ -80,7 +80,7 @@ public sealed class ConditionStories
         await story.FailedAsync("octopus", "device-lost", BoardCondition.InBootloaderUnchanged);
     });
 
-    /// <summary>Firmware that runs was not erased, whatever an earlier flash was told.</summary>
+    /// <summary>Running firmware was not erased, whatever an earlier flash reported.</summary>
     [Fact]
     public void A_board_that_runs_Klipper_now_is_not_called_half_written() => Story.Of("octopus", async story =>
     {

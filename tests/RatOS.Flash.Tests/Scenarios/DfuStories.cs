@@ -71,7 +71,7 @@ public sealed class DfuStories
         Story.Of("h2-slow-enumeration", async story => await story.FlashedAsync("octopus"));
 
     [Fact]
-    public void H2_a_rom_that_never_comes_is_told_with_its_cause_and_power_brings_the_board_back() =>
+    public void H2_a_rom_that_never_comes_is_reported_with_its_cause_and_power_brings_the_board_back() =>
         Story.Of("h2-no-enumeration", async story =>
     {
         var report = await story.FailedAsync("octopus", "bootloader-not-seen", BoardCondition.Unchanged);
@@ -121,7 +121,7 @@ public sealed class DfuStories
 
     [VirtualOnly("the Klipper of the virtual printer holds no real port")]
     [Fact]
-    public void H4_Klipper_started_by_somebody_in_the_middle_is_stopped_again() => Story.Of("h4-foreign-start", async story =>
+    public void H4_Klipper_that_is_started_during_the_flash_is_stopped_again() => Story.Of("h4-foreign-start", async story =>
     {
         await story.FlashedAsync("octopus");
         Assert.Equal(2, story.Printer.Klippy.Stops);
@@ -159,7 +159,7 @@ public sealed class DfuStories
             Assert.Empty((await story.FlashedAsync("octopus")).Notes));
 
     [Fact]
-    public void A_rom_that_does_not_leave_is_told_again() => Story.Of("octopus", new InjectedFaults { LeavesIgnored = 2 }, async story =>
+    public void A_rom_that_does_not_leave_is_asked_again() => Story.Of("octopus", new InjectedFaults { LeavesIgnored = 2 }, async story =>
         Assert.NotEmpty((await story.FlashedAsync("octopus")).Notes));
 
     [Fact]
@@ -306,7 +306,7 @@ public sealed class DfuStories
     });
 
     [Fact]
-    public void A_bootloader_elsewhere_whose_serial_fits_nobody_is_left_alone_and_named() =>
+    public void A_bootloader_elsewhere_with_an_unknown_serial_is_left_alone_and_named() =>
         Story.Of("octopus", new InjectedFaults { ReturnsAt = "2-1", RomSerial = "200364500000" }, async story =>
         {
             var report = await story.FailedAsync("octopus", "bootloader-not-seen", BoardCondition.Unchanged);
@@ -373,7 +373,7 @@ public sealed class DfuStories
     });
 
     [Fact]
-    public void An_F429_is_refused_with_its_guide_when_nobody_is_there() => Story.Of("octopus-pro-429", async story =>
+    public void An_F429_is_refused_with_its_guide_when_no_operator_is_there() => Story.Of("octopus-pro-429", async story =>
     {
         var report = await story.FailedAsync("octopus-pro", "needs-bootloader-by-hand", BoardCondition.Unchanged);
         Assert.True(report.Refused);

@@ -171,7 +171,7 @@ public sealed class CutStories
 
     /// <summary>
     /// Power fails at any transfer and returns; then the same flash is started again, after BOOT0 or a double reset where a person is
-    /// needed. In the end the board runs; and where the chip or Katapult can see that there is no firmware, nobody has to touch it.
+    /// needed. In the end the board runs; and where the chip or Katapult can see that there is no firmware, no operator is needed.
     /// </summary>
     [VirtualOnly("hundreds of flashes")]
     [Theory]
@@ -239,7 +239,7 @@ public sealed class RefusalStories
     });
 
     [Fact]
-    public void Klipper_that_will_not_start_again_is_told_beside_the_boards_success() => Story.Of("octopus", async story =>
+    public void Klipper_that_does_not_start_again_is_reported_beside_the_boards_success() => Story.Of("octopus", async story =>
     {
         story.Printer.Klippy.WillNotStart = "systemd said no";
         var report = await story.FlashAsync("octopus");
@@ -333,7 +333,7 @@ public sealed class RefusalStories
 
     [VirtualOnly("a real user without rights is in the tests of the rig")]
     [Fact]
-    public void Missing_permission_is_told_with_the_rule_and_the_groups() =>
+    public void Missing_permission_is_reported_with_the_rule_and_the_groups() =>
         Story.Of("octopus", new InjectedFaults { NoPermission = true }, async story =>
     {
         var report = await story.FailedAsync("octopus", "no-permission", BoardCondition.Unchanged);

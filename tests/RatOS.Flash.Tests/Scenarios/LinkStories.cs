@@ -98,7 +98,7 @@ public sealed class LinkStories
             Assert.Contains(story.Hardware.Look().Devices, device => device.Usb == UsbId.Klipper && device.Port == "1-1.3");
         });
 
-    /// <summary>The chip's unique id is not known in the ROM, so nobody could tell which node it becomes.</summary>
+    /// <summary>The chip's unique id is unknown in the ROM, so its future node is unknown too.</summary>
     [Fact]
     public void A_board_in_its_ROM_does_not_move_to_CAN() => Story.Of(
         Of(Octopus with { Stage = BootStage.StockSd, HasCanWires = true, State = BoardState.Rom }, hasAdapter: true), InjectedFaults.None,

@@ -44,7 +44,7 @@ public sealed class NoFlashMethodStories : IDisposable
     });
 
     [Fact]
-    public void What_cannot_be_built_is_told_with_the_reason() => Story.Of("octopus", async story =>
+    public void Firmware_that_cannot_be_built_is_reported_with_the_reason() => Story.Of("octopus", async story =>
     {
         var (report, offered) =
             await FlashAsync(story, "prusa-einsy", new(null, new(FaultKind.ToolchainMissing, "There is no avr-gcc.", $"Install it.")));

@@ -3,7 +3,7 @@ using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Scenarios;
 
-/// <summary>A person does the one thing that nobody else can, minutes later, and the flash goes on by itself.</summary>
+/// <summary>An operator does the requested step minutes later, and the flash continues automatically.</summary>
 [VirtualOnly("their waits are minutes, which an emulated kernel makes many more; what they wait for is told there by the other stories")]
 public sealed class OperatorStepStories
 {
@@ -58,7 +58,7 @@ public sealed class OperatorStepStories
     });
 
     [Fact]
-    public void A_virtual_person_does_it_for_whoever_tries_the_product() => Story.Of("h2-person", async story =>
+    public void The_simulated_operator_does_the_steps_on_the_virtual_printer() => Story.Of("h2-person", async story =>
     {
         story.Operator = static _ => { };
         await story.FlashedAsync("octopus");
@@ -139,7 +139,7 @@ public sealed class OperatorStepStories
     public void Other_boards_have_their_verdict_while_one_waits_for_a_person() =>
         Story.Of("voron", new InjectedFaults { RomMissesUsb = true }, async story =>
     {
-        // Only the Octopus is asked for its bootloader by hand here: the others come from theirs.
+        // Only the Octopus has its bootloader started manually here: the others return from theirs.
         var told = new List<string?>();
         foreach (var name in (string[])["ebb42", "octopus-pro"])
             SetJumper(story.Find(name));

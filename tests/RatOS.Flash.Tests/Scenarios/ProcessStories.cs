@@ -83,7 +83,7 @@ public sealed class ProcessStories
         await story.FlashedAsync("pi");
         var before = story.Time.Now;
         await story.PassAsync(TimeSpan.FromMinutes(5));
-        // The dictionary is the same as before: only the uptime tells that it was started anew.
+        // The dictionary is the same as before: only the uptime shows that it was restarted.
         await story.FlashedAsync("pi");
         Assert.True(story.Time.Now > before);
         story.Find("pi").Process!.IgnoresRestart = true;

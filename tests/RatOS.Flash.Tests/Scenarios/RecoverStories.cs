@@ -23,7 +23,7 @@ public sealed class RecoverStories
     [InlineData("uart-rom")]
     public void A_board_whose_firmware_is_whole_runs_again_without_a_flash(string scenario) => Whole(scenario);
 
-    /// <summary>A G0B1 may have 512 KiB; this one has 128, and nobody asked it: it waits in Katapult.</summary>
+    /// <summary>A G0B1 may have 512 KiB; this one has 128, but could not be asked: it waits in Katapult.</summary>
     [Fact]
     public void Firmware_that_the_smallest_chip_of_the_name_cannot_hold_is_not_written_while_its_size_is_unknown()
     {
@@ -67,7 +67,7 @@ public sealed class RecoverStories
         Assert.Equal((true, BoardCondition.Flashed), (report.Ok, report.Condition));
     });
 
-    /// <summary>Katapult starts whatever it is told to, unchecked: then only a double reset would help.</summary>
+    /// <summary>Katapult starts any firmware unchecked: then only a double reset would help.</summary>
     [Fact]
     public void A_half_written_one_is_never_started() => Story.Of("octopus-half-written", async story =>
     {
@@ -79,7 +79,7 @@ public sealed class RecoverStories
     });
 
     [Fact]
-    public void A_write_of_the_same_firmware_that_died_is_told_by_its_last_byte() => Story.Of("octopus-in-dfu", async story =>
+    public void An_interrupted_write_of_the_same_firmware_is_detected_by_its_last_byte() => Story.Of("octopus-in-dfu", async story =>
     {
         await story.FlashedAsync("octopus");
         SetJumper(story.Board);
@@ -102,7 +102,7 @@ public sealed class RecoverStories
             Assert.Equal(BoardCondition.Flashed, (await story.RecoverAsync("octopus")).Condition));
 
     [Fact]
-    public void A_bootloader_that_does_not_start_it_is_written_anew() =>
+    public void A_bootloader_that_does_not_start_the_firmware_is_written_again() =>
         Story.Of("octopus-in-dfu", new InjectedFaults { LeavesIgnored = 3 }, async story =>
         Assert.Equal(BoardCondition.Flashed, (await story.RecoverAsync("octopus")).Condition));
 
@@ -116,7 +116,7 @@ public sealed class RecoverStories
     });
 
     [Fact]
-    public void A_board_that_is_not_there_is_refused_where_nobody_is() => Story.Of("octopus", async story =>
+    public void Without_an_operator_a_missing_board_is_refused() => Story.Of("octopus", async story =>
     {
         story.Board.PowerOff();
         await story.PassAsync(TimeSpan.FromSeconds(2));
@@ -174,6 +174,6 @@ public sealed class GuideStories
         Assert.StartsWith("USB DFU is already at 1-1.1", Assert.Single(await GuideAsync(story)), StringComparison.Ordinal));
 
     [Fact]
-    public void On_a_wire_the_steps_are_told_and_what_to_ask_then() => Story.Of("uart-rom", async story =>
+    public void On_a_UART_the_steps_and_the_next_command_are_shown() => Story.Of("uart-rom", async story =>
         Assert.Contains("--bootloader stm32-uart", (await GuideAsync(story))[^1], StringComparison.Ordinal));
 }

@@ -51,7 +51,7 @@ public sealed class RigStories
     }
 
     [Fact]
-    public void A_bootloader_that_another_program_has_claimed_is_told_as_in_use()
+    public void A_bootloader_that_another_program_has_claimed_is_reported_as_in_use()
     {
         Assert.SkipUnless(Rig.IsHere, NotHere);
         Story.Of("octopus-in-dfu", async story =>

@@ -46,7 +46,7 @@ public sealed class SdCardStories
     });
 
     [Fact]
-    public void A_card_that_was_not_taken_is_told_from_one_that_was_and_asked_for_again() => Story.Of("octopus", async story =>
+    public void A_card_that_was_not_installed_is_detected_and_asked_for_again() => Story.Of("octopus", async story =>
     {
         var times = 0;
         story.Operator = _ =>
@@ -115,7 +115,7 @@ public sealed class SdCardStories
     });
 
     [Fact]
-    public void With_nobody_there_the_file_lies_ready_and_the_steps_are_the_remedy() => Story.Of("card-in-computer", async story =>
+    public void Without_an_operator_the_file_is_offered_and_the_remedy_has_the_steps() => Story.Of("card-in-computer", async story =>
     {
         var report = (await story.FlashAsync(default, ByCard(story))).Boards[0];
         Assert.Equal(("sd-card-by-hand", true), (report.Fault?.Code, report.Refused));

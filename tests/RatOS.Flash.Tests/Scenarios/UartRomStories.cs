@@ -55,7 +55,7 @@ public sealed class UartRomStories
     });
 
     [Fact]
-    public void A_ROM_that_heard_Klipper_first_is_deaf_and_the_fault_names_the_jumper() => Story.Of("uart-rom-boot0", async story =>
+    public void A_ROM_that_received_Klippers_bytes_is_silent_and_the_fault_names_the_jumper() => Story.Of("uart-rom-boot0", async story =>
     {
         var isDone = false;
         story.OnEvent = step =>
@@ -78,7 +78,7 @@ public sealed class UartRomStories
     });
 
     [Fact]
-    public void A_read_protected_chip_is_told_before_anything_is_touched() =>
+    public void A_read_protected_chip_is_reported_before_anything_is_touched() =>
         Story.Of("uart-rom", new InjectedFaults { IsReadProtected = true }, async story =>
     {
         await story.FailedAsync("octopus", "read-protected", BoardCondition.Unknown);
@@ -129,7 +129,7 @@ public sealed class UartRomStories
     [InlineData(TransferFaultKind.Damaged)]
     [InlineData(TransferFaultKind.AnswerDamaged)]
     [InlineData(TransferFaultKind.Lost)]
-    public void A_lost_byte_while_it_is_told_to_leave_does_not_matter(TransferFaultKind kind)
+    public void A_lost_byte_during_the_leave_request_does_not_matter(TransferFaultKind kind)
     {
         var before = 0;
         Story.Of("uart-rom", async story =>
@@ -150,7 +150,7 @@ public sealed class UartRomStories
     }
 
     [Fact]
-    public void A_ROM_that_heard_Klippers_speed_first_is_deaf_until_its_next_reset() => Story.Of("uart-rom", async story =>
+    public void A_ROM_that_received_Klippers_baud_rate_first_does_not_answer_until_its_next_reset() => Story.Of("uart-rom", async story =>
     {
         await story.Printer.Klippy.StopAsync(CancellationToken.None);
         await using (var line = await story.Printer.OpenSerialAsync(story.Printer.Look().Devices.Single(device => device.Usb is null),
@@ -165,7 +165,7 @@ public sealed class UartRomStories
         await story.FlashedAsync("octopus");
     });
 
-    /// <summary>A program died in the middle of each of its commands, and somebody starts the flash.</summary>
+    /// <summary>A program died in the middle of each of its commands, and then the flash starts.</summary>
     [Theory]
     [InlineData("31")]
     [InlineData("31CE0800")]
@@ -201,7 +201,7 @@ public sealed class UartRomStories
     [InlineData(1, null)]
     [InlineData(2, null)]
     [InlineData(9, "did-not-leave")]
-    public void A_ROM_that_does_not_leave_is_told_again(int times, string? code) =>
+    public void A_ROM_that_does_not_leave_is_asked_again(int times, string? code) =>
         Story.Of("uart-rom", new InjectedFaults { LeavesIgnored = times }, async story =>
     {
         var report = (await story.FlashAsync("octopus")).Boards.Single();

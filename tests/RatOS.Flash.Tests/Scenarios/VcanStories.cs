@@ -41,7 +41,7 @@ public sealed class VcanStories
     });
 
     [Fact]
-    public void Up_down_and_gone_are_heard_from_the_kernel() => Run(async (printer, hardware) =>
+    public void Up_down_and_gone_are_read_from_the_kernel() => Run(async (printer, hardware) =>
     {
         var first = Can(hardware.Look())!;
         Ip("link", "set", Interface, "down");

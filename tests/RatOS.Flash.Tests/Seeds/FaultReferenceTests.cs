@@ -9,7 +9,7 @@ namespace RatOS.Flash.Tests.Seeds;
 public sealed class FaultReferenceTests
 {
     [Fact]
-    public void The_reference_of_faults_is_what_the_code_says() => Docs.Check("faults.md", Text());
+    public void The_reference_of_faults_matches_the_code() => Docs.Check("faults.md", Text());
 
     private static string Text()
     {

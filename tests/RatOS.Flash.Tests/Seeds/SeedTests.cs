@@ -64,7 +64,7 @@ public sealed class SeedTests
     /// <summary>Seeds beyond the ten thousand that once told a lie.</summary>
     [Theory]
     [InlineData(57_633, "uart-katapult", false)]   // a wedged Katapult on a wire, called unchanged
-    [InlineData(93_053, "manta-m8p", true)]        // a board that had left and lingered in the list, called deaf
+    [InlineData(93_053, "manta-m8p", true)]        // a board that had left and lingered in the list, called silent
     public void Seeds_that_once_failed_pass(int seed, string scenario, bool isFlashed)
     {
         var trial = SeededFlash.Run(seed, scenario).Trial;

@@ -29,7 +29,7 @@ public sealed class LinuxHardware : IHardware, IDisposable
 
     /// <param name="time">For the time-outs of serial lines.</param>
     /// <param name="namedPorts">Serial ports that the kernel does not list (pseudo terminals), by path.</param>
-    /// <exception cref="FlashException">The kernel's announcements cannot be heard.</exception>
+    /// <exception cref="FlashException">The kernel's device events cannot be received.</exception>
     public LinuxHardware(TimeProvider time, params ImmutableArray<string> namedPorts)
         : this(time, new Sysfs(), namedPorts)
     {

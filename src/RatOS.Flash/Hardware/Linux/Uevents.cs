@@ -42,7 +42,7 @@ internal sealed class Uevents : IDisposable
     }
 }
 
-/// <summary>A netlink socket whose messages are heard by a thread.</summary>
+/// <summary>A netlink socket whose messages a thread receives.</summary>
 internal sealed class Announcements : IDisposable
 {
     private const int Netlink = 16, Raw = 3;
