@@ -104,7 +104,7 @@ public sealed record Replay(FlashReport? Report, Divergence? Divergence, Immutab
 
         private BuiltOrNot Of(string board, RecordedAnswer answer)
         {
-            if (answer .Kind == "fault" && answer.FaultAt(0) is { } fault)
+            if (answer.Kind == "fault" && answer.FaultAt(0) is { } fault)
                 return new(null, fault);
             var image = recording.Image(Integer(answer.Word(0)), board);
             return new(new BuiltFirmware(image, "", "", "", "", IsFromCache: true, TimeSpan.Zero), null);

@@ -165,7 +165,7 @@ internal sealed class ReplayCan(ReplaySession session, JobRecording recording, D
     /// <exception cref="FlashException">The read failed then.</exception>
     internal static void Check(RecordedCall line, Device device)
     {
-        if (line.Answer .Kind == "fault" && line.Answer.FaultAt(0) is { } fault)
+        if (line.Answer.Kind == "fault" && line.Answer.FaultAt(0) is { } fault)
             throw fault;
         if (line.Verb == "lost")
             throw new DeviceGoneException(line.Answer.Word(0) ?? device.ToString());

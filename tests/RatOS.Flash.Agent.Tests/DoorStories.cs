@@ -1,11 +1,11 @@
 using System.Text.Json;
-using RatOS.Flash.Agent.Boards;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Service;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Virtual.Devices;
+using RatOS.Flash.Virtual.Moonraker;
 
 namespace RatOS.Flash.Agent.Tests;
 
@@ -19,7 +19,7 @@ public sealed class DoorStories
     /// <summary>With a checkout a virtual printer has no firmware of its own.</summary>
     private static AgentSettings FromFolder => new() { Policy = FlashPolicy.Never, KlipperPath = "/nowhere" };
 
-    private static Task PrintAsync(AgentStory story, string words) =>
+    private static Task<GcodeResult> PrintAsync(AgentStory story, string words) =>
         story.TypeAsync($"RESPOND TYPE=command MSG=\"action:ratos_flash {words}\"");
 
     private static bool IsAsked(AgentStory story) =>

@@ -1,6 +1,4 @@
 using RatOS.Flash.Agent.Boards;
-using RatOS.Flash.Agent.Contract;
-using RatOS.Flash.Agent.Moonraker;
 using RatOS.Flash.Agent.Service;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Recording;
@@ -69,7 +67,7 @@ public sealed class OddJsonStories
         moonraker.Results["printer.objects.query"] = Mcus;
     }, async (moonraker, data, _, time) =>
     {
-        await UntilAsync(time, () => moonraker.Calls.Count(call => call == "printer.objects.query") > 0, "Klipper is asked");
+        await UntilAsync(time, () => moonraker.Calls.Any(call => call == "printer.objects.query"), "Klipper is asked");
         using var client = AgentBoards.TryOpen(data)!;
         var rows = await client.ListAsync();
         Assert.Equal(

@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using RatOS.Flash.Agent.Settings;
-using RatOS.Flash.Boards;
 using RatOS.Flash.Builds;
 using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;

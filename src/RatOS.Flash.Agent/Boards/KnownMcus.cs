@@ -7,7 +7,6 @@ using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Boards;
 using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
-using RatOS.Flash.Hardware;
 using RatOS.Flash.Printer;
 
 namespace RatOS.Flash.Agent.Boards;

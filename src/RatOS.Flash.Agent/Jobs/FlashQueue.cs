@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using System.Threading.Channels;
 using RatOS.Flash.Agent.Boards;
 using RatOS.Flash.Agent.Contract;

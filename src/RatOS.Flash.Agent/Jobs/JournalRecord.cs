@@ -186,7 +186,7 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
 
     private static JsonHeader? Checked(JsonHeader? header) =>
         header is { Job: not null, By: not null, Created: not null, Boards: not null, Images: not null }
-            && !header.Boards.Contains(null) && !header.Images.Values.Contains(null) && header.SdCard?.Contains(null) != true
+            && !header.Boards.Contains(null) && !header.Images.ContainsValue(null!) && header.SdCard?.Contains(null) != true
             ? header : null;
 }
 

@@ -9,7 +9,6 @@ using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Core;
 using StreamJsonRpc;
 using StreamJsonRpc.Protocol;
-using StreamJsonRpc.Reflection;
 
 namespace RatOS.Flash.Agent.Moonraker;
 

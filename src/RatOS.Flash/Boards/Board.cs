@@ -118,7 +118,7 @@ public sealed record SdCardBootloader(string Start, string RenamedTo)
 /// <param name="Steps">Keys into <see cref="BoardCatalogue.StepText"/>, in order; or plain sentences.</param>
 public sealed record DfuGuide(string UsbId, bool HasBoot0Jumper, ImmutableArray<string> Steps)
 {
-    /// <inheritdoc/>
+    /// <summary>Keys into <see cref="BoardCatalogue.StepText"/>, in order; or plain sentences.</summary>
     public ImmutableArray<string> Steps { get; init => field = value.OrEmpty(); } = Steps.OrEmpty();
 
     /// <summary>The steps after the flash; keys and sentences as in <see cref="Steps"/>.</summary>

@@ -24,12 +24,13 @@ internal sealed class BoardBus(
     /// <summary>The last known port: a bootloader that was found by its serial may have appeared at another one.</summary>
     private string _port = plan.BootloaderPort ?? plan.Device!.Port;
 
+    private BoardPlan _plan = plan;   // another one after a change of link
     private readonly BoardPorts _ports = new(hardware, klippy, time, log, plan.Name);
     private CanBoard _node = new(hardware, new(hardware, klippy, time, log, plan.Name), time, plan);
     private CanUuid? _nextUuid;      // after a change of link
     private bool _isAnywhereOnUsb;   // it was on CAN: no port of it is known
 
-    private ChipEvidence? Chip => plan.Evidence?.Chip;
+    private ChipEvidence? Chip => _plan.Evidence?.Chip;
 
     public BoardPlace Place => new(_port, Chip?.Uid is { } uid ? Convert.ToHexString(uid.Span) : null);
 
@@ -45,7 +46,7 @@ internal sealed class BoardBus(
     {
         if (IsNode(device))
             return await FindNodeAsync(device, DisconnectLimit, isLost: false, CancellationToken.None) is not null;
-        if (device.Can is not null && plan.Request.Board.CanUuid is null)
+        if (device.Can is not null && _plan.Request.Board.CanUuid is null)
             return true;   // a node that is on USB from now on
         if (device.IsWired)
         {
@@ -88,7 +89,7 @@ internal sealed class BoardBus(
         if (IsNode(left))
             return await FindNodeAsync(left, limit, isLost: true, cancel);
         _known.Add((left.Port, left.Number));
-        if (plan.Request.Board.CanUuid is not null && !plan.IsCanBridge)
+        if (_plan.Request.Board.CanUuid is not null && !_plan.IsCanBridge)
             return await FindNodeAsync(left, limit, isLost: false, cancel);
         var back = await hardware.WaitForAsync(
             seen => seen.Devices.FirstOrDefault(device => IsNew(device) && IsOurs(device)), limit, time, cancel);
@@ -104,7 +105,7 @@ internal sealed class BoardBus(
     public bool RemembersKlipper()
     {
         Remember();
-        return FindKlipper(plan.Device!) is not null;
+        return FindKlipper(_plan.Device!) is not null;
     }
 
     /// <summary>The board if it runs Klipper now. A node with a number is not listed: it is assumed to be where it was.</summary>
@@ -125,7 +126,7 @@ internal sealed class BoardBus(
     /// The board's bootloader, if it is in one now. On a UART, and for a node with a number, only an answer shows that.
     /// </summary>
     public Device? FindBootloader() =>
-        plan.Device is { IsWired: true } wired ? wired : IsNode(plan.Device!) ? _node.InBootloader()
+        _plan.Device is { IsWired: true } wired ? wired : IsNode(_plan.Device!) ? _node.InBootloader()
         : hardware.Look().Devices.FirstOrDefault(device => IsBootloader(device) && IsOurs(device));
 
     /// <summary>Names the bootloaders that appeared at other ports since <see cref="Remember"/>.</summary>
@@ -134,7 +135,7 @@ internal sealed class BoardBus(
         var elsewhere = hardware.Look().Devices.Where(device => IsNew(device) && IsBootloader(device) && device.Port != _port).ToList();
         var names = elsewhere.Count > 0 ? string.Join(", ", elsewhere) : null;
         return FlashFaults.BootloaderNotSeen(
-            plan.Name, klipper.Port, ReturnLimit.TotalSeconds, names, elsewhere.FirstOrDefault()?.Port, plan.Profile.NeedsEmptySlot);
+            _plan.Name, klipper.Port, ReturnLimit.TotalSeconds, names, elsewhere.FirstOrDefault()?.Port, _plan.Profile.NeedsEmptySlot);
     }
 
     /// <summary>Requests the bootloader from the running Klipper. The bus shows whether the board leaves.</summary>
@@ -144,14 +145,14 @@ internal sealed class BoardBus(
 
     /// <summary>The baud of its Klipper, which counts on a wire alone.</summary>
     private SerialMode KlipperMode =>
-        plan.Profile.Link is { Value: { Link: BuildLink.Uart, Rate: { } baud } } ? new SerialMode(baud) : SerialMode.Klipper;
+        _plan.Profile.Link is { Value: { Link: BuildLink.Uart, Rate: { } baud } } ? new SerialMode(baud) : SerialMode.Klipper;
 
     private Task<ByteLine> OpenLineAsync(Device device, SerialMode mode) => _ports.OpenSerialAsync(device, mode);
 
     /// <exception cref="FlashException"/>
     /// <exception cref="DeviceGoneException"/>
     public async Task<KlipperClient> ConnectAsync(Device device) => await KlipperClient.ConnectAsync(
-        device.Can is not null ? await _node.OpenLineAsync(device, inBootloader: false) : await OpenLineAsync(device), plan.Name, time,
+        device.Can is not null ? await _node.OpenLineAsync(device, inBootloader: false) : await OpenLineAsync(device), _plan.Name, time,
             CancellationToken.None);
 
     /// <summary>A client that knows the running board's dictionary.</summary>
@@ -179,7 +180,7 @@ internal sealed class BoardBus(
             {
                 await using var client = await IdentifyAsync(running);
                 if (!await client.ResetAsync())
-                    throw FlashFaults.ResetUnknown(plan.Name);
+                    throw FlashFaults.ResetUnknown(_plan.Name);
                 return;
             }
             catch (FlashException silent) when (silent.Kind == FaultKind.KlipperSilent && tries < BoardFlash.Tries)
@@ -200,7 +201,7 @@ internal sealed class BoardBus(
     /// <exception cref="FlashException">It was not reconnected.</exception>
     public async Task<Device> ReconnectAsync(Device left, string doing, CancellationToken cancel) =>
         await WaitForReturnAsync(left, CableLimit, cancel)
-            ?? throw FlashFaults.DeviceLost(plan.Name, doing, CableLimit.TotalSeconds, StartsOnDoubleReset);
+            ?? throw FlashFaults.DeviceLost(_plan.Name, doing, CableLimit.TotalSeconds, StartsOnDoubleReset);
 
     /// <summary>The bootloader that was opened last starts on a double reset: the operator steps depend on it.</summary>
     public bool StartsOnDoubleReset { get; private set; }
@@ -246,8 +247,8 @@ internal sealed class BoardBus(
 
     private BootloaderTarget TargetOf(Device device)
     {
-        var profile = plan.Profile;
-        return new(plan.Name, profile.Mcu!, profile.ApplicationStart!.Value, profile.FlashEnd!.Value, polling,
+        var profile = _plan.Profile;
+        return new(_plan.Name, profile.Mcu!, profile.ApplicationStart!.Value, profile.FlashEnd!.Value, polling,
             time)
         { Node = device.Can is null ? null : _node.Uuid };
     }
@@ -259,15 +260,15 @@ internal sealed class BoardBus(
     public string? CheckSerial(Device device)
     {
         var driver = DriverOf(device);
-        if (plan.LinkChange is { To: not BuildLink.Usb } change)
-            _nextUuid = driver.UuidOf(device) ?? plan.ChipUuid ?? throw FirmwareFaults.NewPlaceUnknown(plan.Name, $"{change}");
-        if (plan.Request.Board.CanUuid is { } uuid && device.Usb is not null && driver.UuidOf(device) is { } found && found != uuid)
-            throw BoardFaults.WrongBoard(plan.Name, $"the CAN uuid {uuid}", $"{device.Serial} (CAN uuid {found})");
+        if (_plan.LinkChange is { To: not BuildLink.Usb } change)
+            _nextUuid = driver.UuidOf(device) ?? _plan.ChipUuid ?? throw FirmwareFaults.NewPlaceUnknown(_plan.Name, $"{change}");
+        if (_plan.Request.Board.CanUuid is { } uuid && device.Usb is not null && driver.UuidOf(device) is { } found && found != uuid)
+            throw BoardFaults.WrongBoard(_plan.Name, $"the CAN uuid {uuid}", $"{device.Serial} (CAN uuid {found})");
         if (device.Usb is null || Chip is not { } chip || driver.SerialOf(chip) is not { } expected
             || string.Equals(device.Serial, expected, StringComparison.OrdinalIgnoreCase))
             return null;
         if (device.Port != _port)
-            throw BoardFaults.WrongBoard(plan.Name, expected, device.Serial ?? "none");
+            throw BoardFaults.WrongBoard(_plan.Name, expected, device.Serial ?? "none");
         return $"{driver.Title} at {device.Port} shows the serial {device.Serial ?? "none"}, not {expected} as its chip id would give.";
     }
 
@@ -277,11 +278,11 @@ internal sealed class BoardBus(
     /// </summary>
     public string? ChangeLink()
     {
-        if (plan.LinkChange is not { } change)
+        if (_plan.LinkChange is not { } change)
             return null;
         _isAnywhereOnUsb = change is { From: BuildLink.Can, To: BuildLink.Usb };
-        plan = plan.AfterLinkChange(_nextUuid, _port);
-        _node = new(hardware, _ports, time, plan);
+        _plan = _plan.AfterLinkChange(_nextUuid, _port);
+        _node = new(hardware, _ports, time, _plan);
         return LinkChange.NoteOf(_nextUuid);
     }
 
@@ -293,12 +294,12 @@ internal sealed class BoardBus(
         await usb.ResetAsync();
     }
 
-    public bool IsBootloader(Device device) => plan.IsBootloader(device);
+    public bool IsBootloader(Device device) => _plan.IsBootloader(device);
 
     public string BootloaderName(Device device) => DriverOf(device).Title;
 
     /// <summary>The user named a bootloader on a UART, where only an answer shows it.</summary>
-    public bool WaitsUnseen => plan is { Device.Usb: null, Bootloader.IsUnlisted: true };
+    public bool WaitsUnseen => _plan is { Device.Usb: null, Bootloader.IsUnlisted: true };
 
     /// <summary>Where only an answer shows the bootloader, it is asked before Klipper is.</summary>
     public async Task<bool> IsInBootloaderAsync(Device device)
@@ -310,8 +311,8 @@ internal sealed class BoardBus(
     }
 
     /// <summary>The bootloader of a device; on a UART the planned one, or the first one that can be there.</summary>
-    public BootloaderDriver DriverOf(Device device) => plan.Request.Board.Drivers.Showing(device) ?? plan.Bootloader
-        ?? plan.Request.Board.Drivers.First(driver =>
+    public BootloaderDriver DriverOf(Device device) => _plan.Request.Board.Drivers.Showing(device) ?? _plan.Bootloader
+        ?? _plan.Request.Board.Drivers.First(driver =>
             driver.IsReachedOver(device.Can is not null ? BuildLink.Can : device.IsWired ? BuildLink.Uart : BuildLink.Usb));
 
     /// <inheritdoc cref="CanBoard.IsNode"/>
@@ -324,7 +325,7 @@ internal sealed class BoardBus(
 
     /// <summary>The interface of this bridge, once it is back.</summary>
     private bool IsBridgeInterface(Device device) =>
-        plan.Request.Board.CanUuid is not null && device.Can is { } can && can.UsbPort == _port;
+        _plan.Request.Board.CanUuid is not null && device.Can is { } can && can.UsbPort == _port;
 
     // A bridge that runs Klipper is both an interface on USB and a node on its bus.
     private Device? AsNode(Device? device) =>
@@ -336,7 +337,7 @@ internal sealed class BoardBus(
     {
         if (IsBridgeInterface(device))
             return device.Can is { IsUp: true };
-        var driver = device.Usb is null ? null : plan.Request.Board.Drivers.Showing(device);
+        var driver = device.Usb is null ? null : _plan.Request.Board.Drivers.Showing(device);
         if (driver is null && !device.RunsKlipper)
             return false;
         return device.Port == _port || (driver is null && _isAnywhereOnUsb)

@@ -278,7 +278,7 @@ internal sealed class BoardPlanner
     private FlashException OtherLink(BuildTransport built, BuildTransport now, string where)
     {
         var change = new LinkChange(now.Link, built.Link);
-        var named = LinkChange.Known.Values.Contains(change) ? $"{change}" : null;
+        var named = LinkChange.Known.ContainsValue(change) ? $"{change}" : null;
         return now.Link switch
         {
             BuildLink.Can when built is { Link: BuildLink.Can, Rate: { } rate } && now.Rate is { } bitrate && rate != bitrate =>

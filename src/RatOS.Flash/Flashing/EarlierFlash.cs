@@ -1,5 +1,4 @@
 using RatOS.Flash.Bootloaders;
-using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Klipper;
 using RatOS.Flash.Printer;

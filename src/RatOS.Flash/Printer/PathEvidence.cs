@@ -27,11 +27,10 @@ internal sealed partial record PathEvidence(string? Maker, string? Product, stri
             return None;
         var name = path[(path.LastIndexOf('/') + 1)..];
         if (path.StartsWith("/dev/serial/by-path/", StringComparison.Ordinal))
-            return ByPath().Match(name) is { Success: true } port ? None with
-                {
-                    Chain = port.Groups["chain"].Value,
-                    Controller = port.Groups["controller"].Value,
-                } : None;
+        {
+            return ByPath().Match(name) is { Success: true } port
+                ? None with { Chain = port.Groups["chain"].Value, Controller = port.Groups["controller"].Value } : None;
+        }
         if (path.StartsWith("/dev/serial/by-id/", StringComparison.Ordinal))
         {
             return ById().Match(name) is { Success: true } id

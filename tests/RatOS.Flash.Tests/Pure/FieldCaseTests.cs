@@ -170,11 +170,11 @@ public sealed class FieldCaseTests
     private static string? Word(JsonElement item, string name) =>
         item.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
-    private static IEnumerable<JsonElement> Items(JsonElement item, string name) =>
-        item.TryGetProperty(name, out var list) ? list.EnumerateArray() : [];
+    private static JsonElement.ArrayEnumerator Items(JsonElement item, string name) =>
+        item.TryGetProperty(name, out var list) ? list.EnumerateArray() : default;
 
-    private static IEnumerable<JsonProperty> Properties(JsonElement item, string name) =>
-        item.TryGetProperty(name, out var members) ? members.EnumerateObject() : [];
+    private static JsonElement.ObjectEnumerator Properties(JsonElement item, string name) =>
+        item.TryGetProperty(name, out var members) ? members.EnumerateObject() : default;
 
     private static ushort Hex(string text) => ushort.Parse(text, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
 }

@@ -1,5 +1,4 @@
 using RatOS.Flash.Flashing;
-using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Scenarios;
 

@@ -1,5 +1,4 @@
 using RatOS.Flash.Boards;
-using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Hardware;

@@ -57,7 +57,7 @@ public static class BoardLock
             file.Dispose();
             throw ComputerFaults.BoardInUse(board, process, name);
         }
-        if (isNew)
+        if (isNew && !OperatingSystem.IsWindows())
             File.SetUnixFileMode(file, Everyone);   // whatever the umask
         Write(file, board);
         return file;
