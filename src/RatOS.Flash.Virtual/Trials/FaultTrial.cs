@@ -74,14 +74,35 @@ public sealed record FaultTrial
 
     /// <param name="scenario">All of its boards are flashed at once.</param>
     /// <param name="faults">They strike in the first flash only, not after an operator step.</param>
-    public static FaultTrial Run(Scenario scenario, InjectedFaults faults)
+    /// <param name="only">The one step of the remedies that the operator does; null for all of them, in their order.</param>
+    public static FaultTrial Run(Scenario scenario, InjectedFaults faults, SimulatedStep? only = null)
     {
         FaultTrial? trial = null;
-        VirtualTime.Run(async time => trial = await RunAsync(VirtualPrinter.Create(scenario, time, faults)));
+        VirtualTime.Run(async time => trial = await RunAsync(VirtualPrinter.Create(scenario, time, faults), only));
         return trial!;
     }
 
-    private static async Task<FaultTrial> RunAsync(VirtualPrinter printer)
+    /// <summary>
+    /// The same, and of one board that needed an operator step each further step of its remedy alone: an operator may begin with it.
+    /// </summary>
+    public static FaultTrial RunEach(Scenario scenario, InjectedFaults faults)
+    {
+        var trial = Run(scenario, faults);
+        if (trial.Outcome != TrialOutcome.OperatorStep || trial.Report.Boards.Where(board => !board.Ok).ToList() is not [var failed])
+            return trial;
+        // Those before the one that helped were done, and did no harm. A look at the cable starts nothing.
+        var steps = SimulatedOperator.StepsOf(failed.Fault!.Remedy);
+        var cable = failed.Fault.Remedy.Actions.Any(action => action.Step == OperatorStep.PowerCycle) ? (SimulatedStep?)null
+            : SimulatedStep.Power;
+        foreach (var step in steps[(steps.IndexOf(trial.Step!.Value) + 1)..].Where(step => step != cable))
+        {
+            if (Run(scenario, faults, step) is { Outcome: TrialOutcome.Broken, Problems: var problems })
+                return trial with { Outcome = TrialOutcome.Broken, Problems = [.. problems.Select(problem => $"{step} alone: {problem}")] };
+        }
+        return trial;
+    }
+
+    private static async Task<FaultTrial> RunAsync(VirtualPrinter printer, SimulatedStep? only)
     {
         var (events, transfers) = (new List<FlashEvent>(), new List<Transfer>());
         printer.Injector.OnTransfer = isControl =>
@@ -107,7 +128,7 @@ public sealed record FaultTrial
         if (failed.TrueForAll(RunsOld) && IsReady(printer))
             return trial with { Outcome = failed.Count == 0 ? TrialOutcome.Flashed : TrialOutcome.OldFirmware };
         // A board that runs but was stopped, or returned too late, keeps Klipper from being ready too: it gets its operator steps as well.
-        return await FollowRemediesAsync(trial, printer, failed, RunsOld);
+        return await FollowRemediesAsync(trial, printer, failed, RunsOld, only);
 
         bool RunsOld(BoardReport one)
         {
@@ -118,11 +139,13 @@ public sealed record FaultTrial
 
     /// <summary>The simulated operator does the steps of the remedies, in their order, until one helps. No more faults strike.</summary>
     private static async Task<FaultTrial> FollowRemediesAsync(
-        FaultTrial trial, VirtualPrinter printer, List<BoardReport> open, Predicate<BoardReport> runsOld)
+        FaultTrial trial, VirtualPrinter printer, List<BoardReport> open, Predicate<BoardReport> runsOld, SimulatedStep? only)
     {
         printer.Heal();
         var tried = new StringBuilder();
-        foreach (var step in open.SelectMany(report => SimulatedOperator.StepsOf(report.Fault!.Remedy)).Distinct().ToList())
+        var steps = open.SelectMany(report => SimulatedOperator.StepsOf(report.Fault!.Remedy)).Distinct()
+            .Where(step => only is null || step == only);
+        foreach (var step in steps.ToList())
         {
             foreach (var report in open.Where(report => SimulatedOperator.StepsOf(report.Fault!.Remedy).Contains(step)))
                 await SimulatedOperator.DoAsync(step, printer, Find(report));

@@ -32,7 +32,7 @@ public sealed record SeededFlash(int Seed, string Scenario, FaultTrial Trial)
     public static SeededFlash Run(int seed, string scenario)
     {
         var printer = Devices.Scenario.Find(scenario);
-        var trial = FaultTrial.Run(printer, InjectedFaults.FromSeed(seed));
+        var trial = FaultTrial.RunEach(printer, InjectedFaults.FromSeed(seed));
         return new(seed, scenario, trial) { IsUndisturbed = trial.IsUndisturbed(printer) };
     }
 

@@ -50,7 +50,8 @@ public static class BootloaderFaults
         FaultKind.KatapultWedged, $"Katapult received a damaged frame while {doing} and no longer listens. Only a reset helps.",
         $"{ResetKatapult} Check the cable and the baud rate if it happens again.");
 
-    private static Remedy ResetKatapult => $"{DoubleReset} (or {PowerCycle}), and {FlashAgain}.";
+    // Without the double reset Katapult starts what is in flash, and that may be half written.
+    private static Remedy ResetKatapult => $"{DoubleReset}, and {FlashAgain}.";
 
     private static RemedyAction ChooseRom { get; } =
         new("add `--bootloader stm32-uart`", "set `bootloader: stm32-uart` in ratos-flash.conf");

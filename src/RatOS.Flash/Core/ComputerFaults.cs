@@ -51,7 +51,7 @@ public static class ComputerFaults
 
     public static FlashException PortStuck(string port, double seconds) => new(
         FaultKind.PortStuck, $"{port} accepted no data for {seconds:0.#} s.",
-        $"Press the board's reset button, or {PowerCycle}, and {FlashAgain}.");
+        $"{DoubleReset}, and {FlashAgain}. If that does not help, {PowerCycle} first.");
 
     public static FlashException NoSuchRate(string port, int wanted, int got) => new(
         FaultKind.NoSuchRate, $"{port} cannot do {wanted} baud; the nearest rate is {got}.",

@@ -20,25 +20,29 @@ public static class FlashFaults
     /// <param name="board">The board.</param>
     /// <param name="asked">How often it was asked for its bootloader.</param>
     /// <param name="seconds">After so long a request counts as ignored.</param>
-    public static FlashException TouchIgnored(string board, int asked, double seconds) => new(
+    /// <param name="startsOnDoubleReset">As for <see cref="DeviceLost"/>.</param>
+    public static FlashException TouchIgnored(string board, int asked, double seconds, bool startsOnDoubleReset) => new(
         FaultKind.TouchIgnored,
         $"{board} was asked {Counts.Times(asked)} for its bootloader and stayed in Klipper. "
         + $"No request had an effect within {seconds:0.#} s.",
-        $"{PowerCycle} and {FlashAgain}, or {StartRom}.");
+        $"{PowerCycle}, and {FlashAgain}. If that does not help, {RemedyAction.StartBootloader(startsOnDoubleReset)}.");
 
     /// <param name="board">The board.</param>
     /// <param name="asked">How often it was asked for its bootloader.</param>
     /// <param name="cameBack">How often it left the bus and came back as Klipper.</param>
     /// <param name="ignored">How often nothing happened.</param>
     /// <param name="hasCardSlot">A card in its slot is known to cause this.</param>
-    public static FlashException CameBackAsKlipper(string board, int asked, int cameBack, int ignored, bool hasCardSlot)
+    /// <param name="startsOnDoubleReset">As for <see cref="DeviceLost"/>.</param>
+    public static FlashException CameBackAsKlipper(string board, int asked, int cameBack, int ignored, bool hasCardSlot,
+        bool startsOnDoubleReset)
     {
         var outcome = ignored == 0 ? "It re-enumerated as Klipper each time."
             : $"It re-enumerated as Klipper {Counts.Times(cameBack)} and ignored the request {Counts.Times(ignored)}.";
         return new(
             FaultKind.CameBackAsKlipper,
             $"{board} was asked {Counts.Times(asked)} for its bootloader and stayed in Klipper. {outcome}{Card(hasCardSlot)}",
-            $"Take any SD card out of the board, {PowerCycle} and {FlashAgain}, or {StartRom}.");
+            $"Take any SD card out of the board, {PowerCycle}, and {FlashAgain}. If that does not help, "
+            + $"{RemedyAction.StartBootloader(startsOnDoubleReset)}.");
     }
 
     /// <param name="board">The board.</param>
@@ -47,10 +51,13 @@ public static class FlashFaults
     /// <param name="elsewhere">Bootloaders that appeared at other ports meanwhile, and the first one's port; null without one.</param>
     /// <param name="elsewherePort"><inheritdoc cref="BootloaderNotSeen" path="/param[@name='elsewhere']"/></param>
     /// <param name="hasCardSlot">A card in its slot is known to cause this.</param>
+    /// <param name="startsOnDoubleReset">As for <see cref="DeviceLost"/>.</param>
     public static FlashException BootloaderNotSeen(
-        string board, string port, double seconds, string? elsewhere, string? elsewherePort, bool hasCardSlot)
+        string board, string port, double seconds, string? elsewhere, string? elsewherePort, bool hasCardSlot,
+        bool startsOnDoubleReset)
     {
-        Remedy again = $"{PowerCycle}, or {StartRom}; then {FlashAgain}. The flash continues from any state of the board.";
+        Remedy again = $"{PowerCycle}, and {FlashAgain}. If that does not help, {RemedyAction.StartBootloader(startsOnDoubleReset)} first. "
+            + $"The flash continues from any state of the board.";
         return new(
             FaultKind.BootloaderNotSeen,
             $"{board} left the bus, and no bootloader appeared at port {port} within {seconds:0.#} s."

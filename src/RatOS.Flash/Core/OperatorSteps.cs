@@ -14,7 +14,7 @@ internal static class OperatorSteps
         OperatorStep.StartBootloader when hasCardSlot => $"Take any card out of the board's SD slot. Then: {guide}",
         OperatorStep.StartBootloader => guide,
         OperatorStep.CheckCable => $"{CheckCable}. If it does not appear: {guide}",
-        OperatorStep.DoubleReset => $"{DoubleReset}, or {PowerCycle}.",
+        OperatorStep.DoubleReset => $"{DoubleReset}.",
         OperatorStep.RemoveBoot0AndPowerCycle => $"{RemoveBoot0}, and {PowerCycle}.",
         OperatorStep.PowerCycle => $"{PowerCycle}.",
         OperatorStep.RemoveBoot0AndReset => $"{RemoveBoot0}, and press reset.",

@@ -135,7 +135,8 @@ internal sealed class BoardBus(
         var elsewhere = hardware.Look().Devices.Where(device => IsNew(device) && IsBootloader(device) && device.Port != _port).ToList();
         var names = elsewhere.Count > 0 ? string.Join(", ", elsewhere) : null;
         return FlashFaults.BootloaderNotSeen(
-            _plan.Name, klipper.Port, ReturnLimit.TotalSeconds, names, elsewhere.FirstOrDefault()?.Port, _plan.Profile.NeedsEmptySlot);
+            _plan.Name, klipper.Port, ReturnLimit.TotalSeconds, names, elsewhere.FirstOrDefault()?.Port, _plan.Profile.NeedsEmptySlot,
+            StartsOnDoubleReset);
     }
 
     /// <summary>Requests the bootloader from the running Klipper. The bus shows whether the board leaves.</summary>
@@ -204,7 +205,7 @@ internal sealed class BoardBus(
             ?? throw FlashFaults.DeviceLost(_plan.Name, doing, CableLimit.TotalSeconds, StartsOnDoubleReset);
 
     /// <summary>The bootloader that was opened last starts on a double reset: the operator steps depend on it.</summary>
-    public bool StartsOnDoubleReset { get; private set; }
+    public bool StartsOnDoubleReset { get; private set; } = plan.Bootloader?.StartsOnDoubleReset == true;
 
     public async Task<Bootloader> OpenBootloaderAsync(Device device)
     {

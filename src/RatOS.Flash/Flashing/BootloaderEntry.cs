@@ -49,8 +49,9 @@ internal sealed class BootloaderEntry(BoardBus bus, BoardLog log, BoardPlan plan
             (cameBack, klipper) = (cameBack + 1, back);
             await log.WarnAsync(FlashPhase.Enter, "It re-enumerated as Klipper instead of its bootloader.");
         }
-        throw cameBack > 0 ? FlashFaults.CameBackAsKlipper(plan.Name, Requests, cameBack, Requests - cameBack, plan.Profile.NeedsEmptySlot)
-            : FlashFaults.TouchIgnored(plan.Name, Requests, BoardBus.DisconnectLimit.TotalSeconds);
+        throw cameBack > 0 ? FlashFaults.CameBackAsKlipper(plan.Name, Requests, cameBack, Requests - cameBack,
+                plan.Profile.NeedsEmptySlot, bus.StartsOnDoubleReset)
+            : FlashFaults.TouchIgnored(plan.Name, Requests, BoardBus.DisconnectLimit.TotalSeconds, bus.StartsOnDoubleReset);
     }
 
     /// <summary>

@@ -34,6 +34,26 @@ public sealed class FaultWordsTests
             Assert.Matches("(reset|BOOT0 jumper or) $", fault.CommandLine[..at]);
     });
 
+    /// <summary>
+    /// A second step is for when the first one does not help, and is worded so: offered as an equal, it would have to hold in every state.
+    /// </summary>
+    [Fact]
+    public void No_step_at_the_board_is_offered_in_place_of_another_one()
+    {
+        RemedyAction[] steps =
+        [
+            RemedyAction.PowerCycle, RemedyAction.CheckCable, RemedyAction.DoubleReset, RemedyAction.StartRom, RemedyAction.RemoveBoot0,
+        ];
+        Assert.All(FaultList.All, fault => Assert.All(steps, step =>
+        {
+            Assert.DoesNotContain($" or {step.CommandLine}", fault.CommandLine, StringComparison.OrdinalIgnoreCase);
+            Assert.DoesNotContain($"{step.CommandLine} or ", fault.CommandLine, StringComparison.OrdinalIgnoreCase);
+        }));
+        Remedy guide = $"(1) Start it.";
+        Assert.All(Enum.GetValues<OperatorStep>(), step =>
+            Assert.DoesNotContain(" or switch", OperatorSteps.Of(step, guide)?.ToString() ?? "", StringComparison.Ordinal));
+    }
+
     [Fact]
     public void Every_cause_and_every_remedy_is_sentences() => Assert.All(FaultList.All, fault =>
     {
@@ -56,7 +76,7 @@ public sealed class FaultWordsTests
     public void What_a_board_did_with_each_request_is_counted(string words, int cameBack) =>
         Assert.Equal(
             $"octopus was asked 3 times for its bootloader and stayed in Klipper. {words}",
-            FlashFaults.CameBackAsKlipper("octopus", 3, cameBack, 3 - cameBack, hasCardSlot: false).Cause);
+            FlashFaults.CameBackAsKlipper("octopus", 3, cameBack, 3 - cameBack, hasCardSlot: false, startsOnDoubleReset: false).Cause);
 
     [Fact]
     public void Numbers_have_their_words()
