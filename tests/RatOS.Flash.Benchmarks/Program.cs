@@ -13,6 +13,11 @@ if (args is ["pty", var native, .. var rest])
     return PtyBenchmark.Measure(native, rest is ["--flashtool", var script] ? script : null) ? 0 : 1;
 if (args is ["agent", var published])
     return await AgentBenchmark.MeasureAsync(published) ? 0 : 1;
+if (args is ["hold"])
+{
+    Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{HoldBenchmark.Measure()}"));
+    return 0;
+}
 if (args is ["build", "--klipper", var klipper])
     return await BuildBenchmark.MeasureAsync(klipper) ? 0 : 1;
 
@@ -38,6 +43,9 @@ for (var seed = 0; seed < Flashes; seed++)
 process.Refresh();
 var cpu = (process.TotalProcessorTime - before) / Flashes;
 rows.Add(($"A full seeded flash, CPU (mean of {Flashes})", $"{cpu.TotalMilliseconds:0.00} ms", "5 ms", cpu.TotalMilliseconds / 5, 1));
+
+var (worst, hold) = HoldBenchmark.Measure();
+rows.Add(($"Longest hold of the agent's thread by a crafted file ({worst})", $"{hold:0.0} ms", "50 ms", hold / 50, 1));
 
 if (args is ["--binary", var binary])
 {

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections.Immutable;
 using System.Text;
 using System.Text.Json;
@@ -16,7 +17,7 @@ namespace RatOS.Flash.Boards;
 public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Finding> Findings)
 {
     /// <summary>RatOS has some fifty, and the largest file of ours has 20 KB.</summary>
-    private const int MaxFolders = 1000, MaxFile = 256 * 1024, MaxTogether = 4 * 1024 * 1024, MaxSteps = 20, MaxDepth = 32;
+    private const int MaxFolders = 1000, MaxFile = 256 * 1024, MaxTogether = 1024 * 1024, MaxSteps = 20, MaxDepth = 32;
 
     /// <param name="boardsFolder">The folder <c>boards</c>; where there is none, what is inside the binary is all there is.</param>
     public static RatOsCatalogue Load(string boardsFolder)
@@ -189,6 +190,12 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
         }
     }
 
+    private const string LettersAndDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+    private static readonly SearchValues<char> NameCharacters = SearchValues.Create(LettersAndDigits + "_");
+    private static readonly SearchValues<char> ValueCharacters = SearchValues.Create(LettersAndDigits + "-");
+    private static readonly SearchValues<char> TextCharacters = SearchValues.Create(LettersAndDigits + "- _.,:!^~/+");
+
     /// <summary>
     /// Kconfig's lines, <c>CONFIG_</c> and quotes taken off. Klipper's Makefile includes this very file, so make would run what stands in a
     /// <c>$(shell ...)</c>: no line may have anything but what Kconfig writes.
@@ -198,27 +205,23 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
     {
         var symbols = new Dictionary<string, string>(StringComparer.Ordinal);
         var number = 0;
-        foreach (var raw in config.Split('\n'))
+        foreach (var range in config.AsSpan().Split('\n'))
         {
             number++;
-            var line = raw.TrimEnd('\r');   // three of RatOS's own have such ends
-            if (line.AsSpan().IndexOfAny("$`\\\r") >= 0)
+            var line = config.AsSpan(range).TrimEnd('\r');   // three of RatOS's own have such ends
+            if (line.IndexOfAny("$`\\\r") >= 0)
                 throw Bad();
             if (line.Length == 0 || line[0] == '#')
                 continue;
-            var at = line.IndexOf('=', StringComparison.Ordinal);
-            if (at < 8 || !line.StartsWith("CONFIG_", StringComparison.Ordinal)
-                || !line.AsSpan(0, at).ToArray().All(c => char.IsAsciiLetterOrDigit(c) || c == '_'))
+            var at = line.IndexOf('=');
+            if (at < 8 || !line.StartsWith("CONFIG_", StringComparison.Ordinal) || line[..at].ContainsAnyExcept(NameCharacters))
                 throw Bad();
             var value = line[(at + 1)..];
             var isQuoted = value.Length >= 2 && value[0] == '"' && value[^1] == '"';
             var bare = isQuoted ? value[1..^1] : value;
-            if (!bare.All(c =>
-                char.IsAsciiLetterOrDigit(c) || c == '-'
-                || (isQuoted && c is ' ' or '_' or '.' or ',' or ':' or '!' or '^' or '~' or '/' or '+'))
-                || bare.Contains("..", StringComparison.Ordinal))
+            if (bare.ContainsAnyExcept(isQuoted ? TextCharacters : ValueCharacters) || bare.Contains("..", StringComparison.Ordinal))
                 throw Bad();
-            symbols[line[7..at]] = bare;
+            symbols[line[7..at].ToString()] = bare.ToString();
         }
         return symbols;
 
