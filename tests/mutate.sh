@@ -123,4 +123,6 @@ mutant "doors: a console line needs the token of a shown button" src/RatOS.Flash
   '!Shown.TryGetValue(token, out var button)' '!Shown.TryGetValue(Shown.Keys.FirstOrDefault() ?? token, out var button)'
 mutant "doors: firmware from elsewhere needs a confirmation" src/RatOS.Flash.Agent/Service/AgentApi.cs $agent \
   'if (unconfirmed.Count == 0)' 'if (unconfirmed.Count >= 0)'
+mutant "permission: the ROM's udev rule is checked before a board is sent into it" src/RatOS.Flash/Flashing/AccessCheck.cs $engine \
+  'if (board.Entry != FlashEntry.Touch)' 'if (board.Entry != FlashEntry.None)'
 exit "$failed"

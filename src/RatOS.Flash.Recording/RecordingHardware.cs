@@ -21,6 +21,9 @@ internal sealed class RecordingHardware(IHardware inner, CallRecorder recorder) 
         return list;
     }
 
+    public Task CheckAccessAsync(Device device) =>
+        recorder.RecordAsync(DeviceWords.ChannelOf(device), "access", [device.Usb?.ToString()], null, () => inner.CheckAccessAsync(device));
+
     public Task<IUsbDevice> OpenUsbAsync(Device device)
     {
         var handle = recorder.NextHandle();

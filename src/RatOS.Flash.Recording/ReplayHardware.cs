@@ -9,6 +9,7 @@ namespace RatOS.Flash.Recording;
 internal sealed class ReplayHardware : IHardware
 {
     private readonly JobRecording _recording;
+    private bool? _hasAccess;
     private readonly ReplaySession _session;
     private readonly Dictionary<(string, int), Device> _devices = [];
     private readonly DeviceChanges _changes = new();
@@ -25,6 +26,10 @@ internal sealed class ReplayHardware : IHardware
     public DeviceList Look() => _changes.Now;
 
     public Task<DeviceList> WaitForChangeAsync(long generation, CancellationToken cancel) => _changes.AfterAsync(generation, cancel);
+
+    /// <summary>A recording of a version without this check has no answers to it.</summary>
+    public Task CheckAccessAsync(Device device) => (_hasAccess ??= _recording.Lines.Any(line => line.Verb == "access"))
+        ? _session.AskAsync(DeviceWords.ChannelOf(device), "access", [device.Usb?.ToString()], null) : Task.CompletedTask;
 
     public async Task<IUsbDevice> OpenUsbAsync(Device device)
     {

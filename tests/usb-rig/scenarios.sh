@@ -26,7 +26,7 @@ for _ in 1 2 3 4 5; do
   udevadm trigger --action=add --settle /sys/bus/usb/devices/1-1
   [ "$(stat -c %G "$(udevadm info --query=name --root /sys/bus/usb/devices/1-1)")" != plugdev ] || break
 done
-check "found in DFU it is flashed with the rule" as pi dialout,plugdev flash btt-octopus-11 --port 1-1 --firmware /rig/klipper.bin
+check "with the rule it is flashed" as pi dialout,plugdev flash btt-octopus-11 --port 1-1 --firmware /rig/klipper.bin
 settle $serial
 check "Klipper to DFU to Klipper" as pi dialout,plugdev flash btt-octopus-11 --firmware /rig/klipper.bin
 settle $serial

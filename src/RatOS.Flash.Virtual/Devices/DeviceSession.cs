@@ -9,6 +9,9 @@ internal sealed class DeviceSession(Device device, VirtualBoard? board, UsbFunct
 
     public Device Device { get; set; } = device;
 
+    /// <summary>When it appeared.</summary>
+    public TimeSpan Since { get; init; }
+
     /// <summary>Null for a device that is none of the printer's boards.</summary>
     public VirtualBoard? Board { get; } = board;
 

@@ -83,6 +83,12 @@ public sealed record InjectedFaults
     /// <summary>The user is in no group that may open the devices.</summary>
     public bool NoPermission { get; init; }
 
+    /// <summary>No udev rule lets the user open the STM32 ROM's USB DFU.</summary>
+    public bool HasNoRomRule { get; init; }
+
+    /// <summary>For how long udev has not yet set the owner of a device that has appeared.</summary>
+    public TimeSpan PermissionDelay { get; init; }
+
     /// <summary>Bit rate of the CAN interface; null for that of the nodes.</summary>
     public int? CanBitrate { get; init; }
 
@@ -126,6 +132,8 @@ public sealed record InjectedFaults
         Add(nameof(StuckInBusy), StuckInBusy, false);
         Add(nameof(PortsHeldBy), PortsHeldBy, null);
         Add(nameof(NoPermission), NoPermission, false);
+        Add(nameof(HasNoRomRule), HasNoRomRule, false);
+        Add(nameof(PermissionDelay), PermissionDelay, TimeSpan.Zero);
         Add(nameof(CanBitrate), CanBitrate, null);
         Add(nameof(CanStaysAway), CanStaysAway, false);
         Add(nameof(CanStaysDown), CanStaysDown, false);

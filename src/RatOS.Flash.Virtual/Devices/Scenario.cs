@@ -182,6 +182,10 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
             Faults = new() { PortsHeldBy = "ModemManager (process 812)" },
         },
         new("no-permission", "the user may not open the board's devices", Octopus) { Faults = new() { NoPermission = true } },
+        new("no-udev-rule", "the user may open the board's serial port, but not its ROM's USB DFU", Octopus)
+        {
+            Faults = new() { HasNoRomRule = true },
+        },
         new("stranger", "a probe with Klipper's USB id and a name of its own beside the Octopus", Octopus)
         {
             OtherDevices =

@@ -32,7 +32,7 @@ internal sealed class VirtualBus(VirtualPrinter printer)
     /// <summary>Lists a device, with a number of its own.</summary>
     public DeviceSession Add(Device device, VirtualBoard? board, UsbFunction? function = null)
     {
-        var session = new DeviceSession(device with { Number = ++_number }, board, function);
+        var session = new DeviceSession(device with { Number = ++_number }, board, function) { Since = printer.Time.Now };
         _sessions.Add(session);
         return session;
     }

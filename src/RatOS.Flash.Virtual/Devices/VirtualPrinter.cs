@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using RatOS.Flash.Boards;
+using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Printer;
@@ -132,6 +133,8 @@ public sealed class VirtualPrinter : IHardware
 
     public Task<DeviceList> WaitForChangeAsync(long generation, CancellationToken cancel) => Bus.WaitForChangeAsync(generation, cancel);
 
+    public Task CheckAccessAsync(Device device) => Denied(device) is { } denied ? Task.FromException(denied) : Task.CompletedTask;
+
     public async Task<IUsbDevice> OpenUsbAsync(Device device)
     {
         await Task.Delay(OpenTime, Time);
@@ -256,12 +259,23 @@ public sealed class VirtualPrinter : IHardware
         var setup => Bus.Sessions.Any(session => session.Board == board && (session.Function is not null || setup.IsUart)),
     };
 
+    private FlashException? Denied(Device device)
+    {
+        if (Faults.NoPermission)
+            return ComputerFaults.NotInGroup(device.Node ?? $"{device}", device.Node is null ? "plugdev" : "dialout", "pi");
+        if (Faults.HasNoRomRule && device.Usb == DfuSeDriver.Id)
+            return ComputerFaults.NoUdevRule($"{device}", "SUBSYSTEM==\"usb\", ATTR{idVendor}==\"0483\", MODE=\"0660\", GROUP=\"plugdev\"");
+        var session = Bus.Sessions.FirstOrDefault(session => session.Device.IsSameSession(device));
+        return session is not null && Time.Now < session.Since + Faults.PermissionDelay
+            ? ComputerFaults.NoUdevRule(device.Node ?? $"{device}", "KERNEL==\"ttyACM*\", MODE=\"0660\", GROUP=\"dialout\"") : null;
+    }
+
     private DeviceSession Take(Device device)
     {
         if (device.IsTerminal)
             return TakeTerminal(device);
-        if (Faults.NoPermission)
-            throw ComputerFaults.NotInGroup(device.Node ?? $"{device}", device.Node is null ? "plugdev" : "dialout", "pi");
+        if (Denied(device) is { } denied)
+            throw denied;
         var session = Find(device, session => session.Function is not null || device.IsWired);
         var node = device.Node ?? device.Port;
         if (session.Function is not RomDfu && Klippy.IsRunning && session.Board is not null)

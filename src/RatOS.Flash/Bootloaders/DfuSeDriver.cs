@@ -23,6 +23,8 @@ public sealed class DfuSeDriver : BootloaderDriver
 
     public override bool Shows(Device device) => device.Usb == Id;
 
+    public override UsbId? TransferId => Id;
+
     public override bool IsOn(Mcu mcu) => mcu.IsStm32;
 
     /// <summary>The later ROMs and the earlier ones call themselves differently (AN2606).</summary>

@@ -40,7 +40,7 @@ internal sealed class BoardPorts(IHardware hardware, IKlippy klippy, TimeProvide
         {
             try
             {
-                return await open();
+                return await AccessCheck.AwaitAsync(open, AccessCheck.Settling, time);
             }
             catch (FlashException held) when (held.Kind == FaultKind.PortHeld && stops < 2 && time.GetElapsedTime(begin) < HeldLimit)
             {

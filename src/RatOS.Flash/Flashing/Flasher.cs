@@ -112,8 +112,11 @@ public sealed class Flasher
     {
         var plan = await WithHostMcuAsync(
             FlashPlan.Create(requests, _hardware.Look(), await _klippy.LookAsync(cancel)), _services.HostMcu, cancel);
-        return plan.Blocker is { } blocker ? throw blocker : plan;
+        return plan.Blocker is { } blocker ? throw blocker : await WithAccessAsync(plan);
     }
+
+    private Task<FlashPlan> WithAccessAsync(FlashPlan plan) =>
+        AccessCheck.ApplyAsync(plan, _hardware, AccessCheck.Settling, _time);
 
     /// <summary>The plan, with the reason why a host process that is an MCU cannot be replaced.</summary>
     public static async Task<FlashPlan> WithHostMcuAsync(FlashPlan plan, HostMcu? host, CancellationToken cancel)
@@ -276,7 +279,7 @@ public sealed class Flasher
         var plan = FlashPlan.Create(requests, survey.Look(), stopped, evidence);
         if (plan.Blocker is { } blocker)
             throw blocker;
-        var open = await OpenAsync(plan);
+        var open = await OpenAsync(await WithAccessAsync(plan));
         cancel.ThrowIfCancellationRequested();
         // Side by side, but a bridge only when every board behind it is proven: from then on they are out of reach.
         var others = open.Where(board => !board.IsCanBridge).ToDictionary(board => board, board => FlashAsync(board, cancel));

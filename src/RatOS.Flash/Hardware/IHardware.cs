@@ -20,6 +20,13 @@ public interface IHardware
     /// </summary>
     Task<DeviceList> WaitForChangeAsync(long generation, CancellationToken cancel);
 
+    /// <summary>
+    /// Checks that this user may open a listed device, or, without a number, a USB device of its ids that is yet to appear at its port.
+    /// </summary>
+    /// <exception cref="FlashException">No permission.</exception>
+    /// <exception cref="DeviceGoneException">This enumeration of the device is over.</exception>
+    Task CheckAccessAsync(Device device);
+
     /// <summary>Opens a USB device for control transfers, without claiming an interface yet.</summary>
     /// <exception cref="FlashException">No permission, held by another process.</exception>
     /// <exception cref="DeviceGoneException">This enumeration of the device is over.</exception>

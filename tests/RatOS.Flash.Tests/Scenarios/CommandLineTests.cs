@@ -121,7 +121,7 @@ public sealed class CommandLineTests : IDisposable
     [InlineData(3, "nothing-to-roll-back", "rollback", "octopus", "--virtual")]
     [InlineData(3, "no-pty", "virtual", "--pty", "/proc/nowhere")]
     [InlineData(1, "port-held", "flash", "octopus", "--scenario", "port-held")]
-    [InlineData(1, "no-permission", "flash", "octopus", "--scenario", "no-permission")]
+    [InlineData(3, "no-permission", "flash", "octopus", "--scenario", "no-permission")]
     [InlineData(3, "not-klipper-firmware", "firmware", "inspect", "/bin/sh")]
     public async Task A_fault_has_its_code_its_remedy_and_its_exit_code(int exit, string code, params string[] args)
     {

@@ -340,5 +340,24 @@ public sealed class RefusalStories
         Assert.Contains("dialout", report.Fault!.Remedy.ToString(), StringComparison.Ordinal);
     });
 
+    [VirtualOnly("a real computer without the rule is in the tests of the rig")]
+    [Fact]
+    public void Without_the_rule_for_its_ROM_a_running_board_is_not_sent_into_it() =>
+        Story.Of("octopus", new InjectedFaults { HasNoRomRule = true }, async story =>
+    {
+        var report = await story.FailedAsync("octopus", "no-permission", BoardCondition.Unchanged);
+        Assert.True(report.Refused);
+        Assert.Contains("99-ratos-flash.rules", report.Fault!.Remedy.ToString(), StringComparison.Ordinal);
+        Assert.DoesNotContain(story.Events, step => step.Phase is FlashPhase.Stop or FlashPhase.Enter);
+    });
+
+    [VirtualOnly("the kernel's udev sets its own pace")]
+    [Theory]
+    [InlineData("octopus")]
+    [InlineData("octopus-katapult")]
+    public void A_permission_that_arrives_late_is_waited_for(string scenario) =>
+        Story.Of(scenario, new InjectedFaults { PermissionDelay = TimeSpan.FromSeconds(3) },
+            async story => await story.FlashedAsync("octopus"));
+
     private static Boards.Board BoardCatalogueOf(string id) => Boards.BoardCatalogue.BuiltIn.Find(id)!;
 }

@@ -83,6 +83,8 @@ internal sealed class Rig : IHardware, IAsyncDisposable
     public async Task<DeviceList> WaitForChangeAsync(long generation, CancellationToken cancel) =>
         Named(await _hardware.WaitForChangeAsync(generation, cancel));
 
+    public Task CheckAccessAsync(Device device) => _hardware.CheckAccessAsync(device.Number == 0 ? device : Real(device));
+
     public Task<IUsbDevice> OpenUsbAsync(Device device) => _hardware.OpenUsbAsync(Real(device));
 
     public Task<ByteLine> OpenSerialAsync(Device device, SerialMode mode) => _hardware.OpenSerialAsync(Real(device), mode);

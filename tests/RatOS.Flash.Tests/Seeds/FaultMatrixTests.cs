@@ -59,6 +59,8 @@ public sealed class FaultMatrixTests
                 until => ("a program holds the ports for 5 s, permanently",
                     new InjectedFaults { PortsHeldBy = "ModemManager (process 812)", PortsHeldUntil = until })),
         ("no permission to open the devices", new InjectedFaults { NoPermission = true }),
+        ("no udev rule for the ROM", new InjectedFaults { HasNoRomRule = true }),
+        ("udev sets permissions 3 s late", new InjectedFaults { PermissionDelay = TimeSpan.FromSeconds(3) }),
     ];
 
     private sealed record Case(string Row, string Printer, Scenario Scenario, InjectedFaults Faults);

@@ -73,6 +73,15 @@ public sealed class LinuxHardware : IHardware, IDisposable
 
     public Task<DeviceList> WaitForChangeAsync(long generation, CancellationToken cancel) => _changes.AfterAsync(generation, cancel);
 
+    public Task CheckAccessAsync(Device device)
+    {
+        if (device is { Number: 0, Usb: { } id })
+            return new UdevRules().WhyClosed(id) is { } closed ? Task.FromException(closed) : Task.CompletedTask;
+        var node = device.Node ?? Current(device).UsbNode;
+        return node is not null && Access.IsDenied(node)
+            ? Task.FromException(Access.Denied(device.Node ?? $"{device} ({node})", node, device.Usb)) : Task.CompletedTask;
+    }
+
     // Opening asks the device, and closing waits for it: calls that may take seconds, on a thread of their own.
 
     public async Task<IUsbDevice> OpenUsbAsync(Device device)

@@ -102,12 +102,22 @@ internal static class Access
                     ? ComputerFaults.RefusedDespiteGroup(shown, GroupName(group))
                     : ComputerFaults.NotInGroup(shown, GroupName(group), Environment.UserName);
         }
-        var rule = usb is { } id
-            ? $"SUBSYSTEM==\"usb\", ATTR{{idVendor}}==\"{id.Vendor:x4}\", ATTR{{idProduct}}==\"{id.Product:x4}\", MODE=\"0660\", "
-                + "GROUP=\"plugdev\""
-            : $"KERNEL==\"{Path.GetFileName(node)}\", MODE=\"0660\", GROUP=\"dialout\"";
+        var rule = usb is { } id ? RuleFor(id) : $"KERNEL==\"{Path.GetFileName(node)}\", MODE=\"0660\", GROUP=\"dialout\"";
         return ComputerFaults.NoUdevRule(shown, rule);
     }
+
+    /// <summary>A line for udev.</summary>
+    public static string RuleFor(UsbId id) =>
+        $"SUBSYSTEM==\"usb\", ATTR{{idVendor}}==\"{id.Vendor:x4}\", ATTR{{idProduct}}==\"{id.Product:x4}\", MODE=\"0660\", "
+        + "GROUP=\"plugdev\"";
+
+    /// <summary>The node is there, and this user may not read and write it.</summary>
+    public static bool IsDenied(string node) =>
+        Libc.Access(node, Libc.MayRead | Libc.MayWrite) != 0 && Libc.Errno is Errno.AccessDenied or Errno.NotPermitted;
+
+    /// <summary>This process is in the group of that name.</summary>
+    public static bool IsMember(string group) => GroupsFile().FirstOrDefault(parts => parts[0] == group) is { } found
+        && uint.TryParse(found[2], NumberStyles.None, CultureInfo.InvariantCulture, out var id) && IsMember(id);
 
     private static bool IsMember(uint group)
     {
@@ -119,9 +129,9 @@ internal static class Access
     private static string GroupName(uint group)
     {
         var id = group.ToString(CultureInfo.InvariantCulture);
-        var line = File.Exists("/etc/group")
-            ? File.ReadLines("/etc/group").Select(text => text.Split(':')).FirstOrDefault(parts => parts.Length > 2 && parts[2] == id)
-            : null;
-        return line?[0] ?? id;
+        return GroupsFile().FirstOrDefault(parts => parts[2] == id)?[0] ?? id;
     }
+
+    private static IEnumerable<string[]> GroupsFile() => File.Exists("/etc/group")
+        ? File.ReadLines("/etc/group").Select(line => line.Split(':')).Where(parts => parts.Length > 2) : [];
 }

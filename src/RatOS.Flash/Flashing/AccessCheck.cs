@@ -1,0 +1,83 @@
+using RatOS.Flash.Boards;
+using RatOS.Flash.Core;
+using RatOS.Flash.Hardware;
+
+namespace RatOS.Flash.Flashing;
+
+/// <summary>Whether this user may open everything that a flash opens: the board now, and the bootloader that is to appear.</summary>
+public static class AccessCheck
+{
+    /// <summary>udev sets a new node's owner within milliseconds, on a busy computer within seconds.</summary>
+    public static readonly TimeSpan Settling = TimeSpan.FromSeconds(5);
+
+    private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>The plan, in which a missing permission blocks its board.</summary>
+    /// <param name="plan">The plan.</param>
+    /// <param name="hardware">The buses.</param>
+    /// <param name="patience">How late the permission for a device may be.</param>
+    /// <param name="time">The only clock.</param>
+    public static async Task<FlashPlan> ApplyAsync(FlashPlan plan, IHardware hardware, TimeSpan patience, TimeProvider time)
+    {
+        var faults = await Task.WhenAll(plan.Boards.Select(board => FaultOfAsync(board, hardware, patience, time)));
+        return plan with { Boards = [.. plan.Boards.Zip(faults, (board, fault) => fault is null ? board : board.Refused(fault))] };
+    }
+
+    /// <summary>Opens something, and tries again while a permission is missing that may arrive late.</summary>
+    public static async Task<T> AwaitAsync<T>(Func<Task<T>> open, TimeSpan patience, TimeProvider time)
+    {
+        var begin = time.GetTimestamp();
+        while (true)
+        {
+            try
+            {
+                return await open();
+            }
+            catch (FlashException denied) when (denied.Kind == FaultKind.NoPermission && time.GetElapsedTime(begin) < patience)
+            {
+                await Task.Delay(Retry, time);
+            }
+        }
+    }
+
+    /// <summary>The devices that a flash of the board opens. A bootloader that is to appear has no number yet.</summary>
+    private static IEnumerable<Device> Opened(BoardPlan board)
+    {
+        if (board is not { IsBlocked: false, Device: { Can: null } device, Request.SkipReason: null }
+            || board.Entry is FlashEntry.SdCard or FlashEntry.Manual)
+            yield break;
+        yield return device;
+        if (board.Entry != FlashEntry.Touch)
+            yield break;
+        var next = board.Bootloader is { } known ? [known] : BoardPlanner.Candidates(board, BuildLink.Usb);
+        foreach (var id in next.Select(driver => driver.TransferId).OfType<UsbId>())
+            yield return new() { Port = device.Port, Number = 0, Usb = id };
+    }
+
+    private static async Task<FlashException?> FaultOfAsync(
+        BoardPlan board, IHardware hardware, TimeSpan patience, TimeProvider time)
+    {
+        try
+        {
+            foreach (var device in Opened(board))
+            {
+                await AwaitAsync(
+                    async () =>
+                    {
+                        await hardware.CheckAccessAsync(device);
+                        return true;
+                    },
+                    patience, time);
+            }
+            return null;
+        }
+        catch (FlashException fault)
+        {
+            return fault;
+        }
+        catch (DeviceGoneException)
+        {
+            return null;   // the flash itself finds out
+        }
+    }
+}
