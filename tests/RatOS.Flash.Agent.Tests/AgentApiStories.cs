@@ -195,7 +195,7 @@ public sealed class AgentApiStories
         Assert.Contains(story.Moonraker.Console, line =>
             line.StartsWith("!! RatOS.Flash: This printer has no board called 'nonsense'.", StringComparison.Ordinal));
         await story.TypeAsync("FLASH_CANCEL");
-        await story.UntilSaidAsync("nothing to cancel");
+        await story.UntilSaidAsync("No flash is running.");
         await story.TypeAsync("FLASH_STATUS");
         await story.UntilSaidAsync("BIGTREETECH Octopus V1.1 F446 runs Klipper");
         Assert.Empty(story.Jobs);

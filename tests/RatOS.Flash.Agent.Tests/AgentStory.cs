@@ -44,7 +44,8 @@ internal sealed class AgentStory : IAsyncDisposable
             Port = 0,
             HostMcuFolder = faults?.HasNoHostMcuUnit == true ? null : Data.HostMcu,
         });
-        Settings = Settings with { MoonrakerUrl = new Uri($"ws://127.0.0.1:{Moonraker.Port}/websocket") };
+        if (isWeb)
+            Settings = Settings with { MoonrakerUrl = new Uri($"ws://127.0.0.1:{Moonraker.Port}/websocket") };
     }
 
     public VirtualTime Time { get; }

@@ -1,5 +1,6 @@
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Moonraker;
+using RatOS.Flash.Agent.Service;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Core;
 using RatOS.Flash.Virtual.Devices;
@@ -72,8 +73,27 @@ public sealed class ConnectionStories
         await story.UntilAsync(() => story.Log.Contains("No connection to Moonraker", StringComparison.Ordinal), "the refusal is logged");
         Assert.DoesNotContain("printer.objects.subscribe", story.Moonraker.Calls);
         Assert.DoesNotContain("wrong", story.Log, StringComparison.Ordinal);   // the log shows no keys
+        using var agent = AgentBoards.TryOpen(story.Data)!;
+        var checks = (await agent.AskAsync("doctor")).Checks!;
+        var refused = Assert.Single(checks, check => check.Id == "moonraker-refused");
+        Assert.Contains("refuses the API key of ratos-flash.conf", refused.Text, StringComparison.Ordinal);
+        Assert.DoesNotContain(checks, check => check.Id == "moonraker-gone");
     }, setup: new() { ApiKey = "0123456789abcdef" }, settings: new AgentSettings { Policy = FlashPolicy.Never, ApiKey = "wrong" },
     isWeb: true, isAlone: true);
+
+    [Fact]
+    public void With_a_bad_line_in_its_settings_the_agent_works_and_names_the_line() => AgentStory.Of(async story =>
+    {
+        await File.WriteAllTextAsync(story.Data.Settings, "[agent]\npolicy: never\n[board octopus]\ncolour: red\n");
+        story.Settings = AgentSettings.ReadValid(story.Data.Settings);
+        await story.StartAgentAsync();
+        await story.UntilSaidAsync("line 4: a board has no 'colour'");
+        Assert.Contains("line 4: a board has no 'colour'", story.Log, StringComparison.Ordinal);
+        using var agent = AgentBoards.TryOpen(story.Data)!;
+        Assert.Contains((await agent.AskAsync("doctor")).Checks!, check => check.Id == "bad-settings");
+        await story.TypeAsync("FLASH_MCU BOARD=octopus");
+        Assert.True((await story.UntilOverAsync()).Ok);
+    }, isAlone: true);
 
     [Fact]
     public void Asked_to_end_in_the_middle_of_a_write_it_ends_the_write_first() => AgentStory.Of(async story =>

@@ -20,6 +20,7 @@ public sealed class DoctorCheckTests
         Rules = "rules\n",
         OwnRules = "rules\n",
         Folder = "/home/pi/ratos-flash",
+        RulesFile = "/home/pi/ratos-flash/99-ratos-flash.rules",
         Data = new("/home/pi/printer_data", "ratos-flash")
         {
             Agent = Product.Version,

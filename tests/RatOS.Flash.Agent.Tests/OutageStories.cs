@@ -281,4 +281,18 @@ public sealed class OutageStories
         Assert.True(story.Time.Now - begin < TimeSpan.FromSeconds(50), "the end of the print was not heard");
         Assert.True((await story.UntilOverAsync()).Ok);
     });
+
+    [Fact]
+    public void A_cancelled_job_that_waits_is_named_and_touched_nothing() => AgentStory.Of(async story =>
+    {
+        story.Moonraker.Print.PrintState = "printing";
+        var job = (await story.RequestAsync("flash", ("board", "octopus"), ("when_idle", true))).Word("job")!;
+        await story.UntilAsync(() => story.Jobs.Count == 1, "the job has begun to wait");
+        using var agent = AgentBoards.TryOpen(story.Data)!;
+        var cancelled = (await agent.AskAsync("cancel")).Jobs!;
+        Assert.Equal($"Cancelled {job}: nothing was touched.", JobText.Cancelled(cancelled));
+        Assert.Equal("cancelled", (await story.UntilOverAsync()).Boards[0].Fault!.Code);
+        Assert.Equal(0, story.Printer.Klippy.Stops);
+        Assert.Equal("No flash is running.", JobText.Cancelled((await agent.AskAsync("cancel")).Jobs ?? []));
+    });
 }

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Globalization;
 using System.Net.Http.Json;
 using System.Text.Json;
 using RatOS.Flash.Agent.Contract;
@@ -166,9 +167,35 @@ public sealed class ProgramStories : IDisposable
         var journal = Assert.Single(Journal.ReadAll(new DataFolder(Data).Jobs));
         Assert.Equal((true, null, "command-line"), (journal.Result!.Ok, journal.Stopped, journal.Header.By));
 
+        Assert.Equal((0, true), await Contains(["history", "--data", Data], "OK, requested by command-line"));
+        Assert.Equal((1, true), await Contains(["status", "--data", Data], "octopus: runs v0.13.0"));
+        var hour = DateTimeOffset.Parse(journal.Header.Created, CultureInfo.InvariantCulture).AddHours(9)
+            .ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture);
+        using (var tokyo = _home.StartByShell($"TZ=Asia/Tokyo exec $program history --data {Data}"))
+            Assert.Contains($"{hour} +09:00", await tokyo.StandardOutput.ReadToEndAsync(), StringComparison.Ordinal);
+
         // Who works on the boards holds the lock.
         using (new DataFolder(Data).Lock())
             Assert.Equal((3, true), await Contains(["flash", "octopus", .. boards], "[already-running]"));
+
+        // A rollback of one of two boards with the same name is possible by its port.
+        var port = await _home.RunAsync(["rollback", "octopus", "--port", "1-1.1", .. boards]);
+        Assert.DoesNotContain("Unrecognized", port.Output, StringComparison.Ordinal);
+        Assert.Equal(0, port.Exit);
+    }
+
+    [Fact]
+    public async Task A_flash_of_another_command_line_is_shown_as_running()
+    {
+        Directory.CreateDirectory(Data);
+        string[] place = ["--data", Data];
+        using var flash = _home.Start(
+            ["flash", "octopus", "--virtual", "--folder", _home.PathOf("w"), "--pace", "1", "--json", .. place]);
+        await ProgramHome.ReadUntilAsync(flash, "Stopping Klipper");
+        var status = await _home.RunAsync(["status", .. place]);
+        Assert.Contains("running, requested by command-line", status.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("interrupted", status.Output, StringComparison.Ordinal);
+        await flash.StandardOutput.ReadToEndAsync();
     }
 
     private static bool IsVerdict(string line) => line.Contains("\"event\":\"verdict\"", StringComparison.Ordinal);

@@ -1,3 +1,5 @@
+using RatOS.Flash.Agent.Moonraker;
+using System.Globalization;
 using RatOS.Flash.Agent.Service;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Core;
@@ -90,12 +92,59 @@ public sealed class SettingsTests
         Assert.Equal((FlashPolicy.Changed, true, "klipper-1", "abc#def"),
             (settings.Policy, settings.WhenIdle, settings.KlipperService, settings.ApiKey));
         Assert.Equal(RollbackPolicy.Auto, settings.Rollback);
-        Assert.Equal("192.168.1.7", settings.MoonrakerUrl.Host);
+        Assert.Equal("192.168.1.7", settings.MoonrakerUrl?.Host);
         Assert.Equal(Serilog.Events.LogEventLevel.Warning, settings.LogLevel);
         Assert.Equal(("toolhead", "can1", "a19f7f1b35c1"),
             (settings.Boards[0].Name, settings.Boards[0].CanInterface, settings.Boards[0].CanUuid.ToString()));
         Assert.Equal(("btt-octopus-11", "1-1.3", true, "katapult"),
             (settings.Boards[1].Board.Id, settings.Boards[1].Port, settings.Boards[1].OnlyByPort, settings.Boards[1].Bootloader?.Name));
+    }
+
+    [Fact]
+    public void A_bad_line_leaves_out_its_own_section()
+    {
+        using var file = new TextFile("""
+            [agent]
+            policy: always
+            colour: red
+            [board btt-octopus-11]
+            port: 1-1.3
+            [board x]
+            id: no-such-kind
+            [agnet]
+            """);
+        var settings = AgentSettings.ReadValid(file.Path);
+        // Not "always" without the rest of its section: that could lack `when_idle`.
+        Assert.Equal(FlashPolicy.Ask, settings.Policy);
+        Assert.Equal("btt-octopus-11", Assert.Single(settings.Boards).Name);
+        Assert.Equal(
+            [3, 6, 8], settings.Faults.Select(fault => int.Parse(fault.Cause.Split("line ")[1].Split(':')[0], CultureInfo.InvariantCulture)));
+    }
+
+    [Fact]
+    public void An_unreadable_file_has_all_defaults_and_a_fault()
+    {
+        var settings = AgentSettings.ReadValid("/proc/self/mem");
+        Assert.Contains("cannot be read", Assert.Single(settings.Faults).Cause, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Moonrakers_address_of_the_settings_counts_although_its_socket_is_there()
+    {
+        using var socket = new TextFile("");
+        var url = new Uri("ws://192.168.1.7:7125/websocket");
+        Assert.Equal(url, new MoonrakerEndpoint(socket.Path, url).Web);
+        Assert.Null(new MoonrakerEndpoint(socket.Path).Web);
+        Assert.Equal("ws://127.0.0.1:7125/websocket", new MoonrakerEndpoint("/nowhere/moonraker.sock").Web?.ToString());
+    }
+
+    private sealed class TextFile : IDisposable
+    {
+        public TextFile(string text) => File.WriteAllText(Path, text);
+
+        public string Path { get; } = System.IO.Path.GetTempFileName();
+
+        public void Dispose() => File.Delete(Path);
     }
 
     [Theory]

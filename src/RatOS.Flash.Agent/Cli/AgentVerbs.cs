@@ -1,4 +1,5 @@
 using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Jobs;
 using RatOS.Flash.Agent.Service;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Core;
@@ -8,6 +9,8 @@ namespace RatOS.Flash.Agent.Cli;
 /// <summary>The agent itself, and the verbs that ask a running one. Each returns the exit code.</summary>
 internal sealed class AgentVerbs(VerbContext context)
 {
+    private const int HistoryShown = 20;
+
     private readonly Output _output = context.Output;
 
     /// <summary>Runs the agent until SIGTERM: for this computer's boards, or for virtual ones.</summary>
@@ -16,7 +19,7 @@ internal sealed class AgentVerbs(VerbContext context)
         using var over = new CancellationTokenSource();
         using var interrupts = context.OnInterrupt(over.Cancel);
         var data = context.Data!;
-        var settings = ConfirmedSettings.Of(data);
+        var settings = ConfirmedSettings.OfValid(data);
         context.Log.Level = settings.LogLevel;
         if (!settings.Unconfirmed.IsEmpty)
             context.Log.Say($"Not confirmed, so not used: {string.Join(", ", settings.Unconfirmed)}. Run `ratos-flash confirm`.");
@@ -26,7 +29,20 @@ internal sealed class AgentVerbs(VerbContext context)
         return ExitCode.Done;
     }
 
-    public Task<int> StatusAsync() => AskAsync("status", null, answer =>
+    public async Task<int> StatusAsync()
+    {
+        if (AgentBoards.TryOpen(context.Folder) is { } agent)
+        {
+            using (agent)
+                Status(await agent.AskAsync("status"));
+            return ExitCode.Done;
+        }
+        // A flash of another command line may be at work, and the last one is journalled.
+        _output.Jobs([.. Journalled().TakeLast(1)]);
+        throw AgentFaults.NoAgent(context.Folder.Root);
+    }
+
+    private void Status(JsonAnswer answer)
     {
         var message = answer.Message is { Length: > 0 } text ? $" - {text}" : "";
         _output.Say($"ratos-flash {answer.Version}; Klipper: {answer.Klippy}{message}", 2);
@@ -35,19 +51,31 @@ internal sealed class AgentVerbs(VerbContext context)
         _output.Jobs(answer.Jobs ?? []);
         if (answer.Jobs is not { Length: > 0 })
             _output.Say("No flash is running.");
-    });
+    }
 
-    public Task<int> HistoryAsync() => AskAsync("history", null, answer =>
+    /// <summary>The agent's history; without an agent, that of the journals.</summary>
+    public async Task<int> HistoryAsync()
     {
-        _output.Jobs(answer.Jobs ?? []);
-        if (answer.Jobs is not { Length: > 0 })
+        using var agent = AgentBoards.TryOpen(context.Folder);
+        IReadOnlyList<JsonJob> jobs = agent is null ? Journalled() : (await agent.AskAsync("history")).Jobs ?? [];
+        _output.Jobs(jobs);
+        if (jobs.Count == 0)
             _output.Say("No flash yet.");
-    });
+        return ExitCode.Done;
+    }
+
+    /// <summary>The last jobs of the journals. Without a result the newest is at work while the printer's lock is held.</summary>
+    private List<JsonJob> Journalled()
+    {
+        var records = Journal.ReadAll(context.Folder.Jobs);
+        var isBusy = context.Folder.IsLocked;
+        return [.. records.TakeLast(HistoryShown)
+            .Select(record => isBusy && record == records[^1] && record.Result is null ? record.RunningView() : record.View())];
+    }
 
     public Task<int> CancelAsync(string? job) => AskAsync("cancel", job is null ? null : new() { ["job"] = job }, answer =>
     {
-        var jobs = string.Join(", ", answer.Jobs?.Select(job => job.Job) ?? []);
-        _output.Say(jobs.Length > 0 ? $"Cancelling {jobs}; a write that has begun is finished first." : "No flash is running.");
+        _output.Say(JobText.Cancelled(answer.Jobs ?? []));
     });
 
     /// <summary>Shows each step of the agent's flashes, until Ctrl-C.</summary>

@@ -21,7 +21,9 @@ internal static class CommandLine
         if (parsed.Errors.Count > 0)
         {
             foreach (var error in parsed.Errors)
-                Terminal.Error.WriteLine(error.Message);
+                Terminal.Error.WriteLine(Suggestions.WithoutType(error.Message));
+            foreach (var hint in Suggestions.Of(parsed))
+                Terminal.Error.WriteLine(hint);
             var verb = parsed.CommandResult.Command is { } command and not RootCommand ? $"{command.Name} " : "";
             Terminal.Error.WriteLine($"See `ratos-flash {verb}--help`.");
             return ExitCode.Usage;
@@ -84,7 +86,8 @@ internal static class CommandLine
             Verb(
                 "rollback", "Write the firmware that boards ran before",
                 parsed => RunFlash(parsed, static options => options with { RollsBack = true }),
-                Options.BoardNames, Options.NoKlipper, Options.Flags[FlashFlag.Hot], Options.Flags[FlashFlag.Consent]),
+                Options.BoardNames, Options.Port, Options.Uuid, Options.NoKlipper, Options.Flags[FlashFlag.Hot],
+                Options.Flags[FlashFlag.Consent]),
             Verb(
                 "cancel", "Cancel flashes of the agent that are not yet writing",
                 parsed => Run(parsed, context => new AgentVerbs(context).CancelAsync(parsed.GetValue(job))), job),
@@ -253,6 +256,9 @@ internal static class CommandLine
         using var log = LogFile.Open(path, output.Log, parsed.GetValue(Options.Verbose));
         try
         {
+            // The virtual printer's own verb creates its folder. Without this check a slip would make a bench of a printer.
+            if (!isVirtual && parsed.GetValue(Options.Data) is { Exists: false } missing)
+                throw AgentFaults.NoDataFolder(missing.FullName);
             if (!isOfMemory)
             {
                 return PrinterAccess.Run(

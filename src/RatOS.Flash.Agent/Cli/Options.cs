@@ -72,6 +72,7 @@ internal static class Options
         Description = "Inject faults; the same number injects the same faults",
         HelpName = "NUMBER",
         Recursive = true,
+        Validators = { static given => Check(given, text => int.TryParse(text, out _), "a whole number") },
     };
 
     // ---- of the verbs that flash

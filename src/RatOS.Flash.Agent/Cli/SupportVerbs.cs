@@ -63,7 +63,7 @@ internal sealed class SupportVerbs(VerbContext context)
         try
         {
             var isUp = await moonraker.WaitConnectedAsync(DoctorLimit, CancellationToken.None);
-            var gone = FaultReport.Of(PrinterFaults.MoonrakerGone(moonraker.Place.ToString(), "no answer"));
+            var gone = FaultReport.Of(moonraker.Fault("no answer"));
             return await probe.ProbeAsync(isUp ? await SystemProbe.AskMoonrakerAsync(moonraker) : new(gone), [.. troubles]);
         }
         finally

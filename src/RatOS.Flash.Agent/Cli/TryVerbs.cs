@@ -42,7 +42,7 @@ internal sealed class TryVerbs(VerbContext context)
             await using var moonraker = _printer.OpenMoonraker(setup);
             if (withAgent)
             {
-                using var agent = new FlashAgent(_printer, data, ConfirmedSettings.Of(data), context.Log);
+                using var agent = new FlashAgent(_printer, data, ConfirmedSettings.OfValid(data), context.Log);
                 await agent.RunAsync(() => Ready(moonraker.Port), over.Token);
                 return ExitCode.Done;
             }

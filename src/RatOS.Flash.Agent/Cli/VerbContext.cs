@@ -52,13 +52,13 @@ internal sealed record VerbContext(PrinterAccess Printer, DataFolder? Data, Outp
         using var over = new CancellationTokenSource();
         var settings = ConfirmedSettings.Of(Data);
         var moonraker = new MoonrakerConnection(new(Data.Moonraker, settings.MoonrakerUrl, settings.ApiKey), Printer.Time, Log);
-        var line = !noKlipper && File.Exists(Data.Moonraker) ? moonraker.RunAsync(over.Token) : Task.CompletedTask;
+        var line = !noKlipper && moonraker.Place.IsKnown ? moonraker.RunAsync(over.Token) : Task.CompletedTask;
         try
         {
             var isUp = !line.IsCompleted && await moonraker.WaitConnectedAsync(MoonrakerLimit, CancellationToken.None);
             // One that is down has refused by now; one that says nothing may be about to start a print.
             if (!isUp && !line.IsCompleted && isFlash && !moonraker.IsRefused)
-                throw PrinterFaults.MoonrakerGone(moonraker.Place.ToString(), $"no answer within {MoonrakerLimit.TotalSeconds:0} s");
+                throw moonraker.Fault($"no answer within {MoonrakerLimit.TotalSeconds:0} s");
             if (isUp)
                 await Printer.FreePortsAsync();
             return await work(LocalBoardsOf(isUp, noKlipper, isFlash, settings, moonraker));

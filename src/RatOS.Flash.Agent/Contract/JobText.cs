@@ -1,3 +1,4 @@
+using System.Globalization;
 using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Agent.Contract;
@@ -5,13 +6,33 @@ namespace RatOS.Flash.Agent.Contract;
 /// <summary>A job in words.</summary>
 internal static class JobText
 {
+    /// <summary>A sentence for each kind of job that was cancelled just now.</summary>
+    public static string Cancelled(IReadOnlyList<JsonJob> jobs)
+    {
+        var begun = jobs.Where(job => job.State is "running" or "person").Select(job => job.Job).ToList();
+        var others = jobs.Select(job => job.Job).Except(begun).ToList();
+        string[] sentences =
+        [
+            .. others.Count > 0 ? [$"Cancelled {string.Join(", ", others)}: nothing was touched."] : (string[])[],
+            .. begun.Count > 0 ? [$"Cancelling {string.Join(", ", begun)}; a write that has begun is finished first."] : (string[])[],
+        ];
+        return sentences.Length > 0 ? string.Join(' ', sentences) : "No flash is running.";
+    }
+
+    /// <summary>The local time with its offset; JSON has UTC.</summary>
+    private static string Local(string created) =>
+        DateTimeOffset.TryParse(created, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time)
+            ? TimeZoneInfo.ConvertTime(time, TimeProvider.System.LocalTimeZone)
+                .ToString("yyyy-MM-dd HH:mm:ss zzz", CultureInfo.InvariantCulture)
+            : created;
+
     public static IEnumerable<Line> Of(JsonJob job)
     {
         var state = job.State == "person" ? "waits for an operator step" : job.State;
         var outcome = job.Ok switch { true => "OK", false => "FAILED", _ => state };
         var tone = job.Ok switch { true => Tone.Good, false => Tone.Bad, _ => Tone.Normal };
         var elapsed = FormattableString.Invariant($"{job.Elapsed:0.0} s");
-        yield return new($"{job.Job}  {job.Created}  {outcome}, requested by {job.By}, {elapsed}", tone, Indent: 2);
+        yield return new($"{job.Job}  {Local(job.Created)}  {outcome}, requested by {job.By}, {elapsed}", tone, Indent: 2);
         foreach (var board in job.Boards)
         {
             var text = board.Fault is { } fault ? $"{fault.Cause} {fault.Remedy} [{fault.Code}]"

@@ -32,6 +32,9 @@ internal sealed record DoctorFacts
     /// <inheritdoc cref="Rules"/>
     public string? OwnRules { get; init; }
 
+    /// <summary>Their file, which lies beside the program in a release and in a build.</summary>
+    public string RulesFile { get; init; } = "99-ratos-flash.rules";
+
     /// <summary>The program's folder, if it has an <c>install.sh</c>.</summary>
     public string? Folder { get; init; }
 

@@ -23,7 +23,7 @@ internal static class PermissionChecks
 
     public static IEnumerable<DoctorFinding> Rules(DoctorFacts facts)
     {
-        var source = facts.Folder is { } folder ? $"{folder}/99-ratos-flash.rules" : "99-ratos-flash.rules";
+        var source = facts.RulesFile;
         if (facts.Rules is null)
             yield return new(DoctorFindings.UdevRulesMissing(source));
         else if (facts.OwnRules is { } own && own.Trim() != facts.Rules.Trim())

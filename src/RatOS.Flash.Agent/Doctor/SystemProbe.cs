@@ -62,13 +62,14 @@ internal sealed class SystemProbe
     public static (SystemProbe Probe, List<FaultReport> Troubles, AgentSettings Settings) Of(
         PrinterAccess printer, DataFolder? data, string? agent, LogFile log)
     {
-        var (troubles, settings) = (new List<FaultReport>(), new AgentSettings());
+        var settings = data is null ? new AgentSettings() : ConfirmedSettings.OfValid(data);
+        var troubles = new List<FaultReport>();
         IReadOnlyList<PrinterMcu> mcus = [];
         IReadOnlyList<Device> devices = [];
-        Try(() => settings = data is null ? settings : ConfirmedSettings.Of(data));
         Try(() => devices = printer.Hardware.Look().Devices);
         if (troubles.Count == 0)
             Try(() => mcus = new KnownMcus(printer, settings.Boards, data, log).Look().Mcus);
+        troubles.AddRange(settings.Faults.Select(FaultReport.Of));
         return (new SystemProbe
         {
             Time = TimeProvider.System,
@@ -112,6 +113,7 @@ internal sealed class SystemProbe
             HasLibUsb = ((string[])["/usr/lib", "/lib", "/usr/local/lib"]).Any(folder => Found(Root + folder, "libusb-1.0.so.0")),
             Rules = Text(Root + "/etc/udev/rules.d/99-ratos-flash.rules"),
             OwnRules = Text(Path.Combine(Folder, "99-ratos-flash.rules")),
+            RulesFile = Path.Combine(Folder, "99-ratos-flash.rules"),
             Folder = installed,
             Tools = [.. Chips.Distinct().Select(chip => FirmwareBuilder.MissingTools(chip, SearchPath)).OfType<FlashException>()
                 .DistinctBy(fault => fault.Remedy).Select(FaultReport.Of)],

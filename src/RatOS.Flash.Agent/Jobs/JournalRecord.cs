@@ -142,6 +142,17 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
     private JsonFaultReport? KlippyNow(JsonResult result) =>
         Stopped is null && result.Klippy is { } fault && FaultKind.Of(fault.Code) == FaultKind.KlipperNotStarted ? null : result.Klippy;
 
+    /// <summary>The same while another process works on it: where each board is by its last step.</summary>
+    public JsonJob RunningView() => new(
+        Header.Job, JsonContract.Name(JobState.Running), null, Header.By, Header.Created,
+        Steps is [.., var last] ? Math.Round(last.At, 1) : 0,
+        [.. Header.Boards.Select(board =>
+        {
+            var step = Steps.LastOrDefault(step => step.Board == board);
+            return new JsonJobBoard(board, step?.Phase ?? "queued", null, step?.Message ?? "", null, null, null, null, null);
+        })],
+        null);
+
     private static JsonJobBoard ViewOf(JsonReport board)
     {
         var message = board.LeftOut is { } reason ? $"skipped: {reason}" : $"runs {board.NewVersion}";

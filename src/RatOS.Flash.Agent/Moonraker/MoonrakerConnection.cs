@@ -11,14 +11,23 @@ using StreamJsonRpc;
 namespace RatOS.Flash.Agent.Moonraker;
 
 /// <summary>
-/// Where Moonraker is. Its unix socket is preferred, because it needs no key; a websocket is used where that is missing.
+/// Where Moonraker is: at the address of the settings; without one at its unix socket, which needs no key, or at the usual websocket.
 /// </summary>
 /// <param name="Socket">Path of <c>comms/moonraker.sock</c>.</param>
-/// <param name="Url">Such as <c>ws://127.0.0.1:7125/websocket</c>.</param>
+/// <param name="Url">Of the settings, such as <c>ws://127.0.0.1:7125/websocket</c>; null without one.</param>
 /// <param name="ApiKey">For a Moonraker that does not trust this computer; null otherwise.</param>
-internal sealed record MoonrakerEndpoint(string Socket, Uri Url, string? ApiKey = null)
+internal sealed record MoonrakerEndpoint(string Socket, Uri? Url = null, string? ApiKey = null)
 {
-    public override string ToString() => File.Exists(Socket) ? Socket : Url.ToString();
+    /// <summary>Its websocket on this computer.</summary>
+    public static readonly Uri Usual = new("ws://127.0.0.1:7125/websocket");
+
+    /// <summary>The websocket to connect to; null for the unix socket.</summary>
+    public Uri? Web => Url ?? (File.Exists(Socket) ? null : Usual);
+
+    /// <summary>It is named by the settings, or its socket is there.</summary>
+    public bool IsKnown => Url is not null || File.Exists(Socket);
+
+    public override string ToString() => Web?.ToString() ?? Socket;
 }
 
 /// <summary>
@@ -63,6 +72,14 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
     /// <summary>The last attempt was refused: Moonraker is not running.</summary>
     public bool IsRefused { get; private set; }
 
+    /// <summary>Moonraker answered the last attempt and wants another API key.</summary>
+    public bool IsUnauthorized { get; private set; }
+
+    /// <summary>The fault of a connection that is not up.</summary>
+    public FlashException Fault(string why) => IsUnauthorized
+        ? PrinterFaults.MoonrakerUnauthorized(place.ToString(), place.ApiKey is not null)
+        : PrinterFaults.MoonrakerGone(place.ToString(), why);
+
     /// <summary>
     /// Increases each time that the connection comes up or Klipper becomes ready: both have forgotten what they were told.
     /// </summary>
@@ -88,7 +105,7 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
             {
                 using var rpc = await ConnectAsync(over);
                 _rpc = rpc;
-                (pause, _trouble, IsRefused) = (FirstPause, null, false);
+                (pause, _trouble, IsRefused, IsUnauthorized) = (FirstPause, null, false, false);
                 Epoch++;
                 log.Say($"Connected to Moonraker at {place}.");
                 Wake();
@@ -103,6 +120,7 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
             }
             catch (Exception fault) when (IsOutage(fault))
             {
+                IsUnauthorized = fault is MoonrakerException { Code: MoonrakerException.Unauthorized };
                 IsRefused = fault is SocketException { SocketErrorCode: SocketError.ConnectionRefused };
                 // Logged once, not every ten seconds.
                 if (fault.Message != _trouble)
@@ -130,7 +148,7 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
     public async Task<JsonElement> CallAsync(
         string method, Dictionary<string, object?>? arguments = null, CancellationToken cancel = default)
     {
-        var rpc = _rpc ?? throw PrinterFaults.MoonrakerGone(place.ToString(), _trouble ?? "not connected");
+        var rpc = _rpc ?? throw Fault(_trouble ?? "not connected");
         try
         {
             if (Recorder is { IsRecording: true } asked)
@@ -175,7 +193,7 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
     }
 
     /// <summary>Waits for the connection.</summary>
-    /// <returns>False where it was not up within the limit, or Moonraker is not running.</returns>
+    /// <returns>False where it was not up within the limit, or Moonraker is not running, or refuses this program.</returns>
     public async Task<bool> WaitConnectedAsync(TimeSpan limit, CancellationToken cancel)
     {
         var begin = time.GetTimestamp();
@@ -185,7 +203,7 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
             if (IsConnected)
                 return true;
             var left = limit - time.GetElapsedTime(begin);
-            if (IsRefused)
+            if (IsRefused || IsUnauthorized)
                 return false;
             if (left <= TimeSpan.Zero || !await change.WaitUpToAsync(left, time, cancel))
                 return IsConnected;
@@ -255,10 +273,10 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
         Taken = taken;
     }
 
-    /// <summary>Opens the unix socket where it exists, else the websocket.</summary>
+    /// <summary>Opens the websocket of the settings, else the unix socket where it exists.</summary>
     private async Task<Rpc> OpenAsync(CancellationToken cancel)
     {
-        if (File.Exists(place.Socket))
+        if (place.Web is not { } url)
         {
             var unix = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
             try
@@ -278,7 +296,7 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
             (web.Options.KeepAliveInterval, web.Options.KeepAliveTimeout) = (PingInterval, PingLimit);
             if (place.ApiKey is { } key)
                 web.Options.SetRequestHeader("X-Api-Key", key);
-            await web.ConnectAsync(place.Url, cancel);
+            await web.ConnectAsync(url, cancel);
             return new Rpc(web, log.Say);
         }
         catch

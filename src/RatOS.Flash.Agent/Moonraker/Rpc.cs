@@ -203,6 +203,9 @@ internal sealed class MoonrakerException(int code, string text) : Exception(text
 {
     public const int NoSuchMethod = -32601;
 
+    /// <summary>Its websocket's code for HTTP's 401; identifying has no other use of it.</summary>
+    public const int Unauthorized = -32602;
+
     public int Code { get; } = code;
 }
 

@@ -60,9 +60,7 @@ internal sealed class AgentApi(
     {
         Acknowledge();
         var cancelled = Cancel(null);
-        var what = cancelled.Count > 0
-            ? $"cancelling {string.Join(", ", cancelled)}; a write that has begun is finished first" : "nothing to cancel";
-        notifier.Console($"// RatOS.Flash: {what}");
+        notifier.Console($"// RatOS.Flash: {JobText.Cancelled([.. cancelled.Select(job => job.View())])}");
         return Task.CompletedTask;
     }
 
@@ -127,8 +125,7 @@ internal sealed class AgentApi(
         var cancelled = Cancel(id);
         if (cancelled.Count == 0 && id is not null)
             throw AgentFaults.UnknownJob(Text.Clean(id));
-        var jobs = queue.Open.Where(job => cancelled.Contains(job.Id)).Select(job => job.View());
-        return Task.FromResult(new JsonAnswer(true) { Jobs = [.. jobs] });
+        return Task.FromResult(new JsonAnswer(true) { Jobs = [.. cancelled.Select(job => job.View())] });
     });
 
     public Task<JsonElement> HistoryAsync(JsonElement arguments) => AnswerAsync(() => Task.FromResult(new JsonAnswer(true)
@@ -181,12 +178,12 @@ internal sealed class AgentApi(
     }
 
     /// <summary>Cancels a job, or all of them.</summary>
-    /// <returns>Their ids.</returns>
-    private List<string> Cancel(string? id)
+    /// <returns>The cancelled jobs.</returns>
+    private List<Job> Cancel(string? id)
     {
         var jobs = queue.Open.Where(job => id is null || job.Id == id).ToList();
         jobs.ForEach(job => job.Cancel.Cancel());
-        return jobs.ConvertAll(job => job.Id);
+        return jobs;
     }
 
     /// <summary>The macro reports an error unless this reaches it within seconds. It runs when the macro has ended.</summary>

@@ -32,10 +32,16 @@ internal sealed class FlashAgent : IDisposable
     public FlashAgent(PrinterAccess printer, DataFolder data, AgentSettings settings, LogFile log)
     {
         (_printer, _data, _log) = (printer, data, log);
+        foreach (var fault in settings.Faults)
+            log.Fault(fault);
         _recorder = new CallRecorder(printer.Time, log.Say);
         _moonraker = new MoonrakerConnection(new(data.Moonraker, settings.MoonrakerUrl, settings.ApiKey), printer.Time, log)
         {
-            Connected = () => _notifier!.ConnectedAsync(),
+            Connected = async () =>
+            {
+                await _notifier!.ConnectedAsync();
+                TellOfSettings(settings.Faults);
+            },
             GcodeResponse = line => _api!.OnConsole(line),
             Recorder = _recorder,
         };
@@ -131,6 +137,17 @@ internal sealed class FlashAgent : IDisposable
             _notifier.PromptEnd();
         _question.Clear();
         _notifier.Follow(job);
+    }
+
+    /// <summary>Again with each connection: Moonraker and the browsers may have missed it.</summary>
+    private void TellOfSettings(IEnumerable<FlashException> faults)
+    {
+        foreach (var fault in faults)
+        {
+            var words = $"{fault.Cause} This section is left out. {fault.Remedy.In(FrontEnd.Browser)}";
+            _notifier.Console($"!! RatOS.Flash: {words} [{fault.Code}]");
+            _notifier.Announce(words);
+        }
     }
 
     public void Dispose() => _recorder.Dispose();

@@ -48,8 +48,8 @@ internal sealed record AgentSettings
 
     public RollbackPolicy Rollback { get; init; }
 
-    /// <summary>Moonraker's websocket, used where its unix socket is missing.</summary>
-    public Uri MoonrakerUrl { get; init; } = new("ws://127.0.0.1:7125/websocket");
+    /// <summary>Moonraker's websocket; null for its unix socket.</summary>
+    public Uri? MoonrakerUrl { get; init; }
 
     public string? ApiKey { get; init; }
 
@@ -86,51 +86,96 @@ internal sealed record AgentSettings
         .GroupBy(board => board.Name, StringComparer.OrdinalIgnoreCase).ToDictionary(
             group => group.Key, group => group.Last().Power!, StringComparer.OrdinalIgnoreCase);
 
+    /// <summary>What is wrong in the file. The section of each is left out.</summary>
+    public ImmutableArray<FlashException> Faults { get; init; } = [];
+
     /// <summary>Reads a file. A missing one has all defaults.</summary>
     /// <exception cref="FlashException"><c>bad-settings</c>, with the line.</exception>
-    public static AgentSettings Read(string path)
+    public static AgentSettings Read(string path) => ReadValid(path) is var settings && settings.Faults is [var first, ..]
+        ? throw first : settings;
+
+    /// <summary>Reads the valid sections of a file: a slip must not keep the agent from the printer.</summary>
+    public static AgentSettings ReadValid(string path)
     {
-        var settings = new AgentSettings();
         if (!File.Exists(path))
-            return settings;
-        var (number, section, boards) = (0, "", new List<(string Name, int Line, Dictionary<string, string> Values)>());
+            return new();
+        var (settings, faults) = (new AgentSettings(), ImmutableArray.CreateBuilder<FlashException>());
+        // An installed RatOS is in the same folder, and defines more kinds of boards.
+        var kinds = new Lazy<BoardCatalogue>(
+            () => RatOsCatalogue.Load(Path.Combine(Path.GetDirectoryName(path) ?? "", "RatOS", "boards")).Catalogue);
+        try
+        {
+            foreach (var section in Sections(path))
+            {
+                try
+                {
+                    settings = settings.With(section, kinds);
+                }
+                catch (FlashException fault)
+                {
+                    faults.Add(fault);
+                }
+            }
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            faults.Add(AgentFaults.SettingsUnreadable(path, fault.Message.TrimEnd('.')));
+        }
+        return settings with { Faults = faults.ToImmutable() };
+    }
+
+    /// <summary>A section with its lines; the name is null for what stands above the first one.</summary>
+    private sealed record Section(string Path, int Line, string? Name, List<(int Line, string Text)> Lines)
+    {
+        public FlashException Fault(int line, string why) => AgentFaults.BadSettings(Path, line, why);
+    }
+
+    private static List<Section> Sections(string path)
+    {
+        var sections = new List<Section>();
+        var number = 0;
         foreach (var raw in File.ReadLines(path))
         {
             number++;
             var line = WithoutComment(raw).Trim();
-            if (line.Length == 0)
-                continue;
             if (line.StartsWith('['))
-            {
-                section = line.EndsWith(']')
-                    ? line[1..^1].Trim() : throw AgentFaults.BadSettings(path, number, "the section's name does not end with ]");
-                if (section.StartsWith("board ", StringComparison.Ordinal))
-                    boards.Add((section[6..].Trim(), number, new(StringComparer.Ordinal)));
-                else if (section != "agent")
-                    throw AgentFaults.BadSettings(path, number, $"there is no section [{Text.Clean(section)}]");
-                continue;
-            }
+                sections.Add(new(path, number, line[1..], []));
+            else if (line.Length > 0 && sections.Count == 0)
+                sections.Add(new(path, number, null, []));
+            else if (line.Length > 0)
+                sections[^1].Lines.Add((number, line));
+        }
+        return sections;
+    }
+
+    /// <exception cref="FlashException">The section is invalid.</exception>
+    private AgentSettings With(Section section, Lazy<BoardCatalogue> kinds)
+    {
+        if (section.Name is not { } name)
+            throw section.Fault(section.Line, "it is above the first section");
+        if (!name.EndsWith(']'))
+            throw section.Fault(section.Line, "the section's name does not end with ]");
+        name = name[..^1].Trim();
+        var isBoard = name.StartsWith("board ", StringComparison.Ordinal);
+        if (!isBoard && name != "agent")
+            throw section.Fault(section.Line, $"there is no section [{Text.Clean(name)}]");
+        var (settings, values) = (this, new Dictionary<string, string>(StringComparer.Ordinal));
+        foreach (var (number, line) in section.Lines)
+        {
             var at = line.IndexOfAny([':', '=']);
             if (at < 1)
-                throw AgentFaults.BadSettings(path, number, "it is not `name: value`");
-            var (name, value) = (line[..at].Trim(), line[(at + 1)..].Trim());
-            if (section == "agent")
-                settings = settings.With(name, value, why => AgentFaults.BadSettings(path, number, why));
-            else if (boards is [.., var board] && BoardKeys.Contains(name))
-                board.Values[name] = value;
-            else if (boards.Count > 0)
-                throw AgentFaults.BadSettings(path, number, $"a board has no '{Text.Clean(name)}'");
+                throw section.Fault(number, "it is not `name: value`");
+            var (key, value) = (line[..at].Trim(), line[(at + 1)..].Trim());
+            if (!isBoard)
+                settings = settings.With(key, value, why => section.Fault(number, why));
+            else if (BoardKeys.Contains(key))
+                values[key] = value;
             else
-                throw AgentFaults.BadSettings(path, number, "it is above the first section");
+                throw section.Fault(number, $"a board has no '{Text.Clean(key)}'");
         }
-        if (boards.Count == 0)
-            return settings;
-        // An installed RatOS is in the same folder, and defines more kinds of boards.
-        var kinds = RatOsCatalogue.Load(Path.Combine(Path.GetDirectoryName(path) ?? "", "RatOS", "boards")).Catalogue;
-        return settings with
+        return !isBoard ? settings : settings with
         {
-            Boards = [.. boards.Select(
-                board => BoardOf(board.Name, board.Values, kinds, why => AgentFaults.BadSettings(path, board.Line, why)))],
+            Boards = [.. settings.Boards, BoardOf(name[6..].Trim(), values, kinds.Value, why => section.Fault(section.Line, why))],
         };
     }
 

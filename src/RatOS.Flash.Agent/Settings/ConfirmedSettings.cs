@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Security.Cryptography;
 using System.Text;
+using RatOS.Flash.Agent.Moonraker;
 using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Agent.Settings;
@@ -13,9 +14,13 @@ internal static class ConfirmedSettings
 {
     /// <summary>The settings of a printer without those that were not confirmed.</summary>
     /// <exception cref="FlashException"><c>bad-settings</c>.</exception>
-    public static AgentSettings Of(DataFolder data)
+    public static AgentSettings Of(DataFolder data) => Of(data, AgentSettings.Read(data.Settings));
+
+    /// <summary>The same of the sections that are valid.</summary>
+    public static AgentSettings OfValid(DataFolder data) => Of(data, AgentSettings.ReadValid(data.Settings));
+
+    private static AgentSettings Of(DataFolder data, AgentSettings settings)
     {
-        var settings = AgentSettings.Read(data.Settings);
         var confirmed = Read(data.Confirmed);
         ImmutableArray<string> open = [.. Sensitive(settings).Where(setting => !confirmed.Contains(Checksum(setting)))];
         return open.IsEmpty ? settings : settings with
@@ -43,8 +48,8 @@ internal static class ConfirmedSettings
         // The checkout that is used without a setting needs no confirmation.
         if (settings.KlipperPath is { } path && path != new AgentSettings().KlipperSources)
             yield return $"klipper_path: {path}";
-        if (settings.MoonrakerUrl != new AgentSettings().MoonrakerUrl)
-            yield return $"moonraker_url: {settings.MoonrakerUrl}";
+        if (settings.MoonrakerUrl is { } url && url != MoonrakerEndpoint.Usual)
+            yield return $"moonraker_url: {url}";
     }
 
     private static string Checksum(string setting) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(setting)));

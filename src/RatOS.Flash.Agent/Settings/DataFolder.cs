@@ -110,7 +110,7 @@ internal sealed record DataFolder(string Root)
     /// <exception cref="FlashException">Another process holds it, or the folder cannot be written.</exception>
     public IDisposable Lock()
     {
-        var path = Path.Combine(Root, "ratos-flash", "lock");
+        var path = LockFile;
         FileStream file;
         try
         {
@@ -138,6 +138,25 @@ internal sealed record DataFolder(string Root)
         }
         return file;
     }
+
+    /// <summary>A process works on this printer's boards.</summary>
+    public bool IsLocked
+    {
+        get
+        {
+            try
+            {
+                using var file = new FileStream(LockFile, FileMode.Open, FileAccess.Read, FileShare.None);
+                return false;
+            }
+            catch (Exception held) when (held is IOException or UnauthorizedAccessException)
+            {
+                return held.HResult == WouldBlock;
+            }
+        }
+    }
+
+    private string LockFile => Path.Combine(Root, "ratos-flash", "lock");
 
     private const int WouldBlock = 11;   // EWOULDBLOCK of flock(2)
 }

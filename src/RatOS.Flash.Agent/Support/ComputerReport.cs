@@ -84,7 +84,7 @@ internal sealed class ComputerReport(DataFolder data, PrinterAccess printer, Pri
     {
         try
         {
-            if (printer.KlipperSources(ConfirmedSettings.Of(data)) is not { } sources)
+            if (printer.KlipperSources(ConfirmedSettings.OfValid(data)) is not { } sources)
                 return "no checkout here";
             var git = Path.Combine(sources, ".git");
             var head = First(Path.Combine(git, "HEAD")).Trim();

@@ -29,12 +29,19 @@ public static class AgentFaults
         FaultKind.BadSettings, $"{file}, line {line}: {why}.",
         $"Correct that line; the file that came with RatOS.Flash explains every setting.");
 
+    public static FlashException SettingsUnreadable(string file, string why) => new(
+        FaultKind.BadSettings, $"{file} cannot be read: {why}.", $"Fix its ownership; without it every setting has its default.");
+
     public static FlashException UnknownJob(string id) => new(
         FaultKind.UnknownJob, $"No job has the id '{id}'.", $"{Terminal("ratos-flash history")} lists the jobs.");
 
     public static FlashException QueueFull(int jobs) => new(
         FaultKind.QueueFull, $"{Counts.Of(jobs, "flash", "flashes")} {(jobs == 1 ? "is" : "are")} already in the queue.",
         $"Wait for them, or {CancelJobs}.");
+
+    public static FlashException NoDataFolder(string folder) => new(
+        FaultKind.BadOption, $"The printer's data folder {folder} does not exist.",
+        $"Name one that exists, such as ~/printer_data, or none.");
 
     public static FlashException TerminalMissing(string verb) => new(
         FaultKind.TerminalMissing, $"`{verb}` shows a menu and needs a terminal.", $"Run it in a terminal, or with `ssh -t`.");

@@ -34,6 +34,14 @@ public static class PrinterFaults
     public static FlashException MoonrakerGone(string where, string why) => new(
         FaultKind.MoonrakerGone, $"Moonraker does not answer at {where}: {why}.", $"{StartMoonraker}, or read moonraker.log.");
 
+    /// <param name="where">Its address.</param>
+    /// <param name="hasKey">ratos-flash.conf has a key.</param>
+    public static FlashException MoonrakerUnauthorized(string where, bool hasKey) => new(
+        FaultKind.MoonrakerRefused,
+        hasKey ? $"Moonraker at {where} refuses the API key of ratos-flash.conf." : $"Moonraker at {where} asks for an API key.",
+        $"Set `api_key` in the section [agent] of ratos-flash.conf. Moonraker shows its key"
+        + $"{By("~/moonraker/scripts/fetch-apikey.sh")}. Then {RestartService("ratos-flash")}.");
+
     // Without Moonraker a browser has no services menu.
     private static RemedyAction StartMoonraker { get; } = new(
         "start it (`sudo systemctl start moonraker`)", "start it in a terminal: `sudo systemctl start moonraker`");

@@ -17,10 +17,25 @@ public static class AccessCheck
     /// <param name="hardware">The buses.</param>
     /// <param name="patience">How late the permission for a device may be.</param>
     /// <param name="time">The only clock.</param>
-    public static async Task<FlashPlan> ApplyAsync(FlashPlan plan, IHardware hardware, TimeSpan patience, TimeProvider time)
+    /// <param name="isLast">
+    /// The boards were asked. Before that, one of several possible bootloaders that could not be opened is only a note.
+    /// </param>
+    public static async Task<FlashPlan> ApplyAsync(
+        FlashPlan plan, IHardware hardware, TimeSpan patience, TimeProvider time, bool isLast = false) =>
+        plan with { Boards = [.. await Task.WhenAll(plan.Boards.Select(board => ApplyAsync(board, hardware, patience, time, isLast)))] };
+
+    private static async Task<BoardPlan> ApplyAsync(
+        BoardPlan board, IHardware hardware, TimeSpan patience, TimeProvider time, bool isLast)
     {
-        var faults = await Task.WhenAll(plan.Boards.Select(board => FaultOfAsync(board, hardware, patience, time)));
-        return plan with { Boards = [.. plan.Boards.Zip(faults, (board, fault) => fault is null ? board : board.Refused(fault))] };
+        foreach (var device in Opened(board))
+        {
+            var isPossible = !isLast && board.Bootloader is null && device.Number == 0;
+            if (await FaultOfAsync(device, hardware, isPossible ? TimeSpan.Zero : patience, time) is not { } fault)
+                continue;
+            return isPossible ? board with { Findings = [.. board.Findings, Finding.Of(FindingSeverity.Note, fault)] }
+                : board.Refused(fault);
+        }
+        return board;
     }
 
     /// <summary>Opens something, and tries again while a permission is missing that may arrive late.</summary>
@@ -54,22 +69,17 @@ public static class AccessCheck
             yield return new() { Port = device.Port, Number = 0, Usb = id };
     }
 
-    private static async Task<FlashException?> FaultOfAsync(
-        BoardPlan board, IHardware hardware, TimeSpan patience, TimeProvider time)
+    private static async Task<FlashException?> FaultOfAsync(Device device, IHardware hardware, TimeSpan patience, TimeProvider time)
     {
         try
         {
-            foreach (var device in Opened(board))
-            {
-                await AwaitAsync(
-                    async () =>
-                    {
-                        await hardware.CheckAccessAsync(device);
-                        return true;
-                    },
-                    patience, time);
-            }
-            return null;
+            return await AwaitAsync<FlashException?>(
+                async () =>
+                {
+                    await hardware.CheckAccessAsync(device);
+                    return null;
+                },
+                patience, time);
         }
         catch (FlashException fault)
         {

@@ -151,6 +151,41 @@ public sealed class CommandLineTests : IDisposable
         Assert.Contains("--help", run.Error, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("Did you mean `flash`?", "flsh", "octopus")]
+    [InlineData("Did you mean `boards`?", "board")]
+    [InlineData("Did you mean `inspect`?", "firmware", "inspct", "klipper.bin")]
+    [InlineData("Did you mean `--force`?", "flash", "octopus", "--virtual", "--frce")]
+    [InlineData("Did you mean `--virtual`?", "flash", "octopus", "--virtal")]
+    [InlineData("Did you mean `--scenario`?", "boards", "--scenaro", "octopus")]
+    [InlineData("--seed takes a whole number.", "flash", "octopus", "--virtual", "--seed", "abc")]
+    [InlineData("--pace takes a factor from 0 to 1000.", "flash", "octopus", "--virtual", "--pace", "fast")]
+    [InlineData("--moonraker takes a TCP port from 0 to 65535.", "virtual", "--moonraker", "x")]
+    [InlineData("--usbip takes a TCP port from 0 to 65535.", "virtual", "--usbip", "x")]
+    [InlineData("--count takes a number from 1 to 1000000.", "seeds", "--count", "x")]
+    [InlineData("--from takes a number from 0 to 2146483647.", "seeds", "--from", "x")]
+    [InlineData("Cannot parse argument '' for option '--data'.", "boards", "--virtual", "--data", "")]
+    [InlineData("Cannot parse argument '' for option '--log'.", "boards", "--virtual", "--log", "")]
+    public async Task Wrong_usage_is_answered_in_a_plain_sentence(string sentence, params string[] args)
+    {
+        var run = await RunAsync(args);
+        Assert.Equal(2, run.Exit);
+        Assert.Contains(sentence, run.Error.Split('\n'));
+        Assert.DoesNotContain("System.", run.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("flash", "octopus", "--virtual")]
+    [InlineData("boards", "--virtual")]
+    [InlineData("plan", "octopus")]
+    [InlineData("agent")]
+    public async Task A_data_folder_that_does_not_exist_is_not_taken_for_a_bench(params string[] args)
+    {
+        var run = await RunAsync([.. args, "--data", "/does/not/exist"]);
+        Assert.Equal(2, run.Exit);
+        Assert.Contains("The printer's data folder /does/not/exist does not exist. [bad-option]", run.Error, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Firmware_for_another_board_is_refused_by_plan_and_flash_alike()
     {

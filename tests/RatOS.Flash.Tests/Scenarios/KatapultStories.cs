@@ -348,8 +348,15 @@ public sealed class RefusalStories
         var report = await story.FailedAsync("octopus", "no-permission", BoardCondition.Unchanged);
         Assert.True(report.Refused);
         Assert.Contains("99-ratos-flash.rules", report.Fault!.Remedy.ToString(), StringComparison.Ordinal);
-        Assert.DoesNotContain(story.Events, step => step.Phase is FlashPhase.Stop or FlashPhase.Enter);
+        Assert.DoesNotContain(story.Events, step => step.Phase == FlashPhase.Enter);
+        Assert.Contains(story.Events, step => step is { Phase: FlashPhase.Plan, Kind: FlashEventKind.Note }
+            && step.Message.Contains("No permission to open 0483:df11", StringComparison.Ordinal));
     });
+
+    [VirtualOnly("a real computer without the rule is in the tests of the rig")]
+    [Fact]
+    public void A_board_with_Katapult_needs_no_rule_for_its_ROM() =>
+        Story.Of("octopus-katapult", new InjectedFaults { HasNoRomRule = true }, async story => await story.FlashedAsync("octopus"));
 
     [VirtualOnly("the kernel's udev sets its own pace")]
     [Theory]
