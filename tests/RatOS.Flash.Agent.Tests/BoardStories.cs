@@ -1,3 +1,4 @@
+using RatOS.Flash.Agent.Settings;
 using System.Text.Json;
 using RatOS.Flash.Agent.Boards;
 using RatOS.Flash.Agent.Contract;
@@ -153,8 +154,8 @@ public sealed class BoardStories
         {
             ["mcu"] = new(NeedLevel.Needless, "Only files of the host changed."),
             ["mcu HEAD"] = new(NeedLevel.Useful, "Sources changed."),
-        })!.Boards.Keys);
-        Assert.Null(need.Of(new Dictionary<string, FirmwareNeed>()));
+        }, FlashPolicy.Changed)!.Boards.Keys);
+        Assert.Null(need.Of(new Dictionary<string, FirmwareNeed>(), FlashPolicy.Changed));
     }
 
     private static (string, string)[] Kept(AgentStory story) =>

@@ -1,5 +1,4 @@
 using RatOS.Flash.Agent.Moonraker;
-using System.Globalization;
 using RatOS.Flash.Agent.Service;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Core;
@@ -117,8 +116,7 @@ public sealed class SettingsTests
         // Not "always" without the rest of its section: that could lack `when_idle`.
         Assert.Equal(FlashPolicy.Ask, settings.Policy);
         Assert.Equal("btt-octopus-11", Assert.Single(settings.Boards).Name);
-        Assert.Equal(
-            [3, 6, 8], settings.Faults.Select(fault => int.Parse(fault.Cause.Split("line ")[1].Split(':')[0], CultureInfo.InvariantCulture)));
+        Assert.Equal(["3", "6", "8"], settings.Faults.Select(fault => fault.Cause.Split("line ")[1].Split(':')[0]));
     }
 
     [Fact]

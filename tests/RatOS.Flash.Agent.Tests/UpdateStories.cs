@@ -166,27 +166,21 @@ public sealed class UpdateStories
     }, settings: By(FlashPolicy.Changed, whenIdle: true), isAlone: true);
 
     [Theory]
+    [InlineData("ask", false)]
+    [InlineData("required", false)]
     [InlineData("changed", false)]
     [InlineData("always", true)]
-    public void Only_the_policy_always_flashes_a_board_whose_firmware_did_not_change(string policy, bool isFlashed) =>
-        AgentStory.Of(async story =>
+    public void Only_the_policy_always_flashes_a_board_whose_firmware_did_not_change(string policy, bool isFlashed)
     {
-        // The update changed files of the host alone: both versions have the same dictionary.
-        var running = VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, "v0.12.0-10-g1f2a9e1c");
-        new GoodImages(story.Data.Good, story.Time, story.LogFile)
-            .Keep("octopus", FirmwareImage.Parse(running, "running"), "confirmed", null);
-        Directory.CreateDirectory(story.Data.Firmware);
-        await File.WriteAllBytesAsync(
-            Path.Combine(story.Data.Firmware, "octopus.bin"),
-            VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, VirtualPrinter.HostVersion));
-        await story.StartAgentAsync();
-        if (isFlashed)
-            Assert.True((await story.UntilOverAsync()).Ok);
-        else
-            await Task.Delay(TimeSpan.FromSeconds(30), story.Time);
-        Assert.Equal(isFlashed ? 1 : 0, story.Jobs.Count);
-        Assert.Equal(isFlashed, story.Runs(VirtualPrinter.HostVersion));
-    }, settings: By(Enum.Parse<FlashPolicy>(policy, ignoreCase: true)), isAlone: true);
+        var need = FlashNeed.Of(new([], new("v0.13.0", new Dictionary<string, McuEvidence> { ["mcu"] = new("v0.12.0", null) })))!;
+        var needs = new Dictionary<string, FirmwareNeed>
+        {
+            ["mcu"] = new(NeedLevel.Needless, "Only files of Klipper's host changed."),
+        };
+        Assert.Equal(isFlashed, need.Of(needs, Enum.Parse<FlashPolicy>(policy, ignoreCase: true)) is not null);
+        // A board of another maker is left alone by every policy.
+        Assert.Null(need.Of(new Dictionary<string, FirmwareNeed>(), Enum.Parse<FlashPolicy>(policy, ignoreCase: true)));
+    }
 
     [Fact]
     public void Boards_that_were_flashed_within_the_update_are_not_flashed_again() => AgentStory.Of(async story =>

@@ -73,7 +73,7 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
         var plan = FlashPlan.Create(
             await RequestAsync(options), printer.Hardware.Look(), await klippy(options).LookAsync(CancellationToken.None));
         plan = await Flasher.WithHostMcuAsync(plan, HostMcu, CancellationToken.None);
-        plan = await AccessCheck.ApplyAsync(plan, printer.Hardware, TimeSpan.Zero, printer.Time);
+        plan = await AccessCheck.ApplyAsync(plan, printer.Hardware, printer.Time, patience: TimeSpan.Zero);
         var ofCatalogue = mcus.Catalogue.Findings.Where(finding => finding.Severity != FindingSeverity.Note);
         return PlanView.Of(plan with { Findings = [.. plan.Findings, .. ofCatalogue] });
     }

@@ -168,6 +168,8 @@ internal static class CommandLine
         };
         var yes = new Option<bool>("--yes") { Description = "Confirm without asking" };
         var list = new Option<bool>("--list") { Description = "List the files that the bundle would contain" };
+        var shell = new Argument<string>("SHELL") { Description = string.Join(", ", Completion.Shells) }
+            .AcceptOnlyFromAmong(Completion.Shells);
         var recording = new Argument<string>("BUNDLE") { Description = "A bundle, or a job's recording.gz" };
         return
         [
@@ -186,6 +188,11 @@ internal static class CommandLine
             Verb(
                 "replay", "Print a recorded flash and repeat it without hardware",
                 parsed => Run(parsed, context => new SupportVerbs(context).ReplayAsync(parsed.GetValue(recording)!)), recording),
+            Verb("completion", "Print the completion of this command for a shell", parsed =>
+            {
+                Terminal.Out.Write(Completion.For(Build(), parsed.GetValue(shell)!));
+                return ExitCode.Done;
+            }, shell),
             Verb(
                 "agent", "Run the agent, as the service ratos-flash does",
                 parsed => Run(parsed, static context => new AgentVerbs(context).AgentAsync(), isLive: true)),

@@ -18,11 +18,8 @@ namespace RatOS.Flash.Agent.Moonraker;
 /// <param name="ApiKey">For a Moonraker that does not trust this computer; null otherwise.</param>
 internal sealed record MoonrakerEndpoint(string Socket, Uri? Url = null, string? ApiKey = null)
 {
-    /// <summary>Its websocket on this computer.</summary>
-    public static readonly Uri Usual = new("ws://127.0.0.1:7125/websocket");
-
     /// <summary>The websocket to connect to; null for the unix socket.</summary>
-    public Uri? Web => Url ?? (File.Exists(Socket) ? null : Usual);
+    public Uri? Web => Url ?? (File.Exists(Socket) ? null : AgentSettings.LocalMoonraker);
 
     /// <summary>It is named by the settings, or its socket is there.</summary>
     public bool IsKnown => Url is not null || File.Exists(Socket);

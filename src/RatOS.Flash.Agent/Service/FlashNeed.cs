@@ -1,5 +1,6 @@
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Moonraker;
+using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Klipper;
 using RatOS.Flash.Printer;
@@ -25,11 +26,16 @@ internal sealed record FlashNeed(string Host, IReadOnlyDictionary<string, string
         return boards.Count == 0 ? null : new(host, boards, complaint is not null);
     }
 
-    /// <summary>Without boards that are up to date: most updates change files of the host alone. Null when no board is left.</summary>
+    /// <summary>
+    /// Without boards that are up to date, unless the policy is to flash every board: most updates change files of the host alone.
+    /// Null when no board is left.
+    /// </summary>
     /// <param name="needs">By section; boards of other makers are missing.</param>
-    public FlashNeed? Of(IReadOnlyDictionary<string, FirmwareNeed> needs)
+    /// <param name="policy">Of the settings.</param>
+    public FlashNeed? Of(IReadOnlyDictionary<string, FirmwareNeed> needs, FlashPolicy policy)
     {
-        var boards = Boards.Where(board => needs.TryGetValue(board.Key, out var need) && need.Level != NeedLevel.Needless)
+        var boards = Boards.Where(board => needs.TryGetValue(board.Key, out var need)
+            && (policy == FlashPolicy.Always || need.Level != NeedLevel.Needless))
             .ToDictionary(StringComparer.Ordinal);
         return boards.Count == 0 ? null : this with { Boards = boards };
     }

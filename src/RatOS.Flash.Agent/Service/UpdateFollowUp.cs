@@ -45,8 +45,8 @@ internal sealed class UpdateFollowUp(
             return false;
         var need = FlashNeed.Of(facts);
         // Which boards are up to date takes a look at git, so only where versions differ.
-        if (need is not null && settings.Policy != FlashPolicy.Always)
-            need = need.Of(await NeedsAsync());
+        if (need is not null)
+            need = need.Of(await NeedsAsync(), settings.Policy);
         if (need?.Signature == _announced)
             return true;
         _announced = need?.Signature;

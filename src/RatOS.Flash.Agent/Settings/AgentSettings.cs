@@ -48,6 +48,9 @@ internal sealed record AgentSettings
 
     public RollbackPolicy Rollback { get; init; }
 
+    /// <summary>The usual websocket on this computer.</summary>
+    public static readonly Uri LocalMoonraker = new("ws://127.0.0.1:7125/websocket");
+
     /// <summary>Moonraker's websocket; null for its unix socket.</summary>
     public Uri? MoonrakerUrl { get; init; }
 

@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using System.Security.Cryptography;
 using System.Text;
-using RatOS.Flash.Agent.Moonraker;
 using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Agent.Settings;
@@ -48,7 +47,7 @@ internal static class ConfirmedSettings
         // The checkout that is used without a setting needs no confirmation.
         if (settings.KlipperPath is { } path && path != new AgentSettings().KlipperSources)
             yield return $"klipper_path: {path}";
-        if (settings.MoonrakerUrl is { } url && url != MoonrakerEndpoint.Usual)
+        if (settings.MoonrakerUrl is { } url && url != AgentSettings.LocalMoonraker)
             yield return $"moonraker_url: {url}";
     }
 

@@ -15,14 +15,17 @@ public static class AccessCheck
     /// <summary>The plan, in which a missing permission blocks its board.</summary>
     /// <param name="plan">The plan.</param>
     /// <param name="hardware">The buses.</param>
-    /// <param name="patience">How late the permission for a device may be.</param>
     /// <param name="time">The only clock.</param>
     /// <param name="isLast">
     /// The boards were asked. Before that, one of several possible bootloaders that could not be opened is only a note.
     /// </param>
+    /// <param name="patience">How late the permission for a device may be; null for <see cref="Settling"/>.</param>
     public static async Task<FlashPlan> ApplyAsync(
-        FlashPlan plan, IHardware hardware, TimeSpan patience, TimeProvider time, bool isLast = false) =>
-        plan with { Boards = [.. await Task.WhenAll(plan.Boards.Select(board => ApplyAsync(board, hardware, patience, time, isLast)))] };
+        FlashPlan plan, IHardware hardware, TimeProvider time, bool isLast = false, TimeSpan? patience = null) => plan with
+        {
+            Boards = [.. await Task.WhenAll(
+                plan.Boards.Select(board => ApplyAsync(board, hardware, patience ?? Settling, time, isLast)))],
+        };
 
     private static async Task<BoardPlan> ApplyAsync(
         BoardPlan board, IHardware hardware, TimeSpan patience, TimeProvider time, bool isLast)

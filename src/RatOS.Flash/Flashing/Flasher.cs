@@ -112,11 +112,8 @@ public sealed class Flasher
     {
         var plan = await WithHostMcuAsync(
             FlashPlan.Create(requests, _hardware.Look(), await _klippy.LookAsync(cancel)), _services.HostMcu, cancel);
-        return plan.Blocker is { } blocker ? throw blocker : await WithAccessAsync(plan);
+        return plan.Blocker is { } blocker ? throw blocker : await AccessCheck.ApplyAsync(plan, _hardware, _time);
     }
-
-    private Task<FlashPlan> WithAccessAsync(FlashPlan plan, bool isLast = false) =>
-        AccessCheck.ApplyAsync(plan, _hardware, AccessCheck.Settling, _time, isLast);
 
     /// <summary>The plan, with the reason why a host process that is an MCU cannot be replaced.</summary>
     public static async Task<FlashPlan> WithHostMcuAsync(FlashPlan plan, HostMcu? host, CancellationToken cancel)
@@ -279,7 +276,7 @@ public sealed class Flasher
         var plan = FlashPlan.Create(requests, survey.Look(), stopped, evidence);
         if (plan.Blocker is { } blocker)
             throw blocker;
-        var open = await OpenAsync(await WithAccessAsync(plan, isLast: true));
+        var open = await OpenAsync(await AccessCheck.ApplyAsync(plan, _hardware, _time, isLast: true));
         cancel.ThrowIfCancellationRequested();
         // Side by side, but a bridge only when every board behind it is proven: from then on they are out of reach.
         var others = open.Where(board => !board.IsCanBridge).ToDictionary(board => board, board => FlashAsync(board, cancel));

@@ -204,7 +204,7 @@ public sealed class FirstVersionTests : IDisposable
         var settings = AgentSettings.Read(Data.Settings);
         Assert.Equal(("Changed", "Auto", true), ($"{settings.Policy}", $"{settings.Rollback}", settings.WhenIdle));
         Assert.Equal(("klipper-1", "/home/pi/klipper", "abc#def"), (settings.KlipperService, settings.KlipperPath, settings.ApiKey));
-        Assert.Equal(("ws://192.168.1.7:7125/websocket", "Information"), (settings.MoonrakerUrl.ToString(), $"{settings.LogLevel}"));
+        Assert.Equal(("ws://192.168.1.7:7125/websocket", "Information"), (settings.MoonrakerUrl?.ToString(), $"{settings.LogLevel}"));
         Assert.Equal(
             [
                 "toolhead btt-ebb42-12  a19f7f1b35c1 can1 katapult printer",
