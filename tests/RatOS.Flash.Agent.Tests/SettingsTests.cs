@@ -176,6 +176,13 @@ public sealed class SettingsTests
         Assert.Contains($", line {line}:", fault.Cause, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_board_may_be_described_by_what_differs_alone()
+    {
+        var board = Assert.Single(Read("[board toolhead]\npower: psu\n").Boards);
+        Assert.Equal(("toolhead", true, "psu"), (board.Name, board.Board.IsUnknown, board.Power));
+    }
+
     [Theory]
     [InlineData("// plain", "RESPOND TYPE=command MSG=\"plain\"")]
     [InlineData("!! it's \"bad\"; M112 # *x", "RESPOND TYPE=error MSG=\"it's 'bad', M112    x\"")]

@@ -172,13 +172,14 @@ internal sealed class BoardFirmware(PrinterAccess printer, KnownMcus mcus, DataF
     {
         if (Menuconfig.Kept(data?.Configs, board) is { } chosen)
             return chosen;
+        var kind = board.Board with { InitialPins = board.Profile.InitialPins?.Value };
         if (board.RunningLink is { Pins: not null } link)
-            return BuildConfig.For(board.Board, board.Serial, link);
+            return BuildConfig.For(kind, board.Serial, link);
         var isOnUart = board.Port is { } port && !port.Contains('-', StringComparison.Ordinal);
         if (board.Board.McuName != "linux" && (board.CanUuid is not null || isOnUart))
             throw FirmwareFaults.PinsUnknown(board.Name, board.CanUuid is not null ? "CAN bus" : "UART");
         return board.Board.FirmwareConfig is { } text
-            ? BuildConfig.FromText(text, board.Board, board.Serial) : BuildConfig.For(board.Board, board.Serial);
+            ? BuildConfig.FromText(text, board.Board, board.Serial) : BuildConfig.For(kind, board.Serial);
     }
 
     private FirmwareImage? ImageOrNull(PrinterBoard board)

@@ -198,9 +198,10 @@ internal sealed record AgentSettings
     private static PrinterBoard BoardOf(
         string name, Dictionary<string, string> values, BoardCatalogue kinds, Func<string, FlashException> fault)
     {
-        var id = values.GetValueOrDefault("id") is { Length: > 0 } given ? given : name;
-        var kind = kinds.Find(id)
-            ?? throw fault($"board {Text.Clean(name)} is of the unknown kind '{Text.Clean(id)}'; docs/boards.md lists the kinds");
+        // A section may name a board of printer.cfg and no kind: then the kind is detected.
+        var id = values.GetValueOrDefault("id") is { Length: > 0 } given ? given : null;
+        var kind = kinds.Find(id ?? name) ?? (id is null ? Board.Unknown(name)
+            : throw fault($"board {Text.Clean(name)} is of the unknown kind '{Text.Clean(id)}'; docs/boards.md lists the kinds"));
         var board = new PrinterBoard(name, kind);
         if (values.GetValueOrDefault("uuid") is { Length: > 0 } uuid)
             board = board with { CanUuid = CanUuid.TryParse(uuid) ?? throw fault($"'{Text.Clean(uuid)}' is no uuid of 12 hex digits") };

@@ -77,6 +77,18 @@ public sealed record Board
     /// <summary>Known defects of the catalogue's entry.</summary>
     public ImmutableArray<string> Issues { get; init => field = value.OrEmpty(); } = [];
 
+    /// <summary>Pins that its firmware sets at start, as Klipper's INITIAL_PINS has them; null for none.</summary>
+    public string? InitialPins { get; init; }
+
+    /// <summary>Features that its build leaves out for its small flash, as Kconfig symbols: <c>WANT_LDC1612</c>; null for none.</summary>
+    public IReadOnlyList<string>? LeavesOut { get; init; }
+
+    /// <summary>For a board of which the kind is not known.</summary>
+    public static Board Unknown(string name) => new() { Id = name, Kind = "unknown" };
+
+    [JsonIgnore]
+    public bool IsUnknown => Kind == "unknown";
+
     /// <summary>The chip; null when this product does not know it.</summary>
     [JsonIgnore]
     public Mcu? Mcu => McuName is null ? null : Mcu.Find(McuName);

@@ -77,6 +77,7 @@ public sealed record BoardFacts(FactSource Source, string Where)
             _ => null
         },
         UsbSerial = kind.UsbSerial,
+        InitialPins = kind.InitialPins,
     };
 
     /// <summary>What a running firmware says of itself.</summary>

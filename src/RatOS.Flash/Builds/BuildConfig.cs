@@ -64,6 +64,10 @@ public sealed class BuildConfig
             text[crystal > 1 ? $"STM32_CLOCK_REF_{crystal / 1_000_000}M" : "STM32_CLOCK_REF_INTERNAL"] = "y";
             declared["CLOCK_REF_FREQ"] = $"{Math.Max(crystal, 1)}";
         }
+        foreach (var symbol in board.LeavesOut ?? [])
+            text[symbol] = declared[symbol] = "n";
+        if (board.InitialPins is { Length: > 0 } pins)
+            text["INITIAL_PINS"] = declared["INITIAL_PINS"] = Kconfig.Quoted(pins);
         transport ??= new BuildTransport(board.Comm switch { "USB" => BuildLink.Usb, "CAN" => BuildLink.Can, _ => BuildLink.Uart });
         if (name != "linux")
             Connect(board, usbSerial, transport, name, text, declared);

@@ -19,7 +19,7 @@ internal sealed class InventoryBuilder(InventorySources sources)
         DescribeTheOnlyOnes();
         foreach (var draft in _drafts)
         {
-            draft.Kind = draft.Described?.Board ?? draft.Kind ?? KindOf(draft);
+            draft.Kind = (draft.Described is { Board.IsUnknown: false } described ? described.Board : null) ?? draft.Kind ?? KindOf(draft);
             draft.NotOurs = draft.Described is null ? WhyNotOurs(draft) : null;
         }
         CheckClaims();
@@ -116,7 +116,8 @@ internal sealed class InventoryBuilder(InventorySources sources)
     {
         foreach (var board in sources.Described.Where(board => board is { Port: null, CanUuid: null } && !IsTaken(board)))
         {
-            if (_drafts.FindAll(draft => draft.Described is null && (draft.Kind ?? KindOf(draft))?.Id == board.Board.Id) is [var only])
+            if (_drafts.FindAll(draft => draft.Described is null && (draft.Kind ?? KindOf(draft)) is { } kind
+                && (board.Board.IsUnknown ? InventorySources.IsSame(kind.ShortName, board.Name) : kind.Id == board.Board.Id)) is [var only])
                 only.Described = board;
         }
     }

@@ -79,7 +79,7 @@ internal sealed class InventoryDraft(McuSection section, McuEvidence? klippy, st
     public string? Chip => Profile.Chip?.Value;
 
     /// <summary>For a board whose kind is not in the catalogue.</summary>
-    public Board UnknownKind => new() { Id = Name, Kind = "unknown" };
+    public Board UnknownKind => Board.Unknown(Name);
 
     public string Interface => Section.CanbusInterface is { Length: > 0 } named ? named : "can0";
 

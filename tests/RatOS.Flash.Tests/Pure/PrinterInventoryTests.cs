@@ -1,3 +1,4 @@
+using RatOS.Flash.Boards;
 using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
@@ -107,6 +108,19 @@ public sealed class PrinterInventoryTests
         var finding = Assert.Single(mcu.Findings);
         Assert.Equal((FindingSeverity.Blocker, "board-not-seen"), (finding.Severity, finding.Code));
         Assert.Contains("Webcam", finding.Text, StringComparison.Ordinal);
+    }
+
+    /// <summary>A section of ratos-flash.conf with nothing but a power device: the kind is detected as without it.</summary>
+    [Theory]
+    [InlineData("mcu")]
+    [InlineData("octopus")]
+    public void A_board_that_is_described_without_a_kind_keeps_the_kind_that_is_detected(string name)
+    {
+        PrinterBoard[] described = [new(name, Board.Unknown(name)) { Power = "psu" }];
+        var mcus = Of([Main, Pi], [Octopus], described: described).Mcus;
+        Assert.Equal(["btt-octopus-11", "klipper_host_mcu"], mcus.Select(mcu => mcu.Kind?.Id));
+        Assert.Contains("described in ratos-flash.conf", mcus[0].Reason, StringComparison.Ordinal);
+        Assert.Equal("stm32f446xx", mcus[0].Board!.Profile.Chip!.Value);
     }
 
     [Fact]
