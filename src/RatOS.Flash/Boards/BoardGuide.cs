@@ -36,6 +36,13 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
         : IsRp(board) ? ["Hold the BOOT button (BOOTSEL).", "Press and release RESET, or plug the USB cable in again.", "Release BOOT."]
         : ["Set the BOOT0 jumper, or hold the BOOT button.", "Press and release RESET.", "Keep the jumper set until the flash is over."];
 
+    /// <summary>
+    /// The same in one line. Behind a Katapult on an RP2040 only a double reset leads to a bootloader that is written here.
+    /// </summary>
+    internal static Remedy EnterInOneLine(BoardProfile board) =>
+        IsRp(board) && board.Mcu is { } mcu && board.ApplicationStart?.Value > mcu.FlashBase + mcu.Offsets[0]
+            ? $"{RemedyAction.DoubleReset}." : Remedy.Numbered(EnterSteps(board), OperatorStep.StartBootloader);
+
     /// <summary>The way by the board's SD card.</summary>
     /// <param name="board">The board.</param>
     /// <param name="card">Where the file lies on a card that is in this computer; null where none is.</param>

@@ -77,7 +77,7 @@ internal sealed class BoardFinder(FlashRequest request, DeviceList seen, BoardPr
     }
 
     private FlashException NotSeen(string wanted) => BoardFaults.BoardNotSeen(Name, wanted, seen.Description,
-        Remedy.Numbered(BoardGuide.EnterSteps(profile), OperatorStep.StartBootloader), request.Earlier is not null);
+        BoardGuide.EnterInOneLine(profile), request.Earlier is not null);
 
     private bool RunsKlipperOfThisSerial(Device device) => device.RunsKlipper && device.Serial == request.Board.Serial;
 

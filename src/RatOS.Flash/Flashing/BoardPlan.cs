@@ -85,7 +85,7 @@ public sealed record BoardPlan
 
     /// <summary>The manual entry into the bootloader, or the flash from an SD card, in one line.</summary>
     internal Remedy ManualSteps => BoardGuide.Of(Profile) is { Method: FlashMethod.SdCard } guide
-        ? guide.Remedy : Remedy.Numbered(BoardGuide.EnterSteps(Profile), OperatorStep.StartBootloader);
+        ? guide.Remedy : BoardGuide.EnterInOneLine(Profile);
 
     /// <summary>The flash from an SD card, in one line.</summary>
     internal Remedy CardSteps => Remedy.Numbered(BoardGuide.CardSteps(Profile), OperatorStep.CarryCard);

@@ -57,7 +57,7 @@ internal sealed class BootloaderMatch(InventorySources sources, List<InventoryDr
         return draft.Uuid is not null
             ? CanFaults.CanMissing(draft.Name, draft.Interface, sources.Seen.Description)
             : BoardFaults.BoardNotSeen(draft.Name, $"at {DataDictionary.Clean(draft.Section.Serial ?? "")}", sources.Seen.Description,
-                Remedy.Numbered(BoardGuide.EnterSteps(draft.Profile), OperatorStep.StartBootloader));
+                BoardGuide.EnterInOneLine(draft.Profile));
     }
 
     /// <summary>Its port, or a serial that follows from the chip's unique id.</summary>
