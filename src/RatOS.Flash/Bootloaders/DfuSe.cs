@@ -143,9 +143,10 @@ public sealed class DfuSe : Bootloader
             var piece = data.Slice(at, Math.Min(BlockSize, data.Length - at));
             if (at == 0 || piece.Length < BlockSize)
             {
-                await NormaliseAsync();
+                if (at > 0)
+                    await NormaliseAsync();   // dfuUPLOAD-IDLE refuses a command
                 block = await SetAddressAsync(address + (uint)at);
-                await NormaliseAsync();   // dfuDNLOAD-IDLE refuses an upload
+                await NormaliseAsync();       // dfuDNLOAD-IDLE refuses an upload
             }
             var transfer = await ControlAsync(Upload, block, piece);
             if (!transfer.IsOk || transfer.Length != piece.Length)

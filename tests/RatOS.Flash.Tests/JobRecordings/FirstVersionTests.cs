@@ -6,6 +6,7 @@ using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Agent.Support;
 using RatOS.Flash.Boards;
 using RatOS.Flash.Builds;
+using RatOS.Flash.Flashing;
 using RatOS.Flash.Printer;
 using RatOS.Flash.Recording;
 using RatOS.Flash.Virtual.Devices;
@@ -36,28 +37,43 @@ public sealed class FirstVersionTests : IDisposable
     }
 
     [Theory]
-    [InlineData("bad-build", "octopus klipper-silent Unconfirmed")]
-    [InlineData("built", "octopus ok Flashed", "octopus-2 build-failed Unchanged")]
     [InlineData("can-toolhead", "ebb42 ok Flashed")]
     [InlineData("cancelled", "octopus cancelled Unchanged")]
     [InlineData("card", "octopus ok Flashed")]
     [InlineData("person-gave-up", "octopus bootloader-not-seen Unchanged")]
-    [InlineData("person-step", "octopus ok Flashed")]
     [InlineData("port-held", "octopus port-held Unchanged")]
     [InlineData("recovered", "octopus ok Running")]
     public void Each_bundle_plays_as_it_was_recorded(string name, params string[] verdicts)
     {
-        var recording = BundleFile.Read(Path.Combine(Files, "bundles", name + ".zip"));
-        Assert.True(recording.IsWhole, recording.Damage);
-        Assert.Equal("0.1.0", recording.Product);
-        Assert.Equal(verdicts, recording.Verdicts.Select(verdict => $"{verdict.Board} {verdict.Code} {verdict.Condition}").Order());
-        var replay = Replay.Run(recording);
+        var replay = Replay.Run(Read(name, verdicts));
         Assert.True(replay.Divergence is null, $"{replay.Divergence} after {replay.Events[^1]}");
         Assert.Equal(
             verdicts.Select(verdict => verdict.ToLowerInvariant()),
             replay.Report!.Boards.Select(board =>
                 $"{board.Board} {board.Fault?.Code ?? "ok"} {JsonContract.Name(board.Condition)}").Order());
+    }
+
+    /// <summary>Version 0.1 erased without reading first, so a write protection was found late.</summary>
+    [Theory]
+    [InlineData("bad-build", "octopus klipper-silent Unconfirmed")]
+    [InlineData("built", "octopus ok Flashed", "octopus-2 build-failed Unchanged")]
+    [InlineData("person-step", "octopus ok Flashed")]
+    public void A_bundle_of_a_write_plays_until_flash_is_read_before_its_erase(string name, params string[] verdicts)
+    {
+        var replay = Replay.Run(Read(name, verdicts));
+        Assert.Equal((FlashPhase.Erase, FlashEventKind.Begin), (replay.Events[^1].Phase, replay.Events[^1].Kind));
+        Assert.Contains("5 bytes [4100800008]", replay.Divergence!.Recorded, StringComparison.Ordinal);   // erase
+        Assert.Contains("5 bytes [2100800008]", replay.Divergence.Today, StringComparison.Ordinal);       // set the address
+    }
+
+    private static JobRecording Read(string name, string[] verdicts)
+    {
+        var recording = BundleFile.Read(Path.Combine(Files, "bundles", name + ".zip"));
+        Assert.True(recording.IsWhole, recording.Damage);
+        Assert.Equal("0.1.0", recording.Product);
+        Assert.Equal(verdicts, recording.Verdicts.Select(verdict => $"{verdict.Board} {verdict.Code} {verdict.Condition}").Order());
         Assert.NotEmpty(RecordingTimeline.Of(recording));
+        return recording;
     }
 
     /// <summary>Version 0.1 wrote firmware for USB to a board on a UART: its virtual boards did not mind.</summary>
