@@ -70,6 +70,11 @@ if [ -n "$root" ]; then
 fi
 system=$root/etc/systemd/system
 
+has_systemd() { [ -d /run/systemd/system ]; }
+
+[ -n "$root$uninstall" ] || has_systemd ||
+  die "systemd does not run on this computer, and the agent is a service of systemd. Nothing was changed"
+
 if [ -z "$user" ]; then
   user=$(id -un)
   [ "$user" != root ] || user=${SUDO_USER:-root}
@@ -109,7 +114,7 @@ done
 
 # ---- steps: each is printed and runs as the user or as root; a dry run only prints
 
-changes=0
+changes=0 has_macros=
 step() {
   changes=$((changes + 1))
   printf '  %s\n' "${dry:+would }$*"
@@ -333,6 +338,7 @@ install_macros() {
       "Remove it and run this again. Until then use KlipperScreen's menu or the command ratos-flash."
     return
   fi
+  has_macros=1
   link "$user" "${here#"$root"}/config/ratos_flash.cfg" "$config/ratos_flash.cfg"
   include "$config/printer.cfg" ratos_flash.cfg
   configuration "$config/printer.cfg" | grep -E '^\[respond\]' >/dev/null ||
@@ -408,6 +414,36 @@ install_component() {
   fi
 }
 
+# Where each shell looks for completions.
+share=/usr/local/share
+declare -A completions=(
+  [bash]=$share/bash-completion/completions/ratos-flash
+  [zsh]=$share/zsh/site-functions/_ratos-flash
+  [fish]=$share/fish/vendor_completions.d/ratos-flash.fish
+)
+
+install_completions() {
+  local shell text
+  for shell in bash zsh fish; do
+    text=$("$binary" completion "$shell" && echo .) || {
+      note "the program did not print its completion for $shell"
+      continue
+    }
+    printf %s "${text%.}" | put root "${completions[$shell]}"
+  done
+}
+
+uninstall_completions() {
+  local shell file
+  for shell in bash zsh fish; do
+    file=${completions[$shell]}
+    drop root "$file"
+    for file in "${file%/*}" "${file%/*/*}"; do
+      if [ -d "$root$file" ]; then as root rmdir --ignore-fail-on-non-empty -- "$root$file"; fi
+    done
+  done
+}
+
 install_all() {
   check
   install_component
@@ -417,13 +453,14 @@ install_all() {
   done
   put root /etc/udev/rules.d/99-ratos-flash.rules <"$rules"
   link root "$folder/ratos-flash" /usr/local/bin/ratos-flash
+  install_completions
 }
 
 # ---- uninstall
 
 uninstall_printer() {
   local config=$printer/config own=$printer/ratos-flash
-  if [ -z "$root" ] && [ -e "$system/$unit.service" ]; then
+  if [ -z "$root" ] && [ -e "$system/$unit.service" ] && has_systemd; then
     step "stop the service $unit (a write that has begun is finished first)"
     as root systemctl disable --now "$unit"
   fi
@@ -470,6 +507,7 @@ uninstall_all() {
   drop "$user" "$component"
   remove_line "$exclude" "$excluded"
   drop root /etc/udev/rules.d/99-ratos-flash.rules /usr/local/lib/ratos-flash
+  uninstall_completions
   if [[ $(readlink "$root/usr/local/bin/ratos-flash" || true) = */ratos-flash ]]; then drop root /usr/local/bin/ratos-flash; fi
 }
 
@@ -482,15 +520,28 @@ is_current() {
   [ "${id:-0}" != 0 ] && [ "$(as "$user" readlink "/proc/$id/exe")" = "$(readlink -f "$binary")" ]
 }
 
+moonraker_port() {
+  local port
+  port=$(configuration "$printer/config/moonraker.conf" | awk '/^\[/ { server = /^\[server\]/ } server && sub(/^port *[:=] */, "") { print $0 + 0 }' | tail -n 1)
+  echo "${port:-7125}"
+}
+
+# Moonraker has loaded the component, or has not, as it should be now.
+moonraker_is_right() {
+  local info
+  info=$(curl -s -m 10 "http://127.0.0.1:$(moonraker_port)/server/info" || true)
+  info=${info#*'"components"'} info=${info%%]*}
+  if [ -n "$uninstall" ]; then [[ $info != *'"ratos_flash"'* ]]; else [[ $info = *'"ratos_flash"'* ]]; fi
+}
+
 # Moonraker reads its components and services only when it starts. A print comes first.
 restart_moonraker() {
-  local port answer service=moonraker$suffix
+  local answer service=moonraker$suffix
   if ! systemctl is-active --quiet "$service"; then
     note "restart Moonraker, so that it loads the component (no running service $service was found)"
     return
   fi
-  port=$(configuration "$printer/config/moonraker.conf" | awk '/^\[/ { server = /^\[server\]/ } server && sub(/^port *[:=] */, "") { print $0 + 0 }' | tail -n 1)
-  answer=$(curl -s -m 10 "http://127.0.0.1:${port:-7125}/printer/objects/query?print_stats" || true)
+  answer=$(curl -s -m 10 "http://127.0.0.1:$(moonraker_port)/printer/objects/query?print_stats" || true)
   case $answer in
     *'"printing"'* | *'"paused"'*) note "the printer prints. Restart Moonraker after the print: sudo systemctl restart $service" ;;
     *'"print_stats"'* | *'not connected'*)
@@ -501,16 +552,21 @@ restart_moonraker() {
   esac
 }
 
+# Brings the running system to the state of the files, also when an earlier run was interrupted before this part.
 settle() {
+  local edited=$changes
   as root systemctl daemon-reload
   as root udevadm control --reload
   as root udevadm trigger --subsystem-match=usb --subsystem-match=tty
   for printer in "${data[@]}"; do
     suffix=$(suffix_of "$printer") unit=ratos-flash$(suffix_of "$printer")
     # First, so that systemd has loaded it when Moonraker lists the services.
-    [ -n "$uninstall" ] || as root systemctl enable "$unit"
-    restart_moonraker
-    if [ -z "$uninstall" ]; then
+    if [ -z "$uninstall" ] && ! systemctl is-enabled --quiet "$unit"; then
+      step "enable the service $unit"
+      as root systemctl enable "$unit"
+    fi
+    if [ "$edited" -gt 0 ] || ! moonraker_is_right; then restart_moonraker; fi
+    if [ -z "$uninstall" ] && { [ "$edited" -gt 0 ] || ! is_current "$unit"; }; then
       step "start the service $unit"
       as root systemctl restart "$unit" || note "the service $unit did not start. Read why: journalctl -u $unit"
     fi
@@ -520,17 +576,7 @@ settle() {
 component=$moonraker/moonraker/components/ratos_flash.py exclude=$moonraker/.git/info/exclude excluded=moonraker/components/ratos_flash.py
 printf '%s\n' "RatOS.Flash, for $user: ${data[*]}"
 if [ -n "$uninstall" ]; then uninstall_all; else install_all; fi
-if [ -z "$root$dry" ] && [ "$changes" -gt 0 ]; then
-  settle
-elif [ -z "$root$dry$uninstall" ]; then
-  for printer in "${data[@]}"; do
-    unit=ratos-flash$(suffix_of "$printer")
-    if ! is_current "$unit"; then
-      step "restart the service $unit"
-      as root systemctl restart "$unit"
-    fi
-  done
-fi
+if [ -z "$root$dry" ] && has_systemd; then settle; fi
 
 [ "$changes" -gt 0 ] || echo "  already installed: nothing was changed"
 for line in "${notes[@]}"; do printf 'Note: %s\n' "$line"; done
@@ -542,8 +588,12 @@ else
   if [ -z "$root" ] && ! id -nG "$user" | grep -w dialout >/dev/null; then
     note=" (for the command without the agent, once: sudo usermod -aG dialout,plugdev $user)"
   fi
-  cat <<END
+  if [ -z "$has_macros" ]; then
+    printf '%s\n' "Next: restart KlipperScreen if you have it. Then, on a terminal: ratos-flash boards${note:-}"
+  else
+    cat <<END
 Next: press Restart in Mainsail or Fluidd, so that Klipper reads the new macros. Restart KlipperScreen if you have it.
 Then use the macro FLASH_MCU, or on a terminal: ratos-flash boards${note:-}
 END
+  fi
 fi

@@ -90,7 +90,7 @@ printer() {
 new_root() {
   root=$scratch/$1
   pi=$root/home/pi
-  mkdir -p "$root"/{etc/systemd/system,etc/udev/rules.d,usr/local/bin,usr/local/lib,usr/lib/x86_64-linux-gnu} "$pi/moonraker"/{moonraker/components,.git/info}
+  mkdir -p "$root"/{etc/systemd/system,etc/udev/rules.d,usr/local/bin,usr/local/lib,usr/local/share,usr/lib/x86_64-linux-gnu} "$pi/moonraker"/{moonraker/components,.git/info}
   printf 'root:x:0:0::/root:/bin/sh\npi:x:1000:1000::/home/pi:/bin/bash\n' >"$root/etc/passwd"
   printf 'dialout:x:20:\nplugdev:x:46:\n' >"$root/etc/group"
   touch "$root/usr/lib/x86_64-linux-gnu"/{libusb-1.0.so.0,libssl.so.3}
@@ -151,6 +151,9 @@ check "updates come as this folder's zip" eval "grep -qx '\[update_manager ratos
 check "a copy of printer.cfg from before is kept" eval "[ -f '$config/printer.cfg.ratos-flash-backup' ] && ! grep -q ratos_flash '$config/printer.cfg.ratos-flash-backup'"
 check "the udev rules are there" cmp "$here/src/RatOS.Flash.Agent/99-ratos-flash.rules" "$root/etc/udev/rules.d/99-ratos-flash.rules"
 check "the command is there" [ "$(readlink "$root/usr/local/bin/ratos-flash")" = /home/pi/ratos-flash/ratos-flash ]
+for file in bash-completion/completions/ratos-flash zsh/site-functions/_ratos-flash fish/vendor_completions.d/ratos-flash.fish; do
+  check "the completion is there: $file" [ -s "$root/usr/local/share/$file" ]
+done
 after=$(tree)
 expect 0 "it installs again" --user pi
 same "the second time nothing changes" "$after" "$(tree)"
@@ -395,6 +398,43 @@ for request in '' 'install' 'install 0123' "install $token; touch $scratch/pwned
 done
 rm "$in/request" && mkfifo "$in/request"
 check "a pipe in place of the request is refused too" eval "! timeout 10 bash '$script' '$who' '$in' '$bin/klipper_mcu'"
+
+echo "# the running system"
+# settle SYSTEM...: the last part of install.sh in a system where the words are true: enabled, loaded (the component), current (the program).
+settle() {
+  sed -n '/^moonraker_port() {/,/^component=/p' "$here/install.sh" | sed '$d' >"$scratch/settle.sh"
+  # shellcheck disable=SC2016
+  said=$(STATE=" $* " bash -c '
+    changes=0 uninstall= data=(/home/pi/printer_data) printer=/home/pi/printer_data notes=()
+    step() { echo "step $*"; }
+    note() { echo "note $*"; }
+    as() { shift; "$@" >/dev/null; }
+    suffix_of() { :; }
+    configuration() { :; }
+    udevadm() { :; }
+    systemctl() { case $* in is-enabled*) [[ $STATE = *" enabled "* ]] ;; esac; }
+    is_current() { [[ $STATE = *" current "* ]]; }
+    curl() { case $*  in
+      *server/info*) [[ $STATE != *" loaded "* ]] || echo "{\"components\": [\"file_manager\", \"ratos_flash\"], \"x\": 1}" ;;
+      *) echo "{\"print_stats\": {\"state\": \"standby\"}}" ;;
+    esac; }
+    . "$1"
+    settle' bash "$scratch/settle.sh" 2>&1)
+}
+settle enabled loaded current
+same "a running system at its end state is left alone" "" "$said"
+settle loaded current
+same "a service that an interrupted run did not enable is enabled" "step enable the service ratos-flash" "$said"
+settle enabled current
+same "Moonraker that did not load the component is restarted" "step restart Moonraker (moonraker)" "$said"
+settle enabled loaded
+same "an agent that does not run is started" "step start the service ratos-flash" "$said"
+if [ -d /run/systemd/system ]; then
+  skip "systemd runs here"
+else
+  said=$("$copy/install.sh" --user daemon 2>&1)
+  says "without systemd it says so before it changes anything" "systemd does not run on this computer"
+fi
 
 echo "# refused arguments"
 new_root hostile printer_data
