@@ -1,8 +1,8 @@
-using RatOS.Flash.Agent.Settings;
 using System.Text.Json;
 using RatOS.Flash.Agent.Boards;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Service;
+using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Printer;

@@ -1,4 +1,3 @@
-using System.CommandLine;
 using RatOS.Flash.Agent.Cli;
 
 namespace RatOS.Flash.Agent.Tests;

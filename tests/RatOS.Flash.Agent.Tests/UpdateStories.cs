@@ -1,5 +1,3 @@
-using RatOS.Flash.Agent.Boards;
-using RatOS.Flash.Firmware;
 using RatOS.Flash.Agent.Service;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Flashing;

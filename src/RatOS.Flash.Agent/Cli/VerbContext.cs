@@ -4,7 +4,6 @@ using RatOS.Flash.Agent.Jobs;
 using RatOS.Flash.Agent.Moonraker;
 using RatOS.Flash.Agent.Service;
 using RatOS.Flash.Agent.Settings;
-using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Klipper;
 

@@ -46,7 +46,11 @@ public sealed class HostMcuScriptTests : IDisposable
         File.WriteAllBytes(Path.Combine(folder, "klipper_mcu.new"), program);
         File.WriteAllText(Path.Combine(folder, "request"), "install 0123456789abcdef\n");
         var user = Environment.UserName == "root" ? "nobody" : Environment.UserName;
-        using var script = Process.Start(new ProcessStartInfo("bash", [Script, user, folder, target]) { RedirectStandardError = true })!;
+        using var script = Process.Start(new ProcessStartInfo("bash", [Script, user, folder, target])
+        {
+            RedirectStandardError = true,
+            UseShellExecute = false,
+        })!;
         script.WaitForExit();
         Assert.Equal($"0123456789abcdef {answer}\n", File.ReadAllText(Path.Combine(folder, "result")));
         Assert.Equal(answer == "done", File.Exists(target) && File.ReadAllBytes(target).SequenceEqual(program));

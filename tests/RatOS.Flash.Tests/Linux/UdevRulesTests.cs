@@ -22,6 +22,7 @@ public sealed class UdevRulesTests : IDisposable
     [InlineData("""ATTRS{idVendor}=="0483", \<LF>  MODE:="0666" """, null)]
     [InlineData("""ATTRS{idVendor}=="0483", ATTRS{idProduct}=="DF11", MODE="664", GROUP="no-such-group" """, "usermod -aG no-such-group")]
     [InlineData("""SUBSYSTEM=="usb", MODE="0666" """, null)]
+    [InlineData("""SUBSYSTEM=="usb", ATTR{product}=="STM32*BOOTLOADER", MODE="0666" """, null)]
     public void A_missing_permission_is_known_before_the_bootloader_appears(string? rule, string? remedy)
     {
         Directory.CreateDirectory(Path.Combine(_root.FullName, "run/udev"));

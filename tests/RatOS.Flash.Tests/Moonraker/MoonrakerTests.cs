@@ -71,14 +71,14 @@ public sealed class MoonrakerTests
     private static Task PassAsync(VirtualPrinter printer, double seconds) => Task.Delay(TimeSpan.FromSeconds(seconds), printer.Time);
 
     [Theory]
-    [InlineData("FLASH_MCU BOARD=octopus", """{"board":"octopus","force":0,"hot":0,"sd_card":0}""")]
-    [InlineData("flash_mcu mcu=EBB42 hot=1", """{"board":"ebb42","force":0,"hot":1,"sd_card":0}""")]
-    [InlineData("FLASH_MCU", """{"board":"all","force":0,"hot":0,"sd_card":0}""")]
-    [InlineData("FLASH_MCU BOARD=octopus CARD=1", """{"board":"octopus","force":0,"hot":0,"sd_card":1}""")]
-    [InlineData("FLASH_MCU FORCE=yes HOT=1.9", """{"board":"all","force":0,"hot":1,"sd_card":0}""")]
-    [InlineData("FLASH_MCU BOARD=\"my board\" ; a comment", """{"board":"my board","force":0,"hot":0,"sd_card":0}""")]
-    [InlineData("FLASH_MCU BOARD='a;b' UNKNOWN=1", """{"board":"a;b","force":0,"hot":0,"sd_card":0}""")]
-    [InlineData("FLASH_MCU BOARD=../../etc", """{"board":"../../etc","force":0,"hot":0,"sd_card":0}""")]
+    [InlineData("FLASH_MCU BOARD=octopus", """{"board":"octopus","force":0,"hot":0,"sd_card":0,"printing":0}""")]
+    [InlineData("flash_mcu mcu=EBB42 hot=1", """{"board":"ebb42","force":0,"hot":1,"sd_card":0,"printing":0}""")]
+    [InlineData("FLASH_MCU", """{"board":"all","force":0,"hot":0,"sd_card":0,"printing":0}""")]
+    [InlineData("FLASH_MCU BOARD=octopus CARD=1", """{"board":"octopus","force":0,"hot":0,"sd_card":1,"printing":0}""")]
+    [InlineData("FLASH_MCU FORCE=yes HOT=1.9", """{"board":"all","force":0,"hot":1,"sd_card":0,"printing":0}""")]
+    [InlineData("FLASH_MCU BOARD=\"my board\" ; a comment", """{"board":"my board","force":0,"hot":0,"sd_card":0,"printing":0}""")]
+    [InlineData("FLASH_MCU BOARD='a;b' UNKNOWN=1", """{"board":"a;b","force":0,"hot":0,"sd_card":0,"printing":0}""")]
+    [InlineData("FLASH_MCU BOARD=../../etc", """{"board":"../../etc","force":0,"hot":0,"sd_card":0,"printing":0}""")]
     public void A_macro_calls_the_agent(string script, string arguments) => With(async (moonraker, _) =>
     {
         var agent = new Client(moonraker);

@@ -52,7 +52,7 @@ public sealed class ToyBootloaderTests
         Assert.Equal(("toy", FlashEntry.InBootloader, "waits in the toy -> write"), (plan.Bootloader?.Name, plan.Entry, plan.Route));
         Assert.Equal("which-bootloader",
             Plan(new FlashRequest(board with { Port = null }, null), new DeviceList(1, [waiting])).Blocker?.Code);
-        Assert.Equal("board-not-seen",
+        Assert.Equal("foreign-firmware",
             Plan(new FlashRequest(board with { Drivers = Drivers.All }, null), new DeviceList(1, [waiting])).Blocker?.Code);
     }
 

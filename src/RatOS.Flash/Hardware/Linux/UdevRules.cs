@@ -34,8 +34,8 @@ internal sealed partial class UdevRules(string root = "")
             .SelectMany(folder => Directory.EnumerateFiles(root + folder, "*.rules")).Select(Lines).ToList();
         var naming = rules.Where(lines => lines.Exists(line => Names(line, id))).ToList();
         if (naming.Count == 0)
-            return rules.Exists(lines => lines.Exists(IsForEveryDevice)) ? null : ComputerFaults.NoUdevRule(shown, Access.RuleFor(id));
-        var groups = naming.SelectMany(lines => lines).SelectMany(line => Group().Matches(line)).Select(match => match.Groups[1].Value)
+            return rules.Exists(lines => lines.Exists(MayBeFor)) ? null : ComputerFaults.NoUdevRule(shown, Access.RuleFor(id));
+        var groups = naming.SelectMany(lines => lines).SelectMany(line => Group().Matches(line)).Select(match => match.Groups["value"].Value)
             .Distinct(StringComparer.Ordinal).ToList();
         var isOpen = groups.Count == 0 || groups.Exists(group => IsMember(group))
             || naming.Exists(lines => lines.Exists(line => Open().IsMatch(line)));
@@ -62,24 +62,30 @@ internal sealed partial class UdevRules(string root = "")
     private static bool? Matches(Match key, ushort id)
     {
         var text = id.ToString("x4", CultureInfo.InvariantCulture);
-        return key.Success ? key.Groups[1].Value.Split('|').Any(one => FileSystemName.MatchesSimpleExpression(one, text)) : null;
+        return key.Success ? key.Groups["value"].Value.Split('|').Any(one => FileSystemName.MatchesSimpleExpression(one, text)) : null;
     }
 
-    private bool IsForEveryDevice(string line) => EveryDevice().IsMatch(line) && !line.Contains("ID_", StringComparison.Ordinal)
-        && !Vendor().IsMatch(line) && (Open().IsMatch(line) || Group().Matches(line).Any(match => IsMember(match.Groups[1].Value)));
+    /// <summary>It names no ids: it is for every device, or for some by texts of theirs, which are not known yet.</summary>
+    private bool MayBeFor(string line) => !Vendor().IsMatch(line)
+        && (ByText().IsMatch(line) || (EveryDevice().IsMatch(line) && !line.Contains("ID_", StringComparison.Ordinal)))
+        && (Open().IsMatch(line) || Group().Matches(line).Any(match => IsMember(match.Groups["value"].Value)));
 
-    [GeneratedRegex("""idVendor\}=="([^"]*)""", RegexOptions.None, MatchLimit)]
+    [GeneratedRegex("""idVendor\}=="(?<value>[^"]*)""", RegexOptions.ExplicitCapture, MatchLimit)]
     private static partial Regex Vendor();
 
-    [GeneratedRegex("""idProduct\}=="([^"]*)""", RegexOptions.None, MatchLimit)]
+    [GeneratedRegex("""idProduct\}=="(?<value>[^"]*)""", RegexOptions.ExplicitCapture, MatchLimit)]
     private static partial Regex Product();
 
-    [GeneratedRegex("""GROUP:?="([^"]*)""", RegexOptions.None, MatchLimit)]
+    [GeneratedRegex("""GROUP:?="(?<value>[^"]*)""", RegexOptions.ExplicitCapture, MatchLimit)]
     private static partial Regex Group();
 
-    [GeneratedRegex("""MODE:?="0?66[67]"|uaccess""", RegexOptions.None, MatchLimit)]
+    [GeneratedRegex("""MODE:?="0?66[67]"|uaccess""", RegexOptions.ExplicitCapture, MatchLimit)]
     private static partial Regex Open();
 
-    [GeneratedRegex("""^SUBSYSTEM=="usb(_device)?", *(ENV\{DEVTYPE\}=="usb_device", *)?(MODE|GROUP)""", RegexOptions.None, MatchLimit)]
+    [GeneratedRegex("""\{(product|manufacturer|ID_MODEL|ID_VENDOR)\}=""", RegexOptions.ExplicitCapture, MatchLimit)]
+    private static partial Regex ByText();
+
+    [GeneratedRegex(
+        """^SUBSYSTEM=="usb(_device)?", *(ENV\{DEVTYPE\}=="usb_device", *)?(MODE|GROUP)""", RegexOptions.ExplicitCapture, MatchLimit)]
     private static partial Regex EveryDevice();
 }
