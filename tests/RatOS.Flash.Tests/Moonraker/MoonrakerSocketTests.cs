@@ -22,7 +22,8 @@ public sealed class MoonrakerSocketTests
             await agent.ErrorAsync("printer.gcode.script", Script("FLASH_MCU BOARD=octopus")), StringComparison.Ordinal);
         await agent.ResultAsync("printer.gcode.script", Script("SET_GCODE_VARIABLE MACRO=_RATOS_FLASH VARIABLE=alive VALUE=1"));
         Assert.Equal("ok", (string?)await agent.ResultAsync("printer.gcode.script", Script("FLASH_MCU BOARD=Octopus FORCE=1")));
-        Assert.Equal("""{"jsonrpc":"2.0","method":"ratos_flash_mcu","params":{"board":"octopus","force":1,"hot":0,"sd_card":0,"printing":0}}""",
+        Assert.Equal(
+            """{"jsonrpc":"2.0","method":"ratos_flash_mcu","params":{"board":"octopus","force":1,"hot":0,"sd_card":0,"printing":0}}""",
             agent.Received[^1].ToJsonString());
     });
 

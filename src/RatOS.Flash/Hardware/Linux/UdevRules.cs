@@ -35,8 +35,8 @@ internal sealed partial class UdevRules(string root = "")
         var naming = rules.Where(lines => lines.Exists(line => Names(line, id))).ToList();
         if (naming.Count == 0)
             return rules.Exists(lines => lines.Exists(MayBeFor)) ? null : ComputerFaults.NoUdevRule(shown, Access.RuleFor(id));
-        var groups = naming.SelectMany(lines => lines).SelectMany(line => Group().Matches(line)).Select(match => match.Groups["value"].Value)
-            .Distinct(StringComparer.Ordinal).ToList();
+        var groups = naming.SelectMany(lines => lines).SelectMany(line => Group().Matches(line))
+            .Select(match => match.Groups["value"].Value).Distinct(StringComparer.Ordinal).ToList();
         var isOpen = groups.Count == 0 || groups.Exists(group => IsMember(group))
             || naming.Exists(lines => lines.Exists(line => Open().IsMatch(line)));
         return isOpen ? null : ComputerFaults.NotInGroup(shown, groups[0], Environment.UserName);
