@@ -18,7 +18,7 @@ public static class HostMcuFaults
 
     /// <param name="command">Renews the unit.</param>
     public static FlashException HostMcuUnitOld(string command) => new(
-        FaultKind.HostMcuUnitOld, "The script of root's that replaces Klipper's process is of an older version, and unsafe.",
+        FaultKind.HostMcuUnitOld, "Root's script that replaces Klipper's process comes from an older version and is not safe.",
         $"Renew it{By(command)}.");
 
     public static FlashException HostMcuServiceMissing(string process) => new(
