@@ -167,7 +167,7 @@ internal static class CommandLine
             HelpName = "FILE",
         };
         var yes = new Option<bool>("--yes") { Description = "Confirm without asking" };
-        var list = new Option<bool>("--list") { Description = "List the files that the bundle would contain" };
+        var list = new Option<bool>("--list") { Description = "Also list the files in the bundle" };
         var shell = new Argument<string>("SHELL") { Description = string.Join(", ", Completion.Shells) }
             .AcceptOnlyFromAmong(Completion.Shells);
         var recording = new Argument<string>("BUNDLE") { Description = "A bundle, or a job's recording.gz" };

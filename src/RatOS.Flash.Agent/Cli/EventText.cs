@@ -11,7 +11,7 @@ internal static class EventText
     {
         var mark = step.Kind switch { FlashEventKind.Warning => "! ", FlashEventKind.End => "= ", _ => "  " };
         var tone = step.Kind switch { FlashEventKind.Warning => Tone.Warning, FlashEventKind.Note => Tone.Dim, _ => Tone.Normal };
-        var phase = JsonContract.Name(step.Phase);
+        var phase = step.Phase == FlashPhase.Operator ? "operator" : JsonContract.Name(step.Phase);
         var label = FormattableString.Invariant($"{step.At.TotalSeconds,8:0.00} {step.Board ?? "printer",-12} {phase,-8} {mark}");
         return Line.Of(label, step.Message, tone);
     }

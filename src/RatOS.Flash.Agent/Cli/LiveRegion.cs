@@ -59,13 +59,24 @@ internal sealed class LiveRegion
         }
     }
 
+    /// <summary>A text that is too long ends after a word.</summary>
+    private static string Fit(string text, int columns)
+    {
+        if (text.Length <= columns)
+            return text;
+        if (columns < 2)
+            return "";
+        var end = text.LastIndexOf(' ', columns - 1);
+        return text[..(end > 0 ? end : columns - 1)] + "…";
+    }
+
     /// <returns>How many columns it took.</returns>
     private static int Append(StringBuilder text, IReadOnlyList<Span> row, int columns)
     {
         var left = columns;
         foreach (var span in row)
         {
-            var part = span.Text.Length > left ? span.Text[..left] : span.Text;
+            var part = Fit(span.Text, left);
             left -= part.Length;
             var colour = span.Tone switch { Tone.Dim => 90, Tone.Good => 32, Tone.Warning => 33, Tone.Bad => 31, _ => 0 };
             text.Append(colour == 0 || part.Length == 0 || !Terminal.HasColour ? part : $"\x1b[{colour}m{part}\x1b[0m");

@@ -26,13 +26,24 @@ internal static class JobText
                 .ToString("yyyy-MM-dd HH:mm:ss zzz", CultureInfo.InvariantCulture)
             : created;
 
+    private static string Origin(string by) => by switch
+    {
+        JobOrigin.CommandLine => "from the command line",
+        JobOrigin.Macro => "from a macro",
+        JobOrigin.Prompt => "from a button",
+        JobOrigin.Request => "from another program",
+        JobOrigin.Screen => "from KlipperScreen",
+        JobOrigin.Update => "after an update",
+        _ => $"from {by}",
+    };
+
     public static IEnumerable<Line> Of(JsonJob job)
     {
         var state = job.State == "person" ? "waits for an operator step" : job.State;
         var outcome = job.Ok switch { true => "OK", false => "FAILED", _ => state };
         var tone = job.Ok switch { true => Tone.Good, false => Tone.Bad, _ => Tone.Normal };
         var elapsed = FormattableString.Invariant($"{job.Elapsed:0.0} s");
-        yield return new($"{job.Job}  {Local(job.Created)}  {outcome}, requested by {job.By}, {elapsed}", tone, Indent: 2);
+        yield return new($"{job.Job}  {Local(job.Created)}  {outcome}, {Origin(job.By)}, {elapsed}", tone, Indent: 2);
         foreach (var board in job.Boards)
         {
             var text = board.Fault is { } fault ? $"{fault.Cause} {fault.Remedy} [{fault.Code}]"
@@ -42,7 +53,10 @@ internal static class JobText
             if (board.Condition is { } name && board.Ok == false)
             {
                 var condition = JsonContract.Value(name, BoardCondition.Unknown);
-                yield return new($"  {board.Board} now: {Text.Condition(condition)}", Tone.Normal, Indent: 4);
+                // Which proof is missing stands in the cause.
+                var now = condition == BoardCondition.Unconfirmed ? "the new firmware is installed, but not every proof of it succeeded."
+                    : Text.Condition(condition);
+                yield return new($"  {board.Board} now: {now}", Tone.Normal, Indent: 4);
             }
         }
         if (job.Klippy is { } klippy)

@@ -53,7 +53,10 @@ internal sealed class AgentApi(
         foreach (var line in jobs.SelectMany(job => JobText.Of(job.In(FrontEnd.Browser))))
             notifier.Console($"// RatOS.Flash: {line.Text.Trim()}");
         foreach (var row in await boards.ListAsync())
-            notifier.Console($"// RatOS.Flash: {row.Board ?? "-"} {row.Description} {row.State}");
+        {
+            var place = row.Port is null ? "" : $" at {row.Port}";
+            notifier.Console($"// RatOS.Flash: {row.Board ?? "-"}{place}: {row.Description} {row.State}");
+        }
     }
 
     public Task MacroCancelAsync(JsonElement arguments)

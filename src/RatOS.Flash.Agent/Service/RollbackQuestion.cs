@@ -1,5 +1,6 @@
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Jobs;
+using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Agent.Service;
 
@@ -34,7 +35,7 @@ internal sealed class RollbackQuestion(Notifier notifier)
         _isShown = true;
         notifier.Prompt(
             "New firmware does not work", string.Join(" ", _open.Values),
-            [new("Roll back", "primary", "flash", new() { ["rollback"] = true, ["board"] = string.Join(',', _open.Keys) }),
+            [new(RemedyAction.RollBackButton, "primary", "flash", new() { ["rollback"] = true, ["board"] = string.Join(',', _open.Keys) }),
                 new("Not now", "info", "later")]);
     }
 

@@ -9,8 +9,8 @@ using RatOS.Flash.Recording;
 namespace RatOS.Flash.Virtual.Devices;
 
 /// <summary>
-/// A printer in memory: boards, buses and Klipper on virtual time. It behaves as measured on real ones, injects faults, and repeats
-/// exactly.
+/// A printer in memory: boards, buses and Klipper on virtual time. It behaves as documents, sources and recordings say, injects
+/// faults, and repeats exactly.
 /// </summary>
 public sealed class VirtualPrinter : IHardware
 {

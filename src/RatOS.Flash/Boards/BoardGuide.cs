@@ -34,7 +34,7 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
     public static ImmutableArray<string> EnterSteps(BoardProfile board) => board.Kind.Dfu is { Steps.Length: > 0 } guide
         ? [.. guide.Steps.Select(BoardCatalogue.BuiltIn.StepText)]
         : IsRp(board) ? ["Hold the BOOT button (BOOTSEL).", "Press and release RESET, or plug the USB cable in again.", "Release BOOT."]
-        : ["Set the BOOT0 jumper, or hold the BOOT button.", "Press and release RESET.", "Keep the jumper set until the flash is over."];
+        : ["Set the BOOT0 jumper, or hold the BOOT button.", "Press and release RESET.", "Remove the jumper, or release the button."];
 
     /// <summary>
     /// The same in one line. Behind a Katapult on an RP2040 only a double reset leads to a bootloader that is written here.

@@ -32,7 +32,7 @@ public sealed class DfuSe : Bootloader
     private static readonly TimeSpan TransferTimeout = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan LongestWork = TimeSpan.FromSeconds(10);
 
-    // Where a family is proven to bear early questions: facts, polling strategy.
+    // Before bwPollTimeout (DFU 1.1, 6.1.2), on families whose ROM was seen to answer early questions.
     private static readonly TimeSpan EarlyAfterCommand = TimeSpan.FromMilliseconds(2);
     private static readonly TimeSpan EarlyAfterData = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan EarlyAfterErase = TimeSpan.FromMilliseconds(20);

@@ -117,7 +117,7 @@ public static class DoctorFindings
     /// <inheritdoc cref="ComponentNotLoaded"/>
     public static Finding HostMcuUnitOld(string installer) => Warning(
         FaultKind.HostMcuUnitOld,
-        "The script of root's that replaces Klipper's process on this computer is of an older version, and unsafe. It is not used.",
+        "Root's script that replaces Klipper's process on this computer comes from an older version and is not safe. It is not used.",
         $"{Command($"{installer} --host-mcu")}");
 
     // ---- RatOS

@@ -74,12 +74,15 @@ public sealed record RemedyAction(string CommandLine, string Browser)
     public static RemedyAction NameBoard(string board) => new(
         "name the board to flash it anyway", $"run FLASH_MCU BOARD={board} to flash it anyway");
 
+    /// <summary>The label of the button that puts the previous firmware back.</summary>
+    public const string RollBackButton = "Roll back";
+
     /// <summary>Puts the previous firmware back; the subject of a sentence.</summary>
     /// <param name="board">Its name.</param>
     /// <param name="hasButton">The page asks for it.</param>
     public static RemedyAction RollBack(string board, bool hasButton = false) => new(
         $"`ratos-flash rollback {board}`",
-        hasButton ? "the button \"Put the old back\"" : $"in a terminal, `ratos-flash rollback {board}`");
+        hasButton ? $"the button \"{RollBackButton}\"" : $"in a terminal, `ratos-flash rollback {board}`");
 
     // ---- on the computer
 

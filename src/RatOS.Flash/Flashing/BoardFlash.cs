@@ -263,7 +263,7 @@ internal sealed class BoardFlash
         if (!layout.Erases)
             return;
         var total = layout.Sectors.Sum(sector => (long)sector.Size);
-        await _log.BeginAsync(FlashPhase.Erase, $"Erasing {layout.Sectors.Length} sectors", total);
+        await _log.BeginAsync(FlashPhase.Erase, $"Erasing {Counts.Of(layout.Sectors.Length, "sector")}", total);
         var protection = new WriteProtection(bootloader, _name, layout);
         await protection.RememberAsync();
         long done = 0;
@@ -274,7 +274,7 @@ internal sealed class BoardFlash
             await _log.ProgressAsync(FlashPhase.Erase, done += sector.Size, total);
         }
         await protection.CheckAsync();
-        await _log.EndAsync(FlashPhase.Erase, $"Erased {total / 1024} KiB in {layout.Sectors.Length} sectors", total);
+        await _log.EndAsync(FlashPhase.Erase, $"Erased {total / 1024} KiB in {Counts.Of(layout.Sectors.Length, "sector")}", total);
     }
 
     private async Task WriteAsync(Bootloader bootloader, FlashLayout layout)

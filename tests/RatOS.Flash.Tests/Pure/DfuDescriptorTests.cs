@@ -6,7 +6,7 @@ namespace RatOS.Flash.Tests.Pure;
 
 public sealed class DfuDescriptorTests
 {
-    // Facts, descriptors: interface FE/01/02, functional descriptor 09 21 0B FF 00 <size> 1A 01.
+    // As the ROMs send them (DFU 1.1, 4.1.3; AN3156): interface FE/01/02, functional descriptor 09 21 0B FF 00 <size> 1A 01.
     private static readonly byte[] F446 = Convert.FromHexString(
         "09024800010100C032" + "0904000000FE010204" + "0904000100FE010205" + "0904000200FE010206" + "0904000300FE010207"
         + "09210BFF0000081A01");
