@@ -29,13 +29,14 @@ public sealed class ClosedTerminalStories : IDisposable
     [InlineData("TERM")]
     public async Task A_signal_after_the_point_of_no_return_ends_the_program_when_the_board_is_flashed(string signal)
     {
-        using var flash = _home.Start([.. Flash(), "--json"]);
+        using var flash = _home.Start([.. Flash(pace: 1), "--json"]);
         await ProgramHome.ReadUntilAsync(flash, PointOfNoReturn);
         using var kill = Process.Start("kill", [$"-{signal}", $"{flash.Id}"]);
         var rest = await flash.StandardOutput.ReadToEndAsync();
         await flash.WaitForExitAsync();
         Assert.Equal(0, flash.ExitCode);
-        Assert.Contains("Finishing the write first", rest, StringComparison.Ordinal);
+        // On a busy computer the signal may come when the write is over already.
+        Assert.Matches("Finishing the write first|The write is complete", rest);
         AssertFlashed();
     }
 
