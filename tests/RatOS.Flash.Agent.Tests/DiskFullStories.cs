@@ -91,7 +91,7 @@ public sealed class DiskFullStories : IDisposable
         Assert.Single(Lines(output), line => line.Contains("is incomplete: No space left", StringComparison.Ordinal));
         Assert.Contains("\nthird: octopus OK: runs", output, StringComparison.Ordinal);
         Assert.Contains("No flash is running.", output, StringComparison.Ordinal);
-        Assert.Equal(3, Regex.Count(output, "^[0-9a-f]{4}  .* OK, requested by", RegexOptions.Multiline));
+        Assert.Equal(3, Regex.Count(output, "^[0-9a-f]{4}  .* OK, from ", RegexOptions.Multiline));
     }
 
     private static string[] Lines(string text) => text.Split('\n', StringSplitOptions.RemoveEmptyEntries);

@@ -83,7 +83,7 @@ public sealed class ProgramStories : IDisposable
         Assert.True(verdict.RootElement.GetProperty("report").GetProperty("ok").GetBoolean());
         watch.Kill();
 
-        Assert.Equal((0, true), await Contains(["history", "--data", Data], "requested by macro"));
+        Assert.Equal((0, true), await Contains(["history", "--data", Data], "from a macro"));
         Assert.Equal((2, true), await Contains(["flash", "nonsense", "--data", Data], "[unknown-board]"));
         Assert.Equal((0, true), await Contains(["cancel", "--data", Data], "No flash is running."));
         Assert.Equal((2, true), await Contains(["cancel", "beef", "--data", Data], "[unknown-job]"));
@@ -167,7 +167,7 @@ public sealed class ProgramStories : IDisposable
         var journal = Assert.Single(Journal.ReadAll(new DataFolder(Data).Jobs));
         Assert.Equal((true, null, "command-line"), (journal.Result!.Ok, journal.Stopped, journal.Header.By));
 
-        Assert.Equal((0, true), await Contains(["history", "--data", Data], "OK, requested by command-line"));
+        Assert.Equal((0, true), await Contains(["history", "--data", Data], "OK, from the command line"));
         Assert.Equal((1, true), await Contains(["status", "--data", Data], "octopus: runs v0.13.0"));
         var hour = DateTimeOffset.Parse(journal.Header.Created, CultureInfo.InvariantCulture).AddHours(9)
             .ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture);
@@ -193,7 +193,7 @@ public sealed class ProgramStories : IDisposable
             ["flash", "octopus", "--virtual", "--folder", _home.PathOf("w"), "--pace", "1", "--json", .. place]);
         await ProgramHome.ReadUntilAsync(flash, "Stopping Klipper");
         var status = await _home.RunAsync(["status", .. place]);
-        Assert.Contains("running, requested by command-line", status.Output, StringComparison.Ordinal);
+        Assert.Contains("running, from the command line", status.Output, StringComparison.Ordinal);
         Assert.DoesNotContain("interrupted", status.Output, StringComparison.Ordinal);
         await flash.StandardOutput.ReadToEndAsync();
     }
