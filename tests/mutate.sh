@@ -69,8 +69,8 @@ only=("$@")
 dotnet restore "$copy/RatOS.Flash.sln" --locked-mode -v quiet >"$log" 2>&1 || { cat "$log"; exit 1; }
 echo "| safety step taken out | tests that fail | the first of them |"
 echo "|---|---|---|"
-mutant "verify: the read-back is compared" src/RatOS.Flash/Flashing/BoardFlash.cs $engine \
-  'if (first < found.Length)' 'if (first > found.Length)'
+mutant "verify: the read-back is compared" src/RatOS.Flash/Flashing/WriteProtection.cs $engine \
+  'if (first == found.Length)' 'if (first >= 0)'
 mutant "version check: the running board returns the image's dictionary" src/RatOS.Flash/Flashing/FirmwareProof.cs $engine \
   'if (!client.CompressedDictionary.Span.SequenceEqual(image.CompressedDictionary.Span))' 'if (client.CompressedDictionary.IsEmpty)'
 mutant "re-enumeration: the returning board is a new session" src/RatOS.Flash/Flashing/BoardBus.cs $engine \
@@ -86,7 +86,23 @@ mutant "point of no return: no cancel from there on" src/RatOS.Flash/Flashing/Bo
 mutant "first page last: USB DFU" src/RatOS.Flash/Flashing/FlashLayout.cs $engine \
   'WriteOrder.FirstSectorLast => [rest, first],' 'WriteOrder.FirstSectorLast => [first, rest],'
 mutant "first page last: Katapult" src/RatOS.Flash/Flashing/FlashLayout.cs $engine \
-  'memory.InvalidFill, blockSize).ToArray()), rest, first],' 'memory.InvalidFill, blockSize).ToArray()), first, rest],'
+  'memory.InvalidBlock(blockSize)), rest, first],' 'memory.InvalidBlock(blockSize)), first, rest],'
+mutant "write protection: the first sector is checked before the next is erased" src/RatOS.Flash/Flashing/WriteProtection.cs $engine \
+  'if ((index == 0 || refused is not null)' 'if ((refused is not null)'
+mutant "write protection: every sector is checked before one is written" src/RatOS.Flash/Flashing/WriteProtection.cs $engine \
+  'if (IsUnchanged(after[i], i))' 'if (i < 0)'
+mutant "first page: left blank under firmware that could not be written" src/RatOS.Flash/Flashing/BoardFlash.cs $engine \
+  'if (tries == Tries || !difference.Kind.Retry)' 'if (tries > Tries)'
+mutant "link: firmware for another one is refused" src/RatOS.Flash/Flashing/BoardPlanner.cs $engine \
+  'if (built?.Differs(now) == true)' 'if (built is null)'
+mutant "start: sources that differ block the board" src/RatOS.Flash/Flashing/BoardPlanner.cs $engine \
+  'if (starts is { Stronger: var found, Weaker: var declared })' 'if (starts is { Stronger: var found, Weaker: var declared } && found.Value.Length == 0)'
+mutant "start-up code: a strange one is refused" src/RatOS.Flash/Flashing/BoardPlanner.cs $engine \
+  'else if (_request.AsksStart && image.CheckStartUp(start) is { } strange)' 'else if (image.CheckStartUp(start) is { Code: "" } strange)'
+mutant "lock: another process flashes the board" src/RatOS.Flash/Hardware/Linux/BoardLock.cs $engine \
+  'Libc.LockExclusive | Libc.LockNonBlocking) < 0)' 'Libc.LockExclusive | Libc.LockNonBlocking) < -1)'
+mutant "journal: an earlier flash tells of a half-written board" src/RatOS.Flash/Flashing/BoardPlan.cs $engine \
+  '{ Request.Earlier: { } earlier } => earlier.Condition,' '{ Request.Earlier: { } earlier } => earlier.Condition & 0,'
 mutant "emergency stop: a futile one is undone" src/RatOS.Flash/Flashing/BootloaderEntry.cs $engine \
   '_stopped = klipper;' '_stopped = null;'
 mutant "power cycle: never while a board has no firmware" src/RatOS.Flash/Flashing/PowerCycles.cs $engine \
@@ -96,7 +112,7 @@ mutant "SD card: never one that this computer runs from" src/RatOS.Flash/Hardwar
 mutant "SD card: the running firmware is compared" src/RatOS.Flash/Flashing/BoardFlash.cs $engine \
   'if (!client.CompressedDictionary.Span.SequenceEqual(_image.CompressedDictionary.Span)' 'if (client.CompressedDictionary.IsEmpty'
 mutant "journal: each step is written ahead" src/RatOS.Flash.Agent/Jobs/Journal.cs $agent \
-  'if (step.Kind != FlashEventKind.Progress)' 'if (step.Kind == FlashEventKind.Verdict)'
+  'if (isChange || step.Kind != FlashEventKind.Progress)' 'if (step.Kind == FlashEventKind.Verdict)'
 mutant "journal: Klipper was stopped by this program" src/RatOS.Flash.Agent/Jobs/Journal.cs $agent \
   'public void Append(JsonService service) => Append(service, JsonContract.Shapes.JsonService, isCritical: true);' 'public void Append(JsonService service) => _ = service;'
 mutant "closed terminal: it ends no write" src/RatOS.Flash.Agent/Cli/VerbContext.cs $agent \
