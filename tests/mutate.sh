@@ -12,11 +12,11 @@ log="$copy/log"
 
 engine=tests/RatOS.Flash.Tests agent=tests/RatOS.Flash.Agent.Tests
 quick=()
-for class in Pure.FlashLayoutTests Pure.FlashPlanTests 'Pure.Katapult*' Scenarios.DfuStories Scenarios.SeveralBoardsStories Scenarios.KatapultStories Scenarios.CanStories Scenarios.UartRomStories Scenarios.StopStories Scenarios.RecoveryStepStories Scenarios.SdCardStories Linux.SdCardTests; do
+for class in Pure.FlashLayoutTests Pure.FlashPlanTests Pure.LinkPlanTests Pure.ApplicationStartTests Pure.EarlierFlashTests Pure.KlipperBuildTests Pure.WorkBudgetTests 'Pure.Katapult*' Scenarios.DfuStories Scenarios.ProtectionStories Scenarios.ConditionStories Scenarios.SeveralBoardsStories Scenarios.KatapultStories Scenarios.CanStories Scenarios.UartRomStories Scenarios.StopStories Scenarios.RecoveryStepStories Scenarios.SdCardStories Linux.SdCardTests Linux.BoardLockTests JobRecordings.RedactionTests JobRecordings.BundleTests; do
   quick+=(-class "RatOS.Flash.Tests.$class")   # of one kind of filter any may fit
 done
 quick_agent=()
-for class in DoorStories JournalStories OutageStories ConnectionStories; do quick_agent+=(-class "RatOS.Flash.Agent.Tests.$class"); done
+for class in DoorStories JournalStories OutageStories ConnectionStories ClosedTerminalStories DiskFullStories FlashQueueTests ConfirmedSettingsTests HostMcuStories; do quick_agent+=(-class "RatOS.Flash.Agent.Tests.$class"); done
 failed=0
 
 build() { dotnet build "$copy/$1" -c Release --no-restore -v quiet -nologo -p:RunAnalyzers=false -p:TreatWarningsAsErrors=false >"$log" 2>&1; }
