@@ -102,7 +102,7 @@ internal sealed class BoardFlash
                     return Report(null, version);
             }
             await (Plan.Entry == FlashEntry.SdCard ? ConfirmCardAsync(device) : FlashAsync(device, cancel));
-            _state.IsProven();
+            _state.Proven();
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
@@ -270,7 +270,7 @@ internal sealed class BoardFlash
         foreach (var sector in layout.Sectors)
         {
             await protection.EraseAsync(sector, isLastTry: tries == Tries);
-            _state.IsErased();
+            _state.Erased();
             await _log.ProgressAsync(FlashPhase.Erase, done += sector.Size, total);
         }
         await protection.CheckAsync();
@@ -309,7 +309,7 @@ internal sealed class BoardFlash
             throw difference;
         }
         await _log.EndAsync(FlashPhase.Verify, $"Read back {total} bytes: equal (sha256 {_image.Sha256[..8]}...)", total);
-        _state.IsReadBack();
+        _state.AwaitsProof();
         if (_bus.ChangeLink() is { } change)
             _log.Keep(change);
     }
@@ -332,7 +332,7 @@ internal sealed class BoardFlash
     /// <summary>The write was not observed, so what runs says whether there was one; then the proof is that of any other flash.</summary>
     private async Task ConfirmCardAsync(Device running)
     {
-        _state.IsReadBack();
+        _state.AwaitsProof();
         await using (var client = await _bus.IdentifyAsync(running))
         {
             var version = client.Dictionary!.Version;

@@ -50,13 +50,14 @@ internal sealed class FirmwareState(BoardCondition begin)
     {
         // Katapult on an RP2040 acknowledges what it only collects (Katapult src/rp2040/flash.c).
         if (bytes > mcu.WriteUnit)
-            IsErased();
+            Erased();
     }
 
     /// <summary>The bootloader confirmed such a command.</summary>
-    public void IsErased() => (_isErased, Condition) = (true, BoardCondition.InBootloaderWithoutFirmware);
+    public void Erased() => (_isErased, Condition) = (true, BoardCondition.InBootloaderWithoutFirmware);
 
-    public void IsReadBack() => Condition = BoardCondition.Unconfirmed;
+    /// <summary>The new firmware is in flash: only the running board can confirm it.</summary>
+    public void AwaitsProof() => Condition = BoardCondition.Unconfirmed;
 
-    public void IsProven() => Condition = BoardCondition.Flashed;
+    public void Proven() => Condition = BoardCondition.Flashed;
 }
