@@ -167,8 +167,7 @@ public sealed class DataDictionary
         root.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? Clean(value.GetString()!) : null;
 
     /// <summary>Text from a device, for terminals and dialogs.</summary>
-    internal static string Clean(string text) =>
-        PlainText.Of(text, MaxText);
+    internal static string Clean(string text) => PlainText.Of(text, MaxText);
 
     private static FrozenDictionary<string, KlipperMessage> Messages(JsonElement root, string section)
     {
@@ -304,23 +303,9 @@ internal static class Zlib
     }
 
     /// <summary>A stream that gives one byte at a time, until a budget ends.</summary>
-    private sealed class Drops(ReadOnlyMemory<byte> bytes, WorkBudget budget) : Stream
+    private sealed class Drops(ReadOnlyMemory<byte> bytes, WorkBudget budget) : ForwardStream
     {
         public int Consumed { get; private set; }
-
-        public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position
-        {
-            get => throw new NotSupportedException();
-            set => throw new NotSupportedException();
-        }
 
         public override int Read(Span<byte> buffer)
         {
@@ -329,16 +314,6 @@ internal static class Zlib
             buffer[0] = bytes.Span[Consumed++];
             return 1;
         }
-
-        public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
-
-        public override void Flush() => throw new NotSupportedException();
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
     }
 
     private static uint Adler32(ReadOnlySpan<byte> data)
