@@ -8,7 +8,7 @@ namespace RatOS.Flash.Flashing;
 
 /// <summary>A board on its bus: which sessions are its own, when one ends and the next begins, and how it is opened.</summary>
 internal sealed class BoardBus(
-    IHardware hardware, IKlippy klippy, TimeProvider time, FlashLog log, BoardPlan plan, EarlyPolling polling)
+    IHardware hardware, BoardPorts ports, TimeProvider time, BoardPlan plan, EarlyPolling polling)
 {
     // A board leaves the bus within milliseconds, but some hubs report it seconds later.
     public static readonly TimeSpan DisconnectLimit = TimeSpan.FromSeconds(10);
@@ -25,8 +25,7 @@ internal sealed class BoardBus(
     private string _port = plan.BootloaderPort ?? plan.Device!.Port;
 
     private BoardPlan _plan = plan;   // another one after a change of link
-    private readonly BoardPorts _ports = new(hardware, klippy, time, log, plan.Name);
-    private CanBoard _node = new(hardware, new(hardware, klippy, time, log, plan.Name), time, plan);
+    private CanBoard _node = new(hardware, ports, time, plan);
     private CanUuid? _nextUuid;      // after a change of link
     private bool _isAnywhereOnUsb;   // it was on CAN: no port of it is known
 
@@ -140,7 +139,7 @@ internal sealed class BoardBus(
     }
 
     /// <summary>Requests the bootloader from the running Klipper. The bus shows whether the board leaves.</summary>
-    public Task TouchAsync(Device device) => device.Can is not null ? _node.RequestBootloaderAsync(device) : _ports.TouchAsync(device);
+    public Task TouchAsync(Device device) => device.Can is not null ? _node.RequestBootloaderAsync(device) : ports.TouchAsync(device);
 
     public Task<ByteLine> OpenLineAsync(Device device) => OpenLineAsync(device, KlipperMode);
 
@@ -148,7 +147,7 @@ internal sealed class BoardBus(
     private SerialMode KlipperMode =>
         _plan.Profile.Link is { Value: { Link: BuildLink.Uart, Rate: { } baud } } ? new SerialMode(baud) : SerialMode.Klipper;
 
-    private Task<ByteLine> OpenLineAsync(Device device, SerialMode mode) => _ports.OpenSerialAsync(device, mode);
+    private Task<ByteLine> OpenLineAsync(Device device, SerialMode mode) => ports.OpenSerialAsync(device, mode);
 
     /// <exception cref="FlashException"/>
     /// <exception cref="DeviceGoneException"/>
@@ -220,7 +219,7 @@ internal sealed class BoardBus(
         var target = TargetOf(device);
         if (driver.Mode is not { } mode)
         {
-            var usb = await _ports.OpenUsbAsync(device);
+            var usb = await ports.OpenUsbAsync(device);
             return await OwnAsync(usb, () => driver.OpenAsync(usb, target));
         }
         var line = device.Can is not null ? await _node.OpenLineAsync(device, inBootloader: true) : await OpenLineAsync(device, mode);
@@ -283,7 +282,7 @@ internal sealed class BoardBus(
             return null;
         _isAnywhereOnUsb = change is { From: BuildLink.Can, To: BuildLink.Usb };
         _plan = _plan.AfterLinkChange(_nextUuid, _port);
-        _node = new(hardware, _ports, time, _plan);
+        _node = new(hardware, ports, time, _plan);
         return LinkChange.NoteOf(_nextUuid);
     }
 

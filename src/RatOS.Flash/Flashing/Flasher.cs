@@ -386,7 +386,8 @@ public sealed class Flasher
             await _log.VerdictAsync(way is null ? report : report with { Notes = [.. report.Notes, way] });
     }
 
-    private BoardBus Bus(BoardPlan board) => new(_hardware, _klippy, _time, _log, board, _polling);
+    private BoardBus Bus(BoardPlan board) =>
+        new(_hardware, new BoardPorts(_hardware, _klippy, _time, _log, board.Name), _time, board, _polling);
 
     private bool HasVerdict(FlashRequest request) => _log.Reports.ContainsKey(request.Board.Name);
 
