@@ -23,7 +23,7 @@ public sealed class ConfirmedSettingsTests : IDisposable
     {
         var settings = With("klipper_path: /home/pi/printer_data/config/evil\n");
         Assert.Equal((null, null), (settings.KlipperPath, settings.KlipperSources));
-        Assert.Equal("klipper_path: /home/pi/printer_data/config/evil", Assert.Single(settings.Unconfirmed));
+        Assert.Equal("klipper_path: /home/pi/printer_data/config/evil", $"{Assert.Single(settings.Unconfirmed)}");
         Assert.Equal(FlashPolicy.Always, settings.Policy);
 
         ConfirmedSettings.Confirm(Data);

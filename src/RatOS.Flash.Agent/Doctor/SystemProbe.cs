@@ -74,7 +74,7 @@ internal sealed class SystemProbe
         {
             Time = TimeProvider.System,
             Sources = settings.KlipperSources,
-            Unconfirmed = settings.Unconfirmed,
+            Unconfirmed = [.. settings.Unconfirmed.Select(setting => $"{setting}")],
             Chips = mcus.Where(mcu => mcu.Owner == McuOwner.Ours).Select(mcu => mcu.Board?.Board.McuName ?? mcu.Chip).OfType<string>(),
             Devices = devices,
             Data = data is null ? null : (data, agent),

@@ -21,14 +21,16 @@ internal static class ConfirmedSettings
     private static AgentSettings Of(DataFolder data, AgentSettings settings)
     {
         var confirmed = Read(data.Confirmed);
-        ImmutableArray<string> open = [.. Sensitive(settings).Where(setting => !confirmed.Contains(Checksum(setting)))];
+        ImmutableArray<SensitiveSetting> open = [.. Sensitive(settings).Where(setting => !confirmed.Contains(Checksum(setting)))];
         return open.IsEmpty ? settings : settings with
         {
             Unconfirmed = open,
-            KlipperPath = open.Any(IsPath) ? null : settings.KlipperPath,
-            MoonrakerUrl = open.All(IsPath) ? settings.MoonrakerUrl : new AgentSettings().MoonrakerUrl,
-            ApiKey = open.All(IsPath) ? settings.ApiKey : null,
+            KlipperPath = Has(AgentSettings.KlipperPathKey) ? null : settings.KlipperPath,
+            MoonrakerUrl = Has(AgentSettings.MoonrakerUrlKey) ? null : settings.MoonrakerUrl,
+            ApiKey = Has(AgentSettings.MoonrakerUrlKey) ? null : settings.ApiKey,
         };
+
+        bool Has(string key) => open.Any(setting => setting.Key == key);
     }
 
     /// <summary>Confirms the values that the file has now, and no others.</summary>
@@ -40,18 +42,17 @@ internal static class ConfirmedSettings
         AtomicFile.Write(data.Confirmed, Encoding.ASCII.GetBytes(string.Concat(lines)));
     }
 
-    private static bool IsPath(string setting) => setting.StartsWith("klipper_path", StringComparison.Ordinal);
-
-    private static IEnumerable<string> Sensitive(AgentSettings settings)
+    private static IEnumerable<SensitiveSetting> Sensitive(AgentSettings settings)
     {
         // The checkout that is used without a setting needs no confirmation.
         if (settings.KlipperPath is { } path && path != new AgentSettings().KlipperSources)
-            yield return $"klipper_path: {path}";
+            yield return new(AgentSettings.KlipperPathKey, path);
         if (settings.MoonrakerUrl is { } url && url != AgentSettings.LocalMoonraker)
-            yield return $"moonraker_url: {url}";
+            yield return new(AgentSettings.MoonrakerUrlKey, url.ToString());
     }
 
-    private static string Checksum(string setting) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(setting)));
+    private static string Checksum(SensitiveSetting setting) =>
+        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(setting.ToString())));
 
     private static HashSet<string> Read(string file)
     {
@@ -64,4 +65,11 @@ internal static class ConfirmedSettings
             return [];   // then nothing is confirmed
         }
     }
+}
+
+/// <summary>A setting that counts after a confirmation.</summary>
+internal readonly record struct SensitiveSetting(string Key, string Value)
+{
+    /// <summary>As it stands in the file: <c>klipper_path: /x</c>.</summary>
+    public override string ToString() => $"{Key}: {Value}";
 }

@@ -17,7 +17,7 @@ internal static class SequenceName
     public static string Next(IEnumerable<string?> others, DateTimeOffset time, string rest)
     {
         var last = others.Max(TimeOf);
-        // Two of one second are told apart by their ends, which have no order.
+        // The ends have no order, so two names of one second would have none either.
         var now = last is { } before && before >= time.UtcDateTime.AddSeconds(-1) ? before.AddSeconds(1) : time.UtcDateTime;
         return $"{now.ToString(Format, CultureInfo.InvariantCulture)}-{rest}";
     }
