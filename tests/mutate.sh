@@ -121,14 +121,14 @@ mutant "full disk: the journal loses its last lines and ends nothing" src/RatOS.
   'FileMode.CreateNew, FileAccess.Write, FileShare.Read, bufferSize: 0)' 'FileMode.CreateNew, FileAccess.Write, FileShare.Read)'
 mutant "queue: a job ends whatever fails" src/RatOS.Flash.Agent/Jobs/FlashQueue.cs $agent \
   'job.End(Unfinished(job, FlashFaults.Internal(bug)));' '_ = bug;'
-mutant "work: the search for a dictionary has a budget" src/RatOS.Flash/Firmware/WorkBudget.cs $engine \
-  'return Used <= most;' 'return true;'
+mutant "work: the search for a dictionary has a budget" src/RatOS.Flash/Core/WorkBudget.cs $engine \
+  'return !IsSpent;' 'return true;'
 mutant "work: segments of an ELF do not overlap" src/RatOS.Flash/Firmware/Elf.cs $engine \
   'if (segment.IsInFlash && !budget.TrySpend(segment.Size))' 'if (segment.IsInFlash && segment.Size > MaxSpan)'
 mutant "bundles: a value needs a section that is known" src/RatOS.Flash.Agent/Support/ConfigRedaction.cs $engine \
   '(isKnown && IsHarmless(key, value))' 'IsHarmless(key, value)'
 mutant "recordings: their memory is limited" src/RatOS.Flash.Recording/JobRecording.cs $engine \
-  '(_memory += data.Length + WordCost) > MostMemory' '(_memory += data.Length + WordCost) < 0'
+  '!_memory.TrySpend(data.Length + WordCost)' '_memory.TrySpend(data.Length + WordCost) && data.Length < 0'
 mutant "settings: a checkout needs a confirmation" src/RatOS.Flash.Agent/Settings/ConfirmedSettings.cs $agent \
   'return open.IsEmpty ? settings' 'return open.Length >= 0 ? settings'
 mutant "host MCU: only the unit of this printer" src/RatOS.Flash.Agent/Moonraker/MoonrakerHostMcu.cs $agent \

@@ -60,7 +60,7 @@ public sealed class JobRecording
     private readonly Payload _payload = new();
     private readonly HashSet<string> _shared = new(StringComparer.Ordinal);   // words that stand on many lines
     private readonly Dictionary<string, byte[]> _blocks = new(StringComparer.Ordinal);
-    private long _memory;
+    private readonly WorkBudget _memory = new(MostMemory);
     private (int Number, int Length, MemoryStream Bytes)? _image;
     private bool _hasEnd;
 
@@ -195,11 +195,11 @@ public sealed class JobRecording
             return "its times are no times";
         if (_lines is [.., var last] && at < last.At)
             return "time runs backwards in it";
-        if ((_memory += LineCost) > MostMemory)
+        if (!_memory.TrySpend(LineCost))
             return TooLarge;
         if (Side(words.AsSpan(4, middle - 4)) is not var (arguments, data)
             || Side(words.AsSpan(middle + 2)) is not var (results, returned))
-            return _memory > MostMemory ? TooLarge : "its bytes are no bytes";
+            return _memory.IsSpent ? TooLarge : "its bytes are no bytes";
         var line = new RecordedCall(
             at, took, Shared(words[1]), Shared(words[2]), arguments, data,
             new RecordedAnswer(Shared(words[middle + 1]), results, returned));
@@ -227,7 +227,7 @@ public sealed class JobRecording
             if (_image is not null || number >= MostImages || line.Words.Length < 3
                 || Integer(line.Words[2]) is not (> 0 and <= LargestImage and var length))
                 return "its firmware has no size that a firmware has";
-            if ((_memory += length) > MostMemory)
+            if (!_memory.TrySpend(length))
                 return TooLarge;
             _image = (number, length, new MemoryStream());
             _lines.Add(line);
@@ -273,7 +273,7 @@ public sealed class JobRecording
         if (_blocks.TryGetValue(word, out var known))
             return known;
         var data = _payload.Read(word);
-        if (data is null || (_memory += data.Length + WordCost) > MostMemory)
+        if (data is null || !_memory.TrySpend(data.Length + WordCost))
             return null;
         if (word.Length <= LongestReference && _blocks.Count < MostShared)
             _blocks.Add(word, data);
@@ -285,7 +285,7 @@ public sealed class JobRecording
     {
         if (word.Length <= LongestShared && _shared.TryGetValue(word, out var known))
             return known;
-        _memory += WordCost + (2 * word.Length);
+        _memory.TrySpend(WordCost + (2 * word.Length));
         if (word.Length <= LongestShared && _shared.Count < MostShared)
             _shared.Add(word);
         return word;
@@ -322,40 +322,18 @@ public sealed class JobRecording
     }
 
     /// <summary>A stream behind bytes that were read from it already.</summary>
-    private sealed class Prefixed(ReadOnlyMemory<byte> head, Stream rest) : Stream
+    private sealed class Prefixed(ReadOnlyMemory<byte> head, Stream rest) : ForwardStream
     {
         private ReadOnlyMemory<byte> _head = head;
 
-        public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position
-        {
-            get => throw new NotSupportedException();
-            set => throw new NotSupportedException();
-        }
-
-        public override int Read(byte[] buffer, int offset, int count)
+        public override int Read(Span<byte> buffer)
         {
             if (_head.IsEmpty)
-                return rest.Read(buffer, offset, count);
-            var length = Math.Min(count, _head.Length);
-            _head[..length].CopyTo(buffer.AsMemory(offset));
+                return rest.Read(buffer);
+            var length = Math.Min(buffer.Length, _head.Length);
+            _head.Span[..length].CopyTo(buffer);
             _head = _head[length..];
             return length;
         }
-
-        public override void Flush() => throw new NotSupportedException();
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
     }
 }

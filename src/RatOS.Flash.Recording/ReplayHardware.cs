@@ -9,14 +9,15 @@ namespace RatOS.Flash.Recording;
 internal sealed class ReplayHardware : IHardware
 {
     private readonly JobRecording _recording;
-    private bool? _hasAccess;
     private readonly ReplaySession _session;
     private readonly Dictionary<(string, int), Device> _devices = [];
     private readonly DeviceChanges _changes = new();
+    private readonly bool _hasAccess;
 
     public ReplayHardware(JobRecording recording, ReplaySession session)
     {
         (_recording, _session) = (recording, session);
+        _hasAccess = recording.Lines.Any(line => line.Verb == "access");
         // The devices that were present when the job began are recorded before its beginning.
         foreach (var line in recording.Lines.TakeWhile(line => line != recording.Begin).Where(line => line.Channel == "bus"))
             Apply(line);
@@ -28,7 +29,7 @@ internal sealed class ReplayHardware : IHardware
     public Task<DeviceList> WaitForChangeAsync(long generation, CancellationToken cancel) => _changes.AfterAsync(generation, cancel);
 
     /// <summary>A recording of a version without this check has no answers to it.</summary>
-    public Task CheckAccessAsync(Device device) => (_hasAccess ??= _recording.Lines.Any(line => line.Verb == "access"))
+    public Task CheckAccessAsync(Device device) => _hasAccess
         ? _session.AskAsync(DeviceWords.ChannelOf(device), "access", [device.Usb?.ToString()], null) : Task.CompletedTask;
 
     public async Task<IUsbDevice> OpenUsbAsync(Device device)

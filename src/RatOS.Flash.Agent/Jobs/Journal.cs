@@ -84,6 +84,7 @@ internal sealed class Journal : IDisposable
     public void Append(FlashReport report)
     {
         var result = JsonResult.Of(report);
+        // The line that Klipper was stopped must stay while it does not run: the next agent starts it.
         if (Append(result, JsonContract.Shapes.JsonResult, isCritical: true) || report.Klippy is not null)
             return;
         // On a full disk the steps make room: without a result the next agent would report an interrupted flash.

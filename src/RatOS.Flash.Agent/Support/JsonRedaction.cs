@@ -11,15 +11,12 @@ namespace RatOS.Flash.Agent.Support;
 /// <param name="words">Redacts messages for people.</param>
 internal sealed class JsonRedaction(Func<string, string> words)
 {
+    // State and versions, and messages for people.
     private static readonly HashSet<string> Texts = new(StringComparer.Ordinal)
     {
         "state", "klippy_state", "software_version", "mcu_version", "version", "canbus_uuid", "method", "event", "status", "name",
         "active_state", "sub_state", "service", "moonraker_version", "api_version_string", "device", "phase", "condition", "code", "by",
         "job", "board", "oldVersion", "newVersion", "MCU", "mcu_build_versions", "app", "restart_method", "canbus_interface",
-    };
-
-    private static readonly HashSet<string> Messages = new(StringComparer.Ordinal)
-    {
         "state_message", "message", "cause", "remedy", "warning", "error",
     };
 
@@ -64,8 +61,7 @@ internal sealed class JsonRedaction(Func<string, string> words)
             case JsonValueKind.String:
                 var text = element.GetString()!;
                 writer.WriteStringValue(
-                    name is null || Messages.Contains(name) ? words(text)
-                    : Texts.Contains(name) || name.StartsWith("RESERVE_PINS", StringComparison.Ordinal) ? words(text)
+                    name is null || Texts.Contains(name) || name.StartsWith("RESERVE_PINS", StringComparison.Ordinal) ? words(text)
                     : ConfigRedaction.IsHarmless(name, text) ? text : ConfigRedaction.Removed);
                 break;
             case JsonValueKind.Number when name is not null && Redaction.IsSecret(name):

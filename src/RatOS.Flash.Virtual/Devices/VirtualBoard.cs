@@ -202,7 +202,7 @@ public sealed class VirtualBoard
 
     // ---- what the boot sequence does
 
-    /// <summary>Klipper runs now, and is heard where the board is wired for its link.</summary>
+    /// <summary>Klipper runs now. It is reachable if the board is wired for its link.</summary>
     internal void RunKlipper(VirtualFirmware firmware, KlipperProgram program)
     {
         RunningFirmware = firmware;

@@ -112,6 +112,7 @@ public sealed record BoardFacts(FactSource Source, string Where)
         Link = LinkOf(symbols),
         InitialPins = symbols.GetValueOrDefault("INITIAL_PINS") is { Length: > 0 } pins ? pins : null,
     };
+
     private static BuildTransport? LinkOf(IReadOnlyDictionary<string, string> symbols)
     {
         foreach (var (symbol, link, rate) in ((string, BuildLink, string?)[])[("USBSERIAL", BuildLink.Usb, null),

@@ -49,7 +49,7 @@ public sealed record BuildTransport(BuildLink Link, string? Pins = null, int? Ra
         int? Number(string name) => int.TryParse(constants.GetValueOrDefault(name), out var number) ? number : null;
     }
 
-    /// <summary>Firmware with one of them is not heard where the other one is. An unknown value differs from no other.</summary>
+    /// <summary>Firmware built for one is unreachable over the other. An unknown value differs from no other.</summary>
     public bool Differs(BuildTransport other) => Link != other.Link
         || (Pins ?? UsualPins, other.Pins ?? other.UsualPins) is ({ } these, { } those) && these != those
         || (Rate is { } rate && other.Rate is { } otherRate && rate != otherRate);

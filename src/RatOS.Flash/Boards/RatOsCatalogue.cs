@@ -25,10 +25,10 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
         var findings = ImmutableArray.CreateBuilder<Finding>();
         var boards = BoardCatalogue.BuiltIn.Boards.ToList();
         var (ids, names) = (new HashSet<string>(StringComparer.OrdinalIgnoreCase), new HashSet<string>(StringComparer.OrdinalIgnoreCase));
-        long together = 0;
+        var together = new WorkBudget(MaxTogether);
         foreach (var folder in Folders(boardsFolder, findings))
         {
-            if (together > MaxTogether)
+            if (together.IsSpent)
             {
                 findings.Add(Finding.Of(FindingSeverity.Warning, BoardFaults.BadBoardDefinition(
                     "boards", $"the definitions have more than {MaxTogether >> 20} MiB together, and the others are passed over")));
@@ -37,7 +37,7 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
             var where = DataDictionary.Clean(Path.GetFileName(folder));
             try
             {
-                if (Read(folder, ref together) is not { } read)
+                if (Read(folder, together) is not { } read)
                     continue;
                 if (!ids.Add(read.Id))
                     throw new FormatException($"another definition has the id '{read.Id}' too");
@@ -85,7 +85,7 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
 
     /// <summary>A board with what its definition says alone; null for a folder without one.</summary>
     /// <exception cref="FormatException">With the reason why it is passed over.</exception>
-    private static Board? Read(string folder, ref long together)
+    private static Board? Read(string folder, WorkBudget together)
     {
         var file = Path.Combine(folder, "board-definition.json");
         // A dangling link is one too, though nothing exists there.
@@ -93,7 +93,7 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
             return null;
         if (new DirectoryInfo(folder).LinkTarget is not null)
             throw new FormatException("its folder is a link, and links are not followed");
-        using var document = ForeignJson.Parse(ReadText(file, ref together), MaxDepth);
+        using var document = ForeignJson.Parse(ReadText(file, together), MaxDepth);
         var root = document.RootElement;
         if (root.ValueKind != JsonValueKind.Object)
             throw new FormatException("its board-definition.json is no object");
@@ -102,7 +102,7 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
         foreach (var name in (string[])["compileScript", "flashScript", "firmwareBinaryName"])
             _ = Text(root, name, IsIdCharacter);
         var config = Path.Combine(folder, "firmware.config");
-        var raw = File.Exists(config) || new FileInfo(config).LinkTarget is not null ? ReadText(config, ref together) : null;
+        var raw = File.Exists(config) || new FileInfo(config).LinkTarget is not null ? ReadText(config, together) : null;
         var symbols = raw is null ? [] : Symbols(raw);
         var isLinux = symbols.GetValueOrDefault("MACH_LINUX") == "y";
         var comm = isLinux ? "linux" : IsSet("USBSERIAL") || symbols.Any(symbol => symbol.Value == "y" && IsUsbChoice(symbol.Key)) ? "USB"
@@ -167,7 +167,7 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
         char.IsLetterOrDigit(c) || c is ' ' or '-' or '_' or '.' or '+' or '/' or '(' or ')' or ',' or '\'';
 
     /// <exception cref="FormatException">It is a link, no plain file, too big, or no text.</exception>
-    private static string ReadText(string path, ref long together)
+    private static string ReadText(string path, WorkBudget together)
     {
         var info = new FileInfo(path);
         if (info.LinkTarget is not null)
@@ -178,7 +178,7 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
         using var stream = info.OpenRead();
         var bytes = new byte[MaxFile];
         var length = stream.ReadAtLeast(bytes, MaxFile, throwOnEndOfStream: false);
-        together += length;
+        together.TrySpend(length);
         try
         {
             var text = new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(bytes, 0, length).TrimStart('\uFEFF');

@@ -96,15 +96,9 @@ public sealed class FirmwareImage
     public static FirmwareImage Open(string path)
     {
         var name = Path.GetFileName(path.AsSpan().TrimEnd('/')).ToString();
-        if (Directory.Exists(path))
-            throw FirmwareFaults.FirmwareUnreadable(path, "it is a directory");
         try
         {
             return Parse(RegularFile.Read(path, MaxFile), name);
-        }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
-        {
-            throw FirmwareFaults.FirmwareUnreadable(path, "the file does not exist");
         }
         catch (UnauthorizedAccessException)
         {

@@ -54,7 +54,7 @@ public sealed record BoardPlan
         { Device: { } device } when device.RunsKlipper || device.CanNode is { InBootloader: false }
             || (IsCanBridge && device.Can is not null) => BoardCondition.Unchanged,
         { Request.Earlier: { } earlier } => earlier.Condition,
-        // A node that has its number, and a board on a wire, are heard by Klipper alone.
+        // A node with a number, and a board on a UART, answer Klipper only.
         { Device: { Usb: null, CanNode: null }, Request.Board.RunningVersion: not null } => BoardCondition.Unchanged,
         _ => BoardCondition.Unknown,
     };
@@ -112,7 +112,7 @@ public sealed record BoardPlan
     internal bool IsBehind(BoardPlan bridge) =>
         bridge.IsCanBridge && !IsCanBridge && Device is { Can: not null } device && device.Port == bridge.Request.Board.CanInterface;
 
-    /// <summary>The uuid that follows from its chip's unique id; null where no one told the id.</summary>
+    /// <summary>The uuid that follows from its chip's unique id; null while the id is unknown.</summary>
     internal CanUuid? ChipUuid => Evidence?.Chip?.Uid is { } uid ? CanUuid.OfChip(uid.Span) : CanUuid.OfSerial(Device?.Serial);
 
     /// <summary>The plan of the board once its new firmware speaks over the link that the user named.</summary>

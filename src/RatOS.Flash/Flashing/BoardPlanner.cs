@@ -254,7 +254,7 @@ internal sealed class BoardPlanner
     }
 
     /// <summary>
-    /// Firmware that speaks over another link, other pins or at another rate would never be heard again. A change of link that the user
+    /// Firmware that speaks over another link, other pins or at another rate would make the board unreachable. A change of link that the user
     /// named is let through, where the new link exists.
     /// </summary>
     private BoardPlan CheckLink(BoardPlan plan)
@@ -288,7 +288,7 @@ internal sealed class BoardPlanner
         };
     }
 
-    /// <summary>The CAN bus on which the new firmware is to be heard.</summary>
+    /// <summary>The CAN bus of the new firmware: present, up, and at its bitrate.</summary>
     private void CheckInterface(BuildTransport? built)
     {
         var name = _request.Board.CanInterface;

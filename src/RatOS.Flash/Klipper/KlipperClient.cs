@@ -100,7 +100,10 @@ public sealed class KlipperClient : IAsyncDisposable
     /// Reads the chip's id registers and looks for Katapult below the application, all through the running firmware.
     /// <see cref="ChipEvidence.None"/> when the firmware cannot, or was built for another chip: then the addresses would mean nothing.
     /// </summary>
-    /// <param name="applicationStart">Where the running firmware begins.</param>
+    /// <param name="mcu">Its chip.</param>
+    /// <param name="applicationStart">Where the running firmware begins, by what is known without asking it.</param>
+    /// <param name="cancel">Ends the questions.</param>
+    /// <param name="asksStart">Also asks where it really begins.</param>
     /// <exception cref="FlashException">No answer.</exception>
     public async Task<ChipEvidence> AskChipAsync(Mcu mcu, uint applicationStart, CancellationToken cancel, bool asksStart = false)
     {
