@@ -48,9 +48,6 @@ internal sealed record AgentSettings
 
     public RollbackPolicy Rollback { get; init; }
 
-    public const string KlipperPathKey = "klipper_path";
-    public const string MoonrakerUrlKey = "moonraker_url";
-
     /// <summary>The usual websocket on this computer.</summary>
     public static readonly Uri LocalMoonraker = new("ws://127.0.0.1:7125/websocket");
 
@@ -73,7 +70,7 @@ internal sealed record AgentSettings
             var home = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify);
             var usual = Path.Combine(home, "klipper");
             // Another checkout than the one that is set would build another Klipper's firmware.
-            if (Unconfirmed.Any(setting => setting.Key == KlipperPathKey))
+            if (Unconfirmed.Any(setting => setting.Key == SensitiveSetting.KlipperPath))
                 return null;
             return KlipperPath ?? (Directory.Exists(Path.Combine(usual, "src")) ? usual : null);
         }
@@ -232,10 +229,10 @@ internal sealed record AgentSettings
                 ?? throw fault($"rollback is one of ask, auto, never, not '{Text.Clean(value)}'"),
         },
         "when_idle" => this with { WhenIdle = bool.TryParse(value, out var flag) ? flag : throw fault("when_idle is True or False") },
-        MoonrakerUrlKey => Uri.TryCreate(value, UriKind.Absolute, out var url) && url.Scheme is "ws" or "wss"
+        "moonraker_url" => Uri.TryCreate(value, UriKind.Absolute, out var url) && url.Scheme is "ws" or "wss"
             ? this with { MoonrakerUrl = url } : throw fault("moonraker_url is such as ws://127.0.0.1:7125/websocket"),
         "api_key" => this with { ApiKey = value },
-        KlipperPathKey => Path.IsPathRooted(value)
+        "klipper_path" => Path.IsPathRooted(value)
             ? this with { KlipperPath = value } : throw fault("klipper_path is the absolute path of a Klipper checkout"),
         "klipper_service" => value.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '@' or '.')
             ? this with { KlipperService = value } : throw fault($"'{Text.Clean(value)}' is not the name of a service"),

@@ -25,9 +25,9 @@ internal static class ConfirmedSettings
         return open.IsEmpty ? settings : settings with
         {
             Unconfirmed = open,
-            KlipperPath = Has(AgentSettings.KlipperPathKey) ? null : settings.KlipperPath,
-            MoonrakerUrl = Has(AgentSettings.MoonrakerUrlKey) ? null : settings.MoonrakerUrl,
-            ApiKey = Has(AgentSettings.MoonrakerUrlKey) ? null : settings.ApiKey,
+            KlipperPath = Has(SensitiveSetting.KlipperPath) ? null : settings.KlipperPath,
+            MoonrakerUrl = Has(SensitiveSetting.MoonrakerUrl) ? null : settings.MoonrakerUrl,
+            ApiKey = Has(SensitiveSetting.MoonrakerUrl) ? null : settings.ApiKey,
         };
 
         bool Has(string key) => open.Any(setting => setting.Key == key);
@@ -46,9 +46,9 @@ internal static class ConfirmedSettings
     {
         // The checkout that is used without a setting needs no confirmation.
         if (settings.KlipperPath is { } path && path != new AgentSettings().KlipperSources)
-            yield return new(AgentSettings.KlipperPathKey, path);
+            yield return new(SensitiveSetting.KlipperPath, path);
         if (settings.MoonrakerUrl is { } url && url != AgentSettings.LocalMoonraker)
-            yield return new(AgentSettings.MoonrakerUrlKey, url.ToString());
+            yield return new(SensitiveSetting.MoonrakerUrl, url.ToString());
     }
 
     private static string Checksum(SensitiveSetting setting) =>
@@ -70,6 +70,9 @@ internal static class ConfirmedSettings
 /// <summary>A setting that counts after a confirmation.</summary>
 internal readonly record struct SensitiveSetting(string Key, string Value)
 {
+    public const string KlipperPath = "klipper_path";
+    public const string MoonrakerUrl = "moonraker_url";
+
     /// <summary>As it stands in the file: <c>klipper_path: /x</c>.</summary>
     public override string ToString() => $"{Key}: {Value}";
 }

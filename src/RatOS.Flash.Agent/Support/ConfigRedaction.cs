@@ -33,9 +33,9 @@ internal static class ConfigRedaction
     private static readonly HashSet<string> Words = new(StringComparer.OrdinalIgnoreCase)
     {
         "kinematics", "restart_method", "canbus_interface", "sensor_type", "sensor_mcu", "type", "channel", "primary_branch",
-        "bound_services", "bound_service", "managed_services", "provider", "policy", "rollback", "when_idle", "klipper_service", "log_level", "id",
-        "bootloader", "power", "initial_state", "is_non_critical", "locked_while_printing", "restart_klipper_when_powered", "off_when_shutdown",
-        "aliases_of",
+        "bound_services", "bound_service", "managed_services", "provider", "policy", "rollback", "when_idle", "klipper_service",
+        "log_level", "id", "bootloader", "power", "initial_state", "is_non_critical", "locked_while_printing",
+        "restart_klipper_when_powered", "off_when_shutdown", "aliases_of",
     };
 
     private static readonly Regex Number = Of(@"^-?\d{1,9}(\.\d{1,9})?$");

@@ -1,8 +1,8 @@
 namespace RatOS.Flash.Core;
 
 /// <summary>
-/// The work or the memory that one input of unknown origin may cost, in bytes that are looked at, made or kept. It is counted and not timed,
-/// so that the same input ends the same way on every computer.
+/// The work or the memory that one input of unknown origin may cost, in bytes that are looked at, made or kept. It is counted and not
+/// timed, so that the same input ends the same way on every computer.
 /// </summary>
 /// <param name="most">In bytes.</param>
 public sealed class WorkBudget(long most)

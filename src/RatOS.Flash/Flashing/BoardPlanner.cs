@@ -254,8 +254,8 @@ internal sealed class BoardPlanner
     }
 
     /// <summary>
-    /// Firmware that speaks over another link, other pins or at another rate would make the board unreachable. A change of link that the user
-    /// named is let through, where the new link exists.
+    /// Firmware that speaks over another link, other pins or at another rate would make the board unreachable. A change of link that the
+    /// user named is let through, where the new link exists.
     /// </summary>
     private BoardPlan CheckLink(BoardPlan plan)
     {
