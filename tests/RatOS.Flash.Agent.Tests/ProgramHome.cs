@@ -54,7 +54,7 @@ internal sealed class ProgramHome : IDisposable
         return (process.ExitCode, screen);
     }
 
-    /// <summary>Reads until the words are there, wherever the terminal wraps them, or to the end.</summary>
+    /// <summary>Reads until the words are there, wherever the terminal wraps them; null to the end.</summary>
     public static async Task<string> ReadUntilAsync(Process process, string? words)
     {
         await using var limit = new Timer(_ => process.Kill(entireProcessTree: true), null, Limit, Timeout.InfiniteTimeSpan);
@@ -64,7 +64,7 @@ internal sealed class ProgramHome : IDisposable
         {
             var length = await process.StandardOutput.ReadAsync(buffer);
             if (length == 0)
-                break;
+                return words is null ? text.ToString() : throw new InvalidOperationException($"It ended without \"{words}\":\n{text}");
             text.Append(buffer, 0, length);
         }
         return text.ToString();
