@@ -126,65 +126,36 @@ public sealed record FaultKind
     public static FaultKind FirmwareUnconfirmed { get; } = new("firmware-unconfirmed") { Origin = FaultOrigin.Request };
     public static FaultKind StaleButton { get; } = new("stale-button") { Origin = FaultOrigin.Request };
     public static FaultKind Interrupted { get; } = new("interrupted");
-    public static FaultKind TouchIgnored { get; } = new("touch-ignored")
-    {
-        PowerMayHelp = PowerHelp.Always,
-        OperatorStep = OperatorStep.StartBootloader,
-    };
+    public static FaultKind TouchIgnored { get; } =
+        new("touch-ignored") { PowerMayHelp = PowerHelp.Always, OperatorStep = OperatorStep.StartBootloader };
     public static FaultKind BootloaderNotSeen { get; } = new("bootloader-not-seen")
     {
-        MayHideBootloader = true,
-        PowerMayHelp = PowerHelp.Always,
+        MayHideBootloader = true, PowerMayHelp = PowerHelp.Always,
         OperatorStep = OperatorStep.StartBootloader,
     };
-    public static FaultKind NotSeenAgain { get; } = new("not-seen-again")
-    {
-        MayHideBootloader = true,
-        PowerMayHelp = PowerHelp.Always,
-        OperatorStep = OperatorStep.StartBootloader,
-    };
-    public static FaultKind CameBackAsKlipper { get; } = new("came-back-as-klipper")
-    {
-        PowerMayHelp = PowerHelp.Always,
-        OperatorStep = OperatorStep.StartBootloader,
-    };
+    public static FaultKind NotSeenAgain { get; } =
+        new("not-seen-again") { MayHideBootloader = true, PowerMayHelp = PowerHelp.Always, OperatorStep = OperatorStep.StartBootloader };
+    public static FaultKind CameBackAsKlipper { get; } =
+        new("came-back-as-klipper") { PowerMayHelp = PowerHelp.Always, OperatorStep = OperatorStep.StartBootloader };
     public static FaultKind VerifyFailed { get; } = new("verify-failed") { Retry = true };
-    public static FaultKind DeviceLost { get; } = new("device-lost")
-    {
-        PowerMayHelp = PowerHelp.WithFirmware,
-        OperatorStep = OperatorStep.CheckCable,
-    };
+    public static FaultKind DeviceLost { get; } =
+        new("device-lost") { PowerMayHelp = PowerHelp.WithFirmware, OperatorStep = OperatorStep.CheckCable };
     public static FaultKind DidNotLeave { get; } = new("did-not-leave")
     {
-        PowerMayHelp = PowerHelp.Always,
-        OperatorStep = OperatorStep.RemoveBoot0AndPowerCycle,
+        PowerMayHelp = PowerHelp.Always, OperatorStep = OperatorStep.RemoveBoot0AndPowerCycle,
         WorthRollBack = true,
     };
-    public static FaultKind NotBack { get; } = new("not-back")
-    {
-        PowerMayHelp = PowerHelp.Always,
-        OperatorStep = OperatorStep.PowerCycle,
-        WorthRollBack = true,
-    };
-    public static FaultKind NotBackAfterReset { get; } = new("not-back-after-reset")
-    {
-        PowerMayHelp = PowerHelp.Always,
-        OperatorStep = OperatorStep.PowerCycle,
-        WorthRollBack = true,
-    };
-    public static FaultKind BootloaderAfterReset { get; } = new("bootloader-after-reset")
-    {
-        OperatorStep = OperatorStep.RemoveBoot0AndReset,
-        AwaitsBootloader = false,
-        AwaitsKlipper = true,
-    };
+    public static FaultKind NotBack { get; } =
+        new("not-back") { PowerMayHelp = PowerHelp.Always, OperatorStep = OperatorStep.PowerCycle, WorthRollBack = true };
+    public static FaultKind NotBackAfterReset { get; } =
+        new("not-back-after-reset") { PowerMayHelp = PowerHelp.Always, OperatorStep = OperatorStep.PowerCycle, WorthRollBack = true };
+    public static FaultKind BootloaderAfterReset { get; } =
+        new("bootloader-after-reset") { OperatorStep = OperatorStep.RemoveBoot0AndReset, AwaitsBootloader = false, AwaitsKlipper = true };
     public static FaultKind OtherFirmwareRuns { get; } = new("other-firmware-runs") { WorthRollBack = true };
     public static FaultKind KlipperSilent { get; } = new("klipper-silent")
     {
-        PowerMayHelp = PowerHelp.Always,
-        OperatorStep = OperatorStep.RemoveBoot0AndPowerCycle,
-        AwaitsKlipper = true,
-        WorthRollBack = true,
+        PowerMayHelp = PowerHelp.Always, OperatorStep = OperatorStep.RemoveBoot0AndPowerCycle,
+        AwaitsKlipper = true, WorthRollBack = true,
     };
     public static FaultKind KlipperDictionary { get; } = new("klipper-dictionary") { WorthRollBack = true };
     public static FaultKind NoResetCommand { get; } = new("no-reset-command");
@@ -194,41 +165,22 @@ public sealed record FaultKind
 
     public static FaultKind ReadProtected { get; } = new("read-protected") { BootloaderAnswered = true };
     public static FaultKind WriteProtected { get; } = new("write-protected") { BootloaderAnswered = true };
-    public static FaultKind DfuDescriptor { get; } = new("dfu-descriptor")
-    {
-        Retry = true,
-        UsbResetMayHelp = true,
-        OperatorStep = OperatorStep.StartBootloader,
-    };
+    public static FaultKind DfuDescriptor { get; } =
+        new("dfu-descriptor") { Retry = true, UsbResetMayHelp = true, OperatorStep = OperatorStep.StartBootloader };
     public static FaultKind DfuRefused { get; } = new("dfu-refused") { Retry = true, UsbResetMayHelp = true, IsRefusal = true };
-    public static FaultKind DfuStuck { get; } = new("dfu-stuck")
-    {
-        Retry = true,
-        UsbResetMayHelp = true,
-        OperatorStep = OperatorStep.StartBootloader,
-    };
+    public static FaultKind DfuStuck { get; } =
+        new("dfu-stuck") { Retry = true, UsbResetMayHelp = true, OperatorStep = OperatorStep.StartBootloader };
     public static FaultKind KatapultSilent { get; } = new("katapult-silent")
     {
-        Retry = true,
-        UsbResetMayHelp = true,
-        PowerMayHelp = PowerHelp.Always,
-        OperatorStep = OperatorStep.DoubleReset,
+        Retry = true, UsbResetMayHelp = true,
+        PowerMayHelp = PowerHelp.Always, OperatorStep = OperatorStep.DoubleReset,
     };
-    public static FaultKind KatapultWedged { get; } = new("katapult-wedged")
-    {
-        PowerMayHelp = PowerHelp.Always,
-        OperatorStep = OperatorStep.DoubleReset,
-        BootloaderAnswered = true,
-    };
+    public static FaultKind KatapultWedged { get; } =
+        new("katapult-wedged") { PowerMayHelp = PowerHelp.Always, OperatorStep = OperatorStep.DoubleReset, BootloaderAnswered = true };
     public static FaultKind KatapultProtocol { get; } = new("katapult-protocol");
     public static FaultKind KatapultRefused { get; } = new("katapult-refused") { Retry = true };
     public static FaultKind UartRomSilent { get; } = new("uart-rom-silent") { Retry = true, MayHideBootloader = true };
-    public static FaultKind UartRomRefused { get; } = new("uart-rom-refused")
-    {
-        Retry = true,
-        BootloaderAnswered = true,
-        IsRefusal = true,
-    };
+    public static FaultKind UartRomRefused { get; } = new("uart-rom-refused") { Retry = true, BootloaderAnswered = true, IsRefusal = true };
 
     // ---- CAN
 
@@ -250,12 +202,8 @@ public sealed record FaultKind
     public static FaultKind SdCardUnknown { get; } = new("sd-card-unknown");
     public static FaultKind SdCardNotRead { get; } = new("sd-card-not-read");
     public static FaultKind SdCardByHand { get; } = new("sd-card-by-hand");
-    public static FaultKind SdCardNotTaken { get; } = new("sd-card-not-taken")
-    {
-        OperatorStep = OperatorStep.CarryCard,
-        AwaitsBootloader = false,
-        AwaitsKlipper = true,
-    };
+    public static FaultKind SdCardNotTaken { get; } =
+        new("sd-card-not-taken") { OperatorStep = OperatorStep.CarryCard, AwaitsBootloader = false, AwaitsKlipper = true };
     public static FaultKind SdCardUnusable { get; } = new("sd-card-unusable");
 
     // ---- Klipper as a process
