@@ -79,9 +79,9 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
         [.. Header.Boards.Select(board =>
         {
             var steps = Steps.Where(step => step.Board == board).ToList();
-            // After its verdict only a rollback can follow.
+            // After its verdict only a rollback can follow. A damaged one may name another board.
             if (steps is [.., { Report: { } verdict }])
-                return verdict.ToReport();
+                return verdict.ToReport() with { Board = board };
             var phase = steps is [.., var latest] ? latest.Phase : "look";
             // The operator may have moved the card into the board since.
             var isOnCard = Header.SdCard?.Contains(board) == true && steps.Any(step => step is { Phase: "person", Kind: "begin" });

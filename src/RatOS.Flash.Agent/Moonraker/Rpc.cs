@@ -100,6 +100,16 @@ internal sealed class Rpc : JsonRpc
         }
     }
 
+    /// <summary>Every message of a stream in Moonraker's framing, as a connection reads it.</summary>
+    internal static async Task<List<JsonRpcMessage>> ReadAllAsync(Stream stream)
+    {
+        using var handler = new EtxHandler(stream, say: null, int.MaxValue);
+        var messages = new List<JsonRpcMessage>();
+        while (await handler.ReadAsync(CancellationToken.None) is { } message)
+            messages.Add(message);
+        return messages;
+    }
+
     /// <summary>The client of an unreadable request gets an error: no method has this name. Null where no client waits.</summary>
     private static JsonRpcRequest? Unreadable(ReadOnlyMemory<byte> text)
     {

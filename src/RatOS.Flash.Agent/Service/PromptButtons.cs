@@ -1,7 +1,9 @@
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Agent.Service;
 
@@ -72,7 +74,7 @@ internal sealed class PromptButtons(string file, LogFile log)
         {
             foreach (var words in (File.Exists(file) ? File.ReadAllLines(file) : []).Select(line => line.Split(' ', 3)))
             {
-                if (words is [{ Length: TokenDigits } token, var verb, var arguments])
+                if (words is [{ Length: TokenDigits } token, var verb, var arguments] && IsObject(arguments))
                     shown[token] = (verb, arguments);
             }
         }
@@ -81,6 +83,20 @@ internal sealed class PromptButtons(string file, LogFile log)
             log.Say($"Cannot read the buttons of the last prompt: {fault.Message}");
         }
         return shown;
+    }
+
+    /// <summary>False for a line that was damaged.</summary>
+    private static bool IsObject(string arguments)
+    {
+        try
+        {
+            using var document = ForeignJson.Parse(arguments);
+            return document.RootElement.ValueKind == JsonValueKind.Object;
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
     }
 
     private void Write()
