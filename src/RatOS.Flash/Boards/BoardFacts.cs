@@ -63,6 +63,18 @@ public sealed record BoardFacts(FactSource Source, string Where)
     /// <summary>The power device that switches it, by Moonraker's name.</summary>
     public string? PowerDevice { get; init; }
 
+    /// <summary>What people call the board, where its kind is not in the catalogue.</summary>
+    public string? KnownAs { get; init; }
+
+    /// <summary>The file that its stock bootloader takes from a card.</summary>
+    public CardFile? CardFile { get; init; }
+
+    /// <summary>Its name in Klipper's <c>scripts/flash-sdcard.sh</c>.</summary>
+    public string? FlashSdCardBoard { get; init; }
+
+    /// <summary>Its firmware must switch the debugger off (STM32F103GD_DISABLE_SWD): it uses PA13 or PA14 for something else.</summary>
+    public bool? DisablesSwd { get; init; }
+
     /// <summary>What the catalogue knows of a kind.</summary>
     public static BoardFacts OfKind(Board kind) => new(FactSource.Catalogue, kind.Origin ?? "the catalogue")
     {

@@ -65,6 +65,18 @@ public sealed class BoardProfile
     /// <inheritdoc cref="BoardFacts.PowerDevice"/>
     public Fact<string>? PowerDevice => Strongest(facts => facts.PowerDevice);
 
+    /// <inheritdoc cref="BoardFacts.KnownAs"/>
+    public Fact<string>? KnownAs => Strongest(facts => facts.KnownAs);
+
+    /// <inheritdoc cref="BoardFacts.CardFile"/>
+    public Fact<CardFile>? CardFile => Strongest(facts => facts.CardFile);
+
+    /// <inheritdoc cref="BoardFacts.FlashSdCardBoard"/>
+    public Fact<string>? FlashSdCardBoard => Strongest(facts => facts.FlashSdCardBoard);
+
+    /// <inheritdoc cref="BoardFacts.DisablesSwd"/>
+    public bool DisablesSwd => _sources.Any(facts => facts.DisablesSwd == true);
+
     /// <summary>
     /// The first address behind its flash: as its chip said, else of the smallest part of that name. Null for an unknown chip.
     /// </summary>

@@ -19,14 +19,18 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
     /// <summary>RatOS has some fifty, and the largest file of ours has 20 KB.</summary>
     private const int MaxFolders = 1000, MaxFile = 256 * 1024, MaxTogether = 1024 * 1024, MaxSteps = 20, MaxDepth = 32;
 
+    /// <summary>By a board's id: the folder of its installed definition.</summary>
+    public ImmutableDictionary<string, string> Folders { get; init; } = ImmutableDictionary<string, string>.Empty;
+
     /// <param name="boardsFolder">The folder <c>boards</c>; where there is none, what is inside the binary is all there is.</param>
     public static RatOsCatalogue Load(string boardsFolder)
     {
         var findings = ImmutableArray.CreateBuilder<Finding>();
         var boards = BoardCatalogue.BuiltIn.Boards.ToList();
+        var folders = ImmutableDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
         var (ids, names) = (new HashSet<string>(StringComparer.OrdinalIgnoreCase), new HashSet<string>(StringComparer.OrdinalIgnoreCase));
         var together = new WorkBudget(MaxTogether);
-        foreach (var folder in Folders(boardsFolder, findings))
+        foreach (var folder in FoldersIn(boardsFolder, findings))
         {
             if (together.IsSpent)
             {
@@ -44,6 +48,7 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
                 if (!names.Add(read.DisplayName))
                     throw new FormatException($"another definition has the name '{read.DisplayName}' too");
                 var known = boards.FindIndex(board => string.Equals(board.Id, read.Id, StringComparison.OrdinalIgnoreCase));
+                folders[known < 0 ? read.Id : boards[known].Id] = folder;
                 if (known < 0)
                     boards.Add(Added(read, findings));
                 else
@@ -57,10 +62,10 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
                     why is JsonException ? "its board-definition.json is no JSON" : why.Message.TrimEnd('.'))));
             }
         }
-        return new(BoardCatalogue.BuiltIn.With([.. boards]), findings.ToImmutable());
+        return new(BoardCatalogue.BuiltIn.With([.. boards]), findings.ToImmutable()) { Folders = folders.ToImmutable() };
     }
 
-    private static List<string> Folders(string boardsFolder, ImmutableArray<Finding>.Builder findings)
+    private static List<string> FoldersIn(string boardsFolder, ImmutableArray<Finding>.Builder findings)
     {
         try
         {

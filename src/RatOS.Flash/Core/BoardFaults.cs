@@ -39,6 +39,12 @@ public static class BoardFaults
         FaultKind.BadBoardDefinition, $"RatOS's definition in boards/{folder} was ignored: {why}.",
         $"Correct it if it is yours; update RatOS if it came with RatOS. Other boards are not affected.");
 
+    /// <param name="place">A file or folder.</param>
+    /// <param name="why">A clause without its full stop: it is not there.</param>
+    public static FlashException PinsUnread(string place, string why) => new(
+        FaultKind.PinsUnread, $"{place} was not read for the pins of boards: {why}.",
+        $"Nothing to do for a flash. Boards that only their pins name stay without a name.");
+
     // ---- places
 
     /// <param name="board">The board.</param>

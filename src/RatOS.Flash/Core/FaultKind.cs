@@ -99,6 +99,7 @@ public sealed record FaultKind
     public static FaultKind BadUuid { get; } = new("bad-uuid");
     public static FaultKind NameTaken { get; } = new("name-taken");
     public static FaultKind KindUnknown { get; } = new("kind-unknown");
+    public static FaultKind PinsUnread { get; } = new("pins-unread");
     public static FaultKind BootloaderAssumed { get; } = new("bootloader-assumed");
     public static FaultKind UnknownBoard { get; } = new("unknown-board") { Origin = FaultOrigin.Request };
     public static FaultKind NoBoards { get; } = new("no-boards");
