@@ -82,6 +82,10 @@ internal sealed class RecordingUsb(IUsbDevice inner, string handle, CallRecorder
             async () => await inner.BulkAsync(endpoint, data, timeout), transfer => AnswerOf(transfer, isIn, data));
     }
 
+    public async ValueTask<UsbTransfer> ClearHaltAsync(byte endpoint) => await recorder.RecordAsync(
+        handle, "clear-halt", [Number(endpoint)], null, async () => await inner.ClearHaltAsync(endpoint),
+        static transfer => AnswerOf(transfer, isIn: false, ReadOnlyMemory<byte>.Empty));
+
     public async ValueTask ResetAsync() => await recorder.RecordAsync(handle, "reset", [], null, async () => await inner.ResetAsync());
 
     public ValueTask DisposeAsync() => inner.DisposeAsync();

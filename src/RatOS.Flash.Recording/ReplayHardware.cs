@@ -107,6 +107,9 @@ internal sealed class ReplayUsb(ReplaySession session, Device device, string han
         return Transfer(await session.AskAsync(handle, "bulk", [Number(endpoint), Number(data.Length)], sent, timeout), data);
     }
 
+    public async ValueTask<UsbTransfer> ClearHaltAsync(byte endpoint) =>
+        Transfer(await session.AskAsync(handle, "clear-halt", [Number(endpoint)], null), Memory<byte>.Empty);
+
     public async ValueTask ResetAsync() => await session.AskAsync(handle, "reset", [], null);
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;

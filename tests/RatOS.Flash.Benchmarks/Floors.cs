@@ -30,6 +30,9 @@ internal static class Floors
         return SafeOrder(chip, start, size) + TimeSpan.FromMicroseconds((write + read) * 40.0);
     }
 
+    /// <summary>Erases and programming of the flash chip: what the ROM does beside them is counted against us.</summary>
+    public static TimeSpan Picoboot(VirtualChip chip, uint start, int size) => Erase(chip, start, size) + Program(chip, size);
+
     private static (int Write, int Read) Frames(int size)
     {
         var blocks = ((size + Block - 1) / Block) + 1;   // and the invalidating one

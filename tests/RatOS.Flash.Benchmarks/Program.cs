@@ -29,6 +29,8 @@ Add("Katapult, F446 on USB: the same, in the safe order", Measure("octopus-katap
     Floors.KatapultUsb(VirtualChip.F446, 0x0800_8000, Size("octopus")), "floor", 1.15);
 Add("Katapult, F446 on a UART at 250000", Measure("uart-katapult"),
     Floors.KatapultUartOneByOne(VirtualChip.F446, 0x0800_8000, Size("octopus")), "one by one", 0.95);
+Add("PICOBOOT, RP2040: erase + write + read back", Measure("rp2040"),
+    Floors.Picoboot(VirtualChip.Rp2040, 0x1000_0000, Size("rp2040")), "flash chip", 1.25);
 
 var alone = Enumerable.Range(0, 3).Max(board => Down("voron", board));
 Add("Klipper's down time, F446, G0B1 and H723 in one stop", Down("voron", null), alone, "the slowest alone", 1.15);

@@ -77,7 +77,10 @@ internal sealed class BoardBoot(VirtualPrinter printer, VirtualBoard board, RomR
         var isEmpty = Flash.Read(Flash.Base, 4).IndexOfAnyExcept((byte)0xFF) < 0;
         if (isPowerOn || !printer.Faults.EmptyMarkSticks)
             _emptyMark = isEmpty && isPowerOn;
-        if (board.Boot0 || (board.Chip.EmptyCheck && _emptyMark && (isEmpty || printer.Faults.EmptyMarkSticks)))
+        if (board.Chip.Bootsel is not null && (!BootArea.IsStarted(Flash)
+            || (request == ResetRequest.Bootloader && Setup.Stage != BootStage.Katapult)))
+            StartRom(afterJump: false);
+        else if (board.Boot0 || (board.Chip.EmptyCheck && _emptyMark && (isEmpty || printer.Faults.EmptyMarkSticks)))
             StartRom(afterJump: false);
         else if (!board.IsBootAreaIntact)
             board.Hang("its bootloader is destroyed");
@@ -214,7 +217,7 @@ internal sealed class BoardBoot(VirtualPrinter printer, VirtualBoard board, RomR
     private void StartRom(bool afterJump)
     {
         var missesUsb = printer.Faults.RomMissesUsb || (printer.Faults.RomNeedsPower && !_hadPower);
-        if (board.Chip.Rom is null || (!Setup.IsUart && missesUsb && !board.Boot0))
+        if (board.Chip is { Rom: null, Bootsel: null } || (!Setup.IsUart && missesUsb && !board.Boot0))
             board.Hang("its ROM listens to another interface than USB");
         else
             Later(RomStart, () => RunRom(afterJump));
@@ -232,7 +235,9 @@ internal sealed class BoardBoot(VirtualPrinter printer, VirtualBoard board, RomR
             PollTime = faults.PollTime,
             StuckInBusy = faults.StuckInBusy,
         };
-        if (Setup.IsUart)
+        if (board.Chip.Bootsel is not null)
+            board.RunRom(new RomBootsel(Flash, board.Chip, rom, delay => Later(delay, () => Reset(ResetRequest.Plain))));
+        else if (Setup.IsUart)
             board.RunRom(new RomUart(Flash, board.Chip, behaviour, rom, Jump) { Send = board.Send, Reset = ResetLater });
         else
             board.RunRom(new RomDfu(Flash, board.Chip, faults.RomSerial ?? DfuSerial(), behaviour, rom, Jump));
@@ -255,7 +260,7 @@ internal sealed class BoardBoot(VirtualPrinter printer, VirtualBoard board, RomR
                 return;
             }
             var entersDfu = Boards.BoardProfile.Of(board.Board).EntersDfu && !Setup.IsUart && !Setup.IsCan;
-            var hasBootloader = Setup.Stage == BootStage.Katapult || entersDfu;
+            var hasBootloader = Setup.Stage == BootStage.Katapult || entersDfu || board.Chip.Bootsel is not null;
             if (_touchesInVain > 0 || !hasBootloader)
             {
                 _touchesInVain--;

@@ -44,7 +44,7 @@ internal sealed class FaultInjector(VirtualPrinter printer)
     public void Count(VirtualBoard board)
     {
         Transfers++;
-        OnTransfer?.Invoke(board.Function is RomDfu);
+        OnTransfer?.Invoke(board.Function?.IsRom == true);
     }
 
     /// <summary>Ends the faults that are still to come.</summary>

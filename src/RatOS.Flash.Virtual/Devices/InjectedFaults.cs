@@ -83,7 +83,7 @@ public sealed record InjectedFaults
     /// <summary>The user is in no group that may open the devices.</summary>
     public bool NoPermission { get; init; }
 
-    /// <summary>No udev rule lets the user open the STM32 ROM's USB DFU.</summary>
+    /// <summary>No udev rule lets the user open the ROM's USB DFU or BOOTSEL.</summary>
     public bool HasNoRomRule { get; init; }
 
     /// <summary>For how long udev has not yet set the owner of a device that has appeared.</summary>

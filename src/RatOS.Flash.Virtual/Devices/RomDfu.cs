@@ -38,8 +38,11 @@ internal sealed class RomDfu(
     private int _clears;
     private bool _stays;
 
-    /// <summary>Times of the first and the last DFU request, and their number; null before any.</summary>
-    public (TimeSpan First, TimeSpan Last, int Count)? Commands { get; private set; }
+    public override (TimeSpan First, TimeSpan Last, int Count)? Commands => _commands;
+
+    private (TimeSpan First, TimeSpan Last, int Count)? _commands;
+
+    public override bool IsRom => true;
 
     public RomRecord Record => record;
 
@@ -67,7 +70,7 @@ internal sealed class RomDfu(
 
     protected override UsbAnswer ClassRequest(UsbSetup setup, Span<byte> data, TimeSpan now)
     {
-        Commands = (Commands?.First ?? now, now, (Commands?.Count ?? 0) + 1);
+        _commands = (_commands?.First ?? now, now, (_commands?.Count ?? 0) + 1);
         return (setup.RequestType, setup.Request) switch
         {
             (0x21, 1) => Download(setup.Value, data),

@@ -9,6 +9,9 @@ internal sealed class RomRecord
     /// <summary>The whole chip was erased, or its read protection was removed.</summary>
     public bool WasMassErased { get; set; }
 
+    /// <summary>Of an RP2350: the number of partitions in its flash; null without a partition table.</summary>
+    public int? Partitions { get; set; }
+
     /// <summary>The number of leave requests that it still ignores.</summary>
     public int LeavesIgnored { get; set; }
 }

@@ -65,6 +65,8 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
         IsBusPowered = true,
     };
 
+    private static BoardSetup PlainSb2209 => Sb2209 with { ApplicationStart = 0x1000_0100, Stage = BootStage.None };
+
     private static BoardSetup MantaM8P =>
         new("manta-m8p", "btt-manta-m8p", VirtualChip.G0B1, 0x0800_2000, "1-1.1") { Stage = BootStage.Katapult };
 
@@ -111,6 +113,12 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
         new("manta-m8p", "BTT Manta M8P (G0B1) with Katapult at 8 KiB", MantaM8P),
         new("ebb36-f072", "BTT EBB36 v1.0 (F072) without bootloader, powered by USB", Ebb36),
         new("sb2209-rp2040", "BTT SB2209 (RP2040) with Katapult", Sb2209),
+        new("rp2040", "BTT SB2209 (RP2040) without Katapult: flashed in its ROM (BOOTSEL)", PlainSb2209),
+        new("rp2040-in-bootsel", "the same board, left in BOOTSEL by an interrupted flash", PlainSb2209 with { State = BoardState.Rom }),
+        new("rp2040-katapult-in-bootsel", "BTT SB2209 (RP2040) with Katapult, started in BOOTSEL by its button",
+            Sb2209 with { State = BoardState.Rom }),
+        new("two-rp2040", "two SB2209 (RP2040) without Katapult, whose BOOTSEL shows the same serial",
+            PlainSb2209, PlainSb2209 with { Name = "sb2209-2", Port = "1-1.2", Serial = "btt-sb-2209-10-rp-2" }),
         new("uart-katapult", "an F446 on a UART, with Katapult", OctopusKatapult with { Port = "ttyAMA0", IsUart = true }),
         new("can-toolhead", "BTT EBB42 v1.2 (G0B1) with Katapult on can0, behind a USB-CAN adapter", CanEbb42)
         {

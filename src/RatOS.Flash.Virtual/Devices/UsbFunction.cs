@@ -31,6 +31,12 @@ public abstract class UsbFunction
     /// <summary>bMaxPacketSize0.</summary>
     public virtual byte ControlPacketSize => 64;
 
+    /// <summary>A chip's ROM: no serial port leads to it.</summary>
+    public virtual bool IsRom => false;
+
+    /// <summary>Of a bootloader: times of the first and the last request, and their number; null before any.</summary>
+    public virtual (TimeSpan First, TimeSpan Last, int Count)? Commands => null;
+
     public string Manufacturer => Strings[0];
 
     public string Product => Strings[1];
@@ -76,11 +82,33 @@ public abstract class UsbFunction
             (0x81 or 0x82, 0, _) => Copy([0, 0], data),
             (0x80, 8, _) => Copy([1], data),                                        // GET_CONFIGURATION
             (0x81, 10, _) => Copy([Alternate], data),                               // GET_INTERFACE
-            (0x00, 9, _) => setup.Value <= 1 ? UsbAnswer.Ok(0) : UsbAnswer.Stall,   // SET_CONFIGURATION: there is one
-            (0x00 or 0x01 or 0x02, 1 or 3 or 5, _) => UsbAnswer.Ok(0),              // features (a halt that is cleared), address
+            (0x00, 9, _) => setup.Value <= 1 ? Done(Configured) : UsbAnswer.Stall,   // SET_CONFIGURATION: there is one
+            (0x02, 1, _) => Done(() => ClearHalt((byte)setup.Index)),
+            (0x00 or 0x01 or 0x02, 1 or 3 or 5, _) => UsbAnswer.Ok(0),               // other features, address
             (0x01, 11, _) => setup.Index < Configuration.Span[4] && SelectAlternate((byte)setup.Value) ? UsbAnswer.Ok(0) : UsbAnswer.Stall,
             _ => UsbAnswer.Stall,
         };
+    }
+
+    /// <summary>An endpoint that answers NAK until the host gives up.</summary>
+    public static readonly TimeSpan Never = TimeSpan.MaxValue;
+
+    /// <summary>How long a bulk endpoint answers NAK from now on; <see cref="Never"/> while nothing is ready.</summary>
+    /// <param name="endpoint">bEndpointAddress, the direction in bit 7.</param>
+    /// <param name="now">By the printer's clock.</param>
+    public virtual TimeSpan BulkDelay(byte endpoint, TimeSpan now) => TimeSpan.Zero;
+
+    /// <summary>One bulk transfer, when <see cref="BulkDelay"/> is over. The direction bit decides if data is read or filled.</summary>
+    public virtual UsbAnswer Bulk(byte endpoint, Span<byte> data, TimeSpan now) => UsbAnswer.Stall;
+
+    /// <summary>The host has chosen the configuration.</summary>
+    protected virtual void Configured()
+    {
+    }
+
+    /// <summary>The host ends the halt of an endpoint.</summary>
+    protected virtual void ClearHalt(byte endpoint)
+    {
     }
 
     protected abstract UsbAnswer ClassRequest(UsbSetup setup, Span<byte> data, TimeSpan now);
@@ -94,6 +122,12 @@ public abstract class UsbFunction
         var length = Math.Min(from.Length, to.Length);
         from[..length].CopyTo(to);
         return UsbAnswer.Ok(length);
+    }
+
+    private static UsbAnswer Done(Action act)
+    {
+        act();
+        return UsbAnswer.Ok(0);
     }
 
     private byte[]? StringDescriptor(int index)

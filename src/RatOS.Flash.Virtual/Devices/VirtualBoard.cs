@@ -34,10 +34,10 @@ public sealed class VirtualBoard
         Process = setup.IsProcess ? new VirtualHostProcess(printer, this, _boot) : null;
         if (setup.HasSdCard)
             SdFirmware = BuildFirmware(setup.Version);
-        _bootArea = BootArea.Create(Chip, setup.Stage, (int)(ApplicationStart - Flash.Base));
+        _bootArea = BootArea.Create(Chip, setup.Stage, (int)(ImageStart - Flash.Base));
         Flash.Preset(Flash.Base, _bootArea);
         var image = BuildFirmware(setup.Version);
-        Flash.Preset(ApplicationStart, setup.State == BoardState.Hung ? image[..(image.Length / 2)] : image);
+        Flash.Preset(ImageStart, setup.State == BoardState.Hung ? image[..(image.Length / 2)] : image);
     }
 
     public BoardSetup Setup { get; }
@@ -47,6 +47,11 @@ public sealed class VirtualBoard
     public VirtualChip Chip => Setup.Chip;
 
     public uint ApplicationStart => Setup.ApplicationStart;
+
+    /// <summary>Where its firmware's file begins: on an RP2040 without a bootloader at the boot code in front of the application.</summary>
+    public uint ImageStart => HasSecondStage ? Flash.Base : ApplicationStart;
+
+    private bool HasSecondStage => Chip.Bootsel is { IsRp2350: false } && Setup.Stage == BootStage.None;
 
     public VirtualFlash Flash { get; }
 
@@ -98,7 +103,11 @@ public sealed class VirtualBoard
     /// <summary>The image that this printer's Klipper would build for it.</summary>
     public byte[] BuildFirmware() => BuildFirmware(VirtualPrinter.HostVersion);
 
-    private byte[] BuildFirmware(string version) => VirtualFirmware.Build(Chip, ApplicationStart, version, link: Setup.FirmwareLink);
+    private byte[] BuildFirmware(string version)
+    {
+        var application = VirtualFirmware.Build(Chip, ApplicationStart, version, link: Setup.FirmwareLink);
+        return HasSecondStage ? [.. BootArea.SecondStage(), .. application] : application;
+    }
 
     internal UsbFunction? Function { get; private set; }
 
@@ -242,7 +251,7 @@ public sealed class VirtualBoard
     internal void Stop(BoardState state)
     {
         IsUsbHung = false;
-        BootloaderCommands = (Function as RomDfu)?.Commands ?? (Program as KatapultProgram)?.Commands ?? BootloaderCommands;
+        BootloaderCommands = Function?.Commands ?? (Program as KatapultProgram)?.Commands ?? BootloaderCommands;
         _boot.Cancel();
         LeaveCan();
         if (CanNode is not null)
@@ -270,8 +279,8 @@ public sealed class VirtualBoard
 
     private void Attach(UsbFunction function)
     {
-        // On a CAN cable alone there is no USB: no host sees a ROM there.
-        if (Setup.IsCan && Setup.RescuePort is null)
+        // On a wire, or a CAN cable alone, there is no USB: no host sees a ROM there.
+        if (Setup.IsUart || (Setup.IsCan && Setup.RescuePort is null))
             return;
         Function = function;
         if (Port is not null)

@@ -1,4 +1,6 @@
 using System.Collections.Immutable;
+using RatOS.Flash.Bootloaders;
+using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Virtual.Devices;
 
@@ -43,6 +45,9 @@ public sealed record VirtualChip
 
     /// <summary>The ROM's USB DFU; null on chips without.</summary>
     public VirtualRom? Rom { get; init; }
+
+    /// <summary>The ROM's USB boot mode; null on chips without.</summary>
+    public VirtualBootsel? Bootsel { get; init; }
 
     /// <summary>Starts the ROM at power-on when the first flash word is erased (AN2606, empty check).</summary>
     public bool EmptyCheck { get; init; }
@@ -171,7 +176,7 @@ public sealed record VirtualChip
         HoldsFirstPacket = true,
     };
 
-    /// <summary>With 2 MiB of W25Q16 flash. The ROM's USB boot is not modelled: Katapult is the only bootloader.</summary>
+    /// <summary>With 2 MiB of W25Q16 flash.</summary>
     public static readonly VirtualChip Rp2040 = new()
     {
         Name = "rp2040",
@@ -181,6 +186,7 @@ public sealed record VirtualChip
         ProgramTime = TimeSpan.FromMicroseconds(400),
         ClearsFurtherBits = true,
         RamEnd = 0x2004_2000,
+        Bootsel = new(PicobootDriver.Rp2040, "RP2 Boot", "E0C91200A4A1", IsRp2350: false),
     };
 
     /// <summary>No chip: the program file of Klipper's Linux process.</summary>
@@ -197,6 +203,13 @@ public sealed record VirtualChip
 
     public static readonly ImmutableArray<VirtualChip> All = [F446, F407, F429, H723, G0B1, F072, Rp2040];
 }
+
+/// <summary>The traits of the USB boot mode of an RP2040's or RP2350's ROM.</summary>
+/// <param name="Id">Vendor and product.</param>
+/// <param name="Product">Its text.</param>
+/// <param name="Serial">iSerial, the same on every board.</param>
+/// <param name="IsRp2350">Other commands: REBOOT2 instead of REBOOT, GET_INFO.</param>
+public sealed record VirtualBootsel(UsbId Id, string Product, string Serial, bool IsRp2350);
 
 /// <param name="Size">Bytes.</param>
 /// <param name="EraseTime">Typical erase time.</param>

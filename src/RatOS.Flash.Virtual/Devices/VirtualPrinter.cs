@@ -263,8 +263,11 @@ public sealed class VirtualPrinter : IHardware
     {
         if (Faults.NoPermission)
             return ComputerFaults.NotInGroup(device.Node ?? $"{device}", device.Node is null ? "plugdev" : "dialout", "pi");
-        if (Faults.HasNoRomRule && device.Usb == DfuSeDriver.Id)
-            return ComputerFaults.NoUdevRule($"{device}", "SUBSYSTEM==\"usb\", ATTR{idVendor}==\"0483\", MODE=\"0660\", GROUP=\"plugdev\"");
+        if (Faults.HasNoRomRule && device.Usb is { Vendor: 0x0483 or 0x2e8a } rom)
+        {
+            return ComputerFaults.NoUdevRule(
+                $"{device}", $"SUBSYSTEM==\"usb\", ATTR{{idVendor}}==\"{rom.Vendor:x4}\", MODE=\"0660\", GROUP=\"plugdev\"");
+        }
         var session = Bus.Sessions.FirstOrDefault(session => session.Device.IsSameSession(device));
         return session is not null && Time.Now < session.Since + Faults.PermissionDelay
             ? ComputerFaults.NoUdevRule(device.Node ?? $"{device}", "KERNEL==\"ttyACM*\", MODE=\"0660\", GROUP=\"dialout\"") : null;
@@ -278,9 +281,9 @@ public sealed class VirtualPrinter : IHardware
             throw denied;
         var session = Find(device, session => session.Function is not null || device.IsWired);
         var node = device.Node ?? device.Port;
-        if (session.Function is not RomDfu && Klippy.IsRunning && session.Board is not null)
+        if (session.Function?.IsRom != true && Klippy.IsRunning && session.Board is not null)
             throw ComputerFaults.PortHeld(node, KlipperOwner);
-        if (session.Function is not RomDfu && Faults.PortsHeldBy is { } holder && Time.Now < Faults.PortsHeldUntil)
+        if (session.Function?.IsRom != true && Faults.PortsHeldBy is { } holder && Time.Now < Faults.PortsHeldUntil)
             throw ComputerFaults.PortHeld(node, holder);
         if (session.IsHeld)
             throw ComputerFaults.PortHeld(node, "ratos-flash itself");

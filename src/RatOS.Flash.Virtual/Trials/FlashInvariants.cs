@@ -59,7 +59,7 @@ public sealed class FlashInvariants
 
     private void Check(VirtualBoard board, FirmwareImage? image, bool isUntouched, bool wasWhole, BoardReport report)
     {
-        var start = board.ApplicationStart;
+        var start = board.ImageStart;
         var holdsImage = image is not null && board.Flash.Contains(start, image.Bytes.Length)
             && board.Flash.Read(start, image.Bytes.Length).SequenceEqual(image.Bytes.Span);
         Require(report.Ok == report.Fault is null, $"{board.Name} is no success and has no fault");
@@ -111,8 +111,8 @@ public sealed class FlashInvariants
         board.Setup.IsProcess || VirtualFirmware.WouldStart(board.Flash, board.Chip, board.ApplicationStart).Running is not null;
 
     private static byte[] BootArea(VirtualBoard board) =>
-        board.Flash.Read(board.Flash.Base, (int)(board.ApplicationStart - board.Flash.Base)).ToArray();
+        board.Flash.Read(board.Flash.Base, (int)(board.ImageStart - board.Flash.Base)).ToArray();
 
     private static byte[] Application(VirtualBoard board) =>
-        board.Flash.Read(board.ApplicationStart, (int)(board.Flash.End - board.ApplicationStart)).ToArray();
+        board.Flash.Read(board.ImageStart, (int)(board.Flash.End - board.ImageStart)).ToArray();
 }

@@ -15,7 +15,7 @@ public sealed record SeededFlash(int Seed, string Scenario, FaultTrial Trial)
     [
         "octopus", "octopus-in-dfu", "octopus-katapult", "ebb42", "octopus-pro-h723", "manta-m8p", "ebb36-f072", "octopus-half-written",
             "sb2209-rp2040",
-        "uart-katapult", "two-octopuses", "h723-katapult", "uart-rom", "uart-rom-g0b1",
+        "uart-katapult", "two-octopuses", "h723-katapult", "uart-rom", "uart-rom-g0b1", "rp2040", "rp2040-katapult-in-bootsel",
     ];
 
     private static readonly ImmutableArray<string> CanScenarios = ["can-toolhead", "can-bridge", "can-toolheads", "can-bridge-dfu"];

@@ -29,9 +29,11 @@ internal sealed class UsbIpConnection(UsbIpServer server, Socket socket) : IDisp
     private readonly Queue<byte[]> _outgoing = new();
     private readonly List<UsbIpCommand> _pending = [];   // submits without an answer, oldest first
     private DeviceSession? _session;
-    private VirtualUsb? _control;      // of a bootloader: endpoint 0 only
+    private readonly Dictionary<byte, VirtualUsb> _pipes = [];   // of a bootloader: its bulk endpoints that were used
+    private VirtualUsb? _control;      // of a bootloader: endpoint 0
     private VirtualLine? _line;        // of a CDC-ACM function
     private UsbIpCommand? _inControl;  // the control transfer under way
+    private readonly Dictionary<byte, UsbIpCommand> _inPipe = [];   // the bulk transfer under way
     private bool _isReading;
     private bool _isSending;
     private bool _isClosed;
@@ -81,8 +83,11 @@ internal sealed class UsbIpConnection(UsbIpServer server, Socket socket) : IDisp
         if (_session is { } session)
         {
             session.Forget(Gone);
-            _control?.Abort();
-            _control?.Close();
+            foreach (var pipe in _pipes.Values.Append(_control).OfType<VirtualUsb>())
+            {
+                pipe.Abort();
+                pipe.Close();
+            }
             _line?.Close();
             server.Tell(UsbIpEvent.Of(UsbIpEventKind.Released, session, "is imported no more"));
         }
@@ -192,7 +197,7 @@ internal sealed class UsbIpConnection(UsbIpServer server, Socket socket) : IDisp
             return;
         }
         var kind = function.Endpoint(command.Address);
-        if (kind == EndpointKind.Bulk && !command.IsIn)
+        if (kind == EndpointKind.Bulk && !command.IsIn && _line is not null)
         {
             // The endpoint takes a transfer as the host wrote it; an empty one has no effect.
             if (command.Length > 0 && !await WriteAsync(command.Data))
@@ -210,6 +215,8 @@ internal sealed class UsbIpConnection(UsbIpServer server, Socket socket) : IDisp
             Answer(command, UsbIpWire.Stalled, []);
         if (kind == EndpointKind.Control && _inControl is null)
             _ = BesideAsync(ServeControlAsync);
+        else if (kind == EndpointKind.Bulk && _line is null && !_inPipe.ContainsKey(command.Address))
+            _ = BesideAsync(() => ServePipeAsync(command.Address));
         else if (kind == EndpointKind.Bulk && !_isReading)
             _ = BesideAsync(ServeReadsAsync);
     }
@@ -235,6 +242,8 @@ internal sealed class UsbIpConnection(UsbIpServer server, Socket socket) : IDisp
             _pending.Remove(unlinked);
         if (unlinked is not null && unlinked == _inControl)
             _control?.Abort();
+        if (unlinked is not null && _inPipe.GetValueOrDefault(unlinked.Address) == unlinked)
+            _pipes[unlinked.Address].Abort();
         _ = SendAsync(UsbIpWire.ReturnUnlink(command.Sequence, unlinked is null ? 0 : UsbIpWire.Unlinked));
     }
 
@@ -247,6 +256,24 @@ internal sealed class UsbIpConnection(UsbIpServer server, Socket socket) : IDisp
             var data = command.IsIn ? new byte[command.SetupLength] : command.Data[..command.SetupLength];
             var result = await ControlAsync(command, data);
             _inControl = null;
+            if (!_pending.Contains(command))
+                continue;   // it was unlinked
+            var status = result.Status switch { UsbStatus.Ok => 0, UsbStatus.Stall => UsbIpWire.Stalled, _ => UsbIpWire.ProtocolError };
+            Answer(command, status, data.AsSpan(0, result.Length));
+        }
+    }
+
+    /// <summary>A bulk endpoint of a bootloader, or of the drive beside it, does one transfer after the other.</summary>
+    private async Task ServePipeAsync(byte address)
+    {
+        if (!_pipes.TryGetValue(address, out var pipe))
+            _pipes[address] = pipe = new VirtualUsb(server.Printer, _session!);
+        while (_pending.Find(candidate => candidate.Address == address) is { } command)
+        {
+            _inPipe[address] = command;
+            var data = command.IsIn ? new byte[command.Length] : command.Data;
+            var result = await pipe.BulkAsync(address, data, Forever);
+            _inPipe.Remove(address);
             if (!_pending.Contains(command))
                 continue;   // it was unlinked
             var status = result.Status switch { UsbStatus.Ok => 0, UsbStatus.Stall => UsbIpWire.Stalled, _ => UsbIpWire.ProtocolError };

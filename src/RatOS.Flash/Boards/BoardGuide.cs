@@ -20,7 +20,7 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
         var method = MethodOf(board);
         var (file, name) = method switch
         {
-            FlashMethod.Uf2 => ("klipper.uf2", NameFor(board.Kind, ".uf2")),
+            FlashMethod.Uf2 or FlashMethod.Engine when IsAtFlashBegin(board) => ("klipper.uf2", NameFor(board.Kind, ".uf2")),
             FlashMethod.Avrdude => ("klipper.elf.hex", NameFor(board.Kind, ".elf.hex")),
             FlashMethod.Process => ("klipper.elf", "klipper_mcu"),
             FlashMethod.SdCard => ("klipper.bin", SdCardBootloader.FileName),
@@ -37,10 +37,10 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
         : ["Set the BOOT0 jumper, or hold the BOOT button.", "Press and release RESET.", "Remove the jumper, or release the button."];
 
     /// <summary>
-    /// The same in one line. Behind a Katapult on an RP2040 only a double reset leads to a bootloader that is written here.
+    /// The same in one line. A double reset starts a Katapult, also on an RP2040, whose BOOT button is often out of reach.
     /// </summary>
     internal static Remedy EnterInOneLine(BoardProfile board) =>
-        IsRp(board) && board.Mcu is { } mcu && board.ApplicationStart?.Value > mcu.FlashBase + mcu.Offsets[0]
+        IsRp(board) && board.ApplicationStart is not null && !IsAtFlashBegin(board)
             ? $"{RemedyAction.DoubleReset}." : Remedy.Numbered(EnterSteps(board), OperatorStep.StartBootloader);
 
     /// <summary>The way by the board's SD card.</summary>
@@ -55,16 +55,6 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
         $"Wait half a minute: its bootloader installs the file and renames it to {board.SdCard?.RenamedTo ?? "another name"}. "
             + "The list of boards then shows the version that runs.",
     ];
-
-    /// <summary>For a board that waits in the ROM of an RP2040 or RP2350.</summary>
-    internal static Remedy InBootsel(BoardProfile board) => Remedy.Numbered(MethodOf(board) == FlashMethod.Uf2
-        ? CopyUf2(board, NameFor(board.Kind, ".uf2"))
-        :
-        [
-            // Its firmware is a .bin that only Katapult can write.
-            "Switch its power off and on, or press RESET without BOOT: its Katapult or its Klipper starts, and it can be flashed.",
-            "If it starts BOOTSEL again, it has no Katapult: copy a katapult.uf2 built for it onto its drive, then flash.",
-        ]);
 
     private static FlashMethod MethodOf(BoardProfile board)
     {
@@ -81,7 +71,8 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
         if (chip.StartsWith("lpc", StringComparison.Ordinal))
             return board.SdCard is null ? FlashMethod.Unknown : FlashMethod.SdCard;
         if (!mcu.IsStm32)
-            return start == mcu.FlashBase + mcu.Offsets[0] ? FlashMethod.Uf2 : FlashMethod.Engine;
+            // On a UART nothing shows that its ROM waits, and nothing proves what was written by USB.
+            return IsAtFlashBegin(board) && board.Link is { Value.Link: BuildLink.Uart } ? FlashMethod.Uf2 : FlashMethod.Engine;
         if (mcu.AllSectors().All(sector => sector.Address != start))
             return FlashMethod.DfuUtil;
         return board.EntersDfu ? FlashMethod.Engine : FlashMethod.EngineManual;
@@ -128,7 +119,10 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
 
     private static ImmutableArray<string> CopyUf2(BoardProfile board, string name)
     {
-        var label = board.Chip?.Value == "rp2350" ? "RP2350" : "RPI-RP2";
+        // Klipper's build writes the RP2040's family into each .uf2, which the RP2350's ROM leaves alone (RP2350 datasheet 5.5.3).
+        if (board.Chip?.Value == "rp2350")
+            return ["`picotool load -v -x klipper.elf`, with the file of the same build: its ROM refuses a .uf2 of family e48bff56."];
+        const string label = "RPI-RP2";
         return
         [
             $"The board appears as a drive called {label}. Copy the built {name} onto it: "
@@ -136,6 +130,10 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
             "The board starts the firmware automatically. The list of boards then shows the new version.",
         ];
     }
+
+    /// <summary>An RP2040 or RP2350 without a bootloader: Klipper's build for it is a .uf2 (Klipper src/rp2040/Makefile).</summary>
+    private static bool IsAtFlashBegin(BoardProfile board) => IsRp(board) && board.Mcu is { } mcu
+        && board.ApplicationStart?.Value is { } start && mcu.ImageStart(start) == mcu.FlashBase;
 
     private static bool IsRp(BoardProfile board) => board.Chip?.Value is "rp2040" or "rp2350";
 

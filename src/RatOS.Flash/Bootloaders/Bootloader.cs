@@ -86,6 +86,11 @@ public enum WriteOrder
     FirstSectorLast,
 
     /// <summary>
+    /// The application's first page last: the ROM of an RP2040 checks its sum, and Katapult stays in charge while it is blank.
+    /// </summary>
+    FirstPageLast,
+
+    /// <summary>
     /// First the application's first block as one that is no firmware, then all other sectors, then the first: Katapult stays in charge in
     /// between.
     /// </summary>

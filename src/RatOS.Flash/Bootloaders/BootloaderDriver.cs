@@ -94,8 +94,10 @@ public abstract class BootloaderDriver
     /// <summary>Speed and parity of the serial line that it talks over; null where it is spoken to by USB transfers.</summary>
     public virtual SerialMode? Mode => SerialMode.Klipper;
 
-    /// <summary>The USB ids under which it appears when Klipper starts it, where <see cref="Mode"/> is null; else null.</summary>
-    public virtual UsbId? TransferId => null;
+    /// <summary>
+    /// The USB ids under which a chip with it appears when Klipper starts it, where <see cref="Mode"/> is null; else null.
+    /// </summary>
+    public virtual UsbId? TransferIdOn(Mcu mcu) => null;
 
     /// <summary>Opens it by USB transfers, where <see cref="Mode"/> is null. It owns the device from then on.</summary>
     /// <exception cref="FlashException">Nothing was touched.</exception>
@@ -165,7 +167,7 @@ public static class Drivers
         new KatapultDriver(),
         new DfuSeDriver(),
         new Stm32UartDriver(),
-        new BootselDriver(),
+        new PicobootDriver(),
         new GigaDeviceDriver(),
     ];
 

@@ -23,7 +23,7 @@ public sealed class DfuSeDriver : BootloaderDriver
 
     public override bool Shows(Device device) => device.Usb == Id;
 
-    public override UsbId? TransferId => Id;
+    public override UsbId? TransferIdOn(Mcu mcu) => Id;
 
     public override bool IsOn(Mcu mcu) => mcu.IsStm32;
 

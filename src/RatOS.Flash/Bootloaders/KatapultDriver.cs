@@ -40,7 +40,7 @@ public sealed class KatapultDriver : BootloaderDriver
     /// </summary>
     public override bool? IsStartedByKlipper(BuildLink link, BoardProfile board) =>
         link == BuildLink.Uart ? null : board.Evidence?.Chip?.Katapult
-            ?? (board.ApplicationStart?.Value == board.Mcu?.FlashBase ? false : null);
+            ?? (board is { Mcu: { } mcu, ApplicationStart.Value: var start } && mcu.ImageStart(start) == mcu.FlashBase ? false : null);
 
     public override bool IsKnownBelow(ChipEvidence chip) => chip.Katapult == true;
 

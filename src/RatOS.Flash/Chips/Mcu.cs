@@ -71,6 +71,11 @@ public sealed record Mcu
 
     public bool IsStm32 => Name.StartsWith("stm32", StringComparison.Ordinal);
 
+    /// <summary>
+    /// Where the image of an application begins: on an RP2040 without a bootloader at the boot code before it, else at the application.
+    /// </summary>
+    public uint ImageStart(uint applicationStart) => applicationStart == FlashBase + Offsets[0] ? FlashBase : applicationStart;
+
     /// <summary>Flash sectors in ascending order.</summary>
     public IEnumerable<Sector> AllSectors()
     {

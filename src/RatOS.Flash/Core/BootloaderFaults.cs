@@ -12,9 +12,12 @@ public static class BootloaderFaults
 
     /// <param name="board">The board.</param>
     /// <param name="sector">Its address and size.</param>
-    public static FlashException WriteProtected(string board, string sector) => new(
+    /// <param name="isFlashChip">The flash is a chip of its own, beside an RP2040 or RP2350.</param>
+    public static FlashException WriteProtected(string board, string sector, bool isFlashChip) => new(
         FaultKind.WriteProtected, $"The flash of {board} is write protected at {sector}: erase and write leave it as it is.",
-        $"{ClearProtection}. Then {FlashAgain}.");
+        $"{(isFlashChip ? ClearFlashChip : ClearProtection)}. Then {FlashAgain}.");
+
+    private static Remedy ClearFlashChip => $"Clear the protection bits in the status register of its flash chip with the vendor's tool";
 
     private static Remedy ClearProtection =>
         $"Clear the write protection in the chip's option bytes (WRP or nWRP) with STM32CubeProgrammer, or on its UART with the command "
@@ -78,4 +81,33 @@ public static class BootloaderFaults
         FaultKind.UartRomRefused, $"The STM32's ROM refused {Counts.Times(times)} (NACK) while {doing}.",
         $"{AtBoard(OperatorStep.CheckCable, "check the wires")} and {FlashAgain}. "
         + $"If it refuses again at the same place, its flash is worn.");
+
+    // ---- PICOBOOT
+
+    private static RemedyAction StartBootsel { get; } = AtBoard(OperatorStep.StartBootloader,
+        "start the ROM anew (hold BOOT, switch the board's power off and on, release BOOT)");
+
+    public static FlashException BootselSilent(string doing) => new(
+        FaultKind.BootselSilent, $"The RP2040's or RP2350's ROM (BOOTSEL) does not answer while {doing}.",
+        $"{StartBootsel}, then {FlashAgain}. If it stays silent, {CheckCable}.");
+
+    /// <param name="doing">The step: writing 10001000.</param>
+    /// <param name="status">What it reported.</param>
+    public static FlashException BootselRefused(string doing, string status) => new(
+        FaultKind.BootselRefused, $"The RP2040's or RP2350's ROM (BOOTSEL) refused while {doing}: {status}.",
+        $"{FlashAgain}. If it refuses again, {StartBootsel}, and {FlashAgain}.");
+
+    /// <param name="board">The board.</param>
+    /// <param name="why">As a clause: it shows no PICOBOOT interface.</param>
+    public static FlashException BootselClosed(string board, string why) => new(
+        FaultKind.BootselClosed, $"{board} waits in BOOTSEL, but {why}.",
+        $"Nothing was written. Write its firmware with the vendor's tool{By("picotool load -v -x klipper.elf")}, "
+        + $"or copy a .uf2 of its own family onto its drive.");
+
+    /// <param name="board">The board.</param>
+    /// <param name="start">Of its application.</param>
+    /// <param name="begin">The start without a bootloader.</param>
+    public static FlashException NoKatapultBelow(string board, uint start, uint begin) => new(
+        FaultKind.WrongStart, $"The flash of {board} holds no Katapult that its ROM starts, so an application at {start:x8} would not run.",
+        $"Copy a katapult.uf2 that is built for the board onto its drive, or build the firmware for {begin:x8}. Nothing was written.");
 }

@@ -182,6 +182,13 @@ public sealed record FaultKind
     public static FaultKind KatapultRefused { get; } = new("katapult-refused") { Retry = true };
     public static FaultKind UartRomSilent { get; } = new("uart-rom-silent") { Retry = true, MayHideBootloader = true };
     public static FaultKind UartRomRefused { get; } = new("uart-rom-refused") { Retry = true, BootloaderAnswered = true, IsRefusal = true };
+    public static FaultKind BootselClosed { get; } = new("bootsel-closed") { BootloaderAnswered = true };
+    public static FaultKind BootselRefused { get; } = new("bootsel-refused") { Retry = true, UsbResetMayHelp = true, IsRefusal = true };
+    public static FaultKind BootselSilent { get; } = new("bootsel-silent")
+    {
+        Retry = true, UsbResetMayHelp = true,
+        PowerMayHelp = PowerHelp.Always, OperatorStep = OperatorStep.StartBootloader,
+    };
 
     // ---- CAN
 

@@ -16,11 +16,6 @@ public enum FirmwareContainer
 /// <remarks>The content decides the kind of file, never its name.</remarks>
 public sealed class FirmwareImage
 {
-    /// <summary>
-    /// Second-stage boot code that the RP2040's ROM needs before the vectors when there is no bootloader (RP2040 datasheet 2.8.1.3.1).
-    /// </summary>
-    private const int Rp2040BootCode = 0x100;
-
     private const int MaxFile = 8 << 20;
 
     private readonly StartupCode _code;
@@ -41,11 +36,11 @@ public sealed class FirmwareImage
 
         // A dictionary alone is longer than a vector table, so the words are there.
         _code = new StartupCode(bytes);
-        if (dictionary.Mcu == "rp2040" && bytes.Length >= Rp2040BootCode + StartupCode.VectorWords * 4
+        if (dictionary.Mcu == "rp2040" && bytes.Length >= SecondStage.Length + StartupCode.VectorWords * 4
             && !StartupCode.IsRam(_code.InitialStack)
-            && StartupCode.IsRam(_code.Vector(Rp2040BootCode / 4)))
+            && StartupCode.IsRam(_code.Vector(SecondStage.Length / 4)))
         {
-            BootCode = Rp2040BootCode;
+            BootCode = SecondStage.Length;
             _code = new StartupCode(bytes[BootCode..]);
         }
         (InitialStack, ResetVector) = (_code.InitialStack, _code.ResetVector);
@@ -205,6 +200,11 @@ public sealed class FirmwareImage
             return FirmwareFaults.FirmwareLinkedElsewhere(elsewhere, start);
         if (LoadAddress is { } address && address + (uint)BootCode != start)
             return FirmwareFaults.FirmwareLinkedElsewhere(address + (uint)BootCode, start);
+        // The ROM of an RP2040 without a bootloader starts nothing else.
+        if (mcu.ImageStart(start) is var begin && begin + BootCode != start)
+            return FirmwareFaults.FirmwareStrangeCode($"it lacks the {start - begin} bytes of boot code in front of {start:x8}");
+        if (BootCode > 0 && !SecondStage.Starts(Bytes.Span))
+            return FirmwareFaults.FirmwareStrangeCode($"the checksum of its boot code at {begin:x8} is wrong");
         for (var i = 2; !mcu.HandlersInRam && i < StartupCode.VectorWords; i++)
         {
             var handler = _code.Vector(i);

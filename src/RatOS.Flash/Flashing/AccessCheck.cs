@@ -65,10 +65,10 @@ public static class AccessCheck
             || board.Entry is FlashEntry.SdCard or FlashEntry.Manual)
             yield break;
         yield return device;
-        if (board.Entry != FlashEntry.Touch)
+        if (board is not { Entry: FlashEntry.Touch, Profile.Mcu: { } mcu })
             yield break;
         var next = board.Bootloader is { } known ? [known] : BoardPlanner.Candidates(board, BuildLink.Usb);
-        foreach (var id in next.Select(driver => driver.TransferId).OfType<UsbId>())
+        foreach (var id in next.Select(driver => driver.TransferIdOn(mcu)).OfType<UsbId>())
             yield return new() { Port = device.Port, Number = 0, Usb = id };
     }
 

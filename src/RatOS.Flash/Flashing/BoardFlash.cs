@@ -171,7 +171,7 @@ internal sealed class BoardFlash
                 if (!_bus.IsBootloader(device) && !_bus.WaitsUnseen)
                     device = await EnterAsync(device, cancel);
                 await using var bootloader = await IdentifyAsync(device);
-                var layout = FlashLayout.Create(_image.Bytes, _start, bootloader.Memory, bootloader.BlockSize);
+                var layout = FlashLayout.Create(_image.Bytes, _mcu.ImageStart(_start), bootloader.Memory, bootloader.BlockSize);
                 await CommitAsync(bootloader, cancel);   // the point of no return: no token below this line
                 await EraseAsync(bootloader, layout, tries);
                 await WriteAsync(bootloader, layout);
@@ -248,7 +248,7 @@ internal sealed class BoardFlash
             if (!_isReadOut && _services.WantsOldFirmware(_name))
             {
                 _isReadOut = true;
-                if (await OldFirmware.ReadAsync(bootloader, _start, _log) is { } old)
+                if (await OldFirmware.ReadAsync(bootloader, _mcu.ImageStart(_start), _log) is { } old)
                     _services.KeepOldFirmware(_name, old);
             }
             cancel.ThrowIfCancellationRequested();

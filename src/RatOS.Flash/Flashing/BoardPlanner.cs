@@ -173,7 +173,7 @@ internal sealed class BoardPlanner
 
     private string WhyNoMethod(FlashMethod method) => method switch
     {
-        FlashMethod.Uf2 => $"a {_profile.Chip?.Value} without Katapult is updated by copying a .uf2 onto the drive of its ROM bootloader",
+        FlashMethod.Uf2 => $"a {_profile.Chip?.Value} on a UART without Katapult is updated by its ROM, which is on USB",
         FlashMethod.DfuUtil =>
             $"its firmware begins at {_profile.ApplicationStart?.Value:x8}, in a flash sector that it shares with its "
             + "bootloader",

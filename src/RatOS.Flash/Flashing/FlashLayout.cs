@@ -13,7 +13,7 @@ public sealed record FlashLayout
     private FlashLayout(uint start, ReadOnlyMemory<byte> data, ImmutableArray<Sector> sectors, ImmutableArray<Run> runs, bool erases)
         => (Start, Data, Sectors, Runs, Erases) = (start, data, sectors, runs, erases);
 
-    /// <summary>Where the application begins.</summary>
+    /// <summary>Where <see cref="Data"/> begins.</summary>
     public uint Start { get; }
 
     /// <summary>
@@ -42,7 +42,7 @@ public sealed record FlashLayout
     }
 
     /// <param name="image">The firmware's bytes, 1 or more.</param>
-    /// <param name="start">Application start as the board has it.</param>
+    /// <param name="start">Where those bytes go: the application's start, or <see cref="Mcu.ImageStart"/>.</param>
     /// <param name="memory">What the bootloader offers.</param>
     /// <param name="blockSize">Bytes of one transfer, a multiple of <see cref="FlashMemory.WriteUnit"/> or the other way round.</param>
     /// <exception cref="FlashException">The image does not lie within the writable sectors.</exception>
@@ -61,8 +61,10 @@ public sealed record FlashLayout
         var rest = new Run(touched[0].End, data[firstEnd..]);
         ImmutableArray<Run> runs = memory.Order switch
         {
+            WriteOrder.FirstPageLast when data.Length > memory.WriteUnit =>
+                [new Run(start + (uint)memory.WriteUnit, data[memory.WriteUnit..]), new Run(start, data[..memory.WriteUnit])],
             _ when rest.Data.Length == 0 && memory.Order != WriteOrder.InvalidateFirst => [first],
-            WriteOrder.Ascending => [new Run(start, data)],
+            WriteOrder.Ascending or WriteOrder.FirstPageLast => [new Run(start, data)],
             WriteOrder.FirstSectorLast => [rest, first],
             // With a single sector the invalidating block would cost an erase and save nothing: its last blocks are the window either way.
             WriteOrder.InvalidateFirst when rest.Data.Length == 0 => [first],

@@ -20,6 +20,9 @@ internal static class OldFirmware
     /// Reads until flash is empty for a whole piece. Null for what is not Klipper (nothing could prove that it runs), or cannot be read:
     /// neither is a reason not to flash.
     /// </summary>
+    /// <param name="bootloader">Open.</param>
+    /// <param name="start">Of the image: <see cref="Chips.Mcu.ImageStart"/>.</param>
+    /// <param name="log">Of the board.</param>
     public static async Task<FirmwareImage?> ReadAsync(Bootloader bootloader, uint start, BoardLog log)
     {
         var size = (int)Math.Min(bootloader.Memory.End - start, Largest);
@@ -51,11 +54,12 @@ internal static class OldFirmware
     public static async Task<FoundFirmware> FindAsync(
         Bootloader bootloader, Chips.Mcu mcu, uint start, FirmwareImage? image, CancellationToken cancel)
     {
+        var begin = mcu.ImageStart(start);
         foreach (var piece in Pieces)
         {
             cancel.ThrowIfCancellationRequested();
-            var bytes = new byte[Math.Min(piece, (int)(bootloader.Memory.End - start))];
-            await bootloader.ReadAsync(start, bytes, static _ => ValueTask.CompletedTask);
+            var bytes = new byte[Math.Min(piece, (int)(bootloader.Memory.End - begin))];
+            await bootloader.ReadAsync(begin, bytes, static _ => ValueTask.CompletedTask);
             if (bytes.AsSpan(0, VectorsLength).IndexOfAnyExcept(bytes[0] == 0 ? (byte)0 : (byte)0xff) < 0)
                 return new(null, IsBroken: true);   // no chip starts this
             try

@@ -34,7 +34,7 @@ internal sealed class WriteProtection(Bootloader bootloader, string board, Flash
         }
         var index = layout.Sectors.IndexOf(sector);
         if ((index == 0 || refused is not null) && IsUnchanged(await SampleAsync(sector), index))
-            throw BootloaderFaults.WriteProtected(board, sector.ToString());
+            throw Fault(board, sector);
         if (refused is not null)
             throw refused;
     }
@@ -47,7 +47,7 @@ internal sealed class WriteProtection(Bootloader bootloader, string board, Flash
         for (var i = 0; i < after.Length; i++)
         {
             if (IsUnchanged(after[i], i))
-                throw BootloaderFaults.WriteProtected(board, layout.Sectors[i].ToString());
+                throw Fault(board, layout.Sectors[i]);
         }
     }
 
@@ -63,13 +63,17 @@ internal sealed class WriteProtection(Bootloader bootloader, string board, Flash
             // A sector that was blank before shows its protection only now: nothing of it was written.
             var (from, to) = ((int)(sector.Address - layout.Start), (int)Math.Min(sector.End - layout.Start, (uint)found.Length));
             if (!IsBlank(wanted[from..to]) && IsBlank(found[from..to]))
-                return BootloaderFaults.WriteProtected(board, sector.ToString());
+                return Fault(board, sector);
         }
         var differing = 0;
         for (var i = first; i < found.Length; i++)
             differing += found[i] == wanted[i] ? 0 : 1;
         return FlashFaults.VerifyFailed(layout.Start + (uint)first, differing, tries);
     }
+
+    /// <summary>The flash chip beside an RP2040 or RP2350 is mapped at 10000000.</summary>
+    private static FlashException Fault(string board, Sector sector) =>
+        BootloaderFaults.WriteProtected(board, sector.ToString(), isFlashChip: sector.Address >> 24 == 0x10);
 
     private bool IsUnchanged(ReadOnlySpan<byte> after, int index) => !IsBlank(after) && after.SequenceEqual(_before[index]);
 

@@ -30,6 +30,10 @@ public interface IUsbDevice : IAsyncDisposable
     /// <exception cref="DeviceGoneException"/>
     ValueTask<UsbTransfer> BulkAsync(byte endpoint, Memory<byte> data, TimeSpan timeout);
 
+    /// <summary>Ends the halt of a bulk endpoint, and starts its data toggle over on both sides (USB 2.0, 9.4.5).</summary>
+    /// <exception cref="DeviceGoneException"/>
+    ValueTask<UsbTransfer> ClearHaltAsync(byte endpoint);
+
     /// <summary>
     /// Has the hub reset the device's port: the device starts its USB session over, if it still can. Interfaces must be claimed again.
     /// </summary>

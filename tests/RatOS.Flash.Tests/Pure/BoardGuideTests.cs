@@ -23,7 +23,7 @@ public sealed class BoardGuideTests
     [InlineData("btt-octopus-11", FlashMethod.Engine, "klipper.bin", "firmware-btt-octopus-11.bin")]
     [InlineData("btt-octopus-pro-429", FlashMethod.EngineManual, "klipper.bin", "firmware-btt-octopus-pro-429.bin")]
     [InlineData("ldo-orbitool-o2", FlashMethod.EngineManual, "klipper.bin", "firmware-ldo-orbitool-o2.bin")]
-    [InlineData("btt-sb-2209-10-rp", FlashMethod.Uf2, "klipper.uf2", "firmware-btt-sb-2209-10-rp.uf2")]
+    [InlineData("btt-sb-2209-10-rp", FlashMethod.Engine, "klipper.uf2", "firmware-btt-sb-2209-10-rp.uf2")]
     [InlineData("btt-skr-14", FlashMethod.SdCard, "klipper.bin", "firmware.bin")]
     [InlineData("prusa-einsy", FlashMethod.Avrdude, "klipper.elf.hex", "firmware-prusa-einsy.elf.hex")]
     [InlineData("prusa-buddy", FlashMethod.DfuUtil, "klipper.bin", "firmware-prusa-buddy.bin")]
@@ -62,8 +62,6 @@ public sealed class BoardGuideTests
     });
 
     [Theory]
-    [InlineData("btt-sb-2209-10-rp", "(1) Connect the board to the host with a USB cable.")]
-    [InlineData("btt-sb-2209-10-rp", "/dev/disk/by-label/RPI-RP2")]
     [InlineData("prusa-einsy", "avrdude -p atmega2560 -c wiring -P /dev/prusa-einsy -D -U flash:w:firmware-prusa-einsy.elf.hex:i")]
     [InlineData("prusa-buddy", "dfu-util -d 0483:df11 -a 0 -s 0x08020200:leave -D firmware-prusa-buddy.bin")]
     public void The_steps_are_those_of_the_very_board(string id, string words) =>
@@ -100,16 +98,27 @@ public sealed class BoardGuideTests
     }
 
     [Fact]
-    public void An_RP2040_in_BOOTSEL_only_needs_the_copy_unless_its_firmware_is_Katapults_to_write()
+    public void An_RP2040_in_BOOTSEL_is_flashed_there_with_and_without_Katapult()
     {
-        var bootsel = new Device { Port = "1-1.1", Number = 4, Usb = BootselDriver.Rp2040, Serial = "E0C9125B0D9B", Product = "RP2 Boot" };
-        var plain = Plan(new PrinterBoard("it", Of("btt-sb-2209-10-rp")) { Port = "1-1.1" }, bootsel).Blocker!;
-        Assert.StartsWith(
-            "(1) The board appears as a drive called RPI-RP2. Copy the built firmware-btt-sb-2209-10-rp.uf2", plain.Remedy.ToString(),
-            StringComparison.Ordinal);
-        var behind = Plan(new PrinterBoard("it", Of("btt-sb-2209-10-rp") with { FlashStartEffective = "0x10004000" }) { Port = "1-1.1" },
-            bootsel).Blocker!;
-        Assert.Contains("katapult.uf2", behind.Remedy.ToString(), StringComparison.Ordinal);
+        var bootsel = new Device { Port = "1-1.1", Number = 4, Usb = PicobootDriver.Rp2040, Serial = "E0C9125B0D9B", Product = "RP2 Boot" };
+        foreach (var start in (string[])["0x10000100", "0x10004000"])
+        {
+            var board = Of("btt-sb-2209-10-rp") with { FlashStartEffective = start };
+            Assert.Equal(FlashMethod.Engine, BoardGuide.Of(board).Method);
+            var plan = Plan(new PrinterBoard("it", board) { Port = "1-1.1" }, bootsel);
+            Assert.Equal((FlashEntry.InBootloader, "bootsel", false), (plan.Entry, plan.Bootloader?.Name, plan.IsBlocked));
+        }
+    }
+
+    [Theory]
+    [InlineData("rp2040", "(4) The board appears as a drive called RPI-RP2. Copy the built firmware-it.uf2")]
+    [InlineData("rp2350", "(4) `picotool load -v -x klipper.elf`")]   // its ROM leaves Klipper's .uf2 alone
+    public void One_on_a_UART_without_Katapult_is_updated_manually(string chip, string step)
+    {
+        var start = chip == "rp2040" ? "0x10000100" : "0x10000000";
+        var guide = BoardGuide.Of(new Board { Id = "it", Kind = "unknown", McuName = chip, FlashStartEffective = start, Comm = "UART" });
+        Assert.Equal(FlashMethod.Uf2, guide.Method);
+        Assert.Contains(step, guide.Remedy.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -212,14 +212,24 @@ public sealed class FlashPlanTests
     }
 
     [Fact]
-    public void A_clones_bootloader_and_the_ROM_of_an_RP2040_are_refused_with_the_reason()
+    public void A_clones_bootloader_is_refused_with_the_reason()
     {
         var clone = Usb("1-1.1", GigaDeviceDriver.Id, "4BSH", "GD32 DFU");
         Assert.Equal("clone-refused", Blocker(Plan(Octopus with { Port = "1-1.1" }, null, null, clone)));
-        var rp = new PrinterBoard("sb2209",
-            BoardCatalogue.BuiltIn.Find("btt-sb-2209-10-rp")! with { FlashStartEffective = "0x10004000" })
-        { Port = "1-1.1" };
-        Assert.Equal("no-road", Blocker(Plan(rp, null, null, Usb("1-1.1", BootselDriver.Rp2040, "E0C9125B0D9B", "RP2 Boot"))));
+    }
+
+    /// <summary>Klipper on an RP2040 starts Katapult where that is below, else the ROM; it says which before it is asked to.</summary>
+    [Theory]
+    [InlineData("0x10000100", null, "bootsel")]
+    [InlineData("0x10004000", null, null)]
+    [InlineData("0x10004000", true, "katapult")]
+    [InlineData("0x10004000", false, "bootsel")]
+    public void The_bootloader_of_an_RP2040_follows_from_its_start_and_its_boot_area(string start, bool? katapult, string? bootloader)
+    {
+        var rp = new PrinterBoard("sb2209", BoardCatalogue.BuiltIn.Find("btt-sb-2209-10-rp")! with { FlashStartEffective = start });
+        var evidence = katapult is null ? null : new BoardEvidence("v0.12.0", "rp2040", new ChipEvidence { Katapult = katapult });
+        var plan = Plan(rp, null, evidence, Usb("1-1.1", UsbId.Klipper, "btt-sb-2209-10-rp", "rp2040"));
+        Assert.Equal((FlashEntry.Touch, bootloader), (plan.Entry, plan.Bootloader?.Name));
     }
 
     [Theory]

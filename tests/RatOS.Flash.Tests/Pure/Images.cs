@@ -74,11 +74,15 @@ internal static class Images
     }
 
     /// <summary>RP2040 firmware without a bootloader: boot code, then the image for 10000100.</summary>
-    public static byte[] WithBootCode()
+    public static byte[] WithBootCode() => [.. BootCode(), .. Bin("rp2040", 0x1000_0100, 44_032, 0x58)];
+
+    /// <summary>Second-stage boot code of an RP2040, with its checksum.</summary>
+    public static byte[] BootCode()
     {
         var boot = new byte[0x100];
         Convert.FromHexString("00B5324B212058609868022188439860").CopyTo(boot, 0);
-        return [.. boot, .. Bin("rp2040", 0x1000_0100, 44_032, 0x58)];
+        Words(boot.AsSpan(0xFC), Core.Crc32.Compute(boot.AsSpan(0, 0xFC)));
+        return boot;
     }
 
     /// <summary>A 32-bit ARM ELF without sections; the last segment is one that only reserves RAM.</summary>

@@ -23,7 +23,7 @@ public sealed class KlipperBuildTests
 
         public string? Code(byte[] bytes)
         {
-            var image = FirmwareImage.Parse(bytes, "klipper.bin");
+            var image = FirmwareImage.Parse(Chip.ImageStart(Start) == Start ? bytes : [.. Images.BootCode(), .. bytes], "klipper.bin");
             return (image.CheckCompatibility(Chip, Start, Chip.FlashEnd) ?? image.CheckStartUp(Start))?.Kind.Code;
         }
     }

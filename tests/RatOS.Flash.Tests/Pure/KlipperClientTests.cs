@@ -370,7 +370,7 @@ public sealed class KlipperClientTests
         var mcu = Mcu.Find(chip.Name)!;
         var from = start ?? mcu.FlashBase + mcu.Offsets[1];
         var bytes = VirtualFirmware.Build(chip, from, "v0.13.0-730-g84104bbbd");
-        var image = FirmwareImage.Parse(bytes, "klipper.bin");
+        var image = FirmwareImage.Parse(mcu.ImageStart(from) == from ? bytes : [.. Images.BootCode(), .. bytes], "klipper.bin");
         Assert.Null(image.CheckCompatibility(mcu, from, mcu.FlashEnd));
         var flash = new VirtualFlash(chip);
         flash.Preset(from, bytes);

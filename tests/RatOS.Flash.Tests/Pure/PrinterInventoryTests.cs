@@ -168,7 +168,7 @@ public sealed class PrinterInventoryTests
         Assert.Equal(["1-1.2", "1-1.1"], printer.Mcus.Select(mcu => mcu.Port));
         Assert.Equal(["board-not-seen"], Codes(Of([Main], [InKatapult("1-1.2", product: "stm32g0b1xx")], links: []).Mcus[0]));
         Assert.Equal(["board-not-seen"],
-            Codes(Of([Main], [new Device { Port = "1-1.2", Number = 3, Usb = BootselDriver.Rp2040 }], links: []).Mcus[0]));
+            Codes(Of([Main], [new Device { Port = "1-1.2", Number = 3, Usb = PicobootDriver.Rp2040 }], links: []).Mcus[0]));
     }
 
     [Fact]

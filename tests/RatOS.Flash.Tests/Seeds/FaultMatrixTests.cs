@@ -6,7 +6,7 @@ using RatOS.Flash.Virtual.Trials;
 namespace RatOS.Flash.Tests.Seeds;
 
 /// <summary>
-/// Every kind of fault at every transfer of a flash, over DFU and Katapult, on an F446 and a G0B1. Each combination is a
+/// Every kind of fault at every transfer of a flash: DFU and Katapult on an F446 and a G0B1, an RP2040's BOOTSEL. Each one is a
 /// <see cref="FaultTrial"/>: no wrong verdict, Klipper runs, the bootloader's area is untouched, and the board recovers without help or
 /// by an operator step of its remedy. <c>docs/proof.md</c> has the table.
 /// </summary>
@@ -25,7 +25,7 @@ public sealed class FaultMatrixTests
     private static readonly (string Name, string Scenario)[] Printers =
     [
         ("F446, DFU", "octopus"), ("G0B1, DFU", "ebb42"), ("F446, Katapult", "octopus-katapult"), ("G0B1, Katapult", "manta-m8p"),
-        ("F446, Katapult on a UART", "uart-katapult"),
+        ("F446, Katapult on a UART", "uart-katapult"), ("RP2040, BOOTSEL", "rp2040"),
     ];
 
     private static readonly (string Name, InjectedFaults Faults)[] Standing =

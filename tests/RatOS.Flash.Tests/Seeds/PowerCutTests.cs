@@ -29,6 +29,8 @@ public sealed class PowerCutTests
         ("G0B1", "DFU, no bootloader", Scenario.Find("ebb42")),
         ("G0B1", "Katapult", Scenario.Find("manta-m8p")),
         ("RP2040", "Katapult", Scenario.Find("sb2209-rp2040")),
+        ("RP2040", "BOOTSEL, no bootloader", Scenario.Find("rp2040")),
+        ("RP2040", "BOOTSEL, behind Katapult", Scenario.Find("rp2040-katapult-in-bootsel")),
     ];
 
     /// <param name="Index">The transfer before it.</param>

@@ -95,6 +95,9 @@ internal sealed partial class LibUsbDevice : IUsbDevice
         return result == TimedOut && length > 0 ? new UsbTransfer(UsbStatus.Ok, length) : Outcome(result < 0 ? result : length);
     }));
 
+    public async ValueTask<UsbTransfer> ClearHaltAsync(byte endpoint) =>
+        await ThrowIfGoneAsync(await _worker.RunAsync(() => Outcome(ClearHalt(_handle, endpoint))));
+
     public ValueTask ResetAsync() => CheckAsync(() => ResetDevice(_handle));
 
     public async ValueTask DisposeAsync()
@@ -328,6 +331,9 @@ internal sealed partial class LibUsbDevice : IUsbDevice
 
     [LibraryImport(Library, EntryPoint = "libusb_bulk_transfer")]
     private static partial int BulkTransfer(nint handle, byte endpoint, nint data, int length, out int transferred, uint timeout);
+
+    [LibraryImport(Library, EntryPoint = "libusb_clear_halt")]
+    private static partial int ClearHalt(nint handle, byte endpoint);
 
     [LibraryImport(Library, EntryPoint = "libusb_error_name")]
     private static partial nint ErrorName(int error);
