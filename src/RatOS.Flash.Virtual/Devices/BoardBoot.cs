@@ -209,6 +209,7 @@ internal sealed class BoardBoot(VirtualPrinter printer, VirtualBoard board, RomR
         {
             Link = Setup.IsCanBridge ? McuLink.Usb : Setup.Link,
             Protocol = Setup.OldKatapult ? 0x0001_0000u : 0x0001_0100u,
+            Baud = Setup.KatapultBaud,
             CanUuid = Setup.IsCan ? board.CanUuidBytes.ToArray() : null,
         };
         board.RunKatapult(new KatapultProgram(Flash, board.Chip, ApplicationStart, traits) { Send = board.Send, Reset = ResetLater });

@@ -1,4 +1,5 @@
 using RatOS.Flash.Core;
+using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Virtual.Devices;
 
@@ -69,6 +70,12 @@ public sealed record BoardSetup(string Name, string BoardId, VirtualChip Chip, u
         FirmwareLinkKind.CanBridge => !IsUart && !IsCan && (IsCanBridge || HasCanWires),
         _ => IsProcess || (!IsUart && (!IsCan || RescuePort is not null) && link.Pins is null or "PA11,PA12"),
     };
+
+    /// <summary>Baud of its Katapult on a UART.</summary>
+    public int KatapultBaud { get; init; } = SerialMode.Klipper.Baud;
+
+    /// <summary>The <c>baud:</c> of its section in printer.cfg, which counts on a UART.</summary>
+    public int HostBaud { get => field == 0 ? FirmwareLink.Rate ?? SerialMode.Klipper.Baud : field; init; }
 
     /// <summary>Katapult without the version text (protocol 1.0).</summary>
     public bool OldKatapult { get; init; }

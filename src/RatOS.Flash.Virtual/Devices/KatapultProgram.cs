@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Virtual.Devices;
 
@@ -18,6 +19,9 @@ internal sealed record KatapultTraits
     /// <summary>On UART and CAN buffers are smaller, and bytes get lost.</summary>
     public McuLink Link { get; init; }
 
+    /// <summary>On UART: the baud of the build.</summary>
+    public int Baud { get; init; } = SerialMode.Klipper.Baud;
+
     /// <summary>In a build for CAN: the answer to GET_CANBUS_ID.</summary>
     public ReadOnlyMemory<byte>? CanUuid { get; init; }
 }
@@ -32,6 +36,9 @@ internal sealed record KatapultTraits
 /// <param name="traits">Its build options.</param>
 internal sealed class KatapultProgram(VirtualFlash flash, VirtualChip chip, uint appStart, KatapultTraits traits) : McuConsole(traits.Link)
 {
+    /// <summary>At the baud of its build.</summary>
+    public override SerialMode Mode { get; } = new(traits.Baud);
+
     private const int FrameMin = 8;
     private const int FrameMax = 128;
     private const int HeaderSize = 4;

@@ -1,3 +1,4 @@
+using System.Globalization;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Printer;
 
@@ -13,13 +14,16 @@ public sealed class KlippyConfig
     /// <summary>A board's section as printer.cfg has it.</summary>
     public McuSection Section(VirtualBoard board) => board.Setup.Link == McuLink.Can
         ? new McuSection(SectionOf(board)) { CanbusUuid = CanUuid.Read(board.CanUuidBytes).ToString(), CanbusInterface = "can0" }
-        : new McuSection(SectionOf(board)) { Serial = SerialOf(board), RestartMethod = "command" };
+        : new McuSection(SectionOf(board)) { Serial = SerialOf(board), Baud = BaudOf(board), RestartMethod = "command" };
 
     /// <summary>The section's name: <c>mcu</c> for the first board, <c>mcu NAME</c> for the others.</summary>
     internal string SectionOf(VirtualBoard board) => IsFirst(board) ? "mcu" : $"mcu {board.Name}";
 
     /// <summary>The board's name in Klipper's messages: <c>mcu</c> for the first board.</summary>
     internal string NameOf(VirtualBoard board) => IsFirst(board) ? "mcu" : board.Name;
+
+    private static string? BaudOf(VirtualBoard board) =>
+        board.Setup.IsUart ? board.Setup.HostBaud.ToString(CultureInfo.InvariantCulture) : null;
 
     private bool IsFirst(VirtualBoard board) => board == _printer.Boards[0];
 

@@ -37,9 +37,13 @@ internal abstract class McuConsole(McuLink link) : SerialProgram
 
     private int TransmitSize => Link == McuLink.Usb ? 192 : 96;
 
-    /// <summary>250000 baud, 10 bits a byte; a CAN frame of 8 bytes each 130 us; or a full-speed packet of 64 bytes each 100 us.</summary>
-    private TimeSpan TimeOf(int bytes) =>
-        TimeSpan.FromMicroseconds(Link switch { McuLink.Uart => bytes * 40, McuLink.Can => bytes * 16, _ => bytes * 100 / PacketSize });
+    /// <summary>10 bits a byte at its baud; a CAN frame of 8 bytes each 130 us; or a full-speed packet of 64 bytes each 100 us.</summary>
+    private TimeSpan TimeOf(int bytes) => TimeSpan.FromMicroseconds(Link switch
+    {
+        McuLink.Uart => bytes * 10_000_000L / Mode.Baud,
+        McuLink.Can => bytes * 16,
+        _ => bytes * 100 / PacketSize,
+    });
 
     /// <summary>
     /// Looks at the buffer once and runs what it finds.
@@ -171,7 +175,7 @@ internal enum McuLink
 {
     Usb,
 
-    /// <summary>250000 8N1.</summary>
+    /// <summary>8N1, at the baud of the build.</summary>
     Uart,
 
     /// <summary>Frames of up to 8 bytes.</summary>

@@ -202,18 +202,22 @@ public sealed class VirtualKlippy : IKlippy
     /// <summary>Ready with all of its boards, in error without.</summary>
     private void Connect()
     {
-        var missing = _printer.Boards.Where(board => board.State != BoardState.Klipper || !_printer.IsListed(board))
+        var missing = _printer.Boards.Where(board => board.State != BoardState.Klipper || !IsReached(board))
             .Select(board => board.Name).ToList();
         AssignCanNumbers();
         foreach (var board in _printer.Boards)
         {
-            if (board.RunningFirmware is { } firmware && _printer.IsListed(board))
+            if (board.RunningFirmware is { } firmware && IsReached(board))
                 _identified[board] = firmware;
         }
         _isMissingBoards = missing.Count > 0;
         var error = _isMissingBoards ? $"mcu '{string.Join("', '", missing)}': Unable to connect" : Refusal();
         _state = error is null ? new(KlippyActivity.Ready) : new(KlippyActivity.Error, error);
     }
+
+    /// <summary>On a UART it opens the port at the baud of its configuration, and hears only firmware of that baud.</summary>
+    private bool IsReached(VirtualBoard board) => _printer.IsListed(board)
+        && (!board.Setup.IsUart || board.RunningFirmware?.Link.Rate is not { } baud || baud == board.Setup.HostBaud);
 
     private void Settle()
     {

@@ -102,7 +102,9 @@ internal sealed class VirtualLine : ByteLine
     {
         if (_fault?.Kind == TransferFaultKind.Lost)
             return;
-        var answer = !_isUart || _board.Program?.Mode == _mode ? bytes.ToArray() : Garble(bytes.Span);
+        var answer = !_isUart ? bytes.ToArray() : Sent(_board.Program, _mode, bytes);
+        if (answer.Length == 0)
+            return;   // a pulse that is no start bit at the host's speed
         if (_fault?.Kind == TransferFaultKind.AnswerDamaged && _isUart)
             answer[answer.Length / 2] ^= 0x20;
         if (_fault?.Kind == TransferFaultKind.Late)
@@ -132,16 +134,12 @@ internal sealed class VirtualLine : ByteLine
     internal static byte[] Received(SerialProgram program, SerialMode mode, byte[] bytes)
     {
         program.Hear(mode, bytes);
-        return program.Mode == mode ? bytes : Garble(bytes);
+        return program.Mode == mode ? bytes : UartSampling.Receive(bytes, mode, program.Mode);
     }
 
-    internal static byte[] Garble(ReadOnlySpan<byte> bytes)
-    {
-        var garbled = new byte[bytes.Length];
-        for (var i = 0; i < bytes.Length; i++)
-            garbled[i] = (byte)((bytes[i] * 0x35) | 0x80);
-        return garbled;
-    }
+    /// <summary>A program's bytes as the host receives them, at its own speed.</summary>
+    internal static byte[] Sent(SerialProgram? program, SerialMode mode, ReadOnlyMemory<byte> bytes) =>
+        program is null || program.Mode == mode ? bytes.ToArray() : UartSampling.Receive(bytes.Span, program.Mode, mode);
 
     internal static TimeSpan TimeOf(SerialMode mode, int bytes) =>
         TimeSpan.FromSeconds(bytes * (mode.EvenParity ? 11.0 : 10.0) / mode.Baud);   // with start and stop bit

@@ -83,6 +83,7 @@ public sealed class VirtualPrinter : IHardware
         OnlyByPort = Boards.Count(other => other.Setup.Serial == board.Setup.Serial) > 1,
         CanUuid = board.Setup.Link == McuLink.Can ? CanUuid.Read(board.CanUuidBytes) : null,
         RunningVersion = board.RunningFirmware?.Version,
+        Facts = board.Setup.IsUart ? [new(FactSource.KlipperConfig, "printer.cfg") { HostBaud = board.Setup.HostBaud }] : [],
     })];
 
     internal VirtualBus Bus { get; }

@@ -125,8 +125,8 @@ public sealed class VirtualPtys : IDisposable
 
         private void Answered(ReadOnlyMemory<byte> bytes, TimeSpan delay)
         {
-            var isClear = !_board.Setup.IsUart || _board.Program is not { } program || program.Mode == ModeFor(program);
-            var answer = isClear ? bytes.ToArray() : VirtualLine.Garble(bytes.Span);
+            var answer = !_board.Setup.IsUart || _board.Program is not { } program ? bytes.ToArray()
+                : VirtualLine.Sent(program, ModeFor(program), bytes);
             var now = _printer.Time.Now;
             _inFree = (_inFree > now + delay ? _inFree : now + delay) + TimeOf(answer.Length);
             _printer.Time.Schedule(_inFree - now, () =>

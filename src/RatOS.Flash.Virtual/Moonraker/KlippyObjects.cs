@@ -194,7 +194,7 @@ internal sealed class KlippyObjects(
             return new JsonObject { ["canbus_uuid"] = uuid, ["canbus_interface"] = named.CanbusInterface };
         var section = new JsonObject { ["serial"] = named.Serial };
         if (board.Setup.IsUart || isParsed)
-            section["baud"] = isParsed ? 250_000 : "250000";
+            section["baud"] = isParsed ? board.Setup.HostBaud : named.Baud;
         section["restart_method"] = named.RestartMethod;
         return section;
     }

@@ -51,6 +51,9 @@ public sealed record BoardFacts(FactSource Source, string Where)
     /// <summary>What its firmware talks over, with pins and rate where the source says them.</summary>
     public BuildTransport? Link { get; init; }
 
+    /// <summary>Baud at which Klipper's host opens its port: <c>baud:</c> of its section. It counts on a UART only.</summary>
+    public int? HostBaud { get; init; }
+
     /// <summary>Pins that the firmware sets at start, as Klipper's INITIAL_PINS has them.</summary>
     public string? InitialPins { get; init; }
 

@@ -50,6 +50,13 @@ public sealed class BoardProfile
     public Fact<BuildTransport>? Link => Strongest(facts => facts.Link) is { } link
         ? link with { Value = link.Value.CompletedBy(_sources.Select(facts => facts.Link).OfType<BuildTransport>()) } : null;
 
+    /// <inheritdoc cref="BoardFacts.HostBaud"/>
+    public Fact<int>? HostBaud => StrongestNumber(facts => facts.HostBaud);
+
+    /// <summary>Baud of its running firmware on a UART, by its own constants; null where they do not say it.</summary>
+    public int? RunningBaud => _sources.FirstOrDefault(facts =>
+        facts is { Source: FactSource.Board, Link: { Link: BuildLink.Uart, Rate: not null } })?.Link?.Rate;
+
     /// <summary>The link that its firmware is built for next, where the user chose one.</summary>
     public BuildTransport? ChosenLink => _sources.FirstOrDefault(facts => facts is { Source: FactSource.User, Link: not null })?.Link;
 

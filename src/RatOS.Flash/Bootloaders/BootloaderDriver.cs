@@ -95,6 +95,12 @@ public abstract class BootloaderDriver
     public virtual SerialMode? Mode => SerialMode.Klipper;
 
     /// <summary>
+    /// The modes of its builds on a UART, in the order in which they are tried until it answers; <see cref="Mode"/> is one of them.
+    /// </summary>
+    /// <param name="klipper">The mode of the Klipper above it.</param>
+    public virtual ImmutableArray<SerialMode> ModesOnWire(SerialMode klipper) => Mode is { } mode ? [mode] : [];
+
+    /// <summary>
     /// The USB ids under which a chip with it appears when Klipper starts it, where <see cref="Mode"/> is null; else null.
     /// </summary>
     public virtual UsbId? TransferIdOn(Mcu mcu) => null;

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using RatOS.Flash.Boards;
 using RatOS.Flash.Chips;
 using RatOS.Flash.Core;
@@ -48,6 +49,15 @@ public sealed class KatapultDriver : BootloaderDriver
 
     public override string? WhyNotStarted(BoardProfile board) =>
         board.Evidence?.Chip?.Katapult == false ? "its boot area holds no Katapult" : null;
+
+    /// <summary>
+    /// Its frame at a wrong rate must not arrive as bytes of which one is 01: that wedges it until a reset (Katapult src/command.c). In
+    /// samples of the frame at 115200 no other rate finds a 01; at 250000 only 115200 does, at 230400 only 250000, at 500000 only 230400. A
+    /// Klipper with the default rate has a Katapult with its default rate.
+    /// </summary>
+    public override ImmutableArray<SerialMode> ModesOnWire(SerialMode klipper) => klipper == SerialMode.Klipper
+        ? [SerialMode.Klipper, new(230_400), new(500_000), new(115_200)]
+        : [new(115_200), SerialMode.Klipper, new(230_400), new(500_000)];
 
     public override async Task<Bootloader> OpenAsync(ByteLine line, BootloaderTarget target)
     {

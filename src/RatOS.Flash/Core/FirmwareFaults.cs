@@ -67,6 +67,16 @@ public static class FirmwareFaults
         $"Build it for {now} (\"Communication interface\" in `make menuconfig`)."
         + $"{(change is null ? (Remedy)"" : $" Or, if the board is to move, {ChangeLink(change)}.")}");
 
+    /// <param name="board">The board.</param>
+    /// <param name="built">The firmware's baud.</param>
+    /// <param name="host">The baud of printer.cfg.</param>
+    public static FlashException OtherBaud(string board, int built, int host) => new(
+        FaultKind.FirmwareOtherLink,
+        $"The firmware for {board} communicates at {built} baud, but Klipper opens its port at {host} baud (`baud:` in printer.cfg): it "
+        + "would not be reachable.",
+        $"Build it for {host} baud (\"Baud rate for serial port\" in `make menuconfig`). Or first set `baud: {built}` in the board's "
+        + $"section of printer.cfg, and restart Klipper.");
+
     public static FlashException OtherChange(string board, string change, string built, string now) => new(
         FaultKind.FirmwareOtherLink,
         $"The request moves {board} by {change}, but the board is on {now} and its new firmware communicates over {built}.",

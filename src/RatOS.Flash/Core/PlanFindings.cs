@@ -15,6 +15,14 @@ public static class PlanFindings
         FindingSeverity.Warning, FaultKind.OtherSerial, $"The board at {port} has the serial '{found}', not '{expected}'.",
         $"Check that this is the right board. Firmware that reports another serial changes the `serial:` that printer.cfg needs.");
 
+    /// <param name="board">The board.</param>
+    /// <param name="running">The baud of its firmware.</param>
+    /// <param name="host">The baud of printer.cfg.</param>
+    public static Finding BaudDiffers(string board, int running, int host) => new(
+        FindingSeverity.Warning, FaultKind.BaudDiffers,
+        $"The firmware of {board} runs at {running} baud, but `baud:` in printer.cfg is {host}: Klipper cannot reach the board.",
+        $"Set `baud: {running}` in the board's section of printer.cfg, or flash firmware for {host} baud.");
+
     // ---- before the write
 
     public static Finding SdSlotEmpty() => new(

@@ -25,6 +25,7 @@ internal sealed class BoardBus(
     private string _port = plan.BootloaderPort ?? plan.Device!.Port;
 
     private BoardPlan _plan = plan;   // another one after a change of link
+    private readonly WireBoard _wire = new(ports, time, plan);
     private CanBoard _node = new(hardware, ports, time, plan);
     private CanUuid? _nextUuid;      // after a change of link
     private bool _isAnywhereOnUsb;   // it was on CAN: no port of it is known
@@ -64,7 +65,7 @@ internal sealed class BoardBus(
         {
             if (device.Can is not null)
                 return await _node.IsThereAsync(device);
-            await using var line = await OpenLineAsync(device);
+            await using var line = await ports.OpenSerialAsync(device, SerialMode.Klipper);
             return true;
         }
         catch (FlashException held) when (held.Kind != FaultKind.CanNodeSilent && !held.Kind.IsCanTrouble)
@@ -141,27 +142,22 @@ internal sealed class BoardBus(
     /// <summary>Requests the bootloader from the running Klipper. The bus shows whether the board leaves.</summary>
     public Task TouchAsync(Device device) => device.Can is not null ? _node.RequestBootloaderAsync(device) : ports.TouchAsync(device);
 
-    public Task<ByteLine> OpenLineAsync(Device device) => OpenLineAsync(device, KlipperMode);
-
-    /// <summary>The baud of its Klipper, which counts on a wire alone.</summary>
-    private SerialMode KlipperMode =>
-        _plan.Profile.Link is { Value: { Link: BuildLink.Uart, Rate: { } baud } } ? new SerialMode(baud) : SerialMode.Klipper;
-
-    private Task<ByteLine> OpenLineAsync(Device device, SerialMode mode) => ports.OpenSerialAsync(device, mode);
-
-    /// <exception cref="FlashException"/>
+    /// <summary>A client that knows the running board's dictionary, over whatever link and at whatever rate the board has.</summary>
+    /// <exception cref="FlashException">No answer.</exception>
     /// <exception cref="DeviceGoneException"/>
-    public async Task<KlipperClient> ConnectAsync(Device device) => await KlipperClient.ConnectAsync(
-        device.Can is not null ? await _node.OpenLineAsync(device, inBootloader: false) : await OpenLineAsync(device), _plan.Name, time,
-            CancellationToken.None);
+    public async Task<KlipperClient> IdentifyAsync(Device running, CancellationToken cancel = default) => running.IsWired
+        ? await _wire.IdentifyAsync(running, cancel)
+        : await IdentifyAsync(
+            running.Can is not null ? await _node.OpenLineAsync(running, inBootloader: false)
+            : await ports.OpenSerialAsync(running, SerialMode.Klipper), _plan.Name, time, cancel);
 
-    /// <summary>A client that knows the running board's dictionary.</summary>
-    public async Task<KlipperClient> IdentifyAsync(Device running)
+    /// <summary>The client owns the line. If the board does not answer, the line is closed here.</summary>
+    internal static async Task<KlipperClient> IdentifyAsync(ByteLine line, string board, TimeProvider time, CancellationToken cancel)
     {
-        var client = await ConnectAsync(running);
+        var client = await KlipperClient.ConnectAsync(line, board, time, CancellationToken.None);
         try
         {
-            await client.IdentifyAsync(CancellationToken.None);
+            await client.IdentifyAsync(cancel);
             return client;
         }
         catch
@@ -222,28 +218,15 @@ internal sealed class BoardBus(
             var usb = await ports.OpenUsbAsync(device);
             return await OwnAsync(usb, () => driver.OpenAsync(usb, target));
         }
-        var line = device.Can is not null ? await _node.OpenLineAsync(device, inBootloader: true) : await OpenLineAsync(device, mode);
+        if (device.IsWired)
+            return await _wire.OpenAsync(device, driver, target);
+        var line = device.Can is not null ? await _node.OpenLineAsync(device, inBootloader: true)
+            : await ports.OpenSerialAsync(device, mode);
         return await OwnAsync(line, () => driver.OpenAsync(line, target));
     }
 
     /// <summary>Requests the bootloader from Klipper on a UART, unless the bootloader answers already. True if it was requested.</summary>
-    public async Task<bool> RequestOnWireAsync(Device device)
-    {
-        var driver = DriverOf(device);
-        await using (var line = await OpenLineAsync(device, driver.Mode!))
-        {
-            if (await driver.AnswersAsync(line, TargetOf(device)))
-                return false;
-            if (driver.Mode == KlipperMode)
-            {
-                await KlipperClient.RequestBootloaderAsync(line);
-                return true;
-            }
-        }
-        await using var atKlippersBaud = await OpenLineAsync(device);
-        await KlipperClient.RequestBootloaderAsync(atKlippersBaud);
-        return true;
-    }
+    public Task<bool> RequestOnWireAsync(Device device) => _wire.RequestAsync(device, DriverOf(device), TargetOf(device));
 
     private BootloaderTarget TargetOf(Device device)
     {
@@ -278,6 +261,7 @@ internal sealed class BoardBus(
     /// </summary>
     public string? ChangeLink()
     {
+        _wire.HasNewFirmware();
         if (_plan.LinkChange is not { } change)
             return null;
         _isAnywhereOnUsb = change is { From: BuildLink.Can, To: BuildLink.Usb };
@@ -302,13 +286,8 @@ internal sealed class BoardBus(
     public bool WaitsUnseen => _plan is { Device.Usb: null, Bootloader.IsUnlisted: true };
 
     /// <summary>Where only an answer shows the bootloader, it is asked before Klipper is.</summary>
-    public async Task<bool> IsInBootloaderAsync(Device device)
-    {
-        if (!WaitsUnseen)
-            return IsBootloader(device);
-        await using var line = await OpenLineAsync(device, DriverOf(device).Mode!);
-        return await DriverOf(device).AnswersAsync(line, TargetOf(device));
-    }
+    public async Task<bool> IsInBootloaderAsync(Device device) =>
+        WaitsUnseen ? await _wire.AnswersAsync(device, DriverOf(device), TargetOf(device)) : IsBootloader(device);
 
     /// <summary>The bootloader of a device; on a UART the planned one, or the first one that can be there.</summary>
     public BootloaderDriver DriverOf(Device device) => _plan.Request.Board.Drivers.Showing(device) ?? _plan.Bootloader

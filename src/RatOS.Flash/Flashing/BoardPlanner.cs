@@ -270,9 +270,24 @@ internal sealed class BoardPlanner
                 CheckInterface(built);
             return plan with { LinkChange = change };
         }
+        if (now is { Link: BuildLink.Uart } && _profile.HostBaud is { } host)
+            now = CheckBaud(built, now, host);
         if (built?.Differs(now) == true)
             Block(OtherLink(built, now, known.Where));
         return plan;
+    }
+
+    /// <summary>On a UART the new firmware must have the baud at which Klipper opens the port, whatever the old one has.</summary>
+    /// <returns>The board's link; at the new firmware's baud, where that was compared here.</returns>
+    private BuildTransport CheckBaud(BuildTransport? built, BuildTransport now, Fact<int> host)
+    {
+        if (_profile.RunningBaud is { } running && running != host.Value)
+            _findings.Add(PlanFindings.BaudDiffers(Name, running, host.Value));
+        if (built is not { Link: BuildLink.Uart, Rate: { } baud })
+            return now with { Rate = host.Value };
+        if (baud != host.Value)
+            Block(FirmwareFaults.OtherBaud(Name, baud, host.Value));
+        return now with { Rate = baud };
     }
 
     private FlashException OtherLink(BuildTransport built, BuildTransport now, string where)

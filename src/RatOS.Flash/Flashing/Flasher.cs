@@ -312,10 +312,9 @@ public sealed class Flasher
         await _log.BeginAsync(board.Name, FlashPhase.Ask, "Asking the running firmware");
         try
         {
-            await using var client = device.Can is not null
-                ? await Bus(board).ConnectAsync(device)
-                : await KlipperClient.ConnectAsync(await _hardware.OpenSerialAsync(device, SerialMode.Klipper), board.Name, _time, cancel);
-            var dictionary = await client.IdentifyAsync(cancel);
+            await using var client = device.Usb is null ? await Bus(board).IdentifyAsync(device, cancel)
+                : await BoardBus.IdentifyAsync(await _hardware.OpenSerialAsync(device, SerialMode.Klipper), board.Name, _time, cancel);
+            var dictionary = client.Dictionary!;
             // Addresses are only read on the chip that has them: another one would fault.
             var chip = dictionary.Mcu == mcu.Name ? await client.AskChipAsync(mcu, start, cancel, board.Request.AsksStart) : null;
             await _log.EndAsync(board.Name, FlashPhase.Ask, $"It runs {dictionary.Version} on {dictionary.Mcu}");

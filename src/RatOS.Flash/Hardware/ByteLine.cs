@@ -5,7 +5,7 @@ namespace RatOS.Flash.Hardware;
 /// <summary>Line settings of a serial port. Always 8 data bits, 1 stop bit, no flow control.</summary>
 public sealed record SerialMode(int Baud, bool EvenParity = false)
 {
-    /// <summary>Klipper and Katapult on UART, and the rate that USB ports ignore.</summary>
+    /// <summary>The default of Klipper and Katapult on a UART, and the rate that USB ports ignore.</summary>
     public static readonly SerialMode Klipper = new(250_000);
 }
 

@@ -69,6 +69,7 @@ internal sealed class InventoryDraft(McuSection section, McuEvidence? klippy, st
                 Chip = KnownChip(Path.Product),
                 UsbSerial = Path.Serial,
                 Link = Uuid is null ? null : new BuildTransport(BuildLink.Can),
+                HostBaud = Uuid is null ? Section.LineBaud : null,
             });
             return facts.ToImmutable();
         }

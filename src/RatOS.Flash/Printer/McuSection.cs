@@ -1,12 +1,21 @@
+using System.Globalization;
+using RatOS.Flash.Hardware;
+
 namespace RatOS.Flash.Printer;
 
 /// <summary>One <c>[mcu]</c> section of Klipper's configuration, its options as text; null for those that it does not have.</summary>
 /// <param name="Name"><c>mcu</c> or <c>mcu NAME</c>, in Klipper's spelling (its settings have section names in lower case).</param>
 public sealed record McuSection(string Name)
 {
+    private const int LeastBaud = 2400;
+
     public string? Serial { get; init; }
 
     public string? Baud { get; init; }
+
+    /// <summary>The baud at which Klipper's host opens the port; null for a text that is no baud (Klipper klippy/mcu.py).</summary>
+    internal int? LineBaud => Baud is null ? SerialMode.Klipper.Baud
+        : int.TryParse(Baud, CultureInfo.InvariantCulture, out var baud) && baud >= LeastBaud ? baud : null;
 
     public string? CanbusUuid { get; init; }
 

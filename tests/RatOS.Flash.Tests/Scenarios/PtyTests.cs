@@ -27,7 +27,10 @@ public sealed class PtyTests : IDisposable
     private string PathOf(string name) => Path.Combine(_folder.FullName, name);
 
     /// <summary>A virtual printer on live time, far faster than real, whose boards are on pseudo terminals.</summary>
-    private void OnPtys(string scenario, Func<VirtualPrinter, VirtualTime, Task> tell, double pace = 50)
+    private void OnPtys(string scenario, Func<VirtualPrinter, VirtualTime, Task> tell, double pace = 50) =>
+        OnPtys(Scenario.Find(scenario), tell, pace);
+
+    private void OnPtys(Scenario scenario, Func<VirtualPrinter, VirtualTime, Task> tell, double pace)
     {
         var time = new VirtualTime { IsLive = true, Pace = pace, YieldsToLoad = true };
         time.Run(async () =>
@@ -194,8 +197,17 @@ public sealed class PtyTests : IDisposable
     });
 
     /// <summary>A port that another program has open is refused. The virtual board's own side must not count as one.</summary>
-    [Fact]
-    public void The_engine_flashes_a_board_over_a_real_serial_line() => OnPtys("uart-katapult", async (printer, time) =>
+    [Theory]
+    [InlineData(250_000, 250_000)]
+    [InlineData(115_200, 115_200)]
+    [InlineData(230_400, 250_000)]
+    [InlineData(500_000, 250_000)]
+    public void The_engine_flashes_a_board_over_a_real_serial_line(int baud, int katapult) => OnPtys(new Scenario(
+        "wired", "an F446 on a UART", Scenario.Find("uart-katapult").Boards[0] with
+        {
+            FirmwareLink = FirmwareLink.Uart with { Rate = baud },
+            KatapultBaud = katapult,
+        }), async (printer, time) =>
     {
         var board = printer.Boards[0];
         var port = new FileInfo(PathOf("ports/octopus")).LinkTarget!;
