@@ -130,7 +130,8 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
                     facts.Sections.FirstOrDefault(section => section.Name == name), facts.Evidence.Boards.GetValueOrDefault(name));
                 return new JsonMcu(
                     name, section?.Serial, section?.Baud, section?.CanbusUuid, section?.CanbusInterface, section?.RestartMethod,
-                    evidence?.Version, evidence?.Chip, evidence?.Constants, facts.Ports.GetValueOrDefault(name));
+                    evidence?.Version, evidence?.Chip, evidence?.Constants, facts.Ports.GetValueOrDefault(name),
+                    section?.IsNonCritical == true);
             })]), JsonContract.Shapes.JsonMcus);
     }
 
@@ -170,6 +171,7 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
         CanbusUuid = mcu.CanbusUuid,
         CanbusInterface = mcu.CanbusInterface,
         RestartMethod = mcu.RestartMethod,
+        IsNonCritical = mcu.NonCritical,
     };
 
     private static McuEvidence EvidenceOf(JsonMcu mcu) =>

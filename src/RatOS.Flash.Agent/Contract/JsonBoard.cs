@@ -63,4 +63,4 @@ internal sealed record JsonMcus(string? Host, string? State, string? Message, Js
 internal sealed record JsonMcu(
     string Section, string? Serial, string? Baud, string? CanbusUuid, string? CanbusInterface, string? RestartMethod, string? Version,
     string? Chip,
-    IReadOnlyDictionary<string, string>? Constants, string? Port);
+    IReadOnlyDictionary<string, string>? Constants, string? Port, bool NonCritical = false);

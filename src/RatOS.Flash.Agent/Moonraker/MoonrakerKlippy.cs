@@ -192,6 +192,7 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
                 CanbusUuid = section.Value.Word("canbus_uuid"),
                 CanbusInterface = section.Value.Word("canbus_interface"),
                 RestartMethod = section.Value.Word("restart_method"),
+                IsNonCritical = section.Value.Flag("is_non_critical"),
             });
         return new(
             [.. sections.DistinctBy(section => section.Name)],

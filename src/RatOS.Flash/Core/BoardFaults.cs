@@ -61,6 +61,21 @@ public static class BoardFaults
     }
 
     /// <param name="board">The board.</param>
+    /// <param name="wanted">As of <see cref="BoardNotSeen"/>.</param>
+    /// <param name="section">Its section in printer.cfg.</param>
+    /// <param name="unnamed">Boards of its chip that no section names, 1 or more: chip, serial and port.</param>
+    /// <param name="links">Links to their ports.</param>
+    /// <param name="seen">What is on the buses.</param>
+    public static FlashException BoardUnderAnotherSerial(string board, string wanted, string section,
+        IReadOnlyList<string> unnamed, IReadOnlyList<string> links, string seen) => new(
+        FaultKind.BoardNotSeen,
+        $"{board} is not connected: no device on the bus is {wanted}. But {string.Join(" and ", unnamed.Select(other => $"a {other}"))} "
+        + $"{(unnamed.Count == 1 ? "is" : "are")} named by no section of printer.cfg. Seen: {seen}.",
+        $"If {(unnamed.Count == 1 ? "that" : "one of them")} is this board, set "
+        + $"{string.Join(" or ", links.Select(link => $"`serial: {link}`"))} in [{section}] of printer.cfg and restart Klipper. "
+        + $"If not, {CheckCable}. {ListBoards} {Listed}.");
+
+    /// <param name="board">The board.</param>
     /// <param name="port">Where it should be.</param>
     /// <param name="found">The device that is there, by its own texts.</param>
     public static FlashException ForeignFirmware(string board, string port, string found) => new(

@@ -45,11 +45,13 @@ public static class BootloaderFaults
 
     // ---- Katapult
 
-    /// <param name="doing">The step: connecting.</param>
-    /// <param name="bauds">The rates at which it was asked on a UART, where there were several.</param>
-    public static FlashException KatapultSilent(string doing, IReadOnlyCollection<int>? bauds = null) => new(
-        FaultKind.KatapultSilent,
-        $"Katapult does not answer while {doing}{(bauds is null ? "" : $", at {string.Join(", ", bauds)} baud")}.",
+    public static FlashException KatapultSilent(string doing) => new(
+        FaultKind.KatapultSilent, $"Katapult does not answer while {doing}.",
+        $"{ResetKatapult} If its ROM bootloader was started (BOOT0), {ChooseRom}.");
+
+    /// <param name="bauds">The rates at which it was asked on a UART.</param>
+    public static FlashException KatapultSilentAtAll(IEnumerable<string> bauds) => new(
+        FaultKind.KatapultSilent, $"Katapult does not answer at {string.Join(", ", bauds)} baud.",
         $"{ResetKatapult} If its ROM bootloader was started (BOOT0), {ChooseRom}.");
 
     public static FlashException KatapultWedged(string doing) => new(

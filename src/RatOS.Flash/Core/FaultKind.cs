@@ -86,7 +86,7 @@ public sealed record FaultKind
     public static FaultKind FirmwareBadVectors { get; } = new("firmware-bad-vectors");
     public static FaultKind FirmwareStrangeCode { get; } = new("firmware-strange-code");
     public static FaultKind FirmwareOtherLink { get; } = new("firmware-other-link");
-    public static FaultKind BaudDiffers { get; } = new("baud-differs");
+    public static FaultKind BaudDiffers { get; } = new("baud-differs") { NeedsConsent = false };
     public static FaultKind FirmwareMissing { get; } = new("firmware-missing");
     public static FaultKind StartInsideSector { get; } = new("start-inside-sector");
 
@@ -104,6 +104,7 @@ public sealed record FaultKind
     public static FaultKind BootloaderAssumed { get; } = new("bootloader-assumed");
     public static FaultKind UnknownBoard { get; } = new("unknown-board") { Origin = FaultOrigin.Request };
     public static FaultKind NoBoards { get; } = new("no-boards");
+    public static FaultKind BoardAway { get; } = new("board-away") { EndsWhenBoardAppears = true };
     public static FaultKind BoardNotSeen { get; } = new("board-not-seen") { EndsWhenBoardAppears = true };
     public static FaultKind ForeignFirmware { get; } = new("foreign-firmware") { EndsWhenBoardAppears = true };
     public static FaultKind BoardsAlike { get; } = new("boards-alike");

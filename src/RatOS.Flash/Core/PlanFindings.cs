@@ -16,6 +16,13 @@ public static class PlanFindings
         $"Check that this is the right board. Firmware that reports another serial changes the `serial:` that printer.cfg needs.");
 
     /// <param name="board">The board.</param>
+    /// <param name="section">Its section in printer.cfg.</param>
+    public static Finding BoardAway(string board, string section) => new(
+        FindingSeverity.Note, FaultKind.BoardAway,
+        $"{board} is not connected, and may be: [{section}] has `is_non_critical`. It is left out of all boards.",
+        $"To flash it, connect it and {NameBoard(board)}.");
+
+    /// <param name="board">The board.</param>
     /// <param name="running">The baud of its firmware.</param>
     /// <param name="host">The baud of printer.cfg.</param>
     public static Finding BaudDiffers(string board, int running, int host) => new(

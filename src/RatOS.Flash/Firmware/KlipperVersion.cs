@@ -10,6 +10,7 @@ namespace RatOS.Flash.Firmware;
 public sealed partial record KlipperVersion
 {
     private const int MaxText = 200;
+    private const int FirstYear = 2000;
 
     private KlipperVersion(string text) => Text = text;
 
@@ -67,6 +68,21 @@ public sealed partial record KlipperVersion
     /// </summary>
     public bool IsSameCommit(KlipperVersion other) => Sha is { } mine && other.Sha is { } theirs
         && (mine.StartsWith(theirs, StringComparison.Ordinal) || theirs.StartsWith(mine, StringComparison.Ordinal));
+
+    /// <summary>
+    /// By tag and commits it comes after the other; false also where they cannot be compared. Kalico counts years, Klipper from 0 on.
+    /// </summary>
+    public bool IsNewerThan(KlipperVersion other)
+    {
+        if (Commits is not { } mine || other.Commits is not { } theirs)
+            return false;
+        if (Tag == other.Tag)
+            return mine > theirs;
+        return Numbers(Tag) is { } these && Numbers(other.Tag) is { } those && these.Major >= FirstYear == those.Major >= FirstYear
+            && these > those;
+
+        static Version? Numbers(string? tag) => Version.TryParse(tag?.TrimStart('v'), out var numbers) ? numbers : null;
+    }
 
     public override string ToString() => Text;
 

@@ -27,10 +27,13 @@ internal sealed class BoardPlanner
         if (request.SkipReason is { } reason)
             return plan with { Findings = [PlanFindings.Needless(request.Board.Name, reason)] };
         var isThere = plan is not { Device: null, Entry: not FlashEntry.SdCard };
+        // The inventory knows every section, and so more of an absent board than its plan; an earlier flash is known to the plan alone.
+        var findings = !isThere && request.Earlier is null && request.Findings.Any(known => known.Kind == FaultKind.BoardNotSeen)
+            ? plan.Findings.RemoveAll(found => found.Kind == FaultKind.BoardNotSeen) : plan.Findings;
         var before =
             request.Findings.Where(known =>
-            !(isThere && known.Kind.EndsWhenBoardAppears) && plan.Findings.All(found => found.Kind != known.Kind));
-        return plan with { Findings = [.. before, .. plan.Findings] };
+            !(isThere && known.Kind.EndsWhenBoardAppears) && findings.All(found => found.Kind != known.Kind));
+        return plan with { Findings = [.. before, .. findings] };
     }
 
     private BoardPlan Plan()

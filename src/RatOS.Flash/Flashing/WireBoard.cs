@@ -9,8 +9,8 @@ using RatOS.Flash.Klipper;
 namespace RatOS.Flash.Flashing;
 
 /// <summary>
-/// A board on a UART. Its Klipper and its bootloader each talk at a rate of their build, which the line does not show: likely ones are tried,
-/// and one that was answered is used from then on.
+/// A board on a UART. Its Klipper and its bootloader each talk at a rate of their build, which the line does not show: likely ones are
+/// tried, and one that was answered is used from then on.
 /// </summary>
 internal sealed class WireBoard(BoardPorts ports, TimeProvider time, BoardPlan plan)
 {
@@ -68,7 +68,7 @@ internal sealed class WireBoard(BoardPorts ports, TimeProvider time, BoardPlan p
                 if (modes.Length == 1 || fault is not FlashException { Kind: var kind } || kind != FaultKind.KatapultSilent)
                     throw;
                 if (i == modes.Length - 1)
-                    throw BootloaderFaults.KatapultSilent("connecting", [.. modes.Select(mode => mode.Baud)]);
+                    throw BootloaderFaults.KatapultSilentAtAll(modes.Select(mode => $"{mode.Baud}"));
             }
         }
     }

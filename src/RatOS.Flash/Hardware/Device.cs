@@ -5,9 +5,9 @@ namespace RatOS.Flash.Hardware;
 /// <summary>All devices at one moment, and the number of changes until then.</summary>
 public sealed record DeviceList(long Generation, ImmutableArray<Device> Devices)
 {
-    /// <summary>Every device with its product, in one line for people.</summary>
-    public string Description =>
-        Devices.Length == 0 ? "nothing" : string.Join(", ", Devices.Select(device => $"{device.DisplayName ?? "?"} ({device})"));
+    /// <summary>Every device with its product, in one line for people; a board with Klipper also with its serial.</summary>
+    public string Description => Devices.Length == 0 ? "nothing" : string.Join(", ", Devices.Select(device =>
+        $"{device.DisplayName ?? "?"}{(device is { RunsKlipper: true, Serial: { } serial } ? $" {serial}" : "")} ({device})"));
 }
 
 /// <summary>One enumeration of one device at one port.</summary>

@@ -36,8 +36,10 @@ internal sealed class BootloaderMatch(InventorySources sources, List<InventoryDr
             }
             else
             {
-                draft.Findings.Add(Finding.Blocker(fits[draft].Count > 0
-                    ? BoardFaults.WhichBootloader(draft.Name, fits[draft].Select(device => device.Port)) : Absence(draft)));
+                draft.Findings.Add(fits[draft].Count > 0
+                    ? Finding.Blocker(BoardFaults.WhichBootloader(draft.Name, fits[draft].Select(device => device.Port)))
+                    : draft.Section.IsNonCritical ? PlanFindings.BoardAway(draft.Name, draft.SectionText)
+                    : Finding.Blocker(Absence(draft)));
             }
         }
     }
@@ -54,11 +56,27 @@ internal sealed class BootloaderMatch(InventorySources sources, List<InventoryDr
         {
             return BoardFaults.ForeignFirmware(draft.Name, $"port {foreigner.Port}", foreigner.Identity);
         }
-        return draft.Uuid is not null
-            ? CanFaults.CanMissing(draft.Name, draft.Interface, sources.Seen.Description)
-            : BoardFaults.BoardNotSeen(draft.Name, $"at {DataDictionary.Clean(draft.Section.Serial ?? "")}", sources.Seen.Description,
-                BoardGuide.EnterInOneLine(draft.Profile));
+        if (draft.Uuid is not null)
+            return CanFaults.CanMissing(draft.Name, draft.Interface, sources.Seen.Description);
+        var wanted = $"at {DataDictionary.Clean(draft.Section.Serial ?? "")}";
+        return Unnamed(draft) is { Count: > 0 } unnamed
+            ? BoardFaults.BoardUnderAnotherSerial(draft.Name, wanted, draft.SectionText,
+                unnamed.ConvertAll(device => DataDictionary.Clean($"{device.Product} with serial {device.Serial} at {device.Port}")),
+                unnamed.ConvertAll(sources.LinkTo), sources.Seen.Description)
+            : BoardFaults.BoardNotSeen(draft.Name, wanted, sources.Seen.Description, BoardGuide.EnterInOneLine(draft.Profile));
     }
+
+    /// <summary>
+    /// Boards with Klipper on the chip of an absent one that no section and no description names: the absent one may have got another
+    /// serial, by an exchange or by firmware of other options.
+    /// </summary>
+    private List<Device> Unnamed(InventoryDraft draft) => draft.Path.Chain is not null || draft.Chip is not { } chip ? []
+        : [.. sources.Seen.Devices.Where(device => device is { RunsKlipper: true, Can: null, Serial: not null }
+                && InventorySources.IsSame(device.Product, chip) && drafts.TrueForAll(other => other.Device != device)
+                && sources.OwnUpdaterOf(device) is null && !sources.Described.Any(board => Describes(board, device)))];
+
+    private static bool Describes(PrinterBoard board, Device device) =>
+        board.Port is { } port ? port == device.Port || port == device.Node : board.Serial == device.Serial;
 
     /// <summary>Its port, or a serial that follows from the chip's unique id.</summary>
     private bool IsProof(InventoryDraft draft, Device device)

@@ -86,7 +86,7 @@ public sealed record FirmwareNeed(NeedLevel Level, string Reason)
             (KlipperVersion.Parse(known.Running ?? known.RunningDictionary?.Version),
             KlipperVersion.Parse(known.Host ?? known.BuiltDictionary?.Version));
         var config = OfConfig(known, running);
-        return OfComplaint(known)
+        return OfComplaint(known, running, host)
             ?? (config?.Level == NeedLevel.Required ? config : null)
             ?? OfDictionaries(known, config is null, running, host)
             ?? config
@@ -95,13 +95,16 @@ public sealed record FirmwareNeed(NeedLevel Level, string Reason)
     }
 
     /// <summary>The list in the complaint compares version texts. If the complaint names another board, it proves nothing.</summary>
-    private static FirmwareNeed? OfComplaint(NeedEvidence known)
+    private static FirmwareNeed? OfComplaint(NeedEvidence known, KlipperVersion running, KlipperVersion host)
     {
         if (ProtocolError.Parse(known.State, known.Message) is not { } complaint)
             return null;
         if (complaint.Section is { } section ? ProtocolError.IsSame(known.Section, section)
             : complaint.Outdated.Keys.Any(listed => ProtocolError.IsSame(known.Section, listed)))
-            return new(NeedLevel.Required, $"Klipper cannot work with its firmware: {complaint.Error}.");
+        {
+            return new(NeedLevel.Required, $"Klipper cannot work with its firmware: {complaint.Error}."
+                + (running.IsNewerThan(host) ? $" {Newer(running, host)}" : ""));
+        }
         return null;
     }
 
@@ -174,10 +177,15 @@ public sealed record FirmwareNeed(NeedLevel Level, string Reason)
         }
         if (running.IsSameCommit(host) && !host.IsDirty)
             return new(NeedLevel.Needless, $"It runs {running.Text}, the same version as Klipper.");
+        if (running.IsNewerThan(host))
+            return new(NeedLevel.Unknown, Newer(running, host));
         return new(NeedLevel.Unknown, running.IsSameCommit(host)
             ? $"It runs {running.Text}. Klipper's sources were modified locally, and the modifications are unknown."
             : $"It runs {running.Text}. The changes up to {Or(host)} are unknown.");
     }
+
+    private static string Newer(KlipperVersion running, KlipperVersion host) =>
+        $"It runs {running.Text}, newer than Klipper ({host.Text}): update Klipper first.";
 
     private static string Or(KlipperVersion host) => host.IsUnknown ? "the installed Klipper" : host.Text;
 

@@ -30,6 +30,14 @@ internal sealed record InventorySources(
         return path;
     }
 
+    /// <summary>A path for the <c>serial:</c> of a board with Klipper: udev's link by its serial, which exists or will.</summary>
+    public string LinkTo(Device device)
+    {
+        const string ById = "/dev/serial/by-id/";
+        return Links.FirstOrDefault(link => link.Path.StartsWith(ById, StringComparison.Ordinal) && Resolve(link.Path) == device.Node)?.Path
+            ?? $"{ById}usb-Klipper_{PathEvidence.Udev(device.Product)}_{PathEvidence.Udev(device.Serial)}-if00";
+    }
+
     /// <summary>
     /// The controller of a USB device, whole or its end: by sysfs, or by the by-path link of any port on the same bus. Null where neither
     /// tells.

@@ -23,6 +23,9 @@ public sealed record McuSection(string Name)
 
     public string? RestartMethod { get; init; }
 
+    /// <summary>Kalico's <c>is_non_critical</c>: the printer works without it, and it may be plugged in at any time.</summary>
+    public bool IsNonCritical { get; init; }
+
     /// <summary>The NAME of <c>[mcu NAME]</c>; null for <c>[mcu]</c>.</summary>
     internal string? Own =>
         Name.StartsWith("mcu ", StringComparison.OrdinalIgnoreCase) && Name[4..].Trim() is { Length: > 0 } own ? own : null;

@@ -9,9 +9,11 @@ namespace RatOS.Flash.Printer;
 public sealed record PrinterInventory(ImmutableArray<PrinterMcu> Mcus)
 {
     /// <summary>
-    /// The boards that <c>all</c> stands for: those of <c>[mcu]</c> sections whose firmware is built here, and never a stranger.
+    /// The boards that <c>all</c> stands for: those of <c>[mcu]</c> sections whose firmware is built here, and never a stranger. One that
+    /// may be absent, and is, is left out; a note says so.
     /// </summary>
-    public IEnumerable<PrinterMcu> All => Mcus.Where(mcu => mcu is { Owner: McuOwner.Ours, Section: not null, Board: not null });
+    public IEnumerable<PrinterMcu> All => Mcus.Where(mcu =>
+        mcu is { Owner: McuOwner.Ours, Section: not null, Board: not null, IsAway: false });
 
     /// <summary>The findings about all of them.</summary>
     public IEnumerable<Finding> Findings => Mcus.SelectMany(mcu => mcu.Findings).Distinct();

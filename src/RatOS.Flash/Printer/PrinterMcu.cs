@@ -56,6 +56,9 @@ public sealed record PrinterMcu
     /// <inheritdoc cref="Running"/>
     public string? Host { get; init; }
 
+    /// <summary>It is absent, and the configuration says that it may be.</summary>
+    public bool IsAway => Findings.Any(finding => finding.Kind == FaultKind.BoardAway);
+
     public ImmutableArray<Finding> Findings { get; init; } = [];
 
     /// <summary>The board for a plan, requested by its name.</summary>

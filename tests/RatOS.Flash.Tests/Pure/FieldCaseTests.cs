@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using RatOS.Flash.Boards;
+using RatOS.Flash.Firmware;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Klipper;
@@ -16,8 +17,19 @@ public sealed class FieldCaseTests
     /// <param name="Inventory">The printer.</param>
     /// <param name="Seen">Its buses.</param>
     /// <param name="Configs">By board: its kept build options.</param>
-    private sealed record Case(PrinterInventory Inventory, DeviceList Seen, Dictionary<string, BoardFacts> Configs)
+    /// <param name="State">Klipper's state and its message.</param>
+    private sealed record Case(
+        PrinterInventory Inventory, DeviceList Seen, Dictionary<string, BoardFacts> Configs, (string? State, string? Message) State)
     {
+        public FirmwareNeed NeedOf(string section) => FirmwareNeed.Of(new NeedEvidence
+        {
+            Section = section,
+            Running = Of(section).Running,
+            Host = Of(section).Host,
+            State = State.State,
+            Message = State.Message,
+        });
+
         public PrinterMcu Of(string section) => Inventory.Mcus.Single(mcu => mcu.Section == section);
 
         public BoardPlan Plan(string section)
@@ -121,10 +133,113 @@ public sealed class FieldCaseTests
     public void Boards_on_two_controllers_are_each_where_their_links_lead(string name, string section, string port) =>
         Assert.Equal(port, Read(name).Of(section).Device?.Port);
 
+    // ---- Kalico, old texts, versions
+
+    [Fact]
+    public void An_absent_board_that_may_be_absent_is_left_out_of_all_with_a_note()
+    {
+        var printer = Read("c13_non_critical");
+        var adxl = printer.Of("mcu adxl");
+        Assert.Equal(["mcu"], printer.Inventory.All.Select(mcu => mcu.Section));
+        var note = Assert.Single(adxl.Findings, finding => finding.Code == "board-away");
+        Assert.Equal(Core.FindingSeverity.Note, note.Severity);
+        Assert.Contains("[mcu adxl] has `is_non_critical`", note.Text, StringComparison.Ordinal);
+        Assert.DoesNotContain(adxl.Findings, finding => finding.Severity == Core.FindingSeverity.Blocker);
+        Assert.True(printer.Plan("mcu adxl").IsBlocked);
+    }
+
+    [Fact]
+    public void Kalico_counts_years_in_its_versions()
+    {
+        Assert.Equal(NeedLevel.Unknown, Read("c13_non_critical").NeedOf("mcu").Level);
+        Assert.True(KlipperVersion.Parse("v2026.07.00-1-gaaaaaaaa").IsNewerThan(KlipperVersion.Parse("v2026.06.00-9-gbbbbbbbb")));
+        Assert.False(KlipperVersion.Parse("v2026.07.00-1-gaaaaaaaa").IsNewerThan(KlipperVersion.Parse("v0.13.0-9-gbbbbbbbb")));
+    }
+
+    [Fact]
+    public void A_complaint_in_the_words_before_v0_12_is_understood()
+    {
+        var printer = Read("c17_old_text");
+        Assert.Equal(NeedLevel.Required, printer.NeedOf("mcu rpi").Level);
+        Assert.Contains("Command format mismatch: config", printer.NeedOf("mcu rpi").Reason, StringComparison.Ordinal);
+        Assert.Equal(NeedLevel.Needless, printer.NeedOf("mcu").Level);
+        var error = ProtocolError.Parse(printer.State.State, printer.State.Message)!;
+        Assert.Equal(("v0.10.0-113-gd4aee4f5", "mcu rpi"), (error.Host, error.Section));
+        Assert.Equal([("mcu rpi", "v0.9.1-763-g3a497d04")], error.Outdated.Select(one => (one.Key, one.Value)));
+        Assert.Null(ProtocolError.Parse("error", "mcu 'rpi': Unable to connect\nOnce the underlying issue is corrected"));
+    }
+
+    [Fact]
+    public void A_complaint_of_Kalico_is_understood()
+    {
+        var error = ProtocolError.Parse("error",
+            "MCU Protocol error\n\nYour Kalico version is: v2026.07.00-1-gaaaaaaaa\nMCU(s) which should be updated:\n"
+            + "mcu: Current version v2026.06.00-1-gbbbbbbbb\nUp-to-date MCU(s):\n<none>\n\nmcu 'mcu': Unknown command: x")!;
+        Assert.Equal(("v2026.07.00-1-gaaaaaaaa", "mcu"), (error.Host, error.Section));
+    }
+
+    [Fact]
+    public void Boards_newer_than_Klipper_need_a_newer_Klipper_first()
+    {
+        var printer = Read("c34_afc_two_lights");
+        var need = printer.NeedOf("mcu eddy");
+        Assert.Equal(NeedLevel.Required, need.Level);
+        Assert.Contains("v0.12.0-206-g3078912f, newer than Klipper (v0.12.0-166-g957475421): update Klipper first", need.Reason,
+            StringComparison.Ordinal);
+        // The complaint names the other one. That this one is newer is known all the same.
+        Assert.Equal(NeedLevel.Unknown, printer.NeedOf("mcu").Level);
+        Assert.Contains("update Klipper first", printer.NeedOf("mcu").Reason, StringComparison.Ordinal);
+        Assert.DoesNotContain("update Klipper first", Read("c19_k1_gd32").NeedOf("mcu leveling_mcu").Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_Klipper_of_modified_sources_says_what_it_misses()
+    {
+        Assert.Equal(NeedLevel.Required, Read("c35_version_quirks").NeedOf("mcu").Level);
+        var quiet = FirmwareNeed.Of(new NeedEvidence
+        {
+            Section = "mcu",
+            Running = "v0.12.0-470-gf511e201f",
+            Host = "v0.12.0-470-gf511e201f-dirty",
+            State = "ready",
+        });
+        Assert.Equal(NeedLevel.Unknown, quiet.Level);
+        Assert.Contains("modified locally", quiet.Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_lost_connection_is_no_complaint_about_firmware() =>
+        Assert.Equal(NeedLevel.Needless, Read("c36_lost_comm").NeedOf("mcu EBBCan").Level);
+
+    // ---- a board under another serial
+
+    [Fact]
+    public void A_board_of_the_absent_ones_chip_that_no_section_names_is_named_with_its_serial()
+    {
+        var printer = Read("c21_stale_serial_two_h723");
+        var blocker = printer.Plan("mcu AFC").Blocker!;
+        Assert.Equal("board-not-seen", blocker.Code);
+        Assert.Contains("a stm32h723xx with serial 3A000D000000000000000000 at 1-1.2 is named by no section of printer.cfg", blocker.Cause,
+            StringComparison.Ordinal);
+        Assert.Contains("set `serial: /dev/serial/by-id/usb-Klipper_stm32h723xx_3A000D000000000000000000-if00` in [mcu AFC]",
+            $"{blocker.Remedy}", StringComparison.Ordinal);
+        Assert.Contains("Seen: stm32h723xx 390039000000000000000000 (1d50:614e at 1-1.1)", blocker.Cause, StringComparison.Ordinal);
+        Assert.Null(printer.Plan("mcu").Blocker);
+    }
+
+    [Fact]
+    public void A_board_that_a_section_or_a_description_names_is_not_taken_for_the_absent_one()
+    {
+        var blocker = Read("c21_stale_serial_two_h723", describe: ("spare", "1-1.2")).Of("mcu AFC").Findings
+            .Single(finding => finding.Code == "board-not-seen");
+        Assert.DoesNotContain("named by no section", blocker.Text, StringComparison.Ordinal);
+    }
+
     /// <param name="name">The file's name.</param>
+    /// <param name="describe">A board that the user described: its name and its port.</param>
     /// <param name="power">The power device that the user assigned to the main board.</param>
     /// <param name="controller">The USB controller of all devices; null where it is not known.</param>
-    private static Case Read(string name, string? power = null, string? controller = null)
+    private static Case Read(string name, string? power = null, string? controller = null, (string Name, string Port)? describe = null)
     {
         var options = new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip };
         using var json = JsonDocument.Parse(File.ReadAllText(Path.Combine("Recordings", "cases", name + ".json")), options);
@@ -149,6 +264,7 @@ public sealed class FieldCaseTests
             CanbusUuid = Word(section, "canbus_uuid"),
             CanbusInterface = Word(section, "canbus_interface"),
             RestartMethod = Word(section, "restart_method"),
+            IsNonCritical = section.TryGetProperty("is_non_critical", out _),
         });
         var told = Properties(root, "told").ToDictionary(board => board.Name, board => new McuEvidence(
             Word(board.Value, "version"), Word(board.Value, "chip"))
@@ -159,13 +275,16 @@ public sealed class FieldCaseTests
             new PrinterBoard(Word(board, "name")!, BoardCatalogue.BuiltIn.Find(Word(board, "id")!)!)).ToList();
         if (power is not null)
             described.Add(new PrinterBoard("mcu", BoardCatalogue.BuiltIn.Find("btt-octopus-11")!) { Power = power });
+        if (describe is { } spare)
+            described.Add(new PrinterBoard(spare.Name, BoardCatalogue.BuiltIn.Find("btt-skr-3")!) { Port = spare.Port, OnlyByPort = true });
         var configs = Properties(root, "configs").ToDictionary(config => config.Name, config => BoardFacts.OfConfig(
             config.Value.GetString()!.Split('\n').Select(line => line.Replace("CONFIG_", "", StringComparison.Ordinal).Split('='))
                 .Where(pair => pair.Length == 2).ToDictionary(pair => pair[0], pair => pair[1].Trim('"'))));
         return new(PrinterInventory.Create(
             [.. sections], seen, [.. Properties(root, "links").Select(link => new DeviceLink(link.Name, link.Value.GetString()!))],
             BoardCatalogue.BuiltIn, described, new KlippyEvidence(Word(root, "host"), told),
-            [.. Properties(root, "power").Select(device => new PowerDevice(device.Name, device.Value.GetBoolean()))]), seen, configs);
+            [.. Properties(root, "power").Select(device => new PowerDevice(device.Name, device.Value.GetBoolean()))]), seen, configs,
+            (Word(root, "state"), Word(root, "message")));
     }
 
     private static string? Word(JsonElement item, string name) =>

@@ -85,7 +85,8 @@ public sealed class UartRateStories
         Tell(Wired(running, 250_000, host: next), async story =>
     {
         Assert.Equal(KlippyActivity.Error, story.Printer.Klippy.State.Activity);
-        var report = (await story.FlashAsync(CancellationToken.None, new FlashRequest(story.Known("octopus"), Image(next)))).Boards.Single();
+        var request = new FlashRequest(story.Known("octopus"), Image(next));
+        var report = (await story.FlashAsync(CancellationToken.None, request)).Boards.Single();
         Assert.True(report.Ok, $"[{report.Fault?.Code}] {report.Fault?.Cause}\n{story.Transcript}");
         Assert.Equal(KlippyActivity.Ready, story.Printer.Klippy.State.Activity);
     });
