@@ -23,6 +23,7 @@ internal sealed class BoardBoot(VirtualPrinter printer, VirtualBoard board, RomR
     private int _touchesInVain = printer.Faults.TouchesInVain;
     private int _resetsIgnored = printer.Faults.ResetsIgnored;
     private (long Version, uint Start, VirtualFirmware? Firmware) _known = (-1, 0, null);
+    private bool _isFrozen;            // after a fault, until the watchdog
     private TimeSpan _lastReset = TimeSpan.MinValue / 2;
 
     private BoardSetup Setup => board.Setup;
@@ -71,13 +72,14 @@ internal sealed class BoardBoot(VirtualPrinter printer, VirtualBoard board, RomR
     public void Reset(ResetRequest request, bool isPowerOn = false)
     {
         board.Stop(BoardState.Starting);
+        _isFrozen = false;
         _hadPower |= isPowerOn;
         var sinceReset = printer.Time.Now - _lastReset;
         _lastReset = isPowerOn ? TimeSpan.MinValue / 2 : printer.Time.Now;
         var isEmpty = Flash.Read(Flash.Base, 4).IndexOfAnyExcept((byte)0xFF) < 0;
         if (isPowerOn || !printer.Faults.EmptyMarkSticks)
             _emptyMark = isEmpty && isPowerOn;
-        if (board.Chip.Bootsel is not null && (!BootArea.IsStarted(Flash)
+        if (board.Chip.Bootsel is { } bootsel && ((bootsel.IsRp2350 ? isEmpty : !BootArea.IsStarted(Flash))
             || (request == ResetRequest.Bootloader && Setup.Stage != BootStage.Katapult)))
             StartRom(afterJump: false);
         else if (board.Boot0 || (board.Chip.EmptyCheck && _emptyMark && (isEmpty || printer.Faults.EmptyMarkSticks)))
@@ -128,6 +130,9 @@ internal sealed class BoardBoot(VirtualPrinter printer, VirtualBoard board, RomR
                     SdMount,
                     () => Later(FlashFromCard() + (board.Chip.IsF4 ? SdModule : TimeSpan.Zero), () => LeaveSdBootloader(request)));
                 break;
+            case BootStage.Hid when request == ResetRequest.Bootloader:
+                board.Hang("its HID bootloader waits, which is not modelled");
+                break;
             case BootStage.Katapult:
                 var first = BinaryPrimitives.ReadUInt32LittleEndian(Flash.Read(ApplicationStart, 4));
                 var isDouble = request == ResetRequest.Plain && sinceReset >= DoubleResetMin && sinceReset <= DoubleResetMax;
@@ -159,12 +164,12 @@ internal sealed class BoardBoot(VirtualPrinter printer, VirtualBoard board, RomR
         return time;
     }
 
-    /// <summary>The stock bootloader looks at one byte of the application's reset vector only.</summary>
+    /// <summary>The stock bootloader looks at one byte of the application's reset vector only: the flash's, 08 on STM32.</summary>
     private void LeaveSdBootloader(ResetRequest request)
     {
         if (!board.SdFileStays)
             board.SdFirmware = null;   // renamed to FIRMWARE.CUR
-        if (Flash.Read(ApplicationStart + 7, 1)[0] != 0x08)
+        if (Flash.Read(ApplicationStart + 7, 1)[0] != (byte)(Flash.Base >> 24))
             board.Hang("the stock bootloader found no firmware and waits for ever");
         else
             StartApplication(ApplicationStart, request == ResetRequest.Bootloader, ProgramStart);
@@ -175,6 +180,8 @@ internal sealed class BoardBoot(VirtualPrinter printer, VirtualBoard board, RomR
         if (_known.Version != Flash.Version || _known.Start != address)
         {
             var (firmware, reason) = board.Process?.WouldRun() ?? VirtualFirmware.WouldStart(Flash, board.Chip, address);
+            if (firmware is not null && !Setup.IsProcess && Setup.MisfitOf(firmware, Setup.BuildOf(firmware)) is { } misfit)
+                (firmware, reason) = (null, misfit);
             (_known, board.HangReason) = ((Flash.Version, address, firmware), reason);
         }
         if (_known.Firmware is not { } running)
@@ -188,11 +195,17 @@ internal sealed class BoardBoot(VirtualPrinter printer, VirtualBoard board, RomR
     private void RunKlipper(VirtualFirmware firmware)
     {
         var started = printer.Time.Now - (Setup.IsProcess ? VirtualHostProcess.Clock : TimeSpan.Zero);
-        board.RunKlipper(firmware, new KlipperProgram(firmware, board.Chip, Flash, board.Uid.ToArray(), LinkOf(firmware), started)
+        var (build, faults) = (Setup.BuildOf(firmware), printer.Faults);
+        if (faults.DictionaryMcu is { } mcu && firmware.Version == Setup.Version)
+            firmware = firmware.WithDictionary(VirtualDictionary.WithMcu(firmware.CompressedDictionary, mcu));
+        var registers = faults.RegistersOf is { } machine ? new FirmwareBuild(KconfigChips.Find(machine), build.Start) : build;
+        board.RunKlipper(firmware, build, new KlipperProgram(firmware, board.Chip, Flash, board.Uid.ToArray(), LinkOf(firmware), started)
         {
-            Send = firmware.Version == printer.Faults.MuteVersion ? static (_, _) => { } : board.Send,
+            Send = firmware.Version == faults.MuteVersion ? static (_, _) => { } : board.Send,
             Reset = ResetLater,
             HearsReset = () => _resetsIgnored-- <= 0,
+            Memory = new ChipMemory(Flash, board.Uid, registers) { VectorTable = faults.VectorTable },
+            OnRead = () => printer.Injector.NextRead(board),
         });
     }
 
@@ -218,7 +231,8 @@ internal sealed class BoardBoot(VirtualPrinter printer, VirtualBoard board, RomR
     private void StartRom(bool afterJump)
     {
         var missesUsb = printer.Faults.RomMissesUsb || (printer.Faults.RomNeedsPower && !_hadPower);
-        if (board.Chip is { Rom: null, Bootsel: null } || (!Setup.IsUart && missesUsb && !board.Boot0))
+        var hasUsb = board.Chip.Bootsel is not null || board.Chip.Rom is { HasUsb: true };
+        if (board.Chip is { Rom: null, Bootsel: null } || (!Setup.IsUart && ((missesUsb && !board.Boot0) || !hasUsb)))
             board.Hang("its ROM listens to another interface than USB");
         else
             Later(RomStart, () => RunRom(afterJump));
@@ -253,6 +267,8 @@ internal sealed class BoardBoot(VirtualPrinter printer, VirtualBoard board, RomR
 
     private void ResetLater(ResetRequest request, TimeSpan delay)
     {
+        if (_isFrozen)
+            return;
         if (request == ResetRequest.Bootloader && board.State == BoardState.Klipper)
         {
             if (_touchesIgnored > 0)
@@ -260,8 +276,8 @@ internal sealed class BoardBoot(VirtualPrinter printer, VirtualBoard board, RomR
                 _touchesIgnored--;
                 return;
             }
-            var entersDfu = Boards.BoardProfile.Of(board.Board).EntersDfu && !Setup.IsUart && !Setup.IsCan;
-            var hasBootloader = Setup.Stage == BootStage.Katapult || entersDfu || board.Chip.Bootsel is not null;
+            var entersRom = (board.Chip.EntersRom && !Setup.IsUart && !Setup.IsCan) || board.Chip.Bootsel is not null;
+            var hasBootloader = Setup.Stage is BootStage.Katapult or BootStage.Hid || entersRom;
             if (_touchesInVain > 0 || !hasBootloader)
             {
                 _touchesInVain--;
@@ -270,8 +286,26 @@ internal sealed class BoardBoot(VirtualPrinter printer, VirtualBoard board, RomR
         }
         if (request == ResetRequest.Crash)
             Later(delay, () => board.Hang("the bus faulted"));
+        else if (request == ResetRequest.Watchdog)
+            Later(delay, Freeze);
         else
             Later(delay, () => Reset(request));
+    }
+
+    /// <summary>
+    /// The firmware faulted and spins (Klipper src/generic/armcm_boot.c, DefaultHandler). USB keeps its pull-up: the computer lists the
+    /// board until the watchdog resets it.
+    /// </summary>
+    private void Freeze()
+    {
+        if (board.Chip.Watchdog is not { } time)
+        {
+            board.Hang("the bus faulted, and no watchdog runs");
+            return;
+        }
+        _isFrozen = true;
+        board.Freeze();
+        Later(time, () => Reset(ResetRequest.Plain));
     }
 
     /// <summary>The ROM's serial (AN2606 and Klipper's src/stm32/chipid.c): hex8(w0 + w2) and hex4(w1 >> 16).</summary>

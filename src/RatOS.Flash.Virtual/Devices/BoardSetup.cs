@@ -13,11 +13,14 @@ public enum BootStage
     StockSd,
 
     Katapult,
+
+    /// <summary>A HID or stm32duino bootloader of an F1 or F4. It starts the application; what it does on USB is not modelled.</summary>
+    Hid,
 }
 
 /// <summary>A board at the beginning of a scenario.</summary>
 /// <param name="Name">Its name in the printer's configuration.</param>
-/// <param name="BoardId">Its id in the catalogue.</param>
+/// <param name="BoardId">Its id in the catalogue; empty for a board of no known kind.</param>
 /// <param name="Chip">Its chip.</param>
 /// <param name="ApplicationStart">Address of the application.</param>
 /// <param name="Port">Its USB port path, or the name of its UART or CAN interface.</param>
@@ -28,7 +31,7 @@ public sealed record BoardSetup(string Name, string BoardId, VirtualChip Chip, u
     /// <summary>Version of the Klipper firmware that it runs.</summary>
     public string Version { get; init; } = "v0.12.0-10-g1f2a9e1c";
 
-    /// <summary>Its USB serial: the board's id, as RatOS builds have it.</summary>
+    /// <summary>Its USB serial: the board's id, as RatOS builds have it. Empty for the chip's id.</summary>
     public string Serial { get; init; } = BoardId;
 
     /// <summary>USB is its only supply: without the cable it has no power.</summary>
@@ -60,16 +63,70 @@ public sealed record BoardSetup(string Name, string BoardId, VirtualChip Chip, u
     public FirmwareLink FirmwareLink { get => field ?? UsualLink; init; }
 
     private FirmwareLink UsualLink => IsCanBridge ? FirmwareLink.CanBridge : IsCan ? FirmwareLink.Can
-        : IsUart ? FirmwareLink.Uart : FirmwareLink.Usb;
+        : IsUart ? FirmwareLink.Uart : FirmwareLink.UsbOf(Chip);
+
+    /// <summary>The clock reference on the board.</summary>
+    public ClockSource Clock { get; init; } = Chip.UsualClock;
+
+    /// <summary>All choices of its firmware, where more than chip, start, link and clock are chosen; null for the usual ones.</summary>
+    public FirmwareBuild? BuiltAs { get; init; }
+
+    /// <summary>What its firmware is built for, with all choices.</summary>
+    internal FirmwareBuild Build =>
+        (BuiltAs ?? new FirmwareBuild(Chip, ApplicationStart) { Clock = Clock }) with { Link = FirmwareLink };
+
+    /// <summary>
+    /// The clock that a real Klipper image was built for, as whoever built it states: it is in the image's instructions, and nothing here
+    /// reads them. Null: the board's own is assumed, as far as the dictionary does not contradict.
+    /// </summary>
+    public Func<VirtualFirmware, ClockSource>? ClockOfRealImage { get; init; }
+
+    /// <summary>The unique id of its chip, in memory order; null for one that follows from the place.</summary>
+    public ReadOnlyMemory<byte>? Uid { get; init; }
+
+    /// <summary>The only link that its wires and its printer have; null for the wires of the boards in the catalogue.</summary>
+    public FirmwareLink? Wires { get; init; }
+
+    /// <summary>Bit rate of its CAN bus, where <see cref="Wires"/> are given.</summary>
+    public int BusRate { get; init; } = VirtualCanBus.Bitrate;
 
     /// <summary>Firmware with this link reaches the printer's computer: the board has these wires, on these pins.</summary>
-    internal bool IsWiredFor(FirmwareLink link) => link.Kind switch
+    internal bool IsWiredFor(FirmwareBuild build)
     {
-        FirmwareLinkKind.Uart => IsUart && link.Pins == FirmwareLink.Pins,
-        FirmwareLinkKind.Can => (IsCan || IsCanBridge || HasCanWires) && link.Rate == VirtualCanBus.Bitrate,
-        FirmwareLinkKind.CanBridge => !IsUart && !IsCan && (IsCanBridge || HasCanWires),
-        _ => IsProcess || (!IsUart && (!IsCan || RescuePort is not null) && link.Pins is null or "PA11,PA12"),
-    };
+        var link = build.Link;
+        if (Wires is { } wires)
+        {
+            if (build.IsRemapped != (BuiltAs?.IsRemapped ?? false))
+                return false;
+            return link.Kind switch
+            {
+                FirmwareLinkKind.Uart => wires.Kind == link.Kind && wires.Pins == link.Pins,
+                FirmwareLinkKind.Usb => wires.Kind is FirmwareLinkKind.Usb or FirmwareLinkKind.CanBridge
+                    && link.Pins == (wires.Kind == link.Kind ? wires.Pins : FirmwareLink.UsbOf(Chip).Pins),
+                _ => wires.Kind == link.Kind && wires.Pins == link.Pins && build.CanRate == BusRate,
+            };
+        }
+        return link.Kind switch
+        {
+            FirmwareLinkKind.Uart => IsUart && link.Pins == FirmwareLink.Pins,
+            FirmwareLinkKind.Can => (IsCan || IsCanBridge || HasCanWires) && link.Rate == VirtualCanBus.Bitrate,
+            FirmwareLinkKind.CanBridge => !IsUart && !IsCan && (IsCanBridge || HasCanWires),
+            _ => IsProcess || (!IsUart && (!IsCan || RescuePort is not null)
+                && (link.Pins is null || link.Pins == FirmwareLink.UsbOf(Chip).Pins)),
+        };
+    }
+
+    /// <summary>Why firmware for this board's chip and start does not run well on it; null where it does.</summary>
+    internal string? MisfitOf(VirtualFirmware firmware, FirmwareBuild build)
+    {
+        if (firmware.Statement is null && VirtualDictionary.NamesCrystals(Chip) && firmware.NamesCrystal == Clock.IsInternal)
+            return $"its clock is not {Clock}";
+        return StartupCode.IsSameClock(build, Clock) ? null : $"it is built for {build.Clock}, and the board has {Clock}";
+    }
+
+    /// <summary>The choices of an image, as the board finds them.</summary>
+    internal FirmwareBuild BuildOf(VirtualFirmware firmware) =>
+        FirmwareBuild.Of(Chip, firmware, firmware.Statement, ClockOfRealImage?.Invoke(firmware) ?? Clock);
 
     /// <summary>Baud of its Katapult on a UART.</summary>
     public int KatapultBaud { get; init; } = SerialMode.Klipper.Baud;

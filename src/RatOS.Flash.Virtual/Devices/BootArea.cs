@@ -5,25 +5,13 @@ namespace RatOS.Flash.Virtual.Devices;
 /// <summary>The flash below the application: what a bootloader looks like to the engine, and to Klipper's search for Katapult.</summary>
 internal static class BootArea
 {
-    private const int SecondStageSize = 0x100;
     private const int CodeSize = 6 * 1024;
     private const int SignatureOffset = 0x200;   // Klipper's src/stm32/dfu_reboot.c looks for it behind the vectors
 
-    /// <summary>An RP2040's second-stage boot code: noise, and the checksum that its ROM asks for (RP2040 datasheet 2.8.1.3.1).</summary>
-    public static byte[] SecondStage()
-    {
-        var code = new byte[SecondStageSize];
-        new Random(SecondStageSize).NextBytes(code);
-        BinaryPrimitives.WriteUInt16LittleEndian(code, 0xB500);   // push {lr}
-        var sum = VirtualCrc.OfBootCode(code.AsSpan(0, SecondStageSize - 4));
-        BinaryPrimitives.WriteUInt32LittleEndian(code.AsSpan(SecondStageSize - 4), sum);
-        return code;
-    }
-
     /// <summary>The ROM starts what is at the flash's beginning.</summary>
-    public static bool IsStarted(VirtualFlash flash) => flash.IsSound(flash.Base, SecondStageSize)
-        && VirtualCrc.OfBootCode(flash.Read(flash.Base, SecondStageSize - 4))
-            == BinaryPrimitives.ReadUInt32LittleEndian(flash.Read(flash.Base + SecondStageSize - 4, 4));
+    public static bool IsStarted(VirtualFlash flash) => flash.IsSound(flash.Base, Boot2.Length)
+        && VirtualCrc.OfBootCode(flash.Read(flash.Base, Boot2.Length - 4))
+            == BinaryPrimitives.ReadUInt32LittleEndian(flash.Read(flash.Base + Boot2.Length - 4, 4));
 
     /// <summary>Vectors, noise, and Katapult's signature, which any other bootloader has reversed.</summary>
     public static byte[] Create(VirtualChip chip, BootStage stage, int size)
@@ -36,11 +24,10 @@ internal static class BootArea
         image.AsSpan(code).Fill(0xFF);
         // The RP2040's second-stage boot code comes before the vectors.
         var vectors = 0;
-        if (chip.Bootsel is not null)
+        if (chip.Bootsel is { IsRp2350: false })
         {
-            var boot = SecondStage();
-            boot.CopyTo(image, 0);
-            vectors = boot.Length;
+            Boot2.StandIn(Boot2Kind.W25Q080).CopyTo(image, 0);
+            vectors = Boot2.Length;
         }
         BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(vectors), chip.RamEnd);
         BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(vectors + 4), chip.FlashBase + SignatureOffset + 9);

@@ -13,7 +13,7 @@ internal sealed class CanInterfaces(VirtualPrinter printer)
     /// <summary>Lists an interface. One that is down is brought up by the system.</summary>
     public void Add(VirtualBoard? bridge, string? usbPort, bool isUp)
     {
-        var link = new CanLink(isUp, printer.Faults.CanBitrate ?? VirtualCanBus.Bitrate, usbPort);
+        var link = new CanLink(isUp, printer.Faults.CanBitrate ?? printer.Scenario.CanBitrate, usbPort);
         var session = printer.Bus.Add(new Device { Port = Name, Number = 0, Can = link }, bridge);
         printer.Bus.Update();
         if (!isUp && !printer.Faults.CanStaysDown)

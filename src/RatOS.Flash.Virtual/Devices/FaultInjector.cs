@@ -10,6 +10,9 @@ internal sealed class FaultInjector(VirtualPrinter printer)
 
     private Action? _owed;   // strikes that found no work in flash and wait for the next transfer
     private bool _hasHung;
+    private int _reads;
+    private bool _isHealed;
+    private readonly HashSet<VirtualBoard> _swapped = [];
 
     /// <summary>Transfers so far: what <see cref="TransferFault.Index"/> counts.</summary>
     public int Transfers { get; private set; }
@@ -47,8 +50,24 @@ internal sealed class FaultInjector(VirtualPrinter printer)
         OnTransfer?.Invoke(board.Function?.IsRom == true);
     }
 
+    /// <summary>A board's firmware is asked for memory: how that fails, or not.</summary>
+    public ReadFault NextRead(VirtualBoard board)
+    {
+        var faults = printer.Faults;
+        _reads++;
+        if (faults.SwappedAfter is { } after && _swapped.Add(board))
+        {
+            printer.Time.Schedule(after, () =>
+            {
+                if (!_isHealed)
+                    board.Swap();
+            });
+        }
+        return faults.ReadsShutDown ? ReadFault.ShutsDown : _reads == faults.HangsAtRead ? ReadFault.Hangs : ReadFault.None;
+    }
+
     /// <summary>Ends the faults that are still to come.</summary>
-    public void Heal() => (_planned, _owed) = (ImmutableDictionary<int, TransferFault>.Empty, null);
+    public void Heal() => (_planned, _owed, _isHealed) = (ImmutableDictionary<int, TransferFault>.Empty, null, true);
 
     /// <summary>Strikes now, or after a delay in the middle of an erase or a write; without one by then, at the next transfer.</summary>
     private void Strike(TransferFault fault, VirtualBoard board, Action strike, Action heal)

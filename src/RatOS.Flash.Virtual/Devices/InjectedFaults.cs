@@ -107,6 +107,24 @@ public sealed record InjectedFaults
     /// <summary>Firmware of this version starts and never answers; null for none.</summary>
     public string? MuteVersion { get; init; }
 
+    /// <summary>The firmware that runs at the beginning says this MCU in its dictionary; null for its own.</summary>
+    public string? DictionaryMcu { get; init; }
+
+    /// <summary>The registers are those of another chip, by its symbol in Klipper's Kconfig; null for the board's own.</summary>
+    public string? RegistersOf { get; init; }
+
+    /// <summary>Content of the vector table register; null for what the firmware left there.</summary>
+    public uint? VectorTable { get; init; }
+
+    /// <summary>Every read of memory shuts the firmware down.</summary>
+    public bool ReadsShutDown { get; init; }
+
+    /// <summary>At this read of memory, counted from 1 over all boards, the bus faults once; null for never.</summary>
+    public int? HangsAtRead { get; init; }
+
+    /// <summary>So long after its first read of memory, a board is swapped for one with another unique id; null for never.</summary>
+    public TimeSpan? SwappedAfter { get; init; }
+
     /// <summary>All faults on one line.</summary>
     public override string ToString()
     {
@@ -140,6 +158,12 @@ public sealed record InjectedFaults
         Add(nameof(NewProcessCrashes), NewProcessCrashes, false);
         Add(nameof(HasNoHostMcuUnit), HasNoHostMcuUnit, false);
         Add(nameof(MuteVersion), MuteVersion, null);
+        Add(nameof(DictionaryMcu), DictionaryMcu, null);
+        Add(nameof(RegistersOf), RegistersOf, null);
+        Add(nameof(VectorTable), VectorTable, null);
+        Add(nameof(ReadsShutDown), ReadsShutDown, false);
+        Add(nameof(HangsAtRead), HangsAtRead, null);
+        Add(nameof(SwappedAfter), SwappedAfter, null);
         text.AddRange(Transfers.Select(fault => fault.ToString()));
         return text.Count == 0 ? "no faults" : string.Join(", ", text);
 

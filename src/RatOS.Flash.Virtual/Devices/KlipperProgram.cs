@@ -115,6 +115,16 @@ internal sealed class KlipperProgram(
     /// <summary>Called at every reset command; false: the command does nothing.</summary>
     public Func<bool> HearsReset { get; init; } = static () => true;
 
+    /// <summary>What <c>debug_read</c> reads.</summary>
+    public ChipMemory Memory
+    {
+        get => field ??= new ChipMemory(flash, uid, FirmwareBuild.Of(chip, firmware, firmware.Statement, chip.UsualClock));
+        init;
+    }
+
+    /// <summary>Called at every <c>debug_read</c>: how it fails, or not.</summary>
+    public Func<ReadFault> OnRead { get; init; } = static () => ReadFault.None;
+
     /// <summary>Ends the shutdown, as a reset that takes no time.</summary>
     public void Revive() => _isShutdown = false;
 
@@ -240,57 +250,13 @@ internal sealed class KlipperProgram(
 
     private void DebugRead(int order, uint address)
     {
-        var size = order == 1 ? 2 : order == 2 ? 4 : 1;
-        // Cortex-M0 has no unaligned access.
-        var isM0 = chip.Name.StartsWith("stm32f0", StringComparison.Ordinal) || chip.Name.StartsWith("stm32g0", StringComparison.Ordinal)
-            || chip.Name == "rp2040";
-        if ((isM0 && address % size != 0) || ReadMemory(address, size) is not { } value)
-            Halt(ResetRequest.Crash);
+        var fault = OnRead();
+        if (fault == ReadFault.ShutsDown)
+            throw new ShutdownException("Command request");
+        if (fault == ReadFault.Hangs || Memory.Read(address, order switch { 1 => 2, 2 => 4, _ => 1 }) is not { } value)
+            Halt(ResetRequest.Watchdog);
         else
             Respond("debug_result", (int)value);
-    }
-
-    /// <summary>The value at an address; null where the bus faults. Only flash, unique id, flash size and id code are modelled.</summary>
-    private uint? ReadMemory(uint address, int size)
-    {
-        Span<byte> word = stackalloc byte[4];
-        if (flash.Contains(address, size))
-            flash.Read(address, size).CopyTo(word);
-        else if (VectorsAt(address) is { } vectors)
-            BinaryPrimitives.WriteUInt32LittleEndian(word, vectors);
-        else if (IsWithin(chip.UidAddress, uid.Length))
-            uid.AsSpan((int)(address - chip.UidAddress), size).CopyTo(word);
-        else if (IsWithin(chip.FlashSizeAddress, 4))
-            // The lower 16 bits are the size in KiB; the others are undefined.
-            BinaryPrimitives.WriteUInt32LittleEndian(
-                word, (0xFFFF_0000 | (uint)(chip.FlashSize / 1024)) >> (int)((address - chip.FlashSizeAddress) * 8));
-        else if (IsWithin(chip.IdCodeAddress, 4))
-            BinaryPrimitives.WriteUInt32LittleEndian(word, chip.IdCode >> (int)((address - chip.IdCodeAddress) * 8));
-        else
-            return null;
-        word[size..].Clear();
-        return BinaryPrimitives.ReadUInt32LittleEndian(word);
-
-        bool IsWithin(uint start, int length) => start != 0 && address >= start && address + (ulong)size <= start + (ulong)length;
-    }
-
-    /// <summary>
-    /// The registers and RAM that show where the firmware's vectors are: VTOR; on an F0, which has none, SYSCFG_CFGR1 and the copy in RAM;
-    /// on an RP2040 the copy that VTOR points to. Null for any other address.
-    /// </summary>
-    private uint? VectorsAt(uint address)
-    {
-        const uint vtor = 0xE000_ED08, cfgr1 = 0x4001_0000, ram = 0x2000_0000;
-        var isF0 = chip.Name.StartsWith("stm32f0", StringComparison.Ordinal);
-        var isInRam = chip.Name == "rp2040" || (isF0 && firmware.Start != chip.FlashBase);
-        return address switch
-        {
-            vtor => isF0 ? 0 : isInRam ? ram : firmware.Start,
-            cfgr1 when isF0 => isInRam ? 3u : 0,
-            ram + 4 when isInRam && flash.Contains(firmware.Start, 8) =>
-                BinaryPrimitives.ReadUInt32LittleEndian(flash.Read(firmware.Start + 4, 4)),
-            _ => null,
-        };
     }
 
     private ulong Ticks => (ulong)((Clock - started).TotalSeconds * firmware.ClockFrequency);
@@ -364,4 +330,16 @@ internal sealed class KlipperProgram(
         }
         payload[at++] = (byte)(value & 0x7F);
     }
+}
+
+/// <summary>How a read of memory fails.</summary>
+internal enum ReadFault
+{
+    None,
+
+    /// <summary>The firmware shuts down instead of an answer.</summary>
+    ShutsDown,
+
+    /// <summary>The bus faults.</summary>
+    Hangs,
 }

@@ -32,9 +32,9 @@ public sealed class KlippyConfig
     {
         if (board.Setup.IsUart || board.Setup.IsProcess)
             return board.Setup.IsUart ? $"/dev/{board.Setup.Port}" : board.Setup.Port;
-        var isAmbiguous = _printer.Boards.Count(other => other.Setup.Serial == board.Setup.Serial && other.Chip == board.Chip) > 1;
+        var isAmbiguous = _printer.Boards.Count(other => other.Serial == board.Serial && other.Chip == board.Chip) > 1;
         return isAmbiguous
             ? $"/dev/serial/by-path/platform-fd500000.pcie-pci-0000:01:00.0-usb-0:{board.Setup.Port.Split('-')[^1]}:1.0"
-            : $"/dev/serial/by-id/usb-Klipper_{board.Chip.Name}_{board.Setup.Serial}-if00";
+            : $"/dev/serial/by-id/usb-Klipper_{board.Chip.Name}_{board.Serial}-if00";
     }
 }

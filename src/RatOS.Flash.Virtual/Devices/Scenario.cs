@@ -28,6 +28,9 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
     /// <summary>The port of the printer's USB-CAN adapter; null where there is none, or a board is the bridge.</summary>
     public string? CanAdapterPort { get; init; }
 
+    /// <summary>Bit rate of the printer's CAN bus, in bit/s.</summary>
+    public int CanBitrate { get; init; } = VirtualCanBus.Bitrate;
+
     private static BoardSetup Octopus => new("octopus", "btt-octopus-11", VirtualChip.F446, 0x0800_8000, "1-1.1");
 
     private static BoardSetup OctopusKatapult => Octopus with { Stage = BootStage.Katapult };

@@ -40,4 +40,7 @@ internal enum ResetRequest
 
     /// <summary>No reset but a crash: the chip hangs until it is reset.</summary>
     Crash,
+
+    /// <summary>A fault of firmware that has started its watchdog: the chip hangs until that resets it.</summary>
+    Watchdog,
 }

@@ -20,14 +20,22 @@ public sealed class VirtualBoard
     internal VirtualBoard(VirtualPrinter printer, BoardSetup setup)
     {
         (_printer, Setup, Port, Boot0) = (printer, setup, setup.Port, setup.Boot0);
-        var board = BoardCatalogue.BuiltIn.Find(setup.BoardId)
-            ?? throw new ArgumentException($"no board {setup.BoardId} in the catalogue", nameof(setup));
-        Board = board with { FlashStartEffective = setup.IsProcess ? null : $"0x{setup.ApplicationStart:x}" };
+        if (setup.BoardId.Length == 0)
+        {
+            Board = Board.Unknown(setup.Name);
+        }
+        else
+        {
+            var board = BoardCatalogue.BuiltIn.Find(setup.BoardId)
+                ?? throw new ArgumentException($"no board {setup.BoardId} in the catalogue", nameof(setup));
+            Board = board with { FlashStartEffective = setup.IsProcess ? null : $"0x{setup.ApplicationStart:x}" };
+        }
         Flash = new VirtualFlash(setup.Chip, printer.Faults.WornAt);
-        // Twelve bytes like those of a real lot, different for each port.
-        _uid = Convert.FromHexString("2B0007000C50425539393020");
+        // Bytes like those of a real lot, different for each port.
+        _uid = setup.Uid?.ToArray() ?? Convert.FromHexString("2B0007000C5042553939302031323334")[..UidLength(setup.Chip)];
         var place = setup.IsCan ? $"{setup.Port} {setup.Name}" : setup.Port;
-        BinaryPrimitives.WriteUInt16LittleEndian(_uid, (ushort)place.Aggregate(17, (hash, c) => (hash * 31) + c));
+        if (setup.Uid is null)
+            BinaryPrimitives.WriteUInt16LittleEndian(_uid, (ushort)place.Aggregate(17, (hash, c) => (hash * 31) + c));
         CanUuidBytes = VirtualCanNode.UuidOf(_uid);
         _rom = new RomRecord { LeavesIgnored = printer.Faults.LeavesIgnored };
         _boot = new BoardBoot(printer, this, _rom);
@@ -105,8 +113,8 @@ public sealed class VirtualBoard
 
     private byte[] BuildFirmware(string version)
     {
-        var application = VirtualFirmware.Build(Chip, ApplicationStart, version, link: Setup.FirmwareLink);
-        return HasSecondStage ? [.. BootArea.SecondStage(), .. application] : application;
+        var application = VirtualFirmware.Build(Setup.Build, version);
+        return HasSecondStage ? [.. Boot2.StandIn(Setup.Build.Boot2), .. application] : application;
     }
 
     internal UsbFunction? Function { get; private set; }
@@ -117,7 +125,7 @@ public sealed class VirtualBoard
     internal SerialProgram? Program { get; private set; }
 
     /// <summary>Its uuid in Klipper and Katapult on CAN.</summary>
-    internal byte[] CanUuidBytes { get; }
+    internal byte[] CanUuidBytes { get; private set; }
 
     /// <summary>Its node on the CAN bus since the last reset; null while nothing runs, and for boards without CAN.</summary>
     internal VirtualCanNode? CanNode { get; private set; }
@@ -177,6 +185,31 @@ public sealed class VirtualBoard
         JoinCan();
     }
 
+    /// <summary>Another board of the same kind, with the same firmware, in its place: only its chip's id differs.</summary>
+    public void Swap()
+    {
+        Unplug();
+        PowerOff();
+        _uid[^1] ^= 0x55;
+        CanUuidBytes = VirtualCanNode.UuidOf(_uid);
+        Plug();
+        PowerOn();
+    }
+
+    /// <summary>Bytes of a chip's unique id: the chipid.c of each family in Klipper's sources.</summary>
+    private static int UidLength(VirtualChip chip) => chip.IsRp ? 8 : chip.IsStm32 || chip == VirtualChip.Linux ? 12 : 16;
+
+    /// <summary>Its USB serial, as the printer's configuration has it.</summary>
+    public string Serial => Setup.Serial.Length > 0 ? Setup.Serial : Convert.ToHexString(_uid);
+
+    /// <summary>The serial that the running firmware shows on USB: the image's, where it names one.</summary>
+    private string SerialOf(FirmwareBuild build) => build.UsbSerial switch
+    {
+        null => Serial,
+        "" => Convert.ToHexString(_uid),
+        var text => text,
+    };
+
     // ---- what the printer does at its beginning, and at its end
 
     /// <summary>Puts the board into a state without the way there.</summary>
@@ -212,15 +245,22 @@ public sealed class VirtualBoard
     // ---- what the boot sequence does
 
     /// <summary>Klipper runs now. It is reachable if the board is wired for its link.</summary>
-    internal void RunKlipper(VirtualFirmware firmware, KlipperProgram program)
+    internal void RunKlipper(VirtualFirmware firmware, FirmwareBuild build, KlipperProgram program)
     {
         RunningFirmware = firmware;
-        if (Setup.IsWiredFor(firmware.Link))
+        if (Setup.IsWiredFor(build))
             Run(BoardState.Klipper, program, firmware.Link.Kind, firmware.Link.Kind == FirmwareLinkKind.CanBridge
-                ? new GsUsb(Chip.Name, Setup.Serial)
-                : new CdcAcm(UsbId.Klipper, "Klipper", Chip.Name, Setup.Serial, program, _boot.RequestBootloader));
+                ? new GsUsb(Chip.Name, SerialOf(build))
+                : new CdcAcm(UsbId.Klipper, "Klipper", Chip.Name, SerialOf(build), program, _boot.RequestBootloader));
         else
             State = BoardState.Klipper;
+    }
+
+    /// <summary>The running program stands still: nothing answers, on no bus.</summary>
+    internal void Freeze()
+    {
+        IsUsbHung = true;
+        LeaveCan();
     }
 
     /// <summary>Katapult runs now.</summary>

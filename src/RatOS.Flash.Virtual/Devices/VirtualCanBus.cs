@@ -4,12 +4,12 @@ using RatOS.Flash.Recording;
 namespace RatOS.Flash.Virtual.Devices;
 
 /// <summary>
-/// A CAN bus at 1 Mbit/s with its nodes: one frame after the other, received by all nodes but its sender. The host's side is frames in
+/// A CAN bus with its nodes: one frame after the other, received by all nodes but its sender. The host's side is frames in
 /// and out, so that a real interface can be there too.
 /// </summary>
 public sealed class VirtualCanBus
 {
-    /// <summary>Bit rate of the nodes' firmware, in bit/s.</summary>
+    /// <summary>Klipper's usual bit rate, in bit/s.</summary>
     public const int Bitrate = 1_000_000;
 
     /// <summary>txqueuelen of a CAN interface.</summary>
@@ -21,7 +21,10 @@ public sealed class VirtualCanBus
     private TimeSpan _free;                              // when the bus has carried all frames so far
     private TimeSpan _offUntil = TimeSpan.MinValue;
 
-    internal VirtualCanBus(VirtualTime time) => _time = time;
+    private readonly int _rate;
+
+    /// <param name="rate">Bit rate of the nodes' firmware, in bit/s.</param>
+    internal VirtualCanBus(VirtualTime time, int rate = Bitrate) => (_time, _rate, HostBitrate) = (time, rate, rate);
 
     /// <summary>Called with each frame of a node when it arrives.</summary>
     public Action<CanFrame>? FromNodes { get; set; }
@@ -29,8 +32,8 @@ public sealed class VirtualCanBus
     /// <summary>Called when there may be room again.</summary>
     internal Action? Eased { get; set; }
 
-    /// <summary>The interface's own rate; with another than <see cref="Bitrate"/> no frame is understood.</summary>
-    public int HostBitrate { get; set; } = Bitrate;
+    /// <summary>The interface's own rate; with another than the nodes' no frame is understood.</summary>
+    public int HostBitrate { get; set; }
 
     public CanBusState State => IsOff ? CanBusState.Off : _waiting.Count > 0 ? CanBusState.NotAcknowledged : CanBusState.Working;
 
@@ -39,7 +42,7 @@ public sealed class VirtualCanBus
 
     private bool IsOff => _time.Now < _offUntil;
 
-    private bool IsAcknowledged => _nodes.Count > 0 && HostBitrate == Bitrate;
+    private bool IsAcknowledged => _nodes.Count > 0 && HostBitrate == _rate;
 
     /// <summary>A frame from the host's side.</summary>
     public void ToNodes(CanFrame frame)
@@ -72,7 +75,7 @@ public sealed class VirtualCanBus
     internal void Leave(VirtualCanNode node) => _nodes.Remove(node);
 
     /// <summary>The node is on the bus, and the host receives it.</summary>
-    internal bool Reaches(VirtualCanNode node) => _nodes.Contains(node) && HostBitrate == Bitrate && !IsOff;
+    internal bool Reaches(VirtualCanNode node) => _nodes.Contains(node) && HostBitrate == _rate && !IsOff;
 
     /// <summary>Carries a frame when the bus is free; frames keep their order.</summary>
     internal void Carry(CanFrame frame, VirtualCanNode? from)
@@ -91,5 +94,5 @@ public sealed class VirtualCanBus
     }
 
     /// <summary>The frame, the gap behind it, and one stuff bit in ten.</summary>
-    private static TimeSpan TimeOf(int bytes) => TimeSpan.FromMicroseconds((47 + (8 * bytes)) * 1.1 * 1_000_000 / Bitrate);
+    private TimeSpan TimeOf(int bytes) => TimeSpan.FromMicroseconds((47 + (8 * bytes)) * 1.1 * 1_000_000 / _rate);
 }

@@ -55,7 +55,98 @@ public sealed record VirtualChip
     /// <summary>Katapult's USB driver holds its first answer until a second one is queued (double-buffered endpoints).</summary>
     public bool HoldsFirstPacket { get; init; }
 
-    internal bool IsF4 => Name.StartsWith("stm32f4", StringComparison.Ordinal);
+    /// <summary>
+    /// Klipper's Kconfig symbol without MACH_: parts with less RAM and some clones share their <see cref="Name"/> with others.
+    /// </summary>
+    public string Machine
+    {
+        get => field ?? (IsStm32 ? Name[..9].ToUpperInvariant() : Name.ToUpperInvariant());
+        init;
+    }
+
+    /// <summary>The clock reference of most boards with this chip.</summary>
+    public ClockSource UsualClock { get; init; }
+
+    /// <summary>Address of the RAM that holds data and stack.</summary>
+    public uint RamBase { get; init; } = 0x2000_0000;
+
+    /// <summary>
+    /// Its firmware's request starts the ROM's USB DFU (Klipper src/stm32/Kconfig, STM32_DFU_ROM_ADDRESS; a jump to the ROM fails on F042
+    /// and F429).
+    /// </summary>
+    public bool EntersRom { get; init; }
+
+    /// <summary>
+    /// From a fault until the watchdog that Klipper set resets the chip; null for HC32F460, where Klipper sets none. IWDG with 4096 x 4
+    /// cycles of 32 kHz, and the timers of each family's watchdog.c.
+    /// </summary>
+    public TimeSpan? Watchdog => Family switch
+    {
+        VirtualFamily.Hc32f460 => null,
+        VirtualFamily.F1 => TimeSpan.FromMilliseconds(410),
+        VirtualFamily.Rp2040 => TimeSpan.FromMilliseconds(350),
+        VirtualFamily.Rp2350 => TimeSpan.FromMilliseconds(699),
+        _ when IsStm32 => TimeSpan.FromMilliseconds(512),
+        _ => TimeSpan.FromMilliseconds(500),
+    };
+
+    public VirtualFamily Family => Name switch
+    {
+        "rp2040" => VirtualFamily.Rp2040,
+        "rp2350" => VirtualFamily.Rp2350,
+        "HC32F460" => VirtualFamily.Hc32f460,
+        "linux" => VirtualFamily.Linux,
+        _ when IsStm32 => Enum.Parse<VirtualFamily>(Name.AsSpan(5, 2), ignoreCase: true),
+        _ when Is("lpc") => VirtualFamily.Lpc176x,
+        _ when Is("samd21") => VirtualFamily.Samd21,
+        _ when Is("samc21") => VirtualFamily.Samc21,
+        _ when Is("samd51") || Is("same5") => VirtualFamily.Samd51,
+        _ when Is("sam3") => VirtualFamily.Sam3,
+        _ when Is("sam4") => VirtualFamily.Sam4,
+        _ when Is("same70") => VirtualFamily.Same70,
+        _ => VirtualFamily.Avr,
+    };
+
+    internal bool IsStm32 => Is("stm32");
+
+    internal bool IsRp => Is("rp2");
+
+    internal bool IsF4 => Is("stm32f4");
+
+    /// <summary>Its core faults at words and half words that are not aligned (Cortex-M0 and M0+).</summary>
+    internal bool NeedsAlignment => Family is VirtualFamily.F0 or VirtualFamily.G0 or VirtualFamily.Rp2040 or VirtualFamily.Samd21
+        or VirtualFamily.Samc21;
+
+    /// <summary>CLOCK_FREQ of a build with its usual speed, in Hz (each family's Kconfig).</summary>
+    internal long FrequencyAt(ClockSource clock) => Machine switch
+    {
+        "STM32F207" or "SAM4S8C" or "SAM4E8E" or "LPC1769" => 120_000_000,
+        "STM32F401" or "SAM3X8E" or "SAM3X8C" => 84_000_000,
+        "STM32F405" or "STM32F407" or "STM32F429" or "HC32F460" => 168_000_000,
+        "STM32F446" => 180_000_000,
+        "STM32F765" => 216_000_000,
+        "STM32G431" or "STM32G474" => 170_000_000,
+        "STM32H723" => 520_000_000,
+        "STM32H743" => 400_000_000,
+        "STM32H750" => 480_000_000,
+        "STM32L412" => 80_000_000,
+        "N32G452" or "N32G455" => clock.IsInternal ? 64_000_000 : 128_000_000,
+        "RP2040" => 12_000_000,
+        "RP2350" => 150_000_000,
+        "LPC1768" => 100_000_000,
+        "SAME70Q20B" => 300_000_000,
+        "LINUX" => 50_000_000,
+        _ => Family switch
+        {
+            VirtualFamily.F1 => clock.IsInternal ? 64_000_000 : 72_000_000,
+            VirtualFamily.G0 => 64_000_000,
+            VirtualFamily.Samd51 => 120_000_000,
+            VirtualFamily.Avr => clock.IsInternal ? 16_000_000 : clock.Hertz,
+            _ => 48_000_000,
+        },
+    };
+
+    private bool Is(string prefix) => Name.StartsWith(prefix, StringComparison.Ordinal);
 
     public int FlashSize => Sectors.Sum(sector => sector.Size);
 
@@ -105,13 +196,18 @@ public sealed record VirtualChip
         FlashSizeAddress = 0x1FFF_7A22,
         IdCodeAddress = 0xE004_2000,
         IdCode = idCode,
+        UsualClock = ClockSource.Crystal(8),
+        EntersRom = name != "stm32f429xx",
         Rom = F4Rom(
             (ushort)(idCode & 0xFFF), layout, option, "@OTP Memory /0x1FFF7800/01*512 e,01*016 e", "@Device Feature/0xFFFF0000/01*004 e"),
     };
 
     public static readonly VirtualChip F446 = F4(
         "stm32f446xx", F4Sectors(3), 0x1000_0421,
-        "@Internal Flash  /0x08000000/04*016Kg,01*064Kg,03*128Kg", "@Option Bytes  /0x1FFFC000/01*016 e");
+        "@Internal Flash  /0x08000000/04*016Kg,01*064Kg,03*128Kg", "@Option Bytes  /0x1FFFC000/01*016 e") with
+    {
+        UsualClock = ClockSource.Crystal(12),
+    };
 
     public static readonly VirtualChip F407 = F4(
         "stm32f407xx", F4Sectors(7), 0x1007_6413,
@@ -134,6 +230,8 @@ public sealed record VirtualChip
         FlashSizeAddress = 0x1FF1_E880,
         IdCodeAddress = 0x5C00_1000,
         IdCode = 0x1001_6483,
+        UsualClock = ClockSource.Crystal(25),
+        EntersRom = true,
         Rom = LaterRom(0x483, "@Internal Flash   /0x08000000/8*128Kg", "@Option Bytes   /0x5200201C/01*88 e") with { SaysBusy = true },
     };
 
@@ -149,6 +247,8 @@ public sealed record VirtualChip
         FlashSizeAddress = 0x1FFF_75E0,
         IdCodeAddress = 0x4001_5800,
         IdCode = 0,
+        UsualClock = ClockSource.Crystal(8),
+        EntersRom = true,
         // The same string on three alternates, as EBB boards show it.
         Rom = LaterRom(
             0x467, "@Internal Flash   /0x08000000/64*02Kg", "@Internal Flash   /0x08000000/64*02Kg",
@@ -169,6 +269,8 @@ public sealed record VirtualChip
         FlashSizeAddress = 0x1FFF_F7CC,
         IdCodeAddress = 0x4001_5800,
         IdCode = 0,
+        UsualClock = ClockSource.Crystal(8),
+        EntersRom = true,
         Rom = F4Rom(0x448, "@Internal Flash  /0x08000000/064*0002Kg", "@Option Bytes  /0x1FFFF800/01*016 e") with
         {
             HoldsStatusWhileBusy = false,
@@ -225,6 +327,9 @@ public sealed record VirtualRom
 
     /// <summary>wTransferSize; a longer transfer stalls.</summary>
     public required int TransferSize { get; init; }
+
+    /// <summary>It listens to USB: not on F103, F031, G070 and G071 (AN2606).</summary>
+    public bool HasUsb { get; init; } = true;
 
     /// <summary>One DfuSe layout string for each alternate setting.</summary>
     public required ImmutableArray<string> AlternateNames { get; init; }

@@ -61,17 +61,77 @@ internal static class VirtualDictionary
         "{0} is in use", "Too much data for {0}", "{0} out of bounds",
     ];
 
+    /// <summary>
+    /// The commands of features that small chips may leave out (src/Kconfig, WANT_x), as Klipper v0.13 has them.
+    /// </summary>
+    private static readonly string[] FeatureCommands =
+    [
+        "config_analog_in oid=%c pin=%u", "config_spi oid=%c pin=%u cs_active_high=%c",
+        "spi_set_sw_bus oid=%c miso_pin=%u mosi_pin=%u sclk_pin=%u mode=%u pulse_ticks=%u", "config_i2c oid=%c",
+        "i2c_set_sw_bus oid=%c scl_pin=%u sda_pin=%u pulse_ticks=%u address=%u",
+        "config_pwm_out oid=%c pin=%u cycle_ticks=%u value=%hu default_value=%hu max_duration=%u", "config_buttons oid=%c button_count=%c",
+        "config_tmcuart oid=%c rx_pin=%u pull_up=%c tx_pin=%u bit_time=%u",
+        "config_neopixel oid=%c pin=%u data_size=%hu bit_max_ticks=%u reset_min_ticks=%u",
+        "config_counter oid=%c pin=%u pull_up=%c",
+        "config_st7920 oid=%c cs_pin=%u sclk_pin=%u sid_pin=%u sync_delay_ticks=%u cmd_delay_ticks=%u",
+        "config_hd44780 oid=%c rs_pin=%u e_pin=%u d4_pin=%u d5_pin=%u d6_pin=%u d7_pin=%u delay_ticks=%u",
+        "config_adxl345 oid=%c spi_oid=%c", "config_lis2dw oid=%c bus_oid=%c bus_oid_type=%c lis_chip_type=%c",
+        "config_bmi160 oid=%c spi_oid=%c",
+        "config_mpu9250 oid=%c i2c_oid=%c", "config_icm20948 oid=%c i2c_oid=%c",
+        "config_thermocouple oid=%c spi_oid=%c thermocouple_type=%c",
+        "config_hx71x oid=%c gain_channel=%c dout_pin=%u sclk_pin=%u", "config_ads131m0x oid=%c spi_oid=%c data_ready_pin=%u",
+        "config_ads1220 oid=%c spi_oid=%c data_ready_pin=%u", "config_ldc1612 oid=%c i2c_oid=%c",
+        "config_spi_angle oid=%c spi_oid=%c spi_angle_type=%c", "config_trigger_analog oid=%c sos_filter_oid=%c",
+    ];
+
     /// <summary>The dictionary as a build stores it: JSON in a zlib stream that begins with 78 da.</summary>
-    public static byte[] Compressed(VirtualChip chip, string version, string compiler, FirmwareLink link)
+    public static byte[] Compressed(FirmwareBuild build, string version, string compiler) => Pack(Json(build, version, compiler));
+
+    /// <summary>A dictionary with another constant MCU: that of a firmware that lies.</summary>
+    public static byte[] WithMcu(ReadOnlyMemory<byte> compressed, string mcu)
+    {
+        using var zlib = new ZLibStream(new MemoryStream(compressed.ToArray()), CompressionMode.Decompress);
+        using var json = JsonDocument.Parse(zlib);
+        var buffer = new ArrayBufferWriter<byte>(16 * 1024);
+        using var writer = new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+        Copy(json.RootElement);
+        writer.Flush();
+        return Pack(buffer.WrittenSpan);
+
+        void Copy(JsonElement root)
+        {
+            writer.WriteStartObject();
+            foreach (var item in root.EnumerateObject())
+            {
+                if (item.Value.ValueKind == JsonValueKind.String && item.Name == "MCU")
+                {
+                    writer.WriteString(item.Name, mcu);
+                }
+                else if (item.Name == "config")
+                {
+                    writer.WritePropertyName(item.Name);
+                    Copy(item.Value);
+                }
+                else
+                {
+                    item.WriteTo(writer);
+                }
+            }
+            writer.WriteEndObject();
+        }
+    }
+
+    private static byte[] Pack(ReadOnlySpan<byte> json)
     {
         using var packed = new MemoryStream();
         using (var zlib = new ZLibStream(packed, CompressionLevel.SmallestSize, leaveOpen: true))
-            zlib.Write(Json(chip, version, compiler, link));
+            zlib.Write(json);
         return packed.ToArray();
     }
 
-    private static ReadOnlySpan<byte> Json(VirtualChip chip, string version, string compiler, FirmwareLink link)
+    private static ReadOnlySpan<byte> Json(FirmwareBuild build, string version, string compiler)
     {
+        var chip = build.Chip;
         var buffer = new ArrayBufferWriter<byte>(16 * 1024);
         using var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
         var commandCount = chip.IsF4 ? 120 : 112;
@@ -79,9 +139,12 @@ internal static class VirtualDictionary
         json.WriteString("app", "Klipper");
         json.WriteString("build_versions", compiler);
         var reset = chip == VirtualChip.Linux ? "config_reset" : "reset";
-        string[] commands = [.. FixedCommands, .. Invented(commandCount - FixedCommands.Length - 1, Verbs), reset];
+        var missing = build.MissingCommands.Split(' ');
+        string[] features = [.. FeatureCommands.Where(command => !missing.Contains(command.Split(' ')[0]))];
+        string[] first = [.. FixedCommands, .. features];
+        string[] commands = [.. first, .. Invented(commandCount - first.Length - 1, Verbs), reset];
         WriteSorted(json, "commands", commands, Number, first: 1);
-        WriteConfig(json, chip, link);
+        WriteConfig(json, build);
         json.WriteStartObject("enumerations");
         WriteSorted(json, "sensor_type", PartNumbers(96), id => id, first: 0);
         WriteSorted(json, "static_string_id", [.. FixedStrings, .. Invented(49, Complaints)], id => id, first: 2);
@@ -141,35 +204,57 @@ internal static class VirtualDictionary
         json.WriteEndObject();
     }
 
-    private static void WriteConfig(Utf8JsonWriter json, VirtualChip chip, FirmwareLink link)
+    private static void WriteConfig(Utf8JsonWriter json, FirmwareBuild build)
     {
-        json.WriteStartObject("config");
-        json.WriteNumber("ADC_MAX", 4095);
         var dice = new Random(1);
+        var constants = new SortedDictionary<string, object>(StringComparer.Ordinal)
+        {
+            ["ADC_MAX"] = 4095,
+            ["CLOCK_FREQ"] = build.ClockFrequency,
+            ["MCU"] = build.Chip.Name,
+            ["PWM_MAX"] = 32768,
+            ["STATS_SUMSQ_BASE"] = 256,
+        };
         for (var i = 0; i < 24; i++)
-            json.WriteString($"BUS_PINS_spi{i / 4}{(char)('a' + (i % 4))}", string.Join(',', Enumerable.Range(0, 3).Select(_ => Pin())));
-        if (chip != VirtualChip.Linux)
-            link.WriteCan(json);
-        json.WriteNumber("CLOCK_FREQ", ClockOf(chip));
-        json.WriteString("MCU", chip.Name);
-        json.WriteNumber("PWM_MAX", 32768);
-        if (chip != VirtualChip.Linux)
-            link.WritePins(json, chip);
-        json.WriteNumber("STATS_SUMSQ_BASE", 256);
+            constants[$"BUS_PINS_spi{i / 4}{(char)('a' + (i % 4))}"] = string.Join(',', Enumerable.Range(0, 3).Select(_ => Pin()));
+        if (build.Chip != VirtualChip.Linux)
+        {
+            foreach (var (name, value) in build.Link.Constants(build.Chip))
+                constants[name] = value;
+            constants["STEPPER_STEP_BOTH_EDGE"] = 1;
+            if (build.OptimizesStepEdges && build.Chip.Family is not (VirtualFamily.H7 or VirtualFamily.Avr))
+                constants["STEPPER_OPTIMIZED_EDGE"] = (build.ClockFrequency + 7_999_999) / 8_000_000;
+            if (CrystalPins(build) is { } crystal)
+                constants["RESERVE_PINS_crystal"] = crystal;
+            if (build.InitialPins is { } pins)
+                constants["INITIAL_PINS"] = pins;
+        }
+        json.WriteStartObject("config");
+        foreach (var (name, value) in constants)
+        {
+            if (value is string text)
+                json.WriteString(name, text);
+            else
+                json.WriteNumber(name, Convert.ToInt64(value, CultureInfo.InvariantCulture));
+        }
         json.WriteEndObject();
 
         string Pin() => $"P{(char)('A' + dice.Next(8))}{dice.Next(16)}";
     }
 
-    /// <summary>Timer frequency in Hz, as in real builds.</summary>
-    private static int ClockOf(VirtualChip chip) => chip.Name switch
+    /// <summary>Builds for the chip say in their dictionary whether they are for a crystal.</summary>
+    public static bool NamesCrystals(VirtualChip chip) =>
+        CrystalPins(new FirmwareBuild(chip, 0) { Clock = ClockSource.Crystal(8) }) is not null;
+
+    /// <summary>RESERVE_PINS_crystal of a build for a crystal; null for the internal clock, and where the family names none.</summary>
+    private static string? CrystalPins(FirmwareBuild build) => build.Clock.IsInternal ? null : build.Chip.Family switch
     {
-        "stm32f446xx" => 180_000_000,
-        "stm32h723xx" => 520_000_000,
-        "stm32g0b1xx" => 64_000_000,
-        "stm32f072xb" => 48_000_000,
-        "rp2040" => 12_000_000,
-        "linux" => 50_000_000,
-        _ => 168_000_000,
+        VirtualFamily.F0 or VirtualFamily.G0 or VirtualFamily.G4 => "PF0,PF1",
+        VirtualFamily.F2 or VirtualFamily.F4 or VirtualFamily.F7 or VirtualFamily.H7 => "PH0,PH1",
+        VirtualFamily.L4 => "PC14,PC15",
+        VirtualFamily.Samc21 => "PA14,PA15",
+        VirtualFamily.Samd21 => "PA0,PA1",
+        VirtualFamily.Samd51 => build.Clock == ClockSource.Crystal32K ? "PA0,PA1" : "PB22,PB23",
+        _ => null,
     };
 }

@@ -10,8 +10,8 @@ using System.Text.Json;
 namespace RatOS.Flash.Virtual.Devices;
 
 /// <summary>
-/// A Klipper image as a virtual CPU sees it: whether it starts, and its dictionary. <see cref="Build"/> makes images like those of a
-/// build; real images start too.
+/// A Klipper image as a virtual CPU sees it: whether it starts, and its dictionary.
+/// <see cref="Build(FirmwareBuild, string, int?, string?)"/> makes images like those of a build; real images start too.
 /// </summary>
 public sealed class VirtualFirmware
 {
@@ -22,6 +22,7 @@ public sealed class VirtualFirmware
     private const int ChecksumSize = 4;
     private const int VectorsSize = 0x1C0;
     private const int SecondStage = 0x40;   // behind the reset handler
+    private const int StatementOffset = 0x200;   // behind the reset handler: length, and what the build was made for
     private const uint DataSize = 0x40;
     private const ushort DisableInterrupts = 0xB672; // cpsid i: the first instruction of Klipper's reset handler
     private const ushort LoopForever = 0xE7FE;       // b .: its default handler
@@ -29,7 +30,7 @@ public sealed class VirtualFirmware
 
     private static readonly ConcurrentDictionary<Options, byte[]> Built = new();
 
-    private sealed record Options(VirtualChip Chip, uint Start, string Version, int Size, string Compiler, FirmwareLink Link);
+    private sealed record Options(FirmwareBuild Build, string Version, int Size, string Compiler);
 
     private readonly VirtualCommand?[] _commands;
     private readonly FrozenDictionary<string, int> _responses;
@@ -47,6 +48,8 @@ public sealed class VirtualFirmware
         Mcu = config.GetProperty("MCU").GetString()!;
         ClockFrequency = config.GetProperty("CLOCK_FREQ").GetInt64();
         Link = FirmwareLink.Of(config);
+        InitialPins = config.TryGetProperty("INITIAL_PINS", out var pins) ? pins.GetString() : null;
+        NamesCrystal = config.TryGetProperty("RESERVE_PINS_crystal", out _);
         _commands = Commands(root.GetProperty("commands"));
         _responses = root.GetProperty("responses").EnumerateObject().ToFrozenDictionary(
             item => item.Name.Split(' ', 2)[0], item => item.Value.GetInt32(), StringComparer.Ordinal);
@@ -70,6 +73,17 @@ public sealed class VirtualFirmware
 
     /// <summary>What the build talks over.</summary>
     public FirmwareLink Link { get; }
+
+    /// <summary>INITIAL_PINS; null for none.</summary>
+    public string? InitialPins { get; }
+
+    /// <summary>It has RESERVE_PINS_crystal: it is built for a crystal, on a family that says so.</summary>
+    public bool NamesCrystal { get; }
+
+    /// <summary>
+    /// What an invented image says of the choices that its dictionary does not name; null for a real image, whose instructions have them.
+    /// </summary>
+    internal ReadOnlyMemory<byte>? Statement { get; private init; }
 
     /// <summary>The zlib stream with the dictionary, which <c>identify</c> returns.</summary>
     public ReadOnlyMemory<byte> CompressedDictionary { get; }
@@ -97,21 +111,30 @@ public sealed class VirtualFirmware
     /// <param name="compiler">The text of <c>build_versions</c>: another compiler makes another image of the same version.</param>
     /// <param name="link">The link of the build.</param>
     public static byte[] Build(
-        VirtualChip chip, uint start, string version, int size = 44_468, string? compiler = null, FirmwareLink? link = null)
+        VirtualChip chip, uint start, string version, int size = 44_468, string? compiler = null, FirmwareLink? link = null) =>
+        Build(new FirmwareBuild(chip, start) { Link = link ?? FirmwareLink.UsbOf(chip) }, version, size, compiler);
+
+    /// <summary>An image of a build, with the same bytes for the same arguments.</summary>
+    /// <param name="build">Its choices.</param>
+    /// <param name="version">The version text in its dictionary.</param>
+    /// <param name="size">Length in bytes, at least 8 KiB; null for that of real images, 44,468, or what the chip has room for.</param>
+    /// <param name="compiler">The text of <c>build_versions</c>: another compiler makes another image of the same version.</param>
+    public static byte[] Build(FirmwareBuild build, string version, int? size = null, string? compiler = null)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(size, 8 * 1024);
-        var options = new Options(chip, start, version, size, compiler ?? UsualCompiler, link ?? FirmwareLink.Usb);
-        return (byte[])Built.GetOrAdd(options, Compose).Clone();
+        var length = size ?? (int)Math.Min(44_468, (build.Chip.FlashEnd - build.Start) & ~3u);
+        ArgumentOutOfRangeException.ThrowIfLessThan(length, 8 * 1024, nameof(size));
+        return (byte[])Built.GetOrAdd(new Options(build, version, length, compiler ?? UsualCompiler), Compose).Clone();
     }
 
     private static byte[] Compose(Options options)
     {
-        var (chip, start, version, size, compiler, link) = options;
+        var (build, version, size, compiler) = options;
+        var (chip, start) = (build.Chip, build.Start);
         var image = new byte[size];
         var seed = Checksum(Encoding.UTF8.GetBytes($"{chip.Name} {start} {version} {compiler}"));
         new Random((int)seed).NextBytes(image);
         image.AsSpan().Replace((byte)0x78, (byte)0x79); // only the dictionary may look like a zlib stream
-        var dictionary = VirtualDictionary.Compressed(chip, version, compiler, link);
+        var dictionary = VirtualDictionary.Compressed(build, version, compiler);
         var behind = Math.Min(3200, size / 8);
         var dictionaryOffset = (size - behind - dictionary.Length) & ~3;
         dictionary.CopyTo(image, dictionaryOffset);
@@ -123,7 +146,7 @@ public sealed class VirtualFirmware
             return image;
         }
         // The RP2040 copies its handlers to RAM; only the start is in flash.
-        var inRam = chip.FlashBase != 0x0800_0000;
+        var inRam = chip.IsRp;
         var resetOffset = inRam ? VectorsSize : (dictionaryOffset * 3 / 4) & ~3;
         var reset = start + (uint)resetOffset;
         var handler = inRam ? 0x2000_7A60 : reset + 0x14;
@@ -144,6 +167,9 @@ public sealed class VirtualFirmware
         BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(literals + 4), 0x2000_0000);
         BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(literals + 8), start + (uint)size - DataSize);
         BinaryPrimitives.WriteUInt16LittleEndian(image.AsSpan(resetOffset + 0x14), LoopForever);
+        var statement = build.State();
+        BinaryPrimitives.WriteUInt16LittleEndian(image.AsSpan(resetOffset + StatementOffset), (ushort)statement.Length);
+        statement.CopyTo(image, resetOffset + StatementOffset + 2);
         BinaryPrimitives.WriteUInt32LittleEndian(image.AsSpan(size - ChecksumSize), Checksum(image.AsSpan(0, size - ChecksumSize)));
         return image;
     }
@@ -190,16 +216,28 @@ public sealed class VirtualFirmware
         }
         if (isMadeUp && Word(image, length - ChecksumSize) != Checksum(image[..(length - ChecksumSize)]))
             return (null, "the code is damaged");
-        return (dictionary.At(start, length), "Klipper runs");
+        ReadOnlyMemory<byte>? statement = null;
+        if (isMadeUp)
+        {
+            var at = (int)(reset - 1 - start) + StatementOffset;
+            statement = image.Slice(at + 2, Half(image, at)).ToArray();
+        }
+        return (dictionary.At(start, length, statement), "Klipper runs");
     }
 
     /// <summary>The same firmware, found at an address.</summary>
-    internal VirtualFirmware At(uint start, int length) => new(this) { Start = start, Length = length };
+    internal VirtualFirmware At(uint start, int length, ReadOnlyMemory<byte>? statement = null) =>
+        new(this) { Start = start, Length = length, Statement = statement };
+
+    /// <summary>The same firmware with another dictionary.</summary>
+    internal VirtualFirmware WithDictionary(byte[] compressed) =>
+        new(compressed) { Start = Start, Length = Length, Statement = Statement };
 
     private VirtualFirmware(VirtualFirmware other)
     {
         (CompressedDictionary, ClockFrequency) = (other.CompressedDictionary, other.ClockFrequency);
         (Version, Mcu, Link) = (other.Version, other.Mcu, other.Link);
+        (InitialPins, NamesCrystal) = (other.InitialPins, other.NamesCrystal);
         (_commands, _responses, _strings) = (other._commands, other._responses, other._strings);
     }
 

@@ -78,9 +78,9 @@ public sealed class VirtualPrinter : IHardware
     /// <summary>The printer's boards as its configuration names them; the port is where each was last seen.</summary>
     public IReadOnlyList<PrinterBoard> PrinterBoards => [.. Boards.Select(board => new PrinterBoard(board.Name, board.Board)
     {
-        Serial = board.Setup.Serial,
+        Serial = board.Serial,
         Port = board.Setup.IsCan ? board.Setup.RescuePort : Bus.PortOf(board),
-        OnlyByPort = Boards.Count(other => other.Setup.Serial == board.Setup.Serial) > 1,
+        OnlyByPort = Boards.Count(other => other.Serial == board.Serial) > 1,
         CanUuid = board.Setup.Link == McuLink.Can ? CanUuid.Read(board.CanUuidBytes) : null,
         RunningVersion = board.RunningFirmware?.Version,
         Facts = board.Setup.IsUart ? [new(FactSource.KlipperConfig, "printer.cfg") { HostBaud = board.Setup.HostBaud }] : [],
@@ -318,7 +318,7 @@ public sealed class VirtualPrinter : IHardware
             return null;
         if (Scenario.CanAdapterPort is not null)
             PlugCanAdapter();
-        return new VirtualCanBus(Time) { HostBitrate = Faults.CanBitrate ?? VirtualCanBus.Bitrate };
+        return new VirtualCanBus(Time, Scenario.CanBitrate) { HostBitrate = Faults.CanBitrate ?? Scenario.CanBitrate };
     }
 
     /// <summary>The beginning: everything that is on its way has arrived.</summary>

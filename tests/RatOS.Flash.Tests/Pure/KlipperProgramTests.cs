@@ -230,16 +230,16 @@ public sealed class KlipperProgramTests
     }
 
     [Theory]
-    [InlineData(2, 0x1FFF_7590u)] // the UID of a G0
+    [InlineData(2, 0x1FFF_8000u)] // a gap
     [InlineData(2, 0x0808_0000u)] // behind the flash
     [InlineData(2, 0x0807_FFFDu)]
     [InlineData(2, 0x1FFF_7A1Au)] // half behind the UID
-    [InlineData(2, 0x0000_0000u)]
+    [InlineData(2, 0x0010_0000u)] // behind what the flash shows at 0
     public void A_wrong_address_crashes_the_board(int order, uint address)
     {
         var program = F446();
         Assert.Equal("", Ask(program, Block(0, $"0c{order:x2}{Vlq(address)}")));
-        Assert.Equal([ResetRequest.Crash], _resets.Select(reset => reset.Request));
+        Assert.Equal([ResetRequest.Watchdog], _resets.Select(reset => reset.Request));
         Assert.Equal("", Ask(program, Block(0, "07")));
     }
 
@@ -252,7 +252,7 @@ public sealed class KlipperProgramTests
             chip: VirtualChip.G0B1, flash: flash);
         Assert.Equal(Block(1, $"79{Vlq(0x2002_4000)}") + Block(1, ""), Ask(program, Block(0, $"0c02{Vlq(0x0800_0000)}")));
         Assert.Equal("", Ask(program, Block(1, $"0c02{Vlq(0x0800_0002)}")));
-        Assert.Equal([ResetRequest.Crash], _resets.Select(reset => reset.Request));
+        Assert.Equal([ResetRequest.Watchdog], _resets.Select(reset => reset.Request));
     }
 
     [Fact]
