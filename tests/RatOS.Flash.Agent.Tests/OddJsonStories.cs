@@ -77,6 +77,39 @@ public sealed class OddJsonStories
     });
 
     [Fact]
+    public void A_board_of_no_known_kind_is_named_by_its_pins_and_stays_so_without_Klipper() => Of(moonraker =>
+    {
+        moonraker.Results["server.info"] = """{"klippy_state": "ready"}""";
+        moonraker.Results["printer.info"] = """{"state": "ready", "state_message": "", "software_version": "v0.13.0"}""";
+        moonraker.Results["printer.objects.list"] = """{"objects": ["mcu", "mcu NHK"]}""";
+        moonraker.Results["printer.objects.query"] = """
+            {"status": {"configfile": {
+                "settings": {"mcu": {"serial": "/dev/ttyT0"}, "mcu nhk": {"serial": "/dev/ttyT1"}},
+                "config": {"mcu": {}, "mcu NHK": {}, "\ud800": {"pin": "\ud800"}, "fan": 7, "heater_fan x": {"pin": 7},
+                    "extruder": {"step_pin": "NHK:gpio23", "dir_pin": "NHK:gpio24", "enable_pin": "!NHK:gpio25",
+                        "heater_pin": "NHK:gpio9", "sensor_pin": "NHK:gpio29"},
+                    "tmc2209 extruder": {"uart_pin": "NHK:gpio0"}, "adxl345": {"cs_pin": "NHK:gpio21"}}},
+            "mcu": {}, "mcu NHK": {"mcu_version": "v0.12.0", "mcu_constants": {"MCU": "rp2040"}}}}
+            """;
+    }, async (moonraker, data, _, time) =>
+    {
+        await UntilAsync(time, () => moonraker.Calls.Any(call => call == "printer.objects.query"), "Klipper is asked");
+        using var client = AgentBoards.TryOpen(data)!;
+        await NamedAsync(client);
+        Assert.Contains("Driver gpio23 gpio24 gpio25", await File.ReadAllTextAsync(data.Mcus), StringComparison.Ordinal);
+        moonraker.Results["printer.objects.query"] = """{"status": {}}""";
+        await NamedAsync(client);
+
+        static async Task NamedAsync(AgentBoards client)
+        {
+            var row = (await client.ListAsync()).Single(row => row.Section == "mcu NHK");
+            Assert.Equal("LDO Nitehawk SB", row.Description);
+            Assert.Equal(("LDO Nitehawk SB", 1.0, "ldo-nitehawk-sb"),
+                (row.KnownByPins!.Name, row.KnownByPins.Score, Assert.Single(row.KnownByPins.Configs)));
+        }
+    });
+
+    [Fact]
     public void A_state_that_is_half_a_character_is_another_state() => Of(
         moonraker => moonraker.Results["server.info"] = """{"klippy_state": "\ud800"}""",
         async (moonraker, _, _, time) =>

@@ -77,6 +77,7 @@ public sealed class ContractTests
         ["(back)"] = typeof(JsonBack),
         ["(board of a job)"] = typeof(JsonJobBoard),
         ["(error)"] = typeof(JsonFaultReport),
+        ["(known by pins)"] = typeof(JsonKnownByPins),
         ["(mcu)"] = typeof(JsonMcu),
         ["(place of a board)"] = typeof(JsonPlace),
         ["(report)"] = typeof(JsonReport),

@@ -24,8 +24,13 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
     private const int LargestFile = 1024 * 1024;
     private const int MostPasses = 3;
 
+    private KlipperBoardConfigs? _configs;
+    private object? _configsOf;   // the state of the trees that they were read from
     private McuFacts? _facts;
     private string? _kept;   // the file's content
+
+    /// <summary>The Klipper checkout whose configurations name boards by their pins; null for none.</summary>
+    public string? KlipperPath { get; init; }
 
     /// <summary>What Klipper said last.</summary>
     public McuFacts Facts => _facts ??= Read() ?? printer.Facts;
@@ -48,7 +53,8 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
                     evidence[name] = mcu;
             }
             var sections = facts.Sections.IsEmpty ? Facts.Sections : facts.Sections;
-            Keep(facts with { Sections = sections, Evidence = facts.Evidence with { Boards = evidence }, Ports = Facts.Ports });
+            Keep(facts with { Sections = sections, Evidence = facts.Evidence with { Boards = evidence }, Ports = Facts.Ports,
+                Pins = facts.Pins.IsEmpty ? Facts.Pins : facts.Pins });
             return facts;
         }
         catch (Exception fault) when (fault is FlashException or MoonrakerException)
@@ -98,9 +104,27 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
             {
                 return PrinterInventory.Create(
                     Facts.Sections, seen, links, Catalogue.Catalogue, [.. described, .. printer.Described],
-                    Facts.Evidence, Facts.Power, Facts.Ports);
+                    Facts.Evidence, Facts.Power, Facts.Ports, Pins());
             }
         }
+    }
+
+    /// <summary>The pins as Klipper reported them last; before its first report as printer.cfg has them.</summary>
+    private PrinterPins Pins()
+    {
+        var sets = Facts.Pins.IsEmpty && data is not null ? PrinterPins.Of(ConfigFiles.Read(data.PrinterConfig).Sections) : Facts.Pins;
+        if (sets.IsEmpty)
+            return PrinterPins.None;
+        // A file that changes changes its folder: git and editors write another one in its place.
+        var now = (KlipperPath is null ? default : Directory.GetLastWriteTimeUtc(Path.Combine(KlipperPath, "config")),
+            data is null ? default : Directory.GetLastWriteTimeUtc(data.RatOsBoards), KlipperPath);
+        if (_configs is null || !now.Equals(_configsOf))
+        {
+            (_configs, _configsOf) = (KlipperBoardConfigs.Load(KlipperPath, data is null ? null : Catalogue), now);
+            foreach (var finding in _configs.Findings)
+                log.Say(finding.Text);
+        }
+        return new(_configs, sets);
     }
 
     private void Keep(McuFacts facts)
@@ -131,7 +155,11 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
                 return new JsonMcu(
                     name, section?.Serial, section?.Baud, section?.CanbusUuid, section?.CanbusInterface, section?.RestartMethod,
                     evidence?.Version, evidence?.Chip, evidence?.Constants, facts.Ports.GetValueOrDefault(name),
-                    section?.IsNonCritical == true);
+                    section?.IsNonCritical == true)
+                {
+                    Pins = facts.Pins.GetValueOrDefault(name) is { } pins ? [.. pins.Features.Select(feature => feature.ToString())] : null,
+                    UsesDebugPins = facts.Pins.GetValueOrDefault(name)?.UsesDebugPins == true ? true : null,
+                };
             })]), JsonContract.Shapes.JsonMcus);
     }
 
@@ -155,6 +183,8 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
                 State = kept.State,
                 Message = kept.Message,
                 Ports = known.Where(mcu => mcu.Port is not null).ToImmutableDictionary(mcu => mcu.Section, mcu => mcu.Port!),
+                Pins = known.Where(mcu => mcu.Pins is not null).DistinctBy(mcu => mcu.Section, StringComparer.OrdinalIgnoreCase)
+                    .ToImmutableDictionary(mcu => mcu.Section, PinsOf, StringComparer.OrdinalIgnoreCase),
             };
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or JsonException)
@@ -163,6 +193,12 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
             return null;
         }
     }
+
+    private static PinSet PinsOf(JsonMcu mcu) => new(
+        [.. mcu.Pins!.Where(feature => feature is not null).Select(PinFeature.TryParse).OfType<PinFeature>()])
+    {
+        UsesDebugPins = mcu.UsesDebugPins == true,
+    };
 
     private static McuSection SectionOf(JsonMcu mcu) => new(mcu.Section)
     {

@@ -153,7 +153,7 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
 
     private static JsonBoard RowOf(PrinterMcu mcu, BoardPlan? plan, FirmwareNeed? need)
     {
-        var description = mcu.Kind?.DisplayName
+        var description = mcu.Kind?.DisplayName ?? mcu.KnownByPins?.Name
             ?? (mcu.Owner == McuOwner.Ours ? "a board of an unknown kind" : mcu.Device?.DisplayName ?? mcu.Name);
         var port = plan?.Device is { Usb: not null } usb ? usb.Port : mcu.Port;
         return new JsonBoard(
@@ -165,6 +165,7 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
             Need = need is null ? null : JsonContract.Name(need.Level),
             Reason = need?.Reason ?? mcu.Reason,
             Findings = mcu.Findings.IsEmpty ? null : [.. mcu.Findings.Select(JsonFinding.Of)],
+            KnownByPins = mcu.KnownByPins is { } match ? JsonKnownByPins.Of(match) : null,
         };
     }
 

@@ -33,6 +33,12 @@ internal static class BoardText
             yield break;
         var need = Need(row) switch { null => "", "up to date" => "up to date. ", var level => $"flash {level}. " };
         yield return new($"{row.Board}: {need}{row.Reason}", row.Need == "required" ? Tone.Warning : Tone.Dim, Indent: 2);
+        if (row.KnownByPins is { } pins)
+        {
+            var name = pins.Name is null ? "Several boards have its pins" : $"Known by its pins as {pins.Name}";
+            var card = pins.CardFile is null ? "" : $" Its SD card takes {pins.CardFile}.";
+            yield return new($"{name} ({pins.Score:0.00}, {string.Join(", ", pins.Configs.Take(3))}).{card}", Tone.Dim, Indent: 4);
+        }
         foreach (var finding in row.Findings ?? [])
             yield return PlanText.Of(finding);
     }

@@ -71,7 +71,7 @@ internal sealed record VerbContext(PrinterAccess Printer, DataFolder? Data, Outp
 
     private BoardService LocalBoardsOf(bool isUp, bool noKlipper, bool isFlash, AgentSettings settings, MoonrakerConnection moonraker)
     {
-        var mcus = new KnownMcus(Printer, settings.Boards, Data, Log);
+        var mcus = new KnownMcus(Printer, settings.Boards, Data, Log) { KlipperPath = Printer.KlipperSources(settings) };
         var local = new LocalBoards(Printer, mcus, options => Klippy(options, null), Log)
         {
             Data = Data,

@@ -33,8 +33,22 @@ internal sealed record JsonBoard(
 
     public JsonFinding[]? Findings { get; init; }
 
+    /// <summary>Boards with the pins of this one, whose kind is not known.</summary>
+    public JsonKnownByPins? KnownByPins { get; init; }
+
     public JsonBoard In(FrontEnd frontEnd) =>
         Findings is null ? this : this with { Findings = [.. Findings.Select(finding => finding.In(frontEnd))] };
+}
+
+/// <summary>Boards with the pins that a printer uses.</summary>
+/// <param name="Name">What people call them; null where they differ in what matters for a flash.</param>
+/// <param name="Score">The part of the printer's features that they have: 0.85 to 1.</param>
+/// <param name="Configs">The configurations that describe them, Klipper's by their files.</param>
+/// <param name="CardFile">The file that the stock bootloader takes from a card, in words.</param>
+internal sealed record JsonKnownByPins(string? Name, double Score, string[] Configs, string? CardFile)
+{
+    public static JsonKnownByPins Of(PinMatch match) => new(
+        match.Name, Math.Round(match.Score, 2), [.. match.Configs.Select(config => config.File)], match.Head.CardFile?.ToString());
 }
 
 /// <summary>A kind of board in the catalogue.</summary>
@@ -63,4 +77,11 @@ internal sealed record JsonMcus(string? Host, string? State, string? Message, Js
 internal sealed record JsonMcu(
     string Section, string? Serial, string? Baud, string? CanbusUuid, string? CanbusInterface, string? RestartMethod, string? Version,
     string? Chip,
-    IReadOnlyDictionary<string, string>? Constants, string? Port, bool NonCritical = false);
+    IReadOnlyDictionary<string, string>? Constants, string? Port, bool NonCritical = false)
+{
+    /// <summary>The features of its pins: <c>Driver PF13 PF12 PF14</c>.</summary>
+    public string[]? Pins { get; init; }
+
+    /// <summary>PA13 or PA14 is among its pins.</summary>
+    public bool? UsesDebugPins { get; init; }
+}

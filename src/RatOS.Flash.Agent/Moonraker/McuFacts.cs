@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using RatOS.Flash.Boards;
 using RatOS.Flash.Printer;
 
 namespace RatOS.Flash.Agent.Moonraker;
@@ -18,6 +19,9 @@ internal sealed record McuFacts(ImmutableArray<McuSection> Sections, KlippyEvide
 
     /// <summary>The last port of a board, by its section.</summary>
     public ImmutableDictionary<string, string> Ports { get; init; } = ImmutableDictionary<string, string>.Empty;
+
+    /// <summary>By section, in any case: the pins that the configuration gives to its MCU.</summary>
+    public ImmutableDictionary<string, PinSet> Pins { get; init; } = PrinterPins.None.Sets;
 
     /// <summary>Moonraker's power devices at this moment; not kept.</summary>
     public ImmutableArray<PowerDevice> Power { get; init; } = [];

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Boards;
 using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Klipper;
@@ -178,7 +179,8 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
         var info = await moonraker.CallAsync("printer.info");
         var names = await McuObjectsAsync();
         var asked = names.ToDictionary(name => name, _ => (string[])["mcu_version", "mcu_constants"]);
-        asked["configfile"] = ["settings"];
+        // The settings lack sections that Klipper could not set up; the raw text has them all, with includes.
+        asked["configfile"] = ["settings", "config"];
         var status = await QueryAsync(asked);
         // configfile.settings has its names in lower case (Klipper klippy/configfile.py); the objects have the user's.
         var sections = status.Members("configfile", "settings")
@@ -203,7 +205,19 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
             State = info.Word("state"),
             Message = info.Word("state_message"),
             Power = await PowerAsync(),
+            Pins = PrinterPins.Of([.. status.Members("configfile", "config").Select(ConfigSectionOf)]),
         };
+    }
+
+    private static ConfigSection ConfigSectionOf(JsonProperty section)
+    {
+        var config = new ConfigSection(section.Name);
+        if (section.Value.ValueKind == JsonValueKind.Object)
+        {
+            config.Options.AddRange(section.Value.EnumerateObject().Where(option => option.Value.ValueKind == JsonValueKind.String)
+                .Select(option => KeyValuePair.Create(option.Name, option.Value.GetString()!)));
+        }
+        return config;
     }
 
     private static readonly string[] LinkConstants = ["RESERVE_PINS_", "CANBUS_", "SERIAL_BAUD"];

@@ -43,6 +43,8 @@ internal sealed record DataFolder(string Root)
 
     public string Settings => Path.Combine(Root, "config", "ratos-flash.conf");
 
+    public string PrinterConfig => Path.Combine(Root, "config", "printer.cfg");
+
     public string Moonraker => Path.Combine(Root, "comms", "moonraker.sock");
 
     /// <summary>The agent's own socket.</summary>

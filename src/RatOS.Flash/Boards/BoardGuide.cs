@@ -112,10 +112,32 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
                 + $"{file} is the file that was built for this computer.",
             "`sudo systemctl start klipper-mcu klipper`",
         ],
+        FlashMethod.Unknown when board.CardFile is { } card => CardFileSteps(card),
         FlashMethod.OwnUpdater => ["Update it with its vendor's updater: its firmware is not built from Klipper's sources."],
         _ => [$"Describe the board in ratos-flash.conf ([board NAME] with `id:` of its kind), or build {file} and write it with its "
             + "vendor's method."],
     };
+
+    /// <summary>For a board that is known by its pins alone: by what Klipper's own files say of its stock bootloader.</summary>
+    private static ImmutableArray<string> CardFileSteps(Fact<CardFile> card)
+    {
+        var (file, folder) = (card.Value.Name ?? "firmware.bin", card.Value.Folder is { } name ? $", in a folder called {name}" : "");
+        var convert = card.Value.Encoding switch
+        {
+            CardEncoding.MksRobin => $"`~/klipper/scripts/update_mks_robin.py klipper.bin {file}`",
+            CardEncoding.Chitu => $"`~/klipper/scripts/update_chitu.py klipper.bin {file}`",
+            CardEncoding.SRecord => $"`arm-none-eabi-objcopy -O srec klipper.elf {file}`",
+            _ => null,
+        };
+        return
+        [
+            $"Check that this is your board. Its stock bootloader is known by {card.Where}.",
+            .. convert is null ? (ImmutableArray<string>)[] : [$"Convert the built file: {convert}."],
+            $"Copy {(convert is null ? "the built klipper.bin" : file)} onto a card of 32 GB or less with FAT32{folder}, "
+                + (card.Value.NeedsNewName ? "under a name that ends in .bin and that this board has never had." : $"as {file}."),
+            "Put the card into the board's SD slot, and switch the printer off and on.",
+        ];
+    }
 
     private static ImmutableArray<string> CopyUf2(BoardProfile board, string name)
     {

@@ -18,6 +18,8 @@ internal sealed record InventorySources(
 
     public required IReadOnlyDictionary<string, string> Ports { get; init; }
 
+    public PrinterPins Pins { get; init; } = PrinterPins.None;
+
     /// <summary>The port node behind a path, through its links.</summary>
     public string Resolve(string path)
     {

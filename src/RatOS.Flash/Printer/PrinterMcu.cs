@@ -44,6 +44,9 @@ public sealed record PrinterMcu
     /// <summary>Its chip by Klipper's name; null for an unknown one.</summary>
     public string? Chip { get; init; }
 
+    /// <summary>The board that has its pins, where its kind is not known; null for none.</summary>
+    public PinMatch? KnownByPins { get; init; }
+
     /// <summary>Its device on a bus, in Klipper or in a bootloader; null for an absent one, and for a process.</summary>
     public Device? Device { get; init; }
 

@@ -138,4 +138,22 @@ public sealed class BoardGuideTests
         Assert.Equal(FlashMethod.SdCard,
             BoardGuide.Of(new Board { Id = "old", Kind = "unknown", McuName = "lpc1769", FlashStartEffective = "0x4000" }).Method);
     }
+
+    [Theory]
+    [InlineData(CardEncoding.MksRobin, "Robin_nano35.bin", "update_mks_robin.py klipper.bin Robin_nano35.bin`", "as Robin_nano35.bin")]
+    [InlineData(CardEncoding.Chitu, "update.cbd", "update_chitu.py klipper.bin update.cbd`", "Copy update.cbd onto")]
+    [InlineData(CardEncoding.SRecord, "firmware.bin", "objcopy -O srec klipper.elf firmware.bin`", "as firmware.bin")]
+    [InlineData(CardEncoding.None, null, "a folder called UPDATE", "a name that ends in .bin and that this board has never had")]
+    public void A_board_known_by_its_pins_gets_the_file_of_its_own_card(CardEncoding encoding, string? name, params string[] words)
+    {
+        var card = new CardFile(name)
+        {
+            Encoding = encoding, NeedsNewName = name is null, Folder = name is null ? "UPDATE" : null,
+        };
+        var profile = new BoardProfile(
+            "mcu", Board.Unknown("mcu"), new BoardFacts(FactSource.KlipperConfig, "its pins in generic-x.cfg") { CardFile = card });
+        var guide = BoardGuide.Of(profile).Remedy.ToString();
+        Assert.All(words, word => Assert.Contains(word, guide, StringComparison.Ordinal));
+        Assert.Contains("known by its pins in generic-x.cfg", guide, StringComparison.Ordinal);
+    }
 }
