@@ -12,7 +12,7 @@ log="$copy/log"
 
 engine=tests/RatOS.Flash.Tests agent=tests/RatOS.Flash.Agent.Tests
 quick=()
-for class in Pure.FlashLayoutTests Pure.FlashPlanTests Pure.LinkPlanTests Pure.ApplicationStartTests Pure.EarlierFlashTests Pure.KlipperBuildTests Pure.WorkBudgetTests 'Pure.Katapult*' Scenarios.DfuStories Scenarios.ProtectionStories Scenarios.ConditionStories Scenarios.SeveralBoardsStories Scenarios.KatapultStories Scenarios.CanStories Scenarios.UartRomStories Scenarios.StopStories Scenarios.RecoveryStepStories Scenarios.SdCardStories Linux.SdCardTests Linux.BoardLockTests JobRecordings.RedactionTests JobRecordings.BundleTests; do
+for class in Pure.FlashLayoutTests Pure.FlashPlanTests Pure.LinkPlanTests Pure.ApplicationStartTests Pure.EarlierFlashTests Pure.KlipperBuildTests Pure.WorkBudgetTests Pure.RpImageTests 'Pure.Katapult*' 'Pure.Picoboot*' Scenarios.PicobootStories Scenarios.DfuStories Scenarios.ProtectionStories Scenarios.ConditionStories Scenarios.SeveralBoardsStories Scenarios.KatapultStories Scenarios.CanStories Scenarios.UartRomStories Scenarios.StopStories Scenarios.RecoveryStepStories Scenarios.SdCardStories Linux.SdCardTests Linux.BoardLockTests JobRecordings.RedactionTests JobRecordings.BundleTests; do
   quick+=(-class "RatOS.Flash.Tests.$class")   # of one kind of filter any may fit
 done
 quick_agent=()
@@ -87,6 +87,28 @@ mutant "first page last: USB DFU" src/RatOS.Flash/Flashing/FlashLayout.cs $engin
   'WriteOrder.FirstSectorLast => [rest, first],' 'WriteOrder.FirstSectorLast => [first, rest],'
 mutant "first page last: Katapult" src/RatOS.Flash/Flashing/FlashLayout.cs $engine \
   'memory.InvalidBlock(blockSize)), rest, first],' 'memory.InvalidBlock(blockSize)), first, rest],'
+mutant "first page last: BOOTSEL" src/RatOS.Flash/Flashing/FlashLayout.cs $engine \
+  'WriteOrder.FirstPageLast when data.Length > memory.WriteUnit =>' 'WriteOrder.FirstPageLast when data.Length < 0 =>'
+mutant "BOOTSEL: ranges are checked before they are sent" src/RatOS.Flash/Bootloaders/Picoboot.cs $engine \
+  'if (address % unit != 0 || length % unit != 0 || length <= 0' 'if (length <= 0'
+mutant "BOOTSEL: flash leaves its XIP mode" src/RatOS.Flash/Bootloaders/Picoboot.cs $engine \
+  'await TryAsync(new(PicobootCommand.ExitXip, 0, default), default) == Outcome.Done' 'true'
+mutant "BOOTSEL: the drive is locked out" src/RatOS.Flash/Bootloaders/Picoboot.cs $engine \
+  'private const byte Exclusive = 1;' 'private const byte Exclusive = 0;'
+mutant "BOOTSEL: halts are cleared after a failure" src/RatOS.Flash/Bootloaders/Picoboot.cs $engine \
+  'await _usb.ClearHaltAsync(_interface.Out);' '_ = _interface.Out;'
+mutant "BOOTSEL: a Katapult is not written over" src/RatOS.Flash/Bootloaders/Picoboot.cs $engine \
+  'if (_hasKatapult && start == begin)' 'if (_hasKatapult && start < begin)'
+mutant "BOOTSEL: no firmware for a Katapult that is not there" src/RatOS.Flash/Bootloaders/Picoboot.cs $engine \
+  'if (!_hasKatapult && start != begin)' 'if (!_hasKatapult && start < begin)'
+mutant "BOOTSEL: a partition table is left alone" src/RatOS.Flash/Bootloaders/Picoboot.cs $engine \
+  'return (table & HasTable) != 0 ?' 'return table == uint.MaxValue ?'
+mutant "BOOTSEL: a repeated beginning ends the flash" src/RatOS.Flash/Bootloaders/Picoboot.cs $engine \
+  'if (again.AsSpan().SequenceEqual(begin.Span))' 'if (again.Length == 0)'
+mutant "boot code: its checksum is right" src/RatOS.Flash/Firmware/FirmwareImage.cs $engine \
+  'if (BootCode > 0 && !SecondStage.Starts(Bytes.Span))' 'if (BootCode < 0 && !SecondStage.Starts(Bytes.Span))'
+mutant "boot code: it is there" src/RatOS.Flash/Firmware/FirmwareImage.cs $engine \
+  'begin + BootCode != start)' 'begin + BootCode > start)'
 mutant "write protection: the first sector is checked before the next is erased" src/RatOS.Flash/Flashing/WriteProtection.cs $engine \
   'if ((index == 0 || refused is not null)' 'if ((refused is not null)'
 mutant "write protection: every sector is checked before one is written" src/RatOS.Flash/Flashing/WriteProtection.cs $engine \

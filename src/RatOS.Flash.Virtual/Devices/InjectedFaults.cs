@@ -71,6 +71,9 @@ public sealed record InjectedFaults
     /// <summary>The ROM's USB DFU takes a block's address as its number times the length of the request (AN3156 can be read so).</summary>
     public bool CountsInRequests { get; init; }
 
+    /// <summary>An RP2350's flash has a table of so many partitions; null for none.</summary>
+    public int? Partitions { get; init; }
+
     /// <summary>H7 revision V: the ROM stays in dfuDNBUSY until its status was cleared twice.</summary>
     public bool StuckInBusy { get; init; }
 
@@ -148,6 +151,7 @@ public sealed record InjectedFaults
         Add(nameof(IsReadProtected), IsReadProtected, false);
         Add(nameof(CountsInRequests), CountsInRequests, false);
         Add(nameof(StuckInBusy), StuckInBusy, false);
+        Add(nameof(Partitions), Partitions, null);
         Add(nameof(PortsHeldBy), PortsHeldBy, null);
         Add(nameof(NoPermission), NoPermission, false);
         Add(nameof(HasNoRomRule), HasNoRomRule, false);

@@ -49,7 +49,7 @@ internal sealed class KatapultProgram(VirtualFlash flash, VirtualChip chip, uint
     private static readonly TimeSpan FrameTime = TimeSpan.FromMicroseconds(50);
     private static readonly TimeSpan CompleteDelay = TimeSpan.FromMilliseconds(100);
 
-    private readonly bool _isRp2040 = chip.Name == "rp2040";
+    private readonly bool _isRp2040 = chip.Bootsel is not null;
     private readonly byte[] _page = new byte[Rp2040PageSize]; // RP2040: collects until the page is left
     private uint? _pageAddress;
     private int _pagesBegun;

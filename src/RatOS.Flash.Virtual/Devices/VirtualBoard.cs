@@ -37,7 +37,7 @@ public sealed class VirtualBoard
         if (setup.Uid is null)
             BinaryPrimitives.WriteUInt16LittleEndian(_uid, (ushort)place.Aggregate(17, (hash, c) => (hash * 31) + c));
         CanUuidBytes = VirtualCanNode.UuidOf(_uid);
-        _rom = new RomRecord { LeavesIgnored = printer.Faults.LeavesIgnored };
+        _rom = new RomRecord { LeavesIgnored = printer.Faults.LeavesIgnored, Partitions = printer.Faults.Partitions };
         _boot = new BoardBoot(printer, this, _rom);
         Process = setup.IsProcess ? new VirtualHostProcess(printer, this, _boot) : null;
         if (setup.HasSdCard)

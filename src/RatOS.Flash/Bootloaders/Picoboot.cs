@@ -45,6 +45,7 @@ public sealed class Picoboot : Bootloader
     private uint _token;
     private FlashMemory? _memory;
     private bool _hasKatapult;   // and the ROM starts it
+    private string? _partitions; // why it may only be left
 
     private Picoboot(IUsbDevice usb, PicobootInterface found, BootloaderTarget target) =>
         (_usb, _interface, _target, _time, _isRp2350) = (usb, found, target, target.Time, usb.Device.Usb == PicobootDriver.Rp2350);
@@ -69,7 +70,7 @@ public sealed class Picoboot : Bootloader
     /// <summary>
     /// Claims the interface, brings it to rest from whatever state it is in, and reads the flash's size and what it starts.
     /// </summary>
-    /// <exception cref="FlashException">No such interface, a partition table: nothing was touched.</exception>
+    /// <exception cref="FlashException">No such interface, or no answer: nothing was touched.</exception>
     internal static async Task<Picoboot> OpenAsync(IUsbDevice usb, BootloaderTarget target)
     {
         var found = PicobootInterface.Find(usb.Configuration.Span)
@@ -78,7 +79,7 @@ public sealed class Picoboot : Bootloader
         var picoboot = new Picoboot(usb, found, target);
         await picoboot.RestAsync();
         if (picoboot._isRp2350)
-            await picoboot.CheckPartitionsAsync();
+            picoboot._partitions = await picoboot.AskPartitionsAsync();
         await picoboot.LookAtFlashAsync();
         return picoboot;
     }
@@ -88,6 +89,8 @@ public sealed class Picoboot : Bootloader
     /// </summary>
     public override void CheckChip(string board, Mcu mcu, uint start)
     {
+        if (_partitions is { } why)
+            throw BootloaderFaults.BootselClosed(board, why);
         var found = _isRp2350 ? "rp2350" : "rp2040";
         if (mcu.Name != found)
             throw BoardFaults.WrongMcu(board, mcu.Name, $"its ROM is that of an {found.ToUpperInvariant()}");
@@ -157,16 +160,16 @@ public sealed class Picoboot : Bootloader
     // ---- what is there
 
     /// <summary>A partition table says where images are; this program writes plain ones only (RP2350 datasheet 5.1.2).</summary>
-    private async Task CheckPartitionsAsync()
+    /// <returns>As a clause; null where there is none.</returns>
+    private async Task<string?> AskPartitionsAsync()
     {
         var answer = new byte[20];   // count of words, flags, then three words
         await AskAsync(PicobootCommand.Of(PicobootCommand.GetInfo, answer.Length, InfoOfPartitions, PartitionTable, 0, 0), answer,
             "asking for its partitions");
         var (flags, table) = (Word(answer, 4), Word(answer, 8));
         if ((flags & PartitionTable) == 0)
-            throw BootloaderFaults.BootselClosed(_target.Board, "it does not tell whether its flash has partitions");
-        if ((table & HasTable) != 0)
-            throw BootloaderFaults.BootselClosed(_target.Board, $"its flash has a table of {Counts.Of((int)(table & 0xFF), "partition")}");
+            return "it does not tell whether its flash has partitions";
+        return (table & HasTable) != 0 ? $"its flash has a table of {Counts.Of((int)(table & 0xFF), "partition")}" : null;
     }
 
     private async Task LookAtFlashAsync()

@@ -32,7 +32,7 @@ internal static class Uf2
 
         var bytes = new byte[file.Length / BlockSize * PayloadSize];
         var length = 0;
-        uint start = 0, family = 0, total = 0, expected = 0;
+        uint start = 0, family = 0, total = 0, expected = 0, other = 0;
         for (var at = 0; at < file.Length; at += BlockSize)
         {
             var block = Block.Read(file.Slice(at, BlockSize));
@@ -40,7 +40,10 @@ internal static class Uf2
                 throw FirmwareFaults.FirmwareContainer(name, $"the UF2 block at byte {at} is damaged");
             // Blocks of other families may be in the same file, with their own numbers; a reader skips them.
             if ((block.Flags & (HasFamily | IsFileContainer)) != HasFamily || block.Family is not (Rp2040 or Rp2350))
+            {
+                other = (block.Flags & HasFamily) != 0 ? block.Family : other;
                 continue;
+            }
 
             if (family == 0)
                 (family, total) = (block.Family, block.Total);
@@ -67,11 +70,24 @@ internal static class Uf2
             length += PayloadSize;
         }
         if (length == 0)
-            throw FirmwareFaults.FirmwareContainer(name, "it holds no UF2 block for the flash of an RP2040 or RP2350");
+        {
+            var found = other == 0 ? "" : $", but blocks of family {other:x8}{NameOf(other)}";
+            throw FirmwareFaults.FirmwareContainer(name, $"it holds no UF2 block for the flash of an RP2040 or RP2350{found}");
+        }
         if (expected != total)
             throw FirmwareFaults.FirmwareCutShort(name, $"only {expected} of {total} UF2 blocks are there");
         return (start, bytes[..length], family);
     }
+
+    // RP2350 datasheet 5.5.3
+    private static string NameOf(uint family) => family switch
+    {
+        0xE48B_FF57 => " (any chip, absolute addresses)",
+        0xE48B_FF58 => " (data of an RP2350)",
+        0xE48B_FF5A => " (RP2350, RISC-V)",
+        0xE48B_FF5B => " (RP2350, non-secure)",
+        _ => "",
+    };
 
     private readonly record struct Block(uint Flags, uint Address, uint PayloadSize, uint Number, uint Total, uint Family, bool IsWhole)
     {

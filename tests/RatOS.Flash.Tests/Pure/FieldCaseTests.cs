@@ -93,6 +93,16 @@ public sealed class FieldCaseTests
         Assert.Equal((FlashEntry.Touch, (string?)null), (printer.Plan("mcu").Entry, printer.Plan("mcu").Blocker?.Code));
     }
 
+    /// <summary>Its ROM leaves the .uf2 of Klipper's build alone, which carries the RP2040's family.</summary>
+    [Fact]
+    public void An_RP2350_in_BOOTSEL_is_flashed_there_and_sent_no_uf2()
+    {
+        var printer = Read("c38_rp2350_bootsel");
+        Assert.Contains(printer.Of("mcu").Findings, finding => finding.Code == "bootloader-assumed");
+        var plan = printer.Plan("mcu");
+        Assert.Equal((FlashEntry.InBootloader, "bootsel", (string?)null), (plan.Entry, plan.Bootloader?.Name, plan.Blocker?.Code));
+    }
+
     [Fact]
     public void Power_devices_of_lights_and_fans_are_no_boards_supply()
     {

@@ -77,6 +77,16 @@ public sealed class FlashLayoutTests
     }
 
     [Fact]
+    public void An_RP2040_is_written_page_by_page_and_the_page_with_the_boot_code_last()
+    {
+        var memory = Memory("rp2040", WriteOrder.FirstPageLast);
+        var layout = FlashLayout.Create(new byte[44_000], 0x1000_0000, memory, 256);
+        Assert.Equal((11, true), (layout.Sectors.Length, layout.Erases));
+        Assert.Equal([(0x1000_0100u, 43_776), (0x1000_0000u, 256)], layout.Runs.Select(run => (run.Address, run.Data.Length)));
+        Assert.Single(FlashLayout.Create(new byte[200], 0x1000_0000, memory, 256).Runs);
+    }
+
+    [Fact]
     public void A_gap_in_the_areas_of_the_bootloader_is_refused()
     {
         var memory = new FlashMemory([new Sector(0x0800_0000, 2048), new Sector(0x0800_1000, 2048)], 8, WriteOrder.Ascending, false);

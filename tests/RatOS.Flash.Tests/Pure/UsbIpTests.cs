@@ -173,6 +173,49 @@ public sealed class UsbIpTests
         Assert.Equal("0A000000" + "0A00", (await rom.ControlAsync(GetStatus)).Data);   // jumped to: errFIRMWARE
     });
 
+    /// <summary>The vendor interface and the drive beside it, each with its endpoints.</summary>
+    [Fact]
+    public void Bulk_transfers_reach_PICOBOOT_and_the_drive() => UsbIpStage.With("rp2040-in-bootsel", async stage =>
+    {
+        using var client = await stage.ImportAsync();
+        await client.ControlAsync("0009010000000000");
+        const string magic = "0BD11F43";
+        await Command("0100000001010000" + "00000000" + "01");
+        await Command("0200000006000000" + "00000000");
+        await Out(0x03, magic + "0300000084080000" + "10000000" + "0000001010000000" + "0000000000000000");
+        Assert.Equal(Convert.ToHexString(stage.Board.Flash.Read(0x1000_0000, 16)), await In(0x84, 16));
+        await Out(0x03, "");
+
+        // A read that nothing answers is taken back, and the next one is served.
+        var idle = await client.SubmitAsync(0x84, 64);
+        Assert.Equal(UsbIpClient.ConnectionReset, await client.UnlinkedAsync(await client.SubmitUnlinkAsync(idle)));
+        await Command("0400000006000000" + "00000000");
+
+        await Out(0x02, "5553424301000000" + "24000000" + "800006" + "120000002400" + new string('0', 20));
+        Assert.StartsWith("00800202", await In(0x81, 36), StringComparison.Ordinal);
+        Assert.Equal("55534253" + "01000000" + "00000000" + "00", await In(0x81, 13));
+
+        async Task Command(string words)
+        {
+            await Out(0x03, (magic + words).PadRight(64, '0'));
+            Assert.Equal("", await In(0x84, 64));
+        }
+
+        async Task Out(byte endpoint, string hex)
+        {
+            var bytes = Convert.FromHexString(hex);
+            var answer = await client.AnswerAsync(await client.SubmitAsync(endpoint, bytes.Length, bytes));
+            Assert.Equal((0, bytes.Length), (answer.Status, answer.Length));
+        }
+
+        async Task<string> In(byte endpoint, int length)
+        {
+            var answer = await client.AnswerAsync(await client.SubmitAsync(endpoint, length));
+            Assert.Equal(0, answer.Status);
+            return Convert.ToHexString(answer.Data);
+        }
+    });
+
     [Fact]
     public void Unplugging_fails_open_transfers_and_those_before_the_hub_reports_it() => UsbIpStage.With(
         "octopus-in-dfu",

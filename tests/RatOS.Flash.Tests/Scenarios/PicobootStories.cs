@@ -1,3 +1,4 @@
+using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Virtual.Devices;
 using RatOS.Flash.Virtual.Trials;
@@ -141,6 +142,43 @@ public sealed class PicobootStories
         var floor = ((size + 4095) / 4096 * chip.Sectors[0].EraseTime) + ((size + 255) / 256 * chip.ProgramTime);
         Assert.InRange((end - begin) / floor, 1, 1.25);
     });
+
+    /// <summary>Another ROM, other commands; no boot code in front of the application.</summary>
+    [Theory]
+    [InlineData(0x1000_0000u, BootStage.None, "bootsel")]
+    [InlineData(0x1000_4000u, BootStage.Katapult, "katapult")]
+    public void An_RP2350_is_flashed_as_its_datasheet_says(uint start, BootStage stage, string bootloader) =>
+        Story.Of(Rp2350(start, stage), InjectedFaults.None, async story =>
+    {
+        var report = (await story.FlashAsync(CancellationToken.None, Rp2350Request(story))).Boards.Single();
+        Assert.True(report.Ok, $"[{report.Fault?.Code}] {report.Fault?.Cause}\n{story.Transcript}");
+        Assert.Contains(Drivers.Find(bootloader)!.Label, report.Route, StringComparison.Ordinal);
+        Assert.Empty(story.Board.IllegalRequests);
+    });
+
+    [Fact]
+    public void An_RP2350_with_a_partition_table_is_left_as_it_is() =>
+        Story.Of(Rp2350(0x1000_0000, BootStage.None), new InjectedFaults { Partitions = 2 }, async story =>
+    {
+        var report = (await story.FlashAsync(CancellationToken.None, Rp2350Request(story))).Boards.Single();
+        Assert.Equal(("bootsel-closed", BoardCondition.Unchanged), (report.Fault?.Code, report.Condition));
+        Assert.Contains("a table of 2 partitions", report.Fault!.Cause, StringComparison.Ordinal);
+        Assert.Equal(0, story.Board.Flash.Erases.Sum());
+        Assert.Equal(BoardState.Klipper, story.Board.State);
+    });
+
+    private static Scenario Rp2350(uint start, BootStage stage) => new("rp2350", "an RP2350",
+        new BoardSetup("it", "btt-sb-2209-10-rp", KconfigChips.All.Single(chip => chip.Name == "rp2350"), start, "1-1.3")
+        {
+            Stage = stage,
+            IsBusPowered = true,
+        });
+
+    private static FlashRequest Rp2350Request(Story story)
+    {
+        var known = story.Known("it");
+        return new(known with { Board = known.Board with { McuName = "rp2350" } }, story.Build("it"));
+    }
 
     [Fact]
     public void A_board_that_runs_is_recovered_from_BOOTSEL_without_a_flash() => Story.Of("rp2040-in-bootsel", async story =>
