@@ -244,10 +244,16 @@ public sealed class CallRecorder(TimeProvider time, Action<string>? warn = null)
             board.Bootloader is { } driver ? BootloaderWord(driver) : null, board.RunningVersion, image,
             board.Profile.Chip?.Value, board.Profile.ApplicationStart is { } start ? $"0x{start.Value:x}" : null,
             board.Board.DfuRomAddress, board.Board.Comm, board.Board.UsbSerial,
-            request.Job switch { FlashJob.Recover => "recovers", FlashJob.SdCard => "sd-card", _ => null },
+            request.Job switch
+            {
+                FlashJob.Recover => "recovers",
+                FlashJob.Identify => "identify",
+                FlashJob.SdCard => "sd-card",
+                _ => null,
+            },
             board.Profile.SdCard?.RenamedTo,
             request.Earlier is { } earlier ? Conditions.Of(earlier.Condition) : null, request.Earlier?.Place.Port,
-            request.AsksStart ? "start" : null, request.LinkChange?.ToString(),
+            request.AsksStart ? "all" : null, request.LinkChange?.ToString(), board.Profile.Bootloader?.Value,
         ];
         Append("job", "asked", Now, words, null, Answer.Ok());
     }

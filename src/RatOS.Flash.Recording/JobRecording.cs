@@ -163,9 +163,16 @@ public sealed class JobRecording
             CanInterface = can ?? "can0",
             Bootloader = Drivers.Find(bootloader),
             RunningVersion = running,
+            Facts = words.ElementAtOrDefault(21) is { } below ? [new(FactSource.Board, "its running firmware") { Bootloader = below }] : [],
         };
         // Recordings of earlier versions end before this word.
-        var job = words.ElementAtOrDefault(15) switch { "recovers" => FlashJob.Recover, "sd-card" => FlashJob.SdCard, _ => FlashJob.Write };
+        var job = words.ElementAtOrDefault(15) switch
+        {
+            "recovers" => FlashJob.Recover,
+            "identify" => FlashJob.Identify,
+            "sd-card" => FlashJob.SdCard,
+            _ => FlashJob.Write,
+        };
         var firmware = image is null ? null : Image(Integer(image), name);
         var earlier = (Conditions.Find(words.ElementAtOrDefault(17)), words.ElementAtOrDefault(18)) is ({ } condition, { } place)
             ? new EarlierFlash(condition, new(place, null), null) : null;
@@ -173,7 +180,7 @@ public sealed class JobRecording
         {
             Job = job,
             Earlier = earlier,
-            AsksStart = words.ElementAtOrDefault(19) is not null,
+            AsksStart = words.ElementAtOrDefault(19) == "all",
             LinkChange = words.ElementAtOrDefault(20) is { } change ? LinkChange.Known.GetValueOrDefault(change) : null,
         };
     }

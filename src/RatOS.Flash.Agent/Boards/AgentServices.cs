@@ -1,6 +1,7 @@
 using RatOS.Flash.Builds;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Flashing;
+using RatOS.Flash.Klipper;
 using RatOS.Flash.Printer;
 
 namespace RatOS.Flash.Agent.Boards;
@@ -28,6 +29,8 @@ internal sealed class AgentServices(LocalBoards boards, FlashWork? work) : Flash
         var build = boards.Firmware.BuildAsync(wanted, Made, progress, cancel);
         return work?.Recorder?.BuiltAsync(build) ?? build;
     }
+
+    public override void KeepAnswers(PrinterBoard board, BoardEvidence evidence) => boards.Learn(board, evidence);
 
     public override bool WantsOldFirmware(string board) => Unknown.Contains(board);
 

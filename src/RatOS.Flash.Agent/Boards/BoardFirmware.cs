@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Boards;
 using RatOS.Flash.Builds;
 using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
@@ -166,20 +167,20 @@ internal sealed class BoardFirmware(PrinterAccess printer, KnownMcus mcus, DataF
     }
 
     /// <summary>
-    /// By the user's own build options, by the pins that the running firmware reports, by RatOS's file, or by the catalogue.
+    /// By the user's own build options, by what the board told of itself, by the pins that Klipper reports, by RatOS's file, or by the
+    /// catalogue.
     /// </summary>
     private BuildConfig ConfigOf(PrinterBoard board)
     {
         if (Menuconfig.Kept(data?.Configs, board) is { } chosen)
             return chosen;
-        var kind = board.Board with { InitialPins = board.Profile.InitialPins?.Value };
-        if (board.RunningLink is { Pins: not null } link)
-            return BuildConfig.For(kind, board.Serial, link);
+        if (board.Profile.ApplicationStart is { Source: FactSource.Board } || board.RunningLink is { Pins: not null })
+            return BuildConfig.For(board.Profile, board.Serial);
         var isOnUart = board.Port is { } port && !port.Contains('-', StringComparison.Ordinal);
         if (board.Board.McuName != "linux" && (board.CanUuid is not null || isOnUart))
             throw FirmwareFaults.PinsUnknown(board.Name, board.CanUuid is not null ? "CAN bus" : "UART");
         return board.Board.FirmwareConfig is { } text
-            ? BuildConfig.FromText(text, board.Board, board.Serial) : BuildConfig.For(kind, board.Serial);
+            ? BuildConfig.FromText(text, board.Board, board.Serial) : BuildConfig.For(board.Profile, board.Serial);
     }
 
     private FirmwareImage? ImageOrNull(PrinterBoard board)

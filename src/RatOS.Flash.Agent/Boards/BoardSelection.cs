@@ -34,8 +34,12 @@ internal sealed class BoardSelection(
             Job = options.Job,
             LinkChange = options.LinkChange,
             Findings = [.. request.Findings, .. Unconfirmed(request, options)],
-            SkipReason = options.Job == FlashJob.Recover && request.Board.Board.McuName == "linux"
-                ? "it is a process of this computer, which its own service restarts." : request.SkipReason,
+            SkipReason = request.Board.Board.McuName != "linux" ? request.SkipReason : options.Job switch
+            {
+                FlashJob.Recover => "it is a process of this computer, which its own service restarts.",
+                FlashJob.Identify => "it is a process of this computer.",
+                _ => request.SkipReason,
+            },
             Board = powerDevices.GetValueOrDefault(request.Board.Name) is { } power
                 ? request.Board with { Power = power } : request.Board,
         })];
@@ -108,7 +112,7 @@ internal sealed class BoardSelection(
         var boards = inventory.All.Select(mcu => mcu with { Board = firmware.AsConfigured(mcu.Board!) }).ToList();
         if (boards.Count == 0)
             throw BoardFaults.NoBoards();
-        var needs = options.IncludesUpToDate || options.RollsBack || options.Job == FlashJob.Recover
+        var needs = options.IncludesUpToDate || options.RollsBack || options.Job is FlashJob.Recover or FlashJob.Identify
             ? ImmutableDictionary<string, FirmwareNeed>.Empty : await firmware.NeedsAsync(boards, given);
         var all = boards.ConvertAll(mcu => new FlashRequest(mcu.Board!, ImageFor(mcu.Board!, given, options))
         {
@@ -117,14 +121,14 @@ internal sealed class BoardSelection(
         });
         // Where nothing is built, a running board without firmware is skipped, and does not keep the others from theirs. One that does not
         // run is refused.
-        var canWait = !firmware.HasCheckout && options.Job != FlashJob.Recover
+        var canWait = !firmware.HasCheckout && options.Job is not (FlashJob.Recover or FlashJob.Identify)
             && all.Exists(request => request is { Image: not null, SkipReason: null });
         return !canWait ? all : all.ConvertAll(request => request is { Image: null, SkipReason: null, Board.RunningVersion: not null }
             ? request with { SkipReason = "There is no firmware for it here, and no Klipper checkout to build it from." } : request);
     }
 
     private FirmwareImage? ImageFor(PrinterBoard board, FirmwareImage? given, FlashOptions options) =>
-        options.RollsBack ? firmware.Before(board) : given ?? firmware.ImageFor(board);
+        options.Job == FlashJob.Identify ? null : options.RollsBack ? firmware.Before(board) : given ?? firmware.ImageFor(board);
 
     private FlashRequest Find(PrinterInventory inventory, string name, bool namesPlace)
     {

@@ -7,6 +7,7 @@ using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Boards;
 using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
+using RatOS.Flash.Klipper;
 using RatOS.Flash.Printer;
 
 namespace RatOS.Flash.Agent.Boards;
@@ -54,7 +55,7 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
             }
             var sections = facts.Sections.IsEmpty ? Facts.Sections : facts.Sections;
             Keep(facts with { Sections = sections, Evidence = facts.Evidence with { Boards = evidence }, Ports = Facts.Ports,
-                Pins = facts.Pins.IsEmpty ? Facts.Pins : facts.Pins });
+                Pins = facts.Pins.IsEmpty ? Facts.Pins : facts.Pins, Identities = Facts.Identities });
             return facts;
         }
         catch (Exception fault) when (fault is FlashException or MoonrakerException)
@@ -93,6 +94,21 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
         Keep(Facts with { Evidence = Facts.Evidence with { Boards = evidence } });
     }
 
+    /// <summary>Keeps what a running board answered about itself.</summary>
+    public void Learn(PrinterBoard board, BoardEvidence evidence)
+    {
+        var place = printer.Hardware.Look().Devices.FirstOrDefault(device => device.Port == board.Port);
+        Keep(Facts with
+        {
+            Identities = Facts.Identities.With(new(evidence, printer.Time.GetUtcNow())
+            {
+                Uuid = board.CanUuid,
+                Serial = board.CanUuid is null && place is not { IsWired: true } ? place?.Serial ?? board.Serial : null,
+                Port = board.CanUuid is null && (place is { IsWired: true } || board.Serial is null) ? board.Port : null,
+            }),
+        });
+    }
+
     private PrinterInventory Inventory()
     {
         // Links are read after the buses: again until both are of the same moment.
@@ -104,7 +120,7 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
             {
                 return PrinterInventory.Create(
                     Facts.Sections, seen, links, Catalogue.Catalogue, [.. described, .. printer.Described],
-                    Facts.Evidence, Facts.Power, Facts.Ports, Pins());
+                    Facts.Evidence, Facts.Power, Facts.Ports, Pins(), Facts.Identities);
             }
         }
     }
@@ -160,7 +176,10 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
                     Pins = facts.Pins.GetValueOrDefault(name) is { } pins ? [.. pins.Features.Select(feature => feature.ToString())] : null,
                     UsesDebugPins = facts.Pins.GetValueOrDefault(name)?.UsesDebugPins == true ? true : null,
                 };
-            })]), JsonContract.Shapes.JsonMcus);
+            })])
+            {
+                Identities = facts.Identities.IsEmpty ? null : [.. facts.Identities.Select(KeptIdentities.Write)],
+            }, JsonContract.Shapes.JsonMcus);
     }
 
     private McuFacts? Read()
@@ -185,6 +204,7 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
                 Ports = known.Where(mcu => mcu.Port is not null).ToImmutableDictionary(mcu => mcu.Section, mcu => mcu.Port!),
                 Pins = known.Where(mcu => mcu.Pins is not null).DistinctBy(mcu => mcu.Section, StringComparer.OrdinalIgnoreCase)
                     .ToImmutableDictionary(mcu => mcu.Section, PinsOf, StringComparer.OrdinalIgnoreCase),
+                Identities = [.. kept.Identities?.Select(KeptIdentities.Read).OfType<BoardIdentity>() ?? []],
             };
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or JsonException)

@@ -131,6 +131,9 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
         }
     }
 
+    /// <inheritdoc cref="KnownMcus.Learn"/>
+    public void Learn(PrinterBoard board, BoardEvidence evidence) => mcus.Learn(board, evidence);
+
     /// <summary>Keeps firmware that was proved to run, and marks firmware that was written and does not run.</summary>
     private void Remember(FlashReport report, IReadOnlyList<FailedFirmware> failed, FlashWork work, AgentServices services)
     {
@@ -164,6 +167,8 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
             Aliases = mcu.Aliases.IsEmpty ? null : [.. mcu.Aliases],
             Need = need is null ? null : JsonContract.Name(need.Level),
             Reason = need?.Reason ?? mcu.Reason,
+            Facts = mcu is { Owner: McuOwner.Ours, Board.Profile: { } profile }
+                ? [.. profile.Statements.Select(statement => new JsonFact(statement.Value, statement.Where))] : null,
             Findings = mcu.Findings.IsEmpty ? null : [.. mcu.Findings.Select(JsonFinding.Of)],
             KnownByPins = mcu.KnownByPins is { } match ? JsonKnownByPins.Of(match) : null,
         };

@@ -39,6 +39,8 @@ internal static class BoardText
             var card = pins.CardFile is null ? "" : $" Its SD card takes {pins.CardFile}.";
             yield return new($"{name} ({pins.Score:0.00}, {string.Join(", ", pins.Configs.Take(3))}).{card}", Tone.Dim, Indent: 4);
         }
+        foreach (var same in (row.Facts ?? []).GroupBy(fact => fact.By))
+            yield return new($"{"",4}{string.Join(", ", same.Select(fact => fact.Says))} (by {same.Key})", Tone.Dim, Indent: 4);
         foreach (var finding in row.Findings ?? [])
             yield return PlanText.Of(finding);
     }

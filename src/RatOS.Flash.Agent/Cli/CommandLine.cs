@@ -101,6 +101,7 @@ internal static class CommandLine
     {
         var catalogue = new Option<bool>("--catalogue") { Description = "List every known kind of board instead" };
         var file = new Argument<string>("FILE") { Description = "klipper.bin, klipper.uf2 or klipper.elf" };
+        var asked = new Argument<string[]>("BOARD") { Description = "Boards to ask (default: all)", Arity = ArgumentArity.ZeroOrMore };
         return
         [
             Verb(
@@ -111,6 +112,14 @@ internal static class CommandLine
                 parsed => Run(parsed, context => new LookVerbs(context).PlanAsync(Ask(parsed))),
                 Options.BoardNames, Options.Firmware, Options.Port, Options.Uuid, Options.Bootloader, Options.ChangeLink,
                 Options.Flags[FlashFlag.SdCard], Options.Flags[FlashFlag.Force]),
+            Verb(
+                "identify", "Ask running boards what they are; stops Klipper for it, writes nothing",
+                parsed => RunFlash(parsed, options => options with
+                {
+                    Boards = parsed.GetValue(asked) is { Length: > 0 } named ? [.. named] : [FlashOptions.All],
+                    Job = FlashJob.Identify,
+                }),
+                asked, Options.Port, Options.Uuid, Options.NoKlipper, Options.Flags[FlashFlag.Hot]),
             Verb(
                 "status", "Show the agent, Klipper's state and open jobs",
                 parsed => Run(parsed, static context => new AgentVerbs(context).StatusAsync())),

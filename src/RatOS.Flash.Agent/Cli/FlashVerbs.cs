@@ -46,9 +46,10 @@ internal sealed class FlashVerbs(VerbContext context)
     {
         options = options with { OperatorPresent = _output.HasOperator && context.Printer.HasOperator };
         var plan = await boards.PlanAsync(options);
-        if (options.Job != FlashJob.Recover)
+        var writes = options.Job is not (FlashJob.Recover or FlashJob.Identify);
+        if (writes)
             _output.Plan(plan, boards.Description);
-        if (!options.AcceptsWarnings && options.Job != FlashJob.Recover && !plan.IsBlocked && plan.Boards.Any(board => board.NeedsConsent))
+        if (!options.AcceptsWarnings && writes && !plan.IsBlocked && plan.Boards.Any(board => board.NeedsConsent))
         {
             options = _output.Confirm("There are warnings. Flash anyway?") ? options with { AcceptsWarnings = true }
                 : throw FlashFaults.ConsentMissing();

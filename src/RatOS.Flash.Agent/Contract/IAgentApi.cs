@@ -34,6 +34,10 @@ internal partial interface IAgentApi
     [JsonRpcMethod("recover")]
     Task<JsonElement> RecoverAsync(JsonElement arguments = default);
 
+    /// <summary>As <c>flash</c>: asks running boards what they are. Klipper is stopped for it; nothing is written.</summary>
+    [JsonRpcMethod("identify")]
+    Task<JsonElement> IdentifyAsync(JsonElement arguments = default);
+
     /// <summary>As <c>flash</c>: what it would do. Nothing is touched.</summary>
     [JsonRpcMethod("plan")]
     Task<JsonElement> PlanAsync(JsonElement arguments = default);

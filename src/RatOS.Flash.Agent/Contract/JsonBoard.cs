@@ -31,6 +31,9 @@ internal sealed record JsonBoard(
     /// <inheritdoc cref="Need"/>
     public string? Reason { get; init; }
 
+    /// <summary>What is known of it, and by whom.</summary>
+    public JsonFact[]? Facts { get; init; }
+
     public JsonFinding[]? Findings { get; init; }
 
     /// <summary>Boards with the pins of this one, whose kind is not known.</summary>
@@ -51,6 +54,11 @@ internal sealed record JsonKnownByPins(string? Name, double Score, string[] Conf
         match.Name, Math.Round(match.Score, 2), [.. match.Configs.Select(config => config.File)], match.Head.CardFile?.ToString());
 }
 
+/// <summary>A statement about a board.</summary>
+/// <param name="Says">In words: <c>application at 08008000</c>.</param>
+/// <param name="By">Its source, behind "by": <c>its running firmware</c>.</param>
+internal sealed record JsonFact(string Says, string By);
+
 /// <summary>A kind of board in the catalogue.</summary>
 /// <param name="Road">Its flash method: <c>engine</c> for a flash by this program, others as in <c>docs/boards.md</c>.</param>
 internal sealed record JsonKind(string Event, string Id, string? Name, string Description, string? Mcu, string Kind, string Road)
@@ -69,7 +77,11 @@ internal sealed record JsonGood(
     string? SourceId, string? Config);
 
 /// <summary>What Klipper said of the printer's MCUs, kept for when it does not answer.</summary>
-internal sealed record JsonMcus(string? Host, string? State, string? Message, JsonMcu[] Mcus);
+internal sealed record JsonMcus(string? Host, string? State, string? Message, JsonMcu[] Mcus)
+{
+    /// <summary>What boards told of themselves when they were asked.</summary>
+    public JsonIdentity[]? Identities { get; init; }
+}
 
 /// <summary>One of them.</summary>
 /// <param name="Section"><c>mcu</c> or <c>mcu NAME</c>. Without options it is the MCU of a Klipper module and no section.</param>
@@ -85,3 +97,18 @@ internal sealed record JsonMcu(
     /// <summary>PA13 or PA14 is among its pins.</summary>
     public bool? UsesDebugPins { get; init; }
 }
+
+/// <summary>The answers of one running board.</summary>
+/// <param name="At">When it was asked.</param>
+/// <param name="Serial">USB serial.</param>
+/// <param name="Uuid">CAN uuid.</param>
+/// <param name="Port">Serial port of a board on a UART.</param>
+internal sealed record JsonIdentity(
+    DateTimeOffset At, string? Serial, string? Uuid, string? Port, string Version, string Chip, bool IsCanBridge,
+    IReadOnlyDictionary<string, string>? Constants, string[]? LeavesOut, JsonRegisters? Registers);
+
+/// <summary>What the registers of its chip say, addresses and sizes as numbers.</summary>
+/// <param name="Uid">24 hex digits.</param>
+internal sealed record JsonRegisters(
+    string? Uid, int? FlashKib, int? IdCode, uint? ApplicationStart, uint? StackEnd, bool? Katapult, int? ClockReference, int? CanBitrate,
+    string? SerialPins, string? FlashChip, bool IsRemapped);

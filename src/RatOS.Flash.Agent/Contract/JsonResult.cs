@@ -33,6 +33,9 @@ internal sealed record JsonReport(
     /// <summary>The firmware to roll back to, where the new one does not run.</summary>
     public JsonBack? Back { get; init; }
 
+    /// <summary>What the board said that it is; missing where it was not asked for that.</summary>
+    public string? Identity { get; init; }
+
     /// <summary>It is a process of this computer; missing for a board.</summary>
     public bool? Process { get; init; }
 
@@ -48,6 +51,7 @@ internal sealed record JsonReport(
         Math.Round(report.Elapsed.TotalSeconds, 6), [.. report.Notes])
     {
         LeftOut = report.SkipReason,
+        Identity = report.Identity,
         Process = report.IsProcess ? true : null,
         SdCard = report.IsBySdCard ? true : null,
         Confirmed = report.IsConfirmed ? true : null,
@@ -82,6 +86,7 @@ internal sealed record JsonReport(
         Elapsed = TimeSpan.FromSeconds(Elapsed),
         Notes = [.. Notes],
         SkipReason = LeftOut,
+        Identity = Identity,
         Rollback = Back is { Version: not null } ? new(Back.Version, Back.Asks, Back.Report?.ToReport()) : null,
     };
 }

@@ -30,7 +30,11 @@ internal static class ResultText
 
     private static IEnumerable<Line> Of(BoardReport board, FrontEnd frontEnd)
     {
-        if (board is { Fault: null, Condition: BoardCondition.Running })
+        if (board is { Fault: null, Identity: { } identity })
+        {
+            yield return new($"{board.Board} OK: {identity}. It runs {board.NewVersion}.", Tone.Good, Indent: 2);
+        }
+        else if (board is { Fault: null, Condition: BoardCondition.Running })
         {
             yield return new($"{board.Board} OK: runs {board.NewVersion} and responds. It was not flashed.", Tone.Good, Indent: 2);
         }

@@ -23,6 +23,9 @@ internal sealed record McuFacts(ImmutableArray<McuSection> Sections, KlippyEvide
     /// <summary>By section, in any case: the pins that the configuration gives to its MCU.</summary>
     public ImmutableDictionary<string, PinSet> Pins { get; init; } = PrinterPins.None.Sets;
 
+    /// <summary>What boards told of themselves, the last first.</summary>
+    public ImmutableArray<BoardIdentity> Identities { get; init; } = [];
+
     /// <summary>Moonraker's power devices at this moment; not kept.</summary>
     public ImmutableArray<PowerDevice> Power { get; init; } = [];
 }

@@ -79,7 +79,8 @@ internal sealed class AgentApi(
         _ = ConsoleAsync(() => pressed switch
         {
             ("flash" or "recover", var arguments) => EnqueueAsync(
-                JsonSerializer.SerializeToElement(arguments, RpcShapes.Default.JsonObject), JobOrigin.Prompt, pressed is ("recover", _)),
+                JsonSerializer.SerializeToElement(arguments, RpcShapes.Default.JsonObject), JobOrigin.Prompt,
+                pressed is ("recover", _) ? FlashJob.Recover : null),
             ("cancel", var arguments) => Task.FromResult(new JsonAnswer(Cancel((string?)arguments["job"]).Count >= 0)),
             not null => Task.FromResult(new JsonAnswer(true)),
             null => throw AgentFaults.StaleButton(),
@@ -91,7 +92,10 @@ internal sealed class AgentApi(
     public Task<JsonElement> FlashAsync(JsonElement arguments) => AnswerAsync(() => EnqueueAsync(arguments, JobOrigin.Request));
 
     public Task<JsonElement> RecoverAsync(JsonElement arguments) =>
-        AnswerAsync(() => EnqueueAsync(arguments, JobOrigin.Request, isRecovery: true));
+        AnswerAsync(() => EnqueueAsync(arguments, JobOrigin.Request, FlashJob.Recover));
+
+    public Task<JsonElement> IdentifyAsync(JsonElement arguments) =>
+        AnswerAsync(() => EnqueueAsync(arguments, JobOrigin.Request, FlashJob.Identify));
 
     public Task<JsonElement> PlanAsync(JsonElement arguments) => AnswerAsync(async () =>
     {
@@ -146,21 +150,20 @@ internal sealed class AgentApi(
     public Task<JsonElement> BundleAsync(JsonElement arguments) =>
         AnswerAsync(async () => new JsonAnswer(true) { File = await bundles.WriteAsync(arguments.Word("job")) });
 
-    private async Task<JsonAnswer> EnqueueAsync(JsonElement arguments, string by, bool isRecovery = false)
+    private async Task<JsonAnswer> EnqueueAsync(JsonElement arguments, string by, FlashJob? job = null)
     {
         var options = FlashArguments.Parse(arguments, data.Firmware, by, IsOwnSocket);
-        if (isRecovery)
-            options = options with { Job = FlashJob.Recover };
+        options = options with { Job = job ?? options.Job };
         await klipper.RefreshOnceAsync();
         var requests = await boards.RequestAsync(options);
         if (!IsOwnSocket)
-            AskToConfirm(arguments, isRecovery, requests);
+            AskToConfirm(arguments, options.Job == FlashJob.Recover, requests);
         // The command line asks at its terminal; a macro cannot.
-        if (!options.AcceptsWarnings && !isRecovery && boards.Plan(requests).Boards.Any(board => board.NeedsConsent))
+        if (!options.AcceptsWarnings && job is null && boards.Plan(requests).Boards.Any(board => board.NeedsConsent))
             throw FlashFaults.ConsentMissing();
-        var job = new Job(FlashArguments.OriginOf(arguments, by), options, requests, printer.Time);
-        var added = queue.Add(job);
-        return new JsonAnswer(true) { Job = added.Id, Joined = added != job };
+        var mine = new Job(FlashArguments.OriginOf(arguments, by), options, requests, printer.Time);
+        var added = queue.Add(mine);
+        return new JsonAnswer(true) { Job = added.Id, Joined = added != mine };
     }
 
     /// <summary>Firmware from elsewhere needs the user's word, and no flag of a request is that: a prompt shows what it is.</summary>

@@ -54,7 +54,8 @@ internal sealed class AgentBoards : BoardService, IDisposable
 
     public override async Task<FlashReport> FlashAsync(FlashOptions options, Action<FlashEvent> tell, CancellationToken cancel)
     {
-        var job = (await AskAsync(options.Job == FlashJob.Recover ? "recover" : "flash", FlashArguments.Of(options))).Job!;
+        var method = options.Job switch { FlashJob.Recover => "recover", FlashJob.Identify => "identify", _ => "flash" };
+        var job = (await AskAsync(method, FlashArguments.Of(options))).Job!;
         _events.Tell = tell;
         using var stop = cancel.Register(() => _ = AskAsync("cancel", new() { ["job"] = job }));
         return (await AskAsync("follow", new() { ["job"] = job })).Result!.ToReport();

@@ -1,4 +1,6 @@
 using System.Globalization;
+using RatOS.Flash.Chips;
+using RatOS.Flash.Hardware;
 using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash.Boards;
@@ -48,6 +50,25 @@ public sealed record BoardFacts(FactSource Source, string Where)
     /// <summary>The crystal in Hz; 1 for the internal clock, as Klipper's CLOCK_REF_FREQ has it.</summary>
     public int? ClockReference { get; init; }
 
+    /// <summary>CLOCK_FREQ of its firmware in Hz: an AVR, HC32F460 or SAMD51 can run at several speeds.</summary>
+    public int? ClockFrequency { get; init; }
+
+    /// <summary>
+    /// The end of RAM that its firmware was built for, where that tells chips of one name apart (<see cref="Mcu.OtherRamEnds"/>).
+    /// </summary>
+    public uint? StackEnd { get; init; }
+
+    /// <summary>The flash chip of an RP2040 without bootloader, as the end of Klipper's symbol: <c>W25Q080</c>.</summary>
+    public string? FlashChip { get; init; }
+
+    /// <summary>Features that its build leaves out, as Kconfig symbols: <c>WANT_LDC1612</c>.</summary>
+    public IReadOnlyList<string>? LeavesOut { get; init; }
+
+    /// <summary>
+    /// PA13 and PA14 of an F103 are used as pins, which some clones give free at the start alone (Klipper's STM32F103GD_DISABLE_SWD).
+    /// </summary>
+    public bool? DisablesSwd { get; init; }
+
     /// <summary>What its firmware talks over, with pins and rate where the source says them.</summary>
     public BuildTransport? Link { get; init; }
 
@@ -59,6 +80,9 @@ public sealed record BoardFacts(FactSource Source, string Where)
 
     /// <summary>USB serial that its Klipper announces.</summary>
     public string? UsbSerial { get; init; }
+
+    /// <summary>USB id that its Klipper announces.</summary>
+    public UsbId? UsbId { get; init; }
 
     /// <summary>The bootloader below the application, by its driver's name.</summary>
     public string? Bootloader { get; init; }
@@ -93,6 +117,7 @@ public sealed record BoardFacts(FactSource Source, string Where)
         },
         UsbSerial = kind.UsbSerial,
         InitialPins = kind.InitialPins,
+        LeavesOut = kind.LeavesOut,
     };
 
     /// <summary>What a running firmware says of itself.</summary>
@@ -102,18 +127,29 @@ public sealed record BoardFacts(FactSource Source, string Where)
         new(FactSource.Board, "its running firmware")
         {
             Chip = chip,
+            ClockFrequency = int.TryParse(constants.GetValueOrDefault("CLOCK_FREQ"), out var clock) ? clock : null,
             Link = BuildTransport.Of(constants),
             InitialPins = constants.GetValueOrDefault("INITIAL_PINS"),
         };
 
-    /// <summary>What a board answered when it was asked before a flash.</summary>
-    public static BoardFacts OfEvidence(BoardEvidence evidence) => new(FactSource.Board, "its running firmware")
+    /// <summary>What a board answered when it was asked.</summary>
+    public static BoardFacts OfEvidence(BoardEvidence evidence) => OfFirmware(evidence.Mcu, evidence.Constants) with
     {
-        Chip = evidence.Mcu,
+        Link = LinkOf(evidence),
         ApplicationStart = evidence.Chip?.ApplicationStart,
-        Link = BuildTransport.Of(evidence.Constants),
+        ClockReference = evidence.Chip?.ClockReference,
+        StackEnd = evidence.Chip?.StackEnd,
+        FlashChip = evidence.Chip?.FlashChip,
         FlashSize = evidence.Chip?.FlashKib is { } kib and > 0 ? (uint)kib * 1024 : null,
+        LeavesOut = evidence.LeavesOut,
     };
+
+    private static BuildTransport? LinkOf(BoardEvidence evidence) =>
+        BuildTransport.Of(evidence.Constants) is not { } link ? null : evidence.Chip is not { } chip ? link : link with
+        {
+            Pins = chip.IsRemapped ? BuildTransport.Remapped : link.Pins ?? chip.SerialPins,
+            Rate = link.Rate ?? chip.CanBitrate,
+        };
 
     /// <summary>What a completed build configuration says, one that the user chose.</summary>
     /// <param name="symbols">Kconfig's symbols without <c>CONFIG_</c> and without quotes.</param>

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using RatOS.Flash.Chips;
+using RatOS.Flash.Hardware;
 using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash.Boards;
@@ -45,6 +46,24 @@ public sealed class BoardProfile
 
     /// <inheritdoc cref="BoardFacts.ClockReference"/>
     public Fact<int>? ClockReference => StrongestNumber(facts => facts.ClockReference);
+
+    /// <inheritdoc cref="BoardFacts.ClockFrequency"/>
+    public Fact<int>? ClockFrequency => StrongestNumber(facts => facts.ClockFrequency);
+
+    /// <inheritdoc cref="BoardFacts.StackEnd"/>
+    public Fact<uint>? StackEnd => StrongestNumber(facts => facts.StackEnd);
+
+    /// <inheritdoc cref="BoardFacts.FlashChip"/>
+    public Fact<string>? FlashChip => Strongest(facts => facts.FlashChip);
+
+    /// <inheritdoc cref="BoardFacts.LeavesOut"/>
+    public Fact<IReadOnlyList<string>>? LeavesOut => Strongest(facts => facts.LeavesOut);
+
+    /// <inheritdoc cref="BoardFacts.DisablesSwd"/>
+    public Fact<bool>? DisablesSwd => StrongestNumber(facts => facts.DisablesSwd);
+
+    /// <inheritdoc cref="BoardFacts.UsbId"/>
+    public Fact<UsbId>? UsbId => StrongestNumber(facts => facts.UsbId);
 
     /// <summary>What its firmware talks over, by the strongest source; pins and rate also by others that name the same kind.</summary>
     public Fact<BuildTransport>? Link => Strongest(facts => facts.Link) is { } link
@@ -93,7 +112,7 @@ public sealed class BoardProfile
     /// Its firmware can start the chip's ROM DFU: F429, F042 and builds without USB cannot (Klipper src/stm32/Kconfig,
     /// STM32_DFU_ROM_ADDRESS).
     /// </summary>
-    public bool EntersDfu => Kind is { DfuRomAddress: not null, Comm: "USB" } && Chip?.Value is not ("stm32f429xx" or "stm32f042x6");
+    public bool EntersDfu => Mcu is { EntersUsbDfu: true } && Link?.Value.Link is BuildLink.Usb or BuildLink.UsbCanBridge;
 
     /// <summary>
     /// The stock bootloader that takes firmware from a card; null where there is none for firmware at <see cref="ApplicationStart"/>.
@@ -127,6 +146,28 @@ public sealed class BoardProfile
     /// <summary>The same with the answers of its running firmware.</summary>
     public BoardProfile With(BoardEvidence? evidence) =>
         evidence is null ? this : new(Name, Kind, _sources.Prepend(BoardFacts.OfEvidence(evidence)), evidence);
+
+    /// <summary>What is known of it in words, each with its source.</summary>
+    public IEnumerable<Fact<string>> Statements => ((Fact<string>?[])
+    [
+        Chip,
+        Said(ApplicationStart, start => $"application at {start:x8}"),
+        Said(ClockReference, crystal => crystal switch
+        {
+            1 => "internal clock",
+            32_768 => "32 kHz crystal",
+            _ => $"{crystal / 1_000_000} MHz crystal",
+        }),
+        Said(Link, link => link.ToString()),
+        Said(InitialPins, pins => $"initial pins {pins}"),
+        Said(Bootloader, below => $"{below} below it"),
+    ]).OfType<Fact<string>>();
+
+    /// <summary>For people: <c>stm32f446xx, application at 08008000, 12 MHz crystal, USB</c>.</summary>
+    public override string ToString() => string.Join(", ", Statements.Select(statement => statement.Value));
+
+    private static Fact<string>? Said<T>(Fact<T>? fact, Func<T, string> words) =>
+        fact is null ? null : new(words(fact.Value), fact.Source, fact.Where);
 
     private Fact<T>? Strongest<T>(Func<BoardFacts, T?> get)
         where T : class

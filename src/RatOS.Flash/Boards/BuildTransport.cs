@@ -1,5 +1,3 @@
-using RatOS.Flash.Chips;
-
 namespace RatOS.Flash.Boards;
 
 /// <summary>What a firmware is built to talk over.</summary>
@@ -25,6 +23,9 @@ public sealed record BuildTransport(BuildLink Link, string? Pins = null, int? Ra
 {
     public static BuildTransport Usb { get; } = new(BuildLink.Usb);
 
+    /// <summary>The pins of USB and CAN on PA9 and PA10 of an F042 or F070x6, which reserve PA11 and PA12 all the same.</summary>
+    public const string Remapped = "PA11_PA12_REMAP";
+
     /// <summary>How a firmware was built, by its own constants; null when they do not show it.</summary>
     /// <remarks>
     /// A build for UART names its baud, a node its bitrate, a bridge itself (Klipper src/generic/serial_irq.c, canbus.c, usb_canbus.c); all
@@ -33,8 +34,9 @@ public sealed record BuildTransport(BuildLink Link, string? Pins = null, int? Ra
     /// <param name="constants">Of its data dictionary.</param>
     public static BuildTransport? Of(IReadOnlyDictionary<string, string> constants)
     {
+        var mcu = constants.GetValueOrDefault("MCU") ?? "";
         if (Number("SERIAL_BAUD") is var baud && (baud is not null || constants.ContainsKey("RESERVE_PINS_serial")))
-            return new(BuildLink.Uart, SerialPins.GetValueOrDefault(constants.GetValueOrDefault("RESERVE_PINS_serial") ?? ""), baud);
+            return new(BuildLink.Uart, SerialPinsOf(mcu, constants.GetValueOrDefault("RESERVE_PINS_serial")), baud);
         var can = CanPinsOf(constants.GetValueOrDefault("RESERVE_PINS_CAN"));
         var bitrate = Number("CANBUS_FREQUENCY");
         if (constants.GetValueOrDefault("CANBUS_BRIDGE") is not (null or "0"))
@@ -43,8 +45,7 @@ public sealed record BuildTransport(BuildLink Link, string? Pins = null, int? Ra
             return new(BuildLink.Can, can, bitrate);
         if (constants.ContainsKey("RESERVE_PINS_USB1"))
             return new(BuildLink.Usb, "PB14_PB15");
-        var isRp = constants.GetValueOrDefault("MCU")?.StartsWith("rp2", StringComparison.Ordinal) == true;
-        return isRp || constants.ContainsKey("RESERVE_PINS_USB") ? Usb : null;
+        return constants.ContainsKey("RESERVE_PINS_USB") || HasUsbWithoutPins(mcu) ? Usb : null;
 
         int? Number(string name) => int.TryParse(constants.GetValueOrDefault(name), out var number) ? number : null;
     }
@@ -79,6 +80,28 @@ public sealed record BuildTransport(BuildLink Link, string? Pins = null, int? Ra
 
     private string On => Pins is null ? "" : $" on {Pins}";
 
+    // These reserve no pins for it: without a line of another kind they are on USB.
+    private static bool HasUsbWithoutPins(string mcu) => mcu.StartsWith("rp2", StringComparison.Ordinal)
+        || mcu.StartsWith("at", StringComparison.Ordinal) || mcu.StartsWith("sam3", StringComparison.Ordinal)
+        || mcu.StartsWith("same7", StringComparison.Ordinal);
+
+    private static string? SerialPinsOf(string mcu, string? reserved) => reserved switch
+    {
+        null => null,
+        _ when mcu == "HC32F460" => reserved.Replace(',', '_'),
+        _ when mcu.StartsWith("at", StringComparison.Ordinal) || mcu == "lgt8f328p" => AvrSerialPins.GetValueOrDefault(reserved),
+        _ => SerialPins.GetValueOrDefault(reserved),
+    };
+
+    private static readonly Dictionary<string, string> AvrSerialPins = new(StringComparer.Ordinal)
+    {
+        ["PE0,PE1"] = "UART0",
+        ["PD0,PD1"] = "UART0",
+        ["PD2,PD3"] = "UART1",
+        ["PH0,PH1"] = "UART2",
+        ["PJ0,PJ1"] = "UART3",
+    };
+
     /// <summary>Receive and transmit as STM32 and LPC176x firmware names them, by the end of the Kconfig symbol that chose them.</summary>
     private static readonly Dictionary<string, string> SerialPins = new(StringComparer.Ordinal)
     {
@@ -111,32 +134,42 @@ public sealed record BuildTransport(BuildLink Link, string? Pins = null, int? Ra
     /// <summary>
     /// The choices to write for a chip: names of today's Klipper and of v0.12 side by side, of which each ignores what it does not know.
     /// </summary>
-    internal IEnumerable<(string Symbol, string Value)> Choices(Mcu? mcu, string name)
+    /// <param name="name">The chip.</param>
+    internal IEnumerable<(string Symbol, string Value)> Choices(string name) => name switch
     {
-        if (name.StartsWith("rp2", StringComparison.Ordinal))
-            return ForRp(Pins);
-        if (name.StartsWith("lpc", StringComparison.Ordinal))
-        {
-            return Link switch
-            {
-                BuildLink.Usb => [Set("LPC_USB")],
-                BuildLink.Uart => [Set($"LPC_SERIAL_{Pins ?? "UART0_P03_P02"}")],
-                BuildLink.Can => [Set($"LPC_MMENU_CANBUS_{Pins ?? "P0_0_P0_1"}")],
-                _ => [Set("LPC_USBCANBUS"), Set($"LPC_CMENU_CANBUS_{Pins ?? "P0_0_P0_1"}")],
-            };
-        }
-        if (mcu?.IsStm32 != true && !name.StartsWith("stm32", StringComparison.Ordinal))
-            return [];
-        return Link switch
-        {
-            BuildLink.Usb => [Set($"STM32_USB_{Pins ?? "PA11_PA12"}")],
-            BuildLink.Uart => [Set($"STM32_SERIAL_{Pins ?? "USART1"}")],
-            // Two pairs are in the menu itself; the others have a hidden symbol of that name (Klipper src/stm32/Kconfig).
-            BuildLink.Can when Pins is "PA11_PA12" or "PA11_PB9" => [Set($"STM32_CANBUS_{Pins}")],
-            BuildLink.Can => [Set($"STM32_MMENU_CANBUS_{Pins ?? "PB8_PB9"}")],
-            _ => [Set("STM32_USBCANBUS_PA11_PA12"), Set($"STM32_CMENU_CANBUS_{Pins ?? "PB8_PB9"}")],
-        };
-    }
+        _ when name.StartsWith("rp2", StringComparison.Ordinal) => ForRp(Pins),
+        _ when name.StartsWith("stm32", StringComparison.Ordinal) => [.. ForStm32()],
+        _ when name.StartsWith("lpc", StringComparison.Ordinal) => Link == BuildLink.Uart
+            ? [Set($"LPC_SERIAL_{Pins ?? "UART0_P03_P02"}")] : Offered("LPC", "P0_0_P0_1"),
+        _ when name.StartsWith("samd", StringComparison.Ordinal) || name.StartsWith("samc", StringComparison.Ordinal)
+            || name.StartsWith("same5", StringComparison.Ordinal) => Offered("ATSAMD", "PA23_PA22"),
+        _ when name.StartsWith("sam", StringComparison.Ordinal) => Offered("ATSAM", "PC12_PD12"),
+        "HC32F460" => [Set($"HC32F460_SERIAL_{Pins ?? "PA7_PA8"}")],
+        // The others have one line.
+        _ when Link == BuildLink.Uart && Pins is not null && HasAvrChoice(name) => [Set($"AVR_SERIAL_{Pins}")],
+        _ => [],
+    };
+
+    private static bool HasAvrChoice(string name) => name is "atmega2560" or "atmega1280" or "atmega644p" or "atmega1284p"
+        or "at90usb1286" or "at90usb646" or "atmega32u4";
+
+    private IEnumerable<(string, string)> ForStm32() => Link switch
+    {
+        BuildLink.Usb => [Set($"STM32_USB_{Pins ?? "PA11_PA12"}")],
+        BuildLink.Uart => [Set($"STM32_SERIAL_{Pins ?? "USART1"}")],
+        // Some pairs are in the menu itself; the others have a hidden symbol of that name (Klipper src/stm32/Kconfig).
+        BuildLink.Can when Pins is "PA11_PA12" or "PA11_PB9" or Remapped => [Set($"STM32_CANBUS_{Pins}")],
+        BuildLink.Can => [Set($"STM32_MMENU_CANBUS_{Pins ?? "PB8_PB9"}")],
+        _ => [Set("STM32_USBCANBUS_PA11_PA12"), Set($"STM32_CMENU_CANBUS_{Pins ?? "PB8_PB9"}")],
+    };
+
+    private IEnumerable<(string, string)> Offered(string family, string usualPins) => Link switch
+    {
+        BuildLink.Usb => [Set($"{family}_USB")],
+        BuildLink.Uart => [Set($"{family}_SERIAL")],
+        BuildLink.Can => [Set($"{family}_MMENU_CANBUS_{Pins ?? usualPins}")],
+        _ => [Set($"{family}_USBCANBUS"), Set($"{family}_CMENU_CANBUS_{Pins ?? usualPins}")],
+    };
 
     private IEnumerable<(string, string)> ForRp(string? pins)
     {

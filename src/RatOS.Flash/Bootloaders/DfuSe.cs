@@ -106,8 +106,8 @@ public sealed class DfuSe : Bootloader
             && found.AsSpan().SequenceEqual(expected.AsSpan(0, found.Length)) && Memory.End - mcu.FlashBase >= mcu.LeastFlash;
         var sameRom = _usb.Device.Product switch
         {
-            "DFU in FS Mode" => mcu.HasLaterRom,
-            "STM32  BOOTLOADER" => !mcu.HasLaterRom,
+            "DFU in FS Mode" => mcu.HasLaterRom != false,
+            "STM32  BOOTLOADER" => mcu.HasLaterRom != true,
             _ => true,
         };
         if (sameLayout && sameRom)

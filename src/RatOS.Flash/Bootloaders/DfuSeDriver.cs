@@ -25,15 +25,15 @@ public sealed class DfuSeDriver : BootloaderDriver
 
     public override UsbId? TransferIdOn(Mcu mcu) => Id;
 
-    public override bool IsOn(Mcu mcu) => mcu.IsStm32;
+    public override bool IsOn(Mcu mcu) => mcu.HasUsbDfu;
 
     /// <summary>The later ROMs and the earlier ones call themselves differently (AN2606).</summary>
     public override bool MayHaveChip(Device device, string? chip)
     {
         if (chip is null || Mcu.Find(chip) is not { } mcu)
             return chip is null || chip.StartsWith("stm32", StringComparison.Ordinal);
-        return mcu.IsStm32 && (device.Product?.Contains("FS Mode", StringComparison.Ordinal) != true || mcu.HasLaterRom)
-            && (device.Product?.Contains("BOOTLOADER", StringComparison.Ordinal) != true || !mcu.HasLaterRom);
+        return mcu.HasUsbDfu && (device.Product?.Contains("FS Mode", StringComparison.Ordinal) != true || mcu.HasLaterRom != false)
+            && (device.Product?.Contains("BOOTLOADER", StringComparison.Ordinal) != true || mcu.HasLaterRom != true);
     }
 
     /// <summary>

@@ -23,7 +23,7 @@ public sealed class KatapultDriver : BootloaderDriver
 
     public override bool Shows(Device device) => device.Usb == Id || device.CanNode is { InBootloader: true };
 
-    public override bool IsOn(Mcu mcu) => true;
+    public override bool IsOn(Mcu mcu) => mcu.MayHaveKatapult;
 
     public override bool IsReachedOver(BuildLink link) => true;
 
@@ -40,8 +40,8 @@ public sealed class KatapultDriver : BootloaderDriver
     /// On a wire nothing tells before it is asked. Elsewhere firmware at the flash's very beginning leaves no room for it.
     /// </summary>
     public override bool? IsStartedByKlipper(BuildLink link, BoardProfile board) =>
-        link == BuildLink.Uart ? null : board.Evidence?.Chip?.Katapult
-            ?? (board is { Mcu: { } mcu, ApplicationStart.Value: var start } && mcu.ImageStart(start) == mcu.FlashBase ? false : null);
+        link == BuildLink.Uart ? null : board.Evidence?.Chip?.Katapult ?? (board.Bootloader?.Value == Name ? true
+            : board is { Mcu: { } mcu, ApplicationStart.Value: var start } && mcu.ImageStart(start) == mcu.FlashBase ? false : null);
 
     public override bool IsKnownBelow(ChipEvidence chip) => chip.Katapult == true;
 

@@ -35,44 +35,20 @@ public sealed class BuildConfig
     /// <summary>What must be true of the completed configuration: symbols without CONFIG_, values without quotes.</summary>
     public IEnumerable<(string Symbol, string Value)> Declared => _declared.Select(pair => (pair.Key, Kconfig.Unquoted(pair.Value)));
 
-    /// <summary>Makes the configuration of a board from its known facts, for today's Klipper and for v0.12.</summary>
-    /// <param name="board">Its chip, crystal and application start count.</param>
-    /// <param name="usbSerial">USB serial of the firmware; null: the board's own.</param>
-    /// <param name="transport">Its link; null: as the board's <see cref="Boards.Board.Comm"/> says, with Klipper's own pins.</param>
-    /// <exception cref="FlashException">The board's facts are not sufficient.</exception>
-    public static BuildConfig For(Board board, string? usbSerial = null, BuildTransport? transport = null)
+    /// <summary>Makes the configuration of a kind of board from its known facts, for today's Klipper and for v0.12.</summary>
+    /// <param name="kind">Its chip, crystal, application start and link.</param>
+    /// <exception cref="FlashException">Too little is known.</exception>
+    public static BuildConfig For(Board kind) => For(BoardProfile.Of(kind), kind.UsbSerial);
+
+    /// <summary>Makes the configuration of a board from all that is known of it.</summary>
+    /// <param name="board">The board.</param>
+    /// <param name="usbSerial">USB serial of the firmware; null for Klipper's own default.</param>
+    /// <exception cref="FlashException">Too little is known.</exception>
+    public static BuildConfig For(BoardProfile board, string? usbSerial)
     {
-        var name = board.McuName ?? throw BuildFaults.ConfigUnusable(board.Id, "its chip is not known");
-        var start = StartOf(board, name);
-        var text = new Dictionary<string, string>(StringComparer.Ordinal) { ["LOW_LEVEL_OPTIONS"] = "y" };
-        var declared = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var symbol in Machine(board.Id, name))
-            text[symbol] = "y";
-        Declare(declared, name, start);
-        if (start is { } address)
-        {
-            var offset = address - Base(name);
-            var digits = offset is 0 or 0x100 ? $"{offset:X4}" : $"{offset:X}";
-            foreach (var family in name.StartsWith("rp2", StringComparison.Ordinal) ? (string[])["RPXXXX", "RP2040"]
-                : [name[..3] == "lpc" ? "LPC" : "STM32"])
-                text[$"{family}_FLASH_START_{digits}"] = "y";
-        }
-        if (board.CrystalHz is { } crystal && name.StartsWith("stm32", StringComparison.Ordinal))
-        {
-            if (crystal > 1 && crystal % 1_000_000 != 0)
-                throw BuildFaults.ConfigUnusable(board.Id, $"Klipper knows no crystal of {crystal} Hz");
-            text[crystal > 1 ? $"STM32_CLOCK_REF_{crystal / 1_000_000}M" : "STM32_CLOCK_REF_INTERNAL"] = "y";
-            declared["CLOCK_REF_FREQ"] = $"{Math.Max(crystal, 1)}";
-        }
-        foreach (var symbol in board.LeavesOut ?? [])
-            text[symbol] = declared[symbol] = "n";
-        if (board.InitialPins is { Length: > 0 } pins)
-            text["INITIAL_PINS"] = declared["INITIAL_PINS"] = Kconfig.Quoted(pins);
-        transport ??= new BuildTransport(board.Comm switch { "USB" => BuildLink.Usb, "CAN" => BuildLink.Can, _ => BuildLink.Uart });
-        if (name != "linux")
-            Connect(board, usbSerial, transport, name, text, declared);
-        return new BuildConfig(board.Id, name, start, text.ToImmutableSortedDictionary(StringComparer.Ordinal),
-            declared.ToImmutableSortedDictionary(StringComparer.Ordinal));
+        var facts = new BoardSymbols(board, usbSerial);
+        return new BuildConfig(board.Kind.Id, facts.Chip, facts.Start, facts.Text.ToImmutableSortedDictionary(StringComparer.Ordinal),
+            facts.Declared.ToImmutableSortedDictionary(StringComparer.Ordinal));
     }
 
     /// <summary>
@@ -96,7 +72,7 @@ public sealed class BuildConfig
         var name = board.McuName
             ?? (symbols.GetValueOrDefault("MCU") is { } said ? Kconfig.Unquoted(said)
             : throw BuildFaults.ConfigUnusable(board.Id, "its chip is not known"));
-        var start = StartOf(board, name);
+        var start = BoardSymbols.StartOf(board.ApplicationStart, name);
         var declared = new Dictionary<string, string>(StringComparer.Ordinal);
         var isUsb = IsSet(symbols, "USBSERIAL") || IsSet(symbols, "USBCANBUS");
         foreach (var (symbol, value) in symbols)
@@ -106,14 +82,14 @@ public sealed class BuildConfig
         }
         if (declared.GetValueOrDefault("MCU") is { } other && !Kconfig.Same(other, name))
             throw BuildFaults.ConfigDrift(board.Id, "MCU", name, Kconfig.Unquoted(other));
-        Declare(declared, name, start);
+        BoardSymbols.Declare(declared, name, start);
         if (board.CrystalHz is { } crystal and > 1 && !declared.ContainsKey("CLOCK_REF_FREQ")
             && name.StartsWith("stm32", StringComparison.Ordinal))
             declared["CLOCK_REF_FREQ"] = $"{crystal}";
         if (usbSerial is not null && (isUsb || board.Comm == "USB"))
         {
             var changed = new Dictionary<string, string>(symbols, StringComparer.Ordinal);
-            SetSerial(board.Id, usbSerial, changed, declared);
+            BoardSymbols.SetSerial(board.Id, usbSerial, changed, declared);
             symbols = changed.ToImmutableSortedDictionary(StringComparer.Ordinal);
         }
         return new BuildConfig(board.Id, name, start, symbols, declared.ToImmutableSortedDictionary(StringComparer.Ordinal));
@@ -190,84 +166,6 @@ public sealed class BuildConfig
     public static string Hash(string completed) =>
         Convert.ToHexStringLower(
             SHA256.HashData(Encoding.UTF8.GetBytes(Kconfig.Write(Kconfig.Parse(completed).Where(symbol => symbol.Value != "n")))))[..24];
-
-    private static void Declare(Dictionary<string, string> declared, string name, uint? start)
-    {
-        if (name == "linux")
-            declared["MACH_LINUX"] = "y";
-        else
-            declared["MCU"] = name;
-        declared.Remove("FLASH_START");
-        if (start is { } address)
-            declared["FLASH_APPLICATION_ADDRESS"] = $"0x{address:x}";
-    }
-
-    private static void Connect(
-        Board board, string? usbSerial, BuildTransport transport, string name,
-            Dictionary<string, string> text, Dictionary<string, string> declared)
-    {
-        if (transport.Pins is { } pins && !pins.All(c => char.IsAsciiLetterUpper(c) || char.IsAsciiDigit(c) || c == '_'))
-            throw BuildFaults.ConfigUnusable(board.Id, $"'{pins}' names no pins");
-        foreach (var (symbol, value) in transport.Choices(board.Mcu, name))
-            text[symbol] = value;
-        declared[transport.Symbol] = "y";
-        if (transport.Pins is not null)
-        {
-            // A value that is requested by name must come out: of old and new names, the new one.
-            foreach (var (symbol, value) in transport.Choices(board.Mcu, name)
-                .Where(choice => !choice.Symbol.StartsWith("RP2040", StringComparison.Ordinal)))
-                declared[symbol] = value;
-        }
-        switch (transport.Link)
-        {
-            case BuildLink.Uart:
-                declared["SERIAL_BAUD"] = text["SERIAL_BAUD"] = $"{transport.Rate ?? 250_000}";
-                break;
-            case BuildLink.Can or BuildLink.UsbCanBridge:
-                declared["CANBUS_FREQUENCY"] = text["CANBUS_FREQUENCY"] = $"{transport.Rate ?? 1_000_000}";
-                break;
-        }
-        if (transport.Link == BuildLink.Usb && (usbSerial ?? board.UsbSerial) is { } serial)
-            SetSerial(board.Id, serial, text, declared);
-    }
-
-    private static void SetSerial(string board, string serial, Dictionary<string, string> text, Dictionary<string, string> declared)
-    {
-        // udev makes links from it and users write it into printer.cfg, so other characters are refused.
-        if (serial.Length is 0 or > 64 || !serial.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.'))
-            throw BuildFaults.ConfigUnusable(board, "the USB serial may have letters, digits, '-', '_' and '.' alone, 64 at most");
-        text["LOW_LEVEL_OPTIONS"] = "y";
-        text["USB_SERIAL_NUMBER_CHIPID"] = "n";
-        text["USB_SERIAL_NUMBER"] = declared["USB_SERIAL_NUMBER"] = Kconfig.Quoted(serial);
-        declared.Remove("USB_SERIAL_NUMBER_CHIPID");
-    }
-
-    private static IEnumerable<string> Machine(string board, string name) => name switch
-    {
-        "linux" => ["MACH_LINUX"],
-        "rp2040" or "rp2350" => ["MACH_RPXXXX", $"MACH_{name.ToUpperInvariant()}"],
-        _ when name.StartsWith("stm32", StringComparison.Ordinal) && name.Length >= 9 =>
-            ["MACH_STM32", $"MACH_{name[..9].ToUpperInvariant()}"],
-        _ when name.StartsWith("lpc17", StringComparison.Ordinal) => ["MACH_LPC176X", $"MACH_{name.ToUpperInvariant()}"],
-        _ when name.StartsWith("atmega", StringComparison.Ordinal) || name.StartsWith("at90usb", StringComparison.Ordinal) =>
-            ["MACH_AVR", $"MACH_{name}"],
-        _ => throw BuildFaults.ConfigUnusable(board, $"how a {name} is chosen is not known; give a .config"),
-    };
-
-    private static uint? StartOf(Board board, string name) => board.ApplicationStart ?? name switch
-    {
-        // Without a bootloader: behind the second-stage boot code (Klipper src/rp2040/Kconfig).
-        "rp2040" => 0x1000_0100,
-        "rp2350" => 0x1000_0000,
-        _ => null,
-    };
-
-    private static uint Base(string name) => name switch
-    {
-        _ when name.StartsWith("rp2", StringComparison.Ordinal) => 0x1000_0000,
-        _ when name.StartsWith("lpc", StringComparison.Ordinal) => 0,
-        _ => 0x0800_0000,
-    };
 
     /// <summary>True for a value that must survive: choices of the user, and values without which the board would be unreachable.</summary>
     private static bool Matters(string symbol, string value, ImmutableSortedDictionary<string, string> all, bool isUsb) => symbol switch

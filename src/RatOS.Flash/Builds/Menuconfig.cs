@@ -57,8 +57,9 @@ public sealed class Menuconfig(KlipperTree tree, string folder)
             throw BuildFaults.ToolchainMissing(board.Name, string.Join(", ", missing), string.Join(' ', missing));
         var file = FileOf(_folder, board.Name) ?? throw BuildFaults.ConfigUnusable(board.Name, "its name is none for a file");
         var before = Text(file, board.Name)
-            ?? BuildConfig.For(board.Board, board.Serial,
-            running ?? (board.CanUuid is null ? null : new BuildTransport(BuildLink.Can))).Text;
+            ?? BuildConfig.For(running is null && board.CanUuid is not null
+                ? board.Profile.With(new BoardFacts(FactSource.Bus, "its canbus_uuid") { Link = new(BuildLink.Can) }) : board.Profile,
+                board.Serial).Text;
         // Kconfig leaves a backup beside it, and OUT is created for every target.
         var desk = Path.Combine(_folder, ".menuconfig");
         try

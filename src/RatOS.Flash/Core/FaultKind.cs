@@ -160,6 +160,7 @@ public sealed record FaultKind
         PowerMayHelp = PowerHelp.Always, OperatorStep = OperatorStep.RemoveBoot0AndPowerCycle,
         AwaitsKlipper = true, WorthRollBack = true,
     };
+    public static FaultKind AskedInBootloader { get; } = new("asked-in-bootloader");
     public static FaultKind KlipperDictionary { get; } = new("klipper-dictionary") { WorthRollBack = true };
     public static FaultKind NoResetCommand { get; } = new("no-reset-command");
     public static FaultKind InternalError { get; } = new("internal-error") { Origin = FaultOrigin.Program };
@@ -311,6 +312,7 @@ public sealed record FaultKind
 
     // ---- findings of a plan
 
+    public static FaultKind AskedFirst { get; } = new("asked-first") { NeedsConsent = false };
     public static FaultKind OtherSerial { get; } = new("other-serial");
     public static FaultKind SameVersion { get; } = new("same-version");
     public static FaultKind SdSlotEmpty { get; } = new("sd-slot-empty");

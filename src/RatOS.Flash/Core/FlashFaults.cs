@@ -124,6 +124,10 @@ public static class FlashFaults
         FaultKind.OtherFirmwareRuns, $"{board} runs {running}, not the firmware that was written ({expected}).",
         $"{FlashAgain}. If it happens again, send a bundle with a bug report.");
 
+    public static FlashException AskedInBootloader(string board, string device) => new(
+        FaultKind.AskedInBootloader, $"{board} waits in its bootloader ({device}), which knows nothing of the firmware's build.",
+        $"{RemedyAction.Terminal($"ratos-flash recover {board}")}, then ask again.");
+
     /// <param name="board">The board.</param>
     /// <param name="doing">The step, as a clause: it is being reset.</param>
     public static FlashException KlipperSilent(string board, string doing) => new(

@@ -30,6 +30,12 @@ public static class PlanFindings
         $"The firmware of {board} runs at {running} baud, but `baud:` in printer.cfg is {host}: Klipper cannot reach the board.",
         $"Set `baud: {running}` in the board's section of printer.cfg, or flash firmware for {host} baud.");
 
+    public static Finding AskedFirst(string board) => new(
+        FindingSeverity.Note, FaultKind.AskedFirst,
+        $"{board} has not told yet how its firmware is built. Klipper stops to ask it: about 10 s until it is ready again, heaters off, "
+        + "position lost.",
+        $"Nothing to do: it is asked once, before its firmware is built. `ratos-flash identify` asks without a flash.");
+
     // ---- before the write
 
     public static Finding SdSlotEmpty() => new(

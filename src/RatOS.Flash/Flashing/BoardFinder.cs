@@ -16,7 +16,7 @@ internal sealed class BoardFinder(FlashRequest request, DeviceList seen, BoardPr
 {
     private string Name => request.Board.Name;
 
-    public Device? Find(Mcu mcu) => request.Board.CanUuid is { } uuid ? FindOnCan(uuid) : FindOnUsbOrWire(mcu);
+    public Device? Find(Mcu? mcu) => request.Board.CanUuid is { } uuid ? FindOnCan(uuid) : FindOnUsbOrWire(mcu);
 
     /// <summary>The running firmware is the best source; before it was asked, the adapter's serial and the image count.</summary>
     public bool IsBridge(Device device)
@@ -38,7 +38,7 @@ internal sealed class BoardFinder(FlashRequest request, DeviceList seen, BoardPr
     /// By its port if that is known, else by the serial of its Klipper. A bootloader at an unknown port is never assumed to be the board,
     /// even if it is the only one.
     /// </summary>
-    private Device? FindOnUsbOrWire(Mcu mcu)
+    private Device? FindOnUsbOrWire(Mcu? mcu)
     {
         var board = request.Board;
         var wanted = board.Port is { } pinned ? $"at port {pinned}" : $"Klipper with the serial '{board.Serial}'";
@@ -65,7 +65,7 @@ internal sealed class BoardFinder(FlashRequest request, DeviceList seen, BoardPr
                 return device;
             case []:
                 var lost = seen.Devices.Where(device =>
-                    device.Usb is not null && board.Drivers.Showing(device)?.MayHaveChip(device, mcu.Name) == true).ToList();
+                    device.Usb is not null && board.Drivers.Showing(device)?.MayHaveChip(device, mcu?.Name) == true).ToList();
                 findings.Add(Finding.Blocker(lost.Count == 0
                     ? NotSeen(wanted)
                     : BoardFaults.WhichBootloader(Name, lost.Select(device => device.Port))));

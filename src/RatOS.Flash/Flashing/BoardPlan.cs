@@ -38,6 +38,17 @@ public sealed record BoardPlan
     /// <summary>The change of link that this flash makes; null where the board stays where it is.</summary>
     internal LinkChange? LinkChange { get; init; }
 
+    /// <summary>It runs Klipper where it can be asked, which is then done whenever Klipper is stopped.</summary>
+    internal bool IsAsked => Device is { } device && !IsBootloader(device) && Entry switch
+    {
+        FlashEntry.Touch or FlashEntry.CanRequest or FlashEntry.Manual or FlashEntry.SdCard => true,
+        FlashEntry.None => IsAskedFirst,
+        _ => false,
+    };
+
+    /// <summary>Too little is known of it to build its firmware, and it can tell: it is asked before the build.</summary>
+    public bool IsAskedFirst { get; internal init; }
+
     public ImmutableArray<Finding> Findings { get; internal init; } = [];
 
     /// <summary>The first finding that blocks this board; null when none does.</summary>

@@ -41,6 +41,12 @@ internal sealed class BoardPlanner
         var guide = BoardGuide.Of(_profile);
         if (guide.Method == FlashMethod.Process)
             return PlanProcess();
+        if (_request.Job == FlashJob.Identify
+            || (_request is { Image: null, Job: FlashJob.Write } && IsUnidentified && guide.Method != FlashMethod.OwnUpdater))
+        {
+            if (PlanQuestion() is { } question)
+                return question;
+        }
         if (_profile.Mcu is not { } mcu || _profile.ApplicationStart?.Value is not { } start)
         {
             CheckChip();
@@ -82,6 +88,34 @@ internal sealed class BoardPlanner
             plan = CheckLink(plan);
         NoteConditions(plan, mcu);
         return plan with { Findings = _findings.ToImmutable() };
+    }
+
+    /// <summary>
+    /// Nothing says where its application begins, or which pins its link has: facts that a chip in no catalogue can only tell itself.
+    /// </summary>
+    private bool IsUnidentified => _profile.Evidence is null && _profile.Chip?.Value.StartsWith("at", StringComparison.Ordinal) != true
+        && (_profile.Chip is null || _profile.ApplicationStart is null
+            || (_profile.Link?.Value is { Pins: null, Link: not BuildLink.Usb } && _request.Board.CanUuid is not null));
+
+    /// <summary>The plan to ask the board what it is; null where it does not run Klipper on a bus: the plan goes on without.</summary>
+    private BoardPlan? PlanQuestion()
+    {
+        var about = ImmutableArray.CreateBuilder<Finding>();
+        var finder = new BoardFinder(_request, _seen, _profile, about);
+        // On a wire nothing but Klipper's own report shows that no bootloader waits there, and Klipper's frames would wedge Katapult.
+        if (finder.Find(_profile.Mcu) is not { } device || _request.Board.Drivers.Showing(device) is not null
+            || (device.IsWired && _request.Board.RunningVersion is null)
+            || about.Any(finding => finding.Severity == FindingSeverity.Blocker))
+        {
+            if (_request.Job == FlashJob.Identify)
+                _findings.AddRange(about);
+            return _request.Job == FlashJob.Identify ? Made() : null;
+        }
+        if (_request.Job != FlashJob.Identify)
+            _findings.Add(PlanFindings.AskedFirst(Name));
+        var isBridge = finder.IsBridge(device);
+        _profile = AtPlace(device, isBridge);
+        return Made() with { Device = device, IsCanBridge = isBridge, IsAskedFirst = true };
     }
 
     private BoardPlan PlanProcess()

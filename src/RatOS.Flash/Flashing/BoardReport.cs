@@ -71,6 +71,9 @@ public sealed record BoardReport
     /// <summary>The stock bootloader wrote it from a card, if it did: nothing was read back, and its proof is what runs.</summary>
     public bool IsBySdCard { get; init; }
 
+    /// <summary>What the running board said that it is; null for a board that was not asked for that.</summary>
+    public string? Identity { get; init; }
+
     public string? OldVersion { get; init; }
 
     public string? NewVersion { get; init; }

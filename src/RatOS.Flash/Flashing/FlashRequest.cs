@@ -15,6 +15,9 @@ public enum FlashJob
     /// <summary>Get the board running again with whatever firmware it has; write only if nothing less helps.</summary>
     Recover,
 
+    /// <summary>Ask the running board what it is. Nothing is written.</summary>
+    Identify,
+
     /// <summary>Put firmware onto a card, which an operator carries into the board's SD slot.</summary>
     SdCard,
 
@@ -31,8 +34,8 @@ public sealed record FlashRequest(PrinterBoard Board, FirmwareImage? Image)
     public LinkChange? LinkChange { get; init; }
 
     /// <summary>
-    /// The running firmware is asked where it begins, and new firmware must have Klipper's start-up code. Recordings of earlier versions
-    /// are replayed without.
+    /// The running firmware is asked all that it can tell, and new firmware must have Klipper's start-up code. Recordings of earlier
+    /// versions are replayed without.
     /// </summary>
     public bool AsksStart { get; init; } = true;
 

@@ -1,6 +1,7 @@
 using RatOS.Flash.Builds;
 using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
+using RatOS.Flash.Klipper;
 using RatOS.Flash.Printer;
 
 namespace RatOS.Flash.Flashing;
@@ -30,6 +31,11 @@ public class FlashServices
     public virtual Task<IReadOnlyDictionary<string, BuiltOrNot>> BuildAsync(
         IReadOnlyList<PrinterBoard> boards, Func<BuildProgress, ValueTask> progress, CancellationToken cancel) =>
         throw new NotSupportedException("no Klipper checkout");
+
+    /// <summary>Keeps what a running board answered about itself.</summary>
+    public virtual void KeepAnswers(PrinterBoard board, BoardEvidence evidence)
+    {
+    }
 
     /// <summary>True where the firmware that is in the board is to be read out before the flash, for a rollback.</summary>
     public virtual bool WantsOldFirmware(string board) => false;

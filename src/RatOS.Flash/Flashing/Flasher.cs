@@ -23,9 +23,11 @@ public sealed class Flasher
     private readonly PowerCycles _power;
     private readonly SdCardFiles _files;
     private readonly BoardLocks _locks;
+    private readonly BoardQuestions _questions;
     private readonly EarlyPolling _polling = new();
 
     private KlippyState? _before, _after;
+    private FaultReport? _klippyFault;   // of the last start
 
     /// <param name="hardware">The buses.</param>
     /// <param name="klippy">Klipper's host process.</param>
@@ -39,6 +41,7 @@ public sealed class Flasher
         _operator = new(hardware, klippy, time, services, _log);
         _power = new(time, services, _log);
         (_files, _locks) = (new(hardware, services, _log), new(services));
+        _questions = new(hardware, time, services, _log, Bus);
     }
 
     /// <summary>
@@ -49,7 +52,6 @@ public sealed class Flasher
     /// <param name="cancel">Effective until a board's point of no return.</param>
     public async Task<FlashReport> FlashAsync(IReadOnlyList<FlashRequest> requests, CancellationToken cancel)
     {
-        FaultReport? klippyFault = null;
         using var locks = _locks;
         try
         {
@@ -60,7 +62,7 @@ public sealed class Flasher
             while (true)
             {
                 if (open.Count + resumed.Count > 0)
-                    klippyFault = await WhileStoppedAsync(open, resumed, cancel);
+                    await WhileStoppedAsync(open, resumed, cancel);
                 if (_operator.IsIdle)
                     break;
                 resumed = await _operator.WaitAsync(cancel);
@@ -75,7 +77,7 @@ public sealed class Flasher
         {
             await RefuseAllAsync(requests, fault, byPlan: fault.Kind != FaultKind.KlipperWouldNotStop);
         }
-        return new FlashReport([.. requests.Select(request => _log.Reports[request.Board.Name])], klippyFault, _log.Elapsed)
+        return new FlashReport([.. requests.Select(request => _log.Reports[request.Board.Name])], _klippyFault, _log.Elapsed)
         {
             Before = _before,
             After = _after,
@@ -97,6 +99,7 @@ public sealed class Flasher
         if (requests.Count == 0)
             return [];
         await _log.BeginAsync(null, FlashPhase.Look, "Looking at the printer");
+        requests = await IdentifyAsync(requests, cancel);
         requests = await BuildAsync(requests, cancel);
         var plan = await PlanAsync(requests, cancel);
         var found = plan.Boards.Count(board => board.Device is not null || board.Entry == FlashEntry.Replace);
@@ -105,6 +108,29 @@ public sealed class Flasher
         foreach (var board in plan.Boards)
             await ReportFindingsAsync(board);
         return [.. (await OpenAsync(plan)).Select(board => board.Request)];
+    }
+
+    /// <summary>
+    /// Boards that no source describes are asked what they are, in a stop of Klipper of its own: their firmware is built while Klipper
+    /// runs. Those that were to be identified alone have their verdict then.
+    /// </summary>
+    private async Task<IReadOnlyList<FlashRequest>> IdentifyAsync(IReadOnlyList<FlashRequest> requests, CancellationToken cancel)
+    {
+        var plan = FlashPlan.Create(requests, _hardware.Look(), new(KlippyActivity.Stopped));
+        var asked = plan.Boards.Where(board => board.IsAskedFirst && !board.IsBlocked).Select(board => board.Request).ToList();
+        IReadOnlyDictionary<string, BoardEvidence> answers = new Dictionary<string, BoardEvidence>();
+        if (asked.Count > 0)
+        {
+            await PlanAsync(asked, cancel);   // not while it prints
+            await _log.NoteAsync(null, FlashPhase.Ask, $"Klipper stops to ask {Counts.Of(asked.Count, "board")} what it is built for");
+            await WhileStoppedAsync(async () => answers = await _questions.AskAsync(
+                asked, await CanSurvey.RunAsync(asked, _hardware, _time, _log, cancel), cancel), await _klippy.LookAsync(cancel), cancel);
+        }
+        foreach (var board in plan.Boards.Where(board => board.Request.Job == FlashJob.Identify))
+            await _questions.ReportAsync(board, answers.GetValueOrDefault(board.Name));
+        return [.. requests.Where(request => !HasVerdict(request)).Select(request =>
+            answers.GetValueOrDefault(request.Board.Name) is not { } evidence ? request
+                : request with { Board = request.Board.Described(evidence) })];
     }
 
     /// <exception cref="FlashException">Nothing at all can be flashed now.</exception>
@@ -194,36 +220,39 @@ public sealed class Flasher
 
     // ---- Klipper is stopped, and started again however the work ends
 
-    private async Task<FaultReport?> WhileStoppedAsync(IReadOnlyList<FlashRequest> open, IReadOnlyList<OperatorWait> resumed,
-        CancellationToken cancel)
+    private async Task WhileStoppedAsync(IReadOnlyList<FlashRequest> open, IReadOnlyList<OperatorWait> resumed, CancellationToken cancel) =>
+        await WhileStoppedAsync(() => FlashAllAsync(open, resumed, cancel),
+            resumed.Count > 0 ? await _operator.AwaitIdleAsync(cancel) : await _klippy.LookAsync(cancel), cancel);
+
+    /// <param name="work">What needs the ports.</param>
+    /// <param name="state">The second look: a print may have started since the first.</param>
+    /// <param name="cancel">Ends the stop.</param>
+    private async Task WhileStoppedAsync(Func<Task> work, KlippyState state, CancellationToken cancel)
     {
-        // The second look: a print may have started since the first.
-        var state = resumed.Count > 0 ? await _operator.AwaitIdleAsync(cancel) : await _klippy.LookAsync(cancel);
         if (state.Blocker is { } blocker)
             throw blocker;
         if (state.Activity == KlippyActivity.Absent)
         {
-            await FlashAllAsync(open, resumed, cancel);
-            return null;
+            await work();
+            return;
         }
         _before ??= state;
         await _log.BeginAsync(null, FlashPhase.Stop, "Stopping Klipper");
-        FaultReport? fault;
         try
         {
             await _klippy.StopAsync(cancel);
             await _log.EndAsync(null, FlashPhase.Stop, "Klipper is stopped");
-            await FlashAllAsync(open, resumed, cancel);
+            await work();
         }
         finally
         {
-            fault = await StartKlipperAsync();
+            await StartKlipperAsync();
         }
-        return fault;
     }
 
-    private async Task<FaultReport?> StartKlipperAsync()
+    private async Task StartKlipperAsync()
     {
+        _klippyFault = null;
         await _log.BeginAsync(null, FlashPhase.Start, "Starting Klipper");
         try
         {
@@ -234,12 +263,11 @@ public sealed class Flasher
                     state.Message.Length == 0 ? "Klipper is ready" : $"Klipper is ready. {state.Message}");
             else
                 await _log.WarnAsync(null, FlashPhase.Start, $"Klipper runs, but is not ready: {state.Message}");
-            return null;
         }
         catch (FlashException fault)
         {
             await _log.WarnAsync(null, FlashPhase.Start, fault);
-            return FaultReport.Of(fault);
+            _klippyFault = FaultReport.Of(fault);
         }
     }
 
@@ -268,9 +296,7 @@ public sealed class Flasher
         var stopped = new KlippyState(KlippyActivity.Stopped);
         var survey = await CanSurvey.RunAsync(requests, _hardware, _time, _log, cancel);
         requests = [.. requests.Where(request => !HasVerdict(request))];
-        var answers =
-            await Task.WhenAll(FlashPlan.Create(requests, survey.Look(), stopped).Boards.Select(board => AskAsync(board, cancel)));
-        var evidence = answers.Where(answer => answer.Evidence is not null).ToDictionary(answer => answer.Name, answer => answer.Evidence!);
+        var evidence = await _questions.AskAsync(requests, survey, cancel);
 
         // The boards have reported their chip: plan again, and refuse what does not fit before anything is touched.
         var plan = FlashPlan.Create(requests, survey.Look(), stopped, evidence);
@@ -292,48 +318,6 @@ public sealed class Flasher
             else
                 await FlashAsync(bridge, cancel);
         }
-    }
-
-    // ---- ask
-
-    /// <summary>
-    /// Chip, unique id and version of a board that runs Klipper. One that cannot answer is flashed without: its bootloader is asked too.
-    /// </summary>
-    private async Task<(string Name, BoardEvidence? Evidence)> AskAsync(BoardPlan board, CancellationToken cancel)
-    {
-        if (board is not
-            {
-                Entry: FlashEntry.Touch or FlashEntry.CanRequest or FlashEntry.Manual or FlashEntry.SdCard, Device: { } device,
-                Profile: { Mcu: { } mcu, ApplicationStart.Value: var start }
-            })
-        {
-            return (board.Name, null);
-        }
-        await _log.BeginAsync(board.Name, FlashPhase.Ask, "Asking the running firmware");
-        try
-        {
-            await using var client = device.Usb is null ? await Bus(board).IdentifyAsync(device, cancel)
-                : await BoardBus.IdentifyAsync(await _hardware.OpenSerialAsync(device, SerialMode.Klipper), board.Name, _time, cancel);
-            var dictionary = client.Dictionary!;
-            // Addresses are only read on the chip that has them: another one would fault.
-            var chip = dictionary.Mcu == mcu.Name ? await client.AskChipAsync(mcu, start, cancel, board.Request.AsksStart) : null;
-            await _log.EndAsync(board.Name, FlashPhase.Ask, $"It runs {dictionary.Version} on {dictionary.Mcu}");
-            return (board.Name, BoardEvidence.Of(dictionary, chip));
-        }
-        catch (FlashException fault)
-        {
-            await _log.WarnAsync(board.Name, FlashPhase.Ask, $"The running firmware could not be asked: {fault.Cause}");
-        }
-        catch (DeviceGoneException)
-        {
-            await _log.WarnAsync(board.Name, FlashPhase.Ask,
-                $"{device} left the bus. Reconnect its cable or power; the flash then continues automatically.");
-            await _hardware.WaitForAsync(
-                seen => seen.Devices.Any(device.IsSameSession) ? null
-                    : seen.Devices.FirstOrDefault(other => other.Port == device.Port && other.Can is not { IsUp: false }),
-                BoardBus.CableLimit, _time, cancel);
-        }
-        return (board.Name, null);
     }
 
     // ---- flash and report

@@ -1,8 +1,6 @@
-using RatOS.Flash.Chips;
-
 namespace RatOS.Flash.Klipper;
 
-/// <summary>Registers of a running board's chip; null for those that could not be read.</summary>
+/// <summary>Registers of a running board's chip; null for those that could not be read, or contradict each other.</summary>
 public sealed record ChipEvidence
 {
     /// <summary>Nothing is known: an old firmware, a host process, a chip without such registers.</summary>
@@ -20,52 +18,24 @@ public sealed record ChipEvidence
     /// <summary>Where the running firmware's vectors are; null also where they are at no address that Klipper offers.</summary>
     public uint? ApplicationStart { get; init; }
 
+    /// <summary>Word 0 of the running firmware: the end of RAM that it was built for.</summary>
+    public uint? StackEnd { get; init; }
+
     /// <summary>Katapult stands below the application, and this firmware's request will reach it.</summary>
     public bool? Katapult { get; init; }
-}
 
-/// <summary>
-/// The only addresses that are read on a running board. A read of an unmapped address is a hard fault: the firmware hangs until its
-/// watchdog resets the chip.
-/// </summary>
-internal static class ChipAddresses
-{
-    public const int UidLength = 12;
+    /// <summary>The crystal in Hz that the clock tree was set up for; 1 for the internal clock.</summary>
+    public int? ClockReference { get; init; }
 
-    /// <summary>VTOR, which every Cortex-M has in its system control block or reads as 0 (Cortex-M0).</summary>
-    public const uint VectorTable = 0xE000_ED08;
+    /// <summary>Bits a second of the CAN bus behind a bridge.</summary>
+    public int? CanBitrate { get; init; }
 
-    /// <summary>SYSCFG_CFGR1 of an STM32F0: MEM_MODE 3 maps RAM to address 0 (RM0091 9.1.1; Klipper src/stm32/stm32f0.c).</summary>
-    public const uint MemoryMode = 0x4001_0000;
+    /// <summary>The UART's pins of an RP2040 or RP2350, as the end of Klipper's symbol: <c>UART0_PINS_0_1</c>.</summary>
+    public string? SerialPins { get; init; }
 
-    /// <summary>Where Klipper copies its vectors on a chip that has them in RAM.</summary>
-    public const uint RamBase = 0x2000_0000;
+    /// <summary>The flash chip of an RP2040 without bootloader, as the end of Klipper's symbol: <c>W25Q080</c>.</summary>
+    public string? FlashChip { get; init; }
 
-    /// <summary>A Cortex-M0: its vectors are at the flash's beginning, or copied to RAM.</summary>
-    public static bool HasNoVectorTable(Mcu mcu) => mcu.Name.StartsWith("stm32f0", StringComparison.Ordinal);
-
-    /// <summary>
-    /// Where a bootloader's vectors stand: the application's address when there is none (rp2040: behind the second-stage boot code).
-    /// </summary>
-    public static uint BootStart(Mcu mcu) => mcu.FlashBase + mcu.Offsets[0];
-
-    /// <summary>Refuses a read outside of the table.</summary>
-    /// <param name="size">2 or 4 bytes, aligned.</param>
-    /// <exception cref="InvalidOperationException">A bug of the caller.</exception>
-    public static void Guard(Mcu mcu, uint applicationStart, uint address, int size)
-    {
-        var end = address + (ulong)size;
-        var allowed = size switch
-        {
-            2 => address == mcu.FlashSizeAddress,
-            4 => (mcu.UidAddress is { } uid && address >= uid && end <= uid + (ulong)UidLength)
-                || address == mcu.IdCodeAddress || address == VectorTable || (address == MemoryMode && HasNoVectorTable(mcu))
-                || (address == RamBase + 4 && (HasNoVectorTable(mcu) || mcu.HandlersInRam))
-                || (address >= mcu.FlashBase + 4 && mcu.Offsets.Contains(address - mcu.FlashBase - 4))
-                || (address >= mcu.FlashBase && end <= Math.Min(applicationStart, mcu.FlashEnd)),
-            _ => false,
-        };
-        if (!allowed || address % size != 0)
-            throw new InvalidOperationException($"{size} bytes at {address:x8} of a {mcu.Name} must not be read");
-    }
+    /// <summary>USB or CAN is on PA9 and PA10 of an F042 or F070x6.</summary>
+    public bool IsRemapped { get; init; }
 }

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using RatOS.Flash.Chips;
 using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
@@ -31,9 +30,6 @@ public sealed class KlipperClient : IAsyncDisposable
     private static readonly TimeSpan ShortestWait = TimeSpan.FromMilliseconds(1);
 
     private static readonly byte[] BootloaderRequest = "~ \x1c Request Serial Bootloader!! ~"u8.ToArray();
-
-    /// <summary>"CanBoot!", Katapult's former name, little-endian.</summary>
-    private const ulong CanBootMark = 0x2174_6F6F_426E_6143;
 
     private static readonly byte[] Flush = [KlipperBlock.Sync];
 
@@ -101,11 +97,11 @@ public sealed class KlipperClient : IAsyncDisposable
     /// <see cref="ChipEvidence.None"/> when the firmware cannot, or was built for another chip: then the addresses would mean nothing.
     /// </summary>
     /// <param name="mcu">Its chip.</param>
-    /// <param name="applicationStart">Where the running firmware begins, by what is known without asking it.</param>
+    /// <param name="applicationStart">Where the running firmware begins, by what is known without asking it; null for unknown.</param>
     /// <param name="cancel">Ends the questions.</param>
-    /// <param name="asksStart">Also asks where it really begins.</param>
+    /// <param name="asksAll">Also asks where it really begins, and how it was built.</param>
     /// <exception cref="FlashException">No answer.</exception>
-    public async Task<ChipEvidence> AskChipAsync(Mcu mcu, uint applicationStart, CancellationToken cancel, bool asksStart = false)
+    public async Task<ChipEvidence> AskChipAsync(Mcu mcu, uint? applicationStart, CancellationToken cancel, bool asksAll = false)
     {
         var dictionary = await DictionaryAsync(cancel);
         if (!dictionary.Commands.ContainsKey("debug_read") || !dictionary.Responses.ContainsKey("debug_result")
@@ -113,66 +109,14 @@ public sealed class KlipperClient : IAsyncDisposable
         {
             return ChipEvidence.None;
         }
-        var evidence = new ChipEvidence();
-        if (mcu.UidAddress is { } uidAddress)
+        var inquiry = new ChipInquiry(mcu, dictionary, async (address, bytes) =>
         {
-            var uid = new byte[ChipAddresses.UidLength];
-            for (var i = 0; i < uid.Length; i += 4)
-            {
-                var word = await ReadAsync(uidAddress + (uint)i, 4);
-                BinaryPrimitives.WriteUInt32LittleEndian(uid.AsSpan(i), word);
-            }
-            // A chip that hides its id reads equal bytes.
-            if (uid.AsSpan().ContainsAnyExcept(uid[0]))
-                evidence = evidence with { Uid = uid };
-        }
-        if (mcu.FlashSizeAddress is { } sizeAddress && await ReadAsync(sizeAddress, 2) is var size and > 0 and < 0xFFFF)
-            evidence = evidence with { FlashKib = (int)size };
-        if (mcu.IdCodeAddress is { } idAddress && (await ReadAsync(idAddress, 4) & 0xFFF) is var id and > 0)
-            evidence = evidence with { IdCode = (int)id };
-        evidence = evidence with { Katapult = await HasKatapultAsync() };
-        return asksStart ? evidence with { ApplicationStart = await FindStartAsync() } : evidence;
-
-        async Task<uint> ReadAsync(uint address, int bytes)
-        {
-            ChipAddresses.Guard(mcu, applicationStart, address, bytes);
             var value = new int[1];
             await AskAsync(
                 dictionary, "debug_read", [bytes == 4 ? 2 : 1, (int)address], "debug_result", value, "its chip is asked for", cancel);
             return (uint)value[0];
-        }
-
-        // Klipper sets VTOR to its own vectors; a Cortex-M0 and an RP2040 have a copy in RAM, which is compared with each possible start.
-        async Task<uint?> FindStartAsync()
-        {
-            if (ChipAddresses.HasNoVectorTable(mcu) && (await ReadAsync(ChipAddresses.MemoryMode, 4) & 3) != 3)
-                return mcu.FlashBase;
-            if (ChipAddresses.HasNoVectorTable(mcu) || mcu.HandlersInRam)
-            {
-                var reset = await ReadAsync(ChipAddresses.RamBase + 4, 4);
-                var starts = new List<uint>();
-                foreach (var offset in mcu.Offsets)
-                {
-                    if (await ReadAsync(mcu.FlashBase + offset + 4, 4) == reset)
-                        starts.Add(mcu.FlashBase + offset);
-                }
-                return starts is [var one] ? one : null;
-            }
-            var vectors = await ReadAsync(ChipAddresses.VectorTable, 4);
-            return mcu.Offsets.Contains(vectors - mcu.FlashBase) ? vectors : null;
-        }
-
-        // The same conditions under which Klipper itself hands over to Katapult (Klipper src/stm32/stm32f4.c, bootloader_request).
-        async Task<bool?> HasKatapultAsync()
-        {
-            var boot = ChipAddresses.BootStart(mcu);
-            if (applicationStart < boot + 8)
-                return null;
-            var request = await ReadAsync(boot, 4);
-            var mark = await ReadAsync(boot + 4, 4) - 9;
-            return request % 8 == 0 && mark % 8 == 0 && mark >= mcu.FlashBase && mark + 8ul <= applicationStart
-                && await ReadAsync(mark, 4) == (CanBootMark & uint.MaxValue) && await ReadAsync(mark + 4, 4) == CanBootMark >> 32;
-        }
+        });
+        return asksAll ? await inquiry.AskAllAsync() : await inquiry.AskIdentityAsync(applicationStart);
     }
 
     /// <summary>

@@ -15,6 +15,7 @@ internal sealed class InventoryBuilder(InventorySources sources)
     public ImmutableArray<PrinterMcu> Build()
     {
         _drafts.ForEach(Locate);
+        _drafts.ForEach(Recall);
         _drafts.ForEach(Describe);
         DescribeTheOnlyOnes();
         foreach (var draft in _drafts)
@@ -102,6 +103,10 @@ internal sealed class InventoryBuilder(InventorySources sources)
             draft.Findings.Add(Finding.Blocker(BoardFaults.BoardsAlike(draft.Section.Name, found.Select(device => device.Port))));
         return found is [var one] ? one : null;
     }
+
+    private void Recall(InventoryDraft draft) => draft.Identity = sources.Identities.FirstOrDefault(identity => identity.IsOf(
+        draft.Device is { RunsKlipper: true } device ? device.Serial : draft.Path.Serial, draft.Uuid,
+        draft.Device is { IsWired: true } wired ? wired.Port : null, draft.Klippy?.Constants ?? ImmutableDictionary<string, string>.Empty));
 
     // ---- the kind
 

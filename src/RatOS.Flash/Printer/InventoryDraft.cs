@@ -28,6 +28,9 @@ internal sealed class InventoryDraft(McuSection section, McuEvidence? klippy, st
 
     public Device? Device { get; set; }
 
+    /// <summary>What the board told of itself; null where it was never asked, or runs other firmware since.</summary>
+    public BoardIdentity? Identity { get; set; }
+
     /// <summary>It should be on a bus, and is not.</summary>
     public bool IsMissing { get; set; }
 
@@ -60,10 +63,17 @@ internal sealed class InventoryDraft(McuSection section, McuEvidence? klippy, st
         get
         {
             var facts = ImmutableArray.CreateBuilder<BoardFacts>();
+            if (Identity is not null)
+                facts.Add(Identity.Facts);
             if (Klippy is not null)
                 facts.Add(BoardFacts.OfFirmware(Klippy.Chip, Klippy.Constants));
             if (Device is { Can: null } device && device.RunsKlipper)
-                facts.Add(new(FactSource.Bus, "its USB descriptors") { Chip = KnownChip(device.Product), UsbSerial = device.Serial });
+                facts.Add(new(FactSource.Bus, "its USB descriptors")
+                {
+                    Chip = KnownChip(device.Product),
+                    UsbSerial = device.Serial,
+                    UsbId = device.Usb,
+                });
             facts.Add(new(FactSource.KlipperConfig, "printer.cfg")
             {
                 Chip = KnownChip(Path.Product),

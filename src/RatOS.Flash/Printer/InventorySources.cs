@@ -20,6 +20,8 @@ internal sealed record InventorySources(
 
     public PrinterPins Pins { get; init; } = PrinterPins.None;
 
+    public required IReadOnlyList<BoardIdentity> Identities { get; init; }
+
     /// <summary>The port node behind a path, through its links.</summary>
     public string Resolve(string path)
     {

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using RatOS.Flash.Boards;
 using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Hardware;
+using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash.Printer;
 
@@ -43,6 +44,15 @@ public sealed record PrinterBoard(string Name, Board Board)
 
     /// <summary>Statements of other sources than the user and the kind.</summary>
     public ImmutableArray<BoardFacts> Facts { get; init; } = [];
+
+    /// <summary>The board with what its running firmware answered.</summary>
+    public PrinterBoard Described(BoardEvidence evidence) => this with { Facts = [FactsOf(evidence), .. Facts] };
+
+    /// <summary>What a running firmware says of its board, and the bootloader that it saw below itself.</summary>
+    public static BoardFacts FactsOf(BoardEvidence evidence) => BoardFacts.OfEvidence(evidence) with
+    {
+        Bootloader = evidence.Chip is { } chip ? Bootloaders.Drivers.All.FirstOrDefault(driver => driver.IsKnownBelow(chip))?.Name : null,
+    };
 
     /// <summary>All facts about the board, by source.</summary>
     public BoardProfile Profile =>

@@ -27,16 +27,18 @@ public sealed record PrinterInventory(ImmutableArray<PrinterMcu> Mcus)
     /// <param name="power">Moonraker's power devices.</param>
     /// <param name="ports">By section: the port where its board was last seen.</param>
     /// <param name="pins">The pins of the configuration.</param>
+    /// <param name="identities">What boards told of themselves.</param>
     public static PrinterInventory Create(
         IReadOnlyList<McuSection> sections, DeviceList seen, IReadOnlyList<DeviceLink> links, BoardCatalogue catalogue,
         IReadOnlyList<PrinterBoard> described, KlippyEvidence klippy,
         IReadOnlyList<PowerDevice>? power = null, IReadOnlyDictionary<string, string>? ports = null,
-        PrinterPins? pins = null) =>
+        PrinterPins? pins = null, IReadOnlyList<BoardIdentity>? identities = null) =>
         new(new InventoryBuilder(new(sections, seen, links, catalogue, described, klippy)
         {
             Power = power ?? [],
             Ports = ports ?? ImmutableDictionary<string, string>.Empty,
             Pins = pins ?? PrinterPins.None,
+            Identities = identities ?? [],
         }).Build());
 
     /// <summary>Finds by name, then by alias, in any case. A board of the configuration goes before others of the same name.</summary>

@@ -59,7 +59,7 @@ public sealed class BuildConfigTests
     [Fact]
     public void A_board_of_the_catalogue_is_written_out_in_full()
     {
-        var config = BuildConfig.For(Octopus, "btt-octopus-11-t0");
+        var config = BuildConfig.For(BoardProfile.Of(Octopus), "btt-octopus-11-t0");
         Assert.Equal(
             """
             CONFIG_LOW_LEVEL_OPTIONS=y
@@ -110,7 +110,7 @@ public sealed class BuildConfigTests
     [InlineData(BuildLink.Uart, "USART2", 115_200, "CONFIG_STM32_SERIAL_USART2=y", "CONFIG_SERIAL_BAUD=115200")]
     public void Other_transports_come_with_their_pins_and_rates(BuildLink link, string pins, int? rate, string first, string second)
     {
-        var config = BuildConfig.For(Ebb42, transport: new BuildTransport(link, pins, rate));
+        var config = BuildConfig.For(Linked(Ebb42, new(link, pins, rate)), null);
         Assert.Contains(first + "\n", config.Text, StringComparison.Ordinal);
         Assert.Contains(second + "\n", config.Text, StringComparison.Ordinal);
         Assert.DoesNotContain("USB_SERIAL_NUMBER", config.Text, StringComparison.Ordinal);
@@ -125,7 +125,7 @@ public sealed class BuildConfigTests
     [InlineData("../x")]
     public void Pins_that_are_none_are_refused(string pins) =>
         Assert.Equal("config-unusable",
-            Assert.Throws<FlashException>(() => BuildConfig.For(Ebb42, transport: new BuildTransport(BuildLink.Can, pins))).Code);
+            Assert.Throws<FlashException>(() => BuildConfig.For(Linked(Ebb42, new(BuildLink.Can, pins)), null)).Code);
 
     [Theory]
     [InlineData("")]
@@ -134,7 +134,7 @@ public sealed class BuildConfigTests
     [InlineData("a\"b")]
     public void A_usb_serial_that_udev_or_make_could_not_bear_is_refused(string serial)
     {
-        Assert.Equal("config-unusable", Assert.Throws<FlashException>(() => BuildConfig.For(Octopus, serial)).Code);
+        Assert.Equal("config-unusable", Assert.Throws<FlashException>(() => BuildConfig.For(BoardProfile.Of(Octopus), serial)).Code);
         Assert.Equal("config-unusable", Assert.Throws<FlashException>(() => BuildConfig.FromText(Raw, Octopus, serial)).Code);
     }
 
@@ -266,4 +266,7 @@ public sealed class BuildConfigTests
 
     private static FlashException Drift(BuildConfig config, string completed) =>
         Assert.Throws<FlashException>(() => config.Check(completed, "my board"));
+
+    private static BoardProfile Linked(Board board, BuildTransport link) =>
+        BoardProfile.Of(board).With(new BoardFacts(FactSource.Board, "its running firmware") { Link = link });
 }

@@ -284,7 +284,7 @@ public sealed class FirmwareBuilderTests : IDisposable
     }
 
     private static BuildRequest Request(string name, string board, string? serial = null) =>
-        new(name, BuildConfig.For(BoardCatalogue.BuiltIn.Find(board)!, serial));
+        new(name, BuildConfig.For(BoardProfile.Of(BoardCatalogue.BuiltIn.Find(board)!), serial));
 
     // A killed process whose parent has not waited for it is a zombie: it no longer runs.
     private static bool IsAlive(string pid) =>

@@ -25,7 +25,7 @@ public sealed class ApplicationStartTests
         {
             var line = Board(chip, start);
             await using var client = await KlipperClient.ConnectAsync(line, "board", line.Time, default);
-            Assert.Equal(start, (await client.AskChipAsync(mcu, mcu.FlashBase + offset, default, asksStart: true)).ApplicationStart);
+            Assert.Equal(start, (await client.AskChipAsync(mcu, mcu.FlashBase + offset, default, asksAll: true)).ApplicationStart);
             Assert.Empty(line.Resets);   // no address that faults was read
         }
     }

@@ -305,14 +305,19 @@ public sealed class KlipperClientTests
     [InlineData(0x0800_0000u, 1, false)]
     [InlineData(0x0800_0002u, 4, false)]
     [InlineData(0x0800_7FFCu, 4, true)]
-    [InlineData(0x0800_8000u, 4, false)]
+    [InlineData(0x0800_8004u, 4, true)]
+    [InlineData(0x0800_8008u, 4, false)]
+    [InlineData(0x4002_3804u, 4, true)]
+    [InlineData(0x4002_3808u, 4, false)]
+    [InlineData(0xE000_ED08u, 4, true)]
+    [InlineData(0xE000_ED0Cu, 4, false)]
     [InlineData(0x07FF_FFFCu, 4, false)]
     [InlineData(0xFFFF_FFFCu, 4, false)]
     [InlineData(0u, 4, false)]
     public void Only_listed_addresses_may_be_read(uint address, int size, bool allowed)
     {
         var mcu = Mcu.Find("stm32f446xx")!;
-        var fault = Record.Exception(() => ChipAddresses.Guard(mcu, 0x0800_8000, address, size));
+        var fault = Record.Exception(() => new ReadableMemory(mcu, mcu.FlashSize) { ApplicationStart = 0x0800_8000 }.Guard(address, size));
         Assert.Equal(allowed, fault is null);
         Assert.True(fault is null or InvalidOperationException);
     }
