@@ -64,11 +64,6 @@ public sealed record BoardFacts(FactSource Source, string Where)
     /// <summary>Features that its build leaves out, as Kconfig symbols: <c>WANT_LDC1612</c>.</summary>
     public IReadOnlyList<string>? LeavesOut { get; init; }
 
-    /// <summary>
-    /// PA13 and PA14 of an F103 are used as pins, which some clones give free at the start alone (Klipper's STM32F103GD_DISABLE_SWD).
-    /// </summary>
-    public bool? DisablesSwd { get; init; }
-
     /// <summary>What its firmware talks over, with pins and rate where the source says them.</summary>
     public BuildTransport? Link { get; init; }
 

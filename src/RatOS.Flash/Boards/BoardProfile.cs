@@ -59,9 +59,6 @@ public sealed class BoardProfile
     /// <inheritdoc cref="BoardFacts.LeavesOut"/>
     public Fact<IReadOnlyList<string>>? LeavesOut => Strongest(facts => facts.LeavesOut);
 
-    /// <inheritdoc cref="BoardFacts.DisablesSwd"/>
-    public Fact<bool>? DisablesSwd => StrongestNumber(facts => facts.DisablesSwd);
-
     /// <inheritdoc cref="BoardFacts.UsbId"/>
     public Fact<UsbId>? UsbId => StrongestNumber(facts => facts.UsbId);
 
