@@ -27,7 +27,7 @@ internal sealed class BoardSymbols
             Keep(variant, "y");
         if (Start == 0x1000_0100 && board.FlashChip?.Value is { } flash)
             Keep($"RP2040_FLASH_{flash}", "y");
-        if (Chip == "stm32f103xe" && board.DisablesSwd?.Value == true)
+        if (Chip == "stm32f103xe" && board.DisablesSwd)
             Keep("STM32F103GD_DISABLE_SWD", "y");
         foreach (var symbol in board.LeavesOut?.Value ?? [])
             Keep(symbol, "n");
