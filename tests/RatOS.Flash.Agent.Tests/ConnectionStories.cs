@@ -141,6 +141,8 @@ public sealed class ConnectionStories
             throw new NotSupportedException();
 
         public Task<System.Text.Json.JsonElement> RecoverAsync(System.Text.Json.JsonElement arguments = default) =>
+            throw new NotSupportedException();
+
         public Task<System.Text.Json.JsonElement> IdentifyAsync(System.Text.Json.JsonElement arguments = default) =>
             throw new NotSupportedException();
 

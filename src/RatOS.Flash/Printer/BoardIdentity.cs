@@ -21,7 +21,7 @@ public sealed record BoardIdentity(BoardEvidence Evidence, DateTimeOffset At)
     /// <summary>Its serial port; null for a board that is not on a UART.</summary>
     public string? Port { get; init; }
 
-    /// <summary>The constants that tell how a firmware was built. One that differs means other firmware: the answers are out of date.</summary>
+    /// <summary>The constants that tell how a firmware was built. Where one differs, the answers are out of date.</summary>
     private static readonly string[] Telling =
     [
         "MCU", "CLOCK_FREQ", "SERIAL_BAUD", "CANBUS_FREQUENCY", "CANBUS_BRIDGE", "INITIAL_PINS", "RESERVE_PINS_serial",
