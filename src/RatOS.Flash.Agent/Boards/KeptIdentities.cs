@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Klipper;
@@ -18,7 +19,7 @@ internal static class KeptIdentities
     public static JsonIdentity Write(BoardIdentity identity)
     {
         var (evidence, chip) = (identity.Evidence, identity.Evidence.Chip);
-        return new(identity.At, identity.Serial, identity.Uuid?.ToString(), identity.Port, evidence.Version, evidence.Mcu,
+        return new(identity.At.ToString("O", CultureInfo.InvariantCulture), identity.Serial, identity.Uuid?.ToString(), identity.Port, evidence.Version, evidence.Mcu,
             evidence.IsCanBridge, evidence.Constants, [.. evidence.LeavesOut], chip is null ? null : new(
                 chip.Uid is { } uid ? Convert.ToHexString(uid.Span) : null, chip.FlashKib, chip.IdCode, chip.ApplicationStart,
                 chip.StackEnd, chip.Katapult, chip.ClockReference, chip.CanBitrate, chip.SerialPins, chip.FlashChip, chip.IsRemapped));
@@ -28,6 +29,7 @@ internal static class KeptIdentities
     public static BoardIdentity? Read(JsonIdentity? kept)
     {
         if (kept is not { Version: not null, Chip: not null }
+            || !DateTimeOffset.TryParse(kept.At, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at)
             || (kept.Registers?.Uid is { } uid && (uid.Length != 24 || !uid.All(char.IsAsciiHexDigit))))
             return null;
         var registers = kept.Registers;
@@ -36,8 +38,8 @@ internal static class KeptIdentities
             Uid = registers.Uid is null ? null : Convert.FromHexString(registers.Uid),
             FlashKib = registers.FlashKib,
             IdCode = registers.IdCode,
-            ApplicationStart = registers.ApplicationStart,
-            StackEnd = registers.StackEnd,
+            ApplicationStart = (uint?)registers.ApplicationStart,
+            StackEnd = (uint?)registers.StackEnd,
             Katapult = registers.Katapult,
             ClockReference = registers.ClockReference,
             CanBitrate = registers.CanBitrate,
@@ -49,7 +51,7 @@ internal static class KeptIdentities
             IsCanBridge = kept.IsCanBridge,
             Constants = kept.Constants ?? ImmutableDictionary<string, string>.Empty,
             LeavesOut = [.. kept.LeavesOut?.OfType<string>() ?? []],
-        }, kept.At)
+        }, at)
         {
             Serial = kept.Serial,
             Uuid = kept.Uuid is null ? null : CanUuid.TryParse(kept.Uuid),

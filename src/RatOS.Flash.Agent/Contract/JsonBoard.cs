@@ -99,16 +99,16 @@ internal sealed record JsonMcu(
 }
 
 /// <summary>The answers of one running board.</summary>
-/// <param name="At">When it was asked.</param>
+/// <param name="At">When it was asked, ISO 8601.</param>
 /// <param name="Serial">USB serial.</param>
 /// <param name="Uuid">CAN uuid.</param>
 /// <param name="Port">Serial port of a board on a UART.</param>
 internal sealed record JsonIdentity(
-    DateTimeOffset At, string? Serial, string? Uuid, string? Port, string Version, string Chip, bool IsCanBridge,
+    string At, string? Serial, string? Uuid, string? Port, string Version, string Chip, bool IsCanBridge,
     IReadOnlyDictionary<string, string>? Constants, string[]? LeavesOut, JsonRegisters? Registers);
 
 /// <summary>What the registers of its chip say, addresses and sizes as numbers.</summary>
 /// <param name="Uid">24 hex digits.</param>
 internal sealed record JsonRegisters(
-    string? Uid, int? FlashKib, int? IdCode, uint? ApplicationStart, uint? StackEnd, bool? Katapult, int? ClockReference, int? CanBitrate,
+    string? Uid, int? FlashKib, int? IdCode, long? ApplicationStart, long? StackEnd, bool? Katapult, int? ClockReference, int? CanBitrate,
     string? SerialPins, string? FlashChip, bool IsRemapped);

@@ -34,7 +34,7 @@ public static class PlanFindings
         FindingSeverity.Note, FaultKind.AskedFirst,
         $"{board} has not told yet how its firmware is built. Klipper stops to ask it: about 10 s until it is ready again, heaters off, "
         + "position lost.",
-        $"Nothing to do: it is asked once, before its firmware is built. `ratos-flash identify` asks without a flash.");
+        $"Nothing to do: it is asked once, before its firmware is built.");
 
     // ---- before the write
 

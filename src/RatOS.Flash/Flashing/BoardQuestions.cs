@@ -64,9 +64,9 @@ internal sealed class BoardQuestions(
         await log.BeginAsync(board.Name, FlashPhase.Ask, "Asking the running firmware");
         try
         {
-            await using var client = device.Can is not null || device.IsWired ? await bus(board).ConnectAsync(device)
-                : await KlipperClient.ConnectAsync(await hardware.OpenSerialAsync(device, SerialMode.Klipper), board.Name, time, cancel);
-            var dictionary = await client.IdentifyAsync(cancel);
+            await using var client = device.Usb is null ? await bus(board).IdentifyAsync(device, cancel)
+                : await BoardBus.IdentifyAsync(await hardware.OpenSerialAsync(device, SerialMode.Klipper), board.Name, time, cancel);
+            var dictionary = client.Dictionary!;
             var chip = Mcu.Find(dictionary.Mcu) switch
             {
                 { } mcu when board.Request.AsksStart => await client.AskChipAsync(mcu, null, cancel, asksAll: true),
