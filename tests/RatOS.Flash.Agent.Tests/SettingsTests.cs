@@ -1,6 +1,7 @@
 using RatOS.Flash.Agent.Moonraker;
 using RatOS.Flash.Agent.Service;
 using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Boards;
 using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Agent.Tests;
@@ -99,6 +100,66 @@ public sealed class SettingsTests
             (settings.Boards[1].Board.Id, settings.Boards[1].Port, settings.Boards[1].OnlyByPort, settings.Boards[1].Bootloader?.Name));
     }
 
+    [Theory]
+    [InlineData("usb", BuildLink.Usb, null, null)]
+    [InlineData("usb PB14_PB15", BuildLink.Usb, "PB14_PB15", null)]
+    [InlineData("uart USART2 250000", BuildLink.Uart, "USART2", 250_000)]
+    [InlineData("uart 115200", BuildLink.Uart, null, 115_200)]
+    [InlineData("can PB8_PB9 1000000", BuildLink.Can, "PB8_PB9", 1_000_000)]
+    [InlineData("can 4_5 500000", BuildLink.Can, "4_5", 500_000)]
+    [InlineData("Bridge PB8_PB9", BuildLink.UsbCanBridge, "PB8_PB9", null)]
+    public void A_board_may_have_single_facts(string text, BuildLink link, string? pins, int? rate)
+    {
+        var board = Read($"[board mine]\nchip: STM32F446xx\nstart: 0x8008000\nclock: 12 MHz\nlink: {text}\n").Boards.Single();
+        var facts = Assert.Single(board.Facts);
+        Assert.Equal((FactSource.User, "ratos-flash.conf"), (facts.Source, facts.Where));
+        Assert.Equal(("stm32f446xx", 0x0800_8000u, 12_000_000), (facts.Chip, facts.ApplicationStart, facts.ClockReference));
+        Assert.Equal(new BuildTransport(link, pins, rate), facts.Link);
+        Assert.Equal(("stm32f446xx", FactSource.User), (board.Profile.Chip?.Value, board.Profile.Chip?.Source));
+    }
+
+    [Theory]
+    [InlineData("clock: internal", null, 1)]
+    [InlineData("clock: 25000000", null, 25_000_000)]
+    [InlineData("start: 08008000", 0x0800_8000u, null)]
+    [InlineData("start: 0x10000100", 0x1000_0100u, null)]
+    public void Each_fact_may_stand_alone(string line, uint? start, int? clock)
+    {
+        var facts = Assert.Single(Read($"[board mine]\n{line}\n").Boards.Single().Facts);
+        Assert.Equal((start, clock, (string?)null), (facts.ApplicationStart, facts.ClockReference, facts.Chip));
+    }
+
+    [Theory]
+    [InlineData("chip: stm32f44xx", "did you mean stm32f446xx")]
+    [InlineData("chip: z80!", "is no chip by Klipper's name")]
+    [InlineData("start: here", "is no address such as 0x8008000")]
+    [InlineData("start: 32768", "is no address such as 0x8008000")]
+    [InlineData("clock: fast", "is no crystal such as 8000000")]
+    [InlineData("clock: 999999 MHz", "is no crystal such as 8000000")]
+    [InlineData("link: wifi", "is no link such as `usb`")]
+    [InlineData("link: can PB8_PB9 1000000 twice", "is no link such as `usb`")]
+    [InlineData("link: usb 250000", "is no link such as `usb`")]
+    [InlineData("link: uart $(reboot)", "is no link such as `usb`")]
+    [InlineData("link: can 2000000", "2000000 is no rate from 10000 to 1000000")]
+    public void A_bad_fact_is_named_with_its_line_and_leaves_the_other_sections(string line, string words)
+    {
+        using var file = new TextFile($"[agent]\npolicy: always\n[board mine]\nid: btt-octopus-11\n{line}\n");
+        var settings = AgentSettings.ReadValid(file.Path);
+        Assert.Equal(FlashPolicy.Always, settings.Policy);
+        Assert.Empty(settings.Boards);
+        var fault = Assert.Single(settings.Faults);
+        Assert.Contains("line 5", fault.Cause, StringComparison.Ordinal);
+        Assert.Contains(words, fault.Cause, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_start_that_Klipper_does_not_build_for_is_refused_with_those_that_it_does()
+    {
+        using var file = new TextFile("[board mine]\nchip: stm32f446xx\nstart: 0x8001000\n");
+        Assert.Contains("08001000 on a stm32f446xx, only for 0x8000000, 0x8008000, 0x8010000",
+            Assert.Single(AgentSettings.ReadValid(file.Path).Faults).Cause, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_bad_line_leaves_out_its_own_section()
     {
@@ -116,7 +177,7 @@ public sealed class SettingsTests
         // Not "always" without the rest of its section: that could lack `when_idle`.
         Assert.Equal(FlashPolicy.Ask, settings.Policy);
         Assert.Equal("btt-octopus-11", Assert.Single(settings.Boards).Name);
-        Assert.Equal(["3", "6", "8"], settings.Faults.Select(fault => fault.Cause.Split("line ")[1].Split(':')[0]));
+        Assert.Equal(["3", "7", "8"], settings.Faults.Select(fault => fault.Cause.Split("line ")[1].Split(':')[0]));
     }
 
     [Fact]
@@ -160,9 +221,9 @@ public sealed class SettingsTests
     [InlineData("policy: ask", 1)]
     [InlineData("[agent]\nnonsense", 2)]
     [InlineData("[agnet]\npolicy: ask", 1)]
-    [InlineData("[board x]\nid: no-such-kind", 1)]
-    [InlineData("[board btt-octopus-11]\nuuid: zz", 1)]
-    [InlineData("[board btt-octopus-11]\nbootloader: magic", 1)]
+    [InlineData("[board x]\nid: no-such-kind", 2)]
+    [InlineData("[board btt-octopus-11]\nuuid: zz", 2)]
+    [InlineData("[board btt-octopus-11]\nbootloader: magic", 2)]
     [InlineData("[board btt-octopus-11]\ncolour: red", 2)]
     public void An_invalid_line_is_named(string text, int line)
     {

@@ -163,6 +163,7 @@ internal sealed record AgentSettings
         if (!isBoard && name != "agent")
             throw section.Fault(section.Line, $"there is no section [{Text.Clean(name)}]");
         var (settings, values) = (this, new Dictionary<string, string>(StringComparer.Ordinal));
+        var lines = new Dictionary<string, int>(StringComparer.Ordinal);
         foreach (var (number, line) in section.Lines)
         {
             var at = line.IndexOfAny([':', '=']);
@@ -172,13 +173,14 @@ internal sealed record AgentSettings
             if (!isBoard)
                 settings = settings.With(key, value, why => section.Fault(number, why));
             else if (BoardKeys.Contains(key))
-                values[key] = value;
+                (values[key], lines[key]) = (value, number);
             else
                 throw section.Fault(number, $"a board has no '{Text.Clean(key)}'");
         }
         return !isBoard ? settings : settings with
         {
-            Boards = [.. settings.Boards, BoardOf(name[6..].Trim(), values, kinds.Value, why => section.Fault(section.Line, why))],
+            Boards = [.. settings.Boards, BoardOf(name[6..].Trim(), values, kinds.Value,
+                (key, why) => section.Fault(lines.GetValueOrDefault(key, section.Line), why))],
         };
     }
 
@@ -193,25 +195,32 @@ internal sealed record AgentSettings
         return line;
     }
 
-    internal static readonly string[] BoardKeys = ["id", "port", "uuid", "bootloader", "power"];
+    internal static readonly string[] BoardKeys = ["id", "port", "uuid", "bootloader", "power", .. BoardFactSettings.Keys];
 
     private static PrinterBoard BoardOf(
-        string name, Dictionary<string, string> values, BoardCatalogue kinds, Func<string, FlashException> fault)
+        string name, Dictionary<string, string> values, BoardCatalogue kinds, Func<string, string, FlashException> fault)
     {
         // A section may name a board of printer.cfg and no kind: then the kind is detected.
         var id = values.GetValueOrDefault("id") is { Length: > 0 } given ? given : null;
         var kind = kinds.Find(id ?? name) ?? (id is null ? Board.Unknown(name)
-            : throw fault($"board {Text.Clean(name)} is of the unknown kind '{Text.Clean(id)}'; docs/boards.md lists the kinds"));
+            : throw fault("id", $"board {Text.Clean(name)} is of the unknown kind '{Text.Clean(id)}'; docs/boards.md lists the kinds"));
         var board = new PrinterBoard(name, kind);
         if (values.GetValueOrDefault("uuid") is { Length: > 0 } uuid)
-            board = board with { CanUuid = CanUuid.TryParse(uuid) ?? throw fault($"'{Text.Clean(uuid)}' is no uuid of 12 hex digits") };
+        {
+            board = board with
+            {
+                CanUuid = CanUuid.TryParse(uuid) ?? throw fault("uuid", $"'{Text.Clean(uuid)}' is no uuid of 12 hex digits"),
+            };
+        }
         if (values.GetValueOrDefault("port") is { Length: > 0 } port)
             board = board.CanUuid is not null ? board with { CanInterface = port } : board with { Port = port, OnlyByPort = true };
         if (values.GetValueOrDefault("bootloader") is { Length: > 0 } bootloader)
         {
             board = FlashArguments.Bootloaders.TryGetValue(bootloader, out var driver)
-                ? board with { Bootloader = driver } : throw fault($"there is no bootloader '{Text.Clean(bootloader)}'");
+                ? board with { Bootloader = driver } : throw fault("bootloader", $"there is no bootloader '{Text.Clean(bootloader)}'");
         }
+        if (BoardFactSettings.Read(values, fault) is { } facts)
+            board = board with { Facts = [facts] };
         return values.GetValueOrDefault("power") is { Length: > 0 } power ? board with { Power = power } : board;
     }
 

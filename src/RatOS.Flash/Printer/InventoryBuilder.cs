@@ -178,14 +178,16 @@ internal sealed class InventoryBuilder(InventorySources sources)
         }
         else if (draft.Profile.Contradictions.FirstOrDefault(IsOfDeclaredChip) is { } chips)
         {
-            var (declared, found) = chips.Weaker.Source == FactSource.Catalogue ? (chips.Weaker, chips.Stronger)
+            var (declared, found) = IsDeclared(chips.Weaker) ? (chips.Weaker, chips.Stronger)
                 : (chips.Stronger, chips.Weaker);
             draft.Findings.Add(Finding.Blocker(BoardFaults.WrongMcu(draft.Section.Name, declared.Value, $"it is a {found.Value}")));
         }
     }
 
     private static bool IsOfDeclaredChip(Contradiction contradiction) => contradiction.Fact == BoardFact.Chip
-        && (contradiction.Weaker.Source == FactSource.Catalogue || contradiction.Stronger.Source == FactSource.Catalogue);
+        && (IsDeclared(contradiction.Weaker) || IsDeclared(contradiction.Stronger));
+
+    private static bool IsDeclared(Fact<string> chip) => chip.Source is FactSource.Catalogue or FactSource.User;
 
     private string? Claim(InventoryDraft draft) => draft switch
     {
