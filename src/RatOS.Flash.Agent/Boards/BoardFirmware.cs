@@ -177,7 +177,8 @@ internal sealed class BoardFirmware(PrinterAccess printer, KnownMcus mcus, DataF
         if (board.Profile.ApplicationStart is { Source: FactSource.Board } || board.RunningLink is { Pins: not null })
             return BuildConfig.For(board.Profile, board.Serial);
         var isOnUart = board.Port is { } port && !port.Contains('-', StringComparison.Ordinal);
-        if (board.Board.McuName != "linux" && (board.CanUuid is not null || isOnUart))
+        var chip = board.Board.McuName ?? "";
+        if (chip != "linux" && BuildTransport.HasUsb(chip) && (board.CanUuid is not null || isOnUart))
             throw FirmwareFaults.PinsUnknown(board.Name, board.CanUuid is not null ? "CAN bus" : "UART");
         return board.Board.FirmwareConfig is { } text
             ? BuildConfig.FromText(text, board.Board, board.Serial) : BuildConfig.For(board.Profile, board.Serial);

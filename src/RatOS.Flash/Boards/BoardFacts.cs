@@ -67,6 +67,9 @@ public sealed record BoardFacts(FactSource Source, string Where)
     /// <summary>What its firmware talks over, with pins and rate where the source says them.</summary>
     public BuildTransport? Link { get; init; }
 
+    /// <summary>The port by which Klipper's host opens it: <c>serial:</c> of its section, a link or a node.</summary>
+    public string? HostPort { get; init; }
+
     /// <summary>Baud at which Klipper's host opens its port: <c>baud:</c> of its section. It counts on a UART only.</summary>
     public int? HostBaud { get; init; }
 

@@ -24,6 +24,7 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
             FlashMethod.Avrdude => ("klipper.elf.hex", NameFor(board.Kind, ".elf.hex")),
             FlashMethod.Process => ("klipper.elf", "klipper_mcu"),
             FlashMethod.SdCard => ("klipper.bin", SdCardBootloader.FileName),
+            FlashMethod.EngineManual when !HasUsbRom(board) => ("klipper.bin", board.CardFile?.Value.Name ?? NameFor(board.Kind, ".bin")),
             FlashMethod.OwnUpdater => (null, null),
             _ => ("klipper.bin", (string?)NameFor(board.Kind, ".bin")),
         };
@@ -31,10 +32,29 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
     }
 
     /// <summary>The manual way into the bootloader.</summary>
-    public static ImmutableArray<string> EnterSteps(BoardProfile board) => board.Kind.Dfu is { Steps.Length: > 0 } guide
+    public static ImmutableArray<string> EnterSteps(BoardProfile board) => !HasUsbRom(board) && board.Link?.Value.Link != BuildLink.Uart
+        ? WithoutUsbRom(board) : board.Kind.Dfu is { Steps.Length: > 0 } guide
         ? [.. guide.Steps.Select(BoardCatalogue.BuiltIn.StepText)]
         : IsRp(board) ? ["Hold the BOOT button (BOOTSEL).", "Press and release RESET, or plug the USB cable in again.", "Release BOOT."]
         : ["Set the BOOT0 jumper, or hold the BOOT button.", "Press and release RESET.", "Remove the jumper, or release the button."];
+
+    /// <summary>
+    /// For a chip whose ROM has no USB DFU (AN2606: STM32F103, F031, G070 and G071): BOOT0 starts a ROM that listens on a UART.
+    /// </summary>
+    private static ImmutableArray<string> WithoutUsbRom(BoardProfile board) =>
+    [
+        .. board.CardFile is { } card ? CardFileSteps(card) : (ImmutableArray<string>)
+        [
+            $"The ROM of a {board.Chip?.Value} has no USB DFU. If the board still has the bootloader that it was sold with, copy the built "
+                + "klipper.bin onto a card of 32 GB or less with FAT32, under the file name that its maker uses, and reset the board.",
+        ],
+        $"Or, with an ST-Link on its SWD pins: `st-flash --reset write klipper.bin 0x{board.ApplicationStart?.Value:x8}`.",
+        "Or connect a USB-UART adapter to PA9 and PA10, set BOOT0, reset the board, and run "
+            + $"`ratos-flash flash {board.Name} --port PORT --bootloader stm32-uart` with the adapter's port.",
+    ];
+
+    private static bool HasUsbRom(BoardProfile board) => board.Chip?.Value is not { } chip
+        || !(chip.StartsWith("stm32f103", StringComparison.Ordinal) || chip is "stm32f031x6" or "stm32g070xx" or "stm32g071xx");
 
     /// <summary>
     /// The same in one line. A double reset starts a Katapult, also on an RP2040, whose BOOT button is often out of reach.
@@ -86,8 +106,8 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
         FlashMethod.SdCard =>
         [
             .. CardSteps(board),
-            .. board.Kind.KlipperSdBoard is { } sd && board.Kind.Symlinks is [var link, ..] ? (ImmutableArray<string>)
-                ["Or, with the card in its slot and Klipper running on the board: `sudo systemctl stop klipper`, "
+            .. (board.Kind.KlipperSdBoard ?? board.FlashSdCardBoard?.Value) is { } sd && PortOf(board) is { } link
+                ? (ImmutableArray<string>)["Or, with the card in its slot and Klipper running on the board: `sudo systemctl stop klipper`, "
                     + $"`~/klipper/scripts/flash-sdcard.sh -f {name} {link} {sd}`, `sudo systemctl start klipper`."] : [],
         ],
         FlashMethod.Avrdude =>
@@ -95,7 +115,7 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
             "`sudo apt-get install avrdude`, once.",
             "`sudo systemctl stop klipper`",
             $"`avrdude -p {board.Chip?.Value} -c {Programmer(board.Chip!.Value)} -P "
-                + $"{(board.Kind.Symlinks is [var link, ..] ? link : "PORT")} -D -U flash:w:{name}:i`, where {name} is the built {file}.",
+                + $"{PortOf(board) ?? "PORT"} -D -U flash:w:{name}:i`, where {name} is the built {file}.",
             "`sudo systemctl start klipper`",
         ],
         FlashMethod.DfuUtil =>
@@ -138,6 +158,11 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
             "Put the card into the board's SD slot, and switch the printer off and on.",
         ];
     }
+
+    /// <summary>Its port for a command: as printer.cfg has it, else the link that RatOS makes; null for neither.</summary>
+    private static string? PortOf(BoardProfile board) => board.HostPort is { Value: var path } && path.StartsWith('/')
+        && path.All(c => char.IsAsciiLetterOrDigit(c) || c is '/' or '_' or '-' or '.' or ':' or '+' or '@')
+            ? path : board.Kind.Symlinks is [var link, ..] ? link : null;
 
     private static ImmutableArray<string> CopyUf2(BoardProfile board, string name)
     {

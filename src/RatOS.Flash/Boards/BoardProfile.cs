@@ -66,6 +66,9 @@ public sealed class BoardProfile
     public Fact<BuildTransport>? Link => Strongest(facts => facts.Link) is { } link
         ? link with { Value = link.Value.CompletedBy(_sources.Select(facts => facts.Link).OfType<BuildTransport>()) } : null;
 
+    /// <inheritdoc cref="BoardFacts.HostPort"/>
+    public Fact<string>? HostPort => Strongest(facts => facts.HostPort);
+
     /// <inheritdoc cref="BoardFacts.HostBaud"/>
     public Fact<int>? HostBaud => StrongestNumber(facts => facts.HostBaud);
 

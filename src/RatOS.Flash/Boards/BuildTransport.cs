@@ -26,6 +26,12 @@ public sealed record BuildTransport(BuildLink Link, string? Pins = null, int? Ra
     /// <summary>The pins of USB and CAN on PA9 and PA10 of an F042 or F070x6, which reserve PA11 and PA12 all the same.</summary>
     public const string Remapped = "PA11_PA12_REMAP";
 
+    /// <summary>
+    /// The chip has USB of its own. An ATmega of the classic boards has none, whatever converter is in front of it (Klipper
+    /// src/avr/Kconfig).
+    /// </summary>
+    public static bool HasUsb(string chip) => !chip.StartsWith("atmega", StringComparison.Ordinal) || chip == "atmega32u4";
+
     /// <summary>How a firmware was built, by its own constants; null when they do not show it.</summary>
     /// <remarks>
     /// A build for UART names its baud, a node its bitrate, a bridge itself (Klipper src/generic/serial_irq.c, canbus.c, usb_canbus.c); all

@@ -34,7 +34,8 @@ internal sealed class BoardSymbols
         if (board.InitialPins?.Value is { Length: > 0 } pins)
             Keep("INITIAL_PINS", Kconfig.Quoted(pins));
         if (Chip != "linux")
-            Connect(board, usbSerial, board.Link?.Value ?? new BuildTransport(BuildLink.Uart));
+            Connect(board, usbSerial, board.Link?.Value is { } link && (link.Link == BuildLink.Uart || BuildTransport.HasUsb(Chip))
+                ? link : new BuildTransport(BuildLink.Uart));
     }
 
     /// <summary>The chip, as the dictionary of its firmware will name it.</summary>

@@ -79,8 +79,10 @@ internal sealed class InventoryDraft(McuSection section, McuEvidence? klippy, st
                 Chip = KnownChip(Path.Product),
                 UsbSerial = Path.Serial,
                 Link = Uuid is null ? null : new BuildTransport(BuildLink.Can),
+                HostPort = Uuid is null ? Section.Serial : null,
                 HostBaud = Uuid is null ? Section.LineBaud : null,
             });
+            facts.AddRange(Described?.Facts ?? []);
             return facts.ToImmutable();
         }
     }

@@ -221,6 +221,63 @@ public sealed class FieldCaseTests
     public void A_lost_connection_is_no_complaint_about_firmware() =>
         Assert.Equal(NeedLevel.Needless, Read("c36_lost_comm").NeedOf("mcu EBBCan").Level);
 
+    // ---- guides
+
+    [Theory]
+    [InlineData("mcu", "avrdude -p atmega2560 -c wiring -P /dev/serial/by-id/usb-Prusa_Research__prusa3d.com__Original_Prusa_i3_MK3_"
+        + "CZPX0000X004XK00000-if00 -D")]
+    [InlineData("mcu arduino", "avrdude -p atmega328p -c arduino -P /dev/serial/by-id/usb-1a86_USB_Serial-if00-port0 -D")]
+    public void An_AVR_is_on_a_UART_whatever_the_converter_and_its_guide_has_its_port(string section, string words)
+    {
+        var printer = Read("c12_prusa");
+        Assert.Equal((true, "UART"), (printer.Of(section).Device?.IsWired, printer.Of(section).Board?.Board.Comm));
+        Assert.Contains(words, $"{printer.Plan(section).Blocker?.Remedy}", StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_chip_whose_ROM_has_no_USB_DFU_is_not_sent_there()
+    {
+        var printer = Read("c41_f103_by_hand");
+        var board = printer.Of("mcu").Board! with { Facts = [printer.Configs["mcu"], .. printer.Of("mcu").Board!.Facts] };
+        var guide = BoardGuide.Of(board.Profile).Remedy.ToString();
+        Assert.Contains("has no USB DFU", guide, StringComparison.Ordinal);
+        Assert.Contains("`st-flash --reset write klipper.bin 0x08007000`", guide, StringComparison.Ordinal);
+        Assert.Contains("--bootloader stm32-uart", guide, StringComparison.Ordinal);
+        Assert.DoesNotContain("jumper", guide, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_card_has_the_boards_own_file_name_folder_and_form()
+    {
+        var printer = Read("c41_f103_by_hand");
+        var board = printer.Of("mcu").Board!;
+        Assert.Contains("`~/klipper/scripts/update_mks_robin.py klipper.bin Robin_nano35.bin`",
+            Guide(new("Robin_nano35.bin") { Encoding = CardEncoding.MksRobin }), StringComparison.Ordinal);
+        Assert.Contains("in a folder called STM32F4_UPDATE", Guide(new("firmware.bin") { Folder = "STM32F4_UPDATE" }),
+            StringComparison.Ordinal);
+        Assert.Contains("that this board has never had", Guide(new(null) { NeedsNewName = true }), StringComparison.Ordinal);
+
+        string Guide(CardFile file) => BoardGuide.Of((board with
+        {
+            Facts = [printer.Configs["mcu"], new(FactSource.KlipperConfig, "its pins") { CardFile = file }, .. board.Facts],
+        }).Profile).Remedy.ToString();
+    }
+
+    // ---- what the user knows
+
+    [Fact]
+    public void A_chip_that_the_user_names_is_a_statement_that_the_board_can_contradict()
+    {
+        var told = new BoardFacts(FactSource.User, "ratos-flash.conf") { Chip = "stm32h743xx" };
+        var refusal = Read("c21_stale_serial_two_h723", facts: ("mcu", told)).Of("mcu").Findings
+            .Single(finding => finding.Code == "wrong-mcu");
+        Assert.Contains("should be a stm32h743xx", refusal.Text, StringComparison.Ordinal);
+        var right = Read("c21_stale_serial_two_h723", facts: ("mcu", told with { Chip = "stm32h723xx", ApplicationStart = 0x0802_0000 }));
+        Assert.DoesNotContain(right.Of("mcu").Findings, finding => finding.Code == "wrong-mcu");
+        Assert.Equal((0x0802_0000u, FactSource.User),
+            (right.Of("mcu").Board!.Profile.ApplicationStart!.Value, right.Of("mcu").Board!.Profile.ApplicationStart!.Source));
+    }
+
     // ---- a board under another serial
 
     [Fact]
@@ -246,10 +303,12 @@ public sealed class FieldCaseTests
     }
 
     /// <param name="name">The file's name.</param>
+    /// <param name="facts">Facts that the user wrote of a board, in the place of all descriptions.</param>
     /// <param name="describe">A board that the user described: its name and its port.</param>
     /// <param name="power">The power device that the user assigned to the main board.</param>
     /// <param name="controller">The USB controller of all devices; null where it is not known.</param>
-    private static Case Read(string name, string? power = null, string? controller = null, (string Name, string Port)? describe = null)
+    private static Case Read(string name, string? power = null, string? controller = null, (string Name, string Port)? describe = null,
+        (string Name, BoardFacts Facts)? facts = null)
     {
         var options = new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip };
         using var json = JsonDocument.Parse(File.ReadAllText(Path.Combine("Recordings", "cases", name + ".json")), options);
@@ -276,7 +335,7 @@ public sealed class FieldCaseTests
             RestartMethod = Word(section, "restart_method"),
             IsNonCritical = section.TryGetProperty("is_non_critical", out _),
         });
-        var told = Properties(root, "told").ToDictionary(board => board.Name, board => new McuEvidence(
+        var reported = Properties(root, "told").ToDictionary(board => board.Name, board => new McuEvidence(
             Word(board.Value, "version"), Word(board.Value, "chip"))
         {
             Constants = Properties(board.Value, "constants").ToDictionary(one => one.Name, one => one.Value.GetString()!),
@@ -285,6 +344,8 @@ public sealed class FieldCaseTests
             new PrinterBoard(Word(board, "name")!, BoardCatalogue.BuiltIn.Find(Word(board, "id")!)!)).ToList();
         if (power is not null)
             described.Add(new PrinterBoard("mcu", BoardCatalogue.BuiltIn.Find("btt-octopus-11")!) { Power = power });
+        if (facts is { } told)
+            described = [new PrinterBoard(told.Name, Board.Unknown(told.Name)) { Facts = [told.Facts] }];
         if (describe is { } spare)
             described.Add(new PrinterBoard(spare.Name, BoardCatalogue.BuiltIn.Find("btt-skr-3")!) { Port = spare.Port, OnlyByPort = true });
         var configs = Properties(root, "configs").ToDictionary(config => config.Name, config => BoardFacts.OfConfig(
@@ -292,7 +353,7 @@ public sealed class FieldCaseTests
                 .Where(pair => pair.Length == 2).ToDictionary(pair => pair[0], pair => pair[1].Trim('"'))));
         return new(PrinterInventory.Create(
             [.. sections], seen, [.. Properties(root, "links").Select(link => new DeviceLink(link.Name, link.Value.GetString()!))],
-            BoardCatalogue.BuiltIn, described, new KlippyEvidence(Word(root, "host"), told),
+            BoardCatalogue.BuiltIn, described, new KlippyEvidence(Word(root, "host"), reported),
             [.. Properties(root, "power").Select(device => new PowerDevice(device.Name, device.Value.GetBoolean()))]), seen, configs,
             (Word(root, "state"), Word(root, "message")));
     }
