@@ -43,15 +43,21 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
     /// </summary>
     private static ImmutableArray<string> WithoutUsbRom(BoardProfile board) =>
     [
-        .. board.CardFile is { } card ? CardFileSteps(card) : (ImmutableArray<string>)
-        [
-            $"The ROM of a {board.Chip?.Value} has no USB DFU. If the board still has the bootloader that it was sold with, copy the built "
-                + "klipper.bin onto a card of 32 GB or less with FAT32, under the file name that its maker uses, and reset the board.",
-        ],
+        $"The ROM of a {board.Chip?.Value} has no USB DFU, so BOOT0 does not help on USB.",
+        .. WithoutKatapult(board),
         $"Or, with an ST-Link on its SWD pins: `st-flash --reset write klipper.bin 0x{board.ApplicationStart?.Value:x8}`.",
         "Or connect a USB-UART adapter to PA9 and PA10, set BOOT0, reset the board, and run "
             + $"`ratos-flash flash {board.Name} --port PORT --bootloader stm32-uart` with the adapter's port.",
     ];
+
+    /// <summary>For a board whose Klipper starts no bootloader: the card that its own one may read.</summary>
+    internal static ImmutableArray<string> WithoutKatapult(BoardProfile board) => board.SdCard is not null ? CardSteps(board)
+        : board.CardFile is { } card ? CardFileSteps(card)
+        :
+        [
+            "If the board still has the bootloader that it was sold with, copy the built klipper.bin onto a card of 32 GB or less with "
+                + "FAT32, under the file name that its maker uses, put it into the board's SD slot, and reset the board.",
+        ];
 
     private static bool HasUsbRom(BoardProfile board) => board.Chip?.Value is not { } chip
         || !(chip.StartsWith("stm32f103", StringComparison.Ordinal) || chip is "stm32f031x6" or "stm32g070xx" or "stm32g071xx");
@@ -84,7 +90,7 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
             return FlashMethod.Unknown;
         if (chip == "linux")
             return FlashMethod.Process;
-        if (chip.StartsWith("at", StringComparison.Ordinal))
+        if (chip.StartsWith("at", StringComparison.Ordinal) && !IsClone(board))
             return FlashMethod.Avrdude;
         if (board.Mcu is not { } mcu || board.ApplicationStart?.Value is not { } start)
             return FlashMethod.Unknown;
@@ -134,6 +140,11 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
         ],
         FlashMethod.Unknown when board.CardFile is { } card => CardFileSteps(card),
         FlashMethod.OwnUpdater => ["Update it with its vendor's updater: its firmware is not built from Klipper's sources."],
+        FlashMethod.Unknown when IsClone(board) =>
+        [
+            $"Klipper's own sources have no {board.Chip!.Value}: this firmware comes from its maker's fork of Klipper. Update it with the "
+                + "maker's update, or build and write it as that fork describes.",
+        ],
         _ => [$"Describe the board in ratos-flash.conf ([board NAME] with `id:` of its kind), or build {file} and write it with its "
             + "vendor's method."],
     };
@@ -181,6 +192,10 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
     /// <summary>An RP2040 or RP2350 without a bootloader: Klipper's build for it is a .uf2 (Klipper src/rp2040/Makefile).</summary>
     private static bool IsAtFlashBegin(BoardProfile board) => IsRp(board) && board.Mcu is { } mcu
         && board.ApplicationStart?.Value is { } start && mcu.ImageStart(start) == mcu.FlashBase;
+
+    /// <summary>A chip that firmware itself names, of families that only forks of Klipper build for.</summary>
+    private static bool IsClone(BoardProfile board) => board.Chip?.Value is { } chip
+        && new[] { "gd32", "n32", "at32", "apm32" }.Any(family => chip.StartsWith(family, StringComparison.Ordinal));
 
     private static bool IsRp(BoardProfile board) => board.Chip?.Value is "rp2040" or "rp2350";
 

@@ -50,9 +50,10 @@ public static class BootloaderFaults
         $"{ResetKatapult} If its ROM bootloader was started (BOOT0), {ChooseRom}.");
 
     /// <param name="bauds">The rates at which it was asked on a UART.</param>
-    public static FlashException KatapultSilentAtAll(IEnumerable<string> bauds) => new(
+    /// <param name="without">How a board without it is flashed, in sentences.</param>
+    public static FlashException KatapultSilentAtAll(IEnumerable<string> bauds, Remedy without) => new(
         FaultKind.KatapultSilent, $"Katapult does not answer at {string.Join(", ", bauds)} baud.",
-        $"{ResetKatapult} If its ROM bootloader was started (BOOT0), {ChooseRom}.");
+        $"{ResetKatapult} If its ROM bootloader was started (BOOT0), {ChooseRom}. If the board has no Katapult: {without}");
 
     public static FlashException KatapultWedged(string doing) => new(
         FaultKind.KatapultWedged, $"Katapult received a damaged frame while {doing} and no longer listens. Only a reset helps.",

@@ -9,6 +9,13 @@ public static class SdCardFaults
         FaultKind.SdCardUnknown, $"No known bootloader of {board} installs firmware for its application start from a card.",
         $"{WithoutCard}.");
 
+    /// <param name="board">The board.</param>
+    /// <param name="file">The file that its bootloader takes.</param>
+    /// <param name="steps">The way with a card.</param>
+    public static FlashException SdCardOnlyByHand(string board, string file, Remedy steps) => new(
+        FaultKind.SdCardUnknown, $"The card of {board} is prepared manually: by Klipper's configurations its bootloader takes {file}.",
+        steps);
+
     public static FlashException SdCardNotRead(string board) => new(
         FaultKind.SdCardNotRead, $"{board} has Katapult instead of its stock bootloader, and Katapult does not read cards.",
         $"{WithoutCard}.");

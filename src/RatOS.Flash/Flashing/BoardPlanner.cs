@@ -137,7 +137,9 @@ internal sealed class BoardPlanner
             about.Where(finding => _request.Job is FlashJob.Recover or FlashJob.ConfirmSdCard || !finding.Kind.EndsWhenBoardAppears));
         var plan = Made() with { Device = device, Entry = _request.Job == FlashJob.Recover ? FlashEntry.None : FlashEntry.SdCard };
         if (_profile.SdCard is null)
-            Block(SdCardFaults.SdCardUnknown(Name));
+            Block(_profile.CardFile is { } file
+                ? SdCardFaults.SdCardOnlyByHand(Name, $"{file.Value}", Remedy.Numbered(BoardGuide.WithoutKatapult(_profile)))
+                : SdCardFaults.SdCardUnknown(Name));
         else if (plan.HasReplacedStock)
             Block(SdCardFaults.SdCardNotRead(Name));
         CheckChip();

@@ -68,7 +68,10 @@ internal sealed class WireBoard(BoardPorts ports, TimeProvider time, BoardPlan p
                 if (modes.Length == 1 || fault is not FlashException { Kind: var kind } || kind != FaultKind.KatapultSilent)
                     throw;
                 if (i == modes.Length - 1)
-                    throw BootloaderFaults.KatapultSilentAtAll(modes.Select(mode => $"{mode.Baud}"));
+                {
+                    throw BootloaderFaults.KatapultSilentAtAll(
+                        modes.Select(mode => $"{mode.Baud}"), Remedy.Numbered(BoardGuide.WithoutKatapult(plan.Profile)));
+                }
             }
         }
     }

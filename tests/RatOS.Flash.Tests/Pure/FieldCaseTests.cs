@@ -263,6 +263,35 @@ public sealed class FieldCaseTests
         }).Profile).Remedy.ToString();
     }
 
+    /// <summary>The maker's fork alone has this chip: no description of the board helps.</summary>
+    [Theory]
+    [InlineData("mcu", "gd32f303xb")]
+    [InlineData("mcu leveling_mcu", "gd32e230x8")]
+    public void A_chip_that_only_a_fork_of_Klipper_has_is_refused_with_what_helps(string section, string chip)
+    {
+        var blocker = Read("c19_k1_gd32").Plan(section).Blocker!;
+        Assert.Equal("no-road", blocker.Code);
+        Assert.Contains($"Klipper's own sources have no {chip}", $"{blocker.Remedy}", StringComparison.Ordinal);
+        Assert.DoesNotContain("ratos-flash.conf", $"{blocker.Remedy}", StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_board_on_a_wire_without_Katapult_has_its_card_as_the_way()
+    {
+        var printer = Read("c14_ch340_creality");
+        var board = printer.Of("mcu").Board!;
+        var card = new BoardFacts(FactSource.KlipperConfig, "its pins") { CardFile = new(null) { NeedsNewName = true } };
+        board = board with { Facts = [printer.Configs["mcu"], card, .. board.Facts] };
+        var request = new FlashRequest(board, null);
+        var plan = FlashPlan.Create([request], printer.Seen, new(KlippyActivity.Ready)).Boards[0];
+        Assert.Equal((FlashEntry.UartRequest, 115_200), (plan.Entry, plan.Profile.HostBaud?.Value));
+        Assert.Contains("that this board has never had", string.Join(' ', BoardGuide.WithoutKatapult(plan.Profile)),
+            StringComparison.Ordinal);
+        var byCard = FlashPlan.Create([request with { Job = FlashJob.SdCard }], printer.Seen, new(KlippyActivity.Ready)).Boards[0];
+        Assert.Contains("*.bin, another name each time", byCard.Blocker!.Cause, StringComparison.Ordinal);
+        Assert.Contains("that this board has never had", $"{byCard.Blocker.Remedy}", StringComparison.Ordinal);
+    }
+
     // ---- what the user knows
 
     [Fact]
