@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Collections.Immutable;
 using System.Text;
 using System.Text.Json;
+using RatOS.Flash.Chips;
 using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
 
@@ -45,9 +46,15 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
                     continue;
                 if (!ids.Add(read.Id))
                     throw new FormatException($"another definition has the id '{read.Id}' too");
-                if (!names.Add(read.DisplayName))
-                    throw new FormatException($"another definition has the name '{read.DisplayName}' too");
                 var known = boards.FindIndex(board => string.Equals(board.Id, read.Id, StringComparison.OrdinalIgnoreCase));
+                // RatOS calls two boards of one maker "FLY-SHT36".
+                if (!names.Add(read.DisplayName))
+                {
+                    read = read with
+                    {
+                        Name = known >= 0 && boards[known].Name is { } ours && ours != read.Name ? ours : $"{read.Name} ({read.Id})",
+                    };
+                }
                 folders[known < 0 ? read.Id : boards[known].Id] = folder;
                 if (known < 0)
                     boards.Add(Added(read, findings));
@@ -107,8 +114,9 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
         foreach (var name in (string[])["compileScript", "flashScript", "firmwareBinaryName"])
             _ = Text(root, name, IsIdCharacter);
         var config = Path.Combine(folder, "firmware.config");
-        var raw = File.Exists(config) || new FileInfo(config).LinkTarget is not null ? ReadText(config, together) : null;
+        var raw = File.Exists(config) || new FileInfo(config).LinkTarget is not null ? WithoutBlanks(ReadText(config, together)) : null;
         var symbols = raw is null ? [] : Symbols(raw);
+        var chip = Chosen(symbols);
         var isLinux = symbols.GetValueOrDefault("MACH_LINUX") == "y";
         var comm = isLinux ? "linux" : IsSet("USBSERIAL") || symbols.Any(symbol => symbol.Value == "y" && IsUsbChoice(symbol.Key)) ? "USB"
             : IsSet("CANSERIAL") ? "CAN" : IsSet("SERIAL") ? "serial" : null;
@@ -119,7 +127,7 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
             Kind = Flag("isHost") ? "host" : Flag("isToolboard") ? "toolboard" : "mainboard",
             Name = Text(root, "name", IsNameCharacter),
             Manufacturer = Text(root, "manufacturer", IsNameCharacter),
-            McuName = isLinux ? "linux" : symbols.GetValueOrDefault("MCU"),
+            McuName = isLinux ? "linux" : chip ?? symbols.GetValueOrDefault("MCU"),
             CrystalHz = int.TryParse(symbols.GetValueOrDefault("CLOCK_REF_FREQ"), out var crystal) ? crystal : null,
             FlashStartEffective =
                 (symbols.GetValueOrDefault("FLASH_APPLICATION_ADDRESS")
@@ -129,7 +137,7 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
             HostPty = pty is null ? null : Path.GetFileName(pty),
             FirmwareBinaryName = Text(root, "firmwareBinaryName", IsIdCharacter),
             DisableAutoFlash = Flag("disableAutoFlash"),
-            FirmwareConfig = raw,
+            FirmwareConfig = chip is null ? raw : WithoutChip(raw!),
             Preconditions = Text(root, "flashInstructions", c => !char.IsControl(c)) is { } words ? [words] : [],
             Dfu = root.TryGetProperty("dfu", out var dfu) && dfu.ValueKind == JsonValueKind.Object ? Guide(dfu) : null,
         };
@@ -232,6 +240,37 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
 
         FormatException Bad() => new($"line {number} of its firmware.config is nothing that Kconfig writes");
     }
+
+    /// <summary>Kconfig reads a value up to the blank behind it; one of RatOS's has such a line.</summary>
+    private static string WithoutBlanks(string config)
+    {
+        var lines = config.Split('\n');
+        return Array.Exists(lines, line => line.AsSpan().TrimEnd('\r') is [.., ' ' or '\t'])
+            ? string.Join('\n', lines.Select(line => line.TrimEnd())) : config;
+    }
+
+    /// <summary>
+    /// The chip of the choice <c>MACH_STM32F072</c>, where CONFIG_MCU names another one: Kconfig takes the choice, and makes the other
+    /// symbols anew. Null where both agree.
+    /// </summary>
+    private static string? Chosen(Dictionary<string, string> symbols)
+    {
+        const string Machine = "MACH_STM32";
+        foreach (var (symbol, value) in symbols)
+        {
+            var chip = symbol.StartsWith(Machine, StringComparison.Ordinal) && value == "y" ? symbol[5..].ToLowerInvariant() : "";
+            // Shorter ones are families.
+            if (chip.Length >= "stm32f072".Length && symbols.GetValueOrDefault("MCU")?.StartsWith(chip, StringComparison.Ordinal) == false
+                && Mcu.All.FirstOrDefault(mcu => mcu.Name.StartsWith(chip, StringComparison.Ordinal)) is { } chosen)
+                return chosen.Name;
+        }
+        return null;
+    }
+
+    /// <summary>Without what Kconfig makes of the chip.</summary>
+    private static string WithoutChip(string config) => string.Join('\n', config.Split('\n').Where(line =>
+        !((string[])["MCU", "FLASH_SIZE", "RAM_SIZE", "STM32_DFU_ROM_ADDRESS"]).Any(symbol =>
+            line.StartsWith($"CONFIG_{symbol}=", StringComparison.Ordinal))));
 
     // ---- theirs and ours
 

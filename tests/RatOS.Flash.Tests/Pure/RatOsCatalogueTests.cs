@@ -1,4 +1,5 @@
 using RatOS.Flash.Boards;
+using RatOS.Flash.Builds;
 using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Tests.Pure;
@@ -60,7 +61,7 @@ public sealed class RatOsCatalogueTests : IDisposable
         Put("btt-octopus-11", Definition("btt-octopus-11", "Octopus V1.1 F446"));
         var read = Load();
         Assert.Empty(read.Findings);
-        Assert.Equal(46, read.Catalogue.Boards.Length);
+        Assert.Equal(50, read.Catalogue.Boards.Length);
         var octopus = read.Catalogue.Find("btt-octopus-11")!;
         Assert.Equal((OctopusConfig, "RatOS's definition"), (octopus.FirmwareConfig, octopus.Origin));
         Assert.Equal(BoardCatalogue.BuiltIn.Find("btt-octopus-11")!, octopus with
@@ -235,16 +236,52 @@ public sealed class RatOsCatalogueTests : IDisposable
     }
 
     [Fact]
-    public void Of_two_definitions_with_one_id_or_one_name_the_first_counts()
+    public void Of_two_definitions_with_one_id_the_first_counts_and_of_one_name_both()
     {
         Put("a", Definition("acme-one", "One"));
         Put("b", Definition("ACME-One", "Another"));
         Put("c", Definition("acme-two", "One"));
         var read = Load();
-        Assert.Equal(["acme-one"], read.Catalogue.Boards.Skip(46).Select(board => board.Id));
-        Assert.Equal(2, read.Findings.Length);
-        Assert.Contains("id 'ACME-One'", read.Findings[0].Text, StringComparison.Ordinal);
-        Assert.Contains("name 'ACME One'", read.Findings[1].Text, StringComparison.Ordinal);
+        Assert.Equal(["ACME One", "ACME One (acme-two)"], read.Catalogue.Boards.Skip(50).Select(board => board.DisplayName));
+        Assert.Contains("id 'ACME-One'", Assert.Single(read.Findings).Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void RatOSs_two_boards_of_one_name_keep_the_names_that_tell_them_apart()
+    {
+        Put("mellow-fly-sht-36", Definition("mellow-fly-sht-36", "FLY-SHT36"));
+        Put("mellow-fly-sht-36-v3", Definition("mellow-fly-sht-36-v3", "FLY-SHT36"));
+        Assert.Equal("ACME FLY-SHT36 v3", Load().Catalogue.Find("mellow-fly-sht-36-v3")!.DisplayName);
+    }
+
+    /// <summary>As RatOS has it for the Orbitool O2s: a blank behind a value, and another chip than the choice.</summary>
+    [Theory]
+    [InlineData("ldo-orbitool-o2s")]
+    [InlineData("acme-tool")]
+    public void A_chip_that_the_choice_contradicts_is_that_of_the_choice(string id)
+    {
+        Put("tool", Definition(id), """
+            CONFIG_LOW_LEVEL_OPTIONS=y
+            CONFIG_MACH_STM32=y
+            CONFIG_MCU="stm32f042x6"
+            CONFIG_FLASH_SIZE=0x8000
+            CONFIG_RAM_SIZE=0x1800
+            CONFIG_FLASH_APPLICATION_ADDRESS=0x8000000
+            CONFIG_MACH_STM32F072=y
+            CONFIG_MACH_STM32F0=y
+            CONFIG_STM32_DFU_ROM_ADDRESS=0x1fffc400
+            CONFIG_STM32_CLOCK_REF_12M=y 
+            CONFIG_CLOCK_REF_FREQ=12000000
+            CONFIG_STM32_USB_PA11_PA12=y
+            CONFIG_USBSERIAL=y
+            CONFIG_USB_SERIAL_NUMBER="tool"
+            """);
+        var board = Load().Catalogue.Find(id)!;
+        Assert.Equal(("stm32f072xb", 12_000_000, "0x1fffc800"), (board.McuName, board.CrystalHz, board.DfuRomAddress));
+        var build = BuildConfig.FromText(board.FirmwareConfig!, board);
+        Assert.Equal("stm32f072xb", build.Mcu);
+        Assert.Contains("CONFIG_STM32_CLOCK_REF_12M=y\n", build.Text, StringComparison.Ordinal);
+        Assert.DoesNotContain("FLASH_SIZE", build.Text, StringComparison.Ordinal);
     }
 
     [Fact]
