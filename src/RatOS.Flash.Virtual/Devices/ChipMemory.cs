@@ -47,7 +47,11 @@ internal sealed class ChipMemory(VirtualFlash flash, ReadOnlyMemory<byte> uid, F
     private byte? ReadByte(uint address)
     {
         if (FlashAddress(address) is { } place)
-            return flash.Contains(place, 1) ? flash.Read(place, 1)[0] : null;
+        {
+            // Flash with ECC refuses a unit whose programming was cut off.
+            var isReadable = flash.Contains(place, 1) && (_chip.ClearsFurtherBits || flash.IsSound(place, 1));
+            return isReadable ? flash.Read(place, 1)[0] : null;
+        }
         if (UidOffset(address) is { } offset)
             return uid.Span[offset];
         if (address - _chip.FlashSizeAddress < 2 && _chip.FlashSizeAddress != 0)

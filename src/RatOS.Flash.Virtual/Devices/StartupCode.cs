@@ -107,8 +107,10 @@ internal static class StartupCode
         var divider = machine == "STM32F401" ? 4u : 2u;
         var vco = frequency * divider;
         var source = isInternal ? 16_000_000 / step : (1u << 22) | (reference / step);
+        // A second PLL makes the clock of USB and SDIO.
+        var hasPllSai = machine == "STM32F446" || (machine == "STM32F765" && build.HasUsb);
         var lastOutput = machine switch { "STM32F446" => 6u << 28, "STM32F765" => 2u << 28, _ => 0u };
-        yield return (rcc, CrOf(isInternal, hasPll: true));
+        yield return (rcc, CrOf(isInternal, hasPll: true) | (hasPllSai ? 0x3000_0000u : 0));
         yield return (rcc + 0x04,
             source | ((vco / step) << 6) | (((divider / 2) - 1) << 16) | ((vco / FullUsbSpeed) << 24) | lastOutput);
         yield return (rcc + 0x08, machine == "STM32F401" ? 0x900Au : 0xB40Au);

@@ -224,6 +224,8 @@ internal static class VirtualDictionary
             constants["STEPPER_STEP_BOTH_EDGE"] = 1;
             if (build.OptimizesStepEdges && build.Chip.Family is not (VirtualFamily.H7 or VirtualFamily.Avr))
                 constants["STEPPER_OPTIMIZED_EDGE"] = (build.ClockFrequency + 7_999_999) / 8_000_000;
+            if (build.Chip.Family == VirtualFamily.Avr)
+                constants["STEPPER_OPTIMIZED_UNSTEP"] = 40;
             if (CrystalPins(build) is { } crystal)
                 constants["RESERVE_PINS_crystal"] = crystal;
             if (build.InitialPins is { } pins)

@@ -25,6 +25,7 @@ public sealed class TruthOfRealBuildsTests
         return new BoardTruth
         {
             Machine = machine,
+            FlashKib = real.Start >= chip.FlashEnd ? 2048 : null,   // an H750 that has more than its size register says
             Start = real.Start,
             Clock = ClockOf(real, chip),
             ClockFrequency = long.Parse(real.Constants["CLOCK_FREQ"], CultureInfo.InvariantCulture),
@@ -84,12 +85,15 @@ public sealed class TruthOfRealBuildsTests
 
     /// <summary>
     /// The recorder's core has a VTOR where a Cortex-M0 has none, does not gate the clocks of CAN controllers (their registers keep the
-    /// values after reset), and lets HSI48 stop while it is in use.
+    /// values after reset), and lets HSI48 stop while it is in use. It begins at the vectors of SAM3 and SAM4, whose ROM maps the flash to 0
+    /// instead. RCC_CR of G4, L4 and H7, with flags that both sides guess, is not modelled.
     /// </summary>
     private static bool IsOfTheRecorder(FirmwareBuild build, uint address, uint value) => address switch
     {
-        Vtor => build.Chip.Family == VirtualFamily.F0,
+        Vtor => build.Chip.Family is VirtualFamily.F0 or VirtualFamily.Sam3 or VirtualFamily.Sam4,
+        0x4002_1000 => build.Chip.Family is VirtualFamily.G4 or VirtualFamily.L4,
         0x4002_1034 => build.Chip.Family == VirtualFamily.F0,
+        0x5802_4400 => true,
         _ => value is 0x0123_0000 or 0x0600_0A03,
     };
 

@@ -223,6 +223,19 @@ public sealed class ChipMemoryTests
         Assert.NotNull(Memory(new() { Machine = machine }).Read(address, size));
 
     [Fact]
+    public void Flash_with_ECC_refuses_a_half_written_word()
+    {
+        foreach (var (machine, faults) in new[] { ("STM32G0B1", true), ("STM32H743", true), ("STM32F446", false), ("STM32F072", false) })
+        {
+            var build = new BoardTruth { Machine = machine }.Build;
+            var flash = new VirtualFlash(build.Chip);
+            flash.Program(build.Start, new byte[256], TimeSpan.Zero);
+            flash.CutPower(TimeSpan.FromMicroseconds(1));
+            Assert.Equal(faults, new ChipMemory(flash, new byte[12], build).Read(build.Start, 4) is null);
+        }
+    }
+
+    [Fact]
     public void An_AVR_faults_nowhere() => Assert.Equal(0u, Memory(new() { Machine = "atmega2560" }).Read(0xFFFF_FFFF, 4));
 
     [Fact]
