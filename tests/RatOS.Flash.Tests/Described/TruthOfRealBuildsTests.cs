@@ -85,8 +85,8 @@ public sealed class TruthOfRealBuildsTests
 
     /// <summary>
     /// The recorder's core has a VTOR where a Cortex-M0 has none, does not gate the clocks of CAN controllers (their registers keep the
-    /// values after reset), and lets HSI48 stop while it is in use. It begins at the vectors of SAM3 and SAM4, whose ROM maps the flash to 0
-    /// instead. RCC_CR of G4, L4 and H7, with flags that both sides guess, is not modelled.
+    /// values after reset), and lets HSI48 stop while it is in use. It begins at the vectors of SAM3 and SAM4, whose ROM maps the flash to
+    /// 0 instead. RCC_CR of G4, L4 and H7, with flags that both sides guess, is not modelled.
     /// </summary>
     private static bool IsOfTheRecorder(FirmwareBuild build, uint address, uint value) => address switch
     {
@@ -103,7 +103,8 @@ public sealed class TruthOfRealBuildsTests
     {
         var real = Find(name);
         var build = TruthOf(real).Build;
-        using var zlib = new ZLibStream(new MemoryStream(VirtualDictionary.Compressed(build, "v1", "gcc")), CompressionMode.Decompress);
+        using var packed = new MemoryStream(VirtualDictionary.Compressed(build, "v1", "gcc"));
+        using var zlib = new ZLibStream(packed, CompressionMode.Decompress);
         using var json = JsonDocument.Parse(zlib);
         var ours = json.RootElement.GetProperty("config").EnumerateObject()
             .ToDictionary(constant => constant.Name, constant => constant.Value.ToString(), StringComparer.Ordinal);
