@@ -22,10 +22,10 @@ namespace RatOS.Flash.Recording;
 /// device left: its name), <c>fault</c> (code, cause, remedy) or <c>cancelled</c>.</para>
 /// <para>Channels: <c>job</c> (requests, images, events and verdicts), <c>bus</c> (<c>came</c>, <c>left</c>, then <c>list</c>: the new
 /// list is complete), <c>klippy</c>, <c>moonraker</c>, <c>PORT#NUMBER</c> (calls on one session of a device: <c>usb</c>, <c>serial</c>,
-/// <c>can</c>, <c>touch</c>) and <c>hN</c>, a handle that such a call opened: <c>control</c>, <c>bulk</c>, <c>claim</c>, <c>write</c>,
-/// <c>send</c>. <c>got</c> and <c>heard</c> are incoming data, <c>none</c> a time-out without any, <c>lost</c> the end of the device
-/// (each with its time-out), <c>state</c> the state of the CAN bus. A reader ignores unknown verbs unless the engine asks for them. A
-/// complete recording ends with <c>job end</c>.</para>
+/// <c>can</c>, <c>touch</c>) and <c>hN</c>, a handle that such a call opened: <c>control</c>, <c>bulk</c>, <c>claim</c>,
+/// <c>clear-halt</c>, <c>reset</c>, <c>write</c>, <c>send</c>. <c>got</c> and <c>heard</c> are incoming data, <c>none</c> a time-out
+/// without any, <c>lost</c> the end of the device (each with its time-out), <c>state</c> the state of the CAN bus. A reader ignores
+/// unknown verbs unless the engine asks for them. A complete recording ends with <c>job end</c>.</para>
 /// </remarks>
 /// <param name="time">The only clock.</param>
 /// <param name="warn">Called once with a sentence when a recording cannot continue.</param>

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Virtual.Devices;
 

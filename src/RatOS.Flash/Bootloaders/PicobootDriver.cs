@@ -1,8 +1,6 @@
 using RatOS.Flash.Boards;
 using RatOS.Flash.Chips;
-using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
-using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash.Bootloaders;
 

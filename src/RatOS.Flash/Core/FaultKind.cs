@@ -189,8 +189,10 @@ public sealed record FaultKind
     public static FaultKind BootselRefused { get; } = new("bootsel-refused") { Retry = true, UsbResetMayHelp = true, IsRefusal = true };
     public static FaultKind BootselSilent { get; } = new("bootsel-silent")
     {
-        Retry = true, UsbResetMayHelp = true,
-        PowerMayHelp = PowerHelp.Always, OperatorStep = OperatorStep.StartBootloader,
+        Retry = true,
+        UsbResetMayHelp = true,
+        PowerMayHelp = PowerHelp.Always,
+        OperatorStep = OperatorStep.StartBootloader,
     };
 
     // ---- CAN

@@ -1,7 +1,6 @@
 using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Chips;
 using RatOS.Flash.Core;
-using RatOS.Flash.Hardware;
 using RatOS.Flash.Recording;
 using RatOS.Flash.Virtual.Devices;
 
