@@ -6,6 +6,7 @@ namespace RatOS.Flash.Tests.Described;
 /// <summary>A real build of Klipper as <c>Described/README.md</c> tells.</summary>
 /// <param name="Name">Such as <c>f446-usb-8000-12m</c>: chip, link, start, crystal.</param>
 /// <param name="Config">The symbols of its .config that a person can set.</param>
+/// <param name="Needed">Those of them without which olddefconfig gives another configuration.</param>
 /// <param name="Derived">Symbols that follow from those.</param>
 /// <param name="Constants">Of its dictionary, numbers as text.</param>
 /// <param name="Commands">Names of its dictionary's commands that depend on options.</param>
@@ -14,6 +15,7 @@ namespace RatOS.Flash.Tests.Described;
 public sealed record DescribedBuild(
     string Name,
     IReadOnlyDictionary<string, string> Config,
+    IReadOnlyList<string> Needed,
     IReadOnlyDictionary<string, string> Derived,
     IReadOnlyDictionary<string, string> Constants,
     IReadOnlyList<string> Commands,
@@ -31,6 +33,14 @@ public sealed record DescribedBuild(
     /// <summary>The end of the RAM that it was built for: its first word.</summary>
     public uint? RamEnd => Derived.TryGetValue("RAM_START", out var begin) ? Hex(begin) + Hex(Derived["RAM_SIZE"]) : null;
 
+    /// <summary>Its .config before olddefconfig.</summary>
+    public string ConfigText => "CONFIG_LOW_LEVEL_OPTIONS=y\n" + string.Concat(Config.Select(symbol => symbol.Value switch
+    {
+        "n" => $"# CONFIG_{symbol.Key} is not set\n",
+        var value when symbol.Key is "INITIAL_PINS" or "USB_SERIAL_NUMBER" => $"CONFIG_{symbol.Key}=\"{value}\"\n",
+        var value => $"CONFIG_{symbol.Key}={value}\n",
+    }));
+
     public override string ToString() => Name;
 
     private static IEnumerable<DescribedBuild> Read(string file)
@@ -45,7 +55,9 @@ public sealed record DescribedBuild(
             if (!root.TryGetProperty("name", out var build))
                 continue;
             yield return new DescribedBuild(
-                build.GetString()!, Texts(root, "config"), Texts(root, "derived"), Texts(root, "constants"),
+                build.GetString()!, Texts(root, "config"),
+                [.. root.GetProperty("needed").EnumerateArray().Select(symbol => symbol.GetString()!)],
+                Texts(root, "derived"), Texts(root, "constants"),
                 commands[root.GetProperty("commands").GetInt32()], root.GetProperty("flashKib").GetInt32(),
                 Texts(root, "words").ToDictionary(word => Hex(word.Key), word => Hex(word.Value)));
         }

@@ -17,20 +17,21 @@ class Elf:
     def __init__(self, data):
         phoff, = struct.unpack_from("<I", data, 28)
         phsize, phnum = struct.unpack_from("<HH", data, 42)
-        self.segments = []
+        self.segments, self.run_at = [], []
         for i in range(phnum):
-            kind, offset, _, load, size = struct.unpack_from("<IIIII", data, phoff + i * phsize)
+            kind, offset, run, load, size = struct.unpack_from("<IIIII", data, phoff + i * phsize)
             if kind == 1 and size:
                 self.segments.append((load, data[offset:offset + size]))
+                self.run_at.append(run)
 
     def sleeps(self):
         """Where the task loop waits for an interrupt: cpsie, then wfi (nop on Cortex-M7), then cpsid."""
         found = []
-        for load, data in self.segments:
+        for run, (_, data) in zip(self.run_at, self.segments):
             for wait in ("62b630bf72b6", "62b600bf72b6"):
                 at = data.find(bytes.fromhex(wait))
                 while at >= 0:
-                    found.append(load + at)
+                    found.append(run + at)
                     at = data.find(bytes.fromhex(wait), at + 2)
         return found
 

@@ -54,7 +54,8 @@ def rp(clocks, resets, xosc, plls, **more):
         (resets + 8, lambda core: ~core.word(resets)),
         (xosc + 4, lambda core: 1 << 31),
         *((pll, lambda core, pll=pll: int.from_bytes(core.uc.mem_read(pll, 4), "little") | 1 << 31) for pll in plls),
-        (0x18000028, lambda core: 0b1110),
+        # The flash behind the SSI: room and data at all times, not busy, its four lines enabled.
+        (0x18000028, lambda core: 0b1110), (0x18000060, lambda core: 2),
     ], **more)
 
 
@@ -110,14 +111,16 @@ FAMILIES = {
         reset={0x40020000: 0x1FFFFFFF, **{0x40028004 + 8 * i: 0x1F for i in range(48)}}, read=[0x40028004 + 8 * i for i in range(30)]),
     "LPC176x": family(
         M3, [(0x10000000, 0x8000), (0x1FFF1000, 0x1000), (0x2007C000, 0x28000)],
-        ready=[of(0x5000CFF8, 0x5000CFF4, *((i, i) for i in range(32)))]),
+        ready=[of(0x5000CFF8, 0x5000CFF4, *((i, i) for i in range(32)))], read=[0x40044014, 0x40048014]),
     "HC32F460": family(M4, [(0x1FFF8000, 0x2F000)]),
     "SAMD21": family(M0, [(0x20000000, 0x8000), (0x00800000, 0x10000)]),
-    "SAMC21": family(M0, [(0x20000000, 0x8000), (0x00800000, 0x10000)], read=[0x40001020]),
-    "SAMX5": family(M4, [(0x20000000, 0x40000), (0x00800000, 0x20000)]),
+    "SAMC21": family(M0, [(0x20000000, 0x8000), (0x00800000, 0x10000)], read=[0x40001020, 0x40001024]),
+    "SAMX5": family(M4, [(0x20000000, 0x40000), (0x00800000, 0x20000)], read=[0x4200001C, 0x4200041C]),
     "SAM3X": family(M3, [(0x20000000, 0x80000)]),
     "SAM4": family(M4, [(0x20000000, 0x20000)]),
-    "SAME70": family(M7, [(0x20000000, 0x20000), (0x20400000, 0x60000), (0, 0x20000)]),
+    # EEFC_FRR: the GPNVM bits that give it the tightly coupled memory that Klipper wants are set.
+    "SAME70": family(M7, [(0x20000000, 0x20000), (0x20400000, 0x60000), (0, 0x20000)], ready=[(0x400E0C0C, lambda core: 0x180)],
+                     read=[0x4003001C, 0x4003401C]),
 }
 
 

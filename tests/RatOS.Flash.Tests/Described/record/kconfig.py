@@ -1,23 +1,14 @@
 #!/usr/bin/env python3
 """What Klipper's Kconfig offers for each chip: TREE TARGET. Writes kconfig.json."""
 import json
-import os
 import pathlib
 import subprocess
 import sys
 
+from record import open_tree
+
 LINKS = {"USBCANBUS": "bridge", "CANSERIAL": "can", "SERIAL": "uart", "USBSERIAL": "usb"}
 CLOCKS = ("CLOCK_REF", "SAMD51_FREQ", "HC32F460_CLOCK", "AVR_FREQ")
-
-
-def open_tree(tree):
-    sys.path.insert(0, str(tree / "lib/kconfiglib"))
-    import kconfiglib
-    os.chdir(tree)
-    os.environ["srctree"] = str(tree)
-    kconf = kconfiglib.Kconfig("src/Kconfig", warn=False)
-    kconf.syms["LOW_LEVEL_OPTIONS"].set_value(2)
-    return kconf
 
 
 def value(kconf, name):
@@ -37,7 +28,7 @@ def is_start(name):
 
 
 def chip(kconf, machine):
-    for name in machine:
+    for name in ["LOW_LEVEL_OPTIONS", *machine]:
         kconf.syms[name].set_value(2)
     found = {"mcu": value(kconf, "MCU"), "machine": machine}
     if value(kconf, "RAM_START"):
@@ -95,8 +86,10 @@ def main():
         for symbol in offered(kconf, lambda name: name.startswith("MACH_") and name != "MACH_AVR"):
             if symbol.choice is not kconf.syms["MACH_AVR"].choice:
                 machines.append([f"MACH_{architecture}", symbol.name])
-    machines += [["MACH_HC32F460"], ["MACH_STM32", "MACH_STM32F103", "MACH_STM32F103x6"], ["MACH_STM32", "MACH_STM32F070", "MACH_STM32F070x6"]]
-    version = subprocess.run(["git", "-C", str(tree), "describe", "--always", "--tags", "--long"], capture_output=True, text=True, check=True)
+    machines += [["MACH_HC32F460"]]
+    machines += [["MACH_STM32", small[:-2], small] for small in ("MACH_STM32F103x6", "MACH_STM32F070x6")]
+    describe = ["git", "-C", str(tree), "describe", "--always", "--tags", "--long"]
+    version = subprocess.run(describe, capture_output=True, text=True, check=True)
     chips = [chip(open_tree(tree), machine) for machine in machines]
     lines = ",\n".join("  " + json.dumps(c, separators=(",", ":")) for c in chips)
     target.write_text(f'{{"klipper":"{version.stdout.strip()}","chips":[\n{lines}\n]}}\n')

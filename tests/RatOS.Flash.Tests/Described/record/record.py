@@ -19,16 +19,19 @@ CANDIDATES = {"stm32f0": (0, 0x1000, 0x2000, 0x4000), "rp": (0, 0x100, 0x4000), 
               "HC32": (0x8000, 0xC000, 0x10000)}
 
 
-def kconfig(tree, config):
-    """The symbols a person can set in this .config with their values, and those that follow from them: (chosen, derived)."""
+def open_tree(tree):
     sys.path.insert(0, str(tree / "lib/kconfiglib"))
     import kconfiglib
     os.chdir(tree)
     os.environ["srctree"] = str(tree)
-    tree_of = kconfiglib.Kconfig("src/Kconfig", warn=False)
-    tree_of.load_config(str(config))
+    return kconfiglib.Kconfig("src/Kconfig", warn=False)
+
+
+def kconfig(kconf, config):
+    """The symbols a person can set in this .config with their values, and some that follow from them: (chosen, derived)."""
+    kconf.load_config(str(config))
     chosen = {}
-    for symbol in tree_of.unique_defined_syms:
+    for symbol in kconf.unique_defined_syms:
         if symbol.choice is not None:
             if symbol.str_value == "y":
                 chosen[symbol.name] = "y"
@@ -36,8 +39,26 @@ def kconfig(tree, config):
             chosen[symbol.name] = symbol.str_value
     derived = ("MCU", "CLOCK_FREQ", "CLOCK_REF_FREQ", "FLASH_BOOT_ADDRESS", "FLASH_APPLICATION_ADDRESS", "FLASH_SIZE", "RAM_START",
                "RAM_SIZE", "USBSERIAL", "SERIAL", "CANSERIAL", "USBCANBUS", "CANBUS_FREQUENCY", "SERIAL_BAUD")
-    values = {name: tree_of.syms[name].str_value for name in derived if name in tree_of.syms}
+    values = {name: kconf.syms[name].str_value for name in derived if name in kconf.syms}
     return chosen, {name: value for name, value in values.items() if value not in ("", "n")}
+
+
+def completed(kconf, symbols):
+    """What olddefconfig makes of these."""
+    kconf.unset_values()
+    for name, value in {"LOW_LEVEL_OPTIONS": "y", **symbols}.items():
+        kconf.syms[name].set_value(value)
+    return {symbol.name: symbol.str_value for symbol in kconf.unique_defined_syms}
+
+
+def needed(kconf, chosen):
+    """The least of them that still gives the whole configuration: the others have these values anyway."""
+    whole, least = completed(kconf, chosen), dict(chosen)
+    for name in chosen:
+        less = {other: value for other, value in least.items() if other != name}
+        if completed(kconf, less) == whole:
+            least = less
+    return sorted(least)
 
 
 def flash_kib(derived):
@@ -63,6 +84,7 @@ def power_on(derived, of):
         # Functions of the ROM: the look-up (pointers at 14 to 18) gives a function that returns at once.
         core.lay(0x14, struct.pack("<HHH", 0, 0x101, 0x101))
         core.lay(0x100, bytes.fromhex("004870471101000000000000000000007047"))
+        core.lay(0x10000000, BX_LR)   # the second boot stage, where the image does not bring it
     if derived["MCU"].startswith("lpc"):
         core.lay(0x1FFF1FF0, BX_LR)
     return core
@@ -70,8 +92,10 @@ def power_on(derived, of):
 
 def start(core, elf, derived, vtor=None):
     """Enters a firmware as its bootloader does: VTOR at its vectors, for those that leave it there."""
-    for address, data in elf.segments:
-        core.lay(address, data)
+    for run, (load, data) in zip(elf.run_at, elf.segments):
+        core.lay(load, data)
+        if run == 0:
+            core.lay(run, data)   # SAME70: its flash stands there too, until it has copied itself into the memory that replaces it
     table = int(derived["FLASH_APPLICATION_ADDRESS"], 16)
     core.set(VTOR, table if vtor is None else vtor)
     core.run(table, elf.sleeps())
@@ -93,9 +117,9 @@ def read_back(core, elf, derived, of):
     return words
 
 
-def record(tree, out, name, log):
+def record(kconf, out, name, log):
     dictionary = json.loads((out / f"{name}.dict").read_text())
-    chosen, derived = kconfig(tree, out / f"{name}.config")
+    chosen, derived = kconfig(kconf, out / f"{name}.config")
     of, words = families.FAMILIES.get(families.family_of(derived["MCU"]) or ""), {}
     if of:
         core, elf = power_on(derived, of), Elf((out / f"{name}.elf").read_bytes())
@@ -107,20 +131,20 @@ def record(tree, out, name, log):
     commands = sorted(name for name in {c.split()[0] for c in dictionary["commands"]}
                       if name.startswith(("config_", "debug_read", "reset")) or "_set_s" in name)
     return {
-        "version": dictionary["version"], "name": name, "config": chosen, "derived": derived, "constants": constants, "commands": commands,
-        "flashKib": flash_kib(derived) if of else 0,
+        "version": dictionary["version"], "name": name, "config": chosen, "needed": needed(kconf, chosen), "derived": derived,
+        "constants": constants, "commands": commands, "flashKib": flash_kib(derived) if of else 0,
         "words": {f"{at:08X}": f"{word:08X}" for at, word in sorted(words.items())}}
 
 
 def main():
     tree, out, target = (pathlib.Path(a).absolute() for a in sys.argv[1:4])
-    sets, lines, version = {}, [], None
+    kconf, sets, lines, version = open_tree(tree), {}, [], None
     for name, _ in builds.configurations():
         if not (out / f"{name}.dict").exists():
             print(f"{name}: not built", file=sys.stderr)
             continue
         try:
-            build = record(tree, out, name, sys.stderr)
+            build = record(kconf, out, name, sys.stderr)
         except (RuntimeError, unicorn.UcError) as error:
             print(f"{name}: {error}", file=sys.stderr)
             continue
