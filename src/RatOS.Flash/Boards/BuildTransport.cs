@@ -153,6 +153,7 @@ public sealed record BuildTransport(BuildLink Link, string? Pins = null, int? Ra
         "HC32F460" => [Set($"HC32F460_SERIAL_{Pins ?? "PA7_PA8"}")],
         // The others have one line.
         _ when Link == BuildLink.Uart && Pins is not null && HasAvrChoice(name) => [Set($"AVR_SERIAL_{Pins}")],
+        _ when Link == BuildLink.Usb && HasAvrChoice(name) => [Set("AVR_USB")],
         _ => [],
     };
 

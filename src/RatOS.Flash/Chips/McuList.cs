@@ -59,7 +59,8 @@ internal static class McuList
         Rp("rp2040", 16 * K * K, 0x2004_2000, 0x100, 0x4000),
         Rp("rp2350", 16 * K * K, 0x2008_2000, 0, 0x4000),
         OnlyBuilt("HC32F460", ChipFamily.Hc32F460, 0, 256, 0x2000_0000, 0x8000, 0xC000, 0x1_0000),
-        .. from name in (string[])["samc21g18a", "samd21g18a", "samd21e18a", "samd21j18a"]
+        OnlyBuilt("samc21g18a", ChipFamily.Samd, 0, 256, 0x2000_8000, 0, 0x4000),
+        .. from name in (string[])["samd21g18a", "samd21e18a", "samd21j18a"]
            select OnlyBuilt(name, ChipFamily.Samd, 0, 256, 0x2000_8000, 0, 0x2000, 0x4000),
         OnlyBuilt("samd21e15a", ChipFamily.Samd, 0, 32, 0x2000_1000, 0, 0x2000, 0x4000),
         .. from name in (string[])["samd51g19a", "samd51j19a", "samd51n19a", "same51j19a", "same51n19a"]

@@ -32,6 +32,9 @@ internal sealed class ChipInquiry(Mcu mcu, DataDictionary dictionary, Func<uint,
         (4, "UART1_PINS_4_5"), (8, "UART1_PINS_8_9"), (20, "UART1_PINS_20_21"), (24, "UART1_PINS_24_25"),
     ];
 
+    /// <summary>Bytes. Klipper's are of 45 KiB.</summary>
+    private const uint LongestFirmware = 0x1_0000;
+
     private ReadableMemory _memory = new(mcu, mcu.SmallestFlash);
 
     /// <summary>The unique id, the flash's size, the chip's number, and Katapult below the application: what every flash asks.</summary>
@@ -75,7 +78,7 @@ internal sealed class ChipInquiry(Mcu mcu, DataDictionary dictionary, Func<uint,
             ClockReference = await FindCrystalAsync(),
         };
         if (dictionary is { IsCanBridge: true, ClockFreq: { } clock }
-            && CanTiming.Address(mcu.Family, dictionary.Config.GetValueOrDefault("RESERVE_PINS_CAN")) is { } timing)
+            && CanTiming.Address(mcu, dictionary.Config.GetValueOrDefault("RESERVE_PINS_CAN")) is { } timing)
         {
             evidence = evidence with { CanBitrate = CanTiming.Rate(mcu.Family, clock, await ReadAsync(timing)) };
         }
@@ -101,7 +104,13 @@ internal sealed class ChipInquiry(Mcu mcu, DataDictionary dictionary, Func<uint,
         if (mcu.Family != ChipFamily.Stm32F0 && !mcu.HandlersInRam)
         {
             var vectors = await ReadAsync(ReadableMemory.VectorTable);
-            return mcu.Offsets.Contains(vectors - mcu.FlashBase) && !await HasVectorsAboveAsync(vectors) ? await CheckAsync(vectors) : null;
+            if (!mcu.Offsets.Contains(vectors - mcu.FlashBase) || await HasVectorsAboveAsync(vectors))
+                return null;
+            // The chip takes its handlers from there, so there is flash, whatever its size register says: an H750 says 128 KiB, and runs
+            // what Klipper builds for 08020000.
+            if (mcu.IsStm32)
+                _memory = _memory with { FlashSize = Math.Max(_memory.FlashSize, vectors - mcu.FlashBase + LongestFirmware) };
+            return await CheckAsync(vectors);
         }
         var copy = mcu.HandlersInRam ? await ReadAsync(ReadableMemory.VectorTable) : ReadableMemory.RamBase;
         if (copy < ReadableMemory.RamBase || copy >= mcu.RamEnd || copy % 0x80 != 0)
@@ -162,7 +171,7 @@ internal sealed class ChipInquiry(Mcu mcu, DataDictionary dictionary, Func<uint,
         if (mcu.Family == ChipFamily.Samd)
         {
             if (mcu.Name.StartsWith("samc21", StringComparison.Ordinal))
-                return await ReadAsync(ReadableMemory.SamcPll) == 0x5F ? 12_000_000 : 25_000_000;
+                return (await ReadAsync(ReadableMemory.SamcPll) >> 16 & 0x7FF) switch { 11 => 12_000_000, 24 => 25_000_000, _ => null };
             return crystalPins switch { null => ClockTree.Internal, "PA0,PA1" => 32_768, "PB22,PB23" => 25_000_000, _ => null };
         }
         if (ClockTree.Addresses(mcu.Family) is not { Length: > 0 } addresses || dictionary.ClockFreq is not { } clock)

@@ -12,6 +12,12 @@ internal static class ClockTree
     /// <summary>Klipper's CLOCK_REF_FREQ for the internal clock.</summary>
     public const int Internal = 1;
 
+    /// <summary>
+    /// How far a crystal is from the clock divided by its multiplier, where that alone makes the clock: with 25 MHz Klipper runs an F103 at
+    /// 2.5 times the crystal, and calls it 72 MHz (Klipper src/stm32/stm32f1.c).
+    /// </summary>
+    private const double WholeMultiplier = 0.16;
+
     private static readonly int[] Crystals = [8_000_000, 12_000_000, 16_000_000, 20_000_000, 24_000_000, 25_000_000];
 
     /// <summary>The words that <see cref="Reference"/> wants, in order; none for a family without a choice of crystal.</summary>
@@ -34,7 +40,8 @@ internal static class ClockTree
         switch (family)
         {
             case ChipFamily.Stm32F1:
-                return !Bit(word, 16) ? Internal : Nearest(clock * (Bit(word, 17) ? 2.0 : 1.0) / (Field(word, 18, 4) + 2));
+                return !Bit(word, 16) ? Internal
+                    : Nearest(clock * (Bit(word, 17) ? 2.0 : 1.0) / (Field(word, 18, 4) + 2), WholeMultiplier);
             case ChipFamily.Stm32F0:
                 return Field(word, 2, 2) == 3 || Field(word, 15, 2) != 2 ? Internal : Nearest((double)clock / (Field(word, 18, 4) + 2));
             case ChipFamily.Stm32F2 or ChipFamily.Stm32F4 or ChipFamily.Stm32F7:
@@ -56,10 +63,10 @@ internal static class ClockTree
     }
 
     /// <summary>Klipper's dividers are whole numbers, so that 24 and 25 MHz may give the same words: both build the same code.</summary>
-    private static int? Nearest(double reference)
+    private static int? Nearest(double reference, double tolerance = 0.03)
     {
         var nearest = Crystals.MinBy(crystal => Math.Abs(crystal - reference));
-        return Math.Abs(nearest - reference) <= nearest * 0.03 ? nearest : null;
+        return Math.Abs(nearest - reference) <= nearest * tolerance ? nearest : null;
     }
 
     private static bool Bit(uint word, int bit) => (word >> bit & 1) != 0;

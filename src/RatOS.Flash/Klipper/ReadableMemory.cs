@@ -21,8 +21,8 @@ internal sealed record ReadableMemory(Mcu Mcu, uint FlashSize)
     /// <summary>The last word of an RP2040's second boot stage: the checksum that its ROM wants (RP2040 datasheet 2.8.1.3.1).</summary>
     public const uint SecondStageChecksum = 0x1000_00FC;
 
-    /// <summary>OSCCTRL_DPLLRATIO of a SAMC21.</summary>
-    public const uint SamcPll = 0x4000_1020;
+    /// <summary>OSCCTRL_DPLLCTRLB of a SAMC21: the divider of its crystal, whose ratio to the clock is then the same for all.</summary>
+    public const uint SamcPll = 0x4000_1024;
 
     /// <summary>The running application's start, once it is known: the flash below it may be read.</summary>
     public uint? ApplicationStart { get; init; }
@@ -51,21 +51,18 @@ internal sealed record ReadableMemory(Mcu Mcu, uint FlashSize)
         var end = address + 4ul;
         return address == VectorTable || address == Mcu.IdCodeAddress
             || (Mcu.UidAddress is { } uid && address >= uid && end <= uid + (ulong)UidLength)
-            || ClockTree.Addresses(Mcu.Family).Contains(address)
+            || ClockTree.Addresses(Mcu.Family).Contains(address) || CanTiming.Addresses(Mcu).Contains(address)
             || (address >= Mcu.FlashBase && end <= Math.Min(ApplicationStart ?? Mcu.FlashBase, Mcu.FlashEnd))
             || Mcu.Offsets.Any(offset => HoldsVectors(Mcu.FlashBase + offset)
                 && (address == Mcu.FlashBase + offset || address == Mcu.FlashBase + offset + 4))
             || Mcu.Family switch
             {
-                ChipFamily.Stm32F0 => address == MemoryMode || address == RamBase + 4 || IsCanTiming(address),
+                ChipFamily.Stm32F0 => address == MemoryMode || address == RamBase + 4,
                 ChipFamily.Rp => (VectorCopy is { } copy && address == copy + 4)
                     || (Mcu.Name == "rp2040" && address == SecondStageChecksum)
                     || (address >= PinFunction(Mcu, 0) && address <= PinFunction(Mcu, 29) && (address - PinFunction(Mcu, 0)) % 8 == 0),
                 ChipFamily.Samd => address == SamcPll && Mcu.Name.StartsWith("samc21", StringComparison.Ordinal),
-                _ => IsCanTiming(address),
+                _ => false,
             };
     }
-
-    private bool IsCanTiming(uint address) =>
-        address == CanTiming.Address(Mcu.Family, null) || address == CanTiming.Address(Mcu.Family, "PB5,PB6");
 }
