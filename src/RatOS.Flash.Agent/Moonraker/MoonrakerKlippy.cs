@@ -214,8 +214,8 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
         var config = new ConfigSection(section.Name);
         if (section.Value.ValueKind == JsonValueKind.Object)
         {
-            config.Options.AddRange(section.Value.EnumerateObject().Where(option => option.Value.ValueKind == JsonValueKind.String)
-                .Select(option => KeyValuePair.Create(option.Name, option.Value.GetString()!)));
+            foreach (var option in section.Value.EnumerateObject().Where(option => option.Value.ValueKind == JsonValueKind.String))
+                config.Options.Add(new(option.Name, option.Value.GetString()!));
         }
         return config;
     }

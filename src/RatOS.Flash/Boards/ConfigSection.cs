@@ -7,7 +7,7 @@ namespace RatOS.Flash.Boards;
 public sealed record ConfigSection(string Name)
 {
     /// <summary>An option of a commented-out line may be there more than once.</summary>
-    public List<KeyValuePair<string, string>> Options { get; } = [];
+    public IList<KeyValuePair<string, string>> Options { get; } = [];
 
     /// <summary>The first word, <c>tmc2209</c> of <c>tmc2209 stepper_x</c>.</summary>
     internal ReadOnlySpan<char> Type => Name.AsSpan(0, Name.IndexOf(' ') is var at and > 0 ? at : Name.Length);
@@ -24,7 +24,7 @@ public sealed record ConfigSection(string Name)
     /// With sections and options that are commented out: Klipper's own files describe a board's further sockets so.
     /// </param>
     /// <param name="budget">In characters; what is behind it is passed over.</param>
-    public static List<ConfigSection> Read(string text, bool withCommented, WorkBudget budget)
+    public static IReadOnlyList<ConfigSection> Read(string text, bool withCommented, WorkBudget budget)
     {
         var sections = new List<ConfigSection>();
         var isOpen = false;   // the last option takes further lines

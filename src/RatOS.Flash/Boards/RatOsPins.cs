@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Boards;
