@@ -58,6 +58,14 @@ internal static class HoldBenchmark
         }
         yield return ("a thousand definitions of 250 KB", () => RatOsCatalogue.Load(folder.FullName));
         folder.Delete(recursive: true);
+
+        var klipper = Directory.CreateTempSubdirectory("ratos-flash-hold");
+        var config = klipper.CreateSubdirectory("config").FullName;
+        var pins = string.Concat(Enumerable.Range(0, 2_000).Select(i => $"[fan {i}]\npin: PA{i}\n"));
+        for (var i = 0; i < 200; i++)
+            File.WriteAllText(Path.Combine(config, $"generic-{i:000}.cfg"), $"# STM32F446 32KiB\n{pins}");
+        yield return ("two hundred configurations of 2,000 pins", () => KlipperBoardConfigs.Load(klipper.FullName, null));
+        klipper.Delete(recursive: true);
     }
 
     private static void Refused(byte[] image)

@@ -18,6 +18,11 @@ if (args is ["hold"])
     Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{HoldBenchmark.Measure()}"));
     return 0;
 }
+if (args is ["pins"])
+{
+    Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{PinBenchmark.Measure()}"));
+    return 0;
+}
 if (args is ["build", "--klipper", var klipper])
     return await BuildBenchmark.MeasureAsync(klipper) ? 0 : 1;
 
@@ -48,6 +53,9 @@ rows.Add(($"A full seeded flash, CPU (mean of {Flashes})", $"{cpu.TotalMilliseco
 
 var (worst, hold) = HoldBenchmark.Measure();
 rows.Add(($"Longest hold of the agent's thread by a crafted file ({worst})", $"{hold:0.0} ms", "50 ms", hold / 50, 1));
+
+var (_, matched) = PinBenchmark.Measure();
+rows.Add(("Pins of 4 MCUs against 250 configurations of Klipper", $"{matched:0.00} ms", "50 ms", matched / 50, 1));
 
 if (args is ["--binary", var binary])
 {

@@ -12,8 +12,8 @@ namespace RatOS.Flash.Boards;
 /// <param name="Configs">One for each MCU of a file that has pins.</param>
 public sealed record KlipperBoardConfigs(ImmutableArray<KlipperBoardConfig> Configs)
 {
-    /// <summary>Klipper has some 220 of them, RatOS 50; the largest has 40 KB.</summary>
-    private const int MaxFiles = 1000, MaxFile = 128 * 1024, MaxTogether = 6 * 1024 * 1024;
+    /// <summary>Klipper has some 220 of them with 0.7 MB together, RatOS 50; the largest has 27 KB.</summary>
+    private const int MaxFiles = 1000, MaxFile = 64 * 1024, MaxTogether = 2 * 1024 * 1024;
 
     /// <summary>Without any tree.</summary>
     public static KlipperBoardConfigs BuiltIn { get; } = new(BuiltInPins.Boards);
