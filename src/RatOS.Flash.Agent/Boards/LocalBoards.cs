@@ -31,6 +31,9 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
     /// <summary>Replaces the process of this computer that is an MCU; null where that is impossible.</summary>
     public HostMcu? HostMcu { get; init; } = printer.HostMcu;
 
+    /// <summary>Asks for Klipper's state, for a plan; null to ask the Klipper of a flash.</summary>
+    public Func<FlashOptions, Task<KlippyState>>? LookAtKlippy { get; init; }
+
     /// <summary>Switches a power device; null where there is none.</summary>
     public Func<string, bool, Task>? SwitchPower { get; init; }
 
@@ -70,8 +73,8 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
     public override async Task<PlanView> PlanAsync(FlashOptions options)
     {
         await (Refresh?.Invoke() ?? Task.CompletedTask);
-        var plan = FlashPlan.Create(
-            await RequestAsync(options), printer.Hardware.Look(), await klippy(options).LookAsync(CancellationToken.None));
+        var state = await (LookAtKlippy?.Invoke(options) ?? klippy(options).LookAsync(CancellationToken.None));
+        var plan = FlashPlan.Create(await RequestAsync(options), printer.Hardware.Look(), state);
         plan = await Flasher.WithHostMcuAsync(plan, HostMcu, CancellationToken.None);
         plan = await AccessCheck.ApplyAsync(plan, printer.Hardware, printer.Time, patience: TimeSpan.Zero);
         var ofCatalogue = mcus.Catalogue.Findings.Where(finding => finding.Severity != FindingSeverity.Note);

@@ -76,26 +76,28 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
 
     /// <summary>The report of a job that was interrupted, by the last line about each board.</summary>
     public FlashReport Interrupted() => new(
-        [.. Header.Boards.Select(board =>
-        {
-            var steps = Steps.Where(step => step.Board == board).ToList();
-            // After its verdict only a rollback can follow. A damaged one may name another board.
-            if (steps is [.., { Report: { } verdict }])
-                return verdict.ToReport() with { Board = board };
-            var phase = steps is [.., var latest] ? latest.Phase : "look";
-            // The operator may have moved the card into the board since.
-            var isOnCard = Header.SdCard?.Contains(board) == true && steps.Any(step => step is { Phase: "person", Kind: "begin" });
-            return new BoardReport
-            {
-                Board = board,
-                Condition = isOnCard ? BoardCondition.Unconfirmed : ConditionAfter(steps),
-                IsBySdCard = isOnCard,
-                Fault = FaultReport.Of(FlashFaults.Interrupted(phase)),
-                Sha256 = Header.Images.GetValueOrDefault(board),
-            };
-        })],
+        [.. Header.Boards.Select(Interrupted)],
         Stopped is null ? null : FaultReport.Of(PrinterFaults.KlipperNotStarted("RatOS.Flash itself was ended before")),
         TimeSpan.FromSeconds(Steps is [.., var last] ? last.At : 0));
+
+    private BoardReport Interrupted(string board)
+    {
+        var steps = Steps.Where(step => step.Board == board).ToList();
+        // After its verdict only a rollback can follow. A damaged one may name another board.
+        if (steps is [.., { Report: { } verdict }])
+            return verdict.ToReport() with { Board = board };
+        var phase = steps is [.., var latest] ? latest.Phase : "look";
+        // The operator may have moved the card into the board since.
+        var isOnCard = Header.SdCard?.Contains(board) == true && steps.Any(step => step is { Phase: "person", Kind: "begin" });
+        return new()
+        {
+            Board = board,
+            Condition = isOnCard ? BoardCondition.Unconfirmed : ConditionAfter(steps),
+            IsBySdCard = isOnCard,
+            Fault = FaultReport.Of(FlashFaults.Interrupted(phase)),
+            Sha256 = Header.Images.GetValueOrDefault(board),
+        };
+    }
 
     /// <summary>The condition of a board after its steps, of which the last may not have been taken.</summary>
     /// <param name="steps">Of this board.</param>
@@ -123,8 +125,7 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
     {
         if (!Header.Boards.Contains(board))
             return default;
-        var report = Result?.Boards.FirstOrDefault(end => end.Board == board)?.ToReport()
-            ?? Interrupted().Boards.First(end => end.Board == board);
+        var report = Result?.Boards.FirstOrDefault(end => end.Board == board)?.ToReport() ?? Interrupted(board);
         var place = Steps.LastOrDefault(step => step.Board == board && step.Place is not null)?.Place?.ToPlace();
         return new(report.Condition, place, Header.Port);
     }

@@ -18,6 +18,7 @@ namespace RatOS.Flash.Agent.Service;
 /// <param name="moonraker">The connection.</param>
 /// <param name="klipper">Klipper.</param>
 /// <param name="boards">The printer's boards.</param>
+/// <param name="looks">What many requests look at.</param>
 /// <param name="queue">The jobs.</param>
 /// <param name="notifier">The printer's screens.</param>
 /// <param name="buttons">The buttons of the prompt that is shown.</param>
@@ -25,17 +26,29 @@ namespace RatOS.Flash.Agent.Service;
 /// <param name="log">The log.</param>
 internal sealed class AgentApi(
     FrontEnd frontEnd, PrinterAccess printer, DataFolder data, MoonrakerConnection moonraker, KlipperAccess klipper,
-    LocalBoards boards, FlashQueue queue, Notifier notifier, PromptButtons buttons, BundleWriter bundles, LogFile log) : IAgentApi
+    LocalBoards boards, SharedLooks looks,
+    FlashQueue queue, Notifier notifier, PromptButtons buttons, BundleWriter bundles, LogFile log) : IAgentApi
 {
     private const int HistoryShown = 20;
+
+    /// <summary>Of one door, at a time. Each keeps its arguments, and what it waits for.</summary>
+    private const int MostOpen = 64;
+
+    private readonly SharedWork<JsonAnswer> _acknowledgement = new(async () =>
+    {
+        await moonraker.TryCallAsync(
+            "printer.gcode.script", new() { ["script"] = "SET_GCODE_VARIABLE MACRO=_RATOS_FLASH VARIABLE=asked VALUE=0" });
+        return new(true);
+    }, printer.Time);
+
+    private int _open;
 
     /// <summary>The agent's own socket, which only the printer's user may open. All others come by way of Moonraker.</summary>
     private bool IsOwnSocket => frontEnd == FrontEnd.CommandLine;
 
     /// <summary>The last jobs that are over, newest last.</summary>
     /// <param name="limit">1 to 100.</param>
-    public JsonJob[] History(int limit = HistoryShown) =>
-        [.. Journal.ReadAll(data.Jobs).Where(record => record.Result is not null).TakeLast(limit).Select(record => record.View())];
+    public JsonJob[] History(int limit = HistoryShown) => HistoryOf(Journal.ReadAll(data.Jobs), limit);
 
     // ---- macros: they get no answer, so theirs goes to the console
 
@@ -46,17 +59,26 @@ internal sealed class AgentApi(
             : EnqueueAsync(arguments, JobOrigin.Macro));
     }
 
-    public async Task MacroStatusAsync(JsonElement arguments)
+    public Task MacroStatusAsync(JsonElement arguments)
     {
         Acknowledge();
-        var jobs = queue.Open.Count > 0 ? [.. queue.Open.Select(job => job.View())] : History(1);
+        return (_status ??= new(StatusAsync, printer.Time)).RunAsync();
+    }
+
+    private SharedWork<JsonAnswer>? _status;
+
+    /// <summary>Prints the state to the console, once for all macros that wait for it.</summary>
+    private async Task<JsonAnswer> StatusAsync()
+    {
+        var jobs = queue.Open.Count > 0 ? [.. queue.Open.Select(job => job.View())] : HistoryOf(await looks.Journals.RunAsync(), 1);
         foreach (var line in jobs.SelectMany(job => JobText.Of(job.In(FrontEnd.Browser))))
             notifier.Console($"// RatOS.Flash: {line.Text.Trim()}");
-        foreach (var row in await boards.ListAsync())
+        foreach (var row in await looks.Boards.RunAsync())
         {
             var place = row.Port is null ? "" : $" at {row.Port}";
             notifier.Console($"// RatOS.Flash: {row.Board ?? "-"}{place}: {row.Description} {row.State}");
         }
+        return new(true);
     }
 
     public Task MacroCancelAsync(JsonElement arguments)
@@ -104,11 +126,11 @@ internal sealed class AgentApi(
     });
 
     public Task<JsonElement> BoardsAsync(JsonElement arguments) =>
-        AnswerAsync(async () => new JsonAnswer(true) { Boards = [.. await boards.ListAsync()] });
+        AnswerAsync(async () => new JsonAnswer(true) { Boards = [.. await looks.Boards.RunAsync()] });
 
     public Task<JsonElement> StatusAsync(JsonElement arguments) => AnswerAsync(async () =>
     {
-        var klippy = await klipper.Klippy().LookAsync(CancellationToken.None);
+        var klippy = await klipper.LookAsync();
         return new JsonAnswer(true)
         {
             Version = Product.Version,
@@ -119,33 +141,31 @@ internal sealed class AgentApi(
         };
     });
 
-    public Task<JsonElement> JobAsync(JsonElement arguments) => AnswerAsync(() =>
+    public Task<JsonElement> JobAsync(JsonElement arguments) => AnswerAsync(async () =>
     {
         var id = arguments.Word("job") ?? throw AgentFaults.BadRequest("it names no job");
-        var job = queue.Find(id)?.View() ?? Journal.ReadAll(data.Jobs).LastOrDefault(record => record.Header.Job == id)?.View();
-        return Task.FromResult(new JsonAnswer(true) { Jobs = [job ?? throw AgentFaults.UnknownJob(Text.Clean(id))] });
+        var job = queue.Find(id)?.View()
+            ?? (await looks.Journals.RunAsync()).LastOrDefault(record => record.Header.Job == id)?.View();
+        return new JsonAnswer(true) { Jobs = [job ?? throw AgentFaults.UnknownJob(Text.Clean(id))] };
     });
 
-    public Task<JsonElement> CancelAsync(JsonElement arguments) => AnswerAsync(() =>
+    /// <summary>Also while too many requests are open: it waits for nothing.</summary>
+    public async Task<JsonElement> CancelAsync(JsonElement arguments) => Serialized(await TryAsync(() =>
     {
         var id = arguments.Word("job");
         var cancelled = Cancel(id);
         if (cancelled.Count == 0 && id is not null)
             throw AgentFaults.UnknownJob(Text.Clean(id));
         return Task.FromResult(new JsonAnswer(true) { Jobs = [.. cancelled.Select(job => job.View())] });
-    });
-
-    public Task<JsonElement> HistoryAsync(JsonElement arguments) => AnswerAsync(() => Task.FromResult(new JsonAnswer(true)
-    {
-        Jobs = History((int)Math.Clamp(arguments.Number("limit") ?? HistoryShown, 1, 100)),
     }));
 
-    public Task<JsonElement> DoctorAsync(JsonElement arguments) => AnswerAsync(async () =>
+    public Task<JsonElement> HistoryAsync(JsonElement arguments) => AnswerAsync(async () => new JsonAnswer(true)
     {
-        var (probe, troubles, _) = SystemProbe.Of(printer, data, Product.Version, log);
-        var findings = DoctorChecks.Run(await probe.ProbeAsync(await SystemProbe.AskMoonrakerAsync(moonraker), [.. troubles]));
-        return new JsonAnswer(true) { Checks = [.. findings.Select(finding => finding.ToJson())] };
+        Jobs = HistoryOf(await looks.Journals.RunAsync(), (int)Math.Clamp(arguments.Number("limit") ?? HistoryShown, 1, 100)),
     });
+
+    public Task<JsonElement> DoctorAsync(JsonElement arguments) => AnswerAsync(async () =>
+        new JsonAnswer(true) { Checks = [.. (await looks.Doctor.RunAsync()).Select(finding => finding.ToJson())] });
 
     public Task<JsonElement> BundleAsync(JsonElement arguments) =>
         AnswerAsync(async () => new JsonAnswer(true) { File = await bundles.WriteAsync(arguments.Word("job")) });
@@ -196,7 +216,7 @@ internal sealed class AgentApi(
     private void Acknowledge()
     {
         if (klipper.HasMacro)
-            notifier.Script("SET_GCODE_VARIABLE MACRO=_RATOS_FLASH VARIABLE=asked VALUE=0");
+            _ = _acknowledgement.RunAsync();
     }
 
     // ---- answers: never an exception, whatever happens behind them
@@ -207,8 +227,27 @@ internal sealed class AgentApi(
             notifier.Console($"!! RatOS.Flash: {fault.Cause} {fault.Remedy} [{fault.Code}]");
     }
 
-    private async Task<JsonElement> AnswerAsync(Func<Task<JsonAnswer>> request) =>
-        JsonSerializer.SerializeToElement((await TryAsync(request)).In(frontEnd), JsonContract.Shapes.JsonAnswer);
+    private async Task<JsonElement> AnswerAsync(Func<Task<JsonAnswer>> request)
+    {
+        // Counted and not logged: a flood must fill neither the memory nor the disk.
+        if (_open >= MostOpen)
+            return Serialized(JsonAnswer.Of(AgentFaults.AgentBusy(MostOpen)));
+        _open++;
+        try
+        {
+            return Serialized(await TryAsync(request));
+        }
+        finally
+        {
+            _open--;
+        }
+    }
+
+    private JsonElement Serialized(JsonAnswer answer) =>
+        JsonSerializer.SerializeToElement(answer.In(frontEnd), JsonContract.Shapes.JsonAnswer);
+
+    private static JsonJob[] HistoryOf(IEnumerable<JournalRecord> records, int limit) =>
+        [.. records.Where(record => record.Result is not null).TakeLast(limit).Select(record => record.View())];
 
     private async Task<JsonAnswer> TryAsync(Func<Task<JsonAnswer>> request)
     {

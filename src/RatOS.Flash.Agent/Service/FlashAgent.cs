@@ -55,6 +55,7 @@ internal sealed class FlashAgent : IDisposable
             KlipperPath = printer.KlipperSources(settings),
             HostMcu = new MoonrakerHostMcu(_moonraker, data, printer.Time),
             Refresh = klipper.RefreshAsync,
+            LookAtKlippy = klipper.LookAsync,
             SwitchPower = MoonrakerPower.Of(_moonraker),
             PowerDevices = settings.PowerDevices,
             Rollback = settings.Rollback,
@@ -71,8 +72,9 @@ internal sealed class FlashAgent : IDisposable
         _update = new UpdateFollowUp(klipper, mcus, boards, _queue, settings, _notifier, printer.Time, data.UpdateNotice, log);
         _watch = new KlipperWatch(_moonraker, klipper, _queue, _update, _question, _notifier, printer.Time, log);
         var bundles = new BundleWriter(printer, data, _moonraker);
+        var looks = new SharedLooks(printer, data, _moonraker, boards, log);
         AgentApi ApiFor(FrontEnd frontEnd) =>
-            new(frontEnd, printer, data, _moonraker, klipper, boards, _queue, _notifier, buttons, bundles, log);
+            new(frontEnd, printer, data, _moonraker, klipper, boards, looks, _queue, _notifier, buttons, bundles, log);
         (_api, _commandLine) = (ApiFor(FrontEnd.Browser), ApiFor(FrontEnd.CommandLine));
         _moonraker.Api = _api;
     }

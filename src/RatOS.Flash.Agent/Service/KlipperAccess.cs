@@ -5,6 +5,7 @@ using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Jobs;
 using RatOS.Flash.Agent.Moonraker;
 using RatOS.Flash.Flashing;
+using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash.Agent.Service;
 
@@ -15,6 +16,16 @@ namespace RatOS.Flash.Agent.Service;
 /// <param name="time">The only clock.</param>
 internal sealed class KlipperAccess(MoonrakerConnection moonraker, KnownMcus mcus, string? service, TimeProvider time)
 {
+    // Each of these is four calls, and Klipper answers some of them at its next quarter of a second.
+    private readonly SharedWork<(McuFacts? Facts, int Epoch)> _refresh = new(async () =>
+    {
+        var epoch = moonraker.Epoch;
+        return (await mcus.RefreshAsync(new(moonraker, time) { Service = service }), epoch);
+    }, time);
+
+    private readonly SharedWork<KlippyState> _look = new(
+        () => new MoonrakerKlippy(moonraker, time) { Service = service }.LookAsync(CancellationToken.None), time);
+
     private const string Macro = "gcode_macro _RATOS_FLASH";
 
     private int _refreshed = -1;   // the epoch in which Klipper listed its boards
@@ -27,6 +38,11 @@ internal sealed class KlipperAccess(MoonrakerConnection moonraker, KnownMcus mcu
 
     /// <param name="options">Of the flash; null where nothing is flashed.</param>
     public MoonrakerKlippy Klippy(FlashOptions? options = null) => new(moonraker, time) { Options = options, Service = service };
+
+    /// <summary>The state of Klipper, for requests: it is asked once for all that wait.</summary>
+    /// <param name="options">Of the flash that is planned.</param>
+    public Task<KlippyState> LookAsync(FlashOptions? options = null) =>
+        options?.AllowsHotHeaters == true ? Klippy(options).LookAsync(CancellationToken.None) : _look.RunAsync();
 
     /// <summary>Klipper for a job.</summary>
     /// <param name="job">The job.</param>
@@ -45,9 +61,7 @@ internal sealed class KlipperAccess(MoonrakerConnection moonraker, KnownMcus mcu
     /// <summary>Asks Klipper for its boards; null where it did not answer.</summary>
     public async Task<McuFacts?> RefreshAsync()
     {
-        var epoch = moonraker.Epoch;
-        var facts = await mcus.RefreshAsync(Klippy());
-        _refreshed = epoch;
+        (var facts, _refreshed) = await _refresh.RunAsync();
         return facts;
     }
 

@@ -35,6 +35,9 @@ public static class AgentFaults
     public static FlashException UnknownJob(string id) => new(
         FaultKind.UnknownJob, $"No job has the id '{id}'.", $"{Terminal("ratos-flash history")} lists the jobs.");
 
+    public static FlashException AgentBusy(int requests) => new(
+        FaultKind.AgentBusy, $"The agent is answering {Counts.Of(requests, "request")} already.", $"Try again in a second.");
+
     public static FlashException QueueFull(int jobs) => new(
         FaultKind.QueueFull, $"{Counts.Of(jobs, "flash", "flashes")} {(jobs == 1 ? "is" : "are")} already in the queue.",
         $"Wait for them, or {CancelJobs}.");

@@ -127,6 +127,7 @@ public sealed record FaultKind
     public static FaultKind ConsentMissing { get; } = new("consent-missing");
 
     public static FaultKind FirmwareUnconfirmed { get; } = new("firmware-unconfirmed") { Origin = FaultOrigin.Request };
+    public static FaultKind AgentBusy { get; } = new("agent-busy") { Origin = FaultOrigin.Request };
     public static FaultKind StaleButton { get; } = new("stale-button") { Origin = FaultOrigin.Request };
     public static FaultKind Interrupted { get; } = new("interrupted");
     public static FaultKind TouchIgnored { get; } =
