@@ -188,6 +188,7 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
     {
         { Entry: FlashEntry.Replace } => "a process of this computer",
         { Device: null } => "not connected",
+        { Device.LacksSerialDriver: true } => "has no serial port: the driver cdc_acm is missing",
         { Entry: FlashEntry.InBootloader, Bootloader: { } driver } => $"waits in {driver.Place}",
         { Device.Can: not null, IsCanBridge: true } => "runs Klipper as USB-CAN bridge",
         { Device.Can: not null } => "on CAN",

@@ -21,6 +21,12 @@ internal sealed record DoctorFacts
     /// <summary>Device nodes of boards.</summary>
     public ImmutableArray<NodeFact> Nodes { get; init; } = [];
 
+    /// <summary>Devices whose serial port has no driver, in words.</summary>
+    public ImmutableArray<string> WithoutDriver { get; init; } = [];
+
+    /// <summary>The modules of the running kernel are there. An update of the kernel may remove them before the restart.</summary>
+    public bool HasModules { get; init; } = true;
+
     /// <summary>CAN interfaces that are down.</summary>
     public ImmutableArray<string> CanDown { get; init; } = [];
 

@@ -109,6 +109,8 @@ internal sealed class SystemProbe
             Groups = Groups(),
             Nodes = [.. Devices.Where(IsBoard).SelectMany(NodesOf).Select(node => NodeOf(system, node.Path, node.Name))
                 .OfType<NodeFact>()],
+            WithoutDriver = [.. Devices.Where(device => device.LacksSerialDriver).Select(device => $"{device.DisplayName ?? "?"} ({device})")],
+            HasModules = HasModules(),
             CanDown = [.. Devices.Where(device => device is { Can.IsUp: false, CanNode: null }).Select(device => device.Port)],
             HasLibUsb = ((string[])["/usr/lib", "/lib", "/usr/local/lib"]).Any(folder => Found(Root + folder, "libusb-1.0.so.0")),
             Rules = Text(Root + "/etc/udev/rules.d/99-ratos-flash.rules"),
@@ -317,6 +319,10 @@ internal sealed class SystemProbe
         }
         return false;
     }
+
+    /// <summary>False where an update has removed the modules of the kernel that runs.</summary>
+    private bool HasModules() => Text(Root + "/proc/sys/kernel/osrelease")?.Trim() is not { Length: > 0 } release
+        || !Directory.Exists(Root + "/lib/modules") || Directory.Exists($"{Root}/lib/modules/{release}");
 
     private static string? Text(string path)
     {

@@ -77,6 +77,9 @@ public sealed record InjectedFaults
     /// <summary>H7 revision V: the ROM stays in dfuDNBUSY until its status was cleared twice.</summary>
     public bool StuckInBusy { get; init; }
 
+    /// <summary>The computer's kernel has no driver for serial ports on USB: they are listed and have no node.</summary>
+    public bool HasNoSerialDriver { get; init; }
+
     /// <summary>A program that has the serial ports open, by its name in messages; null for none.</summary>
     public string? PortsHeldBy { get; init; }
 

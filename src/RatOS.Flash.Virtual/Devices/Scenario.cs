@@ -197,6 +197,10 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
         {
             Faults = new() { HasNoRomRule = true },
         },
+        new("no-serial-driver", "the kernel has no driver for the board's serial port (cdc_acm)", Octopus)
+        {
+            Faults = new() { HasNoSerialDriver = true },
+        },
         new("stranger", "a probe with Klipper's USB id and a name of its own beside the Octopus", Octopus)
         {
             OtherDevices =

@@ -120,7 +120,8 @@ internal sealed class VirtualBus(VirtualPrinter printer)
                 Product = function.Product,
                 Serial = function.Serial,
                 Release = function.Release,
-                Node = function is CdcAcm ? FreeNode() : null,
+                Node = function is CdcAcm && !printer.Faults.HasNoSerialDriver ? FreeNode() : null,
+                LacksSerialDriver = function is CdcAcm && printer.Faults.HasNoSerialDriver,
             },
             board, function);
         Update();

@@ -257,7 +257,8 @@ public sealed class VirtualPrinter : IHardware
         { IsProcess: true } => true,
         _ when board.RunningFirmware is { Link.Kind: FirmwareLinkKind.Can or FirmwareLinkKind.CanBridge } => CanInterfaces.Reaches(board),
         { Link: McuLink.Can } => CanInterfaces.Reaches(board),
-        var setup => Bus.Sessions.Any(session => session.Board == board && (session.Function is not null || setup.IsUart)),
+        var setup => Bus.Sessions.Any(session => session.Board == board && !session.Device.LacksSerialDriver
+            && (session.Function is not null || setup.IsUart)),
     };
 
     private FlashException? Denied(Device device)
@@ -281,6 +282,8 @@ public sealed class VirtualPrinter : IHardware
         if (Denied(device) is { } denied)
             throw denied;
         var session = Find(device, session => session.Function is not null || device.IsWired);
+        if (device.LacksSerialDriver)
+            throw ComputerFaults.NoSerialDriver($"{device}");
         var node = device.Node ?? device.Port;
         if (session.Function?.IsRom != true && Klippy.IsRunning && session.Board is not null)
             throw ComputerFaults.PortHeld(node, KlipperOwner);

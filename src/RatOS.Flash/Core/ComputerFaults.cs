@@ -59,7 +59,8 @@ public static class ComputerFaults
 
     public static FlashException NoSerialDriver(string device) => new(
         FaultKind.NoSerialDriver, $"{device} has no serial port: the kernel's cdc_acm driver is not attached.",
-        $"Load the driver{By("sudo modprobe cdc_acm")}. Then {Replug} and {FlashAgain}.");
+        $"Load the driver{By("sudo modprobe cdc_acm")}. If there is no such module, the kernel was updated since this computer started: "
+        + $"restart the computer. Then {FlashAgain}.");
 
     public static FlashException LibUsbMissing() => new(
         FaultKind.LibusbMissing, "The library libusb-1.0.so.0 is not installed.", $"Install it{By("sudo apt-get install libusb-1.0-0")}.");

@@ -40,6 +40,14 @@ public static class DoctorFindings
         FaultKind.NodeClosed, $"{user} may not open {path} ({device}).",
         $"{Command(group is null ? Retrigger : $"sudo usermod -aG {group} {user}")}");
 
+    /// <param name="device">In words.</param>
+    /// <param name="hasModules">The running kernel's modules are there.</param>
+    public static Finding NoSerialDriver(string device, bool hasModules) => Problem(
+        FaultKind.NoSerialDriver,
+        hasModules ? $"{device} has no serial port: the kernel's cdc_acm driver is not attached."
+            : $"{device} has no serial port: the kernel was updated since this computer started, and its drivers are gone.",
+        $"{Command(hasModules ? "sudo modprobe cdc_acm" : "sudo reboot")}");
+
     /// <param name="hasRules">The udev rules keep it off the boards.</param>
     public static Finding ModemManager(bool hasRules) =>
         Grabber(FaultKind.GrabberModemmanager, "ModemManager", hasRules, $"{Command("sudo systemctl disable --now ModemManager")}");

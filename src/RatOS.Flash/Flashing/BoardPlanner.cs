@@ -81,6 +81,8 @@ internal sealed class BoardPlanner
             _findings.Add(Finding.Of(FindingSeverity.Warning, manual));
         if (refusal is not null)
             Block(refusal);
+        if (device is { LacksSerialDriver: true })
+            Block(ComputerFaults.NoSerialDriver(device.ToString()));
         CheckChip();
         CheckStart();
         CheckImage(mcu, start);

@@ -68,6 +68,11 @@ public sealed record Device
     public string? Driver { get; init; }
 
     /// <summary>
+    /// It describes a serial port (CDC-ACM) for which no driver has made a node: the kernel's <c>cdc_acm</c> is not loaded.
+    /// </summary>
+    public bool LacksSerialDriver { get; init; }
+
+    /// <summary>
     /// Klipper over USB, by its manufacturer's text, which no build option changes; its USB id is one (Klipper src/Kconfig, USB_VENDOR_ID).
     /// Other firmware uses Klipper's id too. By the id alone where there is no text.
     /// </summary>

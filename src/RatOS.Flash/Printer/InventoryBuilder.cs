@@ -25,6 +25,7 @@ internal sealed class InventoryBuilder(InventorySources sources)
         }
         CheckClaims();
         _drafts.ForEach(CheckKind);
+        _drafts.ForEach(CheckDriver);
         NameAll();
         new BootloaderMatch(sources, _drafts).Match();
         var mcus = _drafts.ConvertAll(Finish);
@@ -182,6 +183,12 @@ internal sealed class InventoryBuilder(InventorySources sources)
                 : (chips.Stronger, chips.Weaker);
             draft.Findings.Add(Finding.Blocker(BoardFaults.WrongMcu(draft.Section.Name, declared.Value, $"it is a {found.Value}")));
         }
+    }
+
+    private static void CheckDriver(InventoryDraft draft)
+    {
+        if (draft.Device is { LacksSerialDriver: true } device)
+            draft.Findings.Add(Finding.Blocker(ComputerFaults.NoSerialDriver(device.ToString())));
     }
 
     private static bool IsOfDeclaredChip(Contradiction contradiction) => contradiction.Fact == BoardFact.Chip

@@ -25,7 +25,22 @@ public sealed class LinuxHardwareTests
             (klipper.Usb, klipper.Serial, klipper.Product, klipper.Node, klipper.Driver, klipper.Release));
         Assert.Equal((DfuSeDriver.Id, "203739645542", "STM32  BOOTLOADER", null, null),
             (dfu.Usb, dfu.Serial, dfu.Product, dfu.Node, dfu.Driver));
+        Assert.False(dfu.LacksSerialDriver);
         Assert.Equal((null, "5311400.usb"), (klipper.Controller, dfu.Controller));
+    }
+
+    [Theory]
+    [InlineData(null, null, true)]
+    [InlineData("cdc_acm", null, true)]
+    [InlineData("cdc_acm", "ttyACM0", false)]
+    [InlineData("usbfs", null, false)]
+    public void A_serial_port_without_a_driver_is_listed_and_says_so(string? driver, string? tty, bool lacksDriver)
+    {
+        using var tree = new SysfsTree();
+        tree.Plug("1-1", "1d50:614e", 5, "one", tty, driver: driver);
+        using var hardware = Of(tree);
+        var device = Assert.Single(Look(hardware).Devices, device => device.Usb is not null);
+        Assert.Equal(("stm32f446xx", lacksDriver), (device.Product, device.LacksSerialDriver));
     }
 
     [Fact]

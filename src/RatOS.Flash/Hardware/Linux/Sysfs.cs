@@ -75,6 +75,8 @@ internal sealed partial class Sysfs(string sys = "/sys", string udev = "/run/ude
             .Order(StringComparer.Ordinal).ToList();
         var first = interfaces.FirstOrDefault();
         var tty = interfaces.SelectMany(path => Folders($"{path}/tty")).Select(Path.GetFileName).FirstOrDefault();
+        var isSerial = first is not null && Hex(first, "bInterfaceClass") == CommunicationClass;
+        var driver = first is null ? null : Driver(first);
         var device = new Device
         {
             Port = port,
@@ -86,10 +88,10 @@ internal sealed partial class Sysfs(string sys = "/sys", string udev = "/run/ude
             Serial = Text(folder, "serial"),
             Release = (ushort)(Hex(folder, "bcdDevice") ?? 0),
             Node = tty is null ? null : $"{dev}/{tty}",
-            Driver = first is null ? null : Driver(first),
+            Driver = driver,
+            LacksSerialDriver = isSerial && tty is null && (driver is null or "cdc_acm"),
         };
         // A serial port is ready when its driver has made it and udev has set its owner; a driver that must be loaded first takes its time.
-        var isSerial = first is not null && Hex(first, "bInterfaceClass") == CommunicationClass;
         var age = SinceInitialised($"c189:{((bus - 1) * 128) + number - 1}");
         var isReady = age is not null && first is not null
             && (!isSerial || age > Patience
