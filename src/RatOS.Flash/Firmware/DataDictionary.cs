@@ -254,7 +254,7 @@ internal static class Zlib
             }
             return buffer.AsSpan(0, length).ToArray();
         }
-        catch (InvalidDataException)
+        catch (Exception damaged) when (damaged is InvalidDataException or IOException)   // the latter: a preset dictionary
         {
             return null;
         }
@@ -289,7 +289,7 @@ internal static class Zlib
                 output.Write(buffer, 0, came);
             }
         }
-        catch (InvalidDataException)
+        catch (Exception damaged) when (damaged is InvalidDataException or IOException)   // the latter: a preset dictionary
         {
             return null;
         }

@@ -45,7 +45,7 @@ public sealed partial record KlipperVersion
     {
         var whole = (text ?? "").Trim();
         if (whole.Length > MaxText)
-            whole = whole[..MaxText];
+            whole = whole[..MaxText].TrimEnd();
         var stamp = Stamp().Match(whole);
         var core = stamp.Success ? whole[..stamp.Index] : whole;
         var version = new KlipperVersion(whole) { Core = core, IsDirty = stamp.Groups["dirty"].Success };
