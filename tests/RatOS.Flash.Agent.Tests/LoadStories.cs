@@ -1,12 +1,10 @@
 using System.Net.Sockets;
 using System.Text;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Moonraker;
 using RatOS.Flash.Agent.Service;
 using RatOS.Flash.Core;
-using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Agent.Tests;
 
@@ -47,7 +45,7 @@ public sealed class LoadStories
         using var own = AgentBoards.TryOpen(story.Data)!;
         using var other = AgentBoards.TryOpen(story.Data)!;
         var looks = Enumerable.Range(0, MostOpen).Select(_ => own.AskAsync("boards")).ToList();
-        await story.UntilAsync(() => looks.Count(look => !look.IsCompleted) > 0, "requests are open");
+        await story.UntilAsync(() => looks.Any(look => !look.IsCompleted), "requests are open");
         Assert.True((await other.AskAsync("cancel")).Ok);
         await Task.WhenAll(looks).ContinueWith(static _ => { }, TaskScheduler.FromCurrentSynchronizationContext());
         Assert.Equal("cancelled", (await story.UntilOverAsync()).Boards[0].Fault?.Code);

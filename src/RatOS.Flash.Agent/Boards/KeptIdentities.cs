@@ -19,8 +19,9 @@ internal static class KeptIdentities
     public static JsonIdentity Write(BoardIdentity identity)
     {
         var (evidence, chip) = (identity.Evidence, identity.Evidence.Chip);
-        return new(identity.At.ToString("O", CultureInfo.InvariantCulture), identity.Serial, identity.Uuid?.ToString(), identity.Port, evidence.Version, evidence.Mcu,
-            evidence.IsCanBridge, evidence.Constants, [.. evidence.LeavesOut], chip is null ? null : new(
+        var at = identity.At.ToString("O", CultureInfo.InvariantCulture);
+        return new(at, identity.Serial, identity.Uuid?.ToString(), identity.Port, evidence.Version, evidence.Mcu, evidence.IsCanBridge,
+            evidence.Constants, [.. evidence.LeavesOut], chip is null ? null : new(
                 chip.Uid is { } uid ? Convert.ToHexString(uid.Span) : null, chip.FlashKib, chip.IdCode, chip.ApplicationStart,
                 chip.StackEnd, chip.Katapult, chip.ClockReference, chip.CanBitrate, chip.SerialPins, chip.FlashChip, chip.IsRemapped));
     }

@@ -54,8 +54,14 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
                     evidence[name] = mcu;
             }
             var sections = facts.Sections.IsEmpty ? Facts.Sections : facts.Sections;
-            Keep(facts with { Sections = sections, Evidence = facts.Evidence with { Boards = evidence }, Ports = Facts.Ports,
-                Pins = facts.Pins.IsEmpty ? Facts.Pins : facts.Pins, Identities = Facts.Identities });
+            Keep(facts with
+            {
+                Sections = sections,
+                Evidence = facts.Evidence with { Boards = evidence },
+                Ports = Facts.Ports,
+                Pins = facts.Pins.IsEmpty ? Facts.Pins : facts.Pins,
+                Identities = Facts.Identities,
+            });
             return facts;
         }
         catch (Exception fault) when (fault is FlashException or MoonrakerException)

@@ -2,7 +2,6 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using RatOS.Flash.Agent.Boards;
 using RatOS.Flash.Agent.Contract;
-using RatOS.Flash.Agent.Doctor;
 using RatOS.Flash.Agent.Jobs;
 using RatOS.Flash.Agent.Moonraker;
 using RatOS.Flash.Agent.Settings;

@@ -79,7 +79,7 @@ internal static class BoardFactSettings
             var words = text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
             if (words.Length > 3)
                 throw BadLink(text);
-            var link = words[0].ToLowerInvariant() switch
+            var kind = words[0].ToLowerInvariant() switch
             {
                 "usb" => BuildLink.Usb,
                 "uart" => BuildLink.Uart,
@@ -87,12 +87,12 @@ internal static class BoardFactSettings
                 "bridge" => BuildLink.UsbCanBridge,
                 _ => throw BadLink(text),
             };
-            var result = new BuildTransport(link);
+            var result = new BuildTransport(kind);
             foreach (var word in words.Skip(1))
             {
                 // An RP2040's pins begin with a digit as well, and have a line between them.
-                if (word.All(char.IsAsciiDigit) && result.Rate is null && link != BuildLink.Usb)
-                    result = result with { Rate = RateOf(word, link) };
+                if (word.All(char.IsAsciiDigit) && result.Rate is null && kind != BuildLink.Usb)
+                    result = result with { Rate = RateOf(word, kind) };
                 else if (result.Pins is null && word.Length <= 40
                     && word.All(c => char.IsAsciiLetterUpper(c) || char.IsAsciiDigit(c) || c == '_') && !word.All(char.IsAsciiDigit))
                     result = result with { Pins = word };
@@ -102,9 +102,9 @@ internal static class BoardFactSettings
             return result;
         }
 
-        int RateOf(string word, BuildLink link)
+        int RateOf(string word, BuildLink kind)
         {
-            var (least, most) = link == BuildLink.Uart ? (LeastBaud, MostBaud) : (LeastBitrate, MostBitrate);
+            var (least, most) = kind == BuildLink.Uart ? (LeastBaud, MostBaud) : (LeastBitrate, MostBitrate);
             return int.TryParse(word, NumberStyles.None, CultureInfo.InvariantCulture, out var rate) && rate >= least && rate <= most
                 ? rate : throw fault("link", $"{Text.Clean(word)} is no rate from {least} to {most}");
         }

@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using RatOS.Flash.Boards;
-using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Printer;

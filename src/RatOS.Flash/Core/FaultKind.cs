@@ -134,7 +134,8 @@ public sealed record FaultKind
         new("touch-ignored") { PowerMayHelp = PowerHelp.Always, OperatorStep = OperatorStep.StartBootloader };
     public static FaultKind BootloaderNotSeen { get; } = new("bootloader-not-seen")
     {
-        MayHideBootloader = true, PowerMayHelp = PowerHelp.Always,
+        MayHideBootloader = true,
+        PowerMayHelp = PowerHelp.Always,
         OperatorStep = OperatorStep.StartBootloader,
     };
     public static FaultKind NotSeenAgain { get; } =
@@ -146,7 +147,8 @@ public sealed record FaultKind
         new("device-lost") { PowerMayHelp = PowerHelp.WithFirmware, OperatorStep = OperatorStep.CheckCable };
     public static FaultKind DidNotLeave { get; } = new("did-not-leave")
     {
-        PowerMayHelp = PowerHelp.Always, OperatorStep = OperatorStep.RemoveBoot0AndPowerCycle,
+        PowerMayHelp = PowerHelp.Always,
+        OperatorStep = OperatorStep.RemoveBoot0AndPowerCycle,
         WorthRollBack = true,
     };
     public static FaultKind NotBack { get; } =
@@ -158,8 +160,10 @@ public sealed record FaultKind
     public static FaultKind OtherFirmwareRuns { get; } = new("other-firmware-runs") { WorthRollBack = true };
     public static FaultKind KlipperSilent { get; } = new("klipper-silent")
     {
-        PowerMayHelp = PowerHelp.Always, OperatorStep = OperatorStep.RemoveBoot0AndPowerCycle,
-        AwaitsKlipper = true, WorthRollBack = true,
+        PowerMayHelp = PowerHelp.Always,
+        OperatorStep = OperatorStep.RemoveBoot0AndPowerCycle,
+        AwaitsKlipper = true,
+        WorthRollBack = true,
     };
     public static FaultKind AskedInBootloader { get; } = new("asked-in-bootloader");
     public static FaultKind KlipperDictionary { get; } = new("klipper-dictionary") { WorthRollBack = true };
@@ -177,8 +181,10 @@ public sealed record FaultKind
         new("dfu-stuck") { Retry = true, UsbResetMayHelp = true, OperatorStep = OperatorStep.StartBootloader };
     public static FaultKind KatapultSilent { get; } = new("katapult-silent")
     {
-        Retry = true, UsbResetMayHelp = true,
-        PowerMayHelp = PowerHelp.Always, OperatorStep = OperatorStep.DoubleReset,
+        Retry = true,
+        UsbResetMayHelp = true,
+        PowerMayHelp = PowerHelp.Always,
+        OperatorStep = OperatorStep.DoubleReset,
     };
     public static FaultKind KatapultWedged { get; } =
         new("katapult-wedged") { PowerMayHelp = PowerHelp.Always, OperatorStep = OperatorStep.DoubleReset, BootloaderAnswered = true };

@@ -1,4 +1,3 @@
-using RatOS.Flash.Boards;
 using RatOS.Flash.Chips;
 using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;

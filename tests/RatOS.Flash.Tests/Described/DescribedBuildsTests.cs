@@ -97,6 +97,7 @@ public sealed class DescribedBuildsTests
             var start = new ProcessStartInfo("make", ["-s", "-C", tree, $"KCONFIG_CONFIG={file}", "olddefconfig"])
             {
                 RedirectStandardOutput = true,
+                UseShellExecute = false,
             };
             using var make = Process.Start(start)!;
             await make.StandardOutput.ReadToEndAsync();

@@ -6,11 +6,12 @@ namespace RatOS.Flash.Tests.Described;
 /// <summary>What Klipper's Kconfig offers for a chip, as <c>Described/README.md</c> tells.</summary>
 public sealed record KconfigChip
 {
+    private static readonly JsonSerializerOptions Options = new() { PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
+
     private static readonly Lazy<IReadOnlyList<KconfigChip>> Recorded = new(static () =>
     {
         using var document = JsonDocument.Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Described", "kconfig.json")));
-        return document.RootElement.GetProperty("chips").Deserialize<KconfigChip[]>(
-            new JsonSerializerOptions { PropertyNamingPolicy = JsonNamingPolicy.CamelCase })!;
+        return document.RootElement.GetProperty("chips").Deserialize<KconfigChip[]>(Options)!;
     });
 
     public static IReadOnlyList<KconfigChip> All => Recorded.Value;
@@ -32,13 +33,13 @@ public sealed record KconfigChip
     public string? Start { get; init; }
 
     /// <summary>Symbols and the application's address.</summary>
-    public Dictionary<string, string> Starts { get; init; } = [];
+    public IReadOnlyDictionary<string, string> Starts { get; init; } = new Dictionary<string, string>();
 
     /// <summary>Symbols, and CLOCK_FREQ and CLOCK_REF_FREQ with them.</summary>
-    public Dictionary<string, int[]> Clocks { get; init; } = [];
+    public IReadOnlyDictionary<string, int[]> Clocks { get; init; } = new Dictionary<string, int[]>();
 
     /// <summary>Symbols, and usb, uart, can or bridge.</summary>
-    public Dictionary<string, string> Links { get; init; } = [];
+    public IReadOnlyDictionary<string, string> Links { get; init; } = new Dictionary<string, string>();
 
     /// <summary>Symbols of the CAN pins of a bridge.</summary>
     public string[] Bridges { get; init; } = [];

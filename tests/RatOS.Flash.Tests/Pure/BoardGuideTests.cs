@@ -148,7 +148,9 @@ public sealed class BoardGuideTests
     {
         var card = new CardFile(name)
         {
-            Encoding = encoding, NeedsNewName = name is null, Folder = name is null ? "UPDATE" : null,
+            Encoding = encoding,
+            NeedsNewName = name is null,
+            Folder = name is null ? "UPDATE" : null,
         };
         var profile = new BoardProfile(
             "mcu", Board.Unknown("mcu"), new BoardFacts(FactSource.KlipperConfig, "its pins in generic-x.cfg") { CardFile = card });

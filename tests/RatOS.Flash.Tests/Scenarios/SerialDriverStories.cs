@@ -1,7 +1,6 @@
 using RatOS.Flash.Boards;
 using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
-using RatOS.Flash.Hardware;
 using RatOS.Flash.Klipper;
 using RatOS.Flash.Printer;
 using RatOS.Flash.Recording;

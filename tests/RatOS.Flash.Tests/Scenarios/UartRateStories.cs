@@ -1,7 +1,6 @@
 using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Flashing;
-using RatOS.Flash.Hardware;
 using RatOS.Flash.Klipper;
 using RatOS.Flash.Virtual.Devices;
 
