@@ -14,6 +14,7 @@ internal static class DeviceWords
         device.Port, Number(device.Number), device.Usb?.ToString(), device.Can is { } can ? can.IsUp ? "up" : "down" : null,
         device.Can?.Bitrate is { } bitrate ? Number(bitrate) : null, device.Can?.UsbPort,
         device.Manufacturer, device.Product, device.Serial, Number(device.Release), device.Node, device.Driver,
+        device.LacksSerialDriver ? "no-serial-driver" : null,
     ];
 
     /// <summary>The channel of one session of a device on the bus.</summary>
@@ -46,6 +47,7 @@ internal static class DeviceWords
             Release = (ushort)release,
             Node = words[10],
             Driver = words[11],
+            LacksSerialDriver = words.ElementAtOrDefault(12) is not null,   // recordings of earlier versions end before it
         };
     }
 }

@@ -8,8 +8,8 @@ internal static class DoctorChecks
     private static readonly Func<DoctorFacts, IEnumerable<DoctorFinding>>[] All =
     [
         PermissionChecks.Troubles, PermissionChecks.Groups, PermissionChecks.Rules, PermissionChecks.Nodes, PermissionChecks.LibUsb,
-        PermissionChecks.Drivers, PermissionChecks.Can, PermissionChecks.PortGrabbers, BuildChecks.Tools, BuildChecks.Python, BuildChecks.Checkout, ComputerChecks.Disk,
-        ComputerChecks.Clock,
+        PermissionChecks.Drivers, PermissionChecks.Can, PermissionChecks.PortGrabbers, BuildChecks.Tools, BuildChecks.Python,
+        BuildChecks.Checkout, ComputerChecks.Disk, ComputerChecks.Clock,
         InstallationChecks.Moonraker, InstallationChecks.Services, InstallationChecks.Component, InstallationChecks.Macros,
         InstallationChecks.Agent,
         InstallationChecks.Settings, InstallationChecks.HostMcu, InstallationChecks.RatOs, ComputerChecks.Usb, ComputerChecks.Power,

@@ -109,7 +109,8 @@ internal sealed class SystemProbe
             Groups = Groups(),
             Nodes = [.. Devices.Where(IsBoard).SelectMany(NodesOf).Select(node => NodeOf(system, node.Path, node.Name))
                 .OfType<NodeFact>()],
-            WithoutDriver = [.. Devices.Where(device => device.LacksSerialDriver).Select(device => $"{device.DisplayName ?? "?"} ({device})")],
+            WithoutDriver = [.. Devices.Where(device => device.LacksSerialDriver)
+                .Select(device => $"{device.DisplayName ?? "?"} ({device})")],
             HasModules = HasModules(),
             CanDown = [.. Devices.Where(device => device is { Can.IsUp: false, CanNode: null }).Select(device => device.Port)],
             HasLibUsb = ((string[])["/usr/lib", "/lib", "/usr/local/lib"]).Any(folder => Found(Root + folder, "libusb-1.0.so.0")),

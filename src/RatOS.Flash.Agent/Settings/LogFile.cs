@@ -41,10 +41,12 @@ internal sealed class LogFile : IDisposable
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            // Rolling renames and deletes: root would lose /dev/null.
+            var rolls = !Path.GetFullPath(path).StartsWith("/dev/", StringComparison.Ordinal);
             configuration.WriteTo.Fallible(
                 to => to.File(
-                    path, formatProvider: CultureInfo.InvariantCulture, fileSizeLimitBytes: FileSize, rollOnFileSizeLimit: true,
-                    retainedFileCountLimit: Files,
+                    path, formatProvider: CultureInfo.InvariantCulture, fileSizeLimitBytes: rolls ? FileSize : null,
+                    rollOnFileSizeLimit: rolls, retainedFileCountLimit: rolls ? Files : null,
                     outputTemplate: "{Timestamp:yyyy-MM-dd HH:mm:ss.fff} [{Level:u3}] {Message:lj}{NewLine}{Exception}"),
                 loss);
         }

@@ -126,7 +126,7 @@ internal static class McuList
             Offsets = [.. offsets],
             Sectors = [page],
             WriteUnit = 8,
-            EmptyCheck = family == ChipFamily.Stm32G0 || name.StartsWith("stm32f04", StringComparison.Ordinal),
+            EmptyCheck = family is ChipFamily.Stm32G0 or ChipFamily.Stm32L4 || name.StartsWith("stm32f04", StringComparison.Ordinal),
             UidAddress = uid,
             FlashSizeAddress = size,
             IdCodeAddress = id,

@@ -96,6 +96,7 @@ internal sealed class BoardPlanner
     /// Nothing says where its application begins, or which pins its link has: facts that a chip in no catalogue can only tell itself.
     /// </summary>
     private bool IsUnidentified => _profile.Evidence is null && _profile.Chip?.Value.StartsWith("at", StringComparison.Ordinal) != true
+        && (_profile.Chip is null || _profile.Mcu is not null)
         && (_profile.Chip is null || _profile.ApplicationStart is null
             || (_profile.Link?.Value is { Pins: null, Link: not BuildLink.Usb } && _request.Board.CanUuid is not null));
 

@@ -100,6 +100,11 @@ public sealed class Flasher
             return [];
         await _log.BeginAsync(null, FlashPhase.Look, "Looking at the printer");
         requests = await IdentifyAsync(requests, cancel);
+        if (requests.Count == 0)
+        {
+            await _log.EndAsync(null, FlashPhase.Look, "Nothing is to be written");
+            return [];
+        }
         requests = await BuildAsync(requests, cancel);
         var plan = await PlanAsync(requests, cancel);
         var found = plan.Boards.Count(board => board.Device is not null || board.Entry == FlashEntry.Replace);

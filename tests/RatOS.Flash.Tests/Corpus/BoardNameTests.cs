@@ -14,6 +14,7 @@ public sealed class BoardNameTests
         // Its maker calls the EBB for a Stealthburner SB2209 or SB2240.
         ["btt-ebb"] = "ebb|sb-2209|sb-2240",
         ["btt-ebb36"] = "ebb",
+        ["mellow-sht36"] = "sht-36",
         ["btt-ebb-sb2240"] = "ebb-sb|sb-2240",
         // The heads of these printers name the board.
         ["creality-4.2.2"] = "creality-ender3",

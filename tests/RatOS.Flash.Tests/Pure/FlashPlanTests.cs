@@ -241,7 +241,7 @@ public sealed class FlashPlanTests
     [Fact]
     public void The_catalogue_is_whole_and_every_supported_chip_is_known()
     {
-        Assert.Equal(46, BoardCatalogue.BuiltIn.Boards.Length);
+        Assert.Equal(50, BoardCatalogue.BuiltIn.Boards.Length);
         Assert.All(BoardCatalogue.BuiltIn.Boards.Where(board => board.McuName?.StartsWith("stm32", StringComparison.Ordinal) == true),
             board =>
         {

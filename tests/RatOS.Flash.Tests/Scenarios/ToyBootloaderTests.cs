@@ -65,7 +65,7 @@ public sealed class ToyBootloaderTests
         Assert.All(Drivers.All, driver => Assert.Same(driver, Drivers.Find(driver.Name)));
         // Part of the contract: JSON, and --bootloader.
         Assert.Equal(["katapult", "dfu-se", "stm32-uart", "bootsel", "gigadevice-dfu"], Drivers.All.Select(driver => driver.Name));
-        Assert.Equal(["katapult", "dfu", "stm32-uart", null, null], Drivers.All.Select(driver => driver.Option));
+        Assert.Equal(["katapult", "dfu", "stm32-uart", "bootsel", null], Drivers.All.Select(driver => driver.Option));
     }
 
     private static BoardPlan Plan(FlashRequest request, DeviceList seen) =>
