@@ -33,8 +33,8 @@ public sealed class NoFlashMethodStories : IDisposable
         var path = Path.Combine(_folder.FullName, "klipper.elf.hex");
         File.WriteAllBytes(path, [1, 2, 3]);
         var image = FirmwareImage.Parse(VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, "v1"), "klipper.bin");
-        var (report, offered) =
-            await FlashAsync(story, "prusa-einsy", new(new BuiltFirmware(image, path, "", "", "", IsFromCache: false, TimeSpan.Zero), null));
+        var built = new BuiltFirmware(image, path, "", "", "", IsFromCache: false, TimeSpan.Zero);
+        var (report, offered) = await FlashAsync(story, "prusa-einsy", new(built, null));
         Assert.Equal(("no-road", true), (report.Fault?.Code, report.Refused));
         Assert.EndsWith("It was built: tool/firmware-prusa-einsy.elf.hex.", report.Fault!.Cause, StringComparison.Ordinal);
         Assert.Equal("tool/firmware-prusa-einsy.elf.hex 010203", Assert.Single(offered));
