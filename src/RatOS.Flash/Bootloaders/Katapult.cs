@@ -24,13 +24,17 @@ public sealed class Katapult : Bootloader
     private readonly ByteLine _line;
     private readonly TimeProvider _time;
     private readonly KatapultGreeting _greeting;
-    private readonly HashSet<uint> _sectorStarts;
+    private readonly HashSet<uint> _sectorStarts = [];
     private readonly Answers _answers;
 
-    private Katapult(ByteLine line, Answers answers, KatapultGreeting greeting, FlashMemory memory, TimeProvider time)
+    private Katapult(ByteLine line, Answers answers, KatapultGreeting greeting, Mcu mcu, FlashMemory memory, TimeProvider time)
     {
         (_line, _answers, _greeting, Memory, _time) = (line, answers, greeting, memory, time);
-        _sectorStarts = [.. memory.Sectors.Select(sector => sector.Address)];
+        foreach (var sector in memory.Sectors)
+        {
+            for (var at = sector.Address; at < sector.End; at += (uint)(mcu.SectorOfSmallParts ?? sector.Size))
+                _sectorStarts.Add(at);
+        }
     }
 
     public override string Name => _greeting.Version.Length > 0 ? $"Katapult {_greeting.Version}" : "Katapult";
@@ -63,7 +67,7 @@ public sealed class Katapult : Bootloader
                 var greeting = KatapultGreeting.Parse(frame);
                 if (Mcu.Find(greeting.Mcu) is not { } mcu)
                     throw BootloaderFaults.KatapultProtocol($"{greeting.Protocol} on a chip called '{greeting.Mcu}'");
-                var katapult = new Katapult(line, answers, greeting, MemoryOf(mcu, greeting, flashEnd), time);
+                var katapult = new Katapult(line, answers, greeting, mcu, MemoryOf(mcu, greeting, flashEnd), time);
                 // Answers to the earlier frames may still be on their way: take them first.
                 await katapult.ReadBlockAsync(greeting.Start, "connecting");
                 return katapult;

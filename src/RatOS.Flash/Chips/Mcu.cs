@@ -47,6 +47,11 @@ public sealed record Mcu
     /// </summary>
     public ImmutableArray<int> Sectors { get; init; } = [];
 
+    /// <summary>
+    /// Bytes of a sector of parts with less flash, where theirs are smaller: an F103 of 128 KiB or less has pages of 1 KiB (PM0075).
+    /// </summary>
+    public int? SectorOfSmallParts { get; init; }
+
     /// <summary>Bytes that are programmed together: the last block is padded to a multiple of it (F4 4, G0 8, H7 32).</summary>
     public int WriteUnit { get; init; }
 

@@ -53,7 +53,11 @@ internal static class McuList
         Small(
             ChipFamily.Stm32F1, "stm32f103xe", 512, 0x2000_5000, 2 * K,
             [0, 0x800, 0x1000, 0x2000, 0x4000, 0x5000, 0x7000, 0x8000, 0x8800, 0x9000, 0x1_0000],
-            0x1FFF_F7E8, 0x1FFF_F7E0, 0xE004_2000, 0x410, 0x414) with { OtherRamEnds = [Mcu.F103x6RamEnd, Mcu.N32RamEnd] },
+            0x1FFF_F7E8, 0x1FFF_F7E0, 0xE004_2000, 0x410, 0x414) with
+            {
+                OtherRamEnds = [Mcu.F103x6RamEnd, Mcu.N32RamEnd],
+                SectorOfSmallParts = K,
+            },
         Lpc("lpc1768"),
         Lpc("lpc1769"),
         Rp("rp2040", 16 * K * K, 0x2004_2000, 0x100, 0x4000),
