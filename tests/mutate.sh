@@ -162,5 +162,9 @@ mutant "doors: a console line needs the token of a shown button" src/RatOS.Flash
 mutant "doors: firmware from elsewhere needs a confirmation" src/RatOS.Flash.Agent/Service/AgentApi.cs $agent \
   'if (unconfirmed.Count == 0)' 'if (unconfirmed.Count >= 0)'
 mutant "permission: the ROM's udev rule is checked before a board is sent into it" src/RatOS.Flash/Flashing/AccessCheck.cs $engine \
-  'if (board.Entry != FlashEntry.Touch)' 'if (board.Entry != FlashEntry.None)'
+  'if (board is not { Entry: FlashEntry.Touch, Profile.Mcu: { } mcu })' 'if (board is not { Entry: FlashEntry.None, Profile.Mcu: { } mcu })'
+mutant "identify: vectors that are none leave the start unknown" src/RatOS.Flash/Klipper/ChipInquiry.cs $engine \
+  'return mcu.IsRamEnd(stack) && ' 'return '
+mutant "identify: the answers of other firmware are out of date" src/RatOS.Flash/Printer/BoardIdentity.cs $engine \
+  '(constants.Count == 0 || ' '(constants.Count >= 0 || '
 exit "$failed"

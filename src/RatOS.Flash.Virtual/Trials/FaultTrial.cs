@@ -94,7 +94,10 @@ public sealed record FaultTrial
         var steps = SimulatedOperator.StepsOf(failed.Fault!.Remedy);
         var cable = failed.Fault.Remedy.Actions.Any(action => action.Step == OperatorStep.PowerCycle) ? (SimulatedStep?)null
             : SimulatedStep.Power;
-        foreach (var step in steps[(steps.IndexOf(trial.Step!.Value) + 1)..].Where(step => step != cable))
+        // BOOT0 is for a board that is flashed by its ROM on a UART, as the remedy says.
+        var rom = failed.Fault.Kind == FaultKind.KlipperSilent && scenario.Boards.Single(board => board.Name == failed.Board).Stage
+            == BootStage.Katapult ? SimulatedStep.Boot0 : (SimulatedStep?)null;
+        foreach (var step in steps[(steps.IndexOf(trial.Step!.Value) + 1)..].Where(step => step != cable && step != rom))
         {
             if (Run(scenario, faults, step) is { Outcome: TrialOutcome.Broken, Problems: var problems })
                 return trial with { Outcome = TrialOutcome.Broken, Problems = [.. problems.Select(problem => $"{step} alone: {problem}")] };

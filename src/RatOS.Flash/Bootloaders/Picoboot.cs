@@ -73,8 +73,10 @@ public sealed class Picoboot : Bootloader
     /// <exception cref="FlashException">No such interface, or no answer: nothing was touched.</exception>
     internal static async Task<Picoboot> OpenAsync(IUsbDevice usb, BootloaderTarget target)
     {
-        var found = PicobootInterface.Find(usb.Configuration.Span)
-            ?? throw BootloaderFaults.BootselClosed(target.Board, "it shows no PICOBOOT interface");
+        // An RP2040's ROM always has it: a session that has ended may still be listed. An RP2350's can be closed for good.
+        var found = PicobootInterface.Find(usb.Configuration.Span) ?? throw (target.Mcu.Name == "rp2350"
+            ? BootloaderFaults.BootselClosed(target.Board, "it shows no PICOBOOT interface")
+            : BootloaderFaults.BootselSilent("it is opened"));
         await usb.ClaimAsync(found.Number, 0);
         var picoboot = new Picoboot(usb, found, target);
         await picoboot.RestAsync();
