@@ -115,5 +115,6 @@ public static class BootloaderFaults
     /// <param name="begin">The start without a bootloader.</param>
     public static FlashException NoKatapultBelow(string board, uint start, uint begin) => new(
         FaultKind.WrongStart, $"The flash of {board} holds no Katapult that its ROM starts, so an application at {start:x8} would not run.",
-        $"Copy a katapult.uf2 that is built for the board onto its drive, or build the firmware for {begin:x8}. Nothing was written.");
+        $"{FlashAgain}: one read may have been damaged. If it holds none again, copy a katapult.uf2 that is built for "
+        + $"the board onto its drive, or build the firmware for {begin:x8}. Nothing was written.");
 }
