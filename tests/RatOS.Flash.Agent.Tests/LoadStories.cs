@@ -46,6 +46,8 @@ public sealed class LoadStories
         using var other = AgentBoards.TryOpen(story.Data)!;
         var looks = Enumerable.Range(0, MostOpen).Select(_ => own.AskAsync("boards")).ToList();
         await story.UntilAsync(() => looks.Any(look => !look.IsCompleted), "requests are open");
+        // Neither is a flash kept from the queue.
+        Assert.True((await other.AskAsync("flash", new() { ["board"] = "octopus", ["when_idle"] = true })).Joined == true);
         Assert.True((await other.AskAsync("cancel")).Ok);
         await Task.WhenAll(looks).ContinueWith(static _ => { }, TaskScheduler.FromCurrentSynchronizationContext());
         Assert.Equal("cancelled", (await story.UntilOverAsync()).Boards[0].Fault?.Code);

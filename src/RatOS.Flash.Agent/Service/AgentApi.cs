@@ -33,6 +33,9 @@ internal sealed class AgentApi(
     /// <summary>Of one door, at a time. Each keeps its arguments, and what it waits for.</summary>
     private const int MostOpen = 64;
 
+    /// <summary>More of them for requests that flash: others must not keep a flash from its printer.</summary>
+    private const int FlashReserve = 16;
+
     private readonly SharedWork<JsonAnswer> _acknowledgement = new(async () =>
     {
         await moonraker.TryCallAsync(
@@ -110,13 +113,14 @@ internal sealed class AgentApi(
 
     // ---- requests
 
-    public Task<JsonElement> FlashAsync(JsonElement arguments) => AnswerAsync(() => EnqueueAsync(arguments, JobOrigin.Request));
+    public Task<JsonElement> FlashAsync(JsonElement arguments) =>
+        AnswerAsync(() => EnqueueAsync(arguments, JobOrigin.Request), FlashReserve);
 
     public Task<JsonElement> RecoverAsync(JsonElement arguments) =>
-        AnswerAsync(() => EnqueueAsync(arguments, JobOrigin.Request, FlashJob.Recover));
+        AnswerAsync(() => EnqueueAsync(arguments, JobOrigin.Request, FlashJob.Recover), FlashReserve);
 
     public Task<JsonElement> IdentifyAsync(JsonElement arguments) =>
-        AnswerAsync(() => EnqueueAsync(arguments, JobOrigin.Request, FlashJob.Identify));
+        AnswerAsync(() => EnqueueAsync(arguments, JobOrigin.Request, FlashJob.Identify), FlashReserve);
 
     public Task<JsonElement> PlanAsync(JsonElement arguments) => AnswerAsync(async () =>
     {
@@ -226,10 +230,10 @@ internal sealed class AgentApi(
             notifier.Console($"!! RatOS.Flash: {fault.Cause} {fault.Remedy} [{fault.Code}]");
     }
 
-    private async Task<JsonElement> AnswerAsync(Func<Task<JsonAnswer>> request)
+    private async Task<JsonElement> AnswerAsync(Func<Task<JsonAnswer>> request, int reserve = 0)
     {
         // Counted and not logged: a flood must fill neither the memory nor the disk.
-        if (_open >= MostOpen)
+        if (_open >= MostOpen + reserve)
             return Serialized(JsonAnswer.Of(AgentFaults.AgentBusy(MostOpen)));
         _open++;
         try

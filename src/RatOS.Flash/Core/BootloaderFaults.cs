@@ -91,7 +91,7 @@ public static class BootloaderFaults
     // ---- PICOBOOT
 
     private static RemedyAction StartBootsel { get; } = AtBoard(OperatorStep.StartBootloader,
-        "start the ROM anew (hold BOOT, switch the board's power off and on, release BOOT)");
+        "start the ROM again (hold BOOT, switch the board's power off and on, release BOOT)");
 
     public static FlashException BootselSilent(string doing) => new(
         FaultKind.BootselSilent, $"The RP2040's or RP2350's ROM (BOOTSEL) does not answer while {doing}.",
