@@ -40,7 +40,7 @@ public sealed class CoverageTests
             Assert.All(counted, board => Assert.Empty(board.Wrong));
             lines.Add(hasKatapult ? "## Katapult below every CAN and UART board and every F103" : "## Katapult on CAN boards alone");
             lines.Add("");
-            lines.Add("| chip | link | boards | by itself | otherwise |");
+            lines.Add("| chip | link | boards | `by itself` | otherwise |");
             lines.Add("|---|---|---|---|---|");
             lines.AddRange(counted.GroupBy(board => (board.Board.Truth.Machine, Link: LinkOf(board.Board)))
                 .OrderByDescending(group => group.Count()).ThenBy(group => $"{group.Key}", StringComparer.Ordinal).Select(group =>
@@ -48,7 +48,7 @@ public sealed class CoverageTests
                 + $"{Faults(group.Select(board => board.Fault?.Code))} |"));
             var (done, built) = (counted.Count(board => board.Fault is null), counted.Count(board => board.IsBuilt));
             lines.Add("");
-            lines.Add($"by itself: {done} of {counted.Count} ({100 * done / counted.Count} %)");
+            lines.Add($"`by itself: {done} of {counted.Count} ({100 * done / counted.Count} %)`");
             lines.Add("");
             lines.Add($"with the right build configuration: {built} of {counted.Count} ({100 * built / counted.Count} %)");
             lines.Add("");
@@ -58,7 +58,7 @@ public sealed class CoverageTests
     }
 
     private static string Faults(IEnumerable<string?> codes) =>
-        string.Join(", ", codes.OfType<string>().Distinct().Order(StringComparer.Ordinal));
+        string.Join(", ", codes.OfType<string>().Distinct().Order(StringComparer.Ordinal).Select(code => $"`{code}`"));
 
     private static string LinkOf(CorpusBoard board) => board.Truth.Link?.Kind switch
     {
