@@ -128,6 +128,7 @@ public sealed class PicobootStories
 
     /// <summary>43 KiB in at most 1.25 times what the flash chip takes for its erases and its pages.</summary>
     [Fact]
+    [VirtualOnly("times count on the virtual bus alone")]
     public void Erase_write_and_read_back_take_little_more_than_the_flash_chip_itself() => Story.Of("rp2040", async story =>
     {
         var (begin, end) = (TimeSpan.Zero, TimeSpan.Zero);
