@@ -43,8 +43,7 @@ internal static class BoardFactSettings
             if (Mcu.Find(text) is { } mcu)
                 return mcu.Name;
             var name = text.ToLowerInvariant();
-            if (name.Length <= 20 && name.All(char.IsAsciiLetterOrDigit) && (name.StartsWith("at", StringComparison.Ordinal)
-                || name == "linux"))
+            if (name == "linux" || (name.Length <= 20 && name.All(char.IsAsciiLetterOrDigit) && Mcu.IsAvr(name)))
                 return name;
             var near = Mcu.All.Select(known => known.Name).Where(known => FuzzyMatch.IsNear(name, known)).Take(3).ToList();
             throw fault("chip", $"'{Text.Clean(text)}' is no chip by Klipper's name"

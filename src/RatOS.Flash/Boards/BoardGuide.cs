@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using RatOS.Flash.Chips;
 using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Boards;
@@ -59,8 +60,7 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
                 + "FAT32, under the file name that its maker uses, put it into the board's SD slot, and reset the board.",
         ];
 
-    private static bool HasUsbRom(BoardProfile board) => board.Chip?.Value is not { } chip
-        || !(chip.StartsWith("stm32f103", StringComparison.Ordinal) || chip is "stm32f031x6" or "stm32g070xx" or "stm32g071xx");
+    private static bool HasUsbRom(BoardProfile board) => board.Mcu is not { IsStm32: true, HasUsbDfu: false };
 
     /// <summary>
     /// The same in one line. A double reset starts a Katapult, also on an RP2040, whose BOOT button is often out of reach.
@@ -90,7 +90,7 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
             return FlashMethod.Unknown;
         if (chip == "linux")
             return FlashMethod.Process;
-        if (chip.StartsWith("at", StringComparison.Ordinal) && !IsClone(board))
+        if (Mcu.IsAvr(chip))
             return FlashMethod.Avrdude;
         if (board.Mcu is not { } mcu || board.ApplicationStart?.Value is not { } start)
             return FlashMethod.Unknown;

@@ -1,3 +1,5 @@
+using RatOS.Flash.Chips;
+
 namespace RatOS.Flash.Boards;
 
 /// <summary>What a firmware is built to talk over.</summary>
@@ -27,10 +29,9 @@ public sealed record BuildTransport(BuildLink Link, string? Pins = null, int? Ra
     public const string Remapped = "PA11_PA12_REMAP";
 
     /// <summary>
-    /// The chip has USB of its own. An ATmega of the classic boards has none, whatever converter is in front of it (Klipper
-    /// src/avr/Kconfig).
+    /// The chip has USB of its own. Most AVRs have none, whatever converter is in front of them (Klipper src/avr/Kconfig).
     /// </summary>
-    public static bool HasUsb(string chip) => !chip.StartsWith("atmega", StringComparison.Ordinal) || chip == "atmega32u4";
+    public static bool HasUsb(string chip) => !Mcu.IsAvr(chip) || chip is "at90usb1286" or "at90usb646" or "atmega32u4";
 
     /// <summary>How a firmware was built, by its own constants; null when they do not show it.</summary>
     /// <remarks>
@@ -88,14 +89,14 @@ public sealed record BuildTransport(BuildLink Link, string? Pins = null, int? Ra
 
     // These reserve no pins for it: without a line of another kind they are on USB.
     private static bool HasUsbWithoutPins(string mcu) => mcu.StartsWith("rp2", StringComparison.Ordinal)
-        || mcu.StartsWith("at", StringComparison.Ordinal) || mcu.StartsWith("sam3", StringComparison.Ordinal)
+        || (Mcu.IsAvr(mcu) && HasUsb(mcu)) || mcu.StartsWith("sam3", StringComparison.Ordinal)
         || mcu.StartsWith("same7", StringComparison.Ordinal);
 
     private static string? SerialPinsOf(string mcu, string? reserved) => reserved switch
     {
         null => null,
         _ when mcu == "HC32F460" => reserved.Replace(',', '_'),
-        _ when mcu.StartsWith("at", StringComparison.Ordinal) || mcu == "lgt8f328p" => AvrSerialPins.GetValueOrDefault(reserved),
+        _ when Mcu.IsAvr(mcu) => AvrSerialPins.GetValueOrDefault(reserved),
         _ => SerialPins.GetValueOrDefault(reserved),
     };
 

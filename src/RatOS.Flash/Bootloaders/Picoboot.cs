@@ -96,7 +96,7 @@ public sealed class Picoboot : Bootloader
         var found = _isRp2350 ? "rp2350" : "rp2040";
         if (mcu.Name != found)
             throw BoardFaults.WrongMcu(board, mcu.Name, $"its ROM is that of an {found.ToUpperInvariant()}");
-        var begin = mcu.FlashBase + mcu.Offsets[0];
+        var begin = mcu.BootStart;
         if (_hasKatapult && start == begin)
             throw BoardFaults.WrongStart(board, start, mcu.FlashBase + mcu.Offsets[^1]);
         if (!_hasKatapult && start != begin)

@@ -92,12 +92,9 @@ internal sealed class BoardSymbols
         _ when Chip.StartsWith("lpc17", StringComparison.Ordinal) => ["MACH_LPC176X", $"MACH_{Chip.ToUpperInvariant()}"],
         _ when Mcu.Find(Chip)?.Family == ChipFamily.Samd => ["MACH_ATSAMD", $"MACH_{Chip[..^1].ToUpperInvariant()}"],
         _ when Mcu.Find(Chip)?.Family == ChipFamily.Sam => ["MACH_ATSAM", $"MACH_{Chip.ToUpperInvariant()}"],
-        _ when IsAvr => ["MACH_AVR", $"MACH_{Chip}"],
+        _ when Mcu.IsAvr(Chip) => ["MACH_AVR", $"MACH_{Chip}"],
         _ => throw BuildFaults.ConfigUnusable(board.Kind.Id, $"how a {Chip} is chosen is not known; give a .config"),
     };
-
-    private bool IsAvr => Chip.StartsWith("atmega", StringComparison.Ordinal) || Chip.StartsWith("at90usb", StringComparison.Ordinal)
-        || Chip == "lgt8f328p";
 
     private void SetStart(uint start)
     {
@@ -142,7 +139,7 @@ internal sealed class BoardSymbols
         }
         if (board.ClockFrequency?.Value is not { } frequency)
             return;
-        if (IsAvr)
+        if (Mcu.IsAvr(Chip))
             Keep($"AVR_FREQ_{frequency}", "y");
         else if (Chip == "HC32F460")
             Keep($"HC32F460_CLOCK_SPEED_{frequency / 1_000_000}M", "y");

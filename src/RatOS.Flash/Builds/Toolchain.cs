@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using RatOS.Flash.Chips;
 using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Builds;
@@ -28,8 +29,7 @@ internal sealed partial class Toolchain
         "linux" => new("", "gcc libc6-dev make python3"),
         // Its UF2 is made by a small C++ program that is built for this computer first.
         "rp2040" or "rp2350" => new("arm-none-eabi-", "gcc-arm-none-eabi libnewlib-arm-none-eabi make python3 g++", "g++"),
-        _ when mcu.StartsWith("at", StringComparison.Ordinal) && !mcu.StartsWith("atsam", StringComparison.Ordinal) =>
-            new("avr-", "gcc-avr binutils-avr avr-libc make python3"),
+        _ when Mcu.IsAvr(mcu) => new("avr-", "gcc-avr binutils-avr avr-libc make python3"),
         _ => new("arm-none-eabi-", "gcc-arm-none-eabi libnewlib-arm-none-eabi make python3"),
     };
 

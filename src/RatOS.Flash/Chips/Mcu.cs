@@ -96,7 +96,7 @@ public sealed record Mcu
     /// <summary>
     /// Where the image of an application begins: on an RP2040 without a bootloader at the boot code before it, else at the application.
     /// </summary>
-    public uint ImageStart(uint applicationStart) => applicationStart == FlashBase + Offsets[0] ? FlashBase : applicationStart;
+    public uint ImageStart(uint applicationStart) => applicationStart == BootStart ? FlashBase : applicationStart;
 
     /// <summary>
     /// The ROM has USB DFU (AN2606). An F103, F031 or G07x has none, whatever its board's USB connector is for.
@@ -114,6 +114,12 @@ public sealed record Mcu
         ChipFamily.Stm32F7 or ChipFamily.Stm32G0 or ChipFamily.Stm32G4 or ChipFamily.Stm32H7 or ChipFamily.Stm32L4 => HasUsbDfu,
         _ => Name == "stm32f072xb",
     };
+
+    /// <summary>
+    /// One of the AVRs (Klipper src/avr/Kconfig), by Klipper's name: it is recognised and built for, and none of <see cref="All"/>.
+    /// </summary>
+    public static bool IsAvr(string name) => name == "lgt8f328p"
+        || name.StartsWith("atmega", StringComparison.Ordinal) || name.StartsWith("at90usb", StringComparison.Ordinal);
 
     /// <summary>Katapult has been ported to it (Katapult src/Kconfig).</summary>
     public bool MayHaveKatapult => IsStm32 || Family is ChipFamily.Rp or ChipFamily.Lpc176x;

@@ -41,12 +41,10 @@ internal sealed class BoardPlanner
         var guide = BoardGuide.Of(_profile);
         if (guide.Method == FlashMethod.Process)
             return PlanProcess();
-        if (_request.Job == FlashJob.Identify
-            || (_request is { Image: null, Job: FlashJob.Write } && IsUnidentified && guide.Method != FlashMethod.OwnUpdater))
-        {
-            if (PlanQuestion() is { } question)
-                return question;
-        }
+        var isAskedFirst = _request.Job == FlashJob.Identify
+            || (_request is { Image: null, Job: FlashJob.Write } && IsUnidentified && guide.Method != FlashMethod.OwnUpdater);
+        if (isAskedFirst && PlanQuestion() is { } question)
+            return question;
         if (_profile.Mcu is not { } mcu || _profile.ApplicationStart?.Value is not { } start)
         {
             CheckChip();
@@ -95,8 +93,7 @@ internal sealed class BoardPlanner
     /// <summary>
     /// Nothing says where its application begins, or which pins its link has: facts that a chip in no catalogue can only tell itself.
     /// </summary>
-    private bool IsUnidentified => _profile.Evidence is null && _profile.Chip?.Value.StartsWith("at", StringComparison.Ordinal) != true
-        && (_profile.Chip is null || _profile.Mcu is not null)
+    private bool IsUnidentified => _profile.Evidence is null && (_profile.Chip is null || _profile.Mcu is not null)
         && (_profile.Chip is null || _profile.ApplicationStart is null
             || (_profile.Link?.Value is { Pins: null, Link: not BuildLink.Usb } && _request.Board.CanUuid is not null));
 
@@ -258,9 +255,8 @@ internal sealed class BoardPlanner
     /// </summary>
     private uint? StartByKatapult(Device device, Mcu mcu)
     {
-        var withoutBootloader = mcu.FlashBase + mcu.Offsets[0];
-        if (_profile.ApplicationStart?.Value != withoutBootloader || _request.Image is not { } image || image.Mcu != mcu.Name
-            || image.BuiltFor(mcu) is not { } start || start == withoutBootloader)
+        if (_profile.ApplicationStart?.Value != mcu.BootStart || _request.Image is not { } image || image.Mcu != mcu.Name
+            || image.BuiltFor(mcu) is not { } start || start == mcu.BootStart)
             return null;
         var below = _profile.Evidence?.Chip?.Katapult;
         var isThere = _request.Board.Drivers.Showing(device) is { } waiting ? waiting.ReplacesStock

@@ -51,9 +51,9 @@ internal sealed class InventoryDraft(McuSection section, McuEvidence? klippy, st
     /// <summary>The version that it runs. Klipper's report is out of date for a board that waits in a bootloader or is absent.</summary>
     public string? Running => IsMissing || (Device is { } device && InventorySources.IsBootloader(device)) ? null : Klippy?.Version;
 
-    /// <summary>Klipper reported firmware that speaks over a UART; an AVR's always does, whatever converter is in front of it.</summary>
+    /// <summary>Klipper reported firmware that speaks over a UART; that of a chip without USB always does.</summary>
     public bool IsToldOnUart => Klippy is { } told && (BuildTransport.Of(told.Constants) is { Link: BuildLink.Uart }
-        || told.Chip?.StartsWith("atmega", StringComparison.Ordinal) == true);
+        || (told.Chip is { } chip && !BuildTransport.HasUsb(chip)));
 
     /// <summary>
     /// Statements of its running firmware by Klipper's report, of its USB descriptors, and of the path in the configuration.

@@ -69,6 +69,14 @@ public sealed class BoardGuideTests
             StringComparison.Ordinal);
 
     [Theory]
+    [InlineData("atmega328p", FlashMethod.Avrdude, false)]
+    [InlineData("lgt8f328p", FlashMethod.Avrdude, false)]
+    [InlineData("atmega32u4", FlashMethod.Avrdude, true)]
+    [InlineData("at32f403", FlashMethod.Unknown, true)]   // not an AVR
+    public void An_AVR_is_known_by_its_name(string chip, FlashMethod method, bool hasUsb) => Assert.Equal((method, hasUsb),
+        (BoardGuide.Of(Of("prusa-einsy") with { McuName = chip }).Method, BuildTransport.HasUsb(chip)));
+
+    [Theory]
     [InlineData("as firmware.bin.")]
     [InlineData("renames it to FIRMWARE.CUR")]
     [InlineData("flash-sdcard.sh -f firmware.bin /dev/btt-skr-14 btt-skr-v1.4")]
