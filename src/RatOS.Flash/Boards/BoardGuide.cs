@@ -92,7 +92,7 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
             return FlashMethod.Process;
         if (Mcu.IsAvr(chip))
             return FlashMethod.Avrdude;
-        if (board.Mcu is not { } mcu || board.ApplicationStart?.Value is not { } start)
+        if (board.Mcu is not { IsWritten: true } mcu || board.ApplicationStart?.Value is not { } start)
             return FlashMethod.Unknown;
         if (chip.StartsWith("lpc", StringComparison.Ordinal))
             return board.SdCard is null ? FlashMethod.Unknown : FlashMethod.SdCard;
@@ -145,6 +145,8 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
             $"Klipper's own sources have no {board.Chip!.Value}: this firmware comes from its maker's fork of Klipper. Update it with the "
                 + "maker's update, or build and write it as that fork describes.",
         ],
+        FlashMethod.Unknown when board.Mcu is { IsWritten: false } =>
+            [$"Build {file}, and write it with the method of the board's vendor."],
         _ => [$"Describe the board in ratos-flash.conf ([board NAME] with `id:` of its kind), or build {file} and write it with its "
             + "vendor's method."],
     };

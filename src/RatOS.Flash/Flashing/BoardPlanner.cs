@@ -45,7 +45,7 @@ internal sealed class BoardPlanner
             || (_request is { Image: null, Job: FlashJob.Write } && IsUnidentified && guide.Method != FlashMethod.OwnUpdater);
         if (isAskedFirst && PlanQuestion() is { } question)
             return question;
-        if (_profile.Mcu is not { } mcu || _profile.ApplicationStart?.Value is not { } start)
+        if (_profile.Mcu is not { IsWritten: true } mcu || _profile.ApplicationStart?.Value is not { } start)
         {
             CheckChip();
             Block(BoardFaults.NoRoad(Name, WhyNoMethod(guide.Method), guide.Remedy));
@@ -218,7 +218,8 @@ internal sealed class BoardPlanner
             + "bootloader",
         FlashMethod.Avrdude => $"its chip ({_profile.Chip?.Value}) is an AVR",
         FlashMethod.OwnUpdater => "its firmware is not Klipper; the maker's own updater updates it",
-        _ => _profile.Mcu is null ? $"its chip ({_profile.Chip?.Value ?? "none"}) is not supported" : "its application start is unknown",
+        _ => _profile.Mcu is { IsWritten: true } ? "its application start is unknown"
+            : $"its chip ({_profile.Chip?.Value ?? "none"}) is not supported",
     };
 
     // ---- checks

@@ -77,6 +77,18 @@ public sealed class BoardGuideTests
         (BoardGuide.Of(Of("prusa-einsy") with { McuName = chip }).Method, BuildTransport.HasUsb(chip)));
 
     [Theory]
+    [InlineData("HC32F460", "0x8000")]
+    [InlineData("samd21g18a", "0x2000")]
+    public void A_chip_that_is_only_built_for_is_not_sent_to_a_jumper_that_it_has_not(string chip, string start)
+    {
+        var kind = Of("btt-octopus-11") with { McuName = chip, FlashStartEffective = start, Dfu = null };
+        var fault = Plan(new PrinterBoard("it", kind), InKlipper(kind)).Blocker!;
+        Assert.Equal($"it cannot be flashed by RatOS.Flash: its chip ({chip}) is not supported.", fault.Cause);
+        Assert.DoesNotContain("BOOT0", fault.Remedy.ToString(), StringComparison.Ordinal);
+        Assert.Contains("klipper.bin", fault.Remedy.ToString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("as firmware.bin.")]
     [InlineData("renames it to FIRMWARE.CUR")]
     [InlineData("flash-sdcard.sh -f firmware.bin /dev/btt-skr-14 btt-skr-v1.4")]
