@@ -122,11 +122,12 @@ public sealed class Flasher
     private async Task<IReadOnlyList<FlashRequest>> IdentifyAsync(IReadOnlyList<FlashRequest> requests, CancellationToken cancel)
     {
         var plan = FlashPlan.Create(requests, _hardware.Look(), new(KlippyActivity.Stopped));
+        if (plan.Boards.Any(board => board.IsAskedFirst))
+            plan = await PlanAsync(requests, cancel);   // Klipper is not stopped in a print, or for a board that may not be opened
         var asked = plan.Boards.Where(board => board.IsAskedFirst && !board.IsBlocked).Select(board => board.Request).ToList();
         IReadOnlyDictionary<string, BoardEvidence> answers = new Dictionary<string, BoardEvidence>();
         if (asked.Count > 0)
         {
-            await PlanAsync(asked, cancel);   // not while it prints
             await _log.NoteAsync(null, FlashPhase.Ask, $"Klipper stops to ask {Counts.Of(asked.Count, "board")} what it is built for");
             await WhileStoppedAsync(async () => answers = await _questions.AskAsync(
                 asked, await CanSurvey.RunAsync(asked, _hardware, _time, _log, cancel), cancel), await _klippy.LookAsync(cancel), cancel);

@@ -340,6 +340,17 @@ public sealed class RefusalStories
         Assert.Contains("dialout", report.Fault!.Remedy.ToString(), StringComparison.Ordinal);
     });
 
+    [VirtualOnly("a real user without rights is in the tests of the rig")]
+    [Fact]
+    public void Klipper_is_not_stopped_to_ask_a_board_that_may_not_be_opened() =>
+        Story.Of("octopus", new InjectedFaults { NoPermission = true }, async story =>
+    {
+        var request = new FlashRequest(story.Known("octopus"), null) { Job = FlashJob.Identify };
+        var report = (await story.FlashAsync(CancellationToken.None, request)).Boards.Single();
+        Assert.Equal("no-permission", report.Fault?.Code);
+        Assert.Equal(0, story.Printer.Klippy.Stops);
+    });
+
     [VirtualOnly("a real computer without the rule is in the tests of the rig")]
     [Fact]
     public void Without_the_rule_for_its_ROM_a_running_board_is_not_sent_into_it() =>
