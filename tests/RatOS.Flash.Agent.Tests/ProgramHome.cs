@@ -1,10 +1,11 @@
 using System.Diagnostics;
 using System.Text;
+using System.Text.RegularExpressions;
 
 namespace RatOS.Flash.Agent.Tests;
 
 /// <summary>Runs the program as a process, with a home folder of its own.</summary>
-internal sealed class ProgramHome : IDisposable
+internal sealed partial class ProgramHome : IDisposable
 {
     /// <summary>Words that never come must not be waited for without an end.</summary>
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(5);
@@ -54,12 +55,12 @@ internal sealed class ProgramHome : IDisposable
         return (process.ExitCode, screen);
     }
 
-    /// <summary>Reads until the words are there, wherever the terminal wraps them; null to the end.</summary>
+    /// <summary>Reads until the words are there, wherever the terminal wraps and colours them; null to the end.</summary>
     public static async Task<string> ReadUntilAsync(Process process, string? words)
     {
         await using var limit = new Timer(_ => process.Kill(entireProcessTree: true), null, Limit, Timeout.InfiniteTimeSpan);
         var (text, buffer) = (new StringBuilder(), new char[4096]);
-        while (words is null || !string.Join(' ', text.ToString().Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries))
+        while (words is null || !Spaces().Replace(Colours().Replace(text.ToString(), ""), " ")
             .Contains(words, StringComparison.Ordinal))
         {
             var length = await process.StandardOutput.ReadAsync(buffer);
@@ -69,6 +70,12 @@ internal sealed class ProgramHome : IDisposable
         }
         return text.ToString();
     }
+
+    [GeneratedRegex(@"\x1b\[[0-9;?]*[A-Za-z]", RegexOptions.None, 1000)]
+    private static partial Regex Colours();
+
+    [GeneratedRegex(@"\s+", RegexOptions.None, 1000)]
+    private static partial Regex Spaces();
 
     public void Dispose() => _home.Delete(recursive: true);
 

@@ -53,6 +53,13 @@ public sealed class ProgramStories : IDisposable
     }
 
     [Fact]
+    public async Task Words_at_a_terminal_are_found_where_they_are_wrapped_and_coloured()
+    {
+        using var terminal = _home.StartByShell(@"printf '\033[33m  > Silent. Do\033[0m\r\n\033[33m    this now: wait.\033[0m\r\n'");
+        Assert.Contains("wait.", await ProgramHome.ReadUntilAsync(terminal, "Do this now: wait."), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task The_whole_virtual_printer_is_tried_without_hardware()
     {
         var moonraker = await StartPrinterAsync();
