@@ -112,7 +112,7 @@ internal sealed class BoardSelection(
         var boards = inventory.All.Select(mcu => mcu with { Board = firmware.AsConfigured(mcu.Board!) }).ToList();
         if (boards.Count == 0)
             throw BoardFaults.NoBoards();
-        var needs = options.IncludesUpToDate || options.RollsBack || options.Job is FlashJob.Recover or FlashJob.Identify
+        var needs = options.IncludesUpToDate || options.RollsBack || !options.Writes
             ? ImmutableDictionary<string, FirmwareNeed>.Empty : await firmware.NeedsAsync(boards, given);
         var all = boards.ConvertAll(mcu => new FlashRequest(mcu.Board!, ImageFor(mcu.Board!, given, options))
         {
@@ -121,7 +121,7 @@ internal sealed class BoardSelection(
         });
         // Where nothing is built, a running board without firmware is skipped, and does not keep the others from theirs. One that does not
         // run is refused.
-        var canWait = !firmware.HasCheckout && options.Job is not (FlashJob.Recover or FlashJob.Identify)
+        var canWait = !firmware.HasCheckout && options.Writes
             && all.Exists(request => request is { Image: not null, SkipReason: null });
         return !canWait ? all : all.ConvertAll(request => request is { Image: null, SkipReason: null, Board.RunningVersion: not null }
             ? request with { SkipReason = "There is no firmware for it here, and no Klipper checkout to build it from." } : request);

@@ -46,10 +46,9 @@ internal sealed class FlashVerbs(VerbContext context)
     {
         options = options with { OperatorPresent = _output.HasOperator && context.Printer.HasOperator };
         var plan = await boards.PlanAsync(options);
-        var writes = options.Job is not (FlashJob.Recover or FlashJob.Identify);
-        if (writes)
+        if (options.Writes)
             _output.Plan(plan, boards.Description);
-        if (!options.AcceptsWarnings && writes && !plan.IsBlocked && plan.Boards.Any(board => board.NeedsConsent))
+        if (!options.AcceptsWarnings && options.Writes && !plan.IsBlocked && plan.Boards.Any(board => board.NeedsConsent))
         {
             options = _output.Confirm("There are warnings. Flash anyway?") ? options with { AcceptsWarnings = true }
                 : throw FlashFaults.ConsentMissing();

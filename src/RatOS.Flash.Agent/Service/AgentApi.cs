@@ -182,7 +182,7 @@ internal sealed class AgentApi(
         if (!IsOwnSocket)
             AskToConfirm(arguments, options.Job == FlashJob.Recover, requests);
         // The command line asks at its terminal; a macro cannot.
-        if (!options.AcceptsWarnings && job is null && boards.Plan(requests).Boards.Any(board => board.NeedsConsent))
+        if (!options.AcceptsWarnings && options.Writes && boards.Plan(requests).Boards.Any(board => board.NeedsConsent))
             throw FlashFaults.ConsentMissing();
         var mine = new Job(FlashArguments.OriginOf(arguments, by), options, requests, printer.Time);
         var added = queue.Add(mine);

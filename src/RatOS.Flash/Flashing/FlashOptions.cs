@@ -54,6 +54,9 @@ public sealed record FlashOptions(ImmutableArray<string> Boards)
     /// <summary>An operator is there: an operator step is waited for, where it fails otherwise.</summary>
     public bool OperatorPresent { get; init; }
 
+    /// <summary>The job is to write: a recovery writes only if nothing less helps, and an identification only asks.</summary>
+    public bool Writes => Job is not (FlashJob.Recover or FlashJob.Identify);
+
     /// <summary>Some name stands for every board.</summary>
     public bool NamesAll => Boards.Any(name => string.Equals(name, All, StringComparison.OrdinalIgnoreCase));
 
