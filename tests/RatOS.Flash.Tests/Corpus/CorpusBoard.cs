@@ -1,5 +1,6 @@
 using RatOS.Flash.Boards;
 using RatOS.Flash.Builds;
+using RatOS.Flash.Chips;
 using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Flashing;
@@ -84,9 +85,13 @@ internal sealed record CorpusBoard(BoardTruth Truth, string Port)
         var (build, declared) = (Truth.Build, config.Declared.ToDictionary(symbol => symbol.Symbol, symbol => symbol.Value));
         if (declared.GetValueOrDefault("MCU") != build.Chip.Name)
             yield return $"chip {declared.GetValueOrDefault("MCU")}";
-        if (declared.GetValueOrDefault("FLASH_APPLICATION_ADDRESS") is { } start && start != $"0x{build.Start:x}")
+        // Other chips have one start, or one clock, and no symbol to choose it.
+        var isStm32 = Mcu.Find(build.Chip.Name) is { IsStm32: true };
+        var start = declared.GetValueOrDefault("FLASH_APPLICATION_ADDRESS");
+        if ((start is not null || isStm32) && start != $"0x{build.Start:x}")
             yield return $"start {start}";
-        if (declared.GetValueOrDefault("CLOCK_REF_FREQ") is { } clock && clock != $"{Math.Max(build.Clock.Hertz, 1)}")
+        var clock = declared.GetValueOrDefault("CLOCK_REF_FREQ");
+        if ((clock is not null || isStm32) && clock != $"{Math.Max(build.Clock.Hertz, 1)}")
             yield return $"clock {clock}";
         var link = build.Link;
         var symbol = link.Kind switch { FirmwareLinkKind.Uart => "SERIAL", FirmwareLinkKind.Can => "CANSERIAL", _ => "USBSERIAL" };
