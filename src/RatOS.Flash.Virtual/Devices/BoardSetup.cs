@@ -76,7 +76,7 @@ public sealed record BoardSetup(string Name, string BoardId, VirtualChip Chip, u
         (BuiltAs ?? new FirmwareBuild(Chip, ApplicationStart) { Clock = Clock }) with { Link = FirmwareLink };
 
     /// <summary>
-    /// The clock that a real Klipper image was built for, as whoever built it states: it is in the image's instructions, and nothing here
+    /// The clock that a real Klipper image was built for, as its builder states: it is in the image's instructions, and nothing here
     /// reads them. Null: the board's own is assumed, as far as the dictionary does not contradict.
     /// </summary>
     public Func<VirtualFirmware, ClockSource>? ClockOfRealImage { get; init; }

@@ -17,7 +17,8 @@ public enum Boot2Kind
 
 /// <summary>
 /// The first 256 bytes of an RP2040's flash: 252 bytes of code and their CRC-32 (RP2040 datasheet 2.8.1.3.1). The code is noise that has
-/// the checksum of the real one: whoever knows a boot code by its checksum finds it here, whoever compares all bytes puts the real ones in.
+/// the checksum of the real one: a program that knows a boot code by its checksum finds it here; to compare all
+/// bytes, put the real ones in.
 /// </summary>
 public static class Boot2
 {

@@ -250,8 +250,8 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
     }
 
     /// <summary>
-    /// The chip of the choice <c>MACH_STM32F072</c>, where CONFIG_MCU names another one: Kconfig takes the choice, and makes the other
-    /// symbols anew. Null where both agree.
+    /// The chip of the choice <c>MACH_STM32F072</c>, where CONFIG_MCU names another one: Kconfig takes the choice, and computes the
+    /// other symbols from it. Null where both agree.
     /// </summary>
     private static string? Chosen(Dictionary<string, string> symbols)
     {

@@ -255,6 +255,7 @@ internal sealed class InventoryBuilder(InventorySources sources)
             draft.Findings.Add(Finding.Of(
                 FindingSeverity.Note, BoardFaults.KindUnknown(draft.Name, draft.Chip, [.. ofChip.Select(board => board.Id).Take(5)])));
         }
+        var board = draft.NotOurs is null ? BoardOf(draft, serial) : null;
         var match = draft is { NotOurs: null, Kind: null } ? sources.Pins.Match(draft.Section.Name, draft.Chip) : null;
         var description = draft.Described is null ? "" : ", described in ratos-flash.conf";
         return new()
@@ -264,9 +265,8 @@ internal sealed class InventoryBuilder(InventorySources sources)
             Aliases = Aliases(draft.Name, OtherNames(draft, serial)),
             Owner = draft.NotOurs is null ? McuOwner.Ours : McuOwner.OwnUpdater,
             Reason = draft.NotOurs ?? $"[{draft.SectionText}] of printer.cfg{description}",
-            Board = draft.NotOurs is null
-                ? BoardOf(draft, serial) is var board && sources.Pins.FactsOf(draft.Section.Name, match) is var byPins
-                    ? board with { Facts = [.. board.Facts, .. byPins] } : null : null,
+            Board = board is null ? null
+                : board with { Facts = [.. board.Facts, .. sources.Pins.FactsOf(draft.Section.Name, match)] },
             KnownByPins = match,
             Kind = draft.Kind,
             Chip = draft.Chip,

@@ -6,7 +6,7 @@ namespace RatOS.Flash.Tests.Corpus;
 
 /// <summary>
 /// <c>board-configs.jsonl</c>: the statements of Klipper's configurations about boards, as data: chips, features, and what heads say. So
-/// the tests need no tree. <c>RATOS_FLASH_WRITE_CONFIGS=KLIPPER:BOARDS</c> makes it anew from a checkout of Klipper, and
+/// the tests need no tree. <c>RATOS_FLASH_WRITE_CONFIGS=KLIPPER:BOARDS</c> makes it again from a checkout of Klipper, and
 /// <c>board-pins.json</c> of the product from RatOS's folder of boards; boards of other origin stay in that.
 /// </summary>
 internal static class BoardConfigFacts
