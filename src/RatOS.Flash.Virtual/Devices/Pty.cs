@@ -23,10 +23,17 @@ internal sealed partial class Pty : IDisposable
     private const uint SpeedMask = 0x100F, AnySpeed = 0x1000, EightBits = 0x30;   // CBAUD, BOTHER, CS8
     private const uint Receiver = 0x80, Local = 0x800;                            // CREAD, CLOCAL
     private const short Input = 1, HungUp = 16;
+    private const uint Opened = 0x20;   // IN_OPEN
 
     private readonly SafeFileHandle _master;
+    private readonly SafeFileHandle _opens;   // tells each time a program opens the other end
 
-    private Pty(SafeFileHandle master, string path) => (_master, Path) = (master, path);
+    private Pty(SafeFileHandle master, string path)
+    {
+        (_master, Path) = (master, path);
+        _opens = new SafeFileHandle(Check(OpenNotifier(NonBlocking | CloseOnExec), "inotify_init1"), ownsHandle: true);
+        Check(Watch(_opens, path, Opened), "inotify_add_watch");
+    }
 
     /// <summary>Such as <c>/dev/pts/3</c>.</summary>
     public string Path { get; }
@@ -74,22 +81,29 @@ internal sealed partial class Pty : IDisposable
     /// <summary>Waits for bytes up to a limit; 0 when none came.</summary>
     public int Read(Span<byte> buffer, TimeSpan limit)
     {
-        Span<PollFd> files = [new PollFd { File = (int)_master.DangerousGetHandle(), Events = Input }];
-        if (Poll(files, 1, (int)limit.TotalMilliseconds) <= 0)
-            return 0;
-        if ((files[0].Returned & (Input | HungUp)) == HungUp)
-        {
-            // The other end is closed: poll would return at once each time.
-            Poll([], 0, (int)limit.TotalMilliseconds);
-            return 0;
-        }
-        return (int)Math.Max(0, ReadFile(_master, buffer, buffer.Length));
+        var said = WaitFor(_master, limit);
+        if ((said & Input) != 0)
+            return (int)Math.Max(0, ReadFile(_master, buffer, buffer.Length));
+        // The other end is closed: poll would return at once each time, until a program opens it.
+        if ((said & HungUp) != 0 && WaitFor(_opens, limit) != 0)
+            ReadFile(_opens, stackalloc byte[4096], 4096);
+        return 0;
+    }
+
+    private static short WaitFor(SafeFileHandle file, TimeSpan limit)
+    {
+        Span<PollFd> files = [new PollFd { File = (int)file.DangerousGetHandle(), Events = Input }];
+        return Poll(files, 1, (int)limit.TotalMilliseconds) > 0 ? files[0].Returned : (short)0;
     }
 
     /// <summary>Bytes without room are lost, as on a wire.</summary>
     public void Write(ReadOnlySpan<byte> bytes) => WriteFile(_master, bytes, bytes.Length);
 
-    public void Dispose() => _master.Dispose();
+    public void Dispose()
+    {
+        _opens.Dispose();
+        _master.Dispose();
+    }
 
     private static int Check(int result, string call) =>
         result >= 0 ? result : throw VirtualFaults.NoPty($"{call}: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
@@ -116,6 +130,12 @@ internal sealed partial class Pty : IDisposable
 
     [LibraryImport(Library, EntryPoint = "ioctl", SetLastError = true)]
     private static partial int Control(SafeFileHandle file, nuint request, Span<byte> argument);
+
+    [LibraryImport(Library, EntryPoint = "inotify_init1", SetLastError = true)]
+    private static partial int OpenNotifier(int flags);
+
+    [LibraryImport(Library, EntryPoint = "inotify_add_watch", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Watch(SafeFileHandle notifier, string path, uint events);
 
     [LibraryImport(Library, EntryPoint = "poll", SetLastError = true)]
     private static partial int Poll(Span<PollFd> files, nuint count, int milliseconds);

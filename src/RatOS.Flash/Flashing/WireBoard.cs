@@ -16,6 +16,8 @@ internal sealed class WireBoard(BoardPorts ports, TimeProvider time, BoardPlan p
 {
     private static readonly ImmutableArray<SerialMode> UsualModes = [SerialMode.Klipper, new(115_200), new(230_400), new(500_000)];
 
+    private static readonly TimeSpan TimeToLeave = TimeSpan.FromMilliseconds(20);   // 32 bytes take 3 ms at 115200 baud
+
     private readonly Dictionary<BootloaderDriver, SerialMode> _bootloaders = [];
     private SerialMode? _klipper;
     private bool _wasRequested;   // in vain, where it is requested again
@@ -97,15 +99,24 @@ internal sealed class WireBoard(BoardPorts ports, TimeProvider time, BoardPlan p
             if (await AnswersAsync(line, driver, target))
                 return false;
             if (modes.Contains(mode))
-                await KlipperClient.RequestBootloaderAsync(line);
+                await SendRequestAsync(line);
         }
         _wasRequested = true;
         foreach (var other in modes.Remove(mode))
         {
             await using var line = await ports.OpenSerialAsync(device, other);
-            await KlipperClient.RequestBootloaderAsync(line);
+            await SendRequestAsync(line);
         }
         return true;
+    }
+
+    /// <summary>
+    /// Closing waits for the kernel's buffer, but not for that of every adapter: bytes in there would leave at the next rate.
+    /// </summary>
+    private async Task SendRequestAsync(ByteLine line)
+    {
+        await KlipperClient.RequestBootloaderAsync(line);
+        await Task.Delay(TimeToLeave, time);
     }
 
     /// <summary>The firmware is in the board: its Klipper talks at that firmware's baud from now on.</summary>
