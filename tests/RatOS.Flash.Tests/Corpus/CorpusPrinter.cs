@@ -21,9 +21,11 @@ internal sealed record CorpusPrinter(int Number, IReadOnlyList<CorpusMcu> Mcus)
 /// <param name="Section">Its name.</param>
 /// <param name="Link">As the corpus's own README says.</param>
 /// <param name="Chip">Null where it is not certain.</param>
+/// <param name="ChipCandidates">Where comments name several chips.</param>
 /// <param name="Kind">The board, by a person's word; null where it is not known.</param>
 /// <param name="Pins">By section and option.</param>
-internal sealed record CorpusMcu(string Section, string Link, string? Chip, string? Kind, IReadOnlyList<ConfigSection> Pins)
+internal sealed record CorpusMcu(
+    string Section, string Link, string? Chip, IReadOnlyList<string> ChipCandidates, string? Kind, IReadOnlyList<ConfigSection> Pins)
 {
     public static CorpusMcu Of(JsonElement mcu)
     {
@@ -39,8 +41,11 @@ internal sealed record CorpusMcu(string Section, string Link, string? Chip, stri
             its.Options.Add(new(option, pin.Value.GetString()!));
         }
         return new(
-            mcu.GetProperty("section").GetString()!, mcu.GetProperty("link").GetString()!, Text("chip"), Text("kind"),
+            mcu.GetProperty("section").GetString()!, mcu.GetProperty("link").GetString()!, Text("chip"), Candidates(), Text("kind"),
             [.. sections.Values]);
+
+        IReadOnlyList<string> Candidates() => mcu.TryGetProperty("chip_candidates", out var chips) && chips.ValueKind == JsonValueKind.Array
+            ? [.. chips.EnumerateArray().Select(chip => chip.GetString()!)] : [];
 
         string? Text(string name) => mcu.TryGetProperty(name, out var value) ? value.GetString() : null;
     }
