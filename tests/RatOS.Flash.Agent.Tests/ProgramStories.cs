@@ -52,6 +52,20 @@ public sealed class ProgramStories : IDisposable
         Assert.Equal(runs is not null, screen.Contains($"octopus OK: runs {runs}", StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData("2\n", 0, "mcu OK: runs")]
+    [InlineData("\n", 3, "mcu NOT FLASHED")]
+    public async Task At_a_terminal_the_user_is_asked_for_the_one_fact_that_a_board_cannot_tell(string answer, int exit, string verdict)
+    {
+        Directory.CreateDirectory(Data);
+        var asked = await _home.AtTerminalAsync(
+            [("Answer [1-3, Enter for none]:", answer)],
+            "flash", "mcu", "--scenario", "unlisted-in-dfu", "--folder", _home.PathOf("v"), "--data", Data, "--pace", "50");
+        Assert.Contains("2  0x8008000", asked.Screen, StringComparison.Ordinal);
+        Assert.Contains(verdict, asked.Screen, StringComparison.Ordinal);
+        Assert.Equal(exit, asked.Exit);
+    }
+
     [Fact]
     public async Task Words_at_a_terminal_are_found_where_they_are_wrapped_and_coloured()
     {

@@ -69,7 +69,7 @@ internal static class AgentBenchmark
         var start = new ProcessStartInfo(program,
             arguments)
         { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
-        start.Environment["DOTNET_GCGen0MaxBudget"] = "80000";   // as in the unit; hex
+        UnitEnvironment.SetOn(start);
         return Process.Start(start)!;
     }
 

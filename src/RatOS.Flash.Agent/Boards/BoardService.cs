@@ -17,6 +17,10 @@ internal abstract class BoardService
     /// <exception cref="FlashException">A board or a port is unknown, or the firmware file is no firmware.</exception>
     public abstract Task<PlanView> PlanAsync(FlashOptions options);
 
+    /// <summary>Keeps a fact that the user told about a board.</summary>
+    /// <inheritdoc cref="KnownMcus.Answer"/>
+    public abstract Task AnswerAsync(string board, string fact, string? value);
+
     /// <summary>Flashes boards.</summary>
     /// <param name="options">Which boards, and how.</param>
     /// <param name="tell">Called for each event, on this thread.</param>

@@ -61,6 +61,7 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
                 Ports = Facts.Ports,
                 Pins = facts.Pins.IsEmpty ? Facts.Pins : facts.Pins,
                 Identities = Facts.Identities,
+                Answers = Facts.Answers,
             });
             return facts;
         }
@@ -115,6 +116,31 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
         });
     }
 
+    /// <summary>Keeps a fact that the user told about a board.</summary>
+    /// <param name="name">One of the printer's boards.</param>
+    /// <param name="fact">One of <see cref="BoardFactSettings.Keys"/>.</param>
+    /// <param name="value">As in ratos-flash.conf; null forgets it.</param>
+    /// <exception cref="FlashException">There is no such board or fact, or the value is invalid.</exception>
+    public void Answer(string name, string fact, string? value)
+    {
+        var mcu = Look().Find(name);
+        var board = mcu.Name;
+        if (!BoardFactSettings.Keys.Contains(fact))
+            throw AgentFaults.BadAnswer($"there is no fact '{Text.Clean(fact)}', only {string.Join(", ", BoardFactSettings.Keys)}");
+        var facts = Facts.Answers.GetValueOrDefault(board) ?? ImmutableDictionary<string, string>.Empty;
+        facts = value is null ? facts.Remove(fact) : facts.SetItem(fact, value);
+        // A start is checked against the chip, by whomever it is known.
+        ReadAnswers(mcu.Board?.Profile.Chip?.Value is { } chip && !facts.ContainsKey("chip") ? facts.Add("chip", chip) : facts);
+        Keep(Facts with { Answers = facts.IsEmpty ? Facts.Answers.Remove(board) : Facts.Answers.SetItem(board, facts) });
+    }
+
+    private static BoardFacts? ReadAnswers(IReadOnlyDictionary<string, string> facts) =>
+        BoardFactSettings.Read(facts, "your answer", static (fact, why) => AgentFaults.BadAnswer($"{fact}: {why}"));
+
+    private PrinterInventory WithAnswers(PrinterInventory inventory) => Facts.Answers.IsEmpty ? inventory : new(
+        [.. inventory.Mcus.Select(mcu => mcu.Board is { } board && Facts.Answers.TryGetValue(mcu.Name, out var facts)
+            && ReadAnswers(facts) is { } told ? mcu with { Board = board with { Facts = [.. board.Facts, told] } } : mcu)]);
+
     private PrinterInventory Inventory()
     {
         // Links are read after the buses: again until both are of the same moment.
@@ -124,9 +150,9 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
             var links = printer.Links();
             if (pass == MostPasses || printer.Hardware.Look().Generation == seen.Generation)
             {
-                return PrinterInventory.Create(
+                return WithAnswers(PrinterInventory.Create(
                     Facts.Sections, seen, links, Catalogue.Catalogue, [.. described, .. printer.Described],
-                    Facts.Evidence, Facts.Power, Facts.Ports, Pins(), Facts.Identities);
+                    Facts.Evidence, Facts.Power, Facts.Ports, Pins(), Facts.Identities));
             }
         }
     }
@@ -152,7 +178,7 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
     private void Keep(McuFacts facts)
     {
         _facts = facts;
-        if (data is null || Text(facts) is var text && text == _kept)
+        if (data is null || Written(facts) is var text && text == _kept)
             return;
         try
         {
@@ -165,7 +191,7 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
         }
     }
 
-    private static string Text(McuFacts facts)
+    private static string Written(McuFacts facts)
     {
         var names = facts.Sections.Select(section => section.Name).Concat(facts.Evidence.Boards.Keys)
             .Distinct(StringComparer.Ordinal);
@@ -185,6 +211,8 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
             })])
             {
                 Identities = facts.Identities.IsEmpty ? null : [.. facts.Identities.Select(KeptIdentities.Write)],
+                Answers = facts.Answers.IsEmpty ? null
+                    : facts.Answers.ToDictionary(board => board.Key, board => board.Value.ToDictionary(StringComparer.Ordinal)),
             }, JsonContract.Shapes.JsonMcus);
     }
 
@@ -211,6 +239,7 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
                 Pins = known.Where(mcu => mcu.Pins is not null).DistinctBy(mcu => mcu.Section, StringComparer.OrdinalIgnoreCase)
                     .ToImmutableDictionary(mcu => mcu.Section, PinsOf, StringComparer.OrdinalIgnoreCase),
                 Identities = [.. kept.Identities?.Select(KeptIdentities.Read).OfType<BoardIdentity>() ?? []],
+                Answers = KeptAnswers(kept.Answers),
             };
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or JsonException)
@@ -218,6 +247,26 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
             log.Say($"Cannot read Klipper's saved report of its boards, so Klipper is asked again: {fault.Message}");
             return null;
         }
+    }
+
+    /// <summary>Those that are still valid: the file may be damaged.</summary>
+    private static ImmutableDictionary<string, ImmutableDictionary<string, string>> KeptAnswers(
+        Dictionary<string, Dictionary<string, string>>? kept)
+    {
+        var answers = ImmutableDictionary.CreateBuilder<string, ImmutableDictionary<string, string>>();
+        foreach (var (board, facts) in kept ?? [])
+        {
+            try
+            {
+                if (facts is not null && ReadAnswers(facts) is not null)
+                    answers[board] = facts.ToImmutableDictionary();
+            }
+            catch (FlashException)
+            {
+                // It is asked again.
+            }
+        }
+        return answers.ToImmutable();
     }
 
     private static PinSet PinsOf(JsonMcu mcu) => new(

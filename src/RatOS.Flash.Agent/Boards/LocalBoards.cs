@@ -81,6 +81,12 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
         return PlanView.Of(plan with { Findings = [.. plan.Findings, .. ofCatalogue] });
     }
 
+    public override async Task AnswerAsync(string board, string fact, string? value)
+    {
+        await (Refresh?.Invoke() ?? Task.CompletedTask);
+        mcus.Answer(board, fact, value);
+    }
+
     /// <summary>The plan of a flash, as far as the buses show it.</summary>
     public PlanView Plan(IReadOnlyList<FlashRequest> requests) =>
         PlanView.Of(FlashPlan.Create(requests, printer.Hardware.Look(), new(KlippyActivity.Ready)));

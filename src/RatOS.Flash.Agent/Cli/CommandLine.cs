@@ -75,6 +75,8 @@ internal static class CommandLine
     {
         var job = JobId("Id of the job, from `ratos-flash status` (default: all)");
         var board = new Argument<string>("BOARD") { Description = "Board name as listed by `ratos-flash boards`" };
+        var fact = new Argument<string>("FACT") { Description = string.Join(", ", BoardFactSettings.Keys) };
+        var value = new Argument<string>("VALUE") { Description = $"As in ratos-flash.conf; `{FlashVerbs.NoAnswer}` forgets it" };
         return
         [
             Verb(
@@ -91,6 +93,10 @@ internal static class CommandLine
             Verb(
                 "cancel", "Cancel flashes of the agent that are not yet writing",
                 parsed => Run(parsed, context => new AgentVerbs(context).CancelAsync(parsed.GetValue(job))), job),
+            Verb(
+                "answer", "Tell a fact that a board cannot tell itself, such as its application start",
+                parsed => Run(parsed, context => new FlashVerbs(context)
+                    .AnswerAsync(parsed.GetValue(board)!, parsed.GetValue(fact)!, parsed.GetValue(value)!)), board, fact, value),
             Verb(
                 "menuconfig", "Choose and save a board's build options in Klipper's menu",
                 parsed => Run(parsed, context => new FlashVerbs(context).MenuconfigAsync(parsed.GetValue(board)!), isLive: true), board),

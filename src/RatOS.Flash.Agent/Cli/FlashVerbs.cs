@@ -11,6 +11,9 @@ namespace RatOS.Flash.Agent.Cli;
 /// <summary>The verbs that write boards, and how their firmware is built. Each returns the exit code.</summary>
 internal sealed class FlashVerbs(VerbContext context)
 {
+    /// <summary>The value that forgets an answer.</summary>
+    public const string NoAnswer = "none";
+
     private readonly Output _output = context.Output;
 
     /// <summary>
@@ -48,6 +51,10 @@ internal sealed class FlashVerbs(VerbContext context)
         var plan = await boards.PlanAsync(options);
         if (options.Writes)
             _output.Plan(plan, boards.Description);
+        var missing = plan.Boards.SelectMany(board => board.Findings).Select(finding => finding.Question?.ToQuestion())
+            .FirstOrDefault(question => question is not null);
+        if (options.Writes && missing is not null && await AskAsync(boards, missing))
+            return await FlashAsync(boards, options, ended);
         if (!options.AcceptsWarnings && options.Writes && !plan.IsBlocked && plan.Boards.Any(board => board.NeedsConsent))
         {
             options = _output.Confirm("There are warnings. Flash anyway?") ? options with { AcceptsWarnings = true }
@@ -79,8 +86,33 @@ internal sealed class FlashVerbs(VerbContext context)
         }
         _output.Result(report);
         ended(report);
-        return ExitCode.Of(report);
+        // A fact may turn out to be missing only when the firmware is built. The other boards are done.
+        return report.Boards.Select(board => board.Fault?.Question).FirstOrDefault(question => question is not null) is { } fact
+            && options.Writes && await AskAsync(boards, fact)
+            ? Math.Max(
+                ExitCode.Of(report with { Boards = [.. report.Boards.Where(board => board.Board != fact.Board)] }),
+                await FlashAsync(boards, options with { Boards = [fact.Board] }, ended))
+            : ExitCode.Of(report);
     }
+
+    /// <summary>Asks the user at the terminal for a fact, and keeps the answer.</summary>
+    /// <returns>Whether there was one.</returns>
+    private async Task<bool> AskAsync(BoardService boards, FactQuestion question)
+    {
+        if (_output.Choose(question) is not { } value)
+            return false;
+        await boards.AnswerAsync(question.Board, question.Fact, value);
+        return true;
+    }
+
+    /// <summary>Keeps a fact that a board cannot tell itself.</summary>
+    public Task<int> AnswerAsync(string board, string fact, string value) =>
+        context.WithBoardsAsync(noKlipper: false, isFlash: false, async boards =>
+        {
+            await boards.AnswerAsync(board, fact, value == NoAnswer ? null : value);
+            _output.Say(value == NoAnswer ? $"Forgotten: {fact} of {board}." : $"Kept: {fact} of {board} is {value}.");
+            return ExitCode.Done;
+        });
 
     /// <summary>Opens the menu of Klipper's build for one board.</summary>
     public async Task<int> MenuconfigAsync(string name)

@@ -1,3 +1,4 @@
+using System.Globalization;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
@@ -96,5 +97,14 @@ internal sealed class LiveOutput : TextOutput
     {
         Terminal.Out.Write($"{question} [y/N] ");
         return Terminal.ReadLine()?.Trim().ToLowerInvariant() is "y" or "yes";
+    }
+
+    public override string? Choose(FactQuestion question)
+    {
+        Write([new("", Tone.Normal), new(question.Text, Tone.Warning, Indent: 2), .. question.Choices.Select(
+            (choice, i) => new Line($"  {i + 1}  {choice.Value,-16} {choice.Label}", Tone.Normal, Indent: 22))]);
+        Terminal.Out.Write($"Answer [1-{question.Choices.Length}, Enter for none]: ");
+        return int.TryParse(Terminal.ReadLine()?.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+            && number >= 1 && number <= question.Choices.Length ? question.Choices[number - 1].Value : null;
     }
 }

@@ -23,6 +23,8 @@ internal sealed class LoneBoards(
 
     public override Task<PlanView> PlanAsync(FlashOptions options) => local.PlanAsync(options);
 
+    public override Task AnswerAsync(string board, string fact, string? value) => local.AnswerAsync(board, fact, value);
+
     public override async Task<FlashReport> FlashAsync(FlashOptions options, Action<FlashEvent> tell, CancellationToken cancel)
     {
         using var held = data.Lock();

@@ -80,4 +80,7 @@ internal abstract class Output
 
     /// <summary>Asks the user; without a terminal the answer is no.</summary>
     public virtual bool Confirm(string question) => false;
+
+    /// <summary>Asks the user for a fact; null for no answer, and without a terminal.</summary>
+    public virtual string? Choose(FactQuestion question) => null;
 }

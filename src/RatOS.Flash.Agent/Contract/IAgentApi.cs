@@ -42,6 +42,13 @@ internal partial interface IAgentApi
     [JsonRpcMethod("plan")]
     Task<JsonElement> PlanAsync(JsonElement arguments = default);
 
+    /// <summary>
+    /// <c>board</c>, <c>fact</c> and <c>value</c>: what a board cannot tell itself, as in ratos-flash.conf. Without <c>value</c> it is
+    /// forgotten. Only on the agent's own socket.
+    /// </summary>
+    [JsonRpcMethod("answer")]
+    Task<JsonElement> AnswerAsync(JsonElement arguments = default);
+
     [JsonRpcMethod("boards")]
     Task<JsonElement> BoardsAsync(JsonElement arguments = default);
 

@@ -81,6 +81,9 @@ internal sealed record JsonMcus(string? Host, string? State, string? Message, Js
 {
     /// <summary>What boards told of themselves when they were asked.</summary>
     public JsonIdentity[]? Identities { get; init; }
+
+    /// <summary>The user's answers, by board and fact.</summary>
+    public Dictionary<string, Dictionary<string, string>>? Answers { get; init; }
 }
 
 /// <summary>One of them.</summary>

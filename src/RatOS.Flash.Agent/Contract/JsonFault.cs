@@ -16,14 +16,21 @@ internal sealed record JsonFaultReport(string Code, string Cause, string Remedy)
     /// <summary>The remedy for a browser, in journals only; missing where it is the same.</summary>
     public string? Browser { get; init; }
 
+    /// <summary>The fact that is missing; missing where none is. The request <c>answer</c> takes it.</summary>
+    public JsonQuestion? Question { get; init; }
+
     [return: NotNullIfNotNull(nameof(fault))]
     public static JsonFaultReport? Of(FaultReport? fault) =>
         fault is null ? null : new(fault.Code, fault.Cause, fault.Remedy.In(FrontEnd.CommandLine))
         {
             Browser = fault.Remedy.OnlyInBrowser,
+            Question = JsonQuestion.Of(fault.Question),
         };
 
     public JsonFaultReport In(FrontEnd frontEnd) => this with { Remedy = JsonContract.Words(frontEnd, Remedy, Browser), Browser = null };
 
-    public FaultReport ToReport() => new(FaultKind.Of(Code), Cause, Core.Remedy.Of(Remedy, Browser ?? Remedy));
+    public FaultReport ToReport() => new(FaultKind.Of(Code), Cause, Core.Remedy.Of(Remedy, Browser ?? Remedy))
+    {
+        Question = Question?.ToQuestion(),
+    };
 }

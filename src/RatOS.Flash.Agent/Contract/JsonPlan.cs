@@ -41,10 +41,14 @@ internal sealed record JsonFinding(string Event, string Severity, string Code, s
     /// <inheritdoc cref="JsonFaultReport.Browser"/>
     public string? Browser { get; init; }
 
+    /// <inheritdoc cref="JsonFaultReport.Question"/>
+    public JsonQuestion? Question { get; init; }
+
     public static JsonFinding Of(Finding finding) =>
         new("finding", JsonContract.Name(finding.Severity), finding.Code, finding.Text, finding.Remedy.In(FrontEnd.CommandLine))
         {
             Browser = finding.Remedy.OnlyInBrowser,
+            Question = JsonQuestion.Of(finding.Question),
         };
 
     public JsonFinding In(FrontEnd frontEnd) => this with { Remedy = JsonContract.Words(frontEnd, Remedy, Browser), Browser = null };

@@ -26,6 +26,10 @@ internal sealed record McuFacts(ImmutableArray<McuSection> Sections, KlippyEvide
     /// <summary>What boards told of themselves, the last first.</summary>
     public ImmutableArray<BoardIdentity> Identities { get; init; } = [];
 
+    /// <summary>The user's answers, by board and fact, as in ratos-flash.conf.</summary>
+    public ImmutableDictionary<string, ImmutableDictionary<string, string>> Answers { get; init; } =
+        ImmutableDictionary<string, ImmutableDictionary<string, string>>.Empty;
+
     /// <summary>Moonraker's power devices at this moment; not kept.</summary>
     public ImmutableArray<PowerDevice> Power { get; init; } = [];
 }

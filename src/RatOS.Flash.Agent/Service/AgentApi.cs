@@ -105,6 +105,7 @@ internal sealed class AgentApi(
             ("flash" or "recover", var arguments) => EnqueueAsync(
                 JsonSerializer.SerializeToElement(arguments, RpcShapes.Default.JsonObject), JobOrigin.Prompt,
                 pressed is ("recover", _) ? FlashJob.Recover : null),
+            ("answer", var arguments) => AnswerAndFlashAsync(JsonSerializer.SerializeToElement(arguments, RpcShapes.Default.JsonObject)),
             ("cancel", var arguments) => Task.FromResult(new JsonAnswer(Cancel((string?)arguments["job"]).Count >= 0)),
             not null => Task.FromResult(new JsonAnswer(true)),
             null => throw AgentFaults.StaleButton(),
@@ -127,6 +128,22 @@ internal sealed class AgentApi(
         var plan = await boards.PlanAsync(FlashArguments.Parse(arguments, data.Firmware, mayCarryFirmware: IsOwnSocket));
         return new JsonAnswer(true) { Plan = plan.Boards, Findings = plan.Findings };
     });
+
+    public Task<JsonElement> AnswerAsync(JsonElement arguments) => AnswerAsync(() =>
+    {
+        // A wrong start makes a board silent: a browser answers by the button of a prompt.
+        if (!IsOwnSocket)
+            throw AgentFaults.BadRequest("it answers for a board, which only the agent's own socket and the button of a prompt may");
+        return AnsweredAsync(arguments);
+    });
+
+    private async Task<JsonAnswer> AnsweredAsync(JsonElement arguments)
+    {
+        if (arguments.Word("board") is not { } board || arguments.Word("fact") is not { } fact)
+            throw AgentFaults.BadRequest("it names no board and no fact");
+        await boards.AnswerAsync(board, fact, arguments.Word("value"));
+        return new(true);
+    }
 
     public Task<JsonElement> BoardsAsync(JsonElement arguments) =>
         AnswerAsync(async () => new JsonAnswer(true) { Boards = [.. await looks.Boards.RunAsync()] });
@@ -172,6 +189,12 @@ internal sealed class AgentApi(
 
     public Task<JsonElement> BundleAsync(JsonElement arguments) =>
         AnswerAsync(async () => new JsonAnswer(true) { File = await bundles.WriteAsync(arguments.Word("job")) });
+
+    private async Task<JsonAnswer> AnswerAndFlashAsync(JsonElement arguments)
+    {
+        await AnsweredAsync(arguments);
+        return await EnqueueAsync(arguments, JobOrigin.Prompt);
+    }
 
     private async Task<JsonAnswer> EnqueueAsync(JsonElement arguments, string by, FlashJob? job = null)
     {

@@ -52,6 +52,9 @@ internal sealed class AgentBoards : BoardService, IDisposable
         return new(answer.Plan ?? [], answer.Findings ?? []);
     }
 
+    public override Task AnswerAsync(string board, string fact, string? value) =>
+        AskAsync("answer", new() { ["board"] = board, ["fact"] = fact, ["value"] = value });
+
     public override async Task<FlashReport> FlashAsync(FlashOptions options, Action<FlashEvent> tell, CancellationToken cancel)
     {
         var method = options.Job switch { FlashJob.Recover => "recover", FlashJob.Identify => "identify", _ => "flash" };

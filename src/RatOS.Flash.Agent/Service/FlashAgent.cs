@@ -26,7 +26,7 @@ internal sealed class FlashAgent : IDisposable
     private readonly AgentApi _api;            // for Moonraker's clients: browsers and screens
     private readonly AgentApi _commandLine;    // for our own socket
     private readonly UpdateFollowUp _update;
-    private readonly RollbackQuestion _question;
+    private readonly OpenQuestions _questions;
     private readonly KlipperWatch _watch;
 
     public FlashAgent(PrinterAccess printer, DataFolder data, AgentSettings settings, LogFile log)
@@ -68,9 +68,9 @@ internal sealed class FlashAgent : IDisposable
         };
         _queue.Added += OnAdded;
         _queue.Ended += OnEnded;
-        _question = new RollbackQuestion(_notifier);
+        _questions = new OpenQuestions(_notifier);
         _update = new UpdateFollowUp(klipper, mcus, boards, _queue, settings, _notifier, printer.Time, data.UpdateNotice, log);
-        _watch = new KlipperWatch(_moonraker, klipper, _queue, _update, _question, _notifier, printer.Time, log);
+        _watch = new KlipperWatch(_moonraker, klipper, _queue, _update, _questions, _notifier, printer.Time, log);
         var bundles = new BundleWriter(printer, data, _moonraker);
         var looks = new SharedLooks(printer, data, _moonraker, boards, log);
         AgentApi ApiFor(FrontEnd frontEnd) =>
@@ -135,9 +135,9 @@ internal sealed class FlashAgent : IDisposable
     private void OnAdded(Job job)
     {
         // Any flash answers an open question, which would lie above the dialog. A button has closed its own.
-        if ((_update.IsOpen || _question.IsOpen) && job.By != JobOrigin.Prompt)
+        if ((_update.IsOpen || _questions.IsOpen) && job.By != JobOrigin.Prompt)
             _notifier.PromptEnd();
-        _question.Clear();
+        _questions.Clear();
         _notifier.Follow(job);
     }
 
@@ -158,7 +158,7 @@ internal sealed class FlashAgent : IDisposable
     {
         _notifier.End(job, job.Report!);
         _notifier.Keep(_api.History());
-        _question.Add(job);
+        _questions.Add(job);
         _moonraker.Wake();
     }
 }

@@ -14,12 +14,12 @@ namespace RatOS.Flash.Agent.Service;
 /// <param name="klipper">Klipper.</param>
 /// <param name="queue">While it works, nothing is done here.</param>
 /// <param name="update">Compares versions.</param>
-/// <param name="question">Is shown when everyone can see it, after the others.</param>
+/// <param name="questions">Are shown when everyone can see it, after the others.</param>
 /// <param name="notifier">The printer's screens.</param>
 /// <param name="time">The only clock.</param>
 /// <param name="log">The log.</param>
 internal sealed class KlipperWatch(
-    MoonrakerConnection moonraker, KlipperAccess klipper, FlashQueue queue, UpdateFollowUp update, RollbackQuestion question,
+    MoonrakerConnection moonraker, KlipperAccess klipper, FlashQueue queue, UpdateFollowUp update, OpenQuestions questions,
     Notifier notifier, TimeProvider time, LogFile log)
 {
     // Moonraker has no notification for a Klipper in error. It comes within seconds of a start; later only a user repairs it, so polls
@@ -104,7 +104,7 @@ internal sealed class KlipperWatch(
         var state = (await moonraker.CallAsync("server.info", cancel: over)).Word("klippy_state");
         var isReady = state == "ready";
         _inError = state is "error" or "shutdown" ? _inError ?? time.GetTimestamp() : null;
-        var isDue = isReady ? _checked != moonraker.Epoch || question.IsDue
+        var isDue = isReady ? _checked != moonraker.Epoch || questions.IsDue
             : _inError is { } since && time.GetElapsedTime(since) >= KnownToScreens;
         if (!isDue)
             return isReady;
@@ -119,7 +119,7 @@ internal sealed class KlipperWatch(
         if (facts is null || !await update.CheckAsync(facts))
             return false;
         _checked = epoch;
-        question.Show();
+        questions.Show();
         // A printer's whole configuration was read here. Once for each start of Klipper its memory is given back.
         GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         return isReady;

@@ -219,7 +219,7 @@ internal sealed record AgentSettings
             board = FlashArguments.Bootloaders.TryGetValue(bootloader, out var driver)
                 ? board with { Bootloader = driver } : throw fault("bootloader", $"there is no bootloader '{Text.Clean(bootloader)}'");
         }
-        if (BoardFactSettings.Read(values, fault) is { } facts)
+        if (BoardFactSettings.Read(values, "ratos-flash.conf", fault) is { } facts)
             board = board with { Facts = [facts] };
         return values.GetValueOrDefault("power") is { Length: > 0 } power ? board with { Power = power } : board;
     }

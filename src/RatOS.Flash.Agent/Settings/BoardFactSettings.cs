@@ -21,14 +21,16 @@ internal static class BoardFactSettings
 
     /// <summary>The facts of a section; null where it has none.</summary>
     /// <param name="values">The section's values by key.</param>
+    /// <param name="where">Where they stand, in words.</param>
     /// <param name="fault">Makes the fault of a key's value, with the reason.</param>
     /// <exception cref="FlashException">A value is invalid.</exception>
-    public static BoardFacts? Read(IReadOnlyDictionary<string, string> values, Func<string, string, FlashException> fault)
+    public static BoardFacts? Read(
+        IReadOnlyDictionary<string, string> values, string where, Func<string, string, FlashException> fault)
     {
         if (!Keys.Any(key => Value(key) is not null))
             return null;
         var chip = Value("chip") is { } named ? ChipOf(named) : null;
-        return new(FactSource.User, "ratos-flash.conf")
+        return new(FactSource.User, where)
         {
             Chip = chip,
             ApplicationStart = Value("start") is { } start ? StartOf(start, chip is null ? null : Mcu.Find(chip)) : null,

@@ -101,6 +101,11 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
         new("octopus", "BTT Octopus v1.1 (F446) with its stock SD bootloader, running an old Klipper", Octopus),
         new("octopus-katapult", "the same board with Katapult instead of the stock bootloader", OctopusKatapult),
         new("octopus-in-dfu", "left in USB DFU by an interrupted flash", Octopus with { State = BoardState.Rom }),
+        new("unlisted-in-dfu", "an F446 board in no catalogue, left in USB DFU: only its user knows where its application begins",
+            new BoardTruth { Machine = "STM32F446", Start = 0x0800_8000, Clock = ClockSource.Crystal(12) }.At("mcu", "1-1.1") with
+            {
+                State = BoardState.Rom,
+            }),
         new(
             "octopus-half-written", "half written over Katapult by an interrupted flash",
             OctopusKatapult with { State = BoardState.Katapult }),

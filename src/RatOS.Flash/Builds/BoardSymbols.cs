@@ -173,6 +173,8 @@ internal sealed class BoardSymbols
             case BuildLink.Uart:
                 Keep("SERIAL_BAUD", $"{link.Rate ?? 250_000}");
                 break;
+            case BuildLink.UsbCanBridge when link.Rate is null:
+                throw BoardFaults.FactMissing(MissingFact.OfBridge(board));
             case BuildLink.Can or BuildLink.UsbCanBridge:
                 Keep("CANBUS_FREQUENCY", $"{link.Rate ?? 1_000_000}");
                 break;

@@ -26,14 +26,10 @@ public static class BoardFaults
         FaultKind.NameTaken, $"[{section}] would get the name '{name}', which another board of this printer already has.",
         $"Nothing to do: the board is listed under the name of its section.");
 
-    public static FlashException KindUnknown(string board, string? chip, IReadOnlyCollection<string> candidates)
-    {
-        var such = candidates.Count > 0 ? $", such as {string.Join(", ", candidates)}" : "";
-        return new(
-            FaultKind.KindUnknown, $"The kind of {board} cannot be detected{(chip is null ? "" : $"; its chip is a {chip}")}.",
-            $"Add a section `[board {board}]` to ratos-flash.conf, with `id:` of its kind{such}. "
-            + $"Or choose its build options{By($"ratos-flash menuconfig {board}")}.");
-    }
+    public static FlashException KindUnknown(string board, string? chip) => new(
+        FaultKind.KindUnknown, chip is null ? $"The kind of {board} cannot be detected." : $"{board} is a {chip} of no known kind.",
+        chip is null ? $"Add a section `[board {board}]` to ratos-flash.conf, with `id:` of its kind."
+            : (Remedy)"Nothing to do for a flash: a board tells what its build needs.");
 
     public static FlashException BadBoardDefinition(string folder, string why) => new(
         FaultKind.BadBoardDefinition, $"RatOS's definition in boards/{folder} was ignored: {why}.",
@@ -122,6 +118,12 @@ public static class BoardFaults
 
     public static FlashException NoRoad(string board, string why, Remedy guide) => new(
         FaultKind.NoRoad, $"{board} cannot be flashed by RatOS.Flash: {why}.", guide);
+
+    public static FlashException FactMissing(FactQuestion question) => new(
+        FaultKind.FactMissing, $"One fact about {question.Board} is missing. {question.Text}", $"{Answer(question)}.")
+    {
+        Question = question,
+    };
 
     /// <param name="board">The board.</param>
     /// <param name="expected">Its chip by what is known.</param>

@@ -5,5 +5,8 @@ public sealed record FaultReport(FaultKind Kind, string Cause, Remedy Remedy)
 {
     public string Code => Kind.Code;
 
-    public static FaultReport Of(FlashException fault) => new(fault.Kind, fault.Cause, fault.Remedy);
+    /// <inheritdoc cref="FlashException.Question"/>
+    public FactQuestion? Question { get; init; }
+
+    public static FaultReport Of(FlashException fault) => new(fault.Kind, fault.Cause, fault.Remedy) { Question = fault.Question };
 }

@@ -14,9 +14,13 @@ public sealed record Finding(FindingSeverity Severity, FaultKind Kind, string Te
 {
     public string Code => Kind.Code;
 
-    public static Finding Of(FindingSeverity severity, FlashException fault) => new(severity, fault.Kind, fault.Cause, fault.Remedy);
+    /// <inheritdoc cref="FlashException.Question"/>
+    public FactQuestion? Question { get; init; }
 
-    public FlashException ToFault() => new(Kind, Text, Remedy);
+    public static Finding Of(FindingSeverity severity, FlashException fault) =>
+        new(severity, fault.Kind, fault.Cause, fault.Remedy) { Question = fault.Question };
+
+    public FlashException ToFault() => new(Kind, Text, Remedy) { Question = Question };
 
     internal static Finding Blocker(FlashException fault) => Of(FindingSeverity.Blocker, fault);
 }

@@ -13,6 +13,9 @@ public sealed class FlashException(FaultKind kind, string cause, Remedy remedy) 
     public string Cause { get; } = cause;
 
     public Remedy Remedy { get; } = remedy;
+
+    /// <summary>The fact that is missing; null where none is.</summary>
+    public FactQuestion? Question { get; init; }
 }
 
 /// <summary>The device left the bus, or re-enumerated. The transport's only exception besides <see cref="FlashException"/>.</summary>

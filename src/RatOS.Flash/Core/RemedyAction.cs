@@ -56,6 +56,14 @@ public sealed record RemedyAction(string CommandLine, string Browser)
     public static RemedyAction NamePort(string board, string port = "PORT") => new(
         $"add `--port {port}`", $"set `port: {port}` in the section [board {board}] of ratos-flash.conf");
 
+    /// <summary>Answers the question; a prompt shows the choices in a browser.</summary>
+    public static RemedyAction Answer(FactQuestion question) => new(
+        $"answer with `ratos-flash answer {question.Board} {question.Fact} VALUE`, where VALUE is {ChoicesOf(question)}",
+        $"press the answer in the prompt, or enter `ratos-flash answer {question.Board} {question.Fact} VALUE` in a terminal");
+
+    private static string ChoicesOf(FactQuestion question) => string.Join(" or ", question.Choices.Select(
+        choice => $"{(choice.Value.Contains(' ', StringComparison.Ordinal) ? $"\"{choice.Value}\"" : choice.Value)} ({choice.Label})"));
+
     public static RemedyAction FixBootloader(string board) => new(
         "leave `--bootloader` out, or name the board's own bootloader",
         $"correct `bootloader:` in the section [board {board}] of ratos-flash.conf");

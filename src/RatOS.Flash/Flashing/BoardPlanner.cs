@@ -48,7 +48,9 @@ internal sealed class BoardPlanner
         if (_profile.Mcu is not { IsWritten: true } mcu || _profile.ApplicationStart?.Value is not { } start)
         {
             CheckChip();
-            Block(BoardFaults.NoRoad(Name, WhyNoMethod(guide.Method), guide.Remedy));
+            var missing = guide.Method == FlashMethod.Unknown && _profile.CardFile is null ? MissingFact.Of(_profile) : null;
+            Block(missing is not null ? BoardFaults.FactMissing(missing)
+                : BoardFaults.NoRoad(Name, WhyNoMethod(guide.Method), guide.Remedy));
             return Made();
         }
         if (_request.UsesSdCard)

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using RatOS.Flash.Boards;
 using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
@@ -249,12 +250,7 @@ internal sealed class InventoryBuilder(InventorySources sources)
     {
         var serial = draft.Device is { RunsKlipper: true } ? draft.Device.Serial : draft.Path.Serial;
         if (draft is { NotOurs: null, Kind: null })
-        {
-            var ofChip =
-                sources.Catalogue.Boards.Where(board => draft.Chip is not null && InventorySources.IsSame(board.McuName, draft.Chip));
-            draft.Findings.Add(Finding.Of(
-                FindingSeverity.Note, BoardFaults.KindUnknown(draft.Name, draft.Chip, [.. ofChip.Select(board => board.Id).Take(5)])));
-        }
+            draft.Findings.Add(Finding.Of(FindingSeverity.Note, BoardFaults.KindUnknown(draft.Name, draft.Chip)));
         var board = draft.NotOurs is null ? BoardOf(draft, serial) : null;
         var match = draft is { NotOurs: null, Kind: null } ? sources.Pins.Match(draft.Section.Name, draft.Chip) : null;
         var description = draft.Described is null ? "" : ", described in ratos-flash.conf";
@@ -266,7 +262,7 @@ internal sealed class InventoryBuilder(InventorySources sources)
             Owner = draft.NotOurs is null ? McuOwner.Ours : McuOwner.OwnUpdater,
             Reason = draft.NotOurs ?? $"[{draft.SectionText}] of printer.cfg{description}",
             Board = board is null ? null
-                : board with { Facts = [.. board.Facts, .. sources.Pins.FactsOf(draft.Section.Name, match)] },
+                : board with { Facts = [.. board.Facts, .. RateOfBus(draft), .. sources.Pins.FactsOf(draft.Section.Name, match)] },
             KnownByPins = match,
             Kind = draft.Kind,
             Chip = draft.Chip,
@@ -277,6 +273,18 @@ internal sealed class InventoryBuilder(InventorySources sources)
             Host = sources.Klippy.Host,
             Findings = [.. draft.Findings],
         };
+    }
+
+    /// <summary>For a CAN bridge: the bitrate of another board on its bus. A bridge's own firmware has no constant for it.</summary>
+    private IEnumerable<BoardFacts> RateOfBus(InventoryDraft draft)
+    {
+        if (draft.Uuid is null || draft.Klippy?.Constants.ContainsKey("CANBUS_BRIDGE") != true)
+            yield break;
+        foreach (var node in _drafts.Where(other => other.Uuid is not null && other.Interface == draft.Interface))
+        {
+            if (int.TryParse(node.Klippy?.Constants.GetValueOrDefault("CANBUS_FREQUENCY"), CultureInfo.InvariantCulture, out var rate))
+                yield return new(FactSource.Bus, $"{node.Name} on the same bus") { Link = new(BuildLink.UsbCanBridge, Rate: rate) };
+        }
     }
 
     private PrinterBoard BoardOf(InventoryDraft draft, string? serial)

@@ -67,5 +67,5 @@ public sealed record PrinterMcu
     /// <summary>The board for a plan, requested by its name.</summary>
     /// <exception cref="FlashException">Its maker's updater updates it, or its kind is not known.</exception>
     public PrinterBoard BoardToFlash() =>
-        Board ?? throw (Owner == McuOwner.OwnUpdater ? FirmwareFaults.NotOurs(Name, Reason) : BoardFaults.KindUnknown(Name, Chip, []));
+        Board ?? throw (Owner == McuOwner.OwnUpdater ? FirmwareFaults.NotOurs(Name, Reason) : BoardFaults.KindUnknown(Name, Chip));
 }

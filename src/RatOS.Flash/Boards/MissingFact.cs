@@ -1,0 +1,40 @@
+using System.Collections.Immutable;
+using RatOS.Flash.Core;
+
+namespace RatOS.Flash.Boards;
+
+/// <summary>The one fact that a board cannot tell, as a question with its candidates. Pure.</summary>
+internal static class MissingFact
+{
+    private static readonly ImmutableArray<string> ChipsOnCan = ["stm32g0b1xx", "rp2040", "stm32f072xb", "stm32f446xx", "stm32h723xx"],
+        ChipsOnUart = ["stm32f103xe", "stm32f401xc", "stm32g0b1xx", "stm32f446xx", "rp2040"],
+        ChipsOnUsb = ["stm32f446xx", "rp2040", "stm32g0b1xx", "stm32h723xx", "stm32f407xx", "stm32f103xe"];
+
+    private static readonly ImmutableArray<int> Bitrates = [1_000_000, 500_000, 250_000];
+
+    /// <summary>
+    /// Chip or application start of a board that is silent or waits in a bootloader, and so could not be asked. Null where both are known,
+    /// and for a chip that this product does not write.
+    /// </summary>
+    public static FactQuestion? Of(BoardProfile board) => board switch
+    {
+        { Chip: null } => new(board.Name, "chip", $"Which chip does {board.Name} have? It is printed on the chip.", [.. (
+            board.Link?.Value.Link switch
+            {
+                BuildLink.Can => ChipsOnCan,
+                BuildLink.Uart => ChipsOnUart,
+                _ => ChipsOnUsb,
+            }).Select(chip => new FactChoice(chip, chip[..Math.Min(chip.Length, 9)].ToUpperInvariant()))]),
+        { Mcu: { IsWritten: true } mcu, ApplicationStart: null } => new(board.Name, "start",
+            $"Where does Klipper begin in the flash of {board.Name}? That is its \"Bootloader offset\" in Klipper's menuconfig.",
+            [.. mcu.Offsets.Select(offset => new FactChoice($"0x{mcu.FlashBase + offset:x}",
+                mcu.FlashBase + offset == mcu.BootStart ? "no bootloader" : $"{offset / 1024} KiB bootloader"))]),
+        _ => null,
+    };
+
+    /// <summary>The bitrate of a bridge that is alone on its bus and whose chip has no register for it (a RP2040's CAN is software).</summary>
+    /// <param name="board">The bridge.</param>
+    public static FactQuestion OfBridge(BoardProfile board) => new(
+        board.Name, "link", $"Which CAN bitrate does {board.Name} have? All boards on its bus must have the same.",
+        [.. Bitrates.Select(rate => new FactChoice($"bridge {rate}", rate == Bitrates[0] ? "RatOS and most guides" : $"{rate / 1000} kbit/s"))]);
+}

@@ -1,0 +1,84 @@
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Service;
+using RatOS.Flash.Core;
+
+namespace RatOS.Flash.Agent.Tests;
+
+/// <summary>A fact that a board cannot tell: asked by a prompt, kept, and changed.</summary>
+public sealed class AnswerStories
+{
+    private const string Scenario = "unlisted-in-dfu";
+
+    /// <summary>Klipper is in error as long as the board waits in its ROM.</summary>
+    private static void Of(Func<AgentStory, Task> tell) => AgentStory.Of(async story =>
+    {
+        await story.StartAgentAsync(waits: false);
+        await story.UntilAsync(
+            () => story.Moonraker.Calls.Count(call => call == "connection.register_remote_method") >= 3, "the agent is registered");
+        await tell(story);
+    }, Scenario, isAlone: true);
+
+    private static async Task<JsonJob> FlashAsync(AgentStory story, int jobs)
+    {
+        Assert.True((await story.RequestAsync("flash", ("board", "mcu"))).Flag("ok"));
+        return await story.UntilOverAsync(jobs);
+    }
+
+    private static async Task AnswerAsync(AgentStory story, string board, string fact, string? value)
+    {
+        using var commandLine = AgentBoards.TryOpen(story.Data)!;
+        await commandLine.AnswerAsync(board, fact, value);
+    }
+
+    [Fact]
+    public void A_prompt_asks_for_the_one_fact_and_its_press_flashes_the_board() => Of(async story =>
+    {
+        var job = await FlashAsync(story, 1);
+        Assert.Equal(
+            ("fact-missing", "start"), (job.Boards[0].Fault!.Code, job.Boards[0].Fault!.Question!.Fact));
+        await story.UntilSaidAsync("action:prompt_begin One fact is missing");
+        Assert.Contains(story.Moonraker.Console, line => line.Contains(
+            "prompt_footer_button no bootloader (0x8000000)|", StringComparison.Ordinal));
+
+        Assert.True((await story.TypeAsync(story.Button("32 KiB bootloader (0x8008000)"))).IsOk);
+        Assert.True((await story.UntilOverAsync(2)).Ok);
+
+        // Kept: the next flash asks nothing.
+        Assert.True((await FlashAsync(story, 3)).Ok);
+        var facts = (await story.RequestAsync("boards")).Items("boards").First().Items("facts");
+        Assert.Contains(facts, fact => fact.Word("says") == "application at 08008000");
+    });
+
+    [Fact]
+    public void A_wrong_answer_is_found_and_another_one_takes_its_place() => Of(async story =>
+    {
+        await AnswerAsync(story, "mcu", "start", "0x8010000");
+        Assert.Equal("firmware-wrong-offset", (await FlashAsync(story, 1)).Boards[0].Fault!.Code);
+        await AnswerAsync(story, "mcu", "start", null);
+        Assert.Equal("fact-missing", (await FlashAsync(story, 2)).Boards[0].Fault!.Code);
+        await AnswerAsync(story, "mcu", "start", "0x8008000");
+        Assert.True((await FlashAsync(story, 3)).Ok);
+    });
+
+    [Theory]
+    [InlineData("mcu", "start", "0x8001000", "Klipper builds for no start at 08001000")]
+    [InlineData("mcu", "start", "here", "'here' is no address")]
+    [InlineData("mcu", "colour", "red", "there is no fact 'colour'")]
+    [InlineData("other", "start", "0x8008000", "'other'")]
+    public void An_answer_that_cannot_be_is_refused_with_the_reason(string board, string fact, string value, string why) =>
+        Of(async story =>
+    {
+        var refusal = await Assert.ThrowsAsync<FlashException>(() => AnswerAsync(story, board, fact, value));
+        Assert.Contains(why, refusal.Cause, StringComparison.Ordinal);
+        Assert.Equal("fact-missing", (await FlashAsync(story, 1)).Boards[0].Fault!.Code);
+    });
+
+    [Fact]
+    public void No_client_of_Moonraker_answers_for_a_board() => AgentStory.Of(async story =>
+    {
+        var answer = await story.RequestAsync("answer", ("board", "octopus"), ("fact", "start"), ("value", "0x8000000"));
+        Assert.Equal("bad-request", answer.At("error")?.Word("code"));
+        Assert.True((await story.RequestAsync("flash", ("board", "octopus"))).Flag("ok"));
+        Assert.True((await story.UntilOverAsync()).Ok);
+    });
+}
