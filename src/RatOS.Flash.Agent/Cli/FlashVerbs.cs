@@ -87,7 +87,7 @@ internal sealed class FlashVerbs(VerbContext context)
         _output.Result(report);
         ended(report);
         // A fact may turn out to be missing only when the firmware is built. The other boards are done.
-        return report.Boards.Select(board => board.Fault?.Question).FirstOrDefault(question => question is not null) is { } fact
+        return missing is null && report.Boards.Select(board => board.Fault?.Question).FirstOrDefault(question => question is not null) is { } fact
             && options.Writes && await AskAsync(boards, fact)
             ? Math.Max(
                 ExitCode.Of(report with { Boards = [.. report.Boards.Where(board => board.Board != fact.Board)] }),
