@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using RatOS.Flash.Boards;
 using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Flashing;
@@ -237,6 +238,8 @@ public sealed class CallRecorder(TimeProvider time, Action<string>? warn = null)
     private void Append(FlashRequest request)
     {
         var (board, image) = (request.Board, request.Image is { } given ? Number(ImageOf(given)) : null);
+        var card = board.Profile.SdCard;
+        var byPins = card is { Source: not FactSource.Catalogue } ? card.Value : null;
         string?[] words =
         [
             board.Name, board.Board.Id, board.Serial, board.Port, board.OnlyByPort ? "only-by-port" : null,
@@ -251,9 +254,11 @@ public sealed class CallRecorder(TimeProvider time, Action<string>? warn = null)
                 FlashJob.SdCard => "sd-card",
                 _ => null,
             },
-            board.Profile.SdCard?.RenamedTo,
+            byPins is null ? card?.Value.RenamedTo : null,
             request.Earlier is { } earlier ? Conditions.Of(earlier.Condition) : null, request.Earlier?.Place.Port,
             request.AsksStart ? "all" : null, request.LinkChange?.ToString(), board.Profile.Bootloader?.Value,
+            byPins?.Path, byPins is { NeedsNewName: true } ? "new-name" : null, byPins?.Encoding.ToString(),
+            byPins is null ? null : card!.Where,
         ];
         Append("job", "asked", Now, words, null, Answer.Ok());
     }

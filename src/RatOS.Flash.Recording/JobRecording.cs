@@ -163,7 +163,12 @@ public sealed class JobRecording
             CanInterface = can ?? "can0",
             Bootloader = Drivers.Find(bootloader),
             RunningVersion = running,
-            Facts = words.ElementAtOrDefault(21) is { } below ? [new(FactSource.Board, "its running firmware") { Bootloader = below }] : [],
+            Facts =
+            [
+                .. words.ElementAtOrDefault(21) is { } below
+                    ? (BoardFacts[])[new(FactSource.Board, "its running firmware") { Bootloader = below }] : [],
+                .. words.ElementAtOrDefault(22) is { } card ? (BoardFacts[])[CardByPins(card, words)] : [],
+            ],
         };
         // Recordings of earlier versions end before this word.
         var job = words.ElementAtOrDefault(15) switch
@@ -182,6 +187,21 @@ public sealed class JobRecording
             Earlier = earlier,
             AsksStart = words.ElementAtOrDefault(19) == "all",
             LinkChange = words.ElementAtOrDefault(20) is { } change ? LinkChange.Known.GetValueOrDefault(change) : null,
+        };
+    }
+
+    /// <summary>What pins said of the board's stock bootloader.</summary>
+    private static BoardFacts CardByPins(string path, string?[] words)
+    {
+        var slash = path.IndexOf('/', StringComparison.Ordinal);
+        return new(FactSource.KlipperConfig, words.ElementAtOrDefault(25) ?? "its pins")
+        {
+            CardFile = new(path.EndsWith("*.bin", StringComparison.Ordinal) ? null : path[(slash + 1)..])
+            {
+                Folder = slash < 0 ? null : path[..slash],
+                NeedsNewName = words.ElementAtOrDefault(23) is not null,
+                Encoding = Enum.TryParse<CardEncoding>(words.ElementAtOrDefault(24), out var encoding) ? encoding : CardEncoding.None,
+            },
         };
     }
 

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Globalization;
+using System.Security.Cryptography;
 using System.Text;
 
 namespace RatOS.Flash.Recording;
@@ -21,6 +22,10 @@ internal sealed class Payload
     private readonly Dictionary<ulong, (int Image, int Offset)> _places = [];
 
     public IReadOnlyList<ReadOnlyMemory<byte>> Images => _images;
+
+    /// <summary>A file for a card as a word: all of it, or the hash of a longer one (an image in S-records).</summary>
+    public static ReadOnlyMemory<byte> OfFile(ReadOnlyMemory<byte> file) =>
+        file.Length <= Longest ? file : SHA256.HashData(file.Span);
 
     /// <param name="image">From now on its pieces are written as references.</param>
     /// <param name="isRead">A reader only follows references, so the image is not indexed.</param>

@@ -55,9 +55,9 @@ internal sealed class RecordingHardware(IHardware inner, CallRecorder recorder) 
     public Task<bool> CyclePortAsync(string port) => recorder.RecordAsync(
         Escape(port), "cycle", [], null, () => inner.CyclePortAsync(port), static isDone => Answer.Ok(isDone ? "on" : "no"));
 
-    public Task<string?> PutOnCardAsync(string name, ReadOnlyMemory<byte> file) => recorder.RecordAsync(
-        "card", "put", [name], file, () => inner.PutOnCardAsync(name, file),
-        static place => place is null ? Answer.Ok() : Answer.Ok(place));
+    public Task<string?> PutOnCardAsync(string path, ReadOnlyMemory<byte> file, Func<ReadOnlyMemory<byte>, bool> holds) =>
+        recorder.RecordAsync("card", "put", [path], Payload.OfFile(file), () => inner.PutOnCardAsync(path, file, holds),
+            static place => place is null ? Answer.Ok() : Answer.Ok(place));
 }
 
 internal sealed class RecordingUsb(IUsbDevice inner, string handle, CallRecorder recorder) : IUsbDevice

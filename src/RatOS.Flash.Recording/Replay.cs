@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using RatOS.Flash.Builds;
 using RatOS.Flash.Core;
+using RatOS.Flash.Firmware;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Printer;
 using static RatOS.Flash.Recording.RecordingWords;
@@ -86,7 +87,14 @@ public sealed record Replay(FlashReport? Report, Divergence? Divergence, Immutab
     /// <summary>The recorded builds. Old firmware is read out again and dropped.</summary>
     private sealed class RecordedServices(JobRecording recording) : FlashServices
     {
+        /// <summary>New names on cards, in the order of the recording.</summary>
+        private readonly Queue<string> _cardNames = new(recording.Lines
+            .Where(line => line is { Channel: "card", Verb: "put", Words: [not null] }).Select(line => line.Words[0]!.Split('/')[^1]));
+
         public override bool CanBuild => Builds.Any();
+
+        public override string NewCardName(FirmwareImage image, TimeProvider time) =>
+            _cardNames.TryDequeue(out var name) ? name : base.NewCardName(image, time);
 
         private IEnumerable<RecordedCall> Builds =>
             recording.Lines.Where(line => line is { Channel: "job", Verb: "built", Words: [not null] });

@@ -55,8 +55,8 @@ internal sealed class ReplayHardware : IHardware
 
     public async Task<bool> CyclePortAsync(string port) => (await _session.AskAsync(Escape(port), "cycle", [], null)).Word(0) == "on";
 
-    public async Task<string?> PutOnCardAsync(string name, ReadOnlyMemory<byte> file) =>
-        (await _session.AskAsync("card", "put", [name], file)).Word(0);
+    public async Task<string?> PutOnCardAsync(string path, ReadOnlyMemory<byte> file, Func<ReadOnlyMemory<byte>, bool> holds) =>
+        (await _session.AskAsync("card", "put", [path], Payload.OfFile(file))).Word(0);
 
     private async Task ChangeAsync()
     {

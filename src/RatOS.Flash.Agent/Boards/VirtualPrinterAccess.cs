@@ -36,9 +36,9 @@ internal sealed class VirtualPrinterAccess(VirtualPrinter printer, VirtualPlace 
             .ToImmutableDictionary(board => printer.Klippy.Config.Section(board.First).Name, board => board.Second.Port!),
     };
 
-    /// <summary>The boards on CAN and UART: nothing on the bus shows their kind.</summary>
+    /// <summary>The boards on CAN and UART: nothing on the bus shows their kind. And those that are known by their pins.</summary>
     public override IEnumerable<PrinterBoard> Described => printer.PrinterBoards.Where(board =>
-        board.Port is null || board.CanUuid is not null || !board.Port.Contains('-', StringComparison.Ordinal));
+        board.Port is null || board.CanUuid is not null || !board.Port.Contains('-', StringComparison.Ordinal) || !board.Facts.IsEmpty);
 
     public override string Description => $"virtual printer '{place.Scenario}'";
 

@@ -23,7 +23,7 @@ internal sealed record JsonPlan(
             board.Bootloader?.Name, board.RunningVersion, image?.Version, image?.Bytes.Length, image?.Sha256,
             JsonContract.Hex(board.Profile.ApplicationStart?.Value), board.IsBlocked, [.. board.Findings.Select(JsonFinding.Of)],
             board.Profile.Kind.DisplayName,
-            board.Entry == FlashEntry.None ? null : board.Route);
+            board is { Entry: FlashEntry.None, TakesCard: false } ? null : board.Route);
     }
 
     public JsonPlan In(FrontEnd frontEnd) => this with { Findings = [.. Findings.Select(finding => finding.In(frontEnd))] };

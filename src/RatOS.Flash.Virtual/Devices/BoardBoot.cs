@@ -23,6 +23,7 @@ internal sealed class BoardBoot(VirtualPrinter printer, VirtualBoard board, RomR
     private int _touchesInVain = printer.Faults.TouchesInVain;
     private int _resetsIgnored = printer.Faults.ResetsIgnored;
     private (long Version, uint Start, VirtualFirmware? Firmware) _known = (-1, 0, null);
+    private string? _taken;            // of the card's files, by the stock bootloader
     private bool _isFrozen;            // after a fault, until the watchdog
     private TimeSpan _lastReset = TimeSpan.MinValue / 2;
 
@@ -154,8 +155,10 @@ internal sealed class BoardBoot(VirtualPrinter printer, VirtualBoard board, RomR
     /// </summary>
     private TimeSpan FlashFromCard()
     {
-        if (board.SdFirmware is not { } file)
+        _taken = null;
+        if (StockBootloader.Find(board) is not var (path, file))
             return TimeSpan.Zero;
+        _taken = path;
         var (now, time) = (printer.Time.Now, TimeSpan.Zero);
         for (var sector = Flash.SectorAt(ApplicationStart); Flash.SectorStart(sector) < ApplicationStart + file.Length; sector++)
             time += Flash.Erase(sector, now + time);
@@ -167,8 +170,8 @@ internal sealed class BoardBoot(VirtualPrinter printer, VirtualBoard board, RomR
     /// <summary>The stock bootloader looks at one byte of the application's reset vector only: the flash's, 08 on STM32.</summary>
     private void LeaveSdBootloader(ResetRequest request)
     {
-        if (!board.SdFileStays)
-            board.SdFirmware = null;   // renamed to FIRMWARE.CUR
+        if (_taken is not null)
+            StockBootloader.Finish(board, _taken);
         if (Flash.Read(ApplicationStart + 7, 1)[0] != (byte)(Flash.Base >> 24))
             board.Hang("the stock bootloader found no firmware and waits for ever");
         else

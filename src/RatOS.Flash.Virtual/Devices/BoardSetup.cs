@@ -1,3 +1,4 @@
+using RatOS.Flash.Boards;
 using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
 
@@ -9,7 +10,7 @@ public enum BootStage
     /// <summary>Nothing: the application begins at the flash's start.</summary>
     None,
 
-    /// <summary>The SD card bootloader that BTT ships.</summary>
+    /// <summary>The SD card bootloader of its maker, <see cref="BoardSetup.CardFile"/>.</summary>
     StockSd,
 
     Katapult,
@@ -136,6 +137,14 @@ public sealed record BoardSetup(string Name, string BoardId, VirtualChip Chip, u
 
     /// <summary>Katapult without the version text (protocol 1.0).</summary>
     public bool OldKatapult { get; init; }
+
+    /// <summary>
+    /// The file that its stock bootloader takes from a card. Where <see cref="CardFile.RenamedTo"/> is null, it keeps the file's name.
+    /// </summary>
+    public CardFile CardFile { get; init; } = new("firmware.bin") { RenamedTo = "FIRMWARE.CUR" };
+
+    /// <summary>The configuration of Klipper's that has its pins and its card; null where no pins tell the board.</summary>
+    public string? PinsIn { get; init; }
 
     /// <summary>A card with a klipper.bin of the old version sits in its SD slot.</summary>
     public bool HasSdCard { get; init; }

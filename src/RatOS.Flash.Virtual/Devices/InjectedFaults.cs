@@ -44,6 +44,9 @@ public sealed record InjectedFaults
     /// </summary>
     public TimeSpan? OperatorAfter { get; init; }
 
+    /// <summary>The card in this computer changes a bit of what is written to it.</summary>
+    public bool CardSpoils { get; init; }
+
     /// <summary>From this transfer on the ROM's USB answers nothing until the hub resets it; null for never.</summary>
     public int? HangsAt { get; init; }
 

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using RatOS.Flash.Boards;
 using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
 
@@ -81,6 +82,12 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
         State = BoardState.Rom,
     };
 
+    private static BoardSetup EzBoard => new("ezboard", "", KconfigChips.Find("STM32F405"), 0x0800_C000, "1-1.1")
+    {
+        CardFile = new("firmware.bin") { Encoding = CardEncoding.SRecord, RenamedTo = "FIRMWARE.CUR" },
+        PinsIn = "generic-th3d-ezboard-v2.0.cfg",
+    };
+
     private static BoardSetup Pi => new("pi", "klipper_host_mcu", VirtualChip.Linux, 0, "/tmp/klipper_host_mcu")
     {
         Stage = BootStage.None,
@@ -161,6 +168,13 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
         new(
             "card-in-computer", "a card in this computer; a minute after it is written, the operator moves it to the Octopus (--sd-card)",
             Octopus)
+        {
+            HasCard = true,
+            Faults = new() { OperatorAfter = TimeSpan.FromMinutes(1) },
+        },
+        new(
+            "card-encoded", "a TH3D EZBoard v2 (F405), known by its pins: its stock bootloader takes S-records from a card (--sd-card)",
+            EzBoard)
         {
             HasCard = true,
             Faults = new() { OperatorAfter = TimeSpan.FromMinutes(1) },

@@ -74,8 +74,23 @@ public sealed class VirtualBoard
     /// <summary>The BOOT0 jumper is on, or the button is held.</summary>
     public bool Boot0 { get; set; }
 
-    /// <summary>The firmware file on the card in its SD slot; null for no card or no file.</summary>
-    public byte[]? SdFirmware { get; set; }
+    /// <summary>The files on the card in its SD slot, by their path; none without a card.</summary>
+    public IDictionary<string, byte[]> SdCard { get; } = new Dictionary<string, byte[]>(StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>The one of them that its stock bootloader takes next; null for none.</summary>
+    public byte[]? SdFirmware
+    {
+        get => StockBootloader.Find(this) is { } found ? SdCard[found.Path] : null;
+        set
+        {
+            SdCard.Clear();
+            if (value is not null)
+                SdCard[Setup.CardFile.Path.Replace('*', 'x')] = value;
+        }
+    }
+
+    /// <summary>The name of the file that it installed last.</summary>
+    public string? LastCardFile { get; internal set; }
 
     /// <summary>The card also has an <c>admin.txt</c>: the stock bootloader flashes the file again at each reset.</summary>
     public bool SdFileStays { get; set; }
@@ -222,14 +237,17 @@ public sealed class VirtualBoard
     /// <summary>Starts what was about to start.</summary>
     internal void SettleNow() => _boot.SettleNow();
 
-    internal StoredBoard Store() => new(Name, State, Port, Boot0, SdFirmware is not null, [.. Flash.UnsoundRanges()]);
+    internal StoredBoard Store() => new(Name, State, Port, Boot0, SdFirmware is not null, [.. Flash.UnsoundRanges()])
+    {
+        LastCardFile = LastCardFile,
+    };
 
     internal void Restore(byte[] flash, StoredBoard stored)
     {
         Flash.Preset(Flash.Base, flash);
         foreach (var range in stored.Unsound)
             Flash.Spoil(range);
-        (Port, Boot0) = (stored.Port, stored.Boot0);
+        (Port, Boot0, LastCardFile) = (stored.Port, stored.Boot0, stored.LastCardFile);
         if (!stored.HasSdFirmware)
             SdFirmware = null;
         Begin(stored.State == BoardState.Starting ? BoardState.Hung : stored.State);

@@ -32,8 +32,6 @@ public sealed class VirtualPrinter : IHardware
     private static readonly TimeSpan OpenTime = TimeSpan.FromMilliseconds(1);
     private static readonly TimeSpan OffTime = TimeSpan.FromSeconds(3);
 
-    private string? _cardName;
-
     private VirtualPrinter(Scenario scenario, VirtualTime time, InjectedFaults faults)
     {
         (Scenario, Time, Faults) = (scenario, time, faults);
@@ -68,8 +66,11 @@ public sealed class VirtualPrinter : IHardware
     /// <summary>Transfers so far: what <see cref="TransferFault.Index"/> counts.</summary>
     public int Transfers => Injector.Transfers;
 
-    /// <summary>The file on the card in this computer; null before there was one.</summary>
+    /// <summary>The file on the card in this computer, and its path there; null before there was one.</summary>
     public byte[]? Card { get; private set; }
+
+    /// <inheritdoc cref="Card"/>
+    public string? CardPath { get; private set; }
 
     /// <summary>The unit that may replace the process that is an MCU; null where there is none.</summary>
     public HostMcu? HostMcu => Process?.Unit;
@@ -82,7 +83,17 @@ public sealed class VirtualPrinter : IHardware
         OnlyByPort = Boards.Count(other => other.Serial == board.Serial) > 1,
         CanUuid = board.Setup.Link == McuLink.Can ? CanUuid.Read(board.CanUuidBytes) : null,
         RunningVersion = board.RunningFirmware?.Version,
-        Facts = board.Setup.IsUart ? [new(FactSource.KlipperConfig, "printer.cfg") { HostBaud = board.Setup.HostBaud }] : [],
+        Facts =
+        [
+            .. board.Setup.IsUart
+                ? (BoardFacts[])[new(FactSource.KlipperConfig, "printer.cfg") { HostBaud = board.Setup.HostBaud }] : [],
+            // Klipper's configurations say no new names.
+            .. board.Setup.PinsIn is { } file
+                ? (BoardFacts[])[new(FactSource.KlipperConfig, $"its pins in {file}")
+                {
+                    CardFile = board.Setup.CardFile with { RenamedTo = null, ApplicationStart = board.ApplicationStart },
+                }] : [],
+        ],
     })];
 
     internal VirtualBus Bus { get; }
@@ -181,11 +192,16 @@ public sealed class VirtualPrinter : IHardware
     /// <summary>
     /// A card in this computer, in scenarios that have one. The simulated operator then moves it to the first board and presses reset.
     /// </summary>
-    public Task<string?> PutOnCardAsync(string name, ReadOnlyMemory<byte> file)
+    public Task<string?> PutOnCardAsync(string path, ReadOnlyMemory<byte> file, Func<ReadOnlyMemory<byte>, bool> holds)
     {
         if (!Scenario.HasCard)
             return Task.FromResult<string?>(null);
-        (_cardName, Card) = (name, file.ToArray());
+        var written = file.ToArray();
+        if (Faults.CardSpoils)
+            written[written.Length / 2] ^= 1;
+        if (!holds(written))
+            throw SdCardFaults.SdCardUnwritable("/media/card", "what was read back is not the firmware");
+        (CardPath, Card) = (path, written);
         if (Faults.OperatorAfter is { } after)
             Time.Schedule(after, () => MoveCardTo(Boards[0]));
         return Task.FromResult<string?>("/media/card");
@@ -308,9 +324,10 @@ public sealed class VirtualPrinter : IHardware
         Bus.Sessions.FirstOrDefault(session => session.Device.IsSameSession(device) && isUsable(session))
         ?? throw new DeviceGoneException(device.ToString());
 
-    private void MoveCardTo(VirtualBoard board)
+    /// <summary>The operator puts the card into a board's slot, and presses reset.</summary>
+    public void MoveCardTo(VirtualBoard board)
     {
-        board.SdFirmware = _cardName == SdCardBootloader.FileName ? Card : null;
+        board.SdCard[CardPath!] = Card!;
         board.PressReset();
     }
 

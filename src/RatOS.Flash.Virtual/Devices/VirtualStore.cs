@@ -81,7 +81,11 @@ internal static class VirtualStore
 /// <param name="HasSdFirmware">The card in its slot holds a firmware file.</param>
 /// <param name="Unsound">Offset and length of half-written flash.</param>
 internal sealed record StoredBoard(
-    string Name, BoardState State, string? Port, bool Boot0, bool HasSdFirmware, ImmutableArray<StoredRange> Unsound);
+    string Name, BoardState State, string? Port, bool Boot0, bool HasSdFirmware, ImmutableArray<StoredRange> Unsound)
+{
+    /// <inheritdoc cref="VirtualBoard.LastCardFile"/>
+    public string? LastCardFile { get; init; }
+}
 
 internal sealed record StoredRange(int Offset, int Length);
 

@@ -123,6 +123,10 @@ public sealed record SdCardBootloader(string Start, string RenamedTo)
 
     /// <summary>The only file name that it looks for.</summary>
     public const string FileName = "firmware.bin";
+
+    /// <summary>The file that it takes.</summary>
+    [JsonIgnore]
+    public CardFile File => new(FileName) { ApplicationStart = ApplicationStart, RenamedTo = RenamedTo };
 }
 
 /// <param name="UsbId">What the ROM announces.</param>

@@ -25,7 +25,7 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
             FlashMethod.Avrdude => ("klipper.elf.hex", NameFor(board.Kind, ".elf.hex")),
             FlashMethod.Process => ("klipper.elf", "klipper_mcu"),
             FlashMethod.SdCard => ("klipper.bin", SdCardBootloader.FileName),
-            FlashMethod.EngineManual when !HasUsbRom(board) => ("klipper.bin", board.CardFile?.Value.Name ?? NameFor(board.Kind, ".bin")),
+            FlashMethod.EngineManual when !HasUsbRom(board) => ("klipper.bin", board.SdCard?.Value.Name ?? NameFor(board.Kind, ".bin")),
             FlashMethod.OwnUpdater => (null, null),
             _ => ("klipper.bin", (string?)NameFor(board.Kind, ".bin")),
         };
@@ -52,8 +52,7 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
     ];
 
     /// <summary>For a board whose Klipper starts no bootloader: the card that its own one may read.</summary>
-    internal static ImmutableArray<string> WithoutKatapult(BoardProfile board) => board.SdCard is not null ? CardSteps(board)
-        : board.CardFile is { } card ? CardFileSteps(card)
+    internal static ImmutableArray<string> WithoutKatapult(BoardProfile board) => board.SdCard is { } card ? CardGuide(board, card)
         :
         [
             "If the board still has the bootloader that it was sold with, copy the built klipper.bin onto a card of 32 GB or less with "
@@ -69,18 +68,65 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
         IsRp(board) && board.ApplicationStart is not null && !IsAtFlashBegin(board)
             ? $"{RemedyAction.DoubleReset}." : Remedy.Numbered(EnterSteps(board), OperatorStep.StartBootloader);
 
-    /// <summary>The way by the board's SD card.</summary>
-    /// <param name="board">The board.</param>
-    /// <param name="card">Where the file lies on a card that is in this computer; null where none is.</param>
-    /// <param name="file">Where else it lies; null where it is to be built yet.</param>
-    internal static ImmutableArray<string> CardSteps(BoardProfile board, string? card = null, string? file = null) =>
+    /// <summary>The way by the board's SD card: with this program, or manually.</summary>
+    private static ImmutableArray<string> CardGuide(BoardProfile board, Fact<CardFile> card)
+    {
+        // A chip that only a maker's fork of Klipper has cannot be built for here.
+        var isOurs = board.Mcu is not null || board.Chip is null;
+        var name = card.Value.NeedsNewName ? "a file with a new name" : card.Value.Path;
+        var copy = Copying(card.Value, null);
+        return
+        [
+            .. CheckBoard(card),
+            .. isOurs ? (ImmutableArray<string>)
+            [
+                (board.ApplicationStart is null ? "While the board runs Klipper: " : "") + $"`ratos-flash flash {board.Name} --sd-card` "
+                    + $"makes {name}, writes it onto the card in this computer, and offers it for download.",
+            ] : [],
+            isOurs ? $"Or manually: c{copy[1..]}" : copy,
+            .. AtBoard(card),
+        ];
+    }
+
+    /// <summary>The way of a file that this program made.</summary>
+    /// <param name="card">The file that the board takes.</param>
+    /// <param name="place">Where a card with the file is in this computer; null where none is.</param>
+    /// <param name="file">Where else the file is; null where it could not be put anywhere.</param>
+    internal static ImmutableArray<string> CardSteps(Fact<CardFile> card, string? place, string? file) =>
     [
-        card is null ? $"Copy {file ?? "the built klipper.bin"} onto a card of 32 GB or less with FAT32, as {SdCardBootloader.FileName}."
-            : $"{SdCardBootloader.FileName} is on the card at {card}: `umount {card}`, and take the card out of this computer.",
-        "Put the card into the board's SD slot. Press the board's reset button, or switch the printer off and on.",
-        $"Wait half a minute: its bootloader installs the file and renames it to {board.SdCard?.RenamedTo ?? "another name"}. "
+        .. CheckBoard(card),
+        place is null ? Copying(card.Value, file)
+            : $"{card.Value.Path} is on the card at {place}: `umount {place}`, and take the card out of this computer.",
+        .. AtBoard(card),
+    ];
+
+    private static ImmutableArray<string> CheckBoard(Fact<CardFile> card) => card.Source == FactSource.Catalogue ? []
+        : [$"Check that this is your board. Its stock bootloader is known by {card.Where}."];
+
+    private static string Copying(CardFile card, string? file) =>
+        $"Copy {file ?? Converted(card)} onto a card of 32 GB or less with FAT32"
+            + (card.Folder is { } folder ? $", in a folder called {folder}" : "")
+            + (card.Name is { } name && !(card.NeedsNewName && file is null) ? $", as {name}."
+                : ", under a name that ends in .bin and that this board has never had.");
+
+    private static ImmutableArray<string> AtBoard(Fact<CardFile> card) =>
+    [
+        card.Source == FactSource.Catalogue
+            ? "Put the card into the board's SD slot. Press the board's reset button, or switch the printer off and on."
+            : "Put the card into the board's SD slot, and switch the printer off and on.",
+        $"Wait half a minute: its bootloader installs the file{(card.Value.RenamedTo is { } name ? $" and renames it to {name}" : "")}. "
             + "The list of boards then shows the version that runs.",
     ];
+
+    /// <summary>How the file is made without this program.</summary>
+    private static string Converted(CardFile card) => card.Encoding switch
+    {
+        CardEncoding.MksRobin =>
+            $"the built klipper.bin, converted by `~/klipper/scripts/update_mks_robin.py klipper.bin {card.Name}`,",
+        CardEncoding.Chitu => $"the built klipper.bin, converted by `~/klipper/scripts/update_chitu.py klipper.bin {card.Name}`,",
+        CardEncoding.SRecord => $"the built klipper.elf, converted by `arm-none-eabi-objcopy -O srec klipper.elf {card.Name}`,",
+        _ => "the built klipper.bin",
+    };
 
     private static FlashMethod MethodOf(BoardProfile board)
     {
@@ -111,7 +157,7 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
         FlashMethod.Uf2 => [.. EnterSteps(board), .. CopyUf2(board, name!)],
         FlashMethod.SdCard =>
         [
-            .. CardSteps(board),
+            .. CardGuide(board, board.SdCard!),
             .. (board.Kind.KlipperSdBoard ?? board.FlashSdCardBoard?.Value) is { } sd && PortOf(board) is { } link
                 ? (ImmutableArray<string>)["Or, with the card in its slot and Klipper running on the board: `sudo systemctl stop klipper`, "
                     + $"`~/klipper/scripts/flash-sdcard.sh -f {name} {link} {sd}`, `sudo systemctl start klipper`."] : [],
@@ -138,7 +184,7 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
                 + $"{file} is the file that was built for this computer.",
             "`sudo systemctl start klipper-mcu klipper`",
         ],
-        FlashMethod.Unknown when board.CardFile is { } card => CardFileSteps(card),
+        FlashMethod.Unknown when board.SdCard is { } card => CardGuide(board, card),
         FlashMethod.OwnUpdater => ["Update it with its vendor's updater: its firmware is not built from Klipper's sources."],
         FlashMethod.Unknown when IsClone(board) =>
         [
@@ -150,27 +196,6 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
         _ => [$"Describe the board in ratos-flash.conf ([board NAME] with `id:` of its kind), or build {file} and write it with its "
             + "vendor's method."],
     };
-
-    /// <summary>For a board that is known by its pins alone: by what Klipper's own files say of its stock bootloader.</summary>
-    private static ImmutableArray<string> CardFileSteps(Fact<CardFile> card)
-    {
-        var (file, folder) = (card.Value.Name ?? "firmware.bin", card.Value.Folder is { } name ? $", in a folder called {name}" : "");
-        var convert = card.Value.Encoding switch
-        {
-            CardEncoding.MksRobin => $"`~/klipper/scripts/update_mks_robin.py klipper.bin {file}`",
-            CardEncoding.Chitu => $"`~/klipper/scripts/update_chitu.py klipper.bin {file}`",
-            CardEncoding.SRecord => $"`arm-none-eabi-objcopy -O srec klipper.elf {file}`",
-            _ => null,
-        };
-        return
-        [
-            $"Check that this is your board. Its stock bootloader is known by {card.Where}.",
-            .. convert is null ? (ImmutableArray<string>)[] : [$"Convert the built file: {convert}."],
-            $"Copy {(convert is null ? "the built klipper.bin" : file)} onto a card of 32 GB or less with FAT32{folder}, "
-                + (card.Value.NeedsNewName ? "under a name that ends in .bin and that this board has never had." : $"as {file}."),
-            "Put the card into the board's SD slot, and switch the printer off and on.",
-        ];
-    }
 
     /// <summary>Its port for a command: as printer.cfg has it, else the link that RatOS makes; null for neither.</summary>
     private static string? PortOf(BoardProfile board) => board.HostPort is { Value: var path } && path.StartsWith('/')

@@ -94,9 +94,6 @@ public sealed class BoardProfile
     /// <inheritdoc cref="BoardFacts.KnownAs"/>
     public Fact<string>? KnownAs => Strongest(facts => facts.KnownAs);
 
-    /// <inheritdoc cref="BoardFacts.CardFile"/>
-    public Fact<CardFile>? CardFile => Strongest(facts => facts.CardFile);
-
     /// <inheritdoc cref="BoardFacts.FlashSdCardBoard"/>
     public Fact<string>? FlashSdCardBoard => Strongest(facts => facts.FlashSdCardBoard);
 
@@ -115,11 +112,15 @@ public sealed class BoardProfile
     public bool EntersDfu => Mcu is { EntersUsbDfu: true } && Link?.Value.Link is BuildLink.Usb or BuildLink.UsbCanBridge;
 
     /// <summary>
-    /// The stock bootloader that takes firmware from a card; null where there is none for firmware at <see cref="ApplicationStart"/>.
+    /// The file that its stock bootloader takes from a card; null where none is known, or it starts firmware elsewhere than at
+    /// <see cref="ApplicationStart"/>. Pins are asked only where the catalogue says nothing.
     /// </summary>
-    public SdCardBootloader? SdCard =>
+    public Fact<CardFile>? SdCard => StockCard is { } card && (ApplicationStart is not { Value: var start }
+        || (card.Value.ApplicationStart is { } needed ? start == needed : start != Mcu?.BootStart)) ? card : null;
+
+    private Fact<CardFile>? StockCard =>
         (Kind.SoldWith ?? (Chip?.Value.StartsWith("lpc17", StringComparison.Ordinal) == true ? SdCardBootloader.Lpc : null)) is { } stock
-        && stock.ApplicationStart == ApplicationStart?.Value ? stock : null;
+            ? new(stock.File, FactSource.Catalogue, Kind.Origin ?? "the catalogue") : Strongest(facts => facts.CardFile);
 
     /// <summary>The SD slot's card can keep the bootloader from appearing.</summary>
     public bool NeedsEmptySlot => Kind.Preconditions.Contains("sd-slot-empty");

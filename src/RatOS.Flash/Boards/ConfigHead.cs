@@ -75,7 +75,7 @@ public sealed partial record ConfigHead(string Text, ImmutableArray<string> Chip
             Links = [.. Values(HeadWord.Link)],
             InitialPins = Only(HeadWord.InitialPins),
             DisablesSwd = Values(HeadWord.DisableSwd).Any(),
-            CardFile = isCard && (isNew || names.Count > 0) ? new(names.FirstOrDefault())
+            CardFile = isCard && (isNew || names.Count > 0) && encodings.Count < 2 ? new(names.FirstOrDefault())
             {
                 Folder = Only(HeadWord.Folder),
                 NeedsNewName = isNew,
@@ -127,6 +127,7 @@ public sealed partial record ConfigHead(string Text, ImmutableArray<string> Chip
             return (word, word switch
             {
                 HeadWord.Offset when group == "none" => "0",
+                HeadWord.Offset when group == "start" => $"{int.Parse(found.Value, NumberStyles.HexNumber, CultureInfo.InvariantCulture)}",
                 HeadWord.Offset =>
                     $"{(int.Parse(found.Value, CultureInfo.InvariantCulture) * 1024) + (match.Groups["plus"].Success ? 512 : 0)}",
                 HeadWord.Link => WhiteSpace().Replace(found.Value, " "),
@@ -141,7 +142,7 @@ public sealed partial record ConfigHead(string Text, ImmutableArray<string> Chip
 
     private static readonly (string Group, HeadWord Word)[] Words =
     [
-        ("kib", HeadWord.Offset), ("none", HeadWord.Offset), ("mhz", HeadWord.Crystal), ("link", HeadWord.Link),
+        ("kib", HeadWord.Offset), ("none", HeadWord.Offset), ("start", HeadWord.Offset), ("mhz", HeadWord.Crystal), ("link", HeadWord.Link),
         ("pins", HeadWord.InitialPins), ("swd", HeadWord.DisableSwd), ("mks", HeadWord.Encoding), ("chitu", HeadWord.Encoding),
         ("srec", HeadWord.Encoding), ("file", HeadWord.File), ("folder", HeadWord.Folder), ("new", HeadWord.NewName),
     ];
@@ -156,6 +157,7 @@ public sealed partial record ConfigHead(string Text, ImmutableArray<string> Chip
             |at(mega|90usb)\d+p?|arduino\s+due|beaglebone\s+pru)\b
         |\b(?<kib>\d{1,3})\s?Ki?B\b(?<plus>\s*\+\s*512\s+byte)?
         |\b(?<none>no\s+bootloader)\b
+        |\boffset\s+at\s+0x80(?<start>[\da-f]{5})\b
         |\b(?<mhz>\d{1,2})\s?MHz"?\s+(crystal|clock)
         |\b(?<link>(USB|CAN\s+bus|serial)\s+\((on\s)?[^)]{3,40}\)|USB\s+communication)
         |\bstartup"?(\s+set)?\s+to\s+"(?<pins>[!\w.,\s]{2,80})"

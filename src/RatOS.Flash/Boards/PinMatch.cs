@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using RatOS.Flash.Chips;
 
 namespace RatOS.Flash.Boards;
 
@@ -40,7 +41,8 @@ public sealed record PinMatch(ImmutableArray<KlipperBoardConfig> Configs, double
     public BoardFacts FactsFor(PinSet pins) => new(FactSource.KlipperConfig, $"its pins in {Files}")
     {
         KnownAs = Name,
-        CardFile = Head.CardFile,
+        CardFile = Head.CardFile is { } file && Chip is not null && Mcu.Find(Chip) is { } mcu
+            ? file with { ApplicationStart = mcu.FlashBase + (uint?)Head.BootloaderOffset } : Head.CardFile,
         FlashSdCardBoard = FlashSdCardBoard,
         DisablesSwd = pins.UsesDebugPins || Head.DisablesSwd ? true : null,
     };

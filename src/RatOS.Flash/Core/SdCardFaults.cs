@@ -9,13 +9,6 @@ public static class SdCardFaults
         FaultKind.SdCardUnknown, $"No known bootloader of {board} installs firmware for its application start from a card.",
         $"{WithoutCard}.");
 
-    /// <param name="board">The board.</param>
-    /// <param name="file">The file that its bootloader takes.</param>
-    /// <param name="steps">The way with a card.</param>
-    public static FlashException SdCardOnlyByHand(string board, string file, Remedy steps) => new(
-        FaultKind.SdCardUnknown, $"The card of {board} is prepared manually: by Klipper's configurations its bootloader takes {file}.",
-        steps);
-
     public static FlashException SdCardNotRead(string board) => new(
         FaultKind.SdCardNotRead, $"{board} has Katapult instead of its stock bootloader, and Katapult does not read cards.",
         $"{WithoutCard}.");
@@ -23,11 +16,16 @@ public static class SdCardFaults
     public static FlashException SdCardByHand(string board, Remedy steps) => new(
         FaultKind.SdCardByHand, $"{board} must be updated from an SD card manually.", steps);
 
-    public static FlashException SdCardNotTaken(string board, string version, string renamedTo, Remedy steps) => new(
+    /// <param name="board">The board.</param>
+    /// <param name="version">What it runs.</param>
+    /// <param name="file">The file that its bootloader takes.</param>
+    /// <param name="renamedTo">Its name after the installation; null where that is not known, or it keeps its name.</param>
+    /// <param name="steps">The way with a card.</param>
+    public static FlashException SdCardNotTaken(string board, string version, string file, string? renamedTo, Remedy steps) => new(
         FaultKind.SdCardNotTaken, $"{board} was reset and still runs {version}: it installed nothing from the card.",
-        $"Check the card. If it has a file {renamedTo}, the board installed it, but it was built for another board. "
-        + $"If it has firmware.bin, the board did not find it: format the card as FAT32 (32 GB or less, clusters of 4 KiB) "
-        + $"and copy only this file onto it. Then: {steps}");
+        $"Check the card. If {(renamedTo is null ? "the file has another name now" : $"it has a file {renamedTo}")}, the board installed "
+        + $"it, but it was built for another board. If it has {file}, the board did not find it: format the card as FAT32 (32 GB or less, "
+        + $"clusters of 4 KiB) and copy only this file onto it. Then: {steps}");
 
     // ---- the card in this computer
 

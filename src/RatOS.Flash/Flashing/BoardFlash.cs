@@ -340,7 +340,8 @@ internal sealed class BoardFlash
                 && (Plan.RunningVersion ?? version) == version)
             {
                 _state.Runs();
-                throw SdCardFaults.SdCardNotTaken(_name, version, Plan.Profile.SdCard!.RenamedTo, Plan.CardSteps);
+                var card = Plan.Profile.SdCard!.Value;
+                throw SdCardFaults.SdCardNotTaken(_name, version, card.Path, card.RenamedTo, Plan.CardSteps);
             }
         }
         await _proof.ProveAsync(await _proof.ConfirmAsync(running, _image, FlashPhase.Confirm), _image);

@@ -98,8 +98,9 @@ public sealed record BoardPlan
     internal Remedy ManualSteps => BoardGuide.Of(Profile) is { Method: FlashMethod.SdCard } guide
         ? guide.Remedy : BoardGuide.EnterInOneLine(Profile);
 
-    /// <summary>The flash from an SD card, in one line.</summary>
-    internal Remedy CardSteps => Remedy.Numbered(BoardGuide.CardSteps(Profile), OperatorStep.CarryCard);
+    /// <summary>The flash from an SD card with the file that was made, in one line.</summary>
+    internal Remedy CardSteps =>
+        Remedy.Numbered(BoardGuide.CardSteps(Profile.SdCard!, null, "the file of this flash"), OperatorStep.CarryCard);
 
     /// <summary>The way from the board's state now to the write, for people.</summary>
     public string Route => (Entry, Bootloader) switch
@@ -111,9 +112,21 @@ public sealed record BoardPlan
         (FlashEntry.Touch or FlashEntry.UartRequest, { } driver) => $"Klipper -> {driver.Label} -> write",
         (FlashEntry.Touch, null) => $"Klipper -> {AnyOf(BoardPlanner.Candidates(this, BuildLink.Usb))} -> write",
         (FlashEntry.Manual, _) => "the bootloader is started manually -> write",
-        (FlashEntry.SdCard, _) => "SD card (manual): the stock bootloader installs firmware.bin at the next reset",
+        _ when TakesCard => $"SD card (manual): {CardRoute} at the next reset",
         (FlashEntry.Replace, _) => "process of this computer -> its program is replaced -> restarted",
         _ => "no flash method",
+    };
+
+    /// <summary>The stock bootloader is to take a file from a card, also where the board is asked before its firmware is built.</summary>
+    public bool TakesCard =>
+        Entry == FlashEntry.SdCard || (IsAskedFirst && Request.Job == FlashJob.SdCard && Profile.SdCard is not null);
+
+    private string CardRoute => Profile.SdCard switch
+    {
+        { Source: FactSource.Catalogue, Value.Path: var file } => $"the stock bootloader installs {file}",
+        { Value: var file, Where: var where } =>
+            $"the stock bootloader, known by {where}, installs {(file.NeedsNewName ? "a file with a new name" : file)}",
+        _ => "the stock bootloader installs a file",
     };
 
     /// <summary>A listed device that is one of this board's bootloaders.</summary>

@@ -42,10 +42,13 @@ internal sealed class BoardPlanner
         if (guide.Method == FlashMethod.Process)
             return PlanProcess();
         var isAskedFirst = _request.Job == FlashJob.Identify
-            || (_request is { Image: null, Job: FlashJob.Write } && IsUnidentified && guide.Method != FlashMethod.OwnUpdater);
+            || (_request is { Image: null, Job: FlashJob.Write } or { Job: FlashJob.SdCard } && IsUnidentified
+                && guide.Method != FlashMethod.OwnUpdater);
         if (isAskedFirst && PlanQuestion() is { } question)
             return question;
-        if (_profile.Mcu is not { IsWritten: true } mcu || _profile.ApplicationStart?.Value is not { } start)
+        // A stock bootloader also writes chips that nothing here does.
+        var isBuiltFor = _profile.Mcu is { IsWritten: true } || (_request.UsesSdCard && _profile.SdCard is not null);
+        if (!isBuiltFor || _profile.Mcu is not { } mcu || _profile.ApplicationStart?.Value is not { } start)
         {
             CheckChip();
             var missing = guide.Method == FlashMethod.Unknown && _profile.CardFile is null ? MissingFact.Of(_profile) : null;
@@ -139,9 +142,7 @@ internal sealed class BoardPlanner
             about.Where(finding => _request.Job is FlashJob.Recover or FlashJob.ConfirmSdCard || !finding.Kind.EndsWhenBoardAppears));
         var plan = Made() with { Device = device, Entry = _request.Job == FlashJob.Recover ? FlashEntry.None : FlashEntry.SdCard };
         if (_profile.SdCard is null)
-            Block(_profile.CardFile is { } file
-                ? SdCardFaults.SdCardOnlyByHand(Name, $"{file.Value}", Remedy.Numbered(BoardGuide.WithoutKatapult(_profile)))
-                : SdCardFaults.SdCardUnknown(Name));
+            Block(SdCardFaults.SdCardUnknown(Name));
         else if (plan.HasReplacedStock)
             Block(SdCardFaults.SdCardNotRead(Name));
         CheckChip();

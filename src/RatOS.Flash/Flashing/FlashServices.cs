@@ -1,3 +1,4 @@
+using RatOS.Flash.Boards;
 using RatOS.Flash.Builds;
 using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
@@ -64,6 +65,9 @@ public class FlashServices
     /// <summary>Puts a file where users can download it; its path, or null where there is no such place.</summary>
     /// <exception cref="FlashException">It could not be written.</exception>
     public virtual string? Offer(string board, string fileName, ReadOnlyMemory<byte> file) => null;
+
+    /// <summary>A name for the file on a card that the board never had. A replay has the recorded one.</summary>
+    public virtual string NewCardName(FirmwareImage image, TimeProvider time) => CardFile.NewName(image.Sha256, time.GetUtcNow());
 
     /// <summary>
     /// Runs a wait that may take days, so that other flashes can use the printer. Completes when it is this flash's turn again.

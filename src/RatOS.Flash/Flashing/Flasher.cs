@@ -40,7 +40,7 @@ public sealed class Flasher
         _log = new(time, onEvent);
         _operator = new(hardware, klippy, time, services, _log);
         _power = new(time, services, _log);
-        (_files, _locks) = (new(hardware, services, _log), new(services));
+        (_files, _locks) = (new(hardware, services, time, _log), new(services));
         _questions = new(hardware, time, services, _log, Bus);
     }
 

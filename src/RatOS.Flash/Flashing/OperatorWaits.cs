@@ -64,7 +64,9 @@ internal sealed class OperatorWaits(IHardware hardware, IKlippy klippy, TimeProv
             if (wait.Flash?.Last is { } last)
                 await log.VerdictAsync(last with { Notes = [.. last.Notes, "The operator step was not done: the wait was given up."] });
             else
-                await log.RefuseAsync(wait.Plan.Request, wait.Fault, wait.Plan);
+                // The card may have been carried: of a board that left the bus since, nothing is known.
+                await log.RefuseAsync(wait.Plan.Request, wait.Fault, wait.Plan.Entry != FlashEntry.SdCard ? wait.Plan
+                    : FlashPlan.Create([wait.Plan.Request], hardware.Look(), new(KlippyActivity.Stopped)).Boards[0]);
         }
     }
 }

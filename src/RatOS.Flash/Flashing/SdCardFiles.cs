@@ -6,27 +6,29 @@ using RatOS.Flash.Hardware;
 namespace RatOS.Flash.Flashing;
 
 /// <summary>Firmware as a file under the right name, for an operator: on the card in this computer, or to download.</summary>
-internal sealed class SdCardFiles(IHardware hardware, FlashServices services, FlashLog log)
+internal sealed class SdCardFiles(IHardware hardware, FlashServices services, TimeProvider time, FlashLog log)
 {
     /// <summary>Puts the file onto the card in this computer and where users can download it; the rest is the operator's step.</summary>
     public async Task<OperatorWait> PrepareCardAsync(BoardPlan board)
     {
         var image = board.Request.Image!;
-        var file = await OfferForCardAsync(board);
-        string? card = null;
+        var card = CardOf(board);
+        var file = await OfferForCardAsync(board, card.Value);
+        string? place = null;
         try
         {
-            card = await hardware.PutOnCardAsync(SdCardBootloader.FileName, image.Bytes);
-            if (card is not null)
+            place = await hardware.PutOnCardAsync(
+                card.Value.Path, Encode(board, card.Value), back => Holds(board, card.Value, back.Span));
+            if (place is not null)
                 await log.NoteAsync(board.Name, FlashPhase.Operator,
-                    $"{SdCardBootloader.FileName} ({image.Version}) is on the card at {card}, verified");
+                    $"{card.Value.Path} ({image.Version}) is on the card at {place}, verified");
         }
         catch (FlashException unusable)
         {
             await log.WarnAsync(board.Name, FlashPhase.Operator, unusable);
         }
         var fault = SdCardFaults.SdCardByHand(board.Name,
-            Remedy.Numbered(BoardGuide.CardSteps(board.Profile, card, file), OperatorStep.CarryCard));
+            Remedy.Numbered(BoardGuide.CardSteps(card, place, file), OperatorStep.CarryCard));
         // On CAN and on a wire nothing shows that the step was done.
         return new(board, fault,
             fault.Remedy)
@@ -36,8 +38,15 @@ internal sealed class SdCardFiles(IHardware hardware, FlashServices services, Fl
     /// <summary>
     /// A second way for a board that may be without firmware and has its stock bootloader: what to say of it; null where there is no file.
     /// </summary>
-    public async Task<string?> OfferSdCardAsync(BoardPlan board) => await OfferForCardAsync(board) is { } place
-        ? $"Another way: {place}, on a card of 32 GB or less with FAT32 in the board's SD slot, and a reset." : null;
+    public async Task<string?> OfferSdCardAsync(BoardPlan board)
+    {
+        var card = CardOf(board);
+        if (await OfferForCardAsync(board, card.Value) is not { } place)
+            return null;
+        var folder = card.Value.Folder is { } name ? $" in a folder called {name}" : "";
+        var evidence = card.Source == FactSource.Catalogue ? "" : $" Its stock bootloader is known by {card.Where}.";
+        return $"Another way: {place}{folder}, on a card of 32 GB or less with FAT32 in the board's SD slot, and a reset.{evidence}";
+    }
 
     /// <summary>
     /// For a board without a flash method: its manual steps need the file that was built. Why it is refused, with the place of that file.
@@ -55,8 +64,23 @@ internal sealed class SdCardFiles(IHardware hardware, FlashServices services, Fl
         return new(refusal.Kind, refusal.Cause + more, refusal.Remedy);
     }
 
-    private Task<string?> OfferForCardAsync(BoardPlan board) =>
-        OfferAsync(board.Name, SdCardBootloader.FileName, () => board.Request.Image!.Bytes);
+    /// <summary>The file that the board's bootloader takes, with the name that it gets now.</summary>
+    private Fact<CardFile> CardOf(BoardPlan board) => board.Profile.SdCard! is { Value.NeedsNewName: true } card
+        ? card with { Value = card.Value with { Name = services.NewCardName(board.Request.Image!, time) } } : board.Profile.SdCard!;
+
+    private Task<string?> OfferForCardAsync(BoardPlan board, CardFile card) =>
+        OfferAsync(board.Name, card.Name!, () => Encode(board, card));
+
+    private static byte[] Encode(BoardPlan board, CardFile card)
+    {
+        var file = CardEncoder.Encode(card.Encoding, board.Request.Image!.Bytes.Span, StartOf(board), card.Name!);
+        return Holds(board, card, file) ? file : throw SdCardFaults.SdCardUnwritable(card.Name!, "it does not decode to the firmware");
+    }
+
+    private static bool Holds(BoardPlan board, CardFile card, ReadOnlySpan<byte> file) =>
+        CardEncoder.Holds(card.Encoding, file, board.Request.Image!.Bytes.Span, StartOf(board));
+
+    private static uint StartOf(BoardPlan board) => board.Profile.ApplicationStart!.Value;
 
     private static byte[] Read(string built)
     {

@@ -61,10 +61,11 @@ public interface IHardware
     Task<bool> CyclePortAsync(string port);
 
     /// <summary>Writes a file onto the card that is in this computer, over one of that name, and reads it back from there.</summary>
-    /// <param name="name">A plain file name.</param>
+    /// <param name="path">A plain file name, or one behind a folder's: <c>STM32F4_UPDATE/firmware.bin</c>.</param>
     /// <param name="file">All of it.</param>
+    /// <param name="holds">What was read back holds the firmware. Without that it does not get its name.</param>
     /// <returns>Where the card is mounted; null when there is none.</returns>
     /// <exception cref="FlashException">There are several, or it cannot be written, or its content would make a board's bootloader
     /// misbehave.</exception>
-    Task<string?> PutOnCardAsync(string name, ReadOnlyMemory<byte> file);
+    Task<string?> PutOnCardAsync(string path, ReadOnlyMemory<byte> file, Func<ReadOnlyMemory<byte>, bool> holds);
 }

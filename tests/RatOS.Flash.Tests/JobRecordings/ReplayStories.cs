@@ -1,4 +1,5 @@
 using System.Text;
+using RatOS.Flash.Boards;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Recording;
 using RatOS.Flash.Virtual.Devices;
@@ -31,6 +32,23 @@ public sealed class ReplayStories
             var (bytes, report, _) = RecordedJob.Record(scenario, InjectedFaults.FromSeed(seed));
             RecordedJob.PlayedAlike(bytes, report);
         }
+    }
+
+    /// <summary>The name follows from the date, and a replay has another one.</summary>
+    [Fact]
+    public void A_card_for_a_board_known_by_its_pins_replays_with_the_recorded_name()
+    {
+        var board = new BoardSetup("manta-m8p", "btt-manta-m8p", VirtualChip.G0B1, 0x0800_2000, "1-1.1")
+        {
+            CardFile = new(null) { Folder = "UPDATE", NeedsNewName = true, Encoding = CardEncoding.MksRobin },
+            PinsIn = "generic-x.cfg",
+        };
+        var scenario = new Scenario("new-name", "", board) { HasCard = true, Faults = new() { OperatorAfter = TimeSpan.FromMinutes(1) } };
+        var (bytes, report, _) = RecordedJob.Record(scenario);
+        Assert.True(report.Ok, report.Boards[0].Fault?.Cause);
+        Assert.Contains(RecordedJob.PlayedAlike(bytes, report).Events, step => step.Kind == FlashEventKind.Note
+            && step.Message.Contains("the stock bootloader, known by its pins in generic-x.cfg, installs a file with a new name",
+                StringComparison.Ordinal));
     }
 
     [Fact]

@@ -24,11 +24,11 @@ public sealed class SdCardTests : IDisposable
 
     private static readonly byte[] Firmware = [.. Enumerable.Range(0, 43_000).Select(i => (byte)(i * 7))];
 
-    private string? Put()
+    private string? Put(string path = "firmware.bin", bool holds = true)
     {
         Directory.CreateDirectory(_root + "/proc/self");
         File.WriteAllLines(_root + "/proc/self/mountinfo", _mounts);
-        return new SdCards(_root).Put("firmware.bin", Firmware);
+        return new SdCards(_root).Put(path, Firmware, back => holds && back.Span.SequenceEqual(Firmware));
     }
 
     private FlashException Refused()
@@ -97,6 +97,27 @@ public sealed class SdCardTests : IDisposable
         File.WriteAllText(_root + "/media/pi/CARD/firmware.bin", "old");
         Put();
         Assert.Equal(Firmware, File.ReadAllBytes(_root + "/media/pi/CARD/firmware.bin"));
+    }
+
+    [Fact]
+    public void A_folder_that_the_bootloader_wants_is_made()
+    {
+        Reader();
+        Put("STM32F4_UPDATE/k1a2b3c4.bin");
+        Put("STM32F4_UPDATE/k1a2b3c5.bin");
+        Assert.Equal(Firmware, File.ReadAllBytes(_root + "/media/pi/CARD/STM32F4_UPDATE/k1a2b3c4.bin"));
+        Assert.Equal(2, Directory.EnumerateFiles(_root + "/media/pi/CARD/STM32F4_UPDATE").Count());
+    }
+
+    [Fact]
+    public void A_file_whose_read_back_is_not_the_firmware_never_gets_its_name()
+    {
+        Reader();
+        File.WriteAllText(_root + "/media/pi/CARD/firmware.bin", "old");
+        var refused = Assert.Throws<FlashException>(() => Put(holds: false));
+        Assert.Equal("sd-card-unusable", refused.Code);
+        Assert.Contains("what was read back is not the firmware", refused.Cause, StringComparison.Ordinal);
+        Assert.Equal("old", File.ReadAllText(Assert.Single(Directory.EnumerateFiles(_root + "/media/pi/CARD"))));
     }
 
     [Fact]

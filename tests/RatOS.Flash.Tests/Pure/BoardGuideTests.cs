@@ -91,6 +91,8 @@ public sealed class BoardGuideTests
     [Theory]
     [InlineData("as firmware.bin.")]
     [InlineData("renames it to FIRMWARE.CUR")]
+    [InlineData("(1) `ratos-flash flash btt-skr-14 --sd-card` makes firmware.bin, writes it onto the card in this computer")]
+    [InlineData("(2) Or manually: copy the built klipper.bin onto a card")]
     [InlineData("flash-sdcard.sh -f firmware.bin /dev/btt-skr-14 btt-skr-v1.4")]
     public void A_board_that_takes_cards_has_the_whole_way_too(string words) =>
         Assert.Contains(words, BoardGuide.Of(Of("btt-skr-14")).Remedy.ToString(), StringComparison.Ordinal);
@@ -104,6 +106,19 @@ public sealed class BoardGuideTests
     [InlineData("btt-ebb42-12", "0x8000000", false)]
     public void A_card_helps_only_if_its_bootloader_accepts_the_built_file(string id, string start, bool helps) =>
         Assert.Equal(helps, BoardProfile.Of(Of(id) with { FlashStartEffective = start }).SdCard is not null);
+
+    [Fact]
+    public void A_stock_bootloader_writes_chips_that_nothing_here_does()
+    {
+        var pins = new BoardFacts(FactSource.KlipperConfig, "its pins in x.cfg") { CardFile = new("firmware.bin") };
+        var kind = Board.Unknown("it") with { McuName = "HC32F460", FlashStartEffective = "0x8000", UsbSerial = "1", Comm = "USB" };
+        var board = new PrinterBoard("it", kind) { Facts = [pins] };
+        var refused = Plan(board, InKlipper(kind)).Blocker!;
+        Assert.Contains("`ratos-flash flash it --sd-card` makes firmware.bin", refused.Remedy.ToString(), StringComparison.Ordinal);
+        var request = new FlashRequest(board, null) { Job = FlashJob.SdCard };
+        var plan = FlashPlan.Create([request], new DeviceList(1, [InKlipper(kind)]), new(KlippyActivity.Ready)).Boards[0];
+        Assert.Equal((false, FlashEntry.SdCard), (plan.IsBlocked, plan.Entry));
+    }
 
     [Fact]
     public void A_process_that_cannot_be_replaced_shows_the_manual_steps()
@@ -160,10 +175,14 @@ public sealed class BoardGuideTests
     }
 
     [Theory]
-    [InlineData(CardEncoding.MksRobin, "Robin_nano35.bin", "update_mks_robin.py klipper.bin Robin_nano35.bin`", "as Robin_nano35.bin")]
-    [InlineData(CardEncoding.Chitu, "update.cbd", "update_chitu.py klipper.bin update.cbd`", "Copy update.cbd onto")]
-    [InlineData(CardEncoding.SRecord, "firmware.bin", "objcopy -O srec klipper.elf firmware.bin`", "as firmware.bin")]
-    [InlineData(CardEncoding.None, null, "a folder called UPDATE", "a name that ends in .bin and that this board has never had")]
+    [InlineData(CardEncoding.MksRobin, "Robin_nano35.bin", "`ratos-flash flash mcu --sd-card` makes Robin_nano35.bin, writes it onto",
+        "update_mks_robin.py klipper.bin Robin_nano35.bin`", "as Robin_nano35.bin")]
+    [InlineData(CardEncoding.Chitu, "update.cbd", "`ratos-flash flash mcu --sd-card` makes update.cbd, writes it onto",
+        "(3) Or manually: copy the built klipper.bin, converted by `~/klipper/scripts/update_chitu.py klipper.bin update.cbd`, onto")]
+    [InlineData(CardEncoding.SRecord, "firmware.bin", "`ratos-flash flash mcu --sd-card` makes firmware.bin, writes it onto",
+        "objcopy -O srec klipper.elf firmware.bin`", "as firmware.bin")]
+    [InlineData(CardEncoding.None, null, "`ratos-flash flash mcu --sd-card` makes a file with a new name, writes it onto",
+        "a folder called UPDATE", "a name that ends in .bin and that this board has never had")]
     public void A_board_known_by_its_pins_gets_the_file_of_its_own_card(CardEncoding encoding, string? name, params string[] words)
     {
         var card = new CardFile(name)
@@ -177,5 +196,7 @@ public sealed class BoardGuideTests
         var guide = BoardGuide.Of(profile).Remedy.ToString();
         Assert.All(words, word => Assert.Contains(word, guide, StringComparison.Ordinal));
         Assert.Contains("known by its pins in generic-x.cfg", guide, StringComparison.Ordinal);
+        // Its start is not known: it is asked first.
+        Assert.Contains("(2) While the board runs Klipper: `ratos-flash flash mcu --sd-card`", guide, StringComparison.Ordinal);
     }
 }

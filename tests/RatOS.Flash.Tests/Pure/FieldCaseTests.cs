@@ -288,8 +288,8 @@ public sealed class FieldCaseTests
         Assert.Contains("that this board has never had", string.Join(' ', BoardGuide.WithoutKatapult(plan.Profile)),
             StringComparison.Ordinal);
         var byCard = FlashPlan.Create([request with { Job = FlashJob.SdCard }], printer.Seen, new(KlippyActivity.Ready)).Boards[0];
-        Assert.Contains("*.bin, another name each time", byCard.Blocker!.Cause, StringComparison.Ordinal);
-        Assert.Contains("that this board has never had", $"{byCard.Blocker.Remedy}", StringComparison.Ordinal);
+        Assert.Equal((FlashEntry.SdCard, false), (byCard.Entry, byCard.IsBlocked));
+        Assert.Contains("stock bootloader, known by its pins, installs a file with a new name", byCard.Route, StringComparison.Ordinal);
     }
 
     // ---- what the user knows

@@ -53,9 +53,22 @@ public sealed class KlipperBoardConfigTests : IDisposable
             """);
         var facts = Load().Match(Board, "stm32f446xx")!.FactsFor(Board);
         Assert.Equal((FactSource.KlipperConfig, "Octo V1.1"), (facts.Source, facts.KnownAs));
-        Assert.Equal("firmware.bin", facts.CardFile?.Name);
+        Assert.Equal(("firmware.bin", 0x0800_8000u), (facts.CardFile?.Name, facts.CardFile?.ApplicationStart));
         Assert.Equal((null, null, null, null), (facts.Chip, facts.ApplicationStart, facts.ClockReference, facts.Link));
         Assert.Equal((null, null, null), (facts.FlashSize, facts.UsbSerial, facts.InitialPins));
+    }
+
+    [Fact]
+    public void A_start_may_be_said_as_an_address_and_a_card_of_two_forms_is_unknown()
+    {
+        var head = ConfigHead.Read("""
+            # Make firmware for STM32F103 with bootloader offset
+            # at 0x8008800 (Chitu v6 Bootloader). Use update_chitu.py for out/update.cbd, and put it onto an SD card.
+            """).About("stm32f103xe");
+        Assert.Equal((0x8800, CardEncoding.Chitu), (head.BootloaderOffset, head.CardFile?.Encoding));
+        Assert.Null(ConfigHead.Read("""
+            # For the STM32F103 use update_chitu.py or update_mks_robin.py for out/update.bin, and put it onto an SD card.
+            """).About("stm32f103xe").CardFile);
     }
 
     [Fact]

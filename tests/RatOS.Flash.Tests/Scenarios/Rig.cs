@@ -96,7 +96,8 @@ internal sealed class Rig : IHardware, IAsyncDisposable
     /// <summary>No hub of this kernel can do it; the boards live from the virtual printer's.</summary>
     public Task<bool> CyclePortAsync(string port) => _printer.CyclePortAsync(port);
 
-    public Task<string?> PutOnCardAsync(string name, ReadOnlyMemory<byte> file) => _printer.PutOnCardAsync(name, file);
+    public Task<string?> PutOnCardAsync(string path, ReadOnlyMemory<byte> file, Func<ReadOnlyMemory<byte>, bool> holds) =>
+        _printer.PutOnCardAsync(path, file, holds);
 
     public async ValueTask DisposeAsync()
     {

@@ -153,10 +153,10 @@ public sealed class LinuxHardware : IHardware, IDisposable
         return await worker.RunAsync(() => PortSwitch.TrySet(node, isOff: false)) ? true : throw ComputerFaults.PortLeftOff(port, node);
     }
 
-    public async Task<string?> PutOnCardAsync(string name, ReadOnlyMemory<byte> file)
+    public async Task<string?> PutOnCardAsync(string path, ReadOnlyMemory<byte> file, Func<ReadOnlyMemory<byte>, bool> holds)
     {
         using var worker = new Worker("card");
-        return await worker.RunAsync(() => new SdCards().Put(name, file.Span));
+        return await worker.RunAsync(() => new SdCards().Put(path, file.Span, holds));
     }
 
     public void Dispose()

@@ -20,14 +20,14 @@ internal sealed class SdCards(string root = "")
     private sealed record Mount(string MountPoint, string? Disk, string FileSystem);
 
     /// <inheritdoc cref="IHardware.PutOnCardAsync"/>
-    public string? Put(string name, ReadOnlySpan<byte> file)
+    public string? Put(string path, ReadOnlySpan<byte> file, Func<ReadOnlyMemory<byte>, bool> holds)
     {
         string? card = null;
         try
         {
             card = Find();
             if (card is not null)
-                Write(card, name, file);
+                Write(card, path, file, holds);
             return card;
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
@@ -57,7 +57,7 @@ internal sealed class SdCards(string root = "")
             : null;
     }
 
-    private void Write(string card, string name, ReadOnlySpan<byte> file)
+    private void Write(string card, string name, ReadOnlySpan<byte> file, Func<ReadOnlyMemory<byte>, bool> holds)
     {
         var path = Path.Combine(root + card, name);
         // The bootloader would write its file again at every reset, over any firmware that was flashed since.
@@ -66,6 +66,7 @@ internal sealed class SdCards(string root = "")
         var half = path + "~";
         try
         {
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
             using (var written = new FileStream(half, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 0))
             {
                 written.Write(file);
@@ -73,8 +74,8 @@ internal sealed class SdCards(string root = "")
                 // From here on reads come from the card, not from memory.
                 _ = Libc.Advise(written.SafeFileHandle, 0, 0, Libc.AdviseDontNeed);
             }
-            if (!File.ReadAllBytes(half).AsSpan().SequenceEqual(file))
-                throw new IOException("its read-back differs from what was written");
+            if (!holds(File.ReadAllBytes(half)))
+                throw new IOException("what was read back is not the firmware");
             File.Move(half, path, overwrite: true);
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
