@@ -100,6 +100,7 @@ public sealed class ContractTests
         ("owner", Names<McuOwner>()),
         ("phase", Names<FlashPhase>()),
         ("policy", Names<FlashPolicy>()),
+        ("probes", Names<ProbePolicy>()),
         ("road", Names<FlashMethod>()),
         ("rollback", Names<RollbackPolicy>()),
         ("seedOutcome", Names<TrialOutcome>()),

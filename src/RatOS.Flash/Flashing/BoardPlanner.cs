@@ -5,12 +5,15 @@ using RatOS.Flash.Chips;
 using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Klipper;
+using RatOS.Flash.Printer;
 
 namespace RatOS.Flash.Flashing;
 
 /// <summary>Plans one board: finds its device, chooses the entry and the bootloader, and checks the image. Pure.</summary>
 internal sealed class BoardPlanner
 {
+    internal const string HasOwnUpdater = "its firmware is not Klipper; the maker's own updater updates it";
+
     private readonly FlashRequest _request;
     private readonly DeviceList _seen;
     private BoardProfile _profile;
@@ -41,8 +44,10 @@ internal sealed class BoardPlanner
         var guide = BoardGuide.Of(_profile);
         if (guide.Method == FlashMethod.Process)
             return PlanProcess();
+        if (_request is { Job: FlashJob.Write, Image: null, UsesOwnUpdater: true } && PlanProbe() is { } probe)
+            return probe;
         var isAskedFirst = _request.Job == FlashJob.Identify
-            || (_request is { Image: null, Job: FlashJob.Write } && IsUnidentified && guide.Method != FlashMethod.OwnUpdater);
+            || (_request is { Image: null, Job: FlashJob.Write } && IsUnidentified && !_request.UsesOwnUpdater);
         if (isAskedFirst && PlanQuestion() is { } question)
             return question;
         if (_profile.Mcu is not { IsWritten: true } mcu || _profile.ApplicationStart?.Value is not { } start)
@@ -124,6 +129,21 @@ internal sealed class BoardPlanner
             Block(FirmwareFaults.FirmwareWrongMcu(other.Mcu, "process of this computer (linux)"));
         CheckVersion();
         return Made() with { Entry = FlashEntry.Replace };
+    }
+
+    /// <summary>The plan for a probe that its maker's updater would recognise; null where there is none.</summary>
+    private BoardPlan? PlanProbe()
+    {
+        var probes = _seen.Devices.Where(ProbeUpdater.IsFor).ToList();
+        if (probes.Find(probe => probe.Port == _request.Board.Port || (probe.Serial is not null && probe.Serial == _request.Board.Serial))
+            is not { } device)
+            return null;
+        if (device.LacksSerialDriver)
+            Block(ComputerFaults.NoSerialDriver(device.ToString()));
+        // Its updater reaches a probe in its bootloader only together with all others.
+        else if (device.Node is null && probes.Count > 1)
+            Block(BoardFaults.BoardsAlike(Name, probes.Select(probe => probe.Port)));
+        return Made() with { Device = device, Entry = FlashEntry.OwnUpdater };
     }
 
     private BoardPlan PlanSdCard(Mcu mcu, uint start)
@@ -217,7 +237,7 @@ internal sealed class BoardPlanner
             $"its firmware begins at {_profile.ApplicationStart?.Value:x8}, in a flash sector that it shares with its "
             + "bootloader",
         FlashMethod.Avrdude => $"its chip ({_profile.Chip?.Value}) is an AVR",
-        FlashMethod.OwnUpdater => "its firmware is not Klipper; the maker's own updater updates it",
+        FlashMethod.OwnUpdater => HasOwnUpdater,
         _ => _profile.Mcu is { IsWritten: true } ? "its application start is unknown"
             : $"its chip ({_profile.Chip?.Value ?? "none"}) is not supported",
     };
