@@ -1,3 +1,4 @@
+using RatOS.Flash.Agent.Boards;
 using RatOS.Flash.Agent.Settings;
 
 namespace RatOS.Flash.Agent.Tests;
@@ -33,6 +34,19 @@ public sealed class ConfirmedSettingsTests : IDisposable
         Assert.Null(With("klipper_path: /home/pi/printer_data/config/worse\n").KlipperPath);
         Assert.Equal("/home/pi/printer_data/config/evil", With("klipper_path: /home/pi/printer_data/config/evil\n").KlipperPath);
     }
+
+    [Fact]
+    public void A_probe_is_updated_by_no_program_beside_a_checkout_that_was_not_confirmed() => OneThread.Run(thread =>
+    {
+        var settings = With("klipper_path: /home/pi/printer_data/config/klipper\n");
+        var printer = new ComputerAccess(new(() => throw new InvalidOperationException("no bus is needed")), thread);
+        Assert.Contains("none is known", printer.Probes(settings)!.Check("beacon")!.Cause, StringComparison.Ordinal);
+        ConfirmedSettings.Confirm(Data);
+        Assert.Contains("/home/pi/printer_data/config/beacon_klipper/update_firmware.py",
+            printer.Probes(ConfirmedSettings.Of(Data))!.Check("beacon")!.Cause, StringComparison.Ordinal);
+        Assert.Null(printer.Probes(settings with { Probes = ProbePolicy.Never }));
+        return Task.FromResult(true);
+    });
 
     [Fact]
     public void The_key_of_Moonraker_goes_to_no_address_that_was_not_confirmed()

@@ -42,6 +42,8 @@ internal static class FaultList
     {
         var type when type == typeof(string) => $"[{parameter.Name}]",
         var type when type == typeof(Remedy) => (Remedy)$"[{parameter.Name}]",
+        var type when type == typeof(FactQuestion) =>
+            new FactQuestion("[board]", "start", "[question]", [new("0x8008000", "32 KiB bootloader")]),
         var type when type == typeof(uint) => Address + ((uint)i * 0x1000),
         var type when type == typeof(int) || type == typeof(int?) => (Number + i) * 1024,   // some are shown in KiB
         var type when type == typeof(long) => (long)(Number + i),

@@ -20,6 +20,12 @@ internal sealed class BoardSelection(
     /// <inheritdoc cref="LocalBoards.Earlier"/>
     public Func<string, EarlierFlash?>? Earlier { get; init; }
 
+    /// <summary>A probe that is named is updated by its maker's updater.</summary>
+    public bool CallsUpdaters { get; init; }
+
+    /// <summary>Its maker's updater can update it.</summary>
+    public static bool IsProbe(PrinterMcu mcu) => mcu is { Owner: McuOwner.OwnUpdater, Device: { } device } && ProbeUpdater.IsFor(device);
+
     /// <summary>The boards and their firmware; an image that is missing is built later.</summary>
     /// <exception cref="FlashException">A board or a port is unknown, or the firmware file is no firmware.</exception>
     public async Task<IReadOnlyList<FlashRequest>> RequestAsync(FlashOptions options)
@@ -58,7 +64,7 @@ internal sealed class BoardSelection(
 
     private List<FlashRequest> Named(PrinterInventory inventory, FirmwareImage? given, FlashOptions options)
     {
-        var requests = options.Boards.Select(name => Find(inventory, name, options.NamesPlace))
+        var requests = options.Boards.Select(name => Find(inventory, name, options))
             .DistinctBy(request => request.Board.Name, StringComparer.OrdinalIgnoreCase).ToList();
         var board = requests[0].Board;
         if (options.Uuid is { } uuid)
@@ -72,7 +78,8 @@ internal sealed class BoardSelection(
         requests[0] = requests[0] with { Board = board, Findings = options.NamesPlace ? [] : requests[0].Findings };
         if (options.Bootloader is { } driver)
             requests = requests.ConvertAll(request => request with { Board = request.Board with { Bootloader = driver } });
-        return requests.ConvertAll(request => request with { Image = ImageFor(request.Board, given, options) });
+        return requests.ConvertAll(request =>
+            request.UsesOwnUpdater ? request : request with { Image = ImageFor(request.Board, given, options) });
     }
 
     private PrinterBoard At(string named, PrinterBoard board, EarlierFlash? earlier)
@@ -119,6 +126,11 @@ internal sealed class BoardSelection(
             Findings = mcu.Findings,
             SkipReason = needs.GetValueOrDefault(mcu.Name) is { Level: NeedLevel.Needless } need ? need.Reason : null,
         });
+        // A probe is updated only if it is named.
+        all.AddRange(inventory.Mcus.Where(mcu => CallsUpdater(mcu, options)).Select(mcu => RequestOf(mcu) with
+        {
+            SkipReason = "its maker's updater is called only for a probe that is named.",
+        }));
         // Where nothing is built, a running board without firmware is skipped, and does not keep the others from theirs. One that does not
         // run is refused.
         var canWait = !firmware.HasCheckout && options.Writes
@@ -130,15 +142,31 @@ internal sealed class BoardSelection(
     private FirmwareImage? ImageFor(PrinterBoard board, FirmwareImage? given, FlashOptions options) =>
         options.Job == FlashJob.Identify ? null : options.RollsBack ? firmware.Before(board) : given ?? firmware.ImageFor(board);
 
-    private FlashRequest Find(PrinterInventory inventory, string name, bool namesPlace)
+    /// <summary>Firmware, places and bootloaders are none of the updater's options.</summary>
+    private bool CallsUpdater(PrinterMcu mcu, FlashOptions options) => CallsUpdaters && IsProbe(mcu)
+        && options is { Job: FlashJob.Write, RollsBack: false, Firmware: null, NamesPlace: false, Bootloader: null, LinkChange: null };
+
+    private static FlashRequest RequestOf(PrinterMcu mcu)
+    {
+        var kind = BoardCatalogue.BuiltIn.Find("beacon")!;
+        return new(new PrinterBoard(mcu.Name, kind)
+        {
+            Serial = mcu.Device!.Serial,
+            Port = mcu.Device.Port,
+            RunningVersion = mcu.Running ?? ProbeUpdater.VersionOf(mcu.Device),
+        }, null);
+    }
+
+    private FlashRequest Find(PrinterInventory inventory, string name, FlashOptions options)
     {
         try
         {
             var mcu = inventory.Find(name);
-            return new FlashRequest(firmware.AsConfigured(mcu.BoardToFlash()), null) { Findings = mcu.Findings };
+            return CallsUpdater(mcu, options) ? RequestOf(mcu)
+                : new FlashRequest(firmware.AsConfigured(mcu.BoardToFlash()), null) { Findings = mcu.Findings };
         }
         catch (FlashException unknown) when (printer.HasKinds
-            && (unknown.Kind == FaultKind.UnknownBoard || (namesPlace && unknown.Kind == FaultKind.BoardsAlike)))
+            && (unknown.Kind == FaultKind.UnknownBoard || (options.NamesPlace && unknown.Kind == FaultKind.BoardsAlike)))
         {
             // A kind of board may be named that is not connected: with a port, or for a plan.
             var catalogue = mcus.Catalogue.Catalogue;

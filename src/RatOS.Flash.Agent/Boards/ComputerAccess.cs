@@ -1,8 +1,10 @@
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Core;
+using RatOS.Flash.Flashing;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Hardware.Linux;
 using RatOS.Flash.Klipper;
+using RatOS.Flash.Printer;
 
 namespace RatOS.Flash.Agent.Boards;
 
@@ -25,6 +27,8 @@ internal sealed class ComputerAccess(Lazy<LinuxHardware> hardware, OneThread thr
     public override bool HasKinds => true;
 
     public override string? KlipperSources(AgentSettings known) => known.KlipperSources;
+
+    protected override ProbeUpdater UpdaterOf(AgentSettings settings) => new BeaconUpdater(settings.KlipperSources);
 
     public override void CheckAlone()
     {

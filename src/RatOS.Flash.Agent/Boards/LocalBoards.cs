@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Core;
@@ -30,6 +31,9 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
 
     /// <summary>Replaces the process of this computer that is an MCU; null where that is impossible.</summary>
     public HostMcu? HostMcu { get; init; } = printer.HostMcu;
+
+    /// <summary>Calls the updater of a probe's maker; null where it is not called.</summary>
+    public ProbeUpdater? Probes { get; init; } = printer.Probes(new());
 
     /// <summary>Asks for Klipper's state, for a plan; null to ask the Klipper of a flash.</summary>
     public Func<FlashOptions, Task<KlippyState>>? LookAtKlippy { get; init; }
@@ -75,7 +79,7 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
         await (Refresh?.Invoke() ?? Task.CompletedTask);
         var state = await (LookAtKlippy?.Invoke(options) ?? klippy(options).LookAsync(CancellationToken.None));
         var plan = FlashPlan.Create(await RequestAsync(options), printer.Hardware.Look(), state);
-        plan = await Flasher.WithHostMcuAsync(plan, HostMcu, CancellationToken.None);
+        plan = await Flasher.WithHostMcuAsync(plan.WithProbes(Probes), HostMcu, CancellationToken.None);
         plan = await AccessCheck.ApplyAsync(plan, printer.Hardware, printer.Time, patience: TimeSpan.Zero);
         var ofCatalogue = mcus.Catalogue.Findings.Where(finding => finding.Severity != FindingSeverity.Note);
         return PlanView.Of(plan with { Findings = [.. plan.Findings, .. ofCatalogue] });
@@ -97,7 +101,11 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
 
     /// <inheritdoc cref="BoardSelection.RequestAsync"/>
     public Task<IReadOnlyList<FlashRequest>> RequestAsync(FlashOptions options) =>
-        new BoardSelection(printer, mcus, Firmware, PowerDevices) { Earlier = Earlier }.RequestAsync(options);
+        new BoardSelection(printer, mcus, Firmware, PowerDevices)
+        {
+            Earlier = Earlier,
+            CallsUpdaters = Probes is not null,
+        }.RequestAsync(options);
 
     public override async Task<FlashReport> FlashAsync(FlashOptions options, Action<FlashEvent> tell, CancellationToken cancel) =>
         await FlashAsync(new FlashWork(await RequestAsync(options), options, klippy(options)), step =>
@@ -119,7 +127,13 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
         var unknown = work.Requests.Select(request => request.Board.Name).Where(board => Firmware.Good?.Of(board).Count == 0)
             .ToHashSet(StringComparer.Ordinal);
         var (hardware, klippy) = work.Recorder?.Begin(printer.Hardware, work, unknown, cancel) ?? (printer.Hardware, work.Klippy);
-        var services = new AgentServices(this, work) { HasOperator = work.Options.OperatorPresent, HostMcu = HostMcu, Unknown = unknown };
+        var services = new AgentServices(this, work)
+        {
+            HasOperator = work.Options.OperatorPresent,
+            HostMcu = HostMcu,
+            Probes = Probes,
+            Unknown = unknown,
+        };
         try
         {
             var flasher = new Flasher(hardware, klippy, printer.Time, services, step => tell(last = step));
@@ -163,11 +177,18 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
     private static BoardPlan PlanOf(PrinterBoard board, DeviceList seen) =>
         FlashPlan.Create([new FlashRequest(board, null)], seen, new(KlippyActivity.Stopped)).Boards[0];
 
-    private static JsonBoard RowOf(PrinterMcu mcu, BoardPlan? plan, FirmwareNeed? need)
+    /// <summary>How the updater of a probe's maker is called, or why it cannot be.</summary>
+    private IEnumerable<Finding> AboutUpdater(PrinterMcu mcu) =>
+        Probes is not { } updater || !BoardSelection.IsProbe(mcu) ? []
+            : [updater.Check(mcu.Name) is { } missing ? Finding.Of(FindingSeverity.Note, missing)
+                : PlanFindings.OwnUpdater(mcu.Name, updater.CommandFor(mcu.Device!))];
+
+    private JsonBoard RowOf(PrinterMcu mcu, BoardPlan? plan, FirmwareNeed? need)
     {
         var description = mcu.Kind?.DisplayName ?? mcu.KnownByPins?.Name
             ?? (mcu.Owner == McuOwner.Ours ? "a board of an unknown kind" : mcu.Device?.DisplayName ?? mcu.Name);
         var port = plan?.Device is { Usb: not null } usb ? usb.Port : mcu.Port;
+        ImmutableArray<Finding> findings = [.. mcu.Findings, .. AboutUpdater(mcu)];
         return new JsonBoard(
             "board", mcu.Kind?.Id ?? mcu.Name, mcu.Name, description, mcu.Chip, port, StateOf(mcu, plan), mcu.Running, mcu.Host)
         {
@@ -178,7 +199,7 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
             Reason = need?.Reason ?? mcu.Reason,
             Facts = mcu is { Owner: McuOwner.Ours, Board.Profile: { } profile }
                 ? [.. profile.Statements.Select(statement => new JsonFact(statement.Value, statement.Where))] : null,
-            Findings = mcu.Findings.IsEmpty ? null : [.. mcu.Findings.Select(JsonFinding.Of)],
+            Findings = findings.IsEmpty ? null : [.. findings.Select(JsonFinding.Of)],
             KnownByPins = mcu.KnownByPins is { } match ? JsonKnownByPins.Of(match) : null,
         };
     }

@@ -50,6 +50,12 @@ internal abstract class PrinterAccess
     /// <summary>Replaces the process that is an MCU without Moonraker; null where that is impossible.</summary>
     public virtual HostMcu? HostMcu => null;
 
+    /// <summary>Calls the updater of a probe's maker; null where the settings forbid it, or it is impossible.</summary>
+    public ProbeUpdater? Probes(AgentSettings settings) => settings.Probes == ProbePolicy.Never ? null : UpdaterOf(settings);
+
+    /// <inheritdoc cref="Probes"/>
+    protected virtual ProbeUpdater? UpdaterOf(AgentSettings settings) => null;
+
     /// <summary>Checks that no other program uses the boards.</summary>
     /// <exception cref="FlashException">Klipper runs.</exception>
     public virtual void CheckAlone()

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using RatOS.Flash.Agent.Moonraker;
+using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Klipper;
@@ -22,6 +23,8 @@ internal sealed class VirtualPrinterAccess(VirtualPrinter printer, VirtualPlace 
     public override IKlippy Klippy => printer.Klippy;
 
     public override HostMcu? HostMcu => printer.HostMcu;
+
+    protected override ProbeUpdater? UpdaterOf(AgentSettings settings) => printer.Probe;
 
     public override TimeProvider Time => printer.Time;
 

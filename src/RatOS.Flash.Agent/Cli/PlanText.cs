@@ -10,7 +10,8 @@ internal static class PlanText
     public static IEnumerable<Line> Of(JsonPlan plan)
     {
         var place = plan.Port is null ? "" : plan.Node is null ? $" at {plan.Port}" : $" at {plan.Node} ({plan.Port})";
-        yield return new($"{plan.Board,-(Indent - 1)} {plan.Description} ({plan.Mcu}){place}", Tone.Normal, Indent);
+        var chip = plan.Mcu is null ? "" : $" ({plan.Mcu})";
+        yield return new($"{plan.Board,-(Indent - 1)} {plan.Description}{chip}{place}", Tone.Normal, Indent);
         if (plan.Version is not null)
         {
             var start = plan.Start is { } address ? $" at {address[2..]}" : "";

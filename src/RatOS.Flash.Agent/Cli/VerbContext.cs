@@ -77,6 +77,7 @@ internal sealed record VerbContext(PrinterAccess Printer, DataFolder? Data, Outp
             Data = Data,
             KlipperPath = Printer.KlipperSources(settings),
             HostMcu = isUp ? new MoonrakerHostMcu(moonraker, Data!, Printer.Time) : Printer.HostMcu,
+            Probes = Printer.Probes(settings),
             Refresh = isUp ? () => mcus.RefreshAsync(ByMoonraker(null, null)) : null,
             SwitchPower = isUp ? MoonrakerPower.Of(moonraker) : null,
             PowerDevices = settings.PowerDevices,

@@ -39,6 +39,9 @@ internal sealed record JsonReport(
     /// <summary>It is a process of this computer; missing for a board.</summary>
     public bool? Process { get; init; }
 
+    /// <summary>The updater of a probe's maker was called, and nothing was read back; missing for others.</summary>
+    public bool? OwnUpdater { get; init; }
+
     /// <summary>It was flashed from an SD card; missing for others.</summary>
     public bool? SdCard { get; init; }
 
@@ -53,6 +56,7 @@ internal sealed record JsonReport(
         LeftOut = report.SkipReason,
         Identity = report.Identity,
         Process = report.IsProcess ? true : null,
+        OwnUpdater = report.IsByOwnUpdater ? true : null,
         SdCard = report.IsBySdCard ? true : null,
         Confirmed = report.IsConfirmed ? true : null,
         Back = report.Rollback is { } back ? new(back.Version, back.Asks, back.Report is { } came ? Of(came) : null) : null,
@@ -75,6 +79,7 @@ internal sealed record JsonReport(
         Condition = JsonContract.Value(Condition, BoardCondition.Unknown),
         Fault = Fault?.ToReport(),
         IsProcess = Process == true,
+        IsByOwnUpdater = OwnUpdater == true,
         IsBySdCard = SdCard == true,
         IsConfirmed = Confirmed == true,
         Refused = Refused,

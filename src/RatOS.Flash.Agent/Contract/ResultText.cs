@@ -42,6 +42,14 @@ internal static class ResultText
         {
             yield return new($"{board.Board} skipped: {reason}", Tone.Good, Indent: 2);
         }
+        else if (board is { Fault: null, IsByOwnUpdater: true })
+        {
+            yield return new(
+                $"{board.Board} OK: its maker's updater reports success, and the probe is back on the bus as version {board.NewVersion}. "
+                + FormattableString.Invariant(
+                    $"Not verified: RatOS.Flash cannot read this firmware back. {board.Elapsed.TotalSeconds:0.0} s."),
+                Tone.Good, Indent: 2);
+        }
         else if (board.Fault is not { } fault)
         {
             var proof = board.IsProcess ? "the new process" : "a reset";

@@ -33,6 +33,8 @@ internal static class Text
             "it confirmed the new firmware once, but did not pass the reset after that.",
         { Condition: BoardCondition.Unconfirmed, IsBySdCard: true } =>
             "its firmware was installed from a card, but the running board did not confirm it.",
+        { Condition: BoardCondition.Unconfirmed, IsByOwnUpdater: true } =>
+            "it is back on the bus; its firmware cannot be read.",
         { Condition: BoardCondition.Unconfirmed, IsProcess: true } =>
             "its new program is installed, but the running process did not confirm it.",
         _ => Condition(report.Condition),

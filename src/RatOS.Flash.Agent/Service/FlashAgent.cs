@@ -54,6 +54,7 @@ internal sealed class FlashAgent : IDisposable
             Data = data,
             KlipperPath = printer.KlipperSources(settings),
             HostMcu = new MoonrakerHostMcu(_moonraker, data, printer.Time),
+            Probes = printer.Probes(settings),
             Refresh = klipper.RefreshAsync,
             LookAtKlippy = klipper.LookAsync,
             SwitchPower = MoonrakerPower.Of(_moonraker),

@@ -38,6 +38,14 @@ internal enum RollbackPolicy
     [ContractName("never")] Never,
 }
 
+/// <summary>Whether the updater of a probe's maker may be called.</summary>
+internal enum ProbePolicy
+{
+    /// <summary>For a probe that the user names, and never without.</summary>
+    [ContractName("ask")] Ask,
+    [ContractName("never")] Never,
+}
+
 /// <summary><c>ratos-flash.conf</c>, an INI file like Moonraker's. Every setting has a default.</summary>
 internal sealed record AgentSettings
 {
@@ -47,6 +55,8 @@ internal sealed record AgentSettings
     public bool WhenIdle { get; init; }
 
     public RollbackPolicy Rollback { get; init; }
+
+    public ProbePolicy Probes { get; init; }
 
     /// <summary>The usual websocket on this computer.</summary>
     public static readonly Uri LocalMoonraker = new("ws://127.0.0.1:7125/websocket");
@@ -236,6 +246,11 @@ internal sealed record AgentSettings
         {
             Rollback = ContractNameAttribute.Find<RollbackPolicy>(value)
                 ?? throw fault($"rollback is one of ask, auto, never, not '{Text.Clean(value)}'"),
+        },
+        "probes" => this with
+        {
+            Probes = ContractNameAttribute.Find<ProbePolicy>(value)
+                ?? throw fault($"probes is one of ask, never, not '{Text.Clean(value)}'"),
         },
         "when_idle" => this with { WhenIdle = bool.TryParse(value, out var flag) ? flag : throw fault("when_idle is True or False") },
         "moonraker_url" => Uri.TryCreate(value, UriKind.Absolute, out var url) && url.Scheme is "ws" or "wss"

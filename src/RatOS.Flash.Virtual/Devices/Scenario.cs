@@ -220,6 +220,23 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
         {
             Faults = new() { HasNoSerialDriver = true },
         },
+        new("beacon", "a Beacon probe with old firmware beside the Octopus, and a stand-in for its maker's updater", Octopus)
+        {
+            OtherDevices =
+            [
+                new()
+                {
+                    Port = "1-1.2",
+                    Number = 0,
+                    Usb = new UsbId(0x04d8, 0xe72b),
+                    Manufacturer = "Beacon",
+                    Product = "Beacon RevH",
+                    Serial = "FC2690BF5157355934202020FF0A0E04",
+                    Release = 0x2001,
+                    Node = "/dev/ttyACM9",
+                },
+            ],
+        },
         new("stranger", "a probe with Klipper's USB id and a name of its own beside the Octopus", Octopus)
         {
             OtherDevices =

@@ -38,6 +38,7 @@ public sealed class VirtualPrinter : IHardware
         (Klippy, Bus, CanInterfaces, Injector) = (new(this), new(this), new(this), new(this));
         foreach (var device in scenario.OtherDevices)
             Bus.Add(device, null);
+        Probe = scenario.OtherDevices.FirstOrDefault(ProbeUpdater.IsFor) is { } probe ? new(this, probe) : null;
         Can = CreateCan();
         Boards = [.. scenario.Boards.Select(setup => new VirtualBoard(this, setup))];
         Bus.Update();
@@ -74,6 +75,9 @@ public sealed class VirtualPrinter : IHardware
 
     /// <summary>The unit that may replace the process that is an MCU; null where there is none.</summary>
     public HostMcu? HostMcu => Process?.Unit;
+
+    /// <summary>Its probe, which its maker's updater updates; null where it has none.</summary>
+    public VirtualProbe? Probe { get; }
 
     /// <summary>The printer's boards as its configuration names them; the port is where each was last seen.</summary>
     public IReadOnlyList<PrinterBoard> PrinterBoards => [.. Boards.Select(board => new PrinterBoard(board.Name, board.Board)
@@ -280,7 +284,7 @@ public sealed class VirtualPrinter : IHardware
     {
         if (Faults.NoPermission)
             return ComputerFaults.NotInGroup(device.Node ?? $"{device}", device.Node is null ? "plugdev" : "dialout", "pi");
-        if (Faults.HasNoRomRule && device.Usb is { Vendor: 0x0483 or 0x2e8a } rom)
+        if (Faults.HasNoRomRule && device.Usb is ({ Vendor: 0x0483 or 0x2e8a } or { Vendor: 0x04d8, Product: 0xbea1 }) and { } rom)
         {
             return ComputerFaults.NoUdevRule(
                 $"{device}", $"SUBSYSTEM==\"usb\", ATTR{{idVendor}}==\"{rom.Vendor:x4}\", MODE=\"0660\", GROUP=\"plugdev\"");

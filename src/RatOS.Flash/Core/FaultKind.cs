@@ -242,6 +242,13 @@ public sealed record FaultKind
     public static FaultKind HostMcuNotUp { get; } = new("host-mcu-not-up");
     public static FaultKind HostMcuLost { get; } = new("host-mcu-lost");
 
+    // ---- probes with an updater of their own
+
+    public static FaultKind ProbeUpdaterMissing { get; } = new("probe-updater-missing");
+    public static FaultKind ProbeUpdateFailed { get; } = new("probe-update-failed");
+    public static FaultKind ProbeUpdateEndless { get; } = new("probe-update-endless");
+    public static FaultKind ProbeNotBack { get; } = new("probe-not-back");
+
     // ---- Klipper and Moonraker
 
     public static FaultKind PowerRefused { get; } = new("power-refused");
@@ -330,6 +337,7 @@ public sealed record FaultKind
     public static FaultKind Boot0Jumper { get; } = new("boot0-jumper");
     public static FaultKind NoSafeOrder { get; } = new("no-safe-order");
     public static FaultKind Needless { get; } = new("needless");
+    public static FaultKind OwnUpdater { get; } = new("own-updater");
     public static FaultKind NoBuildConfiguration { get; } = new("no-build-configuration");
     public static FaultKind ObsoleteConfiguration { get; } = new("obsolete-configuration");
     public static FaultKind RatosCorrected { get; } = new("ratos-corrected");

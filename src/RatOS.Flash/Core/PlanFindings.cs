@@ -8,6 +8,12 @@ public static class PlanFindings
     public static Finding Needless(string board, string reason) => new(
         FindingSeverity.Note, FaultKind.Needless, reason, $"Nothing to do. {NameBoard(board)}.");
 
+    /// <param name="board">A probe that its maker's updater updates.</param>
+    /// <param name="command">The updater's command.</param>
+    public static Finding OwnUpdater(string board, string command) => new(
+        FindingSeverity.Note, FaultKind.OwnUpdater, $"Its maker's updater can be called: `{command}`.",
+        $"To call it, {CallUpdater(board)}.");
+
     public static Finding SameVersion(string version) => new(
         FindingSeverity.Note, FaultKind.SameVersion, $"The board already runs {version}.", $"Flashing it again is harmless.");
 

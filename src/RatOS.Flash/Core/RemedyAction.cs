@@ -82,6 +82,8 @@ public sealed record RemedyAction(string CommandLine, string Browser)
     public static RemedyAction NameBoard(string board) => new(
         "name the board to flash it anyway", $"run FLASH_MCU BOARD={board} to flash it anyway");
 
+    public static RemedyAction CallUpdater(string board) => new($"run `ratos-flash flash {board}`", $"run FLASH_MCU BOARD={board}");
+
     /// <summary>The label of the button that puts the previous firmware back.</summary>
     public const string RollBackButton = "Roll back";
 

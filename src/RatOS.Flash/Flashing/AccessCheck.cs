@@ -1,6 +1,7 @@
 using RatOS.Flash.Boards;
 using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
+using RatOS.Flash.Printer;
 
 namespace RatOS.Flash.Flashing;
 
@@ -32,7 +33,7 @@ public static class AccessCheck
     {
         foreach (var device in Opened(board))
         {
-            var isPossible = !isLast && board.Bootloader is null && device.Number == 0;
+            var isPossible = !isLast && board is { Bootloader: null, Entry: not FlashEntry.OwnUpdater } && device.Number == 0;
             if (await FaultOfAsync(device, hardware, isPossible ? TimeSpan.Zero : patience, time) is not { } fault)
                 continue;
             return isPossible ? board with { Findings = [.. board.Findings, Finding.Of(FindingSeverity.Note, fault)] }
@@ -65,6 +66,8 @@ public static class AccessCheck
             || board.Entry is FlashEntry.SdCard or FlashEntry.Manual)
             yield break;
         yield return device;
+        if (board.Entry == FlashEntry.OwnUpdater && device.Node is not null && ProbeUpdater.BootloaderOf(device) is { } its)
+            yield return new() { Port = device.Port, Number = 0, Usb = its };
         if (board is not { Entry: FlashEntry.Touch, Profile.Mcu: { } mcu })
             yield break;
         var next = board.Bootloader is { } known ? [known] : BoardPlanner.Candidates(board, BuildLink.Usb);

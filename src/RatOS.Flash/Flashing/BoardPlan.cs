@@ -62,6 +62,8 @@ public sealed record BoardPlan
     public BoardCondition Condition => this switch
     {
         { Entry: FlashEntry.Replace } or { Evidence: not null } => BoardCondition.Unchanged,
+        // A probe has no serial port in its bootloader.
+        { Entry: FlashEntry.OwnUpdater } => Device?.Node is null ? BoardCondition.Unknown : BoardCondition.Unchanged,
         { Device: { } device } when device.RunsKlipper || device.CanNode is { InBootloader: false }
             || (IsCanBridge && device.Can is not null) => BoardCondition.Unchanged,
         { Request.Earlier: { } earlier } => earlier.Condition,
@@ -114,6 +116,7 @@ public sealed record BoardPlan
         (FlashEntry.Manual, _) => "the bootloader is started manually -> write",
         _ when TakesCard => $"SD card (manual): {CardRoute} at the next reset",
         (FlashEntry.Replace, _) => "process of this computer -> its program is replaced -> restarted",
+        (FlashEntry.OwnUpdater, _) => "its maker's updater, started as a program of this user",
         _ => "no flash method",
     };
 

@@ -5,12 +5,15 @@ using RatOS.Flash.Chips;
 using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Klipper;
+using RatOS.Flash.Printer;
 
 namespace RatOS.Flash.Flashing;
 
 /// <summary>Plans one board: finds its device, chooses the entry and the bootloader, and checks the image. Pure.</summary>
 internal sealed class BoardPlanner
 {
+    internal const string HasOwnUpdater = "its firmware is not Klipper; the maker's own updater updates it";
+
     private readonly FlashRequest _request;
     private readonly DeviceList _seen;
     private BoardProfile _profile;
@@ -30,8 +33,7 @@ internal sealed class BoardPlanner
         // The inventory knows every section, and so more of an absent board than its plan; an earlier flash is known to the plan alone.
         var findings = !isThere && request.Earlier is null && request.Findings.Any(known => known.Kind == FaultKind.BoardNotSeen)
             ? plan.Findings.RemoveAll(found => found.Kind == FaultKind.BoardNotSeen) : plan.Findings;
-        var before =
-            request.Findings.Where(known =>
+        var before = request.Findings.Where(known =>
             !(isThere && known.Kind.EndsWhenBoardAppears) && findings.All(found => found.Kind != known.Kind));
         return plan with { Findings = [.. before, .. findings] };
     }
@@ -41,9 +43,11 @@ internal sealed class BoardPlanner
         var guide = BoardGuide.Of(_profile);
         if (guide.Method == FlashMethod.Process)
             return PlanProcess();
+        if (_request is { Job: FlashJob.Write, Image: null, UsesOwnUpdater: true } && PlanProbe() is { } probe)
+            return probe;
         var isAskedFirst = _request.Job == FlashJob.Identify
             || (_request is { Image: null, Job: FlashJob.Write } or { Job: FlashJob.SdCard } && IsUnidentified
-                && guide.Method != FlashMethod.OwnUpdater);
+                && !_request.UsesOwnUpdater);
         if (isAskedFirst && PlanQuestion() is { } question)
             return question;
         // A stock bootloader also writes chips that nothing here does.
@@ -51,9 +55,8 @@ internal sealed class BoardPlanner
         if (!isBuiltFor || _profile.Mcu is not { } mcu || _profile.ApplicationStart?.Value is not { } start)
         {
             CheckChip();
-            var missing = guide.Method == FlashMethod.Unknown && _profile.CardFile is null ? MissingFact.Of(_profile) : null;
-            Block(missing is not null ? BoardFaults.FactMissing(missing)
-                : BoardFaults.NoRoad(Name, WhyNoMethod(guide.Method), guide.Remedy));
+            Block(guide.Method == FlashMethod.Unknown && _profile.SdCard is null && MissingFact.Of(_profile) is { } missing
+                ? BoardFaults.FactMissing(missing) : BoardFaults.NoRoad(Name, WhyNoMethod(guide.Method), guide.Remedy));
             return Made();
         }
         if (_request.UsesSdCard)
@@ -129,6 +132,21 @@ internal sealed class BoardPlanner
             Block(FirmwareFaults.FirmwareWrongMcu(other.Mcu, "process of this computer (linux)"));
         CheckVersion();
         return Made() with { Entry = FlashEntry.Replace };
+    }
+
+    /// <summary>The plan for a probe that its maker's updater would recognise; null where there is none.</summary>
+    private BoardPlan? PlanProbe()
+    {
+        var probes = _seen.Devices.Where(ProbeUpdater.IsFor).ToList();
+        if (probes.Find(probe => probe.Port == _request.Board.Port || (probe.Serial is not null && probe.Serial == _request.Board.Serial))
+            is not { } device)
+            return null;
+        if (device.LacksSerialDriver)
+            Block(ComputerFaults.NoSerialDriver(device.ToString()));
+        // Its updater reaches a probe in its bootloader only together with all others.
+        else if (device.Node is null && probes.Count > 1)
+            Block(BoardFaults.BoardsAlike(Name, probes.Select(probe => probe.Port)));
+        return Made() with { Device = device, Entry = FlashEntry.OwnUpdater };
     }
 
     private BoardPlan PlanSdCard(Mcu mcu, uint start)
@@ -220,7 +238,7 @@ internal sealed class BoardPlanner
             $"its firmware begins at {_profile.ApplicationStart?.Value:x8}, in a flash sector that it shares with its "
             + "bootloader",
         FlashMethod.Avrdude => $"its chip ({_profile.Chip?.Value}) is an AVR",
-        FlashMethod.OwnUpdater => "its firmware is not Klipper; the maker's own updater updates it",
+        FlashMethod.OwnUpdater => HasOwnUpdater,
         _ => _profile.Mcu is { IsWritten: true } ? "its application start is unknown"
             : $"its chip ({_profile.Chip?.Value ?? "none"}) is not supported",
     };

@@ -15,7 +15,10 @@ public enum BoardCondition
     /// <summary>Its firmware is erased or half written; it needs a new flash.</summary>
     [ContractName("in-bootloader-without-firmware")] InBootloaderWithoutFirmware,
 
-    /// <summary>The firmware was written and verified, but the proof by the running board is missing or incomplete.</summary>
+    /// <summary>
+    /// The firmware was written and verified, but the proof by the running board is missing or incomplete. Or a probe is back on the bus
+    /// after its maker's updater reported success: its firmware cannot be read.
+    /// </summary>
     [ContractName("unconfirmed")] Unconfirmed,
 
     /// <summary>The running board returned the new firmware's own data dictionary, also after a reset.</summary>
@@ -50,9 +53,11 @@ public sealed record BoardReport
 
     /// <summary>
     /// True only when the running board proved it: read-back equal, and the dictionary in the image returned before and after a reset. True
-    /// also for a board that was skipped, and for a recovery whose board answers with its old firmware.
+    /// also for a board that was skipped, for a recovery whose board answers with its old firmware, and for a probe that is back on the bus
+    /// after its maker's updater reported success.
     /// </summary>
-    public bool Ok => Fault is null && (Condition is BoardCondition.Flashed or BoardCondition.Running || SkipReason is not null);
+    public bool Ok => Fault is null
+        && (Condition is BoardCondition.Flashed or BoardCondition.Running || SkipReason is not null || IsByOwnUpdater);
 
     /// <summary>Why the board was skipped, in a sentence; null for one that was not.</summary>
     public string? SkipReason { get; init; }
@@ -70,6 +75,11 @@ public sealed record BoardReport
 
     /// <summary>The stock bootloader wrote it from a card, if it did: nothing was read back, and its proof is what runs.</summary>
     public bool IsBySdCard { get; init; }
+
+    /// <summary>
+    /// Its maker's updater was started: nothing was read back, and its proof is the updater's word and the probe's return to the bus.
+    /// </summary>
+    public bool IsByOwnUpdater { get; init; }
 
     /// <summary>What the running board said that it is; null for a board that was not asked for that.</summary>
     public string? Identity { get; init; }

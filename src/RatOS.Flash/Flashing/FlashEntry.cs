@@ -28,4 +28,7 @@ public enum FlashEntry
 
     /// <summary>Its stock bootloader installs a file from the card in its slot at any reset; an operator carries the card there.</summary>
     [ContractName("sd-card")] SdCard,
+
+    /// <summary>A probe's maker has a program that does everything.</summary>
+    [ContractName("own-updater")] OwnUpdater,
 }

@@ -1,7 +1,9 @@
 using System.Collections.Immutable;
+using RatOS.Flash.Boards;
 using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Klipper;
+using RatOS.Flash.Printer;
 
 namespace RatOS.Flash.Flashing;
 
@@ -53,4 +55,16 @@ public sealed record FlashPlan(ImmutableArray<BoardPlan> Boards, ImmutableArray<
     public FlashPlan WithHostMcu(FlashException? refusal) =>
         refusal is null ? this
             : this with { Boards = [.. Boards.Select(board => board.Entry == FlashEntry.Replace ? board.Refused(refusal) : board)] };
+
+    /// <summary>The same plan with what blocks the updater of a probe's maker.</summary>
+    /// <param name="updater">Null where it is not called.</param>
+    public FlashPlan WithProbes(ProbeUpdater? updater) => this with
+    {
+        Boards = [.. Boards.Select(board =>
+            board is { Entry: FlashEntry.OwnUpdater, Request.SkipReason: null } && RefusalOf(updater, board) is { } refusal
+                ? board.Refused(refusal) : board)],
+    };
+
+    private static FlashException? RefusalOf(ProbeUpdater? updater, BoardPlan board) => updater is not null ? updater.Check(board.Name)
+        : BoardFaults.NoRoad(board.Name, BoardPlanner.HasOwnUpdater, BoardGuide.Of(board.Profile).Remedy);
 }

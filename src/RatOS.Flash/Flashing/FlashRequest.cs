@@ -42,6 +42,12 @@ public sealed record FlashRequest(PrinterBoard Board, FirmwareImage? Image)
     /// <summary>The stock bootloader takes the firmware from a card: requested, or the board's only flash method.</summary>
     public bool UsesSdCard => Job is FlashJob.SdCard or FlashJob.ConfirmSdCard || BoardGuide.Of(Board.Profile).Method == FlashMethod.SdCard;
 
+    /// <summary>A probe, whose maker's updater brings the firmware.</summary>
+    public bool UsesOwnUpdater => BoardGuide.Of(Board.Profile).Method == FlashMethod.OwnUpdater;
+
+    /// <summary>It cannot be flashed before firmware is built.</summary>
+    public bool LacksImage => Image is null && Job != FlashJob.Recover && !UsesOwnUpdater;
+
     /// <summary>The last flash that wrote the board, where it does not run since; null where it runs, or nothing is known.</summary>
     public EarlierFlash? Earlier { get; init; }
 

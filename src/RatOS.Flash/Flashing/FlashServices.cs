@@ -22,6 +22,9 @@ public class FlashServices
     /// <summary>Replaces the host process that is an MCU; null where that is impossible.</summary>
     public HostMcu? HostMcu { get; init; }
 
+    /// <summary>The updater of a probe's maker; null where it is not called.</summary>
+    public ProbeUpdater? Probes { get; init; }
+
     /// <summary>Firmware can be built from a Klipper checkout.</summary>
     public virtual bool CanBuild => false;
 

@@ -143,7 +143,8 @@ public sealed class Flasher
     private async Task<FlashPlan> PlanAsync(IReadOnlyList<FlashRequest> requests, CancellationToken cancel)
     {
         var plan = await WithHostMcuAsync(
-            FlashPlan.Create(requests, _hardware.Look(), await _klippy.LookAsync(cancel)), _services.HostMcu, cancel);
+            FlashPlan.Create(requests, _hardware.Look(), await _klippy.LookAsync(cancel)).WithProbes(_services.Probes), _services.HostMcu,
+            cancel);
         return plan.Blocker is { } blocker ? throw blocker : await AccessCheck.ApplyAsync(plan, _hardware, _time);
     }
 
@@ -162,7 +163,7 @@ public sealed class Flasher
     /// </summary>
     private async Task<IReadOnlyList<FlashRequest>> BuildAsync(IReadOnlyList<FlashRequest> requests, CancellationToken cancel)
     {
-        var missing = requests.Where(request => request is { Image: null, Job: not FlashJob.Recover }).ToList();
+        var missing = requests.Where(request => request.LacksImage).ToList();
         if (missing.Count == 0)
             return await BuildForRecoveryAsync(requests, cancel);
         var plan = await PlanAsync(missing, cancel);
@@ -186,7 +187,7 @@ public sealed class Flasher
                 await _log.EndAsync(request.Board.Name, FlashPhase.Build,
                     $"{Built(made)}, {made.Image.Bytes.Length} bytes, {made.Elapsed.TotalSeconds:0.0} s");
         }
-        return [.. requests.Where(request => !HasVerdict(request)).Select(request => request is { Image: null, Job: not FlashJob.Recover }
+        return [.. requests.Where(request => !HasVerdict(request)).Select(request => request.LacksImage
             ? request with { Image = built![request.Board.Name].Firmware!.Image } : request)];
     }
 
@@ -352,6 +353,11 @@ public sealed class Flasher
         if (board.Entry == FlashEntry.Replace)
         {
             await _log.VerdictAsync(await new ProcessFlash(_hardware, _services.HostMcu!, _time, _log, board).RunAsync(cancel));
+            return;
+        }
+        if (board.Entry == FlashEntry.OwnUpdater)
+        {
+            await _log.VerdictAsync(await new ProbeUpdate(_hardware, _services.Probes!, _time, _log, board).RunAsync(cancel));
             return;
         }
         var flash = new BoardFlash(Bus(board), _time, _log, board, _services);

@@ -63,7 +63,8 @@ internal sealed record InventorySources(
         var probe = device.Usb is { } id
             ? Catalogue.Boards.FirstOrDefault(board => board.Kind == "probe" && board.UdevUsbId == id.ToString()) : null;
         // A paper scanner is none of them: it has no serial port.
-        return probe?.ShortName ?? (device.Node is null ? null : MakerIn(device.Manufacturer) ?? MakerIn(device.Product));
+        return ProbeUpdater.IsFor(device) ? "beacon"
+            : probe?.ShortName ?? (device.Node is null ? null : MakerIn(device.Manufacturer) ?? MakerIn(device.Product));
     }
 
     /// <summary>The maker of probes that a text names; null for none. One is spelled Cartographer3D.</summary>

@@ -68,7 +68,7 @@ public sealed class DocumentTests
     {
         string[] ofOurFilesAlone =
             ["good", "mcus.json", "job in a journal", "klipper", "(mcu)", "(identity)", "(registers)", "answer of the agent"];
-        string[] ofSettings = ["policy", "rollback"];
+        string[] ofSettings = ["policy", "probes", "rollback"];
         var members = Contract.GetProperty("json").EnumerateObject().Where(shape => !ofOurFilesAlone.Contains(shape.Name))
             .SelectMany(shape => shape.Value.EnumerateObject()).Select(member => member.Name.TrimEnd('?')).Where(name => name != "event");
         var values = Contract.GetProperty("values").EnumerateObject().Where(kind => !ofSettings.Contains(kind.Name))
@@ -91,7 +91,8 @@ public sealed class DocumentTests
     public void The_pages_for_users_name_every_macro_setting_verb_and_option()
     {
         var settings = Contract.GetProperty("settings").EnumerateObject().SelectMany(section => section.Value.EnumerateArray());
-        var policies = new[] { "policy", "rollback" }.SelectMany(name => Contract.GetProperty("values").GetProperty(name).EnumerateArray());
+        var policies = new[] { "policy", "probes", "rollback" }
+            .SelectMany(name => Contract.GetProperty("values").GetProperty(name).EnumerateArray());
         AssertNames(["usage.md", "recovery.md"], settings.Concat(policies).Select(name => name.GetString()!));
         var pages = string.Concat(new[] { "usage.md", "recovery.md", "virtual-printer.md" }.Select(Read));
         var macros = Contract.GetProperty("moonraker").GetProperty("macros").EnumerateObject().Where(macro => !macro.Name.StartsWith('_'));

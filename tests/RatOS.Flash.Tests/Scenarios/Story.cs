@@ -166,6 +166,7 @@ internal sealed class Story
             _story = story;
             HasOperator = story.Operator is not null;
             HostMcu = story.Printer.HostMcu;
+            Probes = story.Printer.Probe;
         }
 
         public override bool CanBuild => _story.Builds is not null;
