@@ -573,6 +573,22 @@ settle() {
   done
 }
 
+# The last question, at a terminal: boards that were never asked can tell now what they are.
+ask_boards() {
+  local answer
+  [ -t 0 ] && [ -t 1 ] || return 0
+  for printer in "${data[@]}"; do
+    ! as "$user" grep -qs '"identities"' "$printer/ratos-flash/mcus.json" || continue
+    printf '%s\n%s' "Ask the boards of $printer now what they are? Nothing is written." \
+      "Klipper stops for about 10 s: heaters go off, the position is lost. [y/N] "
+    IFS= read -r answer || return 0
+    case $answer in
+      [yY] | [yY][eE][sS]) as "$user" "$binary" identify --data "$printer" || true ;;
+      *) echo "Later: ratos-flash identify. The first flash asks them too." ;;
+    esac
+  done
+}
+
 component=$moonraker/moonraker/components/ratos_flash.py exclude=$moonraker/.git/info/exclude excluded=moonraker/components/ratos_flash.py
 printf '%s\n' "RatOS.Flash, for $user: ${data[*]}"
 if [ -n "$uninstall" ]; then uninstall_all; else install_all; fi
@@ -596,4 +612,5 @@ Next: press Restart in Mainsail or Fluidd, so that Klipper reads the new macros.
 Then use the macro FLASH_MCU, or on a terminal: ratos-flash boards${note:-}
 END
   fi
+  if [ -z "$root" ] && has_systemd; then ask_boards; fi
 fi

@@ -436,6 +436,29 @@ else
   says "without systemd it says so before it changes anything" "systemd does not run on this computer"
 fi
 
+echo "# the last question"
+# last_question ANSWER [IDENTITIES]: the question at a terminal, with a program that says how it is called.
+last_question() {
+  mkdir -p "$scratch/asked/ratos-flash"
+  echo "${2:-}" >"$scratch/asked/ratos-flash/mcus.json"
+  {
+    # shellcheck disable=SC2016
+    printf '%s\n' "data=('$scratch/asked') user=pi binary=called" 'as() { shift; "$@"; }' 'called() { echo "called $*"; }'
+    sed -n '/^ask_boards() {/,/^}/p' "$here/install.sh"
+    echo ask_boards
+  } >"$scratch/ask.sh"
+  said=$(printf '%s\n' "$1" | script -qec "bash '$scratch/ask.sh'" /dev/null 2>&1)
+}
+last_question y
+says "a yes asks the boards" "called identify --data $scratch/asked"
+last_question n
+says "a no says how to ask later" "ratos-flash identify"
+same "and asks nothing" "" "$(grep -o called <<<"$said")"
+last_question y '{"identities": []}'
+same "boards that were asked before are not asked again" "y" "$(tr -d '\r' <<<"$said")"
+said=$(bash "$scratch/ask.sh" </dev/null 2>&1)
+same "without a terminal nothing is asked" "" "$said"
+
 echo "# refused arguments"
 new_root hostile printer_data
 cd "$scratch/bin" || exit 1

@@ -86,13 +86,14 @@ internal sealed class FlashVerbs(VerbContext context)
         }
         _output.Result(report);
         ended(report);
+        var code = ExitCode.Of(report);
         // A fact may turn out to be missing only when the firmware is built. The other boards are done.
-        return missing is null && report.Boards.Select(board => board.Fault?.Question).FirstOrDefault(question => question is not null) is { } fact
-            && options.Writes && await AskAsync(boards, fact)
-            ? Math.Max(
-                ExitCode.Of(report with { Boards = [.. report.Boards.Where(board => board.Board != fact.Board)] }),
-                await FlashAsync(boards, options with { Boards = [fact.Board] }, ended))
-            : ExitCode.Of(report);
+        if (missing is not null || !options.Writes
+            || report.Boards.Select(board => board.Fault?.Question).FirstOrDefault(question => question is not null) is not { } fact
+            || !await AskAsync(boards, fact))
+            return code;
+        var others = ExitCode.Of(report with { Boards = [.. report.Boards.Where(board => board.Board != fact.Board)] });
+        return Math.Max(others, await FlashAsync(boards, options with { Boards = [fact.Board] }, ended));
     }
 
     /// <summary>Asks the user at the terminal for a fact, and keeps the answer.</summary>

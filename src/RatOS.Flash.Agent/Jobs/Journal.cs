@@ -119,14 +119,20 @@ internal sealed class Journal : IDisposable
 
     /// <summary>The journals of the newest jobs, oldest first. Damaged lines are skipped.</summary>
     /// <param name="folder">Of all jobs.</param>
-    public static IReadOnlyList<JournalRecord> ReadAll(string folder)
+    /// <param name="ended">Keeps the records that no longer change, without their steps; null to read each anew.</param>
+    public static IReadOnlyList<JournalRecord> ReadAll(string folder, Dictionary<string, JournalRecord>? ended = null)
     {
         if (!Directory.Exists(folder))
             return [];
         // Older ones are deleted after each job. There are more of them only where that failed.
         var files = Directory.EnumerateDirectories(folder).Order(StringComparer.Ordinal).TakeLast(Kept + 1)
-            .Select(path => Path.Combine(path, FileName));
-        return [.. files.Select(file => JournalRecord.Read(file, LongestLine)).OfType<JournalRecord>()];
+            .Select(path => Path.Combine(path, FileName)).ToList();
+        var records = files.Select(file => ended?.GetValueOrDefault(file) ?? JournalRecord.Read(file, LongestLine))
+            .OfType<JournalRecord>().ToList();
+        ended?.Clear();
+        foreach (var record in records.Where(record => record is { Result: not null, Stopped: null }))
+            ended?.Add(record.Path, record with { Steps = [] });
+        return records;
     }
 
     /// <summary>The last flash that wrote a board, where the board does not run since; null otherwise.</summary>

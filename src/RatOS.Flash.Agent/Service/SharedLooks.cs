@@ -20,8 +20,11 @@ internal sealed class SharedLooks(
     public SharedWork<IReadOnlyList<JsonBoard>> Boards { get; } = new(boards.ListAsync, printer.Time);
 
     /// <summary>The journals of the newest jobs, oldest first: up to fifty files.</summary>
-    public SharedWork<IReadOnlyList<JournalRecord>> Journals { get; } =
-        new(() => Task.FromResult(Journal.ReadAll(data.Jobs)), printer.Time);
+    public SharedWork<IReadOnlyList<JournalRecord>> Journals => field ??=
+        new(() => Task.FromResult(Journal.ReadAll(data.Jobs, _ended)), printer.Time);
+
+    /// <summary>Journals that no longer change, without their steps.</summary>
+    private readonly Dictionary<string, JournalRecord> _ended = new(StringComparer.Ordinal);
 
     /// <summary>The findings of doctor.</summary>
     public SharedWork<IReadOnlyList<DoctorFinding>> Doctor { get; } = new(async () =>

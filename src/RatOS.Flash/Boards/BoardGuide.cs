@@ -140,7 +140,8 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
             return FlashMethod.Avrdude;
         if (board.Mcu is not { IsWritten: true } mcu || board.ApplicationStart?.Value is not { } start)
             return FlashMethod.Unknown;
-        if (chip.StartsWith("lpc", StringComparison.Ordinal))
+        // With Katapult below it is written as any other chip; its stock bootloader is no driver's.
+        if (chip.StartsWith("lpc", StringComparison.Ordinal) && board.Bootloader is null)
             return board.SdCard is null ? FlashMethod.Unknown : FlashMethod.SdCard;
         if (!mcu.IsStm32)
             // On a UART nothing shows that its ROM waits, and nothing proves what was written by USB.

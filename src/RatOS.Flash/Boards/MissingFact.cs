@@ -32,9 +32,8 @@ internal static class MissingFact
         _ => null,
     };
 
-    /// <summary>The bitrate of a bridge that is alone on its bus and whose chip has no register for it (a RP2040's CAN is software).</summary>
-    /// <param name="board">The bridge.</param>
+    /// <summary>The bitrate of a bridge that is alone on its bus and whose chip has no register for it: an RP2040.</summary>
     public static FactQuestion OfBridge(BoardProfile board) => new(
         board.Name, "link", $"Which CAN bitrate does {board.Name} have? All boards on its bus must have the same.",
-        [.. Bitrates.Select(rate => new FactChoice($"bridge {rate}", rate == Bitrates[0] ? "RatOS and most guides" : $"{rate / 1000} kbit/s"))]);
+        [.. Bitrates.Select(rate => new FactChoice($"bridge {rate}", $"{rate / 1000} kbit/s"))]);
 }

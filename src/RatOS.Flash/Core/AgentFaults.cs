@@ -19,7 +19,8 @@ public static class AgentFaults
         FaultKind.BadRequest, $"The request is invalid: {why}.", $"Correct it; docs/agent-api.md lists the arguments of each method.");
 
     public static FlashException BadAnswer(string why) => new(
-        FaultKind.BadAnswer, $"This answer cannot be used: {why}.", $"{RemedyAction.ListBoards} names the boards; docs/boards.md lists the facts.");
+        FaultKind.BadAnswer, $"This answer cannot be used: {why}.",
+        $"{ListBoards} shows the boards. docs/usage.md explains the facts.");
 
     public static FlashException StaleButton() => new(
         FaultKind.StaleButton, "A console line asked for a flash, but it matches no button that is shown now.",

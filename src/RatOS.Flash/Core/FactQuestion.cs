@@ -10,7 +10,13 @@ namespace RatOS.Flash.Core;
 /// <param name="Fact">As in a <c>[board NAME]</c> section of ratos-flash.conf: <c>chip</c>, <c>start</c> or <c>link</c>.</param>
 /// <param name="Text">The question, one line.</param>
 /// <param name="Choices">1 or more, likeliest first.</param>
-public sealed record FactQuestion(string Board, string Fact, string Text, ImmutableArray<FactChoice> Choices);
+public sealed record FactQuestion(string Board, string Fact, string Text, ImmutableArray<FactChoice> Choices)
+{
+    public bool Equals(FactQuestion? other) => other is not null
+        && (Board, Fact, Text) == (other.Board, other.Fact, other.Text) && Choices.SequenceEqual(other.Choices);
+
+    public override int GetHashCode() => HashCode.Combine(Board, Fact, Text);
+}
 
 /// <summary>A possible answer.</summary>
 /// <param name="Value">As in ratos-flash.conf: <c>0x8008000</c>.</param>

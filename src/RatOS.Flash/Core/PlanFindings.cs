@@ -36,6 +36,24 @@ public static class PlanFindings
         $"The firmware of {board} runs at {running} baud, but `baud:` in printer.cfg is {host}: Klipper cannot reach the board.",
         $"Set `baud: {running}` in the board's section of printer.cfg, or flash firmware for {host} baud.");
 
+    /// <param name="board">The board.</param>
+    /// <param name="built">Of the new firmware; empty for none.</param>
+    /// <param name="running">Of the running firmware; empty for none.</param>
+    public static Finding InitialPinsDiffer(string board, string built, string running) => new(
+        FindingSeverity.Warning, FaultKind.InitialPinsDiffer,
+        $"At its start the firmware for {board} sets {Pins(built)}, the running one {Pins(running)}.",
+        $"Flash it if you meant that. Else build it with \"GPIO pins to set at micro-controller startup\" as it is now.");
+
+    private static string Pins(string pins) => pins.Length == 0 ? "no pins" : $"the pins {pins}";
+
+    /// <param name="board">The board.</param>
+    /// <param name="isCrystal">The new firmware needs the crystal; the running one does not.</param>
+    public static Finding ClockDiffers(string board, bool isCrystal) => new(
+        FindingSeverity.Warning, FaultKind.ClockDiffers,
+        $"The firmware for {board} is built for {(isCrystal ? "a crystal" : "the internal clock")}, the running one for "
+        + $"{(isCrystal ? "the internal clock" : "a crystal")}.",
+        $"Check \"Clock Reference\" in `make menuconfig`: with a crystal that it does not have, a board does not start.");
+
     public static Finding AskedFirst(string board) => new(
         FindingSeverity.Note, FaultKind.AskedFirst,
         $"{board} has not told yet how its firmware is built. Klipper stops to ask it: about 10 s until it is ready again, heaters off, "

@@ -59,7 +59,7 @@ public sealed record RemedyAction(string CommandLine, string Browser)
     /// <summary>Answers the question; a prompt shows the choices in a browser.</summary>
     public static RemedyAction Answer(FactQuestion question) => new(
         $"answer with `ratos-flash answer {question.Board} {question.Fact} VALUE`, where VALUE is {ChoicesOf(question)}",
-        $"press the answer in the prompt, or enter `ratos-flash answer {question.Board} {question.Fact} VALUE` in a terminal");
+        $"press the answer in the prompt, or answer in a terminal: `ratos-flash answer {question.Board} {question.Fact} VALUE`");
 
     private static string ChoicesOf(FactQuestion question) => string.Join(" or ", question.Choices.Select(
         choice => $"{(choice.Value.Contains(' ', StringComparison.Ordinal) ? $"\"{choice.Value}\"" : choice.Value)} ({choice.Label})"));

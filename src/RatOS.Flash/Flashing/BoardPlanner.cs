@@ -297,6 +297,7 @@ internal sealed class BoardPlanner
         else if (_request.AsksStart && image.CheckStartUp(start) is { } strange)   // recorded virtual firmware had less start-up code
             Block(strange);
         CheckVersion();
+        _findings.AddRange(BuildDifferences.Of(_profile, image));
     }
 
     /// <summary>The profile with the link over which the board is seen, or should be.</summary>

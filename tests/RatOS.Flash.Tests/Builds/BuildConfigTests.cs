@@ -106,7 +106,7 @@ public sealed class BuildConfigTests
     [Theory]
     [InlineData(BuildLink.Can, "PB0_PB1", 500_000, "CONFIG_STM32_MMENU_CANBUS_PB0_PB1=y", "CONFIG_CANBUS_FREQUENCY=500000")]
     [InlineData(BuildLink.Can, "PA11_PA12", null, "CONFIG_STM32_CANBUS_PA11_PA12=y", "CONFIG_CANBUS_FREQUENCY=1000000")]
-    [InlineData(BuildLink.UsbCanBridge, "PD0_PD1", null, "CONFIG_STM32_USBCANBUS_PA11_PA12=y", "CONFIG_STM32_CMENU_CANBUS_PD0_PD1=y")]
+    [InlineData(BuildLink.UsbCanBridge, "PD0_PD1", 500_000, "CONFIG_STM32_USBCANBUS_PA11_PA12=y", "CONFIG_STM32_CMENU_CANBUS_PD0_PD1=y")]
     [InlineData(BuildLink.Uart, "USART2", 115_200, "CONFIG_STM32_SERIAL_USART2=y", "CONFIG_SERIAL_BAUD=115200")]
     public void Other_transports_come_with_their_pins_and_rates(BuildLink link, string pins, int? rate, string first, string second)
     {
@@ -118,6 +118,16 @@ public sealed class BuildConfigTests
         Assert.Equal("config-drift",
             Drift(config, Completed.Replace("stm32f446xx", "stm32g0b1xx", StringComparison.Ordinal).Replace("0x8008000", "0x8000000",
                 StringComparison.Ordinal).Replace("CLOCK_REF_FREQ=12000000", "CLOCK_REF_FREQ=8000000", StringComparison.Ordinal)).Code);
+    }
+
+    /// <summary>A bridge's firmware has no constant for its bus, and a wrong bitrate silences every board on it.</summary>
+    [Fact]
+    public void A_bridge_whose_bitrate_nothing_tells_is_asked_for_it()
+    {
+        var missing = Assert.Throws<FlashException>(() => BuildConfig.For(Linked(Ebb42, new(BuildLink.UsbCanBridge, "PD0_PD1")), null));
+        Assert.Equal(FaultKind.FactMissing, missing.Kind);
+        Assert.Equal(
+            ("link", "bridge 1000000", 3), (missing.Question!.Fact, missing.Question.Choices[0].Value, missing.Question.Choices.Length));
     }
 
     [Theory]

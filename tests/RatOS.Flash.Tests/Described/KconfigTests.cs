@@ -90,9 +90,9 @@ public sealed class KconfigTests
                 break;
             default:
                 foreach (var pins in chip.Bridges)
-                    yield return (new(BuildLink.UsbCanBridge, After(pins, "CANBUS_")), [symbol, pins]);
+                    yield return (new(BuildLink.UsbCanBridge, After(pins, "CANBUS_"), 500_000), [symbol, pins]);
                 if (chip.Bridges.Length == 0)
-                    yield return (new(BuildLink.UsbCanBridge, "4_5"), [symbol]);
+                    yield return (new(BuildLink.UsbCanBridge, "4_5", 500_000), [symbol]);
                 break;
         }
     }

@@ -35,12 +35,12 @@ public sealed class BoardLockTests : IDisposable
     [Fact]
     public async Task The_lock_of_another_process_ends_with_it()
     {
-        await File.WriteAllTextAsync(PathOf("1-1.3"), "4711 octopus");
-        using (var holder = Process.Start("flock", ["-x", "-o", PathOf("1-1.3"), "sleep", "60"]))
+        var file = PathOf("1-1.3");
+        using (var holder = Process.Start("flock", ["-x", "-o", file, "sh", "-c", $"echo 4711 octopus >'{file}'; exec sleep 60"]))
         {
-            while (!Holds(out _))
+            string? fault;
+            while ((fault = Fault()) is null || !fault.Contains("4711", StringComparison.Ordinal))
                 await Task.Delay(20);
-            Assert.True(Holds(out var fault));
             Assert.Contains("(process 4711) is flashing octopus", fault, StringComparison.Ordinal);
             holder.Kill(entireProcessTree: true);
             await holder.WaitForExitAsync();
@@ -48,19 +48,16 @@ public sealed class BoardLockTests : IDisposable
         using var mine = BoardLock.Take("1-1.3", "octopus", _folder.FullName);
         Assert.NotNull(mine);
 
-        bool Holds(out string? fault)
+        string? Fault()
         {
             try
             {
                 using var held = BoardLock.Take("1-1.3", "octopus", _folder.FullName);
-                File.WriteAllText(PathOf("1-1.3"), "4711 octopus");
-                fault = null;
-                return false;
+                return null;
             }
             catch (FlashException inUse)
             {
-                fault = inUse.Cause;
-                return true;
+                return inUse.Cause;
             }
         }
     }

@@ -202,7 +202,7 @@ public sealed class PrinterInventoryTests
         var unknown = Of([section], [Can0], Told(("mcu EBB", Old, "stm32g0b1xx"))).Mcus[0];
         Assert.Equal(("can0 a19f7f1b35c1", "stm32g0b1xx", Old, null), (unknown.Port, unknown.Chip, unknown.Running, unknown.Kind));
         Assert.Equal(["kind-unknown"], Codes(unknown));
-        Assert.Contains("btt-ebb42-12", unknown.Findings[0].Remedy.ToString(), StringComparison.Ordinal);
+        Assert.Equal("ebb is a stm32g0b1xx of no known kind.", unknown.Findings[0].Text);
         Assert.Equal((Uuid, "can0", "stm32g0b1xx"), (unknown.Board!.CanUuid, unknown.Board.CanInterface, unknown.Board.Board.McuName));
 
         var known = Of([section], [Can0], described: [new PrinterBoard("tool", Kind("btt-ebb42-12")) { CanUuid = Uuid }]);

@@ -1,5 +1,6 @@
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Hardware;
+using RatOS.Flash.Tests.Corpus;
 using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Scenarios;
@@ -23,6 +24,15 @@ public sealed class AnyChipStories
         { "STM32F405", 0x0800_8000, "ttyAMA0", "uart" },
         { "RP2040", 0x1000_4000, "1-1.1", "usb" },
     };
+
+    [Fact]
+    public void An_LPC_whose_boot_area_holds_Katapult_is_flashed_by_it()
+    {
+        var truth = new BoardTruth { Machine = "LPC1768", Start = 0x4000, Bootloader = BootStage.Katapult };
+        var (fault, wrong, isBuilt) = new CorpusBoard(truth, "1-1.1").Flash();
+        Assert.Equal((null, true), (fault?.Cause, isBuilt));
+        Assert.Empty(wrong);
+    }
 
     [Theory]
     [MemberData(nameof(Boards))]
