@@ -213,6 +213,30 @@ public sealed class PrinterInventoryTests
         Assert.Single(known.Mcus);
     }
 
+    /// <summary>A bridge's own firmware has no constant for the rate of its bus.</summary>
+    [Theory]
+    [InlineData("can0", 500_000)]
+    [InlineData("can1", null)]
+    public void A_bridge_has_the_bitrate_of_another_board_on_its_bus(string other, int? rate)
+    {
+        var bridge = new McuEvidence(Old, "rp2040")
+        {
+            Constants = new Dictionary<string, string> { ["MCU"] = "rp2040", ["CANBUS_BRIDGE"] = "1" },
+        };
+        var node = new McuEvidence(Old, "stm32g0b1xx")
+        {
+            Constants = new Dictionary<string, string> { ["MCU"] = "stm32g0b1xx", ["CANBUS_FREQUENCY"] = "500000" },
+        };
+        var printer = Of(
+            [
+                new McuSection("mcu") { CanbusUuid = "0123456789ab" },
+                new McuSection("mcu ebb") { CanbusUuid = $"{Uuid}", CanbusInterface = other },
+            ],
+            [Can0], new KlippyEvidence(Old, new Dictionary<string, McuEvidence> { ["mcu"] = bridge, ["mcu ebb"] = node }));
+        var link = printer.Mcus[0].Board!.Profile.Link!.Value;
+        Assert.Equal((BuildLink.UsbCanBridge, rate), (link.Link, link.Rate));
+    }
+
     [Fact]
     public void A_CAN_board_with_a_missing_interface_or_an_invalid_uuid_is_reported()
     {
