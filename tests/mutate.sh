@@ -12,11 +12,11 @@ log="$copy/log"
 
 engine=tests/RatOS.Flash.Tests agent=tests/RatOS.Flash.Agent.Tests
 quick=()
-for class in Pure.FlashLayoutTests Pure.FlashPlanTests Pure.LinkPlanTests Pure.ApplicationStartTests Pure.EarlierFlashTests Pure.KlipperBuildTests Pure.WorkBudgetTests Pure.RpImageTests 'Pure.Katapult*' 'Pure.Picoboot*' Scenarios.PicobootStories Scenarios.DfuStories Scenarios.ProtectionStories Scenarios.ConditionStories Scenarios.SeveralBoardsStories Scenarios.KatapultStories Scenarios.CanStories Scenarios.UartRomStories Scenarios.StopStories Scenarios.RecoveryStepStories Scenarios.SdCardStories Linux.SdCardTests Linux.BoardLockTests JobRecordings.RedactionTests JobRecordings.BundleTests; do
+for class in Pure.FlashLayoutTests Pure.FlashPlanTests Pure.LinkPlanTests Pure.ApplicationStartTests Pure.EarlierFlashTests Pure.KlipperBuildTests Pure.WorkBudgetTests Pure.RpImageTests 'Pure.Katapult*' 'Pure.Picoboot*' Scenarios.PicobootStories Scenarios.DfuStories Scenarios.ProtectionStories Scenarios.ConditionStories Scenarios.SeveralBoardsStories Scenarios.KatapultStories Scenarios.CanStories Scenarios.UartRomStories Scenarios.StopStories Scenarios.RecoveryStepStories Scenarios.SdCardStories Scenarios.CardFileStories Scenarios.ProbeStories Builds.BuildConfigTests Linux.SdCardTests Linux.BoardLockTests JobRecordings.RedactionTests JobRecordings.BundleTests; do
   quick+=(-class "RatOS.Flash.Tests.$class")   # of one kind of filter any may fit
 done
 quick_agent=()
-for class in DoorStories JournalStories OutageStories ConnectionStories ClosedTerminalStories DiskFullStories FlashQueueTests ConfirmedSettingsTests HostMcuStories; do quick_agent+=(-class "RatOS.Flash.Agent.Tests.$class"); done
+for class in DoorStories AnswerStories JournalStories OutageStories ConnectionStories ClosedTerminalStories DiskFullStories FlashQueueTests ConfirmedSettingsTests HostMcuStories; do quick_agent+=(-class "RatOS.Flash.Agent.Tests.$class"); done
 failed=0
 
 build() { dotnet build "$copy/$1" -c Release --no-restore -v quiet -nologo -p:RunAnalyzers=false -p:TreatWarningsAsErrors=false >"$log" 2>&1; }
@@ -167,4 +167,12 @@ mutant "identify: vectors that are none leave the start unknown" src/RatOS.Flash
   'return mcu.IsRamEnd(stack) && ' 'return '
 mutant "identify: the answers of other firmware are out of date" src/RatOS.Flash/Printer/BoardIdentity.cs $engine \
   '(constants.Count == 0 || ' '(constants.Count >= 0 || '
+mutant "card: what was written decodes to the firmware" src/RatOS.Flash/Flashing/SdCardFiles.cs $engine \
+  'back => Holds(board, card.Value, back.Span)' 'back => back.Length > 0'
+mutant "probe: success needs the probe back on the bus" src/RatOS.Flash/Flashing/ProbeUpdate.cs $engine \
+  '_ when back is null => Failed(' '_ when back is null && exit == 1 => Failed('
+mutant "bridge: its bitrate is never assumed" src/RatOS.Flash/Builds/BoardSymbols.cs $engine \
+  'case BuildLink.UsbCanBridge when link.Rate is null:' 'case BuildLink.UsbCanBridge when link.Rate == 0:'
+mutant "doors: a request by way of Moonraker answers for no board" src/RatOS.Flash.Agent/Service/AgentApi.cs $agent \
+  $'if (!IsOwnSocket)\n            throw AgentFaults' $'if (data is null)\n            throw AgentFaults'
 exit "$failed"

@@ -25,6 +25,12 @@ if (args is ["pins"])
     Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{PinBenchmark.Measure()}"));
     return 0;
 }
+if (args is ["identify", var many])
+{
+    var asked = IdentifyBenchmark.Measure(int.Parse(many, CultureInfo.InvariantCulture));
+    Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{asked}"));
+    return 0;
+}
 if (args is ["build", "--klipper", var klipper])
     return await BuildBenchmark.MeasureAsync(klipper) ? 0 : 1;
 
@@ -58,6 +64,11 @@ rows.Add(($"Longest hold of the agent's thread by a crafted file ({worst})", $"{
 
 var (_, matched) = PinBenchmark.Measure();
 rows.Add(("Pins of 4 MCUs against 250 configurations of Klipper", $"{matched:0.00} ms", "50 ms", matched / 50, 1));
+
+var (asking, _) = IdentifyBenchmark.Measure(3);
+rows.Add(("Asking three boards, from Klipper's stop to its start", $"{asking.TotalSeconds:0.00} s", "3 s", asking.TotalSeconds / 3, 1));
+var (_, heap) = IdentifyBenchmark.Measure(46);
+rows.Add(("Asking 46 boards: the heap grows by", $"{heap:0.0} MB", "40 MB", heap / 40, 1));
 
 if (args is ["--binary", var binary])
 {
