@@ -30,8 +30,7 @@ internal sealed record JsonPlan(
 
     /// <summary>The user has to agree: there is a warning, apart from operator steps.</summary>
     [JsonIgnore]
-    public bool NeedsConsent =>
-        !Blocked && Findings.Any(finding => finding.Severity == "warning" && FaultKind.Of(finding.Code).NeedsConsent);
+    public bool NeedsConsent => !Blocked && Findings.Any(finding => finding.NeedsConsent);
 }
 
 /// <summary>A finding of a plan.</summary>
@@ -43,6 +42,10 @@ internal sealed record JsonFinding(string Event, string Severity, string Code, s
 
     /// <inheritdoc cref="JsonFaultReport.Question"/>
     public JsonQuestion? Question { get; init; }
+
+    /// <summary>A warning that the user has to accept.</summary>
+    [JsonIgnore]
+    public bool NeedsConsent => Severity == "warning" && FaultKind.Of(Code).NeedsConsent;
 
     public static JsonFinding Of(Finding finding) =>
         new("finding", JsonContract.Name(finding.Severity), finding.Code, finding.Text, finding.Remedy.In(FrontEnd.CommandLine))

@@ -204,9 +204,14 @@ internal sealed class AgentApi(
         var requests = await boards.RequestAsync(options);
         if (!IsOwnSocket)
             AskToConfirm(arguments, options.Job == FlashJob.Recover, requests);
-        // The command line asks at its terminal; a macro cannot.
-        if (!options.AcceptsWarnings && options.Writes && boards.Plan(requests).Boards.Any(board => board.NeedsConsent))
+        // The command line asks at its terminal, a program its user.
+        if (!options.AcceptsWarnings && options.Writes && boards.Plan(requests).Boards.Where(board => board.NeedsConsent).ToList()
+            is { Count: > 0 } warned)
+        {
+            if (FlashArguments.OriginOf(arguments, by) is JobOrigin.Macro or JobOrigin.Screen or JobOrigin.Prompt)
+                AskForConsent(arguments, options.Job == FlashJob.Recover, warned);
             throw FlashFaults.ConsentMissing();
+        }
         var mine = new Job(FlashArguments.OriginOf(arguments, by), options, requests, printer.Time);
         var added = queue.Add(mine);
         return new JsonAnswer(true) { Job = added.Id, Joined = added != mine };
@@ -227,6 +232,17 @@ internal sealed class AgentApi(
             "Firmware from elsewhere", string.Join(" ", unconfirmed.Select(firmware => firmware.Finding.Text)) + " Flash it?",
             [new("Flash", "warning", isRecovery ? "recover" : "flash", again), new("Not now", "info", "later")]);
         throw unconfirmed[0].Finding.ToFault();
+    }
+
+    /// <summary>A macro and a screen show no answer: a prompt has the warnings, and a button that accepts them.</summary>
+    private void AskForConsent(JsonElement arguments, bool isRecovery, IEnumerable<JsonPlan> warned)
+    {
+        var again = arguments.ValueKind == JsonValueKind.Object ? JsonNode.Parse(arguments.GetRawText())!.AsObject() : [];
+        again[FlashFlag.Consent.Json] = true;
+        var warnings = warned.SelectMany(board => board.Findings).Where(finding => finding.NeedsConsent).Select(finding => finding.Text);
+        notifier.Prompt(
+            "Flash despite warnings?", string.Join(" ", warnings.Distinct()),
+            [new("Flash anyway", "warning", isRecovery ? "recover" : "flash", again), new("Not now", "info", "later")]);
     }
 
     /// <summary>Cancels a job, or all of them.</summary>
