@@ -5,7 +5,9 @@ namespace RatOS.Flash.Agent.Tests;
 /// <summary>Warnings reach the door that asked: a macro and a screen show no answer.</summary>
 public sealed class ConsentStories
 {
-    /// <summary>A board that waits in its ROM, which no agent has seen before: only that no other board is missing tells which it is.</summary>
+    /// <summary>
+    /// A board that waits in its ROM, which no agent has seen before: only that no other board is missing tells which it is.
+    /// </summary>
     private static void Of(Func<AgentStory, Task> tell) => AgentStory.Of(async story =>
     {
         var serial = story.Printer.Klippy.Config.Section(story.Printer.Boards[0]).Serial;

@@ -64,6 +64,24 @@ public sealed class RollbackStories
     }, settings: By(RollbackPolicy.Auto), faults: Mute);
 
     [Fact]
+    public void Macros_roll_back_and_recover() => AgentStory.Of(async story =>
+    {
+        Assert.True((await FlashAsync(story)).Ok);
+        var refused = await story.TypeAsync("FLASH_ROLLBACK");
+        Assert.False(refused.IsOk);
+        Assert.Contains("FLASH_ROLLBACK needs a board", refused.Message, StringComparison.Ordinal);
+
+        Assert.True((await story.TypeAsync("FLASH_ROLLBACK BOARD=octopus")).IsOk);
+        Assert.True((await story.UntilOverAsync(2)).Ok);
+        Assert.True(story.Runs(Old));
+
+        // The board works, so a recovery leaves it as it is.
+        Assert.True((await story.TypeAsync("FLASH_RECOVER")).IsOk);
+        Assert.Equal((true, "running"), await story.UntilOverAsync(3) is var job ? (job.Ok, job.Boards[0].Condition) : default);
+        Assert.True(story.Runs(Old));
+    }, settings: By(RollbackPolicy.Never));
+
+    [Fact]
     public void Firmware_that_Klipper_refuses_is_rolled_back_to_the_last_that_it_accepted() => AgentStory.Of(async story =>
     {
         await FlashWhatKlipperRefusesAsync(story);

@@ -58,7 +58,7 @@ internal sealed class AgentApi(
     {
         Acknowledge();
         return ConsoleAsync(() => arguments.Flag("printing") ? throw PrinterFaults.PrinterBusy("a G-code file called FLASH_MCU")
-            : EnqueueAsync(arguments, JobOrigin.Macro));
+            : EnqueueAsync(arguments, JobOrigin.Macro, arguments.Flag("recover") ? FlashJob.Recover : null));
     }
 
     public Task MacroStatusAsync(JsonElement arguments)

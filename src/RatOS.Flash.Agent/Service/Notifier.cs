@@ -67,8 +67,12 @@ internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons butt
         var quarters = new Dictionary<string, int>(StringComparer.Ordinal);
         var awaited = new SortedDictionary<string, string>(StringComparer.Ordinal);
         long? last = null;
-        var boards = job.Requests.Select(request =>
-            $"{request.Board.Name} {request.Board.RunningVersion ?? "?"} -> {request.Image?.Version ?? "?"}");
+        var boards = job.Requests.Select(request => (request.Board.RunningVersion, request.Image?.Version) switch
+        {
+            ({ } running, { } made) => $"{request.Board.Name} {running} -> {made}",
+            (null, { } made) => $"{request.Board.Name} -> {made}",
+            var (running, _) => $"{request.Board.Name} {running}".TrimEnd(),
+        });
         Console($"// RatOS.Flash: job {job.Id}: {string.Join(", ", boards)}");
         Snapshot(job);
         job.Happened += step =>

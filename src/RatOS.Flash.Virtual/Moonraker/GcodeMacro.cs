@@ -45,6 +45,21 @@ internal sealed record GcodeMacro(string Name, Func<MacroContext, string> Templa
             ["sd_card"] = context.Integer("CARD"),
             ["printing"] = context.IsPrinting ? 1 : 0,
         })),
+        new("FLASH_RECOVER", context => Call(context, "FLASH_RECOVER", "ratos_flash_mcu", new JsonObject
+        {
+            ["board"] = (context.Parameter("BOARD") ?? "all").ToLowerInvariant(),
+            ["recover"] = 1,
+            ["hot"] = context.Integer("HOT"),
+            ["printing"] = context.IsPrinting ? 1 : 0,
+        })),
+        new("FLASH_ROLLBACK", context => Call(context, "FLASH_ROLLBACK", "ratos_flash_mcu", new JsonObject
+        {
+            ["board"] = context.Parameter("BOARD")?.ToLowerInvariant()
+                ?? throw new GcodeException("gcode.CommandError: FLASH_ROLLBACK needs a board: FLASH_ROLLBACK BOARD=octopus"),
+            ["rollback"] = 1,
+            ["hot"] = context.Integer("HOT"),
+            ["printing"] = context.IsPrinting ? 1 : 0,
+        })),
         new("FLASH_STATUS", context => Call(context, "FLASH_STATUS", "ratos_flash_status", [])),
         new("FLASH_CANCEL", context => Call(context, "FLASH_CANCEL", "ratos_flash_cancel", [])),
     ];
