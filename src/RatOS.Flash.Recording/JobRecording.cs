@@ -64,7 +64,7 @@ public sealed class JobRecording
     private (int Number, int Length, MemoryStream Bytes)? _image;
     private bool _hasEnd;
 
-    private JobRecording(string product, string date) => (Product, Date) = (product, date);
+    private JobRecording(string product, string date) => (Product, Date) = (PlainText.Of(product, 40), PlainText.Of(date, 40));
 
     /// <summary>Version of the program that recorded.</summary>
     public string Product { get; }
@@ -108,7 +108,7 @@ public sealed class JobRecording
         if (words is not [CallRecorder.Magic, var version, var product, var date])
             throw RecordingFaults.BundleUnreadable(name, damage ?? "its first line is not that of a recording");
         if (version != CallRecorder.FormatVersion.ToString(CultureInfo.InvariantCulture))
-            throw RecordingFaults.BundleVersion(name, version.Length < 20 ? version : "?", CallRecorder.FormatVersion);
+            throw RecordingFaults.BundleVersion(name, PlainText.Of(version, 20), CallRecorder.FormatVersion);
         var recording = new JobRecording(Unescape(product) ?? "?", date);
         for (var number = 2; ; number++)
         {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Recording;
@@ -121,5 +122,5 @@ public static class RecordingTimeline
     private static double Seconds(long ticks) => (double)ticks / TimeSpan.TicksPerSecond;
 
     /// <summary>Text from outside without control characters, for a terminal.</summary>
-    private static string Clean(string text) => string.Concat(text.Take(500).Select(c => char.IsControl(c) ? ' ' : c));
+    private static string Clean(string text) => string.Concat(text.Take(500).Select(c => PlainText.IsHidden(c) ? ' ' : c));
 }

@@ -47,11 +47,13 @@ public sealed class DamagedRecordingTests
     [InlineData("PK", "bundle-unreadable")]
     [InlineData("ratos-flash-recording", "bundle-unreadable")]
     [InlineData("ratos-flash-recording 2 9.9.9 2030-01-01T00:00:00Z\n", "bundle-version")]
+    [InlineData("ratos-flash-recording \u0017\u001b[2J 9.9.9 2030-01-01T00:00:00Z\n", "bundle-version")]
     [InlineData("ratos-flash-recording 1 0.1.0 2030-01-01T00:00:00Z\n", "replay-impossible")]
     public void A_file_that_is_no_recording_of_this_version_is_refused_with_its_reason(string text, string code)
     {
         var fault = Assert.Throws<FlashException>(() => Replay.Run(RecordedJob.Read(Encoding.UTF8.GetBytes(text))));
         Assert.Equal(code, fault.Code);
+        Assert.DoesNotContain(fault.Cause, char.IsControl);
     }
 
     [Theory]
