@@ -34,7 +34,14 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
     public string? KlipperPath { get; init; }
 
     /// <summary>What Klipper said last.</summary>
-    public McuFacts Facts => _facts ??= Read() ?? printer.Facts;
+    public McuFacts Facts => _facts ??= (Read(), data) switch
+    {
+        ({ } kept, null) => printer.Facts with { Identities = kept.Identities, Answers = kept.Answers },
+        ({ } kept, _) => kept,
+        _ => printer.Facts,
+    };
+
+    private string? File => data?.Mcus ?? printer.Learned;
 
     /// <summary>The catalogue of boards with the definitions of an installed RatOS.</summary>
     public RatOsCatalogue Catalogue { get; private set; } = new(BoardCatalogue.BuiltIn, []);
@@ -96,7 +103,10 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
         {
             if (before.Mcus.FirstOrDefault(mcu => mcu.Name == board.Board)?.Section is { } section
                 && evidence.TryGetValue(section, out var old))
-                evidence[section] = old with { Version = board.Condition == BoardCondition.Flashed ? board.NewVersion : null };
+                evidence[section] = old with
+                {
+                    Version = board.Condition == BoardCondition.Flashed || board.Identity is not null ? board.NewVersion : null,
+                };
         }
         Keep(Facts with { Evidence = Facts.Evidence with { Boards = evidence } });
     }
@@ -127,11 +137,17 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
         var board = mcu.Name;
         if (!BoardFactSettings.Keys.Contains(fact))
             throw AgentFaults.BadAnswer($"there is no fact '{Text.Clean(fact)}', only {string.Join(", ", BoardFactSettings.Keys)}");
+        if (value is { Length: 0 })
+            throw AgentFaults.BadAnswer($"{fact} has no value");
+        if (File is not { } file)
+            throw AgentFaults.NoDataFolder(DataFolder.Default.Root);
         var facts = Facts.Answers.GetValueOrDefault(board) ?? ImmutableDictionary<string, string>.Empty;
         facts = value is null ? facts.Remove(fact) : facts.SetItem(fact, value);
         // A start is checked against the chip, by whomever it is known.
         ReadAnswers(mcu.Board?.Profile.Chip?.Value is { } chip && !facts.ContainsKey("chip") ? facts.Add("chip", chip) : facts);
-        Keep(Facts with { Answers = facts.IsEmpty ? Facts.Answers.Remove(board) : Facts.Answers.SetItem(board, facts) });
+        var answers = facts.IsEmpty ? Facts.Answers.Remove(board) : Facts.Answers.SetItem(board, facts);
+        if (Keep(Facts with { Answers = answers }) is { } loss)
+            throw AgentFaults.JournalUnwritable(Path.GetDirectoryName(file)!, loss);
     }
 
     private static BoardFacts? ReadAnswers(IReadOnlyDictionary<string, string> facts) =>
@@ -139,7 +155,11 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
 
     private PrinterInventory WithAnswers(PrinterInventory inventory) => Facts.Answers.IsEmpty ? inventory : new(
         [.. inventory.Mcus.Select(mcu => mcu.Board is { } board && Facts.Answers.TryGetValue(mcu.Name, out var facts)
-            && ReadAnswers(facts) is { } told ? mcu with { Board = board with { Facts = [.. board.Facts, told] } } : mcu)]);
+            && ReadAnswers(facts) is { } told ? mcu with
+            {
+                Board = board with { Facts = [.. board.Facts, told] },
+                Findings = [.. mcu.Findings, .. facts.Select(answer => PlanFindings.Answered(mcu.Name, answer.Key, answer.Value))],
+            } : mcu)]);
 
     private PrinterInventory Inventory()
     {
@@ -175,19 +195,24 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
         return new(_configs, sets);
     }
 
-    private void Keep(McuFacts facts)
+    /// <returns>Why it could not be written; null where it was.</returns>
+    private string? Keep(McuFacts facts)
     {
         _facts = facts;
-        if (data is null || Written(facts) is var text && text == _kept)
-            return;
+        var isEmpty = data is null && facts.Identities.IsEmpty && facts.Answers.IsEmpty;
+        if (File is not { } file || (isEmpty && !System.IO.File.Exists(file)) || Written(facts) is var text && text == _kept)
+            return null;
         try
         {
-            AtomicFile.Write(data.Mcus, Encoding.UTF8.GetBytes(text));
+            Directory.CreateDirectory(Path.GetDirectoryName(file)!);
+            AtomicFile.Write(file, Encoding.UTF8.GetBytes(text));
             _kept = text;
+            return null;
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
             log.Say($"Cannot save Klipper's report of its boards: {fault.Message}");
+            return fault.Message;
         }
     }
 
@@ -218,13 +243,13 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
 
     private McuFacts? Read()
     {
-        if (data is null || !File.Exists(data.Mcus))
+        if (File is not { } file || !System.IO.File.Exists(file))
             return null;
         try
         {
-            if (new FileInfo(data.Mcus).Length > LargestFile)
+            if (new FileInfo(file).Length > LargestFile)
                 return null;
-            if (JsonSerializer.Deserialize(ForeignJson.Mend(File.ReadAllBytes(data.Mcus)).Span, JsonContract.Shapes.JsonMcus)
+            if (JsonSerializer.Deserialize(ForeignJson.Mend(System.IO.File.ReadAllBytes(file)).Span, JsonContract.Shapes.JsonMcus)
                 is not { Mcus: { } mcus } kept)
                 return null;
             var known = mcus.Where(mcu => mcu is { Section: not null })

@@ -197,7 +197,7 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
             Aliases = mcu.Aliases.IsEmpty ? null : [.. mcu.Aliases],
             Need = need is null ? null : JsonContract.Name(need.Level),
             Reason = need?.Reason ?? mcu.Reason,
-            Facts = mcu is { Owner: McuOwner.Ours, Board.Profile: { } profile }
+            Facts = mcu is { Owner: McuOwner.Ours, Board.Profile: { } known } && (plan?.Profile ?? known) is { } profile
                 ? [.. profile.Statements.Select(statement => new JsonFact(statement.Value, statement.Where))] : null,
             Findings = findings.IsEmpty ? null : [.. findings.Select(JsonFinding.Of)],
             KnownByPins = mcu.KnownByPins is { } match ? JsonKnownByPins.Of(match) : null,

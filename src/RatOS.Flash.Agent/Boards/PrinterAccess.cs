@@ -25,6 +25,11 @@ internal abstract class PrinterAccess
     /// <summary>What is known of its MCUs without asking Klipper: everything of a virtual printer, nothing of this computer.</summary>
     public virtual McuFacts Facts => McuFacts.None;
 
+    /// <summary>
+    /// Where a virtual printer without a folder of its own keeps what its boards told and what the user answered; null on this computer.
+    /// </summary>
+    public virtual string? Learned => null;
+
     /// <summary>Boards whose kind neither a bus nor the configuration shows.</summary>
     public virtual IEnumerable<PrinterBoard> Described => [];
 

@@ -14,6 +14,15 @@ internal sealed record VirtualPlace(string Scenario, string? Keep, double Pace, 
 
     public const string DefaultScenario = "octopus";
 
+    /// <summary>Its printer_data, unless another one is named.</summary>
+    public string Data => Path.Combine(Folder, "printer_data");
+
+    /// <summary>That folder was made for it: a real printer's is never deleted.</summary>
+    public bool HasOwnData => File.Exists(Path.Combine(Data, Mark));
+
+    /// <summary>A file in a printer_data that was made for a virtual printer.</summary>
+    public const string Mark = ".ratos-flash-virtual";
+
     /// <summary>The folder that it is kept in.</summary>
     public string Folder => Keep ?? Path.Combine(Folders.State(), "virtual", Path.GetFileName(Scenario));
 }

@@ -91,9 +91,18 @@ internal sealed class VirtualPrinterAccess(VirtualPrinter printer, VirtualPlace 
 
     public override void Save() => printer.Save(place.Folder);
 
+    public override string? Learned => Path.Combine(place.Folder, "learned.json");
+
     public override void Reset()
     {
-        if (Directory.Exists(place.Folder))
+        // A folder that the user named may hold other files, a real printer's among them.
+        if (place.Keep is null && Directory.Exists(place.Folder))
             Directory.Delete(place.Folder, recursive: true);
+        if (place.Keep is null)
+            return;
+        VirtualPrinter.Delete(place.Folder);
+        File.Delete(Learned!);
+        if (place.HasOwnData)
+            Directory.Delete(place.Data, recursive: true);
     }
 }

@@ -293,7 +293,7 @@ internal static class CommandLine
                 IsLive = isLive,
             };
             var data = !isLive ? null
-                : parsed.GetResult(Options.Data) is null ? new DataFolder(Path.Combine(place.Folder, "printer_data"))
+                : parsed.GetResult(Options.Data) is null ? new DataFolder(place.Data)
                 : DataOf(parsed);
             return PrinterAccess.Run(place, printer => verb(new VerbContext(printer, data, output, log)));
         }

@@ -103,8 +103,16 @@ internal sealed class LiveOutput : TextOutput
     {
         Write([new("", Tone.Normal), new(question.Text, Tone.Warning, Indent: 2), .. question.Choices.Select(
             (choice, i) => new Line($"  {i + 1}  {choice.Value,-16} {choice.Label}", Tone.Normal, Indent: 22))]);
-        Terminal.Out.Write($"Answer [1-{question.Choices.Length}, Enter for none]: ");
-        return int.TryParse(Terminal.ReadLine()?.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var number)
-            && number >= 1 && number <= question.Choices.Length ? question.Choices[number - 1].Value : null;
+        while (true)
+        {
+            Terminal.Out.Write($"Answer [1-{question.Choices.Length}, Enter for none]: ");
+            if (Terminal.ReadLine()?.Trim() is not { Length: > 0 } typed)
+                return null;
+            if (question.Choices.FirstOrDefault(choice => choice.Value == typed) is { } named)
+                return named.Value;
+            if (int.TryParse(typed, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+                && number >= 1 && number <= question.Choices.Length)
+                return question.Choices[number - 1].Value;
+        }
     }
 }

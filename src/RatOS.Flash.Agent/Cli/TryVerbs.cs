@@ -35,7 +35,10 @@ internal sealed class TryVerbs(VerbContext context)
         using var over = new CancellationTokenSource();
         using var interrupts = context.OnInterrupt(over.Cancel);
         var data = context.Data!;
+        var isNew = !Directory.Exists(data.Root);
         Directory.CreateDirectory(Path.GetDirectoryName(data.Moonraker)!);
+        if (isNew)
+            File.WriteAllText(Path.Combine(data.Root, VirtualPlace.Mark), "made by: ratos-flash virtual\n");
         try
         {
             var setup = new MoonrakerSetup { UnixSocket = data.Moonraker, Port = port, HostMcuFolder = data.HostMcu };

@@ -19,7 +19,8 @@ internal static class FirmwareFile
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
-            throw FirmwareFaults.FirmwareUnreadable(Text.Clean(path), fault.Message.TrimEnd('.'));
+            var why = path.Length == 0 ? "no file is named" : fault.Message.TrimEnd('.');
+            throw FirmwareFaults.FirmwareUnreadable(Text.Clean(path), why);
         }
     }
 }

@@ -141,7 +141,7 @@ internal sealed class AgentApi(
     {
         if (arguments.Word("board") is not { } board || arguments.Word("fact") is not { } fact)
             throw AgentFaults.BadRequest("it names no board and no fact");
-        await boards.AnswerAsync(board, fact, arguments.Word("value"));
+        await boards.AnswerAsync(board, fact, arguments.Word("value"));   // null forgets it
         return new(true);
     }
 

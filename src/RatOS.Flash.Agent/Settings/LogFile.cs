@@ -40,9 +40,11 @@ internal sealed class LogFile : IDisposable
             configuration.WriteTo.Sink(new LineSink(show));
         try
         {
-            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            Directory.CreateDirectory(Path.GetDirectoryName(path) ?? throw new IOException("it is a folder"));
             // Rolling renames and deletes: root would lose /dev/null.
             var rolls = !Path.GetFullPath(path).StartsWith("/dev/", StringComparison.Ordinal);
+            if (rolls && File.Exists(path))
+                CheckNoPipe(path);
             configuration.WriteTo.Fallible(
                 to => to.File(
                     path, formatProvider: CultureInfo.InvariantCulture, fileSizeLimitBytes: rolls ? FileSize : null,
@@ -55,6 +57,14 @@ internal sealed class LogFile : IDisposable
             loss.Say(fault);
         }
         return new LogFile(configuration.CreateLogger(), level, loss);
+    }
+
+    /// <summary>A pipe would wait for a reader for ever. Opened for both it does not, and it has no length.</summary>
+    /// <exception cref="NotSupportedException">It is a pipe.</exception>
+    private static void CheckNoPipe(string path)
+    {
+        using var file = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
+        _ = RandomAccess.GetLength(file);
     }
 
     /// <summary>

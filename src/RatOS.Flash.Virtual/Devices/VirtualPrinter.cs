@@ -142,6 +142,10 @@ public sealed class VirtualPrinter : IHardware
 
     public void Save(string folder) => VirtualStore.Save(folder, this);
 
+    /// <summary>Deletes what <see cref="Save"/> left in a folder, and no file of others.</summary>
+    /// <exception cref="FlashException">The folder holds other files and no virtual printer.</exception>
+    public static void Delete(string folder) => VirtualStore.Delete(folder);
+
     // ---- IHardware
 
     public DeviceList Look() => Bus.Look();

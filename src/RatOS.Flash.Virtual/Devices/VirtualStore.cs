@@ -8,7 +8,27 @@ namespace RatOS.Flash.Virtual.Devices;
 /// <summary>Keeps a virtual printer in a folder: flash contents as files, all other state in <c>printer.json</c>.</summary>
 internal static class VirtualStore
 {
-    private const string StateFile = "printer.json";
+    private const string StateFile = "printer.json", FlashFiles = "*.flash.bin";
+
+    /// <summary>Deletes a kept printer, and no file of others.</summary>
+    /// <exception cref="FlashException">The folder holds none, or cannot be written.</exception>
+    public static void Delete(string folder)
+    {
+        if (!Directory.Exists(folder))
+            return;
+        if (!File.Exists(Path.Combine(folder, StateFile)) && Directory.EnumerateFileSystemEntries(folder).Any())
+            throw VirtualFaults.FolderOfOthers(folder);
+        try
+        {
+            File.Delete(Path.Combine(folder, StateFile));
+            foreach (var flash in Directory.EnumerateFiles(folder, FlashFiles))
+                File.Delete(flash);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            throw VirtualFaults.VirtualFolder(folder, fault.Message);
+        }
+    }
 
     /// <summary>The boards' state; null when the folder holds none.</summary>
     /// <exception cref="FlashException">The folder is damaged or cannot be read.</exception>

@@ -29,7 +29,7 @@ public static class BoardFaults
     public static FlashException KindUnknown(string board, string? chip) => new(
         FaultKind.KindUnknown, chip is null ? $"The kind of {board} cannot be detected." : $"{board} is a {chip} of no known kind.",
         chip is null ? $"Add a section `[board {board}]` to ratos-flash.conf, with `id:` of its kind."
-            : (Remedy)"Nothing to do for a flash: a board tells what its build needs.");
+            : (Remedy)"A kind is not needed: a board tells what its build needs, or you are asked.");
 
     public static FlashException BadBoardDefinition(string folder, string why) => new(
         FaultKind.BadBoardDefinition, $"RatOS's definition in boards/{folder} was ignored: {why}.",

@@ -86,6 +86,7 @@ public sealed record FaultKind
     public static FaultKind FirmwareBadVectors { get; } = new("firmware-bad-vectors");
     public static FaultKind FirmwareStrangeCode { get; } = new("firmware-strange-code");
     public static FaultKind FirmwareOtherLink { get; } = new("firmware-other-link");
+    public static FaultKind Answered { get; } = new("answered");
     public static FaultKind InitialPinsDiffer { get; } = new("initial-pins-differ") { NeedsConsent = false };
     public static FaultKind ClockDiffers { get; } = new("clock-differs");
     public static FaultKind BaudDiffers { get; } = new("baud-differs") { NeedsConsent = false };

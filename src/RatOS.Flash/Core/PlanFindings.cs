@@ -54,6 +54,10 @@ public static class PlanFindings
         + $"{(isCrystal ? "the internal clock" : "a crystal")}.",
         $"Check \"Clock Reference\" in `make menuconfig`: with a crystal that it does not have, a board does not start.");
 
+    public static Finding Answered(string board, string fact, string value) => new(
+        FindingSeverity.Note, FaultKind.Answered, $"{fact} of {board} is your answer: {value}.",
+        $"Nothing to do if it is right. {Terminal($"ratos-flash answer {board} {fact} none")} forgets it.");
+
     public static Finding AskedFirst(string board) => new(
         FindingSeverity.Note, FaultKind.AskedFirst,
         $"{board} has not told yet how its firmware is built. Klipper stops to ask it: about 10 s until it is ready again, heaters off, "

@@ -17,6 +17,10 @@ public static class VirtualFaults
         FaultKind.VirtualFolder, $"The virtual printer in {folder} cannot be used: {why}",
         $"Reset it{By("ratos-flash virtual --reset")}, or use another folder{By("ratos-flash virtual --folder DIR")}.");
 
+    public static FlashException FolderOfOthers(string folder) => new(
+        FaultKind.VirtualFolder, $"{folder} holds other files and no virtual printer. Nothing was deleted.",
+        $"Name the folder of a virtual printer with `--folder`.");
+
     public static FlashException UsbIpPort(int port, string why) => new(
         FaultKind.UsbipPort, $"The virtual printer cannot be served on TCP port {port}: {why}.",
         $"Use another port{By("ratos-flash virtual --usbip PORT")}, or stop the program that uses this one.");

@@ -49,6 +49,10 @@ public sealed record BoardPlan
     /// <summary>Too little is known of it to build its firmware, and it can tell: it is asked before the build.</summary>
     public bool IsAskedFirst { get; internal init; }
 
+    /// <summary>The same, with the device at its place, for a board that cannot be flashed now.</summary>
+    internal BoardPlan SeenAt(Device? device) => device is null ? this : Request.Board.Drivers.Showing(device) is not { } waiting
+        ? this with { Device = device } : this with { Device = device, Entry = FlashEntry.InBootloader, Bootloader = waiting };
+
     public ImmutableArray<Finding> Findings { get; internal init; } = [];
 
     /// <summary>The first finding that blocks this board; null when none does.</summary>

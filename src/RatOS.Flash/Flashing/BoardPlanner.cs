@@ -46,8 +46,8 @@ internal sealed class BoardPlanner
         if (_request is { Job: FlashJob.Write, Image: null, UsesOwnUpdater: true } && PlanProbe() is { } probe)
             return probe;
         var isAskedFirst = _request.Job == FlashJob.Identify
-            || (_request is { Image: null, Job: FlashJob.Write } or { Job: FlashJob.SdCard } && IsUnidentified
-                && !_request.UsesOwnUpdater);
+            || (_request.Job is FlashJob.Write or FlashJob.SdCard && IsUnidentified && !_request.UsesOwnUpdater
+                && (_request is { Image: null } or { Job: FlashJob.SdCard } || _profile.ApplicationStart is null));
         if (isAskedFirst && PlanQuestion() is { } question)
             return question;
         // A stock bootloader also writes chips that nothing here does.
@@ -57,7 +57,7 @@ internal sealed class BoardPlanner
             CheckChip();
             Block(guide.Method == FlashMethod.Unknown && _profile.SdCard is null && MissingFact.Of(_profile) is { } missing
                 ? BoardFaults.FactMissing(missing) : BoardFaults.NoRoad(Name, WhyNoMethod(guide.Method), guide.Remedy));
-            return Made();
+            return Made().SeenAt(new BoardFinder(_request, _seen, _profile, ImmutableArray.CreateBuilder<Finding>()).Find(_profile.Mcu));
         }
         if (_request.UsesSdCard)
             return PlanSdCard(mcu, start);
@@ -111,13 +111,13 @@ internal sealed class BoardPlanner
         var about = ImmutableArray.CreateBuilder<Finding>();
         var finder = new BoardFinder(_request, _seen, _profile, about);
         // On a wire nothing but Klipper's own report shows that no bootloader waits there, and Klipper's frames would wedge Katapult.
-        if (finder.Find(_profile.Mcu) is not { } device || _request.Board.Drivers.Showing(device) is not null
-            || (device.IsWired && _request.Board.RunningVersion is null)
+        var device = finder.Find(_profile.Mcu);
+        if (device is null || _request.Board.Drivers.Showing(device) is not null || (device.IsWired && _request.Board.RunningVersion is null)
             || about.Any(finding => finding.Severity == FindingSeverity.Blocker))
         {
             if (_request.Job == FlashJob.Identify)
                 _findings.AddRange(about);
-            return _request.Job == FlashJob.Identify ? Made() : null;
+            return _request.Job == FlashJob.Identify ? Made().SeenAt(device) : null;
         }
         if (_request.Job != FlashJob.Identify)
             _findings.Add(PlanFindings.AskedFirst(Name));

@@ -128,7 +128,8 @@ public sealed class Flasher
         IReadOnlyDictionary<string, BoardEvidence> answers = new Dictionary<string, BoardEvidence>();
         if (asked.Count > 0)
         {
-            await _log.NoteAsync(null, FlashPhase.Ask, $"Klipper stops to ask {Counts.Of(asked.Count, "board")} what it is built for");
+            await _log.NoteAsync(
+                null, FlashPhase.Ask, $"Klipper stops. Asking {Counts.Of(asked.Count, "board")} about the running firmware");
             await WhileStoppedAsync(async () => answers = await _questions.AskAsync(
                 asked, await CanSurvey.RunAsync(asked, _hardware, _time, _log, cancel), cancel), await _klippy.LookAsync(cancel), cancel);
         }
