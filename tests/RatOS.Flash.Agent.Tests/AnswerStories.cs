@@ -62,6 +62,7 @@ public sealed class AnswerStories
 
     [Theory]
     [InlineData("mcu", "start", "0x8001000", "Klipper builds for no start at 08001000")]
+    [InlineData("mcu", "start", "", "start has no value")]
     [InlineData("mcu", "start", "here", "'here' is no address")]
     [InlineData("mcu", "colour", "red", "there is no fact 'colour'")]
     [InlineData("other", "start", "0x8008000", "'other'")]

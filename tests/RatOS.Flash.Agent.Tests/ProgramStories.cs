@@ -66,6 +66,25 @@ public sealed class ProgramStories : IDisposable
         Assert.Equal(exit, asked.Exit);
     }
 
+    /// <summary>A user may name any folder, even a real printer's home.</summary>
+    [Fact]
+    public async Task A_reset_deletes_a_virtual_printer_and_no_file_of_others()
+    {
+        var folder = _home.PathOf("home");
+        Directory.CreateDirectory(Path.Combine(folder, "printer_data"));
+        await File.WriteAllTextAsync(Path.Combine(folder, "notes.txt"), "mine");
+        var refused = await _home.RunAsync("virtual", "--reset", "--folder", folder);
+        Assert.Equal(1, refused.Exit);
+        Assert.Contains("Nothing was deleted.", refused.Output, StringComparison.Ordinal);
+
+        // Beside a virtual printer they are left as well, and its answers go.
+        var answered = await _home.RunAsync("answer", "octopus", "start", "0x8008000", "--virtual", "--folder", folder);
+        Assert.Equal(0, answered.Exit);
+        Assert.Equal(0, (await _home.RunAsync("flash", "octopus", "--virtual", "--folder", folder)).Exit);
+        Assert.Equal(0, (await _home.RunAsync("virtual", "--reset", "--folder", folder)).Exit);
+        Assert.Equal(["notes.txt", "printer_data"], Directory.EnumerateFileSystemEntries(folder).Select(Path.GetFileName).Order());
+    }
+
     [Fact]
     public async Task Words_at_a_terminal_are_found_where_they_are_wrapped_and_coloured()
     {
