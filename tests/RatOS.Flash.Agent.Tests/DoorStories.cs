@@ -171,15 +171,16 @@ public sealed class DoorStories
     {
         var calls = File.ReadLines(Path.Combine(FlashOptionTests.Root, "config", "ratos-flash-klipperscreen.conf"))
             .Where(line => line.StartsWith("params: ", StringComparison.Ordinal)).Select(line => line["params: ".Length..]).ToList();
-        Assert.Equal(4, calls.Count);
-        for (var i = 0; i < calls.Count; i++)
+        Assert.Equal(6, calls.Count);
+        var jobs = 0;
+        foreach (var line in calls)
         {
-            using var call = JsonDocument.Parse(calls[i]);
+            using var call = JsonDocument.Parse(line);
             var method = call.RootElement.Word("method")!;
             var arguments = call.RootElement.Members("arguments").Select(member => (member.Name, (object?)member.Value.Clone()));
-            Assert.True((await story.RequestAsync(method, [.. arguments])).Flag("ok"), calls[i]);
-            if (method == "flash")
-                Assert.True((await story.UntilOverAsync(1 + (i / 2))).Ok);
+            Assert.True((await story.RequestAsync(method, [.. arguments])).Flag("ok"), line);
+            if (method is "flash" or "recover")
+                Assert.True((await story.UntilOverAsync(++jobs)).Ok);
         }
         Assert.Equal("screen", story.Jobs[0].View().By);
     });

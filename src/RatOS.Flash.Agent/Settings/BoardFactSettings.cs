@@ -49,7 +49,7 @@ internal static class BoardFactSettings
                 return name;
             var near = Mcu.All.Select(known => known.Name).Where(known => FuzzyMatch.IsNear(name, known)).Take(3).ToList();
             throw fault("chip", $"'{Text.Clean(text)}' is no chip by Klipper's name"
-                + (near.Count > 0 ? $"; {string.Join(" or ", near)} is near" : ", such as stm32f446xx or rp2040"));
+                + (near.Count > 0 ? $"; names like it: {string.Join(", ", near)}" : ", such as stm32f446xx or rp2040"));
         }
 
         uint StartOf(string text, Mcu? mcu)
