@@ -518,10 +518,14 @@ check "Moonraker's update manager does not replace a checkout by a zip" eval "! 
 
 echo "# the configuration files"
 # Mainsail finds a macro's fields with this expression, one for each pair of braces.
-same "Mainsail shows BOARD, FORCE, HOT and CARD" "BOARD all string
+same "Mainsail shows BOARD, FORCE, HOT and CARD, and the fields of a recovery and a rollback" "BOARD all string
 FORCE 0 int
 HOT 0 int
-CARD 0 int" "$(sed -nE 's/.*\{%?.*params\.([A-Za-z_0-9]+)\|default\("?([^")]*)"?\)\|(int|string).*/\1 \2 \3/p' "$here/config/ratos_flash.cfg")"
+CARD 0 int
+BOARD all string
+HOT 0 int
+BOARD  string
+HOT 0 int" "$(sed -nE 's/.*\{%?.*params\.([A-Za-z_0-9]+)\|default\("?([^")]*)"?\)\|(int|string).*/\1 \2 \3/p' "$here/config/ratos_flash.cfg")"
 check "no argument of a call has a reserved name of Klipper or Moonraker" eval "! grep -E 'action_call_remote_method.*\b(method|self|method_name|callback)=' '$here/config/ratos_flash.cfg'"
 check "no text has a # or a blank before ; in it, where Klipper would end it" eval "! grep -nE '^[^#]*[^#[:space:]][^#]*(#| ;)' '$here/config/ratos_flash.cfg'"
 check "KlipperScreen finds no text after a bracket" eval "! grep -nE '.+\].' '$here/config/ratos-flash-klipperscreen.conf'"

@@ -19,7 +19,7 @@ public static class VirtualFaults
 
     public static FlashException FolderOfOthers(string folder) => new(
         FaultKind.VirtualFolder, $"{folder} holds other files and no virtual printer. Nothing was deleted.",
-        $"Name the folder of a virtual printer with `--folder`.");
+        $"Name the folder of a virtual printer{By("ratos-flash virtual --reset --folder DIR")}.");
 
     public static FlashException UsbIpPort(int port, string why) => new(
         FaultKind.UsbipPort, $"The virtual printer cannot be served on TCP port {port}: {why}.",

@@ -112,8 +112,8 @@ internal sealed class BoardPlanner
         var finder = new BoardFinder(_request, _seen, _profile, about);
         // On a wire nothing but Klipper's own report shows that no bootloader waits there, and Klipper's frames would wedge Katapult.
         var device = finder.Find(_profile.Mcu);
-        if (device is null || _request.Board.Drivers.Showing(device) is not null || (device.IsWired && _request.Board.RunningVersion is null)
-            || about.Any(finding => finding.Severity == FindingSeverity.Blocker))
+        if (device is null || _request.Board.Drivers.Showing(device) is not null
+            || (device.IsWired && _request.Board.RunningVersion is null) || about.Any(one => one.Severity == FindingSeverity.Blocker))
         {
             if (_request.Job == FlashJob.Identify)
                 _findings.AddRange(about);
