@@ -17,8 +17,8 @@ internal sealed class SdCardFiles(IHardware hardware, FlashServices services, Ti
         string? place = null;
         try
         {
-            place = await hardware.PutOnCardAsync(
-                card.Value.Path, Encode(board, card.Value), back => Holds(board, card.Value, back.Span));
+            var bytes = Encode(board, card.Value);
+            place = await hardware.PutOnCardAsync(card.Value.Path, bytes, back => back.Span.SequenceEqual(bytes));
             if (place is not null)
                 await log.NoteAsync(board.Name, FlashPhase.Operator,
                     $"{card.Value.Path} ({image.Version}) is on the card at {place}, verified");
@@ -73,14 +73,11 @@ internal sealed class SdCardFiles(IHardware hardware, FlashServices services, Ti
 
     private static byte[] Encode(BoardPlan board, CardFile card)
     {
-        var file = CardEncoder.Encode(card.Encoding, board.Request.Image!.Bytes.Span, StartOf(board), card.Name!);
-        return Holds(board, card, file) ? file : throw SdCardFaults.SdCardUnwritable(card.Name!, "it does not decode to the firmware");
+        var (image, start) = (board.Request.Image!.Bytes, board.Profile.ApplicationStart!.Value);
+        var file = CardEncoder.Encode(card.Encoding, image.Span, start, card.Name!);
+        return CardEncoder.Holds(card.Encoding, file, image.Span, start) ? file
+            : throw SdCardFaults.SdCardUnwritable(card.Name!, "it does not decode to the firmware");
     }
-
-    private static bool Holds(BoardPlan board, CardFile card, ReadOnlySpan<byte> file) =>
-        CardEncoder.Holds(card.Encoding, file, board.Request.Image!.Bytes.Span, StartOf(board));
-
-    private static uint StartOf(BoardPlan board) => board.Profile.ApplicationStart!.Value;
 
     private static byte[] Read(string built)
     {

@@ -63,7 +63,7 @@ public interface IHardware
     /// <summary>Writes a file onto the card that is in this computer, over one of that name, and reads it back from there.</summary>
     /// <param name="path">A plain file name, or one behind a folder's: <c>STM32F4_UPDATE/firmware.bin</c>.</param>
     /// <param name="file">All of it.</param>
-    /// <param name="holds">What was read back holds the firmware. Without that it does not get its name.</param>
+    /// <param name="holds">What was read back is right. Without that the file does not get its name.</param>
     /// <returns>Where the card is mounted; null when there is none.</returns>
     /// <exception cref="FlashException">There are several, or it cannot be written, or its content would make a board's bootloader
     /// misbehave.</exception>
