@@ -194,15 +194,17 @@ internal sealed class AgentStory : IAsyncDisposable
         }
     }
 
+    /// <summary>Waits until the agent has registered its methods: Klipper may be in error.</summary>
+    public Task UntilMethodsAsync(int callsBefore = 0) => UntilAsync(
+        () => Moonraker.Calls.Skip(callsBefore).Count(call => call == "connection.register_remote_method") >= 3, "the agent is registered");
+
     /// <summary>
     /// Waits until the agent has registered its methods and greeted a Klipper that is ready, since there were so many calls.
     /// </summary>
     public async Task UntilRegisteredAsync(int callsBefore)
     {
-        await UntilAsync(
-            () => Moonraker.Calls.Skip(callsBefore).Count(call => call == "connection.register_remote_method") >= 3
-            && Moonraker.Calls.Skip(callsBefore).Contains("printer.gcode.script"),
-            "the agent is registered");
+        await UntilMethodsAsync(callsBefore);
+        await UntilAsync(() => Moonraker.Calls.Skip(callsBefore).Contains("printer.gcode.script"), "the agent has greeted Klipper");
         // The macros' variable is set by a script, which takes its turn.
         await Task.Delay(TimeSpan.FromSeconds(0.5), Time);
     }

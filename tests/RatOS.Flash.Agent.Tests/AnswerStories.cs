@@ -13,8 +13,7 @@ public sealed class AnswerStories
     private static void Of(Func<AgentStory, Task> tell) => AgentStory.Of(async story =>
     {
         await story.StartAgentAsync(waits: false);
-        await story.UntilAsync(
-            () => story.Moonraker.Calls.Count(call => call == "connection.register_remote_method") >= 3, "the agent is registered");
+        await story.UntilMethodsAsync();
         await tell(story);
     }, Scenario, isAlone: true);
 

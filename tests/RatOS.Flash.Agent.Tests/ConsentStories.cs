@@ -14,8 +14,7 @@ public sealed class ConsentStories
         Directory.CreateDirectory(Path.GetDirectoryName(story.Data.Mcus)!);
         await File.WriteAllTextAsync(story.Data.Mcus, $$"""{"state":"error","mcus":[{"section":"mcu","serial":"{{serial}}"}]}""");
         await story.StartAgentAsync(waits: false);
-        await story.UntilAsync(
-            () => story.Moonraker.Calls.Count(call => call == "connection.register_remote_method") >= 3, "the agent is registered");
+        await story.UntilMethodsAsync();
         await tell(story);
     }, "octopus-in-dfu", isAlone: true);
 

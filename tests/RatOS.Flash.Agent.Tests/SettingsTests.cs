@@ -130,7 +130,7 @@ public sealed class SettingsTests
     }
 
     [Theory]
-    [InlineData("chip: stm32f44xx", "; names like it: stm32f4")]
+    [InlineData("chip: stm32f44xx", "; names like it: stm32f446xx")]
     [InlineData("chip: z80!", "is no chip by Klipper's name")]
     [InlineData("start: here", "is no address such as 0x8008000")]
     [InlineData("start: 32768", "is no address such as 0x8008000")]

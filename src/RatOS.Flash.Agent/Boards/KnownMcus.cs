@@ -41,7 +41,7 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
         _ => printer.Facts,
     };
 
-    private string? File => data?.Mcus ?? printer.Learned;
+    private string? KeptIn => data?.Mcus ?? printer.Learned;
 
     /// <summary>The catalogue of boards with the definitions of an installed RatOS.</summary>
     public RatOsCatalogue Catalogue { get; private set; } = new(BoardCatalogue.BuiltIn, []);
@@ -139,11 +139,11 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
             throw AgentFaults.BadAnswer($"there is no fact '{Text.Clean(fact)}', only {string.Join(", ", BoardFactSettings.Keys)}");
         if (value is { Length: 0 })
             throw AgentFaults.BadAnswer($"{fact} has no value");
-        if (File is not { } file)
+        if (KeptIn is not { } file)
             throw AgentFaults.NoDataFolder(DataFolder.Default.Root);
         var facts = Facts.Answers.GetValueOrDefault(board) ?? ImmutableDictionary<string, string>.Empty;
         facts = value is null ? facts.Remove(fact) : facts.SetItem(fact, value);
-        // A start is checked against the chip, by whomever it is known.
+        // A start is checked against the chip, whatever source knows it.
         ReadAnswers(mcu.Board?.Profile.Chip?.Value is { } chip && !facts.ContainsKey("chip") ? facts.Add("chip", chip) : facts);
         var answers = facts.IsEmpty ? Facts.Answers.Remove(board) : Facts.Answers.SetItem(board, facts);
         if (Keep(Facts with { Answers = answers }) is { } loss)
@@ -200,7 +200,7 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
     {
         _facts = facts;
         var isEmpty = data is null && facts.Identities.IsEmpty && facts.Answers.IsEmpty;
-        if (File is not { } file || (isEmpty && !System.IO.File.Exists(file)) || Written(facts) is var text && text == _kept)
+        if (KeptIn is not { } file || (isEmpty && !File.Exists(file)) || Written(facts) is var text && text == _kept)
             return null;
         try
         {
@@ -243,13 +243,13 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
 
     private McuFacts? Read()
     {
-        if (File is not { } file || !System.IO.File.Exists(file))
+        if (KeptIn is not { } file || !File.Exists(file))
             return null;
         try
         {
             if (new FileInfo(file).Length > LargestFile)
                 return null;
-            if (JsonSerializer.Deserialize(ForeignJson.Mend(System.IO.File.ReadAllBytes(file)).Span, JsonContract.Shapes.JsonMcus)
+            if (JsonSerializer.Deserialize(ForeignJson.Mend(File.ReadAllBytes(file)).Span, JsonContract.Shapes.JsonMcus)
                 is not { Mcus: { } mcus } kept)
                 return null;
             var known = mcus.Where(mcu => mcu is { Section: not null })

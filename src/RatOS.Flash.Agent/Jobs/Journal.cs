@@ -119,7 +119,7 @@ internal sealed class Journal : IDisposable
 
     /// <summary>The journals of the newest jobs, oldest first. Damaged lines are skipped.</summary>
     /// <param name="folder">Of all jobs.</param>
-    /// <param name="ended">Keeps the records that no longer change, without their steps; null to read each anew.</param>
+    /// <param name="ended">Keeps the records that no longer change, without their steps; null to read all of them.</param>
     public static IReadOnlyList<JournalRecord> ReadAll(string folder, Dictionary<string, JournalRecord>? ended = null)
     {
         if (!Directory.Exists(folder))

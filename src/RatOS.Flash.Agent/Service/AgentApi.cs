@@ -226,23 +226,28 @@ internal sealed class AgentApi(
             .ToList();
         if (unconfirmed.Count == 0)
             return;
-        var again = arguments.ValueKind == JsonValueKind.Object ? JsonNode.Parse(arguments.GetRawText())!.AsObject() : [];
-        again["confirm"] = string.Join(',', unconfirmed.Select(firmware => firmware.Image.Sha256).Distinct());
-        notifier.Prompt(
-            "Firmware from elsewhere", string.Join(" ", unconfirmed.Select(firmware => firmware.Finding.Text)) + " Flash it?",
-            [new("Flash", "warning", isRecovery ? "recover" : "flash", again), new("Not now", "info", "later")]);
+        AskAgain(
+            "Firmware from elsewhere", string.Join(" ", unconfirmed.Select(firmware => firmware.Finding.Text)) + " Flash it?", "Flash",
+            arguments, isRecovery, "confirm", string.Join(',', unconfirmed.Select(firmware => firmware.Image.Sha256).Distinct()));
         throw unconfirmed[0].Finding.ToFault();
     }
 
     /// <summary>A macro and a screen show no answer: a prompt has the warnings, and a button that accepts them.</summary>
     private void AskForConsent(JsonElement arguments, bool isRecovery, IEnumerable<JsonPlan> warned)
     {
-        var again = arguments.ValueKind == JsonValueKind.Object ? JsonNode.Parse(arguments.GetRawText())!.AsObject() : [];
-        again[FlashFlag.Consent.Json] = true;
         var warnings = warned.SelectMany(board => board.Findings).Where(finding => finding.NeedsConsent).Select(finding => finding.Text);
-        notifier.Prompt(
-            "Flash despite warnings?", string.Join(" ", warnings.Distinct()),
-            [new("Flash anyway", "warning", isRecovery ? "recover" : "flash", again), new("Not now", "info", "later")]);
+        AskAgain(
+            "Flash despite warnings?", string.Join(" ", warnings.Distinct()), "Flash anyway", arguments, isRecovery,
+            FlashFlag.Consent.Json, true);
+    }
+
+    /// <summary>A prompt whose button makes the request once more, with one argument that accepts what the prompt shows.</summary>
+    private void AskAgain(
+        string title, string text, string label, JsonElement arguments, bool isRecovery, string accepts, JsonNode value)
+    {
+        var again = arguments.ValueKind == JsonValueKind.Object ? JsonNode.Parse(arguments.GetRawText())!.AsObject() : [];
+        again[accepts] = value;
+        notifier.Prompt(title, text, [new(label, "warning", isRecovery ? "recover" : "flash", again), PromptButton.Later]);
     }
 
     /// <summary>Cancels a job, or all of them.</summary>

@@ -39,20 +39,20 @@ internal sealed class OpenQuestions(Notifier notifier)
         if (!IsDue)
             return;
         _isShown = true;
-        var later = new PromptButton("Not now", "info", "later");
         if (_rollbacks.Count > 0)
         {
             var boards = string.Join(',', _rollbacks.Keys);
             notifier.Prompt(
                 "New firmware does not work", string.Join(" ", _rollbacks.Values),
-                [new(RemedyAction.RollBackButton, "primary", "flash", new() { ["rollback"] = true, ["board"] = boards }), later]);
+                [new(RemedyAction.RollBackButton, "primary", "flash", new() { ["rollback"] = true, ["board"] = boards }),
+                    PromptButton.Later]);
             return;
         }
         var (board, fact) = (_fact!.Board, _fact.Fact);
         notifier.Prompt(
             "One fact is missing", $"{_fact.Text} Its flash begins with your answer.",
             [.. _fact.Choices.Select(choice => new PromptButton($"{choice.Label} ({choice.Value})", "primary", "answer",
-                new() { ["board"] = board, ["fact"] = fact, ["value"] = choice.Value })), later]);
+                new() { ["board"] = board, ["fact"] = fact, ["value"] = choice.Value })), PromptButton.Later]);
     }
 
     /// <summary>Any new flash answers it.</summary>

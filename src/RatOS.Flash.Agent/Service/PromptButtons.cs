@@ -12,7 +12,10 @@ namespace RatOS.Flash.Agent.Service;
 /// <param name="Style">One of Mainsail's: <c>primary</c>, <c>info</c>, <c>warning</c>.</param>
 /// <param name="Verb"><c>flash</c>, <c>recover</c>, <c>cancel</c> or <c>later</c>.</param>
 /// <param name="Arguments">Of the verb; null for none.</param>
-internal sealed record PromptButton(string Label, string Style, string Verb, JsonObject? Arguments = null);
+internal sealed record PromptButton(string Label, string Style, string Verb, JsonObject? Arguments = null)
+{
+    public static PromptButton Later => new("Not now", "info", "later");
+}
 
 /// <summary>
 /// The buttons of the prompt that is shown. A press arrives as a line of Klipper's console, which any G-code file can print as well. So

@@ -75,7 +75,7 @@ internal sealed class UpdateFollowUp(
         notifier.Prompt(
             "New firmware", need.Words,
             [new("Flash now", "primary", "flash"), new("When idle", "info", "flash", new() { ["when_idle"] = true }),
-                new("Not now", "info", "later")]);
+                PromptButton.Later]);
     }
 
     /// <summary>By section, whether the boards of the configuration need a flash.</summary>
