@@ -101,7 +101,8 @@ public sealed record BoardFacts(FactSource Source, string Where)
     public bool? DisablesSwd { get; init; }
 
     /// <summary>What the catalogue knows of a kind.</summary>
-    public static BoardFacts OfKind(Board kind) => new(FactSource.Catalogue, kind.Origin ?? "the catalogue")
+    public static BoardFacts OfKind(Board kind) => new(
+        FactSource.Catalogue, kind.IsUnknown ? "its section of printer.cfg" : kind.Origin ?? "the catalogue")
     {
         Chip = kind.McuName,
         ApplicationStart = kind.ApplicationStart,

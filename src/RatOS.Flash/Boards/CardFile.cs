@@ -28,7 +28,13 @@ public sealed record CardFile(string? Name)
 
     /// <summary>What a person reads: <c>STM32F4_UPDATE/firmware.bin</c>.</summary>
     public override string ToString() =>
-        $"{Path}{(NeedsNewName ? ", another name each time" : "")}{(Encoding == CardEncoding.None ? "" : $", encoded ({Encoding})")}";
+        $"{Path}{(NeedsNewName ? ", another name each time" : "")}{Encoding switch
+        {
+            CardEncoding.MksRobin => " (encoded for MKS Robin)",
+            CardEncoding.Chitu => " (encoded for Chitu)",
+            CardEncoding.SRecord => " (Motorola S-records)",
+            _ => "",
+        }}";
 
     /// <summary>
     /// A name for a bootloader that wants another one each time: 8.3, as every FAT reader knows it, with three digits of the content and

@@ -48,9 +48,9 @@ public sealed class CardFileStories
 
     public static TheoryData<string, string, string> Boards => new()
     {
-        { "Robin_e3.bin", "Robin_e3.bin, encoded (MksRobin)", "Robin_e3.cur" },
-        { "update.cbd", "update.cbd, encoded (Chitu)", "update.cbd" },
-        { "firmware.bin", "firmware.bin, encoded (SRecord)", "FIRMWARE.CUR" },
+        { "Robin_e3.bin", "Robin_e3.bin (encoded for MKS Robin)", "Robin_e3.cur" },
+        { "update.cbd", "update.cbd (encoded for Chitu)", "update.cbd" },
+        { "firmware.bin", "firmware.bin (Motorola S-records)", "FIRMWARE.CUR" },
     };
 
     [Theory]
@@ -83,7 +83,7 @@ public sealed class CardFileStories
         var plan = FlashPlan.Create([request], story.Hardware.Look(), story.Printer.Klippy.State).Boards[0];
         Assert.Equal((true, true), (plan.IsAskedFirst, plan.TakesCard));
         Assert.Equal("SD card (manual): the stock bootloader, known by its pins in generic-th3d-ezboard-v2.0.cfg, installs "
-            + "firmware.bin, encoded (SRecord) at the next reset", plan.Route);
+            + "firmware.bin (Motorola S-records) at the next reset", plan.Route);
         return Task.CompletedTask;
     });
 
