@@ -155,6 +155,9 @@ public sealed class ConnectionStories
         public Task<System.Text.Json.JsonElement> BoardsAsync(System.Text.Json.JsonElement arguments = default) =>
             throw new NotSupportedException();
 
+        public Task<System.Text.Json.JsonElement> FilesAsync(System.Text.Json.JsonElement arguments = default) =>
+            throw new NotSupportedException();
+
         public Task<System.Text.Json.JsonElement> StatusAsync(System.Text.Json.JsonElement arguments = default) =>
             throw new NotSupportedException();
 

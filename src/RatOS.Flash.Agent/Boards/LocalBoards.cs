@@ -1,7 +1,9 @@
 using System.Collections.Immutable;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Chips;
 using RatOS.Flash.Core;
+using RatOS.Flash.Firmware;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Klipper;
@@ -16,6 +18,8 @@ namespace RatOS.Flash.Agent.Boards;
 /// <param name="log">The log.</param>
 internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<FlashOptions, IKlippy> klippy, LogFile log) : BoardService
 {
+    private const int MostFiles = 64;
+
     public override string Description => printer.Description;
 
     public PrinterAccess Printer => printer;
@@ -98,6 +102,45 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
     /// <inheritdoc cref="BoardPlan.Condition"/>
     public BoardCondition ConditionOf(FlashRequest request) =>
         FlashPlan.Create([request], printer.Hardware.Look(), new(KlippyActivity.Stopped)).Boards[0].Condition;
+
+    /// <summary>The files of a folder, at most 64, by name: what each holds, and which boards it fits.</summary>
+    public async Task<IReadOnlyList<JsonFile>> FilesAsync(string folder)
+    {
+        var files = new List<JsonFile>();
+        var seen = printer.Hardware.Look();
+        var ours = mcus.Look().Mcus.Where(mcu => mcu is { Owner: McuOwner.Ours, Board: not null })
+            .Select(mcu => Firmware.AsConfigured(mcu.Board!)).ToList();
+        var paths = Directory.Exists(folder) ? Directory.EnumerateFiles(folder).Order(StringComparer.Ordinal).Take(MostFiles) : [];
+        foreach (var path in paths.ToList())
+        {
+            await Task.Yield();   // each may take milliseconds
+            var (name, size) = (Path.GetFileName(path), new FileInfo(path).Length);
+            try
+            {
+                var image = FirmwareImage.Open(path);
+                var start = Mcu.Find(image.Mcu) is { } mcu ? image.BuiltFor(mcu) : null;
+                files.Add(new(name, size, JsonFirmware.Of(name, image, start, misfit: null), null,
+                    [.. ours.Where(board => Fits(board, image, seen)).Select(board => board.Name)]));
+            }
+            catch (Exception fault) when (fault is FlashException or IOException)
+            {
+                var known = fault as FlashException ?? FirmwareFaults.FirmwareUnreadable(Text.Clean(name), fault.Message);
+                files.Add(new(name, size, null, JsonFaultReport.Of(FaultReport.Of(known)), []));
+            }
+        }
+        return files;
+    }
+
+    /// <summary>No blocker of its plan comes from the firmware.</summary>
+    private static bool Fits(PrinterBoard board, FirmwareImage image, DeviceList seen)
+    {
+        var (with, without) = (BlockersOf(image), BlockersOf(null));
+        return with.All(without.Contains);
+
+        HashSet<FaultKind> BlockersOf(FirmwareImage? firmware) =>
+            [.. FlashPlan.Create([new FlashRequest(board, firmware)], seen, new(KlippyActivity.Ready)).Boards[0].Findings
+                .Where(finding => finding.Severity == FindingSeverity.Blocker).Select(finding => finding.Kind)];
+    }
 
     /// <inheritdoc cref="BoardSelection.RequestAsync"/>
     public Task<IReadOnlyList<FlashRequest>> RequestAsync(FlashOptions options) =>

@@ -65,7 +65,7 @@ internal static class FlashArguments
     /// <param name="arguments">An object, or nothing.</param>
     /// <param name="by">Where it arrived, one of <see cref="JobOrigin"/>.</param>
     public static string OriginOf(JsonElement arguments, string by) =>
-        arguments.Word("by") is (JobOrigin.CommandLine or JobOrigin.Screen) and { } named ? named : by;
+        arguments.Word("by") is (JobOrigin.CommandLine or JobOrigin.Screen or JobOrigin.Page) and { } named ? named : by;
 
     /// <summary>The same, from a command line to the agent.</summary>
     public static Dictionary<string, object?> Of(FlashOptions options)

@@ -63,6 +63,10 @@ internal partial interface IAgentApi
     [JsonRpcMethod("cancel")]
     Task<JsonElement> CancelAsync(JsonElement arguments = default);
 
+    /// <summary>The firmware folder: what each file holds, and which boards it fits.</summary>
+    [JsonRpcMethod("files")]
+    Task<JsonElement> FilesAsync(JsonElement arguments = default);
+
     /// <summary>Problems of the printer's computer, as far as the agent's user can see them.</summary>
     [JsonRpcMethod("doctor")]
     Task<JsonElement> DoctorAsync(JsonElement arguments = default);

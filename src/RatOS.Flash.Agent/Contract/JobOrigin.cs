@@ -7,6 +7,7 @@ internal static class JobOrigin
     public const string Request = "request";
     public const string CommandLine = "command-line";
     public const string Screen = "screen";
+    public const string Page = "page";
     public const string Prompt = "prompt";
     public const string Update = "update";
 }

@@ -33,6 +33,7 @@ internal static class JobText
         JobOrigin.Prompt => "from a button",
         JobOrigin.Request => "from another program",
         JobOrigin.Screen => "from KlipperScreen",
+        JobOrigin.Page => "from the page",
         JobOrigin.Update => "after an update",
         _ => $"from {by}",
     };

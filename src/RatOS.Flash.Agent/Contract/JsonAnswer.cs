@@ -30,6 +30,9 @@ internal sealed record JsonAnswer(bool Ok)
     /// <summary>With <c>doctor</c>.</summary>
     public JsonCheck[]? Checks { get; init; }
 
+    /// <summary>With <c>files</c>.</summary>
+    public JsonFile[]? Files { get; init; }
+
     /// <summary>With <c>bundle</c>: its path.</summary>
     public string? File { get; init; }
 
@@ -54,6 +57,7 @@ internal sealed record JsonAnswer(bool Ok)
         Plan = Plan is null ? null : [.. Plan.Select(board => board.In(frontEnd))],
         Findings = Findings is null ? null : [.. Findings.Select(finding => finding.In(frontEnd))],
         Boards = Boards is null ? null : [.. Boards.Select(board => board.In(frontEnd))],
+        Files = Files is null ? null : [.. Files.Select(file => file.In(frontEnd))],
         Checks = Checks is null ? null : [.. Checks.Select(check => check.In(frontEnd))],
     };
 

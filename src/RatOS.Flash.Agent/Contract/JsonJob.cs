@@ -16,6 +16,12 @@ internal sealed record JsonJob(
     /// <summary><c>job</c> in a line of <c>--json</c>.</summary>
     public string? Event { get; init; }
 
+    /// <summary>Seconds that Klipper has been stopped for this job; missing where it was not.</summary>
+    public double? Down { get; init; }
+
+    /// <summary>Klipper is stopped for it now; missing otherwise.</summary>
+    public bool? Stopped { get; init; }
+
     public JsonJob In(FrontEnd frontEnd) =>
         this with { Boards = [.. Boards.Select(board => board.In(frontEnd))], Klippy = Klippy?.In(frontEnd) };
 }
@@ -30,8 +36,38 @@ internal sealed record JsonJobBoard(
     /// <inheritdoc cref="JsonStep.Browser"/>
     public string? Browser { get; init; }
 
-    public JsonJobBoard In(FrontEnd frontEnd) =>
-        this with { Message = JsonContract.Words(frontEnd, Message, Browser), Browser = null, Fault = Fault?.In(frontEnd) };
+    /// <summary>Bytes of the phase that are done, of <see cref="Total"/>; missing where the phase has no measure.</summary>
+    public long? Done { get; init; }
+
+    /// <inheritdoc cref="Done"/>
+    public long? Total { get; init; }
+
+    /// <summary>From the point of no return to the verdict: what is erased and written.</summary>
+    public JsonLayout? Layout { get; init; }
+
+    /// <summary>While an operator is awaited: what to do first, one of <see cref="OperatorStep"/>.</summary>
+    public string? Step { get; init; }
+
+    /// <summary>With the verdict.</summary>
+    public JsonReport? Report { get; init; }
+
+    /// <summary>With the verdict: <see cref="Condition"/> in words.</summary>
+    public string? Now { get; init; }
+
+    public JsonJobBoard In(FrontEnd frontEnd) => this with
+    {
+        Message = JsonContract.Words(frontEnd, Message, Browser),
+        Browser = null,
+        Fault = Fault?.In(frontEnd),
+        Report = Report?.In(frontEnd),
+    };
+}
+
+/// <summary>One board of a running job, after a step of it.</summary>
+/// <param name="Elapsed">Of the job, in seconds.</param>
+internal sealed record JsonJobStep(string Job, double Elapsed, JsonJobBoard Board)
+{
+    public JsonJobStep In(FrontEnd frontEnd) => this with { Board = Board.In(frontEnd) };
 }
 
 /// <summary>The first line of a journal: the request.</summary>

@@ -14,6 +14,12 @@ internal sealed record JsonStep(
     /// <summary>At the point of no return: the board's place; missing in other steps.</summary>
     public JsonPlace? Place { get; init; }
 
+    /// <summary>At the point of no return: what is erased and written; missing in other steps.</summary>
+    public JsonLayout? Layout { get; init; }
+
+    /// <summary>What an operator does first, as in <see cref="OperatorStep"/>; missing in other steps.</summary>
+    public string? Step { get; init; }
+
     /// <inheritdoc cref="JsonFaultReport.IsWhole"/>
     [JsonIgnore]
     public bool IsWhole => this is { Phase: not null, Kind: not null, Message: not null } && Report is not { IsWhole: false }
@@ -30,6 +36,8 @@ internal sealed record JsonStep(
     {
         Browser = step.Browser,
         Place = step.Place is { } place ? new(place.Port, place.Uid) : null,
+        Layout = JsonLayout.Of(step.Layout),
+        Step = step.Step == OperatorStep.None ? null : JsonContract.Name(step.Step),
     };
 
     public FlashEvent ToEvent() => new(
@@ -50,4 +58,30 @@ internal sealed record JsonPlace(string Port, string? Uid)
     public BoardPlace? ToPlace() => Port is null ? null : new(Port, IsHex(Uid) ? Uid : null);
 
     private static bool IsHex(string? text) => text is { Length: > 0 } && text.Length % 2 == 0 && text.All(char.IsAsciiHexDigit);
+}
+
+/// <summary>What a flash erases and writes.</summary>
+/// <param name="Start">The address of the first sector.</param>
+/// <param name="Size">Bytes of the firmware, as they are read back from <paramref name="Start"/>.</param>
+/// <param name="Erases">The sectors are erased before the write; otherwise the bootloader erases each as it is written.</param>
+/// <param name="Sectors">Equal sectors in a row, ascending: bytes of each, and their number.</param>
+/// <param name="Runs">What is written, in this order: address, and bytes.</param>
+internal sealed record JsonLayout(long Start, int Size, bool Erases, int[][] Sectors, long[][] Runs)
+{
+    public static JsonLayout? Of(FlashLayout? layout) => layout is null ? null : new(
+        layout.Start, layout.Data.Length, layout.Erases, InRows(layout),
+        [.. layout.Runs.Select(run => new long[] { run.Address, run.Data.Length })]);
+
+    private static int[][] InRows(FlashLayout layout)
+    {
+        var rows = new List<int[]>();
+        foreach (var sector in layout.Sectors)
+        {
+            if (rows is [.., var last] && last[0] == sector.Size)
+                last[1]++;
+            else
+                rows.Add([sector.Size, 1]);
+        }
+        return [.. rows];
+    }
 }

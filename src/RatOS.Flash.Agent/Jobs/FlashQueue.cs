@@ -40,6 +40,10 @@ internal sealed class FlashQueue(
     /// <summary>Every open job waits for an operator step.</summary>
     public bool IsAtRest => _open.TrueForAll(job => job.State == JobState.WaitingForOperator);
 
+    /// <summary>What the last jobs could not know about their boards.</summary>
+    public IEnumerable<FactQuestion> Questions =>
+        _last.SelectMany(job => job.Report!.Boards).Select(board => board.Fault?.Question).OfType<FactQuestion>();
+
     /// <summary>A job was added, before its first step.</summary>
     public event Action<Job>? Added;
 

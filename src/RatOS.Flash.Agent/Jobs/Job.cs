@@ -24,6 +24,7 @@ internal sealed class Job
 {
     private readonly Dictionary<string, JsonJobBoard> _boards;
     private readonly List<FlashEvent> _events = [];
+    private readonly KlipperStops _klipper = new();
     private readonly TimeProvider _time;
     private long _begun;
     private bool _isTaken;
@@ -67,6 +68,9 @@ internal sealed class Job
     /// <summary>Every further event.</summary>
     public event Action<FlashEvent>? Happened;
 
+    /// <summary>Its state has changed, but for its end.</summary>
+    public event Action? Became;
+
     private readonly TaskCompletionSource<FlashReport> _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>All these boards are part of the job.</summary>
@@ -81,25 +85,32 @@ internal sealed class Job
         if (state == JobState.Running && State != JobState.WaitingForOperator)
             _begun = _time.GetTimestamp();
         State = state;
+        Became?.Invoke();
     }
 
     public void Apply(FlashEvent step)
     {
         if (step.Kind != FlashEventKind.Progress)
             _events.Add(step);
+        _klipper.Apply(step.Board, step.Phase, step.Kind, step.At);
         if (step.Board is { } name && _boards.TryGetValue(name, out var board))
         {
             _boards[name] = step.Report is { } report
                 ? new JsonJobBoard(
                     name, "done", null, step.Message, report.Ok, JsonContract.Name(report.Condition), JsonFaultReport
                     .Of(report.Fault), report.OldVersion, report.NewVersion)
-                { Browser = step.Browser }
+                { Browser = step.Browser, Report = JsonReport.Of(report), Now = Text.Condition(report) }
                 : board with
                 {
                     Phase = JsonContract.Name(step.Phase),
                     Percent = step.Total > 0 ? (int)(step.Done * 100 / step.Total) : null,
                     Message = step.Message.Length > 0 ? step.Message : board.Message,
                     Browser = step.Message.Length > 0 ? step.Browser : board.Browser,
+                    Done = step.Total > 0 ? step.Done : null,
+                    Total = step.Total > 0 ? step.Total : null,
+                    Layout = JsonLayout.Of(step.Layout) ?? board.Layout,
+                    Step = step.Step != OperatorStep.None ? JsonContract.Name(step.Step)
+                        : step.Phase == FlashPhase.Operator && step.Kind != FlashEventKind.End ? board.Step : null,
                 };
         }
         Happened?.Invoke(step);
@@ -111,12 +122,47 @@ internal sealed class Job
         _done.TrySetResult(report);
     }
 
-    /// <summary>As it stands, with the words of both front ends.</summary>
-    /// <summary>The job as clients see it.</summary>
+    /// <summary>The job as clients see it, with the words of both front ends.</summary>
     public JsonJob View() => new(
         Id, JsonContract.Name(State), Report?.Ok, By, Created.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture),
-        Math.Round(
-            (Report?.Elapsed
-            ?? (State is JobState.Running or JobState.WaitingForOperator ? _time.GetElapsedTime(_begun) : TimeSpan.Zero)).TotalSeconds, 1),
-        [.. Requests.Select(request => _boards[request.Board.Name])], JsonFaultReport.Of(Report?.Klippy));
+        Seconds(Elapsed), [.. Requests.Select(request => _boards[request.Board.Name])], JsonFaultReport.Of(Report?.Klippy))
+    {
+        Down = _klipper.Total(Elapsed) is { } down ? Seconds(down) : null,
+        Stopped = _klipper.IsStopped ? true : null,
+    };
+
+    /// <summary>One of its boards as clients see it.</summary>
+    public JsonJobStep View(string board) => new(Id, Seconds(Elapsed), _boards[board]);
+
+    private TimeSpan Elapsed => Report?.Elapsed
+        ?? (State is JobState.Running or JobState.WaitingForOperator ? _time.GetElapsedTime(_begun) : TimeSpan.Zero);
+
+    private static double Seconds(TimeSpan time) => Math.Round(time.TotalSeconds, 1);
+}
+
+/// <summary>How long a job has stopped Klipper, by its steps.</summary>
+internal sealed class KlipperStops
+{
+    private TimeSpan? _since;
+    private TimeSpan? _total;
+
+    public bool IsStopped => _since is not null;
+
+    /// <param name="board">Null for a step that concerns all boards.</param>
+    /// <param name="phase">Of the step.</param>
+    /// <param name="kind">Of the step.</param>
+    /// <param name="at">Since the job began.</param>
+    public void Apply(string? board, FlashPhase phase, FlashEventKind kind, TimeSpan at)
+    {
+        if (board is not null)
+            return;
+        if ((phase, kind) is (FlashPhase.Stop, FlashEventKind.End))
+            _since ??= at;
+        else if (phase == FlashPhase.Start && kind != FlashEventKind.Begin)
+            (_total, _since) = (Total(at), null);
+    }
+
+    /// <summary>Null where it was not stopped.</summary>
+    /// <param name="now">Since the job began.</param>
+    public TimeSpan? Total(TimeSpan now) => _since is { } since ? (_total ?? TimeSpan.Zero) + (now - since) : _total;
 }

@@ -136,7 +136,18 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
         var result = Result ?? JsonResult.Of(Interrupted());
         var isOk = result.Klippy is null ? result.Ok : KlippyNow(result) is null && result.Boards.All(board => board.Ok);
         return new(Header.Job, "done", isOk, Header.By, Header.Created, Math.Round(result.Elapsed, 1),
-            [.. result.Boards.Select(ViewOf)], KlippyNow(result));
+            [.. result.Boards.Select(ViewOf)], KlippyNow(result))
+        {
+            Down = Down(TimeSpan.FromSeconds(result.Elapsed)),
+        };
+    }
+
+    private double? Down(TimeSpan end)
+    {
+        var klipper = new KlipperStops();
+        foreach (var step in Steps.Select(step => step.ToEvent()))
+            klipper.Apply(step.Board, step.Phase, step.Kind, step.At);
+        return klipper.Total(end) is { } down ? Math.Round(down.TotalSeconds, 1) : null;
     }
 
     /// <summary>A Klipper that was started since, by a later process, is no fault any more.</summary>
@@ -164,6 +175,8 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
             board.OldVersion, board.NewVersion)
         {
             Browser = report is null ? null : Text.Verdict(report, FrontEnd.Browser),
+            Report = board,
+            Now = Text.Condition(report ?? board.ToReport()),
         };
     }
 

@@ -129,13 +129,25 @@ internal sealed class AgentApi(
         return new JsonAnswer(true) { Plan = plan.Boards, Findings = plan.Findings };
     });
 
-    public Task<JsonElement> AnswerAsync(JsonElement arguments) => AnswerAsync(() =>
+    public Task<JsonElement> AnswerAsync(JsonElement arguments) => AnswerAsync(async () =>
     {
-        // A wrong start makes a board silent: a browser answers by the button of a prompt.
-        if (!IsOwnSocket)
-            throw AgentFaults.BadRequest("it answers for a board, which only the agent's own socket and the button of a prompt may");
-        return AnsweredAsync(arguments);
+        // A wrong start makes a board silent: by way of Moonraker an answer is one that the board's question offers.
+        if (!IsOwnSocket && !await IsOfferedAsync(arguments))
+            throw AgentFaults.BadRequest("it is none of the answers that the plan of this board offers");
+        return await AnsweredAsync(arguments);
     });
+
+    private async Task<bool> IsOfferedAsync(JsonElement arguments)
+    {
+        var (board, fact, value) = (arguments.Word("board"), arguments.Word("fact"), arguments.Word("value"));
+        if (board is null || fact is null || value is null)
+            return false;
+        var plan = await boards.PlanAsync(new FlashOptions([board]));
+        return plan.Boards.SelectMany(other => other.Findings).Concat(plan.Findings).Select(finding => finding.Question)
+            .Concat(queue.Questions.Select(JsonQuestion.Of))
+            .Any(question => question is not null && question.Board == board && question.Fact == fact
+                && Array.Exists(question.Choices, choice => choice.Value == value));
+    }
 
     private async Task<JsonAnswer> AnsweredAsync(JsonElement arguments)
     {
@@ -187,6 +199,9 @@ internal sealed class AgentApi(
     public Task<JsonElement> DoctorAsync(JsonElement arguments) => AnswerAsync(async () =>
         new JsonAnswer(true) { Checks = [.. (await looks.Doctor.RunAsync()).Select(finding => finding.ToJson())] });
 
+    public Task<JsonElement> FilesAsync(JsonElement arguments) =>
+        AnswerAsync(async () => new JsonAnswer(true) { Files = [.. await looks.Files.RunAsync()] });
+
     public Task<JsonElement> BundleAsync(JsonElement arguments) =>
         AnswerAsync(async () => new JsonAnswer(true) { File = await bundles.WriteAsync(arguments.Word("job")) });
 
@@ -202,33 +217,37 @@ internal sealed class AgentApi(
         options = options with { Job = job ?? options.Job };
         await klipper.RefreshOnceAsync();
         var requests = await boards.RequestAsync(options);
+        var origin = FlashArguments.OriginOf(arguments, by);
         if (!IsOwnSocket)
-            AskToConfirm(arguments, options.Job == FlashJob.Recover, requests);
+            AskToConfirm(arguments, options.Job == FlashJob.Recover, requests, origin);
         // The command line asks at its terminal, a program its user.
         if (!options.AcceptsWarnings && options.Writes && boards.Plan(requests).Boards.Where(board => board.NeedsConsent).ToList()
             is { Count: > 0 } warned)
         {
-            if (FlashArguments.OriginOf(arguments, by) is JobOrigin.Macro or JobOrigin.Screen or JobOrigin.Prompt)
+            if (origin is JobOrigin.Macro or JobOrigin.Screen or JobOrigin.Prompt)
                 AskForConsent(arguments, options.Job == FlashJob.Recover, warned);
             throw FlashFaults.ConsentMissing();
         }
-        var mine = new Job(FlashArguments.OriginOf(arguments, by), options, requests, printer.Time);
+        var mine = new Job(origin, options, requests, printer.Time);
         var added = queue.Add(mine);
         return new JsonAnswer(true) { Job = added.Id, Joined = added != mine };
     }
 
     /// <summary>Firmware from elsewhere needs the user's word, and no flag of a request is that: a prompt shows what it is.</summary>
     /// <exception cref="FlashException"><c>firmware-unconfirmed</c>.</exception>
-    private void AskToConfirm(JsonElement arguments, bool isRecovery, IReadOnlyList<FlashRequest> requests)
+    private void AskToConfirm(JsonElement arguments, bool isRecovery, IReadOnlyList<FlashRequest> requests, string origin)
     {
         var unconfirmed = requests.Where(request => request.SkipReason is null).SelectMany(request => request.Findings
             .Where(finding => finding.Kind == FaultKind.FirmwareUnconfirmed).Select(finding => (Finding: finding, Image: request.Image!)))
             .ToList();
         if (unconfirmed.Count == 0)
             return;
-        AskAgain(
-            "Firmware from elsewhere", string.Join(" ", unconfirmed.Select(firmware => firmware.Finding.Text)) + " Flash it?", "Flash",
-            arguments, isRecovery, "confirm", string.Join(',', unconfirmed.Select(firmware => firmware.Image.Sha256).Distinct()));
+        if (origin != JobOrigin.Page)   // which asks itself
+        {
+            AskAgain(
+                "Firmware from elsewhere", string.Join(" ", unconfirmed.Select(firmware => firmware.Finding.Text)) + " Flash it?", "Flash",
+                arguments, isRecovery, "confirm", string.Join(',', unconfirmed.Select(firmware => firmware.Image.Sha256).Distinct()));
+        }
         throw unconfirmed[0].Finding.ToFault();
     }
 

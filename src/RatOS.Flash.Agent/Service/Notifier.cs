@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
 using System.Threading.Channels;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Jobs;
@@ -19,7 +20,10 @@ namespace RatOS.Flash.Agent.Service;
 /// <param name="log">The log.</param>
 internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons buttons, TimeProvider time, LogFile log)
 {
+    // Every client of Moonraker gets every event: at most ten a second, and those of a job with many boards more seldom.
+    private static readonly TimeSpan BetweenEvents = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan BetweenSnapshots = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan MoreForEachBoard = TimeSpan.FromMilliseconds(20);
 
     private static readonly TimeSpan FlushLimit = TimeSpan.FromSeconds(3);
 
@@ -66,7 +70,8 @@ internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons butt
     {
         var quarters = new Dictionary<string, int>(StringComparer.Ordinal);
         var awaited = new SortedDictionary<string, string>(StringComparer.Ordinal);
-        long? last = null;
+        long? lastEvent = null, lastSnapshot = null;
+        var betweenSnapshots = BetweenSnapshots + job.Requests.Count * MoreForEachBoard;
         var boards = job.Requests.Select(request => (request.Board.RunningVersion, request.Image?.Version) switch
         {
             ({ } running, { } made) => $"{request.Board.Name} {running} -> {made}",
@@ -75,19 +80,28 @@ internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons butt
         });
         Console($"// RatOS.Flash: job {job.Id}: {string.Join(", ", boards)}");
         Snapshot(job);
+        job.Became += () => Snapshot(job);
         job.Happened += step =>
         {
             if (step.Phase == FlashPhase.Operator || (step.Report is not null && awaited.Count > 0))
                 Ask(job, step, awaited);
             else if (DialogLine(step, quarters) is { } line)
                 Show(job, [line], [], isOver: false);
-            var isUrgent = step.Kind is FlashEventKind.Verdict or FlashEventKind.PointOfNoReturn;
-            if (!isUrgent && last is { } before && time.GetElapsedTime(before) < BetweenSnapshots)
+            // A step is never dropped, only measures of it are.
+            if (step.Kind == FlashEventKind.Progress && !IsPast(lastEvent, BetweenEvents))
                 return;
-            last = time.GetTimestamp();
-            Snapshot(job);
+            lastEvent = time.GetTimestamp();
+            if (step.Board is null || IsPast(lastSnapshot, betweenSnapshots))
+            {
+                lastSnapshot = lastEvent;
+                Snapshot(job);
+            }
+            else
+                Event("board", job.View(step.Board).In(FrontEnd.Browser), JsonContract.Shapes.JsonJobStep);
         };
     }
+
+    private bool IsPast(long? last, TimeSpan limit) => last is not { } before || time.GetElapsedTime(before) >= limit;
 
     /// <summary>
     /// An operator step may take minutes or days. The dialog covers the screen and has no button, so it is completed; a prompt with the
@@ -259,15 +273,13 @@ internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons butt
         return $"RESPOND TYPE={type} MSG=\"{text}\"";
     }
 
-    private void Snapshot(Job job)
+    private void Snapshot(Job job) => Event("job", job.View().In(FrontEnd.Browser), JsonContract.Shapes.JsonJob);
+
+    private void Event<T>(string name, T data, JsonTypeInfo<T> shape) => Send(() => moonraker.TryCallAsync("connection.send_event", new()
     {
-        var view = job.View().In(FrontEnd.Browser);
-        Send(() => moonraker.TryCallAsync("connection.send_event", new()
-        {
-            ["event"] = "job",
-            ["data"] = JsonSerializer.SerializeToElement(view, JsonContract.Shapes.JsonJob),
-        }));
-    }
+        ["event"] = name,
+        ["data"] = JsonSerializer.SerializeToElement(data, shape),
+    }));
 
     private void Send(Func<Task> send)
     {

@@ -19,6 +19,9 @@ internal sealed class SharedLooks(
     /// <summary>The list of boards.</summary>
     public SharedWork<IReadOnlyList<JsonBoard>> Boards { get; } = new(boards.ListAsync, printer.Time);
 
+    /// <summary>The firmware folder.</summary>
+    public SharedWork<IReadOnlyList<JsonFile>> Files { get; } = new(() => boards.FilesAsync(data.Firmware), printer.Time);
+
     /// <summary>The journals of the newest jobs, oldest first: up to fifty files.</summary>
     public SharedWork<IReadOnlyList<JournalRecord>> Journals => field ??=
         new(() => Task.FromResult(Journal.ReadAll(data.Jobs, _ended)), printer.Time);

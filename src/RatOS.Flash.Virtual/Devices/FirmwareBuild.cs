@@ -72,6 +72,23 @@ public sealed record FirmwareBuild(VirtualChip Chip, uint Start)
         return text.ToArray();
     }
 
+    /// <summary>These bytes are what <see cref="Statement"/> writes.</summary>
+    internal static bool IsStatement(ReadOnlySpan<byte> bytes)
+    {
+        try
+        {
+            var reader = new Utf8JsonReader(bytes);
+            using var json = JsonDocument.ParseValue(ref reader);
+            return json.RootElement.ValueKind == JsonValueKind.Object
+                && ((string[])["pins", "clock", "rate", "swd-off", "remap", "boot2", "serial"])
+                    .All(name => json.RootElement.TryGetProperty(name, out _));
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>The build of a running firmware.</summary>
     /// <param name="chip">The chip it runs on.</param>
     /// <param name="firmware">Its dictionary and start.</param>

@@ -220,7 +220,9 @@ public sealed class VirtualFirmware
         if (isMadeUp)
         {
             var at = (int)(reset - 1 - start) + StatementOffset;
-            statement = image.Slice(at + 2, Half(image, at)).ToArray();
+            // A virtual printer that an earlier version left has none.
+            if (at + 2 + Half(image, at) <= length && FirmwareBuild.IsStatement(image.Slice(at + 2, Half(image, at))))
+                statement = image.Slice(at + 2, Half(image, at)).ToArray();
         }
         return (dictionary.At(start, length, statement), "Klipper runs");
     }

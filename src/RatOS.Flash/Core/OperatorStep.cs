@@ -3,26 +3,26 @@ namespace RatOS.Flash.Core;
 /// <summary>A step that only an operator at the board can do.</summary>
 public enum OperatorStep
 {
-    None,
+    [ContractName("none")] None,
 
     /// <summary>Start the chip's bootloader: BOOT0 jumper or button, then reset; a double reset for Katapult alone.</summary>
-    StartBootloader,
+    [ContractName("start-bootloader")] StartBootloader,
 
     /// <summary>Check the cable and the power.</summary>
-    CheckCable,
+    [ContractName("check-cable")] CheckCable,
 
     /// <summary>Press reset twice quickly, which starts Katapult.</summary>
-    DoubleReset,
+    [ContractName("double-reset")] DoubleReset,
 
     /// <summary>Remove the BOOT0 jumper, then switch the power off and on.</summary>
-    RemoveBoot0AndPowerCycle,
+    [ContractName("remove-boot0-power-cycle")] RemoveBoot0AndPowerCycle,
 
     /// <summary>Switch the power off and on.</summary>
-    PowerCycle,
+    [ContractName("power-cycle")] PowerCycle,
 
     /// <summary>Remove the BOOT0 jumper, then press reset.</summary>
-    RemoveBoot0AndReset,
+    [ContractName("remove-boot0-reset")] RemoveBoot0AndReset,
 
     /// <summary>Carry the firmware on an SD card to the board.</summary>
-    CarryCard,
+    [ContractName("carry-card")] CarryCard,
 }

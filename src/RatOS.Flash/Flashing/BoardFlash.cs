@@ -172,7 +172,7 @@ internal sealed class BoardFlash
                     device = await EnterAsync(device, cancel);
                 await using var bootloader = await IdentifyAsync(device);
                 var layout = FlashLayout.Create(_image.Bytes, _mcu.ImageStart(_start), bootloader.Memory, bootloader.BlockSize);
-                await CommitAsync(bootloader, cancel);   // the point of no return: no token below this line
+                await CommitAsync(bootloader, layout, cancel);   // the point of no return: no token below this line
                 await EraseAsync(bootloader, layout, tries);
                 await WriteAsync(bootloader, layout);
                 await VerifyAsync(bootloader, layout, tries);
@@ -241,7 +241,7 @@ internal sealed class BoardFlash
     }
 
     /// <summary>The last chance to cancel, and to keep the old firmware.</summary>
-    private async Task CommitAsync(Bootloader bootloader, CancellationToken cancel)
+    private async Task CommitAsync(Bootloader bootloader, FlashLayout layout, CancellationToken cancel)
     {
         if (!_committed)
         {
@@ -252,7 +252,7 @@ internal sealed class BoardFlash
                     _services.KeepOldFirmware(_name, old);
             }
             cancel.ThrowIfCancellationRequested();
-            await _log.CommitAsync(_bus.Place);
+            await _log.CommitAsync(_bus.Place, layout);
             _committed = true;
         }
         _state.Changes();

@@ -15,7 +15,7 @@ internal sealed class BoardLog(FlashLog log, string board)
 
     public ValueTask ProgressAsync(FlashPhase phase, long done, long total) => log.ProgressAsync(board, phase, done, total);
 
-    public ValueTask CommitAsync(BoardPlace place) => log.CommitAsync(board, place);
+    public ValueTask CommitAsync(BoardPlace place, FlashLayout? layout) => log.CommitAsync(board, place, layout);
 
     public ValueTask WarnAsync(FlashPhase phase, string message)
     {

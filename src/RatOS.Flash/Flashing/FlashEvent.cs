@@ -75,6 +75,12 @@ public sealed record FlashEvent(
     /// <summary>With <see cref="FlashEventKind.PointOfNoReturn"/>: where the board is from now on, if it does not come back.</summary>
     public BoardPlace? Place { get; init; }
 
+    /// <summary>With <see cref="FlashEventKind.PointOfNoReturn"/>: what is erased and written from now on; null where another program writes.</summary>
+    public FlashLayout? Layout { get; init; }
+
+    /// <summary>With the beginning of <see cref="FlashPhase.Operator"/>: what the operator does first.</summary>
+    public OperatorStep Step { get; init; }
+
     /// <summary>The message in the words of a front end.</summary>
     public string In(FrontEnd frontEnd) => frontEnd == FrontEnd.Browser && Browser is { } words ? words : Message;
 }

@@ -43,9 +43,9 @@ internal sealed class FlashLog(TimeProvider time, Func<FlashEvent, ValueTask> on
         board, FlashPhase.Plan, finding.Severity == FindingSeverity.Warning ? FlashEventKind.Warning : FlashEventKind.Note, finding.Text,
             remedy: finding.Remedy);
 
-    public ValueTask CommitAsync(string board, BoardPlace place) => SendAsync(
+    public ValueTask CommitAsync(string board, BoardPlace place, FlashLayout? layout) => SendAsync(
         board, FlashPhase.Erase, FlashEventKind.PointOfNoReturn, "Point of no return: the write can no longer be cancelled.",
-            place: place);
+            place: place, layout: layout);
 
     /// <summary>A snapshot; the first and the last of a phase are always sent.</summary>
     public ValueTask ProgressAsync(string board, FlashPhase phase, long done, long total)
@@ -94,11 +94,13 @@ internal sealed class FlashLog(TimeProvider time, Func<FlashEvent, ValueTask> on
 
     private ValueTask SendAsync(
         string? board, FlashPhase phase, FlashEventKind kind, string message, long done = 0, long total = 0, BoardReport? report = null,
-            Remedy? remedy = null, BoardPlace? place = null) =>
+            Remedy? remedy = null, BoardPlace? place = null, FlashLayout? layout = null) =>
         onEvent(new FlashEvent(++_sequence, Elapsed, board, phase, kind, remedy is null ? message : $"{message} {remedy}", done, total,
             report)
         {
             Browser = remedy?.OnlyInBrowser is { } words ? $"{message} {words}" : null,
             Place = place,
+            Layout = layout,
+            Step = remedy?.Actions.Select(action => action.Step).FirstOrDefault(step => step != OperatorStep.None) ?? OperatorStep.None,
         });
 }

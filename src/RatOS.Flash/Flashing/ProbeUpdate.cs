@@ -41,7 +41,7 @@ internal sealed class ProbeUpdate(IHardware hardware, ProbeUpdater updater, Time
         try
         {
             cancel.ThrowIfCancellationRequested();
-            await _log.CommitAsync(new(_before.Port, null));   // no token below this line
+            await _log.CommitAsync(new(_before.Port, null), layout: null);   // no token below this line
             var (exit, end) = await CallAsync();
             report = await LookAsync(report with { IsByOwnUpdater = true }, exit, end);
         }
