@@ -30,6 +30,9 @@ internal sealed record JsonAnswer(bool Ok)
     /// <summary>With <c>doctor</c>.</summary>
     public JsonCheck[]? Checks { get; init; }
 
+    /// <summary>With <c>options</c>.</summary>
+    public JsonOptions? Options { get; init; }
+
     /// <summary>With <c>bundle</c>: its path.</summary>
     public string? File { get; init; }
 
