@@ -149,6 +149,9 @@ public sealed class ConnectionStories
         public Task<System.Text.Json.JsonElement> PlanAsync(System.Text.Json.JsonElement arguments = default) =>
             throw new NotSupportedException();
 
+        public Task<System.Text.Json.JsonElement> OptionsAsync(System.Text.Json.JsonElement arguments = default) =>
+            throw new NotSupportedException();
+
         public Task<System.Text.Json.JsonElement> AnswerAsync(System.Text.Json.JsonElement arguments = default) =>
             throw new NotSupportedException();
 

@@ -18,6 +18,9 @@ internal sealed class BoardFirmware(PrinterAccess printer, KnownMcus mcus, DataF
 {
     private static readonly string[] Endings = [".bin", ".uf2", ".elf"];
 
+    /// <summary>A form takes a process, and the last one that is saved counts: one at a time.</summary>
+    private static readonly SemaphoreSlim OneForm = new(1);
+
     /// <summary>Firmware that is missing is built.</summary>
     public bool CanBuild => klipperPath is not null && data is not null;
 
@@ -89,6 +92,23 @@ internal sealed class BoardFirmware(PrinterAccess printer, KnownMcus mcus, DataF
             }
         }
         return built;
+    }
+
+    /// <inheritdoc cref="KconfigForm.FillAsync"/>
+    public async Task<FilledForm> FillFormAsync(PrinterBoard board, IReadOnlyList<OptionValue> set, bool saves)
+    {
+        if (!CanBuild)
+            throw BuildFaults.NotAKlipperTree("~/klipper", "the folder does not exist, or `klipper_path:` was not confirmed");
+        await OneForm.WaitAsync();
+        try
+        {
+            var form = new KconfigForm(KlipperTree.Open(klipperPath!), data!.Configs, data.Builds);
+            return await form.FillAsync(board, () => PresetOf(board), set, saves, CancellationToken.None);
+        }
+        finally
+        {
+            OneForm.Release();
+        }
     }
 
     /// <summary>Whether boards need a flash, by their names. Nothing is built.</summary>
@@ -182,6 +202,19 @@ internal sealed class BoardFirmware(PrinterAccess printer, KnownMcus mcus, DataF
             throw FirmwareFaults.PinsUnknown(board.Name, board.CanUuid is not null ? "CAN bus" : "UART");
         return board.Board.FirmwareConfig is { } text
             ? BuildConfig.FromText(text, board.Board, board.Serial) : BuildConfig.For(board.Profile, board.Serial);
+    }
+
+    /// <summary>What a form begins with: pins that no build may assume can be chosen in it.</summary>
+    private BuildConfig PresetOf(PrinterBoard board)
+    {
+        try
+        {
+            return ConfigOf(board);
+        }
+        catch (FlashException fault) when (fault.Kind == FaultKind.PinsUnknown)
+        {
+            return Menuconfig.Preset(board, board.RunningLink);
+        }
     }
 
     private FirmwareImage? ImageOrNull(PrinterBoard board)

@@ -95,6 +95,16 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
         mcus.Answer(board, fact, value);
     }
 
+    /// <summary>Klipper's menu for a board as a form.</summary>
+    /// <exception cref="FlashException">The board is unknown, the menu cannot be evaluated, or the options are not the board's.</exception>
+    public async Task<JsonOptions> OptionsAsync(OptionsRequest request)
+    {
+        await (Refresh?.Invoke() ?? Task.CompletedTask);
+        // A kept configuration is below the form, and no fact of the board.
+        var board = mcus.Look().Find(request.Board).BoardToFlash();
+        return JsonOptions.Of(board.Name, await Firmware.FillFormAsync(board, request.Set, request.Saves));
+    }
+
     /// <summary>The plan of a flash, as far as the buses show it.</summary>
     public PlanView Plan(IReadOnlyList<FlashRequest> requests) =>
         PlanView.Of(FlashPlan.Create(requests, printer.Hardware.Look(), new(KlippyActivity.Ready)));

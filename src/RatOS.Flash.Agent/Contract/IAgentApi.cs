@@ -49,6 +49,13 @@ internal partial interface IAgentApi
     [JsonRpcMethod("answer")]
     Task<JsonElement> AnswerAsync(JsonElement arguments = default);
 
+    /// <summary>
+    /// <c>board</c>, <c>set</c> (all assignments of the form, by symbol) and <c>save</c>: Klipper's menu for a board as a form. Without
+    /// <c>save</c> nothing is kept.
+    /// </summary>
+    [JsonRpcMethod("options")]
+    Task<JsonElement> OptionsAsync(JsonElement arguments = default);
+
     [JsonRpcMethod("boards")]
     Task<JsonElement> BoardsAsync(JsonElement arguments = default);
 

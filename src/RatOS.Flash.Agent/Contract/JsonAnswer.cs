@@ -33,6 +33,9 @@ internal sealed record JsonAnswer(bool Ok)
     /// <summary>With <c>files</c>.</summary>
     public JsonFile[]? Files { get; init; }
 
+    /// <summary>With <c>options</c>.</summary>
+    public JsonOptions? Options { get; init; }
+
     /// <summary>With <c>bundle</c>: its path.</summary>
     public string? File { get; init; }
 

@@ -157,6 +157,9 @@ internal sealed class AgentApi(
         return new(true);
     }
 
+    public Task<JsonElement> OptionsAsync(JsonElement arguments) => AnswerAsync(async () =>
+        new JsonAnswer(true) { Options = await boards.OptionsAsync(OptionsRequest.Parse(arguments)) });
+
     public Task<JsonElement> BoardsAsync(JsonElement arguments) =>
         AnswerAsync(async () => new JsonAnswer(true) { Boards = [.. await looks.Boards.RunAsync()] });
 

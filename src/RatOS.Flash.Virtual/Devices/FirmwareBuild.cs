@@ -72,7 +72,7 @@ public sealed record FirmwareBuild(VirtualChip Chip, uint Start)
         return text.ToArray();
     }
 
-    /// <summary>These bytes are what <see cref="Statement"/> writes.</summary>
+    /// <summary>These bytes are what <see cref="State"/> writes.</summary>
     internal static bool IsStatement(ReadOnlySpan<byte> bytes)
     {
         try

@@ -149,20 +149,28 @@ public sealed class BoardProfile
         evidence is null ? this : new(Name, Kind, _sources.Prepend(BoardFacts.OfEvidence(evidence)), evidence);
 
     /// <summary>What is known of it in words, each with its source.</summary>
-    public IEnumerable<Fact<string>> Statements => ((Fact<string>?[])
+    public IEnumerable<Fact<string>> Statements => ((BoardFact[])
     [
-        Chip,
-        Said(ApplicationStart, start => $"application at {start:x8}"),
-        Said(ClockReference, crystal => crystal switch
+        BoardFact.Chip, BoardFact.ApplicationStart, BoardFact.ClockReference, BoardFact.Link, BoardFact.InitialPins, BoardFact.Bootloader,
+    ]).Select(InWords).OfType<Fact<string>>();
+
+    /// <summary>A fact in words; null where nothing tells it.</summary>
+    public Fact<string>? InWords(BoardFact fact) => fact switch
+    {
+        BoardFact.Chip => Chip,
+        BoardFact.ApplicationStart => Said(ApplicationStart, start => $"application at {start:x8}"),
+        BoardFact.FlashSize => Said(FlashSize, size => $"{size / 1024} KiB of flash"),
+        BoardFact.ClockReference => Said(ClockReference, crystal => crystal switch
         {
             1 => "internal clock",
             32_768 => "32 kHz crystal",
             _ => $"{crystal / 1_000_000} MHz crystal",
         }),
-        Said(Link, link => link.ToString()),
-        Said(InitialPins, pins => $"initial pins {pins}"),
-        Said(Bootloader, below => $"{below} below it"),
-    ]).OfType<Fact<string>>();
+        BoardFact.Link => Said(Link, link => link.ToString()),
+        BoardFact.InitialPins => Said(InitialPins, pins => $"initial pins {pins}"),
+        BoardFact.UsbSerial => Said(UsbSerial, serial => $"USB serial {serial}"),
+        _ => Said(Bootloader, below => $"{below} below it"),
+    };
 
     /// <summary>For people: <c>stm32f446xx, application at 08008000, 12 MHz crystal, USB</c>.</summary>
     public override string ToString() => string.Join(", ", Statements.Select(statement => statement.Value));

@@ -50,6 +50,26 @@ internal sealed class BoardSymbols
     /// <summary>Those that must come out so.</summary>
     public Dictionary<string, string> Declared { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>What is known of the board behind each symbol, with its source: <c>12 MHz crystal, by its running firmware</c>.</summary>
+    /// <returns>Nothing where too little is known for a build.</returns>
+    public static IReadOnlyDictionary<string, string> InWords(BoardProfile board, string? usbSerial)
+    {
+        var words = new Dictionary<string, string>(StringComparer.Ordinal);
+        try
+        {
+            foreach (var symbol in new BoardSymbols(board, usbSerial).Text.Keys)
+            {
+                if (FactBehind(symbol) is { } fact && board.InWords(fact) is { } said)
+                    words[symbol] = $"{said.Value}, by {said.Where}";
+            }
+        }
+        catch (FlashException)
+        {
+            // The build reports it.
+        }
+        return words;
+    }
+
     /// <summary>The start where nothing else is known: the only one that the chip has.</summary>
     public static uint? StartOf(uint? known, string chip) => known ?? chip switch
     {
@@ -80,6 +100,20 @@ internal sealed class BoardSymbols
         text["USB_SERIAL_NUMBER"] = declared["USB_SERIAL_NUMBER"] = Kconfig.Quoted(serial);
         declared.Remove("USB_SERIAL_NUMBER_CHIPID");
     }
+
+    private static BoardFact? FactBehind(string symbol) => symbol switch
+    {
+        "INITIAL_PINS" => BoardFact.InitialPins,
+        "SERIAL_BAUD" => BoardFact.Link,
+        "USB_VENDOR_ID" or "USB_DEVICE_ID" => null,
+        _ when symbol.StartsWith("MACH_", StringComparison.Ordinal) => BoardFact.Chip,
+        _ when symbol.StartsWith("USB_SERIAL_NUMBER", StringComparison.Ordinal) => BoardFact.UsbSerial,
+        _ when symbol.Contains("FLASH_START_", StringComparison.Ordinal)
+            || symbol.Contains("FLASH_APPLICATION_ADDRESS", StringComparison.Ordinal) => BoardFact.ApplicationStart,
+        _ when symbol.Contains("CLOCK_REF_", StringComparison.Ordinal) => BoardFact.ClockReference,
+        _ when ((string[])["_USB", "_SERIAL", "CANBUS"]).Any(part => symbol.Contains(part, StringComparison.Ordinal)) => BoardFact.Link,
+        _ => null,
+    };
 
     private IEnumerable<string> Machine(BoardProfile board) => Chip switch
     {

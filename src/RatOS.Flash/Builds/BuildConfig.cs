@@ -71,6 +71,7 @@ public sealed class BuildConfig
         }
         var name = board.McuName
             ?? (symbols.GetValueOrDefault("MCU") is { } said ? Kconfig.Unquoted(said)
+            : IsSet(symbols, "MACH_LINUX") ? "linux"   // Klipper's Linux process has no MCU
             : throw BuildFaults.ConfigUnusable(board.Id, "its chip is not known"));
         var start = BoardSymbols.StartOf(board.ApplicationStart, name);
         var declared = new Dictionary<string, string>(StringComparer.Ordinal);
@@ -142,6 +143,26 @@ public sealed class BuildConfig
     /// <exception cref="FlashException"><c>config-drift</c>, with the most important symbol.</exception>
     public void Check(string completed, string name)
     {
+        if (Difference(completed, name) is var (symbol, wanted, got))
+            throw BuildFaults.ConfigDrift(name, symbol, wanted, got);
+    }
+
+    /// <summary>Refuses options that a user chose for another chip or another application start than the board's.</summary>
+    /// <param name="text">The .config that Klipper completed.</param>
+    /// <param name="name">The board's name on this printer, for the fault.</param>
+    /// <exception cref="FlashException"><c>config-drift</c>, or the text is no configuration.</exception>
+    internal static void CheckChosen(string text, Board board, string name)
+    {
+        var chosen = FromText(text, board with { McuName = null });
+        var difference = board.McuName is { } chip && !Kconfig.Same(chip, chosen.Mcu) ? ("MCU", chip, chosen.Mcu)
+            : chosen.Difference(text, name);
+        if (difference is var (symbol, wanted, got))
+            throw BuildFaults.OptionsOfOtherBoard(name, symbol, wanted, got);
+    }
+
+    /// <summary>The most important symbol that is not as intended, and both values; null where there is none.</summary>
+    private (string Symbol, string Wanted, string Got)? Difference(string completed, string name)
+    {
         ImmutableSortedDictionary<string, string> became;
         try
         {
@@ -157,9 +178,9 @@ public sealed class BuildConfig
         {
             var got = Names(symbol).Select(other => became.GetValueOrDefault(other)).FirstOrDefault(value => value is not null);
             if (!Kconfig.Same(wanted, got ?? "n"))
-                throw BuildFaults.ConfigDrift(name, symbol, Kconfig.Unquoted(wanted),
-                    got is null or "n" ? "nothing" : Kconfig.Unquoted(got));
+                return (symbol, Kconfig.Unquoted(wanted), got is null or "n" ? "nothing" : Kconfig.Unquoted(got));
         }
+        return null;
     }
 
     /// <summary>Of a completed configuration: equal for two that build the same firmware from the same sources. 24 hex digits.</summary>

@@ -78,6 +78,21 @@ public sealed class KlipperTree
         }
     }
 
+    /// <summary>As <see cref="KlipperSource.Version"/>. Quick: the sources are not read.</summary>
+    public async Task<string> VersionAsync(CancellationToken cancel)
+    {
+        try
+        {
+            var described = Directory.Exists(Git) || File.Exists(Git)
+                ? await Run(["describe", "--always", "--tags", "--long", "--dirty"], cancel) : (Exit: 1, Output: "", Errors: "");
+            return described.Exit == 0 ? described.Output.Trim() : NotedVersion;
+        }
+        catch (Exception e) when (e is ExternalException or IOException or UnauthorizedAccessException)
+        {
+            return "?";
+        }
+    }
+
     /// <summary>Files that differ between a commit and the tree as it is, changes beside the commit included.</summary>
     /// <param name="commit">4 to 40 hex digits, as a firmware's version has them.</param>
     /// <returns>Null where that commit is not in its history, or there is no git.</returns>
@@ -161,10 +176,18 @@ public sealed class KlipperTree
         return new KlipperSource(isDirty ? described + "-dirty" : described, id, changed.Count > 0, warning);
     }
 
+    /// <summary>Where git cannot tell it.</summary>
+    private string NotedVersion
+    {
+        get
+        {
+            var file = System.IO.Path.Combine(Path, "klippy", ".version");
+            return File.Exists(file) && File.ReadAllText(file).Trim() is { Length: > 0 } version ? version : "?";
+        }
+    }
+
     private KlipperSource WithoutGit(FlashException? warning)
     {
-        var file = System.IO.Path.Combine(Path, "klippy", ".version");
-        var version = File.Exists(file) ? File.ReadAllText(file).Trim() : "";
         var files = new SortedSet<string>(StringComparer.Ordinal) { Makefile };
         foreach (var folder in Sources.Select(name => System.IO.Path.Combine(Path, name)).Where(Directory.Exists))
         {
@@ -172,7 +195,7 @@ public sealed class KlipperTree
                 .Where(name => !name.EndsWith(".pyc", StringComparison.Ordinal))
                     .Select(name => System.IO.Path.GetRelativePath(Path, name)));
         }
-        return new KlipperSource(version.Length > 0 ? version : "?", $"files+{Hash(files)}", true, warning);
+        return new KlipperSource(NotedVersion, $"files+{Hash(files)}", true, warning);
     }
 
     /// <summary>Of names and contents; a name without a file counts as deleted.</summary>

@@ -56,10 +56,7 @@ public sealed class Menuconfig(KlipperTree tree, string folder)
         if (missing.Count > 0)
             throw BuildFaults.ToolchainMissing(board.Name, string.Join(", ", missing), string.Join(' ', missing));
         var file = FileOf(_folder, board.Name) ?? throw BuildFaults.ConfigUnusable(board.Name, "its name is none for a file");
-        var before = Text(file, board.Name)
-            ?? BuildConfig.For(running is null && board.CanUuid is not null
-                ? board.Profile.With(new BoardFacts(FactSource.Bus, "its canbus_uuid") { Link = new(BuildLink.Can) }) : board.Profile,
-                board.Serial).Text;
+        var before = Text(file, board.Name) ?? Preset(board, running).Text;
         // Kconfig leaves a backup beside it, and OUT is created for every target.
         var desk = Path.Combine(_folder, ".menuconfig");
         try
@@ -75,8 +72,7 @@ public sealed class Menuconfig(KlipperTree tree, string folder)
             var chosen = await File.ReadAllTextAsync(draft);
             if (chosen == before)
                 return false;
-            BuildConfig.FromText(chosen, Said(board, chosen)).Check(chosen, board.Name);
-            File.Move(draft, file, overwrite: true);
+            Keep(draft, chosen, file, board);
             return true;
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
@@ -90,7 +86,26 @@ public sealed class Menuconfig(KlipperTree tree, string folder)
         }
     }
 
-    private static string? Text(string file, string board)
+    /// <summary>What the menu begins with where nothing is kept: the known facts of the board.</summary>
+    /// <exception cref="FlashException">Too little is known.</exception>
+    public static BuildConfig Preset(PrinterBoard board, BuildTransport? running) =>
+        BuildConfig.For(running is null && board.CanUuid is not null
+            ? board.Profile.With(new BoardFacts(FactSource.Bus, "its canbus_uuid") { Link = new(BuildLink.Can) }) : board.Profile,
+            board.Serial);
+
+    /// <summary>Keeps what the user chose.</summary>
+    /// <param name="draft">The file that Kconfig wrote, on the file system of <paramref name="file"/>.</param>
+    /// <param name="chosen">Its text.</param>
+    /// <param name="file">As <see cref="FileOf"/>.</param>
+    /// <exception cref="FlashException">It is not for this board; then nothing is kept.</exception>
+    internal static void Keep(string draft, string chosen, string file, PrinterBoard board)
+    {
+        BuildConfig.CheckChosen(chosen, Said(board, chosen), board.Name);
+        File.Move(draft, file, overwrite: true);
+    }
+
+    /// <summary>The text of a kept configuration; null where there is none.</summary>
+    internal static string? Text(string file, string board)
     {
         try
         {

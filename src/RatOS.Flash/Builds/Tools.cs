@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using System.Text;
 using RatOS.Flash.Hardware.Linux;
 
 namespace RatOS.Flash.Builds;
@@ -102,6 +103,53 @@ internal sealed class Tools(string searchPath)
         return (process.ExitCode, output, await errors);
     }
 
+    /// <summary>Runs a program that answers one text with another, in its own process group and with low priority.</summary>
+    /// <param name="input">All of its input.</param>
+    /// <param name="most">Characters of each output that are kept. A program that prints more is killed.</param>
+    /// <param name="cancel">As for <see cref="RunAsync"/>.</param>
+    /// <exception cref="FileNotFoundException">It is not installed.</exception>
+    /// <exception cref="ExternalException">It cannot be started.</exception>
+    public async Task<(int Exit, string Output, string Errors)> ExchangeAsync(
+        string program, IEnumerable<string> arguments, string folder, IReadOnlyDictionary<string, string> environment,
+        string input, int most, CancellationToken cancel)
+    {
+        cancel.ThrowIfCancellationRequested();
+        string[] wrapped = ["nice", "-n", "10", Require(program), .. arguments];
+        using var process = Start(Require("setsid"), wrapped, folder, environment, hasInput: true);
+        using var killed = cancel.Register(() => Kill(process));
+        var (writing, output, errors) = (Write(), Read(process.StandardOutput), Read(process.StandardError));
+        await Task.WhenAll(writing, output, errors);
+        await process.WaitForExitAsync(CancellationToken.None);
+        cancel.ThrowIfCancellationRequested();
+        return (process.ExitCode, await output, await errors);
+
+        async Task Write()
+        {
+            try
+            {
+                await process.StandardInput.WriteAsync(input);
+                process.StandardInput.Close();
+            }
+            catch (IOException)
+            {
+                // It ended without reading: its errors say why.
+            }
+        }
+
+        async Task<string> Read(StreamReader from)
+        {
+            var (text, buffer) = (new StringBuilder(), new char[16 * 1024]);
+            for (int came; (came = await from.ReadAsync(buffer, CancellationToken.None)) > 0;)
+            {
+                if (text.Length + came > most)
+                    Kill(process);
+                else
+                    text.Append(buffer, 0, came);
+            }
+            return text.ToString();
+        }
+    }
+
     /// <summary>Runs a program on this process's terminal, to its end.</summary>
     /// <returns>Its exit code.</returns>
     /// <exception cref="ExternalException">It cannot be started.</exception>
@@ -123,12 +171,14 @@ internal sealed class Tools(string searchPath)
 
     private string Require(string program) => Find(program) ?? throw new FileNotFoundException($"{program} is not installed");
 
-    private Process Start(string program, IEnumerable<string> arguments, string folder, IReadOnlyDictionary<string, string> environment)
+    private Process Start(string program, IEnumerable<string> arguments, string folder, IReadOnlyDictionary<string, string> environment,
+        bool hasInput = false)
     {
         var start = Describe(program, arguments, folder, environment);
         (start.RedirectStandardInput, start.RedirectStandardOutput, start.RedirectStandardError) = (true, true, true);
         var process = Process.Start(start)!;
-        process.StandardInput.Close();
+        if (!hasInput)
+            process.StandardInput.Close();
         return process;
     }
 

@@ -63,6 +63,14 @@ public static class BuildFaults
         $"This Klipper reads the configuration of {board} differently: CONFIG_{symbol} should be {wanted}, but becomes {got}.",
         $"The configuration is for another version of Klipper, and nothing was built. {ByHand(board)}");
 
+    /// <param name="board">The board.</param>
+    /// <param name="symbol">As it stands in a .config, without <c>CONFIG_</c>.</param>
+    /// <param name="wanted">The board's own value.</param>
+    /// <param name="got">The value that the user chose.</param>
+    public static FlashException OptionsOfOtherBoard(string board, string symbol, string wanted, string got) => new(
+        FaultKind.ConfigDrift, $"These build options are not for {board}: CONFIG_{symbol} is {got}, but the board has {wanted}.",
+        $"Choose the board's own chip and bootloader offset, and save again. Nothing was kept.");
+
     private static Remedy ByHand(string board) =>
         $"Build the firmware manually, and copy it to printer_data/ratos-flash/firmware as {board}.bin.";
 
@@ -70,6 +78,10 @@ public static class BuildFaults
         FaultKind.MenuconfigFailed, $"Klipper's menu for {board} ended with exit code {exit}.",
         $"Its output is above; nothing was kept. The menu needs a terminal of at least 80 by 24 characters. "
         + $"If Python's module curses is missing, install it{By("sudo apt-get install python3")}.");
+
+    public static FlashException OptionsUnreadable(string board, string why) => new(
+        FaultKind.MenuconfigFailed, $"Klipper's menu for {board} cannot be evaluated: {why}.",
+        $"Revert local changes to Klipper's sources, or update Klipper, and try again. Nothing was kept.");
 
     public static FlashException BuildFailed(string board, string lastLines, string log) => new(
         FaultKind.BuildFailed, $"Klipper's build for {board} failed: {lastLines}",

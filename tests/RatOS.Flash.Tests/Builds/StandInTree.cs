@@ -43,49 +43,14 @@ internal sealed class StandInTree : IDisposable
     /// </summary>
     private const string Complete = """
         import os
-        import names
+        import rules
         path = os.environ["KCONFIG_CONFIG"]
-        asked = {}
-        for line in open(path):
-            if line.startswith("CONFIG_") and "=" in line:
-                name, value = line.strip()[7:].split("=", 1)
-                asked[name] = value
-        def choose(options):
-            for option in options:
-                if asked.get(option) == "y":
-                    return option
-            return options[0]
-        out = {"LOW_LEVEL_OPTIONS": asked.get("LOW_LEVEL_OPTIONS", "n")}
-        family = choose(names.FAMILIES)
-        out[family] = "y"
-        chip = choose(list(names.CHIPS[family]))
-        out[chip] = "y"
-        out["MCU"] = '"%s"' % names.CHIPS[family][chip]
-        if family == "MACH_AVR":
-            out["SERIAL"] = "y"
-            out["SERIAL_BAUD"] = asked.get("SERIAL_BAUD", "250000")
-        else:
-            base = 0x10000000 if family == "MACH_RPXXXX" else 0x8000000
-            prefix = "RPXXXX" if family == "MACH_RPXXXX" else "STM32"
-            start = choose(["%s_FLASH_START_%s" % (prefix, end) for end in names.STARTS[family]])
-            out[start] = "y"
-            out["FLASH_APPLICATION_ADDRESS"] = hex(base + int(start.rsplit("_", 1)[1], 16))
-            out["USBSERIAL"] = "y"
-            out["CANBUS_FREQUENCY"] = "1000000"
-            if prefix == "STM32":
-                clock = choose(["STM32_CLOCK_REF_%sM" % m for m in (8, 12, 25)])
-                out[clock] = "y"
-                out["CLOCK_REF_FREQ"] = clock[16:-1] + "000000"
-            own = out["LOW_LEVEL_OPTIONS"] == "y" and asked.get("USB_SERIAL_NUMBER_CHIPID") != "y"
-            out["USB_SERIAL_NUMBER"] = asked.get("USB_SERIAL_NUMBER", '"12345"') if own else '"12345"'
-        with open(path, "w") as result:
-            result.write("# completed\n")
-            for name, value in out.items():
-                result.write("# CONFIG_%s is not set\n" % name if value == "n" else "CONFIG_%s=%s\n" % (name, value))
+        asked = rules.read(path)
+        rules.write(path, rules.complete(asked))
 
         """;
 
-    private const string Names = """
+    private const string Rules = """
         FAMILIES = ["MACH_AVR", "MACH_STM32", "MACH_RPXXXX"]
         CHIPS = {
             "MACH_AVR": {"MACH_atmega2560": "atmega2560"},
@@ -95,7 +60,158 @@ internal sealed class StandInTree : IDisposable
             },
             "MACH_RPXXXX": {"MACH_RP2040": "rp2040"},
         }
-        STARTS = {"MACH_STM32": ["2000", "8000", "0000"], "MACH_RPXXXX": ["0100", "4000"]}
+        STARTS = {"MACH_STM32": ["2000", "8000", "0000"], "MACH_RPXXXX": ["0100", "4000"], "MACH_AVR": []}
+
+        def starts(family):
+            prefix = "RPXXXX" if family == "MACH_RPXXXX" else "STM32"
+            return ["%s_FLASH_START_%s" % (prefix, end) for end in STARTS[family]]
+
+        def clocks(family):
+            return ["STM32_CLOCK_REF_%sM" % m for m in (8, 12, 25)] if family == "MACH_STM32" else []
+
+        def complete(asked):
+            def choose(options):
+                for option in options:
+                    if asked.get(option) == "y":
+                        return option
+                return options[0]
+            out = {"LOW_LEVEL_OPTIONS": asked.get("LOW_LEVEL_OPTIONS", "n")}
+            family = choose(FAMILIES)
+            out[family] = "y"
+            chip = choose(list(CHIPS[family]))
+            out[chip] = "y"
+            out["MCU"] = '"%s"' % CHIPS[family][chip]
+            if family == "MACH_AVR":
+                out["SERIAL"] = "y"
+                out["SERIAL_BAUD"] = asked.get("SERIAL_BAUD", "250000")
+            else:
+                base = 0x10000000 if family == "MACH_RPXXXX" else 0x8000000
+                start = choose(starts(family))
+                out[start] = "y"
+                out["FLASH_APPLICATION_ADDRESS"] = hex(base + int(start.rsplit("_", 1)[1], 16))
+                out["USBSERIAL"] = "y"
+                out["CANBUS_FREQUENCY"] = "1000000"
+                if family == "MACH_STM32":
+                    clock = choose(clocks(family))
+                    out[clock] = "y"
+                    out["CLOCK_REF_FREQ"] = clock[16:-1] + "000000"
+                own = out["LOW_LEVEL_OPTIONS"] == "y" and asked.get("USB_SERIAL_NUMBER_CHIPID") != "y"
+                out["USB_SERIAL_NUMBER"] = asked.get("USB_SERIAL_NUMBER", '"12345"') if own else '"12345"'
+            return out
+
+        def read(path):
+            asked = {}
+            for line in open(path):
+                if line.startswith("CONFIG_") and "=" in line:
+                    name, value = line.strip()[7:].split("=", 1)
+                    asked[name] = value
+            return asked
+
+        def write(path, out):
+            with open(path, "w") as result:
+                result.write("# completed\n")
+                for name, value in out.items():
+                    result.write("# CONFIG_%s is not set\n" % name if value == "n" else "CONFIG_%s=%s\n" % (name, value))
+
+        """;
+
+    /// <summary>As much of kconfiglib's interface as a form uses, over the same rules.</summary>
+    private const string Kconfiglib = """
+        import os
+        import sys
+        sys.path.insert(0, os.path.join(os.getcwd(), "scripts"))
+        import rules
+        BOOL, INT, HEX, STRING = range(4)
+        TYPE_TO_STR = {BOOL: "bool", INT: "int", HEX: "hex", STRING: "string"}
+        MENU, COMMENT = object(), object()
+
+        class KconfigError(Exception):
+            pass
+
+        class Node:
+            visibility, list, next, parent = "y", None, None, None
+            def __init__(self, item, text, condition="y", help=None):
+                self.item, self.prompt, self.help = item, (text, condition), help
+
+        class Symbol:
+            choice = None
+            def __init__(self, kconf, name, type):
+                self.kconf, self.name, self.type, self.nodes, self.ranges = kconf, name, type, [], []
+            @property
+            def str_value(self):
+                return self.kconf.out.get(self.name, "n" if self.type == BOOL else "").strip('"')
+            @property
+            def assignable(self):
+                return (0, 2)
+            def set_value(self, value):
+                if self.choice and value == "y":
+                    for other in self.choice.syms:
+                        self.kconf.asked.pop(other.name, None)
+                self.kconf.asked[self.name] = '"%s"' % value if self.type == STRING else value
+                return True
+
+        class Choice:
+            name = None
+            def __init__(self, syms):
+                self.syms = syms
+            @property
+            def selection(self):
+                return next((sym for sym in self.syms if sym.str_value == "y"), None)
+
+        def expr_value(condition):
+            return 2 if condition == "y" or condition() else 0
+
+        class Kconfig:
+            def __init__(self, file, warn):
+                for number, line in enumerate(open(file), 1):
+                    if not line.startswith("#"):
+                        getattr(self, line.strip(), self.fail)("%s:%d: couldn't parse '%s'" % (file, number, line.strip()))
+                self.asked, self.syms = {}, {}
+                is_of = lambda family: lambda: self.out.get(family) == "y"
+                expert = lambda: self.out["LOW_LEVEL_OPTIONS"] == "y"
+                has_ids = lambda: expert() and "USBSERIAL" in self.out
+                menu = Node(MENU, "USB ids", has_ids)
+                menu.list = self.add("USB_SERIAL_NUMBER", STRING, "USB serial number", has_ids)
+                nodes = [self.add("LOW_LEVEL_OPTIONS", BOOL, "Low-level options", "y", "May break it."),
+                         self.choose("Architecture", rules.FAMILIES)]
+                for family in rules.FAMILIES:
+                    nodes += [self.choose("Processor model", list(rules.CHIPS[family]), is_of(family)),
+                              self.choose("Bootloader offset", rules.starts(family), is_of(family)),
+                              self.choose("Clock Reference", rules.clocks(family), is_of(family))]
+                nodes += [menu, self.add("SERIAL_BAUD", INT, "Baud rate", is_of("MACH_AVR"))]
+                self.top_node = Node(MENU, "top")
+                self.top_node.list = nodes[0]
+                for node, other in zip(nodes, nodes[1:]):
+                    node.next = other
+                self.unique_defined_syms = list(self.syms.values())
+            def fail(self, text):
+                raise KconfigError(text)
+            def hang(self, text):
+                while True:
+                    os.read(os.pipe()[0], 1)
+            def flood(self, text):
+                while True:
+                    print("x" * 65536)
+            def hoard(self, text):
+                return bytearray(1 << 30)
+            def add(self, name, type, text, condition="y", help=None):
+                symbol = self.syms[name] = Symbol(self, name, type)
+                symbol.nodes.append(Node(symbol, text, condition, help))
+                return symbol.nodes[0]
+            def choose(self, text, names, condition="y"):
+                node = Node(Choice([]), text, (lambda: names and expr_value(condition)))
+                for name in names:
+                    option = self.add(name, BOOL, name.lower(), condition)
+                    option.parent, option.item.choice = node, node.item
+                    node.item.syms.append(option.item)
+                return node
+            @property
+            def out(self):
+                return rules.complete(self.asked)
+            def load_config(self, path):
+                self.asked = rules.read(path)
+            def write_config(self, path, save_old):
+                rules.write(path, self.out)
 
         """;
 
@@ -140,7 +256,8 @@ internal sealed class StandInTree : IDisposable
         Root = Directory.CreateTempSubdirectory("stand-in-klipper-").FullName;
         Write("Makefile", Makefile);
         Write("scripts/complete.py", Complete);
-        Write("scripts/names.py", Names);
+        Write("scripts/rules.py", Rules);
+        Write("lib/kconfiglib/kconfiglib.py", Kconfiglib);
         Write("scripts/menu.py", Menu);
         Write("src/Kconfig", "# stand-in\n");
         Write("src/Makefile", "# stand-in\n");
