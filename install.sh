@@ -251,6 +251,76 @@ include() {
   add_line "$1" "[include $2]"
 }
 
+# ---- the page in Mainsail's navigation
+
+page=/server/ratos_flash/page
+page_link='{"title": "Firmware", "href": "'$page'", "target": "_self", "position": 85, "icon": "M9 2v3H7a2 2 0 0 0-2 2v2H2v2h3v2H2v2h3v2a2 2 0 0 0 2 2h2v3h2v-3h2v3h2v-3h2a2 2 0 0 0 2-2v-2h3v-2h-3v-2h3V9h-3V7a2 2 0 0 0-2-2h-2V2h-2v3h-2V2zM13 8l-1 3h3l-4 5 1-4H9z"}'
+
+# navigation add|remove FILE: its text with or without the page, all else unchanged; fails where that is no list. (Moonraker needs Python too.)
+navigation() {
+  python3 - "$1" "$root$2" "$page_link" 2>/dev/null <<'END'
+import json, sys
+verb, path, link = sys.argv[1:]
+with open(path, encoding="utf-8", newline="") as file:
+    text = file.read()
+entries = json.loads(text)
+assert isinstance(entries, list)
+ours = [isinstance(entry, dict) and entry.get("href") == json.loads(link)["href"] for entry in entries]
+at = text.index("[") + 1
+if verb == "add" and not any(ours):
+    text = text[:at] + link + ("," if entries else "") + text[at:]
+if verb == "remove":
+    for is_ours in ours:
+        while text[at] in " \t\r\n,":
+            at += 1
+        end = json.JSONDecoder().raw_decode(text, at)[1]
+        after = text[end:].lstrip()
+        if not is_ours:
+            at = end
+        elif after.startswith(","):
+            text = text[:at] + after[1:]
+        else:
+            text = text[:at].rstrip().removesuffix(",") + text[end:]
+sys.stdout.buffer.write(text.encode())
+END
+}
+
+install_navigation() {
+  local file=$printer/config/.theme/navi.json text
+  [ -d "$root$home/mainsail" ] || [ -d "$root${file%/*}" ] || return 0
+  # RatOS's theme is a git repository with this file in it. An edit would stop its updates.
+  if ratos_command >/dev/null || [ -e "$root${file%/*}/.git" ]; then return; fi
+  if [ ! -e "$root$file" ]; then
+    put "$user" "$file" <<<"[$page_link]"
+    return
+  fi
+  text=$(navigation add "$file" && echo .) || {
+    note "$file is no list of links that can be read, so it was left unchanged. The page of RatOS.Flash is at $page"
+    return
+  }
+  if [ "$text" = "$(cat "$root$file" && echo .)" ]; then return; fi
+  keep "$file"
+  step "add the page to Mainsail's navigation: $file"
+  [ -n "$dry" ] || printf %s "${text%.}" | rewrite "$file"
+}
+
+uninstall_navigation() {
+  local file=$printer/config/.theme/navi.json text
+  grep -qsF "\"$page\"" "$root$file" || return 0
+  text=$(navigation remove "$file" && echo .) || {
+    note "$file is no list of links that can be read, so it was left unchanged. It names $page"
+    return
+  }
+  if [ ! -e "$root$file.ratos-flash-backup" ] && [ "$(tr -d '[:space:]' <<<"$text")" = '[].' ]; then
+    drop "$user" "$file"
+    as "$user" rmdir --ignore-fail-on-non-empty -- "$root${file%/*}"
+    return
+  fi
+  step "remove the page from Mainsail's navigation: $file"
+  [ -n "$dry" ] || printf %s "${text%.}" | rewrite "$file"
+  unkeep "$file"
+}
+
 # fill TEMPLATE: inserts this printer's names
 fill() { sed -e "s|@UNIT@|$unit|g; s|@SUFFIX@|$suffix|g; s|@USER@|$user|g; s|@FOLDER@|$folder|g; s|@DATA@|$printer|g" "$here/config/$1"; }
 
@@ -288,7 +358,7 @@ check() {
     as root apt-get install -y --no-install-recommends "${want[@]}"
   fi
 
-  for file in config/ratos_flash.cfg config/ratos-flash.service config/ratos-flash-host-mcu config/ratos-flash-host-mcu.service moonraker-component/ratos_flash.py; do
+  for file in config/ratos_flash.cfg config/ratos-flash.service config/ratos-flash-host-mcu config/ratos-flash-host-mcu.service moonraker-component/ratos_flash.py moonraker-component/page/page.html; do
     [ -f "$here/$file" ] || die "$file is missing beside install.sh: unpack the whole zip"
   done
   rules=$here/99-ratos-flash.rules
@@ -386,6 +456,7 @@ install_printer() {
     link "$user" "${here#"$root"}/config/ratos-flash-klipperscreen.conf" "$config/ratos-flash-klipperscreen.conf"
     include "$config/KlipperScreen.conf" ratos-flash-klipperscreen.conf
   fi
+  install_navigation
   fill ratos-flash.service | put root "/etc/systemd/system/$unit.service"
   install_host_mcu
 }
@@ -470,6 +541,7 @@ uninstall_printer() {
     unkeep "$config/${pair%:*}"
     if [ -L "$root$config/${pair#*:}" ] || grep -qs 'written by its install.sh' "$root$config/${pair#*:}"; then drop "$user" "$config/${pair#*:}"; fi
   done
+  uninstall_navigation
   remove_line "$printer/moonraker.asvc" "$unit"
   drop_host_mcu
   if cmp -s "$root$config/ratos-flash.conf" "$here/config/ratos-flash.conf"; then

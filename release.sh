@@ -20,7 +20,7 @@ for rid in linux-x64 linux-arm64; do
   mkdir -p "$stage/moonraker-component"
   cp "artifacts/$rid/ratos-flash" install.sh LICENSE ./*.md src/RatOS.Flash.Agent/99-ratos-flash.rules "$stage"
   cp -r config docs "$stage"
-  cp moonraker-component/ratos_flash.py "$stage/moonraker-component"
+  cp -r moonraker-component/ratos_flash.py moonraker-component/page "$stage/moonraker-component"
   cat >"$stage/release_info.json" <<END
 {"project_name": "${repo#*/}", "project_owner": "${repo%/*}", "version": "$version", "asset_name": "ratos-flash-$rid.zip"}
 END

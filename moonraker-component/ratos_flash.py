@@ -1,24 +1,28 @@
-# Shows a flash of RatOS.Flash in stock Mainsail, Fluidd and KlipperScreen, also while Klipper is stopped.
+# Shows a flash of RatOS.Flash in stock Mainsail, Fluidd and KlipperScreen, also while Klipper is stopped, and serves its page.
 #
 # This file may be distributed under the terms of the GNU GPLv3 license.
 #
 # An agent can send events, but no front end shows them, and G-code needs a running Klipper. A component may send what front ends
-# do show: lines of the update dialog, console lines, announcements. This one does only that; the agent decides and flashes.
+# do show: lines of the update dialog, console lines, announcements. It also serves the files of the page, and offers the agent's
+# firmware folder for uploads. The agent decides and flashes.
 # Moonraker catches and logs exceptions of endpoints, event handlers and timers, so nothing is caught here a second time.
 from __future__ import annotations
 import asyncio
 import html
 import logging
+import pathlib
+import re
 import textwrap
 import zlib
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
-from ..common import RequestType
+from ..common import RequestType, TransportType
 
 if TYPE_CHECKING:
     from ..common import WebRequest
     from ..confighelper import ConfigHelper
     from .announcements import Announcements
+    from .file_manager.file_manager import FileManager
     from .websockets import BaseRemoteConnection
 
 API = 1
@@ -40,6 +44,29 @@ MAX_NAME = 100
 # KlipperScreen cuts longer lines off, and the remedy is at their end. Browsers show a line break as a space.
 WRAP = 64
 
+# The installer links only this file into Moonraker. The page lies beside the real one.
+PAGE = pathlib.Path(__file__).resolve().parent / "page"
+HTML = "text/html; charset=UTF-8"
+CONTENT_TYPES = {"css": "text/css; charset=UTF-8", "js": "text/javascript; charset=UTF-8", "svg": "image/svg+xml"}
+PAGE_FILE = re.compile(r"page\.html|[a-z0-9_.-]+\.(css|js|svg)")
+# The files stay in Moonraker's memory.
+MAX_PAGE_FILES = 40
+MAX_PAGE = 1_000_000
+# As browsers write an origin: lower case, no path.
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+INCOMPLETE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>RatOS.Flash</title>
+</head>
+<body>
+<h1>RatOS.Flash: the installation is incomplete</h1>
+<p>The files of this page are missing or cannot be read. moonraker.log names the reason.</p>
+<p>On the printer run <code>~/ratos-flash/install.sh</code>, then restart Moonraker.</p>
+</body>
+</html>
+"""
+
 
 class RatosFlash:
     def __init__(self, config: ConfigHelper) -> None:
@@ -57,6 +84,7 @@ class RatosFlash:
         self.server.register_endpoint("/server/ratos_flash/info", RequestType.GET, self._info)
         self.server.register_endpoint("/server/ratos_flash/show", RequestType.POST, self._show)
         self.server.register_endpoint("/server/ratos_flash/announce", RequestType.POST, self._announce)
+        self._register_page(config)
         self.server.register_event_handler("websockets:client_removed", self._client_removed)
         self.server.register_event_handler("server:klippy_ready", self._klippy_ready)
 
@@ -67,13 +95,20 @@ class RatosFlash:
             self.server.register_notification(DIALOG_EVENT)
             logging.info("ratos_flash: no [update_manager]; the component registers the dialog's notification itself")
         self.dialog = True
+        self._offer_firmware_folder()
 
     def on_exit(self) -> None:
         # Moonraker disconnects its clients a moment after this, so the line still reaches them.
         self._close_dialog("Moonraker is stopping. A running flash continues, and is shown again when Moonraker is back.")
 
     async def _info(self, web_request: WebRequest) -> Dict[str, Any]:
-        return {"api": API, "dialog": self.dialog, "announcements": self.announcements is not None}
+        return {
+            "api": API,
+            "dialog": self.dialog,
+            "announcements": self.announcements is not None,
+            "page": self.page,
+            "frame_origins": self.frame_origins,
+        }
 
     async def _show(self, web_request: WebRequest) -> Dict[str, Any]:
         args = web_request.get_args()
@@ -124,6 +159,50 @@ class RatosFlash:
             if not dismiss and not same:
                 self.announcements.add_internal_announcement(title, description, "", "normal", AGENT)
         return {"shown": not dismiss}
+
+    def _register_page(self, config: ConfigHelper) -> None:
+        self.frame_origins = self._read_origins(config)
+        files = _read_page()
+        self.page = bool(files)
+        # Moonraker lets no component set a header, so the page itself refuses foreign frames.
+        meta = f'<head>\n<meta name="frame-origins" content="{html.escape(" ".join(self.frame_origins))}">'
+        page = files.pop("page.html", INCOMPLETE.encode())
+        self._serve("", page.replace(b"<head>", meta.encode(), 1), HTML)
+        for name, content in files.items():
+            self._serve(f"/{name}", content, CONTENT_TYPES[name.rpartition(".")[2]])
+
+    def _serve(self, path: str, content: bytes, content_type: str) -> None:
+        async def serve(web_request: WebRequest) -> bytes:
+            return content
+
+        # Anybody may read these files: they hold no data, and the page must load before its user logs in.
+        self.server.register_endpoint(
+            f"/server/ratos_flash/page{path}", RequestType.GET, serve,
+            transports=TransportType.HTTP, wrap_result=False, content_type=content_type, auth_required=False)
+
+    def _read_origins(self, config: ConfigHelper) -> List[str]:
+        origins = []
+        for origin in config.get("frame_origins", "").lower().replace(",", " ").split():
+            if ORIGIN.fullmatch(origin):
+                origins.append(origin)
+            else:
+                self.server.add_warning(
+                    f"[ratos_flash]: 'frame_origins' has {origin!r}. An origin is scheme://host or scheme://host:port, without a path.")
+        return origins
+
+    def _offer_firmware_folder(self) -> None:
+        # The agent flashes no file from this folder before its user has confirmed it.
+        file_manager: Optional[FileManager] = self.server.lookup_component("file_manager", None)
+        if file_manager is None:
+            logging.info("ratos_flash: no file manager; firmware cannot be uploaded")
+            return
+        folder = pathlib.Path(self.server.get_app_args()["data_path"], "ratos-flash", "firmware")
+        try:
+            folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        except OSError as error:
+            logging.info(f"ratos_flash: firmware cannot be uploaded: {error}")
+            return
+        file_manager.register_directory(AGENT, str(folder), full_access=True)
 
     def _show_dialog(self, job: str, line: str, complete: bool) -> None:
         self.open_job = None if complete else job
@@ -192,6 +271,31 @@ class RatosFlash:
         if not isinstance(value, bool):
             raise self.server.error(f"'{name}' must be true or false")
         return value
+
+
+def _read_page() -> Dict[str, bytes]:
+    """The files of the page by name; none if one of them cannot be served, since a page without its script explains nothing."""
+    files: Dict[str, bytes] = {}
+    left = MAX_PAGE
+    try:
+        for path in sorted(PAGE.iterdir()):
+            if not PAGE_FILE.fullmatch(path.name):
+                logging.info(f"ratos_flash: {path} is no file of the page")
+                continue
+            if not path.is_file():
+                raise ValueError(f"{path} is no file")
+            with path.open("rb") as file:
+                content = file.read(left + 1)
+            files[path.name] = content
+            left -= len(content)
+            if left < 0 or len(files) > MAX_PAGE_FILES:
+                raise ValueError(f"{PAGE} has more than {MAX_PAGE_FILES} files or {MAX_PAGE} bytes")
+        if "page.html" not in files:
+            raise ValueError(f"{PAGE} has no page.html")
+    except (OSError, ValueError) as error:
+        logging.info(f"ratos_flash: no page: {error}")
+        return {}
+    return files
 
 
 def _clean(text: str, limit: int) -> str:

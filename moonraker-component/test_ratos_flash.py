@@ -4,11 +4,14 @@ Both are told the same stories. The real one needs a Python that has Moonraker's
     MOONRAKER_PATH=~/moonraker ~/moonraker-env/bin/python test_ratos_flash.py
 """
 import asyncio
+import contextlib
 import enum
+import http.client
 import importlib.util
 import json
 import os
 import pathlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -24,6 +27,9 @@ SETTLE = 3.0  # as the component's
 DIALOG, CONSOLE, NEWS = "notify_update_response", "notify_gcode_response", "notify_announcement_update"
 
 
+INFO = {"api": 1, "dialog": True, "announcements": True, "page": True, "frame_origins": []}
+
+
 class Refused(Exception):
     def __init__(self, message, code=400):
         super().__init__(message)
@@ -33,7 +39,7 @@ class Refused(Exception):
 class Stories:
     """What front ends see. A world has: call, seen (the notifications of these names since the last call), connect, wait, stop."""
 
-    def world(self, update_manager=True, announcements=True):
+    def world(self, update_manager=True, announcements=True, options="", prepare=None):
         raise NotImplementedError
 
     def show(self, world, **params):
@@ -52,7 +58,75 @@ class Stories:
 
     def test_it_reports_what_it_can_show(self):
         world = self.world()
-        self.assertEqual({"api": 1, "dialog": True, "announcements": True}, world.call("server.ratos_flash.info", {}))
+        self.assertEqual(INFO, world.call("server.ratos_flash.info", {}))
+
+    def test_the_page_and_its_files_are_served_as_they_are(self):
+        world = self.world()
+        status, content_type, content = world.get("/server/ratos_flash/page")
+        self.assertEqual((200, "text/html; charset=UTF-8"), (status, content_type))
+        page = (HERE / "page" / "page.html").read_bytes()
+        self.assertEqual(page, content.replace(b'\n<meta name="frame-origins" content="">', b"", 1))
+        self.assertLess(len(page), len(content), "page.html has a line <head>")
+        for file in sorted((HERE / "page").iterdir()):
+            if file.name != "page.html":
+                with self.subTest(file.name):
+                    status, content_type, content = world.get(f"/server/ratos_flash/page/{file.name}")
+                    self.assertEqual((200, file.read_bytes()), (status, content))
+                    self.assertIn(content_type, ("text/javascript; charset=UTF-8", "text/css; charset=UTF-8", "image/svg+xml"))
+
+    def test_files_that_the_page_does_not_have_are_not_found(self):
+        world = self.world()
+        for name in ("page/page.html", "page/", "page/none.js", "page/../info", "page/%2e%2e/ratos_flash.py", "page/main.js/x", "pages"):
+            with self.subTest(name):
+                self.assertEqual(404, world.get(f"/server/ratos_flash/{name}")[0])
+
+    def test_the_page_is_no_method_of_the_websocket(self):
+        world = self.world()
+        for method in ("server.ratos_flash.page", "server.ratos_flash.page.main.js"):
+            with self.assertRaises(Refused):
+                world.call(method, {})
+
+    def test_origins_that_may_frame_the_page_are_in_it(self):
+        world = self.world(options="frame_origins: https://My.mainsail.xyz, http://10.0.0.2:8080\n  http://[fe80::1]:80")
+        origins = ["https://my.mainsail.xyz", "http://10.0.0.2:8080", "http://[fe80::1]:80"]
+        self.assertEqual(origins, world.call("server.ratos_flash.info", {})["frame_origins"])
+        meta = f'<meta name="frame-origins" content="{" ".join(origins)}">'
+        self.assertIn(meta.encode(), world.get("/server/ratos_flash/page")[2])
+        self.assertEqual([], world.warnings())
+
+    def test_what_is_no_origin_is_reported_and_left_out(self):
+        wrong = ["mainsail.xyz", "https://", "https://a.b/path", "https://a.b:port", "https://*.b", '"><script>', "https://a@b", "*"]
+        world = self.world(options="frame_origins: https://a.b " + " ".join(wrong))
+        self.assertEqual(["https://a.b"], world.call("server.ratos_flash.info", {})["frame_origins"])
+        self.assertIn(b'content="https://a.b">', world.get("/server/ratos_flash/page")[2])
+        self.assertEqual(len(wrong), len(world.warnings()))
+        for word in wrong:
+            self.assertTrue(any(repr(word) in warning for warning in world.warnings()), word)
+
+    def test_firmware_can_be_uploaded_listed_read_and_deleted(self):
+        world = self.world()
+        self.assertIn({"name": "ratos_flash", "path": str(world.folder / "ratos-flash" / "firmware"), "permissions": "rw"},
+                      world.call("server.files.roots", {}))
+        self.assertEqual(201, world.upload("ratos_flash", "octopus.bin", b"\x00firmware"))
+        self.assertEqual(b"\x00firmware", (world.folder / "ratos-flash" / "firmware" / "octopus.bin").read_bytes())
+        self.assertEqual(["octopus.bin"], [file["path"] for file in world.call("server.files.list", {"root": "ratos_flash"})])
+        self.assertEqual((200, b"\x00firmware"), world.get("/server/files/ratos_flash/octopus.bin")[::2])
+        world.call("server.files.delete_file", {"path": "ratos_flash/octopus.bin"})
+        self.assertEqual([], world.call("server.files.list", {"root": "ratos_flash"}))
+
+    def test_a_firmware_folder_from_before_keeps_its_files_and_its_mode(self):
+        def prepare(folder):
+            (folder / "ratos-flash" / "firmware").mkdir(parents=True, mode=0o700)
+            (folder / "ratos-flash" / "firmware" / "mine.uf2").write_bytes(b"x")
+
+        world = self.world(prepare=prepare)
+        self.assertEqual(["mine.uf2"], [file["path"] for file in world.call("server.files.list", {"root": "ratos_flash"})])
+        self.assertEqual(0o700, (world.folder / "ratos-flash" / "firmware").stat().st_mode & 0o777)
+
+    def test_a_firmware_folder_that_cannot_be_made_leaves_the_rest(self):
+        world = self.world(prepare=lambda folder: (folder / "ratos-flash").write_text("a file"))
+        self.assertEqual(INFO, world.call("server.ratos_flash.info", {}))
+        self.assertNotIn("ratos_flash", [root["name"] for root in world.call("server.files.roots", {})])
 
     def test_a_dialog_line_carries_what_the_front_ends_read(self):
         world = self.world()
@@ -248,8 +322,75 @@ class Stories:
 
 
 class OnAStandIn(Stories, unittest.TestCase):
-    def world(self, update_manager=True, announcements=True):
-        return StandIn(update_manager, announcements)
+    def world(self, update_manager=True, announcements=True, options="", prepare=None, file_manager=True):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        if prepare is not None:
+            prepare(pathlib.Path(folder.name))
+        return StandIn(update_manager, announcements, options, pathlib.Path(folder.name), file_manager)
+
+    def without_page(self, prepare):
+        """What a component answers whose folder page was prepared: its page, and what it logged."""
+        with tempfile.TemporaryDirectory() as folder, page_in(pathlib.Path(folder, "page")) as page:
+            prepare(page)
+            with self.assertLogs(level="INFO") as logged:
+                world = self.world()
+            self.assertFalse(world.call("server.ratos_flash.info", {})["page"])
+            self.assertEqual(404, world.get("/server/ratos_flash/page/main.js")[0])
+            status, content_type, content = world.get("/server/ratos_flash/page")
+            self.assertEqual((200, "text/html; charset=UTF-8"), (status, content_type))
+            self.assertIn(b"installation is incomplete", content)
+            self.assertIn(b"~/ratos-flash/install.sh", content)
+            self.show(world, dialog=["still works"], complete=True)
+            self.assertEqual([("still works", True)], self.dialog(world))
+            return "\n".join(logged.output)
+
+    def test_without_its_files_the_page_says_so(self):
+        self.assertIn("No such file", self.without_page(shutil.rmtree))
+        self.without_page(lambda page: (page / "page.html").unlink())
+
+    def test_files_that_cannot_be_served_leave_no_half_page(self):
+        def replace(name, make):
+            def prepare(page):
+                (page / name).unlink(missing_ok=True)
+                make(page / name)
+            return prepare
+
+        self.assertIn("no file", self.without_page(replace("main.js", pathlib.Path.mkdir)))
+        self.assertIn("no file", self.without_page(replace("main.js", os.mkfifo)))
+        self.assertIn("no file", self.without_page(replace("main.js", lambda path: path.symlink_to("nothing"))))
+        self.assertIn("1000000 bytes", self.without_page(replace("z.js", lambda path: path.write_bytes(bytes(1_000_000)))))
+        self.assertIn("40 files", self.without_page(lambda page: [(page / f"{i}.js").touch() for i in range(39)]))
+
+    def test_only_files_of_the_page_are_served(self):
+        with tempfile.TemporaryDirectory() as folder, page_in(pathlib.Path(folder, "page")) as page:
+            served = ["a-b_c.1.js", "x.css", "x.svg"]
+            others = ["README.md", "A.js", ".js", "x.js~", "x.html", "x.py", "a b.js", "ä.js", "x.js\n"]
+            for name in served + others:
+                (page / name).touch()
+            world = self.world()
+            self.assertEqual(sorted(served + ["main.js", "page.html"]), sorted(world.page_files()))
+            self.assertTrue(world.call("server.ratos_flash.info", {})["page"])
+
+    def test_the_page_lies_beside_the_real_file_of_a_link(self):
+        with tempfile.TemporaryDirectory() as folder:
+            link = pathlib.Path(folder, "ratos_flash.py")
+            link.symlink_to(HERE / "ratos_flash.py")
+            load_component_file()
+            spec = importlib.util.spec_from_file_location("moonraker.components.linked", link)
+            linked = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(linked)
+            self.assertEqual(HERE / "page", linked.PAGE)
+
+    def test_without_a_file_manager_it_works_without_uploads(self):
+        world = self.world(file_manager=False)
+        self.assertEqual(INFO, world.call("server.ratos_flash.info", {}))
+
+    def test_a_new_firmware_folder_is_readable_by_others_and_writable_only_by_its_user(self):
+        before = os.umask(0)
+        self.addCleanup(os.umask, before)
+        world = self.world()
+        self.assertEqual(0o755, (world.folder / "ratos-flash" / "firmware").stat().st_mode & 0o777)
 
     def test_without_announcements_it_reports_that_nothing_is_shown(self):
         world = self.world(announcements=False)
@@ -303,7 +444,10 @@ class StandIn:
 
     error = Refused
 
-    def __init__(self, update_manager, announcements):
+    def __init__(self, update_manager, announcements, options, folder, file_manager):
+        self.folder, self.roots, self.warned = folder, {}, []
+        self.options = dict([options.split(": ", 1)] if options else [])
+        self.static = {}
         self.endpoints, self.handlers, self.frames, self.timers, self.now = {}, {}, [], [], 0.0
         self.components = {"extensions": self}
         self.agents = {}
@@ -313,6 +457,8 @@ class StandIn:
         if update_manager:
             self.components["update_manager"] = self
             self.register_notification("update_manager:update_response")
+        if file_manager:
+            self.components["file_manager"] = self
         self.register_notification("server:gcode_response")
         self.component = load_component_file().load_component(self)
         self.component.component_init()
@@ -324,8 +470,40 @@ class StandIn:
     def get_event_loop(self):
         return self
 
-    def register_endpoint(self, path, request_type, callback):
-        self.endpoints[path.strip("/").replace("/", ".")] = callback
+    def get_app_args(self):
+        return {"data_path": str(self.folder)}
+
+    def get(self, option, *default):
+        if option.startswith("/"):
+            return self.request(option)
+        return self.options.get(option, *default)
+
+    def add_warning(self, warning):
+        self.warned.append(warning)
+
+    def register_endpoint(self, path, request_type, callback, transports=None, wrap_result=True, content_type=None, auth_required=True):
+        if transports is None:
+            self.endpoints[path.strip("/").replace("/", ".")] = callback
+        else:
+            assert (transports.name, wrap_result, auth_required) == ("HTTP", False, False)
+            self.static[path] = (content_type, callback)
+
+    def register_directory(self, root, path, full_access=False):
+        self.roots[root] = {"name": root, "path": path, "permissions": "rw" if full_access else "r"}
+        self.endpoints["server.files.roots"] = self.list_roots
+        self.endpoints["server.files.list"] = self.list_files
+        self.endpoints["server.files.delete_file"] = self.delete_file
+        return True
+
+    async def list_roots(self, request):
+        return list(self.roots.values())
+
+    async def list_files(self, request):
+        return [{"path": name} for name in os.listdir(self.roots[request.get_args()["root"]]["path"])]
+
+    async def delete_file(self, request):
+        root, _, name = request.get_args()["path"].partition("/")
+        os.remove(os.path.join(self.roots[root]["path"], name))
 
     def register_notification(self, event):
         self.register_event_handler(event, lambda data: self.frames.append(("notify_" + event.split(":")[1], data)))
@@ -356,7 +534,28 @@ class StandIn:
         self.entries.append({"entry_id": f"{feed}/{self.now}", "title": title, "description": desc, "feed": feed, "dismissed": False})
 
     # The world's side
+    def request(self, path):
+        if path.startswith("/server/files/"):
+            root, name = path.split("/")[3:]
+            return 200, None, pathlib.Path(self.roots[root]["path"], name).read_bytes()
+        content_type, callback = self.static.get(path, (None, None))
+        return (200, content_type, asyncio.run(callback(None))) if callback else (404, None, b"")
+
+    def upload(self, root, name, content):
+        pathlib.Path(self.roots[root]["path"], name).write_bytes(content)
+        return 201
+
+    def page_files(self):
+        return [path.rpartition("/")[2].replace("page", "page.html") for path in self.static]
+
+    def warnings(self):
+        return self.warned
+
     def call(self, method, params, client=None):
+        if method == "server.files.roots" and not self.roots:
+            return []
+        if method not in self.endpoints:
+            raise Refused("Method not found", 404)
         request = types.SimpleNamespace(get_args=lambda: params, get_client_connection=lambda: client)
         return asyncio.run(self.endpoints[method](request))
 
@@ -399,11 +598,26 @@ def load_component_file():
             sys.modules[package].__path__ = []
         sys.modules["moonraker.common"] = types.ModuleType("moonraker.common")
         sys.modules["moonraker.common"].RequestType = enum.Enum("RequestType", "GET POST")
+        sys.modules["moonraker.common"].TransportType = enum.Enum("TransportType", "HTTP WEBSOCKET")
         spec = importlib.util.spec_from_file_location(name, HERE / "ratos_flash.py")
         sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(sys.modules[name])
         sys.modules[name].GRACE = GRACE
     return sys.modules[name]
+
+
+@contextlib.contextmanager
+def page_in(folder):
+    """The component takes its page from this folder, which begins with a page and a script."""
+    folder.mkdir()
+    (folder / "page.html").write_text("<html><head></head></html>")
+    (folder / "main.js").write_text("")
+    component = load_component_file()
+    before, component.PAGE = component.PAGE, folder
+    try:
+        yield folder
+    finally:
+        component.PAGE = before
 
 
 class InMoonraker(Stories, unittest.TestCase):
@@ -412,14 +626,22 @@ class InMoonraker(Stories, unittest.TestCase):
         if not MOONRAKER_PATH:
             raise unittest.SkipTest("the stories inside the real Moonraker: MOONRAKER_PATH names no checkout of it")
 
-    def world(self, update_manager=True, announcements=True):
-        world = RealMoonraker(update_manager)
+    def world(self, update_manager=True, announcements=True, options="", prepare=None, trusted="127.0.0.1"):
+        world = RealMoonraker(update_manager, options, prepare, trusted)
         self.addCleanup(world.close)
         return world
 
+    def test_the_page_needs_no_login_and_all_else_does(self):
+        world = self.world(trusted="192.0.2.1")
+        self.assertEqual(200, world.get("/server/ratos_flash/page")[0])
+        self.assertEqual(200, world.get("/server/ratos_flash/page/main.js")[0])
+        self.assertEqual(401, world.get("/server/ratos_flash/info")[0])
+        self.assertEqual(401, world.get("/server/files/list?root=ratos_flash")[0])
+        self.assertEqual(401, world.upload("ratos_flash", "octopus.bin", b"x"))
+
     def test_the_same_endpoints_work_by_http(self):
         world = self.world()
-        self.assertEqual((200, {"api": 1, "dialog": True, "announcements": True}), world.http("GET", "info"))
+        self.assertEqual((200, INFO), world.http("GET", "info"))
         self.assertEqual((200, {"shown": True}), world.http("POST", "show", {"job": "7f3a", "dialog": ["by http"], "complete": True}))
         self.assertEqual([("by http", True)], self.dialog(world))
         self.assertEqual(400, world.http("POST", "show", {"job": 7})[0])
@@ -434,20 +656,22 @@ class InMoonraker(Stories, unittest.TestCase):
 class RealMoonraker:
     """Moonraker from MOONRAKER_PATH in a folder of its own, with no Klipper. The component is taken from here; the checkout is not touched."""
 
-    LAUNCH = ("import sys; sys.path.insert(0, {path!r}); import moonraker.components as all; all.__path__.append({here!r}); "
+    LAUNCH = ("import sys; sys.path.insert(0, {path!r}); import moonraker.components as all; all.__path__.insert(0, {here!r}); "
               "import moonraker.components.ratos_flash as component; component.GRACE = {grace}; from moonraker.server import main; main()")
 
-    def __init__(self, update_manager):
-        self.folder = tempfile.TemporaryDirectory()
-        root = pathlib.Path(self.folder.name)
+    def __init__(self, update_manager, options="", prepare=None, trusted="127.0.0.1"):
+        self.scratch = tempfile.TemporaryDirectory()
+        self.folder = root = pathlib.Path(self.scratch.name).resolve()
         (root / "config").mkdir()
         (root / "logs").mkdir()
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         (root / "config" / "moonraker.conf").write_text(
-            f"[server]\nhost: 127.0.0.1\nport: {self.port}\n[machine]\nprovider: none\nvalidate_service: False\n[authorization]\ntrusted_clients: 127.0.0.1\n"
-            + "[ratos_flash]\n" + ("[update_manager]\nenable_auto_refresh: False\n" if update_manager else ""))
+            f"[server]\nhost: 127.0.0.1\nport: {self.port}\n[machine]\nprovider: none\nvalidate_service: False\n[authorization]\n"
+            f"trusted_clients: {trusted}\n[ratos_flash]\n{options}\n" + ("[update_manager]\nenable_auto_refresh: False\n" if update_manager else ""))
+        if prepare is not None:
+            prepare(root)
         self.path = str(root / "comms" / "moonraker.sock")
         launch = self.LAUNCH.format(path=MOONRAKER_PATH, here=str(HERE), grace=GRACE)
         self.log = open(root / "out", "w+")
@@ -490,13 +714,27 @@ class RealMoonraker:
             self.call("server.announcements.dismiss", {"entry_id": entry["entry_id"]})
 
     def http(self, verb, name, body=None):
-        import http.client
+        status, _, content = self.request(verb, f"/server/ratos_flash/{name}", json.dumps(body) if body else None, "application/json")
+        return status, json.loads(content).get("result")
+
+    def get(self, path):
+        return self.request("GET", path)
+
+    def upload(self, root, name, content):
+        form = b'--x\r\nContent-Disposition: form-data; name="root"\r\n\r\n%s\r\n' % root.encode()
+        form += b'--x\r\nContent-Disposition: form-data; name="file"; filename="%s"\r\n\r\n%s\r\n--x--\r\n' % (name.encode(), content)
+        return self.request("POST", "/server/files/upload", form, "multipart/form-data; boundary=x")[0]
+
+    def request(self, verb, path, body=None, content_type=None):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        connection.request(verb, f"/server/ratos_flash/{name}", json.dumps(body) if body else None, {"Content-Type": "application/json"})
+        connection.request(verb, path, body, {"Content-Type": content_type} if content_type else {})
         response = connection.getresponse()
-        answer = json.loads(response.read())
+        content = response.read()
         connection.close()
-        return response.status, answer.get("result")
+        return response.status, response.headers["Content-Type"], content
+
+    def warnings(self):
+        return [warning for warning in self.call("server.info", {})["warnings"] if "frame_origins" in warning]
 
     def stop(self):
         self.process.terminate()
@@ -513,7 +751,7 @@ class RealMoonraker:
         for client in self.clients:
             client.close()
         self.log.close()
-        self.folder.cleanup()
+        self.scratch.cleanup()
 
 
 class RealClient:

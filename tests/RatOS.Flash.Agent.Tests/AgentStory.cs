@@ -42,6 +42,7 @@ internal sealed class AgentStory : IAsyncDisposable
         {
             UnixSocket = isWeb ? null : Data.Moonraker,
             Port = 0,
+            DataFolder = Data.Root,
             HostMcuFolder = faults?.HasNoHostMcuUnit == true ? null : Data.HostMcu,
         });
         if (isWeb)

@@ -97,6 +97,7 @@ public sealed class ProgramStories : IDisposable
     {
         var moonraker = await StartPrinterAsync();
         Assert.Equal((0, true), await Contains(["status", "--data", Data], "No flash is running."));
+        Assert.Equal((0, true), await Contains(["status", "--data", Data], $"Page: {moonraker}server/ratos_flash/page"));
         var flash = await _home.RunAsync("flash", "octopus", "--data", Data);
         Assert.Equal(0, flash.Exit);
         Assert.Contains("octopus OK: runs v0.13.0", flash.Output, StringComparison.Ordinal);

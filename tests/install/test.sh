@@ -26,6 +26,8 @@ check() {
 same() { if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "$(diff <(echo "$2") <(echo "$3"))"; fi; }
 # says NAME TEXT: the last run's output contains TEXT
 says() { if grep -qF -- "$2" <<<"$said"; then ok "$1"; else not_ok "$1" "$said"; fi; }
+# json EXPRESSION: the expression of x, which is standard input
+json() { python3 -c "import json, sys; x = json.load(sys.stdin); print(json.dumps($1, ensure_ascii=False, separators=(',', ':')))"; }
 
 # ---- the zip
 
@@ -34,6 +36,7 @@ mkdir -p "$copy"/{artifacts/linux-x64,artifacts/linux-arm64,src/RatOS.Flash.Agen
 cp -r "$here"/{config,docs,install.sh,release.sh,publish.sh,LICENSE,README.md,ARCHITECTURE.md,CHANGELOG.md,CONTRIBUTING.md,Directory.Build.props} "$copy"
 cp "$here/src/RatOS.Flash.Agent/99-ratos-flash.rules" "$copy/src/RatOS.Flash.Agent"
 echo '# a stand-in' >"$copy/moonraker-component/ratos_flash.py"
+cp -r "$here/moonraker-component/page" "$copy/moonraker-component"
 for rid in linux-x64 linux-arm64; do printf '#!/bin/sh\necho 0.1.0\n' >"$copy/artifacts/$rid/ratos-flash"; done
 version=v$(sed -n 's/.*<Version>\(.*\)<.*/\1/p' "$here/Directory.Build.props")
 if ! command -v zip >/dev/null || ! command -v unzip >/dev/null; then
@@ -41,7 +44,7 @@ if ! command -v zip >/dev/null || ! command -v unzip >/dev/null; then
 fi
 check "a release is packed" "$copy/release.sh" "$version" --packed
 zip=$copy/artifacts/release/ratos-flash-linux-x64.zip
-same "the zip holds the program and install.sh as executable, the rest as plain files, and no more" "$(unzip -Z "$zip" | awk '/^-/ && $9 !~ "^docs/" { print $1, $9 }' | sort -k 2)" "$(sort -k 2 <<'END'
+same "the zip holds the program and install.sh as executable, the rest as plain files, and no more" "$(unzip -Z "$zip" | awk '/^-/ && $9 !~ "^(docs|moonraker-component/page)/" { print $1, $9 }' | sort -k 2)" "$(sort -k 2 <<'END'
 -rw-r--r-- 99-ratos-flash.rules
 -rw-r--r-- ARCHITECTURE.md
 -rw-r--r-- CHANGELOG.md
@@ -61,6 +64,7 @@ same "the zip holds the program and install.sh as executable, the rest as plain 
 -rw-r--r-- release_info.json
 END
 )"
+same "the zip holds the page" "$(cd "$here" && find moonraker-component/page -type f | sort)" "$(unzip -Z1 "$zip" 'moonraker-component/page/*' | sort)"
 same "every page and picture that README links to is in the zip" "" \
   "$(comm -23 <(grep -oE '\]\([^):]+\)' "$here/README.md" | sed -E 's/^..//; s/[#)].*//' | sort -u) <(unzip -Z1 "$zip" | sort -u))"
 same "each zip has its own name inside, because Moonraker downloads the asset of that name" "$(unzip -p "${zip/x64/arm64}" release_info.json)" \
@@ -90,7 +94,7 @@ printer() {
 new_root() {
   root=$scratch/$1
   pi=$root/home/pi
-  mkdir -p "$root"/{etc/systemd/system,etc/udev/rules.d,usr/local/bin,usr/local/lib,usr/local/share,usr/lib/x86_64-linux-gnu} "$pi/moonraker"/{moonraker/components,.git/info}
+  mkdir -p "$root"/{etc/systemd/system,etc/udev/rules.d,usr/local/bin,usr/local/lib,usr/local/share,usr/lib/x86_64-linux-gnu} "$pi/moonraker"/{moonraker/components,.git/info} "$pi/mainsail"
   printf 'root:x:0:0::/root:/bin/sh\npi:x:1000:1000::/home/pi:/bin/bash\n' >"$root/etc/passwd"
   printf 'dialout:x:20:\nplugdev:x:46:\n' >"$root/etc/group"
   touch "$root/usr/lib/x86_64-linux-gnu"/{libusb-1.0.so.0,libssl.so.3}
@@ -144,6 +148,9 @@ same "KlipperScreen's line has no text after its bracket, which KlipperScreen wo
 same "Moonraker may restart the service" ratos-flash "$(grep -x ratos-flash "$pi/printer_data/moonraker.asvc")"
 same "the component is linked" /home/pi/ratos-flash/moonraker-component/ratos_flash.py "$(readlink "$pi/moonraker/moonraker/components/ratos_flash.py")"
 check "Moonraker's repository does not see the link" grep -qx moonraker/components/ratos_flash.py "$pi/moonraker/.git/info/exclude"
+check "the page lies beside the component's real file" [ -f "$pi/ratos-flash/moonraker-component/page/page.html" ]
+same "Mainsail's navigation leads to the page" '[["Firmware","/server/ratos_flash/page","_self"]]' \
+  "$(json '[(link["title"], link["href"], link["target"]) for link in x]' <"$config/.theme/navi.json")"
 check "the unit starts the program with this printer's folder" grep -qx 'ExecStart=/home/pi/ratos-flash/ratos-flash agent --data /home/pi/printer_data' "$unit"
 check "the unit runs as the user, after Moonraker" eval "grep -qx User=pi '$unit' && grep -qx After=moonraker.service '$unit'"
 check "no placeholder is left in any file" eval "! grep -rlE '@[A-Z]+@' '$unit' '$config/ratos-flash-moonraker.conf'"
@@ -263,6 +270,60 @@ says "and reports that" "RatOS's configurator did not link the component"
 check "the component is linked all the same" [ -e "$pi/moonraker/moonraker/components/ratos_flash.py" -o -L "$pi/moonraker/moonraker/components/ratos_flash.py" ]
 run --user pi --uninstall
 same "and uninstall leaves no trace" "$before" "$(tree)"
+
+echo "# Mainsail's navigation"
+new_root navigation printer_data
+navi=$pi/printer_data/config/.theme/navi.json
+mkdir "${navi%/*}"
+link='{"title": "Firmware", "href": "/server/ratos_flash/page"'
+# shellcheck disable=SC2016
+for list in '[]' '[ ]' $'[\n  {"title": "Köln [1], {2}", "href": "/a", "x": ["]", 1.50]},\n  7\n]\n' $'\n [{"href": "/b"}]' $'[\r\n"/server/ratos_flash"]\r\n'; do
+  printf %s "$list" >"$navi"
+  chmod 640 "$navi"
+  before=$(tree)
+  run --user pi
+  same "the page is added before $(json x <<<"$list")" "$(json x <<<"$list")" "$(json 'x[1:]' <"$navi")"
+  check "as a link, in a file with the same mode" eval "grep -qF '$link' '$navi' && [ \"\$(stat -c %a '$navi')\" = 640 ]"
+  after=$(tree)
+  run --user pi
+  same "and not a second time" "$after" "$(tree)"
+  run --user pi --uninstall
+  same "and removed without a trace" "$before" "$(tree)"
+done
+for list in '{"a": 1}' '"/server/ratos_flash/page"' '[' '' $'[\xff]' '[{"href": 1},]'; do
+  printf %s "$list" >"$navi"
+  before=$(sha256sum <"$navi")
+  run --user pi
+  same "no list is left unchanged: $(printf %q "$list")" "$before" "$(sha256sum <"$navi")"
+  says "and named" "navi.json is no list of links"
+  run --user pi --uninstall
+  same "and uninstall leaves it, too" "$before" "$(sha256sum <"$navi")"
+done
+printf '[{"href": "/a"}]' >"$navi"
+run --user pi
+json '[{"title": "Twice", "href": "/server/ratos_flash/page"}, {"href": "/new"}] + x' <"$navi" >"$navi.new" && mv "$navi.new" "$navi"
+run --user pi
+run --user pi --uninstall
+same "links of yours stay, also after an edit" '[{"href":"/new"},{"href":"/a"}]' "$(json x <"$navi")"
+says "and the copy from before, which is named" "navi.json.ratos-flash-backup"
+rm -r "${navi%/*}"
+run --user pi
+json 'x + [{"href": "/new"}]' <"$navi" >"$navi.new" && mv "$navi.new" "$navi"
+run --user pi --uninstall
+same "a list that was created stays with a link of yours" '[{"href":"/new"}]' "$(json x <"$navi")"
+rm "$navi" && mkdir "${navi%/*}/.git"
+run --user pi
+check "a theme that is a git repository is left alone" [ ! -e "$navi" ]
+run --user pi --uninstall
+rm -r "${navi%/*}" "$pi/mainsail"
+run --user pi
+check "without Mainsail there is no theme" [ ! -e "${navi%/*}" ]
+mkdir "${navi%/*}" && echo '[]' >"$navi"
+printf '#!/bin/sh\nexit 127\n' >"$scratch/bin/python3" && chmod 755 "$scratch/bin/python3"
+run --user pi
+same "without Python the list is left alone" '[]' "$(cat "$navi")"
+says "and that is reported" "navi.json is no list of links"
+rm "$scratch/bin/python3"
 
 echo "# two printers on one computer"
 new_root two printer_1_data printer_left_data

@@ -46,6 +46,8 @@ internal sealed class AgentVerbs(VerbContext context)
     {
         var message = answer.Message is { Length: > 0 } text ? $" - {text}" : "";
         _output.Say($"ratos-flash {answer.Version}; Klipper: {answer.Klippy}{message}", 2);
+        if (answer.Page is { } page)
+            _output.Say($"Page: {page}", 2);
         if (answer.Taken is { Length: > 0 } taken)
             _output.Say($"Another program has registered {string.Join(", ", taken)}: those macros do not reach this agent.");
         _output.Jobs(answer.Jobs ?? []);

@@ -221,7 +221,7 @@ internal static class CommandLine
         var noAgent = new Option<bool>("--no-agent") { Description = "Run the virtual printer without an agent" };
         var virtualPrinter = Verb(
             "virtual", "Run a virtual printer with Moonraker, Klipper and agent", RunVirtual,
-            list, reset, Options.MoonrakerPort, noAgent, Options.UsbIp, Options.Attach, Options.Pty);
+            list, reset, Options.MoonrakerPort, Options.Login, noAgent, Options.UsbIp, Options.Attach, Options.Pty);
         virtualPrinter.Validators.Add(given =>
         {
             if (given.GetValue(Options.Attach) && given.GetResult(Options.UsbIp) is null)
@@ -242,7 +242,9 @@ internal static class CommandLine
                 return isList ? verbs.ListScenariosAsync() : isReset ? verbs.ResetAsync()
                     : parsed.GetValue(Options.UsbIp) is { } port ? verbs.ServeAsync(port, parsed.GetValue(Options.Attach))
                     : parsed.GetValue(Options.Pty) is { } folder ? verbs.PtyAsync(folder.FullName)
-                    : verbs.VirtualAsync(parsed.GetValue(Options.MoonrakerPort) ?? StandardMoonrakerPort, !parsed.GetValue(noAgent));
+                    : verbs.VirtualAsync(
+                        parsed.GetValue(Options.MoonrakerPort) ?? StandardMoonrakerPort, parsed.GetValue(Options.Login)?.Split(':', 2),
+                        !parsed.GetValue(noAgent));
             }, isVirtual: true, isLive: !isList && !isReset);
         }
     }

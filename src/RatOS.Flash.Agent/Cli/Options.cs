@@ -163,6 +163,17 @@ internal static class Options
         Validators = { IsTcpPort },
     };
 
+    public static readonly Option<string?> Login = new("--login")
+    {
+        Description = "The virtual Moonraker requires this login from browsers",
+        HelpName = "USER:PASSWORD",
+        Validators =
+        {
+            static given => Check(
+                given, static text => text.Split(':', 2) is [{ Length: > 0 }, { Length: > 0 }], "a user, a colon and a password"),
+        },
+    };
+
     public static readonly Option<int> Count = new("--count")
     {
         Description = "Number of flashes, 1 to 1000000 (default: 10000)",

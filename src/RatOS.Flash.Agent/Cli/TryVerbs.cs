@@ -30,7 +30,7 @@ internal sealed class TryVerbs(VerbContext context)
     }
 
     /// <summary>Runs the whole virtual printer with its Moonraker and its agent, until Ctrl-C or SIGTERM.</summary>
-    public async Task<int> VirtualAsync(int port, bool withAgent)
+    public async Task<int> VirtualAsync(int port, string[]? login, bool withAgent)
     {
         using var over = new CancellationTokenSource();
         using var interrupts = context.OnInterrupt(over.Cancel);
@@ -41,7 +41,14 @@ internal sealed class TryVerbs(VerbContext context)
             File.WriteAllText(Path.Combine(data.Root, VirtualPlace.Mark), "made by: ratos-flash virtual\n");
         try
         {
-            var setup = new MoonrakerSetup { UnixSocket = data.Moonraker, Port = port, HostMcuFolder = data.HostMcu };
+            var setup = new MoonrakerSetup
+            {
+                UnixSocket = data.Moonraker,
+                Port = port,
+                HostMcuFolder = data.HostMcu,
+                DataFolder = data.Root,
+                Login = login is [var user, var password] ? (user, password) : null,
+            };
             await using var moonraker = _printer.OpenMoonraker(setup);
             if (withAgent)
             {
@@ -63,6 +70,7 @@ internal sealed class TryVerbs(VerbContext context)
         {
             var board = new KnownMcus(_printer, [], null, context.Log).Look().All.First().Name;
             _output.Say($"{_printer.Description}: Moonraker at http://127.0.0.1:{port} and {data.Moonraker}, until Ctrl-C.");
+            _output.Say($"Page: http://127.0.0.1:{port}/server/ratos_flash/page", 6);
             _output.Say(
                 $"Macro: curl -d '{{\"script\":\"FLASH_MCU BOARD={board}\"}}' -H 'Content-Type: application/json' "
                 + $"http://127.0.0.1:{port}/printer/gcode/script", 7);

@@ -51,6 +51,9 @@ internal sealed record JsonAnswer(bool Ok)
     /// <summary>With <c>status</c>: remote methods that another program registered.</summary>
     public string[]? Taken { get; init; }
 
+    /// <summary>With <c>status</c>: the address of the page for browsers, where Moonraker serves it.</summary>
+    public string? Page { get; init; }
+
     /// <summary>The same in the words of a front end.</summary>
     public JsonAnswer In(FrontEnd frontEnd) => this with
     {

@@ -173,6 +173,7 @@ internal sealed class AgentApi(
             Message = klippy.Blocker?.Cause ?? klippy.Message,
             Jobs = [.. queue.Open.Select(job => job.View())],
             Taken = moonraker.Taken.Count == 0 ? null : [.. moonraker.Taken],
+            Page = notifier.Page,
         };
     });
 

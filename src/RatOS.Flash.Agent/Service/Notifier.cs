@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using System.Threading.Channels;
@@ -32,6 +33,11 @@ internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons butt
 
     private bool _hasComponent;
 
+    private const int StandardPort = 7125;
+
+    /// <summary>The address of the component's page; null where there is none.</summary>
+    public string? Page { get; private set; }
+
     /// <summary>What a prompt's button prints to the console, before its verb and its token.</summary>
     public const string Action = "// action:ratos_flash ";
 
@@ -56,13 +62,26 @@ internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons butt
     {
         try
         {
-            _hasComponent = (await moonraker.CallAsync("server.ratos_flash.info")).Number("api") is not null;
+            var info = await moonraker.CallAsync("server.ratos_flash.info");
+            _hasComponent = info.Number("api") is not null;
+            Page = info.Flag("page") ? PageOf(await moonraker.CallAsync("server.config")) : null;
         }
         catch (MoonrakerException)
         {
             _hasComponent = false;
             log.Say("Moonraker has not loaded the component ratos_flash: flashes are shown in the console only, while Klipper runs.");
         }
+    }
+
+    /// <summary>Moonraker's own address always serves the page. A front end's does where it passes requests on.</summary>
+    private static string PageOf(JsonElement config)
+    {
+        var host = config.Word("config", "server", "host");
+        if (host is null or "0.0.0.0" or "::" or "all")
+            host = Environment.MachineName;
+        var port = config.Number("config", "server", "port") ?? StandardPort;
+        var prefix = config.Word("config", "server", "route_prefix")?.Trim('/') is { Length: > 0 } path ? $"/{path}" : "";
+        return string.Create(CultureInfo.InvariantCulture, $"http://{host}:{port}{prefix}/server/ratos_flash/page");
     }
 
     /// <summary>Follows a job from its beginning to its end.</summary>

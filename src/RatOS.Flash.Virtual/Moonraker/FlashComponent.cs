@@ -21,7 +21,14 @@ internal sealed class FlashComponent(VirtualMoonraker moonraker)
     /// </summary>
     public IReadOnlyList<string> Dialog => _dialog;
 
-    public JsonNode Info() => new JsonObject { ["api"] = 1, ["dialog"] = moonraker.Setup.HasUpdateManager, ["announcements"] = true };
+    public JsonNode Info() => new JsonObject
+    {
+        ["api"] = 1,
+        ["dialog"] = moonraker.Setup.HasUpdateManager,
+        ["announcements"] = true,
+        ["page"] = true,
+        ["frame_origins"] = new JsonArray(),
+    };
 
     public JsonNode Show(MoonrakerCall call)
     {

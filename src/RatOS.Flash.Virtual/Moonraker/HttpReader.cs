@@ -41,6 +41,8 @@ internal sealed class HttpReader(Stream stream)
             if (line.IndexOf(':', StringComparison.Ordinal) is > 0 and var colon)
                 headers[line[..colon].Trim()] = line[(colon + 1)..].Trim();
         }
+        if (words[2] == "HTTP/1.0")
+            headers.TryAdd("Connection", "close");
         var target = words[1].Split('?', 2);
         return new HttpRequest(words[0], target[0], target.Length > 1 ? target[1] : "", headers);
     }

@@ -8,10 +8,11 @@ internal static class MethodTable
     public static Dictionary<string, MoonrakerMethod> Create(VirtualMoonraker moonraker)
     {
         var (access, agents, services) = (moonraker.Access, moonraker.Agents, moonraker.Services);
-        var (database, printer) = (new MoonrakerDatabase(), new PrinterMethods(moonraker));
+        var (database, printer, webcams) = (new MoonrakerDatabase(), new PrinterMethods(moonraker), new MoonrakerWebcams(moonraker));
         var methods = new Dictionary<string, MoonrakerMethod>(StringComparer.Ordinal)
         {
             ["server.info"] = Now("GET", _ => ServerInfo(moonraker)),
+            ["server.config"] = Now("GET", _ => ServerConfig(moonraker)),
             ["server.restart"] = Now("POST", _ => moonraker.RestartSoon()),
             ["server.websocket.id"] = Now(null, call => new JsonObject { ["websocket_id"] = call.Client.Id }),
             ["server.connection.identify"] = Now(null, agents.Identify) with { IsOpen = true },
@@ -23,6 +24,10 @@ internal static class MethodTable
             ["server.database.get_item"] = Now("GET", database.Get) with { Path = "/server/database/item" },
             ["server.database.post_item"] = Now("POST", database.Post) with { Path = "/server/database/item" },
             ["server.database.delete_item"] = Now("DELETE", database.Delete) with { Path = "/server/database/item" },
+            ["server.webcams.list"] = Now("GET", _ => webcams.List()),
+            ["server.webcams.get_item"] = Now("GET", webcams.Get) with { Path = "/server/webcams/item" },
+            ["server.webcams.post_item"] = Now("POST", webcams.Post) with { Path = "/server/webcams/item" },
+            ["server.webcams.delete_item"] = Now("DELETE", webcams.Delete) with { Path = "/server/webcams/item" },
             ["printer.info"] = Now("GET", _ => printer.Info()),
             ["printer.objects.list"] = Now("GET", _ => printer.ListObjects()),
             ["printer.objects.query"] = Now("GET", printer.Query),
@@ -36,9 +41,19 @@ internal static class MethodTable
             ["machine.services.start"] = Now("POST", call => services.Queue(call, "start")),
             ["machine.services.restart"] = Now("POST", call => services.Queue(call, "restart")),
             ["access.get_api_key"] = Now("GET", _ => access.ApiKey) with { Path = "/access/api_key" },
-            ["access.oneshot_token"] = Now("GET", _ => access.Token()),
-            ["access.info"] = Now("GET", MoonrakerAccess.Info) with { IsOpen = true },
+            ["access.oneshot_token"] = Now("GET", access.Token),
+            ["access.info"] = Now("GET", access.Info) with { IsOpen = true },
+            ["access.login"] = Now("POST", access.Logins.Login) with { IsOpen = true },
+            ["access.refresh_jwt"] = Now("POST", access.Logins.Refresh) with { IsOpen = true },
+            ["access.logout"] = Now("POST", access.Logins.Logout),
+            ["access.get_user"] = Now("GET", access.Logins.User) with { Path = "/access/user" },
         };
+        if (moonraker.Files is { } files)
+        {
+            methods["server.files.roots"] = Now("GET", _ => files.ListRoots());
+            methods["server.files.list"] = Now("GET", files.List);
+            methods["server.files.delete_file"] = Now(null, files.Delete);
+        }
         if (moonraker.Setup.PowerDevices.Count > 0)
         {
             var power = new PowerDevices(moonraker.Printer, moonraker.Setup);
@@ -65,7 +80,8 @@ internal static class MethodTable
         ["klippy_state"] = moonraker.KlippyState,
         ["components"] = MoonrakerJson.Texts(Components(moonraker.Setup)),
         ["failed_components"] = new JsonArray(),
-        ["registered_directories"] = MoonrakerJson.Texts(["config", "logs", "gcodes", "config_examples", "docs"]),
+        ["registered_directories"] = MoonrakerJson.Texts(
+            [.. moonraker.Files?.Roots ?? ["config", "logs", "gcodes"], "config_examples", "docs"]),
         ["warnings"] = new JsonArray(),
         ["websocket_count"] = moonraker.Clients.Count,
         ["moonraker_version"] = moonraker.Setup.IsOld ? "v0.9.3-1-gcd09503" : "v0.10.0-1-gcaa3585",
@@ -73,6 +89,18 @@ internal static class MethodTable
         ["api_version"] = new JsonArray(1, moonraker.Setup.IsOld ? 4 : 5, 0),
         ["api_version_string"] = moonraker.Setup.IsOld ? "1.4.0" : "1.5.0",
     };
+
+    /// <summary>What clients read of it: the address.</summary>
+    private static JsonObject ServerConfig(VirtualMoonraker moonraker)
+    {
+        var server = new JsonObject { ["host"] = "127.0.0.1", ["port"] = moonraker.Port, ["route_prefix"] = null };
+        return new JsonObject
+        {
+            ["config"] = new JsonObject { ["server"] = server },
+            ["orig"] = new JsonObject { ["server"] = server.DeepClone() },
+            ["files"] = new JsonArray(),
+        };
+    }
 
     private static IEnumerable<string> Components(MoonrakerSetup setup)
     {

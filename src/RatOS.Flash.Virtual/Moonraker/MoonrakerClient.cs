@@ -14,6 +14,9 @@ internal sealed class MoonrakerClient(long id, Action<ReadOnlyMemory<byte>> send
     /// <summary>It may call methods, and gets notifications.</summary>
     public bool IsTrusted { get; set; }
 
+    /// <summary>The user as whom it is trusted; null on the unix socket, and for a stranger.</summary>
+    public string? User { get; set; }
+
     /// <summary>One request by HTTP: it gets no notifications, and cannot be an agent.</summary>
     public bool IsHttp { get; init; }
 

@@ -17,6 +17,9 @@ internal sealed class MoonrakerException(int status, string message) : Exception
     /// <inheritdoc cref="HasDetails"/>
     public JsonNode? Details { get; init; }
 
+    /// <summary>The cause, where the message is that of the status.</summary>
+    public string? Logged { get; init; }
+
     public static MoonrakerException Missing(string argument) => new(400, $"No data for argument: {argument}");
 
     public static MoonrakerException NoKlippy => new(503, "Klippy Host not connected");

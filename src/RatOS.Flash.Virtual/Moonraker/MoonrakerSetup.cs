@@ -16,6 +16,14 @@ public sealed record MoonrakerSetup
     /// </summary>
     public string? ApiKey { get; init; }
 
+    /// <summary>
+    /// With a user, <c>force_logins</c>: TCP clients log in by <c>access.login</c>, or use the API key. They are not trusted by address.
+    /// </summary>
+    public (string User, string Password)? Login { get; init; }
+
+    /// <summary>The printer's data folder whose files it offers; null: it offers none.</summary>
+    public string? DataFolder { get; init; }
+
     /// <summary>It answers as v0.9.3 (API 1.4.0) instead of v0.10 (API 1.5.0).</summary>
     public bool IsOld { get; init; }
 

@@ -18,7 +18,18 @@ internal sealed class TcpPeer(VirtualMoonraker moonraker, Socket socket) : Moonr
     public override async Task RunAsync()
     {
         Stream.Socket.NoDelay = true;
-        var reader = new HttpReader(Stream);
+        try
+        {
+            await ServeAllAsync(new HttpReader(Stream));
+        }
+        catch (InvalidDataException) when (_webSocket is null && !IsClosed)
+        {
+            await Stream.WriteAsync("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"u8.ToArray());
+        }
+    }
+
+    private async Task ServeAllAsync(HttpReader reader)
+    {
         while (!IsClosed && await reader.ReadHeadAsync() is { } request)
         {
             if (request.Path == "/websocket")
@@ -29,12 +40,12 @@ internal sealed class TcpPeer(VirtualMoonraker moonraker, Socket socket) : Moonr
             if (request.HasWord("Expect", "100-continue"))
                 await Stream.WriteAsync("HTTP/1.1 100 Continue\r\n\r\n"u8.ToArray());
             request = request with { Body = await reader.ReadBodyAsync(request) };
-            if (await Moonraker.ServeAsync(request) is not var (status, body))
+            if (await Moonraker.ServeAsync(request) is not { } answer)
             {
                 await Closed;
                 return;
             }
-            await AnswerAsync(status, MoonrakerJson.Write(body), "application/json; charset=UTF-8");
+            await AnswerAsync(answer, withBody: request.Verb != "HEAD");
             if (request.HasWord("Connection", "close"))
                 return;
         }
@@ -48,11 +59,11 @@ internal sealed class TcpPeer(VirtualMoonraker moonraker, Socket socket) : Moonr
 
     protected override void Abort() => _webSocket?.Abort();
 
-    private ValueTask AnswerAsync(int status, byte[] body, string type)
+    private ValueTask AnswerAsync(HttpAnswer answer, bool withBody = true)
     {
-        var head = $"HTTP/1.1 {status} {(status == 200 ? "OK" : "Error")}\r\nServer: TornadoServer/6.2\r\n"
-            + $"Content-Type: {type}\r\nContent-Length: {body.Length}\r\n\r\n";
-        return Stream.WriteAsync((byte[])[.. Encoding.ASCII.GetBytes(head), .. body]);
+        var head = $"HTTP/1.1 {answer.Status} {HttpAnswer.Reason(answer.Status)}\r\nServer: TornadoServer/6.2\r\n"
+            + $"Content-Type: {answer.ContentType}\r\nContent-Length: {answer.Body.Length}\r\n{answer.Headers}\r\n";
+        return Stream.WriteAsync((byte[])[.. Encoding.ASCII.GetBytes(head), .. withBody ? answer.Body.Span : default]);
     }
 
     private async Task UpgradeAsync(HttpRequest request, HttpReader reader)
@@ -60,7 +71,7 @@ internal sealed class TcpPeer(VirtualMoonraker moonraker, Socket socket) : Moonr
         if (request.Verb != "GET" || !request.HasWord("Upgrade", "websocket") || !request.HasWord("Connection", "upgrade")
             || request.Header("Sec-WebSocket-Key") is not { } key)
         {
-            await AnswerAsync(400, "Can \"Upgrade\" only to \"WebSocket\"."u8.ToArray(), "text/html; charset=UTF-8");
+            await AnswerAsync(new(400, "Can \"Upgrade\" only to \"WebSocket\"."u8.ToArray(), "text/html; charset=UTF-8"));
             return;
         }
         if (reader.HasMore)
@@ -75,7 +86,23 @@ internal sealed class TcpPeer(VirtualMoonraker moonraker, Socket socket) : Moonr
         // The recorded server never pings.
         _webSocket = WebSocket.CreateFromStream(
             Stream, new WebSocketCreationOptions { IsServer = true, KeepAliveInterval = TimeSpan.Zero });
-        await ReceiveAllAsync(_webSocket, Connect(Moonraker.Access.IsTrusted(request)));
+        var user = UserOf(request);
+        var client = Connect(isTrusted: user is not null);
+        client.User = user;
+        await ReceiveAllAsync(_webSocket, client);
+    }
+
+    /// <summary>A token that is not valid does not prevent the connection.</summary>
+    private string? UserOf(HttpRequest request)
+    {
+        try
+        {
+            return Moonraker.Access.UserOf(request);
+        }
+        catch (MoonrakerException)
+        {
+            return null;
+        }
     }
 
     private async Task ReceiveAllAsync(WebSocket webSocket, MoonrakerClient client)

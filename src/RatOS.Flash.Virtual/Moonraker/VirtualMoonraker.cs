@@ -38,6 +38,7 @@ public sealed class VirtualMoonraker : IAsyncDisposable
         (Printer, Setup, _onMoment) = (printer, setup, OnMoment);
         (Clients, Agents, Access, Component) = (new(this), new(this), new(this), new(this));
         (Services, Listener) = (new(this), new(this));
+        Files = setup.DataFolder is { } data ? new(this, data) : null;
         Klipper = new KlippyApi(printer, Print, Respond, Agents.Call);
         _router = new JsonRpcRouter(this) { Methods = MethodTable.Create(this) };
         _http = new MoonrakerHttp(this, _router);
@@ -126,6 +127,8 @@ public sealed class VirtualMoonraker : IAsyncDisposable
 
     internal FlashComponent Component { get; }
 
+    internal MoonrakerFiles? Files { get; }
+
     internal ServiceManager Services { get; }
 
     internal MoonrakerListener Listener { get; }
@@ -213,7 +216,7 @@ public sealed class VirtualMoonraker : IAsyncDisposable
     internal Task ReceiveAsync(MoonrakerClient client, ReadOnlyMemory<byte> text) => _router.ReceiveAsync(client, text);
 
     /// <inheritdoc cref="MoonrakerHttp.ServeAsync"/>
-    internal Task<(int Status, JsonNode Body)?> ServeAsync(HttpRequest request) => _http.ServeAsync(request);
+    internal Task<HttpAnswer?> ServeAsync(HttpRequest request) => _http.ServeAsync(request);
 
     internal void ShowOnConsole(string text)
     {

@@ -8,12 +8,12 @@ namespace RatOS.Flash.Tests.Moonraker;
 /// <summary>The virtual Moonraker's HTTP, as a real client of it finds it.</summary>
 public sealed class MoonrakerHttpTests
 {
-    private static void With(MoonrakerSetup setup, Func<MoonrakerStage, HttpClient, Task> story) =>
+    private static void With(MoonrakerSetup setup, Func<MoonrakerStage, HttpClient, Task> story, double pace = 20) =>
         MoonrakerStage.With(setup, async stage =>
     {
         using var http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{stage.Moonraker.Port}") };
         await story(stage, http);
-    });
+    }, pace);
 
     private static async Task<(HttpStatusCode Status, JsonNode Body)> ReadAsync(Task<HttpResponseMessage> request)
     {
@@ -104,6 +104,24 @@ public sealed class MoonrakerHttpTests
         Assert.Equal(HttpStatusCode.OK, (await ReadAsync(http.GetAsync("/server/info"))).Status);
         Assert.Equal("right", (string?)(await ReadAsync(http.GetAsync("/access/api_key"))).Body["result"]);
     });
+
+    [Fact]
+    public void A_login_is_renewed_after_an_hour() => With(new MoonrakerSetup { Login = ("anna", "secret") }, async (stage, http) =>
+    {
+        var login = (await ReadAsync(http.PostAsync("/access/login", Json("""{"username":"anna","password":"secret"}""")))).Body["result"]!;
+        Assert.Equal(HttpStatusCode.OK, (await ReadAsync(http.GetAsync($"/server/info?access_token={login["token"]}"))).Status);
+        await Task.Delay(TimeSpan.FromMinutes(61), stage.Time);
+        Assert.Equal(
+            (HttpStatusCode.Unauthorized, "Unauthorized"), await FailAsync(http.GetAsync($"/server/info?access_token={login["token"]}")));
+        // The page of somebody whose hour is over still loads.
+        using var page = await http.GetAsync($"/server/ratos_flash/page?access_token={login["token"]}");
+        Assert.Equal(HttpStatusCode.OK, page.StatusCode);
+        var renewed = await ReadAsync(http.PostAsync("/access/refresh_jwt", Json($$"""{"refresh_token":"{{login["refresh_token"]}}"}""")));
+        Assert.Equal(
+            HttpStatusCode.OK, (await ReadAsync(http.GetAsync($"/server/info?access_token={renewed.Body["result"]!["token"]}"))).Status);
+        await Task.Delay(TimeSpan.FromMinutes(61), stage.Time);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await ReadAsync(http.GetAsync("/server/info"))).Status);
+    }, pace: 3000);
 
     private static async Task<(HttpStatusCode Status, string? Message)> FailAsync(Task<HttpResponseMessage> request)
     {

@@ -269,7 +269,9 @@ public sealed class MoonrakerTests
     public void The_component_shows_lines_in_the_dialog_and_on_the_console() => With(async (moonraker, _) =>
     {
         var (agent, screen) = (new Client(moonraker), new Client(moonraker));
-        Assert.Equal("""{"api":1,"dialog":true,"announcements":true}""", (await agent.AskAsync("server.ratos_flash.info"))!.ToJsonString());
+        Assert.Equal(
+            """{"api":1,"dialog":true,"announcements":true,"page":true,"frame_origins":[]}""",
+            (await agent.AskAsync("server.ratos_flash.info"))!.ToJsonString());
         Assert.Equal("""{"shown":true}""",
             (await agent.AskAsync("server.ratos_flash.show",
                 """{"job":"1","dialog":["a <b> & \"c\"'s"],"console":["// writing","!! no"]}"""))!.ToJsonString());

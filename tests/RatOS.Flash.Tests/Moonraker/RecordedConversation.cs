@@ -184,8 +184,8 @@ internal sealed partial class RecordedConversation(VirtualMoonraker moonraker, V
         {
             Body = frame["body"] is { } body ? MoonrakerJson.Write(body) : default,
         };
-        var (status, answer) = (await moonraker.ServeAsync(request))!.Value;
-        client.Received.Add(Normal(new JsonObject { ["status"] = status, ["body"] = answer }));
+        var answer = (await moonraker.ServeAsync(request))!;
+        client.Received.Add(Normal(new JsonObject { ["status"] = answer.Status, ["body"] = JsonNode.Parse(answer.Body.Span) }));
     }
 
     private void Expect(string name, JsonNode frame)

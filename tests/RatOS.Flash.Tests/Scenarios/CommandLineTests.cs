@@ -161,6 +161,7 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("--seed takes a whole number.", "flash", "octopus", "--virtual", "--seed", "abc")]
     [InlineData("--pace takes a factor from 0 to 1000.", "flash", "octopus", "--virtual", "--pace", "fast")]
     [InlineData("--moonraker takes a TCP port from 0 to 65535.", "virtual", "--moonraker", "x")]
+    [InlineData("--login takes a user, a colon and a password.", "virtual", "--login", "x:")]
     [InlineData("--usbip takes a TCP port from 0 to 65535.", "virtual", "--usbip", "x")]
     [InlineData("--count takes a number from 1 to 1000000.", "seeds", "--count", "x")]
     [InlineData("--from takes a number from 0 to 2146483647.", "seeds", "--from", "x")]
