@@ -31,8 +31,9 @@ async function evaluate(board, save) {
   try {
     const answer = await moonraker.ask('options', { board, set, save });
     if (mine !== turn) return;   // a later change is on its way
-    [form, failed, isSaved] = [answer.options, null, save];
-    if (save) set = {};
+    [form, failed, isSaved] = [answer.options, null, answer.options.saved];
+    const refused = new Set((form.refused ?? []).map((/** @type {any} */ one) => one.name));
+    set = save && form.saved ? {} : Object.fromEntries(Object.entries(set).filter(([name]) => !refused.has(name)));
   } catch (fault) {
     if (mine === turn) failed = refusal(fault);
   }
@@ -42,6 +43,7 @@ async function evaluate(board, save) {
 
 /** @param {string} name @param {string} value */
 function change(name, value) {
+  delete set[name];   // the last one counts, of two options of a choice as well
   set = { ...set, [name]: value };
   isSaved = false;
   evaluate(state.subject, false);
@@ -66,15 +68,15 @@ export function options() {
 
 /** @param {any} node */
 function node(node) {
-  const id = `option-${node.name ?? node.prompt}`;
-  const inner = (node.nodes ?? []).map(/** @type {any} */ (one) => nodeOf(one));
+  const id = `option-${(node.name ?? node.prompt).replace(/\W+/g, '-')}`;
+  const inner = (node.nodes ?? []).map(nodeOf);
   if (node.kind === 'menu') return h('fieldset', { key: id }, h('legend', null, node.prompt), inner);
   if (node.kind === 'comment') return h('p.quiet', { key: id }, node.prompt);
   const help = node.help && h('button.help', { type: 'button', 'aria-expanded': String(helped.has(id)), 'aria-label': `${t.help}: ${node.prompt}`, onclick: () => toggle(id) }, '?');
   return h('div.option', { key: id },
     h('label', { for: id }, node.prompt), field(node, id), help,
     node.range && h('span.quiet', null, t.range(String(node.range[0]), String(node.range[1]))),
-    node.board && h('span.mark', { title: node.board }, `${t.byBoard}: ${node.board}`),
+    node.board && h('span.mark', null, `${t.knownOf}: ${node.board}`),
     helped.has(id) && h('p.quiet.wide', null, node.help),
     inner.length > 0 && h('div.inner', null, inner));
 }

@@ -157,8 +157,8 @@ export const t = {
 
   // ---- firmware options
   optionsOf: (/** @type {string} */ board) => `Firmware options of ${board}`,
-  optionsText: 'Klipper’s own menu. What the board itself says is set already, and marked.',
-  byBoard: 'the board says', save: 'Save', saved: 'Saved. The next build uses these options.', saving: 'Saving…', back: 'Back to the boards',
+  optionsText: 'Klipper’s own menu. What is known of the board is set already, and marked with its source.',
+  knownOf: 'known of this board', save: 'Save', saved: 'Saved. The next build uses these options.', saving: 'Saving…', back: 'Back to the boards',
   reset: 'Undo changes', changed: (/** @type {number} */ count) => counted(count, 'changed option'),
   range: (/** @type {string} */ low, /** @type {string} */ high) => `${low} to ${high}`,
   help: 'Help',
