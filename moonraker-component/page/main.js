@@ -1,5 +1,6 @@
 // The page: its frame, its views, and the drawing of both.
 import { boards, closeQuestion, dialog } from './boards.js';
+import { dashboard, lookAtDashboard } from './dashboard.js';
 import { doctor } from './doctor.js';
 import { h, show } from './dom.js';
 import { files } from './files.js';
@@ -33,7 +34,9 @@ function draw() {
         state.faults.status && fault(state.faults.status),
         state.klippy.message && h('p.notice', null, state.klippy.message),
         jobs(),
+        state.taken.length > 0 && h('p.notice', null, t.taken(state.taken.join(', '))),
         state.agent === false ? null : view(),
+        isOpen && state.view === 'boards' && dashboard(),
       ]));
   for (const box of document.querySelectorAll('dialog')) {
     if (!box.open) box.showModal();
@@ -117,6 +120,7 @@ if (isAllowedFrame()) {
     if (state.link === 'open' && !themed) {
       themed = true;
       adoptTheme();
+      lookAtDashboard();
     }
   });
   addEventListener('hashchange', route);

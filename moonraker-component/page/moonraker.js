@@ -118,8 +118,12 @@ export class Moonraker {
    * @param {RequestInit} [request]
    */
   async fetch(path, request = {}) {
-    const headers = this.#token ? { Authorization: `Bearer ${this.#token}` } : undefined;
-    const response = await fetch(prefix + path, { ...request, headers });
+    const send = () => fetch(prefix + path, { ...request, headers: this.#token ? { Authorization: `Bearer ${this.#token}` } : undefined });
+    let response = await send();
+    if (response.status === 401 && this.#token) {   // it is valid for an hour
+      await this.#renew();
+      response = await send();
+    }
     if (!response.ok) {
       const told = await response.json().catch(() => null);
       throw new Refusal({ cause: told?.error?.message ?? `Moonraker answered ${response.status} ${response.statusText}.` });
@@ -130,18 +134,25 @@ export class Moonraker {
   async #enter() {
     const identity = { client_name: 'RatOS.Flash page', version: '1', type: 'web', url: location.origin + location.pathname };
     try {
-      const refresh = localStorage.getItem(STORED);
-      if (refresh) {
-        await this.call('access.refresh_jwt', { refresh_token: refresh }).then(answer => { this.#token = answer.token; }, fault => {
-          if (fault.code !== 'connection-lost') localStorage.removeItem(STORED);   // the user was removed, or the token is too old
-        });
-      }
+      await this.#renew();
       await this.call('server.connection.identify', this.#token ? { ...identity, access_token: this.#token } : identity);
       this.listener('open');
     } catch (fault) {
       if (fault instanceof Refusal && fault.code === 'connection-lost') return;
       this.#token = '';
       this.listener(fault instanceof Refusal && /unauthorized|token|jwt/i.test(fault.message) ? 'login' : 'open');
+    }
+  }
+
+  /** A token for this session from the one that is kept, where a user has signed in. */
+  async #renew() {
+    const refresh = localStorage.getItem(STORED);
+    if (!refresh) return;
+    try {
+      this.#token = (await this.call('access.refresh_jwt', { refresh_token: refresh })).token;
+    } catch (fault) {
+      if (!(fault instanceof Refusal) || fault.code === 'connection-lost') throw fault;
+      localStorage.removeItem(STORED);   // the user was removed, or the token is too old
     }
   }
 

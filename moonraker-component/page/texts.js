@@ -45,6 +45,11 @@ export const t = {
   copy: 'Copy', copied: 'Copied',
   notKnown: 'unknown',
 
+  dashboard: 'Show on the dashboard', dashboardOff: 'Remove from the dashboard',
+  dashboardText: 'Mainsail and Fluidd then show this page among their webcams.',
+  taken: (/** @type {string} */ names) => `Another program has taken the macros’ methods ${names}: FLASH_MCU does not reach this agent. `
+    + 'Stop that program, then restart the service ratos-flash.',
+
   // ---- boards
   noBoards: 'Klipper’s configuration names no boards.',
   need: { required: 'Flash required', useful: 'Flash recommended', needless: 'Up to date', unknown: 'Need unknown' },

@@ -33,10 +33,12 @@ public sealed class AgentApiStories
         Assert.DoesNotContain(story.Moonraker.Console, line => line.StartsWith("!!", StringComparison.Ordinal));
 
         // Programs get whole snapshots, not more than a few a second.
-        var snapshots = story.Moonraker.AgentEvents.Where(data => data.Word("job") == job.Job).ToList();
+        var events = story.Moonraker.AgentEvents.Where(data => data.Word("job") == job.Job).ToList();
+        var snapshots = events.Where(data => data.Word("state") is not null).ToList();
         Assert.Equal("done", snapshots[^1].Word("state"));
-        Assert.Contains(snapshots, data => data.Word("state") == "running" && data.Items("boards").First().Word("phase") == "erase");
+        Assert.Contains(snapshots, data => data.Word("state") == "running" && data.Items("boards").Any());
         Assert.InRange(snapshots.Count, 5, 45);
+        Assert.Contains(events, data => data.Word("board", "phase") is "erase" or "write");
 
         Assert.Equal(1, story.Printer.Klippy.Stops);
     });
