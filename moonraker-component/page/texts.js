@@ -30,8 +30,8 @@ export const t = {
     + 'sudo systemctl start ratos-flash. This page continues as soon as it runs.',
   componentOld: 'The component in Moonraker is older than this page. Restart Moonraker.',
   klipper: {
-    ready: 'Klipper is ready', printing: 'Klipper prints', paused: 'A print is paused', stopped: 'Klipper is stopped', error: 'Klipper reports an error',
-    shutdown: 'Klipper is shut down', startup: 'Klipper is starting', disconnected: 'Klipper is not running',
+    ready: 'Klipper is ready', busy: 'Klipper is busy', error: 'Klipper reports an error', shutdown: 'Klipper is shut down',
+    stopped: 'Klipper is stopped', absent: 'Klipper is not running', unknown: 'The state of Klipper is unknown',
   },
   down: (/** @type {number} */ s) => `Klipper has been stopped for ${seconds(s)}`,
   wasDown: (/** @type {number} */ s) => `Klipper was stopped for ${seconds(s)}.`,

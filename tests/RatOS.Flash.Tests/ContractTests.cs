@@ -68,6 +68,7 @@ public sealed class ContractTests
         ["scenario"] = typeof(JsonScenario),
         ["seed"] = typeof(JsonSeed),
         ["seeds"] = typeof(JsonSeeds),
+        ["step of a job"] = typeof(JsonJobStep),
         ["step, verdict"] = typeof(JsonStep),
     };
 
@@ -79,8 +80,10 @@ public sealed class ContractTests
         ["(choice)"] = typeof(JsonChoice),
         ["(error)"] = typeof(JsonFaultReport),
         ["(fact)"] = typeof(JsonFact),
+        ["(file)"] = typeof(JsonFile),
         ["(identity)"] = typeof(JsonIdentity),
         ["(known by pins)"] = typeof(JsonKnownByPins),
+        ["(layout)"] = typeof(JsonLayout),
         ["(option)"] = typeof(JsonOption),
         ["(option of a choice)"] = typeof(JsonOptionOfChoice),
         ["(options)"] = typeof(JsonOptions),
@@ -103,6 +106,7 @@ public sealed class ContractTests
         ("jobState", Names<JobState>()),
         ("klippy", Names<KlippyActivity>()),
         ("need", Names<NeedLevel>()),
+        ("operatorStep", Names<OperatorStep>()),
         ("owner", Names<McuOwner>()),
         ("phase", Names<FlashPhase>()),
         ("policy", Names<FlashPolicy>()),

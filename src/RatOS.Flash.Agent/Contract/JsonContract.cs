@@ -14,7 +14,6 @@ namespace RatOS.Flash.Agent.Contract;
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(JsonPlan))]
 [JsonSerializable(typeof(JsonFinding))]
-[JsonSerializable(typeof(JsonFile))]
 [JsonSerializable(typeof(JsonBus))]
 [JsonSerializable(typeof(JsonBoard))]
 [JsonSerializable(typeof(JsonFirmware))]
