@@ -75,7 +75,9 @@ public sealed record FlashEvent(
     /// <summary>With <see cref="FlashEventKind.PointOfNoReturn"/>: where the board is from now on, if it does not come back.</summary>
     public BoardPlace? Place { get; init; }
 
-    /// <summary>With <see cref="FlashEventKind.PointOfNoReturn"/>: what is erased and written from now on; null where another program writes.</summary>
+    /// <summary>
+    /// With <see cref="FlashEventKind.PointOfNoReturn"/>: what is erased and written from now on; null where another program writes.
+    /// </summary>
     public FlashLayout? Layout { get; init; }
 
     /// <summary>With the beginning of <see cref="FlashPhase.Operator"/>: what the operator does first.</summary>
