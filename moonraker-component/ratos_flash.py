@@ -27,14 +27,20 @@ if TYPE_CHECKING:
 
 API = 1
 AGENT = "ratos_flash"
-# The dialog's title, and the service. Front ends treat some names specially (client, mainsail, full, recover_...): this is none of them.
-APPLICATION = "ratos-flash"
+# The dialog's title. Front ends treat some names specially (client, mainsail, full, recover_...): one that begins so is none of them.
+APPLICATION = "firmware of {}"
+SERVICE = "ratos-flash"
 DIALOG_EVENT = "update_manager:update_response"
+# Fluidd opens the dialog while the update manager is busy, and at no line of it.
+STATUS_EVENT = "update_manager:update_refreshed"
 CONSOLE_EVENT = "server:gcode_response"
 # Klipper's own kinds of lines. Front ends take any other line as the answer to a G-code command.
 CONSOLE_PREFIXES = ("// ", "!! ", "echo: ")
 # An agent that lost its connection reconnects within seconds. The dialog has no Close button until it is complete.
 GRACE = 10.
+# A page that was just loaded is not ready for a prompt in the moment in which it identifies itself.
+PROMPT_DELAY = 1.
+PROMPT = "// action:prompt_"
 # Mainsail rebuilds its page when Klipper becomes ready, and then shows the dialog from its top, without the result of the flash.
 # It scrolls to every later line, so the last line is sent later.
 SETTLE = 3.
@@ -43,6 +49,9 @@ MAX_LINE = 1000
 MAX_NAME = 100
 # KlipperScreen cuts longer lines off, and the remedy is at their end. Browsers show a line break as a space.
 WRAP = 64
+
+TAG = re.compile(r"<([^<>]*)>")
+ENTITY = re.compile(r"&(?=[#a-zA-Z])")
 
 # The installer links only this file into Moonraker. The page lies beside the real one.
 PAGE = pathlib.Path(__file__).resolve().parent / "page"
@@ -81,18 +90,27 @@ class RatosFlash:
         self.giving_up: Optional[asyncio.TimerHandle] = None
         self.settling: Optional[asyncio.TimerHandle] = None
         self.kept: Optional[Tuple[str, str]] = None
+        self.title = "boards"
+        prefix = config.getsection("server").get("route_prefix", "").strip("/")
+        self.address = f"/{prefix}/server/ratos_flash/page" if prefix else "/server/ratos_flash/page"
+        # The lines of the prompt that is shown, for pages that are loaded while Klipper is in error: they do not read the console's past.
+        self.prompt: List[str] = []
+        self.prompting: Optional[asyncio.TimerHandle] = None
         self.server.register_endpoint("/server/ratos_flash/info", RequestType.GET, self._info)
         self.server.register_endpoint("/server/ratos_flash/show", RequestType.POST, self._show)
         self.server.register_endpoint("/server/ratos_flash/announce", RequestType.POST, self._announce)
         self._register_page(config)
         self.server.register_event_handler("websockets:client_removed", self._client_removed)
+        self.server.register_event_handler("websockets:client_identified", self._client_identified)
         self.server.register_event_handler("server:klippy_ready", self._klippy_ready)
+        self.server.register_event_handler(CONSOLE_EVENT, self._console_line)
 
     def component_init(self) -> None:
         self.announcements = self.server.lookup_component("announcements", None)
         if self.server.lookup_component("update_manager", None) is None:
             # With update_manager loaded this would send every line of the dialog twice.
             self.server.register_notification(DIALOG_EVENT)
+            self.server.register_notification(STATUS_EVENT)
             logging.info("ratos_flash: no [update_manager]; the component registers the dialog's notification itself")
         self.dialog = True
         self._offer_firmware_folder()
@@ -116,8 +134,9 @@ class RatosFlash:
         dialog = self._lines(args, "dialog")
         console = self._lines(args, "console")
         complete = self._flag(args, "complete")
+        title = self._text(args, "title", MAX_NAME) if "title" in args else None
         # The whole call is checked before any of it is shown.
-        for line in console:
+        for line in (part for message in console for part in message.split("\n")):
             if not line.startswith(CONSOLE_PREFIXES):
                 raise self.server.error(f"a line of 'console' must begin with '// ', '!! ' or 'echo: ', unlike {line[:40]!r}")
 
@@ -128,6 +147,7 @@ class RatosFlash:
             dialog = [""]
         if dialog:
             self._show_kept()
+            self.title = title or self.title
         for index, line in enumerate(dialog):
             last = complete and index == len(dialog) - 1
             if last and self.settling is not None:
@@ -157,7 +177,7 @@ class RatosFlash:
                 else:
                     await self.announcements.remove_announcement(entry["entry_id"])
             if not dismiss and not same:
-                self.announcements.add_internal_announcement(title, description, "", "normal", AGENT)
+                self.announcements.add_internal_announcement(title, description, self.address, "normal", AGENT)
         return {"shown": not dismiss}
 
     def _register_page(self, config: ConfigHelper) -> None:
@@ -205,13 +225,48 @@ class RatosFlash:
         file_manager.register_directory(AGENT, str(folder), full_access=True)
 
     def _show_dialog(self, job: str, line: str, complete: bool) -> None:
+        if self.open_job is None and not complete:
+            self.event_loop.register_callback(self._open_dialog)
         self.open_job = None if complete else job
-        self.server.send_event(DIALOG_EVENT, {
-            "message": _escape(textwrap.fill(line, WRAP)),
-            "application": APPLICATION,
-            "proc_id": zlib.crc32(job.encode()),
-            "complete": complete,
-        })
+        # Fluidd drops the text of the line that completes the dialog, so that line has none.
+        messages = [(line, False), ("", True)] if complete and line else [(line, complete)]
+        for message, last in messages:
+            self.server.send_event(DIALOG_EVENT, {
+                "message": "\n".join(_escape(textwrap.fill(part, WRAP)) for part in message.split("\n")),
+                "application": APPLICATION.format(self.title),
+                "proc_id": zlib.crc32(job.encode()),
+                "complete": last,
+            })
+
+    async def _open_dialog(self) -> None:
+        status: Dict[str, Any] = {"version_info": {}}   # which Mainsail reads
+        if self.server.lookup_component("update_manager", None) is not None:
+            status = await self.server.lookup_component("internal_transport").call_method("machine.update.status")
+        if self.open_job is not None:
+            self.server.send_event(STATUS_EVENT, {**status, "busy": True})
+
+    def _client_identified(self, client: BaseRemoteConnection) -> None:
+        if client.client_data.get("type") != "web":
+            return
+        if self.open_job is not None:
+            self.event_loop.register_callback(self._open_dialog)
+        if self.prompt and not self.server.lookup_component("klippy_connection").is_ready() and self.prompting is None:
+            self.prompting = self.event_loop.delay_callback(PROMPT_DELAY, self._prompt_again)
+
+    def _prompt_again(self) -> None:
+        self.prompting = None
+        for line in list(self.prompt):
+            self.server.send_event(CONSOLE_EVENT, line)
+
+    def _console_line(self, line: str) -> None:
+        """Follows the prompt on the console: a user can close it in any front end, and a macro can open another."""
+        if not line.startswith(PROMPT):
+            return
+        action = line[len(PROMPT):].split(" ")[0]
+        if action in ("begin", "end"):
+            self.prompt = []
+        if action != "end" and len(self.prompt) < MAX_LINES:
+            self.prompt.append(line)
 
     def _klippy_ready(self) -> None:
         if self.settling is not None:
@@ -238,7 +293,7 @@ class RatosFlash:
         self.giving_up = None
         here = AGENT in self.server.lookup_component("extensions").agents
         state = "lost its connection and reports no more about this job" if here else "is not running"
-        self._close_dialog(f"RatOS.Flash {state}. The result of the job is not known here. On the printer run: systemctl status {APPLICATION}")
+        self._close_dialog(f"RatOS.Flash {state}. The result of the job is not known here. On the printer run: systemctl status {SERVICE}")
 
     def _stop_giving_up(self) -> None:
         if self.giving_up is not None:
@@ -264,7 +319,8 @@ class RatosFlash:
             raise self.server.error(f"'{name}' must be a list of texts")
         if len(value) > MAX_LINES:
             raise self.server.error(f"'{name}' has {len(value)} lines; at most {MAX_LINES} are accepted")
-        return [_clean(line, MAX_LINE) for line in value]
+        # A console message of several lines is one entry there, so that a result is read from its top.
+        return ["\n".join(_clean(part, MAX_LINE) for part in line.split("\n", MAX_LINES)) for line in value]
 
     def _flag(self, args: Dict[str, Any], name: str) -> bool:
         value = args.get(name, False)
@@ -305,8 +361,8 @@ def _clean(text: str, limit: int) -> str:
 
 
 def _escape(line: str) -> str:
-    # Quotes stay: they are harmless between tags, and KlipperScreen shows the text without unescaping it.
-    return html.escape(line, quote=False)
+    """Text that Mainsail, which reads it as HTML, and the others, which do not, show alike: no tags and no entities."""
+    return ENTITY.sub("&amp;", TAG.sub(r"‹\1›", line).replace("<", "‹"))
 
 
 def load_component(config: ConfigHelper) -> RatosFlash:

@@ -24,7 +24,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 MOONRAKER_PATH = os.environ.get("MOONRAKER_PATH")
 GRACE = 1.0  # seconds; shorter than the component's own, since the real Moonraker has no other clock than ours
 SETTLE = 3.0  # as the component's
+PROMPT_DELAY = 1.0
 DIALOG, CONSOLE, NEWS = "notify_update_response", "notify_gcode_response", "notify_announcement_update"
+STATUS = "notify_update_refreshed"
 
 
 INFO = {"api": 1, "dialog": True, "announcements": True, "page": True, "frame_origins": []}
@@ -46,8 +48,15 @@ class Stories:
         return world.call("server.ratos_flash.show", {"job": "7f3a", **params})
 
     def dialog(self, world):
-        """The dialog's lines as (message, complete)."""
-        return [(line["message"], line["complete"]) for line in world.seen(DIALOG)]
+        """The dialog's lines as (message, complete). What completes it is a frame of its own, without a text."""
+        lines = []
+        for line in world.seen(DIALOG):
+            if line["complete"] and lines:
+                self.assertEqual("", line["message"])
+                lines[-1] = (lines[-1][0], True)
+            else:
+                lines.append((line["message"], line["complete"]))
+        return lines
 
     def assert_refused(self, world, method, params, *words):
         with self.assertRaises(Refused) as refused:
@@ -132,7 +141,7 @@ class Stories:
         world = self.world()
         self.show(world, dialog=["octopus: erase", "octopus: write 25 %"])
         first, second = world.seen(DIALOG)
-        self.assertEqual({"message": "octopus: erase", "application": "ratos-flash", "proc_id": first["proc_id"], "complete": False}, first)
+        self.assertEqual({"message": "octopus: erase", "application": "firmware of boards", "proc_id": first["proc_id"], "complete": False}, first)
         self.assertEqual(("octopus: write 25 %", False), (second["message"], second["complete"]))
         self.assertIsInstance(first["proc_id"], int)
         self.assertEqual(first["proc_id"], second["proc_id"])
@@ -148,7 +157,77 @@ class Stories:
         world = self.world()
         self.show(world, dialog=["octopus: write"])
         self.show(world, complete=True)
-        self.assertEqual([("octopus: write", False), ("", True)], self.dialog(world))
+        self.assertEqual([("octopus: write", True)], self.dialog(world))
+
+    def test_fluidd_opens_its_dialog_once_and_reads_the_verdict(self):
+        for update_manager in (True, False):
+            with self.subTest(update_manager=update_manager):
+                world = self.world(update_manager=update_manager)
+                self.show(world, dialog=["octopus: erase"])
+                self.show(world, dialog=["octopus: write"])
+                world.wait(0.2)
+                (status,) = world.seen(STATUS)
+                self.assertTrue(status["busy"])
+                self.assertIsInstance(status["version_info"], dict)   # Mainsail reads it
+                self.show(world, dialog=["octopus OK"], complete=True)
+                self.assertEqual([("octopus: erase", False), ("octopus: write", False), ("octopus OK", False), ("", True)],
+                                 [(line["message"], line["complete"]) for line in world.seen(DIALOG)])
+                world.wait(0.2)
+                self.assertEqual([], world.seen(STATUS))
+                self.show(world, dialog=["octopus OK"], complete=True)   # a result alone: closed before it is open
+                world.wait(0.2)
+                self.assertEqual([], world.seen(STATUS))
+
+    def test_a_browser_that_comes_later_opens_its_dialog_too(self):
+        world = self.world()
+        self.show(world, dialog=["octopus: erase"])
+        world.wait(0.2)
+        world.seen(STATUS)
+        world.connect("browser", "web")
+        world.wait(0.2)
+        self.assertEqual([True], [status["busy"] for status in world.seen(STATUS)])
+        world.connect("another", "agent")
+        world.wait(0.2)
+        self.assertEqual([], world.seen(STATUS))
+
+    def test_the_title_names_the_boards_and_the_outcome(self):
+        world = self.world()
+        self.show(world, dialog=["octopus: erase"], title="octopus")
+        self.show(world, dialog=["octopus: write"])
+        self.show(world, dialog=["octopus FAILED"], title="octopus: FAILED", complete=True)
+        titles = [line["application"] for line in world.seen(DIALOG)]
+        self.assertEqual(["firmware of octopus"] * 2 + ["firmware of octopus: FAILED"] * 2, titles)
+        self.assert_refused(world, "server.ratos_flash.show", {"job": "7f3a", "dialog": ["x"], "title": 7}, "'title'")
+
+    def test_a_prompt_is_shown_again_to_a_browser_that_comes_while_klipper_is_not_ready(self):
+        prompt = ["// action:prompt_begin Boards need firmware", "// action:prompt_text Flash?",
+                  "// action:prompt_footer_button Flash|RESPOND|primary", "// action:prompt_show"]
+        world = self.world()
+        self.show(world, console=["// action:prompt_end", *prompt, "// another line"])
+        world.seen(CONSOLE)
+        world.connect("agent", "agent")
+        world.wait(PROMPT_DELAY + 0.2)
+        self.assertEqual([], world.seen(CONSOLE))
+        world.connect("browser", "web")
+        world.connect("second", "web")
+        world.wait(PROMPT_DELAY + 0.2)
+        self.assertEqual(prompt, world.seen(CONSOLE))
+        # Also after that: the one that was shown again is the same prompt.
+        world.connect("third", "web")
+        world.wait(PROMPT_DELAY + 0.2)
+        self.assertEqual(prompt, world.seen(CONSOLE))
+        self.show(world, console=["// action:prompt_end"])
+        world.seen(CONSOLE)
+        world.connect("fourth", "web")
+        world.wait(PROMPT_DELAY + 0.2)
+        self.assertEqual([], world.seen(CONSOLE))
+
+    def test_a_result_of_several_lines_is_one_message(self):
+        world = self.world()
+        self.show(world, console=["!! octopus FAILED\n!! What to do: x"], dialog=["first\nsecond"])
+        self.assertEqual(["!! octopus FAILED\n!! What to do: x"], world.seen(CONSOLE))
+        self.assertEqual([("first\nsecond", False)], self.dialog(world))
+        self.assert_refused(world, "server.ratos_flash.show", {"job": "7f3a", "console": ["// good\nbad"]}, "bad")
 
     def test_completing_a_closed_dialog_opens_none(self):
         world = self.world()
@@ -158,14 +237,16 @@ class Stories:
     def test_html_in_the_dialog_is_text(self):
         world = self.world()
         self.show(world, dialog=["<img src=x onerror=alert(1)> & 'quoted' \"twice\""], complete=True)
-        self.assertEqual([("&lt;img src=x onerror=alert(1)&gt; &amp; 'quoted' \"twice\"", True)], self.dialog(world))
+        self.assertEqual([("‹img src=x onerror=alert(1)› & 'quoted' \"twice\"", True)], self.dialog(world))
+        self.show(world, dialog=["&lt;b&gt; &#60;"])
+        self.assertEqual([("&amp;lt;b&amp;gt; &amp;#60;", False)], self.dialog(world))
 
     def test_a_line_is_as_long_as_the_smallest_screen_shows(self):
         world = self.world()
         self.show(world, dialog=["What to do: " + "switch it off & on, " * 6])
         (text, _), = self.dialog(world)
-        self.assertEqual("What to do: " + "switch it off &amp; on, " * 6, text.replace("\n", " ") + " ")
-        self.assertLessEqual(max(len(line.replace("&amp;", "&")) for line in text.split("\n")), 64)
+        self.assertEqual("What to do: " + "switch it off & on, " * 6, text.replace("\n", " ") + " ")
+        self.assertLessEqual(max(len(line) for line in text.split("\n")), 64)
 
     def test_console_lines_arrive_as_they_are_and_in_order(self):
         world = self.world()
@@ -183,14 +264,14 @@ class Stories:
     def test_control_characters_are_removed(self):
         world = self.world()
         self.show(world, dialog=["a\r\nb\x00\x1b[31m\x7f\x85\u2028\u202ec\ud800"], console=["// one\n!! two\x03"], complete=True)
-        self.assertEqual([("ab[31mc", True)], self.dialog(world))
-        self.assertEqual(["// one!! two"], world.seen(CONSOLE))
+        self.assertEqual([("a\nb[31mc", True)], self.dialog(world))
+        self.assertEqual(["// one\n!! two"], world.seen(CONSOLE))
 
     def test_long_lines_are_cut_before_they_are_escaped(self):
         world = self.world()
         self.show(world, dialog=["<" * 5000], complete=True)
         (text, complete), = self.dialog(world)
-        self.assertEqual(("&lt;" * 999 + "…", True), (text.replace("\n", ""), complete))
+        self.assertEqual(("‹" * 999 + "…", True), (text.replace("\n", ""), complete))
 
     def test_too_many_lines_are_refused(self):
         world = self.world()
@@ -299,7 +380,7 @@ class Stories:
         world = self.world()
         self.assertEqual({"shown": True}, world.call("server.ratos_flash.announce", {"title": "1 board", "description": "octopus"}))
         self.assertEqual({"shown": True}, world.call("server.ratos_flash.announce", {"title": "2 boards <b>", "description": "octopus <b> & ebb42"}))
-        self.assertEqual([("2 boards <b>", "octopus &lt;b&gt; &amp; ebb42")], world.announced())
+        self.assertEqual([("2 boards <b>", "octopus ‹b› & ebb42")], world.announced())
         self.assertEqual({"shown": False}, world.call("server.ratos_flash.announce", {"dismiss": True}))
         self.assertEqual([], world.announced())
         self.assertEqual({"shown": False}, world.call("server.ratos_flash.announce", {"dismiss": True}))
@@ -319,6 +400,12 @@ class Stories:
         for name, value in (("title", 7), ("title", ""), ("description", None), ("description", ["x"]), ("dismiss", "yes")):
             self.assert_refused(world, "server.ratos_flash.announce", {**good, name: value}, f"'{name}'")
         self.assertEqual([], world.announced())
+
+
+    def test_announcements_link_the_page(self):
+        world = self.world()
+        world.call("server.ratos_flash.announce", {"title": "1 board", "description": "octopus"})
+        self.assertEqual(["/server/ratos_flash/page"], world.links())
 
 
 class OnAStandIn(Stories, unittest.TestCase):
@@ -431,6 +518,23 @@ class OnAStandIn(Stories, unittest.TestCase):
                     world.stop()
                 self.assertEqual([("octopus: write", False), ("done", True)], self.dialog(world))
 
+    def test_a_browser_reads_the_prompt_itself_while_klipper_is_ready(self):
+        world = self.world()
+        world.ready = True
+        self.show(world, console=["// action:prompt_begin Flash?", "// action:prompt_text x", "// action:prompt_show"])
+        world.seen(CONSOLE)
+        world.connect("browser", "web")
+        world.wait(2 * PROMPT_DELAY)
+        self.assertEqual([], world.seen(CONSOLE))
+
+    def test_the_page_has_its_address_behind_a_route_prefix(self):
+        world = StandIn.__new__(StandIn)
+        world.getsection = lambda name: types.SimpleNamespace(get=lambda option, default=None: {"route_prefix": "/printer1/"}[option])
+        with tempfile.TemporaryDirectory() as folder:
+            world.__init__(True, True, "", pathlib.Path(folder), True)
+            world.call("server.ratos_flash.announce", {"title": "1 board", "description": "octopus"})
+        self.assertEqual(["/printer1/server/ratos_flash/page"], world.links())
+
     def test_announcements_of_others_stay(self):
         world = self.world()
         world.add_internal_announcement("Klipper", "news", "", "normal", "klipper")
@@ -449,7 +553,7 @@ class StandIn:
         self.options = dict([options.split(": ", 1)] if options else [])
         self.static = {}
         self.endpoints, self.handlers, self.frames, self.timers, self.now = {}, {}, [], [], 0.0
-        self.components = {"extensions": self}
+        self.components = {"extensions": self, "internal_transport": self, "klippy_connection": self}
         self.agents = {}
         self.entries = []
         if announcements:
@@ -457,6 +561,7 @@ class StandIn:
         if update_manager:
             self.components["update_manager"] = self
             self.register_notification("update_manager:update_response")
+            self.register_notification("update_manager:update_refreshed")
         if file_manager:
             self.components["file_manager"] = self
         self.register_notification("server:gcode_response")
@@ -469,6 +574,21 @@ class StandIn:
 
     def get_event_loop(self):
         return self
+
+    def getsection(self, name):
+        return types.SimpleNamespace(get=lambda option, default=None: default)
+
+    def is_ready(self):
+        return self.ready
+
+    ready = False
+
+    async def call_method(self, name):
+        assert name == "machine.update.status"
+        return {"version_info": {"klipper": {"version": "v0.13.0"}}, "busy": False}
+
+    def register_callback(self, callback):
+        self.delay_callback(0, lambda: asyncio.run(callback()))
 
     def get_app_args(self):
         return {"data_path": str(self.folder)}
@@ -531,7 +651,7 @@ class StandIn:
         self.entries = [entry for entry in self.entries if entry["entry_id"] != entry_id]
 
     def add_internal_announcement(self, title, desc, url, priority, feed):
-        self.entries.append({"entry_id": f"{feed}/{self.now}", "title": title, "description": desc, "feed": feed, "dismissed": False})
+        self.entries.append({"entry_id": f"{feed}/{self.now}", "url": url, "title": title, "description": desc, "feed": feed, "dismissed": False})
 
     # The world's side
     def request(self, path):
@@ -565,24 +685,30 @@ class StandIn:
         return seen
 
     def connect(self, name, kind="agent"):
-        client = types.SimpleNamespace(client_data={"name": name})
+        client = types.SimpleNamespace(client_data={"name": name, "type": kind})
         client.call = lambda method, params: self.call(method, params, client)
         client.close = lambda: (self.agents.pop(name, None), self.send_event("websockets:client_removed", client))
         if kind == "agent":
             self.agents[name] = client
+        self.send_event("websockets:client_identified", client)
         return client
 
     def wait(self, seconds):
-        self.now += seconds
-        for timer in [timer for timer in self.timers if timer.at <= self.now]:
-            self.timers.remove(timer)
-            timer.callback()
+        end = self.now + seconds
+        while due := sorted((timer for timer in self.timers if timer.at <= end), key=lambda timer: timer.at):
+            self.now = max(self.now, due[0].at)
+            self.timers.remove(due[0])
+            due[0].callback()
+        self.now = end
 
     def stop(self):
         self.component.on_exit()
 
     def announced(self):
         return [(entry["title"], entry["description"]) for entry in self.entries if not entry["dismissed"]]
+
+    def links(self):
+        return [entry["url"] for entry in self.entries]
 
     def dismiss_all(self):
         for entry in self.entries:
@@ -708,6 +834,9 @@ class RealMoonraker:
     def announced(self):
         entries = self.call("server.announcements.list", {"include_dismissed": False})["entries"]
         return [(entry["title"], entry["description"]) for entry in entries if entry["feed"] == "ratos_flash"]
+
+    def links(self):
+        return [entry["url"] for entry in self.call("server.announcements.list", {})["entries"] if entry["feed"] == "ratos_flash"]
 
     def dismiss_all(self):
         for entry in self.call("server.announcements.list", {})["entries"]:

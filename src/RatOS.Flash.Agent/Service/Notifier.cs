@@ -26,12 +26,15 @@ internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons butt
     private static readonly TimeSpan BetweenSnapshots = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan MoreForEachBoard = TimeSpan.FromMilliseconds(20);
 
+    private const int MostNames = 3;
+
     private static readonly TimeSpan FlushLimit = TimeSpan.FromSeconds(3);
 
     private readonly Channel<Func<Task>> _outbox = Channel.CreateBounded<Func<Task>>(
         new BoundedChannelOptions(200) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true });
 
     private bool _hasComponent;
+    private Job? _shown;   // the last one that the dialog has shown
 
     private const int StandardPort = 7125;
 
@@ -89,6 +92,7 @@ internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons butt
     {
         var quarters = new Dictionary<string, int>(StringComparer.Ordinal);
         var awaited = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        var held = new List<string>();
         long? lastEvent = null, lastSnapshot = null;
         var betweenSnapshots = BetweenSnapshots + job.Requests.Count * MoreForEachBoard;
         var boards = job.Requests.Select(request => (request.Board.RunningVersion, request.Image?.Version) switch
@@ -105,7 +109,16 @@ internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons butt
             if (step.Phase == FlashPhase.Operator || (step.Report is not null && awaited.Count > 0))
                 Ask(job, step, awaited);
             else if (DialogLine(step, quarters) is { } line)
-                Show(job, [line], [], isOver: false);
+            {
+                // A dialog covers the screen, and KlipperScreen has one until it is restarted: it is for jobs that touch something.
+                held.Add(line);
+                if (step.Phase is not (FlashPhase.Look or FlashPhase.Plan))
+                {
+                    _shown = job;
+                    Show(job, [.. held], [], isOver: false);
+                    held.Clear();
+                }
+            }
             // A step is never dropped, only measures of it are.
             if (step.Kind == FlashEventKind.Progress && !IsPast(lastEvent, BetweenEvents))
                 return;
@@ -145,7 +158,7 @@ internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons butt
                 FlashEventKind.Warning => $"!! RatOS.Flash: {text}",
                 _ => $"// RatOS.Flash: {text}",
             };
-            Show(job, isBegin ? [text] : [], [line], isOver: isBegin);
+            Show(job, isBegin ? [text] : [], [line], isOver: isBegin, "needs you");
         }
         if (awaited.Count > 0)
         {
@@ -163,11 +176,39 @@ internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons butt
         // The dialog has shown each warning as it came; the console has not.
         var warnings = job.Events.Where(step => step.Kind == FlashEventKind.Warning);
         var shown = warnings.Select(step => step.Message).ToHashSet(StringComparer.Ordinal);
-        var dialog = ResultText.Of(report, FrontEnd.Browser, shown).Select(line => line.Text);
-        var console = ResultText.Of(report, FrontEnd.Browser)
-            .Select(line => $"{(line.Tone is Tone.Bad or Tone.Warning ? "!!" : "//")} RatOS.Flash: {line.Text.Trim()}");
-        Show(job, [.. dialog], [.. console], isOver: true);
+        var dialog = _shown == job ? ResultText.Of(report, FrontEnd.Browser, shown).Select(line => line.Text) : [];
+        // KlipperScreen shows these lines of the console as a popup.
+        var good = job.By == JobOrigin.Screen && _shown != job ? "echo:" : "//";
+        var failed = report.Boards.Count(board => !board.Ok);
+        Show(job, [.. dialog], [.. Messages(ResultText.Of(report, FrontEnd.Browser), good)], isOver: true,
+            failed == 0 ? "OK" : failed == report.Boards.Length ? "FAILED" : $"{failed} of {report.Boards.Length} FAILED");
         Snapshot(job);
+    }
+
+    /// <summary>
+    /// One message for each result: a console that has the newest on top shows the lines of a message in their order. Its lines after the
+    /// first one are indented.
+    /// </summary>
+    private static IEnumerable<string> Messages(IEnumerable<Line> lines, string good)
+    {
+        var message = new List<Line>();
+        foreach (var line in lines)
+        {
+            if (message.Count > 0 && !line.Text.StartsWith(' '))
+            {
+                yield return Joined();
+                message.Clear();
+            }
+            message.Add(line);
+        }
+        if (message.Count > 0)
+            yield return Joined();
+
+        string Joined()
+        {
+            var prefix = message.Exists(line => line.Tone is Tone.Bad or Tone.Warning) ? "!!" : good;
+            return string.Join('\n', message.Select((line, i) => $"{prefix} {(i == 0 ? "RatOS.Flash: " : "")}{line.Text.Trim()}"));
+        }
     }
 
     /// <summary>One line in the console, without a dialog.</summary>
@@ -256,31 +297,54 @@ internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons butt
         }
     }
 
-    private void Show(Job? job, string[] dialog, string[] console, bool isOver) => Send(async () =>
+    /// <param name="job">Null for the console alone.</param>
+    /// <param name="dialog">Lines of the dialog.</param>
+    /// <param name="console">Messages of the console, each of one line or more.</param>
+    /// <param name="isOver">The dialog can be closed.</param>
+    /// <param name="outcome">Behind the boards in the dialog's title.</param>
+    private void Show(Job? job, string[] dialog, string[] console, bool isOver, string? outcome = null) => Send(async () =>
     {
-        // Messages of Klipper have several lines, and ours are indented for a terminal.
-        (dialog, console) = ([.. dialog.Select(OneLine)], [.. console.Select(OneLine)]);
+        (dialog, console) = ([.. dialog.Select(EachLine)], [.. console.Select(EachLine)]);
         if (_hasComponent)
         {
-            await moonraker.TryCallAsync("server.ratos_flash.show", new()
+            var shown = new Dictionary<string, object?>
             {
                 ["job"] = job?.Id ?? "console",
                 ["dialog"] = job is null ? Array.Empty<string>() : dialog,
                 ["console"] = console,
                 ["complete"] = isOver,
-            });
+            };
+            if (job is not null)
+                shown["title"] = outcome is null ? Names(job) : $"{Names(job)}: {outcome}";
+            await moonraker.TryCallAsync("server.ratos_flash.show", shown);
             return;
         }
         // While Klipper is stopped this reaches nothing.
-        foreach (var line in console)
+        foreach (var line in console.SelectMany(message => message.Split('\n')))
             await moonraker.TryCallAsync("printer.gcode.script", new() { ["script"] = Respond(line) });
     });
 
-    // Mainsail shows the console and prompts as HTML. A character that only looks like < is the same in every front end.
-    private static string OneLine(string text)
+    private static string Names(Job job) => job.Requests.Count > MostNames ? $"{job.Requests.Count} boards"
+        : PlainText.Of(string.Join(", ", job.Requests.Select(request => request.Board.Name)), 60);
+
+    private static string EachLine(string text) => string.Join('\n', text.Split('\n').Select(part =>
     {
-        var line = string.Join(' ', text.Split((char[])['\n', ' '], StringSplitOptions.RemoveEmptyEntries));
-        return PlainText.Of(line, line.Length).Replace('<', '\u2039');
+        var line = string.Join(' ', part.Split(' ', StringSplitOptions.RemoveEmptyEntries));
+        return WithoutTags(PlainText.Of(line, line.Length));
+    }).Where(line => line.Length > 0));
+
+    /// <summary>Mainsail shows these texts as HTML. Characters that only look like brackets are the same in every front end.</summary>
+    private static string WithoutTags(string line)
+    {
+        var (text, isOpen) = (line.ToCharArray(), false);
+        for (var i = 0; i < text.Length; i++)
+        {
+            if (text[i] == '<')
+                (text[i], isOpen) = ('\u2039', true);
+            else if (text[i] == '>' && isOpen)
+                (text[i], isOpen) = ('\u203a', false);
+        }
+        return new(text);
     }
 
     /// <summary>A console line as Klipper's RESPOND command, without characters that G-code reads in another way.</summary>

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
@@ -12,6 +11,7 @@ internal sealed class FlashComponent(VirtualMoonraker moonraker)
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
 
     private ImmutableList<string> _dialog = [];
+    private string _title = "boards";
     private MoonrakerClient? _shower;   // the agent whose dialog is open
     private long _dialogId;
     private JsonObject? _announcement;
@@ -36,11 +36,13 @@ internal sealed class FlashComponent(VirtualMoonraker moonraker)
             throw new MoonrakerException(400, "'job' must be a text that is not empty");
         var (dialog, console) = (Lines(call, "dialog"), Lines(call, "console"));
         var isComplete = call.Optional("complete") is { ValueKind: JsonValueKind.True };
-        foreach (var line in console)
+        foreach (var line in console.SelectMany(message => message.Split('\n')))
         {
             if (!((string[])["// ", "!! ", "echo: "]).Any(prefix => line.StartsWith(prefix, StringComparison.Ordinal)))
                 throw new MoonrakerException(400, $"a line of 'console' must begin with '// ', '!! ' or 'echo: ', not so: {line}");
         }
+        if (dialog.Count > 0 && call.Optional("title") is { ValueKind: JsonValueKind.String } title)
+            _title = title.GetString()!;
         if (moonraker.Setup.HasUpdateManager)
             ShowInDialog(call.Client, dialog, isComplete);
         foreach (var line in console)
@@ -110,7 +112,11 @@ internal sealed class FlashComponent(VirtualMoonraker moonraker)
         foreach (var (index, line) in lines.Index())
         {
             if (_shower is null)
+            {
                 _dialogId = moonraker.Clients.NextId();
+                if (!isComplete || index < lines.Count - 1)
+                    moonraker.Clients.Notify("notify_update_refreshed", SystemAnswers.UpdateStatus(isBusy: true));
+            }
             _shower = client;
             _dialog = _dialog.Add(line);
             if (!isComplete || index < lines.Count - 1)
@@ -129,21 +135,22 @@ internal sealed class FlashComponent(VirtualMoonraker moonraker)
     private void Complete(string line)
     {
         _dialog = _dialog.Add("(complete)");
-        Notify(line, isComplete: true);
+        if (line.Length > 0)
+            Notify(line, isComplete: false);
+        Notify("", isComplete: true);
         _shower = null;
     }
 
     private void Notify(string line, bool isComplete) => moonraker.Clients.Notify("notify_update_response", new JsonObject
     {
         ["message"] = Escape(line),
-        ["application"] = Application,
+        ["application"] = $"firmware of {_title}",
         ["proc_id"] = _dialogId,
         ["complete"] = isComplete,
     });
 
-    /// <summary>As Python's html.escape.</summary>
-    private static string Escape(string text) => new StringBuilder(text)
-        .Replace("&", "&amp;").Replace("<", "&lt;").Replace(">", "&gt;").Replace("\"", "&quot;").Replace("'", "&#x27;").ToString();
+    /// <summary>Neither tags nor entities.</summary>
+    private static string Escape(string text) => text.Replace("&", "&amp;", StringComparison.Ordinal).Replace('<', '\u2039');
 
     private static List<string> Lines(MoonrakerCall call, string name)
     {
