@@ -7,7 +7,7 @@ import { files } from './files.js';
 import { fault, jobs } from './flash.js';
 import { history } from './history.js';
 import { options, openOptions } from './options.js';
-import { load, moonraker, onChange, refusal, state, update } from './state.js';
+import { loadView, moonraker, onChange, refusal, state, update } from './state.js';
 import { t } from './texts.js';
 
 const VIEWS = /** @type {const} */ (['boards', 'history', 'files', 'doctor']);
@@ -81,10 +81,8 @@ function route() {
   state.view = [...VIEWS, 'options'].includes(view) ? view : 'boards';
   state.subject = subject ? decodeURIComponent(subject) : '';
   closeQuestion();
-  if (state.view === 'doctor' && !state.checks) load('checks');
-  if (state.view === 'files') load('files');
-  if (state.view === 'history') load('history');
-  if (state.view === 'options') openOptions(state.subject);
+  loadView();
+  if (state.view === 'options' && state.link === 'open') openOptions(state.subject);
   update();
 }
 
@@ -119,6 +117,7 @@ if (isAllowedFrame()) {
     draw();
     if (state.link === 'open' && !themed) {
       themed = true;
+      if (state.view === 'options') openOptions(state.subject);
       adoptTheme();
       lookAtDashboard();
     }

@@ -1,5 +1,6 @@
 // Runs in every browser, and says why the page stays empty: a browser that does not know its syntax, or a file that did not arrive.
 (function () {
+  /** @param {string} text */
   function say(text) {
     var start = document.getElementById('start');
     if (start) {

@@ -71,7 +71,7 @@ export async function load(part) {
     }
     state.faults[part] = null;
   } catch (fault) {
-    state.faults[part] = refusal(fault);
+    state.faults[part] = refusal(fault).code === 'connection-lost' ? null : refusal(fault);   // the page's top says that
   }
   update();
 }
@@ -85,8 +85,15 @@ async function refresh() {
   if (!state.agent) return;
   await load('boards');
   await load('history');
-  if (state.checks) await load('checks');
-  if (state.files) await load('files');
+  await loadView();
+}
+
+/** What only the view that is shown needs. */
+export async function loadView() {
+  if (state.link !== 'open') return;   // it is loaded as soon as there is a connection
+  if (state.view === 'doctor' && !state.checks) await load('checks');
+  if (state.view === 'files') await load('files');
+  if (state.view === 'history') await load('history');
 }
 
 async function status() {

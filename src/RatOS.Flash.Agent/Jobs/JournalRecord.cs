@@ -42,7 +42,7 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
         {
             return null;
         }
-        return header is null ? null : new JournalRecord(path, header, steps, stopped, result);
+        return header is null ? null : new JournalRecord(path, header, steps, stopped, result) { _klipper = StopsOf(steps) };
 
         void Take(string line)
         {
@@ -138,16 +138,19 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
         return new(Header.Job, "done", isOk, Header.By, Header.Created, Math.Round(result.Elapsed, 1),
             [.. result.Boards.Select(ViewOf)], KlippyNow(result))
         {
-            Down = Down(TimeSpan.FromSeconds(result.Elapsed)),
+            Down = _klipper?.Total(TimeSpan.FromSeconds(result.Elapsed)) is { } down ? Math.Round(down.TotalSeconds, 1) : null,
         };
     }
 
-    private double? Down(TimeSpan end)
+    // Kept apart from the steps, which are not kept in memory for long.
+    private KlipperStops? _klipper;
+
+    private static KlipperStops StopsOf(IEnumerable<JsonStep> steps)
     {
         var klipper = new KlipperStops();
-        foreach (var step in Steps.Select(step => step.ToEvent()))
+        foreach (var step in steps.Select(step => step.ToEvent()))
             klipper.Apply(step.Board, step.Phase, step.Kind, step.At);
-        return klipper.Total(end) is { } down ? Math.Round(down.TotalSeconds, 1) : null;
+        return klipper;
     }
 
     /// <summary>A Klipper that was started since, by a later process, is no fault any more.</summary>

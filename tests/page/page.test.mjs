@@ -1,0 +1,312 @@
+// The page in Debian's Chromium, in front of virtual printers.
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { ROOT, Printer, browser } from './printer.mjs';
+
+const PAGE = join(ROOT, 'moonraker-component', 'page');
+const AXE = readFileSync(new URL(import.meta.resolve('axe-core/axe.min.js')), 'utf8');
+
+/** A test with a printer of its own, which is gone after it. */
+const story = (name, scenario, tell, options = []) => test(name, async () => {
+  const printer = await Printer.start(scenario, options);
+  try {
+    await tell(printer);
+  } finally {
+    await printer.stop();
+  }
+});
+
+after(() => browser.close());
+
+const ACCESSIBILITY = { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'] };
+
+/** @param {import('./printer.mjs').View} view */
+async function assertAccessible(view) {
+  // The page's own policy lets no script in but its own: this one comes by the browser.
+  await view.page.evaluate(AXE);
+  const { violations } = await view.page.evaluate(options => axe.run(document, options), ACCESSIBILITY);
+  assert.deepEqual(violations.map(one => `${one.id}: ${one.nodes.map(node => node.html).slice(0, 3).join(' ')}`), []);
+}
+
+test('the page has less than 150 KB', () => {
+  const files = readdirSync(PAGE);
+  assert.ok(files.length > 8);
+  assert.ok(files.reduce((sum, file) => sum + statSync(join(PAGE, file)).size, 0) < 150_000);
+});
+
+story('a flash of three boards is shown from the plan to its three proofs', 'voron', async printer => {
+  const view = await printer.open();
+  await view.says(/octopus[\s\S]*ebb42[\s\S]*octopus-pro/);
+  await assertAccessible(view);
+  await view.press('Flash all that need it');
+  await view.says('USB DFU');
+  await assertAccessible(view);
+  assert.equal((await printer.ask('status')).jobs.length, 0);   // a plan touches nothing
+  await view.picture('plan');
+
+  // Collects what is drawn, as often as it changes.
+  await view.page.evaluate(() => {
+    window.drawn = { phases: new Set(), maps: new Set(), crossed: false, clock: false };
+    new MutationObserver(() => {
+      for (const one of document.querySelectorAll('.phases .now')) window.drawn.phases.add(one.innerText);
+      for (const one of document.querySelectorAll('.map')) window.drawn.maps.add(one.getAttribute('aria-label'));
+      window.drawn.crossed ||= document.querySelector('.point.crossed') !== null;
+      window.drawn.clock ||= /Klipper has been stopped for/.test(document.body.innerText);
+    }).observe(document.body, { subtree: true, childList: true, attributes: true, characterData: true });
+  });
+  await view.press('Flash');
+  await view.says(/Job [0-9a-f]{4}: OK/);
+  const drawn = await view.page.evaluate(() => ({ ...window.drawn, phases: [...window.drawn.phases], maps: [...window.drawn.maps] }));
+  for (const phase of ['erase', 'write', 'verify', 'confirm']) assert.ok(drawn.phases.includes(phase), `${phase} in ${drawn.phases}`);
+  assert.ok(drawn.maps.some(map => /erased [1-9]/.test(map)), drawn.maps.join('\n'));
+  assert.ok(drawn.maps.some(map => /written [1-9]/.test(map)), drawn.maps.join('\n'));
+  assert.ok(drawn.maps.some(map => /verified 22 of 22/.test(map)), drawn.maps.join('\n'));
+  assert.deepEqual([drawn.crossed, drawn.clock], [true, true]);
+  const text = await view.text();
+  assert.equal(text.match(/Read back: equal/g)?.length, 3);
+  assert.equal(text.match(/again after a reset/g)?.length, 3);
+  assert.match(text, /Klipper was stopped for \d/);
+  await assertAccessible(view);
+  await view.picture('flashed');
+
+  await view.press('History');
+  await view.says('from this page');
+  await assertAccessible(view);
+  await view.press('Bundle for a bug report');
+  await view.says('Download the bundle');
+  const bundle = await view.page.evaluate(async () => {
+    const link = [...document.querySelectorAll('a')].find(one => one.innerText === 'Download the bundle');
+    const bytes = new Uint8Array(await (await fetch(link.href)).arrayBuffer());
+    return String.fromCharCode(...bytes.slice(0, 2));
+  });
+  assert.equal(bundle, 'PK');
+  assert.deepEqual(view.errors, []);
+  await view.close();
+});
+
+story('a second browser and a reload show the same job', 'octopus', async printer => {
+  const [first, second] = [await printer.open(), await printer.open({ dark: true })];
+  await second.says('octopus');
+  await first.press('Flash');
+  await first.says('Start address');
+  await first.press('Flash');
+  await second.says(/Job [0-9a-f]{4}: Running/);
+  const [, job] = /Job ([0-9a-f]{4})/.exec(await second.text());
+  await first.page.reload();
+  await first.says(new RegExp(`Job ${job}: (Running|OK)|Last flash\\s+.*OK`));
+  await second.says(`Job ${job}: OK`);
+  await assertAccessible(second);
+  await first.close();
+  await second.close();
+});
+
+story('a failure says cause, condition and what to do', 'bad-build', async printer => {
+  const view = await printer.open();
+  await view.press('Flash');
+  await view.says('Start address');
+  await view.press('Flash');
+  await view.says('This board needs you');
+  await view.press('Give up');
+  await view.says(/Job [0-9a-f]{4}: FAILED/);
+  const text = await view.text();
+  assert.match(text, /The board now: the new firmware was written and verified, but/);
+  assert.equal(await view.page.evaluate(() => document.querySelector('.job .fault code')?.innerText), 'klipper-silent');
+  await view.picture('failed');
+  await view.close();
+});
+
+story('the operator is shown the step with a picture, and the flash goes on after it', 'h2-person', async printer => {
+  const view = await printer.open({ dark: true });
+  await view.press('Flash');
+  await view.says('Start address');
+  await view.press('Flash');
+  await view.says('This board needs you');
+  await view.says(/Waits for you/);
+  assert.ok(await view.page.evaluate(() => document.querySelectorAll('.step svg').length) >= 1);
+  assert.ok(await view.page.evaluate(() => document.querySelectorAll('.step ol li').length) >= 2);
+  await assertAccessible(view);
+  await view.picture('step');
+  await view.says(/Job [0-9a-f]{4}: OK/);
+  await view.close();
+});
+
+story('a missing fact is chosen, and the plan goes on with it', 'unlisted-in-dfu', async printer => {
+  const view = await printer.open();
+  await view.press('Flash');
+  await view.says('Where does Klipper begin');
+  await view.picture('question');
+  await view.press('32 KiB bootloader (0x8008000)');
+  await view.says('0x08008000');
+  await view.press('Flash');
+  await view.says(/Job [0-9a-f]{4}: OK/);
+  await view.close();
+});
+
+story('a printer that goes and comes back is shown again', 'octopus', async printer => {
+  const view = await printer.open();
+  await view.says('BIGTREETECH');
+  await printer.kill();
+  await view.says('The connection to Moonraker was lost');
+  await printer.run(printer.port);
+  await view.page.waitForFunction(() => !document.body.innerText.includes('Reconnecting') && document.body.innerText.includes('Klipper is ready'));
+  await view.close();
+});
+
+story('without an agent the page says what to do', 'octopus', async printer => {
+  const view = await printer.open();
+  await view.says('RatOS.Flash is not running on this printer');
+  await view.says('systemctl start ratos-flash');
+  await assertAccessible(view);
+  await view.close();
+}, ['--no-agent']);
+
+story('a login is asked for, kept, and given back', 'octopus', async printer => {
+  const view = await printer.open();
+  await view.says('Moonraker asks for a login');
+  await assertAccessible(view);
+  const enter = async password => {
+    await view.page.$eval('input[name=user]', (input, value) => { input.value = value; }, 'pi');
+    await view.page.$eval('input[name=password]', (input, value) => { input.value = value; }, password);
+    await view.press('Sign in');
+  };
+  await enter('wrong');
+  await view.page.waitForSelector('.login .bad');
+  await enter('secret');
+  await view.says('BIGTREETECH');
+  await view.page.reload();
+  await view.says('BIGTREETECH');
+  await view.press('Sign out');
+  await view.says('Moonraker asks for a login');
+  await view.close();
+}, ['--login', 'pi:secret']);
+
+story('firmware is uploaded, judged, flashed after a confirmation, and deleted', 'octopus', async printer => {
+  const view = await printer.open({ hash: '#files' });
+  await view.says('The firmware folder is empty');
+  const path = join(printer.folder, '‹img src=x›<b>x.bin');
+  writeFileSync(path, 'no firmware');
+  const input = await view.page.waitForSelector('input[type=file]');
+  await input.uploadFile(path);
+  await view.says('No firmware that can be flashed');
+  assert.equal(await view.page.evaluate(() => document.querySelectorAll('article b').length), 0);
+  await assertAccessible(view);
+  await view.press('Delete');
+  await view.press('Delete ‹img src=x›<b>x.bin?');
+  await view.says('The firmware folder is empty');
+  const large = join(printer.folder, 'notes.txt');
+  writeFileSync(large, 'x');
+  await (await view.page.waitForSelector('input[type=file]')).uploadFile(large);
+  await view.says('is no .bin, .uf2, .elf or .hex file');
+  await view.close();
+});
+
+story('doctor shows findings and their commands', 'octopus', async printer => {
+  const view = await printer.open({ hash: '#doctor' });
+  await view.says(/\d+ checks, \d+ problems?\./);
+  await view.page.waitForSelector('.command');
+  await assertAccessible(view);
+  await view.close();
+});
+
+for (const [name, width, height] of [['phone', 420, 900], ['screen', 1024, 600]]) {
+  for (const dark of [false, true]) {
+    story(`${name}, ${dark ? 'dark' : 'light'}: nothing reaches beyond the screen`, 'voron', async printer => {
+      const view = await printer.open({ width, height, dark });
+      for (const [hash, words] of [['boards', 'octopus-pro'], ['history', 'No flash yet'], ['files', 'firmware folder'], ['doctor', /checks?,/]]) {
+        await view.page.evaluate(hash => { location.hash = hash; }, hash);
+        await view.says(words);
+        assert.ok(await view.overflow() <= 0, hash);
+        await assertAccessible(view);
+        await view.picture(`${name}-${dark ? 'dark' : 'light'}-${hash}`);
+      }
+      await view.page.evaluate(() => { location.hash = 'boards'; });
+      await view.press('Flash all that need it');
+      await view.says('USB DFU');
+      assert.ok(await view.overflow() <= 0, 'plan');
+      await view.close();
+    });
+  }
+}
+
+story('a keyboard is enough', 'octopus', async printer => {
+  const view = await printer.open();
+  await view.says('BIGTREETECH');
+  const focused = () => view.page.evaluate(() => document.activeElement?.innerText);
+  for (let i = 0; i < 20 && await focused() !== 'Flash'; i++) await view.page.keyboard.press('Tab');
+  assert.equal(await focused(), 'Flash');
+  await view.page.keyboard.press('Enter');
+  await view.says('Start address');
+  assert.ok(await view.page.evaluate(() => document.querySelector('dialog[open]').contains(document.activeElement)));
+  await view.page.keyboard.press('Escape');
+  await view.page.waitForFunction(() => !document.querySelector('dialog'));
+  await view.close();
+});
+
+story('a site of another origin cannot frame it, the own one can', 'octopus', async printer => {
+  const site = createServer((_, answer) => answer.setHeader('Content-Type', 'text/html').end(`<iframe src="${printer.address}" width=900 height=700></iframe>`));
+  await new Promise(resolve => site.listen(0, 'localhost', resolve));
+  const page = await browser.newPage();
+  await page.goto(`http://localhost:${site.address().port}/`);
+  const framed = await page.waitForFrame(frame => frame.url() === printer.address);
+  await framed.waitForFunction(() => document.body.innerText.includes('does not show itself inside of another site'));
+  assert.equal(await framed.evaluate(() => document.querySelectorAll('button').length), 0);
+  await page.close();
+  site.close();
+});
+
+story('a browser that lacks its syntax says so', 'octopus', async printer => {
+  const view = await printer.open({
+    before: async page => {
+      await page.setRequestInterception(true);
+      page.on('request', request => request.url().endsWith('/main.js')
+        ? request.respond({ contentType: 'text/javascript', body: 'const a = b ?? ?? c;' }) : request.continue());
+    },
+  });
+  await view.says('This page needs a browser of 2020 or later');
+  await view.close();
+});
+
+story('a file that does not arrive is told', 'octopus', async printer => {
+  const view = await printer.open({
+    before: async page => {
+      await page.setRequestInterception(true);
+      page.on('request', request => request.url().endsWith('/main.js') ? request.abort() : request.continue());
+    },
+  });
+  await view.says('A file of this page could not be loaded');
+  await view.close();
+});
+
+/** Answers of the agent, changed on their way into the page. */
+const changed = change => page => page.evaluateOnNewDocument(`{
+  const change = ${change};
+  const { set } = Object.getOwnPropertyDescriptor(WebSocket.prototype, 'onmessage');
+  Object.defineProperty(WebSocket.prototype, 'onmessage', { set(handler) {
+    set.call(this, event => {
+      const message = JSON.parse(event.data);
+      change(message.result ?? {});
+      handler({ data: JSON.stringify(message) });
+    });
+  } });
+}`);
+
+story('46 boards with odd names and 1,000 jobs are shown, and no name is HTML', 'octopus', async printer => {
+  const view = await printer.open({
+    before: changed(`result => {
+      if (result.boards) result.boards = Array.from({ length: 46 }, (_, i) => ({ ...result.boards[0], board: 'b' + i + '<img src=x onerror=window.hit=1>', reason: '<script>window.hit=1</script>' }));
+      if (result.jobs && !result.version) result.jobs = Array.from({ length: 1000 }, (_, i) => ({ job: String(i).padStart(4, '0'), state: 'done', ok: i % 2 === 0,
+        by: '<b>x', created: '2026-11-30T04:00:00Z', elapsed: 1, boards: [{ board: 'b<i>', phase: 'done', message: 'runs', ok: true, newVersion: '<u>' }] }));
+    }`),
+  });
+  await view.says(/46 boards/);
+  assert.equal(await view.page.evaluate(() => document.querySelectorAll('article.card').length), 46);
+  await view.press('History');
+  await view.page.waitForFunction(() => document.querySelectorAll('.history > li').length === 1000);
+  assert.equal(await view.page.evaluate(() => document.querySelectorAll('main img, main script, main i:not([class]), main u, main b').length), 0);
+  assert.equal(await view.page.evaluate(() => window.hit), undefined);
+  assert.ok(await view.overflow() <= 0);
+  await view.close();
+});
