@@ -27,6 +27,12 @@ tests/install/test.sh | tee "$output" || status=1
 sum() { sed -n "s/^install: .*\b\([0-9]\+\) $1.*/\1/p" "$output"; }
 installs=$(sum passed)
 [ -n "$installs" ] && passed=$((${passed:-0} + installs)) failed=$((${failed:-0} + $(sum failed))) skipped=$((${skipped:-0} + $(sum skipped)))
+# The page, in a browser.
+tests/page/test.sh | tee "$output" || status=1
+count_page() { sed -n "s/^page: .*\b\([0-9]\+\) $1.*/\1/p" "$output" | tail -n 1; }
+pages=$(count_page passed)
+[ -n "$pages" ] && passed=$((${passed:-0} + pages)) failed=$((${failed:-0} + $(count_page failed))) \
+  skipped=$((${skipped:-0} + $(count_page skipped)))
 # Once more where they are looked for: thousands of lines are above.
 [ -z "$failures" ] || echo "$failures"
 echo "${passed:-0} passed, ${failed:-0} failed, ${skipped:-0} skipped"

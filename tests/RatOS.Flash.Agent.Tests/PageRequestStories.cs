@@ -61,7 +61,8 @@ public sealed class PageRequestStories
         Assert.True(job.Ok);
         var events = story.Moonraker.AgentEvents.Where(data => data.Word("job") == job.Job).ToList();
         Assert.All(events, data => Assert.InRange(data.GetRawText().Length, 50, 8000));
-        var measures = events.Where(data => data.Number("board", "done") is > 0 && data.Number("board", "done") < data.Number("board", "total"))
+        var measures = events
+            .Where(data => data.Number("board", "done") is > 0 && data.Number("board", "done") < data.Number("board", "total"))
             .Select(data => data.Number("elapsed")!.Value).ToList();
         Assert.InRange(measures.Count, 10, 200);
         Assert.All(measures, begin => Assert.InRange(measures.Count(at => at >= begin && at < begin + 0.95), 1, 10));
