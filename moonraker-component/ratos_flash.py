@@ -195,7 +195,7 @@ class RatosFlash:
         async def serve(web_request: WebRequest) -> bytes:
             return content
 
-        # Anybody may read these files: they hold no data, and the page must load before its user logs in.
+        # Every client may read these files: they hold no data, and the page must load before its user logs in.
         self.server.register_endpoint(
             f"/server/ratos_flash/page{path}", RequestType.GET, serve,
             transports=TransportType.HTTP, wrap_result=False, content_type=content_type, auth_required=False)
