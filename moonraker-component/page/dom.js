@@ -24,6 +24,7 @@ export function h(tag, props, ...children) {
   if (classes.length > 0) element.setAttribute('class', classes.join(' '));
   for (const [key, value] of Object.entries(props ?? {})) {
     if (value === null || value === undefined || value === false) continue;
+    if (key === 'value') valued.add(element);
     if (key.startsWith('on') || key === 'value' || key === 'checked') /** @type {any} */ (element)[key] = value;
     else if (key.startsWith('--')) element.style.setProperty(key, String(value));
     else element.setAttribute(key === 'key' ? 'data-key' : key, value === true ? '' : String(value));
@@ -60,8 +61,8 @@ function patch(old, next) {
   if (old.style.cssText !== next.style.cssText) old.style.cssText = next.style.cssText;
   for (const handler of HANDLERS) old[handler] = next[handler];
   patchChildren(old, next);
-  // What a person is typing stays.
-  if ('value' in next && old.value !== next.value && old !== document.activeElement) old.value = next.value;
+  // What a person is typing stays, and so does what was typed into a field that the view gives no value.
+  if ((valued.has(next) || next.nodeName === 'SELECT') && old.value !== next.value && old !== document.activeElement) old.value = next.value;
   if ('checked' in next && old.checked !== next.checked) old.checked = next.checked;
 }
 
@@ -93,6 +94,9 @@ function patchChildren(old, next) {
 
 /** @type {Set<Node>} */
 const seen = new Set();
+
+/** Elements whose view gives their value. @type {WeakSet<Node>} */
+const valued = new WeakSet();
 
 /** @param {any} node */
 function keyOf(node) {

@@ -76,10 +76,19 @@ function login() {
   h('button.primary', null, t.signIn));
 }
 
+/** @param {string} text Of the address, which a person can edit. */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 function route() {
   const [view, subject] = location.hash.slice(1).split('/');
   state.view = [...VIEWS, 'options'].includes(view) ? view : 'boards';
-  state.subject = subject ? decodeURIComponent(subject) : '';
+  state.subject = decoded(subject ?? '');
   closeQuestion();
   loadView();
   if (state.view === 'options' && state.link === 'open') openOptions(state.subject);

@@ -172,6 +172,14 @@ story('a login is asked for, kept, and given back', 'octopus', async printer => 
     await view.page.$eval('input[name=password]', (input, value) => { input.value = value; }, password);
     await view.press('Sign in');
   };
+  // A redraw between two fields leaves what was typed in the first.
+  await view.page.type('input[name=user]', 'pi');
+  await view.page.focus('input[name=password]');
+  await view.page.evaluate(() => { location.hash = 'options/%'; });
+  await view.page.evaluate(() => new Promise(resolve => requestAnimationFrame(() => setTimeout(resolve, 50))));
+  assert.equal(await view.page.$eval('input[name=user]', input => input.value), 'pi');
+  await view.page.evaluate(() => { location.hash = 'boards'; });
+  assert.deepEqual(view.errors.filter(error => error.includes('URIError')), []);
   await enter('wrong');
   await view.page.waitForSelector('.login .bad');
   await enter('secret');
