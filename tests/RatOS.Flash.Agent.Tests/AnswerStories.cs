@@ -74,6 +74,40 @@ public sealed class AnswerStories
     });
 
     [Fact]
+    public void A_board_whose_pins_fit_several_is_asked_for_its_file_and_the_press_makes_that_one() => AgentStory.Of(async story =>
+    {
+        await story.TypeAsync("FLASH_MCU BOARD=ender CARD=1");
+        var fault = (await story.UntilOverAsync()).Boards[0].Fault!;
+        Assert.Equal(("fact-missing", "card"), (fault.Code, fault.Question?.Fact));
+        Assert.Equal(["STM32F4_UPDATE/firmware.bin", "STM32F4_UPDATE/*.bin new"], fault.Question!.Choices.Select(choice => choice.Value));
+        Assert.Null(story.Printer.Card);
+        await story.UntilSaidAsync("action:prompt_begin One fact is missing");
+
+        var button = story.Button("Creality Ender5 S1 2023, a new name each time (STM32F4_UPDATE/*.bin new)");
+        Assert.True((await story.TypeAsync(button)).IsOk);
+        Assert.True((await story.UntilOverAsync(2)).Ok);
+        Assert.Matches("^STM32F4_UPDATE/k[0-9a-z]{7}\\.bin$", story.Printer.CardPath);
+
+        // Kept: the next flash asks nothing.
+        await story.TypeAsync("FLASH_MCU BOARD=ender CARD=1");
+        Assert.True((await story.UntilOverAsync(3)).Ok);
+    }, "card-unknown");
+
+    [Theory]
+    [InlineData("../firmware.bin")]
+    [InlineData("/firmware.bin")]
+    [InlineData("a/b/firmware.bin")]
+    [InlineData("firmware")]
+    [InlineData("*.bin")]
+    [InlineData("firmware.bin new")]
+    [InlineData("firmware.bin zip")]
+    public void A_file_that_no_card_can_have_is_refused_as_an_answer(string file) => AgentStory.Of(async story =>
+    {
+        var refusal = await Assert.ThrowsAsync<FlashException>(() => AnswerAsync(story, "ender", "card", file));
+        Assert.Contains($"'{file}' is no file for a card", refusal.Cause, StringComparison.Ordinal);
+    }, "card-unknown");
+
+    [Fact]
     public void No_client_of_Moonraker_answers_for_a_board() => AgentStory.Of(async story =>
     {
         var answer = await story.RequestAsync("answer", ("board", "octopus"), ("fact", "start"), ("value", "0x8000000"));

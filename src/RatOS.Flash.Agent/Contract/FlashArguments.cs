@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
@@ -75,15 +76,34 @@ internal static class FlashArguments
             arguments[flag.Json] = flag.IsSet(options);
         if (options.Firmware is { } firmware)
             (arguments["firmware"], arguments["bytes"]) = (firmware.Name, Convert.ToBase64String(firmware.Bytes.Span));
-        if (options.Port is { } port)
-            arguments["port"] = port;
-        if (options.Uuid is { } uuid)
-            arguments["uuid"] = uuid.ToString();
-        if (options.Bootloader is { } driver)
-            arguments["bootloader"] = driver.Option;
-        if (options.LinkChange is { } change)
-            arguments["change_link"] = $"{change}";
+        foreach (var (name, value) in PlaceAndLink(options))
+            arguments[name] = value;
         return arguments;
+    }
+
+    /// <summary>The same for a button that makes the request once more for one of its boards.</summary>
+    public static JsonObject ToRepeat(FlashOptions options)
+    {
+        var arguments = new JsonObject();
+        foreach (var flag in FlashFlag.Every.Where(flag => flag.IsSet(options)))
+            arguments[flag.Json] = true;
+        if (options.Firmware is { IsUploaded: true } firmware)
+            arguments["firmware"] = firmware.Name;
+        foreach (var (name, value) in options.Boards is [not FlashOptions.All] ? PlaceAndLink(options) : [])
+            arguments[name] = value;
+        return arguments;
+    }
+
+    private static IEnumerable<(string Name, string Value)> PlaceAndLink(FlashOptions options)
+    {
+        if (options.Port is { } port)
+            yield return ("port", port);
+        if (options.Uuid is { } uuid)
+            yield return ("uuid", uuid.ToString());
+        if (options.Bootloader is { Option: { } driver })
+            yield return ("bootloader", driver);
+        if (options.LinkChange is { } change)
+            yield return ("change_link", $"{change}");
     }
 
     private static List<string> Boards(JsonElement arguments)

@@ -142,9 +142,13 @@ internal sealed class AgentApi(
         var (board, fact, value) = (arguments.Word("board"), arguments.Word("fact"), arguments.Word("value"));
         if (board is null || fact is null || value is null)
             return false;
-        var plan = await boards.PlanAsync(new FlashOptions([board]));
-        return plan.Boards.SelectMany(other => other.Findings).Concat(plan.Findings).Select(finding => finding.Question)
-            .Concat(queue.Questions.Select(JsonQuestion.Of))
+        var findings = new List<JsonFinding>();
+        foreach (var job in (FlashJob[])[FlashJob.Write, FlashJob.SdCard])
+        {
+            var plan = await boards.PlanAsync(new FlashOptions([board]) { Job = job });
+            findings.AddRange(plan.Boards.SelectMany(other => other.Findings).Concat(plan.Findings));
+        }
+        return findings.Select(finding => finding.Question).Concat(queue.Questions.Select(JsonQuestion.Of))
             .Any(question => question is not null && question.Board == board && question.Fact == fact
                 && Array.Exists(question.Choices, choice => choice.Value == value));
     }

@@ -1,6 +1,8 @@
+using System.Text.Json.Nodes;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Jobs;
 using RatOS.Flash.Core;
+using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Agent.Service;
 
@@ -13,6 +15,7 @@ internal sealed class OpenQuestions(Notifier notifier)
 {
     private readonly SortedDictionary<string, string> _rollbacks = new(StringComparer.Ordinal);   // text by board
     private FactQuestion? _fact;
+    private FlashOptions? _asked;   // the flash that the fact is missing for
     private bool _isShown;
 
     /// <summary>There is a question, shown or not.</summary>
@@ -30,7 +33,7 @@ internal sealed class OpenQuestions(Notifier notifier)
         foreach (var board in job.Report!.Boards.Where(board => board.Rollback is { Asks: true }))
             (_rollbacks[board.Board], _isShown) = ($"{board.Fault!.Cause} {board.Rollback!.Version}, which it ran before, is kept.", false);
         if (job.Report.Boards.Select(board => board.Fault?.Question).FirstOrDefault(question => question is not null) is { } fact)
-            (_fact, _isShown) = (fact, false);
+            (_fact, _asked, _isShown) = (fact, job.Options, false);
     }
 
     /// <summary>Shows a question that is due.</summary>
@@ -48,11 +51,17 @@ internal sealed class OpenQuestions(Notifier notifier)
                     PromptButton.Later]);
             return;
         }
-        var (board, fact) = (_fact!.Board, _fact.Fact);
         notifier.Prompt(
-            "One fact is missing", $"{_fact.Text} Its flash begins with your answer.",
-            [.. _fact.Choices.Select(choice => new PromptButton($"{choice.Label} ({choice.Value})", "primary", "answer",
-                new() { ["board"] = board, ["fact"] = fact, ["value"] = choice.Value })), PromptButton.Later]);
+            "One fact is missing", $"{_fact!.Text} Its flash begins with your answer.",
+            [.. _fact.Choices.Select(choice => new PromptButton(
+                $"{choice.Label} ({choice.Value})", "primary", "answer", AnswerAndFlash(_fact, choice, _asked!))), PromptButton.Later]);
+    }
+
+    private static JsonObject AnswerAndFlash(FactQuestion question, FactChoice choice, FlashOptions asked)
+    {
+        var arguments = FlashArguments.ToRepeat(asked);
+        (arguments["board"], arguments["fact"], arguments["value"]) = (question.Board, question.Fact, choice.Value);
+        return arguments;
     }
 
     /// <summary>Any new flash answers it.</summary>

@@ -13,7 +13,7 @@ namespace RatOS.Flash.Agent.Settings;
 /// </summary>
 internal static class BoardFactSettings
 {
-    public static readonly ImmutableArray<string> Keys = ["chip", "start", "clock", "link"];
+    public static readonly ImmutableArray<string> Keys = ["chip", "start", "clock", "link", "card"];
 
     private const int LeastCrystal = 1_000_000, MostCrystal = 50_000_000;   // Klipper's Kconfig has 8 to 25 MHz
     private const int LeastBaud = 2400, MostBaud = 4_000_000;
@@ -36,6 +36,8 @@ internal static class BoardFactSettings
             ApplicationStart = Value("start") is { } start ? StartOf(start, chip is null ? null : Mcu.Find(chip)) : null,
             ClockReference = Value("clock") is { } clock ? ClockOf(clock) : null,
             Link = Value("link") is { } link ? LinkOf(link) : null,
+            CardFile = Value("card") is { } card ? CardSetting.Parse(card)
+                ?? throw fault("card", $"'{Text.Clean(card)}' is no file for a card: {CardSetting.Forms}") : null,
         };
 
         string? Value(string key) => values.GetValueOrDefault(key) is { Length: > 0 } value ? value : null;

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using RatOS.Flash.Boards;
 using RatOS.Flash.Core;
 using RatOS.Flash.Hardware;
@@ -145,6 +146,9 @@ public sealed record BoardSetup(string Name, string BoardId, VirtualChip Chip, u
 
     /// <summary>The configuration of Klipper's that has its pins and its card; null where no pins tell the board.</summary>
     public string? PinsIn { get; init; }
+
+    /// <summary>What other boards with the same pins take, by their names: which one it is, only its user knows.</summary>
+    public ImmutableArray<CardCandidate> CardCandidates { get; init; } = [];
 
     /// <summary>A card with a klipper.bin of the old version sits in its SD slot.</summary>
     public bool HasSdCard { get; init; }

@@ -88,6 +88,17 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
         PinsIn = "generic-th3d-ezboard-v2.0.cfg",
     };
 
+    private static BoardSetup EnderS1 => new("ender", "", KconfigChips.Find("STM32F401"), 0x0801_0000, "1-1.1")
+    {
+        CardFile = new(null) { NeedsNewName = true, Folder = "STM32F4_UPDATE" },
+        PinsIn = "printer-creality-ender3-s1-2021.cfg or printer-creality-ender5-s1-2023.cfg",
+        CardCandidates =
+        [
+            new(new("firmware.bin") { Folder = "STM32F4_UPDATE" }, "Creality Ender3 S1 2021", "stm32f401", 64 * 1024),
+            new(new(null) { NeedsNewName = true, Folder = "STM32F4_UPDATE" }, "Creality Ender5 S1 2023", "stm32f401", 64 * 1024),
+        ],
+    };
+
     private static BoardSetup Pi => new("pi", "klipper_host_mcu", VirtualChip.Linux, 0, "/tmp/klipper_host_mcu")
     {
         Stage = BootStage.None,
@@ -175,6 +186,13 @@ public sealed record Scenario(string Name, string Description, params ImmutableA
         new(
             "card-encoded", "a TH3D EZBoard v2 (F405), known by its pins: its stock bootloader takes S-records from a card (--sd-card)",
             EzBoard)
+        {
+            HasCard = true,
+            Faults = new() { OperatorAfter = TimeSpan.FromMinutes(1) },
+        },
+        new(
+            "card-unknown", "an F401 board whose pins fit two Enders with different files for a card: only its user knows it (--sd-card)",
+            EnderS1)
         {
             HasCard = true,
             Faults = new() { OperatorAfter = TimeSpan.FromMinutes(1) },

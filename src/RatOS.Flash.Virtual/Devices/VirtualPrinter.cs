@@ -95,7 +95,9 @@ public sealed class VirtualPrinter : IHardware
             .. board.Setup.PinsIn is { } file
                 ? (BoardFacts[])[new(FactSource.KlipperConfig, $"its pins in {file}")
                 {
-                    CardFile = board.Setup.CardFile with { RenamedTo = null, ApplicationStart = board.ApplicationStart },
+                    CardFile = board.Setup.CardCandidates.IsEmpty
+                        ? board.Setup.CardFile with { RenamedTo = null, ApplicationStart = board.ApplicationStart } : null,
+                    CardCandidates = board.Setup.CardCandidates,
                 }] : [],
         ],
     })];

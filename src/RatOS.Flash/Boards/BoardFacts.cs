@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using RatOS.Flash.Chips;
 using RatOS.Flash.Hardware;
@@ -93,6 +94,9 @@ public sealed record BoardFacts(FactSource Source, string Where)
 
     /// <summary>The file that its stock bootloader takes from a card.</summary>
     public CardFile? CardFile { get; init; }
+
+    /// <summary>The files that descriptions of boards with its pins name, where they do not agree on one.</summary>
+    public ImmutableArray<CardCandidate> CardCandidates { get; init; } = [];
 
     /// <summary>Its name in Klipper's <c>scripts/flash-sdcard.sh</c>.</summary>
     public string? FlashSdCardBoard { get; init; }

@@ -24,7 +24,7 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
             FlashMethod.Uf2 or FlashMethod.Engine when IsAtFlashBegin(board) => ("klipper.uf2", NameFor(board.Kind, ".uf2")),
             FlashMethod.Avrdude => ("klipper.elf.hex", NameFor(board.Kind, ".elf.hex")),
             FlashMethod.Process => ("klipper.elf", "klipper_mcu"),
-            FlashMethod.SdCard => ("klipper.bin", SdCardBootloader.FileName),
+            FlashMethod.SdCard => ("klipper.bin", board.SdCard?.Value.Name ?? SdCardBootloader.FileName),
             FlashMethod.EngineManual when !HasUsbRom(board) => ("klipper.bin", board.SdCard?.Value.Name ?? NameFor(board.Kind, ".bin")),
             FlashMethod.OwnUpdater => (null, null),
             _ => ("klipper.bin", (string?)NameFor(board.Kind, ".bin")),
@@ -142,7 +142,7 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
             return FlashMethod.Unknown;
         // With Katapult below it is written as any other chip; its stock bootloader is no driver's.
         if (chip.StartsWith("lpc", StringComparison.Ordinal) && board.Bootloader is null)
-            return board.SdCard is null ? FlashMethod.Unknown : FlashMethod.SdCard;
+            return board.SdCard is null && !board.CardCandidates.Any() ? FlashMethod.Unknown : FlashMethod.SdCard;
         if (!mcu.IsStm32)
             // On a UART nothing shows that its ROM waits, and nothing proves what was written by USB.
             return IsAtFlashBegin(board) && board.Link is { Value.Link: BuildLink.Uart } ? FlashMethod.Uf2 : FlashMethod.Engine;
@@ -156,6 +156,8 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
         FlashMethod.Engine => [],
         FlashMethod.EngineManual => EnterSteps(board),
         FlashMethod.Uf2 => [.. EnterSteps(board), .. CopyUf2(board, name!)],
+        FlashMethod.SdCard when board.SdCard is null =>
+            [$"`ratos-flash flash {board.Name} --sd-card` asks which file its stock bootloader takes, and makes that one."],
         FlashMethod.SdCard =>
         [
             .. CardGuide(board, board.SdCard!),

@@ -115,12 +115,56 @@ public sealed class BoardProfile
     /// The file that its stock bootloader takes from a card; null where none is known, or it starts firmware elsewhere than at
     /// <see cref="ApplicationStart"/>. Pins are asked only where the catalogue says nothing.
     /// </summary>
-    public Fact<CardFile>? SdCard => StockCard is { } card && (ApplicationStart is not { Value: var start }
-        || (card.Value.ApplicationStart is { } needed ? start == needed : start != Mcu?.BootStart)) ? card : null;
+    public Fact<CardFile>? SdCard => StockCard is { } card && Fits(card.Value) ? card : null;
 
-    private Fact<CardFile>? StockCard =>
-        (Kind.SoldWith ?? (Chip?.Value.StartsWith("lpc17", StringComparison.Ordinal) == true ? SdCardBootloader.Lpc : null)) is { } stock
-            ? new(stock.File, FactSource.Catalogue, Kind.Origin ?? "the catalogue") : Strongest(facts => facts.CardFile);
+    /// <summary>
+    /// Files of which one may be the board's, as descriptions of boards with the same pins have them; none where the file is known.
+    /// </summary>
+    public IEnumerable<CardCandidate> CardCandidates => StockCard is null ? NamedCards.Where(card => Fits(card.FileOn(Mcu)!)) : [];
+
+    /// <summary>No source tells the file for a card, and firmware at its start may have a bootloader below.</summary>
+    public bool IsCardUnknown => StockCard is null && Mcu is { } mcu && ApplicationStart is { Value: var start } && start != mcu.BootStart;
+
+    private bool Fits(CardFile card) => ApplicationStart is not { Value: var start }
+        || (card.ApplicationStart is { } needed ? start == needed : start != Mcu?.BootStart);
+
+    private Fact<CardFile>? StockCard => Strongest(facts => facts.CardFile) switch
+    {
+        { Source: FactSource.User } told => told with { Value = AsKnown(told.Value) },
+        var byPins => CatalogueCard is { } stock ? new(stock, FactSource.Catalogue, Kind.Origin ?? "the catalogue") : byPins ?? ByChip,
+    };
+
+    /// <summary>By the kind; by the chip, unless the pins are those of boards with other files.</summary>
+    private CardFile? CatalogueCard => Kind.SoldWith?.File
+        ?? (Chip?.Value.StartsWith("lpc17", StringComparison.Ordinal) == true
+            && NamedCards.All(card => CardSetting.IsSame(card.File!, SdCardBootloader.Lpc.File)) ? SdCardBootloader.Lpc.File : null);
+
+    /// <summary>The descriptions of boards with this chip agree, though those of others do not.</summary>
+    private Fact<CardFile>? ByChip
+    {
+        get
+        {
+            var facts = _sources.FirstOrDefault(facts => !facts.CardCandidates.IsEmpty);
+            var files = facts?.CardCandidates.Where(card => card.IsFor(Chip?.Value)).Select(card => card.FileOn(Mcu)).Distinct().ToList();
+            return files is [{ } only] ? new(only, facts!.Source, facts.Where) : null;
+        }
+    }
+
+    private IEnumerable<CardCandidate> NamedCards => _sources.SelectMany(facts => facts.CardCandidates)
+        .Where(card => card.File is { } file && CardSetting.Parse(CardSetting.Of(file)) is not null && card.IsFor(Chip?.Value));
+
+    /// <summary>A file that the user named, with what other sources say of the same.</summary>
+    private CardFile AsKnown(CardFile told)
+    {
+        CardFile?[] known = [CatalogueCard, .. _sources.Select(facts => facts.Source == FactSource.User ? null : facts.CardFile),
+            .. NamedCards.Select(card => card.FileOn(Mcu))];
+        var same = known.OfType<CardFile>().Where(file => CardSetting.IsSame(file, told)).Distinct().ToList();
+        return told with
+        {
+            ApplicationStart = same.Select(file => file.ApplicationStart).Distinct().ToList() is [var start] ? start : null,
+            RenamedTo = same.Select(file => file.RenamedTo).FirstOrDefault(name => name is not null),
+        };
+    }
 
     /// <summary>The SD slot's card can keep the bootloader from appearing.</summary>
     public bool NeedsEmptySlot => Kind.Preconditions.Contains("sd-slot-empty");

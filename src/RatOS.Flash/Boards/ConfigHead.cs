@@ -64,7 +64,9 @@ public sealed partial record ConfigHead(string Text, ImmutableArray<string> Chip
     {
         var said = _statements.Where(statement => statement.Chips.IsEmpty || chip is null
             || statement.Chips.Any(named => IsSame(named, chip))).ToList();
-        var names = Values(HeadWord.File).Where(name => !name.StartsWith("klipper.", StringComparison.Ordinal)).ToList();
+        var names = Values(HeadWord.File).Where(name => !name.StartsWith("klipper.", StringComparison.Ordinal))
+            .Distinct(StringComparer.OrdinalIgnoreCase).ToList();
+        var folders = Values(HeadWord.Folder).DefaultIfEmpty().ToList();
         var isNew = Values(HeadWord.NewName).Any();
         var isCard = Text.Contains("card", StringComparison.OrdinalIgnoreCase);
         var encodings = Values(HeadWord.Encoding).ToList();
@@ -75,12 +77,15 @@ public sealed partial record ConfigHead(string Text, ImmutableArray<string> Chip
             Links = [.. Values(HeadWord.Link)],
             InitialPins = Only(HeadWord.InitialPins),
             DisablesSwd = Values(HeadWord.DisableSwd).Any(),
-            CardFile = isCard && (isNew || names.Count > 0) && encodings.Count < 2 ? new(names.FirstOrDefault())
-            {
-                Folder = Only(HeadWord.Folder),
-                NeedsNewName = isNew,
-                Encoding = encodings is [var one] ? Enum.Parse<CardEncoding>(one) : CardEncoding.None,
-            } : null,
+            CardFiles = !isCard || encodings.Count > 1 ? []
+                : [.. from name in isNew ? (string?[])[null] : [.. names]
+                      from folder in folders
+                      select new CardFile(name)
+                      {
+                          Folder = folder,
+                          NeedsNewName = isNew,
+                          Encoding = encodings is [var one] ? Enum.Parse<CardEncoding>(one) : CardEncoding.None,
+                      }],
         };
 
         IEnumerable<string> Values(HeadWord word) =>
@@ -209,7 +214,11 @@ public sealed record HeadFacts
     /// <summary>In menuconfig's words: <c>USB (on PA11/PA12)</c>, <c>serial (on USART1 PA10/PA9)</c>.</summary>
     public ImmutableArray<string> Links { get; init; } = [];
 
-    public CardFile? CardFile { get; init; }
+    /// <summary>The file for a card; null for none, and for several.</summary>
+    public CardFile? CardFile { get => CardFiles is [var only] ? only : null; init => CardFiles = value is null ? [] : [value]; }
+
+    /// <summary>Every file for a card that it names.</summary>
+    public ImmutableArray<CardFile> CardFiles { get; init; } = [];
 
     /// <summary>As Klipper's INITIAL_PINS has them.</summary>
     public string? InitialPins { get; init; }

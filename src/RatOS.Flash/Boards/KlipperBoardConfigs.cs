@@ -93,6 +93,8 @@ public sealed record KlipperBoardConfigs(ImmutableArray<KlipperBoardConfig> Conf
             && ofKlipper.Exists(other => other.WeightOf(config.Pins) >= PinMatch.LeastScore * config.Pins.Weight));
         best = [.. best.OrderByDescending(config => config.IsOfBoard).DistinctBy(config => config.File)];
         var heads = best.Select(config => config.Head?.About(chip) ?? new()).ToList();
+        var cards = best.Where(config => config.Head is not null).SelectMany(config => CardsOf(config, chip)).ToImmutableArray();
+        var isOneCard = cards.DistinctBy(card => card.File).Count() < 2;
         // Without the chip there is one at least that all of them may have.
         var mayBeOne = chip is not null || best[0].Chips.Any(named => best.All(config => config.Has(named)));
         var boards = chip is null ? [] : best.Select(config => FlashSdCard.NameOf(Path.GetFileNameWithoutExtension(config.File), chip))
@@ -106,13 +108,26 @@ public sealed record KlipperBoardConfigs(ImmutableArray<KlipperBoardConfig> Conf
             {
                 BootloaderOffset = (int?)Common(heads, head => (object?)head.BootloaderOffset),
                 CrystalHz = (int?)Common(heads, head => (object?)head.CrystalHz),
-                CardFile = Common(heads, head => head.CardFile),
+                CardFile = isOneCard && !cards.IsEmpty ? cards[0].File : null,
                 InitialPins = Common(heads, head => head.InitialPins),
                 DisablesSwd = heads.TrueForAll(head => head.DisablesSwd),
                 Links = [.. heads[0].Links.Where(link => heads.TrueForAll(head => head.Links.Contains(link)))],
             },
+            CardCandidates = isOneCard ? [] : cards,
             FlashSdCardBoard = boards is [{ } one] ? one : null,
         };
+    }
+
+    /// <summary>The files by a configuration: each that it names, for each of its chips.</summary>
+    private static IEnumerable<CardCandidate> CardsOf(KlipperBoardConfig config, string? chip)
+    {
+        foreach (var about in chip is null ? config.Chips : [chip])
+        {
+            var facts = config.Head!.About(about);
+            var files = facts.CardFiles.IsEmpty ? (CardFile?[])[null] : [.. facts.CardFiles];
+            foreach (var file in files)
+                yield return new(file, config.Name, about, facts.BootloaderOffset);
+        }
     }
 
     /// <summary>What the heads say of a thing; a head that says nothing contradicts none.</summary>

@@ -10,6 +10,8 @@ internal static class MissingFact
         ChipsOnUart = ["stm32f103xe", "stm32f401xc", "stm32g0b1xx", "stm32f446xx", "rp2040"],
         ChipsOnUsb = ["stm32f446xx", "rp2040", "stm32g0b1xx", "stm32h723xx", "stm32f407xx", "stm32f103xe"];
 
+    private const int MostCards = 6;   // buttons of a prompt
+
     private static readonly ImmutableArray<int> Bitrates = [1_000_000, 500_000, 250_000];
 
     /// <summary>
@@ -31,6 +33,36 @@ internal static class MissingFact
                 mcu.FlashBase + offset == mcu.BootStart ? "no bootloader" : $"{offset / 1024} KiB bootloader"))]),
         _ => null,
     };
+
+    /// <summary>The file for a card, where boards with the same pins take different ones; null where none of them is known.</summary>
+    public static FactQuestion? OfCard(BoardProfile board)
+    {
+        var boards = board.CardCandidates.GroupBy(card => CardSetting.Of(card.File!), StringComparer.OrdinalIgnoreCase).ToList();
+        return boards.Count == 0 ? null : new(
+            board.Name, "card", $"Which file does the stock bootloader of {board.Name} install from a card? Boards with its pins differ.",
+            [.. boards.Take(MostCards).Select(same => new FactChoice(
+                same.Key, $"{PinMatch.Joined([.. same.Select(card => card.Board).Distinct()])}{Form(same.First().File!)}"))]);
+    }
+
+    /// <summary>Why there is no file for a card; null where there is one.</summary>
+    /// <param name="board">The board.</param>
+    /// <param name="hasReplacedStock">Another bootloader has the place of the stock one.</param>
+    public static FlashException? WhyNoCard(BoardProfile board, bool hasReplacedStock) => board switch
+    {
+        { SdCard: not null } or { IsCardUnknown: true } when hasReplacedStock => SdCardFaults.SdCardNotRead(board.Name),
+        { SdCard: not null } => null,
+        { IsCardUnknown: true } => OfCard(board) is { } question ? BoardFaults.FactMissing(question)
+            : SdCardFaults.SdCardFileUnknown(board.Name, CardSetting.Forms),
+        _ => SdCardFaults.SdCardUnknown(board.Name),
+    };
+
+    private static string Form(CardFile file) => $"{file.Encoding switch
+    {
+        CardEncoding.MksRobin => ", encoded for MKS Robin",
+        CardEncoding.Chitu => ", encoded for Chitu",
+        CardEncoding.SRecord => ", as S-records",
+        _ => "",
+    }}{(file.NeedsNewName ? ", a new name each time" : "")}";
 
     /// <summary>The bitrate of a bridge that is alone on its bus and whose chip has no register for it: an RP2040.</summary>
     public static FactQuestion OfBridge(BoardProfile board) => new(

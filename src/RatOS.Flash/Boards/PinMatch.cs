@@ -27,6 +27,9 @@ public sealed record PinMatch(ImmutableArray<KlipperBoardConfig> Configs, double
     /// <summary>What all of them say about the board with this chip; null for things that they differ in.</summary>
     public required HeadFacts Head { get; init; }
 
+    /// <summary>The file for a card by each of them, where they do not agree on one.</summary>
+    public ImmutableArray<CardCandidate> CardCandidates { get; init; } = [];
+
     /// <summary>The board's name in Klipper's tool for cards; null for none.</summary>
     public string? FlashSdCardBoard { get; init; }
 
@@ -43,6 +46,7 @@ public sealed record PinMatch(ImmutableArray<KlipperBoardConfig> Configs, double
         KnownAs = Name,
         CardFile = Head.CardFile is { } file && Chip is not null && Mcu.Find(Chip) is { } mcu
             ? file with { ApplicationStart = mcu.FlashBase + (uint?)Head.BootloaderOffset } : Head.CardFile,
+        CardCandidates = CardCandidates,
         FlashSdCardBoard = FlashSdCardBoard,
         DisablesSwd = pins.UsesDebugPins || Head.DisablesSwd ? true : null,
     };

@@ -7,7 +7,7 @@ namespace RatOS.Flash.Core;
 /// word about the board.
 /// </summary>
 /// <param name="Board">The board's name.</param>
-/// <param name="Fact">As in a <c>[board NAME]</c> section of ratos-flash.conf: <c>chip</c>, <c>start</c> or <c>link</c>.</param>
+/// <param name="Fact">As in a <c>[board NAME]</c> section: <c>chip</c>, <c>start</c>, <c>link</c> or <c>card</c>.</param>
 /// <param name="Text">The question, one line.</param>
 /// <param name="Choices">1 or more, likeliest first.</param>
 public sealed record FactQuestion(string Board, string Fact, string Text, ImmutableArray<FactChoice> Choices)

@@ -9,6 +9,13 @@ public static class SdCardFaults
         FaultKind.SdCardUnknown, $"No known bootloader of {board} installs firmware for its application start from a card.",
         $"{WithoutCard}.");
 
+    /// <summary>No source says which file its bootloader takes.</summary>
+    /// <param name="board">The board.</param>
+    /// <param name="forms">The possible answers.</param>
+    public static FlashException SdCardFileUnknown(string board, string forms) => new(
+        FaultKind.SdCardUnknown, $"Nothing tells which file {board}'s stock bootloader installs from a card.",
+        $"{WithoutCard}. If you know the file, answer with `ratos-flash answer {board} card \"FILE\"`: {forms}.");
+
     public static FlashException SdCardNotRead(string board) => new(
         FaultKind.SdCardNotRead, $"{board} has Katapult instead of its stock bootloader, and Katapult does not read cards.",
         $"{WithoutCard}.");

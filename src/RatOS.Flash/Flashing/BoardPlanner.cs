@@ -51,7 +51,8 @@ internal sealed class BoardPlanner
         if (isAskedFirst && PlanQuestion() is { } question)
             return question;
         // A stock bootloader also writes chips that nothing here does.
-        var isBuiltFor = _profile.Mcu is { IsWritten: true } || (_request.UsesSdCard && _profile.SdCard is not null);
+        var isBuiltFor = _profile.Mcu is { IsWritten: true }
+            || (_request.UsesSdCard && (_profile.SdCard is not null || _profile.CardCandidates.Any()));
         if (!isBuiltFor || _profile.Mcu is not { } mcu || _profile.ApplicationStart?.Value is not { } start)
         {
             CheckChip();
@@ -159,10 +160,8 @@ internal sealed class BoardPlanner
         _findings.AddRange(
             about.Where(finding => _request.Job is FlashJob.Recover or FlashJob.ConfirmSdCard || !finding.Kind.EndsWhenBoardAppears));
         var plan = Made() with { Device = device, Entry = _request.Job == FlashJob.Recover ? FlashEntry.None : FlashEntry.SdCard };
-        if (_profile.SdCard is null)
-            Block(SdCardFaults.SdCardUnknown(Name));
-        else if (plan.HasReplacedStock)
-            Block(SdCardFaults.SdCardNotRead(Name));
+        if (MissingFact.WhyNoCard(_profile, plan.HasReplacedStock) is { } why)
+            Block(why);
         CheckChip();
         CheckStart();
         CheckImage(mcu, start);

@@ -112,6 +112,100 @@ public sealed class KlipperBoardConfigTests : IDisposable
         Assert.Equal(("Two or Maker Mini 2020", 32 * 1024), (match.Name, match.Head.BootloaderOffset));
     }
 
+    private const string Other = "# For the STM32F446 with a \"32KiB bootloader\". Copy it to an SD card";
+
+    [Theory]
+    [InlineData("", "Robin.bin mks")]                                // the other one names none: it may be another
+    [InlineData(" as \"firmware.bin\"", "Robin.bin mks", "firmware.bin")]
+    [InlineData(" as \"one.bin\" or \"two.bin\"", "Robin.bin mks", "one.bin", "two.bin")]
+    [InlineData(" in a directory named \"UP\" as \"firmware.bin\"", "Robin.bin mks", "UP/firmware.bin")]
+    [InlineData(", under a name that must not match the last", "Robin.bin mks", "*.bin new")]
+    public void Boards_that_take_different_files_leave_the_file_open(string form, params string[] values)
+    {
+        Config("generic-one.cfg",
+            "# For the STM32F446 with a \"32KiB bootloader\". Use update_mks_robin.py for out/Robin.bin on an SD card.\n");
+        Config("generic-two.cfg", $"{Other}{form}.\n");
+        foreach (var chip in (string?[])["stm32f446xx", null])
+        {
+            var facts = Load().Match(Board, chip)!.FactsFor(Board);
+            Assert.Null(facts.CardFile);
+            var profile = new BoardProfile("b", Boards.Board.Unknown("b") with { McuName = "stm32f446xx" }, facts);
+            Assert.Null(profile.SdCard);
+            var question = MissingFact.OfCard(profile)!;
+            Assert.Equal("card", question.Fact);
+            Assert.Equal(values, question.Choices.Select(choice => choice.Value));
+            Assert.Equal("One, encoded for MKS Robin", question.Choices[0].Label);
+        }
+    }
+
+    [Fact]
+    public void A_file_that_the_user_names_is_used_at_the_start_that_its_board_has()
+    {
+        Config("generic-one.cfg", "# For the STM32F446 with a \"32KiB bootloader\", and \"one.bin\" on an SD card.\n");
+        Config("generic-two.cfg", "# For the STM32F446 with a \"64KiB bootloader\", and \"two.bin\" on an SD card.\n");
+        var pins = Load().Match(Board, "stm32f446xx")!.FactsFor(Board);
+        BoardProfile Told(string card) => new("b", Boards.Board.Unknown("b") with { McuName = "stm32f446xx" }, pins,
+            new BoardFacts(FactSource.User, "your answer") { ApplicationStart = 0x0800_8000, CardFile = CardSetting.Parse(card) });
+        Assert.Equal(("ONE.BIN", "your answer"), (Told("ONE.BIN").SdCard?.Value.Path, Told("ONE.BIN").SdCard?.Where));
+        Assert.Null(Told("two.bin").SdCard);
+        Assert.Equal("three.bin", Told("three.bin").SdCard?.Value.Path);
+    }
+
+    [Fact]
+    public void A_file_that_goes_with_one_chip_is_known_once_the_chip_is()
+    {
+        Config("generic-one.cfg", """
+            # For the STM32F103 or STM32F401. Copy it to an SD card as "firmware.bin". With STM32F401 in a directory named "UP".
+            """);
+        var facts = Load().Match(Board, null)!.FactsFor(Board);
+        string? On(string chip) => new BoardProfile("b", Boards.Board.Unknown("b") with { McuName = chip }, facts).SdCard?.Value.Path;
+        Assert.Equal(("firmware.bin", "UP/firmware.bin"), (On("stm32f103xe"), On("stm32f401xc")));
+    }
+
+    [Fact]
+    public void An_LPC_takes_firmware_bin_unless_boards_with_its_pins_take_other_files()
+    {
+        Config("generic-one.cfg", "# For the LPC1768, and \"one.bin\" on an SD card.\n");
+        Config("generic-two.cfg", "# For the LPC1768.\n");
+        BoardProfile With(params BoardFacts[] facts) => new("b", Boards.Board.Unknown("b") with { McuName = "lpc1768" }, facts);
+        Assert.Equal("firmware.bin", With().SdCard?.Value.Path);
+        Assert.Null(With(Load().Match(Board, "lpc1768")!.FactsFor(Board)).SdCard);
+    }
+
+    [Theory]
+    [InlineData("firmware.bin", "firmware.bin")]
+    [InlineData("STM32F4_UPDATE/firmware.bin", "STM32F4_UPDATE/firmware.bin")]
+    [InlineData("Robin_nano35.bin  mks", "Robin_nano35.bin mks")]
+    [InlineData("update.cbd chitu", "update.cbd chitu")]
+    [InlineData("firmware.srec srec", "firmware.srec srec")]
+    [InlineData("*.bin new", "*.bin new")]
+    [InlineData("UP/*.bin mks new", "UP/*.bin mks new")]
+    [InlineData("", null)]
+    [InlineData("*.bin", null)]
+    [InlineData("*.bin new new", null)]
+    [InlineData("firmware.bin new", null)]
+    [InlineData("firmware.bin mks chitu", null)]
+    [InlineData("firmware.bin MKS", null)]
+    [InlineData("firmware", null)]
+    [InlineData(".bin", null)]
+    [InlineData("firmware.", null)]
+    [InlineData("-f.bin", null)]
+    [InlineData("a..b.bin", null)]
+    [InlineData("../firmware.bin", null)]
+    [InlineData("./firmware.bin", null)]
+    [InlineData("/firmware.bin", null)]
+    [InlineData("a/b/firmware.bin", null)]
+    [InlineData("a\\firmware.bin", null)]
+    [InlineData("ä.bin", null)]
+    [InlineData("a$b.bin", null)]
+    [InlineData("firmware.binary", null)]
+    [InlineData("a12345678901234567890123456789.bin", null)]
+    public void A_file_for_a_card_is_one_value(string text, string? value)
+    {
+        var file = CardSetting.Parse(text);
+        Assert.Equal(value, file is null ? null : CardSetting.Of(file));
+    }
+
     [Theory]
     [InlineData(0, true)]      // 12 of 12
     [InlineData(1, true)]      // 12 of 14: 0.857
