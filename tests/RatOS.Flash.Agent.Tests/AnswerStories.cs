@@ -1,3 +1,4 @@
+using System.Text.Json;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Service;
 using RatOS.Flash.Core;
@@ -92,6 +93,21 @@ public sealed class AnswerStories
         await story.TypeAsync("FLASH_MCU BOARD=ender CARD=1");
         Assert.True((await story.UntilOverAsync(3)).Ok);
     }, "card-unknown");
+
+    [Theory]
+    [InlineData("134250496")]
+    [InlineData("false")]
+    [InlineData("[\"0x8008000\"]")]
+    [InlineData("{}")]
+    public void A_value_that_is_no_text_is_refused_and_forgets_nothing(string json) => Of(async story =>
+    {
+        await AnswerAsync(story, "mcu", "start", "0x8008000");
+        using var commandLine = AgentBoards.TryOpen(story.Data)!;
+        var refusal = await Assert.ThrowsAsync<FlashException>(() => commandLine.AskAsync(
+            "answer", new() { ["board"] = "mcu", ["fact"] = "start", ["value"] = JsonDocument.Parse(json).RootElement }));
+        Assert.Equal(("bad-request", true), (refusal.Kind.Code, refusal.Cause.Contains("its value is no text", StringComparison.Ordinal)));
+        Assert.True((await FlashAsync(story, 1)).Ok);
+    });
 
     [Theory]
     [InlineData("../firmware.bin")]

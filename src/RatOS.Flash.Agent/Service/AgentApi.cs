@@ -157,6 +157,8 @@ internal sealed class AgentApi(
     {
         if (arguments.Word("board") is not { } board || arguments.Word("fact") is not { } fact)
             throw AgentFaults.BadRequest("it names no board and no fact");
+        if (arguments.At("value") is { ValueKind: not JsonValueKind.String })
+            throw AgentFaults.BadRequest("its value is no text");
         await boards.AnswerAsync(board, fact, arguments.Word("value"));   // null forgets it
         return new(true);
     }
