@@ -69,6 +69,28 @@ public sealed class AgentApiStories
         Assert.DoesNotContain(story.Moonraker.Console, line => line.Contains("ratos-flash boards", StringComparison.Ordinal));
     });
 
+    [Theory]
+    [InlineData("flash", null, "flash", "OK, from another program")]
+    [InlineData("identify", null, "identify", "identify: OK, from another program")]
+    [InlineData("recover", null, "recover", "recover: OK, from another program")]
+    [InlineData("flash", "rollback", "rollback", "roll back: OK, from another program")]
+    public void The_history_says_what_kind_of_job_it_was(string method, string? flag, string kind, string text) =>
+        AgentStory.Of(async story =>
+    {
+        var jobs = 1;
+        if (flag is not null)
+        {
+            await story.RequestAsync("flash", ("board", "octopus"));
+            await story.UntilOverAsync(jobs++);
+        }
+        await story.RequestAsync(method, ("board", "octopus"), (flag ?? "when_idle", true));
+        var job = await story.UntilOverAsync(jobs);
+        Assert.Equal(kind, (await story.RequestAsync("history")).Items("jobs").Last().Word("kind"));
+        Assert.Equal(kind, job.Kind);
+        await story.TypeAsync("FLASH_STATUS");
+        await story.UntilSaidAsync($" {text}");
+    });
+
     [Fact]
     public void A_request_returns_at_once_with_a_job_and_a_second_one_joins_it() => AgentStory.Of(async story =>
     {

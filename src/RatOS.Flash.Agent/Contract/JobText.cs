@@ -44,7 +44,8 @@ internal static class JobText
         var outcome = job.Ok switch { true => "OK", false => "FAILED", _ => state };
         var tone = job.Ok switch { true => Tone.Good, false => Tone.Bad, _ => Tone.Normal };
         var elapsed = FormattableString.Invariant($"{job.Elapsed:0.0} s");
-        yield return new($"{job.Job}  {Local(job.Created)}  {outcome}, {Origin(job.By)}, {elapsed}", tone, Indent: 2);
+        yield return new(
+            $"{job.Job}  {Local(job.Created)}  {JobKind.Words(job.Kind)}{outcome}, {Origin(job.By)}, {elapsed}", tone, Indent: 2);
         foreach (var board in job.Boards)
         {
             var text = board.Fault is { } fault ? $"{fault.Cause} {fault.Remedy} [{fault.Code}]"

@@ -16,6 +16,9 @@ internal sealed record JsonJob(
     /// <summary><c>job</c> in a line of <c>--json</c>.</summary>
     public string? Event { get; init; }
 
+    /// <summary>One of <see cref="JobKind"/>; missing for a job of an earlier version.</summary>
+    public string? Kind { get; init; }
+
     /// <summary>Seconds that Klipper has been stopped for this job; missing where it was not.</summary>
     public double? Down { get; init; }
 
@@ -80,6 +83,9 @@ internal sealed record JsonHeader(
 {
     /// <summary>Boards that are flashed from an SD card; missing where there are none.</summary>
     public string[]? SdCard { get; init; }
+
+    /// <inheritdoc cref="JsonJob.Kind"/>
+    public string? Kind { get; init; }
 
     /// <summary>The port as the user named it; missing where they did not.</summary>
     public string? Port { get; init; }

@@ -127,6 +127,7 @@ internal sealed class Job
         Id, JsonContract.Name(State), Report?.Ok, By, Created.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture),
         Seconds(Elapsed), [.. Requests.Select(request => _boards[request.Board.Name])], JsonFaultReport.Of(Report?.Klippy))
     {
+        Kind = JobKind.Of(Options),
         Down = _klipper.Total(Elapsed) is { } down ? Seconds(down) : null,
         Stopped = _klipper.IsStopped ? true : null,
     };

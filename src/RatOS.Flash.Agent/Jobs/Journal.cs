@@ -53,7 +53,7 @@ internal sealed class Journal : IDisposable
                 .ToDictionary(request => request.Board.Name, request => request.Image!.Sha256);
             var header = new JsonHeader("job", job.Id, job.By, view.Created, boards, images,
                 Product.Version)
-            { SdCard = bySdCard.Length > 0 ? bySdCard : null, Port = job.Options.Port };
+            { SdCard = bySdCard.Length > 0 ? bySdCard : null, Kind = view.Kind, Port = job.Options.Port };
             journal.Write(header, JsonContract.Shapes.JsonHeader);
             journal._file.Flush(flushToDisk: true);
             journal._headerEnd = journal._file.Position;

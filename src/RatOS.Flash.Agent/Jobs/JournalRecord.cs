@@ -138,6 +138,7 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
         return new(Header.Job, "done", isOk, Header.By, Header.Created, Math.Round(result.Elapsed, 1),
             [.. result.Boards.Select(ViewOf)], KlippyNow(result))
         {
+            Kind = JobKind.Known(Header.Kind),
             Down = _klipper?.Total(TimeSpan.FromSeconds(result.Elapsed)) is { } down ? Math.Round(down.TotalSeconds, 1) : null,
         };
     }
@@ -166,7 +167,10 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
             var step = Steps.LastOrDefault(step => step.Board == board);
             return new JsonJobBoard(board, step?.Phase ?? "queued", null, step?.Message ?? "", null, null, null, null, null);
         })],
-        null);
+        null)
+    {
+        Kind = JobKind.Known(Header.Kind),
+    };
 
     private static JsonJobBoard ViewOf(JsonReport board)
     {
