@@ -1,4 +1,5 @@
 using RatOS.Flash.Agent.Cli;
+using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Agent.Tests;
@@ -51,6 +52,23 @@ public sealed class InterruptTextTests
             "Stopping: no other board is erased. Klipper is started again.", After((null, FlashPhase.Start, FlashEventKind.Begin)));
         Assert.Equal("Stopping: no other board is erased.", After((null, FlashPhase.Start, FlashEventKind.End)));
     }
+
+    [Fact]
+    public void A_card_was_carried_and_only_the_running_board_shows_what_became_of_it()
+    {
+        _text.See(new FlashEvent(1, TimeSpan.Zero, "a", FlashPhase.Operator, FlashEventKind.Begin, "") { Step = OperatorStep.CarryCard });
+        Says("Ending the wait.", _text.ToString());
+        const string open = "Stopping. It is not confirmed yet whether the board installed the firmware from the card.";
+        Assert.Equal(open, After(("a", FlashPhase.Operator, FlashEventKind.End)));
+        Assert.Equal(open + " Klipper is started again.", After(
+            (null, FlashPhase.Stop, FlashEventKind.Begin), ("a", FlashPhase.Confirm, FlashEventKind.Begin)));
+        Says(Check, After(("a", FlashPhase.Confirm, FlashEventKind.End), ("a", FlashPhase.Prove, FlashEventKind.Begin)));
+        Assert.Equal("The boards are finished. Klipper is started again.", After(("a", FlashPhase.Done, FlashEventKind.Verdict)));
+    }
+
+    [Fact]
+    public void The_operator_started_a_bootloader_and_nothing_was_erased() => Assert.Equal(
+        Nothing, After(("a", FlashPhase.Operator, FlashEventKind.Begin), ("a", FlashPhase.Operator, FlashEventKind.End)));
 
     [Fact]
     public void A_wait_for_an_operator_step_ends_and_a_write_beside_it_does_not()
