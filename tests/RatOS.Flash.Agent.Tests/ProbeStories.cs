@@ -27,6 +27,23 @@ public sealed class ProbeStories
         await story.UntilSaidAsync("RatOS.Flash cannot read this firmware back");
     });
 
+    [Theory]
+    [InlineData("port", "1-1.2", "port")]
+    [InlineData("bootloader", "stm32-uart", "bootloader")]
+    [InlineData("sd_card", true, "SD card")]
+    [InlineData("change_link", "usb:can", "change of link")]
+    public void An_option_that_the_updater_does_not_have_is_refused(string option, object value, string noun) => Of(async (story, probe) =>
+    {
+        foreach (var method in (string[])["flash", "plan"])
+        {
+            var error = (await story.RequestAsync(method, ("board", "beacon"), (option, value))).GetProperty("error");
+            Assert.Equal("bad-option", error.Word("code"));
+            Assert.EndsWith($"it takes no {noun}.", error.Word("cause"), StringComparison.Ordinal);
+            Assert.Contains("FLASH_MCU BOARD=beacon", error.Word("remedy"), StringComparison.Ordinal);
+        }
+        Assert.Equal(0, probe.Runs);
+    });
+
     [Fact]
     public void All_leaves_it_out_and_says_so() => Of(async (story, probe) =>
     {
@@ -74,13 +91,10 @@ public sealed class ProbeStories
     });
 
     [Fact]
-    public void Firmware_and_places_are_nothing_for_it() => Of(async (story, probe) =>
+    public void There_is_no_earlier_firmware_of_it() => Of(async (story, probe) =>
     {
-        foreach (var (name, value) in new (string, object?)[] { ("port", "1-1.2"), ("rollback", true), ("bootloader", "katapult") })
-        {
-            var answer = await story.RequestAsync("flash", ("board", "beacon"), (name, value));
-            Assert.Equal("not-ours", answer.GetProperty("error").Word("code"));
-        }
+        var answer = await story.RequestAsync("flash", ("board", "beacon"), ("rollback", true));
+        Assert.Equal("not-ours", answer.GetProperty("error").Word("code"));
         Assert.Equal(0, probe.Runs);
     });
 }

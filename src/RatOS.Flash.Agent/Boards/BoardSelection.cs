@@ -67,6 +67,11 @@ internal sealed class BoardSelection(
         var requests = options.Boards.Select(name => Find(inventory, name, options))
             .DistinctBy(request => request.Board.Name, StringComparer.OrdinalIgnoreCase).ToList();
         var board = requests[0].Board;
+        foreach (var probe in requests.Where(request => request.UsesOwnUpdater))
+        {
+            if (WithoutMeaning(options, isPlaced: false) is { Count: > 0 } none)
+                throw FirmwareFaults.NotForUpdater(probe.Board.Name, none);
+        }
         if (options.Uuid is { } uuid)
             board = board with { CanUuid = uuid };
         if (options.Port is { } port)
@@ -146,6 +151,19 @@ internal sealed class BoardSelection(
     private bool CallsUpdater(PrinterMcu mcu, FlashOptions options) => CallsUpdaters && IsProbe(mcu)
         && options is { Job: FlashJob.Write, RollsBack: false, Firmware: null, NamesPlace: false, Bootloader: null, LinkChange: null };
 
+    /// <summary>Options that say nothing to an updater, as nouns.</summary>
+    /// <param name="options">The options.</param>
+    /// <param name="isPlaced">The probe is in printer.cfg, which names its place.</param>
+    private static List<string> WithoutMeaning(FlashOptions options, bool isPlaced) => !options.Writes ? [] :
+    [
+        .. options.Port is not null && isPlaced ? ["port"] : (string[])[],
+        .. options.Uuid is not null ? ["CAN uuid"] : (string[])[],
+        .. options.Bootloader is not null ? ["bootloader"] : (string[])[],
+        .. options.Job == FlashJob.SdCard ? ["SD card"] : (string[])[],
+        .. options.Firmware is not null ? ["firmware file"] : (string[])[],
+        .. options.LinkChange is not null ? ["change of link"] : (string[])[],
+    ];
+
     private static FlashRequest RequestOf(PrinterMcu mcu)
     {
         var kind = BoardCatalogue.BuiltIn.Find("beacon")!;
@@ -162,6 +180,8 @@ internal sealed class BoardSelection(
         try
         {
             var mcu = inventory.Find(name);
+            if (CallsUpdaters && IsProbe(mcu) && WithoutMeaning(options, isPlaced: true) is { Count: > 0 } none)
+                throw FirmwareFaults.NotForUpdater(mcu.Name, none);
             return CallsUpdater(mcu, options) ? RequestOf(mcu)
                 : new FlashRequest(firmware.AsConfigured(mcu.BoardToFlash()), null) { Findings = mcu.Findings };
         }

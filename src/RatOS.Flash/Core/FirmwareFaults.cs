@@ -113,6 +113,13 @@ public static class FirmwareFaults
         FaultKind.NotOurs, $"The firmware of {board} is not built from these Klipper sources: {why}.",
         $"Update the board with its vendor's updater.");
 
+    /// <param name="board">A probe.</param>
+    /// <param name="options">Those that the request has and the updater does not, as nouns.</param>
+    public static FlashException NotForUpdater(string board, IEnumerable<string> options) => new(
+        FaultKind.BadOption, $"The maker's updater of {board} finds the probe and its firmware itself: it takes no "
+        + $"{string.Join(" and no ", options)}.",
+        $"Name the probe alone: {CallUpdater(board)}.");
+
     public static FlashException FileNotOffered(string path, string why) => new(
         FaultKind.FileNotOffered, $"{path} cannot be written: {why}.", $"Free disk space, or fix the folder's ownership, and try again.");
 }
