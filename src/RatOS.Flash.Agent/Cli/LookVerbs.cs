@@ -6,6 +6,7 @@ using RatOS.Flash.Chips;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Klipper;
+using RatOS.Flash.Printer;
 
 namespace RatOS.Flash.Agent.Cli;
 
@@ -55,9 +56,17 @@ internal sealed class LookVerbs(VerbContext context)
     {
         using var over = new CancellationTokenSource();
         using var interrupts = context.OnInterrupt(over.Cancel);
-        var (printer, data) = (context.Printer, context.Data);
-        var mcus = new KnownMcus(printer, data is null ? [] : ConfirmedSettings.Of(data).Boards, data, context.Log);
-        var board = (await new LocalBoards(printer, mcus, static _ => new NoKlippy(), context.Log).RequestAsync(options))[0].Board;
+        var printer = context.Printer;
+        var board = await BoardAsync(options);
+        if (MissingFact.Of(board.Profile) is { Fact: "chip" } missing && context.Output.Choose(missing) is { } chip)
+        {
+            await context.WithBoardsAsync(noKlipper: false, isFlash: false, async boards =>
+            {
+                await boards.AnswerAsync(missing.Board, missing.Fact, chip);
+                return ExitCode.Done;
+            });
+            board = await BoardAsync(options);
+        }
         if (printer.SimulateOperator(board) is { } operation)
             context.Output.Say(operation);
         try
@@ -77,5 +86,12 @@ internal sealed class LookVerbs(VerbContext context)
         {
             printer.Save();
         }
+    }
+
+    private async Task<PrinterBoard> BoardAsync(FlashOptions options)
+    {
+        var data = context.Data;
+        var mcus = new KnownMcus(context.Printer, data is null ? [] : ConfirmedSettings.Of(data).Boards, data, context.Log);
+        return (await new LocalBoards(context.Printer, mcus, static _ => new NoKlippy(), context.Log).RequestAsync(options))[0].Board;
     }
 }

@@ -46,7 +46,8 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
     [
         $"The ROM of a {board.Chip?.Value} has no USB DFU, so BOOT0 does not help on USB.",
         .. WithoutKatapult(board),
-        $"Or, with an ST-Link on its SWD pins: `st-flash --reset write klipper.bin 0x{board.ApplicationStart?.Value:x8}`.",
+        "Or, with an ST-Link on its SWD pins: `st-flash --reset write klipper.bin "
+            + $"{(board.ApplicationStart is { } start ? $"0x{start.Value:x8}" : "ADDRESS")}`.",
         "Or connect a USB-UART adapter to PA9 and PA10, set BOOT0, reset the board, and run "
             + $"`ratos-flash flash {board.Name} --port PORT --bootloader stm32-uart` with the adapter's port.",
     ];
@@ -196,8 +197,9 @@ public sealed record BoardGuide(FlashMethod Method, string? BuildsFile, string? 
         ],
         FlashMethod.Unknown when board.Mcu is { IsWritten: false } =>
             [$"Build {file}, and write it with the method of the board's vendor."],
-        _ => [$"Describe the board in ratos-flash.conf ([board NAME] with `id:` of its kind), or build {file} and write it with its "
-            + "vendor's method."],
+        FlashMethod.Unknown when MissingFact.Of(board) is { } missing =>
+            [$"{missing.Text} Then {RemedyAction.Answer(missing).In(FrontEnd.CommandLine)}."],
+        _ => [$"Build {file}, and write it with the method of the board's vendor."],
     };
 
     /// <summary>Its port for a command: as printer.cfg has it, else the link that RatOS makes; null for neither.</summary>

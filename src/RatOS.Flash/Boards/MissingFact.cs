@@ -4,7 +4,7 @@ using RatOS.Flash.Core;
 namespace RatOS.Flash.Boards;
 
 /// <summary>The one fact that a board cannot tell, as a question with its candidates. Pure.</summary>
-internal static class MissingFact
+public static class MissingFact
 {
     private static readonly ImmutableArray<string> ChipsOnCan = ["stm32g0b1xx", "rp2040", "stm32f072xb", "stm32f446xx", "stm32h723xx"],
         ChipsOnUart = ["stm32f103xe", "stm32f401xc", "stm32g0b1xx", "stm32f446xx", "rp2040"],
@@ -18,6 +18,7 @@ internal static class MissingFact
     /// Chip or application start of a board that is silent or waits in a bootloader, and so could not be asked. Null where both are known,
     /// and for a chip that this product does not write.
     /// </summary>
+    /// <param name="board">The board.</param>
     public static FactQuestion? Of(BoardProfile board) => board switch
     {
         { Chip: null } => new(board.Name, "chip", $"Which chip does {board.Name} have? It is printed on the chip.", [.. (
@@ -35,6 +36,7 @@ internal static class MissingFact
     };
 
     /// <summary>The file for a card, where boards with the same pins take different ones; null where none of them is known.</summary>
+    /// <param name="board">The board.</param>
     public static FactQuestion? OfCard(BoardProfile board)
     {
         var boards = board.CardCandidates.GroupBy(card => CardSetting.Of(card.File!), StringComparer.OrdinalIgnoreCase).ToList();
@@ -65,6 +67,7 @@ internal static class MissingFact
     }}{(file.NeedsNewName ? ", a new name each time" : "")}";
 
     /// <summary>The bitrate of a bridge that is alone on its bus and whose chip has no register for it: an RP2040.</summary>
+    /// <param name="board">The board.</param>
     public static FactQuestion OfBridge(BoardProfile board) => new(
         board.Name, "link", $"Which CAN bitrate does {board.Name} have? All boards on its bus must have the same.",
         [.. Bitrates.Select(rate => new FactChoice($"bridge {rate}", $"{rate / 1000} kbit/s"))]);

@@ -32,7 +32,11 @@ public sealed class GuidedEntry(IHardware hardware, TimeProvider time, Func<Flas
             await SayAsync(board, $"{waiting.Label} is already at {device.Port}. {Next(board, waiting, device)}");
             return;
         }
-        if (guide.Method is FlashMethod.Avrdude or FlashMethod.Process or FlashMethod.OwnUpdater or FlashMethod.Unknown)
+        // The way into a chip's ROM needs no application start.
+        var isRomKnown = guide.Method == FlashMethod.Unknown && board.Profile is { Mcu.IsWritten: true, ApplicationStart: null }
+            && !board.Profile.Chip!.Value.StartsWith("lpc", StringComparison.Ordinal);
+        if (guide.Method is FlashMethod.Avrdude or FlashMethod.Process or FlashMethod.OwnUpdater
+            || (guide.Method == FlashMethod.Unknown && !isRomKnown))
         {
             await StepsAsync(board, guide.Steps);
             return;

@@ -169,7 +169,7 @@ public sealed class BoardGuideTests
     {
         var guide = BoardGuide.Of(new Board { Id = "mystery", Kind = "unknown", McuName = "stm32f103xe", Comm = "USB" });
         Assert.Equal(FlashMethod.Unknown, guide.Method);
-        Assert.Contains("ratos-flash.conf", guide.Remedy.ToString(), StringComparison.Ordinal);
+        Assert.Contains("ratos-flash answer mystery start", guide.Remedy.ToString(), StringComparison.Ordinal);
         Assert.Equal(FlashMethod.SdCard,
             BoardGuide.Of(new Board { Id = "old", Kind = "unknown", McuName = "lpc1769", FlashStartEffective = "0x4000" }).Method);
     }

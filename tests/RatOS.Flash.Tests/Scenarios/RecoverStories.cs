@@ -1,4 +1,6 @@
+using RatOS.Flash.Boards;
 using RatOS.Flash.Flashing;
+using RatOS.Flash.Printer;
 using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Scenarios;
@@ -136,7 +138,11 @@ public sealed class RecoverStories
 /// <summary>The manual way, watched.</summary>
 public sealed class GuideStories
 {
-    private static async Task<List<string>> GuideAsync(Story story, params (double After, Action<VirtualBoard> Do)[] person)
+    private static Task<List<string>> GuideAsync(Story story, params (double After, Action<VirtualBoard> Do)[] person) =>
+        GuideAsync(story, story.Known(story.Board.Name), person);
+
+    private static async Task<List<string>> GuideAsync(
+        Story story, PrinterBoard guided, params (double After, Action<VirtualBoard> Do)[] person)
     {
         var said = new List<string>();
         foreach (var (after, act) in person)
@@ -145,7 +151,7 @@ public sealed class GuideStories
         {
             said.Add(step.Message);
             return ValueTask.CompletedTask;
-        }).RunAsync(story.Known(story.Board.Name), CancellationToken.None);
+        }).RunAsync(guided, CancellationToken.None);
         return said;
     }
 
@@ -162,6 +168,27 @@ public sealed class GuideStories
         Assert.StartsWith("Jumper seen: USB DFU at 1-1.1. Take the jumper off now", said[^1], StringComparison.Ordinal);
         Assert.Contains("flash octopus --port 1-1.1", said[^1], StringComparison.Ordinal);
         Assert.Equal(0, story.Printer.Klippy.Stops);
+    });
+
+    private static Scenario Unlisted =>
+        new("unlisted", "one board", Scenario.Find("unlisted-in-dfu").Boards[0] with { State = BoardState.Klipper });
+
+    [Fact]
+    public void A_board_in_no_catalogue_is_guided_by_its_chip_alone() => Story.Of(Unlisted, InjectedFaults.None, async story =>
+    {
+        var board = new PrinterBoard("mcu", Board.Unknown("mcu") with { McuName = "stm32f446xx" }) { Port = "1-1.1" };
+        var said = await GuideAsync(story, board, (60, virtualBoard => virtualBoard.Boot0 = true), (61, board => board.PressReset()));
+        Assert.Equal("(1) Set the BOOT0 jumper, or hold the BOOT button.", said[0]);
+        Assert.StartsWith("Jumper seen: USB DFU at 1-1.1.", said[^1], StringComparison.Ordinal);
+        Assert.DoesNotContain(said, line => line.Contains("id:", StringComparison.Ordinal));
+    });
+
+    [Fact]
+    public void A_board_of_an_unknown_chip_is_asked_for_it() => Story.Of(Unlisted, InjectedFaults.None, async story =>
+    {
+        var line = Assert.Single(await GuideAsync(story, new PrinterBoard("mcu", Board.Unknown("mcu")) { Port = "1-1.1" }));
+        Assert.StartsWith("(1) Which chip does mcu have? It is printed on the chip. Then answer with `ratos-flash answer mcu chip VALUE`, "
+            + "where VALUE is stm32f446xx (STM32F446)", line, StringComparison.Ordinal);
     });
 
     [Fact]
