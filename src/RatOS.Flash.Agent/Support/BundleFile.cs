@@ -1,6 +1,7 @@
 using System.IO.Compression;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Core;
+using RatOS.Flash.Firmware;
 using RatOS.Flash.Recording;
 
 namespace RatOS.Flash.Agent.Support;
@@ -38,10 +39,19 @@ internal static class BundleFile
     /// <exception cref="FlashException"><c>bundle-unreadable</c>, <c>bundle-version</c>.</exception>
     public static JobRecording Read(string path)
     {
-        var name = Text.Clean(Path.GetFileName(path));
+        var name = Text.Clean(Path.GetFileName(Path.TrimEndingDirectorySeparator(path)));
+        FileInfo found;
         try
         {
-            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+            found = RegularFile.Find(path);
+        }
+        catch (Exception fault) when (fault is IOException or ArgumentException)
+        {
+            throw RecordingFaults.NoBundle(Text.Clean(path), path.Length == 0 ? "no file is named" : fault.Message);
+        }
+        try
+        {
+            using var file = new FileStream(found.FullName, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
             if (file.Length > Largest)
                 throw RecordingFaults.BundleUnreadable(name, $"it has {file.Length} bytes, which is too much for any bundle");
             var isZip = file.ReadByte() == 'P' && file.ReadByte() == 'K';
@@ -57,7 +67,11 @@ internal static class BundleFile
             using var recording = entry.Open();
             return JobRecording.Read(recording, name);
         }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or InvalidDataException
+        catch (UnauthorizedAccessException)
+        {
+            throw RecordingFaults.NoBundle(Text.Clean(path), "permission denied");
+        }
+        catch (Exception fault) when (fault is IOException or InvalidDataException
             or ArgumentException or NotSupportedException or EndOfStreamException)
         {
             throw RecordingFaults.BundleUnreadable(name, Text.Clean(fault.Message.TrimEnd('.')));

@@ -9,6 +9,11 @@ public static class RecordingFaults
         FaultKind.BundleUnreadable, $"{file} cannot be read as a bundle: {why}.",
         $"Make it again{By("ratos-flash bundle")}, and copy it as a binary file. A job's recording.gz can be replayed too.");
 
+    /// <summary>Nothing was read: it is no file that can be.</summary>
+    public static FlashException NoBundle(string path, string why) => new(
+        FaultKind.BundleUnreadable, $"{path} cannot be read as a bundle: {why}.",
+        $"Name a bundle (.zip) or a job's recording.gz that you may read. Make a bundle{By("ratos-flash bundle")}.");
+
     public static FlashException BundleVersion(string file, string found, int known) => new(
         FaultKind.BundleVersion, $"The recording in {file} has format {found}; this program reads format {known}.",
         $"Replay it with the version of ratos-flash that made it; versions.txt in the bundle names that version.");

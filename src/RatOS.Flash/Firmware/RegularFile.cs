@@ -9,18 +9,25 @@ public static class RegularFile
     /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
     public static byte[] Read(string path, int most)
     {
-        var file = new FileInfo(path);
-        if (file.LinkTarget is not null && File.ResolveLinkTarget(path, returnFinalTarget: true) is FileInfo target)
-            file = target;
-        if (!file.Exists)
-            throw new FileNotFoundException(Directory.Exists(path) ? "it is a directory" : "the file does not exist");
-        if (file.Length == 0)
-            throw new IOException("it is empty or no regular file");
+        var file = Find(path);
         if (file.Length > most)
             throw new IOException($"it has {file.Length} bytes, which is too much for any firmware");
         using var stream = new FileStream(file.FullName, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0);
         var bytes = new byte[Math.Min(stream.Length, most)];
         stream.ReadExactly(bytes);
         return bytes;
+    }
+
+    /// <summary>The file itself, to be opened without a wait.</summary>
+    /// <param name="path">Links are followed.</param>
+    /// <exception cref="IOException">It is empty, or no regular file.</exception>
+    public static FileInfo Find(string path)
+    {
+        var file = new FileInfo(path);
+        if (file.LinkTarget is not null && File.ResolveLinkTarget(path, returnFinalTarget: true) is FileInfo target)
+            file = target;
+        if (!file.Exists)
+            throw new FileNotFoundException(Directory.Exists(path) ? "it is a directory" : "the file does not exist");
+        return file.Length > 0 ? file : throw new IOException("it is empty or no regular file");
     }
 }

@@ -153,6 +153,14 @@ public sealed class BundleTests : IDisposable
         Assert.Equal(before, Directory.GetFileSystemEntries(_folder.FullName, "*", SearchOption.AllDirectories));
     }
 
+    private string Fifo()
+    {
+        var fifo = Path.Combine(_folder.FullName, "fifo.zip");
+        using var made = System.Diagnostics.Process.Start("mkfifo", [fifo]);
+        made.WaitForExit();
+        return fifo;
+    }
+
     [Fact]
     public void Malicious_zips_end_in_a_fault()
     {
@@ -162,11 +170,13 @@ public sealed class BundleTests : IDisposable
             (Zip(static zip => Put(zip, "readme.txt", [1])), "it contains no recording"),
             (Zip(zip => { Put(zip, "recording.txt", whole); Put(zip, "recording.txt", whole); }), "more than one"),
             (Plain("PK\u0003\u0004 and no more"u8.ToArray()), ""),
-            (Plain([]), "first line"),
+            (Plain([]), "it is empty or no regular file"),
+            ("/dev/null", "it is empty or no regular file"),
+            (Fifo(), "it is empty or no regular file"),
             (Plain([0x1f, 0x8b, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8]), "torn"),
             (Sparse(), "too much for any bundle"),
-            (Path.Combine(_folder.FullName, "missing.zip"), "Could not find"),
-            (_folder.FullName, ""),
+            (Path.Combine(_folder.FullName, "missing.zip"), "the file does not exist"),
+            (_folder.FullName, "it is a directory"),
         })
         {
             var fault = Assert.Throws<FlashException>(() => BundleFile.Read(file));
