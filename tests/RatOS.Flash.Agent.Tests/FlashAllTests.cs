@@ -1,6 +1,7 @@
 using RatOS.Flash.Agent.Boards;
 using RatOS.Flash.Agent.Moonraker;
 using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Klipper;
@@ -29,6 +30,36 @@ public sealed class FlashAllTests
         public override string Description => "a printer without a checkout";
 
         public override void Post(Action action) => printer.Time.Post(action);
+
+        public override bool HasKinds => true;
+    }
+
+    [Theory]
+    [InlineData(null, null)]
+    [InlineData("1-1.1", "btt-octopus-11")]
+    public void A_wrong_name_suggests_kinds_of_the_catalogue_only_with_a_port(string? port, string? suggested)
+    {
+        var folder = Directory.CreateTempSubdirectory("rf-");
+        try
+        {
+            VirtualTime.Run(async time =>
+            {
+                var printer = VirtualPrinter.Create("unlisted-in-dfu", time);
+                using var log = LogFile.Open(Path.Combine(folder.FullName, "log"), static _ => { });
+                var place = new WithoutBuilds(printer, PrinterAccess.Of(printer, new VirtualPlace("v", folder.FullName, 0, null)));
+                var local = new LocalBoards(place, new KnownMcus(place, [], null, log), _ => printer.Klippy, log);
+                var unknown = await Assert.ThrowsAsync<FlashException>(
+                    () => local.PlanAsync(new FlashOptions(["btt-octopus"]) { Port = port }));
+                Assert.Equal("unknown-board", unknown.Code);
+                Assert.Equal(suggested is not null, unknown.Cause.Contains("Did you mean", StringComparison.Ordinal));
+                Assert.Contains(suggested ?? "", unknown.Cause, StringComparison.Ordinal);
+                Assert.Contains("Choose one of its boards: mcu.", unknown.Remedy.ToString(), StringComparison.Ordinal);
+            });
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
     }
 
     [Theory]

@@ -192,6 +192,9 @@ internal sealed class BoardSelection(
             var catalogue = mcus.Catalogue.Catalogue;
             if (catalogue.Find(name) is { } kind)
                 return new FlashRequest(new PrinterBoard(kind.Id, kind), null);
+            // Without a place a printer's own boards can be flashed, and those were compared.
+            if (!options.NamesPlace && inventory.Mcus.Any(mcu => mcu.Section is not null))
+                throw;
             var near = inventory.Mcus.Select(mcu => mcu.Name).Concat(catalogue.Boards.Select(board => board.Id))
                 .Where(known => FuzzyMatch.IsNear(name, known));
             throw BoardFaults.UnknownBoard(
