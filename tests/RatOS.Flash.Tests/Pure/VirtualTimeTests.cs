@@ -33,6 +33,23 @@ public sealed class VirtualTimeTests
     }
 
     [Fact]
+    public void A_timer_that_was_cancelled_keeps_nothing_until_its_time()
+    {
+        var time = new VirtualTime();
+        var state = Cancelled(time);
+        GC.Collect();
+        Assert.False(state.IsAlive);
+        GC.KeepAlive(time);
+
+        static WeakReference Cancelled(VirtualTime time)
+        {
+            var state = new object();
+            VirtualTime.Unschedule(time.Schedule(TimeSpan.FromHours(1), static _ => { }, state));
+            return new(state);
+        }
+    }
+
+    [Fact]
     public void Half_an_hour_is_over_at_once_and_the_clocks_agree() => VirtualTime.Run(async time =>
     {
         var (stamp, calendar) = (time.GetTimestamp(), time.GetUtcNow());
