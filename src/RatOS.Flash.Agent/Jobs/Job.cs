@@ -49,9 +49,11 @@ internal sealed class Job
 
     public DateTimeOffset Created { get; }
 
-    public FlashOptions Options { get; }
+    /// <summary>As asked for; without the firmware file when the job is over.</summary>
+    public FlashOptions Options { get; private set; }
 
-    public IReadOnlyList<FlashRequest> Requests { get; }
+    /// <summary>Of its boards; without their images when the job is over.</summary>
+    public IReadOnlyList<FlashRequest> Requests { get; private set; }
 
     public CancellationTokenSource Cancel { get; } = new();
 
@@ -119,6 +121,8 @@ internal sealed class Job
     public void End(FlashReport report)
     {
         (State, Report) = (JobState.Done, report);
+        // The queue keeps the last jobs. Their firmware, of up to 8 MiB, is done with.
+        (Options, Requests) = (Options with { Firmware = null }, [.. Requests.Select(request => request with { Image = null })]);
         _done.TrySetResult(report);
     }
 
