@@ -122,17 +122,22 @@ internal sealed class Journal : IDisposable
     /// <param name="ended">Keeps the records that no longer change, without their steps; null to read all of them.</param>
     public static IReadOnlyList<JournalRecord> ReadAll(string folder, Dictionary<string, JournalRecord>? ended = null)
     {
-        if (!Directory.Exists(folder))
-            return [];
-        // Older ones are deleted after each job. There are more of them only where that failed.
-        var files = Directory.EnumerateDirectories(folder).Order(StringComparer.Ordinal).TakeLast(Kept + 1)
-            .Select(path => Path.Combine(path, FileName)).ToList();
-        var records = files.Select(file => ended?.GetValueOrDefault(file) ?? JournalRecord.Read(file, LongestLine))
-            .OfType<JournalRecord>().ToList();
+        var records = ReadNewest(folder, ended).Reverse().ToList();
         ended?.Clear();
         foreach (var record in records.Where(record => record is { Result: not null, Stopped: null }))
             ended?.Add(record.Path, record with { Steps = [] });
         return records;
+    }
+
+    /// <summary>The same, newest first. A journal is read when it is its turn.</summary>
+    private static IEnumerable<JournalRecord> ReadNewest(string folder, Dictionary<string, JournalRecord>? ended = null)
+    {
+        if (!Directory.Exists(folder))
+            return [];
+        // Older ones are deleted after each job. There are more of them only where that failed.
+        return Directory.EnumerateDirectories(folder).OrderDescending(StringComparer.Ordinal).Take(Kept + 1)
+            .Select(path => Path.Combine(path, FileName))
+            .Select(file => ended?.GetValueOrDefault(file) ?? JournalRecord.Read(file, LongestLine)).OfType<JournalRecord>();
     }
 
     /// <summary>The last flash that wrote a board, where the board does not run since; null otherwise.</summary>
@@ -141,7 +146,7 @@ internal sealed class Journal : IDisposable
     public static EarlierFlash? Earlier(string folder, string board)
     {
         BoardCondition? condition = null;
-        foreach (var end in ReadAll(folder).Reverse().Select(record => record.EndOf(board)).Where(end => end.Condition is not null))
+        foreach (var end in ReadNewest(folder).Select(record => record.EndOf(board)).Where(end => end.Condition is not null))
         {
             // A flash that was refused observed nothing: the one before it tells.
             if (end.Condition != BoardCondition.Unknown || end.Place is not null)
