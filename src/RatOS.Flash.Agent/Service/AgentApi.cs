@@ -125,9 +125,26 @@ internal sealed class AgentApi(
 
     public Task<JsonElement> PlanAsync(JsonElement arguments) => AnswerAsync(async () =>
     {
-        var plan = await boards.PlanAsync(FlashArguments.Parse(arguments, data.Firmware, mayCarryFirmware: IsOwnSocket));
-        return new JsonAnswer(true) { Plan = plan.Boards, Findings = plan.Findings };
+        var text = arguments.ValueKind == JsonValueKind.Undefined ? "" : arguments.GetRawText();
+        if (!_plans.TryGetValue(text, out var shared))
+        {
+            var options = FlashArguments.Parse(arguments, data.Firmware, mayCarryFirmware: IsOwnSocket);
+            _plans[text] = shared = new(() => boards.PlanAsync(options), printer.Time);
+        }
+        try
+        {
+            var plan = await shared.RunAsync();
+            return new JsonAnswer(true) { Plan = plan.Boards, Findings = plan.Findings };
+        }
+        finally
+        {
+            if (!shared.IsDue)
+                _plans.Remove(text);
+        }
     });
+
+    /// <summary>Plans that requests wait for, by their arguments: each reads firmware and journals, half a megabyte of garbage.</summary>
+    private readonly Dictionary<string, SharedWork<PlanView>> _plans = new(StringComparer.Ordinal);
 
     public Task<JsonElement> AnswerAsync(JsonElement arguments) => AnswerAsync(async () =>
     {

@@ -14,6 +14,9 @@ internal sealed class SharedWork<T>(Func<Task<T>> work, TimeProvider time)
     private Task? _last;
     private Task<T>? _due;
 
+    /// <summary>A run has not begun yet.</summary>
+    public bool IsDue => _due is not null;
+
     /// <summary>The result of a run that begins after this call: one that is under way may have looked before.</summary>
     public Task<T> RunAsync() => _due ??= NextAsync();
 
