@@ -29,7 +29,7 @@ internal sealed class AgentStory : IAsyncDisposable
     private readonly LogFile _log;
 
     private AgentStory(
-        VirtualTime time, string scenario, MoonrakerSetup setup, AgentSettings? settings, InjectedFaults? faults, bool isWeb)
+        VirtualTime time, Scenario scenario, MoonrakerSetup setup, AgentSettings? settings, InjectedFaults? faults, bool isWeb)
     {
         Time = time;
         Data = new DataFolder(Path.Combine(_folder.FullName, "printer_data"));
@@ -68,12 +68,15 @@ internal sealed class AgentStory : IAsyncDisposable
     }));
 
     public static void Of(Func<AgentStory, Task> tell, string scenario = "octopus", MoonrakerSetup? setup = null,
-        AgentSettings? settings = null, InjectedFaults? faults = null, bool isAlone = false, bool isWeb = false)
+        AgentSettings? settings = null, InjectedFaults? faults = null, bool isAlone = false, bool isWeb = false, string? firmware = null)
     {
+        var printer = VirtualPrinter.Scenarios.Single(known => known.Name == scenario);
+        if (firmware is not null)
+            printer = printer with { Boards = [.. printer.Boards.Select(board => board with { Version = firmware })] };
         var time = new VirtualTime { IsLive = true, Pace = Pace, YieldsToLoad = true };
         time.Run(async () =>
         {
-            await using var story = new AgentStory(time, scenario, setup ?? new(), settings, faults, isWeb);
+            await using var story = new AgentStory(time, printer, setup ?? new(), settings, faults, isWeb);
             try
             {
                 if (!isAlone)

@@ -81,6 +81,7 @@ public sealed class ContractTests
         ["(error)"] = typeof(JsonFaultReport),
         ["(fact)"] = typeof(JsonFact),
         ["(file)"] = typeof(JsonFile),
+        ["(forecast)"] = typeof(JsonForecast),
         ["(identity)"] = typeof(JsonIdentity),
         ["(known by pins)"] = typeof(JsonKnownByPins),
         ["(layout)"] = typeof(JsonLayout),

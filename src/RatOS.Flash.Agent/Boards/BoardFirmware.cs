@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using RatOS.Flash.Agent.Moonraker;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Boards;
 using RatOS.Flash.Builds;
@@ -114,10 +115,14 @@ internal sealed class BoardFirmware(PrinterAccess printer, KnownMcus mcus, DataF
     /// <summary>Whether boards need a flash, by their names. Nothing is built.</summary>
     /// <param name="boards">Boards of this printer.</param>
     /// <param name="given">The firmware that the caller named; null for each board's own.</param>
-    public async Task<IReadOnlyDictionary<string, FirmwareNeed>> NeedsAsync(IReadOnlyList<PrinterMcu> boards, FirmwareImage? given)
+    /// <param name="offer">The Klipper to compare with, before it is installed; null for the installed one.</param>
+    /// <param name="cancel">Ends git.</param>
+    public async Task<IReadOnlyDictionary<string, FirmwareNeed>> NeedsAsync(
+        IReadOnlyList<PrinterMcu> boards, FirmwareImage? given, KlipperOffer? offer = null, CancellationToken cancel = default)
     {
         var images = boards.ToDictionary(mcu => mcu.Name, mcu => given ?? ImageOrNull(mcu.Board!));
-        var (tree, source, found) = await FindBuildsAsync([.. boards.Where(mcu => images[mcu.Name] is null).Select(mcu => mcu.Board!)]);
+        var (tree, source, found) = await FindBuildsAsync(
+            [.. boards.Where(mcu => images[mcu.Name] is null).Select(mcu => mcu.Board!)], hasBuilds: offer is null, cancel);
         var changed = new Dictionary<string, IReadOnlyCollection<string>?>(StringComparer.Ordinal);
         var needs = new Dictionary<string, FirmwareNeed>(StringComparer.Ordinal);
         foreach (var mcu in boards)
@@ -125,13 +130,13 @@ internal sealed class BoardFirmware(PrinterAccess printer, KnownMcus mcus, DataF
             var (image, built) = (images[mcu.Name], found.GetValueOrDefault(mcu.Name));
             var running = KlipperVersion.Parse(mcu.Running);
             if (image is null && tree is not null && running.Sha is { } sha && !changed.ContainsKey(sha))
-                changed[sha] = await tree.ChangedSinceAsync(sha, CancellationToken.None);
+                changed[sha] = await tree.ChangedSinceAsync(sha, cancel, offer?.Commit);
             var good = mcu.Running is null ? null : Good?.Of(mcu.Name).FirstOrDefault(kept => kept.Image.Version == mcu.Running);
             needs[mcu.Name] = FirmwareNeed.Of(new NeedEvidence
             {
                 Section = mcu.Section ?? mcu.Name,
                 Running = mcu.Running,
-                Host = image?.Version ?? source?.Version ?? mcu.Host,
+                Host = image?.Version ?? offer?.Version ?? source?.Version ?? mcu.Host,
                 State = mcus.Facts.State,
                 Message = mcus.Facts.Message,
                 RunningDictionary = good?.Image.Dictionary,
@@ -140,6 +145,7 @@ internal sealed class BoardFirmware(PrinterAccess printer, KnownMcus mcus, DataF
                 ConfigHash = built?.ConfigHash,
                 SourceId = built?.SourceId,
                 ChangedPaths = image is null && running.Sha is { } commit ? changed.GetValueOrDefault(commit) : null,
+                MissingFeatures = mcus.Facts.Evidence.Boards.GetValueOrDefault(mcu.Section ?? "")?.MissingFeatures ?? [],
             });
         }
         return needs;
@@ -147,7 +153,7 @@ internal sealed class BoardFirmware(PrinterAccess printer, KnownMcus mcus, DataF
 
     /// <summary>What the builder has for these boards already; nothing where the checkout cannot be read.</summary>
     private async Task<(KlipperTree? Tree, KlipperSource? Source, IReadOnlyDictionary<string, BuiltFirmware?> Found)> FindBuildsAsync(
-        IReadOnlyList<PrinterBoard> boards)
+        IReadOnlyList<PrinterBoard> boards, bool hasBuilds, CancellationToken cancel)
     {
         var (tree, none) = ((KlipperTree?)null, ImmutableDictionary<string, BuiltFirmware?>.Empty);
         if (!CanBuild)
@@ -155,9 +161,11 @@ internal sealed class BoardFirmware(PrinterAccess printer, KnownMcus mcus, DataF
         try
         {
             tree = KlipperTree.Open(klipperPath!);
+            if (!hasBuilds)
+                return (tree, null, none);
             var wanted = Wanted(boards, []);
             var builder = new FirmwareBuilder(tree, data!.Builds, printer.Time);
-            var (source, built) = await builder.FindAllAsync(wanted, CancellationToken.None);
+            var (source, built) = await builder.FindAllAsync(wanted, cancel);
             return (tree, source, wanted.Zip(built).ToDictionary(pair => pair.First.Board, pair => pair.Second, StringComparer.Ordinal));
         }
         catch (FlashException fault)

@@ -106,6 +106,7 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
                 evidence[section] = old with
                 {
                     Version = board.Condition == BoardCondition.Flashed || board.Identity is not null ? board.NewVersion : null,
+                    MissingFeatures = [],
                 };
         }
         Keep(Facts with { Evidence = Facts.Evidence with { Boards = evidence } });
@@ -232,6 +233,7 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
                 {
                     Pins = facts.Pins.GetValueOrDefault(name) is { } pins ? [.. pins.Features.Select(feature => feature.ToString())] : null,
                     UsesDebugPins = facts.Pins.GetValueOrDefault(name)?.UsesDebugPins == true ? true : null,
+                    MissingFeatures = evidence is { MissingFeatures: { Count: > 0 } missing } ? [.. missing] : null,
                 };
             })])
             {
@@ -311,5 +313,9 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
     };
 
     private static McuEvidence EvidenceOf(JsonMcu mcu) =>
-        new(mcu.Version, mcu.Chip) { Constants = mcu.Constants ?? ImmutableDictionary<string, string>.Empty };
+        new(mcu.Version, mcu.Chip)
+        {
+            Constants = mcu.Constants ?? ImmutableDictionary<string, string>.Empty,
+            MissingFeatures = [.. mcu.MissingFeatures?.OfType<string>() ?? []],
+        };
 }

@@ -54,6 +54,9 @@ internal sealed record JsonAnswer(bool Ok)
     /// <summary>With <c>status</c>: the address of the page for browsers, where Moonraker serves it.</summary>
     public string? Page { get; init; }
 
+    /// <summary>With <c>status</c>: before an update of Klipper after which boards need new firmware.</summary>
+    public JsonForecast? Before { get; init; }
+
     /// <summary>The same in the words of a front end.</summary>
     public JsonAnswer In(FrontEnd frontEnd) => this with
     {

@@ -99,6 +99,9 @@ internal sealed record JsonMcu(
 
     /// <summary>PA13 or PA14 is among its pins.</summary>
     public bool? UsesDebugPins { get; init; }
+
+    /// <summary>Features that its firmware lacks and that Klipper will soon insist on.</summary>
+    public string[]? MissingFeatures { get; init; }
 }
 
 /// <summary>The answers of one running board.</summary>

@@ -11,23 +11,6 @@ using StreamJsonRpc;
 namespace RatOS.Flash.Agent.Moonraker;
 
 /// <summary>
-/// Where Moonraker is: at the address of the settings; without one at its unix socket, which needs no key, or at the usual websocket.
-/// </summary>
-/// <param name="Socket">Path of <c>comms/moonraker.sock</c>.</param>
-/// <param name="Url">Of the settings, such as <c>ws://127.0.0.1:7125/websocket</c>; null without one.</param>
-/// <param name="ApiKey">For a Moonraker that does not trust this computer; null otherwise.</param>
-internal sealed record MoonrakerEndpoint(string Socket, Uri? Url = null, string? ApiKey = null)
-{
-    /// <summary>The websocket to connect to; null for the unix socket.</summary>
-    public Uri? Web => Url ?? (File.Exists(Socket) ? null : AgentSettings.LocalMoonraker);
-
-    /// <summary>It is named by the settings, or its socket is there.</summary>
-    public bool IsKnown => Url is not null || File.Exists(Socket);
-
-    public override string ToString() => Web?.ToString() ?? Socket;
-}
-
-/// <summary>
 /// The connection to Moonraker. It reconnects with a growing pause, and registers again each time, because Moonraker forgets a client
 /// with its socket.
 /// </summary>
@@ -81,6 +64,9 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
     /// Increases each time that the connection comes up or Klipper becomes ready: both have forgotten what they were told.
     /// </summary>
     public int Epoch { get; private set; }
+
+    /// <summary>Increases each time that Moonraker has looked for updates.</summary>
+    public int Refreshes { get; private set; }
 
     /// <summary>Remote methods that another program registered first: those macros do not reach this agent.</summary>
     public IReadOnlyList<string> Taken { get; private set; } = [];
@@ -337,6 +323,12 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
             arguments.ValueKind == JsonValueKind.Array && arguments.GetArrayLength() > 0 && arguments[0].Flag("complete")
                 ? ChangedAsync("notify_update_response", arguments) : Task.CompletedTask;
 
+        public Task UpdateRefreshedAsync(JsonElement arguments)
+        {
+            connection.Refreshes++;
+            return ChangedAsync("notify_update_refreshed", default);   // with every commit of every program
+        }
+
         public Task GcodeResponseAsync(JsonElement arguments)
         {
             if (arguments.ValueKind == JsonValueKind.Array && arguments.GetArrayLength() > 0
@@ -384,6 +376,9 @@ internal partial interface IAnnouncements
 
     [JsonRpcMethod("notify_update_response")]
     Task UpdateResponseAsync(JsonElement arguments = default);
+
+    [JsonRpcMethod("notify_update_refreshed")]
+    Task UpdateRefreshedAsync(JsonElement arguments = default);
 
     [JsonRpcMethod("notify_gcode_response")]
     Task GcodeResponseAsync(JsonElement arguments = default);

@@ -180,7 +180,7 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
         var names = await McuObjectsAsync();
         var asked = names.ToDictionary(name => name, _ => (string[])["mcu_version", "mcu_constants"]);
         // The settings lack sections that Klipper could not set up; the raw text has them all, with includes.
-        asked["configfile"] = ["settings", "config"];
+        asked["configfile"] = ["settings", "config", "warnings"];
         var status = await QueryAsync(asked);
         // configfile.settings has its names in lower case (Klipper klippy/configfile.py); the objects have the user's.
         var sections = status.Members("configfile", "settings")
@@ -200,7 +200,10 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
             [.. sections.DistinctBy(section => section.Name)],
             new KlippyEvidence(
             info.Word("software_version"),
-            names.ToDictionary(name => name, name => EvidenceOf(status.At(name) ?? default), StringComparer.Ordinal)))
+            names.ToDictionary(name => name, name => EvidenceOf(status.At(name) ?? default) with
+            {
+                MissingFeatures = DeprecatedCode.Of(name, status.Items("configfile", "warnings")),
+            }, StringComparer.Ordinal)))
         {
             State = info.Word("state"),
             Message = info.Word("state_message"),
@@ -339,12 +342,15 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
     }
 
     /// <summary>What update_manager is updating; null where it is idle or missing.</summary>
-    public async Task<string?> UpdateAsync(CancellationToken cancel = default)
+    public async Task<string?> UpdateAsync(CancellationToken cancel = default) =>
+        (await UpdateStatusAsync(cancel))?.Flag("busy") == true ? "its programs" : null;
+
+    /// <summary>update_manager's last knowledge of all programs; null where it is missing.</summary>
+    public async Task<JsonElement?> UpdateStatusAsync(CancellationToken cancel = default)
     {
         try
         {
-            var status = await moonraker.CallAsync("machine.update.status", new() { ["refresh"] = false }, cancel);
-            return status.Flag("busy") ? "its programs" : null;
+            return await moonraker.CallAsync("machine.update.status", new() { ["refresh"] = false }, cancel);
         }
         catch (MoonrakerException missing) when (missing.Code == MoonrakerException.NoSuchMethod)
         {

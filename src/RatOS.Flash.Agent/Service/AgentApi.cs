@@ -19,6 +19,7 @@ namespace RatOS.Flash.Agent.Service;
 /// <param name="boards">The printer's boards.</param>
 /// <param name="looks">What many requests look at.</param>
 /// <param name="queue">The jobs.</param>
+/// <param name="forecast">What an offered update means for the boards.</param>
 /// <param name="notifier">The printer's screens.</param>
 /// <param name="buttons">The buttons of the prompt that is shown.</param>
 /// <param name="bundles">Writes bundles.</param>
@@ -26,7 +27,7 @@ namespace RatOS.Flash.Agent.Service;
 internal sealed class AgentApi(
     FrontEnd frontEnd, PrinterAccess printer, DataFolder data, MoonrakerConnection moonraker, KlipperAccess klipper,
     LocalBoards boards, SharedLooks looks,
-    FlashQueue queue, Notifier notifier, PromptButtons buttons, BundleWriter bundles, LogFile log) : IAgentApi
+    FlashQueue queue, UpdateForecast forecast, Notifier notifier, PromptButtons buttons, BundleWriter bundles, LogFile log) : IAgentApi
 {
     private const int HistoryShown = 20;
 
@@ -197,6 +198,7 @@ internal sealed class AgentApi(
             Jobs = [.. queue.Open.Select(job => job.View())],
             Taken = moonraker.Taken.Count == 0 ? null : [.. moonraker.Taken],
             Page = notifier.Page,
+            Before = forecast.Current,
         };
     });
 

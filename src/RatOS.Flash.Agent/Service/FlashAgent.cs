@@ -26,6 +26,7 @@ internal sealed class FlashAgent : IDisposable
     private readonly AgentApi _api;            // for Moonraker's clients: browsers and screens
     private readonly AgentApi _commandLine;    // for our own socket
     private readonly UpdateFollowUp _update;
+    private readonly UpdateForecast _forecast;
     private readonly OpenQuestions _questions;
     private readonly KlipperWatch _watch;
 
@@ -70,12 +71,15 @@ internal sealed class FlashAgent : IDisposable
         _queue.Added += OnAdded;
         _queue.Ended += OnEnded;
         _questions = new OpenQuestions(_notifier);
-        _update = new UpdateFollowUp(klipper, mcus, boards, _queue, settings, _notifier, printer.Time, data.UpdateNotice, log);
-        _watch = new KlipperWatch(_moonraker, klipper, _queue, _update, _questions, _notifier, printer.Time, log);
+        _update = new UpdateFollowUp(
+            klipper, mcus, boards, _queue, settings, _notifier, printer.Time, new(data.UpdateNotice, log), log);
+        _forecast = new UpdateForecast(
+            _moonraker, klipper, mcus, boards, _queue, _update, settings.Policy, _notifier, new(data.OfferNotice, log), printer.Time, log);
+        _watch = new KlipperWatch(_moonraker, klipper, _queue, _update, _forecast, _questions, _notifier, printer.Time, log);
         var bundles = new BundleWriter(printer, data, _moonraker);
         var looks = new SharedLooks(printer, data, _moonraker, boards, log);
         AgentApi ApiFor(FrontEnd frontEnd) =>
-            new(frontEnd, printer, data, _moonraker, klipper, boards, looks, _queue, _notifier, buttons, bundles, log);
+            new(frontEnd, printer, data, _moonraker, klipper, boards, looks, _queue, _forecast, _notifier, buttons, bundles, log);
         (_api, _commandLine) = (ApiFor(FrontEnd.Browser), ApiFor(FrontEnd.CommandLine));
         _moonraker.Api = _api;
     }

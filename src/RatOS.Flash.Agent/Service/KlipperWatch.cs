@@ -8,19 +8,20 @@ namespace RatOS.Flash.Agent.Service;
 
 /// <summary>
 /// Acts each time that the connection comes up or Klipper becomes ready: starts a Klipper that a flash stopped, greets our macros,
-/// reports interrupted jobs, compares versions.
+/// reports interrupted jobs, compares versions. An update that Moonraker has found is compared with the boards at once.
 /// </summary>
 /// <param name="moonraker">The connection.</param>
 /// <param name="klipper">Klipper.</param>
 /// <param name="queue">While it works, nothing is done here.</param>
 /// <param name="update">Compares versions.</param>
+/// <param name="forecast">Compares the boards with an update that is offered.</param>
 /// <param name="questions">Are shown when everyone can see it, after the others.</param>
 /// <param name="notifier">The printer's screens.</param>
 /// <param name="time">The only clock.</param>
 /// <param name="log">The log.</param>
 internal sealed class KlipperWatch(
-    MoonrakerConnection moonraker, KlipperAccess klipper, FlashQueue queue, UpdateFollowUp update, OpenQuestions questions,
-    Notifier notifier, TimeProvider time, LogFile log)
+    MoonrakerConnection moonraker, KlipperAccess klipper, FlashQueue queue, UpdateFollowUp update, UpdateForecast forecast,
+    OpenQuestions questions, Notifier notifier, TimeProvider time, LogFile log)
 {
     // Moonraker has no notification for a Klipper in error. It comes within seconds of a start; later only a user repairs it, so polls
     // become rare.
@@ -107,7 +108,11 @@ internal sealed class KlipperWatch(
         var isDue = isReady ? _checked != moonraker.Epoch || questions.IsDue
             : _inError is { } since && time.GetElapsedTime(since) >= KnownToScreens;
         if (!isDue)
+        {
+            if (isReady && forecast.IsDue)
+                await forecast.CheckAsync();
             return isReady;
+        }
         if (isReady)
             await klipper.GreetAsync();
         var epoch = moonraker.Epoch;
@@ -120,6 +125,7 @@ internal sealed class KlipperWatch(
             return false;
         _checked = epoch;
         questions.Show();
+        await forecast.CheckAsync();
         // A printer's whole configuration was read here. Once for each start of Klipper its memory is given back.
         GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         return isReady;

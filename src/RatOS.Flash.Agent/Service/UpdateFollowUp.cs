@@ -21,16 +21,14 @@ namespace RatOS.Flash.Agent.Service;
 /// <param name="settings">The policy.</param>
 /// <param name="notifier">Shows the announcement.</param>
 /// <param name="time">The only clock.</param>
-/// <param name="file">Keeps the last announcement, so that it is made once.</param>
+/// <param name="announced">The last announcement, so that it is made once.</param>
 /// <param name="log">The log.</param>
 internal sealed class UpdateFollowUp(
     KlipperAccess klipper, KnownMcus mcus, LocalBoards boards, FlashQueue queue, AgentSettings settings,
-    Notifier notifier, TimeProvider time, string file, LogFile log)
+    Notifier notifier, TimeProvider time, KeptText announced, LogFile log)
 {
-    private string? _announced = Read(file);
-
     /// <summary>Boards were announced, and their question may still be open.</summary>
-    public bool IsOpen => _announced is not null;
+    public bool IsOpen => announced.Text is not null;
 
     /// <summary>Compares versions, and does what the policy says.</summary>
     /// <param name="facts">What Klipper says now.</param>
@@ -47,10 +45,9 @@ internal sealed class UpdateFollowUp(
         // Which boards are up to date takes a look at git, so only where versions differ.
         if (need is not null)
             need = need.Of(await NeedsAsync(), settings.Policy);
-        if (need?.Signature == _announced)
+        if (need?.Signature == announced.Text)
             return true;
-        _announced = need?.Signature;
-        Write(_announced);
+        announced.Text = need?.Signature;
         if (need is null)
         {
             // Browsers show an open question again at every reload.
@@ -109,33 +106,6 @@ internal sealed class UpdateFollowUp(
         {
             log.Fault(fault);
             return false;
-        }
-    }
-
-    private static string? Read(string file)
-    {
-        try
-        {
-            return File.Exists(file) ? File.ReadAllText(file) : null;
-        }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
-        {
-            return null;   // it is announced again
-        }
-    }
-
-    private void Write(string? text)
-    {
-        try
-        {
-            if (text is null)
-                File.Delete(file);
-            else
-                File.WriteAllText(file, text);
-        }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
-        {
-            log.Say($"Cannot keep the last announcement: {fault.Message}");
         }
     }
 }

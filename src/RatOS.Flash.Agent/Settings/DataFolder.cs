@@ -79,6 +79,9 @@ internal sealed record DataFolder(string Root)
     /// <summary>The last announcement of boards with older firmware.</summary>
     public string UpdateNotice => Path.Combine(Root, "ratos-flash", "told");
 
+    /// <summary>The last announcement of an update that boards will need new firmware after.</summary>
+    public string OfferNotice => Path.Combine(Root, "ratos-flash", "told-before");
+
     /// <summary>Checksums of the settings that were confirmed on the command line.</summary>
     public string Confirmed => Path.Combine(Root, "ratos-flash", "confirmed");
 

@@ -53,6 +53,9 @@ public sealed class VirtualKlippy : IKlippy
     /// <summary>Times it was stopped.</summary>
     public int Stops { get; private set; }
 
+    /// <summary>By an MCU's name: the feature that its firmware lacks and that the host will soon insist on.</summary>
+    public IDictionary<string, string> Deprecated { get; } = new Dictionary<string, string>(StringComparer.Ordinal);
+
     /// <summary>
     /// The host's message protocol has changed, as after a breaking update: it refuses each board whose version is not its own
     /// (<see cref="VirtualPrinter.HostVersion"/>). Set while it runs, it has the effect of a restart at once.

@@ -16,6 +16,9 @@ public sealed class VirtualPrinter : IHardware
     /// <summary>Version of Klipper on this computer: that of a new build.</summary>
     public const string HostVersion = "v0.13.0-730-g84104bbbd";
 
+    /// <summary>Its whole commit.</summary>
+    public const string HostCommit = "84104bbbd7625d28b4eaaad83f4562972460ecd9";
+
     /// <summary>Model of a full-speed USB bus: overhead and bytes of a control transfer, and of a bulk transfer.</summary>
     public static readonly TimeSpan ControlOverhead = TimeSpan.FromMicroseconds(200);
 

@@ -21,6 +21,9 @@ internal sealed class FlashComponent(VirtualMoonraker moonraker)
     /// </summary>
     public IReadOnlyList<string> Dialog => _dialog;
 
+    /// <summary>The text of its announcement; null where there is none, or it was dismissed. Any thread may read it.</summary>
+    public string? Announcement => (string?)_announcement?["description"];
+
     public JsonNode Info() => new JsonObject
     {
         ["api"] = 1,
@@ -115,7 +118,7 @@ internal sealed class FlashComponent(VirtualMoonraker moonraker)
             {
                 _dialogId = moonraker.Clients.NextId();
                 if (!isComplete || index < lines.Count - 1)
-                    moonraker.Clients.Notify("notify_update_refreshed", SystemAnswers.UpdateStatus(isBusy: true));
+                    moonraker.Clients.Notify("notify_update_refreshed", SystemAnswers.UpdateStatus(moonraker, isBusy: true));
             }
             _shower = client;
             _dialog = _dialog.Add(line);

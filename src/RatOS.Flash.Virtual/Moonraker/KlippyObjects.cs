@@ -157,7 +157,13 @@ internal sealed class KlippyObjects(
     private JsonObject ConfigFile() => new()
     {
         ["config"] = Configuration(isParsed: false),
-        ["warnings"] = new JsonArray(),
+        ["warnings"] = new JsonArray([.. Klippy.Deprecated.Select(lack => new JsonObject
+        {
+            ["type"] = "deprecated_mcu_code",
+            ["message"] = $"MCU '{lack.Key}' has deprecated code (it is missing feature '{lack.Value}').",
+            ["mcu"] = lack.Key,
+            ["feature"] = lack.Value,
+        })]),
         ["save_config_pending"] = false,
         ["save_config_pending_items"] = new JsonObject(),
         ["settings"] = Configuration(isParsed: true),

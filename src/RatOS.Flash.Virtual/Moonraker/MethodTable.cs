@@ -62,7 +62,7 @@ internal static class MethodTable
             methods["machine.device_power.post_device"] = Now("POST", power.Set) with { Path = "/machine/device_power/device" };
         }
         if (moonraker.Setup.HasUpdateManager)
-            methods["machine.update.status"] = Now("GET", _ => SystemAnswers.UpdateStatus(moonraker.UpdateBusy is not null));
+            methods["machine.update.status"] = Now("GET", _ => SystemAnswers.UpdateStatus(moonraker, moonraker.UpdateBusy is not null));
         if (moonraker.Setup.HasComponent)
         {
             methods["server.ratos_flash.info"] = Now("GET", _ => moonraker.Component.Info());

@@ -83,8 +83,9 @@ internal static class SystemAnswers
         ["websocket_connections"] = connections,
     };
 
-    public static JsonNode UpdateStatus(bool isBusy)
+    public static JsonNode UpdateStatus(VirtualMoonraker moonraker, bool isBusy)
     {
+        var offer = moonraker.Offer ?? new(VirtualPrinter.HostCommit, VirtualPrinter.HostCommit, null);
         var version = VirtualPrinter.HostVersion[..VirtualPrinter.HostVersion.LastIndexOf('-')];
         return new JsonObject
         {
@@ -99,9 +100,13 @@ internal static class SystemAnswers
                     ["is_valid"] = true,
                     ["configured_type"] = "git_repo",
                     ["version"] = version,
-                    ["remote_version"] = version,
+                    ["remote_version"] = offer.RemoteVersion ?? version,
+                    ["current_hash"] = offer.CurrentHash,
+                    ["remote_hash"] = offer.RemoteHash,
+                    ["commits_behind"] = new JsonArray(),
+                    ["commits_behind_count"] = offer.CurrentHash == offer.RemoteHash ? 0 : 1,
                     ["full_version_string"] = VirtualPrinter.HostVersion,
-                    ["is_dirty"] = false,
+                    ["is_dirty"] = offer.IsDirty,
                     ["name"] = "klipper",
                 },
             },

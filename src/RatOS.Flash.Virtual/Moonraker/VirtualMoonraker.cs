@@ -106,6 +106,12 @@ public sealed class VirtualMoonraker : IAsyncDisposable
     /// <summary>The application that its update manager updates now; null for none.</summary>
     public string? UpdateBusy { get; set; }
 
+    /// <summary>The Klipper that its update manager offers; null where Klipper is up to date.</summary>
+    public OfferedKlipper? Offer { get; set; }
+
+    /// <inheritdoc cref="FlashComponent.Announcement"/>
+    public string? Announcement => Component.Announcement;
+
     /// <summary>The printer's activity.</summary>
     public VirtualPrintState Print { get; } = new();
 
@@ -187,6 +193,10 @@ public sealed class VirtualMoonraker : IAsyncDisposable
                 BecomeReady();
         });
     }
+
+    /// <summary>It has looked for updates, as it does once a day and when a user presses the button.</summary>
+    public void NotifyRefreshed() =>
+        Clients.Notify("notify_update_refreshed", SystemAnswers.UpdateStatus(this, UpdateBusy is not null));
 
     /// <summary>Closes every connection without a goodbye; new ones are accepted.</summary>
     public void DropConnections() => HangUpAll(withGoodbye: false);

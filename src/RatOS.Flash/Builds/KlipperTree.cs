@@ -95,18 +95,21 @@ public sealed class KlipperTree
 
     /// <summary>Files that differ between a commit and the tree as it is, changes beside the commit included.</summary>
     /// <param name="commit">4 to 40 hex digits, as a firmware's version has them.</param>
-    /// <returns>Null where that commit is not in its history, or there is no git.</returns>
-    public async Task<IReadOnlyCollection<string>?> ChangedSinceAsync(string commit, CancellationToken cancel)
+    /// <param name="cancel">Ends git.</param>
+    /// <param name="target">A later commit that was fetched already, instead of the tree as it is.</param>
+    /// <returns>Null where the commit is not in that history, or there is no git.</returns>
+    public async Task<IReadOnlyCollection<string>?> ChangedSinceAsync(string commit, CancellationToken cancel, string? target = null)
     {
-        if (commit.Length is < 4 or > 40 || !commit.All(char.IsAsciiHexDigit))
+        if (!IsCommit(commit) || (target is not null && !IsCommit(target)))
             return null;
         try
         {
-            // Only an ancestor of today's commit: for another branch "since" has no meaning.
+            // Only an ancestor: for another branch "since" has no meaning.
             if ((!Directory.Exists(Git) && !File.Exists(Git))
-                || (await Run(["merge-base", "--is-ancestor", commit, "HEAD"], cancel)).Exit != 0)
+                || (await Run(["merge-base", "--is-ancestor", commit, target ?? "HEAD"], cancel)).Exit != 0)
                 return null;
-            var (exit, names, _) = await Run(["diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", commit], cancel);
+            string[] range = target is null ? [commit] : [commit, target];
+            var (exit, names, _) = await Run(["diff", "--name-only", "-z", "--no-renames", "--no-ext-diff", .. range], cancel);
             return exit == 0 ? names.Split('\0', StringSplitOptions.RemoveEmptyEntries) : null;
         }
         catch (Exception e) when (e is ExternalException or IOException)
@@ -114,6 +117,8 @@ public sealed class KlipperTree
             return null;   // no git
         }
     }
+
+    private static bool IsCommit(string text) => text.Length is >= 4 and <= 40 && text.All(char.IsAsciiHexDigit);
 
     private string Git => System.IO.Path.Combine(Path, ".git");
 

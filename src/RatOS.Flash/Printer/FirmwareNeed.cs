@@ -63,6 +63,9 @@ public sealed record NeedEvidence
     /// the tree's history.
     /// </summary>
     public IReadOnlyCollection<string>? ChangedPaths { get; init; }
+
+    /// <inheritdoc cref="McuEvidence.MissingFeatures"/>
+    public IReadOnlyList<string> MissingFeatures { get; init; } = [];
 }
 
 /// <param name="Version">The version that was confirmed.</param>
@@ -91,7 +94,7 @@ public sealed record FirmwareNeed(NeedLevel Level, string Reason)
             ?? OfDictionaries(known, config is null, running, host)
             ?? config
             ?? OfLastFlash(known, running)
-            ?? OfSources(known, running, host);
+            ?? OfFeatures(known, OfSources(known, running, host), isNewer: running.IsNewerThan(host));
     }
 
     /// <summary>The list in the complaint compares version texts. If the complaint names another board, it proves nothing.</summary>
@@ -152,6 +155,12 @@ public sealed record FirmwareNeed(NeedLevel Level, string Reason)
             "Its build configuration changed since the last "
             + $"flash{(known.ChangedSymbols.Length > 0 ? $": {Names(known.ChangedSymbols)}" : "")}.");
     }
+
+    /// <summary>Firmware of unchanged sources would lack the features again: they depend on its configuration too.</summary>
+    private static FirmwareNeed OfFeatures(NeedEvidence known, FirmwareNeed sources, bool isNewer) =>
+        known.MissingFeatures.Count == 0 || isNewer || sources.Level == NeedLevel.Needless ? sources
+        : new(NeedLevel.Useful, "Klipper says that this board's firmware is older than it will support: "
+            + $"it lacks {Names(known.MissingFeatures)}.{(sources.Level == NeedLevel.Useful ? $" {sources.Reason}" : "")}");
 
     private static FirmwareNeed OfSources(NeedEvidence known, KlipperVersion running, KlipperVersion host)
     {

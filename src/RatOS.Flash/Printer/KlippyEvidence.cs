@@ -9,6 +9,9 @@ public sealed record McuEvidence(string? Version, string? Chip)
 {
     /// <summary>The constants of its build, numbers as text; empty where they were not asked.</summary>
     public IReadOnlyDictionary<string, string> Constants { get; init; } = ImmutableDictionary<string, string>.Empty;
+
+    /// <summary>Features that its firmware lacks and that Klipper will soon insist on (<c>deprecate_mcu_code</c>).</summary>
+    public IReadOnlyList<string> MissingFeatures { get; init; } = [];
 }
 
 /// <summary>Klipper's report about itself and its MCUs.</summary>

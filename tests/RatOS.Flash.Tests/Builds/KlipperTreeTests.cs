@@ -77,6 +77,24 @@ public sealed class KlipperTreeTests
     }
 
     [Fact]
+    public async Task Changes_up_to_a_fetched_commit_leave_out_the_tree_as_it_is()
+    {
+        using var standIn = new StandInTree();
+        var tree = standIn.Open();
+        var first = standIn.Git("rev-parse", "HEAD").Trim();
+        standIn.Write("src/sched.c", "int y;\n");
+        standIn.Commit("firmware");
+        var target = standIn.Git("rev-parse", "HEAD").Trim();
+        standIn.Git("checkout", "-q", "--detach", first);
+        standIn.Write("src/part0.c", "int mine;\n");
+        Assert.Equal(["src/sched.c"], (await tree.ChangedSinceAsync(first[..8], Never, target[..10]))!);
+        Assert.Empty((await tree.ChangedSinceAsync(target, Never, target))!);
+        Assert.Null(await tree.ChangedSinceAsync(target, Never, first));
+        Assert.Null(await tree.ChangedSinceAsync(first, Never, "0123456789abcdef"));
+        Assert.Null(await tree.ChangedSinceAsync(first, Never, "--output=x"));
+    }
+
+    [Fact]
     public async Task The_sources_differ_by_the_files_that_make_firmware()
     {
         using var standIn = new StandInTree();

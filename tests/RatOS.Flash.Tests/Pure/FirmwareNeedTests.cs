@@ -50,6 +50,18 @@ public sealed class FirmwareNeedTests
     }
 
     [Fact]
+    public void A_deprecation_by_Klipper_is_a_reason_unless_the_same_sources_would_lack_it_again()
+    {
+        const string words = "Klipper says that this board's firmware is older than it will support: it lacks i2c_transfer.";
+        var known = Known with { MissingFeatures = ["i2c_transfer"] };
+        Is(NeedLevel.Useful, words, known);
+        Is(NeedLevel.Useful, $"{words} Firmware sources changed since {Old}: src/i2c.c.", known with { ChangedPaths = ["src/i2c.c"] });
+        Is(NeedLevel.Needless, "Only files of Klipper's host changed", known with { ChangedPaths = ["klippy/mcu.py"] });
+        Is(NeedLevel.Unknown, "update Klipper first", known with { Running = New, Host = Old });
+        Is(NeedLevel.Needless, "same version as Klipper", known with { Running = New });
+    }
+
+    [Fact]
     public void A_complaint_that_names_no_board_requires_all_that_it_lists()
     {
         var known = Known with
