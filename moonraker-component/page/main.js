@@ -33,6 +33,7 @@ function draw() {
         isOpen && state.agent && state.isOld && h('p.notice', null, t.componentOld),
         state.faults.status && fault(state.faults.status),
         state.klippy.message && h('p.notice', null, state.klippy.message),
+        state.before && h('p.notice', { role: 'status' }, state.before.text),
         jobs(),
         state.taken.length > 0 && h('p.notice', null, t.taken(state.taken.join(', '))),
         state.agent === false ? null : view(),

@@ -17,6 +17,7 @@ export const state = {
   /** @type {string[]} */ taken: [],
   isOld: false,
   klippy: { state: '', message: '' },
+  /** What an offered update of Klipper means for the boards. @type {{ text: string } | null} */ before: null,
   /** @type {Map<string, Job>} */ jobs: new Map(),
   /** Jobs whose end is still shown. @type {Set<string>} */ ended: new Set(),
   /** @type {Board[] | null} */ boards: null,
@@ -102,6 +103,7 @@ async function status() {
     state.agent = true;
     state.agentVersion = answer.version;
     state.taken = answer.taken ?? [];
+    state.before = answer.before ?? null;
     state.klippy = { state: answer.klippy, message: answer.message };
     const open = new Set(answer.jobs.map((/** @type {Job} */ job) => job.job));
     for (const id of [...state.jobs.keys()]) {
@@ -153,7 +155,8 @@ function notified(method, [data]) {
     agentEvent(data.event, data.data);
     return;
   }
-  if (method === 'notify_klippy_ready' || method === 'notify_klippy_disconnected' || method === 'notify_klippy_shutdown') {
+  if (method === 'notify_klippy_ready' || method === 'notify_klippy_disconnected' || method === 'notify_klippy_shutdown'
+    || method === 'notify_announcement_update' || method === 'notify_announcement_dismissed') {
     clearTimeout(settling);
     settling = setTimeout(async () => {
       await status();
