@@ -14,7 +14,7 @@ import pathlib
 import re
 import textwrap
 import zlib
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Set, Tuple
 
 from ..common import RequestType, TransportType
 
@@ -38,8 +38,9 @@ CONSOLE_EVENT = "server:gcode_response"
 CONSOLE_PREFIXES = ("// ", "!! ", "echo: ")
 # An agent that lost its connection reconnects within seconds. The dialog has no Close button until it is complete.
 GRACE = 10.
-# A page that was just loaded is not ready for a prompt in the moment in which it identifies itself.
-PROMPT_DELAY = 1.
+# A page that was just loaded is not ready in the moment in which it identifies itself. Fluidd then asks for the status, and would
+# take the answer for the end of a flash.
+LOADED = 2.
 PROMPT = "// action:prompt_"
 # Mainsail rebuilds its page when Klipper becomes ready, and then shows the dialog from its top, without the result of the flash.
 # It scrolls to every later line, so the last line is sent later.
@@ -95,7 +96,11 @@ class RatosFlash:
         self.address = f"/{prefix}/server/ratos_flash/page" if prefix else "/server/ratos_flash/page"
         # The lines of the prompt that is shown, for pages that are loaded while Klipper is in error: they do not read the console's past.
         self.prompt: List[str] = []
-        self.prompting: Optional[asyncio.TimerHandle] = None
+        self.stored = True   # the console's past has it
+        self.loading: Optional[asyncio.TimerHandle] = None
+        # Displays that have shown a dialog. Until its user presses Finish, which no client hears of, KlipperScreen closes no prompt: one
+        # that is shown above the dialog would stay there until KlipperScreen restarts.
+        self.covered: Set[int] = set()
         self.server.register_endpoint("/server/ratos_flash/info", RequestType.GET, self._info)
         self.server.register_endpoint("/server/ratos_flash/show", RequestType.POST, self._show)
         self.server.register_endpoint("/server/ratos_flash/announce", RequestType.POST, self._announce)
@@ -104,6 +109,8 @@ class RatosFlash:
         self.server.register_event_handler("websockets:client_identified", self._client_identified)
         self.server.register_event_handler("server:klippy_ready", self._klippy_ready)
         self.server.register_event_handler(CONSOLE_EVENT, self._console_line)
+        self.server.register_event_handler(DIALOG_EVENT, self._dialog_line)
+        self.server.register_event_handler(STATUS_EVENT, self._status)
 
     def component_init(self) -> None:
         self.announcements = self.server.lookup_component("announcements", None)
@@ -155,7 +162,7 @@ class RatosFlash:
             else:
                 self._show_dialog(job, line, last)
         for line in console:
-            self.server.send_event(CONSOLE_EVENT, line)
+            await self._show_console(line)
         return {"shown": True}
 
     async def _announce(self, web_request: WebRequest) -> Dict[str, Any]:
@@ -164,6 +171,8 @@ class RatosFlash:
         title = "" if dismiss else self._text(args, "title", MAX_NAME)
         # Mainsail renders the description as HTML, the title as text.
         description = "" if dismiss else _escape(self._text(args, "description", MAX_LINE))
+        # Mainsail links the title. Fluidd takes an address without a host for one of its own pages, so the link is in the text too.
+        description += f' <a href="{self.address}" target="_blank">Open RatOS.Flash</a>'
         if self.announcements is None:
             return {"shown": False}
         async with self.announcing:  # two calls at once would remove the same entry twice
@@ -228,11 +237,11 @@ class RatosFlash:
         if self.open_job is None and not complete:
             self.event_loop.register_callback(self._open_dialog)
         self.open_job = None if complete else job
-        # Fluidd drops the text of the line that completes the dialog, so that line has none.
-        messages = [(line, False), ("", True)] if complete and line else [(line, complete)]
-        for message, last in messages:
+        # Mainsail shows a line break as a space. Fluidd drops the text of the line that completes the dialog, so that line has none.
+        messages = [(part, False) for part in line.split("\n")] if line else []
+        for message, last in messages + [("", True)] if complete else messages:
             self.server.send_event(DIALOG_EVENT, {
-                "message": "\n".join(_escape(textwrap.fill(part, WRAP)) for part in message.split("\n")),
+                "message": _escape(textwrap.fill(message, WRAP)),
                 "application": APPLICATION.format(self.title),
                 "proc_id": zlib.crc32(job.encode()),
                 "complete": last,
@@ -245,18 +254,34 @@ class RatosFlash:
         if self.open_job is not None:
             self.server.send_event(STATUS_EVENT, {**status, "busy": True})
 
-    def _client_identified(self, client: BaseRemoteConnection) -> None:
-        if client.client_data.get("type") != "web":
-            return
-        if self.open_job is not None:
+    def _status(self, status: Dict[str, Any]) -> None:
+        """The update manager sends its status after each refresh, and Fluidd would take it for the end of a flash."""
+        if self.open_job is not None and not status.get("busy"):
             self.event_loop.register_callback(self._open_dialog)
-        if self.prompt and not self.server.lookup_component("klippy_connection").is_ready() and self.prompting is None:
-            self.prompting = self.event_loop.delay_callback(PROMPT_DELAY, self._prompt_again)
 
-    def _prompt_again(self) -> None:
-        self.prompting = None
+    def _dialog_line(self, line: Dict[str, Any]) -> None:
+        self.covered.update(client.uid for client in self.server.lookup_component("websockets").get_clients_by_type("display"))
+
+    async def _show_console(self, line: str) -> None:
+        if not line.startswith(PROMPT) or line.startswith(f"{PROMPT}end") or not self.covered:
+            await self.server.send_event(CONSOLE_EVENT, line)   # or the next one, which is sent directly, overtakes it
+            return
+        self.server.lookup_component("websockets").notify_clients("gcode_response", [line], list(self.covered))
+        self._console_line(line)
+        self.stored = False
+
+    def _client_identified(self, client: BaseRemoteConnection) -> None:
+        if client.client_data.get("type") == "web" and self.loading is None:
+            self.loading = self.event_loop.delay_callback(LOADED, self._show_again)
+
+    async def _show_again(self) -> None:
+        self.loading = None
+        if self.open_job is not None:
+            await self._open_dialog()
+        if self.stored and self.server.lookup_component("klippy_connection").is_ready():
+            return
         for line in list(self.prompt):
-            self.server.send_event(CONSOLE_EVENT, line)
+            await self._show_console(line)
 
     def _console_line(self, line: str) -> None:
         """Follows the prompt on the console: a user can close it in any front end, and a macro can open another."""
@@ -264,7 +289,7 @@ class RatosFlash:
             return
         action = line[len(PROMPT):].split(" ")[0]
         if action in ("begin", "end"):
-            self.prompt = []
+            self.prompt, self.stored = [], True
         if action != "end" and len(self.prompt) < MAX_LINES:
             self.prompt.append(line)
 
@@ -283,6 +308,7 @@ class RatosFlash:
             self._show_dialog(job, line, True)
 
     def _client_removed(self, client: BaseRemoteConnection) -> None:
+        self.covered.discard(client.uid)
         if self.open_job is None:
             return
         if client is self.shown_by or client.client_data.get("name") == AGENT:

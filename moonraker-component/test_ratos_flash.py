@@ -24,11 +24,12 @@ HERE = pathlib.Path(__file__).resolve().parent
 MOONRAKER_PATH = os.environ.get("MOONRAKER_PATH")
 GRACE = 1.0  # seconds; shorter than the component's own, since the real Moonraker has no other clock than ours
 SETTLE = 3.0  # as the component's
-PROMPT_DELAY = 1.0
+LOADED = 2.0
 DIALOG, CONSOLE, NEWS = "notify_update_response", "notify_gcode_response", "notify_announcement_update"
 STATUS = "notify_update_refreshed"
 
 
+LINK = ' <a href="/server/ratos_flash/page" target="_blank">Open RatOS.Flash</a>'
 INFO = {"api": 1, "dialog": True, "announcements": True, "page": True, "frame_origins": []}
 
 
@@ -185,9 +186,11 @@ class Stories:
         world.seen(STATUS)
         world.connect("browser", "web")
         world.wait(0.2)
+        self.assertEqual([], world.seen(STATUS), "Fluidd asks for the status first")
+        world.wait(LOADED)
         self.assertEqual([True], [status["busy"] for status in world.seen(STATUS)])
         world.connect("another", "agent")
-        world.wait(0.2)
+        world.wait(LOADED + 0.2)
         self.assertEqual([], world.seen(STATUS))
 
     def test_the_title_names_the_boards_and_the_outcome(self):
@@ -206,28 +209,50 @@ class Stories:
         self.show(world, console=["// action:prompt_end", *prompt, "// another line"])
         world.seen(CONSOLE)
         world.connect("agent", "agent")
-        world.wait(PROMPT_DELAY + 0.2)
+        world.wait(LOADED + 0.2)
         self.assertEqual([], world.seen(CONSOLE))
         world.connect("browser", "web")
         world.connect("second", "web")
-        world.wait(PROMPT_DELAY + 0.2)
+        world.wait(LOADED + 0.2)
         self.assertEqual(prompt, world.seen(CONSOLE))
         # Also after that: the one that was shown again is the same prompt.
         world.connect("third", "web")
-        world.wait(PROMPT_DELAY + 0.2)
+        world.wait(LOADED + 0.2)
         self.assertEqual(prompt, world.seen(CONSOLE))
         self.show(world, console=["// action:prompt_end"])
         world.seen(CONSOLE)
         world.connect("fourth", "web")
-        world.wait(PROMPT_DELAY + 0.2)
+        world.wait(LOADED + 0.2)
         self.assertEqual([], world.seen(CONSOLE))
 
     def test_a_result_of_several_lines_is_one_message(self):
         world = self.world()
         self.show(world, console=["!! octopus FAILED\n!! What to do: x"], dialog=["first\nsecond"])
         self.assertEqual(["!! octopus FAILED\n!! What to do: x"], world.seen(CONSOLE))
-        self.assertEqual([("first\nsecond", False)], self.dialog(world))
+        self.assertEqual([("first", False), ("second", False)], self.dialog(world))
         self.assert_refused(world, "server.ratos_flash.show", {"job": "7f3a", "console": ["// good\nbad"]}, "bad")
+
+    def test_a_display_gets_no_prompt_above_a_dialog_that_it_may_still_show(self):
+        prompt = ["// action:prompt_begin Roll back?", "// action:prompt_text x", "// action:prompt_show"]
+        world = self.world()
+        display, browser = world.connect("KlipperScreen", "display"), world.connect("browser", "web")
+        world.wait(LOADED + 0.2)
+        self.show(world, console=prompt)
+        self.assertEqual((prompt, prompt), (display.heard(CONSOLE), browser.heard(CONSOLE)))
+        self.show(world, dialog=["octopus: write", "octopus FAILED"], complete=True)
+        self.show(world, console=["// action:prompt_end", *prompt, "!! octopus FAILED"])
+        self.assertEqual(["// action:prompt_end", "!! octopus FAILED"], display.heard(CONSOLE))
+        self.assertEqual(["// action:prompt_end", *prompt, "!! octopus FAILED"], browser.heard(CONSOLE))
+        # The console's past does not have it, so a browser that comes later is shown it in any state of Klipper.
+        later = world.connect("later", "web")
+        world.wait(LOADED + 0.2)
+        self.assertEqual(prompt, later.heard(CONSOLE))
+        self.assertEqual([], display.heard(CONSOLE))
+        # KlipperScreen was restarted.
+        display.close()
+        display = world.connect("KlipperScreen", "display")
+        self.show(world, console=["// action:prompt_end", *prompt])
+        self.assertEqual(["// action:prompt_end", *prompt], display.heard(CONSOLE))
 
     def test_completing_a_closed_dialog_opens_none(self):
         world = self.world()
@@ -264,7 +289,7 @@ class Stories:
     def test_control_characters_are_removed(self):
         world = self.world()
         self.show(world, dialog=["a\r\nb\x00\x1b[31m\x7f\x85\u2028\u202ec\ud800"], console=["// one\n!! two\x03"], complete=True)
-        self.assertEqual([("a\nb[31mc", True)], self.dialog(world))
+        self.assertEqual([("a", False), ("b[31mc", True)], self.dialog(world))
         self.assertEqual(["// one\n!! two"], world.seen(CONSOLE))
 
     def test_long_lines_are_cut_before_they_are_escaped(self):
@@ -380,7 +405,7 @@ class Stories:
         world = self.world()
         self.assertEqual({"shown": True}, world.call("server.ratos_flash.announce", {"title": "1 board", "description": "octopus"}))
         self.assertEqual({"shown": True}, world.call("server.ratos_flash.announce", {"title": "2 boards <b>", "description": "octopus <b> & ebb42"}))
-        self.assertEqual([("2 boards <b>", "octopus ‹b› & ebb42")], world.announced())
+        self.assertEqual([("2 boards <b>", "octopus ‹b› & ebb42" + LINK)], world.announced())
         self.assertEqual({"shown": False}, world.call("server.ratos_flash.announce", {"dismiss": True}))
         self.assertEqual([], world.announced())
         self.assertEqual({"shown": False}, world.call("server.ratos_flash.announce", {"dismiss": True}))
@@ -392,7 +417,7 @@ class Stories:
         world.call("server.ratos_flash.announce", {"title": "1 board", "description": "octopus"})
         self.assertEqual([], world.announced())
         world.call("server.ratos_flash.announce", {"title": "2 boards", "description": "octopus"})
-        self.assertEqual([("2 boards", "octopus")], world.announced())
+        self.assertEqual([("2 boards", "octopus" + LINK)], world.announced())
 
     def test_wrong_announcements_are_refused(self):
         world = self.world()
@@ -524,8 +549,21 @@ class OnAStandIn(Stories, unittest.TestCase):
         self.show(world, console=["// action:prompt_begin Flash?", "// action:prompt_text x", "// action:prompt_show"])
         world.seen(CONSOLE)
         world.connect("browser", "web")
-        world.wait(2 * PROMPT_DELAY)
+        world.wait(2 * LOADED)
         self.assertEqual([], world.seen(CONSOLE))
+
+    def test_a_refresh_of_the_update_manager_does_not_end_the_dialog_of_fluidd(self):
+        world = self.world()
+        self.show(world, dialog=["octopus: erase"])
+        world.wait(0.2)
+        world.seen(STATUS)
+        world.send_event("update_manager:update_refreshed", {"version_info": {}, "busy": False})
+        world.wait(0.2)
+        self.assertEqual([False, True], [status["busy"] for status in world.seen(STATUS)])
+        self.show(world, complete=True)
+        world.send_event("update_manager:update_refreshed", {"version_info": {}, "busy": False})
+        world.wait(0.2)
+        self.assertEqual([False], [status["busy"] for status in world.seen(STATUS)])
 
     def test_the_page_has_its_address_behind_a_route_prefix(self):
         world = StandIn.__new__(StandIn)
@@ -543,6 +581,13 @@ class OnAStandIn(Stories, unittest.TestCase):
         self.assertEqual([("Klipper", "news")], world.announced())
 
 
+class Done:
+    """A future that is over."""
+
+    def __await__(self):
+        return iter(())
+
+
 class StandIn:
     """As much of Moonraker as the component uses, with time that passes when told to. It is itself server, event loop, config and world."""
 
@@ -553,7 +598,8 @@ class StandIn:
         self.options = dict([options.split(": ", 1)] if options else [])
         self.static = {}
         self.endpoints, self.handlers, self.frames, self.timers, self.now = {}, {}, [], [], 0.0
-        self.components = {"extensions": self, "internal_transport": self, "klippy_connection": self}
+        self.components = {"extensions": self, "internal_transport": self, "klippy_connection": self, "websockets": self}
+        self.clients = []
         self.agents = {}
         self.entries = []
         if announcements:
@@ -577,6 +623,15 @@ class StandIn:
 
     def getsection(self, name):
         return types.SimpleNamespace(get=lambda option, default=None: default)
+
+    def get_clients_by_type(self, kind):
+        return [client for client in self.clients if client.client_data["type"] == kind]
+
+    def notify_clients(self, name, data, mask):
+        for client in self.clients:
+            if client.uid not in mask:
+                client.frames.append(("notify_" + name, data[0]))
+        self.frames.append(("notify_" + name, data[0]))   # the observer
 
     def is_ready(self):
         return self.ready
@@ -626,7 +681,7 @@ class StandIn:
         os.remove(os.path.join(self.roots[root]["path"], name))
 
     def register_notification(self, event):
-        self.register_event_handler(event, lambda data: self.frames.append(("notify_" + event.split(":")[1], data)))
+        self.register_event_handler(event, lambda data: self.notify_clients(event.split(":")[1], [data], []))
 
     def register_event_handler(self, event, handler):
         self.handlers.setdefault(event, []).append(handler)
@@ -634,6 +689,7 @@ class StandIn:
     def send_event(self, event, *args):
         for handler in self.handlers.get(event, []):
             handler(*args)
+        return Done()
 
     def lookup_component(self, name, *default):
         return self.components.get(name, *default) if default else self.components[name]
@@ -685,9 +741,11 @@ class StandIn:
         return seen
 
     def connect(self, name, kind="agent"):
-        client = types.SimpleNamespace(client_data={"name": name, "type": kind})
+        client = types.SimpleNamespace(client_data={"name": name, "type": kind}, uid=object(), frames=[])
+        client.heard = lambda frame: [client.frames.remove(one) or one[1] for one in list(client.frames) if one[0] == frame]
+        self.clients.append(client)
         client.call = lambda method, params: self.call(method, params, client)
-        client.close = lambda: (self.agents.pop(name, None), self.send_event("websockets:client_removed", client))
+        client.close = lambda: (self.agents.pop(name, None), self.clients.remove(client), self.send_event("websockets:client_removed", client))
         if kind == "agent":
             self.agents[name] = client
         self.send_event("websockets:client_identified", client)
@@ -698,7 +756,8 @@ class StandIn:
         while due := sorted((timer for timer in self.timers if timer.at <= end), key=lambda timer: timer.at):
             self.now = max(self.now, due[0].at)
             self.timers.remove(due[0])
-            due[0].callback()
+            if asyncio.iscoroutine(work := due[0].callback()):
+                asyncio.run(work)
         self.now = end
 
     def stop(self):
@@ -924,6 +983,12 @@ class RealClient:
         if frame.get("method", "").startswith("notify_"):
             self.frames.append(frame)
         return frame
+
+    def heard(self, name):
+        self.call("server.ratos_flash.info", {})
+        heard = [frame["params"][0] for frame in self.frames if frame["method"] == name]
+        self.frames = [frame for frame in self.frames if frame["method"] != name]
+        return heard
 
     def drain(self):
         while self.receive() is not None:
