@@ -388,7 +388,7 @@ foreign_macro() {
   local file
   reached "$root$1" | while IFS= read -r file; do
     if [ "${file##*/}" != ratos_flash.cfg ]; then
-      grep -HiE '^\[gcode_macro[[:space:]]+(FLASH_MCU|FLASH_RECOVER|FLASH_ROLLBACK|FLASH_STATUS|FLASH_CANCEL)[[:space:]]*\]' "$file" || true
+      grep -HiE '^\[gcode_macro[[:space:]]+(FLASH_MCU|FLASH_RECOVER|FLASH_ROLLBACK|FLASH_STATUS|FLASH_CANCEL|FLASH_DOCTOR|FLASH_BUNDLE)[[:space:]]*\]' "$file" || true
     fi
   done | sed -n 1p
 }

@@ -143,7 +143,7 @@ class RatosFlash:
         complete = self._flag(args, "complete")
         title = self._text(args, "title", MAX_NAME) if "title" in args else None
         # The whole call is checked before any of it is shown.
-        for line in (part for message in console for part in message.split("\n")):
+        for line in console:
             if not line.startswith(CONSOLE_PREFIXES):
                 raise self.server.error(f"a line of 'console' must begin with '// ', '!! ' or 'echo: ', unlike {line[:40]!r}")
 

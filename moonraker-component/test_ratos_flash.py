@@ -227,10 +227,10 @@ class Stories:
 
     def test_a_result_of_several_lines_is_one_message(self):
         world = self.world()
-        self.show(world, console=["!! octopus FAILED\n!! What to do: x"], dialog=["first\nsecond"])
-        self.assertEqual(["!! octopus FAILED\n!! What to do: x"], world.seen(CONSOLE))
+        self.show(world, console=["!! octopus FAILED\nWhat to do: x"], dialog=["first\nsecond"])
+        self.assertEqual(["!! octopus FAILED\nWhat to do: x"], world.seen(CONSOLE))
         self.assertEqual([("first", False), ("second", False)], self.dialog(world))
-        self.assert_refused(world, "server.ratos_flash.show", {"job": "7f3a", "console": ["// good\nbad"]}, "bad")
+        self.assert_refused(world, "server.ratos_flash.show", {"job": "7f3a", "console": ["bad\n// good"]}, "bad")
 
     def test_a_display_gets_no_prompt_above_a_dialog_that_it_may_still_show(self):
         prompt = ["// action:prompt_begin Roll back?", "// action:prompt_text x", "// action:prompt_show"]

@@ -47,14 +47,14 @@ public sealed class BoardStories
     {
         await story.TypeAsync("FLASH_MCU BOARD=ebb42");
         Assert.True((await story.UntilOverAsync()).Ok);
-        await story.TypeAsync("FLASH_MCU");
+        await story.TypeAsync("FLASH_MCU BOARD=all");
         var job = await story.UntilOverAsync(2);
         Assert.Equal([true, true, true], job.Boards.Select(board => board.Ok));
         Assert.StartsWith("skipped: It runs", job.Boards.Single(board => board.Board == "ebb42").Message, StringComparison.Ordinal);
         Assert.Equal([New, New, New], story.Printer.PrinterBoards.Select(board => board.RunningVersion));
 
         var stops = story.Moonraker.Calls.Count(call => call == "machine.services.stop");
-        await story.TypeAsync("FLASH_MCU");
+        await story.TypeAsync("FLASH_MCU BOARD=all");
         Assert.True((await story.UntilOverAsync(3)).Ok);
         Assert.Equal((2, stops), (stops, story.Moonraker.Calls.Count(call => call == "machine.services.stop")));
         await story.UntilSaidAsync("octopus-pro skipped: It runs");
@@ -90,7 +90,7 @@ public sealed class BoardStories
     [InlineData("uart-katapult")]
     public void The_old_firmware_is_read_out_with_every_flash_method(string scenario) => AgentStory.Of(async story =>
     {
-        await story.TypeAsync("FLASH_MCU");
+        await story.TypeAsync("FLASH_MCU BOARD=all");
         Assert.True((await story.UntilOverAsync()).Ok);
         Assert.Equal([(New, "confirmed"), (Old, "read-out")], Kept(story));
     }, scenario);
@@ -131,7 +131,7 @@ public sealed class BoardStories
     [Fact]
     public void A_board_that_fell_into_its_bootloader_needs_a_flash_whatever_Klipper_reported_before() => AgentStory.Of(async story =>
     {
-        await story.TypeAsync("FLASH_MCU");
+        await story.TypeAsync("FLASH_MCU BOARD=all");
         Assert.True((await story.UntilOverAsync()).Ok);
         Assert.Equal("needless", (await story.RequestAsync("boards")).Items("boards").First().Word("need"));
         await story.Printer.Klippy.StopAsync(CancellationToken.None);

@@ -133,6 +133,10 @@ public sealed class ConnectionStories
     {
         public Task MacroFlashAsync(System.Text.Json.JsonElement arguments = default) => Task.CompletedTask;
 
+        public Task MacroDoctorAsync(System.Text.Json.JsonElement arguments = default) => Task.CompletedTask;
+
+        public Task MacroBundleAsync(System.Text.Json.JsonElement arguments = default) => Task.CompletedTask;
+
         public Task MacroStatusAsync(System.Text.Json.JsonElement arguments = default) => Task.CompletedTask;
 
         public Task MacroCancelAsync(System.Text.Json.JsonElement arguments = default) => Task.CompletedTask;

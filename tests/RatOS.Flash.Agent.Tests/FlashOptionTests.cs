@@ -11,7 +11,7 @@ public sealed class FlashOptionTests
     [Fact]
     public void Force_flashes_boards_that_are_up_to_date_and_consent_alone_does_not() => AgentStory.Of(async story =>
     {
-        await story.TypeAsync("FLASH_MCU");
+        await story.TypeAsync("FLASH_MCU BOARD=all");
         Assert.True(IsFlashed(await story.UntilOverAsync()));
         await story.TypeAsync("FLASH_MCU BOARD=all");
         Assert.False(IsFlashed(await story.UntilOverAsync(2)));

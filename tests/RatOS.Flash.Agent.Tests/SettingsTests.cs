@@ -250,5 +250,5 @@ public sealed class SettingsTests
     [InlineData("// two\nlines", "RESPOND TYPE=command MSG=\"two?lines\"")]
     [InlineData("// 50 °C \\ end", "RESPOND TYPE=command MSG=\"50 ?C / end\"")]
     public void A_console_line_is_one_RESPOND_command_and_nothing_else(string line, string gcode) =>
-        Assert.Equal(gcode, Notifier.Respond(line));
+        Assert.Equal(gcode, ConsoleText.Respond(line));
 }

@@ -7,7 +7,7 @@ namespace RatOS.Flash.Agent.Contract;
 /// <summary>
 /// What clients can ask of the running agent, over Moonraker (<c>server.extensions.request</c>) and over its own socket alike. Each
 /// method takes named arguments or none, and answers at once with a <see cref="JsonAnswer"/>. It never answers with an error of JSON-RPC:
-/// Moonraker's HTTP server changes their codes and texts. The first three are for macros, which get no answer: theirs goes to the
+/// Moonraker's HTTP server changes their codes and texts. The first five are for macros, which get no answer: theirs goes to the
 /// console.
 /// </summary>
 [JsonRpcContract]
@@ -22,6 +22,13 @@ internal partial interface IAgentApi
 
     [JsonRpcMethod("ratos_flash_cancel")]
     Task MacroCancelAsync(JsonElement arguments = default);
+
+    [JsonRpcMethod("ratos_flash_doctor")]
+    Task MacroDoctorAsync(JsonElement arguments = default);
+
+    /// <summary><c>job</c> (default: the last one).</summary>
+    [JsonRpcMethod("ratos_flash_bundle")]
+    Task MacroBundleAsync(JsonElement arguments = default);
 
     /// <summary>
     /// <c>board</c> (or <c>mcu</c>, <c>boards</c>; default <c>all</c>), <c>firmware</c>, <c>port</c>, <c>uuid</c>, <c>bootloader</c> and

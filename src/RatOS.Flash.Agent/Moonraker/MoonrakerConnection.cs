@@ -350,7 +350,8 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
 /// <summary>Methods that macros call. The prefix keeps them apart from other projects', such as <c>flash_mcu</c>.</summary>
 internal static class RemoteMethods
 {
-    public static readonly string[] All = ["ratos_flash_mcu", "ratos_flash_status", "ratos_flash_cancel"];
+    public static readonly string[] All =
+        ["ratos_flash_mcu", "ratos_flash_status", "ratos_flash_cancel", "ratos_flash_doctor", "ratos_flash_bundle"];
 }
 
 /// <summary>Moonraker's notifications that are used here; others are ignored.</summary>

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using System.Text.Json.Nodes;
 using RatOS.Flash.Agent.Boards;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Jobs;
@@ -7,6 +6,7 @@ using RatOS.Flash.Agent.Moonraker;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
+using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash.Agent.Service;
 
@@ -21,13 +21,15 @@ namespace RatOS.Flash.Agent.Service;
 /// <param name="queue">The jobs.</param>
 /// <param name="forecast">What an offered update means for the boards.</param>
 /// <param name="notifier">The printer's screens.</param>
+/// <param name="questions">Asks before a flash.</param>
 /// <param name="buttons">The buttons of the prompt that is shown.</param>
 /// <param name="bundles">Writes bundles.</param>
 /// <param name="log">The log.</param>
 internal sealed class AgentApi(
     FrontEnd frontEnd, PrinterAccess printer, DataFolder data, MoonrakerConnection moonraker, KlipperAccess klipper,
     LocalBoards boards, SharedLooks looks,
-    FlashQueue queue, UpdateForecast forecast, Notifier notifier, PromptButtons buttons, BundleWriter bundles, LogFile log) : IAgentApi
+    FlashQueue queue, UpdateForecast forecast, Notifier notifier, FlashQuestions questions, PromptButtons buttons, BundleWriter bundles,
+    LogFile log) : IAgentApi
 {
     private const int HistoryShown = 20;
 
@@ -59,8 +61,47 @@ internal sealed class AgentApi(
     {
         Acknowledge();
         return ConsoleAsync(() => arguments.Flag("printing") ? throw PrinterFaults.PrinterBusy("a G-code file called FLASH_MCU")
+            : arguments.Flag("ask") ? AskAllAsync(arguments)
             : EnqueueAsync(arguments, JobOrigin.Macro, arguments.Flag("recover") ? FlashJob.Recover : null));
     }
+
+    /// <summary>FLASH_MCU without a board: one press must not flash a whole printer.</summary>
+    private async Task<JsonAnswer> AskAllAsync(JsonElement arguments)
+    {
+        var options = FlashArguments.Parse(arguments, data.Firmware, JobOrigin.Macro);
+        await klipper.RefreshOnceAsync();
+        var requests = await boards.RequestAsync(options);
+        if (requests.All(request => request.SkipReason is not null))
+            notifier.Console("// RatOS.Flash: All boards are up to date. FLASH_MCU BOARD=NAME flashes one of them nevertheless.");
+        else
+            questions.AskWhether(arguments, requests);
+        return new(true);
+    }
+
+    public Task MacroDoctorAsync(JsonElement arguments)
+    {
+        Acknowledge();
+        return ConsoleAsync(async () =>
+        {
+            foreach (var message in ConsoleText.Doctor(await looks.Doctor.RunAsync()))
+                notifier.Console(message);
+            return new(true);
+        });
+    }
+
+    public Task MacroBundleAsync(JsonElement arguments)
+    {
+        Acknowledge();
+        return ConsoleAsync(async () =>
+        {
+            notifier.Console($"// {BundleText(await bundles.WriteAsync(arguments.Word("job")))}");
+            return new(true);
+        });
+    }
+
+    private static string BundleText(string file) =>
+        $"RatOS.Flash: The bundle {Path.GetFileName(file)} is written. Download it: Machine page, folder logs, or "
+        + $"/server/files/logs/{Path.GetFileName(file)}";
 
     public Task MacroStatusAsync(JsonElement arguments)
     {
@@ -87,8 +128,7 @@ internal sealed class AgentApi(
     public Task MacroCancelAsync(JsonElement arguments)
     {
         Acknowledge();
-        var cancelled = Cancel(null);
-        notifier.Console($"// RatOS.Flash: {JobText.Cancelled([.. cancelled.Select(job => job.View())])}");
+        notifier.Console($"// RatOS.Flash: {JobText.Cancelled([.. Cancel(null).Select(job => job.View())])}");
         return Task.CompletedTask;
     }
 
@@ -116,10 +156,10 @@ internal sealed class AgentApi(
     // ---- requests
 
     public Task<JsonElement> FlashAsync(JsonElement arguments) =>
-        AnswerAsync(() => EnqueueAsync(arguments, JobOrigin.Request), FlashReserve);
+        AnswerAsync(() => OnScreenAsync(arguments, () => EnqueueAsync(arguments, JobOrigin.Request)), FlashReserve);
 
     public Task<JsonElement> RecoverAsync(JsonElement arguments) =>
-        AnswerAsync(() => EnqueueAsync(arguments, JobOrigin.Request, FlashJob.Recover), FlashReserve);
+        AnswerAsync(() => OnScreenAsync(arguments, () => EnqueueAsync(arguments, JobOrigin.Request, FlashJob.Recover)), FlashReserve);
 
     public Task<JsonElement> IdentifyAsync(JsonElement arguments) =>
         AnswerAsync(() => EnqueueAsync(arguments, JobOrigin.Request, FlashJob.Identify), FlashReserve);
@@ -217,7 +257,10 @@ internal sealed class AgentApi(
         var cancelled = Cancel(id);
         if (cancelled.Count == 0 && id is not null)
             throw AgentFaults.UnknownJob(Text.Clean(id));
-        return Task.FromResult(new JsonAnswer(true) { Jobs = [.. cancelled.Select(job => job.View())] });
+        var jobs = cancelled.Select(job => job.View()).ToArray();
+        if (IsScreen(arguments))
+            notifier.Console($"echo: RatOS.Flash: {JobText.Cancelled(jobs)}");
+        return Task.FromResult(new JsonAnswer(true) { Jobs = jobs });
     }));
 
     public Task<JsonElement> HistoryAsync(JsonElement arguments) => AnswerAsync(async () => new JsonAnswer(true)
@@ -226,13 +269,42 @@ internal sealed class AgentApi(
     });
 
     public Task<JsonElement> DoctorAsync(JsonElement arguments) => AnswerAsync(async () =>
-        new JsonAnswer(true) { Checks = [.. (await looks.Doctor.RunAsync()).Select(finding => finding.ToJson())] });
+    {
+        var findings = await looks.Doctor.RunAsync();
+        if (IsScreen(arguments))
+            notifier.Console(ConsoleText.DoctorPopup(findings));
+        return new JsonAnswer(true) { Checks = [.. findings.Select(finding => finding.ToJson())] };
+    });
 
     public Task<JsonElement> FilesAsync(JsonElement arguments) =>
         AnswerAsync(async () => new JsonAnswer(true) { Files = [.. await looks.Files.RunAsync()] });
 
     public Task<JsonElement> BundleAsync(JsonElement arguments) =>
-        AnswerAsync(async () => new JsonAnswer(true) { File = await bundles.WriteAsync(arguments.Word("job")) });
+        AnswerAsync(() => OnScreenAsync(arguments, async () =>
+        {
+            var file = await bundles.WriteAsync(arguments.Word("job"));
+            if (IsScreen(arguments))
+                notifier.Console($"echo: {BundleText(file)}");
+            return new(true) { File = file };
+        }));
+
+    /// <summary>KlipperScreen drops the answer to a request.</summary>
+    private static bool IsScreen(JsonElement arguments) => FlashArguments.OriginOf(arguments, JobOrigin.Request) == JobOrigin.Screen;
+
+    /// <summary>Shows a refusal to the screen that requested it.</summary>
+    private async Task<JsonAnswer> OnScreenAsync(JsonElement arguments, Func<Task<JsonAnswer>> request)
+    {
+        if (!IsScreen(arguments))
+            return await request();
+        var answer = await TryAsync(request);
+        if (answer.In(FrontEnd.Browser).Error is { } fault)
+        {
+            // A running job has the dialog.
+            var hasDialog = queue.IsAtRest && (await klipper.LookAsync()).Activity != KlippyActivity.Ready;
+            notifier.Refuse($"{fault.Cause} {fault.Remedy} [{fault.Code}]", !hasDialog);
+        }
+        return answer;
+    }
 
     private async Task<JsonAnswer> AnswerAndFlashAsync(JsonElement arguments)
     {
@@ -248,54 +320,18 @@ internal sealed class AgentApi(
         var requests = await boards.RequestAsync(options);
         var origin = FlashArguments.OriginOf(arguments, by);
         if (!IsOwnSocket)
-            AskToConfirm(arguments, options.Job == FlashJob.Recover, requests, origin);
+            questions.AskToConfirm(arguments, options.Job == FlashJob.Recover, requests, origin);
         // The command line asks at its terminal, a program its user.
         if (!options.AcceptsWarnings && options.Writes && boards.Plan(requests).Boards.Where(board => board.NeedsConsent).ToList()
             is { Count: > 0 } warned)
         {
             if (origin is JobOrigin.Macro or JobOrigin.Screen or JobOrigin.Prompt)
-                AskForConsent(arguments, options.Job == FlashJob.Recover, warned);
+                questions.AskForConsent(arguments, options.Job == FlashJob.Recover, warned);
             throw FlashFaults.ConsentMissing();
         }
         var mine = new Job(origin, options, requests, printer.Time);
         var added = queue.Add(mine);
         return new JsonAnswer(true) { Job = added.Id, Joined = added != mine };
-    }
-
-    /// <summary>Firmware from elsewhere needs the user's word, and no flag of a request is that: a prompt shows what it is.</summary>
-    /// <exception cref="FlashException"><c>firmware-unconfirmed</c>.</exception>
-    private void AskToConfirm(JsonElement arguments, bool isRecovery, IReadOnlyList<FlashRequest> requests, string origin)
-    {
-        var unconfirmed = requests.Where(request => request.SkipReason is null).SelectMany(request => request.Findings
-            .Where(finding => finding.Kind == FaultKind.FirmwareUnconfirmed).Select(finding => (Finding: finding, Image: request.Image!)))
-            .ToList();
-        if (unconfirmed.Count == 0)
-            return;
-        if (origin != JobOrigin.Page)   // which asks itself
-        {
-            AskAgain(
-                "Firmware from elsewhere", string.Join(" ", unconfirmed.Select(firmware => firmware.Finding.Text)) + " Flash it?", "Flash",
-                arguments, isRecovery, "confirm", string.Join(',', unconfirmed.Select(firmware => firmware.Image.Sha256).Distinct()));
-        }
-        throw unconfirmed[0].Finding.ToFault();
-    }
-
-    /// <summary>A macro and a screen show no answer: a prompt has the warnings, and a button that accepts them.</summary>
-    private void AskForConsent(JsonElement arguments, bool isRecovery, IEnumerable<JsonPlan> warned)
-    {
-        var warnings = warned.SelectMany(board => board.Findings).Where(finding => finding.NeedsConsent).Select(finding => finding.Text);
-        AskAgain(
-            "Flash despite warnings?", string.Join(" ", warnings.Distinct()), "Flash anyway", arguments, isRecovery,
-            FlashFlag.Consent.Json, true);
-    }
-
-    /// <summary>A prompt whose button makes the request once more, with one argument that accepts what the prompt shows.</summary>
-    private void AskAgain(
-        string title, string text, string label, JsonElement arguments, bool isRecovery, string accepts, JsonNode value)
-    {
-        var again = arguments.ValueKind == JsonValueKind.Object ? JsonNode.Parse(arguments.GetRawText())!.AsObject() : [];
-        again[accepts] = value;
-        notifier.Prompt(title, text, [new(label, "warning", isRecovery ? "recover" : "flash", again), PromptButton.Later]);
     }
 
     /// <summary>Cancels a job, or all of them.</summary>
@@ -308,11 +344,13 @@ internal sealed class AgentApi(
     }
 
     /// <summary>The macro reports an error unless this reaches it within seconds. It runs when the macro has ended.</summary>
-    private void Acknowledge()
+    private void Acknowledge() => _ = TryAsync(async () =>
     {
-        if (klipper.HasMacro)
-            _ = _acknowledgement.RunAsync();
-    }
+        // A macro can be called before this agent has noticed that Klipper is ready.
+        if (!klipper.HasMacro)
+            await klipper.GreetAsync();
+        return klipper.HasMacro ? await _acknowledgement.RunAsync() : new(true);
+    });
 
     // ---- answers: never an exception, whatever happens behind them
 

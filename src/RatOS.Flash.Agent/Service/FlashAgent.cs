@@ -41,6 +41,7 @@ internal sealed class FlashAgent : IDisposable
             Connected = async () =>
             {
                 await _notifier!.ConnectedAsync();
+                _update!.Reconnected();
                 TellOfSettings(settings.Faults);
             },
             GcodeResponse = line => _api!.OnConsole(line),
@@ -78,8 +79,9 @@ internal sealed class FlashAgent : IDisposable
         _watch = new KlipperWatch(_moonraker, klipper, _queue, _update, _forecast, _questions, _notifier, printer.Time, log);
         var bundles = new BundleWriter(printer, data, _moonraker);
         var looks = new SharedLooks(printer, data, _moonraker, boards, log);
+        var flashQuestions = new FlashQuestions(_notifier);
         AgentApi ApiFor(FrontEnd frontEnd) =>
-            new(frontEnd, printer, data, _moonraker, klipper, boards, looks, _queue, _forecast, _notifier, buttons, bundles, log);
+            new(frontEnd, printer, data, _moonraker, klipper, boards, looks, _queue, _forecast, _notifier, flashQuestions, buttons, bundles, log);
         (_api, _commandLine) = (ApiFor(FrontEnd.Browser), ApiFor(FrontEnd.CommandLine));
         _moonraker.Api = _api;
     }
@@ -141,7 +143,7 @@ internal sealed class FlashAgent : IDisposable
     {
         // Any flash answers an open question, which would lie above the dialog. A button has closed its own.
         if ((_update.IsOpen || _questions.IsOpen) && job.By != JobOrigin.Prompt)
-            _notifier.PromptEnd();
+            _notifier.PromptEndIfOpen();
         _questions.Clear();
         _notifier.Follow(job);
     }

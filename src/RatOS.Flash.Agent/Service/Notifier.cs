@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
@@ -27,6 +28,10 @@ internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons butt
     private static readonly TimeSpan MoreForEachBoard = TimeSpan.FromMilliseconds(20);
 
     private const int MostNames = 3;
+
+    // A wait for a bootloader takes up to 25 s.
+    private static readonly TimeSpan BetweenWaits = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan BetweenWaitsOfBuild = TimeSpan.FromSeconds(30);
 
     private static readonly TimeSpan FlushLimit = TimeSpan.FromSeconds(3);
 
@@ -93,6 +98,7 @@ internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons butt
         var quarters = new Dictionary<string, int>(StringComparer.Ordinal);
         var awaited = new SortedDictionary<string, string>(StringComparer.Ordinal);
         var held = new List<string>();
+        var latest = new ConcurrentDictionary<string, FlashEvent>(StringComparer.Ordinal);   // by board
         long? lastEvent = null, lastSnapshot = null;
         var betweenSnapshots = BetweenSnapshots + job.Requests.Count * MoreForEachBoard;
         var boards = job.Requests.Select(request => (request.Board.RunningVersion, request.Image?.Version) switch
@@ -119,6 +125,9 @@ internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons butt
                     held.Clear();
                 }
             }
+            latest[step.Board ?? ""] = step;
+            if (step is { Kind: FlashEventKind.Begin, Phase: not (FlashPhase.Look or FlashPhase.Plan or FlashPhase.Operator) })
+                _ = CountAsync(job, step, latest);
             // A step is never dropped, only measures of it are.
             if (step.Kind == FlashEventKind.Progress && !IsPast(lastEvent, BetweenEvents))
                 return;
@@ -131,6 +140,21 @@ internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons butt
             else
                 Event("board", job.View(step.Board).In(FrontEnd.Browser), JsonContract.Shapes.JsonJobStep);
         };
+    }
+
+    /// <summary>Counts the seconds of a step that nothing follows.</summary>
+    private async Task CountAsync(Job job, FlashEvent step, ConcurrentDictionary<string, FlashEvent> latest)
+    {
+        var (begin, pause) = (time.GetTimestamp(), step.Phase == FlashPhase.Build ? BetweenWaitsOfBuild : BetweenWaits);
+        while (true)
+        {
+            await Task.Delay(pause, time);
+            if (latest.GetValueOrDefault(step.Board ?? "") != step || _shown != job || job.Report is not null)
+                return;
+            var seconds = time.GetElapsedTime(begin).TotalSeconds;
+            var text = string.Create(CultureInfo.InvariantCulture, $"{step.In(FrontEnd.Browser)}: {seconds:0} s");
+            Show(job, [step.Board is null ? text : $"{step.Board}: {text}"], [], isOver: false);
+        }
     }
 
     private bool IsPast(long? last, TimeSpan limit) => last is not { } before || time.GetElapsedTime(before) >= limit;
@@ -180,40 +204,21 @@ internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons butt
         // KlipperScreen shows these lines of the console as a popup.
         var good = job.By == JobOrigin.Screen && _shown != job ? "echo:" : "//";
         var failed = report.Boards.Count(board => !board.Ok);
-        Show(job, [.. dialog], [.. Messages(ResultText.Of(report, FrontEnd.Browser), good)], isOver: true,
+        Show(job, [.. dialog], [.. ConsoleText.Messages(ResultText.Of(report, FrontEnd.Browser), good)], isOver: true,
             failed == 0 ? "OK" : failed == report.Boards.Length ? "FAILED" : $"{failed} of {report.Boards.Length} FAILED");
         Snapshot(job);
-    }
-
-    /// <summary>
-    /// One message for each result: a console that has the newest on top shows the lines of a message in their order. Its lines after the
-    /// first one are indented.
-    /// </summary>
-    private static IEnumerable<string> Messages(IEnumerable<Line> lines, string good)
-    {
-        var message = new List<Line>();
-        foreach (var line in lines)
-        {
-            if (message.Count > 0 && !line.Text.StartsWith(' '))
-            {
-                yield return Joined();
-                message.Clear();
-            }
-            message.Add(line);
-        }
-        if (message.Count > 0)
-            yield return Joined();
-
-        string Joined()
-        {
-            var prefix = message.Exists(line => line.Tone is Tone.Bad or Tone.Warning) ? "!!" : good;
-            return string.Join('\n', message.Select((line, i) => $"{prefix} {(i == 0 ? "RatOS.Flash: " : "")}{line.Text.Trim()}"));
-        }
     }
 
     /// <summary>One line in the console, without a dialog.</summary>
     /// <param name="line">Beginning with <c>// </c> or <c>!! </c>.</param>
     public void Console(string line) => Show(null, [], [line], isOver: false);
+
+    /// <summary>
+    /// Tells a screen that its request was refused. While Klipper is in error KlipperScreen shows lines of the dialog alone, and one with
+    /// the word "Error" also where it has shown its dialog before.
+    /// </summary>
+    public void Refuse(string text, bool isKlipperReady) =>
+        Show(null, isKlipperReady ? [] : [$"Error: {text}"], [$"!! RatOS.Flash: {text}"], isOver: true, "refused");
 
     /// <summary>Runs G-code, without waiting for it.</summary>
     public void Script(string script) => Send(() => moonraker.TryCallAsync("printer.gcode.script", new() { ["script"] = script }));
@@ -254,6 +259,13 @@ internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons butt
             "// action:prompt_show",
         ];
         Show(null, [], lines, isOver: false);
+    }
+
+    /// <summary>Takes a prompt away that may still be shown. Browsers show an open question again at every reload.</summary>
+    public void PromptEndIfOpen()
+    {
+        if (buttons.IsOpen)
+            PromptEnd();
     }
 
     /// <summary>Takes the prompt away, on every screen.</summary>
@@ -304,57 +316,29 @@ internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons butt
     /// <param name="outcome">Behind the boards in the dialog's title.</param>
     private void Show(Job? job, string[] dialog, string[] console, bool isOver, string? outcome = null) => Send(async () =>
     {
-        (dialog, console) = ([.. dialog.Select(EachLine)], [.. console.Select(EachLine)]);
+        (dialog, console) = ([.. dialog.Select(ConsoleText.EachLine)], [.. console.Select(ConsoleText.EachLine)]);
         if (_hasComponent)
         {
             var shown = new Dictionary<string, object?>
             {
                 ["job"] = job?.Id ?? "console",
-                ["dialog"] = job is null ? Array.Empty<string>() : dialog,
+                ["dialog"] = dialog,
                 ["console"] = console,
                 ["complete"] = isOver,
             };
-            if (job is not null)
-                shown["title"] = outcome is null ? Names(job) : $"{Names(job)}: {outcome}";
+            var names = job is null ? "boards" : Names(job);
+            if (job is not null || outcome is not null)
+                shown["title"] = outcome is null ? names : $"{names}: {outcome}";
             await moonraker.TryCallAsync("server.ratos_flash.show", shown);
             return;
         }
         // While Klipper is stopped this reaches nothing.
-        foreach (var line in console.SelectMany(message => message.Split('\n')))
-            await moonraker.TryCallAsync("printer.gcode.script", new() { ["script"] = Respond(line) });
+        foreach (var script in console.SelectMany(ConsoleText.Responds))
+            await moonraker.TryCallAsync("printer.gcode.script", new() { ["script"] = script });
     });
 
     private static string Names(Job job) => job.Requests.Count > MostNames ? $"{job.Requests.Count} boards"
         : PlainText.Of(string.Join(", ", job.Requests.Select(request => request.Board.Name)), 60);
-
-    private static string EachLine(string text) => string.Join('\n', text.Split('\n').Select(part =>
-    {
-        var line = string.Join(' ', part.Split(' ', StringSplitOptions.RemoveEmptyEntries));
-        return WithoutTags(PlainText.Of(line, line.Length));
-    }).Where(line => line.Length > 0));
-
-    /// <summary>Mainsail shows these texts as HTML. Characters that only look like brackets are the same in every front end.</summary>
-    private static string WithoutTags(string line)
-    {
-        var (text, isOpen) = (line.ToCharArray(), false);
-        for (var i = 0; i < text.Length; i++)
-        {
-            if (text[i] == '<')
-                (text[i], isOpen) = ('\u2039', true);
-            else if (text[i] == '>' && isOpen)
-                (text[i], isOpen) = ('\u203a', false);
-        }
-        return new(text);
-    }
-
-    /// <summary>A console line as Klipper's RESPOND command, without characters that G-code reads in another way.</summary>
-    internal static string Respond(string line)
-    {
-        var type = line.StartsWith("!! ", StringComparison.Ordinal) ? "error" : "command";
-        var text = new string([.. line[3..].Select(
-            c => c switch { '"' => '\'', ';' => ',', '\\' => '/', '#' or '*' => ' ', < ' ' or > '~' => '?', _ => c })]);
-        return $"RESPOND TYPE={type} MSG=\"{text}\"";
-    }
 
     private void Snapshot(Job job) => Event("job", job.View().In(FrontEnd.Browser), JsonContract.Shapes.JsonJob);
 

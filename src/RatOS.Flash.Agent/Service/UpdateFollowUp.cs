@@ -27,6 +27,11 @@ internal sealed class UpdateFollowUp(
     KlipperAccess klipper, KnownMcus mcus, LocalBoards boards, FlashQueue queue, AgentSettings settings,
     Notifier notifier, TimeProvider time, KeptText announced, LogFile log)
 {
+    private bool _isForgotten;
+
+    /// <summary>There is a new connection to Moonraker.</summary>
+    public void Reconnected() => _isForgotten = true;
+
     /// <summary>Boards were announced, and their question may still be open.</summary>
     public bool IsOpen => announced.Text is not null;
 
@@ -46,13 +51,17 @@ internal sealed class UpdateFollowUp(
         if (need is not null)
             need = need.Of(await NeedsAsync(), settings.Policy);
         if (need?.Signature == announced.Text)
+        {
+            // Moonraker forgets a prompt when it restarts, and while Klipper is in error a page has no other way to a flash.
+            if (need is { IsRequired: true } && _isForgotten)
+                Prompt(need);
             return true;
+        }
         announced.Text = need?.Signature;
         if (need is null)
         {
-            // Browsers show an open question again at every reload.
             notifier.Announce(null);
-            notifier.PromptEnd();
+            notifier.PromptEndIfOpen();
             return true;
         }
         log.Say(need.Words);
@@ -65,6 +74,12 @@ internal sealed class UpdateFollowUp(
     {
         notifier.Announce(need.Words);
         notifier.Console((need.IsRequired ? "!! " : "// ") + "RatOS.Flash: " + need.Words);
+        Prompt(need);
+    }
+
+    private void Prompt(FlashNeed need)
+    {
+        _isForgotten = false;
         if (settings.Policy is not (FlashPolicy.Ask or FlashPolicy.Required))
             return;
         // Macros do not work while Klipper is in error; RESPOND does. Mainsail draws a button of the style secondary as if it were

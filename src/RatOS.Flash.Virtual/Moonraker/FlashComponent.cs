@@ -37,9 +37,9 @@ internal sealed class FlashComponent(VirtualMoonraker moonraker)
     {
         if (call.Text("job").Length == 0)
             throw new MoonrakerException(400, "'job' must be a text that is not empty");
-        var (dialog, console) = (Lines(call, "dialog"), Lines(call, "console"));
+        var (dialog, console) = (Lines(call, "dialog").SelectMany(line => line.Split('\n')).ToList(), Lines(call, "console"));
         var isComplete = call.Optional("complete") is { ValueKind: JsonValueKind.True };
-        foreach (var line in console.SelectMany(message => message.Split('\n')))
+        foreach (var line in console)
         {
             if (!((string[])["// ", "!! ", "echo: "]).Any(prefix => line.StartsWith(prefix, StringComparison.Ordinal)))
                 throw new MoonrakerException(400, $"a line of 'console' must begin with '// ', '!! ' or 'echo: ', not so: {line}");

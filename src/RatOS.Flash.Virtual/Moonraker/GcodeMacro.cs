@@ -8,7 +8,8 @@ namespace RatOS.Flash.Virtual.Moonraker;
 /// <param name="Template">Evaluates it: returns the lines of G-code to run, or none.</param>
 internal sealed record GcodeMacro(string Name, Func<MacroContext, string> Template)
 {
-    private const string Flag = "_RATOS_FLASH";
+    public const string Flag = "_RATOS_FLASH";
+    public static readonly TimeSpan Settling = TimeSpan.FromSeconds(10);
     private readonly IReadOnlyDictionary<string, int> _beginning = new Dictionary<string, int>(StringComparer.Ordinal);
 
     /// <summary>Its <c>variable_</c> options, integers, which each start of Klipper sets.</summary>
@@ -36,13 +37,17 @@ internal sealed record GcodeMacro(string Name, Func<MacroContext, string> Templa
     /// <summary>The macros of config/ratos_flash.cfg.</summary>
     public static IEnumerable<GcodeMacro> OfProduct() =>
     [
-        new(Flag, _ => "") { Beginning = new Dictionary<string, int>(StringComparer.Ordinal) { ["alive"] = 0, ["asked"] = 0 } },
+        new(Flag, _ => "")
+        {
+            Beginning = new Dictionary<string, int>(StringComparer.Ordinal) { ["alive"] = 0, ["asked"] = 0, ["settled"] = 0 },
+        },
         new("FLASH_MCU", context => Call(context, "FLASH_MCU", "ratos_flash_mcu", new JsonObject
         {
             ["board"] = (context.Parameter("BOARD") ?? context.Parameter("MCU") ?? "all").ToLowerInvariant(),
             ["force"] = context.Integer("FORCE"),
             ["hot"] = context.Integer("HOT"),
             ["sd_card"] = context.Integer("CARD"),
+            ["ask"] = context.Parameter("BOARD") is null && context.Parameter("MCU") is null ? 1 : 0,
             ["printing"] = context.IsPrinting ? 1 : 0,
         })),
         new("FLASH_RECOVER", context => Call(context, "FLASH_RECOVER", "ratos_flash_mcu", new JsonObject
@@ -62,11 +67,15 @@ internal sealed record GcodeMacro(string Name, Func<MacroContext, string> Templa
         })),
         new("FLASH_STATUS", context => Call(context, "FLASH_STATUS", "ratos_flash_status", [])),
         new("FLASH_CANCEL", context => Call(context, "FLASH_CANCEL", "ratos_flash_cancel", [])),
+        new("FLASH_DOCTOR", context => Call(context, "FLASH_DOCTOR", "ratos_flash_doctor", [])),
+        new("FLASH_BUNDLE", context => Call(
+            context, "FLASH_BUNDLE", "ratos_flash_bundle",
+            context.Parameter("JOB") is { } job ? new JsonObject { ["job"] = job.ToLowerInvariant() } : [])),
     ];
 
     private static string Call(MacroContext context, string macro, string method, JsonObject arguments)
     {
-        if (context.Variable(Flag, "alive") is null or 0)
+        if (context.Variable(Flag, "settled") is not (null or 0) && context.Variable(Flag, "alive") is null or 0)
             throw new GcodeException($"gcode.CommandError: {macro}: ratos-flash is not connected to Moonraker");
         context.CallRemote(method, arguments);
         return $"SET_GCODE_VARIABLE MACRO={Flag} VARIABLE=asked VALUE=1";   // until the agent has received it

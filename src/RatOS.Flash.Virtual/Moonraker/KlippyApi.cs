@@ -47,6 +47,15 @@ internal sealed class KlippyApi
         _print.Reset();
         foreach (var macro in Macros.Values)
             macro.Reset();
+        _ = SettleAsync(_end.Task);
+    }
+
+    /// <summary>A delayed_gcode of the product's configuration.</summary>
+    private async Task SettleAsync(Task end)
+    {
+        await Task.WhenAny(Task.Delay(GcodeMacro.Settling, _printer.Time), end);
+        if (!end.IsCompleted && Macros.TryGetValue(GcodeMacro.Flag, out var macro))
+            macro.Variables["settled"] = 1.0;
     }
 
     /// <summary>Moonraker registers a method for macros to call.</summary>

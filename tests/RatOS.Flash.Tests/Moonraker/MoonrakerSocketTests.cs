@@ -17,14 +17,16 @@ public sealed class MoonrakerSocketTests
         using var agent = await stage.ConnectUnixAsync();
         await agent.IdentifyAsync();
         Assert.Equal("ok", (string?)await agent.ResultAsync("connection.register_remote_method", Method("ratos_flash_mcu")));
+        await agent.ResultAsync("printer.gcode.script", Script("SET_GCODE_VARIABLE MACRO=_RATOS_FLASH VARIABLE=settled VALUE=1"));
         Assert.Contains(
             "400 Error evaluating 'gcode_macro FLASH_MCU:gcode': gcode.CommandError: FLASH_MCU: ",
             await agent.ErrorAsync("printer.gcode.script", Script("FLASH_MCU BOARD=octopus")), StringComparison.Ordinal);
         await agent.ResultAsync("printer.gcode.script", Script("SET_GCODE_VARIABLE MACRO=_RATOS_FLASH VARIABLE=alive VALUE=1"));
         Assert.Equal("ok", (string?)await agent.ResultAsync("printer.gcode.script", Script("FLASH_MCU BOARD=Octopus FORCE=1")));
         Assert.Equal(
-            """{"jsonrpc":"2.0","method":"ratos_flash_mcu","params":{"board":"octopus","force":1,"hot":0,"sd_card":0,"printing":0}}""",
-            agent.Received[^1].ToJsonString());
+            """{"board":"octopus","force":1,"hot":0,"sd_card":0,"ask":0,"printing":0}""", agent.Received[^1]["params"]!.ToJsonString());
+        Assert.Equal("ratos_flash_mcu", (string?)agent.Received[^1]["method"]);
+        Assert.Null(agent.Received[^1]["id"]);
     });
 
     [Fact]
