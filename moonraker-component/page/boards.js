@@ -53,7 +53,7 @@ function card(board) {
     h('dl', null,
       row(t.state, board.state), row(t.chip, board.mcu), row(t.port, board.port),
       row(t.runs, board.running), row(t.host, board.host),
-      row(t.lastFlash, last ? `${moment(last.created)}: ${last.ok ? t.ok : t.failed}` : state.history ? t.never : null)),
+      row(t.lastFlash, last ? `${moment(last.created)}: ${last.ok ? t.ok : t.failed}` : state.history ? t.never : '…')),
     board.reason && h('p', null, board.reason),
     blockers.map(finding),
     h('div.buttons', null,

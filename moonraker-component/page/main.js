@@ -37,7 +37,7 @@ function draw() {
         jobs(),
         state.taken.length > 0 && h('p.notice', null, t.taken(state.taken.join(', '))),
         state.agent === false ? null : view(),
-        isOpen && state.view === 'boards' && dashboard(),
+        isOpen && state.agent && state.view === 'boards' && dashboard(),
       ]));
   for (const box of document.querySelectorAll('dialog')) {
     if (!box.open) box.showModal();

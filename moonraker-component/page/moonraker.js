@@ -181,7 +181,8 @@ export class Moonraker {
 /** @param {{code?: number, message?: string}} error */
 function refusalOf(error) {
   const cause = error.message ?? 'Moonraker refused the request.';
-  return /agent .*not connected/i.test(cause)
+  // The second is said of an agent that leaves while it is asked.
+  return /agent .*not connected|client socket disconnected/i.test(cause)
     ? new Refusal({ code: 'agent-absent', cause: 'RatOS.Flash is not running.', remedy: 'Start the service ratos-flash.' })
     : new Refusal({ code: String(error.code ?? ''), cause });
 }

@@ -105,6 +105,7 @@ async function status() {
     state.taken = answer.taken ?? [];
     state.before = answer.before ?? null;
     state.klippy = { state: answer.klippy, message: answer.message };
+    state.faults.status = null;
     const open = new Set(answer.jobs.map((/** @type {Job} */ job) => job.job));
     for (const id of [...state.jobs.keys()]) {
       if (!open.has(id) && !state.ended.has(id)) await ended(id);

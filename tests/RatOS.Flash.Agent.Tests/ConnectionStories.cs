@@ -47,7 +47,7 @@ public sealed class ConnectionStories
         var line = other.RunAsync(over.Token);
         await story.UntilAsync(() => other.IsConnected, "somebody else is connected");
         await story.StartAgentAsync(waits: false);
-        await story.UntilAsync(() => story.Moonraker.Calls.Count(call => call == "connection.register_remote_method") == 6
+        await story.UntilAsync(() => story.Moonraker.Calls.Count(call => call == "connection.register_remote_method") == 2 * RemoteMethods.All.Length
             && story.Moonraker.Calls.Contains("server.info"), "the agent is connected");
         Assert.Equal(["ratos_flash_mcu", "ratos_flash_status", "ratos_flash_cancel"],
             (await story.RequestAsync("status")).Items("taken").Select(name => name.GetString()));

@@ -171,7 +171,7 @@ public sealed class DoorStories
     {
         var calls = File.ReadLines(Path.Combine(FlashOptionTests.Root, "config", "ratos-flash-klipperscreen.conf"))
             .Where(line => line.StartsWith("params: ", StringComparison.Ordinal)).Select(line => line["params: ".Length..]).ToList();
-        Assert.Equal(6, calls.Count);
+        Assert.Equal(8, calls.Count);
         var jobs = 0;
         foreach (var line in calls)
         {

@@ -71,6 +71,9 @@ internal sealed class LoadBenchmark(string program) : IAsyncDisposable
             "agent", "--virtual", "--folder", Path.Combine(_folder, "boards"), "--data", Data, "--log", "/dev/null");
         await UntilAsync(() => File.Exists(Path.Combine(Data, "comms", "ratos-flash.sock")), "the agent's socket");
         await Task.Delay(Idle, CancellationToken.None);
+        var fresh = PrivateDirty(agent);
+        await OnceAsync(moonraker);
+        await Task.Delay(Idle, CancellationToken.None);
         var idle = PrivateDirty(agent);
 
         // A flash alone, then one after another beside the load.
@@ -106,6 +109,8 @@ internal sealed class LoadBenchmark(string program) : IAsyncDisposable
             ("Requests without an answer at the end", $"{_sent - _answered} of {_sent}", "0", _sent - _answered),
             ("Private dirty memory, the most, beside the idle agent's", $"{most / 1024.0:0.0} MB", $"2 x {idle / 1024.0:0.0} MB",
                 most / 2.0 / idle),
+            ("The same, beside an agent that nobody has asked anything yet", $"{most / 1024.0:0.0} MB", $"2 x {fresh / 1024.0:0.0} MB",
+                most / 2.0 / fresh),
             ("The same, beside an agent that flashes without load", $"{most / 1024.0:0.0} MB", $"2 x {alone / 1024.0:0.0} MB",
                 most / 2.0 / alone),
             ("Longest time between two watchdog pings", $"{longest.TotalSeconds:0.00} s", $"{Watchdog.TotalSeconds:0} s",
@@ -128,6 +133,23 @@ internal sealed class LoadBenchmark(string program) : IAsyncDisposable
             }
             flashes.Add(await flash);
         }
+    }
+
+    /// <summary>One request of each kind: what its first use takes stays with the program.</summary>
+    private async Task OnceAsync(Uri moonraker)
+    {
+        using var own = await OwnClient.OpenAsync(Data);
+        foreach (var request in Own.SkipLast(1))   // the last one is answered with an error
+            await own.AskAsync(request);
+        using var web = new ClientWebSocket();
+        await web.ConnectAsync(moonraker, CancellationToken.None);
+        var (before, reader) = (Interlocked.Read(ref _answered), CountAsync(web));
+        for (var id = 0; id < ByMoonraker.Length; id++)
+            await web.SendAsync(Encoding.UTF8.GetBytes(Request(ByMoonraker[id], id)), WebSocketMessageType.Text, true, CancellationToken.None);
+        await UntilAsync(() => Interlocked.Read(ref _answered) == before + ByMoonraker.Length, "the answers of Moonraker");
+        web.Abort();
+        await reader;
+        Interlocked.Exchange(ref _answered, 0);
     }
 
     private async Task LoadAsync(Uri moonraker, CancellationToken over)

@@ -253,7 +253,7 @@ story('a keyboard is enough', 'octopus', async printer => {
   await view.close();
 });
 
-story('a site of another origin cannot frame it, the own one can', 'octopus', async printer => {
+story('a site of another origin cannot frame it, one that the user allowed can', 'octopus', async printer => {
   const site = createServer((_, answer) => answer.setHeader('Content-Type', 'text/html').end(`<iframe src="${printer.address}" width=900 height=700></iframe>`));
   await new Promise(resolve => site.listen(0, 'localhost', resolve));
   const page = await browser.newPage();
@@ -262,6 +262,21 @@ story('a site of another origin cannot frame it, the own one can', 'octopus', as
   await framed.waitForFunction(() => document.body.innerText.includes('does not show itself inside of another site'));
   assert.equal(await framed.evaluate(() => document.querySelectorAll('button').length), 0);
   await page.close();
+
+  // Where the user allowed that site it works.
+  const other = await browser.newPage();
+  const origin = `http://localhost:${site.address().port}`;
+  await other.setRequestInterception(true);
+  other.on('request', async request => {
+    if (request.url() !== printer.address) return request.continue();
+    const html = await (await fetch(printer.address)).text();
+    assert.ok(html.includes('<meta name="frame-origins" content="">'));
+    request.respond({ contentType: 'text/html', body: html.replace('"frame-origins" content=""', `"frame-origins" content="${origin}"`) });
+  });
+  await other.goto(`${origin}/`);
+  const allowed = await other.waitForFrame(frame => frame.url() === printer.address);
+  await allowed.waitForFunction(() => document.body.innerText.includes('BIGTREETECH'));
+  await other.close();
   site.close();
 });
 
@@ -288,18 +303,98 @@ story('a file that does not arrive is told', 'octopus', async printer => {
   await view.close();
 });
 
-/** Answers of the agent, changed on their way into the page. */
+/** Answers of the agent, changed on their way into the page: `change` gets each result and what was asked, and may give another result. */
 const changed = change => page => page.evaluateOnNewDocument(`{
-  const change = ${change};
+  const change = ${change}, asked = window.asked = new Map();
+  const { send } = WebSocket.prototype;
+  WebSocket.prototype.send = function (text) {
+    const { id, params } = JSON.parse(text);
+    asked.set(id, { method: params?.method, ...params?.arguments });
+    send.call(this, text);
+  };
   const { set } = Object.getOwnPropertyDescriptor(WebSocket.prototype, 'onmessage');
   Object.defineProperty(WebSocket.prototype, 'onmessage', { set(handler) {
     set.call(this, event => {
       const message = JSON.parse(event.data);
-      change(message.result ?? {});
+      const other = change(message.result ?? {}, asked.get(message.id) ?? {});
+      if (other) [message.result, message.error] = [other, undefined];
       handler({ data: JSON.stringify(message) });
     });
   } });
 }`);
+
+/** A small menu, in the shapes of the agent's request `options`. Its evaluation by Klipper's kconfiglib has tests beside the agent. */
+const MENU = `(_, { method, set, save }) => method !== 'options' ? null : ({ ok: true, options: { board: 'octopus', klipper: 'v0.13.0', kept: false,
+  saved: save && !set.SERIAL_BAUD, changed: Object.keys(set),
+  refused: set.SERIAL_BAUD ? [{ name: 'SERIAL_BAUD', value: set.SERIAL_BAUD, reason: 'not between 9600 and 2000000' }] : [],
+  nodes: [
+    { kind: 'bool', name: 'LOW_LEVEL_OPTIONS', prompt: 'Enable extra low-level configuration options', value: set.LOW_LEVEL_OPTIONS ?? 'n', help: 'More <b>options</b>' },
+    { kind: 'choice', prompt: 'Bootloader offset', assignable: true, value: set.STM32_FLASH_START_2000 ? 'STM32_FLASH_START_2000' : 'STM32_FLASH_START_8000',
+      board: 'application at 08008000, by its running firmware',
+      options: [{ name: 'STM32_FLASH_START_2000', prompt: '8KiB bootloader' }, { name: 'STM32_FLASH_START_8000', prompt: '32KiB bootloader' }] },
+    { kind: 'menu', prompt: 'Optional features', nodes: [{ kind: 'int', name: 'SERIAL_BAUD', prompt: 'Baud rate', value: '250000', range: ['9600', '2000000'] }] },
+  ] } })`;
+
+story('firmware options are changed together, a refused value is told, and only Save keeps them', 'octopus', async printer => {
+  const view = await printer.open({ before: changed(MENU) });
+  await view.says('BIGTREETECH');
+  await view.press('Firmware options');
+  await view.says('application at 08008000, by its running firmware');
+  await assertAccessible(view);
+  await view.page.click('#option-LOW_LEVEL_OPTIONS');
+  await view.says('1 changed option');
+  await view.page.select('.option select', 'STM32_FLASH_START_2000');
+  await view.says('2 changed options');
+  await view.page.$eval('#option-SERIAL_BAUD', input => input.select());
+  await view.page.type('#option-SERIAL_BAUD', '7');
+  await view.page.keyboard.press('Tab');
+  await view.says('SERIAL_BAUD: not between 9600 and 2000000');
+  const asked = () => view.page.evaluate(() => [...window.asked.values()].filter(one => one.method === 'options'));
+  assert.ok((await asked()).every(one => !one.save));
+  await view.page.click('.help[aria-expanded=false]');
+  await view.says('More <b>options</b>');
+  await view.picture('options');
+  await view.press('Save');
+  await view.says('Saved. The next build uses these options.');
+  const { board, set, save } = (await asked()).at(-1);
+  assert.deepEqual([board, set, save], ['octopus', { LOW_LEVEL_OPTIONS: 'y', STM32_FLASH_START_2000: 'y' }, true]);
+  assert.deepEqual(view.errors, []);
+  await view.close();
+});
+
+story('firmware options without sources of Klipper say what to do, and Back returns', 'octopus', async printer => {
+  const view = await printer.open({ hash: '#options/octopus' });
+  await view.says('klipper_path');
+  assert.equal(await view.page.evaluate(() => document.querySelector('.fault code')?.innerText), 'not-a-klipper-tree');
+  await assertAccessible(view);
+  await view.press('Doctor');
+  await view.page.waitForFunction(() => location.hash === '#doctor');
+  await view.page.goBack();
+  await view.says('klipper_path');
+  await view.close();
+});
+
+story('a recovery, a rollback and a look at the boards ask first', 'octopus', async printer => {
+  const view = await printer.open({
+    before: changed(`result => { if (result.klippy) result.before = { text: 'After the update of Klipper that Moonraker offers, the board needs new firmware.' }; }`),
+  });
+  await view.says('BIGTREETECH');
+  await view.says('After the update of Klipper that Moonraker offers');   // an update that is offered is said before it
+  for (const [button, words] of [['Recover', 'A board that works is left alone'], ['Roll back', 'Roll back octopus?']]) {
+    await view.press(button);
+    await view.says(words);
+    await view.press('Close');
+    await view.page.waitForFunction(() => !document.querySelector('dialog'));
+  }
+  const asked = () => view.page.evaluate(() => [...window.asked.values()].map(one => one.method).filter(method => ['flash', 'recover', 'identify'].includes(method)));
+  assert.deepEqual(await asked(), []);
+  await view.press('Identify all boards');
+  await view.says('Nothing is written');
+  await view.press('Identify');
+  await view.says(/Job [0-9a-f]{4}: OK/);
+  assert.deepEqual(await asked(), ['identify']);
+  await view.close();
+});
 
 story('46 boards with odd names and 1,000 jobs are shown, and no name is HTML', 'octopus', async printer => {
   const view = await printer.open({

@@ -22,11 +22,6 @@ namespace RatOS.Flash.Agent.Service;
 /// <param name="log">The log.</param>
 internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons buttons, TimeProvider time, LogFile log)
 {
-    // Every client of Moonraker gets every event: at most ten a second, and those of a job with many boards more seldom.
-    private static readonly TimeSpan BetweenEvents = TimeSpan.FromMilliseconds(100);
-    private static readonly TimeSpan BetweenSnapshots = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan MoreForEachBoard = TimeSpan.FromMilliseconds(20);
-
     private const int MostNames = 3;
 
     // A wait for a bootloader takes up to 25 s.
@@ -99,8 +94,8 @@ internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons butt
         var awaited = new SortedDictionary<string, string>(StringComparer.Ordinal);
         var held = new List<string>();
         var latest = new ConcurrentDictionary<string, FlashEvent>(StringComparer.Ordinal);   // by board
-        long? lastEvent = null, lastSnapshot = null;
-        var betweenSnapshots = BetweenSnapshots + job.Requests.Count * MoreForEachBoard;
+        var events = new JobEvents(
+            job, time, board => Event("board", job.View(board).In(FrontEnd.Browser), JsonContract.Shapes.JsonJobStep), () => Snapshot(job));
         var boards = job.Requests.Select(request => (request.Board.RunningVersion, request.Image?.Version) switch
         {
             ({ } running, { } made) => $"{request.Board.Name} {running} -> {made}",
@@ -108,8 +103,8 @@ internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons butt
             var (running, _) => $"{request.Board.Name} {running}".TrimEnd(),
         });
         Console($"// RatOS.Flash: job {job.Id}: {string.Join(", ", boards)}");
-        Snapshot(job);
-        job.Became += () => Snapshot(job);
+        events.Changed(null);
+        job.Became += () => events.Changed(null);
         job.Happened += step =>
         {
             if (step.Phase == FlashPhase.Operator || (step.Report is not null && awaited.Count > 0))
@@ -128,17 +123,7 @@ internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons butt
             latest[step.Board ?? ""] = step;
             if (step is { Kind: FlashEventKind.Begin, Phase: not (FlashPhase.Look or FlashPhase.Plan or FlashPhase.Operator) })
                 _ = CountAsync(job, step, latest);
-            // A step is never dropped, only measures of it are.
-            if (step.Kind == FlashEventKind.Progress && !IsPast(lastEvent, BetweenEvents))
-                return;
-            lastEvent = time.GetTimestamp();
-            if (step.Board is null || IsPast(lastSnapshot, betweenSnapshots))
-            {
-                lastSnapshot = lastEvent;
-                Snapshot(job);
-            }
-            else
-                Event("board", job.View(step.Board).In(FrontEnd.Browser), JsonContract.Shapes.JsonJobStep);
+            events.Changed(step.Board);
         };
     }
 
@@ -156,8 +141,6 @@ internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons butt
             Show(job, [step.Board is null ? text : $"{step.Board}: {text}"], [], isOver: false);
         }
     }
-
-    private bool IsPast(long? last, TimeSpan limit) => last is not { } before || time.GetElapsedTime(before) >= limit;
 
     /// <summary>
     /// An operator step may take minutes or days. The dialog covers the screen and has no button, so it is completed; a prompt with the

@@ -8,7 +8,7 @@ namespace RatOS.Flash.Virtual.Moonraker;
 /// <param name="Template">Evaluates it: returns the lines of G-code to run, or none.</param>
 internal sealed record GcodeMacro(string Name, Func<MacroContext, string> Template)
 {
-    public const string Flag = "_RATOS_FLASH";
+    public const string Flag = "_RATOS_FLASH", Settled = "settled";
     public static readonly TimeSpan Settling = TimeSpan.FromSeconds(10);
     private readonly IReadOnlyDictionary<string, int> _beginning = new Dictionary<string, int>(StringComparer.Ordinal);
 
@@ -39,7 +39,7 @@ internal sealed record GcodeMacro(string Name, Func<MacroContext, string> Templa
     [
         new(Flag, _ => "")
         {
-            Beginning = new Dictionary<string, int>(StringComparer.Ordinal) { ["alive"] = 0, ["asked"] = 0, ["settled"] = 0 },
+            Beginning = new Dictionary<string, int>(StringComparer.Ordinal) { ["alive"] = 0, ["asked"] = 0, [Settled] = 0 },
         },
         new("FLASH_MCU", context => Call(context, "FLASH_MCU", "ratos_flash_mcu", new JsonObject
         {
@@ -75,7 +75,7 @@ internal sealed record GcodeMacro(string Name, Func<MacroContext, string> Templa
 
     private static string Call(MacroContext context, string macro, string method, JsonObject arguments)
     {
-        if (context.Variable(Flag, "settled") is not (null or 0) && context.Variable(Flag, "alive") is null or 0)
+        if (context.Variable(Flag, Settled) is not (null or 0) && context.Variable(Flag, "alive") is null or 0)
             throw new GcodeException($"gcode.CommandError: {macro}: ratos-flash is not connected to Moonraker");
         context.CallRemote(method, arguments);
         return $"SET_GCODE_VARIABLE MACRO={Flag} VARIABLE=asked VALUE=1";   // until the agent has received it

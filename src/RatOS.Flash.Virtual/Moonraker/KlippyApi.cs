@@ -28,6 +28,7 @@ internal sealed class KlippyApi
     {
         (_printer, _print, _respond, _call) = (printer, print, respond, call);
         Objects = new KlippyObjects(printer, print, Macros, () => _running > 0);
+        Macros[GcodeMacro.Flag].Variables[GcodeMacro.Settled] = 1.0;   // it has been running for a while
     }
 
     /// <summary>The macros of its configuration by name.</summary>
@@ -55,7 +56,7 @@ internal sealed class KlippyApi
     {
         await Task.WhenAny(Task.Delay(GcodeMacro.Settling, _printer.Time), end);
         if (!end.IsCompleted && Macros.TryGetValue(GcodeMacro.Flag, out var macro))
-            macro.Variables["settled"] = 1.0;
+            macro.Variables[GcodeMacro.Settled] = 1.0;
     }
 
     /// <summary>Moonraker registers a method for macros to call.</summary>
