@@ -49,7 +49,7 @@ public sealed class ConnectionStories
         await story.StartAgentAsync(waits: false);
         await story.UntilAsync(() => story.Moonraker.Calls.Count(call => call == "connection.register_remote_method") == 2 * RemoteMethods.All.Length
             && story.Moonraker.Calls.Contains("server.info"), "the agent is connected");
-        Assert.Equal(["ratos_flash_mcu", "ratos_flash_status", "ratos_flash_cancel"],
+        Assert.Equal(RemoteMethods.All,
             (await story.RequestAsync("status")).Items("taken").Select(name => name.GetString()));
         await story.RequestAsync("flash", ("board", "octopus"));
         Assert.True((await story.UntilOverAsync()).Ok);
