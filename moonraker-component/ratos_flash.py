@@ -16,10 +16,9 @@ import textwrap
 import zlib
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Set, Tuple
 
-from ..common import RequestType, TransportType
+from ..common import RequestType, TransportType, WebRequest
 
 if TYPE_CHECKING:
-    from ..common import WebRequest
     from ..confighelper import ConfigHelper
     from .announcements import Announcements
     from .file_manager.file_manager import FileManager
@@ -45,6 +44,7 @@ PROMPT = "// action:prompt_"
 # Mainsail rebuilds its page when Klipper becomes ready, and then shows the dialog from its top, without the result of the flash.
 # It scrolls to every later line, so the last line is sent later.
 SETTLE = 3.
+MACRO_VARIABLES = ("alive", "asked")
 MAX_LINES = 100
 MAX_LINE = 1000
 MAX_NAME = 100
@@ -101,9 +101,12 @@ class RatosFlash:
         # Displays that have shown a dialog. Until its user presses Finish, which no client hears of, KlipperScreen closes no prompt: one
         # that is shown above the dialog would stay there until KlipperScreen restarts.
         self.covered: Set[int] = set()
+        # KlipperScreen shows its dialog once. Displays that had one before the job that is shown get its result as a popup.
+        self.behind: Set[int] = set()
         self.server.register_endpoint("/server/ratos_flash/info", RequestType.GET, self._info)
         self.server.register_endpoint("/server/ratos_flash/show", RequestType.POST, self._show)
         self.server.register_endpoint("/server/ratos_flash/announce", RequestType.POST, self._announce)
+        self.server.register_endpoint("/server/ratos_flash/macro", RequestType.POST, self._macro)
         self._register_page(config)
         self.server.register_event_handler("websockets:client_removed", self._client_removed)
         self.server.register_event_handler("websockets:client_identified", self._client_identified)
@@ -163,6 +166,8 @@ class RatosFlash:
                 self._show_dialog(job, line, last)
         for line in console:
             await self._show_console(line)
+        if complete:
+            self._show_popups(console)
         return {"shown": True}
 
     async def _announce(self, web_request: WebRequest) -> Dict[str, Any]:
@@ -188,6 +193,19 @@ class RatosFlash:
             if not dismiss and not same:
                 self.announcements.add_internal_announcement(title, description, self.address, "normal", AGENT)
         return {"shown": not dismiss}
+
+    async def _macro(self, web_request: WebRequest) -> Dict[str, Any]:
+        """Sets a variable of the macros. A script that the agent sends itself stays in the console's past, as if its user had typed it."""
+        args = web_request.get_args()
+        variable = self._text(args, "variable", MAX_NAME)
+        if variable not in MACRO_VARIABLES:
+            raise self.server.error(f"'variable' must be one of: {', '.join(MACRO_VARIABLES)}")
+        script = f"SET_GCODE_VARIABLE MACRO=_RATOS_FLASH VARIABLE={variable} VALUE={int(self._flag(args, 'value'))}"
+        klippy = self.server.lookup_component("klippy_connection")
+        # request() keeps the script for the console, then does this. A Moonraker without it shows the command, and works.
+        send = getattr(klippy, "_request_standard", klippy.request)
+        await send(WebRequest("gcode/script", {"script": script}))
+        return {"set": True}
 
     def _register_page(self, config: ConfigHelper) -> None:
         self.frame_origins = self._read_origins(config)
@@ -234,6 +252,8 @@ class RatosFlash:
         file_manager.register_directory(AGENT, str(folder), full_access=True)
 
     def _show_dialog(self, job: str, line: str, complete: bool) -> None:
+        if self.open_job is None:
+            self.behind = set(self.covered)
         if self.open_job is None and not complete:
             self.event_loop.register_callback(self._open_dialog)
         self.open_job = None if complete else job
@@ -269,6 +289,13 @@ class RatosFlash:
         self.server.lookup_component("websockets").notify_clients("gcode_response", [line], list(self.covered))
         self._console_line(line)
         self.stored = False
+
+    def _show_popups(self, console: List[str]) -> None:
+        """KlipperScreen shows errors as popups and no other result, except behind this prefix, which browsers would show."""
+        text = "\n".join(line[3:] for line in console if line.startswith("// ") and not line.startswith("// action:"))
+        for client in self.server.lookup_component("websockets").get_clients_by_type("display") if text else ():
+            if client.uid not in self.covered or client.uid in self.behind:
+                client.queue_message({"jsonrpc": "2.0", "method": "notify_gcode_response", "params": [f"echo: {text}"]})
 
     def _client_identified(self, client: BaseRemoteConnection) -> None:
         if client.client_data.get("type") == "web" and self.loading is None:

@@ -504,6 +504,12 @@ class OnAStandIn(Stories, unittest.TestCase):
         world = self.world()
         self.assertEqual(0o755, (world.folder / "ratos-flash" / "firmware").stat().st_mode & 0o777)
 
+    def test_only_the_variables_of_the_macros_can_be_set(self):
+        world = self.world()
+        for params in ({}, {"variable": "absent"}, {"variable": "alive VALUE=1\nM112"}, {"variable": 1}):
+            self.assert_refused(world, "server.ratos_flash.macro", params, "variable")
+        self.assert_refused(world, "server.ratos_flash.macro", {"variable": "alive", "value": 7}, "value")
+
     def test_without_announcements_it_reports_that_nothing_is_shown(self):
         world = self.world(announcements=False)
         self.assertEqual({"shown": False}, world.call("server.ratos_flash.announce", {"title": "1 board", "description": "octopus"}))
@@ -565,6 +571,35 @@ class OnAStandIn(Stories, unittest.TestCase):
         world.wait(0.2)
         self.assertEqual([False], [status["busy"] for status in world.seen(STATUS)])
 
+    def test_klipperscreen_shows_results_as_popups_once_it_has_shown_its_dialog(self):
+        world = self.world()
+        screen, browser = world.connect("KlipperScreen", "display"), world.connect("mainsail", "web")
+        self.show(world, dialog=["octopus: write", "octopus OK"], console=["// octopus OK"], complete=True)
+        self.assertEqual([], [line for line in screen.heard(CONSOLE) if line.startswith("echo")])   # its dialog has shown it
+        for dialog in (["octopus: write", "octopus OK"], []):
+            browser.heard(CONSOLE)
+            self.show(world, dialog=dialog, console=["// octopus OK\n16.6 s", "!! ebb42 FAILED", "// action:prompt_end"], complete=True)
+            self.assertEqual(["echo: octopus OK\n16.6 s"], [line for line in screen.heard(CONSOLE) if line.startswith("echo")])
+            self.assertEqual([], [line for line in browser.heard(CONSOLE) if line.startswith("echo")])
+
+    def test_a_job_that_touches_nothing_has_its_result_as_a_popup_too(self):
+        world = self.world()
+        screen = world.connect("KlipperScreen", "display")
+        self.show(world, console=["// octopus: up to date"], complete=True)
+        self.assertIn("echo: octopus: up to date", screen.heard(CONSOLE))
+        self.assertEqual([], self.dialog(world))
+
+    def test_the_macros_are_told_without_a_command_in_the_console(self):
+        world = self.world()
+        script = "SET_GCODE_VARIABLE MACRO=_RATOS_FLASH VARIABLE={} VALUE={}"
+        world.call("server.ratos_flash.macro", {"variable": "alive", "value": True})
+        world.call("server.ratos_flash.macro", {"variable": "asked", "value": False})
+        scripts = [script.format("alive", 1), script.format("asked", 0)]
+        self.assertEqual([("gcode/script", {"script": one}) for one in scripts], world.requests)
+        del world.components["klippy_connection"]._request_standard
+        world.call("server.ratos_flash.macro", {"variable": "alive", "value": True})
+        self.assertEqual(("stored", "gcode/script", {"script": scripts[0]}), world.requests[-1])
+
     def test_the_page_has_its_address_behind_a_route_prefix(self):
         world = StandIn.__new__(StandIn)
         world.getsection = lambda name: types.SimpleNamespace(get=lambda option, default=None: {"route_prefix": "/printer1/"}[option])
@@ -598,10 +633,12 @@ class StandIn:
         self.options = dict([options.split(": ", 1)] if options else [])
         self.static = {}
         self.endpoints, self.handlers, self.frames, self.timers, self.now = {}, {}, [], [], 0.0
-        self.components = {"extensions": self, "internal_transport": self, "klippy_connection": self, "websockets": self}
+        self.components = {"extensions": self, "internal_transport": self, "websockets": self}
+        self.components["klippy_connection"] = types.SimpleNamespace(
+            is_ready=self.is_ready, request=self.request_and_store, _request_standard=self._request_standard)
         self.clients = []
         self.agents = {}
-        self.entries = []
+        self.entries, self.requests = [], []
         if announcements:
             self.components["announcements"] = self
         if update_manager:
@@ -635,6 +672,12 @@ class StandIn:
 
     def is_ready(self):
         return self.ready
+
+    async def _request_standard(self, request):
+        self.requests.append(request)
+
+    async def request_and_store(self, request):
+        self.requests.append(("stored", *request))
 
     ready = False
 
@@ -742,6 +785,7 @@ class StandIn:
 
     def connect(self, name, kind="agent"):
         client = types.SimpleNamespace(client_data={"name": name, "type": kind}, uid=object(), frames=[])
+        client.queue_message = lambda message: client.frames.append((message["method"], message["params"][0]))
         client.heard = lambda frame: [client.frames.remove(one) or one[1] for one in list(client.frames) if one[0] == frame]
         self.clients.append(client)
         client.call = lambda method, params: self.call(method, params, client)
@@ -783,6 +827,7 @@ def load_component_file():
             sys.modules[package].__path__ = []
         sys.modules["moonraker.common"] = types.ModuleType("moonraker.common")
         sys.modules["moonraker.common"].RequestType = enum.Enum("RequestType", "GET POST")
+        sys.modules["moonraker.common"].WebRequest = lambda endpoint, args: (endpoint, args)
         sys.modules["moonraker.common"].TransportType = enum.Enum("TransportType", "HTTP WEBSOCKET")
         spec = importlib.util.spec_from_file_location(name, HERE / "ratos_flash.py")
         sys.modules[name] = importlib.util.module_from_spec(spec)

@@ -54,6 +54,15 @@ public sealed class DialogStories
     });
 
     [Fact]
+    public void The_consoles_past_has_no_command_of_the_agents() => AgentStory.Of(async story =>
+    {
+        await story.TypeAsync("FLASH_STATUS");
+        await story.UntilAsync(() => Asked(story) == 0, "the call is acknowledged");
+        Assert.Contains("server.ratos_flash.macro", story.Moonraker.Calls);
+        Assert.DoesNotContain("printer.gcode.script", story.Moonraker.Calls);
+    });
+
+    [Fact]
     public void An_agent_that_does_not_know_of_the_macros_yet_acknowledges_a_call() => AgentStory.Of(async story =>
     {
         var macro = story.Moonraker.Klipper.Macros["_RATOS_FLASH"];

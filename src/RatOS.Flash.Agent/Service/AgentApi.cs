@@ -41,8 +41,7 @@ internal sealed class AgentApi(
 
     private readonly SharedWork<JsonAnswer> _acknowledgement = new(async () =>
     {
-        await moonraker.TryCallAsync(
-            "printer.gcode.script", new() { ["script"] = "SET_GCODE_VARIABLE MACRO=_RATOS_FLASH VARIABLE=asked VALUE=0" });
+        await klipper.SetMacroAsync("asked", false);
         return new(true);
     }, printer.Time);
 

@@ -50,7 +50,7 @@ internal static class ConsoleText
     /// One message for each result: a console that has the newest on top shows the lines of a message in their order. Its lines after the
     /// first one are indented.
     /// </summary>
-    public static IEnumerable<string> Messages(IEnumerable<Line> lines, string good)
+    public static IEnumerable<string> Messages(IEnumerable<Line> lines)
     {
         var message = new List<Line>();
         foreach (var line in lines)
@@ -67,7 +67,7 @@ internal static class ConsoleText
 
         string Joined()
         {
-            var prefix = message.Exists(line => line.Tone is Tone.Bad or Tone.Warning) ? "!!" : good;
+            var prefix = message.Exists(line => line.Tone is Tone.Bad or Tone.Warning) ? "!!" : "//";
             return $"{prefix} RatOS.Flash: {string.Join('\n', message.Select(line => line.Text.Trim()))}";
         }
     }

@@ -81,7 +81,20 @@ internal sealed class KlipperAccess(MoonrakerConnection moonraker, KnownMcus mcu
         HasMacro = (await moonraker.CallAsync("printer.objects.list")).Items("objects")
             .Any(name => name.ValueKind == JsonValueKind.String && name.GetString() == Macro);
         if (HasMacro)
-            await moonraker.TryCallAsync(
-                "printer.gcode.script", new() { ["script"] = "SET_GCODE_VARIABLE MACRO=_RATOS_FLASH VARIABLE=alive VALUE=1" });
+            await SetMacroAsync("alive", true);
+    }
+
+    /// <summary>Sets a variable of our macros, by our component: a script of ours appears in the consoles of front ends.</summary>
+    public async Task SetMacroAsync(string variable, bool value)
+    {
+        try
+        {
+            await moonraker.CallAsync("server.ratos_flash.macro", new() { ["variable"] = variable, ["value"] = value });
+        }
+        catch (MoonrakerException)   // there is no component, or an older one
+        {
+            var script = $"SET_GCODE_VARIABLE MACRO=_RATOS_FLASH VARIABLE={variable} VALUE={(value ? 1 : 0)}";
+            await moonraker.TryCallAsync("printer.gcode.script", new() { ["script"] = script });
+        }
     }
 }

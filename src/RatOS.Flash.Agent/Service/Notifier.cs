@@ -184,11 +184,10 @@ internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons butt
         var warnings = job.Events.Where(step => step.Kind == FlashEventKind.Warning);
         var shown = warnings.Select(step => step.Message).ToHashSet(StringComparer.Ordinal);
         var dialog = _shown == job ? ResultText.Of(report, FrontEnd.Browser, shown).Select(line => line.Text) : [];
-        // KlipperScreen shows these lines of the console as a popup.
-        var good = job.By == JobOrigin.Screen && _shown != job ? "echo:" : "//";
         var failed = report.Boards.Count(board => !board.Ok);
-        Show(job, [.. dialog], [.. ConsoleText.Messages(ResultText.Of(report, FrontEnd.Browser), good)], isOver: true,
-            failed == 0 ? "OK" : failed == report.Boards.Length ? "FAILED" : $"{failed} of {report.Boards.Length} FAILED");
+        var outcome = failed == 0 ? report.Ok ? null : "Klipper did not start"
+            : failed == report.Boards.Length ? "FAILED" : $"{failed} of {report.Boards.Length} FAILED";
+        Show(job, [.. dialog], [.. ConsoleText.Messages(ResultText.Of(report, FrontEnd.Browser))], isOver: true, outcome);
         Snapshot(job);
     }
 
@@ -296,7 +295,9 @@ internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons butt
     /// <param name="dialog">Lines of the dialog.</param>
     /// <param name="console">Messages of the console, each of one line or more.</param>
     /// <param name="isOver">The dialog can be closed.</param>
-    /// <param name="outcome">Behind the boards in the dialog's title.</param>
+    /// <param name="outcome">
+    /// Behind the boards in the dialog's title, for one that is no success. Mainsail ends every title with its word for "done".
+    /// </param>
     private void Show(Job? job, string[] dialog, string[] console, bool isOver, string? outcome = null) => Send(async () =>
     {
         (dialog, console) = ([.. dialog.Select(ConsoleText.EachLine)], [.. console.Select(ConsoleText.EachLine)]);
@@ -311,7 +312,7 @@ internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons butt
             };
             var names = job is null ? "boards" : Names(job);
             if (job is not null || outcome is not null)
-                shown["title"] = outcome is null ? names : $"{names}: {outcome}";
+                shown["title"] = outcome is null ? names : $"{names} ({outcome})";
             await moonraker.TryCallAsync("server.ratos_flash.show", shown);
             return;
         }

@@ -85,6 +85,16 @@ internal sealed class FlashComponent(VirtualMoonraker moonraker)
         return new JsonObject { ["shown"] = true };
     }
 
+    /// <summary>Sets a variable of the product's macros.</summary>
+    public async Task<JsonNode?> MacroAsync(MoonrakerCall call)
+    {
+        if (call.Text("variable") is not ("alive" or "asked") and var other)
+            throw new MoonrakerException(400, $"'variable' must be one of: alive, asked; it is {other}");
+        var value = call.Optional("value") is { ValueKind: JsonValueKind.True } ? 1 : 0;
+        var result = await moonraker.RunGcodeAsync($"SET_GCODE_VARIABLE MACRO={GcodeMacro.Flag} VARIABLE={call.Text("variable")} VALUE={value}");
+        return result.IsOk ? new JsonObject { ["set"] = true } : throw new MoonrakerException(result.Code, result.Message);
+    }
+
     /// <summary>A client has disconnected. An agent that only lost its socket is back within moments, and continues.</summary>
     public void Remove(MoonrakerClient client)
     {
