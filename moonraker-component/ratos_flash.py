@@ -101,8 +101,6 @@ class RatosFlash:
         # Displays that have shown a dialog. Until its user presses Finish, which no client hears of, KlipperScreen closes no prompt: one
         # that is shown above the dialog would stay there until KlipperScreen restarts.
         self.covered: Set[int] = set()
-        # KlipperScreen shows its dialog once. Displays that had one before the job that is shown get its result as a popup.
-        self.behind: Set[int] = set()
         self.server.register_endpoint("/server/ratos_flash/info", RequestType.GET, self._info)
         self.server.register_endpoint("/server/ratos_flash/show", RequestType.POST, self._show)
         self.server.register_endpoint("/server/ratos_flash/announce", RequestType.POST, self._announce)
@@ -252,8 +250,6 @@ class RatosFlash:
         file_manager.register_directory(AGENT, str(folder), full_access=True)
 
     def _show_dialog(self, job: str, line: str, complete: bool) -> None:
-        if self.open_job is None:
-            self.behind = set(self.covered)
         if self.open_job is None and not complete:
             self.event_loop.register_callback(self._open_dialog)
         self.open_job = None if complete else job
@@ -291,11 +287,13 @@ class RatosFlash:
         self.stored = False
 
     def _show_popups(self, console: List[str]) -> None:
-        """KlipperScreen shows errors as popups and no other result, except behind this prefix, which browsers would show."""
+        """
+        KlipperScreen shows its dialog for one job. It shows errors as popups, and other results only behind a prefix that browsers would
+        show too.
+        """
         text = "\n".join(line[3:] for line in console if line.startswith("// ") and not line.startswith("// action:"))
         for client in self.server.lookup_component("websockets").get_clients_by_type("display") if text else ():
-            if client.uid not in self.covered or client.uid in self.behind:
-                client.queue_message({"jsonrpc": "2.0", "method": "notify_gcode_response", "params": [f"echo: {text}"]})
+            client.queue_message({"jsonrpc": "2.0", "method": "notify_gcode_response", "params": [f"echo: {text}"]})
 
     def _client_identified(self, client: BaseRemoteConnection) -> None:
         if client.client_data.get("type") == "web" and self.loading is None:

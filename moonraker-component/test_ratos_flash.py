@@ -571,23 +571,18 @@ class OnAStandIn(Stories, unittest.TestCase):
         world.wait(0.2)
         self.assertEqual([False], [status["busy"] for status in world.seen(STATUS)])
 
-    def test_klipperscreen_shows_results_as_popups_once_it_has_shown_its_dialog(self):
+    def test_klipperscreen_shows_every_result_as_a_popup(self):
         world = self.world()
         screen, browser = world.connect("KlipperScreen", "display"), world.connect("mainsail", "web")
-        self.show(world, dialog=["octopus: write", "octopus OK"], console=["// octopus OK"], complete=True)
-        self.assertEqual([], [line for line in screen.heard(CONSOLE) if line.startswith("echo")])   # its dialog has shown it
         for dialog in (["octopus: write", "octopus OK"], []):
             browser.heard(CONSOLE)
-            self.show(world, dialog=dialog, console=["// octopus OK\n16.6 s", "!! ebb42 FAILED", "// action:prompt_end"], complete=True)
-            self.assertEqual(["echo: octopus OK\n16.6 s"], [line for line in screen.heard(CONSOLE) if line.startswith("echo")])
+            console = ["// octopus OK\n16.6 s", "// ebb42: up to date", "!! knee FAILED", "// action:prompt_end"]
+            self.show(world, dialog=dialog, console=console, complete=True)
+            popups = ["echo: octopus OK\n16.6 s\nebb42: up to date"]
+            self.assertEqual(popups, [line for line in screen.heard(CONSOLE) if line.startswith("echo")])
             self.assertEqual([], [line for line in browser.heard(CONSOLE) if line.startswith("echo")])
-
-    def test_a_job_that_touches_nothing_has_its_result_as_a_popup_too(self):
-        world = self.world()
-        screen = world.connect("KlipperScreen", "display")
-        self.show(world, console=["// octopus: up to date"], complete=True)
-        self.assertIn("echo: octopus: up to date", screen.heard(CONSOLE))
-        self.assertEqual([], self.dialog(world))
+        self.show(world, console=["// job 7f3a: octopus"])
+        self.assertEqual([], [line for line in screen.heard(CONSOLE) if line.startswith("echo")])
 
     def test_the_macros_are_told_without_a_command_in_the_console(self):
         world = self.world()
