@@ -111,7 +111,7 @@ internal sealed class AgentStory : IAsyncDisposable
 
     /// <summary>What a button of the last prompt sends when it is pressed.</summary>
     public string Button(string label) =>
-        Moonraker.Console.Last(line => line.Contains($"prompt_footer_button {label}|", StringComparison.Ordinal)).Split('|')[1];
+        Moonraker.Console.Last(line => line.Contains($"button {label}|", StringComparison.Ordinal)).Split('|')[1];
 
     /// <summary>Puts a file into the firmware folder.</summary>
     /// <returns>The sha256 of its firmware.</returns>
@@ -208,8 +208,8 @@ internal sealed class AgentStory : IAsyncDisposable
     public async Task UntilRegisteredAsync(int callsBefore)
     {
         await UntilMethodsAsync(callsBefore);
-        await UntilAsync(() => Moonraker.Calls.Skip(callsBefore).Contains("printer.gcode.script"), "the agent has greeted Klipper");
-        // The macros' variable is set by a script, which takes its turn.
+        await UntilAsync(() => Moonraker.Calls.Skip(callsBefore).Contains("server.ratos_flash.macro"), "the agent has greeted Klipper");
+        // The macros' variable is set by a script, which takes its turn, and without our component by another call.
         await Task.Delay(TimeSpan.FromSeconds(0.5), Time);
     }
 

@@ -23,6 +23,7 @@ namespace RatOS.Flash.Agent.Service;
 internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons buttons, TimeProvider time, LogFile log)
 {
     private const int MostNames = 3;
+    private const int MostOfBottomLine = 32;   // characters
 
     // A wait for a bootloader takes up to 25 s.
     private static readonly TimeSpan BetweenWaits = TimeSpan.FromSeconds(5);
@@ -233,11 +234,17 @@ internal sealed class Notifier(MoonrakerConnection moonraker, PromptButtons butt
     /// <param name="choices">Its buttons.</param>
     public void Prompt(string title, string text, PromptButton[] choices)
     {
+        // Mainsail and Fluidd cut off what does not fit into the bottom line.
+        var above = choices.Sum(button => button.Label.Length) > MostOfBottomLine ? choices.Length - 1 : 0;
         string[] lines =
         [
             "// action:prompt_end", $"// action:prompt_begin {title}", $"// action:prompt_text {text}",
-            .. choices.Zip(buttons.Show(choices), static (button, press) =>
-                $"// action:prompt_footer_button {button.Label}|RESPOND TYPE=command MSG=\"{Action[3..]}{press}\"|{button.Style}"),
+            .. choices.Zip(buttons.Show(choices)).Select((choice, index) =>
+            {
+                var (button, press) = choice;
+                var action = index < above ? "prompt_button" : "prompt_footer_button";
+                return $"// action:{action} {button.Label}|RESPOND TYPE=command MSG=\"{Action[3..]}{press}\"|{button.Style}";
+            }),
             "// action:prompt_show",
         ];
         Show(null, [], lines, isOver: false);
