@@ -133,7 +133,7 @@ public sealed class AgentApiStories
     public void The_command_line_goes_by_way_of_the_agent() => AgentStory.Of(async story =>
     {
         using var agent = AgentBoards.TryOpen(story.Data)!;
-        Assert.Equal("octopus", (await agent.ListAsync())[0].Board);
+        Assert.Equal("octopus", (await agent.ListAsync()).Boards[0].Board);
         var plan = await agent.PlanAsync(new FlashOptions(["octopus"]));
         Assert.Equal((false, VirtualPrinter.HostVersion), (plan.IsBlocked, plan.Boards[0].Version));
         var steps = new List<FlashEvent>();

@@ -69,7 +69,7 @@ public sealed class OddJsonStories
     {
         await UntilAsync(time, () => moonraker.Calls.Any(call => call == "printer.objects.query"), "Klipper is asked");
         using var client = AgentBoards.TryOpen(data)!;
-        var rows = await client.ListAsync();
+        var rows = (await client.ListAsync()).Boards;
         Assert.Equal(
             [("mcu", null), ("mcu T0", null), ("mcu t0", "\ufffd")],
             rows.Where(row => row.Section is not null).Select(row => (row.Section!, row.Mcu)));
@@ -102,7 +102,7 @@ public sealed class OddJsonStories
 
         static async Task NamedAsync(AgentBoards client)
         {
-            var row = (await client.ListAsync()).Single(row => row.Section == "mcu NHK");
+            var row = (await client.ListAsync()).Boards.Single(row => row.Section == "mcu NHK");
             Assert.Equal("LDO Nitehawk SB", row.Description);
             Assert.Equal(("LDO Nitehawk SB", 1.0, "ldo-nitehawk-sb"),
                 (row.KnownByPins!.Name, row.KnownByPins.Score, Assert.Single(row.KnownByPins.Configs)));

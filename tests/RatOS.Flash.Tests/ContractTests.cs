@@ -68,6 +68,7 @@ public sealed class ContractTests
         ["scenario"] = typeof(JsonScenario),
         ["seed"] = typeof(JsonSeed),
         ["seeds"] = typeof(JsonSeeds),
+        ["skipped"] = typeof(JsonSkipped),
         ["step of a job"] = typeof(JsonJobStep),
         ["step, verdict"] = typeof(JsonStep),
     };

@@ -10,8 +10,8 @@ internal abstract class BoardService
     /// <summary>Which printer this is, in a few words.</summary>
     public abstract string Description { get; }
 
-    /// <summary>The printer's boards, then the other devices on its buses.</summary>
-    public abstract Task<IReadOnlyList<JsonBoard>> ListAsync();
+    /// <summary>The printer's boards.</summary>
+    public abstract Task<BoardList> ListAsync();
 
     /// <summary>What <see cref="FlashAsync"/> would do. Nothing is touched.</summary>
     /// <exception cref="FlashException">A board or a port is unknown, or the firmware file is no firmware.</exception>

@@ -59,7 +59,7 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
 
     public BoardFirmware Firmware => field ??= new(printer, mcus, Data, KlipperPath, log);
 
-    public override async Task<IReadOnlyList<JsonBoard>> ListAsync()
+    public override async Task<BoardList> ListAsync()
     {
         await (Refresh?.Invoke() ?? Task.CompletedTask);
         var (inventory, seen) = (mcus.Look(), printer.Hardware.Look());
@@ -75,7 +75,7 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
         }
         rows.AddRange(seen.Devices.Where(device => !known.Contains(device.Port)).Select(device => new JsonBoard(
             "board", null, null, device.DisplayName ?? device.ToString(), null, device.Port, "none of this printer's boards", null, null)));
-        return rows;
+        return new(rows, [.. mcus.Catalogue.Skipped.Select(JsonSkipped.Of)]);
     }
 
     public override async Task<PlanView> PlanAsync(FlashOptions options)

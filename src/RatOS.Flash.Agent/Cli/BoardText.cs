@@ -26,6 +26,9 @@ internal static class BoardText
         var tool => tool,
     };
 
+    /// <summary>A definition that is not used.</summary>
+    public static Line Of(JsonSkipped definition) => new(definition.Reason, Tone.Warning, Indent: 2);
+
     /// <summary>The lines below the list.</summary>
     public static IEnumerable<Line> Of(JsonBoard row)
     {

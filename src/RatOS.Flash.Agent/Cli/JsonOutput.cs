@@ -22,16 +22,24 @@ internal sealed class JsonOutput(TextWriter writer) : Output
             Write(finding.In(FrontEnd.CommandLine), JsonContract.Shapes.JsonFinding);
     }
 
-    public override void Boards(IReadOnlyList<JsonBoard> rows, string printer)
+    public override void Boards(BoardList list, string printer)
     {
-        foreach (var row in rows)
+        foreach (var row in list.Boards)
             Write(row.In(FrontEnd.CommandLine), JsonContract.Shapes.JsonBoard);
+        Skipped(list.Skipped);
     }
 
-    public override void Kinds(IReadOnlyList<JsonKind> kinds)
+    public override void Kinds(IReadOnlyList<JsonKind> kinds, IReadOnlyList<JsonSkipped> skipped)
     {
         foreach (var kind in kinds)
             Write(kind, JsonContract.Shapes.JsonKind);
+        Skipped(skipped);
+    }
+
+    private void Skipped(IReadOnlyList<JsonSkipped> skipped)
+    {
+        foreach (var definition in skipped)
+            Write(definition, JsonContract.Shapes.JsonSkipped);
     }
 
     public override void Firmware(string file, FirmwareImage image, uint? start, FlashException? misfit) =>

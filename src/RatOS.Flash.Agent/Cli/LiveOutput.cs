@@ -30,8 +30,9 @@ internal sealed class LiveOutput : TextOutput
         Say("");
     }
 
-    public override void Boards(IReadOnlyList<JsonBoard> rows, string printer)
+    public override void Boards(BoardList list, string printer)
     {
+        var rows = list.Boards;
         var (boards, others) = (rows.Where(row => row.Board is not null).ToList(), rows.Where(row => row.Board is null).ToList());
         Say($"{printer}{(rows.FirstOrDefault(row => row.Host is not null) is { } any ? $", Klipper {any.Host}" : "")}", 2);
         Say("");
@@ -51,11 +52,16 @@ internal sealed class LiveOutput : TextOutput
             Write([new("Other devices:", Tone.Dim)]);
             Write(others.Select(row => Line.Of($"  {row.Port,-8} ", row.Description, Tone.Dim)));
         }
+        Write(list.Skipped.Select(BoardText.Of));
     }
 
-    public override void Kinds(IReadOnlyList<JsonKind> kinds) => Write(KindTable.Lines(
-        [.. kinds.Select(kind => (new[] { kind.Id, kind.Description, kind.Mcu, BoardText.Method(kind) }, Tone.Normal))],
-        Terminal.Size.Columns));
+    public override void Kinds(IReadOnlyList<JsonKind> kinds, IReadOnlyList<JsonSkipped> skipped)
+    {
+        Write(KindTable.Lines(
+            [.. kinds.Select(kind => (new[] { kind.Id, kind.Description, kind.Mcu, BoardText.Method(kind) }, Tone.Normal))],
+            Terminal.Size.Columns));
+        Write(skipped.Select(BoardText.Of));
+    }
 
     public override void Begin(IReadOnlyList<string> boards)
     {

@@ -19,7 +19,7 @@ internal sealed class LoneBoards(
 {
     public override string Description => local.Description;
 
-    public override Task<IReadOnlyList<JsonBoard>> ListAsync() => local.ListAsync();
+    public override Task<BoardList> ListAsync() => local.ListAsync();
 
     public override Task<PlanView> PlanAsync(FlashOptions options) => local.PlanAsync(options);
 

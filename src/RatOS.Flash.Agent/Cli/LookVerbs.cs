@@ -35,8 +35,10 @@ internal sealed class LookVerbs(VerbContext context)
     /// <summary>Every kind of board: of this program, and of an installed RatOS.</summary>
     private int Kinds()
     {
-        var catalogue = context.Data is null ? BoardCatalogue.BuiltIn : RatOsCatalogue.Load(context.Data.RatOsBoards).Catalogue;
-        context.Output.Kinds([.. catalogue.Boards.OrderBy(board => board.Id, StringComparer.Ordinal).Select(JsonKind.Of)]);
+        var known = context.Data is null ? new(BoardCatalogue.BuiltIn, []) : RatOsCatalogue.Load(context.Data.RatOsBoards);
+        context.Output.Kinds(
+            [.. known.Catalogue.Boards.OrderBy(board => board.Id, StringComparer.Ordinal).Select(JsonKind.Of)],
+            [.. known.Skipped.Select(JsonSkipped.Of)]);
         return ExitCode.Done;
     }
 

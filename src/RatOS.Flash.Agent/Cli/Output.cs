@@ -22,10 +22,10 @@ internal abstract class Output
 
     public abstract void Plan(PlanView plan, string printer);
 
-    public abstract void Boards(IReadOnlyList<JsonBoard> rows, string printer);
+    public abstract void Boards(BoardList list, string printer);
 
-    /// <summary>Every kind of board that the product knows.</summary>
-    public abstract void Kinds(IReadOnlyList<JsonKind> kinds);
+    /// <summary>Every kind of board that the product knows, and definitions of an installed RatOS that are not used.</summary>
+    public abstract void Kinds(IReadOnlyList<JsonKind> kinds, IReadOnlyList<JsonSkipped> skipped);
 
     /// <param name="file">As the user named it.</param>
     /// <param name="image">Its firmware.</param>

@@ -13,21 +13,23 @@ internal sealed class PlainOutput(TextWriter writer, TextWriter errors) : TextOu
             writer.WriteLine(line.Text);
     }
 
-    public override void Boards(IReadOnlyList<JsonBoard> rows, string printer)
+    public override void Boards(BoardList list, string printer)
     {
         Say(printer);
-        foreach (var row in rows)
+        foreach (var row in list.Boards)
         {
             string?[] cells = [row.Board, row.Description, row.Mcu, row.Port, row.State, row.Running, row.Host, BoardText.Need(row)];
             Say(string.Join('\t', cells.Select(cell => cell ?? "-")));
         }
-        Write(rows.SelectMany(BoardText.Of));
+        Write(list.Boards.SelectMany(BoardText.Of));
+        Write(list.Skipped.Select(BoardText.Of));
     }
 
-    public override void Kinds(IReadOnlyList<JsonKind> kinds)
+    public override void Kinds(IReadOnlyList<JsonKind> kinds, IReadOnlyList<JsonSkipped> skipped)
     {
         foreach (var kind in kinds)
             Say(string.Join('\t', kind.Id, kind.Description, kind.Mcu ?? "-", kind.Kind, kind.Road));
+        Write(skipped.Select(BoardText.Of));
     }
 
     public override void Event(FlashEvent step)

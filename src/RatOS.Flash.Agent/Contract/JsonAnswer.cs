@@ -27,6 +27,9 @@ internal sealed record JsonAnswer(bool Ok)
 
     public JsonBoard[]? Boards { get; init; }
 
+    /// <summary>With <c>boards</c>: definitions of an installed RatOS that are not used.</summary>
+    public JsonSkipped[]? Skipped { get; init; }
+
     /// <summary>With <c>doctor</c>.</summary>
     public JsonCheck[]? Checks { get; init; }
 

@@ -33,6 +33,7 @@ namespace RatOS.Flash.Agent.Contract;
 [JsonSerializable(typeof(JsonService))]
 [JsonSerializable(typeof(JsonAnswer))]
 [JsonSerializable(typeof(JsonKind))]
+[JsonSerializable(typeof(JsonSkipped))]
 [JsonSerializable(typeof(JsonGood))]
 [JsonSerializable(typeof(JsonMcus))]
 internal sealed partial class JsonShapes : JsonSerializerContext;

@@ -12,7 +12,7 @@ internal static class DoctorChecks
         BuildChecks.Checkout, ComputerChecks.Disk, ComputerChecks.Clock,
         InstallationChecks.Moonraker, InstallationChecks.Services, InstallationChecks.Component, InstallationChecks.Macros,
         InstallationChecks.Agent,
-        InstallationChecks.Settings, InstallationChecks.HostMcu, InstallationChecks.RatOs, ComputerChecks.Usb, ComputerChecks.Power,
+        InstallationChecks.Settings, InstallationChecks.HostMcu, InstallationChecks.RatOs, InstallationChecks.Definitions, ComputerChecks.Usb, ComputerChecks.Power,
     ];
 
     /// <summary>The number of checks.</summary>

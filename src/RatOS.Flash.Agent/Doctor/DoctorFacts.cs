@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using RatOS.Flash.Boards;
 using RatOS.Flash.Core;
 using RatOS.Flash.Hardware.Linux;
 
@@ -72,6 +73,9 @@ internal sealed record DoctorFacts
 
     /// <summary>Where RatOS's hook in Klipper's repository leads; empty for a broken link, null without a hook.</summary>
     public string? RatOsHook { get; init; }
+
+    /// <summary>Definitions of an installed RatOS that are not used.</summary>
+    public ImmutableArray<SkippedDefinition> Skipped { get; init; } = [];
 
     /// <summary>Settings that do not count, because they were not confirmed.</summary>
     public ImmutableArray<string> Unconfirmed { get; init; } = [];

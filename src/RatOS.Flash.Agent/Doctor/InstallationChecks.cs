@@ -79,6 +79,10 @@ internal static class InstallationChecks
             yield return new(DoctorFindings.RatosHook(hook));
     }
 
+    /// <summary>A board whose definition is not used is unknown, or known as this version has it.</summary>
+    public static IEnumerable<DoctorFinding> Definitions(DoctorFacts facts) =>
+        facts.Skipped.Select(definition => new DoctorFinding(definition.ToFinding()));
+
     private static DoctorFinding Linked(Finding finding, LinkFact link) =>
         new(finding) { Fix = link.IsFile ? null : new(link.Path, link.Target) };
 

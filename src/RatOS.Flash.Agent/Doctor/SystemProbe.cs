@@ -7,6 +7,7 @@ using RatOS.Flash.Agent.Boards;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Moonraker;
 using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Boards;
 using RatOS.Flash.Bootloaders;
 using RatOS.Flash.Builds;
 using RatOS.Flash.Core;
@@ -46,6 +47,9 @@ internal sealed class SystemProbe
     /// <inheritdoc cref="DoctorFacts.Unconfirmed"/>
     public ImmutableArray<string> Unconfirmed { get; init; } = [];
 
+    /// <inheritdoc cref="DoctorFacts.Skipped"/>
+    public ImmutableArray<SkippedDefinition> Skipped { get; init; } = [];
+
     /// <summary>Chips of the printer's boards.</summary>
     public IEnumerable<string> Chips { get; init; } = [];
 
@@ -65,15 +69,17 @@ internal sealed class SystemProbe
         var settings = data is null ? new AgentSettings() : ConfirmedSettings.OfValid(data);
         var troubles = new List<FaultReport>();
         IReadOnlyList<PrinterMcu> mcus = [];
+        var known = new KnownMcus(printer, settings.Boards, data, log);
         IReadOnlyList<Device> devices = [];
         Try(() => devices = printer.Hardware.Look().Devices);
         if (troubles.Count == 0)
-            Try(() => mcus = new KnownMcus(printer, settings.Boards, data, log).Look().Mcus);
+            Try(() => mcus = known.Look().Mcus);
         troubles.AddRange(settings.Faults.Select(FaultReport.Of));
         return (new SystemProbe
         {
             Time = TimeProvider.System,
             Sources = settings.KlipperSources,
+            Skipped = known.Catalogue.Skipped,
             Unconfirmed = [.. settings.Unconfirmed.Select(setting => $"{setting}")],
             Chips = mcus.Where(mcu => mcu.Owner == McuOwner.Ours).Select(mcu => mcu.Board?.Board.McuName ?? mcu.Chip).OfType<string>(),
             Devices = devices,
@@ -130,6 +136,7 @@ internal sealed class SystemProbe
             Throttled = system.Throttled(),
             Now = Time.GetUtcNow(),
             RatOsHook = Hook(Path.Combine(Home, "klipper", ".git", "hooks", "post-merge")),
+            Skipped = Skipped,
             Unconfirmed = Unconfirmed,
             HostMcu = (Found(services, "klipper-mcu.service", "klipper_mcu.service"), HostMcuUnits().Any(),
                 Text(Root + MoonrakerHostMcu.Script) is { } script && !MoonrakerHostMcu.IsSafe(script)),

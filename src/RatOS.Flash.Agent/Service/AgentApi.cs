@@ -116,7 +116,7 @@ internal sealed class AgentApi(
         var jobs = queue.Open.Count > 0 ? [.. queue.Open.Select(job => job.View())] : HistoryOf(await looks.Journals.RunAsync(), 1);
         foreach (var line in jobs.SelectMany(job => JobText.Of(job.In(FrontEnd.Browser))))
             notifier.Console($"// RatOS.Flash: {line.Text.Trim()}");
-        foreach (var row in await looks.Boards.RunAsync())
+        foreach (var row in (await looks.Boards.RunAsync()).Boards)
         {
             var place = row.Port is null ? "" : $" at {row.Port}";
             notifier.Console($"// RatOS.Flash: {row.Board ?? "-"}{place}: {row.Description} {row.State}");
@@ -223,8 +223,11 @@ internal sealed class AgentApi(
     public Task<JsonElement> OptionsAsync(JsonElement arguments) => AnswerAsync(async () =>
         new JsonAnswer(true) { Options = await boards.OptionsAsync(OptionsRequest.Parse(arguments)) });
 
-    public Task<JsonElement> BoardsAsync(JsonElement arguments) =>
-        AnswerAsync(async () => new JsonAnswer(true) { Boards = [.. await looks.Boards.RunAsync()] });
+    public Task<JsonElement> BoardsAsync(JsonElement arguments) => AnswerAsync(async () =>
+    {
+        var list = await looks.Boards.RunAsync();
+        return new(true) { Boards = [.. list.Boards], Skipped = list.Skipped.Count == 0 ? null : [.. list.Skipped] };
+    });
 
     public Task<JsonElement> StatusAsync(JsonElement arguments) => AnswerAsync(async () =>
     {

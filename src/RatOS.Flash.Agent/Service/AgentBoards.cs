@@ -44,7 +44,11 @@ internal sealed class AgentBoards : BoardService, IDisposable
 
     public override string Description => $"this printer's agent ({_data.Root})";
 
-    public override async Task<IReadOnlyList<JsonBoard>> ListAsync() => (await AskAsync("boards")).Boards ?? [];
+    public override async Task<BoardList> ListAsync()
+    {
+        var answer = await AskAsync("boards");
+        return new(answer.Boards ?? [], answer.Skipped ?? []);
+    }
 
     public override async Task<PlanView> PlanAsync(FlashOptions options)
     {

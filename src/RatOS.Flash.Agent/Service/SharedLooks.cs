@@ -17,7 +17,7 @@ internal sealed class SharedLooks(
     PrinterAccess printer, DataFolder data, MoonrakerConnection moonraker, LocalBoards boards, LogFile log)
 {
     /// <summary>The list of boards.</summary>
-    public SharedWork<IReadOnlyList<JsonBoard>> Boards { get; } = new(boards.ListAsync, printer.Time);
+    public SharedWork<BoardList> Boards { get; } = new(boards.ListAsync, printer.Time);
 
     /// <summary>The firmware folder.</summary>
     public SharedWork<IReadOnlyList<JsonFile>> Files { get; } = new(() => boards.FilesAsync(data.Firmware), printer.Time);

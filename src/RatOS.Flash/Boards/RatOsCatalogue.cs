@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Collections.Immutable;
 using System.Text;
 using System.Text.Json;
@@ -20,6 +19,12 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
     /// <summary>RatOS has some fifty, and the largest file of ours has 20 KB.</summary>
     private const int MaxFolders = 1000, MaxFile = 256 * 1024, MaxTogether = 1024 * 1024, MaxSteps = 20, MaxDepth = 32;
 
+    /// <summary>Every definition that was passed over, in the order of the folders.</summary>
+    public ImmutableArray<SkippedDefinition> Skipped { get; init; } = [];
+
+    /// <summary>By a board's id: what its installed definition alone says.</summary>
+    public ImmutableDictionary<string, Board> Definitions { get; init; } = ImmutableDictionary<string, Board>.Empty;
+
     /// <summary>By a board's id: the folder of its installed definition.</summary>
     public ImmutableDictionary<string, string> Folders { get; init; } = ImmutableDictionary<string, string>.Empty;
 
@@ -27,21 +32,19 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
     public static RatOsCatalogue Load(string boardsFolder)
     {
         var findings = ImmutableArray.CreateBuilder<Finding>();
+        var skipped = ImmutableArray.CreateBuilder<SkippedDefinition>();
         var boards = BoardCatalogue.BuiltIn.Boards.ToList();
         var folders = ImmutableDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
+        var definitions = ImmutableDictionary.CreateBuilder<string, Board>(StringComparer.Ordinal);
         var (ids, names) = (new HashSet<string>(StringComparer.OrdinalIgnoreCase), new HashSet<string>(StringComparer.OrdinalIgnoreCase));
         var together = new WorkBudget(MaxTogether);
-        foreach (var folder in FoldersIn(boardsFolder, findings))
+        foreach (var folder in FoldersIn(boardsFolder, skipped))
         {
-            if (together.IsSpent)
-            {
-                findings.Add(Finding.Of(FindingSeverity.Warning, BoardFaults.BadBoardDefinition(
-                    "boards", $"the definitions have more than {MaxTogether >> 20} MiB together, and the others are passed over")));
-                break;
-            }
             var where = DataDictionary.Clean(Path.GetFileName(folder));
             try
             {
+                if (together.IsSpent)
+                    throw new FormatException($"the definitions before it have more than {MaxTogether >> 20} MiB together");
                 if (Read(folder, together) is not { } read)
                     continue;
                 if (!ids.Add(read.Id))
@@ -55,7 +58,8 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
                         Name = known >= 0 && boards[known].Name is { } ours && ours != read.Name ? ours : $"{read.Name} ({read.Id})",
                     };
                 }
-                folders[known < 0 ? read.Id : boards[known].Id] = folder;
+                var id = known < 0 ? read.Id : boards[known].Id;
+                (folders[id], definitions[id]) = (folder, read);
                 if (known < 0)
                     boards.Add(Added(read, findings));
                 else
@@ -63,24 +67,25 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
             }
             catch (Exception why) when (why is FormatException or JsonException or IOException or UnauthorizedAccessException)
             {
-                findings.Add(
-                    Finding.Of(FindingSeverity.Warning,
-                    BoardFaults.BadBoardDefinition(where,
-                    why is JsonException ? "its board-definition.json is no JSON" : why.Message.TrimEnd('.'))));
+                skipped.Add(new(where, why is JsonException ? "its board-definition.json is no JSON" : why.Message.TrimEnd('.')));
             }
         }
-        return new(BoardCatalogue.BuiltIn.With([.. boards]), findings.ToImmutable()) { Folders = folders.ToImmutable() };
+        return new(BoardCatalogue.BuiltIn.With([.. boards]), [.. skipped.Select(definition => definition.ToFinding()), .. findings])
+        {
+            Skipped = skipped.ToImmutable(),
+            Folders = folders.ToImmutable(),
+            Definitions = definitions.ToImmutable(),
+        };
     }
 
-    private static List<string> FoldersIn(string boardsFolder, ImmutableArray<Finding>.Builder findings)
+    private static List<string> FoldersIn(string boardsFolder, ImmutableArray<SkippedDefinition>.Builder skipped)
     {
         try
         {
             var all = Directory.EnumerateDirectories(boardsFolder).Take(MaxFolders + 1).Order(StringComparer.Ordinal).ToList();
             if (all.Count <= MaxFolders)
                 return all;
-            findings.Add(
-                Finding.Of(FindingSeverity.Warning, BoardFaults.BadBoardDefinition("boards", $"it has more than {MaxFolders} folders")));
+            skipped.Add(new("", $"the folder has more than {MaxFolders} folders"));
         }
         catch (DirectoryNotFoundException)
         {
@@ -88,7 +93,7 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
         }
         catch (Exception why) when (why is IOException or UnauthorizedAccessException)
         {
-            findings.Add(Finding.Of(FindingSeverity.Warning, BoardFaults.BadBoardDefinition("boards", why.Message.TrimEnd('.'))));
+            skipped.Add(new("", why.Message.TrimEnd('.')));
         }
         return [];
     }
@@ -102,7 +107,11 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
         var file = Path.Combine(folder, "board-definition.json");
         // A dangling link is one too, though nothing exists there.
         if (!File.Exists(file) && new FileInfo(file).LinkTarget is null)
+        {
+            // In a folder that this user may not enter nothing seems to exist.
+            _ = Directory.EnumerateFileSystemEntries(folder).Any();
             return null;
+        }
         if (new DirectoryInfo(folder).LinkTarget is not null)
             throw new FormatException("its folder is a link, and links are not followed");
         using var document = ForeignJson.Parse(ReadText(file, together), MaxDepth);
@@ -114,11 +123,9 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
         foreach (var name in (string[])["compileScript", "flashScript", "firmwareBinaryName"])
             _ = Text(root, name, IsIdCharacter);
         var config = Path.Combine(folder, "firmware.config");
-        var raw = File.Exists(config) || new FileInfo(config).LinkTarget is not null ? WithoutBlanks(ReadText(config, together)) : null;
-        var symbols = raw is null ? [] : Symbols(raw);
-        var chip = Chosen(symbols);
-        var isLinux = symbols.GetValueOrDefault("MACH_LINUX") == "y";
-        var comm = isLinux ? "linux" : IsSet("USBSERIAL") || symbols.Any(symbol => symbol.Value == "y" && IsUsbChoice(symbol.Key)) ? "USB"
+        var build = File.Exists(config) || new FileInfo(config).LinkTarget is not null ? new FirmwareConfig(ReadText(config, together)) : null;
+        var isLinux = IsSet("MACH_LINUX");
+        var comm = isLinux ? "linux" : IsSet("USBSERIAL") || build?.Chosen.Any(IsUsbChoice) == true ? "USB"
             : IsSet("CANSERIAL") ? "CAN" : IsSet("SERIAL") ? "serial" : null;
         var pty = Text(root, "serialPath", c => IsIdCharacter(c) || c == '/');
         return new Board
@@ -127,22 +134,21 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
             Kind = Flag("isHost") ? "host" : Flag("isToolboard") ? "toolboard" : "mainboard",
             Name = Text(root, "name", IsNameCharacter),
             Manufacturer = Text(root, "manufacturer", IsNameCharacter),
-            McuName = isLinux ? "linux" : chip ?? symbols.GetValueOrDefault("MCU"),
-            CrystalHz = int.TryParse(symbols.GetValueOrDefault("CLOCK_REF_FREQ"), out var crystal) ? crystal : null,
+            McuName = isLinux ? "linux" : build?.Chip,
+            CrystalHz = int.TryParse(build?["CLOCK_REF_FREQ"], out var crystal) ? crystal : null,
             FlashStartEffective =
-                (symbols.GetValueOrDefault("FLASH_APPLICATION_ADDRESS")
-                ?? symbols.GetValueOrDefault("FLASH_START")) is { Length: > 2 } start ? "0x" + start[2..].ToLowerInvariant() : null,
+                (build?["FLASH_APPLICATION_ADDRESS"] ?? build?["FLASH_START"]) is { Length: > 2 } start ? "0x" + start[2..].ToLowerInvariant() : null,
             Comm = comm,
             UsbSerial = comm == "USB" ? id : null,
             HostPty = pty is null ? null : Path.GetFileName(pty),
             FirmwareBinaryName = Text(root, "firmwareBinaryName", IsIdCharacter),
             DisableAutoFlash = Flag("disableAutoFlash"),
-            FirmwareConfig = chip is null ? raw : WithoutChip(raw!),
+            FirmwareConfig = build?.Text,
             Preconditions = Text(root, "flashInstructions", c => !char.IsControl(c)) is { } words ? [words] : [],
             Dfu = root.TryGetProperty("dfu", out var dfu) && dfu.ValueKind == JsonValueKind.Object ? Guide(dfu) : null,
         };
 
-        bool IsSet(string symbol) => symbols.GetValueOrDefault(symbol) == "y";
+        bool IsSet(string symbol) => build?.IsSet(symbol) == true;
 
         bool Flag(string name) => root.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.True;
     }
@@ -203,75 +209,6 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
         }
     }
 
-    private const string LettersAndDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-
-    private static readonly SearchValues<char> NameCharacters = SearchValues.Create(LettersAndDigits + "_");
-    private static readonly SearchValues<char> ValueCharacters = SearchValues.Create(LettersAndDigits + "-");
-    private static readonly SearchValues<char> TextCharacters = SearchValues.Create(LettersAndDigits + "- _.,:!^~/+");
-
-    /// <summary>
-    /// Kconfig's lines, <c>CONFIG_</c> and quotes taken off. Klipper's Makefile includes this very file, so make would run what stands in a
-    /// <c>$(shell ...)</c>: no line may have anything but what Kconfig writes.
-    /// </summary>
-    /// <exception cref="FormatException">A line is of another kind.</exception>
-    private static Dictionary<string, string> Symbols(string config)
-    {
-        var symbols = new Dictionary<string, string>(StringComparer.Ordinal);
-        var number = 0;
-        foreach (var range in config.AsSpan().Split('\n'))
-        {
-            number++;
-            var line = config.AsSpan(range).TrimEnd('\r');   // three of RatOS's own have such ends
-            if (line.IndexOfAny("$`\\\r") >= 0)
-                throw Bad();
-            if (line.Length == 0 || line[0] == '#')
-                continue;
-            var at = line.IndexOf('=');
-            if (at < 8 || !line.StartsWith("CONFIG_", StringComparison.Ordinal) || line[..at].ContainsAnyExcept(NameCharacters))
-                throw Bad();
-            var value = line[(at + 1)..];
-            var isQuoted = value.Length >= 2 && value[0] == '"' && value[^1] == '"';
-            var bare = isQuoted ? value[1..^1] : value;
-            if (bare.ContainsAnyExcept(isQuoted ? TextCharacters : ValueCharacters) || bare.Contains("..", StringComparison.Ordinal))
-                throw Bad();
-            symbols[line[7..at].ToString()] = bare.ToString();
-        }
-        return symbols;
-
-        FormatException Bad() => new($"line {number} of its firmware.config is nothing that Kconfig writes");
-    }
-
-    /// <summary>Kconfig reads a value up to the blank behind it; one of RatOS's has such a line.</summary>
-    private static string WithoutBlanks(string config)
-    {
-        var lines = config.Split('\n');
-        return Array.Exists(lines, line => line.AsSpan().TrimEnd('\r') is [.., ' ' or '\t'])
-            ? string.Join('\n', lines.Select(line => line.TrimEnd())) : config;
-    }
-
-    /// <summary>
-    /// The chip of the choice <c>MACH_STM32F072</c>, where CONFIG_MCU names another one: Kconfig takes the choice, and computes the
-    /// other symbols from it. Null where both agree.
-    /// </summary>
-    private static string? Chosen(Dictionary<string, string> symbols)
-    {
-        const string Machine = "MACH_STM32";
-        foreach (var (symbol, value) in symbols)
-        {
-            var chip = symbol.StartsWith(Machine, StringComparison.Ordinal) && value == "y" ? symbol[5..].ToLowerInvariant() : "";
-            // Shorter ones are families.
-            if (chip.Length >= "stm32f072".Length && symbols.GetValueOrDefault("MCU")?.StartsWith(chip, StringComparison.Ordinal) == false
-                && Mcu.All.FirstOrDefault(mcu => mcu.Name.StartsWith(chip, StringComparison.Ordinal)) is { } chosen)
-                return chosen.Name;
-        }
-        return null;
-    }
-
-    /// <summary>Without what Kconfig makes of the chip.</summary>
-    private static string WithoutChip(string config) => string.Join('\n', config.Split('\n').Where(line =>
-        !((string[])["MCU", "FLASH_SIZE", "RAM_SIZE", "STM32_DFU_ROM_ADDRESS"]).Any(symbol =>
-            line.StartsWith($"CONFIG_{symbol}=", StringComparison.Ordinal))));
-
     // ---- theirs and ours
 
     private const string RatOs = "RatOS's definition";
@@ -280,7 +217,7 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
     {
         if (read.FirmwareConfig is null)
             findings.Add(PlanFindings.NoBuildConfiguration(read.Id));
-        else if (IsObsolete(read.FirmwareConfig))
+        else if (FirmwareConfig.IsObsolete(read.FirmwareConfig))
             findings.Add(PlanFindings.ObsoleteConfiguration(read.Id));
         return read with
         {
@@ -293,7 +230,7 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
 
     private static Board Merged(Board ours, Board theirs, ImmutableArray<Finding>.Builder findings)
     {
-        var isObsolete = ours.FirmwareConfig is not null && (theirs.FirmwareConfig is null || IsObsolete(theirs.FirmwareConfig));
+        var isObsolete = ours.FirmwareConfig is not null && (theirs.FirmwareConfig is null || FirmwareConfig.IsObsolete(theirs.FirmwareConfig));
         // What was looked into and found wrong is not believed again; anything else may have been changed for a reason.
         var board = ours.Issues.Length > 0 || theirs.McuName is null ? ours : ours with
         {
@@ -336,14 +273,6 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
             yield return $"a crystal of {crystal} Hz instead of {known} Hz";
     }
 
-    /// <summary>
-    /// Klipper renamed the family in 2024 (Klipper src/rp2040/Kconfig), and for the old name its Kconfig silently takes the first
-    /// family.
-    /// </summary>
-    private static bool IsObsolete(string config) =>
-        config.Contains("CONFIG_MACH_RP2040=y", StringComparison.Ordinal)
-            && !config.Contains("CONFIG_MACH_RPXXXX=y", StringComparison.Ordinal);
-
     private static string? RomOf(string? chip) =>
         BoardCatalogue.BuiltIn.Boards.FirstOrDefault(board => board.McuName == chip && board.DfuRomAddress is not null)?.DfuRomAddress;
 
@@ -358,4 +287,12 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
             words.RemoveAt(words.Count - 1);
         return string.Join('-', words).ToLowerInvariant();
     }
+}
+
+/// <summary>A definition of an installed RatOS that is not used.</summary>
+/// <param name="Folder">Its folder in <c>boards</c>; empty where all of them are passed over.</param>
+/// <param name="Reason">A clause without its full stop.</param>
+public sealed record SkippedDefinition(string Folder, string Reason)
+{
+    public Finding ToFinding() => Finding.Of(FindingSeverity.Warning, BoardFaults.BadBoardDefinition(Folder, Reason));
 }

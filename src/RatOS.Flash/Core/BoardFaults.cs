@@ -32,7 +32,9 @@ public static class BoardFaults
             : (Remedy)"A kind is not needed: a board tells what its build needs, or you are asked.");
 
     public static FlashException BadBoardDefinition(string folder, string why) => new(
-        FaultKind.BadBoardDefinition, $"RatOS's definition in boards/{folder} was ignored: {why}.",
+        FaultKind.BadBoardDefinition, folder.Length == 0
+            ? $"All of RatOS's definitions in config/RatOS/boards were ignored: {why}."
+            : $"RatOS's definition in boards/{folder} was ignored: {why}.",
         $"Correct it if it is yours; update RatOS if it came with RatOS. Other boards are not affected.");
 
     /// <param name="place">A file or folder.</param>

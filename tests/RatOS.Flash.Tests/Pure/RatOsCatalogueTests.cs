@@ -284,6 +284,81 @@ public sealed class RatOsCatalogueTests : IDisposable
         Assert.DoesNotContain("FLASH_SIZE", build.Text, StringComparison.Ordinal);
     }
 
+    /// <summary>As Kconfig reads it (Klipper lib/kconfiglib/kconfiglib.py): each line either counts or is left out of the build.</summary>
+    [Theory]
+    [InlineData("CONFIG_USBSERIAL=y \t", "CONFIG_USBSERIAL=y", "USB")]
+    [InlineData("CONFIG_USBSERIAL=yes", "CONFIG_USBSERIAL=y", "USB")]
+    [InlineData("CONFIG_USBSERIAL=y # the cable", "CONFIG_USBSERIAL=y", "USB")]
+    [InlineData("CONFIG_USBSERIAL=y\n  # CONFIG_USBSERIAL is not set", "CONFIG_USBSERIAL=y", "USB")]
+    [InlineData("CONFIG_USBSERIAL=y\n# CONFIG_USBSERIAL is not set", "# CONFIG_USBSERIAL is not set", null)]
+    [InlineData("CONFIG_USBSERIAL=y\nCONFIG_USBSERIAL=n", "CONFIG_USBSERIAL=n", null)]
+    [InlineData("CONFIG_USBSERIAL= y", null, null)]
+    [InlineData("CONFIG_USBSERIAL =y", null, null)]
+    [InlineData("CONFIG_USBSERIAL=", null, null)]
+    [InlineData("CONFIG_INITIAL_PINS=\"!PA1\"   # fan", "CONFIG_INITIAL_PINS=\"!PA1\"", null)]
+    [InlineData("CONFIG_INITIAL_PINS=\"!PA1", null, null)]
+    [InlineData("CONFIG_SERIAL_BAUD=250000 # fast", null, null)]
+    public void A_configuration_is_read_as_Kconfig_reads_it(string lines, string? kept, string? link)
+    {
+        Put("acme", Definition("acme"), "CONFIG_MCU=\"stm32f446xx\"\n" + lines + "\nCONFIG_CANBUS_FREQUENCY=1\n");
+        var read = Load();
+        Assert.Empty(read.Findings);
+        var board = read.Catalogue.Find("acme")!;
+        Assert.Equal(("stm32f446xx", link), (board.McuName, board.Comm));
+        if (kept is not null)
+            Assert.EndsWith($"\n{kept}\nCONFIG_CANBUS_FREQUENCY=1\n", board.FirmwareConfig, StringComparison.Ordinal);
+        else
+            Assert.Equal("CONFIG_MCU=\"stm32f446xx\"\nCONFIG_CANBUS_FREQUENCY=1\n", board.FirmwareConfig);
+    }
+
+    [Theory]
+    [InlineData("CONFIG_MACH_STM32F072=y\nCONFIG_MACH_STM32F0=y\n", "stm32f072xb")]   // savedefconfig leaves CONFIG_MCU out
+    [InlineData("CONFIG_MACH_STM32F446=y\nCONFIG_MACH_STM32F072=y\nCONFIG_MCU=\"stm32f446xx\"\n", "stm32f072xb")]   // the last one
+    [InlineData("CONFIG_MACH_STM32F446=y\nCONFIG_MACH_STM32F072=y\n# CONFIG_MACH_STM32F072 is not set\n", "stm32f446xx")]
+    [InlineData("CONFIG_MACH_RPXXXX=y\nCONFIG_MACH_RP2350=y\nCONFIG_MCU=\"rp2040\"\n", "rp2350")]
+    [InlineData("CONFIG_MACH_LPC176X=y\nCONFIG_MACH_LPC1769=y\nCONFIG_MCU=\"lpc1768\"\n", "lpc1769")]
+    [InlineData("CONFIG_MACH_STM32F0=y\nCONFIG_MCU=\"stm32f042x6\"\n", "stm32f042x6")]   // a family decides nothing
+    [InlineData("CONFIG_MACH_ACME9=y\nCONFIG_MCU=\"acme9\"\n", "acme9")]
+    public void The_choice_decides_the_chip_of_every_family(string lines, string chip)
+    {
+        Put("acme", Definition("acme"), "CONFIG_MACH_STM32=y\n" + lines);
+        Assert.Equal(chip, Load().Catalogue.Find("acme")!.McuName);
+    }
+
+    [Theory]
+    [InlineData("mellow-fly-sht-36-t0", "mellow-fly-sht-36")]
+    [InlineData("mellow-fly-sht-36-v3", "mellow-fly-sht-36-v3")]
+    [InlineData("mellow-fly-sht-36-v3-T12", "mellow-fly-sht-36-v3")]
+    [InlineData("acme-t1-t0", "acme-t1")]
+    [InlineData("acme-t1", "acme-t1")]
+    [InlineData("acme-t0", null)]
+    [InlineData("mellow-fly-sht-36-toolhead", null)]
+    [InlineData("mellow-fly-sht-36-t", null)]
+    public void A_serial_with_a_tool_head_has_the_longest_id_in_front_of_it(string serial, string? id)
+    {
+        Put("acme", Definition("acme-t1"));
+        Put("v1", Definition("mellow-fly-sht-36", "FLY-SHT36"));
+        Put("v3", Definition("mellow-fly-sht-36-v3", "FLY-SHT36"));
+        Assert.Equal(id, Load().Catalogue.FindBySerial(serial)?.Id);
+    }
+
+    [Fact]
+    public void Every_definition_that_is_not_used_is_named_with_its_reason()
+    {
+        Put("a", Definition("acme-one"));
+        Put("b", Definition("acme-one"));
+        Put("c", "{");
+        Put("d", null);
+        for (var i = 0; i < 8; i++)
+            Put($"e{i}", Definition($"big-{i}"), new string('#', 200 * 1024));
+        var read = Load();
+        Assert.Equal(["b", "c", "e6", "e7"], read.Skipped.Select(definition => definition.Folder));
+        Assert.Equal("the definitions before it have more than 1 MiB together", read.Skipped[^1].Reason);
+        Assert.Equal(read.Skipped.Select(definition => definition.ToFinding().Text),
+            read.Findings.Where(finding => finding.Code == "bad-board-definition").Select(finding => finding.Text));
+        Assert.Equal(["acme-one", "big-0"], read.Definitions.Keys.Order(StringComparer.Ordinal).Take(2));
+    }
+
     [Fact]
     public void A_broken_definition_does_not_affect_other_boards_and_a_folder_without_one_is_no_board()
     {
