@@ -49,6 +49,14 @@ internal sealed class AgentStory : IAsyncDisposable
             Settings = Settings with { MoonrakerUrl = new Uri($"ws://127.0.0.1:{Moonraker.Port}/websocket") };
     }
 
+    private VirtualPlace Place => new("test", Path.Combine(_folder.FullName, "v"), 0, null) { Processes = Processes };
+
+    /// <summary>The processes of the printer's computer, in the form of proc(5).</summary>
+    public string Processes => Path.Combine(_folder.FullName, "proc");
+
+    /// <summary>The folder of the printer's user.</summary>
+    public string Home => _folder.FullName;
+
     public VirtualTime Time { get; }
 
     public DataFolder Data { get; }
@@ -101,7 +109,7 @@ internal sealed class AgentStory : IAsyncDisposable
     public async Task StartAgentAsync(bool waits = true)
     {
         var (over, calls) = (new CancellationTokenSource(), Moonraker.Calls.Count);
-        var agent = new FlashAgent(PrinterAccess.Of(Printer, new VirtualPlace("test", Path.Combine(_folder.FullName, "v"), 0, null)),
+        var agent = new FlashAgent(PrinterAccess.Of(Printer, Place),
             Data, Settings, _log);
         var work = agent.RunAsync(static () => { }, over.Token);
         _agents.Add((agent, over, work));
@@ -124,14 +132,14 @@ internal sealed class AgentStory : IAsyncDisposable
     /// <summary>Another program flashes the board while Klipper is stopped.</summary>
     public async Task FlashWithoutAgentAsync()
     {
-        var printer = PrinterAccess.Of(Printer, new VirtualPlace("test", Path.Combine(_folder.FullName, "v"), 0, null));
+        var printer = PrinterAccess.Of(Printer, Place);
         var boards = new LocalBoards(printer, new KnownMcus(printer, [], null, _log), static _ => new Klipper.NoKlippy(), _log);
         Assert.True((await boards.FlashAsync(new FlashOptions(["octopus"]), static _ => { }, CancellationToken.None)).Ok);
     }
 
     /// <summary>A second process for the same printer.</summary>
     public Task StartAgentAgainAsync() =>
-        new FlashAgent(PrinterAccess.Of(Printer, new VirtualPlace("test", Path.Combine(_folder.FullName, "v"), 0, null)), Data, Settings,
+        new FlashAgent(PrinterAccess.Of(Printer, Place), Data, Settings,
             _log).RunAsync(static () => { }, CancellationToken.None);
 
     /// <summary>Waits until the newest job has begun a phase.</summary>

@@ -30,10 +30,14 @@ internal sealed class ComputerAccess(Lazy<LinuxHardware> hardware, OneThread thr
 
     protected override ProbeUpdater UpdaterOf(AgentSettings settings) => new BeaconUpdater(settings.KlipperSources);
 
+    public override OtherFlasher? FindFlasher() => OtherFlasher.Find();
+
     public override void CheckAlone()
     {
         if (LinuxHardware.RunningKlipper() is { } klipper)
             throw PrinterFaults.KlipperRuns(klipper);
+        if (FindFlasher() is { } other)
+            throw PrinterFaults.OtherFlashRuns(other.ToString());
     }
 
     public override IDisposable? LockBoard(string place, string board) => BoardLock.Take(place, board);

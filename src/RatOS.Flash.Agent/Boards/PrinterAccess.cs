@@ -61,8 +61,11 @@ internal abstract class PrinterAccess
     /// <inheritdoc cref="Probes"/>
     protected virtual ProbeUpdater? UpdaterOf(AgentSettings settings) => null;
 
+    /// <summary>A process beside Moonraker that flashes boards, such as RatOS's scripts; null for none.</summary>
+    public virtual OtherFlasher? FindFlasher() => null;
+
     /// <summary>Checks that no other program uses the boards.</summary>
-    /// <exception cref="FlashException">Klipper runs.</exception>
+    /// <exception cref="FlashException">Klipper runs, or another program flashes.</exception>
     public virtual void CheckAlone()
     {
     }

@@ -12,6 +12,9 @@ internal sealed record VirtualPlace(string Scenario, string? Keep, double Pace, 
     /// <summary>Other programs talk to it: its time follows the real clock.</summary>
     public bool IsLive { get; init; }
 
+    /// <summary>Where its computer's processes are shown, in the form of proc(5); null for none.</summary>
+    public string? Processes { get; init; }
+
     public const string DefaultScenario = "octopus";
 
     /// <summary>Its printer_data, unless another one is named.</summary>

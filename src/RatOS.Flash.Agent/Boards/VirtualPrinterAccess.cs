@@ -3,6 +3,7 @@ using RatOS.Flash.Agent.Moonraker;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Firmware;
 using RatOS.Flash.Hardware;
+using RatOS.Flash.Hardware.Linux;
 using RatOS.Flash.Klipper;
 using RatOS.Flash.Printer;
 using RatOS.Flash.Virtual.Devices;
@@ -60,6 +61,8 @@ internal sealed class VirtualPrinterAccess(VirtualPrinter printer, VirtualPlace 
         var what = isKatapult ? "presses reset twice" : "sets BOOT0 and presses reset";
         return $"Virtual printer: the simulated operator {what} in {OperatorDelay.TotalSeconds:0} s.";
     }
+
+    public override OtherFlasher? FindFlasher() => place.Processes is { } processes ? OtherFlasher.Find(processes) : null;
 
     public override void Post(Action action) => printer.Time.Post(action);
 

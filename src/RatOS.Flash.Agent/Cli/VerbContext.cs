@@ -92,6 +92,7 @@ internal sealed record VerbContext(PrinterAccess Printer, DataFolder? Data, Outp
             Options = options,
             Journal = journal,
             Service = settings.KlipperService,
+            FindFlasher = Printer.FindFlasher,
         };
 
         IKlippy Klippy(FlashOptions? options, Action<string, bool>? journal) =>

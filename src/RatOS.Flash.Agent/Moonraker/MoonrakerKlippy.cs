@@ -5,6 +5,7 @@ using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Boards;
 using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
+using RatOS.Flash.Hardware.Linux;
 using RatOS.Flash.Klipper;
 using RatOS.Flash.Printer;
 
@@ -38,6 +39,9 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
 
     /// <summary>Klipper's unit; null to ask Moonraker.</summary>
     public string? Service { get; init; }
+
+    /// <summary>Looks for a process beside Moonraker that flashes boards.</summary>
+    public Func<OtherFlasher?>? FindFlasher { get; init; }
 
     /// <summary>Called with the service's name and false before a stop, and with true after a start.</summary>
     public Action<string, bool>? Journal { get; init; }
@@ -257,6 +261,8 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
     {
         if (await UpdateAsync(cancel) is { } update)
             return new(KlippyActivity.Busy) { Refusal = PrinterFaults.UpdateRuns(update) };
+        if (FindFlasher?.Invoke() is { } other)
+            return new(KlippyActivity.Busy) { Refusal = PrinterFaults.OtherFlashRuns(other.ToString()) };
         var begin = time.GetTimestamp();
         while (true)
         {

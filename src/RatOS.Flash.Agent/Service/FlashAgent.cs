@@ -50,7 +50,7 @@ internal sealed class FlashAgent : IDisposable
         var buttons = new PromptButtons(data.Buttons, log);
         _notifier = new Notifier(_moonraker, buttons, printer.Time, log);
         var mcus = new KnownMcus(printer, settings.Boards, data, log) { KlipperPath = printer.KlipperSources(settings) };
-        var klipper = new KlipperAccess(_moonraker, mcus, settings.KlipperService, printer.Time);
+        var klipper = new KlipperAccess(_moonraker, mcus, settings.KlipperService, printer.FindFlasher, printer.Time);
         var boards = new LocalBoards(printer, mcus, klipper.Klippy, log)
         {
             Data = data,

@@ -5,6 +5,7 @@ using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Jobs;
 using RatOS.Flash.Agent.Moonraker;
 using RatOS.Flash.Flashing;
+using RatOS.Flash.Hardware.Linux;
 using RatOS.Flash.Klipper;
 
 namespace RatOS.Flash.Agent.Service;
@@ -13,8 +14,10 @@ namespace RatOS.Flash.Agent.Service;
 /// <param name="moonraker">The connection.</param>
 /// <param name="mcus">The printer's MCUs.</param>
 /// <param name="service">Klipper's unit; null to ask Moonraker.</param>
+/// <param name="findFlasher">Looks for a process beside Moonraker that flashes boards.</param>
 /// <param name="time">The only clock.</param>
-internal sealed class KlipperAccess(MoonrakerConnection moonraker, KnownMcus mcus, string? service, TimeProvider time)
+internal sealed class KlipperAccess(
+    MoonrakerConnection moonraker, KnownMcus mcus, string? service, Func<OtherFlasher?> findFlasher, TimeProvider time)
 {
     // Each of these is four calls, and Klipper answers some of them at its next quarter of a second.
     private readonly SharedWork<(McuFacts? Facts, int Epoch)> _refresh = new(async () =>
@@ -24,7 +27,7 @@ internal sealed class KlipperAccess(MoonrakerConnection moonraker, KnownMcus mcu
     }, time);
 
     private readonly SharedWork<KlippyState> _look = new(
-        () => new MoonrakerKlippy(moonraker, time) { Service = service }.LookAsync(CancellationToken.None), time);
+        () => new MoonrakerKlippy(moonraker, time) { Service = service, FindFlasher = findFlasher }.LookAsync(CancellationToken.None), time);
 
     private const string Macro = "gcode_macro _RATOS_FLASH";
 
@@ -37,7 +40,11 @@ internal sealed class KlipperAccess(MoonrakerConnection moonraker, KnownMcus mcu
     public bool HasMacro { get; private set; }
 
     /// <param name="options">Of the flash; null where nothing is flashed.</param>
-    public MoonrakerKlippy Klippy(FlashOptions? options = null) => new(moonraker, time) { Options = options, Service = service };
+    public MoonrakerKlippy Klippy(FlashOptions? options = null) =>
+        new(moonraker, time) { Options = options, Service = service, FindFlasher = findFlasher };
+
+    /// <summary>A process beside Moonraker that flashes boards; null for none.</summary>
+    public OtherFlasher? FindFlasher() => findFlasher();
 
     /// <summary>The state of Klipper, for requests: it is asked once for all that wait.</summary>
     /// <param name="options">Of the flash that is planned.</param>
@@ -51,6 +58,7 @@ internal sealed class KlipperAccess(MoonrakerConnection moonraker, KnownMcus mcu
     {
         Options = job.Options,
         Service = service,
+        FindFlasher = findFlasher,
         Journal = (name, isStarted) =>
         {
             OwesStart = !isStarted;

@@ -8,7 +8,7 @@ namespace RatOS.Flash.Agent.Service;
 
 /// <summary>
 /// Acts each time that the connection comes up or Klipper becomes ready: starts a Klipper that a flash stopped, greets our macros,
-/// reports interrupted jobs, compares versions. An update that Moonraker has found is compared with the boards at once.
+/// reports interrupted jobs, compares versions, also when another program that flashed has ended. An update that Moonraker has found is compared with the boards at once.
 /// </summary>
 /// <param name="moonraker">The connection.</param>
 /// <param name="klipper">Klipper.</param>
@@ -70,7 +70,11 @@ internal sealed class KlipperWatch(
             try
             {
                 var pause = isSettled ? Timeout.InfiniteTimeSpan : soon > 0 ? SoonPoll : ErrorPoll;
-                soon = await change.WaitUpToAsync(pause, time, over) ? SoonPolls : soon - 1;
+                var ended = update.OtherEnded;
+                var happens = ended is null ? change : Task.WhenAny(change, ended);
+                soon = await happens.WaitUpToAsync(pause, time, over) ? SoonPolls : soon - 1;
+                if (ended?.IsCompleted == true)
+                    update.OtherEnded = null;
             }
             catch (OperationCanceledException)
             {

@@ -5,14 +5,15 @@ using RatOS.Flash.Agent.Moonraker;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
+using RatOS.Flash.Hardware.Linux;
 using RatOS.Flash.Printer;
 
 namespace RatOS.Flash.Agent.Service;
 
 /// <summary>
 /// After an update of Klipper: announces boards with older firmware, or flashes them, as the policy says. Updates are recognised by the
-/// versions of Klipper and its boards, and never handled while one is running. Where RatOS's own hook flashed within the update, nothing
-/// is left to do.
+/// versions of Klipper and its boards, and never handled while one is running, nor while another program flashes: RatOS starts Klipper
+/// after each of its boards. Where RatOS's own hook flashed within the update, nothing is left to do.
 /// </summary>
 /// <param name="klipper">Klipper.</param>
 /// <param name="mcus">The printer's MCUs.</param>
@@ -28,6 +29,7 @@ internal sealed class UpdateFollowUp(
     Notifier notifier, TimeProvider time, KeptText announced, LogFile log)
 {
     private bool _isForgotten;
+    private OtherFlasher? _other;
 
     /// <summary>There is a new connection to Moonraker.</summary>
     public void Reconnected() => _isForgotten = true;
@@ -44,7 +46,7 @@ internal sealed class UpdateFollowUp(
     {
         if (settings.Policy == FlashPolicy.Never)
             return true;
-        if (await klipper.Klippy().UpdateAsync() is not null)
+        if (await klipper.Klippy().UpdateAsync() is not null || IsOtherAtWork())
             return false;
         var need = FlashNeed.Of(facts);
         // Which boards are up to date takes a look at git, so only where versions differ.
@@ -68,6 +70,24 @@ internal sealed class UpdateFollowUp(
         if (!await FlashAsync(need))
             Ask(need);
         return true;
+    }
+
+    /// <summary>Completes when the process has ended that was in the way of a decision; null without one.</summary>
+    public Task? OtherEnded { get; set; }
+
+    private bool IsOtherAtWork()
+    {
+        var (before, now) = (_other, klipper.FindFlasher());
+        if (now is not null && now != before)
+        {
+            log.Say($"Another program flashes boards or updates Klipper ({now}): versions are compared when it has ended.");
+            OtherEnded = now.ExitedAsync();
+        }
+        _other = now;
+        if (now is null)
+            OtherEnded = null;
+        // RatOS runs one script after the other: between two of them there is none, and Klipper may have been asked before.
+        return now is not null || before is not null;
     }
 
     private void Ask(FlashNeed need)

@@ -262,6 +262,7 @@ public sealed record FaultKind
     public static FaultKind HeatersHot { get; } = new("heaters-hot");
     public static FaultKind PrinterUnknown { get; } = new("printer-unknown");
     public static FaultKind UpdateRuns { get; } = new("update-runs");
+    public static FaultKind OtherFlashRuns { get; } = new("other-flash-runs");
     public static FaultKind MoonrakerGone { get; } = new("moonraker-gone");
     public static FaultKind MoonrakerRefused { get; } = new("moonraker-refused");
 

@@ -15,6 +15,11 @@ public static class PrinterFaults
     public static FlashException UpdateRuns(string what) => new(
         FaultKind.UpdateRuns, $"Moonraker is updating {what}.", $"Wait until the update is complete, then {FlashAgain}.");
 
+    /// <param name="process">Its name and its id.</param>
+    public static FlashException OtherFlashRuns(string process) => new(
+        FaultKind.OtherFlashRuns, $"Another program flashes boards or updates Klipper's sources: {process}.",
+        $"Wait until it ends, then {FlashAgain}.");
+
     public static FlashException PrinterUnknown(string why) => new(
         FaultKind.PrinterUnknown, $"Whether the printer is idle cannot be determined: {why}.",
         $"Check that Klipper and Moonraker work. Or, if nothing is printing, {StopService("klipper")}; then {FlashAgain}.");

@@ -37,6 +37,10 @@ internal static partial class Libc
     [LibraryImport(Library, EntryPoint = "klogctl", SetLastError = true)]
     public static partial int KernelLog(int action, Span<byte> buffer, int length);
 
+    /// <summary>For calls that an older C library does not know.</summary>
+    [LibraryImport(Library, EntryPoint = "syscall", SetLastError = true)]
+    public static partial nint SystemCall(nint number, nint first, nint second);
+
     [LibraryImport(Library, EntryPoint = "flock", SetLastError = true)]
     public static partial int Flock(SafeFileHandle file, int operation);
 
@@ -101,6 +105,6 @@ internal static partial class Libc
 /// <summary>errno values, the same on all of Linux's common machines.</summary>
 internal static class Errno
 {
-    public const int NotPermitted = 1, NoEntry = 2, Interrupted = 4, Io = 5, NoSuchDevice = 6, TryAgain = 11, AccessDenied = 13, Busy = 16,
+    public const int NotPermitted = 1, NoEntry = 2, NoSuchProcess = 3, Interrupted = 4, Io = 5, NoSuchDevice = 6, TryAgain = 11, AccessDenied = 13, Busy = 16,
         NoDevice = 19, NotATerminal = 25, Pipe = 32, NoBuffers = 105, NetworkDown = 100;
 }
