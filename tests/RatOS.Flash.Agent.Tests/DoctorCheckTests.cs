@@ -104,6 +104,21 @@ public sealed class DoctorCheckTests
         ("macros-missing", "ln -sfn ", Well with { Data = Data with { Macros = Data.Macros! with { Is = null } } }),
         ("macros-old", "ln -sfn ", Well with { Data = Data with { Macros = Data.Macros! with { Is = false } } }),
         ("macros-not-loaded", "restart Klipper", Well with { Moonraker = Answers with { HasMacros = false } }),
+        ("macros-not-included", "sed -i '1i [include ratos_flash.cfg]' /home/pi/printer_data/config/printer.cfg",
+            Well with
+            {
+                Data = Data with { WithoutMacros = "/home/pi/printer_data/config/printer.cfg" },
+                Moonraker = Answers with { HasMacros = false },
+            }),
+        ("component-not-included", "sed -i '1i [include ratos-flash-moonraker.conf]' moonraker.conf",
+            Well with { Data = Data with { WithoutSettings = "moonraker.conf" }, Moonraker = Answers with { HasComponent = false } }),
+        ("component-not-excluded", "echo moonraker/components/ratos_flash.py >> exclude",
+            Well with { Data = Data with { WithoutExclude = "exclude" } }),
+        ("ratos-other-start", "disableAutoFlash",
+            Well with { OtherStarts =
+                [PlanFindings.RatosOtherStart("mcu", 0x8002000, "its running firmware", 0x8000000, "btt-ebb42-12")] }),
+        ("bad-board-definition", "Correct it", Well with { Skipped = [new("acme", "it has no id")] }),
+        ("bad-board-definition", "update RatOS", Well with { Skipped = [new("", "the folder has more than 1000 folders")] }),
         ("agent-not-running", "sudo systemctl enable --now ratos-flash", Well with { Data = Data with { Agent = null } }),
         ("agent-old", "sudo systemctl restart ratos-flash", Well with { Data = Data with { Agent = "0.0.1" } }),
         ("ratos-hook-broken", "post-merge", Well with { RatOsHook = "" }),
@@ -134,7 +149,8 @@ public sealed class DoctorCheckTests
     public void Only_the_users_own_files_are_repaired_and_no_regular_file_is_replaced()
     {
         Assert.Equal(
-            ["component-missing", "component-old", "macros-missing", "macros-old", "service-not-allowed"],
+            ["component-missing", "component-not-excluded", "component-not-included", "component-old", "macros-missing",
+                "macros-not-included", "macros-old", "service-not-allowed"],
             Table.SelectMany(row => DoctorChecks.Run(row.Facts)).Where(finding => finding.Fix is not null).Select(finding => finding.Id)
                 .Distinct().Order());
         Assert.Null(DoctorChecks.Run(Well with { Data = Data with { Macros = Data.Macros! with { Is = false, IsFile = true } } })

@@ -16,7 +16,8 @@ public sealed class RatOsStories
         const string Reason = "RatOS's definition in boards/acme-widget was ignored: its board-definition.json is no JSON.";
         var skipped = Assert.Single((await story.RequestAsync("boards")).Items("skipped"));
         Assert.Equal(("acme-widget", Reason), (skipped.Word("folder"), skipped.Word("reason")));
-        var check = Assert.Single((await story.RequestAsync("doctor")).Items("checks"), check => check.Word("id") == "bad-board-definition");
+        var check = Assert.Single((await story.RequestAsync("doctor")).Items("checks"),
+            check => check.Word("id") == "bad-board-definition");
         Assert.Equal(("warning", Reason), (check.Word("severity"), check.Word("text")));
         // Nothing else is in the way of the board that is there.
         Assert.Equal("octopus", (await story.RequestAsync("boards")).Items("boards").First().Word("board"));
@@ -103,7 +104,7 @@ public sealed class RatOsStories
             if (!isAgentThere)
                 await story.StartAgentAsync();
             await story.UntilSaidAsync(Asked);
-            Assert.Contains(story.Moonraker.Console, line => line.Contains("prompt_footer_button Flash now|", StringComparison.Ordinal));
+            await story.UntilSaidAsync("prompt_footer_button Flash now|");
             // A merge runs the hook, so the hook itself would work.
             Assert.False(File.Exists(Path.Combine(tree.Root, "flashed-by-hook")));
             tree.Git("reset", "-q", "--hard", installed);
@@ -112,6 +113,37 @@ public sealed class RatOsStories
         }, "voron", settings: new() { Policy = FlashPolicy.Ask, KlipperPath = tree.Folder }, isAlone: true,
             firmware: $"v0.13.0-0-g{installed[..8]}");
     }
+
+    [Fact]
+    public void A_board_that_RatOSs_hook_would_write_elsewhere_is_warned_of() => AgentStory.Of(async story =>
+    {
+        Define("false");
+        await story.RequestAsync("identify", ("board", "octopus"));
+        Assert.True((await story.UntilOverAsync()).Ok);
+        const string Text = "The application of octopus begins at 08008000 (by its running firmware, asked on ";
+        var board = (await story.RequestAsync("boards")).Items("boards").First();
+        var finding = Assert.Single(board.Items("findings"), Is).Word("text");
+        Assert.StartsWith(Text, finding, StringComparison.Ordinal);
+        Assert.Contains("but RatOS's firmware.config is for 08000000.", finding, StringComparison.Ordinal);
+        var check = Assert.Single((await story.RequestAsync("doctor")).Items("checks"), check => check.Word("id") == "ratos-other-start");
+        Assert.StartsWith(Text, check.Word("text"), StringComparison.Ordinal);
+        Assert.Contains("config/RatOS/boards/octopus-folder/board-definition.json", check.Word("remedy"), StringComparison.Ordinal);
+
+        Define("true");
+        Assert.DoesNotContain((await story.RequestAsync("doctor")).Items("checks"), check => check.Word("id") == "ratos-other-start");
+        Assert.DoesNotContain((await story.RequestAsync("boards")).Items("boards").First().Items("findings"), Is);
+
+        static bool Is(System.Text.Json.JsonElement finding) => finding.Word("code") == "ratos-other-start";
+
+        void Define(string disabled)
+        {
+            var folder = Directory.CreateDirectory(Path.Combine(story.Data.RatOsBoards, "octopus-folder")).FullName;
+            File.WriteAllText(Path.Combine(folder, "board-definition.json"),
+                $$"""{"id": "btt-octopus-11", "name": "Octopus V1.1 F446", "disableAutoFlash": {{disabled}}}""");
+            File.WriteAllText(Path.Combine(folder, "firmware.config"),
+                "CONFIG_MCU=\"stm32f446xx\"\nCONFIG_USBSERIAL=y\nCONFIG_FLASH_APPLICATION_ADDRESS=0x8000000\n");
+        }
+    });
 
     private static void Run(AgentStory story, int process, params string[] words)
     {

@@ -28,7 +28,7 @@ public sealed class SystemProbeTests : IDisposable
         Write("home/pi/ratos-flash/99-ratos-flash.rules", "rules\n");
         Write("home/pi/ratos-flash/config/ratos_flash.cfg", "macros\n");
         Write("home/pi/ratos-flash/moonraker-component/ratos_flash.py", "component\n");
-        Write("home/pi/printer_data/config/printer.cfg", "[mcu]\n");
+        Write("home/pi/printer_data/config/printer.cfg", "[include ratos_flash.cfg]\n[mcu]\n");
         Write("home/pi/printer_data/moonraker.asvc", "klipper_mcu\nratos-flash\n");
         foreach (var file in (string[])["Makefile", "src/Kconfig", "src/Makefile", "scripts/x", "klippy/.version"])
             Write($"home/pi/klipper/{file}", "v0.13.0\n");
@@ -150,6 +150,42 @@ public sealed class SystemProbeTests : IDisposable
         File.Delete(At("home/pi/printer_data/config/ratos_flash.cfg"));
         Write("home/pi/printer_data/config/mine.cfg", "[gcode_macro FLASH_MCU]\n");
         await ExpectAsync();
+    }
+
+    /// <summary>
+    /// A hard recovery of Moonraker is a new clone, and RatOS's wizard writes printer.cfg anew: each takes its part of the installation.
+    /// </summary>
+    [Fact]
+    public async Task What_a_recovery_of_Moonraker_and_RatOSs_wizard_take_is_put_back()
+    {
+        var (printer, moonraker) = (At("home/pi/printer_data/config/printer.cfg"), At("home/pi/printer_data/config/moonraker.conf"));
+        Write("home/pi/moonraker/.git/info/exclude", "# git ls-files\n");
+        File.Delete(At("home/pi/moonraker/moonraker/components/ratos_flash.py"));
+        Write("home/pi/printer_data/config/ratos-flash-moonraker.conf", "[ratos_flash]\n");
+        Write("home/pi/printer_data/config/moonraker.conf", "[include RatOS/moonraker.conf]\n");
+        Write("home/pi/printer_data/config/RatOS.cfg", "[printer]\n");
+        Write("home/pi/generated/printer.cfg", "[include RatOS.cfg]\n");
+        File.SetUnixFileMode(At("home/pi/generated/printer.cfg"), (UnixFileMode)0x1B4);
+        File.Delete(printer);
+        File.CreateSymbolicLink(printer, At("home/pi/generated/printer.cfg"));
+        var findings = await FindAsync();
+        Assert.Equal(["component-missing", "component-not-excluded", "component-not-included", "macros-not-included"],
+            findings.Select(finding => finding.Id).Order());
+        Assert.All(findings, finding => Assert.True(finding.Fix!.TryApply()));
+        await ExpectAsync();
+        Assert.Equal("[include ratos_flash.cfg]\n[include RatOS.cfg]\n", File.ReadAllText(printer));
+        Assert.NotNull(new FileInfo(printer).LinkTarget);
+        Assert.Equal((UnixFileMode)0x1B4, File.GetUnixFileMode(At("home/pi/generated/printer.cfg")));
+        Assert.Equal("[include RatOS.cfg]\n", File.ReadAllText(At("home/pi/generated/printer.cfg.ratos-flash-backup")));
+        Assert.Equal("[include ratos-flash-moonraker.conf]\n[include RatOS/moonraker.conf]\n", File.ReadAllText(moonraker));
+        Assert.Equal("moonraker/components/ratos_flash.py\n# git ls-files\n",
+            File.ReadAllText(At("home/pi/moonraker/.git/info/exclude")));
+
+        // An include in another file counts, and so does a pattern. Klipper would not start with two.
+        Write("home/pi/generated/printer.cfg", "[include RatOS.cfg]\n");
+        Write("home/pi/printer_data/config/RatOS.cfg", "[include ratos_*.cfg]\n");
+        File.Delete(At("home/pi/moonraker/.git/info/exclude"));
+        Assert.Equal("component-not-excluded", Assert.Single(await FindAsync()).Id);
     }
 
     [Fact]

@@ -236,12 +236,15 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
             : [updater.Check(mcu.Name) is { } missing ? Finding.Of(FindingSeverity.Note, missing)
                 : PlanFindings.OwnUpdater(mcu.Name, updater.CommandFor(mcu.Device!))];
 
+    private IEnumerable<Finding> AboutStart(PrinterMcu mcu) => mcu is { Owner: McuOwner.Ours, Board: { } board }
+        && mcus.Catalogue.AboutStart(Firmware.AsConfigured(board).Profile) is { } finding ? [finding] : [];
+
     private JsonBoard RowOf(PrinterMcu mcu, BoardPlan? plan, FirmwareNeed? need)
     {
         var description = mcu.Kind?.DisplayName ?? mcu.KnownByPins?.Name
             ?? (mcu.Owner == McuOwner.Ours ? "a board of an unknown kind" : mcu.Device?.DisplayName ?? mcu.Name);
         var port = plan?.Device is { Usb: not null } usb ? usb.Port : mcu.Port;
-        ImmutableArray<Finding> findings = [.. mcu.Findings, .. AboutUpdater(mcu)];
+        ImmutableArray<Finding> findings = [.. mcu.Findings, .. AboutUpdater(mcu), .. AboutStart(mcu)];
         return new JsonBoard(
             "board", mcu.Kind?.Id ?? mcu.Name, mcu.Name, description, mcu.Chip, port, StateOf(mcu, plan), mcu.Running, mcu.Host)
         {

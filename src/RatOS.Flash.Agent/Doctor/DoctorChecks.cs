@@ -11,8 +11,8 @@ internal static class DoctorChecks
         PermissionChecks.Drivers, PermissionChecks.Can, PermissionChecks.PortGrabbers, BuildChecks.Tools, BuildChecks.Python,
         BuildChecks.Checkout, ComputerChecks.Disk, ComputerChecks.Clock,
         InstallationChecks.Moonraker, InstallationChecks.Services, InstallationChecks.Component, InstallationChecks.Macros,
-        InstallationChecks.Agent,
-        InstallationChecks.Settings, InstallationChecks.HostMcu, InstallationChecks.RatOs, InstallationChecks.Definitions, ComputerChecks.Usb, ComputerChecks.Power,
+        InstallationChecks.Lines, InstallationChecks.Agent, InstallationChecks.Settings, InstallationChecks.HostMcu,
+        InstallationChecks.RatOs, InstallationChecks.Definitions, InstallationChecks.Starts, ComputerChecks.Usb, ComputerChecks.Power,
     ];
 
     /// <summary>The number of checks.</summary>

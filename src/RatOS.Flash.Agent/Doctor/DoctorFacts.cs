@@ -77,6 +77,9 @@ internal sealed record DoctorFacts
     /// <summary>Definitions of an installed RatOS that are not used.</summary>
     public ImmutableArray<SkippedDefinition> Skipped { get; init; } = [];
 
+    /// <summary>Boards that RatOS's own flash would write at another start.</summary>
+    public ImmutableArray<Finding> OtherStarts { get; init; } = [];
+
     /// <summary>Settings that do not count, because they were not confirmed.</summary>
     public ImmutableArray<string> Unconfirmed { get; init; } = [];
 
@@ -106,6 +109,15 @@ internal sealed record DataFacts(string Root, string Unit)
 
     /// <inheritdoc cref="Macros"/>
     public LinkFact? Component { get; init; }
+
+    /// <summary>printer.cfg, if it does not include the macros that belong there; null otherwise.</summary>
+    public string? WithoutMacros { get; init; }
+
+    /// <summary>moonraker.conf, if it does not include our file, which is there; null otherwise.</summary>
+    public string? WithoutSettings { get; init; }
+
+    /// <summary>The list of files that git ignores in Moonraker's folder, if it lacks the component; null otherwise.</summary>
+    public string? WithoutExclude { get; init; }
 
     /// <summary>The running agent's version; null without an agent.</summary>
     public string? Agent { get; init; }

@@ -4,7 +4,8 @@ namespace RatOS.Flash.Agent.Doctor;
 /// <param name="Path">A file of the user's.</param>
 /// <param name="Target">Where a link at the path leads; null where a line is added.</param>
 /// <param name="Line">The line.</param>
-internal sealed record DoctorFix(string Path, string? Target = null, string? Line = null)
+/// <param name="HasBackup">A copy of the file is kept beside it, as install.sh does.</param>
+internal sealed record DoctorFix(string Path, string? Target = null, string? Line = null, bool HasBackup = false)
 {
     /// <summary>Repairs it. A file that is no link is never replaced.</summary>
     /// <returns>False where the file system refused.</returns>
@@ -14,10 +15,17 @@ internal sealed record DoctorFix(string Path, string? Target = null, string? Lin
         {
             if (Line is not null)
             {
+                // A link stays one.
+                var real = File.ResolveLinkTarget(Path, returnFinalTarget: true)?.FullName ?? Path;
+                var text = File.Exists(real) ? File.ReadAllText(real) : "";
+                var isThere = File.Exists(real);
+                if (HasBackup && isThere && !File.Exists(real + ".ratos-flash-backup"))
+                    File.Copy(real, real + ".ratos-flash-backup");
                 // Above the others: the last line may lack its end.
-                var text = File.ReadAllText(Path);
-                File.WriteAllText(Path + ".ratos-flash-new", $"{Line}\n{text}");
-                File.Move(Path + ".ratos-flash-new", Path, overwrite: true);
+                File.WriteAllText(real + ".ratos-flash-new", $"{Line}\n{text}");
+                if (isThere)
+                    File.SetUnixFileMode(real + ".ratos-flash-new", File.GetUnixFileMode(real));
+                File.Move(real + ".ratos-flash-new", real, overwrite: true);
                 return true;
             }
             if (new FileInfo(Path) is { LinkTarget: not null } link)

@@ -32,9 +32,33 @@ internal static class InstallationChecks
         }
         else if (facts.Moonraker is { Fault: null, ComponentFailed: true })
             yield return new(DoctorFindings.ComponentFailed());
-        else if (facts.Moonraker is { Fault: null, HasComponent: false })
+        else if (facts.Moonraker is { Fault: null, HasComponent: false } && facts.Data?.WithoutSettings is null)
             yield return new(DoctorFindings.ComponentNotLoaded(Installer(facts)));
     }
+
+    /// <summary>A hard recovery of Moonraker takes the line, RatOS's wizard the others.</summary>
+    public static IEnumerable<DoctorFinding> Lines(DoctorFacts facts)
+    {
+        if (facts.Data?.WithoutSettings is { } settings)
+        {
+            yield return new(DoctorFindings.ComponentNotIncluded(settings))
+            {
+                Fix = new(settings, Line: "[include ratos-flash-moonraker.conf]", HasBackup: true),
+            };
+        }
+        if (facts.Data?.WithoutExclude is { } exclude)
+            yield return new(DoctorFindings.ComponentNotExcluded(exclude, Excluded)) { Fix = new(exclude, Line: Excluded) };
+        if (facts.Data?.WithoutMacros is { } macros)
+        {
+            yield return new(DoctorFindings.MacrosNotIncluded(macros))
+            {
+                Fix = new(macros, Line: "[include ratos_flash.cfg]", HasBackup: true),
+            };
+        }
+    }
+
+    /// <summary>The component as git ignores it in Moonraker's folder.</summary>
+    public const string Excluded = "moonraker/components/ratos_flash.py";
 
     public static IEnumerable<DoctorFinding> Macros(DoctorFacts facts)
     {
@@ -43,7 +67,7 @@ internal static class InstallationChecks
             yield return Linked(link.Is is null
                 ? DoctorFindings.MacrosMissing(link.Path, link.Target) : DoctorFindings.MacrosOld(link.Path, link.Target), link);
         }
-        else if (facts.Moonraker?.HasMacros == false)
+        else if (facts.Moonraker?.HasMacros == false && facts.Data?.WithoutMacros is null)
             yield return new(DoctorFindings.MacrosNotLoaded(Installer(facts)));
     }
 
@@ -78,6 +102,8 @@ internal static class InstallationChecks
         else if (facts.RatOsHook is { } hook)
             yield return new(DoctorFindings.RatosHook(hook));
     }
+
+    public static IEnumerable<DoctorFinding> Starts(DoctorFacts facts) => facts.OtherStarts.Select(finding => new DoctorFinding(finding));
 
     /// <summary>A board whose definition is not used is unknown, or known as this version has it.</summary>
     public static IEnumerable<DoctorFinding> Definitions(DoctorFacts facts) =>

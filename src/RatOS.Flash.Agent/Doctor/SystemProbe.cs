@@ -50,6 +50,9 @@ internal sealed class SystemProbe
     /// <inheritdoc cref="DoctorFacts.Skipped"/>
     public ImmutableArray<SkippedDefinition> Skipped { get; init; } = [];
 
+    /// <inheritdoc cref="DoctorFacts.OtherStarts"/>
+    public ImmutableArray<Finding> OtherStarts { get; init; } = [];
+
     /// <summary>Chips of the printer's boards.</summary>
     public IEnumerable<string> Chips { get; init; } = [];
 
@@ -80,11 +83,25 @@ internal sealed class SystemProbe
             Time = TimeProvider.System,
             Sources = settings.KlipperSources,
             Skipped = known.Catalogue.Skipped,
+            OtherStarts = [.. mcus.Where(mcu => mcu is { Owner: McuOwner.Ours, Board: not null })
+                .Select(mcu => known.Catalogue.AboutStart(AsConfigured(mcu.Board!).Profile)).OfType<Finding>()],
             Unconfirmed = [.. settings.Unconfirmed.Select(setting => $"{setting}")],
             Chips = mcus.Where(mcu => mcu.Owner == McuOwner.Ours).Select(mcu => mcu.Board?.Board.McuName ?? mcu.Chip).OfType<string>(),
             Devices = devices,
             Data = data is null ? null : (data, agent),
         }, troubles, settings);
+
+        PrinterBoard AsConfigured(PrinterBoard board)
+        {
+            try
+            {
+                return Menuconfig.Described(data?.Configs, board);
+            }
+            catch (FlashException)
+            {
+                return board;   // its build reports it
+            }
+        }
 
         void Try(Action look)
         {
@@ -137,6 +154,7 @@ internal sealed class SystemProbe
             Now = Time.GetUtcNow(),
             RatOsHook = Hook(Path.Combine(Home, "klipper", ".git", "hooks", "post-merge")),
             Skipped = Skipped,
+            OtherStarts = OtherStarts,
             Unconfirmed = Unconfirmed,
             HostMcu = (Found(services, "klipper-mcu.service", "klipper_mcu.service"), HostMcuUnits().Any(),
                 Text(Root + MoonrakerHostMcu.Script) is { } script && !MoonrakerHostMcu.IsSafe(script)),
@@ -177,6 +195,10 @@ internal sealed class SystemProbe
         var isForeign = Directory.Exists(config) && Directory.EnumerateFiles(config, "*.cfg").Any(file =>
             Path.GetFileName(file) != "ratos_flash.cfg"
                 && Text(file)?.Contains("[gcode_macro flash_mcu]", StringComparison.OrdinalIgnoreCase) == true);
+        var macros = isForeign ? null : Link(config, "ratos_flash.cfg", installed, "config");
+        var exclude = Path.Combine(Home, "moonraker", ".git", "info", "exclude");
+        var isExcluded = installed is null || !Directory.Exists(Path.GetDirectoryName(exclude))
+            || Text(exclude)?.Split('\n').Any(line => line.Trim() == InstallationChecks.Excluded) == true;
         var allowed = Text(Path.Combine(folder.Root, "moonraker.asvc"))?.Split('\n').Select(line => line.Trim()).ToList();
         return new DataFacts(folder.Root, unit)
         {
@@ -184,10 +206,18 @@ internal sealed class SystemProbe
             Free = Free(folder.Root),
             IsReadOnly = IsReadOnly(folder.Root),
             NotAllowed = [.. ((string[])[unit, .. HostMcuUnits()]).Where(name => allowed?.Contains(name) == false)],
-            Macros = isForeign ? null : Link(config, "ratos_flash.cfg", installed, "config"),
+            Macros = macros,
+            WithoutMacros = macros is null ? null : Without(folder.PrinterConfig, "ratos_flash.cfg"),
+            WithoutSettings = !File.Exists(Path.Combine(config, "ratos-flash-moonraker.conf")) ? null
+                : Without(Path.Combine(config, "moonraker.conf"), "ratos-flash-moonraker.conf"),
+            WithoutExclude = isExcluded ? null : exclude,
             Component = Link(components, "ratos_flash.py", installed, "moonraker-component"),
         };
     }
+
+    /// <returns>The file if it is there, and neither it nor a file that it includes includes the other one.</returns>
+    private static string? Without(string file, string included) => File.Exists(file)
+        && !ConfigFiles.Read(file).Files.Contains(Path.Combine(Path.GetDirectoryName(file)!, included)) ? file : null;
 
     /// <summary>The unit that replaces Klipper's process on this computer, for this printer's folder.</summary>
     private IEnumerable<string> HostMcuUnits() =>

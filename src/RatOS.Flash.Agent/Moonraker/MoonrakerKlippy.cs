@@ -227,14 +227,14 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
         return config;
     }
 
-    private static readonly string[] LinkConstants = ["RESERVE_PINS_", "CANBUS_", "SERIAL_BAUD"];
+    private static bool IsKept(string constant) => BoardIdentity.IsTelling(constant)
+        || ((string[])["RESERVE_PINS_", "CANBUS_", "SERIAL_BAUD"]).Any(constant.StartsWith);
 
     private static McuEvidence EvidenceOf(JsonElement mcu) => new(mcu.Word("mcu_version"), mcu.Word("mcu_constants", "MCU"))
     {
-        // The link only: a chip has a hundred other constants.
+        // The build and its link: a chip has a hundred other constants.
         Constants = mcu.Members("mcu_constants")
-            .Where(constant => LinkConstants.Any(constant.Name.StartsWith)
-            && constant.Value.ValueKind is JsonValueKind.String or JsonValueKind.Number)
+            .Where(constant => IsKept(constant.Name) && constant.Value.ValueKind is JsonValueKind.String or JsonValueKind.Number)
             .DistinctBy(constant => constant.Name).ToDictionary(constant => constant.Name, constant => $"{constant.Value}"),
     };
 
@@ -259,10 +259,9 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
 
     private async Task<KlippyState> LookOnceAsync(CancellationToken cancel)
     {
-        if (await UpdateAsync(cancel) is { } update)
-            return new(KlippyActivity.Busy) { Refusal = PrinterFaults.UpdateRuns(update) };
-        if (FindFlasher?.Invoke() is { } other)
-            return new(KlippyActivity.Busy) { Refusal = PrinterFaults.OtherFlashRuns(other.ToString()) };
+        if ((await UpdateAsync(cancel) is { } update ? PrinterFaults.UpdateRuns(update)
+            : FindFlasher?.Invoke() is { } other ? PrinterFaults.OtherFlashRuns(other.ToString()) : null) is { } refusal)
+            return new(KlippyActivity.Busy) { Refusal = refusal };
         var begin = time.GetTimestamp();
         while (true)
         {
@@ -305,15 +304,12 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
             if (own.Word("state") == "startup")
                 return new(KlippyActivity.Error, own.Word("state_message") ?? state);
         }
-        else if (
-            await IsActiveAsync(await ServiceAsync(cancel), cancel) is var isActive
+        else if (await IsActiveAsync(await ServiceAsync(cancel), cancel) is var isActive
             && (isActive == false || (isLate && isActive is null)))
         {
             return new(KlippyActivity.Stopped);
         }
-        return isLate
-            ? Unknown("Klipper runs, and Moonraker has no connection to it")
-            : null;
+        return isLate ? Unknown("Klipper runs, and Moonraker has no connection to it") : null;
     }
 
     /// <summary>Printing, paused, or some other command at work.</summary>

@@ -26,10 +26,9 @@ namespace RatOS.Flash.Agent.Service;
 /// <param name="bundles">Writes bundles.</param>
 /// <param name="log">The log.</param>
 internal sealed class AgentApi(
-    FrontEnd frontEnd, PrinterAccess printer, DataFolder data, MoonrakerConnection moonraker, KlipperAccess klipper,
-    LocalBoards boards, SharedLooks looks,
-    FlashQueue queue, UpdateForecast forecast, Notifier notifier, FlashQuestions questions, PromptButtons buttons, BundleWriter bundles,
-    LogFile log) : IAgentApi
+    FrontEnd frontEnd, PrinterAccess printer, DataFolder data, MoonrakerConnection moonraker, KlipperAccess klipper, LocalBoards boards,
+    SharedLooks looks, FlashQueue queue, UpdateForecast forecast, Notifier notifier, FlashQuestions questions, PromptButtons buttons,
+    BundleWriter bundles, LogFile log) : IAgentApi
 {
     private const int HistoryShown = 20;
 
@@ -45,6 +44,7 @@ internal sealed class AgentApi(
         return new(true);
     }, printer.Time);
 
+    private SharedWork<JsonAnswer>? _status;
     private int _open;
 
     /// <summary>The agent's own socket, which only the printer's user may open. All others come by way of Moonraker.</summary>
@@ -107,8 +107,6 @@ internal sealed class AgentApi(
         Acknowledge();
         return (_status ??= new(StatusAsync, printer.Time)).RunAsync();
     }
-
-    private SharedWork<JsonAnswer>? _status;
 
     /// <summary>Prints the state to the console, once for all macros that wait for it.</summary>
     private async Task<JsonAnswer> StatusAsync()
@@ -223,11 +221,8 @@ internal sealed class AgentApi(
     public Task<JsonElement> OptionsAsync(JsonElement arguments) => AnswerAsync(async () =>
         new JsonAnswer(true) { Options = await boards.OptionsAsync(OptionsRequest.Parse(arguments)) });
 
-    public Task<JsonElement> BoardsAsync(JsonElement arguments) => AnswerAsync(async () =>
-    {
-        var list = await looks.Boards.RunAsync();
-        return new(true) { Boards = [.. list.Boards], Skipped = list.Skipped.Count == 0 ? null : [.. list.Skipped] };
-    });
+    public Task<JsonElement> BoardsAsync(JsonElement arguments) =>
+        AnswerAsync(async () => (await looks.Boards.RunAsync()).ToAnswer());
 
     public Task<JsonElement> StatusAsync(JsonElement arguments) => AnswerAsync(async () =>
     {

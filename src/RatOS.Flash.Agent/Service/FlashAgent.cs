@@ -81,7 +81,8 @@ internal sealed class FlashAgent : IDisposable
         var looks = new SharedLooks(printer, data, _moonraker, boards, log);
         var flashQuestions = new FlashQuestions(_notifier);
         AgentApi ApiFor(FrontEnd frontEnd) =>
-            new(frontEnd, printer, data, _moonraker, klipper, boards, looks, _queue, _forecast, _notifier, flashQuestions, buttons, bundles, log);
+            new(frontEnd, printer, data, _moonraker, klipper, boards, looks, _queue, _forecast, _notifier, flashQuestions, buttons, bundles,
+                log);
         (_api, _commandLine) = (ApiFor(FrontEnd.Browser), ApiFor(FrontEnd.CommandLine));
         _moonraker.Api = _api;
     }

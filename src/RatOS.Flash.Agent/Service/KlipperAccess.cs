@@ -27,7 +27,8 @@ internal sealed class KlipperAccess(
     }, time);
 
     private readonly SharedWork<KlippyState> _look = new(
-        () => new MoonrakerKlippy(moonraker, time) { Service = service, FindFlasher = findFlasher }.LookAsync(CancellationToken.None), time);
+        () => new MoonrakerKlippy(moonraker, time) { Service = service, FindFlasher = findFlasher }
+            .LookAsync(CancellationToken.None), time);
 
     private const string Macro = "gcode_macro _RATOS_FLASH";
 

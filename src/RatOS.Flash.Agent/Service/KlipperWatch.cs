@@ -8,7 +8,8 @@ namespace RatOS.Flash.Agent.Service;
 
 /// <summary>
 /// Acts each time that the connection comes up or Klipper becomes ready: starts a Klipper that a flash stopped, greets our macros,
-/// reports interrupted jobs, compares versions, also when another program that flashed has ended. An update that Moonraker has found is compared with the boards at once.
+/// reports interrupted jobs, compares versions, also when another program that flashed has ended. An update that Moonraker has found
+/// is compared with the boards at once.
 /// </summary>
 /// <param name="moonraker">The connection.</param>
 /// <param name="klipper">Klipper.</param>

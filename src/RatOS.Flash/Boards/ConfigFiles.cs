@@ -11,6 +11,10 @@ namespace RatOS.Flash.Boards;
 /// <param name="Findings">What was passed over.</param>
 public sealed record ConfigFiles(IReadOnlyList<ConfigSection> Sections, ImmutableArray<Finding> Findings)
 {
+    /// <summary>The file and all that it includes, whether they are there or not.</summary>
+    public required IReadOnlySet<string> Files { get; init; }
+
+
     private const int MostFiles = 300, MaxFile = 1024 * 1024, MaxTogether = 4 * 1024 * 1024, DeepestInclude = 20;
 
     /// <summary>Reads the file. One that is not there has no sections.</summary>
@@ -18,7 +22,7 @@ public sealed record ConfigFiles(IReadOnlyList<ConfigSection> Sections, Immutabl
     {
         var reading = new Reading();
         reading.Include(path, depth: 0);
-        return new(reading.Sections, reading.Findings.ToImmutable());
+        return new(reading.Sections, reading.Findings.ToImmutable()) { Files = reading.Files };
     }
 
     private sealed class Reading
@@ -26,6 +30,8 @@ public sealed record ConfigFiles(IReadOnlyList<ConfigSection> Sections, Immutabl
         private readonly WorkBudget _together = new(MaxTogether);
         private readonly Stack<string> _open = new();
         private int _files;
+
+        public HashSet<string> Files { get; } = new(StringComparer.Ordinal);
 
         public List<ConfigSection> Sections { get; } = [];
 
@@ -43,6 +49,7 @@ public sealed record ConfigFiles(IReadOnlyList<ConfigSection> Sections, Immutabl
                 PassOver(path, "there are more files than any printer has");
                 return;
             }
+            Files.Add(path);
             if (Text(path) is not { } text)
                 return;
             _open.Push(path);

@@ -28,6 +28,16 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
     /// <summary>By a board's id: the folder of its installed definition.</summary>
     public ImmutableDictionary<string, string> Folders { get; init; } = ImmutableDictionary<string, string>.Empty;
 
+    /// <summary>
+    /// Warns of a board whose application begins elsewhere than RatOS's own flash would write it, such as one with Katapult below that its
+    /// user put there. RatOS flashes every board that it knows, whatever runs there.
+    /// </summary>
+    /// <param name="board">A board of this printer.</param>
+    public Finding? AboutStart(BoardProfile board) => Definitions.GetValueOrDefault(board.Kind.Id) is { DisableAutoFlash: false } theirs
+        && theirs.ApplicationStart is { } start && board.ApplicationStart is { Source: > FactSource.Catalogue } own && own.Value != start
+        ? PlanFindings.RatosOtherStart(
+            board.Name, own.Value, own.Where, start, DataDictionary.Clean(Path.GetFileName(Folders[board.Kind.Id]))) : null;
+
     /// <param name="boardsFolder">The folder <c>boards</c>; where there is none, what is inside the binary is all there is.</param>
     public static RatOsCatalogue Load(string boardsFolder)
     {
@@ -123,7 +133,8 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
         foreach (var name in (string[])["compileScript", "flashScript", "firmwareBinaryName"])
             _ = Text(root, name, IsIdCharacter);
         var config = Path.Combine(folder, "firmware.config");
-        var build = File.Exists(config) || new FileInfo(config).LinkTarget is not null ? new FirmwareConfig(ReadText(config, together)) : null;
+        var hasConfig = File.Exists(config) || new FileInfo(config).LinkTarget is not null;
+        var build = hasConfig ? new FirmwareConfig(ReadText(config, together)) : null;
         var isLinux = IsSet("MACH_LINUX");
         var comm = isLinux ? "linux" : IsSet("USBSERIAL") || build?.Chosen.Any(IsUsbChoice) == true ? "USB"
             : IsSet("CANSERIAL") ? "CAN" : IsSet("SERIAL") ? "serial" : null;
@@ -137,7 +148,8 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
             McuName = isLinux ? "linux" : build?.Chip,
             CrystalHz = int.TryParse(build?["CLOCK_REF_FREQ"], out var crystal) ? crystal : null,
             FlashStartEffective =
-                (build?["FLASH_APPLICATION_ADDRESS"] ?? build?["FLASH_START"]) is { Length: > 2 } start ? "0x" + start[2..].ToLowerInvariant() : null,
+                (build?["FLASH_APPLICATION_ADDRESS"] ?? build?["FLASH_START"]) is { Length: > 2 } start
+                    ? "0x" + start[2..].ToLowerInvariant() : null,
             Comm = comm,
             UsbSerial = comm == "USB" ? id : null,
             HostPty = pty is null ? null : Path.GetFileName(pty),
@@ -230,7 +242,8 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
 
     private static Board Merged(Board ours, Board theirs, ImmutableArray<Finding>.Builder findings)
     {
-        var isObsolete = ours.FirmwareConfig is not null && (theirs.FirmwareConfig is null || FirmwareConfig.IsObsolete(theirs.FirmwareConfig));
+        var isObsolete = ours.FirmwareConfig is not null
+            && (theirs.FirmwareConfig is null || FirmwareConfig.IsObsolete(theirs.FirmwareConfig));
         // What was looked into and found wrong is not believed again; anything else may have been changed for a reason.
         var board = ours.Issues.Length > 0 || theirs.McuName is null ? ours : ours with
         {

@@ -87,6 +87,19 @@ public static class DoctorFindings
     public static Finding ComponentNotLoaded(string installer) => Warning(
         FaultKind.ComponentNotLoaded, $"Moonraker has not loaded the component ratos_flash: {NotShown}.", $"{Command(installer)}");
 
+    /// <param name="file">The path of moonraker.conf.</param>
+    public static Finding ComponentNotIncluded(string file) => Warning(
+        FaultKind.ComponentNotIncluded, $"{file} does not include ratos-flash-moonraker.conf: {NotShown}.",
+        Include(file, "ratos-flash-moonraker.conf", AndRestart));
+
+    /// <param name="file">The path of Moonraker's .git/info/exclude.</param>
+    /// <param name="line">The line that it lacks.</param>
+    public static Finding ComponentNotExcluded(string file, string line) => Warning(
+        FaultKind.ComponentNotExcluded,
+        "Git does not ignore the component in Moonraker's folder: Moonraker calls its own installation modified. "
+        + "A hard recovery of Moonraker does that.",
+        $"{Command($"echo {line} >> {file}")}");
+
     public static Finding MacrosMissing(string path, string target) => Warning(
         FaultKind.MacrosMissing, $"The macros are not installed: {path} is missing.", Link(path, target, ""));
 
@@ -98,6 +111,16 @@ public static class DoctorFindings
         FaultKind.MacrosNotLoaded,
         "Klipper does not know FLASH_MCU: it was not restarted since the installation, or printer.cfg does not include ratos_flash.cfg.",
         $"{Command($"{installer}; then restart Klipper")}");
+
+    /// <param name="file">The path of printer.cfg.</param>
+    public static Finding MacrosNotIncluded(string file) => Warning(
+        FaultKind.MacrosNotIncluded,
+        $"{file} does not include ratos_flash.cfg, so Klipper does not know FLASH_MCU. RatOS's wizard and "
+        + "`ratos config regenerate -p` write that file anew.",
+        Include(file, "ratos_flash.cfg", "; then restart Klipper"));
+
+    private static Remedy Include(string file, string name, string andThen) =>
+        $"{Command($"sed -i '1i [include {name}]' {file}{andThen}")}";
 
     private const string AndRestart = " && sudo systemctl restart moonraker";
 

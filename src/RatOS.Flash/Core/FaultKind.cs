@@ -346,6 +346,7 @@ public sealed record FaultKind
     public static FaultKind ObsoleteConfiguration { get; } = new("obsolete-configuration");
     public static FaultKind RatosCorrected { get; } = new("ratos-corrected");
     public static FaultKind RatosDiffers { get; } = new("ratos-differs");
+    public static FaultKind RatosOtherStart { get; } = new("ratos-other-start");
 
     // ---- findings of doctor
 
@@ -362,9 +363,12 @@ public sealed record FaultKind
     public static FaultKind ComponentOld { get; } = new("component-old");
     public static FaultKind ComponentFailed { get; } = new("component-failed");
     public static FaultKind ComponentNotLoaded { get; } = new("component-not-loaded");
+    public static FaultKind ComponentNotIncluded { get; } = new("component-not-included");
+    public static FaultKind ComponentNotExcluded { get; } = new("component-not-excluded");
     public static FaultKind MacrosMissing { get; } = new("macros-missing");
     public static FaultKind MacrosOld { get; } = new("macros-old");
     public static FaultKind MacrosNotLoaded { get; } = new("macros-not-loaded");
+    public static FaultKind MacrosNotIncluded { get; } = new("macros-not-included");
     public static FaultKind AgentNotRunning { get; } = new("agent-not-running");
     public static FaultKind AgentOld { get; } = new("agent-old");
     public static FaultKind HostMcuUnit { get; } = new("host-mcu-unit");

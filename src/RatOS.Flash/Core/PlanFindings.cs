@@ -107,4 +107,16 @@ public static class PlanFindings
     public static Finding RatosDiffers(string board, string difference) => new(
         FindingSeverity.Note, FaultKind.RatosDiffers, $"RatOS's definition of {board} has {difference}.",
         $"RatOS's definition is used. If the difference is unintended, restore RatOS's configuration.");
+
+    /// <param name="board">Its name on this printer.</param>
+    /// <param name="start">Where its firmware begins, and by whom that is known.</param>
+    /// <param name="where">The source of the start.</param>
+    /// <param name="theirs">Where firmware of RatOS's firmware.config begins.</param>
+    /// <param name="folder">The folder of RatOS's definition.</param>
+    public static Finding RatosOtherStart(string board, uint start, string where, uint theirs, string folder) => new(
+        FindingSeverity.Warning, FaultKind.RatosOtherStart,
+        $"The application of {board} begins at {start:x8} (by {where}), but RatOS's firmware.config is for {theirs:x8}. "
+        + "RatOS's next flash, in each update of Klipper, overwrites its bootloader or leaves firmware that does not start.",
+        $"Add `\"disableAutoFlash\": true` to config/RatOS/boards/{folder}/board-definition.json. An update of RatOS may remove the line: "
+        + $"look for this warning after it.");
 }

@@ -28,6 +28,9 @@ public sealed record BoardIdentity(BoardEvidence Evidence, DateTimeOffset At)
         "RESERVE_PINS_USB", "RESERVE_PINS_USB1", "RESERVE_PINS_CAN", "RESERVE_PINS_crystal",
     ];
 
+    /// <summary>A constant of a firmware tells how it was built.</summary>
+    public static bool IsTelling(string constant) => Telling.Contains(constant);
+
     /// <summary>What it told, as statements about the board.</summary>
     public BoardFacts Facts => PrinterBoard.FactsOf(Evidence) with { Where = $"its running firmware, asked on {At:yyyy-MM-dd}" };
 

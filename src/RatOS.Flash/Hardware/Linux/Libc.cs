@@ -105,6 +105,6 @@ internal static partial class Libc
 /// <summary>errno values, the same on all of Linux's common machines.</summary>
 internal static class Errno
 {
-    public const int NotPermitted = 1, NoEntry = 2, NoSuchProcess = 3, Interrupted = 4, Io = 5, NoSuchDevice = 6, TryAgain = 11, AccessDenied = 13, Busy = 16,
-        NoDevice = 19, NotATerminal = 25, Pipe = 32, NoBuffers = 105, NetworkDown = 100;
+    public const int NotPermitted = 1, NoEntry = 2, NoSuchProcess = 3, Interrupted = 4, Io = 5, NoSuchDevice = 6, TryAgain = 11,
+        AccessDenied = 13, Busy = 16, NoDevice = 19, NotATerminal = 25, Pipe = 32, NoBuffers = 105, NetworkDown = 100;
 }

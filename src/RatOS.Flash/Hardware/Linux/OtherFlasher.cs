@@ -35,7 +35,8 @@ public sealed record OtherFlasher(int Process, string Name)
         try
         {
             return Directory.EnumerateDirectories(proc)
-                .Select(folder => int.TryParse(Path.GetFileName(folder), NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id : 0)
+                .Select(folder => int.TryParse(
+                    Path.GetFileName(folder), NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id : 0)
                 .Where(id => id > 0 && id != Environment.ProcessId).Order()
                 .Select(id => Of(CommandLine($"{proc}/{id}/cmdline")) is { } name ? new OtherFlasher(id, name) : null)
                 .FirstOrDefault(found => found is not null);
