@@ -76,9 +76,18 @@ internal sealed class AgentStory : IAsyncDisposable
     }));
 
     public static void Of(Func<AgentStory, Task> tell, string scenario = "octopus", MoonrakerSetup? setup = null,
-        AgentSettings? settings = null, InjectedFaults? faults = null, bool isAlone = false, bool isWeb = false, string? firmware = null)
+        AgentSettings? settings = null, InjectedFaults? faults = null, bool isAlone = false, bool isWeb = false, string? firmware = null,
+        params IEnumerable<string> otherBoards)
     {
         var printer = VirtualPrinter.Scenarios.Single(known => known.Name == scenario);
+        printer = printer with
+        {
+            Boards =
+            [
+                .. printer.Boards,
+                .. otherBoards.SelectMany(name => VirtualPrinter.Scenarios.Single(known => known.Name == name).Boards),
+            ],
+        };
         if (firmware is not null)
             printer = printer with { Boards = [.. printer.Boards.Select(board => board with { Version = firmware })] };
         var time = new VirtualTime { IsLive = true, Pace = Pace, YieldsToLoad = true };
@@ -130,11 +139,12 @@ internal sealed class AgentStory : IAsyncDisposable
     }
 
     /// <summary>Another program flashes the board while Klipper is stopped.</summary>
-    public async Task FlashWithoutAgentAsync()
+    /// <param name="names">Default: octopus.</param>
+    public async Task FlashWithoutAgentAsync(params IReadOnlyList<string> names)
     {
         var printer = PrinterAccess.Of(Printer, Place);
         var boards = new LocalBoards(printer, new KnownMcus(printer, [], null, _log), static _ => new Klipper.NoKlippy(), _log);
-        Assert.True((await boards.FlashAsync(new FlashOptions(["octopus"]), static _ => { }, CancellationToken.None)).Ok);
+        Assert.True((await boards.FlashAsync(new FlashOptions(names.Count == 0 ? ["octopus"] : [.. names]), static _ => { }, CancellationToken.None)).Ok);
     }
 
     /// <summary>A second process for the same printer.</summary>

@@ -105,6 +105,16 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
         return JsonOptions.Of(board.Name, await Firmware.FillFormAsync(board, request.Set, request.Saves));
     }
 
+    /// <summary>The printer's boards that wait in their bootloader, by their section: their name, and where they wait.</summary>
+    public IReadOnlyDictionary<string, (string Name, string Place)> Waiting()
+    {
+        var seen = printer.Hardware.Look();
+        return mcus.Look().All
+            .Select(mcu => (Mcu: mcu, Plan: PlanOf(Firmware.AsConfigured(mcu.Board!), seen)))
+            .Where(board => board.Plan is { Entry: FlashEntry.InBootloader, Bootloader: not null })
+            .ToDictionary(board => board.Mcu.Section!, board => (board.Mcu.Name, board.Plan.Bootloader!.Place), StringComparer.Ordinal);
+    }
+
     /// <summary>The plan of a flash, as far as the buses show it.</summary>
     public PlanView Plan(IReadOnlyList<FlashRequest> requests) =>
         PlanView.Of(FlashPlan.Create(requests, printer.Hardware.Look(), new(KlippyActivity.Ready)));

@@ -1,9 +1,11 @@
+using System.Text.Json.Nodes;
 using RatOS.Flash.Agent.Boards;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Jobs;
 using RatOS.Flash.Agent.Moonraker;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Core;
+using RatOS.Flash.Firmware;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Hardware.Linux;
 using RatOS.Flash.Printer;
@@ -48,9 +50,9 @@ internal sealed class UpdateFollowUp(
             return true;
         if (await klipper.Klippy().UpdateAsync() is not null || IsOtherAtWork())
             return false;
-        var need = FlashNeed.Of(facts);
+        var need = FlashNeed.Of(facts, facts.State is "error" or "shutdown" ? boards.Waiting() : null);
         // Which boards are up to date takes a look at git, so only where versions differ.
-        if (need is not null)
+        if (need is { IsWaitingAlone: false })
             need = need.Of(await NeedsAsync(), settings.Policy);
         if (need?.Signature == announced.Text)
         {
@@ -100,15 +102,33 @@ internal sealed class UpdateFollowUp(
     private void Prompt(FlashNeed need)
     {
         _isForgotten = false;
-        if (settings.Policy is not (FlashPolicy.Ask or FlashPolicy.Required))
+        if (settings.Policy is not (FlashPolicy.Ask or FlashPolicy.Required) && !need.IsWaitingAlone)
             return;
         // Macros do not work while Klipper is in error; RESPOND does. Mainsail draws a button of the style secondary as if it were
         // disabled.
         notifier.Prompt(
             "New firmware", need.Words,
-            [new("Flash now", "primary", "flash"), new("When idle", "info", "flash", new() { ["when_idle"] = true }),
-                PromptButton.Later]);
+            [new("Flash now", "primary", "flash", ArgumentsOf(need, whenIdle: false)),
+                new("When idle", "info", "flash", ArgumentsOf(need, whenIdle: true)), PromptButton.Later]);
     }
+
+    private static JsonObject ArgumentsOf(FlashNeed need, bool whenIdle)
+    {
+        var arguments = new JsonObject();
+        if (need.IsWaitingAlone)
+            arguments["boards"] = new JsonArray([.. NamesOf(need).Select(name => JsonValue.Create(name))]);
+        if (whenIdle)
+            arguments["when_idle"] = true;
+        return arguments;
+    }
+
+    /// <summary>Of boards that did not answer nothing is known: once Klipper runs again, they tell their versions.</summary>
+    private static string[] NamesOf(FlashNeed need) =>
+        need.IsWaitingAlone ? [.. need.Waiting.Values.Select(board => board.Name)] : [FlashOptions.All];
+
+    /// <summary>It ran firmware of another version when Klipper last saw it.</summary>
+    private bool WasOlder(string section, string host) => mcus.Facts.Evidence.Boards.GetValueOrDefault(section)?.Version is { } version
+        && KlipperVersion.Parse(version).Core != KlipperVersion.Parse(host).Core;
 
     /// <summary>By section, whether the boards of the configuration need a flash.</summary>
     private async Task<IReadOnlyDictionary<string, FirmwareNeed>> NeedsAsync()
@@ -122,13 +142,16 @@ internal sealed class UpdateFollowUp(
     /// <returns>False where the user is to be asked.</returns>
     private async Task<bool> FlashAsync(FlashNeed need)
     {
+        // A board of the same version waits there for another reason: its user may have something else in mind.
+        if (!need.Waiting.Keys.All(section => WasOlder(section, need.Host)))
+            return false;
         var isAlways = settings.Policy == FlashPolicy.Always;
         if (!isAlways && settings.Policy != FlashPolicy.Changed && !(settings.Policy == FlashPolicy.Required && need.IsRequired))
             return false;
         try
         {
             // Firmware of another version would leave the need as it is. A build always has Klipper's version.
-            var options = new FlashOptions([FlashOptions.All]) { IncludesUpToDate = isAlways, WhenIdle = settings.WhenIdle };
+            var options = new FlashOptions([.. NamesOf(need)]) { IncludesUpToDate = isAlways, WhenIdle = settings.WhenIdle };
             var requests = (await boards.RequestAsync(options)).Where(request => request.SkipReason is null
                 && !request.Findings.Any(finding => finding.Kind == FaultKind.FirmwareUnconfirmed)
                 && (request.Image is null ? boards.KlipperPath is not null : request.Image.Version == need.Host)
