@@ -1,3 +1,4 @@
+using System.Runtime.Versioning;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Tests.Builds;
@@ -6,6 +7,7 @@ using RatOS.Flash.Virtual.Devices;
 namespace RatOS.Flash.Agent.Tests;
 
 /// <summary>A printer of RatOS: its definitions, its hooks, and what its updates do beside the agent.</summary>
+[SupportedOSPlatform("linux")]
 public sealed class RatOsStories
 {
     [Fact]

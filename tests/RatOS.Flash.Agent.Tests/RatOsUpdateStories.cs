@@ -1,3 +1,4 @@
+using System.Runtime.Versioning;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Tests.Builds;
@@ -9,6 +10,7 @@ namespace RatOS.Flash.Agent.Tests;
 /// An update of Klipper on a printer of RatOS, in a stand-in of its system: its folders and links, its hook in a real repository, and a
 /// Moonraker whose configuration pins Klipper. The printer has an Octopus v1.1, an EBB42 and the Raspberry Pi.
 /// </summary>
+[SupportedOSPlatform("linux")]
 public sealed class RatOsUpdateStories : IDisposable
 {
     private const string Old = "v0.12.0-10-g1f2a9e1c";
@@ -92,7 +94,7 @@ public sealed class RatOsUpdateStories : IDisposable
             "CONFIG_MACH_STM32=y\nCONFIG_MACH_STM32G0B1=y\nCONFIG_MCU=\"stm32g0b1xx\"\nCONFIG_CLOCK_REF_FREQ=8000000\n"
             + "CONFIG_FLASH_APPLICATION_ADDRESS=0x8000000\nCONFIG_STM32_USB_PA11_PA12=y\nCONFIG_USBSERIAL=y \n");
         Write("boards/rpi/board-definition.json", """
-            {"id": "klipper_host_mcu", "name": "Raspberry Pi", "isHost": true, "serialPath": "/tmp/klipper_host_mcu", "flashScript": "flash.sh"}
+            {"id": "klipper_host_mcu", "name": "Pi", "isHost": true, "serialPath": "/tmp/klipper_host_mcu", "flashScript": "flash.sh"}
             """);
         Write("boards/rpi/firmware.config", "CONFIG_MACH_LINUX=y\n");
         Write("scripts/klipper-post-merge.sh", $"#!/bin/sh\nsudo=; $sudo {configuration}/scripts/klipper-mcu-update.sh\n");
@@ -116,7 +118,8 @@ public sealed class RatOsUpdateStories : IDisposable
             """);
         File.WriteAllText(Path.Combine(story.Data.Root, "config", "moonraker.conf"),
             "[include ratos-flash-moonraker.conf]\n[include RatOS/moonraker.conf]\n");
-        File.WriteAllText(Path.Combine(story.Data.Root, "config", "printer.cfg"), "[include ratos_flash.cfg]\n[include RatOS.cfg]\n");
+        File.WriteAllText(
+            Path.Combine(story.Data.Root, "config", "printer.cfg"), "[include ratos_flash.cfg]\n[include RatOS.cfg]\n");
         File.WriteAllText(Path.Combine(story.Data.Root, "config", "RatOS.cfg"),
             "[mcu]\nserial: /dev/RatOS/btt-octopus-11\n[mcu toolboard_t0]\nserial: /dev/RatOS/btt-ebb42-12-t0\n");
         return pinned;

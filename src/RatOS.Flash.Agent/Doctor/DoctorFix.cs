@@ -23,7 +23,7 @@ internal sealed record DoctorFix(string Path, string? Target = null, string? Lin
                     File.Copy(real, real + ".ratos-flash-backup");
                 // Above the others: the last line may lack its end.
                 File.WriteAllText(real + ".ratos-flash-new", $"{Line}\n{text}");
-                if (isThere)
+                if (isThere && !OperatingSystem.IsWindows())
                     File.SetUnixFileMode(real + ".ratos-flash-new", File.GetUnixFileMode(real));
                 File.Move(real + ".ratos-flash-new", real, overwrite: true);
                 return true;

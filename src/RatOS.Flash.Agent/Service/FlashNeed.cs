@@ -58,7 +58,8 @@ internal sealed record FlashNeed(string Host, IReadOnlyDictionary<string, string
         get
         {
             var boards = Boards.OrderBy(board => board.Key, StringComparer.Ordinal).Select(board => $"{board.Key} {board.Value}");
-            var waiting = Waiting.OrderBy(board => board.Key, StringComparer.Ordinal).Select(board => $"{board.Key} in {board.Value.Place}");
+            var waiting = Waiting.OrderBy(board => board.Key, StringComparer.Ordinal)
+                .Select(board => $"{board.Key} in {board.Value.Place}");
             return $"{Host}: {string.Join(", ", [.. boards, .. waiting])}{(IsRequired ? " !" : "")}";
         }
     }
