@@ -144,7 +144,8 @@ internal sealed class AgentStory : IAsyncDisposable
     {
         var printer = PrinterAccess.Of(Printer, Place);
         var boards = new LocalBoards(printer, new KnownMcus(printer, [], null, _log), static _ => new Klipper.NoKlippy(), _log);
-        Assert.True((await boards.FlashAsync(new FlashOptions(names.Count == 0 ? ["octopus"] : [.. names]), static _ => { }, CancellationToken.None)).Ok);
+        var options = new FlashOptions(names.Count == 0 ? ["octopus"] : [.. names]);
+        Assert.True((await boards.FlashAsync(options, static _ => { }, CancellationToken.None)).Ok);
     }
 
     /// <summary>A second process for the same printer.</summary>

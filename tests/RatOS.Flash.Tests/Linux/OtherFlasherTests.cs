@@ -41,7 +41,8 @@ public sealed class OtherFlasherTests
             // Under a name of its own: other tests run here too.
             var script = Path.Combine(folder.FullName, "flash-path.sh");
             await File.WriteAllTextAsync(script, "read line\n", TestContext.Current.CancellationToken);
-            using var process = Process.Start(new ProcessStartInfo("/bin/sh", [script]) { RedirectStandardInput = true, UseShellExecute = false })!;
+            using var process = Process.Start(
+                new ProcessStartInfo("/bin/sh", [script]) { RedirectStandardInput = true, UseShellExecute = false })!;
             var proc = Directory.CreateDirectory(Path.Combine(folder.FullName, "proc")).FullName;
             Directory.CreateSymbolicLink(Path.Combine(proc, $"{process.Id}"), $"/proc/{process.Id}");
             var found = OtherFlasher.Find(proc);
