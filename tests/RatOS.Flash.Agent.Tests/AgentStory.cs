@@ -47,6 +47,9 @@ internal sealed class AgentStory : IAsyncDisposable
         });
         if (isWeb)
             Settings = Settings with { MoonrakerUrl = new Uri($"ws://127.0.0.1:{Moonraker.Port}/websocket") };
+        // Without its socket the agent takes the address of this file: never that of a Moonraker which runs beside the tests.
+        var config = Directory.CreateDirectory(Path.GetDirectoryName(Data.PrinterConfig)!);
+        File.WriteAllText(Path.Combine(config.FullName, "moonraker.conf"), $"[server]\nhost: 127.0.0.1\nport: {Moonraker.Port}\n");
     }
 
     private VirtualPlace Place => new("test", Path.Combine(_folder.FullName, "v"), 0, null) { Processes = Processes };

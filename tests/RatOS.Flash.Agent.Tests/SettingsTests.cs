@@ -197,6 +197,28 @@ public sealed class SettingsTests
         Assert.Equal("ws://127.0.0.1:7125/websocket", new MoonrakerEndpoint("/nowhere/moonraker.sock").Web?.ToString());
     }
 
+    [Theory]
+    [InlineData("[server]\nhost: 0.0.0.0\nport: 7126\n", 7126)]
+    [InlineData("[server]\nport: 7126\n[include other.conf]\n", 7127)]   // the later one counts
+    [InlineData("[server]\nport: 99999\n", 7125)]
+    [InlineData("[server]\nport: 80 # no number\n[server]\n", 7125)]
+    [InlineData("\0\xff[[[", 7125)]
+    public void Without_its_socket_Moonraker_is_where_its_configuration_says(string text, int port)
+    {
+        var data = Directory.CreateTempSubdirectory();
+        try
+        {
+            var config = data.CreateSubdirectory("config").FullName;
+            File.WriteAllText(Path.Combine(config, "moonraker.conf"), text);
+            File.WriteAllText(Path.Combine(config, "other.conf"), "[server]\nport: 7127\n");
+            Assert.Equal(port, new MoonrakerEndpoint(Path.Combine(data.FullName, "comms", "moonraker.sock")).Web!.Port);
+        }
+        finally
+        {
+            data.Delete(recursive: true);
+        }
+    }
+
     private sealed class TextFile : IDisposable
     {
         public TextFile(string text) => File.WriteAllText(Path, text);

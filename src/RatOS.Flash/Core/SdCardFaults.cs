@@ -14,7 +14,7 @@ public static class SdCardFaults
     /// <param name="forms">The possible answers.</param>
     public static FlashException SdCardFileUnknown(string board, string forms) => new(
         FaultKind.SdCardUnknown, $"Nothing tells which file {board}'s stock bootloader installs from a card.",
-        $"{WithoutCard}. If you know the file, answer with `ratos-flash answer {board} card \"FILE\"`: {forms}.");
+        $"{WithoutCard}. If you know the file, answer{By($"ratos-flash answer {board} card \"FILE\"")} ({forms}).");
 
     public static FlashException SdCardNotRead(string board) => new(
         FaultKind.SdCardNotRead, $"{board} has Katapult instead of its stock bootloader, and Katapult does not read cards.",
