@@ -322,21 +322,71 @@ uninstall_navigation() {
 }
 
 # fill TEMPLATE: inserts this printer's names
-fill() { sed -e "s|@UNIT@|$unit|g; s|@SUFFIX@|$suffix|g; s|@USER@|$user|g; s|@FOLDER@|$folder|g; s|@DATA@|$printer|g" "$here/config/$1"; }
+fill() { sed -e "s|@UNIT@|$unit|g; s|@SUFFIX@|$suffix|g; s|@USER@|$user|g; s|@FOLDER@|$folder|g; s|@DATA@|$printer|g; s|@ARCHITECTURES@|$(architectures)|g" "$here/config/$1"; }
 
 # ---- requirements, checked before anything is changed
 
-check() {
-  local arch want=() folders
-  arch=$(dpkg --print-architecture 2>/dev/null) || die "this is not a Debian system (there is no dpkg). Only Debian and RatOS are supported"
-  case $arch in
-    amd64) rid=linux-x64 ;;
-    arm64) rid=linux-arm64 ;;
-    armhf | armel | i386)
-      die "this system is a 32-bit one ($arch), also if its kernel has 64 bits. RatOS.Flash needs .NET, which has no 32-bit version for" \
-        "the C library of such systems. Install a 64-bit image (arm64 or amd64) on this computer."
+# Ends with what to do where the running kernel has 32 bits. Nothing here edits config.txt: a wrong line in it stops the computer.
+refuse_old_kernel() {
+  local model boot=/boot package=raspberrypi-kernel first='' again=''
+  case $machine in
+    aarch64 | armv8* | x86_64) return ;;
+    i?86) die "this computer runs a 32-bit kernel ($machine). RatOS.Flash needs a 64-bit one: install a 64-bit image (amd64)" ;;
+  esac
+  model=$(tr -d '\0' 2>/dev/null <"$root/proc/device-tree/model" || true)
+  if [ -d "$root/boot/firmware" ]; then boot=/boot/firmware package=linux-image-rpi-v8; fi
+  if ! [ -f "$root$boot/kernel8.img" ] || ! compgen -G "$root/lib/modules/*v8*" >/dev/null; then
+    first="
+First install that kernel, because $boot/kernel8.img or its modules (/lib/modules/*v8*) are missing:
+  sudo apt-get update && sudo apt-get install --reinstall $package"
+  fi
+  if [ -n "$(compgen -G "$system/ratos-flash*.service" || true)" ]; then
+    again="
+RatOS.Flash is installed, so a 64-bit kernel ran here before. Until it does again, the agent cannot start."
+  fi
+  case $model in
+    "Raspberry Pi 4"* | "Raspberry Pi Compute Module 4"*)
+      die "this computer runs a 32-bit kernel ($machine), and RatOS.Flash needs the 64-bit one. The $model has it; the rest of your system stays as it is.$again$first
+Then:
+  1. Remove the line arm_64bit=0 from $boot/config.txt, if it is there.
+  2. sudo apt-get update && sudo apt-get full-upgrade    (firmware older than March 2023 starts the 32-bit kernel)
+  3. sudo reboot, and run this again.
+Drivers that you built yourself, for example of a Wi-Fi stick, have to be built again for that kernel."
       ;;
-    *) die "there is no version of RatOS.Flash for $arch, only for arm64 and amd64" ;;
+    "Raspberry Pi 3"* | "Raspberry Pi Compute Module 3"* | "Raspberry Pi Zero 2"* | "Raspberry Pi 2 Model B Rev 1.2"*)
+      die "this computer runs a 32-bit kernel ($machine), and RatOS.Flash needs the 64-bit one. The $model can run it; the rest of your system stays as it is. RatOS calls that experimental.$again$first
+Then:
+  1. Put the line arm_64bit=1 under [all] at the end of $boot/config.txt. To undo it, remove the line.
+  2. sudo reboot, and run this again.
+Drivers that you built yourself, for example of a Wi-Fi stick, have to be built again for that kernel."
+      ;;
+    "Raspberry Pi"*) die "the $model has a 32-bit processor ($machine), and RatOS.Flash needs a 64-bit one" ;;
+    *)
+      die "this computer${model:+ ($model)} runs a 32-bit kernel ($machine), and RatOS.Flash needs a 64-bit one. If its processor has 64 bits, install an image with a 64-bit kernel (arm64).$again"
+      ;;
+  esac
+}
+
+# A systemd of 32 bits takes "native" for 32 bits alone, and would kill the agent. Byte 4 of an ELF file is 1 for 32 bits.
+architectures() {
+  local file
+  for file in "$root"/{usr/,}lib/systemd/systemd; do
+    if [ -f "$file" ] && [ "$(od -An -tu1 -j4 -N1 "$file" | tr -d ' ')" = 1 ]; then
+      if [ "$rid" = linux-x64 ]; then echo "native x86-64"; else echo "native arm64"; fi
+      return
+    fi
+  done
+  echo native
+}
+
+check() {
+  command -v dpkg >/dev/null || die "this is not a Debian system (there is no dpkg). Only Debian and RatOS are supported"
+  # Only the kernel and the processor count: the program needs nothing of the system, so it also runs on a 32-bit one with a 64-bit kernel.
+  machine=$(uname -m)
+  case $machine in
+    x86_64 | i?86) rid=linux-x64 ;;
+    aarch64 | arm*) rid=linux-arm64 ;;
+    *) die "there is no version of RatOS.Flash for the processor $machine, only for arm64 and x86_64" ;;
   esac
 
   [ -d "$root$moonraker/moonraker/components" ] || die "Moonraker was not found in $moonraker. Name its folder: --moonraker DIR"
@@ -348,16 +398,6 @@ check() {
     grep -q "^$name:" "$root/etc/group" || die "this system has no group $name, which owns the boards' ports. Add it: sudo groupadd --system $name"
   done
 
-  folders=$(compgen -G "$root/usr/lib/*/libusb-1.0.so.0" || compgen -G "$root/lib/*/libusb-1.0.so.0" || true)
-  [ -n "$folders" ] || want+=(libusb-1.0-0)
-  folders=$(compgen -G "$root/usr/lib/*/libssl.so.[13]*" || compgen -G "$root/lib/*/libssl.so.[13]*" || true)
-  [ -n "$folders" ] || want+=(openssl)
-  if [ ${#want[@]} -gt 0 ]; then
-    [ -z "$root" ] || die "these packages are missing: ${want[*]}. Install them: sudo apt-get install ${want[*]}"
-    step "install the packages ${want[*]}"
-    as root apt-get install -y --no-install-recommends "${want[@]}"
-  fi
-
   for file in config/ratos_flash.cfg config/ratos-flash.service config/ratos-flash-host-mcu config/ratos-flash-host-mcu.service moonraker-component/ratos_flash.py moonraker-component/page/page.html; do
     [ -f "$here/$file" ] || die "$file is missing beside install.sh: unpack the whole zip"
   done
@@ -366,6 +406,7 @@ check() {
   binary=$here/ratos-flash
   [ -f "$binary" ] || binary=$here/artifacts/$rid/ratos-flash
   if [ ! -f "$binary" ]; then
+    refuse_old_kernel
     [ -f "$here/publish.sh" ] || die "the program ratos-flash is missing beside install.sh: unpack the whole zip for $rid"
     dotnet --list-sdks 2>/dev/null | grep '^10\.' >/dev/null ||
       die "the program is not built yet, and there is no .NET 10 SDK to build it. Use a release's zip for $rid, or install the SDK and run this again"
@@ -376,8 +417,10 @@ check() {
   folder=${folder#"$root"}
   plain_path "the folder of the program" "$folder"
   plain_path "this folder" "${here#"$root"}"
-  if [ -f "$binary" ]; then
-    as "$user" "$binary" --version >/dev/null || die "the program does not run here (see above). Is it the zip for $rid, and may $user read $folder?"
+  # Also in a dry run: it changes nothing.
+  if [ -f "$binary" ] && ! dry='' as "$user" "$binary" --version >/dev/null; then
+    refuse_old_kernel
+    die "the program does not run here (see above). Is it the zip for $rid, and may $user read $folder?"
   fi
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the files of a GitHub release in artifacts/release/: release.sh VERSION [--packed]
 # VERSION is the tag, for example v0.1.0. The release on GitHub must have the same name: Moonraker compares names.
-# --packed uses the programs in artifacts/. Otherwise publish.sh builds them, linked for RatOS's images (it lists its requirements).
+# --packed uses the programs in artifacts/. Otherwise publish.sh builds them, which lists its requirements.
 set -euo pipefail
 cd "$(dirname "$0")"
 version=${1:-} packed=${2:-}
@@ -15,7 +15,7 @@ out=$PWD/artifacts/release
 rm -rf "$out"
 mkdir -p "$out"
 for rid in linux-x64 linux-arm64; do
-  [ -n "$packed" ] || ./publish.sh "$rid" bullseye
+  [ -n "$packed" ] || ./publish.sh "$rid"
   stage=$out/$rid
   mkdir -p "$stage/moonraker-component"
   cp "artifacts/$rid/ratos-flash" install.sh LICENSE ./*.md src/RatOS.Flash.Agent/99-ratos-flash.rules "$stage"

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Globalization;
-using System.Security.Cryptography;
 using System.Text;
+using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Recording;
 
@@ -25,7 +25,7 @@ internal sealed class Payload
 
     /// <summary>A file for a card as a word: all of it, or the hash of a longer one (an image in S-records).</summary>
     public static ReadOnlyMemory<byte> OfFile(ReadOnlyMemory<byte> file) =>
-        file.Length <= Longest ? file : SHA256.HashData(file.Span);
+        file.Length <= Longest ? file : Sha256.HashData(file.Span);
 
     /// <param name="image">From now on its pieces are written as references.</param>
     /// <param name="isRead">A reader only follows references, so the image is not indexed.</param>

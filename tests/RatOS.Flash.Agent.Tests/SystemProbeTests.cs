@@ -23,7 +23,7 @@ public sealed class SystemProbeTests : IDisposable
         Write("proc/812/comm", "klippy\n");
         Write("etc/group", "root:x:0:\ntty:x:5:\ndialout:x:20:\nplugdev:x:46:\n");
         Write("etc/udev/rules.d/99-ratos-flash.rules", "rules\n");
-        Write("usr/lib/x86_64-linux-gnu/libusb-1.0.so.0", "");
+        Write("usr/lib/systemd/systemd", "\u007fELF\u0002\u0001\u0001");
         Write("home/pi/ratos-flash/install.sh", "");
         Write("home/pi/ratos-flash/99-ratos-flash.rules", "rules\n");
         Write("home/pi/ratos-flash/config/ratos_flash.cfg", "macros\n");
@@ -84,14 +84,25 @@ public sealed class SystemProbeTests : IDisposable
     {
         File.Delete(At("etc/udev/rules.d/99-ratos-flash.rules"));
         File.Delete(At("usr/bin/arm-none-eabi-gcc"));
-        File.Delete(At("usr/lib/x86_64-linux-gnu/libusb-1.0.so.0"));
         File.Delete(At("home/pi/printer_data/config/ratos_flash.cfg"));
         File.Delete(At("home/pi/klipper/src/Kconfig"));
         Write("proc/self/status", "Uid:\t1000\t1000\t1000\t1000\nGroups:\t20\n");
         Write("proc/900/comm", "ModemManager\n");
         Program("python3", "echo \"ModuleNotFoundError: No module named '_curses'\" >&2; exit 1");
-        await ExpectAsync("udev-rules-missing", "toolchain-missing", "libusb-missing", "macros-missing", "not-a-klipper-tree",
+        await ExpectAsync("udev-rules-missing", "toolchain-missing", "macros-missing", "not-a-klipper-tree",
             "not-in-group", "grabber-modemmanager", "python-broken");
+    }
+
+    [Fact]
+    public async Task A_systemd_of_32_bits_leaves_a_part_of_the_sandbox_without_effect()
+    {
+        Write("usr/lib/systemd/systemd", "\u007fELF\u0001\u0001\u0001");
+        await ExpectAsync("sandbox-partial");
+        File.Delete(At("usr/lib/systemd/systemd"));
+        Write("lib/systemd/systemd", "\u007fELF\u0001\u0001\u0001");
+        await ExpectAsync("sandbox-partial");
+        Write("lib/systemd/systemd", "");
+        await ExpectAsync();
     }
 
     [Fact]

@@ -73,11 +73,12 @@ check "a version that the program does not have is refused" eval "! '$copy/relea
 
 # ---- throw-away printers
 
-# The test pretends to run on a 64-bit computer.
+# The test pretends to run on a computer of another kernel.
 mkdir "$scratch/bin"
 # shellcheck disable=SC2016
-printf '#!/bin/sh\necho "${ARCH:-amd64}"\n' >"$scratch/bin/dpkg"
-chmod 755 "$scratch/bin/dpkg"
+printf '#!/bin/sh\necho "${MACHINE:-x86_64}"\n' >"$scratch/bin/uname"
+printf '#!/bin/sh\n' >"$scratch/bin/dpkg"
+chmod 755 "$scratch/bin"/*
 export PATH=$scratch/bin:$PATH
 
 printer() {
@@ -94,10 +95,11 @@ printer() {
 new_root() {
   root=$scratch/$1
   pi=$root/home/pi
-  mkdir -p "$root"/{etc/systemd/system,etc/udev/rules.d,usr/local/bin,usr/local/lib,usr/local/share,usr/lib/x86_64-linux-gnu} "$pi/moonraker"/{moonraker/components,.git/info} "$pi/mainsail"
+  mkdir -p "$root"/{etc/systemd/system,etc/udev/rules.d,usr/local/bin,usr/local/lib,usr/local/share,usr/lib/systemd,proc/device-tree,boot,lib/modules} "$pi/moonraker"/{moonraker/components,.git/info} "$pi/mainsail"
   printf 'root:x:0:0::/root:/bin/sh\npi:x:1000:1000::/home/pi:/bin/bash\n' >"$root/etc/passwd"
   printf 'dialout:x:20:\nplugdev:x:46:\n' >"$root/etc/group"
-  touch "$root/usr/lib/x86_64-linux-gnu"/{libusb-1.0.so.0,libssl.so.3}
+  # A systemd of 64 bits, by the first bytes of its file.
+  printf '\177ELF\002\001\001' >"$root/usr/lib/systemd/systemd"
   printf '# git ls-files --others\n*~\n' >"$pi/moonraker/.git/info/exclude"
   unzip -q "$zip" -d "$pi/ratos-flash"
   shift
@@ -546,22 +548,68 @@ says "--help lists the options" "--uninstall"
 refused "an option without its value" "needs a value" --user
 refused "this computer's own root" "leave the option out" --root /
 
-for arch in armhf armel i386; do ARCH=$arch refused "$arch, with the reason" "this system is a 32-bit one ($arch)" --user pi; done
-ARCH=riscv64 refused "an unsupported processor" "there is no version of RatOS.Flash for riscv64" --user pi
+MACHINE=riscv64 refused "an unsupported processor" "there is no version of RatOS.Flash for the processor riscv64" --user pi
 mv "$pi/ratos-flash/ratos-flash" "$scratch/program"
 refused "a zip without its program" "the program ratos-flash is missing beside install.sh" --user pi
 printf '#!/bin/sh\necho "version GLIBC_2.99 not found" >&2\nexit 1\n' >"$pi/ratos-flash/ratos-flash" && chmod 755 "$pi/ratos-flash/ratos-flash"
 refused "a program that does not run here" "the program does not run here" --user pi
+refused "such a program, also in a dry run" "the program does not run here" --user pi --dry-run
 mv "$scratch/program" "$pi/ratos-flash/ratos-flash"
-mv "$root/usr/lib/x86_64-linux-gnu/libusb-1.0.so.0" "$scratch"
-refused "a system without libusb" "sudo apt-get install libusb-1.0-0" --user pi
-mv "$scratch/libusb-1.0.so.0" "$root/usr/lib/x86_64-linux-gnu"
 sed -i /plugdev/d "$root/etc/group"
 refused "a system without the group plugdev" "this system has no group plugdev" --user pi
 echo plugdev:x:46: >>"$root/etc/group"
 refused "a Moonraker that is elsewhere" "Moonraker was not found in /opt/moonraker" --user pi --moonraker /opt/moonraker
 rm "$pi/printer_data/moonraker.asvc"
 refused "a Moonraker that never ran" "has no moonraker.asvc" --user pi
+
+echo "# a 32-bit system"
+new_root bits printer_data
+# The kernel refuses a program of 64 bits, if its own bits are 32.
+# shellcheck disable=SC2016
+printf '#!/bin/sh\ncase $(uname -m) in armv[67]l|i686) echo "cannot execute binary file: Exec format error" >&2; exit 126 ;; esac\necho 0.1.0\n' >"$pi/ratos-flash/ratos-flash"
+printf '\177ELF\001\001\001' >"$root/usr/lib/systemd/systemd"
+model() { printf '%s\0' "$1" >"$root/proc/device-tree/model"; }
+# told NAME TEXT...: the refused run also says each TEXT
+told() {
+  local name=$1 text
+  shift
+  for text; do says "$name: $text" "$text"; done
+}
+model "Raspberry Pi 4 Model B Rev 1.4"
+MACHINE=armv7l refused "a Pi 4 with a 32-bit kernel" "The Raspberry Pi 4 Model B Rev 1.4 has it" --user pi
+told "a Pi 4" "arm_64bit=0 from /boot/config.txt" "sudo apt-get full-upgrade" "First install that kernel" "install --reinstall raspberrypi-kernel"
+mkdir "$root/lib/modules/6.1.21-v8+" && touch "$root/boot/kernel8.img"
+MACHINE=armv7l refused "a Pi 4 whose 64-bit kernel is there" "sudo reboot, and run this again" --user pi
+same "its kernel need not be installed" 0 "$(grep -c 'First install' <<<"$said")"
+same "nothing was installed before" 0 "$(grep -c 'ran here before' <<<"$said")"
+for name in "Raspberry Pi 3 Model B Plus Rev 1.3" "Raspberry Pi Zero 2 W Rev 1.0" "Raspberry Pi Compute Module 3 Plus Rev 1.0" "Raspberry Pi 2 Model B Rev 1.2"; do
+  model "$name"
+  MACHINE=armv7l refused "a $name with a 32-bit kernel" "arm_64bit=1 under [all] at the end of /boot/config.txt" --user pi
+  told "$name" "RatOS calls that experimental" "To undo it, remove the line"
+done
+for name in "Raspberry Pi 2 Model B Rev 1.1" "Raspberry Pi Zero W Rev 1.1" "Raspberry Pi Model B Plus Rev 1.2"; do
+  model "$name"
+  MACHINE=armv6l refused "a $name" "the $name has a 32-bit processor" --user pi
+done
+model "Orange Pi Zero"
+MACHINE=armv7l refused "another board" "this computer (Orange Pi Zero) runs a 32-bit kernel (armv7l)" --user pi
+rm "$root/proc/device-tree/model"
+MACHINE=armv7l refused "a computer without a model" "this computer runs a 32-bit kernel (armv7l)" --user pi
+MACHINE=i686 refused "a PC with a 32-bit kernel" "this computer runs a 32-bit kernel (i686)" --user pi
+mkdir "$root/boot/firmware"
+model "Raspberry Pi 4 Model B Rev 1.4"
+MACHINE=armv7l refused "a newer image, by its own folder and package" "install --reinstall linux-image-rpi-v8" --user pi
+told "a newer image" "arm_64bit=0 from /boot/firmware/config.txt"
+rmdir "$root/boot/firmware"
+for machine in aarch64 armv8l; do
+  MACHINE=$machine expect 0 "a 32-bit system with a 64-bit kernel ($machine)" --user pi
+  same "its systemd lets the program of 64 bits run ($machine)" "SystemCallArchitectures=native arm64" "$(grep '^SystemCallArch' "$root/etc/systemd/system/ratos-flash.service")"
+done
+MACHINE=armv7l refused "a switch back to a 32-bit kernel" "RatOS.Flash is installed, so a 64-bit kernel ran here before" --user pi
+MACHINE=armv7l expect 0 "it uninstalls also then" --user pi --uninstall
+printf '\177ELF\002\001\001' >"$root/usr/lib/systemd/systemd"
+MACHINE=aarch64 expect 0 "a 64-bit system" --user pi
+same "its unit has systemd's own architecture alone" "SystemCallArchitectures=native" "$(grep '^SystemCallArch' "$root/etc/systemd/system/ratos-flash.service")"
 
 echo "# a checkout"
 new_root checkout printer_data
@@ -573,20 +621,23 @@ refused "without a .NET SDK it names it" "no .NET 10 SDK" --user pi
 printf '#!/bin/sh\necho "10.0.401 [/usr/share/dotnet/sdk]"\n' >"$scratch/bin/dotnet"
 # shellcheck disable=SC2016
 printf '#!/bin/sh\ncd "$(dirname "$0")" && mkdir -p "artifacts/$1" && printf "#!/bin/sh\\n" >"artifacts/$1/ratos-flash" && chmod 755 "artifacts/$1/ratos-flash"\n' >"$pi/ratos-flash/publish.sh"
+model "Raspberry Pi 4 Model B Rev 1.4"
+MACHINE=armv7l refused "it is not built for a 32-bit kernel" "this computer runs a 32-bit kernel" --user pi
 expect 0 "with one it builds the program" --user pi
 check "the unit starts that program" grep -q '^ExecStart=/home/pi/ratos-flash/artifacts/linux-x64/ratos-flash ' "$root/etc/systemd/system/ratos-flash.service"
 check "Moonraker's update manager does not replace a checkout by a zip" eval "! grep -q update_manager '$pi/printer_data/config/ratos-flash-moonraker.conf'"
 
 echo "# the configuration files"
 # Mainsail finds a macro's fields with this expression, one for each pair of braces.
-same "Mainsail shows BOARD, FORCE, HOT and CARD, and the fields of a recovery and a rollback" "BOARD all string
+same "Mainsail shows BOARD, FORCE, HOT and CARD, and the fields of a recovery, a rollback and a bundle" "BOARD all string
 FORCE 0 int
 HOT 0 int
 CARD 0 int
 BOARD all string
 HOT 0 int
 BOARD  string
-HOT 0 int" "$(sed -nE 's/.*\{%?.*params\.([A-Za-z_0-9]+)\|default\("?([^")]*)"?\)\|(int|string).*/\1 \2 \3/p' "$here/config/ratos_flash.cfg")"
+HOT 0 int
+JOB  string" "$(sed -nE 's/.*\{%?.*params\.([A-Za-z_0-9]+)\|default\("?([^")]*)"?\)\|(int|string).*/\1 \2 \3/p' "$here/config/ratos_flash.cfg")"
 check "no argument of a call has a reserved name of Klipper or Moonraker" eval "! grep -E 'action_call_remote_method.*\b(method|self|method_name|callback)=' '$here/config/ratos_flash.cfg'"
 check "no text has a # or a blank before ; in it, where Klipper would end it" eval "! grep -nE '^[^#]*[^#[:space:]][^#]*(#| ;)' '$here/config/ratos_flash.cfg'"
 check "KlipperScreen finds no text after a bracket" eval "! grep -nE '.+\].' '$here/config/ratos-flash-klipperscreen.conf'"

@@ -1,5 +1,6 @@
 using RatOS.Flash.Agent.Cli;
 using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Hardware.Linux;
 
 // Installers and Moonraker ask for `--version` at every start: it answers before the verbs are built.
 if (args is ["--version"])
@@ -7,4 +8,5 @@ if (args is ["--version"])
     Terminal.Out.WriteLine(Product.Version);
     return 0;
 }
+Accounts.UseFilesAndDns();
 return CommandLine.Run(args);

@@ -7,12 +7,13 @@ internal static class DoctorChecks
 {
     private static readonly Func<DoctorFacts, IEnumerable<DoctorFinding>>[] All =
     [
-        PermissionChecks.Troubles, PermissionChecks.Groups, PermissionChecks.Rules, PermissionChecks.Nodes, PermissionChecks.LibUsb,
-        PermissionChecks.Drivers, PermissionChecks.Can, PermissionChecks.PortGrabbers, BuildChecks.Tools, BuildChecks.Python,
+        PermissionChecks.Troubles, PermissionChecks.Groups, PermissionChecks.Rules, PermissionChecks.Nodes, PermissionChecks.Drivers,
+        PermissionChecks.Can, PermissionChecks.PortGrabbers, BuildChecks.Tools, BuildChecks.Python,
         BuildChecks.Checkout, ComputerChecks.Disk, ComputerChecks.Clock,
         InstallationChecks.Moonraker, InstallationChecks.Services, InstallationChecks.Component, InstallationChecks.Macros,
-        InstallationChecks.Lines, InstallationChecks.Agent, InstallationChecks.Settings, InstallationChecks.HostMcu,
-        InstallationChecks.RatOs, InstallationChecks.Definitions, InstallationChecks.Starts, ComputerChecks.Usb, ComputerChecks.Power,
+        InstallationChecks.Lines, InstallationChecks.Agent, InstallationChecks.Sandbox, InstallationChecks.Settings,
+        InstallationChecks.HostMcu, InstallationChecks.RatOs, InstallationChecks.Definitions, InstallationChecks.Starts,
+        ComputerChecks.Usb, ComputerChecks.Power,
     ];
 
     /// <summary>The number of checks.</summary>

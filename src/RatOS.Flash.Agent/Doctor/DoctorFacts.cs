@@ -31,8 +31,6 @@ internal sealed record DoctorFacts
     /// <summary>CAN interfaces that are down.</summary>
     public ImmutableArray<string> CanDown { get; init; } = [];
 
-    public bool HasLibUsb { get; init; } = true;
-
     /// <summary>The installed udev rules, and those of this version.</summary>
     public string? Rules { get; init; }
 
@@ -44,6 +42,9 @@ internal sealed record DoctorFacts
 
     /// <summary>The program's folder, if it has an <c>install.sh</c>.</summary>
     public string? Folder { get; init; }
+
+    /// <summary>systemd has 32 bits, which this program never has.</summary>
+    public bool HasOldSystemd { get; init; }
 
     /// <summary>Tools that are missing for the printer's chips.</summary>
     public ImmutableArray<FaultReport> Tools { get; init; } = [];

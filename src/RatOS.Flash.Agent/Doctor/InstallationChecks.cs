@@ -81,6 +81,9 @@ internal static class InstallationChecks
             yield return new(DoctorFindings.AgentOld(data.Agent, Product.Version, data.Unit));
     }
 
+    public static IEnumerable<DoctorFinding> Sandbox(DoctorFacts facts) =>
+        facts.HasOldSystemd ? [new(DoctorFindings.SandboxPartial())] : [];
+
     public static IEnumerable<DoctorFinding> Settings(DoctorFacts facts)
     {
         if (facts.Unconfirmed.Length > 0)

@@ -43,9 +43,6 @@ internal static class PermissionChecks
     public static IEnumerable<DoctorFinding> Drivers(DoctorFacts facts) =>
         facts.WithoutDriver.Select(device => new DoctorFinding(DoctorFindings.NoSerialDriver(device, facts.HasModules)));
 
-    public static IEnumerable<DoctorFinding> LibUsb(DoctorFacts facts) =>
-        facts.HasLibUsb ? [] : [DoctorFinding.Of(FaultReport.Of(ComputerFaults.LibUsbMissing()))];
-
     public static IEnumerable<DoctorFinding> Can(DoctorFacts facts) =>
         facts.CanDown.Select(name => DoctorFinding.Of(FaultReport.Of(CanFaults.CanDown(name))));
 

@@ -31,7 +31,7 @@ internal sealed class SystemProbe
     public string Home { get; init; } = Environment.GetFolderPath(
         Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify);
 
-    public string User { get; init; } = Environment.UserName;
+    public string User { get; init; } = Accounts.UserName;
 
     /// <summary>The program's folder.</summary>
     public string Folder { get; init; } = Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory);
@@ -136,11 +136,11 @@ internal sealed class SystemProbe
                 .Select(device => $"{device.DisplayName ?? "?"} ({device})")],
             HasModules = HasModules(),
             CanDown = [.. Devices.Where(device => device is { Can.IsUp: false, CanNode: null }).Select(device => device.Port)],
-            HasLibUsb = ((string[])["/usr/lib", "/lib", "/usr/local/lib"]).Any(folder => Found(Root + folder, "libusb-1.0.so.0")),
             Rules = Text(Root + "/etc/udev/rules.d/99-ratos-flash.rules"),
             OwnRules = Text(Path.Combine(Folder, "99-ratos-flash.rules")),
             RulesFile = Path.Combine(Folder, "99-ratos-flash.rules"),
             Folder = installed,
+            HasOldSystemd = system.HasOldSystemd(),
             Tools = [.. Chips.Distinct().Select(chip => FirmwareBuilder.MissingTools(chip, SearchPath)).OfType<FlashException>()
                 .DistinctBy(fault => fault.Remedy).Select(FaultReport.Of)],
             Python = await PythonAsync(),

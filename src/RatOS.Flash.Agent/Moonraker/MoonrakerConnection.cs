@@ -273,20 +273,7 @@ internal sealed class MoonrakerConnection(MoonrakerEndpoint place, TimeProvider 
                 throw;
             }
         }
-        var web = new ClientWebSocket();
-        try
-        {
-            (web.Options.KeepAliveInterval, web.Options.KeepAliveTimeout) = (PingInterval, PingLimit);
-            if (place.ApiKey is { } key)
-                web.Options.SetRequestHeader("X-Api-Key", key);
-            await web.ConnectAsync(url, cancel);
-            return new Rpc(web, log.Say);
-        }
-        catch
-        {
-            web.Dispose();
-            throw;
-        }
+        return new Rpc(await WebSocketClient.ConnectAsync(url, place.ApiKey, PingInterval, PingLimit, cancel), log.Say);
     }
 
     // A failure of the network or of the far side, and no bug.

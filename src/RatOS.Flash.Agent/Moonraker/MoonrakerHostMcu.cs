@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using System.Text.Json;
 using System.Threading.Channels;
 using RatOS.Flash.Agent.Contract;
@@ -71,7 +70,7 @@ internal sealed class MoonrakerHostMcu(MoonrakerConnection moonraker, DataFolder
     private async Task AskAsync(string order, ReadOnlyMemory<byte>? program)
     {
         // An answer to an earlier request does not count.
-        var token = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8));
+        var token = Convert.ToHexStringLower(SecureRandom.Bytes(8));
         var (unit, _) = await ServicesAsync(CancellationToken.None);
         if (IsOld())
             throw HostMcuFaults.HostMcuUnitOld(InstallCommand);

@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -43,7 +42,7 @@ internal sealed class PromptButtons(string file, LogFile log)
         var presses = new List<string>();
         foreach (var button in buttons)
         {
-            var token = RandomNumberGenerator.GetHexString(TokenDigits, lowercase: true);
+            var token = Convert.ToHexStringLower(SecureRandom.Bytes(TokenDigits / 2));
             Shown[token] = (button.Verb, (button.Arguments ?? []).ToJsonString());
             presses.Add($"{button.Verb} {token}");
         }

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Security.Cryptography;
 using System.Text;
 using RatOS.Flash.Core;
 
@@ -52,7 +51,7 @@ internal static class ConfirmedSettings
     }
 
     private static string Checksum(SensitiveSetting setting) =>
-        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(setting.ToString())));
+        Convert.ToHexStringLower(Sha256.HashData(Encoding.UTF8.GetBytes(setting.ToString())));
 
     private static HashSet<string> Read(string file)
     {

@@ -1,7 +1,7 @@
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Virtual.Moonraker;
 
@@ -60,7 +60,7 @@ internal sealed class MoonrakerAccess(VirtualMoonraker moonraker)
 
     public JsonNode Token(MoonrakerCall call)
     {
-        var token = Convert.ToHexString(SHA256.HashData(Encoding.ASCII.GetBytes($"{moonraker.Clients.NextId()}")))[..32];
+        var token = Convert.ToHexString(Sha256.HashData(Encoding.ASCII.GetBytes($"{moonraker.Clients.NextId()}")))[..32];
         _tokens[token] = call.Client.User;
         moonraker.Time.Schedule(TokenTime, () => _tokens.Remove(token));
         return token;

@@ -1,5 +1,5 @@
-using System.Security.Cryptography;
 using System.Text.Json.Nodes;
+using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Virtual.Moonraker;
 
@@ -91,7 +91,7 @@ internal sealed class MoonrakerFiles
     {
         var form = HttpForm.TryParse(request) ?? throw new MoonrakerException(500, "File Upload Parsing Failed");
         if (form.Fields.GetValueOrDefault("checksum") is { } checksum
-            && !checksum.Equals(Convert.ToHexString(SHA256.HashData(form.File.Span)), StringComparison.OrdinalIgnoreCase))
+            && !checksum.Equals(Convert.ToHexString(Sha256.HashData(form.File.Span)), StringComparison.OrdinalIgnoreCase))
             throw new MoonrakerException(422, $"File checksum mismatch: expected {checksum}");
         if (string.IsNullOrWhiteSpace(form.FileName))
             throw new MoonrakerException(400, "Multipart filename omitted");

@@ -1,8 +1,8 @@
 using System.Buffers.Text;
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Virtual.Moonraker;
 
@@ -30,7 +30,7 @@ internal sealed class MoonrakerLogins(VirtualMoonraker moonraker)
             throw new MoonrakerException(400, $"Unregistered User: {name}");
         if (login.Password != password)
             throw new MoonrakerException(400, "Invalid Password");
-        _key ??= RandomNumberGenerator.GetBytes(32);
+        _key ??= SecureRandom.Bytes(32);
         (call.Client.User, call.Client.IsTrusted) = (name, true);
         return new JsonObject
         {
@@ -119,5 +119,5 @@ internal sealed class MoonrakerLogins(VirtualMoonraker moonraker)
         return $"{message}.{Signature(message)}";
     }
 
-    private string Signature(string message) => Base64Url.EncodeToString(HMACSHA256.HashData(_key!, Encoding.UTF8.GetBytes(message)));
+    private string Signature(string message) => Base64Url.EncodeToString(Sha256.Hmac(_key!, Encoding.UTF8.GetBytes(message)));
 }

@@ -1,7 +1,7 @@
 using System.Net.Sockets;
 using System.Net.WebSockets;
-using System.Security.Cryptography;
 using System.Text;
+using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Virtual.Moonraker;
 
@@ -76,10 +76,8 @@ internal sealed class TcpPeer(VirtualMoonraker moonraker, Socket socket) : Moonr
         }
         if (reader.HasMore)
             throw new InvalidDataException("frames before the end of the handshake");
-        // RFC 6455, 4.2.2: its constant; SHA-1 has no purpose of security here.
-#pragma warning disable CA5350
-        var accept = Convert.ToBase64String(SHA1.HashData(Encoding.ASCII.GetBytes(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")));
-#pragma warning restore CA5350
+        // RFC 6455, 4.2.2: its constant.
+        var accept = Convert.ToBase64String(Sha1.HashData(Encoding.ASCII.GetBytes(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")));
         await Stream.WriteAsync(Encoding.ASCII.GetBytes(
             "HTTP/1.1 101 Switching Protocols\r\nServer: TornadoServer/6.2\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             + $"Sec-Websocket-Accept: {accept}\r\n\r\n"));

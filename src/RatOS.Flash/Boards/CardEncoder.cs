@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Globalization;
-using System.Security.Cryptography;
 using System.Text;
+using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Boards;
 
@@ -73,9 +73,7 @@ public static class CardEncoder
         image.CopyTo(blocks);
         for (var i = image.Length; i < blocks.Length; i++)
             blocks[i] = "0x0"u8[(i - image.Length) % 3];
-#pragma warning disable CA5351 // The format's key, which protects nothing.
-        var key = BinaryPrimitives.ReadUInt32BigEndian(MD5.HashData(image));
-#pragma warning restore CA5351
+        var key = BinaryPrimitives.ReadUInt32BigEndian(Md5.HashData(image));
         ChituXor(blocks, (byte)key);
         BinaryPrimitives.WriteUInt32BigEndian(file, ChituMagic);
         BinaryPrimitives.WriteUInt32LittleEndian(file.AsSpan(4), key);

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Security.Cryptography;
 using System.Text;
 using RatOS.Flash.Boards;
 using RatOS.Flash.Core;
@@ -186,7 +185,7 @@ public sealed class BuildConfig
     /// <summary>Of a completed configuration: equal for two that build the same firmware from the same sources. 24 hex digits.</summary>
     public static string Hash(string completed) =>
         Convert.ToHexStringLower(
-            SHA256.HashData(Encoding.UTF8.GetBytes(Kconfig.Write(Kconfig.Parse(completed).Where(symbol => symbol.Value != "n")))))[..24];
+            Sha256.HashData(Encoding.UTF8.GetBytes(Kconfig.Write(Kconfig.Parse(completed).Where(symbol => symbol.Value != "n")))))[..24];
 
     /// <summary>True for a value that must survive: choices of the user, and values without which the board would be unreachable.</summary>
     private static bool Matters(string symbol, string value, ImmutableSortedDictionary<string, string> all, bool isUsb) => symbol switch

@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using System.Runtime.InteropServices;
-using System.Security.Cryptography;
 using System.Text;
 using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
@@ -182,7 +181,7 @@ public sealed class FirmwareBuilder(KlipperTree tree, string cacheFolder, TimePr
     /// version is in it because it is in the image: new tags change it on the same commit.
     /// </summary>
     private string Key(BuildRequest request, KlipperSource source) =>
-        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join(
+        Convert.ToHexStringLower(Sha256.HashData(Encoding.UTF8.GetBytes(string.Join(
         '\n', Format, source.SourceId, source.Version, Toolchain.For(request.Config.Mcu).Identity(Programs), request.Config.Mcu,
             request.Config.Text))))[..32];
 
@@ -233,7 +232,7 @@ public sealed class FirmwareBuilder(KlipperTree tree, string cacheFolder, TimePr
         var forBoard = File.Exists(file + ".hex") ? name + ".hex" : name;
         var index = new CacheIndex(
             request.Config.Mcu, image.Version, source.SourceId, BuildConfig.Hash(config), name, forBoard,
-            Convert.ToHexStringLower(SHA256.HashData(await File.ReadAllBytesAsync(file, cancel))), objects);
+            Convert.ToHexStringLower(Sha256.HashData(await File.ReadAllBytesAsync(file, cancel))), objects);
         Cache.Keep(key, index, config, run.Directory);
         await tell(new BuildProgress(request.Board, BuildStep.Done, objects, objects));
         return new BuiltFirmware(
@@ -246,7 +245,7 @@ public sealed class FirmwareBuilder(KlipperTree tree, string cacheFolder, TimePr
         try
         {
             var bytes = File.ReadAllBytes(found.Image);
-            return Convert.ToHexStringLower(SHA256.HashData(bytes)) == found.Index.Sha256
+            return Convert.ToHexStringLower(Sha256.HashData(bytes)) == found.Index.Sha256
                 && BuildConfig.Hash(found.ConfigText) == found.Index.ConfigHash
                 ? FirmwareImage.Parse(bytes, found.Index.Image)
                 : null;

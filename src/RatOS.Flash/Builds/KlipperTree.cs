@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Runtime.InteropServices;
-using System.Security.Cryptography;
 using System.Text;
 using RatOS.Flash.Core;
 
@@ -206,30 +205,30 @@ public sealed class KlipperTree
     /// <summary>Of names and contents; a name without a file counts as deleted.</summary>
     private string Hash(SortedSet<string> paths)
     {
-        using var all = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        var all = new Sha256();
         var buffer = ArrayPool<byte>.Shared.Rent(64 * 1024);
         try
         {
             foreach (var path in paths)
             {
-                all.AppendData(Encoding.UTF8.GetBytes(path));
+                all.Append(Encoding.UTF8.GetBytes(path));
                 var full = new FileInfo(System.IO.Path.Combine(Path, path));
                 if (!full.Exists)
                 {
-                    all.AppendData([0, 0]);
+                    all.Append([0, 0]);
                     continue;
                 }
-                using var one = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+                var one = new Sha256();
                 using (var file = new FileStream(full.FullName, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete,
                     bufferSize: 0))
                 {
                     for (int came; (came = file.Read(buffer)) > 0;)
-                        one.AppendData(buffer, 0, came);
+                        one.Append(buffer.AsSpan(0, came));
                 }
-                all.AppendData([0, 1, full.UnixFileMode.HasFlag(UnixFileMode.UserExecute) ? (byte)1 : (byte)0]);
-                all.AppendData(one.GetHashAndReset());
+                all.Append([0, 1, full.UnixFileMode.HasFlag(UnixFileMode.UserExecute) ? (byte)1 : (byte)0]);
+                all.Append(one.Finish());
             }
-            return Convert.ToHexStringLower(all.GetHashAndReset())[..24];
+            return Convert.ToHexStringLower(all.Finish())[..24];
         }
         finally
         {

@@ -62,9 +62,6 @@ public static class ComputerFaults
         $"Load the driver{By("sudo modprobe cdc_acm")}. If there is no such module, the kernel was updated since this computer started: "
         + $"restart the computer. Then {FlashAgain}.");
 
-    public static FlashException LibUsbMissing() => new(
-        FaultKind.LibusbMissing, "The library libusb-1.0.so.0 is not installed.", $"Install it{By("sudo apt-get install libusb-1.0-0")}.");
-
     public static FlashException NoDeviceEvents(string why) => new(
         FaultKind.NoDeviceEvents, $"The kernel's device events cannot be received: {why}.",
         $"Run RatOS.Flash outside of the container that blocks them (they need a netlink socket).");

@@ -157,6 +157,12 @@ public static class DoctorFindings
         FaultKind.RatosHookBroken, "RatOS's hook in Klipper's repository is a broken link: an update of Klipper ends with an error.",
         $"{Command("rm ~/klipper/.git/hooks/post-merge (RatOS restores it at its next update)")}");
 
+    public static Finding SandboxPartial() => Note(
+        FaultKind.SandboxPartial,
+        "systemd has 32 bits here, and this program 64: the service's filters of system calls have no effect on the agent. "
+        + "Its user, files, devices and capabilities are limited as elsewhere (docs/security.md).",
+        $"Nothing to do. A 64-bit image of the system has the whole sandbox.");
+
     public static Finding RatosHook(string hook) => Note(
         FaultKind.RatosHook, $"RatOS flashes boards itself during an update of Klipper ({hook}). Those boards are not flashed again.",
         $"Nothing to do.");

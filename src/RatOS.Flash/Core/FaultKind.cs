@@ -277,6 +277,8 @@ public sealed record FaultKind
     public static FaultKind PortStuck { get; } = new("port-stuck");
     public static FaultKind NoSuchRate { get; } = new("no-such-rate");
     public static FaultKind NoSerialDriver { get; } = new("no-serial-driver");
+
+    /// <summary>No longer a fault: USB needs no library. Recordings and journals of earlier versions hold it.</summary>
     public static FaultKind LibusbMissing { get; } = new("libusb-missing");
     public static FaultKind NoDeviceEvents { get; } = new("no-device-events");
 
@@ -377,6 +379,7 @@ public sealed record FaultKind
     public static FaultKind PythonBroken { get; } = new("python-broken");
     public static FaultKind DiskReadOnly { get; } = new("disk-read-only");
     public static FaultKind ClockWrong { get; } = new("clock-wrong");
+    public static FaultKind SandboxPartial { get; } = new("sandbox-partial");
     public static FaultKind UsbErrors { get; } = new("usb-errors");
     public static FaultKind UsbResets { get; } = new("usb-resets");
     public static FaultKind UsbOverCurrent { get; } = new("usb-over-current");

@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using RatOS.Flash.Chips;
 using RatOS.Flash.Core;
 
@@ -30,7 +29,7 @@ public sealed class FirmwareImage
         LoadAddress = loadAddress;
         Dictionary = dictionary;
         CompressedDictionary = bytes.Slice(at.Offset, at.Length);
-        Sha256 = Convert.ToHexStringLower(SHA256.HashData(bytes.Span));
+        Sha256 = Convert.ToHexStringLower(Core.Sha256.HashData(bytes.Span));
         if (IsHostProcess)
             return;
 

@@ -4,7 +4,7 @@ using RatOS.Flash.Core;
 namespace RatOS.Flash.Hardware.Linux;
 
 /// <summary>
-/// The buses of this computer: sysfs says what is there, netlink when to look again, libusb and termios carry the bytes.
+/// The buses of this computer: sysfs says what is there, netlink when to look again, usbfs and termios carry the bytes.
 /// </summary>
 /// <remarks>
 /// A device is listed when its driver and udev are done with it, so that it can be opened with its final permissions. A device that udev
@@ -93,7 +93,7 @@ public sealed class LinuxHardware : IHardware, IDisposable
             return await worker.RunAsync(() =>
             {
                 var configuration = DescriptorBlob.Configuration(_sysfs.Descriptors(device.Port), _sysfs.ActiveConfiguration(device.Port));
-                return LibUsbDevice.Open(device, found.UsbNode
+                return UsbfsDevice.Open(device, found.UsbNode
                     ?? throw new ArgumentException("no USB device", nameof(device)), configuration, () =>
                     this.WaitForDisconnectAsync(device, UntilNoticed, TimeProvider.System), worker);
             });

@@ -100,7 +100,7 @@ internal static class Access
             if (group != 0 && (mode & GroupMayWrite) != 0)
                 return IsMember(group)
                     ? ComputerFaults.RefusedDespiteGroup(shown, GroupName(group))
-                    : ComputerFaults.NotInGroup(shown, GroupName(group), Environment.UserName);
+                    : ComputerFaults.NotInGroup(shown, GroupName(group), Accounts.UserName);
         }
         var rule = usb is { } id ? RuleFor(id) : $"KERNEL==\"{Path.GetFileName(node)}\", MODE=\"0660\", GROUP=\"dialout\"";
         return ComputerFaults.NoUdevRule(shown, rule);

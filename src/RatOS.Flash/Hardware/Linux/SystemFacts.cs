@@ -37,6 +37,26 @@ public sealed class SystemFacts(string root = "")
         return volts is null || Text(volts + "/in0_lcrit_alarm") is not { } alarm ? null : alarm.Trim() == "1" ? 1u : 0u;
     }
 
+    /// <summary>systemd is a program of 32 bits: byte 4 of an ELF file is 1 for them (elf.h).</summary>
+    public bool HasOldSystemd()
+    {
+        var begin = new byte[5];
+        foreach (var path in (string[])["/usr/lib/systemd/systemd", "/lib/systemd/systemd"])
+        {
+            try
+            {
+                using var file = File.OpenRead(root + path);
+                return file.ReadAtLeast(begin, begin.Length, throwOnEndOfStream: false) == begin.Length
+                    && begin.AsSpan(0, 4).SequenceEqual("\u007fELF"u8) && begin[4] == 1;
+            }
+            catch (Exception none) when (none is IOException or UnauthorizedAccessException)
+            {
+                // Another folder, or another init.
+            }
+        }
+        return false;
+    }
+
     /// <summary>The owner of a file or node; null where there is none.</summary>
     public NodeOwner? OwnerOf(string path)
     {

@@ -39,7 +39,7 @@ internal sealed partial class UdevRules(string root = "")
             .Select(match => match.Groups["value"].Value).Distinct(StringComparer.Ordinal).ToList();
         var isOpen = groups.Count == 0 || groups.Exists(group => IsMember(group))
             || naming.Exists(lines => lines.Exists(line => Open().IsMatch(line)));
-        return isOpen ? null : ComputerFaults.NotInGroup(shown, groups[0], Environment.UserName);
+        return isOpen ? null : ComputerFaults.NotInGroup(shown, groups[0], Accounts.UserName);
     }
 
     private static List<string> Lines(string file)
