@@ -7,7 +7,8 @@ cd "$(dirname "$0")"
 rid=${1:-linux-x64}
 case $rid in
   linux-x64) options=(-p:CppCompilerAndLinker=gcc) ;;
-  linux-arm64) options=() ;;
+  # llvm-objcopy cannot read a static program of GNU's linker.
+  linux-arm64) options=(-p:ObjCopyName=aarch64-linux-gnu-objcopy) ;;
   *) echo "publish.sh [linux-x64|linux-arm64]" && exit 2 ;;
 esac
 # The build does not track the C library: force a new link.

@@ -71,7 +71,6 @@ public sealed class DoctorCheckTests
         ("node-closed", "sudo usermod -aG uucp pi", Well with { Groups = Well.Groups.Add("uucp", 10), Nodes = [Node(0, 10, GroupNode)] }),
         // For the owner the owner's bits count, and no others.
         ("node-closed", "sudo ", Well with { Nodes = [Node(1000, 20, (UnixFileMode)0x30)] }),
-        ("sandbox-partial", "Nothing to do", Well with { HasOldSystemd = true }),
         ("no-serial-driver", "sudo modprobe cdc_acm", Well with { WithoutDriver = ["stm32f446xx (1d50:614e at 1-1.1)"] }),
         ("no-serial-driver", "sudo reboot", Well with { WithoutDriver = ["stm32f446xx (1d50:614e at 1-1.1)"], HasModules = false }),
         ("can-down", "sudo ip link set can0 up", Well with { CanDown = ["can0"] }),
