@@ -18,9 +18,27 @@ check() {
   fi
 }
 
+# all_are [--removed] FILE...
+all_are() {
+  local file gone=
+  [ "$1" != --removed ] || { gone=1 && shift; }
+  for file; do if [ -e "$file" ]; then [ -z "$gone" ]; else [ -n "$gone" ]; fi || return 1; done
+}
+
 # udevadm's wait for devices; one that never ends well ends the run, so that no check is made of the wrong board.
 settle() {
-  udevadm wait --timeout=60 "$@" && return
+  # Before systemd 251 there is none.
+  if udevadm wait --help >/dev/null 2>&1; then
+    udevadm wait --timeout=60 "$@" && return
+  else
+    local left=600
+    until udevadm settle && all_are "$@"; do
+      left=$((left - 1))
+      [ "$left" -gt 0 ] || break
+      sleep 0.1
+    done
+    [ "$left" -eq 0 ] || return 0
+  fi
   echo "Bail out! waited 60 s in vain: $*"
   exit 1
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A guest with Debian's own kernel, in which the virtual boards meet the real Linux USB stack. Made of Debian packages alone, in software emulation.
-#   rig.sh build [ARCH]                 makes the guest, or does nothing when it is there (ARCH: amd64, arm64)
+#   rig.sh build [ARCH]                 makes the guest, or does nothing when it is there (ARCH: amd64, arm64; armhf: bullseye's
+#                                       32-bit system, as RatOS's images have it, on the arm64 kernel)
 #   rig.sh run ARCH FOLDER [SECONDS]    boots it with FOLDER as /rig, runs /rig/run there, and ends as that did; with RIG_INIT=systemd that is what runs everything
 # Its clock counts instructions, one for each nanosecond, and skips idle time: a run needs one core, and a busy computer changes nothing.
 # RIG_CLOCK=real gives it two cores and this computer's clock.
@@ -21,7 +22,7 @@ set_arch() {
   arch=$1 guest=$cache/$1
   case $arch in
     amd64) qemu=qemu-system-x86_64 kernel=linux-image-amd64 ;;
-    arm64) qemu=qemu-system-aarch64 kernel=linux-image-arm64 ;;
+    arm64 | armhf) qemu=qemu-system-aarch64 kernel=linux-image-arm64 ;;
     *) give_up "there is no guest for '$arch'" ;;
   esac
   command -v "$qemu" >/dev/null || give_up "$qemu is not installed"
@@ -31,7 +32,7 @@ build() {
   for tool in mmdebstrap cpio xz depmod; do
     command -v "$tool" >/dev/null || give_up "$tool is not installed"
   done
-  local suite key root version
+  local suite key root version mirror
   # shellcheck disable=SC1091
   suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
   key=$(cat "$0" "$here/init" "$here/rules" "$here/rig.service" <(echo "$suite $arch") | sha256sum | cut -c1-16)
@@ -41,10 +42,30 @@ build() {
   mkdir -p "$guest"
   root=$guest/root
   # No maintainer script runs, so another machine's architecture needs nothing special.
-  mmdebstrap --quiet --variant=extract --architectures="$arch" --include="$packages,$kernel" "$suite" "$guest/root.tar"
   mkdir "$root"
+  if [ "$arch" = armhf ]; then
+    # The system has neither libusb nor libssl, but for the tools of the tests. No rule of dfu-util's package opens the ROM's DFU.
+    # The package source of this machine.
+    # shellcheck disable=SC2016
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Codename: $suite" | head -n 1)
+    mmdebstrap --quiet --variant=extract --architectures=armhf --include="${packages/libssl3,/}" bullseye "$guest/root.tar" "deb $mirror bullseye main" ||
+      give_up "Debian's bullseye cannot be had here"
+    mmdebstrap --quiet --variant=extract --architectures=arm64 --include="$kernel" "$suite" "$guest/kernel.tar"
+    mkdir "$guest/kernel-root"
+    tar -xf "$guest/kernel.tar" -C "$guest/kernel-root" ./boot ./lib/modules
+    rm "$guest/kernel.tar"
+  else
+    mmdebstrap --quiet --variant=extract --architectures="$arch" --include="$packages,$kernel" "$suite" "$guest/root.tar"
+  fi
   tar -xf "$guest/root.tar" -C "$root" --exclude=./usr/share/{doc,man,locale,info,i18n,hwdata,perl} --exclude='./usr/lib/*/'{gconv,perl,perl-base} \
     --exclude='./usr/*/python3*' --exclude='./lib/udev/hwdb.d/*' --exclude='./usr/lib/linux-image-*' --exclude=./dev
+  if [ "$arch" = armhf ]; then
+    rm -f "$root"/{usr/,}lib/udev/rules.d/*dfu-util*
+    mkdir -p "$root/boot"
+    mv "$guest"/kernel-root/boot/* "$root/boot"
+    mv "$guest/kernel-root/lib/modules" "$root/lib/modules"
+    rm -r "$guest/kernel-root"
+  fi
   version=$(basename "$root"/lib/modules/*)
   depmod -b "$root" "$version"
   # The few modules that are needed, with what they need.
@@ -110,7 +131,7 @@ run() {
   # The smallest processor that .NET runs on: vector instructions are slow in emulation.
   case $arch in
     amd64) machine=(-M q35 -cpu "Nehalem,+rdrand" -append "rig=${RIG_INIT:-} console=ttyS0 quiet systemd.show_status=0 panic=-1 mitigations=off") ;;
-    arm64) machine=(-M virt -cpu cortex-a72 -append "rig=${RIG_INIT:-} console=ttyAMA0 quiet systemd.show_status=0 panic=-1 mitigations=off") ;;
+    arm64 | armhf) machine=(-M virt -cpu cortex-a72 -append "rig=${RIG_INIT:-} console=ttyAMA0 quiet systemd.show_status=0 panic=-1 mitigations=off") ;;
   esac
   # The console is a file: a chardev on an input at its end would block the guest.
   timeout "$seconds" "$qemu" "${clock[@]}" -m 3072 "${machine[@]}" -nodefaults -no-reboot -display none \
@@ -127,5 +148,5 @@ run() {
 case ${1:-} in
   build) set_arch "${2:-amd64}" && build ;;
   run) set_arch "$2" && build && run "$(realpath "$3")" "${4:-900}" ;;
-  *) sed -n '2,7s/^# \{0,1\}//p' "$0" && exit 2 ;;
+  *) sed -n '2,8s/^# \{0,1\}//p' "$0" && exit 2 ;;
 esac

@@ -64,7 +64,7 @@ check "the agent is up, and has said so to systemd" eval "systemctl is-active ra
 check "it answers" says "Klipper: ready" ask status
 check "it sees the board" says "octopus.*v0.12.0-10-g1f2a9e1c" ask boards
 check "it flashes the board from behind its walls" says "octopus OK: runs v0.13.0" ask flash octopus --firmware /rig/klipper.bin
-check "killed, it is started again" eval 'systemctl kill -s KILL --kill-whom=main ratos-flash >/tmp/said 2>&1 && until_true 60 says "Klipper: ready" ask status'
+check "killed, it is started again" eval 'systemctl kill -s KILL --kill-who=main ratos-flash >/tmp/said 2>&1 && until_true 60 says "Klipper: ready" ask status'
 printf 'all:\n\tmkdir -p %s/made\n\t/bin/sh -c "echo made >%s/made/it"\n' $data $data >/tmp/Makefile
 check "make builds in the printer's folder" walled "/usr/bin/make -f /tmp/Makefile"
 check "by way of a shell, too" [ "$(cat $data/made/it 2>&1)" = made ]

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Behind a real kernel: test.sh [--no-build] [ARCH [PART...]]. ARCH is amd64 (the default) or arm64. Each PART has a guest of its own:
+# Behind a real kernel: test.sh [--no-build] [ARCH [PART...]]. ARCH is amd64 (the default), arm64 or armhf (a 32-bit system with
+# arm64's kernel and program). Each PART has a guest of its own:
 #   program       the shipped program flashes boards
 #   dfu, stories  the stories of the tests: those of the ROM's DFU, and all others
 #   service       the program as install.sh sets it up, with systemd
-# Without a PART amd64 runs all of them, and arm64 the program. --no-build takes the program and the tests as they were built before.
+# Without a PART amd64 runs all of them, the others the program. --no-build takes the program and the tests as they were built before.
 # Ends with the count of what passed. 77: there can be no guest, and a line says why.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -12,8 +13,8 @@ build=1
 arch=${1:-amd64}
 case $arch in
   amd64) rid=linux-x64 parts=(program dfu stories service) ;;
-  arm64) rid=linux-arm64 parts=(program) ;;
-  *) sed -n '2,7s/^# \{0,1\}//p' "$0" && exit 2 ;;
+  arm64 | armhf) rid=linux-arm64 parts=(program) ;;
+  *) sed -n '2,8s/^# \{0,1\}//p' "$0" && exit 2 ;;
 esac
 [ $# -lt 2 ] || parts=("${@:2}")
 tests/usb-rig/rig.sh build "$arch"
