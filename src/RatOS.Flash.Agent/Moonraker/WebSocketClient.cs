@@ -92,10 +92,10 @@ internal static class WebSocketClient
         var headers = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
         foreach (var line in head.Skip(1))
         {
-            if (line.IndexOf(':', StringComparison.Ordinal) is > 0 and var colon && !headers.TryAdd(line[..colon], line[(colon + 1)..].Trim()))
-                headers[line[..colon]] += $", {line[(colon + 1)..].Trim()}";
+            if (line.Split(':', 2) is [var name, var value] && !headers.TryAdd(name, value.Trim()))
+                headers[name] += $", {value.Trim()}";
         }
-        string Header(string name) => headers.GetValueOrDefault(name, "");
+        string Header(string wanted) => headers.GetValueOrDefault(wanted, "");
         if (!Header("Upgrade").Equals("websocket", StringComparison.OrdinalIgnoreCase)
             || !Header("Connection").Split(',').Any(word => word.Trim().Equals("upgrade", StringComparison.OrdinalIgnoreCase)))
             throw Refused("it does not switch to the websocket protocol");

@@ -254,7 +254,8 @@ internal sealed record AgentSettings
         },
         "when_idle" => this with { WhenIdle = bool.TryParse(value, out var flag) ? flag : throw fault("when_idle is True or False") },
         "moonraker_url" => Uri.TryCreate(value, UriKind.Absolute, out var url) && url.Scheme is "ws"
-            ? this with { MoonrakerUrl = url } : throw fault("moonraker_url is such as ws://127.0.0.1:7125/websocket; wss:// is not supported"),
+            ? this with { MoonrakerUrl = url }
+            : throw fault("moonraker_url is such as ws://127.0.0.1:7125/websocket; wss:// is not supported"),
         "api_key" => this with { ApiKey = value },
         "klipper_path" => Path.IsPathRooted(value)
             ? this with { KlipperPath = value } : throw fault("klipper_path is the absolute path of a Klipper checkout"),
