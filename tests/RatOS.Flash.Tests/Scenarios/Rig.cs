@@ -10,7 +10,7 @@ using Xunit.v3;
 namespace RatOS.Flash.Tests.Scenarios;
 
 /// <summary>
-/// The virtual printer's boards behind a real kernel: attached to it by USB/IP, and reached through sysfs, udev, libusb and cdc_acm. It
+/// The virtual printer's boards behind a real kernel: attached to it by USB/IP, and reached through sysfs, udev, usbfs and cdc_acm. It
 /// gives the kernel's ports the names they have on the virtual printer, so that a story is the same text on both.
 /// </summary>
 /// <remarks>In the guest of tests/usb-rig, where <c>RATOS_FLASH_RIG=1</c>.</remarks>

@@ -63,7 +63,7 @@ public sealed class RigStories
         });
     }
 
-    /// <summary>As brltty does it: the interface is claimed by libusb, and the serial port is gone.</summary>
+    /// <summary>As brltty does it: the interface is claimed through usbfs, and the serial port is gone.</summary>
     [Fact]
     public void A_driver_that_steals_the_interface_is_named()
     {
