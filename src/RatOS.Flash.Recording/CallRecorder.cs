@@ -259,6 +259,7 @@ public sealed class CallRecorder(TimeProvider time, Action<string>? warn = null)
             request.AsksStart ? "all" : null, request.LinkChange?.ToString(), board.Profile.Bootloader?.Value,
             byPins?.Path, byPins is { NeedsNewName: true } ? "new-name" : null, byPins?.Encoding.ToString(),
             byPins is null ? null : card!.Where,
+            .. board.Profile.CardCandidates.Select(other => $"{CardSetting.Of(other.File!)}|{other.Board}"),
         ];
         Append("job", "asked", Now, words, null, Answer.Ok());
     }

@@ -168,6 +168,10 @@ public sealed class JobRecording
                 .. words.ElementAtOrDefault(21) is { } below
                     ? (BoardFacts[])[new(FactSource.Board, "its running firmware") { Bootloader = below }] : [],
                 .. words.ElementAtOrDefault(22) is { } card ? (BoardFacts[])[CardByPins(card, words)] : [],
+                .. words.Length > FirstCandidate ? (BoardFacts[])[new(FactSource.KlipperConfig, "its pins")
+                {
+                    CardCandidates = [.. words.Skip(FirstCandidate).OfType<string>().Select(Candidate)],
+                }] : [],
             ],
         };
         // Recordings of earlier versions end before this word.
@@ -188,6 +192,16 @@ public sealed class JobRecording
             AsksStart = words.ElementAtOrDefault(19) == "all",
             LinkChange = words.ElementAtOrDefault(20) is { } change ? LinkChange.Known.GetValueOrDefault(change) : null,
         };
+    }
+
+    private const int FirstCandidate = 26;
+
+    /// <summary>A file for a card that a board with the same pins takes: the recorded ones fitted the chip and its start.</summary>
+    private static CardCandidate Candidate(string word)
+    {
+        var bar = word.IndexOf('|', StringComparison.Ordinal);
+        return bar > 0 && CardSetting.Parse(word[..bar]) is { } file ? new(file, word[(bar + 1)..], null, null)
+            : throw RecordingFaults.ReplayImpossible("a file for an SD card in it has no name");
     }
 
     /// <summary>What pins said of the board's stock bootloader.</summary>

@@ -38,7 +38,8 @@ public sealed class AnswerStories
             ("fact-missing", "start"), (job.Boards[0].Fault!.Code, job.Boards[0].Fault!.Question!.Fact));
         await story.UntilSaidAsync("action:prompt_begin One fact is missing");
         // The bottom line has no place for these answers.
-        foreach (var button in (string[])["prompt_button no bootloader (0x8000000)", "prompt_button 32 KiB", "prompt_footer_button Not now"])
+        foreach (var button in (string[])[
+            "prompt_button no bootloader (0x8000000)", "prompt_button 32 KiB", "prompt_footer_button Not now"])
             Assert.Contains(story.Moonraker.Console, line => line.StartsWith($"// action:{button}", StringComparison.Ordinal));
 
         Assert.True((await story.TypeAsync(story.Button("32 KiB bootloader (0x8008000)"))).IsOk);

@@ -47,7 +47,8 @@ public sealed class ConnectionStories
         var line = other.RunAsync(over.Token);
         await story.UntilAsync(() => other.IsConnected, "somebody else is connected");
         await story.StartAgentAsync(waits: false);
-        await story.UntilAsync(() => story.Moonraker.Calls.Count(call => call == "connection.register_remote_method") == 2 * RemoteMethods.All.Length
+        var twice = 2 * RemoteMethods.All.Length;
+        await story.UntilAsync(() => story.Moonraker.Calls.Count(call => call == "connection.register_remote_method") == twice
             && story.Moonraker.Calls.Contains("server.info"), "the agent is connected");
         Assert.Equal(RemoteMethods.All,
             (await story.RequestAsync("status")).Items("taken").Select(name => name.GetString()));

@@ -181,7 +181,8 @@ public sealed class WebSocketClientTests
     private static Task<WebSocket> ConnectAsync(Server server) =>
         WebSocketClient.ConnectAsync(new Uri(server.Url), null, Generous, Generous, CancellationToken.None).WaitAsync(Generous);
 
-    private static byte[] Answer(string key) => Encoding.ASCII.GetBytes(Good.Replace("{0}", AcceptOf(key), StringComparison.Ordinal) + "\r\n");
+    private static byte[] Answer(string key) =>
+        Encoding.ASCII.GetBytes(Good.Replace("{0}", AcceptOf(key), StringComparison.Ordinal) + "\r\n");
 
 #pragma warning disable CA5350
     private static string AcceptOf(string key) => Convert.ToBase64String(

@@ -145,7 +145,10 @@ internal sealed class LoadBenchmark(string program) : IAsyncDisposable
         await web.ConnectAsync(moonraker, CancellationToken.None);
         var (before, reader) = (Interlocked.Read(ref _answered), CountAsync(web));
         for (var id = 0; id < ByMoonraker.Length; id++)
-            await web.SendAsync(Encoding.UTF8.GetBytes(Request(ByMoonraker[id], id)), WebSocketMessageType.Text, true, CancellationToken.None);
+        {
+            await web.SendAsync(
+                Encoding.UTF8.GetBytes(Request(ByMoonraker[id], id)), WebSocketMessageType.Text, true, CancellationToken.None);
+        }
         await UntilAsync(() => Interlocked.Read(ref _answered) == before + ByMoonraker.Length, "the answers of Moonraker");
         web.Abort();
         await reader;

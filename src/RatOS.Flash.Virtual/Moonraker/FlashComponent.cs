@@ -91,7 +91,8 @@ internal sealed class FlashComponent(VirtualMoonraker moonraker)
         if (call.Text("variable") is not ("alive" or "asked") and var other)
             throw new MoonrakerException(400, $"'variable' must be one of: alive, asked; it is {other}");
         var value = call.Optional("value") is { ValueKind: JsonValueKind.True } ? 1 : 0;
-        var result = await moonraker.RunGcodeAsync($"SET_GCODE_VARIABLE MACRO={GcodeMacro.Flag} VARIABLE={call.Text("variable")} VALUE={value}");
+        var result = await moonraker.RunGcodeAsync(
+            $"SET_GCODE_VARIABLE MACRO={GcodeMacro.Flag} VARIABLE={call.Text("variable")} VALUE={value}");
         return result.IsOk ? new JsonObject { ["set"] = true } : throw new MoonrakerException(result.Code, result.Message);
     }
 

@@ -116,7 +116,7 @@ public static class DoctorFindings
     public static Finding MacrosNotIncluded(string file) => Warning(
         FaultKind.MacrosNotIncluded,
         $"{file} does not include ratos_flash.cfg, so Klipper does not know FLASH_MCU. RatOS's wizard and "
-        + "`ratos config regenerate -p` write that file anew.",
+        + "`ratos config regenerate -p` write that file again.",
         Include(file, "ratos_flash.cfg", "; then restart Klipper"));
 
     private static Remedy Include(string file, string name, string andThen) =>
