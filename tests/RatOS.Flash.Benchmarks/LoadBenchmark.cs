@@ -257,7 +257,7 @@ internal sealed class LoadBenchmark(string program) : IAsyncDisposable
     }
 
     /// <summary>Memory that is this process's own and was written, in KiB (proc_pid_smaps(5)).</summary>
-    private static long PrivateDirty(Process process) => File.ReadLines($"/proc/{process.Id}/smaps_rollup")
+    public static long PrivateDirty(Process process) => File.ReadLines($"/proc/{process.Id}/smaps_rollup")
         .Where(line => line.StartsWith("Private_Dirty:", StringComparison.Ordinal))
         .Sum(line => long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture));
 

@@ -13,6 +13,8 @@ if (args is ["pty", var native, .. var rest])
     return PtyBenchmark.Measure(native, rest is ["--flashtool", var script] ? script : null) ? 0 : 1;
 if (args is ["agent", var published])
     return await AgentBenchmark.MeasureAsync(published) ? 0 : 1;
+if (args is ["page", var shown])
+    return await PageBenchmark.MeasureAsync(shown) ? 0 : 1;
 if (args is ["load", var loaded, .. var span])
     return await LoadBenchmark.MeasureAsync(loaded, span is [var seconds] ? int.Parse(seconds, CultureInfo.InvariantCulture) : 60) ? 0 : 1;
 if (args is ["hold"])
