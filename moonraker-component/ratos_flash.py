@@ -46,6 +46,7 @@ PROMPT = "// action:prompt_"
 SETTLE = 3.
 MACRO_VARIABLES = ("alive", "asked")
 MAX_LINES = 100
+MAX_HOLDING = 100
 MAX_LINE = 1000
 MAX_NAME = 100
 # KlipperScreen cuts longer lines off, and the remedy is at their end. Browsers show a line break as a space.
@@ -103,8 +104,12 @@ class RatosFlash:
         self.covered: Set[int] = set()
         self.server.register_endpoint("/server/ratos_flash/info", RequestType.GET, self._info)
         self.server.register_endpoint("/server/ratos_flash/show", RequestType.POST, self._show)
+        self.server.register_endpoint("/server/ratos_flash/hold", RequestType.POST, self._hold)
         self.server.register_endpoint("/server/ratos_flash/announce", RequestType.POST, self._announce)
         self.server.register_endpoint("/server/ratos_flash/macro", RequestType.POST, self._macro)
+        # Jobs that no update may begin beside, with the client that runs them. The update manager's lock is taken while there is one.
+        self.holding: Dict[str, BaseRemoteConnection] = {}
+        self.locking = self.locked = False
         self._register_page(config)
         self.server.register_event_handler("websockets:client_removed", self._client_removed)
         self.server.register_event_handler("websockets:client_identified", self._client_identified)
@@ -191,6 +196,45 @@ class RatosFlash:
             if not dismiss and not same:
                 self.announcements.add_internal_announcement(title, description, self.address, "normal", AGENT)
         return {"shown": not dismiss}
+
+    async def _hold(self, web_request: WebRequest) -> Dict[str, Any]:
+        """An update would start Klipper in the midst of a flash. One that is asked for meanwhile begins when the flash is over."""
+        args = web_request.get_args()
+        job = self._text(args, "job", MAX_NAME)
+        if not self._flag(args, "hold"):
+            self.holding.pop(job, None)
+            self._unlock()
+        elif len(self.holding) >= MAX_HOLDING:
+            raise self.server.error(f"{MAX_HOLDING} jobs hold updates already")
+        else:
+            self.holding[job] = web_request.get_client_connection()
+            await self._lock()
+        return {"held": self.locked}
+
+    async def _lock(self) -> None:
+        lock = self._update_lock()
+        if lock is None or self.locking or self.locked:
+            return
+        if lock.locked():   # an update is under way, and may take minutes
+            self.locking = True
+            self.event_loop.register_callback(self._lock_later)
+        else:
+            await lock.acquire()
+            self.locked = True
+
+    async def _lock_later(self) -> None:
+        await self._update_lock().acquire()
+        self.locking, self.locked = False, True
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self.locked and not self.holding:
+            self.locked = False
+            self._update_lock().release()
+
+    def _update_lock(self) -> Optional[asyncio.Lock]:
+        lock = getattr(self.server.lookup_component("update_manager", None), "cmd_request_lock", None)
+        return lock if isinstance(lock, asyncio.Lock) else None
 
     async def _macro(self, web_request: WebRequest) -> Dict[str, Any]:
         """Sets a variable of the macros. A script that the agent sends itself stays in the console's past, as if its user had typed it."""
@@ -334,6 +378,8 @@ class RatosFlash:
 
     def _client_removed(self, client: BaseRemoteConnection) -> None:
         self.covered.discard(client.uid)
+        self.holding = {job: holder for job, holder in self.holding.items() if holder is not client}
+        self._unlock()
         if self.open_job is None:
             return
         if client is self.shown_by or client.client_data.get("name") == AGENT:

@@ -27,6 +27,7 @@ SETTLE = 3.0  # as the component's
 LOADED = 2.0
 DIALOG, CONSOLE, NEWS = "notify_update_response", "notify_gcode_response", "notify_announcement_update"
 STATUS = "notify_update_refreshed"
+HOLD = "server.ratos_flash.hold"
 
 
 LINK = ' <a href="/server/ratos_flash/page" target="_blank">Open RatOS.Flash</a>'
@@ -231,6 +232,26 @@ class Stories:
         self.assertEqual(["!! octopus FAILED\nWhat to do: x"], world.seen(CONSOLE))
         self.assertEqual([("first", False), ("second", False)], self.dialog(world))
         self.assert_refused(world, "server.ratos_flash.show", {"job": "7f3a", "console": ["bad\n// good"]}, "bad")
+
+    def test_no_update_begins_beside_a_flash_until_it_is_over_or_its_agent_is_gone(self):
+        world = self.world()
+        agent, other = world.connect("ratos_flash"), world.connect("other", "web")
+        for _ in range(100):   # the real update manager looks at its programs first
+            if agent.call(HOLD, {"job": "7f3a", "hold": True})["held"]:
+                break
+            world.wait(0.2)
+        self.assertEqual({"held": True}, agent.call(HOLD, {"job": "8b1c", "hold": True}))
+        self.assertEqual({"held": True}, agent.call(HOLD, {"job": "7f3a", "hold": False}))
+        self.assertEqual({"held": True}, other.call(HOLD, {"job": "unknown", "hold": False}))
+        agent.close()
+        world.wait(1)
+        self.assertEqual({"held": False}, other.call(HOLD, {"job": "unknown", "hold": False}))
+        for values in ({"hold": True}, {"job": "", "hold": True}, {"job": "1", "hold": 1}):
+            self.assert_refused(world, HOLD, values, "must be")
+
+    def test_without_an_update_manager_nothing_is_held(self):
+        world = self.world(update_manager=False)
+        self.assertEqual({"held": False}, world.connect("ratos_flash").call(HOLD, {"job": "7f3a", "hold": True}))
 
     def test_a_display_gets_no_prompt_above_a_dialog_that_it_may_still_show(self):
         prompt = ["// action:prompt_begin Roll back?", "// action:prompt_text x", "// action:prompt_show"]
@@ -558,6 +579,25 @@ class OnAStandIn(Stories, unittest.TestCase):
         world.wait(2 * LOADED)
         self.assertEqual([], world.seen(CONSOLE))
 
+    def test_an_update_that_is_under_way_is_not_waited_for_and_its_lock_is_taken_behind_it(self):
+        world = self.world()
+        asyncio.run(world.cmd_request_lock.acquire())   # by an update
+        self.assertEqual({"held": False}, world.call(HOLD, {"job": "7f3a", "hold": True}))
+        self.assertEqual({"held": False}, world.call(HOLD, {"job": "8b1c", "hold": True}))
+        world.cmd_request_lock.release()
+        world.wait(0)
+        self.assertTrue(world.cmd_request_lock.locked())
+        world.call(HOLD, {"job": "7f3a", "hold": False})
+        self.assertEqual({"held": False}, world.call(HOLD, {"job": "8b1c", "hold": False}))
+        self.assertFalse(world.cmd_request_lock.locked())
+        # A flash that was over before the update was: nothing is held for it.
+        asyncio.run(world.cmd_request_lock.acquire())
+        world.call(HOLD, {"job": "7f3a", "hold": True})
+        world.call(HOLD, {"job": "7f3a", "hold": False})
+        world.cmd_request_lock.release()
+        world.wait(0)
+        self.assertFalse(world.cmd_request_lock.locked())
+
     def test_a_refresh_of_the_update_manager_does_not_end_the_dialog_of_fluidd(self):
         world = self.world()
         self.show(world, dialog=["octopus: erase"])
@@ -638,6 +678,7 @@ class StandIn:
             self.components["announcements"] = self
         if update_manager:
             self.components["update_manager"] = self
+            self.cmd_request_lock = asyncio.Lock()
             self.register_notification("update_manager:update_response")
             self.register_notification("update_manager:update_refreshed")
         if file_manager:

@@ -1,3 +1,4 @@
+using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Service;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Flashing;
@@ -10,6 +11,17 @@ namespace RatOS.Flash.Agent.Tests;
 public sealed class UpdateStories
 {
     private static AgentSettings By(FlashPolicy policy, bool whenIdle = false) => new() { Policy = policy, WhenIdle = whenIdle };
+
+    [Fact]
+    public void No_update_of_Moonrakers_begins_beside_a_flash() => AgentStory.Of(async story =>
+    {
+        Assert.Empty(story.Moonraker.Holding);
+        var job = (await story.RequestAsync("flash", ("board", "octopus"), ("force", true))).Word("job")!;
+        await story.UntilAsync(() => story.Moonraker.Holding.Contains(job), "updates are held");
+        Assert.True(story.Jobs.Count == 0);
+        Assert.True((await story.UntilOverAsync()).Ok);
+        await story.UntilAsync(() => story.Moonraker.Holding.Count == 0, "updates may begin again");
+    });
 
     [Fact]
     public void The_user_is_asked_once_and_presses_the_button() => AgentStory.Of(async story =>

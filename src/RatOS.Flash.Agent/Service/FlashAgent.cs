@@ -42,6 +42,8 @@ internal sealed class FlashAgent : IDisposable
             {
                 await _notifier!.ConnectedAsync();
                 _update!.Reconnected();
+                foreach (var job in _queue!.Open.Where(job => job.State == JobState.Running))
+                    Hold(job);
                 TellOfSettings(settings.Faults);
             },
             GcodeResponse = line => _api!.OnConsole(line),
@@ -147,7 +149,14 @@ internal sealed class FlashAgent : IDisposable
             _notifier.PromptEndIfOpen();
         _questions.Clear();
         _notifier.Follow(job);
+        job.Became += () => Hold(job);
     }
+
+    /// <summary>
+    /// Lets no update of Moonraker's begin beside a job that is running: it would start Klipper. Moonraker forgets it with the connection.
+    /// </summary>
+    private void Hold(Job job) => _ = _moonraker.TryCallAsync(
+        "server.ratos_flash.hold", new() { ["job"] = job.Id, ["hold"] = job.State == JobState.Running });
 
     /// <summary>Again with each connection: Moonraker and the browsers may have missed it.</summary>
     private void TellOfSettings(IEnumerable<FlashException> faults)
@@ -164,6 +173,7 @@ internal sealed class FlashAgent : IDisposable
 
     private void OnEnded(Job job)
     {
+        Hold(job);
         _notifier.End(job, job.Report!);
         _notifier.Keep(_api.History());
         _questions.Add(job);

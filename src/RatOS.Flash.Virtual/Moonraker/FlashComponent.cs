@@ -15,6 +15,7 @@ internal sealed class FlashComponent(VirtualMoonraker moonraker)
     private MoonrakerClient? _shower;   // the agent whose dialog is open
     private long _dialogId;
     private JsonObject? _announcement;
+    private ImmutableDictionary<string, MoonrakerClient> _holding = ImmutableDictionary<string, MoonrakerClient>.Empty;
 
     /// <summary>
     /// Lines of the update dialog as users read them, and <c>(complete)</c> where it can be closed. Any thread may read them.
@@ -85,6 +86,18 @@ internal sealed class FlashComponent(VirtualMoonraker moonraker)
         return new JsonObject { ["shown"] = true };
     }
 
+    /// <summary>Jobs that no update may begin beside. Any thread may read it.</summary>
+    public IReadOnlyCollection<string> Holding => [.. _holding.Keys];
+
+    public JsonNode Hold(MoonrakerCall call)
+    {
+        if (call.Optional("hold") is { ValueKind: JsonValueKind.True })
+            _holding = _holding.SetItem(call.Text("job"), call.Client);
+        else
+            _holding = _holding.Remove(call.Text("job"));
+        return new JsonObject { ["held"] = _holding.Count > 0 };
+    }
+
     /// <summary>Sets a variable of the product's macros.</summary>
     public async Task<JsonNode?> MacroAsync(MoonrakerCall call)
     {
@@ -99,6 +112,7 @@ internal sealed class FlashComponent(VirtualMoonraker moonraker)
     /// <summary>A client has disconnected. An agent that only lost its socket is back within moments, and continues.</summary>
     public void Remove(MoonrakerClient client)
     {
+        _holding = _holding.RemoveRange(_holding.Where(held => held.Value == client).Select(held => held.Key));
         if (_shower != client)
             return;
         moonraker.Time.Schedule(Grace, () =>

@@ -68,6 +68,7 @@ internal static class MethodTable
             methods["server.ratos_flash.info"] = Now("GET", _ => moonraker.Component.Info());
             methods["server.ratos_flash.show"] = Now("POST", moonraker.Component.Show);
             methods["server.ratos_flash.announce"] = Now("POST", moonraker.Component.Announce);
+            methods["server.ratos_flash.hold"] = Now("POST", moonraker.Component.Hold);
             methods["server.ratos_flash.macro"] = new("POST", moonraker.Component.MacroAsync);
         }
         return methods;

@@ -112,6 +112,9 @@ public sealed class VirtualMoonraker : IAsyncDisposable
     /// <inheritdoc cref="FlashComponent.Announcement"/>
     public string? Announcement => Component.Announcement;
 
+    /// <inheritdoc cref="FlashComponent.Holding"/>
+    public IReadOnlyCollection<string> Holding => Component.Holding;
+
     /// <summary>The printer's activity.</summary>
     public VirtualPrintState Print { get; } = new();
 
