@@ -351,14 +351,14 @@ Then:
   1. Remove the line arm_64bit=0 from $boot/config.txt, if it is there.
   2. sudo apt-get update && sudo apt-get full-upgrade    (firmware older than March 2023 starts the 32-bit kernel)
   3. sudo reboot, and run this again.
-Drivers that you built yourself, for example of a Wi-Fi stick, have to be built again for that kernel."
+Drivers that you built yourself, for example for a Wi-Fi stick, must be rebuilt for that kernel."
       ;;
     "Raspberry Pi 3"* | "Raspberry Pi Compute Module 3"* | "Raspberry Pi Zero 2"* | "Raspberry Pi 2 Model B Rev 1.2"*)
-      die "this computer runs a 32-bit kernel ($machine), and RatOS.Flash needs the 64-bit one. The $model can run it; the rest of your system stays as it is. RatOS calls that experimental.$again$first
+      die "this computer runs a 32-bit kernel ($machine), and RatOS.Flash needs the 64-bit one. The $model can run it; the rest of your system stays as it is. RatOS calls this experimental.$again$first
 Then:
   1. Put the line arm_64bit=1 under [all] at the end of $boot/config.txt. To undo it, remove the line.
   2. sudo reboot, and run this again.
-Drivers that you built yourself, for example of a Wi-Fi stick, have to be built again for that kernel."
+Drivers that you built yourself, for example for a Wi-Fi stick, must be rebuilt for that kernel."
       ;;
     "Raspberry Pi"*) die "the $model has a 32-bit processor ($machine), and RatOS.Flash needs a 64-bit one" ;;
     *)
@@ -367,7 +367,7 @@ Drivers that you built yourself, for example of a Wi-Fi stick, have to be built 
   esac
 }
 
-# A systemd of 32 bits takes "native" for 32 bits alone, and would kill the agent. Byte 4 of an ELF file is 1 for 32 bits.
+# A 32-bit systemd reads "native" as 32-bit only, and would kill the agent. Byte 4 of an ELF file is 1 for 32 bits.
 architectures() {
   local file
   for file in "$root"/{usr/,}lib/systemd/systemd; do
@@ -381,7 +381,7 @@ architectures() {
 
 check() {
   command -v dpkg >/dev/null || die "this is not a Debian system (there is no dpkg). Only Debian and RatOS are supported"
-  # Only the kernel and the processor count: the program needs nothing of the system, so it also runs on a 32-bit one with a 64-bit kernel.
+  # Only the kernel and the processor count: the program needs nothing from the system, so it also runs on a 32-bit one with a 64-bit kernel.
   machine=$(uname -m)
   case $machine in
     x86_64 | i?86) rid=linux-x64 ;;

@@ -26,7 +26,7 @@ export const t = {
     login: 'Moonraker asks for a login.',
   },
   agentAbsent: 'RatOS.Flash is not running on this printer.',
-  agentAbsentRemedy: 'Start the service ratos-flash: in Mainsail or Fluidd by the menu at the power symbol, or in a terminal: '
+  agentAbsentRemedy: 'Start the service ratos-flash in the services menu of Mainsail or Fluidd, or in a terminal: '
     + 'sudo systemctl start ratos-flash. This page continues as soon as it runs.',
   componentOld: 'The component in Moonraker is older than this page. Restart Moonraker.',
   klipper: {
@@ -36,7 +36,7 @@ export const t = {
   down: (/** @type {number} */ s) => `Klipper has been stopped for ${seconds(s)}`,
   wasDown: (/** @type {number} */ s) => `Klipper was stopped for ${seconds(s)}.`,
   signIn: 'Sign in', signOut: 'Sign out', user: 'User', password: 'Password',
-  frame: 'This page does not show itself inside of another site.',
+  frame: 'This page cannot be shown inside another site.',
   frameLink: 'Open it in its own tab',
   loading: 'Loading…',
   retry: 'Try again',
@@ -47,22 +47,23 @@ export const t = {
 
   dashboard: 'Show on the dashboard', dashboardOff: 'Remove from the dashboard',
   dashboardText: 'Mainsail and Fluidd then show this page among their webcams.',
-  taken: (/** @type {string} */ names) => `Another program has taken the macros’ methods ${names}: FLASH_MCU does not reach this agent. `
-    + 'Stop that program, then restart the service ratos-flash.',
+  taken: (/** @type {string} */ names) => `Another program has registered the macros’ methods ${names}: FLASH_MCU does not reach this `
+    + 'agent. Stop that program, then restart the service ratos-flash.',
 
   // ---- boards
   noBoards: 'Klipper’s configuration names no boards.',
-  need: { required: 'Flash required', useful: 'Flash recommended', needless: 'Up to date', unknown: 'Need unknown' },
+  need: { required: 'Flash required', useful: 'Flash recommended', needless: 'Up to date', unknown: 'Flash may be needed' },
   summary: (/** @type {number} */ due, /** @type {number} */ unknown, /** @type {number} */ all) => [
     unknown < all && `${due === 0 ? 'None' : due} of ${counted(all, 'board')} ${due < 2 ? 'needs' : 'need'} new firmware.`,
-    unknown > 0 && `Whether ${unknown === all ? counted(all, 'board') : unknown} ${unknown === 1 ? 'needs' : 'need'} it is not known.`,
+    unknown > 0 && (unknown === all ? `It is not known whether ${counted(all, 'board')} ${all === 1 ? 'needs' : 'need'} new firmware.`
+      : `It is not known whether ${unknown} more ${unknown === 1 ? 'needs' : 'need'} it.`),
   ].filter(Boolean).join(' '),
   flash: 'Flash', flashAll: 'Flash all that need it', flashIdle: 'Flash when idle', flashAnyway: 'Flash anyway', recover: 'Recover',
   rollback: 'Roll back', details: 'Details', hideDetails: 'Hide details', identify: 'Identify', options: 'Firmware options',
   identifyAll: 'Identify all boards',
   runs: 'Runs', host: 'Klipper', chip: 'Chip', port: 'Port', lastFlash: 'Last flash', never: 'none on record', state: 'State',
-  section: 'Section', updater: 'Updated by', ownUpdater: 'the updater of its maker', known: 'What is known', knownBy: 'according to',
-  notIdentified: 'This board has not been identified. Klipper stops for about two seconds per board while the boards are asked.',
+  section: 'Section', updater: 'Updated by', ownUpdater: 'its maker’s updater', known: 'What is known', knownBy: 'according to',
+  notIdentified: 'This board has not been identified. To ask the boards, Klipper stops for about 10 s: heaters off, position lost.',
   others: 'Other devices',
 
   // ---- before a flash
@@ -78,25 +79,25 @@ export const t = {
   identifyText: 'Klipper is stopped, the boards are asked what they are, and Klipper starts again: heaters off, position lost. '
     + 'Nothing is written.',
   method: 'Method', firmware: 'Firmware', bytes: 'Size', start: 'Start address', sha256: 'sha256', toBeBuilt: 'built from your Klipper sources',
-  stops: 'Klipper stops before the boards are written, and starts again after them: heaters off, position lost.',
+  stops: 'Klipper stops before the boards are written and starts again afterwards: heaters off, position lost.',
   stopsAs: (/** @type {number} */ s) => ` Last time it was stopped for ${seconds(s)}.`,
   noStops: 'How long that takes is not known yet: there is no earlier flash.',
   blocked: 'This board cannot be flashed as it is.',
   allBlocked: 'None of these boards can be flashed as they are.',
   nothingDue: 'No board needs new firmware.',
-  missingFact: 'Choose one: the plan goes on with it.',
+  missingFact: 'Choose one to continue.',
   severity: { note: 'Note', warning: 'Warning', blocker: 'Blocked' },
 
   // ---- a flash
-  job: { queued: 'Queued', waiting: 'Waits until the printer is idle', running: 'Running', person: 'Waits for you', done: 'Done' },
+  job: { queued: 'Queued', waiting: 'Waiting until the printer is idle', running: 'Running', person: 'Waiting for you', done: 'Done' },
   jobTitle: (/** @type {string} */ id) => `Job ${id}`,
   phases: {
     queued: 'queued', look: 'look', plan: 'plan', build: 'build', stop: 'stop Klipper', ask: 'ask', enter: 'enter', identify: 'identify', erase: 'erase',
     write: 'write', verify: 'verify', leave: 'leave', confirm: 'confirm', prove: 'prove', start: 'start Klipper', person: 'your step', done: 'done',
   },
   beforePoint: 'You can cancel until the point of no return.',
-  pastPoint: 'Point of no return crossed: the write is finished first.',
-  afterBoards: 'Klipper starts again.',
+  pastPoint: 'Point of no return passed: the write can no longer be cancelled.',
+  afterBoards: 'Klipper is starting again.',
   pointOfNoReturn: 'point of no return',
   cancelJob: 'Cancel', giveUp: 'Give up', cancelling: 'Cancelling…',
   left: (/** @type {number} */ s) => `about ${seconds(Math.max(1, s))} left`,
@@ -105,23 +106,23 @@ export const t = {
     `Flash memory: ${phase} ${done} of ${counted(all, 'sector')}`,
   mapDone: { erase: 'erased', write: 'written', verify: 'verified' },
   mapKept: 'bootloader, kept',
-  legend: { idle: 'old', erased: 'erased', written: 'written', verified: 'read back equal' },
+  legend: { idle: 'old', erased: 'erased', written: 'written', verified: 'read back, equal' },
   proofs: {
     readBack: 'Read back: equal, byte for byte',
     dictionary: 'The running board returned the new firmware’s dictionary',
     reset: 'It did so again after a reset',
   },
   byCard: 'Flashed from an SD card: nothing could be read back.',
-  byUpdater: 'Flashed by the updater of its maker: nothing was read back.',
-  byProcess: 'The new program of this computer runs.',
+  byUpdater: 'Flashed by its maker’s updater: nothing was read back.',
+  byProcess: 'Klipper’s new Linux process runs on this computer.',
   skipped: 'Skipped',
   ok: 'OK', failed: 'FAILED', now: 'The board now',
   dismiss: 'Dismiss',
 
-  // ---- the human step
+  // ---- the operator step
   yourStep: 'This board needs you',
   watching: 'Watching the bus: the flash continues automatically.',
-  seen: 'Seen.',
+  seen: 'Detected.',
   jumperOff: 'The bootloader is there: remove the BOOT0 jumper, or release the button.',
   pictures: /** @type {Record<string, string>} */ ({
     'start-bootloader': 'Set the BOOT0 jumper, press reset',
@@ -130,7 +131,7 @@ export const t = {
     'power-cycle': 'Switch the power off and on',
     'remove-boot0-power-cycle': 'Remove the BOOT0 jumper, switch the power off and on',
     'remove-boot0-reset': 'Remove the BOOT0 jumper, press reset',
-    'carry-card': 'Carry the SD card from the computer to the board',
+    'carry-card': 'Move the SD card from the computer to the board',
   }),
 
   // ---- history
@@ -152,8 +153,8 @@ export const t = {
   filesText: 'Firmware files of this printer, in printer_data/ratos-flash/firmware. A file that was not built here is flashed only after you '
     + 'confirm it.',
   upload: 'Upload firmware', uploadHint: '.bin, .uf2 or .elf, at most 8 MiB. You can also drop a file here.',
-  tooLarge: (/** @type {string} */ name) => `${name} has more than 8 MiB: it is no firmware of a board.`,
-  wrongKind: (/** @type {string} */ name) => `${name} is no .bin, .uf2, .elf or .hex file.`,
+  tooLarge: (/** @type {string} */ name) => `${name} is larger than 8 MiB: it is not firmware for a board.`,
+  wrongKind: (/** @type {string} */ name) => `${name} is not a .bin, .uf2, .elf or .hex file.`,
   uploading: (/** @type {string} */ name) => `Uploading ${name}…`,
   fits: 'Fits', fitsNone: 'Fits none of this printer’s boards', download: 'Download', remove: 'Delete',
   removeAsk: (/** @type {string} */ name) => `Delete ${name}?`,
@@ -162,8 +163,8 @@ export const t = {
 
   // ---- firmware options
   optionsOf: (/** @type {string} */ board) => `Firmware options of ${board}`,
-  optionsText: 'Klipper’s own menu. What is known of the board is set already, and marked with its source.',
-  knownOf: 'known of this board', save: 'Save', saved: 'Saved. The next build uses these options.', saving: 'Saving…', back: 'Back to the boards',
+  optionsText: 'Klipper’s own menu. What is known about the board is preset and marked with its source.',
+  knownOf: 'known about this board', save: 'Save', saved: 'Saved. The next build uses these options.', saving: 'Saving…', back: 'Back to the boards',
   reset: 'Undo changes', changed: (/** @type {number} */ count) => counted(count, 'changed option'),
   range: (/** @type {string} */ low, /** @type {string} */ high) => `${low} to ${high}`,
   help: 'Help',

@@ -124,7 +124,7 @@ story('the operator is shown the step with a picture, and the flash goes on afte
   await view.says('Start address');
   await view.press('Flash');
   await view.says('This board needs you');
-  await view.says(/Waits for you/);
+  await view.says(/Waiting for you/);
   assert.ok(await view.page.evaluate(() => document.querySelectorAll('.step svg').length) >= 1);
   assert.ok(await view.page.evaluate(() => document.querySelectorAll('.step ol li').length) >= 2);
   await assertAccessible(view);
@@ -207,7 +207,7 @@ story('firmware is uploaded, judged, flashed after a confirmation, and deleted',
   const large = join(printer.folder, 'notes.txt');
   writeFileSync(large, 'x');
   await (await view.page.waitForSelector('input[type=file]')).uploadFile(large);
-  await view.says('is no .bin, .uf2, .elf or .hex file');
+  await view.says('is not a .bin, .uf2, .elf or .hex file');
   await view.close();
 });
 
@@ -259,7 +259,7 @@ story('a site of another origin cannot frame it, one that the user allowed can',
   const page = await browser.newPage();
   await page.goto(`http://localhost:${site.address().port}/`);
   const framed = await page.waitForFrame(frame => frame.url() === printer.address);
-  await framed.waitForFunction(() => document.body.innerText.includes('does not show itself inside of another site'));
+  await framed.waitForFunction(() => document.body.innerText.includes('cannot be shown inside another site'));
   assert.equal(await framed.evaluate(() => document.querySelectorAll('button').length), 0);
   await page.close();
 

@@ -51,7 +51,7 @@ internal partial interface IAgentApi
 
     /// <summary>
     /// <c>board</c>, <c>fact</c> and <c>value</c>: what a board cannot tell itself, as in ratos-flash.conf. Without <c>value</c> it is
-    /// forgotten. Only on the agent's own socket.
+    /// forgotten. Through Moonraker only a value that the board's question offers.
     /// </summary>
     [JsonRpcMethod("answer")]
     Task<JsonElement> AnswerAsync(JsonElement arguments = default);
