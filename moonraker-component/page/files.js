@@ -8,7 +8,7 @@ import { size, t } from './texts.js';
 
 const ROOT = 'ratos_flash';
 const MOST = 8 * 1024 * 1024;
-const KINDS = /\.(bin|uf2|elf|hex)$/i;
+const KINDS = /\.(bin|uf2|elf)$/i;
 
 /** @type {string} */
 let uploading = '';
@@ -22,7 +22,7 @@ export function files() {
     h('p.quiet', null, t.filesText),
     h('label.drop', { ondragover: (/** @type {DragEvent} */ event) => event.preventDefault(), ondrop: dropped },
       h('strong', null, uploading ? t.uploading(uploading) : t.upload), h('span.quiet', null, t.uploadHint),
-      h('input', { type: 'file', accept: '.bin,.uf2,.elf,.hex', disabled: uploading !== '', onchange: chosen })),
+      h('input', { type: 'file', accept: '.bin,.uf2,.elf', disabled: uploading !== '', onchange: chosen })),
     failed && fault(failed),
     fails ? [fault(fails), h('button', { onclick: () => load('files') }, t.retry)]
       : !state.files ? h('p.quiet', { role: 'status' }, t.loading)

@@ -154,7 +154,7 @@ export const t = {
     + 'confirm it.',
   upload: 'Upload firmware', uploadHint: '.bin, .uf2 or .elf, at most 8 MiB. You can also drop a file here.',
   tooLarge: (/** @type {string} */ name) => `${name} is larger than 8 MiB: it is not firmware for a board.`,
-  wrongKind: (/** @type {string} */ name) => `${name} is not a .bin, .uf2, .elf or .hex file.`,
+  wrongKind: (/** @type {string} */ name) => `${name} is not a .bin, .uf2 or .elf file.`,
   uploading: (/** @type {string} */ name) => `Uploading ${name}…`,
   fits: 'Fits', fitsNone: 'Fits none of this printer’s boards', download: 'Download', remove: 'Delete',
   removeAsk: (/** @type {string} */ name) => `Delete ${name}?`,

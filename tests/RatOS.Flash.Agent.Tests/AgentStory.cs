@@ -222,7 +222,8 @@ internal sealed class AgentStory : IAsyncDisposable
 
     /// <summary>Waits until the agent has registered its methods: Klipper may be in error.</summary>
     public Task UntilMethodsAsync(int callsBefore = 0) => UntilAsync(
-        () => Moonraker.Calls.Skip(callsBefore).Count(call => call == "connection.register_remote_method") >= 3, "the agent is registered");
+        () => Moonraker.Calls.Skip(callsBefore).Count(call => call == "connection.register_remote_method") >= RemoteMethods.All.Length,
+        "the agent is registered");
 
     /// <summary>
     /// Waits until the agent has registered its methods and greeted a Klipper that is ready, since there were so many calls.

@@ -2,6 +2,7 @@ using System.Text.Json;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Service;
 using RatOS.Flash.Core;
+using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Agent.Tests;
 
@@ -74,6 +75,25 @@ public sealed class AnswerStories
         var refusal = await Assert.ThrowsAsync<FlashException>(() => AnswerAsync(story, board, fact, value));
         Assert.Contains(why, refusal.Cause, StringComparison.Ordinal);
         Assert.Equal("fact-missing", (await FlashAsync(story, 1)).Boards[0].Fault!.Code);
+    });
+
+    [Fact]
+    public void The_press_flashes_the_file_that_was_asked_for() => Of(async story =>
+    {
+        Directory.CreateDirectory(story.Data.Firmware);
+        var image = VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, "v0.12.5-77-g0badcafe");
+        await File.WriteAllBytesAsync(Path.Combine(story.Data.Firmware, "mine.bin"), image);
+        var sha = Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(image));
+        var asked = await story.RequestAsync("flash", ("board", "mcu"), ("firmware", "mine.bin"), ("confirm", sha));
+        Assert.True(asked.Flag("ok"), asked.GetRawText());
+        Assert.Equal("fact-missing", (await story.UntilOverAsync()).Boards[0].Fault!.Code);
+        await story.UntilSaidAsync("action:prompt_begin One fact is missing");
+        Assert.True((await story.TypeAsync(story.Button("32 KiB bootloader (0x8008000)"))).IsOk);
+        // Firmware from elsewhere is confirmed at its flash.
+        await story.UntilSaidAsync("action:prompt_begin Firmware from elsewhere");
+        Assert.True((await story.TypeAsync(story.Button("Flash"))).IsOk);
+        var job = await story.UntilOverAsync(2);
+        Assert.Equal((true, "v0.12.5-77-g0badcafe"), (job.Ok, job.Boards[0].NewVersion));
     });
 
     [Fact]

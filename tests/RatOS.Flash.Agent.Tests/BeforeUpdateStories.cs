@@ -185,10 +185,10 @@ public sealed class BeforeUpdateStories : IDisposable
     }, Enum.Parse<FlashPolicy>(policy, ignoreCase: true));
 
     [Theory]
-    [InlineData("never", "Flash them then.")]
+    [InlineData("never", "Flash them after the update.")]
     [InlineData("changed", "RatOS.Flash will flash them.")]
     [InlineData("always", "RatOS.Flash will flash every board.")]
-    [InlineData("required", "RatOS.Flash will ask, or flash what Klipper cannot work with.")]
+    [InlineData("required", "RatOS.Flash will flash boards that Klipper cannot work with, and ask about the others.")]
     public void Every_policy_informs_and_says_what_it_will_do(string policy, string then) =>
         Assert.Equal($"{Text}{then}", Service.UpdateForecast.TextOf(
             ["octopus", "ebb42", "octopus-pro"], 3, Enum.Parse<FlashPolicy>(policy, ignoreCase: true)));
@@ -196,9 +196,9 @@ public sealed class BeforeUpdateStories : IDisposable
     [Fact]
     public void One_board_is_not_counted()
     {
-        Assert.EndsWith(" the board needs new firmware: pi. Flash it then.",
+        Assert.EndsWith(" the board needs new firmware: pi. Flash it after the update.",
             Service.UpdateForecast.TextOf(["pi"], 1, FlashPolicy.Never), StringComparison.Ordinal);
-        Assert.EndsWith(" 1 of 2 boards needs new firmware: pi. Flash it then.",
+        Assert.EndsWith(" 1 of 2 boards needs new firmware: pi. Flash it after the update.",
             Service.UpdateForecast.TextOf(["pi"], 2, FlashPolicy.Never), StringComparison.Ordinal);
     }
 

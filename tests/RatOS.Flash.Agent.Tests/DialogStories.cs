@@ -16,7 +16,7 @@ public sealed class DialogStories
         Assert.True((await story.TypeAsync("FLASH_MCU HOT=1")).IsOk);
         await story.UntilSaidAsync("action:prompt_begin Flash boards?");
         Assert.Contains(story.Moonraker.Console, line =>
-            line.Contains("prompt_text These boards are flashed: octopus (v0.12.0-10-g1f2a9e1c -> ", StringComparison.Ordinal));
+            line.Contains("prompt_text These boards will be flashed: octopus (v0.12.0-10-g1f2a9e1c -> ", StringComparison.Ordinal));
         await Task.Delay(TimeSpan.FromSeconds(20), story.Time);
         Assert.Empty(story.Jobs);
         Assert.DoesNotContain(story.Moonraker.Console, line => line.StartsWith("!!", StringComparison.Ordinal));
@@ -145,7 +145,7 @@ public sealed class DialogStories
     public void A_bundle_and_doctor_are_macros_and_menus() => AgentStory.Of(async story =>
     {
         Assert.True((await story.TypeAsync("FLASH_BUNDLE")).IsOk);
-        await story.UntilSaidAsync("Download it: Machine page, folder logs, or /server/files/logs/");
+        await story.UntilSaidAsync("Download it from the folder logs of your front end, or from /server/files/logs/");
         Assert.True((await story.TypeAsync("FLASH_DOCTOR")).IsOk);
         await story.UntilSaidAsync("// RatOS.Flash: Doctor found");
         await story.UntilAsync(() => Asked(story) == 0, "the calls are acknowledged");

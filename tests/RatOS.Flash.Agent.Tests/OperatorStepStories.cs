@@ -126,8 +126,7 @@ public sealed class RecoveryStories
     {
         // Klipper is in error, so it is not greeted.
         await story.StartAgentAsync(waits: false);
-        await story.UntilAsync(() => story.Moonraker.Calls.Count(call => call == "connection.register_remote_method") >= 3,
-            "the agent is registered");
+        await story.UntilMethodsAsync();
         Assert.True((await story.RequestAsync("recover", ("board", "octopus"))).Flag("ok"));
         var job = await story.UntilOverAsync();
         Assert.Equal((true, "running"), (job.Ok, job.Boards[0].Condition));

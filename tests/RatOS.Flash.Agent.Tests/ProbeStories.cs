@@ -38,7 +38,7 @@ public sealed class ProbeStories
         {
             var error = (await story.RequestAsync(method, ("board", "beacon"), (option, value))).GetProperty("error");
             Assert.Equal("bad-option", error.Word("code"));
-            Assert.EndsWith($"it takes no {noun}.", error.Word("cause"), StringComparison.Ordinal);
+            Assert.EndsWith($"It has no option for: {noun}.", error.Word("cause"), StringComparison.Ordinal);
             Assert.Contains("FLASH_MCU BOARD=beacon", error.Word("remedy"), StringComparison.Ordinal);
         }
         Assert.Equal(0, probe.Runs);

@@ -159,7 +159,8 @@ public sealed class SystemProbeTests : IDisposable
         Assert.Null(Assert.Single(await FindAsync()).Fix);
         // Where the user has a macro of that name, ours are left out.
         File.Delete(At("home/pi/printer_data/config/ratos_flash.cfg"));
-        Write("home/pi/printer_data/config/mine.cfg", "[gcode_macro FLASH_MCU]\n");
+        Write("home/pi/printer_data/config/mine/macros.cfg", "[gcode_macro  Flash_Status]\n");
+        Write("home/pi/printer_data/config/printer.cfg", "[include mine/*.cfg]\n");
         await ExpectAsync();
     }
 

@@ -18,7 +18,6 @@ public sealed class UpdateStories
         Assert.Empty(story.Moonraker.Holding);
         var job = (await story.RequestAsync("flash", ("board", "octopus"), ("force", true))).Word("job")!;
         await story.UntilAsync(() => story.Moonraker.Holding.Contains(job), "updates are held");
-        Assert.True(story.Jobs.Count == 0);
         Assert.True((await story.UntilOverAsync()).Ok);
         await story.UntilAsync(() => story.Moonraker.Holding.Count == 0, "updates may begin again");
     });

@@ -15,7 +15,7 @@ internal static class PageBenchmark
     private const int Pages = 3;
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(20);
 
-    /// <param name="program">The published program: the printer with Moonraker in one process, the agent with its boards in another.</param>
+    /// <param name="program">The published program: one process is the printer with Moonraker, another the agent and its boards.</param>
     /// <returns>Whether every figure is as it should be.</returns>
     public static async Task<bool> MeasureAsync(string program)
     {
@@ -58,7 +58,7 @@ internal static class PageBenchmark
 
         (string What, string Ours, string Most, double Ratio)[] rows =
         [
-            ("From the request until the dialog's first line", $"{dialog.TotalMilliseconds:0} ms", "100 ms", dialog.TotalMilliseconds / 100),
+            ("The request until the dialog's first line", $"{dialog.TotalMilliseconds:0} ms", "100 ms", dialog.TotalMilliseconds / 100),
             // Its end does not wait for its turn.
             ("Events in the busiest second", $"{busiest}", "10, and the end", busiest / 11.0),
             ("Their bytes, for each page", $"{bytes:0.0} KB", "20 KB", bytes / 20),
@@ -89,7 +89,8 @@ internal static class PageBenchmark
             most = Math.Max(most, LoadBenchmark.PrivateDirty(agent));
             if (text.Contains("\"error\":", StringComparison.Ordinal) && text.Contains("\"id\":1", StringComparison.Ordinal))
                 throw new InvalidOperationException(text);
-            if (text.Contains("\"state\":\"done\"", StringComparison.Ordinal) && text.Contains("notify_agent_event", StringComparison.Ordinal))
+            if (text.Contains("notify_agent_event", StringComparison.Ordinal)
+                && text.Contains("\"state\":\"done\"", StringComparison.Ordinal))
                 return (most, heard);
         }
     }

@@ -207,7 +207,7 @@ story('firmware is uploaded, judged, flashed after a confirmation, and deleted',
   const large = join(printer.folder, 'notes.txt');
   writeFileSync(large, 'x');
   await (await view.page.waitForSelector('input[type=file]')).uploadFile(large);
-  await view.says('is not a .bin, .uf2, .elf or .hex file');
+  await view.says('is not a .bin, .uf2 or .elf file');
   await view.close();
 });
 

@@ -111,7 +111,8 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
         var seen = printer.Hardware.Look();
         return mcus.Look().All
             .Select(mcu => (Mcu: mcu, Plan: PlanOf(Firmware.AsConfigured(mcu.Board!), seen)))
-            .Where(board => board.Plan is { Entry: FlashEntry.InBootloader, Bootloader: not null })
+            // An unlisted bootloader is the user's word, not what the bus shows.
+            .Where(board => board.Plan is { Entry: FlashEntry.InBootloader, Bootloader.IsUnlisted: false })
             .ToDictionary(board => board.Mcu.Section!, board => (board.Mcu.Name, board.Plan.Bootloader!.Place), StringComparer.Ordinal);
     }
 

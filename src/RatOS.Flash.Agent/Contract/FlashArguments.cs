@@ -88,7 +88,7 @@ internal static class FlashArguments
         foreach (var flag in FlashFlag.Every.Where(flag => flag.IsSet(options)))
             arguments[flag.Json] = true;
         if (options.Firmware is { IsUploaded: true } firmware)
-            arguments["firmware"] = firmware.Name;
+            arguments["firmware"] = Path.GetFileName(firmware.Name);
         foreach (var (name, value) in options.Boards is [not FlashOptions.All] ? PlaceAndLink(options) : [])
             arguments[name] = value;
         return arguments;

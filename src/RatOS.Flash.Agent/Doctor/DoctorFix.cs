@@ -16,7 +16,7 @@ internal sealed record DoctorFix(string Path, string? Target = null, string? Lin
             if (Line is not null)
             {
                 // A link stays one.
-                var real = File.ResolveLinkTarget(Path, returnFinalTarget: true)?.FullName ?? Path;
+                var real = new FileInfo(Path).LinkTarget is null ? Path : File.ResolveLinkTarget(Path, returnFinalTarget: true)!.FullName;
                 var text = File.Exists(real) ? File.ReadAllText(real) : "";
                 var isThere = File.Exists(real);
                 if (HasBackup && isThere && !File.Exists(real + ".ratos-flash-backup"))

@@ -187,14 +187,19 @@ internal sealed class SystemProbe
     private static List<string> Words(JsonElement element, string name) =>
         [.. element.Items(name).Where(item => item.ValueKind == JsonValueKind.String).Select(item => item.GetString()!)];
 
+    /// <summary>Those of config/ratos_flash.cfg, as in install.sh.</summary>
+    private static readonly string[] Macros =
+        ["FLASH_MCU", "FLASH_RECOVER", "FLASH_ROLLBACK", "FLASH_STATUS", "FLASH_CANCEL", "FLASH_DOCTOR", "FLASH_BUNDLE"];
+
     private DataFacts DataOf(DataFolder folder, string? agent, string? installed)
     {
         var (unit, config) = (folder.Unit, Path.Combine(folder.Root, "config"));
         var components = Path.Combine(Home, "moonraker", "moonraker", "components");
-        // install.sh leaves our macros out where the user has a macro of that name.
-        var isForeign = Directory.Exists(config) && Directory.EnumerateFiles(config, "*.cfg").Any(file =>
-            Path.GetFileName(file) != "ratos_flash.cfg"
-                && Text(file)?.Contains("[gcode_macro flash_mcu]", StringComparison.OrdinalIgnoreCase) == true);
+        // install.sh leaves our macros out where the user has a macro of such a name: Klipper would merge both.
+        var isForeign = !ConfigFiles.Read(folder.PrinterConfig).Files.Contains(Path.Combine(config, "ratos_flash.cfg"))
+            && ConfigFiles.Read(folder.PrinterConfig).Sections.Any(section =>
+                section.Name.Split(' ', StringSplitOptions.RemoveEmptyEntries) is ["gcode_macro", var name]
+                && Macros.Contains(name, StringComparer.OrdinalIgnoreCase));
         var macros = isForeign ? null : Link(config, "ratos_flash.cfg", installed, "config");
         var exclude = Path.Combine(Home, "moonraker", ".git", "info", "exclude");
         var isExcluded = installed is null || !Directory.Exists(Path.GetDirectoryName(exclude))

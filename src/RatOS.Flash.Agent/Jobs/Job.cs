@@ -49,7 +49,7 @@ internal sealed class Job
 
     public DateTimeOffset Created { get; }
 
-    /// <summary>As asked for; without the firmware file when the job is over.</summary>
+    /// <summary>As asked for; without the bytes of the firmware file when the job is over.</summary>
     public FlashOptions Options { get; private set; }
 
     /// <summary>Of its boards; without their images when the job is over.</summary>
@@ -122,7 +122,8 @@ internal sealed class Job
     {
         (State, Report) = (JobState.Done, report);
         // The queue keeps the last jobs. Their firmware, of up to 8 MiB, is done with.
-        (Options, Requests) = (Options with { Firmware = null }, [.. Requests.Select(request => request with { Image = null })]);
+        var firmware = Options.Firmware is { } given ? given with { Bytes = default } : null;
+        (Options, Requests) = (Options with { Firmware = firmware }, [.. Requests.Select(request => request with { Image = null })]);
         _done.TrySetResult(report);
     }
 

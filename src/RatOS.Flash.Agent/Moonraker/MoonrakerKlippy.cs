@@ -254,14 +254,13 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
 
     private async Task<List<string>> McuObjectsAsync() =>
         [.. (await moonraker.CallAsync("printer.objects.list")).Items("objects").Where(name => name.ValueKind == JsonValueKind.String)
-            .Select(name => name.GetString()!)
-            .Where(name => name == "mcu" || name.StartsWith("mcu ", StringComparison.Ordinal)).Distinct()];
+            .Select(name => name.GetString()!).Distinct().Where(it => it == "mcu" || it.StartsWith("mcu ", StringComparison.Ordinal))];
 
     private async Task<KlippyState> LookOnceAsync(CancellationToken cancel)
     {
         if ((await UpdateAsync(cancel) is { } update ? PrinterFaults.UpdateRuns(update)
             : FindFlasher?.Invoke() is { } other ? PrinterFaults.OtherFlashRuns(other.ToString()) : null) is { } refusal)
-            return new(KlippyActivity.Busy) { Refusal = refusal };
+            return new(await HoldsPortsAsync(cancel) ? KlippyActivity.Busy : KlippyActivity.Stopped) { Refusal = refusal };
         var begin = time.GetTimestamp();
         while (true)
         {
@@ -290,6 +289,10 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
             await change.WaitUpToAsync(Poll, time, cancel);
         }
     }
+
+    /// <summary>Klipper's process is there, as far as can be told at once.</summary>
+    private async Task<bool> HoldsPortsAsync(CancellationToken cancel) => (await moonraker.CallAsync("server.info", cancel: cancel))
+        .Flag("klippy_connected") || await IsActiveAsync(await ServiceAsync(cancel), cancel) != false;
 
     /// <summary>
     /// The state where Moonraker is not connected to Klipper. A Moonraker that has just restarted may not be connected yet while Klipper
@@ -338,8 +341,7 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
             return Unknown($"the temperature of {unknown.name} is unknown");
         return new(KlippyActivity.Busy)
         {
-            Refusal = PrinterFaults.HeatersHot(
-            string.Join(", ", hot.Select(heater => $"{heater.name} is at {heater.Degrees:0} °C")))
+            Refusal = PrinterFaults.HeatersHot(string.Join(", ", hot.Select(heater => $"{heater.name} is at {heater.Degrees:0} °C"))),
         };
     }
 
@@ -367,9 +369,8 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
         {
             var evidence = (await McusAsync()).Evidence;
             var others = evidence.Boards.Where(board => board.Value.Version is { } version && version != evidence.Host).ToList();
-            return others.Count == 0
-                ? ""
-                : $"Klipper is {evidence.Host}; {string.Join(", ", others.Select(board => $"{board.Key} runs {board.Value.Version}"))}.";
+            var words = string.Join(", ", others.Select(board => $"{board.Key} runs {board.Value.Version}"));
+            return others.Count == 0 ? "" : $"Klipper is {evidence.Host}; {words}.";
         }
         catch (Exception fault) when (fault is FlashException or MoonrakerException)
         {
@@ -386,15 +387,14 @@ internal sealed class MoonrakerKlippy(MoonrakerConnection moonraker, TimeProvide
 
     /// <summary>Null where Moonraker does not know the service.</summary>
     private async Task<bool?> IsActiveAsync(string service, CancellationToken cancel) =>
-        (await moonraker.CallAsync("machine.system_info", cancel: cancel)).Word("system_info", "service_state", service,
-            "active_state") is { } state
+        (await moonraker.CallAsync("machine.system_info", cancel: cancel)).Word(
+            "system_info", "service_state", service, "active_state") is { } state
             ? state is "active" or "activating" or "deactivating" or "reloading" : null;
 
     private async Task<JsonElement> QueryAsync(Dictionary<string, string[]> objects, CancellationToken cancel = default)
     {
-        var asked = new JsonObject();
-        foreach (var (name, fields) in objects)
-            asked[name] = new JsonArray([.. fields.Select(field => JsonValue.Create(field))]);
+        var asked = new JsonObject(objects.Select(one => KeyValuePair.Create(
+            one.Key, (JsonNode?)new JsonArray([.. one.Value.Select(field => JsonValue.Create(field))]))));
         return (await moonraker.CallAsync("printer.objects.query", new() { ["objects"] = asked }, cancel)).At("status") ?? default;
     }
 }

@@ -71,7 +71,7 @@ internal sealed class AgentApi(
         await klipper.RefreshOnceAsync();
         var requests = await boards.RequestAsync(options);
         if (requests.All(request => request.SkipReason is not null))
-            notifier.Console("// RatOS.Flash: All boards are up to date. FLASH_MCU BOARD=NAME flashes one of them nevertheless.");
+            notifier.Console("// RatOS.Flash: All boards are up to date. FLASH_MCU BOARD=NAME flashes one of them anyway.");
         else
             questions.AskWhether(arguments, requests);
         return new(true);
@@ -99,7 +99,7 @@ internal sealed class AgentApi(
     }
 
     private static string BundleText(string file) =>
-        $"RatOS.Flash: The bundle {Path.GetFileName(file)} is written. Download it: Machine page, folder logs, or "
+        $"RatOS.Flash: The bundle {Path.GetFileName(file)} was written. Download it from the folder logs of your front end, or from "
         + $"/server/files/logs/{Path.GetFileName(file)}";
 
     public Task MacroStatusAsync(JsonElement arguments)
@@ -188,7 +188,7 @@ internal sealed class AgentApi(
     {
         // A wrong start makes a board silent: by way of Moonraker an answer is one that the board's question offers.
         if (!IsOwnSocket && !await IsOfferedAsync(arguments))
-            throw AgentFaults.BadRequest("it is none of the answers that the plan of this board offers");
+            throw AgentFaults.BadRequest("it is not one of the answers that this board's question offers");
         return await AnsweredAsync(arguments);
     });
 

@@ -79,7 +79,7 @@ internal static class ConsoleText
             $"{request.Board.Name} ({request.Board.RunningVersion ?? "not seen"} -> {request.Image?.Version ?? "a new build"})");
         var others = requests.Where(request => request.SkipReason is not null).Select(request => request.Board.Name).ToList();
         var rest = others.Count == 0 ? "" : $" Not flashed: {string.Join(", ", others)}.";
-        return $"These boards are flashed: {string.Join(", ", due)}.{rest} Klipper stops meanwhile: heaters off, position lost.";
+        return $"These boards will be flashed: {string.Join(", ", due)}.{rest} Klipper stops during the flash: heaters off, position lost.";
     }
 
     /// <summary>The findings of doctor, each one message.</summary>

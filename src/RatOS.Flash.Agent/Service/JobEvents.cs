@@ -81,6 +81,7 @@ internal sealed class JobEvents(Job job, TimeProvider time, Action<string> board
         _isDue = _changed.Count > 0;
     }
 
+    /// <summary>Zero or more.</summary>
     private TimeSpan Left(long? last, TimeSpan pause) =>
-        last is { } before ? pause - time.GetElapsedTime(before) : TimeSpan.Zero;
+        last is { } before && pause - time.GetElapsedTime(before) is var left && left > TimeSpan.Zero ? left : TimeSpan.Zero;
 }

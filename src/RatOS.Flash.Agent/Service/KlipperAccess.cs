@@ -4,6 +4,7 @@ using RatOS.Flash.Agent.Boards;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Jobs;
 using RatOS.Flash.Agent.Moonraker;
+using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Hardware.Linux;
 using RatOS.Flash.Klipper;
@@ -104,6 +105,10 @@ internal sealed class KlipperAccess(
         {
             var script = $"SET_GCODE_VARIABLE MACRO=_RATOS_FLASH VARIABLE={variable} VALUE={(value ? 1 : 0)}";
             await moonraker.TryCallAsync("printer.gcode.script", new() { ["script"] = script });
+        }
+        catch (FlashException)
+        {
+            // A command keeps Klipper busy for longer than a call waits. The variable is set behind it.
         }
     }
 }

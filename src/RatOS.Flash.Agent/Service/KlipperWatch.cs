@@ -130,7 +130,8 @@ internal sealed class KlipperWatch(
             return false;
         _checked = epoch;
         questions.Show();
-        await forecast.CheckAsync();
+        if (isReady || forecast.IsDue)
+            await forecast.CheckAsync();
         // A printer's whole configuration was read here. Once for each start of Klipper its memory is given back.
         GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         return isReady;

@@ -52,7 +52,7 @@ internal sealed class OpenQuestions(Notifier notifier)
             return;
         }
         notifier.Prompt(
-            "One fact is missing", $"{_fact!.Text} Its flash begins with your answer.",
+            "One fact is missing", $"{_fact!.Text} The flash begins when you answer.",
             [.. _fact.Choices.Select(choice => new PromptButton(
                 $"{choice.Label} ({choice.Value})", "primary", "answer", AnswerAndFlash(_fact, choice, _asked!))), PromptButton.Later]);
     }

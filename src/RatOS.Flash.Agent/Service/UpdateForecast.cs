@@ -85,10 +85,10 @@ internal sealed class UpdateForecast(
         var (verb, them) = needy.Length == 1 ? ("needs", "it") : ("need", "them");
         var then = policy switch
         {
-            FlashPolicy.Never => $"Flash {them} then.",
+            FlashPolicy.Never => $"Flash {them} after the update.",
             FlashPolicy.Always => "RatOS.Flash will flash every board.",
             FlashPolicy.Changed => $"RatOS.Flash will flash {them}.",
-            FlashPolicy.Required => "RatOS.Flash will ask, or flash what Klipper cannot work with.",
+            FlashPolicy.Required => "RatOS.Flash will flash boards that Klipper cannot work with, and ask about the others.",
             _ => "RatOS.Flash will ask.",
         };
         var which = all == 1 ? "the board" : $"{needy.Length} of {all} boards";

@@ -41,7 +41,8 @@ public static class MissingFact
     {
         var boards = board.CardCandidates.GroupBy(card => CardSetting.Of(card.File!), StringComparer.OrdinalIgnoreCase).ToList();
         return boards.Count == 0 ? null : new(
-            board.Name, "card", $"Which file does the stock bootloader of {board.Name} install from a card? Boards with its pins differ.",
+            board.Name, "card",
+            $"Which file does the stock bootloader of {board.Name} install from a card? Boards with the same pins take different files.",
             [.. boards.Take(MostCards).Select(same => new FactChoice(
                 same.Key, $"{PinMatch.Joined([.. same.Select(card => card.Board).Distinct()])}{Form(same.First().File!)}"))]);
     }

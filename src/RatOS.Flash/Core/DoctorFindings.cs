@@ -96,8 +96,8 @@ public static class DoctorFindings
     /// <param name="line">The line that it lacks.</param>
     public static Finding ComponentNotExcluded(string file, string line) => Warning(
         FaultKind.ComponentNotExcluded,
-        "Git does not ignore the component in Moonraker's folder: Moonraker calls its own installation modified. "
-        + "A hard recovery of Moonraker does that.",
+        "Git does not ignore the component in Moonraker's folder, so Moonraker reports its own installation as modified. "
+        + "A hard recovery of Moonraker causes this.",
         $"{Command($"echo {line} >> {file}")}");
 
     public static Finding MacrosMissing(string path, string target) => Warning(
@@ -116,7 +116,7 @@ public static class DoctorFindings
     public static Finding MacrosNotIncluded(string file) => Warning(
         FaultKind.MacrosNotIncluded,
         $"{file} does not include ratos_flash.cfg, so Klipper does not know FLASH_MCU. RatOS's wizard and "
-        + "`ratos config regenerate -p` write that file again.",
+        + "`ratos config regenerate -p` overwrite that file, which removes the include.",
         Include(file, "ratos_flash.cfg", "; then restart Klipper"));
 
     private static Remedy Include(string file, string name, string andThen) =>
@@ -159,9 +159,9 @@ public static class DoctorFindings
 
     public static Finding SandboxPartial() => Note(
         FaultKind.SandboxPartial,
-        "systemd has 32 bits here, and this program 64: the service's filters of system calls have no effect on the agent. "
-        + "Its user, files, devices and capabilities are limited as elsewhere (docs/security.md).",
-        $"Nothing to do. A 64-bit image of the system has the whole sandbox.");
+        "systemd is 32-bit here and this program is 64-bit, so the service's system call filters have no effect on the agent. "
+        + "Its user, files, devices and capabilities are restricted as usual (docs/security.md).",
+        $"Nothing to do. On a 64-bit system image the whole sandbox applies.");
 
     public static Finding RatosHook(string hook) => Note(
         FaultKind.RatosHook, $"RatOS flashes boards itself during an update of Klipper ({hook}). Those boards are not flashed again.",

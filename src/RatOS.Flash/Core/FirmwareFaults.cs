@@ -116,9 +116,9 @@ public static class FirmwareFaults
     /// <param name="board">A probe.</param>
     /// <param name="options">Those that the request has and the updater does not, as nouns.</param>
     public static FlashException NotForUpdater(string board, IEnumerable<string> options) => new(
-        FaultKind.BadOption, $"The maker's updater of {board} finds the probe and its firmware itself: it takes no "
-        + $"{string.Join(" and no ", options)}.",
-        $"Name the probe alone: {CallUpdater(board)}.");
+        FaultKind.BadOption, $"The maker's updater of {board} finds the probe and its firmware itself. It has no option for: "
+        + $"{string.Join(", ", options)}.",
+        $"Name only the probe: {CallUpdater(board)}.");
 
     public static FlashException FileNotOffered(string path, string why) => new(
         FaultKind.FileNotOffered, $"{path} cannot be written: {why}.", $"Free disk space, or fix the folder's ownership, and try again.");

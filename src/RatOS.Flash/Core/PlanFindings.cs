@@ -116,7 +116,7 @@ public static class PlanFindings
     public static Finding RatosOtherStart(string board, uint start, string where, uint theirs, string folder) => new(
         FindingSeverity.Warning, FaultKind.RatosOtherStart,
         $"The application of {board} begins at {start:x8} (by {where}), but RatOS's firmware.config is for {theirs:x8}. "
-        + "RatOS's next flash, in each update of Klipper, overwrites its bootloader or leaves firmware that does not start.",
+        + "RatOS flashes this board in every update of Klipper: that overwrites its bootloader or leaves firmware that does not start.",
         $"Add `\"disableAutoFlash\": true` to config/RatOS/boards/{folder}/board-definition.json. An update of RatOS may remove the line: "
-        + $"look for this warning after it.");
+        + $"check for this warning afterwards.");
 }

@@ -13,7 +13,7 @@ public static class SdCardFaults
     /// <param name="board">The board.</param>
     /// <param name="forms">The possible answers.</param>
     public static FlashException SdCardFileUnknown(string board, string forms) => new(
-        FaultKind.SdCardUnknown, $"Nothing tells which file {board}'s stock bootloader installs from a card.",
+        FaultKind.SdCardUnknown, $"It is not known which file {board}'s stock bootloader installs from a card.",
         $"{WithoutCard}. If you know the file, answer{By($"ratos-flash answer {board} card \"FILE\"")} ({forms}).");
 
     public static FlashException SdCardNotRead(string board) => new(

@@ -44,7 +44,14 @@ public sealed class OtherFlasherTests
             using var process = Process.Start(
                 new ProcessStartInfo("/bin/sh", [script]) { RedirectStandardInput = true, UseShellExecute = false })!;
             var proc = Directory.CreateDirectory(Path.Combine(folder.FullName, "proc")).FullName;
-            Directory.CreateSymbolicLink(Path.Combine(proc, $"{process.Id}"), $"/proc/{process.Id}");
+            var entry = Path.Combine(proc, $"{process.Id}");
+            Directory.CreateSymbolicLink(entry, $"/proc/{process.Id}");
+            Assert.Null(OtherFlasher.Find(proc));   // this program started it: a maker's updater does so, too
+            File.Delete(entry);
+            Directory.CreateDirectory(entry);
+            File.CreateSymbolicLink(Path.Combine(entry, "cmdline"), $"/proc/{process.Id}/cmdline");
+            await File.WriteAllTextAsync(
+                Path.Combine(entry, "stat"), $"{process.Id} (a ) name) S 1 1", TestContext.Current.CancellationToken);
             var found = OtherFlasher.Find(proc);
             Assert.Equal(new OtherFlasher(process.Id, "flash-path.sh"), found);
             var ended = found!.ExitedAsync();

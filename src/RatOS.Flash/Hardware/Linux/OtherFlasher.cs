@@ -26,9 +26,11 @@ public sealed record OtherFlasher(int Process, string Name)
     /// <summary>Start another program, which their first words name.</summary>
     private static readonly string[] Wrappers = ["sudo", "env", "nice", "ionice", "setsid", "timeout", "bash", "sh", "dash", "node"];
 
+    private const int DeepestChild = 32;
+
     private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(10);
 
-    /// <summary>The first one, by its id; null for none.</summary>
+    /// <summary>The first one, by its id; null for none. What this process started itself is none.</summary>
     /// <param name="proc">Where the kernel shows processes (proc(5)).</param>
     public static OtherFlasher? Find(string proc = "/proc")
     {
@@ -39,12 +41,28 @@ public sealed record OtherFlasher(int Process, string Name)
                     Path.GetFileName(folder), NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id : 0)
                 .Where(id => id > 0 && id != Environment.ProcessId).Order()
                 .Select(id => Of(CommandLine($"{proc}/{id}/cmdline")) is { } name ? new OtherFlasher(id, name) : null)
-                .FirstOrDefault(found => found is not null);
+                .FirstOrDefault(found => found is not null && !IsOurs(proc, found.Process));
         }
         catch (Exception hidden) when (hidden is IOException or UnauthorizedAccessException)
         {
             return null;
         }
+    }
+
+    /// <summary>A child of this process, or a child's: a maker's updater calls dfu-util.</summary>
+    private static bool IsOurs(string proc, int process)
+    {
+        for (var (id, depth) = (process, 0); id > 1 && depth < DeepestChild; depth++)
+        {
+            if (id == Environment.ProcessId)
+                return true;
+            // Its name, in brackets, may contain anything (proc(5)): after it come the state and the parent.
+            var line = Read($"{proc}/{id}/stat");
+            if (line[(line.LastIndexOf(')') + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries) is not [_, var parent, ..]
+                || !int.TryParse(parent, NumberStyles.None, CultureInfo.InvariantCulture, out id))
+                return false;
+        }
+        return false;
     }
 
     /// <summary>The script or tool of a command line; null where it flashes nothing.</summary>
@@ -94,15 +112,18 @@ public sealed record OtherFlasher(int Process, string Name)
 
     private static bool IsWrapper(string name) => Wrappers.Contains(name) || name.StartsWith("python", StringComparison.Ordinal);
 
-    private static string[] CommandLine(string file)
+    private static string[] CommandLine(string file) => Read(file).Split('\0', StringSplitOptions.RemoveEmptyEntries);
+
+    /// <summary>Empty for a process that is gone.</summary>
+    private static string Read(string file)
     {
         try
         {
-            return File.ReadAllText(file).Split('\0', StringSplitOptions.RemoveEmptyEntries);
+            return File.ReadAllText(file);
         }
         catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
         {
-            return [];
+            return "";
         }
     }
 }
