@@ -585,7 +585,7 @@ same "nothing was installed before" 0 "$(grep -c 'ran here before' <<<"$said")"
 for name in "Raspberry Pi 3 Model B Plus Rev 1.3" "Raspberry Pi Zero 2 W Rev 1.0" "Raspberry Pi Compute Module 3 Plus Rev 1.0" "Raspberry Pi 2 Model B Rev 1.2"; do
   model "$name"
   MACHINE=armv7l refused "a $name with a 32-bit kernel" "arm_64bit=1 under [all] at the end of /boot/config.txt" --user pi
-  told "$name" "RatOS calls that experimental" "To undo it, remove the line"
+  told "$name" "RatOS calls this experimental" "To undo it, remove the line"
 done
 for name in "Raspberry Pi 2 Model B Rev 1.1" "Raspberry Pi Zero W Rev 1.1" "Raspberry Pi Model B Plus Rev 1.2"; do
   model "$name"
