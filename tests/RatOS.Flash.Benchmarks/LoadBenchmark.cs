@@ -109,7 +109,7 @@ internal sealed class LoadBenchmark(string program) : IAsyncDisposable
             ("Requests without an answer at the end", $"{_sent - _answered} of {_sent}", "0", _sent - _answered),
             ("Private dirty memory, the most, beside the idle agent's", $"{most / 1024.0:0.0} MB", $"2 x {idle / 1024.0:0.0} MB",
                 most / 2.0 / idle),
-            ("The same, beside an agent that nobody has asked anything yet", $"{most / 1024.0:0.0} MB", $"2 x {fresh / 1024.0:0.0} MB",
+            ("The same, beside an agent that was not asked anything yet", $"{most / 1024.0:0.0} MB", $"2 x {fresh / 1024.0:0.0} MB",
                 most / 2.0 / fresh),
             ("The same, beside an agent that flashes without load", $"{most / 1024.0:0.0} MB", $"2 x {alone / 1024.0:0.0} MB",
                 most / 2.0 / alone),
