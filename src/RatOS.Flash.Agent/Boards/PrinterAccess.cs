@@ -105,6 +105,9 @@ internal abstract class PrinterAccess
     public virtual VirtualMoonraker OpenMoonraker(MoonrakerSetup setup) =>
         throw new NotSupportedException("only a virtual printer has a Moonraker of its own");
 
+    /// <summary>The command that puts a virtual printer back to its beginning; null for a real one.</summary>
+    public virtual string? ResetCommand => null;
+
     /// <summary>Deletes a virtual printer's kept state.</summary>
     public virtual void Reset()
     {

@@ -46,6 +46,9 @@ internal sealed class VirtualPrinterAccess(VirtualPrinter printer, VirtualPlace 
 
     public override string Description => $"virtual printer '{place.Scenario}'";
 
+    public override string ResetCommand =>
+        $"ratos-flash virtual --reset --scenario {place.Scenario}{(place.Keep is { } folder ? $" --folder {folder}" : "")}";
+
     public override bool HasOperator => place.IsLive || printer.Faults.OperatorAfter is not null;
 
     public override FirmwareImage? Build(PrinterBoard board) =>

@@ -85,6 +85,8 @@ internal sealed class FlashVerbs(VerbContext context)
             _output.End();
         }
         _output.Result(report);
+        if (!report.Ok && context.Printer.ResetCommand is { } reset)
+            _output.Hint($"This printer is virtual, and kept as it is now. `{reset}` puts it back to its beginning.");
         ended(report);
         var code = ExitCode.Of(report);
         // A fact may turn out to be missing only when the firmware is built. The other boards are done.

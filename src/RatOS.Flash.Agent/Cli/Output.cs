@@ -75,6 +75,11 @@ internal abstract class Output
     /// <param name="indent">Columns before what a terminal wraps.</param>
     public abstract void Say(string text, int indent = 0);
 
+    /// <summary>What only a person needs.</summary>
+    public virtual void Hint(string text)
+    {
+    }
+
     /// <summary>Shows a line of the log on standard error.</summary>
     public virtual void Log(string line) => Terminal.Error.WriteLine(line);
 

@@ -66,5 +66,7 @@ internal abstract class TextOutput : Output
 
     public override void Seeds(SeedCount count) => Write(SeedText.Of(count));
 
+    public override void Hint(string text) => Say(text);
+
     public override void Say(string text, int indent = 0) => Write([new Line(text, Tone.Normal, indent)]);
 }
