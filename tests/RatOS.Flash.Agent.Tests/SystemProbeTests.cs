@@ -26,7 +26,7 @@ public sealed class SystemProbeTests : IDisposable
         Write("usr/lib/systemd/systemd", "\u007fELF\u0002\u0001\u0001");
         Write("home/pi/ratos-flash/install.sh", "");
         Write("home/pi/ratos-flash/99-ratos-flash.rules", "rules\n");
-        Write("home/pi/ratos-flash/config/ratos_flash.cfg", "macros\n");
+        Write("home/pi/ratos-flash/config/ratos_flash.cfg", "[gcode_macro FLASH_MCU]\n[gcode_macro FLASH_STATUS]\n");
         Write("home/pi/ratos-flash/moonraker-component/ratos_flash.py", "component\n");
         Write("home/pi/printer_data/config/printer.cfg", "[include ratos_flash.cfg]\n[mcu]\n");
         Write("home/pi/printer_data/moonraker.asvc", "klipper_mcu\nratos-flash\n");
@@ -165,7 +165,7 @@ public sealed class SystemProbeTests : IDisposable
     }
 
     /// <summary>
-    /// A hard recovery of Moonraker is a new clone, and RatOS's wizard writes printer.cfg anew: each takes its part of the installation.
+    /// A hard recovery of Moonraker is a new clone, and RatOS's wizard writes printer.cfg again: each takes its part of the installation.
     /// </summary>
     [Fact]
     public async Task What_a_recovery_of_Moonraker_and_RatOSs_wizard_take_is_put_back()

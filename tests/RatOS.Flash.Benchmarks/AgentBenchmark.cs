@@ -18,7 +18,7 @@ internal static class AgentBenchmark
     public static async Task<bool> MeasureAsync(string program)
     {
         var folder = Directory.CreateTempSubdirectory("rf-").FullName;
-        using var printer = Start(program, "virtual", "--no-agent", "--moonraker", "0", "--folder", folder);
+        using var printer = UnitEnvironment.Start(program, [], "virtual", "--no-agent", "--moonraker", "0", "--folder", folder);
         var first = await printer.StandardOutput.ReadLineAsync()
             ?? throw new InvalidOperationException(await printer.StandardError.ReadToEndAsync());
         var moonraker = first.Split("http://")[1].Split(' ')[0];
@@ -26,7 +26,7 @@ internal static class AgentBenchmark
         await client.ConnectAsync(new Uri($"ws://{moonraker}/websocket"), CancellationToken.None);
 
         var begin = Stopwatch.GetTimestamp();
-        using var agent = Start(program, "agent", "--data", Path.Combine(folder, "printer_data"), "--log", "/dev/null");
+        using var agent = UnitEnvironment.Start(program, [], "agent", "--data", Path.Combine(folder, "printer_data"), "--log", "/dev/null");
         // A macro that is not refused: registered, and known to Klipper.
         while (!(await AskAsync(client, "printer.gcode.script", """{"script":"FLASH_STATUS"}""", "\"id\""))
             .Contains("\"ok\"", StringComparison.Ordinal))
@@ -57,20 +57,7 @@ internal static class AgentBenchmark
             ("Start of the process until macros reach it", $"{start.TotalMilliseconds:0} ms", "100 ms", start.TotalMilliseconds / 100),
             ("A macro until the first event of its job", $"{press.TotalMilliseconds:0} ms", "50 ms", press.TotalMilliseconds / 50),
         ];
-        Console.WriteLine("| the agent | ours | limit | ratio |");
-        Console.WriteLine("|---|---|---|---|");
-        foreach (var (what, ours, most, ratio) in rows)
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {what} | {ours} | {most} | {ratio:0.00} |"));
-        return rows.All(row => row.Ratio <= 1);
-    }
-
-    private static Process Start(string program, params string[] arguments)
-    {
-        var start = new ProcessStartInfo(program,
-            arguments)
-        { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
-        UnitEnvironment.SetOn(start);
-        return Process.Start(start)!;
+        return Figures.Print("the agent", rows);
     }
 
     private static TimeSpan Cpu(Process process)
@@ -106,7 +93,8 @@ internal static class AgentBenchmark
             await ReceiveAsync(client);   // one a second comes for certain
     }
 
-    private static async Task<string> ReceiveAsync(ClientWebSocket client)
+    /// <summary>The next message, whole.</summary>
+    public static async Task<string> ReceiveAsync(ClientWebSocket client)
     {
         using var whole = new MemoryStream();
         var buffer = new byte[16 * 1024];

@@ -117,11 +117,7 @@ internal sealed class LoadBenchmark(string program) : IAsyncDisposable
                 longest / Watchdog),
             ("Flashes that did not end OK", $"{bad} of {flashes.Count}", "0", bad),
         ];
-        Console.WriteLine("| the agent under load | ours | limit | ratio |");
-        Console.WriteLine("|---|---|---|---|");
-        foreach (var (what, ours, limit, ratio) in rows)
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {what} | {ours} | {limit} | {ratio:0.00} |"));
-        return rows.All(row => row.Ratio <= 1);
+        return Figures.Print("the agent under load", rows);
 
         async Task FlashOnceAsync(OwnClient client)
         {
@@ -242,16 +238,7 @@ internal sealed class LoadBenchmark(string program) : IAsyncDisposable
 
     private Process Start((string Name, string Value)[] environment, params string[] arguments)
     {
-        var start = new ProcessStartInfo(program, arguments)
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            UseShellExecute = false,
-        };
-        UnitEnvironment.SetOn(start);
-        foreach (var (name, value) in environment)
-            start.Environment[name] = value;
-        var process = Process.Start(start)!;
+        var process = UnitEnvironment.Start(program, environment, arguments);
         _processes.Add(process);
         return process;
     }

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using System.Net.WebSockets;
 using System.Text;
 using System.Text.Json;
@@ -20,12 +19,14 @@ internal static class PageBenchmark
     public static async Task<bool> MeasureAsync(string program)
     {
         var folder = Directory.CreateTempSubdirectory("rf-").FullName;
-        using var printer = Start(program, "virtual", "--scenario", "voron", "--no-agent", "--moonraker", "0", "--folder", folder);
+        using var printer = UnitEnvironment.Start(
+            program, [], "virtual", "--scenario", "voron", "--no-agent", "--moonraker", "0", "--folder", folder);
         var first = await printer.StandardOutput.ReadLineAsync()
             ?? throw new InvalidOperationException(await printer.StandardError.ReadToEndAsync());
         var address = new Uri($"ws://{first.Split("http://")[1].Split(' ')[0]}/websocket");
-        using var agent = Start(program, "agent", "--virtual", "--scenario", "voron", "--folder", Path.Combine(folder, "boards"), "--data",
-            Path.Combine(folder, "printer_data"), "--log", "/dev/null");
+        using var agent = UnitEnvironment.Start(
+            program, [], "agent", "--virtual", "--scenario", "voron", "--folder", Path.Combine(folder, "boards"),
+            "--data", Path.Combine(folder, "printer_data"), "--log", "/dev/null");
         using var client = await OpenAsync(address);
         while (!(await AskAsync(client, "status")).TryGetProperty("result", out _))
             await Task.Delay(20, CancellationToken.None);   // until the agent has connected
@@ -66,11 +67,7 @@ internal static class PageBenchmark
                 most / 1.2 / alone),
             ("The same beside the idle agent", $"{most / 1024.0:0.0} MB", $"1.2 x {idle / 1024.0:0.0} MB", most / 1.2 / idle),
         ];
-        Console.WriteLine("| a flash of three boards, seen by pages | ours | limit | ratio |");
-        Console.WriteLine("|---|---|---|---|");
-        foreach (var (what, ours, limit, ratio) in rows)
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {what} | {ours} | {limit} | {ratio:0.00} |"));
-        return rows.All(row => row.Ratio <= 1);
+        return Figures.Print("a flash of three boards, seen by pages", rows);
     }
 
     private sealed record Heard(TimeSpan At, string Text);
@@ -84,7 +81,7 @@ internal static class PageBenchmark
         var most = 0L;
         while (true)
         {
-            var text = await ReceiveAsync(client) ?? throw new InvalidOperationException("Moonraker closed the connection");
+            var text = await AgentBenchmark.ReceiveAsync(client);
             heard.Add(new(Stopwatch.GetElapsedTime(0), text));
             most = Math.Max(most, LoadBenchmark.PrivateDirty(agent));
             if (text.Contains("\"error\":", StringComparison.Ordinal) && text.Contains("\"id\":1", StringComparison.Ordinal))
@@ -93,18 +90,6 @@ internal static class PageBenchmark
                 && text.Contains("\"state\":\"done\"", StringComparison.Ordinal))
                 return (most, heard);
         }
-    }
-
-    private static Process Start(string program, params string[] arguments)
-    {
-        var start = new ProcessStartInfo(program, arguments)
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            UseShellExecute = false,
-        };
-        UnitEnvironment.SetOn(start);
-        return Process.Start(start)!;
     }
 
     private static async Task<ClientWebSocket> OpenAsync(Uri address)
@@ -124,39 +109,23 @@ internal static class PageBenchmark
         await SendAsync(client, method, "");
         while (true)
         {
-            using var message = JsonDocument.Parse(
-                await ReceiveAsync(client) ?? throw new InvalidOperationException("Moonraker closed the connection"));
+            using var message = JsonDocument.Parse(await AgentBenchmark.ReceiveAsync(client));
             if (message.RootElement.TryGetProperty("id", out _))
                 return message.RootElement.Clone();
         }
     }
 
+    /// <summary>Reads until Moonraker is gone: a page that does not read is dropped.</summary>
     private static async Task DrainAsync(ClientWebSocket page)
     {
-        while (await ReceiveAsync(page) is not null)
-        {
-            // A page that does not read is dropped.
-        }
-    }
-
-    /// <summary>The next message; null when Moonraker is gone.</summary>
-    private static async Task<string?> ReceiveAsync(ClientWebSocket client)
-    {
-        using var whole = new MemoryStream();
-        var buffer = new byte[16 * 1024];
         try
         {
             while (true)
-            {
-                var part = await client.ReceiveAsync(buffer, CancellationToken.None);
-                whole.Write(buffer, 0, part.Count);
-                if (part.EndOfMessage)
-                    return part.MessageType == WebSocketMessageType.Close ? null : Encoding.UTF8.GetString(whole.ToArray());
-            }
+                await AgentBenchmark.ReceiveAsync(page);
         }
         catch (WebSocketException)
         {
-            return null;
+            // By this program.
         }
     }
 }

@@ -7,13 +7,20 @@ internal static class UnitEnvironment
 {
     private const string Line = "Environment=";
 
-    public static void SetOn(ProcessStartInfo start)
+    /// <summary>Starts the published program in it; its output is read by the caller.</summary>
+    public static Process Start(string program, IEnumerable<(string Name, string Value)> more, params string[] arguments)
     {
-        var unit = File.ReadLines(Path.Combine("config", "ratos-flash.service"));
-        foreach (var line in unit.Where(line => line.StartsWith(Line, StringComparison.Ordinal)))
+        var start = new ProcessStartInfo(program, arguments)
         {
-            foreach (var word in line[Line.Length..].Split(' '))
-                start.Environment[word.Split('=')[0]] = word.Split('=')[1];
-        }
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
+        };
+        var unit = File.ReadLines(Path.Combine("config", "ratos-flash.service"))
+            .Where(line => line.StartsWith(Line, StringComparison.Ordinal)).SelectMany(line => line[Line.Length..].Split(' '))
+            .Select(word => (Name: word.Split('=')[0], Value: word.Split('=')[1]));
+        foreach (var (name, value) in unit.Concat(more))
+            start.Environment[name] = value;
+        return Process.Start(start)!;
     }
 }

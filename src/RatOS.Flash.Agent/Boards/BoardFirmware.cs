@@ -58,7 +58,10 @@ internal sealed class BoardFirmware(PrinterAccess printer, KnownMcus mcus, DataF
         (Good ?? throw FlashFaults.NothingToRollBack(board.Name, null)).Before(board.Name, board.RunningVersion);
 
     /// <summary>The board with the application start that its kept build options have.</summary>
-    public PrinterBoard AsConfigured(PrinterBoard board)
+    public PrinterBoard AsConfigured(PrinterBoard board) => AsConfigured(data, board);
+
+    /// <inheritdoc cref="AsConfigured(PrinterBoard)"/>
+    public static PrinterBoard AsConfigured(DataFolder? data, PrinterBoard board)
     {
         try
         {

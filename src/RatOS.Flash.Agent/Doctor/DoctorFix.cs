@@ -17,8 +17,8 @@ internal sealed record DoctorFix(string Path, string? Target = null, string? Lin
             {
                 // A link stays one.
                 var real = new FileInfo(Path).LinkTarget is null ? Path : File.ResolveLinkTarget(Path, returnFinalTarget: true)!.FullName;
-                var text = File.Exists(real) ? File.ReadAllText(real) : "";
                 var isThere = File.Exists(real);
+                var text = isThere ? File.ReadAllText(real) : "";
                 if (HasBackup && isThere && !File.Exists(real + ".ratos-flash-backup"))
                     File.Copy(real, real + ".ratos-flash-backup");
                 // Above the others: the last line may lack its end.

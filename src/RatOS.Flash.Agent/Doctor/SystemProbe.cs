@@ -84,24 +84,12 @@ internal sealed class SystemProbe
             Sources = settings.KlipperSources,
             Skipped = known.Catalogue.Skipped,
             OtherStarts = [.. mcus.Where(mcu => mcu is { Owner: McuOwner.Ours, Board: not null })
-                .Select(mcu => known.Catalogue.AboutStart(AsConfigured(mcu.Board!).Profile)).OfType<Finding>()],
+                .Select(mcu => known.Catalogue.AboutStart(BoardFirmware.AsConfigured(data, mcu.Board!).Profile)).OfType<Finding>()],
             Unconfirmed = [.. settings.Unconfirmed.Select(setting => $"{setting}")],
             Chips = mcus.Where(mcu => mcu.Owner == McuOwner.Ours).Select(mcu => mcu.Board?.Board.McuName ?? mcu.Chip).OfType<string>(),
             Devices = devices,
             Data = data is null ? null : (data, agent),
         }, troubles, settings);
-
-        PrinterBoard AsConfigured(PrinterBoard board)
-        {
-            try
-            {
-                return Menuconfig.Described(data?.Configs, board);
-            }
-            catch (FlashException)
-            {
-                return board;   // its build reports it
-            }
-        }
 
         void Try(Action look)
         {
@@ -187,19 +175,15 @@ internal sealed class SystemProbe
     private static List<string> Words(JsonElement element, string name) =>
         [.. element.Items(name).Where(item => item.ValueKind == JsonValueKind.String).Select(item => item.GetString()!)];
 
-    /// <summary>Those of config/ratos_flash.cfg, as in install.sh.</summary>
-    private static readonly string[] Macros =
-        ["FLASH_MCU", "FLASH_RECOVER", "FLASH_ROLLBACK", "FLASH_STATUS", "FLASH_CANCEL", "FLASH_DOCTOR", "FLASH_BUNDLE"];
-
     private DataFacts DataOf(DataFolder folder, string? agent, string? installed)
     {
         var (unit, config) = (folder.Unit, Path.Combine(folder.Root, "config"));
         var components = Path.Combine(Home, "moonraker", "moonraker", "components");
         // install.sh leaves our macros out where the user has a macro of such a name: Klipper would merge both.
-        var isForeign = !ConfigFiles.Read(folder.PrinterConfig).Files.Contains(Path.Combine(config, "ratos_flash.cfg"))
-            && ConfigFiles.Read(folder.PrinterConfig).Sections.Any(section =>
-                section.Name.Split(' ', StringSplitOptions.RemoveEmptyEntries) is ["gcode_macro", var name]
-                && Macros.Contains(name, StringComparer.OrdinalIgnoreCase));
+        var (printer, link) = (ConfigFiles.Read(folder.PrinterConfig), Path.Combine(config, "ratos_flash.cfg"));
+        var isIncluded = printer.Files.Contains(link);
+        var isForeign = !isIncluded && installed is not null
+            && MacrosIn(printer).Overlaps(MacrosIn(ConfigFiles.Read(Path.Combine(installed, "config", "ratos_flash.cfg"))));
         var macros = isForeign ? null : Link(config, "ratos_flash.cfg", installed, "config");
         var exclude = Path.Combine(Home, "moonraker", ".git", "info", "exclude");
         var isExcluded = installed is null || !Directory.Exists(Path.GetDirectoryName(exclude))
@@ -212,13 +196,17 @@ internal sealed class SystemProbe
             IsReadOnly = IsReadOnly(folder.Root),
             NotAllowed = [.. ((string[])[unit, .. HostMcuUnits()]).Where(name => allowed?.Contains(name) == false)],
             Macros = macros,
-            WithoutMacros = macros is null ? null : Without(folder.PrinterConfig, "ratos_flash.cfg"),
+            WithoutMacros = macros is null || isIncluded || !File.Exists(folder.PrinterConfig) ? null : folder.PrinterConfig,
             WithoutSettings = !File.Exists(Path.Combine(config, "ratos-flash-moonraker.conf")) ? null
                 : Without(Path.Combine(config, "moonraker.conf"), "ratos-flash-moonraker.conf"),
             WithoutExclude = isExcluded ? null : exclude,
             Component = Link(components, "ratos_flash.py", installed, "moonraker-component"),
         };
     }
+
+    private static HashSet<string> MacrosIn(ConfigFiles files) =>
+        [.. files.Sections.Select(section => section.Name.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+            .Where(words => words is ["gcode_macro", _]).Select(words => words[1].ToUpperInvariant())];
 
     /// <returns>The file if it is there, and neither it nor a file that it includes includes the other one.</returns>
     private static string? Without(string file, string included) => File.Exists(file)

@@ -39,6 +39,13 @@ public abstract class BlockHash
         data.CopyTo(_rest);
     }
 
+    /// <summary>The hash of these bytes alone.</summary>
+    private protected byte[] Of(ReadOnlySpan<byte> data)
+    {
+        Append(data);
+        return Finish();
+    }
+
     /// <summary>The hash of all that was appended. Nothing may be appended after it.</summary>
     public byte[] Finish()
     {

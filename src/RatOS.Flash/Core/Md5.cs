@@ -20,12 +20,7 @@ public sealed class Md5 : BlockHash
 
     private protected override bool IsLittleEndian => true;
 
-    public static byte[] HashData(ReadOnlySpan<byte> data)
-    {
-        var hash = new Md5();
-        hash.Append(data);
-        return hash.Finish();
-    }
+    public static byte[] HashData(ReadOnlySpan<byte> data) => new Md5().Of(data);
 
     private protected override void Mix(ReadOnlySpan<byte> block)
     {

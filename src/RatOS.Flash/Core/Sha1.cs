@@ -13,12 +13,7 @@ public sealed class Sha1 : BlockHash
     {
     }
 
-    public static byte[] HashData(ReadOnlySpan<byte> data)
-    {
-        var hash = new Sha1();
-        hash.Append(data);
-        return hash.Finish();
-    }
+    public static byte[] HashData(ReadOnlySpan<byte> data) => new Sha1().Of(data);
 
     private protected override void Mix(ReadOnlySpan<byte> block)
     {

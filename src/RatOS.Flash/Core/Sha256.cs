@@ -26,12 +26,7 @@ public sealed class Sha256 : BlockHash
     {
     }
 
-    public static byte[] HashData(ReadOnlySpan<byte> data)
-    {
-        var hash = new Sha256();
-        hash.Append(data);
-        return hash.Finish();
-    }
+    public static byte[] HashData(ReadOnlySpan<byte> data) => new Sha256().Of(data);
 
     /// <param name="key">At most 64 bytes.</param>
     /// <param name="data">What is signed.</param>

@@ -32,22 +32,10 @@ public sealed record OtherFlasher(int Process, string Name)
 
     /// <summary>The first one, by its id; null for none. What this process started itself is none.</summary>
     /// <param name="proc">Where the kernel shows processes (proc(5)).</param>
-    public static OtherFlasher? Find(string proc = "/proc")
-    {
-        try
-        {
-            return Directory.EnumerateDirectories(proc)
-                .Select(folder => int.TryParse(
-                    Path.GetFileName(folder), NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id : 0)
-                .Where(id => id > 0 && id != Environment.ProcessId).Order()
-                .Select(id => Of(CommandLine($"{proc}/{id}/cmdline")) is { } name ? new OtherFlasher(id, name) : null)
-                .FirstOrDefault(found => found is not null && !IsOurs(proc, found.Process));
-        }
-        catch (Exception hidden) when (hidden is IOException or UnauthorizedAccessException)
-        {
-            return null;
-        }
-    }
+    public static OtherFlasher? Find(string proc = "/proc") => PortOwners.Looked(
+        () => PortOwners.Processes(proc).Order()
+            .Select(id => Of(PortOwners.CommandLine(id, proc)) is { } name ? new OtherFlasher(id, name) : null)
+            .FirstOrDefault(found => found is not null && !IsOurs(proc, found.Process)), null);
 
     /// <summary>A child of this process, or a child's: a maker's updater calls dfu-util.</summary>
     private static bool IsOurs(string proc, int process)
@@ -57,7 +45,8 @@ public sealed record OtherFlasher(int Process, string Name)
             if (id == Environment.ProcessId)
                 return true;
             // Its name, in brackets, may contain anything (proc(5)): after it come the state and the parent.
-            var line = Read($"{proc}/{id}/stat");
+            var stat = $"{proc}/{id}/stat";
+            var line = PortOwners.Looked(() => File.ReadAllText(stat), "");
             if (line[(line.LastIndexOf(')') + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries) is not [_, var parent, ..]
                 || !int.TryParse(parent, NumberStyles.None, CultureInfo.InvariantCulture, out id))
                 return false;
@@ -111,19 +100,4 @@ public sealed record OtherFlasher(int Process, string Name)
     public override string ToString() => $"{Name}, process {Process}";
 
     private static bool IsWrapper(string name) => Wrappers.Contains(name) || name.StartsWith("python", StringComparison.Ordinal);
-
-    private static string[] CommandLine(string file) => Read(file).Split('\0', StringSplitOptions.RemoveEmptyEntries);
-
-    /// <summary>Empty for a process that is gone.</summary>
-    private static string Read(string file)
-    {
-        try
-        {
-            return File.ReadAllText(file);
-        }
-        catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
-        {
-            return "";
-        }
-    }
 }

@@ -46,7 +46,9 @@ internal static class PortOwners
         return process == 0 ? null : Name(process);
     }
 
-    private static IEnumerable<int> Processes() => Directory.EnumerateDirectories("/proc")
+    /// <summary>The ids of all processes.</summary>
+    /// <param name="proc">Where the kernel shows them (proc(5)).</param>
+    internal static IEnumerable<int> Processes(string proc = "/proc") => Directory.EnumerateDirectories(proc)
         .Select(folder =>
             int.TryParse(Path.GetFileName(folder.AsSpan()), NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id : 0)
             .Where(id => id > 0);
@@ -64,11 +66,11 @@ internal static class PortOwners
         return name == "klippy.py" ? $"Klipper (klippy.py, process {process})" : $"{name} (process {process})";
     }
 
-    private static List<string> CommandLine(int process) =>
-        Looked(() => File.ReadAllText($"/proc/{process}/cmdline").Split('\0', StringSplitOptions.RemoveEmptyEntries).ToList(), []);
+    internal static List<string> CommandLine(int process, string proc = "/proc") =>
+        Looked(() => File.ReadAllText($"{proc}/{process}/cmdline").Split('\0', StringSplitOptions.RemoveEmptyEntries).ToList(), []);
 
     /// <summary>A process may end while it is inspected; those of other users may not be inspected.</summary>
-    private static T Looked<T>(Func<T> look, T otherwise)
+    internal static T Looked<T>(Func<T> look, T otherwise)
     {
         try
         {
