@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Virtual.Devices;
@@ -153,5 +154,58 @@ public sealed class FleetStories
         Assert.Contains("[no-agent]", alone.Output, StringComparison.Ordinal);
         Assert.NotEqual(0, alone.Exit);
         Assert.Equal(2, (await home.RunAsync("flash", "octopus", "--virtual", "--timeout", "5")).Exit);
+    }
+
+    [Fact]
+    public async Task A_farm_runs_printers_that_answer_are_off_or_print_and_keeps_them()
+    {
+        using var home = new ProgramHome();
+        string[] farm = ["farm", "--printers", "3", "--seed", "8", "--off", "0.4", "--printing", "0.4", "--folder", home.PathOf("farm")];
+        foreach (var isFlashed in (bool[])[false, true])
+        {
+            using var process = home.Start(farm);
+            var said = new List<string>();
+            while (await process.StandardOutput.ReadLineAsync() is { } line && said.Count < 3)
+                said.Add(line);
+            var drawn = string.Join('|', said.Select(line => line.Contains('(', StringComparison.Ordinal) ? line.Split('(')[1] : ""));
+            Assert.Equal("prints for 60 s)|off)|", drawn);
+            var addresses = (await File.ReadAllLinesAsync(home.PathOf("farm", "inventory.yml")))
+                .Where(line => line.StartsWith("    printer-", StringComparison.Ordinal)).Select(line => line.Split('"')[1]).ToList();
+            Assert.Equal(said.Select(line => line.Split(' ')[1]), addresses);
+
+            using var http = new HttpClient();
+            foreach (var (address, state) in addresses.Zip(drawn.Split('|')))
+            {
+                if (state == "off)")
+                {
+                    await Assert.ThrowsAsync<HttpRequestException>(() => AskAsync(http, address, "status"));
+                    continue;
+                }
+                var klippy = (await AskAsync(http, address, "status")).Word("result", "klippy");
+                Assert.Equal(state.Length > 0 ? "busy" : "ready", klippy);
+                if (state.Length > 0)
+                    continue;
+                var boards = (await AskAsync(http, address, "boards")).Items("result", "boards");
+                Assert.Equal(3, boards.Count(row => row.Word("board") is not null));
+                var asked = await AskAsync(http, address, "flash", "\"board\":\"ebb42\",\"if_needed\":true");
+                var job = await AskAsync(http, address, "job", $"\"job\":\"{asked.Word("result", "job")}\",\"wait\":50");
+                Assert.Equal(!isFlashed, job.Items("result", "jobs").First().Flag("changed"));
+            }
+            using var stop = Process.Start("kill", ["-INT", $"{process.Id}"]);
+            await process.WaitForExitAsync();
+            Assert.Equal(0, process.ExitCode);
+        }
+        Assert.Equal(0, (await home.RunAsync([.. farm, "--reset"])).Exit);
+        Assert.Equal(["inventory.yml"], Directory.GetFileSystemEntries(home.PathOf("farm"), "*.*", SearchOption.AllDirectories)
+            .Where(File.Exists).Select(Path.GetFileName));
+        Assert.Equal(2, (await home.RunAsync("farm", "--moonraker", "65530")).Exit);
+    }
+
+    private static async Task<JsonElement> AskAsync(HttpClient http, string address, string method, string arguments = "")
+    {
+        using var body = new StringContent(
+            $"{{\"agent\":\"ratos_flash\",\"method\":\"{method}\",\"arguments\":{{{arguments}}}}}", null, "application/json");
+        using var answer = await http.PostAsync($"{address}/server/extensions/request", body);
+        return JsonDocument.Parse(await answer.Content.ReadAsStringAsync()).RootElement;
     }
 }

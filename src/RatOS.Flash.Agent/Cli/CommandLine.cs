@@ -254,7 +254,7 @@ internal static class CommandLine
     private static Command[] Try()
     {
         var list = new Option<bool>("--list") { Description = "List the virtual printers" };
-        var reset = new Option<bool>("--reset") { Description = "Put the virtual printer back to its initial state" };
+        var reset = new Option<bool>("--reset") { Description = "Put it back to its initial state, and run nothing" };
         var noAgent = new Option<bool>("--no-agent") { Description = "Run the virtual printer without an agent" };
         var virtualPrinter = Verb(
             "virtual", "Run a virtual printer with Moonraker, Klipper and agent", RunVirtual,
@@ -263,7 +263,37 @@ internal static class CommandLine
             "seeds", "Flash virtual boards with random faults, many times",
             parsed => TryVerbs.Seeds(parsed.GetValue(Options.Count), parsed.GetValue(Options.From), OutputOf(parsed)),
             Options.Count, Options.From);
-        return [virtualPrinter, seeds];
+        var printers = new Option<int>("--printers")
+        {
+            Description = "Number of printers, 1 to 200 (default: 8)",
+            HelpName = "N",
+            DefaultValueFactory = static _ => 8,
+            Validators = { static given => Options.IsNumber(given, 1, 200) },
+        };
+        var faults = Options.Share("--fault-rate", "Share of printers with random faults");
+        var printing = Options.Share("--printing", "Share of printers that print for the first minute");
+        var off = Options.Share("--off", "Share of printers that are switched off");
+        var farm = Verb(
+            "farm", "Run many virtual printers, each with Moonraker and agent",
+            parsed => Run(
+                parsed, context => new TryVerbs(context).FarmAsync(
+                    new(
+                        parsed.GetValue(printers), parsed.GetValue(Options.Scenario) ?? "voron", parsed.GetValue(Options.Seed) ?? 0,
+                        parsed.GetValue(Options.MoonrakerPort) ?? 0)
+                    {
+                        Faults = parsed.GetValue(faults),
+                        Printing = parsed.GetValue(printing),
+                        Off = parsed.GetValue(off),
+                    },
+                    parsed.GetValue(reset)),
+                isVirtual: true, isLive: true, name: "farm"),
+            printers, faults, printing, off, Options.MoonrakerPort, reset);
+        farm.Validators.Add(given =>
+        {
+            if (given.GetValue(Options.MoonrakerPort) is > 0 and var first && first + given.GetValue(printers) > ushort.MaxValue + 1)
+                given.AddError($"--moonraker {first} leaves no ports for {given.GetValue(printers)} printers.");
+        });
+        return [virtualPrinter, farm, seeds];
 
         int RunVirtual(ParseResult parsed)
         {
@@ -305,7 +335,9 @@ internal static class CommandLine
     private static int RunFlash(ParseResult parsed, Func<FlashOptions, FlashOptions> change) =>
         Run(parsed, context => new FlashVerbs(context).FlashAsync(change(Ask(parsed)), parsed.GetValue(Options.NoKlipper)));
 
-    private static int Run(ParseResult parsed, Func<VerbContext, Task<int>> verb, bool isVirtual = false, bool isLive = false)
+    /// <param name="name">Of the folder that keeps what is virtual; null for that of the scenario.</param>
+    private static int Run(
+        ParseResult parsed, Func<VerbContext, Task<int>> verb, bool isVirtual = false, bool isLive = false, string? name = null)
     {
         var scenario = parsed.GetValue(Options.Scenario);
         var isOfMemory = isVirtual || parsed.GetValue(Options.Virtual) || scenario is not null;
@@ -325,7 +357,8 @@ internal static class CommandLine
                     parsed.GetValue(Options.Port), printer => verb(new VerbContext(printer, DataOf(parsed), output, log)));
             }
             var pace = parsed.GetValue(Options.Pace) ?? (output.IsLive || isLive ? 1 : 0);
-            var folder = parsed.GetValue(Options.Folder)?.FullName;
+            var folder = parsed.GetValue(Options.Folder)?.FullName
+                ?? (name is null ? null : Path.Combine(Folders.State(), "virtual", name));
             var place = new VirtualPlace(scenario ?? VirtualPlace.DefaultScenario, folder, pace, parsed.GetValue(Options.Seed))
             {
                 IsLive = isLive,

@@ -206,14 +206,27 @@ internal static class Options
         Validators = { static given => IsNumber(given, 0, int.MaxValue - 1_000_000) },
     };
 
+    /// <summary>A share from 0 to 1, 0 by default.</summary>
+    public static Option<double> Share(string name, string description) => new(name)
+    {
+        Description = $"{description}, 0 to 1 (default: 0)",
+        HelpName = "SHARE",
+        Validators =
+        {
+            static given => Check(
+                given, static text => double.TryParse(text, out var share) && share is >= 0 and <= 1, "a share from 0 to 1"),
+        },
+    };
+
     private static void IsTcpPort(OptionResult given) => Check(given, text => ushort.TryParse(text, out _), "a TCP port from 0 to 65535");
 
-    private static void IsNumber(OptionResult given, int least, int most) =>
+    public static void IsNumber(OptionResult given, int least, int most) =>
         Check(given, text => int.TryParse(text, out var number) && number >= least && number <= most, $"a number from {least} to {most}");
 
     private static void Check(OptionResult given, Func<string, bool> isValid, string what)
     {
-        if (given.Tokens is not [{ Value: var text }] || !isValid(text))
+        // A default has no token.
+        if (!given.Implicit && (given.Tokens is not [{ Value: var text }] || !isValid(text)))
             given.AddError($"{given.Option.Name} takes {what}.");
     }
 }

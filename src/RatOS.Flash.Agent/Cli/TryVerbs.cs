@@ -1,7 +1,6 @@
 using RatOS.Flash.Agent.Boards;
 using RatOS.Flash.Agent.Contract;
-using RatOS.Flash.Agent.Service;
-using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Recording;
 using RatOS.Flash.Virtual.Devices;
 using RatOS.Flash.Virtual.Moonraker;
 using RatOS.Flash.Virtual.Trials;
@@ -35,35 +34,8 @@ internal sealed class TryVerbs(VerbContext context)
         using var over = new CancellationTokenSource();
         using var interrupts = context.OnInterrupt(over.Cancel);
         var data = context.Data!;
-        var isNew = !Directory.Exists(data.Root);
-        Directory.CreateDirectory(Path.GetDirectoryName(data.Moonraker)!);
-        if (isNew)
-            File.WriteAllText(Path.Combine(data.Root, VirtualPlace.Mark), "made by: ratos-flash virtual\n");
-        try
-        {
-            var setup = new MoonrakerSetup
-            {
-                UnixSocket = data.Moonraker,
-                Port = port,
-                HostMcuFolder = data.HostMcu,
-                DataFolder = data.Root,
-                Login = login is [var user, var password] ? (user, password) : null,
-            };
-            await using var moonraker = _printer.OpenMoonraker(setup);
-            if (withAgent)
-            {
-                using var agent = new FlashAgent(_printer, data, ConfirmedSettings.OfValid(data), context.Log);
-                await agent.RunAsync(() => Ready(moonraker.Port), over.Token);
-                return ExitCode.Done;
-            }
-            Ready(moonraker.Port);
-            var ended = Task.Delay(Timeout.InfiniteTimeSpan, _printer.Time, over.Token);
-            await ended.ContinueWith(static _ => { }, TaskScheduler.FromCurrentSynchronizationContext());
-        }
-        finally
-        {
-            _printer.Save();
-        }
+        var setup = new MoonrakerSetup { Port = port, Login = login is [var user, var password] ? (user, password) : null };
+        await VirtualHost.RunAsync(_printer, data, setup, context.Log, withAgent, moonraker => Ready(moonraker.Port), over.Token);
         return ExitCode.Done;
 
         void Ready(int port)
@@ -76,6 +48,29 @@ internal sealed class TryVerbs(VerbContext context)
                 + $"http://127.0.0.1:{port}/printer/gcode/script", 7);
             _output.Say($"Agent: ratos-flash {(withAgent ? "watch" : "agent")} --data {data.Root}", 7);
         }
+    }
+
+    /// <summary>Runs many virtual printers, each with a Moonraker and an agent, until Ctrl-C or SIGTERM.</summary>
+    /// <param name="setup">Which.</param>
+    /// <param name="isReset">They are put back to their beginning instead.</param>
+    public async Task<int> FarmAsync(FarmSetup setup, bool isReset)
+    {
+        using var over = new CancellationTokenSource();
+        using var interrupts = context.OnInterrupt(over.Cancel);
+        var farm = new VirtualFarm(Path.GetDirectoryName(context.Data!.Root)!, setup, (VirtualTime)_printer.Time, context.Log);
+        if (isReset)
+        {
+            farm.Reset();
+            _output.Say($"{setup.Printers} virtual printers are back in their initial state.");
+            return ExitCode.Done;
+        }
+        await farm.RunAsync(members =>
+        {
+            foreach (var member in members)
+                _output.Say($"{member.Name}: http://127.0.0.1:{member.Port}{(member.State.Length > 0 ? $" ({member.State})" : "")}");
+            _output.Say($"Inventory for Ansible: {farm.Inventory}. {members.Count} virtual printers run until Ctrl-C.");
+        }, over.Token);
+        return ExitCode.Done;
     }
 
     /// <summary>Serves the boards by USB/IP until Ctrl-C or SIGTERM.</summary>
