@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs RatOS.Flash: the agent as a service, its macros, menus and settings, and its Moonraker component.
-# Run it as the user that runs Klipper. It uses sudo for steps that need root. Running it again is safe: it repairs what is missing and
-# changes nothing else.
+# Run it as the user that runs Klipper. It uses sudo for steps that need root. It first looks for everything that stands in the way, then
+# prints its steps, and only then changes anything. Running it again is safe: it repairs what is missing and changes nothing else.
 #
 #   install.sh [options]
 #     --user NAME       the user that runs Klipper; needed when root runs this without sudo
@@ -10,12 +10,15 @@
 #     --host-mcu        lets the agent replace Klipper's Linux process (the Raspberry Pi as MCU); default where that is a service already
 #     --no-host-mcu     does not: the process runs as root, and the user could install any program there
 #     --dry-run         prints the steps and changes nothing
+#     --check           prints what differs from a complete installation, and changes nothing; ends with 0 if nothing differs, else with 1
+#     --yes             asks nothing, also no password for sudo; default where there is no terminal
 #     --uninstall       removes everything that was installed; your edited ratos-flash.conf and your firmware files stay
 #     --root DIR        treats DIR as the whole computer (for tests): nothing outside of it is touched, no service is started
 #     --help
 set -euo pipefail
-shopt -s nullglob
+shopt -s nullglob lastpipe
 export LC_ALL=C
+released=2026
 
 die() {
   printf 'install.sh: %s\n' "$*" >&2
@@ -26,7 +29,7 @@ usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
 
 # ---- options
 
-user='' data=() moonraker='' dry='' uninstall='' root='' host_mcu=''
+user='' data=() moonraker='' dry='' dry_run='' check='' yes='' uninstall='' root='' host_mcu=''
 while [ $# -gt 0 ]; do
   case $1 in
     --user | --data | --moonraker | --root)
@@ -41,13 +44,21 @@ while [ $# -gt 0 ]; do
       ;;
     --host-mcu) host_mcu=yes ;;
     --no-host-mcu) host_mcu=no ;;
-    --dry-run) dry=yes ;;
+    --dry-run) dry_run=yes ;;
+    --check) check=yes ;;
+    --yes) yes=yes ;;
     --uninstall) uninstall=yes ;;
     --help | -h) usage && exit ;;
     *) usage >&2 && exit 2 ;;
   esac
   shift
 done
+[ -z "$check" ] || [ -z "$uninstall" ] || die "--check looks at an installation, so it does not go with --uninstall"
+if ! [ -t 0 ] || ! [ -t 1 ]; then yes=yes; fi
+
+# What stands in the way is collected, so that one run tells everything.
+problems=()
+problem() { problems+=("$1"$'\n    '"$2"); }   # CAUSE REMEDY
 
 # The service is named after the data folder, like Klipper's and Moonraker's: printer_left_data has klipper-left.
 suffix_of() {
@@ -61,7 +72,7 @@ suffix_of() {
 
 # Names and paths go into files that systemd, Klipper and Moonraker read: names that need quoting there are refused.
 plain_path() {
-  [[ $2 =~ ^/[A-Za-z0-9_./+-]+$ && /$2/ != */../* ]] || die "$1 '$2' is not accepted: use a full path of letters, digits and _ . + - / only"
+  [[ $2 =~ ^/[A-Za-z0-9_./+-]+$ && /$2/ != */../* ]] || problem "$1 '$2' is not accepted" "Use a full path of letters, digits and _ . + - / only."
 }
 
 if [ -n "$root" ]; then
@@ -71,9 +82,6 @@ fi
 system=$root/etc/systemd/system
 
 has_systemd() { [ -d /run/systemd/system ]; }
-
-[ -n "$root$uninstall" ] || has_systemd ||
-  die "systemd does not run on this computer, and the agent is a service of systemd. Nothing was changed"
 
 if [ -z "$user" ]; then
   user=$(id -un)
@@ -89,35 +97,60 @@ here=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd -P)
 moonraker=${moonraker:-$home/moonraker}
 plain_path --moonraker "$moonraker"
 
-if [ ${#data[@]} = 0 ] && [ -n "$uninstall" ]; then
-  # The folders that were named at installation.
-  for unit in "$system"/ratos-flash*.service; do
-    if grep -qxF "User=$user" "$unit"; then data+=("$(sed -n 's/^ExecStart=.* --data //p' "$unit")"); fi
-  done
-fi
+machine=$(uname -m) rid=''
+case $machine in
+  x86_64 | i?86) rid=linux-x64 ;;
+  aarch64 | arm*) rid=linux-arm64 ;;
+esac
+# A zip has the parts beside install.sh; a checkout has them elsewhere.
+rules=$here/99-ratos-flash.rules binary=$here/ratos-flash
+[ -f "$rules" ] || rules=$here/src/RatOS.Flash.Agent/99-ratos-flash.rules
+[ -f "$binary" ] || [ ! -f "$here/publish.sh" ] || binary=$here/artifacts/$rid/ratos-flash
+folder=${binary%/*}
+folder=${folder#"$root"}
+
 if [ ${#data[@]} = 0 ]; then
-  for config in "$root$home"/printer_data/config "$root$home"/printer_*_data/config; do
-    config=${config%/config}
-    [ ! -d "$config/config" ] || data+=("${config#"$root"}")
+  # The folders that were named at installation, and for an installation the usual ones.
+  for unit in "$system"/ratos-flash*.service; do
+    named=$(sed -n 's/^ExecStart=.* --data //p' "$unit")
+    if grep -qxF "User=$user" "$unit" && { [ -n "$uninstall" ] || [ -d "$root$named/config" ]; }; then data+=("$named"); fi
   done
+  if [ -z "$uninstall" ] || [ ${#data[@]} = 0 ]; then
+    for config in "$root$home"/printer_data/config "$root$home"/printer_*_data/config; do
+      config=${config%/config}
+      [ ! -d "$config/config" ] || data+=("${config#"$root"}")
+    done
+  fi
+  printf '%s\n' "${data[@]}" | sed '/^$/d' | sort -u | mapfile -t data
 fi
-[ ${#data[@]} -gt 0 ] || die "there is no printer in $home: no folder printer_data with a folder config in it. Name its folder: --data DIR"
+[ ${#data[@]} -gt 0 ] || [ -n "$uninstall" ] ||
+  problem "there is no printer in $home: no folder printer_data with a folder config in it" "Start Moonraker once, or name the printer's folder: --data DIR"
 for i in "${!data[@]}"; do
   plain_path --data "${data[i]}"
   data[i]=$(realpath -ms -- "${data[i]}")
   [[ $(suffix_of "${data[i]}") != -host-mcu* ]] || die "a data folder ${data[i]##*/} is not accepted: its service would have the name of another service of RatOS.Flash"
-  [ -d "$root${data[i]}/config" ] || [ -n "$uninstall" ] || die "${data[i]} is no printer's data folder: it has no folder config"
+  [ -d "$root${data[i]}/config" ] || [ -n "$uninstall" ] ||
+    problem "${data[i]} is no printer's data folder: it has no folder config" "Name a folder that Moonraker uses: --data DIR"
 done
 
 [ "$(for one in "${data[@]}"; do suffix_of "$one"; done | sort -u | wc -l)" = ${#data[@]} ] ||
   die "two of these data folders would have one service, because it is named after the folder. Name each folder once, with different names"
 
-# ---- steps: each is printed and runs as the user or as root; a dry run only prints
+# ---- steps: the first pass, which is dry, prints each; the second one does them, as the user or as root
 
-changes=0 has_macros=
+changes=0 doing='' has_macros=
+declare -A planned=()
+# step ACTION [DIFFERENCE]: DIFFERENCE is how --check says that this step is needed
 step() {
   changes=$((changes + 1))
-  printf '  %s\n' "${dry:+would }$*"
+  if [ -n "$check" ]; then
+    printf '  - %s\n' "${2:-to do: $1}"
+  elif [ -n "$dry_run" ]; then
+    printf '  would %s\n' "$1"
+  elif [ -z "${planned[$1]:-}" ]; then
+    printf '  %s\n' "$1"
+  fi
+  planned[$1]=1 doing=$1
 }
 note() { notes+=("$*"); }
 notes=()
@@ -132,34 +165,54 @@ as() {
     "$@"
   elif [ "$(id -u)" = 0 ]; then
     runuser -u "$account" -- env "HOME=$home" "$@"
-  elif command -v sudo >/dev/null; then
-    sudo -H -u "$account" -- "$@"
   else
-    die "this step needs the user $account, and sudo is not installed: run this as root, with --user $user"
+    sudo ${yes:+-n} -H -u "$account" -- "$@"
   fi
+}
+
+# replace ACCOUNT LIKE FILE COMMAND...: FILE becomes what COMMAND makes of standard input, with the mode and owner of LIKE if that exists.
+# It is written whole or not at all: a full disk, a crash or a failed COMMAND leaves the old file.
+replace() {
+  local account=$1
+  shift
+  if [ -n "$dry" ]; then cat >/dev/null && return; fi   # the writer of a pipe must not find it closed
+  # shellcheck disable=SC2016   # "$@" gives its names
+  as "$account" bash -c '
+    set -e
+    umask 022
+    like=$1 file=$2 new=$2.ratos-flash-new
+    shift 2
+    trap "rm -f -- \"\$new\"" EXIT
+    mkdir -p -- "${file%/*}"
+    rm -f -- "$new"
+    if [ -f "$like" ]; then cp -p -- "$like" "$new"; else : >"$new" && chmod 644 -- "$new"; fi
+    "$@" >"$new"
+    sync -- "$new"
+    mv -fT -- "$new" "$file"' - "$@"
 }
 
 # put ACCOUNT FILE: the file with the text on standard input
 put() {
-  local account=$1 file=$2 text
+  local account=$1 file=$2 text difference="$2 is missing"
   text=$(cat && echo .) # the dot keeps the last line's end
-  if [ -f "$root$file" ] && [ "$(cat "$root$file" && echo .)" = "$text" ]; then return; fi
-  step "write $file"
-  [ -z "$dry" ] || return 0
-  as "$account" mkdir -p -- "$root${file%/*}"
-  printf %s "${text%.}" | as "$account" tee -- "$root$file" >/dev/null
-  as "$account" chmod 644 -- "$root$file"
+  if [ -f "$root$file" ]; then
+    if [ "$(cat "$root$file" && echo .)" = "$text" ]; then return; fi
+    difference="$file is not the one of this version"
+  fi
+  step "write $file" "$difference"
+  printf %s "${text%.}" | replace "$account" '' "$root$file" cat
 }
 
 # link ACCOUNT TARGET LINK
 link() {
-  local account=$1 target=$2 link=$3
-  if [ "$(readlink "$root$link" || true)" = "$target" ]; then return; fi
+  local account=$1 target=$2 link=$3 is
+  is=$(readlink "$root$link" || true)
+  if [ "$is" = "$target" ]; then return; fi
   if [ -e "$root$link" ] && [ ! -L "$root$link" ]; then
     note "$link is your own file and was left unchanged. RatOS.Flash's file is $target."
     return
   fi
-  step "link $link to $target"
+  step "link $link to $target" "$link $([ -z "$is" ] && echo 'is missing' || echo "leads to $is instead of $target")"
   as "$account" ln -sfnT -- "$target" "$root$link"
 }
 
@@ -169,19 +222,34 @@ drop() {
   shift
   for file; do
     if [ -e "$root$file" ] || [ -L "$root$file" ]; then
-      step "remove $file"
+      step "remove $file" "$file is left over"
       as "$account" rm -rf -- "$root$file"
     fi
   done
 }
 
-# rewrite FILE: replaces its text by standard input, atomically, with the same mode and owner
+# drop_empty ACCOUNT FOLDER...
+drop_empty() {
+  local account=$1 folder
+  shift
+  for folder; do
+    if [ -d "$root$folder" ]; then as "$account" rmdir --ignore-fail-on-non-empty -- "$root$folder"; fi
+  done
+}
+
+# rewrite FILE COMMAND...: your file through COMMAND; a link stays one
 rewrite() {
+  local file=$1
+  shift
+  rewrite_as "$file" "$@" <"$root$file"
+}
+
+# rewrite_as FILE [COMMAND...]: the same with standard input
+rewrite_as() {
   local real
   real=$(readlink -f "$root$1")
-  as "$user" cp -p -- "$real" "$real.ratos-flash-new"
-  as "$user" tee -- "$real.ratos-flash-new" >/dev/null
-  as "$user" mv -fT -- "$real.ratos-flash-new" "$real"
+  shift
+  replace "$user" "$real" "$real" "${@:-cat}"
 }
 
 # (Nothing here reads a pipe with grep -q: it exits early, and the writer's broken pipe would count as a mismatch.)
@@ -190,37 +258,39 @@ has_line() { [ -f "$root$1" ] && sed 's/[[:space:]]*$//' "$root$1" | grep -xF --
 # add_line FILE LINE: on top, where it belongs to no section and a missing last line end does not matter
 add_line() {
   if has_line "$1" "$2"; then return; fi
-  step "add the line $2 on top of $1"
-  [ -z "$dry" ] || return 0
-  { printf '%s\n' "$2" && cat -- "$root$1"; } | rewrite "$1"
+  step "add the line $2 on top of $1" "$1 has no line $2"
+  # shellcheck disable=SC2016
+  rewrite "$1" sh -c 'printf "%s\n" "$1" && cat' - "$2"
 }
 
+# deletion LINE: the sed script that deletes it
+deletion() { printf '/^%s[[:space:]]*$/d' "$(printf %s "$1" | sed 's/[][\.*^$/]/\\&/g')"; }
+
 remove_line() {
-  local pattern
   if ! has_line "$1" "$2"; then return; fi
-  step "remove the line $2 from $1"
-  [ -z "$dry" ] || return 0
-  pattern=$(printf %s "$2" | sed 's/[][\.*^$/]/\\&/g')
-  sed "/^${pattern}[[:space:]]*\$/d" "$root$1" | rewrite "$1"
+  step "remove the line $2 from $1" "$1 has the line $2"
+  rewrite "$1" sed "$(deletion "$2")"
 }
 
 # Keeps a copy of your file, once, before the first edit.
 keep() {
   if [ ! -e "$root$1.ratos-flash-backup" ]; then
     step "keep a copy: $1.ratos-flash-backup"
-    as "$user" cp -p -- "$root$1" "$root$1.ratos-flash-backup"
+    # shellcheck disable=SC2094   # another file
+    replace "$user" "$root$1" "$root$1.ratos-flash-backup" cat <"$root$1"
   fi
 }
 
-# Removes the copy if only our lines were changed since.
+# unkeep FILE: removes the copy if it is the text on standard input, which is yours without our lines
 unkeep() {
-  local copy=$1.ratos-flash-backup
+  local copy=$1.ratos-flash-backup text
+  text=$(cat && echo .)
   if [ ! -e "$root$copy" ]; then
     return
-  elif [ -z "$dry" ] && ! cmp -s "$root$1" "$root$copy"; then
-    note "$1 was edited since the installation, so the copy from before is left: $copy"
-  else
+  elif [ "$text" = "$(cat "$root$copy" && echo .)" ]; then
     drop "$user" "$copy"
+  else
+    note "$1 was edited since the installation, so the copy from before is left: $copy"
   fi
 }
 
@@ -294,31 +364,43 @@ install_navigation() {
     put "$user" "$file" <<<"[$page_link]"
     return
   fi
+  if grep -qF "\"href\": \"$page\"" "$root$file"; then return; fi
   text=$(navigation add "$file" && echo .) || {
     note "$file is no list of links that can be read, so it was left unchanged. The page of RatOS.Flash is at $page"
     return
   }
   if [ "$text" = "$(cat "$root$file" && echo .)" ]; then return; fi
   keep "$file"
-  step "add the page to Mainsail's navigation: $file"
-  [ -n "$dry" ] || printf %s "${text%.}" | rewrite "$file"
+  step "add the page to Mainsail's navigation: $file" "$file does not lead to the page"
+  printf %s "${text%.}" | rewrite_as "$file"
 }
 
 uninstall_navigation() {
   local file=$printer/config/.theme/navi.json text
-  grep -qsF "\"$page\"" "$root$file" || return 0
-  text=$(navigation remove "$file" && echo .) || {
-    note "$file is no list of links that can be read, so it was left unchanged. It names $page"
-    return
-  }
-  if [ ! -e "$root$file.ratos-flash-backup" ] && [ "$(tr -d '[:space:]' <<<"$text")" = '[].' ]; then
-    drop "$user" "$file"
-    as "$user" rmdir --ignore-fail-on-non-empty -- "$root${file%/*}"
+  if [ ! -e "$root$file" ]; then
+    drop_empty "$user" "${file%/*}"   # an interrupted run leaves it
     return
   fi
-  step "remove the page from Mainsail's navigation: $file"
-  [ -n "$dry" ] || printf %s "${text%.}" | rewrite "$file"
-  unkeep "$file"
+  if ! grep -qsF "\"$page\"" "$root$file"; then
+    unkeep "$file" <"$root$file"
+    return
+  fi
+  if [ "$(cat "$root$file")" = "[$page_link]" ]; then
+    text='[].'
+  elif ! text=$(navigation remove "$file" && echo .); then
+    note "$file is no list of links that can be read, so it was left unchanged. It names $page"
+    return
+  fi
+  if [ ! -e "$root$file.ratos-flash-backup" ] && [ "$(tr -d '[:space:]' <<<"$text")" = '[].' ]; then
+    drop "$user" "$file"
+    drop_empty "$user" "${file%/*}"
+    return
+  fi
+  if [ "$text" != "$(cat "$root$file" && echo .)" ]; then
+    step "remove the page from Mainsail's navigation: $file"
+    printf %s "${text%.}" | rewrite_as "$file"
+  fi
+  printf %s "${text%.}" | unkeep "$file"
 }
 
 # fill TEMPLATE: inserts this printer's names
@@ -326,44 +408,39 @@ fill() { sed -e "s|@UNIT@|$unit|g; s|@SUFFIX@|$suffix|g; s|@USER@|$user|g; s|@FO
 
 # ---- requirements, checked before anything is changed
 
-# Ends with what to do where the running kernel has 32 bits. Nothing here edits config.txt: a wrong line in it stops the computer.
-refuse_old_kernel() {
-  local model boot=/boot package=raspberrypi-kernel first='' again=''
+# Does the running kernel have 32 bits? Then the problem says what to do. Nothing here edits config.txt: a wrong line in it stops the computer.
+is_old_kernel() {
+  local model boot=/boot package=raspberrypi-kernel first='' again='' cause="this computer runs a 32-bit kernel ($machine), and RatOS.Flash needs a 64-bit one"
   case $machine in
-    aarch64 | armv8* | x86_64) return ;;
-    i?86) die "this computer runs a 32-bit kernel ($machine). RatOS.Flash needs a 64-bit one: install a 64-bit image (amd64)" ;;
+    aarch64 | armv8* | x86_64) return 1 ;;
+    i?86) problem "$cause" "Install a 64-bit image (amd64)." && return ;;
   esac
   model=$(tr -d '\0' 2>/dev/null <"$root/proc/device-tree/model" || true)
   if [ -d "$root/boot/firmware" ]; then boot=/boot/firmware package=linux-image-rpi-v8; fi
   if ! [ -f "$root$boot/kernel8.img" ] || ! compgen -G "$root/lib/modules/*v8*" >/dev/null; then
-    first="
-First install that kernel, because $boot/kernel8.img or its modules (/lib/modules/*v8*) are missing:
-  sudo apt-get update && sudo apt-get install --reinstall $package"
+    first="First install that kernel, because $boot/kernel8.img or its modules (/lib/modules/*v8*) are missing:
+      sudo apt-get update && sudo apt-get install --reinstall $package
+    "
   fi
   if [ -n "$(compgen -G "$system/ratos-flash*.service" || true)" ]; then
-    again="
-RatOS.Flash is installed, so a 64-bit kernel ran here before. Until it does again, the agent cannot start."
+    again=". RatOS.Flash is installed, so a 64-bit kernel ran here before. Until it does again, the agent cannot start"
   fi
   case $model in
     "Raspberry Pi 4"* | "Raspberry Pi Compute Module 4"*)
-      die "this computer runs a 32-bit kernel ($machine), and RatOS.Flash needs the 64-bit one. The $model has it; the rest of your system stays as it is.$again$first
-Then:
-  1. Remove the line arm_64bit=0 from $boot/config.txt, if it is there.
-  2. sudo apt-get update && sudo apt-get full-upgrade    (firmware older than March 2023 starts the 32-bit kernel)
-  3. sudo reboot, and run this again.
-Drivers that you built yourself, for example for a Wi-Fi stick, must be rebuilt for that kernel."
+      problem "$cause. The $model has it; the rest of your system stays as it is$again" "${first}Then:
+      1. Remove the line arm_64bit=0 from $boot/config.txt, if it is there.
+      2. sudo apt-get update && sudo apt-get full-upgrade    (firmware older than March 2023 starts the 32-bit kernel)
+      3. sudo reboot, and run this again.
+    Drivers that you built yourself, for example for a Wi-Fi stick, must be rebuilt for that kernel."
       ;;
     "Raspberry Pi 3"* | "Raspberry Pi Compute Module 3"* | "Raspberry Pi Zero 2"* | "Raspberry Pi 2 Model B Rev 1.2"*)
-      die "this computer runs a 32-bit kernel ($machine), and RatOS.Flash needs the 64-bit one. The $model can run it; the rest of your system stays as it is. RatOS calls this experimental.$again$first
-Then:
-  1. Put the line arm_64bit=1 under [all] at the end of $boot/config.txt. To undo it, remove the line.
-  2. sudo reboot, and run this again.
-Drivers that you built yourself, for example for a Wi-Fi stick, must be rebuilt for that kernel."
+      problem "$cause. The $model can run it; the rest of your system stays as it is. RatOS calls this experimental$again" "${first}Then:
+      1. Put the line arm_64bit=1 under [all] at the end of $boot/config.txt. To undo it, remove the line.
+      2. sudo reboot, and run this again.
+    Drivers that you built yourself, for example for a Wi-Fi stick, must be rebuilt for that kernel."
       ;;
-    "Raspberry Pi"*) die "the $model has a 32-bit processor ($machine), and RatOS.Flash needs a 64-bit one" ;;
-    *)
-      die "this computer${model:+ ($model)} runs a 32-bit kernel ($machine), and RatOS.Flash needs a 64-bit one. If its processor has 64 bits, install an image with a 64-bit kernel (arm64).$again"
-      ;;
+    "Raspberry Pi"*) problem "the $model has a 32-bit processor ($machine), and RatOS.Flash needs a 64-bit one" "Use another computer." ;;
+    *) problem "${cause/this computer/this computer${model:+ ($model)}}$again" "If its processor has 64 bits, install an image with a 64-bit kernel (arm64)." ;;
   esac
 }
 
@@ -379,49 +456,89 @@ architectures() {
   echo native
 }
 
-check() {
-  command -v dpkg >/dev/null || die "this is not a Debian system (there is no dpkg). Only Debian and RatOS are supported"
-  # Only the kernel and the processor count: the program needs nothing from the system, so it also runs on a 32-bit one with a 64-bit kernel.
-  machine=$(uname -m)
-  case $machine in
-    x86_64 | i?86) rid=linux-x64 ;;
-    aarch64 | arm*) rid=linux-arm64 ;;
-    *) die "there is no version of RatOS.Flash for the processor $machine, only for arm64 and x86_64" ;;
-  esac
+# Each file system that is written to, by the nearest folder that is there: it is writable, and has room.
+check_file_systems() {
+  local at free kilobytes=1024
+  for at in /etc/systemd/system /etc/udev/rules.d /usr/local "$moonraker" "${data[@]}"; do
+    at=$root/$at
+    until [ -d "$at/" ]; do at=${at%/*}; done
+    df -k --output=target -- "$at/" | tail -n 1
+  done | sort -u | while IFS= read -r at; do
+    if awk -v "at=${at// /\\\\040}" '$2 == at { options = $4 } END { exit options !~ /^ro(,|$)/ }' /proc/mounts; then
+      problem "the file system $at is read-only" "Make it writable: sudo mount -o remount,rw $at. If it becomes read-only again, look for its errors: sudo dmesg"
+    fi
+    free=$(df -k --output=avail -- "$at" | tail -n 1)
+    [ "$free" -ge "$kilobytes" ] || problem "the file system $at is full: $free KiB are free" "Free at least $kilobytes KiB, for example: sudo apt-get clean"
+  done
+}
 
-  [ -d "$root$moonraker/moonraker/components" ] || die "Moonraker was not found in $moonraker. Name its folder: --moonraker DIR"
+check_root() {
+  local again="sudo $here/install.sh --user $user"
+  if [ "$(id -u)" = 0 ] || [ -n "$root$dry_run$check" ]; then
+    return
+  elif ! command -v sudo >/dev/null; then
+    problem "some steps need root, and sudo is not installed" "Log in as root, and run: ${again#sudo }"
+  elif sudo -n true 2>/dev/null; then
+    return
+  elif [ -n "$yes" ]; then
+    problem "some steps need root, and sudo needs a password, which is not asked for here (--yes, or no terminal)" "Run: $again"
+  elif ! sudo -v -p "Some steps need root. Password of %p for sudo: "; then
+    problem "some steps need root, and sudo refuses them to $(id -un)" "Log in as root, and run: ${again#sudo }"
+  fi
+}
+
+# Everything that the steps need, before anything is changed
+check_requirements() {
+  local printer file name
+  command -v dpkg >/dev/null || problem "this is not a Debian system (there is no dpkg)" "Only Debian and RatOS are supported."
+  if [ -z "$root" ]; then
+    has_systemd || problem "systemd does not run on this computer, and the agent is a service of systemd" "Start this computer with systemd."
+    command -v udevadm >/dev/null || problem "udev is not installed, and the boards' ports need its rules" "Install it: sudo apt-get install udev"
+  fi
+  [ "$(date +%Y)" -ge $released ] ||
+    problem "this computer's clock says $(date +%F), which is before this release" "Connect it to a network, or set the clock: sudo date -s '$released-12-31 12:00'"
+  [ -d "$root$moonraker/moonraker/components" ] || problem "Moonraker was not found in $moonraker" "Name its folder: --moonraker DIR"
   for printer in "${data[@]}"; do
-    [ -f "$root$printer/config/moonraker.conf" ] || die "$printer/config has no moonraker.conf: start Moonraker once, then run this again"
-    [ -f "$root$printer/moonraker.asvc" ] || die "$printer has no moonraker.asvc, which Moonraker makes when it starts: start it once, then run this again"
+    [ -f "$root$printer/config/moonraker.conf" ] || problem "$printer/config has no moonraker.conf" "Start Moonraker once, then run this again."
+    [ -f "$root$printer/moonraker.asvc" ] || problem "$printer has no moonraker.asvc, which Moonraker makes when it starts" "Start Moonraker once, then run this again."
   done
   for name in dialout plugdev; do
-    grep -q "^$name:" "$root/etc/group" || die "this system has no group $name, which owns the boards' ports. Add it: sudo groupadd --system $name"
+    grep -q "^$name:" "$root/etc/group" || problem "this system has no group $name, which owns the boards' ports" "Add it: sudo groupadd --system $name"
   done
-
-  for file in config/ratos_flash.cfg config/ratos-flash.service config/ratos-flash-host-mcu config/ratos-flash-host-mcu.service moonraker-component/ratos_flash.py moonraker-component/page/page.html; do
-    [ -f "$here/$file" ] || die "$file is missing beside install.sh: unpack the whole zip"
+  for file in config/ratos{_flash.cfg,-flash.conf,-flash.service,-flash-host-mcu,-flash-host-mcu.service,-flash-klipperscreen.conf,-flash-moonraker.conf} \
+    moonraker-component/{ratos_flash.py,page/page.html} "${rules#"$here/"}"; do
+    [ -f "$here/$file" ] || problem "$file is missing beside install.sh" "Unpack the whole zip."
   done
-  rules=$here/99-ratos-flash.rules
-  [ -f "$rules" ] || rules=$here/src/RatOS.Flash.Agent/99-ratos-flash.rules
-  binary=$here/ratos-flash
-  [ -f "$binary" ] || binary=$here/artifacts/$rid/ratos-flash
-  if [ ! -f "$binary" ]; then
-    refuse_old_kernel
-    [ -f "$here/publish.sh" ] || die "the program ratos-flash is missing beside install.sh: unpack the whole zip for $rid"
-    dotnet --list-sdks 2>/dev/null | grep '^10\.' >/dev/null ||
-      die "the program is not built yet, and there is no .NET 10 SDK to build it. Use a release's zip for $rid, or install the SDK and run this again"
-    step "build the program with publish.sh $rid (a few minutes)"
-    as "$user" "$here/publish.sh" "$rid"
-  fi
-  folder=${binary%/*}
-  folder=${folder#"$root"}
   plain_path "the folder of the program" "$folder"
   plain_path "this folder" "${here#"$root"}"
-  # Also in a dry run: it changes nothing.
-  if [ -f "$binary" ] && ! dry='' as "$user" "$binary" --version >/dev/null; then
-    refuse_old_kernel
-    die "the program does not run here (see above). Is it the zip for $rid, and may $user read $folder?"
+
+  # Only the kernel and the processor count: the program needs nothing from the system, so it also runs on a 32-bit one with a 64-bit kernel.
+  if [ -z "$rid" ]; then
+    problem "there is no version of RatOS.Flash for the processor $machine, only for arm64 and x86_64" "Use another computer."
+  elif [ -f "$binary" ]; then
+    # Also in a dry run: it changes nothing.
+    if ! name=$(dry='' as "$user" "$binary" --version 2>&1); then
+      is_old_kernel || problem "the program does not run here: $name" "Is it the zip for $rid, and may $user read $folder?"
+    fi
+  elif is_old_kernel; then
+    :
+  elif [ ! -f "$here/publish.sh" ]; then
+    problem "the program ratos-flash is missing beside install.sh" "Unpack the whole zip for $rid."
+  elif ! dotnet --list-sdks 2>/dev/null | grep '^10\.' >/dev/null; then
+    problem "the program is not built yet, and there is no .NET 10 SDK to build it" "Use a release's zip for $rid, or install the SDK and run this again."
   fi
+}
+
+# preflight: ends with all problems, if there are any
+preflight() {
+  local each
+  [ -n "$uninstall" ] || check_requirements
+  check_file_systems
+  check_root
+  [ ${#problems[@]} -gt 0 ] || return 0
+  printf 'install.sh: %s. Nothing was changed.\n' "${#problems[@]} problem$([ ${#problems[@]} = 1 ] || echo s)" >&2
+  for each in "${problems[@]}"; do printf '  - %s\n' "$each" >&2; done
+  exit 1
 }
 
 # ---- install
@@ -460,7 +577,7 @@ install_macros() {
 
 # Klipper's Linux process: its program belongs to root, so a unit of root's replaces it, with a script that only root can write.
 install_host_mcu() {
-  local host=ratos-flash-host-mcu$suffix services
+  local host=ratos-flash-host-mcu$suffix services text
   services=("$system"/klipper[-_]mcu.service "$system/$host.service")
   case $host_mcu in
     yes) ;;
@@ -468,7 +585,8 @@ install_host_mcu() {
     *) [ -e "${services[0]}" ] || return 0 ;;
   esac
   put root /usr/local/lib/ratos-flash/host-mcu <"$here/config/ratos-flash-host-mcu"
-  fill ratos-flash-host-mcu.service | put root "/etc/systemd/system/$host.service"
+  text=$(fill ratos-flash-host-mcu.service)
+  put root "/etc/systemd/system/$host.service" <<<"$text"
   add_line "$printer/moonraker.asvc" "$host"
 }
 
@@ -500,7 +618,8 @@ install_printer() {
     include "$config/KlipperScreen.conf" ratos-flash-klipperscreen.conf
   fi
   install_navigation
-  fill ratos-flash.service | put root "/etc/systemd/system/$unit.service"
+  text=$(fill ratos-flash.service)
+  put root "/etc/systemd/system/$unit.service" <<<"$text"
   install_host_mcu
 }
 
@@ -508,23 +627,35 @@ ratos_command() { if [ -n "$root" ]; then compgen -G "$root/usr/local/bin/ratos"
 
 linked() { [[ $(readlink "$root$component" || true) = @($1|$root$1) ]] && has_line "$exclude" "$excluded"; }
 
+# RatOS's list of extensions, which it links again after each of its updates: does it name our component (in that folder)?
+registry() { compgen -G "$root$home/printer*_data/ratos/moonraker-extensions.json" || true; }
+# registered [FOLDER]
+registered() {
+  local list
+  list=$(registry | xargs -r -d '\n' cat | tr -d '[:space:]')
+  [[ $list = *'"fileName":"ratos_flash.py","path":"'@("${1:-}"|"$root${1:-}")* ]]
+}
+
 install_component() {
   local file=${here#"$root"}/moonraker-component/ratos_flash.py ratos
-  if linked "$file"; then return; fi
+  if linked "$file" && { [ -z "$(registry)" ] || registered "${file%/*}\""; }; then return; fi
   if ratos=$(ratos_command); then
-    step "register the component with RatOS: ratos extensions register moonraker ratos_flash $file"
-    # RatOS keeps the first path that was registered for a name.
+    step "register the component with RatOS: ratos extensions register moonraker ratos_flash $file" \
+      "RatOS does not link the component $file (ratos extensions)"
+    # RatOS keeps the first path that was registered for a name, and forgets it only while that file and a link to it exist, or by "symlink"
+    # if the file is gone. A link that leads nowhere stops it.
+    if [ ! -e "$root$component" ]; then as "$user" rm -f -- "$root$component"; fi
+    as "$user" "$ratos" extensions symlink moonraker >/dev/null 2>&1 || true
     as "$user" "$ratos" extensions unregister moonraker ratos_flash >/dev/null 2>&1 || true
-    as "$user" "$ratos" extensions register moonraker ratos_flash "$root$file" || true
-    as "$user" "$ratos" extensions symlink moonraker || true
+    as "$user" "$ratos" extensions register moonraker ratos_flash "$root$file" >/dev/null || true
+    as "$user" "$ratos" extensions symlink moonraker >/dev/null || true
     if [ -n "$dry" ] || linked "$file"; then return; fi
     note "RatOS's configurator did not link the component (is it running?), so install.sh linked it"
   fi
   link "$user" "$file" "$component"
   # Without this line Moonraker's own update reports a modified folder.
   if [ -d "$root$moonraker/.git/info" ]; then
-    if [ ! -e "$root$exclude" ]; then put "$user" "$exclude" </dev/null; fi
-    add_line "$exclude" "$excluded"
+    if [ -e "$root$exclude" ]; then add_line "$exclude" "$excluded"; else put "$user" "$exclude" <<<"$excluded"; fi
   fi
 }
 
@@ -539,11 +670,15 @@ declare -A completions=(
 install_completions() {
   local shell text
   for shell in bash zsh fish; do
-    text=$("$binary" completion "$shell" && echo .) || {
+    if [ -n "$dry" ] && [ ! -f "$binary" ]; then
+      step "write ${completions[$shell]}"
+      continue
+    fi
+    text=$("$binary" completion "$shell") || {
       note "the program did not print its completion for $shell"
       continue
     }
-    printf %s "${text%.}" | put root "${completions[$shell]}"
+    put root "${completions[$shell]}" <<<"$text"
   done
 }
 
@@ -552,14 +687,20 @@ uninstall_completions() {
   for shell in bash zsh fish; do
     file=${completions[$shell]}
     drop root "$file"
-    for file in "${file%/*}" "${file%/*/*}"; do
-      if [ -d "$root$file" ]; then as root rmdir --ignore-fail-on-non-empty -- "$root$file"; fi
-    done
+    # That folder is zsh's own where zsh is installed.
+    if [ "$shell" != zsh ] || [ ! -e "$root/usr/bin/zsh" ]; then drop_empty root "${file%/*}" "${file%/*/*}"; fi
   done
 }
 
+build_program() {
+  if [ -f "$binary" ]; then return; fi
+  step "build the program with publish.sh $rid (a few minutes)" "the program is not built yet"
+  as "$user" "$here/publish.sh" "$rid"
+}
+
 install_all() {
-  check
+  build_program
+  drop_leftovers
   install_component
   for printer in "${data[@]}"; do
     suffix=$(suffix_of "$printer") unit=ratos-flash$(suffix_of "$printer")
@@ -570,27 +711,43 @@ install_all() {
   install_completions
 }
 
+# What a run left that was killed while it wrote a file
+drop_leftovers() {
+  local file
+  for file in "$root"/etc/systemd/system/ratos-flash*.ratos-flash-new "$root"/etc/udev/rules.d/99-ratos-flash.rules.ratos-flash-new \
+    "$root$share"/{bash-completion/completions,zsh/site-functions,fish/vendor_completions.d}/*.ratos-flash-new; do
+    drop root "${file#"$root"}"
+  done
+  for printer in "${data[@]}"; do
+    for file in "$root$printer"/*.ratos-flash-new "$root$printer"/config/{,.theme/}*.ratos-flash-new; do
+      drop "$user" "${file#"$root"}"
+    done
+  done
+  drop "$user" "$exclude.ratos-flash-new"
+}
+
 # ---- uninstall
 
+# Settings that are those of this version, apart from comments
+has_default_settings() { ! grep -vE '^[[:space:]]*(#|$)' "$root$1" | grep -vxFf "$here/config/ratos-flash.conf" >/dev/null; }
+
 uninstall_printer() {
-  local config=$printer/config own=$printer/ratos-flash
+  local config=$printer/config own=$printer/ratos-flash pair file
   if [ -z "$root" ] && [ -e "$system/$unit.service" ] && has_systemd; then
     step "stop the service $unit (a write that has begun is finished first)"
     as root systemctl disable --now "$unit"
   fi
-  drop root "/etc/systemd/system/$unit.service"
   for pair in printer.cfg:ratos_flash.cfg moonraker.conf:ratos-flash-moonraker.conf KlipperScreen.conf:ratos-flash-klipperscreen.conf; do
-    remove_line "$config/${pair%:*}" "[include ${pair#*:}]"
-    unkeep "$config/${pair%:*}"
-    if [ -L "$root$config/${pair#*:}" ] || grep -qs 'written by its install.sh' "$root$config/${pair#*:}"; then drop "$user" "$config/${pair#*:}"; fi
+    file=$config/${pair%:*} pair=${pair#*:}
+    remove_line "$file" "[include $pair]"
+    if [ -f "$root$file" ]; then sed "$(deletion "[include $pair]")" "$root$file" | unkeep "$file"; fi
+    if [ -L "$root$config/$pair" ] || grep -qs 'written by its install.sh' "$root$config/$pair"; then drop "$user" "$config/$pair"; fi
   done
   uninstall_navigation
   remove_line "$printer/moonraker.asvc" "$unit"
   drop_host_mcu
-  if cmp -s "$root$config/ratos-flash.conf" "$here/config/ratos-flash.conf"; then
-    drop "$user" "$config/ratos-flash.conf"
-  elif [ -e "$root$config/ratos-flash.conf" ]; then
-    note "$config/ratos-flash.conf has your settings and stays"
+  if [ -e "$root$config/ratos-flash.conf" ]; then
+    if has_default_settings "$config/ratos-flash.conf"; then drop "$user" "$config/ratos-flash.conf"; else note "$config/ratos-flash.conf has your settings and stays"; fi
   fi
   # The agent's own files. Firmware in its folder is yours.
   for file in "$root$own"/* "$root$printer"/logs/ratos-flash*.log "$root$printer/comms/ratos-flash.sock"; do
@@ -600,27 +757,38 @@ uninstall_printer() {
       drop "$user" "${file#"$root"}"
     fi
   done
-  if [ -d "$root$own" ]; then as "$user" rmdir --ignore-fail-on-non-empty -- "$root$own"; fi
+  drop_empty "$user" "$own"
+  # Last, because it names the folder.
+  drop root "/etc/systemd/system/multi-user.target.wants/$unit.service" "/etc/systemd/system/$unit.service"
 }
 
 uninstall_all() {
-  local others ratos
+  local others ratos file
+  drop_leftovers
   for printer in "${data[@]}"; do
     suffix=$(suffix_of "$printer") unit=ratos-flash$(suffix_of "$printer")
     uninstall_printer
+    ours+=" $unit ratos-flash-host-mcu$suffix "
   done
-  others=("$system"/ratos-flash*.service)
-  if [ ${#others[@]} -gt 0 ] && [ -z "$dry" ]; then
-    note "another printer uses RatOS.Flash (${others[*]##*/}), so the shared parts stay: the component, the udev rules, the command"
+  for file in "$system"/ratos-flash*.service; do
+    file=$(basename "$file" .service)
+    [[ $ours = *" $file "* ]] || others+=" $file"
+  done
+  if [ -n "${others:-}" ]; then
+    note "another printer uses RatOS.Flash ($others ), so the shared parts stay: the component, the udev rules, the command"
     return
   fi
-  if [ -L "$root$component" ] && ratos=$(ratos_command); then
+  if { [ -L "$root$component" ] || registered; } && ratos=$(ratos_command); then
     step "unregister the component from RatOS: ratos extensions unregister moonraker ratos_flash"
     as "$user" "$ratos" extensions unregister moonraker ratos_flash ||
       note "RatOS's configurator did not answer; run later: ratos extensions unregister moonraker ratos_flash"
   fi
   drop "$user" "$component"
+  # What Python made of it.
+  for file in "$root${component%/*}"/__pycache__/ratos_flash.*; do drop "$user" "${file#"$root"}"; done
   remove_line "$exclude" "$excluded"
+  [ -s "$root$exclude" ] || drop "$user" "$exclude"
+  [ -d "$root$moonraker" ] || note "Moonraker was not found in $moonraker. If it is elsewhere, also run this: install.sh --uninstall --moonraker DIR"
   drop root /etc/udev/rules.d/99-ratos-flash.rules /usr/local/lib/ratos-flash
   uninstall_completions
   if [[ $(readlink "$root/usr/local/bin/ratos-flash" || true) = */ratos-flash ]]; then drop root /usr/local/bin/ratos-flash; fi
@@ -628,11 +796,15 @@ uninstall_all() {
 
 # ---- the running system
 
-# Is the running agent the installed one? An update may have replaced the program.
-is_current() {
+# Does the agent of this unit run, from the installed program? Else prints why not. An update may have replaced the program.
+agent_fault() {
   local id
   id=$(systemctl show -p MainPID --value "$1")
-  [ "${id:-0}" != 0 ] && [ "$(as "$user" readlink "/proc/$id/exe")" = "$(readlink -f "$binary")" ]
+  if [ "${id:-0}" = 0 ]; then
+    echo "the service $1 does not run"
+  elif [ "$(readlink "/proc/$id/exe")" != "$(readlink -f "$binary")" ]; then
+    echo "the service $1 runs another version of the program than the installed one"
+  fi
 }
 
 moonraker_port() {
@@ -641,48 +813,75 @@ moonraker_port() {
   echo "${port:-7125}"
 }
 
-# Moonraker has loaded the component, or has not, as it should be now.
-moonraker_is_right() {
+# get PORT PATH: what a web server of this computer answers, or nothing
+get() {
+  # shellcheck disable=SC2016
+  timeout 10 bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$1" && printf "GET %s HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n" "$2" >&3 && cat <&3' - "$@" 2>/dev/null || true
+}
+
+# Moonraker's answer about its components: yes, no, or nothing
+has_component() {
   local info
-  info=$(curl -s -m 10 "http://127.0.0.1:$(moonraker_port)/server/info" || true)
+  info=$(get "$(moonraker_port)" /server/info)
+  [[ $info = *'"components"'* ]] || return 0
   info=${info#*'"components"'} info=${info%%]*}
-  if [ -n "$uninstall" ]; then [[ $info != *'"ratos_flash"'* ]]; else [[ $info = *'"ratos_flash"'* ]]; fi
+  if [[ $info = *'"ratos_flash"'* ]]; then echo yes; else echo no; fi
+}
+
+# Until the page is there, or for half a minute
+wait_for_component() {
+  local seconds
+  for seconds in {1..30}; do
+    if [ "$(has_component)" = yes ] || [[ $(get "$(moonraker_port)" /server/info) = *Unauthorized* ]]; then return; fi
+    sleep 1
+  done
+  note "Moonraker did not load the component within $seconds s. If the page does not open, read the file moonraker.log"
 }
 
 # Moonraker reads its components and services only when it starts. A print comes first.
 restart_moonraker() {
   local answer service=moonraker$suffix
-  if ! systemctl is-active --quiet "$service"; then
+  first='After the restart of Moonraker (see the note above), open'
+  if [ -n "$check" ]; then
+    step "restart $service" "Moonraker ($service) has not loaded the component"
+    return
+  elif ! systemctl is-active --quiet "$service"; then
     note "restart Moonraker, so that it loads the component (no running service $service was found)"
     return
   fi
-  answer=$(curl -s -m 10 "http://127.0.0.1:$(moonraker_port)/printer/objects/query?print_stats" || true)
+  answer=$(get "$(moonraker_port)" '/printer/objects/query?print_stats')
   case $answer in
     *'"printing"'* | *'"paused"'*) note "the printer prints. Restart Moonraker after the print: sudo systemctl restart $service" ;;
     *'"print_stats"'* | *'not connected'*)
+      first=Open
       step "restart Moonraker ($service)"
       as root systemctl restart "$service"
+      [ -n "$dry$uninstall" ] || wait_for_component
       ;;
     *) note "Moonraker did not report whether the printer prints. Restart it when nothing prints: sudo systemctl restart $service" ;;
   esac
 }
 
-# Brings the running system to the state of the files, also when an earlier run was interrupted before this part.
+# Brings the running system to the state of the files, also when an earlier run was interrupted before this part. --check asks for its state
+# alone, not for restarts that follow from other differences.
 settle() {
-  local edited=$changes
+  local edited=$changes fault
+  [ -z "$check" ] || edited=0
   as root systemctl daemon-reload
   as root udevadm control --reload
   as root udevadm trigger --subsystem-match=usb --subsystem-match=tty
   for printer in "${data[@]}"; do
     suffix=$(suffix_of "$printer") unit=ratos-flash$(suffix_of "$printer")
     # First, so that systemd has loaded it when Moonraker lists the services.
-    if [ -z "$uninstall" ] && ! systemctl is-enabled --quiet "$unit"; then
-      step "enable the service $unit"
-      as root systemctl enable "$unit"
+    if [ -z "$uninstall" ] && ! systemctl is-enabled --quiet "$unit" 2>/dev/null; then
+      step "enable the service $unit" "the service $unit is not enabled, so it does not start with the computer"
+      as root systemctl enable --quiet "$unit"
     fi
-    if [ "$edited" -gt 0 ] || ! moonraker_is_right; then restart_moonraker; fi
-    if [ -z "$uninstall" ] && { [ "$edited" -gt 0 ] || ! is_current "$unit"; }; then
-      step "start the service $unit"
+    if [ "$edited" -gt 0 ] || [ "$(has_component)" = "$([ -n "$uninstall" ] && echo yes || echo no)" ]; then restart_moonraker; fi
+    [ -z "$uninstall" ] || continue
+    fault=$(agent_fault "$unit")
+    if [ "$edited" -gt 0 ] || [ -n "$fault" ]; then
+      step "start the service $unit (a write that has begun is finished first)" "$fault"
       as root systemctl restart "$unit" || note "the service $unit did not start. Read why: journalctl -u $unit"
     fi
   done
@@ -691,11 +890,11 @@ settle() {
 # The last question, at a terminal: boards that were never asked can tell now what they are.
 ask_boards() {
   local answer
-  [ -t 0 ] && [ -t 1 ] || return 0
+  [ -z "$yes" ] || return 0
   for printer in "${data[@]}"; do
     ! as "$user" grep -qs '"identities"' "$printer/ratos-flash/mcus.json" || continue
-    printf '%s\n%s' "Ask the boards of $printer now what they are? Nothing is written." \
-      "Klipper stops for about 10 s: heaters go off, the position is lost. [y/N] "
+    printf '%s\n%s' "Identify the boards of $printer now? Nothing is written." \
+      "Klipper stops, and is ready again after about 10 s: heaters go off, the position is lost. [y/N] "
     IFS= read -r answer || return 0
     case $answer in
       [yY] | [yY][eE][sS]) as "$user" "$binary" identify --data "$printer" || true ;;
@@ -704,28 +903,79 @@ ask_boards() {
   done
 }
 
-component=$moonraker/moonraker/components/ratos_flash.py exclude=$moonraker/.git/info/exclude excluded=moonraker/components/ratos_flash.py
-printf '%s\n' "RatOS.Flash, for $user: ${data[*]}"
-if [ -n "$uninstall" ]; then uninstall_all; else install_all; fi
-if [ -z "$root$dry" ] && has_systemd; then settle; fi
+# The address of this printer's page: on a front end's port that leads to this printer's Moonraker, or else on Moonraker's own.
+page_address() {
+  local host='' port ports own
+  own=$(moonraker_port)
+  [ -n "$root" ] || host=$(hostname -I 2>/dev/null | awk '{ print $1 }' || true)
+  host=${host:-$(cat "$root/etc/hostname" 2>/dev/null || echo localhost)}
+  [[ $host != *:* ]] || host="[$host]"
+  # nginx's ports
+  sed -nE 's/^[[:space:]]*listen[[:space:]]+([^[:space:];]*:)?([0-9]+)[ ;].*/\2/p' "$root"/etc/nginx/{sites-enabled,conf.d}/* </dev/null | sort -un | mapfile -t ports
+  for port in "${ports[@]}"; do
+    if [ -z "$root" ] && [[ $(get "$port" /server/files/roots) = *"\"$printer/config\""* ]]; then own=$port && break; fi
+  done
+  [ "$own" = 80 ] && own='' || own=:$own
+  echo "http://$host$own$page"
+}
 
-[ "$changes" -gt 0 ] || echo "  already installed: nothing was changed"
-for line in "${notes[@]}"; do printf 'Note: %s\n' "$line"; done
-if [ -n "$dry" ]; then
-  echo "Dry run: nothing was changed. Run this without --dry-run to apply it."
-elif [ -n "$uninstall" ]; then
-  echo "RatOS.Flash is removed. Restart Klipper, and KlipperScreen if you have it. Then you can delete this folder."
-else
-  if [ -z "$root" ] && ! id -nG "$user" | grep -w dialout >/dev/null; then
-    note=" (for the command without the agent, once: sudo usermod -aG dialout,plugdev $user)"
-  fi
-  if [ -z "$has_macros" ]; then
-    printf '%s\n' "Next: restart KlipperScreen if you have it. Then, on a terminal: ratos-flash boards${note:-}"
+# One step after the other, for a reader who has never seen this program.
+print_next_steps() {
+  local screen=''
+  [ ! -d "$root$home/KlipperScreen" ] || screen=" Restart KlipperScreen, too."
+  echo "RatOS.Flash is installed. Next:"
+  for printer in "${data[@]}"; do
+    echo "1. $first the page: $(page_address)"
+  done
+  if [ -n "$has_macros" ]; then
+    echo "2. Press Restart in Mainsail or Fluidd, so that Klipper reads the new macros.$screen"
   else
-    cat <<END
-Next: press Restart in Mainsail or Fluidd, so that Klipper reads the new macros. Restart KlipperScreen if you have it.
-Then use the macro FLASH_MCU, or on a terminal: ratos-flash boards${note:-}
-END
+    echo "2. Read the note above about the macros.$screen"
   fi
-  if [ -z "$root" ] && has_systemd; then ask_boards; fi
+  echo "3. See which boards need new firmware: on the page, or on a terminal with: ratos-flash boards"
+}
+
+# One pass over all steps: dry it finds them, else it does them.
+pass() {
+  changes=0 notes=() ours='' first=Open
+  if [ -n "$uninstall" ]; then uninstall_all; else install_all; fi
+  if [ -z "$root" ] && has_systemd; then settle; fi
+}
+
+print_notes() { for line in "${notes[@]}"; do printf 'Note: %s\n' "$line"; done; }
+
+component=$moonraker/moonraker/components/ratos_flash.py exclude=$moonraker/.git/info/exclude excluded=moonraker/components/ratos_flash.py
+preflight
+printf '%s\n' "RatOS.Flash, for $user: ${data[*]}"
+dry=yes
+pass
+if [ -n "$check" ]; then
+  print_notes
+  [ "$changes" -gt 0 ] || { echo "The installation is complete: nothing differs." && exit; }
+  printf '%s\n' "$changes difference$([ "$changes" = 1 ] || echo s). To repair: $here/install.sh"
+  exit 1
 fi
+[ "$changes" -gt 0 ] || echo "  $([ -n "$uninstall" ] && echo 'not installed' || echo 'already installed'): nothing was changed"
+if [ -n "$dry_run" ]; then
+  print_notes
+  echo "Dry run: nothing was changed. Run this without --dry-run to apply it."
+  exit
+fi
+
+dry='' doing=''
+stopped() {
+  [ "$1" = 0 ] || printf '%s\n' "install.sh: stopped${doing:+ at this step: $doing}. Repair the cause above, then run this again: it continues." >&2
+}
+trap 'stopped $?' EXIT
+if [ "$changes" -gt 0 ]; then pass; elif [ -z "$root" ] && has_systemd; then settle; fi
+trap - EXIT
+print_notes
+if [ -n "$uninstall" ]; then
+  echo "RatOS.Flash is removed. Restart Klipper, and KlipperScreen if you have it. Then you can delete this folder."
+  exit
+fi
+if [ -z "$root" ] && ! id -nG "$user" | grep -w dialout >/dev/null; then
+  echo "Note: for the command without the agent, once: sudo usermod -aG dialout,plugdev $user"
+fi
+print_next_steps
+if [ -z "$root" ] && has_systemd; then ask_boards; fi

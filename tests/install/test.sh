@@ -2,6 +2,8 @@
 # Installs, installs again and uninstalls in throw-away roots with a fake home, from the very zip that release.sh packs (with a stand-in for the program).
 # Prints ok and not ok lines, and ends with the count.
 set -uo pipefail
+# In a mount namespace of its own, so that file systems can be full or read-only.
+if [ -z "${MOUNTS:-}" ] && [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; then MOUNTS=yes exec unshare -m "$0" "$@"; fi
 here=$(cd "$(dirname "$0")/../.." && pwd)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -77,7 +79,13 @@ check "a version that the program does not have is refused" eval "! '$copy/relea
 mkdir "$scratch/bin"
 # shellcheck disable=SC2016
 printf '#!/bin/sh\necho "${MACHINE:-x86_64}"\n' >"$scratch/bin/uname"
-printf '#!/bin/sh\n' >"$scratch/bin/dpkg"
+printf '#!/bin/sh\necho amd64\n' >"$scratch/bin/dpkg"
+# Another year.
+# shellcheck disable=SC2016
+printf '#!/bin/sh\nif [ -n "${CLOCK:-}" ]; then exec /bin/date -d "$CLOCK" "$@"; fi\nexec /bin/date "$@"\n' >"$scratch/bin/date"
+# A disk that is full for the file that FULL names: cat writes 5 bytes of it.
+# shellcheck disable=SC2016
+printf '#!/bin/sh\ncase $(readlink /proc/$$/fd/1) in */"${FULL:-none}".ratos-flash-new) head -c 5; echo "cat: write error: No space left on device" >&2; exit 1 ;; esac\nexec /bin/cat "$@"\n' >"$scratch/bin/cat"
 chmod 755 "$scratch/bin"/*
 export PATH=$scratch/bin:$PATH
 
@@ -108,7 +116,7 @@ new_root() {
 
 # Everything in the root: kind, mode, name, target, contents.
 tree() {
-  (cd "$root" && find . \( -type f -printf '%y %m %p ' -exec sh -c 'sha256sum <"$1"' - {} \; \) -o -printf '%y %m %p %l\n') | sort -k 3
+  (cd "$root" && find . -printf '%y %m %p %l\n' | sort -k 3 && find . -type f -print0 | sort -z | xargs -0 sha256sum)
 }
 
 run() {
@@ -198,6 +206,80 @@ same "an edit of printer.cfg stays, without our line" "$(printf '[include mainsa
 check "the copy from before stays, since it differs now" grep -qx 'serial: x' "$config/printer.cfg.ratos-flash-backup"
 same "firmware stays, and no other file of the agent" "$pi/printer_data/ratos-flash/firmware/mine.bin" "$(find "$pi/printer_data" \( -path '*/ratos-flash/*' -type f \) -o -name 'ratos-flash.log' -o -name 'ratos-flash.sock')"
 
+echo "# nothing is left, and nothing more is removed"
+new_root strict printer_data
+config=$pi/printer_data/config
+# zsh's own folder, a theme and no list of excluded files; and what Python, systemd and killed runs leave
+mkdir -p "$root/usr/local/share/zsh/site-functions" "$root/usr/bin" "$config/.theme" "$root/etc/systemd/system/multi-user.target.wants"
+touch "$root/usr/bin/zsh" "$config/.theme/custom.css"
+rm "$pi/moonraker/.git/info/exclude"
+before=$(tree)
+run --user pi
+after=$(tree)
+ln -s /etc/systemd/system/ratos-flash.service "$root/etc/systemd/system/multi-user.target.wants/ratos-flash.service"
+mkdir "$pi/moonraker/moonraker/components/__pycache__"
+touch "$pi/moonraker/moonraker/components/__pycache__/ratos_flash.cpython-311.pyc"
+for file in "$config/"{printer.cfg,.theme/navi.json} "$pi/printer_data/moonraker.asvc" "$pi/moonraker/.git/info/exclude" "$root/etc/"{systemd/system/ratos-flash.service,udev/rules.d/99-ratos-flash.rules} \
+  "$root/usr/local/share/fish/vendor_completions.d/ratos-flash.fish"; do
+  touch "$file.ratos-flash-new"
+done
+expect 0 "it uninstalls" --user pi --uninstall
+rmdir "$pi/moonraker/moonraker/components/__pycache__"
+same "and leaves what was there before" "$before" "$(tree)"
+run --user pi
+touch "$config/printer.cfg.ratos-flash-new"
+run --user pi
+same "an installation removes the rests of a killed run, too" "$after" "$(tree)"
+
+echo "# what differs: --check"
+# differs NAME TEXT: --check ends with 1, says TEXT, and changes nothing; an installation repairs it
+differs() {
+  local before
+  before=$(tree)
+  run --user pi --check
+  if [ "$result" = 1 ] && grep -qxF -- "  - $2" <<<"$said" && grep -q '^1 difference\. To repair: ' <<<"$said" && [ "$(tree)" = "$before" ]; then ok "$1"; else not_ok "$1" "ended with $result: $said"; fi
+  run --user pi
+  same "which is repaired" "$after" "$(tree)"
+}
+new_root differs printer_data
+config=$pi/printer_data/config
+before=$(tree)
+expect 1 "where nothing is installed it ends with 1" --user pi --check
+says "and says so of each part" "  - /etc/systemd/system/ratos-flash.service is missing"
+same "and changes nothing" "$before" "$(tree)"
+run --user pi
+after=$(tree)
+expect 0 "a complete installation has no difference" --user pi --check
+same "which it says" "The installation is complete: nothing differs." "$(tail -n 1 <<<"$said")"
+rm "$root/etc/systemd/system/ratos-flash.service"
+differs "a missing unit" "/etc/systemd/system/ratos-flash.service is missing"
+sed -i 's/^User=pi/User=anna/' "$root/etc/systemd/system/ratos-flash.service"
+differs "a changed unit" "/etc/systemd/system/ratos-flash.service is not the one of this version"
+ln -sfn /home/pi/old/ratos-flash "$root/usr/local/bin/ratos-flash"
+differs "a command of another folder" "/usr/local/bin/ratos-flash leads to /home/pi/old/ratos-flash instead of /home/pi/ratos-flash/ratos-flash"
+rm "$pi/moonraker/moonraker/components/ratos_flash.py"
+differs "a component that is gone" "/home/pi/moonraker/moonraker/components/ratos_flash.py is missing"
+sed -i '/ratos/d' "$pi/moonraker/.git/info/exclude"
+differs "a line of git's that is gone" "/home/pi/moonraker/.git/info/exclude has no line moonraker/components/ratos_flash.py"
+sed -i '/ratos_flash/d' "$config/printer.cfg"
+differs "a line of printer.cfg that is gone" "/home/pi/printer_data/config/printer.cfg has no line [include ratos_flash.cfg]"
+sed -i '/ratos-flash/d' "$pi/printer_data/moonraker.asvc"
+differs "a service that Moonraker may not restart" "/home/pi/printer_data/moonraker.asvc has no line ratos-flash"
+echo '[]' >"$config/.theme/navi.json" && cp "$config/.theme/navi.json" "$config/.theme/navi.json.ratos-flash-backup"
+run --user pi --check
+says "a page that the navigation does not lead to" "  - /home/pi/printer_data/config/.theme/navi.json does not lead to the page"
+rm -r "$config/.theme"
+run --user pi
+after=$(tree)
+ls "$root/usr/local/share/fish/vendor_completions.d/ratos-flash.fish" >/dev/null && rm -r "$root/usr/local/share/fish"
+differs "a completion that is gone" "/usr/local/share/fish/vendor_completions.d/ratos-flash.fish is missing"
+rm "$root/etc/udev/rules.d/99-ratos-flash.rules"
+MACHINE=armv7l expect 1 "a problem of the computer comes first" --user pi --check
+printf '#!/bin/sh\nexit 126\n' >"$pi/ratos-flash/ratos-flash"
+MACHINE=armv7l expect 1 "a 32-bit kernel" --user pi --check
+says "is named" "this computer runs a 32-bit kernel (armv7l)"
+expect 1 "--check does not go with --uninstall" --check --uninstall
+
 echo "# other configurations"
 new_root globs printer_data
 config=$pi/printer_data/config
@@ -236,42 +318,254 @@ run --user pi --uninstall
 same "and uninstall leaves no trace" "$before" "$(tree)"
 
 echo "# RatOS"
-new_root ratos printer_data
-config=$pi/printer_data/config
-mkdir -p "$config/.theme" && echo '[]' >"$config/.theme/navi.json"
-# Does what RatOS's own does with its list, the link and git's exclude file.
-cat >"$root/usr/local/bin/ratos" <<'END'
-#!/bin/bash
-pi=$(cd "$(dirname "$0")/../../../home/pi" && pwd)
-link=$pi/moonraker/moonraker/components/ratos_flash.py exclude=$pi/moonraker/.git/info/exclude list=$pi/extensions
-[ ! -e "$pi/configurator-is-down" ] || { echo "Failed" && exit 2; }
-echo "$*" >>"$pi/../../calls"
-case "$*" in
-  "extensions register moonraker ratos_flash "*) [ -f "$5" ] && echo "$5" >"$list" ;;
-  "extensions symlink moonraker") ln -sfn "$(cat "$list")" "$link" && echo moonraker/components/ratos_flash.py >>"$exclude" ;;
-  "extensions unregister moonraker ratos_flash") rm -f "$list" "$link" && sed -i '/ratos_flash/d' "$exclude" ;;
-  *) exit 2 ;;
-esac
+# What RatOS 2.1 has on its computer, as far as it meets ours.
+ratos_root() {
+  local config file
+  new_root "$1" printer_data
+  config=$pi/printer_data/config
+  mkdir -p "$pi"/{ratos-configurator/configuration/{scripts,boards/btt-octopus-11},klipper/.git/hooks,KlipperScreen,moonraker/.git/hooks,printer_data/ratos} "$config/.theme/.git" "$root"/etc/sudoers.d "$root"/dev/RatOS
+  ln -s "$pi/ratos-configurator/configuration" "$config/RatOS"
+  printf '[server]\nport: 7125\nklippy_uds_address: ~/printer_data/comms/klippy.sock\n[update_manager]\nrefresh_interval: 168\n[update_manager KlipperScreen]\ntype: git_repo\npinned_commit: 71eef9ee\n[update_manager klipper]\npinned_commit: 2817b348\n[update_manager moonraker]\npinned_commit: 71f9e677\n' \
+    >"$pi/ratos-configurator/configuration/moonraker.conf"
+  printf '[include RatOS/moonraker.conf]\n\n[authorization]\ntrusted_clients:\n  127.0.0.1\n' >"$config/moonraker.conf"
+  printf '[respond]\n[mcu]\nserial: /dev/RatOS/btt-octopus-11\n[mcu toolboard_t0]\nserial: /dev/RatOS/btt-ebb42-12-t0\n[mcu rpi]\nserial: /tmp/klipper_host_mcu\n' >"$config/RatOS.cfg"
+  printf '[include RatOS.cfg]\n' >"$config/printer.cfg"
+  rm "$config/KlipperScreen.conf" && echo '[]' >"$config/.theme/navi.json"
+  for file in klipper moonraker; do
+    touch "$pi/ratos-configurator/configuration/scripts/$file-post-merge.sh"
+    ln -s "$pi/ratos-configurator/configuration/scripts/$file-post-merge.sh" "$pi/$file/.git/hooks/post-merge"
+  done
+  echo 'pi ALL=(ALL) NOPASSWD: /home/pi/ratos-configurator/configuration/scripts/klipper-mcu-update.sh' >"$root/etc/sudoers.d/030-ratos-githooks"
+  for file in 98 98-98; do ln -s "$pi/ratos-configurator/configuration/boards/btt-octopus-11/98-btt-octopus-11.rules" "$root/etc/udev/rules.d/$file-btt-octopus-11.rules"; done
+  ln -s ../ttyACM0 "$root/dev/RatOS/btt-octopus-11" && ln -s ../ttyACM1 "$root/dev/RatOS/btt-ebb42-12-t0"
+  printf 'klipper_mcu\nwebcamd\nKlipperScreen\nratos-configurator\n' >"$pi/printer_data/moonraker.asvc"
+  touch "$root/etc/systemd/system/klipper_mcu.service" "$pi/timelapse.py"
+  printf '[{"fileName":"timelapse.py","path":"%s","extensionName":"timelapse"}]' "$pi" >"$pi/printer_data/ratos/moonraker-extensions.json"
+  # Does what RatOS's own does with its list, the links and git's exclude file, with the same traps.
+  cat >"$root/usr/local/bin/ratos" <<'END'
+#!/usr/bin/python3
+import json, os, sys
+root = os.path.realpath(os.path.dirname(os.path.abspath(__file__)) + "/../../..")
+moonraker, listed = root + "/home/pi/moonraker", root + "/home/pi/printer_data/ratos/moonraker-extensions.json"
+exclude = moonraker + "/.git/info/exclude"
+if os.path.exists(root + "/home/pi/configurator-is-down"):
+    sys.exit(2)
+print(*sys.argv[1:], file=open(root + "/calls", "a"))
+entries = json.load(open(listed))
+def save():
+    with open(listed, "w") as file:
+        json.dump(entries, file, separators=(",", ":"))
+def link_of(entry):
+    return moonraker + "/moonraker/components/" + entry["fileName"]
+def lines(without):
+    return [line for line in open(exclude) if line.strip() != without]
+match sys.argv[1:]:
+    case ["extensions", "register", "moonraker", name, path]:
+        if not os.path.isfile(path):
+            sys.exit(1)
+        folder, file = os.path.split(path)
+        if not any(entry["fileName"] == file for entry in entries):   # else ignored, and a success
+            entries.append({"fileName": file, "path": folder, "extensionName": name})
+            save()
+    case ["extensions", "symlink", "moonraker"]:
+        for entry in list(entries):
+            if not os.path.exists(entry["path"] + "/" + entry["fileName"]):
+                entries.remove(entry)
+                save()
+            elif not os.path.exists(link_of(entry)):
+                os.symlink(entry["path"] + "/" + entry["fileName"], link_of(entry))   # fails where a link leads nowhere
+                kept = lines("moonraker/components/" + entry["fileName"])
+                open(exclude, "w").writelines(kept + ["moonraker/components/" + entry["fileName"] + "\n"])
+    case ["extensions", "unregister", "moonraker", name]:
+        for entry in [entry for entry in entries if entry["extensionName"] == name]:
+            if not os.path.exists(entry["path"] + "/" + entry["fileName"]):
+                sys.exit(1)
+            kept = lines("moonraker/components/" + entry["fileName"])
+            open(exclude, "w").writelines(kept)
+            if os.path.exists(link_of(entry)):
+                os.unlink(link_of(entry))
+            entries.remove(entry)
+            save()
+    case _:
+        sys.exit(2)
 END
-chmod 755 "$root/usr/local/bin/ratos"
+  chmod 755 "$root/usr/local/bin/ratos"
+  "$root/usr/local/bin/ratos" extensions symlink moonraker
+  rm "$root/calls"
+}
+ratos_root ratos
 before=$(tree)
 expect 0 "it installs on RatOS" --user pi
 same "RatOS was asked to link the component" "extensions symlink moonraker" "$(tail -n 1 "$root/calls")"
+rm "$root/calls"
 same "the component is linked by RatOS" "$pi/ratos-flash/moonraker-component/ratos_flash.py" "$(readlink "$pi/moonraker/moonraker/components/ratos_flash.py")"
-same "RatOS's theme is unchanged" '[]' "$(cat "$config/.theme/navi.json")"
+same "RatOS's list has it beside the others" '["timelapse","ratos_flash"]' "$(json '[entry["extensionName"] for entry in x]' <"$pi/printer_data/ratos/moonraker-extensions.json")"
 after=$(tree)
+same "of RatOS's files, these alone are changed" "./home/pi/moonraker/.git/info/exclude
+./home/pi/printer_data/config/moonraker.conf
+./home/pi/printer_data/config/printer.cfg
+./home/pi/printer_data/moonraker.asvc
+./home/pi/printer_data/ratos/moonraker-extensions.json" "$(comm -23 <(sort <<<"$before") <(sort <<<"$after") | sed -n 's/^[0-9a-f]\{64\}  //p' | sort)"
+same "an update of RatOS.Flash by Moonraker is set up beside RatOS's own" 1 "$(grep -c '^\[update_manager ratos-flash\]' "$pi/printer_data/config/ratos-flash-moonraker.conf")"
+check "the Raspberry Pi's own process is replaced by the unit" [ -e "$root/etc/systemd/system/ratos-flash-host-mcu.service" ]
 run --user pi
 same "the second time nothing changes here either" "$after" "$(tree)"
+expect 0 "--check finds no difference" --user pi --check
+not_linked="  - RatOS does not link the component /home/pi/ratos-flash/moonraker-component/ratos_flash.py (ratos extensions)"
+# repaired NAME TEXT: --check says TEXT, and an installation repairs it
+repaired() {
+  expect 1 "$1: --check ends with 1" --user pi --check
+  says "$1: it says so" "$2"
+  run --user pi
+  rm -f "$root/calls"
+  same "$1: an installation repairs it" "$after" "$(tree)"
+}
+# As Moonraker's hard recovery does: a new clone.
+rm "$pi/moonraker/moonraker/components"/* && printf '# git ls-files --others\n*~\nmoonraker/components/timelapse.py\n' >"$pi/moonraker/.git/info/exclude"
+ln -s "$pi/timelapse.py" "$pi/moonraker/moonraker/components/timelapse.py"
+repaired "Moonraker was recovered hard" "$not_linked"
+printf '[include RatOS.cfg]\n' >"$pi/printer_data/config/printer.cfg"
+repaired "ratos config regenerate -p" "  - /home/pi/printer_data/config/printer.cfg has no line [include ratos_flash.cfg]"
+printf '[{"fileName":"timelapse.py","path":"%s","extensionName":"timelapse"}]' "$pi" >"$pi/printer_data/ratos/moonraker-extensions.json"
+repaired "RatOS struck it from its list" "$not_linked"
+sed -i 's|/ratos-flash/moonraker-component|/old/moonraker-component|' "$pi/printer_data/ratos/moonraker-extensions.json"
+ln -sfn "$pi/old/moonraker-component/ratos_flash.py" "$pi/moonraker/moonraker/components/ratos_flash.py"
+repaired "its folder was moved, so that link and list lead nowhere" "$not_linked"
+mkdir -p "$pi/old/moonraker-component" && touch "$pi/old/moonraker-component/ratos_flash.py"
+sed -i 's|/ratos-flash/moonraker-component|/old/moonraker-component|' "$pi/printer_data/ratos/moonraker-extensions.json"
+run --user pi
+rm -r "$pi/old" "$root/calls"
+same "its folder was copied, and RatOS's list had the old one" "$after" "$(tree)"
 run --user pi --uninstall
-rm "$root/calls"
+rm -f "$root/calls"
 same "uninstall leaves no trace here either" "$before" "$(tree)"
 touch "$pi/configurator-is-down"
 before=$(tree)
 expect 0 "it installs while RatOS's configurator is down" --user pi
 says "and reports that" "RatOS's configurator did not link the component"
 check "the component is linked all the same" [ -e "$pi/moonraker/moonraker/components/ratos_flash.py" -o -L "$pi/moonraker/moonraker/components/ratos_flash.py" ]
+expect 1 "--check says that it is not in RatOS's list" --user pi --check
 run --user pi --uninstall
 same "and uninstall leaves no trace" "$before" "$(tree)"
+
+echo "# a full disk"
+new_root full printer_data
+before=$(tree)
+run --user pi
+after=$(tree)
+run --user pi --uninstall
+# The new file is not written whole; the old one stays, and no other one is left.
+for file in exclude printer.cfg.ratos-flash-backup ratos-flash.conf ratos-flash.service; do
+  FULL=$file expect 1 "it stops where $file does not fit" --user pi
+  says "with the step" "install.sh: stopped at this step: "
+  same "every file is the old or the new one" "" "$(comm -13 <({ echo "$before" && echo "$after"; } | sort -u) <(tree | sort -u) | grep -v ' \./home/pi/printer_data/config/.*-backup ')"
+  run --user pi
+  same "and the next run completes it" "$after" "$(tree)"
+  FULL=$file run --user pi --uninstall
+  run --user pi --uninstall
+  same "uninstall leaves no trace" "$before" "$(tree)"
+done
+if [ -n "${MOUNTS:-}" ]; then
+  mount -t tmpfs -o size=512k none "$root/usr/local"
+  mkdir -p "$root/usr/local/bin"
+  refused "a full file system" "the file system $root/usr/local is full: " --user pi
+  umount "$root/usr/local"
+  mount -t tmpfs -o ro none "$root/etc/udev"
+  mount -t tmpfs -o ro none "$root/boot"
+  refused "a read-only file system" "the file system $root/etc/udev is read-only" --user pi
+  refused "also by uninstall" "the file system $root/etc/udev is read-only" --user pi --uninstall
+  same "another one does not matter" 0 "$(grep -c "$root/boot" <<<"$said")"
+  umount "$root/etc/udev"
+  expect 0 "a read-only /boot does not matter" --user pi
+  umount "$root/boot"
+  run --user pi --uninstall
+  mount --bind "$root" "$root" && mount -o remount,bind,ro "$root"
+  refused "a read-only root" "the file system $root is read-only" --user pi
+  umount "$root"
+else
+  skip "not root: full and read-only file systems were not tested"
+fi
+
+echo "# interrupted"
+# These kill the whole run the second time that they are called: between two changes, beside a temporary file.
+for name in mv ln rmdir; do
+  # shellcheck disable=SC2016
+  printf '#!/bin/sh\nif [ -n "${KILL:-}" ]; then echo >>"$KILL"; [ "$(wc -l <"$KILL")" -lt 2 ] || kill -9 0; fi\nexec /bin/%s "$@"\n' $name >"$scratch/bin/$name"
+done
+# A removal, without the temporary files.
+# shellcheck disable=SC2016
+printf '#!/bin/sh\nif [ -n "${KILL:-}" ] && [ "$1" = -rf ] && [ "${3%%.ratos-flash-new}" = "$3" ]; then echo >>"$KILL"; [ "$(wc -l <"$KILL")" -lt 2 ] || kill -9 0; fi\nexec /bin/rm "$@"\n' >"$scratch/bin/rm"
+chmod 755 "$scratch/bin"/*
+# killed ARGUMENTS...: each run makes one change and is killed at the next one, until one ends. Calls each_time in between.
+killed() {
+  times=0
+  while [ $times -lt 99 ]; do
+    : >"$scratch/kills"
+    { KILL=$scratch/kills setsid -w "$pi/ratos-flash/install.sh" --root "$root" "$@"; } >/dev/null 2>&1
+    [ $? = 137 ] || break
+    times=$((times + 1))
+    each_time
+  done
+}
+# The interrupted state, uninstalled in a copy of the root
+each_time() {
+  local real=$root
+  rm -rf "$scratch/interrupted" && cp -a "$root" "$scratch/interrupted"
+  root=$scratch/interrupted
+  "$root/home/pi/ratos-flash/install.sh" --root "$root" --user pi --uninstall >/dev/null 2>&1
+  [ "$(tree)" = "$before" ] || differences+="after $times kills: $(diff <(echo "$before") <(tree))"
+  root=$real
+}
+new_root killed printer_data
+# The page's files need not be copied each time.
+rm -r "$pi/ratos-flash"/{docs,*.md,moonraker-component/page/*}
+touch "$pi/ratos-flash/moonraker-component/page/page.html" "$root/etc/systemd/system/klipper-mcu.service"
+before=$(tree)
+run --user pi
+after=$(tree)
+run --user pi --uninstall
+differences=''
+killed --user pi
+same "killed at each of its changes, an installation is completed by the next runs" "$after" "$(tree)"
+check "it was killed at all of them ($times)" [ $times -gt 18 ]
+same "and uninstall leaves nothing of it in between" "" "$differences"
+each_time() { :; }
+killed --user pi --uninstall
+same "killed at each of its changes, uninstall is completed by the next runs" "$before" "$(tree)"
+check "it was killed at all of them ($times)" [ $times -gt 18 ]
+rm -f "$scratch/bin"/{mv,ln,rmdir,rm}
+hash -r
+
+echo "# an old installation"
+# old COMMIT: an installation by that commit's files
+old() {
+  rm -rf "$pi/ratos-flash" && mkdir "$pi/ratos-flash" &&
+    git -C "$here" archive "$1" install.sh config src/RatOS.Flash.Agent/99-ratos-flash.rules | tar -x -C "$pi/ratos-flash" &&
+    mv "$pi/ratos-flash/src/RatOS.Flash.Agent/99-ratos-flash.rules" "$pi/ratos-flash" && rm -r "$pi/ratos-flash/src" &&
+    unzip -q "$zip" ratos-flash 'moonraker-component/*' release_info.json -d "$pi/ratos-flash" || return
+  run --user pi
+  [ "$result" = 0 ] && [ -e "$root/etc/systemd/system/ratos-flash.service" ]
+}
+unmined() { tree | grep -v '/ratos-flash\.conf'; }   # your settings are written once
+for commit in 0fe12a35 0111547d; do
+  if ! git -C "$here" cat-file -e "$commit:install.sh" 2>/dev/null; then
+    skip "this history has no commit $commit, whose installation would be upgraded"
+    continue
+  fi
+  new_root "old$commit" printer_data
+  mkdir "$root/usr/lib/x86_64-linux-gnu"
+  touch "$root/usr/lib/x86_64-linux-gnu"/{libusb-1.0.so.0,libssl.so.3}   # which those looked for
+  before=$(tree)
+  run --user pi
+  after=$(unmined)
+  run --user pi --uninstall
+  if old "$commit"; then ok "the installer of $commit installs"; else not_ok "the installer of $commit installs" "$said"; fi
+  rm -rf "$pi/ratos-flash" && unzip -q "$zip" -d "$pi/ratos-flash"
+  expect 0 "it is upgraded" --user pi
+  same "to what a new installation is" "$after" "$(unmined)"
+  expect 0 "and uninstalled" --user pi --uninstall
+  same "without a trace" "$before" "$(tree)"
+done
 
 echo "# Mainsail's navigation"
 new_root navigation printer_data
@@ -339,7 +633,10 @@ run --user pi --uninstall --data /home/pi/printer_1_data
 check "one is uninstalled, and the other keeps the shared parts" [ -L "$pi/moonraker/moonraker/components/ratos_flash.py" -a ! -e "$root/etc/systemd/system/ratos-flash-1.service" ]
 run --user pi --data /home/pi/printer_1_data
 same "one is installed again" "$both" "$(tree)"
+run --user pi --uninstall --dry-run
+promised=$(grep -c '^  would ' <<<"$said")
 expect 0 "both uninstall" --user pi --uninstall
+same "a dry run printed each step of both" "$promised" "$(grep -c '^  ' <<<"$said")"
 same "no trace is left" "$before" "$(tree)"
 printer odd-place
 run --user pi --data /home/pi/odd-place
@@ -467,21 +764,22 @@ echo "# the running system"
 settle() {
   sed -n '/^moonraker_port() {/,/^component=/p' "$here/install.sh" | sed '$d' >"$scratch/settle.sh"
   # shellcheck disable=SC2016
-  said=$(STATE=" $* " bash -c '
-    changes=0 uninstall= data=(/home/pi/printer_data) printer=/home/pi/printer_data notes=()
-    step() { echo "step $*"; }
+  said=$(STATE=" $* " CHECK=${CHECK:-} bash -c '
+    changes=0 uninstall= check=$CHECK data=(/home/pi/printer_data) printer=/home/pi/printer_data notes=()
+    step() { if [ -z "$CHECK" ]; then echo "step $1"; else echo "difference $2"; fi; }
     note() { echo "note $*"; }
     as() { shift; "$@" >/dev/null; }
     suffix_of() { :; }
     configuration() { :; }
     udevadm() { :; }
-    systemctl() { case $* in is-enabled*) [[ $STATE = *" enabled "* ]] ;; esac; }
-    is_current() { [[ $STATE = *" current "* ]]; }
-    curl() { case $*  in
-      *server/info*) [[ $STATE != *" loaded "* ]] || echo "{\"components\": [\"file_manager\", \"ratos_flash\"], \"x\": 1}" ;;
+    systemctl() { case $* in is-enabled*) [[ $STATE = *" enabled "* ]] ;; "restart moonraker") STATE+=" loaded " ;; esac; }
+    dry=""
+    . "$1"
+    agent_fault() { [[ $STATE = *" current "* ]] || echo "it does not run"; }
+    get() { case $* in
+      *server/info*) echo "{\"components\": [\"file_manager\"$([[ $STATE != *" loaded "* ]] || echo ", \"ratos_flash\"")], \"x\": 1}" ;;
       *) echo "{\"print_stats\": {\"state\": \"standby\"}}" ;;
     esac; }
-    . "$1"
     settle' bash "$scratch/settle.sh" 2>&1)
 }
 settle enabled loaded current
@@ -491,7 +789,23 @@ same "a service that an interrupted run did not enable is enabled" "step enable 
 settle enabled current
 same "Moonraker that did not load the component is restarted" "step restart Moonraker (moonraker)" "$said"
 settle enabled loaded
-same "an agent that does not run is started" "step start the service ratos-flash" "$said"
+same "an agent that does not run is started" "step start the service ratos-flash (a write that has begun is finished first)" "$said"
+CHECK=yes settle enabled current
+same "--check names a Moonraker without the component" "difference Moonraker (moonraker) has not loaded the component" "$said"
+CHECK=yes settle enabled loaded
+same "and an agent that does not run" "difference it does not run" "$said"
+# fault PID PROGRAM: what is said of an agent with that process, where that program is installed
+fault() {
+  { sed -n '/^agent_fault() {/,/^}/p' "$here/install.sh" && echo "systemctl() { echo $1; }; binary=$2; agent_fault ratos-flash"; } >"$scratch/fault.sh"
+  bash "$scratch/fault.sh"
+}
+same "an agent that runs the installed program is right" "" "$(fault $$ "/proc/$$/exe")"
+same "one that runs a replaced program is named" "the service ratos-flash runs another version of the program than the installed one" "$(fault $$ /bin/cat)"
+same "one without a process, too" "the service ratos-flash does not run" "$(fault 0 /bin/cat)"
+settle
+says "without all of it, the service is enabled" "step enable the service ratos-flash"
+says "Moonraker restarted" "step restart Moonraker (moonraker)"
+says "and the agent started" "step start the service ratos-flash"
 if [ -d /run/systemd/system ]; then
   skip "systemd runs here"
 else
@@ -506,7 +820,7 @@ last_question() {
   echo "${2:-}" >"$scratch/asked/ratos-flash/mcus.json"
   {
     # shellcheck disable=SC2016
-    printf '%s\n' "data=('$scratch/asked') user=pi binary=called" 'as() { shift; "$@"; }' 'called() { echo "called $*"; }'
+    printf '%s\n' "data=('$scratch/asked') user=pi binary=called yes=" 'as() { shift; "$@"; }' 'called() { echo "called $*"; }'
     sed -n '/^ask_boards() {/,/^}/p' "$here/install.sh"
     echo ask_boards
   } >"$scratch/ask.sh"
@@ -519,8 +833,86 @@ says "a no says how to ask later" "ratos-flash identify"
 same "and asks nothing" "" "$(grep -o called <<<"$said")"
 last_question y '{"identities": []}'
 same "boards that were asked before are not asked again" "y" "$(tr -d '\r' <<<"$said")"
+sed -i 's/ yes=$/ yes=yes/' "$scratch/ask.sh"
 said=$(bash "$scratch/ask.sh" </dev/null 2>&1)
-same "without a terminal nothing is asked" "" "$said"
+same "with --yes nothing is asked" "" "$said"
+
+echo "# root's rights"
+# rights ID YES SUDO: the problems of a user of that id, where the function sudo does SUDO
+rights() {
+  {
+    sed -n '/^check_root() {/,/^}/p; /^problem() {/p' "$here/install.sh"
+    echo "id() { case \$1 in -u) echo $1 ;; *) echo pi ;; esac; }"
+    echo "problems=() root= dry_run= check= user=pi here=/home/pi/ratos-flash yes=$2"
+    # shellcheck disable=SC2016
+    printf '%s\n' "$3" check_root 'printf "%s\n" "${problems[@]}"'
+  } >"$scratch/rights.sh"
+  said=$(PATH=/nowhere /bin/bash "$scratch/rights.sh" 2>&1)
+}
+rights 0 yes ''
+same "root needs no sudo" "" "$said"
+rights 1000 '' ''
+says "without sudo the problem names root" "sudo is not installed"
+# shellcheck disable=SC2016
+rights 1000 yes 'sudo() { [ "$1" = -n ]; }'
+same "sudo without a password is enough" "" "$said"
+rights 1000 yes 'sudo() { echo "asked $*" && false; }'
+says "a password is not asked for without a terminal" "sudo needs a password, which is not asked for here"
+same "but by no way" 0 "$(grep -c 'asked -v' <<<"$said")"
+# shellcheck disable=SC2016
+rights 1000 '' 'sudo() { [ "$1" = -v ]; }'
+same "at a terminal it is" "" "$said"
+rights 1000 '' 'sudo() { false; }'
+says "a user without sudo's rights is told before anything is changed" "sudo refuses them to pi"
+rights 1000 yes 'sudo() { echo "sudo $*"; }; as() { :; }'
+{ sed -n '/^as() {/,/^}/p' "$here/install.sh" && echo 'sudo() { echo "sudo $*"; }; id() { echo 1000; }; dry="" root="" home=/home/pi yes=yes; as root true; yes=""; as root true'; } >"$scratch/as.sh"
+same "steps ask for no password with --yes" $'sudo -n -H -u root -- true\nsudo -H -u root -- true' "$(bash "$scratch/as.sh")"
+
+echo "# the page's address"
+# address [PORT]: the address, where nginx passes that port on to this printer's Moonraker
+address() {
+  {
+    sed -n '/^page=/p; /^page_address() {/,/^}/p' "$here/install.sh"
+    # shellcheck disable=SC2016
+    printf '%s\n' "nginx=$root" 'hostname() { echo "${HOST:-192.168.1.7} 10.0.0.1"; }' 'moonraker_port() { echo "${OWN:-7125}"; }' \
+      "get() { [ \"\$1\" != '${1:-}' ] || echo '[{\"name\": \"config\", \"path\": \"/home/pi/printer_data/config\"}]'; }" \
+      'shopt -s nullglob lastpipe; set -euo pipefail; printer=/home/pi/printer_data root=' page_address
+  } >"$scratch/address.sh"
+  # shellcheck disable=SC2016
+  said=$(sed 's|"$root"/etc/nginx|"$nginx"/etc/nginx|' "$scratch/address.sh" | bash 2>&1)
+}
+new_root address printer_data
+address
+same "without a front end it is Moonraker's" http://192.168.1.7:7125/server/ratos_flash/page "$said"
+HOST=fd00::7 OWN=7126 address
+same "with its own port, also on an IPv6 network" "http://[fd00::7]:7126/server/ratos_flash/page" "$said"
+mkdir -p "$root/etc/nginx/sites-enabled"
+printf 'server {\n    listen 80 default_server;\n    listen [::]:80;\n}\n' >"$root/etc/nginx/sites-enabled/mainsail"
+printf 'server {\n  listen 8080;\n}\n' >"$root/etc/nginx/sites-enabled/fluidd"
+address 80
+same "a front end's port is used" http://192.168.1.7/server/ratos_flash/page "$said"
+address 8080
+same "if it leads to this printer's Moonraker" http://192.168.1.7:8080/server/ratos_flash/page "$said"
+address
+same "and else not" http://192.168.1.7:7125/server/ratos_flash/page "$said"
+run --user pi
+says "an installation ends with it" "1. Open the page: http://"
+says "and the next steps" "2. Press Restart in Mainsail or Fluidd"
+same "of which there are three" 3 "$(grep -c '^[0-9]\. ' <<<"$said")"
+
+echo "# everything in the way at once"
+new_root ways printer_data printer_b_data
+rm -r "$pi/moonraker" "$pi/printer_b_data/config/moonraker.conf" "$pi/printer_data/moonraker.asvc"
+sed -i /plugdev/d "$root/etc/group"
+CLOCK=1970-01-01 refused "one run says all of it" "5 problems. Nothing was changed." --user pi
+for text in "Moonraker was not found in /home/pi/moonraker" "Name its folder: --moonraker DIR" "/home/pi/printer_b_data/config has no moonraker.conf" "/home/pi/printer_data has no moonraker.asvc" \
+  "sudo groupadd --system plugdev" "this computer's clock says 1970-01-01" "sudo date -s"; do
+  says "$text" "$text"
+done
+CLOCK=1970-01-01 refused "also --check" "5 problems" --user pi --check
+sed -i 's|/home/pi|/home/my pi|' "$root/etc/passwd" && mv "$pi" "$root/home/my pi"
+said=$("$root/home/my pi/ratos-flash/install.sh" --root "$root" --user pi 2>&1)
+says "a home with a blank" "the home folder '/home/my pi' is not accepted"
 
 echo "# refused arguments"
 new_root hostile printer_data
@@ -536,6 +928,7 @@ for name in '/home/pi/printer_data;touch pwned' '/home/pi/$(touch pwned)' '/home
   [[ $name != /* ]] || mkdir -p "$root$name/config"
   refused "a data folder called $(printf %q "$name")" "is not accepted" --user pi --data "$name"
 done
+refused "a relative folder of Moonraker's" "--moonraker 'moonraker' is not accepted" --user pi --moonraker moonraker
 refused "a folder without a printer" "it has no folder config" --user pi --data /home/pi/nothing
 mv "$pi/ratos-flash" "$pi/my flash"
 said=$("$pi/my flash/install.sh" --root "$root" --user pi 2>&1)
