@@ -373,7 +373,7 @@ before=$(tree)
 expect 0 "it installs for both" --user pi
 same "each has its unit" "ratos-flash-1.service ratos-flash-left.service" "$(cd "$root/etc/systemd/system" && echo ratos-flash*)"
 check "each unit has its own folder and its own Moonraker" eval "grep -qx 'After=moonraker-left.service' '$root/etc/systemd/system/ratos-flash-left.service' && grep -q -- '--data /home/pi/printer_left_data$' '$root/etc/systemd/system/ratos-flash-left.service'"
-check "each Moonraker restarts its own" eval "grep -qx 'managed_services: ratos-flash-1' '$pi/printer_1_data/config/ratos-flash-moonraker.conf' && grep -qx ratos-flash-1 '$pi/printer_1_data/moonraker.asvc'"
+check "each Moonraker restarts its own" eval "grep -qx 'managed_services: ratos-flash-1 moonraker' '$pi/printer_1_data/config/ratos-flash-moonraker.conf' && grep -qx ratos-flash-1 '$pi/printer_1_data/moonraker.asvc'"
 both=$(tree)
 run --user pi --uninstall --data /home/pi/printer_1_data
 check "one is uninstalled, and the other keeps the shared parts" [ -L "$pi/moonraker/moonraker/components/ratos_flash.py" -a ! -e "$root/etc/systemd/system/ratos-flash-1.service" ]
