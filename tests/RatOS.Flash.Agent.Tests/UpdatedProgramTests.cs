@@ -108,7 +108,8 @@ public sealed partial class UpdatedProgramTests : IDisposable
             Now = new(2026, 11, 27, 12, 0, 0, TimeSpan.Zero),
         }));
         Assert.Equal("installation-old", finding.Id);
-        Assert.EndsWith("Of another version: /usr/local/lib/ratos-flash/host-mcu.", finding.Text, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "Of another version than the program: /usr/local/lib/ratos-flash/host-mcu. ", finding.Text, StringComparison.Ordinal);
         Assert.Equal("/home/pi/ratos-flash/install.sh", finding.ToJson().Remedy);
     }
 

@@ -138,7 +138,8 @@ public static class DoctorFindings
     /// <param name="installer">The path of install.sh.</param>
     public static Finding InstallationOld(IReadOnlyCollection<string> files, string installer) => Warning(
         FaultKind.InstallationOld,
-        $"An update replaced the program's folder only. Of another version: {string.Join(", ", files)}.", $"{Command(installer)}");
+        $"Of another version than the program: {string.Join(", ", files)}. An update by Moonraker replaces the program's folder only.",
+        $"{Command(installer)}");
 
     public static Finding SettingsUnconfirmed(string settings) => Warning(
         FaultKind.SettingsUnconfirmed,
