@@ -15,5 +15,6 @@ esac
 # The build does not track the C library: force a new link.
 rm -rf "src/RatOS.Flash.Agent/bin/Release/net10.0/$rid/native"
 # PathMap: no path of this machine goes into the program.
-dotnet publish src/RatOS.Flash.Agent -c Release -r "$rid" "${options[@]}" -p:RestoreLockedMode=true "-p:PathMap=$PWD=/ratos-flash" -o "artifacts/$rid"
+options+=(-p:RestoreLockedMode=true "-p:PathMap=$PWD=/ratos-flash")
+dotnet publish src/RatOS.Flash.Agent -c Release -r "$rid" "${options[@]}" -o "artifacts/$rid"
 if readelf -lW "artifacts/$rid/ratos-flash" | grep INTERP; then echo "publish.sh: the program is not static" >&2 && exit 1; fi

@@ -7,6 +7,7 @@
 #   --packed     uses what is in artifacts/. Otherwise publish.sh builds the programs, and sbom.py lists what is linked in
 # The same commit gives the same bytes, with the same SDK, compiler and C library. Releases are made on Debian 12.
 set -euo pipefail
+here=$PWD
 cd "$(dirname "$0")"
 export LC_ALL=C TZ=UTC
 umask 022
@@ -18,7 +19,11 @@ version=$1 key='' unsigned='' packed=''
 shift
 while [ $# -gt 0 ]; do
   case $1 in
-    --key) key=${2:-} && shift ;;
+    --key)
+      key=${2:-}
+      [[ -z $key || $key = /* ]] || key=$here/$key
+      shift
+      ;;
     --unsigned) unsigned=yes ;;
     --packed) packed=yes ;;
     *) echo "$usage" >&2 && exit 2 ;;
@@ -49,7 +54,8 @@ for rid in linux-arm64 linux-x64; do
   [ -n "$packed" ] || { ./publish.sh "$rid" && ./sbom.py "$rid" "artifacts/$rid"; }
   stage=$out/$rid
   mkdir -p "$stage/moonraker-component"
-  cp "artifacts/$rid/"{ratos-flash,sbom.cdx.json,THIRD-PARTY-NOTICES.txt} install.sh LICENSE ./*.md src/RatOS.Flash.Agent/99-ratos-flash.rules "$stage"
+  cp "artifacts/$rid/"{ratos-flash,sbom.cdx.json,THIRD-PARTY-NOTICES.txt} "$stage"
+  cp install.sh LICENSE ./*.md src/RatOS.Flash.Agent/99-ratos-flash.rules "$stage"
   cp -r config docs "$stage"
   cp -r moonraker-component/ratos_flash.py moonraker-component/page "$stage/moonraker-component"
   cat >"$stage/release_info.json" <<END
@@ -69,5 +75,8 @@ sha256sum -- *.zip *.json | tee sha256sums.txt
 if [ -n "$key" ]; then
   # The signed comment names the version: the sums of another release do not pass for this one's.
   minisign -S -s "$key" -m sha256sums.txt -t "RatOS.Flash $version" -c "signature of RatOS.Flash $version"
-  minisign -V -q -p "$OLDPWD/release-key.pub" -m sha256sums.txt || { rm -f sha256sums.txt.minisig && die "$key is not the key of release-key.pub"; }
+  if ! minisign -V -q -p "$OLDPWD/release-key.pub" -m sha256sums.txt; then
+    rm -f sha256sums.txt.minisig
+    die "$key is not the key of release-key.pub"
+  fi
 fi

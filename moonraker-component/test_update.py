@@ -2,8 +2,8 @@
 
     MOONRAKER_PATH=~/moonraker ~/moonraker-env/bin/python test_update.py
 
-The settings are those that install.sh writes. Replaced are GitHub's address, the restart of services, which is noted instead, the first look
-for updates of other programs, and the component's time for the agent to start.
+The settings are those that install.sh writes. Replaced are GitHub's address, the restart of services, which is noted instead, the first
+look for updates of other programs, and the component's time for the agent to start.
 """
 import http.server
 import io

@@ -100,7 +100,7 @@ if command -v minisign >/dev/null && command -v git >/dev/null; then
   check "a signature needs the public key in the folder" eval "! '$signed/release.sh' '$version' --key '$scratch/key.sec'"
   cp "$scratch/key.pub" "$signed/release-key.pub"
   git -C "$signed" init -q && git -C "$signed" add . && git -C "$signed" -c user.name=test -c user.email=test@localhost commit -q -m test
-  check "a signed release is made" "$signed/release.sh" "$version" --key "$scratch/key.sec"
+  check "a signed release is made" eval "cd '$scratch' && signed/release.sh '$version' --key key.sec"
   check "its sums are signed, with the version" eval \
     "minisign -V -Q -p '$signed/release-key.pub' -m '$signed/artifacts/release/sha256sums.txt' | grep -qx 'RatOS.Flash $version'"
   check "another key is refused" eval "! '$signed/release.sh' '$version' --key '$scratch/other.sec'"

@@ -12,7 +12,8 @@ internal static class DoctorChecks
         BuildChecks.Checkout, ComputerChecks.Disk, ComputerChecks.Clock,
         InstallationChecks.Moonraker, InstallationChecks.Services, InstallationChecks.Component, InstallationChecks.Macros,
         InstallationChecks.Lines, InstallationChecks.Agent, InstallationChecks.Files, InstallationChecks.Sandbox,
-        InstallationChecks.Settings, InstallationChecks.HostMcu, InstallationChecks.RatOs, InstallationChecks.Definitions, InstallationChecks.Starts,
+        InstallationChecks.Settings, InstallationChecks.HostMcu,
+        InstallationChecks.RatOs, InstallationChecks.Definitions, InstallationChecks.Starts,
         ComputerChecks.Usb, ComputerChecks.Power,
     ];
 
