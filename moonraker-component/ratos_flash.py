@@ -11,8 +11,10 @@ import asyncio
 import html
 import logging
 import pathlib
+import platform
 import re
 import textwrap
+import time
 import zlib
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Set, Tuple
 
@@ -45,6 +47,9 @@ PROMPT = "// action:prompt_"
 # It scrolls to every later line, so the last line is sent later.
 SETTLE = 3.
 MACRO_VARIABLES = ("alive", "asked")
+# After an update of this program the agent starts within seconds, on a busy Raspberry Pi too.
+STARTING = 30.
+UPDATED = 600.   # how long after an update a start of Moonraker looks for the agent
 MAX_LINES = 100
 MAX_HOLDING = 100
 MAX_LINE = 1000
@@ -60,6 +65,11 @@ PAGE = pathlib.Path(__file__).resolve().parent / "page"
 HTML = "text/html; charset=UTF-8"
 CONTENT_TYPES = {"css": "text/css; charset=UTF-8", "js": "text/javascript; charset=UTF-8", "svg": "image/svg+xml"}
 PAGE_FILE = re.compile(r"page\.html|[a-z0-9_.-]+\.(css|js|svg)")
+# The program's folder. An update deletes it before it unpacks the new zip, so a broken zip leaves it empty.
+FOLDER = PAGE.parent.parent
+RELEASE = "release_info.json"
+# A processor as the kernel and as an ELF file (elf.h, e_machine) name it.
+PROCESSORS = {"x86_64": 62, "aarch64": 183}
 # The files stay in Moonraker's memory.
 MAX_PAGE_FILES = 40
 MAX_PAGE = 1_000_000
@@ -110,6 +120,9 @@ class RatosFlash:
         # Jobs that no update may begin beside, with the client that runs them. The update manager's lock is taken while there is one.
         self.holding: Dict[str, BaseRemoteConnection] = {}
         self.locking = self.locked = False
+        self.is_release = (FOLDER / RELEASE).is_file()
+        self.starting: Optional[asyncio.TimerHandle] = None
+        self.broken = False
         self._register_page(config)
         self.server.register_event_handler("websockets:client_removed", self._client_removed)
         self.server.register_event_handler("websockets:client_identified", self._client_identified)
@@ -127,8 +140,11 @@ class RatosFlash:
             logging.info("ratos_flash: no [update_manager]; the component registers the dialog's notification itself")
         self.dialog = True
         self._offer_firmware_folder()
+        self._look_later()   # the update of before may have restarted Moonraker too
 
     def on_exit(self) -> None:
+        if self.starting is not None:
+            self.starting.cancel()
         # Moonraker disconnects its clients a moment after this, so the line still reaches them.
         self._close_dialog("Moonraker is stopping. A running flash continues, and is shown again when Moonraker is back.")
 
@@ -175,14 +191,19 @@ class RatosFlash:
 
     async def _announce(self, web_request: WebRequest) -> Dict[str, Any]:
         args = web_request.get_args()
-        dismiss = self._flag(args, "dismiss")
-        title = "" if dismiss else self._text(args, "title", MAX_NAME)
+        if self._flag(args, "dismiss"):
+            return {"shown": await self._set_announcement(None)}
+        return {"shown": await self._set_announcement(
+            self._text(args, "description", MAX_LINE), self._text(args, "title", MAX_NAME))}
+
+    async def _set_announcement(self, description: Optional[str], title: str = "RatOS.Flash") -> bool:
+        dismiss = description is None
         # Mainsail renders the description as HTML, the title as text.
-        description = "" if dismiss else _escape(self._text(args, "description", MAX_LINE))
+        description = _escape(description or "")
         # Mainsail links the title. Fluidd takes an address without a host for one of its own pages, so the link is in the text too.
         description += f' <a href="{self.address}" target="_blank">Open RatOS.Flash</a>'
         if self.announcements is None:
-            return {"shown": False}
+            return False
         async with self.announcing:  # two calls at once would remove the same entry twice
             same = False
             for entry in await self.announcements.get_announcements(True):
@@ -195,7 +216,7 @@ class RatosFlash:
                     await self.announcements.remove_announcement(entry["entry_id"])
             if not dismiss and not same:
                 self.announcements.add_internal_announcement(title, description, self.address, "normal", AGENT)
-        return {"shown": not dismiss}
+        return not dismiss
 
     async def _hold(self, web_request: WebRequest) -> Dict[str, Any]:
         """An update would start Klipper in the midst of a flash. One that is asked for meanwhile begins when the flash is over."""
@@ -319,7 +340,56 @@ class RatosFlash:
         if self.open_job is not None and not status.get("busy"):
             self.event_loop.register_callback(self._open_dialog)
 
+    def _look_later(self) -> None:
+        if self.is_release:
+            if self.starting is not None:
+                self.starting.cancel()
+            self.starting = self.event_loop.delay_callback(STARTING, self._look_at_program)
+
+    async def _look_at_program(self) -> None:
+        """An agent that does not run cannot tell why: after an update by a broken zip, or by that of another processor."""
+        self.starting = None
+        problem = self._problem()
+        if problem is None and self._was_updated() and AGENT not in self.server.lookup_component("extensions").agents:
+            problem = f"RatOS.Flash was updated, and its agent does not run. On the printer run: systemctl status {SERVICE}"
+        if problem is None:
+            return
+        self.broken = True
+        text = f"{problem} {self._way_back()}"
+        logging.info(f"ratos_flash: {text}")
+        await self._show_console(f"!! {text}")
+        await self._set_announcement(text)
+
+    def _problem(self) -> Optional[str]:
+        program = FOLDER / SERVICE
+        try:
+            with program.open("rb") as file:
+                head = file.read(20).ljust(20, b"\0")
+        except OSError:
+            return f"The update of RatOS.Flash failed: {program} is missing."
+        processor = platform.machine()
+        if head[:4] != b"\x7fELF" or PROCESSORS.get(processor, head[18]) == head[18]:
+            return None
+        return f"The update of RatOS.Flash failed: {program} is for another processor than {processor}."
+
+    @staticmethod
+    def _was_updated() -> bool:
+        try:
+            return abs(time.time() - (FOLDER / RELEASE).stat().st_ctime) < UPDATED
+        except OSError:
+            return True
+
+    def _way_back(self) -> str:
+        kept = pathlib.Path(self.server.get_app_args()["data_path"], "ratos-flash", "last-version")
+        if (kept / SERVICE).is_file():
+            return f"To go back to the last version: cp -a {kept}/. {FOLDER}/ && {FOLDER}/install.sh"
+        return f"Unpack the zip for this computer in {FOLDER}, and run its install.sh."
+
     def _dialog_line(self, line: Dict[str, Any]) -> None:
+        # Also where the update failed. An update of all programs has the name "full".
+        application = line.get("application", "")
+        if line.get("complete") and (application.startswith(SERVICE) or application == "full"):
+            self._look_later()
         self.covered.update(client.uid for client in self.server.lookup_component("websockets").get_clients_by_type("display"))
 
     async def _show_console(self, line: str) -> None:
@@ -340,6 +410,9 @@ class RatosFlash:
             client.queue_message({"jsonrpc": "2.0", "method": "notify_gcode_response", "params": [f"echo: {text}"]})
 
     def _client_identified(self, client: BaseRemoteConnection) -> None:
+        if self.broken and client.client_data.get("name") == AGENT:
+            self.broken = False
+            self.event_loop.register_callback(self._set_announcement, None)
         if client.client_data.get("type") == "web" and self.loading is None:
             self.loading = self.event_loop.delay_callback(LOADED, self._show_again)
 

@@ -11,6 +11,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import platform
 import shutil
 import socket
 import subprocess
@@ -643,6 +644,74 @@ class OnAStandIn(Stories, unittest.TestCase):
             world.call("server.ratos_flash.announce", {"title": "1 board", "description": "octopus"})
         self.assertEqual(["/printer1/server/ratos_flash/page"], world.links())
 
+    @contextlib.contextmanager
+    def released(self, program):
+        """A world with a program from a release. The world's folder is the printer's folder of data."""
+        component = load_component_file()
+        with tempfile.TemporaryDirectory() as folder:
+            before, component.FOLDER = component.FOLDER, pathlib.Path(folder)
+            (component.FOLDER / "release_info.json").touch()
+            if program is not None:
+                (component.FOLDER / "ratos-flash").write_bytes(program)
+            try:
+                yield self.world(), component
+            finally:
+                component.FOLDER = before
+
+    def news(self, world):
+        return [text.removesuffix(LINK) for _, text in world.announced()]
+
+    def test_a_program_that_does_not_run_after_an_update_is_told_with_the_way_back(self):
+        component = load_component_file()
+        own = component.PROCESSORS[platform.machine()]
+        elf = [b"\x7fELF" + bytes(14) + bytes([number, 0]) for number in (own, own ^ 1)]
+        for program, connected, problem in (
+                (elf[0], True, None), (b"#!/bin/sh\n", True, None), (elf[0], False, "its agent does not run"),
+                (elf[1], False, "another processor"), (b"\x7fELF", True, "another processor"), (None, True, "is missing")):
+            with self.subTest(program=program, connected=connected), self.released(program) as (world, _):
+                if connected:
+                    world.connect("ratos_flash")
+                world.wait(component.STARTING)
+                self.assertEqual(problem is not None, bool(self.news(world)))
+                self.assertIn(problem or "", "".join(self.news(world)))
+                self.assertEqual(problem is not None, any(line.startswith("!! ") for line in world.seen(CONSOLE)))
+
+    def test_the_way_back_is_the_kept_version_or_a_zip_and_an_agent_that_returns_ends_the_news(self):
+        with self.released(None) as (world, component):
+            world.wait(component.STARTING)
+            self.assertIn(f"Unpack the zip for this computer in {component.FOLDER}", self.news(world)[0])
+            kept = world.folder / "ratos-flash" / "last-version"
+            kept.mkdir()
+            (kept / "ratos-flash").touch()
+            world.send_event("update_manager:update_response", {"application": "ratos-flash", "message": "", "complete": True})
+            world.wait(component.STARTING)
+            self.assertIn(f"cp -a {kept}/. {component.FOLDER}/ && {component.FOLDER}/install.sh", self.news(world)[0])
+            world.connect("another")
+            world.wait(0)
+            self.assertEqual(1, len(self.news(world)))
+            world.connect("ratos_flash")
+            world.wait(0)
+            self.assertEqual([], self.news(world))
+
+    def test_the_program_is_looked_at_after_its_own_and_a_full_update_only(self):
+        with self.released(b"") as (world, component):
+            world.connect("ratos_flash")
+            world.wait(component.STARTING)
+            (component.FOLDER / "ratos-flash").unlink()
+            for line in ({"application": "klipper", "complete": True}, {"application": "firmware of octopus", "complete": True},
+                         {"application": "ratos-flash", "complete": False}):
+                world.send_event("update_manager:update_response", {"message": "", **line})
+                world.wait(component.STARTING)
+                self.assertEqual([], self.news(world))
+            world.send_event("update_manager:update_response", {"application": "full", "message": "", "complete": True})
+            world.wait(component.STARTING)
+            self.assertEqual(1, len(self.news(world)))
+
+    def test_a_checkout_is_not_looked_at(self):
+        world = self.world()
+        world.wait(load_component_file().STARTING)
+        self.assertEqual([], self.news(world))
+
     def test_announcements_of_others_stay(self):
         world = self.world()
         world.add_internal_announcement("Klipper", "news", "", "normal", "klipper")
@@ -721,8 +790,8 @@ class StandIn:
         assert name == "machine.update.status"
         return {"version_info": {"klipper": {"version": "v0.13.0"}}, "busy": False}
 
-    def register_callback(self, callback):
-        self.delay_callback(0, lambda: asyncio.run(callback()))
+    def register_callback(self, callback, *args):
+        self.delay_callback(0, lambda: asyncio.run(callback(*args)))
 
     def get_app_args(self):
         return {"data_path": str(self.folder)}

@@ -120,6 +120,7 @@ public sealed class DoctorCheckTests
         ("bad-board-definition", "update RatOS", Well with { Skipped = [new("", "the folder has more than 1000 folders")] }),
         ("agent-not-running", "sudo systemctl enable --now ratos-flash", Well with { Data = Data with { Agent = null } }),
         ("agent-old", "sudo systemctl restart ratos-flash", Well with { Data = Data with { Agent = "0.0.1" } }),
+        ("installation-old", "/home/pi/ratos-flash/install.sh", Well with { OldFiles = ["/etc/systemd/system/ratos-flash.service"] }),
         ("ratos-hook-broken", "post-merge", Well with { RatOsHook = "" }),
         ("usb-errors", "another cable",
             Well with { KernelLog =

@@ -39,12 +39,16 @@ cp -r "$here"/{config,docs,install.sh,release.sh,publish.sh,LICENSE,README.md,AR
 cp "$here/src/RatOS.Flash.Agent/99-ratos-flash.rules" "$copy/src/RatOS.Flash.Agent"
 echo '# a stand-in' >"$copy/moonraker-component/ratos_flash.py"
 cp -r "$here/moonraker-component/page" "$copy/moonraker-component"
-for rid in linux-x64 linux-arm64; do printf '#!/bin/sh\necho 0.1.0\n' >"$copy/artifacts/$rid/ratos-flash"; done
+for rid in linux-x64 linux-arm64; do
+  printf '#!/bin/sh\necho 0.1.0\n' >"$copy/artifacts/$rid/ratos-flash"
+  echo '{}' >"$copy/artifacts/$rid/sbom.cdx.json"
+  echo notices >"$copy/artifacts/$rid/THIRD-PARTY-NOTICES.txt"
+done
 version=v$(sed -n 's/.*<Version>\(.*\)<.*/\1/p' "$here/Directory.Build.props")
 if ! command -v zip >/dev/null || ! command -v unzip >/dev/null; then
   echo "zip and unzip are not installed" && exit 1
 fi
-check "a release is packed" "$copy/release.sh" "$version" --packed
+check "a release is packed" "$copy/release.sh" "$version" --unsigned --packed
 zip=$copy/artifacts/release/ratos-flash-linux-x64.zip
 same "the zip holds the program and install.sh as executable, the rest as plain files, and no more" "$(unzip -Z "$zip" | awk '/^-/ && $9 !~ "^(docs|moonraker-component/page)/" { print $1, $9 }' | sort -k 2)" "$(sort -k 2 <<'END'
 -rw-r--r-- 99-ratos-flash.rules
@@ -53,6 +57,7 @@ same "the zip holds the program and install.sh as executable, the rest as plain 
 -rw-r--r-- CONTRIBUTING.md
 -rw-r--r-- LICENSE
 -rw-r--r-- README.md
+-rw-r--r-- THIRD-PARTY-NOTICES.txt
 -rw-r--r-- config/ratos-flash-host-mcu
 -rw-r--r-- config/ratos-flash-host-mcu.service
 -rw-r--r-- config/ratos-flash-klipperscreen.conf
@@ -64,6 +69,7 @@ same "the zip holds the program and install.sh as executable, the rest as plain 
 -rw-r--r-- moonraker-component/ratos_flash.py
 -rwxr-xr-x ratos-flash
 -rw-r--r-- release_info.json
+-rw-r--r-- sbom.cdx.json
 END
 )"
 same "the zip holds the page" "$(cd "$here" && find moonraker-component/page -type f | sort)" "$(unzip -Z1 "$zip" 'moonraker-component/page/*' | sort)"
@@ -71,7 +77,41 @@ same "every page and picture that README links to is in the zip" "" \
   "$(comm -23 <(grep -oE '\]\([^):]+\)' "$here/README.md" | sed -E 's/^..//; s/[#)].*//' | sort -u) <(unzip -Z1 "$zip" | sort -u))"
 same "each zip has its own name inside, because Moonraker downloads the asset of that name" "$(unzip -p "${zip/x64/arm64}" release_info.json)" \
   '{"project_name": "RatOS.Flash", "project_owner": "Rat-OS", "version": "'"$version"'", "asset_name": "ratos-flash-linux-arm64.zip"}'
-check "a version that the program does not have is refused" eval "! '$copy/release.sh' v99.0.0 --packed"
+# Moonraker 0.9.3, and every rollback, take the first file, whatever its name.
+same "the zip for the Raspberry Pi is the first file of the release" "$(find "$copy/artifacts/release" -type f -printf "%f\n" | sort | head -n 1)" ratos-flash-linux-arm64.zip
+check "the sums are those of the files" eval "cd '$copy/artifacts/release' && sha256sum -c --quiet sha256sums.txt"
+check "a version that the program does not have is refused" eval "! '$copy/release.sh' v99.0.0 --unsigned --packed"
+check "a release without a key and without --unsigned is refused" eval "! '$copy/release.sh' '$version' --packed"
+
+# The same commit in another folder, with other times, another umask and another language.
+cp -r "$copy" "$scratch/another folder"
+find "$scratch/another folder" -exec touch -d 2001-02-03 {} +
+chmod -R go= "$scratch/another folder"
+# shellcheck disable=SC2016
+check "the same commit is packed in another folder" env SOURCE_DATE_EPOCH=1704067200 LC_ALL=C.UTF-8 TZ=Asia/Tokyo \
+  bash -c 'umask 077 && "$0" "$1" --unsigned --packed' "$scratch/another folder/release.sh" "$version"
+same "both have the same bytes" "$(cat "$scratch/another folder/artifacts/release/sha256sums.txt")" "$(cat "$copy/artifacts/release/sha256sums.txt")"
+
+# A signed release is made from a commit, here with stand-ins for publish.sh and sbom.py, and with a key of this test alone.
+if command -v minisign >/dev/null && command -v git >/dev/null; then
+  signed=$scratch/signed
+  cp -r "$copy" "$signed"
+  printf '#!/bin/sh\nexit 0\n' | tee "$signed/publish.sh" >"$signed/sbom.py" && chmod 755 "$signed/sbom.py"
+  echo artifacts/ >"$signed/.gitignore"
+  for key in key other; do minisign -G -W -f -p "$scratch/$key.pub" -s "$scratch/$key.sec" >/dev/null; done
+  check "a signature needs the public key in the folder" eval "! '$signed/release.sh' '$version' --key '$scratch/key.sec'"
+  cp "$scratch/key.pub" "$signed/release-key.pub"
+  git -C "$signed" init -q && git -C "$signed" add . && git -C "$signed" -c user.name=test -c user.email=test@localhost commit -q -m test
+  check "a signed release is made" eval "cd '$scratch' && signed/release.sh '$version' --key key.sec"
+  check "its sums are signed, with the version" eval \
+    "minisign -V -Q -p '$signed/release-key.pub' -m '$signed/artifacts/release/sha256sums.txt' | grep -qx 'RatOS.Flash $version'"
+  check "another key is refused" eval "! '$signed/release.sh' '$version' --key '$scratch/other.sec'"
+  check "and leaves no signature" eval "! [ -e '$signed/artifacts/release/sha256sums.txt.minisig' ]"
+  echo >>"$signed/README.md"
+  check "a change that is not committed is refused" eval "! '$signed/release.sh' '$version' --key '$scratch/key.sec'"
+else
+  skip "minisign or git is not installed: signed releases"
+fi
 
 # ---- throw-away printers
 
@@ -627,7 +667,7 @@ before=$(tree)
 expect 0 "it installs for both" --user pi
 same "each has its unit" "ratos-flash-1.service ratos-flash-left.service" "$(cd "$root/etc/systemd/system" && echo ratos-flash*)"
 check "each unit has its own folder and its own Moonraker" eval "grep -qx 'After=moonraker-left.service' '$root/etc/systemd/system/ratos-flash-left.service' && grep -q -- '--data /home/pi/printer_left_data$' '$root/etc/systemd/system/ratos-flash-left.service'"
-check "each Moonraker restarts its own" eval "grep -qx 'managed_services: ratos-flash-1' '$pi/printer_1_data/config/ratos-flash-moonraker.conf' && grep -qx ratos-flash-1 '$pi/printer_1_data/moonraker.asvc'"
+check "each Moonraker restarts its own" eval "grep -qx 'managed_services: ratos-flash-1 moonraker' '$pi/printer_1_data/config/ratos-flash-moonraker.conf' && grep -qx ratos-flash-1 '$pi/printer_1_data/moonraker.asvc'"
 both=$(tree)
 run --user pi --uninstall --data /home/pi/printer_1_data
 check "one is uninstalled, and the other keeps the shared parts" [ -L "$pi/moonraker/moonraker/components/ratos_flash.py" -a ! -e "$root/etc/systemd/system/ratos-flash-1.service" ]

@@ -62,6 +62,13 @@ check "systemd runs everything" [ "$(cat /proc/1/comm)" = systemd ]
 check "it is installed" eval "$home/ratos-flash/install.sh --user pi --data $data --host-mcu >/tmp/said 2>&1"
 check "the agent is up, and has said so to systemd" eval "systemctl is-active ratos-flash >/tmp/said 2>&1"
 check "it answers" says "Klipper: ready" ask status
+check "the version that runs is kept" until_true 60 [ -x $data/ratos-flash/last-version/ratos-flash ]
+check "doctor finds every file of this version" eval 'ask doctor --json; ! grep -q installation-old /tmp/said'
+echo "# newer" >>$home/ratos-flash/config/ratos-flash.service
+check "doctor names the unit that an update left behind" eval \
+  'ask doctor --json; grep "installation-old" /tmp/said | grep -q "/etc/systemd/system/ratos-flash.service.*/home/pi/ratos-flash/install.sh"'
+check "and install.sh renews it" eval \
+  "$home/ratos-flash/install.sh --user pi --data $data --host-mcu >/tmp/said 2>&1; ask doctor --json; ! grep -q installation-old /tmp/said"
 check "it sees the board" says "octopus.*v0.12.0-10-g1f2a9e1c" ask boards
 check "it flashes the board from behind its walls" says "octopus OK: runs v0.13.0" ask flash octopus --firmware /rig/klipper.bin
 check "killed, it is started again" eval 'systemctl kill -s KILL --kill-who=main ratos-flash >/tmp/said 2>&1 && until_true 60 says "Klipper: ready" ask status'

@@ -56,6 +56,7 @@ stage_program() {
   # As release.sh packs it.
   mkdir "$stage/rig/package"
   cp -r "artifacts/$rid/ratos-flash" install.sh config moonraker-component src/RatOS.Flash.Agent/99-ratos-flash.rules "$stage/rig/package"
+  echo '{"version": "v0.1.0"}' >"$stage/rig/package/release_info.json"
   # What the virtual printer's Klipper would build is what stands in its flash after a virtual flash.
   local size
   artifacts/linux-x64/ratos-flash flash octopus --virtual --folder "$stage/made" --json --log /dev/null >"$stage/made.json"

@@ -11,8 +11,9 @@ internal static class DoctorChecks
         PermissionChecks.Can, PermissionChecks.PortGrabbers, BuildChecks.Tools, BuildChecks.Python,
         BuildChecks.Checkout, ComputerChecks.Disk, ComputerChecks.Clock,
         InstallationChecks.Moonraker, InstallationChecks.Services, InstallationChecks.Component, InstallationChecks.Macros,
-        InstallationChecks.Lines, InstallationChecks.Agent, InstallationChecks.Sandbox, InstallationChecks.Settings,
-        InstallationChecks.HostMcu, InstallationChecks.RatOs, InstallationChecks.Definitions, InstallationChecks.Starts,
+        InstallationChecks.Lines, InstallationChecks.Agent, InstallationChecks.Files, InstallationChecks.Sandbox,
+        InstallationChecks.Settings, InstallationChecks.HostMcu,
+        InstallationChecks.RatOs, InstallationChecks.Definitions, InstallationChecks.Starts,
         ComputerChecks.Usb, ComputerChecks.Power,
     ];
 

@@ -43,6 +43,9 @@ internal sealed record DoctorFacts
     /// <summary>The program's folder, if it has an <c>install.sh</c>.</summary>
     public string? Folder { get; init; }
 
+    /// <summary>Files that <c>install.sh</c> wrote outside of that folder, and that are not of this version.</summary>
+    public ImmutableArray<string> OldFiles { get; init; } = [];
+
     /// <summary>systemd has 32 bits, which this program never has.</summary>
     public bool HasOldSystemd { get; init; }
 

@@ -81,6 +81,12 @@ internal static class InstallationChecks
             yield return new(DoctorFindings.AgentOld(data.Agent, Product.Version, data.Unit));
     }
 
+    public static IEnumerable<DoctorFinding> Files(DoctorFacts facts)
+    {
+        if (facts.OldFiles.Length > 0)
+            yield return new(DoctorFindings.InstallationOld(facts.OldFiles, Installer(facts)));
+    }
+
     public static IEnumerable<DoctorFinding> Sandbox(DoctorFacts facts) =>
         facts.HasOldSystemd ? [new(DoctorFindings.SandboxPartial())] : [];
 

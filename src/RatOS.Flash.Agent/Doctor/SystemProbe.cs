@@ -128,6 +128,7 @@ internal sealed class SystemProbe
             OwnRules = Text(Path.Combine(Folder, "99-ratos-flash.rules")),
             RulesFile = Path.Combine(Folder, "99-ratos-flash.rules"),
             Folder = installed,
+            OldFiles = installed is null || Data is null ? [] : new InstalledFiles(Root, installed, Data.Value.Folder).FindOld(),
             HasOldSystemd = system.HasOldSystemd(),
             Tools = [.. Chips.Distinct().Select(chip => FirmwareBuilder.MissingTools(chip, SearchPath)).OfType<FlashException>()
                 .DistinctBy(fault => fault.Remedy).Select(FaultReport.Of)],

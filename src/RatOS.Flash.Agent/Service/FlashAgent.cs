@@ -1,5 +1,6 @@
 using RatOS.Flash.Agent.Boards;
 using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Doctor;
 using RatOS.Flash.Agent.Jobs;
 using RatOS.Flash.Agent.Moonraker;
 using RatOS.Flash.Agent.Settings;
@@ -15,6 +16,7 @@ namespace RatOS.Flash.Agent.Service;
 internal sealed class FlashAgent : IDisposable
 {
     private static readonly TimeSpan IdlePoll = TimeSpan.FromMinutes(1);
+    private static readonly string Folder = Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory);
 
     private readonly PrinterAccess _printer;
     private readonly DataFolder _data;
@@ -45,6 +47,7 @@ internal sealed class FlashAgent : IDisposable
                 foreach (var job in _queue!.Open.Where(job => job.State == JobState.Running))
                     Hold(job);
                 TellOfSettings(settings.Faults);
+                TellOfOldFiles();
             },
             GcodeResponse = line => _api!.OnConsole(line),
             Recorder = _recorder,
@@ -113,6 +116,8 @@ internal sealed class FlashAgent : IDisposable
         Systemd.Notify("READY=1");
         _log.Say($"ratos-flash {Product.Version} works for {_data.Root}.");
         ready();
+        if (LastVersion.IsNew(Folder, _data.LastVersion))
+            _ = KeepVersionAsync();
         try
         {
             // A loop that ends by itself has met a bug. The queue finishes its write, then systemd restarts the agent.
@@ -167,6 +172,24 @@ internal sealed class FlashAgent : IDisposable
             _notifier.Console($"!! RatOS.Flash: {words} [{fault.Code}]");
             _notifier.Announce(words);
         }
+    }
+
+    /// <summary>After an update by Moonraker, which replaces the program's folder alone.</summary>
+    private void TellOfOldFiles()
+    {
+        var files = File.Exists(Path.Combine(Folder, "install.sh")) ? new InstalledFiles("", Folder, _data).FindOld() : [];
+        if (files.Length == 0)
+            return;
+        var finding = DoctorFindings.InstallationOld(files, Path.Combine(Folder, "install.sh"));
+        var words = $"{finding.Text} {finding.Remedy.In(FrontEnd.Browser)}";
+        _log.Say(words);
+        _notifier.Console($"// RatOS.Flash {Product.Version}: {words}");
+    }
+
+    private async Task KeepVersionAsync()
+    {
+        // Some 25 MB, once for each version. The thread of the agent may be writing a board.
+        _log.Say(await Task.Run(() => LastVersion.Keep(Folder, _data.LastVersion)));
     }
 
     public void Dispose() => _recorder.Dispose();

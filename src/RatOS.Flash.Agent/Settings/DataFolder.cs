@@ -64,6 +64,9 @@ internal sealed record DataFolder(string Root)
     /// <summary>Firmware that boards have run, for a rollback.</summary>
     public string Good => Path.Combine(Root, "ratos-flash", "good");
 
+    /// <summary>A copy of the last version of this program that ran.</summary>
+    public string LastVersion => Path.Combine(Root, "ratos-flash", "last-version");
+
     /// <summary>Klipper's last report of its boards.</summary>
     public string Mcus => Path.Combine(Root, "ratos-flash", "mcus.json");
 

@@ -134,6 +134,13 @@ public static class DoctorFindings
         FaultKind.AgentOld, $"The running agent is version {agent}, but this program is {program}.",
         $"{Command($"sudo systemctl restart {unit}")}");
 
+    /// <param name="files">What install.sh wrote outside of the program's folder.</param>
+    /// <param name="installer">The path of install.sh.</param>
+    public static Finding InstallationOld(IReadOnlyCollection<string> files, string installer) => Warning(
+        FaultKind.InstallationOld,
+        $"Of another version than the program: {string.Join(", ", files)}. An update by Moonraker replaces the program's folder only.",
+        $"{Command(installer)}");
+
     public static Finding SettingsUnconfirmed(string settings) => Warning(
         FaultKind.SettingsUnconfirmed,
         $"ratos-flash.conf sets {settings}. Browsers can write that file, so it does not count before you confirm it once.",

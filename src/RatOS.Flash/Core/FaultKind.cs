@@ -374,6 +374,7 @@ public sealed record FaultKind
     public static FaultKind MacrosNotIncluded { get; } = new("macros-not-included");
     public static FaultKind AgentNotRunning { get; } = new("agent-not-running");
     public static FaultKind AgentOld { get; } = new("agent-old");
+    public static FaultKind InstallationOld { get; } = new("installation-old");
     public static FaultKind HostMcuUnit { get; } = new("host-mcu-unit");
     public static FaultKind RatosHookBroken { get; } = new("ratos-hook-broken");
     public static FaultKind RatosHook { get; } = new("ratos-hook");
