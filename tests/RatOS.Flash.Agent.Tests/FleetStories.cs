@@ -35,6 +35,25 @@ public sealed class FleetStories
     });
 
     [Fact]
+    public void A_file_is_needed_until_the_board_was_proved_to_run_that_very_file() => AgentStory.Of(async story =>
+    {
+        await story.RequestAsync("flash", ("board", "octopus"));
+        await story.UntilOverAsync();
+        // Another compiler makes another image of the same version.
+        var sha256 = story.Upload(
+            "new.bin", VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, VirtualPrinter.HostVersion, compiler: "gcc: 99.1"));
+        (string, object?)[] request =
+            [("board", "octopus"), ("firmware", "new.bin"), ("firmware_sha256", sha256), ("if_needed", true)];
+        foreach (var (isChanged, jobs) in ((bool, int)[])[(true, 2), (false, 3)])
+        {
+            Assert.Equal(isChanged, (await story.RequestAsync("plan", request)).Items("plan").First().Flag("changed"));
+            await story.RequestAsync("flash", request);
+            var job = await story.UntilOverAsync(jobs);
+            Assert.Equal((true, isChanged), (job.Ok, job.Changed));
+        }
+    });
+
+    [Fact]
     public void A_flash_gives_up_when_the_printer_was_not_idle_in_time_and_says_why() => AgentStory.Of(async story =>
     {
         story.Moonraker.Print.PrintState = "printing";
@@ -193,9 +212,10 @@ public sealed class FleetStories
             }
             using var stop = Process.Start("kill", ["-INT", $"{process.Id}"]);
             await process.WaitForExitAsync();
-            Assert.Equal(0, process.ExitCode);
+            Assert.Equal((0, ""), (process.ExitCode, await process.StandardError.ReadToEndAsync()));
         }
-        Assert.Equal(0, (await home.RunAsync([.. farm, "--reset"])).Exit);
+        var reset = await home.RunAsync([.. farm, "--reset"]);
+        Assert.Equal((0, "3 virtual printers are back in their initial state."), (reset.Exit, reset.Output.Trim()));
         Assert.Equal(["inventory.yml"], Directory.GetFileSystemEntries(home.PathOf("farm"), "*.*", SearchOption.AllDirectories)
             .Where(File.Exists).Select(Path.GetFileName));
         Assert.Equal(2, (await home.RunAsync("farm", "--moonraker", "65530")).Exit);

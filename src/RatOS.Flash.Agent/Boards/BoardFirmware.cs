@@ -134,7 +134,7 @@ internal sealed class BoardFirmware(PrinterAccess printer, KnownMcus mcus, DataF
             var running = KlipperVersion.Parse(mcu.Running);
             if (image is null && tree is not null && running.Sha is { } sha && !changed.ContainsKey(sha))
                 changed[sha] = await tree.ChangedSinceAsync(sha, cancel, offer?.Commit);
-            var good = mcu.Running is null ? null : Good?.Of(mcu.Name).FirstOrDefault(kept => kept.Image.Version == mcu.Running);
+            var good = RunningOf(mcu);
             needs[mcu.Name] = FirmwareNeed.Of(new NeedEvidence
             {
                 Section = mcu.Section ?? mcu.Name,
@@ -153,6 +153,10 @@ internal sealed class BoardFirmware(PrinterAccess printer, KnownMcus mcus, DataF
         }
         return needs;
     }
+
+    /// <summary>What the board was proved to run last, if it still reports that version.</summary>
+    public GoodImage? RunningOf(PrinterMcu mcu) =>
+        mcu.Running is null ? null : Good?.Of(mcu.Name).FirstOrDefault(kept => kept.Image.Version == mcu.Running);
 
     /// <summary>What the builder has for these boards already; nothing where the checkout cannot be read.</summary>
     private async Task<(KlipperTree? Tree, KlipperSource? Source, IReadOnlyDictionary<string, BuiltFirmware?> Found)> FindBuildsAsync(

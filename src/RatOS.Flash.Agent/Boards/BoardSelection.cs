@@ -96,10 +96,14 @@ internal sealed class BoardSelection(
     {
         var named = inventory.All.Where(mcu => requests.Exists(request => request.Board.Name == mcu.Name))
             .Select(mcu => mcu with { Board = firmware.AsConfigured(mcu.Board!) }).ToList();
-        var needs = await firmware.NeedsAsync(named, given);
+        var needs = given is null ? await firmware.NeedsAsync(named, null) : named.Where(IsGiven).ToDictionary(
+            mcu => mcu.Name, _ => new FirmwareNeed(NeedLevel.Needless, $"It runs this very file (sha256 {given.Sha256[..8]}...)."));
         return requests.ConvertAll(request =>
             needs.GetValueOrDefault(request.Board.Name) is { Level: NeedLevel.Needless } need ? request with { SkipReason = need.Reason }
             : request);
+
+        // Equal versions are not enough: the caller may have changed build options.
+        bool IsGiven(PrinterMcu mcu) => firmware.RunningOf(mcu)?.Image.Sha256 == given.Sha256;
     }
 
     private PrinterBoard At(string named, PrinterBoard board, EarlierFlash? earlier)

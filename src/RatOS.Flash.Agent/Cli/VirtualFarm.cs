@@ -52,7 +52,8 @@ internal sealed class VirtualFarm(string folder, FarmSetup setup, VirtualTime ti
     /// <summary>Puts each printer back to its beginning.</summary>
     public void Reset()
     {
-        foreach (var member in Draw())
+        // One that was always off has none.
+        foreach (var member in Draw().Where(member => Directory.Exists(Path.Combine(folder, member.Name))))
             PrinterOf(member).Access.Reset();
     }
 
