@@ -135,4 +135,85 @@ fi
 counted tests/ansible/test_modules.py
 counted tests/ansible/test_kiauh.py
 
+# ---- a farm: eight virtual printers, of which the first gets firmware that does not start, one is busy, and the last is off
+
+program=${RATOS_FLASH:-artifacts/linux-x64/ratos-flash}
+[ -x "$program" ] || { miss "the farm ($program: ./publish.sh linux-x64)" && finish; }
+
+start() { # NAME SCENARIO
+  "$program" virtual --scenario "$2" --folder "$scratch/$1" --moonraker 0 --pace 4 >"$scratch/$1.out" 2>&1 &
+  started+=($!)
+}
+address() { # NAME
+  for _ in {1..600}; do
+    sed -n 's/.*Moonraker at \(http:[^ ]*\) .*/\1/p' "$scratch/$1.out" | grep . && return
+    sleep 0.1
+  done
+}
+moonraker() { curl -sS --max-time 120 "$1/$2" -H 'Content-Type: application/json' -d "$3"; }
+jobs_of() { moonraker "${url[$1]}" server/extensions/request '{"agent": "ratos_flash", "method": "history"}' | grep -o '"job":' | wc -l; }
+# update ARGUMENT...: the playbook; its output is in $scratch/said, its report in $scratch/report.md
+update() {
+  ansible-playbook -i "$scratch/farm.yml" ratos.flash.update --forks 8 -e "ratos_flash_report=$scratch/report.md" "$@" >"$scratch/said" 2>&1
+}
+# shows NAME PATTERN [FILE]: the output, or that file, has such a line
+shows() { if grep -Eq -- "$2" "${3:-$scratch/said}"; then ok "$1"; else not_ok "$1" "$(cat "${3:-$scratch/said}")"; fi; }
+
+scenarios=([1]=bad-build [2]=octopus [3]=voron [4]=ebb42 [5]=octopus-katapult [6]=rp2040 [7]=manta-m8p)
+for i in "${!scenarios[@]}"; do start "p$i" "${scenarios[i]}"; done
+{
+  printf 'printers:\n  vars: {ansible_connection: local, ansible_python_interpreter: %s}\n  hosts:\n' "$python"
+  for i in "${!scenarios[@]}"; do
+    url[i]=$(address "p$i")
+    # One of them as by ssh: through the agent's own socket.
+    if [ "$i" = 5 ]; then echo "    p5: {ratos_flash_data: $scratch/p5/printer_data}"; else echo "    p$i: {ratos_flash_moonraker: '${url[i]}', ratos_flash_probe: G28}"; fi
+  done
+  echo "    p8: {ratos_flash_moonraker: 'http://127.0.0.1:1'}"
+} >"$scratch/farm.yml"
+
+update --check --diff
+shows "a plan shows old and new version" '^\+octopus-pro v0\.13'
+shows "a plan names the printer that is off" '^\| p8 \| \| off ' "$scratch/report.md"
+shows "a plan covers all rings" '^\| p7 .* would change ' "$scratch/report.md"
+check "a plan flashes nothing" [ "$(for i in {1..7}; do jobs_of "$i"; done | sort -u)" = 0 ]
+
+mkdir "$scratch/bundles"
+update -e "ratos_flash_bundles=$scratch/bundles" && not_ok "a canary that fails fails the run" "$(cat "$scratch/said")"
+shows "a canary that fails is in the report" '^\| p1 \| octopus \| failed ' "$scratch/report.md"
+shows "and stops all others" '^\| p2 \| \| not reached ' "$scratch/report.md"
+check "which were not asked for anything" [ "$(for i in {2..7}; do jobs_of "$i"; done | sort -u)" = 0 ]
+check "and its bundle is here" eval "unzip -l '$scratch'/bundles/p1-*.zip"
+
+# busy NAME: a command of a minute of the printer's time stands for a print: a flash would end it.
+busy() { moonraker "${url[$1]}" printer/gcode/script '{"script": "G4 P60000"}' >"$scratch/print" & }
+busy 2
+print=$!
+update --limit 'printers:!p1'
+wait "$print"
+shows "a printer that is busy is left until it is idle" '"result": *"ok"' "$scratch/print"
+shows "and flashed then" '^\| p2 \| octopus \| changed ' "$scratch/report.md"
+shows "the rings go on without the printer that failed" '^\| p7 \| .* \| changed ' "$scratch/report.md"
+check "each board of them is changed" [ "$(grep -c '| changed |' "$scratch/report.md")" = 8 ]
+shows "the printer that is off stops no ring, and fails at the end" '^p8 .* failed=1 '
+
+update --limit 'printers:!p1'
+check "a second run changes nothing" eval "! grep -E 'changed=[1-9]' '$scratch/said'"
+check "and asks for no flash" [ "$(for i in {2..7}; do jobs_of "$i"; done | sort -u)" = 1 ]
+
+# The printer that was off is on again, and prints. The controller dies while its job waits.
+start p8 octopus
+url[8]=$(address p8)
+sed -i "s|http://127.0.0.1:1'|${url[8]}'|" "$scratch/farm.yml"
+busy 8
+print=$!
+setsid ansible -i "$scratch/farm.yml" p8 -m ratos.flash.board -a "moonraker=${url[8]}" >/dev/null 2>&1 &
+controller=$!
+for _ in {1..300}; do [ "$(jobs_of 8)" = 1 ] && break; sleep 0.1; done
+kill -9 -- "-$controller"
+update --limit p8
+shows "a run after a controller that died joins its job" '^\| p8 \| octopus \| changed ' "$scratch/report.md"
+check "and makes no other one" [ "$(jobs_of 8)" = 1 ]
+wait "$print"
+shows "which has waited, too" '"result": *"ok"' "$scratch/print"
+
 finish

@@ -143,6 +143,20 @@ class ExtensionTests(unittest.TestCase):
         self.extension.remove_extension()
         self.assertEqual(LINES[-1][0], 'info')
 
+    def test_remove_leaves_a_checkout(self):
+        self.release(packed())
+        self.extension.install_extension()
+        (MODULE.FOLDER / '.git').mkdir()
+        self.extension.remove_extension()
+        self.assertEqual((self.calls[-1], MODULE.FOLDER.exists()), ('first --uninstall', True))
+
+    def test_a_download_without_an_end_ends(self):
+        self.addCleanup(setattr, MODULE, 'LARGEST', MODULE.LARGEST)
+        MODULE.LARGEST = 100
+        self.release(packed())
+        self.extension.install_extension()
+        self.assertIn('more than 100 bytes', LINES[-1][1])
+
     def test_an_uninstallation_that_fails_leaves_the_folder(self):
         self.release(packed())
         self.extension.install_extension()

@@ -232,6 +232,11 @@ class BoardTests(unittest.TestCase):
         self.assertEqual((printer.methods, flash.has_failed), (['plan', 'flash', 'job', 'plan'], False))
         self.assertEqual((flash.result['changed'], flash.result['msg']), (True, 'octopus: v1 -> v2.'))
 
+    def test_what_a_joined_job_changed_stays_changed(self):
+        printer = Printer(self, plan(NEEDED), JOINED, job(FLASHED), plan(NEEDED), STARTED, job(dict(LOST, changed=False)))
+        flash = self.flash(printer)
+        self.assertEqual((flash.has_failed, flash.result['changed']), (True, True))
+
     def test_a_job_that_fails_without_a_failed_board_has_failed(self):
         answer = job(FLASHED)
         answer['jobs'][0]['ok'] = False

@@ -33,8 +33,10 @@ internal sealed class BoardSelection(
         if (options.NamesPlace && (options.NamesAll || options.Boards.Length != 1))
             throw AgentFaults.PlaceOfManyBoards();
         var given = options.Firmware is { } file ? FirmwareImage.Parse(file.Bytes, file.Name) : null;
+        if (given is not null)
+            FirmwareFile.Check(options.Firmware!, given, options.FirmwareSha256);
         var inventory = mcus.Look();
-        var requests = options.NamesAll ? await AllAsync(inventory, given, options) : Named(inventory, given, options);
+        var requests = options.NamesAll ? await AllAsync(inventory, given, options) : await NamedAsync(inventory, given, options);
         return [.. requests.Select(Continued).Select(request => request with
         {
             Job = options.Job,
@@ -55,14 +57,14 @@ internal sealed class BoardSelection(
     private IEnumerable<Finding> Unconfirmed(FlashRequest request, FlashOptions options)
     {
         if (request.Image is not { } image || options.RollsBack || options.Firmware is { IsUploaded: false }
-            || options.Confirmed.Contains(image.Sha256) || firmware.IsKnown(request.Board, image))
+            || options.FirmwareSha256 is not null || options.Confirmed.Contains(image.Sha256) || firmware.IsKnown(request.Board, image))
             return [];
         return [Finding.Of(FindingSeverity.Warning, FirmwareFaults.FirmwareUnconfirmed(
             request.Board.Name, Text.Clean(Path.GetFileName(image.Name)), Text.Clean(image.Version),
             BuildTransport.Of(image.Dictionary.Config)?.ToString() ?? "an unknown line", image.Sha256))];
     }
 
-    private List<FlashRequest> Named(PrinterInventory inventory, FirmwareImage? given, FlashOptions options)
+    private async Task<List<FlashRequest>> NamedAsync(PrinterInventory inventory, FirmwareImage? given, FlashOptions options)
     {
         var requests = options.Boards.Select(name => Find(inventory, name, options))
             .DistinctBy(request => request.Board.Name, StringComparer.OrdinalIgnoreCase).ToList();
@@ -83,8 +85,21 @@ internal sealed class BoardSelection(
         requests[0] = requests[0] with { Board = board, Findings = options.NamesPlace ? [] : requests[0].Findings };
         if (options.Bootloader is { } driver)
             requests = requests.ConvertAll(request => request with { Board = request.Board with { Bootloader = driver } });
-        return requests.ConvertAll(request =>
+        requests = requests.ConvertAll(request =>
             request.UsesOwnUpdater ? request : request with { Image = ImageFor(request.Board, given, options) });
+        return options is { OnlyIfNeeded: true, Writes: true, RollsBack: false } ? await WithoutUpToDateAsync(inventory, requests, given)
+            : requests;
+    }
+
+    private async Task<List<FlashRequest>> WithoutUpToDateAsync(
+        PrinterInventory inventory, List<FlashRequest> requests, FirmwareImage? given)
+    {
+        var named = inventory.All.Where(mcu => requests.Exists(request => request.Board.Name == mcu.Name))
+            .Select(mcu => mcu with { Board = firmware.AsConfigured(mcu.Board!) }).ToList();
+        var needs = await firmware.NeedsAsync(named, given);
+        return requests.ConvertAll(request =>
+            needs.GetValueOrDefault(request.Board.Name) is { Level: NeedLevel.Needless } need ? request with { SkipReason = need.Reason }
+            : request);
     }
 
     private PrinterBoard At(string named, PrinterBoard board, EarlierFlash? earlier)

@@ -17,6 +17,9 @@ internal abstract class BoardService
     /// <exception cref="FlashException">A board or a port is unknown, or the firmware file is no firmware.</exception>
     public abstract Task<PlanView> PlanAsync(FlashOptions options);
 
+    /// <summary>The files of the firmware folder, at most 64, by name: what each holds, and which boards it fits.</summary>
+    public abstract Task<IReadOnlyList<JsonFile>> FilesAsync();
+
     /// <summary>Keeps a fact that the user told about a board.</summary>
     /// <inheritdoc cref="KnownMcus.Answer"/>
     public abstract Task AnswerAsync(string board, string fact, string? value);

@@ -124,9 +124,9 @@ internal sealed class LocalBoards(PrinterAccess printer, KnownMcus mcus, Func<Fl
     public BoardCondition ConditionOf(FlashRequest request) =>
         FlashPlan.Create([request], printer.Hardware.Look(), new(KlippyActivity.Stopped)).Boards[0].Condition;
 
-    /// <summary>The files of a folder, at most 64, by name: what each holds, and which boards it fits.</summary>
-    public async Task<IReadOnlyList<JsonFile>> FilesAsync(string folder)
+    public override async Task<IReadOnlyList<JsonFile>> FilesAsync()
     {
+        var folder = Data?.Firmware;
         var files = new List<JsonFile>();
         var seen = printer.Hardware.Look();
         var ours = mcus.Look().Mcus.Where(mcu => mcu is { Owner: McuOwner.Ours, Board: not null })

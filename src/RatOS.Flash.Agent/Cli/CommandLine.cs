@@ -65,8 +65,26 @@ internal static class CommandLine
         foreach (var option in symbols.OfType<Option>())
             verb.Options.Add(option);
         verb.SetAction(run);
+        foreach (var (option, other) in Dependent)
+        {
+            if (verb.Options.Contains(option) && verb.Options.Contains(other))
+            {
+                verb.Validators.Add(given =>
+                {
+                    if (given.GetResult(option) is { Implicit: false } && given.GetResult(other) is null or { Implicit: true })
+                        given.AddError($"{option.Name} needs {other.Name}.");
+                });
+            }
+        }
         return verb;
     }
+
+    /// <summary>Options that mean nothing without another one.</summary>
+    private static readonly (Option Option, Option Other)[] Dependent =
+    [
+        (Options.FirmwareSha256, Options.Firmware), (Options.Timeout, Options.Flags[FlashFlag.WhenIdle]),
+        (Options.Attach, Options.UsbIp),
+    ];
 
     private static Argument<string?> JobId(string description) =>
         new("JOB") { Description = description, Arity = ArgumentArity.ZeroOrOne };
@@ -74,6 +92,12 @@ internal static class CommandLine
     private static Command[] Flash()
     {
         var job = JobId("Id of the job, from `ratos-flash status` (default: all)");
+        var output = new Option<DirectoryInfo>("--output", "-o")
+        {
+            Description = "Folder that takes BOARD.bin (or .uf2, .elf) and BOARD.config",
+            HelpName = "DIR",
+            Required = true,
+        };
         var board = new Argument<string>("BOARD") { Description = "Board name as listed by `ratos-flash boards`" };
         var fact = new Argument<string>("FACT") { Description = string.Join(", ", BoardFactSettings.Keys) };
         var value = new Argument<string>("VALUE") { Description = $"As in ratos-flash.conf; `{FlashVerbs.NoAnswer}` forgets it" };
@@ -82,14 +106,20 @@ internal static class CommandLine
             Verb(
                 "flash", "Write firmware to boards and check that it runs",
                 parsed => RunFlash(parsed, static options => options),
-                Options.BoardNames, Options.Firmware, Options.Port, Options.Uuid, Options.Bootloader, Options.ChangeLink,
-                Options.Flags[FlashFlag.SdCard],
-                Options.NoKlipper, Options.Flags[FlashFlag.Hot], Options.Flags[FlashFlag.Consent], Options.Flags[FlashFlag.Force]),
+                Options.BoardNames, Options.Firmware, Options.FirmwareSha256, Options.Port, Options.Uuid, Options.Bootloader,
+                Options.ChangeLink, Options.Flags[FlashFlag.SdCard], Options.Flags[FlashFlag.IfNeeded],
+                Options.Flags[FlashFlag.WhenIdle], Options.Timeout, Options.NoKlipper,
+                Options.Flags[FlashFlag.Hot], Options.Flags[FlashFlag.Consent], Options.Flags[FlashFlag.Force]),
             Verb(
                 "rollback", "Write the firmware that boards ran before",
                 parsed => RunFlash(parsed, static options => options with { RollsBack = true }),
-                Options.BoardNames, Options.Port, Options.Uuid, Options.NoKlipper, Options.Flags[FlashFlag.Hot],
-                Options.Flags[FlashFlag.Consent]),
+                Options.BoardNames, Options.Port, Options.Uuid, Options.Flags[FlashFlag.WhenIdle], Options.Timeout, Options.NoKlipper,
+                Options.Flags[FlashFlag.Hot], Options.Flags[FlashFlag.Consent]),
+            Verb(
+                "build", "Build boards' firmware from your Klipper checkout; flashes nothing",
+                parsed => Run(parsed, context => new FirmwareVerbs(context)
+                    .BuildAsync(new([.. parsed.GetValue(Options.BoardNames)!]), parsed.GetValue(output)!.FullName)),
+                Options.BoardNames, output),
             Verb(
                 "cancel", "Cancel flashes of the agent that are not yet writing",
                 parsed => Run(parsed, context => new AgentVerbs(context).CancelAsync(parsed.GetValue(job))), job),
@@ -116,8 +146,8 @@ internal static class CommandLine
             Verb(
                 "plan", "Show what `flash` would do; changes nothing",
                 parsed => Run(parsed, context => new LookVerbs(context).PlanAsync(Ask(parsed))),
-                Options.BoardNames, Options.Firmware, Options.Port, Options.Uuid, Options.Bootloader, Options.ChangeLink,
-                Options.Flags[FlashFlag.SdCard], Options.Flags[FlashFlag.Force]),
+                Options.BoardNames, Options.Firmware, Options.FirmwareSha256, Options.Port, Options.Uuid, Options.Bootloader,
+                Options.ChangeLink, Options.Flags[FlashFlag.SdCard], Options.Flags[FlashFlag.IfNeeded], Options.Flags[FlashFlag.Force]),
             Verb(
                 "identify", "Ask running boards what they are; stops Klipper for it, writes nothing",
                 parsed => RunFlash(parsed, options => options with
@@ -135,11 +165,18 @@ internal static class CommandLine
             Verb(
                 "history", "Show the agent's last flashes",
                 parsed => Run(parsed, static context => new AgentVerbs(context).HistoryAsync())),
-            new Command("firmware", "Inspect firmware files")
+            new Command("firmware", "Inspect firmware files, and keep them for the printer's boards")
             {
                 Verb(
                     "inspect", "Show version, chip and build of a firmware file",
-                    parsed => Run(parsed, context => new LookVerbs(context).InspectAsync(parsed.GetValue(file)!)), file),
+                    parsed => Run(parsed, context => new FirmwareVerbs(context).InspectAsync(parsed.GetValue(file)!)), file),
+                Verb(
+                    "list", "List the files in the printer's firmware folder",
+                    parsed => Run(parsed, static context => new FirmwareVerbs(context).ListAsync())),
+                Verb(
+                    "push", "Copy a firmware file into the printer's firmware folder",
+                    parsed => Run(parsed, context => new FirmwareVerbs(context)
+                        .PushAsync(parsed.GetValue(file)!, Sha256Of(parsed))), file, Options.FirmwareSha256),
             },
         ];
     }
@@ -222,11 +259,6 @@ internal static class CommandLine
         var virtualPrinter = Verb(
             "virtual", "Run a virtual printer with Moonraker, Klipper and agent", RunVirtual,
             list, reset, Options.MoonrakerPort, Options.Login, noAgent, Options.UsbIp, Options.Attach, Options.Pty);
-        virtualPrinter.Validators.Add(given =>
-        {
-            if (given.GetValue(Options.Attach) && given.GetResult(Options.UsbIp) is null)
-                given.AddError("--attach needs --usbip PORT.");
-        });
         var seeds = Verb(
             "seeds", "Flash virtual boards with random faults, many times",
             parsed => TryVerbs.Seeds(parsed.GetValue(Options.Count), parsed.GetValue(Options.From), OutputOf(parsed)),
@@ -256,12 +288,16 @@ internal static class CommandLine
         new FlashOptions([.. parsed.GetValue(Options.BoardNames) ?? []])
         {
             Firmware = parsed.GetValue(Options.Firmware) is { } file ? FirmwareFile.Read(file) : null,
+            FirmwareSha256 = Sha256Of(parsed),
+            IdleLimit = parsed.GetValue(Options.Timeout) is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
             Port = parsed.GetValue(Options.Port),
             Uuid = CanUuid.TryParse(parsed.GetValue(Options.Uuid)),
             Bootloader = parsed.GetValue(Options.Bootloader) is { } option ? FlashArguments.Bootloaders[option] : null,
             LinkChange = parsed.GetValue(Options.ChangeLink) is { } change ? LinkChange.Known[change] : null,
         },
         flag => Options.Flags.TryGetValue(flag, out var option) && parsed.GetValue(option));
+
+    private static string? Sha256Of(ParseResult parsed) => parsed.GetValue(Options.FirmwareSha256)?.ToLowerInvariant();
 
     private static DataFolder DataOf(ParseResult parsed) =>
         parsed.GetValue(Options.Data) is { } folder ? new(folder.FullName) : DataFolder.Default;

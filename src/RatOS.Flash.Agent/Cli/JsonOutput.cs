@@ -45,6 +45,12 @@ internal sealed class JsonOutput(TextWriter writer) : Output
     public override void Firmware(string file, FirmwareImage image, uint? start, FlashException? misfit) =>
         Write(JsonFirmware.Of(file, image, start, misfit), JsonContract.Shapes.JsonFirmware);
 
+    public override void Files(IReadOnlyList<JsonFile> files)
+    {
+        foreach (var file in files)
+            Write(file.In(FrontEnd.CommandLine) with { Event = "file" }, JsonContract.Shapes.JsonFile);
+    }
+
     public override void Scenarios(IReadOnlyList<Scenario> scenarios)
     {
         foreach (var scenario in scenarios)

@@ -1,11 +1,6 @@
-using RatOS.Flash.Agent.Boards;
 using RatOS.Flash.Agent.Contract;
-using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Boards;
-using RatOS.Flash.Chips;
-using RatOS.Flash.Firmware;
 using RatOS.Flash.Flashing;
-using RatOS.Flash.Klipper;
 using RatOS.Flash.Printer;
 
 namespace RatOS.Flash.Agent.Cli;
@@ -40,17 +35,6 @@ internal sealed class LookVerbs(VerbContext context)
             [.. known.Catalogue.Boards.OrderBy(board => board.Id, StringComparer.Ordinal).Select(JsonKind.Of)],
             [.. known.Skipped.Select(JsonSkipped.Of)]);
         return ExitCode.Done;
-    }
-
-    public Task<int> InspectAsync(string file)
-    {
-        var image = FirmwareImage.Open(file);
-        var mcu = Mcu.Find(image.Mcu);
-        var start = mcu is null ? null : image.BuiltFor(mcu);
-        var misfit = mcu is not null && start is { } address
-            ? image.CheckCompatibility(mcu, address, mcu.FlashEnd) ?? image.CheckStartUp(address) : null;
-        context.Output.Firmware(file, image, start, misfit);
-        return Task.FromResult(misfit is null ? ExitCode.Done : ExitCode.Refused);
     }
 
     /// <summary>Guides a user into a board's bootloader. It opens no device, so it works beside a running agent.</summary>
@@ -90,10 +74,6 @@ internal sealed class LookVerbs(VerbContext context)
         }
     }
 
-    private async Task<PrinterBoard> BoardAsync(FlashOptions options)
-    {
-        var data = context.Data;
-        var mcus = new KnownMcus(context.Printer, data is null ? [] : ConfirmedSettings.Of(data).Boards, data, context.Log);
-        return (await new LocalBoards(context.Printer, mcus, static _ => new NoKlippy(), context.Log).RequestAsync(options))[0].Board;
-    }
+    private async Task<PrinterBoard> BoardAsync(FlashOptions options) =>
+        (await context.KeptBoards().RequestAsync(options with { Job = FlashJob.Identify }))[0].Board;   // its firmware is not opened
 }

@@ -83,6 +83,23 @@ internal static class Options
         HelpName = "FILE",
     };
 
+    public static readonly Option<string?> FirmwareSha256 = new("--firmware-sha256")
+    {
+        Description = "Refuse the firmware file unless it has this SHA-256",
+        HelpName = "HEX",
+        Validators =
+        {
+            static given => Check(given, FlashArguments.IsSha256, "64 hex digits"),
+        },
+    };
+
+    public static readonly Option<int?> Timeout = new("--timeout")
+    {
+        Description = "With --when-idle: give up after this time, in seconds (default: wait forever)",
+        HelpName = "SECONDS",
+        Validators = { static given => IsNumber(given, 1, FlashArguments.LongestIdleWait) },
+    };
+
     public static readonly Option<string?> Port = new("--port", "-p")
     {
         Description = "Port of the board: USB port path (1-1.3), serial port or CAN interface",

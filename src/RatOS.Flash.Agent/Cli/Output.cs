@@ -33,6 +33,9 @@ internal abstract class Output
     /// <param name="misfit">The fault of its vector table; null for none.</param>
     public abstract void Firmware(string file, FirmwareImage image, uint? start, FlashException? misfit);
 
+    /// <summary>The files of the firmware folder.</summary>
+    public abstract void Files(IReadOnlyList<JsonFile> files);
+
     public abstract void Scenarios(IReadOnlyList<Scenario> scenarios);
 
     /// <summary>A flash of these boards begins: events follow until <see cref="End"/>.</summary>

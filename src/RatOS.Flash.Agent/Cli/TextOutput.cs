@@ -29,6 +29,8 @@ internal abstract class TextOutput : Output
     public override void Firmware(string file, FirmwareImage image, uint? start, FlashException? misfit) =>
         Write(FirmwareText.Of(file, image, start, misfit));
 
+    public override void Files(IReadOnlyList<JsonFile> files) => Write(files.Select(FirmwareText.Of));
+
     public override void Scenarios(IReadOnlyList<Scenario> scenarios) =>
         Write(scenarios.Select(scenario => Line.Of($"{scenario.Name,-23} ", scenario.Description)));
 

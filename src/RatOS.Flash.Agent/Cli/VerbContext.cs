@@ -69,6 +69,17 @@ internal sealed record VerbContext(PrinterAccess Printer, DataFolder? Data, Outp
         }
     }
 
+    /// <summary>The boards as they were known last. Neither Klipper nor the agent is asked.</summary>
+    public LocalBoards KeptBoards()
+    {
+        var settings = Data is null ? null : ConfirmedSettings.Of(Data);
+        return new(Printer, new KnownMcus(Printer, settings?.Boards ?? [], Data, Log), static _ => new NoKlippy(), Log)
+        {
+            Data = Data,
+            KlipperPath = settings is null ? null : Printer.KlipperSources(settings),
+        };
+    }
+
     private BoardService LocalBoardsOf(bool isUp, bool noKlipper, bool isFlash, AgentSettings settings, MoonrakerConnection moonraker)
     {
         var mcus = new KnownMcus(Printer, settings.Boards, Data, Log) { KlipperPath = Printer.KlipperSources(settings) };

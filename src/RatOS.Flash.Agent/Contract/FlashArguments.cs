@@ -17,6 +17,9 @@ internal static class FlashArguments
     private const int LongestName = 64;
     private const int LongestFirmware = 8 * 1024 * 1024;
 
+    /// <summary>A week, in seconds.</summary>
+    public const int LongestIdleWait = 7 * 24 * 3600;
+
     public static readonly Dictionary<string, BootloaderDriver> Bootloaders =
         Drivers.All.Where(driver => driver.Option is not null).ToDictionary(driver => driver.Option!, StringComparer.Ordinal);
 
@@ -45,10 +48,20 @@ internal static class FlashArguments
             throw AgentFaults.BadRequest("it carries firmware, which only the agent's own socket accepts");
         if (arguments.Word("port") is { Length: > 256 })
             throw AgentFaults.BadRequest("its port has more than 256 characters");
+        var limit = arguments.Number("timeout");
+        if (arguments.At("timeout") is not null && limit is not (>= 1 and <= LongestIdleWait))
+            throw AgentFaults.BadRequest($"its timeout is no number of seconds from 1 to {LongestIdleWait}");
+        var sha256 = arguments.Word("firmware_sha256")?.ToLowerInvariant();
+        if (arguments.At("firmware_sha256") is not null && !IsSha256(sha256))
+            throw AgentFaults.BadRequest("its firmware_sha256 is not 64 hex digits");
+        if (sha256 is not null && arguments.Word("firmware") is null)
+            throw AgentFaults.BadRequest("it has a firmware_sha256 and names no firmware");
         var options = FlashFlag.Apply(
             new FlashOptions([.. Boards(arguments)])
             {
                 Firmware = Firmware(arguments, firmwareFolder),
+                FirmwareSha256 = sha256,
+                IdleLimit = limit is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
                 Confirmed = arguments.At("confirm") is null ? [] : [.. Names(arguments, "confirm")],
                 Port = arguments.Word("port"),
                 Uuid = CanUuid.TryParse(uuid),
@@ -61,6 +74,8 @@ internal static class FlashArguments
             options = FlashFlag.Operator.Set(options);
         return options;
     }
+
+    public static bool IsSha256(string? text) => text is { Length: 64 } && text.All(char.IsAsciiHexDigit);
 
     /// <summary>Where a request came from: a client of the agent may say that it is the command line or a screen.</summary>
     /// <param name="arguments">An object, or nothing.</param>
@@ -76,6 +91,10 @@ internal static class FlashArguments
             arguments[flag.Json] = flag.IsSet(options);
         if (options.Firmware is { } firmware)
             (arguments["firmware"], arguments["bytes"]) = (firmware.Name, Convert.ToBase64String(firmware.Bytes.Span));
+        if (options.FirmwareSha256 is { } sha256)
+            arguments["firmware_sha256"] = sha256;
+        if (options.IdleLimit is { } limit)
+            arguments["timeout"] = limit.TotalSeconds;
         foreach (var (name, value) in PlaceAndLink(options))
             arguments[name] = value;
         return arguments;

@@ -35,8 +35,12 @@ internal sealed record FlashFlag(
         static options => options.Job == FlashJob.SdCard, static options => options with { Job = FlashJob.SdCard });
 
     public static readonly FlashFlag WhenIdle = new(
-        "when_idle", null, null, "Wait until the printer is idle",
+        "when_idle", "--when-idle", null, "Wait until the printer is idle instead of refusing; needs the agent",
         static options => options.WhenIdle, static options => options with { WhenIdle = true });
+
+    public static readonly FlashFlag IfNeeded = new(
+        "if_needed", "--if-needed", null, "Skip boards that are up to date, also if they are named",
+        static options => options.OnlyIfNeeded, static options => options with { OnlyIfNeeded = true });
 
     public static readonly FlashFlag RollBack = new(
         "rollback", null, null, "Write the firmware that boards ran before",
@@ -46,7 +50,7 @@ internal sealed record FlashFlag(
         "person", null, null, "An operator is there: wait for operator steps",
         static options => options.OperatorPresent, static options => options with { OperatorPresent = true });
 
-    public static readonly ImmutableArray<FlashFlag> Every = [Force, Consent, Hot, SdCard, WhenIdle, RollBack, Operator];
+    public static readonly ImmutableArray<FlashFlag> Every = [Force, Consent, Hot, SdCard, WhenIdle, IfNeeded, RollBack, Operator];
 
     /// <summary>These options and those flags of the table that a front end was given.</summary>
     public static FlashOptions Apply(FlashOptions options, Func<FlashFlag, bool> isGiven) =>

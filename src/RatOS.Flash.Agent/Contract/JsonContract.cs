@@ -16,6 +16,7 @@ namespace RatOS.Flash.Agent.Contract;
 [JsonSerializable(typeof(JsonFinding))]
 [JsonSerializable(typeof(JsonBus))]
 [JsonSerializable(typeof(JsonBoard))]
+[JsonSerializable(typeof(JsonFile))]
 [JsonSerializable(typeof(JsonFirmware))]
 [JsonSerializable(typeof(JsonScenario))]
 [JsonSerializable(typeof(JsonSeed))]

@@ -22,6 +22,9 @@ internal sealed record JsonJob(
     /// <summary>Seconds that Klipper has been stopped for this job; missing where it was not.</summary>
     public double? Down { get; init; }
 
+    /// <summary>The firmware of one board or more has changed; missing until it is done.</summary>
+    public bool? Changed { get; init; }
+
     /// <summary>Klipper is stopped for it now; missing otherwise.</summary>
     public bool? Stopped { get; init; }
 

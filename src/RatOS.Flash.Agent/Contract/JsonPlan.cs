@@ -23,8 +23,18 @@ internal sealed record JsonPlan(
             board.Bootloader?.Name, board.RunningVersion, image?.Version, image?.Bytes.Length, image?.Sha256,
             JsonContract.Hex(board.Profile.ApplicationStart?.Value), board.IsBlocked, [.. board.Findings.Select(JsonFinding.Of)],
             board.Profile.Kind.DisplayName,
-            board is { Entry: FlashEntry.None, TakesCard: false } ? null : board.Route);
+            board is { Entry: FlashEntry.None, TakesCard: false } ? null : board.Route)
+        {
+            Changed = !board.IsBlocked && board.Request is { SkipReason: null, Job: not (FlashJob.Recover or FlashJob.Identify) },
+            LeftOut = board.Request.SkipReason,
+        };
     }
+
+    /// <summary>A flash would write the board.</summary>
+    public bool Changed { get; init; }
+
+    /// <summary>Why a flash would skip the board; missing where it would not.</summary>
+    public string? LeftOut { get; init; }
 
     public JsonPlan In(FrontEnd frontEnd) => this with { Findings = [.. Findings.Select(finding => finding.In(frontEnd))] };
 

@@ -6,9 +6,15 @@ namespace RatOS.Flash.Agent.Contract;
 
 internal sealed record JsonResult(string Event, bool Ok, int Exit, double Elapsed, JsonReport[] Boards, JsonFaultReport? Klippy)
 {
+    /// <summary>The firmware of one board or more has changed.</summary>
+    public bool Changed { get; init; }
+
     public static JsonResult Of(FlashReport report) => new(
         "result", report.Ok, ExitCode.Of(report), Math.Round(report.Elapsed.TotalSeconds, 6), [.. report.Boards.Select(JsonReport.Of)],
-        JsonFaultReport.Of(report.Klippy));
+        JsonFaultReport.Of(report.Klippy))
+    {
+        Changed = report.Boards.Any(board => board.IsChanged),
+    };
 
     public JsonResult In(FrontEnd frontEnd) =>
         this with { Boards = [.. Boards.Select(board => board.In(frontEnd))], Klippy = Klippy?.In(frontEnd) };
@@ -33,6 +39,9 @@ internal sealed record JsonReport(
     /// <summary>The firmware to roll back to, where the new one does not run.</summary>
     public JsonBack? Back { get; init; }
 
+    /// <summary>This flash has changed its firmware.</summary>
+    public bool Changed { get; init; }
+
     /// <summary>What the board said that it is; missing where it was not asked for that.</summary>
     public string? Identity { get; init; }
 
@@ -54,6 +63,7 @@ internal sealed record JsonReport(
         Math.Round(report.Elapsed.TotalSeconds, 6), [.. report.Notes])
     {
         LeftOut = report.SkipReason,
+        Changed = report.IsChanged,
         Identity = report.Identity,
         Process = report.IsProcess ? true : null,
         OwnUpdater = report.IsByOwnUpdater ? true : null,
@@ -91,6 +101,7 @@ internal sealed record JsonReport(
         Elapsed = TimeSpan.FromSeconds(Elapsed),
         Notes = [.. Notes],
         SkipReason = LeftOut,
+        IsChanged = Changed,
         Identity = Identity,
         Rollback = Back is { Version: not null } ? new(Back.Version, Back.Asks, Back.Report?.ToReport()) : null,
     };

@@ -25,6 +25,12 @@ internal sealed class FlashQueue(
 {
     private const int Most = 16;
 
+    /// <summary>Requests that wait for the end of a job: others must not be kept from their answers.</summary>
+    private const int MostWaits = 16;
+
+    /// <summary>In seconds: a proxy in between gives up after a minute.</summary>
+    private const int LongestWait = 50;
+
     /// <summary>Records each job; null without recordings.</summary>
     public CallRecorder? Recorder { get; init; }
 
@@ -33,6 +39,7 @@ internal sealed class FlashQueue(
     private readonly Channel<bool> _turn = Channel.CreateBounded<bool>(1);   // holds one token: the job that took it has the printer
     private TaskCompletionSource _added = new();
     private bool _isClosed;
+    private int _waits;
 
     /// <summary>Jobs that are not done, oldest first.</summary>
     public IReadOnlyList<Job> Open => _open;
@@ -138,6 +145,21 @@ internal sealed class FlashQueue(
     /// <summary>An open job or one of the last 16 that ended; null for any other.</summary>
     public Job? Find(string id) => _open.Find(job => job.Id == id) ?? _last.Find(job => job.Id == id);
 
+    /// <inheritdoc cref="Find"/>
+    /// <param name="id">Of the job.</param>
+    /// <param name="wait">Seconds that its end is waited for, at most 50. While 16 others wait, it is not.</param>
+    public async Task<Job?> FindAsync(string id, double wait = 0)
+    {
+        var found = Find(id);
+        if (found is null || wait <= 0 || _waits >= MostWaits)
+            return found;
+        _waits++;
+        await found.Done.WaitUpToAsync(
+            TimeSpan.FromSeconds(Math.Min(wait, LongestWait)), boards.Printer.Time, CancellationToken.None);
+        _waits--;
+        return found;
+    }
+
     private async Task<FlashReport> DoAsync(Job job, Func<Func<Task>, Task> aside)
     {
         Journal? journal = null;
@@ -196,13 +218,24 @@ internal sealed class FlashQueue(
     private async Task WaitIdleAsync(Job job, IKlippy by)
     {
         job.Become(JobState.Waiting);
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(job.Cancel.Token);
+        using var timer = job.Options.IdleLimit is { } most ? new CancellationTokenSource(most, boards.Printer.Time) : new();
+        using var over = timer.Token.Register(ended.Cancel);
         while (true)
         {
-            var next = change(job.Cancel.Token);
+            var next = change(ended.Token);
             if ((await by.LookAsync(job.Cancel.Token)).Blocker is not { } blocker)
                 return;
             log.Say($"Job {job.Id} waits: {blocker.Cause}");
-            await next;
+            try
+            {
+                await next;
+            }
+            catch (OperationCanceledException) when (!job.Cancel.IsCancellationRequested)
+            {
+                var limit = FormattableString.Invariant($"{job.Options.IdleLimit!.Value.TotalSeconds:0} s");
+                throw new FlashException(blocker.Kind, $"The printer was not idle within {limit}. {blocker.Cause}", blocker.Remedy);
+            }
         }
     }
 
@@ -235,5 +268,6 @@ internal sealed class FlashQueue(
             Refused = fault.Kind != FaultKind.InternalError,
             OldVersion = request.Board.RunningVersion,
             NewVersion = request.Image?.Version,
-        })], null, TimeSpan.Zero);
+        }.After(job.Events.Any(step => step.Board == request.Board.Name && step.Kind == FlashEventKind.PointOfNoReturn)))],
+        null, TimeSpan.Zero);
 }

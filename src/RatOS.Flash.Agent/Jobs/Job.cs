@@ -133,6 +133,7 @@ internal sealed class Job
         Seconds(Elapsed), [.. Requests.Select(request => _boards[request.Board.Name])], JsonFaultReport.Of(Report?.Klippy))
     {
         Kind = JobKind.Of(Options),
+        Changed = Report?.Boards.Any(board => board.IsChanged),
         Down = _klipper.Total(Elapsed) is { } down ? Seconds(down) : null,
         Stopped = _klipper.IsStopped ? true : null,
     };

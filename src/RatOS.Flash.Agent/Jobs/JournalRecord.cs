@@ -89,14 +89,14 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
         var phase = steps is [.., var latest] ? latest.Phase : "look";
         // The operator may have moved the card into the board since.
         var isOnCard = Header.SdCard?.Contains(board) == true && steps.Any(step => step is { Phase: "person", Kind: "begin" });
-        return new()
+        return new BoardReport
         {
             Board = board,
             Condition = isOnCard ? BoardCondition.Unconfirmed : ConditionAfter(steps),
             IsBySdCard = isOnCard,
             Fault = FaultReport.Of(FlashFaults.Interrupted(phase)),
             Sha256 = Header.Images.GetValueOrDefault(board),
-        };
+        }.After(steps.Any(step => step.Kind == JsonContract.Name(FlashEventKind.PointOfNoReturn)));
     }
 
     /// <summary>The condition of a board after its steps, of which the last may not have been taken.</summary>
@@ -139,6 +139,7 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
             [.. result.Boards.Select(ViewOf)], KlippyNow(result))
         {
             Kind = JobKind.Known(Header.Kind),
+            Changed = result.Changed,
             Down = _klipper?.Total(TimeSpan.FromSeconds(result.Elapsed)) is { } down ? Math.Round(down.TotalSeconds, 1) : null,
         };
     }

@@ -242,7 +242,7 @@ internal sealed class AgentApi(
     public Task<JsonElement> JobAsync(JsonElement arguments) => AnswerAsync(async () =>
     {
         var id = arguments.Word("job") ?? throw AgentFaults.BadRequest("it names no job");
-        var job = queue.Find(id)?.View()
+        var job = (await queue.FindAsync(id, arguments.Number("wait") ?? 0))?.View()
             ?? (await looks.Journals.RunAsync()).LastOrDefault(record => record.Header.Job == id)?.View();
         return new JsonAnswer(true) { Jobs = [job ?? throw AgentFaults.UnknownJob(Text.Clean(id))] };
     });

@@ -56,6 +56,8 @@ internal sealed class AgentBoards : BoardService, IDisposable
         return new(answer.Plan ?? [], answer.Findings ?? []);
     }
 
+    public override async Task<IReadOnlyList<JsonFile>> FilesAsync() => (await AskAsync("files")).Files ?? [];
+
     public override Task AnswerAsync(string board, string fact, string? value) =>
         AskAsync("answer", new() { ["board"] = board, ["fact"] = fact, ["value"] = value });
 

@@ -20,7 +20,7 @@ internal sealed class SharedLooks(
     public SharedWork<BoardList> Boards { get; } = new(boards.ListAsync, printer.Time);
 
     /// <summary>The firmware folder.</summary>
-    public SharedWork<IReadOnlyList<JsonFile>> Files { get; } = new(() => boards.FilesAsync(data.Firmware), printer.Time);
+    public SharedWork<IReadOnlyList<JsonFile>> Files { get; } = new(boards.FilesAsync, printer.Time);
 
     /// <summary>The journals of the newest jobs, oldest first: up to fifty files.</summary>
     public SharedWork<IReadOnlyList<JournalRecord>> Journals => field ??=

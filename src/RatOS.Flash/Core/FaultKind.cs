@@ -131,6 +131,7 @@ public sealed record FaultKind
     public static FaultKind Cancelled { get; } = new("cancelled");
     public static FaultKind ConsentMissing { get; } = new("consent-missing");
 
+    public static FaultKind FirmwareDiffers { get; } = new("firmware-differs") { Origin = FaultOrigin.Request };
     public static FaultKind FirmwareUnconfirmed { get; } = new("firmware-unconfirmed") { Origin = FaultOrigin.Request };
     public static FaultKind AgentBusy { get; } = new("agent-busy") { Origin = FaultOrigin.Request };
     public static FaultKind StaleButton { get; } = new("stale-button") { Origin = FaultOrigin.Request };

@@ -23,6 +23,10 @@ public static class FirmwareFaults
         FaultKind.FirmwareDfuFile, $"{file} is a {kind}, a format that contains addresses. Klipper's build never makes one.",
         $"Use the klipper.bin that Klipper's build made for this board.");
 
+    public static FlashException FirmwareDiffers(string file, string expected, string found) => new(
+        FaultKind.FirmwareDiffers, $"{file} is another file than expected: its sha256 is {found}, not {expected}.",
+        $"Copy the file again, or correct the expected sha256.");
+
     /// <param name="link">The link that it is built for.</param>
     public static FlashException FirmwareUnconfirmed(string board, string file, string version, string link, string sha256) => new(
         FaultKind.FirmwareUnconfirmed,

@@ -62,6 +62,21 @@ public sealed record BoardReport
     /// <summary>Why the board was skipped, in a sentence; null for one that was not.</summary>
     public string? SkipReason { get; init; }
 
+    /// <summary>This flash has changed its firmware, whether it works or not.</summary>
+    public bool IsChanged { get; init; }
+
+    /// <summary>The same after a flash that passed its point of no return or did not.</summary>
+    public BoardReport After(bool isCommitted) => this with
+    {
+        // Behind that point a board can still be lost before its first sector is erased.
+        IsChanged = Condition switch
+        {
+            BoardCondition.Flashed or BoardCondition.Unconfirmed => true,
+            BoardCondition.Unchanged or BoardCondition.InBootloaderUnchanged => false,
+            _ => isCommitted,
+        },
+    };
+
     /// <summary>The plan refused it; nothing was tried.</summary>
     public bool Refused { get; init; }
 

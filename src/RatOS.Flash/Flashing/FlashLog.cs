@@ -13,6 +13,7 @@ internal sealed class FlashLog(TimeProvider time, Func<FlashEvent, ValueTask> on
     private readonly long _begin = time.GetTimestamp();
     private readonly Dictionary<(string Board, FlashPhase Phase), TimeSpan> _lastSnapshot = [];
     private readonly Dictionary<string, BoardReport> _reports = [];
+    private readonly HashSet<string> _committed = new(StringComparer.Ordinal);   // boards past their point of no return
     private int _sequence;
 
     public TimeSpan Elapsed => time.GetElapsedTime(_begin);
@@ -43,9 +44,13 @@ internal sealed class FlashLog(TimeProvider time, Func<FlashEvent, ValueTask> on
         board, FlashPhase.Plan, finding.Severity == FindingSeverity.Warning ? FlashEventKind.Warning : FlashEventKind.Note, finding.Text,
             remedy: finding.Remedy);
 
-    public ValueTask CommitAsync(string board, BoardPlace place, FlashLayout? layout) => SendAsync(
-        board, FlashPhase.Erase, FlashEventKind.PointOfNoReturn, "Point of no return: the write can no longer be cancelled.",
+    public ValueTask CommitAsync(string board, BoardPlace place, FlashLayout? layout)
+    {
+        _committed.Add(board);
+        return SendAsync(
+            board, FlashPhase.Erase, FlashEventKind.PointOfNoReturn, "Point of no return: the write can no longer be cancelled.",
             place: place, layout: layout);
+    }
 
     /// <summary>A snapshot; the first and the last of a phase are always sent.</summary>
     public ValueTask ProgressAsync(string board, FlashPhase phase, long done, long total)
@@ -60,6 +65,7 @@ internal sealed class FlashLog(TimeProvider time, Func<FlashEvent, ValueTask> on
     /// <summary>A board's verdict ends its part of the flash.</summary>
     public ValueTask VerdictAsync(BoardReport report)
     {
+        report = report.After(_committed.Contains(report.Board));
         _reports[report.Board] = report;
         var message = report.Fault is { } fault ? fault.Cause : report.SkipReason is { } reason ? $"skipped: {reason}"
             : $"runs {report.NewVersion}";

@@ -22,6 +22,12 @@ public sealed record FlashOptions(ImmutableArray<string> Boards)
     /// <summary>The firmware file that the caller named; null for each board's own firmware.</summary>
     public GivenFirmware? Firmware { get; init; }
 
+    /// <summary>
+    /// The SHA-256 that the file must have, itself or its image, in lower-case hex; null for any. A caller that knows it has confirmed the
+    /// file.
+    /// </summary>
+    public string? FirmwareSha256 { get; init; }
+
     /// <summary>The sha256 of firmware from elsewhere that the user has confirmed.</summary>
     public ImmutableArray<string> Confirmed { get; init; } = [];
 
@@ -45,11 +51,17 @@ public sealed record FlashOptions(ImmutableArray<string> Boards)
     /// <summary>With <see cref="All"/>: also boards that are up to date. A board that is named is flashed anyway.</summary>
     public bool IncludesUpToDate { get; init; }
 
+    /// <summary>Also boards that are named are skipped while they are up to date.</summary>
+    public bool OnlyIfNeeded { get; init; }
+
     /// <summary>Flash although heaters are hot: their fans stop while Klipper is stopped.</summary>
     public bool AllowsHotHeaters { get; init; }
 
     /// <summary>Wait for an idle printer; without it a busy printer refuses the flash.</summary>
     public bool WhenIdle { get; init; }
+
+    /// <summary>The longest such wait; null for any.</summary>
+    public TimeSpan? IdleLimit { get; init; }
 
     /// <summary>An operator is there: an operator step is waited for, where it fails otherwise.</summary>
     public bool OperatorPresent { get; init; }

@@ -26,7 +26,8 @@ internal sealed class RequestTarget : FuzzTarget
     [
         "\n", "{\"boards\":[", "\"board\":\"", "\"mcu\":\"all\"", "\"firmware\":\"x.bin\"", "\"bytes\":\"AAAA\"", "\"port\":\"1-1.2\"",
         "\"uuid\":\"0123456789ab\"", "\"bootloader\":\"katapult\"", "\"change_link\":\"usb:can\"", "\"confirm\":\"", "\"force\":1",
-        "\"consent\":true", "\"hot\":\"yes\"", "\"sd_card\":1", "\"when_idle\":1", "\"rollback\":1", "\"person\":0", "\\ud800", "\\\\u",
+        "\"consent\":true", "\"hot\":\"yes\"", "\"sd_card\":1", "\"when_idle\":1",
+        "\"if_needed\":1", "\"timeout\":5", "\"rollback\":1", "\"person\":0", "\\ud800", "\\\\u",
         "flash 00112233445566778899aabbccddeeff", "00112233445566778899aabbccddeeff flash {}", "cancel ", "later ", "1e999",
         "..", "[]", ",",
     ];
@@ -96,6 +97,8 @@ internal sealed class RequestTarget : FuzzTarget
             && back.Bootloader == options.Bootloader && back.LinkChange == options.LinkChange && back.RollsBack == options.RollsBack
             && back.AcceptsWarnings == options.AcceptsWarnings && back.IncludesUpToDate == options.IncludesUpToDate
             && back.AllowsHotHeaters == options.AllowsHotHeaters && back.WhenIdle == options.WhenIdle
+            && back.OnlyIfNeeded == options.OnlyIfNeeded && back.IdleLimit == options.IdleLimit
+            && back.FirmwareSha256 == options.FirmwareSha256
             && (back.Firmware is null) == (options.Firmware is null), "a request is read as it was written");
         Hold(options.Firmware is null || options.Firmware.Bytes.Span.SequenceEqual(back.Firmware!.Bytes.Span), "firmware arrives whole");
     }

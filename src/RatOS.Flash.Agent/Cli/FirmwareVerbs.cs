@@ -1,0 +1,131 @@
+using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Builds;
+using RatOS.Flash.Chips;
+using RatOS.Flash.Core;
+using RatOS.Flash.Firmware;
+using RatOS.Flash.Flashing;
+
+namespace RatOS.Flash.Agent.Cli;
+
+/// <summary>The verbs that make, look at and keep firmware files, and flash none. Each returns the exit code.</summary>
+internal sealed class FirmwareVerbs(VerbContext context)
+{
+    private readonly Output _output = context.Output;
+
+    public Task<int> InspectAsync(string file)
+    {
+        var image = FirmwareImage.Open(file);
+        var (start, misfit) = Check(image);
+        _output.Firmware(file, image, start, misfit);
+        return Task.FromResult(misfit is null ? ExitCode.Done : ExitCode.Refused);
+    }
+
+    public Task<int> ListAsync() => context.WithBoardsAsync(noKlipper: false, isFlash: false, async boards =>
+    {
+        var files = await boards.FilesAsync();
+        _output.Files(files);
+        if (files.Count == 0)
+            _output.Hint($"There is no file in {context.Folder.Firmware}.");
+        return ExitCode.Done;
+    });
+
+    /// <summary>Copies a firmware file into the printer's firmware folder, whole or not at all.</summary>
+    /// <param name="file">Its path; the name stays.</param>
+    /// <param name="sha256">That it must have; null for any.</param>
+    public Task<int> PushAsync(string file, string? sha256)
+    {
+        var given = FirmwareFile.Read(file);
+        var image = FirmwareImage.Parse(given.Bytes, file);
+        FirmwareFile.Check(given, image, sha256);
+        var folder = context.Folder;
+        if (!Directory.Exists(folder.Root))
+            throw AgentFaults.NoDataFolder(folder.Root);
+        var (start, misfit) = Check(image);
+        _output.Firmware(Write(folder.Firmware, Path.GetFileName(file), given.Bytes), image, start, misfit);
+        return Task.FromResult(ExitCode.Done);
+    }
+
+    /// <summary>Builds boards' firmware from the Klipper checkout, and flashes nothing.</summary>
+    /// <param name="options">Which boards.</param>
+    /// <param name="folder">Takes <c>BOARD.bin</c>, or with the ending that the board takes, and <c>BOARD.config</c>.</param>
+    public async Task<int> BuildAsync(FlashOptions options, string folder)
+    {
+        using var cancel = new CancellationTokenSource();
+        using var interrupts = context.OnInterrupt(cancel.Cancel, needsReader: true);
+        var local = context.KeptBoards();
+        var requests = await local.RequestAsync(options with { Job = FlashJob.Identify });   // opens no file of the firmware folder
+        var boards = requests.Where(request => !request.UsesOwnUpdater).Select(request => request.Board).ToList();
+        BuildProgress? last = null;
+        var built = !local.Firmware.CanBuild ? null : await local.Firmware.BuildAsync(boards, [], progress =>
+        {
+            if (progress.Step != BuildStep.Done && (last?.Board, last?.Step) != (progress.Board, progress.Step))
+                _output.Hint($"{progress.Board}: {progress.Step.ToString().ToLowerInvariant()}");
+            last = progress;
+            return ValueTask.CompletedTask;
+        }, cancel.Token);
+        var code = ExitCode.Done;
+        foreach (var board in boards)
+        {
+            try
+            {
+                Keep(board.Name, folder, built?[board.Name] ?? new(null, null), context.Printer.Build(board));
+            }
+            catch (FlashException fault)
+            {
+                _output.Fault(fault);
+                code = ExitCode.Failed;
+            }
+        }
+        return code;
+    }
+
+    /// <param name="board">Its name.</param>
+    /// <param name="folder">Takes the files.</param>
+    /// <param name="built">The outcome of its build.</param>
+    /// <param name="made">The firmware that a virtual printer comes with; null for others.</param>
+    private void Keep(string board, string folder, BuiltOrNot built, FirmwareImage? made)
+    {
+        var name = Text.FileName(board);
+        if (built.Fault is { } fault)
+            throw fault;
+        if (built.Firmware is { } firmware)
+        {
+            var ending = Path.GetFileName(firmware.File);
+            var bytes = FirmwareFile.Read(firmware.File).Bytes;
+            var file = Write(folder, name + ending[ending.IndexOf('.', StringComparison.Ordinal)..], bytes);
+            Write(folder, name + ".config", System.Text.Encoding.UTF8.GetBytes(firmware.ConfigText));
+            _output.Firmware(file, firmware.Image, Check(firmware.Image).Start, misfit: null);
+        }
+        else if (made is not null)
+        {
+            _output.Firmware(Write(folder, name + ".bin", made.Bytes), made, Check(made).Start, misfit: null);
+        }
+        else
+        {
+            throw BuildFaults.NotAKlipperTree("~/klipper", "the folder does not exist, or `klipper_path:` was not confirmed");
+        }
+    }
+
+    private static (uint? Start, FlashException? Misfit) Check(FirmwareImage image)
+    {
+        var mcu = Mcu.Find(image.Mcu);
+        var start = mcu is null ? null : image.BuiltFor(mcu);
+        return (start, mcu is not null && start is { } address
+            ? image.CheckCompatibility(mcu, address, mcu.FlashEnd) ?? image.CheckStartUp(address) : null);
+    }
+
+    private static string Write(string folder, string name, ReadOnlyMemory<byte> bytes)
+    {
+        var path = Path.Combine(folder, name);
+        try
+        {
+            AtomicFile.Write(path, bytes.Span);
+            return path;
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            throw FirmwareFaults.FileNotOffered(path, fault.Message.TrimEnd('.'));
+        }
+    }
+}
