@@ -146,7 +146,7 @@ start() { # NAME SCENARIO
 }
 address() { # NAME
   for _ in {1..600}; do
-    sed -n 's/.*Moonraker at \(http:[^ ]*\) .*/\1/p' "$scratch/$1.out" | grep . && return
+    sed -n 's/.*Moonraker at \(http:[^ ]*\) .*/\1/p' "$scratch/$1.out" 2>/dev/null | grep . && return
     sleep 0.1
   done
 }
@@ -211,7 +211,8 @@ controller=$!
 for _ in {1..300}; do [ "$(jobs_of 8)" = 1 ] && break; sleep 0.1; done
 kill -9 -- "-$controller"
 update --limit p8
-shows "a run after a controller that died joins its job" '^\| p8 \| octopus \| changed ' "$scratch/report.md"
+# Its plan comes before the end of that job, or after it.
+shows "a run after a controller that died joins its job, or sees that it is done" '^\| p8 \| octopus \| (changed|ok) ' "$scratch/report.md"
 check "and makes no other one" [ "$(jobs_of 8)" = 1 ]
 wait "$print"
 shows "which has waited, too" '"result": *"ok"' "$scratch/print"
