@@ -80,7 +80,7 @@ for module in "$collection"/plugins/modules/*.py; do
 done
 check "ansible-doc shows the role" ansible-doc -t role ratos.flash.install
 check "the playbook's syntax" ansible-playbook -i $collection/inventory/farm.yml ratos.flash.update --syntax-check
-check "the example of an inventory" ansible-inventory -i $collection/inventory/farm.yml --list
+check "the example of an inventory" eval "ansible-inventory -i $collection/inventory/farm.yml --graph | grep vcore-01"
 for tool in yamllint ansible-lint; do command -v $tool >/dev/null || miss "$tool"; done
 if command -v yamllint >/dev/null; then
   check "yamllint" yamllint -s -d '{extends: default, rules: {line-length: {max: 140}}}' $collection
