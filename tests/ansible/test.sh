@@ -135,7 +135,7 @@ fi
 counted tests/ansible/test_modules.py
 counted tests/ansible/test_kiauh.py
 
-# ---- a farm: eight virtual printers, of which the first gets firmware that does not start, one is busy, and the last is off
+# ---- a farm: eight virtual printers, of which the first gets firmware that does not start, one is busy, and one is off
 
 program=${RATOS_FLASH:-artifacts/linux-x64/ratos-flash}
 [ -x "$program" ] || { miss "the farm ($program: ./publish.sh linux-x64)" && finish; }
@@ -165,10 +165,11 @@ for i in "${!scenarios[@]}"; do start "p$i" "${scenarios[i]}"; done
   printf 'printers:\n  vars: {ansible_connection: local, ansible_python_interpreter: %s}\n  hosts:\n' "$python"
   for i in "${!scenarios[@]}"; do
     url[i]=$(address "p$i")
+    # In the second ring, before the last printer.
+    [ "$i" != 3 ] || echo "    p8: {ratos_flash_moonraker: 'http://127.0.0.1:1'}"
     # One of them as by ssh: through the agent's own socket.
     if [ "$i" = 5 ]; then echo "    p5: {ratos_flash_data: $scratch/p5/printer_data}"; else echo "    p$i: {ratos_flash_moonraker: '${url[i]}', ratos_flash_probe: G28}"; fi
   done
-  echo "    p8: {ratos_flash_moonraker: 'http://127.0.0.1:1'}"
 } >"$scratch/farm.yml"
 
 update --check --diff
@@ -194,6 +195,7 @@ shows "a printer that is busy is left until it is idle" '"result": *"ok"' "$scra
 shows "and flashed then" '^\| p2 \| octopus \| changed ' "$scratch/report.md"
 shows "the rings go on without the printer that failed" '^\| p7 \| .* \| changed ' "$scratch/report.md"
 check "each board of them is changed" [ "$(grep -c '| changed |' "$scratch/report.md")" = 8 ]
+check "in three rings" [ "$(grep -c 'Update the boards of each ring' "$scratch/said")" = 3 ]
 shows "the printer that is off stops no ring, and fails at the end" '^p8 .* failed=1 '
 
 update --limit 'printers:!p1'
