@@ -33,6 +33,12 @@ count_page() { sed -n "s/^page: .*\b\([0-9]\+\) $1.*/\1/p" "$output" | tail -n 1
 pages=$(count_page passed)
 [ -n "$pages" ] && passed=$((${passed:-0} + pages)) failed=$((${failed:-0} + $(count_page failed))) \
   skipped=$((${skipped:-0} + $(count_page skipped)))
+# The collection for Ansible, and the extension for KIAUH.
+tests/ansible/test.sh | tee "$output" || status=1
+count_ansible() { sed -n "s/^ansible: .*\b\([0-9]\+\) $1.*/\1/p" "$output" | tail -n 1; }
+collections=$(count_ansible passed)
+[ -n "$collections" ] && passed=$((${passed:-0} + collections)) failed=$((${failed:-0} + $(count_ansible failed))) \
+  skipped=$((${skipped:-0} + $(count_ansible skipped)))
 # Once more where they are looked for: thousands of lines are above.
 [ -z "$failures" ] || echo "$failures"
 echo "${passed:-0} passed, ${failed:-0} failed, ${skipped:-0} skipped"
