@@ -487,6 +487,16 @@ check_root() {
   fi
 }
 
+# Moonraker's update deletes the whole folder of a release, and then unpacks the new zip.
+check_folder() {
+  local others=()
+  [ -f "$here/release_info.json" ] || return 0
+  (cd "$here" && printf '%s\n' {,.[!.]}*) |
+    grep -vxE 'ratos-flash|install\.sh|99-ratos-flash\.rules|LICENSE|.*\.(md|json|txt|zip|minisig|pub)|config|docs|moonraker-component' | mapfile -t others || true
+  [ ${#others[@]} = 0 ] || problem "the folder ${here#"$root"} holds other files, such as ${others[0]}. Each update of RatOS.Flash would delete them" \
+    "Unpack the zip in an empty folder, and run the install.sh there: mkdir ~/ratos-flash"
+}
+
 # Everything that the steps need, before anything is changed
 check_requirements() {
   local printer file name
@@ -509,6 +519,7 @@ check_requirements() {
     moonraker-component/{ratos_flash.py,page/page.html} "${rules#"$here/"}"; do
     [ -f "$here/$file" ] || problem "$file is missing beside install.sh" "Unpack the whole zip."
   done
+  check_folder
   plain_path "the folder of the program" "$folder"
   plain_path "this folder" "${here#"$root"}"
 

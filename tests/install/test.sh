@@ -954,6 +954,15 @@ sed -i 's|/home/pi|/home/my pi|' "$root/etc/passwd" && mv "$pi" "$root/home/my p
 said=$("$root/home/my pi/ratos-flash/install.sh" --root "$root" --user pi 2>&1)
 says "a home with a blank" "the home folder '/home/my pi' is not accepted"
 
+new_root mixed printer_data
+touch "$pi/ratos-flash/.hidden"
+refused "a release's folder with other files, which an update would delete" "holds other files, such as .hidden" --user pi
+rm "$pi/ratos-flash/.hidden"
+cp -r "$pi/ratos-flash/." "$pi"
+said=$("$pi/install.sh" --root "$root" --user pi 2>&1)
+says "such as the home folder" "the folder /home/pi holds other files, such as "
+expect 0 "its own files are none" --user pi
+
 echo "# refused arguments"
 new_root hostile printer_data
 cd "$scratch/bin" || exit 1
