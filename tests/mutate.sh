@@ -2,9 +2,12 @@
 # Takes one safety step after another out of a throw-away copy of the source, and shows which tests miss it. Ends with 1 when none does, or when a step
 # is no longer found in the source. Takes an hour on two cores; not part of .ci/run.
 #   tests/mutate.sh [NAME...]       only the steps whose name contains one of these
+#   tests/mutate.sh --find          only looks for each step in the source, and builds nothing
 # The quick tests are asked first (bytes, tables and stories on virtual time); only where none of them fails the whole project is run.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
+find=
+if [ "${1:-}" = --find ]; then find=yes && shift; fi
 copy=$(mktemp -d "${TMPDIR:-/tmp}/ratos-flash-mutants.XXXXXX")
 trap 'rm -rf "$copy"' EXIT
 git ls-files -z --cached --others --exclude-standard | tar --null -T - -c --ignore-failed-read 2>/dev/null | tar -x -C "$copy"
@@ -16,7 +19,7 @@ for class in Pure.FlashLayoutTests Pure.FlashPlanTests Pure.LinkPlanTests Pure.A
   quick+=(-class "RatOS.Flash.Tests.$class")   # of one kind of filter any may fit
 done
 quick_agent=()
-for class in DoorStories AnswerStories JournalStories OutageStories ConnectionStories ClosedTerminalStories DiskFullStories FlashQueueTests ConfirmedSettingsTests HostMcuStories; do quick_agent+=(-class "RatOS.Flash.Agent.Tests.$class"); done
+for class in DoorStories AnswerStories JournalStories OutageStories ConnectionStories ClosedTerminalStories DiskFullStories FlashQueueTests ConfirmedSettingsTests HostMcuStories FleetStories RatOsUpdateStories UpdateStories PageStories; do quick_agent+=(-class "RatOS.Flash.Agent.Tests.$class"); done
 failed=0
 
 build() { dotnet build "$copy/$1" -c Release --no-restore -v quiet -nologo -p:RunAnalyzers=false -p:TreatWarningsAsErrors=false >"$log" 2>&1; }
@@ -46,6 +49,10 @@ PY
     failed=1
     return
   fi
+  if [ -n "$find" ]; then
+    cp "$copy/original" "$copy/$file"
+    return
+  fi
   if ! build "$project"; then
     echo "| $name | **does not build** | $(grep -m1 -o 'error .*' "$log") |"
     failed=1
@@ -66,7 +73,7 @@ PY
 }
 
 only=("$@")
-dotnet restore "$copy/RatOS.Flash.sln" --locked-mode -v quiet >"$log" 2>&1 || { cat "$log"; exit 1; }
+[ -n "$find" ] || dotnet restore "$copy/RatOS.Flash.sln" --locked-mode -v quiet >"$log" 2>&1 || { cat "$log"; exit 1; }
 echo "| safety step taken out | tests that fail | the first of them |"
 echo "|---|---|---|"
 mutant "verify: the read-back is compared" src/RatOS.Flash/Flashing/WriteProtection.cs $engine \
@@ -159,7 +166,7 @@ mutant "doors: a request by way of Moonraker carries no firmware" src/RatOS.Flas
   'if (arguments.At("bytes") is not null && !mayCarryFirmware)' 'if (arguments.At("bytes") is not null && mayCarryFirmware)'
 mutant "doors: a console line needs the token of a shown button" src/RatOS.Flash.Agent/Service/PromptButtons.cs $agent \
   '!Shown.TryGetValue(token, out var button)' '!Shown.TryGetValue(Shown.Keys.FirstOrDefault() ?? token, out var button)'
-mutant "doors: firmware from elsewhere needs a confirmation" src/RatOS.Flash.Agent/Service/AgentApi.cs $agent \
+mutant "doors: firmware from elsewhere needs a confirmation" src/RatOS.Flash.Agent/Service/FlashQuestions.cs $agent \
   'if (unconfirmed.Count == 0)' 'if (unconfirmed.Count >= 0)'
 mutant "permission: the ROM's udev rule is checked before a board is sent into it" src/RatOS.Flash/Flashing/AccessCheck.cs $engine \
   'if (board is not { Entry: FlashEntry.Touch, Profile.Mcu: { } mcu })' 'if (board is not { Entry: FlashEntry.None, Profile.Mcu: { } mcu })'
@@ -174,5 +181,15 @@ mutant "probe: success needs the probe back on the bus" src/RatOS.Flash/Flashing
 mutant "bridge: its bitrate is never assumed" src/RatOS.Flash/Builds/BoardSymbols.cs $engine \
   'case BuildLink.UsbCanBridge when link.Rate is null:' 'case BuildLink.UsbCanBridge when link.Rate == 0:'
 mutant "doors: a request by way of Moonraker answers for no board" src/RatOS.Flash.Agent/Service/AgentApi.cs $agent \
-  $'if (!IsOwnSocket)\n            throw AgentFaults' $'if (data is null)\n            throw AgentFaults'
+  'if (!IsOwnSocket && !await IsOfferedAsync(arguments))' 'if (data is null && !await IsOfferedAsync(arguments))'
+mutant "updates: none begins beside a flash" src/RatOS.Flash.Agent/Service/FlashAgent.cs $agent \
+  '["hold"] = job.State == JobState.Running' '["hold"] = job.State == JobState.Queued'
+mutant "other flashers: a flash waits for them" src/RatOS.Flash.Agent/Moonraker/MoonrakerKlippy.cs $agent \
+  'FindFlasher?.Invoke() is { } other' 'FindFlasher?.Invoke() is { } other && other.ToString().Length == 0'
+mutant "firmware: another file than the expected one is refused" src/RatOS.Flash.Agent/Contract/FirmwareFile.cs $agent \
+  'if (sha256 is not null && sha256 != own' 'if (sha256 is { Length: 0 } && sha256 != own'
+mutant "firmware: an equal version is not the same file" src/RatOS.Flash.Agent/Boards/BoardSelection.cs $agent \
+  'firmware.RunningOf(mcu)?.Image.Sha256 == given.Sha256' 'firmware.RunningOf(mcu)?.Image.Version == given.Version'
+mutant "idle: a wait ends in time" src/RatOS.Flash.Agent/Jobs/FlashQueue.cs $agent \
+  'timer.Token.Register(ended.Cancel)' 'timer.Token.Register(static () => { })'
 exit "$failed"

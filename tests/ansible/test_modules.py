@@ -372,6 +372,15 @@ class BoardTests(unittest.TestCase):
         self.assertFalse(self.flash(printer, **file).result['changed'])
         self.assertEqual((printer.uploads, printer.methods), ({}, ['plan']))
 
+    def test_a_name_that_would_end_its_header_is_refused(self):
+        file = self.firmware()
+        odd = file['firmware'][:-4] + '";.bin'
+        os.link(file['firmware'], odd)
+        self.addCleanup(os.unlink, odd)
+        printer = Printer(self, refused('firmware-unreadable'))
+        flash = self.flash(printer, firmware=odd, sha256=file['sha256'], state='firmware')
+        self.assertEqual((flash.result['code'], printer.uploads, printer.methods), ('bad-name', {}, ['plan']))
+
     def test_check_mode_uploads_nothing(self):
         file = self.firmware()
         printer = Printer(self, refused('firmware-differs'))

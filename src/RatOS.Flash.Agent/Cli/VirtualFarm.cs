@@ -139,7 +139,15 @@ internal sealed class VirtualFarm(string folder, FarmSetup setup, VirtualTime ti
 
     private void WriteInventory(IEnumerable<Member> members)
     {
-        var text = new StringBuilder("printers:\n  vars:\n    ansible_connection: local\n  hosts:\n");
+        var text = new StringBuilder(
+            """
+            printers:
+              vars:
+                ansible_connection: local
+                ansible_python_interpreter: "{{ ansible_playbook_python }}"
+              hosts:
+
+            """);
         foreach (var member in members)
         {
             text.Append(CultureInfo.InvariantCulture,

@@ -109,6 +109,8 @@ class Moonraker(Agent):
     def upload(self, path):
         """Puts a file into the firmware folder, under its own name."""
         name, border = os.path.basename(path), uuid.uuid4().hex
+        if any(character in name for character in '"\\\r\n'):
+            raise AgentError('%r is no name for a file in the firmware folder.' % name, 'Rename the file.', 'bad-name')
         parts = []
         for field, text in (('root', b'ratos_flash'), ('file"; filename="' + name, read(path))):
             parts += [b'--', border.encode(), b'\r\nContent-Disposition: form-data; name="', field.encode(), b'"\r\n\r\n', text, b'\r\n']
