@@ -492,7 +492,7 @@ check_folder() {
   local others=()
   [ -f "$here/release_info.json" ] || return 0
   (cd "$here" && printf '%s\n' {,.[!.]}*) |
-    grep -vxE 'ratos-flash|install\.sh|99-ratos-flash\.rules|LICENSE|.*\.(md|json|txt|zip|minisig|pub)|config|docs|moonraker-component' | mapfile -t others || true
+    grep -vxE 'ratos-flash|install\.sh|99-ratos-flash\.rules|LICENSE|(README|ARCHITECTURE|CHANGELOG|CONTRIBUTING)\.md|THIRD-PARTY-NOTICES\.txt|(release_info|sbom\.cdx|sbom-linux-[0-9a-z]*\.cdx)\.json|ratos-flash-linux-[0-9a-z]*\.zip|sha256sums\.txt(\.minisig)?|release-key\.pub|config|docs|moonraker-component' | mapfile -t others || true
   [ ${#others[@]} = 0 ] || problem "the folder ${here#"$root"} holds other files, such as ${others[0]}. Each update of RatOS.Flash would delete them" \
     "Unpack the zip in an empty folder, and run the install.sh there: mkdir ~/ratos-flash"
 }

@@ -118,6 +118,60 @@ public sealed class FleetStories
         Assert.True(story.Runs(New));
     });
 
+    [Fact]
+    public void A_request_for_other_firmware_joins_no_open_job() => AgentStory.Of(async story =>
+    {
+        story.Moonraker.Print.PrintState = "printing";
+        (string, object?)[] own = [("board", "octopus"), ("when_idle", true)];
+        var first = await story.RequestAsync("flash", own);
+        var sha256 = story.Upload("new.bin", VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, New));
+        (string, object?)[] file = [.. own, ("firmware", "new.bin"), ("firmware_sha256", sha256)];
+        var second = await story.RequestAsync("flash", file);
+        Assert.Equal((false, false), (first.Flag("joined"), second.Flag("joined")));
+        Assert.NotEqual(first.Word("job"), second.Word("job"));
+        Assert.Equal(first.Word("job"), (await story.RequestAsync("flash", own)).Word("job"));
+        Assert.Equal(second.Word("job"), (await story.RequestAsync("flash", file)).Word("job"));
+        // A recovery is other work, too.
+        Assert.False((await story.RequestAsync("recover", own)).Flag("joined"));
+        story.Moonraker.Print.PrintState = "complete";
+        await story.UntilOverAsync(3);
+        Assert.True(story.Runs(New));
+    });
+
+    [Fact]
+    public void All_boards_with_a_file_and_one_board_with_it_need_it_alike() => AgentStory.Of(async story =>
+    {
+        await story.RequestAsync("flash", ("board", "octopus"));
+        await story.UntilOverAsync();
+        var sha256 = story.Upload(
+            "new.bin", VirtualFirmware.Build(VirtualChip.F446, 0x0800_8000, VirtualPrinter.HostVersion, compiler: "gcc: 99.1"));
+        foreach (var board in (string[])["octopus", "all"])
+        {
+            (string, object?)[] request = [("board", board), ("if_needed", true)];
+            Assert.False(await ChangesAsync(request));
+            Assert.True(await ChangesAsync([.. request, ("force", true)]));
+            Assert.True(await ChangesAsync([.. request, ("firmware", "new.bin"), ("firmware_sha256", sha256)]));
+        }
+
+        async Task<bool> ChangesAsync((string, object?)[] request) =>
+            (await story.RequestAsync("plan", request)).Items("plan").First().Flag("changed");
+    });
+
+    /// <summary>A value of another type must not turn into the default: the board would get other firmware than was meant.</summary>
+    [Theory]
+    [InlineData("flash", "firmware", 5)]
+    [InlineData("flash", "port", 7)]
+    [InlineData("flash", "if_needed", "nonsense")]
+    [InlineData("plan", "bootloader", true)]
+    [InlineData("job", "wait", "3")]
+    [InlineData("job", "wait", -1)]
+    public void A_value_of_another_type_is_refused(string method, string name, object value) => AgentStory.Of(async story =>
+    {
+        var answer = await story.RequestAsync(method, ("board", "octopus"), ("job", "beef"), (name, value));
+        Assert.Equal("bad-request", answer.Word("error", "code"));
+        Assert.Empty(story.Jobs);
+    });
+
     [Theory]
     [InlineData(0)]
     [InlineData(1e9)]
@@ -172,6 +226,8 @@ public sealed class FleetStories
             "flash", "octopus", "--when-idle", "--scenario", "octopus", "--folder", home.PathOf("v"), "--data", home.PrinterData);
         Assert.Contains("[no-agent]", alone.Output, StringComparison.Ordinal);
         Assert.NotEqual(0, alone.Exit);
+        var inMemory = await home.RunAsync("flash", "octopus", "--virtual", "--when-idle");
+        Assert.Contains("[no-agent]", inMemory.Output, StringComparison.Ordinal);
         Assert.Equal(2, (await home.RunAsync("flash", "octopus", "--virtual", "--timeout", "5")).Exit);
     }
 
@@ -210,7 +266,9 @@ public sealed class FleetStories
                 var job = await AskAsync(http, address, "job", $"\"job\":\"{asked.Word("result", "job")}\",\"wait\":50");
                 Assert.Equal(!isFlashed, job.Items("result", "jobs").First().Flag("changed"));
             }
-            using var stop = Process.Start("kill", ["-INT", $"{process.Id}"]);
+            var running = await home.RunAsync([.. farm, "--reset"]);
+            Assert.Contains("Another ratos-flash is working", running.Output, StringComparison.Ordinal);
+            using var stop = Process.Start("kill", ["-TERM", $"{process.Id}"]);
             await process.WaitForExitAsync();
             Assert.Equal((0, ""), (process.ExitCode, await process.StandardError.ReadToEndAsync()));
         }
@@ -219,6 +277,13 @@ public sealed class FleetStories
         Assert.Equal(["inventory.yml"], Directory.GetFileSystemEntries(home.PathOf("farm"), "*.*", SearchOption.AllDirectories)
             .Where(File.Exists).Select(Path.GetFileName));
         Assert.Equal(2, (await home.RunAsync("farm", "--moonraker", "65530")).Exit);
+
+        using var other = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
+        other.Start();
+        var port = ((System.Net.IPEndPoint)other.LocalEndpoint).Port;
+        var taken = await home.RunAsync("farm", "--printers", "2", "--moonraker", $"{port - 1}", "--folder", home.PathOf("other"));
+        Assert.Contains($"127.0.0.1:{port}", taken.Output, StringComparison.Ordinal);
+        Assert.NotEqual(0, taken.Exit);
     }
 
     private static async Task<JsonElement> AskAsync(HttpClient http, string address, string method, string arguments = "")

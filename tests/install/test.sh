@@ -955,6 +955,9 @@ said=$("$root/home/my pi/ratos-flash/install.sh" --root "$root" --user pi 2>&1)
 says "a home with a blank" "the home folder '/home/my pi' is not accepted"
 
 new_root mixed printer_data
+touch "$pi/ratos-flash/notes.txt"
+refused "a release's folder with a file of yours" "holds other files, such as notes.txt" --user pi
+rm "$pi/ratos-flash/notes.txt"
 touch "$pi/ratos-flash/.hidden"
 refused "a release's folder with other files, which an update would delete" "holds other files, such as .hidden" --user pi
 rm "$pi/ratos-flash/.hidden"

@@ -87,8 +87,8 @@ internal sealed class BoardSelection(
             requests = requests.ConvertAll(request => request with { Board = request.Board with { Bootloader = driver } });
         requests = requests.ConvertAll(request =>
             request.UsesOwnUpdater ? request : request with { Image = ImageFor(request.Board, given, options) });
-        return options is { OnlyIfNeeded: true, Writes: true, RollsBack: false } ? await WithoutUpToDateAsync(inventory, requests, given)
-            : requests;
+        return options is { OnlyIfNeeded: true, IncludesUpToDate: false, Writes: true, RollsBack: false }
+            ? await WithoutUpToDateAsync(inventory, requests, given) : requests;
     }
 
     private async Task<List<FlashRequest>> WithoutUpToDateAsync(
@@ -96,13 +96,18 @@ internal sealed class BoardSelection(
     {
         var named = inventory.All.Where(mcu => requests.Exists(request => request.Board.Name == mcu.Name))
             .Select(mcu => mcu with { Board = firmware.AsConfigured(mcu.Board!) }).ToList();
-        var needs = given is null ? await firmware.NeedsAsync(named, null) : named.Where(IsGiven).ToDictionary(
-            mcu => mcu.Name, _ => new FirmwareNeed(NeedLevel.Needless, $"It runs this very file (sha256 {given.Sha256[..8]}...)."));
+        var needs = await NeedsAsync(named, given);
         return requests.ConvertAll(request =>
             needs.GetValueOrDefault(request.Board.Name) is { Level: NeedLevel.Needless } need ? request with { SkipReason = need.Reason }
             : request);
+    }
 
-        // Equal versions are not enough: the caller may have changed build options.
+    /// <summary>Of a given file equal versions are not enough: the caller may have changed build options.</summary>
+    private async Task<IReadOnlyDictionary<string, FirmwareNeed>> NeedsAsync(IReadOnlyList<PrinterMcu> boards, FirmwareImage? given)
+    {
+        return given is null ? await firmware.NeedsAsync(boards, null) : boards.Where(IsGiven).ToDictionary(
+            mcu => mcu.Name, _ => new FirmwareNeed(NeedLevel.Needless, $"It runs this very file (sha256 {given.Sha256[..8]}...)."));
+
         bool IsGiven(PrinterMcu mcu) => firmware.RunningOf(mcu)?.Image.Sha256 == given.Sha256;
     }
 
@@ -144,7 +149,7 @@ internal sealed class BoardSelection(
         if (boards.Count == 0)
             throw BoardFaults.NoBoards();
         var needs = options.IncludesUpToDate || options.RollsBack || !options.Writes
-            ? ImmutableDictionary<string, FirmwareNeed>.Empty : await firmware.NeedsAsync(boards, given);
+            ? ImmutableDictionary<string, FirmwareNeed>.Empty : await NeedsAsync(boards, given);
         var all = boards.ConvertAll(mcu => new FlashRequest(mcu.Board!, ImageFor(mcu.Board!, given, options))
         {
             Findings = mcu.Findings,

@@ -172,11 +172,11 @@ internal static class CommandLine
                     parsed => Run(parsed, context => new FirmwareVerbs(context).InspectAsync(parsed.GetValue(file)!)), file),
                 Verb(
                     "list", "List the files in the printer's firmware folder",
-                    parsed => Run(parsed, static context => new FirmwareVerbs(context).ListAsync())),
+                    parsed => Run(parsed, static context => new FirmwareVerbs(context).ListAsync(), isLive: true)),
                 Verb(
                     "push", "Copy a firmware file into the printer's firmware folder",
                     parsed => Run(parsed, context => new FirmwareVerbs(context)
-                        .PushAsync(parsed.GetValue(file)!, Sha256Of(parsed))), file, Options.FirmwareSha256),
+                        .PushAsync(parsed.GetValue(file)!, Sha256Of(parsed)), isLive: true), file, Options.FirmwareSha256),
             },
         ];
     }
@@ -265,9 +265,9 @@ internal static class CommandLine
             Options.Count, Options.From);
         var printers = new Option<int>("--printers")
         {
-            Description = "Number of printers, 1 to 200 (default: 8)",
+            Description = $"Number of printers, 1 to 200 (default: {FarmSetup.UsualPrinters})",
             HelpName = "N",
-            DefaultValueFactory = static _ => 8,
+            DefaultValueFactory = static _ => FarmSetup.UsualPrinters,
             Validators = { static given => Options.IsNumber(given, 1, 200) },
         };
         var faults = Options.Share("--fault-rate", "Share of printers with random faults");
@@ -290,8 +290,9 @@ internal static class CommandLine
             printers, faults, printing, off, Options.MoonrakerPort, reset);
         farm.Validators.Add(given =>
         {
-            if (given.GetValue(Options.MoonrakerPort) is > 0 and var first && first + given.GetValue(printers) > ushort.MaxValue + 1)
-                given.AddError($"--moonraker {first} leaves no ports for {given.GetValue(printers)} printers.");
+            var count = given.GetResult(printers) is { Implicit: false } named ? named.GetValueOrDefault<int>() : FarmSetup.UsualPrinters;
+            if (given.GetValue(Options.MoonrakerPort) is > 0 and var first && first + count > ushort.MaxValue + 1)
+                given.AddError($"--moonraker {first} leaves no ports for {count} printers.");
         });
         return [virtualPrinter, farm, seeds];
 

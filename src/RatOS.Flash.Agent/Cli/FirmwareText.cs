@@ -12,10 +12,11 @@ internal static class FirmwareText
     /// <summary>A file of the firmware folder, in a line.</summary>
     public static Line Of(JsonFile file)
     {
+        var name = Text.Clean(file.File);
         if (file.Firmware is not { } firmware)
-            return new($"{file.File}: {file.Error?.Cause ?? "no firmware"}", Tone.Warning, Indent: 2);
+            return new($"{name}: {file.Error?.Cause ?? "no firmware"}", Tone.Warning, Indent: 2);
         var boards = file.Boards.Length == 0 ? "fits none of this printer's boards" : $"for {string.Join(", ", file.Boards)}";
-        return new($"{file.File}: {firmware.Version}, {firmware.Mcu}, {boards}, sha256 {firmware.Sha256}", Tone.Normal, Indent: 2);
+        return new($"{name}: {firmware.Version}, {firmware.Mcu}, {boards}, sha256 {firmware.Sha256}", Tone.Normal, Indent: 2);
     }
 
     public static IEnumerable<Line> Of(string file, FirmwareImage image, uint? start, FlashException? misfit)

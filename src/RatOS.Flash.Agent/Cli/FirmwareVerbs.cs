@@ -21,12 +21,17 @@ internal sealed class FirmwareVerbs(VerbContext context)
         return Task.FromResult(misfit is null ? ExitCode.Done : ExitCode.Refused);
     }
 
+    /// <exception cref="FlashException">There is no such printer.</exception>
+    private string FirmwareFolder =>
+        Directory.Exists(context.Folder.Root) ? context.Folder.Firmware : throw AgentFaults.NoDataFolder(context.Folder.Root);
+
     public Task<int> ListAsync() => context.WithBoardsAsync(noKlipper: false, isFlash: false, async boards =>
     {
+        var folder = FirmwareFolder;
         var files = await boards.FilesAsync();
         _output.Files(files);
         if (files.Count == 0)
-            _output.Hint($"There is no file in {context.Folder.Firmware}.");
+            _output.Hint($"There is no file in {folder}.");
         return ExitCode.Done;
     });
 
@@ -38,11 +43,16 @@ internal sealed class FirmwareVerbs(VerbContext context)
         var given = FirmwareFile.Read(file);
         var image = FirmwareImage.Parse(given.Bytes, file);
         FirmwareFile.Check(given, image, sha256);
-        var folder = context.Folder;
-        if (!Directory.Exists(folder.Root))
-            throw AgentFaults.NoDataFolder(folder.Root);
         var (start, misfit) = Check(image);
-        _output.Firmware(Write(folder.Firmware, Path.GetFileName(file), given.Bytes), image, start, misfit);
+        if (misfit is not null)
+            throw misfit;
+        var name = Path.GetFileName(file);
+        if (name.Length > FlashArguments.LongestFileName)
+        {
+            throw FirmwareFaults.FirmwareUnreadable(
+                Text.Clean(name), $"its name has more than {FlashArguments.LongestFileName} characters");
+        }
+        _output.Firmware(Write(FirmwareFolder, name, given.Bytes), image, start, misfit);
         return Task.FromResult(ExitCode.Done);
     }
 

@@ -1,5 +1,6 @@
 using RatOS.Flash.Agent.Boards;
 using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Service;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Builds;
 using RatOS.Flash.Core;
@@ -47,6 +48,9 @@ internal sealed class FlashVerbs(VerbContext context)
 
     private async Task<int> FlashAsync(BoardService boards, FlashOptions options, Action<FlashReport> ended)
     {
+        // Without the agent nothing would notice that the printer became idle.
+        if (options.WhenIdle && boards is not AgentBoards)
+            throw AgentFaults.NoAgent(context.Folder.Root);
         options = options with { OperatorPresent = _output.HasOperator && context.Printer.HasOperator };
         var plan = await boards.PlanAsync(options);
         if (options.Writes)

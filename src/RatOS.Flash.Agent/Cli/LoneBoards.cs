@@ -2,7 +2,6 @@ using RatOS.Flash.Agent.Boards;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Jobs;
 using RatOS.Flash.Agent.Settings;
-using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Klipper;
 using RatOS.Flash.Recording;
@@ -30,8 +29,6 @@ internal sealed class LoneBoards(
 
     public override async Task<FlashReport> FlashAsync(FlashOptions options, Action<FlashEvent> tell, CancellationToken cancel)
     {
-        if (options.WhenIdle)
-            throw AgentFaults.NoAgent(data.Root);   // nothing here would notice that the printer became idle
         using var held = data.Lock();
         using var over = new CancellationTokenSource();
         using var recorder = new CallRecorder(time, log.Say);

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using System.Globalization;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Hardware;
@@ -63,7 +64,7 @@ internal static class Options
         Validators =
         {
             static given => Check(
-                given, text => double.TryParse(text, out var factor) && factor is >= 0 and <= 1000, "a factor from 0 to 1000"),
+                given, text => TryNumber(text, out var factor) && factor is >= 0 and <= 1000, "a factor from 0 to 1000"),
         },
     };
 
@@ -214,9 +215,13 @@ internal static class Options
         Validators =
         {
             static given => Check(
-                given, static text => double.TryParse(text, out var share) && share is >= 0 and <= 1, "a share from 0 to 1"),
+                given, static text => TryNumber(text, out var share) && share is >= 0 and <= 1, "a share from 0 to 1"),
         },
     };
+
+    /// <summary>As it is parsed later: without a comma for thousands.</summary>
+    private static bool TryNumber(string text, out double number) =>
+        double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out number);
 
     private static void IsTcpPort(OptionResult given) => Check(given, text => ushort.TryParse(text, out _), "a TCP port from 0 to 65535");
 

@@ -27,6 +27,8 @@ internal sealed record FarmSetup(int Printers, string Scenario, int Seed, int Fi
     /// <summary>The share that is switched off.</summary>
     public double Off { get; init; }
 
+    public const int UsualPrinters = 8;
+
     public static readonly TimeSpan PrintTime = TimeSpan.FromSeconds(60);
 }
 
@@ -53,8 +55,10 @@ internal sealed class VirtualFarm(string folder, FarmSetup setup, VirtualTime ti
     public void Reset()
     {
         // One that was always off has none.
-        foreach (var member in Draw().Where(member => Directory.Exists(Path.Combine(folder, member.Name))))
-            PrinterOf(member).Access.Reset();
+        var kept = Draw().Where(member => Directory.Exists(Path.Combine(folder, member.Name))).Select(PrinterOf).ToList();
+        foreach (var (_, place) in kept.Where(printer => Directory.Exists(printer.Place.Data)))
+            new DataFolder(place.Data).Lock().Dispose();   // none of them runs
+        kept.ForEach(static printer => printer.Access.Reset());
     }
 
     /// <summary>Runs all printers until it is cancelled.</summary>
@@ -62,6 +66,8 @@ internal sealed class VirtualFarm(string folder, FarmSetup setup, VirtualTime ti
     /// <param name="over">The proper end.</param>
     public async Task RunAsync(Action<IReadOnlyList<Member>> ready, CancellationToken over)
     {
+        // One that cannot run ends them all.
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(over);
         var waiting = setup.Printers;
         var members = Draw().ToArray();
         var works = new Task[members.Length];
@@ -75,16 +81,22 @@ internal sealed class VirtualFarm(string folder, FarmSetup setup, VirtualTime ti
                     return;
                 WriteInventory(members);
                 ready(members);
-            }, over);
+            }, ended.Token);
         }
+        await Task.WhenAny([.. works, UntilAsync(over)]);
+        await ended.CancelAsync();
         await Task.WhenAll(works);
     }
+
+    private Task UntilAsync(CancellationToken over) =>
+        Task.Delay(Timeout.InfiniteTimeSpan, time, over).ContinueWith(static _ => { }, TaskScheduler.FromCurrentSynchronizationContext());
 
     private async Task RunAsync(Member member, Action<int> ready, CancellationToken over)
     {
         if (member.IsOff)
         {
             ready(member.Port == 0 ? FreePort() : member.Port);
+            await UntilAsync(over);
             return;
         }
         var (printer, place) = PrinterOf(member);

@@ -17,6 +17,8 @@ internal static class FlashArguments
     private const int LongestName = 64;
     private const int LongestFirmware = 8 * 1024 * 1024;
 
+    public const int LongestFileName = 128;
+
     /// <summary>A week, in seconds.</summary>
     public const int LongestIdleWait = 7 * 24 * 3600;
 
@@ -33,6 +35,13 @@ internal static class FlashArguments
     {
         if (arguments.ValueKind is not (JsonValueKind.Object or JsonValueKind.Undefined or JsonValueKind.Null))
             throw AgentFaults.BadRequest("its arguments have no names");
+        foreach (var name in (string[])["firmware", "bytes", "port", "uuid", "bootloader", "change_link", "firmware_sha256", "by"])
+        {
+            if (arguments.At(name) is { ValueKind: not JsonValueKind.String })
+                throw AgentFaults.BadRequest($"its {name} is no text");
+        }
+        if (FlashFlag.Every.FirstOrDefault(flag => arguments.IsNoFlag(flag.Json)) is { } odd)
+            throw AgentFaults.BadRequest($"its {odd.Json} is no flag");
         var bootloader = arguments.Word("bootloader");
         if (bootloader is not null && !Bootloaders.ContainsKey(bootloader))
             throw AgentFaults.BadRequest(
@@ -52,7 +61,7 @@ internal static class FlashArguments
         if (arguments.At("timeout") is not null && limit is not (>= 1 and <= LongestIdleWait))
             throw AgentFaults.BadRequest($"its timeout is no number of seconds from 1 to {LongestIdleWait}");
         var sha256 = arguments.Word("firmware_sha256")?.ToLowerInvariant();
-        if (arguments.At("firmware_sha256") is not null && !IsSha256(sha256))
+        if (sha256 is not null && !IsSha256(sha256))
             throw AgentFaults.BadRequest("its firmware_sha256 is not 64 hex digits");
         if (sha256 is not null && arguments.Word("firmware") is null)
             throw AgentFaults.BadRequest("it has a firmware_sha256 and names no firmware");
@@ -159,7 +168,7 @@ internal static class FlashArguments
             return new(Text.Clean(name), bytes.AsMemory(0, length));
         }
         // A file name and never a path: a client must not read other files.
-        if (name.Length > 128 || name.AsSpan().IndexOfAny('/', '\0') >= 0 || name is "" or "." or "..")
+        if (name.Length > LongestFileName || name.AsSpan().IndexOfAny('/', '\0') >= 0 || name is "" or "." or "..")
             throw AgentFaults.BadRequest($"'{Text.Clean(name)}' is no file name within {folder}");
         return FirmwareFile.Read(Path.Combine(folder, name)) with { IsUploaded = true };
     }

@@ -31,6 +31,15 @@ internal static class Json
         _ => false,
     };
 
+    /// <summary>It is there, and neither a flag nor its opposite.</summary>
+    public static bool IsNoFlag(this JsonElement element, string name) => element.At(name) switch
+    {
+        null or { ValueKind: JsonValueKind.True or JsonValueKind.False or JsonValueKind.Number } => false,
+        { ValueKind: JsonValueKind.String } value => !element.Flag(name)
+            && value.GetString()!.Trim().ToLowerInvariant() is not ("" or "0" or "false" or "no" or "off" or "none"),
+        _ => true,
+    };
+
     public static IEnumerable<JsonElement> Items(this JsonElement element, params ReadOnlySpan<string> path) =>
         element.At(path) is { ValueKind: JsonValueKind.Array } value ? value.EnumerateArray() : [];
 

@@ -57,14 +57,14 @@ internal sealed class FlashQueue(
     /// <summary>A job is over, and its journal is complete.</summary>
     public event Action<Job>? Ended;
 
-    /// <summary>Adds a job, unless an open one has all its boards.</summary>
+    /// <summary>Adds a job, unless an open one does all its work.</summary>
     /// <returns>The open job, or this one.</returns>
     /// <exception cref="FlashException">The queue is full, or being closed.</exception>
     public Job Add(Job job)
     {
         if (_isClosed)
             throw AgentFaults.ShuttingDown();
-        if (_open.Find(other => other.Has(job.Requests.Select(request => request.Board.Name))) is { } same)
+        if (_open.Find(other => other.Covers(job)) is { } same)
             return same;
         if (_open.Count >= Most)
             throw AgentFaults.QueueFull(_open.Count);

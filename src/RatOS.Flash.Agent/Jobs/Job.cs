@@ -75,8 +75,15 @@ internal sealed class Job
 
     private readonly TaskCompletionSource<FlashReport> _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>All these boards are part of the job.</summary>
-    public bool Has(IEnumerable<string> boards) => boards.All(_boards.ContainsKey);
+    /// <summary>
+    /// It does all that another job is to do: the same work with the same firmware, on these boards and maybe more. A client that joins it
+    /// takes its report for an answer.
+    /// </summary>
+    public bool Covers(Job other) => (Options.Job, Options.RollsBack, Options.LinkChange, Options.Bootloader)
+            == (other.Options.Job, other.Options.RollsBack, other.Options.LinkChange, other.Options.Bootloader)
+        && other.Requests.All(wanted => Requests.Any(request => request.Board.Name == wanted.Board.Name
+            && request.Image?.Sha256 == wanted.Image?.Sha256 && request.Board.Port == wanted.Board.Port
+            && (request.SkipReason is null || wanted.SkipReason is not null)));
 
     /// <summary>Takes the job for work.</summary>
     /// <returns>False if it was taken before.</returns>

@@ -43,7 +43,7 @@ class AgentError(Exception):
 
 def agent_of(parameters):
     """The agent that a module's options name."""
-    if parameters['moonraker']:
+    if parameters['moonraker'] is not None:
         return Moonraker(parameters['moonraker'], parameters['api_key'])
     return OwnSocket(parameters['data'])
 
@@ -90,12 +90,12 @@ class Agent:
 
 class Moonraker(Agent):
     def __init__(self, url, key):
-        parts = urllib.parse.urlsplit(url if '://' in url else 'http://' + url)
         try:
+            parts = urllib.parse.urlsplit(url if '://' in url else 'http://' + url)
             self._port = parts.port
         except ValueError:
-            self._port = 0
-        if parts.scheme not in ('http', 'https') or not parts.hostname or self._port == 0:
+            parts = None
+        if not parts or parts.scheme not in ('http', 'https') or not parts.hostname or self._port == 0:
             raise AgentError('%s is no address of a Moonraker.' % url, 'Name it like this: http://printer:7125', 'bad-address')
         self._parts, self._key = parts, key
 

@@ -55,6 +55,7 @@ def main():
         content = agent.take(file)
     except AgentError as error:
         module.fail_json(msg=str(error), cause=error.cause, remedy=error.remedy, code=error.code)
+    os.makedirs(os.path.dirname(dest) or '.', exist_ok=True)
     if os.path.isdir(dest) or dest.endswith('/'):
         dest = os.path.join(dest, os.path.basename(file))
     try:
