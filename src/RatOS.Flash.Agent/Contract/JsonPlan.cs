@@ -30,8 +30,8 @@ internal sealed record JsonPlan(
         };
     }
 
-    /// <summary>A flash would write the board.</summary>
-    public bool Changed { get; init; }
+    /// <summary>A flash would write the board; missing in a plan of an earlier version.</summary>
+    public bool? Changed { get; init; }
 
     /// <summary>Why a flash would skip the board; missing where it would not.</summary>
     public string? LeftOut { get; init; }

@@ -39,8 +39,8 @@ internal sealed record JsonReport(
     /// <summary>The firmware to roll back to, where the new one does not run.</summary>
     public JsonBack? Back { get; init; }
 
-    /// <summary>This flash has changed its firmware.</summary>
-    public bool Changed { get; init; }
+    /// <summary>This flash has changed its firmware; missing where it has not.</summary>
+    public bool? Changed { get; init; }
 
     /// <summary>What the board said that it is; missing where it was not asked for that.</summary>
     public string? Identity { get; init; }
@@ -63,7 +63,7 @@ internal sealed record JsonReport(
         Math.Round(report.Elapsed.TotalSeconds, 6), [.. report.Notes])
     {
         LeftOut = report.SkipReason,
-        Changed = report.IsChanged,
+        Changed = report.IsChanged ? true : null,
         Identity = report.Identity,
         Process = report.IsProcess ? true : null,
         OwnUpdater = report.IsByOwnUpdater ? true : null,
@@ -101,7 +101,7 @@ internal sealed record JsonReport(
         Elapsed = TimeSpan.FromSeconds(Elapsed),
         Notes = [.. Notes],
         SkipReason = LeftOut,
-        IsChanged = Changed,
+        IsChanged = Changed == true,
         Identity = Identity,
         Rollback = Back is { Version: not null } ? new(Back.Version, Back.Asks, Back.Report?.ToReport()) : null,
     };

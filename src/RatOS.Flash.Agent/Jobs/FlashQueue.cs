@@ -148,8 +148,11 @@ internal sealed class FlashQueue(
     /// <inheritdoc cref="Find"/>
     /// <param name="id">Of the job.</param>
     /// <param name="wait">Seconds that its end is waited for, at most 50. While 16 others wait, it is not.</param>
+    /// <exception cref="FlashException"><c>bad-request</c>: a negative time.</exception>
     public async Task<Job?> FindAsync(string id, double wait = 0)
     {
+        if (wait < 0)
+            throw AgentFaults.BadRequest("its wait is no number of seconds");
         var found = Find(id);
         if (found is null || wait <= 0 || _waits >= MostWaits)
             return found;

@@ -242,9 +242,7 @@ internal sealed class AgentApi(
     public Task<JsonElement> JobAsync(JsonElement arguments) => AnswerAsync(async () =>
     {
         var id = arguments.Word("job") ?? throw AgentFaults.BadRequest("it names no job");
-        if (arguments.At("wait") is not null && arguments.Number("wait") is not >= 0)
-            throw AgentFaults.BadRequest("its wait is no number of seconds");
-        var job = (await queue.FindAsync(id, arguments.Number("wait") ?? 0))?.View()
+        var job = (await queue.FindAsync(id, arguments.At("wait") is null ? 0 : arguments.Number("wait") ?? -1))?.View()
             ?? (await looks.Journals.RunAsync()).LastOrDefault(record => record.Header.Job == id)?.View();
         return new JsonAnswer(true) { Jobs = [job ?? throw AgentFaults.UnknownJob(Text.Clean(id))] };
     });
