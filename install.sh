@@ -966,7 +966,9 @@ if [ -n "$check" ]; then
   printf '%s\n' "$changes difference$([ "$changes" = 1 ] || echo s). To repair: $here/install.sh"
   exit 1
 fi
-[ "$changes" -gt 0 ] || echo "  $([ -n "$uninstall" ] && echo 'not installed' || echo 'already installed'): nothing was changed"
+if [ "$changes" = 0 ]; then
+  if [ -n "$uninstall" ]; then echo "  not installed: nothing was changed"; else echo "  already installed: nothing was changed"; fi
+fi
 if [ -n "$dry_run" ]; then
   print_notes
   echo "Dry run: nothing was changed. Run this without --dry-run to apply it."

@@ -48,7 +48,7 @@ public static class AgentFaults
 
     public static FlashException NoDataFolder(string folder) => new(
         FaultKind.BadOption, $"The printer's data folder {folder} does not exist.",
-        $"Name one that exists: `--data DIR`.");
+        $"Name one that exists, such as ~/printer_data, or none.");
 
     public static FlashException TerminalMissing(string verb) => new(
         FaultKind.TerminalMissing, $"`{verb}` shows a menu and needs a terminal.", $"Run it in a terminal, or with `ssh -t`.");
