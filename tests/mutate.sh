@@ -191,5 +191,5 @@ mutant "firmware: another file than the expected one is refused" src/RatOS.Flash
 mutant "firmware: an equal version is not the same file" src/RatOS.Flash.Agent/Boards/BoardSelection.cs $agent \
   'firmware.RunningOf(mcu)?.Image.Sha256 == given.Sha256' 'firmware.RunningOf(mcu)?.Image.Version == given.Version'
 mutant "idle: a wait ends in time" src/RatOS.Flash.Agent/Jobs/FlashQueue.cs $agent \
-  'timer.Token.Register(ended.Cancel)' 'timer.Token.Register(static () => { })'
+  'CreateLinkedTokenSource(job.Cancel.Token, timer.Token)' 'CreateLinkedTokenSource(job.Cancel.Token)'
 exit "$failed"

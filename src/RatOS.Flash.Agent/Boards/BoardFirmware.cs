@@ -98,11 +98,15 @@ internal sealed class BoardFirmware(PrinterAccess printer, KnownMcus mcus, DataF
         return built;
     }
 
+    /// <summary>Why nothing is built; for where <see cref="CanBuild"/> is false.</summary>
+    public static FlashException NoCheckout() =>
+        BuildFaults.NotAKlipperTree("~/klipper", "the folder does not exist, or `klipper_path:` was not confirmed");
+
     /// <inheritdoc cref="KconfigForm.FillAsync"/>
     public async Task<FilledForm> FillFormAsync(PrinterBoard board, IReadOnlyList<OptionValue> set, bool saves)
     {
         if (!CanBuild)
-            throw BuildFaults.NotAKlipperTree("~/klipper", "the folder does not exist, or `klipper_path:` was not confirmed");
+            throw NoCheckout();
         await OneForm.WaitAsync();
         try
         {

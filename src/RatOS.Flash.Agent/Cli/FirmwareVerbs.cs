@@ -1,3 +1,5 @@
+using System.Text;
+using RatOS.Flash.Agent.Boards;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Builds;
@@ -52,7 +54,7 @@ internal sealed class FirmwareVerbs(VerbContext context)
             throw FirmwareFaults.FirmwareUnreadable(
                 Text.Clean(name), $"its name has more than {FlashArguments.LongestFileName} characters");
         }
-        _output.Firmware(Write(FirmwareFolder, name, given.Bytes), image, start, misfit);
+        _output.Firmware(DataFolder.WriteTo(FirmwareFolder, name, given.Bytes), image, start, misfit);
         return Task.FromResult(ExitCode.Done);
     }
 
@@ -103,17 +105,17 @@ internal sealed class FirmwareVerbs(VerbContext context)
         {
             var ending = Path.GetFileName(firmware.File);
             var bytes = FirmwareFile.Read(firmware.File).Bytes;
-            var file = Write(folder, name + ending[ending.IndexOf('.', StringComparison.Ordinal)..], bytes);
-            Write(folder, name + ".config", System.Text.Encoding.UTF8.GetBytes(firmware.ConfigText));
+            var file = DataFolder.WriteTo(folder, name + ending[ending.IndexOf('.', StringComparison.Ordinal)..], bytes);
+            DataFolder.WriteTo(folder, name + ".config", Encoding.UTF8.GetBytes(firmware.ConfigText));
             _output.Firmware(file, firmware.Image, Check(firmware.Image).Start, misfit: null);
         }
         else if (made is not null)
         {
-            _output.Firmware(Write(folder, name + ".bin", made.Bytes), made, Check(made).Start, misfit: null);
+            _output.Firmware(DataFolder.WriteTo(folder, name + ".bin", made.Bytes), made, Check(made).Start, misfit: null);
         }
         else
         {
-            throw BuildFaults.NotAKlipperTree("~/klipper", "the folder does not exist, or `klipper_path:` was not confirmed");
+            throw BoardFirmware.NoCheckout();
         }
     }
 
@@ -123,19 +125,5 @@ internal sealed class FirmwareVerbs(VerbContext context)
         var start = mcu is null ? null : image.BuiltFor(mcu);
         return (start, mcu is not null && start is { } address
             ? image.CheckCompatibility(mcu, address, mcu.FlashEnd) ?? image.CheckStartUp(address) : null);
-    }
-
-    private static string Write(string folder, string name, ReadOnlyMemory<byte> bytes)
-    {
-        var path = Path.Combine(folder, name);
-        try
-        {
-            AtomicFile.Write(path, bytes.Span);
-            return path;
-        }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
-        {
-            throw FirmwareFaults.FileNotOffered(path, fault.Message.TrimEnd('.'));
-        }
     }
 }

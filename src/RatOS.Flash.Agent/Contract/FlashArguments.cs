@@ -40,7 +40,7 @@ internal static class FlashArguments
             if (arguments.At(name) is { ValueKind: not JsonValueKind.String })
                 throw AgentFaults.BadRequest($"its {name} is no text");
         }
-        if (FlashFlag.Every.FirstOrDefault(flag => arguments.IsNoFlag(flag.Json)) is { } odd)
+        if (FlashFlag.Every.FirstOrDefault(flag => arguments.YesOrNo(flag.Json) is null) is { } odd)
             throw AgentFaults.BadRequest($"its {odd.Json} is no flag");
         var bootloader = arguments.Word("bootloader");
         if (bootloader is not null && !Bootloaders.ContainsKey(bootloader))

@@ -22,22 +22,22 @@ internal static class Json
         element.At(path) is { ValueKind: JsonValueKind.Number } value && value.TryGetDouble(out var number) && double.IsFinite(number)
             ? number : null;
 
-    /// <summary>A flag. Macros send numbers and texts for it.</summary>
-    public static bool Flag(this JsonElement element, params ReadOnlySpan<string> path) => element.At(path) switch
+    /// <summary>It is a flag, and set.</summary>
+    public static bool Flag(this JsonElement element, params ReadOnlySpan<string> path) => element.YesOrNo(path) == true;
+
+    /// <summary>A flag, which macros send as a number or a text; false where it is missing, null for any other value.</summary>
+    public static bool? YesOrNo(this JsonElement element, params ReadOnlySpan<string> path) => element.At(path) switch
     {
+        null or { ValueKind: JsonValueKind.False } => false,
         { ValueKind: JsonValueKind.True } => true,
         { ValueKind: JsonValueKind.Number } value => value.TryGetDouble(out var number) && number != 0,
-        { ValueKind: JsonValueKind.String } value => value.GetString()!.Trim().ToLowerInvariant() is "1" or "true" or "yes" or "on",
-        _ => false,
-    };
-
-    /// <summary>It is there, and neither a flag nor its opposite.</summary>
-    public static bool IsNoFlag(this JsonElement element, string name) => element.At(name) switch
-    {
-        null or { ValueKind: JsonValueKind.True or JsonValueKind.False or JsonValueKind.Number } => false,
-        { ValueKind: JsonValueKind.String } value => !element.Flag(name)
-            && value.GetString()!.Trim().ToLowerInvariant() is not ("" or "0" or "false" or "no" or "off" or "none"),
-        _ => true,
+        { ValueKind: JsonValueKind.String } value => value.GetString()!.Trim().ToLowerInvariant() switch
+        {
+            "1" or "true" or "yes" or "on" => true,
+            "" or "0" or "false" or "no" or "off" or "none" => false,
+            _ => null,
+        },
+        _ => null,
     };
 
     public static IEnumerable<JsonElement> Items(this JsonElement element, params ReadOnlySpan<string> path) =>

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using RatOS.Flash.Agent.Moonraker;
 using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Hardware.Linux;
 
 namespace RatOS.Flash.Agent.Doctor;
 
@@ -58,15 +59,5 @@ internal sealed record InstalledFiles(string Root, string Folder, DataFolder Dat
         return at + parts[^1].Length <= line.Length;
     }
 
-    private static string[]? Lines(string path)
-    {
-        try
-        {
-            return File.Exists(path) ? File.ReadAllText(path).TrimEnd().Split('\n') : null;
-        }
-        catch (Exception hidden) when (hidden is IOException or UnauthorizedAccessException)
-        {
-            return null;
-        }
-    }
+    private static string[]? Lines(string path) => SystemFacts.Text(path)?.TrimEnd().Split('\n');
 }

@@ -124,8 +124,8 @@ internal sealed class SystemProbe
                 .Select(device => $"{device.DisplayName ?? "?"} ({device})")],
             HasModules = HasModules(),
             CanDown = [.. Devices.Where(device => device is { Can.IsUp: false, CanNode: null }).Select(device => device.Port)],
-            Rules = Text(Root + "/etc/udev/rules.d/99-ratos-flash.rules"),
-            OwnRules = Text(Path.Combine(Folder, "99-ratos-flash.rules")),
+            Rules = SystemFacts.Text(Root + "/etc/udev/rules.d/99-ratos-flash.rules"),
+            OwnRules = SystemFacts.Text(Path.Combine(Folder, "99-ratos-flash.rules")),
             RulesFile = Path.Combine(Folder, "99-ratos-flash.rules"),
             Folder = installed,
             OldFiles = installed is null || Data is null ? [] : new InstalledFiles(Root, installed, Data.Value.Folder).FindOld(),
@@ -146,7 +146,7 @@ internal sealed class SystemProbe
             OtherStarts = OtherStarts,
             Unconfirmed = Unconfirmed,
             HostMcu = (Found(services, "klipper-mcu.service", "klipper_mcu.service"), HostMcuUnits().Any(),
-                Text(Root + MoonrakerHostMcu.Script) is { } script && !MoonrakerHostMcu.IsSafe(script)),
+                SystemFacts.Text(Root + MoonrakerHostMcu.Script) is { } script && !MoonrakerHostMcu.IsSafe(script)),
         };
     }
 
@@ -188,8 +188,8 @@ internal sealed class SystemProbe
         var macros = isForeign ? null : Link(config, "ratos_flash.cfg", installed, "config");
         var exclude = Path.Combine(Home, "moonraker", ".git", "info", "exclude");
         var isExcluded = installed is null || !Directory.Exists(Path.GetDirectoryName(exclude))
-            || Text(exclude)?.Split('\n').Any(line => line.Trim() == InstallationChecks.Excluded) == true;
-        var allowed = Text(Path.Combine(folder.Root, "moonraker.asvc"))?.Split('\n').Select(line => line.Trim()).ToList();
+            || SystemFacts.Text(exclude)?.Split('\n').Any(line => line.Trim() == InstallationChecks.Excluded) == true;
+        var allowed = SystemFacts.Text(Path.Combine(folder.Root, "moonraker.asvc"))?.Split('\n').Select(line => line.Trim()).ToList();
         return new DataFacts(folder.Root, unit)
         {
             Agent = agent,
@@ -222,15 +222,16 @@ internal sealed class SystemProbe
         if (installed is null || !Directory.Exists(folder))
             return null;
         var (path, target) = (Path.Combine(folder, name), Path.Combine(installed, ours, name));
-        var text = Text(path);
-        return new(path, target, text is null ? null : text == Text(target), File.Exists(path) && new FileInfo(path).LinkTarget is null);
+        var text = SystemFacts.Text(path);
+        return new(
+            path, target, text is null ? null : text == SystemFacts.Text(target), File.Exists(path) && new FileInfo(path).LinkTarget is null);
     }
 
     /// <summary>The user and the groups of this process (proc(5), status).</summary>
     private (uint User, ImmutableHashSet<uint> Groups) Identity()
     {
         var (user, groups) = (uint.MaxValue, ImmutableHashSet.CreateBuilder<uint>());
-        foreach (var line in (Text(Root + KernelProcesses + "/self/status") ?? "").Split('\n'))
+        foreach (var line in (SystemFacts.Text(Root + KernelProcesses + "/self/status") ?? "").Split('\n'))
         {
             var words = line.Split((char[])['\t', ' '], StringSplitOptions.RemoveEmptyEntries);
             var numbers = words.Skip(1).Select(Number).ToList();
@@ -245,8 +246,8 @@ internal sealed class SystemProbe
     private static uint Number(string word) =>
         uint.TryParse(word, NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id : uint.MaxValue;
 
-    private ImmutableDictionary<string, uint> Groups() => (Text(Root + "/etc/group") ?? "").Split('\n').Select(line => line.Split(':'))
-        .Where(parts => parts.Length > 2 && uint.TryParse(parts[2], out _)).DistinctBy(parts => parts[0])
+    private ImmutableDictionary<string, uint> Groups() => (SystemFacts.Text(Root + "/etc/group") ?? "").Split('\n')
+        .Select(line => line.Split(':')).Where(parts => parts.Length > 2 && uint.TryParse(parts[2], out _)).DistinctBy(parts => parts[0])
             .ToImmutableDictionary(parts => parts[0], parts => uint.Parse(parts[2], CultureInfo.InvariantCulture));
 
     private static bool IsBoard(Device device) =>
@@ -261,13 +262,14 @@ internal sealed class SystemProbe
         if (device.Node is { } node)
             yield return (node, what);
         var folder = $"{Root}/sys/bus/usb/devices/{device.Port}";
-        if (int.TryParse(Text(folder + "/busnum"), out var bus) && int.TryParse(Text(folder + "/devnum"), out var number))
+        if (int.TryParse(SystemFacts.Text(folder + "/busnum"), out var bus)
+            && int.TryParse(SystemFacts.Text(folder + "/devnum"), out var number))
             yield return ($"/dev/bus/usb/{bus:000}/{number:000}", what);
     }
 
     private IEnumerable<string> Programs() =>
         !Directory.Exists(Root + KernelProcesses) ? [] : Directory.EnumerateDirectories(Root + KernelProcesses)
-        .Where(folder => Path.GetFileName(folder).All(char.IsAsciiDigit)).Select(folder => Text(folder + "/comm")?.Trim())
+        .Where(folder => Path.GetFileName(folder).All(char.IsAsciiDigit)).Select(folder => SystemFacts.Text(folder + "/comm")?.Trim())
             .OfType<string>();
 
     /// <summary>Imports the modules of Klipper's build and its menu.</summary>
@@ -326,7 +328,7 @@ internal sealed class SystemProbe
 
     /// <summary>By the mount of the folder (proc(5), mounts).</summary>
     private bool IsReadOnly(string folder) =>
-        (Text(Root + KernelProcesses + "/self/mounts") ?? "").Split('\n').Select(line => line.Split(' '))
+        (SystemFacts.Text(Root + KernelProcesses + "/self/mounts") ?? "").Split('\n').Select(line => line.Split(' '))
         .Where(parts => parts.Length > 3
             && (folder == parts[1] || folder.StartsWith(parts[1].TrimEnd('/') + "/", StringComparison.Ordinal)))
         .MaxBy(parts => parts[1].Length) is [_, _, _, var options, ..] && options.Split(',').Contains("ro");
@@ -334,7 +336,7 @@ internal sealed class SystemProbe
     private static string? Hook(string path)
     {
         if (new FileInfo(path) is not { LinkTarget: { } target })
-            return Text(path)?.Contains("ratos", StringComparison.OrdinalIgnoreCase) == true ? path : null;
+            return SystemFacts.Text(path)?.Contains("ratos", StringComparison.OrdinalIgnoreCase) == true ? path : null;
         return !target.Contains("ratos", StringComparison.OrdinalIgnoreCase)
             ? null : File.ResolveLinkTarget(path, returnFinalTarget: true)?.Exists == true ? target : "";
     }
@@ -353,18 +355,6 @@ internal sealed class SystemProbe
     }
 
     /// <summary>False where an update has removed the modules of the kernel that runs.</summary>
-    private bool HasModules() => Text(Root + "/proc/sys/kernel/osrelease")?.Trim() is not { Length: > 0 } release
+    private bool HasModules() => SystemFacts.Text(Root + "/proc/sys/kernel/osrelease")?.Trim() is not { Length: > 0 } release
         || !Directory.Exists(Root + "/lib/modules") || Directory.Exists($"{Root}/lib/modules/{release}");
-
-    private static string? Text(string path)
-    {
-        try
-        {
-            return File.Exists(path) ? File.ReadAllText(path) : null;
-        }
-        catch (Exception hidden) when (hidden is IOException or UnauthorizedAccessException)
-        {
-            return null;
-        }
-    }
 }

@@ -149,12 +149,12 @@ internal sealed class FlashQueue(
     /// <param name="id">Of the job.</param>
     /// <param name="wait">Seconds that its end is waited for, at most 50. While 16 others wait, it is not.</param>
     /// <exception cref="FlashException"><c>bad-request</c>: a negative time.</exception>
-    public async Task<Job?> FindAsync(string id, double wait = 0)
+    public async Task<Job?> FindAsync(string id, double wait)
     {
         if (wait < 0)
             throw AgentFaults.BadRequest("its wait is no number of seconds");
         var found = Find(id);
-        if (found is null || wait <= 0 || _waits >= MostWaits)
+        if (found is null || wait == 0 || _waits >= MostWaits)
             return found;
         _waits++;
         await found.Done.WaitUpToAsync(
@@ -221,9 +221,8 @@ internal sealed class FlashQueue(
     private async Task WaitIdleAsync(Job job, IKlippy by)
     {
         job.Become(JobState.Waiting);
-        using var ended = CancellationTokenSource.CreateLinkedTokenSource(job.Cancel.Token);
         using var timer = job.Options.IdleLimit is { } most ? new CancellationTokenSource(most, boards.Printer.Time) : new();
-        using var over = timer.Token.Register(ended.Cancel);
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(job.Cancel.Token, timer.Token);
         while (true)
         {
             var next = change(ended.Token);

@@ -1,3 +1,5 @@
+using RatOS.Flash.Hardware.Linux;
+
 namespace RatOS.Flash.Agent.Service;
 
 /// <summary>
@@ -47,17 +49,7 @@ internal static class LastVersion
         }
     }
 
-    private static string? Text(string folder)
-    {
-        try
-        {
-            return File.ReadAllText(Path.Combine(folder, Release));
-        }
-        catch (Exception hidden) when (hidden is IOException or UnauthorizedAccessException)
-        {
-            return null;
-        }
-    }
+    private static string? Text(string folder) => SystemFacts.Text(Path.Combine(folder, Release));
 
     private static void Copy(string from, string to)
     {

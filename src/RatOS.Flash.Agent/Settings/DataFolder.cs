@@ -100,9 +100,18 @@ internal sealed record DataFolder(string Root)
     /// <param name="file">Its content.</param>
     /// <returns>Its path.</returns>
     /// <exception cref="FlashException"><c>file-not-offered</c>.</exception>
-    public string Offer(string board, string name, ReadOnlyMemory<byte> file)
+    public string Offer(string board, string name, ReadOnlyMemory<byte> file) =>
+        WriteTo(Path.Combine(Root, "config", "firmware_binaries", Text.FileName(board)), name, file);
+
+    /// <summary>Writes a file for the user, whole or not at all.</summary>
+    /// <param name="folder">Is made.</param>
+    /// <param name="name">Its name.</param>
+    /// <param name="file">Its content.</param>
+    /// <returns>Its path.</returns>
+    /// <exception cref="FlashException"><c>file-not-offered</c>.</exception>
+    public static string WriteTo(string folder, string name, ReadOnlyMemory<byte> file)
     {
-        var path = Path.Combine(Root, "config", "firmware_binaries", Text.FileName(board), name);
+        var path = Path.Combine(folder, name);
         try
         {
             AtomicFile.Write(path, file.Span);

@@ -107,7 +107,8 @@ public sealed class SystemFacts(string root = "")
         }
     }
 
-    private static string? Text(string path)
+    /// <summary>A small file of this computer; null where it is missing, or this user may not read it.</summary>
+    public static string? Text(string path)
     {
         try
         {
