@@ -68,14 +68,18 @@ internal sealed class FirmwareVerbs(VerbContext context)
         var local = context.KeptBoards();
         var requests = await local.RequestAsync(options with { Job = FlashJob.Identify });   // opens no file of the firmware folder
         var boards = requests.Where(request => !request.UsesOwnUpdater).Select(request => request.Board).ToList();
-        BuildProgress? last = null;
-        var built = !local.Firmware.CanBuild ? null : await local.Firmware.BuildAsync(boards, [], progress =>
+        var shown = new HashSet<(string Board, BuildStep Step)>();
+        IReadOnlyDictionary<string, BuiltOrNot>? built = null;
+        try
         {
-            if (progress.Step != BuildStep.Done && (last?.Board, last?.Step) != (progress.Board, progress.Step))
-                _output.Hint($"{progress.Board}: {progress.Step.ToString().ToLowerInvariant()}");
-            last = progress;
-            return ValueTask.CompletedTask;
-        }, cancel.Token);
+            if (local.Firmware.CanBuild)
+                built = await local.Firmware.BuildAsync(boards, [], Show, cancel.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            _output.Say("Cancelled. No firmware was written.");
+            return ExitCode.Failed;
+        }
         var code = ExitCode.Done;
         foreach (var board in boards)
         {
@@ -90,6 +94,14 @@ internal sealed class FirmwareVerbs(VerbContext context)
             }
         }
         return code;
+
+        ValueTask Show(BuildProgress progress)
+        {
+            // Once: boards that are built side by side take turns.
+            if (progress.Step != BuildStep.Done && shown.Add((progress.Board, progress.Step)))
+                _output.Hint($"{progress.Board}: {progress.Step.ToString().ToLowerInvariant()}");
+            return ValueTask.CompletedTask;
+        }
     }
 
     /// <param name="board">Its name.</param>

@@ -10,11 +10,13 @@ using RatOS.Flash.Agent.Support;
 using RatOS.Flash.Core;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Recording;
+using RatOS.Flash.Tests.Seeds;
 using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.JobRecordings;
 
 /// <summary>One folder for each job, one zip for a bug report, and damaged or malicious zips.</summary>
+[Collection(WholeMachine.Name)]   // it measures the memory of the process
 public sealed class BundleTests : IDisposable
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("ratos-flash-bundle");
