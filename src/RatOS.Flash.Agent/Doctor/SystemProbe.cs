@@ -223,8 +223,8 @@ internal sealed class SystemProbe
             return null;
         var (path, target) = (Path.Combine(folder, name), Path.Combine(installed, ours, name));
         var text = SystemFacts.Text(path);
-        return new(
-            path, target, text is null ? null : text == SystemFacts.Text(target), File.Exists(path) && new FileInfo(path).LinkTarget is null);
+        var isOwn = File.Exists(path) && new FileInfo(path).LinkTarget is null;
+        return new(path, target, text is null ? null : text == SystemFacts.Text(target), isOwn);
     }
 
     /// <summary>The user and the groups of this process (proc(5), status).</summary>
