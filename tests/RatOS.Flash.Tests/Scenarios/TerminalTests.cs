@@ -94,6 +94,7 @@ public sealed partial class TerminalTests : IDisposable
         Assert.Contains(rows, row => row.StartsWith("              ", StringComparison.Ordinal));
         var report = rows.FindIndex(row => row.StartsWith("This printer is virtual, ", StringComparison.Ordinal));
         Assert.True(report > 0, output);
+        Assert.EndsWith("beginning.", rows[^1], StringComparison.Ordinal);
         Assert.All(rows.Take(report), row => Assert.True(Labelled().IsMatch(row), output));
     }
 
