@@ -61,7 +61,7 @@ function card(board) {
       isOurs && h('button', { onclick: () => ask('recover', board.board) }, t.recover),
       isOurs && h('button', { onclick: () => ask('rollback', board.board) }, t.rollback),
       isOurs && h('a.button', { href: `#options/${encodeURIComponent(board.board)}` }, t.options),
-      h('button', { 'aria-expanded': String(isOpen), onclick: () => toggle(board.board) }, isOpen ? t.hideDetails : t.details)),
+      h('button', { key: 'details', 'aria-expanded': String(isOpen), onclick: () => toggle(board.board) }, isOpen ? t.hideDetails : t.details)),
     isOpen && details(board));
 }
 

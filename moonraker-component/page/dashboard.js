@@ -21,7 +21,7 @@ export async function lookAtDashboard() {
 }
 
 export const dashboard = () => isShown === null || window.top !== window ? null : h('footer', null,
-  h('button', { onclick: toggle }, isShown ? t.dashboardOff : t.dashboard), h('span.quiet', null, t.dashboardText));
+  h('button', { key: 'toggle', onclick: toggle }, isShown ? t.dashboardOff : t.dashboard), h('span.quiet', null, t.dashboardText));
 
 async function toggle() {
   try {

@@ -18,7 +18,7 @@ export function doctor() {
       h('p', null, h('strong', null, check.text)),
       check.remedy && !isCommand(check.remedy) && remedy(check.remedy),
       commandsOf(check.remedy ?? '').map(command => h('div.buttons', null,
-        h('code.command', null, command), h('button', { onclick: () => copy(command) }, copied === command ? t.copied : t.copy))))),
+        h('code.command', null, command), h('button', { key: 'copy', onclick: () => copy(command) }, copied === command ? t.copied : t.copy))))),
   ];
 }
 

@@ -74,9 +74,11 @@ function patchChildren(old, next) {
   for (const child of [...next.childNodes]) {
     const key = keyOf(child);
     while (place && !key && keyOf(place)) place = place.nextSibling;
-    const same = key ? keyed.get(key) : place;
-    if (same && same.nodeName === child.nodeName && keyOf(same) === key) {
-      if (same === place) place = place.nextSibling;
+    /** @type {ChildNode | null | undefined} */
+    let same = key ? keyed.get(key) : place;
+    while (same && !key && !isSame(same, child)) same = same.nextSibling;
+    if (same && isSame(same, child)) {
+      if (!key || same === place) place = same.nextSibling;
       else old.insertBefore(same, place);
       patch(same, child);
       keyed.delete(key);
@@ -90,6 +92,17 @@ function patchChildren(old, next) {
     if (!seen.has(child)) child.remove();
     seen.delete(child);
   }
+}
+
+/**
+ * A button stays itself, and so does what its class names: a press that was meant for one never reaches the next, when a line comes or goes above.
+ * @param {any} old
+ * @param {any} next
+ */
+function isSame(old, next) {
+  if (old.nodeName !== next.nodeName || keyOf(old) !== keyOf(next)) return false;
+  if (keyOf(next) || old.nodeType === Node.TEXT_NODE) return true;
+  return next.nodeName === 'BUTTON' ? old.textContent === next.textContent : old.classList[0] === next.classList[0];
 }
 
 /** @type {Set<Node>} */

@@ -60,7 +60,7 @@ export function options() {
       (form.refused ?? []).map((/** @type {any} */ one) => h('p.bad', { role: 'alert' }, `${one.name}: ${one.reason}`)),
       form.nodes.map(node)),
     form && h('div.bar.sticky', null,
-      h('button.primary', { disabled: isBusy, onclick: () => evaluate(board, true) }, isBusy ? t.loading : t.save),
+      h('button.primary', { key: 'save', disabled: isBusy, onclick: () => evaluate(board, true) }, isBusy ? t.loading : t.save),
       h('button', { disabled: isBusy || Object.keys(set).length === 0, onclick: () => openOptions(board) }, t.reset),
       h('span', { role: 'status' }, isSaved ? t.saved : (form.changed ?? []).length > 0 ? t.changed(form.changed.length) : '')),
   ];

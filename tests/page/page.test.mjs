@@ -304,7 +304,8 @@ story('a file that does not arrive is told', 'octopus', async printer => {
   await view.close();
 });
 
-/** Answers of the agent, changed on their way into the page: `change` gets each result and what was asked, and may give another result. */
+/** Answers of the agent, changed on their way into the page: `change` gets each result and what was asked, and may give another result.
+ * `window.say` brings the page a message as if it came from Moonraker. */
 const changed = change => page => page.evaluateOnNewDocument(`{
   const change = ${change}, asked = window.asked = new Map();
   const { send } = WebSocket.prototype;
@@ -315,6 +316,7 @@ const changed = change => page => page.evaluateOnNewDocument(`{
   };
   const { set } = Object.getOwnPropertyDescriptor(WebSocket.prototype, 'onmessage');
   Object.defineProperty(WebSocket.prototype, 'onmessage', { set(handler) {
+    window.say = message => handler({ data: JSON.stringify(message) });
     set.call(this, event => {
       const message = JSON.parse(event.data);
       const other = change(message.result ?? {}, asked.get(message.id) ?? {});
@@ -394,6 +396,28 @@ story('a recovery, a rollback and a look at the boards ask first', 'octopus', as
   await view.press('Identify');
   await view.says(/Job [0-9a-f]{4}: OK/);
   assert.deepEqual(await asked(), ['identify']);
+  await view.close();
+});
+
+story('a button stays itself when a line comes and goes above it', 'octopus', async printer => {
+  const view = await printer.open({
+    before: changed(`result => {
+      if (result.boards && window.blocked) result.boards[0].findings = [{ severity: 'blocker', code: 'printing', text: 'The printer prints.', remedy: '' }];
+      else if (result.boards) result.boards[0].findings = [];
+    }`),
+  });
+  await view.says('BIGTREETECH');
+  const button = await view.page.evaluateHandle(() => [...document.querySelectorAll('article button')].find(one => one.innerText === 'Recover'));
+  const reload = isBlocked => view.page.evaluate(isBlocked => {
+    window.blocked = isBlocked;
+    window.say({ method: 'notify_agent_event', params: [{ agent: 'ratos_flash', event: 'connected' }] });
+  }, isBlocked);
+  await reload(true);
+  await view.says('The printer prints.');
+  assert.deepEqual(await button.evaluate(one => [one.isConnected, one.innerText]), [true, 'Recover']);
+  await reload(false);
+  await view.page.waitForFunction(() => !document.body.innerText.includes('The printer prints.'));
+  assert.deepEqual(await button.evaluate(one => [one.isConnected, one.innerText]), [true, 'Recover']);
   await view.close();
 });
 

@@ -111,12 +111,19 @@ export class View {
 
   /** Waits for a button or a link that can be pressed, in the open dialog if there is one, and presses it. @param {string} label */
   async press(label) {
-    const found = await this.page.waitForFunction(label => [...(document.querySelector('dialog[open]') ?? document).querySelectorAll('button, a')]
+    const find = () => this.page.waitForFunction(label => [...(document.querySelector('dialog[open]') ?? document).querySelectorAll('button, a')]
       .find(one => one.innerText.trim() === label && !one.disabled && one.offsetParent !== null) ?? false, {}, label).catch(async late => {
       throw new Error(`There is no ${label} to press. The page says:\n${await this.text()}\n${late}`);
     });
-    await found.evaluate(one => one.scrollIntoView({ block: 'center' }));
-    await found.click();
+    for (let found = await find(); ; found = await find()) {
+      try {
+        await found.evaluate(one => one.scrollIntoView({ block: 'center' }));
+        await found.click();
+        return;
+      } catch (gone) {
+        if (await found.evaluate(one => one.isConnected)) throw gone;   // a view that was drawn again in between has another of that name
+      }
+    }
   }
 
   /** @param {string} name */
