@@ -26,7 +26,7 @@ public sealed class TidyTests
         ],
         ["RatOS.Flash.Recording"] = [],
         ["RatOS.Flash.Virtual"] = ["Devices", "Moonraker", "UsbIp", "Trials"],
-        ["RatOS.Flash.Agent"] = ["Contract", "Settings", "Moonraker", "Boards", "Jobs", "Doctor", "Support", "Service", "Cli"],
+        ["RatOS.Flash.Agent"] = ["Contract", "Settings", "Moonraker", "Boards", "Jobs", "Migration", "Doctor", "Support", "Service", "Cli"],
     };
 
     /// <summary>The users of the code for the real system.</summary>

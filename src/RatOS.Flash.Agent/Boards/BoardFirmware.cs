@@ -119,6 +119,11 @@ internal sealed class BoardFirmware(PrinterAccess printer, KnownMcus mcus, DataF
         }
     }
 
+    /// <inheritdoc cref="KconfigForm.CompareAsync"/>
+    public Task<ConfigComparison> CompareAsync(PrinterBoard board, string text, CancellationToken cancel) =>
+        new KconfigForm(KlipperTree.Open(klipperPath!), data!.Configs, data.Builds)
+            .CompareAsync(board, () => PresetOf(board), text, cancel);
+
     /// <summary>Whether boards need a flash, by their names. Nothing is built.</summary>
     /// <param name="boards">Boards of this printer.</param>
     /// <param name="given">The firmware that the caller named; null for each board's own.</param>

@@ -86,12 +86,12 @@ internal static class CommandLine
         (Options.Attach, Options.UsbIp),
     ];
 
-    private static Argument<string?> JobId(string description) =>
-        new("JOB") { Description = description, Arity = ArgumentArity.ZeroOrOne };
+    private static Argument<string?> Optional(string name, string description) =>
+        new(name) { Description = description, Arity = ArgumentArity.ZeroOrOne };
 
     private static Command[] Flash()
     {
-        var job = JobId("Id of the job, from `ratos-flash status` (default: all)");
+        var job = Optional("JOB", "Id of the job, from `ratos-flash status` (default: all)");
         var output = new Option<DirectoryInfo>("--output", "-o")
         {
             Description = "Folder that takes BOARD.bin (or .uf2, .elf) and BOARD.config",
@@ -183,11 +183,7 @@ internal static class CommandLine
 
     private static Command[] Recover()
     {
-        var boards = new Argument<string[]>("BOARD")
-        {
-            Description = "Boards to recover (default: all)",
-            Arity = ArgumentArity.ZeroOrMore,
-        };
+        var boards = new Argument<string[]>("BOARD") { Description = "Boards to recover (default: all)", Arity = ArgumentArity.ZeroOrMore };
         var board = new Argument<string>("BOARD") { Description = "Board name, or an id from `ratos-flash boards --catalogue`" };
         return
         [
@@ -212,7 +208,7 @@ internal static class CommandLine
     private static Command[] Support()
     {
         var fix = new Option<bool>("--fix") { Description = "Repair RatOS.Flash's links and its line in moonraker.asvc; needs no root" };
-        var job = JobId("Id of the job, from `ratos-flash history` (default: the last one)");
+        var job = Optional("JOB", "Id of the job, from `ratos-flash history` (default: the last one)");
         var file = new Option<FileInfo?>("--output", "-o")
         {
             Description = "File to write (default: a new one in the printer's logs folder)",
@@ -222,6 +218,13 @@ internal static class CommandLine
         var list = new Option<bool>("--list") { Description = "Also list the files in the bundle" };
         var shell = new Argument<string>("SHELL") { Description = string.Join(", ", Completion.Shells) }
             .AcceptOnlyFromAmong(Completion.Shells);
+        var imported = Optional("FILE", "File or folder of another updater, or an export (default: look where updaters put theirs)");
+        var target = Optional("BOARD", "Board that a build configuration is for (default: found by serial, uuid, section or chip)");
+        var exported = new Option<FileInfo?>("--output", "-o")
+        {
+            Description = "File to write (default: ratos-flash-export.json among the printer's configuration files)",
+            HelpName = "FILE",
+        };
         var recording = new Argument<string>("BUNDLE") { Description = "A bundle, or a job's recording.gz" };
         return
         [
@@ -231,6 +234,16 @@ internal static class CommandLine
             Verb(
                 "confirm", "Confirm klipper_path and moonraker_url of ratos-flash.conf, once",
                 parsed => Run(parsed, context => new SupportVerbs(context).ConfirmAsync(parsed.GetValue(yes))), yes),
+            Verb(
+                "import", "Take over build options and settings from other updaters, or from an export",
+                parsed => Run(parsed, context => new MigrationVerbs(context)
+                    .ImportAsync(parsed.GetValue(imported), parsed.GetValue(target), parsed.GetValue(yes)), isLive: true),
+                imported, target, yes),
+            Verb(
+                "export", "Write settings and build options into one file that `import` reads",
+                parsed => Run(parsed, context => new MigrationVerbs(context)
+                    .ExportAsync(parsed.GetValue(exported)?.FullName), isLive: true),
+                exported),
             Verb(
                 "bundle", "Pack a flash into a zip for a bug report",
                 parsed => Run(

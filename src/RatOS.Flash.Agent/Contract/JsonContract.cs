@@ -37,6 +37,7 @@ namespace RatOS.Flash.Agent.Contract;
 [JsonSerializable(typeof(JsonSkipped))]
 [JsonSerializable(typeof(JsonGood))]
 [JsonSerializable(typeof(JsonMcus))]
+[JsonSerializable(typeof(JsonExport))]
 internal sealed partial class JsonShapes : JsonSerializerContext;
 
 /// <inheritdoc cref="JsonShapes"/>

@@ -104,21 +104,26 @@ internal sealed record AgentSettings
 
     /// <summary>Reads a file. A missing one has all defaults.</summary>
     /// <exception cref="FlashException"><c>bad-settings</c>, with the line.</exception>
-    public static AgentSettings Read(string path) => ReadValid(path) is var settings && settings.Faults is [var first, ..]
-        ? throw first : settings;
+    public static AgentSettings Read(string path) => Valid(ReadValid(path));
+
+    /// <summary>Reads the text of a file before it is written there.</summary>
+    /// <exception cref="FlashException"><c>bad-settings</c>, with the line.</exception>
+    public static AgentSettings Parse(string path, string text) => Valid(ReadValid(path, () => text.Split('\n')));
+
+    private static AgentSettings Valid(AgentSettings settings) => settings.Faults is [var first, ..] ? throw first : settings;
 
     /// <summary>Reads the valid sections of a file: a slip must not keep the agent from the printer.</summary>
-    public static AgentSettings ReadValid(string path)
+    public static AgentSettings ReadValid(string path) => File.Exists(path) ? ReadValid(path, () => File.ReadLines(path)) : new();
+
+    private static AgentSettings ReadValid(string path, Func<IEnumerable<string>> read)
     {
-        if (!File.Exists(path))
-            return new();
         var (settings, faults) = (new AgentSettings(), ImmutableArray.CreateBuilder<FlashException>());
         // An installed RatOS is in the same folder, and defines more kinds of boards.
         var kinds = new Lazy<BoardCatalogue>(
             () => RatOsCatalogue.Load(Path.Combine(Path.GetDirectoryName(path) ?? "", "RatOS", "boards")).Catalogue);
         try
         {
-            foreach (var section in Sections(path))
+            foreach (var section in Sections(path, read()))
             {
                 try
                 {
@@ -143,11 +148,11 @@ internal sealed record AgentSettings
         public FlashException Fault(int line, string why) => AgentFaults.BadSettings(Path, line, why);
     }
 
-    private static List<Section> Sections(string path)
+    private static List<Section> Sections(string path, IEnumerable<string> text)
     {
         var sections = new List<Section>();
         var number = 0;
-        foreach (var raw in File.ReadLines(path))
+        foreach (var raw in text)
         {
             number++;
             var line = WithoutComment(raw).Trim();
@@ -176,10 +181,8 @@ internal sealed record AgentSettings
         var lines = new Dictionary<string, int>(StringComparer.Ordinal);
         foreach (var (number, line) in section.Lines)
         {
-            var at = line.IndexOfAny([':', '=']);
-            if (at < 1)
+            if (KeyAndValue(line) is not var (key, value))
                 throw section.Fault(number, "it is not `name: value`");
-            var (key, value) = (line[..at].Trim(), line[(at + 1)..].Trim());
             if (!isBoard)
                 settings = settings.With(key, value, why => section.Fault(number, why));
             else if (BoardKeys.Contains(key))
@@ -195,7 +198,7 @@ internal sealed record AgentSettings
     }
 
     // A # within a word is part of the word: keys and names can have one.
-    private static string WithoutComment(string line)
+    internal static string WithoutComment(string line)
     {
         for (var i = 0; i < line.Length; i++)
         {
@@ -203,6 +206,14 @@ internal sealed record AgentSettings
                 return line[..i];
         }
         return line;
+    }
+
+    /// <summary>What a line sets; null for a section's name, a comment and any other line.</summary>
+    internal static (string Key, string Value)? KeyAndValue(string line)
+    {
+        line = WithoutComment(line).Trim();
+        var at = line.IndexOfAny([':', '=']);
+        return at < 1 || line[0] == '[' ? null : (line[..at].Trim(), line[(at + 1)..].Trim());
     }
 
     internal static readonly string[] BoardKeys = ["id", "port", "uuid", "bootloader", "power", .. BoardFactSettings.Keys];

@@ -16,7 +16,7 @@ internal sealed class BoardSymbols
     {
         Chip = board.Chip?.Value ?? throw BuildFaults.ConfigUnusable(board.Kind.Id, "its chip is not known");
         Start = StartOf(board.ApplicationStart?.Value, Chip);
-        Text["LOW_LEVEL_OPTIONS"] = "y";
+        Text[LowLevelOptions] = "y";
         foreach (var symbol in Machine(board))
             Text[symbol] = "y";
         Declare(Declared, Chip, Start);
@@ -37,6 +37,9 @@ internal sealed class BoardSymbols
             Connect(board, usbSerial, board.Link?.Value is { } link && (link.Link == BuildLink.Uart || BuildTransport.HasUsb(Chip))
                 ? link : new BuildTransport(BuildLink.Uart));
     }
+
+    /// <summary>It shows the other options, and changes no firmware.</summary>
+    public const string LowLevelOptions = "LOW_LEVEL_OPTIONS";
 
     /// <summary>The chip, as the dictionary of its firmware will name it.</summary>
     public string Chip { get; }

@@ -136,6 +136,21 @@ public sealed class BuildConfig
         }
     }
 
+    /// <summary>
+    /// Where a configuration has another chip than the board, or another application start than the board itself said; null for nowhere.
+    /// </summary>
+    /// <exception cref="FlashException">It is none.</exception>
+    internal static (string Symbol, string Own, string Theirs)? Contradiction(string text, BoardProfile board)
+    {
+        // Of an unknown board, so that the chip counts.
+        var chosen = Facts(text, new BoardProfile(board.Name, Boards.Board.Unknown(board.Name)));
+        if (board.Chip?.Value is { } chip && chosen.Chip is { } other && !Kconfig.Same(chip, other))
+            return ("MCU", chip, other);
+        return board.ApplicationStart is { Source: >= FactSource.Bus, Value: var start }
+            && chosen.ApplicationStart is { } address && address != start
+            ? ("FLASH_APPLICATION_ADDRESS", $"0x{start:x}", $"0x{address:x}") : null;
+    }
+
     /// <summary>Refuses a completed configuration that differs from the intended values.</summary>
     /// <param name="completed">The text that Klipper made of <see cref="Text"/>.</param>
     /// <param name="name">The board's name on this printer, for the fault.</param>

@@ -47,11 +47,7 @@ public sealed class KconfigForm(KlipperTree tree, string folder, string cacheFol
     public async Task<FilledForm> FillAsync(
         PrinterBoard board, Func<BuildConfig> preset, IReadOnlyList<OptionValue> set, bool saves, CancellationToken cancel)
     {
-        var tools = new Tools(SearchPath);
-        if (tools.Find(Python) is null)
-            throw BuildFaults.ToolchainMissing(board.Name, Python, Python);
-        if (!File.Exists(Path.Combine(tree.Path, Evaluator)))
-            throw BuildFaults.NotAKlipperTree(tree.Path, $"{Evaluator} is missing");
+        CheckTools(board.Name);
         var file = Menuconfig.FileOf(_folder, board.Name) ?? throw BuildFaults.ConfigUnusable(board.Name, "its name is none for a file");
         var kept = Menuconfig.Text(file, board.Name);
         try
@@ -84,6 +80,74 @@ public sealed class KconfigForm(KlipperTree tree, string folder, string cacheFol
         {
             throw BuildFaults.BuildFolder(_folder, fault.Message.TrimEnd('.'));
         }
+    }
+
+    /// <summary>Compares a configuration from elsewhere with the present one, after this Klipper completed both.</summary>
+    /// <param name="board">The board, without the facts of a kept configuration.</param>
+    /// <param name="preset">The configuration where none is kept; it may throw where too little is known for one.</param>
+    /// <param name="text">The other configuration, of any age.</param>
+    /// <param name="cancel">Ends the process.</param>
+    /// <exception cref="FlashException">The menu cannot be evaluated, or the text is for another board or Klipper.</exception>
+    public async Task<ConfigComparison> CompareAsync(
+        PrinterBoard board, Func<BuildConfig> preset, string text, CancellationToken cancel)
+    {
+        CheckTools(board.Name);
+        if (BuildConfig.Contradiction(text, board.Profile) is var (symbol, own, theirs))
+            throw BuildFaults.OptionsOfOtherBoard(board.Name, symbol, own, theirs);
+        var other = Menuconfig.Of(board, text);
+        var file = Menuconfig.FileOf(_folder, board.Name) ?? throw BuildFaults.ConfigUnusable(board.Name, "its name is none for a file");
+        string? present;
+        try
+        {
+            present = Menuconfig.Text(file, board.Name) ?? preset().Text;
+        }
+        catch (FlashException unknown) when (unknown.Kind == FaultKind.ConfigUnusable)
+        {
+            present = null;
+        }
+        try
+        {
+            var completed = await CompletedAsync(other.Text);
+            other.Check(completed.Text, board.Name);
+            Menuconfig.CheckFor(board, completed.Text);
+            var now = present is null ? [] : Shown((await CompletedAsync(present)).Nodes).ToDictionary();
+            return new(completed.Text, present is not null,
+                [.. Shown(completed.Nodes).Where(option => option.Value != now.GetValueOrDefault(option.Key))
+                    .Select(option => new OptionChange(option.Key, now.GetValueOrDefault(option.Key), option.Value))]);
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or ExternalException)
+        {
+            throw BuildFaults.BuildFolder(cacheFolder, fault.Message.TrimEnd('.'));
+        }
+
+        async Task<(string Text, OptionNode[] Nodes)> CompletedAsync(string text)
+        {
+            var cache = new BuildCache(Path.GetFullPath(cacheFolder), 0, TimeProvider.System);
+            using var directory = cache.OpenDirectory();
+            await File.WriteAllTextAsync(directory.Config, text, cancel);
+            var answer = await EvaluateAsync(board.Name, cache, directory, [], cancel);
+            return (await File.ReadAllTextAsync(directory.Config, cancel), answer.Nodes);
+        }
+    }
+
+    private void CheckTools(string board)
+    {
+        if (new Tools(SearchPath).Find(Python) is null)
+            throw BuildFaults.ToolchainMissing(board, Python, Python);
+        if (!File.Exists(Path.Combine(tree.Path, Evaluator)))
+            throw BuildFaults.NotAKlipperTree(tree.Path, $"{Evaluator} is missing");
+    }
+
+    /// <summary>The options of a menu and their values, by prompts: a choice has no symbol of its own.</summary>
+    private static IEnumerable<KeyValuePair<string, string>> Shown(IEnumerable<OptionNode> nodes)
+    {
+        // That one only shows others. Optional features of small chips are shown twice: in the menu's order the first counts.
+        return All(nodes).Where(node => node.Value is not null && node.Name != BoardSymbols.LowLevelOptions)
+            .DistinctBy(node => (node.Name, node.Prompt)).GroupBy(node => node.Prompt, StringComparer.Ordinal)
+            .SelectMany(group => group.Select(node =>
+                KeyValuePair.Create(group.Count() == 1 ? node.Prompt : $"{node.Prompt} ({node.Name})", node.Value!)));
+
+        static IEnumerable<OptionNode> All(IEnumerable<OptionNode> nodes) => nodes.SelectMany(node => All(node.Nodes ?? []).Prepend(node));
     }
 
     /// <summary>Python ignores its variables, the user's packages and modules in Klipper's folder, and writes nothing there.</summary>
@@ -135,6 +199,18 @@ public sealed record OptionValue(string Name, string Value);
 /// <summary>An assignment that did not take.</summary>
 /// <param name="Reason">Why, as part of a sentence.</param>
 public sealed record RefusedOption(string Name, string Value, string Reason);
+
+/// <summary>A configuration from elsewhere beside the present one.</summary>
+/// <param name="Completed">The other one's text, as this Klipper completed it.</param>
+/// <param name="HasPresent">There is a present one: kept, or made of what is known of the board.</param>
+/// <param name="Changes">Options of the menu that differ, in its order; all where there is no present one.</param>
+public sealed record ConfigComparison(string Completed, bool HasPresent, ImmutableArray<OptionChange> Changes);
+
+/// <summary>An option with another value.</summary>
+/// <param name="Prompt">Its text in the menu.</param>
+/// <param name="Before">The present value, of a choice the chosen symbol; null where the menu did not show it.</param>
+/// <param name="After">The other value.</param>
+public sealed record OptionChange(string Prompt, string? Before, string After);
 
 /// <summary>The menu with all assignments.</summary>
 /// <param name="Klipper">The version whose menu it is.</param>

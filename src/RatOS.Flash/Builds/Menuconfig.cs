@@ -25,7 +25,11 @@ public sealed class Menuconfig(KlipperTree tree, string folder)
     /// <exception cref="FlashException">It is damaged, or for another chip than the board's.</exception>
     public static BuildConfig? Kept(string? folder, PrinterBoard board) =>
         folder is not null && FileOf(folder, board.Name) is { } file && Text(file, board.Name) is { } text
-            ? BuildConfig.FromText(text, Said(board, text)) : null;
+            ? Of(board, text) : null;
+
+    /// <summary>A configuration that the user chose for a board.</summary>
+    /// <exception cref="FlashException">It is damaged, or for another chip than the board's.</exception>
+    internal static BuildConfig Of(PrinterBoard board, string text) => BuildConfig.FromText(text, Said(board, text));
 
     /// <summary>
     /// The board with the facts of its kept configuration. Where its kind gives another application start, the plan refuses the board:
@@ -100,9 +104,17 @@ public sealed class Menuconfig(KlipperTree tree, string folder)
     /// <exception cref="FlashException">It is not for this board; then nothing is kept.</exception>
     internal static void Keep(string draft, string chosen, string file, PrinterBoard board)
     {
-        BuildConfig.CheckChosen(chosen, Said(board, chosen), board.Name);
+        CheckFor(board, chosen);
         File.Move(draft, file, overwrite: true);
     }
+
+    /// <summary>Refuses a completed configuration for another chip or another application start than the board has.</summary>
+    internal static void CheckFor(PrinterBoard board, string completed) =>
+        BuildConfig.CheckChosen(completed, Said(board, completed), board.Name);
+
+    /// <summary>The text of a board's kept configuration; null where there is none.</summary>
+    /// <exception cref="FlashException">It cannot be read, or is too long.</exception>
+    public static string? TextOf(string folder, string board) => FileOf(folder, board) is { } file ? Text(file, board) : null;
 
     /// <summary>The text of a kept configuration; null where there is none.</summary>
     internal static string? Text(string file, string board)

@@ -22,6 +22,16 @@ public static class AgentFaults
         FaultKind.BadAnswer, $"This answer cannot be used: {why}.",
         $"{ListBoards} shows the boards. docs/usage.md explains the facts.");
 
+    public static FlashException ImportUnreadable(string file, string why) => new(
+        FaultKind.ImportUnreadable, $"{file} cannot be imported: {why}.",
+        $"Name a file that docs/usage.md lists for an import.");
+
+    public static FlashException ImportUnconfirmed() => new(
+        FaultKind.ConsentMissing, "Nothing was imported, because you have not confirmed it.",
+        $"Read the changes above. Then repeat it{Confirming}.");
+
+    private static RemedyAction Confirming { get; } = new(" with `--yes`", "");
+
     public static FlashException StaleButton() => new(
         FaultKind.StaleButton, "A console line asked for a flash, but it matches no button that is shown now.",
         $"{PressAgain}.");

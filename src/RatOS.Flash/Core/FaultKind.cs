@@ -117,6 +117,7 @@ public sealed record FaultKind
     public static FaultKind NoRoad { get; } = new("no-road");
     public static FaultKind FactMissing { get; } = new("fact-missing");
     public static FaultKind BadAnswer { get; } = new("bad-answer") { Origin = FaultOrigin.Request };
+    public static FaultKind ImportUnreadable { get; } = new("import-unreadable") { Origin = FaultOrigin.Request };
     public static FaultKind WrongMcu { get; } = new("wrong-mcu");
     public static FaultKind WrongBoard { get; } = new("wrong-board");
     public static FaultKind WrongStart { get; } = new("wrong-start");

@@ -26,6 +26,17 @@ public sealed record McuSection(string Name)
     /// <summary>Kalico's <c>is_non_critical</c>: the printer works without it, and it may be plugged in at any time.</summary>
     public bool IsNonCritical { get; init; }
 
+    /// <summary>Its <c>serial:</c> or its uuid names one board, wherever it is plugged in.</summary>
+    public bool TellsBoard => CanbusUuid is not null || (Serial is not null && PathEvidence.Of(Serial).Serial is not null);
+
+    /// <summary>
+    /// A path to a port names its board: its <c>serial:</c>, or a USB name with the same chip and serial, whichever firmware announced it.
+    /// </summary>
+    public bool IsAt(string path) => Serial is not null && (Serial == path
+        || (PathEvidence.Of(Serial) is { Product: not null, Serial: not null } own && PathEvidence.Of(path) is var other
+            && string.Equals(own.Product, other.Product, StringComparison.OrdinalIgnoreCase)
+            && string.Equals(own.Serial, other.Serial, StringComparison.OrdinalIgnoreCase)));
+
     /// <summary>The NAME of <c>[mcu NAME]</c>; null for <c>[mcu]</c>.</summary>
     internal string? Own =>
         Name.StartsWith("mcu ", StringComparison.OrdinalIgnoreCase) && Name[4..].Trim() is { Length: > 0 } own ? own : null;
