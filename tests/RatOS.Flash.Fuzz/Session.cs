@@ -8,7 +8,7 @@ internal static class Session
     public static readonly FuzzTarget[] All =
     [
         new ImageTarget(), new DictionaryTarget(), new RecordingTarget(), new JournalTarget(), new DefinitionTarget(), new SettingsTarget(),
-        new RequestTarget(), new MessageTarget(),
+        new ImportTarget(), new RequestTarget(), new MessageTarget(),
     ];
 
     /// <returns>The exit code: 0, 1 where an input fails, 2 where the command line is wrong.</returns>

@@ -192,8 +192,8 @@ print=$!
 update --limit 'printers:!p1'
 wait "$print"
 shows "a printer that is busy is left until it is idle" '"result": *"ok"' "$scratch/print"
-shows "and flashed then" '^\| p2 \| octopus \| changed ' "$scratch/report.md"
-shows "the rings go on without the printer that failed" '^\| p7 \| .* \| changed ' "$scratch/report.md"
+shows "and flashed then" '^\| p2 \| octopus \| flashed, confirmed ' "$scratch/report.md"
+shows "the rings go on without the printer that failed" '^\| p7 \| .* \| flashed, confirmed ' "$scratch/report.md"
 check "each board of them is changed" [ "$(grep -c '| flashed, confirmed |' "$scratch/report.md")" = 8 ]
 check "in three rings" [ "$(grep -c 'Update the boards of each ring' "$scratch/said")" = 3 ]
 shows "the printer that is off stops no ring, and fails at the end" '^p8 .* failed=1 '

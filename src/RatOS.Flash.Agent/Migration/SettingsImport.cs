@@ -56,24 +56,35 @@ internal sealed partial class SettingsImport(DataFolder data, KnownMcus mcus, Bo
         var named = only is null ? null : inventory.Find(only);
         if (found.Any(board => board.Config is not null) && !firmware.CanBuild)
             throw BoardFirmware.NoCheckout();
-        var edit = new SettingsEdit(SettingsText());
-        foreach (var (key, value) in settings.Where(setting => Portable.Contains(setting.Key)))
-            edit.Set("agent", key, OneLine(value));
+        var matched = found.Select(from => (From: from, To: named ?? Match(from, inventory))).ToList();
+        // A board of ratos-flash.conf can be one that Klipper does not know.
+        var edit = Edit(SettingsText(), settings, matched
+            .Where(pair => pair.To is { } to ? !(pair.From.IsByCatalogue && to.Kind is not null) : pair.From.Tool == JsonExport.Tool)
+            .Select(pair => (pair.To?.Name ?? pair.From.Name, pair.From.Values)));
         var boards = new List<ImportedBoard>();
-        foreach (var from in found)
-        {
-            var to = named ?? Match(from, inventory);
-            // A board of ratos-flash.conf can be one that Klipper does not know.
-            if (to is not null ? !(from.IsByCatalogue && to.Kind is not null) : from.Tool == JsonExport.Tool)
-            {
-                foreach (var (key, value) in from.Values.Where(pair => AgentSettings.BoardKeys.Contains(pair.Key)))
-                    edit.Set($"board {OneLine(to?.Name ?? from.Name)}", key, OneLine(value));
-            }
+        foreach (var (from, to) in matched)
             boards.Add(await ConfigAsync(from, to, cancel));
-        }
         // Its section is judged before anything is written.
         AgentSettings.Parse(data.Settings, edit.Text);
         return new([.. WithoutConflicts(boards)], edit.Changes.Count > 0 ? edit : null);
+    }
+
+    /// <summary>Sets values in the text of ratos-flash.conf; those that no import may set are left out.</summary>
+    /// <param name="text">The present text.</param>
+    /// <param name="settings">Values for <c>[agent]</c>.</param>
+    /// <param name="boards">Names of boards, and values for their sections.</param>
+    public static SettingsEdit Edit(
+        string text, IReadOnlyDictionary<string, string> settings, IEnumerable<(string Name, IReadOnlyDictionary<string, string> Values)> boards)
+    {
+        var edit = new SettingsEdit(text);
+        foreach (var (key, value) in settings.Where(setting => Portable.Contains(setting.Key)))
+            edit.Set("agent", key, OneLine(value));
+        foreach (var (name, values) in boards)
+        {
+            foreach (var (key, value) in values.Where(pair => AgentSettings.BoardKeys.Contains(pair.Key)))
+                edit.Set($"board {OneLine(name)}", key, OneLine(value));
+        }
+        return edit;
     }
 
     /// <summary>Writes what the plan says, each file whole or not at all.</summary>
