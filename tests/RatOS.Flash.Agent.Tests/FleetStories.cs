@@ -1,6 +1,9 @@
 using System.Diagnostics;
 using System.Text.Json;
 using RatOS.Flash.Agent.Contract;
+using RatOS.Flash.Agent.Service;
+using RatOS.Flash.Core;
+using RatOS.Flash.Flashing;
 using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Agent.Tests;
@@ -116,6 +119,26 @@ public sealed class FleetStories
         Assert.True((await story.RequestAsync("flash", [.. request, ("firmware_sha256", sha256.ToUpperInvariant())])).Flag("ok"));
         Assert.True((await story.UntilOverAsync()).Ok);
         Assert.True(story.Runs(New));
+    });
+
+    [Fact]
+    public void A_command_that_joined_a_flash_leaves_it_without_cancelling_it() => AgentStory.Of(async story =>
+    {
+        story.Moonraker.Print.PrintState = "printing";
+        using var mine = AgentBoards.TryOpen(story.Data)!;
+        using var other = AgentBoards.TryOpen(story.Data)!;
+        var options = new FlashOptions(["octopus"]) { WhenIdle = true };
+        var flash = mine.FlashAsync(options, static _ => { }, CancellationToken.None);
+        await story.UntilAsync(() => story.Jobs.Count == 1, "the job is open");
+        using var leave = new CancellationTokenSource();
+        var joined = other.FlashAsync(options, static _ => { }, leave.Token);
+        await story.UntilAsync(() => other.HasJoined, "the other one has joined");
+        await leave.CancelAsync();
+        var left = await Assert.ThrowsAsync<FlashException>(() => joined);
+        Assert.Contains("goes on: another request made it", left.Cause, StringComparison.Ordinal);
+        Assert.False(mine.HasJoined);
+        story.Moonraker.Print.PrintState = "complete";
+        Assert.True((await flash).Ok);
     });
 
     [Fact]

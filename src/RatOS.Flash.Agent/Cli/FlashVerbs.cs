@@ -69,7 +69,8 @@ internal sealed class FlashVerbs(VerbContext context)
         var interrupted = new InterruptText();
         using var interrupts = context.OnInterrupt(() =>
         {
-            _output.Say(interrupted.ToString());
+            if (boards is not AgentBoards { HasJoined: true })
+                _output.Say(interrupted.ToString());
             cancel.Cancel();
         }, needsReader: true);
         _output.Begin([.. plan.Boards.Select(board => board.Board)]);

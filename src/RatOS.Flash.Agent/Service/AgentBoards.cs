@@ -64,11 +64,24 @@ internal sealed class AgentBoards : BoardService, IDisposable
     public override async Task<FlashReport> FlashAsync(FlashOptions options, Action<FlashEvent> tell, CancellationToken cancel)
     {
         var method = options.Job switch { FlashJob.Recover => "recover", FlashJob.Identify => "identify", _ => "flash" };
-        var job = (await AskAsync(method, FlashArguments.Of(options))).Job!;
+        var answer = await AskAsync(method, FlashArguments.Of(options));
+        var job = answer.Job!;
+        HasJoined = answer.Joined == true;
         _events.Tell = tell;
-        using var stop = cancel.Register(() => _ = AskAsync("cancel", new() { ["job"] = job }));
-        return (await AskAsync("follow", new() { ["job"] = job })).Result!.ToReport();
+        using var stop = cancel.Register(() => _ = HasJoined ? Task.CompletedTask : AskAsync("cancel", new() { ["job"] = job }));
+        try
+        {
+            var end = AskAsync("follow", new() { ["job"] = job });
+            return (await (HasJoined ? end.WaitAsync(cancel) : end)).Result!.ToReport();
+        }
+        catch (OperationCanceledException)
+        {
+            throw AgentFaults.LeftJob(job);
+        }
     }
+
+    /// <summary>The last flash is the job of another request, which wanted the same: to leave it does not cancel it.</summary>
+    public bool HasJoined { get; private set; }
 
     /// <summary>Every event of every job, until it is cancelled.</summary>
     public async Task WatchAsync(Action<FlashEvent> tell, CancellationToken cancel)

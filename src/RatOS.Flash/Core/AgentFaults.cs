@@ -49,6 +49,12 @@ public static class AgentFaults
     public static FlashException UnknownJob(string id) => new(
         FaultKind.UnknownJob, $"No job has the id '{id}'.", $"{Terminal("ratos-flash history")} lists the jobs.");
 
+    public static FlashException LeftJob(string id) => new(
+        FaultKind.Cancelled, $"Job {id} goes on: another request made it, and this one only joined it.",
+        $"Follow it{By("ratos-flash watch")}, or {CancelJob(id)}.");
+
+    private static RemedyAction CancelJob(string id) => new($"cancel it with `ratos-flash cancel {id}`", "cancel it with FLASH_CANCEL");
+
     public static FlashException AgentBusy(int requests) => new(
         FaultKind.AgentBusy, $"The agent is answering {Counts.Of(requests, "request")} already.", $"Try again in a second.");
 
