@@ -1,12 +1,13 @@
+using System.Runtime.Versioning;
 using System.Text.Json;
 using RatOS.Flash.Agent.Contract;
-using RatOS.Flash.Agent.Migration;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Tests.Builds;
 
 namespace RatOS.Flash.Agent.Tests;
 
 /// <summary>Boards of other updaters and of another installation come to this printer, by the command line.</summary>
+[SupportedOSPlatform("linux")]
 public sealed class ImportStories : IDisposable
 {
     private const string Octopus = "/dev/serial/by-id/usb-Klipper_stm32f446xx_1A0023000951313338370001-if00";
@@ -75,6 +76,8 @@ public sealed class ImportStories : IDisposable
         return await _home.RunAsync(args);
     }
 
+    private async Task<string> ShownAsync(params string[] args) => (await RunAsync(args)).Output;
+
     private string? Kept(string board) =>
         Path.Combine(Data.Configs, board + ".config") is var file && File.Exists(file) ? File.ReadAllText(file) : null;
 
@@ -94,7 +97,7 @@ public sealed class ImportStories : IDisposable
         var (exit, shown) = await RunAsync("import");
         Assert.Equal(3, exit);
         Assert.Contains("mcu (main there): build options (KlipperFleet: ", shown, StringComparison.Ordinal);
-        Assert.Contains("    Clock Reference: STM32_CLOCK_REF_8M -> STM32_CLOCK_REF_12M\n", shown, StringComparison.Ordinal);
+        Assert.Contains("    Clock Reference: STM32_CLOCK_REF_12M\n", shown, StringComparison.Ordinal);
         Assert.Contains("spare: not imported: no board of this printer is this one.", shown, StringComparison.Ordinal);
         Assert.Contains("pico (mcu pico (x) there): not imported: it has no profile there.", shown, StringComparison.Ordinal);
         Assert.Contains("probe: not imported: its maker's updater updates it.", shown, StringComparison.Ordinal);
@@ -109,6 +112,9 @@ public sealed class ImportStories : IDisposable
         (exit, shown) = await RunAsync("import", "--yes");
         Assert.Equal(0, exit);
         Assert.EndsWith("Nothing to import.\n", shown, StringComparison.Ordinal);
+        Write(Kept("mcu")!.Replace("12", "25", StringComparison.Ordinal), "printer_data", "ratos-flash", "configs", "mcu.config");
+        Assert.Contains(
+            "    Clock Reference: STM32_CLOCK_REF_25M -> STM32_CLOCK_REF_12M\n", await ShownAsync("import"), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -116,16 +122,16 @@ public sealed class ImportStories : IDisposable
     {
         var other = Write(PicoConfig, "x.config");
         var (exit, shown) = await RunAsync("import", other, "mcu", "--yes");
-        Assert.Equal(0, exit);
+        Assert.Equal(3, exit);
         Assert.Contains("CONFIG_MCU is rp2040, but the board has stm32f446xx", shown, StringComparison.Ordinal);
         // This Klipper no longer knows its family's name, and would take the first one.
         var old = Write(PicoConfig.Replace("RPXXXX", "RP2040", StringComparison.Ordinal), "old.config");
         Assert.Contains("CONFIG_MCU should be rp2040, but becomes atmega2560",
-            (await RunAsync("import", old, "pico", "--yes")).Output, StringComparison.Ordinal);
+            await ShownAsync("import", old, "pico", "--yes"), StringComparison.Ordinal);
         var command = Write("CONFIG_MCU=\"rp2040\"\nCONFIG_USB_SERIAL_NUMBER=\"$(shell reboot)\"\n", "command.config");
         Assert.Contains("make or a shell could take for a command",
-            (await RunAsync("import", command, "pico", "--yes")).Output, StringComparison.Ordinal);
-        Assert.Contains("[unknown-board]", (await RunAsync("import", other, "stranger", "--yes")).Output, StringComparison.Ordinal);
+            await ShownAsync("import", command, "pico", "--yes"), StringComparison.Ordinal);
+        Assert.Contains("[unknown-board]", await ShownAsync("import", other, "stranger", "--yes"), StringComparison.Ordinal);
         Assert.Null(Kept("mcu") ?? Kept("pico"));
     }
 
@@ -181,141 +187,148 @@ public sealed class ImportStories : IDisposable
         Assert.Contains("CONFIG_USB_SERIAL_NUMBER=\"mine\"", Kept("mcu"), StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task A_forged_export_sets_nothing_that_is_executed_and_adds_no_line()
-    {
-        var forged = Write(JsonSerializer.Serialize(new
+    /// <summary>An export with one board; each part as JSON, without it null.</summary>
+    private string Export(string board, object? values = null, string? section = null, string? serial = null, string? uuid = null,
+        string? config = null, object? settings = null) => Write(JsonSerializer.Serialize(new
         {
             format = JsonExport.Name,
             version = 1,
             product = "0.1.0",
-            settings = new { klipper_path = "/tmp/evil", api_key = "x", moonraker_url = "ws://evil", policy = "never\n[board x]\nport: 1" },
-            boards = new[]
-            {
-                new { board = "mcu\n[agent]", values = new { power = "a\nklipper_path: /tmp/evil", klipper_path = "/tmp/evil" } },
-                new { board = "../../evil", values = new { power = "a", klipper_path = "b" } },
-            },
-        }), "forged.json");
+            settings,
+            boards = new[] { new { board, section, serial, uuid, values, config } },
+        }), "export.json");
+
+    [Fact]
+    public async Task A_forged_export_sets_nothing_that_is_executed_and_adds_no_line()
+    {
         var before = await File.ReadAllTextAsync(Data.Settings);
-        var (exit, shown) = await RunAsync("import", forged, "--yes");
-        Assert.Equal(2, exit);
-        Assert.Contains("[bad-settings]", shown, StringComparison.Ordinal);
+        object evil = new { klipper_path = "/tmp/evil", api_key = "x", moonraker_url = "ws://evil", policy = "ask\n[board x]\nport: 1" };
+        object values = new { power = "a\nklipper_path: /tmp/evil", klipper_path = "/tmp/evil", port = "a # b", clock = (string?)null };
+        foreach (var name in (string[])["mcu", "../../evil"])
+        {
+            var (exit, shown) = await RunAsync("import", Export(name, values, settings: evil), "--yes");
+            Assert.Equal((0, "Nothing to import.\n"), (exit, shown));
+        }
+        foreach (var name in (string[])["mcu\n[agent]", "mcu] # x", ""])
+            Assert.Contains("[import-unreadable]", await ShownAsync("import", Export(name, values), "--yes"), StringComparison.Ordinal);
+        Assert.Contains("[bad-settings]",
+            await ShownAsync("import", Export("mcu", settings: new { policy = "perhaps" }), "--yes"), StringComparison.Ordinal);
         Assert.Equal(before, await File.ReadAllTextAsync(Data.Settings));
-        // Without the policy, which is none, the rest is harmless.
-        var text = await File.ReadAllTextAsync(forged);
-        await File.WriteAllTextAsync(forged, text.Replace("never\\n[board x]\\nport: 1", "never", StringComparison.Ordinal));
-        Assert.Equal(0, (await RunAsync("import", forged, "--yes")).Exit);
-        var settings = AgentSettings.Read(Data.Settings);
-        Assert.Equal((_tree.Folder, null, null), (settings.KlipperPath, settings.ApiKey, settings.MoonrakerUrl));
-        Assert.Equal(["mcu?[agent]", "../../evil"], settings.Boards.Select(board => board.Name));
-    }
-
-    /// <summary>For each updater a file, the files beside it, and what is read of it.</summary>
-    public static TheoryData<string, string, string[], string[]> Formats => new()
-    {
-        {
-            "mcus.ini", $"""
-            # version : 0.2
-            [ebb 1]
-            klipper_section: mcu toolhead
-            quiet_command: enter_bootloader -u {Uuid}; sleep 2
-            action_command = python3 ~/katapult/scripts/flashtool.py -i can0 -u {Uuid}
-            [pico]
-            config_name: ebb 1
-            flash_command: make flash /dev/serial/by-id/usb-Klipper_rp2040_45474E621A860001-if00
-            [cartographer]
-            klipper_section: scanner
-            is_klipper_fw: False
-            action_command: ~/cartographer_firmware/fw_update.sh
-            """,
-            ["config/config.ebb_1"],
-            [$"UKAM ebb 1 mcu toolhead {Uuid} config",
-                "UKAM pico mcu pico /dev/serial/by-id/usb-Klipper_rp2040_45474E621A860001-if00 config",
-                "UKAM cartographer mcu scanner its firmware is not built from Klipper's sources"]
-        },
-        {
-            "mcu-updater.cfg", """
-            [updater]
-            make_jobs: -1
-            [type bttebb36]   # two
-            chipset: stm32g0b1xx
-            firmware: klipper, katapult
-            serials:
-                230048001750304158370001-if00  # mcu EBBT0
-                # spare
-                290055001850304158370002-if00
-            [type scanner]
-            chipset: stm32g431xx
-            firmware: cartographer, katapult
-            serials: 1-if00
-            """,
-            ["types/bttebb36/klipper.config"],
-            ["mcu-updater bttebb36 /dev/serial/by-id/usb-Klipper_stm32g0b1xx_230048001750304158370001-if00 config",
-                "mcu-updater bttebb36 /dev/serial/by-id/usb-Klipper_stm32g0b1xx_290055001850304158370002-if00 config",
-                "mcu-updater scanner /dev/serial/by-id/usb-Klipper_stm32g431xx_1-if00 its firmware is not built from Klipper's sources"]
-        },
-        {
-            "devices.yaml", $"""
-            devices:
-              - id: EBBCan
-                mcu_section: mcu EBBCan
-                transport: can
-                canbus_uuid: {Uuid}
-              - id: mcu
-                mcu_section: mcu
-                serial: {Octopus}
-            """,
-            ["builds/EBBCan/current/.config.resolved"],
-            [$"mcu-update-manager EBBCan mcu EBBCan {Uuid} config", $"mcu-update-manager mcu mcu {Octopus} it was not built there"]
-        },
-        {
-            "last-printer-settings.json",
-            """{"printer":"v-core-4","controlboard":"btt-octopus-11","toolheads":[{"toolboard":"btt-ebb42-12"},{"toolboard":null}]}""",
-            [],
-            ["RatOS btt-octopus-11 mcu id=btt-octopus-11", "RatOS btt-ebb42-12 mcu toolboard_t0 id=btt-ebb42-12"]
-        },
-        {
-            "fleet.json",
-            """[{"name":"a","id":"linux_process","profile":"../../../etc/passwd","method":"linux"}, 7, {"id":"x","profile":"none here"}]""",
-            [],
-            ["KlipperFleet a host it has no build configuration there", "KlipperFleet x none here.config: the file does not exist"]
-        },
-    };
-
-    [Theory]
-    [MemberData(nameof(Formats))]
-    public void Each_updater_is_read(string name, string text, string[] configs, string[] expected)
-    {
-        var file = Write(text.ReplaceLineEndings("\r\n"), "tool", name);
-        foreach (var config in configs)
-            Write(OctopusConfig, ["tool", .. config.Split('/')]);
-        var folder = Path.GetDirectoryName(file)!;
-        foreach (var place in (string[])[file, folder])
-            Assert.Equal(expected, ForeignTools.Read(place).Select(board => Told(board, folder)));
+        // Its own section is wrong already: another one can be imported.
+        await File.AppendAllTextAsync(Data.Settings, "\n[board x]\nnonsense: 1\n");
+        Assert.Equal(0, (await _home.RunAsync("import", Export("mcu", new { power = "printer" }), "--yes")).Exit);
+        Assert.EndsWith("[board mcu]\npower: printer\n", await File.ReadAllTextAsync(Data.Settings), StringComparison.Ordinal);
     }
 
     [Fact]
-    public void Katchup_names_its_boards_by_files()
+    public async Task Settings_come_to_the_board_that_is_described_and_to_no_other_one()
     {
-        string[] files = [$"my-board-{Uuid}.config", "pico--usb-katapult_rp2040_45503571290B0001-if00.config", "host-.config",
-            $"octopus-{Uuid}-usb-katapult_stm32f446xx_1A0023000951313338370001-if00.config", "empty-a1b2c3d4e5f6.config"];
-        foreach (var file in files)
-            Write(file.StartsWith("empty", StringComparison.Ordinal) ? "" : OctopusConfig, "katchup", "klipper", file);
-        Assert.Equal(
-            ["katchup empty a1b2c3d4e5f6 empty-a1b2c3d4e5f6.config: it is empty or no regular file", "katchup host host config",
-                $"katchup my-board {Uuid} config",
-                $"katchup octopus {Uuid} /dev/serial/by-id/usb-katapult_stm32f446xx_1A0023000951313338370001-if00 config",
-                "katchup pico /dev/serial/by-id/usb-katapult_rp2040_45503571290B0001-if00 config"],
-            ForeignTools.Read(_home.PathOf("katchup", "klipper")).Select(board => Told(board, _home.PathOf("katchup", "klipper"))));
+        object values = new { start = "0x8002000", power = "printer" };
+        var before = await File.ReadAllTextAsync(Data.Settings);
+        // At another uuid; of a section that is not here; with a configuration that does not fit.
+        foreach (var file in (Func<string>[])[
+            () => Export("toolhead", values, "mcu toolhead", uuid: "aabbccddeeff"), () => Export("spare", values, "mcu spare"),
+            () => Export("mcu", values, "mcu", Octopus, config: PicoConfig)])
+        {
+            var (exit, shown) = await RunAsync("import", file(), "--yes");
+            Assert.Equal(3, exit);
+            Assert.Contains("not imported", shown, StringComparison.Ordinal);
+            Assert.Equal(before, await File.ReadAllTextAsync(Data.Settings));
+        }
+        // Its chip alone tells what to build, and no more.
+        Assert.Equal(0, (await RunAsync("import", Export("spare", values, config: PicoConfig), "--yes")).Exit);
+        Assert.Equal((true, before), (Kept("pico") is not null, await File.ReadAllTextAsync(Data.Settings)));
+        var many = Write(
+            """{"format":"ratos-flash-export","version":1,"product":"0","boards":[{"board":"a"},{"board":"b"}]}""", "many.json");
+        Assert.Contains("describes 2 boards", await ShownAsync("import", many, "mcu", "--yes"), StringComparison.Ordinal);
+        Assert.Equal(0, (await RunAsync("import", Export("other name", values, "mcu toolhead", uuid: Uuid), "--yes")).Exit);
+        Assert.EndsWith(
+            "\n[board toolhead]\nstart: 0x8002000\npower: printer\n", await File.ReadAllTextAsync(Data.Settings), StringComparison.Ordinal);
     }
 
-    private static string Told(ForeignBoard board, string folder) => string.Join(' ', ((string?[])
-    [
-        board.Tool, board.Name, board.Section, .. board.Uuids.Select(uuid => uuid.ToString()), .. board.Ports,
-        .. board.Values.Select(pair => $"{pair.Key}={pair.Value}"), board.IsHostMcu ? "host" : null,
-        board.Config is not null ? "config" : board.Skipped is { } why && why.Contains(folder, StringComparison.Ordinal)
-            ? why[(why.LastIndexOf('/') + 1)..] : board.Skipped,
-    ]).Where(word => !string.IsNullOrEmpty(word)));
+    [Fact]
+    public async Task A_kind_of_RatOS_counts_only_where_it_is_known_and_fits_the_chip()
+    {
+        foreach (var (kind, why) in ((string, string)[])[("nonexistent", "its kind is unknown here"),
+            ("btt-skr-mini-e3-30", "it has a stm32g0b1xx, but the board has a stm32f446xx")])
+        {
+            Write($$"""{"controlboard":"{{kind}}","toolheads":[]}""", "printer_data", "ratos", "last-printer-settings.json");
+            Assert.Contains($"{kind} there): not imported: {why}", Join(await ShownAsync("import", "--yes")), StringComparison.Ordinal);
+        }
+        Write("""{"controlboard":"btt-octopus-11","toolheads":[]}""", "printer_data", "ratos", "last-printer-settings.json");
+        Assert.Contains("    + id: btt-octopus-11\n", await ShownAsync("import", "--yes"), StringComparison.Ordinal);
+
+        static string Join(string text) => text.Replace('\n', ' ');
+    }
+
+    [Fact]
+    public async Task What_a_board_has_not_told_is_said_before_the_yes_and_a_wrong_link_or_bootloader_is_refused()
+    {
+        // The small tree's own defaults: a start that nothing here knows is imported all the same.
+        var defaults = PicoConfig.Replace("4000", "0100", StringComparison.Ordinal);
+        var (_, shown) = await RunAsync("import", Write(defaults, "x.config"), "pico");
+        Assert.Contains("Check this: the board has not told its application start", shown, StringComparison.Ordinal);
+        Assert.Contains("Bootloader offset: RPXXXX_FLASH_START_0100\n", shown, StringComparison.Ordinal);
+        var usb = OctopusConfig.Replace("STM32F446", "STM32G0B1", StringComparison.Ordinal)
+            .Replace("f446xx", "g0b1xx", StringComparison.Ordinal);
+        Assert.Contains("CONFIG_CANSERIAL is n, but the board has y",
+            await ShownAsync("import", Write(usb, "usb.config"), "toolhead", "--yes"), StringComparison.Ordinal);
+        Assert.Contains("it is one of Katapult, not of Klipper", await ShownAsync(
+            "import", Write(PicoConfig + "CONFIG_LAUNCH_APP_ADDRESS=0x10004000\n", "k.config"), "pico", "--yes"), StringComparison.Ordinal);
+        Write(PicoConfig, "katchup", "katapult", "pico.config");
+        Assert.Contains("[import-unreadable]", await ShownAsync("import", _home.PathOf("katchup", "katapult")), StringComparison.Ordinal);
+        Assert.Contains("This Klipper does not have: DANGER_OPTIONS", await ShownAsync(
+            "import", Write(PicoConfig + "CONFIG_DANGER_OPTIONS=y\n", "d.config"), "pico"), StringComparison.Ordinal);
+        Assert.Null(Kept("pico") ?? Kept("toolhead"));
+    }
+
+    [Fact]
+    public async Task One_bad_file_does_not_hide_the_others_and_a_reader_that_goes_is_no_internal_error()
+    {
+        Write("", "printer_data", "config", "klipperfleet", "fleet.json");
+        Write(PicoConfig, "klipper-kconfigs", "pico.config");
+        var (exit, shown) = await RunAsync("import", "--yes");
+        Assert.Equal(0, exit);
+        Assert.Contains("fleet.json cannot be imported: it is empty", shown, StringComparison.Ordinal);
+        Assert.NotNull(Kept("pico"));
+        File.Delete(Path.Combine(Data.Configs, "pico.config"));
+        using var gone = _home.StartByShell("$program import --yes | true; echo; echo ended");
+        Assert.DoesNotContain("Internal", await ProgramHome.ReadUntilAsync(gone, null) + await gone.StandardError.ReadToEndAsync(),
+            StringComparison.Ordinal);
+        Assert.Contains("there is no regular file", await ShownAsync("export", "-o", "/dev/null"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_export_has_what_the_agent_uses()
+    {
+        Write("[agent]\npolicy: ask\npolicy: never   # x\n[board Pico]\npower: a\n[board Pico]\npower: b\n",
+            "printer_data", "config", "ratos-flash.conf");
+        Write(PicoConfig, "printer_data", "ratos-flash", "configs", "pico.config");
+        Assert.Equal(0, (await RunAsync("export", "-o", _home.PathOf("e.json"))).Exit);
+        var export = JsonSerializer.Deserialize(await File.ReadAllTextAsync(_home.PathOf("e.json")), JsonContract.Shapes.JsonExport)!;
+        Assert.Equal("never", export.Settings!["policy"]);
+        var board = Assert.Single(export.Boards);
+        Assert.Equal(("Pico", "mcu pico", "b", PicoConfig), (board.Board, board.Section, board.Values!["power"], board.Config));
+    }
+
+    [Fact]
+    public async Task The_settings_keep_their_mode_their_link_and_their_bytes()
+    {
+        byte[] bytes = [.. "\ufeff# "u8, 0xe9, .. System.Text.Encoding.ASCII.GetBytes($"\n[agent]\nklipper_path: {_tree.Folder}\n")];
+        var real = _home.PathOf("real.conf");
+        await File.WriteAllBytesAsync(real, bytes);
+        File.SetUnixFileMode(real, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        File.Delete(Data.Settings);
+        File.CreateSymbolicLink(Data.Settings, real);
+        Assert.Equal(0, (await RunAsync("import", Export("mcu", new { power = "p" }), "--yes")).Exit);
+        var expected = bytes.Concat("\n[board mcu]\npower: p\n"u8.ToArray());
+        Assert.Equal(expected, await File.ReadAllBytesAsync(real));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, new FileInfo(real).UnixFileMode);
+        Assert.Equal(real, new FileInfo(Data.Settings).LinkTarget);
+        File.SetUnixFileMode(real, UnixFileMode.UserRead);
+        var refused = await ShownAsync("import", Export("mcu", new { power = "q" }), "--yes");
+        Assert.Contains("write-protected", refused, StringComparison.Ordinal);
+    }
 
     [Theory]
     [InlineData("fleet.json", "")]
@@ -333,17 +346,5 @@ public sealed class ImportStories : IDisposable
         var isList = name == "devices.yaml";
         Assert.Equal(isList ? 0 : 2, exit);
         Assert.Contains(isList ? "Nothing to import." : "[import-unreadable]", shown, StringComparison.Ordinal);
-    }
-
-    [Fact]
-    public void A_file_without_an_end_costs_a_bounded_time()
-    {
-        var many = Write("[" + string.Join(',', Enumerable.Repeat("{\"name\":\"a\",\"id\":\"b\"}", 10_000)) + "]", "tool", "fleet.json");
-        Assert.Contains("more than 64 boards", Refused(many), StringComparison.Ordinal);
-        Assert.Contains("no file of an updater", Refused("/dev/zero"), StringComparison.Ordinal);
-        var huge = Write(new string('x', 2 << 20), "tool", "mcus.ini");
-        Assert.Contains("too much", Refused(huge), StringComparison.Ordinal);
-
-        static string Refused(string file) => Assert.Throws<Core.FlashException>(() => ForeignTools.Read(file)).Cause;
     }
 }

@@ -20,18 +20,24 @@ internal static class ImportText
             var name = board.Board is { } own && own != there && $"mcu {own}" != there ? $"{Text.Clean(own)} ({there} there)" : there;
             if (board.Why is { } why)
                 yield return ($"{name}: not imported: {why}. ({source})", 2);
-            else if (board.Config is { } config)
+            if (board is { Why: null, Config: { } config })
             {
                 yield return ($"{name}: {(board.Changes ? "build options" : "the same build options as now")} ({source})", 2);
+                if (!board.Changes)
+                    continue;
                 foreach (var change in config.Changes)
                     yield return ("    " + Of(change), 6);
+                if (!config.Dropped.IsEmpty)
+                    yield return ($"    This Klipper does not have: {PlainText.Of(string.Join(", ", config.Dropped), Longest)}", 6);
+                if (board.Unproven is { } unproven)
+                    yield return ($"    Check this: the board has not told its {unproven}, and nothing else here knows.", 6);
             }
         }
         if (plan.Settings is { } settings)
         {
             yield return ("ratos-flash.conf:", 2);
             foreach (var line in settings.Changes)
-                yield return ($"    {line}", 6);
+                yield return ($"    {PlainText.Of(line, Longest)}", 6);
         }
     }
 

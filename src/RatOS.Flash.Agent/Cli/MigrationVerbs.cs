@@ -21,14 +21,20 @@ internal sealed class MigrationVerbs(VerbContext context)
     public async Task<int> ImportAsync(string? path, string? board, bool isYes)
     {
         var data = Folder();
-        var places = path is not null ? [path] : ForeignTools.Places(Home, data).ToList();
         var (found, settings) = (ImmutableArray.CreateBuilder<ForeignBoard>(), new Dictionary<string, string>());
-        foreach (var place in places)
+        foreach (var place in path is not null ? [path] : ForeignTools.Places(Home, data).ToList())
         {
-            var boards = ForeignTools.Read(place);
-            found.AddRange(boards);
-            foreach (var (key, value) in ForeignTools.Settings(boards, place))
-                settings[key] = value;
+            try
+            {
+                var boards = ForeignTools.Read(place);
+                found.AddRange(boards);
+                foreach (var (key, value) in ForeignTools.Settings(boards, place))
+                    settings[key] = value;
+            }
+            catch (FlashException unreadable) when (path is null)
+            {
+                _output.Say(unreadable.Cause, 2);   // the other places count
+            }
         }
         using var cancel = new CancellationTokenSource();
         using var interrupts = context.OnInterrupt(cancel.Cancel, needsReader: true);
@@ -49,11 +55,11 @@ internal sealed class MigrationVerbs(VerbContext context)
         if (plan.IsEmpty)
         {
             _output.Say(found.Count == 0 && path is null ? "No other updater left anything here." : "Nothing to import.");
-            return ExitCode.Done;
+            return path is not null && plan.Boards.Any(refused => refused.Why is not null) ? ExitCode.Refused : ExitCode.Done;
         }
         if (!isYes && !_output.Confirm("Import this?"))
             throw AgentFaults.ImportUnconfirmed();
-        import.Apply(plan);
+        import.Apply(plan, file => _output.Say($"Written: {file}", 2));
         _output.Say(plan.Settings is null ? "Imported. The next build of these boards uses it."
             : $"Imported. Restart the service {data.Unit} to use the settings.");
         return ExitCode.Done;
@@ -70,7 +76,7 @@ internal sealed class MigrationVerbs(VerbContext context)
         DataFolder.WriteTo(Path.GetDirectoryName(file)!, Path.GetFileName(file),
             Encoding.UTF8.GetBytes(JsonSerializer.Serialize(export, SettingsExport.Shapes.JsonExport) + "\n"));
         _output.Say($"{file}: settings of {export.Boards.Length} board{(export.Boards.Length == 1 ? "" : "s")}. "
-            + "klipper_path, moonraker_url and api_key are left out.", 2);
+            + "klipper_path, klipper_service, moonraker_url and api_key are left out.", 2);
         return Task.FromResult(ExitCode.Done);
     }
 

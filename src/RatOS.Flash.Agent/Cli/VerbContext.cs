@@ -118,21 +118,40 @@ internal sealed record VerbContext(PrinterAccess Printer, DataFolder? Data, Outp
     /// <param name="needsReader">Also called when standard output has lost its reader.</param>
     public IDisposable OnInterrupt(Action stop, bool needsReader = false)
     {
-        var reader = needsReader ? Terminal.ReaderGone.Register(() => Printer.Post(stop)) : default;
-        return new Registrations([reader, .. Ends.Select(signal => PosixSignalRegistration.Create(signal, context =>
+        var all = new Registrations();
+        if (needsReader)
+            all.Add(Terminal.ReaderGone.Register(Stop));
+        foreach (var signal in Ends)
         {
-            context.Cancel = true;
-            Printer.Post(stop);
-        }))]);
+            all.Add(PosixSignalRegistration.Create(signal, context =>
+            {
+                context.Cancel = true;
+                Stop();
+            }));
+        }
+        return all;
+
+        void Stop() => Printer.Post(() =>
+        {
+            if (!all.AreOver)   // what it would stop is gone
+                stop();
+        });
     }
 
     private static readonly PosixSignal[] Ends = [PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP, PosixSignal.SIGQUIT];
 
-    private sealed class Registrations(IDisposable[] registrations) : IDisposable
+    private sealed class Registrations : IDisposable
     {
+        private readonly List<IDisposable> _all = [];
+
+        public bool AreOver { get; private set; }
+
+        public void Add(IDisposable registration) => _all.Add(registration);
+
         public void Dispose()
         {
-            foreach (var registration in registrations)
+            AreOver = true;
+            foreach (var registration in _all)
                 registration.Dispose();
         }
     }

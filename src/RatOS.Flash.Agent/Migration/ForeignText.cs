@@ -10,7 +10,7 @@ internal sealed record ForeignSection(string Name)
     /// <summary>In their order; a key can come again.</summary>
     public List<(string Key, string Value)> Values { get; } = [];
 
-    /// <summary>The first value of a key, without quotes; null where it is missing or empty.</summary>
+    /// <summary>The first value of a key that comes once, without quotes; null where it is missing or empty.</summary>
     public string? this[string key] =>
         Values.Find(pair => pair.Key == key).Value is { } value && value.Trim('"', '\'') is { Length: > 0 } text ? text : null;
 }
@@ -23,17 +23,21 @@ internal static class ForeignText
     /// <summary>The text of a regular file of at most 1 MiB.</summary>
     /// <exception cref="IOException">It is none, or cannot be read.</exception>
     /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
-    public static string Read(string path) => Encoding.UTF8.GetString(RegularFile.Read(path, LargestFile));
+    public static string Read(string path) => Encoding.UTF8.GetString(Bytes(path)).TrimStart('\ufeff');
+
+    /// <inheritdoc cref="Read"/>
+    public static byte[] Bytes(string path) => RegularFile.Read(path, LargestFile);
 
     /// <summary>The sections of an INI file; of a flat YAML list its items.</summary>
     /// <param name="text">With any line ends.</param>
-    /// <param name="joins">An indented line continues the value above it, and comments end a line.</param>
-    public static List<ForeignSection> Sections(string text, bool joins = false)
+    /// <param name="hasComments">A comment can follow a value.</param>
+    /// <param name="joins">An indented line continues the value above it.</param>
+    public static List<ForeignSection> Sections(string text, bool hasComments = false, bool joins = false)
     {
         var sections = new List<ForeignSection>();
         foreach (var whole in text.Split('\n', '\r'))
         {
-            var line = joins ? AgentSettings.WithoutComment(whole) : whole;
+            var line = hasComments ? AgentSettings.WithoutComment(whole) : whole;
             var trimmed = line.Trim();
             if (trimmed.Length == 0 || trimmed[0] is '#' or ';')
                 continue;

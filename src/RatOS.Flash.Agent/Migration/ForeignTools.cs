@@ -4,6 +4,7 @@ using System.Text.RegularExpressions;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Core;
+using RatOS.Flash.Firmware;
 using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Agent.Migration;
@@ -13,7 +14,7 @@ namespace RatOS.Flash.Agent.Migration;
 /// </summary>
 internal static partial class ForeignTools
 {
-    private const int MostBoards = 64, MostFiles = 256;
+    private const int MostBoards = 64, MostFiles = 256, LongestValue = 200;
     private const int MatchLimit = 10_000;   // milliseconds; the expressions are linear in the text
     private const string ConfigEnding = ".config", ById = "/dev/serial/by-id/";
     private const string RatOsChoice = "last-printer-settings.json";
@@ -76,18 +77,22 @@ internal static partial class ForeignTools
         {
             var known = Readers.Keys.Select(file => Path.Combine(path, file)).Where(File.Exists).ToList();
             return known.Count > 0 ? known.SelectMany(Boards)
+                : IsKatchup(path, "katapult") ? throw new FormatException("its configurations are Katapult's, not Klipper's")
                 : Files(path, "*" + ConfigEnding).Select(file => IsKatchup(path) ? Katchup(file) : Single("KIAUH", file));
         }
         if (Readers.TryGetValue(name, out var reader))
             return reader(path);
         if (name.EndsWith(ConfigEnding, StringComparison.Ordinal) || name.StartsWith("config.", StringComparison.Ordinal))
+        {
+            RegularFile.Find(path);
             return [IsKatchup(Path.GetDirectoryName(path)!) ? Katchup(path) : Single("file", path)];
+        }
         return name.EndsWith(".json", StringComparison.Ordinal) ? Exported(path)
             : throw new FormatException("it is no file of an updater that is known");
     }
 
-    private static bool IsKatchup(string folder) =>
-        Path.GetFileName(folder) == "klipper" && Path.GetFileName(Path.GetDirectoryName(folder)) == "katchup";
+    private static bool IsKatchup(string folder, string firmware = "klipper") =>
+        Path.GetFileName(folder) == firmware && Path.GetFileName(Path.GetDirectoryName(folder)) == "katchup";
 
     // ---- one for each updater
 
@@ -137,7 +142,7 @@ internal static partial class ForeignTools
     private static IEnumerable<ForeignBoard> McuUpdater(string path)
     {
         var folder = Path.GetDirectoryName(path)!;
-        foreach (var section in ForeignText.Sections(ForeignText.Read(path), joins: true))
+        foreach (var section in ForeignText.Sections(ForeignText.Read(path), hasComments: true, joins: true))
         {
             if (section.Name.Split(' ', 2) is not ["type" or "mcu", var type] || section["chipset"] is not { } chip)
                 continue;
@@ -159,7 +164,7 @@ internal static partial class ForeignTools
     /// <summary>mcu-update-manager: mcu_update_manager/devices.py. It makes its configuration for a build, and leaves it there.</summary>
     private static IEnumerable<ForeignBoard> McuUpdateManager(string path)
     {
-        foreach (var device in ForeignText.Sections(ForeignText.Read(path)))
+        foreach (var device in ForeignText.Sections(ForeignText.Read(path), hasComments: true))
         {
             if (device["id"] is not { } id)
                 continue;
@@ -200,7 +205,7 @@ internal static partial class ForeignTools
             .Where(board => board.Id is not null).Select(board => new ForeignBoard("RatOS", path, board.Id!)
             {
                 Section = board.Index == 0 ? "mcu" : $"mcu toolboard_t{board.Index - 1}",
-                Values = new Dictionary<string, string> { ["id"] = board.Id! },
+                Values = Settable(new() { ["id"] = board.Id! }),
                 IsByCatalogue = true,
             })];
     }
@@ -213,7 +218,7 @@ internal static partial class ForeignTools
             Ports = board.Serial is null ? [] : [board.Serial],
             Uuids = [.. Uuids([board.Uuid ?? ""])],
             Config = board.Config,
-            Values = board.Values ?? [],
+            Values = Settable(board.Values),
         });
 
     /// <summary>Values of <c>[agent]</c> in one of our own exports; none for other files.</summary>
@@ -221,7 +226,12 @@ internal static partial class ForeignTools
     public static IReadOnlyDictionary<string, string> Settings(ImmutableArray<ForeignBoard> boards, string path) =>
         !Directory.Exists(path) && !Readers.ContainsKey(Path.GetFileName(path)) && path.EndsWith(".json", StringComparison.Ordinal)
             && boards.All(board => board.Tool == JsonExport.Tool)
-            ? Export(path).Settings ?? [] : ImmutableDictionary<string, string>.Empty;
+            ? Settable(Export(path).Settings) : ImmutableDictionary<string, string>.Empty;
+
+    /// <summary>Values that a line of ratos-flash.conf can hold.</summary>
+    private static Dictionary<string, string> Settable(Dictionary<string, string>? values) => (values ?? [])
+        .Where(pair => pair.Value is { Length: > 0 and <= LongestValue } value && value == PlainText.Of(value, LongestValue)
+            && AgentSettings.WithoutComment(value) == value).ToDictionary();
 
     private static JsonExport Export(string path) =>
         JsonSerializer.Deserialize(
@@ -229,7 +239,8 @@ internal static partial class ForeignTools
         {
             { Format: JsonExport.Name, Version: > JsonExport.Newest } =>
                 throw new FormatException("a newer version of RatOS.Flash wrote it"),
-            { Format: JsonExport.Name, Boards: { } boards } export when boards.All(board => board is { Board.Length: > 0 }) => export,
+            { Format: JsonExport.Name, Boards: { } boards } export when boards.All(board => board?.Board is { Length: > 0 } name
+                && name == PlainText.Of(name, LongestValue).Trim() && name.AsSpan().IndexOfAny("[]#;") < 0) => export,
             _ => throw new FormatException("it is no file of `ratos-flash export`"),
         };
 

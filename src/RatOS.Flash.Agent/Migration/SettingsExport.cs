@@ -23,10 +23,10 @@ internal static class SettingsExport
     public static JsonExport Of(DataFolder data, KnownMcus mcus)
     {
         var sections = File.Exists(data.Settings)
-            ? ForeignText.Sections(string.Join('\n', File.ReadLines(data.Settings).Select(AgentSettings.WithoutComment))) : [];
+            ? ForeignText.Sections(string.Join('\n', File.ReadLines(data.Settings)), hasComments: true) : [];
         var values = new Dictionary<string, Dictionary<string, string>>(StringComparer.OrdinalIgnoreCase);
         foreach (var section in sections.Where(section => section.Name.StartsWith("board ", StringComparison.Ordinal)))
-            values[section.Name[6..].Trim()] = Given(section, AgentSettings.BoardKeys);
+            values[section.Name[6..].Trim()] = Given([section], AgentSettings.BoardKeys);
         foreach (var (board, answers) in mcus.Facts.Answers)
         {
             var own = values.TryGetValue(board, out var known) ? known : values[board] = [];
@@ -42,13 +42,15 @@ internal static class SettingsExport
             var section = inventory.Mcus.FirstOrDefault(mcu => string.Equals(mcu.Name, name, StringComparison.OrdinalIgnoreCase))?.Section;
             var host = mcus.Facts.Sections.FirstOrDefault(other => other.Name == section);
             return new JsonExportedBoard(name, section, host?.Serial, host?.CanbusUuid, values.GetValueOrDefault(name),
-                configs.Contains(name) ? Menuconfig.TextOf(data.Configs, name) : null);
+                configs.Find(config => string.Equals(config, name, StringComparison.OrdinalIgnoreCase)) is { } config
+                    ? Menuconfig.TextOf(data.Configs, config) : null);
         }).ToArray();
-        var agent = sections.Where(section => section.Name == "agent").SelectMany(section => Given(section, SettingsImport.Portable))
-            .DistinctBy(pair => pair.Key).ToDictionary();
+        var agent = Given(sections.Where(section => section.Name == "agent"), SettingsImport.Portable);
         return new(JsonExport.Name, JsonExport.Newest, Product.Version, agent, boards);
     }
 
-    private static Dictionary<string, string> Given(ForeignSection section, string[] keys) =>
-        section.Values.Where(pair => pair.Value.Length > 0 && keys.Contains(pair.Key)).DistinctBy(pair => pair.Key).ToDictionary();
+    /// <summary>Of keys that come again the last value, as the agent reads them.</summary>
+    private static Dictionary<string, string> Given(IEnumerable<ForeignSection> sections, string[] keys) =>
+        sections.SelectMany(section => section.Values).Where(pair => pair.Value.Length > 0 && keys.Contains(pair.Key))
+            .GroupBy(pair => pair.Key).ToDictionary(group => group.Key, group => group.Last().Value);
 }

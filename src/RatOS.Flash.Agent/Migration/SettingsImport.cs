@@ -4,8 +4,10 @@ using System.Text.RegularExpressions;
 using RatOS.Flash.Agent.Boards;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Boards;
 using RatOS.Flash.Builds;
 using RatOS.Flash.Core;
+using RatOS.Flash.Hardware;
 using RatOS.Flash.Printer;
 
 namespace RatOS.Flash.Agent.Migration;
@@ -18,8 +20,11 @@ internal sealed record ImportedBoard(ForeignBoard From, string? Board)
     /// <summary>Its configuration beside the present one; null where none is imported.</summary>
     public ConfigComparison? Config { get; init; }
 
-    /// <summary>Why its configuration is not imported, in a sentence without its full stop; null where it is, or has none.</summary>
+    /// <summary>Why nothing of it is imported, in a sentence without its full stop; null where something is, or nothing is there.</summary>
     public string? Why { get; init; }
+
+    /// <summary>Facts of the configuration that the board has not told and that nothing else here knows, in words; null for none.</summary>
+    public string? Unproven { get; init; }
 
     /// <summary>The board would be built with other options.</summary>
     public bool Changes => Config is { } config && !(config.HasPresent && config.Changes.IsEmpty);
@@ -46,26 +51,39 @@ internal sealed partial class SettingsImport(DataFolder data, KnownMcus mcus, Bo
 
     /// <param name="found">The described boards.</param>
     /// <param name="settings">Values for <c>[agent]</c>.</param>
-    /// <param name="only">The board that all of them are for; null to find each one's own.</param>
+    /// <param name="only">The board that the only described one is; null to find each one's own.</param>
     /// <param name="cancel">Ends the evaluation.</param>
     /// <exception cref="FlashException">There is no such board, no Klipper checkout, or the settings would be invalid.</exception>
     public async Task<ImportPlan> PlanAsync(
         ImmutableArray<ForeignBoard> found, IReadOnlyDictionary<string, string> settings, string? only, CancellationToken cancel)
     {
         var inventory = mcus.Look();
+        if (only is not null && found.Length != 1)
+            throw AgentFaults.ImportOfManyBoards(found.Length);
         var named = only is null ? null : inventory.Find(only);
         if (found.Any(board => board.Config is not null) && !firmware.CanBuild)
             throw BoardFirmware.NoCheckout();
-        var matched = found.Select(from => (From: from, To: named ?? Match(from, inventory))).ToList();
-        // A board of ratos-flash.conf can be one that Klipper does not know.
-        var edit = Edit(SettingsText(), settings, matched
-            .Where(pair => pair.To is { } to ? !(pair.From.IsByCatalogue && to.Kind is not null) : pair.From.Tool == JsonExport.Tool)
-            .Select(pair => (pair.To?.Name ?? pair.From.Name, pair.From.Values)));
         var boards = new List<ImportedBoard>();
-        foreach (var (from, to) in matched)
-            boards.Add(await ConfigAsync(from, to, cancel));
-        // Its section is judged before anything is written.
-        AgentSettings.Parse(data.Settings, edit.Text);
+        var values = new List<(string Name, IReadOnlyDictionary<string, string> Values)>();
+        foreach (var from in found)
+        {
+            var (matched, isByChip) = named is not null ? ([named], false) : Match(from, inventory);
+            foreach (var to in matched.DefaultIfEmpty())
+            {
+                // A board of ratos-flash.conf alone is none that Klipper could know.
+                var isOwn = to is null
+                    && from is { Tool: JsonExport.Tool, Section: null, Ports.IsEmpty: true, Uuids.IsEmpty: true, Config: null };
+                var item = isOwn ? new(from, null) : await JudgeAsync(from, to, cancel);
+                boards.Add(item);
+                if (isOwn || (to is not null && !isByChip && item.Why is null && !(from.IsByCatalogue && to.Kind is not null)))
+                    values.Add((to?.Name ?? from.Name, from.Values));
+            }
+        }
+        var text = SettingsText();
+        var edit = Edit(text, settings, values);
+        if (edit.Changes.Count > 0 && AgentSettings.FaultsOf(data.Settings, edit.Text) is [var first, ..] faults
+            && faults.Length > AgentSettings.FaultsOf(data.Settings, text).Length)
+            throw first;
         return new([.. WithoutConflicts(boards)], edit.Changes.Count > 0 ? edit : null);
     }
 
@@ -74,42 +92,67 @@ internal sealed partial class SettingsImport(DataFolder data, KnownMcus mcus, Bo
     /// <param name="settings">Values for <c>[agent]</c>.</param>
     /// <param name="boards">Names of boards, and values for their sections.</param>
     public static SettingsEdit Edit(
-        string text, IReadOnlyDictionary<string, string> settings, IEnumerable<(string Name, IReadOnlyDictionary<string, string> Values)> boards)
+        string text, IReadOnlyDictionary<string, string> settings,
+        IEnumerable<(string Name, IReadOnlyDictionary<string, string> Values)> boards)
     {
         var edit = new SettingsEdit(text);
         foreach (var (key, value) in settings.Where(setting => Portable.Contains(setting.Key)))
-            edit.Set("agent", key, OneLine(value));
+            edit.Set("agent", key, value);
         foreach (var (name, values) in boards)
         {
             foreach (var (key, value) in values.Where(pair => AgentSettings.BoardKeys.Contains(pair.Key)))
-                edit.Set($"board {OneLine(name)}", key, OneLine(value));
+                edit.Set($"board {name}", key, value);
         }
         return edit;
     }
 
     /// <summary>Writes what the plan says, each file whole or not at all.</summary>
+    /// <param name="written">Is told of each file.</param>
     /// <exception cref="FlashException"><c>file-not-offered</c>: a file cannot be written.</exception>
-    public void Apply(ImportPlan plan)
+    public void Apply(ImportPlan plan, Action<string> written)
     {
-        foreach (var board in plan.Boards.Where(board => board.Changes).DistinctBy(board => board.Board))
-            Write(Menuconfig.FileOf(data.Configs, board.Board!)!, board.Config!.Completed);
         if (plan.Settings is { } settings)
-            Write(data.Settings, settings.Text);
+        {
+            var file = new FileInfo(data.Settings).LinkTarget is null ? data.Settings
+                : File.ResolveLinkTarget(data.Settings, returnFinalTarget: true)?.FullName ?? data.Settings;
+            Write(file, Bytes(settings.Text));
+        }
+        foreach (var board in plan.Boards.Where(board => board.Changes).DistinctBy(board => board.Board))
+            Write(Menuconfig.FileOf(data.Configs, board.Board!)!, Encoding.UTF8.GetBytes(board.Config!.Completed));
 
-        static void Write(string file, string text) =>
-            DataFolder.WriteTo(Path.GetDirectoryName(file)!, Path.GetFileName(file), Encoding.UTF8.GetBytes(text));
+        void Write(string file, byte[] bytes) =>
+            written(DataFolder.WriteTo(Path.GetDirectoryName(file)!, Path.GetFileName(file), bytes));
     }
 
-    private async Task<ImportedBoard> ConfigAsync(ForeignBoard from, PrinterMcu? to, CancellationToken cancel)
+    private async Task<ImportedBoard> JudgeAsync(ForeignBoard from, PrinterMcu? to, CancellationToken cancel)
     {
         var item = new ImportedBoard(from, to?.Name);
-        if (from.Skipped is not null || from.Config is null)
+        if (from.Skipped is not null)
             return item with { Why = from.Skipped };
         if (to is null)
             return item with { Why = "no board of this printer is this one" };
+        if (from.IsByCatalogue && from.Values.GetValueOrDefault("id") is { } id && to.Kind is null)
+        {
+            var kind = mcus.Catalogue.Catalogue.Find(id);
+            if (kind is null || (to.Chip is { } own && kind.McuName is { } chip && own != chip))
+            {
+                return item with
+                {
+                    Why = kind is null ? "its kind is unknown here" : $"it has a {kind.McuName}, but the board has a {to.Chip}",
+                };
+            }
+        }
+        if (from.Config is null)
+            return item;
         try
         {
-            return item with { Config = await firmware.CompareAsync(to.BoardToFlash(), from.Config, cancel) };
+            var board = to.BoardToFlash();
+            var (chip, start) = (board.Profile.Chip is null, board.Profile.ApplicationStart is not { Source: >= FactSource.Catalogue });
+            return item with
+            {
+                Config = await firmware.CompareAsync(board, from.Config, cancel),
+                Unproven = chip ? "chip and application start" : start ? "application start" : null,
+            };
         }
         catch (FlashException unfit)
         {
@@ -127,41 +170,50 @@ internal sealed partial class SettingsImport(DataFolder data, KnownMcus mcus, Bo
     }
 
     /// <summary>
-    /// The board of this printer that is described: at its uuid or its serial, else of its section, else of its name, else the only one
-    /// with the chip of its configuration.
+    /// The boards of this printer that are described: those at its uuids and serials, else the one of its section, else that of its name,
+    /// else the only one with the chip of its configuration.
     /// </summary>
-    private PrinterMcu? Match(ForeignBoard from, PrinterInventory inventory)
+    private (IReadOnlyList<PrinterMcu> Boards, bool IsByChip) Match(ForeignBoard from, PrinterInventory inventory)
     {
         var sections = mcus.Facts.Sections;
         var here = sections.Where(section =>
-            (section.CanbusUuid is { } uuid && Hardware.CanUuid.TryParse(uuid) is { } parsed && from.Uuids.Contains(parsed))
+            (section.CanbusUuid is { } uuid && CanUuid.TryParse(uuid) is { } parsed && from.Uuids.Contains(parsed))
             || from.Ports.Any(section.IsAt)).Select(section => section.Name).Distinct().ToList();
         if (here.Count > 0)
-            return here is [var one] ? OfSection(one) : null;
+            return ([.. here.SelectMany(OfSection)], false);
         if (from.IsHostMcu)
-            return Only(inventory.Mcus.Where(mcu => mcu.Chip == "linux"));
+            return (Only(inventory.Mcus.Where(mcu => mcu.Chip == "linux")), false);
+        var isPlaced = from.Ports.Length + from.Uuids.Length > 0;
         // A name alone does not make it another board that was exchanged: only where the section tells no serial.
         if (from.Section is { } named)
         {
-            var isElsewhere = from.Ports.Length + from.Uuids.Length > 0
-                && sections.FirstOrDefault(section => Is(section.Name, named)) is { TellsBoard: true };
-            return isElsewhere ? null : OfSection(named);
+            var isElsewhere = isPlaced && sections.FirstOrDefault(section => Is(section.Name, named)) is { TellsBoard: true };
+            return (isElsewhere ? [] : [.. OfSection(named)], false);
         }
-        if (from.Ports.Length + from.Uuids.Length > 0)
-            return null;
-        return Only(inventory.Mcus.Where(mcu => Is(mcu.Name, from.Name))) ?? (from.Config is { } text && ChipOf(text) is { } chip
-            ? Only(inventory.All.Where(mcu => Is(mcu.Board!.Profile.Chip?.Value, chip))) : null);
+        if (isPlaced)
+            return ([], false);
+        var byName = Only(inventory.Mcus.Where(mcu => Is(mcu.Name, from.Name)));
+        return byName.Count > 0 || from.Config is null || ChipOf(from.Config) is not { } chip ? (byName, false)
+            : (Only(inventory.All.Where(mcu => Is(mcu.Board!.Profile.Chip?.Value, chip))), true);
 
-        PrinterMcu? OfSection(string name) => inventory.Mcus.FirstOrDefault(mcu => Is(mcu.Section, name));
-        static PrinterMcu? Only(IEnumerable<PrinterMcu> some) => some.Take(2).ToList() is [var one] ? one : null;
+        IEnumerable<PrinterMcu> OfSection(string name) => inventory.Mcus.Where(mcu => Is(mcu.Section, name)).Take(1);
+        static IReadOnlyList<PrinterMcu> Only(IEnumerable<PrinterMcu> some) => some.Take(2).ToList() is [var one] ? [one] : [];
         static bool Is(string? one, string other) => string.Equals(one, other, StringComparison.OrdinalIgnoreCase);
     }
 
+    /// <summary>The text, in Latin-1 where it is no UTF-8: what is not changed must come out as it was.</summary>
     private string SettingsText()
     {
         try
         {
-            return File.Exists(data.Settings) ? ForeignText.Read(data.Settings) : "";
+            var file = new FileInfo(data.Settings);
+            if (!file.Exists || file.Length == 0)
+                return "";
+            if (!file.UnixFileMode.HasFlag(UnixFileMode.UserWrite))
+                throw AgentFaults.SettingsUnreadable(data.Settings, "it is write-protected");
+            var bytes = ForeignText.Bytes(data.Settings);
+            _encoding = System.Text.Unicode.Utf8.IsValid(bytes) ? Encoding.UTF8 : Encoding.Latin1;
+            return _encoding.GetString(bytes);
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
@@ -169,11 +221,12 @@ internal sealed partial class SettingsImport(DataFolder data, KnownMcus mcus, Bo
         }
     }
 
+    private Encoding _encoding = Encoding.UTF8;
+
+    private byte[] Bytes(string text) => _encoding.GetBytes(text);
+
     private static string? ChipOf(string config) => Chip().Match(config) is not { Success: true } match ? null
         : match.Groups["chip"].Value is { Length: > 0 } chip ? chip : "linux";
-
-    /// <summary>A value that adds no line to a file.</summary>
-    private static string OneLine(string text) => PlainText.Of(text, 200);
 
     [GeneratedRegex(
         "^CONFIG_(MCU=\"(?<chip>[^\"\r\n]*)\"|MACH_LINUX=y)", RegexOptions.Multiline | RegexOptions.ExplicitCapture, MatchLimit)]

@@ -104,13 +104,12 @@ internal sealed record AgentSettings
 
     /// <summary>Reads a file. A missing one has all defaults.</summary>
     /// <exception cref="FlashException"><c>bad-settings</c>, with the line.</exception>
-    public static AgentSettings Read(string path) => Valid(ReadValid(path));
+    public static AgentSettings Read(string path) => ReadValid(path) is var settings && settings.Faults is [var first, ..]
+        ? throw first : settings;
 
-    /// <summary>Reads the text of a file before it is written there.</summary>
-    /// <exception cref="FlashException"><c>bad-settings</c>, with the line.</exception>
-    public static AgentSettings Parse(string path, string text) => Valid(ReadValid(path, () => text.Split('\n')));
-
-    private static AgentSettings Valid(AgentSettings settings) => settings.Faults is [var first, ..] ? throw first : settings;
+    /// <summary>What would be wrong in a file with this text.</summary>
+    public static ImmutableArray<FlashException> FaultsOf(string path, string text) =>
+        ReadValid(path, () => text.TrimStart('\ufeff').Split('\n')).Faults;
 
     /// <summary>Reads the valid sections of a file: a slip must not keep the agent from the printer.</summary>
     public static AgentSettings ReadValid(string path) => File.Exists(path) ? ReadValid(path, () => File.ReadLines(path)) : new();

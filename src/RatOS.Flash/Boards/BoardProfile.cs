@@ -38,6 +38,9 @@ public sealed class BoardProfile
     /// <summary>The data of its chip; null for a chip that this product does not know.</summary>
     public Mcu? Mcu => Chip is { } chip ? Mcu.Find(chip.Value) : null;
 
+    /// <summary>Its chip is an AVR, whose firmware begins at 0.</summary>
+    public bool IsAvr => Chip is { } chip && Mcu.IsAvr(chip.Value);
+
     /// <inheritdoc cref="BoardFacts.ApplicationStart"/>
     public Fact<uint>? ApplicationStart => StrongestNumber(facts => facts.ApplicationStart);
 

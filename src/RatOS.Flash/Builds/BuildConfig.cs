@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text;
 using RatOS.Flash.Boards;
 using RatOS.Flash.Core;
+using RatOS.Flash.Printer;
 
 namespace RatOS.Flash.Builds;
 
@@ -137,18 +138,35 @@ public sealed class BuildConfig
     }
 
     /// <summary>
-    /// Where a configuration has another chip than the board, or another application start than the board itself said; null for nowhere.
+    /// Where a configuration has another chip than the board, or another application start or link than the board itself said; null for
+    /// nowhere.
     /// </summary>
-    /// <exception cref="FlashException">It is none.</exception>
-    internal static (string Symbol, string Own, string Theirs)? Contradiction(string text, BoardProfile board)
+    /// <exception cref="FlashException">It is none of Klipper's.</exception>
+    internal static (string Symbol, string Own, string Theirs)? Contradiction(string text, PrinterBoard board)
     {
         // Of an unknown board, so that the chip counts.
-        var chosen = Facts(text, new BoardProfile(board.Name, Boards.Board.Unknown(board.Name)));
-        if (board.Chip?.Value is { } chip && chosen.Chip is { } other && !Kconfig.Same(chip, other))
+        var (chosen, profile) = (Facts(text, new BoardProfile(board.Name, Boards.Board.Unknown(board.Name))), board.Profile);
+        // Katapult src/Kconfig: its configurations look the same, and begin where the bootloader does.
+        if (Kconfig.Parse(text).Keys.FirstOrDefault(symbol => symbol is "LAUNCH_APP_ADDRESS" or "BUILD_DEPLOYER") is not null)
+            throw BuildFaults.ConfigUnusable(board.Name, "it is one of Katapult, not of Klipper");
+        if (profile.Chip?.Value is { } chip && chosen.Chip is { } other && !Kconfig.Same(chip, other))
             return ("MCU", chip, other);
-        return board.ApplicationStart is { Source: >= FactSource.Bus, Value: var start }
-            && chosen.ApplicationStart is { } address && address != start
-            ? ("FLASH_APPLICATION_ADDRESS", $"0x{start:x}", $"0x{address:x}") : null;
+        if (profile.ApplicationStart is { Source: >= FactSource.Bus, Value: var start }
+            && chosen.ApplicationStart is { } address && address != start)
+            return ("FLASH_APPLICATION_ADDRESS", $"0x{start:x}", $"0x{address:x}");
+        var isOnCan = board.CanUuid is not null;
+        if (isOnCan && chosen.Link is { Link: not (BuildLink.Can or BuildLink.UsbCanBridge) })
+            return ("CANSERIAL", "y", "n");
+        return !isOnCan && profile.Link is { Source: >= FactSource.Bus, Value.Link: var link }
+            && chosen.Link is { } wanted && wanted.Link != link ? (link == BuildLink.Uart ? "SERIAL" : "USBSERIAL", "y", "n") : null;
+    }
+
+    /// <summary>Symbols that are set, and that Klipper left out as it completed the text.</summary>
+    internal static IEnumerable<string> Dropped(string text, string completed)
+    {
+        var became = Kconfig.Parse(completed);
+        return Kconfig.Parse(text).Where(symbol => symbol.Value != "n" && !Names(symbol.Key).Any(became.ContainsKey))
+            .Select(symbol => symbol.Key);
     }
 
     /// <summary>Refuses a completed configuration that differs from the intended values.</summary>

@@ -84,7 +84,7 @@ public sealed class KconfigForm(KlipperTree tree, string folder, string cacheFol
 
     /// <summary>Compares a configuration from elsewhere with the present one, after this Klipper completed both.</summary>
     /// <param name="board">The board, without the facts of a kept configuration.</param>
-    /// <param name="preset">The configuration where none is kept; it may throw where too little is known for one.</param>
+    /// <param name="preset">The configuration where none is kept.</param>
     /// <param name="text">The other configuration, of any age.</param>
     /// <param name="cancel">Ends the process.</param>
     /// <exception cref="FlashException">The menu cannot be evaluated, or the text is for another board or Klipper.</exception>
@@ -92,26 +92,21 @@ public sealed class KconfigForm(KlipperTree tree, string folder, string cacheFol
         PrinterBoard board, Func<BuildConfig> preset, string text, CancellationToken cancel)
     {
         CheckTools(board.Name);
-        if (BuildConfig.Contradiction(text, board.Profile) is var (symbol, own, theirs))
+        if (BuildConfig.Contradiction(text, board) is var (symbol, own, theirs))
             throw BuildFaults.OptionsOfOtherBoard(board.Name, symbol, own, theirs);
         var other = Menuconfig.Of(board, text);
         var file = Menuconfig.FileOf(_folder, board.Name) ?? throw BuildFaults.ConfigUnusable(board.Name, "its name is none for a file");
-        string? present;
-        try
-        {
-            present = Menuconfig.Text(file, board.Name) ?? preset().Text;
-        }
-        catch (FlashException unknown) when (unknown.Kind == FaultKind.ConfigUnusable)
-        {
-            present = null;
-        }
+        var present = Menuconfig.Text(file, board.Name);
+        // Where the application begins is no default of Klipper's that a board could be trusted to have.
+        if (present is null && (board.Profile.ApplicationStart is not null || board.Profile.Chip?.Value is "linux" || board.Profile.IsAvr))
+            present = preset().Text;
         try
         {
             var completed = await CompletedAsync(other.Text);
             other.Check(completed.Text, board.Name);
             Menuconfig.CheckFor(board, completed.Text);
             var now = present is null ? [] : Shown((await CompletedAsync(present)).Nodes).ToDictionary();
-            return new(completed.Text, present is not null,
+            return new(completed.Text, present is not null, [.. BuildConfig.Dropped(other.Text, completed.Text)],
                 [.. Shown(completed.Nodes).Where(option => option.Value != now.GetValueOrDefault(option.Key))
                     .Select(option => new OptionChange(option.Key, now.GetValueOrDefault(option.Key), option.Value))]);
         }
@@ -203,8 +198,10 @@ public sealed record RefusedOption(string Name, string Value, string Reason);
 /// <summary>A configuration from elsewhere beside the present one.</summary>
 /// <param name="Completed">The other one's text, as this Klipper completed it.</param>
 /// <param name="HasPresent">There is a present one: kept, or made of what is known of the board.</param>
+/// <param name="Dropped">Symbols of the other one that this Klipper does not have, without <c>CONFIG_</c>.</param>
 /// <param name="Changes">Options of the menu that differ, in its order; all where there is no present one.</param>
-public sealed record ConfigComparison(string Completed, bool HasPresent, ImmutableArray<OptionChange> Changes);
+public sealed record ConfigComparison(
+    string Completed, bool HasPresent, ImmutableArray<string> Dropped, ImmutableArray<OptionChange> Changes);
 
 /// <summary>An option with another value.</summary>
 /// <param name="Prompt">Its text in the menu.</param>

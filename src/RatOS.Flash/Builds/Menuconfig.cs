@@ -122,8 +122,10 @@ public sealed class Menuconfig(KlipperTree tree, string folder)
         try
         {
             var info = new FileInfo(file);
-            return !info.Exists ? null : info.Length > Kconfig.MaxLength
-                ? throw BuildFaults.ConfigUnusable(board, $"{file} is longer than {Kconfig.MaxLength / 1024} KiB") : File.ReadAllText(file);
+            return !info.Exists ? null
+                : info.Length == 0 ? throw BuildFaults.ConfigUnusable(board, $"{file} is empty or no regular file")
+                : info.Length <= Kconfig.MaxLength ? File.ReadAllText(file)
+                : throw BuildFaults.ConfigUnusable(board, $"{file} is longer than {Kconfig.MaxLength / 1024} KiB");
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {

@@ -26,6 +26,10 @@ public static class AgentFaults
         FaultKind.ImportUnreadable, $"{file} cannot be imported: {why}.",
         $"Name a file that docs/usage.md lists for an import.");
 
+    public static FlashException ImportOfManyBoards(int boards) => new(
+        FaultKind.BadOption, $"You named the board of a configuration, but the file describes {Counts.Of(boards, "board")}.",
+        $"Name a file of one board, or no board: each one's own is found.");
+
     public static FlashException ImportUnconfirmed() => new(
         FaultKind.ConsentMissing, "Nothing was imported, because you have not confirmed it.",
         $"Read the changes above. Then repeat it{Confirming}.");

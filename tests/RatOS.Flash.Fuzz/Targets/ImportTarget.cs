@@ -1,13 +1,15 @@
+using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Migration;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Core;
 
 namespace RatOS.Flash.Fuzz.Targets;
 
-/// <summary>Files of other updaters and exports, and what they would set in <c>ratos-flash.conf</c>. The first byte chooses the kind.</summary>
+/// <summary>Files of other updaters, and what they would set in <c>ratos-flash.conf</c>. The first byte chooses the kind.</summary>
 internal sealed class ImportTarget : FuzzTarget
 {
-    private const string Present = "# mine\n[agent]\npolicy: ask   # why\nklipper_path: /home/pi/klipper\n\n[board octopus]\npower: printer\n";
+    private const string Present =
+        "# mine\n[agent]\npolicy: ask   # why\nklipper_path: /home/pi/klipper\n\n[board octopus]\npower: printer\n";
 
     private static readonly string[] Kinds =
         ["fleet.json", "mcus.ini", "mcu-updater.cfg", "devices.yaml", "last-printer-settings.json", "export.json", "x.config"];
@@ -18,10 +20,10 @@ internal sealed class ImportTarget : FuzzTarget
 
     public override IEnumerable<string> Tokens =>
     [
-        "\"name\":", "\"id\":", "\"profile\":", "\"method\":\"can\"", "\"format\":\"ratos-flash-export\"", "\"version\":1", "\"boards\":[", "\"values\":{",
-        "\"power\":\"", "\"settings\":{", "\"policy\":\"", "\\n[agent]\\nklipper_path: /tmp\\n", "[type a]\n", "chipset: stm32f446xx\n", "serials:\n  ",
-        "klipper_section: mcu\n", "config_name: ../x\n", "action_command: flashtool.py -u 0f1e2d3c4b5a -d /dev/ttyACM0\n", "- id: a\n", "..", "/", "\\u0000",
-        "\ud800", "\u202e", "\r", "\0",
+        "\"name\":", "\"id\":", "\"profile\":", "\"method\":\"can\"", "\"format\":\"ratos-flash-export\"", "\"version\":1",
+        "\"boards\":[", "\"values\":{", "\"power\":\"", "\"settings\":{", "\"policy\":\"", "\\n[agent]\\nklipper_path: /tmp\\n",
+        "[type a]\n", "chipset: stm32f446xx\n", "serials:\n  ", "klipper_section: mcu\n", "config_name: ../x\n",
+        "action_command: flashtool.py -u 0f1e2d3c4b5a -d /dev/ttyACM0\n", "- id: a\n", "..", "/", "\\u0000", "\ud800", "\u202e", "\r", "\0",
     ];
 
     public override IEnumerable<byte[]> Seeds() =>
@@ -44,11 +46,14 @@ internal sealed class ImportTarget : FuzzTarget
         try
         {
             var boards = ForeignTools.Read(path);
-            var edit = SettingsImport.Edit(Present, ForeignTools.Settings(boards, path), boards.Select(board => (board.Name, board.Values)));
+            var settings = ForeignTools.Settings(boards, path);
+            var edit = SettingsImport.Edit(Present, settings, boards.Select(board =>
+                (board.Tool == JsonExport.Tool ? board.Name : "octopus", board.Values)));
             var removed = edit.Changes.Count(line => line[0] == '-');
-            var before = Present.TrimEnd('\n').Split('\n');
-            Hold(before.Except(edit.Text.Split('\n')).Count() == removed, "all other lines stay");
-            Hold(edit.Text.Split('\n').Count(line => AgentSettings.KeyAndValue(line)?.Key == "klipper_path") == 1, "nothing that is executed is set");
+            var before = Present.Split('\n');
+            Hold(before.Except(edit.Text.Split('\n')).Count() <= removed, "all other lines stay");
+            var paths = edit.Text.Split('\n').Count(line => AgentSettings.KeyAndValue(line)?.Key == "klipper_path");
+            Hold(paths == 1, "nothing that is executed is set");
             Hold(!edit.Changes.Any(line => line.Any(char.IsControl)), "changes are lines");
         }
         catch (FlashException fault)

@@ -107,6 +107,15 @@ public sealed class SystemFacts(string root = "")
         }
     }
 
+    /// <summary>A device, a pipe, a socket or a folder is there: a file must not take its place.</summary>
+    public static bool IsSpecial(string path)
+    {
+        Span<byte> stat = stackalloc byte[256];
+        const uint type = 1;
+        const int kinds = 0xF000, regular = 0x8000, here = -100;
+        return Libc.StatX(here, path, 0, type, stat) == 0 && (BinaryPrimitives.ReadUInt16LittleEndian(stat[28..]) & kinds) != regular;
+    }
+
     /// <summary>A small file of this computer; null where it is missing, or this user may not read it.</summary>
     public static string? Text(string path)
     {
