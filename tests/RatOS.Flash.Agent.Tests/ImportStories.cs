@@ -295,7 +295,10 @@ public sealed class ImportStories : IDisposable
         using var gone = _home.StartByShell("$program import --yes | true; echo; echo ended");
         Assert.DoesNotContain("Internal", await ProgramHome.ReadUntilAsync(gone, null) + await gone.StandardError.ReadToEndAsync(),
             StringComparison.Ordinal);
-        Assert.Contains("there is no regular file", await ShownAsync("export", "-o", "/dev/null"), StringComparison.Ordinal);
+        using var pipe = _home.StartByShell($"mkfifo '{_home.PathOf("pipe")}'");
+        await pipe.WaitForExitAsync();
+        foreach (var verb in (string[])["export", "bundle"])
+            Assert.Contains("there is no regular file", await ShownAsync(verb, "-o", _home.PathOf("pipe")), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -7,6 +7,7 @@ using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Jobs;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Core;
+using RatOS.Flash.Hardware.Linux;
 using RatOS.Flash.Recording;
 
 namespace RatOS.Flash.Agent.Support;
@@ -50,6 +51,8 @@ internal sealed partial class Bundle(DataFolder data, PrinterAccess printer)
         var part = path + ".part";
         try
         {
+            if (SystemFacts.IsSpecial(path))
+                throw new IOException("there is no regular file");
             using (var zip = new ZipArchive(new FileStream(part, FileMode.Create, FileAccess.Write), ZipArchiveMode.Create))
                 Fill(zip, record);
             File.Move(part, path, overwrite: true);

@@ -29,6 +29,14 @@ public sealed record BuildTransport(BuildLink Link, string? Pins = null, int? Ra
     public const string Remapped = "PA11_PA12_REMAP";
 
     /// <summary>
+    /// A Kconfig symbol chooses USB by its pins, such as <c>STM32_USB_PA11_PA12</c>. USBSERIAL and SERIAL only follow, and one of RatOS's
+    /// files has them the wrong way round.
+    /// </summary>
+    internal static bool IsUsbChoice(string symbol) =>
+        symbol.EndsWith("_USB", StringComparison.Ordinal) || symbol.Contains("_USB_P", StringComparison.Ordinal)
+            || symbol.Contains("_USBCANBUS_P", StringComparison.Ordinal);
+
+    /// <summary>
     /// The chip has USB of its own. Most AVRs have none, whatever converter is in front of them (Klipper src/avr/Kconfig).
     /// </summary>
     public static bool HasUsb(string chip) => !Mcu.IsAvr(chip) || chip is "at90usb1286" or "at90usb646" or "atmega32u4";

@@ -135,7 +135,7 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
         var hasConfig = File.Exists(config) || new FileInfo(config).LinkTarget is not null;
         var build = hasConfig ? new FirmwareConfig(ReadText(config, together)) : null;
         var isLinux = IsSet("MACH_LINUX");
-        var comm = isLinux ? "linux" : IsSet("USBSERIAL") || build?.Chosen.Any(IsUsbChoice) == true ? "USB"
+        var comm = isLinux ? "linux" : IsSet("USBSERIAL") || build?.Chosen.Any(BuildTransport.IsUsbChoice) == true ? "USB"
             : IsSet("CANSERIAL") ? "CAN" : IsSet("SERIAL") ? "serial" : null;
         var pty = Text(root, "serialPath", c => IsIdCharacter(c) || c == '/');
         return new Board
@@ -163,14 +163,6 @@ public sealed record RatOsCatalogue(BoardCatalogue Catalogue, ImmutableArray<Fin
 
         bool Flag(string name) => root.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.True;
     }
-
-    /// <summary>
-    /// The pins that were chosen decide, such as <c>STM32_USB_PA11_PA12</c>; USBSERIAL and SERIAL only follow, and one of RatOS's files has
-    /// them the wrong way round.
-    /// </summary>
-    private static bool IsUsbChoice(string symbol) =>
-        symbol.EndsWith("_USB", StringComparison.Ordinal) || symbol.Contains("_USB_P", StringComparison.Ordinal)
-            || symbol.Contains("_USBCANBUS_P", StringComparison.Ordinal);
 
     private static DfuGuide Guide(JsonElement dfu) => new(
         Text(dfu, "flashDevice", c => char.IsAsciiHexDigit(c) || c == ':') ?? "",

@@ -75,7 +75,8 @@ public sealed class BuildConfig
             : throw BuildFaults.ConfigUnusable(board.Id, "its chip is not known"));
         var start = BoardSymbols.StartOf(board.ApplicationStart, name);
         var declared = new Dictionary<string, string>(StringComparer.Ordinal);
-        var isUsb = IsSet(symbols, "USBSERIAL") || IsSet(symbols, "USBCANBUS");
+        var isUsb = IsSet(symbols, "USBSERIAL") || IsSet(symbols, "USBCANBUS")
+            || symbols.Any(symbol => symbol.Value == "y" && BuildTransport.IsUsbChoice(symbol.Key));
         foreach (var (symbol, value) in symbols)
         {
             if (Matters(symbol, value, symbols, isUsb))
@@ -225,9 +226,10 @@ public sealed class BuildConfig
     {
         "MCU" or "FLASH_APPLICATION_ADDRESS" or "CLOCK_REF_FREQ" => true,
         "FLASH_START" => !all.ContainsKey("FLASH_APPLICATION_ADDRESS"),
-        "USBSERIAL" or "SERIAL" or "CANSERIAL" or "USBCANBUS" => value == "y",
+        "SERIAL" => value == "y" && !isUsb,
+        "USBSERIAL" or "CANSERIAL" or "USBCANBUS" => value == "y",
         "INITIAL_PINS" => Kconfig.Unquoted(value).Length > 0,
-        "SERIAL_BAUD" => IsSet(all, "SERIAL"),
+        "SERIAL_BAUD" => IsSet(all, "SERIAL") && !isUsb,
         "USB_VENDOR_ID" or "USB_DEVICE_ID" or "USB_SERIAL_NUMBER_CHIPID" => isUsb,
         "USB_SERIAL_NUMBER" => isUsb && !IsSet(all, "USB_SERIAL_NUMBER_CHIPID"),
         // In a build for USB or a UART it is a default that Klipper has changed, and of no effect.

@@ -186,6 +186,18 @@ public sealed class BuildConfigTests
     }
 
     [Fact]
+    public void The_chosen_pins_decide_where_a_text_names_the_wrong_link()
+    {
+        // As in RatOS's btt-skr-2-407: Klipper makes USBSERIAL of it.
+        var text = Raw.Replace("CONFIG_USBSERIAL=y", "CONFIG_SERIAL=y\nCONFIG_SERIAL_BAUD=250000", StringComparison.Ordinal);
+        var config = BuildConfig.FromText(text, Octopus, "mine");
+        Assert.DoesNotContain(config.Declared, declared => declared.Symbol.StartsWith("SERIAL", StringComparison.Ordinal));
+        Assert.Contains(("STM32_USB_PA11_PA12", "y"), config.Declared);
+        Assert.Contains(("USB_SERIAL_NUMBER", "mine"), config.Declared);
+        config.Check(Completed.Replace("btt-octopus-11", "mine", StringComparison.Ordinal), "octopus");
+    }
+
+    [Fact]
     public void The_usb_serial_of_a_kept_text_is_replaced_and_stays_a_text()
     {
         var config = BuildConfig.FromText(Raw, Octopus, "4711");
