@@ -15,11 +15,11 @@ log="$copy/log"
 
 engine=tests/RatOS.Flash.Tests agent=tests/RatOS.Flash.Agent.Tests
 quick=()
-for class in Pure.FlashLayoutTests Pure.FlashPlanTests Pure.LinkPlanTests Pure.ApplicationStartTests Pure.EarlierFlashTests Pure.KlipperBuildTests Pure.WorkBudgetTests Pure.RpImageTests 'Pure.Katapult*' 'Pure.Picoboot*' Scenarios.PicobootStories Scenarios.DfuStories Scenarios.ProtectionStories Scenarios.ConditionStories Scenarios.SeveralBoardsStories Scenarios.KatapultStories Scenarios.CanStories Scenarios.UartRomStories Scenarios.StopStories Scenarios.RecoveryStepStories Scenarios.SdCardStories Scenarios.CardFileStories Scenarios.ProbeStories Builds.BuildConfigTests Linux.SdCardTests Linux.BoardLockTests JobRecordings.RedactionTests JobRecordings.BundleTests; do
+for class in Pure.FlashLayoutTests Pure.FlashPlanTests Pure.LinkPlanTests Pure.ApplicationStartTests Pure.EarlierFlashTests Pure.KlipperBuildTests Pure.WorkBudgetTests Pure.RpImageTests 'Pure.Katapult*' 'Pure.Picoboot*' Scenarios.PicobootStories Scenarios.DfuStories Scenarios.ProtectionStories Scenarios.ConditionStories Scenarios.SeveralBoardsStories Scenarios.KatapultStories Scenarios.CanStories Scenarios.UartRomStories Scenarios.StopStories Scenarios.RecoveryStepStories Scenarios.SdCardStories Scenarios.CardFileStories Scenarios.ProbeStories Builds.BuildConfigTests Builds.KconfigFormTests Linux.SdCardTests Linux.BoardLockTests JobRecordings.RedactionTests JobRecordings.BundleTests; do
   quick+=(-class "RatOS.Flash.Tests.$class")   # of one kind of filter any may fit
 done
 quick_agent=()
-for class in DoorStories AnswerStories JournalStories OutageStories ConnectionStories ClosedTerminalStories DiskFullStories FlashQueueTests ConfirmedSettingsTests HostMcuStories FleetStories RatOsUpdateStories UpdateStories PageStories; do quick_agent+=(-class "RatOS.Flash.Agent.Tests.$class"); done
+for class in DoorStories AnswerStories JournalStories OutageStories ConnectionStories ClosedTerminalStories DiskFullStories FlashQueueTests ConfirmedSettingsTests HostMcuStories FleetStories RatOsUpdateStories UpdateStories PageStories ImportStories; do quick_agent+=(-class "RatOS.Flash.Agent.Tests.$class"); done
 failed=0
 
 build() { dotnet build "$copy/$1" -c Release --no-restore -v quiet -nologo -p:RunAnalyzers=false -p:TreatWarningsAsErrors=false >"$log" 2>&1; }
@@ -96,6 +96,16 @@ mutant "first page last: Katapult" src/RatOS.Flash/Flashing/FlashLayout.cs $engi
   'memory.InvalidBlock(blockSize)), rest, first],' 'memory.InvalidBlock(blockSize)), first, rest],'
 mutant "first page last: BOOTSEL" src/RatOS.Flash/Flashing/FlashLayout.cs $engine \
   'WriteOrder.FirstPageLast when data.Length > memory.WriteUnit =>' 'WriteOrder.FirstPageLast when data.Length < 0 =>'
+mutant "import: a start that the board denies" src/RatOS.Flash/Builds/BuildConfig.cs $engine \
+  '&& chosen.ApplicationStart is { } address && address != start)' '&& chosen.ApplicationStart is { } address && address == 0)'
+mutant "import: a link that the board does not have" src/RatOS.Flash/Builds/BuildConfig.cs $agent \
+  'if (isOnCan && chosen.Link is { Link: not (BuildLink.Can or BuildLink.UsbCanBridge) })' 'if (isOnCan && chosen.Link is null)'
+mutant "import: a configuration of Katapult" src/RatOS.Flash/Builds/BuildConfig.cs $agent \
+  'symbol is "LAUNCH_APP_ADDRESS" or "BUILD_DEPLOYER"' 'symbol is "BUILD_DEPLOYER"'
+mutant "import: settings of another board" src/RatOS.Flash.Agent/Migration/SettingsImport.cs $agent \
+  '(to is not null && !isByChip && item.Why is null &&' '(to is not null &&'
+mutant "import: settings that decide what is executed" src/RatOS.Flash.Agent/Migration/SettingsImport.cs $agent \
+  'settings.Where(setting => Portable.Contains(setting.Key))' 'settings'
 mutant "BOOTSEL: ranges are checked before they are sent" src/RatOS.Flash/Bootloaders/Picoboot.cs $engine \
   'if (address % unit != 0 || length % unit != 0 || length <= 0' 'if (length <= 0'
 mutant "BOOTSEL: flash leaves its XIP mode" src/RatOS.Flash/Bootloaders/Picoboot.cs $engine \

@@ -106,6 +106,23 @@ public sealed class KconfigFormTests : IDisposable
     }
 
     [Fact]
+    public async Task A_configuration_from_elsewhere_may_not_contradict_what_the_board_said()
+    {
+        var form = new KconfigForm(_standIn.Open(), Path.GetDirectoryName(Kept)!, _standIn.Cache) { SearchPath = _standIn.SearchPath };
+        var text = BuildConfig.For(Octopus.Board).Text;
+        var board = new PrinterBoard("octopus", Board.Unknown("octopus"))
+        {
+            Facts = [new(FactSource.Board, "its running firmware") { Chip = "stm32f446xx", ApplicationStart = 0x0800_8000 }],
+        };
+        Assert.NotEmpty((await form.CompareAsync(board, () => Menuconfig.Preset(board, null), text, CancellationToken.None)).Completed);
+        board = board with { Facts = [board.Facts[0] with { ApplicationStart = 0x0800_0000 }] };
+        var refused = await Assert.ThrowsAsync<FlashException>(
+            () => form.CompareAsync(board, () => Menuconfig.Preset(board, null), text, CancellationToken.None));
+        Assert.Contains("CONFIG_FLASH_APPLICATION_ADDRESS is 0x8008000, but the board has 0x8000000", refused.Cause, StringComparison.Ordinal);
+        Assert.False(File.Exists(Kept));
+    }
+
+    [Fact]
     public async Task What_is_saved_is_the_configuration_of_menuconfig_and_the_next_form_begins_with_it()
     {
         var form = await FillAsync(Octopus, saves: true, ("USB_SERIAL_NUMBER", "mine"));
