@@ -29,7 +29,7 @@ public sealed class ClosedTerminalStories : IDisposable
     [InlineData("TERM")]
     public async Task A_signal_after_the_point_of_no_return_ends_the_program_when_the_board_is_flashed(string signal)
     {
-        using var flash = _home.Start([.. Flash(pace: 1), "--json"]);
+        using var flash = _home.Start([.. Flash(pace: 0.5), "--json"]);
         await ProgramHome.ReadUntilAsync(flash, PointOfNoReturn);
         using var kill = Process.Start("kill", [$"-{signal}", $"{flash.Id}"]);
         var rest = await flash.StandardOutput.ReadToEndAsync();
