@@ -106,7 +106,7 @@ public sealed class ForeignToolTests : IDisposable
             Write(Config, ["tool", .. config.Split('/')]);
         var folder = Path.GetDirectoryName(file)!;
         foreach (var place in (string[])[file, folder])
-            Assert.Equal(expected, ForeignTools.Read(place).Select(board => Told(board, folder)));
+            Assert.Equal(expected, ForeignTools.Read(place).Boards.Select(board => Told(board, folder)));
     }
 
     [Fact]
@@ -121,7 +121,7 @@ public sealed class ForeignToolTests : IDisposable
                 $"katchup my-board {Uuid} config",
                 $"katchup octopus {Uuid} /dev/serial/by-id/usb-katapult_stm32f446xx_1A0023000951313338370001-if00 config",
                 "katchup pico /dev/serial/by-id/usb-katapult_rp2040_45503571290B0001-if00 config"],
-            ForeignTools.Read(PathOf("katchup", "klipper")).Select(board => Told(board, PathOf("katchup", "klipper"))));
+            ForeignTools.Read(PathOf("katchup", "klipper")).Boards.Select(board => Told(board, PathOf("katchup", "klipper"))));
     }
 
     private static string Told(ForeignBoard board, string folder) => string.Join(' ', ((string?[])

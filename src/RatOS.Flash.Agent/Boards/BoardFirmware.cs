@@ -110,8 +110,7 @@ internal sealed class BoardFirmware(PrinterAccess printer, KnownMcus mcus, DataF
         await OneForm.WaitAsync();
         try
         {
-            var form = new KconfigForm(KlipperTree.Open(klipperPath!), data!.Configs, data.Builds);
-            return await form.FillAsync(board, () => PresetOf(board), set, saves, CancellationToken.None);
+            return await Form().FillAsync(board, () => PresetOf(board), set, saves, CancellationToken.None);
         }
         finally
         {
@@ -121,8 +120,9 @@ internal sealed class BoardFirmware(PrinterAccess printer, KnownMcus mcus, DataF
 
     /// <inheritdoc cref="KconfigForm.CompareAsync"/>
     public Task<ConfigComparison> CompareAsync(PrinterBoard board, string text, CancellationToken cancel) =>
-        new KconfigForm(KlipperTree.Open(klipperPath!), data!.Configs, data.Builds)
-            .CompareAsync(board, () => PresetOf(board), text, cancel);
+        Form().CompareAsync(board, () => PresetOf(board), text, cancel);
+
+    private KconfigForm Form() => new(KlipperTree.Open(klipperPath!), data!.Configs, data.Builds);
 
     /// <summary>Whether boards need a flash, by their names. Nothing is built.</summary>
     /// <param name="boards">Boards of this printer.</param>

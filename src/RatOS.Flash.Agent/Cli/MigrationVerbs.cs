@@ -26,9 +26,9 @@ internal sealed class MigrationVerbs(VerbContext context)
         {
             try
             {
-                var boards = ForeignTools.Read(place);
-                found.AddRange(boards);
-                foreach (var (key, value) in ForeignTools.Settings(boards, place))
+                var file = ForeignTools.Read(place);
+                found.AddRange(file.Boards);
+                foreach (var (key, value) in file.Settings)
                     settings[key] = value;
             }
             catch (FlashException unreadable) when (path is null)

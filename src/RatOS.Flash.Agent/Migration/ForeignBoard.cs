@@ -35,3 +35,8 @@ internal sealed record ForeignBoard(string Tool, string File, string Name)
     /// <summary>Why nothing of it is imported, as part of a sentence; null for no such reason.</summary>
     public string? Skipped { get; init; }
 }
+
+/// <summary>A file of another updater or installation.</summary>
+/// <param name="Boards">What it describes.</param>
+/// <param name="Settings">Values for <c>[agent]</c>; only an export of our own has any.</param>
+internal sealed record ForeignFile(ImmutableArray<ForeignBoard> Boards, IReadOnlyDictionary<string, string> Settings);

@@ -52,15 +52,18 @@ internal static partial class ForeignTools
         return places.Where(Path.Exists);
     }
 
-    /// <summary>The boards that a file or a folder describes.</summary>
+    /// <summary>What a file or a folder describes.</summary>
     /// <exception cref="FlashException"><c>import-unreadable</c>.</exception>
-    public static ImmutableArray<ForeignBoard> Read(string path)
+    public static ForeignFile Read(string path)
     {
         try
         {
             path = Path.GetFullPath(path);
-            ImmutableArray<ForeignBoard> boards = [.. Boards(path).Take(MostBoards + 1)];
-            return boards.Length <= MostBoards ? boards
+            var isExport = path.EndsWith(".json", StringComparison.Ordinal) && !Readers.ContainsKey(Path.GetFileName(path))
+                && !Directory.Exists(path);
+            var export = isExport ? Export(path) : null;
+            ImmutableArray<ForeignBoard> boards = [.. (export is null ? Boards(path) : Exported(path, export)).Take(MostBoards + 1)];
+            return boards.Length <= MostBoards ? new(boards, Settable(export?.Settings))
                 : throw AgentFaults.ImportUnreadable(Text.Clean(path), $"it describes more than {MostBoards} boards");
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException
@@ -87,8 +90,7 @@ internal static partial class ForeignTools
             RegularFile.Find(path);
             return [IsKatchup(Path.GetDirectoryName(path)!) ? Katchup(path) : Single("file", path)];
         }
-        return name.EndsWith(".json", StringComparison.Ordinal) ? Exported(path)
-            : throw new FormatException("it is no file of an updater that is known");
+        throw new FormatException("it is no file of an updater that is known");
     }
 
     private static bool IsKatchup(string folder, string firmware = "klipper") =>
@@ -211,7 +213,7 @@ internal static partial class ForeignTools
     }
 
     /// <summary>One of our own: <c>ratos-flash export</c>.</summary>
-    private static IEnumerable<ForeignBoard> Exported(string path) => Export(path).Boards.Select(board =>
+    private static IEnumerable<ForeignBoard> Exported(string path, JsonExport export) => export.Boards.Select(board =>
         new ForeignBoard(JsonExport.Tool, path, board.Board)
         {
             Section = board.Section,
@@ -220,13 +222,6 @@ internal static partial class ForeignTools
             Config = board.Config,
             Values = Settable(board.Values),
         });
-
-    /// <summary>Values of <c>[agent]</c> in one of our own exports; none for other files.</summary>
-    /// <exception cref="FlashException"><c>import-unreadable</c>.</exception>
-    public static IReadOnlyDictionary<string, string> Settings(ImmutableArray<ForeignBoard> boards, string path) =>
-        !Directory.Exists(path) && !Readers.ContainsKey(Path.GetFileName(path)) && path.EndsWith(".json", StringComparison.Ordinal)
-            && boards.All(board => board.Tool == JsonExport.Tool)
-            ? Settable(Export(path).Settings) : ImmutableDictionary<string, string>.Empty;
 
     /// <summary>Values that a line of ratos-flash.conf can hold.</summary>
     private static Dictionary<string, string> Settable(Dictionary<string, string>? values) => (values ?? [])

@@ -33,7 +33,8 @@ internal sealed record ImportedBoard(ForeignBoard From, string? Board)
 /// <summary>What an import would do. Nothing is written before <see cref="SettingsImport.Apply"/>.</summary>
 /// <param name="Boards">Every described board.</param>
 /// <param name="Settings">The new ratos-flash.conf, and how it differs; null where nothing of it changes.</param>
-internal sealed record ImportPlan(ImmutableArray<ImportedBoard> Boards, SettingsEdit? Settings)
+/// <param name="Encoding">Of ratos-flash.conf.</param>
+internal sealed record ImportPlan(ImmutableArray<ImportedBoard> Boards, SettingsEdit? Settings, Encoding Encoding)
 {
     public bool IsEmpty => Settings is null && !Boards.Any(board => board.Changes);
 }
@@ -79,12 +80,12 @@ internal sealed partial class SettingsImport(DataFolder data, KnownMcus mcus, Bo
                     values.Add((to?.Name ?? from.Name, from.Values));
             }
         }
-        var text = SettingsText();
+        var (text, encoding) = SettingsText();
         var edit = Edit(text, settings, values);
         if (edit.Changes.Count > 0 && AgentSettings.FaultsOf(data.Settings, edit.Text) is [var first, ..] faults
             && faults.Length > AgentSettings.FaultsOf(data.Settings, text).Length)
             throw first;
-        return new([.. WithoutConflicts(boards)], edit.Changes.Count > 0 ? edit : null);
+        return new([.. WithoutConflicts(boards)], edit.Changes.Count > 0 ? edit : null, encoding);
     }
 
     /// <summary>Sets values in the text of ratos-flash.conf; those that no import may set are left out.</summary>
@@ -115,7 +116,7 @@ internal sealed partial class SettingsImport(DataFolder data, KnownMcus mcus, Bo
         {
             var file = new FileInfo(data.Settings).LinkTarget is null ? data.Settings
                 : File.ResolveLinkTarget(data.Settings, returnFinalTarget: true)?.FullName ?? data.Settings;
-            Write(file, Bytes(settings.Text));
+            Write(file, plan.Encoding.GetBytes(settings.Text));
         }
         foreach (var board in plan.Boards.Where(board => board.Changes).DistinctBy(board => board.Board))
             Write(Menuconfig.FileOf(data.Configs, board.Board!)!, Encoding.UTF8.GetBytes(board.Config!.Completed));
@@ -202,28 +203,24 @@ internal sealed partial class SettingsImport(DataFolder data, KnownMcus mcus, Bo
     }
 
     /// <summary>The text, in Latin-1 where it is no UTF-8: what is not changed must come out as it was.</summary>
-    private string SettingsText()
+    private (string Text, Encoding Encoding) SettingsText()
     {
         try
         {
             var file = new FileInfo(data.Settings);
             if (!file.Exists || file.Length == 0)
-                return "";
+                return ("", Encoding.UTF8);
             if (!file.UnixFileMode.HasFlag(UnixFileMode.UserWrite))
                 throw AgentFaults.SettingsUnreadable(data.Settings, "it is write-protected");
             var bytes = ForeignText.Bytes(data.Settings);
-            _encoding = System.Text.Unicode.Utf8.IsValid(bytes) ? Encoding.UTF8 : Encoding.Latin1;
-            return _encoding.GetString(bytes);
+            var encoding = System.Text.Unicode.Utf8.IsValid(bytes) ? Encoding.UTF8 : Encoding.Latin1;
+            return (encoding.GetString(bytes), encoding);
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
             throw AgentFaults.SettingsUnreadable(data.Settings, fault.Message.TrimEnd('.'));
         }
     }
-
-    private Encoding _encoding = Encoding.UTF8;
-
-    private byte[] Bytes(string text) => _encoding.GetBytes(text);
 
     private static string? ChipOf(string config) => Chip().Match(config) is not { Success: true } match ? null
         : match.Groups["chip"].Value is { Length: > 0 } chip ? chip : "linux";

@@ -148,7 +148,7 @@ public sealed class BuildConfig
         // Of an unknown board, so that the chip counts.
         var (chosen, profile) = (Facts(text, new BoardProfile(board.Name, Boards.Board.Unknown(board.Name))), board.Profile);
         // Katapult src/Kconfig: its configurations look the same, and begin where the bootloader does.
-        if (Kconfig.Parse(text).Keys.FirstOrDefault(symbol => symbol is "LAUNCH_APP_ADDRESS" or "BUILD_DEPLOYER") is not null)
+        if (Kconfig.Parse(text).Keys.Any(static symbol => symbol is "LAUNCH_APP_ADDRESS" or "BUILD_DEPLOYER"))
             throw BuildFaults.ConfigUnusable(board.Name, "it is one of Katapult, not of Klipper");
         if (profile.Chip?.Value is { } chip && chosen.Chip is { } other && !Kconfig.Same(chip, other))
             return ("MCU", chip, other);

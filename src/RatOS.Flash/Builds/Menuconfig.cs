@@ -24,7 +24,7 @@ public sealed class Menuconfig(KlipperTree tree, string folder)
     /// <returns>Null where there is none.</returns>
     /// <exception cref="FlashException">It is damaged, or for another chip than the board's.</exception>
     public static BuildConfig? Kept(string? folder, PrinterBoard board) =>
-        folder is not null && FileOf(folder, board.Name) is { } file && Text(file, board.Name) is { } text
+        folder is not null && TextOf(folder, board.Name) is { } text
             ? Of(board, text) : null;
 
     /// <summary>A configuration that the user chose for a board.</summary>
@@ -37,7 +37,7 @@ public sealed class Menuconfig(KlipperTree tree, string folder)
     /// </summary>
     /// <exception cref="FlashException">The kept file is damaged.</exception>
     public static PrinterBoard Described(string? folder, PrinterBoard board) =>
-        folder is not null && FileOf(folder, board.Name) is { } file && Text(file, board.Name) is { } text
+        folder is not null && TextOf(folder, board.Name) is { } text
             ? board with { Facts = [BuildConfig.Facts(text, board.Profile), .. board.Facts] } : board;
 
     private static Boards.Board Said(PrinterBoard board, string text) =>

@@ -45,9 +45,8 @@ internal sealed class ImportTarget : FuzzTarget
         var path = ScratchFile.Write($"import/{Kinds[input[0] % Kinds.Length]}", input.AsSpan(1));
         try
         {
-            var boards = ForeignTools.Read(path);
-            var settings = ForeignTools.Settings(boards, path);
-            var edit = SettingsImport.Edit(Present, settings, boards.Select(board =>
+            var file = ForeignTools.Read(path);
+            var edit = SettingsImport.Edit(Present, file.Settings, file.Boards.Select(board =>
                 (board.Tool == JsonExport.Tool ? board.Name : "octopus", board.Values)));
             var removed = edit.Changes.Count(line => line[0] == '-');
             var before = Present.Split('\n');
