@@ -29,7 +29,7 @@ usage() { sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"; }
 
 # ---- options
 
-user='' data=() moonraker='' dry='' dry_run='' check='' yes='' uninstall='' root='' host_mcu=''
+user='' data=() moonraker='' dry='' dry_run='' check='' yes='' uninstall='' root='' host_mcu='' given=''
 while [ $# -gt 0 ]; do
   case $1 in
     --user | --data | --moonraker | --root)
@@ -40,14 +40,15 @@ while [ $# -gt 0 ]; do
         --moonraker) moonraker=$2 ;;
         --root) root=$2 ;;
       esac
+      [ "$1" = --user ] || given+=" $1 $2"
       shift
       ;;
-    --host-mcu) host_mcu=yes ;;
-    --no-host-mcu) host_mcu=no ;;
+    --host-mcu) host_mcu=yes given+=" $1" ;;
+    --no-host-mcu) host_mcu=no given+=" $1" ;;
     --dry-run) dry_run=yes ;;
     --check) check=yes ;;
     --yes) yes=yes ;;
-    --uninstall) uninstall=yes ;;
+    --uninstall) uninstall=yes given+=" $1" ;;
     --help | -h) usage && exit ;;
     *) usage >&2 && exit 2 ;;
   esac
@@ -473,7 +474,7 @@ check_file_systems() {
 }
 
 check_root() {
-  local again="sudo $here/install.sh --user $user"
+  local again="sudo $here/install.sh --user $user$given"
   if [ "$(id -u)" = 0 ] || [ -n "$root$dry_run$check" ]; then
     return
   elif ! command -v sudo >/dev/null; then
@@ -963,7 +964,7 @@ pass
 if [ -n "$check" ]; then
   print_notes
   [ "$changes" -gt 0 ] || { echo "The installation is complete: nothing differs." && exit; }
-  printf '%s\n' "$changes difference$([ "$changes" = 1 ] || echo s). To repair: $here/install.sh"
+  printf '%s\n' "$changes difference$([ "$changes" = 1 ] || echo s). To repair: $here/install.sh$([ "$user" = "$(id -un)" ] || echo " --user $user")$given"
   exit 1
 fi
 if [ "$changes" = 0 ]; then

@@ -35,7 +35,7 @@ public sealed class ClosedTerminalStories : IDisposable
         var rest = await flash.StandardOutput.ReadToEndAsync();
         await flash.WaitForExitAsync();
         Assert.Equal(0, flash.ExitCode);
-        // On a busy computer the signal may come when the write is over already.
+        // On a busy computer the signal may come when the write is over.
         Assert.Matches("Finishing the write first|The write is complete", rest);
         AssertFlashed();
     }

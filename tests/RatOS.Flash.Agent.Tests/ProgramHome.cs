@@ -19,7 +19,10 @@ internal sealed partial class ProgramHome : IDisposable
 
     public string PathOf(params ReadOnlySpan<string> names) => Path.Combine([_home.FullName, .. names]);
 
-    public Process Start(params string[] args) => StartOther("dotnet", [Program, .. args]);
+    public Process Start(params string[] args) => StartOther("env", [DefaultSignals, "dotnet", Program, .. args]);
+
+    /// <summary>A process that was started in the background ignores Ctrl-C and SIGQUIT, and so do its children.</summary>
+    private const string DefaultSignals = "--default-signal=INT,QUIT,HUP";
 
     /// <summary>Starts it from a line of bash, where it is <c>$program</c>.</summary>
     public Process StartByShell(string line) => StartOther("bash", ["-c", $"program='dotnet {Program}'; {line}"]);
@@ -28,8 +31,8 @@ internal sealed partial class ProgramHome : IDisposable
     /// Starts it at a terminal, which util-linux's script makes: killing the returned process closes that terminal.
     /// </summary>
     public Process StartAtTerminal(params string[] args) =>
-        // A process that was started in the background ignores Ctrl-C, and so do its children. A shell that stayed would hear it too.
-        StartOther("script", ["-qec", $"exec env --default-signal=INT,HUP dotnet {Program} {string.Join(' ', args)}", "/dev/null"]);
+        // A shell that stayed would hear Ctrl-C too.
+        StartOther("script", ["-qec", $"exec env {DefaultSignals} dotnet {Program} {string.Join(' ', args)}", "/dev/null"]);
 
     public async Task<(int Exit, string Output)> RunAsync(params string[] args)
     {

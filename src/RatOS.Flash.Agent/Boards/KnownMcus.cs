@@ -89,7 +89,7 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
         foreach (var mcu in inventory.Mcus)
         {
             if (mcu is { Section: { } section, Device: { RunsKlipper: true } device })
-                ports[section] = device.Port;
+                ports[section] = (device.Port, device.Controller);
         }
         Keep(Facts with { Ports = ports.ToImmutable() });
         return inventory;
@@ -228,9 +228,10 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
                     facts.Sections.FirstOrDefault(section => section.Name == name), facts.Evidence.Boards.GetValueOrDefault(name));
                 return new JsonMcu(
                     name, section?.Serial, section?.Baud, section?.CanbusUuid, section?.CanbusInterface, section?.RestartMethod,
-                    evidence?.Version, evidence?.Chip, evidence?.Constants, facts.Ports.GetValueOrDefault(name),
+                    evidence?.Version, evidence?.Chip, evidence?.Constants, facts.Ports.GetValueOrDefault(name).Port,
                     section?.IsNonCritical == true)
                 {
+                    Controller = facts.Ports.GetValueOrDefault(name).Controller,
                     Pins = facts.Pins.GetValueOrDefault(name) is { } pins ? [.. pins.Features.Select(feature => feature.ToString())] : null,
                     UsesDebugPins = facts.Pins.GetValueOrDefault(name)?.UsesDebugPins == true ? true : null,
                     MissingFeatures = evidence is { MissingFeatures: { Count: > 0 } missing } ? [.. missing] : null,
@@ -262,7 +263,8 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
             {
                 State = kept.State,
                 Message = kept.Message,
-                Ports = known.Where(mcu => mcu.Port is not null).ToImmutableDictionary(mcu => mcu.Section, mcu => mcu.Port!),
+                Ports = known.Where(mcu => mcu.Port is not null)
+                    .ToImmutableDictionary(mcu => mcu.Section, mcu => (mcu.Port!, mcu.Controller)),
                 Pins = known.Where(mcu => mcu.Pins is not null).DistinctBy(mcu => mcu.Section, StringComparer.OrdinalIgnoreCase)
                     .ToImmutableDictionary(mcu => mcu.Section, PinsOf, StringComparer.OrdinalIgnoreCase),
                 Identities = [.. kept.Identities?.Select(KeptIdentities.Read).OfType<BoardIdentity>() ?? []],

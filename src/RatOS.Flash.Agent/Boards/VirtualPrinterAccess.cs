@@ -37,7 +37,7 @@ internal sealed class VirtualPrinterAccess(VirtualPrinter printer, VirtualPlace 
                     board.RunningFirmware!.Version, board.Chip.Name))))
     {
         Ports = printer.Boards.Zip(printer.PrinterBoards).Where(board => board.Second.Port is not null)
-            .ToImmutableDictionary(board => printer.Klippy.Config.Section(board.First).Name, board => board.Second.Port!),
+            .ToImmutableDictionary(board => printer.Klippy.Config.Section(board.First).Name, board => (board.Second.Port!, (string?)null)),
     };
 
     /// <summary>The boards on CAN and UART: nothing on the bus shows their kind. And those that are known by their pins.</summary>

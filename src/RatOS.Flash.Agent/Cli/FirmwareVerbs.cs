@@ -43,8 +43,8 @@ internal sealed class FirmwareVerbs(VerbContext context)
     public Task<int> PushAsync(string file, string? sha256)
     {
         var given = FirmwareFile.Read(file);
-        var image = FirmwareImage.Parse(given.Bytes, file);
-        FirmwareFile.Check(given, image, sha256);
+        FirmwareFile.Check(given, sha256);
+        var image = given.Image;
         var (start, misfit) = Check(image);
         if (misfit is not null)
             throw misfit;

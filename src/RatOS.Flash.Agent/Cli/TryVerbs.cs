@@ -92,7 +92,7 @@ internal sealed class TryVerbs(VerbContext context)
         {
             var tcp = port == StandardUsbIpPort ? "" : $" --tcp-port {port}";
             _output.Say($"Serving {_printer.Description} by USB/IP on 127.0.0.1:{port} until Ctrl-C. On the computer that uses a board: "
-                + $"`sudo modprobe vhci-hcd`, `sudo usbip{tcp} attach -r HOST -b {_printer.Facts.Ports.GetValueOrDefault("mcu")}`.");
+                + $"`sudo modprobe vhci-hcd`, `sudo usbip{tcp} attach -r HOST -b {_printer.Facts.Ports.GetValueOrDefault("mcu").Port}`.");
         }
     }
 

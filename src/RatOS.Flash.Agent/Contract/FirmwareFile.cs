@@ -25,13 +25,12 @@ internal static class FirmwareFile
     }
 
     /// <param name="given">The file.</param>
-    /// <param name="image">Its firmware.</param>
     /// <param name="sha256">What the caller expects of either, in lower-case hex; null for anything.</param>
     /// <exception cref="FlashException"><c>firmware-differs</c>.</exception>
-    public static void Check(GivenFirmware given, FirmwareImage image, string? sha256)
+    public static void Check(GivenFirmware given, string? sha256)
     {
         var own = Convert.ToHexStringLower(Sha256.HashData(given.Bytes.Span));
-        if (sha256 is not null && sha256 != own && sha256 != image.Sha256)
+        if (sha256 is not null && sha256 != own && sha256 != given.Image.Sha256)
             throw FirmwareFaults.FirmwareDiffers(Text.Clean(Path.GetFileName(given.Name)), sha256, own);
     }
 }

@@ -25,6 +25,15 @@ internal static class FlashArguments
     public static readonly Dictionary<string, BootloaderDriver> Bootloaders =
         Drivers.All.Where(driver => driver.Option is not null).ToDictionary(driver => driver.Option!, StringComparer.Ordinal);
 
+    /// <summary>As <see cref="Parse"/>, on another thread: a crafted file takes its time, and the engine may be writing a board.</summary>
+    public static Task<FlashOptions> ParseAsync(
+        JsonElement arguments, string firmwareFolder, string by = JobOrigin.Request, bool mayCarryFirmware = false) => Task.Run(() =>
+    {
+        var options = Parse(arguments, firmwareFolder, by, mayCarryFirmware);
+        _ = options.Firmware?.Image;
+        return options;
+    });
+
     /// <param name="arguments">An object, or nothing.</param>
     /// <param name="firmwareFolder">Where firmware is looked for by name.</param>
     /// <param name="by">Where they came from, one of <see cref="JobOrigin"/>.</param>

@@ -94,6 +94,9 @@ internal sealed record JsonMcu(
     string? Chip,
     IReadOnlyDictionary<string, string>? Constants, string? Port, bool NonCritical = false)
 {
+    /// <summary>The host controller of that port's bus; null where it is unknown.</summary>
+    public string? Controller { get; init; }
+
     /// <summary>The features of its pins: <c>Driver PF13 PF12 PF14</c>.</summary>
     public string[]? Pins { get; init; }
 

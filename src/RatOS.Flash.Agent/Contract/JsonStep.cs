@@ -35,7 +35,7 @@ internal sealed record JsonStep(
         step.Report is { } report ? JsonReport.Of(report) : null)
     {
         Browser = step.Browser,
-        Place = step.Place is { } place ? new(place.Port, place.Uid) : null,
+        Place = step.Place is { } place ? new(place.Port, place.Controller, place.Uid) : null,
         Layout = JsonLayout.Of(step.Layout),
         Step = step.Step == OperatorStep.None ? null : JsonContract.Name(step.Step),
     };
@@ -51,11 +51,12 @@ internal sealed record JsonStep(
 
 /// <summary>The place of a board.</summary>
 /// <param name="Port">A USB port path, a serial port, a CAN interface.</param>
+/// <param name="Controller">The host controller of its USB bus; missing where it is unknown.</param>
 /// <param name="Uid">The chip's unique id in hex; missing where it was not asked.</param>
-internal sealed record JsonPlace(string Port, string? Uid)
+internal sealed record JsonPlace(string Port, string? Controller, string? Uid)
 {
     /// <summary>Null where it is none: journals may be damaged.</summary>
-    public BoardPlace? ToPlace() => Port is null ? null : new(Port, IsHex(Uid) ? Uid : null);
+    public BoardPlace? ToPlace() => Port is null ? null : new(Port, IsHex(Uid) ? Uid : null) { Controller = Controller };
 
     private static bool IsHex(string? text) => text is { Length: > 0 } && text.Length % 2 == 0 && text.All(char.IsAsciiHexDigit);
 }

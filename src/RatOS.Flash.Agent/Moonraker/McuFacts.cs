@@ -18,7 +18,8 @@ internal sealed record McuFacts(ImmutableArray<McuSection> Sections, KlippyEvide
     public string? Message { get; init; }
 
     /// <summary>The last port of a board, by its section.</summary>
-    public ImmutableDictionary<string, string> Ports { get; init; } = ImmutableDictionary<string, string>.Empty;
+    public ImmutableDictionary<string, (string Port, string? Controller)> Ports { get; init; } =
+        ImmutableDictionary<string, (string Port, string? Controller)>.Empty;
 
     /// <summary>By section, in any case: the pins that the configuration gives to its MCU.</summary>
     public ImmutableDictionary<string, PinSet> Pins { get; init; } = PrinterPins.None.Sets;

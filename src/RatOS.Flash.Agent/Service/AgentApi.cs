@@ -67,7 +67,7 @@ internal sealed class AgentApi(
     /// <summary>FLASH_MCU without a board: one press must not flash a whole printer.</summary>
     private async Task<JsonAnswer> AskAllAsync(JsonElement arguments)
     {
-        var options = FlashArguments.Parse(arguments, data.Firmware, JobOrigin.Macro);
+        var options = await FlashArguments.ParseAsync(arguments, data.Firmware, JobOrigin.Macro);
         await klipper.RefreshOnceAsync();
         var requests = await boards.RequestAsync(options);
         if (requests.All(request => request.SkipReason is not null))
@@ -166,8 +166,8 @@ internal sealed class AgentApi(
         var text = arguments.ValueKind == JsonValueKind.Undefined ? "" : arguments.GetRawText();
         if (!_plans.TryGetValue(text, out var shared))
         {
-            var options = FlashArguments.Parse(arguments, data.Firmware, mayCarryFirmware: IsOwnSocket);
-            _plans[text] = shared = new(() => boards.PlanAsync(options), printer.Time);
+            _plans[text] = shared = new(async () => await boards.PlanAsync(
+                await FlashArguments.ParseAsync(arguments, data.Firmware, mayCarryFirmware: IsOwnSocket)), printer.Time);
         }
         try
         {
@@ -311,7 +311,7 @@ internal sealed class AgentApi(
 
     private async Task<JsonAnswer> EnqueueAsync(JsonElement arguments, string by, FlashJob? job = null)
     {
-        var options = FlashArguments.Parse(arguments, data.Firmware, by, IsOwnSocket);
+        var options = await FlashArguments.ParseAsync(arguments, data.Firmware, by, IsOwnSocket);
         options = options with { Job = job ?? options.Job };
         await klipper.RefreshOnceAsync();
         var requests = await boards.RequestAsync(options);

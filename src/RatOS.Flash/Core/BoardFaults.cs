@@ -155,6 +155,14 @@ public static class BoardFaults
         $"Correct the board's `id:` in ratos-flash.conf, or its build options{By($"ratos-flash menuconfig {board}")}. "
         + $"Nothing was written.");
 
+    public static FlashException BootloaderInTheWay(string board, uint start, uint found) => new(
+        FaultKind.WrongStart,
+        $"The flash of {board} holds a bootloader and the application that it starts, at {found:x8}. Firmware for {start:x8} would "
+        + "overwrite that bootloader.",
+        $"Build the firmware for {found:x8}, and correct the board's `id:` in ratos-flash.conf, or its build options"
+        + $"{By($"ratos-flash menuconfig {board}")}. If the bootloader is no longer wanted, erase the whole chip with a programmer first. "
+        + $"Nothing was written.");
+
     public static FlashException CloneRefused(string what) => new(
         FaultKind.CloneRefused, $"{what} is a GD32's bootloader, which behaves differently from an STM32's.",
         $"Flash this board with its vendor's method.");

@@ -110,6 +110,13 @@ public static class BootloaderFaults
         $"Nothing was written. Write its firmware with the vendor's tool{By("picotool load -v -x klipper.elf")}, "
         + $"or copy a .uf2 of its own family onto its drive.");
 
+    /// <inheritdoc cref="NoKatapultBelow"/>
+    public static FlashException NoBootloaderBelow(string board, uint start, uint begin) => new(
+        FaultKind.WrongStart,
+        $"The flash of {board} is empty at {begin:x8}: no bootloader is there that would start an application at {start:x8}.",
+        $"{FlashAgain}: one read may have been damaged. If it is still empty, write the board's bootloader first, or build the firmware "
+        + $"for {begin:x8}. Nothing was written.");
+
     /// <param name="board">The board.</param>
     /// <param name="start">Of its application.</param>
     /// <param name="begin">The start without a bootloader.</param>

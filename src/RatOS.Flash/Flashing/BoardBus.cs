@@ -32,7 +32,10 @@ internal sealed class BoardBus(
 
     private ChipEvidence? Chip => _plan.Evidence?.Chip;
 
-    public BoardPlace Place => new(_port, Chip?.Uid is { } uid ? Convert.ToHexString(uid.Span) : null);
+    public BoardPlace Place => new(_port, Chip?.Uid is { } uid ? Convert.ToHexString(uid.Span) : null)
+    {
+        Controller = hardware.Look().Devices.FirstOrDefault(device => device.Port == _port)?.Controller,
+    };
 
     /// <summary>Remembers all sessions on the bus: the board that returns must be a new one.</summary>
     public void Remember()

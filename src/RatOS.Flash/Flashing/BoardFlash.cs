@@ -26,7 +26,6 @@ internal sealed class BoardFlash
     private readonly uint _start;
     private readonly string _name;
     private readonly long _begin;
-
     private readonly FirmwareState _state;
 
     private bool _committed;
@@ -227,6 +226,8 @@ internal sealed class BoardFlash
         {
             _state.WaitsInBootloader(_entry.HasStartedBootloader);
             bootloader.CheckChip(_name, _mcu, _start);
+            if (!_committed && Plan.IsStartUntold)
+                await OldFirmware.CheckStartAsync(bootloader, _name, _mcu, _start);
             if (_bus.CheckSerial(device) is { } strange)
                 _log.Keep(strange);
             var size = (bootloader.Memory.End - _mcu.FlashBase) / 1024;

@@ -8,7 +8,11 @@ namespace RatOS.Flash.Flashing;
 /// <summary>The place of a board when its write began.</summary>
 /// <param name="Port">Of its bootloader: a USB port path, a serial port, a CAN interface.</param>
 /// <param name="Uid">The chip's unique id, in hex; null where it was not asked.</param>
-public sealed record BoardPlace(string Port, string? Uid);
+public sealed record BoardPlace(string Port, string? Uid)
+{
+    /// <inheritdoc cref="Device.Controller"/>
+    public string? Controller { get; init; }
+}
 
 /// <summary>An earlier flash of a board that did not end with a board that runs.</summary>
 /// <param name="Condition">Of the board at its end.</param>
@@ -27,6 +31,6 @@ public sealed record EarlierFlash(BoardCondition Condition, BoardPlace Place, st
         var chip = Place.Uid is { } uid ? new ChipEvidence { Uid = Convert.FromHexString(uid) } : ChipEvidence.None;
         return waiting.Find(device => board.Drivers.Showing(device)!.SerialOf(chip) is { } serial
                 && string.Equals(serial, device.Serial, StringComparison.OrdinalIgnoreCase))
-            ?? waiting.Find(device => device.Port == Place.Port);
+            ?? waiting.Find(device => device.IsAt(Place.Port, Place.Controller));
     }
 }

@@ -1,5 +1,7 @@
 using System.Collections.Immutable;
 using RatOS.Flash.Bootloaders;
+using RatOS.Flash.Core;
+using RatOS.Flash.Firmware;
 using RatOS.Flash.Hardware;
 
 namespace RatOS.Flash.Flashing;
@@ -83,4 +85,8 @@ public sealed record GivenFirmware(string Name, ReadOnlyMemory<byte> Bytes)
 {
     /// <summary>The caller gave only the name of a file that anyone may have put there.</summary>
     public bool IsUploaded { get; init; }
+
+    /// <summary>Its firmware, parsed when it is first asked for.</summary>
+    /// <exception cref="FlashException">It is none.</exception>
+    public FirmwareImage Image => field ??= FirmwareImage.Parse(Bytes, Name);
 }

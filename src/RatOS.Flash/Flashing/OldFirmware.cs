@@ -1,4 +1,6 @@
+using System.Buffers.Binary;
 using RatOS.Flash.Bootloaders;
+using RatOS.Flash.Chips;
 using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
 
@@ -21,7 +23,7 @@ internal static class OldFirmware
     /// neither is a reason not to flash.
     /// </summary>
     /// <param name="bootloader">Open.</param>
-    /// <param name="start">Of the image: <see cref="Chips.Mcu.ImageStart"/>.</param>
+    /// <param name="start">Of the image: <see cref="Mcu.ImageStart"/>.</param>
     /// <param name="log">Of the board.</param>
     public static async Task<FirmwareImage?> ReadAsync(Bootloader bootloader, uint start, BoardLog log)
     {
@@ -50,9 +52,49 @@ internal static class OldFirmware
         }
     }
 
+    /// <summary>
+    /// A ROM writes everywhere, and starts what is at the beginning of flash. Firmware for there must not overwrite a bootloader, and
+    /// firmware for elsewhere needs one.
+    /// </summary>
+    /// <param name="bootloader">Open, and nothing was written yet.</param>
+    /// <param name="board">The board's name.</param>
+    /// <param name="mcu">Its chip.</param>
+    /// <param name="start">Of the application that will be written.</param>
+    /// <exception cref="FlashException"><c>wrong-start</c>, or flash cannot be read.</exception>
+    public static async Task CheckStartAsync(Bootloader bootloader, string board, Mcu mcu, uint start)
+    {
+        // Katapult knows its own application's start, and an RP2040 has its vectors elsewhere: their drivers compare by themselves.
+        if (bootloader.Memory.ErasesByItself || mcu.Family == ChipFamily.Rp || bootloader.Memory.Sectors[0].Address != mcu.FlashBase)
+            return;
+        var (stack, reset) = await VectorsAsync(bootloader, mcu.FlashBase);
+        if (start != mcu.FlashBase)
+        {
+            if (stack == uint.MaxValue && reset == uint.MaxValue)
+                throw BootloaderFaults.NoBootloaderBelow(board, start, mcu.FlashBase);
+            return;
+        }
+        foreach (var behind in mcu.Offsets.Where(offset => offset > 0).Select(offset => start + offset))
+        {
+            if (IsProgram(reset, start, behind) && await VectorsAsync(bootloader, behind) is var (its, entry)
+                && mcu.IsRamEnd(its) && IsProgram(entry, behind, bootloader.Memory.End)
+                // What an earlier bootloader started may still be there, behind Klipper.
+                && (await FindAsync(bootloader, mcu, start, null, CancellationToken.None)).Whole is null)
+                throw BoardFaults.BootloaderInTheWay(board, start, behind);
+        }
+    }
+
+    private static bool IsProgram(uint reset, uint from, uint to) => reset % 2 == 1 && reset > from && reset < to;
+
+    private static async Task<(uint Stack, uint Reset)> VectorsAsync(Bootloader bootloader, uint at)
+    {
+        var block = new byte[bootloader.BlockSize];
+        await bootloader.ReadAsync(at, block, static _ => ValueTask.CompletedTask);
+        return (BinaryPrimitives.ReadUInt32LittleEndian(block), BinaryPrimitives.ReadUInt32LittleEndian(block.AsSpan(4)));
+    }
+
     /// <summary>Looks for firmware in flash that is whole and fits the board.</summary>
     public static async Task<FoundFirmware> FindAsync(
-        Bootloader bootloader, Chips.Mcu mcu, uint start, FirmwareImage? image, CancellationToken cancel)
+        Bootloader bootloader, Mcu mcu, uint start, FirmwareImage? image, CancellationToken cancel)
     {
         var begin = mcu.ImageStart(start);
         foreach (var piece in Pieces)

@@ -101,6 +101,15 @@ public sealed record Device
     /// <summary>True when both are the same session, not merely the same board.</summary>
     public bool IsSameSession(Device other) => Port == other.Port && Number == other.Number;
 
+    /// <summary>
+    /// It is at a port that was remembered: of the same controller by the ports behind its root hub, else, where a controller is not
+    /// known, by name.
+    /// </summary>
+    public bool IsAt(string port, string? controller) => controller is null || Controller is null ? port == Port
+        : controller == Controller && Chain(port) == Chain(Port);
+
+    private static string Chain(string port) => port[(port.IndexOf('-', StringComparison.Ordinal) + 1)..];
+
     public override string ToString() => Usb is { } id ? $"{id} at {Port}" : CanNode is { } node ? $"{node.Uuid} on {Port}" : Node ?? Port;
 }
 

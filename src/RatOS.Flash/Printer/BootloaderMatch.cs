@@ -84,7 +84,7 @@ internal sealed class BootloaderMatch(InventorySources sources, List<InventoryDr
         var driver = Drivers.All.Showing(device);
         if (draft.Path is { Chain: not null } path && !path.Names(device, sources.ControllerOf(device)))
             return false;
-        if (draft.LastPort == device.Port && Fits(draft, device))
+        if (draft.WasAt(device) && Fits(draft, device))
             return true;
         if (draft.Described?.Port is { } port && (port == device.Port || port == device.Node))
             return true;

@@ -10,14 +10,16 @@ namespace RatOS.Flash.Printer;
 /// <summary>The MCU of one section, while an inventory is built.</summary>
 /// <param name="section">The section.</param>
 /// <param name="klippy">Klipper's report about it; null for none.</param>
-/// <param name="port">Where it was last seen; null for an unknown place.</param>
-internal sealed class InventoryDraft(McuSection section, McuEvidence? klippy, string? port)
+/// <param name="last">Where it was last seen; the default for an unknown place.</param>
+internal sealed class InventoryDraft(McuSection section, McuEvidence? klippy, (string? Port, string? Controller) last)
 {
     public McuSection Section { get; } = section;
 
     public McuEvidence? Klippy { get; } = klippy;
 
-    public string? LastPort { get; } = port;
+    public string? LastPort => last.Port;
+
+    public bool WasAt(Device device) => last.Port is { } port && device.IsAt(port, last.Controller);
 
     /// <summary>Its section's name, safe to show.</summary>
     public string SectionText => DataDictionary.Clean(Section.Name);

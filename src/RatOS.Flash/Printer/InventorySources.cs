@@ -16,7 +16,7 @@ internal sealed record InventorySources(
 
     public required IReadOnlyList<PowerDevice> Power { get; init; }
 
-    public required IReadOnlyDictionary<string, string> Ports { get; init; }
+    public required IReadOnlyDictionary<string, (string Port, string? Controller)> Ports { get; init; }
 
     public PrinterPins Pins { get; init; } = PrinterPins.None;
 

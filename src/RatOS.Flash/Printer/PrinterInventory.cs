@@ -31,12 +31,12 @@ public sealed record PrinterInventory(ImmutableArray<PrinterMcu> Mcus)
     public static PrinterInventory Create(
         IReadOnlyList<McuSection> sections, DeviceList seen, IReadOnlyList<DeviceLink> links, BoardCatalogue catalogue,
         IReadOnlyList<PrinterBoard> described, KlippyEvidence klippy,
-        IReadOnlyList<PowerDevice>? power = null, IReadOnlyDictionary<string, string>? ports = null,
+        IReadOnlyList<PowerDevice>? power = null, IReadOnlyDictionary<string, (string Port, string? Controller)>? ports = null,
         PrinterPins? pins = null, IReadOnlyList<BoardIdentity>? identities = null) =>
         new(new InventoryBuilder(new(sections, seen, links, catalogue, described, klippy)
         {
             Power = power ?? [],
-            Ports = ports ?? ImmutableDictionary<string, string>.Empty,
+            Ports = ports ?? ImmutableDictionary<string, (string Port, string? Controller)>.Empty,
             Pins = pins ?? PrinterPins.None,
             Identities = identities ?? [],
         }).Build());

@@ -189,7 +189,7 @@ public sealed class FirstVersionTests : IDisposable
             var head = facts.Evidence.Boards["mcu ebb42"];
             Assert.Equal(("v0.12.0-10-g1f2a9e1c", "stm32g0b1xx"), (head.Version, head.Chip));
             Assert.Equal("PA11,PA12", facts.Evidence.Boards["mcu"].Constants["RESERVE_PINS_USB"]);
-            Assert.Equal("1-1.1", facts.Ports["mcu"]);
+            Assert.Equal(("1-1.1", null), facts.Ports["mcu"]);
             return Task.CompletedTask;
         });
     }

@@ -105,7 +105,7 @@ public sealed class ForeignDeviceTests
     [Fact]
     public void A_bootloader_where_the_board_was_last_seen_is_its_but_not_one_of_another_chip_nor_another_boards_Klipper()
     {
-        var ports = new Dictionary<string, string> { ["mcu"] = "1-1.1" };
+        var ports = new Dictionary<string, (string Port, string? Controller)> { ["mcu"] = ("1-1.1", null) };
         // Two boards wait: only the memory tells which is which.
         var printer = Of([Main], [Dfu("1-1.1"), Dfu("1-1.6")], Told(("mcu", Host, "stm32f446xx")), ports: ports);
         Assert.Null(printer.Mcus[0].Running);   // what Klipper told before it went there is over
@@ -119,6 +119,17 @@ public sealed class ForeignDeviceTests
         Assert.Null(swapped.Board!.Port);
         // Where nothing is, it may come back.
         Assert.Equal("1-1.1", Of([Main], [], ports: ports).Mcus[0].Board!.Port);
+    }
+
+    /// <summary>Buses are numbered as the kernel finds their controllers, in another order at each start.</summary>
+    [Fact]
+    public void The_port_where_a_board_was_last_seen_is_one_of_its_controller()
+    {
+        const string Own = "0000:01:00.0", Other = "xhci-hcd.0";
+        var ports = new Dictionary<string, (string Port, string? Controller)> { ["mcu"] = ("1-1.1", Own) };
+        var (own, other) = (Dfu("3-1.1") with { Controller = Own }, Dfu("1-1.1") with { Controller = Other });
+        Assert.Equal("3-1.1", Of([Main], [other, own], ports: ports).Mcus[0].Device?.Port);
+        Assert.Equal(["which-bootloader"], Codes(Of([Main], [other, other with { Port = "1-1.6" }], ports: ports).Mcus[0]));
     }
 
     [Fact]

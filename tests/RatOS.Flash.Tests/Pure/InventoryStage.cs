@@ -71,7 +71,7 @@ internal static class InventoryStage
 
     public static PrinterInventory Of(McuSection[] sections, Device[] devices, KlippyEvidence? told = null,
         PrinterBoard[]? described = null,
-        PowerDevice[]? power = null, DeviceLink[]? links = null, Dictionary<string, string>? ports = null) =>
+        PowerDevice[]? power = null, DeviceLink[]? links = null, Dictionary<string, (string Port, string? Controller)>? ports = null) =>
         PrinterInventory.Create(sections, new DeviceList(1, [.. devices]), links ?? Links, BoardCatalogue.BuiltIn, described ?? [],
             told ?? KlippyEvidence.None, power, ports);
 

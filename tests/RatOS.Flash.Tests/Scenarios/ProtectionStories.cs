@@ -1,11 +1,49 @@
+using RatOS.Flash.Firmware;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Virtual.Devices;
 
 namespace RatOS.Flash.Tests.Scenarios;
 
-/// <summary>Write protection and read protection, and troubles that look like them.</summary>
+/// <summary>Write protection and read protection, troubles that look like them, and bootloaders that no option byte protects.</summary>
 public sealed class ProtectionStories
 {
+    /// <summary>Nothing tells the start of a board that waits in its ROM, but its flash.</summary>
+    [Theory]
+    [InlineData("octopus-in-dfu", "08008000")]
+    [InlineData("uart-rom-g0b1", "08002000")]
+    public void A_ROM_does_not_write_over_a_bootloader(string scenario, string found) => Story.Of(scenario, async story =>
+    {
+        var (board, begin) = (story.Known(story.Board.Name), story.Board.Flash.Base);
+        var image = FirmwareImage.Parse(VirtualFirmware.Build(story.Board.Setup.Build with { Start = begin }, "v0.13.0"), "klipper.bin");
+        var request = new FlashRequest(board with { Board = board.Board with { FlashStartEffective = $"0x{begin:x}" } }, image);
+        var report = (await story.FlashAsync(CancellationToken.None, request)).Boards.Single();
+        Assert.Equal("wrong-start", report.Fault?.Code);
+        Assert.Contains($"the application that it starts, at {found}", report.Fault!.Cause, StringComparison.Ordinal);
+        Assert.All(story.Board.Flash.Erases, count => Assert.Equal(0, count));
+    });
+
+    [Fact]
+    public void Firmware_that_nothing_would_start_is_not_written() => Story.Of("octopus-in-dfu", async story =>
+    {
+        story.Board.Flash.Erase(0, story.Time.Now);
+        await story.PassAsync(TimeSpan.FromSeconds(3));
+        var report = await story.FailedAsync("octopus", "wrong-start", BoardCondition.Unknown);
+        Assert.Contains("empty at 08000000", report.Fault!.Cause, StringComparison.Ordinal);
+        Assert.Equal(1, story.Board.Flash.Erases.Sum());
+    });
+
+    /// <summary>The bootloader is gone; what it started is still there, behind the Klipper that took its place.</summary>
+    [Fact]
+    public void What_is_left_of_an_earlier_application_is_no_reason_to_refuse()
+    {
+        var board = Scenario.Find("octopus-in-dfu").Boards[0] with { ApplicationStart = 0x0800_0000, Stage = BootStage.None };
+        Story.Of(new Scenario("replaced bootloader", "one board", board), InjectedFaults.None, async story =>
+        {
+            story.Board.Flash.Preset(0x0801_0000, VirtualFirmware.Build(board.Build with { Start = 0x0801_0000 }, "v0.11.0"));
+            await story.FlashedAsync("octopus");
+        });
+    }
+
     /// <summary>The ROM's USB DFU reports it, its UART does not: the old firmware is whole, and runs again where it ran.</summary>
     [Theory]
     [InlineData("octopus", BoardCondition.Unchanged)]
