@@ -15,7 +15,7 @@ log="$copy/log"
 
 engine=tests/RatOS.Flash.Tests agent=tests/RatOS.Flash.Agent.Tests
 quick=()
-for class in Pure.FlashLayoutTests Pure.FlashPlanTests Pure.ForeignDeviceTests Pure.ForeignJsonTests Pure.BoardProfileTests Pure.PrinterInventoryTests Pure.RatOsCatalogueTests Pure.LinkPlanTests Pure.ApplicationStartTests Pure.EarlierFlashTests Pure.KlipperBuildTests Pure.WorkBudgetTests Pure.RpImageTests 'Pure.Katapult*' 'Pure.Picoboot*' Scenarios.PicobootStories Scenarios.DfuStories Scenarios.ProtectionStories Scenarios.ConditionStories Scenarios.SeveralBoardsStories Scenarios.KatapultStories Scenarios.CanStories Scenarios.UartRomStories Scenarios.StopStories Scenarios.RecoveryStepStories Scenarios.SdCardStories Scenarios.CardFileStories Scenarios.ProbeStories Builds.BuildConfigTests Builds.KconfigFormTests Linux.SdCardTests Linux.BoardLockTests JobRecordings.RedactionTests JobRecordings.BundleTests JobRecordings.OrderTests; do
+for class in Pure.FlashLayoutTests Pure.FlashPlanTests Pure.ForeignDeviceTests Pure.ForeignJsonTests Pure.BoardProfileTests Pure.PrinterInventoryTests Pure.RatOsCatalogueTests Pure.LinkPlanTests Pure.ApplicationStartTests Pure.EarlierFlashTests Pure.KlipperBuildTests Pure.WorkBudgetTests Pure.RpImageTests 'Pure.Katapult*' 'Pure.Picoboot*' Scenarios.PicobootStories Scenarios.DfuStories Scenarios.ProtectionStories Scenarios.ConditionStories Scenarios.RefusalStories Scenarios.SeveralBoardsStories Scenarios.KatapultStories Scenarios.CanStories Scenarios.UartRomStories Scenarios.StopStories Scenarios.RecoveryStepStories Scenarios.SdCardStories Scenarios.CardFileStories Scenarios.ProbeStories Builds.BuildConfigTests Builds.KconfigFormTests Linux.SdCardTests Linux.BoardLockTests JobRecordings.RedactionTests JobRecordings.BundleTests JobRecordings.OrderTests; do
   quick+=(-class "RatOS.Flash.Tests.$class")   # of one kind of filter any may fit
 done
 quick_agent=()
@@ -58,9 +58,9 @@ PY
     failed=1
   else
     if [ "$project" = "$engine" ]; then run "$project" "${quick[@]}"; else run "$project" "${quick_agent[@]}"; fi
-    grep -q 'Total: [1-9]' "$log" || { echo "the quick tests were not found" >&2; exit 1; }
+    grep -qE 'Total: [1-9]|\[FAIL\]' "$log" || { tail -n 5 "$log" >&2; echo "the quick tests were not found" >&2; exit 1; }
     grep -q '\[FAIL\]' "$log" || run "$project"
-    first=$(grep -m1 '\[FAIL\]' "$log" | sed 's/^ *//; s/ \[FAIL\].*//; s/^RatOS\.Flash\.//; s/(.*//')
+    first=$(grep -m1 '\[FAIL\]' "$log" | sed 's/^ *//; s/ \[FAIL\].*//; s/(.*//; s/.*\.\([^.]*\.[^.]*\)$/\1/')
     [ -n "$first" ] || failed=1
     echo "| $name | ${first:-**none: it survives**} |"
   fi

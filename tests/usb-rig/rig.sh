@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A guest with Debian's own kernel, in which the virtual boards meet the real Linux USB stack. Made of Debian packages alone, in software emulation.
 #   rig.sh build [ARCH]                 makes the guest, or does nothing when it is there (ARCH: amd64, arm64; armhf: bullseye's
-#                                       32-bit system, as RatOS's images have it, on the arm64 kernel)
+#                                       32-bit system, as RatOS's images have it, or RIG_SUITE's, on the arm64 kernel)
 #   rig.sh run ARCH FOLDER [SECONDS]    boots it with FOLDER as /rig, runs /rig/run there, and ends as that did; with RIG_INIT=systemd that is what runs everything
 # Its clock counts instructions, one for each nanosecond, and skips idle time: a run needs one core, and a busy computer changes nothing.
 # RIG_CLOCK=real gives it two cores and this computer's clock.
@@ -32,10 +32,10 @@ build() {
   for tool in mmdebstrap cpio xz depmod; do
     command -v "$tool" >/dev/null || give_up "$tool is not installed"
   done
-  local suite key root version mirror
+  local suite key root version mirror old=${RIG_SUITE:-bullseye}
   # shellcheck disable=SC1091
   suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
-  key=$(cat "$0" "$here/init" "$here/rules" "$here/rig.service" <(echo "$suite $arch") | sha256sum | cut -c1-16)
+  key=$(cat "$0" "$here/init" "$here/rules" "$here/rig.service" <(echo "$suite $arch $old") | sha256sum | cut -c1-16)
   [ "$(cat "$guest/key" 2>/dev/null)" = "$key" ] && return
   echo "usb-rig: making the $arch guest"
   rm -rf "$guest"
@@ -48,8 +48,8 @@ build() {
     # The package source of this machine.
     # shellcheck disable=SC2016
     mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Codename: $suite" | head -n 1)
-    mmdebstrap --quiet --variant=extract --architectures=armhf --include="${packages/libssl3,/}" bullseye "$guest/root.tar" "deb $mirror bullseye main" ||
-      give_up "Debian's bullseye cannot be had here"
+    mmdebstrap --quiet --variant=extract --architectures=armhf --include="${packages/libssl3,/}" "$old" "$guest/root.tar" "deb $mirror $old main" ||
+      give_up "Debian's $old cannot be had here"
     mmdebstrap --quiet --variant=extract --architectures=arm64 --include="$kernel" "$suite" "$guest/kernel.tar"
     mkdir "$guest/kernel-root"
     tar -xf "$guest/kernel.tar" -C "$guest/kernel-root" ./boot ./lib/modules

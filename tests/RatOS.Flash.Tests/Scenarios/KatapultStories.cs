@@ -297,6 +297,22 @@ public sealed class RefusalStories
     });
 
     [Fact]
+    [VirtualOnly("the cable is pulled between two transfers")]
+    public void A_cancel_does_not_end_the_wait_for_a_half_written_board() => Story.Of("octopus-katapult", async story =>
+    {
+        using var cancel = new CancellationTokenSource();
+        story.OnEvent = step =>
+        {
+            if (cancel.IsCancellationRequested || step is not { Phase: FlashPhase.Write, Kind: FlashEventKind.Begin })
+                return;
+            cancel.Cancel();
+            story.Board.Unplug();
+            story.Time.Schedule(TimeSpan.FromSeconds(20), () => story.Board.Plug());
+        };
+        Assert.True((await story.FlashAsync(cancel.Token, new FlashRequest(story.Known("octopus"), story.Build("octopus")))).Ok);
+    });
+
+    [Fact]
     public void Another_chip_in_the_bootloader_is_found_before_a_byte_is_written() => Story.Of("octopus-in-dfu", async story =>
     {
         var known = story.Known("octopus");

@@ -60,7 +60,18 @@ public static class BoardLock
         if (isNew && !OperatingSystem.IsWindows())
             File.SetUnixFileMode(file, Everyone);   // whatever the umask
         Write(file, board);
-        return file;
+        return new Held(file);
+    }
+
+    private sealed class Held(SafeFileHandle file) : IDisposable
+    {
+        /// <summary>A process that is being started has the file until it is replaced by its program: closing is not enough.</summary>
+        public void Dispose()
+        {
+            if (!file.IsClosed)
+                Libc.Flock(file, Libc.Unlock);
+            file.Dispose();
+        }
     }
 
     private static SafeFileHandle Open(string path, int flags)

@@ -83,7 +83,7 @@ internal static partial class Libc
 
     public const int ReadWrite = 2, NoControllingTerminal = 0x100, NonBlocking = 0x800, CloseOnExec = 0x80000;
     public const int AdviseDontNeed = 4;
-    public const int LockExclusive = 2, LockNonBlocking = 4;
+    public const int LockExclusive = 2, LockNonBlocking = 4, Unlock = 8;
     public const int EventNonBlocking = NonBlocking, EventCloseOnExec = CloseOnExec;
 
     public const short PollIn = 1, PollOut = 4, PollError = 8, PollHangUp = 16, PollInvalid = 32;

@@ -97,6 +97,9 @@ internal sealed class SerialPort : IDisposable
         if (_isExclusive)
             Libc.Ioctl(File, ClearExclusive, 0);
         _isExclusive = false;
+        // A process that is being started has the file until it is replaced by its program, and would hold the lock.
+        if (!File.IsInvalid)
+            Libc.Flock(File, Libc.Unlock);
         File.Dispose();
     }
 
