@@ -16,7 +16,7 @@
 #     --root DIR        treats DIR as the whole computer (for tests): nothing outside of it is touched, no service is started
 #     --help
 set -euo pipefail
-shopt -s nullglob lastpipe
+shopt -s nullglob lastpipe globstar
 export LC_ALL=C
 released=2026
 
@@ -122,7 +122,10 @@ if [ ${#data[@]} = 0 ]; then
       [ ! -d "$config/config" ] || data+=("${config#"$root"}")
     done
   fi
-  printf '%s\n' "${data[@]}" | sed '/^$/d' | sort -u | mapfile -t data
+  # A link to another one is that one.
+  printf '%s\n' "${data[@]}" | sed '/^$/d' | sort -u | while IFS= read -r one; do
+    printf '%s\t%s\n' "$(realpath -m -- "$root$one")" "$one"
+  done | sort -t $'\t' -k 1,1 -u | cut -f 2 | sort | mapfile -t data
 fi
 [ ${#data[@]} -gt 0 ] || [ -n "$uninstall" ] ||
   problem "there is no printer in $home: no folder printer_data with a folder config in it" "Start Moonraker once, or name the printer's folder: --data DIR"
@@ -186,19 +189,23 @@ replace() {
     trap "rm -f -- \"\$new\"" EXIT
     mkdir -p -- "${file%/*}"
     rm -f -- "$new"
-    if [ -f "$like" ]; then cp -p -- "$like" "$new"; else : >"$new" && chmod 644 -- "$new"; fi
+    if [ -f "$like" ]; then cp -p -- "$like" "$new" && chmod u+w -- "$new"; else : >"$new" && chmod 644 -- "$new"; fi
     "$@" >"$new"
+    [ ! -f "$like" ] || chmod --reference="$like" -- "$new"
     sync -- "$new"
     mv -fT -- "$new" "$file"' - "$@"
 }
 
-# put ACCOUNT FILE: the file with the text on standard input
+# put ACCOUNT FILE: the file with the text on standard input. Root's files have root's owner and mode.
 put() {
   local account=$1 file=$2 text difference="$2 is missing"
   text=$(cat && echo .) # the dot keeps the last line's end
   if [ -f "$root$file" ]; then
-    if [ "$(cat "$root$file" && echo .)" = "$text" ]; then return; fi
     difference="$file is not the one of this version"
+    if [ "$(cat "$root$file" && echo .)" = "$text" ]; then
+      if [ "$account" != root ] || [ "$(stat -c '%u %a %F' -- "$root$file")" = '0 644 regular file' ]; then return; fi
+      difference="$file is a link, or has another owner or mode than root's 644"
+    fi
   fi
   step "write $file" "$difference"
   printf %s "${text%.}" | replace "$account" '' "$root$file" cat
@@ -295,6 +302,8 @@ unkeep() {
   fi
 }
 
+included='^[[:space:]]*\[include[[:space:]]+([^]#]*[^]#[:space:]])[[:space:]]*\]'
+
 # reached FILE: the file and every file that it includes, resolved like Klipper and Moonraker do
 declare -A seen=()
 reached() {
@@ -303,23 +312,75 @@ reached() {
   if [ -n "${seen[$name]:-}" ] || [ ! -f "$file" ]; then return; fi
   seen[$name]=1
   printf '%s\n' "$file"
-  while IFS= read -r pattern; do
+  while IFS= read -r pattern || [ -n "$pattern" ]; do   # the last line may have no end
     case $pattern in
       /*) pattern=$root$pattern ;;
       *) pattern=${file%/*}/$pattern ;;
     esac
     while IFS= read -r found; do reached "$found"; done < <(compgen -G "$pattern")
-  done < <(sed -nE 's/^[[:space:]]*\[include[[:space:]]+([^]#]*[^]#[:space:]])[[:space:]]*\].*/\1/p' "$file")
+  done < <(sed -nE "s/$included.*/\1/p" "$file")
 }
 
 # configuration FILE: its text and the text of all included files, without our own
-configuration() { reached "$root$1" | while IFS= read -r file; do [[ $file = */ratos-flash-moonraker.conf ]] || cat -- "$file"; done; }
+# shellcheck disable=SC1003   # sed adds a missing last line end
+configuration() { reached "$root$1" | while IFS= read -r file; do [[ $file = */ratos-flash-moonraker.conf ]] || sed '$a\' -- "$file"; done; }
 
-# include FILE NAME: adds the line that includes NAME, unless a pattern already does. Moonraker does not start if a file is included twice.
+# leads FILE OURS: each line of FILE, and of what it includes, that includes OURS: that file, whether by a pattern, the line
+leads() {
+  local file line pattern found
+  reached "$1" | while IFS= read -r file; do
+    { grep -E "$included" "$file" || true; } | sed 's/[[:space:]]*$//' | while IFS= read -r line; do
+      pattern=$(sed -nE "s/$included.*/\1/p" <<<"$line")
+      case $pattern in
+        /*) pattern=$root$pattern ;;
+        *) pattern=${file%/*}/$pattern ;;
+      esac
+      if [[ $pattern = *[*?]* ]]; then
+        while IFS= read -r found; do
+          [ "$found" -ef "$2" ] && printf '%s\tpattern\t%s\n' "$file" "$line"
+        done < <(compgen -G "$pattern")
+      elif [ "$pattern" -ef "$2" ] || { [ "${pattern##*/}" = "${2##*/}" ] && [ "$(realpath -ms -- "$pattern")" = "$2" ]; }; then
+        printf '%s\tname\t%s\n' "$file" "$line"
+      fi
+    done
+  done || true
+}
+
+# include FILE NAME: adds the line that includes NAME, unless another one already does. If a file is included twice Moonraker does not start.
 include() {
-  if reached "$root$1" | grep -xF -- "$root${1%/*}/$2" >/dev/null; then return; fi
+  local line="[include $2]" lines own
+  leads "$root$1" "$root${1%/*}/$2" | mapfile -t lines
+  own=$(printf '%s\n' "${lines[@]}" | grep -cxF -- "$root$1"$'\tname\t'"$line" || true)
+  if [ ${#lines[@]} -gt 1 ]; then
+    if [ "$own" = 0 ]; then
+      note "$1 includes $2 ${#lines[@]} times: leave one of these lines" "$(printf '%s; ' "${lines[@]#*$'\t'*$'\t'}")"
+      return
+    fi
+    remove_line "$1" "$line"
+    [ "$own" = ${#lines[@]} ] || return 0
+  elif [ ${#lines[@]} = 1 ]; then
+    return
+  fi
   keep "$1"
-  add_line "$1" "[include $2]"
+  add_line "$1" "$line"
+}
+
+# uninclude FILE NAME: removes each line that includes NAME, however it is written: Klipper and Moonraker do not start without the file
+uninclude() {
+  local file how line lines
+  leads "$root$1" "$root${1%/*}/$2" | sort -u | mapfile -t lines
+  printf '%s\n' "${lines[@]}" | while IFS=$'\t' read -r file how line; do
+    [ "$how" != name ] || remove_line "${file#"$root"}" "$line"
+  done
+}
+
+# without FILE NAME: FILE's text as it is without them
+without() {
+  local file how line script=''
+  leads "$root$1" "$root${1%/*}/$2" | while IFS=$'\t' read -r file how line; do
+    if [ "$how" = name ] && [ "$file" = "$root$1" ]; then script+=$(deletion "$line")$'\n'; fi
+  done
+  sed "$script" "$root$1"
 }
 
 # ---- the page in Mainsail's navigation
@@ -440,7 +501,9 @@ is_old_kernel() {
       2. sudo reboot, and run this again.
     Drivers that you built yourself, for example for a Wi-Fi stick, must be rebuilt for that kernel."
       ;;
-    "Raspberry Pi"*) problem "the $model has a 32-bit processor ($machine), and RatOS.Flash needs a 64-bit one" "Use another computer." ;;
+    "Raspberry Pi Model "* | "Raspberry Pi Zero"* | "Raspberry Pi Compute Module Rev"* | "Raspberry Pi 2 Model B Rev 1."[01]*)
+      problem "the $model has a 32-bit processor ($machine), and RatOS.Flash needs a 64-bit one" "Use another computer."
+      ;;
     *) problem "${cause/this computer/this computer${model:+ ($model)}}$again" "If its processor has 64 bits, install an image with a 64-bit kernel (arm64)." ;;
   esac
 }
@@ -479,11 +542,11 @@ check_root() {
     return
   elif ! command -v sudo >/dev/null; then
     problem "some steps need root, and sudo is not installed" "Log in as root, and run: ${again#sudo }"
-  elif sudo -n true 2>/dev/null; then
+  elif sudo -n -H -u root -- bash -c : 2>/dev/null; then
     return
   elif [ -n "$yes" ]; then
     problem "some steps need root, and sudo needs a password, which is not asked for here (--yes, or no terminal)" "Run: $again"
-  elif ! sudo -v -p "Some steps need root. Password of %p for sudo: "; then
+  elif ! sudo -p "Some steps need root. Password of %p for sudo: " -H -u root -- bash -c :; then   # some users may run one program only
     problem "some steps need root, and sudo refuses them to $(id -un)" "Log in as root, and run: ${again#sudo }"
   fi
 }
@@ -493,9 +556,24 @@ check_folder() {
   local others=()
   [ -f "$here/release_info.json" ] || return 0
   (cd "$here" && printf '%s\n' {,.[!.]}*) |
-    grep -vxE 'ratos-flash|install\.sh|99-ratos-flash\.rules|LICENSE|(README|ARCHITECTURE|CHANGELOG|CONTRIBUTING)\.md|THIRD-PARTY-NOTICES\.txt|(release_info|sbom\.cdx|sbom-linux-[0-9a-z]*\.cdx)\.json|ratos-flash-linux-[0-9a-z]*\.zip|sha256sums\.txt(\.minisig)?|release-key\.pub|config|docs|moonraker-component' | mapfile -t others || true
+    grep -vxE 'ratos-flash|install\.sh|99-ratos-flash\.rules|LICENSE|(README|ARCHITECTURE|CHANGELOG|CONTRIBUTING)\.md|THIRD-PARTY-NOTICES\.txt|(release_info|sbom\.cdx|sbom-linux-[0-9a-z]*\.cdx)\.json|ratos-flash-linux-[0-9a-z]*\.zip|sha256sums\.txt(\.minisig)?|release-key\.pub|files\.sha256|config|docs|moonraker-component' | mapfile -t others || true
   [ ${#others[@]} = 0 ] || problem "the folder ${here#"$root"} holds other files, such as ${others[0]}. Each update of RatOS.Flash would delete them" \
     "Unpack the zip in an empty folder, and run the install.sh there: mkdir ~/ratos-flash"
+}
+
+# May the user read the files that the steps edit, and write into their folders?
+check_access() {
+  local file real files=("$moonraker/moonraker/components")
+  for file in "${data[@]}"; do
+    files+=("$file"/moonraker.asvc "$file"/config{,/printer.cfg,/moonraker.conf,/KlipperScreen.conf,/ratos-flash.conf,/.theme/navi.json})
+  done
+  for file in "${files[@]}"; do
+    real=$(readlink -f -- "$file" || true)
+    if [ ! -e "$real" ]; then continue; fi
+    if [ -d "$real" ]; then real+=/; fi
+    as "$user" test -r "$real" -a -w "${real%/*}/" ||
+      problem "$user may not read $file, or not write into its folder" "Give it back: sudo chown $user: ${real%/*} $real"
+  done
 }
 
 # Everything that the steps need, before anything is changed
@@ -511,6 +589,11 @@ check_requirements() {
   [ -d "$root$moonraker/moonraker/components" ] || problem "Moonraker was not found in $moonraker" "Name its folder: --moonraker DIR"
   for printer in "${data[@]}"; do
     [ -f "$root$printer/config/moonraker.conf" ] || problem "$printer/config has no moonraker.conf" "Start Moonraker once, then run this again."
+    file=$system/ratos-flash$(suffix_of "$printer").service
+    if [ -f "$file" ] && ! grep -qxF "User=$user" "$file" && ! grep -q "^ExecStart=.* --data $printer\$" "$file"; then
+      name=$(sed -n 's/^User=//p' "$file")
+      problem "the service $(basename "$file" .service) is that of the user $name" "Uninstall it there first: ${here#"$root"}/install.sh --uninstall --user $name"
+    fi
     [ -f "$root$printer/moonraker.asvc" ] || problem "$printer has no moonraker.asvc, which Moonraker makes when it starts" "Start Moonraker once, then run this again."
   done
   for name in dialout plugdev; do
@@ -521,6 +604,7 @@ check_requirements() {
     [ -f "$here/$file" ] || problem "$file is missing beside install.sh" "Unpack the whole zip."
   done
   check_folder
+  [ -n "$root" ] || check_access
   plain_path "the folder of the program" "$folder"
   plain_path "this folder" "${here#"$root"}"
 
@@ -530,7 +614,7 @@ check_requirements() {
   elif [ -f "$binary" ]; then
     # Also in a dry run: it changes nothing.
     if ! name=$(dry='' as "$user" "$binary" --version 2>&1); then
-      is_old_kernel || problem "the program does not run here: $name" "Is it the zip for $rid, and may $user read $folder?"
+      is_old_kernel || problem "the program does not run here: $name" "Is it the zip for $rid, and may $user read $folder and run the program?"
     fi
   elif is_old_kernel; then
     :
@@ -587,23 +671,30 @@ install_macros() {
     note "$config/printer.cfg and its includes have no section [respond], which the macros need: add a line [respond] to it"
 }
 
+lib=/usr/local/lib/ratos-flash
+
 # Klipper's Linux process: its program belongs to root, so a unit of root's replaces it, with a script that only root can write.
 install_host_mcu() {
-  local host=ratos-flash-host-mcu$suffix services text
+  local host=ratos-flash-host-mcu$suffix refusal=$lib/no-host-mcu$suffix services text
   services=("$system"/klipper[-_]mcu.service "$system/$host.service")
-  case $host_mcu in
-    yes) ;;
-    no) drop_host_mcu && return ;;
-    *) [ -e "${services[0]}" ] || return 0 ;;
-  esac
-  put root /usr/local/lib/ratos-flash/host-mcu <"$here/config/ratos-flash-host-mcu"
+  if [ "$host_mcu" = no ] || { [ -z "$host_mcu" ] && [ -e "$root$refusal" ]; }; then
+    # Later runs, which repair, do not undo it.
+    put root "$refusal" <<<"install.sh --no-host-mcu made this file, and install.sh --host-mcu removes it."
+    drop_host_mcu
+    return
+  fi
+  [ -n "$host_mcu" ] || [ -e "${services[0]}" ] || has_line "$printer/moonraker.asvc" "$host" || return 0
+  drop root "$refusal"
+  put root $lib/host-mcu <"$here/config/ratos-flash-host-mcu"
   text=$(fill ratos-flash-host-mcu.service)
   put root "/etc/systemd/system/$host.service" <<<"$text"
   add_line "$printer/moonraker.asvc" "$host"
 }
 
 drop_host_mcu() {
-  drop root "/etc/systemd/system/ratos-flash-host-mcu$suffix.service"
+  local unit=ratos-flash-host-mcu$suffix.service
+  drop root "/etc/systemd/system/$unit"
+  if ! compgen -G "$system/ratos-flash-host-mcu*.service" | grep -vxF -- "$system/$unit" >/dev/null; then drop root $lib/host-mcu; fi
   remove_line "$printer/moonraker.asvc" "ratos-flash-host-mcu$suffix"
 }
 
@@ -628,6 +719,9 @@ install_printer() {
   if [ -f "$root$config/KlipperScreen.conf" ]; then
     link "$user" "${here#"$root"}/config/ratos-flash-klipperscreen.conf" "$config/ratos-flash-klipperscreen.conf"
     include "$config/KlipperScreen.conf" ratos-flash-klipperscreen.conf
+  elif [ -d "$root$home/KlipperScreen" ]; then
+    link "$user" "${here#"$root"}/config/ratos-flash-klipperscreen.conf" "$config/ratos-flash-klipperscreen.conf"
+    put "$user" "$config/KlipperScreen.conf" <<<"[include ratos-flash-klipperscreen.conf]"
   fi
   install_navigation
   text=$(fill ratos-flash.service)
@@ -710,7 +804,30 @@ build_program() {
   as "$user" "$here/publish.sh" "$rid"
 }
 
+# A release's files are as they were packed. Only its zip repairs them.
+compare_folder() {
+  local file
+  [ -f "$here/files.sha256" ] || return 0
+  { (cd "$here" && sha256sum --quiet -c files.sha256 2>/dev/null) || true; } | sed -n 's/: FAILED.*//p' | while IFS= read -r file; do
+    [ -z "$check" ] || step "unpack the zip" "$here/${file#./} is missing, or not the one of this release: unpack its zip over this folder"
+    note "$here/${file#./} is missing, or not the one of this release: unpack its zip over this folder"
+  done
+}
+
+# What changes the services and is not install.sh's
+name_others() {
+  local file named
+  for file in "$system"/ratos-flash*.service.d; do note "${file#"$root"} changes the service ${file##*/}: it is not install.sh's, and stays"; done
+  for file in "$system"/ratos-flash*.service; do
+    named=$(sed -n 's/^ExecStart=.* --data //p' "$file")
+    [ -z "$named" ] || [ -d "$root$named" ] ||
+      note "the service $(basename "$file" .service) is for $named, which does not exist. To remove it: ${here#"$root"}/install.sh --uninstall --data $named"
+  done
+}
+
 install_all() {
+  compare_folder
+  name_others
   build_program
   drop_leftovers
   install_component
@@ -741,23 +858,29 @@ drop_leftovers() {
 # ---- uninstall
 
 # Settings that are those of this version, apart from comments
-has_default_settings() { ! grep -vE '^[[:space:]]*(#|$)' "$root$1" | grep -vxFf "$here/config/ratos-flash.conf" >/dev/null; }
+has_default_settings() { [ -r "$root$1" ] && ! grep -vE '^[[:space:]]*(#|$)' "$root$1" | grep -vxFf "$here/config/ratos-flash.conf" >/dev/null; }
 
 uninstall_printer() {
-  local config=$printer/config own=$printer/ratos-flash pair file
+  local config=$printer/config own=$printer/ratos-flash pair file text
   if [ -z "$root" ] && [ -e "$system/$unit.service" ] && has_systemd; then
     step "stop the service $unit (a write that has begun is finished first)"
     as root systemctl disable --now "$unit"
   fi
   for pair in printer.cfg:ratos_flash.cfg moonraker.conf:ratos-flash-moonraker.conf KlipperScreen.conf:ratos-flash-klipperscreen.conf; do
     file=$config/${pair%:*} pair=${pair#*:}
-    remove_line "$file" "[include $pair]"
-    if [ -f "$root$file" ]; then sed "$(deletion "[include $pair]")" "$root$file" | unkeep "$file"; fi
+    if [ -f "$root$file" ]; then
+      text=$(without "$file" "$pair" && echo .)
+      uninclude "$file" "$pair"
+      printf %s "${text%.}" | unkeep "$file"
+      # One that install.sh made.
+      if [ "$text" = . ] && [ ! -e "$root$file.ratos-flash-backup" ]; then drop "$user" "$file"; fi
+    fi
     if [ -L "$root$config/$pair" ] || grep -qs 'written by its install.sh' "$root$config/$pair"; then drop "$user" "$config/$pair"; fi
   done
   uninstall_navigation
   remove_line "$printer/moonraker.asvc" "$unit"
   drop_host_mcu
+  drop root "$lib/no-host-mcu$suffix"
   if [ -e "$root$config/ratos-flash.conf" ]; then
     if has_default_settings "$config/ratos-flash.conf"; then drop "$user" "$config/ratos-flash.conf"; else note "$config/ratos-flash.conf has your settings and stays"; fi
   fi
@@ -801,7 +924,7 @@ uninstall_all() {
   remove_line "$exclude" "$excluded"
   [ -s "$root$exclude" ] || drop "$user" "$exclude"
   [ -d "$root$moonraker" ] || note "Moonraker was not found in $moonraker. If it is elsewhere, also run this: install.sh --uninstall --moonraker DIR"
-  drop root /etc/udev/rules.d/99-ratos-flash.rules /usr/local/lib/ratos-flash
+  drop root /etc/udev/rules.d/99-ratos-flash.rules $lib /usr/local/bin/klipper_mcu.previous
   uninstall_completions
   if [[ $(readlink "$root/usr/local/bin/ratos-flash" || true) = */ratos-flash ]]; then drop root /usr/local/bin/ratos-flash; fi
 }

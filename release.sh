@@ -40,6 +40,7 @@ if [ -n "$key" ]; then
   [ -f release-key.pub ] || die "release-key.pub is missing: docs/release.md says how the key is made"
   [ -z "$packed" ] || die "a signed release is built from its commit: leave --packed out"
   [ -z "$(git status --porcelain)" ] || die "this folder has changes that are not committed"
+  [ "$(git describe --tags --exact-match 2>/dev/null)" = "$version" ] || die "this commit is not tagged $version: git tag $version"
 fi
 # Moonraker's settings name the repository of the releases.
 repo=$(sed -n 's/^repo: //p' config/ratos-flash-moonraker.conf)
@@ -61,6 +62,9 @@ for rid in linux-arm64 linux-x64; do
   cat >"$stage/release_info.json" <<END
 {"project_name": "${repo#*/}", "project_owner": "${repo%/*}", "version": "$version", "asset_name": "ratos-flash-$rid.zip"}
 END
+  # For install.sh --check.
+  sums=$(cd "$stage" && find . -type f -print0 | sort -z | xargs -0 sha256sum)
+  printf '%s\n' "$sums" >"$stage/files.sha256"
   # Moonraker gives each file the mode that is in the zip.
   chmod -R u=rwX,go=rX "$stage"
   chmod 755 "$stage/ratos-flash" "$stage/install.sh"

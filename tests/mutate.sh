@@ -19,7 +19,7 @@ failed=0
 build() { dotnet build "$copy/$1" -c Release --no-restore -v quiet -nologo -p:RunAnalyzers=false -p:TreatWarningsAsErrors=false >"$log" 2>&1; }
 
 # Project, then options of the runner.
-run() { (cd "$copy/$1/bin/Release/net10.0" && shift && "./$(basename "$project")" -noColor -stopOnFail "$@") >"$log" 2>&1; }
+run() { (cd "$copy/$1/bin/Release/net10.0" && shift && timeout 1200 "./$(basename "$project")" -noColor -stopOnFail "$@") >"$log" 2>&1; }
 
 # Name, file, project and classes of the tests, text that stands there once, text in its place.
 mutant() {
@@ -85,9 +85,17 @@ mutant "first page last: USB DFU" src/RatOS.Flash/Flashing/FlashLayout.cs $engin
 mutant "first page last: Katapult" src/RatOS.Flash/Flashing/FlashLayout.cs $engine "FlashLayoutTests" \
   'memory.InvalidBlock(blockSize)), rest, first],' 'memory.InvalidBlock(blockSize)), first, rest],'
 mutant "start: a ROM writes over no bootloader" src/RatOS.Flash/Flashing/OldFirmware.cs $engine "ProtectionStories" \
-  'throw BoardFaults.BootloaderInTheWay(board, start, behind);' 'continue;'
+  'return BoardFaults.BootloaderInTheWay(board, start, behind);' 'continue;'
 mutant "start: firmware that nothing starts is refused" src/RatOS.Flash/Flashing/OldFirmware.cs $engine "ProtectionStories" \
-  'if (stack == uint.MaxValue && reset == uint.MaxValue)' 'if (stack == 0 && reset == uint.MaxValue)'
+  'begin is null ? BootloaderFaults' 'begin is (1, true) ? BootloaderFaults'
+mutant "start: nor over a bootloader whose application is half written" src/RatOS.Flash/Flashing/OldFirmware.cs $engine "ProtectionStories" \
+  'return blank is { } missing ?' 'return blank is { } missing && missing == 0 ?'
+mutant "start: a Klipper that starts itself is not half overwritten" src/RatOS.Flash/Flashing/OldFirmware.cs $engine "ProtectionStories" \
+  'begin is (var own, true) && (own' 'begin is (var own, true) && own == 0 && (own'
+mutant "requests: their size is limited" src/RatOS.Flash.Agent/Moonraker/Rpc.cs $agent "LoadStories" \
+  'text.Length > LongestRequest' 'text.Length > LongestMessage'
+mutant "settings: their size is limited" src/RatOS.Flash.Agent/Settings/AgentSettings.cs $agent "SettingsTests" \
+  'TextFile.Read(path, Largest)' 'TextFile.Read(path, int.MaxValue)'
 mutant "size: flash that is not known to be there is not written" src/RatOS.Flash/Boards/BoardProfile.cs $engine "BoardProfileTests" \
   '(FlashSize?.Value ?? mcu.SmallestFlash)' '(FlashSize?.Value ?? mcu.FlashSize)'
 mutant "short block: its address comes before it, in a write" src/RatOS.Flash/Bootloaders/DfuSe.cs $engine "DfuStories" \
@@ -198,7 +206,7 @@ mutant "work: segments of an ELF do not overlap" src/RatOS.Flash/Firmware/Elf.cs
 mutant "bundles: a value needs a section that is known" src/RatOS.Flash.Agent/Support/ConfigRedaction.cs $engine "RedactionTests" \
   '(isKnown && IsHarmless(key, value))' 'IsHarmless(key, value)'
 mutant "recordings: their memory is limited" src/RatOS.Flash.Recording/JobRecording.cs $engine "BundleTests DamagedRecordingTests" \
-  '!_memory.TrySpend(data.Length + WordCost)' '_memory.TrySpend(data.Length + WordCost) && data.Length < 0'
+  '_memory = new(MostMemory);' '_memory = new(int.MaxValue);'
 mutant "settings: a checkout needs a confirmation" src/RatOS.Flash.Agent/Settings/ConfirmedSettings.cs $agent "ConfirmedSettingsTests" \
   'return open.IsEmpty ? settings' 'return open.Length >= 0 ? settings'
 mutant "host MCU: only the unit of this printer" src/RatOS.Flash.Agent/Moonraker/MoonrakerHostMcu.cs $agent "HostMcuStories" \

@@ -87,6 +87,17 @@ public sealed class ClosedTerminalStories : IDisposable
         Assert.DoesNotContain(job.Steps, step => step.Kind == "point-of-no-return");
     }
 
+    [Theory]
+    [InlineData("boards --virtual --json", 1)]
+    [InlineData("flash octopus --virtual", 0)]
+    public async Task Output_that_a_full_disk_loses_is_a_failure_of_what_only_shows(string arguments, int exit)
+    {
+        using var shown = _home.StartByShell($"$program {arguments} --folder {_home.PathOf("w")} >/dev/full");
+        Assert.Contains("standard output cannot be written", await shown.StandardError.ReadToEndAsync(), StringComparison.Ordinal);
+        await shown.WaitForExitAsync();
+        Assert.Equal(exit, shown.ExitCode);
+    }
+
     private void AssertFlashed()
     {
         var job = Assert.Single(Journal.ReadAll(Data.Jobs));

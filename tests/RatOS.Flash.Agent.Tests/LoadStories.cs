@@ -37,6 +37,32 @@ public sealed class LoadStories
         Assert.True((await story.RequestAsync("status")).Flag("ok"));
     });
 
+    /// <summary>A request names boards. Only the own socket carries a file, and none has thousands of values.</summary>
+    [Fact]
+    public void A_request_of_megabytes_is_refused_before_it_is_parsed() => AgentStory.Of(async story =>
+    {
+        foreach (var junk in (object[])[new string('x', 1 << 20), Enumerable.Repeat(0, 100_000).ToArray()])
+        {
+            await Assert.ThrowsAsync<MoonrakerException>(() => story.RequestAsync("status", ("junk", junk)));
+            Assert.True((await story.RequestAsync("status")).Flag("ok"));
+        }
+        using var own = AgentBoards.TryOpen(story.Data)!;
+        var refused = await Assert.ThrowsAsync<FlashException>(() => own.AskAsync(
+            "plan", new() { ["board"] = "octopus", ["bytes"] = new string('A', 1 << 20), ["firmware"] = "x.bin" }));
+        Assert.Equal("not-klipper-firmware", refused.Code);   // it was read
+    });
+
+    [Theory]
+    [InlineData("""{"jsonrpc":"2.0","method":"plan","params":{"x":[1,2,3]},"id":7}""", true, 7L)]
+    [InlineData("""{"method":"plan","params":"xxxxxxxxxxxxxxxxxxxxxxxxxxx","id":8}""", false, 8L)]
+    [InlineData("""{"method":"notify","params":[[]]}""", false, null)]
+    [InlineData("""{"jsonrpc":"2.0","result":{"method":[1,2,3,4,5,6,7,8,9],"id":1},"id":7}""", null, null)]
+    public void A_request_is_told_from_an_answer_by_its_names(string text, bool? hasMany, long? id)
+    {
+        var request = ForeignRequest.Of(Encoding.UTF8.GetBytes(text), 10);
+        Assert.Equal((hasMany, id), (request?.HasManyTokens, request?.Id));
+    }
+
     [Fact]
     public void A_flash_can_be_cancelled_while_too_many_requests_are_open() => AgentStory.Of(async story =>
     {

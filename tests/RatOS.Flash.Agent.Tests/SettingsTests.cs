@@ -180,6 +180,29 @@ public sealed class SettingsTests
         Assert.Equal(["3", "7", "8"], settings.Faults.Select(fault => fault.Cause.Split("line ")[1].Split(':')[0]));
     }
 
+    /// <summary>Every browser of the network can upload it.</summary>
+    [Theory]
+    [InlineData("sections", "300 sections, and at most 256")]
+    [InlineData("bytes", "at most 262144 are read")]
+    [InlineData("pipe", "no regular file")]
+    public void A_file_that_is_none_of_settings_costs_nothing(string kind, string why)
+    {
+        using var file = new TextFile(kind switch
+        {
+            "sections" => string.Concat(Enumerable.Range(0, 300).Select(i => $"[board b{i}]\n")),
+            _ => new string('#', 300 * 1024),
+        });
+        if (kind == "pipe")
+        {
+            File.Delete(file.Path);
+            using var made = System.Diagnostics.Process.Start("mkfifo", [file.Path]);
+            made.WaitForExit();
+        }
+        var settings = AgentSettings.ReadValid(file.Path);
+        Assert.Contains(why, Assert.Single(settings.Faults).Cause, StringComparison.Ordinal);
+        Assert.Empty(settings.Boards);
+    }
+
     [Fact]
     public void An_unreadable_file_has_all_defaults_and_a_fault()
     {

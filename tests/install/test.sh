@@ -65,6 +65,7 @@ same "the zip holds the program and install.sh as executable, the rest as plain 
 -rw-r--r-- config/ratos-flash.conf
 -rw-r--r-- config/ratos-flash.service
 -rw-r--r-- config/ratos_flash.cfg
+-rw-r--r-- files.sha256
 -rwxr-xr-x install.sh
 -rw-r--r-- moonraker-component/ratos_flash.py
 -rwxr-xr-x ratos-flash
@@ -102,6 +103,8 @@ if command -v minisign >/dev/null && command -v git >/dev/null; then
   check "a signature needs the public key in the folder" eval "! '$signed/release.sh' '$version' --key '$scratch/key.sec'"
   cp "$scratch/key.pub" "$signed/release-key.pub"
   git -C "$signed" init -q && git -C "$signed" add . && git -C "$signed" -c user.name=test -c user.email=test@localhost commit -q -m test
+  check "a commit without the tag is refused" eval "! '$signed/release.sh' '$version' --key '$scratch/key.sec'"
+  git -C "$signed" tag "$version"
   check "a signed release is made" eval "cd '$scratch' && signed/release.sh '$version' --key key.sec"
   check "its sums are signed, with the version" eval \
     "minisign -V -Q -p '$signed/release-key.pub' -m '$signed/artifacts/release/sha256sums.txt' | grep -qx 'RatOS.Flash $version'"
@@ -327,6 +330,65 @@ printf '[include *.conf]\n' >"$config/all.inc"
 printf '[include all.inc]\n[include ./printer.cfg]\n' | cat - "$config/moonraker.conf" >"$config/moonraker.new" && mv "$config/moonraker.new" "$config/moonraker.conf"
 expect 0 "it installs where a pattern includes every file" --user pi
 check "Moonraker does not meet the file a second time" eval "! grep -q ratos-flash '$config/moonraker.conf'"
+
+# included PATTERN TEXT: an installation beside a line that includes our file as well leaves one line, that one
+for pattern in './ratos-flash-moonraker.conf' '../config/ratos-flash-moonraker.conf' '**/*-moonraker.conf' 'ratos-flash-moonraker.conf] # mine'; do
+  new_root "included-${pattern//[^a-z]/}" printer_data
+  config=$pi/printer_data/config
+  { printf '[include %s\n' "${pattern/%conf/conf]}" && cat "$config/moonraker.conf"; } >"$config/new" && mv "$config/new" "$config/moonraker.conf"
+  before=$(tree)
+  run --user pi
+  same "[include $pattern is enough" 1 "$(grep -c '^\[include' "$config/moonraker.conf")"
+  sed -i '1i [include ratos-flash-moonraker.conf]' "$config/moonraker.conf"
+  run --user pi --check
+  says "a second line is a difference" "has the line [include ratos-flash-moonraker.conf]"
+  run --user pi
+  same "and repaired" 1 "$(grep -c '^\[include' "$config/moonraker.conf")"
+  run --user pi --uninstall
+  case $pattern in
+    *\**) same "uninstall leaves a pattern, which may match nothing" "$before" "$(tree)" ;;
+    *) check "uninstall removes a line however it is written: Moonraker does not start without its file" eval "! grep -q ratos-flash '$config/moonraker.conf'" ;;
+  esac
+done
+
+new_root comments printer_data
+config=$pi/printer_data/config
+run --user pi
+sed -i 's/^\[include ratos_flash.cfg\]/[include  ratos_flash.cfg]  # firmware/' "$config/printer.cfg"
+printf '[include ratos-flash-klipperscreen.conf]' >>"$config/KlipperScreen.conf"
+printf '[include um.conf]' >>"$config/moonraker.conf" && sed -i '/update_manager/d' "$config/moonraker.conf" && printf '[update_manager]' >"$config/um.conf"
+run --user pi
+run --user pi
+check "files without a last line end are read as they are" grep -q '^.update_manager' "$config/ratos-flash-moonraker.conf"
+same "and no section is missed" 0 "$(grep -c respond <<<"$said")"
+run --user pi --uninstall
+check "lines with comments go as well" eval "! grep -rqE 'ratos.flash' '$config' --include=*.cfg --include=*.conf"
+
+new_root readonly printer_data
+config=$pi/printer_data/config
+chmod 444 "$config/printer.cfg"
+expect 0 "a read-only printer.cfg is edited" --user pi
+same "and keeps its mode" 444 "$(stat -c %a "$config/printer.cfg")"
+
+new_root refusal printer_data
+touch "$root/etc/systemd/system/klipper-mcu.service"
+before=$(tree)
+run --user pi --no-host-mcu
+run --user pi --check
+says "a choice against root's unit is kept" "The installation is complete"
+run --user pi
+check "also by the next run" eval "! compgen -G '$root/etc/systemd/system/ratos-flash-host-mcu*'"
+run --user pi --host-mcu
+rm "$root/etc/systemd/system/ratos-flash-host-mcu.service"
+run --user pi --check
+says "a choice for it is kept, too" "/etc/systemd/system/ratos-flash-host-mcu.service is missing"
+rm "$pi/ratos-flash/docs/install.md" && echo >>"$pi/ratos-flash/moonraker-component/page/main.js"
+run --user pi --no-host-mcu --check
+says "a file of the zip that is gone is a difference" "docs/install.md is missing, or not the one of this release"
+says "and one that is another" "page/main.js is missing, or not the one of this release"
+says "the command that repairs has the options" "install.sh --user pi --root $root --no-host-mcu"
+run --user pi --uninstall
+same "uninstall leaves no choice" "" "$(diff <(echo "$before") <(tree) | grep -v '/ratos-flash/' | grep '^[<>]')"
 
 new_root foreign printer_data
 config=$pi/printer_data/config
@@ -898,10 +960,13 @@ rights 1000 yes 'sudo() { [ "$1" = -n ]; }'
 same "sudo without a password is enough" "" "$said"
 rights 1000 yes 'sudo() { echo "asked $*" && false; }'
 says "a password is not asked for without a terminal" "sudo needs a password, which is not asked for here"
-same "but by no way" 0 "$(grep -c 'asked -v' <<<"$said")"
+same "but by no way" 0 "$(grep -c '^asked -[^n]' <<<"$said")"
+# shellcheck disable=SC2016
+rights 1000 '' 'sudo() { [ "$1" = -p ] && shift 2 && [ "$*" = "-H -u root -- bash -c :" ]; }'
+same "at a terminal it is" "" "$said"
 # shellcheck disable=SC2016
 rights 1000 '' 'sudo() { [ "$1" = -v ]; }'
-same "at a terminal it is" "" "$said"
+says "a user who may run one other program is refused" "sudo refuses them to pi"
 rights 1000 '' 'sudo() { false; }'
 says "a user without sudo's rights is told before anything is changed" "sudo refuses them to pi"
 rights 1000 yes 'sudo() { echo "sudo $*"; }; as() { :; }'

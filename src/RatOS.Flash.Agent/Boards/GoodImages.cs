@@ -1,10 +1,11 @@
-using System.Text;
 using System.Text.Json;
+using System.Text;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Builds;
 using RatOS.Flash.Core;
 using RatOS.Flash.Firmware;
+using RatOS.Flash.Hardware.Linux;
 
 namespace RatOS.Flash.Agent.Boards;
 
@@ -24,6 +25,7 @@ internal sealed record GoodImage(FirmwareImage Image, JsonGood About, string Pat
 internal sealed class GoodImages(string folder, TimeProvider time, LogFile log)
 {
     private const int Kept = 3;
+    private const int LongestNote = 4096;
     private const int LargestImage = 8 * 1024 * 1024;
 
     /// <summary>A board's firmware, newest first. Damaged files are skipped.</summary>
@@ -58,7 +60,7 @@ internal sealed class GoodImages(string folder, TimeProvider time, LogFile log)
     /// <exception cref="FlashException"><c>nothing-to-roll-back</c>.</exception>
     public FirmwareImage Before(string board, string? running)
     {
-        var failed = File.Exists(FailedFile(board)) ? File.ReadAllText(FailedFile(board)) : null;
+        var failed = Path.Exists(FailedFile(board)) ? TextFile.Read(FailedFile(board), LongestNote) : null;
         return Of(board).FirstOrDefault(good => failed is null ? good.Image.Version != running : good.Image.Sha256 != failed)?.Image
             ?? throw FlashFaults.NothingToRollBack(board, folder);
     }

@@ -6,6 +6,7 @@ using RatOS.Flash.Agent.Moonraker;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Boards;
 using RatOS.Flash.Core;
+using RatOS.Flash.Firmware;
 using RatOS.Flash.Flashing;
 using RatOS.Flash.Klipper;
 using RatOS.Flash.Printer;
@@ -252,7 +253,7 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
         {
             if (new FileInfo(file).Length > LargestFile)
                 return null;
-            if (JsonSerializer.Deserialize(ForeignJson.Mend(File.ReadAllBytes(file)).Span, JsonContract.Shapes.JsonMcus)
+            if (JsonSerializer.Deserialize(ForeignJson.Mend(RegularFile.Read(file, LargestFile)).Span, JsonContract.Shapes.JsonMcus)
                 is not { Mcus: { } mcus } kept)
                 return null;
             var known = mcus.Where(mcu => mcu is { Section: not null })

@@ -107,7 +107,8 @@ internal sealed class VirtualPrinterAccess(VirtualPrinter printer, VirtualPlace 
         if (place.Keep is null)
             return;
         VirtualPrinter.Delete(place.Folder);
-        File.Delete(Learned!);
+        if (File.Exists(Learned))
+            File.Delete(Learned);
         if (place.HasOwnData)
             Directory.Delete(place.Data, recursive: true);
     }

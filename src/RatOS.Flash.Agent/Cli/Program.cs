@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using RatOS.Flash.Agent.Cli;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Hardware.Linux;
@@ -9,4 +10,12 @@ if (args is ["--version"])
     return 0;
 }
 Accounts.UseFilesAndDns();
-return CommandLine.Run(args);
+// A limit of the size of files is met like a full disk.
+const PosixSignal fileTooLarge = (PosixSignal)25;   // SIGXFSZ
+using var limit = PosixSignalRegistration.Create(fileTooLarge, static context => context.Cancel = true);
+var code = CommandLine.Run(args);
+if (Terminal.OutputFault is not { } fault)
+    return code;
+Terminal.Error.WriteLine($"ratos-flash: standard output cannot be written: {fault}");
+// The board counts, not the report of it.
+return args is ["flash" or "recover" or "rollback", ..] || code != ExitCode.Done ? code : ExitCode.Failed;

@@ -19,6 +19,9 @@ internal static partial class Terminal
     /// <summary>Cancelled when standard output is a pipe whose other end was closed.</summary>
     public static CancellationToken ReaderGone => ReaderLost.Token;
 
+    /// <summary>Why a part of the output was lost; null where it was not. A reader that left is no fault.</summary>
+    public static string? OutputFault { get; private set; }
+
     /// <summary>Standard output, in UTF-8; each line is written at once.</summary>
     public static TextWriter Out { get; } = Open(1);
 
@@ -113,6 +116,8 @@ internal static partial class Terminal
                 {
                     if (error == BrokenPipe && descriptor == 1)
                         ReaderLost.Cancel();
+                    else if (descriptor == 1)
+                        OutputFault ??= Marshal.GetPInvokeErrorMessage(error);
                     return;
                 }
             }

@@ -29,10 +29,16 @@ internal static class FlashArguments
     public static Task<FlashOptions> ParseAsync(
         JsonElement arguments, string firmwareFolder, string by = JobOrigin.Request, bool mayCarryFirmware = false) => Task.Run(() =>
     {
-        var options = Parse(arguments, firmwareFolder, by, mayCarryFirmware);
-        _ = options.Firmware?.Image;
-        return options;
+        lock (OneParse)
+        {
+            var options = Parse(arguments, firmwareFolder, by, mayCarryFirmware);
+            _ = options.Firmware?.Image;
+            return options;
+        }
     });
+
+    /// <summary>Files of many requests at once would be unpacked side by side.</summary>
+    private static readonly Lock OneParse = new();
 
     /// <param name="arguments">An object, or nothing.</param>
     /// <param name="firmwareFolder">Where firmware is looked for by name.</param>

@@ -3,6 +3,7 @@ using System.Text.Json;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Core;
+using RatOS.Flash.Hardware.Linux;
 using RatOS.Flash.Flashing;
 
 namespace RatOS.Flash.Agent.Jobs;
@@ -26,8 +27,11 @@ internal sealed record JournalRecord(string Path, JsonHeader Header, IReadOnlyLi
         var steps = new List<JsonStep>();
         try
         {
-            foreach (var line in File.ReadLines(path).Where(line => line.Length <= longestLine))
+            using var file = new StreamReader(TextFile.Open(path));
+            while (file.ReadLine() is { } line)
             {
+                if (line.Length > longestLine)
+                    continue;
                 try
                 {
                     Take(line);

@@ -4,6 +4,7 @@ using RatOS.Flash.Agent.Boards;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Builds;
+using RatOS.Flash.Hardware.Linux;
 
 namespace RatOS.Flash.Agent.Migration;
 
@@ -23,7 +24,7 @@ internal static class SettingsExport
     public static JsonExport Of(DataFolder data, KnownMcus mcus)
     {
         var sections = File.Exists(data.Settings)
-            ? ForeignText.Sections(string.Join('\n', File.ReadLines(data.Settings)), hasComments: true) : [];
+            ? ForeignText.Sections(TextFile.Read(data.Settings, AgentSettings.Largest), hasComments: true) : [];
         var values = new Dictionary<string, Dictionary<string, string>>(StringComparer.OrdinalIgnoreCase);
         foreach (var section in sections.Where(section => section.Name.StartsWith("board ", StringComparison.Ordinal)))
             values[section.Name[6..].Trim()] = Given([section], AgentSettings.BoardKeys);

@@ -22,14 +22,19 @@ internal sealed class Rpc : JsonRpc
     private const int LongestMessage = 20 * 1024 * 1024;   // Moonraker's own limit
     private const int DeepestAnswered = 4096;
 
+    // A request names boards and a file; only the own socket carries one. An answer of Moonraker's may have its whole configuration.
+    private const int LongestRequest = 64 * 1024;
+    private const int MostTokens = 4096;
+
     private readonly IDisposable _transport;
 
     /// <summary>Over a unix socket, in Moonraker's framing.</summary>
     /// <param name="stream">The socket.</param>
     /// <param name="say">Takes notes about messages that are passed over.</param>
     /// <param name="mostOpen">So many requests of the far side may be without an answer; then no more are read.</param>
-    public Rpc(Stream stream, Action<string>? say = null, int mostOpen = int.MaxValue)
-        : this(new EtxHandler(stream, say, mostOpen), stream)
+    /// <param name="carriesFiles">A request may be as long as a message.</param>
+    public Rpc(Stream stream, Action<string>? say = null, int mostOpen = int.MaxValue, bool carriesFiles = false)
+        : this(new EtxHandler(stream, say, mostOpen, carriesFiles), stream)
     {
     }
 
@@ -86,10 +91,17 @@ internal sealed class Rpc : JsonRpc
     /// Reads a message. Null for one to pass over: an error without a request, as Moonraker sends it for a failed notification, and text
     /// that is no message. StreamJsonRpc would close the connection.
     /// </summary>
-    private static JsonRpcMessage? Read(IJsonRpcMessageFormatter formatter, ReadOnlyMemory<byte> text, Action<string>? say)
+    private static JsonRpcMessage? Read(
+        IJsonRpcMessageFormatter formatter, ReadOnlyMemory<byte> text, Action<string>? say, bool carriesFiles = false)
     {
         try
         {
+            if (text.Length > LongestRequest && ForeignRequest.Of(text.Span, MostTokens) is { } request
+                && (!carriesFiles || request.HasManyTokens))
+            {
+                say?.Invoke($"A request of {text.Length} bytes is refused.");
+                return request.Id is { } asked ? new JsonRpcRequest { RequestId = new RequestId(asked), Method = "(too long)" } : null;
+            }
             var message = formatter.Deserialize(new(ForeignJson.Mend(text)));
             return message is JsonRpcError { RequestId: var id } && (id.IsEmpty || id.IsNull) ? null : message;
         }
@@ -103,7 +115,7 @@ internal sealed class Rpc : JsonRpc
     /// <summary>Every message of a stream in Moonraker's framing, as a connection reads it.</summary>
     internal static async Task<List<JsonRpcMessage>> ReadAllAsync(Stream stream)
     {
-        using var handler = new EtxHandler(stream, say: null, int.MaxValue);
+        using var handler = new EtxHandler(stream, say: null, int.MaxValue, carriesFiles: false);
         var messages = new List<JsonRpcMessage>();
         while (await handler.ReadAsync(CancellationToken.None) is { } message)
             messages.Add(message);
@@ -126,7 +138,7 @@ internal sealed class Rpc : JsonRpc
     }
 
     /// <summary>Messages that end with the byte 03, as on Moonraker's unix socket.</summary>
-    private sealed class EtxHandler(Stream stream, Action<string>? say, int mostOpen)
+    private sealed class EtxHandler(Stream stream, Action<string>? say, int mostOpen, bool carriesFiles)
         : PipeMessageHandler(PipeWriter.Create(stream), PipeReader.Create(stream), Formatter())
     {
         private const byte Etx = 3;
@@ -152,7 +164,7 @@ internal sealed class Rpc : JsonRpc
                 if (read.Buffer.Slice(looked).PositionOf(Etx) is { } end)
                 {
                     looked = 0;
-                    var message = _skips ? null : Read(Formatter, read.Buffer.Slice(0, end).ToArray(), say);
+                    var message = _skips ? null : Read(Formatter, read.Buffer.Slice(0, end).ToArray(), say, carriesFiles);
                     _skips = false;
                     Reader.AdvanceTo(read.Buffer.GetPosition(1, end));
                     if (message is null)
@@ -203,6 +215,36 @@ internal sealed class Rpc : JsonRpc
                     return message;
             }
         }
+    }
+}
+
+/// <summary>A long request of another program, as far as it can be told without memory for its content.</summary>
+/// <param name="Id">Null for a notification.</param>
+/// <param name="HasManyTokens">It has more values and names than a request needs.</param>
+internal readonly record struct ForeignRequest(long? Id, bool HasManyTokens)
+{
+    /// <summary>Null for an answer, and for text that is no request.</summary>
+    /// <param name="utf8">The message.</param>
+    /// <param name="mostTokens">More are many.</param>
+    /// <exception cref="JsonException">It is no JSON.</exception>
+    public static ForeignRequest? Of(ReadOnlySpan<byte> utf8, int mostTokens)
+    {
+        var reader = new Utf8JsonReader(utf8, new JsonReaderOptions { MaxDepth = ForeignJson.Depth });
+        var (isRequest, tokens) = (false, 0);
+        long? id = null;
+        while (reader.Read())
+        {
+            tokens++;
+            if (reader.TokenType != JsonTokenType.PropertyName || reader.CurrentDepth != 1)
+                continue;
+            if (reader.ValueTextEquals("result"u8) || reader.ValueTextEquals("error"u8))
+                return null;
+            isRequest |= reader.ValueTextEquals("method"u8);
+            if (reader.ValueTextEquals("id"u8) && reader.Read() && reader.TokenType == JsonTokenType.Number
+                && reader.TryGetInt64(out var number))
+                id = number;
+        }
+        return isRequest ? new(id, tokens > mostTokens) : null;
     }
 }
 

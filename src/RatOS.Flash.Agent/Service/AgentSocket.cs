@@ -83,7 +83,7 @@ internal sealed class AgentSocket : IDisposable
 
     private async Task ServeAsync(Socket client, IAgentApi api, FlashQueue queue)
     {
-        using var rpc = new Rpc(new NetworkStream(client, ownsSocket: true), _log.Say, MostOpenRequests);
+        using var rpc = new Rpc(new NetworkStream(client, ownsSocket: true), _log.Say, MostOpenRequests, carriesFiles: true);
         rpc.Offer(api);
         rpc.Offer<IFollow>(new Follower(rpc, queue));
         _clients.Add(rpc);
@@ -126,12 +126,18 @@ internal sealed class AgentSocket : IDisposable
                 foreach (var step in job.Events)
                     sent = Send(job, step, sent);
                 job.Happened += OnEvent;
+                // A job may wait for a week, and its client leave.
+                await Task.WhenAny(job.Done, rpc.Completion);
+                job.Happened -= OnEvent;
+                if (!job.Done.IsCompleted)
+                    return JsonSerializer.SerializeToElement(new JsonAnswer(true), JsonContract.Shapes.JsonAnswer);
                 var report = await job.Done;
                 await sent;
                 var answer = new JsonAnswer(true) { Job = job.Id, Result = JsonResult.Of(report).In(FrontEnd.CommandLine) };
                 return JsonSerializer.SerializeToElement(answer, JsonContract.Shapes.JsonAnswer);
             }
             // All jobs, as long as the client is connected.
+            var leave = new List<Action>();
             queue.Added += OnAdded;
             foreach (var open in queue.Open)
                 OnAdded(open);
@@ -142,12 +148,19 @@ internal sealed class AgentSocket : IDisposable
             finally
             {
                 queue.Added -= OnAdded;
+                leave.ForEach(static stop => stop());
             }
             return JsonSerializer.SerializeToElement(new JsonAnswer(true), JsonContract.Shapes.JsonAnswer);
 
             void OnEvent(FlashEvent step) => sent = Send(job!, step, sent);
 
-            void OnAdded(Job added) => added.Happened += step => sent = Send(added, step, sent);
+            void OnAdded(Job added)
+            {
+                added.Happened += OnStep;
+                leave.Add(() => added.Happened -= OnStep);
+
+                void OnStep(FlashEvent step) => sent = Send(added, step, sent);
+            }
         }
 
         private async Task Send(Job job, FlashEvent step, Task before)

@@ -1,4 +1,5 @@
 using RatOS.Flash.Agent.Settings;
+using RatOS.Flash.Hardware.Linux;
 
 namespace RatOS.Flash.Agent.Service;
 
@@ -7,6 +8,8 @@ namespace RatOS.Flash.Agent.Service;
 /// <param name="log">The log.</param>
 internal sealed class KeptText(string file, LogFile log)
 {
+    private const int Longest = 64 * 1024;
+
     /// <summary>Null for nothing.</summary>
     public string? Text
     {
@@ -22,7 +25,7 @@ internal sealed class KeptText(string file, LogFile log)
     {
         try
         {
-            return File.Exists(file) ? File.ReadAllText(file) : null;
+            return Path.Exists(file) ? TextFile.Read(file, Longest) : null;
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Core;
+using RatOS.Flash.Hardware.Linux;
 
 namespace RatOS.Flash.Agent.Service;
 
@@ -26,6 +27,7 @@ internal sealed record PromptButton(string Label, string Style, string Verb, Jso
 internal sealed class PromptButtons(string file, LogFile log)
 {
     private const int TokenDigits = 32;
+    private const int Longest = 1024 * 1024;
 
     private Dictionary<string, (string Verb, string Arguments)>? _shown;
 
@@ -74,7 +76,7 @@ internal sealed class PromptButtons(string file, LogFile log)
         var shown = new Dictionary<string, (string, string)>(StringComparer.Ordinal);
         try
         {
-            foreach (var words in (File.Exists(file) ? File.ReadAllLines(file) : []).Select(line => line.Split(' ', 3)))
+            foreach (var words in (Path.Exists(file) ? TextFile.Read(file, Longest).Split('\n') : []).Select(line => line.Split(' ', 3)))
             {
                 if (words is [{ Length: TokenDigits } token, var verb, var arguments] && IsObject(arguments))
                     shown[token] = (verb, arguments);

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Boards;
 using RatOS.Flash.Core;
+using RatOS.Flash.Hardware.Linux;
 using RatOS.Flash.Hardware;
 using RatOS.Flash.Printer;
 using Serilog.Events;
@@ -111,8 +112,12 @@ internal sealed record AgentSettings
     public static ImmutableArray<FlashException> FaultsOf(string path, string text) =>
         ReadValid(path, () => text.TrimStart('\ufeff').Split('\n')).Faults;
 
+    /// <summary>Everybody who can write into the folder has his say here: a real file has some lines for each of a few boards.</summary>
+    public const int Largest = 256 * 1024;
+
     /// <summary>Reads the valid sections of a file: a slip must not keep the agent from the printer.</summary>
-    public static AgentSettings ReadValid(string path) => File.Exists(path) ? ReadValid(path, () => File.ReadLines(path)) : new();
+    public static AgentSettings ReadValid(string path) =>
+        Path.Exists(path) ? ReadValid(path, () => TextFile.Read(path, Largest).Split('\n')) : new();
 
     private static AgentSettings ReadValid(string path, Func<IEnumerable<string>> read)
     {
@@ -122,7 +127,10 @@ internal sealed record AgentSettings
             () => RatOsCatalogue.Load(Path.Combine(Path.GetDirectoryName(path) ?? "", "RatOS", "boards")).Catalogue);
         try
         {
-            foreach (var section in Sections(path, read()))
+            var sections = Sections(path, read());
+            if (sections.Count > MostSections)
+                throw new IOException($"it has {sections.Count} sections, and at most {MostSections} are read");
+            foreach (var section in sections)
             {
                 try
                 {
@@ -140,6 +148,8 @@ internal sealed record AgentSettings
         }
         return settings with { Faults = faults.ToImmutable() };
     }
+
+    private const int MostSections = 256;
 
     /// <summary>A section with its lines; the name is null for what stands above the first one.</summary>
     private sealed record Section(string Path, int Line, string? Name, List<(int Line, string Text)> Lines)

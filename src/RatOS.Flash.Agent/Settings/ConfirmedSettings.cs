@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text;
 using RatOS.Flash.Core;
+using RatOS.Flash.Hardware.Linux;
 
 namespace RatOS.Flash.Agent.Settings;
 
@@ -10,6 +11,8 @@ namespace RatOS.Flash.Agent.Settings;
 /// </summary>
 internal static class ConfirmedSettings
 {
+    private const int Longest = 64 * 1024;
+
     /// <summary>The settings of a printer without those that were not confirmed.</summary>
     /// <exception cref="FlashException"><c>bad-settings</c>.</exception>
     public static AgentSettings Of(DataFolder data) => Of(data, AgentSettings.Read(data.Settings));
@@ -57,7 +60,7 @@ internal static class ConfirmedSettings
     {
         try
         {
-            return [.. File.Exists(file) ? File.ReadAllLines(file) : []];
+            return [.. Path.Exists(file) ? TextFile.Read(file, Longest).Split('\n', StringSplitOptions.RemoveEmptyEntries) : []];
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {

@@ -51,7 +51,7 @@ internal sealed partial class Bundle(DataFolder data, PrinterAccess printer)
         var part = path + ".part";
         try
         {
-            if (SystemFacts.IsSpecial(path))
+            if (SystemFacts.IsSpecial(path) || SystemFacts.IsSpecial(part))
                 throw new IOException("there is no regular file");
             using (var zip = new ZipArchive(new FileStream(part, FileMode.Create, FileAccess.Write), ZipArchiveMode.Create))
                 Fill(zip, record);
@@ -114,8 +114,8 @@ internal sealed partial class Bundle(DataFolder data, PrinterAccess printer)
         Add(zip, "images.txt", string.Concat(record.Header.Images.Select(image => $"{image.Value}  {image.Key}\n")));
         try
         {
-            using var packed = new FileStream(
-                Path.Combine(folder, JobRecorder.RecordingName), FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+            var file = Path.Combine(folder, JobRecorder.RecordingName);
+            using var packed = SystemFacts.IsSpecial(file) ? throw new FileNotFoundException("it is no regular file") : TextFile.Open(file);
             var text = new StringBuilder();
             try
             {
@@ -149,7 +149,7 @@ internal sealed partial class Bundle(DataFolder data, PrinterAccess printer)
         string text;
         try
         {
-            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+            using var file = TextFile.Open(path);
             file.Seek(-Math.Min(file.Length, MostOfAFile), SeekOrigin.End);
             var bytes = new byte[MostOfAFile];
             var length = file.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);

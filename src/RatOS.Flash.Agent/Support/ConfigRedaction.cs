@@ -32,14 +32,14 @@ internal static class ConfigRedaction
 
     private static readonly HashSet<string> Words = new(StringComparer.OrdinalIgnoreCase)
     {
-        "kinematics", "restart_method", "canbus_interface", "sensor_type", "sensor_mcu", "type", "channel", "primary_branch",
-        "bound_services", "bound_service", "managed_services", "provider", "policy", "rollback", "when_idle", "klipper_service",
-        "log_level", "id", "bootloader", "power", "initial_state", "is_non_critical", "locked_while_printing",
-        "restart_klipper_when_powered", "off_when_shutdown", "aliases_of",
+        "kinematics", "restart_method", "canbus_interface", "sensor_mcu", "type", "channel", "primary_branch", "bound_service",
+        "provider", "policy", "rollback", "when_idle", "klipper_service", "log_level", "id", "bootloader", "power", "initial_state",
+        "is_non_critical", "locked_while_printing", "restart_klipper_when_powered", "off_when_shutdown",
     };
 
     private static readonly Regex Number = Of(@"^-?\d{1,9}(\.\d{1,9})?$");
-    private static readonly Regex Word = Of(@"^[A-Za-z][\w .,-]{0,47}$|^\d{1,3}$");
+    private static readonly Regex Word = Of(@"^[A-Za-z][\w.-]{0,31}$|^\d{1,3}$");
+    private static readonly Regex WordList = Of(@"^[A-Za-z][\w .,-]{0,95}$");
     private static readonly Regex Pin = Of(
         @"^[!^~]*([A-Za-z]\w{0,31}:)?[!^~]*(P[A-K]\d{1,2}|gpio\d{1,2}|P\d\.\d{1,2}|gpiochip\d{1,2}/gpio\d{1,3}|ar\d{1,2}|analog\d{1,2}"
         + @"|\w{1,16}:virtual_endstop)$");
@@ -86,6 +86,7 @@ internal static class ConfigRedaction
         var pin when pin.EndsWith("_pin", StringComparison.Ordinal) => Pin.IsMatch(value),
         var name when Numbers.Contains(name) => Number.IsMatch(value),
         var name when Words.Contains(name) => Word.IsMatch(value),
+        "sensor_type" or "bound_services" or "managed_services" or "aliases_of" => WordList.IsMatch(value),
         _ => false,
     };
 

@@ -24,16 +24,27 @@ internal sealed class Redaction
     private const string SecretWords =
         "api[-_]?key|apikey|access[-_]?key|pass|passw(or)?d|passwort|passphrase|pwd|secret|token|auth|authorization|credentials?|cookie|"
         + "session|private|psk|ssid|wifi|wlan|wpa|pin|puk|otp|login|user|username|userid|e?mail|host|hostname|server[-_]?name|domain|"
-        + "cors[-_]domains|webhook|chat[-_]?id|device[-_]?id|client[-_]?id|account|licen[cs]e|signature|sas|bot";
+        + "cors[-_]domains|webhook|chat[-_]?id|device[-_]?id|client[-_]?id|account|licen[cs]e|signature|sas|bot|authkey|wifikey|accountkey|"
+        + "kennwort|mot[-_ ]de[-_ ]passe|contrase[nñ]a|senha|wachtwoord|has[lł]o|пароль|密码|密碼";
 
     // A secret's name as a whole part of a longer one: my_api_key, X-Auth-Token; not "authorized", "pins".
-    private static readonly Regex Secret = Expression(
-        @"(?<key>(^|[\s,{(\[""'?&;])([\w.-]*[_.-])?(" + SecretWords + @")([_.-][\w.-]*)?[""']?\s*(=>|[:=])\s*)"
-        + @"(?<value>""[^""\n]*""?|'[^'\n]*'?|[^\s][^\n]*)");
+    private static readonly Regex SecretKey = Expression(
+        @"(^|[\s,{(\[""'?&;])(?<name>[\w.-]*(" + SecretWords + @")[\w.-]*)[""']?\s*(=>|[:=：])\s*");
+
+    private static readonly Regex Value = Expression(@"^(""[^""\n]*""?|'[^'\n]*'?|[^\s][^\n]*)");
 
     // The same within JSON, where a value ends at a comma or a bracket.
     private static readonly Regex SecretMember = Expression(
-        @"(?<key>[""'][\w.-]*(" + SecretWords + @")[\w.-]*[""']\s*:\s*)(?<value>""([^""\\]|\\.)*""?|'[^']*'?|[^\s,}\]""'][^,}\]]*)");
+        @"(?<key>\\*[""'][\w.-]*(" + SecretWords + @")[\w.-]*\\*[""']\s*:\s*)"
+        + @"(?<value>\\+""[^""\\]*(\\+"")?|""([^""\\]|\\.)*""?|'[^']*'?|\[[^\]]*\]?|\{[^}]*\}?|[^\s,}\]""'][^,}\]]*)");
+
+    // The same without a sign behind it.
+    private static readonly Regex SecretWord = Expression(
+        @"(?<kept>\b(password|passwort|kennwort|passwd|passphrase|psk|ssid|x-api-key|api[-_]key|wpa_passphrase \S+|wifi connect|login \w+)"
+        + @"\s+((is|was|lautet)\s+)?)[^\s:=(]\S*|(?<kept>\btoken\s+(is\s+)?)[\w.~+/=-]*\d[\w.~+/=-]*");
+
+    private static readonly Regex ShortOption = Expression(@"(?<kept>\b(curl|wget|sshpass|mosquitto_\w+)\b[^\n]*\s-(u|p|P))[^\s=]\S*");
+    private static readonly Regex KeyLine = Expression(@"^\s*[A-Za-z0-9+/]{40,}={0,2}\s*$");
 
     private static readonly Regex SecretName = Expression("^([\\w.-]*[_.-])?(" + SecretWords + ")([_.-][\\w.-]*)?$");
     private static readonly Regex PinValue = Expression(@"^[!^~]*(\w{1,32}:)?[!^~]*(P[A-K]\d{1,2}|gpio\d{1,2}|P\d\.\d{1,2})\b");
@@ -44,22 +55,25 @@ internal sealed class Redaction
 
     private static readonly Regex Url = Expression(@"\b[a-z][a-z0-9+.-]{1,31}://[^\s""'<>|]+");
     private static readonly Regex PublicUrl = Expression(
-        @"^(https?|wss?|git)://(localhost|127\.0\.0\.1|(www\.)?github\.com|(www\.)?klipper3d\.org)"
-        + @"(:\d{1,5})?(/[\w./-]*)?[.,;:)]?$");
+        @"^(https?|wss?|git)://((localhost|127\.0\.0\.1)(:\d{1,5})?(/(websocket|server/info|server/ratos_flash/page|printer/[\w/]*)?)?"
+        + @"|(www\.)?github\.com(/(Rat-OS|Klipper3d|Arksine|mainsail-crew|fluidd-core|KlipperScreen|beacon3d)(/[\w./-]*)?)?"
+        + @"|(www\.)?klipper3d\.org(/[\w./-]*)?)[.,;:)]?$");
 
     private static readonly Regex Mail = Expression(@"[\w.+-]{1,64}@[\w-]{1,63}(\.[\w-]{1,63}){0,8}");
-    private static readonly Regex Home = Expression(@"(?<kept>/(home|media|Users)/)[^/\s""':]+");
+    private static readonly Regex Home = Expression(@"(?<kept>[\\/](home|media|Users)[\\/]+)[^\\/\s""':]+");
     private static readonly Regex Mac = Expression(
         @"\b([0-9a-f]{2}:){5}[0-9a-f]{2}\b|\b([0-9a-f]{2}-){5}[0-9a-f]{2}\b|\b[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}\b");
 
     private static readonly Regex Address = Expression(@"\b(\d{1,3}\.){3}\d{1,3}\b");
     private static readonly Regex Address6 = Expression(
-        @"\b([0-9a-f]{1,4}:){7}[0-9a-f]{1,4}\b|\b([0-9a-f]{1,4}:){1,6}(:[0-9a-f]{1,4}){1,6}\b|\b([0-9a-f]{1,4}:){2,7}:"
+        @"(\b([0-9a-f]{1,4}:){1,6}|::)ffff:(\d{1,3}\.){3}\d{1,3}"
+        + @"|\b([0-9a-f]{1,4}:){7}[0-9a-f]{1,4}\b|\b([0-9a-f]{1,4}:){1,6}(:[0-9a-f]{1,4}){1,6}\b|\b([0-9a-f]{1,4}:){2,7}:"
         + @"|::[0-9a-f]{1,4}(:[0-9a-f]{1,4}){0,6}\b");
 
     private static readonly Regex Domain = Expression(
         @"\b([a-z0-9-]{1,63}\.){1,6}"
-        + @"(lan|local|home|internal|intranet|box|corp|com|org|net|io|de|eu|uk|fr|nl|us|dev|app|xyz|me|cloud|arpa|duckdns|ts)\b");
+        + @"(lan|local|home|internal|intranet|box|corp|com|org|net|io|de|eu|uk|fr|nl|us|dev|app|xyz|me|cloud|arpa|duckdns|ts"
+        + @"|ch|cn|ru|jp|kr|br|se|fi|dk|cz|be|au|ca|nz|tw|es|info|biz|online|site|tech|ai|tv|gg)\b");
 
     private static readonly Regex PublicDomain = Expression(@"^(github\.com|(www\.)?klipper3d\.org|kernel\.org|debian\.org)$");
     private static readonly Regex KnownToken = Expression(
@@ -82,15 +96,22 @@ internal sealed class Redaction
     }
 
     /// <summary>A name of a value that is private.</summary>
-    public static bool IsSecret(string name) => SecretName.IsMatch(name);
+    public static bool IsSecret(string name) => SecretName.IsMatch(name) || SecretName.IsMatch(WithParts(name));
+
+    /// <summary>accessToken as access_token.</summary>
+    private static string WithParts(string name) => string.Concat(
+        name.Select((c, i) => i > 0 && char.IsUpper(c) && char.IsLower(name[i - 1]) ? $"_{c}" : $"{c}"));
 
     /// <summary>A log or another text.</summary>
     public string Of(string text)
     {
         var redacted = new StringBuilder(text.Length);
-        List<string>? config = null;
+        var lines = text.Split('\n');
+        // The end of a log may begin within the configuration that Klipper writes into it.
+        var first = Array.FindIndex(lines, IsMark);
+        List<string>? config = first >= 0 && !lines[first].Contains(ConfigBegin, StringComparison.Ordinal) ? [] : null;
         var isKey = false;
-        foreach (var raw in text.Split('\n'))
+        foreach (var raw in lines)
         {
             if (config is not null && !raw.StartsWith(ConfigEnd, StringComparison.Ordinal))
             {
@@ -108,6 +129,9 @@ internal sealed class Redaction
             redacted.Append(ConfigRedaction.Of(config));
         redacted.Length -= redacted.Length > 0 ? 1 : 0;
         return redacted.ToString();
+
+        static bool IsMark(string line) =>
+            line.StartsWith(ConfigEnd, StringComparison.Ordinal) || line.Contains(ConfigBegin, StringComparison.Ordinal);
     }
 
     /// <summary>A configuration file.</summary>
@@ -142,7 +166,13 @@ internal sealed class Redaction
     {
         if (line.Length > LongestLine)
             line = line[..LongestLine] + " (cut)";
-        line = (line.Contains("\":", StringComparison.Ordinal) ? SecretMember : Secret).Replace(line, WithoutValue);
+        if (KeyLine.IsMatch(line) && !line.Trim().All(char.IsAsciiHexDigit))
+            return Removed;
+        foreach (var (encoded, plain) in Encoded)
+            line = line.Replace(encoded, plain, StringComparison.OrdinalIgnoreCase);
+        line = line.Contains("\":", StringComparison.Ordinal) ? SecretMember.Replace(line, WithoutValue) : WithoutValues(line);
+        line = SecretWord.Replace(line, "${kept}" + Removed);
+        line = ShortOption.Replace(line, "${kept}" + Removed);
         line = Scheme.Replace(line, "${kept}" + Removed);
         line = Option.Replace(line, "${kept}" + Removed);
         line = Url.Replace(line, static match => PublicUrl.IsMatch(match.Value) ? match.Value : "(url)");
@@ -158,17 +188,38 @@ internal sealed class Redaction
         return _host?.Replace(line, "(host)") ?? line;
     }
 
+    private static readonly (string Encoded, string Plain)[] Encoded = [("%3D", "="), ("%3A", ":"), ("%2F", "/"), ("%22", "\"")];
+
+    /// <summary>Without the values of every name that is private; a name that only looks like one hides no later one.</summary>
+    private static string WithoutValues(string line)
+    {
+        var from = 0;
+        while (SecretKey.Match(line, from) is { Success: true } key)
+        {
+            from = key.Index + key.Length;
+            if (Value.Match(line[from..]) is { Success: true } value && IsPrivate(key.Groups["name"].Value, value.Value))
+            {
+                line = line[..from] + Without(value.Value) + line[(from + value.Length)..];
+                from += Math.Min(Without(value.Value).Length, line.Length - from);
+            }
+        }
+        return line;
+    }
+
     private static string WithoutValue(Match match)
     {
         var (key, value) = (match.Groups["key"].Value, match.Groups["value"].Value);
-        var name = key.AsSpan().Trim(" :=>\"'{(,[&;?");
-        if (name.EndsWith("pin", StringComparison.OrdinalIgnoreCase) && PinValue.IsMatch(value))
-            return match.Value;
-        // The contract's own: "by" and "hosts" of a plan are no secrets, and "authorized" is USB's.
-        if (!SecretName.IsMatch(name))
-            return match.Value;
+        return IsPrivate(key.Trim(' ', ':', '"', '\'', '\\'), value) ? key + Without(value) : match.Value;
+    }
+
+    /// <summary>The contract's own "by" and "hosts" of a plan are no secrets, and "authorized" is USB's.</summary>
+    private static bool IsPrivate(string name, string value) =>
+        IsSecret(name) && !(name.EndsWith("pin", StringComparison.OrdinalIgnoreCase) && PinValue.IsMatch(value));
+
+    private static string Without(string value)
+    {
         var quote = value[0] is var first and ('"' or '\'') ? $"{first}" : "";
-        return $"{key}{quote}{Removed}{quote}";
+        return $"{quote}{Removed}{quote}";
     }
 
     /// <summary>Letters and digits without a meaning for people. Checksums, commits, serials of chips and links to ports stay.</summary>

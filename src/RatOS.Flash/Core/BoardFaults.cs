@@ -155,13 +155,23 @@ public static class BoardFaults
         $"Correct the board's `id:` in ratos-flash.conf, or its build options{By($"ratos-flash menuconfig {board}")}. "
         + $"Nothing was written.");
 
+    /// <param name="board">The board.</param>
+    /// <param name="start">Of its firmware: the beginning of flash.</param>
+    /// <param name="found">The start of the application that the bootloader starts, or the first one that may be it.</param>
     public static FlashException BootloaderInTheWay(string board, uint start, uint found) => new(
         FaultKind.WrongStart,
-        $"The flash of {board} holds a bootloader and the application that it starts, at {found:x8}. Firmware for {start:x8} would "
-        + "overwrite that bootloader.",
+        $"The flash of {board} begins with a bootloader: with a short program that is not Klipper, and room for an application at "
+        + $"{found:x8}. Firmware for {start:x8} would overwrite it.",
         $"Build the firmware for {found:x8}, and correct the board's `id:` in ratos-flash.conf, or its build options"
         + $"{By($"ratos-flash menuconfig {board}")}. If the bootloader is no longer wanted, erase the whole chip with a programmer first. "
         + $"Nothing was written.");
+
+    /// <inheritdoc cref="BootloaderInTheWay"/>
+    public static FlashException KlipperInTheWay(string board, uint start, uint found) => new(
+        FaultKind.WrongStart,
+        $"The flash of {board} begins with Klipper, at {found:x8}: no bootloader is there that would start an application at {start:x8}.",
+        $"Build the firmware for {found:x8}, and correct the board's `id:` in ratos-flash.conf, or its build options"
+        + $"{By($"ratos-flash menuconfig {board}")}. Or write the board's bootloader first. Nothing was written.");
 
     public static FlashException CloneRefused(string what) => new(
         FaultKind.CloneRefused, $"{what} is a GD32's bootloader, which behaves differently from an STM32's.",

@@ -113,8 +113,8 @@ public static class BootloaderFaults
     /// <inheritdoc cref="NoKatapultBelow"/>
     public static FlashException NoBootloaderBelow(string board, uint start, uint begin) => new(
         FaultKind.WrongStart,
-        $"The flash of {board} is empty at {begin:x8}: no bootloader is there that would start an application at {start:x8}.",
-        $"{FlashAgain}: one read may have been damaged. If it is still empty, write the board's bootloader first, or build the firmware "
+        $"The flash of {board} holds no program at {begin:x8}: no bootloader is there that would start an application at {start:x8}.",
+        $"{FlashAgain}: one read may have been damaged. If it happens again, write the board's bootloader first, or build the firmware "
         + $"for {begin:x8}. Nothing was written.");
 
     /// <param name="board">The board.</param>

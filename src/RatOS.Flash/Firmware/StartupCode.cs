@@ -17,6 +17,7 @@ internal readonly struct StartupCode(ReadOnlyMemory<byte> bytes)
     public const int VectorWords = 8;
 
     private const uint MaxFlash = 16 << 20;
+    private const ushort DisableInterrupts = 0xB672;   // cpsid i, the reset handler's first instruction
 
     /// <summary>Word 0.</summary>
     public uint InitialStack => Word(0);
@@ -112,9 +113,8 @@ internal readonly struct StartupCode(ReadOnlyMemory<byte> bytes)
     /// </summary>
     public string? Strange(uint start)
     {
-        const ushort disableInterrupts = 0xB672;   // cpsid i, the reset handler's first instruction
         var handler = (int)(ResetVector - 1 - start);
-        if (BinaryPrimitives.ReadUInt16LittleEndian(bytes.Span[handler..]) != disableInterrupts)
+        if (BinaryPrimitives.ReadUInt16LittleEndian(bytes.Span[handler..]) != DisableInterrupts)
             return $"there is no reset handler at {ResetVector - 1:x8}";
         var literal = StackLiteral(start);
         if (literal < 0 || literal + 8 > Length)
@@ -126,6 +126,10 @@ internal readonly struct StartupCode(ReadOnlyMemory<byte> bytes)
         return LinkedLength(start) is { } linked && linked < Length && bytes.Span[(int)linked..].ContainsAnyExcept((byte)0, (byte)0xFF)
             ? $"{Length - linked} bytes follow the end that its start-up code gives" : null;
     }
+
+    /// <summary>Its reset handler is the one of every build of Klipper for ARM, linked for this start.</summary>
+    public bool IsKlippers(uint start) => StackLiteral(start) >= 0
+        && BinaryPrimitives.ReadUInt16LittleEndian(bytes.Span[(int)(ResetVector - 1 - start)..]) == DisableInterrupts;
 
     /// <summary>Where the stack pointer stands behind the reset handler's instructions; -1 when it does not.</summary>
     private int StackLiteral(uint start)

@@ -12,10 +12,12 @@ internal static class OldFirmware
     private const int Piece = 8 * 1024;
     private const int Largest = 512 * 1024;
     private const int VectorsLength = 8;   // initial stack pointer and reset vector
+    private const int LongestBootloader = 64 * 1024;
 
     // Klipper for a printer's board has 20 to 60 KiB; what is behind it does not matter. Read in growing pieces, because a wire is slow.
     private static readonly int[] Pieces = [64 * 1024, 128 * 1024, 256 * 1024];
 
+    private static readonly byte[] Blank = [0xFF, 0xFF, 0xFF, 0xFF];
     private static readonly byte[] Hole = [.. Enumerable.Repeat((byte)0xFF, 256)];
 
     /// <summary>
@@ -66,30 +68,68 @@ internal static class OldFirmware
         // Katapult knows its own application's start, and an RP2040 has its vectors elsewhere: their drivers compare by themselves.
         if (bootloader.Memory.ErasesByItself || mcu.Family == ChipFamily.Rp || bootloader.Memory.Sectors[0].Address != mcu.FlashBase)
             return;
-        var (stack, reset) = await VectorsAsync(bootloader, mcu.FlashBase);
-        if (start != mcu.FlashBase)
-        {
-            if (stack == uint.MaxValue && reset == uint.MaxValue)
-                throw BootloaderFaults.NoBootloaderBelow(board, start, mcu.FlashBase);
-            return;
-        }
-        foreach (var behind in mcu.Offsets.Where(offset => offset > 0).Select(offset => start + offset))
-        {
-            if (IsProgram(reset, start, behind) && await VectorsAsync(bootloader, behind) is var (its, entry)
-                && mcu.IsRamEnd(its) && IsProgram(entry, behind, bootloader.Memory.End)
-                // What an earlier bootloader started may still be there, behind Klipper.
-                && (await FindAsync(bootloader, mcu, start, null, CancellationToken.None)).Whole is null)
-                throw BoardFaults.BootloaderInTheWay(board, start, behind);
-        }
+        // A wire has no checksum for what is read: only what is read twice is a reason to refuse.
+        if (await FaultOfStartAsync(bootloader, board, mcu, start) is not null
+            && await FaultOfStartAsync(bootloader, board, mcu, start) is { } fault)
+            throw fault;
     }
 
-    private static bool IsProgram(uint reset, uint from, uint to) => reset % 2 == 1 && reset > from && reset < to;
+    private static async Task<FlashException?> FaultOfStartAsync(Bootloader bootloader, string board, Mcu mcu, uint start)
+    {
+        var begin = await ProgramAsync(bootloader, mcu);
+        if (start != mcu.FlashBase)
+        {
+            // Klipper there starts itself, wherever other firmware is written.
+            return begin is null ? BootloaderFaults.NoBootloaderBelow(board, start, mcu.FlashBase)
+                : begin is (var own, true) && (own >= start
+                    || (await FindAsync(bootloader, mcu, mcu.FlashBase, null, CancellationToken.None)).Whole is not null)
+                ? BoardFaults.KlipperInTheWay(board, start, mcu.FlashBase) : null;
+        }
+        if (begin is not (var reset, false))
+            return null;
+        uint? blank = null;
+        foreach (var behind in mcu.Offsets.Select(offset => start + offset).Where(behind => reset < behind).Order())
+        {
+            var (stack, entry) = await VectorsAsync(bootloader, behind);
+            if (mcu.IsRamEnd(stack) && IsCode(entry, behind, bootloader.Memory.End))
+                return BoardFaults.BootloaderInTheWay(board, start, behind);
+            // A flash that ended early leaves the bootloader alone. Other firmware than Klipper is longer.
+            if (behind - start <= LongestBootloader && stack == uint.MaxValue && entry == uint.MaxValue)
+                blank ??= behind;
+        }
+        return blank is { } missing ? BoardFaults.BootloaderInTheWay(board, start, missing) : null;
+    }
+
+    /// <summary>
+    /// The reset vector of what the chip starts, and whether it is Klipper's own start-up code, be it whole or cut off. Katapult has the
+    /// same code, and a signature before it (Klipper src/generic/canboot.c). Null where nothing can start.
+    /// </summary>
+    private static async Task<(uint Reset, bool IsKlipper)?> ProgramAsync(Bootloader bootloader, Mcu mcu)
+    {
+        const int before = 16, length = 64;   // the signature, the handler and the words behind it
+        const int signature = 9;
+        var (stack, reset) = await VectorsAsync(bootloader, mcu.FlashBase);
+        if (stack is 0 or uint.MaxValue || !IsCode(reset, mcu.FlashBase + before, bootloader.Memory.End - length))
+            return null;
+        var at = (reset & ~3u) - before;
+        var bytes = new byte[at - mcu.FlashBase + length];
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes, stack);
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(sizeof(uint)), reset);
+        var code = bytes.AsMemory(^length..);
+        await bootloader.ReadAsync(at, code, static _ => ValueTask.CompletedTask);
+        if (code.Span[(int)(reset - 1 - at)..].StartsWith(Blank))
+            return null;   // the vectors of firmware whose rest is missing
+        var isKatapult = code.Span[(int)(reset - signature - at)..].StartsWith("CanBoot!"u8);
+        return (reset, !isKatapult && new StartupCode(bytes).IsKlippers(mcu.FlashBase));
+    }
+
+    private static bool IsCode(uint reset, uint from, uint to) => reset % 2 == 1 && reset > from && reset < to;
 
     private static async Task<(uint Stack, uint Reset)> VectorsAsync(Bootloader bootloader, uint at)
     {
         var block = new byte[bootloader.BlockSize];
         await bootloader.ReadAsync(at, block, static _ => ValueTask.CompletedTask);
-        return (BinaryPrimitives.ReadUInt32LittleEndian(block), BinaryPrimitives.ReadUInt32LittleEndian(block.AsSpan(4)));
+        return (BinaryPrimitives.ReadUInt32LittleEndian(block), BinaryPrimitives.ReadUInt32LittleEndian(block.AsSpan(sizeof(uint))));
     }
 
     /// <summary>Looks for firmware in flash that is whole and fits the board.</summary>

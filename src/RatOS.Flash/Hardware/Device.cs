@@ -105,8 +105,11 @@ public sealed record Device
     /// It is at a port that was remembered: of the same controller by the ports behind its root hub, else, where a controller is not
     /// known, by name.
     /// </summary>
-    public bool IsAt(string port, string? controller) => controller is null || Controller is null ? port == Port
+    public bool IsAt(string port, string? controller) => !IsLasting(controller) || !IsLasting(Controller) ? port == Port
         : controller == Controller && Chain(port) == Chain(Port);
+
+    /// <summary>Some controllers are numbered at each start: <c>xhci-hcd.0.auto</c>.</summary>
+    private static bool IsLasting(string? controller) => controller?.EndsWith(".auto", StringComparison.Ordinal) == false;
 
     private static string Chain(string port) => port[(port.IndexOf('-', StringComparison.Ordinal) + 1)..];
 

@@ -12,6 +12,16 @@ public sealed class RedactionTests
     /// <summary>A line as it stands in configuration files and logs, with the part that must not survive between « and ».</summary>
     private static readonly string[] Planted =
     [
+        // names in other spellings and languages, and names without a sign behind them
+        "accessToken: «hunter2»", "userPassword: «hunter2»", "mqttPassword=«hunter2»", "wifiKey=«hunter2»", "authkey: «hunter2»",
+        "AccountKey=«hunter2»", "authorized: 1, password: «hunter2»", "Kennwort: «hunter2»", "mot_de_passe: «hunter2»",
+        "contraseña: «hunter2»", "пароль: «hunter2»", "密码：«hunter2»", "password «hunter2»", "Passwort lautet «hunter2»",
+        "token is «hunter2x»", "ssid «AnnsHouse»", "X-Api-Key «hunter2»", "nmcli dev wifi connect AnnsNet password «hunter2»",
+        "wpa_passphrase AnnsNet «hunter2hunter2»", "login admin «hunter2»", "curl -s -uadmin:«hunter2» x", "sshpass -p«hunter2» ssh",
+        "GET /x?apikey%3D«hunter2»", "{\\\"password\\\": \\\"«hunter2»\\\"}", "{\"a\":1,\"password\":[\"«hunter2»\",\"b\"]}",
+        "http://127.0.0.1/server/«hunter2»/x", "http://github.com/«annsname»/private", "C:\\Users\\«annsname»\\x",
+        "push.«annshouse».cn", "www.«annshouse».ch", "::ffff:10.0.«0.5»",
+        "«MIIEvQIBADANBgkqhkiG9w0/BAQEFAASCBKcwggSj/AgEAAoIBAQC7VJTUt9Us8cKj»",
         // notifiers (apprise) and other URLs
         "url: tgram://«123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw»/«987654»", "url: discord://«4174216298/JHMHI8qBe7bk2ZwO5U711o3dV»",
         "url: slack://«T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7F»",
@@ -89,6 +99,18 @@ public sealed class RedactionTests
         «b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW»
         -----END OPENSSH PRIVATE KEY-----
         """;
+
+    [Fact]
+    public void Of_a_section_that_is_not_known_no_value_stays() => Assert.Equal(
+        "[anything (removed)]\nport: (removed)\n[mcu]\nport: 7125\n", Redaction.OfConfig("[anything]\nport: 7125\n[mcu]\nport: 7125"));
+
+    [Fact]
+    public void The_end_of_a_log_may_begin_within_a_configuration()
+    {
+        var text = _redaction.Of("annsvalue hunter2\nvariable_x: hunter2\n=======================\nStats 1.0: x");
+        Assert.DoesNotContain("hunter2", text, StringComparison.Ordinal);
+        Assert.EndsWith("Stats 1.0: x", text, StringComparison.Ordinal);
+    }
 
     [Fact]
     public void No_planted_text_survives_in_a_log_in_a_configuration_or_in_a_recording()

@@ -18,9 +18,47 @@ public sealed class ProtectionStories
         var request = new FlashRequest(board with { Board = board.Board with { FlashStartEffective = $"0x{begin:x}" } }, image);
         var report = (await story.FlashAsync(CancellationToken.None, request)).Boards.Single();
         Assert.Equal("wrong-start", report.Fault?.Code);
-        Assert.Contains($"the application that it starts, at {found}", report.Fault!.Cause, StringComparison.Ordinal);
+        Assert.Contains($"room for an application at {found}", report.Fault!.Cause, StringComparison.Ordinal);
         Assert.All(story.Board.Flash.Erases, count => Assert.Equal(0, count));
     });
+
+    /// <summary>What an interrupted flash leaves: the bootloader, and no beginning of an application.</summary>
+    [Theory]
+    [InlineData("octopus-in-dfu")]
+    [InlineData("octopus-half-written")]
+    public void Nor_over_one_whose_application_is_half_written(string scenario)
+    {
+        var board = Scenario.Find(scenario).Boards[0] with { State = BoardState.Rom };
+        Story.Of(new Scenario("half written", "one board", board), InjectedFaults.None, async story =>
+        {
+            story.Board.Flash.Erase(story.Board.Flash.SectorAt(story.Board.ApplicationStart), story.Time.Now);
+            await story.PassAsync(TimeSpan.FromSeconds(3));
+            var (known, begin) = (story.Known("octopus"), story.Board.Flash.Base);
+            var file = VirtualFirmware.Build(story.Board.Setup.Build with { Start = begin }, "v0.13.0");
+            var image = FirmwareImage.Parse(file, "klipper.bin");
+            var request = new FlashRequest(known with { Board = known.Board with { FlashStartEffective = $"0x{begin:x}" } }, image);
+            var report = (await story.FlashAsync(CancellationToken.None, request)).Boards.Single();
+            Assert.Equal("wrong-start", report.Fault?.Code);
+            Assert.True(story.Board.IsBootAreaIntact);
+        });
+    }
+
+    /// <summary>The catalogue's board has a bootloader, this one has none: Klipper would start itself, half overwritten.</summary>
+    [Fact]
+    public void A_Klipper_without_a_bootloader_is_not_half_overwritten()
+    {
+        var board = Scenario.Find("octopus-in-dfu").Boards[0] with { ApplicationStart = 0x0800_0000, Stage = BootStage.None };
+        Story.Of(new Scenario("replaced bootloader", "one board", board), InjectedFaults.None, async story =>
+        {
+            var known = story.Known("octopus");
+            var image = FirmwareImage.Parse(VirtualFirmware.Build(board.Build with { Start = 0x0800_8000 }, "v0.13.0"), "klipper.bin");
+            var request = new FlashRequest(known with { Board = known.Board with { FlashStartEffective = "0x8008000" } }, image);
+            var report = (await story.FlashAsync(CancellationToken.None, request)).Boards.Single();
+            Assert.Equal("wrong-start", report.Fault?.Code);
+            Assert.Contains("begins with Klipper, at 08000000", report.Fault!.Cause, StringComparison.Ordinal);
+            Assert.All(story.Board.Flash.Erases, count => Assert.Equal(0, count));
+        });
+    }
 
     [Fact]
     public void Firmware_that_nothing_would_start_is_not_written() => Story.Of("octopus-in-dfu", async story =>
@@ -28,18 +66,22 @@ public sealed class ProtectionStories
         story.Board.Flash.Erase(0, story.Time.Now);
         await story.PassAsync(TimeSpan.FromSeconds(3));
         var report = await story.FailedAsync("octopus", "wrong-start", BoardCondition.Unknown);
-        Assert.Contains("empty at 08000000", report.Fault!.Cause, StringComparison.Ordinal);
+        Assert.Contains("no program at 08000000", report.Fault!.Cause, StringComparison.Ordinal);
         Assert.Equal(1, story.Board.Flash.Erases.Sum());
     });
 
-    /// <summary>The bootloader is gone; what it started is still there, behind the Klipper that took its place.</summary>
-    [Fact]
-    public void What_is_left_of_an_earlier_application_is_no_reason_to_refuse()
+    /// <summary>The bootloader is gone; what it started is still there, behind the Klipper that took its place, whole or cut off.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(20 * 1024)]
+    public void What_is_left_of_an_earlier_application_is_no_reason_to_refuse(int length)
     {
         var board = Scenario.Find("octopus-in-dfu").Boards[0] with { ApplicationStart = 0x0800_0000, Stage = BootStage.None };
         Story.Of(new Scenario("replaced bootloader", "one board", board), InjectedFaults.None, async story =>
         {
             story.Board.Flash.Preset(0x0801_0000, VirtualFirmware.Build(board.Build with { Start = 0x0801_0000 }, "v0.11.0"));
+            if (length > 0)
+                story.Board.Flash.Preset(0x0800_0000 + (uint)length, Enumerable.Repeat((byte)0xFF, 0x8000 - length).ToArray());
             await story.FlashedAsync("octopus");
         });
     }
