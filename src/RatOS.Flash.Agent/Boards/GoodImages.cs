@@ -1,5 +1,5 @@
-using System.Text.Json;
 using System.Text;
+using System.Text.Json;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Builds;

@@ -3,8 +3,8 @@ using System.Text.Json;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Core;
-using RatOS.Flash.Hardware.Linux;
 using RatOS.Flash.Flashing;
+using RatOS.Flash.Hardware.Linux;
 
 namespace RatOS.Flash.Agent.Jobs;
 

@@ -2,8 +2,8 @@ using System.Collections.Immutable;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Boards;
 using RatOS.Flash.Core;
-using RatOS.Flash.Hardware.Linux;
 using RatOS.Flash.Hardware;
+using RatOS.Flash.Hardware.Linux;
 using RatOS.Flash.Printer;
 using Serilog.Events;
 
