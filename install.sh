@@ -198,12 +198,13 @@ replace() {
 
 # put ACCOUNT FILE: the file with the text on standard input. Root's files have root's owner and mode.
 put() {
-  local account=$1 file=$2 text difference="$2 is missing"
+  local account=$1 file=$2 text difference="$2 is missing" owner=0
   text=$(cat && echo .) # the dot keeps the last line's end
+  [ -z "$root" ] || owner=$(id -u)
   if [ -f "$root$file" ]; then
     difference="$file is not the one of this version"
     if [ "$(cat "$root$file" && echo .)" = "$text" ]; then
-      if [ "$account" != root ] || [ "$(stat -c '%u %a %F' -- "$root$file")" = '0 644 regular file' ]; then return; fi
+      if [ "$account" != root ] || [ "$(stat -c '%u %a %F' -- "$root$file")" = "$owner 644 regular file" ]; then return; fi
       difference="$file is a link, or has another owner or mode than root's 644"
     fi
   fi

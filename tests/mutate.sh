@@ -119,7 +119,7 @@ mutant "all: a board whose need is unknown is flashed" src/RatOS.Flash.Agent/Boa
   'SkipReason = needs.GetValueOrDefault(mcu.Name) is { Level: NeedLevel.Needless or NeedLevel.Unknown } need'
 mutant "foreign JSON: half a surrogate pair" src/RatOS.Flash/Core/ForeignJson.cs $engine "ForeignJsonTests OddJsonStories" \
   'else if (char.IsSurrogate(code))' 'else if (code == 0)'
-mutant "foreign text: hidden characters" src/RatOS.Flash/Core/PlainText.cs $agent "DialogStories DoorStories" \
+mutant "foreign text: hidden characters" src/RatOS.Flash/Core/PlainText.cs $engine "ForeignJsonTests" \
   'is UnicodeCategory.Control or UnicodeCategory.Format' 'is UnicodeCategory.Control'
 mutant "foreign text: tags" src/RatOS.Flash.Agent/Service/ConsoleText.cs $agent "DialogStories DoorStories" \
   'return WithoutTags(PlainText.Of(line, line.Length));' 'return PlainText.Of(line, line.Length);'
@@ -219,7 +219,7 @@ mutant "doors: firmware from elsewhere needs a confirmation" src/RatOS.Flash.Age
   'if (unconfirmed.Count == 0)' 'if (unconfirmed.Count >= 0)'
 mutant "permission: the ROM's udev rule is checked before a board is sent into it" src/RatOS.Flash/Flashing/AccessCheck.cs $engine "UdevRulesTests BoardTruthTests ConditionStories" \
   'if (board is not { Entry: FlashEntry.Touch, Profile.Mcu: { } mcu })' 'if (board is not { Entry: FlashEntry.None, Profile.Mcu: { } mcu })'
-mutant "identify: vectors that are none leave the start unknown" src/RatOS.Flash/Klipper/ChipInquiry.cs $engine "BoardTruthTests BoardIdentityTests AnyChipStories" \
+mutant "identify: vectors that are none leave the start unknown" src/RatOS.Flash/Klipper/ChipInquiry.cs $engine "BoardTruthTests" \
   'return mcu.IsRamEnd(stack) && ' 'return '
 mutant "identify: the answers of other firmware are out of date" src/RatOS.Flash/Printer/BoardIdentity.cs $engine "BoardIdentityTests" \
   '(constants.Count == 0 || ' '(constants.Count >= 0 || '

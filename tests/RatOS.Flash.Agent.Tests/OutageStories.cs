@@ -60,10 +60,11 @@ public sealed class OutageStories
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void A_message_of_nine_megabytes_is_answered_like_any_other(bool isWeb) => AgentStory.Of(async story =>
+    public void A_request_of_nine_megabytes_is_refused_and_the_next_one_answered(bool isWeb) => AgentStory.Of(async story =>
     {
-        var answer = await story.RequestAsync("flash", ("board", "octopuss"), ("junk", new string('x', 9 * 1024 * 1024)));
-        Assert.Equal("unknown-board", answer.Word("error", "code"));
+        await Assert.ThrowsAsync<MoonrakerException>(
+            () => story.RequestAsync("flash", ("board", "octopus"), ("junk", new string('x', 9 * 1024 * 1024))));
+        Assert.Equal("unknown-board", (await story.RequestAsync("flash", ("board", "octopuss"))).Word("error", "code"));
     }, isWeb: isWeb);
 
     [Fact]

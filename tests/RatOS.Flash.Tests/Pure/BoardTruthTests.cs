@@ -139,6 +139,17 @@ public sealed class BoardTruthTests
             Assert.Contains("config_adxl345", commands);
         });
 
+    [Fact]
+    public void Vectors_that_are_none_leave_the_start_unknown() => With(F446, async (printer, board) =>
+    {
+        board.Flash.Preset(board.ApplicationStart, BitConverter.GetBytes(0x2000_1234));   // no end of its RAM
+        await using var client = await ConnectAsync(printer, board);
+        await client.IdentifyAsync(default);
+        var chip = await client.AskChipAsync(Chips.Mcu.Find("stm32f446xx")!, null, default, asksAll: true);
+        Assert.NotNull(chip.Uid);
+        Assert.Null(chip.ApplicationStart);
+    });
+
     public static TheoryData<string> Misfits =>
     [
         "crystal", "internal", "start", "uart pins", "uart on usb", "can rate", "can pins", "can on usb", "bridge rate", "usb on uart",

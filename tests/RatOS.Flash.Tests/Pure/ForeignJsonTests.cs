@@ -98,4 +98,9 @@ public sealed class ForeignJsonTests
                 break;
         }
     }
+
+    /// <summary>They turn the direction of writing, or are not seen at all.</summary>
+    [Fact]
+    public void Hidden_characters_of_a_text_become_question_marks() =>
+        Assert.Equal("a?b?c?d?e", PlainText.Of("a\u202eb\u200bc\u0085d\u2028e", 20));
 }
