@@ -349,12 +349,14 @@ leads() {
 
 # include FILE NAME: adds the line that includes NAME, unless another one already does. If a file is included twice Moonraker does not start.
 include() {
-  local line="[include $2]" lines own
+  local line="[include $2]" lines own text
   leads "$root$1" "$root${1%/*}/$2" | mapfile -t lines
   own=$(printf '%s\n' "${lines[@]}" | grep -cxF -- "$root$1"$'\tname\t'"$line" || true)
   if [ ${#lines[@]} -gt 1 ]; then
     if [ "$own" = 0 ]; then
-      note "$1 includes $2 ${#lines[@]} times: leave one of these lines" "$(printf '%s; ' "${lines[@]#*$'\t'*$'\t'}")"
+      text=$(printf ', %s' "${lines[@]#*$'\t'*$'\t'}")
+      note "$1 includes $2 ${#lines[@]} times: remove all of these lines but one: ${text#, }"
+      [ -z "$check" ] || step "include $2 once" "$1 includes $2 ${#lines[@]} times: ${text#, }"
       return
     fi
     remove_line "$1" "$line"
@@ -872,9 +874,9 @@ uninstall_printer() {
     if [ -f "$root$file" ]; then
       text=$(without "$file" "$pair" && echo .)
       uninclude "$file" "$pair"
-      printf %s "${text%.}" | unkeep "$file"
       # One that install.sh made.
-      if [ "$text" = . ] && [ ! -e "$root$file.ratos-flash-backup" ]; then drop "$user" "$file"; fi
+      if [ "$text" = . ] && [ ! -L "$root$file" ] && [ ! -e "$root$file.ratos-flash-backup" ]; then drop "$user" "$file"; fi
+      printf %s "${text%.}" | unkeep "$file"
     fi
     if [ -L "$root$config/$pair" ] || grep -qs 'written by its install.sh' "$root$config/$pair"; then drop "$user" "$config/$pair"; fi
   done

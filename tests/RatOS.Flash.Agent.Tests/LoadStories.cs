@@ -53,14 +53,15 @@ public sealed class LoadStories
     });
 
     [Theory]
-    [InlineData("""{"jsonrpc":"2.0","method":"plan","params":{"x":[1,2,3]},"id":7}""", true, 7L)]
+    [InlineData("""{"jsonrpc":"2.0","method":"plan","params":{"x":[1,2,3,4]},"id":7}""", true, 7L)]
     [InlineData("""{"method":"plan","params":"xxxxxxxxxxxxxxxxxxxxxxxxxxx","id":8}""", false, 8L)]
     [InlineData("""{"method":"notify","params":[[]]}""", false, null)]
+    [InlineData("""{"method":"notify_update_refreshed","params":[{"x":[1,2,3,4]}]}""", true, null, "notify_update_refreshed")]
     [InlineData("""{"jsonrpc":"2.0","result":{"method":[1,2,3,4,5,6,7,8,9],"id":1},"id":7}""", null, null)]
-    public void A_request_is_told_from_an_answer_by_its_names(string text, bool? hasMany, long? id)
+    public void A_request_is_told_from_an_answer_by_its_names(string text, bool? hasMany, long? id, string? announces = null)
     {
         var request = ForeignRequest.Of(Encoding.UTF8.GetBytes(text), 10);
-        Assert.Equal((hasMany, id), (request?.HasManyTokens, request?.Id));
+        Assert.Equal((hasMany, id, announces), (request?.HasManyTokens, request?.Id, request?.Announces));
     }
 
     [Fact]

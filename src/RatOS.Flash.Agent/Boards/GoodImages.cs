@@ -60,7 +60,7 @@ internal sealed class GoodImages(string folder, TimeProvider time, LogFile log)
     /// <exception cref="FlashException"><c>nothing-to-roll-back</c>.</exception>
     public FirmwareImage Before(string board, string? running)
     {
-        var failed = Path.Exists(FailedFile(board)) ? TextFile.Read(FailedFile(board), LongestNote) : null;
+        var failed = File.Exists(FailedFile(board)) ? TextFile.Read(FailedFile(board), LongestNote) : null;
         return Of(board).FirstOrDefault(good => failed is null ? good.Image.Version != running : good.Image.Sha256 != failed)?.Image
             ?? throw FlashFaults.NothingToRollBack(board, folder);
     }

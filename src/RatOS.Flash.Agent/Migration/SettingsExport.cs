@@ -4,7 +4,6 @@ using RatOS.Flash.Agent.Boards;
 using RatOS.Flash.Agent.Contract;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Builds;
-using RatOS.Flash.Hardware.Linux;
 
 namespace RatOS.Flash.Agent.Migration;
 
@@ -20,11 +19,10 @@ internal static class SettingsExport
 
     /// <param name="data">The printer's folder.</param>
     /// <param name="mcus">Its boards.</param>
-    /// <exception cref="Core.FlashException">A kept configuration is damaged.</exception>
+    /// <exception cref="Core.FlashException">A kept configuration is damaged, or the settings cannot be read.</exception>
     public static JsonExport Of(DataFolder data, KnownMcus mcus)
     {
-        var sections = File.Exists(data.Settings)
-            ? ForeignText.Sections(TextFile.Read(data.Settings, AgentSettings.Largest), hasComments: true) : [];
+        var sections = ForeignText.Sections(AgentSettings.TextOf(data.Settings), hasComments: true);
         var values = new Dictionary<string, Dictionary<string, string>>(StringComparer.OrdinalIgnoreCase);
         foreach (var section in sections.Where(section => section.Name.StartsWith("board ", StringComparison.Ordinal)))
             values[section.Name[6..].Trim()] = Given([section], AgentSettings.BoardKeys);

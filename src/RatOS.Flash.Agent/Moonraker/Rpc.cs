@@ -99,6 +99,9 @@ internal sealed class Rpc : JsonRpc
             if (text.Length > LongestRequest && ForeignRequest.Of(text.Span, MostTokens) is { } request
                 && (!carriesFiles || request.HasManyTokens))
             {
+                // Moonraker announces long things, such as the commits of every repository. That it does is enough.
+                if (request is { Id: null, Announces: { } announced })
+                    return new JsonRpcRequest { Method = announced };
                 say?.Invoke($"A request of {text.Length} bytes is refused.");
                 return request.Id is { } asked ? new JsonRpcRequest { RequestId = new RequestId(asked), Method = "(too long)" } : null;
             }
@@ -220,8 +223,9 @@ internal sealed class Rpc : JsonRpc
 
 /// <summary>A long request of another program, as far as it can be told without memory for its content.</summary>
 /// <param name="Id">Null for a notification.</param>
+/// <param name="Announces">Its method, if that is one of Moonraker's announcements.</param>
 /// <param name="HasManyTokens">It has more values and names than a request needs.</param>
-internal readonly record struct ForeignRequest(long? Id, bool HasManyTokens)
+internal readonly record struct ForeignRequest(long? Id, string? Announces, bool HasManyTokens)
 {
     /// <summary>Null for an answer, and for text that is no request.</summary>
     /// <param name="utf8">The message.</param>
@@ -232,6 +236,7 @@ internal readonly record struct ForeignRequest(long? Id, bool HasManyTokens)
         var reader = new Utf8JsonReader(utf8, new JsonReaderOptions { MaxDepth = ForeignJson.Depth });
         var (isRequest, tokens) = (false, 0);
         long? id = null;
+        string? method = null;
         while (reader.Read())
         {
             tokens++;
@@ -239,12 +244,17 @@ internal readonly record struct ForeignRequest(long? Id, bool HasManyTokens)
                 continue;
             if (reader.ValueTextEquals("result"u8) || reader.ValueTextEquals("error"u8))
                 return null;
-            isRequest |= reader.ValueTextEquals("method"u8);
-            if (reader.ValueTextEquals("id"u8) && reader.Read() && reader.TokenType == JsonTokenType.Number
+            if (reader.ValueTextEquals("method"u8) && reader.Read())
+            {
+                isRequest = true;
+                method = reader.TokenType == JsonTokenType.String && reader.ValueSpan.Length < 64 ? reader.GetString() : null;
+            }
+            else if (reader.ValueTextEquals("id"u8) && reader.Read() && reader.TokenType == JsonTokenType.Number
                 && reader.TryGetInt64(out var number))
                 id = number;
         }
-        return isRequest ? new(id, tokens > mostTokens) : null;
+        var announces = method?.StartsWith("notify_", StringComparison.Ordinal) == true ? method : null;
+        return isRequest ? new(id, announces, tokens > mostTokens) : null;
     }
 }
 

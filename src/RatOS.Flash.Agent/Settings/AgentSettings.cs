@@ -115,6 +115,20 @@ internal sealed record AgentSettings
     /// <summary>Everybody who can write into the folder has his say here: a real file has some lines for each of a few boards.</summary>
     public const int Largest = 256 * 1024;
 
+    /// <summary>A file's text; an empty one where there is no file.</summary>
+    /// <exception cref="FlashException">It cannot be read.</exception>
+    public static string TextOf(string path)
+    {
+        try
+        {
+            return Path.Exists(path) ? TextFile.Read(path, Largest) : "";
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            throw AgentFaults.SettingsUnreadable(path, fault.Message.TrimEnd('.'));
+        }
+    }
+
     /// <summary>Reads the valid sections of a file: a slip must not keep the agent from the printer.</summary>
     public static AgentSettings ReadValid(string path) =>
         Path.Exists(path) ? ReadValid(path, () => TextFile.Read(path, Largest).Split('\n')) : new();

@@ -42,7 +42,7 @@ internal static class ConfigRedaction
     private static readonly Regex WordList = Of(@"^[A-Za-z][\w .,-]{0,95}$");
     private static readonly Regex Pin = Of(
         @"^[!^~]*([A-Za-z]\w{0,31}:)?[!^~]*(P[A-K]\d{1,2}|gpio\d{1,2}|P\d\.\d{1,2}|gpiochip\d{1,2}/gpio\d{1,3}|ar\d{1,2}|analog\d{1,2}"
-        + @"|\w{1,16}:virtual_endstop)$");
+        + @"|\w{1,32}:(z_)?virtual_endstop)$");
     private static readonly Regex Port = Of(
         @"^(/dev/(serial/by-(id|path)/[\w:.+-]{1,128}|tty\w{1,16}|RatOS/[\w-]{1,48}|[a-z][a-z0-9-]{1,40})|/tmp/klipper_\w{1,24}"
         + @"|\d-[\d.]{1,16}|can\d)$");
@@ -98,7 +98,7 @@ internal static class ConfigRedaction
         var first = words.Split(' ')[0];
         if (isKnown && (Name.IsMatch(words) || (first == "include" && File.IsMatch(words[first.Length..].Trim()))))
             return $"[{words}]";
-        return Name.IsMatch(first) && first.Length <= 24 ? $"[{first} {Removed}]" : $"[{Removed}]";
+        return !Name.IsMatch(first) || first.Length > 24 ? $"[{Removed}]" : words == first ? $"[{first}]" : $"[{first} {Removed}]";
     }
 
     private static string WithoutComment(string line)

@@ -31,23 +31,24 @@ internal sealed class Redaction
     private static readonly Regex SecretKey = Expression(
         @"(^|[\s,{(\[""'?&;])(?<name>[\w.-]*(" + SecretWords + @")[\w.-]*)[""']?\s*(=>|[:=：])\s*");
 
-    private static readonly Regex Value = Expression(@"^(""[^""\n]*""?|'[^'\n]*'?|[^\s][^\n]*)");
-
     // The same within JSON, where a value ends at a comma or a bracket.
     private static readonly Regex SecretMember = Expression(
         @"(?<key>\\*[""'][\w.-]*(" + SecretWords + @")[\w.-]*\\*[""']\s*:\s*)"
         + @"(?<value>\\+""[^""\\]*(\\+"")?|""([^""\\]|\\.)*""?|'[^']*'?|\[[^\]]*\]?|\{[^}]*\}?|[^\s,}\]""'][^,}\]]*)");
 
     // The same without a sign behind it.
+    private const string PassWords = "password|passwort|kennwort|passwd|passphrase";
+
     private static readonly Regex SecretWord = Expression(
-        @"(?<kept>\b(password|passwort|kennwort|passwd|passphrase|psk|ssid|x-api-key|api[-_]key|wpa_passphrase \S+|wifi connect|login \w+)"
-        + @"\s+((is|was|lautet)\s+)?)[^\s:=(]\S*|(?<kept>\btoken\s+(is\s+)?)[\w.~+/=-]*\d[\w.~+/=-]*");
+        @"(?<kept>\b((ssid|psk|x-api-key|wpa_passphrase \S+)\s+|(" + PassWords + @")\s+(is|was|lautet)\s+))[^\s:=(]\S*"
+        + @"|(?<kept>\b(" + PassWords + @"|api[-_]key|login \w+)\s+)[^\s:=(\d]*\d\S*"
+        + @"|(?<kept>\btoken\s+(is\s+)?)[\w.~+/=-]*\d[\w.~+/=-]*");
 
     private static readonly Regex ShortOption = Expression(@"(?<kept>\b(curl|wget|sshpass|mosquitto_\w+)\b[^\n]*\s-(u|p|P))[^\s=]\S*");
     private static readonly Regex KeyLine = Expression(@"^\s*[A-Za-z0-9+/]{40,}={0,2}\s*$");
 
     private static readonly Regex SecretName = Expression("^([\\w.-]*[_.-])?(" + SecretWords + ")([_.-][\\w.-]*)?$");
-    private static readonly Regex PinValue = Expression(@"^[!^~]*(\w{1,32}:)?[!^~]*(P[A-K]\d{1,2}|gpio\d{1,2}|P\d\.\d{1,2})\b");
+    private static readonly Regex PinValue = Expression(@"^[!^~]*(\w{1,32}:)?[!^~]*(P[A-K]\d{1,2}|gpio\d{1,2}|P\d\.\d{1,2}|%[a-z]+)\b");
     private static readonly Regex Scheme = Expression(@"(?<kept>\b(bearer|basic|digest|token|apikey)\s+)[\w.~+/=:-]{6,}");
     private static readonly Regex Option = Expression(
         @"(?<kept>(^|\s)(-u|-p|-H|-b|--(user|header|password|token|api-key|auth|oauth2-bearer|proxy-user|cookie))[ =])"
@@ -73,7 +74,7 @@ internal sealed class Redaction
     private static readonly Regex Domain = Expression(
         @"\b([a-z0-9-]{1,63}\.){1,6}"
         + @"(lan|local|home|internal|intranet|box|corp|com|org|net|io|de|eu|uk|fr|nl|us|dev|app|xyz|me|cloud|arpa|duckdns|ts"
-        + @"|ch|cn|ru|jp|kr|br|se|fi|dk|cz|be|au|ca|nz|tw|es|info|biz|online|site|tech|ai|tv|gg)\b");
+        + @"|ch|cn|ru|jp|kr|fi|dk|cz|au|ca|nz|tw|biz)\b");
 
     private static readonly Regex PublicDomain = Expression(@"^(github\.com|(www\.)?klipper3d\.org|kernel\.org|debian\.org)$");
     private static readonly Regex KnownToken = Expression(
@@ -131,7 +132,7 @@ internal sealed class Redaction
         return redacted.ToString();
 
         static bool IsMark(string line) =>
-            line.StartsWith(ConfigEnd, StringComparison.Ordinal) || line.Contains(ConfigBegin, StringComparison.Ordinal);
+            line.TrimEnd() == ConfigEnd || line.Contains(ConfigBegin, StringComparison.Ordinal);
     }
 
     /// <summary>A configuration file.</summary>
@@ -183,7 +184,8 @@ internal sealed class Redaction
         line = Mac.Replace(line, "(mac)");
         line = Address6.Replace(line, "(address)");
         line = Address.Replace(line, static match => match.Value is "127.0.0.1" or "0.0.0.0" ? match.Value : "(address)");
-        line = Domain.Replace(line, static match => PublicDomain.IsMatch(match.Value) ? match.Value : "(host)");
+        var names = line;
+        line = Domain.Replace(line, match => PublicDomain.IsMatch(match.Value) || IsCall(names, match) ? match.Value : "(host)");
         line = Long.Replace(line, static match => IsToken(match.Value) ? Removed : match.Value);
         return _host?.Replace(line, "(host)") ?? line;
     }
@@ -197,11 +199,14 @@ internal sealed class Redaction
         while (SecretKey.Match(line, from) is { Success: true } key)
         {
             from = key.Index + key.Length;
-            if (Value.Match(line[from..]) is { Success: true } value && IsPrivate(key.Groups["name"].Value, value.Value))
-            {
-                line = line[..from] + Without(value.Value) + line[(from + value.Length)..];
-                from += Math.Min(Without(value.Value).Length, line.Length - from);
-            }
+            if (from == line.Length || !IsSecret(key.Groups["name"].Value))
+                continue;
+            var end = line[from] is '"' or '\'' ? line.IndexOf(line[from], from + 1) + 1 : 0;
+            var value = line[from..(end > 0 ? end : line.Length)];
+            if (!IsPrivate(key.Groups["name"].Value, value))
+                continue;
+            line = line[..from] + Without(value) + line[(from + value.Length)..];
+            from += Math.Min(Without(value).Length, line.Length - from);
         }
         return line;
     }
@@ -214,13 +219,19 @@ internal sealed class Redaction
 
     /// <summary>The contract's own "by" and "hosts" of a plan are no secrets, and "authorized" is USB's.</summary>
     private static bool IsPrivate(string name, string value) =>
-        IsSecret(name) && !(name.EndsWith("pin", StringComparison.OrdinalIgnoreCase) && PinValue.IsMatch(value));
+        IsSecret(name) && !(name.EndsWith("pin", StringComparison.OrdinalIgnoreCase) && PinValue.IsMatch(value))
+        // An MCU may be called "host", and a line about it begins so.
+        && !(name.EndsWith("host", StringComparison.OrdinalIgnoreCase) && value.Contains(' ', StringComparison.Ordinal));
 
     private static string Without(string value)
     {
         var quote = value[0] is var first and ('"' or '\'') ? $"{first}" : "";
         return $"{quote}{Removed}{quote}";
     }
+
+    /// <summary>A call in a traceback: <c>app.dev(x)</c>.</summary>
+    private static bool IsCall(string line, Match match) =>
+        match.Index + match.Length < line.Length && line[match.Index + match.Length] == '(';
 
     /// <summary>Letters and digits without a meaning for people. Checksums, commits, serials of chips and links to ports stay.</summary>
     private static bool IsToken(string word)

@@ -160,11 +160,11 @@ public static class BoardFaults
     /// <param name="found">The start of the application that the bootloader starts, or the first one that may be it.</param>
     public static FlashException BootloaderInTheWay(string board, uint start, uint found) => new(
         FaultKind.WrongStart,
-        $"The flash of {board} begins with a bootloader: with a short program that is not Klipper, and room for an application at "
-        + $"{found:x8}. Firmware for {start:x8} would overwrite it.",
-        $"Build the firmware for {found:x8}, and correct the board's `id:` in ratos-flash.conf, or its build options"
-        + $"{By($"ratos-flash menuconfig {board}")}. If the bootloader is no longer wanted, erase the whole chip with a programmer first. "
-        + $"Nothing was written.");
+        $"The flash of {board} begins with a bootloader, or with another short program that is not Klipper, and has room for an "
+        + $"application at {found:x8}. Firmware for {start:x8} would overwrite it.",
+        $"If it is a bootloader, build the firmware for {found:x8}, and correct the board's `id:` in ratos-flash.conf, or its build options"
+        + $"{By($"ratos-flash menuconfig {board}")}. If it is no longer wanted, erase the whole chip first"
+        + $"{By($"dfu-util -a 0 -s 0x{start:x8}:mass-erase:force -D klipper.bin")}. Nothing was written.");
 
     /// <inheritdoc cref="BootloaderInTheWay"/>
     public static FlashException KlipperInTheWay(string board, uint start, uint found) => new(

@@ -97,8 +97,11 @@ public sealed record BoardPlan
     internal bool HasReplacedStock => Request.Board.Drivers.Any(driver => driver.ReplacesStock
         && ((Device is not null && driver.Shows(Device)) || (Evidence?.Chip is { } chip && driver.IsKnownBelow(chip))));
 
-    /// <summary>The board itself did not tell where its application begins.</summary>
-    internal bool IsStartUntold => Request.AsksStart && Profile.ApplicationStart is { Source: not FactSource.Board };
+    /// <summary>
+    /// The board did not tell in this flash where its application begins: what it told of itself before may have been overwritten.
+    /// </summary>
+    internal bool IsStartUntold => Request.AsksStart
+        && (Entry == FlashEntry.InBootloader || Profile.ApplicationStart is { Source: not FactSource.Board });
 
     /// <summary>The fault of a board whose bootloader only an operator can start; null for other boards.</summary>
     internal FlashException? ManualEntry => Entry == FlashEntry.Manual ? BoardPlanner.NeedsOperator(this) : null;

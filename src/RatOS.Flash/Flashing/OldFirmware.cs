@@ -81,8 +81,7 @@ internal static class OldFirmware
         {
             // Klipper there starts itself, wherever other firmware is written.
             return begin is null ? BootloaderFaults.NoBootloaderBelow(board, start, mcu.FlashBase)
-                : begin is (var own, true) && (own >= start
-                    || (await FindAsync(bootloader, mcu, mcu.FlashBase, null, CancellationToken.None)).Whole is not null)
+                : begin is (var own, true) && (own >= start || await IsKlipperUpToAsync(bootloader, mcu, start))
                 ? BoardFaults.KlipperInTheWay(board, start, mcu.FlashBase) : null;
         }
         if (begin is not (var reset, false))
@@ -121,6 +120,18 @@ internal static class OldFirmware
             return null;   // the vectors of firmware whose rest is missing
         var isKatapult = code.Span[(int)(reset - signature - at)..].StartsWith("CanBoot!"u8);
         return (reset, !isKatapult && new StartupCode(bytes).IsKlippers(mcu.FlashBase));
+    }
+
+    /// <summary>
+    /// A Klipper at the beginning of flash that is whole, or that goes on up to <paramref name="start"/> at least. A bootloader of the same
+    /// code is shorter: a CanBoot from before its signature.
+    /// </summary>
+    private static async Task<bool> IsKlipperUpToAsync(Bootloader bootloader, Mcu mcu, uint start)
+    {
+        var bytes = new byte[start - mcu.FlashBase];
+        await bootloader.ReadAsync(mcu.FlashBase, bytes, static _ => ValueTask.CompletedTask);
+        return bytes.AsSpan().IndexOf(Hole) < 0
+            || (await FindAsync(bootloader, mcu, mcu.FlashBase, null, CancellationToken.None)).Whole is not null;
     }
 
     private static bool IsCode(uint reset, uint from, uint to) => reset % 2 == 1 && reset > from && reset < to;

@@ -44,14 +44,18 @@ public sealed class ProtectionStories
     }
 
     /// <summary>The catalogue's board has a bootloader, this one has none: Klipper would start itself, half overwritten.</summary>
-    [Fact]
-    public void A_Klipper_without_a_bootloader_is_not_half_overwritten()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_Klipper_without_a_bootloader_is_not_half_overwritten(bool isCutOff)
     {
         var board = Scenario.Find("octopus-in-dfu").Boards[0] with { ApplicationStart = 0x0800_0000, Stage = BootStage.None };
         Story.Of(new Scenario("replaced bootloader", "one board", board), InjectedFaults.None, async story =>
         {
             var known = story.Known("octopus");
             var image = FirmwareImage.Parse(VirtualFirmware.Build(board.Build with { Start = 0x0800_8000 }, "v0.13.0"), "klipper.bin");
+            if (isCutOff)
+                story.Board.Flash.Preset(0x0800_8000, image.Bytes.Span);   // what an earlier flash of this kind left
             var request = new FlashRequest(known with { Board = known.Board with { FlashStartEffective = "0x8008000" } }, image);
             var report = (await story.FlashAsync(CancellationToken.None, request)).Boards.Single();
             Assert.Equal("wrong-start", report.Fault?.Code);
