@@ -65,7 +65,8 @@ public sealed class PageRequestStories
         var times = events.SkipLast(1).Select(data => data.Number("elapsed")!.Value).ToList();
         Assert.Equal("done", events[^1].Word("state"));
         Assert.InRange(times.Count, 40, 400);
-        Assert.All(times, begin => Assert.InRange(times.Count(at => at >= begin && at < begin + 0.95), 1, 10));
+        // The times are rounded to a tenth of a second, so two of them may be equal.
+        Assert.All(times, begin => Assert.InRange(times.Count(at => at >= begin && at < begin + 0.85), 1, 10));
         foreach (var name in (string[])["octopus", "ebb42", "octopus-pro"])
         {
             var phases = Views(story).Where(view => view.Word("board") == name).Select(view => view.Word("phase")).ToHashSet();
