@@ -86,6 +86,8 @@ public sealed class FirmwareBuilderTests : IDisposable
         await Rebuilt(() => _standIn.Write("src/part4.c", "int changed_too;\n"), Octopus);
         await Rebuilt(() => { }, Request("octopus", "btt-octopus-11", "another-serial"));
         await Rebuilt(() => File.AppendAllText(Path.Combine(_standIn.Tools, "arm-none-eabi-gcc"), "# a new version\n"), Octopus);
+        // Of two tags of one second git takes either.
+        await Rebuilt(() => _standIn.Git("tag", "-d", "v0.13.0"), Octopus);
         await Rebuilt(() => _standIn.Git("tag", "-a", "-m", "release", "v0.14.0"), Octopus);
 
         async Task Rebuilt(Action change, BuildRequest request)
