@@ -158,6 +158,8 @@ step() {
 }
 note() { notes+=("$*"); }
 notes=()
+# tell TEXT: what no step repairs, for --check a difference
+tell() { if [ -n "$check" ]; then step "$1" "$1"; else note "$1"; fi; }
 
 # as ACCOUNT COMMAND...
 as() {
@@ -305,6 +307,14 @@ unkeep() {
 
 included='^[[:space:]]*\[include[[:space:]]+([^]#]*[^]#[:space:]])[[:space:]]*\]'
 
+# resolve FILE: the pattern of an include in FILE becomes a whole path
+resolve() {
+  case $pattern in
+    /*) pattern=$root$pattern ;;
+    *) pattern=${1%/*}/$pattern ;;
+  esac
+}
+
 # reached FILE: the file and every file that it includes, resolved like Klipper and Moonraker do
 declare -A seen=()
 reached() {
@@ -314,10 +324,7 @@ reached() {
   seen[$name]=1
   printf '%s\n' "$file"
   while IFS= read -r pattern || [ -n "$pattern" ]; do   # the last line may have no end
-    case $pattern in
-      /*) pattern=$root$pattern ;;
-      *) pattern=${file%/*}/$pattern ;;
-    esac
+    resolve "$file"
     while IFS= read -r found; do reached "$found"; done < <(compgen -G "$pattern")
   done < <(sed -nE "s/$included.*/\1/p" "$file")
 }
@@ -332,10 +339,7 @@ leads() {
   reached "$1" | while IFS= read -r file; do
     { grep -E "$included" "$file" || true; } | sed 's/[[:space:]]*$//' | while IFS= read -r line; do
       pattern=$(sed -nE "s/$included.*/\1/p" <<<"$line")
-      case $pattern in
-        /*) pattern=$root$pattern ;;
-        *) pattern=${file%/*}/$pattern ;;
-      esac
+      resolve "$file"
       if [[ $pattern = *[*?]* ]]; then
         while IFS= read -r found; do
           [ "$found" -ef "$2" ] && printf '%s\tpattern\t%s\n' "$file" "$line"
@@ -355,8 +359,7 @@ include() {
   if [ ${#lines[@]} -gt 1 ]; then
     if [ "$own" = 0 ]; then
       text=$(printf ', %s' "${lines[@]#*$'\t'*$'\t'}")
-      note "$1 includes $2 ${#lines[@]} times: remove all of these lines but one: ${text#, }"
-      [ -z "$check" ] || step "include $2 once" "$1 includes $2 ${#lines[@]} times: ${text#, }"
+      tell "$1 includes $2 ${#lines[@]} times: remove all of these lines but one: ${text#, }"
       return
     fi
     remove_line "$1" "$line"
@@ -368,22 +371,17 @@ include() {
   add_line "$1" "$line"
 }
 
-# uninclude FILE NAME: removes each line that includes NAME, however it is written: Klipper and Moonraker do not start without the file
+# uninclude FILE NAME: removes each line that includes NAME, however it is written: Klipper and Moonraker do not start without the file.
+# Then text is what FILE is without them, with a dot that keeps the last line's end.
 uninclude() {
-  local file how line lines
+  local file how line lines script=''
   leads "$root$1" "$root${1%/*}/$2" | sort -u | mapfile -t lines
   printf '%s\n' "${lines[@]}" | while IFS=$'\t' read -r file how line; do
-    [ "$how" != name ] || remove_line "${file#"$root"}" "$line"
+    if [ "$how" != name ]; then continue; fi
+    if [ "$file" = "$root$1" ]; then script+=$(deletion "$line")$'\n'; fi
+    remove_line "${file#"$root"}" "$line"
   done
-}
-
-# without FILE NAME: FILE's text as it is without them
-without() {
-  local file how line script=''
-  leads "$root$1" "$root${1%/*}/$2" | while IFS=$'\t' read -r file how line; do
-    if [ "$how" = name ] && [ "$file" = "$root$1" ]; then script+=$(deletion "$line")$'\n'; fi
-  done
-  sed "$script" "$root$1"
+  text=$(sed "$script" "$root$1" && echo .)
 }
 
 # ---- the page in Mainsail's navigation
@@ -812,8 +810,7 @@ compare_folder() {
   local file
   [ -f "$here/files.sha256" ] || return 0
   { (cd "$here" && sha256sum --quiet -c files.sha256 2>/dev/null) || true; } | sed -n 's/: FAILED.*//p' | while IFS= read -r file; do
-    [ -z "$check" ] || step "unpack the zip" "$here/${file#./} is missing, or not the one of this release: unpack its zip over this folder"
-    note "$here/${file#./} is missing, or not the one of this release: unpack its zip over this folder"
+    tell "$here/${file#./} is missing, or not the one of this release: unpack its zip over this folder"
   done
 }
 
@@ -872,7 +869,6 @@ uninstall_printer() {
   for pair in printer.cfg:ratos_flash.cfg moonraker.conf:ratos-flash-moonraker.conf KlipperScreen.conf:ratos-flash-klipperscreen.conf; do
     file=$config/${pair%:*} pair=${pair#*:}
     if [ -f "$root$file" ]; then
-      text=$(without "$file" "$pair" && echo .)
       uninclude "$file" "$pair"
       # One that install.sh made.
       if [ "$text" = . ] && [ ! -L "$root$file" ] && [ ! -e "$root$file.ratos-flash-backup" ]; then drop "$user" "$file"; fi
