@@ -32,9 +32,9 @@ internal sealed class BoardSelection(
     {
         if (options.NamesPlace && (options.NamesAll || options.Boards.Length != 1))
             throw AgentFaults.PlaceOfManyBoards();
+        if (options.Firmware is { } file)
+            FirmwareFile.Check(file, options.FirmwareSha256);
         var given = options.Firmware?.Image;
-        if (given is not null)
-            FirmwareFile.Check(options.Firmware!, options.FirmwareSha256);
         var inventory = mcus.Look();
         var requests = options.NamesAll ? await AllAsync(inventory, given, options) : await NamedAsync(inventory, given, options);
         return [.. requests.Select(Continued).Select(request => request with

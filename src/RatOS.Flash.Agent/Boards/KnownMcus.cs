@@ -6,8 +6,8 @@ using RatOS.Flash.Agent.Moonraker;
 using RatOS.Flash.Agent.Settings;
 using RatOS.Flash.Boards;
 using RatOS.Flash.Core;
-using RatOS.Flash.Firmware;
 using RatOS.Flash.Flashing;
+using RatOS.Flash.Hardware.Linux;
 using RatOS.Flash.Klipper;
 using RatOS.Flash.Printer;
 
@@ -251,9 +251,8 @@ internal sealed class KnownMcus(PrinterAccess printer, ImmutableArray<PrinterBoa
             return null;
         try
         {
-            if (new FileInfo(file).Length > LargestFile)
-                return null;
-            if (JsonSerializer.Deserialize(ForeignJson.Mend(RegularFile.Read(file, LargestFile)).Span, JsonContract.Shapes.JsonMcus)
+            var text = Encoding.UTF8.GetBytes(TextFile.Read(file, LargestFile));
+            if (JsonSerializer.Deserialize(ForeignJson.Mend(text).Span, JsonContract.Shapes.JsonMcus)
                 is not { Mcus: { } mcus } kept)
                 return null;
             var known = mcus.Where(mcu => mcu is { Section: not null })

@@ -125,19 +125,13 @@ internal sealed class AgentSocket : IDisposable
             {
                 foreach (var step in job.Events)
                     sent = Send(job, step, sent);
-                job.Happened += OnEvent;
-                // A job may wait for a week, and its client leave.
-                await Task.WhenAny(job.Done, rpc.Completion);
-                job.Happened -= OnEvent;
-                if (!job.Done.IsCompleted)
-                    return JsonSerializer.SerializeToElement(new JsonAnswer(true), JsonContract.Shapes.JsonAnswer);
+                await TellAsync(job);
                 var report = await job.Done;
                 await sent;
                 var answer = new JsonAnswer(true) { Job = job.Id, Result = JsonResult.Of(report).In(FrontEnd.CommandLine) };
                 return JsonSerializer.SerializeToElement(answer, JsonContract.Shapes.JsonAnswer);
             }
             // All jobs, as long as the client is connected.
-            var leave = new List<Action>();
             queue.Added += OnAdded;
             foreach (var open in queue.Open)
                 OnAdded(open);
@@ -148,18 +142,19 @@ internal sealed class AgentSocket : IDisposable
             finally
             {
                 queue.Added -= OnAdded;
-                leave.ForEach(static stop => stop());
             }
             return JsonSerializer.SerializeToElement(new JsonAnswer(true), JsonContract.Shapes.JsonAnswer);
 
-            void OnEvent(FlashEvent step) => sent = Send(job!, step, sent);
+            void OnAdded(Job added) => _ = TellAsync(added);
 
-            void OnAdded(Job added)
+            // Until the job is done or the client leaves: a job may wait for a week.
+            async Task TellAsync(Job of)
             {
-                added.Happened += OnStep;
-                leave.Add(() => added.Happened -= OnStep);
+                of.Happened += OnStep;
+                await Task.WhenAny(of.Done, rpc.Completion);
+                of.Happened -= OnStep;
 
-                void OnStep(FlashEvent step) => sent = Send(added, step, sent);
+                void OnStep(FlashEvent step) => sent = Send(of, step, sent);
             }
         }
 

@@ -109,8 +109,7 @@ internal sealed record AgentSettings
         ? throw first : settings;
 
     /// <summary>What would be wrong in a file with this text.</summary>
-    public static ImmutableArray<FlashException> FaultsOf(string path, string text) =>
-        ReadValid(path, () => text.TrimStart('\ufeff').Split('\n')).Faults;
+    public static ImmutableArray<FlashException> FaultsOf(string path, string text) => Parse(path, text.TrimStart('\ufeff')).Faults;
 
     /// <summary>Everybody who can write into the folder has his say here: a real file has some lines for each of a few boards.</summary>
     public const int Largest = 256 * 1024;
@@ -130,35 +129,40 @@ internal sealed record AgentSettings
     }
 
     /// <summary>Reads the valid sections of a file: a slip must not keep the agent from the printer.</summary>
-    public static AgentSettings ReadValid(string path) =>
-        Path.Exists(path) ? ReadValid(path, () => TextFile.Read(path, Largest).Split('\n')) : new();
+    public static AgentSettings ReadValid(string path)
+    {
+        try
+        {
+            return Parse(path, TextOf(path));
+        }
+        catch (FlashException unreadable)
+        {
+            return new() { Faults = [unreadable] };
+        }
+    }
 
-    private static AgentSettings ReadValid(string path, Func<IEnumerable<string>> read)
+    private static AgentSettings Parse(string path, string text)
     {
         var (settings, faults) = (new AgentSettings(), ImmutableArray.CreateBuilder<FlashException>());
+        var sections = Sections(path, text.Split('\n'));
+        if (sections.Count > MostSections)
+        {
+            var why = $"it has {sections.Count} sections, and at most {MostSections} are read";
+            return new() { Faults = [AgentFaults.SettingsUnreadable(path, why)] };
+        }
         // An installed RatOS is in the same folder, and defines more kinds of boards.
         var kinds = new Lazy<BoardCatalogue>(
             () => RatOsCatalogue.Load(Path.Combine(Path.GetDirectoryName(path) ?? "", "RatOS", "boards")).Catalogue);
-        try
+        foreach (var section in sections)
         {
-            var sections = Sections(path, read());
-            if (sections.Count > MostSections)
-                throw new IOException($"it has {sections.Count} sections, and at most {MostSections} are read");
-            foreach (var section in sections)
+            try
             {
-                try
-                {
-                    settings = settings.With(section, kinds);
-                }
-                catch (FlashException fault)
-                {
-                    faults.Add(fault);
-                }
+                settings = settings.With(section, kinds);
             }
-        }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
-        {
-            faults.Add(AgentFaults.SettingsUnreadable(path, fault.Message.TrimEnd('.')));
+            catch (FlashException fault)
+            {
+                faults.Add(fault);
+            }
         }
         return settings with { Faults = faults.ToImmutable() };
     }

@@ -114,8 +114,7 @@ internal sealed partial class Bundle(DataFolder data, PrinterAccess printer)
         Add(zip, "images.txt", string.Concat(record.Header.Images.Select(image => $"{image.Value}  {image.Key}\n")));
         try
         {
-            var file = Path.Combine(folder, JobRecorder.RecordingName);
-            using var packed = SystemFacts.IsSpecial(file) ? throw new FileNotFoundException("it is no regular file") : TextFile.Open(file);
+            using var packed = TextFile.Open(Path.Combine(folder, JobRecorder.RecordingName));
             var text = new StringBuilder();
             try
             {

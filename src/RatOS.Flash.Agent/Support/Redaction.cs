@@ -203,10 +203,11 @@ internal sealed class Redaction
                 continue;
             var end = line[from] is '"' or '\'' ? line.IndexOf(line[from], from + 1) + 1 : 0;
             var value = line[from..(end > 0 ? end : line.Length)];
-            if (!IsPrivate(key.Groups["name"].Value, value))
+            if (IsKnown(key.Groups["name"].Value, value))
                 continue;
-            line = line[..from] + Without(value) + line[(from + value.Length)..];
-            from += Math.Min(Without(value).Length, line.Length - from);
+            var hidden = Without(value);
+            line = line[..from] + hidden + line[(from + value.Length)..];
+            from += hidden.Length;
         }
         return line;
     }
@@ -214,14 +215,15 @@ internal sealed class Redaction
     private static string WithoutValue(Match match)
     {
         var (key, value) = (match.Groups["key"].Value, match.Groups["value"].Value);
-        return IsPrivate(key.Trim(' ', ':', '"', '\'', '\\'), value) ? key + Without(value) : match.Value;
+        // The contract's own "by" and "hosts" of a plan are no secrets, and "authorized" is USB's.
+        var name = key.Trim(' ', ':', '"', '\'', '\\');
+        return IsSecret(name) && !IsKnown(name, value) ? key + Without(value) : match.Value;
     }
 
-    /// <summary>The contract's own "by" and "hosts" of a plan are no secrets, and "authorized" is USB's.</summary>
-    private static bool IsPrivate(string name, string value) =>
-        IsSecret(name) && !(name.EndsWith("pin", StringComparison.OrdinalIgnoreCase) && PinValue.IsMatch(value))
-        // An MCU may be called "host", and a line about it begins so.
-        && !(name.EndsWith("host", StringComparison.OrdinalIgnoreCase) && value.Contains(' ', StringComparison.Ordinal));
+    /// <summary>A pin; or a line about an MCU that is called "host", which begins so.</summary>
+    private static bool IsKnown(string name, string value) =>
+        (name.EndsWith("pin", StringComparison.OrdinalIgnoreCase) && PinValue.IsMatch(value))
+        || (name.EndsWith("host", StringComparison.OrdinalIgnoreCase) && value.Contains(' ', StringComparison.Ordinal));
 
     private static string Without(string value)
     {

@@ -48,7 +48,8 @@ public static class AgentFaults
         $"Correct that line; the file that came with RatOS.Flash explains every setting.");
 
     public static FlashException SettingsUnreadable(string file, string why) => new(
-        FaultKind.BadSettings, $"{file} cannot be read: {why}.", $"Fix its ownership; without it every setting has its default.");
+        FaultKind.BadSettings, $"{file} cannot be read: {why}.",
+        $"Fix its ownership or its content; without it every setting has its default.");
 
     public static FlashException UnknownJob(string id) => new(
         FaultKind.UnknownJob, $"No job has the id '{id}'.", $"{Terminal("ratos-flash history")} lists the jobs.");

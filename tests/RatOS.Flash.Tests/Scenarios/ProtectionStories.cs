@@ -7,17 +7,24 @@ namespace RatOS.Flash.Tests.Scenarios;
 /// <summary>Write protection and read protection, troubles that look like them, and bootloaders that no option byte protects.</summary>
 public sealed class ProtectionStories
 {
+    /// <summary>A flash of firmware for a start that the board does not have, which its kind is declared with.</summary>
+    private static async Task<BoardReport> FlashAtAsync(Story story, uint start)
+    {
+        var known = story.Known(story.Board.Name);
+        var image = FirmwareImage.Parse(VirtualFirmware.Build(story.Board.Setup.Build with { Start = start }, "v0.13.0"), "klipper.bin");
+        var request = new FlashRequest(known with { Board = known.Board with { FlashStartEffective = $"0x{start:x}" } }, image);
+        var report = (await story.FlashAsync(CancellationToken.None, request)).Boards.Single();
+        Assert.Equal("wrong-start", report.Fault?.Code);
+        return report;
+    }
+
     /// <summary>Nothing tells the start of a board that waits in its ROM, but its flash.</summary>
     [Theory]
     [InlineData("octopus-in-dfu", "08008000")]
     [InlineData("uart-rom-g0b1", "08002000")]
     public void A_ROM_does_not_write_over_a_bootloader(string scenario, string found) => Story.Of(scenario, async story =>
     {
-        var (board, begin) = (story.Known(story.Board.Name), story.Board.Flash.Base);
-        var image = FirmwareImage.Parse(VirtualFirmware.Build(story.Board.Setup.Build with { Start = begin }, "v0.13.0"), "klipper.bin");
-        var request = new FlashRequest(board with { Board = board.Board with { FlashStartEffective = $"0x{begin:x}" } }, image);
-        var report = (await story.FlashAsync(CancellationToken.None, request)).Boards.Single();
-        Assert.Equal("wrong-start", report.Fault?.Code);
+        var report = await FlashAtAsync(story, story.Board.Flash.Base);
         Assert.Contains($"room for an application at {found}", report.Fault!.Cause, StringComparison.Ordinal);
         Assert.All(story.Board.Flash.Erases, count => Assert.Equal(0, count));
     });
@@ -33,12 +40,7 @@ public sealed class ProtectionStories
         {
             story.Board.Flash.Erase(story.Board.Flash.SectorAt(story.Board.ApplicationStart), story.Time.Now);
             await story.PassAsync(TimeSpan.FromSeconds(3));
-            var (known, begin) = (story.Known("octopus"), story.Board.Flash.Base);
-            var file = VirtualFirmware.Build(story.Board.Setup.Build with { Start = begin }, "v0.13.0");
-            var image = FirmwareImage.Parse(file, "klipper.bin");
-            var request = new FlashRequest(known with { Board = known.Board with { FlashStartEffective = $"0x{begin:x}" } }, image);
-            var report = (await story.FlashAsync(CancellationToken.None, request)).Boards.Single();
-            Assert.Equal("wrong-start", report.Fault?.Code);
+            await FlashAtAsync(story, story.Board.Flash.Base);
             Assert.True(story.Board.IsBootAreaIntact);
         });
     }
@@ -52,13 +54,9 @@ public sealed class ProtectionStories
         var board = Scenario.Find("octopus-in-dfu").Boards[0] with { ApplicationStart = 0x0800_0000, Stage = BootStage.None };
         Story.Of(new Scenario("replaced bootloader", "one board", board), InjectedFaults.None, async story =>
         {
-            var known = story.Known("octopus");
-            var image = FirmwareImage.Parse(VirtualFirmware.Build(board.Build with { Start = 0x0800_8000 }, "v0.13.0"), "klipper.bin");
-            if (isCutOff)
-                story.Board.Flash.Preset(0x0800_8000, image.Bytes.Span);   // what an earlier flash of this kind left
-            var request = new FlashRequest(known with { Board = known.Board with { FlashStartEffective = "0x8008000" } }, image);
-            var report = (await story.FlashAsync(CancellationToken.None, request)).Boards.Single();
-            Assert.Equal("wrong-start", report.Fault?.Code);
+            if (isCutOff)   // what an earlier flash of this kind left
+                story.Board.Flash.Preset(0x0800_8000, VirtualFirmware.Build(board.Build with { Start = 0x0800_8000 }, "v0.13.0"));
+            var report = await FlashAtAsync(story, 0x0800_8000);
             Assert.Contains("begins with Klipper, at 08000000", report.Fault!.Cause, StringComparison.Ordinal);
             Assert.All(story.Board.Flash.Erases, count => Assert.Equal(0, count));
         });

@@ -18,6 +18,6 @@ public static class TextFile
 
     /// <summary>A pipe would wait for ever, and a device may never end.</summary>
     /// <inheritdoc cref="Read"/>
-    public static FileStream Open(string path) => SystemFacts.IsSpecial(path) ? throw new IOException("it is no regular file")
+    public static FileStream Open(string path) => SystemFacts.IsSpecial(path) ? throw new FileNotFoundException("it is no regular file")
         : new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
 }
